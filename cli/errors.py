@@ -1,0 +1,52 @@
+"""How the command line says that something went wrong: one sentence and an exit code."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+from click.exceptions import NoArgsIsHelpError
+
+from keras_transformer.zoo.errors import InputError, RunError
+
+USER_MISTAKE = 2
+FAILURE = 1
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+class CommandError(click.ClickException):
+    """What click prints as `Error: <sentence>` on stderr before it exits with `exit_code`."""
+
+    def __init__(self, sentence: str, exit_code: int):
+        super().__init__(sentence)
+        self.exit_code = exit_code
+
+
+@contextmanager
+def in_one_sentence() -> Iterator[None]:
+    """Turns the expected errors, and only those, into a `CommandError`.
+
+    A mistake of the user's exits with 2, a failure with 1, an interruption with 130. Any other
+    exception is a bug of ours and keeps its traceback.
+    """
+    try:
+        yield
+    except (NoArgsIsHelpError, BrokenPipeError):
+        raise  # click prints the help of the one, and ends quietly (`... | head`) on the other
+    except click.UsageError as error:
+        raise CommandError(_one_line(error.format_message()), USER_MISTAKE) from error
+    except (InputError, FileNotFoundError, FileExistsError) as error:
+        raise CommandError(_sentence(error), USER_MISTAKE) from error
+    except (RunError, OSError) as error:
+        raise CommandError(_sentence(error), FAILURE) from error
+    except KeyboardInterrupt as error:
+        raise CommandError("Interrupted.", INTERRUPTED) from error
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}." if error.filename else f"{error.strerror}."
+    return _one_line(str(error))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

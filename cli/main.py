@@ -1,0 +1,113 @@
+"""The `keras-transformer` command: the table of its subcommands, each imported when it is used."""
+
+import os
+from collections.abc import Mapping
+from importlib import import_module
+
+import click
+
+from keras_transformer.cli.errors import in_one_sentence
+
+# name -> (module, attribute, one line of help), in the order in which a user needs them.
+COMMANDS = {
+    "models": (
+        "keras_transformer.cli.models",
+        "models",
+        "List the catalogue, or show one model.",
+    ),
+    "train": (
+        "keras_transformer.cli.train",
+        "train",
+        "Train a model of the catalogue on your own data.",
+    ),
+    "evaluate": (
+        "keras_transformer.cli.evaluate",
+        "evaluate",
+        "Measure a checkpoint or a .tflite file on labelled data.",
+    ),
+    "quantize": (
+        "keras_transformer.cli.quantize",
+        "quantize",
+        "Train a checkpoint on with simulated int8 (QAT).",
+    ),
+    "convert": (
+        "keras_transformer.cli.convert",
+        "convert",
+        "Write a checkpoint as a .tflite file.",
+    ),
+    "compare": (
+        "keras_transformer.cli.compare",
+        "compare",
+        "Show how closely .tflite files follow their checkpoint.",
+    ),
+    "benchmark": (
+        "keras_transformer.cli.benchmark",
+        "benchmark",
+        "Measure the latency, memory and size of .tflite files.",
+    ),
+    "run": (
+        "keras_transformer.cli.run",
+        "run",
+        "Predict raw text with a .tflite file.",
+    ),
+    "quickstart": (
+        "keras_transformer.cli.quickstart",
+        "quickstart",
+        "Go the whole way, from made data to a measured int8 file.",
+    ),
+}
+
+
+class LazyGroup(click.Group):
+    """A click group that knows its commands by name and reports their errors in one sentence.
+
+    Args:
+        table: for each command the module and the attribute that hold it, and its line of help.
+    """
+
+    def __init__(self, *args, table: Mapping[str, tuple[str, str, str]], **kwargs):
+        super().__init__(*args, **kwargs)
+        self.table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*self.table, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.table:
+            return super().get_command(ctx, cmd_name)
+        module, attribute, _ = self.table[cmd_name]
+        return getattr(import_module(module), attribute)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]):
+        known = self.list_commands(ctx)
+        if args[0] not in known and not ctx.resilient_parsing:
+            ctx.fail(f"No such command {args[0]!r}; the commands are {', '.join(known)}.")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        lines = {name: line for name, (_, _, line) in self.table.items()}
+        lines |= {name: command.get_short_help_str() for name, command in self.commands.items()}
+        with formatter.section("Commands"):
+            formatter.write_dl(list(lines.items()))
+
+    # Both are wrapped rather than `main`, so that a test, which calls the group through click's
+    # CliRunner, meets the same sentences and exit codes as the console script.
+    def make_context(self, *args, **kwargs) -> click.Context:
+        with in_one_sentence():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context):
+        with in_one_sentence():
+            return super().invoke(ctx)
+
+
+@click.group(cls=LazyGroup, table=COMMANDS, name="keras-transformer")
+@click.version_option(package_name="keras-transformer-zoo")
+def main() -> None:
+    """Train small Transformers, and take them to phones, browsers and microcontrollers.
+
+    Example: keras-transformer quickstart
+    """
+    # Read when TensorFlow is first imported, which only the commands' own functions do. Its
+    # errors still arrive as Python exceptions; 3 leaves out what it logs for want of a GPU.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -1,0 +1,96 @@
+"""The options that several commands share, each defined once.
+
+Each is called as a decorator factory, and a command may override what differs for it:
+
+    @click.command()
+    @options.data(required=True)
+    @options.text()
+    def evaluate(data: Path, text: str | None): ...
+"""
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+# The type of any argument that must be a file one can read: a table of examples, a `.tflite`.
+EXISTING_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+
+out = partial(
+    click.option,
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="PATH",
+    help="Where to write the result; a path that exists is refused without --overwrite.",
+)
+
+overwrite = partial(
+    click.option,
+    "--overwrite",
+    is_flag=True,
+    help="Replace what stands at --out, once the new result is complete.",
+)
+
+data = partial(
+    click.option,
+    "--data",
+    type=EXISTING_FILE,
+    metavar="FILE",
+    help="Examples with a header: .tsv, .csv or .jsonl, plain or .gz.",
+)
+
+text = partial(
+    click.option,
+    "--text",
+    metavar="COLUMN",
+    help="The column that holds the text.",
+)
+
+text_pair = partial(
+    click.option,
+    "--text-pair",
+    metavar="COLUMN",
+    help="The column that holds the second text, where an example is a pair.",
+)
+
+label = partial(
+    click.option,
+    "--label",
+    metavar="COLUMN",
+    help="The column that holds the label: a name, an integer, or the number to predict.",
+)
+
+max_length = partial(
+    click.option,
+    "--max-length",
+    type=click.IntRange(min=1),
+    metavar="TOKENS",
+    help="Tokens of an example, special ones included; longer texts are cut and counted.",
+)
+
+seed = partial(
+    click.option,
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="The same seed on the same machine gives the same result.",
+)
+
+as_json = partial(
+    click.option,
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object on stdout instead of a table.",
+)
+
+threads = partial(
+    click.option,
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Threads that the .tflite interpreter may use.",
+)

@@ -1,0 +1,218 @@
+import errno
+import os
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from keras_transformer.cli import options
+from keras_transformer.cli.main import COMMANDS, LazyGroup, main
+from keras_transformer.zoo.errors import InputError, RunError
+
+KNOWN = "models, train, evaluate, quantize, convert, compare, benchmark, run, quickstart"
+
+
+def invoke_raising(error: BaseException):
+    """Runs a group whose only command raises `error`."""
+    group = LazyGroup(name="group", table={})
+
+    @group.command()
+    def fail():
+        raise error
+
+    return CliRunner().invoke(group, ["fail"])
+
+
+def in_fresh_interpreter(program: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+
+def test_help_lists_every_command_with_its_line():
+    result = CliRunner().invoke(main, ["--help"])
+    assert (result.exit_code, result.stderr) == (0, "")
+    listed = [line.split(maxsplit=1) for line in result.stdout.split("Commands:\n")[1].splitlines()]
+    assert listed == [[name, line] for name, (_, _, line) in COMMANDS.items()]
+
+
+def test_no_arguments_print_the_help():
+    result = CliRunner().invoke(main, [])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == CliRunner().invoke(main, ["--help"]).stdout
+
+
+def test_version():
+    result = CliRunner().invoke(main, ["--version"])
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("keras-transformer, version ")
+
+
+def test_unknown_command_names_the_known_ones():
+    result = CliRunner().invoke(main, ["trian"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"Error: No such command 'trian'; the commands are {KNOWN}.\n"
+
+
+def test_unknown_option_of_the_group():
+    result = CliRunner().invoke(main, ["--fast"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "Error: No such option '--fast'.\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code", "sentence"),
+    [
+        (InputError("No column 'x' in a.tsv."), 2, "No column 'x' in a.tsv."),
+        (InputError("One sentence\n  on two lines."), 2, "One sentence on two lines."),
+        (FileNotFoundError("No checkpoint at 'a'."), 2, "No checkpoint at 'a'."),
+        (
+            FileNotFoundError(errno.ENOENT, "No such file or directory", "a.tsv"),
+            2,
+            "No such file or directory: a.tsv.",
+        ),
+        (FileExistsError("'a' exists; --overwrite."), 2, "'a' exists; --overwrite."),
+        (RunError("The loss is nan at step 7."), 1, "The loss is nan at step 7."),
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "No space left on device."),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/a"),
+            1,
+            "Permission denied: /a.",
+        ),
+        (KeyboardInterrupt(), 130, "Interrupted."),
+    ],
+)
+def test_expected_errors_are_one_sentence_and_an_exit_code(error, exit_code, sentence):
+    result = invoke_raising(error)
+    assert (result.exit_code, result.stdout) == (exit_code, "")
+    assert result.stderr == f"Error: {sentence}\n"
+
+
+@pytest.mark.parametrize("bug", [ValueError("a bug"), RuntimeError("a bug"), KeyError("a bug")])
+def test_a_bug_keeps_its_traceback(bug):
+    result = invoke_raising(bug)
+    assert result.exception is bug
+    assert result.stderr == ""
+
+
+def test_a_reader_that_leaves_is_no_error_to_speak_of():
+    result = invoke_raising(BrokenPipeError(errno.EPIPE, "Broken pipe"))
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "Missing option '--out'."),
+        (["--out", "x", "--wrong"], "No such option '--wrong'."),
+        (["--out"], "Option '--out' requires an argument."),
+        (["--out", "x", "--threads", "0"], "Invalid value for '--threads': 0 is not in the range"),
+        (["--out", "x", "--data", "/no/such"], "Invalid value for '--data': File '/no/such' does"),
+    ],
+)
+def test_usage_errors_of_a_command_are_one_line(arguments, sentence):
+    group = LazyGroup(name="group", table={})
+
+    @group.command()
+    @options.out()
+    @options.data()
+    @options.threads()
+    def measure(**_): ...
+
+    result = CliRunner().invoke(group, ["measure", *arguments])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"Error: {sentence}")
+    assert result.stderr.count("\n") == 1
+
+
+def test_shared_options_arrive_under_their_names(tmp_path):
+    group = LazyGroup(name="group", table={})
+    received = {}
+
+    @group.command()
+    @options.out()
+    @options.overwrite()
+    @options.data()
+    @options.text(required=True)
+    @options.text_pair()
+    @options.label()
+    @options.max_length(default=64)
+    @options.seed()
+    @options.as_json()
+    @options.threads()
+    def measure(**values):
+        received.update(values)
+
+    table = tmp_path / "a.tsv"
+    table.touch()
+    arguments = ["--out", "b", "--data", str(table), "--text", "t", "--json"]
+    result = CliRunner().invoke(group, ["measure", *arguments])
+    assert (result.exit_code, result.output) == (0, "")
+    assert {name: str(value) for name, value in received.items()} == {
+        "out": "b",
+        "overwrite": "False",
+        "data": str(table),
+        "text": "t",
+        "text_pair": "None",
+        "label": "None",
+        "max_length": "64",
+        "seed": "0",
+        "as_json": "True",
+        "threads": "1",
+    }
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example(name):
+    result = CliRunner().invoke(main, [name, "--help"])
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "Example" in result.stdout
+    assert main.get_command(click.Context(main), name).name == name
+
+
+def test_the_console_script_exits_with_the_same_sentence():
+    script = "import sys; sys.argv = ['keras-transformer', 'trian']; " + (
+        "from keras_transformer.cli.main import main; main()"
+    )
+    result = in_fresh_interpreter(script)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == f"Error: No such command 'trian'; the commands are {KNOWN}.\n"
+
+
+def test_help_imports_only_click():
+    program = """
+import sys
+from keras_transformer.cli.main import main
+main(["--help"], standalone_mode=False)
+heavy = {"tensorflow", "keras", "numpy", "rich", "ai_edge_litert"}
+print(sorted(heavy & set(sys.modules)), file=sys.stderr)
+"""
+    result = in_fresh_interpreter(program)
+    assert (result.returncode, result.stderr) == (0, "[]\n")
+
+
+def test_help_of_a_command_imports_no_framework():
+    program = """
+import sys
+from keras_transformer.cli.main import COMMANDS, main
+for name in COMMANDS:
+    main([name, "--help"], standalone_mode=False)
+print(sorted({"tensorflow", "keras"} & set(sys.modules)), file=sys.stderr)
+"""
+    result = in_fresh_interpreter(program)
+    assert (result.returncode, result.stderr) == (0, "[]\n")
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "3"), ("0", "0")])
+def test_tensorflow_is_quiet_unless_told_otherwise(monkeypatch, before, after):
+    if before is None:
+        # Set first, so that monkeypatch puts back what was there even where that was nothing.
+        monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "")
+        monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
+    else:
+        monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", before)
+    seen = []
+    probe = click.Command("probe", callback=lambda: seen.append(os.environ["TF_CPP_MIN_LOG_LEVEL"]))
+    monkeypatch.setitem(main.commands, "probe", probe)
+    assert CliRunner().invoke(main, ["probe"]).exit_code == 0
+    assert seen == [after]
