@@ -1,0 +1,174 @@
+import numpy as np
+import pytest
+
+from keras_transformer.zoo.batches import MAX_EDGES, Batches
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.tokenizer import Encoded
+
+
+def encoded(lengths):
+    """Row i holds i + 1 in every place, so that a row is known by its ids."""
+    return Encoded(
+        ids=[np.full(n, i + 1, np.int32) for i, n in enumerate(lengths)],
+        segment_ids=[(np.arange(n) > n // 2).astype(np.int32) for n in lengths],
+        num_truncated=0,
+    )
+
+
+def some_lengths(rows=500, longest=60, seed=0):
+    return np.random.default_rng(seed).geometric(0.08, rows).clip(2, longest)
+
+
+def assert_equal(batches, others):
+    batches, others = list(batches), list(others)
+    assert len(batches) == len(others)
+    for one, other in zip(batches, others, strict=True):
+        np.testing.assert_array_equal(one.ids, other.ids)
+        np.testing.assert_array_equal(one.segment_ids, other.segment_ids)
+        np.testing.assert_array_equal(one.targets, other.targets)
+        np.testing.assert_array_equal(one.index, other.index)
+
+
+def test_whole_small_case():
+    rows = encoded([3, 1, 2])
+    batches = Batches(rows, np.array([7, 8, 9]), batch_tokens=6, bucket=None)
+    assert batches.edges == [3]
+    first, second = batches.in_order()
+    np.testing.assert_array_equal(first.index, [1, 2])
+    np.testing.assert_array_equal(first.ids, np.array([[2, 0, 0], [3, 3, 0]], np.int32))
+    np.testing.assert_array_equal(first.segment_ids, np.zeros((2, 3), np.int32))
+    np.testing.assert_array_equal(first.targets, [8, 9])
+    np.testing.assert_array_equal(second.ids, np.array([[1, 1, 1]], np.int32))
+    np.testing.assert_array_equal(second.segment_ids, np.array([[0, 0, 1]], np.int32))
+    assert first.ids.dtype == first.segment_ids.dtype == np.int32
+
+
+@pytest.mark.parametrize("options", [{}, {"bucket": 8}, {"bucket": None}, {"padded_to": 64}])
+@pytest.mark.parametrize("order", ["epoch", "in_order"])
+def test_every_row_is_there_once_and_padded_with_zero(options, order):
+    lengths = some_lengths()
+    rows = encoded(lengths)
+    targets = np.arange(len(lengths)) * 10
+    batches = Batches(rows, targets, batch_tokens=256, **options)
+    made = list(batches.epoch(3) if order == "epoch" else batches.in_order())
+    assert len(made) == len(batches)
+    index = np.concatenate([batch.index for batch in made])
+    np.testing.assert_array_equal(np.sort(index), np.arange(len(lengths)))
+    for batch in made:
+        count, length = batch.ids.shape
+        assert length in batches.edges
+        assert count * length <= 256
+        np.testing.assert_array_equal(batch.targets, batch.index * 10)
+        expected_ids = np.zeros((count, length), np.int32)
+        expected_segments = np.zeros((count, length), np.int32)
+        for i, row in enumerate(batch.index):
+            expected_ids[i, : lengths[row]] = rows.ids[row]
+            expected_segments[i, : lengths[row]] = rows.segment_ids[row]
+        np.testing.assert_array_equal(batch.ids, expected_ids)
+        np.testing.assert_array_equal(batch.segment_ids, expected_segments)
+
+
+def test_in_order_is_by_length():
+    lengths = some_lengths()
+    made = list(Batches(encoded(lengths), None, batch_tokens=256).in_order())
+    assert all(batch.targets is None for batch in made)
+    assert np.all(np.diff(lengths[np.concatenate([batch.index for batch in made])]) >= 0)
+
+
+def test_epochs_differ_and_repeat():
+    lengths = some_lengths()
+    targets = np.arange(len(lengths))
+    batches = Batches(encoded(lengths), targets, batch_tokens=256, seed=5)
+    again = Batches(encoded(lengths), targets, batch_tokens=256, seed=5)
+    assert_equal(batches.epoch(1), again.epoch(1))
+    first = np.concatenate([batch.index for batch in batches.epoch(1)])
+    second = np.concatenate([batch.index for batch in batches.epoch(2)])
+    other_seed = Batches(encoded(lengths), targets, batch_tokens=256, seed=6)
+    third = np.concatenate([batch.index for batch in other_seed.epoch(1)])
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first, third)
+    assert len(list(batches.epoch(1))) == len(list(batches.epoch(2))) == len(batches)
+
+
+@pytest.mark.parametrize("start", [0, 1, 7, -1])
+def test_epoch_goes_on_from_a_batch(start):
+    lengths = some_lengths()
+    batches = Batches(encoded(lengths), np.arange(len(lengths)), batch_tokens=256)
+    start = len(batches) if start == -1 else start
+    assert_equal(batches.epoch(2, start=start), list(batches.epoch(2))[start:])
+
+
+def test_edges_are_few_multiples_that_never_pass_the_longest_row():
+    lengths = some_lengths(longest=61)
+    lengths[0] = 61
+    batches = Batches(encoded(lengths), None, batch_tokens=512, bucket=4)
+    assert len(batches.edges) <= MAX_EDGES
+    assert batches.edges == sorted(set(batches.edges))
+    assert all(edge % 4 == 0 for edge in batches.edges[:-1])
+    assert batches.edges[-1] == 61
+
+
+def test_edges_match_the_lengths_there_are():
+    lengths = [5] * 100 + [20] * 100 + [50] * 100
+    batches = Batches(encoded(lengths), None, batch_tokens=100, bucket=1)
+    assert batches.edges == [5, 20, 50]
+
+
+def test_a_few_rows_get_no_bucket_of_their_own():
+    lengths = [19] * 2 + [20] * 98
+    assert Batches(encoded(lengths), None, batch_tokens=1000, bucket=1).edges == [20]
+
+
+def test_buckets_save_most_of_the_padding():
+    lengths = some_lengths(rows=5000, longest=64)
+    bucketed = Batches(encoded(lengths), None, batch_tokens=2048)
+    padded = Batches(encoded(lengths), None, batch_tokens=2048, padded_to=64)
+    tokens = sum(batch.ids.size for batch in bucketed.in_order())
+    assert tokens < 1.25 * lengths.sum()
+    assert sum(batch.ids.size for batch in padded.in_order()) == 64 * 5000
+
+
+def test_a_row_longer_than_the_budget_stands_alone():
+    made = list(Batches(encoded([10, 10]), None, batch_tokens=4).in_order())
+    assert [batch.ids.shape for batch in made] == [(1, 10), (1, 10)]
+
+
+def test_batches_of_a_bucket_are_even():
+    made = list(Batches(encoded([10] * 21), None, batch_tokens=100).in_order())
+    assert [len(batch.index) for batch in made] == [7, 7, 7]
+
+
+def test_empty_rows_and_very_long_rows():
+    made = list(Batches(encoded([0, 0]), None, batch_tokens=4).in_order())
+    np.testing.assert_array_equal(made[0].ids, np.zeros((2, 1), np.int32))
+    lengths = np.random.default_rng(0).integers(1, 10_000, 300)
+    batches = Batches(encoded(lengths), None, batch_tokens=20_000, bucket=1)
+    assert len(batches.edges) == MAX_EDGES
+    assert batches.edges[-1] == lengths.max()
+
+
+BAD_OPTIONS = [
+    ({"batch_tokens": 0}, "Expected batch_tokens to be at least 1, got batch_tokens=0."),
+    ({"bucket": 0}, "Expected bucket to be at least 1, got bucket=0."),
+    (
+        {"padded_to": 4},
+        "Expected padded_to to be at least the longest row's 5 tokens, got padded_to=4.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), BAD_OPTIONS)
+def test_bad_options(options, message):
+    with pytest.raises(InputError) as error:
+        Batches(encoded([5]), None, **{"batch_tokens": 8, **options})
+    assert str(error.value) == message
+
+
+def test_no_rows():
+    with pytest.raises(InputError, match="Expected at least one row to make batches of, got none"):
+        Batches(encoded([]), None, batch_tokens=8)
+
+
+def test_targets_must_match():
+    with pytest.raises(ValueError, match="Expected one target a row, got 1 targets and 2 rows"):
+        Batches(encoded([1, 2]), np.zeros(1), batch_tokens=8)

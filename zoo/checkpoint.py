@@ -1,0 +1,226 @@
+"""Files and checkpoint folders that are written whole or not at all, and checked when read."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from keras_transformer.zoo.errors import InputError
+
+MANIFEST = "manifest.json"
+FORMAT = "keras-transformer-zoo checkpoint"
+
+
+def write_file(path: str | Path, data: bytes, *, overwrite: bool = False) -> None:
+    """Writes a file aside and renames it, so that a reader sees all of it or what was there before.
+
+    Raises:
+        FileExistsError: The path exists and `overwrite` is False, or it is a folder.
+        OSError: The system could not write; what was there before is untouched.
+    """
+    path = _target(path)
+    if path.is_dir():
+        raise FileExistsError(f"{path} is a folder; give the name of a file.")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; choose another path or give --overwrite.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = _beside(path, "partial")
+    try:
+        _write_synced(partial, data)
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def write_folder(path: str | Path, files: Mapping[str, bytes], *, overwrite: bool = False) -> None:
+    """Writes a checkpoint folder aside, with a manifest of its files' SHA-256, and renames it.
+
+    Killed at any moment, it leaves the old folder or the new one for `read_folder`. Two writers
+    must not write the same path at once.
+
+    Args:
+        path: The folder.
+        files: Contents by plain file name.
+        overwrite: Replace a checkpoint that is there. A folder with anything in it that no
+            checkpoint's manifest lists is never replaced.
+
+    Raises:
+        FileExistsError: The path exists and may not be replaced.
+        OSError: The system could not write; what was there before is untouched.
+    """
+    path = _target(path)
+    for name in files:
+        if not _is_plain_name(name) or name == MANIFEST:
+            raise ValueError(f"Expected plain file names other than {MANIFEST}, got {name!r}.")
+    _finish_cut_off_swap(path)
+    if path.exists():
+        _check_replaceable(path, overwrite)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
+    manifest = json.dumps({"format": FORMAT, "version": 1, "sha256": hashes}, indent=1) + "\n"
+    partial = _beside(path, "partial")
+    # A killed writer may have left one.
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir()
+        for name, data in files.items():
+            _write_synced(partial / name, data)
+        _write_synced(partial / MANIFEST, manifest.encode())
+        _sync_folder(partial)
+        _swap_in(partial, path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    _sync_folder(path.parent)
+    shutil.rmtree(_beside(path, "old"), ignore_errors=True)
+
+
+def read_folder(path: str | Path) -> dict[str, bytes]:
+    """Reads the files of a checkpoint folder after checking each against the manifest.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        InputError: It is no checkpoint, or a file is missing or was edited.
+    """
+    path = _target(path)
+    folder = path
+    if not path.exists() and _beside(path, "old").exists():
+        # A writer was killed between its two renames: the old checkpoint is still whole.
+        folder = _beside(path, "old")
+    if not folder.exists():
+        raise FileNotFoundError(f"There is no checkpoint folder {path}.")
+    files = {}
+    for name, digest in _read_manifest(folder, path).items():
+        try:
+            files[name] = (folder / name).read_bytes()
+        except FileNotFoundError:
+            raise InputError(f"The checkpoint {path} lacks its file {name}.") from None
+        if hashlib.sha256(files[name]).hexdigest() != digest:
+            raise InputError(
+                f"The checkpoint {path} was changed after it was written: {name} does not match "
+                f"{MANIFEST}."
+            )
+    return files
+
+
+def weights_to_bytes(weights: Mapping[str, np.ndarray]) -> bytes:
+    """Packs arrays by name in the safetensors format; equal arrays give equal bytes.
+
+    Raises:
+        ValueError: A type such as bfloat16, which safetensors would write but not read with NumPy.
+    """
+    for name, value in weights.items():
+        if np.dtype(value.dtype).kind not in "biuf":
+            raise ValueError(f"Expected NumPy's own number types, got {name} of {value.dtype}.")
+    return safetensors.numpy.save(
+        {name: np.asarray(weights[name], order="C") for name in sorted(weights)}
+    )
+
+
+def weights_from_bytes(data: bytes) -> dict[str, np.ndarray]:
+    """Unpacks what `weights_to_bytes` packed.
+
+    Raises:
+        InputError: The bytes are not safetensors.
+    """
+    try:
+        return safetensors.numpy.load(data)
+    except (safetensors.SafetensorError, KeyError) as error:
+        raise InputError(f"Expected weights in the safetensors format: {error}.") from None
+
+
+def _target(path: str | Path) -> Path:
+    # Absolute, so that "." and "folder/.." have a name and a parent to be renamed in.
+    return Path(os.path.abspath(path))
+
+
+def _beside(path: Path, what: str) -> Path:
+    return path.with_name(f".{path.name}.{what}")
+
+
+def _is_plain_name(name: str) -> bool:
+    return bool(name) and name not in (".", "..") and not set(name) & set("/\\:\0")
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    """Makes renames durable where the system lets a folder be synced."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _swap_in(partial: Path, path: Path) -> None:
+    """Renames `partial` to `path`; what was there goes to the side, and comes back on failure."""
+    old = _beside(path, "old")
+    if path.exists():
+        path.rename(old)
+    try:
+        partial.rename(path)
+    except BaseException:
+        if old.exists():
+            old.rename(path)
+        raise
+
+
+def _finish_cut_off_swap(path: Path) -> None:
+    """Brings back or clears away the old folder that a killed writer left at the side."""
+    old = _beside(path, "old")
+    if old.exists():
+        if path.exists():
+            shutil.rmtree(old)
+        else:
+            old.rename(path)
+
+
+def _check_replaceable(path: Path, overwrite: bool) -> None:
+    if not overwrite:
+        raise FileExistsError(f"{path} exists; choose another path or give --overwrite.")
+    try:
+        listed = set(_read_manifest(path, path)) | {MANIFEST}
+    except InputError:
+        raise FileExistsError(
+            f"{path} exists and is no checkpoint, so it is not overwritten; choose another path."
+        ) from None
+    foreign = sorted(entry.name for entry in path.iterdir() if entry.name not in listed)
+    if foreign:
+        raise FileExistsError(
+            f"{path} holds {foreign[0]!r}, which is not part of the checkpoint, so it is not "
+            f"overwritten; move that away or choose another path."
+        )
+
+
+def _read_manifest(folder: Path, path: Path) -> dict[str, str]:
+    """Returns the SHA-256 of each file by name; messages call the folder `path`."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{path} is no checkpoint: it has no {MANIFEST}.") from None
+    except ValueError:
+        raise InputError(f"The checkpoint {path} is damaged: {MANIFEST} is not JSON.") from None
+    hashes = manifest.get("sha256") if isinstance(manifest, dict) else None
+    if (
+        not isinstance(hashes, dict)
+        or manifest.get("format") != FORMAT
+        or not all(_is_plain_name(name) for name in hashes)
+    ):
+        raise InputError(f"{path} is no checkpoint: its {MANIFEST} is not one of ours.")
+    return hashes

@@ -1,0 +1,277 @@
+"""Tables of text on disk, and the labelled examples that a task makes of them."""
+
+import csv
+import gzip
+import io
+import json
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from keras_transformer.zoo.errors import InputError
+
+TASKS = ("classification", "regression")
+SUFFIXES = (".tsv", ".csv", ".jsonl")
+INTEGER = re.compile(r"-?[0-9]{1,18}")
+MAX_NAMED_LABELS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A file's columns as text, and the line on which each row starts (counted from 1)."""
+
+    path: Path
+    columns: dict[str, list[str]]
+    lines: list[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """The rows of a table as a task sees them.
+
+    Attributes:
+        texts: One text a row.
+        pairs: The second text of each row, or None when the task reads one text.
+        targets: (rows,) int32 index into `labels`, float32 in regression, None without a label.
+        labels: The classes' names in index order; empty in regression.
+        path: The file that the rows came from.
+        lines: The line on which each row starts.
+    """
+
+    texts: list[str]
+    pairs: list[str] | None
+    targets: np.ndarray | None
+    labels: list[str]
+    path: Path
+    lines: list[int]
+
+
+def read_table(path: str | Path) -> Table:
+    """Reads a table of text: TSV, CSV or JSON Lines by its suffix, plain or with `.gz` after it.
+
+    TSV knows no quoting; CSV is quoted as in RFC 4180; in JSON Lines every line is an object with
+    the keys of the first. Numbers in JSON keep the digits they were written with.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        InputError: The file is no table; the message names the file and the line.
+    """
+    path = Path(path)
+    suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    if suffix not in SUFFIXES:
+        known = ", ".join(SUFFIXES)
+        raise InputError(f"{path}: expected a name that ends in {known} (or one of them and .gz).")
+    text = _read_text(path)
+    rows = {".tsv": _tsv_rows, ".csv": _csv_rows, ".jsonl": _jsonl_rows}[suffix](path, text)
+    header_line, header = next(rows, (1, []))
+    if not header:
+        raise InputError(f"{path}: the file is empty.")
+    for name in header:
+        if header.count(name) > 1:
+            raise InputError(f"{path}, line {header_line}: the column {name!r} is there twice.")
+    lines, values = [], []
+    for line, row in rows:
+        if len(row) != len(header):
+            raise InputError(
+                f"{path}, line {line}: expected {len(header)} columns as in the header, "
+                f"got {len(row)}."
+            )
+        lines.append(line)
+        values.append(row)
+    if not values:
+        raise InputError(f"{path}: the file has a header but no rows.")
+    columns = dict(zip(header, map(list, zip(*values, strict=True)), strict=True))
+    return Table(path=path, columns=columns, lines=lines)
+
+
+def load_examples(
+    path: str | Path,
+    *,
+    text: str,
+    text_pair: str | None = None,
+    label: str | None,
+    task: str,
+    labels: Sequence[str] | None = None,
+) -> Examples:
+    """Reads the examples of a task from a table.
+
+    Args:
+        path: A file that `read_table` reads.
+        text: The column of texts.
+        text_pair: The column of second texts, if the task compares two.
+        label: The column of labels or numbers; None reads rows without targets.
+        task: `classification` or `regression`.
+        labels: The classes in index order. None learns them from the file: in numeric order when
+            all are integers, else sorted.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        InputError: A column is missing, a label is unknown, there are fewer than two classes, or
+            a number is none; the message names the file and the line.
+    """
+    if task not in TASKS:
+        raise InputError(f"Expected task to be one of {', '.join(TASKS)}, got task={task!r}.")
+    table = read_table(path)
+    targets, names = None, list(labels or [])
+    if label is not None and task == "regression":
+        targets = _numbers(table, label)
+    elif label is not None:
+        values = _column(table, label)
+        names = _learn_labels(table, label) if labels is None else names
+        targets = _class_indices(table, values, names)
+    return Examples(
+        texts=_column(table, text),
+        pairs=None if text_pair is None else _column(table, text_pair),
+        targets=targets,
+        labels=names,
+        path=table.path,
+        lines=table.lines,
+    )
+
+
+def _read_text(path: Path) -> str:
+    if path.is_dir():
+        raise InputError(f"{path}: expected a file, got a folder.")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no file {path}.") from None
+    if path.suffix == ".gz":
+        try:
+            data = gzip.decompress(data)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise InputError(f"{path}: the gzip data is damaged or cut short ({error}).") from None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # The codec counts from behind the byte order mark, which holds no line break.
+        line = error.object[: error.start].count(b"\n") + 1
+        raise InputError(
+            f"{path}, line {line}: the file is not UTF-8 (byte 0x{error.object[error.start]:02x})."
+        ) from None
+
+
+def _tsv_rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    # Not splitlines: that also breaks at U+2028, U+0085 and others, which are part of a text.
+    # Blank lines at the end are an editor's; elsewhere they are rows, and mostly ragged ones.
+    text = text.rstrip("\r\n")
+    if text:
+        for line, row in enumerate(text.split("\n"), start=1):
+            yield line, row.removesuffix("\r").split("\t")
+
+
+def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(text.rstrip("\r\n"), newline=""), strict=True)
+    line = 1
+    try:
+        for row in reader:
+            yield line, row or [""]
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise InputError(f"{path}, line {line}: bad CSV ({error}).") from None
+
+
+def _jsonl_rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yields the first object's keys as a header, then each object's values in that order."""
+    header = None
+    for line, source in enumerate(text.rstrip("\r\n").split("\n") if text.strip() else (), start=1):
+        pairs = _json_pairs(path, line, source)
+        row = dict(pairs)
+        if header is None:
+            header = [key for key, _ in pairs]
+            yield line, header
+        if len(row) != len(pairs) or row.keys() != set(header):
+            raise InputError(
+                f"{path}, line {line}: expected the keys {_quoted(header)} as in the first line, "
+                f"got {_quoted([key for key, _ in pairs])}."
+            )
+        yield line, [_json_text(path, line, key, row[key]) for key in header]
+
+
+def _json_pairs(path: Path, line: int, source: str) -> list[tuple[str, object]]:
+    try:
+        value = json.loads(
+            source, object_pairs_hook=tuple, parse_int=str, parse_float=str, parse_constant=str
+        )
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"{path}, line {line}: bad JSON ({error}).") from None
+    if not isinstance(value, tuple) or not value:
+        raise InputError(f"{path}, line {line}: expected a JSON object with at least one key.")
+    return list(value)
+
+
+def _json_text(path: Path, line: int, key: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str):
+        kind = {tuple: "an object", list: "a list"}.get(type(value), "null")
+        raise InputError(
+            f"{path}, line {line}: expected {key!r} to be a string, a number, true or false, "
+            f"got {kind}."
+        )
+    return value
+
+
+def _column(table: Table, name: str) -> list[str]:
+    if name not in table.columns:
+        raise InputError(
+            f"{table.path}: there is no column {name!r}; the columns are "
+            f"{_quoted(list(table.columns))}."
+        )
+    return table.columns[name]
+
+
+def _learn_labels(table: Table, label: str) -> list[str]:
+    values = _column(table, label)
+    for line, value in zip(table.lines, values, strict=True):
+        # labels.txt holds one label a line.
+        if value.splitlines() != [value]:
+            raise InputError(
+                f"{table.path}, line {line}: expected a label of one line, got {value!r}."
+            )
+    names = sorted(set(values))
+    if len(names) < 2:
+        raise InputError(
+            f"{table.path}: expected at least two classes in column {label!r}, "
+            f"got only {names[0]!r}."
+        )
+    if all(INTEGER.fullmatch(name) for name in names):
+        names.sort(key=int)
+    return names
+
+
+def _class_indices(table: Table, values: list[str], labels: list[str]) -> np.ndarray:
+    index = {name: i for i, name in enumerate(labels)}
+    for line, value in zip(table.lines, values, strict=True):
+        if value not in index:
+            more = len(labels) - MAX_NAMED_LABELS
+            raise InputError(
+                f"{table.path}, line {line}: unknown label {value!r}; the known labels are "
+                f"{_quoted(labels[:MAX_NAMED_LABELS])}{f' and {more} more' if more > 0 else ''}."
+            )
+    return np.array([index[value] for value in values], dtype=np.int32)
+
+
+def _numbers(table: Table, label: str) -> np.ndarray:
+    values = _column(table, label)
+    targets = np.empty(len(values), dtype=np.float32)
+    for i, value in enumerate(values):
+        try:
+            with np.errstate(over="ignore"):
+                targets[i] = np.float32(float(value))
+        except ValueError:
+            targets[i] = np.nan
+        if not np.isfinite(targets[i]):
+            raise InputError(
+                f"{table.path}, line {table.lines[i]}: expected a finite number in column "
+                f"{label!r}, got {value!r}."
+            )
+    return targets
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names))
