@@ -2,8 +2,8 @@
 
 
 class InputError(ValueError):
-    """A mistake in what the user gave: data, an option, a file (exit code 2 on the command line)."""
+    """A mistake in what the user gave: data, an option, a file (exit code 2 of a command)."""
 
 
 class RunError(RuntimeError):
-    """A failure of a run that was asked for correctly (exit code 1 on the command line)."""
+    """A failure of a run that was asked for correctly (exit code 1 of a command)."""

@@ -1,0 +1,247 @@
+"""Multi-head attention and the additive bias that masks become."""
+
+import keras
+from keras import ops
+
+from keras_transformer.positions import RotaryEmbedding
+from keras_transformer.quantization import Projection, QuantPoint
+
+# Added to the score of a pair that may not attend. It is far below any score and, even when two
+# masks add up, representable in float16.
+MASKED_SCORE = -3e4
+
+
+def attention_bias(mask, dtype="float32"):
+    """Turns a boolean mask (True attends) into what is added to the scores.
+
+    Args:
+        mask: (B, S) for all queries, (B, T, S) for all heads, or (B, H, T, S).
+        dtype: of the result.
+
+    Returns:
+        (B, 1, 1, S), (B, 1, T, S) or (B, H, T, S): 0 where the mask is True, else `MASKED_SCORE`.
+
+    Raises:
+        ValueError: for another rank.
+    """
+    rank = len(mask.shape)
+    if rank not in (2, 3, 4):
+        raise ValueError(
+            "Expected mask to have shape (B, S), (B, T, S) or (B, H, T, S), "
+            f"got mask.shape={tuple(mask.shape)}."
+        )
+    bias = (1.0 - ops.cast(mask, dtype)) * MASKED_SCORE
+    if rank == 2:
+        return ops.expand_dims(bias, (1, 2))
+    return ops.expand_dims(bias, 1) if rank == 3 else bias
+
+
+def causal_bias(target_length, source_length, start=0, dtype="float32"):
+    """Returns (1, 1, T, S): `MASKED_SCORE` where a source position lies after its target position.
+
+    Args:
+        target_length, source_length: T and S.
+        start: position of the first target among the sources.
+    """
+    target = ops.expand_dims(ops.arange(target_length) + start, 1)
+    source = ops.expand_dims(ops.arange(source_length), 0)
+    later = ops.cast(ops.greater(source, target), dtype)
+    return ops.expand_dims(later * MASKED_SCORE, (0, 1))
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class MultiHeadAttention(keras.layers.Layer):
+    """`softmax(Q K^T / sqrt(K) + bias) V` over heads, projected back to the query's width.
+
+    Vaswani et al. 2017, section 3.2; fewer key-value heads are Shazeer 2019, arXiv:1911.02150
+    (one: multi-query), and Ainslie et al. 2023, arXiv:2305.13245 (grouped).
+
+    Args:
+        num_heads: H.
+        head_dim: width of a head; the query's width divided by `num_heads` by default.
+        num_key_value_heads: heads of keys and values, a divisor of `num_heads`; all by default.
+        dropout: rate on the attention probabilities.
+        use_bias: whether the projections have a bias.
+        causal: whether a position attends to itself and to earlier ones only.
+        rotary: whether queries and keys are rotated by their positions.
+        kernel_bits, activation_bits: see `quantization`.
+
+    Raises:
+        ValueError: for a head count that does not divide, or masks of another rank.
+    """
+
+    def __init__(
+        self, num_heads, *, head_dim=None, num_key_value_heads=None, dropout=0.0, use_bias=True,
+        causal=False, rotary=False, kernel_bits=None, activation_bits=None, **kwargs,
+    ):  # fmt: skip
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.num_heads = num_heads
+        self.num_key_value_heads = num_key_value_heads or num_heads
+        if num_heads % self.num_key_value_heads:
+            raise ValueError(
+                "Expected num_key_value_heads to divide num_heads, "
+                f"got num_heads={num_heads}, num_key_value_heads={num_key_value_heads}."
+            )
+        self.head_dim = head_dim
+        self.dropout = dropout
+        self.use_bias = use_bias
+        self.causal = causal
+        self.rotary = rotary
+        self.kernel_bits = kernel_bits
+        self.activation_bits = activation_bits
+
+    def build(self, query_shape, memory_shape=None):
+        hidden_dim = query_shape[-1]
+        memory_shape = memory_shape or query_shape
+        if self.head_dim is None and hidden_dim % self.num_heads:
+            raise ValueError(
+                "Expected num_heads to divide the query's width, "
+                f"got width={hidden_dim}, num_heads={self.num_heads}."
+            )
+        self.width = self.head_dim or hidden_dim // self.num_heads
+
+        def projection(heads, name, shape):
+            layer = Projection(
+                heads * self.width, use_bias=self.use_bias, kernel_bits=self.kernel_bits,
+                dtype=self.dtype_policy, name=name,
+            )  # fmt: skip
+            layer.build(shape)
+            return layer
+
+        def point(name, **kwargs):
+            layer = QuantPoint(
+                kwargs.pop("bits", self.activation_bits), dtype=self.dtype_policy, name=name,
+                **kwargs,
+            )  # fmt: skip
+            layer.build(None)
+            return layer
+
+        self.query = projection(self.num_heads, "query", query_shape)
+        self.key = projection(self.num_key_value_heads, "key", memory_shape)
+        self.value = projection(self.num_key_value_heads, "value", memory_shape)
+        # Keys and values have zero point 0, or XNNPACK leaves their product to a slow kernel.
+        self.query_point = point("query_point")
+        self.key_point = point("key_point", symmetric=True)
+        self.value_point = point("value_point", symmetric=True)
+        if self.rotary:
+            self.rotation = RotaryEmbedding(dtype=self.dtype_policy, name="rotation")
+            # The rotation stands between projection and stored tensor, so both sides are stored.
+            self.unrotated_query_point = point("unrotated_query_point")
+            self.unrotated_key_point = point("unrotated_key_point")
+        self.scores_point = point("scores_point")
+        self.probabilities_point = point("probabilities_point", minimum=0.0, maximum=255 / 256)
+        self.context_point = point("context_point")
+        self.probabilities_dropout = keras.layers.Dropout(
+            self.dropout, dtype=self.dtype_policy, name="probabilities_dropout"
+        )
+        self.probabilities_dropout.build(None)
+        self.output_projection = Projection(
+            hidden_dim, use_bias=self.use_bias, kernel_bits=self.kernel_bits,
+            dtype=self.dtype_policy, name="output",
+        )  # fmt: skip
+        self.output_projection.build((*query_shape[:-1], self.num_heads * self.width))
+        self.output_point = point("output_point")
+
+    def call(
+        self, query, memory=None, mask=None, *, bias=None, cache=None, cache_index=None,
+        return_scores=False, training=None,
+    ):  # fmt: skip
+        """Attends from every query position.
+
+        Args:
+            query: (B, T, D).
+            memory: (B, S, D'), attended to in place of the query itself.
+            mask: boolean, True attends: (B, S), (B, T, S) or (B, H, T, S).
+            bias: added to the scores, broadcastable to (B, H, T, S).
+            cache: pair of keys and values, each (B, S, KV, K). With `cache_index` the query's own
+                keys and values are written there first; without it they are attended to as they
+                are (cross attention over `project_memory`'s result).
+            cache_index: integer, the position of the first query in the cache.
+            return_scores: whether the probabilities (B, H, T, S) are returned too.
+
+        Returns:
+            (B, T, D); with `return_scores` also the probabilities; with `cache` also the cache.
+        """
+        start = 0 if cache_index is None else cache_index
+        q = self._heads(self._query(query, training), self.num_heads)
+        if self.rotary:
+            q = self.rotation(q, start=start)
+        q = self.query_point(q, training=training)
+        if cache is None:
+            keys, values = self._keys_values(query if memory is None else memory, 0, training)
+        elif cache_index is None:
+            keys, values = cache
+        else:
+            new_keys, new_values = self._keys_values(query, cache_index, training)
+            at = (0, cache_index, 0, 0)
+            keys = ops.slice_update(cache[0], at, ops.cast(new_keys, cache[0].dtype))
+            values = ops.slice_update(cache[1], at, ops.cast(new_values, cache[1].dtype))
+
+        biases = [] if bias is None else [bias]
+        if mask is not None:
+            biases.append(attention_bias(mask, self.compute_dtype))
+        if self.causal:
+            lengths = ops.shape(query)[1], ops.shape(keys)[1]
+            biases.append(causal_bias(*lengths, start, self.compute_dtype))
+
+        context, probabilities = self._attend(q, keys, values, biases, training)
+        output = self.output_projection(self.context_point(context, training=training))
+        output = self.output_point(output, training=training)
+        extra = (probabilities,) * return_scores + ((keys, values),) * (cache is not None)
+        return (output, *extra) if extra else output
+
+    def project_memory(self, memory):
+        """Returns the pair of keys and values (B, S, KV, K) of a memory (B, S, D'), as a cache."""
+        return self._keys_values(memory, 0, None)
+
+    def _query(self, query, training):
+        """(B, T, H * K), scaled here so that the scale folds into the projection's kernel."""
+        q = self.query(query) * self.width**-0.5
+        return self.unrotated_query_point(q, training=training) if self.rotary else q
+
+    def _keys_values(self, memory, start, training):
+        keys = self.key(memory)
+        if self.rotary:
+            keys = self.unrotated_key_point(keys, training=training)
+            keys = self.rotation(self._split(keys, self.num_key_value_heads), start=start, axis=1)
+            keys = self.key_point(keys, training=training)
+        else:
+            keys = self._split(self.key_point(keys, training=training), self.num_key_value_heads)
+        values = self.value_point(self.value(memory), training=training)
+        return keys, self._split(values, self.num_key_value_heads)
+
+    def _split(self, x, heads):
+        """(B, T, heads * K) to (B, T, heads, K)."""
+        batch, length = ops.shape(x)[:2]
+        return ops.reshape(x, (batch, length, heads, self.width))
+
+    def _heads(self, x, heads):
+        """(B, T, heads * K) to (B, heads, T, K)."""
+        return ops.transpose(self._split(x, heads), (0, 2, 1, 3))
+
+    def _attend(self, q, keys, values, biases, training):
+        """Context (B, T, H * K) and probabilities (B, H, T, S)."""
+        batch, _, length, _ = ops.shape(q)
+        groups, group = self.num_key_value_heads, self.num_heads // self.num_key_value_heads
+        if group > 1:
+            # The queries of a group stand in one column, so that no key is copied per head.
+            q = ops.reshape(q, (batch, groups, group * length, self.width))
+        scores = ops.matmul(q, ops.transpose(keys, (0, 2, 3, 1)))
+        scores = self.scores_point(scores, training=training)
+        if group > 1:
+            scores = ops.reshape(scores, (batch, self.num_heads, length, ops.shape(keys)[1]))
+        for bias in biases:
+            scores = scores + ops.cast(bias, scores.dtype)
+        probabilities = self.probabilities_point(ops.softmax(scores), training=training)
+        dropped = self.probabilities_dropout(probabilities, training=training)
+        if group > 1:
+            dropped = ops.reshape(dropped, (batch, groups, group * length, ops.shape(keys)[1]))
+        context = ops.matmul(dropped, ops.transpose(values, (0, 2, 1, 3)))
+        if group > 1:
+            context = ops.reshape(context, (batch, self.num_heads, length, self.width))
+        context = ops.transpose(context, (0, 2, 1, 3))
+        return ops.reshape(context, (batch, length, self.num_heads * self.width)), probabilities
+
+    def compute_output_shape(self, query_shape, memory_shape=None):
+        return query_shape

@@ -1,0 +1,151 @@
+"""Encoder and decoder blocks: attention and feed-forward layers in residual connections."""
+
+import keras
+
+from keras_transformer.attention import MultiHeadAttention
+from keras_transformer.feedforward import FeedForward
+from keras_transformer.residual import Residual
+
+
+def _given(**tensors):
+    """The arguments that are not None: Keras does not pass tensors and others on together."""
+    return {name: tensor for name, tensor in tensors.items() if tensor is not None}
+
+
+class _Block(keras.layers.Layer):
+    """What both blocks share: their arguments, and how a sublayer is wrapped.
+
+    Args:
+        num_heads: H.
+        intermediate_dim: F.
+        num_key_value_heads: see `MultiHeadAttention`.
+        dropout: rate on each sublayer's output and after the feed-forward activation.
+        attention_dropout: rate on the attention probabilities.
+        activation, gated: see `FeedForward`.
+        norm, epsilon, pre_norm: see `Residual`.
+        use_bias: whether projections have a bias.
+        rotary: whether self attention rotates queries and keys.
+        causal: whether self attention sees no later position.
+        kernel_bits, activation_bits: see `quantization`.
+    """
+
+    def __init__(
+        self, num_heads, intermediate_dim, *, num_key_value_heads=None, dropout=0.0,
+        attention_dropout=0.0, activation="gelu", gated=False, norm="layer_norm", epsilon=1e-6,
+        pre_norm=False, use_bias=True, rotary=False, causal=False, kernel_bits=None,
+        activation_bits=None, **kwargs,
+    ):  # fmt: skip
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.bits = {"kernel_bits": kernel_bits, "activation_bits": activation_bits}
+        self.attention_arguments = {
+            "num_heads": num_heads,
+            "num_key_value_heads": num_key_value_heads,
+            "dropout": attention_dropout,
+            "use_bias": use_bias,
+        }
+        self.residual_arguments = {
+            "pre_norm": pre_norm,
+            "dropout": dropout,
+            "norm": norm,
+            "epsilon": epsilon,
+            "activation_bits": activation_bits,
+        }
+        self.attention = self._residual("attention", self._attention(rotary=rotary, causal=causal))
+        feed_forward = FeedForward(
+            intermediate_dim, activation=activation, gated=gated, dropout=dropout,
+            use_bias=use_bias, dtype=self.dtype_policy, name="sublayer", **self.bits,
+        )  # fmt: skip
+        self.feed_forward = self._residual("feed_forward", feed_forward)
+
+    def _attention(self, **kwargs):
+        return MultiHeadAttention(
+            dtype=self.dtype_policy, name="sublayer", **self.attention_arguments, **self.bits,
+            **kwargs,
+        )  # fmt: skip
+
+    def _residual(self, name, sublayer):
+        return Residual(sublayer, dtype=self.dtype_policy, name=name, **self.residual_arguments)
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class EncoderBlock(_Block):
+    __doc__ = (
+        "Self attention, then the feed-forward layer (Vaswani et al. 2017, section 3.1)."
+        + _Block.__doc__.partition("is wrapped.")[2]
+    )
+
+    def build(self, input_shape):
+        self.attention.build(input_shape)
+        self.feed_forward.build(input_shape)
+
+    def call(self, inputs, mask=None, *, bias=None, training=None):
+        """Returns (B, T, D) for inputs (B, T, D); mask and bias as in `MultiHeadAttention`."""
+        x = self.attention(inputs, training=training, **_given(mask=mask, bias=bias))
+        return self.feed_forward(x, training=training)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class DecoderBlock(_Block):
+    __doc__ = (
+        "Causal self attention, cross attention over a memory, then the feed-forward layer.\n"
+        "\n    Vaswani et al. 2017, section 3.1; without cross attention it is GPT's block.\n"
+        + _Block.__doc__.partition("is wrapped.")[2]
+        + "    cross_attention: whether the block attends to a memory.\n    "
+    )
+
+    def __init__(
+        self, num_heads, intermediate_dim, *, cross_attention=False, causal=True, **kwargs
+    ):
+        super().__init__(num_heads, intermediate_dim, causal=causal, **kwargs)
+        self.cross_attention = None
+        if cross_attention:
+            self.cross_attention = self._residual("cross_attention", self._attention())
+
+    def build(self, inputs_shape, memory_shape=None):
+        self.attention.build(inputs_shape)
+        if self.cross_attention is not None:
+            self.cross_attention.sublayer.build(inputs_shape, memory_shape)
+            self.cross_attention.build(inputs_shape)
+        self.feed_forward.build(inputs_shape)
+
+    def call(
+        self, inputs, memory=None, mask=None, *, bias=None, memory_mask=None, memory_bias=None,
+        cache=None, cache_index=None, memory_cache=None, training=None,
+    ):  # fmt: skip
+        """Decodes one block.
+
+        Args:
+            inputs: (B, T, D).
+            memory: (B, S, D'), for cross attention.
+            mask, bias: of self attention.
+            memory_mask, memory_bias: of cross attention.
+            cache, cache_index: of self attention, see `MultiHeadAttention`.
+            memory_cache: `project_memory`'s result, in place of the memory.
+
+        Returns:
+            (B, T, D); with `cache` also the cache.
+        """
+        x = self.attention(
+            inputs, training=training,
+            **_given(mask=mask, bias=bias, cache=cache, cache_index=cache_index),
+        )  # fmt: skip
+        x, cache = x if cache is not None else (x, None)
+        if self.cross_attention is not None:
+            x = self.cross_attention(
+                x, training=training,
+                **_given(memory=memory, mask=memory_mask, bias=memory_bias, cache=memory_cache),
+            )  # fmt: skip
+            x = x[0] if memory_cache is not None else x
+        x = self.feed_forward(x, training=training)
+        return x if cache is None else (x, cache)
+
+    def project_memory(self, memory):
+        """Returns the cross attention's keys and values of a memory (B, S, D')."""
+        return self.cross_attention.sublayer.project_memory(memory)
+
+    def compute_output_shape(self, inputs_shape, memory_shape=None):
+        return inputs_shape

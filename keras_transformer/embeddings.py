@@ -1,0 +1,83 @@
+"""Token and segment embeddings, and the logits tied to them."""
+
+import keras
+from keras import ops
+
+from keras_transformer.quantization import QuantPoint
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class TokenEmbedding(keras.layers.Layer):
+    """Looks up a vector for each id; `logits` multiplies by the same table.
+
+    Vaswani et al. 2017, section 3.4; tying is Press and Wolf 2017, arXiv:1608.05859.
+
+    Args:
+        vocab_size: V.
+        hidden_dim: D.
+        scale: what the vectors are multiplied by, for example sqrt(D).
+        initializer_stddev: of the truncated normal that the table starts from.
+        activation_bits: see `quantization`; a stored table has one range.
+    """
+
+    def __init__(
+        self, vocab_size, hidden_dim, *, scale=1.0, initializer_stddev=0.02, activation_bits=None,
+        **kwargs,
+    ):  # fmt: skip
+        super().__init__(**kwargs)
+        self.vocab_size = vocab_size
+        self.hidden_dim = hidden_dim
+        self.scale = scale
+        self.initializer_stddev = initializer_stddev
+        self.activation_bits = activation_bits
+
+    def build(self, input_shape):
+        self.embeddings = self.add_weight(
+            name="embeddings", shape=(self.vocab_size, self.hidden_dim),
+            initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_stddev),
+        )  # fmt: skip
+        self.point = QuantPoint(self.activation_bits, dtype=self.dtype_policy, name="point")
+        self.point.build(None)
+
+    def call(self, inputs, training=None):
+        """Returns (B, T, D) for ids (B, T)."""
+        table = ops.convert_to_tensor(self.embeddings)
+        x = self.point(ops.take(table, inputs, axis=0), training=training)
+        return x * self.scale if self.scale != 1.0 else x
+
+    def logits(self, x):
+        """Returns (B, T, V): the products of (B, T, D) with every row of the table."""
+        return ops.matmul(x, ops.transpose(ops.convert_to_tensor(self.embeddings)))
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape, self.hidden_dim)
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class SegmentEmbedding(keras.layers.Layer):
+    """Adds to (B, T, D) a vector for the text that a token belongs to (BERT, section 3).
+
+    Args:
+        num_segments: number of texts.
+    """
+
+    def __init__(self, num_segments=2, *, initializer_stddev=0.02, **kwargs):
+        super().__init__(**kwargs)
+        self.num_segments = num_segments
+        self.initializer_stddev = initializer_stddev
+
+    def build(self, inputs_shape, segment_ids_shape=None):
+        self.embeddings = self.add_weight(
+            name="embeddings", shape=(self.num_segments, inputs_shape[-1]),
+            initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_stddev),
+        )  # fmt: skip
+
+    def call(self, inputs, segment_ids=None):
+        """Adds row `segment_ids` (B, T) of the table; row 0 where there are none."""
+        table = ops.convert_to_tensor(self.embeddings)
+        if segment_ids is None:
+            return inputs + table[0]
+        return inputs + ops.take(table, segment_ids, axis=0)
+
+    def compute_output_shape(self, inputs_shape, segment_ids_shape=None):
+        return inputs_shape

@@ -1,0 +1,101 @@
+"""The position-wise feed-forward layer, plain and gated."""
+
+import keras
+from keras import ops
+
+from keras_transformer.quantization import Projection, QuantPoint
+
+ACTIVATIONS = {
+    "relu": ops.relu,
+    "gelu": lambda x: ops.gelu(x, approximate=False),
+    "gelu_tanh": lambda x: ops.gelu(x, approximate=True),
+    "silu": ops.silu,
+}
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class FeedForward(keras.layers.Layer):
+    """`W2 f(W1 x + b1) + b2`, or gated `W2 (f(Wg x) * (W1 x))`.
+
+    Vaswani et al. 2017, section 3.3; the gated form is Shazeer 2020, arXiv:2002.05202.
+    Inputs and outputs are (B, T, D).
+
+    Args:
+        intermediate_dim: F, the width between the projections.
+        activation: `relu`, `gelu` (exact), `gelu_tanh` or `silu`.
+        gated: whether a second projection, activated, multiplies the first.
+        dropout: rate after the activation.
+        kernel_bits, activation_bits: see `quantization`.
+
+    Raises:
+        ValueError: for an unknown activation.
+    """
+
+    def __init__(
+        self, intermediate_dim, *, activation="gelu", gated=False, dropout=0.0, use_bias=True,
+        kernel_bits=None, activation_bits=None, **kwargs,
+    ):  # fmt: skip
+        super().__init__(**kwargs)
+        if activation not in ACTIVATIONS:
+            raise ValueError(
+                f"Expected activation to be one of {', '.join(ACTIVATIONS)}, "
+                f"got activation={activation!r}."
+            )
+        self.intermediate_dim = intermediate_dim
+        self.activation = activation
+        self.gated = gated
+        self.dropout = dropout
+        self.use_bias = use_bias
+        self.kernel_bits = kernel_bits
+        self.activation_bits = activation_bits
+
+    def build(self, input_shape):
+        def projection(units, name):
+            return Projection(
+                units, use_bias=self.use_bias, kernel_bits=self.kernel_bits,
+                dtype=self.dtype_policy, name=name,
+            )  # fmt: skip
+
+        def point(name, bits=self.activation_bits):
+            return QuantPoint(bits, dtype=self.dtype_policy, name=name)
+
+        wide = (*input_shape[:-1], self.intermediate_dim)
+        # A relu is fused into the projection before it, so nothing is stored between the two.
+        before = None if self.activation == "relu" else self.activation_bits
+        self.up = projection(self.intermediate_dim, "up")
+        self.up_point = point("up_point", self.activation_bits if self.gated else before)
+        if self.gated:
+            self.gate = projection(self.intermediate_dim, "gate")
+            self.gate_point = point("gate_point", before)
+            self.activated_gate_point = point("activated_gate_point")
+            for layer, shape in (
+                (self.gate, input_shape), (self.gate_point, wide),
+                (self.activated_gate_point, wide),
+            ):  # fmt: skip
+                layer.build(shape)
+        self.activation_point = point("activation_point")
+        self.hidden_dropout = keras.layers.Dropout(
+            self.dropout, dtype=self.dtype_policy, name="hidden_dropout"
+        )
+        self.down = projection(input_shape[-1], "down")
+        self.down_point = point("down_point")
+        for layer, shape in (
+            (self.up, input_shape), (self.up_point, wide), (self.activation_point, wide),
+            (self.hidden_dropout, wide), (self.down, wide), (self.down_point, input_shape),
+        ):  # fmt: skip
+            layer.build(shape)
+
+    def call(self, inputs, training=None):
+        activate = ACTIVATIONS[self.activation]
+        x = self.up_point(self.up(inputs), training=training)
+        if self.gated:
+            gate = self.gate_point(self.gate(inputs), training=training)
+            x = self.activated_gate_point(activate(gate), training=training) * x
+        else:
+            x = activate(x)
+        x = self.activation_point(x, training=training)
+        x = self.hidden_dropout(x, training=training)
+        return self.down_point(self.down(x), training=training)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape

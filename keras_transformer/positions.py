@@ -1,0 +1,208 @@
+"""How a Transformer knows positions: added encodings, rotations, and biases of the scores."""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def sinusoid(length, width, max_wavelength=10_000.0):
+    """Returns the (length, width) table of Vaswani et al. 2017, section 3.5, as a NumPy array.
+
+    Even columns are sines and odd columns cosines of the same frequency.
+    """
+    position = np.arange(length)[:, None]
+    column = np.arange(width)[None, :]
+    angle = position / max_wavelength ** (2 * (column // 2) / width)
+    return np.where(column % 2 == 0, np.sin(angle), np.cos(angle)).astype("float32")
+
+
+def _rows(table, inputs, start):
+    """The rows of a (P, D) table for positions `start` to `start + T` of inputs (B, T, D)."""
+    return ops.slice(table, (start, 0), (ops.shape(inputs)[1], table.shape[1]))
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class SinusoidalPositionalEncoding(keras.layers.Layer):
+    """Adds fixed sines and cosines to (B, T, D) (Vaswani et al. 2017, section 3.5).
+
+    Args:
+        max_length: the longest T.
+        max_wavelength: wavelength of the slowest column, in positions over 2 pi.
+    """
+
+    def __init__(self, max_length, *, max_wavelength=10_000.0, **kwargs):
+        super().__init__(**kwargs)
+        self.max_length = max_length
+        self.max_wavelength = max_wavelength
+
+    def build(self, input_shape):
+        self.table = sinusoid(self.max_length, input_shape[-1], self.max_wavelength)
+
+    def call(self, inputs, start=0):
+        """Adds the encodings of positions `start` to `start + T`."""
+        table = ops.convert_to_tensor(self.table, dtype=self.compute_dtype)
+        return inputs + _rows(table, inputs, start)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class LearnedPositionalEncoding(keras.layers.Layer):
+    """Adds a learned vector for each position to (B, T, D) (Gehring et al. 2017; BERT).
+
+    Args:
+        max_length: number of positions, the longest T.
+    """
+
+    def __init__(self, max_length, *, initializer_stddev=0.02, **kwargs):
+        super().__init__(**kwargs)
+        self.max_length = max_length
+        self.initializer_stddev = initializer_stddev
+
+    def build(self, input_shape):
+        self.embeddings = self.add_weight(
+            name="embeddings",
+            shape=(self.max_length, input_shape[-1]),
+            initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_stddev),
+        )
+
+    def call(self, inputs, start=0):
+        """Adds the vectors of positions `start` to `start + T`."""
+        table = ops.convert_to_tensor(self.embeddings)
+        return inputs + _rows(table, inputs, start)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class RotaryEmbedding(keras.layers.Layer):
+    """Rotates pairs of columns by an angle that grows with the position (Su et al. 2021).
+
+    arXiv:2104.09864, with column i paired with column i + K/2 as Llama does. The product of a
+    rotated query and a rotated key depends on their distance only.
+
+    Args:
+        max_wavelength: base of the frequencies.
+    """
+
+    def __init__(self, *, max_wavelength=10_000.0, **kwargs):
+        super().__init__(**kwargs)
+        self.max_wavelength = max_wavelength
+
+    def call(self, inputs, start=0, axis=2):
+        """Rotates inputs (B, H, T, K), or (B, T, H, K) with `axis=1`, from position `start` on.
+
+        Raises:
+            ValueError: for an odd K.
+        """
+        width = inputs.shape[-1]
+        if width % 2:
+            raise ValueError(f"Expected an even head width to rotate, got K={width}.")
+        half = width // 2
+        frequency = self.max_wavelength ** (-np.arange(half, dtype="float32") / half)
+        position = ops.cast(ops.arange(ops.shape(inputs)[axis]) + start, "float32")
+        angle = ops.expand_dims(position, 1) * ops.convert_to_tensor(frequency)
+        if axis == 1:
+            angle = ops.expand_dims(angle, 1)
+        cosine = ops.cast(ops.cos(angle), self.compute_dtype)
+        sine = ops.cast(ops.sin(angle), self.compute_dtype)
+        left, right = ops.split(inputs, 2, axis=-1)
+        return ops.concatenate(
+            [left * cosine - right * sine, right * cosine + left * sine], axis=-1
+        )
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def _distance(query, memory, start):
+    """(T, S): source position minus target position."""
+    memory = query if memory is None else memory
+    target = ops.expand_dims(ops.arange(ops.shape(query)[1]) + start, 1)
+    return ops.expand_dims(ops.arange(ops.shape(memory)[1]), 0) - target
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class RelativePositionBias(keras.layers.Layer):
+    """A learned bias of the scores for each head and bucket of distances (T5).
+
+    Raffel et al. 2020, arXiv:1910.10683, section 2.1: half of the buckets are exact distances,
+    the other half grow logarithmically up to `max_distance`.
+
+    Args:
+        num_heads: H.
+        num_buckets: number of learned values a head.
+        max_distance: from here on all distances share the last bucket.
+        bidirectional: whether later positions have buckets of their own (encoders).
+    """
+
+    def __init__(
+        self, num_heads, *, num_buckets=32, max_distance=128, bidirectional=True, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.num_heads = num_heads
+        self.num_buckets = num_buckets
+        self.max_distance = max_distance
+        self.bidirectional = bidirectional
+
+    def build(self, query_shape):
+        self.embeddings = self.add_weight(
+            name="embeddings", shape=(self.num_buckets, self.num_heads),
+            initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+        )  # fmt: skip
+
+    def call(self, query, memory=None, start=0):
+        """Returns (1, H, T, S) for query (B, T, D) and memory (B, S, D'), the query by default."""
+        bucket = self._bucket(_distance(query, memory, start))
+        bias = ops.take(ops.convert_to_tensor(self.embeddings), bucket, axis=0)
+        return ops.expand_dims(ops.transpose(bias, (2, 0, 1)), 0)
+
+    def _bucket(self, distance):
+        """Bucket number of each distance, both (T, S)."""
+        buckets, offset = self.num_buckets, 0
+        if self.bidirectional:
+            buckets //= 2
+            offset = ops.cast(ops.greater(distance, 0), "int32") * buckets
+            distance = ops.abs(distance)
+        else:
+            distance = ops.maximum(-distance, 0)
+        exact = buckets // 2
+        ratio = ops.cast(ops.maximum(distance, 1), "float32") / exact
+        far = ops.log(ratio) * ((buckets - exact) / math.log(self.max_distance / exact))
+        far = ops.minimum(exact + ops.cast(ops.floor(far), "int32"), buckets - 1)
+        return offset + ops.where(distance < exact, ops.cast(distance, "int32"), far)
+
+
+def alibi_slopes(num_heads):
+    """Returns the H slopes of Press et al. 2022, arXiv:2108.12409, as their released code does.
+
+    For a power of two they are 2^(-8/H), 2^(-16/H), ...; else those of the next lower power of
+    two, and then every second one of the next higher.
+    """
+    power = 2 ** math.floor(math.log2(num_heads))
+    slopes = [2 ** (-8 * (i + 1) / power) for i in range(power)]
+    between = [2 ** (-4 * (i + 1) / power) for i in range(0, 2 * power, 2)]
+    return np.array(slopes + between[: num_heads - power], dtype="float32")
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class AlibiBias(keras.layers.Layer):
+    """Lowers a score by its distance times a slope of the head (Press et al. 2022, section 3).
+
+    Args:
+        num_heads: H.
+    """
+
+    def __init__(self, num_heads, **kwargs):
+        super().__init__(**kwargs)
+        self.num_heads = num_heads
+
+    def call(self, query, memory=None, start=0):
+        """Returns (1, H, T, S) for query (B, T, D) and memory (B, S, D'), the query by default."""
+        distance = ops.cast(ops.abs(_distance(query, memory, start)), self.compute_dtype)
+        slopes = ops.convert_to_tensor(-alibi_slopes(self.num_heads), dtype=self.compute_dtype)
+        return ops.expand_dims(ops.reshape(slopes, (-1, 1, 1)) * distance, 0)

@@ -1,0 +1,150 @@
+"""The quantization seam: a point that rounds a tensor, and a projection that rounds its kernel.
+
+One layer class serves float models, quantization-aware training and export. While its bits are
+None a `QuantPoint` is the identity and a `Projection` is a plain dense layer; with bits they
+simulate what an integer device stores (Jacob et al. 2018, arXiv:1712.05877, sections 2 and 3).
+"""
+
+import keras
+from keras import ops
+
+_INITIAL_RANGE = 6.0  # replaced by calibration before a point is used
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class QuantPoint(keras.layers.Layer):
+    """Rounds a tensor to a grid of `2**bits` values between two bounds; the identity without bits.
+
+    The bounds are the non-trainable weights `range_min` and `range_max`, unless `minimum` and
+    `maximum` fix them. `tracker`, when set, is called as `tracker(point, inputs, training)` in
+    place of the rounding: calibration and training use it to move the bounds.
+
+    Args:
+        bits: width of the stored integer, 2 to 16, or None for the identity.
+        symmetric: the device stores the tensor with zero point 0.
+        minimum, maximum: a fixed range that contains zero.
+
+    Raises:
+        ValueError: for other bits, or a range that is half given or does not contain zero.
+    """
+
+    def __init__(self, bits=None, *, symmetric=False, minimum=None, maximum=None, **kwargs):
+        super().__init__(**kwargs)
+        if bits is not None and not 2 <= bits <= 16:
+            raise ValueError(f"Expected bits to be None or from 2 to 16, got bits={bits}.")
+        if (minimum is None) != (maximum is None):
+            raise ValueError(
+                "Expected minimum and maximum to be given together, "
+                f"got minimum={minimum}, maximum={maximum}."
+            )
+        if minimum is not None and not minimum <= 0.0 <= maximum:
+            raise ValueError(
+                "Expected the range to contain zero, "
+                f"got minimum={minimum}, maximum={maximum}."
+            )
+        self.bits = bits
+        self.symmetric = symmetric
+        self.minimum = minimum
+        self.maximum = maximum
+        self.tracker = None
+
+    @property
+    def is_learned(self):
+        """Whether the point owns a range that calibration has to set."""
+        return self.bits is not None and self.minimum is None
+
+    def build(self, input_shape):
+        if self.is_learned:
+            self.range_min = self.add_weight(
+                name="range_min", shape=(), dtype="float32", trainable=False,
+                initializer=keras.initializers.Constant(-_INITIAL_RANGE),
+            )  # fmt: skip
+            self.range_max = self.add_weight(
+                name="range_max", shape=(), dtype="float32", trainable=False,
+                initializer=keras.initializers.Constant(_INITIAL_RANGE),
+            )  # fmt: skip
+
+    def call(self, inputs, training=None):
+        if self.bits is None:
+            return inputs
+        if self.tracker is not None:
+            return self.tracker(self, inputs, training)
+        minimum, maximum = self.minimum, self.maximum
+        if minimum is None:
+            minimum, maximum = self.range_min, self.range_max
+        return keras.quantizers.fake_quant_with_min_max_vars(
+            inputs, minimum, maximum, num_bits=self.bits
+        )
+
+    def set_range(self, minimum, maximum):
+        """Sets the bounds so that they contain every value from `minimum` to `maximum`, and zero.
+
+        A symmetric range has one more step below zero than above it, as two's complement has.
+        """
+        minimum, maximum = min(float(minimum), 0.0), max(float(maximum), 0.0)
+        if self.symmetric:
+            steps = 2 ** (self.bits - 1)
+            largest = max(maximum, -minimum * (steps - 1) / steps)
+            minimum, maximum = -largest * steps / (steps - 1), largest
+        self.range_min.assign(minimum)
+        self.range_max.assign(max(maximum, minimum + 1e-6))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def round_kernel(kernel, bits):
+    """Rounds a kernel to the symmetric per-output-channel grid that TFLite stores.
+
+    Args:
+        kernel: (..., units).
+        bits: width of the stored integer.
+
+    Returns:
+        The kernel with every column a whole multiple of `max|column| / (2**(bits-1) - 1)`.
+    """
+    largest = ops.max(ops.abs(kernel), axis=tuple(range(len(kernel.shape) - 1)), keepdims=True)
+    scale = ops.maximum(largest, 1e-9) / (2 ** (bits - 1) - 1)
+    return ops.round(kernel / scale) * scale
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class Projection(keras.layers.Layer):
+    """`y = x W + b` over the last axis, with an optionally rounded kernel.
+
+    With `kernel_bits` the forward pass uses `round_kernel(W)`, and the gradient passes straight
+    through the rounding (Bengio et al. 2013, arXiv:1308.3432).
+
+    Args:
+        units: width of the output.
+        use_bias: whether `b` exists.
+        kernel_bits: width of the kernel's stored integer, or None.
+    """
+
+    def __init__(
+        self, units, *, use_bias=True, kernel_bits=None, kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):  # fmt: skip
+        super().__init__(**kwargs)
+        self.units = units
+        self.use_bias = use_bias
+        self.kernel_bits = kernel_bits
+        self.kernel_initializer = kernel_initializer
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(
+            name="kernel", shape=(input_shape[-1], self.units), initializer=self.kernel_initializer
+        )
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
+
+    def call(self, inputs):
+        kernel = ops.convert_to_tensor(self.kernel)
+        if self.kernel_bits is not None:
+            rounded = round_kernel(kernel, self.kernel_bits)
+            kernel = kernel + ops.stop_gradient(rounded - kernel)
+        outputs = ops.matmul(inputs, kernel)
+        return outputs + self.bias if self.use_bias else outputs
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.units)

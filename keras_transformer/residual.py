@@ -1,0 +1,75 @@
+"""The residual connection around a sublayer, with its normalization before or after."""
+
+import keras
+
+from keras_transformer.normalization import make_norm
+from keras_transformer.quantization import QuantPoint
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class Residual(keras.layers.Layer):
+    """`Norm(x + Dropout(Sublayer(x)))`, or `x + Dropout(Sublayer(Norm(x)))` with `pre_norm`.
+
+    Vaswani et al. 2017, section 3.1; the pre-norm form is Xiong et al. 2020, arXiv:2002.04745.
+    Inputs and outputs are (B, T, D). Further tensors of the call go to the sublayer, and what
+    the sublayer returns beside its first output is returned beside the sum.
+
+    Args:
+        sublayer: a layer from (B, T, D) to (B, T, D).
+        pre_norm: whether the norm stands before the sublayer.
+        dropout: rate on the sublayer's output.
+        norm: `layer_norm` or `rms_norm`.
+        epsilon: of the norm.
+        activation_bits: see `quantization`; the norm's output is a stored tensor.
+    """
+
+    def __init__(
+        self, sublayer, *, pre_norm=False, dropout=0.0, norm="layer_norm", epsilon=1e-6,
+        activation_bits=None, **kwargs,
+    ):  # fmt: skip
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.sublayer = sublayer
+        self.pre_norm = pre_norm
+        self.dropout_rate = dropout
+        self.norm_kind = norm
+        self.epsilon = epsilon
+        self.activation_bits = activation_bits
+        self.norm = make_norm(norm, epsilon=epsilon, dtype=self.dtype_policy, name="norm")
+        self.norm_point = QuantPoint(activation_bits, dtype=self.dtype_policy, name="norm_point")
+        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+
+    def build(self, input_shape):
+        self.norm.build(input_shape)
+        self.norm_point.build(input_shape)
+        self.dropout.build(input_shape)
+        if not self.sublayer.built:
+            self.sublayer.build(input_shape)
+
+    def call(self, x, *, training=None, **tensors):
+        inputs = self._normalize(x, training) if self.pre_norm else x
+        outputs = self.sublayer(inputs, training=training, **tensors)
+        outputs, *others = outputs if isinstance(outputs, tuple) else (outputs,)
+        y = x + self.dropout(outputs, training=training)
+        if not self.pre_norm:
+            y = self._normalize(y, training)
+        return (y, *others) if others else y
+
+    def _normalize(self, x, training):
+        return self.norm_point(self.norm(x), training=training)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "sublayer": keras.saving.serialize_keras_object(self.sublayer),
+            "pre_norm": self.pre_norm,
+            "dropout": self.dropout_rate,
+            "norm": self.norm_kind,
+            "epsilon": self.epsilon,
+            "activation_bits": self.activation_bits,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        sublayer = keras.saving.deserialize_keras_object(config.pop("sublayer"))
+        return cls(sublayer, **config)

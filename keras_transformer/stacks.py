@@ -1,0 +1,198 @@
+"""Stacks of blocks, which turn masks and position biases into one additive bias for all of them."""
+
+import keras
+
+from keras_transformer.attention import attention_bias, causal_bias
+from keras_transformer.blocks import DecoderBlock, EncoderBlock
+from keras_transformer.normalization import make_norm
+from keras_transformer.positions import AlibiBias, RelativePositionBias
+from keras_transformer.quantization import QuantPoint
+
+POSITION_BIASES = {"t5": RelativePositionBias, "alibi": AlibiBias}
+
+
+class _Stack(keras.layers.Layer):
+    """What both stacks share.
+
+    Args:
+        num_layers: number of blocks.
+        num_heads: H.
+        intermediate_dim: F.
+        position_bias: `t5`, `alibi`, or None.
+        pre_norm, norm, epsilon, activation_bits and others: see the block; a pre-norm stack ends
+            in one more norm.
+
+    Raises:
+        ValueError: for an unknown position bias.
+    """
+
+    block_class = None
+    bidirectional = True
+
+    def __init__(
+        self, num_layers, num_heads, intermediate_dim, *, position_bias=None, dropout=0.0,
+        attention_dropout=0.0, num_key_value_heads=None, activation="gelu", gated=False,
+        norm="layer_norm", epsilon=1e-6, pre_norm=False, use_bias=True, rotary=False,
+        kernel_bits=None, activation_bits=None, block_arguments=(), **kwargs,
+    ):  # fmt: skip
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        if position_bias not in (None, *POSITION_BIASES):
+            raise ValueError(
+                f"Expected position_bias to be None or one of {', '.join(POSITION_BIASES)}, "
+                f"got position_bias={position_bias!r}."
+            )
+        self.num_layers = num_layers
+        self.position_bias = None
+        if position_bias is not None:
+            direction = {"bidirectional": self.bidirectional} if position_bias == "t5" else {}
+            self.position_bias = POSITION_BIASES[position_bias](
+                num_heads, dtype=self.dtype_policy, name="position_bias", **direction
+            )
+        self.blocks = [
+            self.block_class(
+                num_heads, intermediate_dim, num_key_value_heads=num_key_value_heads,
+                dropout=dropout, attention_dropout=attention_dropout, activation=activation,
+                gated=gated, norm=norm, epsilon=epsilon, pre_norm=pre_norm, use_bias=use_bias,
+                rotary=rotary, kernel_bits=kernel_bits, activation_bits=activation_bits,
+                dtype=self.dtype_policy, name=f"block_{i}", **dict(block_arguments),
+            )
+            for i in range(num_layers)
+        ]  # fmt: skip
+        self.final_norm = None
+        if pre_norm:
+            self.final_norm = make_norm(
+                norm, epsilon=epsilon, dtype=self.dtype_policy, name="final_norm"
+            )
+            self.final_point = QuantPoint(
+                activation_bits, dtype=self.dtype_policy, name="final_point"
+            )
+
+    def _build_ends(self, shape):
+        if self.position_bias is not None:
+            self.position_bias.build(shape)
+        if self.final_norm is not None:
+            self.final_norm.build(shape)
+            self.final_point.build(shape)
+
+    def _finish(self, x, training):
+        if self.final_norm is None:
+            return x
+        return self.final_point(self.final_norm(x), training=training)
+
+    def _add(self, *biases):
+        """The sum of the biases that are there, or None."""
+        biases = [bias for bias in biases if bias is not None]
+        return sum(biases[1:], biases[0]) if biases else None
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class Encoder(_Stack):
+    __doc__ = (
+        "A stack of encoder blocks (Vaswani et al. 2017, section 3.1)."
+        + _Stack.__doc__.partition("share.")[2]
+    )
+
+    block_class = EncoderBlock
+
+    def build(self, input_shape):
+        for block in self.blocks:
+            block.build(input_shape)
+        self._build_ends(input_shape)
+
+    def call(self, inputs, mask=None, training=None):
+        """Encodes.
+
+        Args:
+            inputs: (B, T, D).
+            mask: boolean, True attends: (B, T), (B, T, T) or (B, H, T, T).
+
+        Returns:
+            (B, T, D).
+        """
+        bias = None if mask is None else attention_bias(mask, self.compute_dtype)
+        if self.position_bias is not None:
+            bias = self._add(bias, self.position_bias(inputs))
+        x = inputs
+        for block in self.blocks:
+            x = block(x, bias=bias, training=training)
+        return self._finish(x, training)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class Decoder(_Stack):
+    __doc__ = (
+        "A stack of decoder blocks (Vaswani et al. 2017, section 3.1; GPT without a memory)."
+        + _Stack.__doc__.partition("share.")[2]
+    )
+
+    block_class = DecoderBlock
+    bidirectional = False
+
+    def __init__(
+        self, num_layers, num_heads, intermediate_dim, *, cross_attention=False, **kwargs
+    ):
+        super().__init__(
+            num_layers, num_heads, intermediate_dim,
+            block_arguments={"cross_attention": cross_attention, "causal": False}, **kwargs,
+        )  # fmt: skip
+
+    def build(self, inputs_shape, memory_shape=None):
+        for block in self.blocks:
+            block.build(inputs_shape, memory_shape)
+        self._build_ends(inputs_shape)
+
+    def call(
+        self, inputs, memory=None, mask=None, *, memory_mask=None, cache=None, cache_index=None,
+        memory_cache=None, training=None,
+    ):  # fmt: skip
+        """Decodes; no position sees a later one.
+
+        Args:
+            inputs: (B, T, D).
+            memory: (B, S, D'), the encoder's output.
+            mask: boolean over the targets, True attends: (B, T), (B, T, T) or (B, H, T, T); with
+                a cache the last axis is the cache's length.
+            memory_mask: boolean over the memory, likewise.
+            cache: tuple of one pair of keys and values (B, L, KV, K) for each block.
+            cache_index: integer, the position of the first input in the cache.
+            memory_cache: `project_memory`'s result, in place of the memory.
+
+        Returns:
+            (B, T, D); with `cache` also the cache.
+        """
+        length, start = keras.ops.shape(inputs)[1], 0
+        attended = inputs
+        if cache is not None:
+            cache_index = keras.ops.convert_to_tensor(cache_index, "int32")
+            start, attended = cache_index, cache[0][0]
+        bias = causal_bias(length, keras.ops.shape(attended)[1], start, self.compute_dtype)
+        if mask is not None:
+            bias = bias + attention_bias(mask, self.compute_dtype)
+        if self.position_bias is not None:
+            bias = bias + self.position_bias(inputs, attended, start=start)
+        memory_bias = None
+        if memory_mask is not None:
+            memory_bias = attention_bias(memory_mask, self.compute_dtype)
+        x, new_cache = inputs, []
+        for i, block in enumerate(self.blocks):
+            x = block(
+                x, memory, bias=bias, memory_bias=memory_bias, training=training,
+                cache=None if cache is None else cache[i], cache_index=cache_index,
+                memory_cache=None if memory_cache is None else memory_cache[i],
+            )  # fmt: skip
+            if cache is not None:
+                x, block_cache = x
+                new_cache.append(block_cache)
+        x = self._finish(x, training)
+        return x if cache is None else (x, tuple(new_cache))
+
+    def project_memory(self, memory):
+        """Returns each block's cross attention keys and values of a memory (B, S, D')."""
+        return tuple(block.project_memory(memory) for block in self.blocks)
+
+    def compute_output_shape(self, inputs_shape, memory_shape=None):
+        return inputs_shape
