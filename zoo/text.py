@@ -1,0 +1,109 @@
+"""Text normalization and word splitting, the same in training and on the device."""
+
+import functools
+import unicodedata
+
+# The ideograph blocks that BERT's tokenizer sets apart; kana and Hangul are not among them.
+_IDEOGRAPHS = (
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x2A6DF),
+    (0x2A700, 0x2B73F),
+    (0x2B740, 0x2B81F),
+    (0x2B820, 0x2CEAF),
+    (0x2F800, 0x2FA1F),
+)
+_REPLACEMENT = "\ufffd"
+
+
+class _FoldTable(dict):
+    """Maps a code point to its folded text, computed when the character is first met."""
+
+    def __init__(self, lowercase: bool, strip_accents: bool):
+        super().__init__()
+        self.lowercase = lowercase
+        self.strip_accents = strip_accents
+
+    def fold(self, code: int) -> str:
+        """Returns the character case folded and without its accents, as the settings ask."""
+        character = chr(code)
+        if unicodedata.category(character) == "Cs":
+            # Half of a surrogate pair has no UTF-8 form, and no tensor of strings can hold it.
+            return _REPLACEMENT
+        if self.lowercase:
+            character = character.casefold()
+        if self.strip_accents:
+            decomposed = unicodedata.normalize("NFD", character)
+            character = "".join(c for c in decomposed if unicodedata.category(c) != "Mn")
+        return character
+
+    def __missing__(self, code: int) -> str:
+        self[code] = self.fold(code)
+        return self[code]
+
+
+class _SplitTable(_FoldTable):
+    """Maps a code point to its folded text with spaces where words end."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = "".join(_space(character) for character in self.fold(code))
+        return self[code]
+
+
+def _space(character: str) -> str:
+    category = unicodedata.category(character)
+    if category in ("Cc", "Cf", "Zs", "Zl", "Zp"):
+        return " "
+    return f" {character} " if stands_alone(character) else character
+
+
+def stands_alone(character: str) -> bool:
+    """Says whether a character is always a word of its own: punctuation or an ideograph.
+
+    Punctuation is Unicode's P categories and every ASCII symbol, `$` and `^` included, as in
+    BERT's tokenizer.
+    """
+    code = ord(character)
+    if code < 128:
+        return 32 < code and not character.isalnum() and code != 127
+    if unicodedata.category(character).startswith("P"):
+        return True
+    return any(first <= code <= last for first, last in _IDEOGRAPHS)
+
+
+@functools.cache
+def _table(kind: type[_FoldTable], lowercase: bool, strip_accents: bool) -> _FoldTable:
+    return kind(lowercase, strip_accents)
+
+
+def fold_text(text: str, *, lowercase: bool, strip_accents: bool) -> str:
+    """Folds case and removes accents, and changes nothing else.
+
+    Each character is treated by itself: `casefold` when `lowercase`, then NFD without its
+    nonspacing marks (Mn) when `strip_accents`. A lone surrogate becomes U+FFFD, so that the result
+    always has a UTF-8 form.
+
+    Args:
+        text: any string.
+        lowercase: whether to fold case (`ß` becomes `ss`).
+        strip_accents: whether to remove accents.
+    """
+    return text.translate(_table(_FoldTable, lowercase, strip_accents))
+
+
+def split_words(text: str, *, lowercase: bool, strip_accents: bool) -> list[str]:
+    """Splits text into words the way BERT's basic tokenizer does.
+
+    Folds as `fold_text` does; control and format characters become spaces; white space separates;
+    each punctuation character and each CJK ideograph is a word of its own.
+
+    Args:
+        text: any string.
+        lowercase: whether to fold case.
+        strip_accents: whether to remove accents.
+
+    Returns:
+        The words: none is empty, none holds white space, each has a UTF-8 form.
+    """
+    return text.translate(_table(_SplitTable, lowercase, strip_accents)).split()
