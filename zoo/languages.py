@@ -5,6 +5,11 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+try:
+    import babel
+except ImportError:
+    babel = None
+
 from keras_transformer.zoo.checkpoint import write_file
 from keras_transformer.zoo.errors import InputError
 
@@ -114,13 +119,11 @@ def _names(language: str) -> Iterator[tuple[str, str]]:
 
 
 def _locale(language: str):
-    try:
-        import babel
-    except ImportError:
+    if babel is None:
         raise InputError(
             "The language data is made with Babel, which is not installed; "
             "run: pip install 'keras-transformer-zoo[demo]'."
-        ) from None
+        )
     try:
         return babel.Locale.parse(language)
     except (babel.UnknownLocaleError, ValueError):
