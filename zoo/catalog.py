@@ -1,0 +1,104 @@
+"""The models by name, and what they cost."""
+
+from keras_transformer.zoo.config import TransformerConfig
+from keras_transformer.zoo.errors import InputError
+
+
+def _bert(num_layers: int, hidden_dim: int) -> TransformerConfig:
+    """BERT (Devlin et al. 2018) in the sizes of Turc et al. 2019, arXiv:1908.08962, table 1."""
+    return TransformerConfig(
+        architecture="encoder", vocab_size=30_522, max_length=512, hidden_dim=hidden_dim,
+        intermediate_dim=4 * hidden_dim, num_layers=num_layers, num_heads=hidden_dim // 64,
+        num_segments=2,
+    )  # fmt: skip
+
+
+def _gpt(num_layers: int, hidden_dim: int, num_heads: int, max_length: int) -> TransformerConfig:
+    """GPT-2 (Radford et al. 2019): pre-norm, tanh GELU, tied logits."""
+    return TransformerConfig(
+        architecture="decoder", vocab_size=50_257, max_length=max_length, hidden_dim=hidden_dim,
+        intermediate_dim=4 * hidden_dim, num_layers=num_layers, num_heads=num_heads,
+        activation="gelu_tanh", pre_norm=True, epsilon=1e-5,
+    )  # fmt: skip
+
+
+def _transformer(num_layers: int, hidden_dim: int, num_heads: int, **kwargs) -> TransformerConfig:
+    """Vaswani et al. 2017, table 3, with one vocabulary of 37,000 pieces for both languages."""
+    return TransformerConfig(
+        architecture="encoder-decoder", vocab_size=37_000, max_length=512, hidden_dim=hidden_dim,
+        num_layers=num_layers, num_heads=num_heads, activation="relu", positions="sinusoidal",
+        attention_dropout=0.0, epsilon=1e-6, scale_embeddings=True,
+        **{"intermediate_dim": 4 * hidden_dim, **kwargs},
+    )  # fmt: skip
+
+
+CATALOG = {
+    "bert_tiny": _bert(2, 128),
+    "bert_mini": _bert(4, 256),
+    "bert_small": _bert(4, 512),
+    "bert_medium": _bert(8, 512),
+    "bert_base": _bert(12, 768),
+    "gpt_nano": _gpt(3, 48, 3, 128),
+    "gpt_tiny": _gpt(4, 128, 4, 256),
+    "gpt_small": _gpt(12, 768, 12, 1024),
+    "transformer_tiny": _transformer(4, 128, 4, intermediate_dim=256),
+    "transformer_base": _transformer(6, 512, 8),
+    "transformer_big": _transformer(6, 1024, 16, dropout=0.3),
+}
+
+# The tasks that `train` takes for each architecture.
+TASKS_OF = {
+    "encoder": ("classification", "regression"),
+    "decoder": (),
+    "encoder-decoder": (),
+}
+
+
+def get_config(name: str) -> TransformerConfig:
+    """Returns the config of a catalogue name.
+
+    Raises:
+        InputError: for an unknown name, listing the known ones.
+    """
+    if name not in CATALOG:
+        raise InputError(f"Expected a model among {', '.join(CATALOG)}, got {name!r}.")
+    return CATALOG[name]
+
+
+def pretraining_head_parameters(config: TransformerConfig) -> int:
+    """Parameters of BERT's two pre-training heads, which its published counts include.
+
+    A dense layer with a norm, the bias of the tied logits, and next-sentence logits; 0 for other
+    architectures, whose logits are tied and have no bias.
+    """
+    if config.architecture != "encoder":
+        return 0
+    width = config.hidden_dim
+    return width * width + width + 2 * width + config.vocab_size + 2 * width + 2
+
+
+def multiply_adds(config: TransformerConfig, length: int) -> int:
+    """Multiply-adds of one forward pass over `length` tokens (for source and for target each).
+
+    Counted are the matrix products: projections, scores, contexts, feed-forward layers, and the
+    logits of decoders at every position. Look-ups, norms and activations are not.
+    """
+    d, f = config.hidden_dim, config.intermediate_dim
+    shared = (config.num_key_value_heads or config.num_heads) / config.num_heads
+    projections = length * d * d * (2 + 2 * shared)
+    products = 2 * length * length * d
+    feed_forward = length * d * f * (3 if config.gated else 2)
+    encoder_block = projections + products + feed_forward
+    decoder_block = encoder_block
+    if config.architecture == "encoder-decoder":
+        decoder_block += projections + products
+    total = {
+        "encoder": config.num_layers * encoder_block,
+        "decoder": config.num_layers * decoder_block,
+        "encoder-decoder": config.num_layers * (encoder_block + decoder_block),
+    }[config.architecture]
+    if config.architecture == "encoder" and config.pooling == "first":
+        total += d * d
+    if config.architecture != "encoder":
+        total += length * d * config.vocab_size
+    return int(total)

@@ -1,0 +1,244 @@
+"""The training loop: steps, validation, early stopping, and states to resume from."""
+
+import dataclasses
+import json
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_transformer.zoo.batches import Batches
+from keras_transformer.zoo.checkpoint import (
+    read_folder,
+    weights_from_bytes,
+    weights_to_bytes,
+    write_folder,
+)
+from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.models import get_weights, set_weights
+from keras_transformer.zoo.optimizers import make_optimizer, regularize
+from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks import DECIDING_METRIC, Task
+from keras_transformer.zoo.trained import model_inputs
+
+MASK_ID, FIRST_ORDINARY_ID = 4, 5
+
+
+class Report:
+    """Hears how a run goes; the methods do nothing here."""
+
+    def start(self, title: str, total_steps: int) -> None:
+        """A run of `total_steps` begins."""
+
+    def step(self, step: int, loss: float) -> None:
+        """A step is done; `loss` is the epoch's mean so far."""
+
+    def epoch(self, epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> None:
+        """An epoch is done and validated."""
+
+    def note(self, text: str) -> None:
+        """Something that the user should know."""
+
+
+@dataclasses.dataclass
+class _Progress:
+    """Where a run stands; saved with each state."""
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    best_score: float = -math.inf
+    best_metrics: dict[str, Any] = dataclasses.field(default_factory=dict)
+    epochs_since_best: int = 0
+
+
+class Fit:
+    """One run of training a model, which can be killed and resumed.
+
+    Args:
+        model: a built model.
+        task: what it is trained for.
+        recipe: how.
+        batches: the training data.
+        validate: from the model to its validation metrics.
+        folder: where states are kept; None keeps none.
+        report: hears of steps and epochs.
+        scalars: called as `scalars(name, value, step)` for each curve.
+    """
+
+    def __init__(
+        self, model: keras.Model, task: Task, recipe: Recipe, batches: Batches,
+        validate: Callable[[keras.Model], dict[str, Any]], *, folder: Path | None = None,
+        report: Report | None = None, scalars: Callable[[str, float, int], None] | None = None,
+    ):  # fmt: skip
+        self.model = model
+        self.task = task
+        self.recipe = recipe
+        self.batches = batches
+        self.validate = validate
+        self.folder = folder
+        self.report = report or Report()
+        self.scalars = scalars or (lambda name, value, step: None)
+        self.progress = _Progress()
+        self.best_weights: dict[str, np.ndarray] = {}
+        self.total_steps = recipe.epochs * len(batches)
+        self.optimizer = make_optimizer(recipe, self.total_steps)
+        regularize(model, recipe.l1, recipe.l2)
+        model.compile(
+            optimizer=self.optimizer, loss=task.loss(recipe.label_smoothing),
+            jit_compile=recipe.xla,
+        )  # fmt: skip
+        # compile() may wrap the optimizer in one that scales the loss.
+        self.optimizer = model.optimizer
+        self.optimizer.build(model.trainable_variables)
+
+    def run(self) -> dict[str, Any]:
+        """Trains to the end, and leaves the best weights in the model.
+
+        Returns:
+            The validation metrics of the best epoch.
+
+        Raises:
+            RunError: a loss or a weight became infinite or not a number.
+        """
+        progress = self.progress
+        while progress.epoch < self.recipe.epochs and not self._is_patience_over():
+            self._epoch()
+        set_weights(self.model, self.best_weights)
+        return progress.best_metrics
+
+    def resume(self) -> None:
+        """Goes back to the last state that was kept; without one the run starts anew.
+
+        Raises:
+            InputError: the state is of another run, or damaged.
+        """
+        state = self.folder / "state"
+        try:
+            files = read_folder(state)
+        except FileNotFoundError:
+            self.report.note("No state was kept yet: starting from the first step.")
+            return
+        if files["recipe.json"] != self.recipe.to_json().encode():
+            raise InputError(
+                f"{state} is of a run with another recipe; resume with its own options, "
+                "or remove the folder to start anew."
+            )
+        values = weights_from_bytes(files["variables.safetensors"])
+        variables = self._variables()
+        if len(values) != len(variables):
+            raise InputError(f"{state} does not fit the model; remove the folder to start anew.")
+        for name, variable in variables.items():
+            variable.assign(values[name])
+        self.progress = _Progress(**json.loads(files["progress.json"]))
+        if self.progress.best_metrics:
+            best = read_folder(self.folder / "best")
+            self.best_weights = weights_from_bytes(best["weights.safetensors"])
+        self.report.note(f"Resuming after step {self.progress.step} of {self.total_steps}.")
+
+    def _is_patience_over(self) -> bool:
+        return 0 < self.recipe.patience <= self.progress.epochs_since_best
+
+    def _epoch(self) -> None:
+        progress, loss = self.progress, math.nan
+        self.model.reset_metrics()
+        for batch in self.batches.epoch(progress.epoch, start=progress.batch):
+            ids = self._drop_tokens(batch.ids)
+            inputs = model_inputs(self.task, ids, batch.segment_ids)
+            loss = float(self.model.train_on_batch(inputs, batch.targets))
+            if not math.isfinite(loss):
+                self._stop(f"The loss became {loss}")
+            progress.batch += 1
+            progress.step += 1
+            self.report.step(progress.step, loss)
+            if progress.step % self.recipe.save_every == 0:
+                self._save_state()
+        self._finish_epoch(loss)
+
+    def _finish_epoch(self, loss: float) -> None:
+        progress = self.progress
+        metrics, weights = self._validate()
+        score = metrics[DECIDING_METRIC[self.task.name]]
+        is_best = score > progress.best_score
+        if is_best:
+            progress.best_score, progress.best_metrics = score, metrics
+            progress.epochs_since_best = 0
+            self.best_weights = weights
+            if self.folder is not None:
+                write_folder(
+                    self.folder / "best", {"weights.safetensors": weights_to_bytes(weights)},
+                    overwrite=True,
+                )  # fmt: skip
+        else:
+            progress.epochs_since_best += 1
+        progress.epoch += 1
+        progress.batch = 0
+        self.scalars("train/loss", loss, progress.step)
+        rate = float(ops.convert_to_numpy(self.optimizer.learning_rate))
+        self.scalars("train/learning_rate", rate, progress.step)
+        for name, value in metrics.items():
+            if isinstance(value, float):
+                self.scalars(f"validation/{name}", value, progress.step)
+        self.report.epoch(progress.epoch, loss, metrics, is_best)
+        self._save_state()
+
+    def _validate(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Metrics and weights, of the moving average if there is one."""
+        if not self.recipe.ema:
+            return self.validate(self.model), get_weights(self.model)
+        trainable = self.model.trainable_variables
+        kept = [ops.copy(variable.value) for variable in trainable]
+        self.optimizer.finalize_variable_values(trainable)
+        result = self.validate(self.model), get_weights(self.model)
+        for variable, value in zip(trainable, kept, strict=True):
+            variable.assign(value)
+        return result
+
+    def _drop_tokens(self, ids: np.ndarray) -> np.ndarray:
+        """Replaces a share of the ordinary tokens by [MASK], drawn by seed and step."""
+        if not self.recipe.token_dropout:
+            return ids
+        rng = np.random.default_rng((self.recipe.seed, 1, self.progress.step))
+        dropped = rng.random(ids.shape) < self.recipe.token_dropout
+        return np.where(dropped & (ids >= FIRST_ORDINARY_ID), np.int32(MASK_ID), ids)
+
+    def _variables(self) -> dict[str, keras.Variable]:
+        """All that a step reads or writes, random states included, by place and path."""
+        variables = [*self.model.variables, *self.optimizer.variables]
+        return {f"{i:05d}/{variable.name}": variable for i, variable in enumerate(variables)}
+
+    def _save_state(self) -> None:
+        values = {
+            name: ops.convert_to_numpy(variable.value)
+            for name, variable in self._variables().items()
+        }
+        if not all(np.isfinite(value).all() for value in values.values()):
+            self._stop("A weight became infinite or not a number")
+        if self.folder is None:
+            return
+        files = {
+            "variables.safetensors": weights_to_bytes(values),
+            "progress.json": json.dumps(dataclasses.asdict(self.progress)).encode(),
+            "recipe.json": self.recipe.to_json().encode(),
+        }
+        write_folder(self.folder / "state", files, overwrite=True)
+
+    def _stop(self, what: str) -> None:
+        good = "no good state was kept before it"
+        if self.folder is not None and (self.folder / "state").exists():
+            saved = json.loads(read_folder(self.folder / "state")["progress.json"])
+            good = f"the last good state is {self.folder / 'state'}, after step {saved['step']}"
+        raise RunError(
+            f"{what} at step {self.progress.step + 1}; {good}. "
+            "Lower the learning rate or raise the warm-up."
+        )
+
+
+def remove_states(folder: Path) -> None:
+    """Removes the folder of a run that ended."""
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,80 @@
+"""Optimizers and learning-rate schedules by name."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_transformer.quantization import Projection
+from keras_transformer.zoo.recipe import Recipe
+
+
+class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """A linear rise to a peak, and then one of four ways on.
+
+    `linear` and `cosine` (Loshchilov and Hutter 2017, section 3) reach zero at the last step;
+    `inverse_sqrt` is that of Vaswani et al. 2017, section 5.3, with its peak given; `constant`.
+
+    Args:
+        kind: one of the four.
+        peak: the highest learning rate.
+        warmup_steps: steps of the rise.
+        total_steps: steps of the run.
+    """
+
+    def __init__(self, kind: str, peak: float, warmup_steps: int, total_steps: int):
+        self.kind = kind
+        self.peak = peak
+        self.warmup_steps = warmup_steps
+        self.total_steps = total_steps
+
+    def __call__(self, step):
+        # Steps count from 1 here, so that the first of a rise is not lost to a rate of zero.
+        step = ops.cast(step, "float32") + 1.0
+        warmup = float(max(1, self.warmup_steps))
+        left = (self.total_steps + 1 - step) / max(1.0, self.total_steps + 1 - warmup)
+        left = ops.clip(left, 0.0, 1.0)
+        after = {
+            "linear": lambda: left,
+            "cosine": lambda: 0.5 * (1.0 - ops.cos(math.pi * left)),
+            "inverse_sqrt": lambda: ops.sqrt(warmup / step),
+            "constant": lambda: ops.ones_like(step),
+        }[self.kind]()
+        return self.peak * ops.where(step < warmup, step / warmup, after)
+
+    def get_config(self):
+        return {
+            "kind": self.kind,
+            "peak": self.peak,
+            "warmup_steps": self.warmup_steps,
+            "total_steps": self.total_steps,
+        }
+
+
+def make_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimizer:
+    """Returns the optimizer of a recipe for a run of that many steps."""
+    arguments = {
+        "learning_rate": WarmupSchedule(
+            recipe.schedule, recipe.learning_rate, round(recipe.warmup * total_steps), total_steps
+        ),
+        "global_clipnorm": recipe.clip_norm or None,
+    }
+    if recipe.ema:
+        arguments |= {"use_ema": True, "ema_momentum": recipe.ema}
+    if recipe.optimizer == "adam":
+        return keras.optimizers.Adam(**arguments)
+    if recipe.optimizer == "adamw":
+        optimizer = keras.optimizers.AdamW(weight_decay=recipe.weight_decay, **arguments)
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        return optimizer
+    momentum = 0.9 if recipe.optimizer == "momentum" else 0.0
+    return keras.optimizers.SGD(momentum=momentum, **arguments)
+
+
+def regularize(model: keras.Model, l1: float, l2: float) -> None:
+    """Adds L1 and L2 penalties on every projection's kernel to the model's loss."""
+    if not l1 and not l2:
+        return
+    for layer in model._flatten_layers():
+        if isinstance(layer, Projection):
+            layer.kernel.regularizer = keras.regularizers.L1L2(l1, l2)

@@ -1,0 +1,160 @@
+"""A training run as a value: what `train` needs to repeat it."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from keras_transformer.zoo.errors import InputError
+
+CHOICES = {
+    "tokenizer": ("wordpiece", "bytes"),
+    "optimizer": ("adam", "adamw", "sgd", "momentum"),
+    "schedule": ("linear", "cosine", "inverse_sqrt", "constant"),
+    "dtype": ("float32", "mixed_bfloat16", "mixed_float16"),
+}
+_POSITIVE = ("learning_rate", "epochs", "batch_tokens", "vocab_size", "max_length", "bucket")
+_FRACTIONS = ("label_smoothing", "token_dropout", "warmup", "ema")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides the weights of a run, beside the machine.
+
+    Attributes:
+        model: catalogue name.
+        settings: changes to the model's config, such as `{"dropout": 0.3}`.
+        task: `classification` or `regression`.
+        train, validation: paths of the data.
+        text, text_pair, label: columns.
+        tokenizer: `wordpiece` or `bytes`.
+        vocabulary: path of an existing vocab.txt; empty to learn one from the training file.
+        vocab_size: entries of a learned vocabulary, at most.
+        lowercase, strip_accents: text normalization.
+        max_length: tokens of an example; longer ones are cut and counted.
+        optimizer: `adam`, `adamw`, `sgd`, or `momentum` (SGD with momentum 0.9).
+        learning_rate: at its peak.
+        schedule: `linear` or `cosine` to zero, the paper's `inverse_sqrt`, or `constant`.
+        warmup: share of the steps in which the learning rate rises from zero.
+        epochs: passes over the training data, at most.
+        patience: epochs without a better validation metric until the run stops; 0 for never.
+        batch_tokens: tokens of a batch, padding included.
+        bucket: padded lengths are multiples of it.
+        label_smoothing: share of the target spread over all classes.
+        token_dropout: share of training tokens replaced by [MASK].
+        weight_decay: decoupled, of kernels and embeddings (adamw only).
+        l1, l2: penalties on projection kernels.
+        clip_norm: bound on the gradients' global norm; 0 for none.
+        ema: decay of the moving average of weights that is evaluated and kept; 0 for none.
+        dtype: `float32`, `mixed_bfloat16` or `mixed_float16`.
+        xla: whether steps are compiled with XLA.
+        seed: of the initial weights, dropout and the order of rows.
+        save_every: steps between two states to resume from; each epoch's end is one too.
+    """
+
+    model: str
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    task: str = "classification"
+    train: str
+    validation: str
+    text: str = "text"
+    text_pair: str | None = None
+    label: str = "label"
+    tokenizer: str = "wordpiece"
+    vocabulary: str = ""
+    vocab_size: int = 8000
+    lowercase: bool = True
+    strip_accents: bool = True
+    max_length: int = 64
+    optimizer: str = "adam"
+    learning_rate: float = 5e-4
+    schedule: str = "linear"
+    warmup: float = 0.1
+    epochs: int = 10
+    patience: int = 0
+    batch_tokens: int = 2048
+    bucket: int = 4
+    label_smoothing: float = 0.0
+    token_dropout: float = 0.0
+    weight_decay: float = 0.0
+    l1: float = 0.0
+    l2: float = 0.0
+    clip_norm: float = 1.0
+    ema: float = 0.0
+    dtype: str = "float32"
+    xla: bool = False
+    seed: int = 0
+    save_every: int = 1000
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            self._check(field.name, getattr(self, field.name), field.type)
+        if self.weight_decay and self.optimizer != "adamw":
+            raise InputError(
+                "Expected weight_decay to be 0 for an optimizer other than adamw, got "
+                f"weight_decay={self.weight_decay}, optimizer={self.optimizer}; use l2 or adamw."
+            )
+
+    @staticmethod
+    def _check(name: str, value: Any, kind: Any) -> None:
+        if kind in (int, float, bool, str):
+            fits = isinstance(value, (int, float)) if kind is float else type(value) is kind
+            if not fits or (kind is float and isinstance(value, bool)):
+                raise InputError(f"Expected {name} to be {_words(kind)}, got {name}={value!r}.")
+        if name in CHOICES and value not in CHOICES[name]:
+            raise InputError(
+                f"Expected {name} to be one of {', '.join(CHOICES[name])}, got {value!r}."
+            )
+        if name in _POSITIVE and not value > 0:
+            raise InputError(f"Expected {name} to be above 0, got {name}={value}.")
+        if name in _FRACTIONS and not 0 <= value < 1:
+            raise InputError(f"Expected {name} to be from 0 to below 1, got {name}={value}.")
+        if kind in (int, float) and not value >= 0:
+            raise InputError(f"Expected {name} not to be negative, got {name}={value}.")
+        if name == "settings" and not isinstance(value, Mapping):
+            raise InputError(f"Expected settings to be an object, got settings={value!r}.")
+
+    def to_json(self) -> str:
+        """Returns the recipe as JSON text."""
+        return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes, source: str = "the recipe", **changes: Any) -> Self:
+        """Makes the recipe from `to_json`'s text, with some values changed.
+
+        Raises:
+            InputError: for text that is no JSON object, an unknown name, or an impossible value.
+        """
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise InputError(f"Expected {source} to be JSON: {error}.") from None
+        if not isinstance(values, dict):
+            raise InputError(f"Expected {source} to hold an object, got {values!r}.")
+        values |= changes
+        known = {field.name: field for field in dataclasses.fields(cls)}
+        for name in values:
+            if name not in known:
+                raise InputError(f"{source} has {name!r}; known are {', '.join(known)}.")
+        for name in ("model", "train", "validation"):
+            if name not in values:
+                raise InputError(f"{source} lacks {name!r}.")
+        return cls(**values)
+
+    @classmethod
+    def from_file(cls, path: str | Path, **changes: Any) -> Self:
+        """Reads `recipe.json`."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise InputError(f"{path} is not UTF-8 text.") from None
+        return cls.from_json(text, str(path), **changes)
+
+    def replace(self, **changes: Any) -> Self:
+        """Returns a copy with some values changed."""
+        return dataclasses.replace(self, **changes)
+
+
+def _words(kind: type) -> str:
+    return {int: "an integer", float: "a number", bool: "true or false", str: "text"}[kind]

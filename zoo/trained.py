@@ -1,0 +1,177 @@
+"""A trained model with all that it needs, and the checkpoint folder that holds it."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import keras
+import numpy as np
+
+from keras_transformer.zoo.batches import Batches
+from keras_transformer.zoo.checkpoint import (
+    read_folder,
+    weights_from_bytes,
+    weights_to_bytes,
+    write_folder,
+)
+from keras_transformer.zoo.config import TransformerConfig
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models import build, get_weights, set_weights
+from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks import Task
+from keras_transformer.zoo.tokenizer import Encoded, Tokenizer
+from keras_transformer.zoo.vocabulary import TextTokenizer
+
+FLOAT_BITS = {"kernel_bits": None, "activation_bits": None}
+NUM_PROBES = 64
+PREDICT_TOKENS = 8192
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class Trained:
+    """A model, what it was trained for and on, and how text becomes its input.
+
+    Attributes:
+        config: the model's shape.
+        task_spec: its task, with the labels.
+        tokenizer: text to ids.
+        max_length: tokens of an example.
+        model: the Keras model.
+        recipe: the run that made it.
+        metrics: what was measured on the validation data.
+        probes: (rows, T) ids and segment_ids of a few validation rows; `convert` compares on them.
+        bits: kernel_bits and activation_bits of a quantization-aware model, else None.
+    """
+
+    config: TransformerConfig
+    task_spec: Task
+    tokenizer: Tokenizer
+    max_length: int
+    model: keras.Model
+    recipe: Recipe
+    metrics: Mapping[str, Any]
+    probes: Mapping[str, np.ndarray]
+    bits: Mapping[str, int | None] = dataclasses.field(default_factory=lambda: dict(FLOAT_BITS))
+
+    @property
+    def task(self) -> str:
+        """Name of the task."""
+        return self.task_spec.name
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.task_spec.labels
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether quantization-aware training made the model."""
+        return self.bits["activation_bits"] is not None
+
+    def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Encoded:
+        """Tokenizes.
+
+        Raises:
+            InputError: second texts are missing, or given to a task over single texts.
+        """
+        if (pairs is not None) != self.task_spec.pair:
+            expected = "pairs of texts" if self.task_spec.pair else "single texts"
+            raise InputError(f"Expected {expected}, as the model was trained on.")
+        return self.tokenizer.encode(texts, pairs, max_length=self.max_length)
+
+    def scores(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> np.ndarray:
+        """Returns the model's outputs (rows, outputs) for raw texts."""
+        if not len(texts):
+            return np.zeros((0, self.task_spec.num_outputs), "float32")
+        batches = Batches(self.encode(texts, pairs), None, batch_tokens=PREDICT_TOKENS)
+        return predict(self.model, self.task_spec, batches)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Writes the checkpoint folder, whole or not at all."""
+        config = {
+            "model": self.config.to_json(),
+            "task": self.task_spec.to_json(),
+            "max_length": self.max_length,
+            "bits": dict(self.bits),
+        }
+        write_folder(
+            path,
+            {
+                "config.json": _json(config),
+                "weights.safetensors": weights_to_bytes(get_weights(self.model)),
+                **self.tokenizer.to_files(),
+                "labels.txt": "".join(f"{label}\n" for label in self.labels).encode(),
+                "recipe.json": self.recipe.to_json().encode(),
+                "metrics.json": _json(self.metrics),
+                "probes.safetensors": weights_to_bytes(self.probes),
+            },
+            overwrite=overwrite,
+        )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Reads a checkpoint folder.
+
+        Raises:
+            FileNotFoundError: there is no such folder.
+            InputError: it is no checkpoint, or a file is missing or was edited.
+        """
+        files = read_folder(path)
+        for name in ("config.json", "weights.safetensors", "tokenizer.json", "labels.txt"):
+            if name not in files:
+                raise InputError(f"{path} is no checkpoint of a trained model: it has no {name}.")
+        config = json.loads(files["config.json"])
+        labels = tuple(files["labels.txt"].decode().split("\n")[:-1])
+        task = Task.from_json(config["task"], labels)
+        shape = TransformerConfig.from_json(config["model"])
+        model = build(shape, task, **config["bits"])
+        set_weights(model, weights_from_bytes(files["weights.safetensors"]))
+        vocabulary = files["vocab.txt"].decode() if "vocab.txt" in files else None
+        return cls(
+            config=shape,
+            task_spec=task,
+            tokenizer=TextTokenizer.from_files(files["tokenizer.json"].decode(), vocabulary),
+            max_length=config["max_length"],
+            model=model,
+            recipe=Recipe.from_json(files["recipe.json"]),
+            metrics=json.loads(files["metrics.json"]),
+            probes=weights_from_bytes(files["probes.safetensors"]),
+            bits=config["bits"],
+        )
+
+
+def model_inputs(task: Task, ids: np.ndarray, segment_ids: np.ndarray) -> dict[str, np.ndarray]:
+    """The model's inputs: segments only where the task is over pairs."""
+    return {"ids": ids, "segment_ids": segment_ids} if task.pair else {"ids": ids}
+
+
+def predict(model: keras.Model, task: Task, batches: Batches) -> np.ndarray:
+    """Returns the outputs (rows, outputs) in the order of the rows."""
+    rows, parts = [], []
+    for batch in batches.in_order():
+        inputs = model_inputs(task, batch.ids, batch.segment_ids)
+        parts.append(np.asarray(model.predict_on_batch(inputs)))
+        rows.append(batch.index)
+    outputs = np.concatenate(parts)
+    result = np.empty_like(outputs)
+    result[np.concatenate(rows)] = outputs
+    return result
+
+
+def take_probes(encoded: Encoded, seed: int) -> dict[str, np.ndarray]:
+    """A few rows drawn at random, padded to one length."""
+    count = min(NUM_PROBES, len(encoded.ids))
+    rows = np.random.default_rng(seed).choice(len(encoded.ids), count, replace=False)
+    chosen = Encoded(
+        ids=[encoded.ids[row] for row in rows],
+        segment_ids=[encoded.segment_ids[row] for row in rows],
+        num_truncated=0,
+    )
+    ids, segment_ids = chosen.pad()
+    return {"ids": ids, "segment_ids": segment_ids}
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
