@@ -36,6 +36,15 @@ def attention_bias(mask, dtype="float32"):
     return ops.expand_dims(bias, 1) if rank == 3 else bias
 
 
+def token_mask(inputs, mask):
+    """Returns `mask` if it is one of the tokens (B, T) of inputs (B, T, D), else None.
+
+    Only such a mask goes on with the output to the layers that follow: Keras would hand on any.
+    """
+    is_token_mask = mask is not None and len(mask.shape) == 2
+    return mask if is_token_mask and mask.shape[1] == inputs.shape[1] else None
+
+
 def causal_bias(target_length, source_length, start=0, dtype="float32"):
     """Returns (1, 1, T, S): `MASKED_SCORE` where a source position lies after its target position.
 
@@ -145,7 +154,7 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def call(
         self, query, memory=None, mask=None, *, bias=None, cache=None, cache_index=None,
-        return_scores=False, training=None,
+        return_scores=False, query_mask=None, memory_mask=None, training=None,
     ):  # fmt: skip
         """Attends from every query position.
 
@@ -159,10 +168,22 @@ class MultiHeadAttention(keras.layers.Layer):
                 are (cross attention over `project_memory`'s result).
             cache_index: integer, the position of the first query in the cache.
             return_scores: whether the probabilities (B, H, T, S) are returned too.
+            query_mask, memory_mask: (B, T) and (B, S), where Keras puts the masks that come with
+                the tensors. Without `mask`, that of what is attended to counts.
 
         Returns:
             (B, T, D); with `return_scores` also the probabilities; with `cache` also the cache.
+
+        Raises:
+            ValueError: for a `cache_index` without a cache.
         """
+        if cache is None and cache_index is not None:
+            raise ValueError(
+                f"Expected cache to be given with cache_index, got cache_index={cache_index}."
+            )
+        if mask is None and cache_index is None:
+            is_cross = memory is not None or cache is not None
+            mask = memory_mask if is_cross else query_mask
         start = 0 if cache_index is None else cache_index
         q = self._heads(self._query(query, training), self.num_heads)
         if self.rotary:
@@ -243,5 +264,18 @@ class MultiHeadAttention(keras.layers.Layer):
         context = ops.transpose(context, (0, 2, 1, 3))
         return ops.reshape(context, (batch, length, self.num_heads * self.width)), probabilities
 
-    def compute_output_shape(self, query_shape, memory_shape=None):
-        return query_shape
+    def compute_output_spec(
+        self, query, memory=None, *args, cache=None, cache_index=None, return_scores=False, **kwargs
+    ):  # fmt: skip
+        if cache is None:
+            source_length = (query if memory is None else memory).shape[1]
+        else:
+            source_length = cache[0].shape[1]
+        scores_shape = (query.shape[0], self.num_heads, query.shape[1], source_length)
+        output = keras.KerasTensor(query.shape, self.compute_dtype)
+        scores = keras.KerasTensor(scores_shape, self.compute_dtype)
+        extra = (scores,) * return_scores + (cache,) * (cache is not None)
+        return (output, *extra) if extra else output
+
+    def compute_mask(self, inputs, previous_mask):
+        return token_mask(inputs, previous_mask)

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_transformer.attention import MultiHeadAttention
+from keras_transformer.attention import MultiHeadAttention, token_mask
 from keras_transformer.feedforward import FeedForward
 from keras_transformer.residual import Residual
 
@@ -64,6 +64,9 @@ class _Block(keras.layers.Layer):
             **kwargs,
         )  # fmt: skip
 
+    def compute_mask(self, inputs, previous_mask):
+        return token_mask(inputs, previous_mask)
+
     def _residual(self, name, sublayer):
         return Residual(sublayer, dtype=self.dtype_policy, name=name, **self.residual_arguments)
 
@@ -108,8 +111,7 @@ class DecoderBlock(_Block):
     def build(self, inputs_shape, memory_shape=None):
         self.attention.build(inputs_shape)
         if self.cross_attention is not None:
-            self.cross_attention.sublayer.build(inputs_shape, memory_shape)
-            self.cross_attention.build(inputs_shape)
+            self.cross_attention.build(inputs_shape, memory_shape)
         self.feed_forward.build(inputs_shape)
 
     def call(
@@ -137,7 +139,9 @@ class DecoderBlock(_Block):
         if self.cross_attention is not None:
             x = self.cross_attention(
                 x, training=training,
-                **_given(memory=memory, mask=memory_mask, bias=memory_bias, cache=memory_cache),
+                **_given(
+                    memory=memory, memory_mask=memory_mask, bias=memory_bias, cache=memory_cache
+                ),
             )  # fmt: skip
             x = x[0] if memory_cache is not None else x
         x = self.feed_forward(x, training=training)
@@ -147,5 +151,6 @@ class DecoderBlock(_Block):
         """Returns the cross attention's keys and values of a memory (B, S, D')."""
         return self.cross_attention.sublayer.project_memory(memory)
 
-    def compute_output_shape(self, inputs_shape, memory_shape=None):
-        return inputs_shape
+    def compute_output_spec(self, inputs, *args, cache=None, **kwargs):
+        output = keras.KerasTensor(inputs.shape, self.compute_dtype)
+        return output if cache is None else (output, cache)

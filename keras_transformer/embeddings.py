@@ -25,6 +25,7 @@ class TokenEmbedding(keras.layers.Layer):
         **kwargs,
     ):  # fmt: skip
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.vocab_size = vocab_size
         self.hidden_dim = hidden_dim
         self.scale = scale
@@ -47,7 +48,8 @@ class TokenEmbedding(keras.layers.Layer):
 
     def logits(self, x):
         """Returns (B, T, V): the products of (B, T, D) with every row of the table."""
-        return ops.matmul(x, ops.transpose(ops.convert_to_tensor(self.embeddings)))
+        table = ops.cast(self.embeddings, self.compute_dtype)
+        return ops.matmul(ops.cast(x, self.compute_dtype), ops.transpose(table))
 
     def compute_output_shape(self, input_shape):
         return (*input_shape, self.hidden_dim)
@@ -63,6 +65,7 @@ class SegmentEmbedding(keras.layers.Layer):
 
     def __init__(self, num_segments=2, *, initializer_stddev=0.02, **kwargs):
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.num_segments = num_segments
         self.initializer_stddev = initializer_stddev
 

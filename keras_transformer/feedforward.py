@@ -36,6 +36,7 @@ class FeedForward(keras.layers.Layer):
         kernel_bits=None, activation_bits=None, **kwargs,
     ):  # fmt: skip
         super().__init__(**kwargs)
+        self.supports_masking = True
         if activation not in ACTIVATIONS:
             raise ValueError(
                 f"Expected activation to be one of {', '.join(ACTIVATIONS)}, "

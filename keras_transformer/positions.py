@@ -20,7 +20,13 @@ def sinusoid(length, width, max_wavelength=10_000.0):
 
 def _rows(table, inputs, start):
     """The rows of a (P, D) table for positions `start` to `start + T` of inputs (B, T, D)."""
-    return ops.slice(table, (start, 0), (ops.shape(inputs)[1], table.shape[1]))
+    length = ops.shape(inputs)[1]
+    if isinstance(length, int) and isinstance(start, int) and start + length > table.shape[0]:
+        raise ValueError(
+            f"Expected positions below max_length, got T={length} from start={start} "
+            f"with max_length={table.shape[0]}."
+        )
+    return ops.slice(table, (start, 0), (length, table.shape[1]))
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
@@ -30,10 +36,14 @@ class SinusoidalPositionalEncoding(keras.layers.Layer):
     Args:
         max_length: the longest T.
         max_wavelength: wavelength of the slowest column, in positions over 2 pi.
+
+    Raises:
+        ValueError: for inputs that reach beyond `max_length`.
     """
 
     def __init__(self, max_length, *, max_wavelength=10_000.0, **kwargs):
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.max_length = max_length
         self.max_wavelength = max_wavelength
 
@@ -55,10 +65,14 @@ class LearnedPositionalEncoding(keras.layers.Layer):
 
     Args:
         max_length: number of positions, the longest T.
+
+    Raises:
+        ValueError: for inputs that reach beyond `max_length`.
     """
 
     def __init__(self, max_length, *, initializer_stddev=0.02, **kwargs):
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.max_length = max_length
         self.initializer_stddev = initializer_stddev
 
@@ -91,6 +105,7 @@ class RotaryEmbedding(keras.layers.Layer):
 
     def __init__(self, *, max_wavelength=10_000.0, **kwargs):
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.max_wavelength = max_wavelength
 
     def call(self, inputs, start=0, axis=2):
@@ -161,6 +176,9 @@ class RelativePositionBias(keras.layers.Layer):
         bias = ops.take(ops.convert_to_tensor(self.embeddings), bucket, axis=0)
         return ops.expand_dims(ops.transpose(bias, (2, 0, 1)), 0)
 
+    def compute_mask(self, inputs, previous_mask):
+        return None
+
     def _bucket(self, distance):
         """Bucket number of each distance, both (T, S)."""
         buckets, offset = self.num_buckets, 0
@@ -206,3 +224,6 @@ class AlibiBias(keras.layers.Layer):
         distance = ops.cast(ops.abs(_distance(query, memory, start)), self.compute_dtype)
         slopes = ops.convert_to_tensor(-alibi_slopes(self.num_heads), dtype=self.compute_dtype)
         return ops.expand_dims(ops.reshape(slopes, (-1, 1, 1)) * distance, 0)
+
+    def compute_mask(self, inputs, previous_mask):
+        return None

@@ -5,10 +5,19 @@ None a `QuantPoint` is the identity and a `Projection` is a plain dense layer; w
 simulate what an integer device stores (Jacob et al. 2018, arXiv:1712.05877, sections 2 and 3).
 """
 
+import math
+
 import keras
 from keras import ops
 
 _INITIAL_RANGE = 6.0  # replaced by calibration before a point is used
+_SMALLEST_RANGE = 1e-6  # a tensor that was always zero still needs a scale
+
+
+def _check_bits(**bits):
+    for name, value in bits.items():
+        if value is not None and not 2 <= value <= 16:
+            raise ValueError(f"Expected {name} to be None or from 2 to 16, got {name}={value}.")
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
@@ -30,8 +39,8 @@ class QuantPoint(keras.layers.Layer):
 
     def __init__(self, bits=None, *, symmetric=False, minimum=None, maximum=None, **kwargs):
         super().__init__(**kwargs)
-        if bits is not None and not 2 <= bits <= 16:
-            raise ValueError(f"Expected bits to be None or from 2 to 16, got bits={bits}.")
+        self.supports_masking = True
+        _check_bits(bits=bits)
         if (minimum is None) != (maximum is None):
             raise ValueError(
                 "Expected minimum and maximum to be given together, "
@@ -56,11 +65,11 @@ class QuantPoint(keras.layers.Layer):
     def build(self, input_shape):
         if self.is_learned:
             self.range_min = self.add_weight(
-                name="range_min", shape=(), dtype="float32", trainable=False,
+                name="range_min", shape=(), dtype="float32", trainable=False, autocast=False,
                 initializer=keras.initializers.Constant(-_INITIAL_RANGE),
             )  # fmt: skip
             self.range_max = self.add_weight(
-                name="range_max", shape=(), dtype="float32", trainable=False,
+                name="range_max", shape=(), dtype="float32", trainable=False, autocast=False,
                 initializer=keras.initializers.Constant(_INITIAL_RANGE),
             )  # fmt: skip
 
@@ -80,14 +89,21 @@ class QuantPoint(keras.layers.Layer):
         """Sets the bounds so that they contain every value from `minimum` to `maximum`, and zero.
 
         A symmetric range has one more step below zero than above it, as two's complement has.
+
+        Raises:
+            ValueError: for bounds that are not finite.
         """
+        if not (math.isfinite(minimum) and math.isfinite(maximum)):
+            raise ValueError(
+                f"Expected a finite range, got minimum={minimum}, maximum={maximum}."
+            )
         minimum, maximum = min(float(minimum), 0.0), max(float(maximum), 0.0)
         if self.symmetric:
             steps = 2 ** (self.bits - 1)
-            largest = max(maximum, -minimum * (steps - 1) / steps)
+            largest = max(maximum, -minimum * (steps - 1) / steps, _SMALLEST_RANGE)
             minimum, maximum = -largest * steps / (steps - 1), largest
         self.range_min.assign(minimum)
-        self.range_max.assign(max(maximum, minimum + 1e-6))
+        self.range_max.assign(max(maximum, minimum + _SMALLEST_RANGE))
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -118,7 +134,10 @@ class Projection(keras.layers.Layer):
     Args:
         units: width of the output.
         use_bias: whether `b` exists.
-        kernel_bits: width of the kernel's stored integer, or None.
+        kernel_bits: width of the kernel's stored integer, 2 to 16, or None.
+
+    Raises:
+        ValueError: for other bits.
     """
 
     def __init__(
@@ -126,15 +145,19 @@ class Projection(keras.layers.Layer):
         **kwargs,
     ):  # fmt: skip
         super().__init__(**kwargs)
+        self.supports_masking = True
+        _check_bits(kernel_bits=kernel_bits)
         self.units = units
         self.use_bias = use_bias
         self.kernel_bits = kernel_bits
         self.kernel_initializer = kernel_initializer
 
     def build(self, input_shape):
+        # Rounded before it is cast: the grid is the one of the stored kernel.
         self.kernel = self.add_weight(
-            name="kernel", shape=(input_shape[-1], self.units), initializer=self.kernel_initializer
-        )
+            name="kernel", shape=(input_shape[-1], self.units), autocast=False,
+            initializer=self.kernel_initializer,
+        )  # fmt: skip
         if self.use_bias:
             self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
 
@@ -143,7 +166,7 @@ class Projection(keras.layers.Layer):
         if self.kernel_bits is not None:
             rounded = round_kernel(kernel, self.kernel_bits)
             kernel = kernel + ops.stop_gradient(rounded - kernel)
-        outputs = ops.matmul(inputs, kernel)
+        outputs = ops.matmul(inputs, ops.cast(kernel, self.compute_dtype))
         return outputs + self.bias if self.use_bias else outputs
 
     def compute_output_shape(self, input_shape):

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_transformer.attention import token_mask
 from keras_transformer.normalization import make_norm
 from keras_transformer.quantization import QuantPoint
 
@@ -39,14 +40,17 @@ class Residual(keras.layers.Layer):
         self.norm_point = QuantPoint(activation_bits, dtype=self.dtype_policy, name="norm_point")
         self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
 
-    def build(self, input_shape):
-        self.norm.build(input_shape)
-        self.norm_point.build(input_shape)
-        self.dropout.build(input_shape)
+    def build(self, x_shape, memory_shape=None):
+        self.norm.build(x_shape)
+        self.norm_point.build(x_shape)
+        self.dropout.build(x_shape)
         if not self.sublayer.built:
-            self.sublayer.build(input_shape)
+            shapes = (x_shape,) if memory_shape is None else (x_shape, memory_shape)
+            self.sublayer.build(*shapes)
 
-    def call(self, x, *, training=None, **tensors):
+    def call(self, x, memory=None, *, training=None, **tensors):
+        if memory is not None:
+            tensors["memory"] = memory
         inputs = self._normalize(x, training) if self.pre_norm else x
         outputs = self.sublayer(inputs, training=training, **tensors)
         outputs, *others = outputs if isinstance(outputs, tuple) else (outputs,)
@@ -57,6 +61,9 @@ class Residual(keras.layers.Layer):
 
     def _normalize(self, x, training):
         return self.norm_point(self.norm(x), training=training)
+
+    def compute_mask(self, inputs, previous_mask):
+        return token_mask(inputs, previous_mask)
 
     def get_config(self):
         return {
@@ -71,5 +78,5 @@ class Residual(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        sublayer = keras.saving.deserialize_keras_object(config.pop("sublayer"))
-        return cls(sublayer, **config)
+        sublayer = keras.saving.deserialize_keras_object(config["sublayer"])
+        return cls(**{**config, "sublayer": sublayer})

@@ -2,13 +2,18 @@
 
 import keras
 
-from keras_transformer.attention import attention_bias, causal_bias
+from keras_transformer.attention import attention_bias, causal_bias, token_mask
 from keras_transformer.blocks import DecoderBlock, EncoderBlock
 from keras_transformer.normalization import make_norm
 from keras_transformer.positions import AlibiBias, RelativePositionBias
 from keras_transformer.quantization import QuantPoint
 
 POSITION_BIASES = {"t5": RelativePositionBias, "alibi": AlibiBias}
+
+
+def _without_mask(x):
+    """The same tensor without its Keras mask, which each block would add to the bias again."""
+    return keras.ops.copy(x)
 
 
 class _Stack(keras.layers.Layer):
@@ -68,6 +73,9 @@ class _Stack(keras.layers.Layer):
                 activation_bits, dtype=self.dtype_policy, name="final_point"
             )
 
+    def compute_mask(self, inputs, previous_mask):
+        return token_mask(inputs, previous_mask)
+
     def _build_ends(self, shape):
         if self.position_bias is not None:
             self.position_bias.build(shape)
@@ -113,7 +121,7 @@ class Encoder(_Stack):
         bias = None if mask is None else attention_bias(mask, self.compute_dtype)
         if self.position_bias is not None:
             bias = self._add(bias, self.position_bias(inputs))
-        x = inputs
+        x = inputs if mask is None else _without_mask(inputs)
         for block in self.blocks:
             x = block(x, bias=bias, training=training)
         return self._finish(x, training)
@@ -146,8 +154,8 @@ class Decoder(_Stack):
         self._build_ends(inputs_shape)
 
     def call(
-        self, inputs, memory=None, mask=None, *, memory_mask=None, cache=None, cache_index=None,
-        memory_cache=None, training=None,
+        self, inputs, memory=None, mask=None, *, inputs_mask=None, memory_mask=None, cache=None,
+        cache_index=None, memory_cache=None, training=None,
     ):  # fmt: skip
         """Decodes; no position sees a later one.
 
@@ -156,6 +164,8 @@ class Decoder(_Stack):
             memory: (B, S, D'), the encoder's output.
             mask: boolean over the targets, True attends: (B, T), (B, T, T) or (B, H, T, T); with
                 a cache the last axis is the cache's length.
+            inputs_mask: (B, T), where Keras puts the mask that comes with the inputs; it counts
+                without `mask` and without a cache.
             memory_mask: boolean over the memory, likewise.
             cache: tuple of one pair of keys and values (B, L, KV, K) for each block.
             cache_index: integer, the position of the first input in the cache.
@@ -169,6 +179,8 @@ class Decoder(_Stack):
         if cache is not None:
             cache_index = keras.ops.convert_to_tensor(cache_index, "int32")
             start, attended = cache_index, cache[0][0]
+        if mask is None and cache is None:
+            mask = inputs_mask
         bias = causal_bias(length, keras.ops.shape(attended)[1], start, self.compute_dtype)
         if mask is not None:
             bias = bias + attention_bias(mask, self.compute_dtype)
@@ -177,7 +189,8 @@ class Decoder(_Stack):
         memory_bias = None
         if memory_mask is not None:
             memory_bias = attention_bias(memory_mask, self.compute_dtype)
-        x, new_cache = inputs, []
+            memory = None if memory is None else _without_mask(memory)
+        x, new_cache = inputs if mask is None else _without_mask(inputs), []
         for i, block in enumerate(self.blocks):
             x = block(
                 x, memory, bias=bias, memory_bias=memory_bias, training=training,
@@ -194,5 +207,6 @@ class Decoder(_Stack):
         """Returns each block's cross attention keys and values of a memory (B, S, D')."""
         return tuple(block.project_memory(memory) for block in self.blocks)
 
-    def compute_output_shape(self, inputs_shape, memory_shape=None):
-        return inputs_shape
+    def compute_output_spec(self, inputs, *args, cache=None, **kwargs):
+        output = keras.KerasTensor(inputs.shape, self.compute_dtype)
+        return output if cache is None else (output, cache)

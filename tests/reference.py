@@ -1,0 +1,211 @@
+"""A NumPy Transformer in float64, written for reading: what every layer is tested against.
+
+Weights are nested dicts under the layers' own names, for example `w["query"]["kernel"]`. Shapes use
+the letters of `keras_transformer`. `allowed` is boolean and broadcasts to (B, H, T, S).
+"""
+
+import math
+
+import numpy as np
+
+erf = np.vectorize(math.erf, otypes=[float])
+
+ACTIVATIONS = {
+    "relu": lambda x: np.maximum(x, 0.0),
+    "gelu": lambda x: x * 0.5 * (1.0 + erf(x / math.sqrt(2.0))),
+    "gelu_tanh": lambda x: (
+        x * 0.5 * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3)))
+    ),
+    "silu": lambda x: x / (1.0 + np.exp(-x)),
+}
+
+
+def projection(w, x):
+    return x @ w["kernel"] + w.get("bias", 0.0)
+
+
+def softmax(x):
+    """Over the last axis; minus infinity becomes zero."""
+    power = np.exp(x - x.max(axis=-1, keepdims=True))
+    return power / power.sum(axis=-1, keepdims=True)
+
+
+def layer_norm(w, x, epsilon=1e-6):
+    mean = x.mean(axis=-1, keepdims=True)
+    variance = x.var(axis=-1, keepdims=True)
+    return w["gamma"] * (x - mean) / np.sqrt(variance + epsilon) + w["beta"]
+
+
+def rms_norm(w, x, epsilon=1e-6):
+    return w["gamma"] * x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + epsilon)
+
+
+NORMS = {"layer_norm": layer_norm, "rms_norm": rms_norm}
+
+
+def sinusoid(length, width):
+    """(length, width), Vaswani et al. 2017, section 3.5, entry by entry."""
+    table = np.zeros((length, width))
+    for position in range(length):
+        for column in range(width):
+            angle = position / 10_000 ** ((column - column % 2) / width)
+            table[position, column] = math.cos(angle) if column % 2 else math.sin(angle)
+    return table
+
+
+def rotate(x, start=0):
+    """(T, K) rotated from position `start` on (Su et al. 2021).
+
+    Column i is the real part and column i + K/2 the imaginary part of one complex number.
+    """
+    half = x.shape[-1] // 2
+    position = np.arange(start, start + len(x))[:, None]
+    angle = position * 10_000.0 ** (-np.arange(half) / half)
+    turned = (x[:, :half] + 1j * x[:, half:]) * np.exp(1j * angle)
+    return np.concatenate([turned.real, turned.imag], axis=-1)
+
+
+def t5_bucket(distance, *, num_buckets=32, max_distance=128, bidirectional=True):
+    """Bucket of one distance, source minus target (Raffel et al. 2020, section 2.1).
+
+    Among the far buckets the j-th begins at exact * (max_distance / exact) ** (j / far), which is
+    compared here in whole numbers.
+    """
+    buckets, first = num_buckets, 0
+    if bidirectional:
+        buckets //= 2
+        first = buckets if distance > 0 else 0
+    elif distance > 0:
+        distance = 0
+    distance = abs(distance)
+    exact = buckets // 2
+    if distance < exact:
+        return first + distance
+    far = buckets - exact
+    reached = (j for j in range(far) if distance**far * exact**j >= max_distance**j * exact**far)
+    return first + exact + max(reached)
+
+
+def distances(target_length, source_length, start=0):
+    return np.arange(source_length)[None] - (np.arange(target_length)[:, None] + start)
+
+
+def t5_bias(w, target_length, source_length, start=0, **kwargs):
+    """(1, H, T, S)."""
+    table = w["embeddings"]
+    distance = distances(target_length, source_length, start)
+    bias = [[table[t5_bucket(int(d), num_buckets=len(table), **kwargs)] for d in row]
+            for row in distance]  # fmt: skip
+    return np.array(bias).transpose(2, 0, 1)[None]
+
+
+def alibi_slopes(num_heads):
+    """Press et al. 2022, as their released `get_slopes` does, recursion included."""
+    if math.log2(num_heads).is_integer():
+        ratio = 2 ** (-(2 ** -(math.log2(num_heads) - 3)))
+        return [ratio ** (i + 1) for i in range(num_heads)]
+    lower = 2 ** math.floor(math.log2(num_heads))
+    return alibi_slopes(lower) + alibi_slopes(2 * lower)[0::2][: num_heads - lower]
+
+
+def alibi_bias(num_heads, target_length, source_length, start=0):
+    """(1, H, T, S)."""
+    slopes = np.array(alibi_slopes(num_heads))[:, None, None]
+    return (-slopes * np.abs(distances(target_length, source_length, start)))[None]
+
+
+def causal(length):
+    return distances(length, length) <= 0
+
+
+def over_heads(mask):
+    """A mask (B, S), (B, T, S) or (B, H, T, S) in a shape that broadcasts to (B, H, T, S)."""
+    return {2: mask[:, None, None], 3: mask[:, None], 4: mask}[mask.ndim] if mask.ndim > 1 else mask
+
+
+def attention(
+    w, query, memory=None, *, num_heads, num_key_value_heads=None, allowed=True, bias=0.0,
+    rotary=False,
+):  # fmt: skip
+    """Returns (B, T, D) and the probabilities (B, H, T, S), one head of one row at a time."""
+    memory = query if memory is None else memory
+    batch, target_length, source_length = len(query), query.shape[1], memory.shape[1]
+    group = num_heads // (num_key_value_heads or num_heads)
+    shape = (batch, num_heads, target_length, source_length)
+    allowed, bias = np.broadcast_to(allowed, shape), np.broadcast_to(bias, shape)
+    q, k, v = (projection(w[name], x) for name, x in
+               (("query", query), ("key", memory), ("value", memory)))  # fmt: skip
+    width = q.shape[-1] // num_heads
+    context, probabilities = np.zeros_like(q), np.zeros(shape)
+    for row in range(batch):
+        for head in range(num_heads):
+            own = slice(head * width, (head + 1) * width)
+            shared = slice(head // group * width, (head // group + 1) * width)
+            queries, keys, values = q[row, :, own], k[row, :, shared], v[row, :, shared]
+            if rotary:
+                queries, keys = rotate(queries), rotate(keys)
+            scores = queries @ keys.T / math.sqrt(width) + bias[row, head]
+            weights = softmax(np.where(allowed[row, head], scores, -np.inf))
+            probabilities[row, head] = weights
+            context[row, :, own] = weights @ values
+    return projection(w["output"], context), probabilities
+
+
+def feed_forward(w, x, *, activation="gelu", gated=False):
+    """Section 3.3; the gated form is Shazeer 2020."""
+    activate, up = ACTIVATIONS[activation], projection(w["up"], x)
+    hidden = activate(projection(w["gate"], x)) * up if gated else activate(up)
+    return projection(w["down"], hidden)
+
+
+def residual(w, x, sublayer, *, norm="layer_norm", pre_norm=False, epsilon=1e-6):
+    def normalize(y):
+        return NORMS[norm](w["norm"], y, epsilon)
+
+    return x + sublayer(normalize(x)) if pre_norm else normalize(x + sublayer(x))
+
+
+def block(
+    w, x, memory=None, *, num_heads, num_key_value_heads=None, allowed=True, bias=0.0,
+    memory_allowed=True, rotary=False, activation="gelu", gated=False, **norm,
+):  # fmt: skip
+    """An encoder's or a decoder's block: cross attention where there are weights for it."""
+    heads = {"num_heads": num_heads, "num_key_value_heads": num_key_value_heads}
+    about_self = {**heads, "allowed": allowed, "bias": bias, "rotary": rotary}
+    sublayers = {
+        "attention": lambda v, y: attention(v, y, **about_self)[0],
+        "cross_attention": lambda v, y: attention(v, y, memory, **heads, allowed=memory_allowed)[0],
+        "feed_forward": lambda v, y: feed_forward(v, y, activation=activation, gated=gated),
+    }
+    for name, sublayer in sublayers.items():
+        if name in w:
+            inner = w[name]["sublayer"]
+            x = residual(w[name], x, lambda y, f=sublayer, v=inner: f(v, y), **norm)
+    return x
+
+
+def stack(w, x, memory=None, *, num_layers, norm="layer_norm", pre_norm=False, epsilon=1e-6, **kw):
+    """An encoder, or with a causal `allowed` a decoder."""
+    for i in range(num_layers):
+        x = block(w[f"block_{i}"], x, memory, norm=norm, pre_norm=pre_norm, epsilon=epsilon, **kw)
+    return NORMS[norm](w["final_norm"], x, epsilon) if pre_norm else x
+
+
+def logits(table, x):
+    """(B, T, V), by the rows of the embedding's table (V, D)."""
+    return x @ table.T
+
+
+def fake_quant(x, minimum, maximum, bits):
+    """Rounds to the `2**bits` values of an affine grid on which zero lies exactly."""
+    top = 2**bits - 1
+    scale = (maximum - minimum) / top
+    zero_point = np.clip(math.floor(-minimum / scale + 0.5), 0, top)
+    stored = np.clip(np.floor(x / scale + zero_point + 0.5), 0, top)
+    return (stored - zero_point) * scale
+
+
+def round_kernel(kernel, bits):
+    """Each column on a symmetric grid with its own largest magnitude as the last value."""
+    scale = np.abs(kernel).max(axis=0) / (2 ** (bits - 1) - 1)
+    return np.rint(kernel / np.where(scale == 0.0, 1.0, scale)) * scale
