@@ -161,6 +161,7 @@ class _TiedLogits(keras.layers.Layer):
 
     def __init__(self, embedding, **kwargs):
         super().__init__(**kwargs)
+        self.supports_masking = True
         # In a tuple, so that the table is counted and saved once, under the embedding's own path.
         self._embedding = (embedding,)
 
@@ -172,6 +173,11 @@ class _TiedLogits(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self._embedding[0].vocab_size)
+
+
+def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """Returns the model's layers at every depth."""
+    return list(model._flatten_layers())
 
 
 def get_weights(model: keras.Model) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_transformer.quantization import Projection
+from keras_transformer.zoo.models import all_layers
 from keras_transformer.zoo.recipe import Recipe
 
 
@@ -75,6 +76,6 @@ def regularize(model: keras.Model, l1: float, l2: float) -> None:
     """Adds L1 and L2 penalties on every projection's kernel to the model's loss."""
     if not l1 and not l2:
         return
-    for layer in model._flatten_layers():
+    for layer in all_layers(model):
         if isinstance(layer, Projection):
             layer.kernel.regularizer = keras.regularizers.L1L2(l1, l2)

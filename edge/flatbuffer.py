@@ -1,0 +1,116 @@
+"""What stands in a TFLite flatbuffer: its ops, the types of its kernels, the step of its output."""
+
+import dataclasses
+from collections import Counter
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from keras_transformer.zoo.errors import RunError
+
+_OP_NAMES = {
+    value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()
+}
+_TYPE_NAMES = {value: name for name, value in vars(schema.TensorType).items() if name.isupper()}
+# Ops that multiply by a kernel, and the place of the kernel among their inputs.
+_KERNEL_INPUT = {"FULLY_CONNECTED": 1, "CONV_2D": 1, "BATCH_MATMUL": 1}
+_CUSTOM = ("CUSTOM",)
+
+
+@dataclasses.dataclass(frozen=True)
+class Kernel:
+    """A constant that a matmul multiplies by.
+
+    Attributes:
+        name: of the tensor in the file.
+        type: such as `INT8`.
+        shape: as stored, output channels first.
+    """
+
+    name: str
+    type: str
+    shape: tuple[int, ...]
+
+
+def _model(flatbuffer: bytes) -> schema.Model:
+    return schema.Model.GetRootAs(flatbuffer, 0)
+
+
+def _operators(model):
+    """Yields subgraph, op and the op's name."""
+    for s in range(model.SubgraphsLength()):
+        graph = model.Subgraphs(s)
+        for i in range(graph.OperatorsLength()):
+            op = graph.Operators(i)
+            code = model.OperatorCodes(op.OpcodeIndex())
+            # Old writers fill only the deprecated 8-bit field.
+            number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+            name = _OP_NAMES[number]
+            yield graph, op, code.CustomCode().decode() if name in _CUSTOM else name
+
+
+def count_ops(flatbuffer: bytes) -> Counter:
+    """Returns how often each op occurs; custom and Flex ops under their own name."""
+    return Counter(name for _, _, name in _operators(_model(flatbuffer)))
+
+
+def kernels(flatbuffer: bytes) -> list[Kernel]:
+    """Returns the constants that matmuls multiply by, looking through their dequantization."""
+    model = _model(flatbuffer)
+    produced = {}
+    found = []
+    for graph, op, name in _operators(model):
+        if name == "DEQUANTIZE":
+            produced[op.Outputs(0)] = op.Inputs(0)
+        if name not in _KERNEL_INPUT:
+            continue
+        place = op.Inputs(_KERNEL_INPUT[name])
+        # A float16 file keeps its kernels in float16, each behind a DEQUANTIZE.
+        tensor = graph.Tensors(produced.get(place, place))
+        if model.Buffers(tensor.Buffer()).DataLength():
+            shape = tuple(tensor.ShapeAsNumpy().tolist())
+            found.append(Kernel(tensor.Name().decode(), _TYPE_NAMES[tensor.Type()], shape))
+    return found
+
+
+def check_ops(flatbuffer: bytes) -> None:
+    """Checks that every op is a TFLite builtin.
+
+    Raises:
+        RunError: naming the ops that are not.
+    """
+    foreign = sorted(name for name in count_ops(flatbuffer) if name not in _OP_NAMES.values())
+    if foreign:
+        raise RunError(f"Expected TFLite builtins only, got {', '.join(foreign)}.")
+
+
+def check_kernels(flatbuffer: bytes, kernel_type: str) -> None:
+    """Checks that every matmul kernel is stored in a type.
+
+    Raises:
+        RunError: naming a kernel that is not, or if there is none.
+    """
+    found = kernels(flatbuffer)
+    if not found:
+        raise RunError("Expected matmul kernels in the file, found none.")
+    for kernel in found:
+        if kernel.type != kernel_type:
+            raise RunError(
+                f"Expected every matmul kernel to be stored as {kernel_type}, got {kernel.type} "
+                f"for {kernel.name} of shape {kernel.shape}."
+            )
+
+
+def output_step(flatbuffer: bytes) -> float | None:
+    """Returns the scale of the last integer tensor before the output, or None in a float file."""
+    model = _model(flatbuffer)
+    graph = model.Subgraphs(0)
+    output = graph.Outputs(0)
+    for _, op, name in _operators(model):
+        if name == "DEQUANTIZE" and op.Outputs(0) == output:
+            tensor = graph.Tensors(op.Inputs(0))
+            quantization = tensor.Quantization()
+            scale = quantization.ScaleAsNumpy() if quantization is not None else None
+            if isinstance(scale, np.ndarray) and scale.size == 1:
+                return float(scale[0])
+    return None

@@ -1,0 +1,85 @@
+"""How closely a file follows the Keras model that it was converted from."""
+
+import dataclasses
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_transformer.edge.precision import Precision
+from keras_transformer.edge.runtime import Runner
+from keras_transformer.zoo.errors import RunError
+from keras_transformer.zoo.trained import Trained, model_inputs
+
+# Largest error that a file may have, relative to the root mean square of the outputs. float32
+# differs by the order of additions and float16 by its 11-bit significand through a dozen
+# layers; dynamic int8 rounds activations row by row, which the Keras model does not do.
+RELATIVE_TOLERANCE = {"float32": 1e-4, "float16": 2e-2, "dynamic_int8": 0.5}
+# An integer file repeats the simulated rounding; a value next to the middle of two steps can
+# fall either way, and the next layers carry that on. More than this is another graph.
+STEP_TOLERANCE = 8
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Parity:
+    """The difference of two sets of outputs.
+
+    Attributes:
+        rows: compared.
+        agreement: share of rows with the same highest output; None for regression.
+        largest: largest absolute difference.
+        relative: the same over the root mean square of the Keras outputs.
+        steps: the same in output steps; None in a float file.
+    """
+
+    rows: int
+    agreement: float | None
+    largest: float
+    relative: float
+    steps: float | None
+
+    def check(self, spec: Precision) -> None:
+        """Raises RunError when the difference is larger than the precision explains."""
+        if spec.is_static:
+            # The step is that of the calibrated range; a clipped output reads as many steps.
+            excess = self.steps is None or self.steps > STEP_TOLERANCE
+            limit = f"{STEP_TOLERANCE} output steps"
+        else:
+            excess = self.relative > RELATIVE_TOLERANCE[spec.name]
+            limit = f"{RELATIVE_TOLERANCE[spec.name]} of the outputs' size"
+        if excess or not np.isfinite(self.largest):
+            steps = "" if self.steps is None else f" ({self.steps:.1f} steps)"
+            raise RunError(
+                f"Expected the {spec.name} file to follow the Keras model within {limit}, got a "
+                f"difference of {self.largest:.4g}{steps} on {self.rows} rows; nothing was written."
+            )
+
+
+def difference(reference: np.ndarray, outputs: np.ndarray, step: float | None) -> Parity:
+    """Compares outputs (rows, outputs) with the reference's."""
+    largest = float(np.abs(outputs - reference).max())
+    size = float(np.sqrt(np.mean(np.square(reference))))
+    classes = reference.shape[1] > 1
+    agreement = float((outputs.argmax(1) == reference.argmax(1)).mean()) if classes else None
+    return Parity(
+        rows=len(reference), agreement=agreement, largest=largest,
+        relative=largest / max(size, 1e-9), steps=None if step is None else largest / step,
+    )  # fmt: skip
+
+
+def measure_parity(model: keras.Model, trained: Trained, data: bytes, length: int) -> Parity:
+    """Runs the checkpoint's probes through the Keras model and through a file's bytes."""
+    ids = trained.probes["ids"][:, :length]
+    segment_ids = trained.probes["segment_ids"][:, :length]
+    width = ((0, 0), (0, length - ids.shape[1]))
+    # Both see the same padding: a quantized position is rounded and clipped, padding or not.
+    ids, segment_ids = np.pad(ids, width), np.pad(segment_ids, width)
+    inputs = model_inputs(trained.task_spec, ids, segment_ids)
+    reference = np.asarray(model.predict_on_batch(inputs))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tflite"
+        path.write_bytes(data)
+        runner = Runner(path)
+        outputs = runner.run_ids(ids, segment_ids)
+    return difference(reference, outputs, runner.description["output_step"])

@@ -1,0 +1,173 @@
+"""Quantization-aware training: ranges from calibration, then tracked by tfmot while training."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_transformer.edge.precision import get_precision
+from keras_transformer.quantization import Projection, QuantPoint, round_kernel
+from keras_transformer.zoo.batches import Batches
+from keras_transformer.zoo.data import load_examples
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.fit import Fit, Report, remove_states
+from keras_transformer.zoo.models import all_layers, build, get_weights, set_weights
+from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks import Task
+from keras_transformer.zoo.train import prepare, working_folder
+from keras_transformer.zoo.trained import Trained, model_inputs, take_probes
+
+CALIBRATION_BATCHES = 32
+# tfmot's default of 0.999 follows too slowly for the few steps that quantization-aware
+# training takes.
+RANGE_DECAY = 0.99
+
+
+def learned_points(model: keras.Model) -> list[QuantPoint]:
+    """Returns the points that own a range."""
+    return [p for p in all_layers(model) if isinstance(p, QuantPoint) and p.is_learned]
+
+
+def calibrate(model: keras.Model, task: Task, batches: Batches) -> None:
+    """Sets every point's range to the smallest and largest value of some batches.
+
+    The points pass values through unrounded meanwhile. Minimum and maximum rather than a moving
+    average, which clips logits.
+    """
+    seen: dict[QuantPoint, tuple[float, float]] = {}
+
+    def observe(point, inputs, training):
+        low, high = float(ops.min(inputs)), float(ops.max(inputs))
+        before = seen.get(point, (low, high))
+        seen[point] = min(low, before[0]), max(high, before[1])
+        return inputs
+
+    points = learned_points(model)
+    for point in points:
+        point.tracker = observe
+    try:
+        for batch, _ in zip(batches.epoch(0), range(CALIBRATION_BATCHES), strict=False):
+            model(model_inputs(task, batch.ids, batch.segment_ids), training=False)
+    finally:
+        for point in points:
+            point.tracker = None
+    for point in points:
+        point.set_range(*seen[point])
+
+
+def track_ranges(model: keras.Model) -> None:
+    """Lets tfmot's moving average move the ranges in every training step from now on."""
+    # Importing tfmot takes seconds and changes what `tensorflow` offers as Keras.
+    from tensorflow_model_optimization.python.core.quantization.keras.quant_ops import (
+        MovingAvgQuantize,
+    )
+
+    def track(point, inputs, training):
+        return MovingAvgQuantize(
+            inputs, point.range_min.value, point.range_max.value, ema_decay=RANGE_DECAY,
+            is_training=bool(training), num_bits=point.bits, symmetric=point.symmetric,
+        )  # fmt: skip
+
+    for point in learned_points(model):
+        point.tracker = track
+
+
+def quantized_model(trained: Trained, batches: Batches | None) -> keras.Model:
+    """Builds the int8 form of a float model, with ranges calibrated on batches."""
+    model = build(trained.config, trained.task_spec, **get_precision("int8").bits)
+    set_weights(model, get_weights(trained.model), ranges_missing=True)
+    if batches is not None:
+        calibrate(model, trained.task_spec, batches)
+    return model
+
+
+def qat_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe of training on with simulated int8: few epochs, a small learning rate."""
+    defaults = {
+        "epochs": max(1, round(recipe.epochs / 5)),
+        "learning_rate": recipe.learning_rate / 10,
+        "schedule": "linear",
+        "warmup": 0.05,
+        "patience": 0,
+        "token_dropout": 0.0,
+        "ema": 0.0,
+        "dtype": "float32",
+        "xla": False,
+    }
+    return recipe.replace(**{**defaults, **changes})
+
+
+def quantize(
+    trained: Trained,
+    out: str | Path,
+    *,
+    train: str | None = None,
+    validation: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    report: Report | None = None,
+    scalars: Callable[[str, float, int], None] | None = None,
+    **changes: Any,
+) -> Trained:
+    """Trains a float checkpoint on with simulated int8, and writes the checkpoint folder.
+
+    Args:
+        trained: the float model.
+        out: the new checkpoint folder.
+        train, validation: data files, those of the model's own recipe by default.
+        resume, overwrite, report, scalars: see `train.train`.
+        **changes: what differs from `qat_recipe`, such as `epochs` or `learning_rate`.
+
+    Raises:
+        InputError: the model is quantized already, or the data does not fit.
+    """
+    if trained.is_quantized:
+        raise InputError("Expected a float checkpoint to quantize, got a quantized one.")
+    out, report = Path(out), report or Report()
+    folder = working_folder(out, resume=resume, overwrite=overwrite)
+    paths = {"train": train, "validation": validation}
+    changes |= {name: str(path) for name, path in paths.items() if path is not None}
+    recipe = qat_recipe(trained.recipe, changes)
+    task = trained.task_spec
+    columns = {"text": recipe.text, "text_pair": recipe.text_pair, "label": recipe.label}
+    labels = list(task.labels) or None
+    data = prepare(
+        load_examples(recipe.train, **columns, task=task.name, labels=labels),
+        load_examples(recipe.validation, **columns, task=task.name, labels=labels),
+        trained.tokenizer, trained.max_length, report,
+    )  # fmt: skip
+    keras.utils.set_random_seed(recipe.seed)
+    batches = data.batches(recipe)
+    model = quantized_model(trained, batches)
+    track_ranges(model)
+    fit = Fit(
+        model, task, recipe, batches, data.validator(task), folder=folder, report=report,
+        scalars=scalars,
+    )  # fmt: skip
+    if resume:
+        fit.resume()
+    report.start("quantize", fit.total_steps)
+    best = fit.run()
+    result = Trained(
+        config=trained.config, task_spec=task, tokenizer=trained.tokenizer,
+        max_length=trained.max_length, model=model, recipe=recipe,
+        metrics={"validation": best, "float": trained.metrics.get("validation")},
+        probes=take_probes(data.validation_encoded, recipe.seed),
+        bits=get_precision("int8").bits,
+    )  # fmt: skip
+    result.save(out, overwrite=overwrite)
+    remove_states(folder)
+    return result
+
+
+def grid_weights(model: keras.Model) -> dict[str, np.ndarray]:
+    """Returns the weights with every projection kernel on the grid that the file stores."""
+    weights = get_weights(model)
+    for layer in all_layers(model):
+        if isinstance(layer, Projection) and layer.kernel_bits is not None:
+            rounded = round_kernel(layer.kernel.value, layer.kernel_bits)
+            weights[layer.kernel.path] = ops.convert_to_numpy(rounded)
+    return weights
