@@ -12,6 +12,7 @@ import importlib
 _MODULES = {
     "attention": ("MultiHeadAttention", "attention_bias", "causal_bias"),
     "blocks": ("DecoderBlock", "EncoderBlock"),
+    "dropout": ("Dropout",),
     "embeddings": ("SegmentEmbedding", "TokenEmbedding"),
     "feedforward": ("FeedForward",),
     "normalization": ("LayerNorm", "RMSNorm"),

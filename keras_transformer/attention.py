@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_transformer.dropout import Dropout
 from keras_transformer.positions import RotaryEmbedding
 from keras_transformer.quantization import Projection, QuantPoint
 
@@ -141,7 +142,7 @@ class MultiHeadAttention(keras.layers.Layer):
         self.scores_point = point("scores_point")
         self.probabilities_point = point("probabilities_point", minimum=0.0, maximum=255 / 256)
         self.context_point = point("context_point")
-        self.probabilities_dropout = keras.layers.Dropout(
+        self.probabilities_dropout = Dropout(
             self.dropout, dtype=self.dtype_policy, name="probabilities_dropout"
         )
         self.probabilities_dropout.build(None)

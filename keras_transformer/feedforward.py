@@ -1,16 +1,10 @@
 """The position-wise feed-forward layer, plain and gated."""
 
 import keras
-from keras import ops
 
+from keras_transformer.activations import ACTIVATIONS
+from keras_transformer.dropout import Dropout
 from keras_transformer.quantization import Projection, QuantPoint
-
-ACTIVATIONS = {
-    "relu": ops.relu,
-    "gelu": lambda x: ops.gelu(x, approximate=False),
-    "gelu_tanh": lambda x: ops.gelu(x, approximate=True),
-    "silu": ops.silu,
-}
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
@@ -75,7 +69,7 @@ class FeedForward(keras.layers.Layer):
             ):  # fmt: skip
                 layer.build(shape)
         self.activation_point = point("activation_point")
-        self.hidden_dropout = keras.layers.Dropout(
+        self.hidden_dropout = Dropout(
             self.dropout, dtype=self.dtype_policy, name="hidden_dropout"
         )
         self.down = projection(input_shape[-1], "down")

@@ -3,6 +3,7 @@
 import keras
 
 from keras_transformer.attention import token_mask
+from keras_transformer.dropout import Dropout
 from keras_transformer.normalization import make_norm
 from keras_transformer.quantization import QuantPoint
 
@@ -38,7 +39,7 @@ class Residual(keras.layers.Layer):
         self.activation_bits = activation_bits
         self.norm = make_norm(norm, epsilon=epsilon, dtype=self.dtype_policy, name="norm")
         self.norm_point = QuantPoint(activation_bits, dtype=self.dtype_policy, name="norm_point")
-        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+        self.dropout = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
 
     def build(self, x_shape, memory_shape=None):
         self.norm.build(x_shape)

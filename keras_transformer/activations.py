@@ -1,0 +1,34 @@
+"""The activations of the feed-forward layer, by name."""
+
+import math
+
+from keras import ops
+
+
+@ops.custom_gradient
+def gelu(x):
+    """Returns `x / 2 * (1 + erf(x / sqrt(2)))` (Hendrycks and Gimpel 2016, arXiv:1606.08415).
+
+    The forward pass is written as the TFLite converter expects it, so that it becomes one GELU.
+    The gradient reuses what the forward pass computed, in 7 passes over the widest tensor of a
+    Transformer instead of the 10 that automatic differentiation takes.
+    """
+    root = x / math.sqrt(2.0)
+    doubled = 1.0 + ops.erf(root)
+    half = 0.5 * x
+
+    def gradient(*args, upstream=None):
+        if upstream is None:  # PyTorch names it, the other backends do not
+            (upstream,) = args
+        density = ops.exp(math.log(2.0 / math.sqrt(math.pi)) - ops.square(root))
+        return 0.5 * upstream * (doubled + root * density)
+
+    return half * doubled, gradient
+
+
+ACTIVATIONS = {
+    "relu": ops.relu,
+    "gelu": gelu,
+    "gelu_tanh": lambda x: ops.gelu(x, approximate=True),
+    "silu": ops.silu,
+}

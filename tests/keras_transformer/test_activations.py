@@ -1,0 +1,46 @@
+"""The gradient that gelu brings along."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_transformer.activations import gelu
+from tests.keras_transformer.checks import gradients, normal
+
+
+class Gelu(keras.layers.Layer):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def call(self, x):
+        return self.function(x)
+
+
+def gradient(function, x):
+    layer = Gelu(function)
+    layer(x)
+    (actual,), _ = gradients(layer, [x])
+    return actual
+
+
+X = np.concatenate([np.linspace(-12, 12, 241), [-0.0, 1e-8, -40.0, 40.0]]).astype("float32")
+
+
+def test_gradient_equals_the_derivative():
+    derivative = [
+        0.5 * (1 + math.erf(x / math.sqrt(2))) + x * math.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+        for x in X.astype("float64")
+    ]
+    expected = derivative * normal(*X.shape, seed=99)
+    np.testing.assert_allclose(gradient(gelu, X), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 4)])
+def test_gradient_equals_that_of_keras_gelu(shape):
+    x = 2 * normal(*shape)
+    theirs = gradient(lambda x: ops.gelu(x, approximate=False), x)
+    np.testing.assert_allclose(gradient(gelu, x), theirs, rtol=1e-5, atol=1e-6)
