@@ -19,7 +19,7 @@ class _Block(keras.layers.Layer):
         num_heads: H.
         intermediate_dim: F.
         num_key_value_heads: see `MultiHeadAttention`.
-        dropout: rate on each sublayer's output and after the feed-forward activation.
+        dropout: rate on each sublayer's output.
         attention_dropout: rate on the attention probabilities.
         activation, gated: see `FeedForward`.
         norm, epsilon, pre_norm: see `Residual`.
@@ -53,8 +53,8 @@ class _Block(keras.layers.Layer):
         }
         self.attention = self._residual("attention", self._attention(rotary=rotary, causal=causal))
         feed_forward = FeedForward(
-            intermediate_dim, activation=activation, gated=gated, dropout=dropout,
-            use_bias=use_bias, dtype=self.dtype_policy, name="sublayer", **self.bits,
+            intermediate_dim, activation=activation, gated=gated, use_bias=use_bias,
+            dtype=self.dtype_policy, name="sublayer", **self.bits,
         )  # fmt: skip
         self.feed_forward = self._residual("feed_forward", feed_forward)
 

@@ -30,7 +30,7 @@ class TransformerConfig:
         num_layers: blocks of the encoder or the decoder; of each for an encoder-decoder.
         num_heads: H.
         num_key_value_heads: heads of keys and values, `num_heads` when 0.
-        dropout: rate on embeddings, sublayer outputs and feed-forward activations.
+        dropout: rate on embeddings and sublayer outputs.
         attention_dropout: rate on attention probabilities.
         activation: of the feed-forward layer.
         gated: whether the feed-forward layer is gated.
