@@ -77,6 +77,9 @@ def convert(
         "max_length": length,
         "model": trained.config.to_json(),
         "recipe": trained.recipe.model,
+        "columns": {
+            name: getattr(trained.recipe, name) for name in ("text", "text_pair", "label")
+        },
         "output_step": output_step(flatbuffer),
         "metrics": _plain(trained.metrics),
     }

@@ -13,9 +13,10 @@ from keras_transformer.quantization import Projection, QuantPoint, round_kernel
 from keras_transformer.zoo.batches import Batches
 from keras_transformer.zoo.data import load_examples
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.fit import Fit, Report, remove_states
+from keras_transformer.zoo.fit import Fit, remove_states
 from keras_transformer.zoo.models import all_layers, build, get_weights, set_weights
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.report import Report
 from keras_transformer.zoo.tasks import Task
 from keras_transformer.zoo.train import prepare, working_folder
 from keras_transformer.zoo.trained import Trained, model_inputs, take_probes
@@ -56,6 +57,21 @@ def calibrate(model: keras.Model, task: Task, batches: Batches) -> None:
             point.tracker = None
     for point in points:
         point.set_range(*seen[point])
+
+
+def calibration_batches(trained: Trained, path: str | Path) -> Batches:
+    """Reads the texts of a table, in the columns of the model's recipe, to calibrate on.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: the file cannot be read or lacks a column.
+    """
+    recipe = trained.recipe
+    examples = load_examples(
+        path, text=recipe.text, text_pair=recipe.text_pair, label=None, task=trained.task
+    )
+    encoded = trained.encode(examples.texts, examples.pairs)
+    return Batches(encoded, None, batch_tokens=recipe.batch_tokens, seed=recipe.seed)
 
 
 def track_ranges(model: keras.Model) -> None:

@@ -77,6 +77,29 @@ def pretraining_head_parameters(config: TransformerConfig) -> int:
     return width * width + width + 2 * width + config.vocab_size + 2 * width + 2
 
 
+def parameters(config: TransformerConfig) -> int:
+    """Parameters of the model without a task's head; tied tables count once."""
+    d, f, bias = config.hidden_dim, config.intermediate_dim, int(config.use_bias)
+    kv = d // config.num_heads * (config.num_key_value_heads or config.num_heads)
+    norm = 2 * d if config.norm == "layer_norm" else d
+    ups = 2 if config.gated else 1
+    attention = 2 * d * (d + kv) + bias * 2 * (d + kv) + norm
+    feed_forward = (ups + 1) * d * f + bias * (ups * f + d) + norm
+    # A t5 stack shares one bias a head for each of 32 buckets of distance.
+    ends = (32 * config.num_heads if config.positions == "t5" else 0) + config.pre_norm * norm
+    encoder = config.num_layers * (attention + feed_forward) + ends
+    tables = config.max_length * d if config.positions == "learned" else 0
+    tokens = config.vocab_size * d
+    if config.architecture == "encoder":
+        pooler = d * d + d if config.pooling == "first" else 0
+        segments = config.num_segments * d
+        return tokens + tables + segments + (not config.pre_norm) * norm + encoder + pooler
+    if config.architecture == "decoder":
+        return tokens + tables + encoder
+    cross_attention = config.num_layers * attention
+    return tokens + 2 * tables + 2 * encoder + cross_attention
+
+
 def multiply_adds(config: TransformerConfig, length: int) -> int:
     """Multiply-adds of one forward pass over `length` tokens (for source and for target each).
 

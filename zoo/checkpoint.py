@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,31 @@ MANIFEST = "manifest.json"
 FORMAT = "keras-transformer-zoo checkpoint"
 
 
+def check_file_target(path: str | Path, *, overwrite: bool) -> None:
+    """Checks that `write_file` may write a path, before the work that it is to hold.
+
+    Raises:
+        FileExistsError: The path exists and `overwrite` is False, or it is a folder.
+    """
+    path = _target(path)
+    if path.is_dir():
+        raise FileExistsError(f"{path} is a folder; give the name of a file.")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; choose another path or give --overwrite.")
+
+
+def check_folder_target(path: str | Path, *, overwrite: bool) -> None:
+    """Checks that `write_folder` may write a path, before the work that it is to hold.
+
+    Raises:
+        FileExistsError: The path exists and may not be replaced.
+    """
+    path = _target(path)
+    _finish_cut_off_swap(path)
+    if path.exists():
+        check_replaceable(path, overwrite)
+
+
 def write_file(path: str | Path, data: bytes, *, overwrite: bool = False) -> None:
     """Writes a file aside and renames it, so that a reader sees all of it or what was there before.
 
@@ -25,16 +50,14 @@ def write_file(path: str | Path, data: bytes, *, overwrite: bool = False) -> Non
         FileExistsError: The path exists and `overwrite` is False, or it is a folder.
         OSError: The system could not write; what was there before is untouched.
     """
+    check_file_target(path, overwrite=overwrite)
     path = _target(path)
-    if path.is_dir():
-        raise FileExistsError(f"{path} is a folder; give the name of a file.")
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists; choose another path or give --overwrite.")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = _beside(path, "partial")
     try:
-        _write_synced(partial, data)
-        os.replace(partial, path)
+        with _naming(path):
+            _write_synced(partial, data)
+            os.replace(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
@@ -57,13 +80,11 @@ def write_folder(path: str | Path, files: Mapping[str, bytes], *, overwrite: boo
         FileExistsError: The path exists and may not be replaced.
         OSError: The system could not write; what was there before is untouched.
     """
-    path = _target(path)
     for name in files:
         if not _is_plain_name(name) or name == MANIFEST:
             raise ValueError(f"Expected plain file names other than {MANIFEST}, got {name!r}.")
-    _finish_cut_off_swap(path)
-    if path.exists():
-        _check_replaceable(path, overwrite)
+    check_folder_target(path, overwrite=overwrite)
+    path = _target(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
     manifest = json.dumps({"format": FORMAT, "version": 1, "sha256": hashes}, indent=1) + "\n"
@@ -71,12 +92,13 @@ def write_folder(path: str | Path, files: Mapping[str, bytes], *, overwrite: boo
     # A killed writer may have left one.
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        partial.mkdir()
-        for name, data in files.items():
-            _write_synced(partial / name, data)
-        _write_synced(partial / MANIFEST, manifest.encode())
-        _sync_folder(partial)
-        _swap_in(partial, path)
+        with _naming(path):
+            partial.mkdir()
+            for name, data in files.items():
+                _write_synced(partial / name, data)
+            _write_synced(partial / MANIFEST, manifest.encode())
+            _sync_folder(partial)
+            _swap_in(partial, path)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -151,6 +173,17 @@ def _is_plain_name(name: str) -> bool:
     return bool(name) and name not in (".", "..") and not set(name) & set("/\\:\0")
 
 
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Names the path in an error of the system's, as a full disk's has none or a temporary one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
 def _write_synced(path: Path, data: bytes) -> None:
     with open(path, "wb") as file:
         file.write(data)
@@ -191,7 +224,8 @@ def _finish_cut_off_swap(path: Path) -> None:
             old.rename(path)
 
 
-def _check_replaceable(path: Path, overwrite: bool) -> None:
+def check_replaceable(path: Path, overwrite: bool) -> None:
+    """Raises FileExistsError unless a checkpoint may be written over what is at `path`."""
     if not overwrite:
         raise FileExistsError(f"{path} exists; choose another path or give --overwrite.")
     try:

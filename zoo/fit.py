@@ -1,5 +1,6 @@
 """The training loop: steps, validation, early stopping, and states to resume from."""
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -23,26 +24,11 @@ from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models import get_weights, set_weights
 from keras_transformer.zoo.optimizers import make_optimizer, regularize
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.report import Report
 from keras_transformer.zoo.tasks import DECIDING_METRIC, Task
 from keras_transformer.zoo.trained import model_inputs
 
 MASK_ID, FIRST_ORDINARY_ID = 4, 5
-
-
-class Report:
-    """Hears how a run goes; the methods do nothing here."""
-
-    def start(self, title: str, total_steps: int) -> None:
-        """A run of `total_steps` begins."""
-
-    def step(self, step: int, loss: float) -> None:
-        """A step is done; `loss` is the epoch's mean so far."""
-
-    def epoch(self, epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> None:
-        """An epoch is done and validated."""
-
-    def note(self, text: str) -> None:
-        """Something that the user should know."""
 
 
 @dataclasses.dataclass
@@ -55,6 +41,7 @@ class _Progress:
     best_score: float = -math.inf
     best_metrics: dict[str, Any] = dataclasses.field(default_factory=dict)
     epochs_since_best: int = 0
+    data: str = ""
 
 
 class Fit:
@@ -84,14 +71,15 @@ class Fit:
         self.folder = folder
         self.report = report or Report()
         self.scalars = scalars or (lambda name, value, step: None)
-        self.progress = _Progress()
+        self.progress = _Progress(data=batches.fingerprint())
         self.best_weights: dict[str, np.ndarray] = {}
         self.total_steps = recipe.epochs * len(batches)
         self.optimizer = make_optimizer(recipe, self.total_steps)
         regularize(model, recipe.l1, recipe.l2)
         model.compile(
             optimizer=self.optimizer, loss=task.loss(recipe.label_smoothing),
-            jit_compile=recipe.xla,
+            # On JAX a step that is not compiled runs operation by operation.
+            jit_compile=recipe.xla or keras.config.backend() == "jax",
         )  # fmt: skip
         # compile() may wrap the optimizer in one that scales the loss.
         self.optimizer = model.optimizer
@@ -131,11 +119,17 @@ class Fit:
             )
         values = weights_from_bytes(files["variables.safetensors"])
         variables = self._variables()
-        if len(values) != len(variables):
-            raise InputError(f"{state} does not fit the model; remove the folder to start anew.")
+        shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+        progress = _Progress(**json.loads(files["progress.json"]))
+        is_same_data = progress.data == self.progress.data
+        if not is_same_data or {name: value.shape for name, value in values.items()} != shapes:
+            raise InputError(
+                f"{state} is of a run on other training data; bring that back, "
+                "or remove the folder to start anew."
+            )
         for name, variable in variables.items():
             variable.assign(values[name])
-        self.progress = _Progress(**json.loads(files["progress.json"]))
+        self.progress = progress
         if self.progress.best_metrics:
             best = read_folder(self.folder / "best")
             self.best_weights = weights_from_bytes(best["weights.safetensors"])
@@ -146,15 +140,16 @@ class Fit:
 
     def _epoch(self) -> None:
         progress, loss = self.progress, math.nan
-        self.model.reset_metrics()
+        if progress.batch == 0:
+            self.model.reset_metrics()
         for batch in self.batches.epoch(progress.epoch, start=progress.batch):
             ids = self._drop_tokens(batch.ids)
             inputs = model_inputs(self.task, ids, batch.segment_ids)
             loss = float(self.model.train_on_batch(inputs, batch.targets))
-            if not math.isfinite(loss):
-                self._stop(f"The loss became {loss}")
             progress.batch += 1
             progress.step += 1
+            if not math.isfinite(loss):
+                self._stop(f"The loss became {loss}")
             self.report.step(progress.step, loss)
             if progress.step % self.recipe.save_every == 0:
                 self._save_state()
@@ -162,8 +157,12 @@ class Fit:
 
     def _finish_epoch(self, loss: float) -> None:
         progress = self.progress
+        self._check_finite(self._values())
         metrics, weights = self._validate()
-        score = metrics[DECIDING_METRIC[self.task.name]]
+        name = DECIDING_METRIC[self.task.name]
+        score = metrics[name]
+        if not math.isfinite(score):
+            self._stop(f"The validation {name} became {score}")
         is_best = score > progress.best_score
         if is_best:
             progress.best_score, progress.best_metrics = score, metrics
@@ -209,18 +208,23 @@ class Fit:
 
     def _variables(self) -> dict[str, keras.Variable]:
         """All that a step reads or writes, random states included, by place and path."""
-        variables = [*self.model.variables, *self.optimizer.variables]
+        model = self.model
+        variables = [*model.variables, *self.optimizer.variables, *model.metrics_variables]
         return {f"{i:05d}/{variable.name}": variable for i, variable in enumerate(variables)}
 
-    def _save_state(self) -> None:
-        values = {
-            name: ops.convert_to_numpy(variable.value)
-            for name, variable in self._variables().items()
-        }
+    def _values(self) -> dict[str, np.ndarray]:
+        variables = self._variables().items()
+        return {name: ops.convert_to_numpy(variable.value) for name, variable in variables}
+
+    def _check_finite(self, values: dict[str, np.ndarray]) -> None:
         if not all(np.isfinite(value).all() for value in values.values()):
             self._stop("A weight became infinite or not a number")
+
+    def _save_state(self) -> None:
         if self.folder is None:
             return
+        values = self._values()
+        self._check_finite(values)
         files = {
             "variables.safetensors": weights_to_bytes(values),
             "progress.json": json.dumps(dataclasses.asdict(self.progress)).encode(),
@@ -230,15 +234,30 @@ class Fit:
 
     def _stop(self, what: str) -> None:
         good = "no good state was kept before it"
-        if self.folder is not None and (self.folder / "state").exists():
-            saved = json.loads(read_folder(self.folder / "state")["progress.json"])
-            good = f"the last good state is {self.folder / 'state'}, after step {saved['step']}"
+        if self.folder is not None:
+            with contextlib.suppress(FileNotFoundError):
+                saved = json.loads(read_folder(self.folder / "state")["progress.json"])
+                good = f"the last good state is {self.folder / 'state'}, after step {saved['step']}"
         raise RunError(
-            f"{what} at step {self.progress.step + 1}; {good}. "
+            f"{what} at step {self.progress.step}; {good}. "
             "Lower the learning rate or raise the warm-up."
         )
 
 
 def remove_states(folder: Path) -> None:
-    """Removes the folder of a run that ended."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Removes the states of a run, and its folder if nothing else is in it."""
+    for entry in state_entries(folder):
+        shutil.rmtree(entry, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def state_entries(folder: Path) -> list[Path]:
+    """Returns what a run, or one that was killed while it wrote, has left in its folder."""
+    return [path for name in ("state", "best") for path in folder.glob(f"*{name}*")
+            if path.name in (name, f".{name}.partial", f".{name}.old")]
+
+
+def is_state(name: str) -> bool:
+    """Whether a run keeps an entry of that name in its folder."""
+    return name.removeprefix(".").partition(".")[0] in ("state", "best")

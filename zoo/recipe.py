@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +16,9 @@ CHOICES = {
     "schedule": ("linear", "cosine", "inverse_sqrt", "constant"),
     "dtype": ("float32", "mixed_bfloat16", "mixed_float16"),
 }
-_POSITIVE = ("learning_rate", "epochs", "batch_tokens", "vocab_size", "max_length", "bucket")
+_POSITIVE = (
+    "learning_rate", "epochs", "batch_tokens", "vocab_size", "max_length", "bucket", "save_every",
+)  # fmt: skip
 _FRACTIONS = ("label_smoothing", "token_dropout", "warmup", "ema")
 
 
@@ -95,13 +99,29 @@ class Recipe:
                 "Expected weight_decay to be 0 for an optimizer other than adamw, got "
                 f"weight_decay={self.weight_decay}, optimizer={self.optimizer}; use l2 or adamw."
             )
+        if self.label_smoothing and self.task == "regression":
+            raise InputError(
+                "Expected label_smoothing to be 0 for regression, "
+                f"got label_smoothing={self.label_smoothing}."
+            )
+        if self.vocabulary and self.tokenizer == "bytes":
+            raise InputError(
+                "Expected no vocabulary for the bytes tokenizer, "
+                f"got vocabulary={self.vocabulary!r}."
+            )
+        if self.seed >= 2**32:
+            raise InputError(f"Expected seed to be below 2**32, got seed={self.seed}.")
 
     @staticmethod
     def _check(name: str, value: Any, kind: Any) -> None:
         if kind in (int, float, bool, str):
             fits = isinstance(value, (int, float)) if kind is float else type(value) is kind
-            if not fits or (kind is float and isinstance(value, bool)):
+            if not fits or (kind is float and (isinstance(value, bool) or not isfinite(value))):
                 raise InputError(f"Expected {name} to be {_words(kind)}, got {name}={value!r}.")
+        if kind is float and not math.isfinite(value):
+            raise InputError(f"Expected {name} to be finite, got {name}={value}.")
+        if kind == str | None and not isinstance(value, str | None):
+            raise InputError(f"Expected {name} to be text or null, got {name}={value!r}.")
         if name in CHOICES and value not in CHOICES[name]:
             raise InputError(
                 f"Expected {name} to be one of {', '.join(CHOICES[name])}, got {value!r}."
@@ -112,6 +132,8 @@ class Recipe:
             raise InputError(f"Expected {name} to be from 0 to below 1, got {name}={value}.")
         if kind in (int, float) and not value >= 0:
             raise InputError(f"Expected {name} not to be negative, got {name}={value}.")
+        if name == "text_pair" and not isinstance(value, str | None):
+            raise InputError(f"Expected text_pair to be text or null, got text_pair={value!r}.")
         if name == "settings" and not isinstance(value, Mapping):
             raise InputError(f"Expected settings to be an object, got settings={value!r}.")
 

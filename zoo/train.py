@@ -1,6 +1,7 @@
 """From a recipe to a checkpoint folder."""
 
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,15 @@ import keras
 
 from keras_transformer.zoo.batches import Batches
 from keras_transformer.zoo.catalog import TASKS_OF, get_config
+from keras_transformer.zoo.checkpoint import check_folder_target
 from keras_transformer.zoo.config import TransformerConfig
 from keras_transformer.zoo.data import Examples, load_examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluate import metrics
-from keras_transformer.zoo.fit import Fit, Report, remove_states
+from keras_transformer.zoo.fit import Fit, is_state, remove_states
 from keras_transformer.zoo.models import build
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.report import Report
 from keras_transformer.zoo.tasks import Task
 from keras_transformer.zoo.tokenizer import Encoded, Tokenizer, TokenizerConfig
 from keras_transformer.zoo.trained import PREDICT_TOKENS, Trained, predict, take_probes
@@ -123,12 +126,31 @@ def prepare(
     )  # fmt: skip
 
 
+def states_of(out: str | Path) -> Path:
+    """Returns the folder in which an unfinished run of `out` keeps its states."""
+    out = Path(os.path.abspath(out))
+    return out.with_name(f"{out.name}.training")
+
+
 def working_folder(out: Path, *, resume: bool, overwrite: bool) -> Path:
-    """Returns `OUT.training`, once it is clear that the run may begin."""
-    folder = out.with_name(f"{out.name}.training")
-    if out.exists() and not overwrite:
-        raise FileExistsError(f"{out} exists; choose another path or give --overwrite.")
-    if folder.exists() and not resume:
+    """Returns `OUT.training`, once it is clear that the run may begin.
+
+    Raises:
+        FileExistsError: `out` may not be replaced, or an unfinished run is in the way.
+    """
+    folder = states_of(out)
+    check_folder_target(out, overwrite=overwrite)
+    if not folder.exists():
+        return folder
+    # The folder is removed when the run ends, so nobody's files may be in it.
+    foreign = sorted(entry.name for entry in folder.iterdir() if not is_state(entry.name))
+    if foreign:
+        raise FileExistsError(
+            f"{folder} holds {foreign[0]!r}, which is no state of a run; choose another path."
+        )
+    # A writer that was killed between its renames leaves the state at the side.
+    kept = any((folder / name).exists() for name in ("state", ".state.old"))
+    if kept and not resume:
         if not overwrite:
             raise FileExistsError(
                 f"{folder} holds an unfinished run; go on with --resume, "

@@ -43,6 +43,7 @@ class Trained:
         metrics: what was measured on the validation data.
         probes: (rows, T) ids and segment_ids of a few validation rows; `convert` compares on them.
         bits: kernel_bits and activation_bits of a quantization-aware model, else None.
+        num_truncated: rows of the last call of `scores` that were cut to `max_length`.
     """
 
     config: TransformerConfig
@@ -54,6 +55,7 @@ class Trained:
     metrics: Mapping[str, Any]
     probes: Mapping[str, np.ndarray]
     bits: Mapping[str, int | None] = dataclasses.field(default_factory=lambda: dict(FLOAT_BITS))
+    num_truncated: int = dataclasses.field(default=0, init=False)
 
     @property
     def task(self) -> str:
@@ -83,9 +85,11 @@ class Trained:
 
     def scores(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> np.ndarray:
         """Returns the model's outputs (rows, outputs) for raw texts."""
-        if not len(texts):
+        encoded = self.encode(texts, pairs)
+        self.num_truncated = encoded.num_truncated
+        if not encoded.ids:
             return np.zeros((0, self.task_spec.num_outputs), "float32")
-        batches = Batches(self.encode(texts, pairs), None, batch_tokens=PREDICT_TOKENS)
+        batches = Batches(encoded, None, batch_tokens=PREDICT_TOKENS)
         return predict(self.model, self.task_spec, batches)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:

@@ -1,0 +1,19 @@
+"""What a run tells whoever started it."""
+
+from typing import Any
+
+
+class Report:
+    """Hears how a run goes; the methods do nothing here."""
+
+    def start(self, title: str, total_steps: int) -> None:
+        """A run of `total_steps` begins."""
+
+    def step(self, step: int, loss: float) -> None:
+        """A step is done; `loss` is the epoch's mean so far."""
+
+    def epoch(self, epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> None:
+        """An epoch is done and validated."""
+
+    def note(self, text: str) -> None:
+        """Something that the user should know."""
