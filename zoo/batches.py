@@ -1,5 +1,6 @@
 """Batches of rows of like length, so that little is computed on padding."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -98,6 +99,14 @@ class Batches:
     def __len__(self) -> int:
         """Batches in an epoch: the same in every one."""
         return sum(self._num_batches)
+
+    def fingerprint(self) -> str:
+        """Returns a hash of all that decides the batches of every epoch."""
+        digest = hashlib.sha256(f"{self._seed} {self.edges} {self._num_batches}".encode())
+        for array in (self._lengths, self._ids, self._segment_ids, self._targets):
+            if array is not None:
+                digest.update(np.ascontiguousarray(array))
+        return digest.hexdigest()
 
     def epoch(self, number: int, *, start: int = 0) -> Iterator[Batch]:
         """Yields the shuffled batches of an epoch from batch `start` on."""

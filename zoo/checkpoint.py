@@ -40,7 +40,7 @@ def check_folder_target(path: str | Path, *, overwrite: bool) -> None:
     path = _target(path)
     _finish_cut_off_swap(path)
     if path.exists():
-        check_replaceable(path, overwrite)
+        _check_replaceable(path, overwrite)
 
 
 def write_file(path: str | Path, data: bytes, *, overwrite: bool = False) -> None:
@@ -224,8 +224,7 @@ def _finish_cut_off_swap(path: Path) -> None:
             old.rename(path)
 
 
-def check_replaceable(path: Path, overwrite: bool) -> None:
-    """Raises FileExistsError unless a checkpoint may be written over what is at `path`."""
+def _check_replaceable(path: Path, overwrite: bool) -> None:
     if not overwrite:
         raise FileExistsError(f"{path} exists; choose another path or give --overwrite.")
     try:

@@ -233,6 +233,10 @@ def _learn_labels(table: Table, label: str) -> list[str]:
             raise InputError(
                 f"{table.path}, line {line}: expected a label of one line, got {value!r}."
             )
+        if not _is_unicode(value):
+            raise InputError(
+                f"{table.path}, line {line}: expected a label of whole characters, got {value!r}."
+            )
     names = sorted(set(values))
     if len(names) < 2:
         raise InputError(
@@ -242,6 +246,11 @@ def _learn_labels(table: Table, label: str) -> list[str]:
     if all(INTEGER.fullmatch(name) for name in names):
         names.sort(key=int)
     return names
+
+
+def _is_unicode(value: str) -> bool:
+    """Whether UTF-8 can hold the text: JSON's escapes can make half a character."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _class_indices(table: Table, values: list[str], labels: list[str]) -> np.ndarray:

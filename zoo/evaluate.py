@@ -55,7 +55,8 @@ def regression_metrics(targets: np.ndarray, scores: np.ndarray) -> dict[str, flo
 
     The correlations are 0 where either side is constant, for which they are not defined.
     """
-    predictions = scores[:, 0]
+    # Float32 overflows where squares of large outputs are summed.
+    predictions, targets = scores[:, 0].astype("float64"), targets.astype("float64")
     constant = np.ptp(predictions) == 0 or np.ptp(targets) == 0
     pearson = 0.0 if constant else float(scipy.stats.pearsonr(targets, predictions).statistic)
     spearman = 0.0 if constant else float(scipy.stats.spearmanr(targets, predictions).statistic)

@@ -245,17 +245,8 @@ class Fit:
 
 
 def remove_states(folder: Path) -> None:
-    """Removes the states of a run, and its folder if nothing else is in it."""
-    for entry in state_entries(folder):
-        shutil.rmtree(entry, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        folder.rmdir()
-
-
-def state_entries(folder: Path) -> list[Path]:
-    """Returns what a run, or one that was killed while it wrote, has left in its folder."""
-    return [path for name in ("state", "best") for path in folder.glob(f"*{name}*")
-            if path.name in (name, f".{name}.partial", f".{name}.old")]
+    """Removes the folder of a run that ended."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_state(name: str) -> bool:

@@ -13,7 +13,8 @@ from keras_transformer.zoo.recipe import Recipe
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """A linear rise to a peak, and then one of four ways on.
 
-    `linear` and `cosine` (Loshchilov and Hutter 2017, section 3) reach zero at the last step;
+    `linear` and `cosine` (Loshchilov and Hutter 2017, section 3) reach zero one step after the
+    last, so that no step is lost to a rate of zero;
     `inverse_sqrt` is that of Vaswani et al. 2017, section 5.3, with its peak given; `constant`.
 
     Args:
@@ -30,7 +31,7 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
         self.total_steps = total_steps
 
     def __call__(self, step):
-        # Steps count from 1 here, so that the first of a rise is not lost to a rate of zero.
+        # Steps count from 1 here: the first of a rise is not lost either.
         step = ops.cast(step, "float32") + 1.0
         warmup = float(max(1, self.warmup_steps))
         left = (self.total_steps + 1 - step) / max(1.0, self.total_steps + 1 - warmup)

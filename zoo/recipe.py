@@ -4,7 +4,6 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
-from math import isfinite
 from pathlib import Path
 from typing import Any, Self
 
@@ -116,7 +115,7 @@ class Recipe:
     def _check(name: str, value: Any, kind: Any) -> None:
         if kind in (int, float, bool, str):
             fits = isinstance(value, (int, float)) if kind is float else type(value) is kind
-            if not fits or (kind is float and (isinstance(value, bool) or not isfinite(value))):
+            if not fits or (kind is float and isinstance(value, bool)):
                 raise InputError(f"Expected {name} to be {_words(kind)}, got {name}={value!r}.")
         if kind is float and not math.isfinite(value):
             raise InputError(f"Expected {name} to be finite, got {name}={value}.")
@@ -132,8 +131,6 @@ class Recipe:
             raise InputError(f"Expected {name} to be from 0 to below 1, got {name}={value}.")
         if kind in (int, float) and not value >= 0:
             raise InputError(f"Expected {name} not to be negative, got {name}={value}.")
-        if name == "text_pair" and not isinstance(value, str | None):
-            raise InputError(f"Expected text_pair to be text or null, got text_pair={value!r}.")
         if name == "settings" and not isinstance(value, Mapping):
             raise InputError(f"Expected settings to be an object, got settings={value!r}.")
 

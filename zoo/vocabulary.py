@@ -1,10 +1,12 @@
 """Word-piece vocabularies, and the tokenizer of training, both through tensorflow-text."""
 
 import collections
+import contextlib
 import os
 import pathlib
 from collections.abc import Sequence
 
+import keras
 import tensorflow as tf
 import tensorflow_text
 from tensorflow_text.tools.wordpiece_vocab import wordpiece_tokenizer_learner_lib as learner
@@ -27,6 +29,12 @@ _MAX_WORD_LENGTH = 50
 _MAX_ROUNDS = 5
 # A vocabulary may come out this much too large before its rarest pieces are cut.
 _SLACK = 0.1
+
+if keras.config.backend() != "tensorflow":
+    # TensorFlow only splits words then, and would take the GPU's memory from the backend that
+    # trains. A process that has used TensorFlow's devices before keeps them.
+    with contextlib.suppress(RuntimeError):
+        tf.config.set_visible_devices([], "GPU")
 
 
 def learn_vocabulary(texts: Sequence[str], size: int, config: TokenizerConfig) -> list[str]:
