@@ -13,7 +13,7 @@ class Residual(keras.layers.Layer):
     """`Norm(x + Dropout(Sublayer(x)))`, or `x + Dropout(Sublayer(Norm(x)))` with `pre_norm`.
 
     Vaswani et al. 2017, section 3.1; the pre-norm form is Xiong et al. 2020, arXiv:2002.04745.
-    Inputs and outputs are (B, T, D). Further tensors of the call go to the sublayer, and what
+    Inputs and outputs are (B, T, D). Further arguments of the call go to the sublayer, and what
     the sublayer returns beside its first output is returned beside the sum.
 
     Args:
@@ -49,11 +49,17 @@ class Residual(keras.layers.Layer):
             shapes = (x_shape,) if memory_shape is None else (x_shape, memory_shape)
             self.sublayer.build(*shapes)
 
-    def call(self, x, memory=None, *, training=None, **tensors):
+    def call(
+        self, x, memory=None, *, cache_index=None, return_scores=False, training=None, **tensors
+    ):  # fmt: skip
+        # Keras takes tensors only where arguments have no names of their own.
         if memory is not None:
             tensors["memory"] = memory
+        others = {} if cache_index is None else {"cache_index": cache_index}
+        if return_scores:
+            others["return_scores"] = True
         inputs = self._normalize(x, training) if self.pre_norm else x
-        outputs = self.sublayer(inputs, training=training, **tensors)
+        outputs = self.sublayer(inputs, training=training, **others, **tensors)
         outputs, *others = outputs if isinstance(outputs, tuple) else (outputs,)
         y = x + self.dropout(outputs, training=training)
         if not self.pre_norm:
@@ -67,9 +73,12 @@ class Residual(keras.layers.Layer):
         return token_mask(inputs, previous_mask)
 
     def get_config(self):
+        sublayer = keras.saving.serialize_keras_object(self.sublayer)
+        # Built before its parent, a loaded sublayer would lose the parent's name in its paths.
+        sublayer.pop("build_config", None)
         return {
             **super().get_config(),
-            "sublayer": keras.saving.serialize_keras_object(self.sublayer),
+            "sublayer": sublayer,
             "pre_norm": self.pre_norm,
             "dropout": self.dropout_rate,
             "norm": self.norm_kind,

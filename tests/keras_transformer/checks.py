@@ -45,7 +45,7 @@ def values(layer):
         node = tree
         for parent in parents:
             node = node.setdefault(parent, {})
-        node[name] = keras.ops.convert_to_numpy(weight).astype("float64")
+        node[name] = keras.ops.convert_to_numpy(weight.value).astype("float64")
     return tree
 
 

@@ -34,6 +34,8 @@ FORMS = {
     "wide_heads": {"head_dim": 6},
     "no_bias": {"use_bias": False},
 }
+# Where each switch alone would repeat what the reference already settles.
+CORNERS = ["plain", "grouped_rotary"]
 
 
 def in_reference(form):
@@ -130,7 +132,7 @@ def test_gradients():
     check_gradients(layer, expected, query, mask=mask, bias=bias)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", CORNERS)
 def test_a_masked_token_changes_nothing(form):
     query, mask = normal(B, S, D), random_mask(B, S)
     layer = built(MultiHeadAttention(H, **FORMS[form]), query)
@@ -140,7 +142,7 @@ def test_a_masked_token_changes_nothing(form):
     assert not np.allclose(before[~mask], after[~mask])
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", CORNERS)
 def test_a_future_token_changes_no_earlier_output(form):
     query = normal(B, T, D)
     layer = built(MultiHeadAttention(H, causal=True, **FORMS[form]), query)
@@ -151,8 +153,8 @@ def test_a_future_token_changes_no_earlier_output(form):
     assert not np.allclose(before[:, 2:], after[:, 2:])
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("sizes", [(1, 1, 1, 1), (3, 1), (2, 2)])
+@pytest.mark.parametrize("form", CORNERS)
+@pytest.mark.parametrize("sizes", [(1, 1, 1, 1), (3, 1)])
 def test_cached_steps_equal_one_pass(form, sizes):
     layer = MultiHeadAttention(H, causal=True, **FORMS[form])
     query, length = normal(B, T, D), T + 2
@@ -169,7 +171,7 @@ def test_cached_steps_equal_one_pass(form, sizes):
     assert [tuple(x.shape) for x in cache] == [shape, shape]
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", CORNERS)
 def test_projected_memory_equals_memory(form):
     query, memory, mask = normal(B, T, D), normal(B, S, D, seed=1), random_mask(B, S)
     layer = built(MultiHeadAttention(H, **FORMS[form]), query, memory)
@@ -189,7 +191,7 @@ def test_dropout_acts_on_probabilities_in_training_only():
     assert not np.allclose(*map(keras.ops.convert_to_numpy, (plain, dropped)))
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", CORNERS)
 def test_round_trip(tmp_path, form):
     layer = MultiHeadAttention(H, causal=True, **FORMS[form])
     check_round_trip(tmp_path, layer, normal(B, T, D), mask=random_mask(B, T), return_scores=True)
@@ -201,7 +203,7 @@ def test_round_trip_of_cross_attention(tmp_path):
     check_round_trip(tmp_path, layer, *inputs, bias=normal(B, H, T, S))
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", CORNERS)
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_precision(policy, form):
     def make(**kwargs):

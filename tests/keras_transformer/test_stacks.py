@@ -1,0 +1,161 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_transformer import Decoder, Encoder
+from tests import reference
+from tests.keras_transformer.checks import (
+    assert_close,
+    built,
+    check_precision,
+    check_round_trip,
+    gradients,
+    normal,
+    random_mask,
+    values,
+)
+
+B, T, S, D, H, F, N = 2, 4, 5, 8, 4, 6, 2
+X, MEMORY = normal(B, T, D), normal(B, S, D - 2, seed=1)
+MASK, MEMORY_MASK = random_mask(B, T), random_mask(B, S, seed=1)
+FORMS = {
+    "post_norm": {},
+    "pre_norm_alibi": {"pre_norm": True, "position_bias": "alibi"},
+    "t5": {"position_bias": "t5", "norm": "rms_norm", "activation": "relu", "pre_norm": True},
+    "llama": {
+        "pre_norm": True, "norm": "rms_norm", "gated": True, "activation": "silu",
+        "num_key_value_heads": 2, "rotary": True, "use_bias": False,
+    },
+}  # fmt: skip
+forms = pytest.mark.parametrize("form", FORMS)
+
+
+def expected(w, x, memory=None, *, bidirectional=True, position_bias=None, use_bias=True, **kw):
+    length, bias = x.shape[1], 0.0
+    if position_bias == "t5":
+        bias = reference.t5_bias(w["position_bias"], length, length, bidirectional=bidirectional)
+    elif position_bias == "alibi":
+        bias = reference.alibi_bias(H, length, length)
+    return reference.stack(w, x, memory, num_layers=N, num_heads=H, bias=bias, **kw)
+
+
+def decoded(w, form, x=X, mask=MASK, memory=MEMORY):
+    return expected(
+        w, x, memory, bidirectional=False, memory_allowed=reference.over_heads(MEMORY_MASK),
+        allowed=reference.causal(x.shape[1]) & reference.over_heads(mask), **form,
+    )  # fmt: skip
+
+
+@forms
+def test_encoder_equals_the_reference(form):
+    form = FORMS[form]
+    layer = built(Encoder(N, H, F, **form), X)
+    w = values(layer)
+    for mask in (None, MASK, random_mask(B, T, T), random_mask(B, H, T, T)):
+        allowed = True if mask is None else reference.over_heads(mask)
+        assert_close(layer(X, mask=mask), expected(w, X, allowed=allowed, **form), atol=1e-5)
+
+
+@forms
+def test_decoder_equals_the_reference(form):
+    form = FORMS[form]
+    layer = built(Decoder(N, H, F, cross_attention=True, **form), X, MEMORY)
+    outputs = layer(X, MEMORY, mask=MASK, memory_mask=MEMORY_MASK)
+    assert_close(outputs, decoded(values(layer), form), atol=1e-5)
+
+
+def test_decoder_without_a_memory():
+    layer = built(Decoder(N, H, F), X)
+    assert_close(layer(X), expected(values(layer), X, allowed=reference.causal(T)), atol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["t5", "llama"])
+def test_gradients_along_random_directions(form):
+    form = FORMS[form]
+    layer = built(Decoder(N, H, F, cross_attention=True, **form), X, MEMORY)
+    of_inputs, of_weights = gradients(
+        layer, [X, MEMORY], mask=MASK, memory_mask=MEMORY_MASK, training=False
+    )
+    w, upstream = values(layer), normal(*X.shape, seed=99).astype("float64")
+
+    def total(x=X, memory=MEMORY):
+        return (decoded(w, form, x, memory=memory) * upstream).sum()
+
+    step, random = 1e-5, np.random.default_rng(5)
+    for name, array, actual in (("x", X, of_inputs[0]), ("memory", MEMORY, of_inputs[1])):
+        way = random.normal(size=array.shape)
+        sides = [total(**{name: array + sign * step * way}) for sign in (1, -1)]
+        assert_close((actual * way).sum(), (sides[0] - sides[1]) / (2 * step), 1e-3, 1e-4)
+    for path, actual in of_weights.items():
+        *parents, name = path.split("/")
+        node = w
+        for parent in parents:
+            node = node[parent]
+        array, way, sides = node[name], random.normal(size=node[name].shape), []
+        for sign in (1, -1):
+            node[name] = array + sign * step * way
+            sides.append(total())
+        node[name] = array
+        # One number stands for a tensor: its terms cancel more than the entries' own do.
+        assert_close((actual * way).sum(), (sides[0] - sides[1]) / (2 * step), 1e-3, 1e-4)
+
+
+@forms
+def test_cached_steps_equal_one_pass(form):
+    form = FORMS[form]
+    layer = built(Decoder(N, H, F, cross_attention=True, **form), X, MEMORY)
+    outputs = keras.ops.convert_to_numpy(layer(X, MEMORY, mask=MASK, memory_mask=MEMORY_MASK))
+    memory_cache = layer.project_memory(keras.ops.convert_to_tensor(MEMORY))
+    shape = (B, T + 2, form.get("num_key_value_heads", H), D // H)
+    cache = tuple((np.zeros(shape, "float32"), np.zeros(shape, "float32")) for _ in range(N))
+    mask, start = np.concatenate([MASK, np.ones((B, 2), bool)], axis=1), 0
+    for size in (2, 1, 1):
+        step, cache = layer(
+            X[:, start : start + size], mask=mask, cache=cache, cache_index=start,
+            memory_cache=memory_cache, memory_mask=MEMORY_MASK,
+        )  # fmt: skip
+        assert_close(step, outputs[:, start : start + size], atol=1e-5)
+        start += size
+
+
+@forms
+def test_masked_and_future_tokens_change_nothing(form):
+    layer = built(Decoder(N, H, F, cross_attention=True, **FORMS[form]), X, MEMORY)
+    hidden = np.where(MEMORY_MASK[..., None], MEMORY, 9.0)
+    later = X.copy()
+    later[:, 3:] += 4.0
+    before, other, after = (
+        keras.ops.convert_to_numpy(layer(x, memory, memory_mask=MEMORY_MASK))
+        for x, memory in ((X, MEMORY), (X, hidden), (later, MEMORY))
+    )
+    np.testing.assert_array_equal(before, other)
+    np.testing.assert_array_equal(before[:, :3], after[:, :3])
+    assert not np.allclose(before[:, 3:], after[:, 3:])
+
+    encoder = built(Encoder(N, H, F, **FORMS[form]), X)
+    changed = np.where(MASK[..., None], X, 9.0)
+    before, after = (keras.ops.convert_to_numpy(encoder(x, mask=MASK)) for x in (X, changed))
+    np.testing.assert_array_equal(before[MASK], after[MASK])
+
+
+@pytest.mark.parametrize("form", ["t5", "llama"])
+def test_round_trips(tmp_path, form):
+    bits = {"activation_bits": 8, "kernel_bits": 8}
+    check_round_trip(tmp_path, Encoder(N, H, F, **FORMS[form], **bits), X, mask=MASK)
+    layer = Decoder(N, H, F, cross_attention=True, **FORMS[form])
+    check_round_trip(tmp_path, layer, X, MEMORY, mask=MASK, memory_mask=MEMORY_MASK)
+
+
+@pytest.mark.parametrize(
+    ("policy", "form"), [("mixed_float16", "llama"), ("mixed_bfloat16", "pre_norm_alibi")]
+)
+def test_precision(policy, form):
+    def decoder(**kwargs):
+        return Decoder(N, H, F, cross_attention=True, **FORMS[form], **kwargs)
+
+    check_precision(policy, decoder, X, MEMORY, mask=MASK, memory_mask=MEMORY_MASK)
+
+
+def test_an_unknown_position_bias_is_refused():
+    with pytest.raises(ValueError, match="one of t5, alibi, got position_bias='sine'"):
+        Encoder(N, H, F, position_bias="sine")
