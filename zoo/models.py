@@ -131,7 +131,8 @@ class _Parts:
         if self.config.pooling == "mean":
             pooled = ops.sum(x * real, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0)
         else:
-            pooled = ops.max(x + (1.0 - real) * MASKED_SCORE, axis=1)
+            # In this order: Keras takes a second term (1, T, 1) for a bias of the channels.
+            pooled = ops.max((1.0 - real) * MASKED_SCORE + x, axis=1)
         return self.point("pooled_point")(pooled)
 
     def decoder_model(self, *, cross_attention):
