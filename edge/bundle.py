@@ -1,7 +1,8 @@
 """One file: a TFLite flatbuffer with a ZIP archive of all that the model needs appended to it.
 
 TFLite's own metadata packs associated files in this way: interpreters read the flatbuffer from
-the front, and ZIP readers find the archive from the end. Imports only the standard library.
+the front, and ZIP readers find the archive from the end. The archive's comment, the last bytes of
+the file, is the hash of all bytes before it. Imports only the standard library.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ DESCRIPTION = "model.json"
 FORMAT = "keras-transformer-zoo tflite 1"
 TFLITE_IDENTIFIER = b"TFL3"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed time, so that equal contents give equal bytes
+_HASH_BYTES = 64
 
 
 def pack(flatbuffer: bytes, description: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:
@@ -28,21 +30,15 @@ def pack(flatbuffer: bytes, description: Mapping[str, Any], files: Mapping[str, 
         description: what JSON can hold.
         files: contents by plain name.
     """
-    text = json.dumps(
-        {
-            "format": FORMAT,
-            "flatbuffer_bytes": len(flatbuffer),
-            "flatbuffer_sha256": hashlib.sha256(flatbuffer).hexdigest(),
-            **description,
-        },
-        indent=1, ensure_ascii=False,
-    )  # fmt: skip
+    values = {"format": FORMAT, "flatbuffer_bytes": len(flatbuffer), **description}
+    text = json.dumps(values, indent=1, ensure_ascii=False)
     buffer = io.BytesIO(flatbuffer)
-    # Stored, not deflated: mobile readers map the members without unpacking them.
-    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(buffer, "a") as archive:
         for name, data in {DESCRIPTION: text.encode(), **files}.items():
-            archive.writestr(zipfile.ZipInfo(name, _EPOCH), data)
-    return buffer.getvalue()
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), data, zipfile.ZIP_DEFLATED)
+        archive.comment = bytes(_HASH_BYTES)
+    body = buffer.getvalue()[:-_HASH_BYTES]
+    return body + _hash(body)
 
 
 def unpack(path: str | Path) -> tuple[bytes, dict[str, Any], dict[str, bytes]]:
@@ -55,20 +51,20 @@ def unpack(path: str | Path) -> tuple[bytes, dict[str, Any], dict[str, bytes]]:
     data = Path(path).read_bytes()
     if data[4:8] != TFLITE_IDENTIFIER:
         raise InputError(f"{path} is no TFLite file.")
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            files = {name: archive.read(name) for name in archive.namelist()}
-        description = json.loads(files.pop(DESCRIPTION))
-        known = description["format"] == FORMAT
-        flatbuffer = data[: description["flatbuffer_bytes"]]
-        intact = hashlib.sha256(flatbuffer).hexdigest() == description["flatbuffer_sha256"]
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, RuntimeError):
+    if data[-_HASH_BYTES:] != _hash(data[:-_HASH_BYTES]):
         raise InputError(
-            f"{path} holds no description of its model: it was cut short, or not written by "
-            "keras-transformer convert."
-        ) from None
-    if not known:
-        raise InputError(f"{path} is of an unknown format {description['format']!r}.")
-    if not intact:
-        raise InputError(f"{path} was changed after it was written.")
-    return flatbuffer, description, files
+            f"{path} is not as keras-transformer convert wrote it: it was made by another "
+            "program, cut short or changed."
+        )
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    description = json.loads(files.pop(DESCRIPTION))
+    if description["format"] != FORMAT:
+        raise InputError(
+            f"{path} is of the format {description['format']!r}, this version reads {FORMAT!r}."
+        )
+    return data[: description["flatbuffer_bytes"]], description, files
+
+
+def _hash(data: bytes) -> bytes:
+    return hashlib.sha256(data).hexdigest().encode()

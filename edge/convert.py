@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from keras_transformer.edge.bundle import pack
+from keras_transformer.edge.compact import compact
 from keras_transformer.edge.flatbuffer import check_kernels, check_ops, output_step
 from keras_transformer.edge.parity import Parity, measure_parity
 from keras_transformer.edge.precision import Precision, get_precision
@@ -70,7 +71,8 @@ def convert(
     model = _simulation(trained, spec, calibration)
     flatbuffer = _to_flatbuffer(_exported(trained, model, spec), trained, spec, length)
     check_ops(flatbuffer)
-    check_kernels(flatbuffer, spec.kernel_type)
+    check_kernels(flatbuffer, spec.kernel_type, spec.smallest_kernel)
+    flatbuffer = compact(flatbuffer)
     description = {
         "task": trained.task_spec.to_json(),
         "precision": precision,

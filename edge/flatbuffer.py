@@ -1,6 +1,7 @@
 """What stands in a TFLite flatbuffer: its ops, the types of its kernels, the step of its output."""
 
 import dataclasses
+import math
 from collections import Counter
 
 import numpy as np
@@ -84,8 +85,8 @@ def check_ops(flatbuffer: bytes) -> None:
         raise RunError(f"Expected TFLite builtins only, got {', '.join(foreign)}.")
 
 
-def check_kernels(flatbuffer: bytes, kernel_type: str) -> None:
-    """Checks that every matmul kernel is stored in a type.
+def check_kernels(flatbuffer: bytes, kernel_type: str, smallest: int = 1) -> None:
+    """Checks that every matmul kernel of at least `smallest` elements is stored in a type.
 
     Raises:
         RunError: naming a kernel that is not, or if there is none.
@@ -94,7 +95,7 @@ def check_kernels(flatbuffer: bytes, kernel_type: str) -> None:
     if not found:
         raise RunError("Expected matmul kernels in the file, found none.")
     for kernel in found:
-        if kernel.type != kernel_type:
+        if kernel.type != kernel_type and math.prod(kernel.shape) >= smallest:
             raise RunError(
                 f"Expected every matmul kernel to be stored as {kernel_type}, got {kernel.type} "
                 f"for {kernel.name} of shape {kernel.shape}."

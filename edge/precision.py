@@ -14,12 +14,14 @@ class Precision:
         kernel_type: TFLite type of the matmul kernels in the file.
         kernel_bits: width to which kernels are rounded while activations are integers too.
         activation_bits: width of stored activations, or None where they are float.
+        smallest_kernel: elements from which on a kernel is stored as `kernel_type`.
     """
 
     name: str
     kernel_type: str
     kernel_bits: int | None = None
     activation_bits: int | None = None
+    smallest_kernel: int = 1
 
     @property
     def is_static(self) -> bool:
@@ -37,7 +39,8 @@ PRECISIONS = {
     for precision in (
         Precision(name="float32", kernel_type="FLOAT32"),
         Precision(name="float16", kernel_type="FLOAT16"),
-        Precision(name="dynamic_int8", kernel_type="INT8"),
+        # The converter leaves smaller kernels float, such as the head of a task with two labels.
+        Precision(name="dynamic_int8", kernel_type="INT8", smallest_kernel=1024),
         Precision(name="int8", kernel_type="INT8", kernel_bits=8, activation_bits=8),
     )
 }

@@ -1,0 +1,58 @@
+"""`keras-transformer benchmark`: latency, memory and size of files on this machine."""
+
+import json
+from pathlib import Path
+
+import click
+
+from keras_transformer.cli import options
+
+
+@click.command()
+@click.argument(
+    "files", metavar="FILE.tflite...", nargs=-1, required=True, type=options.EXISTING_FILE
+)
+@options.threads()
+@click.option(
+    "--runs",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="Timed runs of each file; the files take turns.",
+)
+@options.as_json()
+def benchmark(files: tuple[Path, ...], threads: int, runs: int, as_json: bool) -> None:
+    """Measure the latency, memory and size of .tflite files.
+
+    The latency is that of one text at the model's full length. The memory is the peak by which a
+    process of its own, with the interpreter alone, grew from loading the file and running it.
+
+    Example: keras-transformer benchmark float32.tflite int8.tflite --threads 2
+    """
+    from keras_transformer.cli.display import table
+    from keras_transformer.edge.benchmark import benchmark as measure
+
+    result = measure(files, threads=threads, runs=runs)
+    if as_json:
+        click.echo(json.dumps(result.to_json(), indent=2, ensure_ascii=False))
+        return
+    columns = (
+        "file", "precision", "tokens", "median ms", "p90 ms", "ratio", "peak MB", "MB",
+        "partitions", "ops outside XNNPACK",
+    )  # fmt: skip
+    rows = [
+        (
+            file.path,
+            file.precision,
+            str(file.max_length),
+            f"{file.median_ms:.2f}",
+            f"{file.p90_ms:.2f}",
+            f"{file.ratio:.2f}",
+            "-" if file.peak_memory is None else f"{file.peak_memory / 1e6:.1f}",
+            f"{file.size / 1e6:.2f}",
+            str(file.partitions),
+            ", ".join(f"{count} {name}" for name, count in file.outside_ops.items()) or "none",
+        )
+        for file in result.files
+    ]
+    table(f"{result.device}, {threads} threads, {runs} interleaved runs", columns, rows)

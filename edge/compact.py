@@ -1,0 +1,48 @@
+"""Rewrites a TFLite flatbuffer in fewer bytes, with the same graph and the same values."""
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+_IDENTIFIER = b"TFL3"
+_ALIGNMENT = 16  # what the schema asks for constants; Python's generated code does not see to it
+_METADATA = b"min_runtime_version"  # the rest describes the conversion, not the model
+
+
+class _SharingBuilder(flatbuffers.Builder):
+    """Writes equal vectors once: a format of offsets lets any number of tables point at one.
+
+    The zero points of a per-channel kernel, 8 bytes a channel and all of them 0, are the bulk.
+    """
+
+    def __init__(self, initial_size: int):
+        super().__init__(initial_size)
+        self._written: dict[tuple, int] = {}
+
+    def CreateNumpyVector(self, x: np.ndarray) -> int:
+        key = (x.dtype.str, x.tobytes())
+        if key not in self._written:
+            if x.dtype == np.uint8:
+                self.Prep(_ALIGNMENT, x.nbytes)
+            self._written[key] = super().CreateNumpyVector(x)
+        return self._written[key]
+
+
+def compact(flatbuffer: bytes) -> bytes:
+    """Returns the model with short tensor names, shared vectors and no record of its conversion.
+
+    The names of the graph's inputs and outputs stay. Every other tensor is named after its place,
+    `t7`, since the converter's names are paths that run to hundreds of bytes.
+    """
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
+    model.metadata = [entry for entry in model.metadata or () if entry.name == _METADATA]
+    for graph in model.subgraphs:
+        kept = {*graph.inputs.tolist(), *graph.outputs.tolist()}
+        for place, tensor in enumerate(graph.tensors):
+            if place not in kept:
+                tensor.name = f"t{place}".encode()
+            if tensor.quantization is not None and tensor.quantization.scale is None:
+                tensor.quantization = None
+    builder = _SharingBuilder(len(flatbuffer))
+    builder.Finish(model.Pack(builder), _IDENTIFIER)
+    return bytes(builder.Output())

@@ -1,0 +1,140 @@
+"""How closely `.tflite` files follow the checkpoint that they were converted from."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_transformer.edge.parity import Parity, difference
+from keras_transformer.edge.runtime import Runner
+from keras_transformer.zoo.data import Examples
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.evaluate import metrics
+from keras_transformer.zoo.tasks import DECIDING_METRIC
+from keras_transformer.zoo.trained import PREDICT_TOKENS, Trained, model_inputs
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One file beside the checkpoint's own forward pass, on the same rows and the same padding.
+
+    Attributes:
+        path: of the file.
+        precision: of the file.
+        size: bytes of the file.
+        metric: name of the task's deciding metric.
+        value: that metric of the file.
+        checkpoint_value: that metric of the checkpoint; a quantized one simulates int8.
+        parity: the difference of their outputs.
+        num_truncated: rows that were cut to the file's length.
+    """
+
+    path: str
+    precision: str
+    size: int
+    metric: str
+    value: float
+    checkpoint_value: float
+    parity: Parity
+    num_truncated: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the values as an object that JSON can hold."""
+        return dataclasses.asdict(self)
+
+
+def compare(
+    trained: Trained,
+    files: Sequence[str | Path],
+    examples: Examples,
+    *,
+    threads: int = 1,
+) -> list[Comparison]:
+    """Runs every row through the checkpoint and through each file.
+
+    Args:
+        trained: the checkpoint; its own forward pass is the reference, for an int8 file that
+            calibration alone made too.
+        files: paths of converted files.
+        examples: labelled rows.
+        threads: that the interpreter may use.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: a file is not one of ours or of another model, or the rows have no labels.
+    """
+    if examples.targets is None:
+        raise InputError(f"{examples.path}: expected a label column to compare on.")
+    runners = [Runner(path, threads=threads) for path in files]
+    for runner in runners:
+        _check_same_model(trained, runner)
+    references: dict[int, np.ndarray] = {}
+    return [_compare(trained, runner, examples, references) for runner in runners]
+
+
+def _check_same_model(trained: Trained, runner: Runner) -> None:
+    """Raises InputError for a file of another task, other labels or another vocabulary."""
+    ours = {
+        "task": trained.task_spec.to_json(),
+        "labels": list(trained.labels),
+        "model": trained.config.to_json(),
+        "tokenizer": trained.tokenizer.to_files(),
+    }
+    theirs = {
+        "task": runner.description["task"],
+        "labels": list(runner.labels),
+        "model": runner.description["model"],
+        "tokenizer": runner.tokenizer.to_files(),
+    }
+    for name, value in ours.items():
+        if theirs[name] != value:
+            raise InputError(
+                f"{runner.path} was converted from another checkpoint: its {name} differs."
+            )
+
+
+def _compare(
+    trained: Trained, runner: Runner, examples: Examples, references: dict[int, np.ndarray]
+) -> Comparison:
+    """Compares one file; references are the checkpoint's outputs by length, made when missing."""
+    length = runner.max_length
+    encoded = trained.tokenizer.encode(examples.texts, examples.pairs, max_length=length)
+    ids, segment_ids = encoded.pad(length)
+    if length not in references:
+        references[length] = _padded_outputs(trained, ids, segment_ids)
+    reference = references[length]
+    outputs = runner.run_ids(ids, segment_ids)
+    return Comparison(
+        path=str(runner.path),
+        precision=runner.precision,
+        size=runner.path.stat().st_size,
+        metric=DECIDING_METRIC[trained.task],
+        value=_value(trained, examples, outputs),
+        checkpoint_value=_value(trained, examples, reference),
+        parity=difference(reference, outputs, runner.description["output_step"]),
+        num_truncated=encoded.num_truncated,
+    )
+
+
+def _padded_outputs(trained: Trained, ids: np.ndarray, segment_ids: np.ndarray) -> np.ndarray:
+    """The checkpoint's outputs (rows, outputs) for ids (rows, T), padding and all.
+
+    Nothing is cut to shorter batches: a quantized position is rounded, padding or not, and the
+    file sees them all.
+    """
+    rows = max(1, PREDICT_TOKENS // ids.shape[1])
+    parts = []
+    for start in range(0, len(ids), rows):
+        part = slice(start, start + rows)
+        inputs: Mapping[str, np.ndarray] = model_inputs(
+            trained.task_spec, ids[part], segment_ids[part]
+        )
+        parts.append(np.asarray(trained.model.predict_on_batch(inputs)))
+    return np.concatenate(parts)
+
+
+def _value(trained: Trained, examples: Examples, outputs: np.ndarray) -> float:
+    found = metrics(trained.task, trained.labels, examples.targets, outputs)
+    return found[DECIDING_METRIC[trained.task]]
