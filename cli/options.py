@@ -94,3 +94,18 @@ threads = partial(
     show_default=True,
     help="Threads that the .tflite interpreter may use.",
 )
+
+resume = partial(
+    click.option,
+    "--resume",
+    is_flag=True,
+    help="Go on from the last state of the same run, if it was killed.",
+)
+
+tensorboard = partial(
+    click.option,
+    "--tensorboard",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write the curves of the run for TensorBoard.",
+)

@@ -30,6 +30,25 @@ class Prediction(NamedTuple):
     truncated: bool
 
 
+def predictions(
+    task: str, labels: Sequence[str], scores: np.ndarray, truncated: Sequence[bool]
+) -> list[Prediction]:
+    """Reads outputs (rows, outputs) as predictions."""
+    if task == "regression":
+        return [
+            Prediction(None, float(row[0]), {}, cut)
+            for row, cut in zip(scores, truncated, strict=True)
+        ]
+    exponents = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
+    results = []
+    probabilities = exponents / exponents.sum(axis=1, keepdims=True)
+    for row, cut in zip(probabilities, truncated, strict=True):
+        named = dict(zip(labels, row.tolist(), strict=True))
+        best = int(row.argmax())
+        results.append(Prediction(labels[best], float(row[best]), named, cut))
+    return results
+
+
 class Runner:
     """Runs a `.tflite` file that `keras-transformer convert` wrote.
 
@@ -42,6 +61,7 @@ class Runner:
         labels: names of the classes.
         precision: of the file.
         max_length: tokens of an example.
+        columns: `text`, `text_pair` and `label` of the data that the model was trained on.
         num_truncated: rows of the last call that were cut to `max_length`.
 
     Raises:
@@ -57,6 +77,7 @@ class Runner:
         self.pair = description["task"]["pair"]
         self.precision = description["precision"]
         self.max_length = description["max_length"]
+        self.columns = description.get("columns", {})
         self.labels = tuple(files["labels.txt"].decode().split("\n")[:-1])
         vocabulary = files["vocab.txt"].decode() if "vocab.txt" in files else None
         self.tokenizer = Tokenizer.from_files(files["tokenizer.json"].decode(), vocabulary)
@@ -73,19 +94,7 @@ class Runner:
             InputError: for a single string, or second texts that are missing or not expected.
         """
         scores, truncated = self._scores(texts, pairs)
-        if self.task == "regression":
-            return [
-                Prediction(None, float(row[0]), {}, cut)
-                for row, cut in zip(scores, truncated, strict=True)
-            ]
-        exponents = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
-        results = []
-        probabilities = exponents / exponents.sum(axis=1, keepdims=True)
-        for row, cut in zip(probabilities, truncated, strict=True):
-            named = dict(zip(self.labels, row.tolist(), strict=True))
-            best = int(row.argmax())
-            results.append(Prediction(self.labels[best], float(row[best]), named, cut))
-        return results
+        return predictions(self.task, self.labels, scores, truncated)
 
     def scores(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> np.ndarray:
         """Returns the model's outputs (rows, outputs): logits, or predicted numbers."""

@@ -1,0 +1,63 @@
+"""`keras-transformer convert`: a checkpoint as a `.tflite` file."""
+
+from pathlib import Path
+
+import click
+
+from keras_transformer.cli import options
+from keras_transformer.edge.precision import PRECISIONS
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option(
+    "--precision", type=click.Choice(tuple(PRECISIONS)), required=True,
+    help="What the file stores.",
+)
+@click.option(
+    "--calibration", type=options.EXISTING_FILE, metavar="FILE",
+    help="Texts that set the ranges when a float checkpoint becomes int8, in its own columns.",
+)
+@options.max_length(help="Tokens of the file's input.  [default: the checkpoint's]")
+@options.out()
+@options.overwrite()
+def convert(
+    checkpoint: Path, precision: str, calibration: Path | None, max_length: int | None,
+    out: Path, overwrite: bool,
+) -> None:  # fmt: skip
+    """Write a CHECKPOINT as a .tflite file that holds the tokenizer and the labels too.
+
+    The file is written only once its outputs follow the Keras model's.
+
+    Example: keras-transformer convert my_model_int8 --precision int8 --out my_model.tflite
+    """
+    from keras_transformer.cli import display
+    from keras_transformer.edge import convert as edge_convert
+    from keras_transformer.edge.qat import calibration_batches
+    from keras_transformer.zoo.checkpoint import check_file_target, write_file
+    from keras_transformer.zoo.trained import Trained
+
+    check_file_target(out, overwrite=overwrite)
+    trained = Trained.load(checkpoint)
+    if calibration is not None and (precision != "int8" or trained.is_quantized):
+        raise click.UsageError(
+            "Expected --calibration only where a float checkpoint becomes int8, "
+            f"got --precision {precision} for a "
+            f"{'quantized' if trained.is_quantized else 'float'} checkpoint."
+        )
+    batches = None if calibration is None else calibration_batches(trained, calibration)
+    converted = edge_convert.convert(
+        trained, precision, calibration=batches, max_length=max_length
+    )
+    write_file(out, converted.data, overwrite=overwrite)
+    parity = converted.parity
+    rows = [
+        ("precision", precision),
+        ("size", display.size(len(converted.data))),
+        ("rows compared with the Keras model", str(parity.rows)),
+        ("same label", None if parity.agreement is None else f"{parity.agreement:.1%}"),
+        ("largest difference of outputs", f"{parity.largest:.2g}"),
+        ("the same in output steps", None if parity.steps is None else f"{parity.steps:.1f}"),
+    ]
+    display.table(None, ("File", "Value"), rows)
+    click.echo(f"\nWrote {out}")

@@ -1,0 +1,151 @@
+"""What commands print: progress and notes on stderr, tables on stdout, curves for TensorBoard."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import rich.box
+import rich.progress
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from keras_transformer.zoo.report import Report
+
+# The metrics of an epoch's line, those that a task has.
+EPOCH_METRICS = ("accuracy", "macro_f1", "pearson", "spearman")
+# Where the output is no terminal, tables are as wide as they need to be, up to this.
+FILE_WIDTH = 200
+# What users type and read is no markup: `[PAD]` is printed as it stands.
+PLAIN = {"highlight": False, "markup": False, "emoji": False}
+NUMBER = re.compile(r"[-<]?[0-9]")
+
+
+class Progress(Report):
+    """A bar on stderr for each run, and a line for each epoch and note.
+
+    A context manager: on its way out the bar comes to rest. Without a terminal there are the
+    lines alone.
+    """
+
+    def __init__(self):
+        self.console = Console(stderr=True, **PLAIN)
+        self.bar = rich.progress.Progress(
+            rich.progress.TextColumn("{task.description}", markup=False),
+            rich.progress.BarColumn(),
+            rich.progress.MofNCompleteColumn(),
+            rich.progress.TextColumn("{task.fields[loss]}", markup=False),
+            rich.progress.TimeElapsedColumn(),
+            rich.progress.TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self.run = None
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.bar.stop()
+
+    def start(self, title: str, total_steps: int) -> None:
+        self.run = self.bar.add_task(title, total=total_steps, loss="")
+
+    def step(self, step: int, loss: float) -> None:
+        self.bar.update(self.run, completed=step, loss=f"loss {loss:.4f}")
+
+    def epoch(self, epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> None:
+        values = [f"{words(name)} {metrics[name]:.4f}" for name in EPOCH_METRICS if name in metrics]
+        line = f"Epoch {epoch}: loss {loss:.4f}, validation {', '.join(values)}"
+        self._print(f"{line}, the best so far" if is_best else line)
+
+    def note(self, text: str) -> None:
+        self._print(f"Note: {text}")
+
+    def _print(self, line: str) -> None:
+        self.console.print(line, soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """Prints `Note: ...` on stderr."""
+    Console(stderr=True, **PLAIN).print(f"Note: {text}", soft_wrap=True)
+
+
+def table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Prints a table on stdout.
+
+    Args:
+        title: above it, or None.
+        columns: heads.
+        rows: a cell a column: text, an integer (with separators), a float (four decimals), or
+            None for what there is not. Columns of numbers are aligned to the right.
+    """
+    cells = [[_cell(value) for value in row] for row in rows]
+    # Not rich's own title, which is centred over the table.
+    console = Console(**PLAIN)
+    if not console.is_terminal:
+        console.width = FILE_WIDTH
+    if title:
+        console.print(title, soft_wrap=True)
+    grid = Table(box=rich.box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for number, column in enumerate(columns):
+        values = [row[number] for row in cells if row[number] != "-"]
+        is_number = bool(values) and all(map(NUMBER.match, values))
+        grid.add_column(Text(column), justify="right" if is_number else "left")
+    for row in cells:
+        grid.add_row(*map(Text, row))
+    console.print(grid)
+
+
+def words(name: str) -> str:
+    """`macro_f1` as a reader's words."""
+    return name.replace("_", " ").replace("f1", "F1")
+
+
+def size(num_bytes: int) -> str:
+    """Bytes as a reader's words."""
+    return f"{num_bytes / 1e6:.2f} MB" if num_bytes >= 1e6 else f"{num_bytes / 1e3:.1f} kB"
+
+
+def device() -> None:
+    """Prints on stderr what Keras computes on."""
+    import keras
+
+    devices = ", ".join(keras.distribution.list_devices())
+    Console(stderr=True, **PLAIN).print(f"Device: {devices} ({keras.backend.backend()} backend)")
+
+
+@contextmanager
+def busy(what: str) -> Iterator[None]:
+    """Shows on a terminal that something is under way."""
+    with Console(stderr=True, **PLAIN).status(Text(what)):
+        yield
+
+
+@contextmanager
+def scalars(folder: str | Path | None) -> Iterator[Callable[[str, float, int], None] | None]:
+    """Gives the function `(name, value, step)` that writes curves for TensorBoard to a folder.
+
+    None for None.
+    """
+    if folder is None:
+        yield None
+        return
+    from tensorboard.summary import Writer
+
+    writer = Writer(str(folder))
+    try:
+        yield lambda name, value, step: writer.add_scalar(name, value, step)
+    finally:
+        writer.close()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, str):
+        return value
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"

@@ -1,0 +1,92 @@
+"""`keras-transformer evaluate`: the metrics of a checkpoint or a `.tflite` file."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keras_transformer.cli import options
+
+MAX_CLASSES = 20
+AVERAGED = ("precision", "recall", "f1")
+
+
+@click.command()
+@click.argument("model", metavar="CHECKPOINT|FILE.tflite", type=click.Path(path_type=Path))
+@options.data(required=True)
+@options.text(help="The column of the text.  [default: as the model was trained]")
+@options.text_pair(help="The column of the second text.  [default: as the model was trained]")
+@options.label(help="The column of the label.  [default: as the model was trained]")
+@click.option(
+    "--per-class", is_flag=True,
+    help=f"Show every class, not only the {MAX_CLASSES} of lowest F1.",
+)
+@options.threads()
+@options.as_json()
+def evaluate(
+    model: Path, data: Path, per_class: bool, threads: int, as_json: bool, **given: str | None
+) -> None:
+    """Measure a CHECKPOINT or a FILE.tflite on labelled data.
+
+    A file is run by the interpreter of the device, a checkpoint by Keras.
+
+    Example: keras-transformer evaluate my_model.tflite --data test.tsv
+    """
+    from keras_transformer.cli import display
+    from keras_transformer.edge.predictor import columns_of, open_predictor
+    from keras_transformer.zoo import evaluate as zoo_evaluate
+    from keras_transformer.zoo.data import load_examples
+
+    predictor = open_predictor(model, threads=threads)
+    examples = load_examples(
+        data, task=predictor.task, labels=predictor.labels or None,
+        **columns_of(predictor, **given),
+    )  # fmt: skip
+    with display.busy(f"Running {len(examples.texts):,} rows"):
+        result = zoo_evaluate.evaluate(predictor, examples)
+    if predictor.num_truncated:
+        display.note(
+            f"{predictor.num_truncated:,} of {len(examples.texts):,} rows of {data} are longer "
+            f"than {predictor.max_length} tokens and were cut."
+        )
+    if as_json:
+        about = {
+            "model": str(model), "data": str(data), "task": predictor.task,
+            "precision": predictor.precision, "max_length": predictor.max_length,
+            "truncated": predictor.num_truncated,
+        }  # fmt: skip
+        click.echo(json.dumps({**about, **result}, indent=2, ensure_ascii=False))
+    else:
+        print_metrics(result, per_class)
+
+
+def print_metrics(result: dict[str, Any], per_class: bool) -> None:
+    from keras_transformer.cli import display
+
+    classes = result.get("per_class", {})
+    averaged = {f"{average}_{name}" for average in ("macro", "micro") for name in AVERAGED}
+    rows = [
+        (display.words(name), value)
+        for name, value in result.items()
+        if name != "per_class" and name not in averaged
+    ]
+    display.table(None, ("Metric", "Value"), rows)
+    if not classes:
+        return
+    averages = [
+        (average, *(result[f"{average}_{name}"] for name in AVERAGED))
+        for average in ("macro", "micro")
+    ]
+    click.echo()
+    display.table(None, ("Average", "Precision", "Recall", "F1"), averages)
+    rows = [(label, *values.values()) for label, values in classes.items()]
+    title = None
+    if len(rows) > MAX_CLASSES and not per_class:
+        title = (
+            f"The {MAX_CLASSES} of {len(rows)} classes with the lowest F1; "
+            "--per-class shows all."
+        )
+        rows = sorted(rows, key=lambda row: row[3])[:MAX_CLASSES]
+    click.echo()
+    display.table(title, ("Class", "Precision", "Recall", "F1", "Rows"), rows)

@@ -1,0 +1,94 @@
+"""`keras-transformer models`: the catalogue."""
+
+import json
+
+import click
+
+from keras_transformer.cli import options
+from keras_transformer.zoo.catalog import (
+    CATALOG,
+    TASKS_OF,
+    get_config,
+    multiply_adds,
+    parameters,
+    pretraining_head_parameters,
+)
+
+LENGTH = 128
+CONVENTION = (
+    "Parameters are those of the model without a task's head, tied tables counted once; the "
+    f"published counts of BERT include its pre-training heads. Multiply-adds are those of the "
+    f"matrix products of one pass over {LENGTH} tokens (of source and of target each)."
+)
+
+
+@click.command()
+@click.argument("name", required=False)
+@options.as_json()
+def models(name: str | None, as_json: bool) -> None:
+    """List the catalogue, or show one model.
+
+    Example: keras-transformer models bert_mini
+    """
+    if name is None:
+        described = [describe(known) for known in CATALOG]
+    else:
+        described = {**describe(name), "configuration": get_config(name).to_json()}
+    if as_json:
+        click.echo(json.dumps(described, indent=2))
+    elif name is None:
+        print_list(described)
+    else:
+        print_model(described)
+
+
+def describe(name: str) -> dict:
+    """What a model is and costs."""
+    config = get_config(name)
+    count = parameters(config)
+    return {
+        "name": name,
+        "architecture": config.architecture,
+        "parameters": count,
+        "parameters_with_pretraining_heads": count + pretraining_head_parameters(config),
+        f"multiply_adds_at_{LENGTH}_tokens": multiply_adds(config, LENGTH),
+        "tasks": list(TASKS_OF[config.architecture]),
+    }
+
+
+def print_list(described: list[dict]) -> None:
+    from keras_transformer.cli import display
+
+    rows = []
+    for model in described:
+        name, architecture, count, _, work, tasks = model.values()
+        rows.append(
+            (name, architecture, millions(count), millions(work), ", ".join(tasks) or None)
+        )
+    work = f"Multiply-adds at {LENGTH} tokens"
+    display.table(None, ("Model", "Architecture", "Parameters", work, "Tasks"), rows)
+    click.echo(f"\n{CONVENTION}")
+
+
+def print_model(model: dict) -> None:
+    from keras_transformer.cli import display
+
+    name, architecture, count, published, work, tasks = list(model.values())[:6]
+    rows = [("parameters", f"{count:,}")]
+    if published != count:
+        rows.append(("parameters with pre-training heads", f"{published:,}"))
+    rows += [
+        (f"multiply-adds at {LENGTH} tokens", f"{work:,}"),
+        ("tasks", ", ".join(tasks) or None),
+    ]
+    settings = [
+        (setting, json.dumps(value) if isinstance(value, bool) else str(value))
+        for setting, value in model["configuration"].items()
+        if setting != "architecture"
+    ]
+    display.table(f"{name} ({architecture})", ("Setting", "Value"), [*rows, *settings])
+    click.echo(f"\n{CONVENTION} Settings are changed with `train --set NAME=VALUE`.")
+
+
+def millions(count: int) -> str:
+    return f"{count / 1e6:,.1f} M"

@@ -1,0 +1,127 @@
+"""`keras-transformer run`: predictions on raw text."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keras_transformer.cli import options
+from keras_transformer.zoo.errors import InputError
+
+MAX_LABELS = 5
+BAR_WIDTH = 20
+SHOWN_CHARACTERS = 60
+
+
+@click.command()
+@click.argument("model", metavar="CHECKPOINT|FILE.tflite", type=click.Path(path_type=Path))
+@click.argument("texts", nargs=-1, metavar="[TEXT]...")
+@click.option(
+    "--pair", "pairs", multiple=True, metavar="TEXT",
+    help="The second text, for a model of pairs: once for each TEXT.",
+)
+@options.threads()
+@options.as_json()
+def run(
+    model: Path, texts: tuple[str, ...], pairs: tuple[str, ...], threads: int, as_json: bool
+) -> None:
+    """Predict raw TEXTs with a CHECKPOINT or a FILE.tflite.
+
+    Without TEXT, each line of standard input is one, or two with a tab between them for a model
+    of pairs. A file is run without TensorFlow.
+
+    Example: keras-transformer run my_model.tflite "a charming film" "two hours too long"
+    """
+    from keras_transformer.cli import display
+    from keras_transformer.edge.predictor import open_predictor
+
+    predictor = open_predictor(model, threads=threads)
+    if texts:
+        check_arguments(texts, pairs)
+    else:
+        texts, pairs = read_lines(predictor.pair)
+    predictions = predictor.predict(list(texts), list(pairs) or None)
+    cut = [str(row) for row, one in enumerate(predictions, start=1) if one.truncated]
+    if cut:
+        display.note(
+            f"{len(cut)} of {len(texts)} texts are longer than {predictor.max_length} tokens and "
+            f"were cut: {', '.join(cut[:10])}{', ...' if len(cut) > 10 else ''}."
+        )
+    if as_json:
+        print_json(model, texts, pairs, predictions)
+    else:
+        print_table(texts, predictions)
+
+
+def check_arguments(texts: tuple[str, ...], pairs: tuple[str, ...]) -> None:
+    if pairs and len(pairs) != len(texts):
+        raise InputError(
+            f"Expected a --pair for each of the {len(texts)} texts, got {len(pairs)}."
+        )
+    for text in (*texts, *pairs):
+        # Python smuggles what it could not decode through as lone surrogates.
+        if any("\udc80" <= character <= "\udcff" for character in text):
+            raise InputError(f"Expected texts in UTF-8, got {ascii(text)}.")
+
+
+def read_lines(pair: bool) -> tuple[list[str], list[str]]:
+    """Texts and second texts from standard input."""
+    source = click.get_binary_stream("stdin")
+    if source.isatty():
+        raise click.UsageError("Expected texts as arguments or on standard input, got none.")
+    data = source.read()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise InputError(f"Standard input, line {line}: the text is not UTF-8.") from None
+    if not text:
+        raise InputError("Expected texts as arguments or on standard input, got none.")
+    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+    if not pair:
+        return lines, []
+    rows = [line.split("\t") for line in lines]
+    for number, row in enumerate(rows, start=1):
+        if len(row) != 2:
+            raise InputError(
+                f"Standard input, line {number}: expected two texts with a tab between them, "
+                f"got {len(row)}."
+            )
+    return [row[0] for row in rows], [row[1] for row in rows]
+
+
+def print_json(model: Path, texts: Any, pairs: Any, predictions: list) -> None:
+    rows = [
+        {"text": text, **({"pair": pair} if pairs else {}), **prediction._asdict()}
+        for text, pair, prediction in zip(texts, pairs or texts, predictions, strict=True)
+    ]
+    result = {"model": str(model), "predictions": rows}
+    click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+
+
+def print_table(texts: Any, predictions: list) -> None:
+    from keras_transformer.cli import display
+
+    if predictions[0].label is None:
+        rows = [(short(text), one.score) for text, one in zip(texts, predictions, strict=True)]
+        display.table(None, ("Text", "Value"), rows)
+    elif len(texts) == 1:
+        best = sorted(predictions[0].scores.items(), key=lambda item: -item[1])[:MAX_LABELS]
+        rows = [(label, f"{score:.1%}", bar(score)) for label, score in best]
+        display.table(None, ("Label", "Probability", ""), rows)
+    else:
+        rows = [
+            (short(text), one.label, f"{one.score:.1%}", bar(one.score))
+            for text, one in zip(texts, predictions, strict=True)
+        ]
+        display.table(None, ("Text", "Label", "Probability", ""), rows)
+
+
+def short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"
+
+
+def bar(share: float) -> str:
+    return "█" * round(share * BAR_WIDTH)

@@ -1,0 +1,155 @@
+"""`keras-transformer train`: a model of the catalogue on one's own data."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keras_transformer.cli import options, training
+from keras_transformer.zoo.recipe import CHOICES, Recipe
+
+DEFAULTS = {field.name: field.default for field in dataclasses.fields(Recipe)}
+TYPES = {field.name: field.type for field in dataclasses.fields(Recipe)}
+MIXED = {"none": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+
+# Recipe field -> help; the option has the field's name with dashes, its default and its choices.
+FIELDS = {
+    "tokenizer": "Word pieces, or the bytes of the text.",
+    "vocab_size": "Entries of the vocabulary that is learned from the training file, at most.",
+    "max_length": "Tokens of an example, special ones included; longer texts are cut and counted.",
+    "optimizer": "momentum is SGD with momentum 0.9.",
+    "learning_rate": "The learning rate at its peak.",
+    "schedule": "The learning rate after the warm-up.",
+    "warmup": "Share of the steps in which the learning rate rises from zero.",
+    "epochs": "Passes over the training data, at most.",
+    "patience": "Epochs without a better validation metric until the run stops; 0 for never.",
+    "batch_tokens": "Tokens of a batch, padding included.",
+    "bucket": "Padded lengths are multiples of this.",
+    "label_smoothing": "Share of the target that is spread over all classes.",
+    "token_dropout": "Share of the training tokens that are replaced by [MASK].",
+    "weight_decay": "Decoupled weight decay (adamw only).",
+    "l1": "L1 penalty on the kernels of projections.",
+    "l2": "L2 penalty on the kernels of projections.",
+    "clip_norm": "Bound on the global norm of the gradients; 0 for none.",
+    "ema": "Decay of the moving average of weights that is evaluated and kept; 0 for none.",
+    "seed": "The same seed on the same machine gives the same weights.",
+    "save_every": "Steps between two states to resume from; each epoch's end is one too.",
+}
+# Field, the option that turns it on, the one that turns it off, help.
+SWITCHES = (
+    ("lowercase", "--uncased", "--cased", "Whether case is folded (the default) or kept."),
+    ("strip_accents", "--strip-accents", "--keep-accents",
+     "Whether accents are removed (the default) or kept."),
+    ("xla", "--xla", "--no-xla", "Whether steps are compiled with XLA (by default not)."),
+)  # fmt: skip
+
+
+def recipe_options(command: Callable) -> Callable:
+    """Adds an option for each entry of the two tables; one that is not given arrives as None."""
+    for name, on, off, text in reversed(SWITCHES):
+        command = click.option(f"{on}/{off}", name, default=None, help=text)(command)
+    for name, text in reversed(FIELDS.items()):
+        kind = click.Choice(CHOICES[name]) if name in CHOICES else TYPES[name]
+        add = click.option(
+            f"--{name.replace('_', '-')}", name, type=kind,
+            help=f"{text}  [default: {DEFAULTS[name]}]",
+        )  # fmt: skip
+        command = add(command)
+    return command
+
+
+def settings_of(_context: Any, _parameter: Any, pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Reads `KEY=VALUE`s: a value is JSON, or else text."""
+    settings = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not key or not equals:
+            raise click.BadParameter(f"Expected KEY=VALUE, got {pair!r}.")
+        try:
+            settings[key] = json.loads(value)
+        except ValueError:
+            settings[key] = value
+    return settings
+
+
+DATA_FILE = click.Path(exists=True, dir_okay=False, readable=True)
+
+
+@click.command()
+@click.argument("model", required=False)
+@click.option(
+    "--task", type=click.Choice(("classification", "regression")),
+    help="What to learn.  [default: classification]",
+)
+@click.option(
+    "--train", type=DATA_FILE, metavar="FILE",
+    help="Training examples with a header: .tsv, .csv or .jsonl, plain or .gz.",
+)
+@click.option(
+    "--validation", type=DATA_FILE, metavar="FILE",
+    help="Validation examples; the epoch that is best on them is kept.",
+)
+@options.text(help="The column that holds the text.  [default: text]")
+@options.text_pair()
+@options.label(
+    help="The column of labels: names, integers, or numbers to predict.  [default: label]"
+)
+@options.out()
+@options.overwrite()
+@options.resume()
+@options.tensorboard()
+@click.option(
+    "--recipe", "recipe_file", type=options.EXISTING_FILE, metavar="FILE",
+    help="Repeat the run of a recipe.json; options that are given override it.",
+)
+@click.option(
+    "--vocabulary", type=DATA_FILE, metavar="FILE",
+    help="An existing vocab.txt, in place of a vocabulary that is learned.",
+)
+@recipe_options
+@click.option(
+    "--mixed-precision", type=click.Choice(tuple(MIXED)),
+    help="Compute in 16 bits, with weights in 32.  [default: none]",
+)
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", callback=settings_of,
+    help="Change a setting of the model, such as dropout=0.3; may be repeated.",
+)
+def train(
+    out: Path, overwrite: bool, resume: bool, tensorboard: Path | None, recipe_file: Path | None,
+    mixed_precision: str | None, settings: dict[str, Any], **given: Any,
+) -> None:  # fmt: skip
+    """Train a MODEL of the catalogue on your own data.
+
+    Writes a checkpoint folder with the best weights, the tokenizer, the labels and recipe.json.
+
+    Example: keras-transformer train bert_tiny --train train.tsv --validation dev.tsv --text
+    sentence --label label --out my_model
+    """
+    changes = {name: value for name, value in given.items() if value is not None}
+    if mixed_precision is not None:
+        changes["dtype"] = MIXED[mixed_precision]
+    recipe = make_recipe(recipe_file, settings, changes)
+    from keras_transformer.zoo import train as zoo_train
+
+    with training.session(out, tensorboard) as hearers:
+        trained = zoo_train.train(recipe, out, resume=resume, overwrite=overwrite, **hearers)
+    training.print_result(out, trained.metrics["validation"])
+
+
+def make_recipe(
+    recipe_file: Path | None, settings: dict[str, Any], changes: dict[str, Any]
+) -> Recipe:
+    """The recipe of the options, over that of a file if there is one."""
+    if recipe_file is not None:
+        recipe = Recipe.from_file(recipe_file, **changes)
+        return recipe.replace(settings={**recipe.settings, **settings})
+    if "model" not in changes:
+        raise click.UsageError("Missing argument 'MODEL'; `keras-transformer models` lists them.")
+    for name in ("train", "validation"):
+        if name not in changes:
+            raise click.UsageError(f"Missing option '--{name}'.")
+    return Recipe(**changes, settings=settings)
