@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -116,6 +117,10 @@ class Recipe:
             fits = isinstance(value, (int, float)) if kind is float else type(value) is kind
             if not fits or (kind is float and isinstance(value, bool)):
                 raise InputError(f"Expected {name} to be {_words(kind)}, got {name}={value!r}.")
+        if kind is float and not math.isfinite(value):
+            raise InputError(f"Expected {name} to be finite, got {name}={value}.")
+        if kind == str | None and not isinstance(value, str | None):
+            raise InputError(f"Expected {name} to be text or null, got {name}={value!r}.")
         if name in CHOICES and value not in CHOICES[name]:
             raise InputError(
                 f"Expected {name} to be one of {', '.join(CHOICES[name])}, got {value!r}."
