@@ -67,7 +67,8 @@ def make_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimiz
         return keras.optimizers.Adam(**arguments)
     if recipe.optimizer == "adamw":
         optimizer = keras.optimizers.AdamW(weight_decay=recipe.weight_decay, **arguments)
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        # Whole last names: Keras matches the path on TensorFlow, and the name on JAX.
+        optimizer.exclude_from_weight_decay(var_names=["(^|/)(bias|gamma|beta)(:0)?$"])
         return optimizer
     momentum = 0.9 if recipe.optimizer == "momentum" else 0.0
     return keras.optimizers.SGD(momentum=momentum, **arguments)
