@@ -30,6 +30,7 @@ FIELDS = {
     "bucket": "Padded lengths are multiples of this.",
     "label_smoothing": "Share of the target that is spread over all classes.",
     "token_dropout": "Share of the training tokens that are replaced by [MASK].",
+    "piece_dropout": "Probability that a training word is cut into shorter pieces, at each piece.",
     "weight_decay": "Decoupled weight decay (adamw only).",
     "l1": "L1 penalty on the kernels of projections.",
     "l2": "L2 penalty on the kernels of projections.",

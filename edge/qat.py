@@ -109,6 +109,7 @@ def qat_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
         "warmup": 0.05,
         "patience": 0,
         "token_dropout": 0.0,
+        "piece_dropout": 0.0,
         "ema": 0.0,
         "dtype": "float32",
         "xla": False,

@@ -18,7 +18,7 @@ CHOICES = {
 _POSITIVE = (
     "learning_rate", "epochs", "batch_tokens", "vocab_size", "max_length", "bucket", "save_every",
 )  # fmt: skip
-_FRACTIONS = ("label_smoothing", "token_dropout", "warmup", "ema")
+_FRACTIONS = ("label_smoothing", "token_dropout", "piece_dropout", "warmup", "ema")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,8 @@ class Recipe:
         bucket: padded lengths are multiples of it.
         label_smoothing: share of the target spread over all classes.
         token_dropout: share of training tokens replaced by [MASK].
+        piece_dropout: probability that a training word's longest piece is passed over for a
+            shorter one (word pieces only).
         weight_decay: decoupled, of kernels and embeddings (adamw only).
         l1, l2: penalties on projection kernels.
         clip_norm: bound on the gradients' global norm; 0 for none.
@@ -80,6 +82,7 @@ class Recipe:
     bucket: int = 4
     label_smoothing: float = 0.0
     token_dropout: float = 0.0
+    piece_dropout: float = 0.0
     weight_decay: float = 0.0
     l1: float = 0.0
     l2: float = 0.0

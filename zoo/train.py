@@ -19,6 +19,7 @@ from keras_transformer.zoo.fit import Fit, is_state, remove_states
 from keras_transformer.zoo.models import build
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.report import Report
+from keras_transformer.zoo.sampling import SampledBatches
 from keras_transformer.zoo.tasks import Task
 from keras_transformer.zoo.tokenizer import Encoded, Tokenizer, TokenizerConfig
 from keras_transformer.zoo.trained import PREDICT_TOKENS, Trained, predict, take_probes
@@ -31,11 +32,14 @@ class Prepared:
 
     train: Examples
     validation: Examples
+    tokenizer: Tokenizer
     train_encoded: Encoded
     validation_encoded: Encoded
 
-    def batches(self, recipe: Recipe) -> Batches:
+    def batches(self, recipe: Recipe) -> Batches | SampledBatches:
         """The training batches of a recipe."""
+        if recipe.piece_dropout:
+            return SampledBatches(self.tokenizer, self.train, recipe)
         return Batches(
             self.train_encoded, self.train.targets, batch_tokens=recipe.batch_tokens,
             bucket=recipe.bucket, seed=recipe.seed,
@@ -121,8 +125,8 @@ def prepare(
                 f"than {max_length} tokens and were cut."
             )
     return Prepared(
-        train=examples, validation=validation, train_encoded=encoded[0],
-        validation_encoded=encoded[1],
+        train=examples, validation=validation, tokenizer=tokenizer,
+        train_encoded=encoded[0], validation_encoded=encoded[1],
     )  # fmt: skip
 
 

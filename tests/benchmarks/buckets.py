@@ -1,0 +1,75 @@
+"""An epoch in length buckets against the same model and rows padded to one length.
+
+    python tests/benchmarks/buckets.py --train train.tsv.gz --text sentence --label label
+
+Both do the same number of tokens a batch. Steps are sampled in turns, a few of the one and a few
+of the other, and an epoch's time is the mean step of each bucket times the steps of an epoch, so
+that both share the noise of the machine and neither epoch has to run to its end.
+"""
+
+import time
+from collections import defaultdict
+
+import click
+import keras
+import numpy as np
+
+from keras_transformer.zoo.batches import Batches
+from keras_transformer.zoo.catalog import get_config
+from keras_transformer.zoo.data import load_examples
+from keras_transformer.zoo.fit import Fit
+from keras_transformer.zoo.models import build
+from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks import Task
+from keras_transformer.zoo.tokenizer import TokenizerConfig
+from keras_transformer.zoo.vocabulary import TextTokenizer, learn_vocabulary
+
+
+@click.command(help=__doc__)
+@click.option("--train", required=True, type=click.Path(exists=True))
+@click.option("--text", default="text", show_default=True)
+@click.option("--label", default="label", show_default=True)
+@click.option("--model", default="bert_mini", show_default=True)
+@click.option("--length", default=64, show_default=True)
+@click.option("--rounds", default=20, show_default=True)
+def main(train: str, text: str, label: str, model: str, length: int, rounds: int) -> None:
+    recipe = Recipe(model=model, train=train, validation=train, max_length=length)
+    examples = load_examples(train, text=text, label=label, task="classification")
+    task = Task(name="classification", labels=tuple(examples.labels))
+    config = TokenizerConfig()
+    tokenizer = TextTokenizer(config, learn_vocabulary(examples.texts, recipe.vocab_size, config))
+    encoded = tokenizer.encode(examples.texts, max_length=length)
+    shape = get_config(model).replace(vocab_size=tokenizer.vocab_size)
+    keras.utils.set_random_seed(0)
+    arguments = {"batch_tokens": recipe.batch_tokens}
+    runs = {
+        "buckets": Batches(encoded, examples.targets, bucket=recipe.bucket, **arguments),
+        "padded": Batches(encoded, examples.targets, padded_to=length, **arguments),
+    }
+    fits = {name: Fit(build(shape, task), task, recipe, b, dict) for name, b in runs.items()}
+    seconds = {name: defaultdict(list) for name in runs}
+    streams = {name: batches.epoch(0) for name, batches in runs.items()}
+    for turn in range(rounds + 1):
+        for name, stream in streams.items():
+            for _ in range(len(runs[name].edges) if turn else 6):
+                batch = next(stream)
+                start = time.perf_counter()
+                fits[name].model.train_on_batch({"ids": batch.ids}, batch.targets)
+                if turn:
+                    seconds[name][batch.ids.shape[1]].append(time.perf_counter() - start)
+    epochs = {}
+    for name, batches in runs.items():
+        counts = defaultdict(int)
+        for batch in batches.in_order():
+            counts[batch.ids.shape[1]] += 1
+        overall = np.mean([t for times in seconds[name].values() for t in times])
+        epochs[name] = sum(
+            count * (np.mean(seconds[name][edge]) if seconds[name][edge] else overall)
+            for edge, count in counts.items()
+        )
+        click.echo(f"{name}: {len(batches)} steps, {epochs[name]:.0f} s an epoch")
+    click.echo(f"buckets are {epochs['padded'] / epochs['buckets']:.2f} times as fast")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Latency of a catalogue encoder in every precision, one thread, interleaved in one run.
+
+    python tests/benchmarks/latency.py --model bert_small --length 128
+
+The weights are random: the time of an op does not depend on them. int8 is calibrated on random
+tokens. Prints the ratio to float32 and what stays outside XNNPACK.
+"""
+
+import tempfile
+from pathlib import Path
+
+import click
+import keras
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from keras_transformer.edge.benchmark import benchmark
+from keras_transformer.edge.convert import convert
+from keras_transformer.edge.precision import PRECISIONS
+from keras_transformer.zoo.batches import Batches
+from keras_transformer.zoo.catalog import get_config
+from keras_transformer.zoo.models import build
+from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks import Task
+from keras_transformer.zoo.tokenizer import SPECIAL_TOKENS, Encoded, Tokenizer, TokenizerConfig
+from keras_transformer.zoo.trained import Trained
+
+
+def untrained(name: str, length: int) -> tuple[Trained, Encoded]:
+    """A classifier of the catalogue with random weights, and random rows of that length."""
+    keras.utils.set_random_seed(0)
+    config = get_config(name)
+    task = Task(name="classification", labels=("no", "yes"))
+    vocabulary = [*SPECIAL_TOKENS, *(f"p{i}" for i in range(config.vocab_size - 5))]
+    rows = np.random.default_rng(0).integers(5, config.vocab_size, (16, length), dtype=np.int32)
+    encoded = Encoded(ids=list(rows), segment_ids=list(np.zeros_like(rows)), num_truncated=0)
+    trained = Trained(
+        config=config, task_spec=task, tokenizer=Tokenizer(TokenizerConfig(), vocabulary),
+        max_length=length, model=build(config, task), metrics={},
+        recipe=Recipe(model=name, train="-", validation="-"),
+        probes={"ids": rows, "segment_ids": np.zeros_like(rows)},
+    )  # fmt: skip
+    return trained, encoded
+
+
+@click.command(help=__doc__)
+@click.option("--model", default="bert_small", show_default=True)
+@click.option("--length", default=128, show_default=True)
+@click.option("--runs", default=50, show_default=True)
+def main(model: str, length: int, runs: int) -> None:
+    trained, encoded = untrained(model, length)
+    calibration = Batches(encoded, None, batch_tokens=4 * length)
+    with tempfile.TemporaryDirectory() as folder:
+        files = []
+        for name in PRECISIONS:
+            files.append(Path(folder) / f"{name}.tflite")
+            files[-1].write_bytes(convert(trained, name, calibration=calibration).data)
+        result = benchmark(files, threads=1, runs=runs)
+    title = f"{model}, length {length}, 1 thread, {result.device}"
+    table = Table("precision", "median ms", "p90 ms", "ratio", "MB", "size ratio", "partitions",
+                  "outside XNNPACK", title=title)  # fmt: skip
+    for file in result.files:
+        outside = ", ".join(f"{count} {name}" for name, count in file.outside_ops.items())
+        table.add_row(
+            file.precision, f"{file.median_ms:.1f}", f"{file.p90_ms:.1f}", f"{file.ratio:.3f}",
+            f"{file.size / 1e6:.1f}", f"{file.size / result.files[0].size:.3f}",
+            str(file.partitions), outside,
+        )  # fmt: skip
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Training rows whose words are cut into pieces anew in every epoch."""
+
+import random
+from collections.abc import Iterator
+
+from keras_transformer.zoo.batches import Batch, Batches
+from keras_transformer.zoo.data import Examples
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tokenizer import CONTINUATION, Tokenizer
+
+
+class PieceDropout(Tokenizer):
+    """A word-piece tokenizer that passes over each matching piece with some probability.
+
+    It then takes the next shorter piece; the shortest is never passed over. A model sees words in
+    many cuts, and learns what their parts mean (MaxMatch-Dropout, Hiraoka 2022, arXiv:2209.04126).
+
+    Args:
+        tokenizer: whose pieces are used.
+        rate: probability that a matching piece is passed over.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, rate: float):
+        super().__init__(tokenizer.config, tokenizer.vocabulary)
+        self.rate = rate
+        self._random = random.Random(0)
+        self._choices: dict[str, list[list[tuple[int, int]]]] = {}
+
+    def seed(self, *values: int) -> None:
+        """Makes the choices from here on follow from the values."""
+        self._random.seed(repr(values))
+
+    def _match(self, word: str) -> list[int]:
+        if len(word.encode()) > self.config.max_bytes_per_word:
+            return super()._match(word)
+        if word not in self._choices:
+            self._choices[word] = [self._pieces_at(word, start) for start in range(len(word))]
+        choices, found, start = self._choices[word], [], 0
+        while start < len(word):
+            if not choices[start]:
+                # A dropped piece led to where no piece begins.
+                return super()._match(word)
+            # The number of pieces passed over, of those that a shorter one follows.
+            place, last = 0, len(choices[start]) - 1
+            while place < last and self._random.random() < self.rate:
+                place += 1
+            start, piece = choices[start][place]
+            found.append(piece)
+        return found
+
+    def _pieces_at(self, word: str, start: int) -> list[tuple[int, int]]:
+        """End and id of every piece that matches at a place, longest first."""
+        prefix = CONTINUATION if start else ""
+        ends = range(min(len(word), start + self._longest), start, -1)
+        found = ((end, self._ids.get(prefix + word[start:end])) for end in ends)
+        return [(end, piece) for end, piece in found if piece is not None]
+
+
+class SampledBatches:
+    """Batches as `Batches` gives them, of rows that are encoded anew in every epoch.
+
+    Their number differs a little between epochs; `len` is that of the first.
+
+    Args:
+        tokenizer: a word-piece tokenizer.
+        examples: the training data.
+        recipe: with a `piece_dropout` above 0.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, examples: Examples, recipe: Recipe):
+        if tokenizer.config.kind != "wordpiece":
+            raise InputError(
+                "Expected piece_dropout to be 0 for a tokenizer without word pieces, "
+                f"got piece_dropout={recipe.piece_dropout}."
+            )
+        self._tokenizer = PieceDropout(tokenizer, recipe.piece_dropout)
+        self._examples = examples
+        self._recipe = recipe
+        self._first = self._sample(0)
+
+    def __len__(self) -> int:
+        return len(self._first)
+
+    def epoch(self, number: int, *, start: int = 0) -> Iterator[Batch]:
+        """Yields the shuffled batches of an epoch from batch `start` on."""
+        return self._sample(number).epoch(number, start=start)
+
+    def fingerprint(self) -> str:
+        """Identifies the data, as `Batches.fingerprint` does."""
+        return self._first.fingerprint()
+
+    def _sample(self, number: int) -> Batches:
+        recipe, examples = self._recipe, self._examples
+        self._tokenizer.seed(recipe.seed, number)
+        encoded = self._tokenizer.encode(
+            examples.texts, examples.pairs, max_length=recipe.max_length
+        )
+        return Batches(
+            encoded, examples.targets, batch_tokens=recipe.batch_tokens, bucket=recipe.bucket,
+            seed=recipe.seed,
+        )  # fmt: skip
