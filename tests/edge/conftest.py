@@ -1,0 +1,72 @@
+"""A small classifier trained on made text, in float and with QAT, and its files."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keras_transformer.edge.convert import convert
+from keras_transformer.edge.qat import quantize
+from keras_transformer.zoo.data import Examples, load_examples
+from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.train import train
+from keras_transformer.zoo.trained import Trained
+
+TOPICS = {
+    "food": "bread soup apple cheese pepper",
+    "music": "violin song rhythm drum choir",
+    "weather": "rain cloud storm wind frost",
+}
+FILLERS = "the a we saw some more of this today again very".split()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Runs:
+    """Checkpoints and where they and their data stand."""
+
+    folder: Path
+    trained: Trained
+    quantized: Trained
+    examples: Examples
+
+
+def write_rows(path, count, seed):
+    rng = np.random.default_rng(seed)
+    lines = ["text\tlabel"]
+    for row in range(count):
+        label = list(TOPICS)[row % len(TOPICS)]
+        words = [*rng.choice(TOPICS[label].split(), 2), *rng.choice(FILLERS, rng.integers(2, 7))]
+        lines.append(f"{' '.join(rng.permutation(words))}\t{label}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("edge")
+    write_rows(folder / "train.tsv", 300, 0)
+    write_rows(folder / "validation.tsv", 90, 1)
+    recipe = Recipe(
+        model="bert_tiny",
+        settings={"hidden_dim": 32, "intermediate_dim": 64, "dropout": 0.0},
+        train=str(folder / "train.tsv"), validation=str(folder / "validation.tsv"),
+        vocab_size=120, max_length=16, epochs=4, learning_rate=4e-3, batch_tokens=256, bucket=16,
+    )  # fmt: skip
+    trained = train(recipe, folder / "float")
+    quantized = quantize(trained, folder / "int8", epochs=2)
+    examples = load_examples(
+        recipe.validation, text="text", label="label", task="classification",
+        labels=trained.labels,
+    )  # fmt: skip
+    return Runs(folder=folder, trained=trained, quantized=quantized, examples=examples)
+
+
+@pytest.fixture(scope="session")
+def files(runs):
+    """Paths by precision; int8 is of the quantized checkpoint."""
+    paths = {}
+    for precision in ("float32", "float16", "dynamic_int8", "int8"):
+        checkpoint = runs.quantized if precision == "int8" else runs.trained
+        paths[precision] = runs.folder / f"{precision}.tflite"
+        paths[precision].write_bytes(convert(checkpoint, precision).data)
+    return paths

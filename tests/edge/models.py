@@ -1,0 +1,61 @@
+"""Small models with weights drawn at random, for tests of conversion."""
+
+import numpy as np
+
+from keras_transformer.zoo.batches import Batches
+from keras_transformer.zoo.config import TransformerConfig
+from keras_transformer.zoo.models import build, get_weights, set_weights
+from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks import Task
+from keras_transformer.zoo.tokenizer import Encoded, Tokenizer, TokenizerConfig
+from keras_transformer.zoo.trained import Trained, take_probes
+
+LENGTH = 12
+WORDS = [f"w{i}" for i in range(35)]
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
+
+
+def random_rows(count, *, pair=False, seed=0):
+    """Encoded rows of 3 to LENGTH tokens."""
+    rng = np.random.default_rng(seed)
+    ids = [rng.integers(1, len(VOCABULARY), n, np.int32) for n in rng.integers(3, LENGTH, count)]
+    second = [np.arange(len(row)) >= len(row) // 2 for row in ids]
+    segment_ids = [part.astype(np.int32) * pair for part in second]
+    return Encoded(ids=ids, segment_ids=segment_ids, num_truncated=0)
+
+
+def random_model(task_name="classification", *, pair=False, seed=0, **settings):
+    """An untrained model as a checkpoint holds it, with biases and scales that are not 0 and 1."""
+    config = TransformerConfig(
+        **{
+            "architecture": "encoder",
+            "vocab_size": len(VOCABULARY),
+            "max_length": 16,
+            "hidden_dim": 32,
+            "intermediate_dim": 64,
+            "num_layers": 1,
+            "num_heads": 4,
+            "num_segments": 2,
+            **settings,
+        }
+    )
+    labels = ("a", "b", "c") if task_name == "classification" else ()
+    task = Task(name=task_name, labels=labels, pair=pair)
+    model = build(config, task)
+    rng = np.random.default_rng(seed)
+    weights = {
+        path: value + rng.normal(0, 0.1, value.shape).astype("float32")
+        for path, value in get_weights(model).items()
+    }
+    set_weights(model, weights)
+    return Trained(
+        config=config, task_spec=task, max_length=LENGTH, model=model, metrics={},
+        tokenizer=Tokenizer(TokenizerConfig(), VOCABULARY),
+        recipe=Recipe(model="bert_tiny", train="train.tsv", validation="validation.tsv"),
+        probes=take_probes(random_rows(64, pair=pair, seed=1), 0),
+    )  # fmt: skip
+
+
+def calibration(*, pair=False):
+    """Batches for the ranges of a random model."""
+    return Batches(random_rows(128, pair=pair, seed=2), None, batch_tokens=512)

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from keras_transformer.edge.bundle import pack, unpack
+from keras_transformer.edge.parity import Parity, difference, measure_parity
+from keras_transformer.edge.precision import get_precision
+from keras_transformer.zoo.errors import RunError
+
+
+def parity(**values):
+    given = {"rows": 9, "agreement": 1.0, "largest": 0.5, "relative": 0.0, "steps": None}
+    return Parity(**{**given, **values})
+
+
+def test_difference_of_classes():
+    reference = np.array([[3.0, 0.0], [0.0, 4.0]])
+    outputs = np.array([[3.0, 0.5], [4.25, 4.0]])
+    assert difference(reference, outputs, 0.5) == Parity(
+        rows=2, agreement=0.5, largest=4.25, relative=4.25 / 2.5, steps=8.5
+    )
+
+
+def test_difference_of_numbers():
+    outputs = np.array([[1.0], [2.5]])
+    assert difference(np.array([[1.0], [2.0]]), outputs, None) == Parity(
+        rows=2, agreement=None, largest=0.5, relative=0.5 / np.sqrt(2.5), steps=None
+    )
+
+
+@pytest.mark.parametrize(
+    ("precision", "values", "limit"),
+    [
+        ("float32", {"relative": 2e-4}, "0.0001 of the outputs' size, got a difference of 0.5"),
+        ("float16", {"relative": 0.03}, "0.02 of the outputs' size, got a difference of 0.5"),
+        ("dynamic_int8", {"relative": 0.6}, "0.5 of the outputs' size, got a difference of 0.5"),
+        ("int8", {"steps": 9.0}, "8 output steps, got a difference of 0.5 (9.0 steps)"),
+        ("int8", {"steps": None}, "8 output steps, got a difference of 0.5"),
+        ("float32", {"largest": np.nan}, "0.0001 of the outputs' size, got a difference of nan"),
+    ],
+)
+def test_a_file_that_does_not_follow_is_refused(precision, values, limit):
+    with pytest.raises(RunError) as caught:
+        parity(**values).check(get_precision(precision))
+    assert str(caught.value) == (
+        f"Expected the {precision} file to follow the Keras model within {limit} "
+        "on 9 rows; nothing was written."
+    )
+
+
+def test_a_file_that_follows_is_accepted():
+    parity(relative=1e-5).check(get_precision("float32"))
+    parity(steps=3.0).check(get_precision("int8"))
+
+
+def test_another_models_file_does_not_follow(runs, files):
+    data = files["float32"].read_bytes()
+    length = runs.trained.max_length
+    assert measure_parity(runs.trained.model, runs.trained, data, length).relative < 1e-4
+    flatbuffer, description, rest = unpack(files["int8"])
+    other = pack(flatbuffer, {**description, "output_step": None}, rest)
+    far = measure_parity(runs.trained.model, runs.trained, other, length)
+    with pytest.raises(RunError, match="Expected the float32 file to follow the Keras model"):
+        far.check(get_precision("float32"))
