@@ -1,6 +1,7 @@
 """`keras-transformer run`: predictions on raw text."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def check_arguments(texts: tuple[str, ...], pairs: tuple[str, ...]) -> None:
 
 def read_lines(pair: bool) -> tuple[list[str], list[str]]:
     """Texts and second texts from standard input."""
-    source = click.get_binary_stream("stdin")
+    source = sys.stdin.buffer
     if source.isatty():
         raise click.UsageError("Expected texts as arguments or on standard input, got none.")
     data = source.read()

@@ -1,0 +1,117 @@
+import shutil
+
+import pytest
+
+from keras_transformer.edge.runtime import Runner
+from tests.cli.calls import call, error_of, fill_disk
+
+
+@pytest.mark.parametrize("precision", ["float16", "dynamic_int8"])
+def test_a_float_checkpoint_becomes_a_file(checkpoint, tmp_path, precision):
+    out = tmp_path / "model.tflite"
+    result = call("convert", checkpoint, "--precision", precision, "--out", out)
+    assert result.exit_code == 0
+    rows = dict(line.rsplit(maxsplit=1) for line in result.stdout.splitlines() if "  " in line)
+    assert rows["precision"] == precision
+    assert rows["same label"].endswith("%")
+    assert rows["rows compared with the Keras model"] == "8"
+    assert result.stdout.endswith(f"\nWrote {out}\n")
+    assert Runner(out).precision == precision
+
+
+def test_int8_by_calibration_at_another_length(checkpoint, data, tmp_path):
+    out = tmp_path / "model.tflite"
+    result = call(
+        "convert", checkpoint, "--precision", "int8", "--calibration", data.train,
+        "--max-length", 24, "--out", out,
+    )  # fmt: skip
+    assert result.exit_code == 0
+    assert Runner(out).max_length == 24
+
+
+def test_int8_without_ranges(checkpoint, tmp_path):
+    out = tmp_path / "model.tflite"
+    assert error_of(call("convert", checkpoint, "--precision", "int8", "--out", out)) == (
+        2,
+        "Error: Expected calibration data to convert a float checkpoint to int8; give "
+        "--calibration FILE, or train it on with keras-transformer quantize first.",
+    )
+    assert not out.exists()
+
+
+def test_calibration_where_it_has_no_use(checkpoint, data, tmp_path):
+    result = call(
+        "convert", checkpoint, "--precision", "float16", "--calibration", data.train,
+        "--out", tmp_path / "model.tflite",
+    )  # fmt: skip
+    assert error_of(result) == (
+        2,
+        "Error: Expected --calibration only where a float checkpoint becomes int8, "
+        "got --precision float16 for a float checkpoint.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--precision", "int7"], "'int7' is not one of 'float32', 'float16', 'dynamic_int8'"),
+        ([], "Missing option '--precision'."),
+        (["--precision", "float32", "--max-length", "33"], "at most the model's 32, got "),
+        (["--precision", "float32", "--max-length", "0"], "Invalid value for '--max-length'"),
+        (["--precision", "int8", "--calibration", "no.tsv"], "File 'no.tsv' does not exist."),
+    ],
+)
+def test_mistakes_in_options(checkpoint, tmp_path, arguments, sentence):
+    code, line = error_of(call("convert", checkpoint, *arguments, "--out", tmp_path / "m.tflite"))
+    assert (code, sentence in line) == (2, True), line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_that_exists_is_refused_before_any_work(tmp_path):
+    out = tmp_path / "model.tflite"
+    out.write_bytes(b"before")
+    # There is no such checkpoint, which would be the next thing to be said.
+    arguments = ("convert", tmp_path / "no", "--precision", "float32", "--out")
+    assert error_of(call(*arguments, out)) == (
+        2,
+        f"Error: {out} exists; choose another path or give --overwrite.",
+    )
+    assert error_of(call(*arguments, tmp_path, "--overwrite")) == (
+        2,
+        f"Error: {tmp_path} is a folder; give the name of a file.",
+    )
+    assert out.read_bytes() == b"before"
+
+
+def test_a_full_disk_leaves_what_was_there(checkpoint, tmp_path, monkeypatch):
+    out = tmp_path / "model.tflite"
+    out.write_bytes(b"before")
+    # The converter writes to the temporary folder by its own means.
+    fill_disk(monkeypatch)
+    result = call("convert", checkpoint, "--precision", "float32", "--out", out, "--overwrite")
+    assert error_of(result) == (1, f"Error: No space left on device: {out}.")
+    assert out.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_damaged_checkpoint(checkpoint, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(checkpoint, copy)
+    arguments = ("convert", copy, "--precision", "float32", "--out", tmp_path / "m.tflite")
+    (copy / "labels.txt").write_text("bad\nworse\n")
+    assert error_of(call(*arguments)) == (
+        2,
+        f"Error: The checkpoint {copy} was changed after it was written: labels.txt does not "
+        "match manifest.json.",
+    )
+    (copy / "labels.txt").unlink()
+    assert error_of(call(*arguments)) == (
+        2,
+        f"Error: The checkpoint {copy} lacks its file labels.txt.",
+    )
+    (copy / "manifest.json").unlink()
+    assert error_of(call(*arguments)) == (
+        2,
+        f"Error: {copy} is no checkpoint: it has no manifest.json.",
+    )
+    assert not (tmp_path / "m.tflite").exists()

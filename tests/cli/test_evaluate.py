@@ -1,0 +1,113 @@
+import json
+
+import pytest
+
+from keras_transformer.edge.bundle import pack, unpack
+from keras_transformer.edge.predictor import open_predictor
+from keras_transformer.zoo.data import load_examples
+from keras_transformer.zoo.evaluate import evaluate
+from tests.cli.calls import SENTENCES, call, error_of, write_table
+
+
+def test_a_checkpoint_and_its_file_have_the_metrics_of_python(checkpoint, file, data):
+    examples = load_examples(
+        data.validation, text="sentence", label="verdict", task="classification",
+        labels=("bad", "good"),
+    )  # fmt: skip
+    for model, precision in ((checkpoint, "float32"), (file, "float32")):
+        result = call("evaluate", model, "--data", data.validation, "--json")
+        assert (result.exit_code, result.stderr) == (0, "")
+        expected = evaluate(open_predictor(model), examples)
+        assert json.loads(result.stdout) == {
+            "model": str(model), "data": str(data.validation), "task": "classification",
+            "precision": precision, "max_length": 16, "truncated": 0, **expected,
+        }  # fmt: skip
+        assert expected["rows"] == 8
+
+
+def test_the_tables(file, data):
+    result = call("evaluate", file, "--data", data.validation)
+    assert (result.exit_code, result.stderr) == (0, "")
+    metrics, averages, classes = (
+        [line.split() for line in table.splitlines()] for table in result.stdout.split("\n\n")
+    )
+    assert [row[0] for row in metrics[2:]] == ["rows", "accuracy", "matthews"]
+    assert averages[0] == ["Average", "Precision", "Recall", "F1"]
+    assert [row[0] for row in averages[2:]] == ["macro", "micro"]
+    assert classes[0] == ["Class", "Precision", "Recall", "F1", "Rows"]
+    assert [(row[0], row[-1]) for row in classes[2:]] == [("bad", "4"), ("good", "4")]
+
+
+def test_classes_are_limited_unless_asked_for(monkeypatch, file, data):
+    monkeypatch.setattr("keras_transformer.cli.evaluate.MAX_CLASSES", 1)
+    limited = call("evaluate", file, "--data", data.validation).stdout
+    assert "The 1 of 2 classes with the lowest F1; --per-class shows all." in limited
+    everything = call("evaluate", file, "--data", data.validation, "--per-class").stdout
+    assert len(everything.splitlines()) == len(limited.splitlines())
+    assert "lowest F1" not in everything
+
+
+def test_columns_of_other_names(file, tmp_path):
+    table = write_table(tmp_path / "t.tsv", SENTENCES, header=("a", "b"))
+    result = call("evaluate", file, "--data", table, "--text", "a", "--label", "b", "--json")
+    assert json.loads(result.stdout)["rows"] == 8
+    assert error_of(call("evaluate", file, "--data", table)) == (
+        2,
+        f"Error: {table}: there is no column 'verdict'; the columns are 'a', 'b'.",
+    )
+
+
+def test_cut_rows_are_counted_and_reported(checkpoint, file, tmp_path):
+    table = write_table(tmp_path / "t.tsv", [*SENTENCES, ("good " * 40, "good")])
+    for model in (checkpoint, file):
+        result = call("evaluate", model, "--data", table, "--json")
+        assert json.loads(result.stdout)["truncated"] == 1
+        assert result.stderr.splitlines()[-1] == (
+            f"Note: 1 of 9 rows of {table} are longer than 16 tokens and were cut."
+        )
+
+
+def test_an_unknown_label(file, tmp_path):
+    table = write_table(tmp_path / "t.tsv", [("so so", "neutral")])
+    assert error_of(call("evaluate", file, "--data", table)) == (
+        2,
+        f"Error: {table}, line 2: unknown label 'neutral'; the known labels are 'bad', 'good'.",
+    )
+
+
+def test_second_texts_where_none_are_expected(file, data):
+    result = call("evaluate", file, "--data", data.validation, "--text-pair", "verdict")
+    assert error_of(result) == (
+        2,
+        "Error: Expected single texts, as the model was trained on.",
+    )
+
+
+def test_a_file_that_does_not_name_its_columns(file, data, tmp_path):
+    flatbuffer, description, files = unpack(file)
+    del description["columns"]
+    other = tmp_path / "other.tflite"
+    other.write_bytes(pack(flatbuffer, description, files))
+    assert error_of(call("evaluate", other, "--data", data.validation)) == (
+        2,
+        f"Error: {other} does not say what the columns of its data are called; give --text.",
+    )
+    result = call("evaluate", other, "--data", data.validation, *data.columns)
+    assert result.exit_code == 0
+
+
+def test_no_model(data, tmp_path):
+    folder, path = tmp_path / "no", tmp_path / "no.tflite"
+    for model, sentence in (
+        (folder, f"There is no checkpoint folder {folder}."),
+        (path, f"There is no file {path}."),
+        (tmp_path, f"{tmp_path} is no checkpoint: it has no manifest.json."),
+    ):
+        result = call("evaluate", model, "--data", data.validation)
+        assert error_of(result) == (2, f"Error: {sentence}")
+
+
+@pytest.mark.parametrize("threads", ["0", "two"])
+def test_threads(file, data, threads):
+    code, line = error_of(call("evaluate", file, "--data", data.validation, "--threads", threads))
+    assert (code, "Invalid value for '--threads'" in line) == (2, True)

@@ -1,0 +1,57 @@
+import json
+
+import pytest
+
+from keras_transformer.zoo.catalog import CATALOG, parameters
+from tests.cli.calls import call, error_of
+
+
+def test_the_list_has_every_model_with_its_cost():
+    result = call("models")
+    assert (result.exit_code, result.stderr) == (0, "")
+    head, _, *lines = result.stdout.split("\n\n")[0].splitlines()
+    assert head.split("  ")[0] == "Model" and "Multiply-adds at 128 tokens" in head
+    assert [line.split()[0] for line in lines] == list(CATALOG)
+    assert lines[0].split() == [
+        "bert_tiny", "encoder", "4.4", "M", "58.7", "M", "classification,", "regression",
+    ]  # fmt: skip
+    assert "the published counts of BERT include its pre-training heads" in result.stdout
+
+
+def test_the_list_as_json():
+    models = json.loads(call("models", "--json").stdout)
+    assert {model["name"]: model["parameters"] for model in models} == {
+        name: parameters(config) for name, config in CATALOG.items()
+    }
+    assert models[0] == {
+        "name": "bert_tiny",
+        "architecture": "encoder",
+        "parameters": 4_385_920,
+        "parameters_with_pretraining_heads": 4_433_468,
+        "multiply_adds_at_128_tokens": 58_736_640,
+        "tasks": ["classification", "regression"],
+    }
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_one_model_shows_its_configuration(name):
+    result = call("models", name)
+    assert (result.exit_code, result.stderr) == (0, "")
+    rows = dict(line.split(maxsplit=1) for line in result.stdout.splitlines() if "  " in line)
+    config = CATALOG[name]
+    assert rows["hidden_dim"].strip() == str(config.hidden_dim)
+    assert rows["positions"].strip() == config.positions
+    assert result.stdout.startswith(f"{name} ({config.architecture})\n")
+    assert ["parameters", f"{parameters(config):,}"] in map(str.split, result.stdout.splitlines())
+
+
+def test_one_model_as_json():
+    model = json.loads(call("models", "gpt_small", "--json").stdout)
+    assert model["configuration"] == CATALOG["gpt_small"].to_json()
+    assert model["parameters"] == model["parameters_with_pretraining_heads"] == 124_439_808
+
+
+def test_unknown_model():
+    code, line = error_of(call("models", "bert_huge"))
+    assert code == 2
+    assert line == f"Error: Expected a model among {', '.join(CATALOG)}, got 'bert_huge'."

@@ -1,0 +1,89 @@
+import json
+
+import pytest
+
+from keras_transformer.edge.runtime import Runner
+from tests.cli.calls import call, error_of, fill_disk
+
+
+@pytest.fixture(scope="module")
+def quantized(tmp_path_factory, checkpoint, data):
+    folder = tmp_path_factory.mktemp("quantized")
+    result = call(
+        "quantize", checkpoint, "--train", data.train, "--epochs", 2, "--learning-rate", "1e-3",
+        "--tensorboard", folder / "curves", "--out", folder / "model",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    return folder / "model", result
+
+
+def test_a_run_reports_and_writes_a_checkpoint(quantized):
+    out, result = quantized
+    assert result.stderr.startswith("Device: cpu:0 (tensorflow backend)\nEpoch 1: loss ")
+    assert result.stdout.endswith(f"\nWrote {out}\n")
+    config = json.loads((out / "config.json").read_text())
+    assert config["bits"] == {"kernel_bits": 8, "activation_bits": 8}
+    recipe = json.loads((out / "recipe.json").read_text())
+    assert (recipe["epochs"], recipe["learning_rate"]) == (2, 1e-3)
+    assert any((out.parent / "curves").iterdir())
+
+
+def test_it_becomes_an_int8_file_of_the_same_accuracy(quantized, data, tmp_path):
+    out = tmp_path / "model.tflite"
+    result = call("convert", quantized[0], "--precision", "int8", "--out", out)
+    assert result.exit_code == 0
+    assert "the same in output steps" in result.stdout
+    assert Runner(out).precision == "int8"
+    measured = [
+        json.loads(call("evaluate", model, "--data", data.validation, "--json").stdout)
+        for model in (quantized[0], out)
+    ]
+    assert [one["precision"] for one in measured] == ["int8, simulated", "int8"]
+    assert measured[0]["accuracy"] == measured[1]["accuracy"]
+
+
+def test_precisions_that_do_not_fit_it(quantized, data, tmp_path):
+    arguments = ("convert", quantized[0], "--out", tmp_path / "m.tflite", "--precision")
+    assert error_of(call(*arguments, "float16")) == (
+        2,
+        "Error: Expected precision int8 for a quantized checkpoint, got precision=float16; "
+        "convert the float checkpoint that it was made from.",
+    )
+    code, line = error_of(call(*arguments, "int8", "--calibration", data.train))
+    assert (code, "got --precision int8 for a quantized checkpoint." in line) == (2, True)
+
+
+def test_a_quantized_checkpoint_is_refused(quantized, tmp_path):
+    assert error_of(call("quantize", quantized[0], "--out", tmp_path / "model")) == (
+        2,
+        "Error: Expected a float checkpoint to quantize, got a quantized one.",
+    )
+
+
+def test_a_path_that_exists_is_refused(checkpoint):
+    assert error_of(call("quantize", checkpoint, "--out", checkpoint)) == (
+        2,
+        f"Error: {checkpoint} exists; choose another path or give --overwrite.",
+    )
+
+
+def test_a_full_disk(checkpoint, tmp_path, monkeypatch):
+    fill_disk(monkeypatch)
+    out = tmp_path / "model"
+    code, line = error_of(call("quantize", checkpoint, "--epochs", 1, "--out", out))
+    assert (code, line.startswith("Error: No space left on device: ")) == (1, True)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--epochs", "0"], "Invalid value for '--epochs'"),
+        (["--learning-rate", "-1"], "Expected learning_rate to be above 0"),
+        (["--train", "no.tsv"], "File 'no.tsv' does not exist."),
+    ],
+)
+def test_mistakes_in_options(checkpoint, tmp_path, arguments, sentence):
+    result = call("quantize", checkpoint, *arguments, "--out", tmp_path / "model")
+    code, line = error_of(result)
+    assert (code, sentence in line) == (2, True), line
