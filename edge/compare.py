@@ -91,7 +91,7 @@ def _check_same_model(trained: Trained, runner: Runner) -> None:
     for name, value in ours.items():
         if theirs[name] != value:
             raise InputError(
-                f"{runner.path} was converted from another checkpoint: its {name} differs."
+                f"{runner.path} was converted from another checkpoint: they differ in {name}."
             )
 
 
