@@ -1,0 +1,19 @@
+import pytest
+
+from keras_transformer.zoo.train import train
+from tests.zoo import tiny
+
+
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory):
+    """The folder of a training and a validation table."""
+    folder = tmp_path_factory.mktemp("tables")
+    tiny.write_tables(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def learned(tables, tmp_path_factory):
+    """The folder and the model of a run long enough to learn the task."""
+    out = tmp_path_factory.mktemp("learned") / "checkpoint"
+    return out, train(tiny.recipe(tables, epochs=8), out)
