@@ -1,0 +1,70 @@
+import pytest
+
+from keras_transformer.cli import display
+
+
+@pytest.fixture
+def wide(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+@pytest.mark.usefixtures("wide")
+def test_a_table_aligns_numbers_and_prints_text_as_it_stands(capsys):
+    rows = [("[PAD] :smile:", 1234, 0.5, "1.2 MB"), ("映画", 5, None, "30.0 kB")]
+    display.table("The [title]", ("Text", "Count", "Share", "Size"), rows)
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out.splitlines() == [
+        "The [title]",
+        "Text            Count    Share      Size",
+        "────────────────────────────────────────",
+        "[PAD] :smile:   1,234   0.5000    1.2 MB",
+        "映画                5        -   30.0 kB",
+    ]
+
+
+def test_epochs_and_notes_are_lines_on_stderr(capsys):
+    with display.Progress() as progress:
+        progress.start("train", 4)
+        progress.step(1, 0.75)
+        progress.epoch(1, 0.5, {"accuracy": 0.25, "macro_f1": 0.125, "per_class": {}}, True)
+        progress.note("3 rows of [file] were cut.")
+        progress.epoch(2, 0.25, {"pearson": 0.5, "spearman": -0.5}, False)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.split("\n", 3)[:3] == [
+        "Epoch 1: loss 0.5000, validation accuracy 0.2500, macro F1 0.1250, the best so far",
+        "Note: 3 rows of [file] were cut.",
+        "Epoch 2: loss 0.2500, validation pearson 0.5000, spearman -0.5000",
+    ]
+    assert "train" not in captured.err
+
+
+@pytest.mark.usefixtures("wide")
+def test_a_terminal_has_a_bar_for_each_run(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    with display.Progress() as progress:
+        for title in ("train", "quantize"):
+            progress.start(title, 4)
+            progress.step(3, 0.5)
+    shown = capsys.readouterr().err
+    assert "train" in shown and "quantize" in shown
+    assert shown.count("3/4") >= 2 and "loss 0.5000" in shown
+
+
+def test_a_note_is_one_line(capsys):
+    display.note("word " * 60)
+    assert capsys.readouterr().err == f"Note: {'word ' * 60}\n"
+
+
+@pytest.mark.parametrize(
+    ("num_bytes", "words"), [(999, "1.0 kB"), (24_600, "24.6 kB"), (4_420_000, "4.42 MB")]
+)
+def test_sizes(num_bytes, words):
+    assert display.size(num_bytes) == words
+
+
+def test_no_curves_without_a_folder():
+    with display.scalars(None) as scalars:
+        assert scalars is None
