@@ -10,10 +10,16 @@ import keras
 import pytest
 
 FOLDER = Path(__file__).parent
+# JAX compiles each operation for each shape, which takes longer than the tests' numbers do.
+QUICK_COMPILATION = {
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-def test_the_layers_pass_on(backend):
+def test_the_layers_pass_on(backend, pytestconfig):
     if backend == keras.backend.backend():
         pytest.skip(f"this session runs on {backend}")
     if importlib.util.find_spec(backend) is None:
@@ -22,7 +28,12 @@ def test_the_layers_pass_on(backend):
     finished = subprocess.run(
         [*command, f"--ignore={__file__}", str(FOLDER)],
         cwd=FOLDER.parent.parent,
-        env={**os.environ, "KERAS_BACKEND": backend},
+        env={
+            **os.environ,
+            **QUICK_COMPILATION,
+            "JAX_COMPILATION_CACHE_DIR": str(pytestconfig.cache.mkdir("jax")),
+            "KERAS_BACKEND": backend,
+        },
         capture_output=True,
         text=True,
     )
