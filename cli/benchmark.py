@@ -55,4 +55,5 @@ def benchmark(files: tuple[Path, ...], threads: int, runs: int, as_json: bool) -
         )
         for file in result.files
     ]
-    table(f"{result.device}, {threads} threads, {runs} interleaved runs", columns, rows)
+    used = "1 thread" if threads == 1 else f"{threads} threads"
+    table(f"{result.device}; {used}, {runs} interleaved runs", columns, rows)

@@ -1,3 +1,4 @@
+import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
@@ -9,8 +10,6 @@ from keras_transformer.edge.flatbuffer import count_ops
 
 def spread(flatbuffer):
     """The same model as the converter leaves it: long names, every vector written out."""
-    import flatbuffers
-
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
     graph = model.subgraphs[0]
     kept = {*graph.inputs.tolist(), *graph.outputs.tolist()}
