@@ -115,6 +115,11 @@ class Batches:
         order = rng.permutation(len(plan))
         return (self._batch(*plan[i]) for i in order[start:])
 
+    def one_of_each_shape(self) -> Iterator[Batch]:
+        """Yields a batch of each shape that the epochs have, by ascending length."""
+        shapes = {(len(rows), edge): rows for rows, edge in self._plan(self._buckets)}
+        return (self._batch(rows, edge) for (_, edge), rows in shapes.items())
+
     def in_order(self) -> Iterator[Batch]:
         """Yields every row once, by ascending length; `index` puts results back in order."""
         return (self._batch(rows, edge) for rows, edge in self._plan(self._buckets))

@@ -5,7 +5,7 @@ import dataclasses
 import json
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_transformer.zoo.batches import Batches
+from keras_transformer.zoo.batches import Batch, Batches
 from keras_transformer.zoo.checkpoint import (
     read_folder,
     weights_from_bytes,
@@ -41,7 +41,14 @@ class _Progress:
     best_score: float = -math.inf
     best_metrics: dict[str, Any] = dataclasses.field(default_factory=dict)
     epochs_since_best: int = 0
+    loss_sum: float = 0.0
+    loss_rows: int = 0
     data: str = ""
+
+    @property
+    def loss(self) -> float:
+        """Mean over the epoch's rows so far."""
+        return self.loss_sum / self.loss_rows
 
 
 class Fit:
@@ -95,7 +102,9 @@ class Fit:
             RunError: a loss or a weight became infinite or not a number.
         """
         progress = self.progress
-        while progress.epoch < self.recipe.epochs and not self._is_patience_over():
+        if not self._is_over():
+            self._meet_shapes()
+        while not self._is_over():
             self._epoch()
         set_weights(self.model, self.best_weights)
         return progress.best_metrics
@@ -127,36 +136,49 @@ class Fit:
                 f"{state} is of a run on other training data; bring that back, "
                 "or remove the folder to start anew."
             )
-        for name, variable in variables.items():
-            variable.assign(values[name])
+        self._assign(values)
         self.progress = progress
         if self.progress.best_metrics:
             best = read_folder(self.folder / "best")
             self.best_weights = weights_from_bytes(best["weights.safetensors"])
         self.report.note(f"Resuming after step {self.progress.step} of {self.total_steps}.")
 
-    def _is_patience_over(self) -> bool:
-        return 0 < self.recipe.patience <= self.progress.epochs_since_best
+    def _is_over(self) -> bool:
+        is_patience_over = 0 < self.recipe.patience <= self.progress.epochs_since_best
+        return self.progress.epoch >= self.recipe.epochs or is_patience_over
 
     def _epoch(self) -> None:
-        progress, loss = self.progress, math.nan
-        if progress.batch == 0:
-            self.model.reset_metrics()
+        progress = self.progress
         for batch in self.batches.epoch(progress.epoch, start=progress.batch):
-            ids = self._drop_tokens(batch.ids)
-            inputs = model_inputs(self.task, ids, batch.segment_ids)
-            loss = float(self.model.train_on_batch(inputs, batch.targets))
+            loss = self._step(batch)
+            progress.loss_sum += loss * len(batch.index)
+            progress.loss_rows += len(batch.index)
             progress.batch += 1
             progress.step += 1
             if not math.isfinite(loss):
                 self._stop(f"The loss became {loss}")
-            self.report.step(progress.step, loss)
+            self.report.step(progress.step, progress.loss)
             if progress.step % self.recipe.save_every == 0:
                 self._save_state()
-        self._finish_epoch(loss)
+        self._finish_epoch()
 
-    def _finish_epoch(self, loss: float) -> None:
-        progress = self.progress
+    def _step(self, batch: Batch) -> float:
+        inputs = model_inputs(self.task, self._drop_tokens(batch.ids), batch.segment_ids)
+        return float(self.model.train_on_batch(inputs, batch.targets))
+
+    def _meet_shapes(self) -> None:
+        """Does a step on each shape of batches, and takes it back.
+
+        TensorFlow's graph grows more general with each new shape, and a general graph's last bits
+        differ: a resumed run has to meet the shapes in the order in which the unbroken one did.
+        """
+        values = self._values()
+        for batch in self.batches.one_of_each_shape():
+            self._step(batch)
+        self._assign(values)
+
+    def _finish_epoch(self) -> None:
+        progress, loss = self.progress, self.progress.loss
         self._check_finite(self._values())
         metrics, weights = self._validate()
         name = DECIDING_METRIC[self.task.name]
@@ -176,7 +198,7 @@ class Fit:
         else:
             progress.epochs_since_best += 1
         progress.epoch += 1
-        progress.batch = 0
+        progress.batch, progress.loss_sum, progress.loss_rows = 0, 0.0, 0
         self.scalars("train/loss", loss, progress.step)
         rate = float(ops.convert_to_numpy(self.optimizer.learning_rate))
         self.scalars("train/learning_rate", rate, progress.step)
@@ -193,6 +215,9 @@ class Fit:
         trainable = self.model.trainable_variables
         kept = [ops.copy(variable.value) for variable in trainable]
         self.optimizer.finalize_variable_values(trainable)
+        for variable in trainable:
+            # On JAX the average itself stands there now, and a step may give its memory away.
+            variable.assign(ops.copy(variable.value))
         result = self.validate(self.model), get_weights(self.model)
         for variable, value in zip(trainable, kept, strict=True):
             variable.assign(value)
@@ -208,13 +233,16 @@ class Fit:
 
     def _variables(self) -> dict[str, keras.Variable]:
         """All that a step reads or writes, random states included, by place and path."""
-        model = self.model
-        variables = [*model.variables, *self.optimizer.variables, *model.metrics_variables]
+        variables = [*self.model.variables, *self.optimizer.variables]
         return {f"{i:05d}/{variable.name}": variable for i, variable in enumerate(variables)}
 
     def _values(self) -> dict[str, np.ndarray]:
         variables = self._variables().items()
         return {name: ops.convert_to_numpy(variable.value) for name, variable in variables}
+
+    def _assign(self, values: Mapping[str, np.ndarray]) -> None:
+        for name, variable in self._variables().items():
+            variable.assign(values[name])
 
     def _check_finite(self, values: dict[str, np.ndarray]) -> None:
         if not all(np.isfinite(value).all() for value in values.values()):

@@ -153,10 +153,19 @@ def model_inputs(task: Task, ids: np.ndarray, segment_ids: np.ndarray) -> dict[s
 
 def predict(model: keras.Model, task: Task, batches: Batches) -> np.ndarray:
     """Returns the outputs (rows, outputs) in the order of the rows."""
+
+    def outputs_of(batch):
+        inputs = model_inputs(task, batch.ids, batch.segment_ids)
+        return np.asarray(model.predict_on_batch(inputs))
+
+    if model.predict_function is None:
+        # TensorFlow's graph grows more general with each new shape, and a general graph's last
+        # bits differ: a second call on the same batches has to give what the first one gave.
+        for batch in batches.one_of_each_shape():
+            outputs_of(batch)
     rows, parts = [], []
     for batch in batches.in_order():
-        inputs = model_inputs(task, batch.ids, batch.segment_ids)
-        parts.append(np.asarray(model.predict_on_batch(inputs)))
+        parts.append(outputs_of(batch))
         rows.append(batch.index)
     outputs = np.concatenate(parts)
     result = np.empty_like(outputs)

@@ -172,3 +172,31 @@ def test_no_rows():
 def test_targets_must_match():
     with pytest.raises(ValueError, match="Expected one target a row, got 1 targets and 2 rows"):
         Batches(encoded([1, 2]), np.zeros(1), batch_tokens=8)
+
+
+def test_one_of_each_shape():
+    batches = Batches(encoded(some_lengths()), None, batch_tokens=200, seed=3)
+    met = [batch.ids.shape for batch in batches.one_of_each_shape()]
+    assert len(met) == len(set(met)) > len(batches.edges)
+    assert set(met) == {batch.ids.shape for batch in batches.epoch(5)}
+    assert [length for _, length in met] == sorted(length for _, length in met)
+
+
+def test_fingerprint_tells_what_decides_the_epochs():
+    def fingerprint(lengths=(3, 4, 9), targets=(0, 1, 0), batch_tokens=20, **options):
+        targets = None if targets is None else np.array(targets)
+        batches = Batches(encoded(lengths), targets, batch_tokens=batch_tokens, **options)
+        return batches.fingerprint()
+
+    same = fingerprint()
+    assert fingerprint() == same
+    others = [
+        fingerprint(lengths=(3, 5, 8)),
+        fingerprint(targets=(0, 1, 1)),
+        fingerprint(targets=None),
+        fingerprint(batch_tokens=4),
+        fingerprint(bucket=9),
+        fingerprint(padded_to=12),
+        fingerprint(seed=1),
+    ]
+    assert len({same, *others}) == 1 + len(others)

@@ -1,0 +1,112 @@
+"""A run that is killed in the middle of an epoch ends where the unbroken run ends."""
+
+import random
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.models import get_weights
+from keras_transformer.zoo.train import train
+from tests.zoo import tiny
+
+# Steps that a moment can be hit in; each says its number.
+SLOW_RUN = """
+import sys, time
+from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.report import Report
+from keras_transformer.zoo.train import train
+class Slow(Report):
+    def step(self, step, loss):
+        print("step", step, flush=True)
+        time.sleep(0.02)
+train(Recipe.from_file(sys.argv[1]), sys.argv[2], report=Slow())
+"""
+
+
+def refused(kind, message):
+    return pytest.raises(kind, match=f"^{re.escape(message)}$")
+
+
+def kill_after(step, pause, recipe_path, out):
+    command = [sys.executable, "-c", SLOW_RUN, str(recipe_path), str(out)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if line == f"step {step}\n":
+                time.sleep(pause)
+                process.kill()
+                break
+        process.stdout.read()
+    assert process.returncode == -9
+
+
+def test_killed_and_resumed_equals_unbroken(tables, tmp_path):
+    recipe = tiny.recipe(
+        tables, epochs=3, save_every=3, token_dropout=0.1, ema=0.8, optimizer="adamw",
+        weight_decay=0.01, label_smoothing=0.1, bucket=2,
+    )  # fmt: skip
+    whole = train(recipe, tmp_path / "whole", report=(unbroken := tiny.Heard()))
+    total = unbroken.starts[0][1]
+
+    path, out = tmp_path / "recipe.json", tmp_path / "out"
+    path.write_text(recipe.to_json(), encoding="utf-8")
+    moment = random.SystemRandom()
+    step, pause = moment.randint(3, total - 6), moment.uniform(0, 0.06)
+    kill_after(step, pause, path, out)
+    where = f"killed {pause:.3f} s after step {step}"
+    states = tmp_path / "out.training"
+    assert not out.exists() and states.exists(), where
+
+    with refused(
+        FileExistsError,
+        f"{states} holds an unfinished run; go on with --resume, or discard it with --overwrite.",
+    ):
+        train(recipe, out)
+    with refused(
+        InputError,
+        f"{states / 'state'} is of a run with another recipe; resume with its own options, "
+        "or remove the folder to start anew.",
+    ):
+        train(recipe.replace(seed=1), out, resume=True)
+
+    resumed = train(recipe, out, resume=True, report=(report := tiny.Heard()))
+    first = report.steps[0][0]
+    assert report.notes == [f"Resuming after step {first - 1} of {total}."], where
+    assert step - 3 < first - 1 <= step + 4, where
+    tiny.assert_same_weights(get_weights(resumed.model), get_weights(whole.model))
+    assert resumed.metrics == whole.metrics, where
+    assert report.steps == unbroken.steps[first - 1 :], where
+    assert report.epochs == unbroken.epochs[-len(report.epochs) :], where
+    assert not states.exists()
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(tables, tmp_path):
+    runs = [
+        train(tiny.recipe(tables, seed=seed, epochs=1), tmp_path / str(i))
+        for i, seed in enumerate((0, 0, 1))
+    ]
+    first, again, other = (get_weights(run.model) for run in runs)
+    tiny.assert_same_weights(first, again)
+    assert (first["head/kernel"] != other["head/kernel"]).all()
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(tables, tmp_path):
+    recipe, out = tiny.recipe(tables, learning_rate=1e30, save_every=1), tmp_path / "out"
+    state = tmp_path / "out.training" / "state"
+    with pytest.raises(RunError) as caught:
+        train(recipe, out, report=(report := tiny.Heard()))
+    good = report.steps[-1][0]
+    assert re.fullmatch(
+        rf"The loss became (nan|inf) at step {good + 1}; the last good state is "
+        rf"{re.escape(str(state))}, after step {good}\. "
+        r"Lower the learning rate or raise the warm-up\.",
+        str(caught.value),
+    )
+    assert not out.exists()
+    run = tiny.Heard()
+    with pytest.raises(RunError, match=f"at step {good + 1}; "):
+        train(recipe, out, resume=True, report=run)
+    assert run.notes == [f"Resuming after step {good} of {report.starts[0][1]}."]
