@@ -117,6 +117,7 @@ def test_penalties_are_part_of_the_loss(tables, l1, l2):
     losses = {}
     for penalties in ({}, {"l1": l1, "l2": l2}):
         run = tiny.fit(tiny.recipe(tables, **penalties), model_changes=still)
+        run.model.run_eagerly = True
         kernels = [
             ops.convert_to_numpy(layer.kernel.value).astype("float64")
             for layer in all_layers(run.model)
