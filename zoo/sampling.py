@@ -86,6 +86,10 @@ class SampledBatches:
         """Yields the shuffled batches of an epoch from batch `start` on."""
         return self._sample(number).epoch(number, start=start)
 
+    def one_of_each_shape(self) -> Iterator[Batch]:
+        """Yields a batch of each shape of the first epoch."""
+        return self._first.one_of_each_shape()
+
     def fingerprint(self) -> str:
         """Identifies the data, as `Batches.fingerprint` does."""
         return self._first.fingerprint()

@@ -1,0 +1,43 @@
+"""`compare` and `benchmark` on the tiny model."""
+
+import json
+
+from tests.cli.calls import call, error_of
+
+
+def test_compare_says_that_the_float_file_is_the_checkpoint(checkpoint, file, data):
+    result = call("compare", checkpoint, file, "--data", data.validation, "--json")
+    assert result.exit_code == 0, result.output
+    (compared,) = json.loads(result.stdout)["files"]
+    assert compared["precision"] == "float32"
+    assert compared["parity"]["agreement"] == 1.0
+    assert compared["parity"]["rows"] == 8
+    assert compared["parity"]["largest"] < 1e-4
+    assert compared["value"] == compared["checkpoint_value"]
+
+
+def test_compare_prints_a_table(checkpoint, file, data):
+    result = call("compare", checkpoint, file, "--data", data.validation)
+    assert result.exit_code == 0, result.output
+    assert "100.00%" in result.stdout
+
+
+def test_benchmark_measures_every_file(file):
+    result = call("benchmark", file, file, "--runs", "3", "--json")
+    assert result.exit_code == 0, result.output
+    measured = json.loads(result.stdout)
+    assert measured["threads"] == 1
+    assert [entry["path"] for entry in measured["files"]] == [str(file)] * 2
+    for entry in measured["files"]:
+        assert entry["size"] == file.stat().st_size
+        assert 0 < entry["median_ms"] <= entry["p90_ms"]
+        assert entry["partitions"] >= 1
+        assert "GATHER" in entry["outside_ops"]
+
+
+def test_a_foreign_file_is_refused(tmp_path):
+    path = tmp_path / "other.tflite"
+    path.write_bytes(b"\x1c\0\0\0TFL3" + bytes(100))
+    code, message = error_of(call("benchmark", path))
+    assert code == 2
+    assert str(path) in message
