@@ -1,5 +1,6 @@
 """The `keras-transformer` command: the table of its subcommands, each imported when it is used."""
 
+import logging
 import os
 from collections.abc import Mapping
 from importlib import import_module
@@ -109,5 +110,6 @@ def main() -> None:
     Example: keras-transformer quickstart
     """
     # Read when TensorFlow is first imported, which only the commands' own functions do. Its
-    # errors still arrive as Python exceptions; 3 leaves out what it logs for want of a GPU.
+    # errors still arrive as Python exceptions; 3 leaves out most of what it logs for want of a GPU.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
