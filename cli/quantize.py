@@ -24,7 +24,7 @@ from keras_transformer.cli import options, training
 )
 @click.option(
     "--learning-rate", type=float,
-    help="At its peak.  [default: a tenth of the recipe's]",
+    help="At its peak.  [default: a twentieth of the recipe's]",
 )
 @options.seed(default=None, show_default=False, help="[default: the recipe's]")
 @options.out()

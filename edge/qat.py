@@ -101,15 +101,16 @@ def quantized_model(trained: Trained, batches: Batches | None) -> keras.Model:
 
 
 def qat_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """The recipe of training on with simulated int8: few epochs, a small learning rate."""
+    """The recipe of training on with simulated int8: few epochs, a small learning rate.
+
+    What keeps the float model from overfitting, dropout of tokens included, stays as it was.
+    """
     defaults = {
         "epochs": max(1, round(recipe.epochs / 5)),
-        "learning_rate": recipe.learning_rate / 10,
+        "learning_rate": recipe.learning_rate / 20,
         "schedule": "linear",
         "warmup": 0.05,
         "patience": 0,
-        "token_dropout": 0.0,
-        "piece_dropout": 0.0,
         "ema": 0.0,
         "dtype": "float32",
         "xla": False,
@@ -130,6 +131,9 @@ def quantize(
     **changes: Any,
 ) -> Trained:
     """Trains a float checkpoint on with simulated int8, and writes the checkpoint folder.
+
+    The weights that do best on the validation data are kept: those of an epoch, or those that
+    calibration alone gave.
 
     Args:
         trained: the float model.
@@ -166,6 +170,7 @@ def quantize(
     )  # fmt: skip
     if resume:
         fit.resume()
+    fit.consider_start()
     report.start("quantize", fit.total_steps)
     best = fit.run()
     result = Trained(

@@ -143,6 +143,12 @@ class Fit:
             self.best_weights = weights_from_bytes(best["weights.safetensors"])
         self.report.note(f"Resuming after step {self.progress.step} of {self.total_steps}.")
 
+    def consider_start(self) -> None:
+        """Lets the model as it is, before any step, be the best if no epoch is as good."""
+        if self.progress.step == 0:
+            self._keep_if_best(*self._validate())
+            self.progress.best_score = math.nextafter(self.progress.best_score, -math.inf)
+
     def _is_over(self) -> bool:
         is_patience_over = 0 < self.recipe.patience <= self.progress.epochs_since_best
         return self.progress.epoch >= self.recipe.epochs or is_patience_over
@@ -177,26 +183,28 @@ class Fit:
             self._step(batch)
         self._assign(values)
 
+    def _keep_if_best(self, metrics: dict[str, Any], weights: dict[str, np.ndarray]) -> bool:
+        progress, score = self.progress, metrics[DECIDING_METRIC[self.task.name]]
+        if score <= progress.best_score:
+            return False
+        progress.best_score, progress.best_metrics = score, metrics
+        self.best_weights = weights
+        if self.folder is not None:
+            write_folder(
+                self.folder / "best", {"weights.safetensors": weights_to_bytes(weights)},
+                overwrite=True,
+            )  # fmt: skip
+        return True
+
     def _finish_epoch(self) -> None:
         progress, loss = self.progress, self.progress.loss
         self._check_finite(self._values())
         metrics, weights = self._validate()
         name = DECIDING_METRIC[self.task.name]
-        score = metrics[name]
-        if not math.isfinite(score):
-            self._stop(f"The validation {name} became {score}")
-        is_best = score > progress.best_score
-        if is_best:
-            progress.best_score, progress.best_metrics = score, metrics
-            progress.epochs_since_best = 0
-            self.best_weights = weights
-            if self.folder is not None:
-                write_folder(
-                    self.folder / "best", {"weights.safetensors": weights_to_bytes(weights)},
-                    overwrite=True,
-                )  # fmt: skip
-        else:
-            progress.epochs_since_best += 1
+        if not math.isfinite(metrics[name]):
+            self._stop(f"The validation {name} became {metrics[name]}")
+        is_best = self._keep_if_best(metrics, weights)
+        progress.epochs_since_best = 0 if is_best else progress.epochs_since_best + 1
         progress.epoch += 1
         progress.batch, progress.loss_sum, progress.loss_rows = 0, 0.0, 0
         self.scalars("train/loss", loss, progress.step)

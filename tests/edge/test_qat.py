@@ -155,7 +155,14 @@ def test_the_recipe_trains_on_briefly_and_in_float32():
     )  # fmt: skip
     changed = qat_recipe(recipe, {"learning_rate": 3e-5})
     assert (changed.epochs, changed.learning_rate, changed.dtype) == (4, 3e-5, "float32")
-    assert (changed.ema, changed.token_dropout, changed.train) == (0.0, 0.0, "a.tsv")
+    assert (changed.ema, changed.token_dropout, changed.train) == (0.0, 0.1, "a.tsv")
+
+
+def test_calibration_alone_is_kept_where_training_spoils_it(runs, tmp_path):
+    spoiled = quantize(runs.trained, tmp_path / "int8", epochs=1, learning_rate=50.0)
+    kept = get_weights(spoiled.model)
+    for path, value in get_weights(runs.trained.model).items():
+        np.testing.assert_array_equal(kept[path], value)
 
 
 def test_gradients_pass_the_rounding():
