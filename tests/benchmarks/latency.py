@@ -67,7 +67,7 @@ def main(model: str, length: int, runs: int) -> None:
             f"{file.size / 1e6:.1f}", f"{file.size / result.files[0].size:.3f}",
             str(file.partitions), outside,
         )  # fmt: skip
-    Console().print(table)
+    Console(width=160).print(table)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,8 @@ def check(settings, precision):
     assert converted.precision == precision
     assert converted.parity.rows == 64
     if precision == "int8":
-        assert converted.parity.steps <= STEPS
+        # A difference is whole steps but for float rounding.
+        assert round(converted.parity.steps) <= STEPS
     return converted
 
 
