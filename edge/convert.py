@@ -13,7 +13,7 @@ from keras_transformer.edge.compact import compact
 from keras_transformer.edge.flatbuffer import check_kernels, check_ops, output_step
 from keras_transformer.edge.parity import Parity, measure_parity
 from keras_transformer.edge.precision import Precision, get_precision
-from keras_transformer.edge.qat import calibrate, grid_weights, quantized_model
+from keras_transformer.edge.qat import grid_weights, quantized_model
 from keras_transformer.edge.runtime import SIGNATURE
 from keras_transformer.zoo.batches import Batches
 from keras_transformer.zoo.errors import InputError
@@ -95,13 +95,6 @@ def convert(
     return Converted(data=data, precision=precision, parity=parity)
 
 
-def simulation(
-    trained: Trained, precision: str, calibration: Batches | None = None
-) -> keras.Model:
-    """Returns the Keras model that the file of a precision has to equal."""
-    return _simulation(trained, get_precision(precision), calibration)
-
-
 def _simulation(trained: Trained, spec: Precision, calibration: Batches | None) -> keras.Model:
     if not spec.is_static or trained.is_quantized:
         return trained.model
@@ -110,9 +103,7 @@ def _simulation(trained: Trained, spec: Precision, calibration: Batches | None) 
             "Expected calibration data to convert a float checkpoint to int8; give --calibration "
             "FILE, or train it on with keras-transformer quantize first."
         )
-    model = quantized_model(trained, None)
-    calibrate(model, trained.task_spec, calibration)
-    return model
+    return quantized_model(trained, calibration)
 
 
 def _exported(trained: Trained, model: keras.Model, spec: Precision) -> keras.Model:

@@ -91,12 +91,11 @@ def track_ranges(model: keras.Model) -> None:
         point.tracker = track
 
 
-def quantized_model(trained: Trained, batches: Batches | None) -> keras.Model:
+def quantized_model(trained: Trained, batches: Batches) -> keras.Model:
     """Builds the int8 form of a float model, with ranges calibrated on batches."""
     model = build(trained.config, trained.task_spec, **get_precision("int8").bits)
     set_weights(model, get_weights(trained.model), ranges_missing=True)
-    if batches is not None:
-        calibrate(model, trained.task_spec, batches)
+    calibrate(model, trained.task_spec, batches)
     return model
 
 
