@@ -79,8 +79,7 @@ class Runner:
         self.max_length = description["max_length"]
         self.columns = description.get("columns", {})
         self.labels = tuple(files["labels.txt"].decode().split("\n")[:-1])
-        vocabulary = files["vocab.txt"].decode() if "vocab.txt" in files else None
-        self.tokenizer = Tokenizer.from_files(files["tokenizer.json"].decode(), vocabulary)
+        self.tokenizer = Tokenizer.from_files(files)
         self.num_truncated = 0
         self.interpreter = Interpreter(model_content=flatbuffer, num_threads=threads)
         self._run = self.interpreter.get_signature_runner(SIGNATURE)

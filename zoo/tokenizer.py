@@ -4,81 +4,26 @@ import dataclasses
 import json
 import os
 import pathlib
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.text import fold_text, split_words
+from keras_transformer.zoo.piece_list import (
+    CLS,
+    PAD,
+    SEP,
+    SPECIAL_TOKENS,
+    UNK,
+    VOCABULARY_FILES,
+    Vocabulary,
+)
+from keras_transformer.zoo.pieces import Bytes, Characters, WordPieces
+from keras_transformer.zoo.tokenizer_config import TokenizerConfig
+from keras_transformer.zoo.unigram import Unigram
 
-PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
-SPECIAL_TOKENS = (PAD, UNK, CLS, SEP, MASK)
-CONTINUATION = "##"
-KINDS = ("wordpiece", "bytes")
 CONFIG_FILE = "tokenizer.json"
-VOCABULARY_FILE = "vocab.txt"
-# What tensorflow-text's matcher cannot hold, so that no vocabulary works in one place only.
-_UNUSABLE = re.compile("[\0\n\ud800-\udfff]")
-_MAX_PIECE_BYTES = 256
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TokenizerConfig:
-    """How text becomes tokens; saved beside every model.
-
-    Attributes:
-        kind: "wordpiece" (words cut into pieces of a vocabulary) or "bytes" (UTF-8).
-        lowercase: whether case is folded.
-        strip_accents: whether accents are removed.
-        max_bytes_per_word: a word with more UTF-8 bytes than this is unknown (word pieces only).
-    """
-
-    kind: str = "wordpiece"
-    lowercase: bool = True
-    strip_accents: bool = True
-    max_bytes_per_word: int = 100
-
-    def __post_init__(self):
-        if self.kind not in KINDS:
-            raise InputError(
-                f"Expected the tokenizer's kind to be one of {', '.join(KINDS)}, "
-                f"got kind={self.kind!r}."
-            )
-        for name in ("lowercase", "strip_accents"):
-            if not isinstance(getattr(self, name), bool):
-                raise InputError(
-                    f"Expected the tokenizer's {name} to be true or false, "
-                    f"got {name}={getattr(self, name)!r}."
-                )
-        if type(self.max_bytes_per_word) is not int or self.max_bytes_per_word < 1:
-            raise InputError(
-                "Expected the tokenizer's max_bytes_per_word to be a positive integer, "
-                f"got max_bytes_per_word={self.max_bytes_per_word!r}."
-            )
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns the settings as a value that JSON can hold."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Makes the settings from what `to_json` returned.
-
-        Raises:
-            InputError: for anything but an object of known names and fitting values.
-        """
-        if not isinstance(value, Mapping):
-            raise InputError(f"Expected the tokenizer's settings to be an object, got {value!r}.")
-        known = [field.name for field in dataclasses.fields(cls)]
-        for name in value:
-            if name not in known:
-                raise InputError(
-                    f"Expected the tokenizer's settings to be among {', '.join(known)}, "
-                    f"got {name!r}."
-                )
-        return cls(**value)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,6 +39,11 @@ class Encoded:
     ids: list[np.ndarray]
     segment_ids: list[np.ndarray]
     num_truncated: int
+
+    @property
+    def columns(self) -> dict[str, list[np.ndarray]]:
+        """The rows by the name of the model's input."""
+        return {"ids": self.ids, "segment_ids": self.segment_ids}
 
     def pad(self, length: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Fills the rows with [PAD], id 0, up to one length.
@@ -119,103 +69,55 @@ class Encoded:
         return ids, segment_ids
 
 
-def check_vocabulary(vocabulary: Sequence[str], source: str = "the vocabulary") -> dict[str, int]:
-    """Returns each piece's id, once the pieces are known to be usable.
-
-    Args:
-        vocabulary: the pieces in the order of their ids.
-        source: what an error calls the vocabulary, such as its path.
-
-    Raises:
-        InputError: for an unusable or repeated piece, a missing special token, or [PAD] not first.
-    """
-    ids: dict[str, int] = {}
-    for index, piece in enumerate(vocabulary):
-        if not piece or _UNUSABLE.search(piece):
-            raise InputError(
-                f"Expected one piece on every line of {source}, got {piece!r} on line {index + 1}."
-            )
-        num_bytes = len(piece.removeprefix(CONTINUATION).encode())
-        if num_bytes > _MAX_PIECE_BYTES:
-            raise InputError(
-                f"Expected pieces of at most {_MAX_PIECE_BYTES} bytes in {source}, "
-                f"got {num_bytes} bytes on line {index + 1}."
-            )
-        if piece in ids:
-            raise InputError(
-                f"Expected every piece of {source} once, "
-                f"got {piece!r} on lines {ids[piece] + 1} and {index + 1}."
-            )
-        ids[piece] = index
-    for token in SPECIAL_TOKENS:
-        if token not in ids:
-            raise InputError(f"Expected {source} to hold {token}; add it on a line of its own.")
-    if ids[PAD] != 0:
-        raise InputError(
-            f"Expected {PAD} on line 1 of {source}, got it on line {ids[PAD] + 1}: "
-            "its id must be 0."
-        )
-    return ids
-
-
 class Tokenizer:
-    """Turns text into token ids: `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`.
-
-    Word pieces are matched greedily, longest first, with "##" before every piece that continues a
-    word (BERT, Devlin et al. 2018); a word without a match is [UNK]. Of kind "bytes", the ids are
-    the five special tokens and then the 256 bytes.
+    """Turns text into token ids: `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`, and ids into text.
 
     Args:
         config: the settings.
-        vocabulary: the pieces in the order of their ids; empty for bytes.
+        vocabulary: the pieces in the order of their ids, a `Vocabulary` with scores for
+            sentencepiece; empty for bytes, whose ids follow the five special tokens.
+
+    Attributes:
+        config: the settings.
+        vocabulary: the pieces.
+        model: what cuts a text into ids and makes a text of ids.
+        vocab_size: the number of ids.
+        pad_id, unk_id, cls_id, sep_id: of the special tokens.
     """
 
     def __init__(self, config: TokenizerConfig, vocabulary: Sequence[str] = ()):
+        if not isinstance(vocabulary, Vocabulary):
+            vocabulary = Vocabulary(tuple(vocabulary))
         self.config = config
-        if config.kind == "bytes":
-            if vocabulary:
-                raise InputError(
-                    f"Expected no vocabulary for a bytes tokenizer, got {len(vocabulary)} pieces."
-                )
-            self.vocabulary = ()
-            self.vocab_size = len(SPECIAL_TOKENS) + 256
-            self._ids = {token: index for index, token in enumerate(SPECIAL_TOKENS)}
-        else:
-            self.vocabulary = tuple(vocabulary)
-            self.vocab_size = len(self.vocabulary)
-            self._ids = check_vocabulary(self.vocabulary)
-            self._longest = max(map(len, self.vocabulary))
+        self.vocabulary = vocabulary
+        self.model = _model(config, vocabulary)
+        self.vocab_size = self.model.size
+        self.pad_id, self.unk_id, self.cls_id, self.sep_id = (
+            self.model.piece_ids[token] for token in (PAD, UNK, CLS, SEP)
+        )
+        self._special_ids = {self.model.piece_ids[token] for token in SPECIAL_TOKENS}
 
     def pieces(self, texts: Sequence[str]) -> list[list[int]]:
         """Returns each text's ids without special tokens."""
-        if self.config.kind == "bytes":
-            first = len(SPECIAL_TOKENS)
-            return [[first + byte for byte in self._fold(text).encode()] for text in texts]
-        return [[i for word in self._split(text) for i in self._match(word)] for text in texts]
+        return [self.model.ids(text) for text in texts]
 
-    def _fold(self, text: str) -> str:
-        config = self.config
-        return fold_text(text, lowercase=config.lowercase, strip_accents=config.strip_accents)
+    def decode(self, ids: Sequence[int]) -> str:
+        """Returns the text of ids, special tokens left out.
 
-    def _split(self, text: str) -> list[str]:
-        config = self.config
-        return split_words(text, lowercase=config.lowercase, strip_accents=config.strip_accents)
+        Characters and bytes give back what was encoded, as it was folded; sentencepiece does too,
+        with single spaces between words. Word pieces do not tell where spaces were: see
+        `WordPieces.text`.
 
-    def _match(self, word: str) -> list[int]:
-        """Cuts one word into the ids of its pieces."""
-        if len(word.encode()) > self.config.max_bytes_per_word:
-            return [self._ids[UNK]]
-        found = []
-        start, prefix = 0, ""
-        while start < len(word):
-            end = min(len(word), start + self._longest)
-            while end > start and (piece := self._ids.get(prefix + word[start:end])) is None:
-                end -= 1
-            if end == start:
-                return [self._ids[UNK]]
-            found.append(piece)
-            start, prefix = end, CONTINUATION
-        return found
+        Raises:
+            InputError: for an id outside the vocabulary.
+        """
+        kept = []
+        for i in map(int, ids):
+            if not 0 <= i < self.vocab_size:
+                raise InputError(f"Expected ids from 0 to {self.vocab_size - 1}, got {i}.")
+            if i not in self._special_ids:
+                kept.append(i)
+        return self.model.text(kept)
 
     def encode(
         self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, max_length: int
@@ -237,7 +139,7 @@ class Tokenizer:
             raise InputError(
                 f"Expected as many pairs as texts, got {len(pairs)} pairs for {len(texts)} texts."
             )
-        cls, sep = [self._ids[CLS]], [self._ids[SEP]]
+        cls, sep = [self.cls_id], [self.sep_id]
         ids, segment_ids, num_truncated = [], [], 0
         if pairs is None:
             for a in self.pieces(texts):
@@ -259,39 +161,69 @@ class Tokenizer:
                 segment_ids.append(segments)
         return Encoded(ids=ids, segment_ids=segment_ids, num_truncated=num_truncated)
 
-    def to_files(self) -> dict[str, bytes]:
-        """Returns the files that `from_files` reads, by name."""
-        files = {CONFIG_FILE: (json.dumps(self.config.to_json(), indent=2) + "\n").encode()}
-        if self.config.kind == "wordpiece":
-            files[VOCABULARY_FILE] = "".join(f"{piece}\n" for piece in self.vocabulary).encode()
+    def encode_sequences(
+        self, texts: Sequence[str], *, max_length: int, begin: bool = False, end: bool = True
+    ) -> Encoded:
+        """Encodes texts as the sequences that a model reads or writes.
+
+        Args:
+            texts: B texts.
+            max_length: the most tokens of a row, special tokens included. A longer row loses the
+                end of its text.
+            begin: whether [CLS] stands before each text.
+            end: whether [SEP] stands after it.
+
+        Returns:
+            The rows; all their segments are 0.
+        """
+        before, after = [self.cls_id] * begin, [self.sep_id] * end
+        room = max_length - len(before) - len(after)
+        if room < 1:
+            raise InputError(
+                f"Expected max_length to be at least {1 + len(before) + len(after)}, "
+                f"got max_length={max_length}."
+            )
+        pieces = self.pieces(texts)
+        ids = [np.array(before + row[:room] + after, np.int32) for row in pieces]
+        return Encoded(
+            ids=ids,
+            segment_ids=[np.zeros_like(row) for row in ids],
+            num_truncated=sum(len(row) > room for row in pieces),
+        )
+
+    def to_files(self, prefix: str = "") -> dict[str, bytes]:
+        """Returns the files that `from_files` reads, by name with the prefix before it."""
+        kind = self.config.kind
+        config = (json.dumps(self.config.to_json(), indent=2) + "\n").encode()
+        files = {prefix + CONFIG_FILE: config}
+        if kind in VOCABULARY_FILES:
+            files[prefix + VOCABULARY_FILES[kind]] = self.vocabulary.to_bytes(kind)
         return files
 
     @classmethod
-    def from_files(cls, config_json: str, vocabulary_text: str | None) -> Self:
-        """Makes a tokenizer from the text of its files.
-
-        Args:
-            config_json: the text of tokenizer.json.
-            vocabulary_text: the text of vocab.txt, a piece on each line; None for bytes.
+    def from_files(cls, files: Mapping[str, bytes], prefix: str = "") -> Self:
+        """Makes a tokenizer from what `to_files` returned; other files may be among them.
 
         Raises:
             InputError: for files that do not describe a tokenizer.
         """
+        name = prefix + CONFIG_FILE
+        if name not in files:
+            raise InputError(f"Expected a file {name}, got none.")
         try:
-            value = json.loads(config_json)
+            value = json.loads(files[name])
         except ValueError as error:
-            raise InputError(
-                f"Expected {CONFIG_FILE} to hold JSON, got an error: {error}."
-            ) from None
+            raise InputError(f"Expected {name} to hold JSON, got an error: {error}.") from None
         config = TokenizerConfig.from_json(value)
-        if config.kind == "bytes":
+        if config.kind not in VOCABULARY_FILES:
             return cls(config)
-        if vocabulary_text is None:
-            raise InputError(f"Expected {VOCABULARY_FILE} beside {CONFIG_FILE}, got none.")
-        return cls(config, vocabulary_text.removesuffix("\n").split("\n"))
+        source = prefix + VOCABULARY_FILES[config.kind]
+        if source not in files:
+            raise InputError(f"Expected {source} beside {name}, got none.")
+        return cls(config, Vocabulary.from_bytes(files[source], config.kind, source))
 
     def save(self, folder: str | os.PathLike) -> None:
-        """Writes tokenizer.json, and vocab.txt for word pieces, into an existing folder."""
+        """Writes tokenizer.json, and the file of its vocabulary, into an existing folder."""
         for name, data in self.to_files().items():
             (pathlib.Path(folder) / name).write_bytes(data)
 
@@ -303,17 +235,26 @@ class Tokenizer:
             FileNotFoundError: when the folder holds no tokenizer.json.
             InputError: for files that do not describe a tokenizer.
         """
-        config = _read_text(pathlib.Path(folder) / CONFIG_FILE)
-        try:
-            vocabulary = _read_text(pathlib.Path(folder) / VOCABULARY_FILE)
-        except FileNotFoundError:
-            vocabulary = None
-        return cls.from_files(config, vocabulary)
+        folder = pathlib.Path(folder)
+        files = {CONFIG_FILE: (folder / CONFIG_FILE).read_bytes()}
+        for name in VOCABULARY_FILES.values():
+            if (folder / name).is_file():
+                files[name] = (folder / name).read_bytes()
+        return cls.from_files(files)
 
 
-def _read_text(path: pathlib.Path) -> str:
-    # Text mode would turn every kind of line end into "\n".
-    try:
-        return path.read_bytes().decode()
-    except UnicodeDecodeError as error:
-        raise InputError(f"Expected {path} to be UTF-8, got an error: {error}.") from None
+def _model(
+    config: TokenizerConfig, vocabulary: Vocabulary
+) -> WordPieces | Bytes | Characters | Unigram:
+    fold = {"lowercase": config.lowercase, "strip_accents": config.strip_accents}
+    if config.kind == "wordpiece":
+        return WordPieces(vocabulary, max_bytes_per_word=config.max_bytes_per_word, **fold)
+    if config.kind == "characters":
+        return Characters(vocabulary, **fold)
+    if config.kind == "sentencepiece":
+        return Unigram(vocabulary, **fold)
+    if vocabulary:
+        raise InputError(
+            f"Expected no vocabulary for a bytes tokenizer, got {len(vocabulary)} pieces."
+        )
+    return Bytes(**fold)

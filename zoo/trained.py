@@ -132,11 +132,10 @@ class Trained:
         shape = TransformerConfig.from_json(config["model"])
         model = build(shape, task, **config["bits"])
         set_weights(model, weights_from_bytes(files["weights.safetensors"]))
-        vocabulary = files["vocab.txt"].decode() if "vocab.txt" in files else None
         return cls(
             config=shape,
             task_spec=task,
-            tokenizer=TextTokenizer.from_files(files["tokenizer.json"].decode(), vocabulary),
+            tokenizer=TextTokenizer.from_files(files),
             max_length=config["max_length"],
             model=model,
             recipe=Recipe.from_json(files["recipe.json"]),

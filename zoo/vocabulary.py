@@ -1,4 +1,4 @@
-"""Word-piece vocabularies, and the tokenizer of training, both through tensorflow-text."""
+"""Vocabularies learned from text, and the tokenizer of training, which works in bulk."""
 
 import collections
 import contextlib
@@ -12,15 +12,10 @@ import tensorflow_text
 from tensorflow_text.tools.wordpiece_vocab import wordpiece_tokenizer_learner_lib as learner
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.text import split_words, stands_alone
-from keras_transformer.zoo.tokenizer import (
-    CONTINUATION,
-    SPECIAL_TOKENS,
-    UNK,
-    Tokenizer,
-    TokenizerConfig,
-    check_vocabulary,
-)
+from keras_transformer.zoo.piece_list import CONTINUATION, SPECIAL_TOKENS, UNK, Vocabulary
+from keras_transformer.zoo.text import fold_text, split_words, stands_alone
+from keras_transformer.zoo.tokenizer import Tokenizer, TokenizerConfig
+from keras_transformer.zoo.unigram_training import learn_unigram, model_proto
 
 # The learner's time grows with the distinct words (a second a round for 14,000); past the 50,000
 # most frequent ones, words are too rare to bring a piece of their own.
@@ -37,31 +32,36 @@ if keras.config.backend() != "tensorflow":
         tf.config.set_visible_devices([], "GPU")
 
 
-def learn_vocabulary(texts: Sequence[str], size: int, config: TokenizerConfig) -> list[str]:
-    """Learns the word pieces of a text with tensorflow-text's learner.
+def learn_vocabulary(texts: Sequence[str], size: int, config: TokenizerConfig) -> Vocabulary:
+    """Learns the pieces of a text; the same texts give the same pieces, in whatever order.
 
-    The learner keeps the pieces that occur at least `threshold` times; the threshold is searched,
-    and of a vocabulary that is still too large the rarest pieces go. The same texts give the same
-    vocabulary, in whatever order.
+    Word pieces come from tensorflow-text's learner, which keeps the pieces that occur at least
+    `threshold` times; the threshold is searched, and of a vocabulary that is still too large the
+    rarest pieces go. Characters are counted. SentencePiece's come from `learn_unigram`.
 
     Args:
         texts: the training texts.
         size: the most entries of the vocabulary.
-        config: the settings of the tokenizer, of kind "wordpiece".
+        config: the settings of the tokenizer.
 
     Returns:
-        The special tokens, the characters (the more frequent ones, if they would fill over half of
-        `size`), then the pieces from frequent to rare. Fewer than `size` when the texts hold fewer.
+        The special tokens, then the rest from frequent to rare: of word pieces first the characters
+        (the more frequent ones, if they would fill over half of `size`), of SentencePiece first the
+        256 bytes. Fewer than `size` when the texts hold fewer.
 
     Raises:
         InputError: for texts without a word, a size that has no room for characters, or a bytes
             tokenizer.
     """
-    if config.kind != "wordpiece":
-        raise InputError(f"Expected a wordpiece tokenizer to learn for, got kind={config.kind!r}.")
-    smallest = 2 * len(SPECIAL_TOKENS)
+    if config.kind == "bytes":
+        raise InputError("Expected a tokenizer with a vocabulary to learn, got kind='bytes'.")
+    smallest = 2 * len(SPECIAL_TOKENS) + (256 if config.kind == "sentencepiece" else 0)
     if size < smallest:
         raise InputError(f"Expected a vocabulary size of at least {smallest}, got size={size}.")
+    if config.kind == "sentencepiece":
+        return learn_unigram(texts, size, config)
+    if config.kind == "characters":
+        return _count_characters(texts, size, config)
     counts = _count_words(texts, config)
     if not counts:
         raise InputError(
@@ -70,7 +70,22 @@ def learn_vocabulary(texts: Sequence[str], size: int, config: TokenizerConfig) -
     characters = _character_pieces(counts, size // 2)
     entries = dict.fromkeys([*SPECIAL_TOKENS, *characters])
     entries.update(dict.fromkeys(_search(counts, size, entries)))
-    return list(entries)[:size]
+    return Vocabulary(tuple(entries)[:size])
+
+
+def _count_characters(texts: Sequence[str], size: int, config: TokenizerConfig) -> Vocabulary:
+    """Returns the characters from frequent to rare, equally frequent ones by their code points."""
+    counts = collections.Counter()
+    for text in texts:
+        counts.update(
+            fold_text(text, lowercase=config.lowercase, strip_accents=config.strip_accents)
+        )
+    if not counts:
+        raise InputError(
+            f"Expected texts with characters to learn from, got none in {len(texts)} texts."
+        )
+    characters = sorted(counts, key=lambda character: (-counts[character], character))
+    return Vocabulary((*SPECIAL_TOKENS, *characters)[:size])
 
 
 def _count_words(texts: Sequence[str], config: TokenizerConfig) -> list[tuple[str, int]]:
@@ -141,7 +156,7 @@ def _search(counts: list[tuple[str, int]], size: int, entries: dict[str, None]) 
 
 
 def read_vocabulary(path: str | os.PathLike) -> list[str]:
-    """Reads a `vocab.txt`: one piece on each line, its id the line's number from 0.
+    """Reads a `vocab.txt` of word pieces: one on each line, its id the line's number from 0.
 
     Raises:
         FileNotFoundError: when there is no such file.
@@ -156,7 +171,7 @@ def read_vocabulary(path: str | os.PathLike) -> list[str]:
             raise InputError(f"Expected {path} to be UTF-8, line {number} is not.") from None
     if vocabulary[-1] == "":
         vocabulary.pop()
-    check_vocabulary(vocabulary, str(path))
+    Vocabulary(tuple(vocabulary)).check("wordpiece", str(path))
     return vocabulary
 
 
@@ -165,14 +180,14 @@ class TextTokenizer(Tokenizer):
 
     Args:
         config: the settings.
-        vocabulary: the pieces in the order of their ids; empty for bytes.
+        vocabulary: as for `Tokenizer`.
     """
 
     def __init__(self, config: TokenizerConfig, vocabulary: Sequence[str] = ()):
         super().__init__(config, vocabulary)
         if config.kind == "bytes":
             self._splitter = tensorflow_text.ByteSplitter()
-        else:
+        elif config.kind == "wordpiece":
             self._splitter = tensorflow_text.FastWordpieceTokenizer(
                 vocab=list(self.vocabulary),
                 suffix_indicator=CONTINUATION,
@@ -182,15 +197,19 @@ class TextTokenizer(Tokenizer):
                 no_pretokenization=True,
                 support_detokenization=False,
             )
+        elif config.kind == "sentencepiece":
+            self._splitter = tensorflow_text.SentencepieceTokenizer(
+                model_proto(self.vocabulary), out_type=tf.int32
+            )
 
     def pieces(self, texts: Sequence[str]) -> list[list[int]]:
         """Returns each text's ids without special tokens."""
-        if not texts:
-            return []
+        if not texts or self.config.kind == "characters":
+            return super().pieces(texts)
         if self.config.kind == "bytes":
-            folded = tf.constant([self._fold(text) for text in texts], tf.string)
+            folded = tf.constant([self.model.fold(text) for text in texts], tf.string)
             return (tf.cast(self._splitter.split(folded), tf.int32) + len(SPECIAL_TOKENS)).to_list()
-        split = [self._split(text) for text in texts]
+        split = [self.model.split(text) for text in texts]
         # Words repeat: a corpus of 680,000 words has 14,000 different ones.
         words = list(dict.fromkeys(word for row in split for word in row))
         found = self._splitter.tokenize(tf.constant(words, tf.string)).to_list()

@@ -6,16 +6,8 @@ import numpy as np
 import pytest
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.tokenizer import (
-    CLS,
-    MASK,
-    PAD,
-    SEP,
-    UNK,
-    Encoded,
-    Tokenizer,
-    TokenizerConfig,
-)
+from keras_transformer.zoo.piece_list import CLS, MASK, PAD, SEP, UNK
+from keras_transformer.zoo.tokenizer import Encoded, Tokenizer, TokenizerConfig
 
 SPECIAL = [PAD, UNK, CLS, SEP, MASK]
 VOCABULARY = [*SPECIAL, "a", "##a", "b", "##b", "ab", "##ab", "abab", ",", "é", "我"]
@@ -136,7 +128,7 @@ def test_save_and_load(tmp_path, kind, vocabulary):
 def test_unusual_white_space_in_pieces_survives_the_file():
     pieces = [*SPECIAL, "\x85", "\u2028", "\r", "\x1c", " "]
     files = Tokenizer(TokenizerConfig(), pieces).to_files()
-    read = Tokenizer.from_files(files["tokenizer.json"].decode(), files["vocab.txt"].decode())
+    read = Tokenizer.from_files(files)
     assert list(read.vocabulary) == pieces
 
 
@@ -144,12 +136,14 @@ def test_files_that_describe_no_tokenizer(tmp_path):
     with pytest.raises(FileNotFoundError):
         Tokenizer.load(tmp_path)
     good = json.dumps(TokenizerConfig().to_json())
+    with pytest.raises(InputError, match="Expected a file tokenizer.json, got none"):
+        Tokenizer.from_files({})
     with pytest.raises(InputError, match="Expected vocab.txt beside tokenizer.json, got none"):
-        Tokenizer.from_files(good, None)
+        Tokenizer.from_files({"tokenizer.json": good.encode()})
     with pytest.raises(InputError, match="Expected tokenizer.json to hold JSON"):
-        Tokenizer.from_files("{", None)
+        Tokenizer.from_files({"tokenizer.json": b"{"})
     with pytest.raises(InputError, match=r"settings to be an object, got \[\]"):
-        Tokenizer.from_files("[]", None)
+        Tokenizer.from_files({"tokenizer.json": b"[]"})
     (tmp_path / "tokenizer.json").write_text(good)
     (tmp_path / "vocab.txt").write_bytes(b"[PAD]\n\xff\n")
     with pytest.raises(InputError, match="vocab.txt to be UTF-8"):
@@ -159,9 +153,9 @@ def test_files_that_describe_no_tokenizer(tmp_path):
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"kind": "words"}, "one of wordpiece, bytes, got kind='words'"),
+        ({"kind": "words"}, "one of wordpiece, bytes, characters, sentencepiece, got kind='words'"),
         ({"lowercase": 1}, "true or false, got lowercase=1"),
-        ({"strip_accents": None}, "true or false, got strip_accents=None"),
+        ({"strip_accents": "no"}, "true or false, got strip_accents='no'"),
         ({"max_bytes_per_word": 0}, "positive integer, got max_bytes_per_word=0"),
         ({"max_bytes_per_word": True}, "positive integer, got max_bytes_per_word=True"),
         ({"lower": True}, "among kind, lowercase, .*, got 'lower'"),

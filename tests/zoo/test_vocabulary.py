@@ -4,7 +4,8 @@ import random
 import pytest
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.tokenizer import CLS, MASK, PAD, SEP, UNK, Tokenizer, TokenizerConfig
+from keras_transformer.zoo.piece_list import CLS, MASK, PAD, SEP, UNK
+from keras_transformer.zoo.tokenizer import Tokenizer, TokenizerConfig
 from keras_transformer.zoo.vocabulary import TextTokenizer, learn_vocabulary, read_vocabulary
 
 SPECIAL = [PAD, UNK, CLS, SEP, MASK]
@@ -118,12 +119,12 @@ def test_text_tokenizer_loads_what_the_device_saves(vocabularies, tmp_path):
     Tokenizer(TokenizerConfig(), vocabularies[0]).save(tmp_path)
     loaded = TextTokenizer.load(tmp_path)
     assert type(loaded) is TextTokenizer
-    assert list(loaded.vocabulary) == vocabularies[0]
+    assert loaded.vocabulary == vocabularies[0]
 
 
 def test_learned_vocabulary_of_a_small_text():
     texts = ["low lower lowest", "new newer newest, low"]
-    learned = learn_vocabulary(texts, 100, TokenizerConfig())
+    learned = list(learn_vocabulary(texts, 100, TokenizerConfig()))
     assert learned[:5] == SPECIAL
     assert learned[5:22] == [
         *("e", "##e", "w", "##w", "l", "##l", "o", "##o", "n", "##n", "r", "##r", "s", "##s"),
@@ -135,7 +136,7 @@ def test_learned_vocabulary_of_a_small_text():
 
 @pytest.mark.parametrize("size", [10, 11, 50, 150, 300, 1000])
 def test_learned_vocabulary_is_never_too_large(size):
-    learned = learn_vocabulary(SENTENCES, size, TokenizerConfig())
+    learned = list(learn_vocabulary(SENTENCES, size, TokenizerConfig()))
     assert len(learned) <= size
     assert learned[:5] == SPECIAL
     assert len(set(learned)) == len(learned)
@@ -154,7 +155,7 @@ def test_every_character_is_known_when_there_is_room():
 
 def test_frequent_characters_are_kept_when_room_is_short():
     texts = ["a" * count + " " for count in range(1, 9)] + ["b b b c c d e f g"]
-    assert learn_vocabulary(texts, 10, TokenizerConfig())[5:9] == ["a", "##a", "b", "##b"]
+    assert learn_vocabulary(texts, 10, TokenizerConfig())[5:9] == ("a", "##a", "b", "##b")
 
 
 @pytest.mark.parametrize(

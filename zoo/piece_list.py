@@ -1,0 +1,153 @@
+"""The pieces of a tokenizer in the order of their ids: what may stand there, and the file."""
+
+import dataclasses
+import json
+import math
+import re
+from collections.abc import Sequence
+from typing import Self
+
+from keras_transformer.zoo.errors import InputError
+
+PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
+SPECIAL_TOKENS = (PAD, UNK, CLS, SEP, MASK)
+CONTINUATION = "##"
+BYTE_PIECES = tuple(f"<0x{byte:02X}>" for byte in range(256))
+# The file of each kind that has a vocabulary.
+VOCABULARY_FILES = {
+    "wordpiece": "vocab.txt",
+    "characters": "characters.json",
+    "sentencepiece": "sentencepiece.tsv",
+}
+# What tensorflow-text's matchers cannot hold, so that no vocabulary works in one place only.
+_UNUSABLE = {
+    "wordpiece": re.compile("[\0\n\ud800-\udfff]"),
+    "characters": re.compile("[\ud800-\udfff]"),
+    "sentencepiece": re.compile("[\0\t\n\ud800-\udfff]"),
+}
+_MAX_PIECE_BYTES = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Vocabulary(Sequence[str]):
+    """Pieces in the order of their ids; as a sequence it is that of the pieces.
+
+    Attributes:
+        pieces: the pieces.
+        scores: the log probability of each piece, float32 values; empty but for SentencePiece.
+    """
+
+    pieces: tuple[str, ...]
+    scores: tuple[float, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    def __getitem__(self, index):
+        return self.pieces[index]
+
+    def to_bytes(self, kind: str) -> bytes:
+        """Returns the content of the file of a kind of tokenizer."""
+        if kind == "characters":
+            return (json.dumps(self.pieces, ensure_ascii=False) + "\n").encode()
+        if kind == "sentencepiece":
+            rows = zip(self.pieces, self.scores, strict=True)
+            return "".join(f"{piece}\t{score!r}\n" for piece, score in rows).encode()
+        return "".join(f"{piece}\n" for piece in self.pieces).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, kind: str, source: str) -> Self:
+        """Reads what `to_bytes` returned.
+
+        Args:
+            data: the content of the file.
+            kind: of the tokenizer.
+            source: what an error calls the file.
+
+        Raises:
+            InputError: for content that is no such file; the pieces themselves are not checked.
+        """
+        try:
+            text = data.decode()
+        except UnicodeDecodeError as error:
+            raise InputError(f"Expected {source} to be UTF-8, got an error: {error}.") from None
+        if kind == "characters":
+            return cls(_read_list(text, source))
+        # Not `splitlines`: a piece may hold what it takes for the end of a line.
+        lines = text.removesuffix("\n").split("\n")
+        if kind == "sentencepiece":
+            pairs = [_read_pair(line, number, source) for number, line in enumerate(lines, 1)]
+            return cls(tuple(piece for piece, _ in pairs), tuple(score for _, score in pairs))
+        return cls(tuple(lines))
+
+    def check(self, kind: str, source: str = "the vocabulary") -> dict[str, int]:
+        """Returns each piece's id, once the pieces are known to be usable.
+
+        Args:
+            kind: of the tokenizer: wordpiece, characters or sentencepiece.
+            source: what an error calls the vocabulary, such as its path.
+
+        Raises:
+            InputError: for an unusable or repeated piece, a missing special token or byte, [PAD]
+                not first, or scores that do not fit.
+        """
+        ids: dict[str, int] = {}
+        for index, piece in enumerate(self.pieces):
+            if not piece or _UNUSABLE[kind].search(piece):
+                raise InputError(
+                    f"Expected one piece on every line of {source}, "
+                    f"got {piece!r} on line {index + 1}."
+                )
+            if kind == "characters" and len(piece) > 1 and piece not in SPECIAL_TOKENS:
+                raise InputError(
+                    f"Expected every piece of {source} to be one character, got {piece!r}."
+                )
+            num_bytes = len(piece.removeprefix(CONTINUATION).encode())
+            if num_bytes > _MAX_PIECE_BYTES:
+                raise InputError(
+                    f"Expected pieces of at most {_MAX_PIECE_BYTES} bytes in {source}, "
+                    f"got {num_bytes} bytes on line {index + 1}."
+                )
+            if piece in ids:
+                raise InputError(
+                    f"Expected every piece of {source} once, "
+                    f"got {piece!r} on lines {ids[piece] + 1} and {index + 1}."
+                )
+            ids[piece] = index
+        required = SPECIAL_TOKENS + (BYTE_PIECES if kind == "sentencepiece" else ())
+        for token in required:
+            if token not in ids:
+                raise InputError(f"Expected {source} to hold {token}; add it on a line of its own.")
+        if ids[PAD] != 0:
+            raise InputError(
+                f"Expected {PAD} on line 1 of {source}, got it on line {ids[PAD] + 1}: "
+                "its id must be 0."
+            )
+        expected = len(ids) if kind == "sentencepiece" else 0
+        if len(self.scores) != expected:
+            raise InputError(f"Expected {expected} scores in {source}, got {len(self.scores)}.")
+        return ids
+
+
+def _read_list(text: str, source: str) -> tuple[str, ...]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"Expected {source} to hold JSON, got an error: {error}.") from None
+    if not isinstance(value, list) or not all(isinstance(piece, str) for piece in value):
+        raise InputError(f"Expected {source} to hold a list of characters.")
+    return tuple(value)
+
+
+def _read_pair(line: str, number: int, source: str) -> tuple[str, float]:
+    piece, _, score = line.rpartition("\t")
+    try:
+        value = float(score)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(
+            f"Expected a piece, a tab and its score on every line of {source}, "
+            f"got {line!r} on line {number}."
+        )
+    return piece, value
