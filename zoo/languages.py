@@ -1,16 +1,16 @@
-"""The embedded data set, made of Babel's CLDR tables on the spot: which language is a name in?"""
+"""The embedded classification data, made of Babel's CLDR tables: which language is a name in?"""
 
-import hashlib
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-try:
-    import babel
-except ImportError:
-    babel = None
-
-from keras_transformer.zoo.checkpoint import write_file
+from keras_transformer.zoo.embedded import (
+    SPLITS,
+    load_locale,
+    split_of,
+    split_paths,
+    write_splits,
+)
 from keras_transformer.zoo.errors import InputError
 
 LANGUAGES = (
@@ -18,7 +18,6 @@ LANGUAGES = (
     *("es", "pt", "it", "fr", "ro", "pl", "cs", "sk", "tr", "id"),
     *("ru", "uk", "bg", "el", "ar", "fa", "hi", "zh", "ja", "ko"),
 )
-SPLITS = ("train", "validation", "test")
 # Parts of a thousand concepts: what is neither goes to train.
 VALIDATION_PARTS, TEST_PARTS = 80, 155
 
@@ -56,7 +55,8 @@ def language_examples(
             if sum(character.isalpha() for character in folded) < 2:
                 continue
             spoken_in.setdefault(folded, set()).add(language)
-            concepts.setdefault(folded, set()).add(_split(concept, seed))
+            split = split_of(concept, seed, validation=VALIDATION_PARTS, test=TEST_PARTS)
+            concepts.setdefault(folded, set()).add(split)
             texts[language, folded] = min(text, texts.get((language, folded), text))
     examples: dict[str, list[tuple[str, str]]] = {split: [] for split in SPLITS}
     for (language, folded), text in texts.items():
@@ -79,27 +79,15 @@ def write_tables(
         InputError: As `language_examples`.
         FileExistsError: A table exists and `overwrite` is False.
     """
-    paths = {split: Path(folder) / f"{split}.tsv" for split in SPLITS}
-    for path in paths.values():
-        if path.exists() and not overwrite:
-            raise FileExistsError(f"{path} exists; choose another path or give --overwrite.")
-    for split, rows in language_examples(languages, seed=seed).items():
-        table = "".join(f"{text}\t{label}\n" for text, label in [("text", "label"), *rows])
-        write_file(paths[split], table.encode(), overwrite=overwrite)
+    paths = split_paths(folder, overwrite=overwrite)
+    examples = language_examples(languages, seed=seed)
+    write_splits(paths, ("text", "label"), examples, overwrite=overwrite)
     return paths
-
-
-def _split(concept: str, seed: int) -> str:
-    # A hash, not a shuffle: a concept stays where it is when Babel's tables grow.
-    part = int.from_bytes(hashlib.sha256(f"{seed} {concept}".encode()).digest()[:8], "big") % 1000
-    if part < TEST_PARTS:
-        return "test"
-    return "validation" if part < TEST_PARTS + VALIDATION_PARTS else "train"
 
 
 def _names(language: str) -> Iterator[tuple[str, str]]:
     """Yields (concept, name) for everything that the language's tables name."""
-    locale = _locale(language)
+    locale = load_locale(language, "language")
     for code, name in locale.territories.items():
         yield f"region {code}", name
     for code, name in locale.currencies.items():
@@ -116,15 +104,3 @@ def _names(language: str) -> Iterator[tuple[str, str]]:
         for context in contexts.values():
             for code, name in context["wide"].items():
                 yield f"{kind} {code}", name
-
-
-def _locale(language: str):
-    if babel is None:
-        raise InputError(
-            "The language data is made with Babel, which is not installed; "
-            "run: pip install 'keras-transformer-zoo[demo]'."
-        )
-    try:
-        return babel.Locale.parse(language)
-    except (babel.UnknownLocaleError, ValueError):
-        raise InputError(f"Expected a language that Babel knows, got {language!r}.") from None

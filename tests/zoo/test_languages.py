@@ -130,7 +130,7 @@ def test_without_babel(tmp_path):
         check=True,
     )
     assert done.stdout == (
-        "The language data is made with Babel, which is not installed; "
+        "The embedded data is made with Babel, which is not installed; "
         "run: pip install 'keras-transformer-zoo[demo]'.\n"
     )
     assert not (tmp_path / "data").exists()
