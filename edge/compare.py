@@ -12,7 +12,6 @@ from keras_transformer.edge.runtime import Runner
 from keras_transformer.zoo.data import Examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluate import metrics
-from keras_transformer.zoo.tasks import DECIDING_METRIC
 from keras_transformer.zoo.trained import PREDICT_TOKENS, Trained, model_inputs
 
 
@@ -110,7 +109,7 @@ def _compare(
         path=str(runner.path),
         precision=runner.precision,
         size=runner.path.stat().st_size,
-        metric=DECIDING_METRIC[trained.task],
+        metric=trained.task_spec.deciding_metric,
         value=_value(trained, examples, outputs),
         checkpoint_value=_value(trained, examples, reference),
         parity=difference(reference, outputs, runner.description["output_step"]),
@@ -129,7 +128,7 @@ def _padded_outputs(trained: Trained, ids: np.ndarray, segment_ids: np.ndarray) 
     for start in range(0, len(ids), rows):
         part = slice(start, start + rows)
         inputs: Mapping[str, np.ndarray] = model_inputs(
-            trained.task_spec, ids[part], segment_ids[part]
+            trained.task_spec, {"ids": ids[part], "segment_ids": segment_ids[part]}
         )
         parts.append(np.asarray(trained.model.predict_on_batch(inputs)))
     return np.concatenate(parts)
@@ -137,4 +136,4 @@ def _padded_outputs(trained: Trained, ids: np.ndarray, segment_ids: np.ndarray) 
 
 def _value(trained: Trained, examples: Examples, outputs: np.ndarray) -> float:
     found = metrics(trained.task, trained.labels, examples.targets, outputs)
-    return found[DECIDING_METRIC[trained.task]]
+    return found[trained.task_spec.deciding_metric]

@@ -123,7 +123,7 @@ def _to_flatbuffer(
     model: keras.Model, trained: Trained, spec: Precision, length: int
 ) -> bytes:
     """Runs the converter on one signature with a batch of 1 and a static length."""
-    names = model_inputs(trained.task_spec, None, None)
+    names = model_inputs(trained.task_spec, {"ids": None, "segment_ids": None})
     signature = {name: tf.TensorSpec((1, length), tf.int32, name=name) for name in names}
 
     @tf.function(input_signature=[signature], autograph=False)

@@ -75,7 +75,7 @@ def measure_parity(model: keras.Model, trained: Trained, data: bytes, length: in
     width = ((0, 0), (0, length - ids.shape[1]))
     # Both see the same padding: a quantized position is rounded and clipped, padding or not.
     ids, segment_ids = np.pad(ids, width), np.pad(segment_ids, width)
-    inputs = model_inputs(trained.task_spec, ids, segment_ids)
+    inputs = model_inputs(trained.task_spec, {"ids": ids, "segment_ids": segment_ids})
     reference = np.asarray(model.predict_on_batch(inputs))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"

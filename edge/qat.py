@@ -13,13 +13,14 @@ from keras_transformer.quantization import Projection, QuantPoint, round_kernel
 from keras_transformer.zoo.batches import Batches
 from keras_transformer.zoo.data import load_examples
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.fit import Fit, remove_states
+from keras_transformer.zoo.fit import Fit
 from keras_transformer.zoo.models import all_layers, build, get_weights, set_weights
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.report import Report
-from keras_transformer.zoo.tasks import Task
-from keras_transformer.zoo.train import prepare, working_folder
-from keras_transformer.zoo.trained import Trained, model_inputs, take_probes
+from keras_transformer.zoo.run_data import run_data_of
+from keras_transformer.zoo.states import remove_states
+from keras_transformer.zoo.train import working_folder
+from keras_transformer.zoo.trained import Trained, model_inputs
 
 CALIBRATION_BATCHES = 32
 # tfmot's default of 0.999 follows too slowly for the few steps that quantization-aware
@@ -32,7 +33,7 @@ def learned_points(model: keras.Model) -> list[QuantPoint]:
     return [p for p in all_layers(model) if isinstance(p, QuantPoint) and p.is_learned]
 
 
-def calibrate(model: keras.Model, task: Task, batches: Batches) -> None:
+def calibrate(model: keras.Model, batches: Batches) -> None:
     """Sets every point's range to the smallest and largest value of some batches.
 
     The points pass values through unrounded meanwhile. Minimum and maximum rather than a moving
@@ -51,7 +52,7 @@ def calibrate(model: keras.Model, task: Task, batches: Batches) -> None:
         point.tracker = observe
     try:
         for batch, _ in zip(batches.epoch(0), range(CALIBRATION_BATCHES), strict=False):
-            model(model_inputs(task, batch.ids, batch.segment_ids), training=False)
+            model(batch.inputs, training=False)
     finally:
         for point in points:
             point.tracker = None
@@ -71,7 +72,8 @@ def calibration_batches(trained: Trained, path: str | Path) -> Batches:
         path, text=recipe.text, text_pair=recipe.text_pair, label=None, task=trained.task
     )
     encoded = trained.encode(examples.texts, examples.pairs)
-    return Batches(encoded, None, batch_tokens=recipe.batch_tokens, seed=recipe.seed)
+    columns = model_inputs(trained.task_spec, encoded.columns)
+    return Batches(columns, batch_tokens=recipe.batch_tokens, seed=recipe.seed)
 
 
 def track_ranges(model: keras.Model) -> None:
@@ -95,7 +97,7 @@ def quantized_model(trained: Trained, batches: Batches) -> keras.Model:
     """Builds the int8 form of a float model, with ranges calibrated on batches."""
     model = build(trained.config, trained.task_spec, **get_precision("int8").bits)
     set_weights(model, get_weights(trained.model), ranges_missing=True)
-    calibrate(model, trained.task_spec, batches)
+    calibrate(model, batches)
     return model
 
 
@@ -111,6 +113,8 @@ def qat_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
         "warmup": 0.05,
         "patience": 0,
         "ema": 0.0,
+        "average": 0,
+        "steps": 0,
         "dtype": "float32",
         "xla": False,
     }
@@ -151,20 +155,14 @@ def quantize(
     paths = {"train": train, "validation": validation}
     changes |= {name: str(path) for name, path in paths.items() if path is not None}
     recipe = qat_recipe(trained.recipe, changes)
-    task = trained.task_spec
-    columns = {"text": recipe.text, "text_pair": recipe.text_pair, "label": recipe.label}
-    labels = list(task.labels) or None
-    data = prepare(
-        load_examples(recipe.train, **columns, task=task.name, labels=labels),
-        load_examples(recipe.validation, **columns, task=task.name, labels=labels),
-        trained.tokenizer, trained.max_length, report,
-    )  # fmt: skip
+    data = run_data_of(trained, recipe)
+    data.report_cuts(report)
     keras.utils.set_random_seed(recipe.seed)
     batches = data.batches(recipe)
     model = quantized_model(trained, batches)
     track_ranges(model)
     fit = Fit(
-        model, task, recipe, batches, data.validator(task), folder=folder, report=report,
+        model, trained.task_spec, recipe, batches, data.validator(), folder=folder, report=report,
         scalars=scalars,
     )  # fmt: skip
     if resume:
@@ -173,11 +171,10 @@ def quantize(
     report.start("quantize", fit.total_steps)
     best = fit.run()
     result = Trained(
-        config=trained.config, task_spec=task, tokenizer=trained.tokenizer,
-        max_length=trained.max_length, model=model, recipe=recipe,
-        metrics={"validation": best, "float": trained.metrics.get("validation")},
-        probes=take_probes(data.validation_encoded, recipe.seed),
-        bits=get_precision("int8").bits,
+        config=trained.config, task_spec=trained.task_spec, tokenizer=trained.tokenizer,
+        target_tokenizer=trained.target_tokenizer, max_length=trained.max_length, model=model,
+        recipe=recipe, metrics={"validation": best, "float": trained.metrics.get("validation")},
+        probes=data.probes(recipe.seed), bits=get_precision("int8").bits,
     )  # fmt: skip
     result.save(out, overwrite=overwrite)
     remove_states(folder)

@@ -15,9 +15,9 @@ from keras_transformer.zoo.baseline import ngram_baseline
 from keras_transformer.zoo.checkpoint import write_file
 from keras_transformer.zoo.data import load_examples
 from keras_transformer.zoo.evaluate import metrics
-from keras_transformer.zoo.fit import Report
 from keras_transformer.zoo.languages import write_tables
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.report import Report
 from keras_transformer.zoo.train import train
 
 # Few enough to train in a minute or two; most have a script of their own.

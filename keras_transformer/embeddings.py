@@ -17,7 +17,8 @@ class TokenEmbedding(keras.layers.Layer):
         hidden_dim: D.
         scale: what the vectors are multiplied by, for example sqrt(D).
         initializer_stddev: of the truncated normal that the table starts from.
-        activation_bits: see `quantization`; a stored table has one range.
+        activation_bits: see `quantization`; a stored table has one symmetric range, so that the
+            device stores it once for the look-up and for the logits.
     """
 
     def __init__(
@@ -37,7 +38,9 @@ class TokenEmbedding(keras.layers.Layer):
             name="embeddings", shape=(self.vocab_size, self.hidden_dim),
             initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_stddev),
         )  # fmt: skip
-        self.point = QuantPoint(self.activation_bits, dtype=self.dtype_policy, name="point")
+        self.point = QuantPoint(
+            self.activation_bits, symmetric=True, dtype=self.dtype_policy, name="point"
+        )
         self.point.build(None)
 
     def call(self, inputs, training=None):
@@ -46,9 +49,10 @@ class TokenEmbedding(keras.layers.Layer):
         x = self.point(ops.take(table, inputs, axis=0), training=training)
         return x * self.scale if self.scale != 1.0 else x
 
-    def logits(self, x):
+    def logits(self, x, training=None):
         """Returns (B, T, V): the products of (B, T, D) with every row of the table."""
         table = ops.cast(self.embeddings, self.compute_dtype)
+        table = self.point(table, training=training)
         return ops.matmul(ops.cast(x, self.compute_dtype), ops.transpose(table))
 
     def compute_output_shape(self, input_shape):

@@ -1,13 +1,12 @@
 """Batches of rows of like length, so that little is computed on padding."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.tokenizer import Encoded
 
 MAX_EDGES = 8
 # A step costs about as much as this part of a full batch's tokens before it computes any.
@@ -17,28 +16,56 @@ MAX_CANDIDATES = 256
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Batch:
-    """Rows padded with id 0 to one length.
+    """Rows padded with id 0 to one length a column.
 
     Attributes:
-        ids: (B, T) int32.
-        segment_ids: (B, T) int32.
-        targets: (B,) targets of the rows, or None.
-        index: (B,) int64 numbers of the rows in the encoded texts.
+        inputs: (B, T) int32 by the name of the column.
+        targets: targets of the rows: (B,), (B, T) where each row has many, or None.
+        index: (B,) int64 numbers of the rows in the data.
     """
 
-    ids: np.ndarray
-    segment_ids: np.ndarray
+    inputs: Mapping[str, np.ndarray]
     targets: np.ndarray | None
     index: np.ndarray
 
+    @property
+    def num_targets(self) -> int:
+        """Targets in the batch: rows, or positions that are not padding."""
+        if self.targets is None or self.targets.ndim == 1:
+            return len(self.index)
+        return int(np.count_nonzero(self.targets))
 
-class Batches:
-    """Encoded rows in buckets by length; every batch of a bucket has the same padded length.
+
+class _Ragged:
+    """Rows of one column, end to end.
 
     Args:
-        encoded: The rows.
-        targets: (rows,) targets, or None.
-        batch_tokens: A batch holds at most this many tokens, padding included, but at least a row.
+        rows: (n,) int arrays of any length.
+    """
+
+    def __init__(self, rows: Sequence[np.ndarray]):
+        self.lengths = np.array([len(row) for row in rows], dtype=np.int64)
+        self.starts = np.concatenate(([0], np.cumsum(self.lengths)))[:-1]
+        # One spare element: an all-empty set of rows still has something to gather.
+        self.values = np.concatenate([*rows, [0]]).astype(np.int32)
+
+    def pad(self, rows: np.ndarray, width: int) -> np.ndarray:
+        """Some rows as (len(rows), width), 0 behind their end."""
+        columns = np.arange(width)
+        inside = columns < self.lengths[rows][:, None]
+        places = np.where(inside, self.starts[rows][:, None] + columns, -1)
+        return np.where(inside, self.values[places], np.int32(0))
+
+
+class Batches:
+    """Rows in buckets by length; every batch of a bucket has the same padded lengths.
+
+    Args:
+        columns: The rows' ids by the name of the model's input. A row is as long as the longest of
+            its columns.
+        targets: (rows,) targets, one array of ids for each row, or None.
+        batch_tokens: A batch holds at most this many tokens in a column, padding included, but at
+            least a row.
         bucket: Padded lengths are multiples of this (or the longest row's length); at most eight
             are chosen such that the epoch computes as few tokens and steps as possible. None pads
             every row to the longest.
@@ -51,37 +78,37 @@ class Batches:
 
     def __init__(
         self,
-        encoded: Encoded,
-        targets: np.ndarray | None,
+        columns: Mapping[str, Sequence[np.ndarray]],
+        targets: np.ndarray | Sequence[np.ndarray] | None = None,
         *,
         batch_tokens: int,
         bucket: int | None = 4,
         padded_to: int | None = None,
         seed: int = 0,
     ):
-        if not encoded.ids:
+        self._columns = {name: _Ragged(rows) for name, rows in columns.items()}
+        is_ragged = targets is not None and not isinstance(targets, np.ndarray)
+        self._targets = _Ragged(targets) if is_ragged else targets
+        parts = [*self._columns.values(), *([self._targets] if is_ragged else [])]
+        self._lengths = np.max([part.lengths for part in parts], axis=0)
+        if not len(self._lengths):
             raise InputError("Expected at least one row to make batches of, got none.")
-        if targets is not None and len(targets) != len(encoded.ids):
+        if targets is not None and len(targets) != len(self._lengths):
             raise ValueError(
                 f"Expected one target a row, got {len(targets)} targets and "
-                f"{len(encoded.ids)} rows."
+                f"{len(self._lengths)} rows."
             )
         for name, value in (("batch_tokens", batch_tokens), ("bucket", bucket)):
             if value is not None and value < 1:
                 raise InputError(f"Expected {name} to be at least 1, got {name}={value}.")
-        self._lengths = np.array([len(row) for row in encoded.ids], dtype=np.int64)
         longest = max(1, int(self._lengths.max()))
         if padded_to is not None and padded_to < longest:
             raise InputError(
                 f"Expected padded_to to be at least the longest row's {longest} tokens, "
                 f"got padded_to={padded_to}."
             )
-        self._starts = np.concatenate(([0], np.cumsum(self._lengths)))[:-1]
-        # One spare element: an all-empty set of rows still has something to gather.
-        self._ids = np.concatenate([*encoded.ids, [0]]).astype(np.int32)
-        self._segment_ids = np.concatenate([*encoded.segment_ids, [0]]).astype(np.int32)
-        self._targets = targets
         self._seed = seed
+        self._multiple = bucket if padded_to is None else None
         if padded_to is not None:
             self.edges = [padded_to]
         elif bucket is None:
@@ -90,28 +117,45 @@ class Batches:
             self.edges = _choose_edges(self._lengths, batch_tokens, bucket)
         by_length = np.argsort(self._lengths, kind="stable")
         ends = np.searchsorted(self._lengths[by_length], self.edges, side="right")
-        self._buckets = np.split(by_length, ends[:-1])
-        self._num_batches = [
-            _num_batches(len(rows), edge, batch_tokens)
-            for rows, edge in zip(self._buckets, self.edges, strict=True)
-        ]
+        self._buckets = dict(zip(self.edges, np.split(by_length, ends[:-1]), strict=True))
+        self._num_batches = {
+            edge: _num_batches(len(rows), edge, batch_tokens)
+            for edge, rows in self._buckets.items()
+        }
+        self._widths = {
+            edge: {part: self._width(part, rows, edge) for part in parts}
+            for edge, rows in self._buckets.items()
+        }
+
+    def _width(self, part: _Ragged, rows: np.ndarray, edge: int) -> int:
+        """Padded length of a column in a bucket: its longest row there, rounded up."""
+        if self._multiple is None or not len(rows):
+            return edge
+        longest = max(1, int(part.lengths[rows].max()))
+        if longest == self._lengths[rows].max():
+            return edge
+        return min(edge, -(-longest // self._multiple) * self._multiple)
 
     def __len__(self) -> int:
         """Batches in an epoch: the same in every one."""
-        return sum(self._num_batches)
+        return sum(self._num_batches.values())
 
     def fingerprint(self) -> str:
         """Returns a hash of all that decides the batches of every epoch."""
-        digest = hashlib.sha256(f"{self._seed} {self.edges} {self._num_batches}".encode())
-        for array in (self._lengths, self._ids, self._segment_ids, self._targets):
-            if array is not None:
-                digest.update(np.ascontiguousarray(array))
+        plan = f"{self._seed} {self.edges} {list(self._num_batches.values())}"
+        digest = hashlib.sha256(plan.encode())
+        for name, part in [*self._columns.items(), ("targets", self._targets)]:
+            arrays = (part.lengths, part.values) if isinstance(part, _Ragged) else (part,)
+            digest.update(name.encode())
+            for array in arrays:
+                if array is not None:
+                    digest.update(np.ascontiguousarray(array))
         return digest.hexdigest()
 
     def epoch(self, number: int, *, start: int = 0) -> Iterator[Batch]:
         """Yields the shuffled batches of an epoch from batch `start` on."""
         rng = np.random.default_rng((self._seed, number))
-        plan = self._plan([rng.permutation(rows) for rows in self._buckets])
+        plan = self._plan({edge: rng.permutation(rows) for edge, rows in self._buckets.items()})
         order = rng.permutation(len(plan))
         return (self._batch(*plan[i]) for i in order[start:])
 
@@ -124,24 +168,54 @@ class Batches:
         """Yields every row once, by ascending length; `index` puts results back in order."""
         return (self._batch(rows, edge) for rows, edge in self._plan(self._buckets))
 
-    def _plan(self, buckets: list[np.ndarray]) -> list[tuple[np.ndarray, int]]:
+    def _plan(self, buckets: Mapping[int, np.ndarray]) -> list[tuple[np.ndarray, int]]:
         # Even parts rather than full ones and a remainder: no step follows a gradient of one row.
         return [
             (part, edge)
-            for rows, edge, parts in zip(buckets, self.edges, self._num_batches, strict=True)
-            for part in np.array_split(rows, parts)
+            for edge, rows in buckets.items()
+            for part in np.array_split(rows, self._num_batches[edge])
         ]
 
     def _batch(self, rows: np.ndarray, edge: int) -> Batch:
-        columns = np.arange(edge)
-        inside = columns < self._lengths[rows][:, None]
-        places = np.where(inside, self._starts[rows][:, None] + columns, -1)
-        return Batch(
-            ids=np.where(inside, self._ids[places], np.int32(0)),
-            segment_ids=np.where(inside, self._segment_ids[places], np.int32(0)),
-            targets=None if self._targets is None else self._targets[rows],
-            index=rows,
-        )
+        def padded(part: _Ragged) -> np.ndarray:
+            return part.pad(rows, self._widths[edge][part])
+
+        targets = self._targets
+        if isinstance(targets, _Ragged):
+            targets = padded(targets)
+        elif targets is not None:
+            targets = targets[rows]
+        inputs = {name: padded(part) for name, part in self._columns.items()}
+        return Batch(inputs=inputs, targets=targets, index=rows)
+
+
+class SampledBatches:
+    """Batches as `Batches` gives them, of rows that are made anew in every epoch.
+
+    Their number may differ a little between epochs; `len` is that of the first.
+
+    Args:
+        sample: from an epoch's number to its batches; the same number gives the same batches.
+    """
+
+    def __init__(self, sample: Callable[[int], Batches]):
+        self._sample = sample
+        self._first = sample(0)
+
+    def __len__(self) -> int:
+        return len(self._first)
+
+    def epoch(self, number: int, *, start: int = 0) -> Iterator[Batch]:
+        """Yields the shuffled batches of an epoch from batch `start` on."""
+        return self._sample(number).epoch(number, start=start)
+
+    def one_of_each_shape(self) -> Iterator[Batch]:
+        """Yields a batch of each shape of the first epoch."""
+        return self._first.one_of_each_shape()
+
+    def fingerprint(self) -> str:
+        """Identifies the data, as `Batches.fingerprint` does."""
+        return self._first.fingerprint()
 
 
 def _num_batches(rows: int, edge: int, batch_tokens: int) -> int:

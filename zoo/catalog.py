@@ -49,8 +49,8 @@ CATALOG = {
 # The tasks that `train` takes for each architecture.
 TASKS_OF = {
     "encoder": ("classification", "regression"),
-    "decoder": (),
-    "encoder-decoder": (),
+    "decoder": ("language-modeling",),
+    "encoder-decoder": ("translation",),
 }
 
 
@@ -89,7 +89,7 @@ def parameters(config: TransformerConfig) -> int:
     ends = (32 * config.num_heads if config.positions == "t5" else 0) + config.pre_norm * norm
     encoder = config.num_layers * (attention + feed_forward) + ends
     tables = config.max_length * d if config.positions == "learned" else 0
-    tokens = config.vocab_size * d
+    tokens = (config.vocab_size + config.source_vocab_size) * d
     if config.architecture == "encoder":
         pooler = d * d + d if config.pooling == "first" else 0
         segments = config.num_segments * d

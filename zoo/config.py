@@ -23,7 +23,9 @@ class TransformerConfig:
 
     Attributes:
         architecture: `encoder`, `decoder` or `encoder-decoder`.
-        vocab_size: V.
+        vocab_size: V; of an encoder-decoder the target's.
+        source_vocab_size: entries of a source vocabulary of its own; 0 for a shared one
+            (encoder-decoder only).
         max_length: the longest T, in tokens.
         hidden_dim: D.
         intermediate_dim: F.
@@ -53,6 +55,7 @@ class TransformerConfig:
     num_layers: int
     num_heads: int
     num_key_value_heads: int = 0
+    source_vocab_size: int = 0
     dropout: float = 0.1
     attention_dropout: float = 0.1
     activation: str = "gelu"
@@ -78,6 +81,11 @@ class TransformerConfig:
             raise InputError(
                 "Expected num_key_value_heads to divide num_heads, got "
                 f"num_heads={self.num_heads}, num_key_value_heads={self.num_key_value_heads}."
+            )
+        if self.source_vocab_size and self.architecture != "encoder-decoder":
+            raise InputError(
+                "Expected source_vocab_size to be 0 for an architecture other than "
+                f"encoder-decoder, got source_vocab_size={self.source_vocab_size}."
             )
         if self.positions == "rotary" and self.hidden_dim // self.num_heads % 2:
             raise InputError(
@@ -110,8 +118,10 @@ class TransformerConfig:
         Raises:
             InputError: for missing or unknown names, or impossible values.
         """
+        # What came later than a checkpoint has a default that means what there was before.
+        later = {"source_vocab_size"}
         known = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(value, Mapping) or set(value) != known:
+        if not isinstance(value, Mapping) or not known - later <= set(value) <= known:
             raise InputError(
                 f"Expected a model config with exactly {', '.join(sorted(known))}, got {value!r}."
             )
@@ -126,7 +136,7 @@ def _check_value(field: dataclasses.Field, value: Any) -> None:
     if field.type is bool and not isinstance(value, bool):
         raise InputError(f"Expected {name} to be true or false, got {name}={value!r}.")
     if field.type is int:
-        least = 0 if name in ("num_key_value_heads", "num_segments") else 1
+        least = 0 if name in ("num_key_value_heads", "num_segments", "source_vocab_size") else 1
         if type(value) is not int or value < least:
             raise InputError(
                 f"Expected {name} to be an integer of at least {least}, got {name}={value!r}."

@@ -65,7 +65,7 @@ def read_table(path: str | Path) -> Table:
     if suffix not in SUFFIXES:
         known = ", ".join(SUFFIXES)
         raise InputError(f"{path}: expected a name that ends in {known} (or one of them and .gz).")
-    text = _read_text(path)
+    text = read_text(path)
     rows = {".tsv": _tsv_rows, ".csv": _csv_rows, ".jsonl": _jsonl_rows}[suffix](path, text)
     header_line, header = next(rows, (1, []))
     if not header:
@@ -120,12 +120,12 @@ def load_examples(
     if label is not None and task == "regression":
         targets = _numbers(table, label)
     elif label is not None:
-        values = _column(table, label)
+        values = column(table, label)
         names = _learn_labels(table, label) if labels is None else names
         targets = _class_indices(table, values, names)
     return Examples(
-        texts=_column(table, text),
-        pairs=None if text_pair is None else _column(table, text_pair),
+        texts=column(table, text),
+        pairs=None if text_pair is None else column(table, text_pair),
         targets=targets,
         labels=names,
         path=table.path,
@@ -133,7 +133,7 @@ def load_examples(
     )
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
     if path.is_dir():
         raise InputError(f"{path}: expected a file, got a folder.")
     try:
@@ -216,7 +216,7 @@ def _json_text(path: Path, line: int, key: str, value: object) -> str:
     return value
 
 
-def _column(table: Table, name: str) -> list[str]:
+def column(table: Table, name: str) -> list[str]:
     if name not in table.columns:
         raise InputError(
             f"{table.path}: there is no column {name!r}; the columns are "
@@ -226,7 +226,7 @@ def _column(table: Table, name: str) -> list[str]:
 
 
 def _learn_labels(table: Table, label: str) -> list[str]:
-    values = _column(table, label)
+    values = column(table, label)
     for line, value in zip(table.lines, values, strict=True):
         # labels.txt holds one label a line.
         if value.splitlines() != [value]:
@@ -266,7 +266,7 @@ def _class_indices(table: Table, values: list[str], labels: list[str]) -> np.nda
 
 
 def _numbers(table: Table, label: str) -> np.ndarray:
-    values = _column(table, label)
+    values = column(table, label)
     targets = np.empty(len(values), dtype=np.float32)
     for i, value in enumerate(values):
         try:

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import json
 import math
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_transformer.zoo.batches import Batch, Batches
+from keras_transformer.zoo.batches import Batch, Batches, SampledBatches
 from keras_transformer.zoo.checkpoint import (
     read_folder,
     weights_from_bytes,
@@ -25,30 +24,11 @@ from keras_transformer.zoo.models import get_weights, set_weights
 from keras_transformer.zoo.optimizers import make_optimizer, regularize
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.report import Report
-from keras_transformer.zoo.tasks import DECIDING_METRIC, Task
-from keras_transformer.zoo.trained import model_inputs
+from keras_transformer.zoo.states import Progress, from_one, in_one
+from keras_transformer.zoo.tasks import Task
 
 MASK_ID, FIRST_ORDINARY_ID = 4, 5
-
-
-@dataclasses.dataclass
-class _Progress:
-    """Where a run stands; saved with each state."""
-
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    best_score: float = -math.inf
-    best_metrics: dict[str, Any] = dataclasses.field(default_factory=dict)
-    epochs_since_best: int = 0
-    loss_sum: float = 0.0
-    loss_rows: int = 0
-    data: str = ""
-
-    @property
-    def loss(self) -> float:
-        """Mean over the epoch's rows so far."""
-        return self.loss_sum / self.loss_rows
+READ_TOKENS = ("ids", "source_ids")
 
 
 class Fit:
@@ -66,7 +46,7 @@ class Fit:
     """
 
     def __init__(
-        self, model: keras.Model, task: Task, recipe: Recipe, batches: Batches,
+        self, model: keras.Model, task: Task, recipe: Recipe, batches: Batches | SampledBatches,
         validate: Callable[[keras.Model], dict[str, Any]], *, folder: Path | None = None,
         report: Report | None = None, scalars: Callable[[str, float, int], None] | None = None,
     ):  # fmt: skip
@@ -78,9 +58,10 @@ class Fit:
         self.folder = folder
         self.report = report or Report()
         self.scalars = scalars or (lambda name, value, step: None)
-        self.progress = _Progress(data=batches.fingerprint())
+        self.progress = Progress(data=batches.fingerprint())
         self.best_weights: dict[str, np.ndarray] = {}
-        self.total_steps = recipe.epochs * len(batches)
+        self.recent_weights: list[dict[str, np.ndarray]] = []
+        self.total_steps = recipe.steps or recipe.epochs * len(batches)
         self.optimizer = make_optimizer(recipe, self.total_steps)
         regularize(model, recipe.l1, recipe.l2)
         model.compile(
@@ -129,7 +110,7 @@ class Fit:
         values = weights_from_bytes(files["variables.safetensors"])
         variables = self._variables()
         shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
-        progress = _Progress(**json.loads(files["progress.json"]))
+        progress = Progress(**json.loads(files["progress.json"]))
         is_same_data = progress.data == self.progress.data
         if not is_same_data or {name: value.shape for name, value in values.items()} != shapes:
             raise InputError(
@@ -138,6 +119,8 @@ class Fit:
             )
         self._assign(values)
         self.progress = progress
+        if self.recipe.average:
+            self.recent_weights = from_one(weights_from_bytes(files["recent.safetensors"]))
         if self.progress.best_metrics:
             best = read_folder(self.folder / "best")
             self.best_weights = weights_from_bytes(best["weights.safetensors"])
@@ -150,15 +133,17 @@ class Fit:
             self.progress.best_score = math.nextafter(self.progress.best_score, -math.inf)
 
     def _is_over(self) -> bool:
-        is_patience_over = 0 < self.recipe.patience <= self.progress.epochs_since_best
-        return self.progress.epoch >= self.recipe.epochs or is_patience_over
+        progress, recipe = self.progress, self.recipe
+        if 0 < recipe.patience <= progress.epochs_since_best:
+            return True
+        return progress.step >= recipe.steps if recipe.steps else progress.epoch >= recipe.epochs
 
     def _epoch(self) -> None:
         progress = self.progress
         for batch in self.batches.epoch(progress.epoch, start=progress.batch):
             loss = self._step(batch)
-            progress.loss_sum += loss * len(batch.index)
-            progress.loss_rows += len(batch.index)
+            progress.loss_sum += loss * batch.num_targets
+            progress.loss_targets += batch.num_targets
             progress.batch += 1
             progress.step += 1
             if not math.isfinite(loss):
@@ -166,10 +151,15 @@ class Fit:
             self.report.step(progress.step, progress.loss)
             if progress.step % self.recipe.save_every == 0:
                 self._save_state()
+            if progress.step == self.recipe.steps:
+                break
         self._finish_epoch()
 
     def _step(self, batch: Batch) -> float:
-        inputs = model_inputs(self.task, self._drop_tokens(batch.ids), batch.segment_ids)
+        inputs = {
+            name: self._drop_tokens(ids, column) if name in READ_TOKENS else ids
+            for column, (name, ids) in enumerate(batch.inputs.items())
+        }
         return float(self.model.train_on_batch(inputs, batch.targets))
 
     def _meet_shapes(self) -> None:
@@ -184,7 +174,7 @@ class Fit:
         self._assign(values)
 
     def _keep_if_best(self, metrics: dict[str, Any], weights: dict[str, np.ndarray]) -> bool:
-        progress, score = self.progress, metrics[DECIDING_METRIC[self.task.name]]
+        progress, score = self.progress, self.task.score(metrics)
         if score <= progress.best_score:
             return False
         progress.best_score, progress.best_metrics = score, metrics
@@ -200,13 +190,13 @@ class Fit:
         progress, loss = self.progress, self.progress.loss
         self._check_finite(self._values())
         metrics, weights = self._validate()
-        name = DECIDING_METRIC[self.task.name]
+        name = self.task.deciding_metric
         if not math.isfinite(metrics[name]):
             self._stop(f"The validation {name} became {metrics[name]}")
         is_best = self._keep_if_best(metrics, weights)
         progress.epochs_since_best = 0 if is_best else progress.epochs_since_best + 1
         progress.epoch += 1
-        progress.batch, progress.loss_sum, progress.loss_rows = 0, 0.0, 0
+        progress.batch, progress.loss_sum, progress.loss_targets = 0, 0.0, 0
         self.scalars("train/loss", loss, progress.step)
         rate = float(ops.convert_to_numpy(self.optimizer.learning_rate))
         self.scalars("train/learning_rate", rate, progress.step)
@@ -217,7 +207,9 @@ class Fit:
         self._save_state()
 
     def _validate(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Metrics and weights, of the moving average if there is one."""
+        """Metrics and weights, of an average if there is one."""
+        if self.recipe.average:
+            return self._validate_recent()
         if not self.recipe.ema:
             return self.validate(self.model), get_weights(self.model)
         trainable = self.model.trainable_variables
@@ -231,11 +223,24 @@ class Fit:
             variable.assign(value)
         return result
 
-    def _drop_tokens(self, ids: np.ndarray) -> np.ndarray:
-        """Replaces a share of the ordinary tokens by [MASK], drawn by seed and step."""
+    def _validate_recent(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Metrics and weights of the mean over the last epochs, this one included."""
+        own = get_weights(self.model)
+        self.recent_weights = [*self.recent_weights, own][-self.recipe.average :]
+        mean = {
+            path: np.mean([weights[path] for weights in self.recent_weights], axis=0)
+            for path in own
+        }
+        set_weights(self.model, mean)
+        metrics = self.validate(self.model)
+        set_weights(self.model, own)
+        return metrics, mean
+
+    def _drop_tokens(self, ids: np.ndarray, column: int) -> np.ndarray:
+        """Replaces a share of the ordinary tokens by [MASK], drawn by seed, column and step."""
         if not self.recipe.token_dropout:
             return ids
-        rng = np.random.default_rng((self.recipe.seed, 1, self.progress.step))
+        rng = np.random.default_rng((self.recipe.seed, 1 + column, self.progress.step))
         dropped = rng.random(ids.shape) < self.recipe.token_dropout
         return np.where(dropped & (ids >= FIRST_ORDINARY_ID), np.int32(MASK_ID), ids)
 
@@ -266,6 +271,8 @@ class Fit:
             "progress.json": json.dumps(dataclasses.asdict(self.progress)).encode(),
             "recipe.json": self.recipe.to_json().encode(),
         }
+        if self.recipe.average:
+            files["recent.safetensors"] = weights_to_bytes(in_one(self.recent_weights))
         write_folder(self.folder / "state", files, overwrite=True)
 
     def _stop(self, what: str) -> None:
@@ -278,13 +285,3 @@ class Fit:
             f"{what} at step {self.progress.step}; {good}. "
             "Lower the learning rate or raise the warm-up."
         )
-
-
-def remove_states(folder: Path) -> None:
-    """Removes the folder of a run that ended."""
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def is_state(name: str) -> bool:
-    """Whether a run keeps an entry of that name in its folder."""
-    return name.removeprefix(".").partition(".")[0] in ("state", "best")

@@ -65,14 +65,15 @@ class _Parts:
     def dropout(self, name):
         return keras.layers.Dropout(self.config.dropout, dtype=self.dtype, name=name)
 
-    def token_embedding(self):
+    def token_embedding(self, vocab_size=None, name="token_embedding"):
         c = self.config
         # Vectors that are scaled by sqrt(D) start with a variance of 1 after it.
         stddev = c.hidden_dim**-0.5 if c.scale_embeddings else 0.02
         return TokenEmbedding(
-            c.vocab_size, c.hidden_dim, scale=c.hidden_dim**0.5 if c.scale_embeddings else 1.0,
+            vocab_size or c.vocab_size, c.hidden_dim,
+            scale=c.hidden_dim**0.5 if c.scale_embeddings else 1.0,
             initializer_stddev=stddev, activation_bits=self.bits["activation_bits"],
-            dtype=self.dtype, name="token_embedding",
+            dtype=self.dtype, name=name,
         )  # fmt: skip
 
     def add_positions(self, x, name="position_embedding"):
@@ -136,25 +137,32 @@ class _Parts:
         return self.point("pooled_point")(pooled)
 
     def decoder_model(self, *, cross_attention):
+        c = self.config
         ids = keras.Input((None,), dtype="int32", name="ids")
         inputs, memory = {"ids": ids}, {}
         embedding = self.token_embedding()
         if cross_attention:
             source = keras.Input((None,), dtype="int32", name="source_ids")
             inputs = {"source_ids": source, "ids": ids}
+            read = embedding
+            if c.source_vocab_size:
+                read = self.token_embedding(c.source_vocab_size, "source_token_embedding")
             mask = ops.not_equal(source, PAD_ID)
-            x = self.add_positions(embedding(source), "source_position_embedding")
-            x = self.dropout("source_dropout")(x)
-            memory = {
-                "memory": self.stack(Encoder, "encoder")(x, mask=mask),
-                "memory_mask": mask,
-            }
-        x = self.add_positions(embedding(ids))
-        x = self.dropout("embedding_dropout")(x)
+            x = self._embed(source, read, "source_")
+            memory = {"memory": self.stack(Encoder, "encoder")(x, mask=mask), "memory_mask": mask}
+        x = self._embed(ids, embedding)
         stack = self.stack(Decoder, "decoder", cross_attention=cross_attention)
         x = stack(x, mask=ops.not_equal(ids, PAD_ID), **memory)
-        logits = ops.cast(_TiedLogits(embedding, dtype=self.dtype, name="logits")(x), "float32")
-        return keras.Model(inputs, logits, name=f"{self.config.architecture}_model")
+        logits = _TiedLogits(embedding, dtype=self.dtype, name="logits")(x)
+        logits = ops.cast(self.point("logits_point")(logits), "float32")
+        return keras.Model(inputs, logits, name=f"{c.architecture}_model")
+
+    def _embed(self, ids, embedding, prefix=""):
+        """(B, T) to (B, T, D), what a stack without a norm before it reads."""
+        x = self.add_positions(embedding(ids), f"{prefix}position_embedding")
+        if not self.config.pre_norm:
+            x = self.point(f"{prefix}embedding_point")(x)
+        return self.dropout(f"{prefix}dropout" if prefix else "embedding_dropout")(x)
 
 
 class _TiedLogits(keras.layers.Layer):
@@ -169,8 +177,8 @@ class _TiedLogits(keras.layers.Layer):
     def build(self, input_shape):
         pass
 
-    def call(self, x):
-        return self._embedding[0].logits(x)
+    def call(self, x, training=None):
+        return self._embedding[0].logits(x, training=training)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self._embedding[0].vocab_size)

@@ -64,9 +64,11 @@ def make_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimiz
     if recipe.ema:
         arguments |= {"use_ema": True, "ema_momentum": recipe.ema}
     if recipe.optimizer == "adam":
-        return keras.optimizers.Adam(**arguments)
+        return keras.optimizers.Adam(beta_2=recipe.beta_2, **arguments)
     if recipe.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(weight_decay=recipe.weight_decay, **arguments)
+        optimizer = keras.optimizers.AdamW(
+            weight_decay=recipe.weight_decay, beta_2=recipe.beta_2, **arguments
+        )
         # Whole last names: Keras matches the path on TensorFlow, and the name on JAX.
         optimizer.exclude_from_weight_decay(var_names=["(^|/)(bias|gamma|beta)(:0)?$"])
         return optimizer

@@ -10,7 +10,7 @@ from typing import Any, Self
 from keras_transformer.zoo.errors import InputError
 
 CHOICES = {
-    "tokenizer": ("wordpiece", "bytes"),
+    "tokenizer": ("wordpiece", "sentencepiece", "characters", "bytes"),
     "optimizer": ("adam", "adamw", "sgd", "momentum"),
     "schedule": ("linear", "cosine", "inverse_sqrt", "constant"),
     "dtype": ("float32", "mixed_bfloat16", "mixed_float16"),
@@ -18,7 +18,13 @@ CHOICES = {
 _POSITIVE = (
     "learning_rate", "epochs", "batch_tokens", "vocab_size", "max_length", "bucket", "save_every",
 )  # fmt: skip
-_FRACTIONS = ("label_smoothing", "token_dropout", "piece_dropout", "warmup", "ema")
+_FRACTIONS = ("label_smoothing", "token_dropout", "piece_dropout", "warmup", "ema", "beta_2")
+_AS_WRITTEN = {"lowercase": False, "strip_accents": False}
+# What differs from the defaults of the class when a task is named and the value is not.
+TASK_DEFAULTS = {
+    "translation": {"tokenizer": "sentencepiece", "label_smoothing": 0.1, **_AS_WRITTEN},
+    "language-modeling": {"tokenizer": "characters", **_AS_WRITTEN},
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,10 +34,12 @@ class Recipe:
     Attributes:
         model: catalogue name.
         settings: changes to the model's config, such as `{"dropout": 0.3}`.
-        task: `classification` or `regression`.
-        train, validation: paths of the data.
-        text, text_pair, label: columns.
-        tokenizer: `wordpiece` or `bytes`.
+        task: `classification`, `regression`, `translation` or `language-modeling`.
+        train, validation: paths of the data: tables, or plain text for a language model.
+        text, text_pair, label: columns of a task over texts.
+        source, target: columns of a translation.
+        tokenizer: `wordpiece`, `sentencepiece`, `characters` or `bytes`.
+        shared_vocabulary: whether source and target of a translation share vocabulary and table.
         vocabulary: path of an existing vocab.txt; empty to learn one from the training file.
         vocab_size: entries of a learned vocabulary, at most.
         lowercase, strip_accents: text normalization.
@@ -41,6 +49,7 @@ class Recipe:
         schedule: `linear` or `cosine` to zero, the paper's `inverse_sqrt`, or `constant`.
         warmup: share of the steps in which the learning rate rises from zero.
         epochs: passes over the training data, at most.
+        steps: steps after which the run ends; 0 for as many as the epochs have.
         patience: epochs without a better validation metric until the run stops; 0 for never.
         batch_tokens: tokens of a batch, padding included.
         bucket: padded lengths are multiples of it.
@@ -51,6 +60,9 @@ class Recipe:
         weight_decay: decoupled, of kernels and embeddings (adamw only).
         l1, l2: penalties on projection kernels.
         clip_norm: bound on the gradients' global norm; 0 for none.
+        beta_2: Adam's decay of the mean square of gradients.
+        average: epochs whose weights are averaged, the last ones; what is validated and kept is
+            their mean (Vaswani et al. 2017, section 6.1). 0 for none.
         ema: decay of the moving average of weights that is evaluated and kept; 0 for none.
         dtype: `float32`, `mixed_bfloat16` or `mixed_float16`.
         xla: whether steps are compiled with XLA.
@@ -66,8 +78,11 @@ class Recipe:
     text: str = "text"
     text_pair: str | None = None
     label: str = "label"
+    source: str | None = None
+    target: str | None = None
     tokenizer: str = "wordpiece"
     vocabulary: str = ""
+    shared_vocabulary: bool = True
     vocab_size: int = 8000
     lowercase: bool = True
     strip_accents: bool = True
@@ -77,6 +92,7 @@ class Recipe:
     schedule: str = "linear"
     warmup: float = 0.1
     epochs: int = 10
+    steps: int = 0
     patience: int = 0
     batch_tokens: int = 2048
     bucket: int = 4
@@ -87,6 +103,8 @@ class Recipe:
     l1: float = 0.0
     l2: float = 0.0
     clip_norm: float = 1.0
+    beta_2: float = 0.999
+    average: int = 0
     ema: float = 0.0
     dtype: str = "float32"
     xla: bool = False
@@ -106,10 +124,20 @@ class Recipe:
                 "Expected label_smoothing to be 0 for regression, "
                 f"got label_smoothing={self.label_smoothing}."
             )
-        if self.vocabulary and self.tokenizer == "bytes":
+        if self.vocabulary and self.tokenizer != "wordpiece":
             raise InputError(
-                "Expected no vocabulary for the bytes tokenizer, "
+                f"Expected no vocabulary for the {self.tokenizer} tokenizer, "
                 f"got vocabulary={self.vocabulary!r}."
+            )
+        if self.task == "translation" and (self.source is None or self.target is None):
+            raise InputError(
+                "Expected the columns of source and target for translation, "
+                f"got source={self.source!r}, target={self.target!r}."
+            )
+        if self.ema and self.average:
+            raise InputError(
+                "Expected one kind of averaged weights, "
+                f"got ema={self.ema}, average={self.average}."
             )
         if self.seed >= 2**32:
             raise InputError(f"Expected seed to be below 2**32, got seed={self.seed}.")
@@ -137,6 +165,11 @@ class Recipe:
         if name == "settings" and not isinstance(value, Mapping):
             raise InputError(f"Expected settings to be an object, got settings={value!r}.")
 
+    @classmethod
+    def of_task(cls, **given: Any) -> Self:
+        """Makes a recipe with the task's own defaults for what is not given."""
+        return cls(**{**TASK_DEFAULTS.get(given.get("task"), {}), **given})
+
     def to_json(self) -> str:
         """Returns the recipe as JSON text."""
         return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
@@ -162,7 +195,7 @@ class Recipe:
         for name in ("model", "train", "validation"):
             if name not in values:
                 raise InputError(f"{source} lacks {name!r}.")
-        return cls(**values)
+        return cls.of_task(**values)
 
     @classmethod
     def from_file(cls, path: str | Path, **changes: Any) -> Self:

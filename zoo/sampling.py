@@ -1,15 +1,14 @@
-"""Training rows whose words are cut into pieces anew in every epoch."""
+"""Words cut into pieces anew in every epoch."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from keras_transformer.zoo.batches import Batch, Batches
-from keras_transformer.zoo.data import Examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.piece_list import CONTINUATION
-from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tokenizer import Tokenizer
 from keras_transformer.zoo.unigram import Edge, best_path
+
+_Cut = tuple[tuple[int, ...], tuple[Edge, ...]]
 
 
 class PieceDropout(Tokenizer):
@@ -40,7 +39,7 @@ class PieceDropout(Tokenizer):
         self.rate = rate
         self._random = random.Random(0)
         self._choices: dict[str, list[list[tuple[int, int]]]] = {}
-        self._cuts: dict[str, dict[frozenset[Edge], tuple[tuple[int, ...], list[Edge]]]] = {}
+        self._cuts: dict[str, dict[frozenset[Edge], _Cut]] = {}
 
     def seed(self, *values: int) -> None:
         """Makes the choices from here on follow from the values."""
@@ -80,15 +79,10 @@ class PieceDropout(Tokenizer):
 
     def _sample_best(self, word: str) -> Sequence[int]:
         # Only pieces of the cut at hand are drawn: what happens to the others changes nothing
-        # until one of these is passed over. So few cuts are computed, and they are kept.
-        cuts = self._cuts.setdefault(word, {})
+        # until one of these is passed over.
         dropped, drawn = frozenset(), set()
         while True:
-            if dropped not in cuts:
-                path = best_path(self.model.edges(word), dropped)
-                ids = tuple(i for edge in path for i in edge.ids)
-                cuts[dropped] = ids, [edge for edge in path if edge.end > edge.start + 1]
-            ids, longer = cuts[dropped]
+            ids, longer = self._cut_without(word, dropped)
             passed = []
             for edge in longer:
                 if edge not in drawn:
@@ -99,51 +93,17 @@ class PieceDropout(Tokenizer):
                 return ids
             dropped = dropped.union(passed)
 
-
-class SampledBatches:
-    """Batches as `Batches` gives them, of rows that are encoded anew in every epoch.
-
-    Their number differs a little between epochs; `len` is that of the first.
-
-    Args:
-        tokenizer: a word-piece tokenizer.
-        examples: the training data.
-        recipe: with a `piece_dropout` above 0.
-    """
-
-    def __init__(self, tokenizer: Tokenizer, examples: Examples, recipe: Recipe):
-        if tokenizer.config.kind != "wordpiece":
-            raise InputError(
-                "Expected piece_dropout to be 0 for a tokenizer without word pieces, "
-                f"got piece_dropout={recipe.piece_dropout}."
-            )
-        self._tokenizer = PieceDropout(tokenizer, recipe.piece_dropout)
-        self._examples = examples
-        self._recipe = recipe
-        self._first = self._sample(0)
-
-    def __len__(self) -> int:
-        return len(self._first)
-
-    def epoch(self, number: int, *, start: int = 0) -> Iterator[Batch]:
-        """Yields the shuffled batches of an epoch from batch `start` on."""
-        return self._sample(number).epoch(number, start=start)
-
-    def one_of_each_shape(self) -> Iterator[Batch]:
-        """Yields a batch of each shape of the first epoch."""
-        return self._first.one_of_each_shape()
-
-    def fingerprint(self) -> str:
-        """Identifies the data, as `Batches.fingerprint` does."""
-        return self._first.fingerprint()
-
-    def _sample(self, number: int) -> Batches:
-        recipe, examples = self._recipe, self._examples
-        self._tokenizer.seed(recipe.seed, number)
-        encoded = self._tokenizer.encode(
-            examples.texts, examples.pairs, max_length=recipe.max_length
+    def _cut_without(self, word: str, dropped: frozenset[Edge]) -> _Cut:
+        """The best cut's ids, and its pieces of more than one character."""
+        cuts = self._cuts.setdefault(word, {})
+        if dropped in cuts:
+            return cuts[dropped]
+        path = best_path(self.model.edges(word), dropped)
+        cut = (
+            tuple(i for edge in path for i in edge.ids),
+            tuple(edge for edge in path if edge.end > edge.start + 1),
         )
-        return Batches(
-            encoded, examples.targets, batch_tokens=recipe.batch_tokens, bucket=recipe.bucket,
-            seed=recipe.seed,
-        )  # fmt: skip
+        # There are many cuts without several pieces, and each is rare.
+        if len(dropped) < 2:
+            cuts[dropped] = cut
+        return cut

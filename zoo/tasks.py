@@ -9,18 +9,25 @@ from keras import ops
 
 from keras_transformer.zoo.errors import InputError
 
-# Task name -> the validation metric that early stopping follows; higher is better.
-DECIDING_METRIC = {"classification": "accuracy", "regression": "pearson"}
+# Task name -> the validation metric that early stopping follows, and whether higher is better.
+DECIDING_METRIC = {
+    "classification": ("accuracy", True),
+    "regression": ("pearson", True),
+    "translation": ("loss", False),
+    "language-modeling": ("loss", False),
+}
+GENERATING = ("translation", "language-modeling")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task:
-    """A task over one text or a pair.
+    """A task over one text or a pair, or one that generates text.
 
     Attributes:
-        name: `classification` or `regression`.
-        labels: names of the classes in index order; empty for regression.
-        pair: whether an example is two texts.
+        name: `classification`, `regression`, `translation` (any text to text) or
+            `language-modeling`.
+        labels: names of the classes in index order; empty for other tasks.
+        pair: whether an example is two texts that are read.
     """
 
     name: str
@@ -36,17 +43,36 @@ class Task:
             raise InputError(f"Expected at least two labels, got {list(self.labels)}.")
 
     @property
+    def generates(self) -> bool:
+        """Whether outputs are logits of the next token at each position."""
+        return self.name in GENERATING
+
+    @property
     def num_outputs(self) -> int:
-        """Width of the model's output."""
+        """Width of the output of a task over whole texts."""
         return len(self.labels) if self.name == "classification" else 1
 
-    def loss(self, label_smoothing: float = 0.0):
-        """Returns the loss of targets (B,) and outputs (B, num_outputs).
+    @property
+    def deciding_metric(self) -> str:
+        """Name of the validation metric that chooses the weights."""
+        return DECIDING_METRIC[self.name][0]
 
-        Cross entropy with label smoothing (Szegedy et al. 2016, section 7), or mean squared error.
+    def score(self, metrics: Mapping[str, Any]) -> float:
+        """Returns the deciding metric, negated where lower is better."""
+        name, is_higher_better = DECIDING_METRIC[self.name]
+        return metrics[name] if is_higher_better else -metrics[name]
+
+    def loss(self, label_smoothing: float = 0.0):
+        """Returns the loss of targets and outputs, a mean.
+
+        Mean squared error, or cross entropy with label smoothing (Szegedy et al. 2016, section 7)
+        of (B,) and (B, classes); for tasks that generate, of (B, T) and (B, T, V), over all
+        positions whose target is not padding, id 0.
         """
         if self.name == "regression":
             return keras.losses.MeanSquaredError()
+        if self.generates:
+            return lambda targets, logits: token_loss(targets, logits, label_smoothing)
 
         def cross_entropy(targets, logits):
             targets = ops.one_hot(ops.reshape(targets, (-1,)), self.num_outputs)
@@ -65,3 +91,19 @@ class Task:
         if not isinstance(value, Mapping) or set(value) != {"name", "pair"}:
             raise InputError(f"Expected a task with name and pair, got {value!r}.")
         return cls(name=value["name"], pair=bool(value["pair"]), labels=labels)
+
+
+def token_loss(targets, logits, label_smoothing=0.0):
+    """Mean cross entropy in nats of (B, T) targets, 0 for padding, and (B, T, V) logits."""
+    targets = ops.cast(targets, "int32")
+    real = ops.cast(ops.not_equal(targets, 0), "float32")
+    nats = ops.sparse_categorical_crossentropy(targets, logits, from_logits=True)
+    if label_smoothing:
+        # -log p of a target is the same sum over all tokens less its own logit, so the mean over
+        # the vocabulary needs no second softmax and no (B, T, V) of targets.
+        width = logits.shape[-1]
+        flat = ops.reshape(targets, (-1,))
+        places = ops.arange(ops.shape(flat)[0]) * width + flat
+        own = ops.reshape(ops.take(ops.reshape(logits, (-1,)), places), ops.shape(targets))
+        nats = nats + label_smoothing * (own - ops.mean(logits, axis=-1))
+    return ops.sum(nats * real) / ops.maximum(ops.sum(real), 1.0)

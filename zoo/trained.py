@@ -25,8 +25,8 @@ from keras_transformer.zoo.tokenizer import Encoded, Tokenizer
 from keras_transformer.zoo.vocabulary import TextTokenizer
 
 FLOAT_BITS = {"kernel_bits": None, "activation_bits": None}
-NUM_PROBES = 64
 PREDICT_TOKENS = 8192
+TARGET = "target_"
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -37,11 +37,12 @@ class Trained:
         config: the model's shape.
         task_spec: its task, with the labels.
         tokenizer: text to ids.
-        max_length: tokens of an example.
+        target_tokenizer: of the text that is written, if it has one of its own.
+        max_length: tokens of an example; of a source and of its target each.
         model: the Keras model.
         recipe: the run that made it.
         metrics: what was measured on the validation data.
-        probes: (rows, T) ids and segment_ids of a few validation rows; `convert` compares on them.
+        probes: (rows, T) inputs of a few validation rows by name; `convert` compares on them.
         bits: kernel_bits and activation_bits of a quantization-aware model, else None.
         num_truncated: rows of the last call of `scores` that were cut to `max_length`.
     """
@@ -54,6 +55,7 @@ class Trained:
     recipe: Recipe
     metrics: Mapping[str, Any]
     probes: Mapping[str, np.ndarray]
+    target_tokenizer: Tokenizer | None = None
     bits: Mapping[str, int | None] = dataclasses.field(default_factory=lambda: dict(FLOAT_BITS))
     num_truncated: int = dataclasses.field(default=0, init=False)
 
@@ -89,8 +91,8 @@ class Trained:
         self.num_truncated = encoded.num_truncated
         if not encoded.ids:
             return np.zeros((0, self.task_spec.num_outputs), "float32")
-        batches = Batches(encoded, None, batch_tokens=PREDICT_TOKENS)
-        return predict(self.model, self.task_spec, batches)
+        columns = model_inputs(self.task_spec, encoded.columns)
+        return predict(self.model, Batches(columns, batch_tokens=PREDICT_TOKENS))
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Writes the checkpoint folder, whole or not at all."""
@@ -106,6 +108,7 @@ class Trained:
                 "config.json": _json(config),
                 "weights.safetensors": weights_to_bytes(get_weights(self.model)),
                 **self.tokenizer.to_files(),
+                **(self.target_tokenizer.to_files(TARGET) if self.target_tokenizer else {}),
                 "labels.txt": "".join(f"{label}\n" for label in self.labels).encode(),
                 "recipe.json": self.recipe.to_json().encode(),
                 "metrics.json": _json(self.metrics),
@@ -132,10 +135,13 @@ class Trained:
         shape = TransformerConfig.from_json(config["model"])
         model = build(shape, task, **config["bits"])
         set_weights(model, weights_from_bytes(files["weights.safetensors"]))
+        has_target = f"{TARGET}tokenizer.json" in files
+        target = TextTokenizer.from_files(files, TARGET) if has_target else None
         return cls(
             config=shape,
             task_spec=task,
             tokenizer=TextTokenizer.from_files(files),
+            target_tokenizer=target,
             max_length=config["max_length"],
             model=model,
             recipe=Recipe.from_json(files["recipe.json"]),
@@ -145,17 +151,16 @@ class Trained:
         )
 
 
-def model_inputs(task: Task, ids: np.ndarray, segment_ids: np.ndarray) -> dict[str, np.ndarray]:
-    """The model's inputs: segments only where the task is over pairs."""
-    return {"ids": ids, "segment_ids": segment_ids} if task.pair else {"ids": ids}
+def model_inputs(task: Task, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that the model reads: segments only where the task is over pairs."""
+    return {name: ids for name, ids in columns.items() if task.pair or name != "segment_ids"}
 
 
-def predict(model: keras.Model, task: Task, batches: Batches) -> np.ndarray:
+def predict(model: keras.Model, batches: Batches) -> np.ndarray:
     """Returns the outputs (rows, outputs) in the order of the rows."""
 
     def outputs_of(batch):
-        inputs = model_inputs(task, batch.ids, batch.segment_ids)
-        return np.asarray(model.predict_on_batch(inputs))
+        return np.asarray(model.predict_on_batch(batch.inputs))
 
     if model.predict_function is None:
         # TensorFlow's graph grows more general with each new shape, and a general graph's last
@@ -170,19 +175,6 @@ def predict(model: keras.Model, task: Task, batches: Batches) -> np.ndarray:
     result = np.empty_like(outputs)
     result[np.concatenate(rows)] = outputs
     return result
-
-
-def take_probes(encoded: Encoded, seed: int) -> dict[str, np.ndarray]:
-    """A few rows drawn at random, padded to one length."""
-    count = min(NUM_PROBES, len(encoded.ids))
-    rows = np.random.default_rng(seed).choice(len(encoded.ids), count, replace=False)
-    chosen = Encoded(
-        ids=[encoded.ids[row] for row in rows],
-        segment_ids=[encoded.segment_ids[row] for row in rows],
-        num_truncated=0,
-    )
-    ids, segment_ids = chosen.pad()
-    return {"ids": ids, "segment_ids": segment_ids}
 
 
 def _json(value: Any) -> bytes:

@@ -1,0 +1,99 @@
+"""Data of a task over whole texts: labelled rows, tokenized."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_transformer.zoo.batches import Batches, SampledBatches
+from keras_transformer.zoo.data import Examples
+from keras_transformer.zoo.evaluate import metrics
+from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.report import Report
+from keras_transformer.zoo.sampling import PieceDropout
+from keras_transformer.zoo.tasks import Task
+from keras_transformer.zoo.tokenizer import Encoded, Tokenizer
+from keras_transformer.zoo.trained import PREDICT_TOKENS, model_inputs, predict
+
+NUM_PROBES = 64
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class LabelledData:
+    """Training and validation rows of a run.
+
+    Attributes:
+        train, validation: the rows.
+        tokenizer: of all texts.
+        max_length: tokens of a row.
+    """
+
+    task: Task
+    train: Examples
+    validation: Examples
+    tokenizer: Tokenizer
+    max_length: int
+
+    @property
+    def vocab_sizes(self) -> dict[str, int]:
+        """What the data decides of the model's config."""
+        return {"vocab_size": self.tokenizer.vocab_size}
+
+    @property
+    def tokenizers(self) -> dict[str, Tokenizer]:
+        """The tokenizers of a checkpoint, by the names that `Trained` gives them."""
+        return {"tokenizer": self.tokenizer}
+
+    def batches(self, recipe: Recipe) -> Batches | SampledBatches:
+        """The training batches of a recipe."""
+        if not recipe.piece_dropout:
+            return self._training_batches(self.tokenizer, recipe)
+        tokenizer = PieceDropout(self.tokenizer, recipe.piece_dropout)
+
+        def sample(epoch: int) -> Batches:
+            tokenizer.seed(recipe.seed, epoch)
+            return self._training_batches(tokenizer, recipe)
+
+        return SampledBatches(sample)
+
+    def validator(self) -> Callable[[keras.Model], dict[str, Any]]:
+        """Returns the function from a model to its metrics on the validation rows."""
+        columns = model_inputs(self.task, self._encode(self.validation, self.tokenizer).columns)
+        batches = Batches(columns, batch_tokens=PREDICT_TOKENS)
+        name, labels, targets = self.task.name, self.task.labels, self.validation.targets
+        return lambda model: metrics(name, labels, targets, predict(model, batches))
+
+    def probes(self, seed: int) -> dict[str, np.ndarray]:
+        """Ids and segment ids (rows, T) of a few validation rows."""
+        encoded = self._encode(self.validation, self.tokenizer)
+        count = min(NUM_PROBES, len(encoded.ids))
+        rows = np.random.default_rng(seed).choice(len(encoded.ids), count, replace=False)
+        chosen = Encoded(
+            ids=[encoded.ids[row] for row in rows],
+            segment_ids=[encoded.segment_ids[row] for row in rows],
+            num_truncated=0,
+        )
+        ids, segment_ids = chosen.pad()
+        return {"ids": ids, "segment_ids": segment_ids}
+
+    def report_cuts(self, report: Report) -> None:
+        """Says how many rows are longer than the model's input."""
+        for part in (self.train, self.validation):
+            cut = self._encode(part, self.tokenizer).num_truncated
+            if cut:
+                report.note(
+                    f"{cut} of {len(part.texts)} rows of {part.path} are longer than "
+                    f"{self.max_length} tokens and were cut."
+                )
+
+    def _training_batches(self, tokenizer: Tokenizer, recipe: Recipe) -> Batches:
+        columns = model_inputs(self.task, self._encode(self.train, tokenizer).columns)
+        return Batches(
+            columns, self.train.targets, batch_tokens=recipe.batch_tokens, bucket=recipe.bucket,
+            seed=recipe.seed,
+        )  # fmt: skip
+
+    def _encode(self, part: Examples, tokenizer: Tokenizer) -> Encoded:
+        return tokenizer.encode(part.texts, part.pairs, max_length=self.max_length)

@@ -1,0 +1,58 @@
+"""What a run keeps to be resumed from: where it stands, and the folder of its states."""
+
+import dataclasses
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@dataclasses.dataclass
+class Progress:
+    """Where a run stands; saved with each state."""
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    best_score: float = -math.inf
+    best_metrics: dict[str, Any] = dataclasses.field(default_factory=dict)
+    epochs_since_best: int = 0
+    loss_sum: float = 0.0
+    loss_targets: int = 0
+    data: str = ""
+
+    @property
+    def loss(self) -> float:
+        """Mean over the epoch's targets so far."""
+        return self.loss_sum / self.loss_targets
+
+
+def in_one(several: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Weights of several epochs under one set of names, the epoch's place in front."""
+    return {
+        f"{place}/{path}": value
+        for place, weights in enumerate(several)
+        for path, value in weights.items()
+    }
+
+
+def from_one(values: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """What `in_one` put together."""
+    several: dict[int, dict[str, np.ndarray]] = {}
+    for name, value in values.items():
+        place, _, path = name.partition("/")
+        several.setdefault(int(place), {})[path] = value
+    return [several[place] for place in sorted(several)]
+
+
+def remove_states(folder: Path) -> None:
+    """Removes the folder of a run that ended."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_state(name: str) -> bool:
+    """Whether a run keeps an entry of that name in its folder."""
+    return name.removeprefix(".").partition(".")[0] in ("state", "best")

@@ -1,0 +1,154 @@
+"""Data of a translation, or of any task from text to text: pairs of a source and its target."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_transformer.zoo.batches import Batches, SampledBatches
+from keras_transformer.zoo.data import column, read_table
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.perplexity import Perplexity
+from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.report import Report
+from keras_transformer.zoo.sampling import PieceDropout
+from keras_transformer.zoo.tasks import Task
+from keras_transformer.zoo.tokenizer import Tokenizer
+
+NUM_PROBES = 64
+VALIDATION_TOKENS = 2048
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SentencePairs:
+    """The rows of a table as sources and targets.
+
+    Attributes:
+        sources: what is read.
+        targets: what is to be written.
+        path: the file that the rows came from.
+    """
+
+    sources: list[str]
+    targets: list[str]
+    path: Path
+
+
+def load_pairs(path: str | Path, *, source: str, target: str) -> SentencePairs:
+    """Reads two columns of a table.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: the file is no table, lacks a column, or has an empty source or target.
+    """
+    table = read_table(path)
+    texts = {name: column(table, name) for name in (source, target)}
+    for name, values in texts.items():
+        for line, value in zip(table.lines, values, strict=True):
+            if not value.strip():
+                raise InputError(
+                    f"{table.path}, line {line}: expected a text in column {name!r}, got none."
+                )
+    return SentencePairs(sources=texts[source], targets=texts[target], path=table.path)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class TranslationData:
+    """Training and validation pairs of a run, with the tokenizers of both sides.
+
+    Attributes:
+        train, validation: the pairs.
+        source, target: the tokenizers; the same object where the vocabulary is shared.
+        max_length: tokens of a source and of a target, the token that ends it included.
+    """
+
+    task: Task
+    train: SentencePairs
+    validation: SentencePairs
+    source: Tokenizer
+    target: Tokenizer
+    max_length: int
+
+    @property
+    def vocab_sizes(self) -> dict[str, int]:
+        """What the data decides of the model's config."""
+        own = 0 if self.source is self.target else self.source.vocab_size
+        return {"vocab_size": self.target.vocab_size, "source_vocab_size": own}
+
+    @property
+    def tokenizers(self) -> dict[str, Tokenizer | None]:
+        """The tokenizers of a checkpoint, by the names that `Trained` gives them."""
+        target = None if self.source is self.target else self.target
+        return {"tokenizer": self.source, "target_tokenizer": target}
+
+    def batches(self, recipe: Recipe) -> Batches | SampledBatches:
+        """The training batches of a recipe."""
+        if not recipe.piece_dropout:
+            return self._batches(self.train, self.source, self.target, recipe)
+        source = PieceDropout(self.source, recipe.piece_dropout)
+        target = PieceDropout(self.target, recipe.piece_dropout)
+
+        def sample(epoch: int) -> Batches:
+            source.seed(recipe.seed, epoch, "source")
+            target.seed(recipe.seed, epoch, "target")
+            return self._batches(self.train, source, target, recipe)
+
+        return SampledBatches(sample)
+
+    def validator(self) -> Callable[[keras.Model], dict[str, Any]]:
+        """Returns the function from a model to its metrics on the validation pairs."""
+        columns, targets, _ = encode_pairs(
+            self.validation, self.source, self.target, self.max_length
+        )
+        return Perplexity(Batches(columns, targets, batch_tokens=VALIDATION_TOKENS))
+
+    def probes(self, seed: int) -> dict[str, np.ndarray]:
+        """A few validation pairs, padded to one length a column."""
+        columns, _, _ = encode_pairs(self.validation, self.source, self.target, self.max_length)
+        rows = len(self.validation.sources)
+        chosen = np.random.default_rng(seed).choice(rows, min(NUM_PROBES, rows), replace=False)
+        return {name: _padded([ids[row] for row in chosen]) for name, ids in columns.items()}
+
+    def report_cuts(self, report: Report) -> None:
+        """Says how many rows are longer than the model's inputs."""
+        for pairs in (self.train, self.validation):
+            cut = encode_pairs(pairs, self.source, self.target, self.max_length)[2]
+            if cut:
+                report.note(
+                    f"{cut} of {len(pairs.sources)} rows of {pairs.path} are longer than "
+                    f"{self.max_length} tokens and were cut."
+                )
+
+    def _batches(self, pairs, source, target, recipe):
+        columns, targets, _ = encode_pairs(pairs, source, target, self.max_length)
+        return Batches(
+            columns, targets, batch_tokens=recipe.batch_tokens, bucket=recipe.bucket,
+            seed=recipe.seed,
+        )  # fmt: skip
+
+
+def encode_pairs(
+    pairs: SentencePairs, source: Tokenizer, target: Tokenizer, max_length: int
+) -> tuple[dict[str, list[np.ndarray]], list[np.ndarray], int]:
+    """Encodes pairs for teacher forcing.
+
+    Returns:
+        The columns `source_ids` (a source and [SEP]) and `ids` ([CLS] and a target), the targets
+        (a target and [SEP]), and the number of rows of which either side was cut.
+    """
+    read = source.encode_sequences(pairs.sources, max_length=max_length)
+    # [CLS] in front is not a position more: the model reads all but the last token.
+    written = target.encode_sequences(pairs.targets, max_length=max_length + 1, begin=True)
+    columns = {"source_ids": read.ids, "ids": [row[:-1] for row in written.ids]}
+    cut = max(read.num_truncated, written.num_truncated)
+    return columns, [row[1:] for row in written.ids], cut
+
+
+def _padded(rows: Sequence[np.ndarray]) -> np.ndarray:
+    result = np.zeros((len(rows), max(map(len, rows))), "int32")
+    for row, ids in enumerate(rows):
+        result[row, : len(ids)] = ids
+    return result
