@@ -199,6 +199,11 @@ class MultiHeadAttention(keras.layers.Layer):
             at = (0, cache_index, 0, 0)
             keys = ops.slice_update(cache[0], at, ops.cast(new_keys, cache[0].dtype))
             values = ops.slice_update(cache[1], at, ops.cast(new_values, cache[1].dtype))
+        new_cache = (keys, values)
+        if cache is not None:
+            # What a cache holds is rounded already; a device learns its scale from this point.
+            keys = self.key_point(keys, training=training)
+            values = self.value_point(values, training=training)
 
         biases = [] if bias is None else [bias]
         if mask is not None:
@@ -210,7 +215,7 @@ class MultiHeadAttention(keras.layers.Layer):
         context, probabilities = self._attend(q, keys, values, biases, training)
         output = self.output_projection(self.context_point(context, training=training))
         output = self.output_point(output, training=training)
-        extra = (probabilities,) * return_scores + ((keys, values),) * (cache is not None)
+        extra = (probabilities,) * return_scores + (new_cache,) * (cache is not None)
         return (output, *extra) if extra else output
 
     def project_memory(self, memory):

@@ -49,7 +49,9 @@ class Vocabulary(Sequence[str]):
     def to_bytes(self, kind: str) -> bytes:
         """Returns the content of the file of a kind of tokenizer."""
         if kind == "characters":
-            return (json.dumps(self.pieces, ensure_ascii=False) + "\n").encode()
+            # A list in JSON, a piece on each line.
+            lines = ",\n".join(json.dumps(piece, ensure_ascii=False) for piece in self.pieces)
+            return f"[{lines}]\n".encode()
         if kind == "sentencepiece":
             rows = zip(self.pieces, self.scores, strict=True)
             return "".join(f"{piece}\t{score!r}\n" for piece, score in rows).encode()

@@ -198,9 +198,7 @@ class TextTokenizer(Tokenizer):
                 support_detokenization=False,
             )
         elif config.kind == "sentencepiece":
-            self._splitter = tensorflow_text.SentencepieceTokenizer(
-                model_proto(self.vocabulary), out_type=tf.int32
-            )
+            self._proto = model_proto(self.vocabulary)
 
     def pieces(self, texts: Sequence[str]) -> list[list[int]]:
         """Returns each text's ids without special tokens."""
@@ -212,6 +210,12 @@ class TextTokenizer(Tokenizer):
         split = [self.model.split(text) for text in texts]
         # Words repeat: a corpus of 680,000 words has 14,000 different ones.
         words = list(dict.fromkeys(word for row in split for word in row))
-        found = self._splitter.tokenize(tf.constant(words, tf.string)).to_list()
+        splitter = self._splitter if self.config.kind == "wordpiece" else self._sentencepiece()
+        found = splitter.tokenize(tf.constant(words, tf.string)).to_list()
         matched = dict(zip(words, found, strict=True))
         return [[piece for word in row for piece in matched[word]] for row in split]
+
+    def _sentencepiece(self) -> tensorflow_text.SentencepieceTokenizer:
+        # Made anew each time: setting a random seed clears TensorFlow's kernels, and with them
+        # the model that an earlier one holds.
+        return tensorflow_text.SentencepieceTokenizer(self._proto, out_type=tf.int32)
