@@ -41,7 +41,7 @@ class PieceDropout(Tokenizer):
         self._choices: dict[str, list[list[tuple[int, int]]]] = {}
         self._cuts: dict[str, dict[frozenset[Edge], _Cut]] = {}
 
-    def seed(self, *values: int) -> None:
+    def seed(self, *values: int | str) -> None:
         """Makes the choices from here on follow from the values."""
         self._random.seed(repr(values))
 

@@ -22,12 +22,14 @@ class Edge(NamedTuple):
         start, end: the characters that it covers.
         ids: its id, or those of the bytes of a character outside the vocabulary.
         score: its log probability.
+        known: whether the vocabulary has it.
     """
 
     start: int
     end: int
     ids: tuple[int, ...]
     score: float
+    known: bool = True
 
 
 class Unigram:
@@ -98,7 +100,7 @@ class Unigram:
                     row.append(Edge(start, end, *found))
             if not row or row[0].end > start + 1:
                 fallback = tuple(self._byte_ids[byte] for byte in word[start].encode())
-                row.append(Edge(start, start + 1, fallback, self._unknown))
+                row.append(Edge(start, start + 1, fallback, self._unknown, known=False))
             rows.append(row)
         return rows
 
@@ -111,13 +113,16 @@ def best_path(edges: Sequence[Sequence[Edge]], dropped: Collection[Edge] = ()) -
         dropped: edges that are passed over; every character must keep one of its own.
     """
     length = len(edges)
-    # A sum is compared in double precision, and rounded when it is kept.
+    # As in SentencePiece, a sum is compared in double precision and kept in float32, but one that
+    # ends with an unknown character is rounded before it is compared.
     scores = array("f", bytes(4 * (length + 1)))
     arrivals: list[Edge | None] = [None] * (length + 1)
     for start, row in enumerate(edges):
         here = scores[start]
         for edge in row:
             total = here + edge.score
+            if not edge.known:
+                total = array("f", [total])[0]
             end = edge.end
             if (arrivals[end] is None or total > scores[end]) and edge not in dropped:
                 scores[end], arrivals[end] = total, edge

@@ -6,12 +6,21 @@ import numpy as np
 import pytest
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.piece_list import CLS, MASK, PAD, SEP, UNK
+from keras_transformer.zoo.piece_list import BYTE_PIECES, CLS, MASK, PAD, SEP, UNK, Vocabulary
 from keras_transformer.zoo.tokenizer import Encoded, Tokenizer, TokenizerConfig
 
 SPECIAL = [PAD, UNK, CLS, SEP, MASK]
 VOCABULARY = [*SPECIAL, "a", "##a", "b", "##b", "ab", "##ab", "abab", ",", "é", "我"]
 A, AA, B, BB, AB, ABAB, COMMA, E, WO = 5, 6, 7, 8, 9, 11, 12, 13, 14
+SENTENCEPIECE = Vocabulary(
+    (*SPECIAL, *BYTE_PIECES, "▁", "a", "b", "▁ab"), (0.0,) * 261 + (-2.5, -2.0, -1.75, -3.1)
+)
+KINDS = {
+    "wordpiece": VOCABULARY,
+    "bytes": (),
+    "characters": (*SPECIAL, "a", "b", " ", "\n", "\u2028", "é"),
+    "sentencepiece": SENTENCEPIECE,
+}
 
 
 def tokenizer(**settings):
@@ -115,14 +124,101 @@ def test_pad():
     assert Encoded(ids=[], segment_ids=[], num_truncated=0).pad(3)[0].shape == (0, 3)
 
 
-@pytest.mark.parametrize("kind, vocabulary", [("wordpiece", VOCABULARY), ("bytes", ())])
-def test_save_and_load(tmp_path, kind, vocabulary):
-    saved = Tokenizer(TokenizerConfig(kind=kind, lowercase=False), vocabulary)
+def test_encode_sequences():
+    encode = tokenizer().encode_sequences
+    encoded = encode(["a b", ""], max_length=3)
+    assert [row.tolist() for row in encoded.ids] == [[A, B, 3], [3]]
+    assert [row.tolist() for row in encoded.segment_ids] == [[0, 0, 0], [0]]
+    assert all(row.dtype == np.int32 for row in encoded.ids + encoded.segment_ids)
+    encoded = encode(["a b", ""], max_length=3, begin=True, end=False)
+    assert [row.tolist() for row in encoded.ids] == [[2, A, B], [2]]
+    assert [row.tolist() for row in encode(["b"], max_length=1, end=False).ids] == [[B]]
+
+
+def test_encode_sequences_counts_what_it_cuts():
+    texts = ["a b a", "a b", "a", ""]
+    encoded = tokenizer().encode_sequences(texts, max_length=3, begin=True)
+    assert [row.tolist() for row in encoded.ids] == [[2, A, 3], [2, A, 3], [2, A, 3], [2, 3]]
+    assert encoded.num_truncated == 2
+    assert tokenizer().encode_sequences(texts, max_length=3).num_truncated == 1
+    assert tokenizer().encode_sequences([], max_length=3).ids == []
+
+
+@pytest.mark.parametrize(
+    "begin, end, least", [(False, False, 1), (False, True, 2), (True, True, 3)]
+)
+def test_encode_sequences_needs_room(begin, end, least):
+    message = f"Expected max_length to be at least {least}, got max_length={least - 1}."
+    with pytest.raises(InputError, match=f"^{message}$"):
+        tokenizer().encode_sequences(["a"], max_length=least - 1, begin=begin, end=end)
+
+
+@pytest.mark.parametrize(
+    "kind, text, decoded",
+    [
+        ("wordpiece", "ABA b,abab", "aba b, abab"),
+        ("wordpiece", "a x 我", "a 我"),
+        ("bytes", "É b\n", "e b\n"),
+        ("characters", " a\n\u2028éb ", " a\n\u2028éb "),
+        ("sentencepiece", "  ab\tÉ abé🙂 ", "ab É abé🙂"),
+    ],
+)
+def test_decode_leaves_special_tokens_out(kind, text, decoded):
+    made = Tokenizer(TokenizerConfig(kind=kind), KINDS[kind])
+    ids = made.encode([text], max_length=40).pad(45)[0][0]
+    assert made.decode(ids) == made.decode(ids.tolist()) == decoded
+    assert made.decode([]) == made.decode([2, 3, 0, 0]) == ""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("offset", [-1, 0, 7])
+def test_decode_refuses_ids_outside_the_vocabulary(kind, offset):
+    made = Tokenizer(TokenizerConfig(kind=kind), KINDS[kind])
+    wrong = -1 if offset < 0 else made.vocab_size + offset
+    message = f"Expected ids from 0 to {made.vocab_size - 1}, got {wrong}."
+    with pytest.raises(InputError, match=f"^{message}$"):
+        made.decode([3, wrong])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_special_tokens_have_ids(kind):
+    made = Tokenizer(TokenizerConfig(kind=kind), KINDS[kind])
+    assert (made.pad_id, made.unk_id, made.cls_id, made.sep_id) == (0, 1, 2, 3)
+    ordered = Tokenizer(TokenizerConfig(), [PAD, "a", SEP, CLS, MASK, UNK])
+    assert (ordered.pad_id, ordered.unk_id, ordered.cls_id, ordered.sep_id) == (0, 5, 3, 2)
+    assert ordered.decode([0, 1, 2, 3, 4, 5, 1]) == "a a"
+
+
+FILES = {
+    "wordpiece": ["tokenizer.json", "vocab.txt"],
+    "bytes": ["tokenizer.json"],
+    "characters": ["tokenizer.json", "characters.json"],
+    "sentencepiece": ["tokenizer.json", "sentencepiece.tsv"],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_save_and_load(tmp_path, kind):
+    saved = Tokenizer(TokenizerConfig(kind=kind, lowercase=True), KINDS[kind])
     saved.save(tmp_path)
     loaded = Tokenizer.load(tmp_path)
     assert loaded.config == saved.config
     assert loaded.vocabulary == saved.vocabulary
-    assert (tmp_path / "vocab.txt").exists() == (kind == "wordpiece")
+    assert {path.name for path in tmp_path.iterdir()} == set(FILES[kind])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_tokenizers_in_one_place(kind):
+    target = Tokenizer(TokenizerConfig(kind=kind), KINDS[kind])
+    source = Tokenizer(TokenizerConfig(lowercase=False), VOCABULARY)
+    files = {**source.to_files(), **target.to_files("target_"), "labels.txt": b""}
+    assert list(target.to_files("target_")) == [f"target_{name}" for name in FILES[kind]]
+    read = Tokenizer.from_files(files, "target_")
+    assert (read.config, read.vocabulary) == (target.config, target.vocabulary)
+    read = Tokenizer.from_files(files)
+    assert (read.config, read.vocabulary) == (source.config, source.vocabulary)
+    with pytest.raises(InputError, match="^Expected a file other_tokenizer.json, got none.$"):
+        Tokenizer.from_files(files, "other_")
 
 
 def test_unusual_white_space_in_pieces_survives_the_file():
@@ -148,22 +244,6 @@ def test_files_that_describe_no_tokenizer(tmp_path):
     (tmp_path / "vocab.txt").write_bytes(b"[PAD]\n\xff\n")
     with pytest.raises(InputError, match="vocab.txt to be UTF-8"):
         Tokenizer.load(tmp_path)
-
-
-@pytest.mark.parametrize(
-    "settings, message",
-    [
-        ({"kind": "words"}, "one of wordpiece, bytes, characters, sentencepiece, got kind='words'"),
-        ({"lowercase": 1}, "true or false, got lowercase=1"),
-        ({"strip_accents": "no"}, "true or false, got strip_accents='no'"),
-        ({"max_bytes_per_word": 0}, "positive integer, got max_bytes_per_word=0"),
-        ({"max_bytes_per_word": True}, "positive integer, got max_bytes_per_word=True"),
-        ({"lower": True}, "among kind, lowercase, .*, got 'lower'"),
-    ],
-)
-def test_settings_are_checked(settings, message):
-    with pytest.raises(InputError, match=message):
-        TokenizerConfig.from_json(settings)
 
 
 @pytest.mark.parametrize(
