@@ -2,7 +2,7 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -14,11 +14,11 @@ from keras_transformer.edge.flatbuffer import check_kernels, check_ops, output_s
 from keras_transformer.edge.parity import Parity, measure_parity
 from keras_transformer.edge.precision import Precision, get_precision
 from keras_transformer.edge.qat import grid_weights, quantized_model
-from keras_transformer.edge.runtime import SIGNATURE
+from keras_transformer.edge.signatures import make_signatures
 from keras_transformer.zoo.batches import Batches
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models import build, set_weights
-from keras_transformer.zoo.trained import Trained, model_inputs
+from keras_transformer.zoo.trained import Trained
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,7 +41,7 @@ def convert(
     precision: str,
     *,
     calibration: Batches | None = None,
-    max_length: int | None = None,
+    lengths: Sequence[int] | None = None,
 ) -> Converted:
     """Converts a model, strictly: TFLite builtins only, static shapes, kernels as narrow as asked.
 
@@ -49,7 +49,8 @@ def convert(
         trained: a float checkpoint, or a quantized one for `int8`.
         precision: see `precision`.
         calibration: batches that set the ranges when a float checkpoint becomes `int8`.
-        max_length: tokens of the file's input, the checkpoint's by default.
+        lengths: tokens of the file's inputs, a signature each; the longest is that of the caches
+            of a model that generates. The checkpoint's own length by default.
 
     Raises:
         InputError: for an unknown precision, one that does not fit the checkpoint, or missing
@@ -57,40 +58,37 @@ def convert(
         RunError: an op or a kernel is not as it has to be, or the file does not follow the model.
     """
     spec = get_precision(precision)
-    length = max_length or trained.max_length
-    if length > trained.config.max_length:
-        raise InputError(
-            f"Expected max_length to be at most the model's {trained.config.max_length}, "
-            f"got max_length={length}."
-        )
+    lengths = _lengths(trained, lengths)
     if trained.is_quantized and not spec.is_static:
         raise InputError(
             f"Expected precision int8 for a quantized checkpoint, got precision={precision}; "
             "convert the float checkpoint that it was made from."
         )
     model = _simulation(trained, spec, calibration)
-    flatbuffer = _to_flatbuffer(_exported(trained, model, spec), trained, spec, length)
+    signatures = make_signatures(trained, _exported(trained, model, spec), lengths)
+    flatbuffer = _to_flatbuffer(signatures, spec)
     check_ops(flatbuffer)
     check_kernels(flatbuffer, spec.kernel_type, spec.smallest_kernel)
     flatbuffer = compact(flatbuffer)
     description = {
         "task": trained.task_spec.to_json(),
         "precision": precision,
-        "max_length": length,
+        "max_length": lengths[-1],
+        "lengths": lengths,
         "model": trained.config.to_json(),
         "recipe": trained.recipe.model,
         "columns": {
-            name: getattr(trained.recipe, name) for name in ("text", "text_pair", "label")
+            name: getattr(trained.recipe, name) for name in trained.column_names
         },
         "output_step": output_step(flatbuffer),
         "metrics": _plain(trained.metrics),
     }
     files = {
-        **trained.tokenizer.to_files(),
+        **trained.tokenizer_files(),
         "labels.txt": "".join(f"{label}\n" for label in trained.labels).encode(),
     }
     data = pack(flatbuffer, description, files)
-    parity = measure_parity(model, trained, data, length)
+    parity = measure_parity(model, trained, data)
     parity.check(spec)
     return Converted(data=data, precision=precision, parity=parity)
 
@@ -119,24 +117,30 @@ def _exported(trained: Trained, model: keras.Model, spec: Precision) -> keras.Mo
     return exported
 
 
+def _lengths(trained: Trained, lengths: Sequence[int] | None) -> list[int]:
+    """The lengths in ascending order, each once."""
+    lengths = sorted(set(lengths or [trained.max_length]))
+    for length in (lengths[0], lengths[-1]):
+        if not 1 <= length <= trained.config.max_length:
+            raise InputError(
+                f"Expected lengths from 1 to the model's {trained.config.max_length}, "
+                f"got length={length}."
+            )
+    return lengths
+
+
 def _to_flatbuffer(
-    model: keras.Model, trained: Trained, spec: Precision, length: int
+    signatures: Mapping[str, tf.types.experimental.GenericFunction], spec: Precision
 ) -> bytes:
-    """Runs the converter on one signature with a batch of 1 and a static length."""
-    names = model_inputs(trained.task_spec, {"ids": None, "segment_ids": None})
-    signature = {name: tf.TensorSpec((1, length), tf.int32, name=name) for name in names}
-
-    @tf.function(input_signature=[signature], autograph=False)
-    def predict(inputs):
-        return {"output": model(inputs, training=False)}
-
+    """Runs the converter on signatures of static shapes, which share their weights."""
     module = tf.Module()
-    module.variables_of_model = [variable.value for variable in model.variables]
-    module.predict = predict
+    module.functions = list(signatures.values())
+    concrete = {name: function.get_concrete_function() for name, function in signatures.items()}
+    # The variables that a function closes over are saved only if the module holds them.
+    module.captured = [one.variables for one in concrete.values()]
     with tempfile.TemporaryDirectory() as folder:
-        concrete = predict.get_concrete_function()
-        tf.saved_model.save(module, folder, signatures={SIGNATURE: concrete})
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
+        tf.saved_model.save(module, folder, signatures=concrete)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(concrete))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if spec.name != "float32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]

@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from keras_transformer.edge.names import DECODE, PREDICT
 from keras_transformer.zoo.errors import RunError
 
 _OP_NAMES = {
@@ -16,6 +17,8 @@ _TYPE_NAMES = {value: name for name, value in vars(schema.TensorType).items() if
 # Ops that multiply by a kernel, and the place of the kernel among their inputs.
 _KERNEL_INPUT = {"FULLY_CONNECTED": 1, "CONV_2D": 1, "BATCH_MATMUL": 1}
 _CUSTOM = ("CUSTOM",)
+# Signature -> the name of its output that decides.
+_DECIDING = {PREDICT: "output", DECODE: "logits"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,15 +106,29 @@ def check_kernels(flatbuffer: bytes, kernel_type: str, smallest: int = 1) -> Non
 
 
 def output_step(flatbuffer: bytes) -> float | None:
-    """Returns the scale of the last integer tensor before the output, or None in a float file."""
+    """Returns the scale of the last integer tensor before the output, or None in a float file.
+
+    The output is that of `predict`, or the logits of `decode`.
+    """
     model = _model(flatbuffer)
-    graph = model.Subgraphs(0)
-    output = graph.Outputs(0)
-    for _, op, name in _operators(model):
-        if name == "DEQUANTIZE" and op.Outputs(0) == output:
-            tensor = graph.Tensors(op.Inputs(0))
-            quantization = tensor.Quantization()
-            scale = quantization.ScaleAsNumpy() if quantization is not None else None
-            if isinstance(scale, np.ndarray) and scale.size == 1:
-                return float(scale[0])
+    place, output = _deciding_output(model)
+    graph = model.Subgraphs(place)
+    for owner, op, name in _operators(model):
+        if name != "DEQUANTIZE" or owner._tab.Pos != graph._tab.Pos or op.Outputs(0) != output:
+            continue
+        quantization = graph.Tensors(op.Inputs(0)).Quantization()
+        scale = quantization.ScaleAsNumpy() if quantization is not None else None
+        if isinstance(scale, np.ndarray) and scale.size == 1:
+            return float(scale[0])
     return None
+
+
+def _deciding_output(model: schema.Model) -> tuple[int, int]:
+    """Subgraph and tensor of the output that decides."""
+    for s in range(model.SignatureDefsLength()):
+        signature = model.SignatureDefs(s)
+        name = _DECIDING.get(signature.SignatureKey().decode())
+        for i in range(signature.OutputsLength() if name else 0):
+            if signature.Outputs(i).Name().decode() == name:
+                return signature.SubgraphIndex(), signature.Outputs(i).TensorIndex()
+    return 0, model.Subgraphs(0).Outputs(0)

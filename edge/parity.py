@@ -68,18 +68,50 @@ def difference(reference: np.ndarray, outputs: np.ndarray, step: float | None) -
     )  # fmt: skip
 
 
-def measure_parity(model: keras.Model, trained: Trained, data: bytes, length: int) -> Parity:
+def measure_parity(model: keras.Model, trained: Trained, data: bytes) -> Parity:
     """Runs the checkpoint's probes through the Keras model and through a file's bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tflite"
+        path.write_bytes(data)
+        runner = Runner(path)
+    if runner.generates:
+        reference, outputs = _next_tokens(model, trained, runner)
+    else:
+        reference, outputs = _whole_texts(model, trained, runner)
+    return difference(reference, outputs, runner.description["output_step"])
+
+
+def _whole_texts(model, trained, runner):
+    """Outputs (rows, outputs) of both."""
+    length = runner.max_length
     ids = trained.probes["ids"][:, :length]
     segment_ids = trained.probes["segment_ids"][:, :length]
     width = ((0, 0), (0, length - ids.shape[1]))
     # Both see the same padding: a quantized position is rounded and clipped, padding or not.
     ids, segment_ids = np.pad(ids, width), np.pad(segment_ids, width)
     inputs = model_inputs(trained.task_spec, {"ids": ids, "segment_ids": segment_ids})
-    reference = np.asarray(model.predict_on_batch(inputs))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.tflite"
-        path.write_bytes(data)
-        runner = Runner(path)
-        outputs = runner.run_ids(ids, segment_ids)
-    return difference(reference, outputs, runner.description["output_step"])
+    return np.asarray(model.predict_on_batch(inputs)), runner.run_ids(ids, segment_ids)
+
+
+def _next_tokens(model, trained, runner):
+    """Logits (positions, V) of both after each token of the probes: all at once, and by steps.
+
+    `prefill` reads a longer part of each next probe, so that every signature is met.
+    """
+    steps, references, outputs = runner.steps, [], []
+    probes = {name: ids[:, : runner.max_length] for name, ids in trained.probes.items()}
+    logits = np.asarray(model.predict_on_batch(probes))
+    for row, ids in enumerate(probes["ids"]):
+        num_tokens = int(np.count_nonzero(ids))
+        first = 0
+        if steps.has_memory:
+            source = probes["source_ids"][row]
+            cache = steps.encode([source[: np.count_nonzero(source)]])
+        else:
+            first = row * num_tokens // len(probes["ids"])
+            cache = steps.prefill(ids[None, :first])
+        for place in range(first, num_tokens):
+            found, cache = steps.step(ids[place : place + 1], cache)
+            outputs.append(found[0])
+        references.append(logits[row, first:num_tokens])
+    return np.concatenate(references), np.array(outputs)

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_transformer.edge.precision import get_precision
+from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import Projection, QuantPoint, round_kernel
 from keras_transformer.zoo.batches import Batches
 from keras_transformer.zoo.data import load_examples
@@ -68,6 +69,8 @@ def calibration_batches(trained: Trained, path: str | Path) -> Batches:
         InputError: the file cannot be read or lacks a column.
     """
     recipe = trained.recipe
+    if trained.task_spec.generates:
+        return run_data_of(trained, recipe.replace(train=str(path))).batches(recipe)
     examples = load_examples(
         path, text=recipe.text, text_pair=recipe.text_pair, label=None, task=trained.task
     )
@@ -182,10 +185,17 @@ def quantize(
 
 
 def grid_weights(model: keras.Model) -> dict[str, np.ndarray]:
-    """Returns the weights with every projection kernel on the grid that the file stores."""
+    """Returns the weights with every kernel and table on the grid that the file stores.
+
+    A table is looked up and multiplied by, and the converter rounds it for each use: on its grid
+    both come out the same, and the file holds it once.
+    """
     weights = get_weights(model)
     for layer in all_layers(model):
         if isinstance(layer, Projection) and layer.kernel_bits is not None:
             rounded = round_kernel(layer.kernel.value, layer.kernel_bits)
             weights[layer.kernel.path] = ops.convert_to_numpy(rounded)
+        elif isinstance(layer, TokenEmbedding) and layer.activation_bits is not None:
+            rounded = layer.point(ops.convert_to_tensor(layer.embeddings), training=False)
+            weights[layer.embeddings.path] = ops.convert_to_numpy(rounded)
     return weights

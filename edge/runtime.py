@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_transformer.edge.bundle import unpack
+from keras_transformer.edge.file_steps import FileSteps
+from keras_transformer.edge.names import PREDICT, signature_name
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.text_generation import TARGET, Generation, TextGenerator
 from keras_transformer.zoo.tokenizer import Tokenizer
-
-SIGNATURE = "predict"
 
 
 class Prediction(NamedTuple):
@@ -57,11 +58,12 @@ class Runner:
         threads: that the interpreter may use.
 
     Attributes:
-        task: `classification` or `regression`.
+        task: name of the model's task.
         labels: names of the classes.
         precision: of the file.
-        max_length: tokens of an example.
-        columns: `text`, `text_pair` and `label` of the data that the model was trained on.
+        max_length: tokens of an example; of a source, or of a prompt and what follows it.
+        lengths: tokens of the file's inputs, ascending; the shortest that fits is run.
+        columns: names of the columns of the data that the model was trained on, by their use.
         num_truncated: rows of the last call that were cut to `max_length`.
 
     Raises:
@@ -81,8 +83,45 @@ class Runner:
         self.labels = tuple(files["labels.txt"].decode().split("\n")[:-1])
         self.tokenizer = Tokenizer.from_files(files)
         self.num_truncated = 0
+        self.lengths = description["lengths"]
         self.interpreter = Interpreter(model_content=flatbuffer, num_threads=threads)
-        self._run = self.interpreter.get_signature_runner(SIGNATURE)
+        self.generates = PREDICT not in self.interpreter.get_signature_list()
+        if self.generates:
+            model = description["model"]
+            steps = FileSteps(
+                self.interpreter, model["vocab_size"], model["num_layers"], self.lengths
+            )
+            has_own = any(name.startswith(TARGET) for name in files)
+            target = Tokenizer.from_files(files, TARGET) if has_own else None
+            self.steps = steps
+            self._generator = TextGenerator(steps, self.task, self.tokenizer, target)
+        else:
+            self._predict = {
+                length: self.interpreter.get_signature_runner(
+                    signature_name(PREDICT, length, self.lengths)
+                )
+                for length in self.lengths
+            }
+
+    def generate(self, texts: Sequence[str], **options: Any) -> list[str]:
+        """Returns the translation of each text, or what follows each prompt.
+
+        Args:
+            texts: sources or prompts.
+            **options: see `TextGenerator.generate`: `beams=5`, `max_tokens=40`, ...
+
+        Raises:
+            InputError: for texts or options that do not fit, or a model that predicts labels.
+        """
+        return [one.text for one in self.generations(texts, **options)]
+
+    def generations(self, texts: Sequence[str], **options: Any) -> list[Generation]:
+        """Returns what `generate` does, with log probabilities and what was cut."""
+        if not self.generates:
+            raise InputError(f"Expected a model that generates text, got one of {self.task}.")
+        results = self._generator.generate(texts, **options)
+        self.num_truncated = sum(one.truncated for one in results)
+        return results
 
     def predict(
         self, texts: Sequence[str], pairs: Sequence[str] | None = None
@@ -101,19 +140,22 @@ class Runner:
 
     def run_ids(self, ids: np.ndarray, segment_ids: np.ndarray | None = None) -> np.ndarray:
         """Returns the outputs (rows, outputs) for ids (rows, T), T at most `max_length`."""
-        width = self.max_length - ids.shape[1]
         outputs = []
-        for row in range(len(ids)):
-            inputs = {"ids": np.pad(ids[row : row + 1], ((0, 0), (0, width)))}
+        for row, tokens in enumerate(ids):
+            num_tokens = int(np.flatnonzero(tokens).max(initial=0)) + 1
+            length = next(length for length in self.lengths if length >= num_tokens)
+            inputs = {"ids": _resized(tokens, length)}
             if self.pair:
-                inputs["segment_ids"] = np.pad(segment_ids[row : row + 1], ((0, 0), (0, width)))
-            outputs.append(self._run(**inputs)["output"][0])
+                inputs["segment_ids"] = _resized(segment_ids[row], length)
+            outputs.append(self._predict[length](**inputs)["output"][0])
         return np.array(outputs)
 
     def _scores(self, texts, pairs):
         """Outputs (rows, outputs), and whether each row was cut."""
         if isinstance(texts, str):
             raise InputError("Expected a list of texts, got one string; put it in a list.")
+        if self.generates:
+            raise InputError(f"Expected a model that predicts labels, got one of {self.task}.")
         if (pairs is not None) != self.pair:
             expected = "pairs of texts" if self.pair else "single texts"
             raise InputError(f"Expected {expected}, as the model was trained on.")
@@ -127,3 +169,11 @@ class Runner:
         self.num_truncated = sum(truncated)
         width = max(1, len(self.labels))
         return np.array(outputs, "float32").reshape(len(outputs), width), truncated
+
+
+def _resized(row: np.ndarray, length: int) -> np.ndarray:
+    """A row (T,) as (1, length): cut, or with 0 behind it."""
+    result = np.zeros((1, length), np.int32)
+    width = min(length, len(row))
+    result[0, :width] = row[:width]
+    return result

@@ -19,7 +19,6 @@ from keras_transformer.zoo.tokenizer import Tokenizer
 
 NUM_PROBES = 32
 VALIDATION_TOKENS = 2048
-KEEPS_LINES = ("characters", "bytes")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -121,7 +120,7 @@ def token_stream(plain: PlainText, tokenizer: Tokenizer) -> np.ndarray:
     Raises:
         InputError: there are fewer than two, so that there is nothing to predict.
     """
-    if tokenizer.config.kind in KEEPS_LINES:
+    if tokenizer.config.keeps_lines:
         rows = tokenizer.pieces([plain.text])
     else:
         lines = [line for line in plain.text.split("\n") if line.strip()]

@@ -49,6 +49,11 @@ class TokenizerConfig:
                 f"got max_bytes_per_word={self.max_bytes_per_word!r}."
             )
 
+    @property
+    def keeps_lines(self) -> bool:
+        """Whether ids hold all white space of a text, line breaks included."""
+        return self.kind in ("characters", "bytes")
+
     def to_json(self) -> dict[str, Any]:
         """Returns the settings as a value that JSON can hold."""
         return dataclasses.asdict(self)

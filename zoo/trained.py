@@ -18,15 +18,18 @@ from keras_transformer.zoo.checkpoint import (
 )
 from keras_transformer.zoo.config import TransformerConfig
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.keras_steps import KerasSteps
 from keras_transformer.zoo.models import build, get_weights, set_weights
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks import Task
+from keras_transformer.zoo.text_generation import TARGET, TextGenerator
 from keras_transformer.zoo.tokenizer import Encoded, Tokenizer
 from keras_transformer.zoo.vocabulary import TextTokenizer
 
 FLOAT_BITS = {"kernel_bits": None, "activation_bits": None}
 PREDICT_TOKENS = 8192
-TARGET = "target_"
+# The recipe's columns of the tasks that do not read labelled texts.
+COLUMNS = {"translation": ("source", "target"), "language-modeling": ()}
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -74,6 +77,16 @@ class Trained:
         """Whether quantization-aware training made the model."""
         return self.bits["activation_bits"] is not None
 
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """What the columns of its data are for, by the recipe's names."""
+        return COLUMNS.get(self.task, ("text", "text_pair", "label"))
+
+    def tokenizer_files(self) -> dict[str, bytes]:
+        """Returns the files of the tokenizers by name."""
+        files = self.tokenizer.to_files()
+        return files | (self.target_tokenizer.to_files(TARGET) if self.target_tokenizer else {})
+
     def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Encoded:
         """Tokenizes.
 
@@ -94,6 +107,17 @@ class Trained:
         columns = model_inputs(self.task_spec, encoded.columns)
         return predict(self.model, Batches(columns, batch_tokens=PREDICT_TOKENS))
 
+    def generator(self) -> TextGenerator:
+        """Returns what generates text with the Keras model.
+
+        Raises:
+            InputError: the task is one over whole texts.
+        """
+        if not self.task_spec.generates:
+            raise InputError(f"Expected a model that generates text, got one of {self.task}.")
+        steps = KerasSteps(self.model, self.config, self.max_length)
+        return TextGenerator(steps, self.task, self.tokenizer, self.target_tokenizer)
+
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Writes the checkpoint folder, whole or not at all."""
         config = {
@@ -107,8 +131,7 @@ class Trained:
             {
                 "config.json": _json(config),
                 "weights.safetensors": weights_to_bytes(get_weights(self.model)),
-                **self.tokenizer.to_files(),
-                **(self.target_tokenizer.to_files(TARGET) if self.target_tokenizer else {}),
+                **self.tokenizer_files(),
                 "labels.txt": "".join(f"{label}\n" for label in self.labels).encode(),
                 "recipe.json": self.recipe.to_json().encode(),
                 "metrics.json": _json(self.metrics),

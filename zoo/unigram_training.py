@@ -13,8 +13,8 @@ from keras_transformer.zoo.piece_list import BYTE_PIECES, SPECIAL_TOKENS, UNK, V
 from keras_transformer.zoo.tokenizer import TokenizerConfig
 from keras_transformer.zoo.unigram import SPACE, Unigram
 
-# The trainer drops whole sentences that hold one of these: it marks unknown characters with the
-# second. As pieces they would never be learned, so their words are left out.
+# The trainer leaves out whole sentences with one of these; it marks unknown characters with the
+# second.
 _RESERVED = frozenset("\0\u2585")
 # Sums of floats depend on how the sentences are shared out, so not on the machine's cores.
 _NUM_THREADS = 4
@@ -47,16 +47,17 @@ def learn_unigram(texts: Sequence[str], size: int, config: TokenizerConfig) -> V
         Vocabulary(fixed, (0.0,) * len(fixed)),
         lowercase=config.lowercase, strip_accents=config.strip_accents,
     )  # fmt: skip
-    sentences = [empty.split(text) for text in texts]
-    counts = collections.Counter(c for words in sentences for word in words for c in word)
-    for character in _RESERVED:
-        counts.pop(character, None)
+    joined = ["".join(empty.split(text)) for text in texts]
+    counts = collections.Counter(character for line in joined for character in line)
     frequent = sorted(counts, key=lambda character: (-counts[character], character))
     # The trainer makes a piece of every character that it sees.
-    known = set(frequent[: (size - len(fixed)) // 2])
-    kept = ("".join(word for word in words if known.issuperset(word)) for words in sentences)
+    room = (size - len(fixed)) // 2
+    known = [character for character in frequent if character not in _RESERVED][:room]
+    # No piece reaches over a character that is not to be one: it ends the line. No word has "\n".
+    cut = dict.fromkeys(map(ord, counts.keys() - set(known)), "\n")
+    lines = [part for line in joined for part in line.translate(cut).split("\n")]
     # Sorted, so that the order of the texts, in which it adds up, makes no difference.
-    lines = sorted(line.replace(SPACE, " ") for line in kept if line)
+    lines = sorted(line.replace(SPACE, " ") for line in lines if line.strip(SPACE))
     if not lines:
         raise InputError(
             f"Expected texts with words to learn from, got none in {len(texts)} texts."

@@ -6,6 +6,7 @@ import pytest
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.piece_list import CLS, MASK, PAD, SEP, UNK
 from keras_transformer.zoo.tokenizer import Tokenizer, TokenizerConfig
+from keras_transformer.zoo.tokenizer_config import KINDS
 from keras_transformer.zoo.vocabulary import TextTokenizer, learn_vocabulary, read_vocabulary
 
 SPECIAL = [PAD, UNK, CLS, SEP, MASK]
@@ -106,20 +107,36 @@ def test_training_and_device_give_the_same_bytes(settings):
     assert TextTokenizer(config).pieces(texts) == Tokenizer(config).pieces(texts)
 
 
-@pytest.mark.parametrize("kind", ["wordpiece", "bytes"])
-def test_no_texts_and_no_words(vocabularies, kind):
-    vocabulary = vocabularies[0] if kind == "wordpiece" else ()
-    training = TextTokenizer(TokenizerConfig(kind=kind), vocabulary)
+@pytest.mark.parametrize("settings", SETTINGS[::2], ids=str)
+@pytest.mark.parametrize("kind", ["characters", "sentencepiece"])
+def test_training_and_device_give_the_same_pieces(kind, settings):
+    texts = [*HARD.values(), *random_texts(500), EVERY_CHARACTER]
+    config = TokenizerConfig(kind=kind, **settings)
+    vocabulary = learn_vocabulary([*SENTENCES, *random_texts(20)], 500, config)
+    device = Tokenizer(config, vocabulary).pieces(texts)
+    assert TextTokenizer(config, vocabulary).pieces(texts) == device
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_texts_and_no_words(kind):
+    config = TokenizerConfig(kind=kind)
+    vocabulary = () if kind == "bytes" else learn_vocabulary(SENTENCES, 400, config)
+    training = TextTokenizer(config, vocabulary)
     assert training.pieces([]) == []
     assert training.pieces(["", ""]) == [[], []]
     assert training.encode([], max_length=8).pad()[0].shape == (0, 0)
 
 
-def test_text_tokenizer_loads_what_the_device_saves(vocabularies, tmp_path):
-    Tokenizer(TokenizerConfig(), vocabularies[0]).save(tmp_path)
+@pytest.mark.parametrize("kind", KINDS)
+def test_text_tokenizer_loads_what_the_device_saves(kind, tmp_path):
+    config = TokenizerConfig(kind=kind)
+    vocabulary = () if kind == "bytes" else learn_vocabulary(SENTENCES, 400, config)
+    device = Tokenizer(config, vocabulary)
+    device.save(tmp_path)
     loaded = TextTokenizer.load(tmp_path)
     assert type(loaded) is TextTokenizer
-    assert loaded.vocabulary == vocabularies[0]
+    assert loaded.vocabulary == device.vocabulary
+    assert loaded.pieces(SENTENCES) == device.pieces(SENTENCES)
 
 
 def test_learned_vocabulary_of_a_small_text():
@@ -158,6 +175,17 @@ def test_frequent_characters_are_kept_when_room_is_short():
     assert learn_vocabulary(texts, 10, TokenizerConfig())[5:9] == ("a", "##a", "b", "##b")
 
 
+def test_learned_characters_are_the_frequent_ones():
+    config = TokenizerConfig(kind="characters")
+    texts = ["bbB\n", "é \u2028a", "c  "]
+    learned = learn_vocabulary(texts, 100, config)
+    assert learned[:5] == tuple(SPECIAL)
+    assert learned[5:] == (" ", "b", "\n", "B", "a", "c", "é", "\u2028")
+    assert learn_vocabulary(texts[::-1], 10, config)[5:] == (" ", "b", "\n", "B", "a")
+    folded = TokenizerConfig(kind="characters", lowercase=True, strip_accents=True)
+    assert learn_vocabulary(texts, 10, folded)[5:] == (" ", "b", "\n", "a", "c")
+
+
 @pytest.mark.parametrize(
     "texts, size, settings, message",
     [
@@ -165,6 +193,15 @@ def test_frequent_characters_are_kept_when_room_is_short():
         (["", " \n"], 100, {}, "got none in 2 texts"),
         ([], 100, {}, "got none in 0 texts"),
         (["a"], 100, {"kind": "bytes"}, "got kind='bytes'"),
+        (["a"], 9, {"kind": "characters"}, "at least 10, got size=9"),
+        (
+            ["", ""],
+            10,
+            {"kind": "characters"},
+            "with characters to learn from, got none in 2 texts",
+        ),
+        (["a"], 265, {"kind": "sentencepiece"}, "at least 266, got size=265"),
+        (["", " \n▁"], 300, {"kind": "sentencepiece"}, "with words to learn from, got none in 2"),
     ],
 )
 def test_learning_refuses(texts, size, settings, message):

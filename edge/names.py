@@ -1,0 +1,20 @@
+"""Names of a file's signatures and of their tensors; imports only the standard library."""
+
+from collections.abc import Sequence
+
+PREDICT, ENCODE, PREFILL, DECODE = "predict", "encode", "prefill", "decode"
+
+
+def signature_name(kind: str, length: int, lengths: Sequence[int]) -> str:
+    """Returns `encode` for the longest of the lengths, else such as `encode_16`."""
+    return kind if length == max(lengths) else f"{kind}_{length}"
+
+
+def cache_names(num_blocks: int) -> list[str]:
+    """Names of the caches of self attention: keys and values of each block in turn."""
+    return [f"kv_cache_{kind}_{block}" for block in range(num_blocks) for kind in "kv"]
+
+
+def memory_names(num_blocks: int) -> list[str]:
+    """Names of the projected memory: keys and values of each block's cross attention in turn."""
+    return [f"memory_{kind}_{block}" for block in range(num_blocks) for kind in "kv"]
