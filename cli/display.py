@@ -15,7 +15,10 @@ from rich.text import Text
 from keras_transformer.zoo.report import Report
 
 # The metrics of an epoch's line, those that a task has.
-EPOCH_METRICS = ("accuracy", "macro_f1", "pearson", "spearman")
+EPOCH_METRICS = (
+    "accuracy", "macro_f1", "pearson", "spearman", "loss", "perplexity", "token_accuracy",
+    "bits_per_character",
+)  # fmt: skip
 # Where the output is no terminal, tables are as wide as they need to be, up to this.
 FILE_WIDTH = 200
 # What users type and read is no markup: `[PAD]` is printed as it stands.

@@ -77,9 +77,7 @@ def convert(
         "lengths": lengths,
         "model": trained.config.to_json(),
         "recipe": trained.recipe.model,
-        "columns": {
-            name: getattr(trained.recipe, name) for name in trained.column_names
-        },
+        "columns": trained.columns,
         "output_step": output_step(flatbuffer),
         "metrics": _plain(trained.metrics),
     }

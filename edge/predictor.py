@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from keras_transformer.edge.runtime import Prediction, Runner, predictions
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.text_generation import Generation
 
 
 class KerasRunner:
@@ -16,8 +18,8 @@ class KerasRunner:
         path: the checkpoint folder.
 
     Attributes:
-        task, labels, pair, precision, max_length, num_truncated: as `Runner` has them.
-        columns: `text`, `text_pair` and `label` of the data that the model was trained on.
+        task, labels, pair, precision, max_length, generates, num_truncated: as `Runner` has them.
+        columns: names of the columns of the data that the model was trained on, by their use.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -29,24 +31,21 @@ class KerasRunner:
 
         self.path = Path(path)
         self.trained = Trained.load(path)
-        recipe = self.trained.recipe
         self.task = self.trained.task
         self.labels = self.trained.labels
         self.pair = self.trained.task_spec.pair
         self.precision = "int8, simulated" if self.trained.is_quantized else "float32"
         self.max_length = self.trained.max_length
-        self.columns = {
-            "text": recipe.text, "text_pair": recipe.text_pair, "label": recipe.label
-        }  # fmt: skip
-
-    @property
-    def num_truncated(self) -> int:
-        """Rows of the last call that were cut to `max_length`."""
-        return self.trained.num_truncated
+        self.generates = self.trained.task_spec.generates
+        self.columns = self.trained.columns
+        self.num_truncated = 0
+        self._generator = self.trained.generator() if self.generates else None
 
     def scores(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> np.ndarray:
         """Returns the model's outputs (rows, outputs): logits, or predicted numbers."""
-        return self.trained.scores(texts, pairs)
+        scores = self.trained.scores(texts, pairs)
+        self.num_truncated = self.trained.num_truncated
+        return scores
 
     def predict(
         self, texts: Sequence[str], pairs: Sequence[str] | None = None
@@ -59,6 +58,20 @@ class KerasRunner:
             for text, second in zip(texts, seconds, strict=True)
         ]
         return predictions(self.task, self.labels, scores, truncated)
+
+    def generate(self, texts: Sequence[str], **options: Any) -> list[str]:
+        """Returns the translation of each text, or what follows each prompt."""
+        return [one.text for one in self.generations(texts, **options)]
+
+    def generations(self, texts: Sequence[str], **options: Any) -> list[Generation]:
+        """Returns what `generate` does, with log probabilities and what was cut."""
+        results = self._generator.generate(texts, **options)
+        self.num_truncated = sum(one.truncated for one in results)
+        return results
+
+    def perplexity(self, path: str | Path) -> dict[str, float]:
+        """Measures a language model on the text of a file, see `Perplexity`."""
+        return self.trained.perplexity(path)
 
 
 def open_predictor(path: str | Path, *, threads: int = 1) -> Runner | KerasRunner:
@@ -80,20 +93,31 @@ def open_predictor(path: str | Path, *, threads: int = 1) -> Runner | KerasRunne
     raise FileNotFoundError(f"There is no file {path}.")
 
 
-def columns_of(
-    predictor: Runner | KerasRunner, *, text: str | None, text_pair: str | None, label: str | None
-) -> dict[str, str | None]:
+def columns_of(predictor: Runner | KerasRunner, **given: str | None) -> dict[str, str | None]:
     """The columns to read: those given, and for the others those that the model was trained on.
 
+    Args:
+        predictor: the model, which says what columns its task has.
+        **given: names by use, such as `text`, `label`, `source`; None where none was given.
+
     Raises:
-        InputError: a column is not given, and the file does not say which it was.
+        InputError: a column is not given, and the file does not say which it was; or one is given
+            that the task does not have.
     """
-    given = {"text": text, "text_pair": text_pair, "label": label}
-    columns = {**predictor.columns, **{name: v for name, v in given.items() if v is not None}}
-    for name in ("text", "label", *(("text_pair",) if predictor.pair else ())):
-        if columns.get(name) is None:
+    columns = dict(predictor.columns)
+    for name, value in given.items():
+        if value is None:
+            continue
+        if name not in columns:
+            raise InputError(
+                f"Expected no --{name.replace('_', '-')} for a model of {predictor.task}, "
+                f"got {value!r}."
+            )
+        columns[name] = value
+    for name, value in columns.items():
+        if value is None and (name != "text_pair" or predictor.pair):
             raise InputError(
                 f"{predictor.path} does not say what the columns of its data are called; "
                 f"give --{name.replace('_', '-')}."
             )
-    return {name: columns.get(name) for name in given}
+    return columns

@@ -11,6 +11,8 @@ from keras_transformer.edge.bundle import unpack
 from keras_transformer.edge.file_steps import FileSteps
 from keras_transformer.edge.names import PREDICT, signature_name
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.plain_text import load_plain_text
+from keras_transformer.zoo.scoring import stepwise_perplexity
 from keras_transformer.zoo.text_generation import TARGET, Generation, TextGenerator
 from keras_transformer.zoo.tokenizer import Tokenizer
 
@@ -79,7 +81,7 @@ class Runner:
         self.pair = description["task"]["pair"]
         self.precision = description["precision"]
         self.max_length = description["max_length"]
-        self.columns = description.get("columns", {})
+        self.columns = description["columns"]
         self.labels = tuple(files["labels.txt"].decode().split("\n")[:-1])
         self.tokenizer = Tokenizer.from_files(files)
         self.num_truncated = 0
@@ -122,6 +124,11 @@ class Runner:
         results = self._generator.generate(texts, **options)
         self.num_truncated = sum(one.truncated for one in results)
         return results
+
+    def perplexity(self, path: str | Path) -> dict[str, float]:
+        """Measures a language model on the text of a file, token by token."""
+        plain = load_plain_text(path)
+        return stepwise_perplexity(self.steps, plain, self.tokenizer, self.max_length)
 
     def predict(
         self, texts: Sequence[str], pairs: Sequence[str] | None = None

@@ -9,6 +9,8 @@ import sklearn.metrics
 
 from keras_transformer.zoo.data import Examples
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.sentence_pairs import SentencePairs
+from keras_transformer.zoo.text_metrics import text_metrics
 
 
 class Predictor(Protocol):
@@ -71,6 +73,25 @@ def metrics(
     if task == "regression":
         return regression_metrics(targets, scores)
     return classification_metrics(targets, scores, labels)
+
+
+class Writer(Protocol):
+    """What `evaluate_texts` needs: a model that writes a text for each text."""
+
+    def generate(self, texts: Sequence[str], **options: Any) -> list[str]:
+        """Returns a text for each."""
+
+
+def evaluate_texts(writer: Writer, pairs: SentencePairs, **options: Any) -> dict[str, Any]:
+    """Measures what a model writes for sources beside their targets.
+
+    Args:
+        writer: the model.
+        pairs: sources and targets.
+        **options: of generation, such as `beams=5`.
+    """
+    texts = writer.generate(pairs.sources, **options)
+    return {"rows": len(texts), **text_metrics(texts, pairs.targets)}
 
 
 def evaluate(predictor: Predictor, examples: Examples) -> dict[str, Any]:

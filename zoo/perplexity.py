@@ -1,12 +1,11 @@
 """How well a model predicts each next token of given texts."""
 
-import math
-
 import keras
 import numpy as np
 from keras import ops
 
 from keras_transformer.zoo.batches import Batches
+from keras_transformer.zoo.scoring import summary
 
 
 class _TokenScores(keras.layers.Layer):
@@ -43,15 +42,7 @@ class Perplexity:
         for batch in self.batches.in_order():
             sums += scorer.predict_on_batch([batch.inputs, batch.targets]).sum(0, dtype="float64")
             count += batch.num_targets
-        loss = float(sums[0] / count)
-        result = {
-            "loss": loss,
-            "perplexity": math.exp(min(loss, 700.0)),
-            "token_accuracy": float(sums[1] / count),
-        }
-        if self.num_characters:
-            result["bits_per_character"] = float(sums[0] / math.log(2) / self.num_characters)
-        return result
+        return summary(float(sums[0]), float(sums[1]), count, self.num_characters)
 
     def _scorer(self, model: keras.Model) -> keras.Model:
         """The model with its scores on top, so that logits never leave the backend."""

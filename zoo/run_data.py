@@ -6,12 +6,14 @@ from keras_transformer.zoo.config import TransformerConfig
 from keras_transformer.zoo.data import load_examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.labelled import LabelledData
-from keras_transformer.zoo.language_modeling import LanguageData, load_plain_text
+from keras_transformer.zoo.language_modeling import LanguageData
+from keras_transformer.zoo.plain_text import load_plain_text
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.sentence_pairs import load_pairs
 from keras_transformer.zoo.tasks import Task
 from keras_transformer.zoo.tokenizer import Tokenizer, TokenizerConfig
 from keras_transformer.zoo.trained import Trained
-from keras_transformer.zoo.translation import TranslationData, load_pairs
+from keras_transformer.zoo.translation import TranslationData
 from keras_transformer.zoo.vocabulary import TextTokenizer, learn_vocabulary, read_vocabulary
 
 RunData = LabelledData | LanguageData | TranslationData

@@ -19,7 +19,9 @@ from keras_transformer.zoo.checkpoint import (
 from keras_transformer.zoo.config import TransformerConfig
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.keras_steps import KerasSteps
+from keras_transformer.zoo.language_modeling import language_perplexity
 from keras_transformer.zoo.models import build, get_weights, set_weights
+from keras_transformer.zoo.plain_text import load_plain_text
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks import Task
 from keras_transformer.zoo.text_generation import TARGET, TextGenerator
@@ -78,9 +80,10 @@ class Trained:
         return self.bits["activation_bits"] is not None
 
     @property
-    def column_names(self) -> tuple[str, ...]:
-        """What the columns of its data are for, by the recipe's names."""
-        return COLUMNS.get(self.task, ("text", "text_pair", "label"))
+    def columns(self) -> dict[str, str | None]:
+        """Names of the columns of its data by their use, as the recipe has them."""
+        names = COLUMNS.get(self.task, ("text", "text_pair", "label"))
+        return {name: getattr(self.recipe, name) for name in names}
 
     def tokenizer_files(self) -> dict[str, bytes]:
         """Returns the files of the tokenizers by name."""
@@ -117,6 +120,11 @@ class Trained:
             raise InputError(f"Expected a model that generates text, got one of {self.task}.")
         steps = KerasSteps(self.model, self.config, self.max_length)
         return TextGenerator(steps, self.task, self.tokenizer, self.target_tokenizer)
+
+    def perplexity(self, path: str | Path) -> dict[str, float]:
+        """Measures a language model on the text of a file, see `Perplexity`."""
+        plain = load_plain_text(path)
+        return language_perplexity(plain, self.tokenizer, self.max_length)(self.model)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Writes the checkpoint folder, whole or not at all."""

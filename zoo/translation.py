@@ -2,57 +2,22 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_transformer.zoo.batches import Batches, SampledBatches
-from keras_transformer.zoo.data import column, read_table
-from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.perplexity import Perplexity
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.report import Report
 from keras_transformer.zoo.sampling import PieceDropout
+from keras_transformer.zoo.sentence_pairs import SentencePairs
 from keras_transformer.zoo.tasks import Task
 from keras_transformer.zoo.tokenizer import Tokenizer
 
 NUM_PROBES = 64
 VALIDATION_TOKENS = 2048
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SentencePairs:
-    """The rows of a table as sources and targets.
-
-    Attributes:
-        sources: what is read.
-        targets: what is to be written.
-        path: the file that the rows came from.
-    """
-
-    sources: list[str]
-    targets: list[str]
-    path: Path
-
-
-def load_pairs(path: str | Path, *, source: str, target: str) -> SentencePairs:
-    """Reads two columns of a table.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        InputError: the file is no table, lacks a column, or has an empty source or target.
-    """
-    table = read_table(path)
-    texts = {name: column(table, name) for name in (source, target)}
-    for name, values in texts.items():
-        for line, value in zip(table.lines, values, strict=True):
-            if not value.strip():
-                raise InputError(
-                    f"{table.path}, line {line}: expected a text in column {name!r}, got none."
-                )
-    return SentencePairs(sources=texts[source], targets=texts[target], path=table.path)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

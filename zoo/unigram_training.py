@@ -3,7 +3,7 @@
 import collections
 import io
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
@@ -47,17 +47,9 @@ def learn_unigram(texts: Sequence[str], size: int, config: TokenizerConfig) -> V
         Vocabulary(fixed, (0.0,) * len(fixed)),
         lowercase=config.lowercase, strip_accents=config.strip_accents,
     )  # fmt: skip
-    joined = ["".join(empty.split(text)) for text in texts]
-    counts = collections.Counter(character for line in joined for character in line)
-    frequent = sorted(counts, key=lambda character: (-counts[character], character))
-    # The trainer makes a piece of every character that it sees.
-    room = (size - len(fixed)) // 2
-    known = [character for character in frequent if character not in _RESERVED][:room]
-    # No piece reaches over a character that is not to be one: it ends the line. No word has "\n".
-    cut = dict.fromkeys(map(ord, counts.keys() - set(known)), "\n")
-    lines = [part for line in joined for part in line.translate(cut).split("\n")]
-    # Sorted, so that the order of the texts, in which it adds up, makes no difference.
-    lines = sorted(line.replace(SPACE, " ") for line in lines if line.strip(SPACE))
+    # Sorted, so that the order of the texts, in which the trainer adds up, makes no difference.
+    words = [word for text in sorted(map(empty.normalize, texts)) for word in empty.split(text)]
+    lines = list(_lines(words, (size - len(fixed)) // 2))
     if not lines:
         raise InputError(
             f"Expected texts with words to learn from, got none in {len(texts)} texts."
@@ -92,6 +84,40 @@ def learn_unigram(texts: Sequence[str], size: int, config: TokenizerConfig) -> V
     ]
     pieces, scores = zip(*learned, strict=True)
     return Vocabulary(fixed + pieces, (0.0,) * len(fixed) + scores)
+
+
+def _lines(words: Sequence[str], num_characters: int) -> Iterator[str]:
+    """Yields the words on lines for the trainer, which counts each word by itself.
+
+    So it matters little where lines end, but for one thing: the trainer considers only pieces
+    after which the text goes on in more than one way (inner nodes of its suffix tree). A word that
+    nothing but spaces follow would be none, however frequent. Therefore a line ends when a word is
+    met for the first time. It also ends at every character but the `num_characters` most frequent
+    ones: the trainer would make a piece of each.
+    """
+    counts = collections.Counter(character for word in words for character in word)
+    frequent = sorted(counts, key=lambda character: (-counts[character], character))
+    known = [character for character in frequent if character not in _RESERVED][:num_characters]
+    cut = dict.fromkeys(map(ord, counts.keys() - set(known)), "\n")
+    line, met = [], set()
+    for word in words:
+        first, *rest = word.translate(cut).split("\n")
+        line.append(first)
+        for part in rest:
+            yield from _line(line)
+            line = [part]
+        if word not in met:
+            met.add(word)
+            yield from _line(line)
+            line = []
+    yield from _line(line)
+
+
+def _line(parts: Sequence[str]) -> Iterator[str]:
+    """Yields one line, with spaces as the trainer takes them, or none of nothing but a space."""
+    joined = "".join(parts)
+    if joined.strip(SPACE):
+        yield joined.replace(SPACE, " ")
 
 
 def model_proto(vocabulary: Vocabulary) -> bytes:
