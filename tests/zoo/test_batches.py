@@ -3,16 +3,14 @@ import pytest
 
 from keras_transformer.zoo.batches import MAX_EDGES, Batches
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.tokenizer import Encoded
 
 
 def encoded(lengths):
     """Row i holds i + 1 in every place, so that a row is known by its ids."""
-    return Encoded(
-        ids=[np.full(n, i + 1, np.int32) for i, n in enumerate(lengths)],
-        segment_ids=[(np.arange(n) > n // 2).astype(np.int32) for n in lengths],
-        num_truncated=0,
-    )
+    return {
+        "ids": [np.full(n, i + 1, np.int32) for i, n in enumerate(lengths)],
+        "segment_ids": [(np.arange(n) > n // 2).astype(np.int32) for n in lengths],
+    }
 
 
 def some_lengths(rows=500, longest=60, seed=0):
@@ -23,8 +21,9 @@ def assert_equal(batches, others):
     batches, others = list(batches), list(others)
     assert len(batches) == len(others)
     for one, other in zip(batches, others, strict=True):
-        np.testing.assert_array_equal(one.ids, other.ids)
-        np.testing.assert_array_equal(one.segment_ids, other.segment_ids)
+        assert list(one.inputs) == list(other.inputs)
+        for name, ids in one.inputs.items():
+            np.testing.assert_array_equal(ids, other.inputs[name])
         np.testing.assert_array_equal(one.targets, other.targets)
         np.testing.assert_array_equal(one.index, other.index)
 
@@ -35,12 +34,12 @@ def test_whole_small_case():
     assert batches.edges == [3]
     first, second = batches.in_order()
     np.testing.assert_array_equal(first.index, [1, 2])
-    np.testing.assert_array_equal(first.ids, np.array([[2, 0, 0], [3, 3, 0]], np.int32))
-    np.testing.assert_array_equal(first.segment_ids, np.zeros((2, 3), np.int32))
+    np.testing.assert_array_equal(first.inputs["ids"], np.array([[2, 0, 0], [3, 3, 0]], np.int32))
+    np.testing.assert_array_equal(first.inputs["segment_ids"], np.zeros((2, 3), np.int32))
     np.testing.assert_array_equal(first.targets, [8, 9])
-    np.testing.assert_array_equal(second.ids, np.array([[1, 1, 1]], np.int32))
-    np.testing.assert_array_equal(second.segment_ids, np.array([[0, 0, 1]], np.int32))
-    assert first.ids.dtype == first.segment_ids.dtype == np.int32
+    np.testing.assert_array_equal(second.inputs["ids"], np.array([[1, 1, 1]], np.int32))
+    np.testing.assert_array_equal(second.inputs["segment_ids"], np.array([[0, 0, 1]], np.int32))
+    assert first.inputs["ids"].dtype == first.inputs["segment_ids"].dtype == np.int32
 
 
 @pytest.mark.parametrize("options", [{}, {"bucket": 8}, {"bucket": None}, {"padded_to": 64}])
@@ -55,17 +54,17 @@ def test_every_row_is_there_once_and_padded_with_zero(options, order):
     index = np.concatenate([batch.index for batch in made])
     np.testing.assert_array_equal(np.sort(index), np.arange(len(lengths)))
     for batch in made:
-        count, length = batch.ids.shape
+        count, length = batch.inputs["ids"].shape
         assert length in batches.edges
         assert count * length <= 256
         np.testing.assert_array_equal(batch.targets, batch.index * 10)
         expected_ids = np.zeros((count, length), np.int32)
         expected_segments = np.zeros((count, length), np.int32)
         for i, row in enumerate(batch.index):
-            expected_ids[i, : lengths[row]] = rows.ids[row]
-            expected_segments[i, : lengths[row]] = rows.segment_ids[row]
-        np.testing.assert_array_equal(batch.ids, expected_ids)
-        np.testing.assert_array_equal(batch.segment_ids, expected_segments)
+            expected_ids[i, : lengths[row]] = rows["ids"][row]
+            expected_segments[i, : lengths[row]] = rows["segment_ids"][row]
+        np.testing.assert_array_equal(batch.inputs["ids"], expected_ids)
+        np.testing.assert_array_equal(batch.inputs["segment_ids"], expected_segments)
 
 
 def test_in_order_is_by_length():
@@ -123,14 +122,14 @@ def test_buckets_save_most_of_the_padding():
     lengths = some_lengths(rows=5000, longest=64)
     bucketed = Batches(encoded(lengths), None, batch_tokens=2048)
     padded = Batches(encoded(lengths), None, batch_tokens=2048, padded_to=64)
-    tokens = sum(batch.ids.size for batch in bucketed.in_order())
+    tokens = sum(batch.inputs["ids"].size for batch in bucketed.in_order())
     assert tokens < 1.25 * lengths.sum()
-    assert sum(batch.ids.size for batch in padded.in_order()) == 64 * 5000
+    assert sum(batch.inputs["ids"].size for batch in padded.in_order()) == 64 * 5000
 
 
 def test_a_row_longer_than_the_budget_stands_alone():
     made = list(Batches(encoded([10, 10]), None, batch_tokens=4).in_order())
-    assert [batch.ids.shape for batch in made] == [(1, 10), (1, 10)]
+    assert [batch.inputs["ids"].shape for batch in made] == [(1, 10), (1, 10)]
 
 
 def test_batches_of_a_bucket_are_even():
@@ -140,7 +139,7 @@ def test_batches_of_a_bucket_are_even():
 
 def test_empty_rows_and_very_long_rows():
     made = list(Batches(encoded([0, 0]), None, batch_tokens=4).in_order())
-    np.testing.assert_array_equal(made[0].ids, np.zeros((2, 1), np.int32))
+    np.testing.assert_array_equal(made[0].inputs["ids"], np.zeros((2, 1), np.int32))
     lengths = np.random.default_rng(0).integers(1, 10_000, 300)
     batches = Batches(encoded(lengths), None, batch_tokens=20_000, bucket=1)
     assert len(batches.edges) == MAX_EDGES
@@ -176,9 +175,9 @@ def test_targets_must_match():
 
 def test_one_of_each_shape():
     batches = Batches(encoded(some_lengths()), None, batch_tokens=200, seed=3)
-    met = [batch.ids.shape for batch in batches.one_of_each_shape()]
+    met = [batch.inputs["ids"].shape for batch in batches.one_of_each_shape()]
     assert len(met) == len(set(met)) > len(batches.edges)
-    assert set(met) == {batch.ids.shape for batch in batches.epoch(5)}
+    assert set(met) == {batch.inputs["ids"].shape for batch in batches.epoch(5)}
     assert [length for _, length in met] == sorted(length for _, length in met)
 
 

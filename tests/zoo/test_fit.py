@@ -7,7 +7,6 @@ import pytest
 from keras_transformer.zoo.checkpoint import read_folder, weights_from_bytes
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models import get_weights
-from keras_transformer.zoo.tokenizer import Encoded
 from tests.zoo import tiny
 
 ADVICE = "Lower the learning rate or raise the warm-up."
@@ -129,13 +128,10 @@ def test_a_metric_that_is_not_finite_stops(tmp_path):
 def test_token_dropout_is_drawn_by_seed_and_step():
     def ids(**changes):
         run = tiny.fit(recipe(**{"epochs": 3, "token_dropout": 0.4, **changes}))
-        rows, targets = tiny.encoded(400)
+        columns, targets = tiny.encoded(400)
         # [UNK], [CLS], [SEP] and [MASK] in each row, which stay.
-        rows = Encoded(
-            ids=[np.concatenate([[1, 2, 3, 4], row]) for row in rows.ids],
-            segment_ids=[np.zeros(len(row) + 4) for row in rows.ids], num_truncated=0,
-        )  # fmt: skip
-        run.batches = tiny.Batches(rows, targets, batch_tokens=10**6, bucket=16)
+        columns = {"ids": [np.concatenate([[1, 2, 3, 4], row]) for row in columns["ids"]]}
+        run.batches = tiny.Batches(columns, targets, batch_tokens=10**6, bucket=16)
         seen = tiny.without_gradients(run)
         run.run()
         return seen
@@ -209,7 +205,7 @@ def test_the_loss_is_the_mean_over_the_rows_of_the_epoch():
     run.run()
     total = rows = 0
     for (step, mean), batch in zip(report.steps, run.batches.epoch(0), strict=False):
-        total += losses[batch.ids.tobytes()] * len(batch.index)
+        total += losses[batch.inputs["ids"].tobytes()] * len(batch.index)
         rows += len(batch.index)
         assert mean == pytest.approx(total / rows), step
     assert report.epochs[0][1] == pytest.approx(total / rows)

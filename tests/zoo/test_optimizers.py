@@ -124,7 +124,7 @@ def test_penalties_are_part_of_the_loss(tables, l1, l2):
             if isinstance(layer, Projection)
         ]
         batch = next(run.batches.epoch(0))
-        losses[bool(penalties)] = float(run.model.train_on_batch({"ids": batch.ids}, batch.targets))
+        losses[bool(penalties)] = float(run.model.train_on_batch(batch.inputs, batch.targets))
     penalty = sum(l1 * np.abs(kernel).sum() + l2 * np.square(kernel).sum() for kernel in kernels)
     assert len(kernels) == 8  # q, k, v, output, up, down, pooler, head
     assert losses[True] - losses[False] == pytest.approx(penalty, rel=1e-5)

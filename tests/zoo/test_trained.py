@@ -9,8 +9,9 @@ from keras_transformer.zoo.checkpoint import write_folder
 from keras_transformer.zoo.data import load_examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluate import evaluate
+from keras_transformer.zoo.labelled import NUM_PROBES
 from keras_transformer.zoo.models import get_weights
-from keras_transformer.zoo.trained import NUM_PROBES, Trained
+from keras_transformer.zoo.trained import Trained
 from tests.zoo import tiny
 
 FILES = (

@@ -13,7 +13,6 @@ from keras_transformer.zoo.models import build, get_weights
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.report import Report
 from keras_transformer.zoo.tasks import Task
-from keras_transformer.zoo.tokenizer import Encoded
 
 SETTINGS = {"num_layers": 1, "hidden_dim": 16, "intermediate_dim": 32, "num_heads": 2}
 TASK = Task(name="classification", labels=("no", "yes"))
@@ -64,14 +63,13 @@ def recipe(folder: Path, **changes) -> Recipe:
 
 
 def encoded(rows=48, seed=0):
-    """Rows of ids 5 to 19, and targets that say whether id 5 is among them."""
+    """Columns of ids 5 to 19, and targets that say whether id 5 is among a row's."""
     rng = np.random.default_rng(seed)
     ids = [rng.integers(6, 20, rng.integers(3, 11)).astype("int32") for _ in range(rows)]
     targets = np.arange(rows, dtype="int32") % 2
     for row in np.flatnonzero(targets):
         ids[row][1] = 5
-    segment_ids = [np.zeros_like(row) for row in ids]
-    return Encoded(ids=ids, segment_ids=segment_ids, num_truncated=0), targets
+    return {"ids": ids}, targets
 
 
 def fit(the_recipe, *, scores=(), seen=None, model_changes=None, data_seed=0, **kwargs) -> Fit:
@@ -81,9 +79,9 @@ def fit(the_recipe, *, scores=(), seen=None, model_changes=None, data_seed=0, **
     """
     keras.utils.set_random_seed(the_recipe.seed)
     model = build(config(**(model_changes or {})), TASK, dtype=the_recipe.dtype)
-    rows, targets = encoded(seed=data_seed)
+    columns, targets = encoded(seed=data_seed)
     batches = Batches(
-        rows, targets, batch_tokens=the_recipe.batch_tokens, bucket=the_recipe.bucket,
+        columns, targets, batch_tokens=the_recipe.batch_tokens, bucket=the_recipe.bucket,
         seed=the_recipe.seed,
     )  # fmt: skip
     given = iter(scores or np.linspace(0.1, 1.0, the_recipe.epochs).tolist())
