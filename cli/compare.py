@@ -2,10 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from keras_transformer.cli import options
+from keras_transformer.cli import generation, options
+from keras_transformer.zoo.errors import InputError
+
+COLUMNS = ("text", "text_pair", "label", "source", "target")
 
 
 @click.command()
@@ -17,40 +21,47 @@ from keras_transformer.cli import options
 @options.text(help="The column that holds the text; as in training by default.")
 @options.text_pair(help="The column that holds the second text; as in training by default.")
 @options.label(help="The column that holds the label; as in training by default.")
+@options.source(help="The column that holds the source; as in training by default.")
+@options.target(help="The column that holds the target; as in training by default.")
+@generation.decoding_options
 @options.threads()
 @options.as_json()
 def compare(
-    checkpoint: Path,
-    files: tuple[Path, ...],
-    data: Path,
-    text: str | None,
-    text_pair: str | None,
-    label: str | None,
-    threads: int,
-    as_json: bool,
+    checkpoint: Path, files: tuple[Path, ...], data: Path, threads: int, as_json: bool, **given: Any
 ) -> None:
     """Show how closely .tflite files follow their checkpoint.
 
     Every row of --data goes through the checkpoint's own forward pass and through each file, with
-    the same padding. Give the quantized checkpoint for the int8 file that was made of it.
+    the same padding. Give the quantized checkpoint for the int8 file that was made of it. Of
+    translations, the texts are compared.
 
     Example: keras-transformer compare runs/intent runs/intent.tflite --data test.tsv
     """
-    from keras_transformer.cli.display import table
-    from keras_transformer.edge.compare import compare as compare_files
+    from keras_transformer.cli.display import busy, table
+    from keras_transformer.edge import compare as edge_compare
+    from keras_transformer.edge.predictor import KerasRunner, columns_of
     from keras_transformer.zoo.data import load_examples
-    from keras_transformer.zoo.trained import Trained
+    from keras_transformer.zoo.sentence_pairs import load_pairs
 
-    trained = Trained.load(checkpoint)
-    examples = load_examples(
-        data,
-        text=text or trained.recipe.text,
-        text_pair=text_pair or trained.recipe.text_pair,
-        label=label or trained.recipe.label,
-        task=trained.task,
-        labels=list(trained.labels) or None,
-    )
-    compared = compare_files(trained, files, examples, threads=threads)
+    runner = KerasRunner(checkpoint)
+    decoding = generation.decoding_of(runner, given)
+    columns = columns_of(runner, **{name: given[name] for name in COLUMNS})
+    with busy(f"Comparing on {data}"):
+        if runner.task == "translation":
+            pairs = load_pairs(data, **columns)
+            compared = edge_compare.compare_texts(
+                runner.trained, files, pairs, threads=threads, **decoding
+            )
+        elif runner.generates:
+            raise InputError(
+                f"Expected a checkpoint of translation or of labels to compare, {checkpoint} is "
+                f"one of {runner.task}; measure each with keras-transformer evaluate."
+            )
+        else:
+            examples = load_examples(
+                data, task=runner.task, labels=list(runner.labels) or None, **columns
+            )
+            compared = edge_compare.compare(runner.trained, files, examples, threads=threads)
     if as_json:
         value = {"files": [comparison.to_json() for comparison in compared]}
         click.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -1,11 +1,22 @@
 """`keras-transformer convert`: a checkpoint as a `.tflite` file."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from keras_transformer.cli import options
 from keras_transformer.edge.precision import PRECISIONS
+
+
+def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] | None:
+    """Reads `16,32,64`."""
+    if value is None:
+        return None
+    lengths = [int(part) if part.strip().isdecimal() else 0 for part in value.split(",")]
+    if min(lengths) < 1:
+        raise click.BadParameter(f"Expected positive numbers with commas between, got {value!r}.")
+    return lengths
 
 
 @click.command()
@@ -18,16 +29,23 @@ from keras_transformer.edge.precision import PRECISIONS
     "--calibration", type=options.EXISTING_FILE, metavar="FILE",
     help="Texts that set the ranges when a float checkpoint becomes int8, in its own columns.",
 )
-@options.max_length(help="Tokens of the file's input.  [default: the checkpoint's]")
+@click.option(
+    "--lengths", metavar="N,N,...", callback=lengths_of,
+    help="Tokens of the file's inputs, such as 16,32,64: the shortest that fits a text is run.  "
+    "[default: the checkpoint's length alone]",
+)
 @options.out()
 @options.overwrite()
 def convert(
-    checkpoint: Path, precision: str, calibration: Path | None, max_length: int | None,
+    checkpoint: Path, precision: str, calibration: Path | None, lengths: list[int] | None,
     out: Path, overwrite: bool,
 ) -> None:  # fmt: skip
     """Write a CHECKPOINT as a .tflite file that holds the tokenizer and the labels too.
 
     The file is written only once its outputs follow the Keras model's.
+
+    Of a model that generates, the file holds `encode` or `prefill`, and `decode` for one token
+    over caches.
 
     Example: keras-transformer convert my_model_int8 --precision int8 --out my_model.tflite
     """
@@ -47,15 +65,19 @@ def convert(
         )
     batches = None if calibration is None else calibration_batches(trained, calibration)
     converted = edge_convert.convert(
-        trained, precision, calibration=batches, max_length=max_length
+        trained, precision, calibration=batches, lengths=lengths
     )
     write_file(out, converted.data, overwrite=overwrite)
     parity = converted.parity
     rows = [
         ("precision", precision),
         ("size", display.size(len(converted.data))),
-        ("rows compared with the Keras model", str(parity.rows)),
-        ("same label", None if parity.agreement is None else f"{parity.agreement:.1%}"),
+        ("lengths", ", ".join(map(str, lengths or [trained.max_length]))),
+        (
+            "tokens compared with the Keras model" if trained.task_spec.generates
+            else "rows compared with the Keras model", str(parity.rows),
+        ),
+        ("same choice", None if parity.agreement is None else f"{parity.agreement:.1%}"),
         ("largest difference of outputs", f"{parity.largest:.2g}"),
         ("the same in output steps", None if parity.steps is None else f"{parity.steps:.1f}"),
     ]

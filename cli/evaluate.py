@@ -6,9 +6,11 @@ from typing import Any
 
 import click
 
-from keras_transformer.cli import options
+from keras_transformer.cli import generation, options
+from keras_transformer.zoo.errors import InputError
 
 MAX_CLASSES = 20
+COLUMNS = ("text", "text_pair", "label", "source", "target")
 AVERAGED = ("precision", "recall", "f1")
 
 
@@ -18,6 +20,9 @@ AVERAGED = ("precision", "recall", "f1")
 @options.text(help="The column of the text.  [default: as the model was trained]")
 @options.text_pair(help="The column of the second text.  [default: as the model was trained]")
 @options.label(help="The column of the label.  [default: as the model was trained]")
+@options.source(help="The column of the source.  [default: as the model was trained]")
+@options.target(help="The column of the target.  [default: as the model was trained]")
+@generation.decoding_options
 @click.option(
     "--per-class", is_flag=True,
     help=f"Show every class, not only the {MAX_CLASSES} of lowest F1.",
@@ -25,40 +30,59 @@ AVERAGED = ("precision", "recall", "f1")
 @options.threads()
 @options.as_json()
 def evaluate(
-    model: Path, data: Path, per_class: bool, threads: int, as_json: bool, **given: str | None
+    model: Path, data: Path, per_class: bool, threads: int, as_json: bool, **given: Any
 ) -> None:
-    """Measure a CHECKPOINT or a FILE.tflite on labelled data.
+    """Measure a CHECKPOINT or a FILE.tflite: on labelled data, on translations, or on plain text.
 
     A file is run by the interpreter of the device, a checkpoint by Keras.
 
     Example: keras-transformer evaluate my_model.tflite --data test.tsv
+
+    A translator: keras-transformer evaluate translator --data test.tsv --beams 5
     """
     from keras_transformer.cli import display
     from keras_transformer.edge.predictor import columns_of, open_predictor
-    from keras_transformer.zoo import evaluate as zoo_evaluate
-    from keras_transformer.zoo.data import load_examples
 
     predictor = open_predictor(model, threads=threads)
-    examples = load_examples(
-        data, task=predictor.task, labels=predictor.labels or None,
-        **columns_of(predictor, **given),
-    )  # fmt: skip
-    with display.busy(f"Running {len(examples.texts):,} rows"):
-        result = zoo_evaluate.evaluate(predictor, examples)
+    decoding = generation.decoding_of(predictor, given)
+    columns = columns_of(predictor, **{name: given[name] for name in COLUMNS})
+    if predictor.generates and predictor.task != "translation" and decoding:
+        raise InputError(f"Expected no --{next(iter(decoding)).replace('_', '-')} for perplexity.")
+    with display.busy(f"Measuring on {data}"):
+        result = measured(predictor, data, columns, decoding)
     if predictor.num_truncated:
         display.note(
-            f"{predictor.num_truncated:,} of {len(examples.texts):,} rows of {data} are longer "
+            f"{predictor.num_truncated:,} of {result['rows']:,} rows of {data} are longer "
             f"than {predictor.max_length} tokens and were cut."
         )
     if as_json:
         about = {
             "model": str(model), "data": str(data), "task": predictor.task,
             "precision": predictor.precision, "max_length": predictor.max_length,
-            "truncated": predictor.num_truncated,
+            "truncated": predictor.num_truncated, **decoding,
         }  # fmt: skip
         click.echo(json.dumps({**about, **result}, indent=2, ensure_ascii=False))
     else:
         print_metrics(result, per_class)
+
+
+def measured(
+    predictor: Any, data: Path, columns: dict[str, str | None], decoding: dict[str, Any]
+) -> dict[str, Any]:
+    """The metrics of the predictor's task."""
+    from keras_transformer.zoo import evaluate as zoo_evaluate
+    from keras_transformer.zoo.data import load_examples
+    from keras_transformer.zoo.sentence_pairs import load_pairs
+
+    if predictor.task == "translation":
+        pairs = load_pairs(data, **columns)
+        return zoo_evaluate.evaluate_texts(predictor, pairs, **decoding)
+    if predictor.generates:
+        return predictor.perplexity(data)
+    examples = load_examples(
+        data, task=predictor.task, labels=predictor.labels or None, **columns
+    )
+    return zoo_evaluate.evaluate(predictor, examples)
 
 
 def print_metrics(result: dict[str, Any], per_class: bool) -> None:

@@ -24,7 +24,7 @@ COMMANDS = {
     "evaluate": (
         "keras_transformer.cli.evaluate",
         "evaluate",
-        "Measure a checkpoint or a .tflite file on labelled data.",
+        "Measure a checkpoint or a .tflite file on data.",
     ),
     "quantize": (
         "keras_transformer.cli.quantize",
@@ -49,7 +49,7 @@ COMMANDS = {
     "run": (
         "keras_transformer.cli.run",
         "run",
-        "Predict raw text with a .tflite file.",
+        "Predict, translate or continue raw text.",
     ),
     "quickstart": (
         "keras_transformer.cli.quickstart",

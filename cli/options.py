@@ -61,6 +61,20 @@ label = partial(
     help="The column that holds the label: a name, an integer, or the number to predict.",
 )
 
+source = partial(
+    click.option,
+    "--source",
+    metavar="COLUMN",
+    help="The column that holds what a translation reads.",
+)
+
+target = partial(
+    click.option,
+    "--target",
+    metavar="COLUMN",
+    help="The column that holds what a translation writes.",
+)
+
 max_length = partial(
     click.option,
     "--max-length",

@@ -1,4 +1,4 @@
-"""`keras-transformer run`: predictions on raw text."""
+"""`keras-transformer run`: what a model says of raw text, or writes for it."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from keras_transformer.cli import options
+from keras_transformer.cli import generation, options
 from keras_transformer.zoo.errors import InputError
 
 MAX_LABELS = 5
@@ -22,37 +22,81 @@ SHOWN_CHARACTERS = 60
     "--pair", "pairs", multiple=True, metavar="TEXT",
     help="The second text, for a model of pairs: once for each TEXT.",
 )
+@click.option(
+    "--stop", multiple=True, metavar="TEXT",
+    help="A text of one token that ends what is generated; may be repeated.",
+)
+@generation.decoding_options
 @options.threads()
 @options.as_json()
 def run(
-    model: Path, texts: tuple[str, ...], pairs: tuple[str, ...], threads: int, as_json: bool
-) -> None:
-    """Predict raw TEXTs with a CHECKPOINT or a FILE.tflite.
+    model: Path, texts: tuple[str, ...], pairs: tuple[str, ...], stop: tuple[str, ...],
+    threads: int, as_json: bool, **given: Any,
+) -> None:  # fmt: skip
+    """Predict, translate or continue raw TEXTs with a CHECKPOINT or a FILE.tflite.
 
     Without TEXT, each line of standard input is one, or two with a tab between them for a model
-    of pairs. A file is run without TensorFlow.
+    of pairs. A file is run without TensorFlow. What is generated for a single TEXT appears token
+    by token.
 
     Example: keras-transformer run my_model.tflite "a charming film" "two hours too long"
+
+    A translator: keras-transformer run translator.tflite "A man is riding a horse." --beams 5
+
+    A language model: keras-transformer run writer "ROMEO:" --temperature 0.8 --top-k 40
     """
-    from keras_transformer.cli import display
     from keras_transformer.edge.predictor import open_predictor
 
     predictor = open_predictor(model, threads=threads)
+    decoding = generation.decoding_of(predictor, given)
+    if stop and not predictor.generates:
+        raise InputError(f"Expected --stop only for a model that generates text, got {stop[0]!r}.")
+    if pairs and not predictor.pair:
+        raise InputError(f"Expected no --pair for a model of single texts, got {pairs[0]!r}.")
     if texts:
         check_arguments(texts, pairs)
     else:
         texts, pairs = read_lines(predictor.pair)
+    if predictor.generates:
+        write(predictor, model, texts, as_json, stop=stop, **decoding)
+        return
     predictions = predictor.predict(list(texts), list(pairs) or None)
-    cut = [str(row) for row, one in enumerate(predictions, start=1) if one.truncated]
-    if cut:
-        display.note(
-            f"{len(cut)} of {len(texts)} texts are longer than {predictor.max_length} tokens and "
-            f"were cut: {', '.join(cut[:10])}{', ...' if len(cut) > 10 else ''}."
-        )
+    note_cuts(predictor, [one.truncated for one in predictions])
     if as_json:
         print_json(model, texts, pairs, predictions)
     else:
         print_table(texts, predictions)
+
+
+def write(
+    predictor: Any, model: Path, texts: tuple[str, ...], as_json: bool, **options: Any
+) -> None:
+    """Prints what is generated: as it comes for one text, else a line or an object for each."""
+    streams = len(texts) == 1 and not as_json and options.get("beams", 1) == 1
+    if streams:
+        options["on_text"] = lambda _, piece: click.echo(piece, nl=False)
+        if predictor.task == "language-modeling":
+            click.echo(texts[0], nl=False)
+    results = predictor.generations(list(texts), **options)
+    if streams:
+        click.echo()
+    note_cuts(predictor, [one.truncated for one in results])
+    if as_json:
+        print_json(model, texts, [], results)
+    elif not streams:
+        for one in results:
+            click.echo(one.text)
+
+
+def note_cuts(predictor: Any, truncated: list[bool]) -> None:
+    from keras_transformer.cli import display
+
+    cut = [str(row) for row, is_cut in enumerate(truncated, start=1) if is_cut]
+    if cut:
+        display.note(
+            f"{len(cut)} of {len(truncated)} texts are longer than {predictor.max_length} tokens "
+            f"and were cut: {', '.join(cut[:10])}{', ...' if len(cut) > 10 else ''}."
+        )
 
 
 def check_arguments(texts: tuple[str, ...], pairs: tuple[str, ...]) -> None:

@@ -17,7 +17,8 @@ MIXED = {"none": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_floa
 
 # Recipe field -> help; the option has the field's name with dashes, its default and its choices.
 FIELDS = {
-    "tokenizer": "Word pieces, or the bytes of the text.",
+    "tokenizer": "How text becomes tokens; for a translation sentencepiece, for language-modeling "
+    "characters by default.",
     "vocab_size": "Entries of the vocabulary that is learned from the training file, at most.",
     "max_length": "Tokens of an example, special ones included; longer texts are cut and counted.",
     "optimizer": "momentum is SGD with momentum 0.9.",
@@ -25,25 +26,32 @@ FIELDS = {
     "schedule": "The learning rate after the warm-up.",
     "warmup": "Share of the steps in which the learning rate rises from zero.",
     "epochs": "Passes over the training data, at most.",
+    "steps": "Steps after which the run ends, whatever --epochs; 0 for as many as these have.",
     "patience": "Epochs without a better validation metric until the run stops; 0 for never.",
     "batch_tokens": "Tokens of a batch, padding included.",
     "bucket": "Padded lengths are multiples of this.",
-    "label_smoothing": "Share of the target that is spread over all classes.",
+    "label_smoothing": "Share of the target that is spread over all classes, or tokens (0.1 for a "
+    "translation by default).",
     "token_dropout": "Share of the training tokens that are replaced by [MASK].",
     "piece_dropout": "Probability that a training word is cut into shorter pieces, at each piece.",
     "weight_decay": "Decoupled weight decay (adamw only).",
     "l1": "L1 penalty on the kernels of projections.",
     "l2": "L2 penalty on the kernels of projections.",
     "clip_norm": "Bound on the global norm of the gradients; 0 for none.",
+    "beta_2": "Adam's decay of the mean square of gradients.",
+    "average": "Last epochs whose weights are averaged, to be validated and kept; 0 for none.",
     "ema": "Decay of the moving average of weights that is evaluated and kept; 0 for none.",
     "seed": "The same seed on the same machine gives the same weights.",
     "save_every": "Steps between two states to resume from; each epoch's end is one too.",
 }
 # Field, the option that turns it on, the one that turns it off, help.
 SWITCHES = (
-    ("lowercase", "--uncased", "--cased", "Whether case is folded (the default) or kept."),
+    ("lowercase", "--uncased", "--cased",
+     "Whether case is folded (the default of tasks over whole texts) or kept."),
     ("strip_accents", "--strip-accents", "--keep-accents",
-     "Whether accents are removed (the default) or kept."),
+     "Whether accents are removed (the default of tasks over whole texts) or kept."),
+    ("shared_vocabulary", "--shared-vocabulary", "--separate-vocabularies",
+     "Whether source and target of a translation share one vocabulary (the default)."),
     ("xla", "--xla", "--no-xla", "Whether steps are compiled with XLA (by default not)."),
 )  # fmt: skip
 
@@ -76,18 +84,20 @@ def settings_of(_context: Any, _parameter: Any, pairs: tuple[str, ...]) -> dict[
     return settings
 
 
+TASKS = ("classification", "regression", "translation", "language-modeling")
 DATA_FILE = click.Path(exists=True, dir_okay=False, readable=True)
 
 
 @click.command()
 @click.argument("model", required=False)
 @click.option(
-    "--task", type=click.Choice(("classification", "regression")),
+    "--task", type=click.Choice(TASKS),
     help="What to learn.  [default: classification]",
 )
 @click.option(
     "--train", type=DATA_FILE, metavar="FILE",
-    help="Training examples with a header: .tsv, .csv or .jsonl, plain or .gz.",
+    help="Training examples with a header: .tsv, .csv or .jsonl, plain or .gz; for "
+    "language-modeling plain text.",
 )
 @click.option(
     "--validation", type=DATA_FILE, metavar="FILE",
@@ -98,6 +108,8 @@ DATA_FILE = click.Path(exists=True, dir_okay=False, readable=True)
 @options.label(
     help="The column of labels: names, integers, or numbers to predict.  [default: label]"
 )
+@options.source(help="The column that a translation reads.")
+@options.target(help="The column that a translation writes.")
 @options.out()
 @options.overwrite()
 @options.resume()
@@ -129,6 +141,12 @@ def train(
 
     Example: keras-transformer train bert_tiny --train train.tsv --validation dev.tsv --text
     sentence --label label --out my_model
+
+    A translator: keras-transformer train transformer_tiny --task translation --train train.tsv
+    --validation dev.tsv --source en --target de --out translator
+
+    A language model: keras-transformer train gpt_tiny --task language-modeling --train train.txt
+    --validation dev.txt --out writer
     """
     changes = {name: value for name, value in given.items() if value is not None}
     if mixed_precision is not None:
@@ -153,4 +171,4 @@ def make_recipe(
     for name in ("train", "validation"):
         if name not in changes:
             raise click.UsageError(f"Missing option '--{name}'.")
-    return Recipe(**changes, settings=settings)
+    return Recipe.of_task(**changes, settings=settings)

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from keras_transformer.edge.parity import Parity, difference
+from keras_transformer.edge.parity import Parity, difference, runner_parity
 from keras_transformer.edge.runtime import Runner
 from keras_transformer.zoo.data import Examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluate import metrics
+from keras_transformer.zoo.sentence_pairs import SentencePairs
+from keras_transformer.zoo.text_metrics import text_metrics
 from keras_transformer.zoo.trained import PREDICT_TOKENS, Trained, model_inputs
 
 
@@ -71,6 +73,52 @@ def compare(
         _check_same_model(trained, runner)
     references: dict[int, np.ndarray] = {}
     return [_compare(trained, runner, examples, references) for runner in runners]
+
+
+def compare_texts(
+    trained: Trained,
+    files: Sequence[str | Path],
+    pairs: SentencePairs,
+    *,
+    threads: int = 1,
+    **decoding: Any,
+) -> list[Comparison]:
+    """Compares the texts that files write with those that the checkpoint writes.
+
+    Args:
+        trained: a checkpoint of translation.
+        files: paths of converted files.
+        pairs: sources, and the targets that BLEU is measured on.
+        threads: that the interpreter may use.
+        **decoding: how tokens are chosen, see `Decoding`.
+
+    Returns:
+        For each file BLEU, the share of sources with the same text (the parity's agreement), and
+        the difference of logits on the checkpoint's probes.
+
+    Raises:
+        FileNotFoundError, InputError: as `compare`.
+    """
+    runners = [Runner(path, threads=threads) for path in files]
+    for runner in runners:
+        _check_same_model(trained, runner)
+    expected = [one.text for one in trained.generator().generate(pairs.sources, **decoding)]
+    reference = text_metrics(expected, pairs.targets)["bleu"]
+    compared = []
+    for runner in runners:
+        texts = runner.generate(pairs.sources, **decoding)
+        same = sum(a == b for a, b in zip(texts, expected, strict=True)) / len(texts)
+        parity = runner_parity(trained.model, trained, runner)
+        compared.append(
+            Comparison(
+                path=str(runner.path), precision=runner.precision,
+                size=runner.path.stat().st_size, metric="bleu",
+                value=text_metrics(texts, pairs.targets)["bleu"], checkpoint_value=reference,
+                parity=dataclasses.replace(parity, rows=len(texts), agreement=same),
+                num_truncated=runner.num_truncated,
+            )  # fmt: skip
+        )
+    return compared
 
 
 def _check_same_model(trained: Trained, runner: Runner) -> None:

@@ -73,7 +73,11 @@ def measure_parity(model: keras.Model, trained: Trained, data: bytes) -> Parity:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         path.write_bytes(data)
-        runner = Runner(path)
+        return runner_parity(model, trained, Runner(path))
+
+
+def runner_parity(model: keras.Model, trained: Trained, runner: Runner) -> Parity:
+    """Runs the checkpoint's probes through the Keras model and through a file."""
     if runner.generates:
         reference, outputs = _next_tokens(model, trained, runner)
     else:

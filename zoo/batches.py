@@ -89,15 +89,15 @@ class Batches:
         self._columns = {name: _Ragged(rows) for name, rows in columns.items()}
         is_ragged = targets is not None and not isinstance(targets, np.ndarray)
         self._targets = _Ragged(targets) if is_ragged else targets
+        num_rows = len(next(iter(columns.values())))
+        if not num_rows:
+            raise InputError("Expected at least one row to make batches of, got none.")
+        if targets is not None and len(targets) != num_rows:
+            raise ValueError(
+                f"Expected one target a row, got {len(targets)} targets and {num_rows} rows."
+            )
         parts = [*self._columns.values(), *([self._targets] if is_ragged else [])]
         self._lengths = np.max([part.lengths for part in parts], axis=0)
-        if not len(self._lengths):
-            raise InputError("Expected at least one row to make batches of, got none.")
-        if targets is not None and len(targets) != len(self._lengths):
-            raise ValueError(
-                f"Expected one target a row, got {len(targets)} targets and "
-                f"{len(self._lengths)} rows."
-            )
         for name, value in (("batch_tokens", batch_tokens), ("bucket", bucket)):
             if value is not None and value < 1:
                 raise InputError(f"Expected {name} to be at least 1, got {name}={value}.")
