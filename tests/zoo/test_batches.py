@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_transformer.zoo.batches import MAX_EDGES, Batches
+from keras_transformer.zoo.batches import MAX_EDGES, Batches, SampledBatches
 from keras_transformer.zoo.errors import InputError
 
 
@@ -168,9 +168,10 @@ def test_no_rows():
         Batches(encoded([]), None, batch_tokens=8)
 
 
-def test_targets_must_match():
+@pytest.mark.parametrize("targets", [np.zeros(1), [np.ones(2, np.int32)]], ids=["one", "many"])
+def test_targets_must_match(targets):
     with pytest.raises(ValueError, match="Expected one target a row, got 1 targets and 2 rows"):
-        Batches(encoded([1, 2]), np.zeros(1), batch_tokens=8)
+        Batches(encoded([1, 2]), targets, batch_tokens=8)
 
 
 def test_one_of_each_shape():
@@ -199,3 +200,118 @@ def test_fingerprint_tells_what_decides_the_epochs():
         fingerprint(seed=1),
     ]
     assert len({same, *others}) == 1 + len(others)
+
+
+def ragged(lengths, first):
+    """Rows of those lengths with the numbers from `first` on, none of them 0."""
+    ends = np.cumsum(lengths)
+    numbers = np.arange(first, first + sum(lengths), dtype=np.int32)
+    return [numbers[end - n : end] for n, end in zip(lengths, ends, strict=True)]
+
+
+def test_columns_and_targets_are_padded_each_to_its_own_width():
+    columns = {"source_ids": ragged([4, 5, 2], 1), "ids": ragged([2, 3, 3], 11)}
+    targets = ragged([2, 3, 3], 21)
+    batches = Batches(columns, targets, batch_tokens=20, bucket=2)
+    assert batches.edges == [5]
+    (batch,) = batches.in_order()
+    np.testing.assert_array_equal(batch.index, [2, 0, 1])
+    assert list(batch.inputs) == ["source_ids", "ids"]
+    np.testing.assert_array_equal(
+        batch.inputs["source_ids"], [[10, 11, 0, 0, 0], [1, 2, 3, 4, 0], [5, 6, 7, 8, 9]]
+    )
+    # The longest has three ids, and a width is a multiple of two.
+    np.testing.assert_array_equal(
+        batch.inputs["ids"], [[16, 17, 18, 0], [11, 12, 0, 0], [13, 14, 15, 0]]
+    )
+    np.testing.assert_array_equal(batch.targets, [[26, 27, 28, 0], [21, 22, 0, 0], [23, 24, 25, 0]])
+    assert batch.targets.dtype == np.int32
+    assert batch.num_targets == 8
+
+
+@pytest.mark.parametrize("bucket", [1, 4, 8, None])
+def test_widths_are_few_and_no_more_than_needed(bucket):
+    rng = np.random.default_rng(1)
+    lengths = {name: some_lengths(rows=300, seed=i) for i, name in enumerate(("a", "b"))}
+    lengths["targets"] = (lengths["b"] + rng.integers(-1, 2, 300)).clip(1)
+    rows = {name: ragged(values, 1) for name, values in lengths.items()}
+    longest = np.max(list(lengths.values()), axis=0)
+    targets = rows["targets"]
+    columns = {name: rows[name] for name in ("a", "b")}
+    batches = Batches(columns, targets, batch_tokens=300, bucket=bucket, seed=2)
+    widths = {edge: set() for edge in batches.edges}
+    seen = []
+    for batch in batches.epoch(0):
+        edge = min(e for e in batches.edges if e >= longest[batch.index].max())
+        made = {**batch.inputs, "targets": batch.targets}
+        widths[edge].add(tuple(values.shape[1] for values in made.values()))
+        for name, values in made.items():
+            assert values.size <= 300
+            expected = np.zeros_like(values)
+            for i, row in enumerate(batch.index):
+                expected[i, : lengths[name][row]] = rows[name][row]
+            np.testing.assert_array_equal(values, expected)
+        assert batch.num_targets == lengths["targets"][batch.index].sum()
+        seen += batch.index.tolist()
+    assert sorted(seen) == list(range(300))
+    below = 0
+    for edge, shapes in widths.items():
+        assert len(shapes) == 1
+        inside = (longest > below) & (longest <= edge)
+        for name, width in zip(("a", "b", "targets"), *shapes, strict=True):
+            needed = lengths[name][inside].max()
+            assert needed <= width <= edge
+            if bucket is None:
+                assert width == edge
+            elif width < edge:
+                assert width % bucket == 0 and width - needed < bucket
+        below = edge
+
+
+def test_targets_of_a_row_count_for_its_length():
+    batches = Batches({"ids": ragged([1, 1], 1)}, ragged([5, 6], 1), batch_tokens=12, bucket=3)
+    assert batches.edges == [6]
+    (batch,) = batches.in_order()
+    assert (batch.inputs["ids"].shape, batch.targets.shape) == ((2, 3), (2, 6))
+
+
+def test_targets_are_counted_by_the_row_where_each_has_one():
+    columns = encoded([3, 1, 2])
+    for targets in (None, np.array([0, 1, 0])):
+        (batch,) = Batches(columns, targets, batch_tokens=100).in_order()
+        assert batch.num_targets == 3
+
+
+def test_fingerprint_tells_columns_and_ragged_targets_apart():
+    def fingerprint(a=(1, 2), b=(2, 1), targets=(2, 2), names=("a", "b"), first=1):
+        columns = dict(zip(names, (ragged(a, 1), ragged(b, 5)), strict=True))
+        return Batches(columns, ragged(targets, first), batch_tokens=20).fingerprint()
+
+    others = [
+        fingerprint(names=("b", "a")),
+        fingerprint(names=("a", "c")),
+        fingerprint(first=2),
+        fingerprint(targets=(1, 2)),
+        fingerprint(targets=(2, 1)),
+        fingerprint(b=(1, 2)),
+        Batches({"a": ragged((1, 2), 1)}, ragged((2, 2), 1), batch_tokens=20).fingerprint(),
+    ]
+    assert len({fingerprint(), *others}) == 1 + len(others)
+
+
+def test_sampled_batches_are_made_anew_in_every_epoch():
+    def sample(epoch):
+        return Batches({"ids": ragged([1 + epoch, 2, 3], 1)}, batch_tokens=4, seed=7)
+
+    batches = SampledBatches(sample)
+    assert len(batches) == len(sample(0))
+    assert batches.fingerprint() == sample(0).fingerprint() != sample(1).fingerprint()
+    shapes = [batch.inputs["ids"].shape for batch in batches.one_of_each_shape()]
+    assert shapes == [batch.inputs["ids"].shape for batch in sample(0).one_of_each_shape()]
+    for epoch in (0, 1, 2):
+        for start in (0, 1):
+            made = list(batches.epoch(epoch, start=start))
+            expected = list(sample(epoch).epoch(epoch, start=start))
+            for one, other in zip(made, expected, strict=True):
+                np.testing.assert_array_equal(one.inputs["ids"], other.inputs["ids"])
+                np.testing.assert_array_equal(one.index, other.index)
