@@ -71,6 +71,13 @@ def test_stated_parameters_follow_the_config(architecture, changes):
     assert build(config).count_params() == parameters(config)
 
 
+@pytest.mark.parametrize("positions", POSITIONS)
+def test_a_source_vocabulary_has_a_table_of_its_own(positions):
+    config = tiny.config("encoder-decoder", positions=positions, source_vocab_size=33)
+    assert build(config).count_params() == parameters(config)
+    assert parameters(config) == parameters(config.replace(source_vocab_size=0)) + 33 * 16
+
+
 def traced_multiply_adds(config, length):
     """Sum over the matrix products in the graph of one forward pass."""
     model = build(config)

@@ -23,7 +23,7 @@ def test_sizes_are_positive_integers(name, value):
         tiny.config(**{name: value})
 
 
-@pytest.mark.parametrize("name", ["num_key_value_heads", "num_segments"])
+@pytest.mark.parametrize("name", ["num_key_value_heads", "num_segments", "source_vocab_size"])
 def test_optional_counts_may_be_zero(name):
     assert getattr(tiny.config(**{name: 0}), name) == 0
     with refused(f"Expected {name} to be an integer of at least 0, got {name}=-1."):
@@ -66,6 +66,14 @@ def test_choices_are_listed(name):
             {"positions": "rotary", "num_heads": 16},
             "Expected an even head width for rotary positions, got 1.",
         ),
+        *(
+            (
+                {"source_vocab_size": 30, "architecture": architecture},
+                "Expected source_vocab_size to be 0 for an architecture other than "
+                "encoder-decoder, got source_vocab_size=30.",
+            )
+            for architecture in ("encoder", "decoder")
+        ),
     ],
 )
 def test_sizes_fit_each_other(changes, message):
@@ -83,6 +91,13 @@ def test_replace_names_the_known_settings():
 def test_json_round_trip():
     config = tiny.config("decoder", positions="alibi", gated=True)
     assert TransformerConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+def test_json_from_before_there_were_two_vocabularies():
+    config = tiny.config("encoder-decoder")
+    value = config.to_json()
+    assert value.pop("source_vocab_size") == 0
+    assert TransformerConfig.from_json(value) == config
 
 
 @pytest.mark.parametrize("value", [{}, [], None, {**tiny.config().to_json(), "extra": 1}])

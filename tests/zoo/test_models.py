@@ -141,6 +141,21 @@ def test_logits_are_tied_to_the_embeddings(architecture):
     np.testing.assert_allclose(outputs(model, inputs), expected, rtol=1e-4, atol=1e-4)
 
 
+def test_a_source_vocabulary_is_looked_up_in_its_own_table():
+    shared = filled(build(tiny.config("encoder-decoder")))
+    own = build(tiny.config("encoder-decoder", source_vocab_size=33))
+    weights = get_weights(shared)
+    path = "source_token_embedding/embeddings"
+    assert set(get_weights(own)) == {*weights, path}
+    # Rows 10 to 30 of the new table are those of the shared one.
+    table = np.random.default_rng(1).normal(size=(33, 16)).astype("float32")
+    table[10:30] = weights["token_embedding/embeddings"]
+    set_weights(own, {**weights, path: table})
+    inputs = inputs_of(shared)
+    moved = {**inputs, "source_ids": inputs["source_ids"] + 10}
+    np.testing.assert_allclose(outputs(own, moved), outputs(shared, inputs), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_mixed_precision_gives_float32(architecture, dtype):

@@ -45,9 +45,10 @@ def test_numbers_are_finite(name, value):
         recipe(**{name: value})
 
 
-def test_flags():
-    with refused("Expected xla to be true or false, got xla=1."):
-        recipe(xla=1)
+@pytest.mark.parametrize("name", KINDS[bool])
+def test_flags(name):
+    with refused(f"Expected {name} to be true or false, got {name}=1."):
+        recipe(**{name: 1})
 
 
 @pytest.mark.parametrize("name", KINDS[str])
@@ -56,10 +57,11 @@ def test_texts(name):
         recipe(**{name: 3})
 
 
-def test_text_pair_may_be_null():
-    assert recipe(text_pair=None).text_pair is None
-    with refused("Expected text_pair to be text or null, got text_pair=3."):
-        recipe(text_pair=3)
+@pytest.mark.parametrize("name", ["text_pair", "source", "target"])
+def test_columns_that_may_be_null(name):
+    assert getattr(recipe(**{name: None}), name) is None
+    with refused(f"Expected {name} to be text or null, got {name}=3."):
+        recipe(**{name: 3})
 
 
 @pytest.mark.parametrize("name", CHOICES)
@@ -74,14 +76,18 @@ def test_counts_are_above_zero(name):
         recipe(**{name: 0})
 
 
-@pytest.mark.parametrize("name", ["label_smoothing", "token_dropout", "warmup", "ema"])
+@pytest.mark.parametrize(
+    "name", ["label_smoothing", "token_dropout", "piece_dropout", "warmup", "ema", "beta_2"]
+)
 @pytest.mark.parametrize("value", [-0.1, 1.0])
 def test_shares_are_below_one(name, value):
     with refused(f"Expected {name} to be from 0 to below 1, got {name}={value}."):
         recipe(**{name: value})
 
 
-@pytest.mark.parametrize("name", ["l1", "l2", "clip_norm", "weight_decay", "patience", "seed"])
+@pytest.mark.parametrize(
+    "name", ["l1", "l2", "clip_norm", "weight_decay", "patience", "seed", "steps", "average"]
+)
 def test_bounds_are_not_negative(name):
     with refused(f"Expected {name} not to be negative, got {name}=-1."):
         recipe(**{name: -1})
@@ -103,6 +109,20 @@ def test_bounds_are_not_negative(name):
         (
             {"tokenizer": "bytes", "vocabulary": "v.txt"},
             "Expected no vocabulary for the bytes tokenizer, got vocabulary='v.txt'.",
+        ),
+        (
+            {"task": "translation", "source": "en"},
+            "Expected the columns of source and target for translation, "
+            "got source='en', target=None.",
+        ),
+        (
+            {"task": "translation", "target": "de"},
+            "Expected the columns of source and target for translation, "
+            "got source=None, target='de'.",
+        ),
+        (
+            {"ema": 0.9, "average": 3},
+            "Expected one kind of averaged weights, got ema=0.9, average=3.",
         ),
         ({"seed": 2**32}, "Expected seed to be below 2**32, got seed=4294967296."),
     ],
@@ -147,3 +167,32 @@ def test_file_that_is_not_text(tmp_path):
         Recipe.from_file(path)
     with pytest.raises(FileNotFoundError):
         Recipe.from_file(tmp_path / "other.json")
+
+
+def defaults_of(made):
+    names = ("tokenizer", "label_smoothing", "lowercase", "strip_accents")
+    return tuple(getattr(made, name) for name in names)
+
+
+def test_a_task_has_defaults_of_its_own():
+    sides = {"source": "en", "target": "de"}
+    assert defaults_of(Recipe.of_task(**NEEDED)) == ("wordpiece", 0.0, True, True)
+    assert Recipe.of_task(**NEEDED) == recipe()
+    translation = Recipe.of_task(**NEEDED, task="translation", **sides)
+    assert defaults_of(translation) == ("sentencepiece", 0.1, False, False)
+    language = Recipe.of_task(**NEEDED, task="language-modeling")
+    assert defaults_of(language) == ("characters", 0.0, False, False)
+
+
+def test_what_is_given_counts_before_the_tasks_defaults():
+    given = {"tokenizer": "bytes", "label_smoothing": 0.0, "lowercase": True}
+    made = Recipe.of_task(**NEEDED, task="translation", source="en", target="de", **given)
+    assert defaults_of(made) == ("bytes", 0.0, True, False)
+    # A recipe in full says everything, so that reading it back changes nothing.
+    assert Recipe.from_json(made.to_json()) == made
+
+
+def test_json_that_names_a_task_takes_its_defaults():
+    text = json.dumps({**NEEDED, "task": "language-modeling"})
+    assert Recipe.from_json(text) == Recipe.of_task(**NEEDED, task="language-modeling")
+    assert Recipe.from_json(text, tokenizer="bytes").tokenizer == "bytes"
