@@ -41,13 +41,13 @@ def main(train: str, text: str, label: str, model: str, length: int, rounds: int
     task = Task(name="classification", labels=tuple(examples.labels))
     config = TokenizerConfig()
     tokenizer = TextTokenizer(config, learn_vocabulary(examples.texts, recipe.vocab_size, config))
-    encoded = tokenizer.encode(examples.texts, max_length=length)
+    columns = {"ids": tokenizer.encode(examples.texts, max_length=length).ids}
     shape = get_config(model).replace(vocab_size=tokenizer.vocab_size)
     keras.utils.set_random_seed(0)
     arguments = {"batch_tokens": recipe.batch_tokens}
     runs = {
-        "buckets": Batches(encoded, examples.targets, bucket=recipe.bucket, **arguments),
-        "padded": Batches(encoded, examples.targets, padded_to=length, **arguments),
+        "buckets": Batches(columns, examples.targets, bucket=recipe.bucket, **arguments),
+        "padded": Batches(columns, examples.targets, padded_to=length, **arguments),
     }
     fits = {name: Fit(build(shape, task), task, recipe, b, dict) for name, b in runs.items()}
     seconds = {name: defaultdict(list) for name in runs}
@@ -55,18 +55,18 @@ def main(train: str, text: str, label: str, model: str, length: int, rounds: int
     for name, batches in runs.items():
         # Every shape is met first: a new one makes TensorFlow trace the step again.
         for batch in batches.one_of_each_shape():
-            fits[name].model.train_on_batch({"ids": batch.ids}, batch.targets)
+            fits[name].model.train_on_batch(batch.inputs, batch.targets)
     for _ in range(rounds):
         for name, stream in streams.items():
             for batch in itertools.islice(stream, STEPS_A_TURN):
                 start = time.perf_counter()
-                fits[name].model.train_on_batch({"ids": batch.ids}, batch.targets)
-                seconds[name][batch.ids.shape[1]].append(time.perf_counter() - start)
+                fits[name].model.train_on_batch(batch.inputs, batch.targets)
+                seconds[name][batch.inputs["ids"].shape[1]].append(time.perf_counter() - start)
     epochs = {}
     for name, batches in runs.items():
         counts = defaultdict(int)
         for batch in batches.in_order():
-            counts[batch.ids.shape[1]] += 1
+            counts[batch.inputs["ids"].shape[1]] += 1
         overall = np.median([t for times in seconds[name].values() for t in times])
         epochs[name] = sum(
             count * (np.median(seconds[name][edge]) if seconds[name][edge] else overall)

@@ -23,25 +23,24 @@ from keras_transformer.zoo.catalog import get_config
 from keras_transformer.zoo.models import build
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks import Task
-from keras_transformer.zoo.tokenizer import SPECIAL_TOKENS, Encoded, Tokenizer, TokenizerConfig
+from keras_transformer.zoo.tokenizer import SPECIAL_TOKENS, Tokenizer, TokenizerConfig
 from keras_transformer.zoo.trained import Trained
 
 
-def untrained(name: str, length: int) -> tuple[Trained, Encoded]:
+def untrained(name: str, length: int) -> tuple[Trained, np.ndarray]:
     """A classifier of the catalogue with random weights, and random rows of that length."""
     keras.utils.set_random_seed(0)
     config = get_config(name)
     task = Task(name="classification", labels=("no", "yes"))
     vocabulary = [*SPECIAL_TOKENS, *(f"p{i}" for i in range(config.vocab_size - 5))]
     rows = np.random.default_rng(0).integers(5, config.vocab_size, (16, length), dtype=np.int32)
-    encoded = Encoded(ids=list(rows), segment_ids=list(np.zeros_like(rows)), num_truncated=0)
     trained = Trained(
         config=config, task_spec=task, tokenizer=Tokenizer(TokenizerConfig(), vocabulary),
         max_length=length, model=build(config, task), metrics={},
         recipe=Recipe(model=name, train="-", validation="-"),
         probes={"ids": rows, "segment_ids": np.zeros_like(rows)},
     )  # fmt: skip
-    return trained, encoded
+    return trained, rows
 
 
 @click.command(help=__doc__)
@@ -49,8 +48,8 @@ def untrained(name: str, length: int) -> tuple[Trained, Encoded]:
 @click.option("--length", default=128, show_default=True)
 @click.option("--runs", default=50, show_default=True)
 def main(model: str, length: int, runs: int) -> None:
-    trained, encoded = untrained(model, length)
-    calibration = Batches(encoded, None, batch_tokens=4 * length)
+    trained, rows = untrained(model, length)
+    calibration = Batches({"ids": list(rows)}, batch_tokens=4 * length)
     with tempfile.TemporaryDirectory() as folder:
         files = []
         for name in PRECISIONS:
