@@ -7,8 +7,9 @@ import pytest
 from keras_transformer.zoo.checkpoint import write_folder
 from keras_transformer.zoo.data import load_examples
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.labelled import LabelledData
 from keras_transformer.zoo.tokenizer import PAD, TokenizerConfig
-from keras_transformer.zoo.train import prepare, train
+from keras_transformer.zoo.train import train
 from keras_transformer.zoo.trained import Trained
 from keras_transformer.zoo.vocabulary import TextTokenizer
 from tests.zoo import tiny
@@ -61,7 +62,10 @@ def test_cut_rows_are_counted(tmp_path):
     path.write_text("text\tlabel\n" + "a a a\tx\na\ty\na a a a\tx\n", encoding="utf-8")
     examples = load_examples(path, text="text", label="label", task="classification")
     tokenizer = TextTokenizer(TokenizerConfig(), [PAD, "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"])
-    prepare(examples, examples, tokenizer, 5, report := tiny.Heard())
+    data = LabelledData(
+        task=tiny.TASK, train=examples, validation=examples, tokenizer=tokenizer, max_length=5
+    )
+    data.report_cuts(report := tiny.Heard())
     note = f"1 of 3 rows of {path} are longer than 5 tokens and were cut."
     assert report.notes == [note, note]
 
@@ -71,8 +75,8 @@ def test_cut_rows_are_counted(tmp_path):
     [
         (
             {"model": "gpt_nano"},
-            "Expected a task that the decoder gpt_nano can be trained for (none yet), "
-            "got task='classification'.",
+            "Expected a task that the decoder gpt_nano can be trained for "
+            "(language-modeling), got task='classification'.",
         ),
         (
             {"task": "tagging"},
