@@ -1,4 +1,4 @@
-"""Times a classifier's training step: our layers against keras-hub's, and the matmuls alone.
+"""Times a training step: our layers against keras-hub's, and for classifiers the matmuls alone.
 
 All of them take turns in one process, a step each, for a number of rounds. A ratio is the median
 over the rounds of two times of the same round, so that load which comes and goes on the machine
@@ -28,6 +28,8 @@ VOCAB_SIZE, NUM_CLASSES = 8000, 2
 LENGTH, BATCH = 128, 32
 NUM_LAYERS, HIDDEN_DIM, NUM_HEADS, INTERMEDIATE_DIM = 4, 256, 4, 1024
 DROPOUT, EPSILON = 0.1, 1e-6
+# Of the translator: blocks of the encoder and of the decoder, tokens of source and target, rows.
+NUM_BLOCKS, SIDE_LENGTH, SIDE_BATCH = 3, 48, 64
 BASELINE = ("keras-hub", "float32")
 
 
@@ -59,6 +61,53 @@ def keras_hub_model():
     return keras.Model(ids, keras.layers.Dense(NUM_CLASSES, dtype="float32")(x[:, 0]))
 
 
+def our_translator():
+    source = keras.Input((SIDE_LENGTH,), dtype="int32")
+    target = keras.Input((SIDE_LENGTH,), dtype="int32")
+    mask = keras.ops.not_equal(source, 0)
+    arguments = {
+        "dropout": DROPOUT, "attention_dropout": DROPOUT, "activation": "relu", "epsilon": EPSILON
+    }  # fmt: skip
+    x = kt.TokenEmbedding(VOCAB_SIZE, HIDDEN_DIM)(source)
+    x = kt.LearnedPositionalEncoding(SIDE_LENGTH)(x)
+    memory = kt.Encoder(NUM_BLOCKS, NUM_HEADS, INTERMEDIATE_DIM, **arguments)(x, mask=mask)
+    y = kt.TokenEmbedding(VOCAB_SIZE, HIDDEN_DIM)(target)
+    y = kt.LearnedPositionalEncoding(SIDE_LENGTH)(y)
+    y = kt.Decoder(
+        NUM_BLOCKS, NUM_HEADS, INTERMEDIATE_DIM, cross_attention=True, **arguments
+    )(y, memory=memory, mask=keras.ops.not_equal(target, 0), memory_mask=mask)  # fmt: skip
+    return keras.Model([source, target], keras.layers.Dense(VOCAB_SIZE, dtype="float32")(y))
+
+
+def keras_hub_translator():
+    import keras_hub
+
+    source = keras.Input((SIDE_LENGTH,), dtype="int32")
+    target = keras.Input((SIDE_LENGTH,), dtype="int32")
+    mask = keras.ops.not_equal(source, 0)
+    arguments = {"dropout": DROPOUT, "activation": "relu", "layer_norm_epsilon": EPSILON}
+    embedding = keras_hub.layers.TokenAndPositionEmbedding
+    x = embedding(VOCAB_SIZE, SIDE_LENGTH, HIDDEN_DIM)(source)
+    for _ in range(NUM_BLOCKS):
+        layer = keras_hub.layers.TransformerEncoder(INTERMEDIATE_DIM, NUM_HEADS, **arguments)
+        x = layer(x, padding_mask=mask)
+    y = embedding(VOCAB_SIZE, SIDE_LENGTH, HIDDEN_DIM)(target)
+    for _ in range(NUM_BLOCKS):
+        layer = keras_hub.layers.TransformerDecoder(INTERMEDIATE_DIM, NUM_HEADS, **arguments)
+        y = layer(
+            y, x, decoder_padding_mask=keras.ops.not_equal(target, 0), encoder_padding_mask=mask
+        )
+    return keras.Model([source, target], keras.layers.Dense(VOCAB_SIZE, dtype="float32")(y))
+
+
+def random_rows(generator, batch, length):
+    """Ids (B, T), the second half of them padding in part."""
+    ids = generator.integers(1, VOCAB_SIZE, (batch, length)).astype("int32")
+    lengths = generator.integers(length // 2, length + 1, (batch, 1))
+    ids[np.arange(length) >= lengths] = 0
+    return ids
+
+
 def make_step(build, policy, jit_compile=False):
     """Returns a function that trains one step on a fixed batch."""
     keras.config.set_dtype_policy(policy)
@@ -70,11 +119,13 @@ def make_step(build, policy, jit_compile=False):
         jit_compile=jit_compile,
     )
     generator = np.random.default_rng(0)
-    ids = generator.integers(1, VOCAB_SIZE, (BATCH, LENGTH)).astype("int32")
-    lengths = generator.integers(LENGTH // 2, LENGTH + 1, (BATCH, 1))
-    ids[np.arange(LENGTH) >= lengths] = 0
-    labels = generator.integers(0, NUM_CLASSES, BATCH)
-    return lambda: model.train_on_batch(ids, labels)
+    if len(model.inputs) == 2:
+        rows = [random_rows(generator, SIDE_BATCH, SIDE_LENGTH) for _ in range(2)]
+        targets = generator.integers(1, VOCAB_SIZE, rows[1].shape)
+    else:
+        rows = random_rows(generator, BATCH, LENGTH)
+        targets = generator.integers(0, NUM_CLASSES, BATCH)
+    return lambda: model.train_on_batch(rows, targets)
 
 
 def make_ceiling(policy):
@@ -111,21 +162,33 @@ def make_ceiling(policy):
     return lambda: step()[0].numpy()
 
 
+BUILDERS = {
+    "classifier": (our_model, keras_hub_model),
+    "translator": (our_translator, keras_hub_translator),
+}
+
+
 @click.command()
+@click.option("--model", type=click.Choice(tuple(BUILDERS)), default="classifier")
 @click.option("--rounds", default=20, show_default=True, help="Timed rounds.")
 @click.option("--warm-up", default=3, show_default=True, help="Rounds before them.")
 @click.option("--policy", "policies", multiple=True, default=("float32", "mixed_bfloat16"),
               show_default=True, help="Dtype policy; can be given again.")  # fmt: skip
 @click.option("--xla", is_flag=True, help="Adds keras-hub with jit_compile='auto', its default.")
-def main(rounds, warm_up, policies, xla):
-    """Times the training step of a 4-layer, d=256, length-128, batch-32 classifier."""
-    steps = {BASELINE: make_step(keras_hub_model, "float32")}
+def main(model, rounds, warm_up, policies, xla):
+    """Times the training step of a 4-layer, d=256, length-128, batch-32 classifier.
+
+    Or of a 3+3-layer, d=256 translator of 64 pairs of 48 and 48 tokens.
+    """
+    ours, theirs = BUILDERS[model]
+    steps = {BASELINE: make_step(theirs, "float32")}
     for policy in policies:
-        steps["keras-hub", policy] = make_step(keras_hub_model, policy)
+        steps["keras-hub", policy] = make_step(theirs, policy)
         if xla:
-            steps["keras-hub, XLA", policy] = make_step(keras_hub_model, policy, "auto")
-        steps["keras-transformer", policy] = make_step(our_model, policy)
-        steps["matmuls alone", policy] = make_ceiling(policy)
+            steps["keras-hub, XLA", policy] = make_step(theirs, policy, "auto")
+        steps["keras-transformer", policy] = make_step(ours, policy)
+        if model == "classifier":
+            steps["matmuls alone", policy] = make_ceiling(policy)
     seconds, cpu_seconds = {row: [] for row in steps}, {row: [] for row in steps}
     for i in range(warm_up + rounds):
         for row, step in steps.items():
