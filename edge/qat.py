@@ -196,6 +196,7 @@ def grid_weights(model: keras.Model) -> dict[str, np.ndarray]:
             rounded = round_kernel(layer.kernel.value, layer.kernel_bits)
             weights[layer.kernel.path] = ops.convert_to_numpy(rounded)
         elif isinstance(layer, TokenEmbedding) and layer.activation_bits is not None:
-            rounded = layer.point(ops.convert_to_tensor(layer.embeddings), training=False)
+            # A cast makes a tensor of the variable, which is all that a tracker takes.
+            rounded = layer.point(ops.cast(layer.embeddings, "float32"), training=False)
             weights[layer.embeddings.path] = ops.convert_to_numpy(rounded)
     return weights
