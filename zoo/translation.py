@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_transformer.zoo.batches import Batches, SampledBatches
+from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.perplexity import Perplexity
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.report import Report
@@ -100,16 +101,27 @@ def encode_pairs(
 ) -> tuple[dict[str, list[np.ndarray]], list[np.ndarray], int]:
     """Encodes pairs for teacher forcing.
 
+    Args:
+        pairs: the texts.
+        source, target: the tokenizers.
+        max_length: tokens of a source, and of a target, [SEP] included; longer ones are cut.
+
     Returns:
         The columns `source_ids` (a source and [SEP]) and `ids` ([CLS] and a target), the targets
         (a target and [SEP]), and the number of rows of which either side was cut.
     """
-    read = source.encode_sequences(pairs.sources, max_length=max_length)
-    # [CLS] in front is not a position more: the model reads all but the last token.
-    written = target.encode_sequences(pairs.targets, max_length=max_length + 1, begin=True)
-    columns = {"source_ids": read.ids, "ids": [row[:-1] for row in written.ids]}
-    cut = max(read.num_truncated, written.num_truncated)
-    return columns, [row[1:] for row in written.ids], cut
+    if max_length < 2:
+        raise InputError(f"Expected max_length to be at least 2, got max_length={max_length}.")
+    # [CLS] in front is not a position more: where [SEP] is predicted, the last token is read.
+    room = max_length - 1
+    read, written = source.pieces(pairs.sources), target.pieces(pairs.targets)
+    columns = {
+        "source_ids": [np.array([*row[:room], source.sep_id], "int32") for row in read],
+        "ids": [np.array([target.cls_id, *row[:room]], "int32") for row in written],
+    }
+    targets = [np.array([*row[:room], target.sep_id], "int32") for row in written]
+    cut = sum(max(len(a), len(b)) > room for a, b in zip(read, written, strict=True))
+    return columns, targets, cut
 
 
 def _padded(rows: Sequence[np.ndarray]) -> np.ndarray:
