@@ -52,8 +52,9 @@ class LanguageData:
         def sample(epoch: int) -> Batches:
             rng = np.random.default_rng((recipe.seed, epoch))
             # As many blocks in every epoch, wherever it starts.
-            start = int(rng.integers(min(self.max_length, len(stream) - self.max_length)))
-            count = (len(stream) - self.max_length) // self.max_length or 1
+            spare = len(stream) - self.max_length
+            start = int(rng.integers(min(self.max_length, spare))) if spare > 0 else 0
+            count = max(1, spare // self.max_length)
             cut = blocks(stream[start:], self.max_length)[:count]
             return block_batches(cut, recipe.batch_tokens, recipe.seed)
 
