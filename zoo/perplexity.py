@@ -33,7 +33,7 @@ class Perplexity:
     def __init__(self, batches: Batches, num_characters: int | None = None):
         self.batches = batches
         self.num_characters = num_characters
-        self._scorers: dict[int, keras.Model] = {}
+        self._scorers: dict[keras.Model, keras.Model] = {}
 
     def __call__(self, model: keras.Model) -> dict[str, float]:
         """Returns loss (nats a token), perplexity, token accuracy and bits per character."""
@@ -46,11 +46,11 @@ class Perplexity:
 
     def _scorer(self, model: keras.Model) -> keras.Model:
         """The model with its scores on top, so that logits never leave the backend."""
-        if id(model) not in self._scorers:
+        if model not in self._scorers:
             targets = keras.Input((None,), dtype="int32", name="targets")
             scores = _TokenScores(dtype="float32", name="token_scores")(model.output, targets)
             inputs = {tensor.name: tensor for tensor in model.inputs}
             scorer = keras.Model([inputs, targets], scores)
             scorer.compile(jit_compile=False)
-            self._scorers[id(model)] = scorer
-        return self._scorers[id(model)]
+            self._scorers[model] = scorer
+        return self._scorers[model]
