@@ -81,11 +81,12 @@ class Runner:
         self.pair = description["task"]["pair"]
         self.precision = description["precision"]
         self.max_length = description["max_length"]
-        self.columns = description["columns"]
+        # Older files do not say these: they have one length, and classify or measure texts.
+        self.lengths = description.get("lengths", [self.max_length])
+        self.columns = description.get("columns", dict.fromkeys(("text", "text_pair", "label")))
         self.labels = tuple(files["labels.txt"].decode().split("\n")[:-1])
         self.tokenizer = Tokenizer.from_files(files)
         self.num_truncated = 0
-        self.lengths = description["lengths"]
         self.interpreter = Interpreter(model_content=flatbuffer, num_threads=threads)
         self.generates = PREDICT not in self.interpreter.get_signature_list()
         if self.generates:

@@ -8,7 +8,7 @@ from keras_transformer.zoo.models import build, get_weights, set_weights
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks import Task
 from keras_transformer.zoo.tokenizer import Encoded, Tokenizer, TokenizerConfig
-from keras_transformer.zoo.trained import Trained, take_probes
+from keras_transformer.zoo.trained import Trained, model_inputs
 
 LENGTH = 12
 WORDS = [f"w{i}" for i in range(35)]
@@ -48,14 +48,17 @@ def random_model(task_name="classification", *, pair=False, seed=0, **settings):
         for path, value in get_weights(model).items()
     }
     set_weights(model, weights)
+    probes = random_rows(64, pair=pair, seed=1)
     return Trained(
         config=config, task_spec=task, max_length=LENGTH, model=model, metrics={},
         tokenizer=Tokenizer(TokenizerConfig(), VOCABULARY),
         recipe=Recipe(model="bert_tiny", train="train.tsv", validation="validation.tsv"),
-        probes=take_probes(random_rows(64, pair=pair, seed=1), 0),
+        probes=dict(zip(("ids", "segment_ids"), probes.pad(), strict=True)),
     )  # fmt: skip
 
 
 def calibration(*, pair=False):
     """Batches for the ranges of a random model."""
-    return Batches(random_rows(128, pair=pair, seed=2), None, batch_tokens=512)
+    rows = random_rows(128, pair=pair, seed=2)
+    task = Task(name="regression", pair=pair)
+    return Batches(model_inputs(task, rows.columns), batch_tokens=512)

@@ -80,6 +80,7 @@ def test_families_convert(family, precision, tmp_path):
     check_ops(flatbuffer)
     check_kernels(flatbuffer, spec.kernel_type, spec.smallest_kernel)
     assert (description["precision"], description["max_length"]) == (precision, 12)
+    assert description["lengths"] == [12]
     assert files["labels.txt"] == (b"" if family == "paper" else b"a\nb\nc\n")
 
 
@@ -91,13 +92,9 @@ def test_each_choice_converts_by_itself(choice, precision):
 
 
 def test_a_trained_models_files_follow_it(runs, files):
-    float32 = measure_parity(
-        runs.trained.model, runs.trained, files["float32"].read_bytes(), 16
-    )
+    float32 = measure_parity(runs.trained.model, runs.trained, files["float32"].read_bytes())
     assert float32.relative < 1e-5
-    int8 = measure_parity(
-        runs.quantized.model, runs.quantized, files["int8"].read_bytes(), 16
-    )
+    int8 = measure_parity(runs.quantized.model, runs.quantized, files["int8"].read_bytes())
     # On 64 rows; `compare` looks at all.
     assert (int8.agreement, int8.steps <= 3) == (1.0, True)
 
@@ -131,18 +128,19 @@ def test_a_quantized_checkpoint_becomes_int8_only(runs, precision):
 def test_wrong_options_are_refused(runs):
     with pytest.raises(InputError, match="Expected precision to be one of .*, got 'int9'"):
         convert(runs.trained, "int9")
-    with pytest.raises(InputError) as caught:
-        convert(runs.trained, "float32", max_length=600)
-    assert str(caught.value) == (
-        "Expected max_length to be at most the model's 512, got max_length=600."
-    )
+    for lengths, wrong in (([600], 600), ([16, 513], 513), ([0, 16], 0), ([16, -1], -1)):
+        with pytest.raises(InputError) as caught:
+            convert(runs.trained, "float32", lengths=lengths)
+        assert str(caught.value) == (
+            f"Expected lengths from 1 to the model's 512, got length={wrong}."
+        )
 
 
 def test_another_length(runs, tmp_path):
     path = tmp_path / "short.tflite"
-    path.write_bytes(convert(runs.trained, "float32", max_length=8).data)
+    path.write_bytes(convert(runs.trained, "float32", lengths=[8]).data)
     runner = Runner(path)
-    assert runner.max_length == 8
+    assert (runner.max_length, runner.lengths) == (8, [8])
     shorter = dataclasses.replace(runs.trained, max_length=8)
     texts = ["rain " * 3, "drum and a song some more of this today"]
     np.testing.assert_allclose(runner.scores(texts), shorter.scores(texts), rtol=1e-4, atol=1e-5)
@@ -171,7 +169,7 @@ def test_int8_is_a_quarter_of_float32():
     trained = dataclasses.replace(
         random_model(**wide), tokenizer=Tokenizer(TokenizerConfig(), vocabulary)
     )
-    small = convert(trained, "int8", calibration=calibration(), max_length=64).data
-    large = convert(trained, "float32", max_length=64).data
+    small = convert(trained, "int8", calibration=calibration(), lengths=[64]).data
+    large = convert(trained, "float32", lengths=[64]).data
     assert len(large) > 5_800_000
     assert len(small) <= 0.27 * len(large), len(small) / len(large)

@@ -31,9 +31,15 @@ def test_columns_are_those_given_or_those_of_training(files):
     nothing = {"text": None, "text_pair": None, "label": None}
     assert columns_of(file, **nothing) == COLUMNS
     assert columns_of(file, **{**nothing, "label": "topic"}) == {**COLUMNS, "label": "topic"}
-    file.columns = {}
+    file.columns = dict.fromkeys(COLUMNS)
     with pytest.raises(InputError, match="are called; give --label.$"):
         columns_of(file, **{**nothing, "text": "text"})
+    for name, word in (("source", "--source"), ("target", "--target")):
+        with pytest.raises(InputError) as caught:
+            columns_of(file, text="text", label="label", **{name: "en"})
+        assert str(caught.value) == (
+            f"Expected no {word} for a model of classification, got 'en'."
+        )
     file.pair = True
     with pytest.raises(InputError, match="are called; give --text-pair.$"):
         columns_of(file, text="a", text_pair=None, label="c")

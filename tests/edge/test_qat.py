@@ -79,7 +79,7 @@ def test_calibration_sets_the_smallest_and_largest_value_seen():
     for point in learned_points(model):
         point.tracker = lambda point, inputs, training: inputs
     seen = [b for b, _ in zip(batches.epoch(0), range(CALIBRATION_BATCHES), strict=False)]
-    logits = np.concatenate([np.asarray(model({"ids": batch.ids})) for batch in seen])
+    logits = np.concatenate([np.asarray(model(batch.inputs)) for batch in seen])
     expected = (min(logits.min(), 0.0), max(logits.max(), 0.0))
     np.testing.assert_allclose(range_of(model.get_layer("head_point")), expected, rtol=1e-5)
 
@@ -89,7 +89,7 @@ def test_calibration_reaches_every_point():
     model = build(trained.config, trained.task_spec, kernel_bits=8, activation_bits=8)
     points = learned_points(model)
     initial = range_of(points[0])
-    calibrate(model, trained.task_spec, calibration())
+    calibrate(model, calibration())
     assert len(points) > 10
     assert [point.path for point in points if range_of(point) == initial] == []
 
@@ -124,11 +124,17 @@ def test_the_best_weights_include_their_ranges(runs):
     assert loaded.bits == {"kernel_bits": 8, "activation_bits": 8}
 
 
-def test_kernels_are_written_on_their_grid(runs):
+def test_kernels_and_tables_are_written_on_their_grid(runs):
     weights, on_grid = get_weights(runs.quantized.model), grid_weights(runs.quantized.model)
     changed = [path for path in weights if not np.array_equal(weights[path], on_grid[path])]
     assert changed
-    assert all(path.endswith("/kernel") for path in changed)
+    table = runs.quantized.model.get_layer("token_embedding")
+    assert {path for path in changed if not path.endswith("/kernel")} == {table.embeddings.path}
+    low, high = range_of(table.point)
+    steps = on_grid[table.embeddings.path] / ((high - low) / 255)
+    np.testing.assert_allclose(steps, np.round(steps), atol=1e-3)
+    clipped = np.clip(weights[table.embeddings.path], low, high)
+    np.testing.assert_allclose(on_grid[table.embeddings.path], clipped, atol=(high - low) / 509)
     for path in (path for path in weights if path.endswith("/kernel")):
         scale = np.abs(weights[path]).max(axis=0) / 127
         steps = on_grid[path] / scale

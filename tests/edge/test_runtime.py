@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 
+from keras_transformer.edge.bundle import pack, unpack
 from keras_transformer.edge.convert import convert
 from keras_transformer.edge.runtime import Runner
 from keras_transformer.zoo.errors import InputError
@@ -100,6 +101,17 @@ print(json.dumps([rows, loaded]))
     assert loaded == []
     expected = [list(row.scores.values()) for row in Runner(files["int8"]).predict(TEXTS)]
     np.testing.assert_array_equal(rows, expected)
+
+
+def test_a_file_that_older_code_wrote(runner, files, tmp_path):
+    flatbuffer, description, rest = unpack(files["int8"])
+    del description["lengths"], description["columns"]
+    path = tmp_path / "older.tflite"
+    path.write_bytes(pack(flatbuffer, description, rest))
+    older = Runner(path)
+    assert (older.lengths, older.generates) == ([16], False)
+    assert older.columns == {"text": None, "text_pair": None, "label": None}
+    np.testing.assert_array_equal(older.scores(TEXTS), runner.scores(TEXTS))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.9, 0.999])
