@@ -118,8 +118,10 @@ class TextGenerator:
                 options["prompts"] = list(prompts[:, :-1])
                 room = self.model.cache_length - prompts.shape[1] + 1
             made = generate(self.model, cache, first, decoding, max_tokens=room, **options)
-            for row, one in zip(group, made, strict=True):
+            for place, (row, one) in enumerate(zip(group, made, strict=True)):
                 results[row] = self._generation(one, rows[row][1])
+                if stream is not None:
+                    stream.tell(place, results[row].text)
         return results
 
     def _sources(self, texts: Sequence[str]) -> list[tuple[np.ndarray, bool]]:
@@ -173,6 +175,8 @@ class TextGenerator:
             raise InputError(
                 f"Expected a stop text of one token, got {text!r} of {len(ids)} tokens."
             )
+        if ids[0] == self.writer.unk_id:
+            raise InputError(f"Expected a stop text that the vocabulary has, got {text!r}.")
         return ids[0]
 
 
@@ -191,8 +195,15 @@ class _Stream:
     def __call__(self, row: int, token: int) -> None:
         ids = self.ids.setdefault(row, [])
         ids.append(token)
-        text, told = self.writer.decode(ids), self.told.get(row, "")
-        # Nothing is told of a character before its last byte, nor what a later token may move.
-        if text.startswith(told) and not text.endswith(_REPLACEMENT):
+        text = self.writer.decode(ids)
+        # Nothing is told of a character before its last byte.
+        if not text.endswith(_REPLACEMENT):
+            self.tell(row, text)
+
+    def tell(self, row: int, text: str) -> None:
+        """Tells what a row's text has more than what was told of it."""
+        told = self.told.get(row, "")
+        # What was told stands, so a text that a token changed further back waits for more.
+        if text != told and text.startswith(told):
             self.told[row] = text
             self.on_text(self.rows[row], text[len(told) :])
