@@ -188,7 +188,15 @@ def test_files_stay_short():
     assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
 
 
-@pytest.mark.parametrize("module", ["keras_transformer", "keras_transformer.edge.runtime"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "keras_transformer",
+        "keras_transformer.edge.runtime",
+        "keras_transformer.zoo.generate",
+        "keras_transformer.zoo.text_generation",
+    ],
+)
 def test_the_device_path_loads_no_training_framework(module):
     program = (
         f"import sys, {module}; "
