@@ -13,8 +13,9 @@ def test_a_float_checkpoint_becomes_a_file(checkpoint, tmp_path, precision):
     assert result.exit_code == 0
     rows = dict(line.rsplit(maxsplit=1) for line in result.stdout.splitlines() if "  " in line)
     assert rows["precision"] == precision
-    assert rows["same label"].endswith("%")
+    assert rows["same choice"].endswith("%")
     assert rows["rows compared with the Keras model"] == "8"
+    assert rows["lengths"] == "16"
     assert result.stdout.endswith(f"\nWrote {out}\n")
     assert Runner(out).precision == precision
 
@@ -23,10 +24,10 @@ def test_int8_by_calibration_at_another_length(checkpoint, data, tmp_path):
     out = tmp_path / "model.tflite"
     result = call(
         "convert", checkpoint, "--precision", "int8", "--calibration", data.train,
-        "--max-length", 24, "--out", out,
+        "--lengths", 24, "--out", out,
     )  # fmt: skip
     assert result.exit_code == 0
-    assert Runner(out).max_length == 24
+    assert (Runner(out).max_length, Runner(out).lengths) == (24, [24])
 
 
 def test_int8_without_ranges(checkpoint, tmp_path):
@@ -56,8 +57,18 @@ def test_calibration_where_it_has_no_use(checkpoint, data, tmp_path):
     [
         (["--precision", "int7"], "'int7' is not one of 'float32', 'float16', 'dynamic_int8'"),
         ([], "Missing option '--precision'."),
-        (["--precision", "float32", "--max-length", "33"], "at most the model's 32, got "),
-        (["--precision", "float32", "--max-length", "0"], "Invalid value for '--max-length'"),
+        (
+            ["--precision", "float32", "--lengths", "8,33"],
+            "Error: Expected lengths from 1 to the model's 32, got length=33.",
+        ),
+        *(
+            (
+                ["--precision", "float32", "--lengths", value],
+                "Error: Invalid value for '--lengths': Expected positive numbers with commas "
+                f"between, got '{value}'.",
+            )
+            for value in ("0", "16,x", "16,-8", "16,,8", "", "8.5")
+        ),
         (["--precision", "int8", "--calibration", "no.tsv"], "File 'no.tsv' does not exist."),
     ],
 )

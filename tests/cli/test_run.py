@@ -62,14 +62,20 @@ def test_cut_texts_are_named(checkpoint, file):
     [
         ([], b"", "Expected texts as arguments or on standard input, got none."),
         ([], b"good\ncaf\xe9\n", "Standard input, line 2: the text is not UTF-8."),
-        (["a", "b", "--pair", "c"], b"", "Expected a --pair for each of the 2 texts, got 1."),
-        (["a", "--pair", "c"], b"", "Expected single texts, as the model was trained on."),
+        (["a", "--pair", "c"], b"", "Expected no --pair for a model of single texts, got 'c'."),
+        (["a", "--beams", "2"], b"", "Expected --beams only for a model that generates text, {} is "
+         "one of classification."),
+        (["a", "--stop", "."], b"", "Expected --stop only for a model that generates text, "
+         "got '.'."),
         (["caf\udce9"], b"", "Expected texts in UTF-8, got 'caf\\udce9'."),
     ],
-    ids=["none", "not UTF-8", "one pair", "pair", "undecodable"],
+    ids=["none", "not UTF-8", "pair", "beams", "stop", "undecodable"],
 )
 def test_mistakes_in_texts(file, arguments, source, sentence):
-    assert error_of(call("run", file, *arguments, input=source)) == (2, f"Error: {sentence}")
+    assert error_of(call("run", file, *arguments, input=source)) == (
+        2,
+        f"Error: {sentence.format(file)}",
+    )
 
 
 def test_files_that_cannot_be_run(file, tmp_path):

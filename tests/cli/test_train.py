@@ -89,6 +89,10 @@ def test_regression_over_pairs(tmp_path):
     assert json.loads(result.stdout)["task"] == "regression"
     result = call("run", tmp_path / "model", "a fine film", "--pair", "good")
     assert (result.exit_code, result.stdout.split()[:2]) == (0, ["Text", "Value"])
+    assert error_of(call("run", tmp_path / "model", "a", "b", "--pair", "c")) == (
+        2,
+        "Error: Expected a --pair for each of the 2 texts, got 1.",
+    )
 
 
 def test_long_texts_are_cut_counted_and_reported(data, tmp_path):
@@ -199,7 +203,7 @@ def test_a_folder_of_the_users_is_not_taken_for_states(data, tmp_path):
     ("arguments", "sentence"),
     [
         (["--text", "txt"], "there is no column 'txt'; the columns are 'sentence', 'verdict'."),
-        (["--task", "tagging"], "'tagging' is not one of 'classification', 'regression'."),
+        (["--task", "tagging"], "'tagging' is not one of 'classification', 'regression', 'tr"),
         (["--optimizer", "lamb"], "'lamb' is not one of 'adam', 'adamw', 'sgd', 'momentum'."),
         (["--epochs", "many"], "Invalid value for '--epochs': 'many' is not a valid integer."),
         (["--epochs", "0"], "Expected epochs to be above 0, got epochs=0."),
@@ -307,4 +311,4 @@ def test_defaults_in_the_help_are_those_of_a_recipe():
     text = " ".join(call("train", "--help").stdout.split())
     recipe = Recipe(model="", train="", validation="")
     assert f"at its peak. [default: {recipe.learning_rate}]" in text
-    assert "--tokenizer [wordpiece|bytes]" in text
+    assert "--tokenizer [wordpiece|sentencepiece|characters|bytes]" in text
