@@ -30,8 +30,7 @@ def print_result(out: Path, metrics: Mapping[str, Any]) -> None:
     """Prints the validation metrics of the run and where its checkpoint is."""
     from keras_transformer.cli import display
 
-    rows = [
-        (display.words(name), value) for name, value in metrics.items() if isinstance(value, float)
-    ]
+    shown = {name: value for name, value in metrics.items() if isinstance(value, float | str)}
+    rows = [(display.words(name), value) for name, value in shown.items()]
     display.table(None, ("Validation metric", "Value"), rows)
     click.echo(f"\nWrote {out}")

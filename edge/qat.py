@@ -179,6 +179,7 @@ def quantize(
         recipe=recipe, metrics={"validation": best, "float": trained.metrics.get("validation")},
         probes=data.probes(recipe.seed), bits=get_precision("int8").bits,
     )  # fmt: skip
+    result.metrics["validation"] |= data.written_metrics(result)
     result.save(out, overwrite=overwrite)
     remove_states(folder)
     return result

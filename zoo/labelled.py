@@ -15,7 +15,7 @@ from keras_transformer.zoo.report import Report
 from keras_transformer.zoo.sampling import PieceDropout
 from keras_transformer.zoo.tasks import Task
 from keras_transformer.zoo.tokenizer import Encoded, Tokenizer
-from keras_transformer.zoo.trained import PREDICT_TOKENS, model_inputs, predict
+from keras_transformer.zoo.trained import PREDICT_TOKENS, Trained, model_inputs, predict
 
 NUM_PROBES = 64
 
@@ -64,6 +64,10 @@ class LabelledData:
         batches = Batches(columns, batch_tokens=PREDICT_TOKENS)
         name, labels, targets = self.task.name, self.task.labels, self.validation.targets
         return lambda model: metrics(name, labels, targets, predict(model, batches))
+
+    def written_metrics(self, trained: Trained) -> dict[str, Any]:
+        """Nothing: `validator` measures all."""
+        return {}
 
     def probes(self, seed: int) -> dict[str, np.ndarray]:
         """Ids and segment ids (rows, T) of a few validation rows."""

@@ -8,15 +8,15 @@ import keras
 import numpy as np
 
 from keras_transformer.zoo.batches import Batches, SampledBatches
-from keras_transformer.zoo.perplexity import Perplexity
+from keras_transformer.zoo.perplexity import block_batches, language_perplexity
 from keras_transformer.zoo.plain_text import PlainText, blocks, token_stream
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.report import Report
 from keras_transformer.zoo.tasks import Task
 from keras_transformer.zoo.tokenizer import Tokenizer
+from keras_transformer.zoo.trained import Trained
 
 NUM_PROBES = 32
-VALIDATION_TOKENS = 2048
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,6 +64,10 @@ class LanguageData:
         """Returns the function from a model to its metrics on the validation text."""
         return language_perplexity(self.validation, self.tokenizer, self.max_length)
 
+    def written_metrics(self, trained: Trained) -> dict[str, Any]:
+        """Nothing: `validator` measures all."""
+        return {}
+
     def probes(self, seed: int) -> dict[str, np.ndarray]:
         """A few blocks of the validation text."""
         cut = blocks(token_stream(self.validation, self.tokenizer), self.max_length)
@@ -75,17 +79,3 @@ class LanguageData:
 
     def report_cuts(self, report: Report) -> None:
         """Nothing is cut from a stream."""
-
-
-def block_batches(cut: list[np.ndarray], batch_tokens: int, seed: int = 0) -> Batches:
-    """Batches of blocks of T + 1 ids: the model reads the first T and predicts the last T."""
-    return Batches(
-        {"ids": [block[:-1] for block in cut]}, [block[1:] for block in cut],
-        batch_tokens=batch_tokens, bucket=None, seed=seed,
-    )  # fmt: skip
-
-
-def language_perplexity(plain: PlainText, tokenizer: Tokenizer, max_length: int) -> Perplexity:
-    """Measures a model on a text: every token but the first is predicted once, block by block."""
-    cut = blocks(token_stream(plain, tokenizer), max_length)
-    return Perplexity(block_batches(cut, VALIDATION_TOKENS), num_characters=len(plain.text))

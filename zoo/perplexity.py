@@ -5,7 +5,11 @@ import numpy as np
 from keras import ops
 
 from keras_transformer.zoo.batches import Batches
+from keras_transformer.zoo.plain_text import PlainText, blocks, token_stream
 from keras_transformer.zoo.scoring import summary
+from keras_transformer.zoo.tokenizer import Tokenizer
+
+VALIDATION_TOKENS = 2048
 
 
 class _TokenScores(keras.layers.Layer):
@@ -54,3 +58,17 @@ class Perplexity:
             scorer.compile(jit_compile=False)
             self._scorers[model] = scorer
         return self._scorers[model]
+
+
+def block_batches(cut: list[np.ndarray], batch_tokens: int, seed: int = 0) -> Batches:
+    """Batches of blocks of T + 1 ids: the model reads the first T and predicts the last T."""
+    return Batches(
+        {"ids": [block[:-1] for block in cut]}, [block[1:] for block in cut],
+        batch_tokens=batch_tokens, bucket=None, seed=seed,
+    )  # fmt: skip
+
+
+def language_perplexity(plain: PlainText, tokenizer: Tokenizer, max_length: int) -> Perplexity:
+    """Measures a model on a text: every token but the first is predicted once, block by block."""
+    cut = blocks(token_stream(plain, tokenizer), max_length)
+    return Perplexity(block_batches(cut, VALIDATION_TOKENS), num_characters=len(plain.text))

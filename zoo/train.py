@@ -66,6 +66,7 @@ def train(
         recipe=recipe, metrics={"validation": best}, probes=data.probes(recipe.seed),
         **data.tokenizers,
     )  # fmt: skip
+    trained.metrics["validation"] |= data.written_metrics(trained)
     trained.save(out, overwrite=overwrite)
     remove_states(folder)
     return trained

@@ -19,8 +19,8 @@ from keras_transformer.zoo.checkpoint import (
 from keras_transformer.zoo.config import TransformerConfig
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.keras_steps import KerasSteps
-from keras_transformer.zoo.language_modeling import language_perplexity
 from keras_transformer.zoo.models import build, get_weights, set_weights
+from keras_transformer.zoo.perplexity import language_perplexity
 from keras_transformer.zoo.plain_text import load_plain_text
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks import Task

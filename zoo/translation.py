@@ -15,7 +15,9 @@ from keras_transformer.zoo.report import Report
 from keras_transformer.zoo.sampling import PieceDropout
 from keras_transformer.zoo.sentence_pairs import SentencePairs
 from keras_transformer.zoo.tasks import Task
+from keras_transformer.zoo.text_metrics import text_metrics
 from keras_transformer.zoo.tokenizer import Tokenizer
+from keras_transformer.zoo.trained import Trained
 
 NUM_PROBES = 64
 VALIDATION_TOKENS = 2048
@@ -70,6 +72,11 @@ class TranslationData:
             self.validation, self.source, self.target, self.max_length
         )
         return Perplexity(Batches(columns, targets, batch_tokens=VALIDATION_TOKENS))
+
+    def written_metrics(self, trained: Trained) -> dict[str, Any]:
+        """BLEU, chrF and exact matches of what the model writes for the validation sources."""
+        written = trained.generator().generate(self.validation.sources)
+        return text_metrics([one.text for one in written], self.validation.targets)
 
     def probes(self, seed: int) -> dict[str, np.ndarray]:
         """A few validation pairs, padded to one length a column."""

@@ -9,9 +9,8 @@ import pytest
 
 from keras_transformer.zoo.batches import Batches
 from keras_transformer.zoo.keras_steps import KerasSteps
-from keras_transformer.zoo.language_modeling import language_perplexity
 from keras_transformer.zoo.models import build
-from keras_transformer.zoo.perplexity import Perplexity
+from keras_transformer.zoo.perplexity import Perplexity, language_perplexity
 from keras_transformer.zoo.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.plain_text import PlainText
 from keras_transformer.zoo.scoring import stepwise_perplexity, summary
