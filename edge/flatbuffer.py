@@ -65,12 +65,12 @@ def kernels(flatbuffer: bytes) -> list[Kernel]:
     found = []
     for graph, op, name in _operators(model):
         if name == "DEQUANTIZE":
-            produced[op.Outputs(0)] = op.Inputs(0)
+            produced[graph._tab.Pos, op.Outputs(0)] = op.Inputs(0)
         if name not in _KERNEL_INPUT:
             continue
         place = op.Inputs(_KERNEL_INPUT[name])
         # A float16 file keeps its kernels in float16, each behind a DEQUANTIZE.
-        tensor = graph.Tensors(produced.get(place, place))
+        tensor = graph.Tensors(produced.get((graph._tab.Pos, place), place))
         if model.Buffers(tensor.Buffer()).DataLength():
             shape = tuple(tensor.ShapeAsNumpy().tolist())
             found.append(Kernel(tensor.Name().decode(), _TYPE_NAMES[tensor.Type()], shape))
