@@ -6,9 +6,11 @@ from tests.zoo import tiny
 
 @pytest.fixture(scope="session")
 def tables(tmp_path_factory):
-    """The folder of a training and a validation table."""
+    """The folder of training and validation data for each kind of task."""
     folder = tmp_path_factory.mktemp("tables")
     tiny.write_tables(folder)
+    tiny.write_pairs(folder)
+    tiny.write_texts(folder)
     return folder
 
 

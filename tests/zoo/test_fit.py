@@ -165,6 +165,60 @@ def test_moving_average_is_validated_and_the_weights_go_on_unaveraged():
     tiny.assert_same_weights(get_weights(run.model), seen[2])
 
 
+@pytest.mark.parametrize("average", [1, 3, 9])
+def test_the_mean_of_the_last_epochs_is_validated_and_the_weights_go_on(average):
+    options = {"epochs": 5, "optimizer": "momentum", "learning_rate": 0.5}
+    seen = []
+    run, averaged = watched(recipe(average=average, **options), seen=seen)
+    run.run()
+    plain_run, plain = watched(recipe(**options))
+    plain_run.run()
+    paths = [variable.path for variable in run.model.trainable_variables]
+    for epoch in range(5):
+        last = plain.weights[: epoch + 1][-average:]
+        for place, path in enumerate(paths):
+            np.testing.assert_array_equal(
+                averaged.weights[epoch][place], plain.weights[epoch][place], err_msg=path
+            )
+            mean = np.mean([weights[place].astype("float64") for weights in last], axis=0)
+            np.testing.assert_allclose(seen[epoch][path], mean, rtol=1e-5, atol=1e-6)
+    assert any((a != b).any() for a, b in zip(plain.weights[3], plain.weights[4], strict=True))
+    tiny.assert_same_weights(get_weights(run.model), seen[4])
+
+
+@pytest.mark.parametrize(("steps", "epochs"), [(1, [1]), (3, [3]), (5, [3, 5]), (7, [3, 6, 7])])
+def test_a_run_ends_after_its_steps(tmp_path, steps, epochs):
+    """An epoch has three steps; the last one ends with the run and is validated."""
+    the_recipe = recipe(batch_tokens=200, bucket=16, epochs=1, steps=steps)
+    rates, report = [], tiny.Heard()
+    run = tiny.fit(
+        the_recipe, scores=[0.1 * (i + 1) for i in range(4)], folder=tmp_path, report=report,
+        scalars=lambda name, value, step: rates.append((name, value, step)),
+    )  # fmt: skip
+    assert len(run.batches) == 3
+    tiny.without_gradients(run)
+    assert run.total_steps == steps
+    run.run()
+    assert [step for step, _ in report.steps] == list(range(1, steps + 1))
+    assert [step for name, _, step in rates if name == "validation/accuracy"] == epochs
+    again = tiny.fit(the_recipe, folder=tmp_path, report=(heard := tiny.Heard()))
+    again.resume()
+    again.run()
+    assert (heard.steps, heard.notes) == ([], [f"Resuming after step {steps} of {steps}."])
+
+
+def test_the_schedule_ends_with_the_steps():
+    rates = []
+    run = tiny.fit(
+        recipe(batch_tokens=200, steps=4, epochs=50, warmup=0.0, schedule="linear"),
+        scores=[0.1, 0.2],
+        scalars=lambda name, value, step: rates.append(value) if "rate" in name else None,
+    )
+    run.run()
+    # After three of four steps a quarter is left, and after the last one nothing.
+    assert rates == pytest.approx([0.01 / 4, 0.0], abs=1e-8)
+
+
 @pytest.mark.parametrize(
     ("optimizer", "schedule"),
     [("adam", "cosine"), ("adamw", "inverse_sqrt"), ("sgd", "linear"), ("momentum", "constant")],

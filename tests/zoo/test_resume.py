@@ -83,6 +83,49 @@ def test_killed_and_resumed_equals_unbroken(tables, tmp_path):
     assert not states.exists()
 
 
+def stopped_and_resumed(recipe, tmp_path, share):
+    """Trains in one go, and again with an end after a share of the steps and a second start.
+
+    Both must give the same bits. Returns what the first one heard.
+    """
+    whole = train(recipe, tmp_path / "whole", report=(unbroken := tiny.Heard()))
+    last = int(share * unbroken.starts[0][1])
+
+    class Stopped(tiny.Heard):
+        def step(self, number, loss):
+            super().step(number, loss)
+            if number == last:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tmp_path / "out", report=Stopped())
+    resumed = train(recipe, tmp_path / "out", resume=True, report=(report := tiny.Heard()))
+    first = report.steps[0][0]
+    assert report.steps == unbroken.steps[first - 1 :]
+    assert report.epochs == unbroken.epochs[-len(report.epochs) :]
+    assert resumed.metrics == whole.metrics
+    tiny.assert_same_weights(get_weights(resumed.model), get_weights(whole.model))
+    return unbroken
+
+
+def test_averaged_epochs_of_a_translation_are_resumed(tables, tmp_path):
+    """In the last epoch, where there were more epochs than are averaged."""
+    recipe = tiny.translation_recipe(
+        tables, epochs=4, average=2, save_every=3, token_dropout=0.1, shared_vocabulary=False,
+        bucket=8,
+    )  # fmt: skip
+    unbroken = stopped_and_resumed(recipe, tmp_path, 0.9)
+    assert len(unbroken.epochs) == 4
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_a_number_of_steps_of_a_language_model_is_resumed(tables, tmp_path, share):
+    recipe = tiny.language_recipe(tables, steps=13, average=3, save_every=2)
+    unbroken = stopped_and_resumed(recipe, tmp_path, share)
+    assert [step for step, _ in unbroken.steps] == list(range(1, 14))
+    assert len(unbroken.epochs) > 1
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(tables, tmp_path):
     recipe = tiny.recipe(tables, epochs=1)
     first, again = (get_weights(train(recipe, tmp_path / out).model) for out in ("a", "b"))

@@ -3,12 +3,15 @@ import re
 
 import numpy as np
 import pytest
+import sacrebleu
 
 from keras_transformer.zoo.checkpoint import write_folder
 from keras_transformer.zoo.data import load_examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.labelled import LabelledData
-from keras_transformer.zoo.tokenizer import PAD, TokenizerConfig
+from keras_transformer.zoo.models import get_weights
+from keras_transformer.zoo.run_data import run_data_of
+from keras_transformer.zoo.tokenizer import PAD, SPECIAL_TOKENS, TokenizerConfig
 from keras_transformer.zoo.train import train
 from keras_transformer.zoo.trained import Trained
 from keras_transformer.zoo.vocabulary import TextTokenizer
@@ -70,9 +73,103 @@ def test_cut_rows_are_counted(tmp_path):
     assert report.notes == [note, note]
 
 
+def assert_writes_the_same(trained, loaded, texts):
+    """The same weights in graphs of another history: the last bits may differ, no token does."""
+    tiny.assert_same_weights(get_weights(loaded.model), get_weights(trained.model))
+    first, second = (one.generator().generate(texts, max_tokens=6) for one in (trained, loaded))
+    assert [one.text for one in first] == [one.text for one in second]
+    np.testing.assert_allclose(
+        [one.log_probability for one in first], [one.log_probability for one in second], rtol=1e-4
+    )
+    for name, value in trained.probes.items():
+        np.testing.assert_array_equal(loaded.probes[name], value)
+
+
+def test_translation_with_a_shared_vocabulary(tables, tmp_path):
+    recipe = tiny.translation_recipe(tables, tokenizer="sentencepiece", vocab_size=320, epochs=3)
+    trained = train(recipe, tmp_path / "out", report=(report := tiny.Heard()))
+    losses = [loss for _, loss, _, _ in report.epochs]
+    assert losses[-1] < losses[0]
+    validation = trained.metrics["validation"]
+    assert set(validation) == {
+        "loss", "perplexity", "token_accuracy", "exact_match", "bleu", "chrf", "bleu_signature",
+        "chrf_signature",
+    }  # fmt: skip
+    assert trained.config.vocab_size == trained.tokenizer.vocab_size
+    assert (trained.config.source_vocab_size, trained.target_tokenizer) == (0, None)
+    assert list(trained.probes) == ["source_ids", "ids"]
+    loaded = Trained.load(tmp_path / "out")
+    assert (loaded.task, loaded.recipe, loaded.config) == ("translation", recipe, trained.config)
+    assert loaded.target_tokenizer is None
+    assert_writes_the_same(trained, loaded, ["the old box", "things", "some of ours"])
+
+
+def test_translation_with_a_vocabulary_for_each_side(tables, tmp_path):
+    recipe = tiny.translation_recipe(
+        tables, tokenizer="characters", shared_vocabulary=False, max_length=24, bucket=24,
+        batch_tokens=256, epochs=1,
+    )  # fmt: skip
+    trained = train(recipe, tmp_path / "out")
+    source, target = trained.tokenizer, trained.target_tokenizer
+    assert set(source.vocabulary) & set(target.vocabulary) == {*SPECIAL_TOKENS, " "}
+    assert trained.config.source_vocab_size == source.vocab_size
+    assert trained.config.vocab_size == target.vocab_size
+    files = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"tokenizer.json", "target_tokenizer.json"} <= files
+    loaded = Trained.load(tmp_path / "out")
+    assert loaded.target_tokenizer.vocabulary == target.vocabulary
+    assert_writes_the_same(trained, loaded, ["the old box", "things " * 9])
+    (made,) = loaded.generator().generate(["the box"], max_tokens=5)
+    assert set(made.text) <= set(target.vocabulary)
+    data, validation = run_data_of(loaded, recipe), trained.metrics["validation"]
+    measured = data.validator()(loaded.model)
+    assert measured == pytest.approx({name: validation[name] for name in measured}, rel=1e-4)
+    texts = [one.text for one in loaded.generator().generate(data.validation.sources)]
+    chrf = sacrebleu.corpus_chrf(texts, [data.validation.targets]).score
+    assert validation["chrf"] == pytest.approx(chrf)
+
+
+def test_language_model(tables, tmp_path):
+    recipe = tiny.language_recipe(tables, epochs=4)
+    trained = train(recipe, tmp_path / "out", report=(report := tiny.Heard()))
+    # Ten times the same words: far better than all characters alike.
+    losses = [metrics["loss"] for _, _, metrics, _ in report.epochs]
+    assert losses[-1] < losses[0] < np.log(trained.tokenizer.vocab_size)
+    loaded = Trained.load(tmp_path / "out")
+    validation = trained.metrics["validation"]
+    assert loaded.perplexity(recipe.validation) == pytest.approx(validation, rel=1e-4)
+    text = tiny.Path(recipe.validation).read_text(encoding="utf-8")
+    bits = validation["loss"] * (len(text) - 1) / np.log(2) / len(text)
+    assert validation["bits_per_character"] == pytest.approx(bits, rel=1e-6)
+    assert_writes_the_same(trained, loaded, ["the", "old and ", "s"])
+
+
+@pytest.mark.parametrize("name", ["source", "target"])
+def test_an_unknown_column_of_a_translation(tables, tmp_path, name):
+    path = tables / "pairs.tsv"
+    message = f"{path}: there is no column 'fr'; the columns are 'en', 'de'."
+    with refused(InputError, message):
+        train(tiny.translation_recipe(tables, **{name: "fr"}), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        (
+            {"model": "bert_tiny", "task": "translation", "source": "text", "target": "second"},
+            "Expected a task that the encoder bert_tiny can be trained for "
+            "(classification, regression), got task='translation'.",
+        ),
+        (
+            {"model": "transformer_tiny", "task": "language-modeling"},
+            "Expected a task that the encoder-decoder transformer_tiny can be trained for "
+            "(translation), got task='language-modeling'.",
+        ),
+        (
+            {"settings": {"source_vocab_size": 50}},
+            "Expected no setting source_vocab_size: it follows from the tokenizer.",
+        ),
         (
             {"model": "gpt_nano"},
             "Expected a task that the decoder gpt_nano can be trained for "

@@ -84,6 +84,11 @@ def test_pairs_for_a_model_of_single_texts(learned):
         learned[1].scores(["a"], ["b"])
 
 
+def test_a_classifier_generates_nothing(learned):
+    with refused(InputError, "Expected a model that generates text, got one of classification."):
+        learned[1].generator()
+
+
 def test_probes_are_rows_of_the_validation_data(learned):
     probes = learned[1].probes
     assert probes["ids"].shape == probes["segment_ids"].shape

@@ -53,6 +53,44 @@ def write_tables(folder: Path, seed=0) -> None:
         (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def write_pairs(folder: Path, seed=0) -> None:
+    """Writes tables of sources `en` and targets `de`: the same words backwards, in capitals."""
+    rng = random.Random(seed)
+    for name, count in (("pairs.tsv", 60), ("pairs_validation.tsv", 8)):
+        lines = ["en\tde"]
+        for _ in range(count):
+            words = rng.choices(FILLERS, k=rng.randint(1, 4))
+            lines.append(f"{' '.join(words)}\t{' '.join(words[::-1]).upper()}")
+        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_texts(folder: Path, seed=0) -> None:
+    """Writes plain text of lines of words."""
+    rng = random.Random(seed)
+    for name, count in (("text.txt", 80), ("text_validation.txt", 20)):
+        lines = (" ".join(rng.choices(FILLERS, k=rng.randint(1, 6))) for _ in range(count))
+        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def translation_recipe(folder: Path, **changes) -> Recipe:
+    values = {
+        "model": "transformer_tiny", "task": "translation", "source": "en", "target": "de",
+        "train": str(folder / "pairs.tsv"), "validation": str(folder / "pairs_validation.tsv"),
+        "tokenizer": "wordpiece", "vocab_size": 120, "batch_tokens": 64, "bucket": 4,
+        "settings": SETTINGS, "max_length": 16, "learning_rate": 0.01, "epochs": 2,
+    }  # fmt: skip
+    return Recipe.of_task(**{**values, **changes})
+
+
+def language_recipe(folder: Path, **changes) -> Recipe:
+    values = {
+        "model": "gpt_nano", "task": "language-modeling", "settings": SETTINGS,
+        "train": str(folder / "text.txt"), "validation": str(folder / "text_validation.txt"),
+        "max_length": 16, "batch_tokens": 256, "learning_rate": 0.01, "epochs": 2,
+    }  # fmt: skip
+    return Recipe.of_task(**{**values, **changes})
+
+
 def recipe(folder: Path, **changes) -> Recipe:
     values = {
         "model": "bert_tiny", "settings": SETTINGS, "train": str(folder / "train.tsv"),
