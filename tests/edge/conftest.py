@@ -1,6 +1,7 @@
-"""A small classifier trained on made text, in float and with QAT, and its files."""
+"""A small classifier trained on made text, in float and with QAT, and files of random models."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from keras_transformer.zoo.data import Examples, load_examples
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.train import train
 from keras_transformer.zoo.trained import Trained
+from tests.edge import generators
 
 TOPICS = {
     "food": "bread soup apple cheese pepper",
@@ -70,3 +72,20 @@ def files(runs):
         paths[precision] = runs.folder / f"{precision}.tflite"
         paths[precision].write_bytes(convert(checkpoint, precision).data)
     return paths
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory):
+    """Writes the file of a random generating model, each only once, and returns its path."""
+
+    @functools.cache
+    def write(kind, precision="float32", lengths=generators.LENGTHS):
+        batches = generators.calibration(kind) if precision == "int8" else None
+        converted = convert(
+            generators.generator(kind), precision, calibration=batches, lengths=lengths
+        )
+        path = tmp_path_factory.mktemp("generating") / f"{kind}.tflite"
+        path.write_bytes(converted.data)
+        return path
+
+    return write

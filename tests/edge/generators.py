@@ -1,0 +1,91 @@
+"""Small generating models with weights drawn at random, for tests of their files."""
+
+import functools
+
+import numpy as np
+
+from keras_transformer.zoo.batches import Batches
+from keras_transformer.zoo.config import TransformerConfig
+from keras_transformer.zoo.models import build, get_weights, set_weights
+from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks import Task
+from keras_transformer.zoo.tokenizer import Tokenizer, TokenizerConfig
+from keras_transformer.zoo.trained import Trained
+
+LENGTH = 32
+LENGTHS = (8, 16, 32)
+# The bytes tokenizer's: five special tokens, then a byte each.
+VOCAB_SIZE, FIRST = 261, 5
+# Between them every kind of position, norm, activation and number of key-value heads.
+KINDS = {
+    "gpt": {"architecture": "decoder", "pre_norm": True, "activation": "gelu_tanh"},
+    "llama": {
+        "architecture": "decoder", "pre_norm": True, "positions": "rotary", "norm": "rms_norm",
+        "activation": "silu", "gated": True, "num_key_value_heads": 2, "use_bias": False,
+    },
+    "transformer": {
+        "architecture": "encoder-decoder", "positions": "sinusoidal", "activation": "relu",
+        "scale_embeddings": True, "epsilon": 1e-6,
+    },
+    "alibi": {"architecture": "decoder", "positions": "alibi", "num_key_value_heads": 1},
+    "t5": {
+        "architecture": "encoder-decoder", "positions": "t5", "pre_norm": True,
+        "norm": "rms_norm", "num_key_value_heads": 2,
+    },
+}  # fmt: skip
+DECODERS = ("gpt", "llama", "alibi")
+TRANSLATORS = ("transformer", "t5")
+
+
+def random_ids(lengths, seed=0):
+    """A row of ids for each length."""
+    rng = np.random.default_rng(seed)
+    return [rng.integers(FIRST, VOCAB_SIZE, length).astype("int32") for length in lengths]
+
+
+def padded(rows, length=LENGTH):
+    result = np.zeros((len(rows), length), "int32")
+    for row, ids in zip(result, rows, strict=True):
+        row[: len(ids)] = ids
+    return result
+
+
+@functools.cache
+def generator(kind: str, **changes) -> Trained:
+    """An untrained model as a checkpoint holds it, with biases and scales that are not 0 and 1."""
+    shape = {
+        "vocab_size": VOCAB_SIZE, "max_length": 2 * LENGTH, "hidden_dim": 32,
+        "intermediate_dim": 48, "num_layers": 2, "num_heads": 4,
+    }  # fmt: skip
+    config = TransformerConfig(**{**shape, **KINDS[kind], **changes})
+    name = "translation" if config.architecture == "encoder-decoder" else "language-modeling"
+    task = Task(name=name)
+    model = build(config, task)
+    rng = np.random.default_rng(0)
+    weights = {
+        path: value + rng.normal(0, 0.1, value.shape).astype("float32")
+        for path, value in get_weights(model).items()
+    }
+    set_weights(model, weights)
+    probes = {"ids": np.stack(random_ids([20] * 12, seed=1))}
+    if name == "translation":
+        probes["source_ids"] = padded(random_ids(range(3, 27, 2), seed=2))
+    recipe = Recipe.of_task(
+        model="gpt_nano" if name == "language-modeling" else "transformer_tiny", task=name,
+        train="train", validation="validation", source="source", target="target",
+    )  # fmt: skip
+    return Trained(
+        config=config, task_spec=task, max_length=LENGTH, model=model, metrics={}, probes=probes,
+        tokenizer=Tokenizer(
+            TokenizerConfig(kind="bytes", lowercase=False, strip_accents=False)
+        ),
+        recipe=recipe,
+    )  # fmt: skip
+
+
+def calibration(kind: str) -> Batches:
+    """Batches for the ranges of a random model."""
+    columns = {"ids": random_ids([24] * 64, seed=3)}
+    if kind in TRANSLATORS:
+        columns["source_ids"] = random_ids(list(range(4, 28, 3)) * 8, seed=4)
+    return Batches(columns, batch_tokens=512)
