@@ -25,6 +25,9 @@ def quickstart(task: str, out: Path, overwrite: bool, seed: int) -> None:
 
     Example: keras-transformer quickstart --task dates --out dates
     """
+    from keras_transformer.cli.memory import keep_freed_memory
+
+    keep_freed_memory()
     if task == "dates":
         run_dates(out, overwrite, seed)
     else:

@@ -63,7 +63,11 @@ def run(
     predictions = predictor.predict(list(texts), list(pairs) or None)
     note_cuts(predictor, [one.truncated for one in predictions])
     if as_json:
-        print_json(model, texts, pairs, predictions)
+        rows = [
+            {"text": text, **({"pair": pair} if pairs else {}), **prediction._asdict()}
+            for text, pair, prediction in zip(texts, pairs or texts, predictions, strict=True)
+        ]
+        print_json(model, rows)
     else:
         print_table(texts, predictions)
 
@@ -73,16 +77,27 @@ def write(
 ) -> None:
     """Prints what is generated: as it comes for one text, else a line or an object for each."""
     streams = len(texts) == 1 and not as_json and options.get("beams", 1) == 1
+    # A prompt is printed with the first piece: by then there is nothing wrong with it.
+    before = texts[0] if predictor.task == "language-modeling" else ""
+
+    def show(_: int, piece: str) -> None:
+        nonlocal before
+        click.echo(before + piece, nl=False)
+        before = ""
+
+    results = predictor.generations(list(texts), **options, on_text=show if streams else None)
     if streams:
-        options["on_text"] = lambda _, piece: click.echo(piece, nl=False)
-        if predictor.task == "language-modeling":
-            click.echo(texts[0], nl=False)
-    results = predictor.generations(list(texts), **options)
-    if streams:
-        click.echo()
+        click.echo(before)
     note_cuts(predictor, [one.truncated for one in results])
     if as_json:
-        print_json(model, texts, [], results)
+        rows = [
+            {
+                "text": text, "generated": one.text, "log_probability": one.log_probability,
+                "finished": one.finished, "truncated": one.truncated,
+            }
+            for text, one in zip(texts, results, strict=True)
+        ]  # fmt: skip
+        print_json(model, rows)
     elif not streams:
         for one in results:
             click.echo(one.text)
@@ -136,11 +151,7 @@ def read_lines(pair: bool) -> tuple[list[str], list[str]]:
     return [row[0] for row in rows], [row[1] for row in rows]
 
 
-def print_json(model: Path, texts: Any, pairs: Any, predictions: list) -> None:
-    rows = [
-        {"text": text, **({"pair": pair} if pairs else {}), **prediction._asdict()}
-        for text, pair, prediction in zip(texts, pairs or texts, predictions, strict=True)
-    ]
+def print_json(model: Path, rows: list[dict[str, Any]]) -> None:
     result = {"model": str(model), "predictions": rows}
     click.echo(json.dumps(result, indent=2, ensure_ascii=False))
 

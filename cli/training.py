@@ -12,9 +12,11 @@ import click
 def session(out: Path, tensorboard: Path | None) -> Iterator[dict[str, Any]]:
     """Gives a run its `report` and `scalars`, and says how to go on where it was cut off."""
     from keras_transformer.cli import display
+    from keras_transformer.cli.memory import keep_freed_memory
     from keras_transformer.zoo.errors import RunError
     from keras_transformer.zoo.train import states_of
 
+    keep_freed_memory()
     display.device()
     with display.Progress() as progress, display.scalars(tensorboard) as scalars:
         try:
