@@ -24,7 +24,8 @@ from keras_transformer.cli import options
 def benchmark(files: tuple[Path, ...], threads: int, runs: int, as_json: bool) -> None:
     """Measure the latency, memory and size of .tflite files.
 
-    The latency is that of one text at the model's full length. The memory is the peak by which a
+    The latency is that of one text at the model's full length, or of one token where the model
+    generates. The memory is the peak by which a
     process of its own, with the interpreter alone, grew from loading the file and running it.
 
     Example: keras-transformer benchmark float32.tflite int8.tflite --threads 2
@@ -37,14 +38,14 @@ def benchmark(files: tuple[Path, ...], threads: int, runs: int, as_json: bool) -
         click.echo(json.dumps(result.to_json(), indent=2, ensure_ascii=False))
         return
     columns = (
-        "file", "precision", "tokens", "median ms", "p90 ms", "ratio", "peak MB", "MB",
+        "file", "precision", "measured, tokens", "median ms", "p90 ms", "ratio", "peak MB", "MB",
         "partitions", "ops outside XNNPACK",
     )  # fmt: skip
     rows = [
         (
             file.path,
             file.precision,
-            str(file.max_length),
+            f"{file.signature}, {file.tokens}",
             f"{file.median_ms:.2f}",
             f"{file.p90_ms:.2f}",
             f"{file.ratio:.2f}",

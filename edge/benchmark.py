@@ -15,6 +15,7 @@ from ai_edge_litert.interpreter import Interpreter
 from keras_transformer.edge import memory
 from keras_transformer.edge.bundle import unpack
 from keras_transformer.edge.delegation import find_delegation
+from keras_transformer.edge.names import DECODE, PREDICT
 from keras_transformer.zoo.errors import InputError, RunError
 
 WARM_UP = 10
@@ -27,9 +28,12 @@ class Measured:
 
     Attributes:
         path: of the file.
-        precision, max_length: of the model.
+        precision: of the file.
+        signature: which of its entry points was measured: `predict`, or `decode` of a model that
+            generates.
+        tokens: that one invocation reads: `max_length`, or 1 of `decode`.
         size: bytes of the file.
-        median_ms, p90_ms: milliseconds of one invocation on `max_length` tokens.
+        median_ms, p90_ms: milliseconds of one invocation.
         ratio: the median over the first file's.
         peak_memory: bytes by which the resident memory of a process of its own peaked above where
             it stood before the file was loaded; None where the system does not tell.
@@ -40,7 +44,8 @@ class Measured:
 
     path: str
     precision: str
-    max_length: int
+    signature: str
+    tokens: int
     size: int
     median_ms: float
     p90_ms: float
@@ -88,11 +93,13 @@ def benchmark(paths: Sequence[str | Path], *, threads: int = 1, runs: int = 100)
     measured = []
     for i, (path, (interpreter, description)) in enumerate(zip(paths, loaded, strict=True)):
         found = find_delegation(interpreter)
+        generates = DECODE in interpreter.get_signature_list()
         measured.append(
             Measured(
                 path=str(path),
                 precision=description["precision"],
-                max_length=description["max_length"],
+                signature=DECODE if generates else PREDICT,
+                tokens=1 if generates else description["max_length"],
                 size=Path(path).stat().st_size,
                 median_ms=float(medians[i]),
                 p90_ms=float(np.percentile(milliseconds[i], 90)),

@@ -10,7 +10,8 @@
 
 `decode` and `prefill` read `ids` (1, N) and `position` (1,), where the first of them stands; the
 caches are `kv_cache_k_0`, `kv_cache_v_0`, ..., each (1, L, KV, K), by name the same on both sides.
-The signature without a number is that of the longest length.
+The signature without a number is that of the longest length. The first one is the file's main
+graph, which tools that know no signatures run: `predict`, or `decode`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -48,7 +49,7 @@ def make_signatures(
                 lambda inputs: {"output": model(inputs, training=False)},
                 {name: ((1, length), "int32") for name in names},
             )
-            for length in lengths
+            for length in reversed(lengths)
         }
     return _Generating(trained, model, lengths[-1]).signatures(lengths)
 
@@ -76,7 +77,7 @@ class _Generating:
     def signatures(self, lengths):
         token = {"ids": ((1, 1), "int32"), "position": ((1,), "int32")}
         made = {DECODE: _function(self._decode, {**token, **self.cache, **self.memory})}
-        for length in lengths:
+        for length in reversed(lengths):
             ids = {"ids": ((1, length), "int32")}
             if self.stepwise.has_memory:
                 name = signature_name(ENCODE, length, lengths)

@@ -17,7 +17,7 @@ def test_every_file_is_measured(measured, files):
     assert [file.path for file in measured.files] == [str(files["float32"]), str(files["int8"])]
     assert [file.precision for file in measured.files] == ["float32", "int8"]
     for file, path in zip(measured.files, (files["float32"], files["int8"]), strict=True):
-        assert (file.size, file.max_length) == (path.stat().st_size, 16)
+        assert (file.size, file.signature, file.tokens) == (path.stat().st_size, "predict", 16)
         assert 0 < file.median_ms <= file.p90_ms
         assert file.ratio == file.median_ms / measured.files[0].median_ms
         assert file.peak_memory > 100_000
@@ -38,7 +38,7 @@ def test_as_json(measured):
     value = measured.to_json()
     assert list(value) == ["device", "threads", "runs", "files"]
     assert list(value["files"][0]) == [
-        "path", "precision", "max_length", "size", "median_ms", "p90_ms", "ratio", "peak_memory",
+        "path", "precision", "signature", "tokens", "size", "median_ms", "p90_ms", "ratio", "peak_memory",
         "partitions", "delegated_ops", "outside_ops",
     ]  # fmt: skip
 
