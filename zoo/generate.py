@@ -20,13 +20,15 @@ def generate(
     stop_ids: Collection[int],
     forbidden_ids: Collection[int] = (),
     prompts: Sequence[np.ndarray] | None = None,
+    numbers: Sequence[int] | None = None,
     max_tokens: int | None = None,
     on_token: Callable[[int, int], None] | None = None,
 ) -> list[Generated]:
     """Generates the continuation of each row, by greedy choice, sampling or beam search.
 
-    A row that is done leaves the batch: no step is computed for it. Row i samples with a
-    generator of its own, seeded by (seed, i), so that its tokens do not depend on other rows.
+    A row that is done leaves the batch: no step is computed for it. A row samples with a
+    generator of its own, seeded by (seed, its number), so that its tokens depend neither on other
+    rows nor on the batch that it is in.
 
     Args:
         steps: the model's side.
@@ -39,6 +41,7 @@ def generate(
             anything else, and the others share their probability.
         prompts: the earlier ids of each row, which repetition control counts together with
             `tokens` and what is generated.
+        numbers: of the rows, for their seeds; their places 0, 1, ... by default.
         max_tokens: a second limit beside the one of `decoding`, such as the room in the cache;
             the smaller holds.
         on_token: called as on_token(row, token) as soon as a token is chosen, without the stop
@@ -84,7 +87,9 @@ def generate(
     stops[stop_ids] = True
     if decoding.beams > 1:
         return beam_search(permitted, cache, history, decoding, stops=stops, max_tokens=limit)
-    return _one_by_one(permitted, cache, history, decoding, stops, limit, on_token)
+    numbers = range(len(history)) if numbers is None else numbers
+    generators = [np.random.default_rng((decoding.seed, number)) for number in numbers]
+    return _one_by_one(permitted, cache, history, decoding, generators, stops, limit, on_token)
 
 
 def _one_by_one(
@@ -92,13 +97,13 @@ def _one_by_one(
     cache: Any,
     history: np.ndarray,
     decoding: Decoding,
+    generators: Sequence[np.random.Generator],
     stops: np.ndarray,
     max_tokens: int,
     on_token: Callable[[int, int], None] | None,
 ) -> list[Generated]:
     """Chooses one token of each row after the other: the most probable, or a sample."""
     num_rows, start = history.shape
-    generators = [np.random.default_rng((decoding.seed, row)) for row in range(num_rows)]
     results: list[Generated] = [None] * num_rows
     # Of each row that still runs: its place in the batch that was asked for.
     rows, log_probabilities = np.arange(num_rows), np.zeros(num_rows)

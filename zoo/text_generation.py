@@ -107,7 +107,11 @@ class TextGenerator:
             stream = None
             if on_text is not None:
                 stream = _Stream(self.writer, group, on_text)
-            options = {"stop_ids": stops, "forbidden_ids": forbidden, "on_token": stream}
+            # Rows sample by their place among all texts, whatever batches the model reads.
+            options = {
+                "stop_ids": stops, "forbidden_ids": forbidden, "on_token": stream,
+                "numbers": group,
+            }  # fmt: skip
             if is_translation:
                 cache = self.model.encode(ids)
                 first = np.full(len(group), self.writer.cls_id, np.int32)
