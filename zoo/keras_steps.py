@@ -14,11 +14,12 @@ from keras_transformer.zoo.stepwise import Stepwise
 BATCH_SIZE = 64
 
 
-def _compiled(function):
+def _compiled(function, xla):
     """The function as a graph on TensorFlow; other backends run it operation by operation."""
     if keras.config.backend() != "tensorflow":
         return function
-    return tf.function(function, reduce_retracing=True, autograph=False)
+    # XLA compiles a program for each shape, so that a graph of any shape is of no use to it.
+    return tf.function(function, reduce_retracing=not xla, autograph=False, jit_compile=xla)
 
 
 class KerasSteps:
@@ -31,19 +32,22 @@ class KerasSteps:
         model: what `models.build` made of a decoder or an encoder-decoder.
         config: its config.
         length: tokens of a source, and positions of the cache.
+        batch_size: rows that are read at once.
+        xla: whether steps are compiled with XLA: faster, after seconds for each new number of
+            rows and each new length of a source or a prompt.
     """
 
     def __init__(
         self, model: keras.Model, config: TransformerConfig, length: int,
-        *, batch_size: int = BATCH_SIZE,
+        *, batch_size: int = BATCH_SIZE, xla: bool = False,
     ):  # fmt: skip
         self.vocab_size = config.vocab_size
         self.source_length = self.cache_length = length
         self.batch_size = batch_size
         self._stepwise = Stepwise(model, config)
-        self._encode = _compiled(self._stepwise.encode)
-        self._read = _compiled(lambda *arguments: self._stepwise.decode(*arguments)[1])
-        self._write = _compiled(self._next)
+        self._encode = _compiled(self._stepwise.encode, xla)
+        self._read = _compiled(lambda *arguments: self._stepwise.decode(*arguments)[1], xla)
+        self._write = _compiled(self._next, xla)
 
     def encode(self, sources: Sequence[np.ndarray]):
         ids = np.zeros((len(sources), max(map(len, sources))), "int32")

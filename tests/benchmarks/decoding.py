@@ -131,8 +131,9 @@ def main(length: int, rounds: int) -> None:
             path.write_bytes(convert(trained, precision, calibration=calibration).data)
             runs[f"{precision}.tflite, cache"] = loop(Runner(path).steps, prompt, length)
         runs["float32.tflite, no cache"] = without_cache(trained, prompt, length, Path(folder))
-    steps = KerasSteps(trained.model, trained.config, length)
-    runs["Keras, our loop"] = loop(steps, prompt, length)
+    for name, xla in (("Keras, our loop", False), ("Keras, our loop, XLA", True)):
+        steps = KerasSteps(trained.model, trained.config, length, xla=xla)
+        runs[name] = loop(steps, prompt, length)
     runs["keras-hub generate"] = keras_hub_generate(prompt, length, False)
     runs["keras-hub generate, XLA"] = keras_hub_generate(prompt, length, True)
     ours = [run() for name, run in runs.items() if name in ("float32.tflite, cache",
