@@ -164,3 +164,40 @@ def test_pairs(tmp_path):
     with pytest.raises(InputError) as caught:
         runner.predict(first)
     assert str(caught.value) == "Expected pairs of texts, as the model was trained on."
+
+
+class Counted:
+    """Counts the calls of a signature."""
+
+    def __init__(self, signature):
+        self.signature, self.count = signature, 0
+
+    def __call__(self, **inputs):
+        self.count += 1
+        return self.signature(**inputs)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_the_shortest_length_that_fits_is_run(precision, tmp_path):
+    trained = random_model()
+    batches = calibration() if precision == "int8" else None
+    opened = []
+    for lengths in ([16], [16, 4, 8]):
+        data = convert(trained, precision, calibration=batches, lengths=lengths).data
+        path = tmp_path / f"{len(lengths)}.tflite"
+        path.write_bytes(data)
+        opened.append(Runner(path))
+    one, three = opened
+    assert (one.lengths, three.lengths, three.max_length) == ([16], [4, 8, 16], 16)
+    assert set(one.interpreter.get_signature_list()) == {"predict"}
+    assert set(three.interpreter.get_signature_list()) == {"predict_4", "predict_8", "predict"}
+    three._predict = {n: Counted(signature) for n, signature in three._predict.items()}
+    # With [CLS] and [SEP] 3, 4, 5, 8, 9, 16 and 22 tokens, of which the last is cut.
+    texts = [" ".join(f"w{i}" for i in range(count)) for count in (1, 2, 3, 6, 7, 14, 20)]
+    found, expected = three.scores(texts), one.scores(texts)
+    assert {n: counted.count for n, counted in three._predict.items()} == {4: 2, 8: 2, 16: 3}
+    assert (one.num_truncated, three.num_truncated) == (1, 1)
+    step = one.description["output_step"]
+    tolerance = {"rtol": 1e-4, "atol": 1e-5} if step is None else {"atol": 1.01 * step}
+    np.testing.assert_allclose(found, expected, **tolerance)
+    np.testing.assert_array_equal(found.argmax(1), expected.argmax(1))
