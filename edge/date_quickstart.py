@@ -65,9 +65,9 @@ def date_recipe(data: Path, seed: int) -> Recipe:
     """The run on the embedded data: a small encoder-decoder over characters."""
     return Recipe.of_task(
         model="transformer_tiny", task="translation", source="text", target="iso",
-        settings={"num_layers": 2, "dropout": 0.0}, tokenizer="characters",
+        settings={"num_layers": 2, "dropout": 0.0, "pre_norm": True}, tokenizer="characters",
         train=str(data / "train.tsv"), validation=str(data / "validation.tsv"),
-        max_length=48, epochs=6, batch_tokens=2048, learning_rate=2e-3, schedule="cosine",
+        max_length=48, epochs=5, batch_tokens=2048, learning_rate=2e-3, schedule="cosine",
         beta_2=0.98, label_smoothing=0.0, seed=seed,
     )  # fmt: skip
 
