@@ -17,8 +17,11 @@ from keras_transformer.zoo.trained import Trained, model_inputs
 # layers; dynamic int8 rounds activations row by row, which the Keras model does not do.
 RELATIVE_TOLERANCE = {"float32": 1e-4, "float16": 2e-2, "dynamic_int8": 0.5}
 # An integer file repeats the simulated rounding; a value next to the middle of two steps can
-# fall either way, and the next layers carry that on. More than this is another graph.
+# fall either way, and the next layers carry that on. More than this is another graph, unless it
+# is in few of many rows: where a model that writes is in doubt between two tokens, sharp attention
+# makes a step many. Of up to 100 rows it is none.
 STEP_TOLERANCE = 8
+OUTLIERS = 0.01
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,8 @@ class Parity:
         largest: largest absolute difference.
         relative: the same over the root mean square of the Keras outputs.
         steps: the same in output steps; None in a float file.
+        outliers: share of rows that differ by more than `STEP_TOLERANCE` steps; None in a float
+            file.
     """
 
     rows: int
@@ -38,18 +43,22 @@ class Parity:
     largest: float
     relative: float
     steps: float | None
+    outliers: float | None
 
     def check(self, spec: Precision) -> None:
         """Raises RunError when the difference is larger than the precision explains."""
         if spec.is_static:
             # The step is that of the calibrated range; a clipped output reads as many steps.
-            excess = self.steps is None or self.steps > STEP_TOLERANCE
+            excess = self.steps is None or self.outliers > OUTLIERS
             limit = f"{STEP_TOLERANCE} output steps"
         else:
             excess = self.relative > RELATIVE_TOLERANCE[spec.name]
             limit = f"{RELATIVE_TOLERANCE[spec.name]} of the outputs' size"
         if excess or not np.isfinite(self.largest):
-            steps = "" if self.steps is None else f" ({self.steps:.1f} steps)"
+            steps = ""
+            if self.steps is not None:
+                more = f"more than {STEP_TOLERANCE} in {self.outliers:.1%} of rows"
+                steps = f" ({self.steps:.1f} steps, {more})"
             raise RunError(
                 f"Expected the {spec.name} file to follow the Keras model within {limit}, got a "
                 f"difference of {self.largest:.4g}{steps} on {self.rows} rows; nothing was written."
@@ -58,13 +67,15 @@ class Parity:
 
 def difference(reference: np.ndarray, outputs: np.ndarray, step: float | None) -> Parity:
     """Compares outputs (rows, outputs) with the reference's."""
-    largest = float(np.abs(outputs - reference).max())
+    by_row = np.abs(outputs - reference).max(axis=1)
+    largest = float(by_row.max())
     size = float(np.sqrt(np.mean(np.square(reference))))
     classes = reference.shape[1] > 1
     agreement = float((outputs.argmax(1) == reference.argmax(1)).mean()) if classes else None
     return Parity(
         rows=len(reference), agreement=agreement, largest=largest,
         relative=largest / max(size, 1e-9), steps=None if step is None else largest / step,
+        outliers=None if step is None else float((by_row / step > STEP_TOLERANCE).mean()),
     )  # fmt: skip
 
 

@@ -46,7 +46,9 @@ def test_as_json(runs, files):
         "path", "precision", "size", "metric", "value", "checkpoint_value", "parity",
         "num_truncated",
     ]  # fmt: skip
-    assert list(value["parity"]) == ["rows", "agreement", "largest", "relative", "steps"]
+    assert list(value["parity"]) == [
+        "rows", "agreement", "largest", "relative", "steps", "outliers",
+    ]  # fmt: skip
 
 
 def test_the_file_of_another_checkpoint_is_refused(runs, files):
