@@ -13,6 +13,7 @@ from keras_transformer.zoo.data import Examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluate import metrics
 from keras_transformer.zoo.sentence_pairs import SentencePairs
+from keras_transformer.zoo.text_generation import TARGET
 from keras_transformer.zoo.text_metrics import text_metrics
 from keras_transformer.zoo.trained import PREDICT_TOKENS, Trained, model_inputs
 
@@ -123,17 +124,18 @@ def compare_texts(
 
 def _check_same_model(trained: Trained, runner: Runner) -> None:
     """Raises InputError for a file of another task, other labels or another vocabulary."""
+    target = runner.target_tokenizer
     ours = {
         "task": trained.task_spec.to_json(),
         "labels": list(trained.labels),
         "model": trained.config.to_json(),
-        "tokenizer": trained.tokenizer.to_files(),
+        "tokenizer": trained.tokenizer_files(),
     }
     theirs = {
         "task": runner.description["task"],
         "labels": list(runner.labels),
         "model": runner.description["model"],
-        "tokenizer": runner.tokenizer.to_files(),
+        "tokenizer": runner.tokenizer.to_files() | (target.to_files(TARGET) if target else {}),
     }
     for name, value in ours.items():
         if theirs[name] != value:

@@ -66,6 +66,8 @@ class Runner:
         max_length: tokens of an example; of a source, or of a prompt and what follows it.
         lengths: tokens of the file's inputs, ascending; the shortest that fits is run.
         columns: names of the columns of the data that the model was trained on, by their use.
+        tokenizer: of the text that is read.
+        target_tokenizer: of the text that is written, if it has one of its own.
         num_truncated: rows of the last call that were cut to `max_length`.
 
     Raises:
@@ -86,6 +88,8 @@ class Runner:
         self.columns = description.get("columns", dict.fromkeys(("text", "text_pair", "label")))
         self.labels = tuple(files["labels.txt"].decode().split("\n")[:-1])
         self.tokenizer = Tokenizer.from_files(files)
+        has_own = any(name.startswith(TARGET) for name in files)
+        self.target_tokenizer = Tokenizer.from_files(files, TARGET) if has_own else None
         self.num_truncated = 0
         self.interpreter = Interpreter(model_content=flatbuffer, num_threads=threads)
         self.generates = PREDICT not in self.interpreter.get_signature_list()
@@ -94,10 +98,10 @@ class Runner:
             steps = FileSteps(
                 self.interpreter, model["vocab_size"], model["num_layers"], self.lengths
             )
-            has_own = any(name.startswith(TARGET) for name in files)
-            target = Tokenizer.from_files(files, TARGET) if has_own else None
             self.steps = steps
-            self._generator = TextGenerator(steps, self.task, self.tokenizer, target)
+            self._generator = TextGenerator(
+                steps, self.task, self.tokenizer, self.target_tokenizer
+            )
         else:
             self._predict = {
                 length: self.interpreter.get_signature_runner(
