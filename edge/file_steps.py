@@ -11,8 +11,10 @@ from keras_transformer.edge.names import (
     PREFILL,
     cache_names,
     memory_names,
+    shortest_fit,
     signature_name,
 )
+from keras_transformer.zoo.tokenizer import pad_rows
 
 
 class FileSteps:
@@ -76,15 +78,12 @@ class FileSteps:
 
     def reader_length(self, num_tokens: int) -> int:
         """Returns the shortest of the file's lengths that holds so many tokens."""
-        return next(length for length in self.lengths if length >= num_tokens)
+        return shortest_fit(self.lengths, num_tokens)
 
     def _encoded(self, source: np.ndarray) -> dict:
         length = self.reader_length(len(source))
-        ids = np.zeros((1, length), np.int32)
-        ids[0, : len(source)] = source
-        read = self._readers[length](ids=ids)
-        mask = np.zeros((1, self.source_length), np.int32)
-        mask[0, : len(source)] = source != 0
+        read = self._readers[length](ids=pad_rows([source], length))
+        mask = pad_rows([source != 0], self.source_length)
         memory = {name: self._padded(read[name]) for name in self._memory_names}
         return {"position": 0, **self._empty, **memory, "memory_mask": mask}
 
@@ -97,8 +96,7 @@ class FileSteps:
         if not len(prompt):
             return {"position": 0, **self._empty}
         length = self.reader_length(len(prompt))
-        ids = np.zeros((1, length), np.int32)
-        ids[0, : len(prompt)] = prompt
+        ids = pad_rows([prompt], length)
         # Padding is read too, but `decode` sees no later position and writes over each in turn.
         caches = self._readers[length](ids=ids, position=np.zeros(1, np.int32), **self._empty)
         return {"position": len(prompt), **caches}

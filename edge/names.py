@@ -10,6 +10,11 @@ def signature_name(kind: str, length: int, lengths: Sequence[int]) -> str:
     return kind if length == max(lengths) else f"{kind}_{length}"
 
 
+def shortest_fit(lengths: Sequence[int], num_tokens: int) -> int:
+    """Returns the first of ascending lengths that holds so many tokens."""
+    return next(length for length in lengths if length >= num_tokens)
+
+
 def cache_names(num_blocks: int) -> list[str]:
     """Names of the caches of self attention: keys and values of each block in turn."""
     return [f"kv_cache_{kind}_{block}" for block in range(num_blocks) for kind in "kv"]

@@ -52,11 +52,7 @@ class KerasRunner:
     ) -> list[Prediction]:
         """Predicts raw texts, or pairs of them."""
         scores = self.scores(texts, pairs)
-        seconds = [None] * len(texts) if pairs is None else [[pair] for pair in pairs]
-        truncated = [
-            bool(self.trained.encode([text], second).num_truncated)
-            for text, second in zip(texts, seconds, strict=True)
-        ]
+        truncated = self.trained.encode(texts, pairs).truncated
         return predictions(self.task, self.labels, scores, truncated)
 
     def generate(self, texts: Sequence[str], **options: Any) -> list[str]:

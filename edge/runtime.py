@@ -9,12 +9,12 @@ from ai_edge_litert.interpreter import Interpreter
 
 from keras_transformer.edge.bundle import unpack
 from keras_transformer.edge.file_steps import FileSteps
-from keras_transformer.edge.names import PREDICT, signature_name
+from keras_transformer.edge.names import PREDICT, shortest_fit, signature_name
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.plain_text import load_plain_text
 from keras_transformer.zoo.scoring import stepwise_perplexity
 from keras_transformer.zoo.text_generation import TARGET, Generation, TextGenerator
-from keras_transformer.zoo.tokenizer import Tokenizer
+from keras_transformer.zoo.tokenizer import Tokenizer, pad_rows
 
 
 class Prediction(NamedTuple):
@@ -155,10 +155,10 @@ class Runner:
         outputs = []
         for row, tokens in enumerate(ids):
             num_tokens = int(np.flatnonzero(tokens).max(initial=0)) + 1
-            length = next(length for length in self.lengths if length >= num_tokens)
-            inputs = {"ids": _resized(tokens, length)}
+            length = shortest_fit(self.lengths, num_tokens)
+            inputs = {"ids": pad_rows([tokens[:length]], length)}
             if self.pair:
-                inputs["segment_ids"] = _resized(segment_ids[row], length)
+                inputs["segment_ids"] = pad_rows([segment_ids[row][:length]], length)
             outputs.append(self._predict[length](**inputs)["output"][0])
         return np.array(outputs)
 
@@ -181,11 +181,3 @@ class Runner:
         self.num_truncated = sum(truncated)
         width = max(1, len(self.labels))
         return np.array(outputs, "float32").reshape(len(outputs), width), truncated
-
-
-def _resized(row: np.ndarray, length: int) -> np.ndarray:
-    """A row (T,) as (1, length): cut, or with 0 behind it."""
-    result = np.zeros((1, length), np.int32)
-    width = min(length, len(row))
-    result[0, :width] = row[:width]
-    return result

@@ -10,6 +10,7 @@ from keras import ops
 from keras_transformer.zoo.config import TransformerConfig
 from keras_transformer.zoo.models import PAD_ID
 from keras_transformer.zoo.stepwise import Stepwise
+from keras_transformer.zoo.tokenizer import pad_rows
 
 BATCH_SIZE = 64
 
@@ -50,9 +51,7 @@ class KerasSteps:
         self._write = _compiled(self._next, xla)
 
     def encode(self, sources: Sequence[np.ndarray]):
-        ids = np.zeros((len(sources), max(map(len, sources))), "int32")
-        for row, source in enumerate(sources):
-            ids[row, : len(source)] = source
+        ids = pad_rows(sources)
         return {
             "position": 0,
             "blocks": self._stepwise.new_cache(len(ids), self.cache_length),

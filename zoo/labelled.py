@@ -1,6 +1,7 @@
 """Data of a task over whole texts: labelled rows, tokenized."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.report import Report
 from keras_transformer.zoo.sampling import PieceDropout
 from keras_transformer.zoo.tasks import Task
-from keras_transformer.zoo.tokenizer import Encoded, Tokenizer
+from keras_transformer.zoo.tokenizer import Encoded, Tokenizer, pad_rows
 from keras_transformer.zoo.trained import PREDICT_TOKENS, Trained, model_inputs, predict
 
 NUM_PROBES = 64
@@ -49,18 +50,18 @@ class LabelledData:
     def batches(self, recipe: Recipe) -> Batches | SampledBatches:
         """The training batches of a recipe."""
         if not recipe.piece_dropout:
-            return self._training_batches(self.tokenizer, recipe)
+            return self._training_batches(self._encoded_train, recipe)
         tokenizer = PieceDropout(self.tokenizer, recipe.piece_dropout)
 
         def sample(epoch: int) -> Batches:
             tokenizer.seed(recipe.seed, epoch)
-            return self._training_batches(tokenizer, recipe)
+            return self._training_batches(self._encode(self.train, tokenizer), recipe)
 
         return SampledBatches(sample)
 
     def validator(self) -> Callable[[keras.Model], dict[str, Any]]:
         """Returns the function from a model to its metrics on the validation rows."""
-        columns = model_inputs(self.task, self._encode(self.validation, self.tokenizer).columns)
+        columns = model_inputs(self.task, self._encoded_validation.columns)
         batches = Batches(columns, batch_tokens=PREDICT_TOKENS)
         name, labels, targets = self.task.name, self.task.labels, self.validation.targets
         return lambda model: metrics(name, labels, targets, predict(model, batches))
@@ -71,29 +72,35 @@ class LabelledData:
 
     def probes(self, seed: int) -> dict[str, np.ndarray]:
         """Ids and segment ids (rows, T) of a few validation rows."""
-        encoded = self._encode(self.validation, self.tokenizer)
+        encoded = self._encoded_validation
         count = min(NUM_PROBES, len(encoded.ids))
         rows = np.random.default_rng(seed).choice(len(encoded.ids), count, replace=False)
-        chosen = Encoded(
-            ids=[encoded.ids[row] for row in rows],
-            segment_ids=[encoded.segment_ids[row] for row in rows],
-            num_truncated=0,
-        )
-        ids, segment_ids = chosen.pad()
-        return {"ids": ids, "segment_ids": segment_ids}
+        return {
+            name: pad_rows([ids[row] for row in rows]) for name, ids in encoded.columns.items()
+        }
 
     def report_cuts(self, report: Report) -> None:
         """Says how many rows are longer than the model's input."""
-        for part in (self.train, self.validation):
-            cut = self._encode(part, self.tokenizer).num_truncated
+        for part, encoded in (
+            (self.train, self._encoded_train), (self.validation, self._encoded_validation)
+        ):  # fmt: skip
+            cut = encoded.num_truncated
             if cut:
                 report.note(
                     f"{cut} of {len(part.texts)} rows of {part.path} are longer than "
                     f"{self.max_length} tokens and were cut."
                 )
 
-    def _training_batches(self, tokenizer: Tokenizer, recipe: Recipe) -> Batches:
-        columns = model_inputs(self.task, self._encode(self.train, tokenizer).columns)
+    @functools.cached_property
+    def _encoded_train(self) -> Encoded:
+        return self._encode(self.train, self.tokenizer)
+
+    @functools.cached_property
+    def _encoded_validation(self) -> Encoded:
+        return self._encode(self.validation, self.tokenizer)
+
+    def _training_batches(self, encoded: Encoded, recipe: Recipe) -> Batches:
+        columns = model_inputs(self.task, encoded.columns)
         return Batches(
             columns, self.train.targets, batch_tokens=recipe.batch_tokens, bucket=recipe.bucket,
             seed=recipe.seed,

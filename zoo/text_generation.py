@@ -133,11 +133,8 @@ class TextGenerator:
         for row, text in enumerate(texts, start=1):
             if not text.strip():
                 raise InputError(f"Expected text {row} to hold something to read, got {text!r}.")
-        rows = []
-        for text in texts:
-            encoded = self.tokenizer.encode_sequences([text], max_length=self.model.source_length)
-            rows.append((encoded.ids[0], bool(encoded.num_truncated)))
-        return rows
+        encoded = self.tokenizer.encode_sequences(texts, max_length=self.model.source_length)
+        return list(zip(encoded.ids, encoded.truncated, strict=True))
 
     def _prompts(self, texts: Sequence[str]) -> list[tuple[np.ndarray, bool]]:
         """Ids of each prompt."""

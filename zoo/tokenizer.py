@@ -33,12 +33,18 @@ class Encoded:
     Attributes:
         ids: B arrays of int32.
         segment_ids: B arrays of int32 of the same lengths; 1 for the second text of a pair, else 0.
-        num_truncated: how many rows lost tokens to `max_length`.
+        truncated: for each of the B rows, whether it lost tokens to `max_length`; empty where
+            nothing was cut.
     """
 
     ids: list[np.ndarray]
     segment_ids: list[np.ndarray]
-    num_truncated: int
+    truncated: Sequence[bool] = ()
+
+    @property
+    def num_truncated(self) -> int:
+        """How many rows lost tokens."""
+        return sum(self.truncated)
 
     @property
     def columns(self) -> dict[str, list[np.ndarray]]:
@@ -54,19 +60,30 @@ class Encoded:
         Returns:
             ids and segment_ids, each (B, T) int32.
         """
-        longest = max(map(len, self.ids), default=0)
-        if length is None:
-            length = longest
-        if length < longest:
-            raise ValueError(
-                f"Expected length to be at least the longest row's {longest}, got length={length}."
-            )
-        ids = np.zeros((len(self.ids), length), np.int32)
-        segment_ids = np.zeros_like(ids)
-        for row, (tokens, segments) in enumerate(zip(self.ids, self.segment_ids, strict=True)):
-            ids[row, : len(tokens)] = tokens
-            segment_ids[row, : len(segments)] = segments
-        return ids, segment_ids
+        return pad_rows(self.ids, length), pad_rows(self.segment_ids, length)
+
+
+def pad_rows(rows: Sequence[np.ndarray], length: int | None = None) -> np.ndarray:
+    """Returns rows of any length as (B, T) int32, with [PAD], id 0, behind each.
+
+    Args:
+        rows: B arrays of integers.
+        length: T; the longest row's length when None.
+
+    Raises:
+        ValueError: a row is longer.
+    """
+    longest = max(map(len, rows), default=0)
+    if length is None:
+        length = longest
+    if length < longest:
+        raise ValueError(
+            f"Expected length to be at least the longest row's {longest}, got length={length}."
+        )
+    padded = np.zeros((len(rows), length), np.int32)
+    for row, values in zip(padded, rows, strict=True):
+        row[: len(values)] = values
+    return padded
 
 
 class Tokenizer:
@@ -140,17 +157,17 @@ class Tokenizer:
                 f"Expected as many pairs as texts, got {len(pairs)} pairs for {len(texts)} texts."
             )
         cls, sep = [self.cls_id], [self.sep_id]
-        ids, segment_ids, num_truncated = [], [], 0
+        ids, segment_ids, truncated = [], [], []
         if pairs is None:
             for a in self.pieces(texts):
-                num_truncated += len(a) > max_length - 2
+                truncated.append(len(a) > max_length - 2)
                 row = np.array(cls + a[: max_length - 2] + sep, np.int32)
                 ids.append(row)
                 segment_ids.append(np.zeros_like(row))
         else:
             room = max_length - 3
             for a, b in zip(self.pieces(texts), self.pieces(pairs), strict=True):
-                num_truncated += len(a) + len(b) > room
+                truncated.append(len(a) + len(b) > room)
                 # The second text is guaranteed half of the room, the first what is then left.
                 a = a[: max(room - len(b), room - room // 2)]
                 b = b[: room - len(a)]
@@ -159,7 +176,7 @@ class Tokenizer:
                 segments[len(a) + 2 :] = 1
                 ids.append(row)
                 segment_ids.append(segments)
-        return Encoded(ids=ids, segment_ids=segment_ids, num_truncated=num_truncated)
+        return Encoded(ids=ids, segment_ids=segment_ids, truncated=truncated)
 
     def encode_sequences(
         self, texts: Sequence[str], *, max_length: int, begin: bool = False, end: bool = True
@@ -188,7 +205,7 @@ class Tokenizer:
         return Encoded(
             ids=ids,
             segment_ids=[np.zeros_like(row) for row in ids],
-            num_truncated=sum(len(row) > room for row in pieces),
+            truncated=[len(row) > room for row in pieces],
         )
 
     def to_files(self, prefix: str = "") -> dict[str, bytes]:

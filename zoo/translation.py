@@ -1,14 +1,14 @@
 """Data of a translation, or of any task from text to text: pairs of a source and its target."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_transformer.zoo.batches import Batches, SampledBatches
-from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.perplexity import Perplexity
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.report import Report
@@ -16,7 +16,7 @@ from keras_transformer.zoo.sampling import PieceDropout
 from keras_transformer.zoo.sentence_pairs import SentencePairs
 from keras_transformer.zoo.tasks import Task
 from keras_transformer.zoo.text_metrics import text_metrics
-from keras_transformer.zoo.tokenizer import Tokenizer
+from keras_transformer.zoo.tokenizer import Tokenizer, pad_rows
 from keras_transformer.zoo.trained import Trained
 
 NUM_PROBES = 64
@@ -55,22 +55,20 @@ class TranslationData:
     def batches(self, recipe: Recipe) -> Batches | SampledBatches:
         """The training batches of a recipe."""
         if not recipe.piece_dropout:
-            return self._batches(self.train, self.source, self.target, recipe)
+            return self._batches(self._encoded_train, recipe)
         source = PieceDropout(self.source, recipe.piece_dropout)
         target = PieceDropout(self.target, recipe.piece_dropout)
 
         def sample(epoch: int) -> Batches:
             source.seed(recipe.seed, epoch, "source")
             target.seed(recipe.seed, epoch, "target")
-            return self._batches(self.train, source, target, recipe)
+            return self._batches(self._encode(self.train, source, target), recipe)
 
         return SampledBatches(sample)
 
     def validator(self) -> Callable[[keras.Model], dict[str, Any]]:
         """Returns the function from a model to its metrics on the validation pairs."""
-        columns, targets, _ = encode_pairs(
-            self.validation, self.source, self.target, self.max_length
-        )
+        columns, targets, _ = self._encoded_validation
         return Perplexity(Batches(columns, targets, batch_tokens=VALIDATION_TOKENS))
 
     def written_metrics(self, trained: Trained) -> dict[str, Any]:
@@ -80,23 +78,36 @@ class TranslationData:
 
     def probes(self, seed: int) -> dict[str, np.ndarray]:
         """A few validation pairs, padded to one length a column."""
-        columns, _, _ = encode_pairs(self.validation, self.source, self.target, self.max_length)
+        columns, _, _ = self._encoded_validation
         rows = len(self.validation.sources)
         chosen = np.random.default_rng(seed).choice(rows, min(NUM_PROBES, rows), replace=False)
-        return {name: _padded([ids[row] for row in chosen]) for name, ids in columns.items()}
+        return {name: pad_rows([ids[row] for row in chosen]) for name, ids in columns.items()}
 
     def report_cuts(self, report: Report) -> None:
         """Says how many rows are longer than the model's inputs."""
-        for pairs in (self.train, self.validation):
-            cut = encode_pairs(pairs, self.source, self.target, self.max_length)[2]
+        for pairs, encoded in (
+            (self.train, self._encoded_train), (self.validation, self._encoded_validation)
+        ):  # fmt: skip
+            cut = encoded[2]
             if cut:
                 report.note(
                     f"{cut} of {len(pairs.sources)} rows of {pairs.path} are longer than "
                     f"{self.max_length} tokens and were cut."
                 )
 
-    def _batches(self, pairs, source, target, recipe):
-        columns, targets, _ = encode_pairs(pairs, source, target, self.max_length)
+    @functools.cached_property
+    def _encoded_train(self):
+        return self._encode(self.train, self.source, self.target)
+
+    @functools.cached_property
+    def _encoded_validation(self):
+        return self._encode(self.validation, self.source, self.target)
+
+    def _encode(self, pairs, source, target):
+        return encode_pairs(pairs, source, target, self.max_length)
+
+    def _batches(self, encoded, recipe):
+        columns, targets, _ = encoded
         return Batches(
             columns, targets, batch_tokens=recipe.batch_tokens, bucket=recipe.bucket,
             seed=recipe.seed,
@@ -117,22 +128,9 @@ def encode_pairs(
         The columns `source_ids` (a source and [SEP]) and `ids` ([CLS] and a target), the targets
         (a target and [SEP]), and the number of rows of which either side was cut.
     """
-    if max_length < 2:
-        raise InputError(f"Expected max_length to be at least 2, got max_length={max_length}.")
+    read = source.encode_sequences(pairs.sources, max_length=max_length)
     # [CLS] in front is not a position more: where [SEP] is predicted, the last token is read.
-    room = max_length - 1
-    read, written = source.pieces(pairs.sources), target.pieces(pairs.targets)
-    columns = {
-        "source_ids": [np.array([*row[:room], source.sep_id], "int32") for row in read],
-        "ids": [np.array([target.cls_id, *row[:room]], "int32") for row in written],
-    }
-    targets = [np.array([*row[:room], target.sep_id], "int32") for row in written]
-    cut = sum(max(len(a), len(b)) > room for a, b in zip(read, written, strict=True))
-    return columns, targets, cut
-
-
-def _padded(rows: Sequence[np.ndarray]) -> np.ndarray:
-    result = np.zeros((len(rows), max(map(len, rows))), "int32")
-    for row, ids in enumerate(rows):
-        result[row, : len(ids)] = ids
-    return result
+    written = target.encode_sequences(pairs.targets, max_length=max_length + 1, begin=True)
+    columns = {"source_ids": read.ids, "ids": [row[:-1] for row in written.ids]}
+    cut = sum(a or b for a, b in zip(read.truncated, written.truncated, strict=True))
+    return columns, [row[1:] for row in written.ids], cut

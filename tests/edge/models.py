@@ -21,7 +21,7 @@ def random_rows(count, *, pair=False, seed=0):
     ids = [rng.integers(1, len(VOCABULARY), n, np.int32) for n in rng.integers(3, LENGTH, count)]
     second = [np.arange(len(row)) >= len(row) // 2 for row in ids]
     segment_ids = [part.astype(np.int32) * pair for part in second]
-    return Encoded(ids=ids, segment_ids=segment_ids, num_truncated=0)
+    return Encoded(ids=ids, segment_ids=segment_ids)
 
 
 def random_model(task_name="classification", *, pair=False, seed=0, **settings):

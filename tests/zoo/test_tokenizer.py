@@ -121,7 +121,7 @@ def test_pad():
     assert ids.dtype == segment_ids.dtype == np.int32
     with pytest.raises(ValueError, match="at least the longest row's 5, got length=4"):
         encoded.pad(4)
-    assert Encoded(ids=[], segment_ids=[], num_truncated=0).pad(3)[0].shape == (0, 3)
+    assert Encoded(ids=[], segment_ids=[]).pad(3)[0].shape == (0, 3)
 
 
 def test_encode_sequences():
