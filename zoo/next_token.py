@@ -7,7 +7,7 @@ from keras_transformer.zoo.decoding import Decoding
 
 
 def log_normalizer(logits: np.ndarray) -> np.ndarray:
-    """Returns log sum exp of each row in float64.
+    """Returns log sum exp of each row, float64 of exponentials in the type of the logits.
 
     Args:
         logits: (R, V), with a finite number in each row.
@@ -15,9 +15,9 @@ def log_normalizer(logits: np.ndarray) -> np.ndarray:
     Returns:
         (R,); logits minus it are log probabilities, none of them above 0.
     """
-    highest = logits.max(axis=1, keepdims=True).astype(np.float64)
+    highest = logits.max(axis=1, keepdims=True)
     shifted = logits - highest
-    return highest[:, 0] + np.log(np.exp(shifted, out=shifted).sum(axis=1))
+    return highest[:, 0] + np.log(np.exp(shifted, out=shifted).sum(axis=1, dtype=np.float64))
 
 
 def penalize_seen(

@@ -35,7 +35,7 @@ class Recorded:
         monkeypatch.setattr(steps, "step", self._recorded)
 
     def _recorded(self, tokens, cache):
-        self.positions += [row["position"] for row in cache]
+        self.positions += [row.position for row in cache]
         return self._step(tokens, cache)
 
 

@@ -116,7 +116,8 @@ def test_log_probabilities_are_the_models_own():
     assert (found.ids.tolist(), found.finished) == ([2, 3], True)
     # Token 0 is forbidden: the others share its probability.
     expected = 6 - 3 * math.log(math.exp(1) + math.exp(3) + math.exp(2))
-    assert found.log_probability == pytest.approx(expected, rel=1e-12)
+    # Exponentials are taken in float32.
+    assert found.log_probability == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_smaller_of_two_limits_holds():
