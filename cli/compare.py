@@ -9,7 +9,7 @@ import click
 from keras_transformer.cli import generation, options
 from keras_transformer.zoo.errors import InputError
 
-COLUMNS = ("text", "text_pair", "label", "source", "target")
+COLUMNS = ("text", "text_pair", "label", "source", "target", "language")
 
 
 @click.command()

@@ -10,7 +10,7 @@ from keras_transformer.cli import generation, options
 from keras_transformer.zoo.errors import InputError
 
 MAX_CLASSES = 20
-COLUMNS = ("text", "text_pair", "label", "source", "target")
+COLUMNS = ("text", "text_pair", "label", "source", "target", "language")
 AVERAGED = ("precision", "recall", "f1")
 
 

@@ -23,7 +23,11 @@ FIELDS = {
 
 
 def decoding_options(command: Callable) -> Callable:
-    """Adds an option for each field; one that is not given arrives as None."""
+    """Adds an option for each field and the language; one that is not given arrives as None."""
+    command = click.option(
+        "--language", metavar="NAME",
+        help="What a translator of several targets writes: the name of its column.",
+    )(command)  # fmt: skip
     for name, (kind, text) in reversed(FIELDS.items()):
         default = getattr(Decoding(), name)
         command = click.option(
@@ -38,12 +42,13 @@ def decoding_of(predictor: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: one was given for a model that does not generate, or its value is impossible.
     """
-    given = {name: values[name] for name in FIELDS if values[name] is not None}
+    names = (*FIELDS, "language")
+    given = {name: values[name] for name in names if values[name] is not None}
     if given and not predictor.generates:
         option = f"--{next(iter(given)).replace('_', '-')}"
         raise InputError(
             f"Expected {option} only for a model that generates text, "
             f"{predictor.path} is one of {predictor.task}."
         )
-    Decoding(**given)
+    Decoding(**{name: value for name, value in given.items() if name in FIELDS})
     return given

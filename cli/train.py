@@ -109,7 +109,7 @@ DATA_FILE = click.Path(exists=True, dir_okay=False, readable=True)
     help="The column of labels: names, integers, or numbers to predict.  [default: label]"
 )
 @options.source(help="The column that a translation reads.")
-@options.target(help="The column that a translation writes.")
+@options.target(help="The column that a translation writes; for one model of several, de,fr.")
 @options.out()
 @options.overwrite()
 @options.resume()

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_transformer.edge.runtime import Prediction, Runner, predictions
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.target_language import check_language
 from keras_transformer.zoo.text_generation import Generation
 
 
@@ -89,18 +90,24 @@ def open_predictor(path: str | Path, *, threads: int = 1) -> Runner | KerasRunne
     raise FileNotFoundError(f"There is no file {path}.")
 
 
-def columns_of(predictor: Runner | KerasRunner, **given: str | None) -> dict[str, str | None]:
+def columns_of(
+    predictor: Runner | KerasRunner, *, language: str | None = None, **given: str | None
+) -> dict[str, str | None]:
     """The columns to read: those given, and for the others those that the model was trained on.
 
     Args:
         predictor: the model, which says what columns its task has.
+        language: that a translator of several targets is to write; its column has its name.
         **given: names by use, such as `text`, `label`, `source`; None where none was given.
 
     Raises:
         InputError: a column is not given, and the file does not say which it was; or one is given
-            that the task does not have.
+            that the task does not have; or the language is unknown.
     """
     columns = dict(predictor.columns)
+    if "target" in columns:
+        check_language(predictor.labels, language)
+        columns["target"] = language or columns["target"]
     for name, value in given.items():
         if value is None:
             continue

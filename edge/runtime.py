@@ -61,7 +61,7 @@ class Runner:
 
     Attributes:
         task: name of the model's task.
-        labels: names of the classes.
+        labels: names of the classes, or of the targets of a translator of several.
         precision: of the file.
         max_length: tokens of an example; of a source, or of a prompt and what follows it.
         lengths: tokens of the file's inputs, ascending; the shortest that fits is run.
@@ -100,7 +100,7 @@ class Runner:
             )
             self.steps = steps
             self._generator = TextGenerator(
-                steps, self.task, self.tokenizer, self.target_tokenizer
+                steps, self.task, self.tokenizer, self.target_tokenizer, self.labels
             )
         else:
             self._predict = {

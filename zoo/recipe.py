@@ -37,7 +37,9 @@ class Recipe:
         task: `classification`, `regression`, `translation` or `language-modeling`.
         train, validation: paths of the data: tables, or plain text for a language model.
         text, text_pair, label: columns of a task over texts.
-        source, target: columns of a translation.
+        source: column of what a translation reads.
+        target: column of what it writes, or several with commas between them, such as `de,fr`:
+            one model for all of them, told by a token which one to write.
         tokenizer: `wordpiece`, `sentencepiece`, `characters` or `bytes`.
         shared_vocabulary: whether source and target of a translation share vocabulary and table.
         vocabulary: path of an existing vocab.txt; empty to learn one from the training file.
@@ -134,6 +136,15 @@ class Recipe:
                 "Expected the columns of source and target for translation, "
                 f"got source={self.source!r}, target={self.target!r}."
             )
+        if len(set(self.targets)) < len(self.targets) or not all(self.targets):
+            raise InputError(
+                f"Expected target to name each column once, got target={self.target!r}."
+            )
+        if self.token_dropout and len(self.targets) > 1:
+            raise InputError(
+                "Expected token_dropout to be 0 for several targets, whose tokens it would drop, "
+                f"got token_dropout={self.token_dropout}; use piece_dropout."
+            )
         if self.ema and self.average:
             raise InputError(
                 "Expected one kind of averaged weights, "
@@ -141,6 +152,11 @@ class Recipe:
             )
         if self.seed >= 2**32:
             raise InputError(f"Expected seed to be below 2**32, got seed={self.seed}.")
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns that a translation writes; none of other tasks."""
+        return () if self.target is None else tuple(self.target.split(","))
 
     @staticmethod
     def _check(name: str, value: Any, kind: Any) -> None:

@@ -9,7 +9,7 @@ from keras_transformer.zoo.labelled import LabelledData
 from keras_transformer.zoo.language_modeling import LanguageData
 from keras_transformer.zoo.plain_text import load_plain_text
 from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.sentence_pairs import load_pairs
+from keras_transformer.zoo.sentence_pairs import load_languages
 from keras_transformer.zoo.tasks import Task
 from keras_transformer.zoo.tokenizer import Tokenizer, TokenizerConfig
 from keras_transformer.zoo.trained import Trained
@@ -31,13 +31,14 @@ def learn_run_data(recipe: Recipe, config: TransformerConfig) -> RunData:
     """
     if recipe.task == "translation":
         parts = _read_pairs(recipe)
+        languages = recipe.targets if len(recipe.targets) > 1 else ()
         texts = parts["train"].sources, parts["train"].targets
         if recipe.shared_vocabulary:
             source = target = _learn_tokenizer(recipe, [*texts[0], *texts[1]], config)
         else:
             source, target = (_learn_tokenizer(recipe, side, config) for side in texts)
         return TranslationData(
-            task=Task(name=recipe.task), **parts, source=source, target=target,
+            task=Task(name=recipe.task, labels=languages), **parts, source=source, target=target,
             max_length=recipe.max_length,
         )  # fmt: skip
     if recipe.task == "language-modeling":
@@ -80,8 +81,10 @@ def run_data_of(trained: Trained, recipe: Recipe) -> RunData:
 
 
 def _read_pairs(recipe: Recipe) -> dict[str, Any]:
-    columns = {"source": recipe.source, "target": recipe.target}
-    return {part: load_pairs(getattr(recipe, part), **columns) for part in ("train", "validation")}
+    columns = {"source": recipe.source, "targets": recipe.targets}
+    return {
+        part: load_languages(getattr(recipe, part), **columns) for part in ("train", "validation")
+    }
 
 
 def _read_plain_texts(recipe: Recipe) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Sources and their targets, read from a table."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from keras_transformer.zoo.data import column, read_table
@@ -15,11 +16,13 @@ class SentencePairs:
         sources: what is read.
         targets: what is to be written.
         path: the file that the rows came from.
+        languages: the name of each target's column, where there are several.
     """
 
     sources: list[str]
     targets: list[str]
     path: Path
+    languages: list[str] = dataclasses.field(default_factory=list)
 
 
 def load_pairs(path: str | Path, *, source: str, target: str) -> SentencePairs:
@@ -38,3 +41,22 @@ def load_pairs(path: str | Path, *, source: str, target: str) -> SentencePairs:
                     f"{table.path}, line {line}: expected a text in column {name!r}, got none."
                 )
     return SentencePairs(sources=texts[source], targets=texts[target], path=table.path)
+
+
+def load_languages(path: str | Path, *, source: str, targets: Sequence[str]) -> SentencePairs:
+    """Reads a column, and each of several others as a target of it.
+
+    Raises:
+        FileNotFoundError, InputError: as `load_pairs`.
+    """
+    parts = [load_pairs(path, source=source, target=target) for target in targets]
+    if len(parts) == 1:
+        return parts[0]
+    return SentencePairs(
+        sources=[text for part in parts for text in part.sources],
+        targets=[text for part in parts for text in part.targets],
+        languages=[
+            name for name, part in zip(targets, parts, strict=True) for _ in part.targets
+        ],
+        path=parts[0].path,
+    )  # fmt: skip

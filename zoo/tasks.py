@@ -26,7 +26,8 @@ class Task:
     Attributes:
         name: `classification`, `regression`, `translation` (any text to text) or
             `language-modeling`.
-        labels: names of the classes in index order; empty for other tasks.
+        labels: names of the classes in index order; of a translation into several targets their
+            names; else empty.
         pair: whether an example is two texts that are read.
     """
 

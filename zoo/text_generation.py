@@ -9,6 +9,7 @@ from keras_transformer.zoo.decoding import Decoding, Generated, Steps
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generate import generate
 from keras_transformer.zoo.piece_list import SPECIAL_TOKENS
+from keras_transformer.zoo.target_language import check_language, encode_sources
 from keras_transformer.zoo.tokenizer import Tokenizer
 
 # Before the names of the target tokenizer's files, where there is one.
@@ -61,22 +62,25 @@ class TextGenerator:
         task: `translation` or `language-modeling`.
         tokenizer: of what is read.
         target_tokenizer: of what is written, if it has one of its own.
+        languages: names of the targets of a translator of several.
     """
 
     def __init__(
         self, model: Model, task: str, tokenizer: Tokenizer,
-        target_tokenizer: Tokenizer | None = None,
+        target_tokenizer: Tokenizer | None = None, languages: Sequence[str] = (),
     ):  # fmt: skip
         self.model = model
         self.task = task
         self.tokenizer = tokenizer
         self.writer = target_tokenizer or tokenizer
+        self.languages = languages
 
     def generate(
         self,
         texts: Sequence[str],
         *,
         stop: Collection[str] = (),
+        language: str | None = None,
         on_text: Callable[[int, str], None] | None = None,
         **decoding: Any,
     ) -> list[Generation]:
@@ -85,23 +89,27 @@ class TextGenerator:
         Args:
             texts: sources or prompts.
             stop: texts of one token each that end a row, beside the model's own end.
+            language: that is written, by a translator of several targets.
             on_text: called as on_text(row, piece of text) as soon as it is known.
             **decoding: how tokens are chosen, see `Decoding`; greedily by default.
 
         Raises:
             InputError: for a single string, an empty source, a prompt longer than the cache, a
-                stop text of several tokens, or a decoding that does not fit.
+                stop text of several tokens, an unknown language, or a decoding that does not fit.
         """
         if isinstance(texts, str):
             raise InputError("Expected a list of texts, got one string; put it in a list.")
         decoding = Decoding(**decoding)
+        check_language(self.languages, language)
         is_translation = self.task == "translation"
         stops = {self._stop_id(text) for text in stop}
         if is_translation or not self.writer.config.keeps_lines:
             stops.add(self.writer.sep_id)
-        forbidden = set(range(len(SPECIAL_TOKENS))) - stops
+        # Ids past the tokenizer's are languages, which are only read.
+        languages = range(self.writer.vocab_size, self.model.vocab_size)
+        forbidden = {*range(len(SPECIAL_TOKENS)), *languages} - stops
         results: list[Generation] = [None] * len(texts)
-        rows = self._sources(texts) if is_translation else self._prompts(texts)
+        rows = self._sources(texts, language) if is_translation else self._prompts(texts)
         for group in self._groups([ids for ids, _ in rows]):
             ids = [rows[row][0] for row in group]
             stream = None
@@ -128,12 +136,14 @@ class TextGenerator:
                     stream.tell(place, results[row].text)
         return results
 
-    def _sources(self, texts: Sequence[str]) -> list[tuple[np.ndarray, bool]]:
+    def _sources(self, texts: Sequence[str], language: str | None) -> list[tuple[np.ndarray, bool]]:
         """Ids of each source, and whether it was cut."""
         for row, text in enumerate(texts, start=1):
             if not text.strip():
                 raise InputError(f"Expected text {row} to hold something to read, got {text!r}.")
-        encoded = self.tokenizer.encode_sequences(texts, max_length=self.model.source_length)
+        encoded = encode_sources(
+            self.tokenizer, texts, self.model.source_length, self.languages, [language] * len(texts)
+        )
         return list(zip(encoded.ids, encoded.truncated, strict=True))
 
     def _prompts(self, texts: Sequence[str]) -> list[tuple[np.ndarray, bool]]:

@@ -71,7 +71,7 @@ class Trained:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the classes."""
+        """Names of the classes, or of the targets of a translator of several."""
         return self.task_spec.labels
 
     @property
@@ -119,7 +119,9 @@ class Trained:
         if not self.task_spec.generates:
             raise InputError(f"Expected a model that generates text, got one of {self.task}.")
         steps = KerasSteps(self.model, self.config, self.max_length)
-        return TextGenerator(steps, self.task, self.tokenizer, self.target_tokenizer)
+        return TextGenerator(
+            steps, self.task, self.tokenizer, self.target_tokenizer, self.labels
+        )
 
     def perplexity(self, path: str | Path) -> dict[str, float]:
         """Measures a language model on the text of a file, see `Perplexity`."""

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -14,6 +14,7 @@ from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.report import Report
 from keras_transformer.zoo.sampling import PieceDropout
 from keras_transformer.zoo.sentence_pairs import SentencePairs
+from keras_transformer.zoo.target_language import encode_sources
 from keras_transformer.zoo.tasks import Task
 from keras_transformer.zoo.text_metrics import text_metrics
 from keras_transformer.zoo.tokenizer import Tokenizer, pad_rows
@@ -43,8 +44,10 @@ class TranslationData:
     @property
     def vocab_sizes(self) -> dict[str, int]:
         """What the data decides of the model's config."""
-        own = 0 if self.source is self.target else self.source.vocab_size
-        return {"vocab_size": self.target.vocab_size, "source_vocab_size": own}
+        read = self.source.vocab_size + len(self.task.labels)
+        if self.source is self.target:
+            return {"vocab_size": read, "source_vocab_size": 0}
+        return {"vocab_size": self.target.vocab_size, "source_vocab_size": read}
 
     @property
     def tokenizers(self) -> dict[str, Tokenizer | None]:
@@ -73,8 +76,20 @@ class TranslationData:
 
     def written_metrics(self, trained: Trained) -> dict[str, Any]:
         """BLEU, chrF and exact matches of what the model writes for the validation sources."""
-        written = trained.generator().generate(self.validation.sources)
-        return text_metrics([one.text for one in written], self.validation.targets)
+        pairs, generator = self.validation, trained.generator()
+        if not self.task.labels:
+            written = [one.text for one in generator.generate(pairs.sources)]
+            return text_metrics(written, pairs.targets)
+        by_language, texts = {}, []
+        # The rows of a language stand together, in the order of the languages.
+        for language in self.task.labels:
+            rows = [row for row, name in enumerate(pairs.languages) if name == language]
+            sources = [pairs.sources[row] for row in rows]
+            written = [one.text for one in generator.generate(sources, language=language)]
+            found = text_metrics(written, [pairs.targets[row] for row in rows])
+            by_language[f"bleu_{language}"] = found["bleu"]
+            texts += written
+        return {**text_metrics(texts, pairs.targets), **by_language}
 
     def probes(self, seed: int) -> dict[str, np.ndarray]:
         """A few validation pairs, padded to one length a column."""
@@ -104,7 +119,7 @@ class TranslationData:
         return self._encode(self.validation, self.source, self.target)
 
     def _encode(self, pairs, source, target):
-        return encode_pairs(pairs, source, target, self.max_length)
+        return encode_pairs(pairs, source, target, self.max_length, self.task.labels)
 
     def _batches(self, encoded, recipe):
         columns, targets, _ = encoded
@@ -115,7 +130,11 @@ class TranslationData:
 
 
 def encode_pairs(
-    pairs: SentencePairs, source: Tokenizer, target: Tokenizer, max_length: int
+    pairs: SentencePairs,
+    source: Tokenizer,
+    target: Tokenizer,
+    max_length: int,
+    known: Sequence[str] = (),
 ) -> tuple[dict[str, list[np.ndarray]], list[np.ndarray], int]:
     """Encodes pairs for teacher forcing.
 
@@ -123,12 +142,13 @@ def encode_pairs(
         pairs: the texts.
         source, target: the tokenizers.
         max_length: tokens of a source, and of a target, [SEP] included; longer ones are cut.
+        known: names of the targets, where there are several.
 
     Returns:
         The columns `source_ids` (a source and [SEP]) and `ids` ([CLS] and a target), the targets
         (a target and [SEP]), and the number of rows of which either side was cut.
     """
-    read = source.encode_sequences(pairs.sources, max_length=max_length)
+    read = encode_sources(source, pairs.sources, max_length, known, pairs.languages)
     # [CLS] in front is not a position more: where [SEP] is predicted, the last token is read.
     written = target.encode_sequences(pairs.targets, max_length=max_length + 1, begin=True)
     columns = {"source_ids": read.ids, "ids": [row[:-1] for row in written.ids]}
