@@ -15,6 +15,8 @@ _MAX_LENGTH_PENALTY = 10
 class Steps(Protocol):
     """The model's side of generation: one step over a cache.
 
+    A model's side may have a method `greedy` besides, see `CompiledSteps`: the whole loop.
+
     Attributes:
         vocab_size: V.
     """
@@ -66,6 +68,16 @@ class Decoding:
     repetition_penalty: float = 1.0
     no_repeat_ngram: int = 0
     seed: int = 0
+
+    @property
+    def is_plain_greedy(self) -> bool:
+        """Whether the most probable token is taken each time, whatever came before."""
+        return (
+            self.beams == 1
+            and self.temperature == 0
+            and self.repetition_penalty == 1
+            and self.no_repeat_ngram == 0
+        )
 
     def __post_init__(self):
         for field in dataclasses.fields(self):

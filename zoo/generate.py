@@ -85,11 +85,37 @@ def generate(
     permitted = _Permitted(steps, forbidden)
     stops = np.zeros(steps.vocab_size, bool)
     stops[stop_ids] = True
+    if decoding.is_plain_greedy and on_token is None and hasattr(steps, "greedy"):
+        return _all_at_once(steps, cache, history[:, -1], limit, stops, permitted.bias)
     if decoding.beams > 1:
         return beam_search(permitted, cache, history, decoding, stops=stops, max_tokens=limit)
     numbers = range(len(history)) if numbers is None else numbers
     generators = [np.random.default_rng((decoding.seed, number)) for number in numbers]
     return _one_by_one(permitted, cache, history, decoding, generators, stops, limit, on_token)
+
+
+def _all_at_once(
+    steps: Steps,
+    cache: Any,
+    tokens: np.ndarray,
+    max_tokens: int,
+    stops: np.ndarray,
+    bias: np.ndarray,
+) -> list[Generated]:
+    """Greedy choice by the loop that the model's side has."""
+    ids, log_probabilities, highest = steps.greedy(tokens, cache, max_tokens, stops, bias)
+    _check_finite(highest)
+    results = []
+    for row, log_probability in zip(ids, log_probabilities, strict=True):
+        ends = np.flatnonzero(stops[row])
+        own = row[: ends[0]] if len(ends) else row
+        results.append(
+            Generated(
+                ids=own.astype(np.int32), log_probability=float(log_probability),
+                finished=len(ends) > 0,
+            )  # fmt: skip
+        )
+    return results
 
 
 def _one_by_one(
@@ -150,19 +176,22 @@ class _Permitted:
         self.vocab_size = steps.vocab_size
         self.select = steps.select
         self._step = steps.step
-        self._bias = np.zeros(steps.vocab_size, np.float32)
-        self._bias[forbidden] = -np.inf
+        self.bias = np.zeros(steps.vocab_size, np.float32)
+        self.bias[forbidden] = -np.inf
 
     def step(self, tokens: np.ndarray, cache: Any) -> tuple[np.ndarray, Any]:
         logits, cache = self._step(tokens, cache)
-        logits = logits + self._bias
-        highest = logits.max(axis=1)
-        wrong = np.flatnonzero(~np.isfinite(highest))
-        if len(wrong):
-            raise RunError(
-                f"Expected a finite number as the model's highest logit, got {highest[wrong[0]]}."
-            )
+        logits = logits + self.bias
+        _check_finite(logits.max(axis=1))
         return logits, cache
+
+
+def _check_finite(highest: np.ndarray) -> None:
+    wrong = np.flatnonzero(~np.isfinite(highest))
+    if len(wrong):
+        raise RunError(
+            f"Expected a finite number as the model's highest logit, got {highest[wrong[0]]}."
+        )
 
 
 def _history(

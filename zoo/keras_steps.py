@@ -15,8 +15,8 @@ from keras_transformer.zoo.tokenizer import pad_rows
 BATCH_SIZE = 64
 
 
-def _compiled(function, xla):
-    """The function as a graph on TensorFlow; other backends run it operation by operation."""
+def compiled(function, xla):
+    """Returns a function as a graph on TensorFlow; other backends run it one op at a time."""
     if keras.config.backend() != "tensorflow":
         return function
     # XLA compiles a program for each shape, so that a graph of any shape is of no use to it.
@@ -42,13 +42,15 @@ class KerasSteps:
         self, model: keras.Model, config: TransformerConfig, length: int,
         *, batch_size: int = BATCH_SIZE, xla: bool = False,
     ):  # fmt: skip
+        self.model = model
+        self.config = config
         self.vocab_size = config.vocab_size
         self.source_length = self.cache_length = length
         self.batch_size = batch_size
         self._stepwise = Stepwise(model, config)
-        self._encode = _compiled(self._stepwise.encode, xla)
-        self._read = _compiled(lambda *arguments: self._stepwise.decode(*arguments)[1], xla)
-        self._write = _compiled(self._next, xla)
+        self._encode = compiled(self._stepwise.encode, xla)
+        self._read = compiled(lambda *arguments: self._stepwise.decode(*arguments)[1], xla)
+        self._write = compiled(self._next, xla)
 
     def encode(self, sources: Sequence[np.ndarray]):
         ids = pad_rows(sources)

@@ -16,6 +16,7 @@ from keras_transformer.zoo.checkpoint import (
     weights_to_bytes,
     write_folder,
 )
+from keras_transformer.zoo.compiled_steps import CompiledSteps
 from keras_transformer.zoo.config import TransformerConfig
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.keras_steps import KerasSteps
@@ -110,15 +111,19 @@ class Trained:
         columns = model_inputs(self.task_spec, encoded.columns)
         return predict(self.model, Batches(columns, batch_tokens=PREDICT_TOKENS))
 
-    def generator(self) -> TextGenerator:
+    def generator(self, *, xla: bool = False) -> TextGenerator:
         """Returns what generates text with the Keras model.
+
+        Args:
+            xla: whether XLA compiles it, see `CompiledSteps`: faster, after seconds for each new
+                shape.
 
         Raises:
             InputError: the task is one over whole texts.
         """
         if not self.task_spec.generates:
             raise InputError(f"Expected a model that generates text, got one of {self.task}.")
-        steps = KerasSteps(self.model, self.config, self.max_length)
+        steps = (CompiledSteps if xla else KerasSteps)(self.model, self.config, self.max_length)
         return TextGenerator(
             steps, self.task, self.tokenizer, self.target_tokenizer, self.labels
         )

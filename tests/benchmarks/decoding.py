@@ -26,6 +26,7 @@ from rich.table import Table
 from keras_transformer.edge.convert import convert
 from keras_transformer.edge.runtime import Runner
 from keras_transformer.zoo.batches import Batches
+from keras_transformer.zoo.compiled_steps import CompiledSteps
 from keras_transformer.zoo.config import TransformerConfig
 from keras_transformer.zoo.decoding import Decoding
 from keras_transformer.zoo.generate import generate
@@ -131,13 +132,13 @@ def main(length: int, rounds: int) -> None:
             path.write_bytes(convert(trained, precision, calibration=calibration).data)
             runs[f"{precision}.tflite, cache"] = loop(Runner(path).steps, prompt, length)
         runs["float32.tflite, no cache"] = without_cache(trained, prompt, length, Path(folder))
-    for name, xla in (("Keras, our loop", False), ("Keras, our loop, XLA", True)):
-        steps = KerasSteps(trained.model, trained.config, length, xla=xla)
+    for name, kind in (("Keras, our loop", KerasSteps), ("Keras, our loop, XLA", CompiledSteps)):
+        steps = kind(trained.model, trained.config, length)
         runs[name] = loop(steps, prompt, length)
     runs["keras-hub generate"] = keras_hub_generate(prompt, length, False)
     runs["keras-hub generate, XLA"] = keras_hub_generate(prompt, length, True)
     ours = [run() for name, run in runs.items() if name in ("float32.tflite, cache",
-            "float32.tflite, no cache", "Keras, our loop")]  # fmt: skip
+            "float32.tflite, no cache", "Keras, our loop", "Keras, our loop, XLA")]  # fmt: skip
     for other in ours[1:]:
         np.testing.assert_array_equal(ours[0], other)
     seconds = {name: [] for name in runs}

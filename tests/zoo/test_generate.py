@@ -242,3 +242,28 @@ def test_a_model_gone_wrong(logits, value, beams):
     assert str(raised.value) == (
         f"Expected a finite number as the model's highest logit, got {value}."
     )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"beams": 2},
+        {"temperature": 1.0},
+        {"repetition_penalty": 2.0},
+        {"no_repeat_ngram": 1},
+        {"on_token": lambda row, token: None},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_all_but_plain_greedy_choice_goes_step_by_step(changes):
+    class Loop(PrefixModel):
+        def greedy(self, *arguments):
+            raise AssertionError
+
+    options = {name: changes[name] for name in changes.keys() & {"on_token"}}
+    decoding = Decoding(max_tokens=3, **{k: v for k, v in changes.items() if k != "on_token"})
+    expected = run(PrefixModel(6), decoding, **options)
+    found = run(Loop(6), decoding, **options)
+    assert [one.ids.tolist() for one in found] == [one.ids.tolist() for one in expected]
+    with pytest.raises(AssertionError):
+        run(Loop(6), Decoding(max_tokens=3))
