@@ -9,8 +9,6 @@ import click
 from keras_transformer.cli import generation, options
 from keras_transformer.zoo.errors import InputError
 
-COLUMNS = ("text", "text_pair", "label", "source", "target", "language")
-
 
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
@@ -45,7 +43,7 @@ def compare(
 
     runner = KerasRunner(checkpoint)
     decoding = generation.decoding_of(runner, given)
-    columns = columns_of(runner, **{name: given[name] for name in COLUMNS})
+    columns = columns_of(runner, **{name: given[name] for name in options.COLUMNS})
     with busy(f"Comparing on {data}"):
         if runner.task == "translation":
             pairs = load_pairs(data, **columns)

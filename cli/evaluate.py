@@ -10,7 +10,6 @@ from keras_transformer.cli import generation, options
 from keras_transformer.zoo.errors import InputError
 
 MAX_CLASSES = 20
-COLUMNS = ("text", "text_pair", "label", "source", "target", "language")
 AVERAGED = ("precision", "recall", "f1")
 
 
@@ -45,7 +44,7 @@ def evaluate(
 
     predictor = open_predictor(model, threads=threads)
     decoding = generation.decoding_of(predictor, given)
-    columns = columns_of(predictor, **{name: given[name] for name in COLUMNS})
+    columns = columns_of(predictor, **{name: given[name] for name in options.COLUMNS})
     if predictor.generates and predictor.task != "translation" and decoding:
         raise InputError(f"Expected no --{next(iter(decoding)).replace('_', '-')} for perplexity.")
     with display.busy(f"Measuring on {data}"):

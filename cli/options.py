@@ -16,6 +16,9 @@ import click
 # The type of any argument that must be a file one can read: a table of examples, a `.tflite`.
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
+# The options that say where in a table the data stands.
+COLUMNS = ("text", "text_pair", "label", "source", "target", "language")
+
 out = partial(
     click.option,
     "--out",

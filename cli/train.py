@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from keras_transformer.cli import options, training
+from keras_transformer.zoo.catalog import TASKS_OF
 from keras_transformer.zoo.recipe import CHOICES, Recipe
 
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(Recipe)}
@@ -84,7 +85,7 @@ def settings_of(_context: Any, _parameter: Any, pairs: tuple[str, ...]) -> dict[
     return settings
 
 
-TASKS = ("classification", "regression", "translation", "language-modeling")
+TASKS = tuple(task for tasks in TASKS_OF.values() for task in tasks)
 DATA_FILE = click.Path(exists=True, dir_okay=False, readable=True)
 
 

@@ -13,8 +13,8 @@ from keras_transformer.zoo.data import Examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluate import metrics
 from keras_transformer.zoo.sentence_pairs import SentencePairs
-from keras_transformer.zoo.text_generation import TARGET
 from keras_transformer.zoo.text_metrics import text_metrics
+from keras_transformer.zoo.tokenizer_files import tokenizers_to_files
 from keras_transformer.zoo.trained import PREDICT_TOKENS, Trained, model_inputs
 
 
@@ -124,7 +124,6 @@ def compare_texts(
 
 def _check_same_model(trained: Trained, runner: Runner) -> None:
     """Raises InputError for a file of another task, other labels or another vocabulary."""
-    target = runner.target_tokenizer
     ours = {
         "task": trained.task_spec.to_json(),
         "labels": list(trained.labels),
@@ -135,7 +134,7 @@ def _check_same_model(trained: Trained, runner: Runner) -> None:
         "task": runner.description["task"],
         "labels": list(runner.labels),
         "model": runner.description["model"],
-        "tokenizer": runner.tokenizer.to_files() | (target.to_files(TARGET) if target else {}),
+        "tokenizer": tokenizers_to_files(runner.tokenizer, runner.target_tokenizer),
     }
     for name, value in ours.items():
         if theirs[name] != value:

@@ -15,9 +15,10 @@ from keras_transformer.edge.parity import Parity, measure_parity
 from keras_transformer.edge.precision import Precision, get_precision
 from keras_transformer.edge.qat import grid_weights, quantized_model
 from keras_transformer.edge.signatures import make_signatures
+from keras_transformer.positions import LearnedPositionalEncoding
 from keras_transformer.zoo.batches import Batches
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.models import build, set_weights
+from keras_transformer.zoo.models import build, get_weights, set_weights
 from keras_transformer.zoo.trained import Trained
 
 
@@ -65,7 +66,7 @@ def convert(
             "convert the float checkpoint that it was made from."
         )
     model = _simulation(trained, spec, calibration)
-    signatures = make_signatures(trained, _exported(trained, model, spec), lengths)
+    signatures = make_signatures(trained, _exported(trained, model, spec, lengths[-1]), lengths)
     flatbuffer = _to_flatbuffer(signatures, spec)
     check_ops(flatbuffer)
     check_kernels(flatbuffer, spec.kernel_type, spec.smallest_kernel)
@@ -102,16 +103,26 @@ def _simulation(trained: Trained, spec: Precision, calibration: Batches | None) 
     return quantized_model(trained, calibration)
 
 
-def _exported(trained: Trained, model: keras.Model, spec: Precision) -> keras.Model:
-    """The model whose graph is converted.
+def _exported(
+    trained: Trained, model: keras.Model, spec: Precision, length: int
+) -> keras.Model:
+    """The model whose graph is converted: its tables of positions end where the file's inputs do.
 
     For int8 its kernels lie on their grid and are not rounded in the graph: the converter finds
     the same scales from the values, and rejects a per-channel FakeQuant on a kernel.
     """
-    if not spec.is_static:
-        return model
-    exported = build(trained.config, trained.task_spec, activation_bits=spec.activation_bits)
-    set_weights(exported, grid_weights(model))
+    config = trained.config.replace(max_length=length)
+    if spec.is_static:
+        exported = build(config, trained.task_spec, activation_bits=spec.activation_bits)
+        weights = grid_weights(model)
+    else:
+        exported = build(config, trained.task_spec)
+        weights = get_weights(model)
+    for layer in exported.layers:
+        if isinstance(layer, LearnedPositionalEncoding):
+            path = layer.embeddings.path
+            weights[path] = weights[path][:length]
+    set_weights(exported, weights)
     return exported
 
 

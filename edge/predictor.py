@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from keras_transformer.edge.runtime import Prediction, Runner, predictions
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.target_language import check_language
-from keras_transformer.zoo.text_generation import Generation
+from keras_transformer.zoo.text_generation import TextWriter
 
 
-class KerasRunner:
+class KerasRunner(TextWriter):
     """Runs a checkpoint's Keras model, with the face of `Runner`.
 
     Args:
@@ -39,8 +38,7 @@ class KerasRunner:
         self.max_length = self.trained.max_length
         self.generates = self.trained.task_spec.generates
         self.columns = self.trained.columns
-        self.num_truncated = 0
-        self._generator = self.trained.generator() if self.generates else None
+        self.generator = self.trained.generator() if self.generates else None
 
     def scores(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> np.ndarray:
         """Returns the model's outputs (rows, outputs): logits, or predicted numbers."""
@@ -55,16 +53,6 @@ class KerasRunner:
         scores = self.scores(texts, pairs)
         truncated = self.trained.encode(texts, pairs).truncated
         return predictions(self.task, self.labels, scores, truncated)
-
-    def generate(self, texts: Sequence[str], **options: Any) -> list[str]:
-        """Returns the translation of each text, or what follows each prompt."""
-        return [one.text for one in self.generations(texts, **options)]
-
-    def generations(self, texts: Sequence[str], **options: Any) -> list[Generation]:
-        """Returns what `generate` does, with log probabilities and what was cut."""
-        results = self._generator.generate(texts, **options)
-        self.num_truncated = sum(one.truncated for one in results)
-        return results
 
     def perplexity(self, path: str | Path) -> dict[str, float]:
         """Measures a language model on the text of a file, see `Perplexity`."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -13,8 +13,9 @@ from keras_transformer.edge.names import PREDICT, shortest_fit, signature_name
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.plain_text import load_plain_text
 from keras_transformer.zoo.scoring import stepwise_perplexity
-from keras_transformer.zoo.text_generation import TARGET, Generation, TextGenerator
-from keras_transformer.zoo.tokenizer import Tokenizer, pad_rows
+from keras_transformer.zoo.text_generation import TextGenerator, TextWriter
+from keras_transformer.zoo.tokenizer import pad_rows
+from keras_transformer.zoo.tokenizer_files import tokenizers_from_files
 
 
 class Prediction(NamedTuple):
@@ -52,7 +53,7 @@ def predictions(
     return results
 
 
-class Runner:
+class Runner(TextWriter):
     """Runs a `.tflite` file that `keras-transformer convert` wrote.
 
     Args:
@@ -87,10 +88,7 @@ class Runner:
         self.lengths = description.get("lengths", [self.max_length])
         self.columns = description.get("columns", dict.fromkeys(("text", "text_pair", "label")))
         self.labels = tuple(files["labels.txt"].decode().split("\n")[:-1])
-        self.tokenizer = Tokenizer.from_files(files)
-        has_own = any(name.startswith(TARGET) for name in files)
-        self.target_tokenizer = Tokenizer.from_files(files, TARGET) if has_own else None
-        self.num_truncated = 0
+        self.tokenizer, self.target_tokenizer = tokenizers_from_files(files)
         self.interpreter = Interpreter(model_content=flatbuffer, num_threads=threads)
         self.generates = PREDICT not in self.interpreter.get_signature_list()
         if self.generates:
@@ -99,7 +97,7 @@ class Runner:
                 self.interpreter, model["vocab_size"], model["num_layers"], self.lengths
             )
             self.steps = steps
-            self._generator = TextGenerator(
+            self.generator = TextGenerator(
                 steps, self.task, self.tokenizer, self.target_tokenizer, self.labels
             )
         else:
@@ -109,26 +107,6 @@ class Runner:
                 )
                 for length in self.lengths
             }
-
-    def generate(self, texts: Sequence[str], **options: Any) -> list[str]:
-        """Returns the translation of each text, or what follows each prompt.
-
-        Args:
-            texts: sources or prompts.
-            **options: see `TextGenerator.generate`: `beams=5`, `max_tokens=40`, ...
-
-        Raises:
-            InputError: for texts or options that do not fit, or a model that predicts labels.
-        """
-        return [one.text for one in self.generations(texts, **options)]
-
-    def generations(self, texts: Sequence[str], **options: Any) -> list[Generation]:
-        """Returns what `generate` does, with log probabilities and what was cut."""
-        if not self.generates:
-            raise InputError(f"Expected a model that generates text, got one of {self.task}.")
-        results = self._generator.generate(texts, **options)
-        self.num_truncated = sum(one.truncated for one in results)
-        return results
 
     def perplexity(self, path: str | Path) -> dict[str, float]:
         """Measures a language model on the text of a file, token by token."""

@@ -12,8 +12,6 @@ from keras_transformer.zoo.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.target_language import check_language, encode_sources
 from keras_transformer.zoo.tokenizer import Tokenizer
 
-# Before the names of the target tokenizer's files, where there is one.
-TARGET = "target_"
 # A byte of a character that is not complete yet.
 _REPLACEMENT = "\ufffd"
 
@@ -189,6 +187,40 @@ class TextGenerator:
         if ids[0] == self.writer.unk_id:
             raise InputError(f"Expected a stop text that the vocabulary has, got {text!r}.")
         return ids[0]
+
+
+class TextWriter:
+    """The face of whatever runs a model that may write text.
+
+    Attributes:
+        task: name of the model's task.
+        generator: what generates; None for a model that predicts labels or numbers.
+        num_truncated: sources of the last call that were cut to the model's length.
+    """
+
+    task: str
+    generator: TextGenerator | None = None
+    num_truncated: int = 0
+
+    def generate(self, texts: Sequence[str], **options: Any) -> list[str]:
+        """Returns the translation of each text, or what follows each prompt.
+
+        Args:
+            texts: sources or prompts.
+            **options: see `TextGenerator.generate`: `beams=5`, `max_tokens=40`, ...
+
+        Raises:
+            InputError: for texts or options that do not fit, or a model that predicts labels.
+        """
+        return [one.text for one in self.generations(texts, **options)]
+
+    def generations(self, texts: Sequence[str], **options: Any) -> list[Generation]:
+        """Returns what `generate` does, with log probabilities and what was cut."""
+        if self.generator is None:
+            raise InputError(f"Expected a model that generates text, got one of {self.task}.")
+        results = self.generator.generate(texts, **options)
+        self.num_truncated = sum(one.truncated for one in results)
+        return results
 
 
 class _Stream:

@@ -25,8 +25,9 @@ from keras_transformer.zoo.perplexity import language_perplexity
 from keras_transformer.zoo.plain_text import load_plain_text
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks import Task
-from keras_transformer.zoo.text_generation import TARGET, TextGenerator
+from keras_transformer.zoo.text_generation import TextGenerator
 from keras_transformer.zoo.tokenizer import Encoded, Tokenizer
+from keras_transformer.zoo.tokenizer_files import tokenizers_from_files, tokenizers_to_files
 from keras_transformer.zoo.vocabulary import TextTokenizer
 
 FLOAT_BITS = {"kernel_bits": None, "activation_bits": None}
@@ -88,8 +89,7 @@ class Trained:
 
     def tokenizer_files(self) -> dict[str, bytes]:
         """Returns the files of the tokenizers by name."""
-        files = self.tokenizer.to_files()
-        return files | (self.target_tokenizer.to_files(TARGET) if self.target_tokenizer else {})
+        return tokenizers_to_files(self.tokenizer, self.target_tokenizer)
 
     def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Encoded:
         """Tokenizes.
@@ -173,13 +173,12 @@ class Trained:
         shape = TransformerConfig.from_json(config["model"])
         model = build(shape, task, **config["bits"])
         set_weights(model, weights_from_bytes(files["weights.safetensors"]))
-        has_target = f"{TARGET}tokenizer.json" in files
-        target = TextTokenizer.from_files(files, TARGET) if has_target else None
+        tokenizer, target_tokenizer = tokenizers_from_files(files, TextTokenizer)
         return cls(
             config=shape,
             task_spec=task,
-            tokenizer=TextTokenizer.from_files(files),
-            target_tokenizer=target,
+            tokenizer=tokenizer,
+            target_tokenizer=target_tokenizer,
             max_length=config["max_length"],
             model=model,
             recipe=Recipe.from_json(files["recipe.json"]),

@@ -164,12 +164,13 @@ def test_mistakes_of_the_caller(runners):
     )
 
 
-def test_a_classifier_does_not_generate(files):
-    with pytest.raises(InputError) as caught:
-        Runner(files["float32"]).generate(["a"])
-    assert str(caught.value) == (
-        "Expected a model that generates text, got one of classification."
-    )
+def test_a_classifier_does_not_generate(runs, files):
+    for runner in (Runner(files["float32"]), KerasRunner(runs.folder / "float")):
+        with pytest.raises(InputError) as caught:
+            runner.generate(["a"])
+        assert str(caught.value) == (
+            "Expected a model that generates text, got one of classification."
+        )
 
 
 def test_no_texts(runners):
@@ -182,6 +183,7 @@ def test_int8_texts_are_written_without_tensorflow_and_keras(kind, written):
     path = written(kind, "int8")
     program = f"""
 import json, sys
+from keras_transformer.edge.predictor import KerasRunner
 from keras_transformer.edge.runtime import Runner
 runner = Runner({str(path)!r})
 texts = runner.generate({TEXTS!r}, max_tokens=5)

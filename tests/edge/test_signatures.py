@@ -53,8 +53,8 @@ def constants(flatbuffer):
     return {b.tobytes() for b in buffers if isinstance(b, np.ndarray)}
 
 
-def tables(flatbuffer):
-    """Buffer and type of each tensor as large as the embedding table, of all signatures."""
+def tables(flatbuffer, *shapes):
+    """Buffer, shape and type of each constant of one of the shapes, of all signatures."""
     model = schema.Model.GetRootAs(flatbuffer, 0)
     found = set()
     for s in range(model.SubgraphsLength()):
@@ -62,7 +62,7 @@ def tables(flatbuffer):
         for tensor in map(graph.Tensors, range(graph.TensorsLength())):
             shape = tuple(np.atleast_1d(tensor.ShapeAsNumpy()).tolist())
             is_constant = model.Buffers(tensor.Buffer()).DataLength() > 0
-            if is_constant and shape in ((VOCAB_SIZE, 32), (32, VOCAB_SIZE)):
+            if is_constant and shape in shapes:
                 found.add((tensor.Buffer(), shape, tensor.Type()))
     return found
 
@@ -167,8 +167,18 @@ def test_every_precision_converts_with_builtins_and_narrow_kernels(kind, precisi
 @pytest.mark.parametrize("kind", ["llama", "transformer"])
 def test_the_int8_file_looks_up_and_multiplies_one_table(kind, written):
     flatbuffer, _, _ = unpack(written(kind, "int8"))
-    [(_, shape, kind_of_tensor)] = tables(flatbuffer)
+    [(_, shape, kind_of_tensor)] = tables(flatbuffer, (VOCAB_SIZE, 32), (32, VOCAB_SIZE))
     assert (shape, kind_of_tensor) == ((VOCAB_SIZE, 32), schema.TensorType.INT8)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("kind", ["gpt", "transformer"])
+def test_positions_that_no_input_reaches_are_left_out(kind, precision, written):
+    """The model has twice as many as the file's inputs."""
+    flatbuffer, _, _ = unpack(written(kind, precision))
+    assert generator(kind).config.max_length == 2 * LENGTH
+    assert tables(flatbuffer, (LENGTH, 32))
+    assert not tables(flatbuffer, (2 * LENGTH, 32))
 
 
 @pytest.mark.parametrize("kind", ["gpt", "llama", "transformer"])
