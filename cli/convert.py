@@ -1,5 +1,6 @@
 """`keras-transformer convert`: a checkpoint as a `.tflite` file."""
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,7 @@ def convert(
     rows = [
         ("precision", precision),
         ("size", display.size(len(converted.data))),
+        ("size, compressed by gzip", display.size(len(gzip.compress(converted.data)))),
         ("lengths", ", ".join(map(str, lengths or [trained.max_length]))),
         (
             "tokens compared with the Keras model" if trained.task_spec.generates

@@ -26,6 +26,11 @@ COMMANDS = {
         "evaluate",
         "Measure a checkpoint or a .tflite file on data.",
     ),
+    "prune": (
+        "keras_transformer.cli.prune",
+        "prune",
+        "Make most weights of a checkpoint zero while it trains on.",
+    ),
     "quantize": (
         "keras_transformer.cli.quantize",
         "quantize",

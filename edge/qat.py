@@ -9,18 +9,17 @@ import numpy as np
 from keras import ops
 
 from keras_transformer.edge.precision import get_precision
+from keras_transformer.edge.prune import keep_zeros
+from keras_transformer.edge.retrain import DEFAULTS, Retraining
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import Projection, QuantPoint, round_kernel
 from keras_transformer.zoo.batches import Batches
 from keras_transformer.zoo.data import load_examples
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.fit import Fit
 from keras_transformer.zoo.models import all_layers, build, get_weights, set_weights
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.report import Report
 from keras_transformer.zoo.run_data import run_data_of
-from keras_transformer.zoo.states import remove_states
-from keras_transformer.zoo.train import working_folder
 from keras_transformer.zoo.trained import Trained, model_inputs
 
 CALIBRATION_BATCHES = 32
@@ -110,16 +109,9 @@ def qat_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     What keeps the float model from overfitting, dropout of tokens included, stays as it was.
     """
     defaults = {
+        **DEFAULTS,
         "epochs": max(1, round(recipe.epochs / 5)),
         "learning_rate": recipe.learning_rate / 20,
-        "schedule": "linear",
-        "warmup": 0.05,
-        "patience": 0,
-        "ema": 0.0,
-        "average": 0,
-        "steps": 0,
-        "dtype": "float32",
-        "xla": False,
     }
     return recipe.replace(**{**defaults, **changes})
 
@@ -153,36 +145,20 @@ def quantize(
     """
     if trained.is_quantized:
         raise InputError("Expected a float checkpoint to quantize, got a quantized one.")
-    out, report = Path(out), report or Report()
-    folder = working_folder(out, resume=resume, overwrite=overwrite)
     paths = {"train": train, "validation": validation}
     changes |= {name: str(path) for name, path in paths.items() if path is not None}
-    recipe = qat_recipe(trained.recipe, changes)
-    data = run_data_of(trained, recipe)
-    data.report_cuts(report)
-    keras.utils.set_random_seed(recipe.seed)
-    batches = data.batches(recipe)
-    model = quantized_model(trained, batches)
+    run = Retraining(
+        trained=trained, recipe=qat_recipe(trained.recipe, changes), out=Path(out), resume=resume,
+        overwrite=overwrite, report=report, scalars=scalars,
+    )  # fmt: skip
+    model = quantized_model(trained, run.batches)
     track_ranges(model)
-    fit = Fit(
-        model, trained.task_spec, recipe, batches, data.validator(), folder=folder, report=report,
-        scalars=scalars,
-    )  # fmt: skip
-    if resume:
-        fit.resume()
+    zeros = keep_zeros(model) if run.recipe.sparsity else None
+    fit = run.fit(model)
+    fit.after_step = zeros
     fit.consider_start()
-    report.start("quantize", fit.total_steps)
-    best = fit.run()
-    result = Trained(
-        config=trained.config, task_spec=trained.task_spec, tokenizer=trained.tokenizer,
-        target_tokenizer=trained.target_tokenizer, max_length=trained.max_length, model=model,
-        recipe=recipe, metrics={"validation": best, "float": trained.metrics.get("validation")},
-        probes=data.probes(recipe.seed), bits=get_precision("int8").bits,
-    )  # fmt: skip
-    result.metrics["validation"] |= data.written_metrics(result)
-    result.save(out, overwrite=overwrite)
-    remove_states(folder)
-    return result
+    metrics = {"float": trained.metrics.get("validation")}
+    return run.finish(fit, "quantize", get_precision("int8").bits, **metrics)
 
 
 def grid_weights(model: keras.Model) -> dict[str, np.ndarray]:

@@ -43,6 +43,10 @@ class Fit:
         folder: where states are kept; None keeps none.
         report: hears of steps and epochs.
         scalars: called as `scalars(name, value, step)` for each curve.
+
+    Attributes:
+        after_step: called with each step's number behind it, and may change the weights.
+        first_kept_step: epochs that end before this step are validated, but never kept.
     """
 
     def __init__(
@@ -59,6 +63,8 @@ class Fit:
         self.report = report or Report()
         self.scalars = scalars or (lambda name, value, step: None)
         self.progress = Progress(data=batches.fingerprint())
+        self.after_step: Callable[[int], None] | None = None
+        self.first_kept_step = 0
         self.best_weights: dict[str, np.ndarray] = {}
         self.recent_weights: list[dict[str, np.ndarray]] = []
         self.total_steps = recipe.steps or recipe.epochs * len(batches)
@@ -146,6 +152,8 @@ class Fit:
             progress.loss_targets += batch.num_targets
             progress.batch += 1
             progress.step += 1
+            if self.after_step is not None:
+                self.after_step(progress.step)
             if not math.isfinite(loss):
                 self._stop(f"The loss became {loss}")
             self.report.step(progress.step, progress.loss)
@@ -193,7 +201,8 @@ class Fit:
         name = self.task.deciding_metric
         if not math.isfinite(metrics[name]):
             self._stop(f"The validation {name} became {metrics[name]}")
-        is_best = self._keep_if_best(metrics, weights)
+        counts = progress.step >= self.first_kept_step
+        is_best = counts and self._keep_if_best(metrics, weights)
         progress.epochs_since_best = 0 if is_best else progress.epochs_since_best + 1
         progress.epoch += 1
         progress.batch, progress.loss_sum, progress.loss_targets = 0, 0.0, 0

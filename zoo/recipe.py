@@ -13,12 +13,15 @@ CHOICES = {
     "tokenizer": ("wordpiece", "sentencepiece", "characters", "bytes"),
     "optimizer": ("adam", "adamw", "sgd", "momentum"),
     "schedule": ("linear", "cosine", "inverse_sqrt", "constant"),
+    "pattern": ("element", "block", "2:4"),
     "dtype": ("float32", "mixed_bfloat16", "mixed_float16"),
 }
 _POSITIVE = (
     "learning_rate", "epochs", "batch_tokens", "vocab_size", "max_length", "bucket", "save_every",
 )  # fmt: skip
-_FRACTIONS = ("label_smoothing", "token_dropout", "piece_dropout", "warmup", "ema", "beta_2")
+_FRACTIONS = (
+    "label_smoothing", "token_dropout", "piece_dropout", "warmup", "ema", "beta_2", "sparsity",
+)  # fmt: skip
 _AS_WRITTEN = {"lowercase": False, "strip_accents": False}
 # What differs from the defaults of the class when a task is named and the value is not.
 TASK_DEFAULTS = {
@@ -66,6 +69,8 @@ class Recipe:
         average: epochs whose weights are averaged, the last ones; what is validated and kept is
             their mean (Vaswani et al. 2017, section 6.1). 0 for none.
         ema: decay of the moving average of weights that is evaluated and kept; 0 for none.
+        sparsity: share of zeros that pruning brings about; 0 for no pruning.
+        pattern: of the zeros: `element`, `block` or `2:4`.
         dtype: `float32`, `mixed_bfloat16` or `mixed_float16`.
         xla: whether steps are compiled with XLA.
         seed: of the initial weights, dropout and the order of rows.
@@ -108,6 +113,8 @@ class Recipe:
     beta_2: float = 0.999
     average: int = 0
     ema: float = 0.0
+    sparsity: float = 0.0
+    pattern: str = "element"
     dtype: str = "float32"
     xla: bool = False
     seed: int = 0

@@ -1,0 +1,177 @@
+"""Magnitude pruning: small weights become zero on a schedule, while the others train on.
+
+Zhu and Gupta 2017, arXiv:1710.01878. The masks and the schedule are the core of
+tensorflow-model-optimization; its Keras wrappers need Keras 2.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_transformer.edge.retrain import DEFAULTS, Retraining
+from keras_transformer.embeddings import TokenEmbedding
+from keras_transformer.quantization import Projection
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models import all_layers, build, get_weights, set_weights
+from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.report import Report
+from keras_transformer.zoo.trained import Trained
+
+# Pattern -> the block that is zero or not as a whole, and m zeros of n consecutive inputs.
+PATTERNS = {"element": ((1, 1), None), "block": ((4, 4), None), "2:4": ((1, 1), (2, 4))}
+# Share of the steps in which the sparsity grows; afterwards the masks stand.
+GROWTH = 0.5
+UPDATES = 50
+
+
+def prunable(model: keras.Model) -> list[keras.Variable]:
+    """Returns what is pruned: the kernels of projections, and tables of tokens."""
+    variables = [
+        layer.kernel if isinstance(layer, Projection) else layer.embeddings
+        for layer in all_layers(model)
+        if isinstance(layer, Projection | TokenEmbedding)
+    ]
+    return list({variable.path: variable for variable in variables}.values())
+
+
+def sparsity_of(model: keras.Model) -> float:
+    """Returns the share of zeros in what can be pruned."""
+    values = [np.asarray(variable.value) for variable in prunable(model)]
+    return 1 - sum(map(np.count_nonzero, values)) / sum(value.size for value in values)
+
+
+class Pruner:
+    """Makes weights zero after each step of a run.
+
+    Args:
+        model: whose weights are pruned, each variable to the same sparsity.
+        sparsity: share of zeros at the end.
+        pattern: see `PATTERNS`; 2:4 is reached at the first step.
+        total_steps: of the run.
+
+    Attributes:
+        end_step: the step at which the sparsity is reached.
+    """
+
+    def __init__(self, model: keras.Model, sparsity: float, pattern: str, total_steps: int):
+        # Importing tfmot takes seconds and changes what `tensorflow` offers as Keras.
+        from tensorflow_model_optimization.python.core.sparsity.keras.pruning_impl import Pruning
+        from tensorflow_model_optimization.python.core.sparsity.keras.pruning_schedule import (
+            PolynomialDecay,
+        )
+
+        growth = max(1, int(GROWTH * total_steps))
+        frequency = max(1, growth // UPDATES)
+        self.end_step = growth // frequency * frequency
+        schedule = PolynomialDecay(0.0, sparsity, 0, self.end_step, frequency=frequency)
+        block, m_of_n = PATTERNS[pattern]
+        self._step = tf.Variable(0, dtype=tf.int32)
+        weights = [variable.value for variable in prunable(model)]
+        masks = [tf.Variable(tf.ones_like(weight)) for weight in weights]
+        self._masked = list(zip(weights, masks, strict=True))
+        core = Pruning(
+            lambda: self._step, [(*pair, tf.Variable(0.0)) for pair in self._masked], schedule,
+            block, "AVG", m_of_n,
+        )  # fmt: skip
+
+        @tf.function(autograph=False)
+        def apply():
+            core.conditional_mask_update()
+            for weight, mask in self._masked:
+                weight.assign(weight * mask)
+
+        self._apply = apply
+
+    def take_masks(self) -> None:
+        """Takes the zeros of the weights as they are for the masks, as a resumed run has to."""
+        for weight, mask in self._masked:
+            mask.assign(tf.cast(weight != 0, mask.dtype))
+
+    def __call__(self, step: int) -> None:
+        """Follows the schedule at a step, counted from 1."""
+        self._step.assign(step)
+        self._apply()
+
+
+def keep_zeros(model: keras.Model) -> Callable[[int], None]:
+    """Returns what sets to zero again, after a step, all that is zero now."""
+    masked = [(v.value, tf.cast(v.value != 0, v.value.dtype)) for v in prunable(model)]
+
+    @tf.function(autograph=False)
+    def apply():
+        for weight, mask in masked:
+            weight.assign(weight * mask)
+
+    return lambda step: apply()
+
+
+def prune_recipe(recipe: Recipe, sparsity: float, pattern: str, changes: dict[str, Any]) -> Recipe:
+    """The recipe of pruning: half of the epochs that the model was trained for, at least two."""
+    defaults = {
+        **DEFAULTS,
+        "epochs": max(2, round(recipe.epochs / 2)),
+        "learning_rate": recipe.learning_rate / 2,
+    }
+    return recipe.replace(**{**defaults, **changes, "sparsity": sparsity, "pattern": pattern})
+
+
+def prune(
+    trained: Trained,
+    out: str | Path,
+    *,
+    sparsity: float | None = None,
+    pattern: str = "element",
+    train: str | None = None,
+    validation: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    report: Report | None = None,
+    scalars: Callable[[str, float, int], None] | None = None,
+    **changes: Any,
+) -> Trained:
+    """Makes most weights of a float checkpoint zero while it trains on, and writes the checkpoint.
+
+    The sparsity grows in the first half of the steps; of the epochs after that the best is kept.
+
+    Args:
+        trained: the float model.
+        out: the new checkpoint folder.
+        sparsity: share of zeros in each kernel and table of tokens; 0.5 of 2:4.
+        pattern: `element`, `block` (4 by 4), or `2:4`: two zeros of four consecutive inputs.
+        train, validation: data files, those of the model's own recipe by default.
+        resume, overwrite, report, scalars: see `train.train`.
+        **changes: what differs from `prune_recipe`, such as `epochs` or `learning_rate`.
+
+    Raises:
+        InputError: the model is quantized, the sparsity is none or does not fit the pattern, or
+            the data does not fit.
+    """
+    if trained.is_quantized:
+        raise InputError(
+            "Expected a float checkpoint to prune, got a quantized one; prune first, "
+            "and quantize what that gives."
+        )
+    if pattern == "2:4":
+        sparsity = 0.5 if sparsity is None else sparsity
+        if sparsity != 0.5:
+            raise InputError(f"Expected sparsity to be 0.5 for 2:4, got sparsity={sparsity}.")
+    if not sparsity:
+        raise InputError(f"Expected sparsity to be above 0 and below 1, got sparsity={sparsity}.")
+    paths = {"train": train, "validation": validation}
+    changes |= {name: str(path) for name, path in paths.items() if path is not None}
+    run = Retraining(
+        trained=trained, recipe=prune_recipe(trained.recipe, sparsity, pattern, changes),
+        out=Path(out), resume=resume, overwrite=overwrite, report=report, scalars=scalars,
+    )  # fmt: skip
+    model = build(trained.config, trained.task_spec)
+    set_weights(model, get_weights(trained.model))
+    fit = run.fit(model)
+    pruner = Pruner(model, sparsity, pattern, fit.total_steps)
+    if fit.progress.step:
+        pruner.take_masks()
+    fit.after_step, fit.first_kept_step = pruner, pruner.end_step
+    return run.finish(fit, "prune", dense=trained.metrics.get("validation"))

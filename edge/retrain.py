@@ -1,0 +1,99 @@
+"""Training a checkpoint on, in another form: what quantization and pruning have in common."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_transformer.zoo.fit import Fit
+from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.report import Report
+from keras_transformer.zoo.run_data import RunData, run_data_of
+from keras_transformer.zoo.states import remove_states
+from keras_transformer.zoo.train import working_folder
+from keras_transformer.zoo.trained import FLOAT_BITS, Trained
+
+# What a run that goes on from trained weights has of its own.
+DEFAULTS = {
+    "schedule": "linear",
+    "warmup": 0.05,
+    "patience": 0,
+    "ema": 0.0,
+    "average": 0,
+    "steps": 0,
+    "dtype": "float32",
+    "xla": False,
+}
+
+
+@dataclasses.dataclass(kw_only=True)
+class Retraining:
+    """A run that goes on from a checkpoint's weights, with the data of the checkpoint's recipe.
+
+    Args:
+        trained: the checkpoint.
+        recipe: of the new run.
+        out: the new checkpoint folder.
+        resume, overwrite, report, scalars: see `train.train`.
+
+    Attributes:
+        data: the run's data.
+
+    Raises:
+        InputError: the data does not fit.
+        FileExistsError: `out` exists, or an unfinished run of it.
+    """
+
+    trained: Trained
+    recipe: Recipe
+    out: Path
+    resume: bool = False
+    overwrite: bool = False
+    report: Report | None = None
+    scalars: Callable[[str, float, int], None] | None = None
+    data: RunData = dataclasses.field(init=False)
+
+    def __post_init__(self):
+        self.report = self.report or Report()
+        self.folder = working_folder(self.out, resume=self.resume, overwrite=self.overwrite)
+        self.data = run_data_of(self.trained, self.recipe)
+        self.data.report_cuts(self.report)
+        keras.utils.set_random_seed(self.recipe.seed)
+        self.batches = self.data.batches(self.recipe)
+
+    def fit(self, model: keras.Model) -> Fit:
+        """Returns the run of a model, gone back to its last state where it is resumed."""
+        fit = Fit(
+            model, self.trained.task_spec, self.recipe, self.batches, self.data.validator(),
+            folder=self.folder, report=self.report, scalars=self.scalars,
+        )  # fmt: skip
+        if self.resume:
+            fit.resume()
+        return fit
+
+    def finish(
+        self, fit: Fit, what: str, bits: Mapping[str, int | None] = FLOAT_BITS, **metrics: Any
+    ) -> Trained:
+        """Trains to the end, and writes the checkpoint folder.
+
+        Args:
+            fit: of `fit`.
+            what: the run's name in reports.
+            bits: of the model.
+            **metrics: to write beside those of the validation data.
+        """
+        self.report.start(what, fit.total_steps)
+        best = fit.run()
+        trained = self.trained
+        result = Trained(
+            config=trained.config, task_spec=trained.task_spec, tokenizer=trained.tokenizer,
+            target_tokenizer=trained.target_tokenizer, max_length=trained.max_length,
+            model=fit.model, recipe=self.recipe, metrics={"validation": best, **metrics},
+            probes=self.data.probes(self.recipe.seed), bits=dict(bits),
+        )  # fmt: skip
+        result.metrics["validation"] |= self.data.written_metrics(result)
+        result.save(self.out, overwrite=self.overwrite)
+        remove_states(self.folder)
+        return result

@@ -1,0 +1,36 @@
+import json
+
+from tests.cli.calls import call, error_of
+
+
+def test_a_run_reports_and_writes_a_checkpoint(checkpoint, data, tmp_path):
+    out = tmp_path / "sparse"
+    result = call(
+        "prune", checkpoint, "--train", data.train, "--sparsity", "0.75", "--epochs", 2, "--out",
+        out,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    lines = [line.split() for line in result.stdout.splitlines()]
+    [share] = [line[-1] for line in lines if line[:1] == ["sparsity"]]
+    assert abs(float(share) - 0.75) < 0.01
+    assert result.stdout.endswith(f"\nWrote {out}\n")
+    recipe = json.loads((out / "recipe.json").read_text())
+    assert (recipe["sparsity"], recipe["pattern"], recipe["epochs"]) == (0.75, "element", 2)
+    file = tmp_path / "model.tflite"
+    converted = call("convert", out, "--precision", "float32", "--out", file)
+    assert "size, compressed by gzip" in converted.stdout
+
+
+def test_mistakes(checkpoint, tmp_path):
+    out = tmp_path / "sparse"
+    for arguments, sentence in (
+        (["--sparsity", "1"], "Expected sparsity to be from 0 to below 1, got sparsity=1.0."),
+        ([], "Expected sparsity to be above 0 and below 1, got sparsity=None."),
+        (
+            ["--sparsity", "0.7", "--pattern", "2:4"],
+            "Expected sparsity to be 0.5 for 2:4, got sparsity=0.7.",
+        ),
+    ):
+        result = call("prune", checkpoint, *arguments, "--out", out)
+        assert error_of(result) == (2, f"Error: {sentence}")
+    assert not out.exists()
