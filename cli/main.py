@@ -31,6 +31,11 @@ COMMANDS = {
         "prune",
         "Make most weights of a checkpoint zero while it trains on.",
     ),
+    "distill": (
+        "keras_transformer.cli.distill",
+        "distill",
+        "Train a small model on a checkpoint's outputs beside the labels.",
+    ),
     "quantize": (
         "keras_transformer.cli.quantize",
         "quantize",

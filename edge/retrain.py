@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_transformer.zoo.data import Examples
 from keras_transformer.zoo.fit import Fit
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.report import Report
@@ -25,6 +26,7 @@ DEFAULTS = {
     "steps": 0,
     "dtype": "float32",
     "xla": False,
+    "teacher_share": 0.0,
 }
 
 
@@ -63,11 +65,21 @@ class Retraining:
         keras.utils.set_random_seed(self.recipe.seed)
         self.batches = self.data.batches(self.recipe)
 
-    def fit(self, model: keras.Model) -> Fit:
-        """Returns the run of a model, gone back to its last state where it is resumed."""
+    def follow(self, train: Examples) -> None:
+        """Trains on these rows instead, in the place of those of a task over whole texts."""
+        self.data = dataclasses.replace(self.data, train=train)
+        self.batches = self.data.batches(self.recipe)
+
+    def fit(self, model: keras.Model, loss: Callable | None = None) -> Fit:
+        """Returns the run of a model, gone back to its last state where it is resumed.
+
+        Args:
+            model: built, with the weights to begin with.
+            loss: see `Fit`.
+        """
         fit = Fit(
             model, self.trained.task_spec, self.recipe, self.batches, self.data.validator(),
-            folder=self.folder, report=self.report, scalars=self.scalars,
+            folder=self.folder, report=self.report, scalars=self.scalars, loss=loss,
         )  # fmt: skip
         if self.resume:
             fit.resume()

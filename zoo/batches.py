@@ -20,7 +20,8 @@ class Batch:
 
     Attributes:
         inputs: (B, T) int32 by the name of the column.
-        targets: targets of the rows: (B,), (B, T) where each row has many, or None.
+        targets: targets of the rows: (B,), (B, T) ids where each row has many, (B, N) numbers that
+            are one target together, or None.
         index: (B,) int64 numbers of the rows in the data.
     """
 
@@ -31,7 +32,7 @@ class Batch:
     @property
     def num_targets(self) -> int:
         """Targets in the batch: rows, or positions that are not padding."""
-        if self.targets is None or self.targets.ndim == 1:
+        if self.targets is None or self.targets.ndim == 1 or self.targets.dtype.kind == "f":
             return len(self.index)
         return int(np.count_nonzero(self.targets))
 
@@ -63,7 +64,7 @@ class Batches:
     Args:
         columns: The rows' ids by the name of the model's input. A row is as long as the longest of
             its columns.
-        targets: (rows,) targets, one array of ids for each row, or None.
+        targets: (rows,) targets, (rows, N) floats, one array of ids for each row, or None.
         batch_tokens: A batch holds at most this many tokens in a column, padding included, but at
             least a row.
         bucket: Padded lengths are multiples of this (or the longest row's length); at most eight

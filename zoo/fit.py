@@ -43,6 +43,7 @@ class Fit:
         folder: where states are kept; None keeps none.
         report: hears of steps and epochs.
         scalars: called as `scalars(name, value, step)` for each curve.
+        loss: of targets and outputs; the task's own by default.
 
     Attributes:
         after_step: called with each step's number behind it, and may change the weights.
@@ -53,6 +54,7 @@ class Fit:
         self, model: keras.Model, task: Task, recipe: Recipe, batches: Batches | SampledBatches,
         validate: Callable[[keras.Model], dict[str, Any]], *, folder: Path | None = None,
         report: Report | None = None, scalars: Callable[[str, float, int], None] | None = None,
+        loss: Callable | None = None,
     ):  # fmt: skip
         self.model = model
         self.task = task
@@ -71,7 +73,7 @@ class Fit:
         self.optimizer = make_optimizer(recipe, self.total_steps)
         regularize(model, recipe.l1, recipe.l2)
         model.compile(
-            optimizer=self.optimizer, loss=task.loss(recipe.label_smoothing),
+            optimizer=self.optimizer, loss=loss or task.loss(recipe.label_smoothing),
             # On JAX a step that is not compiled runs operation by operation.
             jit_compile=recipe.xla or keras.config.backend() == "jax",
         )  # fmt: skip

@@ -47,11 +47,12 @@ def train(
     out, report = Path(out), report or Report()
     folder = working_folder(out, resume=resume, overwrite=overwrite)
     config = _config(recipe)
-    if recipe.sparsity:
-        raise InputError(
-            f"Expected sparsity to be 0 where a model is trained anew, got "
-            f"sparsity={recipe.sparsity}; prune the trained model."
-        )
+    for name, command in (("sparsity", "prune"), ("teacher_share", "distill")):
+        if getattr(recipe, name):
+            raise InputError(
+                f"Expected {name} to be 0 where a model is trained anew, got "
+                f"{name}={getattr(recipe, name)}; use keras-transformer {command}."
+            )
     data = learn_run_data(recipe, config)
     data.report_cuts(report)
     config = config.replace(**data.vocab_sizes)

@@ -167,7 +167,7 @@ def test_what_cannot_be(runs, tmp_path):
     recipe = Recipe(**{**vars(runs.trained.recipe), "sparsity": 0.8})
     with refused(
         "Expected sparsity to be 0 where a model is trained anew, got sparsity=0.8; "
-        "prune the trained model."
+        "use keras-transformer prune."
     ):
         train(recipe, out)
     assert not out.exists()

@@ -1,0 +1,31 @@
+import json
+
+from tests.cli.calls import call, error_of
+
+
+def test_a_student_of_the_catalogue(checkpoint, data, tmp_path):
+    out = tmp_path / "student"
+    result = call(
+        "distill", checkpoint, "bert_tiny", "--set", "hidden_dim=16", "--set",
+        "intermediate_dim=16", "--train", data.train, "--epochs", 1, "--share", "0.7", "--out", out,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert result.stdout.endswith(f"\nWrote {out}\n")
+    recipe = json.loads((out / "recipe.json").read_text())
+    assert (recipe["model"], recipe["teacher_share"]) == ("bert_tiny", 0.7)
+    assert json.loads((out / "config.json").read_text())["model"]["hidden_dim"] == 16
+
+
+def test_mistakes(checkpoint, tmp_path):
+    out = tmp_path / "student"
+    for arguments, sentence in (
+        (["bert_tiny", "--share", "2"], "Expected share to be above 0 and at most 1, got "
+         "share=2.0."),
+        ([checkpoint, "--set", "hidden_dim=8"], "Expected --set only for a MODEL of the "
+         "catalogue."),
+    ):  # fmt: skip
+        result = call("distill", checkpoint, *arguments, "--out", out)
+        assert error_of(result) == (2, f"Error: {sentence}")
+    unknown = call("distill", checkpoint, "bert_tin", "--out", out)
+    assert error_of(unknown)[0] == 2 and "bert_tin" in error_of(unknown)[1]
+    assert not out.exists()
