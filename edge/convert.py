@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_transformer.edge.biases import round_biases
 from keras_transformer.edge.bundle import pack
 from keras_transformer.edge.compact import compact
 from keras_transformer.edge.flatbuffer import check_kernels, check_ops, output_step
@@ -19,7 +20,7 @@ from keras_transformer.positions import LearnedPositionalEncoding
 from keras_transformer.zoo.batches import Batches
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models import build, get_weights, set_weights
-from keras_transformer.zoo.trained import Trained
+from keras_transformer.zoo.trained import Trained, model_inputs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,7 +101,9 @@ def _simulation(trained: Trained, spec: Precision, calibration: Batches | None) 
             "Expected calibration data to convert a float checkpoint to int8; give --calibration "
             "FILE, or train it on with keras-transformer quantize first."
         )
-    return quantized_model(trained, calibration)
+    model = quantized_model(trained, calibration)
+    round_biases(model, model_inputs(trained.task_spec, trained.probes))
+    return model
 
 
 def _exported(

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_transformer.edge.biases import round_biases
 from keras_transformer.edge.qat import qat_recipe, track_ranges
 from keras_transformer.edge.retrain import Retraining
 from keras_transformer.zoo.catalog import TASKS_OF, get_config
@@ -142,7 +143,8 @@ def distill(
         track_ranges(model)
     loss = distillation_loss(student.task_spec, share, temperature, recipe.label_smoothing)
     metrics = {"teacher": teacher.metrics.get("validation")}
-    return run.finish(run.fit(model, loss), "distill", student.bits, **metrics)
+    settle = round_biases if student.is_quantized else None
+    return run.finish(run.fit(model, loss), "distill", student.bits, settle, **metrics)
 
 
 def _check(teacher: Trained, student: Trained, share: float, temperature: float) -> None:

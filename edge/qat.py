@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_transformer.edge.biases import round_biases
 from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.prune import keep_zeros
 from keras_transformer.edge.retrain import DEFAULTS, Retraining
@@ -158,7 +159,7 @@ def quantize(
     fit.after_step = zeros
     fit.consider_start()
     metrics = {"float": trained.metrics.get("validation")}
-    return run.finish(fit, "quantize", get_precision("int8").bits, **metrics)
+    return run.finish(fit, "quantize", get_precision("int8").bits, round_biases, **metrics)
 
 
 def grid_weights(model: keras.Model) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_transformer.zoo.data import Examples
 from keras_transformer.zoo.fit import Fit
@@ -14,7 +15,7 @@ from keras_transformer.zoo.report import Report
 from keras_transformer.zoo.run_data import RunData, run_data_of
 from keras_transformer.zoo.states import remove_states
 from keras_transformer.zoo.train import working_folder
-from keras_transformer.zoo.trained import FLOAT_BITS, Trained
+from keras_transformer.zoo.trained import FLOAT_BITS, Trained, model_inputs
 
 # What a run that goes on from trained weights has of its own.
 DEFAULTS = {
@@ -86,7 +87,12 @@ class Retraining:
         return fit
 
     def finish(
-        self, fit: Fit, what: str, bits: Mapping[str, int | None] = FLOAT_BITS, **metrics: Any
+        self,
+        fit: Fit,
+        what: str,
+        bits: Mapping[str, int | None] = FLOAT_BITS,
+        settle: Callable[[keras.Model, Mapping[str, np.ndarray]], None] | None = None,
+        **metrics: Any,
     ) -> Trained:
         """Trains to the end, and writes the checkpoint folder.
 
@@ -94,16 +100,20 @@ class Retraining:
             fit: of `fit`.
             what: the run's name in reports.
             bits: of the model.
+            settle: called with the trained model and its probes, which it may change once more.
             **metrics: to write beside those of the validation data.
         """
         self.report.start(what, fit.total_steps)
         best = fit.run()
-        trained = self.trained
+        trained, probes = self.trained, self.data.probes(self.recipe.seed)
+        if settle is not None:
+            settle(fit.model, model_inputs(trained.task_spec, probes))
+            best = fit.validate(fit.model)
         result = Trained(
             config=trained.config, task_spec=trained.task_spec, tokenizer=trained.tokenizer,
             target_tokenizer=trained.target_tokenizer, max_length=trained.max_length,
             model=fit.model, recipe=self.recipe, metrics={"validation": best, **metrics},
-            probes=self.data.probes(self.recipe.seed), bits=dict(bits),
+            probes=probes, bits=dict(bits),
         )  # fmt: skip
         result.metrics["validation"] |= self.data.written_metrics(result)
         result.save(self.out, overwrite=self.overwrite)

@@ -85,6 +85,14 @@ class QuantPoint(keras.layers.Layer):
             inputs, minimum, maximum, num_bits=self.bits
         )
 
+    @property
+    def scale(self):
+        """The distance of two neighbours on the grid."""
+        minimum, maximum = self.minimum, self.maximum
+        if minimum is None:
+            minimum, maximum = float(self.range_min), float(self.range_max)
+        return (maximum - minimum) / (2**self.bits - 1)
+
     def set_range(self, minimum, maximum):
         """Sets the bounds so that they contain every value from `minimum` to `maximum`, and zero.
 
@@ -119,9 +127,14 @@ def round_kernel(kernel, bits):
     Returns:
         The kernel with every column a whole multiple of `max|column| / (2**(bits-1) - 1)`.
     """
-    largest = ops.max(ops.abs(kernel), axis=tuple(range(len(kernel.shape) - 1)), keepdims=True)
-    scale = ops.maximum(largest, 1e-9) / (2 ** (bits - 1) - 1)
+    scale = kernel_scale(kernel, bits)
     return ops.round(kernel / scale) * scale
+
+
+def kernel_scale(kernel, bits):
+    """Returns the scales (1, ..., units) of `round_kernel`'s grid."""
+    largest = ops.max(ops.abs(kernel), axis=tuple(range(len(kernel.shape) - 1)), keepdims=True)
+    return ops.maximum(largest, 1e-9) / (2 ** (bits - 1) - 1)
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
@@ -129,7 +142,8 @@ class Projection(keras.layers.Layer):
     """`y = x W + b` over the last axis, with an optionally rounded kernel.
 
     With `kernel_bits` the forward pass uses `round_kernel(W)`, and the gradient passes straight
-    through the rounding (Bengio et al. 2013, arXiv:1308.3432).
+    through the rounding (Bengio et al. 2013, arXiv:1308.3432). `observer`, when set, is called as
+    `observer(projection, inputs)` before each forward pass.
 
     Args:
         units: width of the output.
@@ -150,6 +164,7 @@ class Projection(keras.layers.Layer):
         self.units = units
         self.use_bias = use_bias
         self.kernel_bits = kernel_bits
+        self.observer = None
         self.kernel_initializer = kernel_initializer
 
     def build(self, input_shape):
@@ -162,6 +177,8 @@ class Projection(keras.layers.Layer):
             self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
 
     def call(self, inputs):
+        if self.observer is not None:
+            self.observer(self, inputs)
         kernel = ops.convert_to_tensor(self.kernel)
         if self.kernel_bits is not None:
             rounded = round_kernel(kernel, self.kernel_bits)

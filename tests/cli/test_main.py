@@ -11,7 +11,10 @@ from keras_transformer.cli import options
 from keras_transformer.cli.main import COMMANDS, LazyGroup, main
 from keras_transformer.zoo.errors import InputError, RunError
 
-KNOWN = "models, train, evaluate, quantize, convert, compare, benchmark, run, quickstart"
+KNOWN = (
+    "models, train, evaluate, prune, distill, quantize, convert, compare, benchmark, run, "
+    "quickstart"
+)
 
 
 def invoke_raising(error: BaseException):
