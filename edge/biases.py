@@ -41,7 +41,7 @@ def _points_read(
 ) -> dict[Projection, QuantPoint]:
     """Returns the point whose output each projection reads, found by running the model."""
     rounded: list[tuple[QuantPoint, np.ndarray]] = []
-    found: dict[Projection, QuantPoint] = {}
+    found: dict[Projection, QuantPoint | None] = {}
 
     def remember(point, values, training):
         point.tracker = None
@@ -52,12 +52,10 @@ def _points_read(
 
     def look_up(projection, values):
         values = ops.convert_to_numpy(values)
-        # The last one that fits: most often the one just before.
-        for point, output in reversed(rounded):
-            if output.shape == values.shape and np.array_equal(output, values):
-                found[projection] = point
-                return
-        raise RunError(f"Expected {projection.path} to read a rounded tensor; none was found.")
+        # The last one that holds them all, most often the one just before: what is read may be a
+        # part of it, such as the first token.
+        fitting = (point for point, output in reversed(rounded) if np.isin(values, output).all())
+        found[projection] = next(fitting, None)
 
     layers = all_layers(model)
     points = [layer for layer in layers if isinstance(layer, QuantPoint) and layer.bits is not None]
@@ -76,4 +74,7 @@ def _points_read(
             point.tracker = tracker
         for projection in projections:
             projection.observer = None
+    for projection, point in found.items():
+        if point is None:
+            raise RunError(f"Expected {projection.path} to read a rounded tensor; none was found.")
     return found
