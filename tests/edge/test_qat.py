@@ -168,7 +168,9 @@ def test_calibration_alone_is_kept_where_training_spoils_it(runs, tmp_path):
     spoiled = quantize(runs.trained, tmp_path / "int8", epochs=1, learning_rate=50.0)
     kept = get_weights(spoiled.model)
     for path, value in get_weights(runs.trained.model).items():
-        np.testing.assert_array_equal(kept[path], value)
+        # Biases end on the grid of the file's integers, a thousandth of an output step away.
+        tolerance = 1e-4 if path.endswith("/bias") else 0.0
+        np.testing.assert_allclose(kept[path], value, rtol=0, atol=tolerance)
 
 
 def test_gradients_pass_the_rounding():
