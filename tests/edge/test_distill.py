@@ -61,7 +61,8 @@ def test_a_student_learns(runs, tmp_path):
     assert again.metrics["teacher"] == runs.trained.metrics["validation"]
     assert again.metrics["validation"]["accuracy"] > 0.9
     texts = ["rain and wind", "a song"]
-    np.testing.assert_allclose(made.scores(texts), again.scores(texts), rtol=1e-6)
+    # TensorFlow's graph of a model that has met more shapes differs in the last bits.
+    np.testing.assert_allclose(made.scores(texts), again.scores(texts), rtol=1e-5)
 
 
 def test_nothing_is_to_learn_from_oneself(runs, tmp_path):
