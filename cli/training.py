@@ -1,11 +1,13 @@
 """What the commands that train have in common, before and after the run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
+
+from keras_transformer.cli import options
 
 
 @contextmanager
@@ -26,6 +28,62 @@ def session(out: Path, tensorboard: Path | None) -> Iterator[dict[str, Any]]:
             if cut_off and (states_of(out) / "state").exists():
                 progress.note(f"{states_of(out)} holds the last state; --resume goes on from it.")
             raise
+
+
+def going_on(*, data: str, epochs: str, learning_rate: str) -> Callable[[Callable], Callable]:
+    """Adds the options of a command that trains a checkpoint on.
+
+    Args:
+        data: whose recipe names the data, as help calls it.
+        epochs, learning_rate: their defaults, as help calls them.
+    """
+    added = (
+        click.option(
+            "--train", type=options.EXISTING_FILE, metavar="FILE",
+            help=f"Training examples.  [default: those of {data} recipe]",
+        ),
+        click.option(
+            "--validation", type=options.EXISTING_FILE, metavar="FILE",
+            help=f"Validation examples.  [default: those of {data} recipe]",
+        ),
+        click.option(
+            "--epochs", type=click.IntRange(min=1),
+            help=f"Passes over the training data.  [default: {epochs}]",
+        ),
+        click.option(
+            "--learning-rate", type=float, help=f"At its peak.  [default: {learning_rate}]"
+        ),
+        options.seed(default=None, show_default=False, help="[default: the recipe's]"),
+        options.out(), options.overwrite(), options.resume(), options.tensorboard(),
+    )  # fmt: skip
+
+    def add(command: Callable) -> Callable:
+        for option in reversed(added):
+            command = option(command)
+        return command
+
+    return add
+
+
+def go_on(
+    function: Callable, load: Callable, *, out: Path, overwrite: bool, resume: bool,
+    tensorboard: Path | None, **given: Any,
+) -> Any:  # fmt: skip
+    """Trains checkpoints on, with the options of `going_on`, and returns the new one.
+
+    Args:
+        function: of the loaded checkpoints and `out`.
+        load: returns the checkpoints, once it is clear that `out` may be written; called with the
+            options that were given.
+        **given: options of the function; None where one was not given.
+    """
+    from keras_transformer.zoo.checkpoint import check_folder_target
+
+    check_folder_target(out, overwrite=overwrite)
+    changes = {name: value for name, value in given.items() if value is not None}
+    models = load(changes)
+    with session(out, tensorboard) as hearers:
+        return function(*models, out, resume=resume, overwrite=overwrite, **hearers, **changes)
 
 
 def print_result(out: Path, metrics: Mapping[str, Any]) -> None:

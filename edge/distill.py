@@ -14,7 +14,7 @@ from keras import ops
 
 from keras_transformer.edge.biases import round_biases
 from keras_transformer.edge.qat import qat_recipe, track_ranges
-from keras_transformer.edge.retrain import Retraining
+from keras_transformer.edge.retrain import Retraining, changed_recipe
 from keras_transformer.zoo.catalog import TASKS_OF, get_config
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models import build, get_weights, set_weights
@@ -97,8 +97,6 @@ def distill(
     *,
     share: float = 0.5,
     temperature: float = 2.0,
-    train: str | None = None,
-    validation: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
     report: Report | None = None,
@@ -113,23 +111,17 @@ def distill(
             stays quantized and moves its ranges.
         out: the new checkpoint folder.
         share, temperature: see `distillation_loss`.
-        train, validation: data files, those of the student's recipe by default.
         resume, overwrite, report, scalars: see `train.train`.
-        **changes: what differs from the student's recipe, such as `epochs` or `learning_rate`.
+        **changes: what differs from the student's recipe, such as `epochs`, or the paths
+            `train` and `validation`.
 
     Raises:
         InputError: the models' tasks or labels differ, or generate text, a value is out of range,
             or the data does not fit.
     """
     _check(teacher, student, share, temperature)
-    paths = {"train": train, "validation": validation}
-    changes |= {name: str(path) for name, path in paths.items() if path is not None}
     changes |= {"teacher_share": float(share), "teacher_temperature": float(temperature)}
-    recipe = (
-        qat_recipe(student.recipe, changes)
-        if student.is_quantized
-        else student.recipe.replace(**changes)
-    )
+    recipe = (qat_recipe if student.is_quantized else changed_recipe)(student.recipe, changes)
     run = Retraining(
         trained=student, recipe=recipe, out=Path(out), resume=resume, overwrite=overwrite,
         report=report, scalars=scalars,

@@ -4,7 +4,7 @@ Zhu and Gupta 2017, arXiv:1710.01878. The masks and the schedule are the core of
 tensorflow-model-optimization; its Keras wrappers need Keras 2.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_transformer.edge.retrain import DEFAULTS, Retraining
+from keras_transformer.edge.retrain import DEFAULTS, Retraining, changed_recipe
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import Projection
 from keras_transformer.zoo.errors import InputError
@@ -71,8 +71,7 @@ class Pruner:
         block, m_of_n = PATTERNS[pattern]
         self._step = tf.Variable(0, dtype=tf.int32)
         weights = [variable.value for variable in prunable(model)]
-        masks = [tf.Variable(tf.ones_like(weight)) for weight in weights]
-        self._masked = list(zip(weights, masks, strict=True))
+        self._masked = [(weight, tf.Variable(tf.ones_like(weight))) for weight in weights]
         core = Pruning(
             lambda: self._step, [(*pair, tf.Variable(0.0)) for pair in self._masked], schedule,
             block, "AVG", m_of_n,
@@ -81,15 +80,14 @@ class Pruner:
         @tf.function(autograph=False)
         def apply():
             core.conditional_mask_update()
-            for weight, mask in self._masked:
-                weight.assign(weight * mask)
+            _apply_masks(self._masked)
 
         self._apply = apply
 
     def take_masks(self) -> None:
         """Takes the zeros of the weights as they are for the masks, as a resumed run has to."""
         for weight, mask in self._masked:
-            mask.assign(tf.cast(weight != 0, mask.dtype))
+            mask.assign(_mask_of(weight))
 
     def __call__(self, step: int) -> None:
         """Follows the schedule at a step, counted from 1."""
@@ -99,14 +97,19 @@ class Pruner:
 
 def keep_zeros(model: keras.Model) -> Callable[[int], None]:
     """Returns what sets to zero again, after a step, all that is zero now."""
-    masked = [(v.value, tf.cast(v.value != 0, v.value.dtype)) for v in prunable(model)]
-
-    @tf.function(autograph=False)
-    def apply():
-        for weight, mask in masked:
-            weight.assign(weight * mask)
-
+    masked = [(variable.value, _mask_of(variable.value)) for variable in prunable(model)]
+    apply = tf.function(lambda: _apply_masks(masked), autograph=False)
     return lambda step: apply()
+
+
+def _mask_of(weight: tf.Variable) -> tf.Tensor:
+    """Returns 0 where the weight is 0, else 1."""
+    return tf.cast(weight != 0, weight.dtype)
+
+
+def _apply_masks(masked: Sequence[tuple[tf.Variable, tf.Variable | tf.Tensor]]) -> None:
+    for weight, mask in masked:
+        weight.assign(weight * mask)
 
 
 def prune_recipe(recipe: Recipe, sparsity: float, pattern: str, changes: dict[str, Any]) -> Recipe:
@@ -116,7 +119,8 @@ def prune_recipe(recipe: Recipe, sparsity: float, pattern: str, changes: dict[st
         "epochs": max(2, round(recipe.epochs / 2)),
         "learning_rate": recipe.learning_rate / 2,
     }
-    return recipe.replace(**{**defaults, **changes, "sparsity": sparsity, "pattern": pattern})
+    changes = {**changes, "sparsity": sparsity, "pattern": pattern}
+    return changed_recipe(recipe, changes, defaults)
 
 
 def prune(
@@ -125,8 +129,6 @@ def prune(
     *,
     sparsity: float | None = None,
     pattern: str = "element",
-    train: str | None = None,
-    validation: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
     report: Report | None = None,
@@ -142,9 +144,9 @@ def prune(
         out: the new checkpoint folder.
         sparsity: share of zeros in each kernel and table of tokens; 0.5 of 2:4.
         pattern: `element`, `block` (4 by 4), or `2:4`: two zeros of four consecutive inputs.
-        train, validation: data files, those of the model's own recipe by default.
         resume, overwrite, report, scalars: see `train.train`.
-        **changes: what differs from `prune_recipe`, such as `epochs` or `learning_rate`.
+        **changes: what differs from `prune_recipe`, such as `epochs`, or the paths
+            `train` and `validation`.
 
     Raises:
         InputError: the model is quantized, the sparsity is none or does not fit the pattern, or
@@ -161,8 +163,6 @@ def prune(
             raise InputError(f"Expected sparsity to be 0.5 for 2:4, got sparsity={sparsity}.")
     if not sparsity:
         raise InputError(f"Expected sparsity to be above 0 and below 1, got sparsity={sparsity}.")
-    paths = {"train": train, "validation": validation}
-    changes |= {name: str(path) for name, path in paths.items() if path is not None}
     run = Retraining(
         trained=trained, recipe=prune_recipe(trained.recipe, sparsity, pattern, changes),
         out=Path(out), resume=resume, overwrite=overwrite, report=report, scalars=scalars,

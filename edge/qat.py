@@ -11,7 +11,7 @@ from keras import ops
 from keras_transformer.edge.biases import round_biases
 from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.prune import keep_zeros
-from keras_transformer.edge.retrain import DEFAULTS, Retraining
+from keras_transformer.edge.retrain import DEFAULTS, Retraining, changed_recipe
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import Projection, QuantPoint, round_kernel
 from keras_transformer.zoo.batches import Batches
@@ -114,15 +114,13 @@ def qat_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
         "epochs": max(1, round(recipe.epochs / 5)),
         "learning_rate": recipe.learning_rate / 20,
     }
-    return recipe.replace(**{**defaults, **changes})
+    return changed_recipe(recipe, changes, defaults)
 
 
 def quantize(
     trained: Trained,
     out: str | Path,
     *,
-    train: str | None = None,
-    validation: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
     report: Report | None = None,
@@ -137,17 +135,15 @@ def quantize(
     Args:
         trained: the float model.
         out: the new checkpoint folder.
-        train, validation: data files, those of the model's own recipe by default.
         resume, overwrite, report, scalars: see `train.train`.
-        **changes: what differs from `qat_recipe`, such as `epochs` or `learning_rate`.
+        **changes: what differs from `qat_recipe`, such as `epochs`, or the paths
+            `train` and `validation`.
 
     Raises:
         InputError: the model is quantized already, or the data does not fit.
     """
     if trained.is_quantized:
         raise InputError("Expected a float checkpoint to quantize, got a quantized one.")
-    paths = {"train": train, "validation": validation}
-    changes |= {name: str(path) for name, path in paths.items() if path is not None}
     run = Retraining(
         trained=trained, recipe=qat_recipe(trained.recipe, changes), out=Path(out), resume=resume,
         overwrite=overwrite, report=report, scalars=scalars,

@@ -1,6 +1,7 @@
 """Training a checkpoint on, in another form: what quantization and pruning have in common."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_transformer.zoo.batches import Batches, SampledBatches
 from keras_transformer.zoo.data import Examples
 from keras_transformer.zoo.fit import Fit
 from keras_transformer.zoo.recipe import Recipe
@@ -29,6 +31,24 @@ DEFAULTS = {
     "xla": False,
     "teacher_share": 0.0,
 }
+
+
+def changed_recipe(
+    recipe: Recipe, changes: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
+) -> Recipe:
+    """Returns a recipe with defaults in place of its own values, and changes in place of those.
+
+    Args:
+        recipe: of the checkpoint.
+        changes: by name; `train` and `validation` may be paths, or None for what stands there.
+        defaults: by name.
+    """
+    values = {**(defaults or {}), **changes}
+    for name in ("train", "validation"):
+        path = values.pop(name, None)
+        if path is not None:
+            values[name] = str(path)
+    return recipe.replace(**values)
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -64,12 +84,15 @@ class Retraining:
         self.data = run_data_of(self.trained, self.recipe)
         self.data.report_cuts(self.report)
         keras.utils.set_random_seed(self.recipe.seed)
-        self.batches = self.data.batches(self.recipe)
+
+    @functools.cached_property
+    def batches(self) -> Batches | SampledBatches:
+        """The run's training batches."""
+        return self.data.batches(self.recipe)
 
     def follow(self, train: Examples) -> None:
-        """Trains on these rows instead, in the place of those of a task over whole texts."""
+        """Trains on these rows of a task over whole texts instead; before `batches` are used."""
         self.data = dataclasses.replace(self.data, train=train)
-        self.batches = self.data.batches(self.recipe)
 
     def fit(self, model: keras.Model, loss: Callable | None = None) -> Fit:
         """Returns the run of a model, gone back to its last state where it is resumed.
