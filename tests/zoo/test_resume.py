@@ -13,7 +13,7 @@ from keras_transformer.zoo.models import get_weights
 from keras_transformer.zoo.train import train
 from tests.zoo import tiny
 
-# Steps that a moment can be hit in; each says its number.
+# Steps that a moment can be hit in. Each says its number, and the last waits to be killed.
 SLOW_RUN = """
 import sys, time
 from keras_transformer.zoo.recipe import Recipe
@@ -22,7 +22,7 @@ from keras_transformer.zoo.train import train
 class Slow(Report):
     def step(self, step, loss):
         print("step", step, flush=True)
-        time.sleep(0.02)
+        time.sleep(600 if step == int(sys.argv[3]) else 0.02)
 train(Recipe.from_file(sys.argv[1]), sys.argv[2], report=Slow())
 """
 
@@ -32,7 +32,7 @@ def refused(kind, message):
 
 
 def kill_after(step, pause, recipe_path, out):
-    command = [sys.executable, "-c", SLOW_RUN, str(recipe_path), str(out)]
+    command = [sys.executable, "-c", SLOW_RUN, str(recipe_path), str(out), str(step + 4)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             if line == f"step {step}\n":
@@ -54,7 +54,8 @@ def test_killed_and_resumed_equals_unbroken(tables, tmp_path):
     path, out = tmp_path / "recipe.json", tmp_path / "out"
     path.write_text(recipe.to_json(), encoding="utf-8")
     moment = random.SystemRandom()
-    step, pause = moment.randint(3, total - 6), moment.uniform(0, 0.06)
+    # A step is told before its state is written: at the fourth, that of the third is there.
+    step, pause = moment.randint(4, total - 6), moment.uniform(0, 0.06)
     kill_after(step, pause, path, out)
     where = f"killed {pause:.3f} s after step {step}"
     states = tmp_path / "out.training"
@@ -75,8 +76,7 @@ def test_killed_and_resumed_equals_unbroken(tables, tmp_path):
     resumed = train(recipe, out, resume=True, report=(report := tiny.Heard()))
     first = report.steps[0][0]
     assert report.notes == [f"Resuming after step {first - 1} of {total}."], where
-    # A step is told before its state is written, so the one of three steps ago may be the last.
-    assert step - 3 <= first - 1 <= step + 4, where
+    assert step - 3 <= first - 1 <= step + 3, where
     tiny.assert_same_weights(get_weights(resumed.model), get_weights(whole.model))
     assert resumed.metrics == whole.metrics, where
     assert report.steps == unbroken.steps[first - 1 :], where
