@@ -52,7 +52,7 @@ def convert(
     """
     from keras_transformer.cli import display
     from keras_transformer.edge import convert as edge_convert
-    from keras_transformer.edge.qat import calibration_batches
+    from keras_transformer.edge.ranges import calibration_batches
     from keras_transformer.zoo.checkpoint import check_file_target, write_file
     from keras_transformer.zoo.trained import Trained
 

@@ -13,7 +13,8 @@ import numpy as np
 from keras import ops
 
 from keras_transformer.edge.biases import round_biases
-from keras_transformer.edge.qat import qat_recipe, track_ranges
+from keras_transformer.edge.qat import qat_recipe
+from keras_transformer.edge.ranges import track_ranges
 from keras_transformer.edge.retrain import Retraining, changed_recipe
 from keras_transformer.zoo.catalog import TASKS_OF, get_config
 from keras_transformer.zoo.errors import InputError

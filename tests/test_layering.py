@@ -26,7 +26,7 @@ MAY_IMPORT = {
 # needs a reason.
 LOCAL_IMPORTS = {
     # Importing tfmot switches the process to Keras 2 wherever `tf.keras` is written.
-    ("edge/qat.py", "tensorflow_model_optimization"),
+    ("edge/ranges.py", "tensorflow_model_optimization"),
     ("edge/prune.py", "tensorflow_model_optimization"),
     # A `.tflite` is opened where TensorFlow is not installed.
     ("edge/predictor.py", "keras_transformer"),

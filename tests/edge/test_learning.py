@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_transformer.edge.convert import convert
-from keras_transformer.edge.qat import calibration_batches
+from keras_transformer.edge.ranges import calibration_batches
 from keras_transformer.edge.runtime import Runner
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.train import train
