@@ -28,8 +28,10 @@ def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] |
 )
 @click.option(
     "--calibration", type=options.EXISTING_FILE, metavar="FILE",
-    help="Texts that set the ranges when a float checkpoint becomes int8, in its own columns.",
+    help="Texts that set the ranges when a float checkpoint becomes one of integers, in its own "
+    "columns.",
 )
+@options.keep()
 @click.option(
     "--lengths", metavar="N,N,...", callback=lengths_of,
     help="Tokens of the file's inputs, such as 16,32,64: the shortest that fits a text is run.  "
@@ -38,8 +40,8 @@ def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] |
 @options.out()
 @options.overwrite()
 def convert(
-    checkpoint: Path, precision: str, calibration: Path | None, lengths: list[int] | None,
-    out: Path, overwrite: bool,
+    checkpoint: Path, precision: str, calibration: Path | None, keep: tuple[str, ...],
+    lengths: list[int] | None, out: Path, overwrite: bool,
 ) -> None:  # fmt: skip
     """Write a CHECKPOINT as a .tflite file that holds the tokenizer and the labels too.
 
@@ -58,15 +60,16 @@ def convert(
 
     check_file_target(out, overwrite=overwrite)
     trained = Trained.load(checkpoint)
-    if calibration is not None and (precision != "int8" or trained.is_quantized):
+    is_static = PRECISIONS[precision].is_static
+    if calibration is not None and (not is_static or trained.is_quantized):
         raise click.UsageError(
-            "Expected --calibration only where a float checkpoint becomes int8, "
+            "Expected --calibration only where a float checkpoint becomes one of integers, "
             f"got --precision {precision} for a "
             f"{'quantized' if trained.is_quantized else 'float'} checkpoint."
         )
     batches = None if calibration is None else calibration_batches(trained, calibration)
     converted = edge_convert.convert(
-        trained, precision, calibration=batches, lengths=lengths
+        trained, precision, calibration=batches, keep=keep, lengths=lengths
     )
     write_file(out, converted.data, overwrite=overwrite)
     parity = converted.parity

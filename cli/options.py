@@ -112,6 +112,14 @@ threads = partial(
     help="Threads that the .tflite interpreter may use.",
 )
 
+keep = partial(
+    click.option,
+    "--keep",
+    multiple=True,
+    metavar="PATTERN=float32",
+    help="Layers that stay float, by their path: encoder/block_0=float32; may be repeated.",
+)
+
 resume = partial(
     click.option,
     "--resume",

@@ -5,19 +5,28 @@ from typing import Any
 
 import click
 
-from keras_transformer.cli import training
+from keras_transformer.cli import options, training
+from keras_transformer.edge.precision import TRAINED_PRECISIONS
 
 
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option(
+    "--precision",
+    type=click.Choice(TRAINED_PRECISIONS),
+    default="int8",
+    show_default=True,
+    help="Of the file that the checkpoint is for.",
+)
+@options.keep()
 @training.going_on(
     data="the checkpoint's", epochs="a fifth of the recipe's",
     learning_rate="a twentieth of the recipe's",
 )  # fmt: skip
 def quantize(checkpoint: Path, **given: Any) -> None:
-    """Train a float CHECKPOINT on with simulated int8 (QAT).
+    """Train a float CHECKPOINT on with simulated rounding (QAT).
 
-    The new checkpoint folder is what `convert --precision int8` makes a file of.
+    The new checkpoint folder is what `convert` makes a file of the same precision of.
 
     Example: keras-transformer quantize my_model --train train.tsv --out my_model_int8
     """

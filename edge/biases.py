@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_transformer.quantization import Projection, QuantPoint, kernel_scale
+from keras_transformer.quantization import Projection, QuantPoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.models import all_layers
 
@@ -30,7 +30,7 @@ def round_biases(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> None:
     """
     for projection, point in _points_read(model, inputs).items():
         if projection.use_bias:
-            scale = point.scale * kernel_scale(projection.kernel.value, projection.kernel_bits)
+            scale = point.scale * projection.scale
             scale = ops.convert_to_numpy(scale).astype("float64").reshape(-1)
             bias = ops.convert_to_numpy(projection.bias.value).astype("float64")
             projection.bias.assign((np.round(bias / scale) * scale).astype("float32"))

@@ -41,8 +41,24 @@ def compact(flatbuffer: bytes) -> bytes:
         for place, tensor in enumerate(graph.tensors):
             if place not in kept:
                 tensor.name = f"t{place}".encode()
-            if tensor.quantization is not None and tensor.quantization.scale is None:
+            quantization = tensor.quantization
+            if quantization is not None and quantization.scale is None and not quantization.details:
                 tensor.quantization = None
-    builder = _SharingBuilder(len(flatbuffer))
+    return to_bytes(model, len(flatbuffer))
+
+
+def to_bytes(model: schema.ModelT, size: int) -> bytes:
+    """Returns the flatbuffer of a model.
+
+    Args:
+        model: whose constants that no tensor uses are left out.
+        size: about how many bytes it will be.
+    """
+    used = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
+    used |= {entry.buffer for entry in model.metadata or ()}
+    for place, buffer in enumerate(model.buffers):
+        if place not in used:
+            buffer.data = None
+    builder = _SharingBuilder(size)
     builder.Finish(model.Pack(builder), _IDENTIFIER)
     return bytes(builder.Output())

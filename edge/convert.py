@@ -12,14 +12,18 @@ from keras_transformer.edge.biases import round_biases
 from keras_transformer.edge.bundle import pack
 from keras_transformer.edge.compact import compact
 from keras_transformer.edge.flatbuffer import check_kernels, check_ops, output_step
+from keras_transformer.edge.narrow import narrow, stored_kernels
 from keras_transformer.edge.parity import Parity, measure_parity
-from keras_transformer.edge.precision import Precision, get_precision
+from keras_transformer.edge.precision import Precision, get_precision, mixed_bits, precision_of
 from keras_transformer.edge.qat import grid_weights, quantized_model
+from keras_transformer.edge.rewrite import rewrite
 from keras_transformer.edge.signatures import make_signatures
+from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.positions import LearnedPositionalEncoding
+from keras_transformer.quantization import Projection
 from keras_transformer.zoo.batches import Batches
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.models import build, get_weights, set_weights
+from keras_transformer.zoo.models import all_layers, build, set_weights
 from keras_transformer.zoo.trained import Trained, model_inputs
 
 
@@ -43,14 +47,16 @@ def convert(
     precision: str,
     *,
     calibration: Batches | None = None,
+    keep: Sequence[str] = (),
     lengths: Sequence[int] | None = None,
 ) -> Converted:
     """Converts a model, strictly: TFLite builtins only, static shapes, kernels as narrow as asked.
 
     Args:
-        trained: a float checkpoint, or a quantized one for `int8`.
+        trained: a float checkpoint, or a quantized one of this precision.
         precision: see `precision`.
-        calibration: batches that set the ranges when a float checkpoint becomes `int8`.
+        calibration: batches that set the ranges when a float checkpoint becomes one of integers.
+        keep: layers of a float checkpoint that stay float, such as `encoder/block_0/*=float32`.
         lengths: tokens of the file's inputs, a signature each; the longest is that of the caches
             of a model that generates. The checkpoint's own length by default.
 
@@ -61,16 +67,15 @@ def convert(
     """
     spec = get_precision(precision)
     lengths = _lengths(trained, lengths)
-    if trained.is_quantized and not spec.is_static:
-        raise InputError(
-            f"Expected precision int8 for a quantized checkpoint, got precision={precision}; "
-            "convert the float checkpoint that it was made from."
-        )
-    model = _simulation(trained, spec, calibration)
-    signatures = make_signatures(trained, _exported(trained, model, spec, lengths[-1]), lengths)
+    model, bits = _simulation(trained, spec, calibration, keep)
+    signatures = make_signatures(trained, _exported(trained, model, bits, lengths[-1]), lengths)
     flatbuffer = _to_flatbuffer(signatures, spec)
     check_ops(flatbuffer)
-    check_kernels(flatbuffer, spec.kernel_type, spec.smallest_kernel)
+    flatbuffer = rewrite(flatbuffer)
+    stored = stored_kernels(model, spec)
+    if spec.rounds_kernels and not spec.is_static:
+        flatbuffer = narrow(flatbuffer, stored)
+    check_kernels(flatbuffer, spec.kernel_type, stored.others)
     flatbuffer = compact(flatbuffer)
     description = {
         "task": trained.task_spec.to_json(),
@@ -93,39 +98,55 @@ def convert(
     return Converted(data=data, precision=precision, parity=parity)
 
 
-def _simulation(trained: Trained, spec: Precision, calibration: Batches | None) -> keras.Model:
-    if not spec.is_static or trained.is_quantized:
-        return trained.model
-    if calibration is None:
+def _simulation(
+    trained: Trained, spec: Precision, calibration: Batches | None, keep: Sequence[str]
+) -> tuple[keras.Model, Mapping[str, Any]]:
+    """The model that the file has to follow, and the scalars that it is built with."""
+    if trained.is_quantized:
+        ready = precision_of(trained.bits).name
+        if spec.name != ready:
+            raise InputError(
+                f"Expected precision {ready}, for which this checkpoint was quantized, got "
+                f"precision={spec.name}; convert the float checkpoint that it was made from."
+            )
+        if keep:
+            raise InputError(
+                f"Expected nothing to keep of a quantized checkpoint, got {', '.join(keep)}; "
+                "say it to keras-transformer quantize."
+            )
+        return trained.model, trained.bits
+    bits = mixed_bits(spec, keep)
+    if not spec.rounds_kernels:
+        return trained.model, bits
+    if spec.is_static and calibration is None:
         raise InputError(
-            "Expected calibration data to convert a float checkpoint to int8; give --calibration "
-            "FILE, or train it on with keras-transformer quantize first."
+            f"Expected calibration data to convert a float checkpoint to {spec.name}; give "
+            "--calibration FILE, or train it on with keras-transformer quantize first."
         )
-    model = quantized_model(trained, calibration)
-    round_biases(model, model_inputs(trained.task_spec, trained.probes))
-    return model
+    model = quantized_model(trained, calibration, spec.name, keep)
+    if spec.is_static:
+        round_biases(model, model_inputs(trained.task_spec, trained.probes))
+    return model, bits
 
 
 def _exported(
-    trained: Trained, model: keras.Model, spec: Precision, length: int
+    trained: Trained, model: keras.Model, bits: Mapping[str, Any], length: int
 ) -> keras.Model:
     """The model whose graph is converted: its tables of positions end where the file's inputs do.
 
-    For int8 its kernels lie on their grid and are not rounded in the graph: the converter finds
-    the same scales from the values, and rejects a per-channel FakeQuant on a kernel.
+    Its kernels lie on their grid and are not rounded in the graph: the converter finds the same
+    scales from the values, and rejects a per-channel FakeQuant on a kernel.
     """
-    config = trained.config.replace(max_length=length)
-    if spec.is_static:
-        exported = build(config, trained.task_spec, activation_bits=spec.activation_bits)
-        weights = grid_weights(model)
-    else:
-        exported = build(config, trained.task_spec)
-        weights = get_weights(model)
+    exported = build(trained.config.replace(max_length=length), trained.task_spec, **bits)
+    weights = grid_weights(model)
     for layer in exported.layers:
         if isinstance(layer, LearnedPositionalEncoding):
             path = layer.embeddings.path
             weights[path] = weights[path][:length]
     set_weights(exported, weights)
+    for layer in all_layers(exported):
+        if isinstance(layer, Projection | TokenEmbedding):
+            layer.kernel_bits = None
     return exported
 
 
@@ -154,7 +175,7 @@ def _to_flatbuffer(
         tf.saved_model.save(module, folder, signatures=concrete)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(concrete))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        if spec.name != "float32":
+        if spec.is_static or spec.name == "float16":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if spec.name == "float16":
             converter.target_spec.supported_types = [tf.float16]

@@ -1,8 +1,9 @@
 """What stands in a TFLite flatbuffer: its ops, the types of its kernels, the step of its output."""
 
 import dataclasses
-import math
 from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -10,10 +11,8 @@ from ai_edge_litert import schema_py_generated as schema
 from keras_transformer.edge.names import DECODE, PREDICT
 from keras_transformer.zoo.errors import RunError
 
-_OP_NAMES = {
-    value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()
-}
-_TYPE_NAMES = {value: name for name, value in vars(schema.TensorType).items() if name.isupper()}
+_OP_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()}
+TYPE_NAMES = {value: name for name, value in vars(schema.TensorType).items() if name.isupper()}
 # Ops that multiply by a kernel, and the place of the kernel among their inputs.
 _KERNEL_INPUT = {"FULLY_CONNECTED": 1, "CONV_2D": 1, "BATCH_MATMUL": 1}
 _CUSTOM = ("CUSTOM",)
@@ -29,15 +28,22 @@ class Kernel:
         name: of the tensor in the file.
         type: such as `INT8`.
         shape: as stored, output channels first.
+        buffer: where its values stand in the file; ops may share it.
     """
 
     name: str
     type: str
     shape: tuple[int, ...]
+    buffer: int
 
 
 def _model(flatbuffer: bytes) -> schema.Model:
     return schema.Model.GetRootAs(flatbuffer, 0)
+
+
+def op_name(code: schema.OperatorCodeT) -> str:
+    """Returns the name of a builtin op by its code."""
+    return _OP_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)]
 
 
 def _operators(model):
@@ -48,8 +54,7 @@ def _operators(model):
             op = graph.Operators(i)
             code = model.OperatorCodes(op.OpcodeIndex())
             # Old writers fill only the deprecated 8-bit field.
-            number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-            name = _OP_NAMES[number]
+            name = _OP_NAMES[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
             yield graph, op, code.CustomCode().decode() if name in _CUSTOM else name
 
 
@@ -73,7 +78,8 @@ def kernels(flatbuffer: bytes) -> list[Kernel]:
         tensor = graph.Tensors(produced.get((graph._tab.Pos, place), place))
         if model.Buffers(tensor.Buffer()).DataLength():
             shape = tuple(tensor.ShapeAsNumpy().tolist())
-            found.append(Kernel(tensor.Name().decode(), _TYPE_NAMES[tensor.Type()], shape))
+            kind = TYPE_NAMES[tensor.Type()]
+            found.append(Kernel(tensor.Name().decode(), kind, shape, tensor.Buffer()))
     return found
 
 
@@ -88,8 +94,17 @@ def check_ops(flatbuffer: bytes) -> None:
         raise RunError(f"Expected TFLite builtins only, got {', '.join(foreign)}.")
 
 
-def check_kernels(flatbuffer: bytes, kernel_type: str, smallest: int = 1) -> None:
-    """Checks that every matmul kernel of at least `smallest` elements is stored in a type.
+def check_kernels(
+    flatbuffer: bytes,
+    kernel_type: str,
+    others: Mapping[tuple[str, tuple[int, ...]], int] = MappingProxyType({}),
+) -> None:
+    """Checks that every matmul kernel is stored in a type.
+
+    Args:
+        flatbuffer: the file.
+        kernel_type: the type.
+        others: how many may be stored in another type, by that type and their shape.
 
     Raises:
         RunError: naming a kernel that is not, or if there is none.
@@ -97,8 +112,10 @@ def check_kernels(flatbuffer: bytes, kernel_type: str, smallest: int = 1) -> Non
     found = kernels(flatbuffer)
     if not found:
         raise RunError("Expected matmul kernels in the file, found none.")
-    for kernel in found:
-        if kernel.type != kernel_type and math.prod(kernel.shape) >= smallest:
+    left = Counter(others)
+    for kernel in {kernel.buffer: kernel for kernel in found}.values():
+        left[kernel.type, kernel.shape] -= 1
+        if kernel.type != kernel_type and left[kernel.type, kernel.shape] < 0:
             raise RunError(
                 f"Expected every matmul kernel to be stored as {kernel_type}, got {kernel.type} "
                 f"for {kernel.name} of shape {kernel.shape}."

@@ -1,6 +1,8 @@
 """The precisions that a file can have, by name."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 from keras_transformer.zoo.errors import InputError
 
@@ -12,16 +14,18 @@ class Precision:
     Attributes:
         name: as on the command line.
         kernel_type: TFLite type of the matmul kernels in the file.
-        kernel_bits: width to which kernels are rounded while activations are integers too.
+        kernel_bits: width to which kernels are rounded.
+        kernel_block: inputs of a kernel that share a scale; None for all.
         activation_bits: width of stored activations, or None where they are float.
-        smallest_kernel: elements from which on a kernel is stored as `kernel_type`.
+        inner_bits: width of what stands between matmuls, or None where it is float.
     """
 
     name: str
     kernel_type: str
     kernel_bits: int | None = None
+    kernel_block: int | None = None
     activation_bits: int | None = None
-    smallest_kernel: int = 1
+    inner_bits: int | None = None
 
     @property
     def is_static(self) -> bool:
@@ -29,9 +33,16 @@ class Precision:
         return self.activation_bits is not None
 
     @property
-    def bits(self) -> dict[str, int | None]:
-        """The scalars that `models.build` takes."""
-        return {"kernel_bits": self.kernel_bits, "activation_bits": self.activation_bits}
+    def rounds_kernels(self) -> bool:
+        """Whether kernels are integers, for which training can prepare them."""
+        return self.kernel_bits is not None
+
+    @property
+    def bits(self) -> dict[str, Any]:
+        """The scalars that `models.build` takes, those that are not None."""
+        names = ("kernel_bits", "kernel_block", "activation_bits", "inner_bits")
+        values = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 PRECISIONS = {
@@ -39,11 +50,17 @@ PRECISIONS = {
     for precision in (
         Precision(name="float32", kernel_type="FLOAT32"),
         Precision(name="float16", kernel_type="FLOAT16"),
-        # The converter leaves smaller kernels float, such as the head of a task with two labels.
-        Precision(name="dynamic_int8", kernel_type="INT8", smallest_kernel=1024),
+        Precision(name="dynamic_int8", kernel_type="INT8", kernel_bits=8),
         Precision(name="int8", kernel_type="INT8", kernel_bits=8, activation_bits=8),
+        Precision(
+            name="integer", kernel_type="INT8", kernel_bits=8, activation_bits=8, inner_bits=8
+        ),
+        Precision(name="int16x8", kernel_type="INT8", kernel_bits=8, activation_bits=16),
+        Precision(name="int4", kernel_type="INT4", kernel_bits=4, kernel_block=32),
     )
 }
+# Those that a quantized checkpoint is for.
+TRAINED_PRECISIONS = tuple(name for name, p in PRECISIONS.items() if p.rounds_kernels)
 
 
 def get_precision(name: str) -> Precision:
@@ -55,3 +72,36 @@ def get_precision(name: str) -> Precision:
     if name not in PRECISIONS:
         raise InputError(f"Expected precision to be one of {', '.join(PRECISIONS)}, got {name!r}.")
     return PRECISIONS[name]
+
+
+def precision_of(bits: dict[str, Any]) -> Precision:
+    """Returns the precision of a checkpoint by the scalars that its model is built with."""
+    widths = {name: value for name, value in bits.items() if name != "keep"}
+    return next(p for p in PRECISIONS.values() if p.bits == widths)
+
+
+def mixed_bits(precision: Precision, keep: Sequence[str]) -> dict[str, Any]:
+    """Returns the scalars that `models.build` takes where some layers stay float.
+
+    Args:
+        precision: of the other layers.
+        keep: patterns of layer paths, each followed by `=float32`.
+
+    Raises:
+        InputError: a pattern says another width, or the precision rounds no layer.
+    """
+    if keep and not precision.rounds_kernels:
+        raise InputError(
+            "Expected a precision that rounds kernels where layers are to be kept, got "
+            f"precision={precision.name}."
+        )
+    patterns = []
+    for one in keep:
+        pattern, _, width = one.rpartition("=")
+        if width != "float32" or not pattern:
+            raise InputError(
+                f"Expected what is kept as PATTERN=float32, such as encoder/block_0/*=float32, "
+                f"got {one!r}."
+            )
+        patterns.append(pattern)
+    return {**precision.bits, "keep": sorted(set(patterns))} if patterns else precision.bits

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_transformer.edge.precision import precision_of
 from keras_transformer.edge.runtime import Prediction, Runner, predictions
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.target_language import check_language
@@ -34,7 +35,9 @@ class KerasRunner(TextWriter):
         self.task = self.trained.task
         self.labels = self.trained.labels
         self.pair = self.trained.task_spec.pair
-        self.precision = "int8, simulated" if self.trained.is_quantized else "float32"
+        self.precision = "float32"
+        if self.trained.is_quantized:
+            self.precision = f"{precision_of(self.trained.bits).name}, simulated"
         self.max_length = self.trained.max_length
         self.generates = self.trained.task_spec.generates
         self.columns = self.trained.columns
@@ -46,9 +49,7 @@ class KerasRunner(TextWriter):
         self.num_truncated = self.trained.num_truncated
         return scores
 
-    def predict(
-        self, texts: Sequence[str], pairs: Sequence[str] | None = None
-    ) -> list[Prediction]:
+    def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Prediction]:
         """Predicts raw texts, or pairs of them."""
         scores = self.scores(texts, pairs)
         truncated = self.trained.encode(texts, pairs).truncated

@@ -1,6 +1,6 @@
 """Quantization-aware training: a float model trains on with simulated int8."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,17 @@ import numpy as np
 from keras import ops
 
 from keras_transformer.edge.biases import round_biases
-from keras_transformer.edge.precision import get_precision
+from keras_transformer.edge.precision import (
+    TRAINED_PRECISIONS,
+    Precision,
+    get_precision,
+    mixed_bits,
+)
 from keras_transformer.edge.prune import keep_zeros
 from keras_transformer.edge.ranges import calibrate, track_ranges
 from keras_transformer.edge.retrain import DEFAULTS, Retraining, changed_recipe
 from keras_transformer.embeddings import TokenEmbedding
-from keras_transformer.quantization import Projection, round_kernel
+from keras_transformer.quantization import Projection
 from keras_transformer.zoo.batches import Batches
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models import all_layers, build, get_weights, set_weights
@@ -23,16 +28,42 @@ from keras_transformer.zoo.report import Report
 from keras_transformer.zoo.trained import Trained
 
 
-def quantized_model(trained: Trained, batches: Batches) -> keras.Model:
-    """Builds the int8 form of a float model, with ranges calibrated on batches."""
-    model = build(trained.config, trained.task_spec, **get_precision("int8").bits)
+def quantized_model(
+    trained: Trained, batches: Batches | None, precision: str = "int8", keep: Sequence[str] = ()
+) -> keras.Model:
+    """Builds the rounded form of a float model.
+
+    Args:
+        trained: the float model.
+        batches: on which ranges are calibrated, of a precision that has any.
+        precision: see `precision`.
+        keep: see `mixed_bits`.
+
+    Raises:
+        InputError: the precision or what is kept does not fit the model.
+    """
+    spec = get_precision(precision)
+    _check_widths(trained, spec)
+    model = build(trained.config, trained.task_spec, **mixed_bits(spec, keep))
     set_weights(model, get_weights(trained.model), ranges_missing=True)
-    calibrate(model, batches)
+    if spec.is_static:
+        calibrate(model, batches)
     return model
 
 
+def _check_widths(trained: Trained, spec: Precision) -> None:
+    """Raises InputError where a block of a kernel would not fit into it."""
+    block = spec.kernel_block
+    for layer in all_layers(trained.model) if block else ():
+        if isinstance(layer, Projection) and layer.kernel.shape[0] % block:
+            raise InputError(
+                f"Expected the inputs of every kernel to be a multiple of {block} for {spec.name}, "
+                f"got {layer.kernel.shape[0]} of {layer.path}."
+            )
+
+
 def qat_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """The recipe of training on with simulated int8: few epochs, a small learning rate.
+    """The recipe of training on with simulated rounding: few epochs, a small learning rate.
 
     What keeps the float model from overfitting, dropout of tokens included, stays as it was.
     """
@@ -48,13 +79,15 @@ def quantize(
     trained: Trained,
     out: str | Path,
     *,
+    precision: str = "int8",
+    keep: Sequence[str] = (),
     resume: bool = False,
     overwrite: bool = False,
     report: Report | None = None,
     scalars: Callable[[str, float, int], None] | None = None,
     **changes: Any,
 ) -> Trained:
-    """Trains a float checkpoint on with simulated int8, and writes the checkpoint folder.
+    """Trains a float checkpoint on with simulated rounding, and writes the checkpoint folder.
 
     The weights that do best on the validation data are kept: those of an epoch, or those that
     calibration alone gave.
@@ -62,27 +95,39 @@ def quantize(
     Args:
         trained: the float model.
         out: the new checkpoint folder.
+        precision: of the file that it is for.
+        keep: what stays float, such as `encoder/block_0/*=float32`.
         resume, overwrite, report, scalars: see `train.train`.
         **changes: what differs from `qat_recipe`, such as `epochs`, or the paths
             `train` and `validation`.
 
     Raises:
-        InputError: the model is quantized already, or the data does not fit.
+        InputError: the model is quantized already, the precision rounds nothing or does not fit
+            the model, or the data does not fit.
     """
     if trained.is_quantized:
         raise InputError("Expected a float checkpoint to quantize, got a quantized one.")
+    spec = get_precision(precision)
+    if not spec.rounds_kernels:
+        raise InputError(
+            f"Expected precision to be one of {', '.join(TRAINED_PRECISIONS)} to train for, "
+            f"got {precision!r}."
+        )
+    bits = mixed_bits(spec, keep)
+    changes |= {"precision": precision, "keep": ",".join(bits.get("keep", ()))}
     run = Retraining(
         trained=trained, recipe=qat_recipe(trained.recipe, changes), out=Path(out), resume=resume,
         overwrite=overwrite, report=report, scalars=scalars,
     )  # fmt: skip
-    model = quantized_model(trained, run.batches)
+    model = quantized_model(trained, run.batches, precision, keep)
     track_ranges(model)
     zeros = keep_zeros(model) if run.recipe.sparsity else None
     fit = run.fit(model)
     fit.after_step = zeros
     fit.consider_start()
     metrics = {"float": trained.metrics.get("validation")}
-    return run.finish(fit, "quantize", get_precision("int8").bits, round_biases, **metrics)
+    settle = round_biases if spec.is_static else None
+    return run.finish(fit, "quantize", bits, settle, **metrics)
 
 
 def grid_weights(model: keras.Model) -> dict[str, np.ndarray]:
@@ -94,10 +139,9 @@ def grid_weights(model: keras.Model) -> dict[str, np.ndarray]:
     weights = get_weights(model)
     for layer in all_layers(model):
         if isinstance(layer, Projection) and layer.kernel_bits is not None:
-            rounded = round_kernel(layer.kernel.value, layer.kernel_bits)
+            rounded = layer.rounded_kernel(layer.kernel.value)
             weights[layer.kernel.path] = ops.convert_to_numpy(rounded)
-        elif isinstance(layer, TokenEmbedding) and layer.activation_bits is not None:
-            # A cast makes a tensor of the variable, which is all that a tracker takes.
-            rounded = layer.point(ops.cast(layer.embeddings, "float32"), training=False)
+        elif isinstance(layer, TokenEmbedding):
+            rounded = layer.point(layer.table(), training=False)
             weights[layer.embeddings.path] = ops.convert_to_numpy(rounded)
     return weights

@@ -17,7 +17,7 @@ from keras_transformer.zoo.report import Report
 from keras_transformer.zoo.run_data import RunData, run_data_of
 from keras_transformer.zoo.states import remove_states
 from keras_transformer.zoo.train import working_folder
-from keras_transformer.zoo.trained import FLOAT_BITS, Trained, model_inputs
+from keras_transformer.zoo.trained import Trained, model_inputs
 
 # What a run that goes on from trained weights has of its own.
 DEFAULTS = {
@@ -113,7 +113,7 @@ class Retraining:
         self,
         fit: Fit,
         what: str,
-        bits: Mapping[str, int | None] = FLOAT_BITS,
+        bits: Mapping[str, Any] | None = None,
         settle: Callable[[keras.Model, Mapping[str, np.ndarray]], None] | None = None,
         **metrics: Any,
     ) -> Trained:
@@ -122,7 +122,7 @@ class Retraining:
         Args:
             fit: of `fit`.
             what: the run's name in reports.
-            bits: of the model.
+            bits: of a quantized model.
             settle: called with the trained model and its probes, which it may change once more.
             **metrics: to write beside those of the validation data.
         """
@@ -136,7 +136,7 @@ class Retraining:
             config=trained.config, task_spec=trained.task_spec, tokenizer=trained.tokenizer,
             target_tokenizer=trained.target_tokenizer, max_length=trained.max_length,
             model=fit.model, recipe=self.recipe, metrics={"validation": best, **metrics},
-            probes=probes, bits=dict(bits),
+            probes=probes, bits=dict(bits or {}),
         )  # fmt: skip
         result.metrics["validation"] |= self.data.written_metrics(result)
         result.save(self.out, overwrite=self.overwrite)

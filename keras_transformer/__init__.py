@@ -10,11 +10,12 @@ imported on a device that has no Keras.
 import importlib
 
 _MODULES = {
-    "attention": ("MultiHeadAttention", "attention_bias", "causal_bias"),
+    "attention": ("MultiHeadAttention",),
     "blocks": ("DecoderBlock", "EncoderBlock"),
     "dropout": ("Dropout",),
     "embeddings": ("SegmentEmbedding", "TokenEmbedding"),
     "feedforward": ("FeedForward",),
+    "masks": ("attention_bias", "causal_bias"),
     "normalization": ("LayerNorm", "RMSNorm"),
     "positions": (
         "AlibiBias",

@@ -1,62 +1,12 @@
-"""Multi-head attention and the additive bias that masks become."""
+"""Multi-head attention."""
 
 import keras
 from keras import ops
 
 from keras_transformer.dropout import Dropout
+from keras_transformer.masks import MARGIN, attention_bias, causal_bias, raised_to, token_mask
 from keras_transformer.positions import RotaryEmbedding
-from keras_transformer.quantization import Projection, QuantPoint
-
-# Added to the score of a pair that may not attend. It is far below any score and, even when two
-# masks add up, representable in float16.
-MASKED_SCORE = -3e4
-
-
-def attention_bias(mask, dtype="float32"):
-    """Turns a boolean mask (True attends) into what is added to the scores.
-
-    Args:
-        mask: (B, S) for all queries, (B, T, S) for all heads, or (B, H, T, S).
-        dtype: of the result.
-
-    Returns:
-        (B, 1, 1, S), (B, 1, T, S) or (B, H, T, S): 0 where the mask is True, else `MASKED_SCORE`.
-
-    Raises:
-        ValueError: for another rank.
-    """
-    rank = len(mask.shape)
-    if rank not in (2, 3, 4):
-        raise ValueError(
-            "Expected mask to have shape (B, S), (B, T, S) or (B, H, T, S), "
-            f"got mask.shape={tuple(mask.shape)}."
-        )
-    bias = (1.0 - ops.cast(mask, dtype)) * MASKED_SCORE
-    if rank == 2:
-        return ops.expand_dims(bias, (1, 2))
-    return ops.expand_dims(bias, 1) if rank == 3 else bias
-
-
-def token_mask(inputs, mask):
-    """Returns `mask` if it is one of the tokens (B, T) of inputs (B, T, D), else None.
-
-    Only such a mask goes on with the output to the layers that follow: Keras would hand on any.
-    """
-    is_token_mask = mask is not None and len(mask.shape) == 2
-    return mask if is_token_mask and mask.shape[1] == inputs.shape[1] else None
-
-
-def causal_bias(target_length, source_length, start=0, dtype="float32"):
-    """Returns (1, 1, T, S): `MASKED_SCORE` where a source position lies after its target position.
-
-    Args:
-        target_length, source_length: T and S.
-        start: position of the first target among the sources.
-    """
-    target = ops.expand_dims(ops.arange(target_length) + start, 1)
-    source = ops.expand_dims(ops.arange(source_length), 0)
-    later = ops.cast(ops.greater(source, target), dtype)
-    return ops.expand_dims(later * MASKED_SCORE, (0, 1))
+from keras_transformer.quantization import Projection, QuantPoint, unit_range
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
@@ -74,7 +24,8 @@ class MultiHeadAttention(keras.layers.Layer):
         use_bias: whether the projections have a bias.
         causal: whether a position attends to itself and to earlier ones only.
         rotary: whether queries and keys are rotated by their positions.
-        kernel_bits, activation_bits: see `quantization`.
+        kernel_bits, kernel_block, activation_bits, inner_bits: see `quantization`; an inner tensor
+            are the scores with their biases.
 
     Raises:
         ValueError: for a head count that does not divide, or masks of another rank.
@@ -82,7 +33,8 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def __init__(
         self, num_heads, *, head_dim=None, num_key_value_heads=None, dropout=0.0, use_bias=True,
-        causal=False, rotary=False, kernel_bits=None, activation_bits=None, **kwargs,
+        causal=False, rotary=False, kernel_bits=None, kernel_block=None, activation_bits=None,
+        inner_bits=None, **kwargs,
     ):  # fmt: skip
         super().__init__(**kwargs)
         self.supports_masking = True
@@ -99,7 +51,9 @@ class MultiHeadAttention(keras.layers.Layer):
         self.causal = causal
         self.rotary = rotary
         self.kernel_bits = kernel_bits
+        self.kernel_block = kernel_block
         self.activation_bits = activation_bits
+        self.inner_bits = inner_bits
 
     def build(self, query_shape, memory_shape=None):
         hidden_dim = query_shape[-1]
@@ -114,7 +68,7 @@ class MultiHeadAttention(keras.layers.Layer):
         def projection(heads, name, shape):
             layer = Projection(
                 heads * self.width, use_bias=self.use_bias, kernel_bits=self.kernel_bits,
-                dtype=self.dtype_policy, name=name,
+                kernel_block=self.kernel_block, dtype=self.dtype_policy, name=name,
             )  # fmt: skip
             layer.build(shape)
             return layer
@@ -140,7 +94,8 @@ class MultiHeadAttention(keras.layers.Layer):
             self.unrotated_query_point = point("unrotated_query_point")
             self.unrotated_key_point = point("unrotated_key_point")
         self.scores_point = point("scores_point")
-        self.probabilities_point = point("probabilities_point", minimum=0.0, maximum=255 / 256)
+        self.masked_scores_point = point("masked_scores_point", bits=self.inner_bits)
+        self.probabilities_point = point("probabilities_point", **unit_range(self.activation_bits))
         self.context_point = point("context_point")
         self.probabilities_dropout = Dropout(
             self.dropout, dtype=self.dtype_policy, name="probabilities_dropout"
@@ -148,7 +103,7 @@ class MultiHeadAttention(keras.layers.Layer):
         self.probabilities_dropout.build(None)
         self.output_projection = Projection(
             hidden_dim, use_bias=self.use_bias, kernel_bits=self.kernel_bits,
-            dtype=self.dtype_policy, name="output",
+            kernel_block=self.kernel_block, dtype=self.dtype_policy, name="output",
         )  # fmt: skip
         self.output_projection.build((*query_shape[:-1], self.num_heads * self.width))
         self.output_point = point("output_point")
@@ -258,8 +213,11 @@ class MultiHeadAttention(keras.layers.Layer):
         scores = self.scores_point(scores, training=training)
         if group > 1:
             scores = ops.reshape(scores, (batch, self.num_heads, length, ops.shape(keys)[1]))
+        unmasked = scores
         for bias in biases:
             scores = scores + ops.cast(bias, scores.dtype)
+        scores = raised_to(unmasked, scores, self.masked_scores_point, MARGIN)
+        scores = self.masked_scores_point(scores, training=training)
         probabilities = self.probabilities_point(ops.softmax(scores), training=training)
         dropped = self.probabilities_dropout(probabilities, training=training)
         if group > 1:

@@ -2,8 +2,9 @@
 
 import keras
 
-from keras_transformer.attention import MultiHeadAttention, token_mask
+from keras_transformer.attention import MultiHeadAttention
 from keras_transformer.feedforward import FeedForward
+from keras_transformer.masks import token_mask
 from keras_transformer.residual import Residual
 
 
@@ -26,18 +27,23 @@ class _Block(keras.layers.Layer):
         use_bias: whether projections have a bias.
         rotary: whether self attention rotates queries and keys.
         causal: whether self attention sees no later position.
-        kernel_bits, activation_bits: see `quantization`.
+        kernel_bits, kernel_block, activation_bits, inner_bits: see `quantization`.
     """
 
     def __init__(
         self, num_heads, intermediate_dim, *, num_key_value_heads=None, dropout=0.0,
         attention_dropout=0.0, activation="gelu", gated=False, norm="layer_norm", epsilon=1e-6,
         pre_norm=False, use_bias=True, rotary=False, causal=False, kernel_bits=None,
-        activation_bits=None, **kwargs,
+        kernel_block=None, activation_bits=None, inner_bits=None, **kwargs,
     ):  # fmt: skip
         super().__init__(**kwargs)
         self.supports_masking = True
-        self.bits = {"kernel_bits": kernel_bits, "activation_bits": activation_bits}
+        self.bits = {
+            "kernel_bits": kernel_bits,
+            "kernel_block": kernel_block,
+            "activation_bits": activation_bits,
+            "inner_bits": inner_bits,
+        }
         self.attention_arguments = {
             "num_heads": num_heads,
             "num_key_value_heads": num_key_value_heads,
@@ -50,6 +56,7 @@ class _Block(keras.layers.Layer):
             "norm": norm,
             "epsilon": epsilon,
             "activation_bits": activation_bits,
+            "inner_bits": inner_bits,
         }
         self.attention = self._residual("attention", self._attention(rotary=rotary, causal=causal))
         feed_forward = FeedForward(

@@ -3,7 +3,9 @@
 import keras
 from keras import ops
 
-from keras_transformer.quantization import QuantPoint
+from keras_transformer.quantization import QuantPoint, round_table, straight_through
+
+TABLE_BITS = 8
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
@@ -17,13 +19,15 @@ class TokenEmbedding(keras.layers.Layer):
         hidden_dim: D.
         scale: what the vectors are multiplied by, for example sqrt(D).
         initializer_stddev: of the truncated normal that the table starts from.
-        activation_bits: see `quantization`; a stored table has one symmetric range, so that the
-            device stores it once for the look-up and for the logits.
+        kernel_bits, activation_bits, inner_bits: see `quantization`. A stored table has one
+            symmetric range, so that the device stores it once for the look-up and for the logits;
+            with `kernel_bits` alone it is the table's own, in 8 bits. An inner tensor are the
+            vectors once they are multiplied.
     """
 
     def __init__(
-        self, vocab_size, hidden_dim, *, scale=1.0, initializer_stddev=0.02, activation_bits=None,
-        **kwargs,
+        self, vocab_size, hidden_dim, *, scale=1.0, initializer_stddev=0.02, kernel_bits=None,
+        activation_bits=None, inner_bits=None, **kwargs,
     ):  # fmt: skip
         super().__init__(**kwargs)
         self.supports_masking = True
@@ -31,29 +35,41 @@ class TokenEmbedding(keras.layers.Layer):
         self.hidden_dim = hidden_dim
         self.scale = scale
         self.initializer_stddev = initializer_stddev
+        self.kernel_bits = kernel_bits
         self.activation_bits = activation_bits
+        self.inner_bits = inner_bits
 
     def build(self, input_shape):
         self.embeddings = self.add_weight(
             name="embeddings", shape=(self.vocab_size, self.hidden_dim),
             initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_stddev),
         )  # fmt: skip
-        self.point = QuantPoint(
-            self.activation_bits, symmetric=True, dtype=self.dtype_policy, name="point"
-        )
-        self.point.build(None)
+        bits = None if self.activation_bits is None else min(self.activation_bits, TABLE_BITS)
+        self.point = QuantPoint(bits, symmetric=True, dtype=self.dtype_policy, name="point")
+        self.scaled_point = QuantPoint(
+            self.inner_bits if self.scale != 1.0 else None, dtype=self.dtype_policy,
+            name="scaled_point",
+        )  # fmt: skip
+        for point in (self.point, self.scaled_point):
+            point.build(None)
 
     def call(self, inputs, training=None):
         """Returns (B, T, D) for ids (B, T)."""
-        table = ops.convert_to_tensor(self.embeddings)
-        x = self.point(ops.take(table, inputs, axis=0), training=training)
-        return x * self.scale if self.scale != 1.0 else x
+        x = self.point(ops.take(self.table(), inputs, axis=0), training=training)
+        return self.scaled_point(x * self.scale, training=training) if self.scale != 1.0 else x
 
     def logits(self, x, training=None):
         """Returns (B, T, V): the products of (B, T, D) with every row of the table."""
-        table = ops.cast(self.embeddings, self.compute_dtype)
+        table = ops.cast(self.table(), self.compute_dtype)
         table = self.point(table, training=training)
         return ops.matmul(ops.cast(x, self.compute_dtype), ops.transpose(table))
+
+    def table(self):
+        """Returns the table (V, D), on its own grid with `kernel_bits` alone."""
+        table = ops.convert_to_tensor(self.embeddings)
+        if self.kernel_bits is None or self.activation_bits is not None:
+            return table
+        return straight_through(table, round_table(table, TABLE_BITS))
 
     def compute_output_shape(self, input_shape):
         return (*input_shape, self.hidden_dim)
@@ -65,26 +81,29 @@ class SegmentEmbedding(keras.layers.Layer):
 
     Args:
         num_segments: number of texts.
+        inner_bits: see `quantization`; of the table.
     """
 
-    def __init__(self, num_segments=2, *, initializer_stddev=0.02, **kwargs):
+    def __init__(self, num_segments=2, *, initializer_stddev=0.02, inner_bits=None, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True
         self.num_segments = num_segments
         self.initializer_stddev = initializer_stddev
+        self.inner_bits = inner_bits
 
     def build(self, inputs_shape, segment_ids_shape=None):
         self.embeddings = self.add_weight(
             name="embeddings", shape=(self.num_segments, inputs_shape[-1]),
             initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_stddev),
         )  # fmt: skip
+        self.point = QuantPoint(self.inner_bits, dtype=self.dtype_policy, name="point")
+        self.point.build(None)
 
-    def call(self, inputs, segment_ids=None):
+    def call(self, inputs, segment_ids=None, training=None):
         """Adds row `segment_ids` (B, T) of the table; row 0 where there are none."""
         table = ops.convert_to_tensor(self.embeddings)
-        if segment_ids is None:
-            return inputs + table[0]
-        return inputs + ops.take(table, segment_ids, axis=0)
+        vectors = table[0] if segment_ids is None else ops.take(table, segment_ids, axis=0)
+        return inputs + self.point(vectors, training=training)
 
     def compute_output_shape(self, inputs_shape, segment_ids_shape=None):
         return inputs_shape

@@ -1,10 +1,11 @@
 """The position-wise feed-forward layer, plain and gated."""
 
 import keras
+from keras import ops
 
-from keras_transformer.activations import ACTIVATIONS
+from keras_transformer.activations import ACTIVATIONS, SIGMOID_SLOPES
 from keras_transformer.dropout import Dropout
-from keras_transformer.quantization import Projection, QuantPoint
+from keras_transformer.quantization import Projection, QuantPoint, unit_range
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
@@ -19,7 +20,9 @@ class FeedForward(keras.layers.Layer):
         activation: `relu`, `gelu` (exact), `gelu_tanh` or `silu`.
         gated: whether a second projection, activated, multiplies the first.
         dropout: rate after the activation.
-        kernel_bits, activation_bits: see `quantization`.
+        kernel_bits, kernel_block, activation_bits, inner_bits: see `quantization`. With
+            `inner_bits`, or activations of more than 8 bits, an activation other than relu is
+            `x * sigmoid(slope * x)`, of ops that such a device has.
 
     Raises:
         ValueError: for an unknown activation.
@@ -27,7 +30,7 @@ class FeedForward(keras.layers.Layer):
 
     def __init__(
         self, intermediate_dim, *, activation="gelu", gated=False, dropout=0.0, use_bias=True,
-        kernel_bits=None, activation_bits=None, **kwargs,
+        kernel_bits=None, kernel_block=None, activation_bits=None, inner_bits=None, **kwargs,
     ):  # fmt: skip
         super().__init__(**kwargs)
         self.supports_masking = True
@@ -42,17 +45,19 @@ class FeedForward(keras.layers.Layer):
         self.dropout = dropout
         self.use_bias = use_bias
         self.kernel_bits = kernel_bits
+        self.kernel_block = kernel_block
         self.activation_bits = activation_bits
+        self.inner_bits = inner_bits
 
     def build(self, input_shape):
         def projection(units, name):
             return Projection(
                 units, use_bias=self.use_bias, kernel_bits=self.kernel_bits,
-                dtype=self.dtype_policy, name=name,
+                kernel_block=self.kernel_block, dtype=self.dtype_policy, name=name,
             )  # fmt: skip
 
-        def point(name, bits=self.activation_bits):
-            return QuantPoint(bits, dtype=self.dtype_policy, name=name)
+        def point(name, bits=self.activation_bits, **kwargs):
+            return QuantPoint(bits, dtype=self.dtype_policy, name=name, **kwargs)
 
         wide = (*input_shape[:-1], self.intermediate_dim)
         # A relu is fused into the projection before it, so nothing is stored between the two.
@@ -68,29 +73,46 @@ class FeedForward(keras.layers.Layer):
                 (self.activated_gate_point, wide),
             ):  # fmt: skip
                 layer.build(shape)
+        slope = SIGMOID_SLOPES.get(self.activation)
+        self.slope_point = point("slope_point", None if slope in (None, 1.0) else self.inner_bits)
+        self.sigmoid_point = point(
+            "sigmoid_point", None if slope is None else self.inner_bits,
+            **unit_range(self.inner_bits),
+        )  # fmt: skip
         self.activation_point = point("activation_point")
-        self.hidden_dropout = Dropout(
-            self.dropout, dtype=self.dtype_policy, name="hidden_dropout"
-        )
+        self.hidden_dropout = Dropout(self.dropout, dtype=self.dtype_policy, name="hidden_dropout")
         self.down = projection(input_shape[-1], "down")
         self.down_point = point("down_point")
         for layer, shape in (
             (self.up, input_shape), (self.up_point, wide), (self.activation_point, wide),
-            (self.hidden_dropout, wide), (self.down, wide), (self.down_point, input_shape),
+            (self.slope_point, wide), (self.sigmoid_point, wide), (self.hidden_dropout, wide),
+            (self.down, wide), (self.down_point, input_shape),
         ):  # fmt: skip
             layer.build(shape)
 
     def call(self, inputs, training=None):
-        activate = ACTIVATIONS[self.activation]
         x = self.up_point(self.up(inputs), training=training)
         if self.gated:
             gate = self.gate_point(self.gate(inputs), training=training)
-            x = self.activated_gate_point(activate(gate), training=training) * x
+            x = self.activated_gate_point(self._activate(gate, training), training=training) * x
         else:
-            x = activate(x)
+            x = self._activate(x, training)
         x = self.activation_point(x, training=training)
         x = self.hidden_dropout(x, training=training)
         return self.down_point(self.down(x), training=training)
+
+    def _activate(self, x, training):
+        """(B, T, F) to (B, T, F)."""
+        is_plain = self.inner_bits is None and (self.activation_bits or 0) <= 8
+        if is_plain or self.activation not in SIGMOID_SLOPES:
+            return ACTIVATIONS[self.activation](x)
+        slope = SIGMOID_SLOPES[self.activation]
+        if self.inner_bits is None:
+            # The converter would multiply a stored x by a float: both factors have to be floats.
+            scaled = x * (2.0 * slope)
+            return scaled * ops.sigmoid(0.5 * scaled) * (0.5 / slope)
+        inputs = x if slope == 1.0 else self.slope_point(x * slope, training=training)
+        return x * self.sigmoid_point(ops.sigmoid(inputs), training=training)
 
     def compute_output_shape(self, input_shape):
         return input_shape

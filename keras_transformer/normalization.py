@@ -1,74 +1,129 @@
 """Normalization over the hidden axis.
 
 Means are written as a sum of `x * (1/D)`: written as `mean`, the TFLite converter turns the
-first reduction of a quantized graph into an int8 MEAN that training never saw.
+first reduction of a quantized graph into an int8 MEAN that training never saw. Gamma multiplies
+the factor of a row first: multiplied last, it would be merged into the kernels behind the norm,
+which then lie on no grid. With `inner_bits` every step is a stored integer, and a mean is one.
 """
 
 import keras
 from keras import ops
 
+from keras_transformer.quantization import QuantPoint
+
+
+@ops.custom_gradient
+def _inverse_root(x):
+    """Returns `1 / sqrt(x)` of stored values x, of which 0 is one; its gradient there is 0."""
+    root = ops.rsqrt(x)
+    positive = x > 0.0
+
+    def gradient(*args, upstream=None):
+        if upstream is None:  # PyTorch names it, the other backends do not
+            (upstream,) = args
+        safe = ops.where(positive, x, 1.0)
+        return ops.where(positive, -0.5 * upstream * ops.rsqrt(safe) / safe, 0.0)
+
+    return root, gradient
+
+
+class _Norm(keras.layers.Layer):
+    """What both norms share.
+
+    Args:
+        epsilon: added to what the root is taken of.
+        inner_bits: see `quantization`; epsilon is left out then, since what is stored ends the
+            range of the root.
+    """
+
+    has_beta = False
+    inner_points = ("square", "mean_square", "inverse", "normal", "gamma")
+
+    def __init__(self, *, epsilon=1e-6, inner_bits=None, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.epsilon = epsilon
+        self.inner_bits = inner_bits
+
+    def build(self, input_shape):
+        self.gamma = self.add_weight(
+            name="gamma", shape=(input_shape[-1],), initializer="ones", autocast=False
+        )
+        if self.has_beta:
+            self.beta = self.add_weight(
+                name="beta", shape=(input_shape[-1],), initializer="zeros", autocast=False
+            )
+        self.points = {}
+        for name in self.inner_points if self.inner_bits is not None else ():
+            point = QuantPoint(self.inner_bits, dtype="float32", name=f"{name}_point")
+            point.build(None)
+            self.points[name] = point
+
+    def _divided_by_root(self, x, training):
+        """`x / sqrt(mean(x**2))` of stored integers."""
+
+        def stored(name, values):
+            return self.points[name](values, training=training)
+
+        square = stored("square", x * x)
+        mean_square = stored("mean_square", ops.mean(square, axis=-1, keepdims=True))
+        inverse = stored("inverse", _inverse_root(mean_square))
+        return stored("normal", x * inverse)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class LayerNorm(keras.layers.Layer):
+class LayerNorm(_Norm):
     """`y = gamma * (x - mean) / sqrt(variance + epsilon) + beta`.
 
     Ba et al. 2016, arXiv:1607.06450, section 3. Inputs and outputs are (..., D). Under mixed
     precision it computes in float32, with weights that were never rounded to less.
     """
 
-    def __init__(self, *, epsilon=1e-6, **kwargs):
-        super().__init__(**kwargs)
-        self.supports_masking = True
-        self.epsilon = epsilon
+    has_beta = True
+    inner_points = ("mean", "centred", *_Norm.inner_points, "scaled", "beta")
 
-    def build(self, input_shape):
-        self.gamma = self.add_weight(
-            name="gamma", shape=(input_shape[-1],), initializer="ones", autocast=False
-        )
-        self.beta = self.add_weight(
-            name="beta", shape=(input_shape[-1],), initializer="zeros", autocast=False
-        )
-
-    def call(self, inputs):
+    def call(self, inputs, training=None):
         dtype = keras.backend.result_type(self.compute_dtype, "float32")
         x = ops.cast(inputs, dtype)
+        if self.inner_bits is not None:
+            return ops.cast(self._of_integers(x, training), self.compute_dtype)
         share = 1.0 / x.shape[-1]
         centred = x - ops.sum(x * share, axis=-1, keepdims=True)
         variance = ops.sum(ops.square(centred) * share, axis=-1, keepdims=True)
-        y = centred * ops.rsqrt(variance + self.epsilon)
-        y = y * ops.cast(self.gamma, dtype) + ops.cast(self.beta, dtype)
+        factor = ops.rsqrt(variance + self.epsilon) * ops.cast(self.gamma, dtype)
+        y = centred * factor + ops.cast(self.beta, dtype)
         return ops.cast(y, self.compute_dtype)
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
+    def _of_integers(self, x, training):
+        def stored(name, values):
+            return self.points[name](values, training=training)
+
+        mean = stored("mean", ops.mean(x, axis=-1, keepdims=True))
+        normal = self._divided_by_root(stored("centred", x - mean), training)
+        gamma = stored("gamma", ops.convert_to_tensor(self.gamma))
+        beta = stored("beta", ops.convert_to_tensor(self.beta))
+        return stored("scaled", normal * gamma) + beta
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class RMSNorm(keras.layers.Layer):
+class RMSNorm(_Norm):
     """`y = gamma * x / sqrt(mean(x**2) + epsilon)` (Zhang and Sennrich 2019, arXiv:1910.07467).
 
     Inputs and outputs are (..., D). Precision is as in `LayerNorm`.
     """
 
-    def __init__(self, *, epsilon=1e-6, **kwargs):
-        super().__init__(**kwargs)
-        self.supports_masking = True
-        self.epsilon = epsilon
-
-    def build(self, input_shape):
-        self.gamma = self.add_weight(
-            name="gamma", shape=(input_shape[-1],), initializer="ones", autocast=False
-        )
-
-    def call(self, inputs):
+    def call(self, inputs, training=None):
         dtype = keras.backend.result_type(self.compute_dtype, "float32")
         x = ops.cast(inputs, dtype)
+        if self.inner_bits is not None:
+            gamma = self.points["gamma"](ops.convert_to_tensor(self.gamma), training=training)
+            return ops.cast(self._divided_by_root(x, training) * gamma, self.compute_dtype)
         mean_square = ops.sum(ops.square(x) * (1.0 / x.shape[-1]), axis=-1, keepdims=True)
-        y = x * ops.rsqrt(mean_square + self.epsilon) * ops.cast(self.gamma, dtype)
+        y = x * (ops.rsqrt(mean_square + self.epsilon) * ops.cast(self.gamma, dtype))
         return ops.cast(y, self.compute_dtype)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
 
 
 NORMS = {"layer_norm": LayerNorm, "rms_norm": RMSNorm}

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_transformer.quantization import QuantPoint
+
 
 def sinusoid(length, width, max_wavelength=10_000.0):
     """Returns the (length, width) table of Vaswani et al. 2017, section 3.5, as a NumPy array.
@@ -36,23 +38,29 @@ class SinusoidalPositionalEncoding(keras.layers.Layer):
     Args:
         max_length: the longest T.
         max_wavelength: wavelength of the slowest column, in positions over 2 pi.
+        inner_bits: see `quantization`; of the table.
 
     Raises:
         ValueError: for inputs that reach beyond `max_length`.
     """
 
-    def __init__(self, max_length, *, max_wavelength=10_000.0, **kwargs):
+    def __init__(self, max_length, *, max_wavelength=10_000.0, inner_bits=None, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True
         self.max_length = max_length
         self.max_wavelength = max_wavelength
+        self.inner_bits = inner_bits
 
     def build(self, input_shape):
         self.table = sinusoid(self.max_length, input_shape[-1], self.max_wavelength)
+        self.point = QuantPoint(
+            self.inner_bits, minimum=-1.0, maximum=1.0, dtype=self.dtype_policy, name="point"
+        )
+        self.point.build(None)
 
     def call(self, inputs, start=0):
         """Adds the encodings of positions `start` to `start + T`."""
-        table = ops.convert_to_tensor(self.table, dtype=self.compute_dtype)
+        table = self.point(ops.convert_to_tensor(self.table, dtype=self.compute_dtype))
         return inputs + _rows(table, inputs, start)
 
     def compute_output_shape(self, input_shape):
@@ -65,16 +73,18 @@ class LearnedPositionalEncoding(keras.layers.Layer):
 
     Args:
         max_length: number of positions, the longest T.
+        inner_bits: see `quantization`; of the table.
 
     Raises:
         ValueError: for inputs that reach beyond `max_length`.
     """
 
-    def __init__(self, max_length, *, initializer_stddev=0.02, **kwargs):
+    def __init__(self, max_length, *, initializer_stddev=0.02, inner_bits=None, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True
         self.max_length = max_length
         self.initializer_stddev = initializer_stddev
+        self.inner_bits = inner_bits
 
     def build(self, input_shape):
         self.embeddings = self.add_weight(
@@ -82,10 +92,12 @@ class LearnedPositionalEncoding(keras.layers.Layer):
             shape=(self.max_length, input_shape[-1]),
             initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_stddev),
         )
+        self.point = QuantPoint(self.inner_bits, dtype=self.dtype_policy, name="point")
+        self.point.build(None)
 
-    def call(self, inputs, start=0):
+    def call(self, inputs, start=0, training=None):
         """Adds the vectors of positions `start` to `start + T`."""
-        table = ops.convert_to_tensor(self.embeddings)
+        table = self.point(ops.convert_to_tensor(self.embeddings), training=training)
         return inputs + _rows(table, inputs, start)
 
     def compute_output_shape(self, input_shape):

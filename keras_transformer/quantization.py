@@ -3,6 +3,12 @@
 One layer class serves float models, quantization-aware training and export. While its bits are
 None a `QuantPoint` is the identity and a `Projection` is a plain dense layer; with bits they
 simulate what an integer device stores (Jacob et al. 2018, arXiv:1712.05877, sections 2 and 3).
+
+What layers take, each None for float:
+- `kernel_bits`: width of the stored kernels, with `kernel_block` inputs to a scale.
+- `activation_bits`: width of the tensors that matmuls read and give.
+- `inner_bits`: width of the tensors between them, inside norms, activations and softmax, which
+  a device that computes in float too does not store.
 """
 
 import math
@@ -30,7 +36,8 @@ class QuantPoint(keras.layers.Layer):
 
     Args:
         bits: width of the stored integer, 2 to 16, or None for the identity.
-        symmetric: the device stores the tensor with zero point 0.
+        symmetric: the device stores the tensor with zero point 0, as it does any of more than 8
+            bits.
         minimum, maximum: a fixed range that contains zero.
 
     Raises:
@@ -48,11 +55,10 @@ class QuantPoint(keras.layers.Layer):
             )
         if minimum is not None and not minimum <= 0.0 <= maximum:
             raise ValueError(
-                "Expected the range to contain zero, "
-                f"got minimum={minimum}, maximum={maximum}."
+                f"Expected the range to contain zero, got minimum={minimum}, maximum={maximum}."
             )
         self.bits = bits
-        self.symmetric = symmetric
+        self.symmetric = symmetric or (bits is not None and bits > 8)
         self.minimum = minimum
         self.maximum = maximum
         self.tracker = None
@@ -102,9 +108,7 @@ class QuantPoint(keras.layers.Layer):
             ValueError: for bounds that are not finite.
         """
         if not (math.isfinite(minimum) and math.isfinite(maximum)):
-            raise ValueError(
-                f"Expected a finite range, got minimum={minimum}, maximum={maximum}."
-            )
+            raise ValueError(f"Expected a finite range, got minimum={minimum}, maximum={maximum}.")
         minimum, maximum = min(float(minimum), 0.0), max(float(maximum), 0.0)
         if self.symmetric:
             steps = 2 ** (self.bits - 1)
@@ -117,24 +121,65 @@ class QuantPoint(keras.layers.Layer):
         return input_shape
 
 
-def round_kernel(kernel, bits):
-    """Rounds a kernel to the symmetric per-output-channel grid that TFLite stores.
+def unit_range(bits):
+    """Returns the bounds in which devices store what lies from 0 to 1, such as a probability.
+
+    Up to 8 bits are all spent on it, in steps of `2**-bits`; more have zero point 0.
+    """
+    if bits is not None and bits > 8:
+        return tanh_range(bits)
+    steps = 2 ** (bits or 8)
+    return {"minimum": 0.0, "maximum": (steps - 1) / steps}
+
+
+def tanh_range(bits):
+    """Returns the bounds in which devices store what lies from -1 to 1."""
+    steps = 2 ** ((bits or 8) - 1)
+    return {"minimum": -1.0, "maximum": (steps - 1) / steps}
+
+
+def round_kernel(kernel, bits, block=None):
+    """Rounds a kernel to the symmetric grid that TFLite stores.
 
     Args:
-        kernel: (..., units).
+        kernel: (width, units).
         bits: width of the stored integer.
+        block: consecutive inputs that share a scale, a divisor of the width; all by default.
 
     Returns:
-        The kernel with every column a whole multiple of `max|column| / (2**(bits-1) - 1)`.
+        The kernel with every block of a column a whole multiple of its scale,
+        `max|block| / (2**(bits-1) - 1)`.
     """
-    scale = kernel_scale(kernel, bits)
-    return ops.round(kernel / scale) * scale
+    width, units = kernel.shape
+    blocks = ops.reshape(kernel, (-1, block or width, units))
+    scale = kernel_scale(kernel, bits, block)
+    return ops.reshape(ops.round(blocks / scale) * scale, (width, units))
 
 
-def kernel_scale(kernel, bits):
-    """Returns the scales (1, ..., units) of `round_kernel`'s grid."""
-    largest = ops.max(ops.abs(kernel), axis=tuple(range(len(kernel.shape) - 1)), keepdims=True)
-    return ops.maximum(largest, 1e-9) / (2 ** (bits - 1) - 1)
+def kernel_scale(kernel, bits, block=None):
+    """Returns the scales (width / block, 1, units) of `round_kernel`'s grid.
+
+    The scale of a block has the 8 significant bits that XNNPACK keeps of it.
+    """
+    width, units = kernel.shape
+    blocks = ops.reshape(kernel, (-1, block or width, units))
+    largest = ops.max(ops.abs(blocks), axis=1, keepdims=True)
+    scale = ops.maximum(largest, 1e-9) / (2 ** (bits - 1) - 1)
+    return scale if block is None else ops.cast(ops.cast(scale, "bfloat16"), "float32")
+
+
+def round_table(table, bits):
+    """Rounds a table to the symmetric grid of one scale, with which a device looks up its rows."""
+    scale = ops.maximum(ops.max(ops.abs(table)), 1e-9) / (2 ** (bits - 1) - 1)
+    return ops.round(table / scale) * scale
+
+
+def straight_through(values, rounded):
+    """Returns the rounded values, with the gradient of the values themselves.
+
+    Bengio et al. 2013, arXiv:1308.3432.
+    """
+    return values + ops.stop_gradient(rounded - values)
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
@@ -142,21 +187,22 @@ class Projection(keras.layers.Layer):
     """`y = x W + b` over the last axis, with an optionally rounded kernel.
 
     With `kernel_bits` the forward pass uses `round_kernel(W)`, and the gradient passes straight
-    through the rounding (Bengio et al. 2013, arXiv:1308.3432). `observer`, when set, is called as
-    `observer(projection, inputs)` before each forward pass.
+    through the rounding. `observer`, when set, is called as `observer(projection, inputs)` before
+    each forward pass.
 
     Args:
         units: width of the output.
         use_bias: whether `b` exists.
         kernel_bits: width of the kernel's stored integer, 2 to 16, or None.
+        kernel_block: consecutive inputs that share a scale, or None for all of a column.
 
     Raises:
-        ValueError: for other bits.
+        ValueError: for other bits, or a block that does not divide the inputs' width.
     """
 
     def __init__(
-        self, units, *, use_bias=True, kernel_bits=None, kernel_initializer="glorot_uniform",
-        **kwargs,
+        self, units, *, use_bias=True, kernel_bits=None, kernel_block=None,
+        kernel_initializer="glorot_uniform", **kwargs,
     ):  # fmt: skip
         super().__init__(**kwargs)
         self.supports_masking = True
@@ -164,10 +210,16 @@ class Projection(keras.layers.Layer):
         self.units = units
         self.use_bias = use_bias
         self.kernel_bits = kernel_bits
+        self.kernel_block = kernel_block
         self.observer = None
         self.kernel_initializer = kernel_initializer
 
     def build(self, input_shape):
+        if self.kernel_block is not None and input_shape[-1] % self.kernel_block:
+            raise ValueError(
+                f"Expected kernel_block to divide the inputs' width of {self.name}, "
+                f"got width={input_shape[-1]}, kernel_block={self.kernel_block}."
+            )
         # Rounded before it is cast: the grid is the one of the stored kernel.
         self.kernel = self.add_weight(
             name="kernel", shape=(input_shape[-1], self.units), autocast=False,
@@ -181,10 +233,18 @@ class Projection(keras.layers.Layer):
             self.observer(self, inputs)
         kernel = ops.convert_to_tensor(self.kernel)
         if self.kernel_bits is not None:
-            rounded = round_kernel(kernel, self.kernel_bits)
-            kernel = kernel + ops.stop_gradient(rounded - kernel)
+            kernel = straight_through(kernel, self.rounded_kernel(kernel))
         outputs = ops.matmul(inputs, ops.cast(kernel, self.compute_dtype))
         return outputs + self.bias if self.use_bias else outputs
+
+    @property
+    def scale(self):
+        """The scales (width / block, 1, units) of the stored kernel."""
+        return kernel_scale(self.kernel.value, self.kernel_bits, self.kernel_block)
+
+    def rounded_kernel(self, kernel):
+        """Returns the kernel (width, units) on the grid of this projection."""
+        return round_kernel(kernel, self.kernel_bits, self.kernel_block)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)

@@ -2,8 +2,8 @@
 
 import keras
 
-from keras_transformer.attention import token_mask
 from keras_transformer.dropout import Dropout
+from keras_transformer.masks import token_mask
 from keras_transformer.normalization import make_norm
 from keras_transformer.quantization import QuantPoint
 
@@ -22,12 +22,13 @@ class Residual(keras.layers.Layer):
         dropout: rate on the sublayer's output.
         norm: `layer_norm` or `rms_norm`.
         epsilon: of the norm.
-        activation_bits: see `quantization`; the norm's output is a stored tensor.
+        activation_bits, inner_bits: see `quantization`; the norm's output is a stored tensor, and
+            the sum is an inner one.
     """
 
     def __init__(
         self, sublayer, *, pre_norm=False, dropout=0.0, norm="layer_norm", epsilon=1e-6,
-        activation_bits=None, **kwargs,
+        activation_bits=None, inner_bits=None, **kwargs,
     ):  # fmt: skip
         super().__init__(**kwargs)
         self.supports_masking = True
@@ -37,13 +38,18 @@ class Residual(keras.layers.Layer):
         self.norm_kind = norm
         self.epsilon = epsilon
         self.activation_bits = activation_bits
-        self.norm = make_norm(norm, epsilon=epsilon, dtype=self.dtype_policy, name="norm")
+        self.inner_bits = inner_bits
+        self.norm = make_norm(
+            norm, epsilon=epsilon, inner_bits=inner_bits, dtype=self.dtype_policy, name="norm"
+        )
+        self.sum_point = QuantPoint(inner_bits, dtype=self.dtype_policy, name="sum_point")
         self.norm_point = QuantPoint(activation_bits, dtype=self.dtype_policy, name="norm_point")
         self.dropout = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
 
     def build(self, x_shape, memory_shape=None):
         self.norm.build(x_shape)
         self.norm_point.build(x_shape)
+        self.sum_point.build(x_shape)
         self.dropout.build(x_shape)
         if not self.sublayer.built:
             shapes = (x_shape,) if memory_shape is None else (x_shape, memory_shape)
@@ -61,13 +67,13 @@ class Residual(keras.layers.Layer):
         inputs = self._normalize(x, training) if self.pre_norm else x
         outputs = self.sublayer(inputs, training=training, **others, **tensors)
         outputs, *others = outputs if isinstance(outputs, tuple) else (outputs,)
-        y = x + self.dropout(outputs, training=training)
+        y = self.sum_point(x + self.dropout(outputs, training=training), training=training)
         if not self.pre_norm:
             y = self._normalize(y, training)
         return (y, *others) if others else y
 
     def _normalize(self, x, training):
-        return self.norm_point(self.norm(x), training=training)
+        return self.norm_point(self.norm(x, training=training), training=training)
 
     def compute_mask(self, inputs, previous_mask):
         return token_mask(inputs, previous_mask)
@@ -84,6 +90,7 @@ class Residual(keras.layers.Layer):
             "norm": self.norm_kind,
             "epsilon": self.epsilon,
             "activation_bits": self.activation_bits,
+            "inner_bits": self.inner_bits,
         }
 
     @classmethod

@@ -2,8 +2,14 @@
 
 import keras
 
-from keras_transformer.attention import attention_bias, causal_bias, token_mask
 from keras_transformer.blocks import DecoderBlock, EncoderBlock
+from keras_transformer.masks import (
+    StoredMask,
+    attention_bias,
+    causal_bias,
+    over_heads,
+    token_mask,
+)
 from keras_transformer.normalization import make_norm
 from keras_transformer.positions import AlibiBias, RelativePositionBias
 from keras_transformer.quantization import QuantPoint
@@ -24,8 +30,8 @@ class _Stack(keras.layers.Layer):
         num_heads: H.
         intermediate_dim: F.
         position_bias: `t5`, `alibi`, or None.
-        pre_norm, norm, epsilon, activation_bits and others: see the block; a pre-norm stack ends
-            in one more norm.
+        pre_norm, norm, epsilon, activation_bits, inner_bits and others: see the block; a pre-norm
+            stack ends in one more norm.
 
     Raises:
         ValueError: for an unknown position bias.
@@ -38,7 +44,8 @@ class _Stack(keras.layers.Layer):
         self, num_layers, num_heads, intermediate_dim, *, position_bias=None, dropout=0.0,
         attention_dropout=0.0, num_key_value_heads=None, activation="gelu", gated=False,
         norm="layer_norm", epsilon=1e-6, pre_norm=False, use_bias=True, rotary=False,
-        kernel_bits=None, activation_bits=None, block_arguments=(), **kwargs,
+        kernel_bits=None, kernel_block=None, activation_bits=None, inner_bits=None,
+        block_arguments=(), **kwargs,
     ):  # fmt: skip
         super().__init__(**kwargs)
         self.supports_masking = True
@@ -48,6 +55,9 @@ class _Stack(keras.layers.Layer):
                 f"got position_bias={position_bias!r}."
             )
         self.num_layers = num_layers
+        self.inner_bits = inner_bits
+        self.stored_mask = StoredMask(inner_bits, dtype=self.dtype_policy, name="stored_mask")
+        self.stored_mask.build(None)
         self.position_bias = None
         if position_bias is not None:
             direction = {"bidirectional": self.bidirectional} if position_bias == "t5" else {}
@@ -59,7 +69,8 @@ class _Stack(keras.layers.Layer):
                 num_heads, intermediate_dim, num_key_value_heads=num_key_value_heads,
                 dropout=dropout, attention_dropout=attention_dropout, activation=activation,
                 gated=gated, norm=norm, epsilon=epsilon, pre_norm=pre_norm, use_bias=use_bias,
-                rotary=rotary, kernel_bits=kernel_bits, activation_bits=activation_bits,
+                rotary=rotary, kernel_bits=kernel_bits, kernel_block=kernel_block,
+                activation_bits=activation_bits, inner_bits=inner_bits,
                 dtype=self.dtype_policy, name=f"block_{i}", **dict(block_arguments),
             )
             for i in range(num_layers)
@@ -67,8 +78,9 @@ class _Stack(keras.layers.Layer):
         self.final_norm = None
         if pre_norm:
             self.final_norm = make_norm(
-                norm, epsilon=epsilon, dtype=self.dtype_policy, name="final_norm"
-            )
+                norm, epsilon=epsilon, inner_bits=inner_bits, dtype=self.dtype_policy,
+                name="final_norm",
+            )  # fmt: skip
             self.final_point = QuantPoint(
                 activation_bits, dtype=self.dtype_policy, name="final_point"
             )
@@ -86,7 +98,19 @@ class _Stack(keras.layers.Layer):
     def _finish(self, x, training):
         if self.final_norm is None:
             return x
-        return self.final_point(self.final_norm(x), training=training)
+        return self.final_point(self.final_norm(x, training=training), training=training)
+
+    def _with_mask(self, bias, mask):
+        """A bias of positions with what a mask adds to it."""
+        if self.inner_bits is None:
+            return bias + attention_bias(mask, self.compute_dtype)
+        return self.stored_mask.plus(bias, mask)
+
+    def _mask_bias(self, mask):
+        """What a boolean mask adds to the scores, see `attention_bias`."""
+        if self.inner_bits is None:
+            return attention_bias(mask, self.compute_dtype)
+        return over_heads(self.stored_mask(mask))
 
     def _add(self, *biases):
         """The sum of the biases that are there, or None."""
@@ -118,7 +142,7 @@ class Encoder(_Stack):
         Returns:
             (B, T, D).
         """
-        bias = None if mask is None else attention_bias(mask, self.compute_dtype)
+        bias = None if mask is None else self._mask_bias(mask)
         if self.position_bias is not None:
             bias = self._add(bias, self.position_bias(inputs))
         x = inputs if mask is None else _without_mask(inputs)
@@ -140,9 +164,7 @@ class Decoder(_Stack):
     block_class = DecoderBlock
     bidirectional = False
 
-    def __init__(
-        self, num_layers, num_heads, intermediate_dim, *, cross_attention=False, **kwargs
-    ):
+    def __init__(self, num_layers, num_heads, intermediate_dim, *, cross_attention=False, **kwargs):
         super().__init__(
             num_layers, num_heads, intermediate_dim,
             block_arguments={"cross_attention": cross_attention, "causal": False}, **kwargs,
@@ -183,12 +205,12 @@ class Decoder(_Stack):
             mask = inputs_mask
         bias = causal_bias(length, keras.ops.shape(attended)[1], start, self.compute_dtype)
         if mask is not None:
-            bias = bias + attention_bias(mask, self.compute_dtype)
+            bias = self._with_mask(bias, mask)
         if self.position_bias is not None:
             bias = bias + self.position_bias(inputs, attended, start=start)
         memory_bias = None
         if memory_mask is not None:
-            memory_bias = attention_bias(memory_mask, self.compute_dtype)
+            memory_bias = self._mask_bias(memory_mask)
             memory = None if memory is None else _without_mask(memory)
         x, new_cache = inputs if mask is None else _without_mask(inputs), []
         for i, block in enumerate(self.blocks):

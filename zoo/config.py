@@ -7,7 +7,8 @@ from typing import Any, Self
 from keras_transformer.zoo.errors import InputError
 
 ARCHITECTURES = ("encoder", "decoder", "encoder-decoder")
-POSITIONS = ("learned", "sinusoidal", "rotary", "t5", "alibi")
+ADDED_POSITIONS = ("learned", "sinusoidal")
+POSITIONS = (*ADDED_POSITIONS, "rotary", "t5", "alibi")
 CHOICES = {
     "architecture": ARCHITECTURES,
     "positions": POSITIONS,

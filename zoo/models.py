@@ -1,19 +1,20 @@
 """From a config to a Keras model, and weights by path."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_transformer.attention import MASKED_SCORE
 from keras_transformer.embeddings import SegmentEmbedding, TokenEmbedding
+from keras_transformer.masks import MASKED_SCORE, MaskedMax, StoredMask
 from keras_transformer.normalization import make_norm
 from keras_transformer.positions import LearnedPositionalEncoding, SinusoidalPositionalEncoding
-from keras_transformer.quantization import Projection, QuantPoint
+from keras_transformer.quantization import Projection, QuantPoint, tanh_range, unit_range
 from keras_transformer.stacks import Decoder, Encoder
-from keras_transformer.zoo.config import TransformerConfig
+from keras_transformer.zoo.config import ADDED_POSITIONS, TransformerConfig
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.keep import keep_float
 from keras_transformer.zoo.tasks import Task
 
 PAD_ID = 0
@@ -24,7 +25,10 @@ def build(
     task: Task | None = None,
     *,
     kernel_bits: int | None = None,
+    kernel_block: int | None = None,
     activation_bits: int | None = None,
+    inner_bits: int | None = None,
+    keep: Sequence[str] = (),
     dtype: str = "float32",
 ) -> keras.Model:
     """Makes the model of a config.
@@ -38,14 +42,33 @@ def build(
     Args:
         config: the shape.
         task: what an encoder's head is for.
-        kernel_bits, activation_bits: width of what an integer device stores, None for float.
+        kernel_bits, kernel_block, activation_bits, inner_bits: what an integer device stores, see
+            `quantization`; None for float.
+        keep: patterns of the paths of layers that stay float, see `keep_float`.
         dtype: Keras dtype policy of the layers; outputs are float32 under mixed precision too.
+
+    Raises:
+        InputError: for a pattern that matches nothing, or positions that are not to be computed
+            of integers.
     """
-    bits = {"kernel_bits": kernel_bits, "activation_bits": activation_bits}
+    bits = {
+        "kernel_bits": kernel_bits,
+        "kernel_block": kernel_block,
+        "activation_bits": activation_bits,
+        "inner_bits": inner_bits,
+    }
+    if inner_bits is not None and config.positions not in ADDED_POSITIONS:
+        raise InputError(
+            f"Expected positions to be {' or '.join(ADDED_POSITIONS)} in a model of integers only, "
+            f"got positions={config.positions!r}."
+        )
     parts = _Parts(config, bits, dtype)
     if config.architecture == "encoder":
-        return parts.encoder_model(task)
-    return parts.decoder_model(cross_attention=config.architecture == "encoder-decoder")
+        model = parts.encoder_model(task)
+    else:
+        model = parts.decoder_model(cross_attention=config.architecture == "encoder-decoder")
+    keep_float(model, keep)
+    return model
 
 
 class _Parts:
@@ -59,8 +82,19 @@ class _Parts:
     def point(self, name):
         return QuantPoint(self.bits["activation_bits"], dtype=self.dtype, name=name)
 
+    def inner_point(self, name, **kwargs):
+        return QuantPoint(self.bits["inner_bits"], dtype=self.dtype, name=name, **kwargs)
+
     def projection(self, units, name):
-        return Projection(units, kernel_bits=self.bits["kernel_bits"], dtype=self.dtype, name=name)
+        bits = {name: self.bits[name] for name in ("kernel_bits", "kernel_block")}
+        return Projection(units, dtype=self.dtype, name=name, **bits)
+
+    def norm(self, name):
+        c = self.config
+        return make_norm(
+            c.norm, epsilon=c.epsilon, inner_bits=self.bits["inner_bits"], dtype=self.dtype,
+            name=name,
+        )  # fmt: skip
 
     def dropout(self, name):
         return keras.layers.Dropout(self.config.dropout, dtype=self.dtype, name=name)
@@ -72,7 +106,8 @@ class _Parts:
         return TokenEmbedding(
             vocab_size or c.vocab_size, c.hidden_dim,
             scale=c.hidden_dim**0.5 if c.scale_embeddings else 1.0,
-            initializer_stddev=stddev, activation_bits=self.bits["activation_bits"],
+            initializer_stddev=stddev, kernel_bits=self.bits["kernel_bits"],
+            activation_bits=self.bits["activation_bits"], inner_bits=self.bits["inner_bits"],
             dtype=self.dtype, name=name,
         )  # fmt: skip
 
@@ -82,7 +117,10 @@ class _Parts:
             "sinusoidal": SinusoidalPositionalEncoding,
         }
         kind = kinds.get(self.config.positions)
-        return x if kind is None else kind(self.config.max_length, dtype=self.dtype, name=name)(x)
+        if kind is None:
+            return x
+        inner_bits = self.bits["inner_bits"]
+        return kind(self.config.max_length, inner_bits=inner_bits, dtype=self.dtype, name=name)(x)
 
     def stack(self, stack_class, name, **kwargs):
         c = self.config
@@ -101,16 +139,19 @@ class _Parts:
         ids = keras.Input((None,), dtype="int32", name="ids")
         inputs = {"ids": ids}
         x = self.add_positions(self.token_embedding()(ids))
+        x = self.inner_point("position_sum_point")(x)
         if c.num_segments:
             segments = ()
             if task is not None and task.pair:
                 inputs["segment_ids"] = keras.Input((None,), dtype="int32", name="segment_ids")
                 segments = (inputs["segment_ids"],)
-            x = SegmentEmbedding(c.num_segments, dtype=self.dtype, name="segment_embedding")(
-                x, *segments
-            )
+            x = SegmentEmbedding(
+                c.num_segments, inner_bits=self.bits["inner_bits"], dtype=self.dtype,
+                name="segment_embedding",
+            )(x, *segments)  # fmt: skip
+            x = self.inner_point("segment_sum_point")(x)
         if not c.pre_norm:
-            x = make_norm(c.norm, epsilon=c.epsilon, dtype=self.dtype, name="embedding_norm")(x)
+            x = self.norm("embedding_norm")(x)
             x = self.point("embedding_norm_point")(x)
         x = self.dropout("embedding_dropout")(x)
         mask = ops.not_equal(ids, PAD_ID)
@@ -127,7 +168,12 @@ class _Parts:
         if self.config.pooling == "first":
             x = x[:, 0, :]
             x = self.point("pooler_point")(self.projection(self.config.hidden_dim, "pooler")(x))
-            return self.point("pooled_point")(ops.tanh(x))
+            if self.bits["inner_bits"] is None:
+                return self.point("pooled_point")(ops.tanh(x))
+            stored = tanh_range(self.bits["inner_bits"])
+            return self.inner_point("pooled_point", **stored)(ops.tanh(x))
+        if self.bits["inner_bits"] is not None:
+            return self._pool_integers(x, mask)
         real = ops.expand_dims(ops.cast(mask, x.dtype), -1)
         if self.config.pooling == "mean":
             pooled = ops.sum(x * real, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0)
@@ -135,6 +181,17 @@ class _Parts:
             # In this order: Keras takes a second term (1, T, 1) for a bias of the channels.
             pooled = ops.max((1.0 - real) * MASKED_SCORE + x, axis=1)
         return self.point("pooled_point")(pooled)
+
+    def _pool_integers(self, x, mask):
+        """The mean or maximum of the unpadded (B, T, D), of ops that an integer device has."""
+        bias = StoredMask(self.bits["inner_bits"], dtype=self.dtype, name="pooling_mask")(mask)
+        if self.config.pooling == "mean":
+            # The softmax of a mask is 1 over the number of tokens at each of them.
+            share = self.inner_point("share_point", **unit_range(self.bits["inner_bits"]))
+            pooled = ops.matmul(share(ops.softmax(ops.expand_dims(bias, 1))), x)
+            return self.point("pooled_point")(ops.squeeze(pooled, 1))
+        largest = MaskedMax(self.bits["inner_bits"], dtype=self.dtype, name="largest")
+        return self.point("pooled_point")(largest(x, bias))
 
     def decoder_model(self, *, cross_attention):
         c = self.config
@@ -160,8 +217,8 @@ class _Parts:
     def _embed(self, ids, embedding, prefix=""):
         """(B, T) to (B, T, D), what a stack without a norm before it reads."""
         x = self.add_positions(embedding(ids), f"{prefix}position_embedding")
-        if not self.config.pre_norm:
-            x = self.point(f"{prefix}embedding_point")(x)
+        point = self.inner_point if self.config.pre_norm else self.point
+        x = point(f"{prefix}embedding_point")(x)
         return self.dropout(f"{prefix}dropout" if prefix else "embedding_dropout")(x)
 
 

@@ -71,6 +71,8 @@ class Recipe:
         ema: decay of the moving average of weights that is evaluated and kept; 0 for none.
         sparsity: share of zeros that pruning brings about; 0 for no pruning.
         pattern: of the zeros: `element`, `block` or `2:4`.
+        precision: that training prepares for; empty for none.
+        keep: patterns of the layers that stay float in it, with commas between them.
         teacher_share, teacher_temperature: of distillation; a share of 0 for none.
         dtype: `float32`, `mixed_bfloat16` or `mixed_float16`.
         xla: whether steps are compiled with XLA.
@@ -116,6 +118,8 @@ class Recipe:
     ema: float = 0.0
     sparsity: float = 0.0
     pattern: str = "element"
+    precision: str = ""
+    keep: str = ""
     teacher_share: float = 0.0
     teacher_temperature: float = 1.0
     dtype: str = "float32"

@@ -30,7 +30,6 @@ from keras_transformer.zoo.tokenizer import Encoded, Tokenizer
 from keras_transformer.zoo.tokenizer_files import tokenizers_from_files, tokenizers_to_files
 from keras_transformer.zoo.vocabulary import TextTokenizer
 
-FLOAT_BITS = {"kernel_bits": None, "activation_bits": None}
 PREDICT_TOKENS = 8192
 # The recipe's columns of the tasks that do not read labelled texts.
 COLUMNS = {"translation": ("source", "target"), "language-modeling": ()}
@@ -50,7 +49,7 @@ class Trained:
         recipe: the run that made it.
         metrics: what was measured on the validation data.
         probes: (rows, T) inputs of a few validation rows by name; `convert` compares on them.
-        bits: kernel_bits and activation_bits of a quantization-aware model, else None.
+        bits: what `models.build` takes beside config and task to make a quantized model.
         num_truncated: rows of the last call of `scores` that were cut to `max_length`.
     """
 
@@ -63,7 +62,7 @@ class Trained:
     metrics: Mapping[str, Any]
     probes: Mapping[str, np.ndarray]
     target_tokenizer: Tokenizer | None = None
-    bits: Mapping[str, int | None] = dataclasses.field(default_factory=lambda: dict(FLOAT_BITS))
+    bits: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     num_truncated: int = dataclasses.field(default=0, init=False)
 
     @property
@@ -79,7 +78,7 @@ class Trained:
     @property
     def is_quantized(self) -> bool:
         """Whether quantization-aware training made the model."""
-        return self.bits["activation_bits"] is not None
+        return bool(self.bits)
 
     @property
     def columns(self) -> dict[str, str | None]:
@@ -124,9 +123,7 @@ class Trained:
         if not self.task_spec.generates:
             raise InputError(f"Expected a model that generates text, got one of {self.task}.")
         steps = (CompiledSteps if xla else KerasSteps)(self.model, self.config, self.max_length)
-        return TextGenerator(
-            steps, self.task, self.tokenizer, self.target_tokenizer, self.labels
-        )
+        return TextGenerator(steps, self.task, self.tokenizer, self.target_tokenizer, self.labels)
 
     def perplexity(self, path: str | Path) -> dict[str, float]:
         """Measures a language model on the text of a file, see `Perplexity`."""
@@ -171,7 +168,9 @@ class Trained:
         labels = tuple(files["labels.txt"].decode().split("\n")[:-1])
         task = Task.from_json(config["task"], labels)
         shape = TransformerConfig.from_json(config["model"])
-        model = build(shape, task, **config["bits"])
+        # Once, float was written as widths of null.
+        bits = {name: value for name, value in config["bits"].items() if value is not None}
+        model = build(shape, task, **bits)
         set_weights(model, weights_from_bytes(files["weights.safetensors"]))
         tokenizer, target_tokenizer = tokenizers_from_files(files, TextTokenizer)
         return cls(
@@ -184,7 +183,7 @@ class Trained:
             recipe=Recipe.from_json(files["recipe.json"]),
             metrics=json.loads(files["metrics.json"]),
             probes=weights_from_bytes(files["probes.safetensors"]),
-            bits=config["bits"],
+            bits=bits,
         )
 
 

@@ -26,7 +26,9 @@ def test_every_field_of_a_recipe_is_an_option():
     names = {parameter.name for parameter in train.params}
     fields = {NAMES_OF_OPTIONS.get(f.name, f.name) for f in dataclasses.fields(Recipe)}
     # Those of the commands that go on from a trained model.
-    fields -= {"sparsity", "pattern", "teacher_share", "teacher_temperature"}
+    fields -= {
+        "sparsity", "pattern", "precision", "keep", "teacher_share", "teacher_temperature",
+    }  # fmt: skip
     assert fields <= names
     assert names - fields == {"out", "overwrite", "resume", "tensorboard", "recipe_file"}
 
@@ -288,9 +290,7 @@ def test_a_vocabulary_larger_than_the_models(data, tmp_path):
     vocabulary = tmp_path / "vocab.txt"
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     vocabulary.write_text("".join(f"{p}\n" for p in [*special, *map(str, range(30_518))]))
-    result = call(
-        "train", *data.arguments, "--vocabulary", vocabulary, "--out", tmp_path / "model"
-    )
+    result = call("train", *data.arguments, "--vocabulary", vocabulary, "--out", tmp_path / "model")
     assert error_of(result) == (
         2,
         f"Error: {vocabulary} has 30523 entries, more than the 30522 of bert_tiny; "

@@ -1,0 +1,143 @@
+"""Masks as what is added to scores, in floats and in integers."""
+
+import keras
+from keras import ops
+
+from keras_transformer.quantization import QuantPoint
+
+# Added to the score of a pair that may not attend. It is far below any score and, even when two
+# masks add up, representable in float16.
+MASKED_SCORE = -3e4
+# The same in an integer: twice the range of any scores, and few enough steps of it.
+STORED_MASKED_SCORE = -512.0
+# How far below the lowest score the range of the stored sum ends; what is lower is stored as that.
+MARGIN = 8.0
+
+
+def attention_bias(mask, dtype="float32"):
+    """Turns a boolean mask (True attends) into what is added to the scores.
+
+    Args:
+        mask: (B, S) for all queries, (B, T, S) for all heads, or (B, H, T, S).
+        dtype: of the result.
+
+    Returns:
+        (B, 1, 1, S), (B, 1, T, S) or (B, H, T, S): 0 where the mask is True, else `MASKED_SCORE`.
+
+    Raises:
+        ValueError: for another rank.
+    """
+    rank = len(mask.shape)
+    if rank not in (2, 3, 4):
+        raise ValueError(
+            "Expected mask to have shape (B, S), (B, T, S) or (B, H, T, S), "
+            f"got mask.shape={tuple(mask.shape)}."
+        )
+    return over_heads((1.0 - ops.cast(mask, dtype)) * MASKED_SCORE)
+
+
+def over_heads(bias):
+    """Gives (B, S), (B, T, S) or (B, H, T, S) four dimensions, as the scores have."""
+    rank = len(bias.shape)
+    if rank == 2:
+        return ops.expand_dims(bias, (1, 2))
+    return ops.expand_dims(bias, 1) if rank == 3 else bias
+
+
+def token_mask(inputs, mask):
+    """Returns `mask` if it is one of the tokens (B, T) of inputs (B, T, D), else None.
+
+    Only such a mask goes on with the output to the layers that follow: Keras would hand on any.
+    """
+    is_token_mask = mask is not None and len(mask.shape) == 2
+    return mask if is_token_mask and mask.shape[1] == inputs.shape[1] else None
+
+
+def causal_bias(target_length, source_length, start=0, dtype="float32"):
+    """Returns (1, 1, T, S): `MASKED_SCORE` where a source position lies after its target position.
+
+    Args:
+        target_length, source_length: T and S.
+        start: position of the first target among the sources.
+    """
+    target = ops.expand_dims(ops.arange(target_length) + start, 1)
+    source = ops.expand_dims(ops.arange(source_length), 0)
+    later = ops.cast(ops.greater(source, target), dtype)
+    return ops.expand_dims(later * MASKED_SCORE, (0, 1))
+
+
+def raised_to(unmasked, masked, point, margin=0.0):
+    """Raises masked values to just below the lowest unmasked one while a point learns its range.
+
+    Otherwise the range would reach down to the mask; a device's rounding clips them there.
+
+    Args:
+        unmasked, masked: without the mask's bias and with it, of the same shape.
+        point: where the masked values are stored.
+        margin: how far below.
+    """
+    if point.tracker is None:
+        return masked
+    return ops.maximum(masked, ops.stop_gradient(ops.min(unmasked)) - margin)
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class StoredMask(keras.layers.Layer):
+    """A boolean mask (True attends) as stored scores: 0 where it is True, else the masked score.
+
+    They are selected, so that a device computes them of integers alone. Inputs and outputs have
+    the same shape.
+
+    Args:
+        inner_bits: see `quantization`.
+    """
+
+    def __init__(self, inner_bits, **kwargs):
+        super().__init__(**kwargs)
+        self.inner_bits = inner_bits
+
+    def build(self, mask_shape):
+        self.point = QuantPoint(
+            self.inner_bits, minimum=STORED_MASKED_SCORE, maximum=0.0, dtype=self.dtype_policy,
+            name="point",
+        )  # fmt: skip
+
+    def call(self, mask):
+        values = ops.convert_to_tensor([0.0, STORED_MASKED_SCORE], self.compute_dtype)
+        return self.point(ops.where(mask, values[0], values[1]))
+
+    def plus(self, bias, mask):
+        """Returns the sum of a bias and of a mask's, both broadcastable to the scores."""
+        return self.point(self.point(bias) + over_heads(self(mask)))
+
+    def compute_output_spec(self, mask):
+        return keras.KerasTensor(mask.shape, self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class MaskedMax(keras.layers.Layer):
+    """The largest of the unmasked vectors, of stored integers: (B, T, D) to (B, D).
+
+    Args:
+        inner_bits: see `quantization`.
+    """
+
+    def __init__(self, inner_bits, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.inner_bits = inner_bits
+
+    def build(self, inputs_shape, bias_shape):
+        self.point = QuantPoint(self.inner_bits, dtype=self.dtype_policy, name="point")
+        self.point.build(None)
+
+    def call(self, inputs, bias, training=None):
+        """Takes a bias (B, T) as `StoredMask` gives it."""
+        masked = raised_to(inputs, inputs + ops.expand_dims(bias, -1), self.point)
+        return ops.max(self.point(masked, training=training), axis=1)
+
+    def compute_output_shape(self, inputs_shape, bias_shape):
+        return (inputs_shape[0], inputs_shape[-1])
+
+    def compute_mask(self, inputs, previous_mask):
+        return None

@@ -1,0 +1,54 @@
+"""Layers that stay float in a model of integers, by patterns of their paths."""
+
+import fnmatch
+from collections.abc import Sequence
+
+import keras
+
+from keras_transformer.embeddings import TokenEmbedding
+from keras_transformer.quantization import Projection, QuantPoint
+from keras_transformer.zoo.errors import InputError
+
+# What a block reads and gives: a neighbour's matmul may need it as integers.
+STREAM = ("norm_point", "final_point", "embedding_norm_point", "embedding_point")
+
+
+def keep_float(model: keras.Model, patterns: Sequence[str]) -> None:
+    """Lets layers of a built model compute in float.
+
+    A pattern matches a layer with all that is below it. `encoder/block_0` leaves out what is stored
+    between blocks, since the neighbours' matmuls read it; that is kept by its own name alone.
+
+    Args:
+        model: built with bits.
+        patterns: of layer paths, with `*`, `?` and `[...]` as in a shell.
+
+    Raises:
+        InputError: a pattern matches no layer that is rounded.
+    """
+    layers = [layer for layer in model._flatten_layers() if _is_rounded(layer)]
+    for pattern in patterns:
+        kept = [layer for layer in layers if _matches(layer.path, pattern)]
+        if not kept:
+            raise InputError(
+                f"Expected the pattern {pattern!r} to match the path of a layer, such as "
+                f"{layers[0].path if layers else 'encoder/block_0/*'}; it matches none."
+            )
+        for layer in kept:
+            if isinstance(layer, QuantPoint):
+                layer.bits = None
+            else:
+                layer.kernel_bits = None
+
+
+def _is_rounded(layer):
+    if isinstance(layer, QuantPoint):
+        return layer.bits is not None
+    return isinstance(layer, Projection | TokenEmbedding) and layer.kernel_bits is not None
+
+
+def _matches(path, pattern):
+    if not any(fnmatch.fnmatchcase(path, one) for one in (pattern, f"{pattern}/*")):
+        return False
+    name = path.rpartition("/")[2]
+    return name not in STREAM or pattern.rpartition("/")[2] == name
