@@ -11,7 +11,12 @@ import tensorflow as tf
 from keras_transformer.edge.biases import round_biases
 from keras_transformer.edge.bundle import pack
 from keras_transformer.edge.compact import compact
-from keras_transformer.edge.flatbuffer import check_kernels, check_ops, output_step
+from keras_transformer.edge.flatbuffer import (
+    check_integers,
+    check_kernels,
+    check_ops,
+    output_step,
+)
 from keras_transformer.edge.narrow import narrow, stored_kernels
 from keras_transformer.edge.parity import Parity, measure_parity
 from keras_transformer.edge.precision import Precision, get_precision, mixed_bits, precision_of
@@ -76,6 +81,8 @@ def convert(
     if spec.rounds_kernels and not spec.is_static:
         flatbuffer = narrow(flatbuffer, stored)
     check_kernels(flatbuffer, spec.kernel_type, stored.others)
+    if spec.inner_bits is not None:
+        check_integers(flatbuffer)
     flatbuffer = compact(flatbuffer)
     description = {
         "task": trained.task_spec.to_json(),

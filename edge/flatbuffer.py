@@ -16,6 +16,8 @@ TYPE_NAMES = {value: name for name, value in vars(schema.TensorType).items() if 
 # Ops that multiply by a kernel, and the place of the kernel among their inputs.
 _KERNEL_INPUT = {"FULLY_CONNECTED": 1, "CONV_2D": 1, "BATCH_MATMUL": 1}
 _CUSTOM = ("CUSTOM",)
+# Ops that write into a cache, or turn its axes.
+_MOVES = ("DYNAMIC_UPDATE_SLICE", "TRANSPOSE", "RESHAPE")
 # Signature -> the name of its output that decides.
 _DECIDING = {PREDICT: "output", DECODE: "logits"}
 
@@ -120,6 +122,24 @@ def check_kernels(
                 f"Expected every matmul kernel to be stored as {kernel_type}, got {kernel.type} "
                 f"for {kernel.name} of shape {kernel.shape}."
             )
+
+
+def check_integers(flatbuffer: bytes) -> None:
+    """Checks that a file computes of integers alone: floats are rounded, or given, and no more.
+
+    The caches of a file that generates are given, so that their floats may be moved.
+
+    Raises:
+        RunError: naming an op that reads or gives floats.
+    """
+    for graph, op, name in _operators(_model(flatbuffer)):
+        if name in _MOVES:
+            continue
+        read = () if name == "QUANTIZE" else op.InputsAsNumpy()
+        given = () if name == "DEQUANTIZE" else op.OutputsAsNumpy()
+        places = [int(place) for place in (*read, *given) if place >= 0]
+        if any(TYPE_NAMES[graph.Tensors(place).Type()].startswith("FLOAT") for place in places):
+            raise RunError(f"Expected ops of integers alone, got a {name} of floats.")
 
 
 def output_step(flatbuffer: bytes) -> float | None:

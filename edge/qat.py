@@ -142,6 +142,7 @@ def grid_weights(model: keras.Model) -> dict[str, np.ndarray]:
             rounded = layer.rounded_kernel(layer.kernel.value)
             weights[layer.kernel.path] = ops.convert_to_numpy(rounded)
         elif isinstance(layer, TokenEmbedding):
-            rounded = layer.point(layer.table(), training=False)
+            # A cast makes a tensor of the variable, which is all that a tracker takes.
+            rounded = layer.point(ops.cast(layer.table(), "float32"), training=False)
             weights[layer.embeddings.path] = ops.convert_to_numpy(rounded)
     return weights

@@ -60,10 +60,14 @@ def causal_bias(target_length, source_length, start=0, dtype="float32"):
         target_length, source_length: T and S.
         start: position of the first target among the sources.
     """
-    target = ops.expand_dims(ops.arange(target_length) + start, 1)
-    source = ops.expand_dims(ops.arange(source_length), 0)
-    later = ops.cast(ops.greater(source, target), dtype)
-    return ops.expand_dims(later * MASKED_SCORE, (0, 1))
+    return attention_bias(causal_mask(target_length, source_length, start), dtype)
+
+
+def causal_mask(target_length, source_length, start=0):
+    """Returns (1, T, S): True where a source position lies not after its target position."""
+    target = ops.expand_dims(ops.arange(target_length) + start, (0, 2))
+    source = ops.expand_dims(ops.arange(source_length), (0, 1))
+    return ops.less_equal(source, target)
 
 
 def raised_to(unmasked, masked, point, margin=0.0):
@@ -106,9 +110,9 @@ class StoredMask(keras.layers.Layer):
         values = ops.convert_to_tensor([0.0, STORED_MASKED_SCORE], self.compute_dtype)
         return self.point(ops.where(mask, values[0], values[1]))
 
-    def plus(self, bias, mask):
-        """Returns the sum of a bias and of a mask's, both broadcastable to the scores."""
-        return self.point(self.point(bias) + over_heads(self(mask)))
+    def both(self, mask, other):
+        """Returns the bias of two masks, each of a rank that `attention_bias` takes."""
+        return self.point(over_heads(self(mask)) + over_heads(self(other)))
 
     def compute_output_spec(self, mask):
         return keras.KerasTensor(mask.shape, self.compute_dtype)

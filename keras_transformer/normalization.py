@@ -103,8 +103,8 @@ class LayerNorm(_Norm):
 
         mean = stored("mean", ops.mean(x, axis=-1, keepdims=True))
         normal = self._divided_by_root(stored("centred", x - mean), training)
-        gamma = stored("gamma", ops.convert_to_tensor(self.gamma))
-        beta = stored("beta", ops.convert_to_tensor(self.beta))
+        gamma = stored("gamma", ops.cast(self.gamma, "float32"))
+        beta = stored("beta", ops.cast(self.beta, "float32"))
         return stored("scaled", normal * gamma) + beta
 
 
@@ -119,7 +119,7 @@ class RMSNorm(_Norm):
         dtype = keras.backend.result_type(self.compute_dtype, "float32")
         x = ops.cast(inputs, dtype)
         if self.inner_bits is not None:
-            gamma = self.points["gamma"](ops.convert_to_tensor(self.gamma), training=training)
+            gamma = self.points["gamma"](ops.cast(self.gamma, "float32"), training=training)
             return ops.cast(self._divided_by_root(x, training) * gamma, self.compute_dtype)
         mean_square = ops.sum(ops.square(x) * (1.0 / x.shape[-1]), axis=-1, keepdims=True)
         y = x * (ops.rsqrt(mean_square + self.epsilon) * ops.cast(self.gamma, dtype))

@@ -97,7 +97,7 @@ class LearnedPositionalEncoding(keras.layers.Layer):
 
     def call(self, inputs, start=0, training=None):
         """Adds the vectors of positions `start` to `start + T`."""
-        table = self.point(ops.convert_to_tensor(self.embeddings), training=training)
+        table = self.point(ops.cast(self.embeddings, self.compute_dtype), training=training)
         return inputs + _rows(table, inputs, start)
 
     def compute_output_shape(self, input_shape):

@@ -7,6 +7,7 @@ from keras_transformer.masks import (
     StoredMask,
     attention_bias,
     causal_bias,
+    causal_mask,
     over_heads,
     token_mask,
 )
@@ -100,11 +101,14 @@ class _Stack(keras.layers.Layer):
             return x
         return self.final_point(self.final_norm(x, training=training), training=training)
 
-    def _with_mask(self, bias, mask):
-        """A bias of positions with what a mask adds to it."""
-        if self.inner_bits is None:
-            return bias + attention_bias(mask, self.compute_dtype)
-        return self.stored_mask.plus(bias, mask)
+    def _causal_bias(self, target_length, source_length, start, mask):
+        """What causality, and a boolean mask if there is one, add to the scores."""
+        if self.inner_bits is not None and mask is not None:
+            return self.stored_mask.both(causal_mask(target_length, source_length, start), mask)
+        if self.inner_bits is not None:
+            return over_heads(self.stored_mask(causal_mask(target_length, source_length, start)))
+        bias = causal_bias(target_length, source_length, start, self.compute_dtype)
+        return bias if mask is None else bias + attention_bias(mask, self.compute_dtype)
 
     def _mask_bias(self, mask):
         """What a boolean mask adds to the scores, see `attention_bias`."""
@@ -203,9 +207,7 @@ class Decoder(_Stack):
             start, attended = cache_index, cache[0][0]
         if mask is None and cache is None:
             mask = inputs_mask
-        bias = causal_bias(length, keras.ops.shape(attended)[1], start, self.compute_dtype)
-        if mask is not None:
-            bias = self._with_mask(bias, mask)
+        bias = self._causal_bias(length, keras.ops.shape(attended)[1], start, mask)
         if self.position_bias is not None:
             bias = bias + self.position_bias(inputs, attended, start=start)
         memory_bias = None

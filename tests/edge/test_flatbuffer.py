@@ -1,3 +1,6 @@
+import re
+from collections import Counter
+
 import flatbuffers
 import pytest
 from ai_edge_litert import schema_py_generated as schema
@@ -5,6 +8,7 @@ from ai_edge_litert import schema_py_generated as schema
 from keras_transformer.edge.bundle import unpack
 from keras_transformer.edge.flatbuffer import (
     Kernel,
+    check_integers,
     check_kernels,
     check_ops,
     count_ops,
@@ -16,8 +20,7 @@ from keras_transformer.zoo.errors import RunError
 KERNEL_TYPES = {
     "float32": {"FLOAT32"},
     "float16": {"FLOAT16"},
-    # Of the head's 3 x 32 elements integers would save nothing.
-    "dynamic_int8": {"INT8", "FLOAT32"},
+    "dynamic_int8": {"INT8"},
     "int8": {"INT8"},
 }
 # Per block query, key, value, output, up and down; the pooler and the head.
@@ -66,15 +69,25 @@ def test_a_custom_op_is_named():
 
 def test_a_wide_kernel_is_named(files):
     flatbuffer = flatbuffer_of(files["dynamic_int8"])
-    check_kernels(flatbuffer, "INT8", smallest=97)
+    check_kernels(flatbuffer, "INT8")
     [head] = [kernel for kernel in kernels(flatbuffer) if kernel.shape == (3, 32)]
-    assert head == Kernel(head.name, "FLOAT32", (3, 32))
+    assert head == Kernel(head.name, "INT8", (3, 32), head.buffer)
+    check_kernels(flatbuffer, "INT4", Counter(("INT8", k.shape) for k in kernels(flatbuffer)))
+    others = Counter(("INT8", k.shape) for k in kernels(flatbuffer) if k is not head)
+    others["INT8", head.shape] = 0
     with pytest.raises(RunError) as caught:
-        check_kernels(flatbuffer, "INT8", smallest=96)
+        check_kernels(flatbuffer, "INT4", others)
     assert str(caught.value) == (
-        "Expected every matmul kernel to be stored as INT8, got FLOAT32 "
+        "Expected every matmul kernel to be stored as INT4, got INT8 "
         f"for {head.name} of shape (3, 32)."
     )
+
+
+def test_floats_inside_a_file_of_integers_are_named(files):
+    with pytest.raises(RunError) as caught:
+        check_integers(flatbuffer_of(files["int8"]))
+    message = r"Expected ops of integers alone, got a [A-Z_]+ of floats\."
+    assert re.fullmatch(message, str(caught.value))
 
 
 def test_the_output_step_is_the_last_points(runs, files):

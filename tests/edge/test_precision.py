@@ -1,17 +1,25 @@
 import pytest
 
-from keras_transformer.edge.precision import PRECISIONS, get_precision
+from keras_transformer.edge.precision import (
+    PRECISIONS,
+    TRAINED_PRECISIONS,
+    get_precision,
+    mixed_bits,
+    precision_of,
+)
 from keras_transformer.zoo.errors import InputError
 
 
 def test_what_is_stored_how():
     stored = {name: (p.kernel_type, p.is_static, p.bits) for name, p in PRECISIONS.items()}
-    floating = {"kernel_bits": None, "activation_bits": None}
     assert stored == {
-        "float32": ("FLOAT32", False, floating),
-        "float16": ("FLOAT16", False, floating),
-        "dynamic_int8": ("INT8", False, floating),
+        "float32": ("FLOAT32", False, {}),
+        "float16": ("FLOAT16", False, {}),
+        "dynamic_int8": ("INT8", False, {"kernel_bits": 8}),
         "int8": ("INT8", True, {"kernel_bits": 8, "activation_bits": 8}),
+        "integer": ("INT8", True, {"kernel_bits": 8, "activation_bits": 8, "inner_bits": 8}),
+        "int16x8": ("INT8", True, {"kernel_bits": 8, "activation_bits": 16}),
+        "int4": ("INT4", False, {"kernel_bits": 4, "kernel_block": 32}),
     }
     assert all(get_precision(name).name == name for name in PRECISIONS)
 
@@ -20,5 +28,34 @@ def test_unknown_precision_lists_the_known_ones():
     with pytest.raises(InputError) as caught:
         get_precision("int7")
     assert str(caught.value) == (
-        "Expected precision to be one of float32, float16, dynamic_int8, int8, got 'int7'."
+        "Expected precision to be one of float32, float16, dynamic_int8, int8, integer, int16x8, "
+        "int4, got 'int7'."
     )
+
+
+@pytest.mark.parametrize("name", TRAINED_PRECISIONS)
+def test_a_checkpoint_says_its_precision_by_its_widths(name):
+    bits = mixed_bits(get_precision(name), ["encoder/*=float32", "head=float32"])
+    assert bits == {**get_precision(name).bits, "keep": ["encoder/*", "head"]}
+    assert precision_of(bits).name == name
+    assert mixed_bits(get_precision(name), []) == get_precision(name).bits
+
+
+@pytest.mark.parametrize(
+    ("precision", "keep", "message"),
+    [
+        ("float16", "head=float32",
+         "Expected a precision that rounds kernels where layers are to be kept, got "
+         "precision=float16."),
+        ("int8", "head=int16",
+         "Expected what is kept as PATTERN=float32, such as encoder/block_0/*=float32, got "
+         "'head=int16'."),
+        ("int8", "head",
+         "Expected what is kept as PATTERN=float32, such as encoder/block_0/*=float32, got "
+         "'head'."),
+    ],
+)  # fmt: skip
+def test_contradictory_widths_are_refused(precision, keep, message):
+    with pytest.raises(InputError) as caught:
+        mixed_bits(get_precision(precision), [keep])
+    assert str(caught.value) == message

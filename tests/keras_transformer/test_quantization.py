@@ -1,9 +1,10 @@
 import keras
+import ml_dtypes
 import numpy as np
 import pytest
 
 from keras_transformer import Projection, QuantPoint
-from keras_transformer.quantization import round_kernel
+from keras_transformer.quantization import round_kernel, round_table, tanh_range, unit_range
 from tests import reference
 from tests.keras_transformer.checks import (
     assert_close,
@@ -115,6 +116,36 @@ def test_kernels_are_rounded_by_column(bits):
     steps = actual[:, :4] / scale
     assert_close(steps, np.rint(steps), atol=1e-3)
     np.testing.assert_array_equal(np.abs(np.rint(steps)).max(axis=0), 2 ** (bits - 1) - 1)
+
+
+def test_kernels_are_rounded_by_block():
+    kernel = normal(6, 5) * np.array([[1.0], [1.0], [1.0], [10.0], [0.01], [0.1]], "float32")
+    actual = keras.ops.convert_to_numpy(round_kernel(keras.ops.convert_to_tensor(kernel), 4, 3))
+    expected = []
+    for rows in (kernel[:3], kernel[3:]):
+        scale = np.abs(rows).max(axis=0) / 7
+        # To 8 significant bits, as bfloat16 has them.
+        scale = scale.astype("float32").astype(ml_dtypes.bfloat16).astype("float32")
+        expected.append(np.rint(rows / scale) * scale)
+    assert_close(actual, np.concatenate(expected), atol=1e-6)
+
+
+def test_a_table_is_rounded_with_one_scale():
+    table = normal(6, 5)
+    scale = np.abs(table).max() / 127
+    actual = keras.ops.convert_to_numpy(round_table(keras.ops.convert_to_tensor(table), 8))
+    assert_close(actual, np.rint(table / scale) * scale, atol=1e-6)
+
+
+def test_a_block_has_to_divide_the_width():
+    with pytest.raises(ValueError, match="got width=5, kernel_block=4"):
+        built(Projection(6, kernel_bits=4, kernel_block=4), X)
+
+
+def test_what_lies_between_known_bounds_is_stored_in_known_steps():
+    assert unit_range(8) == {"minimum": 0.0, "maximum": 255 / 256}
+    assert tanh_range(8) == {"minimum": -1.0, "maximum": 127 / 128}
+    assert unit_range(16) == tanh_range(16) == {"minimum": -1.0, "maximum": 32767 / 32768}
 
 
 @pytest.mark.parametrize("use_bias", [False, True])
