@@ -22,9 +22,10 @@ RELATIVE_TOLERANCE = {
 # An integer file repeats the simulated rounding; a value next to the middle of two steps can
 # fall either way, and the next layers carry that on. More than this is another graph, unless it
 # is in few of many rows: where a model that writes is in doubt between two tokens, sharp attention
-# makes a step many. Of up to 100 rows it is none.
+# makes a step many. Of up to 100 rows it is none. Where every op is one of integers, more of them
+# round, and some twice.
 STEP_TOLERANCE = 8
-OUTLIERS = 0.01
+OUTLIERS = {"int8": 0.01, "integer": 0.05}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,9 +51,9 @@ class Parity:
 
     def check(self, spec: Precision) -> None:
         """Raises RunError when the difference is larger than the precision explains."""
-        if spec.name not in RELATIVE_TOLERANCE:
+        if spec.name in OUTLIERS:
             # The step is that of the calibrated range; a clipped output reads as many steps.
-            excess = self.steps is None or self.outliers > OUTLIERS
+            excess = self.steps is None or self.outliers > OUTLIERS[spec.name]
             limit = f"{STEP_TOLERANCE} output steps"
         else:
             excess = self.relative > RELATIVE_TOLERANCE[spec.name]
