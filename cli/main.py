@@ -46,6 +46,11 @@ COMMANDS = {
         "convert",
         "Write a checkpoint as a .tflite file.",
     ),
+    "search": (
+        "keras_transformer.cli.search",
+        "search",
+        "Try what a checkpoint can become, and recommend one file.",
+    ),
     "compare": (
         "keras_transformer.cli.compare",
         "compare",
