@@ -42,9 +42,10 @@ def pareto_figure(found: Search, kind: str) -> bytes:
     radii = [RADIUS * math.sqrt(row.size / max(one.size for one in rows)) for row in rows]
     for row, radius in zip(rows, radii, strict=True):
         axes.scatter(
-            row.median_ms, row.value, s=math.pi * radius**2, alpha=0.75, zorder=2, linewidths=1.5,
+            row.median_ms, row.value, s=math.pi * radius**2, alpha=0.8, zorder=2,
             color=FRONT if row.name in front else OTHER,
             edgecolors=CHOSEN if row.name == chosen else "white",
+            linewidths=2.5 if row.name == chosen else 1.0,
         )  # fmt: skip
     budget = found.reference.value - found.max_drop / found.metric.points
     axes.axhline(budget, color=CHOSEN, linewidth=0.8, linestyle="--", zorder=0)

@@ -124,12 +124,13 @@ class Search:
             )
         rival = self.reference
         if chosen is rival:
-            return f"Recommended: {chosen.file}, the fastest of the files within {budget}."
+            return f"Recommended: {chosen.file}; no file within {budget} is faster."
         drop = self.drop(chosen)
         return (
-            f"Recommended: {chosen.file}, the fastest within {budget}: {abs(drop):.2f} points "
-            f"{'below' if drop > 0 else 'above'} it, at {chosen.median_ms / rival.median_ms:.2f} "
-            f"of its latency and {chosen.size / rival.size:.2f} of its size."
+            f"Recommended: {chosen.file}, as fast as any within {budget} and the smallest of "
+            f"those: {abs(drop):.2f} points {'below' if drop > 0 else 'above'} it, at "
+            f"{chosen.median_ms / rival.median_ms:.2f} of its latency and "
+            f"{chosen.size / rival.size:.2f} of its size."
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -4,8 +4,10 @@ import json
 
 import pytest
 
-from keras_transformer.edge import candidates
+from keras_transformer.edge import candidates, memory
 from keras_transformer.edge.candidates import Candidate, Workshop, ladder
+from keras_transformer.edge.convert import Converted
+from keras_transformer.edge.parity import Parity
 from keras_transformer.edge.runtime import Runner
 from keras_transformer.edge.search import search
 from keras_transformer.zoo.errors import InputError, RunError
@@ -34,21 +36,22 @@ def found(runs, tmp_path_factory):
 
 
 @pytest.fixture
-def made(runs, found, monkeypatch):
+def made(found, monkeypatch, tmp_path):
     """Candidates become the files of `found`; the names of those that were made."""
-    makes, converted = [], {}
+    names = []
+    parity = Parity(
+        rows=1, agreement=1.0, largest=0.0, relative=0.0, steps=None, outliers=None
+    )
 
     def make(_, candidate):
-        makes.append(candidate.name)
-        name = candidate.precision if candidate.precision in ("float32", "int8") else "float32"
-        if name not in converted:
-            converted[name] = candidates.convert(
-                runs.trained if name == "float32" else runs.quantized, name
-            )
-        return converted[name]
+        names.append(candidate.name)
+        data = (found[1] / f"{candidate.name}.tflite").read_bytes()
+        return Converted(data=data, precision=candidate.precision, parity=parity)
 
     monkeypatch.setattr(Workshop, "make", make)
-    return makes
+    # Memory is measured in a process of its own, which takes a second.
+    monkeypatch.setattr(memory, "STATUS", str(tmp_path / "none"))
+    return names
 
 
 def test_each_file_is_made_measured_and_timed(runs, found):
@@ -200,10 +203,9 @@ def test_a_quantized_checkpoint_and_a_folder_of_something_else(runs, tmp_path):
 
 
 def test_training_rungs_leave_checkpoints_that_a_resumed_search_takes(
-    runs, made, tmp_path, monkeypatch
+    runs, tmp_path, monkeypatch
 ):
     """The real workshop, but for the conversion."""
-    monkeypatch.undo()
     converted = []
 
     def convert(trained, precision, **arguments):
