@@ -46,6 +46,11 @@ COMMANDS = {
         "convert",
         "Write a checkpoint as a .tflite file.",
     ),
+    "sensitivity": (
+        "keras_transformer.cli.sensitivity",
+        "sensitivity",
+        "Show which layers cost accuracy when they are quantized.",
+    ),
     "search": (
         "keras_transformer.cli.search",
         "search",

@@ -1,0 +1,72 @@
+import pytest
+
+from keras_transformer.edge.layer_groups import BETWEEN, groups_of
+from keras_transformer.edge.precision import PRECISIONS, TRAINED_PRECISIONS
+from keras_transformer.quantization import Projection, QuantPoint
+from keras_transformer.zoo.models import all_layers, build
+from tests.zoo import tiny
+
+SUBLAYERS = {
+    "encoder": ["encoder/block_0/attention", "encoder/block_0/feed_forward"],
+    "decoder": ["decoder/block_0/attention", "decoder/block_0/feed_forward"],
+    "encoder-decoder": [
+        "encoder/block_0/attention", "encoder/block_0/feed_forward", "decoder/block_0/attention",
+        "decoder/block_0/cross_attention", "decoder/block_0/feed_forward",
+    ],
+}  # fmt: skip
+
+
+def made(architecture, bits, **changes):
+    if architecture != "encoder":
+        changes |= {"positions": "sinusoidal", "num_segments": 0}
+    task = tiny.TASK if architecture == "encoder" else None
+    return build(tiny.config(architecture, **changes), task, **bits)
+
+
+def rounded(model):
+    """Paths of what is rounded."""
+    return {
+        layer.path for layer in all_layers(model)
+        if (layer.bits if isinstance(layer, QuantPoint) else getattr(layer, "kernel_bits", None))
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("pre_norm", [False, True])
+@pytest.mark.parametrize("architecture", SUBLAYERS)
+def test_groups_stand_as_data_flows(architecture, pre_norm):
+    groups = groups_of(made(architecture, PRECISIONS["int8"].bits, pre_norm=pre_norm))
+    assert [group.name for group in groups] == [
+        "embedding", *SUBLAYERS[architecture], BETWEEN, "head",
+    ]  # fmt: skip
+    assert [group.patterns for group in groups[1:-2]] == [
+        (f"{name}/*",) for name in SUBLAYERS[architecture]
+    ]
+    assert [group.is_keepable for group in groups] == [g.name != BETWEEN for g in groups]
+
+
+@pytest.mark.parametrize("precision", TRAINED_PRECISIONS)
+@pytest.mark.parametrize("architecture", SUBLAYERS)
+def test_each_rounded_layer_is_in_one_group(architecture, precision):
+    changes = {"hidden_dim": 32, "positions": "learned"}
+    bits = PRECISIONS[precision].bits
+    model = made(architecture, bits, **changes)
+    everything, seen = rounded(model), []
+    for group in groups_of(model):
+        kept = made(architecture, {**bits, "keep": group.patterns}, **changes)
+        seen += sorted(everything - rounded(kept))
+    assert sorted(seen) == sorted(everything)
+
+
+def test_blocks_stand_in_the_order_of_their_numbers():
+    names = [g.name for g in groups_of(made("encoder", PRECISIONS["int8"].bits, num_layers=11))]
+    assert names[-4:-2] == ["encoder/block_10/attention", "encoder/block_10/feed_forward"]
+
+
+def test_the_head_is_what_follows_the_last_block():
+    model = made("encoder", PRECISIONS["int8"].bits)
+    by_name = {group.name: group.patterns for group in groups_of(model)}
+    assert set(by_name["head"]) == {
+        "pooler", "pooler_point", "pooled_point", "head", "head_point",
+    }  # fmt: skip
+    assert by_name["embedding"] == ("token_embedding",)
+    assert isinstance(model.get_layer("head"), Projection)
