@@ -43,7 +43,8 @@ def groups_of(model: keras.Model) -> list[Group]:
     place = {layer.name: number for number, layer in enumerate(model.layers)}
     paths: dict[str, list[str]] = {}
     for layer in all_layers(model):
-        if _is_rounded(layer):
+        # A point that nothing passes through was never built, and has no path.
+        if layer.built and _is_rounded(layer):
             top, _, _ = layer.path.partition("/")
             name = _name(layer.path) or ENDS[place[top] > last]
             paths.setdefault(name, []).append(layer.path)
