@@ -94,6 +94,7 @@ def search(
     from keras_transformer.edge.drawing import check_matplotlib
     from keras_transformer.edge.predictor import KerasRunner, columns_of
     from keras_transformer.edge.search import search as edge_search
+    from keras_transformer.zoo.errors import RunError
 
     check_matplotlib()
     candidates = ladder(
@@ -105,10 +106,14 @@ def search(
     decoding = {"language": columns["language"]} if columns["language"] else {}
     columns = columns_of(runner, **columns)
     with display.Progress() as progress:
-        found = edge_search(
-            runner.trained, given.pop("data"), out, columns=columns, candidates=candidates,
-            report=progress, **given, **decoding,
-        )  # fmt: skip
+        try:
+            found = edge_search(
+                runner.trained, given.pop("data"), out, columns=columns, candidates=candidates,
+                report=progress, **given, **decoding,
+            )  # fmt: skip
+        except (KeyboardInterrupt, RunError):
+            progress.note(f"{out} holds what was done; --resume goes on from it.")
+            raise
     report.write(found, out)
     rows = [report.cells(found, row) for row in found.rows]
     display.table(report.conditions(found), report.columns(found), rows)

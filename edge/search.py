@@ -96,13 +96,13 @@ def search(
         if row is None:
             report.note(f"{candidate.name}, {number} of {len(candidates)}.")
             row = _measure(candidate, workshop, out, measure, found.metric)
-        rows.append(row)
-        # What an earlier run had done stays in the file until it is its turn.
-        _write(out, dataclasses.replace(found, rows=[*rows, *done.values()]))
         if candidate.name == REFERENCE and row.error is not None:
             raise RunError(
                 f"The {REFERENCE} file, which the others are held against, failed: {row.error}"
             )
+        rows.append(row)
+        # What an earlier run had done stays in the file until it is its turn.
+        _write(out, dataclasses.replace(found, rows=[*rows, *done.values()]))
     found = _timed(dataclasses.replace(found, rows=rows), out, threads, runs)
     _write(out, found)
     return found
