@@ -8,7 +8,8 @@ from typing import Any
 from keras_transformer.edge.convert import Converted, convert
 from keras_transformer.edge.precision import PRECISIONS, get_precision
 from keras_transformer.edge.prune import prune
-from keras_transformer.edge.qat import calibration_batches, quantize
+from keras_transformer.edge.qat import quantize
+from keras_transformer.edge.ranges import calibration_batches
 from keras_transformer.zoo.batches import Batches
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.report import Report

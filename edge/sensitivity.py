@@ -10,7 +10,8 @@ from keras_transformer.edge.evaluation import METRICS, Metric, read_evaluation
 from keras_transformer.edge.layer_groups import Group, groups_of
 from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.predictor import KerasRunner
-from keras_transformer.edge.qat import calibration_batches, quantized_model
+from keras_transformer.edge.qat import quantized_model
+from keras_transformer.edge.ranges import calibration_batches
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models import build, get_weights, set_weights
 from keras_transformer.zoo.report import Report

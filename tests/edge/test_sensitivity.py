@@ -7,7 +7,8 @@ import pytest
 
 from keras_transformer.edge.evaluation import METRICS
 from keras_transformer.edge.layer_groups import BETWEEN, Group
-from keras_transformer.edge.qat import calibration_batches, quantized_model
+from keras_transformer.edge.qat import quantized_model
+from keras_transformer.edge.ranges import calibration_batches
 from keras_transformer.edge.sensitivity import (
     GroupCost,
     Kept,
