@@ -41,7 +41,7 @@ def shares_of(_context: Any, _parameter: Any, value: str | None) -> list[float]:
     help=f"Which to try beside float32, of {', '.join(PRECISIONS)}.  [default: all]",
 )
 @click.option(
-    "--qat", is_flag=True, help="Also train each static precision on, not only calibrate it."
+    "--qat", is_flag=True, help="Also train the checkpoint on for each precision of integers."
 )
 @click.option(
     "--sparsity", "sparsities", metavar="S,S,...", callback=shares_of,

@@ -50,7 +50,7 @@ class Candidate:
     @property
     def needs_data(self) -> bool:
         """Whether it is calibrated or trained on."""
-        return bool(self.sparsity) or get_precision(self.precision).is_static
+        return self.qat or bool(self.sparsity) or get_precision(self.precision).is_static
 
 
 def ladder(
@@ -64,7 +64,7 @@ def ladder(
 
     Args:
         precisions: of the files.
-        qat: whether each static precision is tried with quantization-aware training too.
+        qat: whether precisions that round kernels are tried with quantization-aware training too.
         sparsities: tried beside none.
         lengths: tried beside the checkpoint's own.
 
@@ -79,7 +79,7 @@ def ladder(
         Candidate(precision=spec.name, qat=trained_on, sparsity=sparsity, length=length)
         for sparsity in (0.0, *dict.fromkeys(sparsities))
         for spec in specs
-        for trained_on in ((False, True) if qat and spec.is_static else (False,))
+        for trained_on in ((False, True) if qat and spec.rounds_kernels else (False,))
         for length in (0, *dict.fromkeys(lengths))
     ]
 
@@ -154,4 +154,4 @@ class Workshop:
         if not candidate.qat:
             return prune(self.trained, out, sparsity=candidate.sparsity, **given)
         dense = self._source(dataclasses.replace(candidate, qat=False))
-        return quantize(dense, out, **given)
+        return quantize(dense, out, precision=candidate.precision, **given)

@@ -14,16 +14,16 @@ def test_the_ladder_begins_with_the_reference_and_has_every_precision_once():
 
 def test_every_combination_has_a_name_of_its_own():
     candidates = ladder(
-        precisions=["dynamic_int8", "int8"], qat=True, sparsities=[0.5, 0.8, 0.5], lengths=[8]
+        precisions=["float16", "int8"], qat=True, sparsities=[0.5, 0.8, 0.5], lengths=[8]
     )
     assert [candidate.name for candidate in candidates] == [
-        "float32", "float32-8", "dynamic_int8", "dynamic_int8-8", "int8", "int8-8", "int8-qat",
+        "float32", "float32-8", "float16", "float16-8", "int8", "int8-8", "int8-qat",
         "int8-qat-8",
-        "sparse-0.5-float32", "sparse-0.5-float32-8", "sparse-0.5-dynamic_int8",
-        "sparse-0.5-dynamic_int8-8", "sparse-0.5-int8", "sparse-0.5-int8-8",
+        "sparse-0.5-float32", "sparse-0.5-float32-8", "sparse-0.5-float16",
+        "sparse-0.5-float16-8", "sparse-0.5-int8", "sparse-0.5-int8-8",
         "sparse-0.5-int8-qat", "sparse-0.5-int8-qat-8",
-        "sparse-0.8-float32", "sparse-0.8-float32-8", "sparse-0.8-dynamic_int8",
-        "sparse-0.8-dynamic_int8-8", "sparse-0.8-int8", "sparse-0.8-int8-8",
+        "sparse-0.8-float32", "sparse-0.8-float32-8", "sparse-0.8-float16",
+        "sparse-0.8-float16-8", "sparse-0.8-int8", "sparse-0.8-int8-8",
         "sparse-0.8-int8-qat", "sparse-0.8-int8-qat-8",
     ]  # fmt: skip
     needing = {candidate.name for candidate in candidates[:8] if candidate.needs_data}
