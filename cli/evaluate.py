@@ -40,6 +40,7 @@ def evaluate(
     A translator: keras-transformer evaluate translator --data test.tsv --beams 5
     """
     from keras_transformer.cli import display
+    from keras_transformer.edge.evaluation import read_evaluation
     from keras_transformer.edge.predictor import columns_of, open_predictor
 
     predictor = open_predictor(model, threads=threads)
@@ -48,7 +49,7 @@ def evaluate(
     if predictor.generates and predictor.task != "translation" and decoding:
         raise InputError(f"Expected no --{next(iter(decoding)).replace('_', '-')} for perplexity.")
     with display.busy(f"Measuring on {data}"):
-        result = measured(predictor, data, columns, decoding)
+        result = read_evaluation(predictor, data, columns, **decoding)(predictor)
     if predictor.num_truncated:
         display.note(
             f"{predictor.num_truncated:,} of {result['rows']:,} rows of {data} are longer "
@@ -63,25 +64,6 @@ def evaluate(
         click.echo(json.dumps({**about, **result}, indent=2, ensure_ascii=False))
     else:
         print_metrics(result, per_class)
-
-
-def measured(
-    predictor: Any, data: Path, columns: dict[str, str | None], decoding: dict[str, Any]
-) -> dict[str, Any]:
-    """The metrics of the predictor's task."""
-    from keras_transformer.zoo import evaluate as zoo_evaluate
-    from keras_transformer.zoo.data import load_examples
-    from keras_transformer.zoo.sentence_pairs import load_pairs
-
-    if predictor.task == "translation":
-        pairs = load_pairs(data, **columns)
-        return zoo_evaluate.evaluate_texts(predictor, pairs, **decoding)
-    if predictor.generates:
-        return predictor.perplexity(data)
-    examples = load_examples(
-        data, task=predictor.task, labels=predictor.labels or None, **columns
-    )
-    return zoo_evaluate.evaluate(predictor, examples)
 
 
 def print_metrics(result: dict[str, Any], per_class: bool) -> None:

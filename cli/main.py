@@ -46,6 +46,16 @@ COMMANDS = {
         "convert",
         "Write a checkpoint as a .tflite file.",
     ),
+    "sensitivity": (
+        "keras_transformer.cli.sensitivity",
+        "sensitivity",
+        "Show which layers cost accuracy when they are quantized.",
+    ),
+    "search": (
+        "keras_transformer.cli.search",
+        "search",
+        "Try what a checkpoint can become, and recommend one file.",
+    ),
     "compare": (
         "keras_transformer.cli.compare",
         "compare",

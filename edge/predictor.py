@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ class KerasRunner(TextWriter):
 
     Args:
         path: the checkpoint folder.
+        trained: a `Trained` to run instead of what the folder holds.
 
     Attributes:
         task, labels, pair, precision, max_length, generates, num_truncated: as `Runner` has them.
@@ -27,11 +29,11 @@ class KerasRunner(TextWriter):
         InputError: it is no checkpoint, or a file is missing or was edited.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, trained: Any = None):
         from keras_transformer.zoo.trained import Trained
 
         self.path = Path(path)
-        self.trained = Trained.load(path)
+        self.trained = Trained.load(path) if trained is None else trained
         self.task = self.trained.task
         self.labels = self.trained.labels
         self.pair = self.trained.task_spec.pair

@@ -26,7 +26,8 @@ def keep_float(model: keras.Model, patterns: Sequence[str]) -> None:
     Raises:
         InputError: a pattern matches no layer that is rounded.
     """
-    layers = [layer for layer in model._flatten_layers() if _is_rounded(layer)]
+    # What nothing passes through was never built, and has no path.
+    layers = [one for one in model._flatten_layers() if one.built and _is_rounded(one)]
     for pattern in patterns:
         kept = [layer for layer in layers if _matches(layer.path, pattern)]
         if not kept:

@@ -1,0 +1,120 @@
+"""`keras-transformer search`: a measured choice among the files that a checkpoint can become."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keras_transformer.cli import options
+from keras_transformer.cli.convert import lengths_of
+from keras_transformer.edge.precision import PRECISIONS
+
+
+def names_of(_context: Any, _parameter: Any, value: str | None) -> list[str]:
+    """Reads `float16,int8`."""
+    return list(PRECISIONS) if value is None else [name.strip() for name in value.split(",")]
+
+
+def shares_of(_context: Any, _parameter: Any, value: str | None) -> list[float]:
+    """Reads `0.5,0.8`."""
+    try:
+        return [float(part) for part in value.split(",")] if value else []
+    except ValueError:
+        raise click.BadParameter(
+            f"Expected numbers with commas between, got {value!r}."
+        ) from None
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@options.data(
+    required=True, help="Labelled rows, pairs or text that the files are measured on. They choose, "
+    "so a test split is no place for it.",
+)  # fmt: skip
+@click.option(
+    "--max-drop", type=float, default=0.5, show_default=True, metavar="POINTS",
+    help="How much worse than the float32 file the recommended one may be: hundredths of accuracy "
+    "or correlation, BLEU, perplexity.",
+)
+@click.option(
+    "--precisions", metavar="NAME,NAME,...", callback=names_of,
+    help=f"Which to try beside float32, of {', '.join(PRECISIONS)}.  [default: all]",
+)
+@click.option(
+    "--qat", is_flag=True, help="Also train the checkpoint on for each precision of integers."
+)
+@click.option(
+    "--sparsity", "sparsities", metavar="S,S,...", callback=shares_of,
+    help="Also prune to these shares of zeros first, such as 0.5,0.8.",
+)
+@click.option(
+    "--lengths", metavar="N,N,...", callback=lengths_of,
+    help="Also make files of so many tokens, such as 16,32; longer texts are cut.",
+)
+@click.option(
+    "--train", type=options.EXISTING_FILE, metavar="FILE",
+    help="What is calibrated and trained on.  [default: as the recipe has it]",
+)
+@click.option(
+    "--validation", type=options.EXISTING_FILE, metavar="FILE",
+    help="What chooses among the epochs of training.  [default: as the recipe has it]",
+)
+@options.text(help="The column of the text.  [default: as the model was trained]")
+@options.text_pair(help="The column of the second text.  [default: as the model was trained]")
+@options.label(help="The column of the label.  [default: as the model was trained]")
+@options.source(help="The column of the source.  [default: as the model was trained]")
+@options.target(help="The column of the target.  [default: as the model was trained]")
+@click.option("--language", metavar="NAME", help="What a translator of several targets writes.")
+@options.threads()
+@click.option(
+    "--runs", type=click.IntRange(min=1), default=100, show_default=True,
+    help="Timed runs of each file; the files take turns.",
+)
+@options.out(help="The folder of the files, the table, the figure and the report.")
+@options.overwrite(help="Discard the search that stands at --out.")
+@options.resume(help="Go on with the search that stands at --out, if it was killed.")
+def search(
+    checkpoint: Path, precisions: list[str], qat: bool, sparsities: list[float],
+    lengths: list[int] | None, out: Path, **given: Any,
+) -> None:  # fmt: skip
+    """Try what a float CHECKPOINT can become, and recommend one file.
+
+    Each candidate is converted, measured on --data and timed in turns with the others. --out gets
+    the files, results.json, the figure and report.html.
+
+    Example: keras-transformer search my_model --data validation.tsv --max-drop 0.5 --out choice
+
+    With training: keras-transformer search my_model --data validation.tsv --qat --sparsity 0.8
+    --out choice
+    """
+    from keras_transformer.cli import display
+    from keras_transformer.cli.memory import keep_freed_memory
+    from keras_transformer.edge import report
+    from keras_transformer.edge.candidates import ladder
+    from keras_transformer.edge.drawing import check_matplotlib
+    from keras_transformer.edge.predictor import KerasRunner, columns_of
+    from keras_transformer.edge.search import search as edge_search
+    from keras_transformer.zoo.errors import RunError
+
+    check_matplotlib()
+    candidates = ladder(
+        precisions=precisions, qat=qat, sparsities=sparsities, lengths=lengths or ()
+    )
+    keep_freed_memory()
+    runner = KerasRunner(checkpoint)
+    columns = {name: given.pop(name) for name in options.COLUMNS}
+    decoding = {"language": columns["language"]} if columns["language"] else {}
+    columns = columns_of(runner, **columns)
+    with display.Progress() as progress:
+        try:
+            found = edge_search(
+                runner.trained, given.pop("data"), out, columns=columns, candidates=candidates,
+                report=progress, **given, **decoding,
+            )  # fmt: skip
+        except (KeyboardInterrupt, RunError):
+            progress.note(f"{out} holds what was done; --resume goes on from it.")
+            raise
+    report.write(found, out)
+    rows = [report.cells(found, row) for row in found.rows]
+    display.table(report.conditions(found), report.columns(found), rows)
+    click.echo(f"\n{found.recommendation()}\nWrote {out / report.PAGE}")

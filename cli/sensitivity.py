@@ -1,0 +1,89 @@
+"""`keras-transformer sensitivity`: which layers cost accuracy when they are quantized."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keras_transformer.cli import options
+from keras_transformer.edge.precision import TRAINED_PRECISIONS
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@options.data(required=True, help="Labelled rows, pairs or text that the metric is measured on.")
+@click.option(
+    "--precision", type=click.Choice(TRAINED_PRECISIONS), default="int8", show_default=True,
+    help="Whose rounding is simulated.",
+)
+@click.option(
+    "--max-drop", type=float, metavar="POINTS",
+    help="Also find the fewest groups to keep float so that no more is lost: hundredths of "
+    "accuracy or correlation, BLEU, perplexity.",
+)
+@click.option(
+    "--calibration", type=options.EXISTING_FILE, metavar="FILE",
+    help="Texts that set the ranges.  [default: what the checkpoint was trained on]",
+)
+@click.option(
+    "--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Draw the table, as .svg or .png.",
+)
+@options.text(help="The column of the text.  [default: as the model was trained]")
+@options.text_pair(help="The column of the second text.  [default: as the model was trained]")
+@options.label(help="The column of the label.  [default: as the model was trained]")
+@options.source(help="The column of the source.  [default: as the model was trained]")
+@options.target(help="The column of the target.  [default: as the model was trained]")
+@click.option("--language", metavar="NAME", help="What a translator of several targets writes.")
+@options.overwrite(help="Replace what stands at --plot.")
+@options.as_json()
+def sensitivity(
+    checkpoint: Path, data: Path, precision: str, plot: Path | None, overwrite: bool,
+    as_json: bool, **given: Any,
+) -> None:  # fmt: skip
+    """Show which layers of a float CHECKPOINT cost accuracy when they are quantized.
+
+    Each sublayer of each block, the embeddings and the head are quantized one at a time while the
+    others stay float, in the Keras model that simulates the file.
+
+    Example: keras-transformer sensitivity my_model --data validation.tsv --max-drop 0.5
+    """
+    from keras_transformer.cli import display
+    from keras_transformer.cli.memory import keep_freed_memory
+    from keras_transformer.edge import sensitivity as edge_sensitivity
+    from keras_transformer.edge.drawing import check_matplotlib
+    from keras_transformer.edge.predictor import KerasRunner, columns_of
+    from keras_transformer.zoo.checkpoint import check_file_target, write_file
+
+    if plot is not None:
+        if plot.suffix not in (".svg", ".png"):
+            raise click.UsageError(f"Expected --plot to end in .svg or .png, got {plot.name}.")
+        check_matplotlib()
+        check_file_target(plot, overwrite=overwrite)
+    keep_freed_memory()
+    runner = KerasRunner(checkpoint)
+    columns = {name: given.pop(name) for name in options.COLUMNS}
+    decoding = {"language": columns["language"]} if columns["language"] else {}
+    with display.Progress() as progress:
+        found = edge_sensitivity.sensitivity(
+            runner.trained, data, columns=columns_of(runner, **columns), precision=precision,
+            report=progress, **given, **decoding,
+        )  # fmt: skip
+    if plot is not None:
+        figure = edge_sensitivity.sensitivity_figure(found, plot.suffix[1:])
+        write_file(plot, figure, overwrite=overwrite)
+    if as_json:
+        click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+        return
+    rows = [(cost.group.name, cost.value, f"{cost.drop:.2f}") for cost in found.costs]
+    rows += [
+        ("all of them", found.value, f"{found.drop:.2f}"), ("none", found.float_value, "0.00"),
+    ]  # fmt: skip
+    display.table(
+        f"{checkpoint} on {data}", (f"{precision} alone", found.metric.name, "points lost"), rows
+    )
+    if found.kept is not None:
+        click.echo(f"\n{found.verdict()}")
+    if plot is not None:
+        click.echo(f"\nWrote {plot}")

@@ -1,0 +1,86 @@
+"""The layers of a rounded model in groups: a sublayer of a block, the embeddings, the head."""
+
+import dataclasses
+import re
+
+import keras
+
+from keras_transformer.embeddings import TokenEmbedding
+from keras_transformer.quantization import Projection, QuantPoint
+from keras_transformer.stacks import Decoder, Encoder
+from keras_transformer.zoo.keep import STREAM
+from keras_transformer.zoo.models import all_layers
+
+# What is stored between sublayers belongs to none of them: the next matmul reads it as integers.
+BETWEEN = "between sublayers"
+ENDS = ("embedding", "head")
+SUBLAYER = re.compile(r"(\w+/block_\d+/\w+)/")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Group:
+    """Layers that are quantized together or not.
+
+    Attributes:
+        name: `encoder/block_0/attention`, `embedding`, `head`, or `BETWEEN`.
+        patterns: that match the paths of its layers, and no others.
+    """
+
+    name: str
+    patterns: tuple[str, ...]
+
+    @property
+    def is_keepable(self) -> bool:
+        """Whether a file can hold it in float while the others are integers."""
+        return self.name != BETWEEN
+
+
+def groups_of(model: keras.Model) -> list[Group]:
+    """Returns the groups of a model that was built with bits, as data flows through it."""
+    # Layers stand in the order of their distance to the output.
+    stacks = [isinstance(layer, Encoder | Decoder) for layer in model.layers]
+    last = len(stacks) - 1 - stacks[::-1].index(True)
+    place = {layer.name: number for number, layer in enumerate(model.layers)}
+    paths: dict[str, list[str]] = {}
+    for layer in all_layers(model):
+        # A point that nothing passes through was never built, and has no path.
+        if layer.built and _is_rounded(layer):
+            top, _, _ = layer.path.partition("/")
+            name = _name(layer.path) or ENDS[place[top] > last]
+            paths.setdefault(name, []).append(layer.path)
+    return [
+        Group(name=name, patterns=_patterns(name, paths[name]))
+        for name in sorted(paths, key=_order)
+    ]
+
+
+def _is_rounded(layer: keras.layers.Layer) -> bool:
+    if isinstance(layer, QuantPoint):
+        return layer.bits is not None
+    return isinstance(layer, Projection | TokenEmbedding) and layer.kernel_bits is not None
+
+
+def _name(path: str) -> str | None:
+    """The group of a layer within a stack, or None."""
+    if path.rpartition("/")[2] in STREAM:
+        return BETWEEN
+    sublayer = SUBLAYER.match(path)
+    return sublayer and sublayer[1]
+
+
+def _patterns(name: str, paths: list[str]) -> tuple[str, ...]:
+    if SUBLAYER.match(f"{name}/"):
+        return (f"{name}/*",)
+    # A pattern matches what is below a layer too.
+    return tuple(
+        path for path in dict.fromkeys(paths)
+        if not any(path.startswith(f"{other}/") for other in paths)
+    )  # fmt: skip
+
+
+def _order(name: str) -> tuple[int, int, str]:
+    """Embeddings, encoder and decoder by the number of the block, what is between, the head."""
+    stack, _, rest = name.partition("/")
+    number = re.search(r"\d+", rest)
+    kinds = ("embedding", "encoder", "decoder", BETWEEN, "head")
+    return kinds.index(stack), int(number[0]) if number else 0, rest
