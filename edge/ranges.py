@@ -37,7 +37,7 @@ def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 100.0
         model: with points that own ranges.
         batches: of which the first `CALIBRATION_BATCHES` are read.
         percentile: share of the values in percent, those in the middle, that a range holds; what
-            is beyond is clipped (Wu et al. 2020, arXiv:2004.09602, section 5.2). It is taken of
+            is beyond is clipped (Wu et al. 2020, arXiv:2004.09602, section 3.3). It is taken of
             at most `SAMPLE` values a batch. 100 is the smallest and largest value of all.
 
     Raises:
@@ -112,8 +112,8 @@ def track_ranges(model: keras.Model, moving_steps: int | None = None) -> None:
     Args:
         model: with points that own ranges.
         moving_steps: steps of the model's optimizer after which they stand still (Krishnamoorthi
-            2018, arXiv:1806.08342, section 4, freezes norms so): the weights settle on the grid
-            that the device has. None for never.
+            2018, arXiv:1806.08342, freezes the statistics of norms so): the weights settle on the
+            grid that the device has. None for never.
     """
     # Importing tfmot takes seconds and changes what `tensorflow` offers as Keras.
     from tensorflow_model_optimization.python.core.quantization.keras.quant_ops import (

@@ -12,6 +12,7 @@ from keras_transformer.zoo.recipe import Recipe
 # Learning rate of the logarithm of a range's bound over that of the weights: the latter train on
 # at a small part of their first rate, and the bounds have few steps to find their place.
 RANGE_RATE = 20.0
+# No step of a bound is wider, whatever the gradient.
 LARGEST_RANGE_STEP = 2.0
 
 
@@ -62,8 +63,7 @@ class _RangeSteps:
     """An optimizer whose steps move the bounds of ranges relative to themselves.
 
     They are steps of the bounds' logarithms to first order, as Jain et al. 2020, arXiv:1903.08066,
-    section 3.3 and appendix B, have them: a range of any width needs the same few, and no bound
-    crosses zero.
+    train thresholds: a range of any width needs the same few, and no bound crosses zero.
 
     Attributes:
         moving_steps: after that many steps the bounds stand still.
