@@ -32,6 +32,7 @@ def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] |
     "columns.",
 )
 @options.keep()
+@options.percentile()
 @click.option(
     "--lengths", metavar="N,N,...", callback=lengths_of,
     help="Tokens of the file's inputs, such as 16,32,64: the shortest that fits a text is run.  "
@@ -40,8 +41,8 @@ def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] |
 @options.out()
 @options.overwrite()
 def convert(
-    checkpoint: Path, precision: str, calibration: Path | None, keep: tuple[str, ...],
-    lengths: list[int] | None, out: Path, overwrite: bool,
+    checkpoint: Path, precision: str, calibration: Path | None, percentile: float,
+    keep: tuple[str, ...], lengths: list[int] | None, out: Path, overwrite: bool,
 ) -> None:  # fmt: skip
     """Write a CHECKPOINT as a .tflite file that holds the tokenizer and the labels too.
 
@@ -67,9 +68,13 @@ def convert(
             f"got --precision {precision} for a "
             f"{'quantized' if trained.is_quantized else 'float'} checkpoint."
         )
+    if calibration is None and percentile != 100:
+        raise click.UsageError(
+            f"Expected --percentile only with --calibration, got --percentile {percentile:g}."
+        )
     batches = None if calibration is None else calibration_batches(trained, calibration)
     converted = edge_convert.convert(
-        trained, precision, calibration=batches, keep=keep, lengths=lengths
+        trained, precision, calibration=batches, percentile=percentile, keep=keep, lengths=lengths
     )
     write_file(out, converted.data, overwrite=overwrite)
     parity = converted.parity

@@ -103,6 +103,17 @@ as_json = partial(
     help="Print one JSON object on stdout instead of a table.",
 )
 
+percentile = partial(
+    click.option,
+    "--percentile",
+    type=float,
+    default=100.0,
+    show_default=True,
+    metavar="PERCENT",
+    help="Share of its values, those in the middle, that a range is calibrated to hold; 100 is "
+    "from the smallest to the largest.",
+)
+
 threads = partial(
     click.option,
     "--threads",

@@ -7,6 +7,7 @@ import click
 
 from keras_transformer.cli import options, training
 from keras_transformer.edge.precision import TRAINED_PRECISIONS
+from keras_transformer.zoo.recipe import CHOICES
 
 
 @click.command()
@@ -19,6 +20,16 @@ from keras_transformer.edge.precision import TRAINED_PRECISIONS
     help="Of the file that the checkpoint is for.",
 )
 @options.keep()
+@click.option(
+    "--ranges", type=click.Choice(CHOICES["ranges"]),
+    help="How ranges move: by tfmot's moving average, or by gradients.  [default: moving-average]",
+)
+@click.option(
+    "--freeze-ranges", type=float, metavar="SHARE",
+    help="Share of the steps, the last ones, in which ranges stand still; 1 keeps what calibration "
+    "gave.  [default: 0.2]",
+)
+@options.percentile()
 @training.going_on(
     data="the checkpoint's", epochs="a fifth of the recipe's",
     learning_rate="a twentieth of the recipe's",

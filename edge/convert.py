@@ -52,6 +52,7 @@ def convert(
     precision: str,
     *,
     calibration: Batches | None = None,
+    percentile: float = 100.0,
     keep: Sequence[str] = (),
     lengths: Sequence[int] | None = None,
 ) -> Converted:
@@ -61,6 +62,7 @@ def convert(
         trained: a float checkpoint, or a quantized one of this precision.
         precision: see `precision`.
         calibration: batches that set the ranges when a float checkpoint becomes one of integers.
+        percentile: see `ranges.calibrate`.
         keep: layers of a float checkpoint that stay float, such as `encoder/block_0/*=float32`.
         lengths: tokens of the file's inputs, a signature each; the longest is that of the caches
             of a model that generates. The checkpoint's own length by default.
@@ -72,7 +74,7 @@ def convert(
     """
     spec = get_precision(precision)
     lengths = _lengths(trained, lengths)
-    model, bits = _simulation(trained, spec, calibration, keep)
+    model, bits = _simulation(trained, spec, calibration, percentile, keep)
     signatures = make_signatures(trained, _exported(trained, model, bits, lengths[-1]), lengths)
     flatbuffer = _to_flatbuffer(signatures, spec)
     check_ops(flatbuffer)
@@ -106,8 +108,9 @@ def convert(
 
 
 def _simulation(
-    trained: Trained, spec: Precision, calibration: Batches | None, keep: Sequence[str]
-) -> tuple[keras.Model, Mapping[str, Any]]:
+    trained: Trained, spec: Precision, calibration: Batches | None, percentile: float,
+    keep: Sequence[str],
+) -> tuple[keras.Model, Mapping[str, Any]]:  # fmt: skip
     """The model that the file has to follow, and the scalars that it is built with."""
     if trained.is_quantized:
         ready = precision_of(trained.bits).name
@@ -130,7 +133,7 @@ def _simulation(
             f"Expected calibration data to convert a float checkpoint to {spec.name}; give "
             "--calibration FILE, or train it on with keras-transformer quantize first."
         )
-    model = quantized_model(trained, calibration, spec.name, keep)
+    model = quantized_model(trained, calibration, spec.name, keep, percentile=percentile)
     if spec.is_static:
         round_biases(model, model_inputs(trained.task_spec, trained.probes))
     return model, bits

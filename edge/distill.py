@@ -14,7 +14,7 @@ from keras import ops
 
 from keras_transformer.edge.biases import round_biases
 from keras_transformer.edge.qat import qat_recipe
-from keras_transformer.edge.ranges import track_ranges
+from keras_transformer.edge.ranges import train_ranges
 from keras_transformer.edge.retrain import Retraining, changed_recipe
 from keras_transformer.zoo.catalog import TASKS_OF, get_config
 from keras_transformer.zoo.errors import InputError
@@ -133,7 +133,7 @@ def distill(
     model = build(student.config, student.task_spec, **student.bits, dtype=recipe.dtype)
     set_weights(model, get_weights(student.model))
     if student.is_quantized:
-        track_ranges(model)
+        train_ranges(model, recipe, run.total_steps)
     loss = distillation_loss(student.task_spec, share, temperature, recipe.label_smoothing)
     metrics = {"teacher": teacher.metrics.get("validation")}
     settle = round_biases if student.is_quantized else None

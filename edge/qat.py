@@ -16,7 +16,7 @@ from keras_transformer.edge.precision import (
     mixed_bits,
 )
 from keras_transformer.edge.prune import keep_zeros
-from keras_transformer.edge.ranges import calibrate, track_ranges
+from keras_transformer.edge.ranges import calibrate, train_ranges
 from keras_transformer.edge.retrain import DEFAULTS, Retraining, changed_recipe
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import Projection
@@ -29,8 +29,9 @@ from keras_transformer.zoo.trained import Trained
 
 
 def quantized_model(
-    trained: Trained, batches: Batches | None, precision: str = "int8", keep: Sequence[str] = ()
-) -> keras.Model:
+    trained: Trained, batches: Batches | None, precision: str = "int8", keep: Sequence[str] = (),
+    *, percentile: float = 100.0,
+) -> keras.Model:  # fmt: skip
     """Builds the rounded form of a float model.
 
     Args:
@@ -38,6 +39,7 @@ def quantized_model(
         batches: on which ranges are calibrated, of a precision that has any.
         precision: see `precision`.
         keep: see `mixed_bits`.
+        percentile: see `ranges.calibrate`.
 
     Raises:
         InputError: the precision or what is kept does not fit the model.
@@ -47,7 +49,7 @@ def quantized_model(
     model = build(trained.config, trained.task_spec, **mixed_bits(spec, keep))
     set_weights(model, get_weights(trained.model), ranges_missing=True)
     if spec.is_static:
-        calibrate(model, batches)
+        calibrate(model, batches, percentile=percentile)
     return model
 
 
@@ -71,6 +73,7 @@ def qat_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
         **DEFAULTS,
         "epochs": max(1, round(recipe.epochs / 5)),
         "learning_rate": recipe.learning_rate / 20,
+        "freeze_ranges": 0.2,
     }
     return changed_recipe(recipe, changes, defaults)
 
@@ -119,8 +122,10 @@ def quantize(
         trained=trained, recipe=qat_recipe(trained.recipe, changes), out=Path(out), resume=resume,
         overwrite=overwrite, report=report, scalars=scalars,
     )  # fmt: skip
-    model = quantized_model(trained, run.batches, precision, keep)
-    track_ranges(model)
+    model = quantized_model(
+        trained, run.batches, precision, keep, percentile=run.recipe.percentile
+    )
+    train_ranges(model, run.recipe, run.total_steps)
     zeros = keep_zeros(model) if run.recipe.sparsity else None
     fit = run.fit(model)
     fit.after_step = zeros

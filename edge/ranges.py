@@ -1,18 +1,23 @@
-"""Ranges of what is rounded: calibrated on batches, then tracked by tfmot while training."""
+"""Ranges of what is rounded: calibrated on batches, then tracked or learned, and frozen."""
 
 from pathlib import Path
 
 import keras
+import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.batches import Batches
 from keras_transformer.zoo.data import load_examples
+from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models import all_layers
+from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.run_data import run_data_of
 from keras_transformer.zoo.trained import Trained, model_inputs
 
 CALIBRATION_BATCHES = 32
+SAMPLE = 2**14
 # tfmot's default of 0.999 follows too slowly for the few steps that quantization-aware
 # training takes.
 RANGE_DECAY = 0.99
@@ -23,18 +28,35 @@ def learned_points(model: keras.Model) -> list[QuantPoint]:
     return [p for p in all_layers(model) if isinstance(p, QuantPoint) and p.is_learned]
 
 
-def calibrate(model: keras.Model, batches: Batches) -> None:
-    """Sets every point's range to the smallest and largest value of some batches.
+def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 100.0) -> None:
+    """Sets every point's range from the values of some batches.
 
-    The points pass values through unrounded meanwhile. Minimum and maximum rather than a moving
-    average, which clips logits.
+    The points pass values through unrounded meanwhile.
+
+    Args:
+        model: with points that own ranges.
+        batches: of which the first `CALIBRATION_BATCHES` are read.
+        percentile: share of the values in percent, those in the middle, that a range holds; what
+            is beyond is clipped (Wu et al. 2020, arXiv:2004.09602, section 3.3). It is taken of
+            at most `SAMPLE` values a batch. 100 is the smallest and largest value of all.
+
+    Raises:
+        InputError: for a percentile out of range.
     """
-    seen: dict[QuantPoint, tuple[float, float]] = {}
+    if not 50 < percentile <= 100:
+        raise InputError(
+            f"Expected percentile to be above 50 and at most 100, got percentile={percentile}."
+        )
+    seen: dict[QuantPoint, list[np.ndarray]] = {}
+    rng = np.random.default_rng(0)
 
     def observe(point, inputs, training):
-        low, high = float(ops.min(inputs)), float(ops.max(inputs))
-        before = seen.get(point, (low, high))
-        seen[point] = min(low, before[0]), max(high, before[1])
+        values = ops.convert_to_numpy(inputs).reshape(-1)
+        if percentile == 100:
+            values = np.array([values.min(), values.max()])
+        elif values.size > SAMPLE:
+            values = values[rng.integers(0, values.size, SAMPLE)]
+        seen.setdefault(point, []).append(values)
         return inputs
 
     points = learned_points(model)
@@ -46,8 +68,10 @@ def calibrate(model: keras.Model, batches: Batches) -> None:
     finally:
         for point in points:
             point.tracker = None
+    outside = (100 - percentile) / 2
     for point in points:
-        point.set_range(*seen[point])
+        low, high = np.percentile(np.concatenate(seen[point]), (outside, 100 - outside))
+        point.set_range(float(low), float(high))
 
 
 def calibration_batches(trained: Trained, path: str | Path) -> Batches:
@@ -68,18 +92,93 @@ def calibration_batches(trained: Trained, path: str | Path) -> Batches:
     return Batches(columns, batch_tokens=recipe.batch_tokens, seed=recipe.seed)
 
 
-def track_ranges(model: keras.Model) -> None:
-    """Lets tfmot's moving average move the ranges in every training step from now on."""
+def train_ranges(model: keras.Model, recipe: Recipe, total_steps: int) -> None:
+    """Lets the ranges move in the training steps from now on, as the recipe says.
+
+    Args:
+        model: not compiled yet.
+        recipe: of the run; its optimizer takes the steps of ranges that are learned.
+        total_steps: of the run.
+    """
+    if recipe.ranges == "learned":
+        learn_ranges(model)
+    else:
+        track_ranges(model, recipe.moving_steps(total_steps))
+
+
+def track_ranges(model: keras.Model, moving_steps: int | None = None) -> None:
+    """Lets tfmot's moving average move the ranges in training.
+
+    Args:
+        model: with points that own ranges.
+        moving_steps: steps of the model's optimizer after which they stand still (Krishnamoorthi
+            2018, arXiv:1806.08342, freezes the statistics of norms so): the weights settle on the
+            grid that the device has. None for never.
+    """
     # Importing tfmot takes seconds and changes what `tensorflow` offers as Keras.
     from tensorflow_model_optimization.python.core.quantization.keras.quant_ops import (
         MovingAvgQuantize,
     )
 
     def track(point, inputs, training):
+        decay = RANGE_DECAY
+        if training and moving_steps is not None:
+            is_moving = ops.convert_to_tensor(model.optimizer.iterations) < moving_steps
+            decay = ops.where(is_moving, RANGE_DECAY, 1.0)
         return MovingAvgQuantize(
-            inputs, point.range_min.value, point.range_max.value, ema_decay=RANGE_DECAY,
+            inputs, point.range_min.value, point.range_max.value, ema_decay=decay,
             is_training=bool(training), num_bits=point.bits, symmetric=point.symmetric,
         )  # fmt: skip
 
     for point in learned_points(model):
         point.tracker = track
+
+
+def learn_ranges(model: keras.Model) -> None:
+    """Gives the bounds of the ranges gradients, and to the optimizer of the run.
+
+    Args:
+        model: not compiled yet.
+    """
+
+    def round_to_range(point, inputs, training):
+        low, high = (tf.convert_to_tensor(one.value) for one in (point.range_min, point.range_max))
+        return _rounded(inputs, low, high, bits=point.bits, symmetric=point.symmetric)
+
+    for point in learned_points(model):
+        point.tracker = round_to_range
+        for bound in (point.range_min, point.range_max):
+            bound.trainable = True
+            # TensorFlow records the gradients of what was made trainable, and of nothing else.
+            bound.value._trainable = True
+
+
+def _rounded(inputs, low, high, *, bits, symmetric):
+    """Values on the grid between two bounds, with gradients for all three.
+
+    A rounding error inside is a share of the range's width, and so has a gradient for both bounds
+    (Esser et al. 2020, arXiv:1902.08153, section 2.1; for two bounds Bhalgat et al. 2020,
+    arXiv:2004.09576, section 3.1); outside, the bound itself is the value. The sums over all
+    values are not scaled down as Esser et al. do for SGD: Adam does not see the scale, unless a
+    gradient is as small as its epsilon.
+    """
+
+    @tf.custom_gradient
+    def rounded(inputs, low, high):
+        outputs = tf.quantization.fake_quant_with_min_max_vars(inputs, low, high, num_bits=bits)
+
+        def gradient(upstream):
+            inside, to_low, to_high = tf.quantization.fake_quant_with_min_max_vars_gradient(
+                upstream, inputs, low, high, num_bits=bits
+            )
+            of_width = tf.reduce_sum(inside * (outputs - inputs)) / (high - low)
+            to_low, to_high = to_low - of_width, to_high + of_width
+            if symmetric:
+                # Both follow their common factor.
+                of_factor = low * to_low + high * to_high
+                to_low, to_high = of_factor / low, of_factor / high
+            return inside, to_low, to_high
+
+        return outputs, gradient
+
+    return rounded(inputs, low, high)

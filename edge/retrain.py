@@ -85,6 +85,11 @@ class Retraining:
         self.data.report_cuts(self.report)
         keras.utils.set_random_seed(self.recipe.seed)
 
+    @property
+    def total_steps(self) -> int:
+        """Steps of the run."""
+        return self.recipe.total_steps(len(self.batches))
+
     @functools.cached_property
     def batches(self) -> Batches | SampledBatches:
         """The run's training batches."""

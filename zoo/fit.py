@@ -69,7 +69,7 @@ class Fit:
         self.first_kept_step = 0
         self.best_weights: dict[str, np.ndarray] = {}
         self.recent_weights: list[dict[str, np.ndarray]] = []
-        self.total_steps = recipe.steps or recipe.epochs * len(batches)
+        self.total_steps = recipe.total_steps(len(batches))
         self.optimizer = make_optimizer(recipe, self.total_steps)
         regularize(model, recipe.l1, recipe.l2)
         model.compile(

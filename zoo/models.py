@@ -251,6 +251,11 @@ def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
     return {weight.path: ops.convert_to_numpy(weight.value) for weight in model.weights}
 
 
+def is_range(path: str) -> bool:
+    """Whether a weight's path or name is that of a bound of a quantization point."""
+    return path.partition(":")[0].endswith(("range_min", "range_max"))
+
+
 def set_weights(
     model: keras.Model, weights: Mapping[str, np.ndarray], *, ranges_missing: bool = False
 ) -> None:
@@ -268,7 +273,7 @@ def set_weights(
     unknown = dict(weights)
     for variable in model.weights:
         if variable.path not in weights:
-            if ranges_missing and variable.path.endswith(("/range_min", "/range_max")):
+            if ranges_missing and is_range(variable.path):
                 continue
             raise InputError(f"The weights lack {variable.path}, which the model has.")
         value = unknown.pop(variable.path)

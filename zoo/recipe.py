@@ -14,6 +14,7 @@ CHOICES = {
     "optimizer": ("adam", "adamw", "sgd", "momentum"),
     "schedule": ("linear", "cosine", "inverse_sqrt", "constant"),
     "pattern": ("element", "block", "2:4"),
+    "ranges": ("moving-average", "learned"),
     "dtype": ("float32", "mixed_bfloat16", "mixed_float16"),
 }
 _POSITIVE = (
@@ -74,6 +75,10 @@ class Recipe:
         precision: that training prepares for; empty for none.
         keep: patterns of the layers that stay float in it, with commas between them.
         teacher_share, teacher_temperature: of distillation; a share of 0 for none.
+        percentile: share of the values in percent, those in the middle, that a range holds when
+            quantization calibrates it; 100 for the smallest and largest value.
+        ranges: how training with simulated integers moves them: `moving-average` or `learned`.
+        freeze_ranges: share of the steps, the last ones, in which they stand still.
         dtype: `float32`, `mixed_bfloat16` or `mixed_float16`.
         xla: whether steps are compiled with XLA.
         seed: of the initial weights, dropout and the order of rows.
@@ -122,6 +127,9 @@ class Recipe:
     keep: str = ""
     teacher_share: float = 0.0
     teacher_temperature: float = 1.0
+    percentile: float = 100.0
+    ranges: str = "moving-average"
+    freeze_ranges: float = 0.0
     dtype: str = "float32"
     xla: bool = False
     seed: int = 0
@@ -164,6 +172,15 @@ class Recipe:
                 "Expected one kind of averaged weights, "
                 f"got ema={self.ema}, average={self.average}."
             )
+        if not 50 < self.percentile <= 100:
+            raise InputError(
+                "Expected percentile to be above 50 and at most 100, "
+                f"got percentile={self.percentile}."
+            )
+        if self.freeze_ranges > 1:
+            raise InputError(
+                f"Expected freeze_ranges to be from 0 to 1, got freeze_ranges={self.freeze_ranges}."
+            )
         if self.seed >= 2**32:
             raise InputError(f"Expected seed to be below 2**32, got seed={self.seed}.")
 
@@ -171,6 +188,14 @@ class Recipe:
     def targets(self) -> tuple[str, ...]:
         """The columns that a translation writes; none of other tasks."""
         return () if self.target is None else tuple(self.target.split(","))
+
+    def total_steps(self, batches: int) -> int:
+        """Returns the steps of a run with that many batches in an epoch."""
+        return self.steps or self.epochs * batches
+
+    def moving_steps(self, total_steps: int) -> int:
+        """Returns the steps in which ranges move; afterwards they stand still."""
+        return round((1 - self.freeze_ranges) * total_steps)
 
     @staticmethod
     def _check(name: str, value: Any, kind: Any) -> None:

@@ -24,7 +24,7 @@ def test_int8_by_calibration_at_another_length(checkpoint, data, tmp_path):
     out = tmp_path / "model.tflite"
     result = call(
         "convert", checkpoint, "--precision", "int8", "--calibration", data.train,
-        "--lengths", 24, "--out", out,
+        "--percentile", 99.99, "--lengths", 24, "--out", out,
     )  # fmt: skip
     assert result.exit_code == 0
     assert (Runner(out).max_length, Runner(out).lengths) == (24, [24])
@@ -70,6 +70,10 @@ def test_calibration_where_it_has_no_use(checkpoint, data, tmp_path):
             for value in ("0", "16,x", "16,-8", "16,,8", "", "8.5")
         ),
         (["--precision", "int8", "--calibration", "no.tsv"], "File 'no.tsv' does not exist."),
+        (
+            ["--precision", "int8", "--percentile", "99.9"],
+            "Error: Expected --percentile only with --calibration, got --percentile 99.9.",
+        ),
     ],
 )
 def test_mistakes_in_options(checkpoint, tmp_path, arguments, sentence):

@@ -25,7 +25,17 @@ def test_a_run_reports_and_writes_a_checkpoint(quantized):
     assert config["bits"] == {"kernel_bits": 8, "activation_bits": 8}
     recipe = json.loads((out / "recipe.json").read_text())
     assert (recipe["epochs"], recipe["learning_rate"]) == (2, 1e-3)
+    assert (recipe["ranges"], recipe["freeze_ranges"]) == ("moving-average", 0.2)
     assert any((out.parent / "curves").iterdir())
+
+
+def test_learned_ranges_of_a_percentile(checkpoint, tmp_path):
+    options = ("--ranges", "learned", "--freeze-ranges", "0.5", "--percentile", "99.9")
+    result = call("quantize", checkpoint, "--epochs", 1, *options, "--out", tmp_path / "model")
+    assert result.exit_code == 0, result.output
+    recipe = json.loads((tmp_path / "model" / "recipe.json").read_text())
+    names = ("ranges", "freeze_ranges", "percentile")
+    assert [recipe[name] for name in names] == ["learned", 0.5, 99.9]
 
 
 def test_it_becomes_an_int8_file_of_the_same_accuracy(quantized, data, tmp_path):
@@ -79,6 +89,10 @@ def test_a_full_disk(checkpoint, tmp_path, monkeypatch):
     ("arguments", "sentence"),
     [
         (["--epochs", "0"], "Invalid value for '--epochs'"),
+        (["--ranges", "fast"], "'fast' is not one of 'moving-average', 'learned'"),
+        (["--freeze-ranges", "1.5"], "Expected freeze_ranges to be from 0 to 1, got "),
+        (["--freeze-ranges", "-0.5"], "Expected freeze_ranges not to be negative, got "),
+        (["--percentile", "50"], "Expected percentile to be above 50 and at most 100, got "),
         (["--learning-rate", "-1"], "Expected learning_rate to be above 0"),
         (["--train", "no.tsv"], "File 'no.tsv' does not exist."),
     ],

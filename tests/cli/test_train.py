@@ -28,6 +28,7 @@ def test_every_field_of_a_recipe_is_an_option():
     # Those of the commands that go on from a trained model.
     fields -= {
         "sparsity", "pattern", "precision", "keep", "teacher_share", "teacher_temperature",
+        "percentile", "ranges", "freeze_ranges",
     }  # fmt: skip
     assert fields <= names
     assert names - fields == {"out", "overwrite", "resume", "tensorboard", "recipe_file"}
