@@ -73,7 +73,8 @@ class Recipe:
         pattern: of the zeros: `element`, `block` or `2:4`.
         precision: that training prepares for; empty for none.
         keep: patterns of the layers that stay float in it, with commas between them.
-        teacher_share, teacher_temperature: of distillation; a share of 0 for none.
+        teacher_share, teacher_temperature, teacher_hidden, teacher_attention, teacher_beams: of
+            distillation, see `edge.distill`; a share of 0 for none.
         dtype: `float32`, `mixed_bfloat16` or `mixed_float16`.
         xla: whether steps are compiled with XLA.
         seed: of the initial weights, dropout and the order of rows.
@@ -122,6 +123,9 @@ class Recipe:
     keep: str = ""
     teacher_share: float = 0.0
     teacher_temperature: float = 1.0
+    teacher_hidden: float = 0.0
+    teacher_attention: float = 0.0
+    teacher_beams: int = 0
     dtype: str = "float32"
     xla: bool = False
     seed: int = 0

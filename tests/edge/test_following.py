@@ -1,0 +1,111 @@
+import keras
+import numpy as np
+import pytest
+import scipy.special
+
+from keras_transformer.edge.following import Following, Guidance, output_difference
+from keras_transformer.zoo.models import build
+from keras_transformer.zoo.tasks import Task
+from tests.zoo import tiny
+
+RNG = np.random.default_rng(0)
+IDS = np.array([[2, 7, 9, 0, 0], [5, 6, 7, 8, 9]], "int32")
+SOURCES = np.array([[6, 7, 0], [8, 9, 10]], "int32")
+CLASSES = Task(name="classification", labels=("a", "b", "c"))
+KINDS = {
+    "encoder": ({"ids": IDS}, np.array([0, 2]), CLASSES),
+    "decoder": ({"ids": IDS}, np.roll(IDS, -1) * (IDS > 0), Task(name="language-modeling")),
+    "encoder-decoder": (
+        {"source_ids": SOURCES, "ids": IDS}, IDS * (IDS > 0), Task(name="translation"),
+    ),
+}  # fmt: skip
+
+
+def divergence(teacher, outputs, temperature):
+    soft, found = (scipy.special.softmax(x / temperature, axis=-1) for x in (teacher, outputs))
+    return scipy.special.rel_entr(soft, found).sum(axis=-1) * temperature**2
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0, 5.0])
+def test_the_difference_of_classes(temperature):
+    teacher, outputs = RNG.normal(0, 2, (2, 7, 3)).astype("float32")
+    found = output_difference(CLASSES, None, teacher, outputs, temperature)
+    expected = divergence(teacher, outputs, temperature).mean()
+    assert float(found) == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_difference_of_tokens_is_that_of_real_ones():
+    teacher, outputs = RNG.normal(0, 2, (2, 2, 5, 11)).astype("float32")
+    found = output_difference(Task(name="translation"), IDS, teacher, outputs, 2.0)
+    expected = divergence(teacher, outputs, 2.0)[IDS != 0].mean()
+    assert float(found) == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_difference_of_numbers():
+    teacher, outputs = RNG.normal(size=(2, 9, 1)).astype("float32")
+    found = output_difference(Task(name="regression"), None, teacher, outputs, 2.0)
+    assert float(found) == pytest.approx(np.mean((outputs - teacher) ** 2), rel=1e-5)
+
+
+def model_of(kind, seed, **changes):
+    keras.utils.set_random_seed(seed)
+    settings = {"num_segments": 0, "num_layers": 2, "dropout": 0.0, "attention_dropout": 0.0}
+    return build(tiny.config(kind, **{**settings, **changes}), KINDS[kind][2])
+
+
+def learner_of(kind, student, teacher, guidance):
+    learner = Following(student, teacher, KINDS[kind][2], Guidance(**guidance))
+    learner.compile(
+        optimizer=keras.optimizers.Adam(0.01), loss=KINDS[kind][2].loss(0.1), jit_compile=False
+    )
+    return learner
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_loss_is_that_of_labels_and_teacher(kind):
+    inputs, targets, task = KINDS[kind]
+    student, teacher = model_of(kind, 0), model_of(kind, 1)
+    outputs, expected = student(inputs), teacher(inputs)
+    own = float(task.loss(0.1)(targets, outputs))
+    followed = float(output_difference(task, targets, expected, outputs, 3.0))
+    learner = learner_of(kind, student, teacher, {"share": 0.3, "temperature": 3.0})
+    assert learner.train_on_batch(inputs, targets) == pytest.approx(
+        0.7 * own + 0.3 * followed, rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_to_learn_from_the_same_weights(kind):
+    """Were layers paired with others, or padding counted, something would be."""
+    inputs, targets, _ = KINDS[kind]
+    model = model_of(kind, 0)
+    guidance = {"share": 1.0, "temperature": 1.0, "hidden": 1.0, "attention": 1.0}
+    learner = learner_of(kind, model, model_of(kind, 0), guidance)
+    assert learner.train_on_batch(inputs, targets) == pytest.approx(0.0, abs=1e-6)
+    # Each part is there: another teacher is followed in all of them.
+    other = model_of(kind, 1)
+    for part in ("hidden", "attention"):
+        some = {"share": 0.0, "temperature": 1.0, part: 1.0}
+        alone = learner_of(kind, model_of(kind, 0), other, {**some, part: 0.0})
+        both = learner_of(kind, model_of(kind, 0), other, some)
+        losses = [learner.train_on_batch(inputs, targets) for learner in (alone, both)]
+        assert losses[1] > losses[0] + 1e-3
+
+
+@pytest.mark.parametrize("kind", ["encoder", "encoder-decoder"])
+def test_a_wider_teacher_is_followed_through_a_map(kind):
+    inputs, targets, _ = KINDS[kind]
+    student = model_of(kind, 0)
+    teacher = model_of(kind, 1, hidden_dim=24, num_heads=4, num_layers=3)
+    before = [np.array(variable.value) for variable in teacher.variables]
+    guidance = {"share": 0.5, "temperature": 1.0, "hidden": 1.0, "attention": 1.0}
+    learner = learner_of(kind, student, teacher, guidance)
+    stacks = ["encoder"] if kind == "encoder" else ["encoder", "decoder"]
+    own = {variable.path for variable in student.variables}
+    maps = [v for v in learner.trainable_variables if v.path not in own]
+    assert [(v.path, v.shape) for v in maps] == [(f"{s}_map/kernel", (16, 24)) for s in stacks]
+    assert {v.path for v in learner.variables} == own | {v.path for v in maps}
+    losses = [float(learner.train_on_batch(inputs, targets)) for _ in range(30)]
+    assert losses[-1] < 0.7 * losses[0]
+    for variable, value in zip(teacher.variables, before, strict=True):
+        np.testing.assert_array_equal(variable.value, value)
