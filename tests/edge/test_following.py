@@ -96,18 +96,18 @@ def test_nothing_is_to_learn_from_the_same_weights(kind):
 
 
 def test_a_wider_teacher_is_followed_through_a_map():
-    kind = "encoder-decoder"
-    inputs, targets, _ = KINDS[kind]
-    student = model_of(kind, 0)
-    teacher = model_of(kind, 1, hidden_dim=24, num_heads=4, num_layers=2)
-    before = get_weights(teacher)
     guidance = {"share": 0.5, "temperature": 1.0, "hidden": 1.0, "attention": 1.0}
-    learner = learner_of(kind, student, teacher, guidance)
-    own = {variable.path for variable in student.variables}
-    maps = [v for v in learner.trainable_variables if v.path not in own]
-    assert [v.path for v in maps] == ["encoder_map/kernel", "decoder_map/kernel"]
-    assert {v.shape for v in maps} == {(16, 24)}
-    assert {v.path for v in learner.variables} == own | {v.path for v in maps}
+    for kind, stacks in (("encoder-decoder", ("encoder", "decoder")), ("encoder", ("encoder",))):
+        student = model_of(kind, 0)
+        teacher = model_of(kind, 1, hidden_dim=24, num_heads=4, num_layers=2)
+        learner = learner_of(kind, student, teacher, guidance)
+        own = {variable.path for variable in student.variables}
+        maps = [v for v in learner.trainable_variables if v.path not in own]
+        assert [v.path for v in maps] == [f"{stack}_map/kernel" for stack in stacks]
+        assert {v.shape for v in maps} == {(16, 24)}
+        assert {v.path for v in learner.variables} == own | {v.path for v in maps}
+    before = get_weights(teacher)
+    inputs, targets, _ = KINDS[kind]
     losses = [float(learner.train_on_batch(inputs, targets)) for _ in range(30)]
     assert losses[-1] < 0.7 * losses[0]
     tiny.assert_same_weights(get_weights(teacher), before)
