@@ -12,6 +12,7 @@ import keras
 
 from keras_transformer.edge.biases import round_biases
 from keras_transformer.edge.following import Following, Guidance
+from keras_transformer.edge.precision import precision_of
 from keras_transformer.edge.qat import qat_recipe
 from keras_transformer.edge.ranges import track_ranges
 from keras_transformer.edge.retrain import Retraining, changed_recipe
@@ -34,7 +35,7 @@ def new_student(teacher: Trained, name: str, settings: Mapping[str, Any]) -> Tra
         InputError: for an unknown name or setting, or a model that cannot do the task.
     """
     recipe = teacher.recipe.replace(
-        model=name, settings=dict(settings), sparsity=0.0, pattern="element"
+        model=name, settings=dict(settings), sparsity=0.0, pattern="element", precision="", keep=""
     )
     config = config_of(recipe).replace(
         vocab_size=teacher.config.vocab_size, source_vocab_size=teacher.config.source_vocab_size
@@ -106,11 +107,12 @@ def distill(
         run.follow(dataclasses.replace(pairs, targets=texts))
     model = build(student.config, student.task_spec, **student.bits, dtype=recipe.dtype)
     set_weights(model, get_weights(student.model))
-    if student.is_quantized:
+    has_ranges = precision_of(student.bits).is_static
+    if has_ranges:
         track_ranges(model)
     fit = run.fit(model, Following(model, teacher.model, student.task_spec, guidance))
     metrics = {"teacher": teacher.metrics.get("validation")}
-    settle = round_biases if student.is_quantized else None
+    settle = round_biases if has_ranges else None
     return run.finish(fit, "distill", student.bits, settle, **metrics)
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import keras
 from keras import ops
 
-from keras_transformer.attention import MultiHeadAttention, attention_bias
+from keras_transformer.attention import MultiHeadAttention
+from keras_transformer.masks import attention_bias
 from keras_transformer.stacks import Decoder, Encoder
 
 
