@@ -21,6 +21,19 @@ from keras_transformer.cli.train import settings_of
     help="Logits of both are divided by it: above 1, small probabilities count more.",
 )
 @click.option(
+    "--hidden-weight", type=float, default=0.0, show_default=True,
+    help="Adds this much of how far the blocks' outputs are from the teacher's.",
+)
+@click.option(
+    "--attention-weight", type=float, default=0.0, show_default=True,
+    help="Adds this much of how far the last block's attention is from the teacher's.",
+)
+@click.option(
+    "--beams", type=int, default=0, show_default=True,
+    help="A translation learns the targets that the teacher writes with so many beams; 0 for "
+    "those of the data.",
+)
+@click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", callback=settings_of,
     help="Change a setting of the MODEL, such as pooling=max; may be repeated.",
 )
@@ -28,7 +41,7 @@ from keras_transformer.cli.train import settings_of
     data="the student's", epochs="the recipe's", learning_rate="the recipe's"
 )
 def distill(teacher: Path, student: str, settings: dict[str, Any], **given: Any) -> None:
-    """Train a small model on the outputs of a TEACHER's checkpoint beside the labels.
+    """Train a small model on a TEACHER's checkpoint beside the labels, whatever the task.
 
     The student is a MODEL of the catalogue, which takes the teacher's tokenizer and recipe, or a
     CHECKPOINT that goes on from its weights, a quantized one too.

@@ -15,6 +15,7 @@ from keras_transformer.zoo.fit import Fit
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.report import Report
 from keras_transformer.zoo.run_data import RunData, run_data_of
+from keras_transformer.zoo.sentence_pairs import SentencePairs
 from keras_transformer.zoo.states import remove_states
 from keras_transformer.zoo.train import working_folder
 from keras_transformer.zoo.trained import Trained, model_inputs
@@ -95,20 +96,21 @@ class Retraining:
         """The run's training batches."""
         return self.data.batches(self.recipe)
 
-    def follow(self, train: Examples) -> None:
-        """Trains on these rows of a task over whole texts instead; before `batches` are used."""
+    def follow(self, train: Examples | SentencePairs) -> None:
+        """Trains on these rows instead; before `batches` are used."""
         self.data = dataclasses.replace(self.data, train=train)
 
-    def fit(self, model: keras.Model, loss: Callable | None = None) -> Fit:
+    def fit(self, model: keras.Model, learner: keras.Model | None = None) -> Fit:
         """Returns the run of a model, gone back to its last state where it is resumed.
 
         Args:
             model: built, with the weights to begin with.
-            loss: see `Fit`.
+            learner: see `Fit`.
         """
         fit = Fit(
             model, self.trained.task_spec, self.recipe, self.batches, self.data.validator(),
-            folder=self.folder, report=self.report, scalars=self.scalars, loss=loss,
+            folder=self.folder, report=self.report, scalars=self.scalars,
+            learner=learner,
         )  # fmt: skip
         if self.resume:
             fit.resume()

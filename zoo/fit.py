@@ -43,7 +43,8 @@ class Fit:
         folder: where states are kept; None keeps none.
         report: hears of steps and epochs.
         scalars: called as `scalars(name, value, step)` for each curve.
-        loss: of targets and outputs; the task's own by default.
+        learner: what steps train: by default the model itself, else a model around it, which may
+            have weights and a loss of its own.
 
     Attributes:
         after_step: called with each step's number behind it, and may change the weights.
@@ -54,9 +55,10 @@ class Fit:
         self, model: keras.Model, task: Task, recipe: Recipe, batches: Batches | SampledBatches,
         validate: Callable[[keras.Model], dict[str, Any]], *, folder: Path | None = None,
         report: Report | None = None, scalars: Callable[[str, float, int], None] | None = None,
-        loss: Callable | None = None,
+        learner: keras.Model | None = None,
     ):  # fmt: skip
         self.model = model
+        self.learner = learner or model
         self.task = task
         self.recipe = recipe
         self.batches = batches
@@ -72,14 +74,14 @@ class Fit:
         self.total_steps = recipe.total_steps(len(batches))
         self.optimizer = make_optimizer(recipe, self.total_steps)
         regularize(model, recipe.l1, recipe.l2)
-        model.compile(
-            optimizer=self.optimizer, loss=loss or task.loss(recipe.label_smoothing),
+        self.learner.compile(
+            optimizer=self.optimizer, loss=task.loss(recipe.label_smoothing),
             # On JAX a step that is not compiled runs operation by operation.
             jit_compile=recipe.xla or keras.config.backend() == "jax",
         )  # fmt: skip
         # compile() may wrap the optimizer in one that scales the loss.
-        self.optimizer = model.optimizer
-        self.optimizer.build(model.trainable_variables)
+        self.optimizer = self.learner.optimizer
+        self.optimizer.build(self.learner.trainable_variables)
 
     def run(self) -> dict[str, Any]:
         """Trains to the end, and leaves the best weights in the model.
@@ -170,7 +172,7 @@ class Fit:
             name: self._drop_tokens(ids, column) if name in READ_TOKENS else ids
             for column, (name, ids) in enumerate(batch.inputs.items())
         }
-        return float(self.model.train_on_batch(inputs, batch.targets))
+        return float(self.learner.train_on_batch(inputs, batch.targets))
 
     def _meet_shapes(self) -> None:
         """Does a step on each shape of batches, and takes it back.
@@ -223,7 +225,7 @@ class Fit:
             return self._validate_recent()
         if not self.recipe.ema:
             return self.validate(self.model), get_weights(self.model)
-        trainable = self.model.trainable_variables
+        trainable = self.learner.trainable_variables
         kept = [ops.copy(variable.value) for variable in trainable]
         self.optimizer.finalize_variable_values(trainable)
         for variable in trainable:
@@ -257,7 +259,7 @@ class Fit:
 
     def _variables(self) -> dict[str, keras.Variable]:
         """All that a step reads or writes, random states included, by place and path."""
-        variables = [*self.model.variables, *self.optimizer.variables]
+        variables = [*self.learner.variables, *self.optimizer.variables]
         return {f"{i:05d}/{variable.name}": variable for i, variable in enumerate(variables)}
 
     def _values(self) -> dict[str, np.ndarray]:

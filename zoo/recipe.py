@@ -74,7 +74,8 @@ class Recipe:
         pattern: of the zeros: `element`, `block` or `2:4`.
         precision: that training prepares for; empty for none.
         keep: patterns of the layers that stay float in it, with commas between them.
-        teacher_share, teacher_temperature: of distillation; a share of 0 for none.
+        teacher_share, teacher_temperature, teacher_hidden, teacher_attention, teacher_beams: of
+            distillation, see `edge.distill`; a share of 0 for none.
         percentile: share of the values in percent, those in the middle, that a range holds when
             quantization calibrates it; 100 for the smallest and largest value.
         ranges: how training with simulated integers moves them: `moving-average` or `learned`.
@@ -127,6 +128,9 @@ class Recipe:
     keep: str = ""
     teacher_share: float = 0.0
     teacher_temperature: float = 1.0
+    teacher_hidden: float = 0.0
+    teacher_attention: float = 0.0
+    teacher_beams: int = 0
     percentile: float = 100.0
     ranges: str = "moving-average"
     freeze_ranges: float = 0.0

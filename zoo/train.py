@@ -46,7 +46,7 @@ def train(
     """
     out, report = Path(out), report or Report()
     folder = working_folder(out, resume=resume, overwrite=overwrite)
-    config = _config(recipe)
+    config = config_of(recipe)
     for name, command in (("sparsity", "prune"), ("teacher_share", "distill")):
         if getattr(recipe, name):
             raise InputError(
@@ -112,8 +112,12 @@ def working_folder(out: Path, *, resume: bool, overwrite: bool) -> Path:
     return folder
 
 
-def _config(recipe: Recipe) -> TransformerConfig:
-    """The catalogue's config with the recipe's settings."""
+def config_of(recipe: Recipe) -> TransformerConfig:
+    """Returns the catalogue's config with a recipe's settings, the vocabulary still its own.
+
+    Raises:
+        InputError: the model cannot do what the recipe asks for, or a setting is impossible.
+    """
     config = get_config(recipe.model)
     if recipe.task not in TASKS_OF[config.architecture]:
         known = ", ".join(TASKS_OF[config.architecture])

@@ -16,6 +16,7 @@ from keras_transformer.zoo.sampling import PieceDropout
 from keras_transformer.zoo.sentence_pairs import SentencePairs
 from keras_transformer.zoo.target_language import encode_sources
 from keras_transformer.zoo.tasks import Task
+from keras_transformer.zoo.text_generation import TextGenerator
 from keras_transformer.zoo.text_metrics import text_metrics
 from keras_transformer.zoo.tokenizer import Tokenizer, pad_rows
 from keras_transformer.zoo.trained import Trained
@@ -76,19 +77,13 @@ class TranslationData:
 
     def written_metrics(self, trained: Trained) -> dict[str, Any]:
         """BLEU, chrF and exact matches of what the model writes for the validation sources."""
-        pairs, generator = self.validation, trained.generator()
-        if not self.task.labels:
-            written = [one.text for one in generator.generate(pairs.sources)]
-            return text_metrics(written, pairs.targets)
-        by_language, texts = {}, []
-        # The rows of a language stand together, in the order of the languages.
+        pairs = self.validation
+        texts = translations(trained.generator(), pairs, self.task.labels)
+        by_language = {}
         for language in self.task.labels:
             rows = [row for row, name in enumerate(pairs.languages) if name == language]
-            sources = [pairs.sources[row] for row in rows]
-            written = [one.text for one in generator.generate(sources, language=language)]
-            found = text_metrics(written, [pairs.targets[row] for row in rows])
-            by_language[f"bleu_{language}"] = found["bleu"]
-            texts += written
+            written, expected = ([part[row] for row in rows] for part in (texts, pairs.targets))
+            by_language[f"bleu_{language}"] = text_metrics(written, expected)["bleu"]
         return {**text_metrics(texts, pairs.targets), **by_language}
 
     def probes(self, seed: int) -> dict[str, np.ndarray]:
@@ -127,6 +122,30 @@ class TranslationData:
             columns, targets, batch_tokens=recipe.batch_tokens, bucket=recipe.bucket,
             seed=recipe.seed,
         )  # fmt: skip
+
+
+def translations(
+    generator: TextGenerator, pairs: SentencePairs, languages: Sequence[str] = (), **decoding: Any
+) -> list[str]:
+    """Returns what a translator writes for the sources of pairs, each in its row's language.
+
+    Args:
+        generator: the translator.
+        pairs: the rows.
+        languages: names of the targets, where there are several.
+        **decoding: see `TextGenerator.generate`.
+    """
+    texts = [""] * len(pairs.sources)
+    for language in languages or [None]:
+        rows = [
+            row for row in range(len(texts)) if language is None or pairs.languages[row] == language
+        ]
+        written = generator.generate(
+            [pairs.sources[row] for row in rows], language=language, **decoding
+        )
+        for row, one in zip(rows, written, strict=True):
+            texts[row] = one.text
+    return texts
 
 
 def encode_pairs(

@@ -7,12 +7,14 @@ def test_a_student_of_the_catalogue(checkpoint, data, tmp_path):
     out = tmp_path / "student"
     result = call(
         "distill", checkpoint, "bert_tiny", "--set", "hidden_dim=16", "--set",
-        "intermediate_dim=16", "--train", data.train, "--epochs", 1, "--share", "0.7", "--out", out,
+        "intermediate_dim=16", "--train", data.train, "--epochs", 1, "--share", "0.7",
+        "--hidden-weight", "0.5", "--attention-weight", "0.1", "--out", out,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert result.stdout.endswith(f"\nWrote {out}\n")
     recipe = json.loads((out / "recipe.json").read_text())
     assert (recipe["model"], recipe["teacher_share"]) == ("bert_tiny", 0.7)
+    assert (recipe["teacher_hidden"], recipe["teacher_attention"]) == (0.5, 0.1)
     assert json.loads((out / "config.json").read_text())["model"]["hidden_dim"] == 16
 
 
@@ -21,6 +23,10 @@ def test_mistakes(checkpoint, tmp_path):
     for arguments, sentence in (
         (["bert_tiny", "--share", "2"], "Expected share to be above 0 and at most 1, got "
          "share=2.0."),
+        (["bert_tiny", "--beams", "2"], "Expected beams to be 0 for a task other than "
+         "translation, got beams=2 for classification."),
+        (["bert_tiny", "--set", "vocab_size=9"], "Expected no setting vocab_size: it follows from "
+         "the tokenizer."),
         ([checkpoint, "--set", "hidden_dim=8"], "Expected --set only for a MODEL of the "
          "catalogue."),
     ):  # fmt: skip

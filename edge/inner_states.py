@@ -1,0 +1,183 @@
+"""What happens inside a student and its teacher, and how far the two are from each other there."""
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import keras
+from keras import ops
+
+from keras_transformer.attention import MultiHeadAttention
+from keras_transformer.masks import attention_bias
+from keras_transformer.stacks import Decoder, Encoder
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Blocks:
+    """A block of the student and the one of the teacher that it follows.
+
+    Attributes:
+        own, other: the student's and the teacher's block, whose outputs are (B, T, D).
+        widths: D of each.
+        stack: name of the stack that both stand in.
+        reads: name of the ids whose padding does not count.
+    """
+
+    own: keras.layers.Layer
+    other: keras.layers.Layer
+    widths: tuple[int, int]
+    stack: str
+    reads: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Projections:
+    """A projection of the student's attention and that of the teacher's: query, key or value.
+
+    Attributes:
+        own, other: the student's and the teacher's, with outputs (B, T, heads * K).
+        heads: relation heads, a divisor of both widths.
+        reads: name of the ids whose padding does not count.
+    """
+
+    own: keras.layers.Layer
+    other: keras.layers.Layer
+    heads: int
+    reads: str
+
+
+def matched_blocks(student: keras.Model, teacher: keras.Model) -> list[Blocks]:
+    """Pairs every block of the student with one of the teacher, evenly from the last one down.
+
+    TinyBERT's uniform mapping (Jiao et al. 2020, arXiv:1909.10351, section 4.2), rounded up where
+    the number of layers does not divide.
+    """
+    return [
+        Blocks(
+            own=block,
+            other=other.blocks[math.ceil((place + 1) * len(other.blocks) / len(own.blocks)) - 1],
+            widths=(_width(own), _width(other)), stack=own.name, reads=reads,
+        )
+        for own, other, reads in _stacks(student, teacher)
+        for place, block in enumerate(own.blocks)
+    ]  # fmt: skip
+
+
+def matched_projections(student: keras.Model, teacher: keras.Model) -> list[Projections]:
+    """Pairs queries, keys and values of each stack's last block, those of cross attention too."""
+    found = []
+    for own, other, reads in _stacks(student, teacher):
+        for kind in ("attention", "cross_attention"):
+            if getattr(own.blocks[-1], kind, None) is None:
+                continue
+            ours, theirs = (getattr(s.blocks[-1], kind).sublayer for s in (own, other))
+            heads = _shared_heads(ours, theirs)
+            found += [
+                Projections(
+                    own=getattr(ours, name), other=getattr(theirs, name), heads=heads,
+                    reads="source_ids" if kind == "cross_attention" and name != "query" else reads,
+                )
+                for name in ("query", "key", "value")
+            ]  # fmt: skip
+    return found
+
+
+def listening(
+    model: keras.Model, layers: Sequence[keras.layers.Layer]
+) -> Callable[..., tuple[keras.KerasTensor, list]]:
+    """Returns the model as a function that returns its outputs and those of some layers inside."""
+
+    def read(inputs: Mapping, training: bool | None = None):
+        with _heard(layers) as heard:
+            outputs = model(inputs, training=training)
+        return outputs, [ops.cast(heard[id(layer)], "float32") for layer in layers]
+
+    return read
+
+
+def hidden_difference(own, other, real):
+    """Mean squared difference of (B, T, D) outputs over the teacher's mean square.
+
+    The difference is Jiao et al. 2020, equation 8. Before the last norm of a pre-norm model the
+    outputs grow from block to block, so it is counted in units of the teacher's.
+
+    Args:
+        own, other: of the student, already as wide as the teacher, and of the teacher.
+        real: (B, T), 0 at padding, else 1.
+    """
+    real = ops.expand_dims(real, -1)
+    square = ops.sum(real * ops.square(other))
+    return ops.sum(real * ops.square(own - other)) / ops.maximum(square, 1e-6)
+
+
+def relation_difference(own, other, heads, real):
+    """Mean divergence of how strongly the positions of (B, T, W) vectors are related.
+
+    A relation is the softmax of scaled products of a head's vectors with each other, which depends
+    neither on the width nor on the number of attention heads: Wang et al. 2021, arXiv:2012.15828,
+    section 3.1.
+
+    Args:
+        own, other: queries, keys or values of the student and of the teacher.
+        heads: into which both are divided.
+        real: (B, T), 0 at padding, else 1.
+    """
+    own, other = (_log_relations(x, heads, real) for x in (own, other))
+    divergence = ops.sum(ops.exp(other) * (other - own), axis=-1)
+    real = ops.expand_dims(real, 1)
+    return ops.sum(divergence * real) / ops.maximum(heads * ops.sum(real), 1.0)
+
+
+def _log_relations(x, heads, real):
+    """(B, T, W) to log probabilities (B, heads, T, T)."""
+    batch, length, _ = ops.shape(x)
+    width = x.shape[-1] // heads
+    x = ops.transpose(ops.reshape(x, (batch, length, heads, width)), (0, 2, 1, 3))
+    scores = ops.matmul(x * width**-0.5, ops.transpose(x, (0, 1, 3, 2)))
+    return ops.log_softmax(scores + attention_bias(real, "float32"))
+
+
+def _stacks(student: keras.Model, teacher: keras.Model):
+    """Yields the stacks of both by name, and the name of the ids that they read."""
+    inputs = {tensor.name for tensor in student.inputs}
+    for own in student.layers:
+        if isinstance(own, Encoder | Decoder):
+            is_source = isinstance(own, Encoder) and "source_ids" in inputs
+            yield own, teacher.get_layer(own.name), "source_ids" if is_source else "ids"
+
+
+def _width(stack: Encoder | Decoder) -> int:
+    return stack.blocks[-1].feed_forward.norm.gamma.shape[0]
+
+
+def _shared_heads(*attentions: MultiHeadAttention) -> int:
+    """The greatest number that divides every head count of both."""
+    return math.gcd(*(n for a in attentions for n in (a.num_heads, a.num_key_value_heads)))
+
+
+@contextlib.contextmanager
+def _heard(layers: Sequence[keras.layers.Layer]) -> Iterator[dict[int, keras.KerasTensor]]:
+    """Collects what layers return while a model is called, by their `id`.
+
+    Keras gives no tensor from the inside of a layer, and a stack of blocks is one.
+    """
+    outputs, heard = {}, {id(layer): layer for layer in layers}
+
+    def listener(layer):
+        call = layer.call
+
+        def listen(*args, **kwargs):
+            outputs[id(layer)] = result = call(*args, **kwargs)
+            return result
+
+        return listen
+
+    for layer in heard.values():
+        layer.call = listener(layer)
+    try:
+        yield outputs
+    finally:
+        for layer in heard.values():
+            # What stands on the instance hides the class's own.
+            del layer.call
