@@ -12,6 +12,7 @@ from keras_transformer.edge.biases import round_biases
 from keras_transformer.edge.bundle import pack
 from keras_transformer.edge.compact import compact
 from keras_transformer.edge.flatbuffer import check_kernels, check_ops, output_step
+from keras_transformer.edge.layers import find_layers
 from keras_transformer.edge.parity import Parity, measure_parity
 from keras_transformer.edge.precision import Precision, get_precision
 from keras_transformer.edge.qat import grid_weights, quantized_model
@@ -81,6 +82,7 @@ def convert(
         "recipe": trained.recipe.model,
         "columns": trained.columns,
         "output_step": output_step(flatbuffer),
+        "layers": find_layers(trained, model, flatbuffer, lengths[-1], precision),
         "metrics": _plain(trained.metrics),
     }
     files = {
