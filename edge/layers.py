@@ -9,6 +9,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
@@ -61,6 +62,11 @@ class LayerDifference:
         return not self.own <= self.limit
 
 
+    def to_json(self) -> dict[str, Any]:
+        """Returns the values as an object that JSON can hold."""
+        return {**dataclasses.asdict(self), "departs": self.departs}
+
+
 def find_layers(
     trained: Trained, model: keras.Model, flatbuffer: bytes, length: int, precision: str
 ) -> dict[str, dict[str, int]]:
@@ -99,7 +105,7 @@ def find_layers(
             return values
         return tensors[min(fitting, key=fitting.get)].values.reshape(values.shape)
 
-    both.run({name: rows[:FIND_ROWS, :length] for name, rows in trained.probes.items()}, meet)
+    both.run({name: rows[:FIND_ROWS] for name, rows in trained.probes.items()}, meet)
     return {
         signature: {path: min(fit, key=fit.get) for path, fit in paths.items() if fit}
         for signature, paths in errors.items()

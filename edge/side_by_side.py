@@ -52,15 +52,13 @@ class SideBySide:
         self.points = [layer for layer in layers if isinstance(layer, QuantPoint)]
 
     def run(self, columns: Mapping[str, Sequence[np.ndarray]], *meetings: Meet) -> None:
-        """Runs rows of the model's inputs, the Keras side once for each of the meetings."""
-        for row in range(len(columns["ids"])):
-            ids = {name: np.trim_zeros(rows[row], "b") for name, rows in columns.items()}
+        """Runs rows of the model's inputs, cut to the length, and Keras once for each meeting."""
+        for place in range(len(columns["ids"])):
+            row = {name: rows[place][: self.length] for name, rows in columns.items()}
             if self.trained.task_spec.generates:
-                self._write(ids, meetings)
+                self._write({name: np.trim_zeros(ids, "b") for name, ids in row.items()}, meetings)
             else:
-                length = len(ids["ids"])
-                ids["segment_ids"] = columns["segment_ids"][row][:length]
-                inputs = {name: pad_rows([row], self.length) for name, row in ids.items()}
+                inputs = {name: pad_rows([ids], self.length) for name, ids in row.items()}
                 self._call(PREDICT, model_inputs(self.trained.task_spec, inputs), meetings)
 
     def _write(self, row, meetings):
