@@ -36,9 +36,9 @@ class KerasRunner(TextWriter):
         self.pair = self.trained.task_spec.pair
         self.precision = "int8, simulated" if self.trained.is_quantized else "float32"
         self.max_length = self.trained.max_length
-        self.generates = self.trained.task_spec.generates
         self.columns = self.trained.columns
-        self.generator = self.trained.generator() if self.generates else None
+        if self.trained.task_spec.generates:
+            self.generator = self.trained.generator()
 
     def scores(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> np.ndarray:
         """Returns the model's outputs (rows, outputs): logits, or predicted numbers."""

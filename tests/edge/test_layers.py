@@ -71,7 +71,9 @@ def test_no_layer_of_an_honest_file_departs(runs, files, precision):
 
 
 @pytest.mark.parametrize("precision", ["float32", "dynamic_int8", "int8"])
-@pytest.mark.parametrize("name", ["attention/sublayer/value_point", "feed_forward/sublayer/down_point"])
+@pytest.mark.parametrize(
+    "name", ["attention/sublayer/value_point", "feed_forward/sublayer/down_point"]
+)
 def test_an_altered_bias_is_found_where_it_is_added(runs, files, tmp_path, precision, name):
     trained = runs.quantized if precision == "int8" else runs.trained
     layer = f"encoder/block_1/{name}"
