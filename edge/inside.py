@@ -12,6 +12,8 @@ from keras_transformer.edge.bundle import TFLITE_IDENTIFIER
 
 _TYPES = schema.TensorType
 _FLOAT, _INTEGERS = _TYPES.FLOAT32, (_TYPES.INT8, _TYPES.INT16)
+_OPS = schema.BuiltinOperator
+_MOVES = {_OPS.RESHAPE, _OPS.TRANSPOSE, _OPS.SLICE, _OPS.STRIDED_SLICE, _OPS.SQUEEZE}
 _NARROW = {_TYPES.INT4, _TYPES.INT8, _TYPES.INT16, _TYPES.FLOAT16}
 
 
@@ -22,7 +24,8 @@ class Tensor:
     Attributes:
         values: what it stands for, float32.
         step: the distance of two neighbours on its grid; None where it is float.
-        is_narrow: whether the op that computes it reads what is stored in less than float32.
+        is_narrow: whether the op that computes it reads what is stored in less than float32; what
+            is only moved is as it was before.
     """
 
     values: np.ndarray
@@ -51,7 +54,8 @@ class Inside:
         graph = model.subgraphs[entry.subgraphIndex]
         names = {output.tensorIndex: output.name.decode() for output in entry.outputs}
         self.outputs = list(names.values())
-        self._narrow = dict(_computed(graph))
+        codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+        self._narrow = _computed(graph, codes)
         for place in self._narrow if tensors is None else tensors:
             if place not in names:
                 names[place] = f"inside_{place}"
@@ -86,14 +90,18 @@ class Inside:
         return Tensor(values=values, step=step, is_narrow=self._narrow[place])
 
 
-def _computed(graph):
-    """Yields the place of each tensor that an op computes, and whether the op reads less."""
+def _computed(graph, codes):
+    """Place of each tensor that an op computes -> whether it is narrow, see `Tensor`."""
+    computed = {}
     for op in graph.operators:
-        read = [graph.tensors[place].type for place in op.inputs.tolist() if place >= 0]
-        is_narrow = not _NARROW.isdisjoint(read)
+        read = [place for place in op.inputs.tolist() if place >= 0]
+        is_narrow = not _NARROW.isdisjoint(graph.tensors[place].type for place in read)
+        if codes[op.opcodeIndex] in _MOVES:
+            is_narrow = is_narrow or computed.get(read[0], False)
         for place in op.outputs.tolist():
             tensor = graph.tensors[place]
             scale = tensor.quantization.scale if tensor.quantization is not None else None
             has_step = tensor.type in _INTEGERS and scale is not None and len(scale) == 1
             if tensor.type == _FLOAT or has_step:
-                yield place, is_narrow
+                computed[place] = is_narrow
+    return computed

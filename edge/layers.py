@@ -22,7 +22,8 @@ from keras_transformer.edge.side_by_side import SideBySide
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.trained import Trained
 
-FIND_ROWS, FIND_STEPS = 2, 2
+# Of the first step of a decoder little can be told: attention to one token is 1.
+FIND_ROWS, FIND_STEPS = 3, 3
 ROWS, STEPS = 64, 4
 # The converter computes a tensor's scale from the same range in another order.
 SCALE_TOLERANCE = 1e-4
@@ -105,7 +106,8 @@ def find_layers(
             return values
         return tensors[min(fitting, key=fitting.get)].values.reshape(values.shape)
 
-    both.run({name: rows[:FIND_ROWS] for name, rows in trained.probes.items()}, meet)
+    rows = 1 if trained.task_spec.generates else FIND_ROWS
+    both.run({name: probes[:rows] for name, probes in trained.probes.items()}, meet)
     return {
         signature: {path: min(fit, key=fit.get) for path, fit in paths.items() if fit}
         for signature, paths in errors.items()
