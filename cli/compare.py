@@ -21,17 +21,26 @@ from keras_transformer.zoo.errors import InputError
 @options.label(help="The column that holds the label; as in training by default.")
 @options.source(help="The column that holds the source; as in training by default.")
 @options.target(help="The column that holds the target; as in training by default.")
+@click.option(
+    "--layers", is_flag=True,
+    help="Show instead, layer by layer, where a file departs from its checkpoint.",
+)
 @generation.decoding_options
 @options.threads()
 @options.as_json()
 def compare(
-    checkpoint: Path, files: tuple[Path, ...], data: Path, threads: int, as_json: bool, **given: Any
-) -> None:
+    checkpoint: Path, files: tuple[Path, ...], data: Path, layers: bool, threads: int,
+    as_json: bool, **given: Any,
+) -> None:  # fmt: skip
     """Show how closely .tflite files follow their checkpoint.
 
     Every row of --data goes through the checkpoint's own forward pass and through each file, with
     the same padding. Give the quantized checkpoint for the int8 file that was made of it. Of
     translations, the texts are compared.
+
+    With --layers the output of every layer is compared, on the first rows of --data: what the
+    layer itself adds to the difference, and all that has come together up to it. The first layer
+    that adds more than the precision explains is named.
 
     Example: keras-transformer compare runs/intent runs/intent.tflite --data test.tsv
     """
@@ -39,11 +48,22 @@ def compare(
     from keras_transformer.edge import compare as edge_compare
     from keras_transformer.edge.predictor import KerasRunner, columns_of
     from keras_transformer.zoo.data import load_examples
+    from keras_transformer.zoo.run_data import read_inputs
     from keras_transformer.zoo.sentence_pairs import load_pairs
 
     runner = KerasRunner(checkpoint)
     decoding = generation.decoding_of(runner, given)
     columns = columns_of(runner, **{name: given[name] for name in options.COLUMNS})
+    if layers:
+        language = decoding.pop("language", None)
+        if decoding:
+            option = next(iter(decoding)).replace("_", "-")
+            raise click.UsageError(f"Expected no --{option} with --layers, which writes no text.")
+        with busy(f"Comparing layers on {data}"):
+            inputs = read_inputs(runner.trained, data, language=language, **columns)
+            found = edge_compare.compare_layers(runner.trained, files, inputs)
+        _show_layers(checkpoint, found, as_json)
+        return
     with busy(f"Comparing on {data}"):
         if runner.task == "translation":
             pairs = load_pairs(data, **columns)
@@ -86,6 +106,42 @@ def compare(
     for comparison in compared:
         if comparison.num_truncated:
             click.echo(f"{comparison.num_truncated} rows were cut to fit {comparison.path}.")
+
+
+def _show_layers(checkpoint: Path, found: dict[str, list], as_json: bool) -> None:
+    from keras_transformer.cli.display import table
+
+    if as_json:
+        files = [
+            {"path": path, "layers": [one.to_json() for one in differences]}
+            for path, differences in found.items()
+        ]
+        click.echo(json.dumps({"files": files}, indent=2, ensure_ascii=False))
+        return
+    columns = ("signature", "layer", "unit", "its own", "values that differ", "in all")
+    for path, differences in found.items():
+        rows = [
+            (
+                one.signature, one.layer, "steps" if one.is_integer else "relative",
+                _amount(one, one.own), _number(one.share, ".2%"), _amount(one, one.total),
+            )
+            for one in differences
+        ]  # fmt: skip
+        table(f"Layers of {path}: largest differences from {checkpoint}", columns, rows)
+        departing = [one for one in differences if one.departs]
+        if departing:
+            first = departing[0]
+            unit = " steps" if first.is_integer else " of its size"
+            click.echo(
+                f"{path} departs first at {first.layer} of {first.signature}, by "
+                f"{_amount(first, first.own)}{unit}."
+            )
+        else:
+            click.echo(f"No layer of {path} departs from {checkpoint}.")
+
+
+def _amount(layer: Any, value: float) -> str:
+    return format(value, ".0f" if layer.is_integer else ".2g")
 
 
 def _number(value: float | None, form: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_transformer.edge.layers import LayerDifference, explain
 from keras_transformer.edge.parity import Parity, difference, runner_parity
 from keras_transformer.edge.runtime import Runner
 from keras_transformer.zoo.data import Examples
@@ -120,6 +121,29 @@ def compare_texts(
             )  # fmt: skip
         )
     return compared
+
+
+def compare_layers(
+    trained: Trained, files: Sequence[str | Path], inputs: Mapping[str, Sequence[np.ndarray]]
+) -> dict[str, list[LayerDifference]]:
+    """Says of each file how far every layer is from the checkpoint's, see `explain`.
+
+    Args:
+        trained: the checkpoint.
+        files: paths of converted files.
+        inputs: rows of the model's inputs by name.
+
+    Returns:
+        The layers by the file's path, in the order in which they run.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: a file is not one of ours or of another model, or see `explain`.
+    """
+    runners = [Runner(path) for path in files]
+    for runner in runners:
+        _check_same_model(trained, runner)
+    return {str(runner.path): explain(trained, runner, inputs) for runner in runners}
 
 
 def _check_same_model(trained: Trained, runner: Runner) -> None:

@@ -17,6 +17,7 @@ from keras_transformer.edge.flatbuffer import (
     check_ops,
     output_step,
 )
+from keras_transformer.edge.layers import find_layers
 from keras_transformer.edge.narrow import narrow, stored_kernels
 from keras_transformer.edge.parity import Parity, measure_parity
 from keras_transformer.edge.precision import Precision, get_precision, mixed_bits, precision_of
@@ -95,6 +96,7 @@ def convert(
         "recipe": trained.recipe.model,
         "columns": trained.columns,
         "output_step": output_step(flatbuffer),
+        "layers": find_layers(trained, model, flatbuffer, lengths[-1], precision),
         "metrics": _plain(trained.metrics),
     }
     files = {

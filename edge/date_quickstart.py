@@ -8,7 +8,7 @@ from keras_transformer.edge.convert import convert
 from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.qat import quantize
 from keras_transformer.edge.runtime import Runner
-from keras_transformer.zoo.checkpoint import write_file
+from keras_transformer.zoo.checkpoint import check_absent, write_file
 from keras_transformer.zoo.dates import write_date_tables
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.report import Report
@@ -88,8 +88,7 @@ def date_quickstart(
         FileExistsError: the folder holds an earlier run.
     """
     out, report = Path(out), report or Report()
-    if out.exists() and not overwrite:
-        raise FileExistsError(f"{out} exists; choose another path or give --overwrite.")
+    check_absent(out, overwrite=overwrite)
     paths = write_date_tables(out / "data", seed=seed, overwrite=overwrite)
     options = {"overwrite": overwrite, "report": report}
     trained = train(date_recipe(out / "data", seed), out / "float", **options)

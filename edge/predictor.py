@@ -41,9 +41,9 @@ class KerasRunner(TextWriter):
         if self.trained.is_quantized:
             self.precision = f"{precision_of(self.trained.bits).name}, simulated"
         self.max_length = self.trained.max_length
-        self.generates = self.trained.task_spec.generates
         self.columns = self.trained.columns
-        self.generator = self.trained.generator() if self.generates else None
+        if self.trained.task_spec.generates:
+            self.generator = self.trained.generator()
 
     def scores(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> np.ndarray:
         """Returns the model's outputs (rows, outputs): logits, or predicted numbers."""

@@ -12,7 +12,7 @@ from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.qat import quantize
 from keras_transformer.edge.runtime import Prediction, Runner
 from keras_transformer.zoo.baseline import ngram_baseline
-from keras_transformer.zoo.checkpoint import write_file
+from keras_transformer.zoo.checkpoint import check_absent, write_file
 from keras_transformer.zoo.data import load_examples
 from keras_transformer.zoo.evaluate import metrics
 from keras_transformer.zoo.languages import write_tables
@@ -96,8 +96,7 @@ def quickstart(
         FileExistsError: the folder holds an earlier run.
     """
     out, report = Path(out), report or Report()
-    if out.exists() and not overwrite:
-        raise FileExistsError(f"{out} exists; choose another path or give --overwrite.")
+    check_absent(out, overwrite=overwrite)
     paths = write_tables(out / "data", languages=LANGUAGES, seed=seed, overwrite=overwrite)
     run = recipe(out / "data", seed)
     options = {"overwrite": overwrite, "report": report}

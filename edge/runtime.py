@@ -90,8 +90,7 @@ class Runner(TextWriter):
         self.labels = tuple(files["labels.txt"].decode().split("\n")[:-1])
         self.tokenizer, self.target_tokenizer = tokenizers_from_files(files)
         self.interpreter = Interpreter(model_content=flatbuffer, num_threads=threads)
-        self.generates = PREDICT not in self.interpreter.get_signature_list()
-        if self.generates:
+        if PREDICT not in self.interpreter.get_signature_list():
             model = description["model"]
             steps = FileSteps(
                 self.interpreter, model["vocab_size"], model["num_layers"], self.lengths

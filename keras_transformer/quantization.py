@@ -80,10 +80,10 @@ class QuantPoint(keras.layers.Layer):
             )  # fmt: skip
 
     def call(self, inputs, training=None):
-        if self.bits is None:
-            return inputs
         if self.tracker is not None:
             return self.tracker(self, inputs, training)
+        if self.bits is None:
+            return inputs
         minimum, maximum = self.minimum, self.maximum
         if minimum is None:
             minimum, maximum = self.range_min, self.range_max

@@ -18,6 +18,16 @@ MANIFEST = "manifest.json"
 FORMAT = "keras-transformer-zoo checkpoint"
 
 
+def check_absent(path: str | Path, *, overwrite: bool) -> None:
+    """Checks that nothing stands where a result is to go, unless it may be overwritten.
+
+    Raises:
+        FileExistsError: The path exists and `overwrite` is False.
+    """
+    if not overwrite and Path(path).exists():
+        raise FileExistsError(f"{path} exists; choose another path or give --overwrite.")
+
+
 def check_file_target(path: str | Path, *, overwrite: bool) -> None:
     """Checks that `write_file` may write a path, before the work that it is to hold.
 
@@ -27,8 +37,7 @@ def check_file_target(path: str | Path, *, overwrite: bool) -> None:
     path = _target(path)
     if path.is_dir():
         raise FileExistsError(f"{path} is a folder; give the name of a file.")
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists; choose another path or give --overwrite.")
+    check_absent(path, overwrite=overwrite)
 
 
 def check_folder_target(path: str | Path, *, overwrite: bool) -> None:
@@ -225,8 +234,7 @@ def _finish_cut_off_swap(path: Path) -> None:
 
 
 def _check_replaceable(path: Path, overwrite: bool) -> None:
-    if not overwrite:
-        raise FileExistsError(f"{path} exists; choose another path or give --overwrite.")
+    check_absent(path, overwrite=overwrite)
     try:
         listed = set(_read_manifest(path, path)) | {MANIFEST}
     except InputError:

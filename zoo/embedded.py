@@ -9,7 +9,7 @@ try:
 except ImportError:
     babel = None
 
-from keras_transformer.zoo.checkpoint import write_file
+from keras_transformer.zoo.checkpoint import check_absent, write_file
 from keras_transformer.zoo.errors import InputError
 
 SPLITS = ("train", "validation", "test")
@@ -60,8 +60,7 @@ def split_paths(folder: str | Path, *, overwrite: bool) -> dict[str, Path]:
     """
     paths = {split: Path(folder) / f"{split}.tsv" for split in SPLITS}
     for path in paths.values():
-        if path.exists() and not overwrite:
-            raise FileExistsError(f"{path} exists; choose another path or give --overwrite.")
+        check_absent(path, overwrite=overwrite)
     return paths
 
 

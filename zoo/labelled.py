@@ -84,12 +84,7 @@ class LabelledData:
         for part, encoded in (
             (self.train, self._encoded_train), (self.validation, self._encoded_validation)
         ):  # fmt: skip
-            cut = encoded.num_truncated
-            if cut:
-                report.note(
-                    f"{cut} of {len(part.texts)} rows of {part.path} are longer than "
-                    f"{self.max_length} tokens and were cut."
-                )
+            report.cut(part.path, len(part.texts), encoded.num_truncated, self.max_length)
 
     @functools.cached_property
     def _encoded_train(self) -> Encoded:

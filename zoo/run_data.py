@@ -1,19 +1,23 @@
 """The data of a run, read and ready for its tokenizers, whatever its task."""
 
+import dataclasses
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from keras_transformer.zoo.config import TransformerConfig
-from keras_transformer.zoo.data import load_examples
+from keras_transformer.zoo.data import load_examples, read_table
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.labelled import LabelledData
 from keras_transformer.zoo.language_modeling import LanguageData
-from keras_transformer.zoo.plain_text import load_plain_text
+from keras_transformer.zoo.plain_text import blocks, load_plain_text, token_stream
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.sentence_pairs import load_languages
 from keras_transformer.zoo.tasks import Task
 from keras_transformer.zoo.tokenizer import Tokenizer, TokenizerConfig
-from keras_transformer.zoo.trained import Trained
-from keras_transformer.zoo.translation import TranslationData
+from keras_transformer.zoo.trained import Trained, model_inputs
+from keras_transformer.zoo.translation import TranslationData, encode_pairs
 from keras_transformer.zoo.vocabulary import TextTokenizer, learn_vocabulary, read_vocabulary
 
 RunData = LabelledData | LanguageData | TranslationData
@@ -78,6 +82,40 @@ def run_data_of(trained: Trained, recipe: Recipe) -> RunData:
         task=task, **_read_labelled(recipe, list(task.labels) or None),
         tokenizer=trained.tokenizer, max_length=length,
     )  # fmt: skip
+
+
+def read_inputs(
+    trained: Trained, path: str | Path, *, language: str | None = None, **columns: str | None
+) -> dict[str, list[np.ndarray]]:
+    """Reads the rows of one file as inputs of a model, by name.
+
+    Args:
+        trained: the model.
+        path: of the file: a table, or the plain text of a language model.
+        language: the target that a translator of several is to write; all of them by default.
+        **columns: names of the table's columns by their use, as `Trained.columns` has them. Labels
+            may be missing; where they are there, they are the model's.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: the file cannot be read, lacks a column, or has a label that the model lacks.
+    """
+    task, length = trained.task_spec, trained.max_length
+    if task.name == "translation":
+        targets = (language,) if language else columns["target"].split(",")
+        pairs = load_languages(path, source=columns["source"], targets=targets)
+        if task.labels and language:
+            pairs = dataclasses.replace(pairs, languages=[language] * len(pairs.sources))
+        target = trained.target_tokenizer or trained.tokenizer
+        return encode_pairs(pairs, trained.tokenizer, target, length, task.labels)[0]
+    if task.name == "language-modeling":
+        cut = blocks(token_stream(load_plain_text(path), trained.tokenizer), length)
+        return {"ids": [block[:-1] for block in cut]}
+    if columns["label"] not in read_table(path).columns:
+        columns["label"] = None
+    examples = load_examples(path, **columns, task=task.name, labels=list(task.labels) or None)
+    encoded = trained.encode(examples.texts, examples.pairs)
+    return model_inputs(task, encoded.columns)
 
 
 def _read_pairs(recipe: Recipe) -> dict[str, Any]:

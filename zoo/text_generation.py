@@ -202,6 +202,11 @@ class TextWriter:
     generator: TextGenerator | None = None
     num_truncated: int = 0
 
+    @property
+    def generates(self) -> bool:
+        """Whether the model writes text."""
+        return self.generator is not None
+
     def generate(self, texts: Sequence[str], **options: Any) -> list[str]:
         """Returns the translation of each text, or what follows each prompt.
 
@@ -216,7 +221,7 @@ class TextWriter:
 
     def generations(self, texts: Sequence[str], **options: Any) -> list[Generation]:
         """Returns what `generate` does, with log probabilities and what was cut."""
-        if self.generator is None:
+        if not self.generates:
             raise InputError(f"Expected a model that generates text, got one of {self.task}.")
         results = self.generator.generate(texts, **options)
         self.num_truncated = sum(one.truncated for one in results)

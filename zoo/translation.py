@@ -98,12 +98,7 @@ class TranslationData:
         for pairs, encoded in (
             (self.train, self._encoded_train), (self.validation, self._encoded_validation)
         ):  # fmt: skip
-            cut = encoded[2]
-            if cut:
-                report.note(
-                    f"{cut} of {len(pairs.sources)} rows of {pairs.path} are longer than "
-                    f"{self.max_length} tokens and were cut."
-                )
+            report.cut(pairs.path, len(pairs.sources), encoded[2], self.max_length)
 
     @functools.cached_property
     def _encoded_train(self):

@@ -22,6 +22,22 @@ def test_compare_prints_a_table(checkpoint, file, data):
     assert "100.00%" in result.stdout
 
 
+def test_compare_layer_by_layer(checkpoint, file, data):
+    arguments = ("compare", checkpoint, file, "--data", data.validation, "--layers")
+    result = call(*arguments)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.endswith(f"No layer of {file} departs from {checkpoint}.\n")
+    (compared,) = json.loads(call(*arguments, "--json").stdout)["files"]
+    assert compared["path"] == str(file)
+    assert list(compared["layers"][0]) == [
+        "signature", "layer", "is_integer", "limit", "own", "total", "share", "departs",
+    ]  # fmt: skip
+    assert [one["departs"] for one in compared["layers"]] == [False] * len(compared["layers"])
+    code, message = error_of(call(*arguments, "--beams", "2"))
+    assert code == 2
+    assert message.startswith("Error: Expected --beams only for a model that generates text")
+
+
 def test_benchmark_measures_every_file(file):
     result = call("benchmark", file, file, "--runs", "3", "--json")
     assert result.exit_code == 0, result.output

@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -111,6 +112,44 @@ def test_ranges_start_from_calibration_and_are_moved_in_training(runs):
 
 def calibration_of(runs):
     return calibration_batches(runs.trained, runs.trained.recipe.train)
+
+
+def test_calibration_reads_no_validation_data(runs):
+    recipe = runs.trained.recipe.replace(validation="there is no such file")
+    trained = dataclasses.replace(runs.trained, recipe=recipe)
+    batches = calibration_batches(trained, recipe.train)
+    expected = runs.trained.encode(Path(recipe.train).read_text().split("\n")[1].split("\t")[:1])
+    rows = [row for batch in batches.in_order() for row in np.asarray(batch.inputs["ids"])]
+    assert len(rows) == 300
+    assert any(np.array_equal(np.trim_zeros(row), expected.ids[0]) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        (["text\tlabel"], "{}: the file has a header but no rows."),
+        (["name\tlabel", "a\tfood"],
+         "{}: there is no column 'text'; the columns are 'name', 'label'."),
+        (["text\tlabel", *["a\tfood"] * 40, "a\tsport"],
+         "{}, line 42: unknown label 'sport'; the known labels are 'food', 'music', 'weather'."),
+        (["text", *["a"] * 31],
+         "{}: expected at least 32 rows to calibrate on, got 31; give the training data or a part "
+         "of it."),
+    ],
+)  # fmt: skip
+def test_calibration_data_that_does_not_fit(runs, tmp_path, lines, sentence):
+    path = tmp_path / "rows.tsv"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    with pytest.raises(InputError) as caught:
+        calibration_batches(runs.trained, path)
+    assert str(caught.value) == sentence.format(path)
+
+
+def test_labels_may_be_missing_in_calibration_data(runs, tmp_path):
+    path = tmp_path / "rows.tsv"
+    path.write_text("text\n" + "bread soup\n" * 32)
+    batches = calibration_batches(runs.trained, path)
+    assert sum(len(batch.index) for batch in batches.in_order()) == 32
 
 
 def test_gradients_pass_the_rounding():
