@@ -100,7 +100,7 @@ class SideBySide:
                         return values
                     met.add(point)
                     found = meet(signature, point, ops.convert_to_numpy(values), tensors)
-                    return ops.convert_to_tensor(found)
+                    return ops.convert_to_tensor(found, "float32")
 
                 for point in self.points:
                     point.tracker = track
