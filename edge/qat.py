@@ -9,13 +9,13 @@ import numpy as np
 from keras import ops
 
 from keras_transformer.edge.biases import round_biases
+from keras_transformer.edge.magnitude import keep_zeros
 from keras_transformer.edge.precision import (
     TRAINED_PRECISIONS,
     Precision,
     get_precision,
     mixed_bits,
 )
-from keras_transformer.edge.prune import keep_zeros
 from keras_transformer.edge.ranges import calibrate, track_ranges
 from keras_transformer.edge.retrain import DEFAULTS, Retraining, changed_recipe
 from keras_transformer.embeddings import TokenEmbedding

@@ -19,7 +19,7 @@ class _Block(keras.layers.Layer):
     Args:
         num_heads: H.
         intermediate_dim: F.
-        num_key_value_heads: see `MultiHeadAttention`.
+        head_dim, num_key_value_heads: see `MultiHeadAttention`.
         dropout: rate on each sublayer's output.
         attention_dropout: rate on the attention probabilities.
         activation, gated: see `FeedForward`.
@@ -31,7 +31,7 @@ class _Block(keras.layers.Layer):
     """
 
     def __init__(
-        self, num_heads, intermediate_dim, *, num_key_value_heads=None, dropout=0.0,
+        self, num_heads, intermediate_dim, *, head_dim=None, num_key_value_heads=None, dropout=0.0,
         attention_dropout=0.0, activation="gelu", gated=False, norm="layer_norm", epsilon=1e-6,
         pre_norm=False, use_bias=True, rotary=False, causal=False, kernel_bits=None,
         kernel_block=None, activation_bits=None, inner_bits=None, **kwargs,
@@ -46,6 +46,7 @@ class _Block(keras.layers.Layer):
         }
         self.attention_arguments = {
             "num_heads": num_heads,
+            "head_dim": head_dim,
             "num_key_value_heads": num_key_value_heads,
             "dropout": attention_dropout,
             "use_bias": use_bias,

@@ -80,10 +80,11 @@ def pretraining_head_parameters(config: TransformerConfig) -> int:
 def parameters(config: TransformerConfig) -> int:
     """Parameters of the model without a task's head; tied tables count once."""
     d, f, bias = config.hidden_dim, config.intermediate_dim, int(config.use_bias)
-    kv = d // config.num_heads * (config.num_key_value_heads or config.num_heads)
+    q = config.head_width * config.num_heads
+    kv = config.head_width * (config.num_key_value_heads or config.num_heads)
     norm = 2 * d if config.norm == "layer_norm" else d
     ups = 2 if config.gated else 1
-    attention = 2 * d * (d + kv) + bias * 2 * (d + kv) + norm
+    attention = 2 * d * (q + kv) + bias * (q + 2 * kv + d) + norm
     feed_forward = (ups + 1) * d * f + bias * (ups * f + d) + norm
     # A t5 stack shares one bias a head for each of 32 buckets of distance.
     ends = (32 * config.num_heads if config.positions == "t5" else 0) + config.pre_norm * norm
@@ -107,9 +108,10 @@ def multiply_adds(config: TransformerConfig, length: int) -> int:
     logits of decoders at every position. Look-ups, norms and activations are not.
     """
     d, f = config.hidden_dim, config.intermediate_dim
-    shared = (config.num_key_value_heads or config.num_heads) / config.num_heads
-    projections = length * d * d * (2 + 2 * shared)
-    products = 2 * length * length * d
+    q = config.head_width * config.num_heads
+    kv = config.head_width * (config.num_key_value_heads or config.num_heads)
+    projections = 2 * length * d * (q + kv)
+    products = 2 * length * length * q
     feed_forward = length * d * f * (3 if config.gated else 2)
     encoder_block = projections + products + feed_forward
     decoder_block = encoder_block
@@ -124,4 +126,4 @@ def multiply_adds(config: TransformerConfig, length: int) -> int:
         total += d * d
     if config.architecture != "encoder":
         total += length * d * config.vocab_size
-    return int(total)
+    return total

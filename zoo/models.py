@@ -126,12 +126,12 @@ class _Parts:
         c = self.config
         return stack_class(
             c.num_layers, c.num_heads, c.intermediate_dim,
-            num_key_value_heads=c.num_key_value_heads or None, dropout=c.dropout,
-            attention_dropout=c.attention_dropout, activation=c.activation, gated=c.gated,
-            norm=c.norm, epsilon=c.epsilon, pre_norm=c.pre_norm, use_bias=c.use_bias,
-            rotary=c.positions == "rotary", dtype=self.dtype, name=name,
+            head_dim=c.head_dim or None, num_key_value_heads=c.num_key_value_heads or None,
+            dropout=c.dropout, attention_dropout=c.attention_dropout,
+            activation=c.activation, gated=c.gated, norm=c.norm, epsilon=c.epsilon,
+            pre_norm=c.pre_norm, use_bias=c.use_bias, rotary=c.positions == "rotary",
             position_bias=c.positions if c.positions in ("t5", "alibi") else None,
-            **self.bits, **kwargs,
+            dtype=self.dtype, name=name, **self.bits, **kwargs,
         )  # fmt: skip
 
     def encoder_model(self, task):

@@ -27,7 +27,8 @@ def test_every_field_of_a_recipe_is_an_option():
     fields = {NAMES_OF_OPTIONS.get(f.name, f.name) for f in dataclasses.fields(Recipe)}
     # Those of the commands that go on from a trained model.
     fields -= {
-        "sparsity", "pattern", "precision", "keep", "teacher_share", "teacher_temperature",
+        "sparsity", "pattern", "clusters", "precision", "keep", "teacher_share",
+        "teacher_temperature",
     }  # fmt: skip
     assert fields <= names
     assert names - fields == {"out", "overwrite", "resume", "tensorboard", "recipe_file"}
