@@ -81,7 +81,7 @@ def new_student(teacher: Trained, name: str, settings: Mapping[str, Any]) -> Tra
             f"num_segments={config.num_segments}."
         )
     recipe = teacher.recipe.replace(
-        model=name, settings=dict(settings), sparsity=0.0, pattern="element"
+        model=name, settings=dict(settings), sparsity=0.0, pattern="element", clusters=0
     )
     keras.utils.set_random_seed(recipe.seed)
     return Trained(
@@ -150,7 +150,7 @@ def _check(teacher: Trained, student: Trained, share: float, temperature: float)
             "Expected a student with the teacher's task and labels, got "
             f"{_described(student.task_spec)} for {_described(teacher.task_spec)}."
         )
-    if student.recipe.sparsity:
+    if student.recipe.sparsity or student.recipe.clusters:
         raise InputError(
             "Expected a dense student, got one that was pruned; distill first and prune then."
         )

@@ -9,13 +9,13 @@ import numpy as np
 from keras import ops
 
 from keras_transformer.edge.biases import round_biases
-from keras_transformer.edge.magnitude import keep_zeros
 from keras_transformer.edge.precision import (
     TRAINED_PRECISIONS,
     Precision,
     get_precision,
     mixed_bits,
 )
+from keras_transformer.edge.prune import keep_pruned
 from keras_transformer.edge.ranges import calibrate, track_ranges
 from keras_transformer.edge.retrain import DEFAULTS, Retraining, changed_recipe
 from keras_transformer.embeddings import TokenEmbedding
@@ -121,9 +121,9 @@ def quantize(
     )  # fmt: skip
     model = quantized_model(trained, run.batches, precision, keep)
     track_ranges(model)
-    zeros = keep_zeros(model) if run.recipe.sparsity else None
+    kept = keep_pruned(model, run.recipe)
     fit = run.fit(model)
-    fit.after_step = zeros
+    fit.after_step = kept
     fit.consider_start()
     metrics = {"float": trained.metrics.get("validation")}
     settle = round_biases if spec.is_static else None

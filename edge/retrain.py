@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,16 +94,20 @@ class Retraining:
         """Trains on these rows of a task over whole texts instead; before `batches` are used."""
         self.data = dataclasses.replace(self.data, train=train)
 
-    def fit(self, model: keras.Model, loss: Callable | None = None) -> Fit:
+    def fit(
+        self, model: keras.Model, loss: Callable | None = None,
+        companions: Sequence[keras.Variable] = (),
+    ) -> Fit:  # fmt: skip
         """Returns the run of a model, gone back to its last state where it is resumed.
 
         Args:
             model: built, with the weights to begin with.
-            loss: see `Fit`.
+            loss, companions: see `Fit`.
         """
         fit = Fit(
             model, self.trained.task_spec, self.recipe, self.batches, self.data.validator(),
             folder=self.folder, report=self.report, scalars=self.scalars, loss=loss,
+            companions=companions,
         )  # fmt: skip
         if self.resume:
             fit.resume()

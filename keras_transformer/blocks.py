@@ -25,6 +25,7 @@ class _Block(keras.layers.Layer):
         activation, gated: see `FeedForward`.
         norm, epsilon, pre_norm: see `Residual`.
         use_bias: whether projections have a bias.
+        rank: of the factors of projections, see `MultiHeadAttention`.
         rotary: whether self attention rotates queries and keys.
         causal: whether self attention sees no later position.
         kernel_bits, kernel_block, activation_bits, inner_bits: see `quantization`.
@@ -33,7 +34,7 @@ class _Block(keras.layers.Layer):
     def __init__(
         self, num_heads, intermediate_dim, *, head_dim=None, num_key_value_heads=None, dropout=0.0,
         attention_dropout=0.0, activation="gelu", gated=False, norm="layer_norm", epsilon=1e-6,
-        pre_norm=False, use_bias=True, rotary=False, causal=False, kernel_bits=None,
+        pre_norm=False, use_bias=True, rotary=False, causal=False, rank=0, kernel_bits=None,
         kernel_block=None, activation_bits=None, inner_bits=None, **kwargs,
     ):  # fmt: skip
         super().__init__(**kwargs)
@@ -50,6 +51,7 @@ class _Block(keras.layers.Layer):
             "num_key_value_heads": num_key_value_heads,
             "dropout": attention_dropout,
             "use_bias": use_bias,
+            "rank": rank,
         }
         self.residual_arguments = {
             "pre_norm": pre_norm,
@@ -62,7 +64,7 @@ class _Block(keras.layers.Layer):
         self.attention = self._residual("attention", self._attention(rotary=rotary, causal=causal))
         feed_forward = FeedForward(
             intermediate_dim, activation=activation, gated=gated, use_bias=use_bias,
-            dtype=self.dtype_policy, name="sublayer", **self.bits,
+            rank=rank, dtype=self.dtype_policy, name="sublayer", **self.bits,
         )  # fmt: skip
         self.feed_forward = self._residual("feed_forward", feed_forward)
 

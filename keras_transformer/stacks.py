@@ -46,7 +46,7 @@ class _Stack(keras.layers.Layer):
         self, num_layers, num_heads, intermediate_dim, *, position_bias=None, dropout=0.0,
         attention_dropout=0.0, head_dim=None, num_key_value_heads=None, activation="gelu",
         gated=False, norm="layer_norm", epsilon=1e-6, pre_norm=False, use_bias=True,
-        rotary=False, kernel_bits=None, kernel_block=None, activation_bits=None,
+        rotary=False, rank=0, kernel_bits=None, kernel_block=None, activation_bits=None,
         inner_bits=None, block_arguments=(), **kwargs,
     ):  # fmt: skip
         super().__init__(**kwargs)
@@ -72,7 +72,7 @@ class _Stack(keras.layers.Layer):
                 num_key_value_heads=num_key_value_heads, dropout=dropout,
                 attention_dropout=attention_dropout, activation=activation, gated=gated,
                 norm=norm, epsilon=epsilon, pre_norm=pre_norm, use_bias=use_bias,
-                rotary=rotary, kernel_bits=kernel_bits, kernel_block=kernel_block,
+                rotary=rotary, rank=rank, kernel_bits=kernel_bits, kernel_block=kernel_block,
                 activation_bits=activation_bits, inner_bits=inner_bits,
                 dtype=self.dtype_policy, name=f"block_{i}", **dict(block_arguments),
             )

@@ -18,7 +18,7 @@ CHOICES = {
 }
 
 # Integers that are 0 where there is none, or where another one decides.
-OPTIONAL = ("num_key_value_heads", "num_segments", "source_vocab_size", "head_dim")
+OPTIONAL = ("num_key_value_heads", "num_segments", "source_vocab_size", "head_dim", "rank")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,6 +37,7 @@ class TransformerConfig:
         num_heads: H.
         head_dim: K; `hidden_dim` divided by `num_heads` when 0.
         num_key_value_heads: heads of keys and values, `num_heads` when 0.
+        rank: of the two factors in place of each kernel that they make smaller; 0 for none.
         dropout: rate on embeddings and sublayer outputs.
         attention_dropout: rate on attention probabilities.
         activation: of the feed-forward layer.
@@ -62,6 +63,7 @@ class TransformerConfig:
     num_key_value_heads: int = 0
     source_vocab_size: int = 0
     head_dim: int = 0
+    rank: int = 0
     dropout: float = 0.1
     attention_dropout: float = 0.1
     activation: str = "gelu"
@@ -129,7 +131,7 @@ class TransformerConfig:
             InputError: for missing or unknown names, or impossible values.
         """
         # What came later than a checkpoint has a default that means what there was before.
-        later = {"source_vocab_size", "head_dim"}
+        later = {"source_vocab_size", "head_dim", "rank"}
         known = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(value, Mapping) or not known - later <= set(value) <= known:
             raise InputError(

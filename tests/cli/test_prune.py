@@ -39,8 +39,8 @@ def test_mistakes(checkpoint, tmp_path):
         (["--sparsity", "1"], "Expected sparsity to be from 0 to below 1, got sparsity=1.0."),
         (
             [],
-            "Expected one way to prune, either sparsity (or a pattern), or any of heads, neurons "
-            "and layers, got none.",
+            "Expected one way to prune (heads, neurons and layers; rank or energy; sparsity and "
+            "pattern; or clusters), got none.",
         ),
         (["--heads", 3], "Expected heads to be from 1 to the model's 2, got heads=3."),
         (

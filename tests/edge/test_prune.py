@@ -3,6 +3,7 @@ import re
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from keras_transformer.edge.convert import convert
 from keras_transformer.edge.magnitude import prunable, sparsity_of
@@ -48,7 +49,8 @@ def test_zeros_stay_through_quantization_and_compress(runs, sparse, tmp_path):
     assert thin < 0.85 * dense, (thin, dense)
 
 
-def test_a_killed_run_ends_where_the_unbroken_one_does(runs, tmp_path):
+@pytest.mark.parametrize("way", [{"sparsity": 0.6}, {"clusters": 8}, {"heads": 1}], ids=str)
+def test_a_killed_run_ends_where_the_unbroken_one_does(runs, tmp_path, way):
     class Killed(Exception):
         pass
 
@@ -60,7 +62,7 @@ def test_a_killed_run_ends_where_the_unbroken_one_does(runs, tmp_path):
             if step == 7:
                 raise Killed
 
-    options = {"sparsity": 0.6, "epochs": 2, "save_every": 3}
+    options = {**way, "epochs": 2, "save_every": 3}
     whole = prune(runs.trained, tmp_path / "whole", **options)
     with pytest.raises(Killed):
         prune(runs.trained, tmp_path / "broken", **options, report=Report())
@@ -101,12 +103,80 @@ def refused(sentence):
     return pytest.raises(InputError, match=f"^{re.escape(sentence)}$")
 
 
-def test_a_shape_is_changed_before_weights_are_made_sparse(sparse, tmp_path):
-    with refused(
-        "Expected a dense checkpoint, got one that was pruned to sparsity=0.8; change the model's "
-        "shape first and make its weights sparse then."
+@pytest.fixture(scope="module")
+def factored(runs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("factored")
+    prune(runs.trained, folder / "factored", rank=6, epochs=2)
+    return folder / "factored"
+
+
+def test_a_run_writes_a_checkpoint_of_factors(runs, factored, tmp_path):
+    trained = Trained.load(factored)
+    assert trained.config == runs.trained.config.replace(rank=6)
+    assert trained.recipe.settings == {**runs.trained.recipe.settings, "rank": 6}
+    assert trained.metrics["validation"]["accuracy"] > 0.9
+    assert effect(trained)["parameters_kept"] < 0.6
+    quantized = quantize(trained, tmp_path / "int8", epochs=1)
+    assert len(convert(quantized, "int8").data) < len(convert(runs.quantized, "int8").data)
+
+
+@pytest.fixture(scope="module")
+def clustered(sparse, tmp_path_factory):
+    """Of a sparse checkpoint: zero is one of the values."""
+    folder = tmp_path_factory.mktemp("clustered")
+    prune(Trained.load(sparse), folder / "clustered", clusters=8, epochs=2)
+    return folder / "clustered"
+
+
+def test_a_run_writes_a_checkpoint_of_few_values(sparse, clustered):
+    trained = Trained.load(clustered)
+    assert (trained.recipe.clusters, trained.recipe.sparsity) == (8, 0.8)
+    assert max(len(np.unique(value)) for value in values_of(trained.model)) == 8
+    for before, after in zip(
+        values_of(Trained.load(sparse).model), values_of(trained.model), strict=True
     ):
-        prune(Trained.load(sparse), tmp_path / "out", heads=1)
+        np.testing.assert_array_equal(after == 0, before == 0)
+    assert trained.metrics["validation"]["accuracy"] > 0.9
+    assert effect(trained)["values_of_a_kernel"] == 8
+
+
+def test_values_stay_few_in_the_file_and_through_quantization(clustered, tmp_path):
+    trained = Trained.load(clustered)
+    shapes = {value.size for value in values_of(trained.model)}
+    model = schema.ModelT.InitFromObj(
+        schema.Model.GetRootAs(convert(trained, "float32").data, 0)
+    )
+    kernels = [
+        buffer.data.view("float32")
+        for buffer in model.buffers
+        if buffer.data is not None and len(buffer.data) in {4 * size for size in shapes}
+    ]
+    assert len(kernels) > 12
+    assert max(len(np.unique(kernel)) for kernel in kernels) <= 8
+    quantized = quantize(trained, tmp_path / "int8", epochs=1)
+    for before, after in zip(
+        values_of(trained.model), values_of(quantized.model), strict=True
+    ):
+        assert len(np.unique(after)) <= 8
+        np.testing.assert_array_equal(after == 0, before == 0)
+    assert convert(quantized, "int8").parity.agreement == 1
+
+
+@pytest.mark.parametrize(
+    ("fixture", "way", "done"),
+    [
+        ("sparse", {"heads": 1}, "heads for a checkpoint of sparsity=0.8"),
+        ("factored", {"layers": 1}, "heads for a checkpoint of rank=6"),
+        ("factored", {"energy": 0.5}, "rank for a checkpoint of rank=6"),
+        ("clustered", {"sparsity": 0.9}, "sparsity for a checkpoint of clusters=8"),
+    ],
+)
+def test_ways_follow_one_another(request, tmp_path, fixture, way, done):
+    with refused(
+        "Expected heads, neurons and layers to be pruned first, then rank, then sparsity, "
+        f"then clusters, got {done}."
+    ):
+        prune(Trained.load(request.getfixturevalue(fixture)), tmp_path / "out", **way)
 
 
 def test_what_cannot_be(runs, tmp_path):
@@ -116,13 +186,17 @@ def test_what_cannot_be(runs, tmp_path):
     with refused("Expected sparsity to be above 0 and below 1, got sparsity=0.0."):
         prune(runs.trained, out, sparsity=0.0)
     one_way = (
-        "Expected one way to prune, either sparsity (or a pattern), or any of heads, neurons and "
-        "layers, got {}."
+        "Expected one way to prune (heads, neurons and layers; rank or energy; sparsity and "
+        "pattern; or clusters), got {}."
     )
-    with refused(one_way.format("none")):
-        prune(runs.trained, out)
-    with refused(one_way.format("both")):
-        prune(runs.trained, out, sparsity=0.5, heads=1)
+    for options in ({}, {"sparsity": 0.5, "heads": 1}, {"rank": 4, "clusters": 8}):
+        with refused(one_way.format(" and ".join(sorted(options)) or "none")):
+            prune(runs.trained, out, **options)
+    with refused("Expected rank or energy, got rank=4, energy=0.5."):
+        prune(runs.trained, out, rank=4, energy=0.5)
+    for clusters in (1, 257):
+        with refused(f"Expected clusters to be from 2 to 256, got clusters={clusters}."):
+            prune(runs.trained, out, clusters=clusters)
     with refused(
         "Expected fewer heads, neurons or layers than the model's 2, 64 and 2, got no fewer."
     ):

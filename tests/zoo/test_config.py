@@ -98,7 +98,7 @@ def test_json_round_trip():
     assert TransformerConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
 
 
-@pytest.mark.parametrize("name", ["source_vocab_size", "head_dim"])
+@pytest.mark.parametrize("name", ["source_vocab_size", "head_dim", "rank"])
 def test_json_from_before_there_was_a_setting(name):
     config = tiny.config("encoder-decoder")
     value = config.to_json()
