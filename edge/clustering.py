@@ -44,9 +44,9 @@ class Clusterer:
             value = keras.ops.convert_to_numpy(variable.value)
             is_kept = value != 0
             count = clusters if is_kept.all() else clusters - 1
-            centroids = keras.Variable(k_means(value[is_kept], count), trainable=False)
+            centroids = _variable("centroids", k_means(value[is_kept], count))
             # What full precision has more than the clustered weights.
-            excess = keras.Variable(np.zeros_like(value), trainable=False)
+            excess = _variable("excess", np.zeros_like(value))
             self.companions += [centroids, excess]
             algorithm = clustering_algorithm.ClusteringAlgorithm(centroids.value)
             mask = tf.constant(is_kept, value.dtype)
@@ -63,6 +63,11 @@ class Clusterer:
     def __call__(self, step: int) -> None:
         """Clusters the weights after a step."""
         self._apply()
+
+
+def _variable(name, value):
+    """A variable that has the same name in each run, by which a state finds it."""
+    return keras.Variable(value, trainable=False, name=name)
 
 
 def _cluster(weight, mask, excess, algorithm):

@@ -49,7 +49,7 @@ def test_zeros_stay_through_quantization_and_compress(runs, sparse, tmp_path):
     assert thin < 0.85 * dense, (thin, dense)
 
 
-@pytest.mark.parametrize("way", [{"sparsity": 0.6}, {"clusters": 8}, {"heads": 1}], ids=str)
+@pytest.mark.parametrize("way", [{"sparsity": 0.6}, {"clusters": 8}], ids=str)
 def test_a_killed_run_ends_where_the_unbroken_one_does(runs, tmp_path, way):
     class Killed(Exception):
         pass
@@ -189,8 +189,8 @@ def test_what_cannot_be(runs, tmp_path):
         "Expected one way to prune (heads, neurons and layers; rank or energy; sparsity and "
         "pattern; or clusters), got {}."
     )
-    for options in ({}, {"sparsity": 0.5, "heads": 1}, {"rank": 4, "clusters": 8}):
-        with refused(one_way.format(" and ".join(sorted(options)) or "none")):
+    for options in ({}, {"heads": 1, "sparsity": 0.5}, {"rank": 4, "clusters": 8}):
+        with refused(one_way.format(" and ".join(options) or "none")):
             prune(runs.trained, out, **options)
     with refused("Expected rank or energy, got rank=4, energy=0.5."):
         prune(runs.trained, out, rank=4, energy=0.5)
