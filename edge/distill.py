@@ -35,8 +35,9 @@ def new_student(teacher: Trained, name: str, settings: Mapping[str, Any]) -> Tra
         InputError: for an unknown name or setting, or a model that cannot do the task.
     """
     recipe = teacher.recipe.replace(
-        model=name, settings=dict(settings), sparsity=0.0, pattern="element", precision="", keep=""
-    )
+        model=name, settings=dict(settings), sparsity=0.0, pattern="element", clusters=0,
+        precision="", keep="",
+    )  # fmt: skip
     config = config_of(recipe).replace(
         vocab_size=teacher.config.vocab_size, source_vocab_size=teacher.config.source_vocab_size
     )
@@ -134,7 +135,7 @@ def _check(teacher: Trained, student: Trained) -> None:
             f"Expected a teacher that reads the student's {student.max_length} tokens, "
             f"got one of max_length={teacher.config.max_length}."
         )
-    if student.recipe.sparsity:
+    if student.recipe.sparsity or student.recipe.clusters:
         raise InputError(
             "Expected a dense student, got one that was pruned; distill first and prune then."
         )

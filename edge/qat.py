@@ -15,7 +15,7 @@ from keras_transformer.edge.precision import (
     get_precision,
     mixed_bits,
 )
-from keras_transformer.edge.prune import keep_zeros
+from keras_transformer.edge.prune import keep_pruned
 from keras_transformer.edge.ranges import calibrate, train_ranges
 from keras_transformer.edge.retrain import DEFAULTS, Retraining, changed_recipe
 from keras_transformer.embeddings import TokenEmbedding
@@ -126,9 +126,9 @@ def quantize(
         trained, run.batches, precision, keep, percentile=run.recipe.percentile
     )
     train_ranges(model, run.recipe, run.total_steps)
-    zeros = keep_zeros(model) if run.recipe.sparsity else None
+    kept = keep_pruned(model, run.recipe)
     fit = run.fit(model)
-    fit.after_step = zeros
+    fit.after_step = kept
     fit.consider_start()
     metrics = {"float": trained.metrics.get("validation")}
     settle = round_biases if spec.is_static else None

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,17 +100,20 @@ class Retraining:
         """Trains on these rows instead; before `batches` are used."""
         self.data = dataclasses.replace(self.data, train=train)
 
-    def fit(self, model: keras.Model, learner: keras.Model | None = None) -> Fit:
+    def fit(
+        self, model: keras.Model, learner: keras.Model | None = None,
+        companions: Sequence[keras.Variable] = (),
+    ) -> Fit:  # fmt: skip
         """Returns the run of a model, gone back to its last state where it is resumed.
 
         Args:
             model: built, with the weights to begin with.
-            learner: see `Fit`.
+            learner, companions: see `Fit`.
         """
         fit = Fit(
             model, self.trained.task_spec, self.recipe, self.batches, self.data.validator(),
-            folder=self.folder, report=self.report, scalars=self.scalars,
-            learner=learner,
+            folder=self.folder, report=self.report, scalars=self.scalars, learner=learner,
+            companions=companions,
         )  # fmt: skip
         if self.resume:
             fit.resume()

@@ -67,7 +67,7 @@ class _Generating:
         self.stepwise = Stepwise(model, c)
         self.blocks = c.num_layers
         self.length = length
-        shape = (1, length, c.num_key_value_heads or c.num_heads, c.hidden_dim // c.num_heads)
+        shape = (1, length, c.num_key_value_heads or c.num_heads, c.head_width)
         self.cache = {name: (shape, "float32") for name in cache_names(c.num_layers)}
         self.memory = {}
         if self.stepwise.has_memory:

@@ -15,6 +15,7 @@ _MODULES = {
     "dropout": ("Dropout",),
     "embeddings": ("SegmentEmbedding", "TokenEmbedding"),
     "feedforward": ("FeedForward",),
+    "low_rank": ("LowRankProjection",),
     "masks": ("attention_bias", "causal_bias"),
     "normalization": ("LayerNorm", "RMSNorm"),
     "positions": (

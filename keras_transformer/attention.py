@@ -4,9 +4,10 @@ import keras
 from keras import ops
 
 from keras_transformer.dropout import Dropout
+from keras_transformer.low_rank import make_projection
 from keras_transformer.masks import MARGIN, attention_bias, causal_bias, raised_to, token_mask
 from keras_transformer.positions import RotaryEmbedding
-from keras_transformer.quantization import Projection, QuantPoint, unit_range
+from keras_transformer.quantization import QuantPoint, unit_range
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
@@ -24,6 +25,7 @@ class MultiHeadAttention(keras.layers.Layer):
         use_bias: whether the projections have a bias.
         causal: whether a position attends to itself and to earlier ones only.
         rotary: whether queries and keys are rotated by their positions.
+        rank: of the factors of the projections that they make smaller; 0 for no factors.
         kernel_bits, kernel_block, activation_bits, inner_bits: see `quantization`; an inner tensor
             are the scores with their biases.
 
@@ -33,8 +35,8 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def __init__(
         self, num_heads, *, head_dim=None, num_key_value_heads=None, dropout=0.0, use_bias=True,
-        causal=False, rotary=False, kernel_bits=None, kernel_block=None, activation_bits=None,
-        inner_bits=None, **kwargs,
+        causal=False, rotary=False, rank=0, kernel_bits=None, kernel_block=None,
+        activation_bits=None, inner_bits=None, **kwargs,
     ):  # fmt: skip
         super().__init__(**kwargs)
         self.supports_masking = True
@@ -50,6 +52,7 @@ class MultiHeadAttention(keras.layers.Layer):
         self.use_bias = use_bias
         self.causal = causal
         self.rotary = rotary
+        self.rank = rank
         self.kernel_bits = kernel_bits
         self.kernel_block = kernel_block
         self.activation_bits = activation_bits
@@ -65,10 +68,11 @@ class MultiHeadAttention(keras.layers.Layer):
             )
         self.width = self.head_dim or hidden_dim // self.num_heads
 
-        def projection(heads, name, shape):
-            layer = Projection(
-                heads * self.width, use_bias=self.use_bias, kernel_bits=self.kernel_bits,
-                kernel_block=self.kernel_block, dtype=self.dtype_policy, name=name,
+        def projection(units, name, shape):
+            layer = make_projection(
+                units, shape[-1], rank=self.rank, use_bias=self.use_bias,
+                kernel_bits=self.kernel_bits, kernel_block=self.kernel_block,
+                activation_bits=self.activation_bits, dtype=self.dtype_policy, name=name,
             )  # fmt: skip
             layer.build(shape)
             return layer
@@ -81,9 +85,12 @@ class MultiHeadAttention(keras.layers.Layer):
             layer.build(None)
             return layer
 
-        self.query = projection(self.num_heads, "query", query_shape)
-        self.key = projection(self.num_key_value_heads, "key", memory_shape)
-        self.value = projection(self.num_key_value_heads, "value", memory_shape)
+        width, memory_width = (
+            heads * self.width for heads in (self.num_heads, self.num_key_value_heads)
+        )
+        self.query = projection(width, "query", query_shape)
+        self.key = projection(memory_width, "key", memory_shape)
+        self.value = projection(memory_width, "value", memory_shape)
         # Keys and values have zero point 0, or XNNPACK leaves their product to a slow kernel.
         self.query_point = point("query_point")
         self.key_point = point("key_point", symmetric=True)
@@ -101,11 +108,7 @@ class MultiHeadAttention(keras.layers.Layer):
             self.dropout, dtype=self.dtype_policy, name="probabilities_dropout"
         )
         self.probabilities_dropout.build(None)
-        self.output_projection = Projection(
-            hidden_dim, use_bias=self.use_bias, kernel_bits=self.kernel_bits,
-            kernel_block=self.kernel_block, dtype=self.dtype_policy, name="output",
-        )  # fmt: skip
-        self.output_projection.build((*query_shape[:-1], self.num_heads * self.width))
+        self.output_projection = projection(hidden_dim, "output", (*query_shape[:-1], width))
         self.output_point = point("output_point")
 
     def call(

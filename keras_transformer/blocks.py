@@ -19,21 +19,22 @@ class _Block(keras.layers.Layer):
     Args:
         num_heads: H.
         intermediate_dim: F.
-        num_key_value_heads: see `MultiHeadAttention`.
+        head_dim, num_key_value_heads: see `MultiHeadAttention`.
         dropout: rate on each sublayer's output.
         attention_dropout: rate on the attention probabilities.
         activation, gated: see `FeedForward`.
         norm, epsilon, pre_norm: see `Residual`.
         use_bias: whether projections have a bias.
+        rank: of the factors of projections, see `MultiHeadAttention`.
         rotary: whether self attention rotates queries and keys.
         causal: whether self attention sees no later position.
         kernel_bits, kernel_block, activation_bits, inner_bits: see `quantization`.
     """
 
     def __init__(
-        self, num_heads, intermediate_dim, *, num_key_value_heads=None, dropout=0.0,
+        self, num_heads, intermediate_dim, *, head_dim=None, num_key_value_heads=None, dropout=0.0,
         attention_dropout=0.0, activation="gelu", gated=False, norm="layer_norm", epsilon=1e-6,
-        pre_norm=False, use_bias=True, rotary=False, causal=False, kernel_bits=None,
+        pre_norm=False, use_bias=True, rotary=False, causal=False, rank=0, kernel_bits=None,
         kernel_block=None, activation_bits=None, inner_bits=None, **kwargs,
     ):  # fmt: skip
         super().__init__(**kwargs)
@@ -46,9 +47,11 @@ class _Block(keras.layers.Layer):
         }
         self.attention_arguments = {
             "num_heads": num_heads,
+            "head_dim": head_dim,
             "num_key_value_heads": num_key_value_heads,
             "dropout": attention_dropout,
             "use_bias": use_bias,
+            "rank": rank,
         }
         self.residual_arguments = {
             "pre_norm": pre_norm,
@@ -61,7 +64,7 @@ class _Block(keras.layers.Layer):
         self.attention = self._residual("attention", self._attention(rotary=rotary, causal=causal))
         feed_forward = FeedForward(
             intermediate_dim, activation=activation, gated=gated, use_bias=use_bias,
-            dtype=self.dtype_policy, name="sublayer", **self.bits,
+            rank=rank, dtype=self.dtype_policy, name="sublayer", **self.bits,
         )  # fmt: skip
         self.feed_forward = self._residual("feed_forward", feed_forward)
 

@@ -5,7 +5,8 @@ from keras import ops
 
 from keras_transformer.activations import ACTIVATIONS, SIGMOID_SLOPES
 from keras_transformer.dropout import Dropout
-from keras_transformer.quantization import Projection, QuantPoint, unit_range
+from keras_transformer.low_rank import make_projection
+from keras_transformer.quantization import QuantPoint, unit_range
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
@@ -20,6 +21,7 @@ class FeedForward(keras.layers.Layer):
         activation: `relu`, `gelu` (exact), `gelu_tanh` or `silu`.
         gated: whether a second projection, activated, multiplies the first.
         dropout: rate after the activation.
+        rank: of the factors of the projections that they make smaller; 0 for no factors.
         kernel_bits, kernel_block, activation_bits, inner_bits: see `quantization`. With
             `inner_bits`, or activations of more than 8 bits, an activation other than relu is
             `x * sigmoid(slope * x)`, of ops that such a device has.
@@ -30,7 +32,8 @@ class FeedForward(keras.layers.Layer):
 
     def __init__(
         self, intermediate_dim, *, activation="gelu", gated=False, dropout=0.0, use_bias=True,
-        kernel_bits=None, kernel_block=None, activation_bits=None, inner_bits=None, **kwargs,
+        rank=0, kernel_bits=None, kernel_block=None, activation_bits=None, inner_bits=None,
+        **kwargs,
     ):  # fmt: skip
         super().__init__(**kwargs)
         self.supports_masking = True
@@ -44,16 +47,18 @@ class FeedForward(keras.layers.Layer):
         self.gated = gated
         self.dropout = dropout
         self.use_bias = use_bias
+        self.rank = rank
         self.kernel_bits = kernel_bits
         self.kernel_block = kernel_block
         self.activation_bits = activation_bits
         self.inner_bits = inner_bits
 
     def build(self, input_shape):
-        def projection(units, name):
-            return Projection(
-                units, use_bias=self.use_bias, kernel_bits=self.kernel_bits,
-                kernel_block=self.kernel_block, dtype=self.dtype_policy, name=name,
+        def projection(units, inputs, name):
+            return make_projection(
+                units, inputs, rank=self.rank, use_bias=self.use_bias,
+                kernel_bits=self.kernel_bits, kernel_block=self.kernel_block,
+                activation_bits=self.activation_bits, dtype=self.dtype_policy, name=name,
             )  # fmt: skip
 
         def point(name, bits=self.activation_bits, **kwargs):
@@ -62,10 +67,11 @@ class FeedForward(keras.layers.Layer):
         wide = (*input_shape[:-1], self.intermediate_dim)
         # A relu is fused into the projection before it, so nothing is stored between the two.
         before = None if self.activation == "relu" else self.activation_bits
-        self.up = projection(self.intermediate_dim, "up")
+        narrow = input_shape[-1]
+        self.up = projection(self.intermediate_dim, narrow, "up")
         self.up_point = point("up_point", self.activation_bits if self.gated else before)
         if self.gated:
-            self.gate = projection(self.intermediate_dim, "gate")
+            self.gate = projection(self.intermediate_dim, narrow, "gate")
             self.gate_point = point("gate_point", before)
             self.activated_gate_point = point("activated_gate_point")
             for layer, shape in (
@@ -81,7 +87,7 @@ class FeedForward(keras.layers.Layer):
         )  # fmt: skip
         self.activation_point = point("activation_point")
         self.hidden_dropout = Dropout(self.dropout, dtype=self.dtype_policy, name="hidden_dropout")
-        self.down = projection(input_shape[-1], "down")
+        self.down = projection(narrow, self.intermediate_dim, "down")
         self.down_point = point("down_point")
         for layer, shape in (
             (self.up, input_shape), (self.up_point, wide), (self.activation_point, wide),

@@ -30,6 +30,7 @@ class _Stack(keras.layers.Layer):
         num_layers: number of blocks.
         num_heads: H.
         intermediate_dim: F.
+        head_dim: K; the inputs' width divided by `num_heads` by default.
         position_bias: `t5`, `alibi`, or None.
         pre_norm, norm, epsilon, activation_bits, inner_bits and others: see the block; a pre-norm
             stack ends in one more norm.
@@ -43,10 +44,10 @@ class _Stack(keras.layers.Layer):
 
     def __init__(
         self, num_layers, num_heads, intermediate_dim, *, position_bias=None, dropout=0.0,
-        attention_dropout=0.0, num_key_value_heads=None, activation="gelu", gated=False,
-        norm="layer_norm", epsilon=1e-6, pre_norm=False, use_bias=True, rotary=False,
-        kernel_bits=None, kernel_block=None, activation_bits=None, inner_bits=None,
-        block_arguments=(), **kwargs,
+        attention_dropout=0.0, head_dim=None, num_key_value_heads=None, activation="gelu",
+        gated=False, norm="layer_norm", epsilon=1e-6, pre_norm=False, use_bias=True,
+        rotary=False, rank=0, kernel_bits=None, kernel_block=None, activation_bits=None,
+        inner_bits=None, block_arguments=(), **kwargs,
     ):  # fmt: skip
         super().__init__(**kwargs)
         self.supports_masking = True
@@ -67,10 +68,11 @@ class _Stack(keras.layers.Layer):
             )
         self.blocks = [
             self.block_class(
-                num_heads, intermediate_dim, num_key_value_heads=num_key_value_heads,
-                dropout=dropout, attention_dropout=attention_dropout, activation=activation,
-                gated=gated, norm=norm, epsilon=epsilon, pre_norm=pre_norm, use_bias=use_bias,
-                rotary=rotary, kernel_bits=kernel_bits, kernel_block=kernel_block,
+                num_heads, intermediate_dim, head_dim=head_dim,
+                num_key_value_heads=num_key_value_heads, dropout=dropout,
+                attention_dropout=attention_dropout, activation=activation, gated=gated,
+                norm=norm, epsilon=epsilon, pre_norm=pre_norm, use_bias=use_bias,
+                rotary=rotary, rank=rank, kernel_bits=kernel_bits, kernel_block=kernel_block,
                 activation_bits=activation_bits, inner_bits=inner_bits,
                 dtype=self.dtype_policy, name=f"block_{i}", **dict(block_arguments),
             )

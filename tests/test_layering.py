@@ -27,7 +27,8 @@ MAY_IMPORT = {
 LOCAL_IMPORTS = {
     # Importing tfmot switches the process to Keras 2 wherever `tf.keras` is written.
     ("edge/ranges.py", "tensorflow_model_optimization"),
-    ("edge/prune.py", "tensorflow_model_optimization"),
+    ("edge/magnitude.py", "tensorflow_model_optimization"),
+    ("edge/clustering.py", "tensorflow_model_optimization"),
     # A `.tflite` is opened where TensorFlow is not installed.
     ("edge/predictor.py", "keras_transformer"),
     # Its compiled kernels take seconds to load, and byte tokenizers do without them.

@@ -77,21 +77,39 @@ def pretraining_head_parameters(config: TransformerConfig) -> int:
     return width * width + width + 2 * width + config.vocab_size + 2 * width + 2
 
 
+def _kernel(config: TransformerConfig, inputs: int, units: int) -> int:
+    """Numbers in a projection's kernel, or in its factors where they are fewer."""
+    whole = inputs * units
+    return min(whole, config.rank * (inputs + units)) if config.rank else whole
+
+
+def _attention_kernels(config: TransformerConfig) -> int:
+    d, q = config.hidden_dim, config.head_width * config.num_heads
+    kv = config.head_width * (config.num_key_value_heads or config.num_heads)
+    return _kernel(config, d, q) + 2 * _kernel(config, d, kv) + _kernel(config, q, d)
+
+
+def _feed_forward_kernels(config: TransformerConfig) -> int:
+    d, f, ups = config.hidden_dim, config.intermediate_dim, 2 if config.gated else 1
+    return ups * _kernel(config, d, f) + _kernel(config, f, d)
+
+
 def parameters(config: TransformerConfig) -> int:
     """Parameters of the model without a task's head; tied tables count once."""
     d, f, bias = config.hidden_dim, config.intermediate_dim, int(config.use_bias)
-    kv = d // config.num_heads * (config.num_key_value_heads or config.num_heads)
+    q = config.head_width * config.num_heads
+    kv = config.head_width * (config.num_key_value_heads or config.num_heads)
     norm = 2 * d if config.norm == "layer_norm" else d
     ups = 2 if config.gated else 1
-    attention = 2 * d * (d + kv) + bias * 2 * (d + kv) + norm
-    feed_forward = (ups + 1) * d * f + bias * (ups * f + d) + norm
+    attention = _attention_kernels(config) + bias * (q + 2 * kv + d) + norm
+    feed_forward = _feed_forward_kernels(config) + bias * (ups * f + d) + norm
     # A t5 stack shares one bias a head for each of 32 buckets of distance.
     ends = (32 * config.num_heads if config.positions == "t5" else 0) + config.pre_norm * norm
     encoder = config.num_layers * (attention + feed_forward) + ends
     tables = config.max_length * d if config.positions == "learned" else 0
     tokens = (config.vocab_size + config.source_vocab_size) * d
     if config.architecture == "encoder":
-        pooler = d * d + d if config.pooling == "first" else 0
+        pooler = _kernel(config, d, d) + d if config.pooling == "first" else 0
         segments = config.num_segments * d
         return tokens + tables + segments + (not config.pre_norm) * norm + encoder + pooler
     if config.architecture == "decoder":
@@ -106,11 +124,10 @@ def multiply_adds(config: TransformerConfig, length: int) -> int:
     Counted are the matrix products: projections, scores, contexts, feed-forward layers, and the
     logits of decoders at every position. Look-ups, norms and activations are not.
     """
-    d, f = config.hidden_dim, config.intermediate_dim
-    shared = (config.num_key_value_heads or config.num_heads) / config.num_heads
-    projections = length * d * d * (2 + 2 * shared)
-    products = 2 * length * length * d
-    feed_forward = length * d * f * (3 if config.gated else 2)
+    d = config.hidden_dim
+    projections = length * _attention_kernels(config)
+    products = 2 * length * length * config.head_width * config.num_heads
+    feed_forward = length * _feed_forward_kernels(config)
     encoder_block = projections + products + feed_forward
     decoder_block = encoder_block
     if config.architecture == "encoder-decoder":
@@ -121,7 +138,7 @@ def multiply_adds(config: TransformerConfig, length: int) -> int:
         "encoder-decoder": config.num_layers * (encoder_block + decoder_block),
     }[config.architecture]
     if config.architecture == "encoder" and config.pooling == "first":
-        total += d * d
+        total += _kernel(config, d, d)
     if config.architecture != "encoder":
         total += length * d * config.vocab_size
-    return int(total)
+    return total

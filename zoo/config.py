@@ -17,6 +17,9 @@ CHOICES = {
     "pooling": ("first", "mean", "max"),
 }
 
+# Integers that are 0 where there is none, or where another one decides.
+OPTIONAL = ("num_key_value_heads", "num_segments", "source_vocab_size", "head_dim", "rank")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TransformerConfig:
@@ -32,7 +35,9 @@ class TransformerConfig:
         intermediate_dim: F.
         num_layers: blocks of the encoder or the decoder; of each for an encoder-decoder.
         num_heads: H.
+        head_dim: K; `hidden_dim` divided by `num_heads` when 0.
         num_key_value_heads: heads of keys and values, `num_heads` when 0.
+        rank: of the two factors in place of each kernel that they make smaller; 0 for none.
         dropout: rate on embeddings and sublayer outputs.
         attention_dropout: rate on attention probabilities.
         activation: of the feed-forward layer.
@@ -57,6 +62,8 @@ class TransformerConfig:
     num_heads: int
     num_key_value_heads: int = 0
     source_vocab_size: int = 0
+    head_dim: int = 0
+    rank: int = 0
     dropout: float = 0.1
     attention_dropout: float = 0.1
     activation: str = "gelu"
@@ -73,7 +80,7 @@ class TransformerConfig:
     def __post_init__(self):
         for field in dataclasses.fields(self):
             _check_value(field, getattr(self, field.name))
-        if self.hidden_dim % self.num_heads:
+        if not self.head_dim and self.hidden_dim % self.num_heads:
             raise InputError(
                 "Expected num_heads to divide hidden_dim, "
                 f"got hidden_dim={self.hidden_dim}, num_heads={self.num_heads}."
@@ -88,11 +95,15 @@ class TransformerConfig:
                 "Expected source_vocab_size to be 0 for an architecture other than "
                 f"encoder-decoder, got source_vocab_size={self.source_vocab_size}."
             )
-        if self.positions == "rotary" and self.hidden_dim // self.num_heads % 2:
+        if self.positions == "rotary" and self.head_width % 2:
             raise InputError(
-                "Expected an even head width for rotary positions, "
-                f"got {self.hidden_dim // self.num_heads}."
+                f"Expected an even head width for rotary positions, got {self.head_width}."
             )
+
+    @property
+    def head_width(self) -> int:
+        """K."""
+        return self.head_dim or self.hidden_dim // self.num_heads
 
     def replace(self, **changes: Any) -> Self:
         """Returns a copy with some values changed.
@@ -120,7 +131,7 @@ class TransformerConfig:
             InputError: for missing or unknown names, or impossible values.
         """
         # What came later than a checkpoint has a default that means what there was before.
-        later = {"source_vocab_size"}
+        later = {"source_vocab_size", "head_dim", "rank"}
         known = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(value, Mapping) or not known - later <= set(value) <= known:
             raise InputError(
@@ -137,7 +148,7 @@ def _check_value(field: dataclasses.Field, value: Any) -> None:
     if field.type is bool and not isinstance(value, bool):
         raise InputError(f"Expected {name} to be true or false, got {name}={value!r}.")
     if field.type is int:
-        least = 0 if name in ("num_key_value_heads", "num_segments", "source_vocab_size") else 1
+        least = 0 if name in OPTIONAL else 1
         if type(value) is not int or value < least:
             raise InputError(
                 f"Expected {name} to be an integer of at least {least}, got {name}={value!r}."

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class Fit:
         scalars: called as `scalars(name, value, step)` for each curve.
         learner: what steps train: by default the model itself, else a model around it, which may
             have weights and a loss of its own.
+        companions: variables beside the learner's that change in the run.
 
     Attributes:
         after_step: called with each step's number behind it, and may change the weights.
@@ -55,12 +56,13 @@ class Fit:
         self, model: keras.Model, task: Task, recipe: Recipe, batches: Batches | SampledBatches,
         validate: Callable[[keras.Model], dict[str, Any]], *, folder: Path | None = None,
         report: Report | None = None, scalars: Callable[[str, float, int], None] | None = None,
-        learner: keras.Model | None = None,
+        learner: keras.Model | None = None, companions: Sequence[keras.Variable] = (),
     ):  # fmt: skip
         self.model = model
         self.learner = learner or model
         self.task = task
         self.recipe = recipe
+        self.companions = companions
         self.batches = batches
         self.validate = validate
         self.folder = folder
@@ -259,7 +261,7 @@ class Fit:
 
     def _variables(self) -> dict[str, keras.Variable]:
         """All that a step reads or writes, random states included, by place and path."""
-        variables = [*self.learner.variables, *self.optimizer.variables]
+        variables = [*self.learner.variables, *self.optimizer.variables, *self.companions]
         return {f"{i:05d}/{variable.name}": variable for i, variable in enumerate(variables)}
 
     def _values(self) -> dict[str, np.ndarray]:

@@ -7,10 +7,11 @@ import numpy as np
 from keras import ops
 
 from keras_transformer.embeddings import SegmentEmbedding, TokenEmbedding
+from keras_transformer.low_rank import make_projection
 from keras_transformer.masks import MASKED_SCORE, MaskedMax, StoredMask
 from keras_transformer.normalization import make_norm
 from keras_transformer.positions import LearnedPositionalEncoding, SinusoidalPositionalEncoding
-from keras_transformer.quantization import Projection, QuantPoint, tanh_range, unit_range
+from keras_transformer.quantization import QuantPoint, tanh_range, unit_range
 from keras_transformer.stacks import Decoder, Encoder
 from keras_transformer.zoo.config import ADDED_POSITIONS, TransformerConfig
 from keras_transformer.zoo.errors import InputError
@@ -86,8 +87,11 @@ class _Parts:
         return QuantPoint(self.bits["inner_bits"], dtype=self.dtype, name=name, **kwargs)
 
     def projection(self, units, name):
-        bits = {name: self.bits[name] for name in ("kernel_bits", "kernel_block")}
-        return Projection(units, dtype=self.dtype, name=name, **bits)
+        bits = {one: self.bits[one] for one in ("kernel_bits", "kernel_block", "activation_bits")}
+        return make_projection(
+            units, self.config.hidden_dim, rank=self.config.rank, dtype=self.dtype, name=name,
+            **bits,
+        )  # fmt: skip
 
     def norm(self, name):
         c = self.config
@@ -126,12 +130,12 @@ class _Parts:
         c = self.config
         return stack_class(
             c.num_layers, c.num_heads, c.intermediate_dim,
-            num_key_value_heads=c.num_key_value_heads or None, dropout=c.dropout,
-            attention_dropout=c.attention_dropout, activation=c.activation, gated=c.gated,
-            norm=c.norm, epsilon=c.epsilon, pre_norm=c.pre_norm, use_bias=c.use_bias,
-            rotary=c.positions == "rotary", dtype=self.dtype, name=name,
+            head_dim=c.head_dim or None, num_key_value_heads=c.num_key_value_heads or None,
+            dropout=c.dropout, attention_dropout=c.attention_dropout,
+            activation=c.activation, gated=c.gated, norm=c.norm, epsilon=c.epsilon,
+            pre_norm=c.pre_norm, use_bias=c.use_bias, rotary=c.positions == "rotary", rank=c.rank,
             position_bias=c.positions if c.positions in ("t5", "alibi") else None,
-            **self.bits, **kwargs,
+            dtype=self.dtype, name=name, **self.bits, **kwargs,
         )  # fmt: skip
 
     def encoder_model(self, task):

@@ -72,6 +72,7 @@ class Recipe:
         ema: decay of the moving average of weights that is evaluated and kept; 0 for none.
         sparsity: share of zeros that pruning brings about; 0 for no pruning.
         pattern: of the zeros: `element`, `block` or `2:4`.
+        clusters: values that each kernel and table of tokens is clustered to; 0 for no clustering.
         precision: that training prepares for; empty for none.
         keep: patterns of the layers that stay float in it, with commas between them.
         teacher_share, teacher_temperature, teacher_hidden, teacher_attention, teacher_beams: of
@@ -124,6 +125,7 @@ class Recipe:
     ema: float = 0.0
     sparsity: float = 0.0
     pattern: str = "element"
+    clusters: int = 0
     precision: str = ""
     keep: str = ""
     teacher_share: float = 0.0

@@ -40,7 +40,7 @@ class Stepwise:
     def new_cache(self, batch: int, length: int):
         """Returns for each block a pair of empty keys and values (B, L, KV, K)."""
         c = self.config
-        shape = (batch, length, c.num_key_value_heads or c.num_heads, c.hidden_dim // c.num_heads)
+        shape = (batch, length, c.num_key_value_heads or c.num_heads, c.head_width)
         return tuple(
             (ops.zeros(shape, "float32"), ops.zeros(shape, "float32"))
             for _ in range(c.num_layers)

@@ -47,7 +47,8 @@ def train(
     out, report = Path(out), report or Report()
     folder = working_folder(out, resume=resume, overwrite=overwrite)
     config = config_of(recipe)
-    for name, command in (("sparsity", "prune"), ("teacher_share", "distill")):
+    commands = {"sparsity": "prune", "clusters": "prune", "teacher_share": "distill"}
+    for name, command in commands.items():
         if getattr(recipe, name):
             raise InputError(
                 f"Expected {name} to be 0 where a model is trained anew, got "

@@ -27,7 +27,8 @@ def test_every_field_of_a_recipe_is_an_option():
     fields = {NAMES_OF_OPTIONS.get(f.name, f.name) for f in dataclasses.fields(Recipe)}
     # Those of the commands that go on from a trained model.
     fields -= {
-        "sparsity", "pattern", "precision", "keep", "percentile", "ranges", "freeze_ranges",
+        "sparsity", "pattern", "clusters", "precision", "keep", "percentile", "ranges",
+        "freeze_ranges",
     }  # fmt: skip
     fields -= {name for name in fields if name.startswith("teacher_")}
     assert fields <= names

@@ -1,4 +1,4 @@
-"""Files whose kernels alone are integers: what they hold, read by the schema, and what they give."""
+"""Files whose kernels alone are integers: what they hold, read by the schema."""
 
 import numpy as np
 import pytest

@@ -1,97 +1,23 @@
 import gzip
 import re
 
-import keras
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from keras_transformer.edge.convert import convert
-from keras_transformer.edge.prune import Pruner, keep_zeros, prunable, prune, sparsity_of
+from keras_transformer.edge.magnitude import prunable, sparsity_of
+from keras_transformer.edge.prune import effect, prune
 from keras_transformer.edge.qat import quantize
-from keras_transformer.quantization import Projection
+from keras_transformer.zoo.catalog import multiply_adds, parameters
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.train import train
 from keras_transformer.zoo.trained import Trained
-from tests.edge.models import random_model
-
-STEPS = 40
 
 
 def values_of(model):
     return [np.array(variable.value) for variable in prunable(model)]
-
-
-def model_of(shape=(24, 16)):
-    keras.utils.set_random_seed(0)
-    return keras.Sequential([keras.Input(shape[:1]), Projection(shape[1])])
-
-
-def pruned_model(sparsity, pattern, shape=(24, 16), steps=STEPS):
-    model = model_of(shape)
-    pruner = Pruner(model, sparsity, pattern, steps)
-    shares = []
-    for step in range(1, steps + 1):
-        pruner(step)
-        shares.append(sparsity_of(model))
-    return model, pruner, shares
-
-
-def test_kernels_and_tables_are_pruned_each_once():
-    model = random_model(num_layers=2).model
-    names = {variable.path.split("/")[-1] for variable in prunable(model)}
-    assert names == {"kernel", "embeddings"}
-    paths = [variable.path for variable in prunable(model)]
-    assert len(paths) == len(set(paths)) > 12
-    assert not any("position" in path or "norm" in path for path in paths)
-
-
-def test_the_smallest_weights_are_zero():
-    [before] = values_of(model_of())
-    model, _, _ = pruned_model(0.75, "element")
-    [after] = values_of(model)
-    kept = np.sort(np.abs(before).ravel())[-before.size // 4 :]
-    np.testing.assert_array_equal(after, np.where(np.abs(before) >= kept[0], before, 0))
-
-
-def test_the_sparsity_grows_in_the_first_half_by_the_cube():
-    _, pruner, shares = pruned_model(0.8, "element")
-    assert pruner.end_step == STEPS // 2
-    # Zhu and Gupta 2017, equation 1; a share of 384 weights.
-    expected = [
-        0.8 - 0.8 * (1 - min(1, step / pruner.end_step)) ** 3 for step in range(1, STEPS + 1)
-    ]
-    np.testing.assert_allclose(shares, expected, atol=1 / 384)
-
-
-def test_blocks_are_zero_as_a_whole():
-    model, _, shares = pruned_model(0.5, "block")
-    [kernel] = values_of(model)
-    blocks = kernel.reshape(6, 4, 4, 4).transpose(0, 2, 1, 3).reshape(24, 16)
-    zeros = (blocks == 0).sum(axis=1)
-    assert set(zeros) == {0, 16}
-    assert shares[-1] == 0.5
-
-
-def test_two_of_four_consecutive_inputs_are_zero():
-    [before] = values_of(model_of())
-    model, _, shares = pruned_model(0.5, "2:4")
-    [after] = values_of(model)
-    assert shares == [0.5] * STEPS
-    groups, kept = before.T.reshape(-1, 4), after.T.reshape(-1, 4)
-    largest = np.sort(np.abs(groups), axis=1)[:, 2:3]
-    np.testing.assert_array_equal(kept, np.where(np.abs(groups) >= largest, groups, 0))
-
-
-def test_zeros_are_kept():
-    model = model_of()
-    [kernel] = prunable(model)
-    holes = np.random.default_rng(0).random((24, 16)) < 0.3
-    kernel.assign(np.where(holes, 0, np.array(kernel.value)))
-    keep = keep_zeros(model)
-    kernel.assign(np.full((24, 16), 2.0))
-    keep(1)
-    np.testing.assert_array_equal(np.array(kernel.value), np.where(holes, 0, 2))
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +33,7 @@ def test_a_run_writes_a_sparse_checkpoint(runs, sparse):
     for old, new in zip(before, values_of(trained.model), strict=True):
         assert np.count_nonzero(new) == max(1, round(0.2 * old.size))
     assert (trained.recipe.sparsity, trained.recipe.pattern) == (0.8, "element")
-    assert trained.metrics["dense"] == runs.trained.metrics["validation"]
+    assert trained.metrics["unpruned"] == runs.trained.metrics["validation"]
     # Three topics by their words, which a fifth of the weights can tell apart.
     assert trained.metrics["validation"]["accuracy"] > 0.9
     # What was pruned is another checkpoint than what it was pruned from.
@@ -123,7 +49,8 @@ def test_zeros_stay_through_quantization_and_compress(runs, sparse, tmp_path):
     assert thin < 0.85 * dense, (thin, dense)
 
 
-def test_a_killed_run_ends_where_the_unbroken_one_does(runs, tmp_path):
+@pytest.mark.parametrize("way", [{"sparsity": 0.6}, {"clusters": 8}], ids=str)
+def test_a_killed_run_ends_where_the_unbroken_one_does(runs, tmp_path, way):
     class Killed(Exception):
         pass
 
@@ -135,7 +62,7 @@ def test_a_killed_run_ends_where_the_unbroken_one_does(runs, tmp_path):
             if step == 7:
                 raise Killed
 
-    options = {"sparsity": 0.6, "epochs": 2, "save_every": 3}
+    options = {**way, "epochs": 2, "save_every": 3}
     whole = prune(runs.trained, tmp_path / "whole", **options)
     with pytest.raises(Killed):
         prune(runs.trained, tmp_path / "broken", **options, report=Report())
@@ -144,17 +71,136 @@ def test_a_killed_run_ends_where_the_unbroken_one_does(runs, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.fixture(scope="module")
+def small(runs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("small")
+    prune(runs.trained, folder / "small", heads=1, neurons=24, layers=1, epochs=2)
+    return folder / "small"
+
+
+def test_a_run_writes_a_smaller_checkpoint(runs, small):
+    before, trained = runs.trained, Trained.load(small)
+    shape = {"num_heads": 1, "head_dim": 16, "intermediate_dim": 24, "num_layers": 1}
+    assert trained.config == before.config.replace(**shape)
+    assert trained.recipe.settings == {**before.recipe.settings, **shape}
+    assert trained.metrics["unpruned"] == before.metrics["validation"]
+    assert trained.metrics["validation"]["accuracy"] > 0.9
+    assert effect(trained) == {
+        "parameters_kept": parameters(trained.config) / parameters(before.config),
+        "multiply_adds_kept": multiply_adds(trained.config, 16) / multiply_adds(before.config, 16),
+    }
+    assert effect(trained)["multiply_adds_kept"] < 0.3
+
+
+def test_a_smaller_checkpoint_is_quantized_and_converted(runs, small, tmp_path):
+    quantized = quantize(Trained.load(small), tmp_path / "int8", epochs=1)
+    assert quantized.config.num_heads == 1
+    file = convert(quantized, "int8")
+    assert len(file.data) < 0.7 * len(convert(runs.quantized, "int8").data)
+
+
 def refused(sentence):
     return pytest.raises(InputError, match=f"^{re.escape(sentence)}$")
+
+
+@pytest.fixture(scope="module")
+def factored(runs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("factored")
+    prune(runs.trained, folder / "factored", rank=6, epochs=2)
+    return folder / "factored"
+
+
+def test_a_run_writes_a_checkpoint_of_factors(runs, factored, tmp_path):
+    trained = Trained.load(factored)
+    assert trained.config == runs.trained.config.replace(rank=6)
+    assert trained.recipe.settings == {**runs.trained.recipe.settings, "rank": 6}
+    assert trained.metrics["validation"]["accuracy"] > 0.9
+    assert effect(trained)["parameters_kept"] < 0.6
+    quantized = quantize(trained, tmp_path / "int8", epochs=1)
+    assert len(convert(quantized, "int8").data) < len(convert(runs.quantized, "int8").data)
+
+
+@pytest.fixture(scope="module")
+def clustered(sparse, tmp_path_factory):
+    """Of a sparse checkpoint: zero is one of the values."""
+    folder = tmp_path_factory.mktemp("clustered")
+    prune(Trained.load(sparse), folder / "clustered", clusters=8, epochs=2)
+    return folder / "clustered"
+
+
+def test_a_run_writes_a_checkpoint_of_few_values(sparse, clustered):
+    trained = Trained.load(clustered)
+    assert (trained.recipe.clusters, trained.recipe.sparsity) == (8, 0.8)
+    assert max(len(np.unique(value)) for value in values_of(trained.model)) == 8
+    for before, after in zip(
+        values_of(Trained.load(sparse).model), values_of(trained.model), strict=True
+    ):
+        np.testing.assert_array_equal(after == 0, before == 0)
+    assert trained.metrics["validation"]["accuracy"] > 0.9
+    assert effect(trained)["values_of_a_kernel"] == 8
+
+
+def test_values_stay_few_in_the_file_and_through_quantization(clustered, tmp_path):
+    trained = Trained.load(clustered)
+    shapes = {value.size for value in values_of(trained.model)}
+    model = schema.ModelT.InitFromObj(
+        schema.Model.GetRootAs(convert(trained, "float32").data, 0)
+    )
+    kernels = [
+        buffer.data.view("float32")
+        for buffer in model.buffers
+        if buffer.data is not None and len(buffer.data) in {4 * size for size in shapes}
+    ]
+    assert len(kernels) > 12
+    assert max(len(np.unique(kernel)) for kernel in kernels) <= 8
+    quantized = quantize(trained, tmp_path / "int8", epochs=1)
+    for before, after in zip(
+        values_of(trained.model), values_of(quantized.model), strict=True
+    ):
+        assert len(np.unique(after)) <= 8
+        np.testing.assert_array_equal(after == 0, before == 0)
+    assert convert(quantized, "int8").parity.agreement == 1
+
+
+@pytest.mark.parametrize(
+    ("fixture", "way", "done"),
+    [
+        ("sparse", {"heads": 1}, "heads for a checkpoint of sparsity=0.8"),
+        ("factored", {"layers": 1}, "heads for a checkpoint of rank=6"),
+        ("factored", {"energy": 0.5}, "rank for a checkpoint of rank=6"),
+        ("clustered", {"sparsity": 0.9}, "sparsity for a checkpoint of clusters=8"),
+    ],
+)
+def test_ways_follow_one_another(request, tmp_path, fixture, way, done):
+    with refused(
+        "Expected heads, neurons and layers to be pruned first, then rank, then sparsity, "
+        f"then clusters, got {done}."
+    ):
+        prune(Trained.load(request.getfixturevalue(fixture)), tmp_path / "out", **way)
 
 
 def test_what_cannot_be(runs, tmp_path):
     out = tmp_path / "out"
     with refused("Expected sparsity to be from 0 to below 1, got sparsity=1.0."):
         prune(runs.trained, out, sparsity=1.0)
-    for none in (0.0, None):
-        with refused(f"Expected sparsity to be above 0 and below 1, got sparsity={none}."):
-            prune(runs.trained, out, sparsity=none)
+    with refused("Expected sparsity to be above 0 and below 1, got sparsity=0.0."):
+        prune(runs.trained, out, sparsity=0.0)
+    one_way = (
+        "Expected one way to prune (heads, neurons and layers; rank or energy; sparsity and "
+        "pattern; or clusters), got {}."
+    )
+    for options in ({}, {"heads": 1, "sparsity": 0.5}, {"rank": 4, "clusters": 8}):
+        with refused(one_way.format(" and ".join(options) or "none")):
+            prune(runs.trained, out, **options)
+    with refused("Expected rank or energy, got rank=4, energy=0.5."):
+        prune(runs.trained, out, rank=4, energy=0.5)
+    for clusters in (1, 257):
+        with refused(f"Expected clusters to be from 2 to 256, got clusters={clusters}."):
+            prune(runs.trained, out, clusters=clusters)
+    with refused(
+        "Expected fewer heads, neurons or layers than the model's 2, 64 and 2, got no fewer."
+    ):
+        prune(runs.trained, out, heads=2, layers=2)
     with refused("Expected sparsity to be 0.5 for 2:4, got sparsity=0.8."):
         prune(runs.trained, out, sparsity=0.8, pattern="2:4")
     with refused("Expected pattern to be one of element, block, 2:4, got '1:8'."):
@@ -164,10 +210,11 @@ def test_what_cannot_be(runs, tmp_path):
         "what that gives."
     ):
         prune(runs.quantized, out, sparsity=0.8)
-    recipe = Recipe(**{**vars(runs.trained.recipe), "sparsity": 0.8})
-    with refused(
-        "Expected sparsity to be 0 where a model is trained anew, got sparsity=0.8; "
-        "use keras-transformer prune."
-    ):
-        train(recipe, out)
+    for name, value in (("sparsity", 0.8), ("clusters", 16)):
+        recipe = Recipe(**{**vars(runs.trained.recipe), name: value})
+        with refused(
+            f"Expected {name} to be 0 where a model is trained anew, got {name}={value}; "
+            "use keras-transformer prune."
+        ):
+            train(recipe, out)
     assert not out.exists()

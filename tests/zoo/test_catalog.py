@@ -63,6 +63,8 @@ def test_every_entry_builds_with_the_parameters_it_states(name):
         {"gated": True, "norm": "rms_norm", "num_key_value_heads": 1},
         {"pre_norm": True, "use_bias": False, "pooling": "mean", "num_segments": 0},
         {"pre_norm": True, "use_bias": False, "norm": "rms_norm"},
+        {"num_heads": 4, "head_dim": 3, "num_key_value_heads": 2},
+        {"rank": 4, "num_key_value_heads": 1},
     ],
     ids=str,
 )
@@ -100,6 +102,8 @@ def traced_multiply_adds(config, length):
         {},
         {"num_layers": 2, "gated": True, "num_key_value_heads": 1, "pooling": "mean"},
         {"positions": "rotary", "num_heads": 4, "num_key_value_heads": 2},
+        {"num_heads": 3, "head_dim": 6},
+        {"rank": 8, "gated": True},
     ],
     ids=str,
 )

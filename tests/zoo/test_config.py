@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from keras_transformer.zoo.config import CHOICES, TransformerConfig
+from keras_transformer.zoo.config import CHOICES, OPTIONAL, TransformerConfig
 from keras_transformer.zoo.errors import InputError
 from tests.zoo import tiny
 
@@ -23,7 +23,7 @@ def test_sizes_are_positive_integers(name, value):
         tiny.config(**{name: value})
 
 
-@pytest.mark.parametrize("name", ["num_key_value_heads", "num_segments", "source_vocab_size"])
+@pytest.mark.parametrize("name", OPTIONAL)
 def test_optional_counts_may_be_zero(name):
     assert getattr(tiny.config(**{name: 0}), name) == 0
     with refused(f"Expected {name} to be an integer of at least 0, got {name}=-1."):
@@ -81,6 +81,11 @@ def test_sizes_fit_each_other(changes, message):
         tiny.config(**changes)
 
 
+def test_heads_may_have_another_width():
+    assert tiny.config(num_heads=4).head_width == 4
+    assert tiny.config(num_heads=3, head_dim=6).head_width == 6
+
+
 def test_replace_names_the_known_settings():
     assert tiny.config().replace(dropout=0.3) == tiny.config(dropout=0.3)
     known = ", ".join(tiny.config().to_json())
@@ -93,10 +98,11 @@ def test_json_round_trip():
     assert TransformerConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
 
 
-def test_json_from_before_there_were_two_vocabularies():
+@pytest.mark.parametrize("name", ["source_vocab_size", "head_dim", "rank"])
+def test_json_from_before_there_was_a_setting(name):
     config = tiny.config("encoder-decoder")
     value = config.to_json()
-    assert value.pop("source_vocab_size") == 0
+    assert value.pop(name) == 0
     assert TransformerConfig.from_json(value) == config
 
 

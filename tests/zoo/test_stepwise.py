@@ -16,6 +16,7 @@ VARIANTS = [
     *({"positions": positions} for positions in POSITIONS),
     *({"positions": p, "num_heads": 4, "num_key_value_heads": 2} for p in ("rotary", "t5")),
     {"num_heads": 4, "num_key_value_heads": 1, "pre_norm": True, "positions": "alibi"},
+    {"num_heads": 3, "head_dim": 6, "positions": "rotary"},
     {"pre_norm": True, "norm": "rms_norm", "gated": True, "positions": "rotary"},
     {"scale_embeddings": True, "use_bias": False, "positions": "sinusoidal"},
 ]
