@@ -118,9 +118,15 @@ def quantize(
         )
     bits = mixed_bits(spec, keep)
     changes |= {"precision": precision, "keep": ",".join(bits.get("keep", ()))}
+    recipe = qat_recipe(trained.recipe, changes)
+    if not spec.is_static and (recipe.ranges == "learned" or recipe.percentile != 100):
+        raise InputError(
+            f"Expected no learned ranges and no percentile for {precision}, which has no ranges, "
+            f"got ranges={recipe.ranges}, percentile={recipe.percentile:g}."
+        )
     run = Retraining(
-        trained=trained, recipe=qat_recipe(trained.recipe, changes), out=Path(out), resume=resume,
-        overwrite=overwrite, report=report, scalars=scalars,
+        trained=trained, recipe=recipe, out=Path(out), resume=resume, overwrite=overwrite,
+        report=report, scalars=scalars,
     )  # fmt: skip
     model = quantized_model(
         trained, run.batches, precision, keep, percentile=run.recipe.percentile

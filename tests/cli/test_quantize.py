@@ -92,6 +92,11 @@ def test_a_full_disk(checkpoint, tmp_path, monkeypatch):
         (["--ranges", "fast"], "'fast' is not one of 'moving-average', 'learned'"),
         (["--freeze-ranges", "1.5"], "Expected freeze_ranges to be from 0 to 1, got "),
         (["--freeze-ranges", "-0.5"], "Expected freeze_ranges not to be negative, got "),
+        (
+            ["--precision", "dynamic_int8", "--ranges", "learned"],
+            "Expected no learned ranges and no percentile for dynamic_int8, which has no ranges, "
+            "got ranges=learned, percentile=100.",
+        ),
         (["--percentile", "50"], "Expected percentile to be above 50 and at most 100, got "),
         (["--learning-rate", "-1"], "Expected learning_rate to be above 0"),
         (["--train", "no.tsv"], "File 'no.tsv' does not exist."),
