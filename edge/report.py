@@ -114,7 +114,7 @@ def page(found: Search) -> str:
         "<!DOCTYPE html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
         "<title>Search</title>", f"<style>{STYLE}</style>", "</head>", "<body>",
         "<h1>Files of one checkpoint</h1>", f"<p>{html.escape(found.recommendation())}</p>",
-        f"<p>{html.escape(conditions(found))}</p>", svg, "<table>", _row("th", columns(found)),
+        f"<p>{html.escape(' '.join(filter(None, [conditions(found) + '.', found.noise])))}</p>", svg, "<table>", _row("th", columns(found)),
         *(
             _row("td", cells(found, row), "chosen" if row.name == found.choice.name else "")
             for row in found.rows
