@@ -117,4 +117,6 @@ def search(
     report.write(found, out)
     rows = [report.cells(found, row) for row in found.rows]
     display.table(report.conditions(found), report.columns(found), rows)
+    if found.noise:
+        display.note(found.noise)
     click.echo(f"\n{found.recommendation()}\nWrote {out / report.PAGE}")

@@ -13,6 +13,9 @@ from keras_transformer.zoo.models import all_layers
 
 # What is stored between sublayers belongs to none of them: the next matmul reads it as integers.
 BETWEEN = "between sublayers"
+# The step of what a file gives is what tells whether it follows its model.
+OUTPUT = "output"
+OUTPUT_POINTS = ("head_point", "logits_point")
 ENDS = ("embedding", "head")
 SUBLAYER = re.compile(r"(\w+/block_\d+/\w+)/")
 
@@ -22,7 +25,7 @@ class Group:
     """Layers that are quantized together or not.
 
     Attributes:
-        name: `encoder/block_0/attention`, `embedding`, `head`, or `BETWEEN`.
+        name: `encoder/block_0/attention`, `embedding`, `head`, `BETWEEN` or `OUTPUT`.
         patterns: that match the paths of its layers, and no others.
     """
 
@@ -32,7 +35,7 @@ class Group:
     @property
     def is_keepable(self) -> bool:
         """Whether a file can hold it in float while the others are integers."""
-        return self.name != BETWEEN
+        return self.name not in (BETWEEN, OUTPUT)
 
 
 def groups_of(model: keras.Model) -> list[Group]:
@@ -61,9 +64,11 @@ def _is_rounded(layer: keras.layers.Layer) -> bool:
 
 
 def _name(path: str) -> str | None:
-    """The group of a layer within a stack, or None."""
+    """The group of a layer that is neither before nor after the stacks, or None."""
     if path.rpartition("/")[2] in STREAM:
         return BETWEEN
+    if path in OUTPUT_POINTS:
+        return OUTPUT
     sublayer = SUBLAYER.match(path)
     return sublayer and sublayer[1]
 
@@ -79,8 +84,8 @@ def _patterns(name: str, paths: list[str]) -> tuple[str, ...]:
 
 
 def _order(name: str) -> tuple[int, int, str]:
-    """Embeddings, encoder and decoder by the number of the block, what is between, the head."""
+    """Embeddings, encoder and decoder by the number of the block, what is between, the end."""
     stack, _, rest = name.partition("/")
     number = re.search(r"\d+", rest)
-    kinds = ("embedding", "encoder", "decoder", BETWEEN, "head")
+    kinds = ("embedding", "encoder", "decoder", BETWEEN, "head", OUTPUT)
     return kinds.index(stack), int(number[0]) if number else 0, rest

@@ -110,11 +110,12 @@ def page(found: Search) -> str:
     svg = pareto_figure(found, "svg").decode()
     # Inside HTML there is no XML declaration, and the type's address would be a link.
     svg = svg[svg.index("<svg") :]
+    said = [found.recommendation(), f"{conditions(found)}.", *filter(None, [found.noise])]
     lines = [
         "<!DOCTYPE html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
         "<title>Search</title>", f"<style>{STYLE}</style>", "</head>", "<body>",
-        "<h1>Files of one checkpoint</h1>", f"<p>{html.escape(found.recommendation())}</p>",
-        f"<p>{html.escape(conditions(found))}</p>", svg, "<table>", _row("th", columns(found)),
+        "<h1>Files of one checkpoint</h1>", *(f"<p>{html.escape(one)}</p>" for one in said), svg,
+        "<table>", _row("th", columns(found)),
         *(
             _row("td", cells(found, row), "chosen" if row.name == found.choice.name else "")
             for row in found.rows

@@ -8,6 +8,9 @@ from keras_transformer.edge.candidates import REFERENCE, Candidate
 from keras_transformer.edge.evaluation import Metric
 from keras_transformer.edge.pareto import Choice, Point, pareto_front, recommend
 
+# 90th percentile over median, from which on something else kept the processor busy.
+NOISY = 2.0
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Measured:
@@ -111,6 +114,18 @@ class Search:
     def choice(self) -> Choice:
         """The recommendation."""
         return recommend(self.points, REFERENCE, self.max_drop)
+
+    @property
+    def noise(self) -> str | None:
+        """Returns in a sentence that the latencies are not to be trusted; None where they are."""
+        worst = max(self.files, key=lambda row: row.p90_ms / row.median_ms)
+        ratio = worst.p90_ms / worst.median_ms
+        if ratio < NOISY:
+            return None
+        return (
+            f"The latencies vary much, the p90 of {worst.file} is {ratio:.1f} times its median: "
+            "the machine was busy; --resume measures them again, and nothing else."
+        )
 
     def recommendation(self) -> str:
         """Returns the recommendation in a sentence."""
