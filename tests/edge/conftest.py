@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from keras_transformer.edge.convert import convert
+from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.qat import quantize
 from keras_transformer.zoo.data import Examples, load_examples
 from keras_transformer.zoo.recipe import Recipe
@@ -80,7 +81,8 @@ def written(tmp_path_factory):
 
     @functools.cache
     def write(kind, precision="float32", lengths=generators.LENGTHS):
-        batches = generators.calibration(kind) if precision == "int8" else None
+        is_static = PRECISIONS[precision].is_static
+        batches = generators.calibration(kind) if is_static else None
         converted = convert(
             generators.generator(kind), precision, calibration=batches, lengths=lengths
         )
