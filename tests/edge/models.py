@@ -1,7 +1,9 @@
 """Small models with weights drawn at random, for tests of conversion."""
 
+import keras
 import numpy as np
 
+from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.batches import Batches
 from keras_transformer.zoo.config import TransformerConfig
 from keras_transformer.zoo.models import build, get_weights, set_weights
@@ -62,3 +64,15 @@ def calibration(*, pair=False):
     rows = random_rows(128, pair=pair, seed=2)
     task = Task(name="regression", pair=pair)
     return Batches(model_inputs(task, rows.columns), batch_tokens=512)
+
+
+def one_point(minimum, maximum, **arguments):
+    """A model of one point with a range, and the point."""
+    model = keras.Sequential([keras.Input((50,)), QuantPoint(8, name="point", **arguments)])
+    point = model.get_layer("point")
+    point.set_range(minimum, maximum)
+    return model, point
+
+
+def range_of(point):
+    return float(point.range_min), float(point.range_max)
