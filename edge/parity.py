@@ -24,10 +24,10 @@ FLOAT_OUTPUT_TOLERANCE = 0.5
 # An integer file repeats the simulated rounding; a value next to the middle of two steps can
 # fall either way, and the next layers carry that on. More than this is another graph, unless it
 # is in few of many rows: where a model that writes is in doubt between two tokens, sharp attention
-# makes a step many. Of up to 100 rows it is none. Where every op is one of integers, more of them
-# round, and some twice.
+# makes a step many. Of up to 100 rows it is none. Where every op is one of integers, many more of
+# them round, some twice: weights drawn at random carry that far, trained ones do not.
 STEP_TOLERANCE = 8
-OUTLIERS = {"int8": 0.01, "integer": 0.05}
+OUTLIERS = {"int8": 0.01, "integer": 0.25}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

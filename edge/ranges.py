@@ -63,6 +63,7 @@ def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 100.0
 
     points = learned_points(model)
     for point in points:
+        point.set_range(0.0, 0.0)  # what masks are raised to lies below the range, see `raised_to`
         point.tracker = observe
     try:
         for batch, _ in zip(batches.epoch(0), range(CALIBRATION_BATCHES), strict=False):

@@ -71,18 +71,20 @@ def causal_mask(target_length, source_length, start=0):
 
 
 def raised_to(unmasked, masked, point, margin=0.0):
-    """Raises masked values to just below the lowest unmasked one while a point learns its range.
+    """Raises masked values to just below the lowest unmasked one while a point has a tracker.
 
-    Otherwise the range would reach down to the mask; a device's rounding clips them there.
+    Otherwise the range that it learns would reach down to the mask. What lies below the range is
+    clipped by the rounding in any case, so that outputs are the same without a tracker.
 
     Args:
         unmasked, masked: without the mask's bias and with it, of the same shape.
         point: where the masked values are stored.
         margin: how far below.
     """
-    if point.tracker is None:
+    if point.tracker is None or not point.is_learned:
         return masked
-    return ops.maximum(masked, ops.stop_gradient(ops.min(unmasked)) - margin)
+    lowest = ops.stop_gradient(ops.min(unmasked)) - margin
+    return ops.maximum(masked, ops.minimum(ops.cast(point.range_min, lowest.dtype), lowest))
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")

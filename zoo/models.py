@@ -50,7 +50,7 @@ def build(
 
     Raises:
         InputError: for a pattern that matches nothing, or positions that are not to be computed
-            of integers.
+            of such integers.
     """
     bits = {
         "kernel_bits": kernel_bits,
@@ -62,6 +62,11 @@ def build(
         raise InputError(
             f"Expected positions to be {' or '.join(ADDED_POSITIONS)} in a model of integers only, "
             f"got positions={config.positions!r}."
+        )
+    if (activation_bits or 0) > 8 and config.positions == "rotary":
+        raise InputError(
+            "Expected positions other than rotary, which the converter does not store in more than "
+            f"8 bits, got activation_bits={activation_bits}."
         )
     parts = _Parts(config, bits, dtype)
     if config.architecture == "encoder":

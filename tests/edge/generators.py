@@ -56,7 +56,7 @@ def generator(kind: str, **changes) -> Trained:
     """An untrained model as a checkpoint holds it, with biases and scales that are not 0 and 1."""
     shape = {
         "vocab_size": VOCAB_SIZE, "max_length": 2 * LENGTH, "hidden_dim": 32,
-        "intermediate_dim": 64, "num_layers": 2, "num_heads": 4,
+        "intermediate_dim": 96, "num_layers": 2, "num_heads": 4,
     }  # fmt: skip
     config = TransformerConfig(**{**shape, **KINDS[kind], **changes})
     name = "translation" if config.architecture == "encoder-decoder" else "language-modeling"

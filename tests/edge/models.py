@@ -41,6 +41,7 @@ def random_model(task_name="classification", *, pair=False, seed=0, **settings):
             **settings,
         }
     )
+    keras.utils.set_random_seed(seed)
     labels = ("a", "b", "c") if task_name == "classification" else ()
     task = Task(name=task_name, labels=labels, pair=pair)
     model = build(config, task)

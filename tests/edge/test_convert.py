@@ -72,16 +72,25 @@ def check(settings, precision):
 
 
 def is_possible(settings, precision):
-    """An integer device has no rotations, and no biases of positions."""
-    added = settings.get("positions", "learned") in ADDED_POSITIONS
-    return added or PRECISIONS[precision].inner_bits is None
+    """An integer device has no rotations, one of integers alone no biases of positions either."""
+    positions, spec = settings.get("positions", "learned"), PRECISIONS[precision]
+    if (spec.activation_bits or 0) > 8:
+        return positions != "rotary"
+    return positions in ADDED_POSITIONS or spec.inner_bits is None
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    ("family", "precision"),
+    [
+        pytest.param(family, precision, marks=() if usual else pytest.mark.slow)
+        for family in FAMILIES
+        for precision in PRECISIONS
+        for usual in [family in ("bert", "llama") or precision in ("float32", "int8", "integer")]
+    ],
+)
 def test_families_convert(family, precision, tmp_path):
     if not is_possible(FAMILIES[family], precision):
-        with pytest.raises(InputError, match="Expected positions to be learned or sinusoidal in"):
+        with pytest.raises(InputError, match="^Expected positions "):
             check(FAMILIES[family], precision)
         return
     converted = check(FAMILIES[family], precision)

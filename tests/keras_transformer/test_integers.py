@@ -22,6 +22,7 @@ def calibrated(layer, *inputs, **kwargs):
         return x
 
     for point in points:
+        point.set_range(0.0, 0.0)
         point.tracker = observe
     layer(*inputs, **kwargs)
     for point in points:
