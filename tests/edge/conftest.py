@@ -84,8 +84,9 @@ def written(tmp_path_factory):
         is_static = PRECISIONS[precision].is_static
         batches = generators.calibration(kind) if is_static else None
         converted = convert(
-            generators.generator(kind), precision, calibration=batches, lengths=lengths
-        )
+            generators.generator(kind, **generators.changes_for(precision)), precision,
+            calibration=batches, lengths=lengths,
+        )  # fmt: skip
         path = tmp_path_factory.mktemp("generating") / f"{kind}.tflite"
         path.write_bytes(converted.data)
         return path

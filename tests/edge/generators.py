@@ -44,6 +44,11 @@ def random_ids(lengths, seed=0):
     return [rng.integers(FIRST, VOCAB_SIZE, length).astype("int32") for length in lengths]
 
 
+def changes_for(precision):
+    """What a model of `KINDS` needs to be stored in a precision: blocks of 32 inputs."""
+    return {"intermediate_dim": 64} if precision == "int4" else {}
+
+
 def padded(rows, length=LENGTH):
     result = np.zeros((len(rows), length), "int32")
     for row, ids in zip(result, rows, strict=True):
@@ -56,7 +61,7 @@ def generator(kind: str, **changes) -> Trained:
     """An untrained model as a checkpoint holds it, with biases and scales that are not 0 and 1."""
     shape = {
         "vocab_size": VOCAB_SIZE, "max_length": 2 * LENGTH, "hidden_dim": 32,
-        "intermediate_dim": 96, "num_layers": 2, "num_heads": 4,
+        "intermediate_dim": 48, "num_layers": 2, "num_heads": 4,
     }  # fmt: skip
     config = TransformerConfig(**{**shape, **KINDS[kind], **changes})
     name = "translation" if config.architecture == "encoder-decoder" else "language-modeling"

@@ -18,7 +18,7 @@ ARENA = 64 * 1024
     [
         {"num_layers": 2, "pooling": "mean", "num_segments": 0},
         {"pooling": "max", "activation": "relu", "norm": "rms_norm", "pre_norm": True},
-        {"pooling": "first", "positions": "sinusoidal", "activation": "silu", "gated": True},
+        {"pooling": "first", "positions": "sinusoidal"},
     ],
     ids=["mean", "max", "first"],
 )

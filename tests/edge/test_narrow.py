@@ -10,7 +10,7 @@ from keras_transformer.edge.flatbuffer import count_ops, kernels
 from keras_transformer.edge.runtime import Runner
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models import get_weights
-from tests.edge.generators import generator
+from tests.edge.generators import changes_for, generator
 from tests.edge.models import random_model
 
 
@@ -89,7 +89,7 @@ def test_what_is_kept_stays_as_it_was(tmp_path):
 
 
 def test_a_table_is_held_once(tmp_path):
-    trained = generator("gpt")
+    trained = generator("gpt", **changes_for("int4"))
     for precision in ("dynamic_int8", "int4"):
         flatbuffer = unpack(file_of(tmp_path, trained, precision, lengths=[8, 16]))[0]
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))

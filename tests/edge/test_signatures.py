@@ -25,6 +25,7 @@ from tests.edge.generators import (
     TRANSLATORS,
     VOCAB_SIZE,
     calibration,
+    changes_for,
     generator,
     padded,
     random_ids,
@@ -156,7 +157,7 @@ def test_every_precision_converts_with_builtins_and_narrow_kernels(kind, precisi
     assert (description["precision"], description["lengths"]) == (precision, [8, 16, 32])
     assert description["output_step"] == output_step(flatbuffer)
     assert (description["output_step"] is None) == (not spec.is_static)
-    trained = generator(kind)
+    trained = generator(kind, **changes_for(precision))
     model = trained.model
     if spec.rounds_kernels:
         batches = calibration(kind) if spec.is_static else None
