@@ -12,8 +12,6 @@ from keras_transformer.edge.bundle import TFLITE_IDENTIFIER
 
 _TYPES = schema.TensorType
 _FLOAT, _INTEGERS = _TYPES.FLOAT32, (_TYPES.INT8, _TYPES.INT16)
-_OPS = schema.BuiltinOperator
-_MOVES = {_OPS.RESHAPE, _OPS.TRANSPOSE, _OPS.SLICE, _OPS.STRIDED_SLICE, _OPS.SQUEEZE}
 _NARROW = {_TYPES.INT4, _TYPES.INT8, _TYPES.INT16, _TYPES.FLOAT16}
 
 
@@ -24,13 +22,12 @@ class Tensor:
     Attributes:
         values: what it stands for, float32.
         step: the distance of two neighbours on its grid; None where it is float.
-        is_narrow: whether the op that computes it reads what is stored in less than float32; what
-            is only moved is as it was before.
+        bits: of an integer as it is stored; None where it is float.
     """
 
     values: np.ndarray
     step: float | None
-    is_narrow: bool
+    bits: int | None
 
 
 class Inside:
@@ -54,9 +51,13 @@ class Inside:
         graph = model.subgraphs[entry.subgraphIndex]
         names = {output.tensorIndex: output.name.decode() for output in entry.outputs}
         self.outputs = list(names.values())
-        codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
-        self._narrow = _computed(graph, codes)
-        for place in self._narrow if tensors is None else tensors:
+        self._sources = {
+            output: [place for place in op.inputs.tolist() if place >= 0]
+            for op in graph.operators
+            for output in op.outputs.tolist()
+        }
+        self._types = [tensor.type for tensor in graph.tensors]
+        for place in _stored(graph, self._sources) if tensors is None else tensors:
             if place not in names:
                 names[place] = f"inside_{place}"
                 added = schema.TensorMapT()
@@ -82,26 +83,36 @@ class Inside:
         tensors = {place: self._tensor(place, results[name]) for place, name in self._names.items()}
         return {name: results[name] for name in self.outputs}, tensors
 
+    def is_rounded(self, place: int, known: Collection[int]) -> bool:
+        """Whether a float tensor is computed of less than float32, from known tensors on.
+
+        Args:
+            place: of the tensor.
+            known: places of the tensors whose values are known, where rounding is over.
+        """
+        ahead, seen = [place], set(known) - {place}
+        while ahead:
+            for source in self._sources.get(ahead.pop(), ()):
+                if self._types[source] in _NARROW:
+                    return True
+                if source not in seen:
+                    seen.add(source)
+                    ahead.append(source)
+        return False
+
     def _tensor(self, place, values):
-        step = None
-        if values.dtype != np.float32:
-            step, zero_point = self._details[self._names[place]]["quantization"]
-            values = (values.astype(np.int32) - zero_point) * np.float32(step)
-        return Tensor(values=values, step=step, is_narrow=self._narrow[place])
+        if values.dtype == np.float32:
+            return Tensor(values=values, step=None, bits=None)
+        step, zero_point = self._details[self._names[place]]["quantization"]
+        real = (values.astype(np.int32) - zero_point) * np.float32(step)
+        return Tensor(values=real, step=float(step), bits=8 * values.itemsize)
 
 
-def _computed(graph, codes):
-    """Place of each tensor that an op computes -> whether it is narrow, see `Tensor`."""
-    computed = {}
-    for op in graph.operators:
-        read = [place for place in op.inputs.tolist() if place >= 0]
-        is_narrow = not _NARROW.isdisjoint(graph.tensors[place].type for place in read)
-        if codes[op.opcodeIndex] in _MOVES:
-            is_narrow = is_narrow or computed.get(read[0], False)
-        for place in op.outputs.tolist():
-            tensor = graph.tensors[place]
-            scale = tensor.quantization.scale if tensor.quantization is not None else None
-            has_step = tensor.type in _INTEGERS and scale is not None and len(scale) == 1
-            if tensor.type == _FLOAT or has_step:
-                computed[place] = is_narrow
-    return computed
+def _stored(graph, computed):
+    """Places of the computed tensors that are float, or integers of one scale."""
+    for place in computed:
+        tensor = graph.tensors[place]
+        scale = tensor.quantization.scale if tensor.quantization is not None else None
+        has_step = tensor.type in _INTEGERS and scale is not None and len(scale) == 1
+        if tensor.type == _FLOAT or has_step:
+            yield place

@@ -6,7 +6,7 @@ measured a second time with the file's own values as its input: what is left is 
 """
 
 import dataclasses
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -27,8 +27,10 @@ FIND_ROWS, FIND_STEPS = 3, 3
 ROWS, STEPS = 64, 4
 # The converter computes a tensor's scale from the same range in another order.
 SCALE_TOLERANCE = 1e-4
-# A value next to the middle of two steps can fall either way.
-STEP_LIMIT = 1.5
+# Width of a stored integer -> steps that a layer may be off, given the same inputs. A value next
+# to the middle of two steps can fall either way; of 65536 steps the runtime's float functions, and
+# its tables, are a few off.
+STEP_LIMITS = {8: 1.5, 16: 8.5}
 
 # signature -> path of a point -> place of its tensor in the signature's graph
 Places = Mapping[str, Mapping[str, int]]
@@ -62,7 +64,6 @@ class LayerDifference:
         """Whether the layer computes something else than the Keras model's."""
         return not self.own <= self.limit
 
-
     def to_json(self) -> dict[str, Any]:
         """Returns the values as an object that JSON can hold."""
         return {**dataclasses.asdict(self), "departs": self.departs}
@@ -90,13 +91,18 @@ def find_layers(
     both = SideBySide(trained, model, flatbuffer, length, steps=FIND_STEPS)
     errors: dict[str, dict[str, dict[int, float]]] = {}
 
+    known: dict[str, set[int]] = defaultdict(set)
+
     def meet(signature, point, values, tensors):
         step = None if point.bits is None else point.scale
-        fitting = {}
+        inside, fitting = both.inside[signature], {}
         for place, tensor in tensors.items():
             if _same_kind(tensor, values, step):
                 error = _distance(values, tensor).max()
-                if error <= (_limit(tensor, precision) if step is None else STEP_TOLERANCE):
+                limit = STEP_TOLERANCE
+                if step is None:
+                    limit = _relative_limit(inside.is_rounded(place, known[signature]), precision)
+                if error <= limit:
                     fitting[place] = error
         before = errors.setdefault(signature, {}).get(point.path, fitting)
         errors[signature][point.path] = {
@@ -104,7 +110,9 @@ def find_layers(
         }
         if not fitting:
             return values
-        return tensors[min(fitting, key=fitting.get)].values.reshape(values.shape)
+        nearest = min(fitting, key=fitting.get)
+        known[signature].add(nearest)
+        return tensors[nearest].values.reshape(values.shape)
 
     rows = 1 if trained.task_spec.generates else FIND_ROWS
     both.run({name: probes[:rows] for name, probes in trained.probes.items()}, meet)
@@ -151,13 +159,16 @@ def explain(
         if place is None:
             return values
         tensor, key = tensors[place], (signature, point.path)
-        layer = found.setdefault(
-            key,
-            LayerDifference(
-                signature=signature, layer=point.path, is_integer=tensor.step is not None,
-                limit=_limit(tensor, runner.precision),
-            ),
-        )  # fmt: skip
+        if key not in found:
+            is_integer = tensor.step is not None
+            known = places[signature].values()
+            is_rounded = both.inside[signature].is_rounded(place, known)
+            limit = _relative_limit(is_rounded, runner.precision)
+            found[key] = LayerDifference(
+                signature=signature, layer=point.path, is_integer=is_integer,
+                limit=STEP_LIMITS[tensor.bits] if is_integer else limit,
+            )  # fmt: skip
+        layer = found[key]
         distance = _distance(values, tensor)
         if not follows:
             layer.total = max(layer.total, float(distance.max()))
@@ -192,11 +203,10 @@ def _distance(values, tensor):
     return np.abs(tensor.values.reshape(values.shape) - values) / unit
 
 
-def _limit(tensor, precision):
-    """The largest distance that the precision explains."""
-    if tensor.step is not None:
-        return STEP_LIMIT
-    # What is rounded to fewer bits is rounded where it is read; all other ops compute in float.
-    is_rounded = tensor.is_narrow or precision == "float16"
+def _relative_limit(is_rounded, precision):
+    """The largest distance of a float tensor that the precision explains."""
     exact = RELATIVE_TOLERANCE["float32"]
-    return RELATIVE_TOLERANCE.get(precision, exact) if is_rounded else exact
+    # A float16 file computes in float32 of what it stores in less: each constant is rounded.
+    if is_rounded or precision == "float16":
+        return RELATIVE_TOLERANCE.get(precision, exact)
+    return exact

@@ -36,6 +36,10 @@ class SideBySide:
         length: the longest of the file's.
         tensors: see `Inside`, by signature.
         steps: calls of `decode` for each row of a model that generates.
+
+    Attributes:
+        inside: the file's signatures by name.
+        points: of the model.
     """
 
     def __init__(
@@ -44,7 +48,7 @@ class SideBySide:
     ):  # fmt: skip
         self.trained, self.length, self.steps = trained, length, steps
         self._functions = make_signatures(trained, model, [length])
-        self._inside = {
+        self.inside = {
             name: Inside(flatbuffer, name, None if tensors is None else tensors[name])
             for name in self._functions
         }
@@ -64,7 +68,7 @@ class SideBySide:
     def _write(self, row, meetings):
         """Reads a row, and then its last tokens one by one."""
         blocks, ids = self.trained.config.num_layers, row["ids"]
-        names, shapes = cache_names(blocks), self._inside[DECODE].shapes
+        names, shapes = cache_names(blocks), self.inside[DECODE].shapes
         memory, first = {}, 0
         caches = {name: np.zeros(shapes[name], np.float32) for name in names}
         if ENCODE in self._functions:
@@ -86,7 +90,7 @@ class SideBySide:
 
     def _call(self, signature, inputs, meetings):
         """The file's outputs."""
-        outputs, tensors = self._inside[signature].run(inputs)
+        outputs, tensors = self.inside[signature].run(inputs)
         function = self._functions[signature].python_function
         before = [point.tracker for point in self.points]
         try:
