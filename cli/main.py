@@ -39,7 +39,7 @@ COMMANDS = {
     "quantize": (
         "keras_transformer.cli.quantize",
         "quantize",
-        "Train a checkpoint on with simulated int8 (QAT).",
+        "Train a checkpoint on with simulated rounding (QAT).",
     ),
     "convert": (
         "keras_transformer.cli.convert",

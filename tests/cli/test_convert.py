@@ -47,7 +47,7 @@ def test_calibration_where_it_has_no_use(checkpoint, data, tmp_path):
     )  # fmt: skip
     assert error_of(result) == (
         2,
-        "Error: Expected --calibration only where a float checkpoint becomes int8, "
+        "Error: Expected --calibration only where a float checkpoint becomes one of integers, "
         "got --precision float16 for a float checkpoint.",
     )
 

@@ -56,8 +56,8 @@ def test_precisions_that_do_not_fit_it(quantized, data, tmp_path):
     arguments = ("convert", quantized[0], "--out", tmp_path / "m.tflite", "--precision")
     assert error_of(call(*arguments, "float16")) == (
         2,
-        "Error: Expected precision int8 for a quantized checkpoint, got precision=float16; "
-        "convert the float checkpoint that it was made from.",
+        "Error: Expected precision int8, for which this checkpoint was quantized, got "
+        "precision=float16; convert the float checkpoint that it was made from.",
     )
     code, line = error_of(call(*arguments, "int8", "--calibration", data.train))
     assert (code, "got --precision int8 for a quantized checkpoint." in line) == (2, True)
