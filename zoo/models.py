@@ -177,6 +177,9 @@ class _Parts:
         if self.config.pooling == "first":
             x = x[:, 0, :]
             x = self.point("pooler_point")(self.projection(self.config.hidden_dim, "pooler")(x))
+            if (self.bits["activation_bits"] or 0) > 8:
+                # The converter gives a tanh that is stored 8 bits, but not a difference.
+                return self.point("pooled_point")(2.0 * ops.sigmoid(2.0 * x) - 1.0)
             if self.bits["inner_bits"] is None:
                 return self.point("pooled_point")(ops.tanh(x))
             stored = tanh_range(self.bits["inner_bits"])
