@@ -27,8 +27,8 @@ FIND_ROWS, FIND_STEPS = 3, 3
 ROWS, STEPS = 64, 4
 # The converter computes a tensor's scale from the same range in another order.
 SCALE_TOLERANCE = 1e-4
-# Steps that a layer of integers may be off, given the same inputs: a value next to the middle of two
-# can fall either way.
+# Steps that a layer of integers may be off, given the same inputs: a value next to the middle of
+# two can fall either way.
 STEP_LIMIT = 1.5
 
 # signature -> path of a point -> place of its tensor in the signature's graph
