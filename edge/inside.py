@@ -22,12 +22,10 @@ class Tensor:
     Attributes:
         values: what it stands for, float32.
         step: the distance of two neighbours on its grid; None where it is float.
-        bits: of an integer as it is stored; None where it is float.
     """
 
     values: np.ndarray
     step: float | None
-    bits: int | None
 
 
 class Inside:
@@ -102,10 +100,10 @@ class Inside:
 
     def _tensor(self, place, values):
         if values.dtype == np.float32:
-            return Tensor(values=values, step=None, bits=None)
+            return Tensor(values=values, step=None)
         step, zero_point = self._details[self._names[place]]["quantization"]
-        real = (values.astype(np.int32) - zero_point) * np.float32(step)
-        return Tensor(values=real, step=float(step), bits=8 * values.itemsize)
+        values = (values.astype(np.int32) - zero_point) * np.float32(step)
+        return Tensor(values=values, step=float(step))
 
 
 def _stored(graph, computed):

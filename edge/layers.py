@@ -27,10 +27,9 @@ FIND_ROWS, FIND_STEPS = 3, 3
 ROWS, STEPS = 64, 4
 # The converter computes a tensor's scale from the same range in another order.
 SCALE_TOLERANCE = 1e-4
-# Width of a stored integer -> steps that a layer may be off, given the same inputs. A value next
-# to the middle of two steps can fall either way; of 65536 steps the runtime's float functions, and
-# its tables, are a few off.
-STEP_LIMITS = {8: 1.5, 16: 8.5}
+# Steps that a layer of integers may be off, given the same inputs: a value next to the middle of
+# two can fall either way.
+STEP_LIMIT = 1.5
 
 # signature -> path of a point -> place of its tensor in the signature's graph
 Places = Mapping[str, Mapping[str, int]]
@@ -166,7 +165,7 @@ def explain(
             limit = _relative_limit(is_rounded, runner.precision)
             found[key] = LayerDifference(
                 signature=signature, layer=point.path, is_integer=is_integer,
-                limit=STEP_LIMITS[tensor.bits] if is_integer else limit,
+                limit=STEP_LIMIT if is_integer else limit,
             )  # fmt: skip
         layer = found[key]
         distance = _distance(values, tensor)
