@@ -12,6 +12,7 @@ from keras_transformer.edge.qat import quantize
 from keras_transformer.zoo.catalog import multiply_adds, parameters
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.report import Report
 from keras_transformer.zoo.train import train
 from keras_transformer.zoo.trained import Trained
 
@@ -54,10 +55,7 @@ def test_a_killed_run_ends_where_the_unbroken_one_does(runs, tmp_path, way):
     class Killed(Exception):
         pass
 
-    class Report:
-        def start(self, name, total): ...
-        def note(self, text): ...
-        def epoch(self, *values): ...
+    class Dying(Report):
         def step(self, step, loss):
             if step == 7:
                 raise Killed
@@ -65,7 +63,7 @@ def test_a_killed_run_ends_where_the_unbroken_one_does(runs, tmp_path, way):
     options = {**way, "epochs": 2, "save_every": 3}
     whole = prune(runs.trained, tmp_path / "whole", **options)
     with pytest.raises(Killed):
-        prune(runs.trained, tmp_path / "broken", **options, report=Report())
+        prune(runs.trained, tmp_path / "broken", **options, report=Dying())
     resumed = prune(runs.trained, tmp_path / "broken", **options, resume=True)
     for one, other in zip(values_of(whole.model), values_of(resumed.model), strict=True):
         np.testing.assert_array_equal(one, other)
