@@ -109,9 +109,10 @@ def distill(
     model = build(student.config, student.task_spec, **student.bits, dtype=recipe.dtype)
     set_weights(model, get_weights(student.model))
     has_ranges = precision_of(student.bits).is_static
+    following = Following(model, teacher.model, student.task_spec, guidance)
     if has_ranges:
-        train_ranges(model, recipe, run.total_steps)
-    fit = run.fit(model, Following(model, teacher.model, student.task_spec, guidance))
+        train_ranges(model, recipe, run.total_steps, following)
+    fit = run.fit(model, following)
     metrics = {"teacher": teacher.metrics.get("validation")}
     settle = round_biases if has_ranges else None
     return run.finish(fit, "distill", student.bits, settle, **metrics)

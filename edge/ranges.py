@@ -96,29 +96,36 @@ def calibration_batches(trained: Trained, path: str | Path) -> Batches:
     return Batches(inputs, batch_tokens=recipe.batch_tokens, seed=recipe.seed)
 
 
-def train_ranges(model: keras.Model, recipe: Recipe, total_steps: int) -> None:
+def train_ranges(
+    model: keras.Model, recipe: Recipe, total_steps: int, learner: keras.Model | None = None
+) -> None:
     """Lets the ranges move in the training steps from now on, as the recipe says.
 
     Args:
         model: not compiled yet.
         recipe: of the run; its optimizer takes the steps of ranges that are learned.
         total_steps: of the run.
+        learner: what steps train, see `Fit`.
     """
     if recipe.ranges == "learned":
         learn_ranges(model)
     else:
-        track_ranges(model, recipe.moving_steps(total_steps))
+        track_ranges(model, recipe.moving_steps(total_steps), learner)
 
 
-def track_ranges(model: keras.Model, moving_steps: int | None = None) -> None:
+def track_ranges(
+    model: keras.Model, moving_steps: int | None = None, learner: keras.Model | None = None
+) -> None:
     """Lets tfmot's moving average move the ranges in training.
 
     Args:
         model: with points that own ranges.
-        moving_steps: steps of the model's optimizer after which they stand still (Krishnamoorthi
-            2018, arXiv:1806.08342, freezes the statistics of norms so): the weights settle on the
-            grid that the device has. None for never.
+        moving_steps: steps of the optimizer after which they stand still (Krishnamoorthi 2018,
+            arXiv:1806.08342, freezes the statistics of norms so): the weights settle on the grid
+            that the device has. None for never.
+        learner: whose optimizer it is; the model itself by default.
     """
+    learner = learner or model
     # Importing tfmot takes seconds and changes what `tensorflow` offers as Keras.
     from tensorflow_model_optimization.python.core.quantization.keras.quant_ops import (
         MovingAvgQuantize,
@@ -127,7 +134,7 @@ def track_ranges(model: keras.Model, moving_steps: int | None = None) -> None:
     def track(point, inputs, training):
         decay = RANGE_DECAY
         if training and moving_steps is not None:
-            is_moving = ops.convert_to_tensor(model.optimizer.iterations) < moving_steps
+            is_moving = ops.convert_to_tensor(learner.optimizer.iterations) < moving_steps
             decay = ops.where(is_moving, RANGE_DECAY, 1.0)
         return MovingAvgQuantize(
             inputs, point.range_min.value, point.range_max.value, ema_decay=decay,
