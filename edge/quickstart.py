@@ -22,7 +22,7 @@ from keras_transformer.zoo.train import train
 # Few enough to train in a minute or two; most have a script of their own.
 LANGUAGES = ("en", "fi", "ru", "el", "he", "ar", "hi", "ta", "th", "ka", "hy", "ja")
 # Of the files; int8 is of the quantized model.
-PRECISIONS = ("float32", "float16", "dynamic_int8", "int4", "int8")
+PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")
 # Names, as the data has them, of places that it does not hold.
 TEXTS = ("Northern Lights", "Suomenlahti", "Озеро Байкал", "Θεσσαλονίκη", "ירושלים",
          "القاهرة", "東京タワー")  # fmt: skip
