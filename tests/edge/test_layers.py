@@ -9,6 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 from keras_transformer.edge.bundle import pack, unpack
 from keras_transformer.edge.compare import compare_layers
 from keras_transformer.edge.layers import explain
+from keras_transformer.edge.ranges import learned_points
 from keras_transformer.edge.runtime import Runner
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.run_data import read_inputs
@@ -62,11 +63,14 @@ def test_no_layer_of_an_honest_file_departs(runs, files, precision):
     assert names[0] == "token_embedding/point"
     assert names[-1] == "head_point"
     if precision == "int8":
-        assert {one.is_integer for one in layers} == {True}
+        # What int8 does not store, such as the sums before norms, is compared as floats.
+        stored = {point.path for point in learned_points(trained.model)}
+        integers = [one for one in layers if one.is_integer]
+        assert stored <= {one.layer for one in integers}
         # Each layer alone is right but for ties; what they add up to may be more.
         assert max(one.own for one in layers) < 1.01
         assert layers[-1].total <= 3.01
-        assert 0.0 <= max(one.share for one in layers) < 0.5
+        assert 0.0 <= max(one.share for one in integers) < 0.5
     if precision == "float32":
         assert max(one.own for one in layers) < 1e-5
 
