@@ -107,6 +107,7 @@ class StoredMask(keras.layers.Layer):
             self.inner_bits, minimum=STORED_MASKED_SCORE, maximum=0.0, dtype=self.dtype_policy,
             name="point",
         )  # fmt: skip
+        self.point.build(mask_shape)
 
     def call(self, mask):
         values = ops.convert_to_tensor([0.0, STORED_MASKED_SCORE], self.compute_dtype)
