@@ -16,11 +16,7 @@ AVERAGED = ("precision", "recall", "f1")
 @click.command()
 @click.argument("model", metavar="CHECKPOINT|FILE.tflite", type=click.Path(path_type=Path))
 @options.data(required=True)
-@options.text(help="The column of the text.  [default: as the model was trained]")
-@options.text_pair(help="The column of the second text.  [default: as the model was trained]")
-@options.label(help="The column of the label.  [default: as the model was trained]")
-@options.source(help="The column of the source.  [default: as the model was trained]")
-@options.target(help="The column of the target.  [default: as the model was trained]")
+@options.columns
 @generation.decoding_options
 @click.option(
     "--per-class", is_flag=True,

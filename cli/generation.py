@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from keras_transformer.cli import options
 from keras_transformer.zoo.decoding import Decoding
 from keras_transformer.zoo.errors import InputError
 
@@ -24,10 +25,7 @@ FIELDS = {
 
 def decoding_options(command: Callable) -> Callable:
     """Adds an option for each field and the language; one that is not given arrives as None."""
-    command = click.option(
-        "--language", metavar="NAME",
-        help="What a translator of several targets writes: the name of its column.",
-    )(command)  # fmt: skip
+    command = options.language()(command)
     for name, (kind, text) in reversed(FIELDS.items()):
         default = getattr(Decoding(), name)
         command = click.option(

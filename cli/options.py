@@ -8,6 +8,7 @@ Each is called as a decorator factory, and a command may override what differs f
     def evaluate(data: Path, text: str | None): ...
 """
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -77,6 +78,24 @@ target = partial(
     metavar="COLUMN",
     help="The column that holds what a translation writes.",
 )
+
+language = partial(
+    click.option,
+    "--language",
+    metavar="NAME",
+    help="What a translator of several targets writes: the name of its column.",
+)
+
+
+def columns(command: Callable) -> Callable:
+    """Adds the options of the columns of a trained model's data, but for the language."""
+    added = (text, text_pair, label, source, target)
+    whose = ("text", "second text", "label", "source", "target")
+    for option, what in reversed(list(zip(added, whose, strict=True))):
+        help_text = f"The column of the {what}.  [default: as the model was trained]"
+        command = option(help=help_text)(command)
+    return command
+
 
 max_length = partial(
     click.option,

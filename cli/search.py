@@ -59,12 +59,8 @@ def shares_of(_context: Any, _parameter: Any, value: str | None) -> list[float]:
     "--validation", type=options.EXISTING_FILE, metavar="FILE",
     help="What chooses among the epochs of training.  [default: as the recipe has it]",
 )
-@options.text(help="The column of the text.  [default: as the model was trained]")
-@options.text_pair(help="The column of the second text.  [default: as the model was trained]")
-@options.label(help="The column of the label.  [default: as the model was trained]")
-@options.source(help="The column of the source.  [default: as the model was trained]")
-@options.target(help="The column of the target.  [default: as the model was trained]")
-@click.option("--language", metavar="NAME", help="What a translator of several targets writes.")
+@options.columns
+@options.language()
 @options.threads()
 @click.option(
     "--runs", type=click.IntRange(min=1), default=100, show_default=True,

@@ -30,12 +30,8 @@ from keras_transformer.edge.precision import TRAINED_PRECISIONS
     "--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
     help="Draw the table, as .svg or .png.",
 )
-@options.text(help="The column of the text.  [default: as the model was trained]")
-@options.text_pair(help="The column of the second text.  [default: as the model was trained]")
-@options.label(help="The column of the label.  [default: as the model was trained]")
-@options.source(help="The column of the source.  [default: as the model was trained]")
-@options.target(help="The column of the target.  [default: as the model was trained]")
-@click.option("--language", metavar="NAME", help="What a translator of several targets writes.")
+@options.columns
+@options.language()
 @options.overwrite(help="Replace what stands at --plot.")
 @options.as_json()
 def sensitivity(

@@ -43,10 +43,7 @@ def _points_read(
     rounded: list[tuple[QuantPoint, np.ndarray]] = []
     found: dict[Projection, QuantPoint | None] = {}
 
-    def remember(point, values, training):
-        point.tracker = None
-        values = point(values, training=training)
-        point.tracker = remember
+    def remember(point, values):
         rounded.append((point, ops.convert_to_numpy(values)))
         return values
 
@@ -62,16 +59,15 @@ def _points_read(
     projections = [
         layer for layer in layers if isinstance(layer, Projection) and layer.kernel_bits is not None
     ]
-    before = [point.tracker for point in points]
     try:
         for point in points:
-            point.tracker = remember
+            point.observer = remember
         for projection in projections:
             projection.observer = look_up
         model({name: ids[:ROWS] for name, ids in inputs.items()}, training=False)
     finally:
-        for point, tracker in zip(points, before, strict=True):
-            point.tracker = tracker
+        for point in points:
+            point.observer = None
         for projection in projections:
             projection.observer = None
     for projection, point in found.items():

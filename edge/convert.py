@@ -74,7 +74,7 @@ def convert(
         RunError: an op or a kernel is not as it has to be, or the file does not follow the model.
     """
     spec = get_precision(precision)
-    lengths = _lengths(trained, lengths)
+    lengths = checked_lengths(trained, lengths)
     model, bits = _simulation(trained, spec, calibration, percentile, keep)
     signatures = make_signatures(trained, _exported(trained, model, bits, lengths[-1]), lengths)
     flatbuffer = _to_flatbuffer(signatures, spec)
@@ -162,8 +162,12 @@ def _exported(
     return exported
 
 
-def _lengths(trained: Trained, lengths: Sequence[int] | None) -> list[int]:
-    """The lengths in ascending order, each once."""
+def checked_lengths(trained: Trained, lengths: Sequence[int] | None) -> list[int]:
+    """Returns the lengths of a file in ascending order, each once; the checkpoint's own by default.
+
+    Raises:
+        InputError: the model has fewer positions, or a length is below 1.
+    """
     lengths = sorted(set(lengths or [trained.max_length]))
     for length in (lengths[0], lengths[-1]):
         if not 1 <= length <= trained.config.max_length:

@@ -1,11 +1,13 @@
 """The number that decides about a model: a metric of its task, measured on a file of data."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from keras_transformer.zoo.data import load_examples
+from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluate import evaluate, evaluate_texts
 from keras_transformer.zoo.plain_text import load_plain_text
 from keras_transformer.zoo.sentence_pairs import load_pairs
@@ -29,6 +31,12 @@ class Metric:
     def drop(self, reference: float, value: float) -> float:
         """Returns the points by which a value is worse than a reference."""
         return (reference - value) * self.points
+
+
+def check_max_drop(max_drop: float) -> None:
+    """Raises InputError for a budget that is no number of points."""
+    if not 0 <= max_drop < math.inf:
+        raise InputError(f"Expected max_drop to be 0 or more points, got max_drop={max_drop}.")
 
 
 METRICS = {

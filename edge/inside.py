@@ -3,12 +3,11 @@
 import dataclasses
 from collections.abc import Collection, Mapping
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_transformer.edge.bundle import TFLITE_IDENTIFIER
+from keras_transformer.edge.compact import to_bytes
 
 _TYPES = schema.TensorType
 _FLOAT, _INTEGERS = _TYPES.FLOAT32, (_TYPES.INT8, _TYPES.INT16)
@@ -62,9 +61,7 @@ class Inside:
                 added.name, added.tensorIndex = names[place].encode(), place
                 entry.outputs.append(added)
         graph.outputs = np.array([output.tensorIndex for output in entry.outputs], np.int32)
-        builder = flatbuffers.Builder(len(flatbuffer))
-        builder.Finish(model.Pack(builder), TFLITE_IDENTIFIER)
-        self._interpreter = Interpreter(model_content=bytes(builder.Output()))
+        self._interpreter = Interpreter(model_content=to_bytes(model, len(flatbuffer)))
         self._runner = self._interpreter.get_signature_runner(signature)
         self._names = names
         self._details = self._runner.get_output_details()

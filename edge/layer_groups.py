@@ -5,11 +5,8 @@ import re
 
 import keras
 
-from keras_transformer.embeddings import TokenEmbedding
-from keras_transformer.quantization import Projection, QuantPoint
 from keras_transformer.stacks import Decoder, Encoder
-from keras_transformer.zoo.keep import STREAM
-from keras_transformer.zoo.models import all_layers
+from keras_transformer.zoo.keep import STREAM, rounded_layers
 
 # What is stored between sublayers belongs to none of them: the next matmul reads it as integers.
 BETWEEN = "between sublayers"
@@ -17,6 +14,7 @@ BETWEEN = "between sublayers"
 OUTPUT = "output"
 OUTPUT_POINTS = ("head_point", "logits_point")
 ENDS = ("embedding", "head")
+STACKS = ("encoder/", "decoder/")
 SUBLAYER = re.compile(r"(\w+/block_\d+/\w+)/")
 
 
@@ -45,22 +43,14 @@ def groups_of(model: keras.Model) -> list[Group]:
     last = len(stacks) - 1 - stacks[::-1].index(True)
     place = {layer.name: number for number, layer in enumerate(model.layers)}
     paths: dict[str, list[str]] = {}
-    for layer in all_layers(model):
-        # A point that nothing passes through was never built, and has no path.
-        if layer.built and _is_rounded(layer):
-            top, _, _ = layer.path.partition("/")
-            name = _name(layer.path) or ENDS[place[top] > last]
-            paths.setdefault(name, []).append(layer.path)
+    for layer in rounded_layers(model):
+        top, _, _ = layer.path.partition("/")
+        name = _name(layer.path) or ENDS[place[top] > last]
+        paths.setdefault(name, []).append(layer.path)
     return [
         Group(name=name, patterns=_patterns(name, paths[name]))
         for name in sorted(paths, key=_order)
     ]
-
-
-def _is_rounded(layer: keras.layers.Layer) -> bool:
-    if isinstance(layer, QuantPoint):
-        return layer.bits is not None
-    return isinstance(layer, Projection | TokenEmbedding) and layer.kernel_bits is not None
 
 
 def _name(path: str) -> str | None:
@@ -70,6 +60,8 @@ def _name(path: str) -> str | None:
     if path in OUTPUT_POINTS:
         return OUTPUT
     sublayer = SUBLAYER.match(path)
+    if sublayer is None and path.startswith(STACKS):
+        return BETWEEN
     return sublayer and sublayer[1]
 
 

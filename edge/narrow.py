@@ -46,10 +46,10 @@ class StoredKernels:
 def stored_kernels(model: keras.Model, spec: Precision) -> StoredKernels:
     """Returns what the file of a model has to store how."""
     others, tables = Counter(), set()
-    for layer in all_layers(model):
-        if isinstance(layer, Projection) and spec.rounds_kernels and layer.kernel_bits is None:
+    for layer in all_layers(model) if spec.rounds_kernels else ():
+        if isinstance(layer, Projection) and layer.kernel_bits is None:
             others["FLOAT32", tuple(layer.kernel.shape)[::-1]] += 1
-        if isinstance(layer, TokenEmbedding) and spec.rounds_kernels:
+        if isinstance(layer, TokenEmbedding):
             shape = tuple(layer.embeddings.shape)
             is_float = layer.point.bits is None if spec.is_static else layer.kernel_bits is None
             others["FLOAT32" if is_float else "INT8", shape] += 1
@@ -79,15 +79,14 @@ class _Narrowing:
 
     def run(self):
         for graph in self.model.subgraphs:
-            done = {}
             for op in list(graph.operators):
                 name = op_name(self.model.operatorCodes[op.opcodeIndex])
                 if name == "GATHER" and self._shape(graph, op.inputs[0]) in self.stored.tables:
-                    self._narrow_table(graph, op.inputs[0], done)
+                    self._narrow_table(graph, op.inputs[0])
                     self._dequantize_after(graph, op)
                 elif name == "FULLY_CONNECTED" and self._is_float_constant(graph, op.inputs[1]):
                     if self._shape(graph, op.inputs[1]) in self.stored.tables:
-                        self._narrow_table(graph, op.inputs[1], done)
+                        self._narrow_table(graph, op.inputs[1])
                     else:
                         self._narrow_kernel(graph, op.inputs[1])
 
@@ -108,13 +107,12 @@ class _Narrowing:
         is_float = TYPE_NAMES[graph.tensors[place].type] == "FLOAT32"
         return is_float and self._values(graph, place) is not None
 
-    def _narrow_table(self, graph, place, done):
-        if place in done:
+    def _narrow_table(self, graph, place):
+        if not self._is_float_constant(graph, place):  # another op's, narrow by now
             return
-        done[place] = True
         values = self._values(graph, place)
         scale = np.abs(values).max(keepdims=True) / (2 ** (TABLE_BITS - 1) - 1)
-        integers = self._integers(graph, place, values, scale)
+        integers = _integers(values, scale)
         if integers is None:
             raise RunError(f"Expected the table {self._name(graph, place)} to lie on one grid.")
         self._store(graph, place, integers, scale.reshape(-1), "INT8")
@@ -126,7 +124,7 @@ class _Narrowing:
         largest = 2 ** (self.stored.bits - 1) - 1
         scale = np.abs(values.reshape(outputs, -1, block)).max(-1, keepdims=True)
         scale = np.maximum(scale, 1e-9) / np.float32(largest)
-        integers = self._integers(graph, place, values.reshape(outputs, -1, block), scale)
+        integers = _integers(values.reshape(outputs, -1, block), scale)
         if integers is None:
             if ("FLOAT32", values.shape) in self.stored.others:
                 return
@@ -139,12 +137,6 @@ class _Narrowing:
             self._store(graph, place, integers, scale.reshape(-1), "INT8")
         else:
             self._store(graph, place, integers, scale.reshape(outputs, -1), "INT4")
-
-    def _integers(self, graph, place, values, scale):
-        """Values over their scale as int8, or None where they lie on no grid."""
-        exact = values.astype(np.float64) / scale
-        integers = np.rint(exact)
-        return integers.astype(np.int8) if np.abs(exact - integers).max() < _OFF_GRID else None
 
     def _name(self, graph, place):
         return graph.tensors[place].name.decode()
@@ -198,21 +190,29 @@ class _Narrowing:
         looked_up.quantization = table.quantization
         graph.tensors.append(looked_up)
         dequantize = schema.OperatorT()
-        dequantize.opcodeIndex = self._opcode(schema.BuiltinOperator.DEQUANTIZE)
+        dequantize.opcodeIndex = self._dequantize_code()
         dequantize.inputs = np.array([len(graph.tensors) - 1], np.int32)
         dequantize.outputs = np.array([op.outputs[0]], np.int32)
         op.outputs = dequantize.inputs.copy()
         graph.operators.insert(graph.operators.index(op) + 1, dequantize)
 
-    def _opcode(self, number):
+    def _dequantize_code(self):
+        """The place of the op's code, which is added where there is none."""
         for place, code in enumerate(self.model.operatorCodes):
-            if max(code.builtinCode, code.deprecatedBuiltinCode) == number:
+            if op_name(code) == "DEQUANTIZE":
                 return place
         code = schema.OperatorCodeT()
-        code.builtinCode = code.deprecatedBuiltinCode = number
+        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
         code.version = 2
         self.model.operatorCodes.append(code)
         return len(self.model.operatorCodes) - 1
+
+
+def _integers(values: np.ndarray, scale: np.ndarray) -> np.ndarray | None:
+    """Values over their scale as int8, or None where they lie on no grid."""
+    exact = values.astype(np.float64) / scale
+    integers = np.rint(exact)
+    return integers.astype(np.int8) if np.abs(exact - integers).max() < _OFF_GRID else None
 
 
 def _packed(integers: np.ndarray) -> np.ndarray:

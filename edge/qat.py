@@ -131,7 +131,8 @@ def quantize(
     model = quantized_model(
         trained, run.batches, precision, keep, percentile=run.recipe.percentile
     )
-    train_ranges(model, run.recipe, run.total_steps)
+    if spec.is_static:
+        train_ranges(model, run.recipe, run.total_steps)
     kept = keep_pruned(model, run.recipe)
     fit = run.fit(model)
     fit.after_step = kept

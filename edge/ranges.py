@@ -11,7 +11,7 @@ from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.batches import Batches
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models import all_layers
-from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.recipe import Recipe, check_percentile
 from keras_transformer.zoo.run_data import read_inputs
 from keras_transformer.zoo.trained import Trained
 
@@ -45,10 +45,7 @@ def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 100.0
     Raises:
         InputError: for a percentile out of range.
     """
-    if not 50 < percentile <= 100:
-        raise InputError(
-            f"Expected percentile to be above 50 and at most 100, got percentile={percentile}."
-        )
+    check_percentile(percentile)
     seen: dict[QuantPoint, list[np.ndarray]] = {}
     rng = np.random.default_rng(0)
 

@@ -4,14 +4,14 @@ import dataclasses
 import gzip
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from keras_transformer.edge.benchmark import benchmark
 from keras_transformer.edge.candidates import REFERENCE, Candidate, Workshop, ladder
-from keras_transformer.edge.evaluation import METRICS, Metric, read_evaluation
+from keras_transformer.edge.convert import checked_lengths
+from keras_transformer.edge.evaluation import METRICS, Metric, check_max_drop, read_evaluation
 from keras_transformer.edge.runtime import Runner
 from keras_transformer.edge.search_result import Measured, Search
 from keras_transformer.zoo.checkpoint import weights_to_bytes, write_file
@@ -67,16 +67,12 @@ def search(
     """
     out, report = Path(out), report or Report()
     candidates = ladder() if candidates is None else candidates
-    if not max_drop >= 0 or math.isinf(max_drop):
-        raise InputError(f"Expected max_drop to be 0 or more points, got max_drop={max_drop}.")
+    check_max_drop(max_drop)
     if trained.is_quantized:
         raise InputError("Expected a float checkpoint to search from, got a quantized one.")
     for candidate in candidates:
-        if not 0 <= candidate.length <= trained.config.max_length:
-            raise InputError(
-                f"Expected lengths from 1 to the model's {trained.config.max_length}, "
-                f"got length={candidate.length}."
-            )
+        if candidate.length:
+            checked_lengths(trained, [candidate.length])
     workshop = Workshop(
         trained, out / CHECKPOINTS, train=train, validation=validation, resume=resume,
         overwrite=overwrite, report=report,

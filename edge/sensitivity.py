@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_transformer.edge.drawing import figure_bytes, new_figure
-from keras_transformer.edge.evaluation import METRICS, Metric, read_evaluation
+from keras_transformer.edge.evaluation import METRICS, Metric, check_max_drop, read_evaluation
 from keras_transformer.edge.layer_groups import Group, groups_of
 from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.predictor import KerasRunner
@@ -184,8 +184,8 @@ def sensitivity(
     report = report or Report()
     if trained.is_quantized:
         raise InputError("Expected a float checkpoint, got a quantized one.")
-    if max_drop is not None and not 0 <= max_drop < float("inf"):
-        raise InputError(f"Expected max_drop to be 0 or more points, got max_drop={max_drop}.")
+    if max_drop is not None:
+        check_max_drop(max_drop)
     spec = get_precision(precision)
     if not spec.rounds_kernels:
         raise InputError(f"Expected a precision that rounds kernels, got precision={precision!r}.")

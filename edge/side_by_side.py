@@ -92,13 +92,11 @@ class SideBySide:
         """The file's outputs."""
         outputs, tensors = self.inside[signature].run(inputs)
         function = self._functions[signature].python_function
-        before = [point.tracker for point in self.points]
         try:
             for meet in meetings:
                 met = set()
 
-                def track(point, values, training, meet=meet, met=met):
-                    values = _rounded(point, values, training)
+                def observe(point, values, meet=meet, met=met):
                     # What is met again is a part of what was met: a cache, or a table's rows.
                     if point in met:
                         return values
@@ -107,16 +105,9 @@ class SideBySide:
                     return ops.convert_to_tensor(found, "float32")
 
                 for point in self.points:
-                    point.tracker = track
+                    point.observer = observe
                 function({name: ops.convert_to_tensor(value) for name, value in inputs.items()})
         finally:
-            for point, tracker in zip(self.points, before, strict=True):
-                point.tracker = tracker
+            for point in self.points:
+                point.observer = None
         return outputs
-
-
-def _rounded(point, values, training):
-    tracker, point.tracker = point.tracker, None
-    values = point.call(values, training=training)
-    point.tracker = tracker
-    return values

@@ -6,6 +6,8 @@ the factor of a row first: multiplied last, it would be merged into the kernels 
 which then lie on no grid. With `inner_bits` every step is a stored integer, and a mean is one.
 """
 
+from functools import partial
+
 import keras
 from keras import ops
 
@@ -59,12 +61,12 @@ class _Norm(keras.layers.Layer):
             point.build(None)
             self.points[name] = point
 
+    def _stored(self, name, values, training):
+        return self.points[name](values, training=training)
+
     def _divided_by_root(self, x, training):
         """`x / sqrt(mean(x**2))` of stored integers."""
-
-        def stored(name, values):
-            return self.points[name](values, training=training)
-
+        stored = partial(self._stored, training=training)
         square = stored("square", x * x)
         mean_square = stored("mean_square", ops.mean(square, axis=-1, keepdims=True))
         inverse = stored("inverse", _inverse_root(mean_square))
@@ -98,9 +100,7 @@ class LayerNorm(_Norm):
         return ops.cast(y, self.compute_dtype)
 
     def _of_integers(self, x, training):
-        def stored(name, values):
-            return self.points[name](values, training=training)
-
+        stored = partial(self._stored, training=training)
         mean = stored("mean", ops.mean(x, axis=-1, keepdims=True))
         normal = self._divided_by_root(stored("centred", x - mean), training)
         gamma = stored("gamma", ops.cast(self.gamma, "float32"))
@@ -119,7 +119,7 @@ class RMSNorm(_Norm):
         dtype = keras.backend.result_type(self.compute_dtype, "float32")
         x = ops.cast(inputs, dtype)
         if self.inner_bits is not None:
-            gamma = self.points["gamma"](ops.cast(self.gamma, "float32"), training=training)
+            gamma = self._stored("gamma", ops.cast(self.gamma, "float32"), training)
             return ops.cast(self._divided_by_root(x, training) * gamma, self.compute_dtype)
         mean_square = ops.sum(ops.square(x) * (1.0 / x.shape[-1]), axis=-1, keepdims=True)
         y = x * (ops.rsqrt(mean_square + self.epsilon) * ops.cast(self.gamma, dtype))

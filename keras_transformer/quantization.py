@@ -32,7 +32,8 @@ class QuantPoint(keras.layers.Layer):
 
     The bounds are the non-trainable weights `range_min` and `range_max`, unless `minimum` and
     `maximum` fix them. `tracker`, when set, is called as `tracker(point, inputs, training)` in
-    place of the rounding: calibration and training use it to move the bounds.
+    place of the rounding: calibration and training use it to move the bounds. `observer`, when
+    set, is called as `observer(point, outputs)`, and what it returns goes on in their place.
 
     Args:
         bits: width of the stored integer, 2 to 16, or None for the identity.
@@ -62,6 +63,7 @@ class QuantPoint(keras.layers.Layer):
         self.minimum = minimum
         self.maximum = maximum
         self.tracker = None
+        self.observer = None
 
     @property
     def is_learned(self):
@@ -80,10 +82,14 @@ class QuantPoint(keras.layers.Layer):
             )  # fmt: skip
 
     def call(self, inputs, training=None):
-        if self.tracker is not None:
-            return self.tracker(self, inputs, training)
+        outputs = self._rounded(inputs, training)
+        return outputs if self.observer is None else self.observer(self, outputs)
+
+    def _rounded(self, inputs, training):
         if self.bits is None:
             return inputs
+        if self.tracker is not None:
+            return self.tracker(self, inputs, training)
         minimum, maximum = self.minimum, self.maximum
         if minimum is None:
             minimum, maximum = self.range_min, self.range_max

@@ -6,7 +6,6 @@ from keras_transformer.blocks import DecoderBlock, EncoderBlock
 from keras_transformer.masks import (
     StoredMask,
     attention_bias,
-    causal_bias,
     causal_mask,
     over_heads,
     token_mask,
@@ -59,7 +58,6 @@ class _Stack(keras.layers.Layer):
         self.num_layers = num_layers
         self.inner_bits = inner_bits
         self.stored_mask = StoredMask(inner_bits, dtype=self.dtype_policy, name="stored_mask")
-        self.stored_mask.build(None)
         self.position_bias = None
         if position_bias is not None:
             direction = {"bidirectional": self.bidirectional} if position_bias == "t5" else {}
@@ -92,6 +90,7 @@ class _Stack(keras.layers.Layer):
         return token_mask(inputs, previous_mask)
 
     def _build_ends(self, shape):
+        self.stored_mask.build(None)
         if self.position_bias is not None:
             self.position_bias.build(shape)
         if self.final_norm is not None:
@@ -105,12 +104,12 @@ class _Stack(keras.layers.Layer):
 
     def _causal_bias(self, target_length, source_length, start, mask):
         """What causality, and a boolean mask if there is one, add to the scores."""
-        if self.inner_bits is not None and mask is not None:
-            return self.stored_mask.both(causal_mask(target_length, source_length, start), mask)
-        if self.inner_bits is not None:
-            return over_heads(self.stored_mask(causal_mask(target_length, source_length, start)))
-        bias = causal_bias(target_length, source_length, start, self.compute_dtype)
-        return bias if mask is None else bias + attention_bias(mask, self.compute_dtype)
+        causal = causal_mask(target_length, source_length, start)
+        if mask is None:
+            return self._mask_bias(causal)
+        if self.inner_bits is None:
+            return self._mask_bias(causal) + self._mask_bias(mask)
+        return self.stored_mask.both(causal, mask)
 
     def _mask_bias(self, mask):
         """What a boolean mask adds to the scores, see `attention_bias`."""

@@ -26,8 +26,7 @@ def keep_float(model: keras.Model, patterns: Sequence[str]) -> None:
     Raises:
         InputError: a pattern matches no layer that is rounded.
     """
-    # What nothing passes through was never built, and has no path.
-    layers = [one for one in model._flatten_layers() if one.built and _is_rounded(one)]
+    layers = rounded_layers(model)
     for pattern in patterns:
         kept = [layer for layer in layers if _matches(layer.path, pattern)]
         if not kept:
@@ -40,6 +39,12 @@ def keep_float(model: keras.Model, patterns: Sequence[str]) -> None:
                 layer.bits = None
             else:
                 layer.kernel_bits = None
+
+
+def rounded_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """Returns the points, projections and tables of a built model that round."""
+    # What nothing passes through was never built, and has no path.
+    return [one for one in model._flatten_layers() if one.built and _is_rounded(one)]
 
 
 def _is_rounded(layer):

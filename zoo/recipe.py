@@ -178,11 +178,7 @@ class Recipe:
                 "Expected one kind of averaged weights, "
                 f"got ema={self.ema}, average={self.average}."
             )
-        if not 50 < self.percentile <= 100:
-            raise InputError(
-                "Expected percentile to be above 50 and at most 100, "
-                f"got percentile={self.percentile}."
-            )
+        check_percentile(self.percentile)
         if self.freeze_ranges > 1:
             raise InputError(
                 f"Expected freeze_ranges to be from 0 to 1, got freeze_ranges={self.freeze_ranges}."
@@ -270,6 +266,14 @@ class Recipe:
     def replace(self, **changes: Any) -> Self:
         """Returns a copy with some values changed."""
         return dataclasses.replace(self, **changes)
+
+
+def check_percentile(percentile: float) -> None:
+    """Raises InputError for a share in percent that leaves no middle, or more than all."""
+    if not 50 < percentile <= 100:
+        raise InputError(
+            f"Expected percentile to be above 50 and at most 100, got percentile={percentile}."
+        )
 
 
 def _words(kind: type) -> str:

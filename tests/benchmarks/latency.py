@@ -7,6 +7,7 @@ tokens. Prints the ratio to float32 and what stays outside XNNPACK.
 """
 
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -43,19 +44,26 @@ def untrained(name: str, length: int) -> tuple[Trained, np.ndarray]:
     return trained, rows
 
 
+def write_files(
+    trained: Trained, rows: np.ndarray, precisions: Iterable[str], folder: Path
+) -> dict[str, Path]:
+    """Writes a file in each precision, calibrated on the rows, and returns their paths."""
+    calibration = Batches({"ids": list(rows)}, batch_tokens=4 * rows.shape[1])
+    paths = {name: folder / f"{name}.tflite" for name in precisions}
+    for name, path in paths.items():
+        path.write_bytes(convert(trained, name, calibration=calibration).data)
+    return paths
+
+
 @click.command(help=__doc__)
 @click.option("--model", default="bert_small", show_default=True)
 @click.option("--length", default=128, show_default=True)
 @click.option("--runs", default=50, show_default=True)
 def main(model: str, length: int, runs: int) -> None:
     trained, rows = untrained(model, length)
-    calibration = Batches({"ids": list(rows)}, batch_tokens=4 * length)
     with tempfile.TemporaryDirectory() as folder:
-        files = []
-        for name in PRECISIONS:
-            files.append(Path(folder) / f"{name}.tflite")
-            files[-1].write_bytes(convert(trained, name, calibration=calibration).data)
-        result = benchmark(files, threads=1, runs=runs)
+        files = write_files(trained, rows, PRECISIONS, Path(folder))
+        result = benchmark(list(files.values()), threads=1, runs=runs)
     title = f"{model}, length {length}, 1 thread, {result.device}"
     table = Table("precision", "median ms", "p90 ms", "ratio", "MB", "size ratio", "partitions",
                   "outside XNNPACK", title=title)  # fmt: skip

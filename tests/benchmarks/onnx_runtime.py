@@ -17,14 +17,12 @@ import onnxruntime
 import tensorflow as tf
 import tf2onnx
 from ai_edge_litert.interpreter import Interpreter
-from latency import untrained
+from latency import untrained, write_files
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from rich.console import Console
 from rich.table import Table
 
 from keras_transformer.edge.bundle import unpack
-from keras_transformer.edge.convert import convert
-from keras_transformer.zoo.batches import Batches
 
 WARM_UP = 5
 PRECISIONS = ("float32", "dynamic_int8", "int8")
@@ -49,12 +47,9 @@ def onnx(path: Path, ids: np.ndarray):
 @click.option("--runs", default=50, show_default=True)
 def main(model: str, length: int, runs: int) -> None:
     trained, rows = untrained(model, length)
-    calibration = Batches({"ids": list(rows)}, batch_tokens=4 * length)
     ids, calls = rows[:1], {}
     with tempfile.TemporaryDirectory() as folder:
-        for name in PRECISIONS:
-            path = Path(folder) / f"{name}.tflite"
-            path.write_bytes(convert(trained, name, calibration=calibration).data)
+        for name, path in write_files(trained, rows, PRECISIONS, Path(folder)).items():
             calls[f"LiteRT {name}"] = litert(path, ids)
         spec = [tf.TensorSpec((1, length), tf.int32, "ids")]
         function = tf.function(lambda ids: trained.model({"ids": ids}), input_signature=spec)

@@ -48,14 +48,17 @@ def test_groups_stand_as_data_flows(architecture, pre_norm):
     assert in_blocks == [(f"{name}/*",) for name in SUBLAYERS[architecture]]
 
 
+@pytest.mark.parametrize("pre_norm", [False, True])
 @pytest.mark.parametrize("precision", TRAINED_PRECISIONS)
 @pytest.mark.parametrize("architecture", SUBLAYERS)
-def test_each_rounded_layer_is_in_one_group(architecture, precision):
-    changes = {"hidden_dim": 32, "positions": "learned"}
+def test_each_rounded_layer_is_in_one_group(architecture, precision, pre_norm):
+    changes = {"hidden_dim": 32, "positions": "learned", "pre_norm": pre_norm}
     bits = PRECISIONS[precision].bits
     model = made(architecture, bits, **changes)
     groups, everything, seen = groups_of(model), rounded(model), []
     for group in groups:
+        if group.name in ENDS:
+            assert not [path for path in group.patterns if path.startswith(layer_groups.STACKS)]
         before = rounded(model)
         keep_float(model, group.patterns)
         seen += before - rounded(model)
