@@ -61,6 +61,11 @@ COMMANDS = {
         "compare",
         "Show how closely .tflite files follow their checkpoint.",
     ),
+    "inspect": (
+        "keras_transformer.cli.inspect",
+        "inspect",
+        "Print what a .tflite file holds, and check it.",
+    ),
     "benchmark": (
         "keras_transformer.cli.benchmark",
         "benchmark",
