@@ -16,7 +16,6 @@ from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.trained import Trained
 
 _BYTES_PER_LINE = 16
-_TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
 _MISSING_OP = re.compile(r"find op for builtin opcode '(\w+)'")
 # Ops whose method in MicroMutableOpResolver is not their name in camel case.
 _METHODS = {"BATCH_MATMUL": "BatchMatMul", "PADV2": "PadV2"}
@@ -48,10 +47,7 @@ class Micro(Target):
 
 
 def arena_bytes(flatbuffer: bytes) -> int:
-    """Measures the arena that TensorFlow Lite Micro needs, in bytes.
-
-    The interpreter allocates in an ample arena and says how much it took; that it runs in an arena
-    of just that size is tried.
+    """Measures the smallest arena in which TensorFlow Lite Micro runs the model, in bytes.
 
     Raises:
         InputError: `tflite-micro` is not installed.
@@ -60,18 +56,10 @@ def arena_bytes(flatbuffer: bytes) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         path.write_bytes(flatbuffer)
-        total = _TOTAL.search(_run(path, flatbuffer))
-        if total is None:
-            raise RunError("TensorFlow Lite Micro did not say how large its arena is.")
-        _run(path, flatbuffer, total[1])
-    return int(total[1])
-
-
-def _run(path: Path, flatbuffer: bytes, *size: str) -> str:
-    command = [sys.executable, "-m", micro_arena.__name__, str(path), *size]
-    child = subprocess.run(command, capture_output=True, text=True)
+        command = [sys.executable, "-m", micro_arena.__name__, str(path)]
+        child = subprocess.run(command, capture_output=True, text=True)
     if child.returncode == 0:
-        return child.stdout + child.stderr
+        return int(child.stdout)
     if "No module named 'tflite_micro'" in child.stderr:
         raise InputError(
             "The bundle micro is measured in TensorFlow Lite Micro's interpreter, which is not "

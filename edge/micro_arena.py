@@ -1,9 +1,8 @@
-"""What TensorFlow Lite Micro needs to run one `.tflite` file, printed by a process of its own.
+"""The arena that TensorFlow Lite Micro needs for one `.tflite` file, printed by its own process.
 
-Run as `python -m keras_transformer.edge.micro_arena FILE`. The interpreter reports to the standard
-error of the process, from C++, and ends it where it cannot go on. It loads the file in an arena
-that is large enough, invokes the model once and lists its allocations; then once more in an arena
-of just that size.
+Run as `python -m keras_transformer.edge.micro_arena FILE`. The interpreter says on the standard
+error of its process, from C++, what it lacks. The smallest arena in which it allocates the model's
+tensors is searched, the model is invoked there, and its bytes are printed.
 """
 
 import sys
@@ -11,19 +10,44 @@ import sys
 import numpy as np
 from tflite_micro.python.tflite_micro import runtime
 
-AMPLE_BYTES = 64 * 2**20
+ALIGNMENT = 16
+AMPLE = 64 * 2**20 // ALIGNMENT
 
 
-def run(path: str, arena: int) -> runtime.Interpreter:
-    """Returns an interpreter that was invoked on tokens to the full length."""
-    interpreter = runtime.Interpreter.from_file(path, arena_size=arena)
+def load(path: str, size: int) -> runtime.Interpreter:
+    """Returns an interpreter with an arena of that many times `ALIGNMENT` bytes.
+
+    Raises:
+        RuntimeError: the arena is too small, or an op is missing.
+    """
+    return runtime.Interpreter.from_file(path, arena_size=size * ALIGNMENT)
+
+
+def smallest(path: str) -> int:
+    """Returns the smallest size that `load` takes."""
+    load(path, AMPLE)
+    too_small, enough = 0, AMPLE
+    while enough - too_small > 1:
+        middle = (too_small + enough) // 2
+        try:
+            load(path, middle)
+        except RuntimeError:
+            too_small = middle
+        else:
+            enough = middle
+    return enough
+
+
+def main() -> None:
+    """Prints the bytes."""
+    path = sys.argv[1]
+    size = smallest(path)
+    interpreter = load(path, size)
     details = interpreter.get_input_details(0)
     interpreter.set_input(np.ones(details["shape"], details["dtype"]), 0)
     interpreter.invoke()
-    return interpreter
+    print(size * ALIGNMENT)
 
 
 if __name__ == "__main__":
-    file, *size = sys.argv[1:]
-    interpreter = run(file, int(size[0]) if size else AMPLE_BYTES)
-    interpreter.print_allocations()
+    main()

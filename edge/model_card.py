@@ -35,7 +35,7 @@ with text.{task}.create_from_options(options) as task:
 ```
 
 MediaPipe's tokenizer folds ASCII letters only and keeps accents: the app folds case, removes
-accents and replaces control characters by spaces first.""",
+accents and puts a space for each control, format or separating character first.""",
     "text": """\
 ```python
 import tensorflow_text

@@ -165,7 +165,7 @@ def cased():
         (random_model, {}, {"precision": "integer"}, "which are float32, float16, dynamic_int8"),
         (lambda: random_model("regression"), {}, {}, "Expected classification of single texts"),
         (lambda: random_model(pair=True), {}, {}, "got pairs in classification"),
-        (lambda: generator("decoder"), {}, {}, "got language-modeling"),
+        (lambda: generator("gpt"), {}, {}, "got language-modeling"),
         (cased, {}, {}, "folds case, as MediaPipe's always does, got lowercase=False"),
         (random_model, {}, {"lengths": [8, 12]}, "Expected one length .* got lengths=8,12"),
         (random_model, {"score_calibration": b"1,1,1\n"}, {}, "for each of 3 labels, got 1"),
