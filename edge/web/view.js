@@ -1,0 +1,143 @@
+/** What stands on the page; knows no model. */
+
+const SHOWN_LABELS = 5;
+const TASKS = {
+  classification: { title: "Classification", label: "Text to classify" },
+  regression: { title: "Regression", label: "Text to rate" },
+  translation: { title: "Translation", label: "Text to translate", action: "Translate" },
+  "language-modeling": { title: "Continuation", label: "How the text begins", action: "Continue" },
+};
+
+const element = (id) => document.getElementById(id);
+export const fields = Object.fromEntries(
+  ["form", "text", "pair", "language"].map((id) => [id, element(id)]),
+);
+const cards = [];
+
+/** Shows what is loaded, and lets the user begin. */
+export function showModels(models) {
+  const { model } = models[0];
+  const { title, label, action } = TASKS[model.task];
+  const writes = action !== undefined;
+  document.title = element("title").textContent = title;
+  element("text-label").textContent = model.pair ? "First text" : label;
+  element("pair-field").hidden = !model.pair;
+  element("actions").hidden = !writes;
+  element("run").textContent = action ?? "Run";
+  element("run").disabled = false;
+  element("language-field").hidden = !(writes && model.labels.length);
+  if (writes) fields.language.replaceChildren(...model.labels.map((name) => new Option(name)));
+  for (const { model: one, name, bytes } of models) {
+    const card = element("model-card").content.cloneNode(true).firstElementChild;
+    card.querySelector("h2").textContent = one.precision;
+    card.querySelector("h2").title = name;
+    card.querySelector(".size").textContent = `${(bytes / 1e6).toFixed(2)} MB`;
+    element("models").append(card);
+    cards.push(card);
+  }
+  const labels = writes || !model.labels.length ? "" : `, ${model.labels.length} labels`;
+  element("about").textContent =
+    `${models.map(({ name }) => name).join(" and ")}${labels}. ` +
+    "Everything runs in this browser; what you type stays here.";
+  notice("");
+  clear();
+}
+
+/** Shows that there is nothing to show. */
+export function clear() {
+  element("tokens").hidden = true;
+  notice("");
+  for (const card of cards) {
+    card.querySelector(".result").replaceChildren(made("p", "empty", "Type a text above."));
+    card.querySelector(".speed").textContent = "";
+  }
+}
+
+/** Empties the cards for new results. */
+export function clearResults() {
+  for (const card of cards) {
+    card.querySelector(".result").replaceChildren();
+    card.querySelector(".speed").textContent = "";
+  }
+}
+
+/** Shows labels with their probabilities, or a number. */
+export function showPrediction(place, { labels, value, milliseconds, runs }) {
+  const card = cards[place];
+  let result;
+  if (value === null) {
+    result = made("ol", "labels");
+    for (const { label, probability } of labels.slice(0, SHOWN_LABELS)) {
+      const bar = made("span", "bar");
+      bar.style.setProperty("--share", probability);
+      bar.setAttribute("aria-hidden", "true");
+      const row = made("li");
+      row.append(made("span", "label", label), made("span", "probability", percent(probability)), bar);
+      result.append(row);
+    }
+    const [best] = labels;
+    speak(place, `${best.label}, ${percent(best.probability)}`);
+  } else {
+    result = made("p", "value", value.toFixed(3));
+    speak(place, value.toFixed(3));
+  }
+  card.querySelector(".result").replaceChildren(result);
+  card.querySelector(".speed").textContent =
+    `${milliseconds.toFixed(milliseconds < 10 ? 2 : 0)} ms, median of ${runs} runs`;
+}
+
+/** Shows what is written so far. */
+export function showText(place, prompt, { text, tokens, readMilliseconds, milliseconds }) {
+  const card = cards[place];
+  const paragraph = made("p", "written");
+  paragraph.append(made("span", "prompt", prompt), text);
+  card.querySelector(".result").replaceChildren(paragraph);
+  const speed = milliseconds ? Math.round((tokens / milliseconds) * 1000) : 0;
+  card.querySelector(".speed").textContent =
+    `${tokens} tokens, ${speed} tokens/s, read in ${readMilliseconds.toFixed(1)} ms`;
+}
+
+/** Says a result to those who listen to the page. */
+export function speak(place, text) {
+  const name = cards.length > 1 ? `${cards[place].querySelector("h2").textContent}: ` : "";
+  element("spoken").textContent = name + text;
+}
+
+/** Shows the tokens that the models read; ids past the tokenizer's are languages. */
+export function showTokens(tokenizer, { ids, truncated }, languages = []) {
+  const items = ids.map((id) => {
+    const item = made("li", "", tokenizer.model.names[id] ?? languages[id - tokenizer.size]);
+    item.append(made("small", "", id));
+    return item;
+  });
+  element("token-list").replaceChildren(...items);
+  element("token-count").textContent = `(${ids.length})`;
+  element("tokens").hidden = false;
+  notice(truncated ? `The text is cut to the ${ids.length} tokens that the model reads.` : "");
+}
+
+export function busy(isBusy) {
+  element("models").setAttribute("aria-busy", String(isBusy));
+}
+
+/** Shows an error in place of results, or none. */
+export function showError(error) {
+  element("error").hidden = error === null;
+  element("error").textContent = error === null ? "" : error.message;
+  if (error !== null) notice("");
+}
+
+function notice(text) {
+  element("notice").textContent = text;
+}
+
+function made(tag, name = "", text = "") {
+  const one = document.createElement(tag);
+  one.className = name;
+  one.textContent = text;
+  return one;
+}
+
+function percent(share) {
+  return `${(share * 100).toFixed(1)} %`;
+}
