@@ -34,16 +34,15 @@ export function readerIds(model, text, language) {
  * Writes the translation of a text, or what follows it.
  * @param {Model} model
  * @param {number[]} ids that `readerIds` returned
- * @yields {{text: string, tokens: number, readMilliseconds: number, milliseconds: number}} what is
- *     written so far, and the time in the model until the first step and in the steps
+ * @yields {{text: string, tokens: number, readMilliseconds: number, perSecond: number}} what is
+ *     written so far, how long reading took, and how many steps a second the model makes
  */
 export async function* generate(model, ids) {
   const isTranslation = model.task === "translation";
   const { writer } = model;
   const steps = new Steps(model);
   const stops = new Set(isTranslation || !writer.keepsLines ? [writer.end] : []);
-  const allowed = (id) =>
-    stops.has(id) || (id >= SPECIAL_TOKENS.length && id < writer.size);
+  const allowed = (id) => stops.has(id) || (id >= SPECIAL_TOKENS.length && id < writer.size);
   const room = model.lengths[model.lengths.length - 1];
   const limit = Math.min(MOST_TOKENS, isTranslation ? room : room - ids.length + 1);
   const written = [];
@@ -53,22 +52,23 @@ export async function* generate(model, ids) {
     else await steps.prefill(ids.slice(0, -1));
     const readMilliseconds = performance.now() - begin;
     let next = isTranslation ? writer.begin : ids[ids.length - 1];
-    let milliseconds = 0;
+    let [milliseconds, perSecond] = [0, 0];
     let text = "";
-    while (written.length < limit) {
+    for (let step = 1; step <= limit; step++) {
       const start = performance.now();
       const logits = await steps.step(next);
       next = mostProbable(logits, allowed);
       milliseconds += performance.now() - start;
+      perSecond = (1000 * step) / milliseconds;
       if (stops.has(next)) break;
       written.push(next);
       const decoded = writer.decode(written);
       // Nothing is shown of a character before its last byte.
       if (!decoded.endsWith(REPLACEMENT)) text = decoded;
-      yield { text, tokens: written.length, readMilliseconds, milliseconds };
+      yield { text, tokens: written.length, readMilliseconds, perSecond };
     }
     const tokens = written.length;
-    yield { text: writer.decode(written), tokens, readMilliseconds, milliseconds };
+    yield { text: writer.decode(written), tokens, readMilliseconds, perSecond };
   } finally {
     steps.free();
   }

@@ -8,6 +8,7 @@ import { UnicodeTable } from "./text.js";
 import * as view from "./view.js";
 
 const TYPING_PAUSE_MS = 150;
+const WARM_UP_MS = 400;
 const FRAME_MS = 16;
 const { form, text, pair, language } = view.fields;
 
@@ -17,9 +18,25 @@ async function load() {
   await loadLiteRt("litert/core/wasm/");
   const models = [];
   for (const { file, name, bytes } of demo.models) {
-    models.push({ model: await Model.load(file, table), name, bytes });
+    const model = await Model.load(file, table);
+    await warmUp(model);
+    models.push({ model, name, bytes });
   }
   return models;
+}
+
+/** Runs a model until the browser has compiled what it uses well: its first runs are slow. */
+async function warmUp(model) {
+  const ids = [model.tokenizer.end];
+  const end = performance.now() + WARM_UP_MS;
+  while (performance.now() < end) {
+    if (isWriter(model)) {
+      for await (const _ of generate(model, ids)) if (performance.now() > end) break;
+    } else {
+      await predict(model, { ids, segmentIds: [0] });
+    }
+    await nextFrame();
+  }
 }
 
 async function readJson(address) {
@@ -41,6 +58,7 @@ async function predictAll(models, signal) {
     view.showPrediction(place, prediction);
     await nextFrame();
   }
+  view.speakResults();
 }
 
 /** Writes with every model, one after the other. */
@@ -64,8 +82,12 @@ async function generateAll(models, signal) {
       if (signal.aborted) return;
     }
     view.showText(place, prompt, last);
-    view.speak(place, last.text);
   }
+  view.speakResults();
+}
+
+function isWriter(model) {
+  return "decode" in model.compiled.signatures;
 }
 
 /** Lets the browser draw and read the keyboard. */
@@ -77,7 +99,7 @@ async function start() {
   const models = await load();
   const { model } = models[0];
   view.showModels(models);
-  const runAll = "decode" in model.compiled.signatures ? generateAll : predictAll;
+  const runAll = isWriter(model) ? generateAll : predictAll;
   let aborter = new AbortController();
   let running = Promise.resolve();
   const run = () => {

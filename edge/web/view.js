@@ -30,15 +30,13 @@ export function showModels(models) {
   for (const { model: one, name, bytes } of models) {
     const card = element("model-card").content.cloneNode(true).firstElementChild;
     card.querySelector("h2").textContent = one.precision;
-    card.querySelector("h2").title = name;
-    card.querySelector(".size").textContent = `${(bytes / 1e6).toFixed(2)} MB`;
+    card.querySelector(".file").textContent = `${name}, ${(bytes / 1e6).toFixed(2)} MB`;
     element("models").append(card);
     cards.push(card);
   }
-  const labels = writes || !model.labels.length ? "" : `, ${model.labels.length} labels`;
-  element("about").textContent =
-    `${models.map(({ name }) => name).join(" and ")}${labels}. ` +
-    "Everything runs in this browser; what you type stays here.";
+  if (!writes && model.labels.length) {
+    element("about").prepend(`${model.labels.length} labels. `);
+  }
   notice("");
   clear();
 }
@@ -48,7 +46,7 @@ export function clear() {
   element("tokens").hidden = true;
   notice("");
   for (const card of cards) {
-    card.querySelector(".result").replaceChildren(made("p", "empty", "Type a text above."));
+    card.querySelector(".result").replaceChildren(made("p", "empty", "Nothing to read yet."));
     card.querySelector(".speed").textContent = "";
   }
 }
@@ -75,11 +73,8 @@ export function showPrediction(place, { labels, value, milliseconds, runs }) {
       row.append(made("span", "label", label), made("span", "probability", percent(probability)), bar);
       result.append(row);
     }
-    const [best] = labels;
-    speak(place, `${best.label}, ${percent(best.probability)}`);
   } else {
     result = made("p", "value", value.toFixed(3));
-    speak(place, value.toFixed(3));
   }
   card.querySelector(".result").replaceChildren(result);
   card.querySelector(".speed").textContent =
@@ -87,20 +82,22 @@ export function showPrediction(place, { labels, value, milliseconds, runs }) {
 }
 
 /** Shows what is written so far. */
-export function showText(place, prompt, { text, tokens, readMilliseconds, milliseconds }) {
+export function showText(place, prompt, { text, tokens, readMilliseconds, perSecond }) {
   const card = cards[place];
   const paragraph = made("p", "written");
   paragraph.append(made("span", "prompt", prompt), text);
   card.querySelector(".result").replaceChildren(paragraph);
-  const speed = milliseconds ? Math.round((tokens / milliseconds) * 1000) : 0;
   card.querySelector(".speed").textContent =
-    `${tokens} tokens, ${speed} tokens/s, read in ${readMilliseconds.toFixed(1)} ms`;
+    `${tokens} tokens, ${Math.round(perSecond)} tokens/s, read in ${readMilliseconds.toFixed(1)} ms`;
 }
 
-/** Says a result to those who listen to the page. */
-export function speak(place, text) {
-  const name = cards.length > 1 ? `${cards[place].querySelector("h2").textContent}: ` : "";
-  element("spoken").textContent = name + text;
+/** Says the results, the best label of each or what it wrote, to those who listen to the page. */
+export function speakResults() {
+  const results = cards.map((card) => {
+    const best = card.querySelector(".result li, .result p").innerText.replaceAll("\n", " ");
+    return `${card.querySelector("h2").textContent}: ${best}`;
+  });
+  element("spoken").textContent = results.join(". ");
 }
 
 /** Shows the tokens that the models read; ids past the tokenizer's are languages. */
