@@ -68,9 +68,8 @@ def write_demo(paths: Sequence[Path], litertjs: Path, out: Path) -> None:
             name = f"model-{number}.tflite"
             shutil.copyfile(path, folder / name)
             models.append({"file": name, "name": path.name, "bytes": path.stat().st_size})
-        for name, value in {"demo.json": {"models": models}, "unicode.json": character_table()}.items():
-            text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-            (folder / name).write_text(text, encoding="utf-8")
+        _write_json(folder / "demo.json", {"models": models})
+        _write_json(folder / "unicode.json", character_table())
 
 
 @contextlib.contextmanager
@@ -108,6 +107,11 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+
+def _write_json(path, value):
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    path.write_text(text, encoding="utf-8")
 
 
 def _common(path):

@@ -78,7 +78,7 @@ export function showPrediction(place, { labels, value, milliseconds, runs }) {
   }
   card.querySelector(".result").replaceChildren(result);
   card.querySelector(".speed").textContent =
-    `${milliseconds.toFixed(milliseconds < 10 ? 2 : 0)} ms, median of ${runs} runs`;
+    `${milliseconds.toFixed(milliseconds < 10 ? 2 : 0)} ms on one thread, median of ${runs} runs`;
 }
 
 /** Shows what is written so far. */
