@@ -34,6 +34,11 @@ export class Model {
     return new Model(parts, table, compiled);
   }
 
+  /** Whether the model writes text, rather than labels or a number. */
+  get writes() {
+    return "decode" in this.compiled.signatures;
+  }
+
   /** Returns the shortest length of the file's inputs that holds so many tokens. */
   lengthFor(tokens) {
     return this.lengths.find((length) => length >= tokens);

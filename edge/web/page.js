@@ -30,7 +30,7 @@ async function warmUp(model) {
   const ids = [model.tokenizer.end];
   const end = performance.now() + WARM_UP_MS;
   while (performance.now() < end) {
-    if (isWriter(model)) {
+    if (model.writes) {
       for await (const _ of generate(model, ids)) if (performance.now() > end) break;
     } else {
       await predict(model, { ids, segmentIds: [0] });
@@ -45,7 +45,10 @@ async function readJson(address) {
   return response.json();
 }
 
-/** Predicts with every model, one after the other so that each has the processor to itself. */
+/**
+ * Predicts with every model, one after the other so that each has the processor to itself. They
+ * have the same tokenizer.
+ */
 async function predictAll(models, signal) {
   const second = models[0].model.pair ? pair.value : null;
   if (!text.value.trim() || second?.trim() === "") return view.clear();
@@ -66,7 +69,9 @@ async function generateAll(models, signal) {
   if (!text.value.trim()) return view.clear();
   const { model: first } = models[0];
   const encoded = readerIds(first, text.value, language.value);
-  const prompt = first.task === "translation" ? "" : text.value;
+  const isTranslation = first.task === "translation";
+  // Where ids hold no white space, what is written begins with a word.
+  const prompt = isTranslation ? "" : text.value + (first.tokenizer.keepsLines ? "" : " ");
   view.showTokens(first.tokenizer, encoded, first.labels);
   view.clearResults();
   for (const [place, { model }] of models.entries()) {
@@ -86,10 +91,6 @@ async function generateAll(models, signal) {
   view.speakResults();
 }
 
-function isWriter(model) {
-  return "decode" in model.compiled.signatures;
-}
-
 /** Lets the browser draw and read the keyboard. */
 function nextFrame() {
   return new Promise((resolve) => setTimeout(resolve));
@@ -99,7 +100,7 @@ async function start() {
   const models = await load();
   const { model } = models[0];
   view.showModels(models);
-  const runAll = isWriter(model) ? generateAll : predictAll;
+  const runAll = model.writes ? generateAll : predictAll;
   let aborter = new AbortController();
   let running = Promise.resolve();
   const run = () => {

@@ -3,7 +3,7 @@
 const SHOWN_LABELS = 5;
 const TASKS = {
   classification: { title: "Classification", label: "Text to classify" },
-  regression: { title: "Regression", label: "Text to rate" },
+  regression: { title: "Regression", label: "Text to measure" },
   translation: { title: "Translation", label: "Text to translate", action: "Translate" },
   "language-modeling": { title: "Continuation", label: "How the text begins", action: "Continue" },
 };
@@ -18,15 +18,14 @@ const cards = [];
 export function showModels(models) {
   const { model } = models[0];
   const { title, label, action } = TASKS[model.task];
-  const writes = action !== undefined;
   document.title = element("title").textContent = title;
   element("text-label").textContent = model.pair ? "First text" : label;
   element("pair-field").hidden = !model.pair;
-  element("actions").hidden = !writes;
+  element("actions").hidden = !model.writes;
   element("run").textContent = action ?? "Run";
   element("run").disabled = false;
-  element("language-field").hidden = !(writes && model.labels.length);
-  if (writes) fields.language.replaceChildren(...model.labels.map((name) => new Option(name)));
+  element("language-field").hidden = !(model.writes && model.labels.length);
+  if (model.writes) fields.language.replaceChildren(...model.labels.map((name) => new Option(name)));
   for (const { model: one, name, bytes } of models) {
     const card = element("model-card").content.cloneNode(true).firstElementChild;
     card.querySelector("h2").textContent = one.precision;
@@ -34,7 +33,7 @@ export function showModels(models) {
     element("models").append(card);
     cards.push(card);
   }
-  if (!writes && model.labels.length) {
+  if (!model.writes && model.labels.length) {
     element("about").prepend(`${model.labels.length} labels. `);
   }
   notice("");
@@ -46,7 +45,7 @@ export function clear() {
   element("tokens").hidden = true;
   notice("");
   for (const card of cards) {
-    card.querySelector(".result").replaceChildren(made("p", "empty", "Nothing to read yet."));
+    card.querySelector(".result").replaceChildren(made("p", "empty", "The result appears here."));
     card.querySelector(".speed").textContent = "";
   }
 }
@@ -121,7 +120,9 @@ export function busy(isBusy) {
 export function showError(error) {
   element("error").hidden = error === null;
   element("error").textContent = error === null ? "" : error.message;
-  if (error !== null) notice("");
+  if (error === null) return;
+  notice("");
+  clearResults();
 }
 
 function notice(text) {

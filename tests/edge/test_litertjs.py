@@ -8,6 +8,24 @@ from keras_transformer.edge import litertjs
 from keras_transformer.zoo.errors import InputError, RunError
 from tests.edge.pages import LITERTJS_FILES, install_litertjs
 
+# Stand-ins for npm.
+FETCHING = f"""
+import json, pathlib, sys
+assert sys.argv[1:3] == ["ci", "--ignore-scripts"], sys.argv
+lock = json.loads(pathlib.Path("package-lock.json").read_text())
+assert json.loads(pathlib.Path("package.json").read_text())["private"]
+for name in {LITERTJS_FILES}:
+    path = pathlib.Path("node_modules/@litertjs", name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(name)
+"""
+FAILING = """
+import sys
+print("npm warn something", file=sys.stderr)
+print("npm error network: there is none", file=sys.stderr)
+sys.exit(1)
+"""
+
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
@@ -26,16 +44,7 @@ def install_npm(tmp_path, program):
 
 
 def test_npm_fills_the_cache_once(cache, tmp_path):
-    install_npm(tmp_path, f"""
-import json, pathlib, sys
-assert sys.argv[1:3] == ["ci", "--ignore-scripts"], sys.argv
-lock = json.loads(pathlib.Path("package-lock.json").read_text())
-assert json.loads(pathlib.Path("package.json").read_text())["private"]
-for name in {LITERTJS_FILES}:
-    path = pathlib.Path("node_modules/@litertjs", name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(name)
-""")
+    install_npm(tmp_path, FETCHING)
     notes = []
     assert litertjs.find_litertjs(None, notes.append) == cache
     assert notes == [
@@ -60,12 +69,7 @@ def test_the_packages_are_pinned_by_their_hashes():
 
 
 def test_a_failing_npm_leaves_nothing(cache, tmp_path):
-    install_npm(tmp_path, """
-import sys
-print("npm warn something", file=sys.stderr)
-print("npm error network: there is none", file=sys.stderr)
-sys.exit(1)
-""")
+    install_npm(tmp_path, FAILING)
     with pytest.raises(RunError, match="could not fetch LiteRT.js .*: npm error network: there is"):
         litertjs.find_litertjs(None, lambda _: None)
     assert list(cache.parent.iterdir()) == []

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 
 from keras_transformer.edge import demo, litertjs
+from keras_transformer.edge.bundle import pack, unpack
 from keras_transformer.edge.convert import convert
 from keras_transformer.edge.runtime import Runner
+from keras_transformer.zoo.target_language import encode_sources
+from keras_transformer.zoo.tasks import Task
 from keras_transformer.zoo.tokenizer import Tokenizer, TokenizerConfig
 from keras_transformer.zoo.vocabulary import learn_vocabulary
 from tests.edge import generators, models
@@ -50,8 +53,8 @@ PREDICT = """async (model, texts, load) => {
 GENERATE = """async (model, texts, load) => {
     const { generate, readerIds } = await load("generate.js");
     const results = [];
-    for (const text of texts) {
-        const { ids } = readerIds(model, text, null);
+    for (const [text, language] of texts) {
+        const { ids } = readerIds(model, text, language);
         let last;
         for await (last of generate(model, ids));
         results.push({ ids, text: last.text });
@@ -82,12 +85,20 @@ def classifiers(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def writers(tmp_path_factory):
-    """Files of random models that write, by their kind."""
-    folder = tmp_path_factory.mktemp("generators")
-    paths = {kind: folder / f"{kind}.tflite" for kind in ("transformer", "gpt")}
-    for kind, path in paths.items():
-        trained = generators.generator(kind)
-        path.write_bytes(convert(trained, "float32", lengths=generators.LENGTHS).data)
+    """Files of random models that write: translators of one and of two languages, and a GPT."""
+    folder = tmp_path_factory.mktemp("writers")
+    languages = ("de", "fr")
+    two = dataclasses.replace(
+        generators.generator("transformer", vocab_size=generators.VOCAB_SIZE + len(languages)),
+        task_spec=Task(name="translation", labels=languages),
+    )
+    paths = {name: folder / f"{name}.tflite" for name in ("two", "one", "gpt")}
+    for name, trained in (("two", two), ("gpt", generators.generator("gpt"))):
+        converted = convert(trained, "float32", lengths=generators.LENGTHS)
+        paths[name].write_bytes(converted.data)
+    # The same weights, with two more ids that are never written.
+    flatbuffer, description, files = unpack(paths["two"])
+    paths["one"].write_bytes(pack(flatbuffer, description, files | {"labels.txt": b""}))
     return paths
 
 
@@ -166,17 +177,24 @@ def test_pairs_and_numbers(tab, tmp_path):
     np.testing.assert_allclose([one["value"] for one in found], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_translator_writes_what_runner_writes(tab, writers, tmp_path):
-    path = writers["transformer"]
+@pytest.mark.parametrize(("name", "language"), [("one", None), ("two", "fr")])
+def test_a_translator_writes_what_runner_writes(tab, writers, tmp_path, name, language):
+    path = writers[name]
     runner = Runner(path)
     sources = READABLE[:8]
     with plain_demo([path], tmp_path / "demo") as address:
         tab.open(address)
         wait_until_loaded(tab)
-        found = with_model(tab, GENERATE, sources)
-    encoded = runner.tokenizer.encode_sequences(sources, max_length=runner.max_length)
+        choice = "document.getElementById('language').checkVisibility()"
+        assert tab.evaluate(choice) == (language is not None)
+        found = with_model(tab, GENERATE, [(source, language) for source in sources])
+    encoded = encode_sources(
+        runner.tokenizer, sources, runner.max_length, runner.labels, [language] * len(sources)
+    )
     assert [one["ids"] for one in found] == [row.tolist() for row in encoded.ids]
-    assert [one["text"] for one in found] == runner.generate(sources)
+    expected = runner.generate(sources, language=language)
+    assert all(expected)
+    assert [one["text"] for one in found] == expected
 
 
 def test_a_language_model_goes_on_as_runner_does(tab, writers, tmp_path):
@@ -185,9 +203,9 @@ def test_a_language_model_goes_on_as_runner_does(tab, writers, tmp_path):
     with plain_demo([path], tmp_path / "demo") as address:
         tab.open(address)
         wait_until_loaded(tab)
-        found = with_model(tab, GENERATE, prompts)
+        found = with_model(tab, GENERATE, [(prompt, None) for prompt in prompts])
         with pytest.raises(RuntimeError, match="has 40 tokens, the model holds 32: shorten it"):
-            with_model(tab, GENERATE, ["a" * 40])
+            with_model(tab, GENERATE, [("a" * 40, None)])
     assert [one["text"] for one in found] == Runner(path).generate(prompts)
 
 
@@ -218,7 +236,7 @@ def test_typing_on_a_phone_shows_labels_of_both_files(tab, classifiers, tmp_path
 
 
 def test_enter_translates(tab, writers, tmp_path):
-    path = writers["transformer"]
+    path = writers["one"]
     with our_demo([path], tmp_path / "demo") as address:
         tab.open(address)
         wait_until_loaded(tab)
