@@ -1,4 +1,4 @@
-/** What stands on the page; knows no model. */
+/** What stands on the page, and what is said to those who listen to it. */
 
 const SHOWN_LABELS = 5;
 const TASKS = {

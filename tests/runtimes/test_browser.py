@@ -29,7 +29,6 @@ pytestmark = [
         reason="LiteRT.js is not in the cache; keras-transformer demo fetches it",
     ),
 ]
-VOCABULARY = learn_vocabulary([text for text in HARD if len(text) < 200], 600, TokenizerConfig())
 READABLE = [text for text in HARD if text.strip()]
 # Loads the page's first model anew and gives it to `use`, which returns what JSON can hold.
 WITH_MODEL = """(async () => {
@@ -72,9 +71,11 @@ def tab():
 @pytest.fixture(scope="module")
 def classifiers(tmp_path_factory):
     """Files of one model in float32 and int8, that read the vocabulary of the hard strings."""
+    texts = [text for text in HARD if len(text) < 200]
+    vocabulary = learn_vocabulary(texts, 600, TokenizerConfig())
     trained = dataclasses.replace(
-        models.random_model(vocab_size=len(VOCABULARY)),
-        tokenizer=Tokenizer(TokenizerConfig(), VOCABULARY),
+        models.random_model(vocab_size=len(vocabulary)),
+        tokenizer=Tokenizer(TokenizerConfig(), vocabulary),
     )
     folder = tmp_path_factory.mktemp("classifiers")
     paths = [folder / "float32.tflite", folder / "int8.tflite"]
