@@ -76,6 +76,11 @@ COMMANDS = {
         "run",
         "Predict, translate or continue raw text.",
     ),
+    "demo": (
+        "keras_transformer.cli.demo",
+        "demo",
+        "Show .tflite files in a web page that runs them in the browser.",
+    ),
     "quickstart": (
         "keras_transformer.cli.quickstart",
         "quickstart",
