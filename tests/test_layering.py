@@ -31,6 +31,8 @@ LOCAL_IMPORTS = {
     ("edge/clustering.py", "tensorflow_model_optimization"),
     # A `.tflite` is opened where TensorFlow is not installed.
     ("edge/predictor.py", "keras_transformer"),
+    # Only a file that reads strings needs it, on a host that has it.
+    ("edge/runtime.py", "tensorflow_text"),
     # Its compiled kernels take seconds to load, and byte tokenizers do without them.
     ("zoo/vocabulary.py", "tensorflow_text"),
 }

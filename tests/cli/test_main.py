@@ -13,7 +13,7 @@ from keras_transformer.zoo.errors import InputError, RunError
 
 KNOWN = (
     "models, train, evaluate, prune, distill, quantize, convert, sensitivity, search, compare, "
-    "benchmark, run, demo, quickstart"
+    "inspect, benchmark, run, demo, quickstart"
 )
 
 
