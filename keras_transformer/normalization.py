@@ -69,8 +69,17 @@ class _Norm(keras.layers.Layer):
         stored = partial(self._stored, training=training)
         square = stored("square", x * x)
         mean_square = stored("mean_square", ops.mean(square, axis=-1, keepdims=True))
-        inverse = stored("inverse", _inverse_root(mean_square))
+        inverse = stored("inverse", self._root_of_stored(mean_square))
         return stored("normal", x * inverse)
+
+    def _root_of_stored(self, mean_square):
+        root, point = _inverse_root(mean_square), self.points["inverse"]
+        if point.tracker is None:
+            return root
+        # A device gives the highest stored value for a stored 0, and so does the rounding of
+        # infinity; the range must not learn from it.
+        highest = ops.stop_gradient(ops.cast(point.range_max, root.dtype))
+        return ops.where(mean_square > 0.0, root, highest)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -1,6 +1,7 @@
 import dataclasses
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,9 +14,11 @@ from keras_transformer.edge.ranges import (
     SAMPLE,
     calibrate,
     calibration_batches,
+    learn_ranges,
     learned_points,
     track_ranges,
 )
+from keras_transformer.normalization import make_norm
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models import build
 from tests.edge.models import calibration, one_point, random_model, range_of
@@ -66,6 +69,31 @@ def test_calibration_sets_the_smallest_and_largest_value_seen():
     logits = np.concatenate([np.asarray(model(batch.inputs)) for batch in seen])
     expected = (min(logits.min(), 0.0), max(logits.max(), 0.0))
     np.testing.assert_allclose(range_of(model.get_layer("head_point")), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("train", [track_ranges, learn_ranges])
+@pytest.mark.parametrize("norm", ["layer_norm", "rms_norm"])
+def test_a_row_whose_mean_square_is_stored_as_0_moves_no_range(norm, train):
+    keras.utils.set_random_seed(0)
+    layer = make_norm(norm, epsilon=1e-6, inner_bits=8, name="norm")
+    model = keras.Sequential([keras.Input((16,)), layer])
+    x = np.random.default_rng(0).normal(0, 3, (40, 16)).astype("float32")
+    for point in learned_points(model):
+        point.set_range(-9.0, 9.0)
+    layer.points["mean_square"].set_range(0.0, 9.0)
+    layer.points["inverse"].set_range(0.0, 4.0)
+    # A step of the mean square is 9 / 255: the last rows are stored as 0.
+    x[-10:] *= 1e-3
+    expected = np.asarray(model(x, training=False))
+    assert np.isfinite(expected).all()
+    train(model)
+    with tf.GradientTape() as tape:
+        outputs = model(x, training=True)
+        loss = tf.reduce_sum(tf.square(outputs))
+    for gradient in tape.gradient(loss, [one.value for one in model.trainable_variables]):
+        assert gradient is None or np.isfinite(gradient.numpy()).all()
+    low, high = range_of(layer.points["inverse"])
+    assert (low, high) == pytest.approx((0.0, 4.0), abs=0.1)
 
 
 def test_calibration_reaches_every_point():
