@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 PREDICT, ENCODE, PREFILL, DECODE = "predict", "encode", "prefill", "decode"
+# Before the name of a cache that was written to, where it may not be that of the one it was.
+NEW = "new_"
 
 
 def signature_name(kind: str, length: int, lengths: Sequence[int]) -> str:
