@@ -1,9 +1,19 @@
 """A model as ONNX files, one for each graph, by way of TensorFlow and tf2onnx."""
 
 import numpy as np
-import tf2onnx
+import tensorflow as tf
 from onnx import TensorProto
 from tf2onnx.graph import Graph, Node
+from tf2onnx.optimizer import (
+    ConstFoldOptimizer,
+    IdentityOptimizer,
+    MergeDuplicatedNodesOptimizer,
+    ReshapeOptimizer,
+    TransposeOptimizer,
+    optimize_graph,
+)
+from tf2onnx.tf_loader import from_function
+from tf2onnx.tfonnx import process_tf_graph
 from tf2onnx.utils import make_name
 
 from keras_transformer.edge.entry_points import EntryPoint
@@ -14,6 +24,15 @@ from keras_transformer.zoo.trained import Trained
 
 # Of the standard's operators; runtimes since 2022 know them.
 OPSET = 17
+# Not all of tf2onnx's: its BackToBackOptimizer takes the first of two reshapes away although the
+# second one may copy lengths from its input, as ReshapeOptimizer writes it.
+OPTIMIZERS = {
+    "optimize_transpose": TransposeOptimizer,
+    "fold_constants": ConstFoldOptimizer,
+    "merge_duplication": MergeDuplicatedNodesOptimizer,
+    "reshape_optimizer": ReshapeOptimizer,
+    "remove_identity": IdentityOptimizer,
+}
 
 
 def export(trained: Trained) -> Exported:
@@ -29,16 +48,22 @@ def export(trained: Trained) -> Exported:
 
 
 def _converted(graph: EntryPoint) -> bytes:
-    function = traceable(graph)
-    model, _ = tf2onnx.convert.from_function(
-        function, function.input_signature, opset=OPSET,
-        custom_op_handlers={"XlaDynamicUpdateSlice": (_write_positions, [])},
-    )  # fmt: skip
+    function = traceable(graph).get_concrete_function()
+    reads = {f"{name}:0": name for name in graph.inputs}
+    gives = {tensor.name: name for name, tensor in function.structured_outputs.items()}
+    frozen = from_function(function, list(reads), list(gives))
+    with tf.Graph().as_default() as imported:
+        tf.import_graph_def(frozen, name="")
+        converted = process_tf_graph(
+            imported, opset=OPSET, input_names=list(reads), output_names=list(gives),
+            tensors_to_rename=reads | gives,
+            custom_op_handlers={"XlaDynamicUpdateSlice": (_write_positions, [])},
+        )  # fmt: skip
+        model = optimize_graph(converted, optimizers=OPTIMIZERS).make_model("model")
     for tensors, specs in ((model.graph.input, graph.inputs), (model.graph.output, graph.outputs)):
         for tensor in tensors:
-            for dimension, length in zip(
-                tensor.type.tensor_type.shape.dim, specs[tensor.name][0], strict=True
-            ):
+            dimensions = tensor.type.tensor_type.shape.dim
+            for dimension, length in zip(dimensions, specs[tensor.name][0], strict=True):
                 if isinstance(length, str):
                     dimension.dim_param = length
     return model.SerializeToString()

@@ -31,8 +31,8 @@ def float_graphs(trained: Trained) -> dict[str, EntryPoint]:
     """
     if trained.is_quantized:
         raise InputError(
-            "Expected a float checkpoint, got one that quantize made, whose simulated rounding only "
-            "a .tflite file turns into integers; export the float checkpoint that it was made from."
+            "Expected a float checkpoint, got one that quantize made, which a .tflite file alone "
+            "turns into integers; export the float checkpoint that it was made from."
         )
     return entry_points(trained.model, trained.config)
 
