@@ -21,7 +21,7 @@ from keras_transformer.edge.names import DECODE, ENCODE, NEW, PREDICT
 PROBES, OUTPUTS = "probes.safetensors", "outputs.safetensors"
 # Rows of the first batch, and of those that follow it.
 BATCH_SIZES = 1, 7
-# Tokens of a row that are read one by one, after the first half of it was read at once.
+# Tokens that are read one by one, after half of the batch's shortest row was read at once.
 STEPS = 16
 
 Graph = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
@@ -80,7 +80,7 @@ def _texts(graphs, description, probes):
 
 
 def _tokens(graphs, description, probes):
-    """The logits after a first stretch of each row, and after each of the tokens that follow."""
+    """The logits after a first stretch of the rows, and after each of the tokens that follow."""
     ids, memory = probes["ids"], {}
     sizes = {"B": len(ids), "L": description["max_length"]}
     gives = {tensor["name"] for tensor in description["graphs"][DECODE]["outputs"]}
@@ -93,7 +93,7 @@ def _tokens(graphs, description, probes):
         for tensor in description["graphs"][DECODE]["inputs"]
         if f"{NEW}{tensor['name']}" in gives
     }
-    first = max(1, ids.shape[1] // 2)
+    first = max(1, int((ids != 0).sum(axis=1).min()) // 2)
     ends = range(first, min(ids.shape[1], first + STEPS) + 1)
     for start, end in zip([0, *ends], ends, strict=False):
         position = np.array([start], np.int32)
