@@ -31,6 +31,10 @@ LOCAL_IMPORTS = {
     ("edge/clustering.py", "tensorflow_model_optimization"),
     # A `.tflite` is opened where TensorFlow is not installed.
     ("edge/predictor.py", "keras_transformer"),
+    # An exported folder is loaded by one of three runtimes, and the others need not be there.
+    ("edge/replay.py", "onnxruntime"),
+    ("edge/replay.py", "torch"),
+    ("edge/replay.py", "tensorflow"),
     # Its compiled kernels take seconds to load, and byte tokenizers do without them.
     ("zoo/vocabulary.py", "tensorflow_text"),
 }
