@@ -19,7 +19,7 @@ def opened(exported, name):
     return lambda inputs: dict(zip(names, session.run(names, dict(inputs)), strict=True))
 
 
-@pytest.mark.parametrize("pooling", ["first", "mean", "max"])
+@pytest.mark.parametrize("pooling", ["first", "max"])
 def test_a_classifier_in_batches_of_any_size_and_length(pooling):
     trained = random_model(pooling=pooling, pair=True)
     predict = opened(export(trained, "onnx"), "predict")
@@ -31,15 +31,24 @@ def test_a_classifier_in_batches_of_any_size_and_length(pooling):
 
 @pytest.mark.parametrize("kind", ["transformer", "t5"])
 def test_a_translator(kind):
-    trained = generator(kind)
+    trained = generator(kind, num_layers=1)
     exported = export(trained, "onnx")
     assert_translates(opened(exported, "encode"), opened(exported, "decode"), trained)
+    # Free lengths have names, for whoever opens the file without model.json.
+    session = onnxruntime.InferenceSession(exported.files["decode.onnx"])
+    shapes = {tensor.name: tensor.shape for tensor in session.get_inputs()}
+    assert (shapes["ids"], shapes["position"]) == (["B", "T"], [1])
+    assert shapes["memory_mask"] == ["B", "S"]
+    assert shapes["kv_cache_k_0"][:2] == ["B", "L"]
+    # The tied table is stored once.
+    stored = len(exported.files["decode.onnx"])
+    assert stored < 4 * trained.model.count_params() + 100_000
 
 
 @pytest.mark.parametrize("kind", ["gpt", "llama", "alibi"])
 def test_a_prompt_at_once_and_token_by_token(kind):
     """One graph reads both; the length of the caches is the app's choice."""
-    trained = generator(kind)
+    trained = generator(kind, num_layers=1)
     decode = opened(export(trained, "onnx"), "decode")
     ids = np.stack(random_ids([10] * 3, seed=6))
     expected = trained.model.predict_on_batch({"ids": ids})
@@ -49,10 +58,3 @@ def test_a_prompt_at_once_and_token_by_token(kind):
         outputs = decode({"ids": ids[:, start:end], "position": position, **caches})
         caches, start = {name: outputs[f"new_{name}"] for name in caches}, end
         assert_close(outputs["logits"], expected[:, end - 1])
-
-
-def test_free_lengths_have_names():
-    session = onnxruntime.InferenceSession(export(generator("gpt"), "onnx").files["decode.onnx"])
-    shapes = {tensor.name: tensor.shape for tensor in session.get_inputs()}
-    assert (shapes["ids"], shapes["position"]) == (["B", "T"], [1])
-    assert shapes["kv_cache_k_0"] == ["B", "L", 4, 8]

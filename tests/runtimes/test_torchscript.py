@@ -80,6 +80,6 @@ def test_a_classifier_in_batches_of_any_size_and_length(tmp_path):
 
 @pytest.mark.parametrize("kind", ["transformer", "t5"])
 def test_a_translator(kind, tmp_path):
-    trained = generator(kind)
+    trained = generator(kind, num_layers=1)
     with Torch(trained, tmp_path) as process:
         assert_translates(process.graph("encode"), process.graph("decode"), trained)
