@@ -5,6 +5,12 @@ from collections.abc import Sequence
 PREDICT, ENCODE, PREFILL, DECODE = "predict", "encode", "prefill", "decode"
 # Before the name of a cache that was written to, where it may not be that of the one it was.
 NEW = "new_"
+# For whom a file is written, see `targets`.
+BUNDLES = ("plain", "mediapipe", "text", "micro")
+# What `predict` gives, by the name of its output; logits are a regression's numbers too.
+LOGITS, PROBABILITIES, EMBEDDING = "output", "probabilities", "embedding"
+# What `predict` reads where the tokenizer is in the graph.
+TEXTS = "texts"
 
 
 def signature_name(kind: str, length: int, lengths: Sequence[int]) -> str:
