@@ -3,7 +3,7 @@
 They want three inputs (1, T) of int32 whose metadata name them `ids`, `mask` and `segment_ids`,
 BERT's tokenizer with its vocabulary as a process unit, and probabilities of float32. Their
 tokenizer folds ASCII letters only and keeps accents, so that an app has to normalize its text
-first (docs/mediapipe.md).
+first (docs/normalization.md).
 """
 
 import math

@@ -19,17 +19,8 @@ from collections.abc import Callable, Mapping, Sequence
 import keras
 import tensorflow as tf
 
-from keras_transformer.edge.names import (
-    DECODE,
-    ENCODE,
-    LOGITS,
-    PREDICT,
-    PREFILL,
-    cache_names,
-    memory_names,
-    signature_name,
-)
-from keras_transformer.zoo.stepwise import Stepwise
+from keras_transformer.edge.named_steps import NamedSteps
+from keras_transformer.edge.names import DECODE, ENCODE, LOGITS, PREDICT, PREFILL, signature_name
 from keras_transformer.zoo.trained import Trained, model_inputs
 
 _IMPERCEPTIBLE = 1e-30
@@ -66,15 +57,10 @@ class _Generating:
     """
 
     def __init__(self, trained: Trained, model: keras.Model, length: int):
-        c = trained.config
-        self.stepwise = Stepwise(model, c)
-        self.blocks = c.num_layers
-        self.length = length
-        shape = (1, length, c.num_key_value_heads or c.num_heads, c.head_width)
-        self.cache = {name: (shape, "float32") for name in cache_names(c.num_layers)}
-        self.memory = {}
-        if self.stepwise.has_memory:
-            self.memory = {name: (shape, "float32") for name in memory_names(c.num_layers)}
+        self.steps = NamedSteps(model, trained.config)
+        self.cache = self.steps.cache_specs(1, length)
+        self.memory = self.steps.memory_specs(1, length)
+        if self.memory:
             self.memory["memory_mask"] = ((1, length), "int32")
 
     def signatures(self, lengths):
@@ -82,33 +68,18 @@ class _Generating:
         made = {DECODE: static_function(self._decode, {**token, **self.cache, **self.memory})}
         for length in reversed(lengths):
             ids = {"ids": ((1, length), "int32")}
-            if self.stepwise.has_memory:
+            if self.memory:
                 name = signature_name(ENCODE, length, lengths)
-                made[name] = static_function(self._encode, ids)
+                made[name] = static_function(self.steps.encode, ids)
             else:
                 name = signature_name(PREFILL, length, lengths)
                 reads = {**token, **ids, **self.cache}
-                made[name] = static_function(self._prefill, reads)
+                made[name] = static_function(lambda inputs: self.steps.read(inputs)[1], reads)
         return made
 
-    def _encode(self, inputs):
-        return _named(memory_names(self.blocks), self.stepwise.encode(inputs["ids"]))
-
-    def _prefill(self, inputs):
-        return _named(cache_names(self.blocks), self._read(inputs)[1])
-
     def _decode(self, inputs):
-        x, cache = self._read(inputs)
-        logits = self.stepwise.logits(x)[:, 0]
-        return {"logits": logits, **_named(cache_names(self.blocks), cache)}
-
-    def _read(self, inputs):
-        memory = ()
-        if self.memory:
-            mask = tf.cast(inputs["memory_mask"], tf.bool)
-            memory = (_paired(memory_names(self.blocks), inputs), mask)
-        cache = _paired(cache_names(self.blocks), inputs)
-        return self.stepwise.decode(inputs["ids"], inputs["position"][0], cache, *memory)
+        x, caches = self.steps.read(inputs)
+        return {"logits": self.steps.logits(x)[:, 0], **caches}
 
 
 def static_function(
@@ -117,17 +88,6 @@ def static_function(
     """Returns a function of a mapping of tensors, whose (shape, dtype) are given by name."""
     specs = {name: tf.TensorSpec(shape, dtype, name) for name, (shape, dtype) in inputs.items()}
     return tf.function(call, input_signature=[specs], autograph=False)
-
-
-def _named(names, pairs):
-    """Blocks' pairs of keys and values by name."""
-    return dict(zip(names, [tensor for pair in pairs for tensor in pair], strict=True))
-
-
-def _paired(names, tensors):
-    """The other way round."""
-    flat = [tensors[name] for name in names]
-    return tuple(zip(flat[::2], flat[1::2], strict=True))
 
 
 def probabilities(logits):

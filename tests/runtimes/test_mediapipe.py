@@ -36,7 +36,7 @@ PIECES = [*SPECIAL_TOKENS, "rain", "##cloud", *CHARACTERS[5:], *(f"##{c}" for c 
 
 
 def normalized(text):
-    """What docs/mediapipe.md tells an app to do with a text first."""
+    """What docs/normalization.md tells an app to do with a text first."""
     folded = unicodedata.normalize("NFD", "".join(c.casefold() for c in text))
     kept = (c for c in folded if unicodedata.category(c) != "Mn")
     white = ("Cc", "Cf", "Zs", "Zl", "Zp")
