@@ -46,6 +46,11 @@ COMMANDS = {
         "convert",
         "Write a checkpoint as a .tflite file.",
     ),
+    "export": (
+        "keras_transformer.cli.export",
+        "export",
+        "Write a checkpoint for another runtime, such as ONNX Runtime.",
+    ),
     "sensitivity": (
         "keras_transformer.cli.sensitivity",
         "sensitivity",

@@ -1,12 +1,12 @@
-"""Files and checkpoint folders that are written whole or not at all, and checked when read."""
+"""Files and folders that are written whole or not at all, and checked when they are read."""
 
 import contextlib
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import safetensors
@@ -15,7 +15,7 @@ import safetensors.numpy
 from keras_transformer.zoo.errors import InputError
 
 MANIFEST = "manifest.json"
-FORMAT = "keras-transformer-zoo checkpoint"
+FORMAT = "keras-transformer-zoo"
 
 
 def check_absent(path: str | Path, *, overwrite: bool) -> None:
@@ -40,7 +40,9 @@ def check_file_target(path: str | Path, *, overwrite: bool) -> None:
     check_absent(path, overwrite=overwrite)
 
 
-def check_folder_target(path: str | Path, *, overwrite: bool) -> None:
+def check_folder_target(
+    path: str | Path, *, overwrite: bool, kind: str = "checkpoint"
+) -> None:
     """Checks that `write_folder` may write a path, before the work that it is to hold.
 
     Raises:
@@ -49,7 +51,7 @@ def check_folder_target(path: str | Path, *, overwrite: bool) -> None:
     path = _target(path)
     _finish_cut_off_swap(path)
     if path.exists():
-        _check_replaceable(path, overwrite)
+        _check_replaceable(path, overwrite, kind)
 
 
 def write_file(path: str | Path, data: bytes, *, overwrite: bool = False) -> None:
@@ -73,39 +75,48 @@ def write_file(path: str | Path, data: bytes, *, overwrite: bool = False) -> Non
     _sync_folder(path.parent)
 
 
-def write_folder(path: str | Path, files: Mapping[str, bytes], *, overwrite: bool = False) -> None:
-    """Writes a checkpoint folder aside, with a manifest of its files' SHA-256, and renames it.
+def write_folder(
+    path: str | Path, files: Mapping[str, bytes], *, overwrite: bool = False,
+    kind: str = "checkpoint",
+) -> None:  # fmt: skip
+    """Writes a folder aside, with a manifest of its files' SHA-256, and renames it.
 
     Killed at any moment, it leaves the old folder or the new one for `read_folder`. Two writers
     must not write the same path at once.
 
     Args:
         path: The folder.
-        files: Contents by plain file name.
-        overwrite: Replace a checkpoint that is there. A folder with anything in it that no
-            checkpoint's manifest lists is never replaced.
+        files: Contents by file name, with `/` between the name of a folder inside and the rest.
+        overwrite: Replace a folder of this kind that is there. One with anything in it that its
+            manifest does not list is never replaced.
+        kind: What the manifest says that the folder is.
 
     Raises:
         FileExistsError: The path exists and may not be replaced.
         OSError: The system could not write; what was there before is untouched.
     """
     for name in files:
-        if not _is_plain_name(name) or name == MANIFEST:
+        if not _stays_inside(name) or name == MANIFEST:
             raise ValueError(f"Expected plain file names other than {MANIFEST}, got {name!r}.")
-    check_folder_target(path, overwrite=overwrite)
+    check_folder_target(path, overwrite=overwrite, kind=kind)
     path = _target(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
-    manifest = json.dumps({"format": FORMAT, "version": 1, "sha256": hashes}, indent=1) + "\n"
+    description = {"format": f"{FORMAT} {kind}", "version": 1, "sha256": hashes}
+    manifest = json.dumps(description, indent=1) + "\n"
     partial = _beside(path, "partial")
     # A killed writer may have left one.
     shutil.rmtree(partial, ignore_errors=True)
     try:
         with _naming(path):
             partial.mkdir()
+            for folder in sorted(_folders(files)):
+                (partial / folder).mkdir()
             for name, data in files.items():
                 _write_synced(partial / name, data)
             _write_synced(partial / MANIFEST, manifest.encode())
+            for folder in _folders(files):
+                _sync_folder(partial / folder)
             _sync_folder(partial)
             _swap_in(partial, path)
     except BaseException:
@@ -130,7 +141,7 @@ def read_folder(path: str | Path) -> dict[str, bytes]:
     if not folder.exists():
         raise FileNotFoundError(f"There is no checkpoint folder {path}.")
     files = {}
-    for name, digest in _read_manifest(folder, path).items():
+    for name, digest in _read_manifest(folder, path, "checkpoint").items():
         try:
             files[name] = (folder / name).read_bytes()
         except FileNotFoundError:
@@ -180,6 +191,16 @@ def _beside(path: Path, what: str) -> Path:
 
 def _is_plain_name(name: str) -> bool:
     return bool(name) and name not in (".", "..") and not set(name) & set("/\\:\0")
+
+
+def _stays_inside(name: str) -> bool:
+    return all(map(_is_plain_name, name.split("/")))
+
+
+def _folders(names: Iterable[str]) -> set[str]:
+    """The folders that files stand in, but for the outermost."""
+    parents = (parent for name in names for parent in PurePosixPath(name).parents)
+    return {parent.as_posix() for parent in parents} - {"."}
 
 
 @contextlib.contextmanager
@@ -233,35 +254,37 @@ def _finish_cut_off_swap(path: Path) -> None:
             old.rename(path)
 
 
-def _check_replaceable(path: Path, overwrite: bool) -> None:
+def _check_replaceable(path: Path, overwrite: bool, kind: str) -> None:
     check_absent(path, overwrite=overwrite)
     try:
-        listed = set(_read_manifest(path, path)) | {MANIFEST}
+        listed = set(_read_manifest(path, path, kind)) | {MANIFEST}
     except InputError:
         raise FileExistsError(
-            f"{path} exists and is no checkpoint, so it is not overwritten; choose another path."
+            f"{path} exists and is no {kind}, so it is not overwritten; choose another path."
         ) from None
-    foreign = sorted(entry.name for entry in path.iterdir() if entry.name not in listed)
+    listed |= _folders(listed)
+    entries = (entry.relative_to(path).as_posix() for entry in path.rglob("*"))
+    foreign = sorted(entry for entry in entries if entry not in listed)
     if foreign:
         raise FileExistsError(
-            f"{path} holds {foreign[0]!r}, which is not part of the checkpoint, so it is not "
+            f"{path} holds {foreign[0]!r}, which is not part of the {kind}, so it is not "
             f"overwritten; move that away or choose another path."
         )
 
 
-def _read_manifest(folder: Path, path: Path) -> dict[str, str]:
+def _read_manifest(folder: Path, path: Path, kind: str) -> dict[str, str]:
     """Returns the SHA-256 of each file by name; messages call the folder `path`."""
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"{path} is no checkpoint: it has no {MANIFEST}.") from None
+        raise InputError(f"{path} is no {kind}: it has no {MANIFEST}.") from None
     except ValueError:
-        raise InputError(f"The checkpoint {path} is damaged: {MANIFEST} is not JSON.") from None
+        raise InputError(f"The {kind} {path} is damaged: {MANIFEST} is not JSON.") from None
     hashes = manifest.get("sha256") if isinstance(manifest, dict) else None
     if (
         not isinstance(hashes, dict)
-        or manifest.get("format") != FORMAT
-        or not all(_is_plain_name(name) for name in hashes)
+        or manifest.get("format") != f"{FORMAT} {kind}"
+        or not all(map(_stays_inside, hashes))
     ):
-        raise InputError(f"{path} is no checkpoint: its {MANIFEST} is not one of ours.")
+        raise InputError(f"{path} is no {kind}: its {MANIFEST} is not one of ours.")
     return hashes

@@ -12,8 +12,8 @@ from keras_transformer.cli.main import COMMANDS, LazyGroup, main
 from keras_transformer.zoo.errors import InputError, RunError
 
 KNOWN = (
-    "models, train, evaluate, prune, distill, quantize, convert, sensitivity, search, compare, "
-    "benchmark, run, quickstart"
+    "models, train, evaluate, prune, distill, quantize, convert, export, sensitivity, search, "
+    "compare, benchmark, run, quickstart"
 )
 
 

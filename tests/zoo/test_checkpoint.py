@@ -160,7 +160,20 @@ def test_writer_killed_before_it_cleared_away(tmp_path):
     assert names(tmp_path) == ["model"]
 
 
-@pytest.mark.parametrize("name", ["../escape", "a/b", "a\\b", "..", ".", "", "manifest.json"])
+def test_a_folder_of_another_kind_with_folders_inside(tmp_path):
+    path = tmp_path / "export"
+    files = {"graph/weights/0": b"0", "graph/model": b"1", "labels": b""}
+    for overwrite in (False, True):
+        write_folder(path, files, overwrite=overwrite, kind="export")
+        assert {name: (path / name).read_bytes() for name in files} == files
+    with pytest.raises(FileExistsError, match="export exists and is no checkpoint, so it is not"):
+        write_folder(path, FILES, overwrite=True)
+    (path / "graph" / "weights" / "mine").mkdir()
+    with pytest.raises(FileExistsError, match="'graph/weights/mine', which is not part of the exp"):
+        write_folder(path, files, overwrite=True, kind="export")
+
+
+@pytest.mark.parametrize("name", ["../escape", "/a", "a/../b", "a\\b", "..", ".", "", "manifest.json"])
 def test_names_cannot_leave_the_folder(tmp_path, name):
     with pytest.raises(ValueError) as error:
         write_folder(tmp_path / "model", {name: b""})

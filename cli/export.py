@@ -1,0 +1,44 @@
+"""`keras-transformer export`: a checkpoint for other runtimes than LiteRT."""
+
+from pathlib import Path
+
+import click
+
+from keras_transformer.cli import options
+from keras_transformer.edge.export import FORMATS
+
+KIND = "export"
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option(
+    "--format", "format_name", type=click.Choice(tuple(FORMATS)), required=True,
+    help="What the runtime loads.",
+)
+@options.out(
+    help="The folder to write, with the model, its tokenizer, labels.txt and model.json, which "
+    "names what each graph reads and gives; one that exists is refused without --overwrite."
+)
+@options.overwrite()
+def export(checkpoint: Path, format_name: str, out: Path, overwrite: bool) -> None:
+    """Write a CHECKPOINT as a folder for another runtime than LiteRT.
+
+    The folder is written only once that runtime has loaded it and given what Keras gives, on rows
+    of the validation data and in batches of several sizes.
+
+    Example: keras-transformer export my_model --format onnx --out my_model_onnx
+    """  # fmt: skip
+    from keras_transformer.cli import display
+    from keras_transformer.edge import export as edge_export
+    from keras_transformer.zoo.checkpoint import check_folder_target, write_folder
+    from keras_transformer.zoo.trained import Trained
+
+    check_folder_target(out, overwrite=overwrite, kind=KIND)
+    exported = edge_export.export(Trained.load(checkpoint), format_name)
+    write_folder(out, exported.files, overwrite=overwrite, kind=KIND)
+    rows = [(name, display.size(len(data))) for name, data in exported.files.items()]
+    display.table(None, ("File", "Size"), rows)
+    click.echo()
+    display.table(None, ("Compared with Keras", "Value"), list(exported.measured.items()))
+    click.echo(f"\nWrote {out}")

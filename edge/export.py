@@ -1,0 +1,89 @@
+"""From a checkpoint to a folder for another runtime, shown there to be the same model."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from keras_transformer.zoo.errors import InputError
+
+DESCRIPTION = "model.json"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Format:
+    """How a format is written.
+
+    Attributes:
+        module: of `keras_transformer.edge`, whose `export(trained)` returns an `Exported`.
+        packages: that have to be there, by the names under which they are imported.
+        extra: of this distribution, which installs them.
+    """
+
+    module: str
+    packages: tuple[str, ...] = ()
+    extra: str = ""
+
+
+# Each module is imported when its format is asked for.
+FORMATS = {
+    "onnx": Format(module="export_onnx", packages=("tf2onnx", "onnxruntime"), extra="onnx"),
+    "torchscript": Format(module="export_torchscript", packages=("torch",), extra="torch"),
+    "saved_model": Format(module="export_saved_model"),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Exported:
+    """A model as files.
+
+    Attributes:
+        files: contents by name in the folder, with `/` between folders.
+        description: what an app has to know beside, for `model.json`.
+        measured: what was compared with Keras, by the words in which it is said.
+    """
+
+    files: Mapping[str, bytes]
+    description: Mapping[str, Any]
+    measured: Mapping[str, Any]
+
+
+def export(trained: Any, name: str) -> Exported:
+    """Writes a model in a format, with its tokenizer, its labels and a description beside it.
+
+    Args:
+        trained: a `Trained`.
+        name: of `FORMATS`.
+
+    Raises:
+        InputError: an unknown format, a package that is not installed, or a model that the format
+            does not hold.
+        RunError: its runtime could not load the files, or computed something else than Keras.
+    """
+    if name not in FORMATS:
+        raise InputError(f"Expected format to be one of {', '.join(FORMATS)}, got format={name!r}.")
+    spec = FORMATS[name]
+    for package in spec.packages:
+        if find_spec(package) is None:
+            raise InputError(
+                f"Expected {package} to be installed, which the format {name} needs; "
+                f'type: pip install "keras-transformer-zoo[{spec.extra}]"'
+            )
+    exported = import_module(f"keras_transformer.edge.{spec.module}").export(trained)
+    description = {
+        "format": name,
+        "task": trained.task_spec.to_json(),
+        "model": trained.config.to_json(),
+        "max_length": trained.max_length,
+        **exported.description,
+        "measured": dict(exported.measured),
+    }
+    files = {
+        **exported.files,
+        **trained.tokenizer_files(),
+        "labels.txt": "".join(f"{label}\n" for label in trained.labels).encode(),
+        DESCRIPTION: (json.dumps(description, indent=2, ensure_ascii=False) + "\n").encode(),
+    }
+    return dataclasses.replace(exported, files=files, description=description)
