@@ -2,7 +2,7 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -48,6 +48,28 @@ class Converted:
     parity: Parity
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Graph:
+    """A TFLite graph and the model that it has to follow.
+
+    Attributes:
+        flatbuffer: the graph.
+        model: the Keras model; of a quantized file the one that simulates it.
+        spec: the precision.
+        bits: the scalars that the model is built with.
+    """
+
+    flatbuffer: bytes
+    model: keras.Model
+    spec: Precision
+    bits: Mapping[str, Any]
+
+    def check(self, parity: Parity) -> None:
+        """Raises RunError when the graph differs from the model by more than rounding explains."""
+        is_float = bool(self.bits.get("keep")) and output_step(self.flatbuffer) is None
+        parity.check(self.spec, float_output=is_float)
+
+
 def convert(
     trained: Trained,
     precision: str,
@@ -73,20 +95,12 @@ def convert(
             calibration data.
         RunError: an op or a kernel is not as it has to be, or the file does not follow the model.
     """
-    spec = get_precision(precision)
     lengths = checked_lengths(trained, lengths)
-    model, bits = _simulation(trained, spec, calibration, percentile, keep)
-    signatures = make_signatures(trained, _exported(trained, model, bits, lengths[-1]), lengths)
-    flatbuffer = _to_flatbuffer(signatures, spec)
-    check_ops(flatbuffer)
-    flatbuffer = rewrite(flatbuffer)
-    stored = stored_kernels(model, spec)
-    if spec.rounds_kernels and not spec.is_static:
-        flatbuffer = narrow(flatbuffer, stored)
-    check_kernels(flatbuffer, spec.kernel_type, stored.others)
-    if spec.inner_bits is not None:
-        check_integers(flatbuffer)
-    flatbuffer = compact(flatbuffer)
+    graph = to_graph(
+        trained, precision, calibration=calibration, percentile=percentile, keep=keep,
+        lengths=lengths,
+    )  # fmt: skip
+    flatbuffer = graph.flatbuffer
     description = {
         "task": trained.task_spec.to_json(),
         "precision": precision,
@@ -96,7 +110,7 @@ def convert(
         "recipe": trained.recipe.model,
         "columns": trained.columns,
         "output_step": output_step(flatbuffer),
-        "layers": find_layers(trained, model, flatbuffer, lengths[-1], precision),
+        "layers": find_layers(trained, graph.model, flatbuffer, lengths[-1], precision),
         "metrics": _plain(trained.metrics),
     }
     files = {
@@ -104,9 +118,45 @@ def convert(
         "labels.txt": "".join(f"{label}\n" for label in trained.labels).encode(),
     }
     data = pack(flatbuffer, description, files)
-    parity = measure_parity(model, trained, data)
-    parity.check(spec, float_output=bool(bits.get("keep")) and description["output_step"] is None)
+    parity = measure_parity(graph.model, trained, data)
+    graph.check(parity)
     return Converted(data=data, precision=precision, parity=parity)
+
+
+def to_graph(
+    trained: Trained,
+    precision: str,
+    *,
+    lengths: Sequence[int],
+    calibration: Batches | None = None,
+    percentile: float = 100.0,
+    keep: Sequence[str] = (),
+    signatures: Callable = make_signatures,
+) -> Graph:
+    """Converts a model without what a file of ours holds beside its graph.
+
+    Args:
+        trained, precision, calibration, percentile, keep: see `convert`.
+        lengths: what `checked_lengths` returned.
+        signatures: makes the entry points, see `make_signatures`.
+
+    Raises:
+        InputError: see `convert`.
+        RunError: an op or a kernel is not as it has to be.
+    """
+    spec = get_precision(precision)
+    model, bits = _simulation(trained, spec, calibration, percentile, keep)
+    exported = _exported(trained, model, bits, lengths[-1])
+    flatbuffer = _to_flatbuffer(signatures(trained, exported, lengths), spec)
+    check_ops(flatbuffer)
+    flatbuffer = rewrite(flatbuffer)
+    stored = stored_kernels(model, spec)
+    if spec.rounds_kernels and not spec.is_static:
+        flatbuffer = narrow(flatbuffer, stored)
+    check_kernels(flatbuffer, spec.kernel_type, stored.others)
+    if spec.inner_bits is not None:
+        check_integers(flatbuffer)
+    return Graph(flatbuffer=compact(flatbuffer), model=model, spec=spec, bits=bits)
 
 
 def _simulation(

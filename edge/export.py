@@ -32,6 +32,9 @@ FORMATS = {
     "onnx": Format(module="export_onnx", packages=("tf2onnx", "onnxruntime"), extra="onnx"),
     "torchscript": Format(module="export_torchscript", packages=("torch",), extra="torch"),
     "saved_model": Format(module="export_saved_model"),
+    "litertlm": Format(
+        module="export_litertlm", packages=("litert_lm_builder",), extra="litertlm"
+    ),
 }
 
 

@@ -12,6 +12,8 @@
 caches are `kv_cache_k_0`, `kv_cache_v_0`, ..., each (1, L, KV, K), by name the same on both sides.
 The signature without a number is that of the longest length. The first one is the file's main
 graph, which tools that know no signatures run: `predict`, or `decode`.
+
+LiteRT-LM knows a decoder under other names, see `make_lm_signatures`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +24,10 @@ import tensorflow as tf
 from keras_transformer.edge.names import (
     DECODE,
     ENCODE,
+    INPUT_POS,
     PREDICT,
     PREFILL,
+    TOKENS,
     cache_names,
     memory_names,
     signature_name,
@@ -52,6 +56,22 @@ def make_signatures(
             for length in reversed(lengths)
         }
     return _Generating(trained, model, lengths[-1]).signatures(lengths)
+
+
+def make_lm_signatures(
+    trained: Trained, model: keras.Model, lengths: Sequence[int]
+) -> dict[str, tf.types.experimental.GenericFunction]:
+    """Returns the functions of a decoder by name, as LiteRT-LM's executor calls them.
+
+    `decode` and every `prefill_N` read `tokens` (1, N), `input_pos` (N,), where each of them
+    stands, and the caches. What is padding has position 0, so that only the first position counts.
+    Logits are (1, 1, V). The executor has a mask for graphs that read one; these are causal by
+    themselves.
+
+    Args:
+        trained, model, lengths: see `make_signatures`.
+    """
+    return _GeneratingLm(trained, model, lengths[-1]).signatures(lengths)
 
 
 class _Generating:
@@ -106,6 +126,27 @@ class _Generating:
             memory = (_paired(memory_names(self.blocks), inputs), mask)
         cache = _paired(cache_names(self.blocks), inputs)
         return self.stepwise.decode(inputs["ids"], inputs["position"][0], cache, *memory)
+
+
+class _GeneratingLm(_Generating):
+    """The same for LiteRT-LM."""
+
+    def signatures(self, lengths):
+        made = {DECODE: _function(self._decode, self._inputs(1))}
+        for length in reversed(lengths):
+            made[f"{PREFILL}_{length}"] = _function(self._prefill, self._inputs(length))
+        return made
+
+    def _inputs(self, length):
+        tokens = {TOKENS: ((1, length), "int32"), INPUT_POS: ((length,), "int32")}
+        return {**tokens, **self.cache}
+
+    def _decode(self, inputs):
+        x, cache = self._read(inputs)
+        return {"logits": self.stepwise.logits(x), **_named(cache_names(self.blocks), cache)}
+
+    def _read(self, inputs):
+        return super()._read({**inputs, "ids": inputs[TOKENS], "position": inputs[INPUT_POS]})
 
 
 def _function(call: Callable, inputs: Mapping[str, tuple]) -> tf.types.experimental.GenericFunction:

@@ -1,0 +1,60 @@
+"""A sentencepiece tokenizer as SentencePiece's own model file, for programs that are not ours."""
+
+import sys
+import unicodedata
+
+from sentencepiece import SentencePieceNormalizer, sentencepiece_model_pb2
+
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.text import fold_text
+from keras_transformer.zoo.tokenizer import Tokenizer
+from keras_transformer.zoo.unigram import SPACE
+from keras_transformer.zoo.unigram_training import model_proto
+
+# Categories of code points that stay as they are: surrogates, private, unassigned.
+NO_CHARACTERS = ("Cs", "Co", "Cn")
+
+
+def to_sentencepiece(tokenizer: Tokenizer) -> bytes:
+    """Returns the model of which SentencePiece makes the tokenizer's ids of any text.
+
+    Normalization is a table in the model: NFKC, the tokenizer's folding, and a space for what
+    separates words. SentencePiece cuts the whole text where the tokenizer cuts its words, so that
+    the sums which it compares are longer: of two cuts of a word that are equally probable to within
+    float32's rounding it may take the other.
+
+    Args:
+        tokenizer: of kind `sentencepiece`.
+
+    Raises:
+        InputError: for another kind.
+    """
+    config = tokenizer.config
+    if config.kind != "sentencepiece":
+        raise InputError(
+            f"Expected a tokenizer of the kind sentencepiece, got kind={config.kind}; train the "
+            "model with --tokenizer sentencepiece."
+        )
+    model = sentencepiece_model_pb2.ModelProto.FromString(model_proto(tokenizer.vocabulary))
+    rules = _rules(lowercase=config.lowercase, strip_accents=config.strip_accents)
+    written = SentencePieceNormalizer(norm_map=list(rules.items())).serialized_normalizer_spec()
+    spec = sentencepiece_model_pb2.NormalizerSpec.FromString(written)
+    spec.add_dummy_prefix = spec.remove_extra_whitespaces = spec.escape_whitespaces = True
+    model.normalizer_spec.CopyFrom(spec)
+    return model.SerializeToString()
+
+
+def _rules(**fold: bool) -> dict[str, str]:
+    """What replaces the longest match at each place of a text."""
+    # SentencePiece lists the sequences of characters that NFKC composes.
+    nfkc = SentencePieceNormalizer(rule_name="nfkc").Decompile()
+    rules = {source: target for source, target in nfkc if len(source) > 1}
+    for character in map(chr, range(1, sys.maxunicode + 1)):
+        if unicodedata.category(character) not in NO_CHARACTERS:
+            rules[character] = unicodedata.normalize("NFKC", character)
+    folded = {source: _spaced(fold_text(target, **fold)) for source, target in rules.items()}
+    return {source: target for source, target in folded.items() if source != target}
+
+
+def _spaced(text: str) -> str:
+    return "".join(" " if c.isspace() or c == SPACE else c for c in text)
