@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from litert_lm_builder import litertlm_builder
-from litert_lm_builder.runtime.proto import llm_metadata_pb2, sampler_params_pb2
+from litert_lm_builder.runtime.proto import llm_metadata_pb2
 
 from keras_transformer.edge.convert import checked_lengths, to_graph
 from keras_transformer.edge.export import Exported
 from keras_transformer.edge.flatbuffer import output_step
-from keras_transformer.edge.names import DECODE, INPUT_POS, PREFILL, TOKENS, cache_names
+from keras_transformer.edge.names import DECODE, INPUT_POS, MASK, PREFILL, TOKENS, cache_names
 from keras_transformer.edge.parity import steps_parity
 from keras_transformer.edge.precision import precision_of
 from keras_transformer.edge.signatures import make_lm_signatures
@@ -26,6 +26,8 @@ FILE = "model.litertlm"
 # A prompt is read in pieces of these lengths; a conversation's next turn needs one that still fits
 # behind what was said, so that the length of the caches alone would end it after the first.
 SHORT_PREFILL = 16
+# What the executor has where a token does not attend.
+MASKED = -0.7 * float(np.finfo("float32").max)
 
 
 def export(
@@ -86,7 +88,9 @@ def _metadata(tokenizer: Tokenizer, max_tokens: int) -> bytes:
     special = range(len(SPECIAL_TOKENS))
     metadata.suppress_tokens.ids.extend(i for i in special if i != tokenizer.sep_id)
     metadata.max_num_tokens = max_tokens
-    metadata.sampler_params.type = sampler_params_pb2.SamplerParameters.GREEDY
+    # Greedy by default, in the one kind of sampling that the runtime has on every device.
+    greedy = metadata.sampler_params
+    greedy.type, greedy.k, greedy.p, greedy.temperature = greedy.TOP_P, 1, 1.0, 1.0
     metadata.llm_model_type.generic_model.SetInParent()
     metadata.supports_thinking = metadata.supports_function_calling = False
     return metadata.SerializeToString()
@@ -160,5 +164,11 @@ class LmSteps:
         runner = self._interpreter.get_signature_runner(signature)
         behind = position + len(tokens)
         places = np.arange(position, behind, dtype="int32")
-        inputs = {TOKENS: pad_rows([tokens], length), INPUT_POS: pad_rows([places], length)[0]}
+        mask = np.full((1, 1, length, self.cache_length), MASKED, "float32")
+        for row, place in enumerate(places):
+            mask[..., row, : place + 1] = 0
+        inputs = {
+            TOKENS: pad_rows([tokens], length), INPUT_POS: pad_rows([places], length)[0],
+            MASK: mask,
+        }  # fmt: skip
         return runner(**inputs, **caches), behind

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 PREDICT, ENCODE, PREFILL, DECODE = "predict", "encode", "prefill", "decode"
-# What LiteRT-LM calls the tokens and their positions.
-TOKENS, INPUT_POS = "tokens", "input_pos"
+# What LiteRT-LM calls the tokens, their positions, and where they attend.
+TOKENS, INPUT_POS, MASK = "tokens", "input_pos", "mask"
 
 
 def signature_name(kind: str, length: int, lengths: Sequence[int]) -> str:

@@ -25,6 +25,7 @@ from keras_transformer.edge.names import (
     DECODE,
     ENCODE,
     INPUT_POS,
+    MASK,
     PREDICT,
     PREFILL,
     TOKENS,
@@ -64,9 +65,9 @@ def make_lm_signatures(
     """Returns the functions of a decoder by name, as LiteRT-LM's executor calls them.
 
     `decode` and every `prefill_N` read `tokens` (1, N), `input_pos` (N,), where each of them
-    stands, and the caches. What is padding has position 0, so that only the first position counts.
-    Logits are (1, 1, V). The executor has a mask for graphs that read one; these are causal by
-    themselves.
+    stands, the float `mask` (1, 1, N, L), 0 where a token attends, and the caches, whose length the
+    executor knows from the mask. What is padding has position 0, so that only the first position
+    counts. Logits are (1, 1, V).
 
     Args:
         trained, model, lengths: see `make_signatures`.
@@ -138,15 +139,21 @@ class _GeneratingLm(_Generating):
         return made
 
     def _inputs(self, length):
-        tokens = {TOKENS: ((1, length), "int32"), INPUT_POS: ((length,), "int32")}
-        return {**tokens, **self.cache}
+        return {
+            TOKENS: ((1, length), "int32"),
+            INPUT_POS: ((length,), "int32"),
+            MASK: ((1, 1, length, self.length), "float32"),
+            **self.cache,
+        }
 
     def _decode(self, inputs):
         x, cache = self._read(inputs)
         return {"logits": self.stepwise.logits(x), **_named(cache_names(self.blocks), cache)}
 
     def _read(self, inputs):
-        return super()._read({**inputs, "ids": inputs[TOKENS], "position": inputs[INPUT_POS]})
+        cache = _paired(cache_names(self.blocks), inputs)
+        mask = tf.equal(inputs[MASK][:, 0], 0.0)
+        return self.stepwise.decode(inputs[TOKENS], inputs[INPUT_POS][0], cache, mask=mask)
 
 
 def _function(call: Callable, inputs: Mapping[str, tuple]) -> tf.types.experimental.GenericFunction:
