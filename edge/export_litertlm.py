@@ -12,10 +12,10 @@ from litert_lm_builder.runtime.proto import llm_metadata_pb2
 from keras_transformer.edge.convert import checked_lengths, to_graph
 from keras_transformer.edge.export import Exported
 from keras_transformer.edge.flatbuffer import output_step
+from keras_transformer.edge.lm_signatures import make_lm_signatures
 from keras_transformer.edge.names import DECODE, INPUT_POS, MASK, PREFILL, TOKENS, cache_names
 from keras_transformer.edge.parity import steps_parity
 from keras_transformer.edge.precision import precision_of
-from keras_transformer.edge.signatures import make_lm_signatures
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.sentencepiece_model import to_sentencepiece

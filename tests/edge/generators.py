@@ -1,5 +1,6 @@
 """Small generating models with weights drawn at random, for tests of their files."""
 
+import dataclasses
 import functools
 
 import keras
@@ -8,6 +9,7 @@ import numpy as np
 from keras_transformer.zoo.batches import Batches
 from keras_transformer.zoo.config import TransformerConfig
 from keras_transformer.zoo.models import build, get_weights, set_weights
+from keras_transformer.zoo.piece_list import BYTE_PIECES, SPECIAL_TOKENS, Vocabulary
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks import Task
 from keras_transformer.zoo.tokenizer import Tokenizer, TokenizerConfig
@@ -97,3 +99,16 @@ def calibration(kind: str) -> Batches:
     if kind in TRANSLATORS:
         columns["source_ids"] = random_ids(list(range(4, 28, 3)) * 8, seed=4)
     return Batches(columns, batch_tokens=512)
+
+
+@functools.cache
+def writer(kind: str = "llama", **changes) -> Trained:
+    """A random decoder whose tokenizer is a sentencepiece one, with words among its pieces."""
+    fixed = (*SPECIAL_TOKENS, *BYTE_PIECES)
+    words = ("▁", *"abcdefgh", *(f"▁{a}{b}" for a in "abcdefgh" for b in "abcdefgh"))
+    scores = (0.0,) * len(fixed) + tuple(-1.0 - 0.01 * place for place in range(len(words)))
+    tokenizer = Tokenizer(
+        TokenizerConfig(kind="sentencepiece"), Vocabulary(fixed + words, scores)
+    )  # fmt: skip
+    trained = generator(kind, vocab_size=tokenizer.vocab_size, **changes)
+    return dataclasses.replace(trained, tokenizer=tokenizer)

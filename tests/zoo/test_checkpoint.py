@@ -173,7 +173,9 @@ def test_a_folder_of_another_kind_with_folders_inside(tmp_path):
         write_folder(path, files, overwrite=True, kind="export")
 
 
-@pytest.mark.parametrize("name", ["../escape", "/a", "a/../b", "a\\b", "..", ".", "", "manifest.json"])
+@pytest.mark.parametrize(
+    "name", ["../escape", "/a", "a/../b", "a\\b", "..", ".", "", "manifest.json"]
+)
 def test_names_cannot_leave_the_folder(tmp_path, name):
     with pytest.raises(ValueError) as error:
         write_folder(tmp_path / "model", {name: b""})
