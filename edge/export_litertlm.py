@@ -4,8 +4,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 from litert_lm_builder import litertlm_builder
 from litert_lm_builder.runtime.proto import llm_metadata_pb2
 
@@ -13,21 +11,19 @@ from keras_transformer.edge.convert import checked_lengths, to_graph
 from keras_transformer.edge.export import Exported
 from keras_transformer.edge.flatbuffer import output_step
 from keras_transformer.edge.lm_signatures import make_lm_signatures
-from keras_transformer.edge.names import DECODE, INPUT_POS, MASK, PREFILL, TOKENS, cache_names
+from keras_transformer.edge.lm_steps import LmSteps
 from keras_transformer.edge.parity import steps_parity
 from keras_transformer.edge.precision import precision_of
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.sentencepiece_model import to_sentencepiece
-from keras_transformer.zoo.tokenizer import Tokenizer, pad_rows
+from keras_transformer.zoo.tokenizer import Tokenizer
 from keras_transformer.zoo.trained import Trained
 
 FILE = "model.litertlm"
-# A prompt is read in pieces of these lengths; a conversation's next turn needs one that still fits
-# behind what was said, so that the length of the caches alone would end it after the first.
-SHORT_PREFILL = 16
-# What the executor has where a token does not attend.
-MASKED = -0.7 * float(np.finfo("float32").max)
+# A prompt is read in pieces of these lengths, and of that of the caches. It takes a short one to
+# read the next turn of a conversation where there is no room for a long one.
+PREFILL_LENGTHS = 16, 64, 256
 
 
 def export(
@@ -47,9 +43,8 @@ def export(
     _check(trained)
     if precision is None:
         precision = precision_of(trained.bits).name if trained.is_quantized else "float32"
-    lengths = checked_lengths(
-        trained, lengths or {min(SHORT_PREFILL, trained.max_length), trained.max_length}
-    )
+    shorter = [length for length in PREFILL_LENGTHS if length < trained.max_length]
+    lengths = checked_lengths(trained, lengths or [*shorter, trained.max_length])
     tokenizer = to_sentencepiece(trained.tokenizer)
     graph = to_graph(trained, precision, lengths=lengths, signatures=make_lm_signatures)
     steps = LmSteps(graph.flatbuffer, trained.config.num_layers, lengths)
@@ -110,65 +105,3 @@ def _pack(flatbuffer: bytes, tokenizer: bytes, metadata: bytes) -> bytes:
         with packed.open("wb") as stream:
             builder.build(stream, validate_metadata=True)
         return packed.read_bytes()
-
-
-class LmSteps:
-    """The graph's side of generation as LiteRT-LM calls it, see `text_generation.Model`.
-
-    Args:
-        flatbuffer: with the signatures of `make_lm_signatures`.
-        num_blocks: of the decoder.
-        lengths: of its prefills, ascending.
-    """
-
-    batch_size = 1
-
-    def __init__(self, flatbuffer: bytes, num_blocks: int, lengths: Sequence[int]):
-        self.cache_length = lengths[-1]
-        self._lengths = lengths
-        self._interpreter = Interpreter(model_content=flatbuffer)
-        decode = self._interpreter.get_signature_runner(DECODE)
-        inputs = decode.get_input_details()
-        self.vocab_size = int(decode.get_output_details()["logits"]["shape"][-1])
-        self._empty = {
-            name: np.zeros(inputs[name]["shape"], "float32") for name in cache_names(num_blocks)
-        }
-
-    def prefill(self, prompts):
-        """Reads each prompt in pieces, the longest that fit first, the last one padded."""
-        return [self._filled(prompt) for prompt in prompts]
-
-    def step(self, tokens, cache):
-        made = [self._fed(DECODE, tokens[i : i + 1], *row) for i, row in enumerate(cache)]
-        logits = np.stack([outputs.pop("logits")[0, 0] for outputs, _ in made])
-        return logits, made
-
-    def select(self, cache, rows):
-        return [cache[row] for row in rows]
-
-    def _filled(self, prompt):
-        caches, position = self._empty, 0
-        while position < len(prompt):
-            left = len(prompt) - position
-            length = max((n for n in self._lengths if n <= left), default=self._lengths[0])
-            name = f"{PREFILL}_{length}"
-            if position + length > self.cache_length:
-                name, length = DECODE, 1
-            piece = prompt[position : position + length]
-            caches, position = self._fed(name, piece, caches, position, length)
-            caches.pop("logits", None)
-        return caches, position
-
-    def _fed(self, signature, tokens, caches, position, length=1):
-        """What a signature gives for tokens behind those of the caches, and how many there are."""
-        runner = self._interpreter.get_signature_runner(signature)
-        behind = position + len(tokens)
-        places = np.arange(position, behind, dtype="int32")
-        mask = np.full((1, 1, length, self.cache_length), MASKED, "float32")
-        for row, place in enumerate(places):
-            mask[..., row, : place + 1] = 0
-        inputs = {
-            TOKENS: pad_rows([tokens], length), INPUT_POS: pad_rows([places], length)[0],
-            MASK: mask,
-        }  # fmt: skip
-        return runner(**inputs, **caches), behind
