@@ -6,6 +6,7 @@ import click
 
 from keras_transformer.cli import options
 from keras_transformer.edge.export import FORMATS
+from keras_transformer.edge.precision import PRECISIONS
 
 KIND = "export"
 
@@ -16,12 +17,18 @@ KIND = "export"
     "--format", "format_name", type=click.Choice(tuple(FORMATS)), required=True,
     help="What the runtime loads.",
 )
+@click.option(
+    "--precision", type=click.Choice(tuple(PRECISIONS)),
+    help="What a litertlm file stores.  [default: float32, or that of a quantized checkpoint]",
+)
 @options.out(
     help="The folder to write, with the model, its tokenizer, labels.txt and model.json, which "
     "names what each graph reads and gives; one that exists is refused without --overwrite."
 )
 @options.overwrite()
-def export(checkpoint: Path, format_name: str, out: Path, overwrite: bool) -> None:
+def export(
+    checkpoint: Path, format_name: str, precision: str | None, out: Path, overwrite: bool
+) -> None:
     """Write a CHECKPOINT as a folder for another runtime than LiteRT.
 
     The folder is written only once that runtime has loaded it and given what Keras gives, on rows
@@ -35,7 +42,7 @@ def export(checkpoint: Path, format_name: str, out: Path, overwrite: bool) -> No
     from keras_transformer.zoo.trained import Trained
 
     check_folder_target(out, overwrite=overwrite, kind=KIND)
-    exported = edge_export.export(Trained.load(checkpoint), format_name)
+    exported = edge_export.export(Trained.load(checkpoint), format_name, precision)
     write_folder(out, exported.files, overwrite=overwrite, kind=KIND)
     rows = [(name, display.size(len(data))) for name, data in exported.files.items()]
     display.table(None, ("File", "Size"), rows)

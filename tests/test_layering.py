@@ -31,6 +31,8 @@ LOCAL_IMPORTS = {
     ("edge/clustering.py", "tensorflow_model_optimization"),
     # A `.tflite` is opened where TensorFlow is not installed.
     ("edge/predictor.py", "keras_transformer"),
+    # It is not needed to write a file, and loads where it is installed.
+    ("edge/lm_replay.py", "litert_lm"),
     # Its compiled kernels take seconds to load, and byte tokenizers do without them.
     ("zoo/vocabulary.py", "tensorflow_text"),
 }
