@@ -19,9 +19,10 @@ def to_sentencepiece(tokenizer: Tokenizer) -> bytes:
     """Returns the model of which SentencePiece makes the tokenizer's ids of any text.
 
     Normalization is a table in the model: NFKC, the tokenizer's folding, and a space for what
-    separates words. SentencePiece cuts the whole text where the tokenizer cuts its words, so that
-    the sums which it compares are longer: of two cuts of a word that are equally probable to within
-    float32's rounding it may take the other.
+    separates words. A table does not reorder: of several marks on one letter, those that are not in
+    Unicode's order stay where they are. SentencePiece cuts the whole text where the tokenizer cuts
+    its words, so that the sums which it compares are longer: of two cuts of a word that are equally
+    probable to within float32's rounding it may take the other.
 
     Args:
         tokenizer: of kind `sentencepiece`.
@@ -46,14 +47,29 @@ def to_sentencepiece(tokenizer: Tokenizer) -> bytes:
 
 def _rules(**fold: bool) -> dict[str, str]:
     """What replaces the longest match at each place of a text."""
-    # SentencePiece lists the sequences of characters that NFKC composes.
+    # SentencePiece lists the sequences that NFKC composes, but for those that start with a
+    # character which is composed already.
     nfkc = SentencePieceNormalizer(rule_name="nfkc").Decompile()
     rules = {source: target for source, target in nfkc if len(source) > 1}
-    for character in map(chr, range(1, sys.maxunicode + 1)):
-        if unicodedata.category(character) not in NO_CHARACTERS:
-            rules[character] = unicodedata.normalize("NFKC", character)
+    characters = [
+        character for character in map(chr, range(1, sys.maxunicode + 1))
+        if unicodedata.category(character) not in NO_CHARACTERS
+    ]  # fmt: skip
+    composed = [character for character in characters if unicodedata.decomposition(character)]
+    marks = {unicodedata.normalize("NFD", character)[-1] for character in composed}
+    marks = [mark for mark in marks if unicodedata.combining(mark)]
+    pairs = (character + mark for character in composed for mark in marks)
+    for source in (*characters, *pairs):
+        target = unicodedata.normalize("NFKC", source)
+        if len(source) == 1 or target != _each(source):
+            rules[source] = target
     folded = {source: _spaced(fold_text(target, **fold)) for source, target in rules.items()}
     return {source: target for source, target in folded.items() if source != target}
+
+
+def _each(text: str) -> str:
+    """NFKC of every character by itself."""
+    return "".join(unicodedata.normalize("NFKC", character) for character in text)
 
 
 def _spaced(text: str) -> str:

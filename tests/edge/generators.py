@@ -9,7 +9,7 @@ import numpy as np
 from keras_transformer.zoo.batches import Batches
 from keras_transformer.zoo.config import TransformerConfig
 from keras_transformer.zoo.models import build, get_weights, set_weights
-from keras_transformer.zoo.piece_list import BYTE_PIECES, SPECIAL_TOKENS, Vocabulary
+from keras_transformer.zoo.piece_list import BYTE_PIECES, MASK, SPECIAL_TOKENS, Vocabulary
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks import Task
 from keras_transformer.zoo.tokenizer import Tokenizer, TokenizerConfig
@@ -101,14 +101,26 @@ def calibration(kind: str) -> Batches:
     return Batches(columns, batch_tokens=512)
 
 
+WRITER_LENGTH = 96
+
+
 @functools.cache
 def writer(kind: str = "llama", **changes) -> Trained:
-    """A random decoder whose tokenizer is a sentencepiece one, with words among its pieces."""
+    """A random decoder with a sentencepiece tokenizer that writes words, and would write [MASK]."""
     fixed = (*SPECIAL_TOKENS, *BYTE_PIECES)
-    words = ("▁", *"abcdefgh", *(f"▁{a}{b}" for a in "abcdefgh" for b in "abcdefgh"))
+    letters = "abcdefgh"
+    words = ("\u2581", *letters, *(f"\u2581{a}{b}" for a in letters for b in letters))
     scores = (0.0,) * len(fixed) + tuple(-1.0 - 0.01 * place for place in range(len(words)))
-    tokenizer = Tokenizer(
-        TokenizerConfig(kind="sentencepiece"), Vocabulary(fixed + words, scores)
-    )  # fmt: skip
-    trained = generator(kind, vocab_size=tokenizer.vocab_size, **changes)
-    return dataclasses.replace(trained, tokenizer=tokenizer)
+    tokenizer = Tokenizer(TokenizerConfig(kind="sentencepiece"), Vocabulary(fixed + words, scores))
+    size = {"vocab_size": tokenizer.vocab_size, "max_length": WRITER_LENGTH}
+    trained = generator(kind, **size, **changes)
+    embedding = trained.model.get_layer("token_embedding").embeddings
+    table = np.array(embedding)
+    table[: len(fixed)] = 0.0
+    table[SPECIAL_TOKENS.index(MASK)] = 2.0 * table[len(fixed) :][::7].sum(0)
+    embedding.assign(table)
+    rng = np.random.default_rng(1)
+    probes = rng.integers(len(fixed), tokenizer.vocab_size, (8, 40)).astype("int32")
+    return dataclasses.replace(
+        trained, tokenizer=tokenizer, max_length=WRITER_LENGTH, probes={"ids": probes}
+    )
