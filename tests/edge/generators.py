@@ -6,6 +6,8 @@ import functools
 import keras
 import numpy as np
 
+from keras_transformer.edge.precision import PRECISIONS
+from keras_transformer.edge.qat import quantized_model
 from keras_transformer.zoo.batches import Batches
 from keras_transformer.zoo.config import TransformerConfig
 from keras_transformer.zoo.models import build, get_weights, set_weights
@@ -115,7 +117,7 @@ def writer(kind: str = "llama", **changes) -> Trained:
     size = {"vocab_size": tokenizer.vocab_size, "max_length": WRITER_LENGTH}
     trained = generator(kind, **size, **changes)
     embedding = trained.model.get_layer("token_embedding").embeddings
-    table = np.array(embedding)
+    table = keras.ops.convert_to_numpy(embedding).copy()
     table[: len(fixed)] = 0.0
     table[SPECIAL_TOKENS.index(MASK)] = 2.0 * table[len(fixed) :][::7].sum(0)
     embedding.assign(table)
@@ -124,3 +126,13 @@ def writer(kind: str = "llama", **changes) -> Trained:
     return dataclasses.replace(
         trained, tokenizer=tokenizer, max_length=WRITER_LENGTH, probes={"ids": probes}
     )
+
+
+def quantized_writer(precision: str, kind: str = "llama") -> Trained:
+    """The checkpoint that quantize would have made of a writer, ranges and all."""
+    trained = writer(kind)
+    rows = Batches({"ids": list(trained.probes["ids"])}, batch_tokens=512)
+    return dataclasses.replace(
+        trained, model=quantized_model(trained, rows, precision),
+        bits=dict(PRECISIONS[precision].bits),
+    )  # fmt: skip
