@@ -1,5 +1,6 @@
 """A sentencepiece tokenizer as SentencePiece's own model file, for programs that are not ours."""
 
+import functools
 import sys
 import unicodedata
 
@@ -37,12 +38,19 @@ def to_sentencepiece(tokenizer: Tokenizer) -> bytes:
             "model with --tokenizer sentencepiece."
         )
     model = sentencepiece_model_pb2.ModelProto.FromString(model_proto(tokenizer.vocabulary))
-    rules = _rules(lowercase=config.lowercase, strip_accents=config.strip_accents)
-    written = SentencePieceNormalizer(norm_map=list(rules.items())).serialized_normalizer_spec()
+    spec = _normalizer(lowercase=config.lowercase, strip_accents=config.strip_accents)
+    model.normalizer_spec.ParseFromString(spec)
+    return model.SerializeToString()
+
+
+@functools.cache
+def _normalizer(**fold: bool) -> bytes:
+    """SentencePiece's settings of normalization, which take seconds to make."""
+    rules = list(_rules(**fold).items())
+    written = SentencePieceNormalizer(norm_map=rules).serialized_normalizer_spec()
     spec = sentencepiece_model_pb2.NormalizerSpec.FromString(written)
     spec.add_dummy_prefix = spec.remove_extra_whitespaces = spec.escape_whitespaces = True
-    model.normalizer_spec.CopyFrom(spec)
-    return model.SerializeToString()
+    return spec.SerializeToString()
 
 
 def _rules(**fold: bool) -> dict[str, str]:

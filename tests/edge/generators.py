@@ -11,7 +11,7 @@ from keras_transformer.edge.qat import quantized_model
 from keras_transformer.zoo.batches import Batches
 from keras_transformer.zoo.config import TransformerConfig
 from keras_transformer.zoo.models import build, get_weights, set_weights
-from keras_transformer.zoo.piece_list import BYTE_PIECES, MASK, SPECIAL_TOKENS, Vocabulary
+from keras_transformer.zoo.piece_list import BYTE_PIECES, SPECIAL_TOKENS, Vocabulary
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks import Task
 from keras_transformer.zoo.tokenizer import Tokenizer, TokenizerConfig
@@ -108,7 +108,7 @@ WRITER_LENGTH = 96
 
 @functools.cache
 def writer(kind: str = "llama", **changes) -> Trained:
-    """A random decoder with a sentencepiece tokenizer that writes words, and would write [MASK]."""
+    """A random decoder with a sentencepiece tokenizer."""
     fixed = (*SPECIAL_TOKENS, *BYTE_PIECES)
     letters = "abcdefgh"
     words = ("\u2581", *letters, *(f"\u2581{a}{b}" for a in letters for b in letters))
@@ -116,11 +116,6 @@ def writer(kind: str = "llama", **changes) -> Trained:
     tokenizer = Tokenizer(TokenizerConfig(kind="sentencepiece"), Vocabulary(fixed + words, scores))
     size = {"vocab_size": tokenizer.vocab_size, "max_length": WRITER_LENGTH}
     trained = generator(kind, **size, **changes)
-    embedding = trained.model.get_layer("token_embedding").embeddings
-    table = keras.ops.convert_to_numpy(embedding).copy()
-    table[: len(fixed)] = 0.0
-    table[SPECIAL_TOKENS.index(MASK)] = 2.0 * table[len(fixed) :][::7].sum(0)
-    embedding.assign(table)
     rng = np.random.default_rng(1)
     probes = rng.integers(len(fixed), tokenizer.vocab_size, (8, 40)).astype("int32")
     return dataclasses.replace(
@@ -128,10 +123,11 @@ def writer(kind: str = "llama", **changes) -> Trained:
     )
 
 
-def quantized_writer(precision: str, kind: str = "llama") -> Trained:
+def quantized_writer(precision: str, kind: str) -> Trained:
     """The checkpoint that quantize would have made of a writer, ranges and all."""
     trained = writer(kind)
-    rows = Batches({"ids": list(trained.probes["ids"])}, batch_tokens=512)
+    ids = np.random.default_rng(3).integers(FIRST, trained.config.vocab_size, (64, 24))
+    rows = Batches({"ids": list(ids.astype("int32"))}, batch_tokens=512)
     return dataclasses.replace(
         trained, model=quantized_model(trained, rows, precision),
         bits=dict(PRECISIONS[precision].bits),

@@ -5,17 +5,18 @@ import json
 
 import pytest
 import sentencepiece
+from google.protobuf import text_format
 
 from keras_transformer.edge import export as edge_export
 from keras_transformer.edge.export import export
 from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models import build
-from keras_transformer.zoo.piece_list import SPECIAL_TOKENS
 from tests.edge.generators import generator, quantized_writer, writer
 from tests.edge.models import random_model
 
 litertlm_builder = pytest.importorskip("litert_lm_builder.litertlm_builder")
+llm_metadata_pb2 = pytest.importorskip("litert_lm_builder.runtime.proto.llm_metadata_pb2")
 export_litertlm = pytest.importorskip("keras_transformer.edge.export_litertlm")
 
 
@@ -47,22 +48,16 @@ def test_the_parts_of_the_file(without_runtime, tmp_path):
     processor = sentencepiece.SentencePieceProcessor(model_file=str(pieces))
     assert processor.encode("ab  ce!") == writer().tokenizer.model.ids("ab  ce!")
     text = (folder / "LlmMetadataProto.pbtext").read_text()
-    metadata = export_litertlm_metadata(text)
-    sep, *others = sorted(map(SPECIAL_TOKENS.index, SPECIAL_TOKENS), key=lambda i: i != 3)
-    assert list(metadata.start_token.token_ids.ids) == [sep]
-    assert [list(stop.token_ids.ids) for stop in metadata.stop_tokens] == [[sep]]
-    assert list(metadata.suppress_tokens.ids) == others
+    metadata = text_format.Parse(text, llm_metadata_pb2.LlmMetadata())
+    # [SEP] is 3; [PAD], [UNK], [CLS] and [MASK] are never written.
+    assert list(metadata.start_token.token_ids.ids) == [3]
+    assert [list(stop.token_ids.ids) for stop in metadata.stop_tokens] == [[3]]
+    assert list(metadata.suppress_tokens.ids) == [0, 1, 2, 4]
     assert (metadata.max_num_tokens, metadata.sampler_params.k) == (96, 1)
 
 
-def export_litertlm_metadata(text):
-    proto = pytest.importorskip("litert_lm_builder.runtime.proto.llm_metadata_pb2")
-    text_format = pytest.importorskip("google.protobuf.text_format")
-    return text_format.Parse(text, proto.LlmMetadata())
-
-
 def test_a_quantized_checkpoint_is_written_in_its_own_precision(without_runtime):
-    exported = export(quantized_writer("int8"), "litertlm")
+    exported = export(quantized_writer("int8", "gpt"), "litertlm")
     assert exported.description["precision"] == "int8"
 
 
