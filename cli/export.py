@@ -15,7 +15,7 @@ KIND = "export"
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option(
     "--format", "format_name", type=click.Choice(tuple(FORMATS)), required=True,
-    help="What the runtime loads.",
+    help="What the runtime loads. onnx and torchscript need the extras onnx and torch.",
 )
 @click.option(
     "--precision", type=click.Choice(tuple(PRECISIONS)),
@@ -32,7 +32,8 @@ def export(
     """Write a CHECKPOINT as a folder for another runtime than LiteRT.
 
     The folder is written only once that runtime has loaded it and given what Keras gives, on rows
-    of the validation data and in batches of several sizes.
+    of the validation data and in batches of several sizes. Of a model that generates, it holds
+    `encode`, if there is a source, and `decode` over caches.
 
     Example: keras-transformer export my_model --format onnx --out my_model_onnx
     """  # fmt: skip

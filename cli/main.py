@@ -66,6 +66,11 @@ COMMANDS = {
         "compare",
         "Show how closely .tflite files follow their checkpoint.",
     ),
+    "inspect": (
+        "keras_transformer.cli.inspect",
+        "inspect",
+        "Print what a .tflite file holds, and check it.",
+    ),
     "benchmark": (
         "keras_transformer.cli.benchmark",
         "benchmark",
@@ -75,6 +80,11 @@ COMMANDS = {
         "keras_transformer.cli.run",
         "run",
         "Predict, translate or continue raw text.",
+    ),
+    "demo": (
+        "keras_transformer.cli.demo",
+        "demo",
+        "Show .tflite files in a web page that runs them in the browser.",
     ),
     "quickstart": (
         "keras_transformer.cli.quickstart",

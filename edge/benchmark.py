@@ -16,6 +16,7 @@ from keras_transformer.edge import memory
 from keras_transformer.edge.bundle import unpack
 from keras_transformer.edge.delegation import find_delegation
 from keras_transformer.edge.names import DECODE, PREDICT
+from keras_transformer.edge.runtime import make_interpreter
 from keras_transformer.zoo.errors import InputError, RunError
 
 WARM_UP = 10
@@ -36,7 +37,8 @@ class Measured:
         median_ms, p90_ms: milliseconds of one invocation.
         ratio: the median over the first file's.
         peak_memory: bytes by which the resident memory of a process of its own peaked above where
-            it stood before the file was loaded; None where the system does not tell.
+            it stood before the file was loaded; None where the system does not tell, or where the
+            file's ops need TensorFlow Text in that process.
         partitions: stretches of the graph that XNNPACK runs.
         delegated_ops: number of ops in them.
         outside_ops: ops that the built-in kernels run, by name.
@@ -104,7 +106,7 @@ def benchmark(paths: Sequence[str | Path], *, threads: int = 1, runs: int = 100)
                 median_ms=float(medians[i]),
                 p90_ms=float(np.percentile(milliseconds[i], 90)),
                 ratio=float(medians[i] / medians[0]),
-                peak_memory=_peak_memory(path, threads),
+                peak_memory=None if description.get("custom_ops") else _peak_memory(path, threads),
                 partitions=found.partitions,
                 delegated_ops=found.delegated.total(),
                 outside_ops=dict(found.outside.most_common()),
@@ -126,11 +128,14 @@ def device_name() -> str:
 def _load(path: str | Path, threads: int) -> tuple[Interpreter, dict[str, Any]]:
     """An interpreter whose inputs hold tokens to the full length, and the file's description."""
     flatbuffer, description, _ = unpack(path)
-    interpreter = Interpreter(model_content=flatbuffer, num_threads=threads)
+    interpreter = make_interpreter(flatbuffer, description, threads=threads)
     interpreter.allocate_tensors()
     for detail in interpreter.get_input_details():
         # 1 is a token that every vocabulary has, and the second segment of a pair.
-        interpreter.set_tensor(detail["index"], np.ones(detail["shape"], detail["dtype"]))
+        value = np.ones(detail["shape"], detail["dtype"])
+        if value.dtype.kind == "S":
+            value = np.full(detail["shape"], "a " * description["max_length"], object)
+        interpreter.set_tensor(detail["index"], value)
     return interpreter, description
 
 

@@ -22,20 +22,30 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed time, so that equal contents give equa
 _HASH_BYTES = 64
 
 
-def pack(flatbuffer: bytes, description: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:
+def pack(
+    flatbuffer: bytes, description: Mapping[str, Any], files: Mapping[str, bytes], *,
+    is_stored: bool = False,
+) -> bytes:  # fmt: skip
     """Returns the flatbuffer with the description and the files appended.
 
     Args:
         flatbuffer: a TFLite model.
         description: what JSON can hold.
         files: contents by plain name.
+        is_stored: whether files stay as they are, for hosts that map them into memory.
+
+    Raises:
+        InputError: a name is no plain one.
     """
     values = {"format": FORMAT, "flatbuffer_bytes": len(flatbuffer), **description}
+    for name in files:
+        _check_plain(name)
+    compression = zipfile.ZIP_STORED if is_stored else zipfile.ZIP_DEFLATED
     text = json.dumps(values, indent=1, ensure_ascii=False)
     buffer = io.BytesIO(flatbuffer)
     with zipfile.ZipFile(buffer, "a") as archive:
         for name, data in {DESCRIPTION: text.encode(), **files}.items():
-            archive.writestr(zipfile.ZipInfo(name, _EPOCH), data, zipfile.ZIP_DEFLATED)
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), data, compression)
         archive.comment = bytes(_HASH_BYTES)
     body = buffer.getvalue()[:-_HASH_BYTES]
     return body + _hash(body)
@@ -57,6 +67,8 @@ def unpack(path: str | Path) -> tuple[bytes, dict[str, Any], dict[str, bytes]]:
             "program, cut short or changed."
         )
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for name in archive.namelist():
+            _check_plain(name)
         files = {name: archive.read(name) for name in archive.namelist()}
     description = json.loads(files.pop(DESCRIPTION))
     if description["format"] != FORMAT:
@@ -64,6 +76,12 @@ def unpack(path: str | Path) -> tuple[bytes, dict[str, Any], dict[str, bytes]]:
             f"{path} is of the format {description['format']!r}, this version reads {FORMAT!r}."
         )
     return data[: description["flatbuffer_bytes"]], description, files
+
+
+def _check_plain(name: str) -> None:
+    """Raises InputError for the name of an attached file that would leave its folder."""
+    if name in ("", ".", "..") or set(name) & set("/\\:\0"):
+        raise InputError(f"Expected plain names of attached files, without a folder, got {name!r}.")
 
 
 def _hash(data: bytes) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_transformer.edge.layers import LayerDifference, explain
-from keras_transformer.edge.parity import Parity, difference, runner_parity
+from keras_transformer.edge.parity import Parity, outputs_difference, runner_parity
 from keras_transformer.edge.runtime import Runner
 from keras_transformer.zoo.data import Examples
 from keras_transformer.zoo.errors import InputError
@@ -185,7 +185,7 @@ def _compare(
         metric=trained.task_spec.deciding_metric,
         value=_value(trained, examples, outputs),
         checkpoint_value=_value(trained, examples, reference),
-        parity=difference(reference, outputs, runner.description["output_step"]),
+        parity=outputs_difference(reference, outputs, runner),
         num_truncated=encoded.num_truncated,
     )
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -14,16 +14,15 @@ from keras_transformer.edge.compact import compact
 from keras_transformer.edge.flatbuffer import (
     check_integers,
     check_kernels,
-    check_ops,
     output_step,
 )
-from keras_transformer.edge.layers import find_layers
 from keras_transformer.edge.narrow import narrow, stored_kernels
-from keras_transformer.edge.parity import Parity, measure_parity
+from keras_transformer.edge.parity import Parity
 from keras_transformer.edge.precision import Precision, get_precision, mixed_bits, precision_of
+from keras_transformer.edge.provenance import provenance
 from keras_transformer.edge.qat import grid_weights, quantized_model
 from keras_transformer.edge.rewrite import rewrite
-from keras_transformer.edge.signatures import make_signatures
+from keras_transformer.edge.target import Target
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.positions import LearnedPositionalEncoding
 from keras_transformer.quantization import Projection
@@ -41,33 +40,13 @@ class Converted:
         data: the bytes of the file.
         precision: its precision.
         parity: how closely it follows the Keras model on the checkpoint's probes.
+        description: what the file says of itself.
     """
 
     data: bytes
     precision: str
     parity: Parity
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Graph:
-    """A TFLite graph and the model that it has to follow.
-
-    Attributes:
-        flatbuffer: the graph.
-        model: the Keras model; of a quantized file the one that simulates it.
-        spec: the precision.
-        bits: the scalars that the model is built with.
-    """
-
-    flatbuffer: bytes
-    model: keras.Model
-    spec: Precision
-    bits: Mapping[str, Any]
-
-    def check(self, parity: Parity) -> None:
-        """Raises RunError when the graph differs from the model by more than rounding explains."""
-        is_float = bool(self.bits.get("keep")) and output_step(self.flatbuffer) is None
-        parity.check(self.spec, float_output=is_float)
+    description: Mapping[str, Any]
 
 
 def convert(
@@ -78,6 +57,7 @@ def convert(
     percentile: float = 100.0,
     keep: Sequence[str] = (),
     lengths: Sequence[int] | None = None,
+    target: Target | None = None,
 ) -> Converted:
     """Converts a model, strictly: TFLite builtins only, static shapes, kernels as narrow as asked.
 
@@ -89,19 +69,35 @@ def convert(
         keep: layers of a float checkpoint that stay float, such as `encoder/block_0/*=float32`.
         lengths: tokens of the file's inputs, a signature each; the longest is that of the caches
             of a model that generates. The checkpoint's own length by default.
+        target: the host that the file is for; by default one that calls signatures with ids.
 
     Raises:
-        InputError: for an unknown precision, one that does not fit the checkpoint, or missing
-            calibration data.
+        InputError: for an unknown precision, one that does not fit the checkpoint or the target,
+            or missing calibration data.
         RunError: an op or a kernel is not as it has to be, or the file does not follow the model.
     """
+    spec = get_precision(precision)
     lengths = checked_lengths(trained, lengths)
-    graph = to_graph(
-        trained, precision, calibration=calibration, percentile=percentile, keep=keep,
-        lengths=lengths,
-    )  # fmt: skip
-    flatbuffer = graph.flatbuffer
+    target = Target() if target is None else target
+    target.check(trained, spec, lengths)
+    model, bits = _simulation(trained, spec, calibration, percentile, keep)
+    exported = _exported(trained, model, bits, lengths[-1])
+    signatures = target.signatures(trained, exported, lengths, spec)
+    flatbuffer = _to_flatbuffer(signatures, spec, allow_custom_ops=bool(target.custom_ops))
+    flatbuffer = rewrite(flatbuffer)
+    stored = stored_kernels(model, spec)
+    if spec.rounds_kernels and not spec.is_static:
+        flatbuffer = narrow(flatbuffer, stored)
+    target.check_graph(flatbuffer)
+    check_kernels(flatbuffer, spec.kernel_type, stored.others)
+    if spec.inner_bits is not None:
+        check_integers(flatbuffer)
+    flatbuffer = target.finish(compact(flatbuffer), trained)
     description = {
+        "bundle": target.name,
+        "output": target.output(trained),
+        "custom_ops": list(target.custom_ops),
+        "about": dataclasses.asdict(target.about),
         "task": trained.task_spec.to_json(),
         "precision": precision,
         "max_length": lengths[-1],
@@ -110,53 +106,20 @@ def convert(
         "recipe": trained.recipe.model,
         "columns": trained.columns,
         "output_step": output_step(flatbuffer),
-        "layers": find_layers(trained, graph.model, flatbuffer, lengths[-1], precision),
+        "layers": target.layers(trained, model, flatbuffer, lengths[-1], precision),
         "metrics": _plain(trained.metrics),
+        "provenance": provenance(trained),
+        **target.facts(flatbuffer),
     }
     files = {
         **trained.tokenizer_files(),
+        **target.files(),
         "labels.txt": "".join(f"{label}\n" for label in trained.labels).encode(),
     }
-    data = pack(flatbuffer, description, files)
-    parity = measure_parity(graph.model, trained, data)
-    graph.check(parity)
-    return Converted(data=data, precision=precision, parity=parity)
-
-
-def to_graph(
-    trained: Trained,
-    precision: str,
-    *,
-    lengths: Sequence[int],
-    calibration: Batches | None = None,
-    percentile: float = 100.0,
-    keep: Sequence[str] = (),
-    signatures: Callable = make_signatures,
-) -> Graph:
-    """Converts a model without what a file of ours holds beside its graph.
-
-    Args:
-        trained, precision, calibration, percentile, keep: see `convert`.
-        lengths: what `checked_lengths` returned.
-        signatures: makes the entry points, see `make_signatures`.
-
-    Raises:
-        InputError: see `convert`.
-        RunError: an op or a kernel is not as it has to be.
-    """
-    spec = get_precision(precision)
-    model, bits = _simulation(trained, spec, calibration, percentile, keep)
-    exported = _exported(trained, model, bits, lengths[-1])
-    flatbuffer = _to_flatbuffer(signatures(trained, exported, lengths), spec)
-    check_ops(flatbuffer)
-    flatbuffer = rewrite(flatbuffer)
-    stored = stored_kernels(model, spec)
-    if spec.rounds_kernels and not spec.is_static:
-        flatbuffer = narrow(flatbuffer, stored)
-    check_kernels(flatbuffer, spec.kernel_type, stored.others)
-    if spec.inner_bits is not None:
-        check_integers(flatbuffer)
-    return Graph(flatbuffer=compact(flatbuffer), model=model, spec=spec, bits=bits)
+    data = pack(flatbuffer, description, files, is_stored=target.is_stored)
+    parity = target.parity(model, trained, data)
+    parity.check(spec, float_output=bool(bits.get("keep")) and description["output_step"] is None)
+    return Converted(data=data, precision=precision, parity=parity, description=description)
 
 
 def _simulation(
@@ -229,9 +192,10 @@ def checked_lengths(trained: Trained, lengths: Sequence[int] | None) -> list[int
 
 
 def _to_flatbuffer(
-    signatures: Mapping[str, tf.types.experimental.GenericFunction], spec: Precision
-) -> bytes:
-    """Runs the converter on signatures of static shapes, which share their weights."""
+    signatures: Mapping[str, tf.types.experimental.GenericFunction], spec: Precision, *,
+    allow_custom_ops: bool,
+) -> bytes:  # fmt: skip
+    """Runs the converter on signatures, which share their weights."""
     module = tf.Module()
     module.functions = list(signatures.values())
     concrete = {name: function.get_concrete_function() for name, function in signatures.items()}
@@ -241,6 +205,7 @@ def _to_flatbuffer(
         tf.saved_model.save(module, folder, signatures=concrete)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(concrete))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        converter.allow_custom_ops = allow_custom_ops
         if spec.is_static or spec.name == "float16":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if spec.name == "float16":

@@ -2,7 +2,9 @@
 
 import numpy as np
 import tensorflow as tf
-from onnx import TensorProto
+from onnx import GraphProto, TensorProto
+from onnx.helper import make_node
+from onnx.numpy_helper import to_array
 from tf2onnx.graph import Graph, Node
 from tf2onnx.optimizer import (
     ConstFoldOptimizer,
@@ -66,7 +68,24 @@ def _converted(graph: EntryPoint) -> bytes:
             for dimension, length in zip(dimensions, specs[tensor.name][0], strict=True):
                 if isinstance(length, str):
                     dimension.dim_param = length
+    _store_once(model.graph)
     return model.SerializeToString()
+
+
+def _store_once(graph: GraphProto) -> None:
+    """Transposes the table of tokens for the logits, of which TensorFlow stored another copy.
+
+    Runtimes transpose a constant once, when they load the file.
+    """
+    kept = []
+    for one in [tensor for tensor in graph.initializer if len(tensor.dims) == 2]:
+        values = to_array(one)
+        original = next((name for name, other in kept if np.array_equal(other.T, values)), None)
+        if original is None:
+            kept.append((one.name, values))
+        else:
+            graph.initializer.remove(one)
+            graph.node.insert(0, make_node("Transpose", [original], [one.name], perm=[1, 0]))
 
 
 def _write_positions(graph: Graph, node: Node, name: str, _arguments: list) -> None:

@@ -18,7 +18,7 @@ def export(trained: Trained) -> Exported:
 
     Raises:
         InputError: the checkpoint is quantized.
-        RunError: a process without Keras got something else from the files than Keras.
+        RunError: TensorFlow could not load the files, or computed something else than Keras.
     """
     graphs = float_graphs(trained)
     functions = {name: traceable(graph) for name, graph in graphs.items()}

@@ -23,7 +23,7 @@ def export(trained: Trained) -> Exported:
         trained.save(folder / "checkpoint")
         run_apart(
             "keras_transformer.edge.torch_trace", folder, doing="Tracing the model with PyTorch",
-            KERAS_BACKEND="torch",
+            KERAS_BACKEND="torch", KERAS_TORCH_DEVICE="cpu",
         )  # fmt: skip
         files = {file: (folder / file).read_bytes() for file in names.values()}
     return checked("torchscript", trained, files, graphs, names)

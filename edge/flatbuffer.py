@@ -2,13 +2,13 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from keras_transformer.edge.names import DECODE, PREDICT
+from keras_transformer.edge.names import DECODE, EMBEDDING, LOGITS, PREDICT, PROBABILITIES
 from keras_transformer.zoo.errors import RunError
 
 _OP_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()}
@@ -18,8 +18,10 @@ _KERNEL_INPUT = {"FULLY_CONNECTED": 1, "CONV_2D": 1, "BATCH_MATMUL": 1}
 _CUSTOM = ("CUSTOM",)
 # Ops that write into a cache, or turn its axes.
 _MOVES = ("DYNAMIC_UPDATE_SLICE", "TRANSPOSE", "RESHAPE")
-# Signature -> the name of its output that decides.
-_DECIDING = {PREDICT: "output", DECODE: "logits"}
+# What `signatures.probabilities` ends a graph with.
+_SOFTMAX = ("SOFTMAX", "ADD")
+# Signature -> the names that its output which decides may have.
+_DECIDING = {PREDICT: (LOGITS, PROBABILITIES, EMBEDDING), DECODE: ("logits",)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,15 +87,26 @@ def kernels(flatbuffer: bytes) -> list[Kernel]:
     return found
 
 
-def check_ops(flatbuffer: bytes) -> None:
-    """Checks that every op is a TFLite builtin.
+def find_op(flatbuffer: bytes, wanted: str) -> str:
+    """Returns the name that the converter gave to the first output of an op of that name."""
+    found = (
+        graph.Tensors(op.Outputs(0)).Name().decode()
+        for graph, op, name in _operators(_model(flatbuffer))
+        if name == wanted
+    )
+    return next(found)
+
+
+def check_ops(flatbuffer: bytes, custom: Collection[str] = ()) -> None:
+    """Checks that every op is a TFLite builtin, or one of the host's own.
 
     Raises:
-        RunError: naming the ops that are not.
+        RunError: naming the ops that are not, each with what the converter calls its output.
     """
-    foreign = sorted(name for name in count_ops(flatbuffer) if name not in _OP_NAMES.values())
+    foreign = sorted(count_ops(flatbuffer).keys() - set(_OP_NAMES.values()) - set(custom))
     if foreign:
-        raise RunError(f"Expected TFLite builtins only, got {', '.join(foreign)}.")
+        named = ", ".join(f"{name} of {find_op(flatbuffer, name)}" for name in foreign)
+        raise RunError(f"Expected TFLite builtins only, got {named}.")
 
 
 def check_kernels(
@@ -145,13 +158,17 @@ def check_integers(flatbuffer: bytes) -> None:
 def output_step(flatbuffer: bytes) -> float | None:
     """Returns the scale of the last integer tensor before the output, or None in a float file.
 
-    The output is that of `predict`, or the logits of `decode`.
+    The output is that of `predict`, before a softmax that ends it, or the logits of `decode`.
     """
     model = _model(flatbuffer)
     place, output = _deciding_output(model)
     graph = model.Subgraphs(place)
-    for owner, op, name in _operators(model):
-        if name != "DEQUANTIZE" or owner._tab.Pos != graph._tab.Pos or op.Outputs(0) != output:
+    ops = [(op, name) for owner, op, name in _operators(model) if owner._tab.Pos == graph._tab.Pos]
+    for op, name in reversed(ops):
+        if name in _SOFTMAX and op.Outputs(0) == output:
+            output = op.Inputs(0)
+    for op, name in ops:
+        if name != "DEQUANTIZE" or op.Outputs(0) != output:
             continue
         quantization = graph.Tensors(op.Inputs(0)).Quantization()
         scale = quantization.ScaleAsNumpy() if quantization is not None else None
@@ -164,8 +181,8 @@ def _deciding_output(model: schema.Model) -> tuple[int, int]:
     """Subgraph and tensor of the output that decides."""
     for s in range(model.SignatureDefsLength()):
         signature = model.SignatureDefs(s)
-        name = _DECIDING.get(signature.SignatureKey().decode())
-        for i in range(signature.OutputsLength() if name else 0):
-            if signature.Outputs(i).Name().decode() == name:
+        names = _DECIDING.get(signature.SignatureKey().decode(), ())
+        for i in range(signature.OutputsLength()):
+            if signature.Outputs(i).Name().decode() in names:
                 return signature.SubgraphIndex(), signature.Outputs(i).TensorIndex()
     return 0, model.Subgraphs(0).Outputs(0)

@@ -138,7 +138,8 @@ def explain(
     places = runner.description.get("layers")
     if not places:
         raise InputError(
-            f"{runner.path} does not say where its layers stand; convert the checkpoint again."
+            f"{runner.path} does not say where its layers stand; convert the checkpoint again, "
+            "with --bundle plain."
         )
     spec = get_precision(runner.precision)
     if spec.is_static and not trained.is_quantized:

@@ -17,17 +17,18 @@ NUM_PROMPTS, PROMPT_TOKENS, NEW_TOKENS = 4, 8, 64
 _NOT_COMPARED = str.maketrans("", "", "\ufffd\0")
 
 
-def check_continued(data: bytes, trained: Trained, steps: LmSteps) -> int:
+def check_continued(packed: bytes, graph: bytes, trained: Trained) -> int:
     """Continues the starts of a few probes, and returns how many tokens LiteRT-LM has to write.
 
     Args:
-        data: of the `.litertlm` file.
+        packed: the `.litertlm` file.
+        graph: that is in it.
         trained: what was exported.
-        steps: over the graph in the file.
 
     Raises:
         RunError: LiteRT-LM failed, or its ids of a prompt or its greedy text are others than ours.
     """
+    steps = LmSteps(graph)
     starts = (ids[:PROMPT_TOKENS].tolist() for ids in trained.probes["ids"][:NUM_PROMPTS])
     prompts = [text for text in map(trained.tokenizer.decode, starts) if text.strip()]
     ids = trained.tokenizer.pieces(prompts)
@@ -35,7 +36,7 @@ def check_continued(data: bytes, trained: Trained, steps: LmSteps) -> int:
     max_tokens = min(NEW_TOKENS, steps.cache_length - max(map(len, ids)))
     generator = TextGenerator(steps, trained.task, trained.tokenizer)
     texts = [made.text for made in generator.generate(prompts, max_tokens=max_tokens)]
-    found = _continued(data, prompts, max_tokens)
+    found = _continued(packed, prompts, max_tokens)
     for prompt, own_ids, own_text, made in zip(prompts, ids, texts, found, strict=True):
         if made["ids"] != own_ids:
             raise RunError(
@@ -51,10 +52,10 @@ def check_continued(data: bytes, trained: Trained, steps: LmSteps) -> int:
     return max_tokens
 
 
-def _continued(data, prompts, max_tokens):
+def _continued(packed, prompts, max_tokens):
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        (folder / lm_replay.MODEL).write_bytes(data)
+        (folder / lm_replay.MODEL).write_bytes(packed)
         asked = {"prompts": prompts, "max_tokens": max_tokens}
         (folder / lm_replay.PROMPTS).write_text(json.dumps(asked))
         run_apart(lm_replay.__name__, folder, doing="Running the file in LiteRT-LM")

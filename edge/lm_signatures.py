@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from keras_transformer.edge.named_steps import NamedSteps
 from keras_transformer.edge.names import DECODE, INPUT_POS, MASK, PREFILL, TOKENS
-from keras_transformer.edge.signatures import signature_function
+from keras_transformer.edge.signatures import static_function
 from keras_transformer.zoo.trained import Trained
 
 
@@ -46,8 +46,8 @@ def make_lm_signatures(
             **caches,
         }
 
-    made = {DECODE: signature_function(decode, specs(1))}
+    made = {DECODE: static_function(decode, specs(1))}
     for length in reversed(lengths):
         name = f"{PREFILL}_{length}"
-        made[name] = signature_function(lambda inputs: read(inputs)[1], specs(length))
+        made[name] = static_function(lambda inputs: read(inputs)[1], specs(length))
     return made

@@ -1,19 +1,12 @@
 """A graph's side of generation as LiteRT-LM calls it, in LiteRT's own interpreter."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_transformer.edge.names import (
-    DECODE,
-    INPUT_POS,
-    MASK,
-    PREFILL,
-    TOKENS,
-    cache_names,
-)
+from keras_transformer.edge.names import DECODE, INPUT_POS, MASK, PREFILL, TOKENS
 from keras_transformer.zoo.tokenizer import pad_rows
 
 # What the executor has where a token does not attend.
@@ -27,22 +20,22 @@ class LmSteps:
 
     Args:
         flatbuffer: the graph.
-        num_blocks: of the decoder.
-        lengths: of its prefills, ascending.
     """
 
     batch_size = 1
 
-    def __init__(self, flatbuffer: bytes, num_blocks: int, lengths: Sequence[int]):
-        self.cache_length = lengths[-1]
-        self._lengths = lengths
+    def __init__(self, flatbuffer: bytes):
         self._interpreter = Interpreter(model_content=flatbuffer)
+        names = [name for name in self._interpreter.get_signature_list() if name != DECODE]
+        self._lengths = sorted(int(name.removeprefix(f"{PREFILL}_")) for name in names)
         decode = self._interpreter.get_signature_runner(DECODE)
-        inputs = decode.get_input_details()
+        shapes = {name: detail["shape"] for name, detail in decode.get_input_details().items()}
+        self.cache_length = int(shapes[MASK][-1])
         self.vocab_size = int(decode.get_output_details()["logits"]["shape"][-1])
         self._empty = {
-            name: np.zeros(inputs[name]["shape"], "float32") for name in cache_names(num_blocks)
-        }
+            name: np.zeros(shape, "float32") for name, shape in shapes.items()
+            if name not in (TOKENS, INPUT_POS, MASK)
+        }  # fmt: skip
 
     def prefill(self, prompts: np.ndarray) -> list[Row]:
         return [self._filled(prompt) for prompt in prompts]

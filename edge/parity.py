@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_transformer.edge.names import PROBABILITIES
 from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.runtime import Runner
 from keras_transformer.zoo.errors import RunError
@@ -92,6 +93,16 @@ def difference(reference: np.ndarray, outputs: np.ndarray, step: float | None) -
     )  # fmt: skip
 
 
+def outputs_difference(reference: np.ndarray, outputs: np.ndarray, runner: Runner) -> Parity:
+    """Compares what a runner gives for ids or texts with the Keras model's outputs."""
+    if runner.output == PROBABILITIES:
+        # The runner gives logarithms of probabilities, which are logits less a number of the row.
+        highest = reference.max(axis=1, keepdims=True)
+        sums = np.log(np.exp(reference - highest).sum(axis=1, keepdims=True))
+        reference = reference - highest - sums
+    return difference(reference, outputs, runner.description["output_step"])
+
+
 def measure_parity(model: keras.Model, trained: Trained, data: bytes) -> Parity:
     """Runs the checkpoint's probes through the Keras model and through a file's bytes."""
     with tempfile.TemporaryDirectory() as folder:
@@ -102,10 +113,9 @@ def measure_parity(model: keras.Model, trained: Trained, data: bytes) -> Parity:
 
 def runner_parity(model: keras.Model, trained: Trained, runner: Runner) -> Parity:
     """Runs the checkpoint's probes through the Keras model and through a file."""
-    step = runner.description["output_step"]
     if runner.generates:
-        return steps_parity(model, trained, runner.steps, step)
-    return difference(*_whole_texts(model, trained, runner), step)
+        return steps_parity(model, trained, runner.steps, runner.description["output_step"])
+    return outputs_difference(*_whole_texts(model, trained, runner), runner)
 
 
 def steps_parity(

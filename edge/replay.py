@@ -1,4 +1,4 @@
-"""Runs an exported folder's graphs on real rows, in a process with neither Keras nor our layers.
+"""Runs an exported folder's graphs on real rows, in a process that has none of our layers.
 
 Run as `python -m keras_transformer.edge.replay FOLDER`. The folder's `model.json` says what to
 load, as an app would read it; `PROBES` beside it holds the rows, and `OUTPUTS` is what the program

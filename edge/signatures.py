@@ -20,8 +20,10 @@ import keras
 import tensorflow as tf
 
 from keras_transformer.edge.named_steps import NamedSteps
-from keras_transformer.edge.names import DECODE, ENCODE, PREDICT, PREFILL, signature_name
+from keras_transformer.edge.names import DECODE, ENCODE, LOGITS, PREDICT, PREFILL, signature_name
 from keras_transformer.zoo.trained import Trained, model_inputs
+
+_IMPERCEPTIBLE = 1e-30
 
 
 def make_signatures(
@@ -37,8 +39,8 @@ def make_signatures(
     if not trained.task_spec.generates:
         names = list(model_inputs(trained.task_spec, {"ids": None, "segment_ids": None}))
         return {
-            signature_name(PREDICT, length, lengths): signature_function(
-                lambda inputs: {"output": model(inputs, training=False)},
+            signature_name(PREDICT, length, lengths): static_function(
+                lambda inputs: {LOGITS: model(inputs, training=False)},
                 {name: ((1, length), "int32") for name in names},
             )
             for length in reversed(lengths)
@@ -63,16 +65,16 @@ class _Generating:
 
     def signatures(self, lengths):
         token = {"ids": ((1, 1), "int32"), "position": ((1,), "int32")}
-        made = {DECODE: signature_function(self._decode, {**token, **self.cache, **self.memory})}
+        made = {DECODE: static_function(self._decode, {**token, **self.cache, **self.memory})}
         for length in reversed(lengths):
             ids = {"ids": ((1, length), "int32")}
             if self.memory:
                 name = signature_name(ENCODE, length, lengths)
-                made[name] = signature_function(self.steps.encode, ids)
+                made[name] = static_function(self.steps.encode, ids)
             else:
                 name = signature_name(PREFILL, length, lengths)
                 reads = {**token, **ids, **self.cache}
-                made[name] = signature_function(lambda inputs: self.steps.read(inputs)[1], reads)
+                made[name] = static_function(lambda inputs: self.steps.read(inputs)[1], reads)
         return made
 
     def _decode(self, inputs):
@@ -80,14 +82,16 @@ class _Generating:
         return {"logits": self.steps.logits(x)[:, 0], **caches}
 
 
-def signature_function(
+def static_function(
     call: Callable, inputs: Mapping[str, tuple]
 ) -> tf.types.experimental.GenericFunction:
-    """Returns a function of tensors by name to convert.
-
-    Args:
-        call: from tensors by name to tensors by name.
-        inputs: their shapes and types.
-    """
+    """Returns a function of a mapping of tensors, whose (shape, dtype) are given by name."""
     specs = {name: tf.TensorSpec(shape, dtype, name) for name, (shape, dtype) in inputs.items()}
     return tf.function(call, input_signature=[specs], autograph=False)
+
+
+def probabilities(logits):
+    """Returns the softmax of logits (B, outputs), in float whatever they are stored as."""
+    # The converter would store the softmax of stored logits in steps of 1/256. A sum whose range
+    # it does not know it leaves in float, and a number that no logit feels it cannot fold.
+    return tf.nn.softmax(logits + _IMPERCEPTIBLE)

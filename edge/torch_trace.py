@@ -1,7 +1,8 @@
 """Writes a checkpoint's graphs as TorchScript, in a process where Keras computes with PyTorch.
 
-Run as `KERAS_BACKEND=torch python -m keras_transformer.edge.torch_trace FOLDER`, which reads
-`FOLDER/checkpoint` and writes a `.pt` file for each graph into the folder.
+Run as `python -m keras_transformer.edge.torch_trace FOLDER` with KERAS_BACKEND=torch and
+KERAS_TORCH_DEVICE=cpu, it reads `FOLDER/checkpoint` and writes a `.pt` file for each graph beside
+it.
 """
 
 import json

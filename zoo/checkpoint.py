@@ -40,9 +40,7 @@ def check_file_target(path: str | Path, *, overwrite: bool) -> None:
     check_absent(path, overwrite=overwrite)
 
 
-def check_folder_target(
-    path: str | Path, *, overwrite: bool, kind: str = "checkpoint"
-) -> None:
+def check_folder_target(path: str | Path, *, overwrite: bool, kind: str = "checkpoint") -> None:
     """Checks that `write_folder` may write a path, before the work that it is to hold.
 
     Raises:
@@ -124,6 +122,31 @@ def write_folder(
         raise
     _sync_folder(path.parent)
     shutil.rmtree(_beside(path, "old"), ignore_errors=True)
+
+
+@contextlib.contextmanager
+def new_folder(path: str | Path) -> Iterator[Path]:
+    """Gives a folder to fill beside a path that is free, and renames it to that path at the end.
+
+    Raises:
+        FileExistsError: Something stands there.
+        OSError: The system could not write; nothing is left behind.
+    """
+    path = _target(path)
+    if path.exists():
+        raise FileExistsError(f"{path} exists; choose another path.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = _beside(path, "partial")
+    # A killed writer may have left one.
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        with _naming(path):
+            partial.mkdir()
+            yield partial
+            partial.rename(path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 def read_folder(path: str | Path) -> dict[str, bytes]:

@@ -52,10 +52,14 @@ class _SplitTable(_FoldTable):
 
 
 def _space(character: str) -> str:
-    category = unicodedata.category(character)
-    if category in ("Cc", "Cf", "Zs", "Zl", "Zp"):
+    if is_white(character):
         return " "
     return f" {character} " if stands_alone(character) else character
+
+
+def is_white(character: str) -> bool:
+    """Says whether a character separates words: white space, or a control or format character."""
+    return unicodedata.category(character) in ("Cc", "Cf", "Zs", "Zl", "Zp")
 
 
 def stands_alone(character: str) -> bool:
@@ -75,6 +79,11 @@ def stands_alone(character: str) -> bool:
 @functools.cache
 def _table(kind: type[_FoldTable], lowercase: bool, strip_accents: bool) -> _FoldTable:
     return kind(lowercase, strip_accents)
+
+
+def fold_character(code: int, *, lowercase: bool, strip_accents: bool) -> str:
+    """Returns what `fold_text` makes of the character of a code point."""
+    return _table(_FoldTable, lowercase, strip_accents).fold(code)
 
 
 def fold_text(text: str, *, lowercase: bool, strip_accents: bool) -> str:

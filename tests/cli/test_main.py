@@ -13,7 +13,7 @@ from keras_transformer.zoo.errors import InputError, RunError
 
 KNOWN = (
     "models, train, evaluate, prune, distill, quantize, convert, export, sensitivity, search, "
-    "compare, benchmark, run, quickstart"
+    "compare, inspect, benchmark, run, demo, quickstart"
 )
 
 

@@ -8,6 +8,7 @@ import sentencepiece
 from google.protobuf import text_format
 
 from keras_transformer.edge import export as edge_export
+from keras_transformer.edge import lm_target
 from keras_transformer.edge.export import export
 from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.zoo.errors import InputError, RunError
@@ -76,8 +77,8 @@ def test_a_quantized_checkpoint_is_written_in_its_own_precision(without_runtime)
         ),
         (
             lambda: generator("llama"), None,
-            "Expected a tokenizer of the kind sentencepiece, got kind=bytes; train the model with "
-            "--tokenizer sentencepiece.",
+            "Expected a tokenizer of the kind sentencepiece, which LiteRT-LM has, got kind=bytes; "
+            "train the model with --tokenizer sentencepiece.",
         ),
         (
             lambda: dataclasses.replace(generator("llama"), tokenizer=writer().tokenizer), None,
@@ -85,8 +86,8 @@ def test_a_quantized_checkpoint_is_written_in_its_own_precision(without_runtime)
         ),
         (
             writer, "integer",
-            "Expected a precision that LiteRT-LM runs, one of float32, float16, dynamic_int8, "
-            "int8, int16x8, int4, got precision=integer.",
+            "Expected a precision that the bundle litertlm can run, which are float32, float16, "
+            "dynamic_int8, int8, int16x8, int4; got precision=integer.",
         ),
         (
             writer, "int8",
@@ -109,14 +110,14 @@ def test_what_litert_lm_does_not_run(trained, precision, sentence, without_runti
 
 def test_a_graph_that_computes_something_else_is_not_kept(without_runtime, monkeypatch):
     """Another epsilon in the norms, which no shape and no name tells."""
-    signatures = export_litertlm.make_lm_signatures
+    signatures = lm_target.make_lm_signatures
     other = build(writer().config.replace(epsilon=1e-2), writer().task_spec)
 
     def of_another_model(trained, model, lengths):
         other.set_weights(model.get_weights())
         return signatures(trained, other, lengths)
 
-    monkeypatch.setattr(export_litertlm, "make_lm_signatures", of_another_model)
+    monkeypatch.setattr(lm_target, "make_lm_signatures", of_another_model)
     with pytest.raises(RunError, match="^Expected the float32 file to follow the Keras model "):
         export(writer(), "litertlm")
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_transformer.edge.convert import to_graph
-from keras_transformer.edge.lm_signatures import make_lm_signatures
+from keras_transformer.edge.convert import convert
 from keras_transformer.edge.lm_steps import MASKED, LmSteps
+from keras_transformer.edge.lm_target import LiteRtLm
 from keras_transformer.zoo.text_generation import TextGenerator
 from tests.edge.generators import WRITER_LENGTH, writer
 
@@ -18,8 +18,7 @@ TOLERANCE = {"rtol": 1e-4, "atol": 1e-4}
 
 @pytest.fixture(scope="module")
 def graph():
-    made = to_graph(writer(), "float32", lengths=LENGTHS, signatures=make_lm_signatures)
-    return made.flatbuffer
+    return convert(writer(), "float32", lengths=LENGTHS, target=LiteRtLm()).data
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +95,7 @@ def test_the_mask_hides_what_it_says(interpreter):
 
 
 def test_what_is_generated_over_the_graph_is_what_keras_generates(graph):
-    steps = LmSteps(graph, writer().config.num_layers, LENGTHS)
-    made = TextGenerator(steps, writer().task, writer().tokenizer)
+    made = TextGenerator(LmSteps(graph), writer().task, writer().tokenizer)
     # The second is read in pieces: there is no prefill of so many tokens.
     prompts = ["ab cd", " ".join(["ab", "ce", "da"] * 23)]
     assert [one.text for one in made.generate(prompts, max_tokens=24)] == [

@@ -1,0 +1,84 @@
+"""`keras-transformer inspect`: what stands in a `.tflite` file, and whether it is whole."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keras_transformer.cli import options
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+# What a recipe is told by; the rest is in `--json`.
+RECIPE = ("model", "train", "validation", "epochs", "learning_rate", "batch_tokens", "seed")
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@click.option("--tensors", is_flag=True, help="List constants and inner tensors too.")
+@options.as_json()
+def inspect(file: Path, tensors: bool, as_json: bool) -> None:
+    """Print what a .tflite FILE holds, and check it.
+
+    Signatures with their tensors, ops by what runs them here, attached files, and where the file
+    comes from: the hash of the checkpoint's weights, the recipe, the measured score.
+
+    The file's hash, its labels and its vocabulary are checked, and each signature is run once.
+
+    Example: keras-transformer inspect my_model.tflite
+    """
+    from keras_transformer.cli import display
+    from keras_transformer.edge.inspection import inspect as inspect_file
+
+    found = inspect_file(file)
+    if as_json:
+        click.echo(json.dumps(found.to_json(), indent=2))
+        return
+    display.table(None, (str(file), ""), _facts(found.description, file.stat().st_size))
+    for signature, summaries in found.signatures.items():
+        shown = [one for one in summaries if tensors or one.role in ("input", "output")]
+        rows = [
+            (
+                one.role, one.name, " x ".join(map(str, one.shape)) or "scalar", one.type,
+                one.scale, one.zero_point,
+            )
+            for one in shown
+        ]  # fmt: skip
+        click.echo()
+        columns = ("", "Tensor", "Shape", "Type", "Scale", "Zero point")
+        display.table(f"Signature {signature}", columns, rows)
+    click.echo()
+    ops = [("XNNPACK", name, count) for name, count in found.delegated.items()]
+    ops += [("built-in kernels", name, count) for name, count in found.outside.items()]
+    display.table("Ops of the main graph, by what runs them here", ("Runtime", "Op", "Times"), ops)
+    click.echo()
+    files = [(name, display.size(size)) for name, size in found.files.items()]
+    display.table("Attached files", ("File", "Size"), files)
+    click.echo(f"\n{file} is whole.")
+
+
+def _facts(description: dict[str, Any], size: int) -> list[tuple[str, Any]]:
+    from keras_transformer.cli import display
+
+    about, provenance = description.get("about", {}), description.get("provenance", {})
+    recipe = provenance.get("recipe", {})
+    metrics = description["metrics"]
+    scores = {name: metrics[name] for name in display.EPOCH_METRICS if name in metrics}
+    return [
+        ("name", about.get("name")),
+        ("description", about.get("description") or None),
+        ("version", about.get("version")),
+        ("licence", about.get("license")),
+        ("size", display.size(size)),
+        ("task", description["task"]["name"]),
+        ("precision", description["precision"]),
+        ("bundle", description.get("bundle", "plain")),
+        ("arena in TensorFlow Lite Micro", description.get("arena_bytes")),
+        ("tokens", ", ".join(map(str, description.get("lengths", [description["max_length"]])))),
+        (
+            "measured on validation by Keras",
+            ", ".join(f"{display.words(name)} {value:.4f}" for name, value in scores.items()),
+        ),
+        ("recipe", ", ".join(f"{name} {recipe[name]}" for name in RECIPE if name in recipe)),
+        ("weights, SHA-256", provenance.get("weights_sha256")),
+    ]

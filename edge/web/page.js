@@ -1,0 +1,149 @@
+/** The page: reads what is typed, runs every model on it, and shows what comes out. */
+
+import { loadLiteRt } from "@litertjs/core";
+import { generate, readerIds } from "./generate.js";
+import { Model } from "./model.js";
+import { predict } from "./predict.js";
+import { UnicodeTable } from "./text.js";
+import * as view from "./view.js";
+
+const TYPING_PAUSE_MS = 150;
+const WARM_UP_MS = 400;
+const FRAME_MS = 16;
+const { form, text, pair, language } = view.fields;
+
+async function load() {
+  const [demo, characters] = await Promise.all(["demo.json", "unicode.json"].map(readJson));
+  const table = new UnicodeTable(characters);
+  await loadLiteRt("litert/core/wasm/");
+  const models = [];
+  for (const { file, name, bytes } of demo.models) {
+    const model = await Model.load(file, table);
+    await warmUp(model);
+    models.push({ model, name, bytes });
+  }
+  return models;
+}
+
+/** Runs a model until the browser has compiled what it uses well: its first runs are slow. */
+async function warmUp(model) {
+  const ids = [model.tokenizer.end];
+  const end = performance.now() + WARM_UP_MS;
+  while (performance.now() < end) {
+    if (model.writes) {
+      for await (const _ of generate(model, ids)) if (performance.now() > end) break;
+    } else {
+      await predict(model, { ids, segmentIds: [0] });
+    }
+    await nextFrame();
+  }
+}
+
+async function readJson(address) {
+  const response = await fetch(address);
+  if (!response.ok) throw new Error(`${address} could not be read (${response.status}).`);
+  return response.json();
+}
+
+/**
+ * Predicts with every model, one after the other so that each has the processor to itself. They
+ * have the same tokenizer.
+ */
+async function predictAll(models, signal) {
+  const second = models[0].model.pair ? pair.value : null;
+  if (!text.value.trim() || second?.trim() === "") return view.clear();
+  const { tokenizer, maxLength } = models[0].model;
+  const encoded = tokenizer.encode(text.value, second, maxLength);
+  view.showTokens(tokenizer, encoded);
+  for (const [place, { model }] of models.entries()) {
+    const prediction = await predict(model, encoded);
+    if (signal.aborted) return;
+    view.showPrediction(place, prediction);
+    await nextFrame();
+  }
+  view.speakResults();
+}
+
+/** Writes with every model, one after the other. */
+async function generateAll(models, signal) {
+  if (!text.value.trim()) return view.clear();
+  const { model: first } = models[0];
+  const encoded = readerIds(first, text.value, language.value);
+  const isTranslation = first.task === "translation";
+  // Where ids hold no white space, what is written begins with a word.
+  const prompt = isTranslation ? "" : text.value + (first.tokenizer.keepsLines ? "" : " ");
+  view.showTokens(first.tokenizer, encoded, first.labels);
+  view.clearResults();
+  for (const [place, { model }] of models.entries()) {
+    let shown = performance.now();
+    let last = null;
+    for await (const written of generate(model, encoded.ids)) {
+      last = written;
+      if (performance.now() - shown > FRAME_MS) {
+        view.showText(place, prompt, written);
+        await nextFrame();
+        shown = performance.now();
+      }
+      if (signal.aborted) return;
+    }
+    view.showText(place, prompt, last);
+  }
+  view.speakResults();
+}
+
+/** Lets the browser draw and read the keyboard. */
+function nextFrame() {
+  return new Promise((resolve) => setTimeout(resolve));
+}
+
+async function start() {
+  const models = await load();
+  const { model } = models[0];
+  view.showModels(models);
+  const runAll = model.writes ? generateAll : predictAll;
+  let aborter = new AbortController();
+  let running = Promise.resolve();
+  const run = () => {
+    aborter.abort();
+    aborter = new AbortController();
+    const { signal } = aborter;
+    running = running.then(async () => {
+      if (signal.aborted) return;
+      view.busy(true);
+      try {
+        await runAll(models, signal);
+        view.showError(null);
+      } catch (error) {
+        view.showError(error);
+      } finally {
+        view.busy(false);
+      }
+    });
+    return running;
+  };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    run();
+  });
+  if (runAll === predictAll) {
+    let pause;
+    form.addEventListener("input", () => {
+      clearTimeout(pause);
+      pause = setTimeout(run, TYPING_PAUSE_MS);
+    });
+  } else {
+    text.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      run();
+    });
+  }
+  // A link may bring a text: `?text=...`.
+  const query = new URLSearchParams(location.search);
+  text.value ||= query.get("text") ?? "";
+  pair.value ||= query.get("pair") ?? "";
+  if (text.value) await run();
+  text.focus();
+}
+
+start().catch((error) => view.showError(error));

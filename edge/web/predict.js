@@ -1,0 +1,67 @@
+/** Labels or a number for a text, and the time that the model takes. */
+
+import { free, idTensor } from "./model.js";
+
+const [LEAST_RUNS, MOST_RUNS] = [3, 9];
+const MOST_MILLISECONDS = 150;
+
+/**
+ * @typedef {object} Prediction
+ * @property {{label: string, probability: number}[]} labels most probable first; none in regression
+ * @property {?number} value in regression
+ * @property {number} milliseconds of one run, the median
+ * @property {number} runs that were timed
+ */
+
+/**
+ * Runs a model on an encoded text: once to warm up, then a few times for the clock.
+ * @param {Model} model
+ * @param {{ids: number[], segmentIds: number[]}} encoded
+ * @return {Promise<Prediction>}
+ */
+export async function predict(model, encoded) {
+  const length = model.lengthFor(encoded.ids.length);
+  const inputs = { ids: idTensor(encoded.ids, length) };
+  if (model.pair) inputs.segment_ids = idTensor(encoded.segmentIds, length);
+  try {
+    const scores = await run(model, length, inputs);
+    const times = [];
+    const began = performance.now();
+    const hasTime = () => performance.now() - began < MOST_MILLISECONDS;
+    while (times.length < LEAST_RUNS || (times.length < MOST_RUNS && hasTime())) {
+      const start = performance.now();
+      await run(model, length, inputs);
+      times.push(performance.now() - start);
+    }
+    const timing = { milliseconds: median(times), runs: times.length };
+    if (model.task === "regression") return { labels: [], value: scores[0], ...timing };
+    return { labels: ranked(model.labels, softmax(scores)), value: null, ...timing };
+  } finally {
+    free(inputs);
+  }
+}
+
+async function run(model, length, inputs) {
+  const outputs = await model.run("predict", length, inputs);
+  const scores = outputs.output.toTypedArray();
+  free(outputs);
+  return scores;
+}
+
+function softmax(scores) {
+  const highest = scores.reduce((most, score) => Math.max(most, score), -Infinity);
+  const exponents = Array.from(scores, (score) => Math.exp(score - highest));
+  const sum = exponents.reduce((total, one) => total + one, 0);
+  return exponents.map((one) => one / sum);
+}
+
+function ranked(labels, probabilities) {
+  return labels
+    .map((label, i) => ({ label, probability: probabilities[i] }))
+    .sort((one, other) => other.probability - one.probability);
+}
+
+function median(values) {
+  const sorted = values.toSorted((one, other) => one - other);
+  return sorted[Math.floor(sorted.length / 2)];
+}

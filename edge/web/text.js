@@ -1,0 +1,114 @@
+/**
+ * Folds and splits text exactly as the model's Python does.
+ *
+ * Browsers differ in the version of Unicode that they know, and none has case folding. So what
+ * depends on it comes in a table that Python wrote; only decompositions, which never change once a
+ * character has one, are the browser's.
+ */
+
+const REPLACEMENT = "\ufffd";
+// What Python's `str.split` takes for white space.
+const WHITE = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/u;
+
+/** What Python knows of characters: `unicode.json`. */
+export class UnicodeTable {
+  constructor({ casefold, marks, spaces, alone, unassigned }) {
+    this.casefold = new Map(Object.entries(casefold));
+    this.isMark = within(marks);
+    this.isSpace = within(spaces);
+    this.standsAlone = within(alone);
+    this.isUnassigned = within(unassigned);
+  }
+
+  /** Returns the text in normalization form KC; characters without a meaning yet stay as they are. */
+  normalize(text) {
+    let result = "";
+    let run = "";
+    for (const character of text) {
+      if (this.isUnassigned(character)) {
+        result += run.normalize("NFKC") + character;
+        run = "";
+      } else {
+        run += character;
+      }
+    }
+    return result + run.normalize("NFKC");
+  }
+}
+
+/** Folds case and removes accents, character by character, as its settings ask. */
+export class Folding {
+  /**
+   * @param {UnicodeTable} table
+   * @param {{lowercase: boolean, strip_accents: boolean}} settings of the tokenizer
+   */
+  constructor(table, { lowercase, strip_accents: stripAccents }) {
+    this.table = table;
+    this.lowercase = lowercase;
+    this.stripAccents = stripAccents;
+    this.folded = new Map();
+    this.spaced = new Map();
+  }
+
+  /** Returns the text folded; it always has a UTF-8 form. */
+  fold(text) {
+    return this.#translate(text, this.folded, (character) => this.#fold(character));
+  }
+
+  /** Returns the words, as BERT's basic tokenizer splits them. */
+  words(text) {
+    const spaced = this.#translate(text, this.spaced, (character) =>
+      Array.from(this.#fold(character), (folded) => this.#space(folded)).join(""),
+    );
+    return split(spaced);
+  }
+
+  #translate(text, known, change) {
+    let result = "";
+    for (const character of text) {
+      let changed = known.get(character);
+      if (changed === undefined) {
+        changed = change(character);
+        known.set(character, changed);
+      }
+      result += changed;
+    }
+    return result;
+  }
+
+  #fold(character) {
+    const code = character.codePointAt(0);
+    // Half of a surrogate pair has no UTF-8 form.
+    if (code >= 0xd800 && code <= 0xdfff) return REPLACEMENT;
+    const cased = this.lowercase ? (this.table.casefold.get(character) ?? character) : character;
+    if (!this.stripAccents) return cased;
+    const decomposed = this.table.isUnassigned(character) ? cased : cased.normalize("NFD");
+    return Array.from(decomposed)
+      .filter((one) => !this.table.isMark(one))
+      .join("");
+  }
+
+  #space(character) {
+    if (this.table.isSpace(character)) return " ";
+    return this.table.standsAlone(character) ? ` ${character} ` : character;
+  }
+}
+
+/** Returns the parts between white space, as Python's `str.split` does. */
+export function split(text) {
+  return text.split(WHITE).filter((part) => part);
+}
+
+/** Returns what says whether a character is within [first, past its last, first, ...]. */
+function within(bounds) {
+  return (character) => {
+    const code = character.codePointAt(0);
+    let [low, high] = [0, bounds.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (bounds[middle] <= code) low = middle + 1;
+      else high = middle;
+    }
+    return low % 2 === 1;
+  };
+}

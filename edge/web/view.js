@@ -1,0 +1,141 @@
+/** What stands on the page, and what is said to those who listen to it. */
+
+const SHOWN_LABELS = 5;
+const TASKS = {
+  classification: { title: "Classification", label: "Text to classify" },
+  regression: { title: "Regression", label: "Text to measure" },
+  translation: { title: "Translation", label: "Text to translate", action: "Translate" },
+  "language-modeling": { title: "Continuation", label: "How the text begins", action: "Continue" },
+};
+
+const element = (id) => document.getElementById(id);
+export const fields = Object.fromEntries(
+  ["form", "text", "pair", "language"].map((id) => [id, element(id)]),
+);
+const cards = [];
+
+/** Shows what is loaded, and lets the user begin. */
+export function showModels(models) {
+  const { model } = models[0];
+  const { title, label, action } = TASKS[model.task];
+  document.title = element("title").textContent = title;
+  element("text-label").textContent = model.pair ? "First text" : label;
+  element("pair-field").hidden = !model.pair;
+  element("actions").hidden = !model.writes;
+  element("run").textContent = action ?? "Run";
+  element("run").disabled = false;
+  element("language-field").hidden = !(model.writes && model.labels.length);
+  if (model.writes) fields.language.replaceChildren(...model.labels.map((name) => new Option(name)));
+  for (const { model: one, name, bytes } of models) {
+    const card = element("model-card").content.cloneNode(true).firstElementChild;
+    card.querySelector("h2").textContent = one.precision;
+    card.querySelector(".file").textContent = `${name}, ${(bytes / 1e6).toFixed(2)} MB`;
+    element("models").append(card);
+    cards.push(card);
+  }
+  if (!model.writes && model.labels.length) {
+    element("about").prepend(`${model.labels.length} labels. `);
+  }
+  notice("");
+  clear();
+}
+
+/** Shows that there is nothing to show. */
+export function clear() {
+  element("tokens").hidden = true;
+  notice("");
+  for (const card of cards) {
+    card.querySelector(".result").replaceChildren(made("p", "empty", "The result appears here."));
+    card.querySelector(".speed").textContent = "";
+  }
+}
+
+/** Empties the cards for new results. */
+export function clearResults() {
+  for (const card of cards) {
+    card.querySelector(".result").replaceChildren();
+    card.querySelector(".speed").textContent = "";
+  }
+}
+
+/** Shows labels with their probabilities, or a number. */
+export function showPrediction(place, { labels, value, milliseconds, runs }) {
+  const card = cards[place];
+  let result;
+  if (value === null) {
+    result = made("ol", "labels");
+    for (const { label, probability } of labels.slice(0, SHOWN_LABELS)) {
+      const bar = made("span", "bar");
+      bar.style.setProperty("--share", probability);
+      bar.setAttribute("aria-hidden", "true");
+      const row = made("li");
+      row.append(made("span", "label", label), made("span", "probability", percent(probability)), bar);
+      result.append(row);
+    }
+  } else {
+    result = made("p", "value", value.toFixed(3));
+  }
+  card.querySelector(".result").replaceChildren(result);
+  card.querySelector(".speed").textContent =
+    `${milliseconds.toFixed(milliseconds < 10 ? 2 : 0)} ms on one thread, median of ${runs} runs`;
+}
+
+/** Shows what is written so far. */
+export function showText(place, prompt, { text, tokens, readMilliseconds, perSecond }) {
+  const card = cards[place];
+  const paragraph = made("p", "written");
+  paragraph.append(made("span", "prompt", prompt), text);
+  card.querySelector(".result").replaceChildren(paragraph);
+  card.querySelector(".speed").textContent =
+    `${tokens} tokens, ${Math.round(perSecond)} tokens/s, read in ${readMilliseconds.toFixed(1)} ms`;
+}
+
+/** Says the results, the best label of each or what it wrote, to those who listen to the page. */
+export function speakResults() {
+  const results = cards.map((card) => {
+    const best = card.querySelector(".result li, .result p").innerText.replaceAll("\n", " ");
+    return `${card.querySelector("h2").textContent}: ${best}`;
+  });
+  element("spoken").textContent = results.join(". ");
+}
+
+/** Shows the tokens that the models read; ids past the tokenizer's are languages. */
+export function showTokens(tokenizer, { ids, truncated }, languages = []) {
+  const items = ids.map((id) => {
+    const item = made("li", "", tokenizer.model.names[id] ?? languages[id - tokenizer.size]);
+    item.append(made("small", "", id));
+    return item;
+  });
+  element("token-list").replaceChildren(...items);
+  element("token-count").textContent = `(${ids.length})`;
+  element("tokens").hidden = false;
+  notice(truncated ? `The text is cut to the ${ids.length} tokens that the model reads.` : "");
+}
+
+export function busy(isBusy) {
+  element("models").setAttribute("aria-busy", String(isBusy));
+}
+
+/** Shows an error in place of results, or none. */
+export function showError(error) {
+  element("error").hidden = error === null;
+  element("error").textContent = error === null ? "" : error.message;
+  if (error === null) return;
+  notice("");
+  clearResults();
+}
+
+function notice(text) {
+  element("notice").textContent = text;
+}
+
+function made(tag, name = "", text = "") {
+  const one = document.createElement(tag);
+  one.className = name;
+  one.textContent = text;
+  return one;
+}
+
+function percent(share) {
+  return `${(share * 100).toFixed(1)} %`;
+}

@@ -1,0 +1,82 @@
+"""MediaPipe Tasks loads our files, and gives what `Runner` gives.
+
+MediaPipe and tensorflow-model-optimization want different versions of absl, so that it has an
+environment of its own: MEDIAPIPE_PYTHON names its interpreter, which `.ci/run` sets where MediaPipe
+installs (on Debian it needs libegl1 and libgles2).
+"""
+
+import json
+import os
+import subprocess
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keras_transformer.edge.convert import convert
+from keras_transformer.edge.mediapipe import MediaPipe
+from keras_transformer.edge.runtime import Runner
+from keras_transformer.zoo.piece_list import SPECIAL_TOKENS
+from keras_transformer.zoo.text import split_words
+from keras_transformer.zoo.tokenizer import Tokenizer, TokenizerConfig
+from tests.edge.models import calibration, random_model
+from tests.hard_strings import HARD_STRINGS
+
+PYTHON = os.environ.get("MEDIAPIPE_PYTHON")
+pytestmark = pytest.mark.skipif(
+    not PYTHON, reason="MEDIAPIPE_PYTHON names no interpreter that has MediaPipe"
+)
+SCRIPT = Path(__file__).with_name("mediapipe_tasks.py")
+WORDS = [word for text in HARD_STRINGS for word in split_words(
+    text, lowercase=True, strip_accents=True
+)]  # fmt: skip
+CHARACTERS = sorted(set("".join(WORDS)))
+PIECES = [*SPECIAL_TOKENS, "rain", "##cloud", *CHARACTERS[5:], *(f"##{c}" for c in CHARACTERS[5:])]
+
+
+def normalized(text):
+    """What docs/mediapipe.md tells an app to do with a text first."""
+    folded = unicodedata.normalize("NFD", "".join(c.casefold() for c in text))
+    kept = (c for c in folded if unicodedata.category(c) != "Mn")
+    white = ("Cc", "Cf", "Zs", "Zl", "Zp")
+    return "".join(" " if unicodedata.category(c) in white else c for c in kept)
+
+
+def in_mediapipe(file, task, texts):
+    request = json.dumps({"file": str(file), "task": task, "texts": texts})
+    child = subprocess.run(
+        [PYTHON, str(SCRIPT)], input=request, capture_output=True, text=True, timeout=300
+    )
+    assert child.returncode == 0, child.stderr[-2000:]
+    return json.loads(child.stdout.splitlines()[-1])
+
+
+def write(folder, precision, **options):
+    trained = random_model(vocab_size=len(PIECES), max_length=64)
+    trained.tokenizer = Tokenizer(TokenizerConfig(), PIECES)
+    batches = calibration() if precision == "int8" else None
+    converted = convert(
+        trained, precision, calibration=batches, lengths=[64], target=MediaPipe(**options)
+    )
+    path = folder / f"{precision}.tflite"
+    path.write_bytes(converted.data)
+    return path
+
+
+@pytest.mark.parametrize("precision", MediaPipe.precisions)
+def test_hard_strings_are_classified_as_runner_does(precision, tmp_path):
+    path = write(tmp_path, precision)
+    found = in_mediapipe(path, "classify", [normalized(text) for text in HARD_STRINGS])
+    for text, scores, expected in zip(
+        HARD_STRINGS, found, Runner(path).predict(HARD_STRINGS), strict=True
+    ):
+        assert max(scores, key=scores.get) == expected.label, repr(text[:40])
+        # Both run XNNPACK's float softmax; MediaPipe brings a version of its own.
+        assert scores == pytest.approx(expected.scores, abs=1e-5), repr(text[:40])
+
+
+def test_hard_strings_are_embedded_as_runner_does(tmp_path):
+    path = write(tmp_path, "float32", embedding=True)
+    found = in_mediapipe(path, "embed", [normalized(text) for text in HARD_STRINGS])
+    np.testing.assert_allclose(found, Runner(path).embed(HARD_STRINGS), rtol=0, atol=1e-5)

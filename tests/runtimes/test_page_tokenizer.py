@@ -1,0 +1,104 @@
+"""The demo page's tokenizers, run by Node, give what Python's give."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from keras_transformer.edge import demo
+from keras_transformer.edge.bundle import pack
+from keras_transformer.edge.character_table import character_table
+from keras_transformer.zoo.text import split_words
+from keras_transformer.zoo.tokenizer import Tokenizer, TokenizerConfig
+from keras_transformer.zoo.vocabulary import learn_vocabulary
+from tests.runtimes.hard_strings import HARD
+
+pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
+FLATBUFFER = b"\x20\0\0\0TFL3" + bytes(range(60))
+# Even those of the hard strings that are not too long for a learner.
+LEARNED = [text for text in HARD[::2] if len(text) < 200]
+MAX_LENGTH = 24
+# The planes that hold characters, without halves of surrogate pairs; then the tags.
+CODES = [*range(0xD800), *range(0xE000, 0x32400), *range(0xE0000, 0xE0200)]
+FOLDINGS = [
+    {"lowercase": lowercase, "strip_accents": strip_accents}
+    for lowercase, strip_accents in ((True, True), (True, False), (False, True))
+]
+CONFIGS = [
+    TokenizerConfig(),
+    TokenizerConfig(lowercase=False, strip_accents=False, max_bytes_per_word=40),
+    TokenizerConfig(kind="characters"),
+    TokenizerConfig(kind="characters", lowercase=True, strip_accents=True),
+    TokenizerConfig(kind="bytes", lowercase=False),
+    TokenizerConfig(kind="sentencepiece"),
+    TokenizerConfig(kind="sentencepiece", lowercase=True, strip_accents=True),
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizers():
+    return [
+        Tokenizer(config, () if config.kind == "bytes" else learn_vocabulary(LEARNED, 700, config))
+        for config in CONFIGS
+    ]
+
+
+@pytest.fixture(scope="module")
+def answer(tokenizers, tmp_path_factory):
+    """What the page's modules make of the hard strings."""
+    folder = tmp_path_factory.mktemp("page")
+    shutil.copytree(Path(demo.__file__).parent / "web", folder, dirs_exist_ok=True)
+    # Node takes a file for a module only where it is told so.
+    (folder / "package.json").write_text('{"type": "module"}', encoding="utf-8")
+    (folder / "unicode.json").write_text(json.dumps(character_table()), encoding="utf-8")
+    files = [folder / f"{number}.tflite" for number in range(len(tokenizers))]
+    for path, tokenizer in zip(files, tokenizers, strict=True):
+        path.write_bytes(pack(FLATBUFFER, {}, tokenizer.to_files()))
+    request = {
+        "files": list(map(str, files)), "texts": HARD, "pairs": HARD[::-1], "maxLength": MAX_LENGTH,
+        "codes": CODES, "foldings": FOLDINGS,
+    }  # fmt: skip
+    script = Path(__file__).with_name("tokenize.mjs")
+    done = subprocess.run(
+        ["node", script, folder], input=json.dumps(request).encode(), capture_output=True
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("number", range(len(CONFIGS)))
+def test_hard_strings_get_the_ids_that_python_gives(answer, tokenizers, number):
+    tokenizer, page = tokenizers[number], answer["tokenizers"][number]
+    pieces = tokenizer.pieces(HARD)
+    encoded = {
+        "single": tokenizer.encode(HARD, max_length=MAX_LENGTH),
+        "paired": tokenizer.encode(HARD, HARD[::-1], max_length=MAX_LENGTH),
+        "sources": tokenizer.encode_sequences(HARD, max_length=MAX_LENGTH),
+    }
+    for row, text in enumerate(HARD):
+        assert page["pieces"][row] == pieces[row], ascii(text)
+        assert page["decoded"][row] == tokenizer.decode(pieces[row]), ascii(text)
+        for name, expected in encoded.items():
+            found = page[name][row]
+            assert found["ids"] == expected.ids[row].tolist(), (name, ascii(text))
+            assert found["truncated"] == expected.truncated[row]
+            if name != "sources":
+                assert found["segmentIds"] == expected.segment_ids[row].tolist()
+
+
+def test_every_character_is_folded_and_split_as_python_does(answer):
+    expected = []
+    for fold in FOLDINGS:
+        changed = every_character(lambda text, fold=fold: " ".join(split_words(text, **fold)))
+        expected.append(changed)
+    expected.append(every_character(lambda text: unicodedata.normalize("NFKC", text)))
+    assert answer["characters"] == expected
+
+
+def every_character(change):
+    changed = "\n".join(change(chr(code)) for code in CODES)
+    return hashlib.sha256(changed.encode()).hexdigest()
