@@ -17,6 +17,7 @@ from keras_transformer.zoo.errors import InputError
 
 PAGE = "index.html"
 MOST_FILES = 2
+_BUNDLES = ("plain", "micro")
 _WEB = Path(__file__).parent / "web"
 # Not the system's types, which may say otherwise.
 _TYPES = {
@@ -118,6 +119,12 @@ def _common(path):
     """What files side by side must have in common, by what it is called."""
     _, description, files = unpack(path)
     labels = files.pop("labels.txt")
+    bundle = description.get("bundle", "plain")
+    if bundle not in _BUNDLES:
+        raise InputError(
+            f"Expected a file of the bundle {' or '.join(_BUNDLES)}, whose ids the page makes; "
+            f"{path} is of {bundle}."
+        )
     return {
         "task": description["task"],
         "length": description["max_length"],

@@ -16,7 +16,9 @@ def test_a_float_checkpoint_becomes_a_file(checkpoint, tmp_path, precision):
     assert rows["same choice"].endswith("%")
     assert rows["rows compared with the Keras model"] == "8"
     assert rows["lengths"] == "16"
-    assert result.stdout.endswith(f"\nWrote {out}\n")
+    card = tmp_path / "MODEL_CARD.md"
+    assert result.stdout.endswith(f"\nWrote {out}\nWrote {card}\n")
+    assert "## model.tflite" in card.read_text(encoding="utf-8")
     assert Runner(out).precision == precision
 
 
@@ -28,6 +30,36 @@ def test_int8_by_calibration_at_another_length(checkpoint, data, tmp_path):
     )  # fmt: skip
     assert result.exit_code == 0
     assert (Runner(out).max_length, Runner(out).lengths) == (24, [24])
+
+
+def test_a_bundle_for_mediapipe(checkpoint, tmp_path):
+    out = tmp_path / "m.tflite"
+    words = ("--name", "Films", "--description", "Good or bad.", "--license", "MIT")
+    arguments = ("--bundle", "mediapipe", *words, "--model-version", "2", "--out", out)
+    assert call("convert", checkpoint, "--precision", "float32", *arguments).exit_code == 0
+    about = Runner(out).description["about"]
+    assert list(about.values()) == ["Films", "Good or bad.", "2", "MIT"]
+    assert Runner(out).predict(["a fine film"])[0].label == "good"
+    arguments = ("--bundle", "mediapipe", "--embedding", "--out", out, "--overwrite")
+    assert call("convert", checkpoint, "--precision", "float32", *arguments).exit_code == 0
+    assert Runner(out).embed(["a fine film"]).shape == (1, 16)
+
+
+def test_a_bundle_for_a_microcontroller(checkpoint, data, tmp_path):
+    pytest.importorskip("tflite_micro")
+    arguments = (
+        "convert", checkpoint, "--precision", "integer", "--calibration", data.train, "--bundle",
+        "micro", "--out", tmp_path / "film-1.tflite",
+    )  # fmt: skip
+    (tmp_path / "film_1.c").write_text("mine")
+    assert error_of(call(*arguments)) == (
+        2, f"Error: {tmp_path / 'film_1.c'} exists; choose another path or give --overwrite.",
+    )  # fmt: skip
+    result = call(*arguments, "--overwrite")
+    assert result.exit_code == 0
+    assert "arena in TensorFlow Lite Micro" in result.stdout
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"film-1.tflite", "film_1.h", "film_1.c", "film_1_ops.h", "MODEL_CARD.md"}
 
 
 def test_int8_without_ranges(checkpoint, tmp_path):
@@ -68,6 +100,16 @@ def test_calibration_where_it_has_no_use(checkpoint, data, tmp_path):
                 f"between, got '{value}'.",
             )
             for value in ("0", "16,x", "16,-8", "16,,8", "", "8.5")
+        ),
+        (["--precision", "float32", "--bundle", "web"], "'web' is not one of 'plain', 'mediapipe'"),
+        (
+            ["--precision", "float32", "--embedding"],
+            "Error: Expected --embedding only with --bundle mediapipe, got --bundle plain.",
+        ),
+        (
+            ["--precision", "float32", "--bundle", "micro"],
+            "Error: Expected a precision that the bundle micro can run, which are integer; got "
+            "precision=float32.",
         ),
         (["--precision", "int8", "--calibration", "no.tsv"], "File 'no.tsv' does not exist."),
         (

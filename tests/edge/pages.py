@@ -18,11 +18,15 @@ LITERTJS_FILES = (
 )
 
 
-def write_model(path, *, labels=b"no\nyes\n", task="classification", max_length=16, kind="bytes"):
+def write_model(
+    path, *, labels=b"no\nyes\n", task="classification", max_length=16, kind="bytes",
+    bundle="plain",
+):  # fmt: skip
     """Writes a file as `convert` does, but for its model."""
     tokenizer = Tokenizer(TokenizerConfig(kind=kind), vocabulary_of(kind))
     description = {
         "task": {"name": task, "pair": False}, "max_length": max_length, "precision": "float32",
+        "bundle": bundle,
     }  # fmt: skip
     path.write_bytes(pack(FLATBUFFER, description, {"labels.txt": labels, **tokenizer.to_files()}))
     return path

@@ -141,3 +141,9 @@ def test_the_table_has_what_python_knows():
         for first, past in zip(bounds[::2], bounds[1::2], strict=False):
             held.update(range(first, past))
         assert held == {code for code, one in enumerate(categories) if one == category}
+
+
+def test_a_file_that_another_host_tokenizes_for_is_refused(tmp_path):
+    path = write_model(tmp_path / "a.tflite", bundle="mediapipe")
+    with pytest.raises(InputError, match="the bundle plain or micro, .*a.tflite is of mediapipe"):
+        demo.check_files([path])

@@ -81,8 +81,14 @@ def test_a_quantized_checkpoint_is_written_in_its_own_precision(without_runtime)
             "train the model with --tokenizer sentencepiece.",
         ),
         (
+            lambda: dataclasses.replace(
+                generator("llama", vocab_size=400), tokenizer=writer().tokenizer
+            ), None,
+            "Expected a tokenizer of the 400 tokens that the model embeds, got one of 334.",
+        ),
+        (
             lambda: dataclasses.replace(generator("llama"), tokenizer=writer().tokenizer), None,
-            "Expected a tokenizer of the 261 tokens that the model embeds, got one of 334.",
+            "Expected a vocabulary of at most the embedding's 261 ids, got 334 pieces.",
         ),
         (
             writer, "integer",

@@ -12,12 +12,12 @@ from keras_transformer.zoo.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.text import split_words
 from keras_transformer.zoo.tokenizer import Tokenizer, TokenizerConfig
 from tests.edge.models import VOCABULARY, calibration, random_model
-from tests.hard_strings import HARD_STRINGS
+from tests.hard_strings import UTF8
 
 FOLDED = {"lowercase": True, "strip_accents": True}
 # Every character of the hard strings is a piece, at the start of a word and within it, but for
 # some that are left to [UNK].
-CHARACTERS = sorted({c for text in HARD_STRINGS for c in "".join(split_words(text, **FOLDED))})
+CHARACTERS = sorted({c for text in UTF8 for c in "".join(split_words(text, **FOLDED))})
 PIECES = [*SPECIAL_TOKENS, "rain", "##cloud", *CHARACTERS[5:], *(f"##{c}" for c in CHARACTERS[5:])]
 
 
@@ -40,10 +40,10 @@ def reader(tmp_path_factory):
 def test_ids_are_the_tokenizers(reader, rows):
     trained, path = reader
     runner = Runner(path)
-    expected, _ = trained.tokenizer.encode(HARD_STRINGS, max_length=64).pad(64)
+    expected, _ = trained.tokenizer.encode(UTF8, max_length=64).pad(64)
     assert (expected == trained.tokenizer.unk_id).any()
-    for start in range(0, len(HARD_STRINGS), rows):
-        texts = HARD_STRINGS[start : start + rows]
+    for start in range(0, len(UTF8), rows):
+        texts = UTF8[start : start + rows]
         _, ids = runner.run_texts(texts)
         for text, row, wanted in zip(texts, ids, expected[start:], strict=False):
             np.testing.assert_array_equal(row, wanted, err_msg=repr(text[:40]))
@@ -51,9 +51,9 @@ def test_ids_are_the_tokenizers(reader, rows):
 
 def test_predictions_are_the_keras_models(reader):
     trained, path = reader
-    found = Runner(path).predict(HARD_STRINGS)
+    found = Runner(path).predict(UTF8)
     trained.max_length = 64
-    logits = trained.scores(HARD_STRINGS)
+    logits = trained.scores(UTF8)
     exponents = np.exp(logits - logits.max(1, keepdims=True))
     probabilities = exponents / exponents.sum(1, keepdims=True)
     scores = [list(one.scores.values()) for one in found]

@@ -19,8 +19,8 @@ from keras_transformer.zoo.tasks import Task
 from keras_transformer.zoo.tokenizer import Tokenizer, TokenizerConfig
 from keras_transformer.zoo.vocabulary import learn_vocabulary
 from tests.edge import generators, models
+from tests.hard_strings import HARD
 from tests.runtimes.chromium import EXECUTABLE, chromium
-from tests.runtimes.hard_strings import HARD
 
 pytestmark = [
     pytest.mark.skipif(EXECUTABLE is None, reason="Chromium is not installed"),

@@ -21,14 +21,14 @@ from keras_transformer.zoo.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.text import split_words
 from keras_transformer.zoo.tokenizer import Tokenizer, TokenizerConfig
 from tests.edge.models import calibration, random_model
-from tests.hard_strings import HARD_STRINGS
+from tests.hard_strings import UTF8
 
 PYTHON = os.environ.get("MEDIAPIPE_PYTHON")
 pytestmark = pytest.mark.skipif(
     not PYTHON, reason="MEDIAPIPE_PYTHON names no interpreter that has MediaPipe"
 )
 SCRIPT = Path(__file__).with_name("mediapipe_tasks.py")
-WORDS = [word for text in HARD_STRINGS for word in split_words(
+WORDS = [word for text in UTF8 for word in split_words(
     text, lowercase=True, strip_accents=True
 )]  # fmt: skip
 CHARACTERS = sorted(set("".join(WORDS)))
@@ -67,9 +67,9 @@ def write(folder, precision, **options):
 @pytest.mark.parametrize("precision", MediaPipe.precisions)
 def test_hard_strings_are_classified_as_runner_does(precision, tmp_path):
     path = write(tmp_path, precision)
-    found = in_mediapipe(path, "classify", [normalized(text) for text in HARD_STRINGS])
+    found = in_mediapipe(path, "classify", [normalized(text) for text in UTF8])
     for text, scores, expected in zip(
-        HARD_STRINGS, found, Runner(path).predict(HARD_STRINGS), strict=True
+        UTF8, found, Runner(path).predict(UTF8), strict=True
     ):
         assert max(scores, key=scores.get) == expected.label, repr(text[:40])
         # Both run XNNPACK's float softmax; MediaPipe brings a version of its own.
@@ -78,5 +78,5 @@ def test_hard_strings_are_classified_as_runner_does(precision, tmp_path):
 
 def test_hard_strings_are_embedded_as_runner_does(tmp_path):
     path = write(tmp_path, "float32", embedding=True)
-    found = in_mediapipe(path, "embed", [normalized(text) for text in HARD_STRINGS])
-    np.testing.assert_allclose(found, Runner(path).embed(HARD_STRINGS), rtol=0, atol=1e-5)
+    found = in_mediapipe(path, "embed", [normalized(text) for text in UTF8])
+    np.testing.assert_allclose(found, Runner(path).embed(UTF8), rtol=0, atol=1e-5)

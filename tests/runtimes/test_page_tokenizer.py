@@ -15,7 +15,7 @@ from keras_transformer.edge.character_table import character_table
 from keras_transformer.zoo.text import split_words
 from keras_transformer.zoo.tokenizer import Tokenizer, TokenizerConfig
 from keras_transformer.zoo.vocabulary import learn_vocabulary
-from tests.runtimes.hard_strings import HARD
+from tests.hard_strings import HARD
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
 FLATBUFFER = b"\x20\0\0\0TFL3" + bytes(range(60))

@@ -10,7 +10,7 @@ from keras_transformer.zoo.piece_list import BYTE_PIECES, SPECIAL_TOKENS, Vocabu
 from keras_transformer.zoo.sentencepiece_model import to_sentencepiece
 from keras_transformer.zoo.tokenizer import Tokenizer
 from keras_transformer.zoo.tokenizer_config import TokenizerConfig
-from tests.zoo.hard_texts import HARD_TEXTS
+from tests.hard_strings import UTF8
 
 FIXED = (*SPECIAL_TOKENS, *BYTE_PIECES)
 # Pieces of which several cuts are possible, none of them equally probable.
@@ -30,7 +30,7 @@ def tokenizer(**fold):
 def test_ids_of_hard_texts(fold):
     ours = tokenizer(**fold)
     theirs = sentencepiece.SentencePieceProcessor(model_proto=to_sentencepiece(ours))
-    for text in HARD_TEXTS:
+    for text in UTF8:
         assert theirs.encode(text) == ours.model.ids(text), ascii(text)
         assert theirs.normalize(text) == "".join(ours.model.split(text)), ascii(text)
 
