@@ -15,7 +15,8 @@ KIND = "export"
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option(
     "--format", "format_name", type=click.Choice(tuple(FORMATS)), required=True,
-    help="What the runtime loads. onnx and torchscript need the extras onnx and torch.",
+    help="What the runtime loads. onnx, torchscript and litertlm need the extras onnx, torch and "
+    "litertlm.",
 )
 @click.option(
     "--precision", type=click.Choice(tuple(PRECISIONS)),
@@ -34,6 +35,8 @@ def export(
     The folder is written only once that runtime has loaded it and given what Keras gives, on rows
     of the validation data and in batches of several sizes. Of a model that generates, it holds
     `encode`, if there is a source, and `decode` over caches.
+
+    A litertlm file is a decoder's, with its tokenizer in it, in the precisions of `convert`.
 
     Example: keras-transformer export my_model --format onnx --out my_model_onnx
     """  # fmt: skip

@@ -46,7 +46,7 @@ def to_sentencepiece(tokenizer: Tokenizer) -> bytes:
 @functools.cache
 def _normalizer(**fold: bool) -> bytes:
     """SentencePiece's settings of normalization, which take seconds to make."""
-    rules = list(_rules(**fold).items())
+    rules = sorted(_rules(**fold).items())
     written = SentencePieceNormalizer(norm_map=rules).serialized_normalizer_spec()
     spec = sentencepiece_model_pb2.NormalizerSpec.FromString(written)
     spec.add_dummy_prefix = spec.remove_extra_whitespaces = spec.escape_whitespaces = True
@@ -55,24 +55,26 @@ def _normalizer(**fold: bool) -> bytes:
 
 def _rules(**fold: bool) -> dict[str, str]:
     """What replaces the longest match at each place of a text."""
-    # SentencePiece lists the sequences that NFKC composes, but for those that start with a
-    # character which is composed already.
-    nfkc = SentencePieceNormalizer(rule_name="nfkc").Decompile()
-    rules = {source: target for source, target in nfkc if len(source) > 1}
-    characters = [
+    known = {
         character for character in map(chr, range(1, sys.maxunicode + 1))
         if unicodedata.category(character) not in NO_CHARACTERS
-    ]  # fmt: skip
-    composed = [character for character in characters if unicodedata.decomposition(character)]
-    marks = {unicodedata.normalize("NFD", character)[-1] for character in composed}
-    marks = [mark for mark in marks if unicodedata.combining(mark)]
-    pairs = (character + mark for character in composed for mark in marks)
-    for source in (*characters, *pairs):
+    }  # fmt: skip
+    # SentencePiece lists sequences that NFKC composes, of characters newer than Python's too. It
+    # leaves out those that start with a composed character and go on with another mark.
+    nfkc = (source for source, _ in SentencePieceNormalizer(rule_name="nfkc").Decompile())
+    composed = [character for character in known if unicodedata.decomposition(character)]
+    ends = {unicodedata.normalize("NFD", character)[-1] for character in composed}
+    marks = [character for character in ends if unicodedata.combining(character)]
+    pairs = (
+        start + mark for character in composed for mark in marks
+        for start in (character, unicodedata.normalize("NFD", character))
+    )  # fmt: skip
+    rules = {}
+    for source in (*known, *(source for source in nfkc if known.issuperset(source)), *pairs):
         target = unicodedata.normalize("NFKC", source)
         if len(source) == 1 or target != _each(source):
-            rules[source] = target
-    folded = {source: _spaced(fold_text(target, **fold)) for source, target in rules.items()}
-    return {source: target for source, target in folded.items() if source != target}
+            rules[source] = _spaced(fold_text(target, **fold))
+    return {source: target for source, target in rules.items() if source != target}
 
 
 def _each(text: str) -> str:

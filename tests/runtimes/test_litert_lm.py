@@ -15,7 +15,7 @@ from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.models import build, get_weights, set_weights
 from keras_transformer.zoo.piece_list import MASK, SPECIAL_TOKENS
 from tests.edge.generators import changes_for, quantized_writer, writer
-from tests.hard_strings import UTF8
+from tests.zoo.test_sentencepiece_model import TEXTS
 
 litert_lm = pytest.importorskip("litert_lm")
 pytest.importorskip("litert_lm_builder")
@@ -101,7 +101,7 @@ def test_every_precision_runs(precision, tmp_path):
 
 def test_ids_of_hard_texts_equal_ours(tmp_path):
     tokenizer = writer().tokenizer
-    texts = [text for text in UTF8 if text]
+    texts = [text for text in TEXTS if text and "\0" not in text]
     found = run(tmp_path, export(writer(), "litertlm"), texts=texts)
     for text, ids in zip(texts, found["ids"], strict=True):
         assert ids == tokenizer.model.ids(text), ascii(text)
