@@ -18,11 +18,13 @@ class Format:
 
     Attributes:
         module: of `keras_transformer.edge`, whose `export(trained)` returns an `Exported`.
+        has_precisions: whether it takes a `precision` too; else it holds floats.
         packages: that have to be there, by the names under which they are imported.
         extra: of this distribution, which installs them.
     """
 
     module: str
+    has_precisions: bool = False
     packages: tuple[str, ...] = ()
     extra: str = ""
 
@@ -32,6 +34,10 @@ FORMATS = {
     "onnx": Format(module="export_onnx", packages=("tf2onnx", "onnxruntime"), extra="onnx"),
     "torchscript": Format(module="export_torchscript", packages=("torch",), extra="torch"),
     "saved_model": Format(module="export_saved_model"),
+    "litertlm": Format(
+        module="export_litertlm", has_precisions=True, packages=("litert_lm_builder",),
+        extra="litertlm",
+    ),  # fmt: skip
 }
 
 
@@ -50,16 +56,18 @@ class Exported:
     measured: Mapping[str, Any]
 
 
-def export(trained: Any, name: str) -> Exported:
+def export(trained: Any, name: str, precision: str | None = None) -> Exported:
     """Writes a model in a format, with its tokenizer, its labels and a description beside it.
 
     Args:
         trained: a `Trained`.
         name: of `FORMATS`.
+        precision: for a format that has several; by default float32, or that of a quantized
+            checkpoint.
 
     Raises:
-        InputError: an unknown format, a package that is not installed, or a model that the format
-            does not hold.
+        InputError: an unknown format, a precision that it does not have, a package that is not
+            installed, or a model that the format does not hold.
         RunError: its runtime could not load the files, or computed something else than Keras.
     """
     if name not in FORMATS:
@@ -71,7 +79,13 @@ def export(trained: Any, name: str) -> Exported:
                 f"Expected {package} to be installed, which the format {name} needs; "
                 f'type: pip install "keras-transformer-zoo[{spec.extra}]"'
             )
-    exported = import_module(f"keras_transformer.edge.{spec.module}").export(trained)
+    if precision is not None and not spec.has_precisions:
+        raise InputError(
+            f"Expected no precision for the format {name}, which holds floats, got "
+            f"precision={precision}."
+        )
+    options = {"precision": precision} if spec.has_precisions else {}
+    exported = import_module(f"keras_transformer.edge.{spec.module}").export(trained, **options)
     description = {
         "format": name,
         "task": trained.task_spec.to_json(),

@@ -41,13 +41,18 @@ class NamedSteps:
         return _named(self._memory, self._stepwise.encode(inputs["ids"]))
 
     def read(self, inputs: Tensors) -> tuple[Any, dict[str, Any]]:
-        """Reads `ids` (B, T) from `position` (1,) on: (B, T, D), and the longer caches."""
+        """Reads `ids` (B, T) from `position` (1,) on: (B, T, D), and the longer caches.
+
+        A `mask` (B, T, L), True where a token attends, may be among the inputs.
+        """
         memory = ()
         if self.has_memory:
             mask = ops.cast(inputs["memory_mask"], "bool")
             memory = (_paired(self._memory, inputs), mask)
         cache = _paired(self._cache, inputs)
-        x, cache = self._stepwise.decode(inputs["ids"], inputs["position"][0], cache, *memory)
+        x, cache = self._stepwise.decode(
+            inputs["ids"], inputs["position"][0], cache, *memory, mask=inputs.get("mask")
+        )
         return x, _named(self._cache, cache)
 
     def logits(self, x: Any) -> Any:

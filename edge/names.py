@@ -5,6 +5,8 @@ from collections.abc import Sequence
 PREDICT, ENCODE, PREFILL, DECODE = "predict", "encode", "prefill", "decode"
 # Before the name of a cache that was written to, where it may not be that of the one it was.
 NEW = "new_"
+# What LiteRT-LM calls the tokens, their positions, and where they attend.
+TOKENS, INPUT_POS, MASK = "tokens", "input_pos", "mask"
 # For whom a file is written, see `targets`.
 BUNDLES = ("plain", "mediapipe", "text", "micro")
 # What `predict` gives, by the name of its output; logits are a regression's numbers too.

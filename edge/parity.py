@@ -11,6 +11,7 @@ from keras_transformer.edge.names import PROBABILITIES
 from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.runtime import Runner
 from keras_transformer.zoo.errors import RunError
+from keras_transformer.zoo.text_generation import Model
 from keras_transformer.zoo.trained import Trained, model_inputs
 
 # Largest error that a file may have, relative to the root mean square of the outputs. float32
@@ -113,10 +114,22 @@ def measure_parity(model: keras.Model, trained: Trained, data: bytes) -> Parity:
 def runner_parity(model: keras.Model, trained: Trained, runner: Runner) -> Parity:
     """Runs the checkpoint's probes through the Keras model and through a file."""
     if runner.generates:
-        return difference(
-            *_next_tokens(model, trained, runner), runner.description["output_step"]
-        )
+        return steps_parity(model, trained, runner.steps, runner.description["output_step"])
     return outputs_difference(*_whole_texts(model, trained, runner), runner)
+
+
+def steps_parity(
+    model: keras.Model, trained: Trained, steps: Model, step: float | None
+) -> Parity:
+    """Runs the checkpoint's probes through the Keras model and token by token through a file.
+
+    Args:
+        model: the Keras model.
+        trained: what it was made of.
+        steps: the file's side of generation.
+        step: of its logits, see `output_step`.
+    """
+    return difference(*_next_tokens(model, trained, steps), step)
 
 
 def _whole_texts(model, trained, runner):
@@ -131,18 +144,18 @@ def _whole_texts(model, trained, runner):
     return np.asarray(model.predict_on_batch(inputs)), runner.run_ids(ids, segment_ids)
 
 
-def _next_tokens(model, trained, runner):
+def _next_tokens(model, trained, steps):
     """Logits (positions, V) of both after each token of the probes: all at once, and by steps.
 
     `prefill` reads a longer part of each next probe, so that every signature is met.
     """
-    steps, references, outputs = runner.steps, [], []
-    probes = {name: ids[:, : runner.max_length] for name, ids in trained.probes.items()}
+    references, outputs = [], []
+    probes = {name: ids[:, : steps.cache_length] for name, ids in trained.probes.items()}
     logits = np.asarray(model.predict_on_batch(probes))
     for row, ids in enumerate(probes["ids"]):
         num_tokens = int(np.count_nonzero(ids))
         first = 0
-        if steps.has_memory:
+        if "source_ids" in probes:
             source = probes["source_ids"][row]
             cache = steps.encode([source[: np.count_nonzero(source)]])
         else:

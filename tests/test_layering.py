@@ -33,10 +33,14 @@ LOCAL_IMPORTS = {
     ("edge/predictor.py", "keras_transformer"),
     # Only a file that reads strings needs it, on a host that has it.
     ("edge/runtime.py", "tensorflow_text"),
+    # It is not needed to write a file, and loads where it is installed.
+    ("edge/lm_replay.py", "litert_lm"),
     # An exported folder is loaded by one of three runtimes, and the others need not be there.
     ("edge/replay.py", "onnxruntime"),
     ("edge/replay.py", "torch"),
     ("edge/replay.py", "tensorflow"),
+    # Only a file that reads strings needs it, on a host that has it.
+    ("edge/runtime.py", "tensorflow_text"),
     # Its compiled kernels take seconds to load, and byte tokenizers do without them.
     ("zoo/vocabulary.py", "tensorflow_text"),
 }

@@ -22,6 +22,24 @@ def _gpt(num_layers: int, hidden_dim: int, num_heads: int, max_length: int) -> T
     )  # fmt: skip
 
 
+def _llama(
+    num_layers: int, hidden_dim: int, num_heads: int, num_key_value_heads: int, vocab_size: int,
+    max_length: int,
+) -> TransformerConfig:  # fmt: skip
+    """Llama (Touvron et al. 2023, arXiv:2302.13971, section 2.2), at sizes of our own.
+
+    RMSNorm before each sublayer, SwiGLU of 8/3 the width, rotary positions, no bias; grouped heads
+    of keys and values are Llama 2's. Unlike its large models, logits are tied.
+    """
+    return TransformerConfig(
+        architecture="decoder", vocab_size=vocab_size, max_length=max_length,
+        hidden_dim=hidden_dim, intermediate_dim=8 * hidden_dim // 3, num_layers=num_layers,
+        num_heads=num_heads, num_key_value_heads=num_key_value_heads, dropout=0.0,
+        attention_dropout=0.0, activation="silu", gated=True, norm="rms_norm", epsilon=1e-5,
+        pre_norm=True, use_bias=False, positions="rotary",
+    )  # fmt: skip
+
+
 def _transformer(num_layers: int, hidden_dim: int, num_heads: int, **kwargs) -> TransformerConfig:
     """Vaswani et al. 2017, table 3, with one vocabulary of 37,000 pieces for both languages."""
     return TransformerConfig(
@@ -41,6 +59,8 @@ CATALOG = {
     "gpt_nano": _gpt(3, 48, 3, 128),
     "gpt_tiny": _gpt(4, 128, 4, 256),
     "gpt_small": _gpt(12, 768, 12, 1024),
+    "llama_nano": _llama(4, 192, 6, 2, 8192, 256),
+    "llama_tiny": _llama(6, 288, 6, 2, 32_000, 512),
     "transformer_tiny": _transformer(4, 128, 4, intermediate_dim=256),
     "transformer_base": _transformer(6, 512, 8),
     "transformer_big": _transformer(6, 1024, 16, dropout=0.3),

@@ -46,7 +46,7 @@ class Stepwise:
             for _ in range(c.num_layers)
         )
 
-    def decode(self, ids, position, cache, memory_cache=None, memory_mask=None):
+    def decode(self, ids, position, cache, memory_cache=None, memory_mask=None, mask=None):
         """Reads tokens behind those that the cache holds.
 
         Args:
@@ -55,6 +55,7 @@ class Stepwise:
             cache: see `new_cache`.
             memory_cache: what `encode` returned.
             memory_mask: (B, S) boolean, True where the source is not padding.
+            mask: (B, T, L) boolean, True where a token attends, beside that it sees no later one.
 
         Returns:
             (B, T, D) from which `logits` follow, and the cache with the tokens' keys and values.
@@ -64,7 +65,7 @@ class Stepwise:
         if self.has_memory:
             memory = {"memory_cache": memory_cache, "memory_mask": memory_mask}
         return self.layers["decoder"](
-            x, cache=cache, cache_index=position, training=False, **memory
+            x, mask=mask, cache=cache, cache_index=position, training=False, **memory
         )
 
     def logits(self, x):

@@ -37,6 +37,10 @@ def test_a_checkpoint_is_not_overwritten_by_an_export(checkpoint):
     [
         (["--format", "gguf"], "'gguf' is not one of 'onnx', 'torchscript', 'saved_model'"),
         ([], "Missing option '--format'."),
+        (
+            ["--format", "onnx", "--precision", "int9"],
+            "'int9' is not one of 'float32', 'float16', 'dynamic_int8'",
+        ),
         (["--format", "saved_model"], "Error: There is no checkpoint folder "),
     ],
 )

@@ -1,13 +1,17 @@
 """Small generating models with weights drawn at random, for tests of their files."""
 
+import dataclasses
 import functools
 
 import keras
 import numpy as np
 
+from keras_transformer.edge.precision import PRECISIONS
+from keras_transformer.edge.qat import quantized_model
 from keras_transformer.zoo.batches import Batches
 from keras_transformer.zoo.config import TransformerConfig
 from keras_transformer.zoo.models import build, get_weights, set_weights
+from keras_transformer.zoo.piece_list import BYTE_PIECES, SPECIAL_TOKENS, Vocabulary
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks import Task
 from keras_transformer.zoo.tokenizer import Tokenizer, TokenizerConfig
@@ -97,3 +101,34 @@ def calibration(kind: str) -> Batches:
     if kind in TRANSLATORS:
         columns["source_ids"] = random_ids(list(range(4, 28, 3)) * 8, seed=4)
     return Batches(columns, batch_tokens=512)
+
+
+WRITER_LENGTH = 96
+
+
+@functools.cache
+def writer(kind: str = "llama", **changes) -> Trained:
+    """A random decoder with a sentencepiece tokenizer."""
+    fixed = (*SPECIAL_TOKENS, *BYTE_PIECES)
+    letters = "abcdefgh"
+    words = ("\u2581", *letters, *(f"\u2581{a}{b}" for a in letters for b in letters))
+    scores = (0.0,) * len(fixed) + tuple(-1.0 - 0.01 * place for place in range(len(words)))
+    tokenizer = Tokenizer(TokenizerConfig(kind="sentencepiece"), Vocabulary(fixed + words, scores))
+    size = {"vocab_size": tokenizer.vocab_size, "max_length": WRITER_LENGTH}
+    trained = generator(kind, **size, **changes)
+    rng = np.random.default_rng(1)
+    probes = rng.integers(len(fixed), tokenizer.vocab_size, (8, 40)).astype("int32")
+    return dataclasses.replace(
+        trained, tokenizer=tokenizer, max_length=WRITER_LENGTH, probes={"ids": probes}
+    )
+
+
+def quantized_writer(precision: str, kind: str) -> Trained:
+    """The checkpoint that quantize would have made of a writer, ranges and all."""
+    trained = writer(kind)
+    ids = np.random.default_rng(3).integers(FIRST, trained.config.vocab_size, (64, 24))
+    rows = Batches({"ids": list(ids.astype("int32"))}, batch_tokens=512)
+    return dataclasses.replace(
+        trained, model=quantized_model(trained, rows, precision),
+        bits=dict(PRECISIONS[precision].bits),
+    )  # fmt: skip

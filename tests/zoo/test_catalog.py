@@ -29,7 +29,16 @@ BERT_MILLIONS = {
 # held to within 3 %.
 MILLIONS = {"gpt_small": (124.4, 0.001), "transformer_base": (65, 0.03),
             "transformer_big": (213, 0.03)}  # fmt: skip
-SMALL = ("bert_tiny", "bert_mini", "gpt_nano", "gpt_tiny", "transformer_tiny")
+# Llama 2's own shapes in place of our small ones, and their exact counts: Touvron et al. 2023
+# (arXiv:2307.09288) round them to 7 and 70 billion.
+LLAMA_2 = {
+    6_738_415_616: {"num_layers": 32, "hidden_dim": 4096, "intermediate_dim": 11_008,
+                    "num_heads": 32, "num_key_value_heads": 32},
+    68_976_648_192: {"num_layers": 80, "hidden_dim": 8192, "intermediate_dim": 28_672,
+                     "num_heads": 64, "num_key_value_heads": 8},
+}  # fmt: skip
+SMALL = ("bert_tiny", "bert_mini", "gpt_nano", "gpt_tiny", "llama_nano", "llama_tiny",
+         "transformer_tiny")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", BERT_MILLIONS)
@@ -45,6 +54,13 @@ def test_parameters_are_near_the_published_number(name):
     published, tolerance = MILLIONS[name]
     total = parameters(config) + pretraining_head_parameters(config)
     assert total / 1e6 == pytest.approx(published, rel=tolerance)
+
+
+@pytest.mark.parametrize("published", LLAMA_2)
+def test_the_llama_family_at_the_size_of_llama_2(published):
+    config = get_config("llama_tiny").replace(**LLAMA_2[published])
+    # Its logits have a table of their own.
+    assert parameters(config) + config.vocab_size * config.hidden_dim == published
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,12 @@ VARIANTS = [
     *({"positions": p, "num_heads": 4, "num_key_value_heads": 2} for p in ("rotary", "t5")),
     {"num_heads": 4, "num_key_value_heads": 1, "pre_norm": True, "positions": "alibi"},
     {"num_heads": 3, "head_dim": 6, "positions": "rotary"},
-    {"pre_norm": True, "norm": "rms_norm", "gated": True, "positions": "rotary"},
+    {
+        "pre_norm": True, "norm": "rms_norm", "gated": True, "activation": "silu",
+        "positions": "rotary", "num_heads": 4, "num_key_value_heads": 2, "use_bias": False,
+    },
     {"scale_embeddings": True, "use_bias": False, "positions": "sinusoidal"},
-]
+]  # fmt: skip
 
 
 def model_of(architecture, seed=0, **changes):
