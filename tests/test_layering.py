@@ -39,8 +39,6 @@ LOCAL_IMPORTS = {
     ("edge/replay.py", "onnxruntime"),
     ("edge/replay.py", "torch"),
     ("edge/replay.py", "tensorflow"),
-    # Only a file that reads strings needs it, on a host that has it.
-    ("edge/runtime.py", "tensorflow_text"),
     # Its compiled kernels take seconds to load, and byte tokenizers do without them.
     ("zoo/vocabulary.py", "tensorflow_text"),
 }
