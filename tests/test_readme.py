@@ -1,4 +1,4 @@
-"""What README.md tells the reader to type exists and compiles."""
+"""What README.md and docs/ tell the reader to type exists and compiles."""
 
 import re
 import shlex
@@ -12,7 +12,10 @@ from keras_transformer.cli.main import COMMANDS, main
 README = Path(__file__).parent.parent / "README.md"
 # An optional `<!-- ci: mark -->`, then a fenced block with its language.
 BLOCK = re.compile(r"(?:<!-- ci: (\w+) -->\n+)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-BLOCKS = [match.groups() for match in BLOCK.finditer(README.read_text(encoding="utf-8"))]
+PAGES = [README, *sorted((README.parent / "docs").glob("*.md"))]
+BLOCKS = [
+    match.groups() for page in PAGES for match in BLOCK.finditer(page.read_text(encoding="utf-8"))
+]
 PYTHON = [(mark, code) for mark, language, code in BLOCKS if language == "python"]
 SHELL = [code for _, language, code in BLOCKS if language in {"sh", "bash", "console"}]
 
