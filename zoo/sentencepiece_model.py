@@ -65,21 +65,17 @@ def _rules(**fold: bool) -> dict[str, str]:
     composed = [character for character in known if unicodedata.decomposition(character)]
     ends = {unicodedata.normalize("NFD", character)[-1] for character in composed}
     marks = [character for character in ends if unicodedata.combining(character)]
-    pairs = (
-        start + mark for character in composed for mark in marks
-        for start in (character, unicodedata.normalize("NFD", character))
-    )  # fmt: skip
-    rules = {}
-    for source in (*known, *(source for source in nfkc if known.issuperset(source)), *pairs):
-        target = unicodedata.normalize("NFKC", source)
-        if len(source) == 1 or target != _each(source):
-            rules[source] = _spaced(fold_text(target, **fold))
-    return {source: target for source, target in rules.items() if source != target}
-
-
-def _each(text: str) -> str:
-    """NFKC of every character by itself."""
-    return "".join(unicodedata.normalize("NFKC", character) for character in text)
+    rules = {source: unicodedata.normalize("NFKC", source) for source in known}
+    for source in filter(known.issuperset, nfkc):
+        rules[source] = unicodedata.normalize("NFKC", source)
+    for character in composed:
+        for start in {character, unicodedata.normalize("NFD", character)}:
+            for mark in marks:
+                target = unicodedata.normalize("NFKC", start + mark)
+                if target != unicodedata.normalize("NFKC", start) + rules[mark]:
+                    rules[start + mark] = target
+    folded = {source: _spaced(fold_text(target, **fold)) for source, target in rules.items()}
+    return {source: target for source, target in folded.items() if source != target}
 
 
 def _spaced(text: str) -> str:
