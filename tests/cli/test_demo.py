@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from functools import partial
 
 from tests.cli.calls import call, error_of
 from tests.edge.pages import install_litertjs, write_model
@@ -37,6 +38,8 @@ def test_the_page_is_served_until_it_is_interrupted(tmp_path):
     served = subprocess.Popen(
         [sys.executable, "-c", program, "demo", path, "--port", "0", "--litert", litert],
         stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(temporary)},
+        # A shell that runs the tests in the background lets its children ignore it.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     line = served.stdout.readline()
     assert line.startswith("The demo is at http://127.0.0.1:")

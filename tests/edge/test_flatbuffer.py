@@ -49,8 +49,10 @@ def test_ops_are_counted(files):
 
 
 def test_a_custom_op_is_named():
-    graph = schema.SubGraphT()
-    graph.operators = [schema.OperatorT()]
+    graph, op, tensor = schema.SubGraphT(), schema.OperatorT(), schema.TensorT()
+    tensor.name = "encoder/block_0/strided_slice"
+    op.outputs = [0]
+    graph.operators, graph.tensors = [op], [tensor]
     code = schema.OperatorCodeT()
     code.builtinCode = schema.BuiltinOperator.CUSTOM
     code.customCode = "FlexStridedSlice"
@@ -61,7 +63,10 @@ def test_a_custom_op_is_named():
     flatbuffer = bytes(builder.Output())
     with pytest.raises(RunError) as caught:
         check_ops(flatbuffer)
-    assert str(caught.value) == "Expected TFLite builtins only, got FlexStridedSlice."
+    assert str(caught.value) == (
+        "Expected TFLite builtins only, got FlexStridedSlice of encoder/block_0/strided_slice."
+    )
+    check_ops(flatbuffer, ["FlexStridedSlice"])
     with pytest.raises(RunError) as caught:
         check_kernels(flatbuffer, "INT8")
     assert str(caught.value) == "Expected matmul kernels in the file, found none."

@@ -127,5 +127,6 @@ def test_what_cannot_be_explained(runs, files, tmp_path):
     with pytest.raises(InputError) as caught:
         explain(runs.trained, Runner(older), rows_of(runs))
     assert str(caught.value) == (
-        f"{older} does not say where its layers stand; convert the checkpoint again."
+        f"{older} does not say where its layers stand; convert the checkpoint again, with "
+        "--bundle plain."
     )

@@ -46,7 +46,9 @@ def made(found, monkeypatch, tmp_path):
     def make(_, candidate):
         names.append(candidate.name)
         data = (found[1] / f"{candidate.name}.tflite").read_bytes()
-        return Converted(data=data, precision=candidate.precision, parity=parity)
+        return Converted(
+            data=data, precision=candidate.precision, parity=parity, description={}
+        )
 
     monkeypatch.setattr(Workshop, "make", make)
     # Memory is measured in a process of its own, which takes a second.
