@@ -141,7 +141,7 @@ def test_a_short_prefill_gives_what_the_longest_gives_at_once_or_in_parts(kind, 
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("kind", ["llama", "transformer"])
+@pytest.mark.parametrize("kind", ["transformer", pytest.param("llama", marks=pytest.mark.slow)])
 def test_every_precision_converts_with_builtins_and_narrow_kernels(kind, precision, written):
     spec = PRECISIONS[precision]
     if kind == "llama" and precision in ("integer", "int16x8"):

@@ -88,7 +88,11 @@ def test_64_greedy_tokens_equal_ours(kind, tmp_path):
     assert "".join(expected).removeprefix(" ") == text.text
 
 
-@pytest.mark.parametrize("precision", ["float16", "dynamic_int8", "int4", "int8", "int16x8"])
+@pytest.mark.parametrize(
+    "precision",
+    ["int8", *(pytest.param(p, marks=pytest.mark.slow)
+               for p in ("float16", "dynamic_int8", "int4", "int16x8"))],
+)  # fmt: skip
 def test_every_precision_runs(precision, tmp_path):
     """`export` compares the tokens itself, with those of LiteRT's interpreter."""
     if precision in ("int8", "int16x8"):

@@ -64,7 +64,13 @@ def write(folder, precision, **options):
     return path
 
 
-@pytest.mark.parametrize("precision", MediaPipe.precisions)
+@pytest.mark.parametrize(
+    "precision",
+    [
+        pytest.param(name, marks=() if name in ("float32", "int8") else pytest.mark.slow)
+        for name in MediaPipe.precisions
+    ],
+)
 def test_hard_strings_are_classified_as_runner_does(precision, tmp_path):
     path = write(tmp_path, precision)
     found = in_mediapipe(path, "classify", [normalized(text) for text in UTF8])
