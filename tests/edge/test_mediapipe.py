@@ -159,6 +159,18 @@ def cased():
     return trained
 
 
+def with_pad_id(pad_id):
+    trained = random_model()
+    trained.tokenizer.pad_id = pad_id
+    return trained
+
+
+def with_a_larger_vocabulary():
+    trained = random_model()
+    trained.tokenizer = Tokenizer(TokenizerConfig(), [*VOCABULARY, "more"])
+    return trained
+
+
 @pytest.mark.parametrize(
     ("make", "options", "arguments", "sentence"),
     [
@@ -166,6 +178,8 @@ def cased():
         (lambda: random_model("regression"), {}, {}, "Expected classification of single texts"),
         (lambda: random_model(pair=True), {}, {}, "got pairs in classification"),
         (lambda: generator("gpt"), {}, {}, "got language-modeling"),
+        (lambda: with_pad_id(1), {}, {}, r"Expected \[PAD\] to be id 0 of the vocabulary, got 1"),
+        (with_a_larger_vocabulary, {}, {}, "at most the embedding's 40 ids, got 41 pieces"),
         (cased, {}, {}, "folds case, as MediaPipe's always does, got lowercase=False"),
         (random_model, {}, {"lengths": [8, 12]}, "Expected one length .* got lengths=8,12"),
         (random_model, {"score_calibration": b"1,1,1\n"}, {}, "for each of 3 labels, got 1"),
