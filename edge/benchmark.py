@@ -115,6 +115,17 @@ def benchmark(paths: Sequence[str | Path], *, threads: int = 1, runs: int = 100)
     return Benchmark(device=device_name(), threads=threads, runs=runs, files=tuple(measured))
 
 
+def median_latency(path: str | Path, *, threads: int = 1, runs: int) -> float:
+    """Measures one file alone: milliseconds of an invocation, the median of so many.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: it is not one of ours.
+    """
+    interpreter, _ = _load(path, threads)
+    return float(np.median(_latencies([interpreter], runs)))
+
+
 def device_name() -> str:
     """Returns the processor's model and the number of cores that this process may use."""
     model = "unknown processor"

@@ -10,10 +10,8 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
-from keras_transformer.zoo.text import stands_alone
+from keras_transformer.zoo.text import is_white, stands_alone
 
-# Categories whose characters separate words.
-_SPACES = ("Cc", "Cf", "Zs", "Zl", "Zp")
 # Nothing is in planes 4 to 13: their code points are as the last one of plane 3.
 _CODES = (*range(0x40000), *range(0xE0000, sys.maxunicode + 1))
 
@@ -38,7 +36,7 @@ def character_table() -> dict[str, Any]:
         "unicode": unicodedata.unidata_version,
         "casefold": folded,
         "marks": _bounds(category == "Mn" for category in categories),
-        "spaces": _bounds(category in _SPACES for category in categories),
+        "spaces": _bounds(map(is_white, characters)),
         "alone": _bounds(map(stands_alone, characters)),
         "unassigned": _bounds(category == "Cn" for category in categories),
     }

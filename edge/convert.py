@@ -92,7 +92,8 @@ def convert(
     check_kernels(flatbuffer, spec.kernel_type, stored.others)
     if spec.inner_bits is not None:
         check_integers(flatbuffer)
-    flatbuffer = target.finish(compact(flatbuffer), trained)
+    facts = target.facts(flatbuffer)
+    flatbuffer = target.finish(compact(flatbuffer))
     description = {
         "bundle": target.name,
         "output": target.output(trained),
@@ -109,7 +110,7 @@ def convert(
         "layers": target.layers(trained, model, flatbuffer, lengths[-1], precision),
         "metrics": _plain(trained.metrics),
         "provenance": provenance(trained),
-        **target.facts(flatbuffer),
+        **facts,
     }
     files = {
         **trained.tokenizer_files(),

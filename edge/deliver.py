@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from keras_transformer.edge.benchmark import benchmark
+from keras_transformer.edge.benchmark import device_name, median_latency
 from keras_transformer.edge.convert import Converted
 from keras_transformer.edge.micro import Micro, c_sources, source_names
 from keras_transformer.edge.model_card import NAME, Latency, card_section, with_section
@@ -44,9 +44,8 @@ def deliver(converted: Converted, trained: Trained, out: Path, *, overwrite: boo
         for name, data in c_sources(out).items():
             write_file(out.with_name(name), data, overwrite=overwrite)
             written.append(out.with_name(name))
-    measured = benchmark([out], runs=RUNS)
     latency = Latency(
-        milliseconds=measured.files[0].median_ms, runs=RUNS, device=measured.device
+        milliseconds=median_latency(out, runs=RUNS), runs=RUNS, device=device_name()
     )
     card = out.with_name(NAME)
     text = card.read_text(encoding="utf-8") if card.exists() else ""

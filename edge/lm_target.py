@@ -20,6 +20,7 @@ class LiteRtLm(Target):
     name = "litertlm"
     # The mask is one of floats.
     precisions = tuple(name for name in PRECISIONS if name != "integer")
+    knows_layers = False
 
     def check(self, trained: Trained, spec: Precision, lengths: Sequence[int]) -> None:
         """Raises InputError for what LiteRT-LM cannot run."""
@@ -51,12 +52,6 @@ class LiteRtLm(Target):
     ) -> dict[str, Callable]:
         """Returns `decode` and every `prefill_N`, see `lm_signatures`."""
         return make_lm_signatures(trained, model, lengths)
-
-    def layers(
-        self, trained: Trained, model: keras.Model, flatbuffer: bytes, length: int, precision: str
-    ) -> dict[str, dict[str, int]]:
-        """Returns none: `compare --layers` does not open the file."""
-        return {}
 
     def parity(self, model: keras.Model, trained: Trained, data: bytes) -> Parity:
         """Compares the file's bytes with the Keras model on the checkpoint's probes."""

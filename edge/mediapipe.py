@@ -54,6 +54,7 @@ class MediaPipe(Target):
     name = "mediapipe"
     precisions = ("float32", "float16", "dynamic_int8", "int8")
     is_stored = True
+    knows_layers = False
 
     def __init__(
         self, about: About | None = None, *, embedding: bool = False,
@@ -73,11 +74,7 @@ class MediaPipe(Target):
                 "Expected a tokenizer that folds case, as MediaPipe's always does, got "
                 "lowercase=False."
             )
-        if len(lengths) > 1:
-            raise InputError(
-                "Expected one length for the bundle mediapipe, got lengths="
-                f"{','.join(map(str, lengths))}."
-            )
+        self.require_one_length(lengths)
         if self.score_calibration is not None:
             self._check_calibration(trained.labels)
 
@@ -110,11 +107,7 @@ class MediaPipe(Target):
         inputs = {name: ((1, lengths[-1]), "int32") for name in INPUTS}
         return {PREDICT: static_function(predict, inputs)}
 
-    def layers(self, *_: object) -> dict[str, dict[str, int]]:
-        """Returns none: `compare --layers` runs the ids of plain files."""
-        return {}
-
-    def finish(self, flatbuffer: bytes, trained: Trained) -> bytes:
+    def finish(self, flatbuffer: bytes) -> bytes:
         """Returns the graph with its metadata."""
         labels = ()
         if self.gives == PROBABILITIES:

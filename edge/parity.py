@@ -105,10 +105,15 @@ def outputs_difference(reference: np.ndarray, outputs: np.ndarray, runner: Runne
 
 def measure_parity(model: keras.Model, trained: Trained, data: bytes) -> Parity:
     """Runs the checkpoint's probes through the Keras model and through a file's bytes."""
+    return runner_parity(model, trained, runner_of(data))
+
+
+def runner_of(data: bytes) -> Runner:
+    """Returns what runs a file's bytes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         path.write_bytes(data)
-        return runner_parity(model, trained, Runner(path))
+        return Runner(path)
 
 
 def runner_parity(model: keras.Model, trained: Trained, runner: Runner) -> Parity:

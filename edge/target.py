@@ -44,12 +44,14 @@ class Target:
         precisions: that the host can run.
         custom_ops: ops of the host's that the graph may have.
         is_stored: whether attached files stay uncompressed, for hosts that map them.
+        knows_layers: whether `compare --layers`, which runs the ids of plain files, can open it.
     """
 
     name = "plain"
     precisions = tuple(PRECISIONS)
     custom_ops: tuple[str, ...] = ()
     is_stored = False
+    knows_layers = True
 
     def __init__(self, about: About | None = None):
         self.about = About() if about is None else about
@@ -91,18 +93,23 @@ class Target:
         """Raises RunError for an op that the host lacks, naming it with what it computes."""
         check_ops(flatbuffer, self.custom_ops)
 
-    def finish(self, flatbuffer: bytes, trained: Trained) -> bytes:
+    def finish(self, flatbuffer: bytes) -> bytes:
         """Returns the graph with what else the host reads of it."""
         return flatbuffer
 
     def layers(
         self, trained: Trained, model: keras.Model, flatbuffer: bytes, length: int, precision: str
     ) -> dict[str, dict[str, int]]:
-        """Returns where the model's layers stand in the graph, see `find_layers`."""
+        """Returns where the model's layers stand in the graph, see `find_layers`, or none."""
+        if not self.knows_layers:
+            return {}
         return find_layers(trained, model, flatbuffer, length, precision)
 
     def facts(self, flatbuffer: bytes) -> Mapping[str, Any]:
-        """Returns what the file's description says of this host, as JSON can hold it."""
+        """Returns what the file's description says of this host, as JSON can hold it.
+
+        The graph still has the converter's names, by which an op that the host lacks is found.
+        """
         return {}
 
     def files(self) -> Mapping[str, bytes]:
@@ -121,6 +128,14 @@ class Target:
             raise InputError(
                 f"Expected {wanted} of single texts for the bundle {self.name}, got "
                 f"{'pairs in ' if task.pair else ''}{task.name}."
+            )
+
+    def require_one_length(self, lengths: Sequence[int]) -> None:
+        """Raises InputError for a file of several lengths."""
+        if len(lengths) > 1:
+            raise InputError(
+                f"Expected one length for the bundle {self.name}, got lengths="
+                f"{','.join(map(str, lengths))}."
             )
 
     def require_wordpieces(self, trained: Trained) -> None:

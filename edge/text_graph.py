@@ -4,9 +4,7 @@ Stock Android and web runtimes do not carry these ops; Python and C++ hosts that
 Text do. Where activations are floats, a call takes any number of texts, else one.
 """
 
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -15,12 +13,11 @@ import tensorflow_text
 
 from keras_transformer.edge.names import LOGITS, PREDICT, PROBABILITIES, TEXTS
 from keras_transformer.edge.normalizer_model import normalizer_model
-from keras_transformer.edge.parity import Parity, outputs_difference
+from keras_transformer.edge.parity import Parity, outputs_difference, runner_of
 from keras_transformer.edge.precision import Precision
-from keras_transformer.edge.runtime import Runner
 from keras_transformer.edge.signatures import probabilities
 from keras_transformer.edge.target import Target
-from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.piece_list import CONTINUATION, UNK
 from keras_transformer.zoo.trained import Trained
 
@@ -33,17 +30,14 @@ class TextGraph(Target):
     custom_ops = (
         "FastBertNormalize", "FastWordpieceTokenizeWithOffsets", "RaggedTensorToTensor"
     )
+    knows_layers = False
 
     def check(self, trained: Trained, spec: Precision, lengths: Sequence[int]) -> None:
         """Raises InputError for what TensorFlow Text's ops cannot do in a file."""
         super().check(trained, spec, lengths)
         self.require_encoder(trained, classes=False)
         self.require_wordpieces(trained)
-        if len(lengths) > 1:
-            raise InputError(
-                "Expected one length for the bundle text, got lengths="
-                f"{','.join(map(str, lengths))}."
-            )
+        self.require_one_length(lengths)
 
     def output(self, trained: Trained) -> str:
         """Returns `PROBABILITIES`, or `LOGITS` for a regression's numbers."""
@@ -69,20 +63,13 @@ class TextGraph(Target):
         specs = {TEXTS: tf.TensorSpec([rows], tf.string, TEXTS)}
         return {PREDICT: tf.function(predict, input_signature=[specs], autograph=False)}
 
-    def layers(self, *_: object) -> dict[str, dict[str, int]]:
-        """Returns none: `compare --layers` runs the ids of plain files."""
-        return {}
-
     def parity(self, model: keras.Model, trained: Trained, data: bytes) -> Parity:
         """Compares on the texts that the checkpoint's probes are the ids of.
 
         Raises:
             RunError: the graph cuts a text into other ids than the tokenizer.
         """
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.tflite"
-            path.write_bytes(data)
-            runner = Runner(path)
+        runner = runner_of(data)
         texts = [trained.tokenizer.decode(row) for row in trained.probes["ids"]]
         pairs = [runner.run_texts([text]) for text in texts]
         outputs, found = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
