@@ -45,11 +45,11 @@ def compare(
     Example: keras-transformer compare runs/intent runs/intent.tflite --data test.tsv
     """
     from keras_transformer.cli.display import busy, table
-    from keras_transformer.edge import compare as edge_compare
+    from keras_transformer.edge.compare import compare as edge_compare
     from keras_transformer.edge.predictor import KerasRunner, columns_of
-    from keras_transformer.zoo.data import load_examples
-    from keras_transformer.zoo.run_data import read_inputs
-    from keras_transformer.zoo.sentence_pairs import load_pairs
+    from keras_transformer.zoo.data.pairs import load_pairs
+    from keras_transformer.zoo.data.tables import load_examples
+    from keras_transformer.zoo.tasks.run_data import read_inputs
 
     runner = KerasRunner(checkpoint)
     decoding = generation.decoding_of(runner, given)

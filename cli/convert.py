@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from keras_transformer.cli import options
-from keras_transformer.edge.names import BUNDLES
 from keras_transformer.edge.precision import PRECISIONS
+from keras_transformer.edge.runtime.names import BUNDLES
 
 
 def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] | None:
@@ -80,12 +80,12 @@ def convert(
     Example: keras-transformer convert my_model_int8 --precision int8 --out my_model.tflite
     """
     from keras_transformer.cli import display
-    from keras_transformer.edge import convert as edge_convert
-    from keras_transformer.edge.deliver import check_targets, deliver
-    from keras_transformer.edge.ranges import calibration_batches
-    from keras_transformer.edge.target import About
-    from keras_transformer.edge.targets import TARGETS
-    from keras_transformer.zoo.trained import Trained
+    from keras_transformer.edge.convert import convert as edge_convert
+    from keras_transformer.edge.publish.deliver import check_targets, deliver
+    from keras_transformer.edge.quantize.ranges import calibration_batches
+    from keras_transformer.edge.targets.registry import TARGETS
+    from keras_transformer.edge.targets.target import About
+    from keras_transformer.zoo.checkpoint import Trained
 
     special = {"embedding": embedding or None, "score_calibration": score_calibration}
     special = {option: value for option, value in special.items() if value is not None}

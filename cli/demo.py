@@ -39,8 +39,8 @@ def demo(files: tuple[Path, ...], export: Path | None, port: int, litert: Path |
     As a folder: keras-transformer demo my_model.tflite --export site
     """
     from keras_transformer.cli import display
-    from keras_transformer.edge import demo as edge_demo
-    from keras_transformer.edge.litertjs import find_litertjs
+    from keras_transformer.edge.demo import demo as edge_demo
+    from keras_transformer.edge.demo.litertjs import find_litertjs
 
     edge_demo.check_files(files)
     litertjs = find_litertjs(litert, display.note)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from keras_transformer.zoo.report import Report
+from keras_transformer.zoo.progress import Report
 
 # The metrics of an epoch's line, those that a task has.
 EPOCH_METRICS = (

@@ -48,8 +48,8 @@ def distill(teacher: Path, student: str, settings: dict[str, Any], **given: Any)
 
     Example: keras-transformer distill my_model bert_tiny --out my_student
     """
-    from keras_transformer.edge import distill as edge_distill
-    from keras_transformer.zoo.trained import Trained
+    from keras_transformer.edge.distill import distill as edge_distill
+    from keras_transformer.zoo.checkpoint import Trained
 
     def load(changes: dict[str, Any]) -> list[Trained]:
         loaded = Trained.load(teacher)

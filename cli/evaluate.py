@@ -36,8 +36,8 @@ def evaluate(
     A translator: keras-transformer evaluate translator --data test.tsv --beams 5
     """
     from keras_transformer.cli import display
-    from keras_transformer.edge.evaluation import read_evaluation
     from keras_transformer.edge.predictor import columns_of, open_predictor
+    from keras_transformer.zoo.evaluation.evaluate import read_evaluation
 
     predictor = open_predictor(model, threads=threads)
     decoding = generation.decoding_of(predictor, given)

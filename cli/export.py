@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from keras_transformer.cli import options
-from keras_transformer.edge.export import FORMATS
 from keras_transformer.edge.precision import PRECISIONS
+from keras_transformer.edge.targets.exported.export import FORMATS
 
 KIND = "export"
 
@@ -41,9 +41,9 @@ def export(
     Example: keras-transformer export my_model --format onnx --out my_model_onnx
     """  # fmt: skip
     from keras_transformer.cli import display
-    from keras_transformer.edge import export as edge_export
-    from keras_transformer.zoo.checkpoint import check_folder_target, write_folder
-    from keras_transformer.zoo.trained import Trained
+    from keras_transformer.edge.targets.exported import export as edge_export
+    from keras_transformer.zoo.checkpoint import Trained
+    from keras_transformer.zoo.files import check_folder_target, write_folder
 
     check_folder_target(out, overwrite=overwrite, kind=KIND)
     exported = edge_export.export(Trained.load(checkpoint), format_name, precision)

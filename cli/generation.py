@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from keras_transformer.cli import options
-from keras_transformer.zoo.decoding import Decoding
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.generation.decoding import Decoding
 
 # Field of `Decoding` -> type and help; the option has the field's name with dashes.
 FIELDS = {

@@ -28,7 +28,7 @@ def inspect(file: Path, tensors: bool, as_json: bool) -> None:
     Example: keras-transformer inspect my_model.tflite
     """
     from keras_transformer.cli import display
-    from keras_transformer.edge.inspection import inspect as inspect_file
+    from keras_transformer.edge.compare.inspect import inspect as inspect_file
 
     found = inspect_file(file)
     if as_json:

@@ -5,7 +5,7 @@ import json
 import click
 
 from keras_transformer.cli import options
-from keras_transformer.zoo.catalog import (
+from keras_transformer.zoo.models.catalog import (
     CATALOG,
     TASKS_OF,
     get_config,

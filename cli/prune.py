@@ -42,8 +42,8 @@ def prune(checkpoint: Path, **given: Any) -> None:
 
     Example: keras-transformer prune my_model --heads 2 --neurons 256 --out my_model_small
     """
-    from keras_transformer.edge import prune as edge_prune
-    from keras_transformer.zoo.trained import Trained
+    from keras_transformer.edge.compress import prune as edge_prune
+    from keras_transformer.zoo.checkpoint import Trained
 
     pruned = training.go_on(edge_prune.prune, lambda _: [Trained.load(checkpoint)], **given)
     metrics = {**pruned.metrics["validation"], **edge_prune.effect(pruned)}

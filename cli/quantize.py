@@ -41,8 +41,8 @@ def quantize(checkpoint: Path, **given: Any) -> None:
 
     Example: keras-transformer quantize my_model --train train.tsv --out my_model_int8
     """
-    from keras_transformer.edge import qat
-    from keras_transformer.zoo.trained import Trained
+    from keras_transformer.edge.quantize import qat
+    from keras_transformer.zoo.checkpoint import Trained
 
     quantized = training.go_on(qat.quantize, lambda _: [Trained.load(checkpoint)], **given)
     training.print_result(given["out"], quantized.metrics["validation"])

@@ -36,7 +36,7 @@ def quickstart(task: str, out: Path, overwrite: bool, seed: int) -> None:
 
 def run_dates(out: Path, overwrite: bool, seed: int) -> None:
     from keras_transformer.cli.display import Progress, size, table
-    from keras_transformer.edge.date_quickstart import date_quickstart
+    from keras_transformer.edge.quickstart.date_quickstart import date_quickstart
 
     with Progress() as progress:
         result = date_quickstart(out, seed=seed, overwrite=overwrite, report=progress)
@@ -59,7 +59,7 @@ def run_dates(out: Path, overwrite: bool, seed: int) -> None:
 
 def run_languages(out: Path, overwrite: bool, seed: int) -> None:
     from keras_transformer.cli.display import Progress, table
-    from keras_transformer.edge.quickstart import quickstart as run
+    from keras_transformer.edge.quickstart.quickstart import quickstart as run
 
     with Progress() as progress:
         result = run(out, seed=seed, overwrite=overwrite, report=progress)

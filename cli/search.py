@@ -85,11 +85,11 @@ def search(
     """
     from keras_transformer.cli import display
     from keras_transformer.cli.memory import keep_freed_memory
-    from keras_transformer.edge import report
-    from keras_transformer.edge.candidates import ladder
-    from keras_transformer.edge.drawing import check_matplotlib
+    from keras_transformer.edge.choose import report
+    from keras_transformer.edge.choose.candidates import ladder
+    from keras_transformer.edge.choose.figures import check_matplotlib
+    from keras_transformer.edge.choose.search import search as edge_search
     from keras_transformer.edge.predictor import KerasRunner, columns_of
-    from keras_transformer.edge.search import search as edge_search
     from keras_transformer.zoo.errors import RunError
 
     check_matplotlib()

@@ -47,10 +47,10 @@ def sensitivity(
     """
     from keras_transformer.cli import display
     from keras_transformer.cli.memory import keep_freed_memory
-    from keras_transformer.edge import sensitivity as edge_sensitivity
-    from keras_transformer.edge.drawing import check_matplotlib
+    from keras_transformer.edge.choose import sensitivity as edge_sensitivity
+    from keras_transformer.edge.choose.figures import check_matplotlib
     from keras_transformer.edge.predictor import KerasRunner, columns_of
-    from keras_transformer.zoo.checkpoint import check_file_target, write_file
+    from keras_transformer.zoo.files import check_file_target, write_file
 
     if plot is not None:
         if plot.suffix not in (".svg", ".png"):

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from keras_transformer.cli import options, training
-from keras_transformer.zoo.catalog import TASKS_OF
+from keras_transformer.zoo.models.catalog import TASKS_OF
 from keras_transformer.zoo.recipe import CHOICES, Recipe
 
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(Recipe)}
@@ -153,7 +153,7 @@ def train(
     if mixed_precision is not None:
         changes["dtype"] = MIXED[mixed_precision]
     recipe = make_recipe(recipe_file, settings, changes)
-    from keras_transformer.zoo import train as zoo_train
+    from keras_transformer.zoo.training import train as zoo_train
 
     with training.session(out, tensorboard) as hearers:
         trained = zoo_train.train(recipe, out, resume=resume, overwrite=overwrite, **hearers)

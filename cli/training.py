@@ -16,7 +16,7 @@ def session(out: Path, tensorboard: Path | None) -> Iterator[dict[str, Any]]:
     from keras_transformer.cli import display
     from keras_transformer.cli.memory import keep_freed_memory
     from keras_transformer.zoo.errors import RunError
-    from keras_transformer.zoo.train import states_of
+    from keras_transformer.zoo.training.train import states_of
 
     keep_freed_memory()
     display.device()
@@ -77,7 +77,7 @@ def go_on(
             options that were given.
         **given: options of the function; None where one was not given.
     """
-    from keras_transformer.zoo.checkpoint import check_folder_target
+    from keras_transformer.zoo.files import check_folder_target
 
     check_folder_target(out, overwrite=overwrite)
     changes = {name: value for name, value in given.items() if value is not None}

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from keras_transformer.edge.precision import precision_of
-from keras_transformer.edge.runtime import Prediction, Runner, predictions
+from keras_transformer.edge.runtime.runner import Prediction, Runner, predictions
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.target_language import check_language
-from keras_transformer.zoo.text_generation import TextWriter
+from keras_transformer.zoo.generation.text import TextWriter
+from keras_transformer.zoo.tokenizers.target_language import check_language
 
 
 class KerasRunner(TextWriter):
@@ -30,7 +30,7 @@ class KerasRunner(TextWriter):
     """
 
     def __init__(self, path: str | Path, trained: Any = None):
-        from keras_transformer.zoo.trained import Trained
+        from keras_transformer.zoo.checkpoint import Trained
 
         self.path = Path(path)
         self.trained = Trained.load(path) if trained is None else trained

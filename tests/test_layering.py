@@ -3,10 +3,13 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.rooms import MAX_FILES_IN_A_ROOM, ROOMS
 
 ROOT = Path(__file__).parent.parent
 LAYERS, ZOO, EDGE, CLI = (
@@ -16,31 +19,25 @@ LAYERS, ZOO, EDGE, CLI = (
     "keras_transformer.cli",
 )
 FOLDERS = {LAYERS: "keras_transformer", ZOO: "zoo", EDGE: "edge", CLI: "cli"}
-MAY_IMPORT = {
-    LAYERS: {LAYERS},
-    ZOO: {ZOO, LAYERS},
-    EDGE: {EDGE, ZOO, LAYERS},
-    CLI: {CLI, EDGE, ZOO},
-}
 # Outside cli/, where a command imports TensorFlow only when it runs, an import inside a function
 # needs a reason.
 LOCAL_IMPORTS = {
     # Importing tfmot switches the process to Keras 2 wherever `tf.keras` is written.
-    ("edge/ranges.py", "tensorflow_model_optimization"),
-    ("edge/magnitude.py", "tensorflow_model_optimization"),
-    ("edge/clustering.py", "tensorflow_model_optimization"),
+    ("edge/quantize/ranges.py", "tensorflow_model_optimization"),
+    ("edge/compress/magnitude.py", "tensorflow_model_optimization"),
+    ("edge/compress/clustering.py", "tensorflow_model_optimization"),
     # A `.tflite` is opened where TensorFlow is not installed.
     ("edge/predictor.py", "keras_transformer"),
     # Only a file that reads strings needs it, on a host that has it.
-    ("edge/runtime.py", "tensorflow_text"),
+    ("edge/runtime/runner.py", "tensorflow_text"),
     # It is not needed to write a file, and loads where it is installed.
-    ("edge/lm_replay.py", "litert_lm"),
+    ("edge/targets/litertlm/lm_replay.py", "litert_lm"),
     # An exported folder is loaded by one of three runtimes, and the others need not be there.
-    ("edge/replay.py", "onnxruntime"),
-    ("edge/replay.py", "torch"),
-    ("edge/replay.py", "tensorflow"),
+    ("edge/targets/exported/replay.py", "onnxruntime"),
+    ("edge/targets/exported/replay.py", "torch"),
+    ("edge/targets/exported/replay.py", "tensorflow"),
     # Its compiled kernels take seconds to load, and byte tokenizers do without them.
-    ("zoo/vocabulary.py", "tensorflow_text"),
+    ("zoo/vocabularies/learn.py", "tensorflow_text"),
 }
 MAX_LINES = 320
 MODULES = [
@@ -95,10 +92,10 @@ from . import config
 from .config import Config
 from ..quantization import QuantPoint
 def build():
-    from keras_transformer.edge.qat import quantize
+    from keras_transformer.edge.quantize.qat import quantize
 """
     tree = ast.parse(source)
-    local = ["keras_transformer.edge.qat.quantize"]
+    local = ["keras_transformer.edge.quantize.qat.quantize"]
     assert list(local_imports(tree, ZOO)) == local
     assert list(imports(tree, ZOO)) == [
         "keras.ops",
@@ -117,26 +114,104 @@ def test_packages_are_the_ones_that_are_installed():
         assert f"\n    {package} = {folder}\n" in configured
 
 
+def room_of(path: Path) -> str:
+    """Returns the folder of a module, `layers`, `cli`, or the file itself at the top."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    if parts[0] in ("keras_transformer", "cli"):
+        return "layers" if parts[0] == "keras_transformer" else "cli"
+    return ".".join(parts[:-1] if len(parts) > 2 else parts)
+
+
+def room_named(name: str) -> str:
+    """Returns the room of an imported name of ours, given in full."""
+    parts = name.split(".")[1:]
+    if parts[:1] == ["cli"]:
+        return "cli"
+    if parts[:1] not in (["zoo"], ["edge"]):
+        return "layers"
+    known = [room for room in ROOMS if f"{'.'.join(parts)}.".startswith(f"{room}.")]
+    return max(known, key=len, default=".".join(parts))
+
+
+IN_ROOMS = [
+    (package, path)
+    for package, path in MODULES
+    if package in (ZOO, EDGE) and len(path.relative_to(ROOT).parts) + (path.stem != "__init__") > 2
+]
+
+
+def test_every_room_is_in_the_table():
+    found = {room_of(path) for _, path in IN_ROOMS}
+    assert found == set(ROOMS) - {"layers"}
+
+
+def test_rooms_stand_above_those_that_they_import():
+    order = list(ROOMS)
+    wrong = [
+        f"{room} imports {other}"
+        for room, rules in ROOMS.items()
+        for other in rules.rooms.split()
+        if order.index(other) >= order.index(room)
+    ]
+    assert wrong == []
+
+
 def test_import_arrows():
+    """Modules import the rooms and packages that the table names."""
     wrong = [
         f"{named(path)} imports {name}"
-        for package, path in MODULES
+        for package, path in IN_ROOMS
         for name in imports(parsed(path), package)
-        if owner(name) not in MAY_IMPORT[package] | {None}
+        if owner(name) is not None
+        and room_named(name) not in {room_of(path), *ROOMS[room_of(path)].rooms.split()}
     ]
     assert wrong == []
 
 
-def test_layers_import_keras_and_nothing_else():
-    allowed = {"keras", "numpy", "keras_transformer"} | sys.stdlib_module_names
+def test_rooms_import_the_packages_that_the_table_names():
+    modules = [*IN_ROOMS, *((package, path) for package, path in MODULES if package == LAYERS)]
+    wrong = [
+        f"{named(path)} imports {name}"
+        for package, path in modules
+        for name in imports(parsed(path), package)
+        if owner(name) is None
+        and top(name) not in {*ROOMS[room_of(path)].packages.split(), *sys.stdlib_module_names}
+    ]
+    assert wrong == []
+
+
+def test_the_layers_and_the_zoo_know_nothing_above_them():
+    above = {LAYERS: (ZOO, EDGE, CLI), ZOO: (EDGE, CLI), EDGE: (CLI,)}
     wrong = [
         f"{named(path)} imports {name}"
         for package, path in MODULES
-        if package == LAYERS
         for name in imports(parsed(path), package)
-        if top(name) not in allowed
+        if owner(name) in above.get(package, ())
     ]
     assert wrong == []
+
+
+def test_the_device_loads_only_device_safe_rooms():
+    wrong = [
+        f"{room} imports {other}"
+        for room, rules in ROOMS.items()
+        if rules.device
+        for other in rules.rooms.split()
+        if not ROOMS[other].device
+    ]
+    frameworks = {"tensorflow", "keras", "jax", "torch", "safetensors"}
+    assert wrong == []
+    unsafe = [
+        room
+        for room, rules in ROOMS.items()
+        if rules.device and frameworks & set(rules.packages.split())
+    ]
+    assert unsafe == []
+
+
+def test_rooms_stay_small():
+    sizes = Counter(room_of(path) for _, path in IN_ROOMS if path.stem != "__init__")
+    assert {room: size for room, size in sizes.items() if size > MAX_FILES_IN_A_ROOM} == {}
 
 
 def test_packages_are_imported_by_their_installed_names():
@@ -149,11 +224,11 @@ def test_packages_are_imported_by_their_installed_names():
     assert wrong == []
 
 
-def test_init_files_are_empty():
+def test_rooms_say_what_they_are_for():
     wrong = [
         named(path)
-        for package, path in MODULES
-        if path.name == "__init__.py" and package != LAYERS and path.stat().st_size > 0
+        for _, path in MODULES
+        if path.name == "__init__.py" and not ast.get_docstring(parsed(path))
     ]
     assert wrong == []
 
@@ -202,9 +277,9 @@ def test_files_stay_short():
     "module",
     [
         "keras_transformer",
-        "keras_transformer.edge.runtime",
-        "keras_transformer.zoo.generate",
-        "keras_transformer.zoo.text_generation",
+        "keras_transformer.edge.runtime.runner",
+        "keras_transformer.zoo.generation.loop",
+        "keras_transformer.zoo.generation.text",
     ],
 )
 def test_the_device_path_loads_no_training_framework(module):

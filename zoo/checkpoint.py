@@ -1,313 +1,194 @@
-"""Files and folders that are written whole or not at all, and checked when they are read."""
+"""A trained model with all that it needs, and the checkpoint folder that holds it."""
 
-import contextlib
-import hashlib
+import dataclasses
 import json
-import os
-import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
 
+import keras
 import numpy as np
-import safetensors
-import safetensors.numpy
 
+from keras_transformer.zoo.data.batches import Batches
+from keras_transformer.zoo.data.plain_text import load_plain_text
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.evaluation.perplexity import language_perplexity
+from keras_transformer.zoo.files import (
+    read_folder,
+    weights_from_bytes,
+    weights_to_bytes,
+    write_folder,
+)
+from keras_transformer.zoo.generation.text import TextGenerator
+from keras_transformer.zoo.models.build import build, get_weights, set_weights
+from keras_transformer.zoo.models.compiled_steps import CompiledSteps
+from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.decoding_steps import KerasSteps
+from keras_transformer.zoo.models.predict import PREDICT_TOKENS, model_inputs, predict
+from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tokenizers.tokenizer import Encoded, Tokenizer
+from keras_transformer.zoo.tokenizers.tokenizer_files import (
+    tokenizers_from_files,
+    tokenizers_to_files,
+)
+from keras_transformer.zoo.vocabularies.learn import TextTokenizer
 
-MANIFEST = "manifest.json"
-FORMAT = "keras-transformer-zoo"
+# The recipe's columns of the tasks that do not read labelled texts.
+COLUMNS = {"translation": ("source", "target"), "language-modeling": ()}
 
 
-def check_absent(path: str | Path, *, overwrite: bool) -> None:
-    """Checks that nothing stands where a result is to go, unless it may be overwritten.
+@dataclasses.dataclass(kw_only=True, eq=False)
+class Trained:
+    """A model, what it was trained for and on, and how text becomes its input.
 
-    Raises:
-        FileExistsError: The path exists and `overwrite` is False.
+    Attributes:
+        config: the model's shape.
+        task_spec: its task, with the labels.
+        tokenizer: text to ids.
+        target_tokenizer: of the text that is written, if it has one of its own.
+        max_length: tokens of an example; of a source and of its target each.
+        model: the Keras model.
+        recipe: the run that made it.
+        metrics: what was measured on the validation data.
+        probes: (rows, T) inputs of a few validation rows by name; `convert` compares on them.
+        bits: what `models.build` takes beside config and task to make a quantized model.
+        num_truncated: rows of the last call of `scores` that were cut to `max_length`.
     """
-    if not overwrite and Path(path).exists():
-        raise FileExistsError(f"{path} exists; choose another path or give --overwrite.")
 
+    config: TransformerConfig
+    task_spec: Task
+    tokenizer: Tokenizer
+    max_length: int
+    model: keras.Model
+    recipe: Recipe
+    metrics: Mapping[str, Any]
+    probes: Mapping[str, np.ndarray]
+    target_tokenizer: Tokenizer | None = None
+    bits: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    num_truncated: int = dataclasses.field(default=0, init=False)
 
-def check_file_target(path: str | Path, *, overwrite: bool) -> None:
-    """Checks that `write_file` may write a path, before the work that it is to hold.
+    @property
+    def task(self) -> str:
+        """Name of the task."""
+        return self.task_spec.name
 
-    Raises:
-        FileExistsError: The path exists and `overwrite` is False, or it is a folder.
-    """
-    path = _target(path)
-    if path.is_dir():
-        raise FileExistsError(f"{path} is a folder; give the name of a file.")
-    check_absent(path, overwrite=overwrite)
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes, or of the targets of a translator of several."""
+        return self.task_spec.labels
 
+    @property
+    def is_quantized(self) -> bool:
+        """Whether quantization-aware training made the model."""
+        return bool(self.bits)
 
-def check_folder_target(path: str | Path, *, overwrite: bool, kind: str = "checkpoint") -> None:
-    """Checks that `write_folder` may write a path, before the work that it is to hold.
+    @property
+    def columns(self) -> dict[str, str | None]:
+        """Names of the columns of its data by their use, as the recipe has them."""
+        names = COLUMNS.get(self.task, ("text", "text_pair", "label"))
+        return {name: getattr(self.recipe, name) for name in names}
 
-    Raises:
-        FileExistsError: The path exists and may not be replaced.
-    """
-    path = _target(path)
-    _finish_cut_off_swap(path)
-    if path.exists():
-        _check_replaceable(path, overwrite, kind)
+    def tokenizer_files(self) -> dict[str, bytes]:
+        """Returns the files of the tokenizers by name."""
+        return tokenizers_to_files(self.tokenizer, self.target_tokenizer)
 
+    def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Encoded:
+        """Tokenizes.
 
-def write_file(path: str | Path, data: bytes, *, overwrite: bool = False) -> None:
-    """Writes a file aside and renames it, so that a reader sees all of it or what was there before.
+        Raises:
+            InputError: second texts are missing, or given to a task over single texts.
+        """
+        if (pairs is not None) != self.task_spec.pair:
+            expected = "pairs of texts" if self.task_spec.pair else "single texts"
+            raise InputError(f"Expected {expected}, as the model was trained on.")
+        return self.tokenizer.encode(texts, pairs, max_length=self.max_length)
 
-    Raises:
-        FileExistsError: The path exists and `overwrite` is False, or it is a folder.
-        OSError: The system could not write; what was there before is untouched.
-    """
-    check_file_target(path, overwrite=overwrite)
-    path = _target(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = _beside(path, "partial")
-    try:
-        with _naming(path):
-            _write_synced(partial, data)
-            os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
+    def scores(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> np.ndarray:
+        """Returns the model's outputs (rows, outputs) for raw texts."""
+        encoded = self.encode(texts, pairs)
+        self.num_truncated = encoded.num_truncated
+        if not encoded.ids:
+            return np.zeros((0, self.task_spec.num_outputs), "float32")
+        columns = model_inputs(self.task_spec, encoded.columns)
+        return predict(self.model, Batches(columns, batch_tokens=PREDICT_TOKENS))
 
+    def generator(self, *, xla: bool = False) -> TextGenerator:
+        """Returns what generates text with the Keras model.
 
-def write_folder(
-    path: str | Path, files: Mapping[str, bytes], *, overwrite: bool = False,
-    kind: str = "checkpoint",
-) -> None:  # fmt: skip
-    """Writes a folder aside, with a manifest of its files' SHA-256, and renames it.
+        Args:
+            xla: whether XLA compiles it, see `CompiledSteps`: faster, after seconds for each new
+                shape.
 
-    Killed at any moment, it leaves the old folder or the new one for `read_folder`. Two writers
-    must not write the same path at once.
+        Raises:
+            InputError: the task is one over whole texts.
+        """
+        if not self.task_spec.generates:
+            raise InputError(f"Expected a model that generates text, got one of {self.task}.")
+        steps = (CompiledSteps if xla else KerasSteps)(self.model, self.config, self.max_length)
+        return TextGenerator(steps, self.task, self.tokenizer, self.target_tokenizer, self.labels)
 
-    Args:
-        path: The folder.
-        files: Contents by file name, with `/` between the name of a folder inside and the rest.
-        overwrite: Replace a folder of this kind that is there. One with anything in it that its
-            manifest does not list is never replaced.
-        kind: What the manifest says that the folder is.
+    def perplexity(self, path: str | Path) -> dict[str, float]:
+        """Measures a language model on the text of a file, see `Perplexity`."""
+        plain = load_plain_text(path)
+        return language_perplexity(plain, self.tokenizer, self.max_length)(self.model)
 
-    Raises:
-        FileExistsError: The path exists and may not be replaced.
-        OSError: The system could not write; what was there before is untouched.
-    """
-    for name in files:
-        if not _stays_inside(name) or name == MANIFEST:
-            raise ValueError(f"Expected plain file names other than {MANIFEST}, got {name!r}.")
-    check_folder_target(path, overwrite=overwrite, kind=kind)
-    path = _target(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
-    description = {"format": f"{FORMAT} {kind}", "version": 1, "sha256": hashes}
-    manifest = json.dumps(description, indent=1) + "\n"
-    partial = _beside(path, "partial")
-    # A killed writer may have left one.
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        with _naming(path):
-            partial.mkdir()
-            for folder in sorted(_folders(files)):
-                (partial / folder).mkdir()
-            for name, data in files.items():
-                _write_synced(partial / name, data)
-            _write_synced(partial / MANIFEST, manifest.encode())
-            for folder in _folders(files):
-                _sync_folder(partial / folder)
-            _sync_folder(partial)
-            _swap_in(partial, path)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    _sync_folder(path.parent)
-    shutil.rmtree(_beside(path, "old"), ignore_errors=True)
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Writes the checkpoint folder, whole or not at all."""
+        config = {
+            "model": self.config.to_json(),
+            "task": self.task_spec.to_json(),
+            "max_length": self.max_length,
+            "bits": dict(self.bits),
+        }
+        write_folder(
+            path,
+            {
+                "config.json": _json(config),
+                "weights.safetensors": weights_to_bytes(get_weights(self.model)),
+                **self.tokenizer_files(),
+                "labels.txt": "".join(f"{label}\n" for label in self.labels).encode(),
+                "recipe.json": self.recipe.to_json().encode(),
+                "metrics.json": _json(self.metrics),
+                "probes.safetensors": weights_to_bytes(self.probes),
+            },
+            overwrite=overwrite,
+        )
 
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Reads a checkpoint folder.
 
-@contextlib.contextmanager
-def new_folder(path: str | Path) -> Iterator[Path]:
-    """Gives a folder to fill beside a path that is free, and renames it to that path at the end.
-
-    Raises:
-        FileExistsError: Something stands there.
-        OSError: The system could not write; nothing is left behind.
-    """
-    path = _target(path)
-    if path.exists():
-        raise FileExistsError(f"{path} exists; choose another path.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = _beside(path, "partial")
-    # A killed writer may have left one.
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        with _naming(path):
-            partial.mkdir()
-            yield partial
-            partial.rename(path)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-
-
-def read_folder(path: str | Path) -> dict[str, bytes]:
-    """Reads the files of a checkpoint folder after checking each against the manifest.
-
-    Raises:
-        FileNotFoundError: There is no such folder.
-        InputError: It is no checkpoint, or a file is missing or was edited.
-    """
-    path = _target(path)
-    folder = path
-    if not path.exists() and _beside(path, "old").exists():
-        # A writer was killed between its two renames: the old checkpoint is still whole.
-        folder = _beside(path, "old")
-    if not folder.exists():
-        raise FileNotFoundError(f"There is no checkpoint folder {path}.")
-    files = {}
-    for name, digest in _read_manifest(folder, path, "checkpoint").items():
-        try:
-            files[name] = (folder / name).read_bytes()
-        except FileNotFoundError:
-            raise InputError(f"The checkpoint {path} lacks its file {name}.") from None
-        if hashlib.sha256(files[name]).hexdigest() != digest:
-            raise InputError(
-                f"The checkpoint {path} was changed after it was written: {name} does not match "
-                f"{MANIFEST}."
-            )
-    return files
-
-
-def weights_to_bytes(weights: Mapping[str, np.ndarray]) -> bytes:
-    """Packs arrays by name in the safetensors format; equal arrays give equal bytes.
-
-    Raises:
-        ValueError: A type such as bfloat16, which safetensors would write but not read with NumPy.
-    """
-    for name, value in weights.items():
-        if np.dtype(value.dtype).kind not in "biuf":
-            raise ValueError(f"Expected NumPy's own number types, got {name} of {value.dtype}.")
-    return safetensors.numpy.save(
-        {name: np.asarray(weights[name], order="C") for name in sorted(weights)}
-    )
-
-
-def weights_from_bytes(data: bytes) -> dict[str, np.ndarray]:
-    """Unpacks what `weights_to_bytes` packed.
-
-    Raises:
-        InputError: The bytes are not safetensors.
-    """
-    try:
-        return safetensors.numpy.load(data)
-    except (safetensors.SafetensorError, KeyError) as error:
-        raise InputError(f"Expected weights in the safetensors format: {error}.") from None
-
-
-def _target(path: str | Path) -> Path:
-    # Absolute, so that "." and "folder/.." have a name and a parent to be renamed in.
-    return Path(os.path.abspath(path))
-
-
-def _beside(path: Path, what: str) -> Path:
-    return path.with_name(f".{path.name}.{what}")
-
-
-def _is_plain_name(name: str) -> bool:
-    return bool(name) and name not in (".", "..") and not set(name) & set("/\\:\0")
-
-
-def _stays_inside(name: str) -> bool:
-    return all(map(_is_plain_name, name.split("/")))
-
-
-def _folders(names: Iterable[str]) -> set[str]:
-    """The folders that files stand in, but for the outermost."""
-    parents = (parent for name in names for parent in PurePosixPath(name).parents)
-    return {parent.as_posix() for parent in parents} - {"."}
-
-
-@contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Names the path in an error of the system's, as a full disk's has none or a temporary one."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None:
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error
-
-
-def _write_synced(path: Path, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    """Makes renames durable where the system lets a folder be synced."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _swap_in(partial: Path, path: Path) -> None:
-    """Renames `partial` to `path`; what was there goes to the side, and comes back on failure."""
-    old = _beside(path, "old")
-    if path.exists():
-        path.rename(old)
-    try:
-        partial.rename(path)
-    except BaseException:
-        if old.exists():
-            old.rename(path)
-        raise
-
-
-def _finish_cut_off_swap(path: Path) -> None:
-    """Brings back or clears away the old folder that a killed writer left at the side."""
-    old = _beside(path, "old")
-    if old.exists():
-        if path.exists():
-            shutil.rmtree(old)
-        else:
-            old.rename(path)
-
-
-def _check_replaceable(path: Path, overwrite: bool, kind: str) -> None:
-    check_absent(path, overwrite=overwrite)
-    try:
-        listed = set(_read_manifest(path, path, kind)) | {MANIFEST}
-    except InputError:
-        raise FileExistsError(
-            f"{path} exists and is no {kind}, so it is not overwritten; choose another path."
-        ) from None
-    listed |= _folders(listed)
-    entries = (entry.relative_to(path).as_posix() for entry in path.rglob("*"))
-    foreign = sorted(entry for entry in entries if entry not in listed)
-    if foreign:
-        raise FileExistsError(
-            f"{path} holds {foreign[0]!r}, which is not part of the {kind}, so it is not "
-            f"overwritten; move that away or choose another path."
+        Raises:
+            FileNotFoundError: there is no such folder.
+            InputError: it is no checkpoint, or a file is missing or was edited.
+        """
+        files = read_folder(path)
+        for name in ("config.json", "weights.safetensors", "tokenizer.json", "labels.txt"):
+            if name not in files:
+                raise InputError(f"{path} is no checkpoint of a trained model: it has no {name}.")
+        config = json.loads(files["config.json"])
+        labels = tuple(files["labels.txt"].decode().split("\n")[:-1])
+        task = Task.from_json(config["task"], labels)
+        shape = TransformerConfig.from_json(config["model"])
+        # Once, float was written as widths of null.
+        bits = {name: value for name, value in config["bits"].items() if value is not None}
+        model = build(shape, task, **bits)
+        set_weights(model, weights_from_bytes(files["weights.safetensors"]))
+        tokenizer, target_tokenizer = tokenizers_from_files(files, TextTokenizer)
+        return cls(
+            config=shape,
+            task_spec=task,
+            tokenizer=tokenizer,
+            target_tokenizer=target_tokenizer,
+            max_length=config["max_length"],
+            model=model,
+            recipe=Recipe.from_json(files["recipe.json"]),
+            metrics=json.loads(files["metrics.json"]),
+            probes=weights_from_bytes(files["probes.safetensors"]),
+            bits=bits,
         )
 
 
-def _read_manifest(folder: Path, path: Path, kind: str) -> dict[str, str]:
-    """Returns the SHA-256 of each file by name; messages call the folder `path`."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"{path} is no {kind}: it has no {MANIFEST}.") from None
-    except ValueError:
-        raise InputError(f"The {kind} {path} is damaged: {MANIFEST} is not JSON.") from None
-    hashes = manifest.get("sha256") if isinstance(manifest, dict) else None
-    if (
-        not isinstance(hashes, dict)
-        or manifest.get("format") != f"{FORMAT} {kind}"
-        or not all(map(_stays_inside, hashes))
-    ):
-        raise InputError(f"{path} is no {kind}: its {MANIFEST} is not one of ours.")
-    return hashes
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()

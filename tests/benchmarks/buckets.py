@@ -15,15 +15,15 @@ import click
 import keras
 import numpy as np
 
-from keras_transformer.zoo.batches import Batches
-from keras_transformer.zoo.catalog import get_config
-from keras_transformer.zoo.data import load_examples
-from keras_transformer.zoo.fit import Fit
-from keras_transformer.zoo.models import build
+from keras_transformer.zoo.data.batches import Batches
+from keras_transformer.zoo.data.tables import load_examples
+from keras_transformer.zoo.models.build import build
+from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.tasks import Task
-from keras_transformer.zoo.tokenizer import TokenizerConfig
-from keras_transformer.zoo.vocabulary import TextTokenizer, learn_vocabulary
+from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tokenizers.tokenizer import TokenizerConfig
+from keras_transformer.zoo.training.fit import Fit
+from keras_transformer.zoo.vocabularies.learn import TextTokenizer, learn_vocabulary
 
 STEPS_A_TURN = 8
 

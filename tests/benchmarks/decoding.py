@@ -23,21 +23,21 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from keras_transformer.edge.convert import convert
-from keras_transformer.edge.runtime import Runner
-from keras_transformer.zoo.batches import Batches
-from keras_transformer.zoo.compiled_steps import CompiledSteps
-from keras_transformer.zoo.config import TransformerConfig
-from keras_transformer.zoo.decoding import Decoding
-from keras_transformer.zoo.generate import generate
-from keras_transformer.zoo.keras_steps import KerasSteps
-from keras_transformer.zoo.models import build
-from keras_transformer.zoo.piece_list import SPECIAL_TOKENS
+from keras_transformer.edge.convert.convert import convert
+from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.data.batches import Batches
+from keras_transformer.zoo.generation.decoding import Decoding
+from keras_transformer.zoo.generation.loop import generate
+from keras_transformer.zoo.models.build import build
+from keras_transformer.zoo.models.compiled_steps import CompiledSteps
+from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.decoding_steps import KerasSteps
 from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.tasks import Task
-from keras_transformer.zoo.tokenizer import Tokenizer
-from keras_transformer.zoo.tokenizer_config import TokenizerConfig
-from keras_transformer.zoo.trained import Trained
+from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
+from keras_transformer.zoo.tokenizers.tokenizer_config import TokenizerConfig
 
 VOCAB_SIZE, NUM_LAYERS, NUM_HEADS, HIDDEN_DIM, PROMPT = 8000, 4, 4, 256, 8
 

@@ -16,16 +16,16 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from keras_transformer.edge.benchmark import benchmark
-from keras_transformer.edge.convert import convert
+from keras_transformer.edge.choose.benchmark import benchmark
+from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.precision import PRECISIONS
-from keras_transformer.zoo.batches import Batches
-from keras_transformer.zoo.catalog import get_config
-from keras_transformer.zoo.models import build
+from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.data.batches import Batches
+from keras_transformer.zoo.models.build import build
+from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.tasks import Task
-from keras_transformer.zoo.tokenizer import SPECIAL_TOKENS, Tokenizer, TokenizerConfig
-from keras_transformer.zoo.trained import Trained
+from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tokenizers.tokenizer import SPECIAL_TOKENS, Tokenizer, TokenizerConfig
 
 
 def untrained(name: str, length: int) -> tuple[Trained, np.ndarray]:

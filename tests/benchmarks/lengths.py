@@ -12,8 +12,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from keras_transformer.edge.runtime import Runner
-from keras_transformer.zoo.data import read_table
+from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.zoo.data.tables import read_table
 
 
 @click.command(help=__doc__)

@@ -22,7 +22,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from rich.console import Console
 from rich.table import Table
 
-from keras_transformer.edge.bundle import unpack
+from keras_transformer.edge.runtime.packed import unpack
 
 WARM_UP = 5
 PRECISIONS = ("float32", "dynamic_int8", "int8")

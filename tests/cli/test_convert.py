@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from keras_transformer.edge.runtime import Runner
+from keras_transformer.edge.runtime.runner import Runner
 from tests.cli.calls import call, error_of, fill_disk
 
 

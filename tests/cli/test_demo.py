@@ -6,7 +6,7 @@ import urllib.request
 from functools import partial
 
 from tests.cli.calls import call, error_of
-from tests.edge.pages import install_litertjs, write_model
+from tests.edge.demo.pages import install_litertjs, write_model
 
 
 def test_export_writes_a_folder(tmp_path):

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from keras_transformer.edge.bundle import pack, unpack
 from keras_transformer.edge.predictor import open_predictor
-from keras_transformer.zoo.data import load_examples
-from keras_transformer.zoo.evaluate import evaluate
+from keras_transformer.edge.runtime.packed import pack, unpack
+from keras_transformer.zoo.data.tables import load_examples
+from keras_transformer.zoo.evaluation.metrics import evaluate
 from tests.cli.calls import SENTENCES, call, error_of, write_table
 
 

@@ -6,7 +6,7 @@ import click
 import pytest
 
 from keras_transformer.edge.predictor import open_predictor
-from keras_transformer.edge.runtime import Runner
+from keras_transformer.edge.runtime.runner import Runner
 from tests.cli.calls import call, error_of
 from tests.cli.generating import LINES, plain_data, trained, training_arguments
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from keras_transformer.zoo.catalog import CATALOG, parameters
+from keras_transformer.zoo.models.catalog import CATALOG, parameters
 from tests.cli.calls import call, error_of
 
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from keras_transformer.edge import quickstart as module
-from keras_transformer.edge.runtime import Runner
+from keras_transformer.edge.quickstart import quickstart as module
+from keras_transformer.edge.runtime.runner import Runner
 from tests.cli.calls import SETTINGS, call, error_of
 
 pytest.importorskip("babel")

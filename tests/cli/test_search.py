@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from keras_transformer.edge import drawing
+from keras_transformer.edge.choose import figures as drawing
 from tests.cli.calls import call, error_of
 
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from keras_transformer.edge.predictor import open_predictor
-from keras_transformer.edge.runtime import Runner
-from keras_transformer.zoo.text_metrics import text_metrics
+from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.zoo.evaluation.text_metrics import text_metrics
 from tests.cli.calls import call, error_of, write_table
 from tests.cli.generating import PAIRS, trained, training_arguments, translation_data
 

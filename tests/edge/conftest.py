@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_transformer.edge.convert import convert
+from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.precision import PRECISIONS
-from keras_transformer.edge.qat import quantize
-from keras_transformer.zoo.data import Examples, load_examples
+from keras_transformer.edge.quantize.qat import quantize
+from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.data.tables import Examples, load_examples
 from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.train import train
-from keras_transformer.zoo.trained import Trained
+from keras_transformer.zoo.training.train import train
 from tests.edge import generators
 
 TOPICS = {

@@ -7,15 +7,15 @@ import keras
 import numpy as np
 
 from keras_transformer.edge.precision import PRECISIONS
-from keras_transformer.edge.qat import quantized_model
-from keras_transformer.zoo.batches import Batches
-from keras_transformer.zoo.config import TransformerConfig
-from keras_transformer.zoo.models import build, get_weights, set_weights
-from keras_transformer.zoo.piece_list import BYTE_PIECES, SPECIAL_TOKENS, Vocabulary
+from keras_transformer.edge.quantize.qat import quantized_model
+from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.data.batches import Batches
+from keras_transformer.zoo.models.build import build, get_weights, set_weights
+from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.tasks import Task
-from keras_transformer.zoo.tokenizer import Tokenizer, TokenizerConfig
-from keras_transformer.zoo.trained import Trained
+from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tokenizers.piece_list import BYTE_PIECES, SPECIAL_TOKENS, Vocabulary
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 
 LENGTH = 32
 LENGTHS = (8, 16, 32)

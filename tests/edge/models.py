@@ -4,13 +4,14 @@ import keras
 import numpy as np
 
 from keras_transformer.quantization import QuantPoint
-from keras_transformer.zoo.batches import Batches
-from keras_transformer.zoo.config import TransformerConfig
-from keras_transformer.zoo.models import build, get_weights, set_weights
+from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.data.batches import Batches
+from keras_transformer.zoo.models.build import build, get_weights, set_weights
+from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.predict import model_inputs
 from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.tasks import Task
-from keras_transformer.zoo.tokenizer import Encoded, Tokenizer, TokenizerConfig
-from keras_transformer.zoo.trained import Trained, model_inputs
+from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tokenizers.tokenizer import Encoded, Tokenizer, TokenizerConfig
 
 LENGTH = 12
 WORDS = [f"w{i}" for i in range(35)]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from keras_transformer.edge.predictor import KerasRunner, columns_of, open_predictor
-from keras_transformer.edge.runtime import Runner
+from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.errors import InputError
 
 COLUMNS = {"text": "text", "text_pair": None, "label": "label"}

@@ -10,14 +10,14 @@ import threading
 import numpy as np
 import pytest
 
-from keras_transformer.edge import demo, litertjs
-from keras_transformer.edge.bundle import pack, unpack
-from keras_transformer.edge.convert import convert
-from keras_transformer.edge.runtime import Runner
-from keras_transformer.zoo.target_language import encode_sources
-from keras_transformer.zoo.tasks import Task
-from keras_transformer.zoo.tokenizer import Tokenizer, TokenizerConfig
-from keras_transformer.zoo.vocabulary import learn_vocabulary
+from keras_transformer.edge.convert.convert import convert
+from keras_transformer.edge.demo import demo, litertjs
+from keras_transformer.edge.runtime.packed import pack, unpack
+from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tokenizers.target_language import encode_sources
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
+from keras_transformer.zoo.vocabularies.learn import learn_vocabulary
 from tests.edge import generators, models
 from tests.hard_strings import HARD
 from tests.runtimes.chromium import EXECUTABLE, chromium

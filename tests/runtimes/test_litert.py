@@ -8,9 +8,9 @@ import pytest
 from ai_edge_litert.compiled_model import CompiledModel
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_transformer.edge.bundle import unpack
-from keras_transformer.edge.convert import convert
+from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.precision import PRECISIONS
+from keras_transformer.edge.runtime.packed import unpack
 from tests.edge import generators
 from tests.edge.models import calibration, random_model
 

@@ -8,14 +8,14 @@ import sys
 import numpy as np
 import pytest
 
-from keras_transformer.edge import lm_parity
-from keras_transformer.edge.export import export
-from keras_transformer.edge.lm_replay import MODEL
+from keras_transformer.edge.targets.exported.export import export
+from keras_transformer.edge.targets.litertlm import lm_parity
+from keras_transformer.edge.targets.litertlm.lm_replay import MODEL
 from keras_transformer.zoo.errors import RunError
-from keras_transformer.zoo.models import build, get_weights, set_weights
-from keras_transformer.zoo.piece_list import MASK, SPECIAL_TOKENS
+from keras_transformer.zoo.models.build import build, get_weights, set_weights
+from keras_transformer.zoo.tokenizers.piece_list import MASK, SPECIAL_TOKENS
 from tests.edge.generators import changes_for, quantized_writer, writer
-from tests.zoo.test_sentencepiece_model import TEXTS
+from tests.zoo.vocabularies.test_sentencepiece import TEXTS
 
 litert_lm = pytest.importorskip("litert_lm")
 pytest.importorskip("litert_lm_builder")

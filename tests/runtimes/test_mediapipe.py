@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_transformer.edge.convert import convert
-from keras_transformer.edge.mediapipe import MediaPipe
-from keras_transformer.edge.runtime import Runner
-from keras_transformer.zoo.piece_list import SPECIAL_TOKENS
-from keras_transformer.zoo.text import split_words
-from keras_transformer.zoo.tokenizer import Tokenizer, TokenizerConfig
+from keras_transformer.edge.convert.convert import convert
+from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.targets.mediapipe import MediaPipe
+from keras_transformer.zoo.tokenizers.normalize import split_words
+from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from tests.edge.models import calibration, random_model
 from tests.hard_strings import UTF8
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_transformer.edge.export import export
+from keras_transformer.edge.targets.exported.export import export
 from tests.edge.generators import generator, random_ids
 from tests.edge.models import random_model, random_rows
 from tests.runtimes.exported import assert_close, assert_translates, empty_caches

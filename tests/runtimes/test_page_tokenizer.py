@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from keras_transformer.edge import demo
-from keras_transformer.edge.bundle import pack
-from keras_transformer.edge.character_table import character_table
-from keras_transformer.zoo.text import split_words
-from keras_transformer.zoo.tokenizer import Tokenizer, TokenizerConfig
-from keras_transformer.zoo.vocabulary import learn_vocabulary
+from keras_transformer.edge.demo import demo
+from keras_transformer.edge.demo.character_table import character_table
+from keras_transformer.edge.runtime.packed import pack
+from keras_transformer.zoo.tokenizers.normalize import split_words
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
+from keras_transformer.zoo.vocabularies.learn import learn_vocabulary
 from tests.hard_strings import HARD
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")

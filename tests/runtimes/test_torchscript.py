@@ -8,8 +8,8 @@ from importlib.util import find_spec
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from keras_transformer.edge.export import export
-from keras_transformer.zoo.checkpoint import write_folder
+from keras_transformer.edge.targets.exported.export import export
+from keras_transformer.zoo.files import write_folder
 from tests.edge.generators import generator
 from tests.edge.models import random_model, random_rows
 from tests.runtimes.exported import assert_close, assert_translates

@@ -1,6 +1,6 @@
 import pytest
 
-from keras_transformer.zoo.train import train
+from keras_transformer.zoo.training.train import train
 from tests.zoo import tiny
 
 

@@ -1,313 +1,136 @@
-import errno
 import json
-import os
 import re
-from pathlib import Path
+import shutil
 
-import ml_dtypes
 import numpy as np
 import pytest
-import safetensors.numpy
 
-from keras_transformer.zoo.checkpoint import (
-    read_folder,
-    weights_from_bytes,
-    weights_to_bytes,
-    write_file,
-    write_folder,
-)
+from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.data.tables import load_examples
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.evaluation.metrics import evaluate
+from keras_transformer.zoo.files import write_folder
+from keras_transformer.zoo.models.build import get_weights
+from keras_transformer.zoo.tasks.labelled import NUM_PROBES
+from tests.zoo import tiny
 
-FILES = {"config.json": b"{}", "weights.safetensors": bytes(range(256)), "empty": b""}
-OTHER = {"config.json": b"[]"}
-
-
-def names(folder):
-    return sorted(entry.name for entry in folder.iterdir())
-
-
-def fill_disk(monkeypatch, after=0):
-    """Makes the system's sync fail as on a full disk, after some successes."""
-    real, calls = os.fsync, iter(range(10**6))
-
-    def fsync(descriptor):
-        if next(calls) >= after:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        real(descriptor)
-
-    monkeypatch.setattr(os, "fsync", fsync)
+FILES = (
+    "config.json", "labels.txt", "metrics.json", "probes.safetensors", "recipe.json",
+    "tokenizer.json", "vocab.txt", "weights.safetensors",
+)  # fmt: skip
+TEXTS = ["an old plum", "", "some things of zinc and iron", "ours " * 50, "iron", "日本 ☃ \x00"]
 
 
-def test_folder_round_trip(tmp_path):
-    path = tmp_path / "new" / "model"
-    write_folder(path, FILES)
-    assert read_folder(path) == FILES
-    assert names(path) == ["config.json", "empty", "manifest.json", "weights.safetensors"]
-    assert names(path.parent) == ["model"]
+def refused(kind, message):
+    return pytest.raises(kind, match=f"^{re.escape(message)}$")
 
 
-def test_folder_is_readable_as_its_neighbours(tmp_path):
-    (tmp_path / "plain").mkdir()
-    write_folder(tmp_path / "model", FILES)
-    assert (tmp_path / "model").stat().st_mode == (tmp_path / "plain").stat().st_mode
+@pytest.fixture
+def folder(learned, tmp_path):
+    """A copy of the checkpoint, to break."""
+    return shutil.copytree(learned[0], tmp_path / "copy")
 
 
-def test_relative_paths(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    write_folder("model", FILES)
-    monkeypatch.chdir(tmp_path / "model")
-    assert read_folder(".") == FILES
+def test_the_task_is_learned(learned):
+    assert learned[1].metrics["validation"]["accuracy"] >= 0.98
 
 
-def test_existing_folder_is_refused_then_replaced(tmp_path):
-    path = tmp_path / "model"
-    write_folder(path, FILES)
-    with pytest.raises(FileExistsError) as error:
-        write_folder(path, OTHER)
-    assert str(error.value) == f"{path} exists; choose another path or give --overwrite."
-    assert read_folder(path) == FILES
-    write_folder(path, OTHER, overwrite=True)
-    assert read_folder(path) == OTHER
-    assert names(path) == ["config.json", "manifest.json"]
-    assert names(tmp_path) == ["model"]
+def test_round_trip(learned):
+    out, trained = learned
+    loaded = Trained.load(out)
+    # The same weights in a graph of another history: the last bits may differ.
+    np.testing.assert_allclose(loaded.scores(TEXTS), trained.scores(TEXTS), rtol=1e-5, atol=5e-6)
+    tiny.assert_same_weights(get_weights(loaded.model), get_weights(trained.model))
+    for name in ("config", "task_spec", "max_length", "recipe", "metrics", "bits", "labels"):
+        assert getattr(loaded, name) == getattr(trained, name), name
+    assert (loaded.task, loaded.is_quantized) == ("classification", False)
+    assert loaded.tokenizer.vocabulary == trained.tokenizer.vocabulary
+    for name, value in trained.probes.items():
+        np.testing.assert_array_equal(loaded.probes[name], value)
 
 
-def test_overwrite_spares_what_is_no_checkpoint(tmp_path):
-    path = tmp_path / "documents"
-    path.mkdir()
-    (path / "thesis.txt").write_text("years")
-    with pytest.raises(FileExistsError) as error:
-        write_folder(path, FILES, overwrite=True)
-    assert str(error.value) == (
-        f"{path} exists and is no checkpoint, so it is not overwritten; choose another path."
-    )
-    assert names(path) == ["thesis.txt"]
+def test_the_folder_explains_itself(learned, tables):
+    out, trained = learned
+    assert sorted(path.name for path in out.iterdir()) == sorted([*FILES, "manifest.json"])
+    assert (out / "labels.txt").read_text(encoding="utf-8") == "fruit\nmétal\n"
+    assert json.loads((out / "recipe.json").read_text())["train"] == str(tables / "train.tsv")
+    assert json.loads((out / "metrics.json").read_text(encoding="utf-8")) == trained.metrics
+    assert not out.with_name(f"{out.name}.training").exists()
 
 
-def test_overwrite_spares_a_foreign_file_in_a_checkpoint(tmp_path):
-    path = tmp_path / "model"
-    write_folder(path, FILES)
-    (path / "notes.txt").write_text("mine")
-    with pytest.raises(FileExistsError) as error:
-        write_folder(path, OTHER, overwrite=True)
-    assert str(error.value) == (
-        f"{path} holds 'notes.txt', which is not part of the checkpoint, so it is not "
-        "overwritten; move that away or choose another path."
-    )
-    assert read_folder(path) == FILES
-    assert (path / "notes.txt").read_text() == "mine"
+def test_the_kept_metrics_are_those_of_the_loaded_model(learned):
+    out, trained = learned
+    examples = load_examples(
+        trained.recipe.validation, text="text", label="label", task="classification",
+        labels=trained.labels,
+    )  # fmt: skip
+    result = evaluate(Trained.load(out), examples)
+    assert result == {"rows": 48, **trained.metrics["validation"]}
 
 
-@pytest.mark.parametrize("after", range(6))
-@pytest.mark.parametrize("existing", [False, True])
-def test_full_disk_leaves_what_was_there(tmp_path, monkeypatch, after, existing):
-    path = tmp_path / "model"
-    if existing:
-        write_folder(path, OTHER)
-    with monkeypatch.context() as patch:
-        fill_disk(patch, after)
-        if after < 4:
-            with pytest.raises(OSError, match="No space left on device"):
-                write_folder(path, FILES, overwrite=True)
-        else:
-            # The files are safe by then; that a folder cannot be synced is no loss.
-            write_folder(path, FILES, overwrite=True)
-    if after >= 4:
-        assert read_folder(path) == FILES
-    elif existing:
-        assert read_folder(path) == OTHER
-    assert names(tmp_path) == (["model"] if existing or after >= 4 else [])
+def test_scores_stand_in_the_order_of_the_texts(learned):
+    trained = learned[1]
+    together = trained.scores(TEXTS)
+    assert trained.num_truncated == 1
+    for text, row in zip(TEXTS, together, strict=True):
+        np.testing.assert_allclose(trained.scores([text])[0], row, rtol=1e-4, atol=1e-5)
+    predictions = [trained.labels[i] for i in together.argmax(axis=1)]
+    assert (predictions[0], predictions[2], predictions[4]) == ("fruit", "métal", "métal")
+    assert trained.scores([]).shape == (0, 2)
 
 
-def test_failing_rename_brings_the_old_folder_back(tmp_path, monkeypatch):
-    path = tmp_path / "model"
-    write_folder(path, OTHER)
-    real = Path.rename
-
-    def rename(self, target):
-        if self.name.endswith(".partial"):
-            raise OSError(errno.EIO, "Input/output error")
-        return real(self, target)
-
-    monkeypatch.setattr(Path, "rename", rename)
-    with pytest.raises(OSError, match="Input/output error"):
-        write_folder(path, FILES, overwrite=True)
-    assert read_folder(path) == OTHER
-    assert names(tmp_path) == ["model"]
+def test_pairs_for_a_model_of_single_texts(learned):
+    with refused(InputError, "Expected single texts, as the model was trained on."):
+        learned[1].scores(["a"], ["b"])
 
 
-def test_writer_killed_between_the_renames(tmp_path):
-    path = tmp_path / "model"
-    write_folder(path, OTHER)
-    write_folder(tmp_path / ".model.partial", FILES)
-    path.rename(tmp_path / ".model.old")
-    assert read_folder(path) == OTHER
-    with pytest.raises(FileExistsError, match="exists; choose another path"):
-        write_folder(path, FILES)
-    assert read_folder(path) == OTHER
-    write_folder(path, FILES, overwrite=True)
-    assert read_folder(path) == FILES
-    assert names(tmp_path) == ["model"]
+def test_a_classifier_generates_nothing(learned):
+    with refused(InputError, "Expected a model that generates text, got one of classification."):
+        learned[1].generator()
 
 
-def test_writer_killed_before_it_cleared_away(tmp_path):
-    path = tmp_path / "model"
-    write_folder(path, FILES)
-    write_folder(tmp_path / ".model.old", OTHER)
-    assert read_folder(path) == FILES
-    write_folder(path, OTHER, overwrite=True)
-    assert read_folder(path) == OTHER
-    assert names(tmp_path) == ["model"]
+def test_probes_are_rows_of_the_validation_data(learned):
+    probes = learned[1].probes
+    assert probes["ids"].shape == probes["segment_ids"].shape
+    assert len(probes["ids"]) == min(NUM_PROBES, 48)
 
 
-def test_a_folder_of_another_kind_with_folders_inside(tmp_path):
-    path = tmp_path / "export"
-    files = {"graph/weights/0": b"0", "graph/model": b"1", "labels": b""}
-    for overwrite in (False, True):
-        write_folder(path, files, overwrite=overwrite, kind="export")
-        assert {name: (path / name).read_bytes() for name in files} == files
-    with pytest.raises(FileExistsError, match="export exists and is no checkpoint, so it is not"):
-        write_folder(path, FILES, overwrite=True)
-    (path / "graph" / "weights" / "mine").mkdir()
-    with pytest.raises(FileExistsError, match="'graph/weights/mine', which is not part of the exp"):
-        write_folder(path, files, overwrite=True, kind="export")
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file(folder, name):
+    (folder / name).unlink()
+    with refused(InputError, f"The checkpoint {folder} lacks its file {name}."):
+        Trained.load(folder)
 
 
-@pytest.mark.parametrize(
-    "name", ["../escape", "/a", "a/../b", "a\\b", "..", ".", "", "manifest.json"]
-)
-def test_names_cannot_leave_the_folder(tmp_path, name):
-    with pytest.raises(ValueError) as error:
-        write_folder(tmp_path / "model", {name: b""})
-    assert str(error.value) == (
-        f"Expected plain file names other than manifest.json, got {name!r}."
-    )
-    assert names(tmp_path) == []
+@pytest.mark.parametrize("name", FILES)
+def test_an_edited_file(folder, name):
+    path = folder / name
+    path.write_bytes(path.read_bytes() + b" ")
+    with refused(
+        InputError,
+        f"The checkpoint {folder} was changed after it was written: {name} does not match "
+        "manifest.json.",
+    ):
+        Trained.load(folder)
 
 
-def test_missing_folder(tmp_path):
-    with pytest.raises(FileNotFoundError) as error:
-        read_folder(tmp_path / "model")
-    assert str(error.value) == f"There is no checkpoint folder {tmp_path}/model."
+def test_a_folder_that_is_none_of_ours(tmp_path):
+    with refused(FileNotFoundError, f"There is no checkpoint folder {tmp_path / 'none'}."):
+        Trained.load(tmp_path / "none")
+    write_folder(tmp_path / "state", {"progress.json": b"{}"})
+    with refused(
+        InputError,
+        f"{tmp_path / 'state'} is no checkpoint of a trained model: it has no config.json.",
+    ):
+        Trained.load(tmp_path / "state")
 
 
-def test_missing_and_edited_files(tmp_path):
-    path = tmp_path / "model"
-    write_folder(path, FILES)
-    (path / "config.json").write_bytes(b"{ }")
-    with pytest.raises(InputError) as error:
-        read_folder(path)
-    assert str(error.value) == (
-        f"The checkpoint {path} was changed after it was written: config.json does not match "
-        "manifest.json."
-    )
-    (path / "config.json").unlink()
-    with pytest.raises(InputError) as error:
-        read_folder(path)
-    assert str(error.value) == f"The checkpoint {path} lacks its file config.json."
-
-
-def test_no_checkpoint(tmp_path):
-    with pytest.raises(InputError) as error:
-        read_folder(tmp_path)
-    assert str(error.value) == f"{tmp_path} is no checkpoint: it has no manifest.json."
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(InputError, match="file is no checkpoint: it has no manifest.json"):
-        read_folder(tmp_path / "file")
-
-
-@pytest.mark.parametrize("content", [b"{", b"\xff"])
-def test_damaged_manifest(tmp_path, content):
-    (tmp_path / "manifest.json").write_bytes(content)
-    with pytest.raises(InputError) as error:
-        read_folder(tmp_path)
-    assert str(error.value) == f"The checkpoint {tmp_path} is damaged: manifest.json is not JSON."
-
-
-@pytest.mark.parametrize(
-    "manifest",
-    [
-        [],
-        {},
-        {"format": "other", "sha256": {}},
-        {"format": "keras-transformer-zoo checkpoint", "sha256": {"../../etc/passwd": "0"}},
-    ],
-)
-def test_foreign_manifest(tmp_path, manifest):
-    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(InputError) as error:
-        read_folder(tmp_path)
-    assert str(error.value) == f"{tmp_path} is no checkpoint: its manifest.json is not one of ours."
-
-
-def test_file_round_trip(tmp_path):
-    path = tmp_path / "new" / "a.tflite"
-    write_file(path, b"one")
-    with pytest.raises(FileExistsError) as error:
-        write_file(path, b"two")
-    assert str(error.value) == f"{path} exists; choose another path or give --overwrite."
-    assert path.read_bytes() == b"one"
-    write_file(path, b"two", overwrite=True)
-    assert path.read_bytes() == b"two"
-    assert names(path.parent) == ["a.tflite"]
-
-
-def test_file_does_not_replace_a_folder(tmp_path):
-    with pytest.raises(FileExistsError, match="is a folder; give the name of a file"):
-        write_file(tmp_path, b"", overwrite=True)
-
-
-def test_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "a.tflite"
-    write_file(path, b"one")
-    fill_disk(monkeypatch)
-    with pytest.raises(OSError, match="No space left on device"):
-        write_file(path, b"two", overwrite=True)
-    assert path.read_bytes() == b"one"
-    assert names(tmp_path) == ["a.tflite"]
-
-
-def test_really_full_device(tmp_path):
-    if not Path("/dev/full").exists():
-        pytest.skip("needs /dev/full")
-    (tmp_path / ".a.partial").symlink_to("/dev/full")
-    with pytest.raises(OSError, match=re.escape(os.strerror(errno.ENOSPC))):
-        write_file(tmp_path / "a", b"some")
-    assert names(tmp_path) == []
-
-
-def test_weights_round_trip():
-    weights = {
-        "block/kernel": np.arange(6, dtype=np.float32).reshape(2, 3).T,
-        "scale": np.float32(2.5),
-        "half": np.array([1.5], np.float16),
-        "step": np.array(7, np.int64),
-        "strided": np.arange(10, dtype=np.int32)[::2],
-    }
-    loaded = weights_from_bytes(weights_to_bytes(weights))
-    assert loaded.keys() == weights.keys()
-    for name, value in weights.items():
-        assert loaded[name].dtype == value.dtype
-        assert loaded[name].shape == value.shape
-        np.testing.assert_array_equal(loaded[name], value)
-    assert weights_to_bytes(dict(reversed(weights.items()))) == weights_to_bytes(weights)
-
-
-def test_weights_of_a_type_that_could_not_be_read_back():
-    with pytest.raises(ValueError, match="Expected NumPy's own number types, got a of bfloat16"):
-        weights_to_bytes({"a": np.array([1.5], ml_dtypes.bfloat16)})
-    foreign = safetensors.numpy.save({"a": np.array([1.5], ml_dtypes.bfloat16)})
-    with pytest.raises(InputError, match="Expected weights in the safetensors format: 'BF16'"):
-        weights_from_bytes(foreign)
-
-
-@pytest.mark.parametrize("data", [b"", b"not weights at all"])
-def test_bad_weights(data):
-    with pytest.raises(InputError, match="Expected weights in the safetensors format"):
-        weights_from_bytes(data)
-
-
-def test_weights_cut_short():
-    data = weights_to_bytes({"a": np.zeros(100, np.float32)})
-    with pytest.raises(InputError, match="Expected weights in the safetensors format"):
-        weights_from_bytes(data[:-1])
+def test_saving_over_a_checkpoint_is_asked_for(learned, folder):
+    trained = learned[1]
+    before = (folder / "manifest.json").read_bytes()
+    with refused(
+        FileExistsError, f"{folder} exists; choose another path or give --overwrite."
+    ):
+        trained.save(folder)
+    trained.save(folder, overwrite=True)
+    assert (folder / "manifest.json").read_bytes() == before

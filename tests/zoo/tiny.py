@@ -6,13 +6,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_transformer.zoo.batches import Batches
-from keras_transformer.zoo.config import TransformerConfig
-from keras_transformer.zoo.fit import Fit
-from keras_transformer.zoo.models import build, get_weights
+from keras_transformer.zoo.data.batches import Batches
+from keras_transformer.zoo.models.build import build, get_weights
+from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.report import Report
-from keras_transformer.zoo.tasks import Task
+from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.training.fit import Fit
 
 SETTINGS = {"num_layers": 1, "hidden_dim": 16, "intermediate_dim": 32, "num_heads": 2}
 TASK = Task(name="classification", labels=("no", "yes"))

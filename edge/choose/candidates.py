@@ -1,0 +1,157 @@
+"""The files that a float checkpoint can become, and the checkpoints on the way to them."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_transformer.edge.compress.prune import prune
+from keras_transformer.edge.convert.convert import Converted, convert
+from keras_transformer.edge.precision import PRECISIONS, get_precision
+from keras_transformer.edge.quantize.qat import quantize
+from keras_transformer.edge.quantize.ranges import calibration_batches
+from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.data.batches import Batches
+from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.progress import Report
+
+REFERENCE = "float32"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One way from a float checkpoint to a file.
+
+    Attributes:
+        precision: of the file.
+        qat: whether the checkpoint is trained on with that precision, not only calibrated.
+        sparsity: share of zeros that pruning brings about first; 0 for no pruning.
+        length: tokens of the file's inputs; 0 for the checkpoint's own.
+    """
+
+    precision: str
+    qat: bool = False
+    sparsity: float = 0.0
+    length: int = 0
+
+    @property
+    def name(self) -> str:
+        """Of the file, and in tables: `sparse-0.8-int8-qat-16`."""
+        precision = "" if self.qat else self.precision
+        return "-".join(filter(None, [self.source, precision, str(self.length or "")]))
+
+    @property
+    def source(self) -> str:
+        """Name of the checkpoint that is converted; empty for the one that was given."""
+        pruned = f"sparse-{self.sparsity:g}" if self.sparsity else ""
+        trained_on = f"{self.precision}-qat" if self.qat else ""
+        return "-".join(filter(None, [pruned, trained_on]))
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether it is calibrated or trained on."""
+        return self.qat or bool(self.sparsity) or get_precision(self.precision).is_static
+
+
+def ladder(
+    *,
+    precisions: Sequence[str] = tuple(PRECISIONS),
+    qat: bool = False,
+    sparsities: Sequence[float] = (),
+    lengths: Sequence[int] = (),
+) -> list[Candidate]:
+    """Returns every combination, that which the others are measured against first.
+
+    Args:
+        precisions: of the files.
+        qat: whether precisions that round kernels are tried with quantization-aware training too.
+        sparsities: tried beside none.
+        lengths: tried beside the checkpoint's own.
+
+    Raises:
+        InputError: for an unknown precision, or a sparsity that is none.
+    """
+    for sparsity in sparsities:
+        if not 0.0 < sparsity < 1.0:
+            raise InputError(f"Expected sparsity to be above 0 and below 1, got {sparsity}.")
+    specs = [get_precision(name) for name in dict.fromkeys([REFERENCE, *precisions])]
+    return [
+        Candidate(precision=spec.name, qat=trained_on, sparsity=sparsity, length=length)
+        for sparsity in (0.0, *dict.fromkeys(sparsities))
+        for spec in specs
+        for trained_on in ((False, True) if qat and spec.rounds_kernels else (False,))
+        for length in (0, *dict.fromkeys(lengths))
+    ]
+
+
+class Workshop:
+    """Makes candidates: prunes and trains on what they need, each once, and converts.
+
+    Args:
+        trained: the float checkpoint.
+        folder: of the checkpoints on the way; those that are there are used where `resume`.
+        train: the texts that ranges are calibrated on, and that is trained on.
+        validation: chooses among the epochs of a training run; None for the recipe's.
+        resume, overwrite, report: of the training runs, see `train.train`.
+    """
+
+    def __init__(
+        self, trained: Trained, folder: Path, *, train: Path | None = None,
+        validation: Path | None = None, resume: bool = False, overwrite: bool = False,
+        report: Report | None = None,
+    ):  # fmt: skip
+        self.trained = trained
+        self.folder = folder
+        self.train = Path(train or trained.recipe.train)
+        self.options = {"resume": resume, "overwrite": overwrite, "report": report}
+        self.data = {"train": self.train, "validation": validation}
+        self._sources: dict[str, Trained | InputError | RunError] = {"": trained}
+        self._calibration: Batches | None = None
+
+    def check_data(self) -> None:
+        """Raises InputError where there is no training file."""
+        if not self.train.exists():
+            raise InputError(
+                f"There is no file {self.train}, which the checkpoint was trained on; give --train "
+                "FILE, or only precisions of --precisions that need no calibration."
+            )
+
+    def make(self, candidate: Candidate) -> Converted:
+        """Makes the file of a candidate.
+
+        Raises:
+            InputError, RunError: it cannot be made, for the reason that is said.
+        """
+        spec = get_precision(candidate.precision)
+        source = self._source(candidate)
+        batches = self._batches() if spec.is_static and not candidate.qat else None
+        lengths = [candidate.length] if candidate.length else None
+        return convert(source, candidate.precision, calibration=batches, lengths=lengths)
+
+    def _batches(self) -> Batches:
+        if self._calibration is None:
+            self._calibration = calibration_batches(self.trained, self.train)
+        return self._calibration
+
+    def _source(self, candidate: Candidate) -> Trained:
+        """The checkpoint that a candidate is converted from; a failure is remembered too."""
+        name = candidate.source
+        if name not in self._sources:
+            try:
+                self._sources[name] = self._train_on(candidate)
+            except (InputError, RunError) as error:
+                self._sources[name] = error
+        found = self._sources[name]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _train_on(self, candidate: Candidate) -> Trained:
+        out = self.folder / candidate.source
+        if self.options["resume"] and out.exists():
+            return Trained.load(out)
+        given: dict[str, Any] = {**self.options, **self.data}
+        if not candidate.qat:
+            return prune(self.trained, out, sparsity=candidate.sparsity, **given)
+        dense = self._source(dataclasses.replace(candidate, qat=False))
+        return quantize(dense, out, precision=candidate.precision, **given)

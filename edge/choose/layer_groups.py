@@ -1,0 +1,83 @@
+"""The layers of a rounded model in groups: a sublayer of a block, the embeddings, the head."""
+
+import dataclasses
+import re
+
+import keras
+
+from keras_transformer.stacks import Decoder, Encoder
+from keras_transformer.zoo.models.float_layers import STREAM, rounded_layers
+
+# What is stored between sublayers belongs to none of them: the next matmul reads it as integers.
+BETWEEN = "between sublayers"
+# The step of what a file gives is what tells whether it follows its model.
+OUTPUT = "output"
+OUTPUT_POINTS = ("head_point", "logits_point")
+ENDS = ("embedding", "head")
+STACKS = ("encoder/", "decoder/")
+SUBLAYER = re.compile(r"(\w+/block_\d+/\w+)/")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Group:
+    """Layers that are quantized together or not.
+
+    Attributes:
+        name: `encoder/block_0/attention`, `embedding`, `head`, `BETWEEN` or `OUTPUT`.
+        patterns: that match the paths of its layers, and no others.
+    """
+
+    name: str
+    patterns: tuple[str, ...]
+
+    @property
+    def is_keepable(self) -> bool:
+        """Whether a file can hold it in float while the others are integers."""
+        return self.name not in (BETWEEN, OUTPUT)
+
+
+def groups_of(model: keras.Model) -> list[Group]:
+    """Returns the groups of a model that was built with bits, as data flows through it."""
+    # Layers stand in the order of their distance to the output.
+    stacks = [isinstance(layer, Encoder | Decoder) for layer in model.layers]
+    last = len(stacks) - 1 - stacks[::-1].index(True)
+    place = {layer.name: number for number, layer in enumerate(model.layers)}
+    paths: dict[str, list[str]] = {}
+    for layer in rounded_layers(model):
+        top, _, _ = layer.path.partition("/")
+        name = _name(layer.path) or ENDS[place[top] > last]
+        paths.setdefault(name, []).append(layer.path)
+    return [
+        Group(name=name, patterns=_patterns(name, paths[name]))
+        for name in sorted(paths, key=_order)
+    ]
+
+
+def _name(path: str) -> str | None:
+    """The group of a layer that is neither before nor after the stacks, or None."""
+    if path.rpartition("/")[2] in STREAM:
+        return BETWEEN
+    if path in OUTPUT_POINTS:
+        return OUTPUT
+    sublayer = SUBLAYER.match(path)
+    if sublayer is None and path.startswith(STACKS):
+        return BETWEEN
+    return sublayer and sublayer[1]
+
+
+def _patterns(name: str, paths: list[str]) -> tuple[str, ...]:
+    if SUBLAYER.match(f"{name}/"):
+        return (f"{name}/*",)
+    # A pattern matches what is below a layer too.
+    return tuple(
+        path for path in dict.fromkeys(paths)
+        if not any(path.startswith(f"{other}/") for other in paths)
+    )  # fmt: skip
+
+
+def _order(name: str) -> tuple[int, int, str]:
+    """Embeddings, encoder and decoder by the number of the block, what is between, the end."""
+    stack, _, rest = name.partition("/")
+    number = re.search(r"\d+", rest)
+    kinds = ("embedding", "encoder", "decoder", BETWEEN, "head", OUTPUT)
+    return kinds.index(stack), int(number[0]) if number else 0, rest

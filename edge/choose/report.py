@@ -1,0 +1,131 @@
+"""The report of a search: its figure, and a page that opens without a network."""
+
+import html
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from keras_transformer.edge.choose.candidates import REFERENCE
+from keras_transformer.edge.choose.figures import figure_bytes, new_figure, place_labels
+from keras_transformer.edge.choose.search_result import Measured, Search
+from keras_transformer.zoo.files import write_file
+
+# A file and its name in the folder of the search.
+FIGURES = {"svg": "pareto.svg", "png": "pareto.png"}
+PAGE = "report.html"
+FRONT, OTHER, CHOSEN = "#1f77b4", "#b0b0b0", "#d62728"
+# Points of radius that the dot of the largest file has.
+RADIUS = 14.0
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; margin: 1rem 0; }
+th, td { padding: 0.25rem 0.7rem; border-bottom: 1px solid #ddd; text-align: right; }
+th:first-child, td:first-child, td:last-child { text-align: left; }
+tr.chosen { background: #fdecea; font-weight: 600; }
+svg { max-width: 100%; height: auto; }
+"""
+
+
+def write(found: Search, out: Path) -> None:
+    """Writes the page, and the figure as SVG and PNG, into the folder of the search."""
+    for kind, name in FIGURES.items():
+        write_file(out / name, pareto_figure(found, kind), overwrite=True)
+    write_file(out / PAGE, page(found).encode(), overwrite=True)
+
+
+def pareto_figure(found: Search, kind: str) -> bytes:
+    """Draws the metric against latency, the size as the dot's area, as `svg` or `png`."""
+    figure = new_figure(9.0, 6.0)
+    axes = figure.add_subplot()
+    front, chosen = set(found.front), found.choice.name
+    rows = found.files
+    radii = [RADIUS * math.sqrt(row.size / max(one.size for one in rows)) for row in rows]
+    for row, radius in zip(rows, radii, strict=True):
+        axes.scatter(
+            row.median_ms, row.value, s=math.pi * radius**2, alpha=0.8, zorder=2,
+            color=FRONT if row.name in front else OTHER,
+            edgecolors=CHOSEN if row.name == chosen else "white",
+            linewidths=2.5 if row.name == chosen else 1.0,
+        )  # fmt: skip
+    budget = found.reference.value - found.max_drop / found.metric.points
+    axes.axhline(budget, color=CHOSEN, linewidth=0.8, linestyle="--", zorder=0)
+    axes.annotate(
+        f"{REFERENCE} less {found.max_drop:g} points", (1.0, budget), xytext=(-4, -3),
+        xycoords=("axes fraction", "data"), textcoords="offset points", ha="right", va="top",
+        fontsize=8, color=CHOSEN,
+    )  # fmt: skip
+    axes.margins(0.12)
+    if found.metric.points < 0:
+        axes.invert_yaxis()
+    axes.set_xlabel(f"median latency of `{found.signature}`, ms")
+    axes.set_ylabel(found.metric.name)
+    axes.set_title(
+        "Blue: the Pareto front; red ring: recommended; area of a dot: size of the file",
+        fontsize=9,
+    )
+    axes.grid(alpha=0.3, zorder=0)
+    names = {name: place for place, name in enumerate([chosen, REFERENCE, *found.front])}
+    order = sorted(
+        zip(rows, radii, strict=True), key=lambda pair: names.get(pair[0].name, len(names))
+    )
+    place_labels(
+        axes, [(row.name, row.median_ms, row.value, radius) for row, radius in order], fontsize=9
+    )
+    return figure_bytes(figure, kind)
+
+
+def columns(found: Search) -> tuple[str, ...]:
+    """Heads of the table of a search."""
+    return (
+        "candidate", found.metric.name, "drop, points", "same choice", "median ms", "ratio",
+        "p90 ms", "MB", "gzip MB", "note",
+    )  # fmt: skip
+
+
+def cells(found: Search, row: Measured) -> tuple[str, ...]:
+    """Cells of a candidate; the note is why there is no file, or how good the file is."""
+    if row.error is not None:
+        return (row.name, *["-"] * 8, row.error)
+    agreement = "-" if row.agreement is None else f"{row.agreement:.1%}"
+    note = "on the front" if row.name in found.front else ""
+    return (
+        row.name, f"{row.value:.4f}", f"{found.drop(row):.2f}", agreement, f"{row.median_ms:.3f}",
+        f"{row.median_ms / found.reference.median_ms:.2f}", f"{row.p90_ms:.3f}",
+        f"{row.size / 1e6:.3f}", f"{row.gzip_size / 1e6:.3f}",
+        "recommended" if row.name == found.choice.name else note,
+    )  # fmt: skip
+
+
+def conditions(found: Search) -> str:
+    """Returns under what conditions the figures were measured."""
+    used = "1 thread" if found.threads == 1 else f"{found.threads} threads"
+    return (
+        f"{found.metric.name} on {found.data}; latency of `{found.signature}` on {found.device}, "
+        f"{used}, {found.runs} interleaved runs"
+    )
+
+
+def page(found: Search) -> str:
+    """Returns the page: the recommendation, the figure and the table, with nothing from outside."""
+    svg = pareto_figure(found, "svg").decode()
+    # Inside HTML there is no XML declaration, and the type's address would be a link.
+    svg = svg[svg.index("<svg") :]
+    said = [found.recommendation(), f"{conditions(found)}.", *filter(None, [found.noise])]
+    lines = [
+        "<!DOCTYPE html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
+        "<title>Search</title>", f"<style>{STYLE}</style>", "</head>", "<body>",
+        "<h1>Files of one checkpoint</h1>", *(f"<p>{html.escape(one)}</p>" for one in said), svg,
+        "<table>", _row("th", columns(found)),
+        *(
+            _row("td", cells(found, row), "chosen" if row.name == found.choice.name else "")
+            for row in found.rows
+        ),
+        "</table>", "</body>", "</html>", "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _row(tag: str, values: Sequence[str], kind: str = "") -> str:
+    marked = f' class="{kind}"' if kind else ""
+    inner = "".join(f"<{tag}>{html.escape(value)}</{tag}>" for value in values)
+    return f"<tr{marked}>{inner}</tr>"

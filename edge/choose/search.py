@@ -1,0 +1,192 @@
+"""A measured choice of files: every candidate converted, evaluated and timed beside the others."""
+
+import dataclasses
+import gzip
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_transformer.edge.choose.benchmark import benchmark
+from keras_transformer.edge.choose.candidates import REFERENCE, Candidate, Workshop, ladder
+from keras_transformer.edge.choose.search_result import Measured, Search
+from keras_transformer.edge.convert.convert import checked_lengths
+from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.evaluation.evaluate import (
+    METRICS,
+    Metric,
+    check_max_drop,
+    read_evaluation,
+)
+from keras_transformer.zoo.files import weights_to_bytes, write_file
+from keras_transformer.zoo.models.build import get_weights
+from keras_transformer.zoo.progress import Report
+
+RESULTS = "results.json"
+CHECKPOINTS = "checkpoints"
+
+
+def search(
+    trained: Trained,
+    data: str | Path,
+    out: str | Path,
+    *,
+    columns: Mapping[str, str | None],
+    max_drop: float,
+    candidates: Sequence[Candidate] | None = None,
+    train: str | Path | None = None,
+    validation: str | Path | None = None,
+    threads: int = 1,
+    runs: int = 100,
+    resume: bool = False,
+    overwrite: bool = False,
+    report: Report | None = None,
+    **decoding: Any,
+) -> Search:
+    """Makes, evaluates and times candidates, and leaves their files and `results.json` in a folder.
+
+    `results.json` is written after each candidate, and those in it are not made again by a search
+    that is resumed; the latencies are measured at the end, all in one run.
+
+    Args:
+        trained: a float checkpoint.
+        data: what the metric is measured on; it chooses, so it is no test set any more.
+        out: the folder.
+        columns: of the data, by their use.
+        max_drop: points of the metric that a file may be worse than the float32 file.
+        candidates: see `candidates.ladder`, the reference among them; every precision by default.
+        train, validation: see `candidates.Workshop`.
+        threads, runs: see `benchmark`.
+        resume: whether to go on with the search that the folder holds.
+        overwrite: whether the search that the folder holds is discarded.
+        report: hears of each candidate and of the training runs.
+        **decoding: how a translator chooses tokens, see `Decoding`.
+
+    Raises:
+        FileExistsError: the folder holds a search already, or something else.
+        InputError: for a mistake in the arguments or the data.
+        RunError: the float32 file could not be made.
+    """
+    out, report = Path(out), report or Report()
+    candidates = ladder() if candidates is None else candidates
+    check_max_drop(max_drop)
+    if trained.is_quantized:
+        raise InputError("Expected a float checkpoint to search from, got a quantized one.")
+    for candidate in candidates:
+        if candidate.length:
+            checked_lengths(trained, [candidate.length])
+    workshop = Workshop(
+        trained, out / CHECKPOINTS, train=train, validation=validation, resume=resume,
+        overwrite=overwrite, report=report,
+    )  # fmt: skip
+    if any(candidate.needs_data for candidate in candidates):
+        workshop.check_data()
+    measure = read_evaluation(trained, data, columns, **decoding)
+    given = {"train": train and str(train), "validation": validation and str(validation)}
+    found = Search(
+        run={**_hashes(trained, data), "columns": dict(columns), "decoding": decoding, **given},
+        data=str(data), metric=METRICS[trained.task], max_drop=max_drop,
+    )  # fmt: skip
+    done = _begin(out, found, resume=resume, overwrite=overwrite)
+    rows: list[Measured] = []
+    for number, candidate in enumerate(candidates, start=1):
+        row = done.pop(candidate, None)
+        if row is None:
+            report.note(f"{candidate.name}, {number} of {len(candidates)}.")
+            row = _measure(candidate, workshop, out, measure, found.metric)
+        if candidate.name == REFERENCE and row.error is not None:
+            raise RunError(
+                f"The {REFERENCE} file, which the others are held against, failed: {row.error}"
+            )
+        rows.append(row)
+        # What an earlier run had done stays in the file until it is its turn.
+        _write(out, dataclasses.replace(found, rows=[*rows, *done.values()]))
+    found = _timed(dataclasses.replace(found, rows=rows), out, threads, runs)
+    _write(out, found)
+    return found
+
+
+def _measure(
+    candidate: Candidate, workshop: Workshop, out: Path, measure: Callable, metric: Metric
+) -> Measured:
+    """Makes a candidate's file and evaluates it; where it cannot be made, says why."""
+    try:
+        converted = workshop.make(candidate)
+    except (InputError, RunError) as error:
+        return Measured(candidate=candidate, error=" ".join(str(error).split()))
+    path = out / f"{candidate.name}.tflite"
+    write_file(path, converted.data, overwrite=True)
+    return Measured(
+        candidate=candidate, value=float(measure(Runner(path))[metric.name]),
+        agreement=converted.parity.agreement, size=len(converted.data),
+        gzip_size=len(gzip.compress(converted.data, mtime=0)),
+    )  # fmt: skip
+
+
+def _timed(found: Search, out: Path, threads: int, runs: int) -> Search:
+    """Measures the latencies of all files together."""
+    result = benchmark([out / row.file for row in found.files], threads=threads, runs=runs)
+    by_name = {row.name: one for row, one in zip(found.files, result.files, strict=True)}
+    rows = [
+        dataclasses.replace(
+            row, median_ms=by_name[row.name].median_ms, p90_ms=by_name[row.name].p90_ms,
+            peak_memory=by_name[row.name].peak_memory,
+        )
+        if row.name in by_name else row
+        for row in found.rows
+    ]  # fmt: skip
+    return dataclasses.replace(
+        found, rows=rows, device=result.device, threads=threads, runs=runs,
+        signature=result.files[0].signature,
+    )  # fmt: skip
+
+
+def _begin(out: Path, found: Search, *, resume: bool, overwrite: bool) -> dict[Candidate, Measured]:
+    """Makes the folder ready, and returns what a resumed search has done already."""
+    path, rows = out / RESULTS, []
+    if path.exists():
+        if not (resume or overwrite):
+            raise FileExistsError(
+                f"{out} holds a search; go on with --resume, or discard it with --overwrite."
+            )
+        earlier = _read(path)
+        rows = [Measured.from_json(value) for value in earlier["candidates"]]
+        if not resume:
+            for row in rows:
+                (out / row.file).unlink(missing_ok=True)
+            rows = []
+        elif earlier["run"] != json.loads(json.dumps(found.run)):
+            changed = [name for name in found.run if found.run[name] != earlier["run"].get(name)]
+            raise InputError(
+                f"{out} holds a search with other {' and '.join(changed)}; discard it with "
+                "--overwrite, or choose another path."
+            )
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FileExistsError(f"{out} exists and holds no search; choose another path.")
+    _write(out, dataclasses.replace(found, rows=rows))
+    return {row.candidate: row for row in rows if row.error or (out / row.file).exists()}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes())
+        value["run"], value["candidates"]
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path} is not the result of a search.") from None
+    return value
+
+
+def _write(out: Path, found: Search) -> None:
+    text = json.dumps(found.to_json(), indent=2, ensure_ascii=False) + "\n"
+    write_file(out / RESULTS, text.encode(), overwrite=True)
+
+
+def _hashes(trained: Trained, data: str | Path) -> dict[str, str]:
+    weights = weights_to_bytes(get_weights(trained.model))
+    return {
+        "weights": hashlib.sha256(weights).hexdigest(),
+        "data": hashlib.sha256(Path(data).read_bytes()).hexdigest(),
+    }

@@ -1,0 +1,160 @@
+"""What a search found: the measurements of every candidate, the front, and the recommendation."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from keras_transformer.edge.choose.candidates import REFERENCE, Candidate
+from keras_transformer.edge.choose.pareto import Choice, Point, pareto_front, recommend
+from keras_transformer.zoo.evaluation.evaluate import Metric
+
+# 90th percentile over median, from which on something else kept the processor busy.
+NOISY = 2.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What was measured of one candidate.
+
+    Attributes:
+        candidate: how it was made.
+        error: why there is no file; the values below are None then.
+        value: the deciding metric of its file.
+        agreement: share of the checkpoint's probes where the file chooses as the Keras model does
+            that it was made from; None where nothing is chosen.
+        size, gzip_size: bytes of the file, and compressed.
+        median_ms, p90_ms, peak_memory: see `benchmark.Measured`.
+    """
+
+    candidate: Candidate
+    error: str | None = None
+    value: float | None = None
+    agreement: float | None = None
+    size: int | None = None
+    gzip_size: int | None = None
+    median_ms: float | None = None
+    p90_ms: float | None = None
+    peak_memory: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the candidate."""
+        return self.candidate.name
+
+    @property
+    def file(self) -> str:
+        """Name of its file."""
+        return f"{self.name}.tflite"
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the values as an object that JSON can hold."""
+        return {"name": self.name, **dataclasses.asdict(self)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Makes it from what `to_json` returned."""
+        fields = {name: value[name] for name in value if name != "name"}
+        return cls(**{**fields, "candidate": Candidate(**fields["candidate"])})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Search:
+    """What a search found.
+
+    Attributes:
+        run: what was searched: hashes of the weights and the data, and the options that decide.
+        data: path of the rows that the metric was measured on.
+        metric: the deciding metric.
+        max_drop: the budget, in points.
+        rows: the measurements, in the order of the ladder.
+        device, threads, runs, signature: of the latencies; None until they are measured.
+    """
+
+    run: Mapping[str, Any]
+    data: str
+    metric: Metric
+    max_drop: float
+    rows: Sequence[Measured] = ()
+    device: str | None = None
+    threads: int | None = None
+    runs: int | None = None
+    signature: str | None = None
+
+    @property
+    def files(self) -> list[Measured]:
+        """The measurements of candidates that became files."""
+        return [row for row in self.rows if row.error is None]
+
+    @property
+    def reference(self) -> Measured:
+        """The measurement that the others are held against."""
+        return next(row for row in self.files if row.name == REFERENCE)
+
+    def drop(self, row: Measured) -> float:
+        """Points by which the row's metric is worse than the reference's."""
+        return self.metric.drop(self.reference.value, row.value)
+
+    @property
+    def points(self) -> list[Point]:
+        """The files as `pareto` sees them."""
+        return [
+            Point(
+                name=row.name, drop=self.drop(row), latency=row.median_ms, size=row.size,
+                gzip_size=row.gzip_size,
+            )
+            for row in self.files
+        ]  # fmt: skip
+
+    @property
+    def front(self) -> list[str]:
+        """Names of the files that no other is at least as good as in everything."""
+        return [point.name for point in pareto_front(self.points)]
+
+    @property
+    def choice(self) -> Choice:
+        """The recommendation."""
+        return recommend(self.points, REFERENCE, self.max_drop)
+
+    @property
+    def noise(self) -> str | None:
+        """Returns in a sentence that the latencies are not to be trusted; None where they are."""
+        worst = max(self.files, key=lambda row: row.p90_ms / row.median_ms)
+        ratio = worst.p90_ms / worst.median_ms
+        if ratio < NOISY:
+            return None
+        return (
+            f"The latencies vary much, the p90 of {worst.file} is {ratio:.1f} times its median: "
+            "the machine was busy; --resume measures them again, and nothing else."
+        )
+
+    def recommendation(self) -> str:
+        """Returns the recommendation in a sentence."""
+        choice = self.choice
+        chosen = next(row for row in self.files if row.name == choice.name)
+        budget = f"{self.max_drop:g} points of {REFERENCE}'s {self.metric.name}"
+        if choice.nearest is not None:
+            return (
+                f"Recommended: {chosen.file}, because no other file is within {budget}; the "
+                f"nearest, {choice.nearest.name}.tflite, is {choice.nearest.drop:.2f} points below."
+            )
+        rival = self.reference
+        if chosen is rival:
+            return f"Recommended: {chosen.file}; no file within {budget} is faster."
+        drop = self.drop(chosen)
+        return (
+            f"Recommended: {chosen.file}, as fast as any within {budget} and the smallest of "
+            f"those: {abs(drop):.2f} points {'below' if drop > 0 else 'above'} it, at "
+            f"{chosen.median_ms / rival.median_ms:.2f} of its latency and "
+            f"{chosen.size / rival.size:.2f} of its size."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the values as an object that JSON can hold."""
+        value = {
+            "run": self.run, "data": self.data, "metric": self.metric.name,
+            "max_drop": self.max_drop, "device": self.device, "threads": self.threads,
+            "runs": self.runs, "signature": self.signature,
+        }  # fmt: skip
+        if self.device is not None:
+            value |= {"recommended": self.choice.name, "front": self.front}
+        return {**value, "candidates": [row.to_json() for row in self.rows]}

@@ -1,0 +1,274 @@
+"""Which layers cost accuracy when they are quantized, one group of them at a time."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_transformer.edge.choose.figures import figure_bytes, new_figure
+from keras_transformer.edge.choose.layer_groups import Group, groups_of
+from keras_transformer.edge.precision import get_precision
+from keras_transformer.edge.predictor import KerasRunner
+from keras_transformer.edge.quantize.qat import quantized_model
+from keras_transformer.edge.quantize.ranges import calibration_batches
+from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.evaluation.evaluate import (
+    METRICS,
+    Metric,
+    check_max_drop,
+    read_evaluation,
+)
+from keras_transformer.zoo.models.build import build, get_weights, set_weights
+from keras_transformer.zoo.progress import Report
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GroupCost:
+    """What it costs to quantize one group.
+
+    Attributes:
+        group: the only one that is quantized.
+        value: of the metric then.
+        drop: points below the float model.
+    """
+
+    group: Group
+    value: float
+    drop: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Kept:
+    """The groups that stay float to meet a budget.
+
+    Attributes:
+        groups: they.
+        value, drop: of the model in which all others are quantized.
+        max_drop: the budget, in points.
+    """
+
+    groups: tuple[Group, ...]
+    value: float
+    drop: float
+    max_drop: float
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the budget is met."""
+        return self.drop <= self.max_drop
+
+    @property
+    def options(self) -> str:
+        """What `convert` and `quantize` are to be told."""
+        patterns = [pattern for group in self.groups for pattern in group.patterns]
+        return " ".join(f'--keep "{pattern}=float32"' for pattern in patterns)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sensitivity:
+    """What quantization costs, by groups of layers.
+
+    Attributes:
+        precision: that was simulated.
+        data: path of the rows that the metric was measured on.
+        metric: the deciding metric.
+        float_value: of the model that was given.
+        value, drop: with every group quantized.
+        costs: of each group by itself, in the order of the model.
+        kept: what meets the budget, if one was given.
+    """
+
+    precision: str
+    data: str
+    metric: Metric
+    float_value: float
+    value: float
+    drop: float
+    costs: Sequence[GroupCost]
+    kept: Kept | None = None
+
+    def verdict(self) -> str:
+        """Returns in a sentence what to keep float."""
+        kept, name = self.kept, self.precision
+        budget = f"{kept.max_drop:g} points"
+        if not kept.groups:
+            return f"All of it can be {name}: {kept.drop:.2f} points of at most {budget} are lost."
+        names = ", ".join(group.name for group in kept.groups)
+        if kept.is_met:
+            return (
+                f"With {names} in float {kept.drop:.2f} points of at most {budget} are lost: "
+                f"{kept.options}"
+            )
+        return (
+            f"No choice met {budget}: the nearest, {names} in float, loses {kept.drop:.2f} "
+            f"points; train the checkpoint on with keras-transformer quantize."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the values as an object that JSON can hold."""
+        value = {**dataclasses.asdict(self), "metric": self.metric.name}
+        if self.kept is not None:
+            value["kept"] |= {"is_met": self.kept.is_met, "options": self.kept.options}
+        return value
+
+
+class Simulation:
+    """A float model whose groups can be quantized together or one by one.
+
+    Args:
+        trained: the float model.
+        precision: whose rounding is simulated.
+        batches: set the ranges, once; see `quantized_model`.
+        measure: the function from a predictor to its metrics.
+        path: of the checkpoint, for messages.
+
+    Attributes:
+        groups: of the model.
+    """
+
+    def __init__(
+        self, trained: Trained, precision: str, batches: Any, measure: Callable, path: Path
+    ):
+        self.trained = trained
+        self.bits = get_precision(precision).bits
+        self.measure = measure
+        self.path = path
+        self.metric = METRICS[trained.task]
+        model = quantized_model(trained, batches, precision)
+        self.weights = get_weights(model)
+        self.groups = groups_of(model)
+
+    def float_value(self) -> float:
+        """Returns the metric of the float model."""
+        return self._value(self.trained)
+
+    def value(self, kept: Iterable[Group]) -> float:
+        """Returns the metric with these groups float and the others quantized."""
+        patterns = [pattern for group in kept for pattern in group.patterns]
+        bits = {**self.bits, "keep": patterns}
+        model = build(self.trained.config, self.trained.task_spec, **bits)
+        set_weights(model, self.weights)
+        return self._value(dataclasses.replace(self.trained, model=model, bits=bits))
+
+    def _value(self, trained: Trained) -> float:
+        return float(self.measure(KerasRunner(self.path, trained))[self.metric.name])
+
+
+def sensitivity(
+    trained: Trained,
+    data: str | Path,
+    *,
+    columns: Mapping[str, str | None],
+    precision: str = "int8",
+    max_drop: float | None = None,
+    calibration: str | Path | None = None,
+    report: Report | None = None,
+    **decoding: Any,
+) -> Sensitivity:
+    """Measures a float model with one group of layers quantized at a time.
+
+    With a budget, groups are kept float in the order of what they cost until the drop is met, and
+    then quantized again where it is met without them. All is measured on the Keras model that
+    simulates the file.
+
+    Args:
+        trained: a float checkpoint.
+        data: what the metric is measured on.
+        columns: of the data, by their use.
+        precision: one that rounds kernels.
+        max_drop: points of the metric that may be lost.
+        calibration: texts that set the ranges; those of the recipe by default.
+        report: hears of each group.
+        **decoding: how a translator chooses tokens, see `Decoding`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: for a mistake in the arguments or the data.
+    """
+    report = report or Report()
+    if trained.is_quantized:
+        raise InputError("Expected a float checkpoint, got a quantized one.")
+    if max_drop is not None:
+        check_max_drop(max_drop)
+    spec = get_precision(precision)
+    if not spec.rounds_kernels:
+        raise InputError(f"Expected a precision that rounds kernels, got precision={precision!r}.")
+    measure = read_evaluation(trained, data, columns, **decoding)
+    batches = calibration_batches(trained, calibration or trained.recipe.train)
+    simulation = Simulation(trained, precision, batches, measure, Path(data))
+    groups, metric = simulation.groups, simulation.metric
+    float_value = simulation.float_value()
+    report.note(f"{trained.task} in float: {metric.name} {float_value:.4f}.")
+    costs = []
+    for number, group in enumerate(groups, start=1):
+        value = simulation.value(other for other in groups if other is not group)
+        drop = metric.drop(float_value, value)
+        report.note(f"{group.name}, {number} of {len(groups)}: {drop:.2f} points lost.")
+        costs.append(GroupCost(group=group, value=value, drop=drop))
+
+    def kept(chosen: Sequence[Group], value: float | None = None) -> Kept:
+        value = simulation.value(chosen) if value is None else value
+        return Kept(
+            groups=tuple(chosen), value=value, drop=metric.drop(float_value, value),
+            max_drop=max_drop or 0.0,
+        )  # fmt: skip
+
+    everything = kept(())
+    result = Sensitivity(
+        precision=precision, data=str(data), metric=metric, float_value=float_value,
+        value=everything.value, drop=everything.drop, costs=costs,
+    )  # fmt: skip
+    if max_drop is None:
+        return result
+    return dataclasses.replace(result, kept=fewest_kept(kept, everything, costs, report))
+
+
+def fewest_kept(
+    measure: Callable[[Sequence[Group]], Kept], nothing: Kept, costs: Sequence[GroupCost],
+    report: Report,
+) -> Kept:  # fmt: skip
+    """Keeps groups float, the costliest first, until the budget is met; then lets go of others.
+
+    Args:
+        measure: the function from groups to what keeping them gives.
+        nothing: what it gives for none.
+        costs: of the groups by themselves.
+        report: hears of each try.
+
+    Returns:
+        The first that meets the budget, less what it is met without; else the one with the
+        smallest drop. One group at least is quantized.
+    """
+    order = sorted(costs, key=lambda cost: cost.drop, reverse=True)
+    keepable = [cost.group for cost in order if cost.group.is_keepable]
+    tries = [nothing]
+    while not tries[-1].is_met and len(tries) < len(keepable):
+        tries.append(measure(keepable[: len(tries)]))
+        names = ", ".join(group.name for group in tries[-1].groups)
+        report.note(f"{names} in float: {tries[-1].drop:.2f} points lost.")
+    best = tries[-1]
+    if not best.is_met:
+        return min(tries, key=lambda one: one.drop)
+    for group in best.groups[-2::-1]:
+        fewer = measure([other for other in best.groups if other is not group])
+        if fewer.is_met:
+            best = fewer
+    return best
+
+
+def sensitivity_figure(found: Sensitivity, kind: str) -> bytes:
+    """Draws what each group costs as a bar, as `svg` or `png`."""
+    figure = new_figure(8.0, 1.2 + 0.3 * len(found.costs))
+    axes = figure.add_subplot()
+    kept = found.kept.groups if found.kept else ()
+    names = [cost.group.name for cost in found.costs]
+    colors = ["#d62728" if cost.group in kept else "#1f77b4" for cost in found.costs]
+    axes.barh(names, [cost.drop for cost in found.costs], color=colors, zorder=2)
+    axes.invert_yaxis()
+    axes.axvline(0.0, color="black", linewidth=0.8, zorder=3)
+    axes.grid(axis="x", alpha=0.3, zorder=0)
+    axes.set_xlabel(f"points of {found.metric.name} lost when only this is {found.precision}")
+    if kept:
+        axes.set_title("Red: kept in float to meet the budget", fontsize=9)
+    return figure_bytes(figure, kind)

@@ -1,0 +1,154 @@
+"""What stands in a `.tflite` file of ours, for people, and whether it is whole."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+
+from keras_transformer.edge.runtime.names import EMBEDDING, LOGITS, PREDICT
+from keras_transformer.edge.runtime.packed import unpack
+from keras_transformer.edge.runtime.runner import make_interpreter
+from keras_transformer.edge.tflite.delegation import find_delegation
+from keras_transformer.edge.tflite.schema import TYPE_NAMES
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.tokenizers.tokenizer_files import tokenizers_from_files
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TensorSummary:
+    """A tensor of a graph.
+
+    Attributes:
+        name: of a signature's input or output as the signature has it, else of the tensor.
+        role: `input`, `output`, `constant` or `inner`.
+        shape: with -1 where it is not fixed.
+        type: such as `INT8`.
+        scale: of an integer tensor: its step, or the smallest and largest of many; None of others.
+        zero_point: what 0 is stored as; None where there is no scale.
+    """
+
+    name: str
+    role: str
+    shape: tuple[int, ...]
+    type: str
+    scale: str | None
+    zero_point: int | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """A file that was found whole.
+
+    Attributes:
+        path: of the file.
+        description: what the file says of itself.
+        signatures: tensors by signature: inputs, outputs, constants, what lies between.
+        delegated, outside: ops of the main graph that XNNPACK runs here, and that the built-in
+            kernels run, by name.
+        files: bytes of each attached file by name.
+    """
+
+    path: str
+    description: Mapping[str, Any]
+    signatures: Mapping[str, tuple[TensorSummary, ...]]
+    delegated: Mapping[str, int]
+    outside: Mapping[str, int]
+    files: Mapping[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the values as an object that JSON can hold."""
+        return dataclasses.asdict(self)
+
+
+def inspect(path: str | Path) -> Inspection:
+    """Reads a file and checks it: its hash, its vocabulary and labels, and that its graphs run.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: it is not one of ours, cut short or changed, or its parts do not fit together.
+    """
+    flatbuffer, description, files = unpack(path)
+    interpreter = make_interpreter(flatbuffer, description)
+    interpreter.allocate_tensors()
+    _check(Path(path), interpreter, description, files)
+    found = find_delegation(interpreter)
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
+    return Inspection(
+        path=str(path), description=description,
+        signatures={
+            one.signatureKey.decode(): _tensors(model, one) for one in model.signatureDefs
+        },
+        delegated=dict(found.delegated.most_common()), outside=dict(found.outside.most_common()),
+        files={name: len(data) for name, data in files.items()},
+    )  # fmt: skip
+
+
+def _check(
+    path: Path, interpreter: Interpreter, description: Mapping[str, Any], files: Mapping[str, bytes]
+) -> None:
+    """Raises InputError where the file's parts do not fit together."""
+    tokenizer, _ = tokenizers_from_files(files)
+    config = description["model"]
+    ids = config["source_vocab_size"] or config["vocab_size"]
+    if tokenizer.vocab_size > ids:
+        raise InputError(
+            f"{path}: expected a vocabulary of at most the embedding's {ids} ids, got "
+            f"{tokenizer.vocab_size} pieces."
+        )
+    for key, names in interpreter.get_signature_list().items():
+        runner = interpreter.get_signature_runner(key)
+        inputs = {name: _input(detail) for name, detail in runner.get_input_details().items()}
+        outputs = runner(**inputs)
+        bad = [name for name in names["outputs"] if not np.isfinite(outputs[name]).all()]
+        if bad:
+            raise InputError(f"{path}: {key} gives {bad[0]} that is not finite.")
+        gives = description.get("output", LOGITS)
+        labels = files["labels.txt"].count(b"\n")
+        if key.startswith(PREDICT) and gives != EMBEDDING:
+            width = outputs[gives].shape[-1]
+            if width != max(1, labels):
+                raise InputError(
+                    f"{path}: expected as many labels as the {width} outputs, got {labels}."
+                )
+
+
+def _input(detail: Mapping[str, Any]) -> np.ndarray:
+    """The shortest text there is, or tokens of id 1."""
+    value = np.ones(detail["shape"], detail["dtype"])
+    return np.full(detail["shape"], b"a", object) if value.dtype.kind == "S" else value
+
+
+def _tensors(model: schema.ModelT, signature: schema.SignatureDefT) -> tuple[TensorSummary, ...]:
+    graph = model.subgraphs[signature.subgraphIndex]
+    roles: dict[int, tuple[str, str]] = {}
+    for role, tensors in (("input", signature.inputs), ("output", signature.outputs)):
+        for one in tensors:
+            roles[one.tensorIndex] = (role, one.name.decode())
+    summaries = []
+    for place, tensor in enumerate(graph.tensors):
+        is_constant = model.buffers[tensor.buffer].data is not None
+        role, name = roles.get(
+            place, ("constant" if is_constant else "inner", tensor.name.decode())
+        )
+        summaries.append(_summary(tensor, role, name))
+    order = ("input", "output", "constant", "inner")
+    return tuple(sorted(summaries, key=lambda one: order.index(one.role)))
+
+
+def _summary(tensor: schema.TensorT, role: str, name: str) -> TensorSummary:
+    shape = tensor.shapeSignature if tensor.shapeSignature is not None else tensor.shape
+    scale = zero_point = None
+    if tensor.quantization is not None and tensor.quantization.scale is not None:
+        scales = tensor.quantization.scale
+        scale = f"{scales.min():.4g}"
+        if len(scales) > 1:
+            scale = f"{len(scales)} from {scale} to {scales.max():.4g}"
+        zero_point = int(tensor.quantization.zeroPoint[0])
+    return TensorSummary(
+        name=name, role=role, shape=tuple(map(int, () if shape is None else shape)),
+        type=TYPE_NAMES[tensor.type], scale=scale, zero_point=zero_point,
+    )  # fmt: skip

@@ -1,0 +1,212 @@
+"""Layer by layer: where a file departs from the Keras model that it was converted from.
+
+What is compared is what stands at the quantization points, in a float file too: they lie at the
+inputs and outputs of each layer. A difference goes on through all layers that follow, so each is
+measured a second time with the file's own values as its input: what is left is its own.
+"""
+
+import dataclasses
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_transformer.edge.compare.parity import RELATIVE_TOLERANCE, STEP_TOLERANCE
+from keras_transformer.edge.compare.side_by_side import SideBySide
+from keras_transformer.edge.precision import get_precision
+from keras_transformer.edge.runtime.packed import unpack
+from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.errors import InputError
+
+# Of the first step of a decoder little can be told: attention to one token is 1.
+FIND_ROWS, FIND_STEPS = 3, 3
+ROWS, STEPS = 64, 4
+# The converter computes a tensor's scale from the same range in another order.
+SCALE_TOLERANCE = 1e-4
+# Steps that a layer of integers may be off, given the same inputs: a value next to the middle of
+# two can fall either way.
+STEP_LIMIT = 1.5
+
+# signature -> path of a point -> place of its tensor in the signature's graph
+Places = Mapping[str, Mapping[str, int]]
+
+
+@dataclasses.dataclass(kw_only=True)
+class LayerDifference:
+    """How far the output of a layer is from the Keras model's.
+
+    Attributes:
+        signature: of the file.
+        layer: path of the quantization point that stands there.
+        is_integer: whether differences are counted in the tensor's steps; else they are relative
+            to the root mean square of the Keras values.
+        limit: of `own`, what the precision explains.
+        own: largest difference that the layer makes, given the file's values before it.
+        total: largest difference when the Keras model computes all from the input on.
+        share: of values that differ by a step or more of `own`; None where it is float.
+    """
+
+    signature: str
+    layer: str
+    is_integer: bool
+    limit: float
+    own: float = 0.0
+    total: float = 0.0
+    share: float | None = None
+
+    @property
+    def departs(self) -> bool:
+        """Whether the layer computes something else than the Keras model's."""
+        return not self.own <= self.limit
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the values as an object that JSON can hold."""
+        return {**dataclasses.asdict(self), "departs": self.departs}
+
+
+def find_layers(
+    trained: Trained, model: keras.Model, flatbuffer: bytes, length: int, precision: str
+) -> dict[str, dict[str, int]]:
+    """Finds the tensor of a new file that each point's values are stored as.
+
+    The converter fuses and moves ops, and its names do not say where a value went: a tensor is
+    the point's if it holds the point's values on a few of the checkpoint's probes. A point of
+    which none does is left out, such as one before a relu that was fused into a projection.
+
+    Args:
+        trained: the checkpoint.
+        model: its Keras model, in the precision of the file.
+        flatbuffer: the file's model.
+        length: the longest of the file's.
+        precision: of the file.
+
+    Returns:
+        See `Places`.
+    """
+    both = SideBySide(trained, model, flatbuffer, length, steps=FIND_STEPS)
+    errors: dict[str, dict[str, dict[int, float]]] = {}
+
+    known: dict[str, set[int]] = defaultdict(set)
+
+    def meet(signature, point, values, tensors):
+        step = None if point.bits is None else point.scale
+        inside, fitting = both.inside[signature], {}
+        for place, tensor in tensors.items():
+            if _same_kind(tensor, values, step):
+                error = _distance(values, tensor).max()
+                limit = STEP_TOLERANCE
+                if step is None:
+                    limit = _relative_limit(inside.is_rounded(place, known[signature]), precision)
+                if error <= limit:
+                    fitting[place] = error
+        before = errors.setdefault(signature, {}).get(point.path, fitting)
+        errors[signature][point.path] = {
+            place: max(error, before[place]) for place, error in fitting.items() if place in before
+        }
+        if not fitting:
+            return values
+        nearest = min(fitting, key=fitting.get)
+        known[signature].add(nearest)
+        return tensors[nearest].values.reshape(values.shape)
+
+    rows = 1 if trained.task_spec.generates else FIND_ROWS
+    both.run({name: probes[:rows] for name, probes in trained.probes.items()}, meet)
+    return {
+        signature: {path: min(fit, key=fit.get) for path, fit in paths.items() if fit}
+        for signature, paths in errors.items()
+    }
+
+
+def explain(
+    trained: Trained, runner: Runner, columns: Mapping[str, Sequence[np.ndarray]]
+) -> list[LayerDifference]:
+    """Measures each layer of a file, in the order in which they run.
+
+    Args:
+        trained: the checkpoint that the file was made of.
+        runner: of the file.
+        columns: rows of the model's inputs by name, padded or not; the first `ROWS` are run.
+
+    Raises:
+        InputError: the file does not say where its layers stand, or it holds integers whose
+            ranges the checkpoint does not have.
+    """
+    places = runner.description.get("layers")
+    if not places:
+        raise InputError(
+            f"{runner.path} does not say where its layers stand; convert the checkpoint again, "
+            "with --bundle plain."
+        )
+    spec = get_precision(runner.precision)
+    if spec.is_static and not trained.is_quantized:
+        raise InputError(
+            f"Expected the quantized checkpoint that {runner.path} was made of, got a float one, "
+            "which does not hold the file's ranges."
+        )
+    both = SideBySide(
+        trained, trained.model, unpack(runner.path)[0], runner.max_length, steps=STEPS,
+        tensors={signature: list(paths.values()) for signature, paths in places.items()},
+    )  # fmt: skip
+    found: dict[tuple[str, str], LayerDifference] = {}
+    sizes: Counter = Counter()
+
+    def meet(follows, signature, point, values, tensors):
+        place = places[signature].get(point.path)
+        if place is None:
+            return values
+        tensor, key = tensors[place], (signature, point.path)
+        if key not in found:
+            is_integer = tensor.step is not None
+            known = places[signature].values()
+            is_rounded = both.inside[signature].is_rounded(place, known)
+            limit = _relative_limit(is_rounded, runner.precision)
+            found[key] = LayerDifference(
+                signature=signature, layer=point.path, is_integer=is_integer,
+                limit=STEP_LIMIT if is_integer else limit,
+            )  # fmt: skip
+        layer = found[key]
+        distance = _distance(values, tensor)
+        if not follows:
+            layer.total = max(layer.total, float(distance.max()))
+            return values
+        layer.own = max(layer.own, float(distance.max()))
+        if layer.is_integer:
+            seen = sizes[key] * (layer.share or 0.0) + np.count_nonzero(distance > 0.5)
+            sizes[key] += distance.size
+            layer.share = float(seen / sizes[key])
+        return tensor.values.reshape(values.shape)
+
+    rows = {name: rows[:ROWS] for name, rows in columns.items()}
+    both.run(rows, partial(meet, True), partial(meet, False))
+    return list(found.values())
+
+
+def _same_kind(tensor, values, step):
+    if _without_ones(tensor.values.shape) != _without_ones(values.shape):
+        return False
+    if step is None or tensor.step is None:
+        return step is tensor.step
+    return abs(tensor.step / step - 1.0) <= SCALE_TOLERANCE
+
+
+def _without_ones(shape):
+    return [size for size in shape if size != 1]
+
+
+def _distance(values, tensor):
+    """Distances in the tensor's steps, or relative to the values' root mean square."""
+    unit = tensor.step or max(float(np.sqrt(np.mean(np.square(values)))), 1e-9)
+    return np.abs(tensor.values.reshape(values.shape) - values) / unit
+
+
+def _relative_limit(is_rounded, precision):
+    """The largest distance of a float tensor that the precision explains."""
+    exact = RELATIVE_TOLERANCE["float32"]
+    # A float16 file computes in float32 of what it stores in less: each constant is rounded.
+    if is_rounded or precision == "float16":
+        return RELATIVE_TOLERANCE.get(precision, exact)
+    return exact

@@ -1,0 +1,114 @@
+"""A file and its Keras model, run signature by signature on the same inputs."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_transformer.edge.graphs.static import make_signatures
+from keras_transformer.edge.runtime.names import (
+    DECODE,
+    ENCODE,
+    PREDICT,
+    PREFILL,
+    cache_names,
+    memory_names,
+)
+from keras_transformer.edge.tflite.inside import Inside, Tensor
+from keras_transformer.quantization import QuantPoint
+from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.models.build import all_layers
+from keras_transformer.zoo.models.predict import model_inputs
+from keras_transformer.zoo.tokenizers.tokenizer import pad_rows
+
+# Called with a signature, a point, its values in the Keras model, and the file's tensors by place;
+# what it returns goes on in the Keras model in place of those values.
+Meet = Callable[[str, QuantPoint, np.ndarray, Mapping[int, Tensor]], np.ndarray]
+
+
+class SideBySide:
+    """Runs rows through the signatures of a file, and each call of one through the Keras model.
+
+    Args:
+        trained: the checkpoint.
+        model: its Keras model, in the precision of the file.
+        flatbuffer: the file's model.
+        length: the longest of the file's.
+        tensors: see `Inside`, by signature.
+        steps: calls of `decode` for each row of a model that generates.
+
+    Attributes:
+        inside: the file's signatures by name.
+        points: of the model.
+    """
+
+    def __init__(
+        self, trained: Trained, model: keras.Model, flatbuffer: bytes, length: int, *,
+        tensors: Mapping[str, Sequence[int]] | None = None, steps: int,
+    ):  # fmt: skip
+        self.trained, self.length, self.steps = trained, length, steps
+        self._functions = make_signatures(trained, model, [length])
+        self.inside = {
+            name: Inside(flatbuffer, name, None if tensors is None else tensors[name])
+            for name in self._functions
+        }
+        layers = all_layers(model)
+        self.points = [layer for layer in layers if isinstance(layer, QuantPoint)]
+
+    def run(self, columns: Mapping[str, Sequence[np.ndarray]], *meetings: Meet) -> None:
+        """Runs rows of the model's inputs, cut to the length, and Keras once for each meeting."""
+        for place in range(len(columns["ids"])):
+            row = {name: rows[place][: self.length] for name, rows in columns.items()}
+            if self.trained.task_spec.generates:
+                self._write({name: np.trim_zeros(ids, "b") for name, ids in row.items()}, meetings)
+            else:
+                inputs = {name: pad_rows([ids], self.length) for name, ids in row.items()}
+                self._call(PREDICT, model_inputs(self.trained.task_spec, inputs), meetings)
+
+    def _write(self, row, meetings):
+        """Reads a row, and then its last tokens one by one."""
+        blocks, ids = self.trained.config.num_layers, row["ids"]
+        names, shapes = cache_names(blocks), self.inside[DECODE].shapes
+        memory, first = {}, 0
+        caches = {name: np.zeros(shapes[name], np.float32) for name in names}
+        if ENCODE in self._functions:
+            source = pad_rows([row["source_ids"]], self.length)
+            read = self._call(ENCODE, {"ids": source}, meetings)
+            memory = {name: read[name] for name in memory_names(blocks)}
+            memory["memory_mask"] = (source != 0).astype(np.int32)
+        else:
+            first = max(0, len(ids) - self.steps)
+            start = np.zeros(1, np.int32)
+            prompt = pad_rows([ids[:first]], self.length)
+            read = self._call(PREFILL, {"ids": prompt, "position": start, **caches}, meetings)
+            caches = {name: read[name] for name in names}
+        for place in range(first, min(first + self.steps, len(ids))):
+            token, position = ids[None, place : place + 1], np.array([place], np.int32)
+            inputs = {"ids": token, "position": position, **caches, **memory}
+            read = self._call(DECODE, inputs, meetings)
+            caches = {name: read[name] for name in names}
+
+    def _call(self, signature, inputs, meetings):
+        """The file's outputs."""
+        outputs, tensors = self.inside[signature].run(inputs)
+        function = self._functions[signature].python_function
+        try:
+            for meet in meetings:
+                met = set()
+
+                def observe(point, values, meet=meet, met=met):
+                    # What is met again is a part of what was met: a cache, or a table's rows.
+                    if point in met:
+                        return values
+                    met.add(point)
+                    found = meet(signature, point, ops.convert_to_numpy(values), tensors)
+                    return ops.convert_to_tensor(found, "float32")
+
+                for point in self.points:
+                    point.observer = observe
+                function({name: ops.convert_to_tensor(value) for name, value in inputs.items()})
+        finally:
+            for point in self.points:
+                point.observer = None
+        return outputs

@@ -1,0 +1,268 @@
+"""Pruning: a trained model becomes smaller or compresses better, and trains on."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_transformer.edge.compress.clustering import (
+    MOST_CLUSTERS,
+    Clusterer,
+    keep_clusters,
+    most_values,
+)
+from keras_transformer.edge.compress.importance import (
+    head_and_neuron_importance,
+    least_costly_blocks,
+)
+from keras_transformer.edge.compress.low_rank import factorized, rank_of_energy
+from keras_transformer.edge.compress.magnitude import Pruner, keep_zeros, sparsity_of
+from keras_transformer.edge.compress.structure import narrowed, shortened, smaller
+from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models.build import build, get_weights, set_weights
+from keras_transformer.zoo.models.catalog import multiply_adds, parameters
+from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.progress import Report
+from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.training.fine_tune import DEFAULTS, Retraining, changed_recipe
+
+
+def prune_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe of pruning: half of the epochs that the model was trained for, at least two."""
+    defaults = {
+        **DEFAULTS,
+        "epochs": max(2, round(recipe.epochs / 2)),
+        "learning_rate": recipe.learning_rate / 2,
+    }
+    return changed_recipe(recipe, changes, defaults)
+
+
+# The options of each way, and what an earlier run may not have done, which has to come later.
+WAYS = {
+    ("heads", "neurons", "layers"): ("rank", "sparsity", "clusters"),
+    ("rank", "energy"): ("rank", "sparsity", "clusters"),
+    ("sparsity", "pattern"): ("clusters",),
+    ("clusters",): (),
+}
+
+
+def prune(
+    trained: Trained,
+    out: str | Path,
+    *,
+    heads: int | None = None,
+    neurons: int | None = None,
+    layers: int | None = None,
+    rank: int | None = None,
+    energy: float | None = None,
+    sparsity: float | None = None,
+    pattern: str = "element",
+    clusters: int | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    report: Report | None = None,
+    scalars: Callable[[str, float, int], None] | None = None,
+    **changes: Any,
+) -> Trained:
+    """Prunes a float checkpoint in one way while it trains on, and writes the new checkpoint.
+
+    By structure, the model gets fewer heads, neurons or layers: those stay that matter most to the
+    loss on its training data. By rank, kernels become two factors each. Of both the new config
+    tells. By magnitude, most weights become zero; the sparsity grows in the first half of the
+    steps, and of the epochs after that the best is kept. By clusters, each kernel gets few values.
+
+    Args:
+        trained: the float model.
+        out: the new checkpoint folder.
+        heads: of each attention.
+        neurons: of each feed-forward layer.
+        layers: of each stack.
+        rank: of the factors of each kernel that they make smaller.
+        energy: in place of a rank, see `rank_of_energy`.
+        sparsity: share of zeros in each kernel and table of tokens; 0.5 of 2:4.
+        pattern: of zeros: `element`, `block` (4 by 4), or `2:4`: two of four consecutive inputs.
+        clusters: values of each kernel and table of tokens, at most.
+        resume, overwrite, report, scalars: see `train.train`.
+        **changes: what differs from `prune_recipe`, such as `epochs`, or the paths
+            `train` and `validation`.
+
+    Raises:
+        InputError: the model is quantized, the ways are none or several, a value does not fit the
+            model, or the data does not fit.
+    """
+    given = {
+        "heads": heads, "neurons": neurons, "layers": layers, "rank": rank, "energy": energy,
+        "sparsity": sparsity, "pattern": None if pattern == "element" else pattern,
+        "clusters": clusters,
+    }  # fmt: skip
+    way = _only_way(given)
+    if trained.is_quantized:
+        raise InputError(
+            "Expected a float checkpoint to prune, got a quantized one; prune first, "
+            "and quantize what that gives."
+        )
+    _check_order(trained, way)
+    options = {
+        "out": Path(out), "resume": resume, "overwrite": overwrite, "report": report,
+        "scalars": scalars,
+    }  # fmt: skip
+    if "heads" in way:
+        shape = {name: given[name] for name in way}
+        return _prune_structure(trained, options, shape, changes)
+    if "rank" in way:
+        return _prune_rank(trained, options, rank, energy, changes)
+    if "sparsity" in way:
+        return _prune_weights(trained, options, sparsity, pattern, changes)
+    return _prune_values(trained, options, clusters, changes)
+
+
+def effect(pruned: Trained) -> dict[str, float]:
+    """Returns what was reached: shares kept of parameters and multiply-adds, sparsity, values."""
+    reached = {f"{name}_kept": share for name, share in pruned.metrics.get("kept", {}).items()}
+    if pruned.recipe.sparsity:
+        reached["sparsity"] = sparsity_of(pruned.model)
+    if pruned.recipe.clusters:
+        reached["values_of_a_kernel"] = float(most_values(pruned.model))
+    return reached
+
+
+def keep_pruned(model: keras.Model, recipe: Recipe) -> Callable[[int], None] | None:
+    """Returns what keeps zeros zero, or equal weights equal, in steps of a pruned model."""
+    if recipe.clusters:
+        return keep_clusters(model)
+    return keep_zeros(model) if recipe.sparsity else None
+
+
+def _only_way(given: Mapping[str, Any]) -> tuple[str, ...]:
+    names = [name for name, value in given.items() if value is not None]
+    ways = [way for way in WAYS if set(way) & set(names)]
+    if len(ways) != 1:
+        raise InputError(
+            "Expected one way to prune (heads, neurons and layers; rank or energy; sparsity and "
+            f"pattern; or clusters), got {' and '.join(names) or 'none'}."
+        )
+    return ways[0]
+
+
+def _check_order(trained: Trained, way: tuple[str, ...]) -> None:
+    """Raises InputError where an earlier run did what has to come after this one."""
+    done = {
+        "rank": trained.config.rank, "sparsity": trained.recipe.sparsity,
+        "clusters": trained.recipe.clusters,
+    }  # fmt: skip
+    for name in WAYS[way]:
+        if done[name]:
+            raise InputError(
+                "Expected heads, neurons and layers to be pruned first, then rank, then sparsity, "
+                f"then clusters, got {way[0]} for a checkpoint of {name}={done[name]}."
+            )
+
+
+def _prune_structure(
+    trained: Trained, options: Mapping[str, Any], shape: Mapping[str, int | None],
+    changes: Mapping[str, Any],
+) -> Trained:  # fmt: skip
+    config = smaller(trained.config, **shape)
+    if config == trained.config:
+        raise InputError(
+            f"Expected fewer heads, neurons or layers than the model's {config.num_heads}, "
+            f"{config.intermediate_dim} and {config.num_layers}, got no fewer."
+        )
+    changes = {**changes, "settings": _settings(trained, config)}
+    run = Retraining(trained=trained, recipe=prune_recipe(trained.recipe, changes), **options)
+    loss, model = trained.task_spec.loss(), trained
+    if config.num_layers < trained.config.num_layers:
+        kept = least_costly_blocks(model.model, loss, run.batches, config.num_layers)
+        model = _with_weights(model, *shortened(model.config, get_weights(model.model), kept))
+    if config != model.config:
+        importance = head_and_neuron_importance(model.model, loss, run.batches)
+        widths = {name: shape[name] for name in ("heads", "neurons")}
+        narrow = narrowed(model.config, get_weights(model.model), importance, **widths)
+        model = _with_weights(model, *narrow)
+    return _go_on(run, trained, model)
+
+
+def _prune_rank(
+    trained: Trained, options: Mapping[str, Any], rank: int | None, energy: float | None,
+    changes: Mapping[str, Any],
+) -> Trained:  # fmt: skip
+    if rank is not None and energy is not None:
+        raise InputError(f"Expected rank or energy, got rank={rank}, energy={energy}.")
+    weights = get_weights(trained.model)
+    if rank is None:
+        rank = rank_of_energy(weights, energy)
+    model = _with_weights(trained, *factorized(trained.config, weights, rank))
+    changes = {**changes, "settings": _settings(trained, model.config)}
+    run = Retraining(trained=trained, recipe=prune_recipe(trained.recipe, changes), **options)
+    return _go_on(run, trained, model)
+
+
+def _prune_weights(
+    trained: Trained, options: Mapping[str, Any], sparsity: float | None, pattern: str,
+    changes: Mapping[str, Any],
+) -> Trained:  # fmt: skip
+    if pattern == "2:4":
+        sparsity = 0.5 if sparsity is None else sparsity
+        if sparsity != 0.5:
+            raise InputError(f"Expected sparsity to be 0.5 for 2:4, got sparsity={sparsity}.")
+    if not sparsity:
+        raise InputError(f"Expected sparsity to be above 0 and below 1, got sparsity={sparsity}.")
+    changes = {**changes, "sparsity": sparsity, "pattern": pattern}
+    run = Retraining(trained=trained, recipe=prune_recipe(trained.recipe, changes), **options)
+    model = _with_weights(trained, trained.config, get_weights(trained.model)).model
+    fit = run.fit(model)
+    pruner = Pruner(model, sparsity, pattern, fit.total_steps)
+    if fit.progress.step:
+        pruner.take_masks()
+    fit.after_step, fit.first_kept_step = pruner, pruner.end_step
+    return run.finish(fit, "prune", unpruned=trained.metrics.get("validation"))
+
+
+def _prune_values(
+    trained: Trained, options: Mapping[str, Any], clusters: int, changes: Mapping[str, Any]
+) -> Trained:
+    if not 2 <= clusters <= MOST_CLUSTERS:
+        raise InputError(
+            f"Expected clusters to be from 2 to {MOST_CLUSTERS}, got clusters={clusters}."
+        )
+    changes = {**changes, "clusters": clusters}
+    run = Retraining(trained=trained, recipe=prune_recipe(trained.recipe, changes), **options)
+    model = _with_weights(trained, trained.config, get_weights(trained.model)).model
+    clusterer = Clusterer(model, clusters)
+    fit = run.fit(model, companions=clusterer.companions)
+    fit.after_step = clusterer
+    fit.consider_start()
+    return run.finish(fit, "prune", unpruned=trained.metrics.get("validation"))
+
+
+def _go_on(run: Retraining, trained: Trained, model: Trained) -> Trained:
+    """Trains the smaller form of a model, which may be the best as it is."""
+    run.trained = model
+    fit = run.fit(model.model)
+    fit.consider_start()
+    before, after, length = trained.config, model.config, trained.max_length
+    kept = {
+        "parameters": parameters(after) / parameters(before),
+        "multiply_adds": multiply_adds(after, length) / multiply_adds(before, length),
+    }
+    return run.finish(fit, "prune", unpruned=trained.metrics.get("validation"), kept=kept)
+
+
+def _with_weights(
+    trained: Trained, config: TransformerConfig, weights: Mapping[str, np.ndarray]
+) -> Trained:
+    """The same checkpoint with another shape and weights."""
+    model = build(config, trained.task_spec)
+    set_weights(model, weights)
+    return dataclasses.replace(trained, config=config, model=model)
+
+
+def _settings(trained: Trained, config: TransformerConfig) -> dict[str, Any]:
+    """The recipe's settings of a model whose config changed."""
+    before = trained.config.to_json()
+    changed = {name: value for name, value in config.to_json().items() if value != before[name]}
+    return {**trained.recipe.settings, **changed}

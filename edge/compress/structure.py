@@ -1,0 +1,182 @@
+"""Smaller weights out of large ones: heads, neurons and blocks that matter little are left out.
+
+Michel et al. 2019, arXiv:1905.10650, for heads. What is measured on data comes in as numbers; what
+goes out is the config of a smaller model and its weights.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models.config import TransformerConfig
+
+Weights = Mapping[str, np.ndarray]
+_BLOCK = re.compile(r"(?P<stack>[^/]+)/block_(?P<number>\d+)/(?P<rest>.+)")
+# What each head or neuron has for itself: columns of these projections, and rows of those.
+_COLUMNS_OF_HEADS, _ROWS_OF_HEADS = ("query", "key", "value"), "output"
+_COLUMNS_OF_NEURONS, _ROWS_OF_NEURONS = ("up", "gate"), "down"
+_SHARED_BIAS = "position_bias/embeddings"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Importance:
+    """How much the loss depends on each head and neuron; any scale that is one within a layer.
+
+    Attributes:
+        heads: (H,) by the path of an attention, such as `encoder/block_0/attention/sublayer`.
+        neurons: (F,) by the path of a feed-forward layer.
+    """
+
+    heads: Mapping[str, np.ndarray]
+    neurons: Mapping[str, np.ndarray]
+
+
+def smaller(
+    config: TransformerConfig, *, heads: int | None = None, neurons: int | None = None,
+    layers: int | None = None,
+) -> TransformerConfig:  # fmt: skip
+    """Returns the config with so many heads, neurons and layers; None leaves them as they are.
+
+    Raises:
+        InputError: a number is above the model's, or the heads cannot be taken out.
+    """
+    now = {
+        "heads": config.num_heads, "neurons": config.intermediate_dim, "layers": config.num_layers
+    }  # fmt: skip
+    asked = {"heads": heads, "neurons": neurons, "layers": layers}
+    for name, number in asked.items():
+        if number is not None and not 1 <= number <= now[name]:
+            raise InputError(
+                f"Expected {name} to be from 1 to the model's {now[name]}, got {name}={number}."
+            )
+    changes = {}
+    if heads is not None and heads < config.num_heads:
+        _check_heads(config, heads)
+        changes = {"num_heads": heads, "head_dim": config.head_width}
+        if config.num_key_value_heads == config.num_heads:
+            changes["num_key_value_heads"] = heads
+    return config.replace(
+        **changes, intermediate_dim=neurons or now["neurons"], num_layers=layers or now["layers"]
+    )
+
+
+def _check_heads(config: TransformerConfig, heads: int) -> None:
+    if heads % _groups(config):
+        raise InputError(
+            f"Expected heads to be a multiple of the model's {config.num_key_value_heads} "
+            f"key-value heads, got heads={heads}."
+        )
+    if config.positions == "alibi":
+        raise InputError(
+            "Expected all heads to stay in a model with alibi positions, whose slopes follow from "
+            f"their number, got heads={heads}; give neurons or layers."
+        )
+
+
+def narrowed(
+    config: TransformerConfig, weights: Weights, importance: Importance, *,
+    heads: int | None = None, neurons: int | None = None,
+) -> tuple[TransformerConfig, dict[str, np.ndarray]]:  # fmt: skip
+    """Returns a config and weights with the most important heads and neurons of each block.
+
+    Heads that share keys and values stay in groups of one size, and all groups stay. Where the
+    blocks of a stack share a bias of positions, they keep the same heads of self attention.
+
+    Args:
+        config: of the weights.
+        weights: by path, see `models.get_weights`.
+        importance: of all heads and neurons that are counted here.
+        heads, neurons: of each attention and feed-forward layer; None for as many as there are.
+
+    Raises:
+        InputError: see `smaller`.
+    """
+    result, new = dict(weights), smaller(config, heads=heads, neurons=neurons)
+    if new.num_heads < config.num_heads:
+        has_own_keys = config.num_key_value_heads in (0, config.num_heads)
+        columns = _COLUMNS_OF_HEADS if has_own_keys else _COLUMNS_OF_HEADS[:1]
+        for path, scores in _shared(config, importance.heads).items():
+            kept = most_important(scores, new.num_heads, _groups(config))
+            stack, _, place = path.split("/", 2)
+            if config.positions == "t5" and place.startswith("attention/"):
+                table = f"{stack}/{_SHARED_BIAS}"
+                result[table] = weights[table][:, kept]
+            of_heads = kept[:, None] * config.head_width + np.arange(config.head_width)
+            _keep(result, path, of_heads.ravel(), columns, _ROWS_OF_HEADS)
+    if new.intermediate_dim < config.intermediate_dim:
+        for path, scores in importance.neurons.items():
+            kept = most_important(scores, new.intermediate_dim)
+            _keep(result, path, kept, _COLUMNS_OF_NEURONS, _ROWS_OF_NEURONS)
+    return new, result
+
+
+def shortened(
+    config: TransformerConfig, weights: Weights, kept: Mapping[str, Sequence[int]]
+) -> tuple[TransformerConfig, dict[str, np.ndarray]]:
+    """Returns a config and weights with some blocks of each stack, in their order.
+
+    Args:
+        config: of the weights.
+        weights: by path.
+        kept: numbers of the blocks that stay by the name of the stack, equally many of each.
+    """
+    layers = len(next(iter(kept.values())))
+    result = {}
+    for path, value in weights.items():
+        match = _BLOCK.fullmatch(path)
+        if match is not None:
+            stack, number, rest = match.groups()
+            numbers = sorted(kept[stack])
+            if int(number) not in numbers:
+                continue
+            path = f"{stack}/block_{numbers.index(int(number))}/{rest}"
+        result[path] = value
+    return config.replace(num_layers=layers), result
+
+
+def most_important(scores: np.ndarray, count: int, groups: int = 1) -> np.ndarray:
+    """Returns the ascending places of the highest scores, equally many of each group.
+
+    Args:
+        scores: (n,), those of a group side by side.
+        count: of places, a multiple of `groups`.
+        groups: of one size each.
+    """
+    by_group = np.reshape(scores, (groups, -1))
+    ranked = np.argsort(-by_group, axis=1, kind="stable")[:, : count // groups]
+    first = np.arange(groups)[:, None] * by_group.shape[1]
+    return np.sort((ranked + first).ravel())
+
+
+def _groups(config: TransformerConfig) -> int:
+    """Sets of heads of which equally many have to stay: those that share keys and values."""
+    shared = config.num_key_value_heads
+    return shared if shared < config.num_heads and shared else 1
+
+
+def _shared(config: TransformerConfig, heads: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The scores, added up over the attentions of a stack that share a bias of positions."""
+    if config.positions != "t5":
+        return dict(heads)
+    own = {path: path.split("/", 2)[::2] for path in heads}
+    return {
+        path: scores if own[path][1].startswith("cross_attention/")
+        else sum(other for name, other in heads.items() if own[name] == own[path])
+        for path, scores in heads.items()
+    }  # fmt: skip
+
+
+def _keep(
+    weights: dict[str, np.ndarray], path: str, kept: np.ndarray, columns: Sequence[str], rows: str
+) -> None:
+    """Leaves in a sublayer what is kept of the projections into and out of its inner width."""
+    for name in columns:
+        for part in ("kernel", "bias"):
+            full = f"{path}/{name}/{part}"
+            if full in weights:
+                weights[full] = weights[full][..., kept]
+    full = f"{path}/{rows}/kernel"
+    weights[full] = weights[full][kept]

@@ -1,0 +1,52 @@
+"""What this Python knows of characters, for a page that has to fold and split text as it does.
+
+A browser's Unicode is of another version, so that it takes other characters for punctuation or for
+accents, and it has no case folding.
+"""
+
+import functools
+import sys
+import unicodedata
+from collections.abc import Iterable
+from typing import Any
+
+from keras_transformer.zoo.tokenizers.normalize import is_white, stands_alone
+
+# Nothing is in planes 4 to 13: their code points are as the last one of plane 3.
+_CODES = (*range(0x40000), *range(0xE0000, sys.maxunicode + 1))
+
+
+@functools.cache
+def character_table() -> dict[str, Any]:
+    """Returns the table as a value that JSON can hold.
+
+    Returns:
+        `unicode`, the version; `casefold`, the characters that case folding changes and what to;
+        `marks` (Mn), `spaces` (what separates words), `alone` (what is a word by itself) and
+        `unassigned` (what has no meaning yet), each as code points [first, past its last, ...].
+    """
+    characters = [chr(code) for code in _CODES]
+    categories = [unicodedata.category(character) for character in characters]
+    folded = {
+        character: character.casefold()
+        for character in characters
+        if character.casefold() != character
+    }
+    return {
+        "unicode": unicodedata.unidata_version,
+        "casefold": folded,
+        "marks": _bounds(category == "Mn" for category in categories),
+        "spaces": _bounds(map(is_white, characters)),
+        "alone": _bounds(map(stands_alone, characters)),
+        "unassigned": _bounds(category == "Cn" for category in categories),
+    }
+
+
+def _bounds(holds: Iterable[bool]) -> list[int]:
+    """Returns the code points at which a property begins or ceases to hold."""
+    bounds, before = [], False
+    for code, now in zip(_CODES, holds, strict=True):
+        if now != before:
+            bounds.append(code)
+            before = now
+    return bounds

@@ -1,0 +1,133 @@
+"""A folder of static files, a page that runs `.tflite` files in the browser, and its server."""
+
+import contextlib
+import errno
+import functools
+import http.server
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from keras_transformer.edge.demo.character_table import character_table
+from keras_transformer.edge.demo.litertjs import copy_litertjs
+from keras_transformer.edge.runtime.packed import unpack
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.files import new_folder
+
+PAGE = "index.html"
+MOST_FILES = 2
+_BUNDLES = ("plain", "micro")
+_WEB = Path(__file__).parent / "web"
+# Not the system's types, which may say otherwise.
+_TYPES = {
+    ".css": "text/css",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".tflite": "application/octet-stream",
+    ".wasm": "application/wasm",
+}
+
+
+def check_files(paths: Sequence[Path]) -> None:
+    """Checks that files can stand side by side on a page.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: a file is not one of ours, there are more than two, or they differ in more than
+            weights and precision.
+    """
+    if len(paths) > MOST_FILES:
+        raise InputError(f"Expected at most {MOST_FILES} files side by side, got {len(paths)}.")
+    compared = [_common(path) for path in paths]
+    for path, one in zip(paths, compared, strict=True):
+        for what, value in one.items():
+            if value != compared[0][what]:
+                raise InputError(
+                    f"Expected files of the same {what} to stand side by side; that of {path} is "
+                    f"not that of {paths[0]}."
+                )
+
+
+def write_demo(paths: Sequence[Path], litertjs: Path, out: Path) -> None:
+    """Writes the page with its models into a new folder, which any web server can serve.
+
+    Args:
+        paths: of the files, checked.
+        litertjs: where LiteRT.js is installed, see `find_litertjs`.
+        out: the folder.
+
+    Raises:
+        FileExistsError: it exists.
+    """
+    with new_folder(out) as folder:
+        shutil.copytree(_WEB, folder, dirs_exist_ok=True)
+        copy_litertjs(litertjs, folder / "litert")
+        models = []
+        for number, path in enumerate(paths, start=1):
+            name = f"model-{number}.tflite"
+            shutil.copyfile(path, folder / name)
+            models.append({"file": name, "name": path.name, "bytes": path.stat().st_size})
+        _write_json(folder / "demo.json", {"models": models})
+        _write_json(folder / "unicode.json", character_table())
+
+
+@contextlib.contextmanager
+def server(folder: Path, port: int) -> Iterator[http.server.ThreadingHTTPServer]:
+    """Serves a folder to this machine, until its `serve_forever` ends.
+
+    Args:
+        folder: that `write_demo` wrote.
+        port: 0 for any that is free.
+
+    Raises:
+        InputError: the port is taken.
+    """
+    handler = functools.partial(_Handler, directory=str(folder))
+    try:
+        made = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise InputError(f"Port {port} is in use; give another by --port.") from None
+    with made:
+        yield made
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    extensions_map = _TYPES
+
+    def end_headers(self):
+        # Another demo may have been served from this address before.
+        self.send_header("Cache-Control", "no-store")
+        # A page that is isolated like this gets the browser's finer clock.
+        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
+        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
+        super().end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def _write_json(path, value):
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    path.write_text(text, encoding="utf-8")
+
+
+def _common(path):
+    """What files side by side must have in common, by what it is called."""
+    _, description, files = unpack(path)
+    labels = files.pop("labels.txt")
+    bundle = description.get("bundle", "plain")
+    if bundle not in _BUNDLES:
+        raise InputError(
+            f"Expected a file of the bundle {' or '.join(_BUNDLES)}, whose ids the page makes; "
+            f"{path} is of {bundle}."
+        )
+    return {
+        "task": description["task"],
+        "length": description["max_length"],
+        "labels": labels,
+        "tokenizer": files,
+    }

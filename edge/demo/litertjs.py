@@ -1,0 +1,99 @@
+"""LiteRT.js, the browser's runtime for `.tflite` files, as npm packages on this machine.
+
+`edge/npm/` names the version and the hash of each package; npm checks what it fetches against them.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.files import new_folder
+
+_NPM_FILES = Path(__file__).parent / "npm"
+VERSION = json.loads((_NPM_FILES / "package.json").read_bytes())["dependencies"]["@litertjs/core"]
+# What the page loads, by package: scripts, and WebAssembly for browsers with relaxed SIMD and
+# without. The variants with threads, which want headers of the web server, are left out.
+_FILES = {
+    "core": (
+        "package.json",
+        "dist/index.js",
+        "wasm/litert_wasm_internal.js",
+        "wasm/litert_wasm_internal.wasm",
+        "wasm/litert_wasm_compat_internal.js",
+        "wasm/litert_wasm_compat_internal.wasm",
+    ),
+    "wasm-utils": ("package.json", "dist/index.js"),
+}
+
+
+def cache_folder() -> Path:
+    """Returns where LiteRT.js is kept from one demo to the next."""
+    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(caches) / "keras-transformer" / f"litertjs-{VERSION}"
+
+
+def find_litertjs(folder: Path | None, note: Callable[[str], None]) -> Path:
+    """Returns the folder in which LiteRT.js is installed, and fetches it first if need be.
+
+    Args:
+        folder: in which `npm install @litertjs/core` was run; None for our own, which npm fills
+            once.
+        note: told of what is fetched and where to.
+
+    Raises:
+        InputError: a file of LiteRT.js is not in the folder, or there is no npm.
+        RunError: npm failed.
+    """
+    if folder is None:
+        folder = cache_folder()
+        if not folder.exists():
+            _fetch(folder, note)
+    for package, names in _FILES.items():
+        for name in names:
+            if not (_package(folder, package) / name).is_file():
+                raise InputError(
+                    f"Expected {_package(folder, package) / name} to be a file of LiteRT.js, "
+                    f"there is none; run npm install @litertjs/core@{VERSION} in {folder}."
+                )
+    return folder
+
+
+def copy_litertjs(folder: Path, out: Path) -> None:
+    """Copies what a page needs of LiteRT.js.
+
+    Args:
+        folder: that `find_litertjs` returned.
+        out: a folder to be made.
+    """
+    for package, names in _FILES.items():
+        for name in names:
+            target = out / package / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(_package(folder, package) / name, target)
+
+
+def _package(folder, package):
+    return folder / "node_modules" / "@litertjs" / package
+
+
+def _fetch(folder, note):
+    npm = shutil.which("npm")
+    if npm is None:
+        raise InputError(
+            f"Expected npm to fetch LiteRT.js {VERSION}, it is not installed; install Node.js, or "
+            f"run npm install @litertjs/core@{VERSION} elsewhere and give that folder by --litert."
+        )
+    note(f"Fetching LiteRT.js {VERSION} by npm into {folder}; this happens once.")
+    with new_folder(folder) as partial:
+        for path in _NPM_FILES.glob("*.json"):
+            shutil.copyfile(path, partial / path.name)
+        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        done = subprocess.run(command, cwd=partial, capture_output=True, text=True)
+        if done.returncode:
+            lines = [line for line in done.stderr.splitlines() if line.startswith("npm error")]
+            reason = lines[0] if lines else f"exit code {done.returncode}"
+            raise RunError(f"npm could not fetch LiteRT.js {VERSION}: {reason}.")

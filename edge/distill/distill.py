@@ -1,0 +1,173 @@
+"""Distillation: a small model learns from a teacher beside the labels.
+
+Hinton et al. 2015, arXiv:1503.02531; what is followed is in `following`.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_transformer.edge.distill.following import Following, Guidance
+from keras_transformer.edge.precision import precision_of
+from keras_transformer.edge.quantize.qat import qat_recipe
+from keras_transformer.edge.quantize.ranges import train_ranges
+from keras_transformer.edge.quantize.rounding import round_biases
+from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models.build import build, get_weights, set_weights
+from keras_transformer.zoo.progress import Report
+from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tasks.translation import translations
+from keras_transformer.zoo.training.fine_tune import Retraining, changed_recipe
+from keras_transformer.zoo.training.train import config_of
+
+
+def new_student(teacher: Trained, name: str, settings: Mapping[str, Any]) -> Trained:
+    """Returns an untrained model of the catalogue with the teacher's labels and tokenizers.
+
+    Its recipe is the teacher's but for the model: what trained the one well is a start for the
+    other.
+
+    Raises:
+        InputError: for an unknown name or setting, or a model that cannot do the task.
+    """
+    recipe = teacher.recipe.replace(
+        model=name, settings=dict(settings), sparsity=0.0, pattern="element", clusters=0,
+        precision="", keep="",
+    )  # fmt: skip
+    config = config_of(recipe).replace(
+        vocab_size=teacher.config.vocab_size, source_vocab_size=teacher.config.source_vocab_size
+    )
+    keras.utils.set_random_seed(recipe.seed)
+    return Trained(
+        config=config, task_spec=teacher.task_spec, tokenizer=teacher.tokenizer,
+        target_tokenizer=teacher.target_tokenizer, max_length=teacher.max_length,
+        model=build(config, teacher.task_spec), recipe=recipe, metrics={}, probes={},
+    )  # fmt: skip
+
+
+def distill(
+    teacher: Trained,
+    student: Trained,
+    out: str | Path,
+    *,
+    share: float = 0.5,
+    temperature: float = 2.0,
+    hidden_weight: float = 0.0,
+    attention_weight: float = 0.0,
+    beams: int = 0,
+    resume: bool = False,
+    overwrite: bool = False,
+    report: Report | None = None,
+    scalars: Callable[[str, float, int], None] | None = None,
+    **changes: Any,
+) -> Trained:
+    """Trains a student on a teacher and the labels, and writes its checkpoint folder.
+
+    Args:
+        teacher: a checkpoint.
+        student: `new_student`, or a checkpoint of the same labels and vocabularies, whose weights
+            it goes on from; a quantized one stays quantized and moves its ranges.
+        out: the new checkpoint folder.
+        share, temperature, hidden_weight, attention_weight: see `Guidance`.
+        beams: of a translation, the targets that are learned are those that the teacher writes
+            with so many beams (sequence-level distillation: Kim and Rush 2016, arXiv:1606.07947,
+            section 3.2), each time the run starts or is resumed; 0 for those of the data.
+        resume, overwrite, report, scalars: see `train.train`.
+        **changes: what differs from the student's recipe, such as `epochs`, or the paths
+            `train` and `validation`.
+
+    Raises:
+        InputError: the models' tasks, labels or vocabularies differ, a value is out of range, or
+            the data does not fit.
+    """
+    guidance = Guidance(
+        share=share, temperature=temperature, hidden=hidden_weight, attention=attention_weight
+    )
+    _check(teacher, student)
+    _check_values(guidance, beams, teacher.task)
+    changes |= {
+        "teacher_share": float(share),
+        "teacher_temperature": float(temperature),
+        "teacher_hidden": float(hidden_weight),
+        "teacher_attention": float(attention_weight),
+        "teacher_beams": beams,
+    }
+    recipe = (qat_recipe if student.is_quantized else changed_recipe)(student.recipe, changes)
+    run = Retraining(
+        trained=student, recipe=recipe, out=Path(out), resume=resume, overwrite=overwrite,
+        report=report, scalars=scalars,
+    )  # fmt: skip
+    if beams:
+        pairs = run.data.train
+        run.report.note(f"The teacher writes {len(pairs.sources)} targets with {beams} beams.")
+        texts = translations(teacher.generator(), pairs, teacher.labels, beams=beams)
+        run.follow(dataclasses.replace(pairs, targets=texts))
+    model = build(student.config, student.task_spec, **student.bits, dtype=recipe.dtype)
+    set_weights(model, get_weights(student.model))
+    has_ranges = precision_of(student.bits).is_static
+    following = Following(model, teacher.model, student.task_spec, guidance)
+    if has_ranges:
+        train_ranges(model, recipe, run.total_steps, following)
+    fit = run.fit(model, following)
+    metrics = {"teacher": teacher.metrics.get("validation")}
+    settle = round_biases if has_ranges else None
+    return run.finish(fit, "distill", student.bits, settle, **metrics)
+
+
+def _check(teacher: Trained, student: Trained) -> None:
+    if teacher.task_spec != student.task_spec:
+        raise InputError(
+            "Expected a student with the teacher's task and labels, got "
+            f"{_described(student.task_spec)} for {_described(teacher.task_spec)}."
+        )
+    ours, theirs = student.tokenizer_files(), teacher.tokenizer_files()
+    for name in sorted({*ours, *theirs}):
+        if ours.get(name) != theirs.get(name):
+            raise InputError(
+                f"Expected a student with the teacher's vocabulary, got another {name} "
+                f"(vocab_size={student.config.vocab_size} for {teacher.config.vocab_size})."
+            )
+    if teacher.config.max_length < student.max_length:
+        raise InputError(
+            f"Expected a teacher that reads the student's {student.max_length} tokens, "
+            f"got one of max_length={teacher.config.max_length}."
+        )
+    if student.recipe.sparsity or student.recipe.clusters:
+        raise InputError(
+            "Expected a dense student, got one that was pruned; distill first and prune then."
+        )
+
+
+def _check_values(guidance: Guidance, beams: int, task: str) -> None:
+    if not 0 < guidance.share <= 1:
+        raise InputError(
+            f"Expected share to be above 0 and at most 1, got share={guidance.share}."
+        )
+    if not 0 < guidance.temperature < float("inf"):
+        raise InputError(
+            f"Expected temperature to be above 0, got temperature={guidance.temperature}."
+        )
+    for name in ("hidden", "attention"):
+        weight = getattr(guidance, name)
+        if not 0 <= weight < float("inf"):
+            raise InputError(
+                f"Expected {name}_weight not to be negative, got {name}_weight={weight}."
+            )
+    if beams < 0:
+        raise InputError(f"Expected beams not to be negative, got beams={beams}.")
+    if beams and task != "translation":
+        raise InputError(
+            f"Expected beams to be 0 for a task other than translation, got beams={beams} "
+            f"for {task}."
+        )
+
+
+def _described(task: Task) -> str:
+    pairs = " of pairs" if task.pair else ""
+    named = [*task.labels[:3], *(["..."] if len(task.labels) > 3 else [])]
+    labels = f" with the {len(task.labels)} labels {', '.join(named)}" if named else ""
+    return f"{task.name}{pairs}{labels}"

@@ -1,0 +1,144 @@
+"""The training step of a student that follows a teacher, which reads the same batch."""
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+from keras import ops
+
+from keras_transformer.edge.distill.inner_states import (
+    hidden_difference,
+    listening,
+    matched_blocks,
+    matched_projections,
+    relation_difference,
+)
+from keras_transformer.zoo.models.build import PAD_ID
+from keras_transformer.zoo.tasks.task import Task
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Guidance:
+    """What a student follows beside the labels, and how much.
+
+    Attributes:
+        share: the teacher's outputs' part of the loss, from 0 to 1; the rest is the labels'.
+        temperature: by which both sides' logits are divided.
+        hidden: factor of the blocks' `hidden_difference`, which is added.
+        attention: factor of the last blocks' `relation_difference`, which is added.
+    """
+
+    share: float
+    temperature: float
+    hidden: float = 0.0
+    attention: float = 0.0
+
+
+class Following(keras.Model):
+    """A student as it is trained beside a teacher.
+
+    The loss is (1 - share) of that of `compile`, share of `output_difference`, and the means of
+    what the guidance adds. The teacher reads what the student reads, dropped tokens included
+    (Beyer et al. 2022, arXiv:2106.05237, section 3), and drops nothing itself. Its variables are
+    not among this model's: no state keeps them.
+
+    `keras.distillation.Distiller` does not serve: it finds layers by name in a functional model,
+    where a stack of blocks is one layer; it runs the student a second time for them, with other
+    dropout; it knows neither padding nor maps between widths.
+
+    Args:
+        student: the model that is trained.
+        teacher: a model of the same inputs and outputs.
+        task: of both.
+        guidance: what is followed.
+    """
+
+    def __init__(self, student: keras.Model, teacher: keras.Model, task: Task, guidance: Guidance):
+        super().__init__(name="following")
+        self.student = student
+        self.task = task
+        self.guidance = guidance
+        blocks = matched_blocks(student, teacher) if guidance.hidden else []
+        projections = matched_projections(student, teacher) if guidance.attention else []
+        # One for each stack: Jiao et al. 2020, equation 8.
+        self.maps = {}
+        for pair in blocks:
+            if pair.widths[0] != pair.widths[1] and pair.stack not in self.maps:
+                own_width, width = pair.widths
+                self.maps[pair.stack] = keras.layers.Dense(
+                    width, use_bias=False, name=f"{pair.stack}_map"
+                )
+                self.maps[pair.stack].build((None, None, own_width))
+        pairs = [*blocks, *projections]
+        # In functions and tuples of pairs Keras finds no layers to call its own.
+        self._read_student = listening(student, [pair.own for pair in pairs])
+        self._read_teacher = listening(teacher, [pair.other for pair in pairs])
+        self._blocks, self._projections = tuple(blocks), tuple(projections)
+
+    def compile(self, *, loss: Callable, **arguments) -> None:
+        """Takes the loss of the labels, of which 1 - share counts."""
+
+        def of_labels(targets, outputs):
+            return (1.0 - self.guidance.share) * loss(targets, outputs)
+
+        super().compile(loss=of_labels, **arguments)
+
+    def call(self, inputs, training=None):
+        """Returns the student's outputs, and those of its layers that follow the teacher's."""
+        return self._read_student(inputs, training=training)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        outputs, states = y_pred
+        expected, expected_states = keras.tree.map_structure(
+            ops.stop_gradient, self._read_teacher(x, training=False)
+        )
+        total = super().compute_loss(x, y, outputs, sample_weight, training)
+        total = total + self.guidance.share * output_difference(
+            self.task, y, expected, outputs, self.guidance.temperature
+        )
+        real = {name: ops.cast(ops.not_equal(ids, PAD_ID), "float32") for name, ids in x.items()}
+        both = list(zip(states, expected_states, strict=True))
+        count = len(self._blocks)
+        hidden = [
+            hidden_difference(self._mapped(pair, own), other, real[pair.reads])
+            for pair, (own, other) in zip(self._blocks, both[:count], strict=True)
+        ]
+        attention = [
+            relation_difference(own, other, pair.heads, real[pair.reads])
+            for pair, (own, other) in zip(self._projections, both[count:], strict=True)
+        ]
+        for factor, differences in (
+            (self.guidance.hidden, hidden), (self.guidance.attention, attention)
+        ):  # fmt: skip
+            if differences:
+                total = total + factor * sum(differences) / len(differences)
+        return total
+
+    def _mapped(self, pair, own):
+        return self.maps[pair.stack](own) if pair.stack in self.maps else own
+
+
+def output_difference(task: Task, targets, expected, outputs, temperature: float):
+    """How far a student's outputs are from its teacher's, a mean.
+
+    The divergence of softened probabilities from the teacher's, times temperature squared, which
+    keeps gradients of one size (Hinton et al. 2015, arXiv:1503.02531, section 2.1); for tasks that
+    generate over all positions whose target is not padding (word-level distillation: Kim and Rush
+    2016, arXiv:1606.07947, section 3.1). In regression the mean squared difference.
+
+    Args:
+        task: of both.
+        targets: of the labels, (B,) or (B, T).
+        expected: the teacher's outputs, (B, outputs) or (B, T, V).
+        outputs: the student's.
+        temperature: by which both sides' logits are divided.
+    """
+    if task.name == "regression":
+        return ops.mean(ops.square(outputs - expected))
+    expected = ops.log_softmax(expected / temperature)
+    found = ops.log_softmax(outputs / temperature)
+    divergence = ops.sum(ops.exp(expected) * (expected - found), axis=-1) * temperature**2
+    if not task.generates:
+        return ops.mean(divergence)
+    real = ops.cast(ops.not_equal(targets, PAD_ID), "float32")
+    return ops.sum(divergence * real) / ops.maximum(ops.sum(real), 1.0)

@@ -1,0 +1,92 @@
+"""The graphs of a model for runtimes that take any batch: what each reads, computes and gives.
+
+| model | graph | reads | gives |
+|---|---|---|---|
+| encoder | `predict` | `ids`, `segment_ids` (B, T) | `output` (B, outputs) |
+| encoder-decoder | `encode` | `ids` (B, S) | `memory_k_0`, `memory_v_0`, ... (B, S, KV, K) |
+| encoder-decoder | `decode` | tokens, caches, memory, `memory_mask` (B, S) | `logits`, new caches |
+| decoder | `decode` | tokens, caches | `logits`, new caches |
+
+`decode` reads `ids` (B, T), none of them padding, and `position` (1,), where the first of them
+stands in every row. The caches `kv_cache_k_0`, `kv_cache_v_0`, ... (B, L, KV, K) start as zeros;
+what comes out as `new_kv_cache_k_0`, ... goes into the next call. `logits` (B, V) follow the last
+token. B, T, S and L are free: a prompt is read by the same graph as each token after it, so that
+its weights are stored once. Integers are int32, all else is float32.
+
+This module runs on every backend of Keras: the same graphs are traced by TensorFlow and by PyTorch.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+
+from keras_transformer.edge.graphs.named_steps import NamedSteps
+from keras_transformer.edge.runtime.names import DECODE, ENCODE, NEW, PREDICT
+from keras_transformer.zoo.models.config import TransformerConfig
+
+# A shape, in which a letter stands for any length, and a type.
+Spec = tuple[tuple[str | int, ...], str]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class EntryPoint:
+    """One graph.
+
+    Attributes:
+        inputs: their shapes and types by name.
+        outputs: likewise.
+        call: from tensors by name to tensors by name.
+    """
+
+    inputs: Mapping[str, Spec]
+    outputs: Mapping[str, Spec]
+    call: Callable[[Mapping[str, Any]], dict[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns inputs and outputs as lists in order, as an object that JSON can hold."""
+        return {
+            side: [
+                {"name": name, "shape": list(shape), "type": dtype}
+                for name, (shape, dtype) in specs.items()
+            ]
+            for side, specs in (("inputs", self.inputs), ("outputs", self.outputs))
+        }
+
+
+def entry_points(model: keras.Model, config: TransformerConfig) -> dict[str, EntryPoint]:
+    """Returns the graphs of what `models.build` made of a config, by name."""
+    if config.architecture == "encoder":
+        return {
+            PREDICT: EntryPoint(
+                inputs={tensor.name: (("B", "T"), "int32") for tensor in model.inputs},
+                outputs={"output": (("B", model.outputs[0].shape[-1]), "float32")},
+                call=lambda inputs: {"output": model(inputs, training=False)},
+            )
+        }
+    steps = NamedSteps(model, config)
+    cache, memory = steps.cache_specs("B", "L"), steps.memory_specs("B", "S")
+    graphs = {}
+    if memory:
+        graphs[ENCODE] = EntryPoint(
+            inputs={"ids": (("B", "S"), "int32")}, outputs=memory, call=steps.encode
+        )
+        memory = {**memory, "memory_mask": (("B", "S"), "int32")}
+
+    def decode(inputs):
+        x, caches = steps.read(inputs)
+        return {"logits": steps.last_logits(x), **_renamed(caches)}
+
+    graphs[DECODE] = EntryPoint(
+        inputs={
+            "ids": (("B", "T"), "int32"), "position": ((1,), "int32"), **cache, **memory,
+        },
+        outputs={"logits": (("B", config.vocab_size), "float32"), **_renamed(cache)},
+        call=decode,
+    )  # fmt: skip
+    return graphs
+
+
+def _renamed(caches):
+    return {f"{NEW}{name}": value for name, value in caches.items()}

@@ -1,0 +1,80 @@
+"""A generating model's steps over tensors by name, as the graphs of a file read and give them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_transformer.edge.runtime.names import cache_names, memory_names
+from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.stepwise import Stepwise
+
+Tensors = Mapping[str, Any]
+
+
+class NamedSteps:
+    """`Stepwise` over dictionaries of tensors; see `names` for what they are called.
+
+    Args:
+        model: what `models.build` made of a decoder or an encoder-decoder.
+        config: its config.
+    """
+
+    def __init__(self, model: keras.Model, config: TransformerConfig):
+        self._stepwise = Stepwise(model, config)
+        self._config = config
+        self._cache = cache_names(config.num_layers)
+        self._memory = memory_names(config.num_layers)
+        self.has_memory = self._stepwise.has_memory
+
+    def cache_specs(self, batch: int | str, length: int | str) -> dict[str, tuple[tuple, str]]:
+        """Shape and type of each cache of so many positions."""
+        return self._specs(self._cache, batch, length)
+
+    def memory_specs(self, batch: int | str, length: int | str) -> dict[str, tuple[tuple, str]]:
+        """Shape and type of each tensor of a projected source; none without an encoder."""
+        return self._specs(self._memory if self.has_memory else [], batch, length)
+
+    def encode(self, inputs: Tensors) -> dict[str, Any]:
+        """The projected memory of source `ids` (B, S)."""
+        return _named(self._memory, self._stepwise.encode(inputs["ids"]))
+
+    def read(self, inputs: Tensors) -> tuple[Any, dict[str, Any]]:
+        """Reads `ids` (B, T) from `position` (1,) on: (B, T, D), and the longer caches.
+
+        A `mask` (B, T, L), True where a token attends, may be among the inputs.
+        """
+        memory = ()
+        if self.has_memory:
+            mask = ops.cast(inputs["memory_mask"], "bool")
+            memory = (_paired(self._memory, inputs), mask)
+        cache = _paired(self._cache, inputs)
+        x, cache = self._stepwise.decode(
+            inputs["ids"], inputs["position"][0], cache, *memory, mask=inputs.get("mask")
+        )
+        return x, _named(self._cache, cache)
+
+    def logits(self, x: Any) -> Any:
+        """(B, T, V) of (B, T, D)."""
+        return self._stepwise.logits(x)
+
+    def last_logits(self, x: Any) -> Any:
+        """(B, V) after the last of (B, T, D)."""
+        return self._stepwise.logits(x[:, -1:])[:, 0]
+
+    def _specs(self, names, batch, length):
+        c = self._config
+        shape = (batch, length, c.num_key_value_heads or c.num_heads, c.head_width)
+        return {name: (shape, "float32") for name in names}
+
+
+def _named(names, pairs):
+    """Blocks' pairs of keys and values by name."""
+    return dict(zip(names, [tensor for pair in pairs for tensor in pair], strict=True))
+
+
+def _paired(names, tensors):
+    """The other way round."""
+    flat = [tensors[name] for name in names]
+    return tuple(zip(flat[::2], flat[1::2], strict=True))

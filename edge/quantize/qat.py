@@ -1,0 +1,160 @@
+"""Quantization-aware training: a float model trains on with simulated int8."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_transformer.edge.compress.prune import keep_pruned
+from keras_transformer.edge.precision import (
+    TRAINED_PRECISIONS,
+    Precision,
+    get_precision,
+    mixed_bits,
+)
+from keras_transformer.edge.quantize.ranges import calibrate, train_ranges
+from keras_transformer.edge.quantize.rounding import round_biases
+from keras_transformer.embeddings import TokenEmbedding
+from keras_transformer.quantization import Projection
+from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.data.batches import Batches
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models.build import all_layers, build, get_weights, set_weights
+from keras_transformer.zoo.progress import Report
+from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.training.fine_tune import DEFAULTS, Retraining, changed_recipe
+
+
+def quantized_model(
+    trained: Trained, batches: Batches | None, precision: str = "int8", keep: Sequence[str] = (),
+    *, percentile: float = 100.0,
+) -> keras.Model:  # fmt: skip
+    """Builds the rounded form of a float model.
+
+    Args:
+        trained: the float model.
+        batches: on which ranges are calibrated, of a precision that has any.
+        precision: see `precision`.
+        keep: see `mixed_bits`.
+        percentile: see `ranges.calibrate`.
+
+    Raises:
+        InputError: the precision or what is kept does not fit the model.
+    """
+    spec = get_precision(precision)
+    _check_widths(trained, spec)
+    model = build(trained.config, trained.task_spec, **mixed_bits(spec, keep))
+    set_weights(model, get_weights(trained.model), ranges_missing=True)
+    if spec.is_static:
+        calibrate(model, batches, percentile=percentile)
+    return model
+
+
+def _check_widths(trained: Trained, spec: Precision) -> None:
+    """Raises InputError where a block of a kernel would not fit into it."""
+    block = spec.kernel_block
+    for layer in all_layers(trained.model) if block else ():
+        if isinstance(layer, Projection) and layer.kernel.shape[0] % block:
+            raise InputError(
+                f"Expected the inputs of every kernel to be a multiple of {block} for {spec.name}, "
+                f"got {layer.kernel.shape[0]} of {layer.path}."
+            )
+
+
+def qat_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe of training on with simulated rounding: few epochs, a small learning rate.
+
+    What keeps the float model from overfitting, dropout of tokens included, stays as it was.
+    """
+    defaults = {
+        **DEFAULTS,
+        "epochs": max(1, round(recipe.epochs / 5)),
+        "learning_rate": recipe.learning_rate / 20,
+        "freeze_ranges": 0.2,
+    }
+    return changed_recipe(recipe, changes, defaults)
+
+
+def quantize(
+    trained: Trained,
+    out: str | Path,
+    *,
+    precision: str = "int8",
+    keep: Sequence[str] = (),
+    resume: bool = False,
+    overwrite: bool = False,
+    report: Report | None = None,
+    scalars: Callable[[str, float, int], None] | None = None,
+    **changes: Any,
+) -> Trained:
+    """Trains a float checkpoint on with simulated rounding, and writes the checkpoint folder.
+
+    The weights that do best on the validation data are kept: those of an epoch, or those that
+    calibration alone gave.
+
+    Args:
+        trained: the float model.
+        out: the new checkpoint folder.
+        precision: of the file that it is for.
+        keep: what stays float, such as `encoder/block_0/*=float32`.
+        resume, overwrite, report, scalars: see `train.train`.
+        **changes: what differs from `qat_recipe`, such as `epochs`, or the paths
+            `train` and `validation`.
+
+    Raises:
+        InputError: the model is quantized already, the precision rounds nothing or does not fit
+            the model, or the data does not fit.
+    """
+    if trained.is_quantized:
+        raise InputError("Expected a float checkpoint to quantize, got a quantized one.")
+    spec = get_precision(precision)
+    if not spec.rounds_kernels:
+        raise InputError(
+            f"Expected precision to be one of {', '.join(TRAINED_PRECISIONS)} to train for, "
+            f"got {precision!r}."
+        )
+    bits = mixed_bits(spec, keep)
+    changes |= {"precision": precision, "keep": ",".join(bits.get("keep", ()))}
+    recipe = qat_recipe(trained.recipe, changes)
+    if not spec.is_static and (recipe.ranges == "learned" or recipe.percentile != 100):
+        raise InputError(
+            f"Expected no learned ranges and no percentile for {precision}, which has no ranges, "
+            f"got ranges={recipe.ranges}, percentile={recipe.percentile:g}."
+        )
+    run = Retraining(
+        trained=trained, recipe=recipe, out=Path(out), resume=resume, overwrite=overwrite,
+        report=report, scalars=scalars,
+    )  # fmt: skip
+    model = quantized_model(
+        trained, run.batches, precision, keep, percentile=run.recipe.percentile
+    )
+    if spec.is_static:
+        train_ranges(model, run.recipe, run.total_steps)
+    kept = keep_pruned(model, run.recipe)
+    fit = run.fit(model)
+    fit.after_step = kept
+    fit.consider_start()
+    metrics = {"float": trained.metrics.get("validation")}
+    settle = round_biases if spec.is_static else None
+    return run.finish(fit, "quantize", bits, settle, **metrics)
+
+
+def grid_weights(model: keras.Model) -> dict[str, np.ndarray]:
+    """Returns the weights with every kernel and table on the grid that the file stores.
+
+    A table is looked up and multiplied by, and the converter rounds it for each use: on its grid
+    both come out the same, and the file holds it once.
+    """
+    weights = get_weights(model)
+    for layer in all_layers(model):
+        if isinstance(layer, Projection) and layer.kernel_bits is not None:
+            rounded = layer.rounded_kernel(layer.kernel.value)
+            weights[layer.kernel.path] = ops.convert_to_numpy(rounded)
+        elif isinstance(layer, TokenEmbedding):
+            # A cast makes a tensor of the variable, which is all that a tracker takes.
+            rounded = layer.point(ops.cast(layer.table(), "float32"), training=False)
+            weights[layer.embeddings.path] = ops.convert_to_numpy(rounded)
+    return weights

@@ -1,0 +1,192 @@
+"""Ranges of what is rounded: calibrated on batches, then tracked or learned, and frozen."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from keras_transformer.quantization import QuantPoint
+from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.data.batches import Batches
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models.build import all_layers
+from keras_transformer.zoo.recipe import Recipe, check_percentile
+from keras_transformer.zoo.tasks.run_data import read_inputs
+
+CALIBRATION_BATCHES = 32
+# Of rows in random order, one in N + 1 goes beyond the smallest or the largest value of the N
+# before it: after so many a tensor clips in 3 % of rows at either end.
+CALIBRATION_ROWS = 32
+SAMPLE = 2**14
+# tfmot's default of 0.999 follows too slowly for the few steps that quantization-aware
+# training takes.
+RANGE_DECAY = 0.99
+
+
+def learned_points(model: keras.Model) -> list[QuantPoint]:
+    """Returns the points that own a range."""
+    return [p for p in all_layers(model) if isinstance(p, QuantPoint) and p.is_learned]
+
+
+def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 100.0) -> None:
+    """Sets every point's range from the values of some batches.
+
+    The points pass values through unrounded meanwhile.
+
+    Args:
+        model: with points that own ranges.
+        batches: of which the first `CALIBRATION_BATCHES` are read.
+        percentile: share of the values in percent, those in the middle, that a range holds; what
+            is beyond is clipped (Wu et al. 2020, arXiv:2004.09602, section 3.3). It is taken of
+            at most `SAMPLE` values a batch. 100 is the smallest and largest value of all.
+
+    Raises:
+        InputError: for a percentile out of range.
+    """
+    check_percentile(percentile)
+    seen: dict[QuantPoint, list[np.ndarray]] = {}
+    rng = np.random.default_rng(0)
+
+    def observe(point, inputs, training):
+        values = ops.convert_to_numpy(inputs).reshape(-1)
+        if percentile == 100:
+            values = np.array([values.min(), values.max()])
+        elif values.size > SAMPLE:
+            values = values[rng.integers(0, values.size, SAMPLE)]
+        seen.setdefault(point, []).append(values)
+        return inputs
+
+    points = learned_points(model)
+    for point in points:
+        point.set_range(0.0, 0.0)  # what masks are raised to lies below the range, see `raised_to`
+        point.tracker = observe
+    try:
+        for batch, _ in zip(batches.epoch(0), range(CALIBRATION_BATCHES), strict=False):
+            model(batch.inputs, training=False)
+    finally:
+        for point in points:
+            point.tracker = None
+    outside = (100 - percentile) / 2
+    for point in points:
+        low, high = np.percentile(np.concatenate(seen[point]), (outside, 100 - outside))
+        point.set_range(float(low), float(high))
+
+
+def calibration_batches(trained: Trained, path: str | Path) -> Batches:
+    """Reads a file in the columns of the model's recipe, to calibrate on; labels may be missing.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: the file cannot be read, lacks a column, has a label that the model lacks, or
+            holds fewer than `CALIBRATION_ROWS` rows.
+    """
+    inputs = read_inputs(trained, path, **trained.columns)
+    rows = len(inputs["ids"])
+    if rows < CALIBRATION_ROWS:
+        raise InputError(
+            f"{path}: expected at least {CALIBRATION_ROWS} rows to calibrate on, got {rows}; give "
+            "the training data or a part of it."
+        )
+    recipe = trained.recipe
+    return Batches(inputs, batch_tokens=recipe.batch_tokens, seed=recipe.seed)
+
+
+def train_ranges(
+    model: keras.Model, recipe: Recipe, total_steps: int, learner: keras.Model | None = None
+) -> None:
+    """Lets the ranges move in the training steps from now on, as the recipe says.
+
+    Args:
+        model: not compiled yet.
+        recipe: of the run; its optimizer takes the steps of ranges that are learned.
+        total_steps: of the run.
+        learner: what steps train, see `Fit`.
+    """
+    if recipe.ranges == "learned":
+        learn_ranges(model)
+    else:
+        track_ranges(model, recipe.moving_steps(total_steps), learner)
+
+
+def track_ranges(
+    model: keras.Model, moving_steps: int | None = None, learner: keras.Model | None = None
+) -> None:
+    """Lets tfmot's moving average move the ranges in training.
+
+    Args:
+        model: with points that own ranges.
+        moving_steps: steps of the optimizer after which they stand still (Krishnamoorthi 2018,
+            arXiv:1806.08342, freezes the statistics of norms so): the weights settle on the grid
+            that the device has. None for never.
+        learner: whose optimizer it is; the model itself by default.
+    """
+    learner = learner or model
+    # Importing tfmot takes seconds and changes what `tensorflow` offers as Keras.
+    from tensorflow_model_optimization.python.core.quantization.keras.quant_ops import (
+        MovingAvgQuantize,
+    )
+
+    def track(point, inputs, training):
+        decay = RANGE_DECAY
+        if training and moving_steps is not None:
+            is_moving = ops.convert_to_tensor(learner.optimizer.iterations) < moving_steps
+            decay = ops.where(is_moving, RANGE_DECAY, 1.0)
+        return MovingAvgQuantize(
+            inputs, point.range_min.value, point.range_max.value, ema_decay=decay,
+            is_training=bool(training), num_bits=point.bits, symmetric=point.symmetric,
+        )  # fmt: skip
+
+    for point in learned_points(model):
+        point.tracker = track
+
+
+def learn_ranges(model: keras.Model) -> None:
+    """Gives the bounds of the ranges gradients, and to the optimizer of the run.
+
+    Args:
+        model: not compiled yet.
+    """
+
+    def round_to_range(point, inputs, training):
+        low, high = (tf.convert_to_tensor(one.value) for one in (point.range_min, point.range_max))
+        return _rounded(inputs, low, high, bits=point.bits, symmetric=point.symmetric)
+
+    for point in learned_points(model):
+        point.tracker = round_to_range
+        for bound in (point.range_min, point.range_max):
+            bound.trainable = True
+            # TensorFlow records the gradients of what was made trainable, and of nothing else.
+            bound.value._trainable = True
+
+
+def _rounded(inputs, low, high, *, bits, symmetric):
+    """Values on the grid between two bounds, with gradients for all three.
+
+    A rounding error inside is a share of the range's width, and so has a gradient for both bounds
+    (Esser et al. 2020, arXiv:1902.08153, section 2.1; for two bounds Bhalgat et al. 2020,
+    arXiv:2004.09576, section 3.1); outside, the bound itself is the value. The sums over all
+    values are not scaled down as Esser et al. do for SGD: Adam does not see the scale, unless a
+    gradient is as small as its epsilon.
+    """
+
+    @tf.custom_gradient
+    def rounded(inputs, low, high):
+        outputs = tf.quantization.fake_quant_with_min_max_vars(inputs, low, high, num_bits=bits)
+
+        def gradient(upstream):
+            inside, to_low, to_high = tf.quantization.fake_quant_with_min_max_vars_gradient(
+                upstream, inputs, low, high, num_bits=bits
+            )
+            of_width = tf.reduce_sum(inside * (outputs - inputs)) / (high - low)
+            to_low, to_high = to_low - of_width, to_high + of_width
+            if symmetric:
+                # Both follow their common factor.
+                of_factor = low * to_low + high * to_high
+                to_low, to_high = of_factor / low, of_factor / high
+            return inside, to_low, to_high
+
+        return outputs, gradient
+
+    return rounded(inputs, low, high)

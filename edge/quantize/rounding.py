@@ -1,0 +1,76 @@
+"""Biases on the grid that an integer device stores them on.
+
+It adds them to sums of products of integers, as int32 in units of the input's scale times the
+kernel's (Jacob et al. 2018, section 2.4). The rounding is a thousandth of an output step, but that
+moves a value of a thousand to its neighbour, and after a few layers a third of all.
+"""
+
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_transformer.quantization import Projection, QuantPoint
+from keras_transformer.zoo.errors import RunError
+from keras_transformer.zoo.models.build import all_layers
+
+ROWS = 2
+
+
+def round_biases(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> None:
+    """Moves the biases of a quantized model to the integers that its file will hold.
+
+    Args:
+        model: with its ranges set.
+        inputs: a few rows of its inputs, by name.
+
+    Raises:
+        RunError: a projection reads what no point has rounded.
+    """
+    for projection, point in _points_read(model, inputs).items():
+        if projection.use_bias:
+            scale = point.scale * projection.scale
+            scale = ops.convert_to_numpy(scale).astype("float64").reshape(-1)
+            bias = ops.convert_to_numpy(projection.bias.value).astype("float64")
+            projection.bias.assign((np.round(bias / scale) * scale).astype("float32"))
+
+
+def _points_read(
+    model: keras.Model, inputs: Mapping[str, np.ndarray]
+) -> dict[Projection, QuantPoint]:
+    """Returns the point whose output each projection reads, found by running the model."""
+    rounded: list[tuple[QuantPoint, np.ndarray]] = []
+    found: dict[Projection, QuantPoint | None] = {}
+
+    def remember(point, values):
+        rounded.append((point, ops.convert_to_numpy(values)))
+        return values
+
+    def look_up(projection, values):
+        values = ops.convert_to_numpy(values)
+        # The last one that holds them all, most often the one just before: what is read may be a
+        # part of it, such as the first token.
+        fitting = (point for point, output in reversed(rounded) if np.isin(values, output).all())
+        found[projection] = next(fitting, None)
+
+    layers = all_layers(model)
+    points = [layer for layer in layers if isinstance(layer, QuantPoint) and layer.bits is not None]
+    projections = [
+        layer for layer in layers if isinstance(layer, Projection) and layer.kernel_bits is not None
+    ]
+    try:
+        for point in points:
+            point.observer = remember
+        for projection in projections:
+            projection.observer = look_up
+        model({name: ids[:ROWS] for name, ids in inputs.items()}, training=False)
+    finally:
+        for point in points:
+            point.observer = None
+        for projection in projections:
+            projection.observer = None
+    for projection, point in found.items():
+        if point is None:
+            raise RunError(f"Expected {projection.path} to read a rounded tensor; none was found.")
+    return found

@@ -1,0 +1,4 @@
+"""The quickstart: the whole way on the embedded data.
+
+Imports everything below.
+"""

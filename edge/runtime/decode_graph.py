@@ -1,0 +1,96 @@
+"""A file's `decode`, whose caches stay inside the interpreter from one step to the next."""
+
+import weakref
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from keras_transformer.edge.runtime.names import DECODE
+
+
+class Row:
+    """What one row has read so far; never changed for those who hold it.
+
+    Attributes:
+        position: where its next token stands.
+        memory: tensors of the source by name, the same object for all rows of a source.
+        caches: keys and values by name; None while only the interpreter holds them.
+    """
+
+    __slots__ = ("__weakref__", "caches", "memory", "position")
+
+    def __init__(
+        self,
+        position: int,
+        memory: Mapping[str, np.ndarray],
+        caches: Mapping[str, np.ndarray] | None,
+    ):
+        self.position = position
+        self.memory = memory
+        self.caches = caches
+
+
+class DecodeGraph:
+    """Feeds tokens to `decode`, the file's main graph.
+
+    A signature runner would copy all caches out of the interpreter and into it again, which takes
+    as long as a small model itself. Here the outputs of a step become the inputs of the next by
+    one copy, and are taken out only for a row that is still held when another is stepped.
+
+    Args:
+        interpreter: of the file. Only its temporary signature runners may be used besides: it
+            refuses to run its main graph while one is held.
+        names: of the caches.
+    """
+
+    def __init__(self, interpreter: Interpreter, names: Sequence[str]):
+        interpreter.allocate_tensors()
+        runner = interpreter.get_signature_runner(DECODE)
+        inputs, outputs = runner.get_input_details(), runner.get_output_details()
+        self._interpreter = interpreter
+        self._inputs = {name: detail["index"] for name, detail in inputs.items()}
+        self._logits = outputs["logits"]["index"]
+        self._read = {name: interpreter.tensor(inputs[name]["index"]) for name in names}
+        self._written = {name: interpreter.tensor(outputs[name]["index"]) for name in names}
+        self.empty = {name: np.zeros(inputs[name]["shape"], np.float32) for name in names}
+        self._memory = None
+        self._reset()
+
+    def step(self, token: int, row: Row) -> tuple[np.ndarray, Row]:
+        """Returns the logits (V,) after a token behind those of a row, and the longer row."""
+        self._load(row)
+        self._set("ids", np.array([[token]], np.int32))
+        self._set("position", np.array([row.position], np.int32))
+        self._reset()
+        self._interpreter.invoke()
+        longer = Row(row.position + 1, row.memory, None)
+        # The graph does not write to its inputs: they still hold the row that was read.
+        self._row_read, self._row_written = weakref.ref(row), weakref.ref(longer)
+        return self._interpreter.get_tensor(self._logits)[0], longer
+
+    def _reset(self):
+        """From here on the interpreter holds no row."""
+        self._row_read = self._row_written = lambda: None
+
+    def _load(self, row):
+        read, written = self._row_read(), self._row_written()
+        if written is not None and written is not row:
+            _save(written, self._written)
+        if row is not read:
+            if read is not None:
+                _save(read, self._read)
+            for name, view in self._read.items():
+                np.copyto(view(), self._written[name]() if row is written else row.caches[name])
+        if row.memory is not self._memory:
+            for name, value in row.memory.items():
+                self._set(name, value)
+            self._memory = row.memory
+
+    def _set(self, name, value):
+        self._interpreter.set_tensor(self._inputs[name], value)
+
+
+def _save(row, views):
+    if row.caches is None:
+        row.caches = {name: view().copy() for name, view in views.items()}

@@ -1,0 +1,126 @@
+"""How closely exported graphs follow Keras, each in its own runtime."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from keras_transformer.edge.graphs.free import EntryPoint, entry_points
+from keras_transformer.edge.targets.exported import replay
+from keras_transformer.edge.targets.exported.export import DESCRIPTION, Exported
+from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.files import weights_from_bytes, weights_to_bytes
+from keras_transformer.zoo.models.predict import model_inputs
+
+# Of the largest output. The same float32 operations in another order are off by their last bits,
+# 6e-8 each, which add up through the layers to about 1e-6. In a trained classifier GELU by tanh in
+# place of erf, or an epsilon of 1e-6 in place of 1e-12, is off by 9e-5.
+TOLERANCE = 1e-5
+
+
+def float_graphs(trained: Trained) -> dict[str, EntryPoint]:
+    """Returns the graphs of a float checkpoint's model.
+
+    Raises:
+        InputError: the checkpoint is quantized.
+    """
+    if trained.is_quantized:
+        raise InputError(
+            "Expected a float checkpoint, got one that quantize made, which a .tflite file alone "
+            "turns into integers; export the float checkpoint that it was made from."
+        )
+    return entry_points(trained.model, trained.config)
+
+
+def checked(
+    name: str, trained: Trained, files: Mapping[str, bytes], graphs: Mapping[str, EntryPoint],
+    places: Mapping[str, str],
+) -> Exported:  # fmt: skip
+    """Returns the files once their runtime, in a process of its own, gave what Keras gives.
+
+    Args:
+        name: of the format.
+        trained: what was exported.
+        files: contents by name.
+        graphs: what they hold.
+        places: file or folder of each graph.
+
+    Raises:
+        RunError: the runtime could not load or run them, or it computed something else.
+    """
+    described = {
+        graph: {"file": places[graph], **entry.to_json()} for graph, entry in graphs.items()
+    }
+    description = {"format": name, "max_length": trained.max_length, "graphs": described}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        contents = {
+            **files,
+            DESCRIPTION: json.dumps(description).encode(),
+            replay.PROBES: weights_to_bytes(trained.probes),
+        }
+        for file, data in contents.items():
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).write_bytes(data)
+        doing = f"Running the {name} files"
+        run_apart(replay.__name__, folder, doing=doing, CUDA_VISIBLE_DEVICES="-1")
+        found = weights_from_bytes((folder / replay.OUTPUTS).read_bytes())
+    reference = _reference(trained)[found["rows"], found["places"]]
+    largest = float(np.abs(found["outputs"] - reference).max())
+    size = float(np.abs(reference).max())
+    if not largest <= TOLERANCE * size:
+        raise RunError(
+            f"Expected the {name} files to give what Keras gives within {TOLERANCE:g} of the "
+            f"largest output, {size:.4g}, got a difference of {largest:.4g} on "
+            f"{len(reference)} rows; nothing was written."
+        )
+    return Exported(
+        files=files,
+        description={"graphs": described},
+        measured={
+            "tokens" if trained.task_spec.generates else "rows": len(reference),
+            "batches of": " and ".join(map(str, replay.BATCH_SIZES)),
+            "largest difference": f"{largest:.2g}",
+            "largest output": f"{size:.4g}",
+        },
+    )
+
+
+def run_apart(module: str, folder: Path, *, doing: str, **environment: str) -> None:
+    """Runs a module of ours in a process of its own, on a folder.
+
+    Raises:
+        RunError: it failed; the sentence ends with the last line of what it said.
+    """
+    # Not from the current folder, where any file may be called like a module.
+    command = [sys.executable, "-P", "-m", module, str(folder)]
+    child = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
+    if child.returncode:
+        last = child.stderr.strip().splitlines()[-1:] or [f"exit code {child.returncode}."]
+        raise RunError(f"{doing} failed: {last[0]}")
+
+
+def _reference(trained):
+    """What Keras gives for the probes: (rows, places, outputs)."""
+    columns = trained.probes
+    if not trained.task_spec.generates:
+        columns = model_inputs(trained.task_spec, columns)
+    outputs = _in_float32(lambda: np.asarray(trained.model.predict_on_batch(dict(columns))))
+    return outputs if trained.task_spec.generates else outputs[:, None]
+
+
+def _in_float32(compute):
+    """Calls a function while no GPU shortens the factors of its products to 10 bits."""
+    shortened = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        return compute()
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(shortened)

@@ -1,0 +1,151 @@
+"""Runs an exported folder's graphs on real rows, in a process that has none of our layers.
+
+Run as `python -m keras_transformer.edge.targets.exported.replay FOLDER`. The folder's `model.json`
+says what to load, as an app would read it; `PROBES` beside it holds the rows, and `OUTPUTS` is what
+the program adds. Batches differ in their number of rows and in their length, and what `decode` gave
+goes into the next `decode`.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from keras_transformer.edge.runtime.names import DECODE, ENCODE, NEW, PREDICT
+from keras_transformer.edge.targets.exported.export import DESCRIPTION
+
+PROBES, OUTPUTS = "probes.safetensors", "outputs.safetensors"
+# Rows of the first batch, and of those that follow it.
+BATCH_SIZES = 1, 7
+# Tokens that are read one by one, after half of the batch's shortest row was read at once.
+STEPS = 16
+
+Graph = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+
+
+def replay(
+    graphs: Mapping[str, Graph], description: Mapping[str, Any], probes: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Returns `outputs` (N, outputs), and of which of the `rows` and `places` (N,) each is.
+
+    Args:
+        graphs: the functions of `model.json` by name.
+        description: what `model.json` says.
+        probes: the checkpoint's, (rows, T).
+    """
+    walk = _texts if PREDICT in graphs else _tokens
+    found = [
+        (values, part[rows], places)
+        for part in _batches(len(probes["ids"]))
+        for values, rows, places in walk(graphs, description, _of_rows(probes, part))
+    ]
+    outputs, rows, places = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return {"outputs": outputs, "rows": rows, "places": places}
+
+
+def load(folder: Path, description: Mapping[str, Any]) -> dict[str, Graph]:
+    """Returns the graphs of a folder by name, each loaded by the runtime of its format."""
+    opened = {"onnx": _onnx, "torchscript": _torchscript, "saved_model": _saved_model}
+    return {
+        name: opened[description["format"]](folder / graph["file"], name, graph)
+        for name, graph in description["graphs"].items()
+    }
+
+
+def _batches(count: int) -> Iterator[np.ndarray]:
+    first, size = BATCH_SIZES
+    for start in [0, *range(first, count, size)]:
+        yield np.arange(start, min(start + (size if start else first), count))
+
+
+def _of_rows(probes, part):
+    """Some rows, without the padding that all of them have."""
+    taken = {name: ids[part].astype(np.int32) for name, ids in probes.items()}
+    longest = {name: int((ids != 0).sum(axis=1).max(initial=1)) for name, ids in taken.items()}
+    # The segments of a pair are as long as its ids, and 0 is one of them.
+    longest["segment_ids"] = longest["ids"]
+    return {name: ids[:, : longest[name]] for name, ids in taken.items()}
+
+
+def _texts(graphs, description, probes):
+    """The outputs of whole texts."""
+    names = [tensor["name"] for tensor in description["graphs"][PREDICT]["inputs"]]
+    outputs = graphs[PREDICT]({name: probes[name] for name in names})["output"]
+    rows = np.arange(len(outputs))
+    yield outputs, rows, np.zeros_like(rows)
+
+
+def _tokens(graphs, description, probes):
+    """The logits after a first stretch of the rows, and after each of the tokens that follow."""
+    ids, memory = probes["ids"], {}
+    sizes = {"B": len(ids), "L": description["max_length"]}
+    gives = {tensor["name"] for tensor in description["graphs"][DECODE]["outputs"]}
+    if ENCODE in graphs:
+        source = probes["source_ids"]
+        memory = graphs[ENCODE]({"ids": source})
+        memory["memory_mask"] = (source != 0).astype(np.int32)
+    caches = {
+        tensor["name"]: np.zeros([sizes.get(size, size) for size in tensor["shape"]], np.float32)
+        for tensor in description["graphs"][DECODE]["inputs"]
+        if f"{NEW}{tensor['name']}" in gives
+    }
+    first = max(1, int((ids != 0).sum(axis=1).min()) // 2)
+    ends = range(first, min(ids.shape[1], first + STEPS) + 1)
+    for start, end in zip([0, *ends], ends, strict=False):
+        position = np.array([start], np.int32)
+        inputs = {"ids": ids[:, start:end], "position": position, **caches, **memory}
+        outputs = graphs[DECODE](inputs)
+        caches = {name: outputs[f"{NEW}{name}"] for name in caches}
+        # What follows padding means nothing.
+        rows = np.flatnonzero(ids[:, end - 1])
+        yield outputs["logits"][rows], rows, np.full_like(rows, end - 1)
+
+
+def _onnx(path, name, graph):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [tensor["name"] for tensor in graph["outputs"]]
+    return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
+
+
+def _torchscript(path, name, graph):
+    import torch
+
+    module = torch.jit.load(path)
+    reads, gives = ([tensor["name"] for tensor in graph[side]] for side in ("inputs", "outputs"))
+
+    def call(inputs):
+        with torch.inference_mode():
+            outputs = module(*(torch.from_numpy(inputs[name]) for name in reads))
+        return {name: tensor.numpy() for name, tensor in zip(gives, outputs, strict=True)}
+
+    return call
+
+
+def _saved_model(path, name, graph):
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(path)
+
+    def call(inputs):
+        outputs = loaded.signatures[name](**{key: tf.constant(inputs[key]) for key in inputs})
+        return {key: tensor.numpy() for key, tensor in outputs.items()}
+
+    return call
+
+
+def main() -> None:
+    """Loads the folder, runs it and writes what it gave."""
+    folder = Path(sys.argv[1])
+    description = json.loads((folder / DESCRIPTION).read_bytes())
+    outputs = replay(load(folder, description), description, load_file(folder / PROBES))
+    save_file(outputs, folder / OUTPUTS)
+
+
+if __name__ == "__main__":
+    main()

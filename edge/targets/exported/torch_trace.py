@@ -1,0 +1,68 @@
+"""Writes a checkpoint's graphs as TorchScript, in a process where Keras computes with PyTorch.
+
+Run as `python -m keras_transformer.edge.targets.exported.torch_trace FOLDER` with
+KERAS_BACKEND=torch and KERAS_TORCH_DEVICE=cpu, it reads `FOLDER/checkpoint` and writes a `.pt` file
+for each graph beside it.
+"""
+
+import json
+import sys
+from functools import partial
+from pathlib import Path
+
+import keras
+import torch
+from keras import ops
+
+from keras_transformer.activations import ACTIVATIONS
+from keras_transformer.edge.graphs.free import EntryPoint, entry_points
+from keras_transformer.zoo.files import read_folder, weights_from_bytes
+from keras_transformer.zoo.models.build import build, set_weights
+from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.tasks.task import Task
+
+# What is traced with; all but 1, which a trace may take for a length that never changes.
+LENGTHS = {"B": 2, "T": 3, "S": 4, "L": 5}
+
+
+class _Positional(torch.nn.Module):
+    """A graph whose tensors come and go in the order in which `EntryPoint` has them."""
+
+    def __init__(self, model: keras.Model, graph: EntryPoint):
+        super().__init__()
+        self.model = model
+        self.graph = graph
+
+    def forward(self, *tensors):
+        outputs = self.graph.call(dict(zip(self.graph.inputs, tensors, strict=True)))
+        return tuple(outputs[name] for name in self.graph.outputs)
+
+
+def trace(model: keras.Model, graph: EntryPoint) -> torch.jit.ScriptModule:
+    """Returns a graph that needs no Keras, with the weights that it uses and no others."""
+    examples = tuple(
+        torch.ones([LENGTHS.get(n, n) for n in shape], dtype=getattr(torch, dtype))
+        for shape, dtype in graph.inputs.values()
+    )
+    with torch.inference_mode():
+        traced = torch.jit.trace(_Positional(model, graph).eval(), examples, check_trace=False)
+    return torch.jit.freeze(traced)
+
+
+def main() -> None:
+    """Reads the checkpoint, traces and writes."""
+    # Ours has a gradient of its own, a Python function, which no trace can hold.
+    ACTIVATIONS["gelu"] = partial(ops.gelu, approximate=False)
+    folder = Path(sys.argv[1])
+    files = read_folder(folder / "checkpoint")
+    described = json.loads(files["config.json"])
+    labels = tuple(files["labels.txt"].decode().split("\n")[:-1])
+    config = TransformerConfig.from_json(described["model"])
+    model = build(config, Task.from_json(described["task"], labels))
+    set_weights(model, weights_from_bytes(files["weights.safetensors"]))
+    for name, graph in entry_points(model, config).items():
+        torch.jit.save(trace(model, graph), folder / f"{name}.pt")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""The `.litertlm` file: a graph, a tokenizer and what the runtime has to know of both."""
+
+import tempfile
+from pathlib import Path
+
+from litert_lm_builder import litertlm_builder
+from litert_lm_builder.runtime.proto import llm_metadata_pb2
+
+from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
+
+
+def pack(flatbuffer: bytes, pieces: bytes, sep_id: int, max_tokens: int) -> bytes:
+    """Returns the three as one file. It holds the time of its making, so that no two are equal.
+
+    Args:
+        flatbuffer: with the signatures of `lm_signatures`.
+        pieces: SentencePiece's model.
+        sep_id: of the token that ends a text, and stands before one.
+        max_tokens: L, positions of the caches.
+    """
+    parts = {
+        "metadata.pb": _metadata(sep_id, max_tokens),
+        "model.tflite": flatbuffer,
+        "pieces.model": pieces,
+    }
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for name, data in parts.items():
+            (folder / name).write_bytes(data)
+        paths = [str(folder / name) for name in parts]
+        builder = litertlm_builder.LitertLmFileBuilder()
+        builder.add_llm_metadata(paths[0])
+        builder.add_tflite_model(paths[1], litertlm_builder.TfLiteModelType.PREFILL_DECODE)
+        builder.add_sentencepiece_tokenizer(paths[2])
+        packed = folder / "packed"
+        with packed.open("wb") as stream:
+            builder.build(stream, validate_metadata=True)
+        return packed.read_bytes()
+
+
+def _metadata(sep_id: int, max_tokens: int) -> bytes:
+    """Where a text starts and ends, and what is never written: as `TextGenerator` has it."""
+    metadata = llm_metadata_pb2.LlmMetadata()
+    metadata.start_token.token_ids.ids.append(sep_id)
+    metadata.stop_tokens.add().token_ids.ids.append(sep_id)
+    metadata.suppress_tokens.ids.extend({*range(len(SPECIAL_TOKENS))} - {sep_id})
+    metadata.max_num_tokens = max_tokens
+    # Greedy unless an app asks for more, in the one kind of sampling that every device has.
+    sampling = metadata.sampler_params
+    sampling.type, sampling.k, sampling.p, sampling.temperature = sampling.TOP_P, 1, 1.0, 1.0
+    metadata.llm_model_type.generic_model.SetInParent()
+    metadata.supports_thinking = metadata.supports_function_calling = False
+    return metadata.SerializeToString()

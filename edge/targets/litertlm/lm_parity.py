@@ -1,0 +1,62 @@
+"""Whether LiteRT-LM reads and writes what our own loop does over the same graph."""
+
+import json
+import tempfile
+from pathlib import Path
+
+from keras_transformer.edge.targets.exported.graph_parity import run_apart
+from keras_transformer.edge.targets.litertlm import lm_replay
+from keras_transformer.edge.targets.litertlm.lm_steps import LmSteps
+from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.errors import RunError
+from keras_transformer.zoo.generation.text import TextGenerator
+
+NUM_PROMPTS, PROMPT_TOKENS, NEW_TOKENS = 4, 8, 64
+# What stands for bytes that are no character, of which the two do not count as many, and the end
+# of a string in C.
+_NOT_COMPARED = str.maketrans("", "", "\ufffd\0")
+
+
+def check_continued(packed: bytes, graph: bytes, trained: Trained) -> int:
+    """Continues the starts of a few probes, and returns how many tokens LiteRT-LM has to write.
+
+    Args:
+        packed: the `.litertlm` file.
+        graph: that is in it.
+        trained: what was exported.
+
+    Raises:
+        RunError: LiteRT-LM failed, or its ids of a prompt or its greedy text are others than ours.
+    """
+    steps = LmSteps(graph)
+    starts = (ids[:PROMPT_TOKENS].tolist() for ids in trained.probes["ids"][:NUM_PROMPTS])
+    prompts = [text for text in map(trained.tokenizer.decode, starts) if text.strip()]
+    ids = trained.tokenizer.pieces(prompts)
+    # A prompt starts with one more token, and the last that is written is read by nobody.
+    max_tokens = min(NEW_TOKENS, steps.cache_length - max(map(len, ids)))
+    generator = TextGenerator(steps, trained.task, trained.tokenizer)
+    texts = [made.text for made in generator.generate(prompts, max_tokens=max_tokens)]
+    found = _continued(packed, prompts, max_tokens)
+    for prompt, own_ids, own_text, made in zip(prompts, ids, texts, found, strict=True):
+        if made["ids"] != own_ids:
+            raise RunError(
+                f"Expected LiteRT-LM to read {prompt!r} as the ids {own_ids}, got {made['ids']}; "
+                "nothing was written."
+            )
+        text = made["text"]
+        if text.translate(_NOT_COMPARED) != own_text.translate(_NOT_COMPARED):
+            raise RunError(
+                f"Expected LiteRT-LM to continue {prompt!r} with {own_text!r}, got {text!r}; "
+                "nothing was written."
+            )
+    return max_tokens
+
+
+def _continued(packed, prompts, max_tokens):
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / lm_replay.MODEL).write_bytes(packed)
+        asked = {"prompts": prompts, "max_tokens": max_tokens}
+        (folder / lm_replay.PROMPTS).write_text(json.dumps(asked))
+        run_apart(lm_replay.__name__, folder, doing="Running the file in LiteRT-LM")
+        return json.loads((folder / lm_replay.CONTINUED).read_bytes())

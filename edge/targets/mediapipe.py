@@ -1,0 +1,163 @@
+"""Files for MediaPipe Tasks: its `TextClassifier` and `TextEmbedder` load them.
+
+They want three inputs (1, T) of int32 whose metadata name them `ids`, `mask` and `segment_ids`,
+BERT's tokenizer with its vocabulary as a process unit, and probabilities of float32. Their
+tokenizer folds ASCII letters only and keeps accents, so that an app has to normalize its text
+first (docs/normalization.md).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import keras
+from ai_edge_litert import schema_py_generated as schema
+
+from keras_transformer.edge.graphs.static import probabilities, static_function
+from keras_transformer.edge.precision import Precision
+from keras_transformer.edge.runtime.names import EMBEDDING, PREDICT, PROBABILITIES
+from keras_transformer.edge.targets.target import About, Target
+from keras_transformer.edge.tflite.metadata import (
+    AXIS_LABELS,
+    AXIS_SCORE_CALIBRATION,
+    AttachedFile,
+    ModelInfo,
+    TensorInfo,
+    add_metadata,
+)
+from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.errors import InputError
+
+# Name of an input -> what it is.
+INPUTS = {
+    "ids": "Ids of the word pieces, [CLS] first, [SEP] after the last, then 0.",
+    "mask": "1 for a word piece, 0 for padding.",
+    "segment_ids": "0: the model reads one text.",
+}
+OUTPUTS = {
+    PROBABILITIES: "The probability of each label.",
+    EMBEDDING: "The vector of the text, which the model's head reads.",
+}
+LABELS, CALIBRATION = "labels.txt", "score_calibration.txt"
+_NUMBERS_OF_A_CALIBRATION = (3, 4)
+
+
+class MediaPipe(Target):
+    """The bundle `mediapipe`.
+
+    Args:
+        about: what the file says of itself.
+        embedding: whether the file gives the text's vector, for `TextEmbedder`.
+        score_calibration: lines for `TextClassifier`, one for each label: scale, slope, offset
+            and, if any, the lowest score that is mapped, with commas between; or an empty line.
+    """
+
+    name = "mediapipe"
+    precisions = ("float32", "float16", "dynamic_int8", "int8")
+    is_stored = True
+    knows_layers = False
+
+    def __init__(
+        self, about: About | None = None, *, embedding: bool = False,
+        score_calibration: bytes | None = None,
+    ):  # fmt: skip
+        super().__init__(about)
+        self.gives = EMBEDDING if embedding else PROBABILITIES
+        self.score_calibration = score_calibration
+
+    def check(self, trained: Trained, spec: Precision, lengths: Sequence[int]) -> None:
+        """Raises InputError for what MediaPipe Tasks cannot run, or would hang on."""
+        super().check(trained, spec, lengths)
+        self.require_encoder(trained, classes=self.gives == PROBABILITIES)
+        self.require_wordpieces(trained)
+        if not trained.tokenizer.config.lowercase:
+            raise InputError(
+                "Expected a tokenizer that folds case, as MediaPipe's always does, got "
+                "lowercase=False."
+            )
+        self.require_one_length(lengths)
+        if self.score_calibration is not None:
+            self._check_calibration(trained.labels)
+
+    def output(self, trained: Trained) -> str:
+        """Returns what the file gives."""
+        return self.gives
+
+    def given(self, model: keras.Model) -> keras.Model:
+        """Returns the model, or the part of it that gives the text's vector."""
+        if self.gives == PROBABILITIES:
+            return model
+        pooled = model.get_layer("pooled_point").output
+        return keras.Model(model.inputs, keras.ops.cast(pooled, "float32"))
+
+    def signatures(
+        self, trained: Trained, model: keras.Model, lengths: Sequence[int], spec: Precision
+    ) -> dict[str, Callable]:
+        """Returns `predict` of `ids`, `mask` and `segment_ids`."""
+        given = self.given(model)
+
+        def predict(inputs):
+            # Each input takes part, or the converter would drop it: what is masked, or belongs to
+            # a second text, is padding.
+            real = inputs["mask"] * (1 - inputs["segment_ids"])
+            outputs = given({"ids": inputs["ids"] * real}, training=False)
+            if self.gives == PROBABILITIES:
+                outputs = probabilities(outputs)
+            return {self.gives: outputs}
+
+        inputs = {name: ((1, lengths[-1]), "int32") for name in INPUTS}
+        return {PREDICT: static_function(predict, inputs)}
+
+    def finish(self, flatbuffer: bytes) -> bytes:
+        """Returns the graph with its metadata."""
+        labels = ()
+        if self.gives == PROBABILITIES:
+            labels = (AttachedFile(name=LABELS, kind=AXIS_LABELS),)
+        if self.score_calibration is not None:
+            labels += (AttachedFile(name=CALIBRATION, kind=AXIS_SCORE_CALIBRATION),)
+        output = TensorInfo(
+            name=self.gives, description=OUTPUTS[self.gives], files=labels,
+            calibrated=self.score_calibration is not None,
+        )  # fmt: skip
+        about = self.about
+        info = ModelInfo(
+            name=about.name, description=about.description, version=about.version,
+            license=about.license, outputs=[output], vocabulary="vocab.txt",
+            inputs=[
+                TensorInfo(name=name, description=INPUTS[name]) for name in _inputs(flatbuffer)
+            ],
+        )  # fmt: skip
+        return add_metadata(flatbuffer, info)
+
+    def files(self) -> dict[str, bytes]:
+        """Returns the calibration of the scores, if there is one."""
+        return {} if self.score_calibration is None else {CALIBRATION: self.score_calibration}
+
+    def _check_calibration(self, labels: Sequence[str]) -> None:
+        lines = self.score_calibration.decode().splitlines()
+        if len(lines) != len(labels):
+            raise InputError(
+                f"Expected a line of score calibration for each of {len(labels)} labels, got "
+                f"{len(lines)}."
+            )
+        for number, line in enumerate(lines, start=1):
+            if line and not _is_calibration(line.split(",")):
+                raise InputError(
+                    "Expected scale, slope, offset and at most a lowest score with commas between "
+                    f"in line {number} of the score calibration, got {line!r}."
+                )
+
+
+def _is_calibration(parts: Sequence[str]) -> bool:
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        return False
+    finite = all(math.isfinite(number) for number in numbers)
+    return len(numbers) in _NUMBERS_OF_A_CALIBRATION and finite and numbers[0] >= 0
+
+
+def _inputs(flatbuffer: bytes) -> list[str]:
+    """The signature's names in the order of the subgraph's inputs, which the converter chose."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
+    names = {one.tensorIndex: one.name.decode() for one in model.signatureDefs[0].inputs}
+    return [names[place] for place in model.subgraphs[0].inputs.tolist()]

@@ -1,0 +1,193 @@
+"""Files for microcontrollers: TensorFlow Lite Micro, with what a C++ project adds to them."""
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from keras_transformer.edge.precision import Precision
+from keras_transformer.edge.runtime.packed import unpack
+from keras_transformer.edge.targets import micro_arena
+from keras_transformer.edge.targets.target import Target
+from keras_transformer.edge.tflite.schema import count_ops, find_op
+from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.errors import InputError, RunError
+
+_BYTES_PER_LINE = 16
+_MISSING_OP = re.compile(r"find op for builtin opcode '(\w+)'")
+# Ops whose method in MicroMutableOpResolver is not their name in camel case.
+_METHODS = {"BATCH_MATMUL": "BatchMatMul", "PADV2": "PadV2"}
+
+
+class Micro(Target):
+    """The bundle `micro`: integers alone, and C sources beside the file."""
+
+    name = "micro"
+    precisions = ("integer",)
+
+    def check(self, trained: Trained, spec: Precision, lengths: Sequence[int]) -> None:
+        """Raises InputError for what a microcontroller cannot run."""
+        super().check(trained, spec, lengths)
+        if trained.task_spec.generates or len(lengths) > 1:
+            raise InputError(
+                "Expected a model of whole texts with one length for the bundle micro, got "
+                f"{trained.task} with lengths={','.join(map(str, lengths))}."
+            )
+
+    def facts(self, flatbuffer: bytes) -> dict[str, int]:
+        """Returns the size of the arena.
+
+        Raises:
+            RunError: TensorFlow Lite Micro lacks an op, which is named with its layer.
+        """
+        return {"arena_bytes": arena_bytes(flatbuffer)}
+
+
+def arena_bytes(flatbuffer: bytes) -> int:
+    """Measures the smallest arena in which TensorFlow Lite Micro runs the model, in bytes.
+
+    Raises:
+        InputError: `tflite-micro` is not installed.
+        RunError: the interpreter cannot run the model.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tflite"
+        path.write_bytes(flatbuffer)
+        command = [sys.executable, "-m", micro_arena.__name__, str(path)]
+        child = subprocess.run(command, capture_output=True, text=True)
+    if child.returncode == 0:
+        return int(child.stdout)
+    if "No module named 'tflite_micro'" in child.stderr:
+        raise InputError(
+            "The bundle micro is measured in TensorFlow Lite Micro's interpreter, which is not "
+            'installed; pip install "keras-transformer-zoo[micro]" (Linux on x86-64).'
+        )
+    missing = _MISSING_OP.search(child.stderr)
+    if missing is not None:
+        raise RunError(
+            f"TensorFlow Lite Micro has no {missing[1]}, the op of "
+            f"{find_op(flatbuffer, missing[1])}."
+        )
+    reason = child.stderr.strip().splitlines()[-1]
+    raise RunError(f"TensorFlow Lite Micro cannot run the model: {reason}")
+
+
+def source_names(path: Path) -> tuple[str, ...]:
+    """Returns the names of the files of `c_sources`.
+
+    Raises:
+        InputError: the stem makes no name in C.
+    """
+    name = c_name(path)
+    return f"{name}.h", f"{name}.c", f"{name}_ops.h"
+
+
+def c_name(path: Path) -> str:
+    """Returns a file's stem as a name in C, with `_` for what none has.
+
+    Raises:
+        InputError: it does not begin with a letter.
+    """
+    name = re.sub(r"\W", "_", path.stem, flags=re.ASCII)
+    if not name[:1].isalpha():
+        raise InputError(f"Expected a file name that begins with a letter, got {path.name}.")
+    return name
+
+
+def c_sources(path: Path) -> dict[str, bytes]:
+    """Returns the files that a C++ project adds, by name.
+
+    Args:
+        path: of a file of this bundle; its stem names the sources and their symbols.
+
+    Returns:
+        `NAME.h` and `NAME.c`, the model as an array of bytes, and `NAME_ops.h`, which registers
+        its ops and says how large the arena has to be.
+
+    Raises:
+        InputError: see `c_name`.
+    """
+    name = c_name(path)
+    flatbuffer, description, _ = unpack(path)
+    arena = description["arena_bytes"]
+    texts = (
+        _header(name, len(flatbuffer)), _array(name, flatbuffer),
+        _ops(name, sorted(count_ops(flatbuffer)), arena),
+    )  # fmt: skip
+    return {name: text.encode() for name, text in zip(source_names(path), texts, strict=True)}
+
+
+def _header(name: str, size: int) -> str:
+    guard = f"{name.upper()}_H_"
+    return f"""\
+#ifndef {guard}
+#define {guard}
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+/* A TFLite model of {size} bytes, aligned as TensorFlow Lite Micro reads it. */
+extern const unsigned char {name}[{size}];
+extern const unsigned int {name}_size;
+
+#ifdef __cplusplus
+}}
+#endif
+
+#endif /* {guard} */
+"""
+
+
+def _array(name: str, flatbuffer: bytes) -> str:
+    lines = (
+        flatbuffer[start : start + _BYTES_PER_LINE]
+        for start in range(0, len(flatbuffer), _BYTES_PER_LINE)
+    )
+    numbers = ",\n".join("    " + ", ".join(f"0x{byte:02x}" for byte in line) for line in lines)
+    return f"""\
+#include "{name}.h"
+
+/* C11 has _Alignas, older compilers the attribute. */
+#if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+#define {name.upper()}_ALIGNED _Alignas(16)
+#else
+#define {name.upper()}_ALIGNED __attribute__((aligned(16)))
+#endif
+
+const unsigned int {name}_size = {len(flatbuffer)};
+{name.upper()}_ALIGNED const unsigned char {name}[{len(flatbuffer)}] = {{
+{numbers}
+}};
+"""
+
+
+def _ops(name: str, ops: list[str], arena: int) -> str:
+    guard = f"{name.upper()}_OPS_H_"
+    adds = "\n".join(f"  ok = resolver->Add{_method(op)}() == kTfLiteOk && ok;" for op in ops)
+    return f"""\
+#ifndef {guard}
+#define {guard}
+
+#include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
+
+/* As TensorFlow Lite Micro's interpreter on x86-64 measured it; a 32-bit target has smaller
+   pointers and needs less. */
+constexpr unsigned int {name}_arena_bytes = {arena};
+constexpr unsigned int {name}_op_count = {len(ops)};
+
+/* Adds the ops of the model; false if there was no room for one. */
+inline bool {name}_register_ops(tflite::MicroMutableOpResolver<{name}_op_count>* resolver) {{
+  bool ok = true;
+{adds}
+  return ok;
+}}
+
+#endif /* {guard} */
+"""
+
+
+def _method(op: str) -> str:
+    return _METHODS.get(op) or op.title().replace("_", "")

@@ -1,0 +1,53 @@
+"""The arena that TensorFlow Lite Micro needs for one `.tflite` file, printed by its own process.
+
+Run as `python -m keras_transformer.edge.targets.micro_arena FILE`. The interpreter says on the
+standard error of its process, from C++, what it lacks. The smallest arena in which it allocates the
+model's tensors is searched, the model is invoked there, and its bytes are printed.
+"""
+
+import sys
+
+import numpy as np
+from tflite_micro.python.tflite_micro import runtime
+
+ALIGNMENT = 16
+AMPLE = 64 * 2**20 // ALIGNMENT
+
+
+def load(path: str, size: int) -> runtime.Interpreter:
+    """Returns an interpreter with an arena of that many times `ALIGNMENT` bytes.
+
+    Raises:
+        RuntimeError: the arena is too small, or an op is missing.
+    """
+    return runtime.Interpreter.from_file(path, arena_size=size * ALIGNMENT)
+
+
+def smallest(path: str) -> int:
+    """Returns the smallest size that `load` takes."""
+    load(path, AMPLE)
+    too_small, enough = 0, AMPLE
+    while enough - too_small > 1:
+        middle = (too_small + enough) // 2
+        try:
+            load(path, middle)
+        except RuntimeError:
+            too_small = middle
+        else:
+            enough = middle
+    return enough
+
+
+def main() -> None:
+    """Prints the bytes."""
+    path = sys.argv[1]
+    size = smallest(path)
+    interpreter = load(path, size)
+    details = interpreter.get_input_details(0)
+    interpreter.set_input(np.ones(details["shape"], details["dtype"]), 0)
+    interpreter.invoke()
+    print(size * ALIGNMENT)
+
+
+if __name__ == "__main__":
+    main()

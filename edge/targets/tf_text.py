@@ -1,0 +1,111 @@
+"""Files that read strings: the tokenizer is in the graph, as ops of TensorFlow Text.
+
+Stock Android and web runtimes do not carry these ops; Python and C++ hosts that link TensorFlow
+Text do. Where activations are floats, a call takes any number of texts, else one.
+"""
+
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_text
+
+from keras_transformer.edge.compare.parity import Parity, outputs_difference, runner_of
+from keras_transformer.edge.graphs.static import probabilities
+from keras_transformer.edge.precision import Precision
+from keras_transformer.edge.runtime.names import LOGITS, PREDICT, PROBABILITIES, TEXTS
+from keras_transformer.edge.targets.normalizer_model import normalizer_model
+from keras_transformer.edge.targets.target import Target
+from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.errors import RunError
+from keras_transformer.zoo.tokenizers.piece_list import CONTINUATION, UNK
+
+
+class TextGraph(Target):
+    """The bundle `text`."""
+
+    name = "text"
+    precisions = ("float32", "float16", "dynamic_int8", "int8")
+    custom_ops = (
+        "FastBertNormalize", "FastWordpieceTokenizeWithOffsets", "RaggedTensorToTensor"
+    )
+    knows_layers = False
+
+    def check(self, trained: Trained, spec: Precision, lengths: Sequence[int]) -> None:
+        """Raises InputError for what TensorFlow Text's ops cannot do in a file."""
+        super().check(trained, spec, lengths)
+        self.require_encoder(trained, classes=False)
+        self.require_wordpieces(trained)
+        self.require_one_length(lengths)
+
+    def output(self, trained: Trained) -> str:
+        """Returns `PROBABILITIES`, or `LOGITS` for a regression's numbers."""
+        return PROBABILITIES if trained.labels else LOGITS
+
+    def signatures(
+        self, trained: Trained, model: keras.Model, lengths: Sequence[int], spec: Precision
+    ) -> dict[str, Callable]:
+        """Returns `predict` of `texts` (B,), which gives the ids (B, T) that it read too."""
+        gives = self.output(trained)
+        # With any number of rows the converter multiplies reshaped rows, by kernels that stay float
+        # where activations are stored.
+        rows = 1 if spec.is_static else None
+        encode = _encoder(trained, lengths[-1])
+
+        def predict(inputs):
+            ids = encode(inputs[TEXTS])
+            outputs = model({"ids": ids}, training=False)
+            if gives == PROBABILITIES:
+                outputs = probabilities(outputs)
+            return {gives: outputs, "ids": ids}
+
+        specs = {TEXTS: tf.TensorSpec([rows], tf.string, TEXTS)}
+        return {PREDICT: tf.function(predict, input_signature=[specs], autograph=False)}
+
+    def parity(self, model: keras.Model, trained: Trained, data: bytes) -> Parity:
+        """Compares on the texts that the checkpoint's probes are the ids of.
+
+        Raises:
+            RunError: the graph cuts a text into other ids than the tokenizer.
+        """
+        runner = runner_of(data)
+        texts = [trained.tokenizer.decode(row) for row in trained.probes["ids"]]
+        pairs = [runner.run_texts([text]) for text in texts]
+        outputs, found = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+        encoded = trained.tokenizer.encode(texts, max_length=runner.max_length)
+        ids, _ = encoded.pad(runner.max_length)
+        for text, expected, row in zip(texts, ids, found, strict=True):
+            if not np.array_equal(expected, row):
+                raise RunError(
+                    f"Expected the graph to read {text!r} as the ids {np.trim_zeros(expected)}, "
+                    f"got {np.trim_zeros(row)}."
+                )
+        return outputs_difference(np.asarray(model.predict_on_batch({"ids": ids})), outputs, runner)
+
+
+def _encoder(trained: Trained, length: int) -> Callable:
+    """Returns a function of strings (B,) that gives ids (B, T) of int32, as `Tokenizer` does."""
+    tokenizer = trained.tokenizer
+    splitter = tensorflow_text.FastBertTokenizer(
+        vocab=list(tokenizer.vocabulary),
+        suffix_indicator=CONTINUATION,
+        max_bytes_per_word=tokenizer.config.max_bytes_per_word,
+        token_out_type=tf.int32,
+        unknown_token=UNK,
+        support_detokenization=False,
+        fast_bert_normalizer_model_buffer=normalizer_model(
+            lowercase=tokenizer.config.lowercase, strip_accents=tokenizer.config.strip_accents
+        ),
+    )
+
+    def encode(texts):
+        # The only ragged op that has a kernel on the device.
+        pieces = splitter.tokenize(texts).to_tensor(-1, shape=[texts.shape[0], length - 2])
+        count = tf.reduce_sum(tf.cast(pieces >= 0, tf.int32), axis=1, keepdims=True)
+        pieces = tf.pad(tf.maximum(pieces, tokenizer.pad_id), [[0, 0], [0, 1]])
+        is_end = tf.equal(tf.range(length - 1)[None], count)
+        pieces = tf.where(is_end, tokenizer.sep_id, pieces)
+        return tf.pad(pieces, [[0, 0], [1, 0]], constant_values=tokenizer.cls_id)
+
+    return encode

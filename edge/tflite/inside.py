@@ -1,0 +1,113 @@
+"""What stands between the ops of a file: the tensors inside a signature, while it runs."""
+
+import dataclasses
+from collections.abc import Collection, Mapping
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+
+from keras_transformer.edge.tflite.compact import to_bytes
+
+_TYPES = schema.TensorType
+_FLOAT, _INTEGERS = _TYPES.FLOAT32, (_TYPES.INT8, _TYPES.INT16)
+_NARROW = {_TYPES.INT4, _TYPES.INT8, _TYPES.INT16, _TYPES.FLOAT16}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Tensor:
+    """A tensor of one run.
+
+    Attributes:
+        values: what it stands for, float32.
+        step: the distance of two neighbours on its grid; None where it is float.
+    """
+
+    values: np.ndarray
+    step: float | None
+
+
+class Inside:
+    """Runs one signature of a file, and gives tensors inside it with its outputs.
+
+    They become outputs of the graph, so that the runtime computes them by its default kernels: an
+    interpreter that is to keep all tensors leaves XNNPACK out, and the others round twice.
+
+    Args:
+        flatbuffer: the model.
+        signature: its name.
+        tensors: places of the tensors among those of the signature's graph; all that an op
+            computes as float or as integers with one scale by default.
+    """
+
+    def __init__(
+        self, flatbuffer: bytes, signature: str, tensors: Collection[int] | None = None
+    ):
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
+        [entry] = [one for one in model.signatureDefs if one.signatureKey.decode() == signature]
+        graph = model.subgraphs[entry.subgraphIndex]
+        names = {output.tensorIndex: output.name.decode() for output in entry.outputs}
+        self.outputs = list(names.values())
+        self._sources = {
+            output: [place for place in op.inputs.tolist() if place >= 0]
+            for op in graph.operators
+            for output in op.outputs.tolist()
+        }
+        self._types = [tensor.type for tensor in graph.tensors]
+        for place in _stored(graph, self._sources) if tensors is None else tensors:
+            if place not in names:
+                names[place] = f"inside_{place}"
+                added = schema.TensorMapT()
+                added.name, added.tensorIndex = names[place].encode(), place
+                entry.outputs.append(added)
+        graph.outputs = np.array([output.tensorIndex for output in entry.outputs], np.int32)
+        self._interpreter = Interpreter(model_content=to_bytes(model, len(flatbuffer)))
+        self._runner = self._interpreter.get_signature_runner(signature)
+        self._names = names
+        self._details = self._runner.get_output_details()
+        self.shapes = {
+            name: tuple(detail["shape"])
+            for name, detail in self._runner.get_input_details().items()
+        }
+
+    def run(
+        self, inputs: Mapping[str, np.ndarray]
+    ) -> tuple[dict[str, np.ndarray], dict[int, Tensor]]:
+        """Returns the signature's own outputs by name, and the tensors by place."""
+        results = self._runner(**inputs)
+        tensors = {place: self._tensor(place, results[name]) for place, name in self._names.items()}
+        return {name: results[name] for name in self.outputs}, tensors
+
+    def is_rounded(self, place: int, known: Collection[int]) -> bool:
+        """Whether a float tensor is computed of less than float32, from known tensors on.
+
+        Args:
+            place: of the tensor.
+            known: places of the tensors whose values are known, where rounding is over.
+        """
+        ahead, seen = [place], set(known) - {place}
+        while ahead:
+            for source in self._sources.get(ahead.pop(), ()):
+                if self._types[source] in _NARROW:
+                    return True
+                if source not in seen:
+                    seen.add(source)
+                    ahead.append(source)
+        return False
+
+    def _tensor(self, place, values):
+        if values.dtype == np.float32:
+            return Tensor(values=values, step=None)
+        step, zero_point = self._details[self._names[place]]["quantization"]
+        values = (values.astype(np.int32) - zero_point) * np.float32(step)
+        return Tensor(values=values, step=float(step))
+
+
+def _stored(graph, computed):
+    """Places of the computed tensors that are float, or integers of one scale."""
+    for place in computed:
+        tensor = graph.tensors[place]
+        scale = tensor.quantization.scale if tensor.quantization is not None else None
+        has_step = tensor.type in _INTEGERS and scale is not None and len(scale) == 1
+        if tensor.type == _FLOAT or has_step:
+            yield place

@@ -1,0 +1,160 @@
+"""TFLite metadata: what MediaPipe reads of a model (metadata_schema.fbs, identifier M001).
+
+The schema's generated code comes with MediaPipe, which cannot be installed beside
+tensorflow-model-optimization; the few tables that a text model needs are written by their field
+numbers.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from keras_transformer.edge.tflite.compact import to_bytes
+
+NAME = b"TFLITE_METADATA"
+IDENTIFIER = b"M001"
+# The first version of the parser that knows a tokenizer as a process unit of the inputs.
+_MIN_PARSER_VERSION = "1.1.0"
+
+# AssociatedFileType
+AXIS_LABELS, AXIS_SCORE_CALIBRATION, VOCABULARY = 2, 4, 5
+# ProcessUnitOptions
+_SCORE_CALIBRATION, _BERT_TOKENIZER = 2, 4
+# ContentProperties
+_FEATURE = 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AttachedFile:
+    """A file of the ZIP archive behind the flatbuffer.
+
+    Attributes:
+        name: of the member.
+        kind: an AssociatedFileType, such as `AXIS_LABELS`.
+    """
+
+    name: str
+    kind: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TensorInfo:
+    """What is said of one input or output.
+
+    Attributes:
+        name: by which MediaPipe finds it.
+        description: for people.
+        files: attached files that explain its values.
+        calibrated: whether one of them maps its scores.
+    """
+
+    name: str
+    description: str
+    files: tuple[AttachedFile, ...] = ()
+    calibrated: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """What is said of a model.
+
+    Attributes:
+        name, description, version, license: for people.
+        inputs, outputs: in the order of the subgraph's.
+        vocabulary: name of the attached file that BERT's tokenizer reads.
+    """
+
+    name: str
+    description: str
+    version: str
+    license: str
+    inputs: Sequence[TensorInfo]
+    outputs: Sequence[TensorInfo]
+    vocabulary: str
+
+
+def add_metadata(flatbuffer: bytes, info: ModelInfo) -> bytes:
+    """Returns the model with metadata in a buffer of its own."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    buffer.data = np.frombuffer(metadata_bytes(info), np.uint8)
+    entry.name, entry.buffer = NAME, len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or ()), entry]
+    return to_bytes(model, len(flatbuffer) + len(buffer.data))
+
+
+def metadata_bytes(info: ModelInfo) -> bytes:
+    """Returns a ModelMetadata flatbuffer."""
+    writer = _Writer()
+    subgraph = writer.table(
+        {
+            2: writer.vector([_tensor(writer, one) for one in info.inputs]),
+            3: writer.vector([_tensor(writer, one) for one in info.outputs]),
+            5: writer.vector([_bert_tokenizer(writer, info.vocabulary)]),
+        }
+    )
+    root = writer.table(
+        {
+            0: writer.text(info.name),
+            1: writer.text(info.description),
+            2: writer.text(info.version),
+            3: writer.vector([subgraph]),
+            5: writer.text(info.license),
+            7: writer.text(_MIN_PARSER_VERSION),
+        }
+    )
+    writer.builder.Finish(root, IDENTIFIER)
+    return bytes(writer.builder.Output())
+
+
+def _tensor(writer, info):
+    content = writer.table({0: _FEATURE, 1: writer.table({})}, bytes_at=(0,))
+    fields = {0: writer.text(info.name), 1: writer.text(info.description), 3: content}
+    if info.calibrated:
+        fields[4] = writer.vector([writer.union(_SCORE_CALIBRATION, writer.table({}))])
+    if info.files:
+        fields[6] = writer.vector([_file(writer, one) for one in info.files])
+    return writer.table(fields)
+
+
+def _bert_tokenizer(writer, vocabulary):
+    file = _file(writer, AttachedFile(name=vocabulary, kind=VOCABULARY))
+    return writer.union(_BERT_TOKENIZER, writer.table({0: writer.vector([file])}))
+
+
+def _file(writer, file):
+    return writer.table({0: writer.text(file.name), 2: file.kind}, bytes_at=(2,))
+
+
+class _Writer:
+    """Tables by their field numbers; children are written before their parents."""
+
+    def __init__(self):
+        self.builder = flatbuffers.Builder(1024)
+
+    def text(self, value: str) -> int:
+        return self.builder.CreateString(value)
+
+    def vector(self, offsets: Sequence[int]) -> int:
+        self.builder.StartVector(4, len(offsets), 4)
+        for offset in reversed(offsets):
+            self.builder.PrependUOffsetTRelative(offset)
+        return self.builder.EndVector()
+
+    def union(self, kind: int, value: int) -> int:
+        """A table whose only fields are a union's type and its value."""
+        return self.table({0: kind, 1: value}, bytes_at=(0,))
+
+    def table(self, fields: dict[int, int], bytes_at: Sequence[int] = ()) -> int:
+        """Writes offsets by field number; at the numbers `bytes_at`, bytes."""
+        self.builder.StartObject(max(fields, default=-1) + 1)
+        for number, value in fields.items():
+            if number in bytes_at:
+                self.builder.PrependByteSlot(number, value, 0)
+            else:
+                self.builder.PrependUOffsetTRelativeSlot(number, value, 0)
+        return self.builder.EndObject()

@@ -1,0 +1,221 @@
+"""The kernels of a float file as integers, while its activations stay float.
+
+The kernels lie on their grid already, so that nothing is rounded here: each is stored as the
+integers and the scales that it was made of. A runtime multiplies by them after rounding its inputs
+on the spot, row by row (TensorFlow Lite's dynamic range quantization).
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from keras_transformer.edge.precision import Precision
+from keras_transformer.edge.tflite.compact import to_bytes
+from keras_transformer.edge.tflite.schema import TYPE_NAMES, op_name
+from keras_transformer.embeddings import TABLE_BITS, TokenEmbedding
+from keras_transformer.quantization import Projection
+from keras_transformer.zoo.errors import RunError
+from keras_transformer.zoo.models.build import all_layers
+
+# How far from an integer a value over its scale may be: what float32 loses where the converter
+# has multiplied a kernel by a constant.
+_OFF_GRID = 1e-2
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StoredKernels:
+    """What a file has to store how.
+
+    Attributes:
+        bits, block: of the kernels.
+        tables: shapes (V, D) of the tables of tokens that are stored in 8 bits with one scale.
+        others: how many kernels are stored in another type than the precision's, by type and
+            shape (outputs first).
+    """
+
+    bits: int | None
+    block: int | None
+    tables: frozenset[tuple[int, int]]
+    others: Mapping[tuple[str, tuple[int, ...]], int]
+
+
+def stored_kernels(model: keras.Model, spec: Precision) -> StoredKernels:
+    """Returns what the file of a model has to store how."""
+    others, tables = Counter(), set()
+    for layer in all_layers(model) if spec.rounds_kernels else ():
+        if isinstance(layer, Projection) and layer.kernel_bits is None:
+            others["FLOAT32", tuple(layer.kernel.shape)[::-1]] += 1
+        if isinstance(layer, TokenEmbedding):
+            shape = tuple(layer.embeddings.shape)
+            is_float = layer.point.bits is None if spec.is_static else layer.kernel_bits is None
+            others["FLOAT32" if is_float else "INT8", shape] += 1
+            if not is_float:
+                tables.add(shape)
+    return StoredKernels(
+        bits=spec.kernel_bits, block=spec.kernel_block, tables=frozenset(tables), others=others
+    )
+
+
+def narrow(flatbuffer: bytes, stored: StoredKernels) -> bytes:
+    """Returns a float32 file with its matmul kernels and tables of tokens as integers.
+
+    Raises:
+        RunError: a kernel lies on no grid, and is none of those that stay float.
+    """
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
+    _Narrowing(model, stored).run()
+    return to_bytes(model, len(flatbuffer))
+
+
+class _Narrowing:
+    def __init__(self, model: schema.ModelT, stored: StoredKernels):
+        self.model = model
+        self.stored = stored
+        self.buffers: dict[bytes, int] = {}
+
+    def run(self):
+        for graph in self.model.subgraphs:
+            for op in list(graph.operators):
+                name = op_name(self.model.operatorCodes[op.opcodeIndex])
+                if name == "GATHER" and self._shape(graph, op.inputs[0]) in self.stored.tables:
+                    self._narrow_table(graph, op.inputs[0])
+                    self._dequantize_after(graph, op)
+                elif name == "FULLY_CONNECTED" and self._is_float_constant(graph, op.inputs[1]):
+                    if self._shape(graph, op.inputs[1]) in self.stored.tables:
+                        self._narrow_table(graph, op.inputs[1])
+                    else:
+                        self._narrow_kernel(graph, op.inputs[1])
+
+    def _shape(self, graph, place):
+        shape = graph.tensors[place].shape
+        return () if shape is None else tuple(int(size) for size in shape)
+
+    def _values(self, graph, place):
+        """The constant's values, or None where it is not one."""
+        tensor = graph.tensors[place]
+        data = self.model.buffers[tensor.buffer].data
+        if data is None or not len(data):
+            return None
+        values = np.frombuffer(np.asarray(data, np.uint8).tobytes(), np.float32)
+        return values.reshape(self._shape(graph, place))
+
+    def _is_float_constant(self, graph, place):
+        is_float = TYPE_NAMES[graph.tensors[place].type] == "FLOAT32"
+        return is_float and self._values(graph, place) is not None
+
+    def _narrow_table(self, graph, place):
+        if not self._is_float_constant(graph, place):  # another op's, narrow by now
+            return
+        values = self._values(graph, place)
+        scale = np.abs(values).max(keepdims=True) / (2 ** (TABLE_BITS - 1) - 1)
+        integers = _integers(values, scale)
+        if integers is None:
+            raise RunError(f"Expected the table {self._name(graph, place)} to lie on one grid.")
+        self._store(graph, place, integers, scale.reshape(-1), "INT8")
+
+    def _narrow_kernel(self, graph, place):
+        values = self._values(graph, place)
+        outputs, width = values.shape
+        block = self.stored.block or width
+        largest = 2 ** (self.stored.bits - 1) - 1
+        scale = np.abs(values.reshape(outputs, -1, block)).max(-1, keepdims=True)
+        scale = np.maximum(scale, 1e-9) / np.float32(largest)
+        integers = _integers(values.reshape(outputs, -1, block), scale)
+        if integers is None:
+            if ("FLOAT32", values.shape) in self.stored.others:
+                return
+            raise RunError(
+                f"Expected the kernel {self._name(graph, place)} of shape {values.shape} to lie on "
+                f"a grid of {self.stored.bits} bits."
+            )
+        integers = integers.reshape(values.shape)
+        if self.stored.bits == 8:
+            self._store(graph, place, integers, scale.reshape(-1), "INT8")
+        else:
+            self._store(graph, place, integers, scale.reshape(outputs, -1), "INT4")
+
+    def _name(self, graph, place):
+        return graph.tensors[place].name.decode()
+
+    def _store(self, graph, place, integers, scale, kind):
+        tensor = graph.tensors[place]
+        tensor.type = getattr(schema.TensorType, kind)
+        quantization = schema.QuantizationParametersT()
+        quantization.quantizedDimension = 0
+        if kind == "INT8":
+            tensor.buffer = self._buffer(integers.tobytes())
+            quantization.scale = scale.astype(np.float32)
+            quantization.zeroPoint = np.zeros(scale.size, np.int64)
+        else:
+            tensor.buffer = self._buffer(_packed(integers).tobytes())
+            details = schema.BlockwiseQuantizationT()
+            details.scales = self._constant(graph, tensor.name + b"_scales", scale)
+            details.zeroPoints = -1
+            details.blockSize = self.stored.block
+            quantization.detailsType = schema.QuantizationDetails.BlockwiseQuantization
+            quantization.details = details
+        tensor.quantization = quantization
+
+    def _constant(self, graph, name, values):
+        """Adds a float16 constant and returns its place."""
+        tensor = schema.TensorT()
+        tensor.name = name
+        tensor.type = schema.TensorType.FLOAT16
+        tensor.shape = np.array(values.shape, np.int32)
+        tensor.buffer = self._buffer(values.astype(np.float16).tobytes())
+        graph.tensors.append(tensor)
+        return len(graph.tensors) - 1
+
+    def _buffer(self, data):
+        """The place of a buffer with this data, each once: signatures share their kernels."""
+        if data not in self.buffers:
+            buffer = schema.BufferT()
+            buffer.data = np.frombuffer(data, np.uint8)
+            self.model.buffers.append(buffer)
+            self.buffers[data] = len(self.model.buffers) - 1
+        return self.buffers[data]
+
+    def _dequantize_after(self, graph, op):
+        """Lets a look-up give integers, and an op after it make floats of them."""
+        table, floats = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+        looked_up = schema.TensorT()
+        looked_up.name = floats.name + b"_stored"
+        looked_up.type = table.type
+        looked_up.shape = floats.shape
+        looked_up.buffer = 0
+        looked_up.quantization = table.quantization
+        graph.tensors.append(looked_up)
+        dequantize = schema.OperatorT()
+        dequantize.opcodeIndex = self._dequantize_code()
+        dequantize.inputs = np.array([len(graph.tensors) - 1], np.int32)
+        dequantize.outputs = np.array([op.outputs[0]], np.int32)
+        op.outputs = dequantize.inputs.copy()
+        graph.operators.insert(graph.operators.index(op) + 1, dequantize)
+
+    def _dequantize_code(self):
+        """The place of the op's code, which is added where there is none."""
+        for place, code in enumerate(self.model.operatorCodes):
+            if op_name(code) == "DEQUANTIZE":
+                return place
+        code = schema.OperatorCodeT()
+        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
+        code.version = 2
+        self.model.operatorCodes.append(code)
+        return len(self.model.operatorCodes) - 1
+
+
+def _integers(values: np.ndarray, scale: np.ndarray) -> np.ndarray | None:
+    """Values over their scale as int8, or None where they lie on no grid."""
+    exact = values.astype(np.float64) / scale
+    integers = np.rint(exact)
+    return integers.astype(np.int8) if np.abs(exact - integers).max() < _OFF_GRID else None
+
+
+def _packed(integers: np.ndarray) -> np.ndarray:
+    """Two 4-bit integers a byte, the first in the lower half."""
+    halves = integers.reshape(-1).view(np.uint8) & 0xF
+    return halves[::2] | halves[1::2] << 4

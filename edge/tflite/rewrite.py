@@ -1,0 +1,82 @@
+"""Rewrites a file's graph where the converter leaves what a model of ours does not need."""
+
+from collections.abc import Callable
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from keras_transformer.edge.tflite.compact import to_bytes
+from keras_transformer.edge.tflite.schema import op_name
+
+_SELECTS = ("SELECT", "SELECT_V2")
+
+
+def rewrite(flatbuffer: bytes) -> bytes:
+    """Returns the model without look-ups of negative ids and without values rounded twice.
+
+    - `keras.ops.take` adds a table's length to ids below 0, which ours never are: a LESS, an ADD
+      and a SELECT for each look-up, the last of which microcontrollers lack.
+    - Behind a softmax that is stored in 16 bits the converter rounds to 8 bits first.
+    """
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
+    for graph in model.subgraphs:
+        _Graph(model, graph).rewrite()
+    return to_bytes(model, len(flatbuffer))
+
+
+class _Graph:
+    def __init__(self, model: schema.ModelT, graph: schema.SubGraphT):
+        self.graph = graph
+        self.names = {
+            id(op): op_name(model.operatorCodes[op.opcodeIndex]) for op in graph.operators
+        }
+        self.makers = {int(place): op for op in graph.operators for place in op.outputs}
+
+    def rewrite(self) -> None:
+        for op in self.graph.operators:
+            place = self._wrapped_ids(op)
+            if place is not None:
+                self._read_instead(lambda _: True, op.outputs[0], place)
+            place = self._rounded_before(op)
+            if place is not None:
+                self._read_instead(lambda reader, op=op: reader is op, op.inputs[0], place)
+        self._drop_unread()
+
+    def _made_by(self, place: int, name: str) -> schema.OperatorT | None:
+        op = self.makers.get(int(place))
+        return op if op is not None and self.names[id(op)] == name else None
+
+    def _wrapped_ids(self, op: schema.OperatorT) -> int | None:
+        """The place of the ids that `where(ids < 0, ids + V, ids)` selects from."""
+        if self.names[id(op)] not in _SELECTS:
+            return None
+        ids = op.inputs[2]
+        parts = self._made_by(op.inputs[0], "LESS"), self._made_by(op.inputs[1], "ADD")
+        return ids if all(part is not None and part.inputs[0] == ids for part in parts) else None
+
+    def _rounded_before(self, op: schema.OperatorT) -> int | None:
+        """The place of the floats that a QUANTIZE rounds for a second time."""
+        if self.names[id(op)] != "QUANTIZE":
+            return None
+        first = self._made_by(op.inputs[0], "QUANTIZE")
+        if first is None:
+            return None
+        place = first.inputs[0]
+        is_float = self.graph.tensors[place].type == schema.TensorType.FLOAT32
+        wider = self.graph.tensors[op.outputs[0]].type == schema.TensorType.INT16
+        return place if is_float and wider else None
+
+    def _read_instead(self, reads: Callable, old: int, new: int) -> None:
+        for reader in self.graph.operators:
+            if reads(reader):
+                reader.inputs = np.where(reader.inputs == old, new, reader.inputs)
+
+    def _drop_unread(self) -> None:
+        """Drops ops whose outputs nobody reads."""
+        while True:
+            read = {int(place) for op in self.graph.operators for place in op.inputs}
+            read |= {int(place) for place in self.graph.outputs}
+            kept = [op for op in self.graph.operators if not read.isdisjoint(map(int, op.outputs))]
+            if len(kept) == len(self.graph.operators):
+                return
+            self.graph.operators = kept

@@ -1,0 +1,188 @@
+"""What stands in a TFLite flatbuffer: its ops, the types of its kernels, the step of its output."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from keras_transformer.edge.runtime.names import DECODE, EMBEDDING, LOGITS, PREDICT, PROBABILITIES
+from keras_transformer.zoo.errors import RunError
+
+_OP_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()}
+TYPE_NAMES = {value: name for name, value in vars(schema.TensorType).items() if name.isupper()}
+# Ops that multiply by a kernel, and the place of the kernel among their inputs.
+_KERNEL_INPUT = {"FULLY_CONNECTED": 1, "CONV_2D": 1, "BATCH_MATMUL": 1}
+_CUSTOM = ("CUSTOM",)
+# Ops that write into a cache, or turn its axes.
+_MOVES = ("DYNAMIC_UPDATE_SLICE", "TRANSPOSE", "RESHAPE")
+# What `signatures.probabilities` ends a graph with.
+_SOFTMAX = ("SOFTMAX", "ADD")
+# Signature -> the names that its output which decides may have.
+_DECIDING = {PREDICT: (LOGITS, PROBABILITIES, EMBEDDING), DECODE: ("logits",)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Kernel:
+    """A constant that a matmul multiplies by.
+
+    Attributes:
+        name: of the tensor in the file.
+        type: such as `INT8`.
+        shape: as stored, output channels first.
+        buffer: where its values stand in the file; ops may share it.
+    """
+
+    name: str
+    type: str
+    shape: tuple[int, ...]
+    buffer: int
+
+
+def _model(flatbuffer: bytes) -> schema.Model:
+    return schema.Model.GetRootAs(flatbuffer, 0)
+
+
+def op_name(code: schema.OperatorCodeT) -> str:
+    """Returns the name of a builtin op by its code."""
+    return _OP_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)]
+
+
+def _operators(model):
+    """Yields subgraph, op and the op's name."""
+    for s in range(model.SubgraphsLength()):
+        graph = model.Subgraphs(s)
+        for i in range(graph.OperatorsLength()):
+            op = graph.Operators(i)
+            code = model.OperatorCodes(op.OpcodeIndex())
+            # Old writers fill only the deprecated 8-bit field.
+            name = _OP_NAMES[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+            yield graph, op, code.CustomCode().decode() if name in _CUSTOM else name
+
+
+def count_ops(flatbuffer: bytes) -> Counter:
+    """Returns how often each op occurs; custom and Flex ops under their own name."""
+    return Counter(name for _, _, name in _operators(_model(flatbuffer)))
+
+
+def kernels(flatbuffer: bytes) -> list[Kernel]:
+    """Returns the constants that matmuls multiply by, looking through their dequantization."""
+    model = _model(flatbuffer)
+    produced = {}
+    found = []
+    for graph, op, name in _operators(model):
+        if name == "DEQUANTIZE":
+            produced[graph._tab.Pos, op.Outputs(0)] = op.Inputs(0)
+        if name not in _KERNEL_INPUT:
+            continue
+        place = op.Inputs(_KERNEL_INPUT[name])
+        # A float16 file keeps its kernels in float16, each behind a DEQUANTIZE.
+        tensor = graph.Tensors(produced.get((graph._tab.Pos, place), place))
+        if model.Buffers(tensor.Buffer()).DataLength():
+            shape = tuple(tensor.ShapeAsNumpy().tolist())
+            kind = TYPE_NAMES[tensor.Type()]
+            found.append(Kernel(tensor.Name().decode(), kind, shape, tensor.Buffer()))
+    return found
+
+
+def find_op(flatbuffer: bytes, wanted: str) -> str:
+    """Returns the name that the converter gave to the first output of an op of that name."""
+    found = (
+        graph.Tensors(op.Outputs(0)).Name().decode()
+        for graph, op, name in _operators(_model(flatbuffer))
+        if name == wanted
+    )
+    return next(found)
+
+
+def check_ops(flatbuffer: bytes, custom: Collection[str] = ()) -> None:
+    """Checks that every op is a TFLite builtin, or one of the host's own.
+
+    Raises:
+        RunError: naming the ops that are not, each with what the converter calls its output.
+    """
+    foreign = sorted(count_ops(flatbuffer).keys() - set(_OP_NAMES.values()) - set(custom))
+    if foreign:
+        named = ", ".join(f"{name} of {find_op(flatbuffer, name)}" for name in foreign)
+        raise RunError(f"Expected TFLite builtins only, got {named}.")
+
+
+def check_kernels(
+    flatbuffer: bytes,
+    kernel_type: str,
+    others: Mapping[tuple[str, tuple[int, ...]], int] = MappingProxyType({}),
+) -> None:
+    """Checks that every matmul kernel is stored in a type.
+
+    Args:
+        flatbuffer: the file.
+        kernel_type: the type.
+        others: how many may be stored in another type, by that type and their shape.
+
+    Raises:
+        RunError: naming a kernel that is not, or if there is none.
+    """
+    found = kernels(flatbuffer)
+    if not found:
+        raise RunError("Expected matmul kernels in the file, found none.")
+    left = Counter(others)
+    for kernel in {kernel.buffer: kernel for kernel in found}.values():
+        left[kernel.type, kernel.shape] -= 1
+        if kernel.type != kernel_type and left[kernel.type, kernel.shape] < 0:
+            raise RunError(
+                f"Expected every matmul kernel to be stored as {kernel_type}, got {kernel.type} "
+                f"for {kernel.name} of shape {kernel.shape}."
+            )
+
+
+def check_integers(flatbuffer: bytes) -> None:
+    """Checks that a file computes of integers alone: floats are rounded, or given, and no more.
+
+    The caches of a file that generates are given, so that their floats may be moved.
+
+    Raises:
+        RunError: naming an op that reads or gives floats.
+    """
+    for graph, op, name in _operators(_model(flatbuffer)):
+        if name in _MOVES:
+            continue
+        read = () if name == "QUANTIZE" else op.InputsAsNumpy()
+        given = () if name == "DEQUANTIZE" else op.OutputsAsNumpy()
+        places = [int(place) for place in (*read, *given) if place >= 0]
+        if any(TYPE_NAMES[graph.Tensors(place).Type()].startswith("FLOAT") for place in places):
+            raise RunError(f"Expected ops of integers alone, got a {name} of floats.")
+
+
+def output_step(flatbuffer: bytes) -> float | None:
+    """Returns the scale of the last integer tensor before the output, or None in a float file.
+
+    The output is that of `predict`, before a softmax that ends it, or the logits of `decode`.
+    """
+    model = _model(flatbuffer)
+    place, output = _deciding_output(model)
+    graph = model.Subgraphs(place)
+    ops = [(op, name) for owner, op, name in _operators(model) if owner._tab.Pos == graph._tab.Pos]
+    for op, name in reversed(ops):
+        if name in _SOFTMAX and op.Outputs(0) == output:
+            output = op.Inputs(0)
+    for op, name in ops:
+        if name != "DEQUANTIZE" or op.Outputs(0) != output:
+            continue
+        quantization = graph.Tensors(op.Inputs(0)).Quantization()
+        scale = quantization.ScaleAsNumpy() if quantization is not None else None
+        if isinstance(scale, np.ndarray) and scale.size == 1:
+            return float(scale[0])
+    return None
+
+
+def _deciding_output(model: schema.Model) -> tuple[int, int]:
+    """Subgraph and tensor of the output that decides."""
+    for s in range(model.SignatureDefsLength()):
+        signature = model.SignatureDefs(s)
+        names = _DECIDING.get(signature.SignatureKey().decode(), ())
+        for i in range(signature.OutputsLength()):
+            if signature.Outputs(i).Name().decode() in names:
+                return signature.SubgraphIndex(), signature.Outputs(i).TensorIndex()
+    return 0, model.Subgraphs(0).Outputs(0)

@@ -1,0 +1,132 @@
+"""Where a file departs: in no layer of an honest file, and where its bytes were altered."""
+
+import json
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from keras_transformer.edge.compare.compare import compare_layers
+from keras_transformer.edge.compare.layers import explain
+from keras_transformer.edge.quantize.ranges import learned_points
+from keras_transformer.edge.runtime.packed import pack, unpack
+from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.tasks.run_data import read_inputs
+from tests.edge.generators import generator
+
+BLOCK = (
+    "attention/sublayer/query_point", "attention/sublayer/key_point",
+    "attention/sublayer/value_point", "attention/sublayer/scores_point",
+    "attention/sublayer/probabilities_point", "attention/sublayer/context_point",
+    "attention/sublayer/output_point", "attention/norm_point", "feed_forward/sublayer/up_point",
+    "feed_forward/sublayer/activation_point", "feed_forward/sublayer/down_point",
+    "feed_forward/norm_point",
+)  # fmt: skip
+
+
+def rows_of(runs):
+    trained = runs.trained
+    inputs = read_inputs(trained, trained.recipe.validation, **trained.columns)
+    return {name: rows[:12] for name, rows in inputs.items()}
+
+
+def altered(path, out, layer, change):
+    """Writes a file with a change in the first value of what a layer's op reads last, its bias."""
+    flatbuffer, description, files = unpack(path)
+    data = bytearray(flatbuffer)
+    model = schema.Model.GetRootAs(data, 0)
+    graph = model.Subgraphs(0)
+    place = description["layers"]["predict"][layer]
+    ops = [graph.Operators(i) for i in range(graph.OperatorsLength())]
+    [op] = [op for op in ops if place in op.OutputsAsNumpy()]
+    bias = model.Buffers(graph.Tensors(op.Inputs(op.InputsLength() - 1)).Buffer()).DataAsNumpy()
+    values = bias.view(np.int32 if description["precision"] == "int8" else np.float32)
+    values[0] += change
+    description = {
+        name: value for name, value in description.items()
+        if name not in ("format", "flatbuffer_bytes")
+    }  # fmt: skip
+    out.write_bytes(pack(bytes(data), description, files))
+    return out
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "dynamic_int8", "int8"])
+def test_no_layer_of_an_honest_file_departs(runs, files, precision):
+    trained = runs.quantized if precision == "int8" else runs.trained
+    layers = explain(trained, Runner(files[precision]), rows_of(runs))
+    assert [one.layer for one in layers if one.departs] == []
+    names = [one.layer for one in layers]
+    blocks = [f"encoder/block_{block}/{name}" for block in range(2) for name in BLOCK]
+    # The order is the one in which they run, but keys and queries are as the runtime likes.
+    assert set(blocks) < set(names)
+    assert names[0] == "token_embedding/point"
+    assert names[-1] == "head_point"
+    if precision == "int8":
+        # What int8 does not store, such as the sums before norms, is compared as floats.
+        stored = {point.path for point in learned_points(trained.model)}
+        integers = [one for one in layers if one.is_integer]
+        assert stored <= {one.layer for one in integers}
+        # Each layer alone is right but for ties; what they add up to may be more.
+        assert max(one.own for one in layers) < 1.01
+        assert layers[-1].total <= 3.01
+        assert 0.0 <= max(one.share for one in integers) < 0.5
+    if precision == "float32":
+        assert max(one.own for one in layers) < 1e-5
+
+
+@pytest.mark.parametrize("precision", ["float32", "dynamic_int8", "int8"])
+@pytest.mark.parametrize(
+    "name", ["attention/sublayer/value_point", "feed_forward/sublayer/down_point"]
+)
+def test_an_altered_bias_is_found_where_it_is_added(runs, files, tmp_path, precision, name):
+    trained = runs.quantized if precision == "int8" else runs.trained
+    layer = f"encoder/block_1/{name}"
+    # Several steps of the output, or several times the size of its values.
+    change = 10_000 if precision == "int8" else 8.0
+    path = altered(files[precision], tmp_path / "altered.tflite", layer, change)
+    found = compare_layers(trained, [path], rows_of(runs))[str(path)]
+    assert [one.layer for one in found if one.departs] == [layer]
+    [departing] = [one for one in found if one.departs]
+    later = found[found.index(departing) + 1 :]
+    # The layers behind it compute rightly what follows from it.
+    assert max(one.total / one.limit for one in later) > 1.0
+
+
+@pytest.mark.parametrize(("kind", "signatures"), [
+    ("transformer", ["encode", "decode"]), ("gpt", ["prefill", "decode"]),
+])  # fmt: skip
+def test_every_signature_of_a_model_that_writes(written, kind, signatures):
+    trained = generator(kind)
+    layers = explain(trained, Runner(written(kind)), {
+        name: rows[:2] for name, rows in trained.probes.items()
+    })  # fmt: skip
+    assert list(dict.fromkeys(one.signature for one in layers)) == signatures
+    assert [one.layer for one in layers if one.departs] == []
+    decoded = {one.layer for one in layers if one.signature == "decode"}
+    assert {"decoder/block_1/feed_forward/sublayer/down_point", "logits_point"} <= decoded
+
+
+def test_a_map_of_few_bytes(runs, files):
+    _, description, _ = unpack(files["int8"])
+    assert len(json.dumps(description["layers"])) < 2000
+
+
+def test_what_cannot_be_explained(runs, files, tmp_path):
+    with pytest.raises(InputError) as caught:
+        explain(runs.trained, Runner(files["int8"]), rows_of(runs))
+    assert str(caught.value) == (
+        f"Expected the quantized checkpoint that {files['int8']} was made of, got a float one, "
+        "which does not hold the file's ranges."
+    )
+    flatbuffer, description, contents = unpack(files["float32"])
+    older = tmp_path / "older.tflite"
+    names = ("format", "flatbuffer_bytes", "layers")
+    description = {name: value for name, value in description.items() if name not in names}
+    older.write_bytes(pack(flatbuffer, description, contents))
+    with pytest.raises(InputError) as caught:
+        explain(runs.trained, Runner(older), rows_of(runs))
+    assert str(caught.value) == (
+        f"{older} does not say where its layers stand; convert the checkpoint again, with "
+        "--bundle plain."
+    )

@@ -1,0 +1,107 @@
+"""Files whose kernels alone are integers: what they hold, read by the schema."""
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from keras_transformer.edge.convert.convert import convert
+from keras_transformer.edge.runtime.packed import unpack
+from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.tflite.schema import count_ops, kernels
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models.build import get_weights
+from tests.edge.generators import changes_for, generator
+from tests.edge.models import random_model
+
+
+def file_of(tmp_path, trained, precision, **options):
+    path = tmp_path / f"{precision}.tflite"
+    path.write_bytes(convert(trained, precision, **options).data)
+    return path
+
+
+def stored(flatbuffer):
+    """Shape -> values of every constant of integers, by their scales."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
+    [graph] = model.subgraphs
+    found = {}
+    for tensor in graph.tensors:
+        data = model.buffers[tensor.buffer].data
+        quantization = tensor.quantization
+        if data is None or quantization is None:
+            continue
+        shape = tuple(tensor.shape)
+        if tensor.type == schema.TensorType.INT8:
+            integers = np.asarray(data).view(np.int8).reshape(shape).astype(np.float64)
+            scale = np.asarray(quantization.scale)
+            values = integers * (scale if scale.size == 1 else scale[:, None])
+        else:
+            halves = np.asarray(data).view(np.uint8)
+            integers = np.stack([halves & 0xF, halves >> 4], 1).reshape(-1).astype(np.int64)
+            integers = np.where(integers > 7, integers - 16, integers)
+            scales = graph.tensors[quantization.details.scales]
+            scale = np.asarray(model.buffers[scales.buffer].data).view(np.float16)
+            block = quantization.details.blockSize
+            values = integers.reshape(-1, block) * scale.astype(np.float64)[:, None]
+        found.setdefault(shape, []).append(values.reshape(shape))
+    return found
+
+
+def near(kernel, values, bits, block):
+    """Whether values (units, width) are a kernel (width, units) rounded by blocks."""
+    blocks = kernel.T.reshape(len(kernel.T), -1, block or len(kernel))
+    half = np.abs(blocks).max(-1, keepdims=True) / (2 ** (bits - 1) - 1) / 2
+    # A scale of 8 significant bits is off by up to 1/256, and with it the largest value.
+    limit = half * 1.01 + (np.abs(blocks) / 256 if block else 1e-7)
+    return (np.abs(values.reshape(blocks.shape) - blocks) <= limit).all()
+
+
+@pytest.mark.parametrize(
+    ("precision", "bits", "block"), [("dynamic_int8", 8, None), ("int4", 4, 32)]
+)
+def test_every_kernel_is_stored_in_its_grid(precision, bits, block, tmp_path):
+    trained = random_model(num_heads=1)
+    flatbuffer = unpack(file_of(tmp_path, trained, precision))[0]
+    found = stored(flatbuffer)
+    weights = get_weights(trained.model)
+    paths = [path for path in weights if path.endswith("/kernel")]
+    # The query's scale is a part of its kernel in the file.
+    factor = {"encoder/block_0/attention/sublayer/query/kernel": 32**-0.5}
+    for path in paths:
+        kernel = weights[path] * factor.get(path, 1.0)
+        candidates = found[kernel.shape[::-1]]
+        assert any(near(kernel, values, bits, block) for values in candidates), path
+    assert len({kernel.buffer for kernel in kernels(flatbuffer)}) == len(paths) == 8
+    [table] = found[weights["token_embedding/embeddings"].shape]
+    expected = weights["token_embedding/embeddings"]
+    assert np.abs(table - expected).max() <= np.abs(expected).max() / 127 / 2 * 1.001
+    assert count_ops(flatbuffer)["DEQUANTIZE"] == 1
+
+
+def test_what_is_kept_stays_as_it_was(tmp_path):
+    trained = random_model()
+    path = file_of(tmp_path, trained, "dynamic_int8", keep=["*/feed_forward=float32"])
+    types = {kernel.shape: kernel.type for kernel in kernels(unpack(path)[0])}
+    assert types == {
+        (64, 32): "FLOAT32", (32, 64): "FLOAT32", (32, 32): "INT8", (3, 32): "INT8",
+    }  # fmt: skip
+    assert Runner(path).precision == "dynamic_int8"
+
+
+def test_a_table_is_held_once(tmp_path):
+    trained = generator("gpt", **changes_for("int4"))
+    for precision in ("dynamic_int8", "int4"):
+        flatbuffer = unpack(file_of(tmp_path, trained, precision, lengths=[8, 16]))[0]
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
+        sizes = [len(buffer.data) for buffer in model.buffers if buffer.data is not None]
+        assert sizes.count(261 * 32) == 1
+        assert 4 * 261 * 32 not in sizes
+
+
+def test_a_block_has_to_fit(tmp_path):
+    with pytest.raises(InputError) as caught:
+        convert(random_model(intermediate_dim=48), "int4")
+    assert str(caught.value) == (
+        "Expected the inputs of every kernel to be a multiple of 32 for int4, "
+        "got 48 of encoder/block_0/feed_forward/sublayer/down."
+    )

@@ -1,0 +1,120 @@
+"""The rooms of the house: what each folder may import, checked by test_layering.py."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Room:
+    """What the files of a folder, or a file at the top of zoo/ and edge/, may import.
+
+    Attributes:
+        rooms: names of others of ours, with commas between them.
+        packages: names of other people's.
+        device: whether a device loads it, which has NumPy and LiteRT but no training framework.
+    """
+
+    rooms: str = ""
+    packages: str = ""
+    device: bool = False
+
+
+# In this order no room imports one that stands below it.
+ROOMS = {
+    "layers": Room("", "keras numpy"),
+    "zoo.errors": Room(device=True),
+    "zoo.progress": Room(device=True),
+    "zoo.files": Room("zoo.errors", "numpy safetensors"),
+    "zoo.recipe": Room("zoo.errors"),
+    "edge.precision": Room("zoo.errors", device=True),
+    "zoo.tokenizers": Room("zoo.errors", "numpy", device=True),
+    "zoo.data": Room("zoo.errors zoo.tokenizers", "numpy", device=True),
+    "zoo.vocabularies": Room(
+        "zoo.errors zoo.tokenizers", "keras sentencepiece tensorflow tensorflow_text"
+    ),
+    "zoo.models": Room(
+        "layers zoo.data zoo.errors zoo.tokenizers", "keras numpy tensorflow"
+    ),
+    "zoo.samples": Room("zoo.errors zoo.files", "babel numpy sklearn"),
+    "zoo.generation": Room("zoo.data zoo.errors zoo.tokenizers", "numpy", device=True),
+    "edge.runtime": Room(
+        "zoo.data zoo.errors zoo.generation zoo.tokenizers",
+        "ai_edge_litert numpy tensorflow_text", device=True,
+    ),
+    "zoo.evaluation": Room(
+        "zoo.data zoo.errors zoo.generation zoo.tokenizers", "keras numpy sacrebleu scipy sklearn"
+    ),
+    "zoo.tasks": Room(
+        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.models zoo.progress zoo.recipe "
+        "zoo.tokenizers zoo.vocabularies", "keras numpy",
+    ),
+    "edge.tflite": Room(
+        "edge.precision edge.runtime layers zoo.errors zoo.models",
+        "ai_edge_litert flatbuffers keras numpy",
+    ),
+    "zoo.checkpoint": Room(
+        "zoo.data zoo.errors zoo.evaluation zoo.files zoo.generation zoo.models zoo.recipe "
+        "zoo.tasks zoo.tokenizers zoo.vocabularies", "keras numpy",
+    ),
+    "zoo.training": Room(
+        "layers zoo.checkpoint zoo.data zoo.errors zoo.files zoo.models zoo.progress zoo.recipe "
+        "zoo.tasks", "keras numpy",
+    ),
+    "edge.graphs": Room("edge.runtime zoo.checkpoint zoo.models", "keras tensorflow"),
+    "edge.predictor": Room(
+        "edge.precision edge.runtime zoo.checkpoint zoo.errors zoo.generation zoo.tokenizers",
+        "numpy",
+    ),
+    "edge.compare": Room(
+        "edge.graphs edge.precision edge.runtime edge.tflite layers zoo.checkpoint zoo.data "
+        "zoo.errors zoo.evaluation zoo.generation zoo.models zoo.tokenizers",
+        "ai_edge_litert keras numpy",
+    ),
+    "edge.compress": Room(
+        "layers zoo.checkpoint zoo.data zoo.errors zoo.models zoo.progress zoo.recipe "
+        "zoo.training", "keras numpy tensorflow tensorflow_model_optimization",
+    ),
+    "edge.quantize": Room(
+        "edge.compress edge.precision layers zoo.checkpoint zoo.data zoo.errors zoo.models "
+        "zoo.progress zoo.recipe zoo.tasks zoo.training",
+        "keras numpy tensorflow tensorflow_model_optimization",
+    ),
+    "edge.distill": Room(
+        "edge.precision edge.quantize layers zoo.checkpoint zoo.errors zoo.models zoo.progress "
+        "zoo.tasks zoo.training", "keras",
+    ),
+    "edge.convert": Room(
+        "edge.compare edge.precision edge.quantize edge.runtime edge.tflite layers "
+        "zoo.checkpoint zoo.data zoo.errors zoo.files zoo.models", "keras tensorflow",
+    ),
+    "edge.choose": Room(
+        "edge.compress edge.convert edge.precision edge.predictor edge.quantize edge.runtime "
+        "edge.tflite layers zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.files "
+        "zoo.models zoo.progress", "ai_edge_litert keras matplotlib numpy",
+    ),
+    "edge.targets.exported": Room(
+        "edge.graphs edge.runtime layers zoo.checkpoint zoo.errors zoo.files zoo.models "
+        "zoo.tasks", "keras numpy onnxruntime safetensors tensorflow torch",
+    ),
+    "edge.targets": Room(
+        "edge.compare edge.convert edge.graphs edge.precision edge.runtime "
+        "edge.targets.exported edge.tflite zoo.checkpoint zoo.errors zoo.tokenizers",
+        "ai_edge_litert flatbuffers keras numpy onnx tensorflow tensorflow_text tf2onnx "
+        "tflite_micro",
+    ),
+    "edge.targets.litertlm": Room(
+        "edge.compare edge.convert edge.graphs edge.precision edge.runtime edge.targets "
+        "edge.targets.exported edge.tflite zoo.checkpoint zoo.errors zoo.generation "
+        "zoo.tokenizers zoo.vocabularies",
+        "ai_edge_litert keras litert_lm litert_lm_builder numpy tensorflow",
+    ),
+    "edge.demo": Room("edge.runtime zoo.errors zoo.files zoo.tokenizers"),
+    "edge.publish": Room(
+        "edge.choose edge.convert edge.runtime edge.targets zoo.checkpoint zoo.files zoo.models"
+    ),
+    "edge.quickstart": Room(
+        "edge.choose edge.convert edge.precision edge.quantize edge.runtime edge.targets "
+        "zoo.data zoo.evaluation zoo.files zoo.progress zoo.recipe zoo.samples zoo.tasks "
+        "zoo.training", "numpy",
+    ),
+}  # fmt: skip
+MAX_FILES_IN_A_ROOM = 14

@@ -1,0 +1,120 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keras_transformer.zoo.data.tables import Examples
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.evaluation.metrics import (
+    classification_metrics,
+    evaluate,
+    metrics,
+    regression_metrics,
+)
+
+LABELS = ("a", "b", "c")
+# Rows are true classes, columns predictions; "c" is never predicted.
+CONFUSION = [[3, 1, 0], [2, 2, 0], [1, 1, 0]]
+
+
+def from_confusion(confusion):
+    targets, predictions = [], []
+    for target, row in enumerate(confusion):
+        for prediction, count in enumerate(row):
+            targets += [target] * count
+            predictions += [prediction] * count
+    return np.array(targets), np.eye(len(confusion), dtype="float32")[predictions]
+
+
+class Fixed:
+    """A predictor whose scores are given."""
+
+    def __init__(self, task, labels, scores):
+        self.task, self.labels, self.given = task, labels, scores
+
+    def scores(self, texts, pairs=None):
+        return self.given
+
+
+def test_classification_against_a_confusion_matrix():
+    f1 = {"a": 2 * 0.5 * 0.75 / 1.25, "b": 0.5, "c": 0.0}
+    # Matthews for classes (Gorodkin 2004): c = 5 of s = 10 right; predicted 6, 4, 0; true 4, 4, 2.
+    matthews = (5 * 10 - (6 * 4 + 4 * 4)) / np.sqrt((100 - 36 - 16) * (100 - 16 - 16 - 4))
+    expected = {
+        "accuracy": 0.5,
+        "matthews": matthews,
+        "macro_precision": (3 / 6 + 2 / 4 + 0) / 3,
+        "macro_recall": (3 / 4 + 2 / 4 + 0) / 3,
+        "macro_f1": sum(f1.values()) / 3,
+        "micro_precision": 0.5,
+        "micro_recall": 0.5,
+        "micro_f1": 0.5,
+    }
+    result = classification_metrics(*from_confusion(CONFUSION), LABELS)
+    per_class = result.pop("per_class")
+    assert result == pytest.approx(expected)
+    assert list(per_class) == list(LABELS)
+    assert per_class["a"] == pytest.approx(
+        {"precision": 0.5, "recall": 0.75, "f1": f1["a"], "rows": 4}
+    )
+    assert per_class["b"] == pytest.approx({"precision": 0.5, "recall": 0.5, "f1": 0.5, "rows": 4})
+    assert per_class["c"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "rows": 2}
+
+
+def test_a_class_that_no_row_has_counts_in_the_macro_mean():
+    targets, scores = from_confusion([[2, 0, 0], [0, 2, 0], [0, 0, 0]])
+    result = classification_metrics(targets, scores, LABELS)
+    assert result["accuracy"] == result["matthews"] == 1.0
+    assert result["macro_f1"] == pytest.approx(2 / 3)
+    assert result["per_class"]["c"]["rows"] == 0
+
+
+def test_regression_by_hand():
+    targets, scores = np.array([1.0, 2.0, 3.0, 4.0]), np.array([[1.0], [3.0], [2.0], [6.0]])
+    # Deviations (-1.5, -0.5, 0.5, 1.5) and (-2, 0, -1, 3); ranks 1, 3, 2, 4.
+    expected = {
+        "pearson": 7 / np.sqrt(5 * 14),
+        "spearman": 1 - 6 * (1 + 1) / (4 * 15),
+        "mean_squared_error": (0 + 1 + 1 + 4) / 4,
+    }
+    assert regression_metrics(targets, scores) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("targets", "outputs"), [([1, 2, 3], [5, 5, 5]), ([2, 2, 2], [1, 2, 3])], ids=str
+)
+def test_correlation_with_a_constant_is_zero(targets, outputs):
+    targets, scores = np.array(targets, "float32"), np.array(outputs, "float32")[:, None]
+    result = regression_metrics(targets, scores)
+    assert (result["pearson"], result["spearman"]) == (0.0, 0.0)
+
+
+def test_large_outputs_do_not_overflow():
+    targets = np.array([1, 2, 3], "float32")
+    result = regression_metrics(targets, targets[:, None] * np.float32(1e30))
+    assert result == pytest.approx(
+        {"pearson": 1.0, "spearman": 1.0, "mean_squared_error": 14e60 / 3}
+    )
+
+
+def examples(targets):
+    texts = ["x"] * 3
+    return Examples(
+        texts=texts, pairs=None, targets=targets, labels=[], path=Path("f.tsv"), lines=[2, 3, 4]
+    )
+
+
+def test_evaluate_counts_rows():
+    targets, scores = np.array([0, 1, 1]), np.eye(2)[[0, 1, 0]]
+    result = evaluate(Fixed("classification", ("a", "b"), scores), examples(targets))
+    assert result == {"rows": 3, **metrics("classification", ("a", "b"), targets, scores)}
+    numbers = np.array([0.0, 1.0, 3.0])
+    result = evaluate(Fixed("regression", (), numbers[:, None]), examples(numbers))
+    assert result == pytest.approx(
+        {"rows": 3, "pearson": 1.0, "spearman": 1.0, "mean_squared_error": 0.0}
+    )
+
+
+def test_evaluate_without_labels():
+    with pytest.raises(InputError, match=r"^f\.tsv: expected a label column to evaluate on\.$"):
+        evaluate(Fixed("regression", (), None), examples(None))

@@ -1,0 +1,48 @@
+"""The same training code on JAX, in a process of its own; the checkpoint loads on TensorFlow."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+
+from keras_transformer.zoo.checkpoint import Trained
+from tests.zoo import tiny
+
+PROGRAM = """
+import json, sys
+import tensorflow as tf
+from keras_transformer.zoo.training.fit import Fit
+from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.training.train import train
+trained = train(Recipe.from_file(sys.argv[1]), sys.argv[2])
+import keras
+print(json.dumps({
+    "backend": keras.config.backend(),
+    "jit": trained.model.jit_compile,
+    "visible": [device.device_type for device in tf.config.get_visible_devices()],
+    "scores": trained.scores(["an old plum", "the iron"]).tolist(),
+    "metrics": trained.metrics,
+}))
+"""
+
+
+def test_training_on_jax(tables, tmp_path):
+    recipe = tiny.recipe(
+        tables, epochs=2, batch_tokens=512, bucket=16, ema=0.5, l2=1e-4, optimizer="adamw",
+        weight_decay=0.01, save_every=2,
+    )  # fmt: skip
+    path, out = tmp_path / "recipe.json", tmp_path / "out"
+    path.write_text(recipe.to_json(), encoding="utf-8")
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(path), str(out)], capture_output=True, text=True,
+        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    said = json.loads(result.stdout.splitlines()[-1])
+    assert (said["backend"], said["jit"], said["visible"]) == ("jax", True, ["CPU"])
+    loaded = Trained.load(out)
+    assert loaded.metrics == said["metrics"]
+    scores = loaded.scores(["an old plum", "the iron"])
+    np.testing.assert_allclose(scores, said["scores"], rtol=1e-4, atol=1e-5)

@@ -1,0 +1,4 @@
+"""Data on disk and batches of it: tables, plain text, pairs of sentences.
+
+Imports tokenizers and NumPy.
+"""

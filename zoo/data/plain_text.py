@@ -1,0 +1,63 @@
+"""Plain text as one stream of tokens, cut into blocks; NumPy only."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from keras_transformer.zoo.data.tables import read_text
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PlainText:
+    """A whole file of text.
+
+    Attributes:
+        text: its characters, line breaks included.
+        path: the file.
+    """
+
+    text: str
+    path: Path
+
+
+def load_plain_text(path: str | Path) -> PlainText:
+    """Reads a text file, plain or `.gz`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: the file is empty, not UTF-8, or its gzip data is damaged.
+    """
+    path = Path(path)
+    text = read_text(path)
+    if not text.strip():
+        raise InputError(f"{path}: expected text to learn from, the file is empty.")
+    return PlainText(text=text, path=path)
+
+
+def token_stream(plain: PlainText, tokenizer: Tokenizer) -> np.ndarray:
+    """Returns the ids (N,) of a whole text.
+
+    Characters and bytes hold line breaks; with other tokenizers each line that is not blank ends
+    in [SEP].
+
+    Raises:
+        InputError: there are fewer than two, so that there is nothing to predict.
+    """
+    if tokenizer.config.keeps_lines:
+        rows = tokenizer.pieces([plain.text])
+    else:
+        lines = [line for line in plain.text.split("\n") if line.strip()]
+        rows = [[*row, tokenizer.sep_id] for row in tokenizer.pieces(lines)]
+    ids = np.array([i for row in rows for i in row], "int32")
+    if len(ids) < 2:
+        raise InputError(f"{plain.path}: expected at least two tokens, got {len(ids)}.")
+    return ids
+
+
+def blocks(stream: np.ndarray, length: int) -> list[np.ndarray]:
+    """Stretches of `length + 1` ids; each starts with the last id of the one before."""
+    starts = range(0, len(stream) - 1, length)
+    return [stream[start : start + length + 1] for start in starts]

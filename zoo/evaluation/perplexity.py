@@ -1,0 +1,74 @@
+"""How well a model predicts each next token of given texts."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_transformer.zoo.data.batches import Batches
+from keras_transformer.zoo.data.plain_text import PlainText, blocks, token_stream
+from keras_transformer.zoo.generation.scoring import summary
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
+
+VALIDATION_TOKENS = 2048
+
+
+class _TokenScores(keras.layers.Layer):
+    """Nats and hits (B, 2), summed over the real ones of targets (B, T)."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, logits, targets):
+        real = ops.cast(ops.not_equal(targets, 0), "float32")
+        nats = ops.sparse_categorical_crossentropy(targets, logits, from_logits=True)
+        hits = ops.cast(ops.equal(ops.argmax(logits, axis=-1), targets), "float32")
+        return ops.stack([ops.sum(nats * real, axis=1), ops.sum(hits * real, axis=1)], axis=1)
+
+
+class Perplexity:
+    """Measures one model again and again on the same texts, by teacher forcing.
+
+    Args:
+        batches: the texts, with a target at each position.
+        num_characters: of the texts, for bits per character; None leaves them out.
+    """
+
+    def __init__(self, batches: Batches, num_characters: int | None = None):
+        self.batches = batches
+        self.num_characters = num_characters
+        self._scorers: dict[keras.Model, keras.Model] = {}
+
+    def __call__(self, model: keras.Model) -> dict[str, float]:
+        """Returns loss (nats a token), perplexity, token accuracy and bits per character."""
+        scorer = self._scorer(model)
+        sums, count = np.zeros(2), 0
+        for batch in self.batches.in_order():
+            sums += scorer.predict_on_batch([batch.inputs, batch.targets]).sum(0, dtype="float64")
+            count += batch.num_targets
+        return summary(float(sums[0]), float(sums[1]), count, self.num_characters)
+
+    def _scorer(self, model: keras.Model) -> keras.Model:
+        """The model with its scores on top, so that logits never leave the backend."""
+        if model not in self._scorers:
+            targets = keras.Input((None,), dtype="int32", name="targets")
+            scores = _TokenScores(dtype="float32", name="token_scores")(model.output, targets)
+            inputs = {tensor.name: tensor for tensor in model.inputs}
+            scorer = keras.Model([inputs, targets], scores)
+            scorer.compile(jit_compile=False)
+            self._scorers[model] = scorer
+        return self._scorers[model]
+
+
+def block_batches(cut: list[np.ndarray], batch_tokens: int, seed: int = 0) -> Batches:
+    """Batches of blocks of T + 1 ids: the model reads the first T and predicts the last T."""
+    return Batches(
+        {"ids": [block[:-1] for block in cut]}, [block[1:] for block in cut],
+        batch_tokens=batch_tokens, bucket=None, seed=seed,
+    )  # fmt: skip
+
+
+def language_perplexity(plain: PlainText, tokenizer: Tokenizer, max_length: int) -> Perplexity:
+    """Measures a model on a text: every token but the first is predicted once, block by block."""
+    cut = blocks(token_stream(plain, tokenizer), max_length)
+    return Perplexity(block_batches(cut, VALIDATION_TOKENS), num_characters=len(plain.text))

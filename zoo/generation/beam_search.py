@@ -1,0 +1,133 @@
+"""Beam search: the most probable sequence that a narrow search finds."""
+
+from typing import Any
+
+import numpy as np
+
+from keras_transformer.zoo.generation.decoding import Decoding, Generated, Steps
+from keras_transformer.zoo.generation.next_token import (
+    ban_repeats,
+    best_ids,
+    log_normalizer,
+    penalize_seen,
+)
+
+
+def beam_search(
+    steps: Steps,
+    cache: Any,
+    history: np.ndarray,
+    decoding: Decoding,
+    *,
+    stops: np.ndarray,
+    max_tokens: int,
+) -> list[Generated]:
+    """Searches the best continuation of each row (Sutskever et al. 2014; Wu et al. 2016).
+
+    A row keeps its `beams` best unfinished hypotheses. Of all their extensions the
+    beams x (1 + stop tokens) best are looked at, so that at least `beams` go on; one that ends in
+    a stop token is finished, with the score log probability / length ** length_penalty. A row
+    ends when no unfinished hypothesis can reach the score of its best finished one.
+
+    Unfinished hypotheses are a row's result only where none is finished after `max_tokens`: a
+    shorter text that ends is of more use than one that breaks off. They are equally long, so the
+    most probable is the best for every length penalty.
+
+    With repetition control the search follows the penalized distribution; a banned token is
+    impossible but leaves the probability of the others as it was, so that a hypothesis does not
+    gain by running into a ban.
+
+    Args:
+        steps: the model, with forbidden tokens impossible.
+        cache: of B rows.
+        history: int64 (B, L), the ids of each row so far, the one to feed last; -1 before the
+            first.
+        decoding: its beams, length penalty and repetition control.
+        stops: bool (V,), true where a token ends a hypothesis.
+        max_tokens: the most new tokens.
+    """
+    start, penalty = history.shape[1], decoding.length_penalty
+    width = decoding.beams * (1 + int(stops.sum()))
+    results = [Generated(ids=np.zeros(0, np.int32), log_probability=0.0, finished=False)]
+    results *= len(history)
+    finished_scores = np.full(len(history), -np.inf)
+    # Of each hypothesis: its row, what the search goes by, and the model's own log probability.
+    rows = np.arange(len(history))
+    scores = log_probabilities = np.zeros(len(history))
+    for length in range(1, max_tokens + 1):
+        logits, cache = steps.step(history[:, -1].astype(np.int32), cache)
+        normalizers = log_normalizer(logits)
+        extended = _extend(scores, logits, normalizers, history, decoding, stops)
+        parents, tokens = _best_extensions(extended, rows, width)
+        rows, scores = rows[parents], extended[parents, tokens]
+        log_probabilities = log_probabilities[parents] + (
+            logits[parents, tokens] - normalizers[parents]
+        )
+        history = np.concatenate([history[parents], tokens[:, None]], axis=1)
+
+        ends = stops[tokens]
+        for i in np.flatnonzero(ends):
+            score = scores[i] / length**penalty
+            if score > finished_scores[rows[i]]:
+                finished_scores[rows[i]] = score
+                results[rows[i]] = _generated(history[i, start:-1], log_probabilities[i], True)
+        going = np.flatnonzero(~ends)
+        going_rows, firsts, counts = np.unique(rows[going], return_index=True, return_counts=True)
+        leaders = going[firsts]
+        for i in leaders[finished_scores[going_rows] == -np.inf]:
+            results[rows[i]] = _generated(history[i, start:], log_probabilities[i], False)
+        # What grows is never more probable than it was; a nonnegative penalty favours the longest
+        # hypothesis of a probability, a negative one the shortest.
+        bounds = scores[leaders] / (max_tokens if penalty >= 0 else length + 1) ** penalty
+        ranks = np.arange(len(going)) - np.repeat(firsts, counts)
+        can_win = np.repeat(bounds > finished_scores[going_rows], counts)
+        going = going[can_win & (ranks < decoding.beams)]
+        if not len(going) or length == max_tokens:
+            break
+        cache = steps.select(cache, parents[going])
+        rows, scores, log_probabilities = rows[going], scores[going], log_probabilities[going]
+        history = history[going]
+    return results
+
+
+def _extend(
+    scores: np.ndarray,
+    logits: np.ndarray,
+    normalizers: np.ndarray,
+    history: np.ndarray,
+    decoding: Decoding,
+    stops: np.ndarray,
+) -> np.ndarray:
+    """Returns the score (R, V) of each hypothesis with each token."""
+    if decoding.repetition_penalty != 1:
+        logits = penalize_seen(logits, history, decoding.repetition_penalty, stops)
+        normalizers = log_normalizer(logits)
+    extended = logits + (scores - normalizers)[:, None]
+    return ban_repeats(extended, history, decoding.no_repeat_ngram, stops)
+
+
+def _best_extensions(
+    extended: np.ndarray, rows: np.ndarray, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the hypothesis and the token of the `width` best extensions of each row, best first.
+
+    Args:
+        extended: (R, V), the score of each hypothesis with each token.
+        rows: (R,), the row of each hypothesis, in rising order.
+        width: extensions of a row.
+    """
+    parents, tokens = [], []
+    _, firsts, counts = np.unique(rows, return_index=True, return_counts=True)
+    for first, count in zip(firsts, counts, strict=True):
+        scores = extended[first : first + count].ravel()
+        best = best_ids(scores, width)
+        parent, token = np.divmod(best[scores[best] > -np.inf], extended.shape[1])
+        parents.append(first + parent)
+        tokens.append(token)
+    return np.concatenate(parents), np.concatenate(tokens)
+
+
+def _generated(ids: np.ndarray, log_probability: float, finished: bool) -> Generated:
+    return Generated(
+        ids=ids.astype(np.int32), log_probability=float(log_probability), finished=finished
+    )

@@ -1,0 +1,229 @@
+"""The generation loop of every model, Keras or `.tflite`: NumPy over one decoding step."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.generation.beam_search import beam_search
+from keras_transformer.zoo.generation.decoding import Decoding, Generated, Steps, check_integer
+from keras_transformer.zoo.generation.next_token import (
+    ban_repeats,
+    draw,
+    log_normalizer,
+    penalize_seen,
+)
+
+
+def generate(
+    steps: Steps,
+    cache: Any,
+    tokens: np.ndarray,
+    decoding: Decoding,
+    *,
+    stop_ids: Collection[int],
+    forbidden_ids: Collection[int] = (),
+    prompts: Sequence[np.ndarray] | None = None,
+    numbers: Sequence[int] | None = None,
+    max_tokens: int | None = None,
+    on_token: Callable[[int, int], None] | None = None,
+) -> list[Generated]:
+    """Generates the continuation of each row, by greedy choice, sampling or beam search.
+
+    A row that is done leaves the batch: no step is computed for it. A row samples with a
+    generator of its own, seeded by (seed, its number), so that its tokens depend neither on other
+    rows nor on the batch that it is in.
+
+    Args:
+        steps: the model's side.
+        cache: of B rows, without `tokens`.
+        tokens: integers (B,), the first token to feed of each row: the start token, or the
+            prompt's last.
+        decoding: how the next token is chosen.
+        stop_ids: tokens that end a row. Repetition control spares them.
+        forbidden_ids: tokens that are never generated: their logits are minus infinity before
+            anything else, and the others share their probability.
+        prompts: the earlier ids of each row, which repetition control counts together with
+            `tokens` and what is generated.
+        numbers: of the rows, for their seeds; their places 0, 1, ... by default.
+        max_tokens: a second limit beside the one of `decoding`, such as the room in the cache;
+            the smaller holds.
+        on_token: called as on_token(row, token) as soon as a token is chosen, without the stop
+            token; not with beams.
+
+    Returns:
+        The new tokens of each row. A row is not finished when its limit was reached, or when the
+        rule against repeated runs has left it no token.
+
+    Raises:
+        InputError: for arguments that do not fit each other or the vocabulary.
+        RunError: when the model returns logits that are not numbers.
+    """
+    stop_ids = _ids("stop_ids", sorted(set(stop_ids)), steps.vocab_size)
+    forbidden = _ids("forbidden_ids", sorted(set(forbidden_ids)), steps.vocab_size)
+    both = np.intersect1d(stop_ids, forbidden)
+    if len(both):
+        raise InputError(
+            f"Expected stop_ids and forbidden_ids to share no token, got {both[0]} in both."
+        )
+    if len(forbidden) == steps.vocab_size:
+        raise InputError(
+            "Expected forbidden_ids to leave a token of the vocabulary, "
+            f"got all {steps.vocab_size}."
+        )
+    if decoding.beams > steps.vocab_size:
+        raise InputError(
+            f"Expected beams to be at most the vocabulary's {steps.vocab_size}, "
+            f"got beams={decoding.beams}."
+        )
+    if on_token is not None and decoding.beams > 1:
+        raise InputError(
+            f"Expected beams to be 1 where tokens are streamed, got beams={decoding.beams}."
+        )
+    if max_tokens is not None:
+        check_integer("max_tokens", max_tokens, least=1)
+    limit = min(decoding.max_tokens, max_tokens or decoding.max_tokens)
+    history = _history(tokens, prompts, steps.vocab_size)
+    if not len(history):
+        return []
+    permitted = _Permitted(steps, forbidden)
+    stops = np.zeros(steps.vocab_size, bool)
+    stops[stop_ids] = True
+    if decoding.is_plain_greedy and on_token is None and hasattr(steps, "greedy"):
+        return _all_at_once(steps, cache, history[:, -1], limit, stops, permitted.bias)
+    if decoding.beams > 1:
+        return beam_search(permitted, cache, history, decoding, stops=stops, max_tokens=limit)
+    numbers = range(len(history)) if numbers is None else numbers
+    generators = [np.random.default_rng((decoding.seed, number)) for number in numbers]
+    return _one_by_one(permitted, cache, history, decoding, generators, stops, limit, on_token)
+
+
+def _all_at_once(
+    steps: Steps,
+    cache: Any,
+    tokens: np.ndarray,
+    max_tokens: int,
+    stops: np.ndarray,
+    bias: np.ndarray,
+) -> list[Generated]:
+    """Greedy choice by the loop that the model's side has."""
+    ids, log_probabilities, highest = steps.greedy(tokens, cache, max_tokens, stops, bias)
+    _check_finite(highest)
+    results = []
+    for row, log_probability in zip(ids, log_probabilities, strict=True):
+        ends = np.flatnonzero(stops[row])
+        own = row[: ends[0]] if len(ends) else row
+        results.append(
+            Generated(
+                ids=own.astype(np.int32), log_probability=float(log_probability),
+                finished=len(ends) > 0,
+            )  # fmt: skip
+        )
+    return results
+
+
+def _one_by_one(
+    steps: Steps,
+    cache: Any,
+    history: np.ndarray,
+    decoding: Decoding,
+    generators: Sequence[np.random.Generator],
+    stops: np.ndarray,
+    max_tokens: int,
+    on_token: Callable[[int, int], None] | None,
+) -> list[Generated]:
+    """Chooses one token of each row after the other: the most probable, or a sample."""
+    num_rows, start = history.shape
+    results: list[Generated] = [None] * num_rows
+    # Of each row that still runs: its place in the batch that was asked for.
+    rows, log_probabilities = np.arange(num_rows), np.zeros(num_rows)
+    for length in range(1, max_tokens + 1):
+        logits, cache = steps.step(history[:, -1].astype(np.int32), cache)
+        allowed = penalize_seen(logits, history, decoding.repetition_penalty, stops)
+        allowed = ban_repeats(allowed, history, decoding.no_repeat_ngram, stops)
+        chosen = allowed.argmax(axis=1)
+        places = np.arange(len(rows))
+        possible = allowed[places, chosen] > -np.inf
+        if decoding.temperature > 0:
+            for i in np.flatnonzero(possible):
+                chosen[i] = draw(allowed[i], decoding, generators[rows[i]])
+        log_probabilities = log_probabilities + np.where(
+            possible, logits[places, chosen] - log_normalizer(logits), 0.0
+        )
+        stopped = possible & stops[chosen]
+        going = possible & ~stopped
+        if on_token is not None:
+            for i in np.flatnonzero(going):
+                on_token(int(rows[i]), int(chosen[i]))
+        history = np.concatenate([history, chosen[:, None]], axis=1)
+        for i in range(len(rows)):
+            if length == max_tokens or not going[i]:
+                ids = history[i, start : start + length - (not going[i])]
+                results[rows[i]] = Generated(
+                    ids=ids.astype(np.int32),
+                    log_probability=float(log_probabilities[i]),
+                    finished=bool(stopped[i]),
+                )
+        if length == max_tokens or not going.any():
+            break
+        if not going.all():
+            left = np.flatnonzero(going)
+            cache = steps.select(cache, left)
+            rows, log_probabilities, history = rows[left], log_probabilities[left], history[left]
+    return results
+
+
+class _Permitted:
+    """The model's steps with forbidden tokens impossible, and logits that are numbers."""
+
+    def __init__(self, steps: Steps, forbidden: np.ndarray):
+        self.vocab_size = steps.vocab_size
+        self.select = steps.select
+        self._step = steps.step
+        self.bias = np.zeros(steps.vocab_size, np.float32)
+        self.bias[forbidden] = -np.inf
+
+    def step(self, tokens: np.ndarray, cache: Any) -> tuple[np.ndarray, Any]:
+        logits, cache = self._step(tokens, cache)
+        logits = logits + self.bias
+        _check_finite(logits.max(axis=1))
+        return logits, cache
+
+
+def _check_finite(highest: np.ndarray) -> None:
+    wrong = np.flatnonzero(~np.isfinite(highest))
+    if len(wrong):
+        raise RunError(
+            f"Expected a finite number as the model's highest logit, got {highest[wrong[0]]}."
+        )
+
+
+def _history(
+    tokens: np.ndarray, prompts: Sequence[np.ndarray] | None, vocab_size: int
+) -> np.ndarray:
+    """Returns the ids of each row up to the one to feed, int64 (B, L); -1 before the first."""
+    tokens = np.asarray(tokens)
+    if tokens.ndim != 1:
+        raise InputError(f"Expected tokens of shape (B,), got shape {tokens.shape}.")
+    prompts = [()] * len(tokens) if prompts is None else prompts
+    if len(prompts) != len(tokens):
+        raise InputError(
+            f"Expected a prompt for each of {len(tokens)} tokens, got {len(prompts)} prompts."
+        )
+    history = np.full((len(tokens), 1 + max(map(len, prompts), default=0)), -1)
+    history[:, -1] = _ids("tokens", tokens, vocab_size)
+    for row, prompt in zip(history, prompts, strict=True):
+        row[len(row) - 1 - len(prompt) : -1] = _ids("prompts", prompt, vocab_size)
+    return history
+
+
+def _ids(name: str, values: Sequence[int] | np.ndarray, vocab_size: int) -> np.ndarray:
+    """Returns ids as int64 (N,), each of them below the vocabulary's size."""
+    ids = np.asarray(values, np.int64)
+    wrong = ids[(ids < 0) | (ids >= vocab_size)]
+    if len(wrong):
+        raise InputError(
+            f"Expected {name} to be ids of a vocabulary of {vocab_size}, got {wrong[0]}."
+        )
+    return ids

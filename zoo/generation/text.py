@@ -1,0 +1,257 @@
+"""From texts to generated texts, with a Keras model or a `.tflite` file on the model's side."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.generation.decoding import Decoding, Generated, Steps
+from keras_transformer.zoo.generation.loop import generate
+from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
+from keras_transformer.zoo.tokenizers.target_language import check_language, encode_sources
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
+
+# A byte of a character that is not complete yet.
+_REPLACEMENT = "\ufffd"
+
+
+class Model(Steps, Protocol):
+    """The model's side: what reads a source or a prompt, and what writes token by token.
+
+    Attributes:
+        source_length: the longest source in tokens (encoder-decoder).
+        cache_length: positions of the cache: tokens that can be fed.
+        batch_size: rows that it reads at once.
+    """
+
+    source_length: int
+    cache_length: int
+    batch_size: int
+
+    def encode(self, sources: Sequence[np.ndarray]) -> Any:
+        """Returns the cache of sources, each an int32 array of ids (encoder-decoder)."""
+
+    def prefill(self, prompts: np.ndarray) -> Any:
+        """Returns the cache of prompts (B, P) of one length; P may be 0 (decoder)."""
+
+
+class Generation(NamedTuple):
+    """One text's result.
+
+    Attributes:
+        text: what was generated.
+        log_probability: of its tokens, see `Generated`.
+        finished: whether the model ended it, rather than a limit.
+        truncated: whether the source was cut to the model's length.
+    """
+
+    text: str
+    log_probability: float
+    finished: bool
+    truncated: bool
+
+
+class TextGenerator:
+    """Translates texts or continues prompts.
+
+    Args:
+        model: the model's side.
+        task: `translation` or `language-modeling`.
+        tokenizer: of what is read.
+        target_tokenizer: of what is written, if it has one of its own.
+        languages: names of the targets of a translator of several.
+    """
+
+    def __init__(
+        self, model: Model, task: str, tokenizer: Tokenizer,
+        target_tokenizer: Tokenizer | None = None, languages: Sequence[str] = (),
+    ):  # fmt: skip
+        self.model = model
+        self.task = task
+        self.tokenizer = tokenizer
+        self.writer = target_tokenizer or tokenizer
+        self.languages = languages
+
+    def generate(
+        self,
+        texts: Sequence[str],
+        *,
+        stop: Collection[str] = (),
+        language: str | None = None,
+        on_text: Callable[[int, str], None] | None = None,
+        **decoding: Any,
+    ) -> list[Generation]:
+        """Generates for each text: its translation, or what follows it.
+
+        Args:
+            texts: sources or prompts.
+            stop: texts of one token each that end a row, beside the model's own end.
+            language: that is written, by a translator of several targets.
+            on_text: called as on_text(row, piece of text) as soon as it is known.
+            **decoding: how tokens are chosen, see `Decoding`; greedily by default.
+
+        Raises:
+            InputError: for a single string, an empty source, a prompt longer than the cache, a
+                stop text of several tokens, an unknown language, or a decoding that does not fit.
+        """
+        if isinstance(texts, str):
+            raise InputError("Expected a list of texts, got one string; put it in a list.")
+        decoding = Decoding(**decoding)
+        check_language(self.languages, language)
+        is_translation = self.task == "translation"
+        stops = {self._stop_id(text) for text in stop}
+        if is_translation or not self.writer.config.keeps_lines:
+            stops.add(self.writer.sep_id)
+        # Ids past the tokenizer's are languages, which are only read.
+        languages = range(self.writer.vocab_size, self.model.vocab_size)
+        forbidden = {*range(len(SPECIAL_TOKENS)), *languages} - stops
+        results: list[Generation] = [None] * len(texts)
+        rows = self._sources(texts, language) if is_translation else self._prompts(texts)
+        for group in self._groups([ids for ids, _ in rows]):
+            ids = [rows[row][0] for row in group]
+            stream = None
+            if on_text is not None:
+                stream = _Stream(self.writer, group, on_text)
+            # Rows sample by their place among all texts, whatever batches the model reads.
+            options = {
+                "stop_ids": stops, "forbidden_ids": forbidden, "on_token": stream,
+                "numbers": group,
+            }  # fmt: skip
+            if is_translation:
+                cache = self.model.encode(ids)
+                first = np.full(len(group), self.writer.cls_id, np.int32)
+                room = self.model.cache_length
+            else:
+                prompts = np.stack(ids)
+                cache, first = self.model.prefill(prompts[:, :-1]), prompts[:, -1]
+                options["prompts"] = list(prompts[:, :-1])
+                room = self.model.cache_length - prompts.shape[1] + 1
+            made = generate(self.model, cache, first, decoding, max_tokens=room, **options)
+            for place, (row, one) in enumerate(zip(group, made, strict=True)):
+                results[row] = self._generation(one, rows[row][1])
+                if stream is not None:
+                    stream.tell(place, results[row].text)
+        return results
+
+    def _sources(self, texts: Sequence[str], language: str | None) -> list[tuple[np.ndarray, bool]]:
+        """Ids of each source, and whether it was cut."""
+        for row, text in enumerate(texts, start=1):
+            if not text.strip():
+                raise InputError(f"Expected text {row} to hold something to read, got {text!r}.")
+        encoded = encode_sources(
+            self.tokenizer, texts, self.model.source_length, self.languages, [language] * len(texts)
+        )
+        return list(zip(encoded.ids, encoded.truncated, strict=True))
+
+    def _prompts(self, texts: Sequence[str]) -> list[tuple[np.ndarray, bool]]:
+        """Ids of each prompt."""
+        rows = []
+        # Where lines end in [SEP], it is what stands before the first token of a line.
+        before = [] if self.tokenizer.config.keeps_lines else [self.tokenizer.sep_id]
+        for row, pieces in enumerate(self.tokenizer.pieces(texts), start=1):
+            ids = np.array(before + pieces, np.int32)
+            if not len(ids):
+                raise InputError(f"Expected prompt {row} to hold a token to go on from, got none.")
+            if len(ids) > self.model.cache_length:
+                raise InputError(
+                    f"Expected prompt {row} to have at most the {self.model.cache_length} tokens "
+                    f"of the model's cache, got {len(ids)}; shorten it."
+                )
+            rows.append((ids, False))
+        return rows
+
+    def _groups(self, rows: Sequence[np.ndarray]) -> list[list[int]]:
+        """Places of the rows that are read together: prompts of one length, sources of like."""
+        order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
+        groups: list[list[int]] = []
+        for row in order:
+            last = groups[-1] if groups else None
+            fits = last is not None and len(last) < self.model.batch_size
+            if fits and (self.task == "translation" or len(rows[last[0]]) == len(rows[row])):
+                last.append(row)
+            else:
+                groups.append([row])
+        return groups
+
+    def _generation(self, made: Generated, truncated: bool) -> Generation:
+        text = self.writer.decode(made.ids.tolist())
+        return Generation(text, made.log_probability, made.finished, truncated)
+
+    def _stop_id(self, text: str) -> int:
+        ids = self.writer.pieces([text])[0]
+        if len(ids) != 1:
+            raise InputError(
+                f"Expected a stop text of one token, got {text!r} of {len(ids)} tokens."
+            )
+        if ids[0] == self.writer.unk_id:
+            raise InputError(f"Expected a stop text that the vocabulary has, got {text!r}.")
+        return ids[0]
+
+
+class TextWriter:
+    """The face of whatever runs a model that may write text.
+
+    Attributes:
+        task: name of the model's task.
+        generator: what generates; None for a model that predicts labels or numbers.
+        num_truncated: sources of the last call that were cut to the model's length.
+    """
+
+    task: str
+    generator: TextGenerator | None = None
+    num_truncated: int = 0
+
+    @property
+    def generates(self) -> bool:
+        """Whether the model writes text."""
+        return self.generator is not None
+
+    def generate(self, texts: Sequence[str], **options: Any) -> list[str]:
+        """Returns the translation of each text, or what follows each prompt.
+
+        Args:
+            texts: sources or prompts.
+            **options: see `TextGenerator.generate`: `beams=5`, `max_tokens=40`, ...
+
+        Raises:
+            InputError: for texts or options that do not fit, or a model that predicts labels.
+        """
+        return [one.text for one in self.generations(texts, **options)]
+
+    def generations(self, texts: Sequence[str], **options: Any) -> list[Generation]:
+        """Returns what `generate` does, with log probabilities and what was cut."""
+        if not self.generates:
+            raise InputError(f"Expected a model that generates text, got one of {self.task}.")
+        results = self.generator.generate(texts, **options)
+        self.num_truncated = sum(one.truncated for one in results)
+        return results
+
+
+class _Stream:
+    """Hears of tokens, and tells the text that each adds."""
+
+    def __init__(
+        self, writer: Tokenizer, rows: Sequence[int], on_text: Callable[[int, str], None]
+    ):
+        self.writer = writer
+        self.rows = rows
+        self.on_text = on_text
+        self.ids: dict[int, list[int]] = {}
+        self.told: dict[int, str] = {}
+
+    def __call__(self, row: int, token: int) -> None:
+        ids = self.ids.setdefault(row, [])
+        ids.append(token)
+        text = self.writer.decode(ids)
+        # Nothing is told of a character before its last byte.
+        if not text.endswith(_REPLACEMENT):
+            self.tell(row, text)
+
+    def tell(self, row: int, text: str) -> None:
+        """Tells what a row's text has more than what was told of it."""
+        told = self.told.get(row, "")
+        # What was told stands, so a text that a token changed further back waits for more.
+        if text != told and text.startswith(told):
+            self.told[row] = text
+            self.on_text(self.rows[row], text[len(told) :])

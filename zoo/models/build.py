@@ -1,0 +1,299 @@
+"""From a config to a Keras model, and weights by path."""
+
+from collections.abc import Mapping, Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_transformer.embeddings import SegmentEmbedding, TokenEmbedding
+from keras_transformer.low_rank import make_projection
+from keras_transformer.masks import MASKED_SCORE, MaskedMax, StoredMask
+from keras_transformer.normalization import make_norm
+from keras_transformer.positions import LearnedPositionalEncoding, SinusoidalPositionalEncoding
+from keras_transformer.quantization import QuantPoint, tanh_range, unit_range
+from keras_transformer.stacks import Decoder, Encoder
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models.config import ADDED_POSITIONS, TransformerConfig
+from keras_transformer.zoo.models.float_layers import keep_float
+from keras_transformer.zoo.tasks.task import Task
+
+PAD_ID = 0
+
+
+def build(
+    config: TransformerConfig,
+    task: Task | None = None,
+    *,
+    kernel_bits: int | None = None,
+    kernel_block: int | None = None,
+    activation_bits: int | None = None,
+    inner_bits: int | None = None,
+    keep: Sequence[str] = (),
+    dtype: str = "float32",
+) -> keras.Model:
+    """Makes the model of a config.
+
+    Inputs are int32 ids, 0 where a position is padding:
+    - encoder: `ids` (B, T), and `segment_ids` (B, T) for a task over pairs. Outputs are the task's
+      (B, num_outputs), or without a task the pooled vectors (B, D).
+    - decoder: `ids` (B, T). Outputs are logits (B, T, V).
+    - encoder-decoder: `source_ids` (B, S) and `ids` (B, T). Outputs are logits (B, T, V).
+
+    Args:
+        config: the shape.
+        task: what an encoder's head is for.
+        kernel_bits, kernel_block, activation_bits, inner_bits: what an integer device stores, see
+            `quantization`; None for float.
+        keep: patterns of the paths of layers that stay float, see `keep_float`.
+        dtype: Keras dtype policy of the layers; outputs are float32 under mixed precision too.
+
+    Raises:
+        InputError: for a pattern that matches nothing, or positions that are not to be computed
+            of such integers.
+    """
+    bits = {
+        "kernel_bits": kernel_bits,
+        "kernel_block": kernel_block,
+        "activation_bits": activation_bits,
+        "inner_bits": inner_bits,
+    }
+    if inner_bits is not None and config.positions not in ADDED_POSITIONS:
+        raise InputError(
+            f"Expected positions to be {' or '.join(ADDED_POSITIONS)} in a model of integers only, "
+            f"got positions={config.positions!r}."
+        )
+    if (activation_bits or 0) > 8 and config.positions == "rotary":
+        raise InputError(
+            "Expected positions other than rotary, which the converter does not store in more than "
+            f"8 bits, got activation_bits={activation_bits}."
+        )
+    parts = _Parts(config, bits, dtype)
+    if config.architecture == "encoder":
+        model = parts.encoder_model(task)
+    else:
+        model = parts.decoder_model(cross_attention=config.architecture == "encoder-decoder")
+    keep_float(model, keep)
+    return model
+
+
+class _Parts:
+    """The layers of one model, each named: the names are the checkpoint's weight paths."""
+
+    def __init__(self, config: TransformerConfig, bits: Mapping[str, int | None], dtype: str):
+        self.config = config
+        self.bits = bits
+        self.dtype = dtype
+
+    def point(self, name):
+        return QuantPoint(self.bits["activation_bits"], dtype=self.dtype, name=name)
+
+    def inner_point(self, name, **kwargs):
+        return QuantPoint(self.bits["inner_bits"], dtype=self.dtype, name=name, **kwargs)
+
+    def projection(self, units, name):
+        bits = {one: self.bits[one] for one in ("kernel_bits", "kernel_block", "activation_bits")}
+        return make_projection(
+            units, self.config.hidden_dim, rank=self.config.rank, dtype=self.dtype, name=name,
+            **bits,
+        )  # fmt: skip
+
+    def norm(self, name):
+        c = self.config
+        return make_norm(
+            c.norm, epsilon=c.epsilon, inner_bits=self.bits["inner_bits"], dtype=self.dtype,
+            name=name,
+        )  # fmt: skip
+
+    def dropout(self, name):
+        return keras.layers.Dropout(self.config.dropout, dtype=self.dtype, name=name)
+
+    def token_embedding(self, vocab_size=None, name="token_embedding"):
+        c = self.config
+        # Vectors that are scaled by sqrt(D) start with a variance of 1 after it.
+        stddev = c.hidden_dim**-0.5 if c.scale_embeddings else 0.02
+        return TokenEmbedding(
+            vocab_size or c.vocab_size, c.hidden_dim,
+            scale=c.hidden_dim**0.5 if c.scale_embeddings else 1.0,
+            initializer_stddev=stddev, kernel_bits=self.bits["kernel_bits"],
+            activation_bits=self.bits["activation_bits"], inner_bits=self.bits["inner_bits"],
+            dtype=self.dtype, name=name,
+        )  # fmt: skip
+
+    def add_positions(self, x, name="position_embedding"):
+        kinds = {
+            "learned": LearnedPositionalEncoding,
+            "sinusoidal": SinusoidalPositionalEncoding,
+        }
+        kind = kinds.get(self.config.positions)
+        if kind is None:
+            return x
+        inner_bits = self.bits["inner_bits"]
+        return kind(self.config.max_length, inner_bits=inner_bits, dtype=self.dtype, name=name)(x)
+
+    def stack(self, stack_class, name, **kwargs):
+        c = self.config
+        return stack_class(
+            c.num_layers, c.num_heads, c.intermediate_dim,
+            head_dim=c.head_dim or None, num_key_value_heads=c.num_key_value_heads or None,
+            dropout=c.dropout, attention_dropout=c.attention_dropout,
+            activation=c.activation, gated=c.gated, norm=c.norm, epsilon=c.epsilon,
+            pre_norm=c.pre_norm, use_bias=c.use_bias, rotary=c.positions == "rotary", rank=c.rank,
+            position_bias=c.positions if c.positions in ("t5", "alibi") else None,
+            dtype=self.dtype, name=name, **self.bits, **kwargs,
+        )  # fmt: skip
+
+    def encoder_model(self, task):
+        c = self.config
+        ids = keras.Input((None,), dtype="int32", name="ids")
+        inputs = {"ids": ids}
+        x = self.add_positions(self.token_embedding()(ids))
+        x = self.inner_point("position_sum_point")(x)
+        if c.num_segments:
+            segments = ()
+            if task is not None and task.pair:
+                inputs["segment_ids"] = keras.Input((None,), dtype="int32", name="segment_ids")
+                segments = (inputs["segment_ids"],)
+            x = SegmentEmbedding(
+                c.num_segments, inner_bits=self.bits["inner_bits"], dtype=self.dtype,
+                name="segment_embedding",
+            )(x, *segments)  # fmt: skip
+            x = self.inner_point("segment_sum_point")(x)
+        if not c.pre_norm:
+            x = self.norm("embedding_norm")(x)
+            x = self.point("embedding_norm_point")(x)
+        x = self.dropout("embedding_dropout")(x)
+        mask = ops.not_equal(ids, PAD_ID)
+        x = self.stack(Encoder, "encoder")(x, mask=mask)
+        x = self._pool(x, mask)
+        if task is not None:
+            x = self.dropout("head_dropout")(x)
+            x = self.projection(task.num_outputs, "head")(x)
+            x = self.point("head_point")(x)
+        return keras.Model(inputs, ops.cast(x, "float32"), name="encoder_model")
+
+    def _pool(self, x, mask):
+        """(B, T, D) to (B, D)."""
+        if self.config.pooling == "first":
+            x = x[:, 0, :]
+            x = self.point("pooler_point")(self.projection(self.config.hidden_dim, "pooler")(x))
+            if (self.bits["activation_bits"] or 0) > 8:
+                # The converter gives a tanh that is stored 8 bits, but not a difference.
+                return self.point("pooled_point")(2.0 * ops.sigmoid(2.0 * x) - 1.0)
+            if self.bits["inner_bits"] is None:
+                return self.point("pooled_point")(ops.tanh(x))
+            stored = tanh_range(self.bits["inner_bits"])
+            return self.inner_point("pooled_point", **stored)(ops.tanh(x))
+        if self.bits["inner_bits"] is not None:
+            return self._pool_integers(x, mask)
+        real = ops.expand_dims(ops.cast(mask, x.dtype), -1)
+        if self.config.pooling == "mean":
+            pooled = ops.sum(x * real, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0)
+        else:
+            # In this order: Keras takes a second term (1, T, 1) for a bias of the channels.
+            pooled = ops.max((1.0 - real) * MASKED_SCORE + x, axis=1)
+        return self.point("pooled_point")(pooled)
+
+    def _pool_integers(self, x, mask):
+        """The mean or maximum of the unpadded (B, T, D), of ops that an integer device has."""
+        bias = StoredMask(self.bits["inner_bits"], dtype=self.dtype, name="pooling_mask")(mask)
+        if self.config.pooling == "mean":
+            # The softmax of a mask is 1 over the number of tokens at each of them.
+            share = self.inner_point("share_point", **unit_range(self.bits["inner_bits"]))
+            pooled = ops.matmul(share(ops.softmax(ops.expand_dims(bias, 1))), x)
+            return self.point("pooled_point")(ops.squeeze(pooled, 1))
+        largest = MaskedMax(self.bits["inner_bits"], dtype=self.dtype, name="largest")
+        return self.point("pooled_point")(largest(x, bias))
+
+    def decoder_model(self, *, cross_attention):
+        c = self.config
+        ids = keras.Input((None,), dtype="int32", name="ids")
+        inputs, memory = {"ids": ids}, {}
+        embedding = self.token_embedding()
+        if cross_attention:
+            source = keras.Input((None,), dtype="int32", name="source_ids")
+            inputs = {"source_ids": source, "ids": ids}
+            read = embedding
+            if c.source_vocab_size:
+                read = self.token_embedding(c.source_vocab_size, "source_token_embedding")
+            mask = ops.not_equal(source, PAD_ID)
+            x = self._embed(source, read, "source_")
+            memory = {"memory": self.stack(Encoder, "encoder")(x, mask=mask), "memory_mask": mask}
+        x = self._embed(ids, embedding)
+        stack = self.stack(Decoder, "decoder", cross_attention=cross_attention)
+        x = stack(x, mask=ops.not_equal(ids, PAD_ID), **memory)
+        logits = _TiedLogits(embedding, dtype=self.dtype, name="logits")(x)
+        logits = ops.cast(self.point("logits_point")(logits), "float32")
+        return keras.Model(inputs, logits, name=f"{c.architecture}_model")
+
+    def _embed(self, ids, embedding, prefix=""):
+        """(B, T) to (B, T, D), what a stack without a norm before it reads."""
+        x = self.add_positions(embedding(ids), f"{prefix}position_embedding")
+        point = self.inner_point if self.config.pre_norm else self.point
+        x = point(f"{prefix}embedding_point")(x)
+        return self.dropout(f"{prefix}dropout" if prefix else "embedding_dropout")(x)
+
+
+class _TiedLogits(keras.layers.Layer):
+    """The embedding's `logits` as a layer of a functional model."""
+
+    def __init__(self, embedding, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        # In a tuple, so that the table is counted and saved once, under the embedding's own path.
+        self._embedding = (embedding,)
+
+    def build(self, input_shape):
+        pass
+
+    def call(self, x, training=None):
+        return self._embedding[0].logits(x, training=training)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self._embedding[0].vocab_size)
+
+
+def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """Returns the model's layers at every depth."""
+    return list(model._flatten_layers())
+
+
+def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
+    """Returns the model's weights by path, random states left out."""
+    return {weight.path: ops.convert_to_numpy(weight.value) for weight in model.weights}
+
+
+def is_range(path: str) -> bool:
+    """Whether a weight's path or name is that of a bound of a quantization point."""
+    return path.partition(":")[0].endswith(("range_min", "range_max"))
+
+
+def set_weights(
+    model: keras.Model, weights: Mapping[str, np.ndarray], *, ranges_missing: bool = False
+) -> None:
+    """Assigns weights by path, strictly.
+
+    Args:
+        model: the model.
+        weights: arrays by path, as `get_weights` returned them.
+        ranges_missing: whether the ranges of quantization points may be missing, as they are when
+            a float model's weights go into a quantized one.
+
+    Raises:
+        InputError: a weight is missing, unknown, or of another shape.
+    """
+    unknown = dict(weights)
+    for variable in model.weights:
+        if variable.path not in weights:
+            if ranges_missing and is_range(variable.path):
+                continue
+            raise InputError(f"The weights lack {variable.path}, which the model has.")
+        value = unknown.pop(variable.path)
+        if tuple(value.shape) != tuple(variable.shape):
+            raise InputError(
+                f"Expected the weight {variable.path} to have shape {tuple(variable.shape)}, "
+                f"got {tuple(value.shape)}."
+            )
+        variable.assign(value)
+    if unknown:
+        raise InputError(f"The weights hold {sorted(unknown)[0]}, which the model does not have.")

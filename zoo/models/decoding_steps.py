@@ -1,0 +1,101 @@
+"""The Keras model's side of generation: compiled steps over caches of tensors."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from keras_transformer.zoo.models.build import PAD_ID
+from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.stepwise import Stepwise
+from keras_transformer.zoo.tokenizers.tokenizer import pad_rows
+
+BATCH_SIZE = 64
+
+
+def compiled(function, xla):
+    """Returns a function as a graph on TensorFlow; other backends run it one op at a time."""
+    if keras.config.backend() != "tensorflow":
+        return function
+    # XLA compiles a program for each shape, so that a graph of any shape is of no use to it.
+    return tf.function(function, reduce_retracing=not xla, autograph=False, jit_compile=xla)
+
+
+class KerasSteps:
+    """Reads and writes with a Keras model, see `text_generation.Model`.
+
+    A cache is a dictionary: `position` (the same for all rows), `blocks`, and of an
+    encoder-decoder `memory` and `memory_mask`, all but the first with the rows first.
+
+    Args:
+        model: what `models.build` made of a decoder or an encoder-decoder.
+        config: its config.
+        length: tokens of a source, and positions of the cache.
+        batch_size: rows that are read at once.
+        xla: whether steps are compiled with XLA: faster, after seconds for each new number of
+            rows and each new length of a source or a prompt.
+    """
+
+    def __init__(
+        self, model: keras.Model, config: TransformerConfig, length: int,
+        *, batch_size: int = BATCH_SIZE, xla: bool = False,
+    ):  # fmt: skip
+        self.model = model
+        self.config = config
+        self.vocab_size = config.vocab_size
+        self.source_length = self.cache_length = length
+        self.batch_size = batch_size
+        self._stepwise = Stepwise(model, config)
+        self._encode = compiled(self._stepwise.encode, xla)
+        self._read = compiled(lambda *arguments: self._stepwise.decode(*arguments)[1], xla)
+        self._write = compiled(self._next, xla)
+
+    def encode(self, sources: Sequence[np.ndarray]):
+        ids = pad_rows(sources)
+        return {
+            "position": 0,
+            "blocks": self._stepwise.new_cache(len(ids), self.cache_length),
+            "memory": self._encode(ops.convert_to_tensor(ids)),
+            "memory_mask": ops.convert_to_tensor(ids != PAD_ID),
+        }
+
+    def prefill(self, prompts: np.ndarray):
+        batch, length = prompts.shape
+        blocks = self._stepwise.new_cache(batch, self.cache_length)
+        if length:
+            ids = ops.convert_to_tensor(prompts.astype("int32"))
+            blocks = self._read(ids, ops.convert_to_tensor(0, "int32"), blocks)
+        return {"position": length, "blocks": blocks, "memory": None, "memory_mask": None}
+
+    def step(self, tokens: np.ndarray, cache):
+        ids = ops.convert_to_tensor(tokens.astype("int32")[:, None])
+        logits, blocks = self._write(
+            ids, ops.convert_to_tensor(cache["position"], "int32"), cache["blocks"],
+            cache["memory"], cache["memory_mask"],
+        )  # fmt: skip
+        cache = {**cache, "position": cache["position"] + 1, "blocks": blocks}
+        return ops.convert_to_numpy(logits), cache
+
+    def select(self, cache, rows: np.ndarray):
+        chosen = ops.convert_to_tensor(rows.astype("int32"))
+
+        def taken(tensor):
+            return None if tensor is None else ops.take(tensor, chosen, axis=0)
+
+        return {
+            "position": cache["position"],
+            "blocks": _of_blocks(taken, cache["blocks"]),
+            "memory": cache["memory"] and _of_blocks(taken, cache["memory"]),
+            "memory_mask": taken(cache["memory_mask"]),
+        }
+
+    def _next(self, ids, position, blocks, memory, memory_mask):
+        """Logits (B, V) after one token of each row (B, 1), and the new cache."""
+        x, blocks = self._stepwise.decode(ids, position, blocks, memory, memory_mask)
+        return self._stepwise.logits(x)[:, 0], blocks
+
+
+def _of_blocks(function, blocks):
+    return tuple((function(keys), function(values)) for keys, values in blocks)

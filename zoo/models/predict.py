@@ -1,0 +1,38 @@
+"""Outputs of a Keras model over batches."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_transformer.zoo.data.batches import Batches
+from keras_transformer.zoo.tasks.task import Task
+
+PREDICT_TOKENS = 8192
+
+
+def model_inputs(task: Task, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that the model reads: segments only where the task is over pairs."""
+    return {name: ids for name, ids in columns.items() if task.pair or name != "segment_ids"}
+
+
+def predict(model: keras.Model, batches: Batches) -> np.ndarray:
+    """Returns the outputs (rows, outputs) in the order of the rows."""
+
+    def outputs_of(batch):
+        return np.asarray(model.predict_on_batch(batch.inputs))
+
+    if model.predict_function is None:
+        # TensorFlow's graph grows more general with each new shape, and a general graph's last
+        # bits differ: a second call on the same batches has to give what the first one gave.
+        for batch in batches.one_of_each_shape():
+            outputs_of(batch)
+    rows, parts = [], []
+    for batch in batches.in_order():
+        parts.append(outputs_of(batch))
+        rows.append(batch.index)
+    outputs = np.concatenate(parts)
+    result = np.empty_like(outputs)
+    result[np.concatenate(rows)] = outputs
+    return result

@@ -1,0 +1,82 @@
+"""A generating model a stretch of tokens at a time, over caches of keys and values."""
+
+import keras
+from keras import ops
+
+from keras_transformer.zoo.models.build import PAD_ID
+from keras_transformer.zoo.models.config import TransformerConfig
+
+
+class Stepwise:
+    """The layers of a decoder or encoder-decoder model, in its own order.
+
+    What it computes equals the model's own logits at the same positions. It is called eagerly, in
+    a compiled function, and when a file's signatures are traced.
+
+    Args:
+        model: what `models.build` made.
+        config: its config.
+    """
+
+    def __init__(self, model: keras.Model, config: TransformerConfig):
+        self.config = config
+        self.layers = {layer.name: layer for layer in model.layers}
+        self.has_memory = config.architecture == "encoder-decoder"
+
+    def encode(self, source_ids):
+        """Reads a source, and projects it once for the cross attention of every block.
+
+        Args:
+            source_ids: (B, S) int32.
+
+        Returns:
+            For each block the pair of keys and values (B, S, KV, K).
+        """
+        embedding = self.layers.get("source_token_embedding") or self.layers["token_embedding"]
+        x = self._embed(source_ids, embedding, "source_")
+        memory = self.layers["encoder"](x, mask=ops.not_equal(source_ids, PAD_ID))
+        return self.layers["decoder"].project_memory(memory)
+
+    def new_cache(self, batch: int, length: int):
+        """Returns for each block a pair of empty keys and values (B, L, KV, K)."""
+        c = self.config
+        shape = (batch, length, c.num_key_value_heads or c.num_heads, c.head_width)
+        return tuple(
+            (ops.zeros(shape, "float32"), ops.zeros(shape, "float32"))
+            for _ in range(c.num_layers)
+        )
+
+    def decode(self, ids, position, cache, memory_cache=None, memory_mask=None, mask=None):
+        """Reads tokens behind those that the cache holds.
+
+        Args:
+            ids: (B, T) int32, none of them padding.
+            position: integer, where the first of them stands.
+            cache: see `new_cache`.
+            memory_cache: what `encode` returned.
+            memory_mask: (B, S) boolean, True where the source is not padding.
+            mask: (B, T, L) boolean, True where a token attends, beside that it sees no later one.
+
+        Returns:
+            (B, T, D) from which `logits` follow, and the cache with the tokens' keys and values.
+        """
+        x = self._embed(ids, self.layers["token_embedding"], start=position)
+        memory = {}
+        if self.has_memory:
+            memory = {"memory_cache": memory_cache, "memory_mask": memory_mask}
+        return self.layers["decoder"](
+            x, mask=mask, cache=cache, cache_index=position, training=False, **memory
+        )
+
+    def logits(self, x):
+        """Returns (B, T, V) for (B, T, D)."""
+        logits = self.layers["logits_point"](self.layers["logits"](x))
+        return ops.cast(logits, "float32")
+
+    def _embed(self, ids, embedding, prefix="", start=0):
+        x = embedding(ids)
+        positions = self.layers.get(f"{prefix}position_embedding")
+        if positions is not None:
+            x = positions(x, start=start)
+        point = self.layers.get(f"{prefix}embedding_point")
+        return x if point is None else point(x)

@@ -1,0 +1,4 @@
+"""The embedded sample data, made from Babel's CLDR tables, and a baseline on them.
+
+Imports files.
+"""

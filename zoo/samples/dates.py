@@ -1,0 +1,162 @@
+"""The embedded sequence-to-sequence data, made of Babel's CLDR tables: which date is written?"""
+
+import datetime
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.samples.tables import (
+    SPLITS,
+    hash_number,
+    load_locale,
+    split_of,
+    split_paths,
+    write_splits,
+)
+
+LOCALES = (
+    *("en_US", "en_GB", "de", "nl", "sv", "fi", "hu", "tr", "vi"),
+    *("es", "pt_BR", "fr", "it", "pl", "cs", "ru", "uk", "el"),
+    *("he", "ar_EG", "hi", "bn", "th", "zh", "ja", "ko"),
+)
+# A century, so that two digits of a year stand for one year.
+FIRST_DAY, LAST_DAY = datetime.date(1950, 1, 1), datetime.date(2049, 12, 31)
+# Parts of a thousand days: what is neither goes to train.
+VALIDATION_PARTS, TEST_PARTS = 22, 90
+STYLES = ("short", "medium", "long", "full")
+FIELD = re.compile(r"'[^']*'|([GyMdEc])\1*")
+# Zero of the digits that CLDR names as a locale's default; Babel itself writes dates in Latin ones.
+ZEROS = {
+    "adlm": 0x1E950,
+    "arab": 0x0660,
+    "arabext": 0x06F0,
+    "beng": 0x09E6,
+    "cakm": 0x11136,
+    "deva": 0x0966,
+    "hmnp": 0x1E140,
+    "mtei": 0xABF0,
+    "mymr": 0x1040,
+    "nkoo": 0x07C0,
+    "olck": 0x1C50,
+    "tibt": 0x0F20,
+}
+# They steer the display of Arabic and Hebrew; nobody types them.
+DIRECTION_MARKS = dict.fromkeys(map(ord, "\u200e\u200f\u061c"))
+
+
+def date_examples(
+    locales: Sequence[str] = LOCALES, *, seed: int = 0, dates: int = 45_000
+) -> dict[str, list[tuple[str, str, str]]]:
+    """Makes dates as people of a locale write them, with the date in ISO 8601.
+
+    A text is the locale's code and a Gregorian date from 1950 to 2049 in one of CLDR's styles
+    (short to full) or skeletons with year, month and day (Unicode Technical Standard 35, part 4),
+    in the locale's digits: `en_US: 3/4/21` is 2021-03-04, `de: 3.4.2021` is 2021-04-03. Two digits
+    of a year mean the one in that century, numbers stand in the order of the locale's short style,
+    and what could still be two dates is left out, so a text has one reading. Accents are part of
+    it: without them, January and March are the same in Thai.
+
+    The split is by date: no date of one split is in another, in whatever locale and style. In each
+    split the locales have equal parts, and so have the styles of a locale.
+
+    Args:
+        locales: Codes of locales that Babel knows.
+        seed: Decides which dates go to which split and how each is written.
+        dates: How many dates are written. The century has 36,525 days; when each has come, they
+            come again in other ways.
+
+    Returns:
+        `train`, `validation` and `test` to sorted (text, iso, locale).
+
+    Raises:
+        InputError: Babel is not installed, a locale is unknown or there twice, there is none, or
+            `dates` is not positive.
+    """
+    if not locales or len(set(locales)) < len(locales):
+        raise InputError(
+            f"Expected at least one locale and none twice, got {', '.join(locales) or 'none'}."
+        )
+    if dates < 1:
+        raise InputError(f"Expected dates to be at least 1, got dates={dates}.")
+    tables = [load_locale(code, "locale") for code in locales]
+    patterns = [_patterns(table) for table in tables]
+    drawn: dict[str, list[datetime.date]] = {split: [] for split in SPLITS}
+    for day in _days(dates, seed):
+        split = split_of(f"date {day}", seed, validation=VALIDATION_PARTS, test=TEST_PARTS)
+        drawn[split].append(day)
+    examples: dict[str, set[tuple[str, str, str]]] = {split: set() for split in SPLITS}
+    meanings: dict[str, set[datetime.date]] = {}
+    for split, days in drawn.items():
+        for i, day in enumerate(days):
+            # Dealt, not drawn: a thousand rows hold every locale and style.
+            turn, which = divmod(i, len(locales))
+            pattern = patterns[which][turn % len(patterns[which])]
+            text = f"{locales[which]}: {_write(day, pattern, tables[which])}"
+            meanings.setdefault(text, set()).add(day)
+            examples[split].add((text, day.isoformat(), locales[which]))
+    return {
+        split: sorted(row for row in rows if len(meanings[row[0]]) == 1)
+        for split, rows in examples.items()
+    }
+
+
+def write_date_tables(
+    folder: str | Path,
+    *,
+    locales: Sequence[str] = LOCALES,
+    seed: int = 0,
+    dates: int = 45_000,
+    overwrite: bool = False,
+) -> dict[str, Path]:
+    """Writes train.tsv, validation.tsv and test.tsv with the columns `text`, `iso` and `locale`.
+
+    Raises:
+        InputError: As `date_examples`.
+        FileExistsError: A table exists and `overwrite` is False.
+    """
+    paths = split_paths(folder, overwrite=overwrite)
+    examples = date_examples(locales, seed=seed, dates=dates)
+    write_splits(paths, ("text", "iso", "locale"), examples, overwrite=overwrite)
+    return paths
+
+
+def _days(count: int, seed: int) -> Iterator[datetime.date]:
+    """Yields days in random order, all of them before one comes again."""
+    century = [
+        FIRST_DAY + datetime.timedelta(days=i) for i in range((LAST_DAY - FIRST_DAY).days + 1)
+    ]
+    for start in range(0, count, len(century)):
+        century.sort(key=lambda day: hash_number(f"turn {start} {day}", seed))
+        yield from century[: count - start]
+
+
+def _patterns(locale) -> list:
+    """Returns the locale's ways to write year, month and day, those aside that contradict it."""
+    short = locale.date_formats["short"]
+    found = [locale.date_formats[style] for style in STYLES]
+    for skeleton, pattern in sorted(locale.datetime_skeletons.items()):
+        if set("yMd") <= set(skeleton) <= set("yMdEc"):
+            found.append(pattern)
+    order = _numbers(short.pattern)
+    ways = {}
+    for way in found:
+        numbers = _numbers(way.pattern)
+        # Where the month is a name, four digits tell the year from the day in any order.
+        if numbers == order or ("M" not in numbers and "yy" not in way.pattern):
+            ways[way.pattern] = way
+    return list(ways.values())
+
+
+def _numbers(pattern: str) -> list[str]:
+    """Returns the fields of a pattern that are written as numbers, in their order."""
+    fields = [match for match in FIELD.finditer(pattern) if match[1] in ("y", "M", "d")]
+    return [match[1] for match in fields if match[1] != "M" or len(match[0]) < 3]
+
+
+def _write(day: datetime.date, pattern, locale) -> str:
+    """Writes a date as one line of text in the locale's digits."""
+    text = unicodedata.normalize("NFC", pattern.apply(day, locale)).translate(DIRECTION_MARKS)
+    zero = ZEROS.get(locale.default_numbering_system, ord("0"))
+    return " ".join(text.translate({ord("0") + i: zero + i for i in range(10)}).split())

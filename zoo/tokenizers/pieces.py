@@ -1,0 +1,137 @@
+"""What cuts text into pieces and puts them together again, but for the unigram model."""
+
+import functools
+import re
+from collections.abc import Sequence
+
+from keras_transformer.zoo.tokenizers.normalize import fold_text, split_words
+from keras_transformer.zoo.tokenizers.piece_list import (
+    CONTINUATION,
+    SPECIAL_TOKENS,
+    UNK,
+    Vocabulary,
+)
+
+_CACHED_WORDS = 1 << 16
+_NO_SPACE_BEFORE = re.compile(r" (?=[.,!?;:)\]}%])")
+_NO_SPACE_AFTER = re.compile(r"(?<=[(\[{]) ")
+_NO_SPACE_AROUND = re.compile(r" ?([-'/]) ?")
+
+
+class WordPieces:
+    """Pieces of words, matched greedily, longest first (BERT, Devlin et al. 2018).
+
+    A piece that continues a word begins with "##"; a word without a match is [UNK].
+
+    Args:
+        vocabulary: the pieces in the order of their ids.
+        lowercase: whether case is folded.
+        strip_accents: whether accents are removed.
+        max_bytes_per_word: a word with more UTF-8 bytes than this is unknown.
+    """
+
+    def __init__(
+        self, vocabulary: Vocabulary, *,
+        lowercase: bool, strip_accents: bool, max_bytes_per_word: int,
+    ):  # fmt: skip
+        self.piece_ids = vocabulary.check("wordpiece")
+        self.size = len(vocabulary)
+        self.max_bytes_per_word = max_bytes_per_word
+        self.longest = max(map(len, vocabulary))
+        self._pieces = vocabulary.pieces
+        self._fold = {"lowercase": lowercase, "strip_accents": strip_accents}
+        # Words repeat: a corpus of 680,000 words has 14,000 different ones.
+        self.match = functools.lru_cache(_CACHED_WORDS)(self._match)
+
+    def split(self, text: str) -> list[str]:
+        """Returns the words, which are matched one by one."""
+        return split_words(text, **self._fold)
+
+    def ids(self, text: str) -> list[int]:
+        """Returns the ids of a text."""
+        return [piece for word in self.split(text) for piece in self.match(word)]
+
+    def text(self, ids: Sequence[int]) -> str:
+        """Returns a text that has these ids, as far as they tell it.
+
+        Words are joined with one space. None stands before `. , ! ? ; : ) ] } %`, after `( [ {`,
+        or on either side of `- ' /`, whichever way the text had it; case and accents that were
+        folded stay so.
+        """
+        words = []
+        for i in ids:
+            piece = self._pieces[i]
+            if piece.startswith(CONTINUATION) and len(piece) > len(CONTINUATION) and words:
+                words[-1] += piece.removeprefix(CONTINUATION)
+            else:
+                words.append(piece)
+        joined = _NO_SPACE_AFTER.sub("", _NO_SPACE_BEFORE.sub("", " ".join(words)))
+        return _NO_SPACE_AROUND.sub(r"\1", joined)
+
+    def _match(self, word: str) -> tuple[int, ...]:
+        """Cuts one word into the ids of its pieces."""
+        if len(word.encode()) > self.max_bytes_per_word:
+            return (self.piece_ids[UNK],)
+        found = []
+        start, prefix = 0, ""
+        while start < len(word):
+            end = min(len(word), start + self.longest)
+            while end > start and (piece := self.piece_ids.get(prefix + word[start:end])) is None:
+                end -= 1
+            if end == start:
+                return (self.piece_ids[UNK],)
+            found.append(piece)
+            start, prefix = end, CONTINUATION
+        return tuple(found)
+
+
+class Bytes:
+    """The 256 bytes of UTF-8, after the five special tokens.
+
+    Args:
+        lowercase: whether case is folded.
+        strip_accents: whether accents are removed.
+    """
+
+    def __init__(self, *, lowercase: bool, strip_accents: bool):
+        self.piece_ids = {token: index for index, token in enumerate(SPECIAL_TOKENS)}
+        self.size = len(SPECIAL_TOKENS) + 256
+        self._fold = {"lowercase": lowercase, "strip_accents": strip_accents}
+
+    def fold(self, text: str) -> str:
+        """Returns the text whose bytes are the pieces."""
+        return fold_text(text, **self._fold)
+
+    def ids(self, text: str) -> list[int]:
+        """Returns the ids of a text."""
+        first = len(SPECIAL_TOKENS)
+        return [first + byte for byte in self.fold(text).encode()]
+
+    def text(self, ids: Sequence[int]) -> str:
+        """Returns the text of the bytes; those that are no UTF-8 become U+FFFD."""
+        return bytes(i - len(SPECIAL_TOKENS) for i in ids).decode(errors="replace")
+
+
+class Characters:
+    """Every character is a piece, spaces and ends of lines too; one not in the list is [UNK].
+
+    Args:
+        vocabulary: the characters in the order of their ids.
+        lowercase: whether case is folded.
+        strip_accents: whether accents are removed.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, *, lowercase: bool, strip_accents: bool):
+        self.piece_ids = vocabulary.check("characters")
+        self.size = len(vocabulary)
+        self._pieces = vocabulary.pieces
+        self._fold = {"lowercase": lowercase, "strip_accents": strip_accents}
+
+    def ids(self, text: str) -> list[int]:
+        """Returns the ids of a text."""
+        unknown = self.piece_ids[UNK]
+        return [self.piece_ids.get(c, unknown) for c in fold_text(text, **self._fold)]
+
+    def text(self, ids: Sequence[int]) -> str:
+        """Returns the characters in one string."""
+        return "".join(self._pieces[i] for i in ids)

@@ -1,0 +1,277 @@
+"""The tokenizer of the device: text to token ids with the standard library and NumPy only."""
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import numpy as np
+
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.tokenizers.piece_list import (
+    CLS,
+    PAD,
+    SEP,
+    SPECIAL_TOKENS,
+    UNK,
+    VOCABULARY_FILES,
+    Vocabulary,
+)
+from keras_transformer.zoo.tokenizers.pieces import Bytes, Characters, WordPieces
+from keras_transformer.zoo.tokenizers.tokenizer_config import TokenizerConfig
+from keras_transformer.zoo.tokenizers.unigram import Unigram
+
+CONFIG_FILE = "tokenizer.json"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """Token ids of many rows, each of its own length.
+
+    Attributes:
+        ids: B arrays of int32.
+        segment_ids: B arrays of int32 of the same lengths; 1 for the second text of a pair, else 0.
+        truncated: for each of the B rows, whether it lost tokens to `max_length`; empty where
+            nothing was cut.
+    """
+
+    ids: list[np.ndarray]
+    segment_ids: list[np.ndarray]
+    truncated: Sequence[bool] = ()
+
+    @property
+    def num_truncated(self) -> int:
+        """How many rows lost tokens."""
+        return sum(self.truncated)
+
+    @property
+    def columns(self) -> dict[str, list[np.ndarray]]:
+        """The rows by the name of the model's input."""
+        return {"ids": self.ids, "segment_ids": self.segment_ids}
+
+    def pad(self, length: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Fills the rows with [PAD], id 0, up to one length.
+
+        Args:
+            length: T; the longest row's length when None.
+
+        Returns:
+            ids and segment_ids, each (B, T) int32.
+        """
+        return pad_rows(self.ids, length), pad_rows(self.segment_ids, length)
+
+
+def pad_rows(rows: Sequence[np.ndarray], length: int | None = None) -> np.ndarray:
+    """Returns rows of any length as (B, T) int32, with [PAD], id 0, behind each.
+
+    Args:
+        rows: B arrays of integers.
+        length: T; the longest row's length when None.
+
+    Raises:
+        ValueError: a row is longer.
+    """
+    longest = max(map(len, rows), default=0)
+    if length is None:
+        length = longest
+    if length < longest:
+        raise ValueError(
+            f"Expected length to be at least the longest row's {longest}, got length={length}."
+        )
+    padded = np.zeros((len(rows), length), np.int32)
+    for row, values in zip(padded, rows, strict=True):
+        row[: len(values)] = values
+    return padded
+
+
+class Tokenizer:
+    """Turns text into token ids: `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`, and ids into text.
+
+    Args:
+        config: the settings.
+        vocabulary: the pieces in the order of their ids, a `Vocabulary` with scores for
+            sentencepiece; empty for bytes, whose ids follow the five special tokens.
+
+    Attributes:
+        config: the settings.
+        vocabulary: the pieces.
+        model: what cuts a text into ids and makes a text of ids.
+        vocab_size: the number of ids.
+        pad_id, unk_id, cls_id, sep_id: of the special tokens.
+    """
+
+    def __init__(self, config: TokenizerConfig, vocabulary: Sequence[str] = ()):
+        if not isinstance(vocabulary, Vocabulary):
+            vocabulary = Vocabulary(tuple(vocabulary))
+        self.config = config
+        self.vocabulary = vocabulary
+        self.model = _model(config, vocabulary)
+        self.vocab_size = self.model.size
+        self.pad_id, self.unk_id, self.cls_id, self.sep_id = (
+            self.model.piece_ids[token] for token in (PAD, UNK, CLS, SEP)
+        )
+        self._special_ids = {self.model.piece_ids[token] for token in SPECIAL_TOKENS}
+
+    def pieces(self, texts: Sequence[str]) -> list[list[int]]:
+        """Returns each text's ids without special tokens."""
+        return [self.model.ids(text) for text in texts]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Returns the text of ids, special tokens left out.
+
+        Characters and bytes give back what was encoded, as it was folded; sentencepiece does too,
+        with single spaces between words. Word pieces do not tell where spaces were: see
+        `WordPieces.text`.
+
+        Raises:
+            InputError: for an id outside the vocabulary.
+        """
+        kept = []
+        for i in map(int, ids):
+            if not 0 <= i < self.vocab_size:
+                raise InputError(f"Expected ids from 0 to {self.vocab_size - 1}, got {i}.")
+            if i not in self._special_ids:
+                kept.append(i)
+        return self.model.text(kept)
+
+    def encode(
+        self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, max_length: int
+    ) -> Encoded:
+        """Encodes texts, or pairs of texts, with their special tokens.
+
+        Args:
+            texts: B texts.
+            pairs: the second text of each row, or None.
+            max_length: the most tokens of a row, special tokens included. A longer row loses its
+                end; of a pair, the longer text loses tokens first.
+        """
+        shortest = 3 if pairs is None else 5
+        if max_length < shortest:
+            raise InputError(
+                f"Expected max_length to be at least {shortest}, got max_length={max_length}."
+            )
+        if pairs is not None and len(pairs) != len(texts):
+            raise InputError(
+                f"Expected as many pairs as texts, got {len(pairs)} pairs for {len(texts)} texts."
+            )
+        cls, sep = [self.cls_id], [self.sep_id]
+        ids, segment_ids, truncated = [], [], []
+        if pairs is None:
+            for a in self.pieces(texts):
+                truncated.append(len(a) > max_length - 2)
+                row = np.array(cls + a[: max_length - 2] + sep, np.int32)
+                ids.append(row)
+                segment_ids.append(np.zeros_like(row))
+        else:
+            room = max_length - 3
+            for a, b in zip(self.pieces(texts), self.pieces(pairs), strict=True):
+                truncated.append(len(a) + len(b) > room)
+                # The second text is guaranteed half of the room, the first what is then left.
+                a = a[: max(room - len(b), room - room // 2)]
+                b = b[: room - len(a)]
+                row = np.array(cls + a + sep + b + sep, np.int32)
+                segments = np.zeros_like(row)
+                segments[len(a) + 2 :] = 1
+                ids.append(row)
+                segment_ids.append(segments)
+        return Encoded(ids=ids, segment_ids=segment_ids, truncated=truncated)
+
+    def encode_sequences(
+        self, texts: Sequence[str], *, max_length: int, begin: bool = False, end: bool = True
+    ) -> Encoded:
+        """Encodes texts as the sequences that a model reads or writes.
+
+        Args:
+            texts: B texts.
+            max_length: the most tokens of a row, special tokens included. A longer row loses the
+                end of its text.
+            begin: whether [CLS] stands before each text.
+            end: whether [SEP] stands after it.
+
+        Returns:
+            The rows; all their segments are 0.
+        """
+        before, after = [self.cls_id] * begin, [self.sep_id] * end
+        room = max_length - len(before) - len(after)
+        if room < 1:
+            raise InputError(
+                f"Expected max_length to be at least {1 + len(before) + len(after)}, "
+                f"got max_length={max_length}."
+            )
+        pieces = self.pieces(texts)
+        ids = [np.array(before + row[:room] + after, np.int32) for row in pieces]
+        return Encoded(
+            ids=ids,
+            segment_ids=[np.zeros_like(row) for row in ids],
+            truncated=[len(row) > room for row in pieces],
+        )
+
+    def to_files(self, prefix: str = "") -> dict[str, bytes]:
+        """Returns the files that `from_files` reads, by name with the prefix before it."""
+        kind = self.config.kind
+        config = (json.dumps(self.config.to_json(), indent=2) + "\n").encode()
+        files = {prefix + CONFIG_FILE: config}
+        if kind in VOCABULARY_FILES:
+            files[prefix + VOCABULARY_FILES[kind]] = self.vocabulary.to_bytes(kind)
+        return files
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes], prefix: str = "") -> Self:
+        """Makes a tokenizer from what `to_files` returned; other files may be among them.
+
+        Raises:
+            InputError: for files that do not describe a tokenizer.
+        """
+        name = prefix + CONFIG_FILE
+        if name not in files:
+            raise InputError(f"Expected a file {name}, got none.")
+        try:
+            value = json.loads(files[name])
+        except ValueError as error:
+            raise InputError(f"Expected {name} to hold JSON, got an error: {error}.") from None
+        config = TokenizerConfig.from_json(value)
+        if config.kind not in VOCABULARY_FILES:
+            return cls(config)
+        source = prefix + VOCABULARY_FILES[config.kind]
+        if source not in files:
+            raise InputError(f"Expected {source} beside {name}, got none.")
+        return cls(config, Vocabulary.from_bytes(files[source], config.kind, source))
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Writes tokenizer.json, and the file of its vocabulary, into an existing folder."""
+        for name, data in self.to_files().items():
+            (pathlib.Path(folder) / name).write_bytes(data)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike) -> Self:
+        """Reads what `save` wrote.
+
+        Raises:
+            FileNotFoundError: when the folder holds no tokenizer.json.
+            InputError: for files that do not describe a tokenizer.
+        """
+        folder = pathlib.Path(folder)
+        files = {CONFIG_FILE: (folder / CONFIG_FILE).read_bytes()}
+        for name in VOCABULARY_FILES.values():
+            if (folder / name).is_file():
+                files[name] = (folder / name).read_bytes()
+        return cls.from_files(files)
+
+
+def _model(
+    config: TokenizerConfig, vocabulary: Vocabulary
+) -> WordPieces | Bytes | Characters | Unigram:
+    fold = {"lowercase": config.lowercase, "strip_accents": config.strip_accents}
+    if config.kind == "wordpiece":
+        return WordPieces(vocabulary, max_bytes_per_word=config.max_bytes_per_word, **fold)
+    if config.kind == "characters":
+        return Characters(vocabulary, **fold)
+    if config.kind == "sentencepiece":
+        return Unigram(vocabulary, **fold)
+    if vocabulary:
+        raise InputError(
+            f"Expected no vocabulary for a bytes tokenizer, got {len(vocabulary)} pieces."
+        )
+    return Bytes(**fold)

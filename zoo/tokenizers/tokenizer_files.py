@@ -1,0 +1,29 @@
+"""The files of a model's tokenizers: of what it reads, and of what it writes if that differs."""
+
+from collections.abc import Mapping
+
+from keras_transformer.zoo.tokenizers.tokenizer import CONFIG_FILE, Tokenizer
+
+# Before the names of the target tokenizer's files.
+_TARGET = "target_"
+
+
+def tokenizers_to_files(tokenizer: Tokenizer, target: Tokenizer | None) -> dict[str, bytes]:
+    """Returns the contents of the files by name."""
+    return tokenizer.to_files() | (target.to_files(_TARGET) if target else {})
+
+
+def tokenizers_from_files(
+    files: Mapping[str, bytes], kind: type[Tokenizer] = Tokenizer
+) -> tuple[Tokenizer, Tokenizer | None]:
+    """Makes the tokenizers of a source and of a target, if there is one of its own.
+
+    Args:
+        files: what `tokenizers_to_files` returned; others may be among them.
+        kind: the class of both.
+
+    Raises:
+        InputError: for files that do not describe a tokenizer.
+    """
+    has_target = _TARGET + CONFIG_FILE in files
+    return kind.from_files(files), kind.from_files(files, _TARGET) if has_target else None

@@ -1,0 +1,133 @@
+"""The unigram language model over pieces of words, as SentencePiece has it."""
+
+import functools
+import unicodedata
+from array import array
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from keras_transformer.zoo.tokenizers.normalize import fold_text
+from keras_transformer.zoo.tokenizers.piece_list import BYTE_PIECES, SPECIAL_TOKENS, Vocabulary
+
+SPACE = "\u2581"
+_CACHED_WORDS = 1 << 16
+# What a character outside the vocabulary costs more than the least probable piece.
+_UNKNOWN_PENALTY = 10.0
+
+
+class Edge(NamedTuple):
+    """A piece at a place in a word.
+
+    Attributes:
+        start, end: the characters that it covers.
+        ids: its id, or those of the bytes of a character outside the vocabulary.
+        score: its log probability.
+        known: whether the vocabulary has it.
+    """
+
+    start: int
+    end: int
+    ids: tuple[int, ...]
+    score: float
+    known: bool = True
+
+
+class Unigram:
+    """Cuts each word into its most probable pieces (Kudo 2018, arXiv:1804.10959, section 3.1).
+
+    The text is NFKC-normalized and then folded; white space separates words, and each begins with
+    "▁", which stands for the space before it. A character outside the vocabulary becomes its UTF-8
+    bytes. The ids are those of SentencePiece, whose sums are rounded to float32 at every place and
+    which, of equal sums, takes the one whose last piece is longest.
+
+    Args:
+        vocabulary: the pieces in the order of their ids, with their scores.
+        lowercase: whether case is folded.
+        strip_accents: whether accents are removed.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, *, lowercase: bool, strip_accents: bool):
+        self.piece_ids = vocabulary.check("sentencepiece")
+        self.size = len(vocabulary)
+        self._fold = {"lowercase": lowercase, "strip_accents": strip_accents}
+        self._byte_ids = tuple(self.piece_ids[piece] for piece in BYTE_PIECES)
+        # What `text` writes for each id.
+        self._bytes = [piece.encode() for piece in vocabulary]
+        for byte, i in enumerate(self._byte_ids):
+            self._bytes[i] = bytes([byte])
+        special = {*SPECIAL_TOKENS, *BYTE_PIECES}
+        scores = array("f", vocabulary.scores)
+        self._edges = {
+            piece: ((i,), scores[i]) for piece, i in self.piece_ids.items() if piece not in special
+        }
+        self._longest = max(map(len, self._edges), default=1)
+        lowest = min((score for _, score in self._edges.values()), default=0.0)
+        self._unknown = array("f", [lowest - _UNKNOWN_PENALTY])[0]
+        # Words repeat: a corpus of 700,000 words has 35,000 different ones.
+        self.match = functools.lru_cache(_CACHED_WORDS)(self._match)
+
+    def normalize(self, text: str) -> str:
+        """Returns the text that `text(ids(...))` gives back: words with single spaces between."""
+        folded = fold_text(unicodedata.normalize("NFKC", text), **self._fold)
+        return " ".join(folded.replace(SPACE, " ").split())
+
+    def split(self, text: str) -> list[str]:
+        """Returns the words, each after a "▁", which are matched one by one."""
+        return [SPACE + word for word in self.normalize(text).split(" ") if word]
+
+    def ids(self, text: str) -> list[int]:
+        """Returns the ids of a text."""
+        return [piece for word in self.split(text) for piece in self.match(word)]
+
+    def text(self, ids: Sequence[int]) -> str:
+        """Returns the text of the pieces; bytes that are no UTF-8 become U+FFFD."""
+        joined = b"".join(self._bytes[i] for i in ids).decode(errors="replace")
+        return joined.replace(SPACE, " ").removeprefix(" ")
+
+    def _match(self, word: str) -> tuple[int, ...]:
+        return tuple(i for edge in best_path(self.edges(word)) for i in edge.ids)
+
+    def edges(self, word: str) -> list[list[Edge]]:
+        """Returns the pieces at each character of a word, shortest first.
+
+        Where no piece covers a character by itself, its bytes come last.
+        """
+        rows = []
+        for start in range(len(word)):
+            row = []
+            for end in range(start + 1, min(len(word), start + self._longest) + 1):
+                if found := self._edges.get(word[start:end]):
+                    row.append(Edge(start, end, *found))
+            if not row or row[0].end > start + 1:
+                fallback = tuple(self._byte_ids[byte] for byte in word[start].encode())
+                row.append(Edge(start, start + 1, fallback, self._unknown, known=False))
+            rows.append(row)
+        return rows
+
+
+def best_path(edges: Sequence[Sequence[Edge]], dropped: Collection[Edge] = ()) -> list[Edge]:
+    """Returns the pieces of the most probable cut.
+
+    Args:
+        edges: as `Unigram.edges` returns them.
+        dropped: edges that are passed over; every character must keep one of its own.
+    """
+    length = len(edges)
+    # As in SentencePiece, a sum is compared in double precision and kept in float32, but one that
+    # ends with an unknown character is rounded before it is compared.
+    scores = array("f", bytes(4 * (length + 1)))
+    arrivals: list[Edge | None] = [None] * (length + 1)
+    for start, row in enumerate(edges):
+        here = scores[start]
+        for edge in row:
+            total = here + edge.score
+            if not edge.known:
+                total = array("f", [total])[0]
+            end = edge.end
+            if (arrivals[end] is None or total > scores[end]) and edge not in dropped:
+                scores[end], arrivals[end] = total, edge
+    path, end = [], length
+    while end:
+        path.append(arrivals[end])
+        end = arrivals[end].start
+    return path[::-1]

@@ -1,0 +1,302 @@
+"""The training loop: steps, validation, early stopping, and states to resume from."""
+
+import contextlib
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_transformer.zoo.data.batches import Batch, Batches, SampledBatches
+from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.files import (
+    read_folder,
+    weights_from_bytes,
+    weights_to_bytes,
+    write_folder,
+)
+from keras_transformer.zoo.models.build import get_weights, set_weights
+from keras_transformer.zoo.progress import Report
+from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.training.optimizers import make_optimizer, regularize
+from keras_transformer.zoo.training.run_state import Progress, from_one, in_one
+
+MASK_ID, FIRST_ORDINARY_ID = 4, 5
+READ_TOKENS = ("ids", "source_ids")
+
+
+class Fit:
+    """One run of training a model, which can be killed and resumed.
+
+    Args:
+        model: a built model.
+        task: what it is trained for.
+        recipe: how.
+        batches: the training data.
+        validate: from the model to its validation metrics.
+        folder: where states are kept; None keeps none.
+        report: hears of steps and epochs.
+        scalars: called as `scalars(name, value, step)` for each curve.
+        learner: what steps train: by default the model itself, else a model around it, which may
+            have weights and a loss of its own.
+        companions: variables beside the learner's that change in the run.
+
+    Attributes:
+        after_step: called with each step's number behind it, and may change the weights.
+        first_kept_step: epochs that end before this step are validated, but never kept.
+    """
+
+    def __init__(
+        self, model: keras.Model, task: Task, recipe: Recipe, batches: Batches | SampledBatches,
+        validate: Callable[[keras.Model], dict[str, Any]], *, folder: Path | None = None,
+        report: Report | None = None, scalars: Callable[[str, float, int], None] | None = None,
+        learner: keras.Model | None = None, companions: Sequence[keras.Variable] = (),
+    ):  # fmt: skip
+        self.model = model
+        self.learner = learner or model
+        self.task = task
+        self.recipe = recipe
+        self.companions = companions
+        self.batches = batches
+        self.validate = validate
+        self.folder = folder
+        self.report = report or Report()
+        self.scalars = scalars or (lambda name, value, step: None)
+        self.progress = Progress(data=batches.fingerprint())
+        self.after_step: Callable[[int], None] | None = None
+        self.first_kept_step = 0
+        self.best_weights: dict[str, np.ndarray] = {}
+        self.recent_weights: list[dict[str, np.ndarray]] = []
+        self.total_steps = recipe.total_steps(len(batches))
+        self.optimizer = make_optimizer(recipe, self.total_steps)
+        regularize(model, recipe.l1, recipe.l2)
+        self.learner.compile(
+            optimizer=self.optimizer, loss=task.loss(recipe.label_smoothing),
+            # On JAX a step that is not compiled runs operation by operation.
+            jit_compile=recipe.xla or keras.config.backend() == "jax",
+        )  # fmt: skip
+        # compile() may wrap the optimizer in one that scales the loss.
+        self.optimizer = self.learner.optimizer
+        self.optimizer.build(self.learner.trainable_variables)
+
+    def run(self) -> dict[str, Any]:
+        """Trains to the end, and leaves the best weights in the model.
+
+        Returns:
+            The validation metrics of the best epoch.
+
+        Raises:
+            RunError: a loss or a weight became infinite or not a number.
+        """
+        progress = self.progress
+        if not self._is_over():
+            self._meet_shapes()
+        while not self._is_over():
+            self._epoch()
+        set_weights(self.model, self.best_weights)
+        return progress.best_metrics
+
+    def resume(self) -> None:
+        """Goes back to the last state that was kept; without one the run starts anew.
+
+        Raises:
+            InputError: the state is of another run, or damaged.
+        """
+        state = self.folder / "state"
+        try:
+            files = read_folder(state)
+        except FileNotFoundError:
+            self.report.note("No state was kept yet: starting from the first step.")
+            return
+        if files["recipe.json"] != self.recipe.to_json().encode():
+            raise InputError(
+                f"{state} is of a run with another recipe; resume with its own options, "
+                "or remove the folder to start anew."
+            )
+        values = weights_from_bytes(files["variables.safetensors"])
+        variables = self._variables()
+        shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+        progress = Progress(**json.loads(files["progress.json"]))
+        is_same_data = progress.data == self.progress.data
+        if not is_same_data or {name: value.shape for name, value in values.items()} != shapes:
+            raise InputError(
+                f"{state} is of a run on other training data; bring that back, "
+                "or remove the folder to start anew."
+            )
+        self._assign(values)
+        self.progress = progress
+        if self.recipe.average:
+            self.recent_weights = from_one(weights_from_bytes(files["recent.safetensors"]))
+        if self.progress.best_metrics:
+            best = read_folder(self.folder / "best")
+            self.best_weights = weights_from_bytes(best["weights.safetensors"])
+        self.report.note(f"Resuming after step {self.progress.step} of {self.total_steps}.")
+
+    def consider_start(self) -> None:
+        """Lets the model as it is, before any step, be the best if no epoch is as good."""
+        if self.progress.step == 0:
+            self._keep_if_best(*self._validate())
+            self.progress.best_score = math.nextafter(self.progress.best_score, -math.inf)
+
+    def _is_over(self) -> bool:
+        progress, recipe = self.progress, self.recipe
+        if 0 < recipe.patience <= progress.epochs_since_best:
+            return True
+        return progress.step >= recipe.steps if recipe.steps else progress.epoch >= recipe.epochs
+
+    def _epoch(self) -> None:
+        progress = self.progress
+        for batch in self.batches.epoch(progress.epoch, start=progress.batch):
+            loss = self._step(batch)
+            progress.loss_sum += loss * batch.num_targets
+            progress.loss_targets += batch.num_targets
+            progress.batch += 1
+            progress.step += 1
+            if self.after_step is not None:
+                self.after_step(progress.step)
+            if not math.isfinite(loss):
+                self._stop(f"The loss became {loss}")
+            self.report.step(progress.step, progress.loss)
+            if progress.step % self.recipe.save_every == 0:
+                self._save_state()
+            if progress.step == self.recipe.steps:
+                break
+        self._finish_epoch()
+
+    def _step(self, batch: Batch) -> float:
+        inputs = {
+            name: self._drop_tokens(ids, column) if name in READ_TOKENS else ids
+            for column, (name, ids) in enumerate(batch.inputs.items())
+        }
+        return float(self.learner.train_on_batch(inputs, batch.targets))
+
+    def _meet_shapes(self) -> None:
+        """Does a step on each shape of batches, and takes it back.
+
+        TensorFlow's graph grows more general with each new shape, and a general graph's last bits
+        differ: a resumed run has to meet the shapes in the order in which the unbroken one did.
+        """
+        values = self._values()
+        for batch in self.batches.one_of_each_shape():
+            self._step(batch)
+        self._assign(values)
+
+    def _keep_if_best(self, metrics: dict[str, Any], weights: dict[str, np.ndarray]) -> bool:
+        progress, score = self.progress, self.task.score(metrics)
+        if score <= progress.best_score:
+            return False
+        progress.best_score, progress.best_metrics = score, metrics
+        self.best_weights = weights
+        if self.folder is not None:
+            write_folder(
+                self.folder / "best", {"weights.safetensors": weights_to_bytes(weights)},
+                overwrite=True,
+            )  # fmt: skip
+        return True
+
+    def _finish_epoch(self) -> None:
+        progress, loss = self.progress, self.progress.loss
+        self._check_finite(self._values())
+        metrics, weights = self._validate()
+        name = self.task.deciding_metric
+        if not math.isfinite(metrics[name]):
+            self._stop(f"The validation {name} became {metrics[name]}")
+        counts = progress.step >= self.first_kept_step
+        is_best = counts and self._keep_if_best(metrics, weights)
+        progress.epochs_since_best = 0 if is_best else progress.epochs_since_best + 1
+        progress.epoch += 1
+        progress.batch, progress.loss_sum, progress.loss_targets = 0, 0.0, 0
+        self.scalars("train/loss", loss, progress.step)
+        rate = float(ops.convert_to_numpy(self.optimizer.learning_rate))
+        self.scalars("train/learning_rate", rate, progress.step)
+        for name, value in metrics.items():
+            if isinstance(value, float):
+                self.scalars(f"validation/{name}", value, progress.step)
+        self.report.epoch(progress.epoch, loss, metrics, is_best)
+        self._save_state()
+
+    def _validate(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Metrics and weights, of an average if there is one."""
+        if self.recipe.average:
+            return self._validate_recent()
+        if not self.recipe.ema:
+            return self.validate(self.model), get_weights(self.model)
+        trainable = self.learner.trainable_variables
+        kept = [ops.copy(variable.value) for variable in trainable]
+        self.optimizer.finalize_variable_values(trainable)
+        for variable in trainable:
+            # On JAX the average itself stands there now, and a step may give its memory away.
+            variable.assign(ops.copy(variable.value))
+        result = self.validate(self.model), get_weights(self.model)
+        for variable, value in zip(trainable, kept, strict=True):
+            variable.assign(value)
+        return result
+
+    def _validate_recent(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Metrics and weights of the mean over the last epochs, this one included."""
+        own = get_weights(self.model)
+        self.recent_weights = [*self.recent_weights, own][-self.recipe.average :]
+        mean = {
+            path: np.mean([weights[path] for weights in self.recent_weights], axis=0)
+            for path in own
+        }
+        set_weights(self.model, mean)
+        metrics = self.validate(self.model)
+        set_weights(self.model, own)
+        return metrics, mean
+
+    def _drop_tokens(self, ids: np.ndarray, column: int) -> np.ndarray:
+        """Replaces a share of the ordinary tokens by [MASK], drawn by seed, column and step."""
+        if not self.recipe.token_dropout:
+            return ids
+        rng = np.random.default_rng((self.recipe.seed, 1 + column, self.progress.step))
+        dropped = rng.random(ids.shape) < self.recipe.token_dropout
+        return np.where(dropped & (ids >= FIRST_ORDINARY_ID), np.int32(MASK_ID), ids)
+
+    def _variables(self) -> dict[str, keras.Variable]:
+        """All that a step reads or writes, random states included, by place and path."""
+        variables = [*self.learner.variables, *self.optimizer.variables, *self.companions]
+        return {f"{i:05d}/{variable.name}": variable for i, variable in enumerate(variables)}
+
+    def _values(self) -> dict[str, np.ndarray]:
+        variables = self._variables().items()
+        return {name: ops.convert_to_numpy(variable.value) for name, variable in variables}
+
+    def _assign(self, values: Mapping[str, np.ndarray]) -> None:
+        for name, variable in self._variables().items():
+            variable.assign(values[name])
+
+    def _check_finite(self, values: dict[str, np.ndarray]) -> None:
+        if not all(np.isfinite(value).all() for value in values.values()):
+            self._stop("A weight became infinite or not a number")
+
+    def _save_state(self) -> None:
+        if self.folder is None:
+            return
+        values = self._values()
+        self._check_finite(values)
+        files = {
+            "variables.safetensors": weights_to_bytes(values),
+            "progress.json": json.dumps(dataclasses.asdict(self.progress)).encode(),
+            "recipe.json": self.recipe.to_json().encode(),
+        }
+        if self.recipe.average:
+            files["recent.safetensors"] = weights_to_bytes(in_one(self.recent_weights))
+        write_folder(self.folder / "state", files, overwrite=True)
+
+    def _stop(self, what: str) -> None:
+        good = "no good state was kept before it"
+        if self.folder is not None:
+            with contextlib.suppress(FileNotFoundError):
+                saved = json.loads(read_folder(self.folder / "state")["progress.json"])
+                good = f"the last good state is {self.folder / 'state'}, after step {saved['step']}"
+        raise RunError(
+            f"{what} at step {self.progress.step}; {good}. "
+            "Lower the learning rate or raise the warm-up."
+        )

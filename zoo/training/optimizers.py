@@ -1,0 +1,123 @@
+"""Optimizers and learning-rate schedules by name."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_transformer.quantization import Projection
+from keras_transformer.zoo.models.build import all_layers, is_range
+from keras_transformer.zoo.recipe import Recipe
+
+# Learning rate of the logarithm of a range's bound over that of the weights: the latter train on
+# at a small part of their first rate, and the bounds have few steps to find their place.
+RANGE_RATE = 20.0
+# No step of a bound is wider, whatever the gradient.
+LARGEST_RANGE_STEP = 2.0
+
+
+class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """A linear rise to a peak, and then one of four ways on.
+
+    `linear` and `cosine` (Loshchilov and Hutter 2017, section 3) reach zero one step after the
+    last, so that no step is lost to a rate of zero;
+    `inverse_sqrt` is that of Vaswani et al. 2017, section 5.3, with its peak given; `constant`.
+
+    Args:
+        kind: one of the four.
+        peak: the highest learning rate.
+        warmup_steps: steps of the rise.
+        total_steps: steps of the run.
+    """
+
+    def __init__(self, kind: str, peak: float, warmup_steps: int, total_steps: int):
+        self.kind = kind
+        self.peak = peak
+        self.warmup_steps = warmup_steps
+        self.total_steps = total_steps
+
+    def __call__(self, step):
+        # Steps count from 1 here: the first of a rise is not lost either.
+        step = ops.cast(step, "float32") + 1.0
+        warmup = float(max(1, self.warmup_steps))
+        left = (self.total_steps + 1 - step) / max(1.0, self.total_steps + 1 - warmup)
+        left = ops.clip(left, 0.0, 1.0)
+        after = {
+            "linear": lambda: left,
+            "cosine": lambda: 0.5 * (1.0 - ops.cos(math.pi * left)),
+            "inverse_sqrt": lambda: ops.sqrt(warmup / step),
+            "constant": lambda: ops.ones_like(step),
+        }[self.kind]()
+        return self.peak * ops.where(step < warmup, step / warmup, after)
+
+    def get_config(self):
+        return {
+            "kind": self.kind,
+            "peak": self.peak,
+            "warmup_steps": self.warmup_steps,
+            "total_steps": self.total_steps,
+        }
+
+
+class _RangeSteps:
+    """An optimizer whose steps move the bounds of ranges relative to themselves.
+
+    They are steps of the bounds' logarithms to first order, as Jain et al. 2020, arXiv:1903.08066,
+    train thresholds: a range of any width needs the same few, and no bound crosses zero.
+
+    Attributes:
+        moving_steps: after that many steps the bounds stand still.
+    """
+
+    moving_steps = 0
+
+    def update_step(self, gradient, variable, learning_rate):
+        if not is_range(variable.name):
+            super().update_step(gradient, variable, learning_rate)
+            return
+        before = ops.copy(variable)
+        rate = RANGE_RATE * ops.cast(learning_rate, before.dtype) * before
+        super().update_step(gradient * before, variable, rate)
+        factor = variable / ops.where(before == 0.0, 1.0, before)
+        after = before * ops.clip(factor, 1 / LARGEST_RANGE_STEP, LARGEST_RANGE_STEP)
+        # Momentum would go on moving them at a learning rate of zero.
+        self.assign(variable, ops.where(self.iterations < self.moving_steps, after, before))
+
+
+def make_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimizer:
+    """Returns the optimizer of a recipe for a run of that many steps."""
+    kind = {
+        "adam": keras.optimizers.Adam,
+        "adamw": keras.optimizers.AdamW,
+        "sgd": keras.optimizers.SGD,
+        "momentum": keras.optimizers.SGD,
+    }[recipe.optimizer]
+    if recipe.ranges == "learned":
+        steps = {"moving_steps": recipe.moving_steps(total_steps)}
+        kind = type(kind.__name__, (_RangeSteps, kind), steps)
+    arguments = {
+        "learning_rate": WarmupSchedule(
+            recipe.schedule, recipe.learning_rate, round(recipe.warmup * total_steps), total_steps
+        ),
+        "global_clipnorm": recipe.clip_norm or None,
+    }
+    if recipe.ema:
+        arguments |= {"use_ema": True, "ema_momentum": recipe.ema}
+    if recipe.optimizer == "adam":
+        return kind(beta_2=recipe.beta_2, **arguments)
+    if recipe.optimizer == "adamw":
+        optimizer = kind(weight_decay=recipe.weight_decay, beta_2=recipe.beta_2, **arguments)
+        # Whole last names: Keras matches the path on TensorFlow, and the name on JAX.
+        optimizer.exclude_from_weight_decay(var_names=["(^|/)(bias|gamma|beta|range_min|range_max)(:0)?$"])
+        return optimizer
+    momentum = 0.9 if recipe.optimizer == "momentum" else 0.0
+    return kind(momentum=momentum, **arguments)
+
+
+def regularize(model: keras.Model, l1: float, l2: float) -> None:
+    """Adds L1 and L2 penalties on every projection's kernel to the model's loss."""
+    if not l1 and not l2:
+        return
+    for layer in all_layers(model):
+        if isinstance(layer, Projection):
+            layer.kernel.regularizer = keras.regularizers.L1L2(l1, l2)

@@ -1,0 +1,143 @@
+"""From a recipe to a checkpoint folder."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+
+from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.files import check_folder_target
+from keras_transformer.zoo.models.build import build
+from keras_transformer.zoo.models.catalog import TASKS_OF, get_config
+from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.progress import Report
+from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.run_data import learn_run_data
+from keras_transformer.zoo.training.fit import Fit
+from keras_transformer.zoo.training.run_state import is_state, remove_states
+
+
+def train(
+    recipe: Recipe,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    report: Report | None = None,
+    scalars: Callable[[str, float, int], None] | None = None,
+) -> Trained:
+    """Trains a model of the catalogue and writes its checkpoint folder.
+
+    States to resume from are kept in the folder `OUT.training` until the run ends.
+
+    Args:
+        recipe: the run.
+        out: the checkpoint folder.
+        resume: whether to go on from the last state of a run that was killed.
+        overwrite: whether a checkpoint that is there is replaced, or an unfinished run discarded.
+        report, scalars: see `Fit`.
+
+    Raises:
+        InputError: for a mistake in the recipe or the data.
+        FileExistsError: `out` exists, or an unfinished run of it.
+        RunError: the loss became infinite or not a number.
+    """
+    out, report = Path(out), report or Report()
+    folder = working_folder(out, resume=resume, overwrite=overwrite)
+    config = config_of(recipe)
+    commands = {"sparsity": "prune", "clusters": "prune", "teacher_share": "distill"}
+    for name, command in commands.items():
+        if getattr(recipe, name):
+            raise InputError(
+                f"Expected {name} to be 0 where a model is trained anew, got "
+                f"{name}={getattr(recipe, name)}; use keras-transformer {command}."
+            )
+    data = learn_run_data(recipe, config)
+    data.report_cuts(report)
+    config = config.replace(**data.vocab_sizes)
+
+    keras.utils.set_random_seed(recipe.seed)
+    model = build(config, data.task, dtype=recipe.dtype)
+    fit = Fit(
+        model, data.task, recipe, data.batches(recipe), data.validator(), folder=folder,
+        report=report, scalars=scalars,
+    )  # fmt: skip
+    if resume:
+        fit.resume()
+    report.start("train", fit.total_steps)
+    best = fit.run()
+    trained = Trained(
+        config=config, task_spec=data.task, max_length=recipe.max_length, model=model,
+        recipe=recipe, metrics={"validation": best}, probes=data.probes(recipe.seed),
+        **data.tokenizers,
+    )  # fmt: skip
+    trained.metrics["validation"] |= data.written_metrics(trained)
+    trained.save(out, overwrite=overwrite)
+    remove_states(folder)
+    return trained
+
+
+def states_of(out: str | Path) -> Path:
+    """Returns the folder in which an unfinished run of `out` keeps its states."""
+    out = Path(os.path.abspath(out))
+    return out.with_name(f"{out.name}.training")
+
+
+def working_folder(out: Path, *, resume: bool, overwrite: bool) -> Path:
+    """Returns `OUT.training`, once it is clear that the run may begin.
+
+    Raises:
+        FileExistsError: `out` may not be replaced, or an unfinished run is in the way.
+    """
+    folder = states_of(out)
+    check_folder_target(out, overwrite=overwrite)
+    if not folder.exists():
+        return folder
+    # The folder is removed when the run ends, so nobody's files may be in it.
+    foreign = sorted(entry.name for entry in folder.iterdir() if not is_state(entry.name))
+    if foreign:
+        raise FileExistsError(
+            f"{folder} holds {foreign[0]!r}, which is no state of a run; choose another path."
+        )
+    # A writer that was killed between its renames leaves the state at the side.
+    kept = any((folder / name).exists() for name in ("state", ".state.old"))
+    if kept and not resume:
+        if not overwrite:
+            raise FileExistsError(
+                f"{folder} holds an unfinished run; go on with --resume, "
+                "or discard it with --overwrite."
+            )
+        remove_states(folder)
+    return folder
+
+
+def config_of(recipe: Recipe) -> TransformerConfig:
+    """Returns the catalogue's config with a recipe's settings, the vocabulary still its own.
+
+    Raises:
+        InputError: the model cannot do what the recipe asks for, or a setting is impossible.
+    """
+    config = get_config(recipe.model)
+    if recipe.task not in TASKS_OF[config.architecture]:
+        known = ", ".join(TASKS_OF[config.architecture])
+        raise InputError(
+            f"Expected a task that the {config.architecture} {recipe.model} can be trained for "
+            f"({known}), got task={recipe.task!r}."
+        )
+    for name in ("vocab_size", "source_vocab_size"):
+        if name in recipe.settings:
+            raise InputError(f"Expected no setting {name}: it follows from the tokenizer.")
+    config = config.replace(**recipe.settings)
+    if recipe.max_length > config.max_length:
+        raise InputError(
+            f"Expected max_length to be at most the model's {config.max_length}, "
+            f"got max_length={recipe.max_length}."
+        )
+    if recipe.text_pair is not None and config.num_segments < 2:
+        raise InputError(
+            f"Expected a model with two segments for pairs, got {recipe.model} "
+            f"with num_segments={config.num_segments}."
+        )
+    return config

@@ -1,0 +1,226 @@
+"""Vocabularies learned from text, and the tokenizer of training, which works in bulk."""
+
+import collections
+import contextlib
+import os
+import pathlib
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+import tensorflow_text
+from tensorflow_text.tools.wordpiece_vocab import wordpiece_tokenizer_learner_lib as learner
+
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.tokenizers.normalize import fold_text, split_words, stands_alone
+from keras_transformer.zoo.tokenizers.piece_list import (
+    CONTINUATION,
+    SPECIAL_TOKENS,
+    UNK,
+    Vocabulary,
+)
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
+from keras_transformer.zoo.vocabularies.learn_unigram import learn_unigram, model_proto
+
+# The learner's time grows with the distinct words (a second a round for 14,000); past the 50,000
+# most frequent ones, words are too rare to bring a piece of their own.
+_MAX_WORDS = 50_000
+_MAX_WORD_LENGTH = 50
+_MAX_ROUNDS = 5
+# A vocabulary may come out this much too large before its rarest pieces are cut.
+_SLACK = 0.1
+
+if keras.config.backend() != "tensorflow":
+    # TensorFlow only splits words then, and would take the GPU's memory from the backend that
+    # trains. A process that has used TensorFlow's devices before keeps them.
+    with contextlib.suppress(RuntimeError):
+        tf.config.set_visible_devices([], "GPU")
+
+
+def learn_vocabulary(texts: Sequence[str], size: int, config: TokenizerConfig) -> Vocabulary:
+    """Learns the pieces of a text; the same texts give the same pieces, in whatever order.
+
+    Word pieces come from tensorflow-text's learner, which keeps the pieces that occur at least
+    `threshold` times; the threshold is searched, and of a vocabulary that is still too large the
+    rarest pieces go. Characters are counted. SentencePiece's come from `learn_unigram`.
+
+    Args:
+        texts: the training texts.
+        size: the most entries of the vocabulary.
+        config: the settings of the tokenizer.
+
+    Returns:
+        The special tokens, then the rest from frequent to rare: of word pieces first the characters
+        (the more frequent ones, if they would fill over half of `size`), of SentencePiece first the
+        256 bytes. Fewer than `size` when the texts hold fewer.
+
+    Raises:
+        InputError: for texts without a word, a size that has no room for characters, or a bytes
+            tokenizer.
+    """
+    if config.kind == "bytes":
+        raise InputError("Expected a tokenizer with a vocabulary to learn, got kind='bytes'.")
+    smallest = 2 * len(SPECIAL_TOKENS) + (256 if config.kind == "sentencepiece" else 0)
+    if size < smallest:
+        raise InputError(f"Expected a vocabulary size of at least {smallest}, got size={size}.")
+    if config.kind == "sentencepiece":
+        return learn_unigram(texts, size, config)
+    if config.kind == "characters":
+        return _count_characters(texts, size, config)
+    counts = _count_words(texts, config)
+    if not counts:
+        raise InputError(
+            f"Expected texts with words to learn from, got none in {len(texts)} texts."
+        )
+    characters = _character_pieces(counts, size // 2)
+    entries = dict.fromkeys([*SPECIAL_TOKENS, *characters])
+    entries.update(dict.fromkeys(_search(counts, size, entries)))
+    return Vocabulary(tuple(entries)[:size])
+
+
+def _count_characters(texts: Sequence[str], size: int, config: TokenizerConfig) -> Vocabulary:
+    """Returns the characters from frequent to rare, equally frequent ones by their code points."""
+    counts = collections.Counter()
+    for text in texts:
+        counts.update(
+            fold_text(text, lowercase=config.lowercase, strip_accents=config.strip_accents)
+        )
+    if not counts:
+        raise InputError(
+            f"Expected texts with characters to learn from, got none in {len(texts)} texts."
+        )
+    characters = sorted(counts, key=lambda character: (-counts[character], character))
+    return Vocabulary((*SPECIAL_TOKENS, *characters)[:size])
+
+
+def _count_words(texts: Sequence[str], config: TokenizerConfig) -> list[tuple[str, int]]:
+    """Counts the words that the tokenizer can match, from frequent to rare."""
+    counts = collections.Counter()
+    for text in texts:
+        counts.update(
+            split_words(text, lowercase=config.lowercase, strip_accents=config.strip_accents)
+        )
+    words = [item for item in counts.items() if len(item[0].encode()) <= config.max_bytes_per_word]
+    return sorted(words, key=lambda item: (-item[1], item[0]))
+
+
+def _character_pieces(counts: list[tuple[str, int]], room: int) -> list[str]:
+    """Returns each character, and its continuing form unless it is always a word of its own."""
+    seen = collections.Counter()
+    for word, count in counts:
+        for character in word:
+            seen[character] += count
+    pieces = []
+    for character, _ in sorted(seen.items(), key=lambda item: (-item[1], item[0])):
+        forms = [character]
+        if not stands_alone(character):
+            forms.append(CONTINUATION + character)
+        if len(pieces) + len(forms) > room:
+            break
+        pieces += forms
+    return pieces
+
+
+def _search(counts: list[tuple[str, int]], size: int, entries: dict[str, None]) -> list[str]:
+    """Returns the learned pieces for a threshold that, with `entries`, just reaches `size`.
+
+    A vocabulary for a threshold holds little but the words that reach it. So the first threshold is
+    the count of the word at rank `size`, and the next ones come from ranks scaled by how far off
+    the last vocabulary was (pieces grow more slowly than ranks, hence the power of 1.5): a few
+    rounds where the learner's own bisection takes fifteen.
+    """
+    words = [item for item in counts if len(item[0]) <= _MAX_WORD_LENGTH][:_MAX_WORDS]
+    if not words:
+        return []
+    found: dict[int, list[str]] = {}
+    rank, tried = size, set()
+    for _ in range(_MAX_ROUNDS):
+        threshold = words[min(max(rank, 1), len(words)) - 1][1]
+        if threshold in tried:
+            break
+        tried.add(threshold)
+        learned = learner.learn(
+            words,
+            vocab_size=size,
+            reserved_tokens=[],
+            upper_thresh=threshold,
+            lower_thresh=threshold,
+            num_iterations=2,
+            max_token_length=_MAX_WORD_LENGTH,
+            max_unique_chars=size,
+            joiner=CONTINUATION,
+        )
+        # The learner adds both forms of every character; which of them are kept is `entries`' say.
+        pieces = [piece for piece in learned if len(piece.removeprefix(CONTINUATION)) > 1]
+        total = len(entries) + len(pieces)
+        if size <= total <= size * (1 + _SLACK):
+            return pieces
+        found[total] = pieces
+        rank = int(rank * (size * (1 + _SLACK / 2) / total) ** 1.5)
+    return found[min(found, key=lambda total: abs(total - size))]
+
+
+def read_vocabulary(path: str | os.PathLike) -> list[str]:
+    """Reads a `vocab.txt` of word pieces: one on each line, its id the line's number from 0.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        InputError: naming the line, for text that is not UTF-8, an empty or repeated piece, a
+            missing special token, or [PAD] not on the first line.
+    """
+    vocabulary = []
+    for number, line in enumerate(pathlib.Path(path).read_bytes().split(b"\n"), start=1):
+        try:
+            vocabulary.append(line.removesuffix(b"\r").decode())
+        except UnicodeDecodeError:
+            raise InputError(f"Expected {path} to be UTF-8, line {number} is not.") from None
+    if vocabulary[-1] == "":
+        vocabulary.pop()
+    Vocabulary(tuple(vocabulary)).check("wordpiece", str(path))
+    return vocabulary
+
+
+class TextTokenizer(Tokenizer):
+    """The tokenizer of training: `Tokenizer`'s ids, matched in bulk by tensorflow-text.
+
+    Args:
+        config: the settings.
+        vocabulary: as for `Tokenizer`.
+    """
+
+    def __init__(self, config: TokenizerConfig, vocabulary: Sequence[str] = ()):
+        super().__init__(config, vocabulary)
+        if config.kind == "bytes":
+            self._splitter = tensorflow_text.ByteSplitter()
+        elif config.kind == "wordpiece":
+            self._splitter = tensorflow_text.FastWordpieceTokenizer(
+                vocab=list(self.vocabulary),
+                suffix_indicator=CONTINUATION,
+                max_bytes_per_word=config.max_bytes_per_word,
+                token_out_type=tf.int32,
+                unknown_token=UNK,
+                no_pretokenization=True,
+                support_detokenization=False,
+            )
+        elif config.kind == "sentencepiece":
+            self._proto = model_proto(self.vocabulary)
+
+    def pieces(self, texts: Sequence[str]) -> list[list[int]]:
+        """Returns each text's ids without special tokens."""
+        if not texts or self.config.kind == "characters":
+            return super().pieces(texts)
+        if self.config.kind == "bytes":
+            folded = tf.constant([self.model.fold(text) for text in texts], tf.string)
+            return (tf.cast(self._splitter.split(folded), tf.int32) + len(SPECIAL_TOKENS)).to_list()
+        split = [self.model.split(text) for text in texts]
+        # Words repeat: a corpus of 680,000 words has 14,000 different ones.
+        words = list(dict.fromkeys(word for row in split for word in row))
+        splitter = self._splitter if self.config.kind == "wordpiece" else self._sentencepiece()
+        found = splitter.tokenize(tf.constant(words, tf.string)).to_list()
+        matched = dict(zip(words, found, strict=True))
+        return [[piece for word in row for piece in matched[word]] for row in split]
+
+    def _sentencepiece(self) -> tensorflow_text.SentencepieceTokenizer:
+        # Made anew each time: setting a random seed clears TensorFlow's kernels, and with them
+        # the model that an earlier one holds.
+        return tensorflow_text.SentencepieceTokenizer(self._proto, out_type=tf.int32)

@@ -1,0 +1,82 @@
+"""A sentencepiece tokenizer as SentencePiece's own model file, for programs that are not ours."""
+
+import functools
+import sys
+import unicodedata
+
+from sentencepiece import SentencePieceNormalizer, sentencepiece_model_pb2
+
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.tokenizers.normalize import fold_text
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
+from keras_transformer.zoo.tokenizers.unigram import SPACE
+from keras_transformer.zoo.vocabularies.learn_unigram import model_proto
+
+# Categories of code points that stay as they are: surrogates, private, unassigned.
+NO_CHARACTERS = ("Cs", "Co", "Cn")
+
+
+def to_sentencepiece(tokenizer: Tokenizer) -> bytes:
+    """Returns the model of which SentencePiece makes the tokenizer's ids of any text.
+
+    Normalization is a table in the model: NFKC, the tokenizer's folding, and a space for what
+    separates words. A table does not reorder: of several marks on one letter, those that are not in
+    Unicode's order stay where they are. SentencePiece cuts the whole text where the tokenizer cuts
+    its words, so that the sums which it compares are longer: of two cuts of a word that are equally
+    probable to within float32's rounding it may take the other.
+
+    Args:
+        tokenizer: of kind `sentencepiece`.
+
+    Raises:
+        InputError: for another kind.
+    """
+    config = tokenizer.config
+    if config.kind != "sentencepiece":
+        raise InputError(
+            f"Expected a tokenizer of the kind sentencepiece, got kind={config.kind}; train the "
+            "model with --tokenizer sentencepiece."
+        )
+    model = sentencepiece_model_pb2.ModelProto.FromString(model_proto(tokenizer.vocabulary))
+    spec = _normalizer(lowercase=config.lowercase, strip_accents=config.strip_accents)
+    model.normalizer_spec.ParseFromString(spec)
+    return model.SerializeToString()
+
+
+@functools.cache
+def _normalizer(**fold: bool) -> bytes:
+    """SentencePiece's settings of normalization, which take seconds to make."""
+    rules = sorted(_rules(**fold).items())
+    written = SentencePieceNormalizer(norm_map=rules).serialized_normalizer_spec()
+    spec = sentencepiece_model_pb2.NormalizerSpec.FromString(written)
+    spec.add_dummy_prefix = spec.remove_extra_whitespaces = spec.escape_whitespaces = True
+    return spec.SerializeToString()
+
+
+def _rules(**fold: bool) -> dict[str, str]:
+    """What replaces the longest match at each place of a text."""
+    known = {
+        character for character in map(chr, range(1, sys.maxunicode + 1))
+        if unicodedata.category(character) not in NO_CHARACTERS
+    }  # fmt: skip
+    # SentencePiece lists sequences that NFKC composes, of characters newer than Python's too. It
+    # leaves out those that start with a composed character and go on with another mark.
+    nfkc = (source for source, _ in SentencePieceNormalizer(rule_name="nfkc").Decompile())
+    composed = [character for character in known if unicodedata.decomposition(character)]
+    ends = {unicodedata.normalize("NFD", character)[-1] for character in composed}
+    marks = [character for character in ends if unicodedata.combining(character)]
+    rules = {source: unicodedata.normalize("NFKC", source) for source in known}
+    for source in filter(known.issuperset, nfkc):
+        rules[source] = unicodedata.normalize("NFKC", source)
+    for character in composed:
+        for start in {character, unicodedata.normalize("NFD", character)}:
+            for mark in marks:
+                target = unicodedata.normalize("NFKC", start + mark)
+                if target != unicodedata.normalize("NFKC", start) + rules[mark]:
+                    rules[start + mark] = target
+    folded = {source: _spaced(fold_text(target, **fold)) for source, target in rules.items()}
+    return {source: target for source, target in folded.items() if source != target}
+
+
+def _spaced(text: str) -> str:
+    return "".join(" " if c.isspace() or c == SPACE else c for c in text)
