@@ -85,7 +85,7 @@ def convert(
     from keras_transformer.edge.quantize.ranges import calibration_batches
     from keras_transformer.edge.targets.registry import TARGETS
     from keras_transformer.edge.targets.target import About
-    from keras_transformer.zoo.checkpoint import Trained
+    from keras_transformer.zoo.checkpoint import Checkpoint
 
     special = {"embedding": embedding or None, "score_calibration": score_calibration}
     special = {option: value for option, value in special.items() if value is not None}
@@ -101,7 +101,7 @@ def convert(
     )
     target = TARGETS[bundle](about, **special)
     check_targets(out, target, overwrite=overwrite)
-    trained = Trained.load(checkpoint)
+    trained = Checkpoint.load(checkpoint)
     is_static = PRECISIONS[precision].is_static
     if calibration is not None and (not is_static or trained.is_quantized):
         raise click.UsageError(
@@ -128,7 +128,7 @@ def convert(
         ("arena in TensorFlow Lite Micro", arena and f"{arena:,} bytes"),
         ("lengths", ", ".join(map(str, lengths or [trained.max_length]))),
         (
-            "tokens compared with the Keras model" if trained.task_spec.generates
+            "tokens compared with the Keras model" if trained.task.generates
             else "rows compared with the Keras model", str(parity.rows),
         ),
         ("same choice", None if parity.agreement is None else f"{parity.agreement:.1%}"),

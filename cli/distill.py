@@ -49,14 +49,14 @@ def distill(teacher: Path, student: str, settings: dict[str, Any], **given: Any)
     Example: keras-transformer distill my_model bert_tiny --out my_student
     """
     from keras_transformer.edge.distill import distill as edge_distill
-    from keras_transformer.zoo.checkpoint import Trained
+    from keras_transformer.zoo.checkpoint import Checkpoint
 
-    def load(changes: dict[str, Any]) -> list[Trained]:
-        loaded = Trained.load(teacher)
+    def load(changes: dict[str, Any]) -> list[Checkpoint]:
+        loaded = Checkpoint.load(teacher)
         if Path(student).is_dir():
             if settings:
                 raise click.UsageError("Expected --set only for a MODEL of the catalogue.")
-            return [loaded, Trained.load(student)]
+            return [loaded, Checkpoint.load(student)]
         if "seed" in changes:
             loaded.recipe = loaded.recipe.replace(seed=changes["seed"])
         return [loaded, edge_distill.new_student(loaded, student, settings)]

@@ -42,11 +42,11 @@ def export(
     """  # fmt: skip
     from keras_transformer.cli import display
     from keras_transformer.edge.targets.exported import export as edge_export
-    from keras_transformer.zoo.checkpoint import Trained
+    from keras_transformer.zoo.checkpoint import Checkpoint
     from keras_transformer.zoo.files import check_folder_target, write_folder
 
     check_folder_target(out, overwrite=overwrite, kind=KIND)
-    exported = edge_export.export(Trained.load(checkpoint), format_name, precision)
+    exported = edge_export.export(Checkpoint.load(checkpoint), format_name, precision)
     write_folder(out, exported.files, overwrite=overwrite, kind=KIND)
     rows = [(name, display.size(len(data))) for name, data in exported.files.items()]
     display.table(None, ("File", "Size"), rows)

@@ -18,7 +18,7 @@ class KerasRunner(TextWriter):
 
     Args:
         path: the checkpoint folder.
-        trained: a `Trained` to run instead of what the folder holds.
+        checkpoint: a `Checkpoint` to run instead of what the folder holds.
 
     Attributes:
         task, labels, pair, precision, max_length, generates, num_truncated: as `Runner` has them.
@@ -29,37 +29,37 @@ class KerasRunner(TextWriter):
         InputError: it is no checkpoint, or a file is missing or was edited.
     """
 
-    def __init__(self, path: str | Path, trained: Any = None):
-        from keras_transformer.zoo.checkpoint import Trained
+    def __init__(self, path: str | Path, checkpoint: Any = None):
+        from keras_transformer.zoo.checkpoint import Checkpoint
 
         self.path = Path(path)
-        self.trained = Trained.load(path) if trained is None else trained
-        self.task = self.trained.task
-        self.labels = self.trained.labels
-        self.pair = self.trained.task_spec.pair
+        self.checkpoint = Checkpoint.load(path) if checkpoint is None else checkpoint
+        self.task = self.checkpoint.task.name
+        self.labels = self.checkpoint.labels
+        self.pair = self.checkpoint.task.pair
         self.precision = "float32"
-        if self.trained.is_quantized:
-            self.precision = f"{precision_of(self.trained.bits).name}, simulated"
-        self.max_length = self.trained.max_length
-        self.columns = self.trained.columns
-        if self.trained.task_spec.generates:
-            self.generator = self.trained.generator()
+        if self.checkpoint.is_quantized:
+            self.precision = f"{precision_of(self.checkpoint.bits).name}, simulated"
+        self.max_length = self.checkpoint.max_length
+        self.columns = self.checkpoint.columns
+        if self.checkpoint.task.generates:
+            self.generator = self.checkpoint.generator()
 
     def scores(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> np.ndarray:
         """Returns the model's outputs (rows, outputs): logits, or predicted numbers."""
-        scores = self.trained.scores(texts, pairs)
-        self.num_truncated = self.trained.num_truncated
+        scores = self.checkpoint.scores(texts, pairs)
+        self.num_truncated = self.checkpoint.num_truncated
         return scores
 
     def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Prediction]:
         """Predicts raw texts, or pairs of them."""
         scores = self.scores(texts, pairs)
-        truncated = self.trained.encode(texts, pairs).truncated
+        truncated = self.checkpoint.encode(texts, pairs).truncated
         return predictions(self.task, self.labels, scores, truncated)
 
     def perplexity(self, path: str | Path) -> dict[str, float]:
         """Measures a language model on the text of a file, see `Perplexity`."""
-        return self.trained.perplexity(path)
+        return self.checkpoint.perplexity(path)
 
 
 def open_predictor(path: str | Path, *, threads: int = 1) -> Runner | KerasRunner:

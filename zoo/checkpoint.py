@@ -39,12 +39,12 @@ COLUMNS = {"translation": ("source", "target"), "language-modeling": ()}
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
-class Trained:
+class Checkpoint:
     """A model, what it was trained for and on, and how text becomes its input.
 
     Attributes:
         config: the model's shape.
-        task_spec: its task, with the labels.
+        task: its task, with the labels.
         tokenizer: text to ids.
         target_tokenizer: of the text that is written, if it has one of its own.
         max_length: tokens of an example; of a source and of its target each.
@@ -57,7 +57,7 @@ class Trained:
     """
 
     config: TransformerConfig
-    task_spec: Task
+    task: Task
     tokenizer: Tokenizer
     max_length: int
     model: keras.Model
@@ -69,14 +69,9 @@ class Trained:
     num_truncated: int = dataclasses.field(default=0, init=False)
 
     @property
-    def task(self) -> str:
-        """Name of the task."""
-        return self.task_spec.name
-
-    @property
     def labels(self) -> tuple[str, ...]:
         """Names of the classes, or of the targets of a translator of several."""
-        return self.task_spec.labels
+        return self.task.labels
 
     @property
     def is_quantized(self) -> bool:
@@ -86,7 +81,7 @@ class Trained:
     @property
     def columns(self) -> dict[str, str | None]:
         """Names of the columns of its data by their use, as the recipe has them."""
-        names = COLUMNS.get(self.task, ("text", "text_pair", "label"))
+        names = COLUMNS.get(self.task.name, ("text", "text_pair", "label"))
         return {name: getattr(self.recipe, name) for name in names}
 
     def tokenizer_files(self) -> dict[str, bytes]:
@@ -99,8 +94,8 @@ class Trained:
         Raises:
             InputError: second texts are missing, or given to a task over single texts.
         """
-        if (pairs is not None) != self.task_spec.pair:
-            expected = "pairs of texts" if self.task_spec.pair else "single texts"
+        if (pairs is not None) != self.task.pair:
+            expected = "pairs of texts" if self.task.pair else "single texts"
             raise InputError(f"Expected {expected}, as the model was trained on.")
         return self.tokenizer.encode(texts, pairs, max_length=self.max_length)
 
@@ -109,8 +104,8 @@ class Trained:
         encoded = self.encode(texts, pairs)
         self.num_truncated = encoded.num_truncated
         if not encoded.ids:
-            return np.zeros((0, self.task_spec.num_outputs), "float32")
-        columns = model_inputs(self.task_spec, encoded.columns)
+            return np.zeros((0, self.task.num_outputs), "float32")
+        columns = model_inputs(self.task, encoded.columns)
         return predict(self.model, Batches(columns, batch_tokens=PREDICT_TOKENS))
 
     def generator(self, *, xla: bool = False) -> TextGenerator:
@@ -123,10 +118,12 @@ class Trained:
         Raises:
             InputError: the task is one over whole texts.
         """
-        if not self.task_spec.generates:
-            raise InputError(f"Expected a model that generates text, got one of {self.task}.")
+        if not self.task.generates:
+            raise InputError(f"Expected a model that generates text, got one of {self.task.name}.")
         steps = (CompiledSteps if xla else KerasSteps)(self.model, self.config, self.max_length)
-        return TextGenerator(steps, self.task, self.tokenizer, self.target_tokenizer, self.labels)
+        return TextGenerator(
+            steps, self.task.name, self.tokenizer, self.target_tokenizer, self.labels
+        )
 
     def perplexity(self, path: str | Path) -> dict[str, float]:
         """Measures a language model on the text of a file, see `Perplexity`."""
@@ -137,7 +134,7 @@ class Trained:
         """Writes the checkpoint folder, whole or not at all."""
         config = {
             "model": self.config.to_json(),
-            "task": self.task_spec.to_json(),
+            "task": self.task.to_json(),
             "max_length": self.max_length,
             "bits": dict(self.bits),
         }
@@ -178,7 +175,7 @@ class Trained:
         tokenizer, target_tokenizer = tokenizers_from_files(files, TextTokenizer)
         return cls(
             config=shape,
-            task_spec=task,
+            task=task,
             tokenizer=tokenizer,
             target_tokenizer=target_tokenizer,
             max_length=config["max_length"],

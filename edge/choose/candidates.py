@@ -10,7 +10,7 @@ from keras_transformer.edge.convert.convert import Converted, convert
 from keras_transformer.edge.precision import PRECISIONS, get_precision
 from keras_transformer.edge.quantize.qat import quantize
 from keras_transformer.edge.quantize.ranges import calibration_batches
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.progress import Report
@@ -88,7 +88,7 @@ class Workshop:
     """Makes candidates: prunes and trains on what they need, each once, and converts.
 
     Args:
-        trained: the float checkpoint.
+        checkpoint: the float checkpoint.
         folder: of the checkpoints on the way; those that are there are used where `resume`.
         train: the texts that ranges are calibrated on, and that is trained on.
         validation: chooses among the epochs of a training run; None for the recipe's.
@@ -96,16 +96,16 @@ class Workshop:
     """
 
     def __init__(
-        self, trained: Trained, folder: Path, *, train: Path | None = None,
+        self, checkpoint: Checkpoint, folder: Path, *, train: Path | None = None,
         validation: Path | None = None, resume: bool = False, overwrite: bool = False,
         report: Report | None = None,
     ):  # fmt: skip
-        self.trained = trained
+        self.checkpoint = checkpoint
         self.folder = folder
-        self.train = Path(train or trained.recipe.train)
+        self.train = Path(train or checkpoint.recipe.train)
         self.options = {"resume": resume, "overwrite": overwrite, "report": report}
         self.data = {"train": self.train, "validation": validation}
-        self._sources: dict[str, Trained | InputError | RunError] = {"": trained}
+        self._sources: dict[str, Checkpoint | InputError | RunError] = {"": checkpoint}
         self._calibration: Batches | None = None
 
     def check_data(self) -> None:
@@ -130,10 +130,10 @@ class Workshop:
 
     def _batches(self) -> Batches:
         if self._calibration is None:
-            self._calibration = calibration_batches(self.trained, self.train)
+            self._calibration = calibration_batches(self.checkpoint, self.train)
         return self._calibration
 
-    def _source(self, candidate: Candidate) -> Trained:
+    def _source(self, candidate: Candidate) -> Checkpoint:
         """The checkpoint that a candidate is converted from; a failure is remembered too."""
         name = candidate.source
         if name not in self._sources:
@@ -146,12 +146,12 @@ class Workshop:
             raise found
         return found
 
-    def _train_on(self, candidate: Candidate) -> Trained:
+    def _train_on(self, candidate: Candidate) -> Checkpoint:
         out = self.folder / candidate.source
         if self.options["resume"] and out.exists():
-            return Trained.load(out)
+            return Checkpoint.load(out)
         given: dict[str, Any] = {**self.options, **self.data}
         if not candidate.qat:
-            return prune(self.trained, out, sparsity=candidate.sparsity, **given)
+            return prune(self.checkpoint, out, sparsity=candidate.sparsity, **given)
         dense = self._source(dataclasses.replace(candidate, qat=False))
         return quantize(dense, out, precision=candidate.precision, **given)

@@ -13,7 +13,7 @@ from keras_transformer.edge.choose.candidates import REFERENCE, Candidate, Works
 from keras_transformer.edge.choose.search_result import Measured, Search
 from keras_transformer.edge.convert.convert import checked_lengths
 from keras_transformer.edge.runtime.runner import Runner
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.evaluation.evaluate import (
     METRICS,
@@ -30,7 +30,7 @@ CHECKPOINTS = "checkpoints"
 
 
 def search(
-    trained: Trained,
+    checkpoint: Checkpoint,
     data: str | Path,
     out: str | Path,
     *,
@@ -52,7 +52,7 @@ def search(
     that is resumed; the latencies are measured at the end, all in one run.
 
     Args:
-        trained: a float checkpoint.
+        checkpoint: a float checkpoint.
         data: what the metric is measured on; it chooses, so it is no test set any more.
         out: the folder.
         columns: of the data, by their use.
@@ -73,22 +73,22 @@ def search(
     out, report = Path(out), report or Report()
     candidates = ladder() if candidates is None else candidates
     check_max_drop(max_drop)
-    if trained.is_quantized:
+    if checkpoint.is_quantized:
         raise InputError("Expected a float checkpoint to search from, got a quantized one.")
     for candidate in candidates:
         if candidate.length:
-            checked_lengths(trained, [candidate.length])
+            checked_lengths(checkpoint, [candidate.length])
     workshop = Workshop(
-        trained, out / CHECKPOINTS, train=train, validation=validation, resume=resume,
+        checkpoint, out / CHECKPOINTS, train=train, validation=validation, resume=resume,
         overwrite=overwrite, report=report,
     )  # fmt: skip
     if any(candidate.needs_data for candidate in candidates):
         workshop.check_data()
-    measure = read_evaluation(trained, data, columns, **decoding)
+    measure = read_evaluation(checkpoint, data, columns, **decoding)
     given = {"train": train and str(train), "validation": validation and str(validation)}
     found = Search(
-        run={**_hashes(trained, data), "columns": dict(columns), "decoding": decoding, **given},
-        data=str(data), metric=METRICS[trained.task], max_drop=max_drop,
+        run={**_hashes(checkpoint, data), "columns": dict(columns), "decoding": decoding, **given},
+        data=str(data), metric=METRICS[checkpoint.task.name], max_drop=max_drop,
     )  # fmt: skip
     done = _begin(out, found, resume=resume, overwrite=overwrite)
     rows: list[Measured] = []
@@ -184,8 +184,8 @@ def _write(out: Path, found: Search) -> None:
     write_file(out / RESULTS, text.encode(), overwrite=True)
 
 
-def _hashes(trained: Trained, data: str | Path) -> dict[str, str]:
-    weights = weights_to_bytes(get_weights(trained.model))
+def _hashes(checkpoint: Checkpoint, data: str | Path) -> dict[str, str]:
+    weights = weights_to_bytes(get_weights(checkpoint.model))
     return {
         "weights": hashlib.sha256(weights).hexdigest(),
         "data": hashlib.sha256(Path(data).read_bytes()).hexdigest(),

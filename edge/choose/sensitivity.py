@@ -11,7 +11,7 @@ from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.predictor import KerasRunner
 from keras_transformer.edge.quantize.qat import quantized_model
 from keras_transformer.edge.quantize.ranges import calibration_batches
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.evaluate import (
     METRICS,
@@ -117,7 +117,7 @@ class Simulation:
     """A float model whose groups can be quantized together or one by one.
 
     Args:
-        trained: the float model.
+        checkpoint: the float model.
         precision: whose rounding is simulated.
         batches: set the ranges, once; see `quantized_model`.
         measure: the function from a predictor to its metrics.
@@ -128,35 +128,35 @@ class Simulation:
     """
 
     def __init__(
-        self, trained: Trained, precision: str, batches: Any, measure: Callable, path: Path
+        self, checkpoint: Checkpoint, precision: str, batches: Any, measure: Callable, path: Path
     ):
-        self.trained = trained
+        self.checkpoint = checkpoint
         self.bits = get_precision(precision).bits
         self.measure = measure
         self.path = path
-        self.metric = METRICS[trained.task]
-        model = quantized_model(trained, batches, precision)
+        self.metric = METRICS[checkpoint.task.name]
+        model = quantized_model(checkpoint, batches, precision)
         self.weights = get_weights(model)
         self.groups = groups_of(model)
 
     def float_value(self) -> float:
         """Returns the metric of the float model."""
-        return self._value(self.trained)
+        return self._value(self.checkpoint)
 
     def value(self, kept: Iterable[Group]) -> float:
         """Returns the metric with these groups float and the others quantized."""
         patterns = [pattern for group in kept for pattern in group.patterns]
         bits = {**self.bits, "keep": patterns}
-        model = build(self.trained.config, self.trained.task_spec, **bits)
+        model = build(self.checkpoint.config, self.checkpoint.task, **bits)
         set_weights(model, self.weights)
-        return self._value(dataclasses.replace(self.trained, model=model, bits=bits))
+        return self._value(dataclasses.replace(self.checkpoint, model=model, bits=bits))
 
-    def _value(self, trained: Trained) -> float:
-        return float(self.measure(KerasRunner(self.path, trained))[self.metric.name])
+    def _value(self, checkpoint: Checkpoint) -> float:
+        return float(self.measure(KerasRunner(self.path, checkpoint))[self.metric.name])
 
 
 def sensitivity(
-    trained: Trained,
+    checkpoint: Checkpoint,
     data: str | Path,
     *,
     columns: Mapping[str, str | None],
@@ -173,7 +173,7 @@ def sensitivity(
     simulates the file.
 
     Args:
-        trained: a float checkpoint.
+        checkpoint: a float checkpoint.
         data: what the metric is measured on.
         columns: of the data, by their use.
         precision: one that rounds kernels.
@@ -187,19 +187,19 @@ def sensitivity(
         InputError: for a mistake in the arguments or the data.
     """
     report = report or Report()
-    if trained.is_quantized:
+    if checkpoint.is_quantized:
         raise InputError("Expected a float checkpoint, got a quantized one.")
     if max_drop is not None:
         check_max_drop(max_drop)
     spec = get_precision(precision)
     if not spec.rounds_kernels:
         raise InputError(f"Expected a precision that rounds kernels, got precision={precision!r}.")
-    measure = read_evaluation(trained, data, columns, **decoding)
-    batches = calibration_batches(trained, calibration or trained.recipe.train)
-    simulation = Simulation(trained, precision, batches, measure, Path(data))
+    measure = read_evaluation(checkpoint, data, columns, **decoding)
+    batches = calibration_batches(checkpoint, calibration or checkpoint.recipe.train)
+    simulation = Simulation(checkpoint, precision, batches, measure, Path(data))
     groups, metric = simulation.groups, simulation.metric
     float_value = simulation.float_value()
-    report.note(f"{trained.task} in float: {metric.name} {float_value:.4f}.")
+    report.note(f"{checkpoint.task.name} in float: {metric.name} {float_value:.4f}.")
     costs = []
     for number, group in enumerate(groups, start=1):
         value = simulation.value(other for other in groups if other is not group)

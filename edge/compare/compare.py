@@ -10,7 +10,7 @@ import numpy as np
 from keras_transformer.edge.compare.layers import LayerDifference, explain
 from keras_transformer.edge.compare.parity import Parity, outputs_difference, runner_parity
 from keras_transformer.edge.runtime.runner import Runner
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.pairs import SentencePairs
 from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.errors import InputError
@@ -50,7 +50,7 @@ class Comparison:
 
 
 def compare(
-    trained: Trained,
+    checkpoint: Checkpoint,
     files: Sequence[str | Path],
     examples: Examples,
     *,
@@ -59,7 +59,7 @@ def compare(
     """Runs every row through the checkpoint and through each file.
 
     Args:
-        trained: the checkpoint; its own forward pass is the reference, for an int8 file that
+        checkpoint: the checkpoint; its own forward pass is the reference, for an int8 file that
             calibration alone made too.
         files: paths of converted files.
         examples: labelled rows.
@@ -73,13 +73,13 @@ def compare(
         raise InputError(f"{examples.path}: expected a label column to compare on.")
     runners = [Runner(path, threads=threads) for path in files]
     for runner in runners:
-        _check_same_model(trained, runner)
+        _check_same_model(checkpoint, runner)
     references: dict[int, np.ndarray] = {}
-    return [_compare(trained, runner, examples, references) for runner in runners]
+    return [_compare(checkpoint, runner, examples, references) for runner in runners]
 
 
 def compare_texts(
-    trained: Trained,
+    checkpoint: Checkpoint,
     files: Sequence[str | Path],
     pairs: SentencePairs,
     *,
@@ -89,7 +89,7 @@ def compare_texts(
     """Compares the texts that files write with those that the checkpoint writes.
 
     Args:
-        trained: a checkpoint of translation.
+        checkpoint: a checkpoint of translation.
         files: paths of converted files.
         pairs: sources, and the targets that BLEU is measured on.
         threads: that the interpreter may use.
@@ -104,14 +104,14 @@ def compare_texts(
     """
     runners = [Runner(path, threads=threads) for path in files]
     for runner in runners:
-        _check_same_model(trained, runner)
-    expected = [one.text for one in trained.generator().generate(pairs.sources, **decoding)]
+        _check_same_model(checkpoint, runner)
+    expected = [one.text for one in checkpoint.generator().generate(pairs.sources, **decoding)]
     reference = text_metrics(expected, pairs.targets)["bleu"]
     compared = []
     for runner in runners:
         texts = runner.generate(pairs.sources, **decoding)
         same = sum(a == b for a, b in zip(texts, expected, strict=True)) / len(texts)
-        parity = runner_parity(trained.model, trained, runner)
+        parity = runner_parity(checkpoint.model, checkpoint, runner)
         compared.append(
             Comparison(
                 path=str(runner.path), precision=runner.precision,
@@ -125,12 +125,12 @@ def compare_texts(
 
 
 def compare_layers(
-    trained: Trained, files: Sequence[str | Path], inputs: Mapping[str, Sequence[np.ndarray]]
+    checkpoint: Checkpoint, files: Sequence[str | Path], inputs: Mapping[str, Sequence[np.ndarray]]
 ) -> dict[str, list[LayerDifference]]:
     """Says of each file how far every layer is from the checkpoint's, see `explain`.
 
     Args:
-        trained: the checkpoint.
+        checkpoint: the checkpoint.
         files: paths of converted files.
         inputs: rows of the model's inputs by name.
 
@@ -143,17 +143,17 @@ def compare_layers(
     """
     runners = [Runner(path) for path in files]
     for runner in runners:
-        _check_same_model(trained, runner)
-    return {str(runner.path): explain(trained, runner, inputs) for runner in runners}
+        _check_same_model(checkpoint, runner)
+    return {str(runner.path): explain(checkpoint, runner, inputs) for runner in runners}
 
 
-def _check_same_model(trained: Trained, runner: Runner) -> None:
+def _check_same_model(checkpoint: Checkpoint, runner: Runner) -> None:
     """Raises InputError for a file of another task, other labels or another vocabulary."""
     ours = {
-        "task": trained.task_spec.to_json(),
-        "labels": list(trained.labels),
-        "model": trained.config.to_json(),
-        "tokenizer": trained.tokenizer_files(),
+        "task": checkpoint.task.to_json(),
+        "labels": list(checkpoint.labels),
+        "model": checkpoint.config.to_json(),
+        "tokenizer": checkpoint.tokenizer_files(),
     }
     theirs = {
         "task": runner.description["task"],
@@ -169,29 +169,29 @@ def _check_same_model(trained: Trained, runner: Runner) -> None:
 
 
 def _compare(
-    trained: Trained, runner: Runner, examples: Examples, references: dict[int, np.ndarray]
+    checkpoint: Checkpoint, runner: Runner, examples: Examples, references: dict[int, np.ndarray]
 ) -> Comparison:
     """Compares one file; references are the checkpoint's outputs by length, made when missing."""
     length = runner.max_length
-    encoded = trained.tokenizer.encode(examples.texts, examples.pairs, max_length=length)
+    encoded = checkpoint.tokenizer.encode(examples.texts, examples.pairs, max_length=length)
     ids, segment_ids = encoded.pad(length)
     if length not in references:
-        references[length] = _padded_outputs(trained, ids, segment_ids)
+        references[length] = _padded_outputs(checkpoint, ids, segment_ids)
     reference = references[length]
     outputs = runner.run_ids(ids, segment_ids)
     return Comparison(
         path=str(runner.path),
         precision=runner.precision,
         size=runner.path.stat().st_size,
-        metric=trained.task_spec.deciding_metric,
-        value=_value(trained, examples, outputs),
-        checkpoint_value=_value(trained, examples, reference),
+        metric=checkpoint.task.deciding_metric,
+        value=_value(checkpoint, examples, outputs),
+        checkpoint_value=_value(checkpoint, examples, reference),
         parity=outputs_difference(reference, outputs, runner),
         num_truncated=encoded.num_truncated,
     )
 
 
-def _padded_outputs(trained: Trained, ids: np.ndarray, segment_ids: np.ndarray) -> np.ndarray:
+def _padded_outputs(checkpoint: Checkpoint, ids: np.ndarray, segment_ids: np.ndarray) -> np.ndarray:
     """The checkpoint's outputs (rows, outputs) for ids (rows, T), padding and all.
 
     Nothing is cut to shorter batches: a quantized position is rounded, padding or not, and the
@@ -202,12 +202,12 @@ def _padded_outputs(trained: Trained, ids: np.ndarray, segment_ids: np.ndarray) 
     for start in range(0, len(ids), rows):
         part = slice(start, start + rows)
         inputs: Mapping[str, np.ndarray] = model_inputs(
-            trained.task_spec, {"ids": ids[part], "segment_ids": segment_ids[part]}
+            checkpoint.task, {"ids": ids[part], "segment_ids": segment_ids[part]}
         )
-        parts.append(np.asarray(trained.model.predict_on_batch(inputs)))
+        parts.append(np.asarray(checkpoint.model.predict_on_batch(inputs)))
     return np.concatenate(parts)
 
 
-def _value(trained: Trained, examples: Examples, outputs: np.ndarray) -> float:
-    found = metrics(trained.task, trained.labels, examples.targets, outputs)
-    return found[trained.task_spec.deciding_metric]
+def _value(checkpoint: Checkpoint, examples: Examples, outputs: np.ndarray) -> float:
+    found = metrics(checkpoint.task.name, checkpoint.labels, examples.targets, outputs)
+    return found[checkpoint.task.deciding_metric]

@@ -19,7 +19,7 @@ from keras_transformer.edge.compare.side_by_side import SideBySide
 from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 
 # Of the first step of a decoder little can be told: attention to one token is 1.
@@ -69,7 +69,7 @@ class LayerDifference:
 
 
 def find_layers(
-    trained: Trained, model: keras.Model, flatbuffer: bytes, length: int, precision: str
+    checkpoint: Checkpoint, model: keras.Model, flatbuffer: bytes, length: int, precision: str
 ) -> dict[str, dict[str, int]]:
     """Finds the tensor of a new file that each point's values are stored as.
 
@@ -78,7 +78,7 @@ def find_layers(
     which none does is left out, such as one before a relu that was fused into a projection.
 
     Args:
-        trained: the checkpoint.
+        checkpoint: the checkpoint.
         model: its Keras model, in the precision of the file.
         flatbuffer: the file's model.
         length: the longest of the file's.
@@ -87,7 +87,7 @@ def find_layers(
     Returns:
         See `Places`.
     """
-    both = SideBySide(trained, model, flatbuffer, length, steps=FIND_STEPS)
+    both = SideBySide(checkpoint, model, flatbuffer, length, steps=FIND_STEPS)
     errors: dict[str, dict[str, dict[int, float]]] = {}
 
     known: dict[str, set[int]] = defaultdict(set)
@@ -113,8 +113,8 @@ def find_layers(
         known[signature].add(nearest)
         return tensors[nearest].values.reshape(values.shape)
 
-    rows = 1 if trained.task_spec.generates else FIND_ROWS
-    both.run({name: probes[:rows] for name, probes in trained.probes.items()}, meet)
+    rows = 1 if checkpoint.task.generates else FIND_ROWS
+    both.run({name: probes[:rows] for name, probes in checkpoint.probes.items()}, meet)
     return {
         signature: {path: min(fit, key=fit.get) for path, fit in paths.items() if fit}
         for signature, paths in errors.items()
@@ -122,12 +122,12 @@ def find_layers(
 
 
 def explain(
-    trained: Trained, runner: Runner, columns: Mapping[str, Sequence[np.ndarray]]
+    checkpoint: Checkpoint, runner: Runner, columns: Mapping[str, Sequence[np.ndarray]]
 ) -> list[LayerDifference]:
     """Measures each layer of a file, in the order in which they run.
 
     Args:
-        trained: the checkpoint that the file was made of.
+        checkpoint: the checkpoint that the file was made of.
         runner: of the file.
         columns: rows of the model's inputs by name, padded or not; the first `ROWS` are run.
 
@@ -142,13 +142,13 @@ def explain(
             "with --bundle plain."
         )
     spec = get_precision(runner.precision)
-    if spec.is_static and not trained.is_quantized:
+    if spec.is_static and not checkpoint.is_quantized:
         raise InputError(
             f"Expected the quantized checkpoint that {runner.path} was made of, got a float one, "
             "which does not hold the file's ranges."
         )
     both = SideBySide(
-        trained, trained.model, unpack(runner.path)[0], runner.max_length, steps=STEPS,
+        checkpoint, checkpoint.model, unpack(runner.path)[0], runner.max_length, steps=STEPS,
         tensors={signature: list(paths.values()) for signature, paths in places.items()},
     )  # fmt: skip
     found: dict[tuple[str, str], LayerDifference] = {}

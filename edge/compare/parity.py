@@ -10,7 +10,7 @@ import numpy as np
 from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.runtime.names import PROBABILITIES
 from keras_transformer.edge.runtime.runner import Runner
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.generation.text import Model
 from keras_transformer.zoo.models.predict import model_inputs
@@ -104,9 +104,9 @@ def outputs_difference(reference: np.ndarray, outputs: np.ndarray, runner: Runne
     return difference(reference, outputs, runner.description["output_step"])
 
 
-def measure_parity(model: keras.Model, trained: Trained, data: bytes) -> Parity:
+def measure_parity(model: keras.Model, checkpoint: Checkpoint, data: bytes) -> Parity:
     """Runs the checkpoint's probes through the Keras model and through a file's bytes."""
-    return runner_parity(model, trained, runner_of(data))
+    return runner_parity(model, checkpoint, runner_of(data))
 
 
 def runner_of(data: bytes) -> Runner:
@@ -117,46 +117,46 @@ def runner_of(data: bytes) -> Runner:
         return Runner(path)
 
 
-def runner_parity(model: keras.Model, trained: Trained, runner: Runner) -> Parity:
+def runner_parity(model: keras.Model, checkpoint: Checkpoint, runner: Runner) -> Parity:
     """Runs the checkpoint's probes through the Keras model and through a file."""
     if runner.generates:
-        return steps_parity(model, trained, runner.steps, runner.description["output_step"])
-    return outputs_difference(*_whole_texts(model, trained, runner), runner)
+        return steps_parity(model, checkpoint, runner.steps, runner.description["output_step"])
+    return outputs_difference(*_whole_texts(model, checkpoint, runner), runner)
 
 
 def steps_parity(
-    model: keras.Model, trained: Trained, steps: Model, step: float | None
+    model: keras.Model, checkpoint: Checkpoint, steps: Model, step: float | None
 ) -> Parity:
     """Runs the checkpoint's probes through the Keras model and token by token through a file.
 
     Args:
         model: the Keras model.
-        trained: what it was made of.
+        checkpoint: what it was made of.
         steps: the file's side of generation.
         step: of its logits, see `output_step`.
     """
-    return difference(*_next_tokens(model, trained, steps), step)
+    return difference(*_next_tokens(model, checkpoint, steps), step)
 
 
-def _whole_texts(model, trained, runner):
+def _whole_texts(model, checkpoint, runner):
     """Outputs (rows, outputs) of both."""
     length = runner.max_length
-    ids = trained.probes["ids"][:, :length]
-    segment_ids = trained.probes["segment_ids"][:, :length]
+    ids = checkpoint.probes["ids"][:, :length]
+    segment_ids = checkpoint.probes["segment_ids"][:, :length]
     width = ((0, 0), (0, length - ids.shape[1]))
     # Both see the same padding: a quantized position is rounded and clipped, padding or not.
     ids, segment_ids = np.pad(ids, width), np.pad(segment_ids, width)
-    inputs = model_inputs(trained.task_spec, {"ids": ids, "segment_ids": segment_ids})
+    inputs = model_inputs(checkpoint.task, {"ids": ids, "segment_ids": segment_ids})
     return np.asarray(model.predict_on_batch(inputs)), runner.run_ids(ids, segment_ids)
 
 
-def _next_tokens(model, trained, steps):
+def _next_tokens(model, checkpoint, steps):
     """Logits (positions, V) of both after each token of the probes: all at once, and by steps.
 
     `prefill` reads a longer part of each next probe, so that every signature is met.
     """
     references, outputs = [], []
-    probes = {name: ids[:, : steps.cache_length] for name, ids in trained.probes.items()}
+    probes = {name: ids[:, : steps.cache_length] for name, ids in checkpoint.probes.items()}
     logits = np.asarray(model.predict_on_batch(probes))
     for row, ids in enumerate(probes["ids"]):
         num_tokens = int(np.count_nonzero(ids))

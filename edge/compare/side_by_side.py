@@ -17,7 +17,7 @@ from keras_transformer.edge.runtime.names import (
 )
 from keras_transformer.edge.tflite.inside import Inside, Tensor
 from keras_transformer.quantization import QuantPoint
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.build import all_layers
 from keras_transformer.zoo.models.predict import model_inputs
 from keras_transformer.zoo.tokenizers.tokenizer import pad_rows
@@ -31,7 +31,7 @@ class SideBySide:
     """Runs rows through the signatures of a file, and each call of one through the Keras model.
 
     Args:
-        trained: the checkpoint.
+        checkpoint: the checkpoint.
         model: its Keras model, in the precision of the file.
         flatbuffer: the file's model.
         length: the longest of the file's.
@@ -44,11 +44,11 @@ class SideBySide:
     """
 
     def __init__(
-        self, trained: Trained, model: keras.Model, flatbuffer: bytes, length: int, *,
+        self, checkpoint: Checkpoint, model: keras.Model, flatbuffer: bytes, length: int, *,
         tensors: Mapping[str, Sequence[int]] | None = None, steps: int,
     ):  # fmt: skip
-        self.trained, self.length, self.steps = trained, length, steps
-        self._functions = make_signatures(trained, model, [length])
+        self.checkpoint, self.length, self.steps = checkpoint, length, steps
+        self._functions = make_signatures(checkpoint, model, [length])
         self.inside = {
             name: Inside(flatbuffer, name, None if tensors is None else tensors[name])
             for name in self._functions
@@ -60,15 +60,15 @@ class SideBySide:
         """Runs rows of the model's inputs, cut to the length, and Keras once for each meeting."""
         for place in range(len(columns["ids"])):
             row = {name: rows[place][: self.length] for name, rows in columns.items()}
-            if self.trained.task_spec.generates:
+            if self.checkpoint.task.generates:
                 self._write({name: np.trim_zeros(ids, "b") for name, ids in row.items()}, meetings)
             else:
                 inputs = {name: pad_rows([ids], self.length) for name, ids in row.items()}
-                self._call(PREDICT, model_inputs(self.trained.task_spec, inputs), meetings)
+                self._call(PREDICT, model_inputs(self.checkpoint.task, inputs), meetings)
 
     def _write(self, row, meetings):
         """Reads a row, and then its last tokens one by one."""
-        blocks, ids = self.trained.config.num_layers, row["ids"]
+        blocks, ids = self.checkpoint.config.num_layers, row["ids"]
         names, shapes = cache_names(blocks), self.inside[DECODE].shapes
         memory, first = {}, 0
         caches = {name: np.zeros(shapes[name], np.float32) for name in names}

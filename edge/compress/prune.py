@@ -21,7 +21,7 @@ from keras_transformer.edge.compress.importance import (
 from keras_transformer.edge.compress.low_rank import factorized, rank_of_energy
 from keras_transformer.edge.compress.magnitude import Pruner, keep_zeros, sparsity_of
 from keras_transformer.edge.compress.structure import narrowed, shortened, smaller
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.catalog import multiply_adds, parameters
@@ -51,7 +51,7 @@ WAYS = {
 
 
 def prune(
-    trained: Trained,
+    checkpoint: Checkpoint,
     out: str | Path,
     *,
     heads: int | None = None,
@@ -67,7 +67,7 @@ def prune(
     report: Report | None = None,
     scalars: Callable[[str, float, int], None] | None = None,
     **changes: Any,
-) -> Trained:
+) -> Checkpoint:
     """Prunes a float checkpoint in one way while it trains on, and writes the new checkpoint.
 
     By structure, the model gets fewer heads, neurons or layers: those stay that matter most to the
@@ -76,7 +76,7 @@ def prune(
     steps, and of the epochs after that the best is kept. By clusters, each kernel gets few values.
 
     Args:
-        trained: the float model.
+        checkpoint: the float model.
         out: the new checkpoint folder.
         heads: of each attention.
         neurons: of each feed-forward layer.
@@ -100,27 +100,27 @@ def prune(
         "clusters": clusters,
     }  # fmt: skip
     way = _only_way(given)
-    if trained.is_quantized:
+    if checkpoint.is_quantized:
         raise InputError(
             "Expected a float checkpoint to prune, got a quantized one; prune first, "
             "and quantize what that gives."
         )
-    _check_order(trained, way)
+    _check_order(checkpoint, way)
     options = {
         "out": Path(out), "resume": resume, "overwrite": overwrite, "report": report,
         "scalars": scalars,
     }  # fmt: skip
     if "heads" in way:
         shape = {name: given[name] for name in way}
-        return _prune_structure(trained, options, shape, changes)
+        return _prune_structure(checkpoint, options, shape, changes)
     if "rank" in way:
-        return _prune_rank(trained, options, rank, energy, changes)
+        return _prune_rank(checkpoint, options, rank, energy, changes)
     if "sparsity" in way:
-        return _prune_weights(trained, options, sparsity, pattern, changes)
-    return _prune_values(trained, options, clusters, changes)
+        return _prune_weights(checkpoint, options, sparsity, pattern, changes)
+    return _prune_values(checkpoint, options, clusters, changes)
 
 
-def effect(pruned: Trained) -> dict[str, float]:
+def effect(pruned: Checkpoint) -> dict[str, float]:
     """Returns what was reached: shares kept of parameters and multiply-adds, sparsity, values."""
     reached = {f"{name}_kept": share for name, share in pruned.metrics.get("kept", {}).items()}
     if pruned.recipe.sparsity:
@@ -148,11 +148,11 @@ def _only_way(given: Mapping[str, Any]) -> tuple[str, ...]:
     return ways[0]
 
 
-def _check_order(trained: Trained, way: tuple[str, ...]) -> None:
+def _check_order(checkpoint: Checkpoint, way: tuple[str, ...]) -> None:
     """Raises InputError where an earlier run did what has to come after this one."""
     done = {
-        "rank": trained.config.rank, "sparsity": trained.recipe.sparsity,
-        "clusters": trained.recipe.clusters,
+        "rank": checkpoint.config.rank, "sparsity": checkpoint.recipe.sparsity,
+        "clusters": checkpoint.recipe.clusters,
     }  # fmt: skip
     for name in WAYS[way]:
         if done[name]:
@@ -163,19 +163,20 @@ def _check_order(trained: Trained, way: tuple[str, ...]) -> None:
 
 
 def _prune_structure(
-    trained: Trained, options: Mapping[str, Any], shape: Mapping[str, int | None],
+    checkpoint: Checkpoint, options: Mapping[str, Any], shape: Mapping[str, int | None],
     changes: Mapping[str, Any],
-) -> Trained:  # fmt: skip
-    config = smaller(trained.config, **shape)
-    if config == trained.config:
+) -> Checkpoint:  # fmt: skip
+    config = smaller(checkpoint.config, **shape)
+    if config == checkpoint.config:
         raise InputError(
             f"Expected fewer heads, neurons or layers than the model's {config.num_heads}, "
             f"{config.intermediate_dim} and {config.num_layers}, got no fewer."
         )
-    changes = {**changes, "settings": _settings(trained, config)}
-    run = Retraining(trained=trained, recipe=prune_recipe(trained.recipe, changes), **options)
-    loss, model = trained.task_spec.loss(), trained
-    if config.num_layers < trained.config.num_layers:
+    changes = {**changes, "settings": _settings(checkpoint, config)}
+    recipe = prune_recipe(checkpoint.recipe, changes)
+    run = Retraining(checkpoint=checkpoint, recipe=recipe, **options)
+    loss, model = checkpoint.task.loss(), checkpoint
+    if config.num_layers < checkpoint.config.num_layers:
         kept = least_costly_blocks(model.model, loss, run.batches, config.num_layers)
         model = _with_weights(model, *shortened(model.config, get_weights(model.model), kept))
     if config != model.config:
@@ -183,28 +184,29 @@ def _prune_structure(
         widths = {name: shape[name] for name in ("heads", "neurons")}
         narrow = narrowed(model.config, get_weights(model.model), importance, **widths)
         model = _with_weights(model, *narrow)
-    return _go_on(run, trained, model)
+    return _go_on(run, checkpoint, model)
 
 
 def _prune_rank(
-    trained: Trained, options: Mapping[str, Any], rank: int | None, energy: float | None,
+    checkpoint: Checkpoint, options: Mapping[str, Any], rank: int | None, energy: float | None,
     changes: Mapping[str, Any],
-) -> Trained:  # fmt: skip
+) -> Checkpoint:  # fmt: skip
     if rank is not None and energy is not None:
         raise InputError(f"Expected rank or energy, got rank={rank}, energy={energy}.")
-    weights = get_weights(trained.model)
+    weights = get_weights(checkpoint.model)
     if rank is None:
         rank = rank_of_energy(weights, energy)
-    model = _with_weights(trained, *factorized(trained.config, weights, rank))
-    changes = {**changes, "settings": _settings(trained, model.config)}
-    run = Retraining(trained=trained, recipe=prune_recipe(trained.recipe, changes), **options)
-    return _go_on(run, trained, model)
+    model = _with_weights(checkpoint, *factorized(checkpoint.config, weights, rank))
+    changes = {**changes, "settings": _settings(checkpoint, model.config)}
+    recipe = prune_recipe(checkpoint.recipe, changes)
+    run = Retraining(checkpoint=checkpoint, recipe=recipe, **options)
+    return _go_on(run, checkpoint, model)
 
 
 def _prune_weights(
-    trained: Trained, options: Mapping[str, Any], sparsity: float | None, pattern: str,
+    checkpoint: Checkpoint, options: Mapping[str, Any], sparsity: float | None, pattern: str,
     changes: Mapping[str, Any],
-) -> Trained:  # fmt: skip
+) -> Checkpoint:  # fmt: skip
     if pattern == "2:4":
         sparsity = 0.5 if sparsity is None else sparsity
         if sparsity != 0.5:
@@ -212,57 +214,59 @@ def _prune_weights(
     if not sparsity:
         raise InputError(f"Expected sparsity to be above 0 and below 1, got sparsity={sparsity}.")
     changes = {**changes, "sparsity": sparsity, "pattern": pattern}
-    run = Retraining(trained=trained, recipe=prune_recipe(trained.recipe, changes), **options)
-    model = _with_weights(trained, trained.config, get_weights(trained.model)).model
+    recipe = prune_recipe(checkpoint.recipe, changes)
+    run = Retraining(checkpoint=checkpoint, recipe=recipe, **options)
+    model = _with_weights(checkpoint, checkpoint.config, get_weights(checkpoint.model)).model
     fit = run.fit(model)
     pruner = Pruner(model, sparsity, pattern, fit.total_steps)
     if fit.progress.step:
         pruner.take_masks()
     fit.after_step, fit.first_kept_step = pruner, pruner.end_step
-    return run.finish(fit, "prune", unpruned=trained.metrics.get("validation"))
+    return run.finish(fit, "prune", unpruned=checkpoint.metrics.get("validation"))
 
 
 def _prune_values(
-    trained: Trained, options: Mapping[str, Any], clusters: int, changes: Mapping[str, Any]
-) -> Trained:
+    checkpoint: Checkpoint, options: Mapping[str, Any], clusters: int, changes: Mapping[str, Any]
+) -> Checkpoint:
     if not 2 <= clusters <= MOST_CLUSTERS:
         raise InputError(
             f"Expected clusters to be from 2 to {MOST_CLUSTERS}, got clusters={clusters}."
         )
     changes = {**changes, "clusters": clusters}
-    run = Retraining(trained=trained, recipe=prune_recipe(trained.recipe, changes), **options)
-    model = _with_weights(trained, trained.config, get_weights(trained.model)).model
+    recipe = prune_recipe(checkpoint.recipe, changes)
+    run = Retraining(checkpoint=checkpoint, recipe=recipe, **options)
+    model = _with_weights(checkpoint, checkpoint.config, get_weights(checkpoint.model)).model
     clusterer = Clusterer(model, clusters)
     fit = run.fit(model, companions=clusterer.companions)
     fit.after_step = clusterer
     fit.consider_start()
-    return run.finish(fit, "prune", unpruned=trained.metrics.get("validation"))
+    return run.finish(fit, "prune", unpruned=checkpoint.metrics.get("validation"))
 
 
-def _go_on(run: Retraining, trained: Trained, model: Trained) -> Trained:
+def _go_on(run: Retraining, checkpoint: Checkpoint, model: Checkpoint) -> Checkpoint:
     """Trains the smaller form of a model, which may be the best as it is."""
-    run.trained = model
+    run.checkpoint = model
     fit = run.fit(model.model)
     fit.consider_start()
-    before, after, length = trained.config, model.config, trained.max_length
+    before, after, length = checkpoint.config, model.config, checkpoint.max_length
     kept = {
         "parameters": parameters(after) / parameters(before),
         "multiply_adds": multiply_adds(after, length) / multiply_adds(before, length),
     }
-    return run.finish(fit, "prune", unpruned=trained.metrics.get("validation"), kept=kept)
+    return run.finish(fit, "prune", unpruned=checkpoint.metrics.get("validation"), kept=kept)
 
 
 def _with_weights(
-    trained: Trained, config: TransformerConfig, weights: Mapping[str, np.ndarray]
-) -> Trained:
+    checkpoint: Checkpoint, config: TransformerConfig, weights: Mapping[str, np.ndarray]
+) -> Checkpoint:
     """The same checkpoint with another shape and weights."""
-    model = build(config, trained.task_spec)
+    model = build(config, checkpoint.task)
     set_weights(model, weights)
-    return dataclasses.replace(trained, config=config, model=model)
+    return dataclasses.replace(checkpoint, config=config, model=model)
 
 
-def _settings(trained: Trained, config: TransformerConfig) -> dict[str, Any]:
+def _settings(checkpoint: Checkpoint, config: TransformerConfig) -> dict[str, Any]:
     """The recipe's settings of a model whose config changed."""
-    before = trained.config.to_json()
+    before = checkpoint.config.to_json()
     changed = {name: value for name, value in config.to_json().items() if value != before[name]}
-    return {**trained.recipe.settings, **changed}
+    return {**checkpoint.recipe.settings, **changed}

@@ -26,7 +26,7 @@ from keras_transformer.edge.tflite.schema import (
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.positions import LearnedPositionalEncoding
 from keras_transformer.quantization import Projection
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, build, set_weights
@@ -51,7 +51,7 @@ class Converted:
 
 
 def convert(
-    trained: Trained,
+    checkpoint: Checkpoint,
     precision: str,
     *,
     calibration: Batches | None = None,
@@ -63,7 +63,7 @@ def convert(
     """Converts a model, strictly: TFLite builtins only, static shapes, kernels as narrow as asked.
 
     Args:
-        trained: a float checkpoint, or a quantized one of this precision.
+        checkpoint: a float checkpoint, or a quantized one of this precision.
         precision: see `precision`.
         calibration: batches that set the ranges when a float checkpoint becomes one of integers.
         percentile: see `ranges.calibrate`.
@@ -78,12 +78,12 @@ def convert(
         RunError: an op or a kernel is not as it has to be, or the file does not follow the model.
     """
     spec = get_precision(precision)
-    lengths = checked_lengths(trained, lengths)
+    lengths = checked_lengths(checkpoint, lengths)
     target = Target() if target is None else target
-    target.check(trained, spec, lengths)
-    model, bits = _simulation(trained, spec, calibration, percentile, keep)
-    exported = _exported(trained, model, bits, lengths[-1])
-    signatures = target.signatures(trained, exported, lengths, spec)
+    target.check(checkpoint, spec, lengths)
+    model, bits = _simulation(checkpoint, spec, calibration, percentile, keep)
+    exported = _exported(checkpoint, model, bits, lengths[-1])
+    signatures = target.signatures(checkpoint, exported, lengths, spec)
     flatbuffer = _to_flatbuffer(signatures, spec, allow_custom_ops=bool(target.custom_ops))
     flatbuffer = rewrite(flatbuffer)
     stored = stored_kernels(model, spec)
@@ -97,40 +97,40 @@ def convert(
     flatbuffer = target.finish(compact(flatbuffer))
     description = {
         "bundle": target.name,
-        "output": target.output(trained),
+        "output": target.output(checkpoint),
         "custom_ops": list(target.custom_ops),
         "about": dataclasses.asdict(target.about),
-        "task": trained.task_spec.to_json(),
+        "task": checkpoint.task.to_json(),
         "precision": precision,
         "max_length": lengths[-1],
         "lengths": lengths,
-        "model": trained.config.to_json(),
-        "recipe": trained.recipe.model,
-        "columns": trained.columns,
+        "model": checkpoint.config.to_json(),
+        "recipe": checkpoint.recipe.model,
+        "columns": checkpoint.columns,
         "output_step": output_step(flatbuffer),
-        "layers": target.layers(trained, model, flatbuffer, lengths[-1], precision),
-        "metrics": _plain(trained.metrics),
-        "provenance": provenance(trained),
+        "layers": target.layers(checkpoint, model, flatbuffer, lengths[-1], precision),
+        "metrics": _plain(checkpoint.metrics),
+        "provenance": provenance(checkpoint),
         **facts,
     }
     files = {
-        **trained.tokenizer_files(),
+        **checkpoint.tokenizer_files(),
         **target.files(),
-        "labels.txt": "".join(f"{label}\n" for label in trained.labels).encode(),
+        "labels.txt": "".join(f"{label}\n" for label in checkpoint.labels).encode(),
     }
     data = pack(flatbuffer, description, files, is_stored=target.is_stored)
-    parity = target.parity(model, trained, data)
+    parity = target.parity(model, checkpoint, data)
     parity.check(spec, float_output=bool(bits.get("keep")) and description["output_step"] is None)
     return Converted(data=data, precision=precision, parity=parity, description=description)
 
 
 def _simulation(
-    trained: Trained, spec: Precision, calibration: Batches | None, percentile: float,
+    checkpoint: Checkpoint, spec: Precision, calibration: Batches | None, percentile: float,
     keep: Sequence[str],
 ) -> tuple[keras.Model, Mapping[str, Any]]:  # fmt: skip
     """The model that the file has to follow, and the scalars that it is built with."""
-    if trained.is_quantized:
-        ready = precision_of(trained.bits).name
+    if checkpoint.is_quantized:
+        ready = precision_of(checkpoint.bits).name
         if spec.name != ready:
             raise InputError(
                 f"Expected precision {ready}, for which this checkpoint was quantized, got "
@@ -141,30 +141,30 @@ def _simulation(
                 f"Expected nothing to keep of a quantized checkpoint, got {', '.join(keep)}; "
                 "say it to keras-transformer quantize."
             )
-        return trained.model, trained.bits
+        return checkpoint.model, checkpoint.bits
     bits = mixed_bits(spec, keep)
     if not spec.rounds_kernels:
-        return trained.model, bits
+        return checkpoint.model, bits
     if spec.is_static and calibration is None:
         raise InputError(
             f"Expected calibration data to convert a float checkpoint to {spec.name}; give "
             "--calibration FILE, or train it on with keras-transformer quantize first."
         )
-    model = quantized_model(trained, calibration, spec.name, keep, percentile=percentile)
+    model = quantized_model(checkpoint, calibration, spec.name, keep, percentile=percentile)
     if spec.is_static:
-        round_biases(model, model_inputs(trained.task_spec, trained.probes))
+        round_biases(model, model_inputs(checkpoint.task, checkpoint.probes))
     return model, bits
 
 
 def _exported(
-    trained: Trained, model: keras.Model, bits: Mapping[str, Any], length: int
+    checkpoint: Checkpoint, model: keras.Model, bits: Mapping[str, Any], length: int
 ) -> keras.Model:
     """The model whose graph is converted: its tables of positions end where the file's inputs do.
 
     Its kernels lie on their grid and are not rounded in the graph: the converter finds the same
     scales from the values, and rejects a per-channel FakeQuant on a kernel.
     """
-    exported = build(trained.config.replace(max_length=length), trained.task_spec, **bits)
+    exported = build(checkpoint.config.replace(max_length=length), checkpoint.task, **bits)
     weights = grid_weights(model)
     for layer in exported.layers:
         if isinstance(layer, LearnedPositionalEncoding):
@@ -177,17 +177,17 @@ def _exported(
     return exported
 
 
-def checked_lengths(trained: Trained, lengths: Sequence[int] | None) -> list[int]:
+def checked_lengths(checkpoint: Checkpoint, lengths: Sequence[int] | None) -> list[int]:
     """Returns the lengths of a file in ascending order, each once; the checkpoint's own by default.
 
     Raises:
         InputError: the model has fewer positions, or a length is below 1.
     """
-    lengths = sorted(set(lengths or [trained.max_length]))
+    lengths = sorted(set(lengths or [checkpoint.max_length]))
     for length in (lengths[0], lengths[-1]):
-        if not 1 <= length <= trained.config.max_length:
+        if not 1 <= length <= checkpoint.config.max_length:
             raise InputError(
-                f"Expected lengths from 1 to the model's {trained.config.max_length}, "
+                f"Expected lengths from 1 to the model's {checkpoint.config.max_length}, "
                 f"got length={length}."
             )
     return lengths

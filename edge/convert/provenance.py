@@ -5,7 +5,7 @@ import json
 from pathlib import PurePath
 from typing import Any
 
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.files import weights_to_bytes
 from keras_transformer.zoo.models.build import get_weights
 
@@ -13,15 +13,15 @@ from keras_transformer.zoo.models.build import get_weights
 _PATHS = ("train", "validation", "vocabulary")
 
 
-def provenance(trained: Trained) -> dict[str, Any]:
+def provenance(checkpoint: Checkpoint) -> dict[str, Any]:
     """Returns what lets anyone tell which checkpoint a file was made of, as JSON can hold it.
 
     `weights_sha256` is the hash of the checkpoint's `weights.safetensors`; `recipe` is its
     `recipe.json`, with the names of files but not their folders.
     """
-    recipe = json.loads(trained.recipe.to_json())
+    recipe = json.loads(checkpoint.recipe.to_json())
     for name in _PATHS:
         if recipe.get(name):
             recipe[name] = ",".join(PurePath(path).name for path in recipe[name].split(","))
-    weights = weights_to_bytes(get_weights(trained.model))
+    weights = weights_to_bytes(get_weights(checkpoint.model))
     return {"weights_sha256": hashlib.sha256(weights).hexdigest(), "recipe": recipe}

@@ -15,7 +15,7 @@ from keras_transformer.edge.precision import precision_of
 from keras_transformer.edge.quantize.qat import qat_recipe
 from keras_transformer.edge.quantize.ranges import train_ranges
 from keras_transformer.edge.quantize.rounding import round_biases
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.progress import Report
@@ -25,7 +25,7 @@ from keras_transformer.zoo.training.fine_tune import Retraining, changed_recipe
 from keras_transformer.zoo.training.train import config_of
 
 
-def new_student(teacher: Trained, name: str, settings: Mapping[str, Any]) -> Trained:
+def new_student(teacher: Checkpoint, name: str, settings: Mapping[str, Any]) -> Checkpoint:
     """Returns an untrained model of the catalogue with the teacher's labels and tokenizers.
 
     Its recipe is the teacher's but for the model: what trained the one well is a start for the
@@ -42,16 +42,16 @@ def new_student(teacher: Trained, name: str, settings: Mapping[str, Any]) -> Tra
         vocab_size=teacher.config.vocab_size, source_vocab_size=teacher.config.source_vocab_size
     )
     keras.utils.set_random_seed(recipe.seed)
-    return Trained(
-        config=config, task_spec=teacher.task_spec, tokenizer=teacher.tokenizer,
+    return Checkpoint(
+        config=config, task=teacher.task, tokenizer=teacher.tokenizer,
         target_tokenizer=teacher.target_tokenizer, max_length=teacher.max_length,
-        model=build(config, teacher.task_spec), recipe=recipe, metrics={}, probes={},
+        model=build(config, teacher.task), recipe=recipe, metrics={}, probes={},
     )  # fmt: skip
 
 
 def distill(
-    teacher: Trained,
-    student: Trained,
+    teacher: Checkpoint,
+    student: Checkpoint,
     out: str | Path,
     *,
     share: float = 0.5,
@@ -64,7 +64,7 @@ def distill(
     report: Report | None = None,
     scalars: Callable[[str, float, int], None] | None = None,
     **changes: Any,
-) -> Trained:
+) -> Checkpoint:
     """Trains a student on a teacher and the labels, and writes its checkpoint folder.
 
     Args:
@@ -98,7 +98,7 @@ def distill(
     }
     recipe = (qat_recipe if student.is_quantized else changed_recipe)(student.recipe, changes)
     run = Retraining(
-        trained=student, recipe=recipe, out=Path(out), resume=resume, overwrite=overwrite,
+        checkpoint=student, recipe=recipe, out=Path(out), resume=resume, overwrite=overwrite,
         report=report, scalars=scalars,
     )  # fmt: skip
     if beams:
@@ -106,10 +106,10 @@ def distill(
         run.report.note(f"The teacher writes {len(pairs.sources)} targets with {beams} beams.")
         texts = translations(teacher.generator(), pairs, teacher.labels, beams=beams)
         run.follow(dataclasses.replace(pairs, targets=texts))
-    model = build(student.config, student.task_spec, **student.bits, dtype=recipe.dtype)
+    model = build(student.config, student.task, **student.bits, dtype=recipe.dtype)
     set_weights(model, get_weights(student.model))
     has_ranges = precision_of(student.bits).is_static
-    following = Following(model, teacher.model, student.task_spec, guidance)
+    following = Following(model, teacher.model, student.task, guidance)
     if has_ranges:
         train_ranges(model, recipe, run.total_steps, following)
     fit = run.fit(model, following)
@@ -118,11 +118,11 @@ def distill(
     return run.finish(fit, "distill", student.bits, settle, **metrics)
 
 
-def _check(teacher: Trained, student: Trained) -> None:
-    if teacher.task_spec != student.task_spec:
+def _check(teacher: Checkpoint, student: Checkpoint) -> None:
+    if teacher.task != student.task:
         raise InputError(
             "Expected a student with the teacher's task and labels, got "
-            f"{_described(student.task_spec)} for {_described(teacher.task_spec)}."
+            f"{_described(student.task)} for {_described(teacher.task)}."
         )
     ours, theirs = student.tokenizer_files(), teacher.tokenizer_files()
     for name in sorted({*ours, *theirs}):

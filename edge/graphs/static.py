@@ -28,24 +28,24 @@ from keras_transformer.edge.runtime.names import (
     PREFILL,
     signature_name,
 )
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.predict import model_inputs
 
 _IMPERCEPTIBLE = 1e-30
 
 
 def make_signatures(
-    trained: Trained, model: keras.Model, lengths: Sequence[int]
+    checkpoint: Checkpoint, model: keras.Model, lengths: Sequence[int]
 ) -> dict[str, tf.types.experimental.GenericFunction]:
     """Returns the functions of a file by name, each with its static input shapes.
 
     Args:
-        trained: what is converted.
+        checkpoint: what is converted.
         model: the Keras model whose graph is converted.
         lengths: tokens of the inputs, ascending; the last is that of the caches.
     """
-    if not trained.task_spec.generates:
-        names = list(model_inputs(trained.task_spec, {"ids": None, "segment_ids": None}))
+    if not checkpoint.task.generates:
+        names = list(model_inputs(checkpoint.task, {"ids": None, "segment_ids": None}))
         return {
             signature_name(PREDICT, length, lengths): static_function(
                 lambda inputs: {LOGITS: model(inputs, training=False)},
@@ -53,19 +53,19 @@ def make_signatures(
             )
             for length in reversed(lengths)
         }
-    return _Generating(trained, model, lengths[-1]).signatures(lengths)
+    return _Generating(checkpoint, model, lengths[-1]).signatures(lengths)
 
 
 class _Generating:
     """The signatures of a model that writes token by token.
 
     Args:
-        trained, model: see `make_signatures`.
+        checkpoint, model: see `make_signatures`.
         length: L, positions of the caches and of the memory.
     """
 
-    def __init__(self, trained: Trained, model: keras.Model, length: int):
-        self.steps = NamedSteps(model, trained.config)
+    def __init__(self, checkpoint: Checkpoint, model: keras.Model, length: int):
+        self.steps = NamedSteps(model, checkpoint.config)
         self.cache = self.steps.cache_specs(1, length)
         self.memory = self.steps.memory_specs(1, length)
         if self.memory:

@@ -7,7 +7,7 @@ from keras_transformer.edge.convert.convert import Converted
 from keras_transformer.edge.publish.model_card import NAME, Latency, card_section, with_section
 from keras_transformer.edge.targets.micro import Micro, c_sources, source_names
 from keras_transformer.edge.targets.target import Target
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.files import check_file_target, write_file
 
 RUNS = 30
@@ -25,12 +25,14 @@ def check_targets(out: Path, target: Target, *, overwrite: bool) -> None:
         check_file_target(path, overwrite=overwrite)
 
 
-def deliver(converted: Converted, trained: Trained, out: Path, *, overwrite: bool) -> list[Path]:
+def deliver(
+    converted: Converted, checkpoint: Checkpoint, out: Path, *, overwrite: bool
+) -> list[Path]:
     """Writes the file, its C sources if it has any, and its section of the folder's card.
 
     Args:
         converted: the file.
-        trained: the checkpoint that it was made of.
+        checkpoint: the checkpoint that it was made of.
         out: path of the file.
         overwrite: whether files that exist are replaced. A card that exists keeps all but the
             file's own section.
@@ -49,6 +51,6 @@ def deliver(converted: Converted, trained: Trained, out: Path, *, overwrite: boo
     )
     card = out.with_name(NAME)
     text = card.read_text(encoding="utf-8") if card.exists() else ""
-    section = card_section(out, trained, converted, latency)
+    section = card_section(out, checkpoint, converted, latency)
     write_file(card, with_section(text, out.name, section).encode(), overwrite=True)
     return [*written, card]

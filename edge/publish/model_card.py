@@ -10,7 +10,7 @@ from pathlib import Path
 from keras_transformer.edge.convert.convert import Converted
 from keras_transformer.edge.runtime.names import EMBEDDING
 from keras_transformer.edge.targets.micro import Micro, c_name
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.catalog import parameters
 
 NAME = "MODEL_CARD.md"
@@ -87,29 +87,29 @@ def with_section(text: str, file: str, section: str) -> str:
     return before + section + rest.partition(f"{end}\n")[2]
 
 
-def card_section(path: Path, trained: Trained, converted: Converted, latency: Latency) -> str:
+def card_section(path: Path, checkpoint: Checkpoint, converted: Converted, latency: Latency) -> str:
     """Returns what the card says of one file, in Markdown.
 
     Args:
         path: of the file.
-        trained: the checkpoint that it was made of.
+        checkpoint: the checkpoint that it was made of.
         converted: the file.
         latency: of its main signature, on one thread.
     """
     description = converted.description
     about = description["about"]
     rows = [
-        ("what", _what(trained)),
-        ("labels", _labels(trained.labels)),
-        ("data", _data(trained)),
-        ("in float, by Keras", _score(trained, is_float=True)),
-        (f"in {converted.precision}, by Keras", _score(trained, is_float=False)),
+        ("what", _what(checkpoint)),
+        ("labels", _labels(checkpoint.labels)),
+        ("data", _data(checkpoint)),
+        ("in float, by Keras", _score(checkpoint, is_float=True)),
+        (f"in {converted.precision}, by Keras", _score(checkpoint, is_float=False)),
         ("this file", _parity(converted)),
         ("bundle", description["bundle"]),
         ("tokens", ", ".join(map(str, description["lengths"]))),
         ("arena", _bytes(description.get("arena_bytes"))),
         ("size", _bytes(len(converted.data))),
-        ("latency", _latency(latency, trained)),
+        ("latency", _latency(latency, checkpoint)),
         ("version", about["version"]),
         ("licence", about["license"]),
         ("weights, SHA-256", f"`{description['provenance']['weights_sha256']}`"),
@@ -119,17 +119,17 @@ def card_section(path: Path, trained: Trained, converted: Converted, latency: La
         lines += [about["description"], ""]
     lines += ["| | |", "|---|---|"]
     lines += [f"| {name} | {_cell(value)} |" for name, value in rows if value is not None]
-    lines += ["", "### Limits", "", *(f"- {limit}" for limit in _limits(trained, description))]
-    lines += ["", "### How to load it", "", _loading(path, trained, description)]
+    lines += ["", "### Limits", "", *(f"- {limit}" for limit in _limits(checkpoint, description))]
+    lines += ["", "### How to load it", "", _loading(path, checkpoint, description)]
     return "\n".join(lines)
 
 
-def _what(trained):
-    c = trained.config
+def _what(checkpoint):
+    c = checkpoint.config
     count = f"{parameters(c) / 1e6:.1f} M parameters"
     layers = f"{c.num_layers} layers of width {c.hidden_dim}"
-    pairs = " of pairs of texts" if trained.task_spec.pair else ""
-    return f"{c.architecture}, {layers}, {count}; {trained.task}{pairs}"
+    pairs = " of pairs of texts" if checkpoint.task.pair else ""
+    return f"{c.architecture}, {layers}, {count}; {checkpoint.task.name}{pairs}"
 
 
 def _labels(labels):
@@ -140,17 +140,17 @@ def _labels(labels):
     return f"{len(labels)}: {shown}" + (f" and {more} more" if more > 0 else "")
 
 
-def _data(trained):
-    recipe = trained.recipe
+def _data(checkpoint):
+    recipe = checkpoint.recipe
     return f"trained on {Path(recipe.train).name}, measured on {Path(recipe.validation).name}"
 
 
-def _score(trained, *, is_float):
+def _score(checkpoint, *, is_float):
     """A metric of the validation data, or None where it was not measured in this precision."""
-    if trained.is_quantized:
-        metrics = trained.metrics.get("float" if is_float else "validation")
+    if checkpoint.is_quantized:
+        metrics = checkpoint.metrics.get("float" if is_float else "validation")
     else:
-        metrics = trained.metrics.get("validation") if is_float else None
+        metrics = checkpoint.metrics.get("validation") if is_float else None
     if not metrics:
         return None
     shown = {
@@ -174,30 +174,30 @@ def _bytes(size):
     return None if size is None else f"{size:,} bytes"
 
 
-def _latency(latency, trained):
-    what = "a token" if trained.task_spec.generates else "a text"
+def _latency(latency, checkpoint):
+    what = "a token" if checkpoint.task.generates else "a text"
     return (
         f"{latency.milliseconds:.2f} ms {what}, median of {latency.runs} runs, one thread, on "
         f"{latency.device}"
     )
 
 
-def _limits(trained, description):
+def _limits(checkpoint, description):
     length = description["max_length"]
     yield f"It reads at most {length} tokens; what is longer is cut."
-    if trained.task == "classification" and description["output"] != EMBEDDING:
+    if checkpoint.task.name == "classification" and description["output"] != EMBEDDING:
         yield "It always answers with one of its labels, to a text that fits none of them too."
-    if trained.task_spec.generates:
+    if checkpoint.task.generates:
         yield "What it writes is neither checked nor filtered."
     yield "The scores are of the validation data, which may have chosen the epoch."
     yield "Languages, dialects and groups of people were not measured one by one."
 
 
-def _loading(path, trained, description):
+def _loading(path, checkpoint, description):
     call = 'predict(["a text"])'
-    if trained.task_spec.generates:
+    if checkpoint.task.generates:
         call = 'generate(["a text"])'
-    elif trained.task_spec.pair:
+    elif checkpoint.task.pair:
         call = 'predict(["a text"], ["its second text"])'
     embeds = description["output"] == EMBEDDING
     words = {

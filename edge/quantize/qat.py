@@ -19,7 +19,7 @@ from keras_transformer.edge.quantize.ranges import calibrate, train_ranges
 from keras_transformer.edge.quantize.rounding import round_biases
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import Projection
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, build, get_weights, set_weights
@@ -29,13 +29,13 @@ from keras_transformer.zoo.training.fine_tune import DEFAULTS, Retraining, chang
 
 
 def quantized_model(
-    trained: Trained, batches: Batches | None, precision: str = "int8", keep: Sequence[str] = (),
-    *, percentile: float = 100.0,
+    checkpoint: Checkpoint, batches: Batches | None, precision: str = "int8",
+    keep: Sequence[str] = (), *, percentile: float = 100.0,
 ) -> keras.Model:  # fmt: skip
     """Builds the rounded form of a float model.
 
     Args:
-        trained: the float model.
+        checkpoint: the float model.
         batches: on which ranges are calibrated, of a precision that has any.
         precision: see `precision`.
         keep: see `mixed_bits`.
@@ -45,18 +45,18 @@ def quantized_model(
         InputError: the precision or what is kept does not fit the model.
     """
     spec = get_precision(precision)
-    _check_widths(trained, spec)
-    model = build(trained.config, trained.task_spec, **mixed_bits(spec, keep))
-    set_weights(model, get_weights(trained.model), ranges_missing=True)
+    _check_widths(checkpoint, spec)
+    model = build(checkpoint.config, checkpoint.task, **mixed_bits(spec, keep))
+    set_weights(model, get_weights(checkpoint.model), ranges_missing=True)
     if spec.is_static:
         calibrate(model, batches, percentile=percentile)
     return model
 
 
-def _check_widths(trained: Trained, spec: Precision) -> None:
+def _check_widths(checkpoint: Checkpoint, spec: Precision) -> None:
     """Raises InputError where a block of a kernel would not fit into it."""
     block = spec.kernel_block
-    for layer in all_layers(trained.model) if block else ():
+    for layer in all_layers(checkpoint.model) if block else ():
         if isinstance(layer, Projection) and layer.kernel.shape[0] % block:
             raise InputError(
                 f"Expected the inputs of every kernel to be a multiple of {block} for {spec.name}, "
@@ -79,7 +79,7 @@ def qat_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
 
 
 def quantize(
-    trained: Trained,
+    checkpoint: Checkpoint,
     out: str | Path,
     *,
     precision: str = "int8",
@@ -89,14 +89,14 @@ def quantize(
     report: Report | None = None,
     scalars: Callable[[str, float, int], None] | None = None,
     **changes: Any,
-) -> Trained:
+) -> Checkpoint:
     """Trains a float checkpoint on with simulated rounding, and writes the checkpoint folder.
 
     The weights that do best on the validation data are kept: those of an epoch, or those that
     calibration alone gave.
 
     Args:
-        trained: the float model.
+        checkpoint: the float model.
         out: the new checkpoint folder.
         precision: of the file that it is for.
         keep: what stays float, such as `encoder/block_0/*=float32`.
@@ -108,7 +108,7 @@ def quantize(
         InputError: the model is quantized already, the precision rounds nothing or does not fit
             the model, or the data does not fit.
     """
-    if trained.is_quantized:
+    if checkpoint.is_quantized:
         raise InputError("Expected a float checkpoint to quantize, got a quantized one.")
     spec = get_precision(precision)
     if not spec.rounds_kernels:
@@ -118,18 +118,18 @@ def quantize(
         )
     bits = mixed_bits(spec, keep)
     changes |= {"precision": precision, "keep": ",".join(bits.get("keep", ()))}
-    recipe = qat_recipe(trained.recipe, changes)
+    recipe = qat_recipe(checkpoint.recipe, changes)
     if not spec.is_static and (recipe.ranges == "learned" or recipe.percentile != 100):
         raise InputError(
             f"Expected no learned ranges and no percentile for {precision}, which has no ranges, "
             f"got ranges={recipe.ranges}, percentile={recipe.percentile:g}."
         )
     run = Retraining(
-        trained=trained, recipe=recipe, out=Path(out), resume=resume, overwrite=overwrite,
+        checkpoint=checkpoint, recipe=recipe, out=Path(out), resume=resume, overwrite=overwrite,
         report=report, scalars=scalars,
     )  # fmt: skip
     model = quantized_model(
-        trained, run.batches, precision, keep, percentile=run.recipe.percentile
+        checkpoint, run.batches, precision, keep, percentile=run.recipe.percentile
     )
     if spec.is_static:
         train_ranges(model, run.recipe, run.total_steps)
@@ -137,7 +137,7 @@ def quantize(
     fit = run.fit(model)
     fit.after_step = kept
     fit.consider_start()
-    metrics = {"float": trained.metrics.get("validation")}
+    metrics = {"float": checkpoint.metrics.get("validation")}
     settle = round_biases if spec.is_static else None
     return run.finish(fit, "quantize", bits, settle, **metrics)
 

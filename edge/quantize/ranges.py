@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_transformer.quantization import QuantPoint
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers
@@ -74,7 +74,7 @@ def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 100.0
         point.set_range(float(low), float(high))
 
 
-def calibration_batches(trained: Trained, path: str | Path) -> Batches:
+def calibration_batches(checkpoint: Checkpoint, path: str | Path) -> Batches:
     """Reads a file in the columns of the model's recipe, to calibrate on; labels may be missing.
 
     Raises:
@@ -82,14 +82,14 @@ def calibration_batches(trained: Trained, path: str | Path) -> Batches:
         InputError: the file cannot be read, lacks a column, has a label that the model lacks, or
             holds fewer than `CALIBRATION_ROWS` rows.
     """
-    inputs = read_inputs(trained, path, **trained.columns)
+    inputs = read_inputs(checkpoint, path, **checkpoint.columns)
     rows = len(inputs["ids"])
     if rows < CALIBRATION_ROWS:
         raise InputError(
             f"{path}: expected at least {CALIBRATION_ROWS} rows to calibrate on, got {rows}; give "
             "the training data or a part of it."
         )
-    recipe = trained.recipe
+    recipe = checkpoint.recipe
     return Batches(inputs, batch_tokens=recipe.batch_tokens, seed=recipe.seed)
 
 

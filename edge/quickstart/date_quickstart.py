@@ -91,12 +91,12 @@ def date_quickstart(
     check_absent(out, overwrite=overwrite)
     paths = write_date_tables(out / "data", seed=seed, overwrite=overwrite)
     options = {"overwrite": overwrite, "report": report}
-    trained = train(date_recipe(out / "data", seed), out / "float", **options)
-    quantized = quantize(trained, out / "int8", epochs=1, **options)
+    checkpoint = train(date_recipe(out / "data", seed), out / "float", **options)
+    quantized = quantize(checkpoint, out / "int8", epochs=1, **options)
     test = load_pairs(paths["test"], source="text", target="iso")
     rows, files = [], {}
     for precision in PRECISIONS:
-        source = quantized if get_precision(precision).is_static else trained
+        source = quantized if get_precision(precision).is_static else checkpoint
         expected = [one.text for one in source.generator().generate(test.sources)]
         name = "Keras, int8 QAT" if source is quantized else "Keras"
         rows.append(_row(name, expected, test))

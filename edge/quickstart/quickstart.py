@@ -101,14 +101,16 @@ def quickstart(
     paths = write_tables(out / "data", languages=LANGUAGES, seed=seed, overwrite=overwrite)
     run = recipe(out / "data", seed)
     options = {"overwrite": overwrite, "report": report}
-    trained = train(run, out / "float", **options)
-    quantized = quantize(trained, out / "int8", epochs=2, **options)
+    checkpoint = train(run, out / "float", **options)
+    quantized = quantize(checkpoint, out / "int8", epochs=2, **options)
     test = load_examples(
-        paths["test"], text="text", label="label", task=trained.task, labels=trained.labels
+        paths["test"], text="text", label="label", task=checkpoint.task.name,
+        labels=checkpoint.labels,
     )
     texts, targets = test.texts, test.targets
     train_set = load_examples(
-        paths["train"], text="text", label="label", task=trained.task, labels=trained.labels
+        paths["train"], text="text", label="label", task=checkpoint.task.name,
+        labels=checkpoint.labels,
     )
     baseline = ngram_baseline(
         list(zip(train_set.texts, train_set.targets, strict=True)),
@@ -118,22 +120,22 @@ def quickstart(
                 macro_f1=baseline["macro_f1"])]  # fmt: skip
 
     def measured(name, scores, **columns):
-        result = metrics(trained.task, trained.labels, targets, scores)
+        result = metrics(checkpoint.task.name, checkpoint.labels, targets, scores)
         rows.append(
             Row(name=name, accuracy=result["accuracy"], macro_f1=result["macro_f1"], **columns)
         )
 
-    keras_scores = {model: model.scores(texts) for model in (trained, quantized)}
-    measured("Keras", keras_scores[trained])
+    keras_scores = {model: model.scores(texts) for model in (checkpoint, quantized)}
+    measured("Keras", keras_scores[checkpoint])
     measured("Keras, int8 QAT", keras_scores[quantized])
     files = {}
     for name in PRECISIONS:
-        source = quantized if name == "int8" else trained
+        source = quantized if name == "int8" else checkpoint
         files[name] = out / f"languages-{name}.tflite"
         write_file(files[name], convert(source, name).data, overwrite=overwrite)
     timings = benchmark(list(files.values()))
     for (name, path), timing in zip(files.items(), timings.files, strict=True):
-        source = quantized if name == "int8" else trained
+        source = quantized if name == "int8" else checkpoint
         scores = Runner(path).scores(texts)
         same = np.mean(scores.argmax(1) == keras_scores[source].argmax(1))
         measured(

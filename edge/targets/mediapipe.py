@@ -24,7 +24,7 @@ from keras_transformer.edge.tflite.metadata import (
     TensorInfo,
     add_metadata,
 )
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 
 # Name of an input -> what it is.
@@ -64,21 +64,21 @@ class MediaPipe(Target):
         self.gives = EMBEDDING if embedding else PROBABILITIES
         self.score_calibration = score_calibration
 
-    def check(self, trained: Trained, spec: Precision, lengths: Sequence[int]) -> None:
+    def check(self, checkpoint: Checkpoint, spec: Precision, lengths: Sequence[int]) -> None:
         """Raises InputError for what MediaPipe Tasks cannot run, or would hang on."""
-        super().check(trained, spec, lengths)
-        self.require_encoder(trained, classes=self.gives == PROBABILITIES)
-        self.require_wordpieces(trained)
-        if not trained.tokenizer.config.lowercase:
+        super().check(checkpoint, spec, lengths)
+        self.require_encoder(checkpoint, classes=self.gives == PROBABILITIES)
+        self.require_wordpieces(checkpoint)
+        if not checkpoint.tokenizer.config.lowercase:
             raise InputError(
                 "Expected a tokenizer that folds case, as MediaPipe's always does, got "
                 "lowercase=False."
             )
         self.require_one_length(lengths)
         if self.score_calibration is not None:
-            self._check_calibration(trained.labels)
+            self._check_calibration(checkpoint.labels)
 
-    def output(self, trained: Trained) -> str:
+    def output(self, checkpoint: Checkpoint) -> str:
         """Returns what the file gives."""
         return self.gives
 
@@ -90,7 +90,7 @@ class MediaPipe(Target):
         return keras.Model(model.inputs, keras.ops.cast(pooled, "float32"))
 
     def signatures(
-        self, trained: Trained, model: keras.Model, lengths: Sequence[int], spec: Precision
+        self, checkpoint: Checkpoint, model: keras.Model, lengths: Sequence[int], spec: Precision
     ) -> dict[str, Callable]:
         """Returns `predict` of `ids`, `mask` and `segment_ids`."""
         given = self.given(model)

@@ -12,7 +12,7 @@ from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.targets import micro_arena
 from keras_transformer.edge.targets.target import Target
 from keras_transformer.edge.tflite.schema import count_ops, find_op
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError, RunError
 
 _BYTES_PER_LINE = 16
@@ -27,13 +27,13 @@ class Micro(Target):
     name = "micro"
     precisions = ("integer",)
 
-    def check(self, trained: Trained, spec: Precision, lengths: Sequence[int]) -> None:
+    def check(self, checkpoint: Checkpoint, spec: Precision, lengths: Sequence[int]) -> None:
         """Raises InputError for what a microcontroller cannot run."""
-        super().check(trained, spec, lengths)
-        if trained.task_spec.generates or len(lengths) > 1:
+        super().check(checkpoint, spec, lengths)
+        if checkpoint.task.generates or len(lengths) > 1:
             raise InputError(
                 "Expected a model of whole texts with one length for the bundle micro, got "
-                f"{trained.task} with lengths={','.join(map(str, lengths))}."
+                f"{checkpoint.task.name} with lengths={','.join(map(str, lengths))}."
             )
 
     def facts(self, flatbuffer: bytes) -> dict[str, int]:

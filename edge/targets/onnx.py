@@ -22,7 +22,7 @@ from keras_transformer.edge.graphs.free import EntryPoint
 from keras_transformer.edge.targets.exported.export import Exported
 from keras_transformer.edge.targets.exported.graph_parity import checked, float_graphs
 from keras_transformer.edge.targets.saved_model import traceable
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 
 # Of the standard's operators; runtimes since 2022 know them.
 OPSET = 17
@@ -37,16 +37,16 @@ OPTIMIZERS = {
 }
 
 
-def export(trained: Trained) -> Exported:
+def export(checkpoint: Checkpoint) -> Exported:
     """Exports.
 
     Raises:
         InputError: the checkpoint is quantized.
         RunError: ONNX Runtime does not take the files, or gives something else than Keras.
     """
-    graphs = float_graphs(trained)
+    graphs = float_graphs(checkpoint)
     files = {f"{name}.onnx": _converted(graph) for name, graph in graphs.items()}
-    return checked("onnx", trained, files, graphs, {name: f"{name}.onnx" for name in graphs})
+    return checked("onnx", checkpoint, files, graphs, {name: f"{name}.onnx" for name in graphs})
 
 
 def _converted(graph: EntryPoint) -> bytes:

@@ -8,19 +8,19 @@ import tensorflow as tf
 from keras_transformer.edge.graphs.free import EntryPoint
 from keras_transformer.edge.targets.exported.export import Exported
 from keras_transformer.edge.targets.exported.graph_parity import checked, float_graphs
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 
 FOLDER = "saved_model"
 
 
-def export(trained: Trained) -> Exported:
+def export(checkpoint: Checkpoint) -> Exported:
     """Exports; the signatures share the weights.
 
     Raises:
         InputError: the checkpoint is quantized.
         RunError: TensorFlow could not load the files, or computed something else than Keras.
     """
-    graphs = float_graphs(trained)
+    graphs = float_graphs(checkpoint)
     functions = {name: traceable(graph) for name, graph in graphs.items()}
     concrete = {name: function.get_concrete_function() for name, function in functions.items()}
     module = tf.Module()
@@ -33,7 +33,7 @@ def export(trained: Trained) -> Exported:
             for path in sorted(Path(folder).rglob("*"))
             if path.is_file()
         }
-    return checked("saved_model", trained, files, graphs, dict.fromkeys(graphs, FOLDER))
+    return checked("saved_model", checkpoint, files, graphs, dict.fromkeys(graphs, FOLDER))
 
 
 def traceable(graph: EntryPoint) -> tf.types.experimental.GenericFunction:

@@ -12,7 +12,7 @@ from keras_transformer.edge.graphs.static import make_signatures
 from keras_transformer.edge.precision import PRECISIONS, Precision
 from keras_transformer.edge.runtime.names import LOGITS
 from keras_transformer.edge.tflite.schema import check_ops
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 
 
@@ -56,7 +56,7 @@ class Target:
     def __init__(self, about: About | None = None):
         self.about = About() if about is None else about
 
-    def check(self, trained: Trained, spec: Precision, lengths: Sequence[int]) -> None:
+    def check(self, checkpoint: Checkpoint, spec: Precision, lengths: Sequence[int]) -> None:
         """Raises InputError for a model or a precision that the host cannot run."""
         if spec.name not in self.precisions:
             raise InputError(
@@ -64,18 +64,18 @@ class Target:
                 f"{', '.join(self.precisions)}; got precision={spec.name}."
             )
         # TFLite's embedding look-up and MediaPipe's tokenizer take it for granted.
-        if trained.tokenizer.pad_id != 0:
+        if checkpoint.tokenizer.pad_id != 0:
             raise InputError(
-                f"Expected [PAD] to be id 0 of the vocabulary, got {trained.tokenizer.pad_id}."
+                f"Expected [PAD] to be id 0 of the vocabulary, got {checkpoint.tokenizer.pad_id}."
             )
-        ids = trained.config.source_vocab_size or trained.config.vocab_size
-        if trained.tokenizer.vocab_size > ids:
+        ids = checkpoint.config.source_vocab_size or checkpoint.config.vocab_size
+        if checkpoint.tokenizer.vocab_size > ids:
             raise InputError(
                 f"Expected a vocabulary of at most the embedding's {ids} ids, got "
-                f"{trained.tokenizer.vocab_size} pieces."
+                f"{checkpoint.tokenizer.vocab_size} pieces."
             )
 
-    def output(self, trained: Trained) -> str:
+    def output(self, checkpoint: Checkpoint) -> str:
         """Returns what an encoder's file gives: `LOGITS`, `PROBABILITIES` or `EMBEDDING`."""
         return LOGITS
 
@@ -84,10 +84,10 @@ class Target:
         return model
 
     def signatures(
-        self, trained: Trained, model: keras.Model, lengths: Sequence[int], spec: Precision
+        self, checkpoint: Checkpoint, model: keras.Model, lengths: Sequence[int], spec: Precision
     ) -> dict[str, Callable]:
         """Returns the functions of the file by name, see `make_signatures`."""
-        return make_signatures(trained, model, lengths)
+        return make_signatures(checkpoint, model, lengths)
 
     def check_graph(self, flatbuffer: bytes) -> None:
         """Raises RunError for an op that the host lacks, naming it with what it computes."""
@@ -98,12 +98,13 @@ class Target:
         return flatbuffer
 
     def layers(
-        self, trained: Trained, model: keras.Model, flatbuffer: bytes, length: int, precision: str
+        self, checkpoint: Checkpoint, model: keras.Model, flatbuffer: bytes, length: int,
+        precision: str,
     ) -> dict[str, dict[str, int]]:
         """Returns where the model's layers stand in the graph, see `find_layers`, or none."""
         if not self.knows_layers:
             return {}
-        return find_layers(trained, model, flatbuffer, length, precision)
+        return find_layers(checkpoint, model, flatbuffer, length, precision)
 
     def facts(self, flatbuffer: bytes) -> Mapping[str, Any]:
         """Returns what the file's description says of this host, as JSON can hold it.
@@ -116,13 +117,13 @@ class Target:
         """Returns attached files that only this host reads, by name."""
         return {}
 
-    def parity(self, model: keras.Model, trained: Trained, data: bytes) -> Parity:
+    def parity(self, model: keras.Model, checkpoint: Checkpoint, data: bytes) -> Parity:
         """Compares the file's bytes with the Keras model on the checkpoint's probes."""
-        return measure_parity(self.given(model), trained, data)
+        return measure_parity(self.given(model), checkpoint, data)
 
-    def require_encoder(self, trained: Trained, *, classes: bool) -> None:
+    def require_encoder(self, checkpoint: Checkpoint, *, classes: bool) -> None:
         """Raises InputError for another task than one over single texts, or than classes."""
-        task = trained.task_spec
+        task = checkpoint.task
         if task.generates or task.pair or (classes and not task.labels):
             wanted = "classification" if classes else "a task"
             raise InputError(
@@ -138,9 +139,9 @@ class Target:
                 f"{','.join(map(str, lengths))}."
             )
 
-    def require_wordpieces(self, trained: Trained) -> None:
+    def require_wordpieces(self, checkpoint: Checkpoint) -> None:
         """Raises InputError for a tokenizer that BERT's tokenizer cannot stand in for."""
-        kind = trained.tokenizer.config.kind
+        kind = checkpoint.tokenizer.config.kind
         if kind != "wordpiece":
             raise InputError(
                 f"Expected a tokenizer of word pieces for the bundle {self.name}, got "

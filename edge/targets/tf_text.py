@@ -17,7 +17,7 @@ from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.runtime.names import LOGITS, PREDICT, PROBABILITIES, TEXTS
 from keras_transformer.edge.targets.normalizer_model import normalizer_model
 from keras_transformer.edge.targets.target import Target
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.tokenizers.piece_list import CONTINUATION, UNK
 
@@ -32,26 +32,26 @@ class TextGraph(Target):
     )
     knows_layers = False
 
-    def check(self, trained: Trained, spec: Precision, lengths: Sequence[int]) -> None:
+    def check(self, checkpoint: Checkpoint, spec: Precision, lengths: Sequence[int]) -> None:
         """Raises InputError for what TensorFlow Text's ops cannot do in a file."""
-        super().check(trained, spec, lengths)
-        self.require_encoder(trained, classes=False)
-        self.require_wordpieces(trained)
+        super().check(checkpoint, spec, lengths)
+        self.require_encoder(checkpoint, classes=False)
+        self.require_wordpieces(checkpoint)
         self.require_one_length(lengths)
 
-    def output(self, trained: Trained) -> str:
+    def output(self, checkpoint: Checkpoint) -> str:
         """Returns `PROBABILITIES`, or `LOGITS` for a regression's numbers."""
-        return PROBABILITIES if trained.labels else LOGITS
+        return PROBABILITIES if checkpoint.labels else LOGITS
 
     def signatures(
-        self, trained: Trained, model: keras.Model, lengths: Sequence[int], spec: Precision
+        self, checkpoint: Checkpoint, model: keras.Model, lengths: Sequence[int], spec: Precision
     ) -> dict[str, Callable]:
         """Returns `predict` of `texts` (B,), which gives the ids (B, T) that it read too."""
-        gives = self.output(trained)
+        gives = self.output(checkpoint)
         # With any number of rows the converter multiplies reshaped rows, by kernels that stay float
         # where activations are stored.
         rows = 1 if spec.is_static else None
-        encode = _encoder(trained, lengths[-1])
+        encode = _encoder(checkpoint, lengths[-1])
 
         def predict(inputs):
             ids = encode(inputs[TEXTS])
@@ -63,17 +63,17 @@ class TextGraph(Target):
         specs = {TEXTS: tf.TensorSpec([rows], tf.string, TEXTS)}
         return {PREDICT: tf.function(predict, input_signature=[specs], autograph=False)}
 
-    def parity(self, model: keras.Model, trained: Trained, data: bytes) -> Parity:
+    def parity(self, model: keras.Model, checkpoint: Checkpoint, data: bytes) -> Parity:
         """Compares on the texts that the checkpoint's probes are the ids of.
 
         Raises:
             RunError: the graph cuts a text into other ids than the tokenizer.
         """
         runner = runner_of(data)
-        texts = [trained.tokenizer.decode(row) for row in trained.probes["ids"]]
+        texts = [checkpoint.tokenizer.decode(row) for row in checkpoint.probes["ids"]]
         pairs = [runner.run_texts([text]) for text in texts]
         outputs, found = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
-        encoded = trained.tokenizer.encode(texts, max_length=runner.max_length)
+        encoded = checkpoint.tokenizer.encode(texts, max_length=runner.max_length)
         ids, _ = encoded.pad(runner.max_length)
         for text, expected, row in zip(texts, ids, found, strict=True):
             if not np.array_equal(expected, row):
@@ -84,9 +84,9 @@ class TextGraph(Target):
         return outputs_difference(np.asarray(model.predict_on_batch({"ids": ids})), outputs, runner)
 
 
-def _encoder(trained: Trained, length: int) -> Callable:
+def _encoder(checkpoint: Checkpoint, length: int) -> Callable:
     """Returns a function of strings (B,) that gives ids (B, T) of int32, as `Tokenizer` does."""
-    tokenizer = trained.tokenizer
+    tokenizer = checkpoint.tokenizer
     splitter = tensorflow_text.FastBertTokenizer(
         vocab=list(tokenizer.vocabulary),
         suffix_indicator=CONTINUATION,

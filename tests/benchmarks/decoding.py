@@ -25,7 +25,7 @@ from rich.table import Table
 
 from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.runtime.runner import Runner
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.generation.decoding import Decoding
 from keras_transformer.zoo.generation.loop import generate
@@ -42,7 +42,7 @@ from keras_transformer.zoo.tokenizers.tokenizer_config import TokenizerConfig
 VOCAB_SIZE, NUM_LAYERS, NUM_HEADS, HIDDEN_DIM, PROMPT = 8000, 4, 4, 256, 8
 
 
-def untrained(length: int) -> Trained:
+def untrained(length: int) -> Checkpoint:
     """A language model with random weights."""
     keras.utils.set_random_seed(0)
     config = TransformerConfig(
@@ -53,8 +53,8 @@ def untrained(length: int) -> Trained:
     task = Task(name="language-modeling")
     pieces = [*SPECIAL_TOKENS, *(f"p{i}" for i in range(VOCAB_SIZE - len(SPECIAL_TOKENS)))]
     rows = np.random.default_rng(0).integers(5, VOCAB_SIZE, (8, length), dtype=np.int32)
-    return Trained(
-        config=config, task_spec=task, tokenizer=Tokenizer(TokenizerConfig(), pieces),
+    return Checkpoint(
+        config=config, task=task, tokenizer=Tokenizer(TokenizerConfig(), pieces),
         max_length=length, model=build(config, task), metrics={}, probes={"ids": rows},
         recipe=Recipe(model="-", task=task.name, train="-", validation="-"),
     )  # fmt: skip
@@ -74,7 +74,7 @@ def loop(steps, prompt: np.ndarray, length: int):
     return run
 
 
-def without_cache(trained: Trained, prompt: np.ndarray, length: int, folder: Path):
+def without_cache(trained: Checkpoint, prompt: np.ndarray, length: int, folder: Path):
     """The same tokens from a file that reads the whole text anew for each of them."""
     import tensorflow as tf
     from ai_edge_litert.interpreter import Interpreter

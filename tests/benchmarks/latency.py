@@ -19,7 +19,7 @@ from rich.table import Table
 from keras_transformer.edge.choose.benchmark import benchmark
 from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.precision import PRECISIONS
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.catalog import get_config
@@ -28,15 +28,15 @@ from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.tokenizer import SPECIAL_TOKENS, Tokenizer, TokenizerConfig
 
 
-def untrained(name: str, length: int) -> tuple[Trained, np.ndarray]:
+def untrained(name: str, length: int) -> tuple[Checkpoint, np.ndarray]:
     """A classifier of the catalogue with random weights, and random rows of that length."""
     keras.utils.set_random_seed(0)
     config = get_config(name)
     task = Task(name="classification", labels=("no", "yes"))
     vocabulary = [*SPECIAL_TOKENS, *(f"p{i}" for i in range(config.vocab_size - 5))]
     rows = np.random.default_rng(0).integers(5, config.vocab_size, (16, length), dtype=np.int32)
-    trained = Trained(
-        config=config, task_spec=task, tokenizer=Tokenizer(TokenizerConfig(), vocabulary),
+    trained = Checkpoint(
+        config=config, task=task, tokenizer=Tokenizer(TokenizerConfig(), vocabulary),
         max_length=length, model=build(config, task), metrics={},
         recipe=Recipe(model=name, train="-", validation="-"),
         probes={"ids": rows, "segment_ids": np.zeros_like(rows)},
@@ -45,7 +45,7 @@ def untrained(name: str, length: int) -> tuple[Trained, np.ndarray]:
 
 
 def write_files(
-    trained: Trained, rows: np.ndarray, precisions: Iterable[str], folder: Path
+    trained: Checkpoint, rows: np.ndarray, precisions: Iterable[str], folder: Path
 ) -> dict[str, Path]:
     """Writes a file in each precision, calibrated on the rows, and returns their paths."""
     calibration = Batches({"ids": list(rows)}, batch_tokens=4 * rows.shape[1])

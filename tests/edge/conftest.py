@@ -10,7 +10,7 @@ import pytest
 from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.quantize.qat import quantize
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.tables import Examples, load_examples
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.training.train import train
@@ -29,8 +29,8 @@ class Runs:
     """Checkpoints and where they and their data stand."""
 
     folder: Path
-    trained: Trained
-    quantized: Trained
+    trained: Checkpoint
+    quantized: Checkpoint
     examples: Examples
 
 

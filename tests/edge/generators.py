@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.quantize.qat import quantized_model
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.config import TransformerConfig
@@ -61,7 +61,7 @@ def padded(rows, length=LENGTH):
 
 
 @functools.cache
-def generator(kind: str, **changes) -> Trained:
+def generator(kind: str, **changes) -> Checkpoint:
     """An untrained model as a checkpoint holds it, with biases and scales that are not 0 and 1."""
     shape = {
         "vocab_size": VOCAB_SIZE, "max_length": 2 * LENGTH, "hidden_dim": 32,
@@ -86,8 +86,8 @@ def generator(kind: str, **changes) -> Trained:
         model="gpt_nano" if name == "language-modeling" else "transformer_tiny", task=name,
         train="train", validation="validation", source="source", target="target",
     )  # fmt: skip
-    return Trained(
-        config=config, task_spec=task, max_length=LENGTH, model=model, metrics={}, probes=probes,
+    return Checkpoint(
+        config=config, task=task, max_length=LENGTH, model=model, metrics={}, probes=probes,
         tokenizer=Tokenizer(
             TokenizerConfig(kind="bytes", lowercase=False, strip_accents=False)
         ),
@@ -107,7 +107,7 @@ WRITER_LENGTH = 96
 
 
 @functools.cache
-def writer(kind: str = "llama", **changes) -> Trained:
+def writer(kind: str = "llama", **changes) -> Checkpoint:
     """A random decoder with a sentencepiece tokenizer."""
     fixed = (*SPECIAL_TOKENS, *BYTE_PIECES)
     letters = "abcdefgh"
@@ -123,7 +123,7 @@ def writer(kind: str = "llama", **changes) -> Trained:
     )
 
 
-def quantized_writer(precision: str, kind: str) -> Trained:
+def quantized_writer(precision: str, kind: str) -> Checkpoint:
     """The checkpoint that quantize would have made of a writer, ranges and all."""
     trained = writer(kind)
     ids = np.random.default_rng(3).integers(FIRST, trained.config.vocab_size, (64, 24))

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_transformer.quantization import QuantPoint
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.config import TransformerConfig
@@ -53,8 +53,8 @@ def random_model(task_name="classification", *, pair=False, seed=0, **settings):
     }
     set_weights(model, weights)
     probes = random_rows(64, pair=pair, seed=1)
-    return Trained(
-        config=config, task_spec=task, max_length=LENGTH, model=model, metrics={},
+    return Checkpoint(
+        config=config, task=task, max_length=LENGTH, model=model, metrics={},
         tokenizer=Tokenizer(TokenizerConfig(), VOCABULARY),
         recipe=Recipe(model="bert_tiny", train="train.tsv", validation="validation.tsv"),
         probes=dict(zip(("ids", "segment_ids"), probes.pad(), strict=True)),

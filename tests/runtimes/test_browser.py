@@ -91,7 +91,7 @@ def writers(tmp_path_factory):
     languages = ("de", "fr")
     two = dataclasses.replace(
         generators.generator("transformer", vocab_size=generators.VOCAB_SIZE + len(languages)),
-        task_spec=Task(name="translation", labels=languages),
+        task=Task(name="translation", labels=languages),
     )
     paths = {name: folder / f"{name}.tflite" for name in ("two", "one", "gpt")}
     for name, trained in (("two", two), ("gpt", generators.generator("gpt"))):

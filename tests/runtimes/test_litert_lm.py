@@ -56,7 +56,7 @@ def writer_of_words(kind):
     table = weights[path].copy()
     table[:fixed] *= 0.01
     table[SPECIAL_TOKENS.index(MASK)] = 2.0 * table[fixed:][::7].sum(0)
-    model = build(trained.config, trained.task_spec)
+    model = build(trained.config, trained.task)
     set_weights(model, {**weights, path: table})
     return dataclasses.replace(trained, model=model)
 

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.tables import load_examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metrics import evaluate
@@ -37,13 +37,13 @@ def test_the_task_is_learned(learned):
 
 def test_round_trip(learned):
     out, trained = learned
-    loaded = Trained.load(out)
+    loaded = Checkpoint.load(out)
     # The same weights in a graph of another history: the last bits may differ.
     np.testing.assert_allclose(loaded.scores(TEXTS), trained.scores(TEXTS), rtol=1e-5, atol=5e-6)
     tiny.assert_same_weights(get_weights(loaded.model), get_weights(trained.model))
-    for name in ("config", "task_spec", "max_length", "recipe", "metrics", "bits", "labels"):
+    for name in ("config", "task", "max_length", "recipe", "metrics", "bits", "labels"):
         assert getattr(loaded, name) == getattr(trained, name), name
-    assert (loaded.task, loaded.is_quantized) == ("classification", False)
+    assert (loaded.task.name, loaded.is_quantized) == ("classification", False)
     assert loaded.tokenizer.vocabulary == trained.tokenizer.vocabulary
     for name, value in trained.probes.items():
         np.testing.assert_array_equal(loaded.probes[name], value)
@@ -64,7 +64,7 @@ def test_the_kept_metrics_are_those_of_the_loaded_model(learned):
         trained.recipe.validation, text="text", label="label", task="classification",
         labels=trained.labels,
     )  # fmt: skip
-    result = evaluate(Trained.load(out), examples)
+    result = evaluate(Checkpoint.load(out), examples)
     assert result == {"rows": 48, **trained.metrics["validation"]}
 
 
@@ -99,7 +99,7 @@ def test_probes_are_rows_of_the_validation_data(learned):
 def test_a_missing_file(folder, name):
     (folder / name).unlink()
     with refused(InputError, f"The checkpoint {folder} lacks its file {name}."):
-        Trained.load(folder)
+        Checkpoint.load(folder)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -111,18 +111,18 @@ def test_an_edited_file(folder, name):
         f"The checkpoint {folder} was changed after it was written: {name} does not match "
         "manifest.json.",
     ):
-        Trained.load(folder)
+        Checkpoint.load(folder)
 
 
 def test_a_folder_that_is_none_of_ours(tmp_path):
     with refused(FileNotFoundError, f"There is no checkpoint folder {tmp_path / 'none'}."):
-        Trained.load(tmp_path / "none")
+        Checkpoint.load(tmp_path / "none")
     write_folder(tmp_path / "state", {"progress.json": b"{}"})
     with refused(
         InputError,
         f"{tmp_path / 'state'} is no checkpoint of a trained model: it has no config.json.",
     ):
-        Trained.load(tmp_path / "state")
+        Checkpoint.load(tmp_path / "state")
 
 
 def test_saving_over_a_checkpoint_is_asked_for(learned, folder):

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.evaluation.metrics import metrics
@@ -45,7 +45,7 @@ class LabelledData:
 
     @property
     def tokenizers(self) -> dict[str, Tokenizer]:
-        """The tokenizers of a checkpoint, by the names that `Trained` gives them."""
+        """The tokenizers of a checkpoint, by the names that `Checkpoint` gives them."""
         return {"tokenizer": self.tokenizer}
 
     def batches(self, recipe: Recipe) -> Batches | SampledBatches:
@@ -67,7 +67,7 @@ class LabelledData:
         name, labels, targets = self.task.name, self.task.labels, self.validation.targets
         return lambda model: metrics(name, labels, targets, predict(model, batches))
 
-    def written_metrics(self, trained: Trained) -> dict[str, Any]:
+    def written_metrics(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Nothing: `validator` measures all."""
         return {}
 

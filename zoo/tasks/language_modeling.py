@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.plain_text import PlainText, blocks, token_stream
 from keras_transformer.zoo.evaluation.perplexity import block_batches, language_perplexity
@@ -42,7 +42,7 @@ class LanguageData:
 
     @property
     def tokenizers(self) -> dict[str, Tokenizer]:
-        """The tokenizers of a checkpoint, by the names that `Trained` gives them."""
+        """The tokenizers of a checkpoint, by the names that `Checkpoint` gives them."""
         return {"tokenizer": self.tokenizer}
 
     def batches(self, recipe: Recipe) -> SampledBatches:
@@ -64,7 +64,7 @@ class LanguageData:
         """Returns the function from a model to its metrics on the validation text."""
         return language_perplexity(self.validation, self.tokenizer, self.max_length)
 
-    def written_metrics(self, trained: Trained) -> dict[str, Any]:
+    def written_metrics(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Nothing: `validator` measures all."""
         return {}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.pairs import load_languages
 from keras_transformer.zoo.data.plain_text import blocks, load_plain_text, token_stream
 from keras_transformer.zoo.data.tables import load_examples, read_table
@@ -67,59 +67,60 @@ def learn_run_data(recipe: Recipe, config: TransformerConfig) -> RunData:
     )  # fmt: skip
 
 
-def run_data_of(trained: Trained, recipe: Recipe) -> RunData:
+def run_data_of(checkpoint: Checkpoint, recipe: Recipe) -> RunData:
     """Reads the files of a recipe for a model that has its labels and vocabularies.
 
     Raises:
         InputError: for a mistake in the data.
     """
-    task, length = trained.task_spec, trained.max_length
+    task, length = checkpoint.task, checkpoint.max_length
     if task.name == "translation":
         return TranslationData(
-            task=task, **_read_pairs(recipe), source=trained.tokenizer,
-            target=trained.target_tokenizer or trained.tokenizer, max_length=length,
+            task=task, **_read_pairs(recipe), source=checkpoint.tokenizer,
+            target=checkpoint.target_tokenizer or checkpoint.tokenizer, max_length=length,
         )  # fmt: skip
     if task.name == "language-modeling":
         return LanguageData(
-            task=task, **_read_plain_texts(recipe), tokenizer=trained.tokenizer, max_length=length
+            task=task, **_read_plain_texts(recipe), tokenizer=checkpoint.tokenizer,
+            max_length=length,
         )
     return LabelledData(
         task=task, **_read_labelled(recipe, list(task.labels) or None),
-        tokenizer=trained.tokenizer, max_length=length,
+        tokenizer=checkpoint.tokenizer, max_length=length,
     )  # fmt: skip
 
 
 def read_inputs(
-    trained: Trained, path: str | Path, *, language: str | None = None, **columns: str | None
+    checkpoint: Checkpoint, path: str | Path, *, language: str | None = None, **columns: str | None
 ) -> dict[str, list[np.ndarray]]:
     """Reads the rows of one file as inputs of a model, by name.
 
     Args:
-        trained: the model.
+        checkpoint: the model.
         path: of the file: a table, or the plain text of a language model.
         language: the target that a translator of several is to write; all of them by default.
-        **columns: names of the table's columns by their use, as `Trained.columns` has them. Labels
-            may be missing; where they are there, they are the model's.
+        **columns: names of the table's columns by their use, as `Checkpoint.columns` has them.
+            Labels may be missing; where they are there, they are the model's.
 
     Raises:
         FileNotFoundError: there is no such file.
         InputError: the file cannot be read, lacks a column, or has a label that the model lacks.
     """
-    task, length = trained.task_spec, trained.max_length
+    task, length = checkpoint.task, checkpoint.max_length
     if task.name == "translation":
         targets = (language,) if language else columns["target"].split(",")
         pairs = load_languages(path, source=columns["source"], targets=targets)
         if task.labels and language:
             pairs = dataclasses.replace(pairs, languages=[language] * len(pairs.sources))
-        target = trained.target_tokenizer or trained.tokenizer
-        return encode_pairs(pairs, trained.tokenizer, target, length, task.labels)[0]
+        target = checkpoint.target_tokenizer or checkpoint.tokenizer
+        return encode_pairs(pairs, checkpoint.tokenizer, target, length, task.labels)[0]
     if task.name == "language-modeling":
-        cut = blocks(token_stream(load_plain_text(path), trained.tokenizer), length)
+        cut = blocks(token_stream(load_plain_text(path), checkpoint.tokenizer), length)
         return {"ids": [block[:-1] for block in cut]}
     if columns["label"] not in read_table(path).columns:
         columns["label"] = None
     examples = load_examples(path, **columns, task=task.name, labels=list(task.labels) or None)
-    encoded = trained.encode(examples.texts, examples.pairs)
+    encoded = checkpoint.encode(examples.texts, examples.pairs)
     return model_inputs(task, encoded.columns)
 
 

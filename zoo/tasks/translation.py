@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.pairs import SentencePairs
 from keras_transformer.zoo.evaluation.perplexity import Perplexity
@@ -52,7 +52,7 @@ class TranslationData:
 
     @property
     def tokenizers(self) -> dict[str, Tokenizer | None]:
-        """The tokenizers of a checkpoint, by the names that `Trained` gives them."""
+        """The tokenizers of a checkpoint, by the names that `Checkpoint` gives them."""
         target = None if self.source is self.target else self.target
         return {"tokenizer": self.source, "target_tokenizer": target}
 
@@ -75,10 +75,10 @@ class TranslationData:
         columns, targets, _ = self._encoded_validation
         return Perplexity(Batches(columns, targets, batch_tokens=VALIDATION_TOKENS))
 
-    def written_metrics(self, trained: Trained) -> dict[str, Any]:
+    def written_metrics(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """BLEU, chrF and exact matches of what the model writes for the validation sources."""
         pairs = self.validation
-        texts = translations(trained.generator(), pairs, self.task.labels)
+        texts = translations(checkpoint.generator(), pairs, self.task.labels)
         by_language = {}
         for language in self.task.labels:
             rows = [row for row, name in enumerate(pairs.languages) if name == language]

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.pairs import SentencePairs
 from keras_transformer.zoo.data.tables import Examples
@@ -58,7 +58,7 @@ class Retraining:
     """A run that goes on from a checkpoint's weights, with the data of the checkpoint's recipe.
 
     Args:
-        trained: the checkpoint.
+        checkpoint: the checkpoint.
         recipe: of the new run.
         out: the new checkpoint folder.
         resume, overwrite, report, scalars: see `train.train`.
@@ -71,7 +71,7 @@ class Retraining:
         FileExistsError: `out` exists, or an unfinished run of it.
     """
 
-    trained: Trained
+    checkpoint: Checkpoint
     recipe: Recipe
     out: Path
     resume: bool = False
@@ -83,7 +83,7 @@ class Retraining:
     def __post_init__(self):
         self.report = self.report or Report()
         self.folder = working_folder(self.out, resume=self.resume, overwrite=self.overwrite)
-        self.data = run_data_of(self.trained, self.recipe)
+        self.data = run_data_of(self.checkpoint, self.recipe)
         self.data.report_cuts(self.report)
         keras.utils.set_random_seed(self.recipe.seed)
 
@@ -112,7 +112,7 @@ class Retraining:
             learner, companions: see `Fit`.
         """
         fit = Fit(
-            model, self.trained.task_spec, self.recipe, self.batches, self.data.validator(),
+            model, self.checkpoint.task, self.recipe, self.batches, self.data.validator(),
             folder=self.folder, report=self.report, scalars=self.scalars, learner=learner,
             companions=companions,
         )  # fmt: skip
@@ -127,7 +127,7 @@ class Retraining:
         bits: Mapping[str, Any] | None = None,
         settle: Callable[[keras.Model, Mapping[str, np.ndarray]], None] | None = None,
         **metrics: Any,
-    ) -> Trained:
+    ) -> Checkpoint:
         """Trains to the end, and writes the checkpoint folder.
 
         Args:
@@ -139,13 +139,13 @@ class Retraining:
         """
         self.report.start(what, fit.total_steps)
         best = fit.run()
-        trained, probes = self.trained, self.data.probes(self.recipe.seed)
+        checkpoint, probes = self.checkpoint, self.data.probes(self.recipe.seed)
         if settle is not None:
-            settle(fit.model, model_inputs(trained.task_spec, probes))
+            settle(fit.model, model_inputs(checkpoint.task, probes))
             best = fit.validate(fit.model)
-        result = Trained(
-            config=trained.config, task_spec=trained.task_spec, tokenizer=trained.tokenizer,
-            target_tokenizer=trained.target_tokenizer, max_length=trained.max_length,
+        result = Checkpoint(
+            config=checkpoint.config, task=checkpoint.task, tokenizer=checkpoint.tokenizer,
+            target_tokenizer=checkpoint.target_tokenizer, max_length=checkpoint.max_length,
             model=fit.model, recipe=self.recipe, metrics={"validation": best, **metrics},
             probes=probes, bits=dict(bits or {}),
         )  # fmt: skip

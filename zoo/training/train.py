@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.files import check_folder_target
 from keras_transformer.zoo.models.build import build
@@ -27,7 +27,7 @@ def train(
     overwrite: bool = False,
     report: Report | None = None,
     scalars: Callable[[str, float, int], None] | None = None,
-) -> Trained:
+) -> Checkpoint:
     """Trains a model of the catalogue and writes its checkpoint folder.
 
     States to resume from are kept in the folder `OUT.training` until the run ends.
@@ -68,15 +68,15 @@ def train(
         fit.resume()
     report.start("train", fit.total_steps)
     best = fit.run()
-    trained = Trained(
-        config=config, task_spec=data.task, max_length=recipe.max_length, model=model,
+    checkpoint = Checkpoint(
+        config=config, task=data.task, max_length=recipe.max_length, model=model,
         recipe=recipe, metrics={"validation": best}, probes=data.probes(recipe.seed),
         **data.tokenizers,
     )  # fmt: skip
-    trained.metrics["validation"] |= data.written_metrics(trained)
-    trained.save(out, overwrite=overwrite)
+    checkpoint.metrics["validation"] |= data.written_metrics(checkpoint)
+    checkpoint.save(out, overwrite=overwrite)
     remove_states(folder)
-    return trained
+    return checkpoint
 
 
 def states_of(out: str | Path) -> Path:

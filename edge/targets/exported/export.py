@@ -56,11 +56,11 @@ class Exported:
     measured: Mapping[str, Any]
 
 
-def export(trained: Any, name: str, precision: str | None = None) -> Exported:
+def export(checkpoint: Any, name: str, precision: str | None = None) -> Exported:
     """Writes a model in a format, with its tokenizer, its labels and a description beside it.
 
     Args:
-        trained: a `Trained`.
+        checkpoint: a `Checkpoint`.
         name: of `FORMATS`.
         precision: for a format that has several; by default float32, or that of a quantized
             checkpoint.
@@ -85,19 +85,19 @@ def export(trained: Any, name: str, precision: str | None = None) -> Exported:
             f"precision={precision}."
         )
     options = {"precision": precision} if spec.has_precisions else {}
-    exported = import_module(f"keras_transformer.edge.{spec.module}").export(trained, **options)
+    exported = import_module(f"keras_transformer.edge.{spec.module}").export(checkpoint, **options)
     description = {
         "format": name,
-        "task": trained.task_spec.to_json(),
-        "model": trained.config.to_json(),
-        "max_length": trained.max_length,
+        "task": checkpoint.task.to_json(),
+        "model": checkpoint.config.to_json(),
+        "max_length": checkpoint.max_length,
         **exported.description,
         "measured": dict(exported.measured),
     }
     files = {
         **exported.files,
-        **trained.tokenizer_files(),
-        "labels.txt": "".join(f"{label}\n" for label in trained.labels).encode(),
+        **checkpoint.tokenizer_files(),
+        "labels.txt": "".join(f"{label}\n" for label in checkpoint.labels).encode(),
         DESCRIPTION: (json.dumps(description, indent=2, ensure_ascii=False) + "\n").encode(),
     }
     return dataclasses.replace(exported, files=files, description=description)

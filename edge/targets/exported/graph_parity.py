@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras_transformer.edge.graphs.free import EntryPoint, entry_points
 from keras_transformer.edge.targets.exported import replay
 from keras_transformer.edge.targets.exported.export import DESCRIPTION, Exported
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.files import weights_from_bytes, weights_to_bytes
 from keras_transformer.zoo.models.predict import model_inputs
@@ -25,29 +25,29 @@ from keras_transformer.zoo.models.predict import model_inputs
 TOLERANCE = 1e-5
 
 
-def float_graphs(trained: Trained) -> dict[str, EntryPoint]:
+def float_graphs(checkpoint: Checkpoint) -> dict[str, EntryPoint]:
     """Returns the graphs of a float checkpoint's model.
 
     Raises:
         InputError: the checkpoint is quantized.
     """
-    if trained.is_quantized:
+    if checkpoint.is_quantized:
         raise InputError(
             "Expected a float checkpoint, got one that quantize made, which a .tflite file alone "
             "turns into integers; export the float checkpoint that it was made from."
         )
-    return entry_points(trained.model, trained.config)
+    return entry_points(checkpoint.model, checkpoint.config)
 
 
 def checked(
-    name: str, trained: Trained, files: Mapping[str, bytes], graphs: Mapping[str, EntryPoint],
+    name: str, checkpoint: Checkpoint, files: Mapping[str, bytes], graphs: Mapping[str, EntryPoint],
     places: Mapping[str, str],
 ) -> Exported:  # fmt: skip
     """Returns the files once their runtime, in a process of its own, gave what Keras gives.
 
     Args:
         name: of the format.
-        trained: what was exported.
+        checkpoint: what was exported.
         files: contents by name.
         graphs: what they hold.
         places: file or folder of each graph.
@@ -58,13 +58,13 @@ def checked(
     described = {
         graph: {"file": places[graph], **entry.to_json()} for graph, entry in graphs.items()
     }
-    description = {"format": name, "max_length": trained.max_length, "graphs": described}
+    description = {"format": name, "max_length": checkpoint.max_length, "graphs": described}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         contents = {
             **files,
             DESCRIPTION: json.dumps(description).encode(),
-            replay.PROBES: weights_to_bytes(trained.probes),
+            replay.PROBES: weights_to_bytes(checkpoint.probes),
         }
         for file, data in contents.items():
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def checked(
         doing = f"Running the {name} files"
         run_apart(replay.__name__, folder, doing=doing, CUDA_VISIBLE_DEVICES="-1")
         found = weights_from_bytes((folder / replay.OUTPUTS).read_bytes())
-    reference = _reference(trained)[found["rows"], found["places"]]
+    reference = _reference(checkpoint)[found["rows"], found["places"]]
     largest = float(np.abs(found["outputs"] - reference).max())
     size = float(np.abs(reference).max())
     if not largest <= TOLERANCE * size:
@@ -85,7 +85,7 @@ def checked(
         files=files,
         description={"graphs": described},
         measured={
-            "tokens" if trained.task_spec.generates else "rows": len(reference),
+            "tokens" if checkpoint.task.generates else "rows": len(reference),
             "batches of": " and ".join(map(str, replay.BATCH_SIZES)),
             "largest difference": f"{largest:.2g}",
             "largest output": f"{size:.4g}",
@@ -107,13 +107,13 @@ def run_apart(module: str, folder: Path, *, doing: str, **environment: str) -> N
         raise RunError(f"{doing} failed: {last[0]}")
 
 
-def _reference(trained):
+def _reference(checkpoint):
     """What Keras gives for the probes: (rows, places, outputs)."""
-    columns = trained.probes
-    if not trained.task_spec.generates:
-        columns = model_inputs(trained.task_spec, columns)
-    outputs = _in_float32(lambda: np.asarray(trained.model.predict_on_batch(dict(columns))))
-    return outputs if trained.task_spec.generates else outputs[:, None]
+    columns = checkpoint.probes
+    if not checkpoint.task.generates:
+        columns = model_inputs(checkpoint.task, columns)
+    outputs = _in_float32(lambda: np.asarray(checkpoint.model.predict_on_batch(dict(columns))))
+    return outputs if checkpoint.task.generates else outputs[:, None]
 
 
 def _in_float32(compute):

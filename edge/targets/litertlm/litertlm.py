@@ -9,7 +9,7 @@ from keras_transformer.edge.targets.litertlm.lm_file import pack
 from keras_transformer.edge.targets.litertlm.lm_parity import check_continued
 from keras_transformer.edge.targets.litertlm.lm_replay import MODEL
 from keras_transformer.edge.targets.litertlm.lm_target import LiteRtLm
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.vocabularies.sentencepiece import to_sentencepiece
 
 RUNTIME = "litert_lm"
@@ -18,11 +18,11 @@ RUNTIME = "litert_lm"
 PREFILL_LENGTHS = 16, 64, 256
 
 
-def export(trained: Trained, *, precision: str | None = None) -> Exported:
+def export(checkpoint: Checkpoint, *, precision: str | None = None) -> Exported:
     """Writes `model.litertlm`.
 
     Args:
-        trained: a decoder with a sentencepiece tokenizer.
+        checkpoint: a decoder with a sentencepiece tokenizer.
         precision: see `LiteRtLm`; by default float32, or that of a quantized checkpoint.
 
     Raises:
@@ -32,16 +32,16 @@ def export(trained: Trained, *, precision: str | None = None) -> Exported:
             does not write what the graph says.
     """
     if precision is None:
-        precision = precision_of(trained.bits).name if trained.is_quantized else "float32"
-    shorter = [length for length in PREFILL_LENGTHS if length < trained.max_length]
+        precision = precision_of(checkpoint.bits).name if checkpoint.is_quantized else "float32"
+    shorter = [length for length in PREFILL_LENGTHS if length < checkpoint.max_length]
     converted = convert(
-        trained, precision, lengths=[*shorter, trained.max_length], target=LiteRtLm()
+        checkpoint, precision, lengths=[*shorter, checkpoint.max_length], target=LiteRtLm()
     )
-    pieces = to_sentencepiece(trained.tokenizer)
-    packed = pack(converted.data, pieces, trained.tokenizer.sep_id, trained.max_length)
+    pieces = to_sentencepiece(checkpoint.tokenizer)
+    packed = pack(converted.data, pieces, checkpoint.tokenizer.sep_id, checkpoint.max_length)
     continued = "not installed"
     if find_spec(RUNTIME) is not None:
-        num_tokens = check_continued(packed, converted.data, trained)
+        num_tokens = check_continued(packed, converted.data, checkpoint)
         continued = f"the same, up to {num_tokens} of each prompt"
     parity = converted.parity
     return Exported(

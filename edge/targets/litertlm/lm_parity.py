@@ -7,7 +7,7 @@ from pathlib import Path
 from keras_transformer.edge.targets.exported.graph_parity import run_apart
 from keras_transformer.edge.targets.litertlm import lm_replay
 from keras_transformer.edge.targets.litertlm.lm_steps import LmSteps
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.generation.text import TextGenerator
 
@@ -17,24 +17,24 @@ NUM_PROMPTS, PROMPT_TOKENS, NEW_TOKENS = 4, 8, 64
 _NOT_COMPARED = str.maketrans("", "", "\ufffd\0")
 
 
-def check_continued(packed: bytes, graph: bytes, trained: Trained) -> int:
+def check_continued(packed: bytes, graph: bytes, checkpoint: Checkpoint) -> int:
     """Continues the starts of a few probes, and returns how many tokens LiteRT-LM has to write.
 
     Args:
         packed: the `.litertlm` file.
         graph: that is in it.
-        trained: what was exported.
+        checkpoint: what was exported.
 
     Raises:
         RunError: LiteRT-LM failed, or its ids of a prompt or its greedy text are others than ours.
     """
     steps = LmSteps(graph)
-    starts = (ids[:PROMPT_TOKENS].tolist() for ids in trained.probes["ids"][:NUM_PROMPTS])
-    prompts = [text for text in map(trained.tokenizer.decode, starts) if text.strip()]
-    ids = trained.tokenizer.pieces(prompts)
+    starts = (ids[:PROMPT_TOKENS].tolist() for ids in checkpoint.probes["ids"][:NUM_PROMPTS])
+    prompts = [text for text in map(checkpoint.tokenizer.decode, starts) if text.strip()]
+    ids = checkpoint.tokenizer.pieces(prompts)
     # A prompt starts with one more token, and the last that is written is read by nobody.
     max_tokens = min(NEW_TOKENS, steps.cache_length - max(map(len, ids)))
-    generator = TextGenerator(steps, trained.task, trained.tokenizer)
+    generator = TextGenerator(steps, checkpoint.task.name, checkpoint.tokenizer)
     texts = [made.text for made in generator.generate(prompts, max_tokens=max_tokens)]
     found = _continued(packed, prompts, max_tokens)
     for prompt, own_ids, own_text, made in zip(prompts, ids, texts, found, strict=True):

@@ -19,14 +19,14 @@ import tensorflow as tf
 from keras_transformer.edge.graphs.named_steps import NamedSteps
 from keras_transformer.edge.graphs.static import static_function
 from keras_transformer.edge.runtime.names import DECODE, INPUT_POS, MASK, PREFILL, TOKENS
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 
 
 def make_lm_signatures(
-    trained: Trained, model: keras.Model, lengths: Sequence[int]
+    checkpoint: Checkpoint, model: keras.Model, lengths: Sequence[int]
 ) -> dict[str, tf.types.experimental.GenericFunction]:
     """Returns the functions of a file by name, see `signatures.make_signatures`."""
-    steps = NamedSteps(model, trained.config)
+    steps = NamedSteps(model, checkpoint.config)
     caches = steps.cache_specs(1, lengths[-1])
 
     def read(inputs):

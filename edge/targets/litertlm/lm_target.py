@@ -10,7 +10,7 @@ from keras_transformer.edge.targets.litertlm.lm_signatures import make_lm_signat
 from keras_transformer.edge.targets.litertlm.lm_steps import LmSteps
 from keras_transformer.edge.targets.target import Target
 from keras_transformer.edge.tflite.schema import output_step
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 
 
@@ -22,10 +22,10 @@ class LiteRtLm(Target):
     precisions = tuple(name for name in PRECISIONS if name != "integer")
     knows_layers = False
 
-    def check(self, trained: Trained, spec: Precision, lengths: Sequence[int]) -> None:
+    def check(self, checkpoint: Checkpoint, spec: Precision, lengths: Sequence[int]) -> None:
         """Raises InputError for what LiteRT-LM cannot run."""
-        super().check(trained, spec, lengths)
-        config, tokenizer = trained.config, trained.tokenizer
+        super().check(checkpoint, spec, lengths)
+        config, tokenizer = checkpoint.config, checkpoint.tokenizer
         if config.architecture != "decoder":
             raise InputError(
                 "Expected a decoder, which is all that LiteRT-LM runs, got an "
@@ -41,18 +41,18 @@ class LiteRtLm(Target):
                 f"Expected a tokenizer of the {config.vocab_size} tokens that the model embeds, "
                 f"got one of {tokenizer.vocab_size}."
             )
-        if spec.is_static and not trained.is_quantized:
+        if spec.is_static and not checkpoint.is_quantized:
             raise InputError(
                 f"Expected a checkpoint that was quantized for {spec.name}, got a float one; make "
                 f"it with keras-transformer quantize --precision {spec.name}."
             )
 
     def signatures(
-        self, trained: Trained, model: keras.Model, lengths: Sequence[int], spec: Precision
+        self, checkpoint: Checkpoint, model: keras.Model, lengths: Sequence[int], spec: Precision
     ) -> dict[str, Callable]:
         """Returns `decode` and every `prefill_N`, see `lm_signatures`."""
-        return make_lm_signatures(trained, model, lengths)
+        return make_lm_signatures(checkpoint, model, lengths)
 
-    def parity(self, model: keras.Model, trained: Trained, data: bytes) -> Parity:
+    def parity(self, model: keras.Model, checkpoint: Checkpoint, data: bytes) -> Parity:
         """Compares the file's bytes with the Keras model on the checkpoint's probes."""
-        return steps_parity(model, trained, LmSteps(data), output_step(data))
+        return steps_parity(model, checkpoint, LmSteps(data), output_step(data))

@@ -10,7 +10,7 @@ from keras_transformer.edge.choose.search import search
 from keras_transformer.edge.compare.parity import Parity
 from keras_transformer.edge.convert.convert import Converted
 from keras_transformer.edge.runtime.runner import Runner
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.evaluation.metrics import evaluate
 
@@ -225,4 +225,4 @@ def test_training_rungs_leave_checkpoints_that_a_resumed_search_takes(
     assert converted == [(0.5, True, "int8", {"calibration": None, "lengths": [8]})] * 2
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["sparse-0.5", "sparse-0.5-int8-qat"]
-    assert Trained.load(tmp_path / "sparse-0.5").recipe.sparsity == 0.5
+    assert Checkpoint.load(tmp_path / "sparse-0.5").recipe.sparsity == 0.5

@@ -146,7 +146,7 @@ def with_outliers(trained, factor=1000.0):
         weights[path][:, 0] *= factor
         weights[f"{layer}value/bias"][0] *= factor
         weights[f"{layer}output/kernel"][0] /= factor
-    model = build(trained.config, trained.task_spec)
+    model = build(trained.config, trained.task)
     set_weights(model, weights)
     return dataclasses.replace(trained, model=model)
 

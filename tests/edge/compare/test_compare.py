@@ -53,8 +53,8 @@ def test_as_json(runs, files):
 
 def test_the_file_of_another_checkpoint_is_refused(runs, files):
     labels = ("food", "music", "sport")
-    task = dataclasses.replace(runs.trained.task_spec, labels=labels)
-    other = dataclasses.replace(runs.trained, task_spec=task)
+    task = dataclasses.replace(runs.trained.task, labels=labels)
+    other = dataclasses.replace(runs.trained, task=task)
     with pytest.raises(InputError) as caught:
         compare(other, [files["float32"]], runs.examples)
     assert str(caught.value) == (

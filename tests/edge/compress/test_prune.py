@@ -9,7 +9,7 @@ from keras_transformer.edge.compress.magnitude import prunable, sparsity_of
 from keras_transformer.edge.compress.prune import effect, prune
 from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.quantize.qat import quantize
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.catalog import multiply_adds, parameters
 from keras_transformer.zoo.progress import Report
@@ -30,7 +30,7 @@ def sparse(runs, tmp_path_factory):
 
 def test_a_run_writes_a_sparse_checkpoint(runs, sparse):
     before = values_of(runs.trained.model)
-    trained = Trained.load(sparse)
+    trained = Checkpoint.load(sparse)
     for old, new in zip(before, values_of(trained.model), strict=True):
         assert np.count_nonzero(new) == max(1, round(0.2 * old.size))
     assert (trained.recipe.sparsity, trained.recipe.pattern) == (0.8, "element")
@@ -42,7 +42,7 @@ def test_a_run_writes_a_sparse_checkpoint(runs, sparse):
 
 
 def test_zeros_stay_through_quantization_and_compress(runs, sparse, tmp_path):
-    quantized = quantize(Trained.load(sparse), tmp_path / "int8", epochs=1)
+    quantized = quantize(Checkpoint.load(sparse), tmp_path / "int8", epochs=1)
     assert sparsity_of(quantized.model) >= 0.8 - 1e-3
     thin, dense = (len(gzip.compress(convert(one, "int8").data)) for one in (
         quantized, runs.quantized
@@ -77,7 +77,7 @@ def small(runs, tmp_path_factory):
 
 
 def test_a_run_writes_a_smaller_checkpoint(runs, small):
-    before, trained = runs.trained, Trained.load(small)
+    before, trained = runs.trained, Checkpoint.load(small)
     shape = {"num_heads": 1, "head_dim": 16, "intermediate_dim": 24, "num_layers": 1}
     assert trained.config == before.config.replace(**shape)
     assert trained.recipe.settings == {**before.recipe.settings, **shape}
@@ -91,7 +91,7 @@ def test_a_run_writes_a_smaller_checkpoint(runs, small):
 
 
 def test_a_smaller_checkpoint_is_quantized_and_converted(runs, small, tmp_path):
-    quantized = quantize(Trained.load(small), tmp_path / "int8", epochs=1)
+    quantized = quantize(Checkpoint.load(small), tmp_path / "int8", epochs=1)
     assert quantized.config.num_heads == 1
     file = convert(quantized, "int8")
     assert len(file.data) < 0.7 * len(convert(runs.quantized, "int8").data)
@@ -109,7 +109,7 @@ def factored(runs, tmp_path_factory):
 
 
 def test_a_run_writes_a_checkpoint_of_factors(runs, factored, tmp_path):
-    trained = Trained.load(factored)
+    trained = Checkpoint.load(factored)
     assert trained.config == runs.trained.config.replace(rank=6)
     assert trained.recipe.settings == {**runs.trained.recipe.settings, "rank": 6}
     assert trained.metrics["validation"]["accuracy"] > 0.9
@@ -122,16 +122,16 @@ def test_a_run_writes_a_checkpoint_of_factors(runs, factored, tmp_path):
 def clustered(sparse, tmp_path_factory):
     """Of a sparse checkpoint: zero is one of the values."""
     folder = tmp_path_factory.mktemp("clustered")
-    prune(Trained.load(sparse), folder / "clustered", clusters=8, epochs=2)
+    prune(Checkpoint.load(sparse), folder / "clustered", clusters=8, epochs=2)
     return folder / "clustered"
 
 
 def test_a_run_writes_a_checkpoint_of_few_values(sparse, clustered):
-    trained = Trained.load(clustered)
+    trained = Checkpoint.load(clustered)
     assert (trained.recipe.clusters, trained.recipe.sparsity) == (8, 0.8)
     assert max(len(np.unique(value)) for value in values_of(trained.model)) == 8
     for before, after in zip(
-        values_of(Trained.load(sparse).model), values_of(trained.model), strict=True
+        values_of(Checkpoint.load(sparse).model), values_of(trained.model), strict=True
     ):
         np.testing.assert_array_equal(after == 0, before == 0)
     assert trained.metrics["validation"]["accuracy"] > 0.9
@@ -139,7 +139,7 @@ def test_a_run_writes_a_checkpoint_of_few_values(sparse, clustered):
 
 
 def test_values_stay_few_in_the_file_and_through_quantization(clustered, tmp_path):
-    trained = Trained.load(clustered)
+    trained = Checkpoint.load(clustered)
     shapes = {value.size for value in values_of(trained.model)}
     model = schema.ModelT.InitFromObj(
         schema.Model.GetRootAs(convert(trained, "float32").data, 0)
@@ -174,7 +174,7 @@ def test_ways_follow_one_another(request, tmp_path, fixture, way, done):
         "Expected heads, neurons and layers to be pruned first, then rank, then sparsity, "
         f"then clusters, got {done}."
     ):
-        prune(Trained.load(request.getfixturevalue(fixture)), tmp_path / "out", **way)
+        prune(Checkpoint.load(request.getfixturevalue(fixture)), tmp_path / "out", **way)
 
 
 def test_what_cannot_be(runs, tmp_path):

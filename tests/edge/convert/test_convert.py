@@ -10,7 +10,7 @@ from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.tflite.schema import check_kernels, check_ops, kernels
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import ADDED_POSITIONS
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
@@ -126,7 +126,7 @@ def test_a_trained_models_files_follow_it(runs, files):
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_converting_twice_gives_equal_bytes(runs, files, precision):
     name = "int8" if precision == "int8" else "float"
-    again = convert(Trained.load(runs.folder / name), precision).data
+    again = convert(Checkpoint.load(runs.folder / name), precision).data
     assert again == files[precision].read_bytes()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_transformer.edge.distill.distill import distill, new_student
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights
 from keras_transformer.zoo.tasks.run_data import learn_run_data
@@ -24,8 +24,8 @@ def untrained(recipe):
     data = learn_run_data(recipe, config_of(recipe))
     config = config_of(recipe).replace(**data.vocab_sizes)
     keras.utils.set_random_seed(1)
-    return Trained(
-        config=config, task_spec=data.task, max_length=recipe.max_length, recipe=recipe,
+    return Checkpoint(
+        config=config, task=data.task, max_length=recipe.max_length, recipe=recipe,
         model=build(config, data.task), metrics={}, probes={}, **data.tokenizers,
     )  # fmt: skip
 
@@ -43,7 +43,7 @@ def test_a_student_learns(runs, tmp_path):
     assert student.config.vocab_size == runs.trained.tokenizer.vocab_size
     assert student.recipe.learning_rate == runs.trained.recipe.learning_rate
     made = distill(runs.trained, student, tmp_path / "student", share=0.9, epochs=6)
-    again = Trained.load(tmp_path / "student")
+    again = Checkpoint.load(tmp_path / "student")
     assert again.config.hidden_dim == 16
     assert (again.recipe.model, again.recipe.settings) == ("bert_tiny", SMALL)
     assert (again.recipe.teacher_share, again.recipe.teacher_temperature) == (0.9, 2.0)
@@ -78,7 +78,7 @@ def test_a_distillation_is_resumed_to_the_bit(runs, tmp_path):
     resumed = run(tmp_path / "out", again := tiny.Heard(), resume=True)
     assert again.steps == heard.steps[4:]
     tiny.assert_same_weights(get_weights(resumed.model), get_weights(whole.model))
-    loaded = Trained.load(tmp_path / "out")
+    loaded = Checkpoint.load(tmp_path / "out")
     tiny.assert_same_weights(get_weights(loaded.model), get_weights(whole.model))
     assert (loaded.recipe.teacher_hidden, loaded.recipe.teacher_attention) == (1.0, 1.0)
 
@@ -117,7 +117,7 @@ def learned(teacher, out, heard, **options):
 def test_a_quantized_student_stays_quantized(runs, tmp_path):
     made = distill(runs.trained, runs.quantized, tmp_path / "int8", epochs=1)
     assert made.bits == runs.quantized.bits
-    assert Trained.load(tmp_path / "int8").is_quantized
+    assert Checkpoint.load(tmp_path / "int8").is_quantized
     assert made.recipe.learning_rate == runs.quantized.recipe.learning_rate / 20
 
 
@@ -142,7 +142,7 @@ def test_what_cannot_be(runs, tmp_path):
         with refused(sentence):
             distill(teacher, teacher, out, **options)
     other = dataclasses.replace(
-        teacher, task_spec=Task(name="classification", labels=("food", "sport"))
+        teacher, task=Task(name="classification", labels=("food", "sport"))
     )
     with refused(
         "Expected a student with the teacher's task and labels, got classification with the "

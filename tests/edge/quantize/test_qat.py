@@ -3,7 +3,7 @@ import pytest
 
 from keras_transformer.edge.quantize.qat import grid_weights, qat_recipe, quantize
 from keras_transformer.edge.quantize.ranges import learned_points
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metrics import evaluate
 from keras_transformer.zoo.models.build import get_weights
@@ -15,7 +15,7 @@ def range_of(point):
 
 
 def test_the_best_weights_include_their_ranges(runs):
-    loaded = Trained.load(runs.folder / "int8")
+    loaded = Checkpoint.load(runs.folder / "int8")
     kept, ours = get_weights(loaded.model), get_weights(runs.quantized.model)
     assert kept.keys() == ours.keys()
     assert sum(path.endswith("/range_min") for path in kept) == len(learned_points(loaded.model))

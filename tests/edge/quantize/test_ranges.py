@@ -98,7 +98,7 @@ def test_a_row_whose_mean_square_is_stored_as_0_moves_no_range(norm, train):
 
 def test_calibration_reaches_every_point():
     trained = random_model()
-    model = build(trained.config, trained.task_spec, kernel_bits=8, activation_bits=8)
+    model = build(trained.config, trained.task, kernel_bits=8, activation_bits=8)
     points = learned_points(model)
     initial = range_of(points[0])
     calibrate(model, calibration())

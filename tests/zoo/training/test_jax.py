@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from tests.zoo import tiny
 
 PROGRAM = """
@@ -42,7 +42,7 @@ def test_training_on_jax(tables, tmp_path):
     assert result.returncode == 0, result.stderr
     said = json.loads(result.stdout.splitlines()[-1])
     assert (said["backend"], said["jit"], said["visible"]) == ("jax", True, ["CPU"])
-    loaded = Trained.load(out)
+    loaded = Checkpoint.load(out)
     assert loaded.metrics == said["metrics"]
     scores = loaded.scores(["an old plum", "the iron"])
     np.testing.assert_allclose(scores, said["scores"], rtol=1e-4, atol=1e-5)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import sacrebleu
 
-from keras_transformer.zoo.checkpoint import Trained
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.tables import load_examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.files import write_folder
@@ -32,9 +32,9 @@ def test_regression_with_an_existing_vocabulary(tables, learned, tmp_path):
     )  # fmt: skip
     trained = train(recipe, tmp_path / "out")
     assert list(trained.tokenizer.vocabulary) == list(vocabulary)
-    assert (trained.task, trained.labels) == ("regression", ())
+    assert (trained.task.name, trained.labels) == ("regression", ())
     assert trained.metrics["validation"]["pearson"] > 0.9
-    loaded = Trained.load(tmp_path / "out")
+    loaded = Checkpoint.load(tmp_path / "out")
     scores = loaded.scores(["the iron box", "some old plum"])
     np.testing.assert_allclose(
         scores, trained.scores(["the iron box", "some old plum"]), rtol=1e-5, atol=1e-5
@@ -48,13 +48,13 @@ def test_pairs_of_bytes(tables, tmp_path):
         batch_tokens=2000, bucket=40,
     )  # fmt: skip
     trained = train(recipe, tmp_path / "out", report=(report := tiny.Heard()))
-    assert trained.task_spec.pair
+    assert trained.task.pair
     assert trained.config.vocab_size == 261
     assert [re.sub(r"^\d+ of", "N of", note) for note in report.notes] == [
         f"N of 96 rows of {tables / 'train.tsv'} are longer than 40 tokens and were cut.",
         f"N of 48 rows of {tables / 'validation.tsv'} are longer than 40 tokens and were cut.",
     ]
-    loaded = Trained.load(tmp_path / "out")
+    loaded = Checkpoint.load(tmp_path / "out")
     assert loaded.scores(["a b"], ["c"]).shape == (1, 2)
     with refused(InputError, "Expected pairs of texts, as the model was trained on."):
         loaded.scores(["a b"])
@@ -98,8 +98,8 @@ def test_translation_with_a_shared_vocabulary(tables, tmp_path):
     assert trained.config.vocab_size == trained.tokenizer.vocab_size
     assert (trained.config.source_vocab_size, trained.target_tokenizer) == (0, None)
     assert list(trained.probes) == ["source_ids", "ids"]
-    loaded = Trained.load(tmp_path / "out")
-    assert (loaded.task, loaded.recipe, loaded.config) == ("translation", recipe, trained.config)
+    loaded = Checkpoint.load(tmp_path / "out")
+    assert (loaded.task.name, loaded.recipe, loaded.config) == ("translation", recipe, trained.config)
     assert loaded.target_tokenizer is None
     assert_writes_the_same(trained, loaded, ["the old box", "things", "some of ours"])
 
@@ -116,7 +116,7 @@ def test_translation_with_a_vocabulary_for_each_side(tables, tmp_path):
     assert trained.config.vocab_size == target.vocab_size
     files = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"tokenizer.json", "target_tokenizer.json"} <= files
-    loaded = Trained.load(tmp_path / "out")
+    loaded = Checkpoint.load(tmp_path / "out")
     assert loaded.target_tokenizer.vocabulary == target.vocabulary
     assert_writes_the_same(trained, loaded, ["the old box", "things " * 9])
     (made,) = loaded.generator().generate(["the box"], max_tokens=5)
@@ -135,7 +135,7 @@ def test_language_model(tables, tmp_path):
     # Ten times the same words: far better than all characters alike.
     losses = [metrics["loss"] for _, _, metrics, _ in report.epochs]
     assert losses[-1] < losses[0] < np.log(trained.tokenizer.vocab_size)
-    loaded = Trained.load(tmp_path / "out")
+    loaded = Checkpoint.load(tmp_path / "out")
     validation = trained.metrics["validation"]
     assert loaded.perplexity(recipe.validation) == pytest.approx(validation, rel=1e-4)
     text = tiny.Path(recipe.validation).read_text(encoding="utf-8")

@@ -96,7 +96,7 @@ def test_a_translator_as_a_saved_model():
 def test_graphs_that_give_something_else_are_not_kept(monkeypatch):
     """Another epsilon in the norms, which no shape and no name tells."""
     trained = random_model()
-    other = build(trained.config.replace(epsilon=1e-3), trained.task_spec)
+    other = build(trained.config.replace(epsilon=1e-3), trained.task)
     other.set_weights(trained.model.get_weights())
     graphs = graph_parity.entry_points
     monkeypatch.setattr(graph_parity, "entry_points", lambda _, config: graphs(other, config))

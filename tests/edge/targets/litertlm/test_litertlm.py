@@ -117,7 +117,7 @@ def test_what_litert_lm_does_not_run(trained, precision, sentence, without_runti
 def test_a_graph_that_computes_something_else_is_not_kept(without_runtime, monkeypatch):
     """Another epsilon in the norms, which no shape and no name tells."""
     signatures = lm_target.make_lm_signatures
-    other = build(writer().config.replace(epsilon=1e-2), writer().task_spec)
+    other = build(writer().config.replace(epsilon=1e-2), writer().task)
 
     def of_another_model(trained, model, lengths):
         other.set_weights(model.get_weights())
