@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import keras
-from keras import ops
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.tasks.losses import ClassLoss, TokenLoss
 
 # Task name -> the validation metric that early stopping follows, and whether higher is better.
 DECIDING_METRIC = {
@@ -73,14 +73,8 @@ class Task:
         if self.name == "regression":
             return keras.losses.MeanSquaredError()
         if self.generates:
-            return lambda targets, logits: token_loss(targets, logits, label_smoothing)
-
-        def cross_entropy(targets, logits):
-            targets = ops.one_hot(ops.reshape(targets, (-1,)), self.num_outputs)
-            targets = targets * (1.0 - label_smoothing) + label_smoothing / self.num_outputs
-            return ops.mean(-ops.sum(targets * ops.log_softmax(logits), axis=-1))
-
-        return cross_entropy
+            return TokenLoss(label_smoothing)
+        return ClassLoss(label_smoothing)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the task as an object that JSON can hold; the labels have a file of their own."""
@@ -92,19 +86,3 @@ class Task:
         if not isinstance(value, Mapping) or set(value) != {"name", "pair"}:
             raise InputError(f"Expected a task with name and pair, got {value!r}.")
         return cls(name=value["name"], pair=bool(value["pair"]), labels=labels)
-
-
-def token_loss(targets, logits, label_smoothing=0.0):
-    """Mean cross entropy in nats of (B, T) targets, 0 for padding, and (B, T, V) logits."""
-    targets = ops.cast(targets, "int32")
-    real = ops.cast(ops.not_equal(targets, 0), "float32")
-    nats = ops.sparse_categorical_crossentropy(targets, logits, from_logits=True)
-    if label_smoothing:
-        # -log p of a target is the same sum over all tokens less its own logit, so the mean over
-        # the vocabulary needs no second softmax and no (B, T, V) of targets.
-        width = logits.shape[-1]
-        flat = ops.reshape(targets, (-1,))
-        places = ops.arange(ops.shape(flat)[0]) * width + flat
-        own = ops.reshape(ops.take(ops.reshape(logits, (-1,)), places), ops.shape(targets))
-        nats = nats + label_smoothing * (own - ops.mean(logits, axis=-1))
-    return ops.sum(nats * real) / ops.maximum(ops.sum(real), 1.0)

@@ -16,6 +16,7 @@ RANGE_RATE = 20.0
 LARGEST_RANGE_STEP = 2.0
 
 
+@keras.saving.register_keras_serializable(package="keras_transformer")
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """A linear rise to a peak, and then one of four ways on.
 
@@ -65,11 +66,17 @@ class _RangeSteps:
     They are steps of the bounds' logarithms to first order, as Jain et al. 2020, arXiv:1903.08066,
     train thresholds: a range of any width needs the same few, and no bound crosses zero.
 
-    Attributes:
+    Args:
         moving_steps: after that many steps the bounds stand still.
+        **kwargs: of the optimizer.
     """
 
-    moving_steps = 0
+    def __init__(self, *, moving_steps: int = 0, **kwargs):
+        super().__init__(**kwargs)
+        self.moving_steps = moving_steps
+
+    def get_config(self):
+        return {**super().get_config(), "moving_steps": self.moving_steps}
 
     def update_step(self, gradient, variable, learning_rate):
         if not is_range(variable.name):
@@ -84,17 +91,43 @@ class _RangeSteps:
         self.assign(variable, ops.where(self.iterations < self.moving_steps, after, before))
 
 
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class AdamW(keras.optimizers.AdamW):
+    """Keras' AdamW, which here lets no bias, norm or range decay."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        # Whole last names: Keras matches the path on TensorFlow, and the name on JAX.
+        self.exclude_from_weight_decay(var_names=["(^|/)(bias|gamma|beta|range_min|range_max)(:0)?$"])
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class RangeAdam(_RangeSteps, keras.optimizers.Adam):
+    """Adam over weights and the bounds of ranges."""
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class RangeAdamW(_RangeSteps, AdamW):
+    """AdamW over weights and the bounds of ranges."""
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class RangeSGD(_RangeSteps, keras.optimizers.SGD):
+    """SGD over weights and the bounds of ranges."""
+
+
+# Name -> the optimizer, and the one of runs that learn ranges.
+OPTIMIZERS = {
+    "adam": (keras.optimizers.Adam, RangeAdam),
+    "adamw": (AdamW, RangeAdamW),
+    "sgd": (keras.optimizers.SGD, RangeSGD),
+    "momentum": (keras.optimizers.SGD, RangeSGD),
+}
+
+
 def make_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimizer:
     """Returns the optimizer of a recipe for a run of that many steps."""
-    kind = {
-        "adam": keras.optimizers.Adam,
-        "adamw": keras.optimizers.AdamW,
-        "sgd": keras.optimizers.SGD,
-        "momentum": keras.optimizers.SGD,
-    }[recipe.optimizer]
-    if recipe.ranges == "learned":
-        steps = {"moving_steps": recipe.moving_steps(total_steps)}
-        kind = type(kind.__name__, (_RangeSteps, kind), steps)
+    kind, range_kind = OPTIMIZERS[recipe.optimizer]
     arguments = {
         "learning_rate": WarmupSchedule(
             recipe.schedule, recipe.learning_rate, round(recipe.warmup * total_steps), total_steps
@@ -103,13 +136,12 @@ def make_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimiz
     }
     if recipe.ema:
         arguments |= {"use_ema": True, "ema_momentum": recipe.ema}
+    if recipe.ranges == "learned":
+        kind, arguments["moving_steps"] = range_kind, recipe.moving_steps(total_steps)
     if recipe.optimizer == "adam":
         return kind(beta_2=recipe.beta_2, **arguments)
     if recipe.optimizer == "adamw":
-        optimizer = kind(weight_decay=recipe.weight_decay, beta_2=recipe.beta_2, **arguments)
-        # Whole last names: Keras matches the path on TensorFlow, and the name on JAX.
-        optimizer.exclude_from_weight_decay(var_names=["(^|/)(bias|gamma|beta|range_min|range_max)(:0)?$"])
-        return optimizer
+        return kind(weight_decay=recipe.weight_decay, beta_2=recipe.beta_2, **arguments)
     momentum = 0.9 if recipe.optimizer == "momentum" else 0.0
     return kind(momentum=momentum, **arguments)
 
