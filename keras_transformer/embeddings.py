@@ -10,9 +10,9 @@ TABLE_BITS = 8
 
 
 def as_ids(inputs):
-    """Returns ids as integers; Keras builds a subclassed model on floats."""
+    """Returns ids as integers that can be looked up; Keras builds a subclassed model on floats."""
     dtype = keras.backend.standardize_dtype(inputs.dtype)
-    return inputs if keras.backend.is_int_dtype(dtype) else ops.cast(inputs, "int32")
+    return inputs if dtype in ("int32", "int64") else ops.cast(inputs, "int32")
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
