@@ -8,6 +8,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metrics import evaluate
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.registry import TASKS
 
 
 def range_of(point):
@@ -58,8 +59,8 @@ def test_an_existing_folder_is_kept(runs):
 
 
 def test_the_recipe_trains_on_briefly_and_in_float32():
-    recipe = Recipe(
-        model="bert_tiny", train="a.tsv", validation="b.tsv", epochs=20, learning_rate=1e-3,
+    recipe = Recipe.of_task(
+        TASKS["classification"], model="bert_tiny", train="a.tsv", validation="b.tsv", epochs=20, learning_rate=1e-3,
         dtype="mixed_bfloat16", ema=0.99, token_dropout=0.1,
     )  # fmt: skip
     changed = qat_recipe(recipe, {"learning_rate": 3e-5})
