@@ -223,7 +223,8 @@ def test_training_rungs_leave_checkpoints_that_a_resumed_search_takes(
         workshop = Workshop(trained, tmp_path, resume=resume)
         with pytest.raises(InputError, match="Not here."):
             workshop.make(wanted)
-    assert converted == [(Prune(sparsity=0.5), True, "int8", {"calibration": None, "lengths": [8]})] * 2
+    arguments = {"calibration": None, "lengths": [8]}
+    assert converted == [(Prune(sparsity=0.5), True, "int8", arguments)] * 2
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["sparse-0.5", "sparse-0.5-int8-qat"]
     assert Checkpoint.load(tmp_path / "sparse-0.5").recipe.prune.sparsity == 0.5

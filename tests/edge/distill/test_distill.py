@@ -80,7 +80,8 @@ def test_a_distillation_is_resumed_to_the_bit(runs, tmp_path):
     tiny.assert_same_weights(get_weights(resumed.model), get_weights(whole.model))
     loaded = Checkpoint.load(tmp_path / "out")
     tiny.assert_same_weights(get_weights(loaded.model), get_weights(whole.model))
-    assert (loaded.recipe.distill.hidden_weight, loaded.recipe.distill.attention_weight) == (1.0, 1.0)
+    done = loaded.recipe.distill
+    assert (done.hidden_weight, done.attention_weight) == (1.0, 1.0)
 
 
 def test_a_translator_learns_what_its_teacher_writes(tables, tmp_path, monkeypatch):

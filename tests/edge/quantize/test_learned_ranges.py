@@ -83,8 +83,8 @@ def test_learning_finds_the_best_range():
 
 def recipe_of(ranges, **changes):
     return Recipe.of_task(
-        TASKS["classification"], model="bert_tiny", train="a.tsv", validation="b.tsv", ranges=ranges, schedule="constant",
-        clip_norm=0.0, **changes,
+        TASKS["classification"], model="bert_tiny", train="a.tsv", validation="b.tsv",
+        ranges=ranges, schedule="constant", clip_norm=0.0, **changes,
     )  # fmt: skip
 
 
