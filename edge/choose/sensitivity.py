@@ -195,8 +195,8 @@ def sensitivity(
     spec = get_precision(precision)
     if not spec.rounds_kernels:
         raise InputError(f"Expected a precision that rounds kernels, got precision={precision!r}.")
-    measure = read_evaluation(checkpoint, data, columns, **decoding)
     path = calibration or training_file(checkpoint.recipe.data)
+    measure = read_evaluation(checkpoint, data, columns, **decoding)
     batches = calibration_batches(checkpoint, path)
     simulation = Simulation(checkpoint, precision, batches, measure, Path(data))
     groups, metric = simulation.groups, simulation.metric
