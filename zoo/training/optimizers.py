@@ -127,22 +127,23 @@ OPTIMIZERS = {
 
 def make_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimizer:
     """Returns the optimizer of a recipe for a run of that many steps."""
-    kind, range_kind = OPTIMIZERS[recipe.optimizer]
+    given, quantize = recipe.optimizer, recipe.quantize
+    kind, range_kind = OPTIMIZERS[given.name]
     arguments = {
         "learning_rate": WarmupSchedule(
-            recipe.schedule, recipe.learning_rate, round(recipe.warmup * total_steps), total_steps
+            given.schedule, given.learning_rate, round(given.warmup * total_steps), total_steps
         ),
-        "global_clipnorm": recipe.clip_norm or None,
+        "global_clipnorm": given.clip_norm or None,
     }
-    if recipe.ema:
-        arguments |= {"use_ema": True, "ema_momentum": recipe.ema}
-    if recipe.ranges == "learned":
-        kind, arguments["moving_steps"] = range_kind, recipe.moving_steps(total_steps)
-    if recipe.optimizer == "adam":
-        return kind(beta_2=recipe.beta_2, **arguments)
-    if recipe.optimizer == "adamw":
-        return kind(weight_decay=recipe.weight_decay, beta_2=recipe.beta_2, **arguments)
-    momentum = 0.9 if recipe.optimizer == "momentum" else 0.0
+    if given.ema:
+        arguments |= {"use_ema": True, "ema_momentum": given.ema}
+    if quantize is not None and quantize.ranges == "learned":
+        kind, arguments["moving_steps"] = range_kind, quantize.moving_steps(total_steps)
+    if given.name == "adam":
+        return kind(beta_2=given.beta_2, **arguments)
+    if given.name == "adamw":
+        return kind(weight_decay=given.weight_decay, beta_2=given.beta_2, **arguments)
+    momentum = 0.9 if given.name == "momentum" else 0.0
     return kind(momentum=momentum, **arguments)
 
 
