@@ -164,6 +164,9 @@ class QuantPoint(_RoundingLayer):
 class QuantizedLayer(_RoundingLayer):
     """A layer whose kernels and tensors are stored in given widths.
 
+    `output_observer`, when set, is called as `output_observer(layer, outputs)` after each call:
+    Keras gives no tensor from the inside of a model's layers.
+
     Args:
         bits: the widths by name, see the module `bits`, in a plain dict; None for float.
 
@@ -174,6 +177,7 @@ class QuantizedLayer(_RoundingLayer):
     def __init__(self, *, bits=None, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True
+        self.output_observer = None
         widths = all_bits(bits)
         self.kernel_bits = widths["kernel_bits"]
         self.kernel_block = widths["kernel_block"]
@@ -184,6 +188,12 @@ class QuantizedLayer(_RoundingLayer):
     def bits(self):
         """All widths by name, as layers inside take them."""
         return all_bits({name: getattr(self, name) for name in all_bits()})
+
+    def __call__(self, *args, **kwargs):
+        outputs = super().__call__(*args, **kwargs)
+        if self.output_observer is not None:
+            self.output_observer(self, outputs)
+        return outputs
 
     def _point(self, name, width, **kwargs):
         """A built point of a width; further arguments are `QuantPoint`'s."""
