@@ -6,7 +6,8 @@ import tensorflow as tf
 from keras import ops
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.tasks.task import Task, token_loss
+from keras_transformer.zoo.tasks.losses import token_loss
+from keras_transformer.zoo.tasks.task import Task
 
 LABELS = ("a", "b", "c")
 
