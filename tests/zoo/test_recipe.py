@@ -1,17 +1,37 @@
 import dataclasses
+import hashlib
 import json
 import re
 
+import numpy as np
 import pytest
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.recipe import CHOICES, Recipe
+from keras_transformer.zoo.recipe import (
+    CHOICES,
+    OPTIONS,
+    Data,
+    Distill,
+    Model,
+    Optimizer,
+    Prune,
+    Quantize,
+    Recipe,
+)
+from keras_transformer.zoo.recipe.training_data import (
+    file_digest,
+    resolved,
+    rows_digest,
+    training_file,
+)
+from keras_transformer.zoo.tasks.registry import TASKS
 
 NEEDED = {"model": "bert_tiny", "train": "a.tsv", "validation": "b.tsv"}
 KINDS = {
-    kind: [field.name for field in dataclasses.fields(Recipe) if field.type == kind]
+    kind: [name for name, option in OPTIONS.items() if option.kind == kind]
     for kind in (int, float, bool, str)
 }
+PARTS = "task, model, data, tokenizer, optimizer, training, prune, quantize, distill"
 ABOVE_ZERO = ("learning_rate", "epochs", "batch_tokens", "vocab_size", "max_length", "bucket",
               "save_every")  # fmt: skip
 
@@ -20,8 +40,13 @@ def refused(message):
     return pytest.raises(InputError, match=f"^{re.escape(message)}$")
 
 
-def recipe(**changes):
-    return Recipe(**{**NEEDED, **changes})
+def recipe(task="classification", **changes):
+    return Recipe.of_task(TASKS[task], **{**NEEDED, **changes})
+
+
+def value_of(made, name):
+    """The value of an option."""
+    return getattr(getattr(made, OPTIONS[name].part), OPTIONS[name].field)
 
 
 @pytest.mark.parametrize("name", KINDS[int])
@@ -57,11 +82,24 @@ def test_texts(name):
         recipe(**{name: 3})
 
 
-@pytest.mark.parametrize("name", ["text_pair", "source", "target"])
-def test_columns_that_may_be_null(name):
-    assert getattr(recipe(**{name: None}), name) is None
-    with refused(f"Expected {name} to be text or null, got {name}=3."):
-        recipe(**{name: 3})
+def test_columns():
+    assert recipe().data.columns == {"text": "text", "text_pair": None, "label": "label"}
+    assert recipe(text_pair="b").data.columns["text_pair"] == "b"
+    made = recipe("translation", source="en", target="de")
+    assert made.data.columns == {"source": "en", "target": "de"}
+    assert made.replace(source="fr").data.columns == {"source": "fr", "target": "de"}
+    assert recipe("language-modeling").data.columns == {}
+    assert recipe(columns={"text": "sentence"}, label="verdict").data.columns == {
+        "text": "sentence", "text_pair": None, "label": "verdict"
+    }  # fmt: skip
+    with refused("Expected text_pair to be text or null, got text_pair=3."):
+        recipe(text_pair=3)
+    with refused("Expected target to name a column, got target=''."):
+        recipe("translation", source="en")
+    with refused("Expected columns to be an object, got columns=[1]."):
+        recipe(columns=[1])
+    with refused("The recipe has 'source' in columns; known are text, text_pair, label."):
+        recipe(columns={"source": "en"})
 
 
 @pytest.mark.parametrize("name", CHOICES)
@@ -103,26 +141,20 @@ def test_bounds_are_not_negative(name):
             "got weight_decay=0.1, optimizer=sgd; use l2 or adamw.",
         ),
         (
-            {"task": "regression", "label_smoothing": 0.1},
-            "Expected label_smoothing to be 0 for regression, got label_smoothing=0.1.",
-        ),
-        (
             {"tokenizer": "bytes", "vocabulary": "v.txt"},
             "Expected no vocabulary for the bytes tokenizer, got vocabulary='v.txt'.",
         ),
         (
-            {"task": "translation", "source": "en"},
-            "Expected the columns of source and target for translation, "
-            "got source='en', target=None.",
-        ),
-        (
-            {"task": "translation", "target": "de"},
-            "Expected the columns of source and target for translation, "
-            "got source=None, target='de'.",
-        ),
-        (
             {"ema": 0.9, "average": 3},
             "Expected one kind of averaged weights, got ema=0.9, average=3.",
+        ),
+        (
+            {"freeze_ranges": 1.5},
+            "Expected freeze_ranges to be from 0 to 1, got freeze_ranges=1.5.",
+        ),
+        (
+            {"percentile": 50.0},
+            "Expected percentile to be above 50 and at most 100, got percentile=50.0.",
         ),
         ({"seed": 2**32}, "Expected seed to be below 2**32, got seed=4294967296."),
     ],
@@ -132,24 +164,93 @@ def test_contradictions(changes, message):
         recipe(**changes)
 
 
+def test_options_are_flat_and_parts_are_not():
+    made = recipe(settings={"dropout": 0.3}, optimizer="sgd", tokenizer="bytes", sparsity=0.5)
+    assert made.model == Model(name="bert_tiny", settings={"dropout": 0.3})
+    assert made.optimizer == Optimizer(name="sgd")
+    assert (made.prune, made.quantize, made.distill) == (Prune(sparsity=0.5), None, None)
+    assert len(OPTIONS) == sum(
+        len(dataclasses.fields(kind)) for kind in {type(part) for part in vars(made).values()}
+        if dataclasses.is_dataclass(kind)
+    ) + len(dataclasses.fields(Quantize)) + len(dataclasses.fields(Distill))  # fmt: skip
+
+
+def test_replacing_keeps_the_rest():
+    before = recipe(sparsity=0.5)
+    after = before.replace(clusters=8, precision="int4", epochs=3)
+    assert after.prune == Prune(sparsity=0.5, clusters=8)
+    assert after.quantize == Quantize(precision="int4")
+    assert (after.training.epochs, before.training.epochs) == (3, 10)
+    assert after.replace(prune=None, quantize=None, epochs=10) == recipe()
+    assert after.replace(prune=None, clusters=4).prune == Prune(clusters=4)
+
+
+def test_unknown_and_missing_options():
+    known = [*(name for name in OPTIONS if name != "columns"), "text", "text_pair", "label"]
+    message = f"Expected the options of a recipe among {', '.join(known)}, got 'epoch'."
+    with refused(message):
+        recipe(epoch=3)
+    with refused(message):
+        recipe().replace(epoch=3)
+    with refused("The recipe lacks train (data.train)."):
+        Recipe.of_task(TASKS["regression"], model="bert_tiny", validation="b.tsv")
+    with refused("Expected task to be text, got task=3."):
+        dataclasses.replace(recipe(), task=3)
+    with refused("Expected model to be Model(...), got model='bert_tiny'."):
+        dataclasses.replace(recipe(), model="bert_tiny")
+    with refused("Expected data to be Data(...), got data=None."):
+        dataclasses.replace(recipe(), data=None)
+
+
 def test_json_round_trip(tmp_path):
-    written = recipe(settings={"dropout": 0.3}, train="données.tsv", text_pair="b", l1=1e-5)
+    written = recipe(
+        settings={"dropout": 0.3}, train="données.tsv", text_pair="b", l1=1e-5, sparsity=0.5
+    )
     path = tmp_path / "recipe.json"
     path.write_text(written.to_json(), encoding="utf-8")
     assert Recipe.from_file(path) == written
     assert Recipe.from_file(path, seed=3) == written.replace(seed=3)
-    assert set(json.loads(written.to_json())) == {f.name for f in dataclasses.fields(Recipe)}
+    values = json.loads(written.to_json())
+    assert ", ".join(values) == PARTS.replace("task, model", "model, task")
+    assert values["prune"] == {"sparsity": 0.5, "pattern": "element", "clusters": 0}
+    assert values["distill"] is None
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("[]", "Expected r.json to hold an object, got []."),
-        ('{"model": "m", "train": "t"}', "r.json lacks 'validation'."),
+        ('{"model": {"name": "m"}}', "r.json lacks task."),
+        ('{"task": "regression", "model": {}}', "r.json lacks model (model.name)."),
         (
-            '{"learning-rate": 1}',
-            f"r.json has 'learning-rate'; known are "
-            f"{', '.join(f.name for f in dataclasses.fields(Recipe))}.",
+            '{"task": "regression", "model": {"name": "m"}, "data": {"train": "t"}}',
+            "r.json lacks validation (data.validation).",
+        ),
+        ('{"learning-rate": 1}', f"r.json has 'learning-rate'; known are {PARTS}."),
+        (
+            '{"task": "regression", "prune": {"heads": 1}}',
+            "r.json has 'heads' in prune; known are sparsity, pattern, clusters.",
+        ),
+        (
+            '{"task": "regression", "model": "bert_tiny"}',
+            "Expected model of r.json to be an object, got 'bert_tiny'.",
+        ),
+        (
+            '{"task": "regression", "model": null}',
+            "Expected model of r.json to be an object, got None.",
+        ),
+        (
+            '{"task": "tagging"}',
+            "Expected task to be one of classification, regression, translation, "
+            "language-modeling, got 'tagging'.",
+        ),
+        (
+            '{"task": "regression", "data": {"columns": {"source": "en"}}}',
+            "r.json has 'source' in columns; known are text, text_pair, label.",
+        ),
+        (
+            '{"task": "regression", "data": {"columns": 3}}',
+            "Expected columns to be an object, got columns=3.",
         ),
         ("{", "Expected r.json to be JSON: Expecting property name enclosed in double quotes: "
               "line 1 column 2 (char 1)."),
@@ -157,7 +258,7 @@ def test_json_round_trip(tmp_path):
 )  # fmt: skip
 def test_json_that_is_no_recipe(text, message):
     with refused(message):
-        Recipe.from_json(text, "r.json")
+        Recipe.from_json(text, "r.json", tasks=TASKS)
 
 
 def test_file_that_is_not_text(tmp_path):
@@ -171,28 +272,102 @@ def test_file_that_is_not_text(tmp_path):
 
 def defaults_of(made):
     names = ("tokenizer", "label_smoothing", "lowercase", "strip_accents")
-    return tuple(getattr(made, name) for name in names)
+    return tuple(value_of(made, name) for name in names)
 
 
 def test_a_task_has_defaults_of_its_own():
-    sides = {"source": "en", "target": "de"}
-    assert defaults_of(Recipe.of_task(**NEEDED)) == ("wordpiece", 0.0, True, True)
-    assert Recipe.of_task(**NEEDED) == recipe()
-    translation = Recipe.of_task(**NEEDED, task="translation", **sides)
+    assert defaults_of(recipe()) == ("wordpiece", 0.0, True, True)
+    translation = recipe("translation", source="en", target="de")
     assert defaults_of(translation) == ("sentencepiece", 0.1, False, False)
-    language = Recipe.of_task(**NEEDED, task="language-modeling")
-    assert defaults_of(language) == ("characters", 0.0, False, False)
+    assert defaults_of(recipe("language-modeling")) == ("characters", 0.0, False, False)
 
 
 def test_what_is_given_counts_before_the_tasks_defaults():
     given = {"tokenizer": "bytes", "label_smoothing": 0.0, "lowercase": True}
-    made = Recipe.of_task(**NEEDED, task="translation", source="en", target="de", **given)
+    made = recipe("translation", source="en", target="de", **given)
     assert defaults_of(made) == ("bytes", 0.0, True, False)
     # A recipe in full says everything, so that reading it back changes nothing.
     assert Recipe.from_json(made.to_json()) == made
+    assert Recipe.from_json(made.to_json(), tasks=TASKS) == made
 
 
 def test_json_that_names_a_task_takes_its_defaults():
-    text = json.dumps({**NEEDED, "task": "language-modeling"})
-    assert Recipe.from_json(text) == Recipe.of_task(**NEEDED, task="language-modeling")
-    assert Recipe.from_json(text, tokenizer="bytes").tokenizer == "bytes"
+    data = {"train": "a.tsv", "validation": "b.tsv"}
+    values = {"model": {"name": "bert_tiny"}, "task": "language-modeling", "data": data}
+    text = json.dumps(values)
+    assert Recipe.from_json(text, tasks=TASKS) == recipe("language-modeling")
+    assert Recipe.from_json(text, tasks=TASKS, tokenizer="bytes").tokenizer.kind == "bytes"
+    other = Recipe.from_json(text, tasks=TASKS, task="regression", text="sentence")
+    assert other == recipe("regression", text="sentence")
+
+
+@pytest.fixture
+def tables(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.tsv", "b.tsv"):
+        (tmp_path / name).write_bytes(f"text\tlabel\n{name}\tgood\n".encode())
+    return tmp_path
+
+
+def test_a_run_that_begins_knows_its_paths_and_its_data(tables):
+    made = resolved(recipe(vocabulary="vocab.txt"))
+    digest = hashlib.sha256((tables / "a.tsv").read_bytes()).hexdigest()
+    assert made == recipe(
+        train=str(tables / "a.tsv"), validation=str(tables / "b.tsv"), digest=digest,
+        vocabulary=str(tables / "vocab.txt"),
+    )  # fmt: skip
+    assert resolved(made) == made
+    assert resolved(recipe()).tokenizer.vocabulary == ""
+    assert training_file(made.data) == tables / "a.tsv"
+
+
+def test_other_data_at_the_same_path_is_refused(tables):
+    made = resolved(recipe())
+    before, path = made.data.digest, tables / "a.tsv"
+    path.write_text("text\tlabel\nother\tbad\n")
+    message = (
+        f"Expected {path} to be the training data of the recipe (SHA-256 {before[:12]}), got "
+        f"other data (SHA-256 {file_digest(path)[:12]}); bring that back, or give --train FILE "
+        "(train= in Python) for a run on other data."
+    )
+    with refused(message):
+        resolved(made)
+    with refused(message):
+        training_file(made.data)
+    # The same path on purpose.
+    assert resolved(made.replace(train=str(path))).data.digest == file_digest(path)
+
+
+def test_training_data_that_is_no_file(tables):
+    with pytest.raises(FileNotFoundError, match=f"^There is no file {tables / 'none.tsv'}.$"):
+        resolved(recipe(train="none.tsv"))
+    with refused(f"{tables}: expected a file, got a folder."):
+        resolved(recipe(train=str(tables)))
+    digest = rows_digest([("a fine film", "good")])
+    with refused(
+        "Expected train to be a path, got train='': the data came from memory "
+        f"(SHA-256 {digest[:12]}); give --train FILE (train= in Python)."
+    ):
+        resolved(recipe(train="", digest=digest))
+    with refused(
+        "Expected validation to be a path, got validation='': the data came from memory; give "
+        "--validation FILE (validation= in Python)."
+    ):
+        resolved(recipe(validation=""))
+
+
+def test_digests(tmp_path):
+    (tmp_path / "long").write_bytes(bytes(3_000_000))
+    assert file_digest(tmp_path / "long") == hashlib.sha256(bytes(3_000_000)).hexdigest()
+    rows = [("a", "good"), ("b", "bad")]
+    assert rows_digest(rows) == rows_digest(iter([["a", "good"], ["b", "bad"]]))
+    assert rows_digest(rows) != rows_digest([("a", "goodb"), ("", "bad")])
+    assert rows_digest([("a", 1)]) == rows_digest([("a", np.int32(1))])
+    with refused("Expected rows of texts and numbers, got {1}."):
+        rows_digest([{1}])
+
+
+def test_a_part_checks_itself():
+    with refused("Expected max_length to be above 0, got max_length=0."):
+        Data(train="a", validation="b", columns={}, max_length=0)
+    assert Data(train="a", validation="b", columns={}).bucket == 4
