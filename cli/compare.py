@@ -47,9 +47,7 @@ def compare(
     from keras_transformer.cli.display import busy, table
     from keras_transformer.edge.compare import compare as edge_compare
     from keras_transformer.edge.predictor import KerasRunner, columns_of
-    from keras_transformer.zoo.data.pairs import load_pairs
-    from keras_transformer.zoo.data.tables import load_examples
-    from keras_transformer.zoo.tasks.run_data import read_inputs
+    from keras_transformer.zoo.training.run_data import read_inputs
 
     runner = KerasRunner(checkpoint)
     decoding = generation.decoding_of(runner, given)
@@ -60,15 +58,16 @@ def compare(
             option = next(iter(decoding)).replace("_", "-")
             raise click.UsageError(f"Expected no --{option} with --layers, which writes no text.")
         with busy(f"Comparing layers on {data}"):
-            inputs = read_inputs(runner.trained, data, language=language, **columns)
-            found = edge_compare.compare_layers(runner.trained, files, inputs)
+            inputs = read_inputs(runner.checkpoint, data, language=language, **columns)
+            found = edge_compare.compare_layers(runner.checkpoint, files, inputs)
         _show_layers(checkpoint, found, as_json)
         return
     with busy(f"Comparing on {data}"):
-        if runner.task == "translation":
-            pairs = load_pairs(data, **columns)
+        task = runner.checkpoint.task
+        if task.reads_sources:
+            pairs = task.read(data, columns)
             compared = edge_compare.compare_texts(
-                runner.trained, files, pairs, threads=threads, **decoding
+                runner.checkpoint, files, pairs, threads=threads, **decoding
             )
         elif runner.generates:
             raise InputError(
@@ -76,10 +75,8 @@ def compare(
                 f"one of {runner.task}; measure each with keras-transformer evaluate."
             )
         else:
-            examples = load_examples(
-                data, task=runner.task, labels=list(runner.labels) or None, **columns
-            )
-            compared = edge_compare.compare(runner.trained, files, examples, threads=threads)
+            examples = task.read(data, columns)
+            compared = edge_compare.compare(runner.checkpoint, files, examples, threads=threads)
     if as_json:
         value = {"files": [comparison.to_json() for comparison in compared]}
         click.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from keras_transformer.cli import generation, options
-from keras_transformer.zoo.errors import InputError
 
 MAX_CLASSES = 20
 AVERAGED = ("precision", "recall", "f1")
@@ -37,25 +36,25 @@ def evaluate(
     """
     from keras_transformer.cli import display
     from keras_transformer.edge.predictor import columns_of, open_predictor
-    from keras_transformer.zoo.evaluation.evaluate import read_evaluation
+    from keras_transformer.zoo.tasks.registry import task_of
 
     predictor = open_predictor(model, threads=threads)
     decoding = generation.decoding_of(predictor, given)
     columns = columns_of(predictor, **{name: given[name] for name in options.COLUMNS})
-    if predictor.generates and predictor.task != "translation" and decoding:
-        raise InputError(f"Expected no --{next(iter(decoding)).replace('_', '-')} for perplexity.")
     with display.busy(f"Measuring on {data}"):
-        result = read_evaluation(predictor, data, columns, **decoding)(predictor)
-    if predictor.num_truncated:
+        task = task_of(predictor)
+        result = task.evaluate(predictor, task.read(data, columns), **decoding)
+    truncated = result.pop("truncated", 0)
+    if truncated:
         display.note(
-            f"{predictor.num_truncated:,} of {result['rows']:,} rows of {data} are longer "
+            f"{truncated:,} of {result['rows']:,} rows of {data} are longer "
             f"than {predictor.max_length} tokens and were cut."
         )
     if as_json:
         about = {
             "model": str(model), "data": str(data), "task": predictor.task,
             "precision": predictor.precision, "max_length": predictor.max_length,
-            "truncated": predictor.num_truncated, **decoding,
+            "truncated": truncated, **decoding,
         }  # fmt: skip
         click.echo(json.dumps({**about, **result}, indent=2, ensure_ascii=False))
     else:

@@ -7,7 +7,6 @@ import click
 from keras_transformer.cli import options
 from keras_transformer.zoo.models.catalog import (
     CATALOG,
-    TASKS_OF,
     get_config,
     multiply_adds,
     parameters,
@@ -44,6 +43,8 @@ def models(name: str | None, as_json: bool) -> None:
 
 def describe(name: str) -> dict:
     """What a model is and costs."""
+    from keras_transformer.zoo.tasks.registry import tasks_for
+
     config = get_config(name)
     count = parameters(config)
     return {
@@ -52,7 +53,7 @@ def describe(name: str) -> dict:
         "parameters": count,
         "parameters_with_pretraining_heads": count + pretraining_head_parameters(config),
         f"multiply_adds_at_{LENGTH}_tokens": multiply_adds(config, LENGTH),
-        "tasks": list(TASKS_OF[config.architecture]),
+        "tasks": list(tasks_for(config.architecture)),
     }
 
 

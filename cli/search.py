@@ -104,7 +104,7 @@ def search(
     with display.Progress() as progress:
         try:
             found = edge_search(
-                runner.trained, given.pop("data"), out, columns=columns, candidates=candidates,
+                runner.checkpoint, given.pop("data"), out, columns=columns, candidates=candidates,
                 report=progress, **given, **decoding,
             )  # fmt: skip
         except (KeyboardInterrupt, RunError):

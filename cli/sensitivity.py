@@ -63,7 +63,7 @@ def sensitivity(
     decoding = {"language": columns["language"]} if columns["language"] else {}
     with display.Progress() as progress:
         found = edge_sensitivity.sensitivity(
-            runner.trained, data, columns=columns_of(runner, **columns), precision=precision,
+            runner.checkpoint, data, columns=columns_of(runner, **columns), precision=precision,
             report=progress, **given, **decoding,
         )  # fmt: skip
     if plot is not None:

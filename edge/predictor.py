@@ -36,6 +36,8 @@ class KerasRunner(TextWriter):
         self.checkpoint = Checkpoint.load(path) if checkpoint is None else checkpoint
         self.task = self.checkpoint.task.name
         self.labels = self.checkpoint.labels
+        self.tokenizer = self.checkpoint.tokenizer
+        self.description = {"task": self.checkpoint.task.to_json()}
         self.pair = self.checkpoint.task.pair
         self.precision = "float32"
         if self.checkpoint.is_quantized:

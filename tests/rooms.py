@@ -44,7 +44,7 @@ ROOMS = {
         "zoo.data zoo.errors zoo.generation zoo.tokenizers", "keras numpy sacrebleu scipy sklearn"
     ),
     "zoo.tasks": Room(
-        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.models zoo.progress zoo.recipe "
+        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.models zoo.progress "
         "zoo.tokenizers zoo.vocabularies", "keras numpy",
     ),
     "edge.tflite": Room(
@@ -57,7 +57,7 @@ ROOMS = {
     ),
     "zoo.training": Room(
         "layers zoo.checkpoint zoo.data zoo.errors zoo.files zoo.models zoo.progress zoo.recipe "
-        "zoo.tasks", "keras numpy",
+        "zoo.tasks zoo.tokenizers zoo.vocabularies", "keras numpy",
     ),
     "edge.graphs": Room("edge.runtime zoo.checkpoint zoo.models", "keras tensorflow"),
     "edge.predictor": Room(
@@ -75,7 +75,7 @@ ROOMS = {
     ),
     "edge.quantize": Room(
         "edge.compress edge.precision layers zoo.checkpoint zoo.data zoo.errors zoo.models "
-        "zoo.progress zoo.recipe zoo.tasks zoo.training",
+        "zoo.progress zoo.recipe zoo.training",
         "keras numpy tensorflow tensorflow_model_optimization",
     ),
     "edge.distill": Room(

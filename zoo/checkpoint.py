@@ -26,6 +26,7 @@ from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.decoding_steps import KerasSteps
 from keras_transformer.zoo.models.predict import PREDICT_TOKENS, model_inputs, predict
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.registry import task_from_json
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.tokenizer import Encoded, Tokenizer
 from keras_transformer.zoo.tokenizers.tokenizer_files import (
@@ -100,7 +101,7 @@ class Checkpoint:
         encoded = self.encode(texts, pairs)
         self.num_truncated = encoded.num_truncated
         if not encoded.ids:
-            return np.zeros((0, self.task.num_outputs), "float32")
+            return np.zeros((0, self.task.head().units), "float32")
         columns = model_inputs(self.task, encoded.columns)
         return predict(self.model, Batches(columns, batch_tokens=PREDICT_TOKENS))
 
@@ -118,8 +119,9 @@ class Checkpoint:
             raise InputError(f"Expected a model that generates text, got one of {self.task.name}.")
         steps = (CompiledSteps if xla else KerasSteps)(self.model, self.config, self.max_length)
         return TextGenerator(
-            steps, self.task.name, self.tokenizer, self.target_tokenizer, self.labels
-        )
+            steps, self.tokenizer, self.target_tokenizer, self.labels,
+            reads_sources=self.task.reads_sources,
+        )  # fmt: skip
 
     def perplexity(self, path: str | Path) -> dict[str, float]:
         """Measures a language model on the text of a file, see `Perplexity`."""
@@ -162,7 +164,7 @@ class Checkpoint:
                 raise InputError(f"{path} is no checkpoint of a trained model: it has no {name}.")
         config = json.loads(files["config.json"])
         labels = tuple(files["labels.txt"].decode().split("\n")[:-1])
-        task = Task.from_json(config["task"], labels)
+        task = task_from_json(config["task"], labels)
         shape = TransformerConfig.from_json(config["model"])
         # Once, float was written as widths of null.
         bits = {name: value for name, value in config["bits"].items() if value is not None}

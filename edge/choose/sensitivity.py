@@ -13,12 +13,7 @@ from keras_transformer.edge.quantize.qat import quantized_model
 from keras_transformer.edge.quantize.ranges import calibration_batches
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.evaluation.evaluate import (
-    METRICS,
-    Metric,
-    check_max_drop,
-    read_evaluation,
-)
+from keras_transformer.zoo.evaluation.metric import Metric, check_max_drop
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe.training_data import training_file
@@ -135,7 +130,7 @@ class Simulation:
         self.bits = get_precision(precision).bits
         self.measure = measure
         self.path = path
-        self.metric = METRICS[checkpoint.task.name]
+        self.metric = checkpoint.task.metric
         model = quantized_model(checkpoint, batches, precision)
         self.weights = get_weights(model)
         self.groups = groups_of(model)
@@ -195,7 +190,11 @@ def sensitivity(
     spec = get_precision(precision)
     if not spec.rounds_kernels:
         raise InputError(f"Expected a precision that rounds kernels, got precision={precision!r}.")
-    measure = read_evaluation(checkpoint, data, columns, **decoding)
+    examples = checkpoint.task.read(data, columns)
+
+    def measure(predictor: Any) -> dict[str, Any]:
+        return checkpoint.task.evaluate(predictor, examples, **decoding)
+
     path = calibration or training_file(checkpoint.recipe.data)
     batches = calibration_batches(checkpoint, path)
     simulation = Simulation(checkpoint, precision, batches, measure, Path(data))

@@ -14,7 +14,6 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.pairs import SentencePairs
 from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.evaluation.metrics import metrics
 from keras_transformer.zoo.evaluation.text_metrics import text_metrics
 from keras_transformer.zoo.models.predict import PREDICT_TOKENS, model_inputs
 from keras_transformer.zoo.tokenizers.tokenizer_files import tokenizers_to_files
@@ -209,5 +208,5 @@ def _padded_outputs(checkpoint: Checkpoint, ids: np.ndarray, segment_ids: np.nda
 
 
 def _value(checkpoint: Checkpoint, examples: Examples, outputs: np.ndarray) -> float:
-    found = metrics(checkpoint.task.name, checkpoint.labels, examples.targets, outputs)
+    found = checkpoint.task.metrics(examples.targets, outputs)
     return found[checkpoint.task.deciding_metric]

@@ -134,8 +134,9 @@ class Runner(TextWriter):
             )
             self.steps = steps
             self.generator = TextGenerator(
-                steps, self.task, self.tokenizer, self.target_tokenizer, self.labels
-            )
+                steps, self.tokenizer, self.target_tokenizer, self.labels,
+                reads_sources=model["architecture"] == "encoder-decoder",
+            )  # fmt: skip
         else:
             self._inputs = self.interpreter.get_signature_list()[PREDICT]["inputs"]
             self._predict = {

@@ -59,10 +59,10 @@ def class_indices(table: Table, label: str, labels: Sequence[str]) -> np.ndarray
         index = {str(i): i for i in range(len(labels))}
     for row, value in enumerate(values):
         if value not in index:
-            more = len(labels) - MAX_NAMED_LABELS
+            known, more = list(index)[:MAX_NAMED_LABELS], len(index) - MAX_NAMED_LABELS
             raise InputError(
                 f"{table.at(row)}: unknown label {value!r}; the known labels are "
-                f"{quoted(list(labels)[:MAX_NAMED_LABELS])}{f' and {more} more' if more > 0 else ''}."
+                f"{quoted(known)}{f' and {more} more' if more > 0 else ''}."
             )
     return np.array([index[value] for value in values], dtype=np.int32)
 

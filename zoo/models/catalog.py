@@ -66,13 +66,6 @@ CATALOG = {
     "transformer_big": _transformer(6, 1024, 16, dropout=0.3),
 }
 
-# The tasks that `train` takes for each architecture.
-TASKS_OF = {
-    "encoder": ("classification", "regression"),
-    "decoder": ("language-modeling",),
-    "encoder-decoder": ("translation",),
-}
-
 
 def get_config(name: str) -> TransformerConfig:
     """Returns the config of a catalogue name.

@@ -159,7 +159,7 @@ class TranslationData:
         return Perplexity(Batches(columns, targets, batch_tokens=VALIDATION_TOKENS))
 
     def written_metrics(self, model: Any) -> dict[str, Any]:
-        """Returns BLEU, chrF and exact matches of what the model writes for the validation sources."""
+        """Returns BLEU, chrF and exact matches of the translations of the validation sources."""
         pairs = self.validation
         texts = translations(model.generator(), pairs, self.task.labels)
         by_language = {}

@@ -1,8 +1,6 @@
 """The data of a recipe's run, read and encoded, whatever its task."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -38,24 +36,23 @@ def learn_run_data(
     Raises:
         InputError: for a mistake in the recipe or the data.
     """
-    columns = columns_of(recipe)
+    columns = dict(recipe.data.columns)
     if task is None:
         task = task_named(recipe.task).of_columns(columns)
     task, train, validation = task.read_parts(
-        recipe.train if train is None else train,
-        recipe.validation if validation is None else validation,
-        None if columns == task.named_columns(None) else columns,
-        seed=recipe.seed,
+        recipe.data.train if train is None else train,
+        recipe.data.validation if validation is None else validation,
+        columns, seed=recipe.training.seed,
     )
     texts = task.vocabulary_texts(train)
-    if recipe.shared_vocabulary and len(texts) > 1:
+    if recipe.tokenizer.shared_vocabulary and len(texts) > 1:
         everything = [text for part in texts.values() for text in part]
         tokenizers = {"tokenizer": _learn_tokenizer(recipe, everything, config)}
     else:
         tokenizers = {
             name: _learn_tokenizer(recipe, part, config) for name, part in texts.items()
         }
-    return task.run_data(train, validation, tokenizers, recipe.max_length)
+    return task.run_data(train, validation, tokenizers, recipe.data.max_length)
 
 
 def run_data_of(checkpoint: Checkpoint, recipe: Recipe) -> RunData:
@@ -64,9 +61,9 @@ def run_data_of(checkpoint: Checkpoint, recipe: Recipe) -> RunData:
     Raises:
         InputError: for a mistake in the data.
     """
-    task, columns = checkpoint.task, columns_of(recipe)
+    task, data = checkpoint.task, recipe.data
     _, train, validation = task.read_parts(
-        recipe.train, recipe.validation, columns, seed=recipe.seed
+        data.train, data.validation, data.columns, seed=recipe.training.seed
     )
     return task.run_data(train, validation, _tokenizers(checkpoint), checkpoint.max_length)
 
@@ -96,14 +93,9 @@ def read_inputs(
 def training_batches(data: RunData, recipe: Recipe) -> Batches | SampledBatches:
     """Returns the training batches of a recipe."""
     return data.batches(
-        batch_tokens=recipe.batch_tokens, bucket=recipe.bucket, seed=recipe.seed,
-        piece_dropout=recipe.piece_dropout,
+        batch_tokens=recipe.data.batch_tokens, bucket=recipe.data.bucket,
+        seed=recipe.training.seed, piece_dropout=recipe.data.piece_dropout,
     )  # fmt: skip
-
-
-def columns_of(recipe: Recipe) -> dict[str, str | None]:
-    """Returns the names of the columns of a recipe's data by their use."""
-    return {use: getattr(recipe, use) for use in task_named(recipe.task).columns}
 
 
 def _tokenizers(checkpoint: Checkpoint) -> dict[str, Tokenizer | None]:
@@ -112,28 +104,27 @@ def _tokenizers(checkpoint: Checkpoint) -> dict[str, Tokenizer | None]:
     }  # fmt: skip
 
 
-def _learn_tokenizer(
-    recipe: Recipe, texts: Sequence[str], config: TransformerConfig
-) -> Tokenizer:
+def _learn_tokenizer(recipe: Recipe, texts: Sequence[str], config: TransformerConfig) -> Tokenizer:
     """The recipe's tokenizer, with a vocabulary that is read or learned from texts."""
+    given = recipe.tokenizer
     settings = TokenizerConfig(
-        kind=recipe.tokenizer, lowercase=recipe.lowercase, strip_accents=recipe.strip_accents
+        kind=given.kind, lowercase=given.lowercase, strip_accents=given.strip_accents
     )
-    if recipe.tokenizer == "bytes":
+    if given.kind == "bytes":
         return TextTokenizer(settings)
     limit = config.vocab_size
-    if recipe.vocabulary:
-        vocabulary = read_vocabulary(recipe.vocabulary)
+    if given.vocabulary:
+        vocabulary = read_vocabulary(given.vocabulary)
         if len(vocabulary) > limit:
             raise InputError(
-                f"{recipe.vocabulary} has {len(vocabulary)} entries, more than the {limit} of "
-                f"{recipe.model}; take a smaller vocabulary or a larger model."
+                f"{given.vocabulary} has {len(vocabulary)} entries, more than the {limit} of "
+                f"{recipe.model.name}; take a smaller vocabulary or a larger model."
             )
     else:
-        if recipe.vocab_size > limit:
+        if given.vocab_size > limit:
             raise InputError(
-                f"Expected vocab_size to be at most the {limit} of {recipe.model}, "
-                f"got vocab_size={recipe.vocab_size}."
+                f"Expected vocab_size to be at most the {limit} of {recipe.model.name}, "
+                f"got vocab_size={given.vocab_size}."
             )
-        vocabulary = learn_vocabulary(texts, recipe.vocab_size, settings)
+        vocabulary = learn_vocabulary(texts, given.vocab_size, settings)
     return TextTokenizer(settings, vocabulary)
