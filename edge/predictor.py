@@ -57,7 +57,7 @@ class KerasRunner(TextWriter):
         """Predicts raw texts, or pairs of them."""
         scores = self.scores(texts, pairs)
         truncated = self.checkpoint.encode(texts, pairs).truncated
-        return predictions(self.task, self.labels, scores, truncated)
+        return predictions(self.labels, scores, truncated)
 
     def perplexity(self, path: str | Path) -> dict[str, float]:
         """Measures a language model on the text of a file, see `Perplexity`."""

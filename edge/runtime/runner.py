@@ -43,10 +43,10 @@ class Prediction(NamedTuple):
 
 
 def predictions(
-    task: str, labels: Sequence[str], scores: np.ndarray, truncated: Sequence[bool]
+    labels: Sequence[str], scores: np.ndarray, truncated: Sequence[bool]
 ) -> list[Prediction]:
-    """Reads outputs (rows, outputs) as predictions."""
-    if task == "regression":
+    """Reads outputs (rows, outputs) as predictions: numbers, where there are no labels."""
+    if not labels:
         return [
             Prediction(None, float(row[0]), {}, cut)
             for row, cut in zip(scores, truncated, strict=True)
@@ -165,7 +165,7 @@ class Runner(TextWriter):
             InputError: for a single string, or second texts that are missing or not expected.
         """
         scores, truncated = self._scores(texts, pairs)
-        return predictions(self.task, self.labels, scores, truncated)
+        return predictions(self.labels, scores, truncated)
 
     def scores(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> np.ndarray:
         """Returns the model's outputs (rows, outputs): logits, or predicted numbers."""

@@ -24,8 +24,8 @@ def measured(precision, value, median_ms, size, **candidate):
 
 def found(*rows, task="classification", max_drop=0.5, data="dev.tsv"):
     return Search(
-        run={}, data=data, metric=TASKS[task].metric, max_drop=max_drop, rows=rows, device="a <chip>",
-        threads=1, runs=100, signature="predict",
+        run={}, data=data, metric=TASKS[task].metric, max_drop=max_drop, rows=rows,
+        device="a <chip>", threads=1, runs=100, signature="predict",
     )  # fmt: skip
 
 

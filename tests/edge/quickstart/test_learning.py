@@ -73,7 +73,8 @@ def test_an_encoder_decoder_copies_reverses_and_sorts(digits, tmp_path):
         lines = map("\t".join, rows)
         (tmp_path / f"{part}.tsv").write_text("\n".join(lines) + "\n")
     recipe = Recipe.of_task(
-        registry.TASKS["translation"], model="transformer_tiny", source="digits", target=",".join(TASKS),
+        registry.TASKS["translation"], model="transformer_tiny", source="digits",
+        target=",".join(TASKS),
         train=str(tmp_path / "train.tsv"), validation=str(tmp_path / "validation.tsv"),
         settings={**SHAPE, "num_layers": 2, "num_heads": 4}, max_length=8, steps=450, **RUN,
     )  # fmt: skip

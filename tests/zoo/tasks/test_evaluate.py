@@ -67,7 +67,8 @@ def examples(targets, **changes):
 
 
 def test_rows_and_cuts_are_counted():
-    task, targets, scores = Classification(labels=("a", "b")), np.array([0, 1, 1]), np.eye(2)[[0, 1, 0]]
+    task = Classification(labels=("a", "b"))
+    targets, scores = np.array([0, 1, 1]), np.eye(2)[[0, 1, 0]]
     result = task.evaluate(Fixed(scores), examples(targets))
     assert result == {"rows": 3, "truncated": 1, **task.metrics(targets, scores)}
     numbers = np.array([0.0, 1.0, 3.0])

@@ -9,6 +9,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.files import write_folder
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.recipe.training_data import resolved
+from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.labelled import LabelledData
 from keras_transformer.zoo.tasks.translation import Translation
 from keras_transformer.zoo.tokenizers.tokenizer import PAD, SPECIAL_TOKENS, TokenizerConfig
