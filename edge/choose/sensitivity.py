@@ -190,12 +190,12 @@ def sensitivity(
     spec = get_precision(precision)
     if not spec.rounds_kernels:
         raise InputError(f"Expected a precision that rounds kernels, got precision={precision!r}.")
+    path = calibration or training_file(checkpoint.recipe.data)
     examples = checkpoint.task.read(data, columns)
 
     def measure(predictor: Any) -> dict[str, Any]:
         return checkpoint.task.evaluate(predictor, examples, **decoding)
 
-    path = calibration or training_file(checkpoint.recipe.data)
     batches = calibration_batches(checkpoint, path)
     simulation = Simulation(checkpoint, precision, batches, measure, Path(data))
     groups, metric = simulation.groups, simulation.metric

@@ -78,7 +78,7 @@ def test_other_data_is_taken_only_where_it_is_given(folder, ours, tmp_path):
     with refused(message):
         Workshop(moved, tmp_path / "search").check_data()
     with refused(message):
-        sensitivity(moved, data.validation, moved.columns)
+        sensitivity(moved, data.validation, columns=moved.columns)
     assert list(tmp_path.iterdir()) == []
     Workshop(moved, tmp_path / "search", train=Path(path)).check_data()
     made = quantize(moved, tmp_path / "out", epochs=1, train=path)
