@@ -8,7 +8,6 @@ from typing import Any
 from keras_transformer.edge.choose.figures import figure_bytes, new_figure
 from keras_transformer.edge.choose.layer_groups import Group, groups_of
 from keras_transformer.edge.precision import get_precision
-from keras_transformer.edge.predictor import KerasRunner
 from keras_transformer.edge.quantize.qat import quantized_model
 from keras_transformer.edge.quantize.ranges import calibration_batches
 from keras_transformer.zoo.checkpoint import Checkpoint
@@ -121,19 +120,15 @@ class Simulation:
         precision: whose rounding is simulated.
         batches: set the ranges, once; see `quantized_model`.
         measure: the function from a predictor to its metrics.
-        path: of the checkpoint, for messages.
 
     Attributes:
         groups: of the model.
     """
 
-    def __init__(
-        self, checkpoint: Checkpoint, precision: str, batches: Any, measure: Callable, path: Path
-    ):
+    def __init__(self, checkpoint: Checkpoint, precision: str, batches: Any, measure: Callable):
         self.checkpoint = checkpoint
         self.bits = get_precision(precision).bits
         self.measure = measure
-        self.path = path
         self.metric = METRICS[checkpoint.task.name]
         model = quantized_model(checkpoint, batches, precision)
         self.weights = get_weights(model)
@@ -152,7 +147,7 @@ class Simulation:
         return self._value(dataclasses.replace(self.checkpoint, model=model, bits=bits))
 
     def _value(self, checkpoint: Checkpoint) -> float:
-        return float(self.measure(KerasRunner(self.path, checkpoint))[self.metric.name])
+        return float(self.measure(checkpoint)[self.metric.name])
 
 
 def sensitivity(
@@ -196,7 +191,7 @@ def sensitivity(
         raise InputError(f"Expected a precision that rounds kernels, got precision={precision!r}.")
     measure = read_evaluation(checkpoint, data, columns, **decoding)
     batches = calibration_batches(checkpoint, calibration or checkpoint.recipe.train)
-    simulation = Simulation(checkpoint, precision, batches, measure, Path(data))
+    simulation = Simulation(checkpoint, precision, batches, measure)
     groups, metric = simulation.groups, simulation.metric
     float_value = simulation.float_value()
     report.note(f"{checkpoint.task.name} in float: {metric.name} {float_value:.4f}.")

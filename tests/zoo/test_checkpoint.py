@@ -65,13 +65,14 @@ def test_the_kept_metrics_are_those_of_the_loaded_model(learned):
         labels=trained.labels,
     )  # fmt: skip
     result = evaluate(Checkpoint.load(out), examples)
-    assert result == {"rows": 48, **trained.metrics["validation"]}
+    assert result == {"rows": 48, "truncated": 0, **trained.metrics["validation"]}
 
 
 def test_scores_stand_in_the_order_of_the_texts(learned):
     trained = learned[1]
     together = trained.scores(TEXTS)
-    assert trained.num_truncated == 1
+    cut = [prediction.truncated for prediction in trained.predict(TEXTS)]
+    assert cut == [text == "ours " * 50 for text in TEXTS]
     for text, row in zip(TEXTS, together, strict=True):
         np.testing.assert_allclose(trained.scores([text])[0], row, rtol=1e-4, atol=1e-5)
     predictions = [trained.labels[i] for i in together.argmax(axis=1)]
