@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -215,6 +216,21 @@ class Checkpoint(Predictor):
             probes=weights_from_bytes(files["probes.safetensors"]),
             bits=bits,
         )
+
+
+def as_checkpoint(given: Checkpoint | str | os.PathLike) -> Checkpoint:
+    """Returns a checkpoint that is given, or loads its folder.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        InputError: it is no checkpoint, or a file is missing or was edited.
+        TypeError: it is neither a checkpoint nor a path.
+    """
+    if isinstance(given, str | os.PathLike):
+        return Checkpoint.load(given)
+    if not isinstance(given, Checkpoint):
+        raise TypeError(f"Expected a checkpoint or the path of its folder, got {given!r}.")
+    return given
 
 
 def _json(value: Any) -> bytes:

@@ -12,7 +12,7 @@ from keras_transformer.edge.compare.layers import LayerDifference, explain
 from keras_transformer.edge.compare.parity import Parity, outputs_difference, runner_parity
 from keras_transformer.edge.runtime.packed import Source, names_of
 from keras_transformer.edge.runtime.runner import Runner
-from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
 from keras_transformer.zoo.data.pairs import SentencePairs, load_pairs
 from keras_transformer.zoo.data.tables import Examples, load_examples
 from keras_transformer.zoo.errors import InputError
@@ -109,7 +109,7 @@ def compare(
             fit the task, or the task is one without rows to compare.
         TypeError: for what is no checkpoint, file or data, or an unknown option.
     """
-    checkpoint = _checkpoint(checkpoint)
+    checkpoint = as_checkpoint(checkpoint)
     runners = _runners(files, threads)
     for runner in runners:
         _check_same_model(checkpoint, runner)
@@ -124,14 +124,6 @@ def compare(
         raise InputError(f"{data.path}: expected a label column to compare on.")
     references: dict[int, np.ndarray] = {}
     return Comparisons(_compare(checkpoint, runner, data, references) for runner in runners)
-
-
-def _checkpoint(given: Checkpoint | str | Path) -> Checkpoint:
-    if isinstance(given, str | os.PathLike):
-        return Checkpoint.load(given)
-    if not isinstance(given, Checkpoint):
-        raise TypeError(f"Expected a checkpoint or the path of its folder, got {given!r}.")
-    return given
 
 
 def _runners(files: Source | Sequence[Source], threads: int = 1) -> list[Runner]:

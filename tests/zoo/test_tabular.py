@@ -3,7 +3,8 @@ from keras_transformer.zoo.tabular import Grid, Metrics, Tabular
 
 class Result(Tabular):
     def grids(self):
-        return [Grid("Two & more", ("name", "count", "share"), [("a", 1234, None), ("<b>", 5, 0.5)])]
+        rows = [("a", 1234, None), ("<b>", 5, 0.5)]
+        return [Grid("Two & more", ("name", "count", "share"), rows)]
 
 
 def test_a_result_reads_as_a_table():

@@ -18,8 +18,7 @@ from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.run_data import RunData, run_data_of
 from keras_transformer.zoo.training.fit import Fit
-from keras_transformer.zoo.training.run_state import remove_states
-from keras_transformer.zoo.training.train import working_folder
+from keras_transformer.zoo.training.train import keep, working_folder
 
 # What a run that goes on from trained weights has of its own.
 DEFAULTS = {
@@ -60,7 +59,7 @@ class Retraining:
     Args:
         checkpoint: the checkpoint.
         recipe: of the new run.
-        out: the new checkpoint folder.
+        out: the new checkpoint folder; None keeps all in memory.
         resume, overwrite, report, scalars: see `train.train`.
 
     Attributes:
@@ -73,7 +72,7 @@ class Retraining:
 
     checkpoint: Checkpoint
     recipe: Recipe
-    out: Path
+    out: str | Path | None
     resume: bool = False
     overwrite: bool = False
     report: Report | None = None
@@ -128,7 +127,7 @@ class Retraining:
         settle: Callable[[keras.Model, Mapping[str, np.ndarray]], None] | None = None,
         **metrics: Any,
     ) -> Checkpoint:
-        """Trains to the end, and writes the checkpoint folder.
+        """Trains to the end, and writes the checkpoint folder if there is to be one.
 
         Args:
             fit: of `fit`.
@@ -150,6 +149,5 @@ class Retraining:
             probes=probes, bits=dict(bits or {}),
         )  # fmt: skip
         result.metrics["validation"] |= self.data.written_metrics(result)
-        result.save(self.out, overwrite=self.overwrite)
-        remove_states(self.folder)
+        keep(result, self.out, self.folder, overwrite=self.overwrite)
         return result

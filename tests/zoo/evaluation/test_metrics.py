@@ -108,7 +108,8 @@ def examples(targets):
 def test_evaluate_counts_rows():
     targets, scores = np.array([0, 1, 1]), np.eye(2)[[0, 1, 0]]
     result = evaluate(Fixed("classification", ("a", "b"), scores), examples(targets))
-    assert result == {"rows": 3, "truncated": 1, **metrics("classification", ("a", "b"), targets, scores)}
+    expected = metrics("classification", ("a", "b"), targets, scores)
+    assert result == {"rows": 3, "truncated": 1, **expected}
     numbers = np.array([0.0, 1.0, 3.0])
     result = evaluate(Fixed("regression", (), numbers[:, None]), examples(numbers))
     assert result == pytest.approx(
