@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -59,7 +59,8 @@ class Checkpoint(Predictor):
         recipe: the run that made it.
         metrics: what was measured on the validation data.
         probes: (rows, T) inputs of a few validation rows by name; `convert` compares on them.
-        bits: what `models.build` takes beside config and task to make a quantized model.
+        bits: widths of a quantized model, see `models.build`; empty for float.
+        keep: patterns of the layers that stay float in it, see `models.build`.
     """
 
     config: TransformerConfig
@@ -72,6 +73,7 @@ class Checkpoint(Predictor):
     probes: Mapping[str, np.ndarray]
     target_tokenizer: Tokenizer | None = None
     bits: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    keep: Sequence[str] = ()
 
     def __repr__(self) -> str:
         found = self.metrics.get("validation", {}).get(self.task.deciding_metric)
@@ -167,7 +169,7 @@ class Checkpoint(Predictor):
             "model": self.config.to_json(),
             "task": self.task.to_json(),
             "max_length": self.max_length,
-            "bits": dict(self.bits),
+            "bits": {**self.bits, **({"keep": list(self.keep)} if self.keep else {})},
         }
         write_folder(
             path,
@@ -201,7 +203,8 @@ class Checkpoint(Predictor):
         shape = TransformerConfig.from_json(config["model"])
         # Once, float was written as widths of null.
         bits = {name: value for name, value in config["bits"].items() if value is not None}
-        model = build(shape, task, **bits)
+        keep = tuple(bits.pop("keep", ()))
+        model = build(shape, task, bits=bits, keep=keep)
         set_weights(model, weights_from_bytes(files["weights.safetensors"]))
         tokenizer, target_tokenizer = tokenizers_from_files(files, TextTokenizer)
         return cls(
@@ -215,6 +218,7 @@ class Checkpoint(Predictor):
             metrics=json.loads(files["metrics.json"]),
             probes=weights_from_bytes(files["probes.safetensors"]),
             bits=bits,
+            keep=keep,
         )
 
 
