@@ -8,7 +8,6 @@ from typing import Any
 from keras_transformer.edge.choose.figures import figure_bytes, new_figure
 from keras_transformer.edge.choose.layer_groups import Group, groups_of
 from keras_transformer.edge.precision import get_precision
-from keras_transformer.edge.predictor import KerasRunner
 from keras_transformer.edge.quantize.qat import quantized_model
 from keras_transformer.edge.quantize.ranges import calibration_batches
 from keras_transformer.zoo.checkpoint import Checkpoint
@@ -117,19 +116,15 @@ class Simulation:
         precision: whose rounding is simulated.
         batches: set the ranges, once; see `quantized_model`.
         measure: the function from a predictor to its metrics.
-        path: of the checkpoint, for messages.
 
     Attributes:
         groups: of the model.
     """
 
-    def __init__(
-        self, checkpoint: Checkpoint, precision: str, batches: Any, measure: Callable, path: Path
-    ):
+    def __init__(self, checkpoint: Checkpoint, precision: str, batches: Any, measure: Callable):
         self.checkpoint = checkpoint
         self.bits = get_precision(precision).bits
         self.measure = measure
-        self.path = path
         self.metric = checkpoint.task.metric
         model = quantized_model(checkpoint, batches, precision)
         self.weights = get_weights(model)
@@ -142,13 +137,13 @@ class Simulation:
     def value(self, kept: Iterable[Group]) -> float:
         """Returns the metric with these groups float and the others quantized."""
         patterns = [pattern for group in kept for pattern in group.patterns]
-        bits = {**self.bits, "keep": patterns}
-        model = build(self.checkpoint.config, self.checkpoint.task, **bits)
+        quantized = {"bits": self.bits, "keep": patterns}
+        model = build(self.checkpoint.config, self.checkpoint.task, **quantized)
         set_weights(model, self.weights)
-        return self._value(dataclasses.replace(self.checkpoint, model=model, bits=bits))
+        return self._value(dataclasses.replace(self.checkpoint, model=model, **quantized))
 
     def _value(self, checkpoint: Checkpoint) -> float:
-        return float(self.measure(KerasRunner(self.path, checkpoint))[self.metric.name])
+        return float(self.measure(checkpoint)[self.metric.name])
 
 
 def sensitivity(
@@ -197,7 +192,7 @@ def sensitivity(
         return checkpoint.task.evaluate(predictor, examples, **decoding)
 
     batches = calibration_batches(checkpoint, path)
-    simulation = Simulation(checkpoint, precision, batches, measure, Path(data))
+    simulation = Simulation(checkpoint, precision, batches, measure)
     groups, metric = simulation.groups, simulation.metric
     float_value = simulation.float_value()
     report.note(f"{checkpoint.task.name} in float: {metric.name} {float_value:.4f}.")

@@ -39,8 +39,8 @@ class Following(keras.Model):
 
     The loss is (1 - share) of that of `compile`, share of the task's `output_difference`, and the
     means of what the guidance adds. The teacher reads what the student reads, dropped tokens
-    included (Beyer et al. 2022, arXiv:2106.05237, section 3), and drops nothing itself. Its variables are
-    not among this model's: no state keeps them.
+    included (Beyer et al. 2022, arXiv:2106.05237, section 3), and drops nothing itself. Its
+    variables are not among this model's: no state keeps them.
 
     `keras.distillation.Distiller` does not serve: it finds layers by name in a functional model,
     where a stack of blocks is one layer; it runs the student a second time for them, with other

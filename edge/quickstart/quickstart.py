@@ -101,7 +101,7 @@ def quickstart(
     run = recipe(out / "data", seed)
     options = {"overwrite": overwrite, "report": report}
     checkpoint = train(run, out / "float", **options)
-    quantized = quantize(checkpoint, out / "int8", epochs=2, **options)
+    quantized = quantize(checkpoint, out=out / "int8", epochs=2, **options)
     test = checkpoint.task.read(paths["test"])
     texts, targets = test.texts, test.targets
     train_set = checkpoint.task.read(paths["train"])

@@ -1,10 +1,11 @@
 """From texts to generated texts, with a Keras model or a `.tflite` file on the model's side."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from keras_transformer.zoo.data.texts import checked_texts
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.decoding import Decoding, Generated, Steps
 from keras_transformer.zoo.generation.loop import generate
@@ -76,7 +77,7 @@ class TextGenerator:
 
     def generate(
         self,
-        texts: Sequence[str],
+        texts: Iterable[str],
         *,
         stop: Collection[str] = (),
         language: str | None = None,
@@ -95,10 +96,10 @@ class TextGenerator:
         Raises:
             InputError: for a single string, an empty source, a prompt longer than the cache, a
                 stop text of several tokens, an unknown language, or a decoding that does not fit.
+            TypeError: for what is no sequence of strings, or an unknown option.
         """
-        if isinstance(texts, str):
-            raise InputError("Expected a list of texts, got one string; put it in a list.")
-        decoding = Decoding(**decoding)
+        texts = checked_texts(texts)
+        decoding = Decoding.of(**decoding)
         check_language(self.languages, language)
         stops = {self._stop_id(text) for text in stop}
         if self.reads_sources or not self.writer.config.keeps_lines:
@@ -187,45 +188,6 @@ class TextGenerator:
         if ids[0] == self.writer.unk_id:
             raise InputError(f"Expected a stop text that the vocabulary has, got {text!r}.")
         return ids[0]
-
-
-class TextWriter:
-    """The face of whatever runs a model that may write text.
-
-    Attributes:
-        task: name of the model's task.
-        generator: what generates; None for a model that predicts labels or numbers.
-        num_truncated: sources of the last call that were cut to the model's length.
-    """
-
-    task: str
-    generator: TextGenerator | None = None
-    num_truncated: int = 0
-
-    @property
-    def generates(self) -> bool:
-        """Whether the model writes text."""
-        return self.generator is not None
-
-    def generate(self, texts: Sequence[str], **options: Any) -> list[str]:
-        """Returns the translation of each text, or what follows each prompt.
-
-        Args:
-            texts: sources or prompts.
-            **options: see `TextGenerator.generate`: `beams=5`, `max_tokens=40`, ...
-
-        Raises:
-            InputError: for texts or options that do not fit, or a model that predicts labels.
-        """
-        return [one.text for one in self.generations(texts, **options)]
-
-    def generations(self, texts: Sequence[str], **options: Any) -> list[Generation]:
-        """Returns what `generate` does, with log probabilities and what was cut."""
-        if not self.generates:
-            raise InputError(f"Expected a model that generates text, got one of {self.task}.")
-        results = self.generator.generate(texts, **options)
-        self.num_truncated = sum(one.truncated for one in results)
-        return results
 
 
 class _Stream:

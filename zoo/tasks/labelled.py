@@ -99,13 +99,10 @@ class LabelledTask(Task):
         if examples.targets is None:
             raise InputError(f"{examples.path}: expected a label column to evaluate on.")
         self._check_pairs(examples)
-        scores = predictor.scores(examples.texts, examples.pairs)
-        encoded = predictor.tokenizer.encode(
-            examples.texts, examples.pairs, max_length=predictor.max_length
-        )
+        outputs = predictor.outputs(examples.texts, examples.pairs)
         return {
-            "rows": len(examples), "truncated": encoded.num_truncated,
-            **self.metrics(examples.targets, scores),
+            "rows": len(examples), "truncated": sum(outputs.truncated),
+            **self.metrics(examples.targets, outputs.scores),
         }  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:

@@ -80,8 +80,8 @@ class LanguageModeling(GeneratingTask):
         return {"ids": [block[:-1] for block in cut]}
 
     def evaluate(self, predictor: Any, examples: PlainText, **decoding: Any) -> dict[str, Any]:
-        for name in decoding:
-            raise InputError(f"Expected no --{name.replace('_', '-')} for perplexity.")
+        for name, value in decoding.items():
+            raise InputError(f"Expected no {name} for perplexity, got {name}={value!r}.")
         return predictor.perplexity(examples)
 
 

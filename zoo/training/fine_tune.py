@@ -20,7 +20,6 @@ from keras_transformer.zoo.recipe.training_data import resolved
 from keras_transformer.zoo.tasks.run_data import RunData
 from keras_transformer.zoo.training.fit import Fit
 from keras_transformer.zoo.training.run_data import run_data_of, training_batches
-from keras_transformer.zoo.training.run_state import remove_states
 from keras_transformer.zoo.training.train import working_folder
 
 # What a run that goes on from trained weights has of its own.
@@ -62,7 +61,7 @@ class Retraining:
     Args:
         checkpoint: the checkpoint.
         recipe: of the new run; its training file is the checkpoint's, or one that was given.
-        out: the new checkpoint folder.
+        out: the new checkpoint folder; None keeps all in memory.
         resume, overwrite, report, scalars: see `train.train`.
 
     Attributes:
@@ -75,7 +74,7 @@ class Retraining:
 
     checkpoint: Checkpoint
     recipe: Recipe
-    out: Path
+    out: str | Path | None
     resume: bool = False
     overwrite: bool = False
     report: Report | None = None
@@ -129,15 +128,17 @@ class Retraining:
         what: str,
         bits: Mapping[str, Any] | None = None,
         settle: Callable[[keras.Model, Mapping[str, np.ndarray]], None] | None = None,
+        keep: Sequence[str] = (),
         **metrics: Any,
     ) -> Checkpoint:
-        """Trains to the end, and writes the checkpoint folder.
+        """Trains to the end, and writes the checkpoint folder if there is to be one.
 
         Args:
             fit: of `fit`.
             what: the run's name in reports.
             bits: of a quantized model.
             settle: called with the trained model and its probes, which it may change once more.
+            keep: patterns of the layers that stay float in a quantized model.
             **metrics: to write beside those of the validation data.
         """
         self.report.start(what, fit.total_steps)
@@ -150,9 +151,8 @@ class Retraining:
             config=checkpoint.config, task=checkpoint.task, tokenizer=checkpoint.tokenizer,
             target_tokenizer=checkpoint.target_tokenizer, max_length=checkpoint.max_length,
             model=fit.model, recipe=self.recipe, metrics={"validation": best, **metrics},
-            probes=probes, bits=dict(bits or {}),
+            probes=probes, bits=dict(bits or {}), keep=tuple(keep),
         )  # fmt: skip
         result.metrics["validation"] |= self.data.written_metrics(result)
-        result.save(self.out, overwrite=self.overwrite)
-        remove_states(self.folder)
+        keep(result, self.out, self.folder, overwrite=self.overwrite)
         return result

@@ -6,19 +6,16 @@ import sacrebleu
 
 from keras_transformer.edge.choose.candidates import ladder
 from keras_transformer.edge.choose.search import search
-from keras_transformer.edge.predictor import KerasRunner
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
+from keras_transformer.zoo.outputs import Outputs
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.registry import TASKS, task_of
 from keras_transformer.zoo.tasks.regression import Regression
-from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
-from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from tests.edge.generators import generator
 
-TOKENIZER = Tokenizer(TokenizerConfig(), (*SPECIAL_TOKENS, "x"))
 COLUMNS = {"source": "en", "target": "de"}
 SOURCES, TARGETS = ["a tree", "b", "five of us"], ["ein Baum", "b", "zu fünft"]
 
@@ -46,21 +43,18 @@ def test_every_task_has_a_metric_and_its_points():
 
 
 class Fixed:
-    """A predictor of fixed scores, which cuts texts of more than a word."""
-
-    max_length = 3
+    """A predictor of fixed scores, which cuts the second text."""
 
     def __init__(self, scores):
         self.given = scores
-        self.tokenizer = TOKENIZER
 
-    def scores(self, texts, pairs=None):
-        return self.given
+    def outputs(self, texts, pairs=None):
+        return Outputs(self.given, [False, True, False])
 
 
 def examples(targets, **changes):
     values = {
-        "texts": ["x", "x x", "x"], "pairs": None, "targets": targets, "labels": [],
+        "texts": ["x"] * 3, "pairs": None, "targets": targets, "labels": [],
         "path": Path("f.tsv"), "lines": [2, 3, 4],
     }  # fmt: skip
     return Examples(**{**values, **changes})
@@ -86,15 +80,14 @@ def test_evaluation_that_does_not_fit():
         task.evaluate(Fixed(None), examples(np.ones(3), pairs=["x"] * 3))
     with pytest.raises(InputError, match="got beams=2"):
         task.evaluate(Fixed(None), examples(np.ones(3)), beams=2)
-    with pytest.raises(InputError, match="^Expected no --top-k for perplexity"):
+    with pytest.raises(InputError, match="^Expected no top_k for perplexity, got top_k=3"):
         TASKS["language-modeling"]().evaluate(Fixed(None), None, top_k=3)
 
 
-def test_a_translator_is_measured_by_bleu(pairs, tmp_path):
+def test_a_translator_is_measured_by_bleu(pairs):
     trained = generator("transformer")
-    runner = KerasRunner(tmp_path, trained)
     task = trained.task
-    found = task.evaluate(runner, task.read(pairs, COLUMNS), max_tokens=6)
+    found = task.evaluate(trained, task.read(pairs, COLUMNS), max_tokens=6)
     texts = [one.text for one in trained.generator().generate(SOURCES, max_tokens=6)]
     assert found["bleu"] == sacrebleu.BLEU().corpus_score(texts, [TARGETS]).score
     assert found["rows"] == 3
@@ -114,7 +107,7 @@ def test_generating_models_are_searched(kind, pairs, plain, tmp_path):
     file = Runner(out / "float32.tflite")
     assert task_of(file) == trained.task
     assert row.value == task_of(file).evaluate(file, examples)[found.metric.name]
-    in_keras = trained.task.evaluate(KerasRunner(tmp_path, trained), examples)[found.metric.name]
+    in_keras = trained.task.evaluate(trained, examples)[found.metric.name]
     assert row.value == pytest.approx(in_keras, rel=1e-3)
 
 
