@@ -301,16 +301,14 @@ def test_a_vocabulary_larger_than_the_models(data, tmp_path):
 
 def test_a_recipe_that_is_none(tmp_path):
     recipe = tmp_path / "recipe.json"
+    # The second is as a recipe was written before it had parts.
     for text, sentence in (
-        ('{"task": "regression", "training": {"epoch": 3}}',
-         f"{recipe} has 'epoch' in training; known are epochs, "),
-        # As a recipe was written before it had parts.
-        ('{"model": "bert_tiny", "settings": {}, "task": "regression"}',
-         f"{recipe} has 'settings'; known are task, model, "),
-    ):  # fmt: skip
+        ('{"training": {"epoch": 3}, "task": "regression"}', " has 'epoch' in training; known "),
+        ('{"model": "bert_tiny", "settings": {}}', " has 'settings'; known are task, model, "),
+    ):
         recipe.write_text(text)
         code, line = error_of(call("train", "--recipe", recipe, "--out", tmp_path / "model"))
-        assert (code, line.startswith(f"Error: {sentence}")) == (2, True)
+        assert (code, line.startswith(f"Error: {recipe}{sentence}")) == (2, True)
     recipe.write_text("epochs: 3")
     code, line = error_of(call("train", "--recipe", recipe, "--out", tmp_path / "model"))
     assert (code, f"Error: Expected {recipe} to be JSON: " in line) == (2, True)
