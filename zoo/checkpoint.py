@@ -13,7 +13,7 @@ import numpy as np
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.data.plain_text import load_plain_text
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.evaluation.measure import measure
+from keras_transformer.zoo.evaluation.measure import evaluate
 from keras_transformer.zoo.evaluation.perplexity import language_perplexity
 from keras_transformer.zoo.files import (
     read_folder,
@@ -135,14 +135,14 @@ class Checkpoint(Predictor):
         return self.tokenizer.encode(texts, pairs, max_length=self.max_length)
 
     def evaluate(self, data: str | Path, **options: Any) -> Metrics:
-        """Measures the model on a file of data, see `measure`.
+        """Measures the model on a file of data, see `measure.evaluate`.
 
         Args:
             data: the path of labelled rows, of sources and targets, or of plain text.
             **options: names of the columns, such as `label="topic"`, where they differ from those
                 of training; how a translator chooses tokens, such as `beams=5`.
         """
-        return measure(self, data, **options)
+        return evaluate(self, data, **options)
 
     def perplexity(self, path: str | Path) -> dict[str, float]:
         """Measures a language model on the text of a file, see `Perplexity`."""

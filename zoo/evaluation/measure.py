@@ -13,7 +13,7 @@ from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.tabular import Metrics
 
 
-def measure(predictor: Predictor, data: str | Path, **options: Any) -> Metrics:
+def evaluate(predictor: Predictor, data: str | Path, **options: Any) -> Metrics:
     """Returns the metrics of the predictor's task, with the number of rows and of those cut.
 
     Args:

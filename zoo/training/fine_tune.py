@@ -18,7 +18,7 @@ from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.run_data import RunData, run_data_of
 from keras_transformer.zoo.training.fit import Fit
-from keras_transformer.zoo.training.train import keep, working_folder
+from keras_transformer.zoo.training.train import save_run, working_folder
 
 # What a run that goes on from trained weights has of its own.
 DEFAULTS = {
@@ -151,5 +151,5 @@ class Retraining:
             probes=probes, bits=dict(bits or {}), keep=tuple(keep),
         )  # fmt: skip
         result.metrics["validation"] |= self.data.written_metrics(result)
-        keep(result, self.out, self.folder, overwrite=self.overwrite)
+        save_run(result, self.out, self.folder, overwrite=self.overwrite)
         return result
