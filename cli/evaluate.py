@@ -36,13 +36,13 @@ def evaluate(
     """
     from keras_transformer.cli import display
     from keras_transformer.edge.load import load
-    from keras_transformer.zoo.tasks.measure import measure
+    from keras_transformer.zoo.tasks import measure
 
     predictor = load(model, threads=threads)
     decoding = generation.decoding_of(predictor, given)
     columns = {name: given[name] for name in options.COLUMNS}
     with display.busy(f"Measuring on {data}"):
-        result = measure(predictor, data, **{**columns, **decoding})
+        result = measure.evaluate(predictor, data, **{**columns, **decoding})
     cut = result.get("truncated", 0)
     if cut:
         display.note(

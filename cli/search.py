@@ -112,8 +112,7 @@ def search(
             progress.note(f"{out} holds what was done; --resume goes on from it.")
             raise
     report.write(found, out)
-    rows = [report.cells(found, row) for row in found.rows]
-    display.table(report.conditions(found), report.columns(found), rows)
+    display.grids(found)
     if found.noise:
         display.note(found.noise)
     click.echo(f"\n{found.recommendation()}\nWrote {out / report.PAGE}")

@@ -73,13 +73,7 @@ def sensitivity(
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
         return
-    rows = [(cost.group.name, cost.value, f"{cost.drop:.2f}") for cost in found.costs]
-    rows += [
-        ("all of them", found.value, f"{found.drop:.2f}"), ("none", found.float_value, "0.00"),
-    ]  # fmt: skip
-    display.table(
-        f"{checkpoint} on {data}", (f"{precision} alone", found.metric.name, "points lost"), rows
-    )
+    display.grids(found, title=f"{checkpoint} on {data}")
     if found.kept is not None:
         click.echo(f"\n{found.verdict()}")
     if plot is not None:

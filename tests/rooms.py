@@ -34,7 +34,7 @@ ROOMS = {
         "zoo.errors zoo.tokenizers", "keras sentencepiece tensorflow tensorflow_text"
     ),
     "zoo.models": Room(
-        "layers zoo.data zoo.errors zoo.tokenizers", "keras numpy tensorflow"
+        "layers zoo.data zoo.errors zoo.tabular zoo.tokenizers", "keras numpy tensorflow"
     ),
     "zoo.samples": Room("zoo.errors zoo.files", "babel numpy sklearn"),
     "zoo.generation": Room("zoo.data zoo.errors zoo.tokenizers", "numpy", device=True),

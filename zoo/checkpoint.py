@@ -30,7 +30,7 @@ from keras_transformer.zoo.outputs import Outputs
 from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tabular import Metrics
-from keras_transformer.zoo.tasks.measure import measure
+from keras_transformer.zoo.tasks.measure import evaluate
 from keras_transformer.zoo.tasks.registry import task_from_json
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.tokenizer import Encoded, Tokenizer
@@ -138,14 +138,14 @@ class Checkpoint(Predictor):
         return self.tokenizer.encode(texts, pairs, max_length=self.max_length)
 
     def evaluate(self, data: str | Path, **options: Any) -> Metrics:
-        """Measures the model on a file of data, see `measure`.
+        """Measures the model on a file of data, see `measure.evaluate`.
 
         Args:
             data: the path of labelled rows, of sources and targets, or of plain text.
             **options: names of the columns, such as `label="topic"`, where they differ from those
                 of training; how a translator chooses tokens, such as `beams=5`.
         """
-        return measure(self, data, **options)
+        return evaluate(self, data, **options)
 
     def perplexity(self, path: str | Path) -> dict[str, float]:
         """Measures a language model on the text of a file, see `Perplexity`."""

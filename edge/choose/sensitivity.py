@@ -10,12 +10,14 @@ from keras_transformer.edge.choose.layer_groups import Group, groups_of
 from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.quantize.qat import quantized_model
 from keras_transformer.edge.quantize.ranges import calibration_batches
-from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
+from keras_transformer.zoo.data.columns import columns_of
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric, check_max_drop
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe.training_data import training_file
+from keras_transformer.zoo.tabular import Grid, Tabular
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,8 +62,8 @@ class Kept:
         return " ".join(f'--keep "{pattern}=float32"' for pattern in patterns)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Sensitivity:
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+class Sensitivity(Tabular):
     """What quantization costs, by groups of layers.
 
     Attributes:
@@ -82,6 +84,16 @@ class Sensitivity:
     drop: float
     costs: Sequence[GroupCost]
     kept: Kept | None = None
+
+    def grids(self) -> list[Grid]:
+        """One row a group, then all of them and none."""
+        rows = [(cost.group.name, cost.value, f"{cost.drop:.2f}") for cost in self.costs]
+        rows += [
+            ("all of them", self.value, f"{self.drop:.2f}"),
+            ("none", self.float_value, "0.00"),
+        ]
+        columns = (f"{self.precision} alone", self.metric.name, "points lost")
+        return [Grid(f"Quantized on {self.data}", columns, rows)]
 
     def verdict(self) -> str:
         """Returns in a sentence what to keep float."""
@@ -147,10 +159,10 @@ class Simulation:
 
 
 def sensitivity(
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint | str | Path,
     data: str | Path,
     *,
-    columns: Mapping[str, str | None],
+    columns: Mapping[str, str | None] | None = None,
     precision: str = "int8",
     max_drop: float | None = None,
     calibration: str | Path | None = None,
@@ -164,9 +176,9 @@ def sensitivity(
     simulates the file.
 
     Args:
-        checkpoint: a float checkpoint.
+        checkpoint: a float checkpoint, or its folder.
         data: what the metric is measured on.
-        columns: of the data, by their use.
+        columns: of the data, by their use; those of training by default.
         precision: one that rounds kernels.
         max_drop: points of the metric that may be lost.
         calibration: texts that set the ranges; those of the recipe by default.
@@ -178,6 +190,8 @@ def sensitivity(
         InputError: for a mistake in the arguments or the data.
     """
     report = report or Report()
+    checkpoint = as_checkpoint(checkpoint)
+    columns = columns_of(checkpoint) if columns is None else columns
     if checkpoint.is_quantized:
         raise InputError("Expected a float checkpoint, got a quantized one.")
     if max_drop is not None:

@@ -81,6 +81,28 @@ def test_pairs_for_a_model_of_single_texts(learned):
         learned[1].scores(["a"], ["b"])
 
 
+def test_a_checkpoint_says_what_it_is(learned):
+    trained = learned[1]
+    count = f"{trained.model.count_params():,}"
+    accuracy = trained.metrics["validation"]["accuracy"]
+    assert repr(trained) == (
+        f"Checkpoint(bert_tiny: classification, {count} parameters, float32, "
+        f"validation accuracy {accuracy:.4f})"
+    )
+
+
+def test_it_measures_itself(learned, tables):
+    trained = learned[1]
+    found = trained.evaluate(tables / "validation.tsv")
+    assert found == {"rows": 48, "truncated": 0, **trained.metrics["validation"]}
+    assert "accuracy" in repr(found)
+    with refused(InputError, "Expected columns of classification (text, text_pair, label), got "
+                 "target='a'."):  # fmt: skip
+        trained.evaluate(tables / "validation.tsv", target="a")
+    with refused(TypeError, "Expected data to be the path of a file, got data=None."):
+        trained.evaluate(None)
+
+
 def test_a_classifier_generates_nothing(learned):
     with refused(InputError, "Expected a model that generates text, got one of classification."):
         learned[1].generator()

@@ -12,7 +12,7 @@ from keras_transformer.zoo.tabular import Metrics
 from keras_transformer.zoo.tasks.registry import task_of
 
 
-def measure(predictor: Predictor, data: Source, **options: Any) -> Metrics:
+def evaluate(predictor: Predictor, data: Source, **options: Any) -> Metrics:
     """Returns the metrics of the predictor's task, with the number of rows and of those cut.
 
     Args:

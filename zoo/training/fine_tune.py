@@ -20,7 +20,7 @@ from keras_transformer.zoo.recipe.training_data import resolved
 from keras_transformer.zoo.tasks.run_data import RunData
 from keras_transformer.zoo.training.fit import Fit
 from keras_transformer.zoo.training.run_data import run_data_of, training_batches
-from keras_transformer.zoo.training.train import working_folder
+from keras_transformer.zoo.training.train import save_run, working_folder
 
 # What a run that goes on from trained weights has of its own.
 DEFAULTS = {
@@ -154,5 +154,5 @@ class Retraining:
             probes=probes, bits=dict(bits or {}), keep=tuple(keep),
         )  # fmt: skip
         result.metrics["validation"] |= self.data.written_metrics(result)
-        keep(result, self.out, self.folder, overwrite=self.overwrite)
+        save_run(result, self.out, self.folder, overwrite=self.overwrite)
         return result

@@ -77,11 +77,11 @@ def train(
         **data.tokenizers,
     )  # fmt: skip
     checkpoint.metrics["validation"] |= data.written_metrics(checkpoint)
-    keep(checkpoint, out, folder, overwrite=overwrite)
+    save_run(checkpoint, out, folder, overwrite=overwrite)
     return checkpoint
 
 
-def keep(
+def save_run(
     checkpoint: Checkpoint, out: str | Path | None, folder: Path | None, *, overwrite: bool
 ) -> None:
     """Writes the checkpoint of a run that ended, and removes its states, if it has a folder."""
