@@ -52,7 +52,9 @@ class LanguageModeling(GeneratingTask):
         check_share(share)
         lines = examples.text.splitlines(keepends=True)
         ends = np.cumsum([len(line) for line in lines])
-        first = int(np.searchsorted(ends, (1 - share) * ends[-1])) + 1
+        # The start of a line that is nearest to the share.
+        distances = np.abs(ends - (1 - share) * ends[-1])
+        first = int(distances[: max(1, len(lines) - 1)].argmin()) + 1
         parts = ["".join(lines[:first]), "".join(lines[first:])]
         if not all(part.strip() for part in parts):
             raise InputError(
