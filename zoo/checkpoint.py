@@ -39,9 +39,6 @@ from keras_transformer.zoo.tokenizers.tokenizer_files import (
 )
 from keras_transformer.zoo.vocabularies.learn import TextTokenizer
 
-# The recipe's columns of the tasks that do not read labelled texts.
-COLUMNS = {"translation": ("source", "target"), "language-modeling": ()}
-
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class Checkpoint(Predictor):
@@ -79,7 +76,7 @@ class Checkpoint(Predictor):
         found = self.metrics.get("validation", {}).get(self.task.deciding_metric)
         score = "" if found is None else f", validation {self.task.deciding_metric} {found:.4f}"
         return (
-            f"Checkpoint({self.recipe.model}: {self.task_name}, "
+            f"Checkpoint({self.recipe.model.name}: {self.task_name}, "
             f"{self.model.count_params():,} parameters, {self.precision}{score})"
         )
 
@@ -103,7 +100,10 @@ class Checkpoint(Predictor):
     @property
     def precision(self) -> str:
         """`float32`, or the precision that the model simulates."""
-        return f"{self.recipe.precision}, simulated" if self.is_quantized else "float32"
+        if not self.is_quantized:
+            return "float32"
+        run = self.recipe.quantize
+        return f"{'integers' if run is None else run.precision}, simulated"
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -118,8 +118,7 @@ class Checkpoint(Predictor):
     @property
     def columns(self) -> dict[str, str | None]:
         """Names of the columns of its data by their use, as the recipe has them."""
-        names = COLUMNS.get(self.task.name, ("text", "text_pair", "label"))
-        return {name: getattr(self.recipe, name) for name in names}
+        return dict(self.recipe.data.columns)
 
     def tokenizer_files(self) -> dict[str, bytes]:
         """Returns the files of the tokenizers by name."""
@@ -214,7 +213,7 @@ class Checkpoint(Predictor):
             target_tokenizer=target_tokenizer,
             max_length=config["max_length"],
             model=model,
-            recipe=Recipe.from_json(files["recipe.json"]),
+            recipe=Recipe.from_json(files["recipe.json"], str(Path(path) / "recipe.json")),
             metrics=json.loads(files["metrics.json"]),
             probes=weights_from_bytes(files["probes.safetensors"]),
             bits=bits,
