@@ -52,7 +52,8 @@ class Checkpoint:
         recipe: the run that made it.
         metrics: what was measured on the validation data.
         probes: (rows, T) inputs of a few validation rows by name; `convert` compares on them.
-        bits: what `models.build` takes beside config and task to make a quantized model.
+        bits: widths of a quantized model, see `models.build`; empty for float.
+        keep: patterns of the layers that stay float in it, see `models.build`.
         num_truncated: rows of the last call of `scores` that were cut to `max_length`.
     """
 
@@ -66,6 +67,7 @@ class Checkpoint:
     probes: Mapping[str, np.ndarray]
     target_tokenizer: Tokenizer | None = None
     bits: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    keep: Sequence[str] = ()
     num_truncated: int = dataclasses.field(default=0, init=False)
 
     @property
@@ -136,7 +138,7 @@ class Checkpoint:
             "model": self.config.to_json(),
             "task": self.task.to_json(),
             "max_length": self.max_length,
-            "bits": dict(self.bits),
+            "bits": {**self.bits, **({"keep": list(self.keep)} if self.keep else {})},
         }
         write_folder(
             path,
@@ -170,7 +172,8 @@ class Checkpoint:
         shape = TransformerConfig.from_json(config["model"])
         # Once, float was written as widths of null.
         bits = {name: value for name, value in config["bits"].items() if value is not None}
-        model = build(shape, task, **bits)
+        keep = tuple(bits.pop("keep", ()))
+        model = build(shape, task, bits=bits, keep=keep)
         set_weights(model, weights_from_bytes(files["weights.safetensors"]))
         tokenizer, target_tokenizer = tokenizers_from_files(files, TextTokenizer)
         return cls(
@@ -184,6 +187,7 @@ class Checkpoint:
             metrics=json.loads(files["metrics.json"]),
             probes=weights_from_bytes(files["probes.safetensors"]),
             bits=bits,
+            keep=keep,
         )
 
 

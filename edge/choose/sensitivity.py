@@ -146,10 +146,10 @@ class Simulation:
     def value(self, kept: Iterable[Group]) -> float:
         """Returns the metric with these groups float and the others quantized."""
         patterns = [pattern for group in kept for pattern in group.patterns]
-        bits = {**self.bits, "keep": patterns}
-        model = build(self.checkpoint.config, self.checkpoint.task, **bits)
+        quantized = {"bits": self.bits, "keep": patterns}
+        model = build(self.checkpoint.config, self.checkpoint.task, **quantized)
         set_weights(model, self.weights)
-        return self._value(dataclasses.replace(self.checkpoint, model=model, bits=bits))
+        return self._value(dataclasses.replace(self.checkpoint, model=model, **quantized))
 
     def _value(self, checkpoint: Checkpoint) -> float:
         return float(self.measure(KerasRunner(self.path, checkpoint))[self.metric.name])

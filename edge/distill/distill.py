@@ -106,7 +106,8 @@ def distill(
         run.report.note(f"The teacher writes {len(pairs.sources)} targets with {beams} beams.")
         texts = translations(teacher.generator(), pairs, teacher.labels, beams=beams)
         run.follow(dataclasses.replace(pairs, targets=texts))
-    model = build(student.config, student.task, **student.bits, dtype=recipe.dtype)
+    quantized = {"bits": student.bits, "keep": student.keep}
+    model = build(student.config, student.task, dtype=recipe.dtype, **quantized)
     set_weights(model, get_weights(student.model))
     has_ranges = precision_of(student.bits).is_static
     following = Following(model, teacher.model, student.task, guidance)
@@ -115,7 +116,7 @@ def distill(
     fit = run.fit(model, following)
     metrics = {"teacher": teacher.metrics.get("validation")}
     settle = round_biases if has_ranges else None
-    return run.finish(fit, "distill", student.bits, settle, **metrics)
+    return run.finish(fit, "distill", settle=settle, **quantized, **metrics)
 
 
 def _check(teacher: Checkpoint, student: Checkpoint) -> None:

@@ -126,6 +126,7 @@ class Retraining:
         what: str,
         bits: Mapping[str, Any] | None = None,
         settle: Callable[[keras.Model, Mapping[str, np.ndarray]], None] | None = None,
+        keep: Sequence[str] = (),
         **metrics: Any,
     ) -> Checkpoint:
         """Trains to the end, and writes the checkpoint folder.
@@ -135,6 +136,7 @@ class Retraining:
             what: the run's name in reports.
             bits: of a quantized model.
             settle: called with the trained model and its probes, which it may change once more.
+            keep: patterns of the layers that stay float in a quantized model.
             **metrics: to write beside those of the validation data.
         """
         self.report.start(what, fit.total_steps)
@@ -147,7 +149,7 @@ class Retraining:
             config=checkpoint.config, task=checkpoint.task, tokenizer=checkpoint.tokenizer,
             target_tokenizer=checkpoint.target_tokenizer, max_length=checkpoint.max_length,
             model=fit.model, recipe=self.recipe, metrics={"validation": best, **metrics},
-            probes=probes, bits=dict(bits or {}),
+            probes=probes, bits=dict(bits or {}), keep=tuple(keep),
         )  # fmt: skip
         result.metrics["validation"] |= self.data.written_metrics(result)
         result.save(self.out, overwrite=self.overwrite)

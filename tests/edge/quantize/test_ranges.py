@@ -75,7 +75,7 @@ def test_calibration_sets_the_smallest_and_largest_value_seen():
 @pytest.mark.parametrize("norm", ["layer_norm", "rms_norm"])
 def test_a_row_whose_mean_square_is_stored_as_0_moves_no_range(norm, train):
     keras.utils.set_random_seed(0)
-    layer = make_norm(norm, epsilon=1e-6, inner_bits=8, name="norm")
+    layer = make_norm(norm, epsilon=1e-6, bits={"inner_bits": 8}, name="norm")
     model = keras.Sequential([keras.Input((16,)), layer])
     x = np.random.default_rng(0).normal(0, 3, (40, 16)).astype("float32")
     for point in learned_points(model):
@@ -98,7 +98,7 @@ def test_a_row_whose_mean_square_is_stored_as_0_moves_no_range(norm, train):
 
 def test_calibration_reaches_every_point():
     trained = random_model()
-    model = build(trained.config, trained.task, kernel_bits=8, activation_bits=8)
+    model = build(trained.config, trained.task, bits={"kernel_bits": 8, "activation_bits": 8})
     points = learned_points(model)
     initial = range_of(points[0])
     calibrate(model, calibration())
