@@ -247,23 +247,35 @@ def test_read_vocabulary_of_no_file(tmp_path):
         read_vocabulary(tmp_path / "vocab.txt")
 
 
+@pytest.fixture
+def without_tensorflow_text(monkeypatch):
+    """A function from whose call on tensorflow-text cannot be imported."""
+
+    def hide():
+        for name in ["tensorflow_text", *sys.modules]:
+            if name.partition(".")[0] == "tensorflow_text":
+                monkeypatch.setitem(sys.modules, name, None)
+
+    return hide
+
+
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "characters"])
-def test_a_tokenizer_names_tensorflow_text_where_it_is_missing(monkeypatch, kind):
+def test_a_tokenizer_names_tensorflow_text_where_it_is_missing(without_tensorflow_text, kind):
     config = TokenizerConfig(kind=kind)
     vocabulary = () if kind == "bytes" else learn_vocabulary(SENTENCES, 300, config)
-    monkeypatch.setitem(sys.modules, "tensorflow_text", None)
+    without_tensorflow_text()
     with pytest.raises(InputError, match=f"tensorflow-text .* for the {kind} tokenizer"):
         TextTokenizer(config, vocabulary)
 
 
-def test_learning_word_pieces_names_tensorflow_text_where_it_is_missing(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow_text", None)
+def test_learning_word_pieces_names_tensorflow_text_where_it_is_missing(without_tensorflow_text):
+    without_tensorflow_text()
     with pytest.raises(InputError, match="tensorflow-text .* learns word pieces.* Windows"):
         learn_vocabulary(SENTENCES, 300, TokenizerConfig(kind="wordpiece"))
 
 
-def test_characters_need_no_tensorflow_text(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow_text", None)
+def test_characters_need_no_tensorflow_text(without_tensorflow_text):
+    without_tensorflow_text()
     config = TokenizerConfig(kind="characters")
     vocabulary = learn_vocabulary(SENTENCES, 300, config)
     assert TextTokenizer(config, vocabulary).pieces(["low"]) == [
