@@ -20,10 +20,10 @@ TASKS = {
 }
 NUM_TRAIN, NUM_TEST = 6000, 200
 # Which weights a run ends with depends on the order in which a processor's kernels add. The decoder
-# was trained with seeds 0 and 1 with oneDNN's AVX512 kernels and without oneDNN
-# (TF_ENABLE_ONEDNN_OPTS=0): of its worst task it did 99.0 to 100 %, its int8 file 98.0 to 99.5 %.
-# LEAST is below the worst of them by twice the 200 strings' standard error.
-LEAST = 0.96
+# was trained with seed 0 with oneDNN's AVX512 kernels, and with seeds 0, 1 and 2 without oneDNN
+# (TF_ENABLE_ONEDNN_OPTS=0): of its worst task it did 98.0 to 100 %, its int8 file 96.0 to 99.5 %.
+# LEAST is below the worst of them by twice the standard error of 200 strings.
+LEAST = 0.93
 SHAPE = {"hidden_dim": 64, "intermediate_dim": 128, "dropout": 0.0, "attention_dropout": 0.0}
 RUN = {
     "tokenizer": "characters", "batch_tokens": 2048, "learning_rate": 3e-3, "schedule": "cosine",
