@@ -34,9 +34,6 @@ from keras_transformer.zoo.tokenizers.tokenizer_files import (
 )
 from keras_transformer.zoo.vocabularies.learn import TextTokenizer
 
-# The recipe's columns of the tasks that do not read labelled texts.
-COLUMNS = {"translation": ("source", "target"), "language-modeling": ()}
-
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class Checkpoint:
@@ -83,8 +80,7 @@ class Checkpoint:
     @property
     def columns(self) -> dict[str, str | None]:
         """Names of the columns of its data by their use, as the recipe has them."""
-        names = COLUMNS.get(self.task.name, ("text", "text_pair", "label"))
-        return {name: getattr(self.recipe, name) for name in names}
+        return dict(self.recipe.data.columns)
 
     def tokenizer_files(self) -> dict[str, bytes]:
         """Returns the files of the tokenizers by name."""
@@ -183,7 +179,7 @@ class Checkpoint:
             target_tokenizer=target_tokenizer,
             max_length=config["max_length"],
             model=model,
-            recipe=Recipe.from_json(files["recipe.json"]),
+            recipe=Recipe.from_json(files["recipe.json"], str(Path(path) / "recipe.json")),
             metrics=json.loads(files["metrics.json"]),
             probes=weights_from_bytes(files["probes.safetensors"]),
             bits=bits,

@@ -21,6 +21,7 @@ from keras_transformer.zoo.evaluation.evaluate import (
 )
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.progress import Report
+from keras_transformer.zoo.recipe.training_data import training_file
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -194,8 +195,9 @@ def sensitivity(
     spec = get_precision(precision)
     if not spec.rounds_kernels:
         raise InputError(f"Expected a precision that rounds kernels, got precision={precision!r}.")
+    path = calibration or training_file(checkpoint.recipe.data)
     measure = read_evaluation(checkpoint, data, columns, **decoding)
-    batches = calibration_batches(checkpoint, calibration or checkpoint.recipe.train)
+    batches = calibration_batches(checkpoint, path)
     simulation = Simulation(checkpoint, precision, batches, measure, Path(data))
     groups, metric = simulation.groups, simulation.metric
     float_value = simulation.float_value()

@@ -72,8 +72,8 @@ def qat_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """
     defaults = {
         **DEFAULTS,
-        "epochs": max(1, round(recipe.epochs / 5)),
-        "learning_rate": recipe.learning_rate / 20,
+        "epochs": max(1, round(recipe.training.epochs / 5)),
+        "learning_rate": recipe.optimizer.learning_rate / 20,
         "freeze_ranges": 0.2,
     }
     return changed_recipe(recipe, changes, defaults)
@@ -120,18 +120,17 @@ def quantize(
     patterns = kept_patterns(spec, keep)
     changes |= {"precision": precision, "keep": ",".join(patterns)}
     recipe = qat_recipe(checkpoint.recipe, changes)
-    if not spec.is_static and (recipe.ranges == "learned" or recipe.percentile != 100):
+    ranges, percentile = recipe.quantize.ranges, recipe.quantize.percentile
+    if not spec.is_static and (ranges == "learned" or percentile != 100):
         raise InputError(
             f"Expected no learned ranges and no percentile for {precision}, which has no ranges, "
-            f"got ranges={recipe.ranges}, percentile={recipe.percentile:g}."
+            f"got ranges={ranges}, percentile={percentile:g}."
         )
     run = Retraining(
         checkpoint=checkpoint, recipe=recipe, out=Path(out), resume=resume, overwrite=overwrite,
         report=report, scalars=scalars,
     )  # fmt: skip
-    model = quantized_model(
-        checkpoint, run.batches, precision, keep, percentile=run.recipe.percentile
-    )
+    model = quantized_model(checkpoint, run.batches, precision, keep, percentile=percentile)
     if spec.is_static:
         train_ranges(model, run.recipe, run.total_steps)
     kept = keep_pruned(model, run.recipe)
