@@ -93,7 +93,8 @@ ROOMS = {
     "edge.choose": Room(
         "edge.compress edge.convert edge.precision edge.quantize edge.runtime "
         "edge.tflite layers zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.files "
-        "zoo.models zoo.progress zoo.recipe zoo.tabular", "ai_edge_litert keras matplotlib numpy",
+        "zoo.models zoo.progress zoo.recipe zoo.tabular",
+        "ai_edge_litert keras matplotlib numpy",
     ),
     "edge.targets.exported": Room(
         "edge.graphs edge.runtime layers zoo.checkpoint zoo.errors zoo.files zoo.models "

@@ -106,8 +106,8 @@ class Checkpoint(Predictor):
         """`float32`, or the precision that the model simulates."""
         if not self.is_quantized:
             return "float32"
-        quantize = self.recipe.quantize
-        return "simulated" if quantize is None else f"{quantize.precision}, simulated"
+        run = self.recipe.quantize
+        return f"{'integers' if run is None else run.precision}, simulated"
 
     @property
     def labels(self) -> tuple[str, ...]:

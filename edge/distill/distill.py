@@ -92,7 +92,7 @@ def distill(
     teacher = as_checkpoint(teacher)
     student = _student(teacher, student, settings, changes)
     _check(teacher, student)
-    _check_values(guidance, beams, teacher.task)
+    _check_values(guidance, beams, teacher.task_name)
     changes |= {
         "share": float(share),
         "temperature": float(temperature),

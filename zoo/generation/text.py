@@ -99,7 +99,7 @@ class TextGenerator:
             TypeError: for what is no sequence of strings, or an unknown option.
         """
         texts = checked_texts(texts)
-        decoding = Decoding.of(**decoding)
+        choice = Decoding.of(**decoding)
         check_language(self.languages, language)
         stops = {self._stop_id(text) for text in stop}
         if self.reads_sources or not self.writer.config.keeps_lines:
@@ -107,7 +107,7 @@ class TextGenerator:
         # Ids past the tokenizer's are languages, which are only read.
         languages = range(self.writer.vocab_size, self.model.vocab_size)
         forbidden = {*range(len(SPECIAL_TOKENS)), *languages} - stops
-        results: list[Generation] = [None] * len(texts)
+        results: dict[int, Generation] = {}
         rows = self._sources(texts, language) if self.reads_sources else self._prompts(texts)
         for group in self._groups([ids for ids, _ in rows]):
             ids = [rows[row][0] for row in group]
@@ -115,7 +115,7 @@ class TextGenerator:
             if on_text is not None:
                 stream = _Stream(self.writer, group, on_text)
             # Rows sample by their place among all texts, whatever batches the model reads.
-            options = {
+            options: dict[str, Any] = {
                 "stop_ids": stops, "forbidden_ids": forbidden, "on_token": stream,
                 "numbers": group,
             }  # fmt: skip
@@ -128,20 +128,21 @@ class TextGenerator:
                 cache, first = self.model.prefill(prompts[:, :-1]), prompts[:, -1]
                 options["prompts"] = list(prompts[:, :-1])
                 room = self.model.cache_length - prompts.shape[1] + 1
-            made = generate(self.model, cache, first, decoding, max_tokens=room, **options)
+            made = generate(self.model, cache, first, choice, max_tokens=room, **options)
             for place, (row, one) in enumerate(zip(group, made, strict=True)):
                 results[row] = self._generation(one, rows[row][1])
                 if stream is not None:
                     stream.tell(place, results[row].text)
-        return results
+        return [results[row] for row in range(len(texts))]
 
     def _sources(self, texts: Sequence[str], language: str | None) -> list[tuple[np.ndarray, bool]]:
         """Ids of each source, and whether it was cut."""
         for row, text in enumerate(texts, start=1):
             if not text.strip():
                 raise InputError(f"Expected text {row} to hold something to read, got {text!r}.")
+        languages = [] if language is None else [language] * len(texts)
         encoded = encode_sources(
-            self.tokenizer, texts, self.model.source_length, self.languages, [language] * len(texts)
+            self.tokenizer, texts, self.model.source_length, self.languages, languages
         )
         return list(zip(encoded.ids, encoded.truncated, strict=True))
 
@@ -167,8 +168,8 @@ class TextGenerator:
         order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
         groups: list[list[int]] = []
         for row in order:
-            last = groups[-1] if groups else None
-            fits = last is not None and len(last) < self.model.batch_size
+            last = groups[-1] if groups else []
+            fits = 0 < len(last) < self.model.batch_size
             if fits and (self.reads_sources or len(rows[last[0]]) == len(rows[row])):
                 last.append(row)
             else:

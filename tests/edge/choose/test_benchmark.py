@@ -85,7 +85,7 @@ def test_where_the_system_tells_nothing(files, monkeypatch, tmp_path):
     assert benchmark([files["float32"]], runs=1).files[0].peak_memory is None
 
 
-@pytest.mark.parametrize("module", ["edge.benchmark", "edge.memory", "cli.benchmark"])
+@pytest.mark.parametrize("module", ["edge.choose.benchmark", "edge.choose.memory", "cli.benchmark"])
 def test_no_tensorflow_is_loaded(module):
     program = (
         f"import sys, keras_transformer.{module}; "
