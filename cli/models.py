@@ -8,7 +8,6 @@ from keras_transformer.cli import options
 from keras_transformer.zoo.models.catalog import (
     CATALOG,
     SIZES,
-    TASKS_OF,
     get_config,
 )
 from keras_transformer.zoo.models.families.bert import BERT, pretraining_head_parameters
@@ -43,6 +42,8 @@ def models(name: str | None, as_json: bool) -> None:
 
 def describe(name: str) -> dict:
     """What a model is and costs."""
+    from keras_transformer.zoo.tasks.registry import tasks_for
+
     config = get_config(name)
     count = SIZES[name].parameters
     published = 0
@@ -54,7 +55,7 @@ def describe(name: str) -> dict:
         "parameters": count,
         "parameters_with_pretraining_heads": count + published,
         f"multiply_adds_at_{LENGTH}_tokens": SIZES[name].multiply_adds,
-        "tasks": list(TASKS_OF[config.architecture]),
+        "tasks": list(tasks_for(config.architecture)),
     }
 
 

@@ -25,6 +25,8 @@ ROOMS = {
     "zoo.progress": Room(device=True),
     "zoo.files": Room("zoo.errors", "numpy safetensors"),
     "zoo.recipe": Room("zoo.errors"),
+    "zoo.tabular": Room(device=True),
+    "zoo.outputs": Room("", "numpy", device=True),
     "edge.precision": Room("zoo.errors", device=True),
     "zoo.tokenizers": Room("zoo.errors", "numpy", device=True),
     "zoo.data": Room("zoo.errors zoo.tokenizers", "numpy", device=True),
@@ -37,37 +39,39 @@ ROOMS = {
     ),
     "zoo.samples": Room("zoo.errors zoo.files", "babel numpy sklearn"),
     "zoo.generation": Room("zoo.data zoo.errors zoo.tokenizers", "numpy", device=True),
+    "zoo.predictor": Room(
+        "zoo.data zoo.errors zoo.generation zoo.outputs", "numpy", device=True
+    ),
     "edge.runtime": Room(
-        "zoo.data zoo.errors zoo.generation zoo.tokenizers",
+        "zoo.data zoo.errors zoo.generation zoo.outputs zoo.predictor zoo.tokenizers",
         "ai_edge_litert numpy tensorflow_text", device=True,
     ),
     "zoo.evaluation": Room(
-        "zoo.data zoo.errors zoo.generation zoo.tokenizers", "keras numpy sacrebleu scipy sklearn"
+        "zoo.data zoo.errors zoo.generation zoo.tokenizers", "keras numpy sacrebleu scipy sklearn",
     ),
     "zoo.tasks": Room(
-        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.models zoo.progress zoo.recipe "
-        "zoo.tokenizers zoo.vocabularies", "keras numpy",
+        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.models zoo.predictor zoo.progress "
+        "zoo.tabular zoo.tokenizers zoo.vocabularies", "keras numpy",
     ),
     "edge.tflite": Room(
         "edge.precision edge.runtime layers zoo.errors zoo.models",
         "ai_edge_litert flatbuffers keras numpy",
     ),
+    "zoo.named": Room("zoo.errors zoo.models zoo.tabular zoo.tasks", "keras"),
     "zoo.checkpoint": Room(
-        "zoo.data zoo.errors zoo.evaluation zoo.files zoo.generation zoo.models zoo.recipe "
-        "zoo.tasks zoo.tokenizers zoo.vocabularies", "keras numpy",
+        "zoo.data zoo.errors zoo.evaluation zoo.files zoo.generation zoo.models zoo.outputs "
+        "zoo.predictor zoo.recipe zoo.tabular zoo.tasks zoo.tokenizers zoo.vocabularies",
+        "keras numpy",
     ),
     "zoo.training": Room(
         "layers zoo.checkpoint zoo.data zoo.errors zoo.files zoo.models zoo.progress zoo.recipe "
-        "zoo.tasks", "keras numpy",
+        "zoo.tasks zoo.tokenizers zoo.vocabularies", "keras numpy",
     ),
     "edge.graphs": Room("edge.runtime zoo.checkpoint zoo.models", "keras tensorflow"),
-    "edge.predictor": Room(
-        "edge.precision edge.runtime zoo.checkpoint zoo.errors zoo.generation zoo.tokenizers",
-        "numpy",
-    ),
+    "edge.load": Room("edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor"),
     "edge.compare": Room(
         "edge.graphs edge.precision edge.runtime edge.tflite layers zoo.checkpoint zoo.data "
-        "zoo.errors zoo.evaluation zoo.generation zoo.models zoo.tokenizers",
+        "zoo.errors zoo.evaluation zoo.generation zoo.models zoo.tabular zoo.tasks zoo.tokenizers",
         "ai_edge_litert keras numpy",
     ),
     "edge.compress": Room(
@@ -76,7 +80,7 @@ ROOMS = {
     ),
     "edge.quantize": Room(
         "edge.compress edge.precision layers zoo.checkpoint zoo.data zoo.errors zoo.models "
-        "zoo.progress zoo.recipe zoo.tasks zoo.training",
+        "zoo.progress zoo.recipe zoo.training",
         "keras numpy tensorflow tensorflow_model_optimization",
     ),
     "edge.distill": Room(
@@ -88,9 +92,10 @@ ROOMS = {
         "zoo.checkpoint zoo.data zoo.errors zoo.files zoo.models", "keras tensorflow",
     ),
     "edge.choose": Room(
-        "edge.compress edge.convert edge.precision edge.predictor edge.quantize edge.runtime "
+        "edge.compress edge.convert edge.precision edge.quantize edge.runtime "
         "edge.tflite layers zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.files "
-        "zoo.models zoo.progress zoo.recipe", "ai_edge_litert keras matplotlib numpy",
+        "zoo.models zoo.progress zoo.recipe zoo.tabular",
+        "ai_edge_litert keras matplotlib numpy",
     ),
     "edge.targets.exported": Room(
         "edge.graphs edge.runtime layers zoo.checkpoint zoo.errors zoo.files zoo.models "

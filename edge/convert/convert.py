@@ -101,6 +101,7 @@ def convert(
         "custom_ops": list(target.custom_ops),
         "about": dataclasses.asdict(target.about),
         "task": checkpoint.task.to_json(),
+        "output_kind": checkpoint.task.output,
         "precision": precision,
         "max_length": lengths[-1],
         "lengths": lengths,

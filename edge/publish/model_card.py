@@ -186,7 +186,7 @@ def _latency(latency, checkpoint):
 def _limits(checkpoint, description):
     length = description["max_length"]
     yield f"It reads at most {length} tokens; what is longer is cut."
-    if checkpoint.task.name == "classification" and description["output"] != EMBEDDING:
+    if checkpoint.task.output == "classes" and description["output"] != EMBEDDING:
         yield "It always answers with one of its labels, to a text that fits none of them too."
     if checkpoint.task.generates:
         yield "What it writes is neither checked nor filtered."

@@ -10,14 +10,12 @@ from keras_transformer.edge.choose.benchmark import benchmark
 from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.quantize.qat import quantize
 from keras_transformer.edge.runtime.runner import Prediction, Runner
-from keras_transformer.zoo.data.tables import load_examples
-from keras_transformer.zoo.evaluation.metrics import metrics
 from keras_transformer.zoo.files import check_absent, write_file
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.samples.baseline import ngram_baseline
 from keras_transformer.zoo.samples.languages import write_tables
-from keras_transformer.zoo.tasks.registry import TASKS
+from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.training.train import train
 
 # Few enough to train in a minute or two; most have a script of their own.
@@ -72,7 +70,7 @@ class Quickstart:
 def recipe(data: Path, seed: int) -> Recipe:
     """The run on the embedded data: a small encoder over word pieces of a few characters."""
     return Recipe.of_task(
-        TASKS["classification"], model="bert_tiny",
+        Classification, model="bert_tiny",
         # The parts of a word matter more than its place.
         settings={"pooling": "mean", "positions": "alibi", "dropout": 0.2},
         train=str(data / "train.tsv"), validation=str(data / "validation.tsv"),
@@ -103,16 +101,10 @@ def quickstart(
     run = recipe(out / "data", seed)
     options = {"overwrite": overwrite, "report": report}
     checkpoint = train(run, out / "float", **options)
-    quantized = quantize(checkpoint, out / "int8", epochs=2, **options)
-    test = load_examples(
-        paths["test"], text="text", label="label", task=checkpoint.task.name,
-        labels=checkpoint.labels,
-    )
+    quantized = quantize(checkpoint, out=out / "int8", epochs=2, **options)
+    test = checkpoint.task.read(paths["test"])
     texts, targets = test.texts, test.targets
-    train_set = load_examples(
-        paths["train"], text="text", label="label", task=checkpoint.task.name,
-        labels=checkpoint.labels,
-    )
+    train_set = checkpoint.task.read(paths["train"])
     baseline = ngram_baseline(
         list(zip(train_set.texts, train_set.targets, strict=True)),
         list(zip(texts, targets, strict=True)),
@@ -121,7 +113,7 @@ def quickstart(
                 macro_f1=baseline["macro_f1"])]  # fmt: skip
 
     def measured(name, scores, **columns):
-        result = metrics(checkpoint.task.name, checkpoint.labels, targets, scores)
+        result = checkpoint.task.metrics(targets, scores)
         rows.append(
             Row(name=name, accuracy=result["accuracy"], macro_f1=result["macro_f1"], **columns)
         )

@@ -125,7 +125,7 @@ class Target:
         """Raises InputError for another task than one over single texts, or than classes."""
         task = checkpoint.task
         if task.generates or task.pair or (classes and not task.labels):
-            wanted = "classification" if classes else "a task"
+            wanted = "labels" if classes else "a task"
             raise InputError(
                 f"Expected {wanted} of single texts for the bundle {self.name}, got "
                 f"{'pairs in ' if task.pair else ''}{task.name}."

@@ -1,26 +1,11 @@
 """Metrics of predictions, the same for a Keras model and a `.tflite` file."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import scipy.stats
 import sklearn.metrics
-
-from keras_transformer.zoo.data.pairs import SentencePairs
-from keras_transformer.zoo.data.tables import Examples
-from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.evaluation.text_metrics import text_metrics
-
-
-class Predictor(Protocol):
-    """What `evaluate` needs: a task, its labels, and scores of raw texts."""
-
-    task: str
-    labels: Sequence[str]
-
-    def scores(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> np.ndarray:
-        """Returns (rows, outputs)."""
 
 
 def classification_metrics(
@@ -64,44 +49,3 @@ def regression_metrics(targets: np.ndarray, scores: np.ndarray) -> dict[str, flo
     spearman = 0.0 if constant else float(scipy.stats.spearmanr(targets, predictions).statistic)
     mse = float(np.mean(np.square(targets - predictions)))
     return {"pearson": pearson, "spearman": spearman, "mean_squared_error": mse}
-
-
-def metrics(
-    task: str, labels: Sequence[str], targets: np.ndarray, scores: np.ndarray
-) -> dict[str, Any]:
-    """The metrics of a task."""
-    if task == "regression":
-        return regression_metrics(targets, scores)
-    return classification_metrics(targets, scores, labels)
-
-
-class Writer(Protocol):
-    """What `evaluate_texts` needs: a model that writes a text for each text."""
-
-    def generate(self, texts: Sequence[str], **options: Any) -> list[str]:
-        """Returns a text for each."""
-
-
-def evaluate_texts(writer: Writer, pairs: SentencePairs, **options: Any) -> dict[str, Any]:
-    """Measures what a model writes for sources beside their targets.
-
-    Args:
-        writer: the model.
-        pairs: sources and targets.
-        **options: of generation, such as `beams=5`.
-    """
-    texts = writer.generate(pairs.sources, **options)
-    return {"rows": len(texts), **text_metrics(texts, pairs.targets)}
-
-
-def evaluate(predictor: Predictor, examples: Examples) -> dict[str, Any]:
-    """Measures a predictor on labelled examples.
-
-    Raises:
-        InputError: the examples have no targets.
-    """
-    if examples.targets is None:
-        raise InputError(f"{examples.path}: expected a label column to evaluate on.")
-    scores = predictor.scores(examples.texts, examples.pairs)
-    result = metrics(predictor.task, predictor.labels, examples.targets, scores)
-    return {"rows": len(examples.texts), **result}

@@ -14,13 +14,6 @@ SIZES: dict[str, Size] = {
 }
 CATALOG = {name: TransformerConfig(**size.settings) for name, size in SIZES.items()}
 
-# The tasks that `train` takes for each architecture.
-TASKS_OF = {
-    "encoder": ("classification", "regression"),
-    "decoder": ("language-modeling",),
-    "encoder-decoder": ("translation",),
-}
-
 
 def get_config(name: str) -> TransformerConfig:
     """Returns the config of a catalogue name.

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_transformer.zoo.data.batches import NO_TARGET
+
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class ClassLoss(keras.losses.Loss):
@@ -30,7 +32,7 @@ class ClassLoss(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class TokenLoss(keras.losses.Loss):
-    """Mean cross entropy in nats of (B, T) tokens, 0 for padding, and (B, T, V) logits.
+    """`token_loss` of (B, T) tokens and (B, T, V) logits.
 
     Args:
         label_smoothing: share of each target that is spread over the vocabulary.
@@ -47,10 +49,15 @@ class TokenLoss(keras.losses.Loss):
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
 
 
-def token_loss(targets, logits, label_smoothing=0.0):
-    """Mean cross entropy in nats of (B, T) targets, 0 for padding, and (B, T, V) logits."""
+def token_loss(targets, logits, label_smoothing: float = 0.0):
+    """Mean cross entropy in nats of (B, T) targets and (B, T, V) logits.
+
+    Positions whose target is `NO_TARGET` do not count. Labels are smoothed as in Szegedy et al.
+    2016, section 7.
+    """
     targets = ops.cast(targets, "int32")
-    real = ops.cast(ops.not_equal(targets, 0), "float32")
+    is_real = ops.not_equal(targets, NO_TARGET)
+    targets = ops.maximum(targets, 0)
     nats = ops.sparse_categorical_crossentropy(targets, logits, from_logits=True)
     if label_smoothing:
         # -log p of a target is the same sum over all tokens less its own logit, so the mean over
@@ -60,4 +67,10 @@ def token_loss(targets, logits, label_smoothing=0.0):
         places = ops.arange(ops.shape(flat)[0]) * width + flat
         own = ops.reshape(ops.take(ops.reshape(logits, (-1,)), places), ops.shape(targets))
         nats = nats + label_smoothing * (own - ops.mean(logits, axis=-1))
-    return ops.sum(nats * real) / ops.maximum(ops.sum(real), 1.0)
+    return mean_where(nats, is_real)
+
+
+def mean_where(values, is_real):
+    """The mean of the values that count, 0 where none does."""
+    real = ops.cast(is_real, "float32")
+    return ops.sum(values * real) / ops.maximum(ops.sum(real), 1.0)

@@ -17,10 +17,10 @@ from keras_transformer.zoo.models.predict import model_inputs
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.recipe.training_data import resolved
-from keras_transformer.zoo.tasks.run_data import RunData, run_data_of
+from keras_transformer.zoo.tasks.run_data import RunData
 from keras_transformer.zoo.training.fit import Fit
-from keras_transformer.zoo.training.run_state import remove_states
-from keras_transformer.zoo.training.train import working_folder
+from keras_transformer.zoo.training.run_data import run_data_of, training_batches
+from keras_transformer.zoo.training.train import save_run, working_folder
 
 # What a run that goes on from trained weights has of its own.
 DEFAULTS = {
@@ -61,7 +61,7 @@ class Retraining:
     Args:
         checkpoint: the checkpoint.
         recipe: of the new run; its training file is the checkpoint's, or one that was given.
-        out: the new checkpoint folder.
+        out: the new checkpoint folder; None keeps all in memory.
         resume, overwrite, report, scalars: see `train.train`.
 
     Attributes:
@@ -74,7 +74,7 @@ class Retraining:
 
     checkpoint: Checkpoint
     recipe: Recipe
-    out: Path
+    out: str | Path | None
     resume: bool = False
     overwrite: bool = False
     report: Report | None = None
@@ -97,7 +97,7 @@ class Retraining:
     @functools.cached_property
     def batches(self) -> Batches | SampledBatches:
         """The run's training batches."""
-        return self.data.batches(self.recipe)
+        return training_batches(self.data, self.recipe)
 
     def follow(self, train: Examples | SentencePairs) -> None:
         """Trains on these rows instead; before `batches` are used."""
@@ -131,7 +131,7 @@ class Retraining:
         keep: Sequence[str] = (),
         **metrics: Any,
     ) -> Checkpoint:
-        """Trains to the end, and writes the checkpoint folder.
+        """Trains to the end, and writes the checkpoint folder if there is to be one.
 
         Args:
             fit: of `fit`.
@@ -154,6 +154,5 @@ class Retraining:
             probes=probes, bits=dict(bits or {}), keep=tuple(keep),
         )  # fmt: skip
         result.metrics["validation"] |= self.data.written_metrics(result)
-        result.save(self.out, overwrite=self.overwrite)
-        remove_states(self.folder)
+        save_run(result, self.out, self.folder, overwrite=self.overwrite)
         return result

@@ -10,32 +10,33 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.files import check_folder_target
 from keras_transformer.zoo.models.build import build
-from keras_transformer.zoo.models.catalog import TASKS_OF, get_config
+from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.recipe.training_data import resolved
-from keras_transformer.zoo.tasks.run_data import learn_run_data
+from keras_transformer.zoo.tasks.registry import tasks_for
 from keras_transformer.zoo.training.fit import Fit
+from keras_transformer.zoo.training.run_data import learn_run_data, training_batches
 from keras_transformer.zoo.training.run_state import is_state, remove_states
 
 
 def train(
     recipe: Recipe,
-    out: str | Path,
+    out: str | Path | None = None,
     *,
     resume: bool = False,
     overwrite: bool = False,
     report: Report | None = None,
     scalars: Callable[[str, float, int], None] | None = None,
 ) -> Checkpoint:
-    """Trains a model of the catalogue and writes its checkpoint folder.
+    """Trains a model of the catalogue, and writes its checkpoint folder if there is to be one.
 
     States to resume from are kept in the folder `OUT.training` until the run ends.
 
     Args:
         recipe: the run.
-        out: the checkpoint folder.
+        out: the checkpoint folder; None keeps all in memory, and the run cannot be resumed.
         resume: whether to go on from the last state of a run that was killed.
         overwrite: whether a checkpoint that is there is replaced, or an unfinished run discarded.
         report, scalars: see `Fit`.
@@ -45,7 +46,7 @@ def train(
         FileExistsError: `out` exists, or an unfinished run of it.
         RunError: the loss became infinite or not a number.
     """
-    out, report = Path(out), report or Report()
+    report = report or Report()
     folder = working_folder(out, resume=resume, overwrite=overwrite)
     config = config_of(recipe)
     later = {"prune": recipe.prune, "quantize": recipe.quantize, "distill": recipe.distill}
@@ -63,7 +64,7 @@ def train(
     keras.utils.set_random_seed(recipe.training.seed)
     model = build(config, data.task, dtype=recipe.training.dtype)
     fit = Fit(
-        model, data.task, recipe, data.batches(recipe), data.validator(), folder=folder,
+        model, data.task, recipe, training_batches(data, recipe), data.validator(), folder=folder,
         report=report, scalars=scalars,
     )  # fmt: skip
     if resume:
@@ -76,9 +77,17 @@ def train(
         **data.tokenizers,
     )  # fmt: skip
     checkpoint.metrics["validation"] |= data.written_metrics(checkpoint)
-    checkpoint.save(out, overwrite=overwrite)
-    remove_states(folder)
+    save_run(checkpoint, out, folder, overwrite=overwrite)
     return checkpoint
+
+
+def save_run(
+    checkpoint: Checkpoint, out: str | Path | None, folder: Path | None, *, overwrite: bool
+) -> None:
+    """Writes the checkpoint of a run that ended, and removes its states, if it has a folder."""
+    if out is not None:
+        checkpoint.save(out, overwrite=overwrite)
+        remove_states(folder)
 
 
 def states_of(out: str | Path) -> Path:
@@ -87,12 +96,19 @@ def states_of(out: str | Path) -> Path:
     return out.with_name(f"{out.name}.training")
 
 
-def working_folder(out: Path, *, resume: bool, overwrite: bool) -> Path:
-    """Returns `OUT.training`, once it is clear that the run may begin.
+def working_folder(
+    out: str | Path | None, *, resume: bool, overwrite: bool
+) -> Path | None:
+    """Returns `OUT.training`, once it is clear that the run may begin; None without a folder.
 
     Raises:
+        InputError: a run is to be resumed or replaced that has no folder.
         FileExistsError: `out` may not be replaced, or an unfinished run is in the way.
     """
+    if out is None:
+        if resume or overwrite:
+            raise InputError("Expected a folder to resume or overwrite, got out=None.")
+        return None
     folder = states_of(out)
     check_folder_target(out, overwrite=overwrite)
     if not folder.exists():
@@ -122,11 +138,11 @@ def config_of(recipe: Recipe) -> TransformerConfig:
         InputError: the model cannot do what the recipe asks for, or a setting is impossible.
     """
     config = get_config(recipe.model.name)
-    if recipe.task not in TASKS_OF[config.architecture]:
-        known = ", ".join(TASKS_OF[config.architecture])
+    known = tasks_for(config.architecture)
+    if recipe.task not in known:
         raise InputError(
             f"Expected a task that the {config.architecture} {recipe.model.name} can be trained "
-            f"for ({known}), got task={recipe.task!r}."
+            f"for ({', '.join(known)}), got task={recipe.task!r}."
         )
     for name in ("vocab_size", "source_vocab_size"):
         if name in recipe.model.settings:

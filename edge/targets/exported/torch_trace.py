@@ -17,7 +17,7 @@ from keras_transformer.edge.graphs.free import EntryPoint, entry_points
 from keras_transformer.zoo.files import read_folder, weights_from_bytes
 from keras_transformer.zoo.models.build import build, set_weights
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tasks.registry import task_from_json
 
 # What is traced with; all but 1, which a trace may take for a length that never changes.
 LENGTHS = {"B": 2, "T": 3, "S": 4, "L": 5}
@@ -54,7 +54,7 @@ def main() -> None:
     described = json.loads(files["config.json"])
     labels = tuple(files["labels.txt"].decode().split("\n")[:-1])
     config = TransformerConfig.from_json(described["model"])
-    model = build(config, Task.from_json(described["task"], labels))
+    model = build(config, task_from_json(described["task"], labels))
     set_weights(model, weights_from_bytes(files["weights.safetensors"]))
     for name, graph in entry_points(model, config).items():
         torch.jit.save(trace(model, graph), folder / f"{name}.pt")

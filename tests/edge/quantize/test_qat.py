@@ -5,7 +5,6 @@ from keras_transformer.edge.quantize.qat import grid_weights, qat_recipe, quanti
 from keras_transformer.edge.quantize.ranges import learned_points
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.evaluation.metrics import evaluate
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.registry import TASKS
@@ -22,7 +21,7 @@ def test_the_best_weights_include_their_ranges(runs):
     assert sum(path.endswith("/range_min") for path in kept) == len(learned_points(loaded.model))
     for path, value in ours.items():
         np.testing.assert_array_equal(kept[path], value)
-    measured = evaluate(loaded, runs.examples)
+    measured = loaded.task.evaluate(loaded, runs.examples)
     assert measured["accuracy"] == loaded.metrics["validation"]["accuracy"] > 0.9
     assert loaded.metrics["float"] == runs.trained.metrics["validation"]
     assert loaded.bits == {"kernel_bits": 8, "activation_bits": 8}
@@ -48,14 +47,14 @@ def test_kernels_and_tables_are_written_on_their_grid(runs):
 
 def test_a_quantized_checkpoint_is_not_quantized_again(runs, tmp_path):
     with pytest.raises(InputError) as caught:
-        quantize(runs.quantized, tmp_path / "twice")
+        quantize(runs.quantized, out=tmp_path / "twice")
     assert str(caught.value) == "Expected a float checkpoint to quantize, got a quantized one."
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_existing_folder_is_kept(runs):
     with pytest.raises(FileExistsError, match="exists; choose another path or give --overwrite"):
-        quantize(runs.trained, runs.folder / "int8")
+        quantize(runs.trained, out=runs.folder / "int8")
 
 
 def test_the_recipe_trains_on_briefly_and_in_float32():
@@ -70,7 +69,7 @@ def test_the_recipe_trains_on_briefly_and_in_float32():
 
 
 def test_calibration_alone_is_kept_where_training_spoils_it(runs, tmp_path):
-    spoiled = quantize(runs.trained, tmp_path / "int8", epochs=1, learning_rate=50.0)
+    spoiled = quantize(runs.trained, out=tmp_path / "int8", epochs=1, learning_rate=50.0)
     kept = get_weights(spoiled.model)
     for path, value in get_weights(runs.trained.model).items():
         # Biases end on the grid of the file's integers, a thousandth of an output step away.

@@ -13,11 +13,12 @@ from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.models.build import all_layers, build, get_weights
 from keras_transformer.zoo.models.catalog import CATALOG
 from keras_transformer.zoo.models.float_layers import rounded_layers
-from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tasks.classification import Classification
+from keras_transformer.zoo.tasks.regression import Regression
 
-CLASSES = Task(name="classification", labels=("a", "b", "c"))
-PAIRS = Task(name="classification", labels=("a", "b"), pair=True)
-NUMBER = Task(name="regression")
+CLASSES = Classification(labels=("a", "b", "c"))
+PAIRS = Classification(labels=("a", "b"), pair=True)
+NUMBER = Regression()
 INT8 = {"kernel_bits": 8, "activation_bits": 8}
 # Each family at a tiny width, with each of its heads.
 FAMILIES = [

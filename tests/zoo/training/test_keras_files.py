@@ -10,14 +10,16 @@ from keras import ops
 
 from keras_transformer.zoo.models.build import build, get_weights
 from keras_transformer.zoo.models.catalog import CATALOG
-from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tasks.classification import Classification
+from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
+from keras_transformer.zoo.tasks.translation import Translation
 from keras_transformer.zoo.training.optimizers import make_optimizer
 from tests.zoo import tiny
 
-CLASSES = Task(name="classification", labels=("a", "b", "c"))
+CLASSES = Classification(labels=("a", "b", "c"))
 KINDS = {
-    "bert_tiny": CLASSES, "gpt_nano": Task(name="language-modeling"),
-    "llama_nano": Task(name="language-modeling"), "transformer_tiny": Task(name="translation"),
+    "bert_tiny": CLASSES, "gpt_nano": LanguageModeling(),
+    "llama_nano": LanguageModeling(), "transformer_tiny": Translation(),
 }  # fmt: skip
 TOTAL = 10
 
