@@ -139,7 +139,7 @@ def explain(
     if not places:
         raise InputError(
             f"{runner.path} does not say where its layers stand; convert the checkpoint again, "
-            "with --bundle plain."
+            "with --target plain."
         )
     spec = get_precision(runner.precision)
     if spec.is_static and not checkpoint.is_quantized:

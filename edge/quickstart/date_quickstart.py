@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.quantize.qat import quantize
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.data.pairs import SentencePairs, load_pairs
 from keras_transformer.zoo.files import check_absent, write_file
 from keras_transformer.zoo.progress import Report
@@ -101,7 +101,7 @@ def date_quickstart(
         name = "Keras, int8 QAT" if source is quantized else "Keras"
         rows.append(_row(name, expected, test))
         files[precision] = out / f"dates-{precision}.tflite"
-        data = convert(source, precision, lengths=LENGTHS).data
+        data = bytes(convert(source, precision, lengths=LENGTHS))
         write_file(files[precision], data, overwrite=overwrite)
         texts = Runner(files[precision]).generate(test.sources)
         same = sum(a == b for a, b in zip(texts, expected, strict=True)) / len(texts)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_transformer.edge.choose.benchmark import benchmark
-from keras_transformer.edge.convert.convert import convert
+from keras_transformer.edge.compare.benchmark import benchmark
 from keras_transformer.edge.quantize.qat import quantize
 from keras_transformer.edge.runtime.runner import Prediction, Runner
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.data.tables import load_examples
 from keras_transformer.zoo.evaluation.metrics import metrics
 from keras_transformer.zoo.files import check_absent, write_file
@@ -132,7 +132,7 @@ def quickstart(
     for name in PRECISIONS:
         source = quantized if name == "int8" else checkpoint
         files[name] = out / f"languages-{name}.tflite"
-        write_file(files[name], convert(source, name).data, overwrite=overwrite)
+        write_file(files[name], bytes(convert(source, name)), overwrite=overwrite)
     timings = benchmark(list(files.values()))
     for (name, path), timing in zip(files.items(), timings.files, strict=True):
         source = quantized if name == "int8" else checkpoint

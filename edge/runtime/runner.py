@@ -80,7 +80,7 @@ def make_interpreter(
     except ModuleNotFoundError:
         raise InputError(
             "Expected tensorflow-text, whose ops the file's tokenizer is made of; pip install "
-            "tensorflow-text, or convert with --bundle plain."
+            "tensorflow-text, or convert with --target plain."
         ) from None
     return InterpreterWithCustomOps(
         model_content=flatbuffer, num_threads=threads,
@@ -212,7 +212,7 @@ class Runner(TextWriter):
         if self.output != EMBEDDING:
             raise InputError(
                 f"Expected a file that gives embeddings, {self.path} gives {self.output}; convert "
-                "with --bundle mediapipe --embedding."
+                "with --target mediapipe --embedding."
             )
         encoded = self.tokenizer.encode(texts, max_length=self.max_length)
         self.num_truncated = encoded.num_truncated

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.targets.mediapipe import MediaPipe
 from keras_transformer.zoo.tokenizers.normalize import split_words
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
@@ -60,7 +60,7 @@ def write(folder, precision, **options):
         trained, precision, calibration=batches, lengths=[64], target=MediaPipe(**options)
     )
     path = folder / f"{precision}.tflite"
-    path.write_bytes(converted.data)
+    path.write_bytes(bytes(converted))
     return path
 
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.publish.deliver import deliver
 from keras_transformer.edge.publish.model_card import Latency, card_section, with_section
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.targets.target import About, Target
 from tests.edge.generators import generator
 from tests.edge.models import random_model
@@ -21,7 +21,7 @@ def test_what_a_card_says(runs):
     for line in (
         "## topics.tflite", "Tells a from b.", "| labels | 3: food, music, weather |",
         "| data | trained on train.tsv, measured on validation.tsv |", "| licence | CC0 |",
-        f"| size | {len(converted.data):,} bytes |", "| version | 3 |",
+        f"| size | {len(bytes(converted)):,} bytes |", "| version | 3 |",
         "| latency | 1.23 ms a text, median of 30 runs, one thread, on a processor, 2 cores |",
         "- It reads at most 16 tokens; what is longer is cut.",
         'print(Runner("topics.tflite").predict(["a text"]))',

@@ -8,9 +8,9 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers.table import Table
 
-from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.targets.mediapipe import MediaPipe
 from keras_transformer.edge.targets.target import About
 from keras_transformer.zoo.errors import InputError
@@ -32,11 +32,11 @@ def paths(tmp_path_factory):
     }  # fmt: skip
     written = {name: folder / f"{name}.tflite" for name in (*made, "int8", "int8_plain")}
     for name, (model, target) in made.items():
-        written[name].write_bytes(convert(model, "float32", target=target).data)
+        written[name].write_bytes(bytes(convert(model, "float32", target=target)))
     for name, target in (("int8", MediaPipe(ABOUT)), ("int8_plain", None)):
         batches = calibration()
         converted = convert(trained, "int8", calibration=batches, target=target)
-        written[name].write_bytes(converted.data)
+        written[name].write_bytes(bytes(converted))
     return written
 
 
@@ -142,7 +142,7 @@ def test_scores_are_calibrated_where_it_is_asked_for(tmp_path):
     lines = b"1,2.5,-0.5\n\n0.9,1,0,0.2\n"
     target = MediaPipe(score_calibration=lines)
     path = tmp_path / "model.tflite"
-    path.write_bytes(convert(random_model(), "float32", target=target).data)
+    path.write_bytes(bytes(convert(random_model(), "float32", target=target)))
     assert unpack(path)[2]["score_calibration.txt"] == lines
     root, _ = metadata_of(path)
     (output,) = tables_at(tables_at(root, 3)[0], 3)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.targets.micro import Micro, arena_bytes, c_name, c_sources
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models.build import PAD_ID
@@ -32,7 +32,7 @@ ARENA = 64 * 1024
 )
 def test_a_file_of_integers_runs_on_a_microcontroller(settings, tmp_path):
     path = tmp_path / "model.tflite"
-    path.write_bytes(convert(random_model(**settings), "integer", calibration=calibration()).data)
+    path.write_bytes(bytes(convert(random_model(**settings), "integer", calibration=calibration())))
     micro = runtime.Interpreter.from_bytes(path.read_bytes(), arena_size=ARENA)
     flatbuffer, description, _ = unpack(path)
     # XNNPACK, which runs by default, rounds in other places.
@@ -57,7 +57,7 @@ def bundle(tmp_path_factory):
     converted = convert(
         random_model(num_segments=0), "integer", calibration=calibration(), target=Micro()
     )
-    path.write_bytes(converted.data)
+    path.write_bytes(bytes(converted))
     return path
 
 
@@ -98,7 +98,7 @@ def test_ops_are_registered_by_the_resolvers_own_names(bundle):
 
 def test_an_op_that_is_missing_is_named(tmp_path):
     path = tmp_path / "model.tflite"
-    path.write_bytes(convert(random_model(), "float32").data)
+    path.write_bytes(bytes(convert(random_model(), "float32")))
     flatbuffer, _, _ = unpack(path)
     with pytest.raises(RunError, match=r"TensorFlow Lite Micro has no GELU, the op of t\d+"):
         arena_bytes(flatbuffer)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_transformer.edge.convert.convert import convert
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.targets.litertlm.lm_steps import MASKED, LmSteps
 from keras_transformer.edge.targets.litertlm.lm_target import LiteRtLm
 from keras_transformer.zoo.generation.text import TextGenerator
@@ -18,7 +18,7 @@ TOLERANCE = {"rtol": 1e-4, "atol": 1e-4}
 
 @pytest.fixture(scope="module")
 def graph():
-    return convert(writer(), "float32", lengths=LENGTHS, target=LiteRtLm()).data
+    return bytes(convert(writer(), "float32", lengths=LENGTHS, target=LiteRtLm()))
 
 
 @pytest.fixture(scope="module")

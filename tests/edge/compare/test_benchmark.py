@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from keras_transformer.edge.choose import memory
-from keras_transformer.edge.choose.benchmark import benchmark, device_name
+from keras_transformer.edge.compare import memory
+from keras_transformer.edge.compare.benchmark import benchmark, device_name
 from keras_transformer.zoo.errors import InputError, RunError
 
 

@@ -5,14 +5,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_transformer.edge.choose import memory
+from keras_transformer.edge.compare import memory
 from keras_transformer.edge.runtime.names import DECODE, PREDICT
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import make_interpreter
@@ -115,14 +115,18 @@ def benchmark(paths: Sequence[str | Path], *, threads: int = 1, runs: int = 100)
     return Benchmark(device=device_name(), threads=threads, runs=runs, files=tuple(measured))
 
 
-def median_latency(path: str | Path, *, threads: int = 1, runs: int) -> float:
+def median_latency(
+    data: bytes, description: Mapping[str, Any], *, threads: int = 1, runs: int
+) -> float:
     """Measures one file alone: milliseconds of an invocation, the median of so many.
 
-    Raises:
-        FileNotFoundError: there is no such file.
-        InputError: it is not one of ours.
+    Args:
+        data: its bytes.
+        description: what it says of itself.
+        threads: of the interpreter.
+        runs: timed invocations.
     """
-    interpreter, _ = _load(path, threads)
+    interpreter = _filled(data, description, threads)
     return float(np.median(_latencies([interpreter], runs)))
 
 
@@ -137,8 +141,13 @@ def device_name() -> str:
 
 
 def _load(path: str | Path, threads: int) -> tuple[Interpreter, dict[str, Any]]:
-    """An interpreter whose inputs hold tokens to the full length, and the file's description."""
+    """An interpreter that can be invoked, and the file's description."""
     flatbuffer, description, _ = unpack(path)
+    return _filled(flatbuffer, description, threads), description
+
+
+def _filled(flatbuffer: bytes, description: Mapping[str, Any], threads: int) -> Interpreter:
+    """An interpreter whose inputs hold tokens to the full length."""
     interpreter = make_interpreter(flatbuffer, description, threads=threads)
     interpreter.allocate_tensors()
     for detail in interpreter.get_input_details():
@@ -147,7 +156,7 @@ def _load(path: str | Path, threads: int) -> tuple[Interpreter, dict[str, Any]]:
         if value.dtype.kind == "S":
             value = np.full(detail["shape"], "a " * description["max_length"], object)
         interpreter.set_tensor(detail["index"], value)
-    return interpreter, description
+    return interpreter
 
 
 def _latencies(interpreters: Sequence[Interpreter], runs: int) -> np.ndarray:

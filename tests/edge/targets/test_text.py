@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner, make_interpreter
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.targets.tf_text import TextGraph
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.tokenizers.normalize import split_words
@@ -32,7 +32,7 @@ def reader(tmp_path_factory):
     trained = with_pieces(TokenizerConfig(), PIECES, max_length=64)
     path = tmp_path_factory.mktemp("text") / "model.tflite"
     converted = convert(trained, "float32", lengths=[64], target=TextGraph())
-    path.write_bytes(converted.data)
+    path.write_bytes(bytes(converted))
     return trained, path
 
 
@@ -66,7 +66,7 @@ def test_a_cased_tokenizer_and_stored_activations(tmp_path):
     path = tmp_path / "model.tflite"
     batches = calibration()
     converted = convert(trained, "int8", calibration=batches, target=TextGraph())
-    path.write_bytes(converted.data)
+    path.write_bytes(bytes(converted))
     outputs, ids = Runner(path).run_texts(["w3 Ä ä"])
     assert ids[0, :5].tolist() == [2, VOCABULARY.index("w3"), len(VOCABULARY) - 1, 1, 3]
     assert outputs.shape == (1, 3)
