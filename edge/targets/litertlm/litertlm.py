@@ -71,7 +71,7 @@ class LiteRtLm(FlatbufferWriter):
             RunError: the graph does not follow the Keras model, or LiteRT-LM, where it is
                 installed, does not write what the graph says.
         """
-        graph, checkpoint = super().write(request), request.checkpoint
+        graph, checkpoint = self.graph(request), request.checkpoint
         length, pieces = graph.description["max_length"], to_sentencepiece(checkpoint.tokenizer)
         packed = pack(bytes(graph), pieces, checkpoint.tokenizer.sep_id, length)
         continued = "not installed"
@@ -80,6 +80,10 @@ class LiteRtLm(FlatbufferWriter):
             continued = f"the same, up to {num_tokens} of each prompt"
         measured = {"greedy tokens of LiteRT-LM": continued}
         return dataclasses.replace(graph, files={MODEL: packed}, measured=measured)
+
+    def graph(self, request: Request) -> Artifact:
+        """Returns the `.tflite` file that is packed."""
+        return super().write(request)
 
     def default_lengths(self, checkpoint: Checkpoint) -> list[int]:
         """Returns lengths for prompts of any length, and that of the caches."""

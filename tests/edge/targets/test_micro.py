@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
-from keras_transformer.edge.targets.micro import Micro, arena_bytes, c_name, c_sources
+from keras_transformer.edge.targets.micro import arena_bytes, c_name, c_sources
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models.build import PAD_ID
 from tests.edge.generators import generator
@@ -55,7 +55,7 @@ def test_a_file_of_integers_runs_on_a_microcontroller(settings, tmp_path):
 def bundle(tmp_path_factory):
     path = tmp_path_factory.mktemp("micro") / "my-model.tflite"
     converted = convert(
-        random_model(num_segments=0), "integer", calibration=calibration(), target=Micro()
+        random_model(num_segments=0), "integer", calibration=calibration(), target="micro"
     )
     path.write_bytes(bytes(converted))
     return path
@@ -107,13 +107,21 @@ def test_an_op_that_is_missing_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("make", "precision", "sentence"),
     [
-        (random_model, "int8", "the bundle micro can run, which are integer; got precision=int8"),
-        (lambda: generator("gpt"), "integer", "a model of whole texts with one length"),
+        (random_model, "int8", "the target micro can run, which are integer; got precision=int8"),
+        (lambda: generator("gpt"), "integer", "whole texts for the target micro, got language-mod"),
     ],
 )
 def test_what_a_microcontroller_cannot_run(make, precision, sentence):
     with pytest.raises(InputError, match=sentence):
-        convert(make(), precision, target=Micro())
+        convert(make(), precision, target="micro")
+
+
+def test_one_length_on_a_microcontroller():
+    with pytest.raises(InputError) as error:
+        convert(
+            random_model(), "integer", target="micro", calibration=calibration(), lengths=[8, 12]
+        )
+    assert str(error.value) == "Expected one length for the target micro, got lengths=8,12."
 
 
 def test_names_in_c():
