@@ -105,8 +105,8 @@ ROOMS = {
     ),
     "edge.choose": Room(
         "edge.compare edge.compress edge.convert edge.precision edge.predictor edge.quantize "
-        "edge.runtime edge.targets edge.tflite layers zoo.checkpoint zoo.data zoo.errors "
-        "zoo.evaluation zoo.files zoo.models zoo.progress", "keras matplotlib numpy",
+        "edge.runtime edge.targets layers zoo.checkpoint zoo.data zoo.errors zoo.evaluation "
+        "zoo.files zoo.models zoo.progress", "keras matplotlib",
     ),
     "edge.demo": Room("edge.runtime zoo.errors zoo.files zoo.tokenizers"),
     "edge.quickstart": Room(

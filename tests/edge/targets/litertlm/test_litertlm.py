@@ -9,9 +9,10 @@ from google.protobuf import text_format
 from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.targets import target as edge_target
 from keras_transformer.edge.targets.convert import convert
+from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models.build import build
-from tests.edge.generators import generator, quantized_writer, writer
+from tests.edge.generators import WRITER_LENGTH, generator, quantized_writer, writer
 from tests.edge.models import random_model
 
 litertlm_builder = pytest.importorskip("litert_lm_builder.litertlm_builder")
@@ -57,6 +58,14 @@ def test_the_parts_of_the_file(without_runtime, tmp_path):
 def test_a_quantized_checkpoint_is_written_in_its_own_precision(without_runtime):
     exported = convert(quantized_writer("int8", "gpt"), target="litertlm")
     assert exported.precision == "int8"
+
+
+def test_a_float_checkpoint_is_calibrated(without_runtime):
+    rows = Batches({"ids": list(writer("gpt").probes["ids"])}, batch_tokens=512)
+    exported = convert(
+        writer("gpt"), "int8", target="litertlm", calibration=rows, lengths=[8, WRITER_LENGTH]
+    )
+    assert (exported.precision, exported.description["lengths"]) == ("int8", [8, WRITER_LENGTH])
 
 
 @pytest.mark.parametrize(
