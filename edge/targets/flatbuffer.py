@@ -57,7 +57,7 @@ class FlatbufferWriter(Writer):
     artifact = TfliteFile
 
     def loads(self, checkpoint: Checkpoint) -> str | None:
-        """Returns why not: TFLite's embedding look-up takes [PAD] to be 0, and enough rows."""
+        """Refuses vocabularies that the graph's embedding look-up cannot read."""
         if checkpoint.tokenizer.pad_id != 0:
             return (
                 f"Expected [PAD] to be id 0 of the vocabulary, got {checkpoint.tokenizer.pad_id}."
@@ -167,7 +167,7 @@ class FlatbufferWriter(Writer):
         return measure_parity(model, checkpoint, data)
 
     def needs_encoder(self, checkpoint: Checkpoint, *, classes: bool) -> str | None:
-        """Returns why not: another task than one over single texts, or than classes."""
+        """Returns a reason for tasks other than those over single texts, or than classification."""
         task = checkpoint.task
         if task.generates or task.pair or (classes and not task.labels):
             wanted = "classification" if classes else "a task"
@@ -178,7 +178,7 @@ class FlatbufferWriter(Writer):
         return None
 
     def needs_wordpieces(self, checkpoint: Checkpoint) -> str | None:
-        """Returns why not: a tokenizer that BERT's tokenizer cannot stand in for."""
+        """Returns a reason for tokenizers that BERT's tokenizer cannot replace."""
         kind = checkpoint.tokenizer.config.kind
         if kind != "wordpiece":
             return (

@@ -77,7 +77,7 @@ class MediaPipe(FlatbufferWriter):
         self.score_calibration = score_calibration
 
     def loads(self, checkpoint: Checkpoint) -> str | None:
-        """Returns what MediaPipe Tasks cannot run, or would hang on."""
+        """Refuses what MediaPipe Tasks cannot run, or would hang on."""
         reason = (
             super().loads(checkpoint)
             or self.needs_encoder(checkpoint, classes=self.gives == PROBABILITIES)

@@ -54,7 +54,7 @@ class Micro(FlatbufferWriter):
     artifact = MicroFile
 
     def loads(self, checkpoint: Checkpoint) -> str | None:
-        """Returns what a microcontroller cannot run."""
+        """Refuses models that generate."""
         if checkpoint.task.generates:
             return (
                 "Expected a model of whole texts for the target micro, got "

@@ -45,7 +45,7 @@ class TextGraph(FlatbufferWriter):
     has_lengths = False
 
     def loads(self, checkpoint: Checkpoint) -> str | None:
-        """Returns what TensorFlow Text's ops cannot do in a file."""
+        """Refuses what TensorFlow Text's ops cannot do in a file."""
         return (
             super().loads(checkpoint)
             or self.needs_encoder(checkpoint, classes=False)

@@ -24,7 +24,7 @@ class FolderWriter(Writer):
     """Writes a folder for another runtime than LiteRT, with the tokenizer and a description."""
 
     def loads(self, checkpoint: Checkpoint) -> str | None:
-        """Returns why not: integers are for `.tflite` files."""
+        """Refuses quantized checkpoints, whose integers are for `.tflite` files."""
         if checkpoint.is_quantized:
             return (
                 "Expected a float checkpoint, got one that quantize made, which a .tflite file "

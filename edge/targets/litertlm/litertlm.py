@@ -42,7 +42,7 @@ class LiteRtLm(FlatbufferWriter):
     artifact = Artifact
 
     def loads(self, checkpoint: Checkpoint) -> str | None:
-        """Returns what LiteRT-LM cannot run."""
+        """Refuses all but decoders with a SentencePiece tokenizer of as many pieces."""
         reason = super().loads(checkpoint)
         if reason is not None:
             return reason
