@@ -106,7 +106,7 @@ ROOMS = {
     "edge.choose": Room(
         "edge.compare edge.compress edge.convert edge.precision edge.predictor edge.quantize "
         "edge.runtime edge.targets layers zoo.checkpoint zoo.data zoo.errors zoo.evaluation "
-        "zoo.files zoo.models zoo.progress", "keras matplotlib",
+        "zoo.files zoo.models zoo.progress zoo.recipe", "keras matplotlib",
     ),
     "edge.demo": Room("edge.runtime zoo.errors zoo.files zoo.tokenizers"),
     "edge.quickstart": Room(

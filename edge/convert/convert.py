@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_transformer.edge.precision import Precision, mixed_bits, precision_of
+from keras_transformer.edge.precision import Precision, kept_patterns, precision_of
 from keras_transformer.edge.quantize.qat import grid_weights, quantized_model
 from keras_transformer.edge.quantize.rounding import round_biases
 from keras_transformer.edge.tflite.narrow import narrow, stored_kernels
@@ -52,12 +52,12 @@ class Graph:
     Attributes:
         flatbuffer: its graph, with the converter's names of the tensors.
         model: the Keras model that it has to follow.
-        bits: the scalars that the model is built with.
+        kept: patterns of the layers that stay float.
     """
 
     flatbuffer: bytes
     model: keras.Model
-    bits: Mapping[str, Any]
+    kept: Sequence[str]
 
 
 def convert_graph(
@@ -77,10 +77,10 @@ def convert_graph(
         RunError: an op or a kernel is not as it has to be.
     """
     spec = request.precision
-    model, bits = _simulation(
+    model, bits, kept = _simulation(
         request.checkpoint, spec, request.calibration, request.percentile, request.keep
     )
-    made = signatures(_exported(request.checkpoint, model, bits, length))
+    made = signatures(_exported(request.checkpoint, model, bits, kept, length))
     flatbuffer = _to_flatbuffer(made, spec, allow_custom_ops=bool(custom_ops))
     flatbuffer = rewrite(flatbuffer)
     stored = stored_kernels(model, spec)
@@ -90,14 +90,14 @@ def convert_graph(
     check_kernels(flatbuffer, spec.kernel_type, stored.others)
     if spec.inner_bits is not None:
         check_integers(flatbuffer)
-    return Graph(flatbuffer=flatbuffer, model=model, bits=bits)
+    return Graph(flatbuffer=flatbuffer, model=model, kept=kept)
 
 
 def _simulation(
     checkpoint: Checkpoint, spec: Precision, calibration: Batches | None, percentile: float,
     keep: Sequence[str],
-) -> tuple[keras.Model, Mapping[str, Any]]:  # fmt: skip
-    """The model that the file has to follow, and the scalars that it is built with."""
+) -> tuple[keras.Model, Mapping[str, Any], Sequence[str]]:  # fmt: skip
+    """The model that the file has to follow, its widths, and the patterns of what stays float."""
     if checkpoint.is_quantized:
         ready = precision_of(checkpoint.bits).name
         if spec.name != ready:
@@ -110,10 +110,10 @@ def _simulation(
                 f"Expected nothing to keep of a quantized checkpoint, got {', '.join(keep)}; "
                 "say it to keras-transformer quantize."
             )
-        return checkpoint.model, checkpoint.bits
-    bits = mixed_bits(spec, keep)
+        return checkpoint.model, checkpoint.bits, checkpoint.keep
+    patterns = kept_patterns(spec, keep)
     if not spec.rounds_kernels:
-        return checkpoint.model, bits
+        return checkpoint.model, spec.bits, patterns
     if spec.is_static and calibration is None:
         raise InputError(
             f"Expected calibration data to convert a float checkpoint to {spec.name}; give "
@@ -122,18 +122,20 @@ def _simulation(
     model = quantized_model(checkpoint, calibration, spec.name, keep, percentile=percentile)
     if spec.is_static:
         round_biases(model, model_inputs(checkpoint.task, checkpoint.probes))
-    return model, bits
+    return model, spec.bits, patterns
 
 
 def _exported(
-    checkpoint: Checkpoint, model: keras.Model, bits: Mapping[str, Any], length: int
-) -> keras.Model:
+    checkpoint: Checkpoint, model: keras.Model, bits: Mapping[str, Any], keep: Sequence[str],
+    length: int,
+) -> keras.Model:  # fmt: skip
     """The model whose graph is converted: its tables of positions end where the file's inputs do.
 
     Its kernels lie on their grid and are not rounded in the graph: the converter finds the same
     scales from the values, and rejects a per-channel FakeQuant on a kernel.
     """
-    exported = build(checkpoint.config.replace(max_length=length), checkpoint.task, **bits)
+    shape = checkpoint.config.replace(max_length=length)
+    exported = build(shape, checkpoint.task, bits=bits, keep=keep)
     weights = grid_weights(model)
     for layer in exported.layers:
         if isinstance(layer, LearnedPositionalEncoding):
@@ -142,7 +144,7 @@ def _exported(
     set_weights(exported, weights)
     for layer in all_layers(exported):
         if isinstance(layer, Projection | TokenEmbedding):
-            layer.kernel_bits = None
+            layer.stay_float()
     return exported
 
 

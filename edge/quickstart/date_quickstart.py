@@ -13,6 +13,7 @@ from keras_transformer.zoo.files import check_absent, write_file
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.samples.dates import write_date_tables
+from keras_transformer.zoo.tasks.registry import TASKS
 from keras_transformer.zoo.training.train import train
 
 PRECISIONS = ("float32", "int8")
@@ -64,7 +65,7 @@ class DateQuickstart:
 def date_recipe(data: Path, seed: int) -> Recipe:
     """The run on the embedded data: a small encoder-decoder over characters."""
     return Recipe.of_task(
-        model="transformer_tiny", task="translation", source="text", target="iso",
+        TASKS["translation"], model="transformer_tiny", source="text", target="iso",
         settings={"num_layers": 2, "dropout": 0.0, "pre_norm": True}, tokenizer="characters",
         train=str(data / "train.tsv"), validation=str(data / "validation.tsv"),
         max_length=48, epochs=5, batch_tokens=2048, learning_rate=2e-3, schedule="cosine",

@@ -96,7 +96,7 @@ class FlatbufferWriter(Writer):
         }
         data = pack(flatbuffer, description, files, is_stored=self.is_stored)
         parity = self.parity(graph.model, checkpoint, data)
-        is_float = bool(graph.bits.get("keep")) and description["output_step"] is None
+        is_float = bool(graph.kept) and description["output_step"] is None
         parity.check(spec, float_output=is_float)
         return self.artifact(
             target=self.name, precision=spec.name, files={FILE: data}, parity=parity,
@@ -121,7 +121,7 @@ class FlatbufferWriter(Writer):
             "max_length": lengths[-1],
             "lengths": lengths,
             "model": checkpoint.config.to_json(),
-            "recipe": checkpoint.recipe.model,
+            "recipe": checkpoint.recipe.model.name,
             "columns": checkpoint.columns,
             "output_step": output_step(flatbuffer),
             "layers": layers,

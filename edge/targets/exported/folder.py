@@ -9,7 +9,7 @@ from pathlib import Path
 from keras_transformer.edge.convert.convert import Request
 from keras_transformer.edge.convert.provenance import provenance
 from keras_transformer.edge.graphs.free import EntryPoint, entry_points
-from keras_transformer.edge.precision import mixed_bits
+from keras_transformer.edge.precision import kept_patterns
 from keras_transformer.edge.publish.model_card import origin_of
 from keras_transformer.edge.targets.artifact import KIND, Artifact
 from keras_transformer.edge.targets.exported import replay
@@ -51,7 +51,7 @@ class FolderWriter(Writer):
                 f"lengths={','.join(map(str, request.lengths))}."
             )
         # What is kept float is said of integers.
-        mixed_bits(request.precision, request.keep)
+        kept_patterns(request.precision, request.keep)
         graphs = self.graphs(checkpoint)
         files = self.graph_files(checkpoint, graphs)
         described = {
