@@ -39,14 +39,13 @@ class SavedModel(FolderWriter):
 
     def loading(self, checkpoint: Checkpoint) -> str:
         """Returns how to open a graph."""
+        graph = self.first_graph(checkpoint)
         return f"""\
 ```python
 import tensorflow as tf
 
-{self.first_graph(checkpoint)} = tf.saved_model.load("{{file}}/{FOLDER}").signatures[
-    "{self.first_graph(checkpoint)}"
-]
-print({self.first_graph(checkpoint)}.structured_input_signature)
+{graph} = tf.saved_model.load("{{file}}/{FOLDER}").signatures["{graph}"]
+print({graph}.structured_input_signature)
 ```"""
 
 
