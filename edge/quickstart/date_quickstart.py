@@ -93,7 +93,7 @@ def date_quickstart(
     paths = write_date_tables(out / "data", seed=seed, overwrite=overwrite)
     options = {"overwrite": overwrite, "report": report}
     checkpoint = train(date_recipe(out / "data", seed), out / "float", **options)
-    quantized = quantize(checkpoint, out / "int8", epochs=1, **options)
+    quantized = quantize(checkpoint, out=out / "int8", epochs=1, **options)
     test = load_pairs(paths["test"], source="text", target="iso")
     rows, files = [], {}
     for precision in PRECISIONS:

@@ -103,7 +103,7 @@ def quickstart(
     run = recipe(out / "data", seed)
     options = {"overwrite": overwrite, "report": report}
     checkpoint = train(run, out / "float", **options)
-    quantized = quantize(checkpoint, out / "int8", epochs=2, **options)
+    quantized = quantize(checkpoint, out=out / "int8", epochs=2, **options)
     test = load_examples(
         paths["test"], text="text", label="label", task=checkpoint.task.name,
         labels=checkpoint.labels,

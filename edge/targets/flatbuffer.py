@@ -32,7 +32,7 @@ class TfliteFile(Artifact):
 
     def latency(self) -> str:
         """Measures an invocation of the main signature, on one thread, and says it in words."""
-        milliseconds = median_latency(bytes(self), self.description, runs=RUNS)
+        milliseconds = median_latency(bytes(self), runs=RUNS)
         return (
             f"{milliseconds:.2f} ms {self.origin.unit}, median of {RUNS} runs, one thread, on "
             f"{device_name()}"
