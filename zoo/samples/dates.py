@@ -149,7 +149,8 @@ def _patterns(locale) -> list:
     order = _numbers(short.pattern)
     ways = {}
     for way in found:
-        if not all(WRITTEN.fullmatch(match[0]) for match in FIELD.finditer(way.pattern) if match[1]):
+        fields = [match[0] for match in FIELD.finditer(way.pattern) if match[1]]
+        if not all(map(WRITTEN.fullmatch, fields)):
             continue
         numbers = _numbers(way.pattern)
         # Where the month is a name, four digits tell the year from the day in any order.
