@@ -111,8 +111,7 @@ def test_the_commands_to_go_on_with_work(task, request):
     for name in ("run", "compare"):
         result = call(name, *by_name[name])
         assert result.exit_code == 0, result.output
-    assert "100.00%" in result.stdout or "agreement" in result.stdout
-    # Complete, too: what they lack is the user's data, or a port.
+    # The others are complete but for the user's data.
     assert by_name["demo"] == [str(folder / f"{task}-int8.tflite")]
     code, message = error_of(call("train", *by_name["train"]))
     assert (code, "YOURS.tsv" in message) == (2, True)
