@@ -3,8 +3,14 @@
 from collections.abc import Sequence
 
 import numpy as np
+
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, SGDClassifier
+
+try:
+    from babel.dates import parse_date
+except ImportError:
+    parse_date = None
 
 from keras_transformer.zoo.samples.dates import FIRST_DAY
 from keras_transformer.zoo.samples.tables import load_locale
@@ -87,8 +93,6 @@ def parsed_dates(texts: Sequence[str]) -> list[str | None]:
 
 def _parsed(code: str, written: str) -> str | None:
     locale = load_locale(code, "locale")
-    from babel.dates import parse_date
-
     try:
         day = parse_date(written, locale=locale, format="short")
         # Babel reads two digits as a year of the last 80 or the next 20.
