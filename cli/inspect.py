@@ -10,7 +10,15 @@ from keras_transformer.cli import options
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 # What a recipe is told by; the rest is in `--json`.
-RECIPE = ("model", "train", "validation", "epochs", "learning_rate", "batch_tokens", "seed")
+RECIPE = {
+    "model": ("model", "name"),
+    "train": ("data", "train"),
+    "validation": ("data", "validation"),
+    "epochs": ("training", "epochs"),
+    "learning_rate": ("optimizer", "learning_rate"),
+    "batch_tokens": ("data", "batch_tokens"),
+    "seed": ("training", "seed"),
+}
 
 
 @click.command()
@@ -61,7 +69,8 @@ def _facts(description: dict[str, Any], size: int) -> list[tuple[str, Any]]:
     from keras_transformer.cli import display
 
     about, provenance = description.get("about", {}), description.get("provenance", {})
-    recipe = provenance.get("recipe", {})
+    recipe = provenance.get("recipe")
+    shown = {name: recipe[part][field] for name, (part, field) in RECIPE.items()} if recipe else {}
     metrics = description["metrics"]
     scores = {name: metrics[name] for name in display.EPOCH_METRICS if name in metrics}
     return [
@@ -79,6 +88,6 @@ def _facts(description: dict[str, Any], size: int) -> list[tuple[str, Any]]:
             "measured on validation by Keras",
             ", ".join(f"{display.words(name)} {value:.4f}" for name, value in scores.items()),
         ),
-        ("recipe", ", ".join(f"{name} {recipe[name]}" for name in RECIPE if name in recipe)),
+        ("recipe", ", ".join(f"{name} {value}" for name, value in shown.items())),
         ("weights, SHA-256", provenance.get("weights_sha256")),
     ]

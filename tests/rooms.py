@@ -89,7 +89,7 @@ ROOMS = {
     "edge.choose": Room(
         "edge.compress edge.convert edge.precision edge.predictor edge.quantize edge.runtime "
         "edge.tflite layers zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.files "
-        "zoo.models zoo.progress", "ai_edge_litert keras matplotlib numpy",
+        "zoo.models zoo.progress zoo.recipe", "ai_edge_litert keras matplotlib numpy",
     ),
     "edge.targets.exported": Room(
         "edge.graphs edge.runtime layers zoo.checkpoint zoo.errors zoo.files zoo.models "
@@ -113,7 +113,7 @@ ROOMS = {
     ),
     "edge.quickstart": Room(
         "edge.choose edge.convert edge.precision edge.predictor edge.quantize edge.runtime "
-        "zoo.data zoo.files zoo.progress zoo.recipe zoo.samples zoo.training", "sklearn",
+        "zoo.data zoo.files zoo.progress zoo.recipe zoo.samples zoo.tasks zoo.training", "sklearn",
     ),
 }  # fmt: skip
 MAX_FILES_IN_A_ROOM = 14

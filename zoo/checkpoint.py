@@ -34,9 +34,6 @@ from keras_transformer.zoo.tokenizers.tokenizer_files import (
 )
 from keras_transformer.zoo.vocabularies.learn import TextTokenizer
 
-# The recipe's columns of the tasks that do not read labelled texts.
-COLUMNS = {"translation": ("source", "target"), "language-modeling": ()}
-
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class Checkpoint:
@@ -52,7 +49,8 @@ class Checkpoint:
         recipe: the run that made it.
         metrics: what was measured on the validation data.
         probes: (rows, T) inputs of a few validation rows by name; `convert` compares on them.
-        bits: what `models.build` takes beside config and task to make a quantized model.
+        bits: widths of a quantized model, see `models.build`; empty for float.
+        keep: patterns of the layers that stay float in it, see `models.build`.
         num_truncated: rows of the last call of `scores` that were cut to `max_length`.
     """
 
@@ -66,6 +64,7 @@ class Checkpoint:
     probes: Mapping[str, np.ndarray]
     target_tokenizer: Tokenizer | None = None
     bits: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    keep: Sequence[str] = ()
     num_truncated: int = dataclasses.field(default=0, init=False)
 
     @property
@@ -81,8 +80,7 @@ class Checkpoint:
     @property
     def columns(self) -> dict[str, str | None]:
         """Names of the columns of its data by their use, as the recipe has them."""
-        names = COLUMNS.get(self.task.name, ("text", "text_pair", "label"))
-        return {name: getattr(self.recipe, name) for name in names}
+        return dict(self.recipe.data.columns)
 
     def tokenizer_files(self) -> dict[str, bytes]:
         """Returns the files of the tokenizers by name."""
@@ -136,7 +134,7 @@ class Checkpoint:
             "model": self.config.to_json(),
             "task": self.task.to_json(),
             "max_length": self.max_length,
-            "bits": dict(self.bits),
+            "bits": {**self.bits, **({"keep": list(self.keep)} if self.keep else {})},
         }
         write_folder(
             path,
@@ -170,7 +168,8 @@ class Checkpoint:
         shape = TransformerConfig.from_json(config["model"])
         # Once, float was written as widths of null.
         bits = {name: value for name, value in config["bits"].items() if value is not None}
-        model = build(shape, task, **bits)
+        keep = tuple(bits.pop("keep", ()))
+        model = build(shape, task, bits=bits, keep=keep)
         set_weights(model, weights_from_bytes(files["weights.safetensors"]))
         tokenizer, target_tokenizer = tokenizers_from_files(files, TextTokenizer)
         return cls(
@@ -180,10 +179,11 @@ class Checkpoint:
             target_tokenizer=target_tokenizer,
             max_length=config["max_length"],
             model=model,
-            recipe=Recipe.from_json(files["recipe.json"]),
+            recipe=Recipe.from_json(files["recipe.json"], str(Path(path) / "recipe.json")),
             metrics=json.loads(files["metrics.json"]),
             probes=weights_from_bytes(files["probes.safetensors"]),
             bits=bits,
+            keep=keep,
         )
 
 

@@ -21,6 +21,7 @@ from keras_transformer.zoo.evaluation.evaluate import (
 )
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.progress import Report
+from keras_transformer.zoo.recipe.training_data import training_file
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -146,10 +147,10 @@ class Simulation:
     def value(self, kept: Iterable[Group]) -> float:
         """Returns the metric with these groups float and the others quantized."""
         patterns = [pattern for group in kept for pattern in group.patterns]
-        bits = {**self.bits, "keep": patterns}
-        model = build(self.checkpoint.config, self.checkpoint.task, **bits)
+        quantized = {"bits": self.bits, "keep": patterns}
+        model = build(self.checkpoint.config, self.checkpoint.task, **quantized)
         set_weights(model, self.weights)
-        return self._value(dataclasses.replace(self.checkpoint, model=model, bits=bits))
+        return self._value(dataclasses.replace(self.checkpoint, model=model, **quantized))
 
     def _value(self, checkpoint: Checkpoint) -> float:
         return float(self.measure(KerasRunner(self.path, checkpoint))[self.metric.name])
@@ -194,8 +195,9 @@ def sensitivity(
     spec = get_precision(precision)
     if not spec.rounds_kernels:
         raise InputError(f"Expected a precision that rounds kernels, got precision={precision!r}.")
+    path = calibration or training_file(checkpoint.recipe.data)
     measure = read_evaluation(checkpoint, data, columns, **decoding)
-    batches = calibration_batches(checkpoint, calibration or checkpoint.recipe.train)
+    batches = calibration_batches(checkpoint, path)
     simulation = Simulation(checkpoint, precision, batches, measure, Path(data))
     groups, metric = simulation.groups, simulation.metric
     float_value = simulation.float_value()

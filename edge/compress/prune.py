@@ -27,7 +27,7 @@ from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.catalog import multiply_adds, parameters
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.progress import Report
-from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.recipe import Prune, Recipe
 from keras_transformer.zoo.training.fine_tune import DEFAULTS, Retraining, changed_recipe
 
 
@@ -35,8 +35,8 @@ def prune_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """The recipe of pruning: half of the epochs that the model was trained for, at least two."""
     defaults = {
         **DEFAULTS,
-        "epochs": max(2, round(recipe.epochs / 2)),
-        "learning_rate": recipe.learning_rate / 2,
+        "epochs": max(2, round(recipe.training.epochs / 2)),
+        "learning_rate": recipe.optimizer.learning_rate / 2,
     }
     return changed_recipe(recipe, changes, defaults)
 
@@ -123,18 +123,20 @@ def prune(
 def effect(pruned: Checkpoint) -> dict[str, float]:
     """Returns what was reached: shares kept of parameters and multiply-adds, sparsity, values."""
     reached = {f"{name}_kept": share for name, share in pruned.metrics.get("kept", {}).items()}
-    if pruned.recipe.sparsity:
+    done = pruned.recipe.prune or Prune()
+    if done.sparsity:
         reached["sparsity"] = sparsity_of(pruned.model)
-    if pruned.recipe.clusters:
+    if done.clusters:
         reached["values_of_a_kernel"] = float(most_values(pruned.model))
     return reached
 
 
 def keep_pruned(model: keras.Model, recipe: Recipe) -> Callable[[int], None] | None:
     """Returns what keeps zeros zero, or equal weights equal, in steps of a pruned model."""
-    if recipe.clusters:
+    done = recipe.prune or Prune()
+    if done.clusters:
         return keep_clusters(model)
-    return keep_zeros(model) if recipe.sparsity else None
+    return keep_zeros(model) if done.sparsity else None
 
 
 def _only_way(given: Mapping[str, Any]) -> tuple[str, ...]:
@@ -150,9 +152,9 @@ def _only_way(given: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _check_order(checkpoint: Checkpoint, way: tuple[str, ...]) -> None:
     """Raises InputError where an earlier run did what has to come after this one."""
+    pruned = checkpoint.recipe.prune or Prune()
     done = {
-        "rank": checkpoint.config.rank, "sparsity": checkpoint.recipe.sparsity,
-        "clusters": checkpoint.recipe.clusters,
+        "rank": checkpoint.config.rank, "sparsity": pruned.sparsity, "clusters": pruned.clusters,
     }  # fmt: skip
     for name in WAYS[way]:
         if done[name]:
@@ -269,4 +271,4 @@ def _settings(checkpoint: Checkpoint, config: TransformerConfig) -> dict[str, An
     """The recipe's settings of a model whose config changed."""
     before = checkpoint.config.to_json()
     changed = {name: value for name, value in config.to_json().items() if value != before[name]}
-    return {**checkpoint.recipe.settings, **changed}
+    return {**checkpoint.recipe.model.settings, **changed}

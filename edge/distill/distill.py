@@ -35,13 +35,12 @@ def new_student(teacher: Checkpoint, name: str, settings: Mapping[str, Any]) -> 
         InputError: for an unknown name or setting, or a model that cannot do the task.
     """
     recipe = teacher.recipe.replace(
-        model=name, settings=dict(settings), sparsity=0.0, pattern="element", clusters=0,
-        precision="", keep="",
-    )  # fmt: skip
+        model=name, settings=dict(settings), prune=None, quantize=None
+    )
     config = config_of(recipe).replace(
         vocab_size=teacher.config.vocab_size, source_vocab_size=teacher.config.source_vocab_size
     )
-    keras.utils.set_random_seed(recipe.seed)
+    keras.utils.set_random_seed(recipe.training.seed)
     return Checkpoint(
         config=config, task=teacher.task, tokenizer=teacher.tokenizer,
         target_tokenizer=teacher.target_tokenizer, max_length=teacher.max_length,
@@ -90,11 +89,11 @@ def distill(
     _check(teacher, student)
     _check_values(guidance, beams, teacher.task)
     changes |= {
-        "teacher_share": float(share),
-        "teacher_temperature": float(temperature),
-        "teacher_hidden": float(hidden_weight),
-        "teacher_attention": float(attention_weight),
-        "teacher_beams": beams,
+        "share": float(share),
+        "temperature": float(temperature),
+        "hidden_weight": float(hidden_weight),
+        "attention_weight": float(attention_weight),
+        "beams": beams,
     }
     recipe = (qat_recipe if student.is_quantized else changed_recipe)(student.recipe, changes)
     run = Retraining(
@@ -106,7 +105,8 @@ def distill(
         run.report.note(f"The teacher writes {len(pairs.sources)} targets with {beams} beams.")
         texts = translations(teacher.generator(), pairs, teacher.labels, beams=beams)
         run.follow(dataclasses.replace(pairs, targets=texts))
-    model = build(student.config, student.task, **student.bits, dtype=recipe.dtype)
+    quantized = {"bits": student.bits, "keep": student.keep}
+    model = build(student.config, student.task, dtype=recipe.training.dtype, **quantized)
     set_weights(model, get_weights(student.model))
     has_ranges = precision_of(student.bits).is_static
     following = Following(model, teacher.model, student.task, guidance)
@@ -115,7 +115,7 @@ def distill(
     fit = run.fit(model, following)
     metrics = {"teacher": teacher.metrics.get("validation")}
     settle = round_biases if has_ranges else None
-    return run.finish(fit, "distill", student.bits, settle, **metrics)
+    return run.finish(fit, "distill", settle=settle, **quantized, **metrics)
 
 
 def _check(teacher: Checkpoint, student: Checkpoint) -> None:
@@ -136,7 +136,7 @@ def _check(teacher: Checkpoint, student: Checkpoint) -> None:
             f"Expected a teacher that reads the student's {student.max_length} tokens, "
             f"got one of max_length={teacher.config.max_length}."
         )
-    if student.recipe.sparsity or student.recipe.clusters:
+    if student.recipe.prune is not None:
         raise InputError(
             "Expected a dense student, got one that was pruned; distill first and prune then."
         )

@@ -9,6 +9,7 @@ from keras_transformer.zoo.data.pairs import SentencePairs
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.samples.baseline import date_baseline, parsed_dates
 from keras_transformer.zoo.samples.dates import write_date_tables
+from keras_transformer.zoo.tasks.registry import TASKS
 
 # Few enough to train in two minutes; each order of the fields and five kinds of digits or months.
 LOCALES = ("en_US", "en_GB", "de", "fr", "es", "pl", "ru", "ar_EG", "hi", "zh", "ja", "ko")
@@ -22,7 +23,7 @@ def recipe(data: Path, seed: int) -> Recipe:
     has 99.98 % of the characters, the sixth 99.85 %, the fourth 98.10 %.
     """
     return Recipe.of_task(
-        model="transformer_tiny", task="translation", source="text", target="iso",
+        TASKS["translation"], model="transformer_tiny", source="text", target="iso",
         settings={
             "num_layers": 2, "hidden_dim": 64, "intermediate_dim": 256, "dropout": 0.0,
             "pre_norm": True,

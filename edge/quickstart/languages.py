@@ -11,6 +11,7 @@ from keras_transformer.zoo.data.pairs import SentencePairs
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.samples.baseline import label_baseline
 from keras_transformer.zoo.samples.languages import write_tables
+from keras_transformer.zoo.tasks.registry import TASKS
 
 # Few enough to train in a minute or two; most have a script of their own.
 LANGUAGES = ("en", "fi", "ru", "el", "he", "ar", "hi", "ta", "th", "ka", "hy", "ja")
@@ -18,8 +19,8 @@ LANGUAGES = ("en", "fi", "ru", "el", "he", "ar", "hi", "ta", "th", "ka", "hy", "
 
 def recipe(data: Path, seed: int) -> Recipe:
     """Returns the training run: a small encoder of word pieces of a few characters."""
-    return Recipe(
-        model="bert_tiny",
+    return Recipe.of_task(
+        TASKS["classification"], model="bert_tiny",
         # The parts of a word matter more than its place.
         settings={"pooling": "mean", "positions": "alibi", "dropout": 0.2},
         train=str(data / "train.tsv"), validation=str(data / "validation.tsv"),

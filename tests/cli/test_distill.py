@@ -13,8 +13,8 @@ def test_a_student_of_the_catalogue(checkpoint, data, tmp_path):
     assert result.exit_code == 0, result.output
     assert result.stdout.endswith(f"\nWrote {out}\n")
     recipe = json.loads((out / "recipe.json").read_text())
-    assert (recipe["model"], recipe["teacher_share"]) == ("bert_tiny", 0.7)
-    assert (recipe["teacher_hidden"], recipe["teacher_attention"]) == (0.5, 0.1)
+    assert (recipe["model"]["name"], recipe["distill"]["share"]) == ("bert_tiny", 0.7)
+    assert (recipe["distill"]["hidden_weight"], recipe["distill"]["attention_weight"]) == (0.5, 0.1)
     assert json.loads((out / "config.json").read_text())["model"]["hidden_dim"] == 16
 
 

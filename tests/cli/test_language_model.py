@@ -22,7 +22,7 @@ def writer(tmp_path_factory):
 def test_a_run_writes_a_checkpoint_that_says_what_it_is(writer):
     assert "perplexity" in writer.printed and "bits per character" in writer.printed
     recipe = json.loads((writer.checkpoint / "recipe.json").read_text())
-    assert (recipe["task"], recipe["source"]) == ("language-modeling", None)
+    assert (recipe["task"], recipe["data"]["columns"]) == ("language-modeling", {})
     runner = Runner(writer.file)
     assert (runner.lengths, runner.columns) == ([4, 16], {})
     assert set(runner.interpreter.get_signature_list()) == {"prefill", "prefill_4", "decode"}

@@ -24,8 +24,10 @@ def test_a_run_writes_a_checkpoint_that_says_what_it_is(translator):
     assert "perplexity" in translator.printed and "token accuracy" in translator.printed
     assert translator.printed.endswith(f"\nWrote {translator.checkpoint}\n")
     recipe = json.loads((translator.checkpoint / "recipe.json").read_text())
-    assert (recipe["task"], recipe["source"], recipe["target"]) == ("translation", "en", "de")
-    assert (recipe["label_smoothing"], recipe["lowercase"]) == (0.1, False)
+    assert recipe["task"] == "translation"
+    assert recipe["data"]["columns"] == {"source": "en", "target": "de"}
+    assert recipe["optimizer"]["label_smoothing"] == 0.1
+    assert not recipe["tokenizer"]["lowercase"]
 
 
 def test_a_checkpoint_and_its_file_write_the_same(translator):

@@ -53,7 +53,8 @@ def test_the_folder_explains_itself(learned, tables):
     out, trained = learned
     assert sorted(path.name for path in out.iterdir()) == sorted([*FILES, "manifest.json"])
     assert (out / "labels.txt").read_text(encoding="utf-8") == "fruit\nmétal\n"
-    assert json.loads((out / "recipe.json").read_text())["train"] == str(tables / "train.tsv")
+    recipe = json.loads((out / "recipe.json").read_text())
+    assert recipe["data"]["train"] == str(tables / "train.tsv")
     assert json.loads((out / "metrics.json").read_text(encoding="utf-8")) == trained.metrics
     assert not out.with_name(f"{out.name}.training").exists()
 
@@ -61,7 +62,7 @@ def test_the_folder_explains_itself(learned, tables):
 def test_the_kept_metrics_are_those_of_the_loaded_model(learned):
     out, trained = learned
     examples = load_examples(
-        trained.recipe.validation, text="text", label="label", task="classification",
+        trained.recipe.data.validation, text="text", label="label", task="classification",
         labels=trained.labels,
     )  # fmt: skip
     result = evaluate(Checkpoint.load(out), examples)

@@ -14,6 +14,7 @@ from keras_transformer.zoo.models.catalog import TASKS_OF, get_config
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.recipe.training_data import resolved
 from keras_transformer.zoo.tasks.run_data import learn_run_data
 from keras_transformer.zoo.training.fit import Fit
 from keras_transformer.zoo.training.run_state import is_state, remove_states
@@ -47,19 +48,20 @@ def train(
     out, report = Path(out), report or Report()
     folder = working_folder(out, resume=resume, overwrite=overwrite)
     config = config_of(recipe)
-    commands = {"sparsity": "prune", "clusters": "prune", "teacher_share": "distill"}
-    for name, command in commands.items():
-        if getattr(recipe, name):
+    later = {"prune": recipe.prune, "quantize": recipe.quantize, "distill": recipe.distill}
+    for name, part in later.items():
+        if part is not None:
             raise InputError(
-                f"Expected {name} to be 0 where a model is trained anew, got "
-                f"{name}={getattr(recipe, name)}; use keras-transformer {command}."
+                f"Expected {name} to be null where a model is trained anew, got {name}={part}; "
+                f"use keras-transformer {name}."
             )
+    recipe = resolved(recipe)
     data = learn_run_data(recipe, config)
     data.report_cuts(report)
     config = config.replace(**data.vocab_sizes)
 
-    keras.utils.set_random_seed(recipe.seed)
-    model = build(config, data.task, dtype=recipe.dtype)
+    keras.utils.set_random_seed(recipe.training.seed)
+    model = build(config, data.task, dtype=recipe.training.dtype)
     fit = Fit(
         model, data.task, recipe, data.batches(recipe), data.validator(), folder=folder,
         report=report, scalars=scalars,
@@ -69,8 +71,8 @@ def train(
     report.start("train", fit.total_steps)
     best = fit.run()
     checkpoint = Checkpoint(
-        config=config, task=data.task, max_length=recipe.max_length, model=model,
-        recipe=recipe, metrics={"validation": best}, probes=data.probes(recipe.seed),
+        config=config, task=data.task, max_length=recipe.data.max_length, model=model,
+        recipe=recipe, metrics={"validation": best}, probes=data.probes(recipe.training.seed),
         **data.tokenizers,
     )  # fmt: skip
     checkpoint.metrics["validation"] |= data.written_metrics(checkpoint)
@@ -119,25 +121,25 @@ def config_of(recipe: Recipe) -> TransformerConfig:
     Raises:
         InputError: the model cannot do what the recipe asks for, or a setting is impossible.
     """
-    config = get_config(recipe.model)
+    config = get_config(recipe.model.name)
     if recipe.task not in TASKS_OF[config.architecture]:
         known = ", ".join(TASKS_OF[config.architecture])
         raise InputError(
-            f"Expected a task that the {config.architecture} {recipe.model} can be trained for "
-            f"({known}), got task={recipe.task!r}."
+            f"Expected a task that the {config.architecture} {recipe.model.name} can be trained "
+            f"for ({known}), got task={recipe.task!r}."
         )
     for name in ("vocab_size", "source_vocab_size"):
-        if name in recipe.settings:
+        if name in recipe.model.settings:
             raise InputError(f"Expected no setting {name}: it follows from the tokenizer.")
-    config = config.replace(**recipe.settings)
-    if recipe.max_length > config.max_length:
+    config = config.replace(**recipe.model.settings)
+    if recipe.data.max_length > config.max_length:
         raise InputError(
             f"Expected max_length to be at most the model's {config.max_length}, "
-            f"got max_length={recipe.max_length}."
+            f"got max_length={recipe.data.max_length}."
         )
-    if recipe.text_pair is not None and config.num_segments < 2:
+    if recipe.data.columns.get("text_pair") is not None and config.num_segments < 2:
         raise InputError(
-            f"Expected a model with two segments for pairs, got {recipe.model} "
+            f"Expected a model with two segments for pairs, got {recipe.model.name} "
             f"with num_segments={config.num_segments}."
         )
     return config

@@ -13,6 +13,7 @@ from keras_transformer.edge.quantize.ranges import (
 from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.registry import TASKS
 from keras_transformer.zoo.training.optimizers import make_optimizer
 from tests.edge.models import one_point, range_of
 from tests.zoo import tiny
@@ -81,9 +82,9 @@ def test_learning_finds_the_best_range():
 
 
 def recipe_of(ranges, **changes):
-    return Recipe(
-        model="bert_tiny", train="a.tsv", validation="b.tsv", ranges=ranges, schedule="constant",
-        clip_norm=0.0, **changes,
+    return Recipe.of_task(
+        TASKS["classification"], model="bert_tiny", train="a.tsv", validation="b.tsv",
+        ranges=ranges, schedule="constant", clip_norm=0.0, **changes,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.quantize.ranges import calibration_batches
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks import registry
 from keras_transformer.zoo.training.train import train
 
 TASKS = {
@@ -47,7 +48,7 @@ def check(trained, path, prompts, expected, options):
         expected: what they have to write, by task.
         options: of generation, by task.
     """
-    batches = calibration_batches(trained, trained.recipe.train)
+    batches = calibration_batches(trained, trained.recipe.data.train)
     path.write_bytes(convert(trained, "int8", calibration=batches).data)
     generator, runner = trained.generator(), Runner(path)
     writers = {
@@ -72,7 +73,8 @@ def test_an_encoder_decoder_copies_reverses_and_sorts(digits, tmp_path):
         lines = map("\t".join, rows)
         (tmp_path / f"{part}.tsv").write_text("\n".join(lines) + "\n")
     recipe = Recipe.of_task(
-        model="transformer_tiny", task="translation", source="digits", target=",".join(TASKS),
+        registry.TASKS["translation"], model="transformer_tiny", source="digits",
+        target=",".join(TASKS),
         train=str(tmp_path / "train.tsv"), validation=str(tmp_path / "validation.tsv"),
         settings={**SHAPE, "num_layers": 2, "num_heads": 4}, max_length=8, steps=450, **RUN,
     )  # fmt: skip
@@ -95,7 +97,7 @@ def test_a_decoder_copies_reverses_and_sorts(digits, tmp_path):
         lines = [">".join([d, *answers(d)]) for d in chosen]
         (tmp_path / f"{part}.txt").write_text("\n".join(lines) + "\n")
     recipe = Recipe.of_task(
-        model="gpt_nano", task="language-modeling",
+        registry.TASKS["language-modeling"], model="gpt_nano",
         train=str(tmp_path / "train.txt"), validation=str(tmp_path / "validation.txt"),
         settings={**SHAPE, "num_layers": 3, "num_heads": 2, "positions": "rotary"},
         max_length=64, steps=800, **RUN,
