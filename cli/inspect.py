@@ -43,25 +43,9 @@ def inspect(file: Path, tensors: bool, as_json: bool) -> None:
         click.echo(json.dumps(found.to_json(), indent=2))
         return
     display.table(None, (str(file), ""), _facts(found.description, file.stat().st_size))
-    for signature, summaries in found.signatures.items():
-        shown = [one for one in summaries if tensors or one.role in ("input", "output")]
-        rows = [
-            (
-                one.role, one.name, " x ".join(map(str, one.shape)) or "scalar", one.type,
-                one.scale, one.zero_point,
-            )
-            for one in shown
-        ]  # fmt: skip
+    for grid in found.grids(tensors=tensors):
         click.echo()
-        columns = ("", "Tensor", "Shape", "Type", "Scale", "Zero point")
-        display.table(f"Signature {signature}", columns, rows)
-    click.echo()
-    ops = [("XNNPACK", name, count) for name, count in found.delegated.items()]
-    ops += [("built-in kernels", name, count) for name, count in found.outside.items()]
-    display.table("Ops of the main graph, by what runs them here", ("Runtime", "Op", "Times"), ops)
-    click.echo()
-    files = [(name, display.size(size)) for name, size in found.files.items()]
-    display.table("Attached files", ("File", "Size"), files)
+        display.table(grid.title, grid.columns, grid.rows)
     click.echo(f"\n{file} is whole.")
 
 

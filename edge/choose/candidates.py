@@ -159,4 +159,4 @@ class Workshop:
         if not candidate.qat:
             return prune(self.checkpoint, out, sparsity=candidate.sparsity, **given)
         dense = self._source(dataclasses.replace(candidate, qat=False))
-        return quantize(dense, out, precision=candidate.precision, **given)
+        return quantize(dense, out=out, precision=candidate.precision, **given)

@@ -21,7 +21,7 @@ from keras_transformer.edge.compress.importance import (
 from keras_transformer.edge.compress.low_rank import factorized, rank_of_energy
 from keras_transformer.edge.compress.magnitude import Pruner, keep_zeros, sparsity_of
 from keras_transformer.edge.compress.structure import narrowed, shortened, smaller
-from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.catalog import multiply_adds, parameters
@@ -51,8 +51,8 @@ WAYS = {
 
 
 def prune(
-    checkpoint: Checkpoint,
-    out: str | Path,
+    checkpoint: Checkpoint | str | Path,
+    out: str | Path | None = None,
     *,
     heads: int | None = None,
     neurons: int | None = None,
@@ -68,7 +68,7 @@ def prune(
     scalars: Callable[[str, float, int], None] | None = None,
     **changes: Any,
 ) -> Checkpoint:
-    """Prunes a float checkpoint in one way while it trains on, and writes the new checkpoint.
+    """Prunes a float checkpoint in one way while it trains on.
 
     By structure, the model gets fewer heads, neurons or layers: those stay that matter most to the
     loss on its training data. By rank, kernels become two factors each. Of both the new config
@@ -76,8 +76,8 @@ def prune(
     steps, and of the epochs after that the best is kept. By clusters, each kernel gets few values.
 
     Args:
-        checkpoint: the float model.
-        out: the new checkpoint folder.
+        checkpoint: the float model, or its folder.
+        out: the new checkpoint folder; None keeps all in memory.
         heads: of each attention.
         neurons: of each feed-forward layer.
         layers: of each stack.
@@ -100,6 +100,7 @@ def prune(
         "clusters": clusters,
     }  # fmt: skip
     way = _only_way(given)
+    checkpoint = as_checkpoint(checkpoint)
     if checkpoint.is_quantized:
         raise InputError(
             "Expected a float checkpoint to prune, got a quantized one; prune first, "
@@ -107,7 +108,7 @@ def prune(
         )
     _check_order(checkpoint, way)
     options = {
-        "out": Path(out), "resume": resume, "overwrite": overwrite, "report": report,
+        "out": out, "resume": resume, "overwrite": overwrite, "report": report,
         "scalars": scalars,
     }  # fmt: skip
     if "heads" in way:

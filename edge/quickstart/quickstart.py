@@ -9,11 +9,11 @@ from pathlib import Path
 from keras_transformer.edge.choose.benchmark import device_name
 from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.precision import get_precision
-from keras_transformer.edge.predictor import KerasRunner
 from keras_transformer.edge.quantize.qat import quantize
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.data.pairs import SentencePairs, load_pairs
 from keras_transformer.zoo.files import check_absent, write_file
+from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.training.train import train
@@ -138,13 +138,13 @@ def quickstart(
     )
     options = {"overwrite": overwrite, "report": report}
     floats = train(job.recipe(out / "data", seed), out / "float", **options)
-    integers = quantize(floats, out / "int8", epochs=job.qat_epochs, **options)
+    integers = quantize(floats, out=out / "int8", epochs=job.qat_epochs, **options)
     models = {"Keras": floats, "Keras, int8 QAT": integers}
 
     found = {one.name: one.answer(known, test.sources) for one in job.baselines}
     rows = [Row(name=name, metrics=job.metrics(test, texts)) for name, texts in found.items()]
     for name, model in models.items():
-        found[name] = answers(KerasRunner(out, model), test.sources)
+        found[name] = answers(model, test.sources)
         rows.append(Row(name=name, metrics=job.metrics(test, found[name])))
     runners, origins = {}, {}
     for precision in job.precisions:
@@ -171,7 +171,7 @@ def quickstart(
     )  # fmt: skip
 
 
-def answers(predictor: KerasRunner | Runner, texts: Sequence[str]) -> list[str]:
+def answers(predictor: Predictor, texts: Sequence[str]) -> list[str]:
     """Returns the generated text, or else the most probable label, for each text."""
     if predictor.generates:
         return predictor.generate(texts)

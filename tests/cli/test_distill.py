@@ -27,8 +27,8 @@ def test_mistakes(checkpoint, tmp_path):
          "translation, got beams=2 for classification."),
         (["bert_tiny", "--set", "vocab_size=9"], "Expected no setting vocab_size: it follows from "
          "the tokenizer."),
-        ([checkpoint, "--set", "hidden_dim=8"], "Expected --set only for a MODEL of the "
-         "catalogue."),
+        ([checkpoint, "--set", "hidden_dim=8"], "Expected settings only for a model of "
+         "the catalogue, got settings={'hidden_dim': 8}."),
     ):  # fmt: skip
         result = call("distill", checkpoint, *arguments, "--out", out)
         assert error_of(result) == (2, f"Error: {sentence}")

@@ -57,7 +57,7 @@ def runs(tmp_path_factory):
         vocab_size=120, max_length=16, epochs=4, learning_rate=4e-3, batch_tokens=256, bucket=16,
     )  # fmt: skip
     trained = train(recipe, folder / "float")
-    quantized = quantize(trained, folder / "int8", epochs=2)
+    quantized = quantize(trained, out=folder / "int8", epochs=2)
     examples = load_examples(
         recipe.data.validation, text="text", label="label", task="classification",
         labels=trained.labels,

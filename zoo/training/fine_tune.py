@@ -19,8 +19,7 @@ from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.recipe.training_data import resolved
 from keras_transformer.zoo.tasks.run_data import RunData, run_data_of
 from keras_transformer.zoo.training.fit import Fit
-from keras_transformer.zoo.training.run_state import remove_states
-from keras_transformer.zoo.training.train import working_folder
+from keras_transformer.zoo.training.train import save_run, working_folder
 
 # What a run that goes on from trained weights has of its own.
 DEFAULTS = {
@@ -61,7 +60,7 @@ class Retraining:
     Args:
         checkpoint: the checkpoint.
         recipe: of the new run; its training file is the checkpoint's, or one that was given.
-        out: the new checkpoint folder.
+        out: the new checkpoint folder; None keeps all in memory.
         resume, overwrite, report, scalars: see `train.train`.
 
     Attributes:
@@ -74,7 +73,7 @@ class Retraining:
 
     checkpoint: Checkpoint
     recipe: Recipe
-    out: Path
+    out: str | Path | None
     resume: bool = False
     overwrite: bool = False
     report: Report | None = None
@@ -131,7 +130,7 @@ class Retraining:
         keep: Sequence[str] = (),
         **metrics: Any,
     ) -> Checkpoint:
-        """Trains to the end, and writes the checkpoint folder.
+        """Trains to the end, and writes the checkpoint folder if there is to be one.
 
         Args:
             fit: of `fit`.
@@ -154,6 +153,5 @@ class Retraining:
             probes=probes, bits=dict(bits or {}), keep=tuple(keep),
         )  # fmt: skip
         result.metrics["validation"] |= self.data.written_metrics(result)
-        result.save(self.out, overwrite=self.overwrite)
-        remove_states(self.folder)
+        save_run(result, self.out, self.folder, overwrite=self.overwrite)
         return result

@@ -22,20 +22,20 @@ from keras_transformer.zoo.training.run_state import is_state, remove_states
 
 def train(
     recipe: Recipe,
-    out: str | Path,
+    out: str | Path | None = None,
     *,
     resume: bool = False,
     overwrite: bool = False,
     report: Report | None = None,
     scalars: Callable[[str, float, int], None] | None = None,
 ) -> Checkpoint:
-    """Trains a model of the catalogue and writes its checkpoint folder.
+    """Trains a model of the catalogue, and writes its checkpoint folder if there is to be one.
 
     States to resume from are kept in the folder `OUT.training` until the run ends.
 
     Args:
         recipe: the run.
-        out: the checkpoint folder.
+        out: the checkpoint folder; None keeps all in memory, and the run cannot be resumed.
         resume: whether to go on from the last state of a run that was killed.
         overwrite: whether a checkpoint that is there is replaced, or an unfinished run discarded.
         report, scalars: see `Fit`.
@@ -45,7 +45,7 @@ def train(
         FileExistsError: `out` exists, or an unfinished run of it.
         RunError: the loss became infinite or not a number.
     """
-    out, report = Path(out), report or Report()
+    report = report or Report()
     folder = working_folder(out, resume=resume, overwrite=overwrite)
     config = config_of(recipe)
     later = {"prune": recipe.prune, "quantize": recipe.quantize, "distill": recipe.distill}
@@ -76,9 +76,17 @@ def train(
         **data.tokenizers,
     )  # fmt: skip
     checkpoint.metrics["validation"] |= data.written_metrics(checkpoint)
-    checkpoint.save(out, overwrite=overwrite)
-    remove_states(folder)
+    save_run(checkpoint, out, folder, overwrite=overwrite)
     return checkpoint
+
+
+def save_run(
+    checkpoint: Checkpoint, out: str | Path | None, folder: Path | None, *, overwrite: bool
+) -> None:
+    """Writes the checkpoint of a run that ended, and removes its states, if it has a folder."""
+    if out is not None:
+        checkpoint.save(out, overwrite=overwrite)
+        remove_states(folder)
 
 
 def states_of(out: str | Path) -> Path:
@@ -87,12 +95,19 @@ def states_of(out: str | Path) -> Path:
     return out.with_name(f"{out.name}.training")
 
 
-def working_folder(out: Path, *, resume: bool, overwrite: bool) -> Path:
-    """Returns `OUT.training`, once it is clear that the run may begin.
+def working_folder(
+    out: str | Path | None, *, resume: bool, overwrite: bool
+) -> Path | None:
+    """Returns `OUT.training`, once it is clear that the run may begin; None without a folder.
 
     Raises:
+        InputError: a run is to be resumed or replaced that has no folder.
         FileExistsError: `out` may not be replaced, or an unfinished run is in the way.
     """
+    if out is None:
+        if resume or overwrite:
+            raise InputError("Expected a folder to resume or overwrite, got out=None.")
+        return None
     folder = states_of(out)
     check_folder_target(out, overwrite=overwrite)
     if not folder.exists():

@@ -43,7 +43,7 @@ def test_a_run_writes_a_sparse_checkpoint(runs, sparse):
 
 
 def test_zeros_stay_through_quantization_and_compress(runs, sparse, tmp_path):
-    quantized = quantize(Checkpoint.load(sparse), tmp_path / "int8", epochs=1)
+    quantized = quantize(Checkpoint.load(sparse), out=tmp_path / "int8", epochs=1)
     assert sparsity_of(quantized.model) >= 0.8 - 1e-3
     thin, dense = (len(gzip.compress(convert(one, "int8").data)) for one in (
         quantized, runs.quantized
@@ -92,7 +92,7 @@ def test_a_run_writes_a_smaller_checkpoint(runs, small):
 
 
 def test_a_smaller_checkpoint_is_quantized_and_converted(runs, small, tmp_path):
-    quantized = quantize(Checkpoint.load(small), tmp_path / "int8", epochs=1)
+    quantized = quantize(Checkpoint.load(small), out=tmp_path / "int8", epochs=1)
     assert quantized.config.num_heads == 1
     file = convert(quantized, "int8")
     assert len(file.data) < 0.7 * len(convert(runs.quantized, "int8").data)
@@ -115,7 +115,7 @@ def test_a_run_writes_a_checkpoint_of_factors(runs, factored, tmp_path):
     assert trained.recipe.model.settings == {**runs.trained.recipe.model.settings, "rank": 6}
     assert trained.metrics["validation"]["accuracy"] > 0.9
     assert effect(trained)["multiply_adds_kept"] < 0.5
-    quantized = quantize(trained, tmp_path / "int8", epochs=1)
+    quantized = quantize(trained, out=tmp_path / "int8", epochs=1)
     assert len(convert(quantized, "int8").data) < len(convert(runs.quantized, "int8").data)
 
 
@@ -152,7 +152,7 @@ def test_values_stay_few_in_the_file_and_through_quantization(clustered, tmp_pat
     ]
     assert len(kernels) > 12
     assert max(len(np.unique(kernel)) for kernel in kernels) <= 8
-    quantized = quantize(trained, tmp_path / "int8", epochs=1)
+    quantized = quantize(trained, out=tmp_path / "int8", epochs=1)
     for before, after in zip(
         values_of(trained.model), values_of(quantized.model), strict=True
     ):

@@ -131,7 +131,8 @@ def test_ranges_keep_their_form_and_freeze_to_the_bit(ranges, optimizer, rate):
 
 def test_a_run_is_resumed_to_the_bit(runs, tmp_path):
     options = {"epochs": 1, "save_every": 4, "ranges": "learned", "freeze_ranges": 0.5, "seed": 3}
-    whole = quantize(runs.trained, tmp_path / "whole", report=(heard := tiny.Heard()), **options)
+    heard = tiny.Heard()
+    whole = quantize(runs.trained, out=tmp_path / "whole", report=heard, **options)
     last = int(0.7 * heard.starts[0][1])
 
     class Stopped(tiny.Heard):
@@ -140,7 +141,7 @@ def test_a_run_is_resumed_to_the_bit(runs, tmp_path):
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        quantize(runs.trained, tmp_path / "broken", report=Stopped(), **options)
-    resumed = quantize(runs.trained, tmp_path / "broken", resume=True, **options)
+        quantize(runs.trained, out=tmp_path / "broken", report=Stopped(), **options)
+    resumed = quantize(runs.trained, out=tmp_path / "broken", resume=True, **options)
     tiny.assert_same_weights(get_weights(resumed.model), get_weights(whole.model))
     assert resumed.metrics == whole.metrics

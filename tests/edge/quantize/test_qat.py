@@ -48,14 +48,14 @@ def test_kernels_and_tables_are_written_on_their_grid(runs):
 
 def test_a_quantized_checkpoint_is_not_quantized_again(runs, tmp_path):
     with pytest.raises(InputError) as caught:
-        quantize(runs.quantized, tmp_path / "twice")
+        quantize(runs.quantized, out=tmp_path / "twice")
     assert str(caught.value) == "Expected a float checkpoint to quantize, got a quantized one."
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_existing_folder_is_kept(runs):
     with pytest.raises(FileExistsError, match="exists; choose another path or give --overwrite"):
-        quantize(runs.trained, runs.folder / "int8")
+        quantize(runs.trained, out=runs.folder / "int8")
 
 
 def test_the_recipe_trains_on_briefly_and_in_float32():
@@ -70,7 +70,7 @@ def test_the_recipe_trains_on_briefly_and_in_float32():
 
 
 def test_calibration_alone_is_kept_where_training_spoils_it(runs, tmp_path):
-    spoiled = quantize(runs.trained, tmp_path / "int8", epochs=1, learning_rate=50.0)
+    spoiled = quantize(runs.trained, out=tmp_path / "int8", epochs=1, learning_rate=50.0)
     kept = get_weights(spoiled.model)
     for path, value in get_weights(runs.trained.model).items():
         # Biases end on the grid of the file's integers, a thousandth of an output step away.
