@@ -117,9 +117,8 @@ ROOMS = {
         "edge.choose edge.convert edge.runtime edge.targets zoo.checkpoint zoo.files zoo.models"
     ),
     "edge.quickstart": Room(
-        "edge.choose edge.convert edge.precision edge.quantize edge.runtime edge.targets "
-        "zoo.data zoo.evaluation zoo.files zoo.progress zoo.recipe zoo.samples zoo.tasks "
-        "zoo.training", "numpy",
+        "edge.choose edge.convert edge.precision edge.quantize edge.runtime zoo.data zoo.files "
+        "zoo.predictor zoo.progress zoo.recipe zoo.samples zoo.tasks zoo.training", "sklearn",
     ),
 }  # fmt: skip
 MAX_FILES_IN_A_ROOM = 14
