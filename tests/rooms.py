@@ -33,8 +33,9 @@ ROOMS = {
     "zoo.vocabularies": Room(
         "zoo.errors zoo.tokenizers", "keras sentencepiece tensorflow tensorflow_text"
     ),
+    "zoo.models.families": Room(),
     "zoo.models": Room(
-        "layers zoo.data zoo.errors zoo.tokenizers", "keras numpy tensorflow"
+        "layers zoo.models.families zoo.data zoo.errors zoo.tokenizers", "keras numpy tensorflow"
     ),
     "zoo.samples": Room("zoo.errors zoo.files", "babel numpy sklearn"),
     "zoo.generation": Room("zoo.data zoo.errors zoo.tokenizers", "numpy", device=True),

@@ -6,7 +6,7 @@ import keras
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models import build as building
-from keras_transformer.zoo.models.catalog import CATALOG, get_config, parameters
+from keras_transformer.zoo.models.catalog import CATALOG, SIZES, get_config
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.tabular import Grid, Tabular
 from keras_transformer.zoo.tasks.registry import tasks_for
@@ -39,7 +39,7 @@ class Catalog(Tabular, tuple[CatalogRow, ...]):
 def models() -> Catalog:
     """Returns the models of the catalogue: name, parameters and tasks of each."""
     return Catalog(
-        CatalogRow(name, parameters(config), tasks_for(config.architecture))
+        CatalogRow(name, SIZES[name].parameters, tasks_for(config.architecture))
         for name, config in CATALOG.items()
     )
 

@@ -11,7 +11,7 @@ from keras_transformer.edge.convert.convert import Converted
 from keras_transformer.edge.runtime.names import EMBEDDING
 from keras_transformer.edge.targets.micro import Micro, c_name
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.models.catalog import parameters
+from keras_transformer.zoo.models.counts import parameters
 
 NAME = "MODEL_CARD.md"
 TITLE = "# Model card\n"
@@ -126,7 +126,7 @@ def card_section(path: Path, checkpoint: Checkpoint, converted: Converted, laten
 
 def _what(checkpoint):
     c = checkpoint.config
-    count = f"{parameters(c) / 1e6:.1f} M parameters"
+    count = f"{parameters(checkpoint.model) / 1e6:.1f} M parameters"
     layers = f"{c.num_layers} layers of width {c.hidden_dim}"
     pairs = " of pairs of texts" if checkpoint.task.pair else ""
     return f"{c.architecture}, {layers}, {count}; {checkpoint.task.name}{pairs}"

@@ -155,10 +155,7 @@ def learn_ranges(model: keras.Model) -> None:
 
     for point in learned_points(model):
         point.tracker = round_to_range
-        for bound in (point.range_min, point.range_max):
-            bound.trainable = True
-            # TensorFlow records the gradients of what was made trainable, and of nothing else.
-            bound.value._trainable = True
+        point.train_range()
 
 
 def _rounded(inputs, low, high, *, bits, symmetric):

@@ -212,7 +212,7 @@ class _Parts:
         x = self._embed(ids, embedding)
         stack = self.stack(Decoder, "decoder", cross_attention=cross_attention)
         x = stack(x, mask=ops.not_equal(ids, PAD_ID), **memory)
-        logits = _TiedLogits(embedding, dtype=self.dtype, name="logits")(x)
+        logits = embedding(x, logits=True)
         logits = ops.cast(self.point("logits_point")(logits), "float32")
         return keras.Model(inputs, logits, name=f"{c.architecture}_model")
 
@@ -222,25 +222,6 @@ class _Parts:
         point = self.inner_point if self.config.pre_norm else self.point
         x = point(f"{prefix}embedding_point")(x)
         return self.dropout(f"{prefix}dropout" if prefix else "embedding_dropout")(x)
-
-
-class _TiedLogits(keras.layers.Layer):
-    """The embedding's `logits` as a layer of a functional model."""
-
-    def __init__(self, embedding, **kwargs):
-        super().__init__(**kwargs)
-        self.supports_masking = True
-        # In a tuple, so that the table is counted and saved once, under the embedding's own path.
-        self._embedding = (embedding,)
-
-    def build(self, input_shape):
-        pass
-
-    def call(self, x, training=None):
-        return self._embedding[0].logits(x, training=training)
-
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], self._embedding[0].vocab_size)
 
 
 def all_layers(model: keras.Model) -> list[keras.layers.Layer]:

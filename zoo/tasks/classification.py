@@ -14,6 +14,7 @@ from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.metrics import classification_metrics
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.tasks.labelled import LabelledTask
+from keras_transformer.zoo.tasks.losses import ClassLoss
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,14 +57,7 @@ class Classification(LabelledTask):
 
         Labels are smoothed as in Szegedy et al. 2016, section 7.
         """
-        units = self.num_outputs
-
-        def cross_entropy(targets, logits):
-            targets = ops.one_hot(ops.reshape(targets, (-1,)), units)
-            targets = targets * (1.0 - label_smoothing) + label_smoothing / units
-            return ops.mean(-ops.sum(targets * ops.log_softmax(logits), axis=-1))
-
-        return cross_entropy
+        return ClassLoss(label_smoothing)
 
     def targets(self, table: Table, label: str) -> tuple[np.ndarray, Sequence[str]]:
         names = self.labels or learn_labels(table, label)

@@ -7,14 +7,12 @@ for each graph beside it.
 
 import json
 import sys
-from functools import partial
 from pathlib import Path
 
 import keras
 import torch
-from keras import ops
 
-from keras_transformer.activations import ACTIVATIONS
+from keras_transformer.activations import without_own_gradients
 from keras_transformer.edge.graphs.free import EntryPoint, entry_points
 from keras_transformer.zoo.files import read_folder, weights_from_bytes
 from keras_transformer.zoo.models.build import build, set_weights
@@ -44,15 +42,13 @@ def trace(model: keras.Model, graph: EntryPoint) -> torch.jit.ScriptModule:
         torch.ones([LENGTHS.get(n, n) for n in shape], dtype=getattr(torch, dtype))
         for shape, dtype in graph.inputs.values()
     )
-    with torch.inference_mode():
+    with torch.inference_mode(), without_own_gradients():
         traced = torch.jit.trace(_Positional(model, graph).eval(), examples, check_trace=False)
     return torch.jit.freeze(traced)
 
 
 def main() -> None:
     """Reads the checkpoint, traces and writes."""
-    # Ours has a gradient of its own, a Python function, which no trace can hold.
-    ACTIVATIONS["gelu"] = partial(ops.gelu, approximate=False)
     folder = Path(sys.argv[1])
     files = read_folder(folder / "checkpoint")
     described = json.loads(files["config.json"])

@@ -7,8 +7,8 @@ from keras import ops
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.tasks.classification import Classification
-from keras_transformer.zoo.tasks.generating import token_loss
 from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
+from keras_transformer.zoo.tasks.losses import token_loss
 from keras_transformer.zoo.tasks.registry import TASKS, task_from_json, task_named
 from keras_transformer.zoo.tasks.regression import Regression
 from keras_transformer.zoo.tasks.translation import Translation
