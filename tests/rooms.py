@@ -33,8 +33,9 @@ ROOMS = {
     "zoo.vocabularies": Room(
         "zoo.errors zoo.tokenizers", "keras sentencepiece tensorflow tensorflow_text"
     ),
+    "zoo.models.families": Room(),
     "zoo.models": Room(
-        "layers zoo.data zoo.errors zoo.tabular zoo.tokenizers", "keras numpy tensorflow"
+        "layers zoo.models.families zoo.data zoo.errors zoo.tokenizers", "keras numpy tensorflow"
     ),
     "zoo.samples": Room("zoo.errors zoo.files", "babel numpy sklearn"),
     "zoo.generation": Room("zoo.data zoo.errors zoo.tokenizers", "numpy", device=True),
@@ -46,17 +47,17 @@ ROOMS = {
         "ai_edge_litert numpy tensorflow_text", device=True,
     ),
     "zoo.evaluation": Room(
-        "zoo.data zoo.errors zoo.generation zoo.predictor zoo.tabular zoo.tokenizers",
-        "keras numpy sacrebleu scipy sklearn",
+        "zoo.data zoo.errors zoo.generation zoo.tokenizers", "keras numpy sacrebleu scipy sklearn",
     ),
     "zoo.tasks": Room(
-        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.models zoo.progress zoo.recipe "
-        "zoo.tokenizers zoo.vocabularies", "keras numpy",
+        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.models zoo.predictor zoo.progress "
+        "zoo.tabular zoo.tokenizers zoo.vocabularies", "keras numpy",
     ),
     "edge.tflite": Room(
         "edge.precision edge.runtime layers zoo.errors zoo.models",
         "ai_edge_litert flatbuffers keras numpy",
     ),
+    "zoo.named": Room("zoo.errors zoo.models zoo.tabular zoo.tasks", "keras"),
     "zoo.checkpoint": Room(
         "zoo.data zoo.errors zoo.evaluation zoo.files zoo.generation zoo.models zoo.outputs "
         "zoo.predictor zoo.recipe zoo.tabular zoo.tasks zoo.tokenizers zoo.vocabularies",
@@ -64,13 +65,13 @@ ROOMS = {
     ),
     "zoo.training": Room(
         "layers zoo.checkpoint zoo.data zoo.errors zoo.files zoo.models zoo.progress zoo.recipe "
-        "zoo.tasks", "keras numpy",
+        "zoo.tasks zoo.tokenizers zoo.vocabularies", "keras numpy",
     ),
     "edge.graphs": Room("edge.runtime zoo.checkpoint zoo.models", "keras tensorflow"),
     "edge.load": Room("edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor"),
     "edge.compare": Room(
         "edge.graphs edge.precision edge.runtime edge.tflite layers zoo.checkpoint zoo.data "
-        "zoo.errors zoo.evaluation zoo.generation zoo.models zoo.tabular zoo.tokenizers",
+        "zoo.errors zoo.evaluation zoo.generation zoo.models zoo.tabular zoo.tasks zoo.tokenizers",
         "ai_edge_litert keras numpy",
     ),
     "edge.compress": Room(
@@ -79,7 +80,7 @@ ROOMS = {
     ),
     "edge.quantize": Room(
         "edge.compress edge.precision layers zoo.checkpoint zoo.data zoo.errors zoo.models "
-        "zoo.progress zoo.recipe zoo.tasks zoo.training",
+        "zoo.progress zoo.recipe zoo.training",
         "keras numpy tensorflow tensorflow_model_optimization",
     ),
     "edge.distill": Room(
@@ -114,9 +115,8 @@ ROOMS = {
     ),
     "edge.demo": Room("edge.runtime zoo.errors zoo.files zoo.tokenizers"),
     "edge.quickstart": Room(
-        "edge.compare edge.precision edge.quantize edge.runtime edge.targets "
-        "zoo.data zoo.evaluation zoo.files zoo.progress zoo.recipe zoo.samples zoo.tasks "
-        "zoo.training", "numpy",
+        "edge.compare edge.precision edge.quantize edge.runtime edge.targets zoo.data zoo.files "
+        "zoo.predictor zoo.progress zoo.recipe zoo.samples zoo.tasks zoo.training", "sklearn",
     ),
 }  # fmt: skip
 MAX_FILES_IN_A_ROOM = 14

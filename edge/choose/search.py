@@ -16,12 +16,7 @@ from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
 from keras_transformer.zoo.data.columns import columns_of
 from keras_transformer.zoo.errors import InputError, RunError
-from keras_transformer.zoo.evaluation.evaluate import (
-    METRICS,
-    Metric,
-    check_max_drop,
-    read_evaluation,
-)
+from keras_transformer.zoo.evaluation.metric import Metric, check_max_drop
 from keras_transformer.zoo.files import weights_to_bytes, write_file
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.progress import Report
@@ -87,11 +82,15 @@ def search(
     )  # fmt: skip
     if any(candidate.needs_data for candidate in candidates):
         workshop.check_data()
-    measure = read_evaluation(checkpoint, data, columns, **decoding)
+    examples = checkpoint.task.read(data, columns)
+
+    def measure(predictor: Any) -> dict[str, Any]:
+        return checkpoint.task.evaluate(predictor, examples, **decoding)
+
     given = {"train": train and str(train), "validation": validation and str(validation)}
     found = Search(
         run={**_hashes(checkpoint, data), "columns": dict(columns), "decoding": decoding, **given},
-        data=str(data), metric=METRICS[checkpoint.task.name], max_drop=max_drop,
+        data=str(data), metric=checkpoint.task.metric, max_drop=max_drop,
     )  # fmt: skip
     done = _begin(out, found, resume=resume, overwrite=overwrite)
     rows: list[Measured] = []

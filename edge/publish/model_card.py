@@ -11,7 +11,7 @@ from typing import Any
 
 from keras_transformer.edge.runtime.names import EMBEDDING
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.models.catalog import parameters
+from keras_transformer.zoo.models.counts import parameters
 
 NAME = "MODEL_CARD.md"
 TITLE = "# Model card\n"
@@ -63,7 +63,7 @@ def origin_of(checkpoint: Checkpoint) -> Origin:
         },
         score=_score(checkpoint, is_float=False),
         unit="a token" if checkpoint.task.generates else "a text",
-        classifies=bool(checkpoint.labels) and not checkpoint.task.generates,
+        classifies=checkpoint.task.output == "classes",
         generates=checkpoint.task.generates,
     )
 
@@ -102,7 +102,7 @@ def card_section(
 
 def _what(checkpoint: Checkpoint) -> str:
     c = checkpoint.config
-    count = f"{parameters(c) / 1e6:.1f} M parameters"
+    count = f"{parameters(checkpoint.model) / 1e6:.1f} M parameters"
     layers = f"{c.num_layers} layers of width {c.hidden_dim}"
     pairs = " of pairs of texts" if checkpoint.task.pair else ""
     return f"{c.architecture}, {layers}, {count}; {checkpoint.task.name}{pairs}"

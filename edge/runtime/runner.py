@@ -106,14 +106,17 @@ class Runner(Predictor):
         self.labels = tuple(files["labels.txt"].decode().split("\n")[:-1])
         self.tokenizer, self.target_tokenizer = tokenizers_from_files(files)
         self.interpreter = make_interpreter(flatbuffer, description, threads=threads)
-        if PREDICT not in self.interpreter.get_signature_list():
-            self.output_kind = "text"
+        generates = PREDICT not in self.interpreter.get_signature_list()
+        # Older files do not name the kind.
+        kind = "text" if generates else "classes" if self.labels else "number"
+        self.output_kind = description.get("output_kind", kind)
+        if generates:
             model = description["model"]
+            self.reads_sources = model["architecture"] == "encoder-decoder"
             self.steps = FileSteps(
                 self.interpreter, model["vocab_size"], model["num_layers"], self.lengths
             )
         else:
-            self.output_kind = "classes" if self.labels else "number"
             self._inputs = self.interpreter.get_signature_list()[PREDICT]["inputs"]
             self._predict = {
                 length: self.interpreter.get_signature_runner(
@@ -194,8 +197,9 @@ class Runner(Predictor):
 
     def _generator(self) -> TextGenerator:
         return TextGenerator(
-            self.steps, self.task, self.tokenizer, self.target_tokenizer, self.labels
-        )
+            self.steps, self.tokenizer, self.target_tokenizer, self.labels,
+            reads_sources=self.reads_sources,
+        )  # fmt: skip
 
     def _outputs(self, texts: list[str], pairs: list[str] | None) -> Outputs:
         if self.output == EMBEDDING:

@@ -117,6 +117,7 @@ class FlatbufferWriter(Writer):
             "custom_ops": list(self.custom_ops),
             "about": dataclasses.asdict(self.about),
             "task": checkpoint.task.to_json(),
+            "output_kind": checkpoint.task.output,
             "precision": precision,
             "max_length": lengths[-1],
             "lengths": lengths,
@@ -170,7 +171,7 @@ class FlatbufferWriter(Writer):
         """Returns a reason for tasks other than those over single texts, or than classification."""
         task = checkpoint.task
         if task.generates or task.pair or (classes and not task.labels):
-            wanted = "classification" if classes else "a task"
+            wanted = "labels" if classes else "a task"
             return (
                 f"Expected {wanted} of single texts for the target {self.name}, got "
                 f"{'pairs in ' if task.pair else ''}{task.name}."

@@ -34,8 +34,8 @@ from keras_transformer.zoo.models.compiled_steps import CompiledSteps
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.decoding_steps import KerasSteps
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
 from keras_transformer.zoo.tasks.registry import TASKS
-from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 from keras_transformer.zoo.tokenizers.tokenizer_config import TokenizerConfig
@@ -51,7 +51,7 @@ def untrained(length: int) -> Checkpoint:
         intermediate_dim=4 * HIDDEN_DIM, num_layers=NUM_LAYERS, num_heads=NUM_HEADS,
         activation="gelu_tanh", pre_norm=True,
     )  # fmt: skip
-    task = Task(name="language-modeling")
+    task = LanguageModeling()
     pieces = [*SPECIAL_TOKENS, *(f"p{i}" for i in range(VOCAB_SIZE - len(SPECIAL_TOKENS)))]
     rows = np.random.default_rng(0).integers(5, VOCAB_SIZE, (8, length), dtype=np.int32)
     return Checkpoint(

@@ -24,8 +24,8 @@ from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.registry import TASKS
-from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.tokenizer import SPECIAL_TOKENS, Tokenizer, TokenizerConfig
 
 
@@ -33,7 +33,7 @@ def untrained(name: str, length: int) -> tuple[Checkpoint, np.ndarray]:
     """A classifier of the catalogue with random weights, and random rows of that length."""
     keras.utils.set_random_seed(0)
     config = get_config(name)
-    task = Task(name="classification", labels=("no", "yes"))
+    task = Classification(labels=("no", "yes"))
     vocabulary = [*SPECIAL_TOKENS, *(f"p{i}" for i in range(config.vocab_size - 5))]
     rows = np.random.default_rng(0).integers(5, config.vocab_size, (16, length), dtype=np.int32)
     trained = Checkpoint(

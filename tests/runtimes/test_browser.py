@@ -14,7 +14,7 @@ from keras_transformer.edge.demo import demo, litertjs
 from keras_transformer.edge.runtime.packed import pack, unpack
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
-from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tasks.translation import Translation
 from keras_transformer.zoo.tokenizers.target_language import encode_sources
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from keras_transformer.zoo.vocabularies.learn import learn_vocabulary
@@ -91,7 +91,7 @@ def writers(tmp_path_factory):
     languages = ("de", "fr")
     two = dataclasses.replace(
         generators.generator("transformer", vocab_size=generators.VOCAB_SIZE + len(languages)),
-        task=Task(name="translation", labels=languages),
+        task=Translation(labels=languages),
     )
     paths = {name: folder / f"{name}.tflite" for name in ("two", "one", "gpt")}
     for name, trained in (("two", two), ("gpt", generators.generator("gpt"))):

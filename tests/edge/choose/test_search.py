@@ -13,7 +13,6 @@ from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError, RunError
-from keras_transformer.zoo.evaluation.metrics import evaluate
 from keras_transformer.zoo.recipe import Prune
 
 COLUMNS = {"text": "text", "text_pair": None, "label": "label"}
@@ -66,7 +65,7 @@ def test_each_file_is_made_measured_and_timed(runs, found):
         data = (out / row.file).read_bytes()
         assert (row.error, row.size) == (None, len(data))
         assert row.gzip_size == len(gzip.compress(data, mtime=0))
-        assert row.value == evaluate(Runner(out / row.file), runs.examples)["accuracy"]
+        assert row.value == runs.value_of(Runner(out / row.file))
         assert 0 < row.median_ms <= row.p90_ms
     float32, int8, short = result.rows
     assert result.drop(float32) == 0.0

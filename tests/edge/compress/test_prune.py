@@ -12,7 +12,7 @@ from keras_transformer.edge.quantize.qat import quantize
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.models.catalog import multiply_adds, parameters
+from keras_transformer.zoo.models.counts import multiply_adds, parameters
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Distill, Prune, Quantize
 from keras_transformer.zoo.training.train import train
@@ -85,8 +85,8 @@ def test_a_run_writes_a_smaller_checkpoint(runs, small):
     assert trained.metrics["unpruned"] == before.metrics["validation"]
     assert trained.metrics["validation"]["accuracy"] > 0.9
     assert effect(trained) == {
-        "parameters_kept": parameters(trained.config) / parameters(before.config),
-        "multiply_adds_kept": multiply_adds(trained.config, 16) / multiply_adds(before.config, 16),
+        "parameters_kept": parameters(trained.model) / parameters(before.model),
+        "multiply_adds_kept": multiply_adds(trained.model, 16) / multiply_adds(before.model, 16),
     }
     assert effect(trained)["multiply_adds_kept"] < 0.3
 

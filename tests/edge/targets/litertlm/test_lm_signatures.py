@@ -101,7 +101,7 @@ def test_the_mask_hides_what_it_says(interpreter):
 
 
 def test_what_is_generated_over_the_graph_is_what_keras_generates(graph):
-    made = TextGenerator(LmSteps(graph), writer().task.name, writer().tokenizer)
+    made = TextGenerator(LmSteps(graph), writer().tokenizer, reads_sources=False)
     # The second is read in pieces: there is no prefill of so many tokens.
     prompts = ["ab cd", " ".join(["ab", "ce", "da"] * 23)]
     assert [one.text for one in made.generate(prompts, max_tokens=24)] == [
