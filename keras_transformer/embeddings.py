@@ -21,7 +21,8 @@ class TokenEmbedding(QuantizedLayer):
         initializer_stddev: of the truncated normal that the table starts from.
         bits: a stored table has one symmetric range, so that the device stores it once for the
             look-up and for the logits; with `kernel_bits` alone it is the table's own, in 8 bits.
-            The vectors once they are multiplied are an inner tensor.
+            With `row_bits` what it is multiplied by is rounded. The vectors once they are
+            multiplied are an inner tensor.
     """
 
     def __init__(
@@ -53,7 +54,8 @@ class TokenEmbedding(QuantizedLayer):
         """Returns (B, T, V): the products of (B, T, D) with every row of the table."""
         table = ops.cast(self.table(), self.compute_dtype)
         table = self.point(table, training=training)
-        return ops.matmul(ops.cast(x, self.compute_dtype), ops.transpose(table))
+        x = self._rounded_rows(ops.cast(x, self.compute_dtype))
+        return ops.matmul(x, ops.transpose(table))
 
     def stay_float(self):
         """Leaves a table on a grid of its own unrounded for good; its points are kept apart."""

@@ -163,6 +163,7 @@ class QuantizedLayer(_RoundingLayer):
         widths = all_bits(bits)
         self.kernel_bits = widths["kernel_bits"]
         self.kernel_block = widths["kernel_block"]
+        self.row_bits = widths["row_bits"]
         self.activation_bits = widths["activation_bits"]
         self.inner_bits = widths["inner_bits"]
 
@@ -171,6 +172,13 @@ class QuantizedLayer(_RoundingLayer):
         """All widths by name, as layers inside take them."""
         return all_bits({name: getattr(self, name) for name in all_bits()})
 
+    def _rounded_rows(self, inputs):
+        """What a matmul with a rounded kernel reads; the gradient passes straight through."""
+        if self.kernel_bits is None or self.row_bits is None:
+            return inputs
+        rounded = ops.cast(round_rows(inputs, self.row_bits), inputs.dtype)
+        return straight_through(inputs, rounded)
+
     def _point(self, name, width, **kwargs):
         """A built point of a width; further arguments are `QuantPoint`'s."""
         point = QuantPoint(width, dtype=kwargs.pop("dtype", self.dtype_policy), name=name, **kwargs)
@@ -178,13 +186,37 @@ class QuantizedLayer(_RoundingLayer):
         return point
 
 
-def round_kernel(kernel, bits, block=None):
+def round_rows(x, bits):
+    """Rounds each row of (..., D) to the grid that a runtime finds for it as it comes.
+
+    The grid has `2**bits` values between the row's own bounds, widened to hold zero, which is one
+    of them. It is what XNNPACK (`xnn_f32_qd8_asymmetric_quantization_params`) and, where the file
+    asks for asymmetric inputs, the kernels of TensorFlow Lite compute, step by step in float32.
+
+    Returns:
+        float32 (..., D).
+    """
+    lowest, highest = -(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1.0
+    x = ops.cast(x, "float32")
+    minimum = ops.minimum(ops.min(x, axis=-1, keepdims=True), 0.0)
+    maximum = ops.maximum(ops.max(x, axis=-1, keepdims=True), 0.0)
+    width = maximum - minimum
+    steps = (highest - lowest) / ops.where(width > 0.0, width, highest - lowest)
+    below, above = lowest + minimum * steps, highest + maximum * steps
+    # The zero point is that of the bound at which its own rounding matters less.
+    zero = ops.where(below + above > 0.0, lowest - minimum * steps, highest - maximum * steps)
+    zero = ops.round(ops.clip(zero, lowest, highest))
+    return (ops.clip(ops.round(x * steps) + zero, lowest, highest) - zero) * (1.0 / steps)
+
+
+def round_kernel(kernel, bits, block=None, factor=1.0):
     """Rounds a kernel to the symmetric grid that TFLite stores.
 
     Args:
         kernel: (width, units).
         bits: width of the stored integer.
         block: consecutive inputs that share a scale, a divisor of the width; all by default.
+        factor: by which the outputs are multiplied; the device stores the kernel times it.
 
     Returns:
         The kernel with every block of a column a whole multiple of its scale,
@@ -192,20 +224,22 @@ def round_kernel(kernel, bits, block=None):
     """
     width, units = kernel.shape
     blocks = ops.reshape(kernel, (-1, block or width, units))
-    scale = kernel_scale(kernel, bits, block)
+    scale = kernel_scale(kernel, bits, block, factor)
     return ops.reshape(ops.round(blocks / scale) * scale, (width, units))
 
 
-def kernel_scale(kernel, bits, block=None):
+def kernel_scale(kernel, bits, block=None, factor=1.0):
     """Returns the scales (width / block, 1, units) of `round_kernel`'s grid.
 
-    The scale of a block has the 8 significant bits that XNNPACK keeps of it.
+    The scale of a block, times the factor, has the 8 significant bits that XNNPACK keeps of it.
     """
     width, units = kernel.shape
     blocks = ops.reshape(kernel, (-1, block or width, units))
     largest = ops.max(ops.abs(blocks), axis=1, keepdims=True)
     scale = ops.maximum(largest, 1e-9) / (2 ** (bits - 1) - 1)
-    return scale if block is None else ops.cast(ops.cast(scale, "bfloat16"), "float32")
+    if block is None:
+        return scale
+    return ops.cast(ops.cast(scale * factor, "bfloat16"), "float32") / factor
 
 
 def round_table(table, bits):
@@ -224,27 +258,31 @@ def straight_through(values, rounded):
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class Projection(QuantizedLayer):
-    """`y = x W + b` over the last axis, with an optionally rounded kernel.
+    """`y = (x W + b) factor` over the last axis, with an optionally rounded kernel.
 
-    With `kernel_bits` the forward pass uses `round_kernel(W)`, and the gradient passes straight
-    through the rounding. `observer`, when set, is called as `observer(projection, inputs)` before
+    With `kernel_bits` the forward pass uses `round_kernel(W)`, with `row_bits` too `round_rows(x)`,
+    and the gradient passes straight through the rounding. `observer`, when set, is called as `observer(projection, inputs)` before
     each forward pass.
 
     Args:
         units: width of the output.
         use_bias: whether `b` exists.
-        bits: `kernel_bits` and `kernel_block` of the kernel; others do not matter here.
+        factor: a constant, which the converter multiplies into the kernel and the bias.
+        bits: `kernel_bits` and `kernel_block` of the kernel, `row_bits` of the inputs of a rounded
+            one; others do not matter here.
 
     Raises:
         ValueError: for impossible bits, or a block that does not divide the inputs' width.
     """
 
     def __init__(
-        self, units, *, use_bias=True, kernel_initializer="glorot_uniform", bits=None, **kwargs
-    ):
+        self, units, *, use_bias=True, factor=1.0, kernel_initializer="glorot_uniform", bits=None,
+        **kwargs,
+    ):  # fmt: skip
         super().__init__(bits=bits, **kwargs)
         self.units = units
         self.use_bias = use_bias
+        self.factor = factor
         self.observer = None
         self.kernel_initializer = kernel_initializer
 
@@ -268,8 +306,9 @@ class Projection(QuantizedLayer):
         kernel = ops.convert_to_tensor(self.kernel)
         if self.kernel_bits is not None:
             kernel = straight_through(kernel, self.rounded_kernel(kernel))
-        outputs = ops.matmul(inputs, ops.cast(kernel, self.compute_dtype))
-        return outputs + self.bias if self.use_bias else outputs
+        outputs = ops.matmul(self._rounded_rows(inputs), ops.cast(kernel, self.compute_dtype))
+        outputs = outputs + self.bias if self.use_bias else outputs
+        return outputs if self.factor == 1.0 else outputs * self.factor
 
     def stay_float(self):
         """Leaves the kernel unrounded for good."""
@@ -279,11 +318,11 @@ class Projection(QuantizedLayer):
     @property
     def scale(self):
         """The scales (width / block, 1, units) of the stored kernel."""
-        return kernel_scale(self.kernel.value, self.kernel_bits, self.kernel_block)
+        return kernel_scale(self.kernel.value, self.kernel_bits, self.kernel_block, self.factor)
 
     def rounded_kernel(self, kernel):
         """Returns the kernel (width, units) on the grid of this projection."""
-        return round_kernel(kernel, self.kernel_bits, self.kernel_block)
+        return round_kernel(kernel, self.kernel_bits, self.kernel_block, self.factor)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)
