@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from keras_transformer.bits import BITS
 from keras_transformer.zoo.errors import InputError
 
 
@@ -43,7 +42,8 @@ class Precision:
     @property
     def bits(self) -> dict[str, Any]:
         """The widths that `models.build` takes, those that are not None."""
-        values = {name: getattr(self, name) for name in BITS}
+        names = ("kernel_bits", "kernel_block", "row_bits", "activation_bits", "inner_bits")
+        values = {name: getattr(self, name) for name in names}
         return {name: value for name, value in values.items() if value is not None}
 
 

@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from keras_transformer.quantization import QuantizedLayer, round_table, straight_through
+from keras_transformer.quantization import QuantizedLayer
+from keras_transformer.rounding import round_table, straight_through
 
 TABLE_BITS = 8
 

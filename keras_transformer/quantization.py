@@ -12,6 +12,7 @@ import keras
 from keras import ops
 
 from keras_transformer.bits import all_bits, check_width
+from keras_transformer.rounding import kernel_scale, round_kernel, round_rows, straight_through
 
 _INITIAL_RANGE = 6.0  # replaced by calibration before a point is used
 _SMALLEST_RANGE = 1e-6  # a tensor that was always zero still needs a scale
@@ -184,76 +185,6 @@ class QuantizedLayer(_RoundingLayer):
         point = QuantPoint(width, dtype=kwargs.pop("dtype", self.dtype_policy), name=name, **kwargs)
         point.build(None)
         return point
-
-
-def round_rows(x, bits):
-    """Rounds each row of (..., D) to the grid that a runtime finds for it as it comes.
-
-    The grid has `2**bits` values between the row's own bounds, widened to hold zero, which is one
-    of them. It is what XNNPACK (`xnn_f32_qd8_asymmetric_quantization_params`) and, where the file
-    asks for asymmetric inputs, the kernels of TensorFlow Lite compute, step by step in float32.
-
-    Returns:
-        float32 (..., D).
-    """
-    lowest, highest = -(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1.0
-    x = ops.cast(x, "float32")
-    minimum = ops.minimum(ops.min(x, axis=-1, keepdims=True), 0.0)
-    maximum = ops.maximum(ops.max(x, axis=-1, keepdims=True), 0.0)
-    width = maximum - minimum
-    steps = (highest - lowest) / ops.where(width > 0.0, width, highest - lowest)
-    below, above = lowest + minimum * steps, highest + maximum * steps
-    # The zero point is that of the bound at which its own rounding matters less.
-    zero = ops.where(below + above > 0.0, lowest - minimum * steps, highest - maximum * steps)
-    zero = ops.round(ops.clip(zero, lowest, highest))
-    return (ops.clip(ops.round(x * steps) + zero, lowest, highest) - zero) * (1.0 / steps)
-
-
-def round_kernel(kernel, bits, block=None, factor=1.0):
-    """Rounds a kernel to the symmetric grid that TFLite stores.
-
-    Args:
-        kernel: (width, units).
-        bits: width of the stored integer.
-        block: consecutive inputs that share a scale, a divisor of the width; all by default.
-        factor: by which the outputs are multiplied; the device stores the kernel times it.
-
-    Returns:
-        The kernel with every block of a column a whole multiple of its scale,
-        `max|block| / (2**(bits-1) - 1)`.
-    """
-    width, units = kernel.shape
-    blocks = ops.reshape(kernel, (-1, block or width, units))
-    scale = kernel_scale(kernel, bits, block, factor)
-    return ops.reshape(ops.round(blocks / scale) * scale, (width, units))
-
-
-def kernel_scale(kernel, bits, block=None, factor=1.0):
-    """Returns the scales (width / block, 1, units) of `round_kernel`'s grid.
-
-    The scale of a block, times the factor, has the 8 significant bits that XNNPACK keeps of it.
-    """
-    width, units = kernel.shape
-    blocks = ops.reshape(kernel, (-1, block or width, units))
-    largest = ops.max(ops.abs(blocks), axis=1, keepdims=True)
-    scale = ops.maximum(largest, 1e-9) / (2 ** (bits - 1) - 1)
-    if block is None:
-        return scale
-    return ops.cast(ops.cast(scale * factor, "bfloat16"), "float32") / factor
-
-
-def round_table(table, bits):
-    """Rounds a table to the symmetric grid of one scale, with which a device looks up its rows."""
-    scale = ops.maximum(ops.max(ops.abs(table)), 1e-9) / (2 ** (bits - 1) - 1)
-    return ops.round(table / scale) * scale
-
-
-def straight_through(values, rounded):
-    """Returns the rounded values, with the gradient of the values themselves.
-
-    Bengio et al. 2013, arXiv:1308.3432.
-    """
-    return values + ops.stop_gradient(rounded - values)
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")

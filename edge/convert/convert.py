@@ -102,6 +102,7 @@ def convert(
         "about": dataclasses.asdict(target.about),
         "task": checkpoint.task.to_json(),
         "precision": precision,
+        "keep": list(kept),
         "max_length": lengths[-1],
         "lengths": lengths,
         "model": checkpoint.config.to_json(),
@@ -120,7 +121,7 @@ def convert(
     }
     data = pack(flatbuffer, description, files, is_stored=target.is_stored)
     parity = target.parity(model, checkpoint, data)
-    parity.check(spec, float_output=bool(kept) and description["output_step"] is None)
+    parity.check(spec)
     return Converted(data=data, precision=precision, parity=parity, description=description)
 
 

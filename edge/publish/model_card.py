@@ -163,7 +163,7 @@ def _score(checkpoint, *, is_float):
 def _parity(converted):
     parity = converted.parity
     same = "" if parity.agreement is None else f"the same choice in {parity.agreement:.1%}, "
-    steps = "" if parity.steps is None else f" ({parity.steps:.1f} output steps)"
+    steps = f" ({parity.steps:.1f} output steps)"
     return (
         f"on {parity.rows} rows of validation against Keras: {same}largest difference "
         f"{parity.largest:.2g}{steps}"

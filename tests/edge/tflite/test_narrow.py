@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.runtime.packed import unpack
@@ -105,3 +106,22 @@ def test_a_block_has_to_fit(tmp_path):
         "Expected the inputs of every kernel to be a multiple of 32 for int4, "
         "got 48 of encoder/block_0/feed_forward/sublayer/down."
     )
+
+
+@pytest.mark.parametrize("precision", ["dynamic_int8", "int4"])
+def test_the_runtimes_own_kernels_round_as_xnnpack_does(tmp_path, precision):
+    trained = random_model()
+    runner = Runner(file_of(tmp_path, trained, precision))
+    flatbuffer, _, _ = unpack(runner.path)
+    ids, segment_ids = trained.probes["ids"], trained.probes["segment_ids"]
+    expected = runner.run_ids(ids, segment_ids)
+    plain = Interpreter(
+        model_content=flatbuffer,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    predict = plain.get_signature_runner("predict")
+    found = [
+        predict(ids=row[None], segment_ids=segments[None])["logits"][0]
+        for row, segments in zip(ids, segment_ids, strict=True)
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
