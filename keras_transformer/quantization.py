@@ -192,8 +192,8 @@ class Projection(QuantizedLayer):
     """`y = (x W + b) factor` over the last axis, with an optionally rounded kernel.
 
     With `kernel_bits` the forward pass uses `round_kernel(W)`, with `row_bits` too `round_rows(x)`,
-    and the gradient passes straight through the rounding. `observer`, when set, is called as `observer(projection, inputs)` before
-    each forward pass.
+    and the gradient passes straight through the rounding. `observer`, when set, is called as
+    `observer(projection, inputs)` before each forward pass.
 
     Args:
         units: width of the output.

@@ -130,10 +130,12 @@ def find_layers(
         for signature, paths in errors.items()
     }
     for signature, paths in places.items():
-        for lost in both.inside[signature].projected - set(paths.values()):
+        near = set().union(*errors[signature].values())
+        inside = both.inside[signature]
+        for lost in (place for place, same in inside.projected.items() if not same & near):
             raise RunError(
                 f"Expected every projection of the {precision} file to follow one of the Keras "
-                f"model's, got {both.inside[signature].tensor_names[lost]} in {signature!r}, which "
+                f"model's, got {inside.tensor_names[lost]} in {signature!r}, which "
                 "is near to none; nothing was written."
             )
         for path, place in paths.items():
@@ -176,7 +178,8 @@ def explain(
             "which does not hold the file's ranges."
         )
     both = SideBySide(
-        checkpoint, _simulation(checkpoint, spec, runner), unpack(runner.path)[0], runner.max_length, steps=STEPS,
+        checkpoint, _simulation(checkpoint, spec, runner), unpack(runner.path)[0],
+        runner.max_length, steps=STEPS,
         tensors={signature: list(paths.values()) for signature, paths in places.items()},
     )  # fmt: skip
     found: dict[tuple[str, str], LayerDifference] = {}

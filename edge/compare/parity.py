@@ -1,4 +1,23 @@
-"""How closely a file follows the Keras model that it was converted from."""
+"""How closely a file follows the Keras model that it was converted from.
+
+A new file is held to it twice: layer by layer, given the file's own values (`layers.find_layers`),
+and at the outputs, where what rounding adds up to is bounded. The largest differences of random
+models (classifiers of 1 to 4 layers, decoders, translators), whose sharp attention makes the most
+of a step, and the limits:
+
+| precision | limit | measured | why |
+|---|---|---|---|
+| float32 | 1e-4 of the outputs' size | 4e-6 | sums are added in another order |
+| float16 | 2e-2 of the outputs' size | 6e-3 | each constant is rounded to 11 bits |
+| int16x8 | 2e-2 of the outputs' size | 7e-4 | a few of 65,536 steps fall the other way |
+| dynamic_int8, int4 | 8 steps of 8 bits | 5.8, 5.2 | ties in the rounding of rows |
+| int8 | 8 output steps | 8 | ties in the rounding of stored tensors |
+| integer | 16 output steps | 10 | the same, of about twice as many tensors |
+
+A tie is a value so near to the middle of two steps that it falls either way; what follows from it
+makes more of them, up to what rounding itself costs. Steps are those of a stored output; of float outputs, 1/255 of the range that the Keras model's
+have on the rows compared.
+"""
 
 import dataclasses
 import tempfile
@@ -15,29 +34,30 @@ from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.generation.text import Model
 from keras_transformer.zoo.models.predict import model_inputs
 
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Limit:
     """What the outputs of a file may differ by from those of the Keras model that it was made of.
 
     Attributes:
         relative: largest difference over the root mean square of the outputs, or None.
-        share: share of rows that may differ by more than `STEP_TOLERANCE` output steps, or None.
+        steps: most output steps by which 99 % of rows may differ, or None. In up to 100 rows that
+            is all: where a model that writes is in doubt between two tokens, sharp attention makes
+            many steps of one.
     """
 
     relative: float | None = None
-    share: float | None = None
+    steps: int | None = None
 
 
-# In output steps: those of a stored output, or of 8 bits over the range of float outputs.
-STEP_TOLERANCE = 8
 LIMITS = {
     "float32": Limit(relative=1e-4),
     "float16": Limit(relative=2e-2),
     "int16x8": Limit(relative=2e-2),
-    "dynamic_int8": Limit(share=0.01),
-    "int4": Limit(share=0.01),
-    "int8": Limit(share=0.01),
-    "integer": Limit(share=0.05),
+    "dynamic_int8": Limit(steps=8),
+    "int4": Limit(steps=8),
+    "int8": Limit(steps=8),
+    "integer": Limit(steps=16),
 }
 
 
@@ -52,7 +72,7 @@ class Parity:
         relative: the same over the root mean square of the Keras outputs.
         steps: the same in steps of the file's stored output, or of 8 bits over the range of the
             Keras outputs where the file's are float.
-        outliers: share of rows that differ by more than `STEP_TOLERANCE` steps.
+        most_steps: those by which 99 % of rows differ at most.
     """
 
     rows: int
@@ -60,19 +80,19 @@ class Parity:
     largest: float
     relative: float
     steps: float
-    outliers: float
+    most_steps: float
 
     def check(self, spec: Precision) -> None:
         """Raises RunError when the difference is larger than the precision explains."""
         limit = LIMITS[spec.name]
         got, excess = f"{self.relative:.3g}", not np.isfinite(self.largest)
-        if limit.share is None:
+        if limit.steps is None:
             wanted = f"{limit.relative:g} of the outputs' size"
             excess = excess or self.relative > limit.relative
         else:
-            wanted = f"{STEP_TOLERANCE} output steps in all but {limit.share:.0%} of rows"
-            got = f"{self.steps:.1f} steps, more than {STEP_TOLERANCE} in {self.outliers:.1%}"
-            excess = excess or self.outliers > limit.share
+            wanted = f"{limit.steps} output steps in 99% of rows"
+            got = f"{self.most_steps:.1f} there and {self.steps:.1f} at most"
+            excess = excess or self.most_steps > limit.steps
         if excess:
             remedy = ""
             if spec.rounds_kernels:
@@ -102,7 +122,7 @@ def difference(reference: np.ndarray, outputs: np.ndarray, step: float | None) -
     return Parity(
         rows=len(reference), agreement=agreement, largest=largest,
         relative=largest / max(size, 1e-9), steps=largest / unit,
-        outliers=float((by_row / unit > STEP_TOLERANCE).mean()),
+        most_steps=float(np.quantile(by_row, 0.99, method="inverted_cdf")) / unit,
     )  # fmt: skip
 
 

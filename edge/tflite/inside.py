@@ -43,7 +43,8 @@ class Inside:
     Attributes:
         outputs: names of the signature's own outputs.
         tensor_names: of the graph, by place.
-        projected: places of what matmuls with a kernel give.
+        projected: places of what matmuls with a kernel give, and of the same values in other
+            shapes.
     """
 
     def __init__(
@@ -55,10 +56,14 @@ class Inside:
         names = {output.tensorIndex: output.name.decode() for output in entry.outputs}
         self.outputs = list(names.values())
         self.tensor_names = [tensor.name.decode() for tensor in graph.tensors]
-        self.projected = {
-            int(op.outputs[0]) for op in graph.operators
-            if op_name(model.operatorCodes[op.opcodeIndex]) == "FULLY_CONNECTED"
-        }
+        self.projected: dict[int, set[int]] = {}
+        for op in graph.operators:
+            name = op_name(model.operatorCodes[op.opcodeIndex])
+            if name == "FULLY_CONNECTED":
+                self.projected[int(op.outputs[0])] = {int(op.outputs[0])}
+            for same in self.projected.values() if name in ("RESHAPE", "TRANSPOSE") else ():
+                if op.inputs[0] in same:
+                    same.add(int(op.outputs[0]))
         self._sources = {
             output: [place for place in op.inputs.tolist() if place >= 0]
             for op in graph.operators

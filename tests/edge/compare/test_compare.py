@@ -47,7 +47,7 @@ def test_as_json(runs, files):
         "num_truncated",
     ]  # fmt: skip
     assert list(value["parity"]) == [
-        "rows", "agreement", "largest", "relative", "steps", "outliers",
+        "rows", "agreement", "largest", "relative", "steps", "most_steps",
     ]  # fmt: skip
 
 
