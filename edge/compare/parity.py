@@ -15,8 +15,8 @@ of a step, and the limits:
 | integer | 16 output steps | 10 | the same, of about twice as many tensors |
 
 A tie is a value so near to the middle of two steps that it falls either way; what follows from it
-makes more of them, up to what rounding itself costs. Steps are those of a stored output; of float outputs, 1/255 of the range that the Keras model's
-have on the rows compared.
+makes more of them, up to what rounding itself costs. Steps are those of a stored output; of float
+outputs, 1/255 of the range that the Keras model's have on the rows compared.
 """
 
 import dataclasses

@@ -106,7 +106,7 @@ def convert(
         "max_length": lengths[-1],
         "lengths": lengths,
         "model": checkpoint.config.to_json(),
-        "recipe": checkpoint.recipe.model,
+        "recipe": checkpoint.recipe.model.name,
         "columns": checkpoint.columns,
         "output_step": output_step(flatbuffer),
         "layers": target.layers(checkpoint, model, flatbuffer, lengths[-1], precision),

@@ -19,7 +19,7 @@ from keras_transformer.edge.quantize.ranges import calibrate, train_ranges
 from keras_transformer.edge.quantize.rounding import round_biases
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import Projection
-from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, build, get_weights, set_weights
@@ -72,18 +72,18 @@ def qat_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """
     defaults = {
         **DEFAULTS,
-        "epochs": max(1, round(recipe.epochs / 5)),
-        "learning_rate": recipe.learning_rate / 20,
+        "epochs": max(1, round(recipe.training.epochs / 5)),
+        "learning_rate": recipe.optimizer.learning_rate / 20,
         "freeze_ranges": 0.2,
     }
     return changed_recipe(recipe, changes, defaults)
 
 
 def quantize(
-    checkpoint: Checkpoint,
-    out: str | Path,
-    *,
+    checkpoint: Checkpoint | str | Path,
     precision: str = "int8",
+    *,
+    out: str | Path | None = None,
     keep: Sequence[str] = (),
     resume: bool = False,
     overwrite: bool = False,
@@ -91,15 +91,15 @@ def quantize(
     scalars: Callable[[str, float, int], None] | None = None,
     **changes: Any,
 ) -> Checkpoint:
-    """Trains a float checkpoint on with simulated rounding, and writes the checkpoint folder.
+    """Trains a float checkpoint on with simulated rounding (QAT).
 
     The weights that do best on the validation data are kept: those of an epoch, or those that
     calibration alone gave.
 
     Args:
-        checkpoint: the float model.
-        out: the new checkpoint folder.
+        checkpoint: the float model, or its folder.
         precision: of the file that it is for.
+        out: the new checkpoint folder; None keeps all in memory.
         keep: what stays float, such as `encoder/block_0/*=float32`.
         resume, overwrite, report, scalars: see `train.train`.
         **changes: what differs from `qat_recipe`, such as `epochs`, or the paths
@@ -109,6 +109,7 @@ def quantize(
         InputError: the model is quantized already, the precision rounds nothing or does not fit
             the model, or the data does not fit.
     """
+    checkpoint = as_checkpoint(checkpoint)
     if checkpoint.is_quantized:
         raise InputError("Expected a float checkpoint to quantize, got a quantized one.")
     spec = get_precision(precision)
@@ -120,18 +121,17 @@ def quantize(
     patterns = kept_patterns(spec, keep)
     changes |= {"precision": precision, "keep": ",".join(patterns)}
     recipe = qat_recipe(checkpoint.recipe, changes)
-    if not spec.is_static and (recipe.ranges == "learned" or recipe.percentile != 100):
+    ranges, percentile = recipe.quantize.ranges, recipe.quantize.percentile
+    if not spec.is_static and (ranges == "learned" or percentile != 100):
         raise InputError(
             f"Expected no learned ranges and no percentile for {precision}, which has no ranges, "
-            f"got ranges={recipe.ranges}, percentile={recipe.percentile:g}."
+            f"got ranges={ranges}, percentile={percentile:g}."
         )
     run = Retraining(
-        checkpoint=checkpoint, recipe=recipe, out=Path(out), resume=resume, overwrite=overwrite,
+        checkpoint=checkpoint, recipe=recipe, out=out, resume=resume, overwrite=overwrite,
         report=report, scalars=scalars,
     )  # fmt: skip
-    model = quantized_model(
-        checkpoint, run.batches, precision, keep, percentile=run.recipe.percentile
-    )
+    model = quantized_model(checkpoint, run.batches, precision, keep, percentile=percentile)
     if spec.is_static:
         train_ranges(model, run.recipe, run.total_steps)
     kept = keep_pruned(model, run.recipe)

@@ -120,14 +120,15 @@ def test_ranges_start_from_calibration_and_are_moved_in_training(runs):
 
 
 def calibration_of(runs):
-    return calibration_batches(runs.trained, runs.trained.recipe.train)
+    return calibration_batches(runs.trained, runs.trained.recipe.data.train)
 
 
 def test_calibration_reads_no_validation_data(runs):
     recipe = runs.trained.recipe.replace(validation="there is no such file")
     trained = dataclasses.replace(runs.trained, recipe=recipe)
-    batches = calibration_batches(trained, recipe.train)
-    expected = runs.trained.encode(Path(recipe.train).read_text().split("\n")[1].split("\t")[:1])
+    batches = calibration_batches(trained, recipe.data.train)
+    first = Path(recipe.data.train).read_text().split("\n")[1]
+    expected = runs.trained.encode(first.split("\t")[:1])
     rows = [row for batch in batches.in_order() for row in np.asarray(batch.inputs["ids"])]
     assert len(rows) == 300
     assert any(np.array_equal(np.trim_zeros(row), expected.ids[0]) for row in rows)
