@@ -99,18 +99,23 @@ def find_layers(
     both = SideBySide(checkpoint, model, flatbuffer, length, steps=FIND_STEPS)
     errors: dict[str, dict[str, dict[int, float]]] = {}
     limits: dict[tuple[str, str, int], float] = {}
+    rounds_rows = get_precision(precision).row_bits is not None
     known: dict[str, set[int]] = defaultdict(set)
 
     def meet(signature, point, values, tensors):
         step = None if point.bits is None else point.scale
         inside, fitting = both.inside[signature], {}
         for place, tensor in tensors.items():
-            if _same_kind(tensor, values, step):
+            if _same_kind(tensor, values, step, is_flat=place in inside.projected):
                 error = _distance(values, tensor).max()
                 is_rounded = inside.is_rounded(place, known[signature])
                 limit = _limit(tensor, is_rounded, precision)
-                near = FIND_STEPS_OFF if tensor.step is not None else FIND_RELATIVE
-                if error <= (near if is_rounded else limit):
+                near = limit
+                if tensor.step is not None:
+                    near = FIND_STEPS_OFF
+                elif is_rounded and rounds_rows:
+                    near = FIND_RELATIVE
+                if error <= near:
                     fitting[place] = error
                     limits[signature, point.path, place] = limit
         before = errors.setdefault(signature, {}).get(point.path, fitting)
@@ -215,8 +220,10 @@ def explain(
     return list(found.values())
 
 
-def _same_kind(tensor, values, step):
-    if _without_ones(tensor.values.shape) != _without_ones(values.shape):
+def _same_kind(tensor, values, step, *, is_flat):
+    # Of one token, what a projection gives is split into heads by a reshape at most.
+    same_size = is_flat and tensor.values.size == values.size
+    if not same_size and _without_ones(tensor.values.shape) != _without_ones(values.shape):
         return False
     if step is None or tensor.step is None:
         return step is tensor.step
@@ -230,7 +237,7 @@ def _without_ones(shape):
 def _distance(values, tensor):
     """Distances in the tensor's steps, or relative to the values' root mean square."""
     unit = tensor.step or max(float(np.sqrt(np.mean(np.square(values)))), 1e-9)
-    return np.abs(tensor.values.reshape(values.shape) - values) / unit
+    return np.abs(tensor.values.reshape(values.shape).astype(np.float64) - values) / unit
 
 
 def _limit(tensor, is_rounded, precision):
