@@ -21,25 +21,30 @@ _SMALLEST_RANGE = 1e-6  # a tensor that was always zero still needs a scale
 class _RoundingLayer(keras.layers.Layer):
     """A layer that rounds, itself or in layers inside.
 
-    Those of them that were kept float after they were built (`stay_float`) are saved with it.
+    What was decided about those after they were built, by `stay_float` and `train_range`, is saved
+    with the layer.
     """
 
     stays_float = False
+    trains_range = False
 
     def get_build_config(self):
-        prefix = f"{self.path}/"
-        paths = [
-            one.path.removeprefix(prefix) if one is not self else ""
+        decided = {
+            one.path.removeprefix(self.path): [one.stays_float, one.trains_range]
             for one in self._flatten_layers()
-            if isinstance(one, _RoundingLayer) and one.stays_float
-        ]
-        return {**(super().get_build_config() or {}), "float_layers": paths}
+            if isinstance(one, _RoundingLayer) and (one.stays_float or one.trains_range)
+        }
+        return {**(super().get_build_config() or {}), "decided": decided}
 
     def build_from_config(self, config):
         super().build_from_config(config)
-        inside = {one.path: one for one in self._flatten_layers() if one.built}
-        for path in config.get("float_layers", ()):
-            (inside[f"{self.path}/{path}"] if path else self).stay_float()
+        inside = {one.path: one for one in self._flatten_layers()}
+        for path, (stays_float, trains_range) in config.get("decided", {}).items():
+            one = inside[f"{self.path}{path}"]
+            if trains_range:
+                one.train_range()
+            if stays_float:
+                one.stay_float()
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
@@ -93,14 +98,22 @@ class QuantPoint(_RoundingLayer):
 
     def build(self, input_shape):
         if self.is_learned:
-            self.range_min = self.add_weight(
-                name="range_min", shape=(), dtype="float32", trainable=False, autocast=False,
-                initializer=keras.initializers.Constant(-_INITIAL_RANGE),
-            )  # fmt: skip
-            self.range_max = self.add_weight(
-                name="range_max", shape=(), dtype="float32", trainable=False, autocast=False,
-                initializer=keras.initializers.Constant(_INITIAL_RANGE),
-            )  # fmt: skip
+            self.range_min = self._bound("range_min", -_INITIAL_RANGE)
+            self.range_max = self._bound("range_max", _INITIAL_RANGE)
+
+    def _bound(self, name, start):
+        # TensorFlow records gradients of what was created trainable; `train_range` needs them.
+        bound = keras.Variable(
+            keras.initializers.Constant(start), shape=(), dtype="float32", autocast=False, name=name
+        )
+        bound.trainable = False
+        return bound
+
+    def train_range(self):
+        """Lets the optimizer move the bounds from now on; a `tracker` gives them gradients."""
+        self.trains_range = True
+        for bound in (self.range_min, self.range_max):
+            bound.trainable = True
 
     def call(self, inputs, training=None):
         outputs = self._rounded(inputs, training)
@@ -151,6 +164,9 @@ class QuantPoint(_RoundingLayer):
 class QuantizedLayer(_RoundingLayer):
     """A layer whose kernels and tensors are stored in given widths.
 
+    `output_observer`, when set, is called as `output_observer(layer, outputs)` after each call:
+    Keras gives no tensor from the inside of a model's layers.
+
     Args:
         bits: the widths by name, see the module `bits`, in a plain dict; None for float.
 
@@ -161,6 +177,7 @@ class QuantizedLayer(_RoundingLayer):
     def __init__(self, *, bits=None, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True
+        self.output_observer = None
         widths = all_bits(bits)
         self.kernel_bits = widths["kernel_bits"]
         self.kernel_block = widths["kernel_block"]
@@ -172,6 +189,12 @@ class QuantizedLayer(_RoundingLayer):
     def bits(self):
         """All widths by name, as layers inside take them."""
         return all_bits({name: getattr(self, name) for name in all_bits()})
+
+    def __call__(self, *args, **kwargs):
+        outputs = super().__call__(*args, **kwargs)
+        if self.output_observer is not None:
+            self.output_observer(self, outputs)
+        return outputs
 
     def _rounded_rows(self, inputs):
         """What a matmul with a rounded kernel reads; the gradient passes straight through."""
