@@ -91,7 +91,7 @@ class _Narrowing:
                         self._narrow_kernel(graph, op.inputs[1])
                 if name == "FULLY_CONNECTED" and self._is_narrow(graph, op.inputs[1]):
                     # XNNPACK rounds a row of inputs between its two bounds in any case; the
-                    # runtime's own kernels do so if the op says it.
+                    # runtime's own kernels of int8 do so if the op says it.
                     op.builtinOptions.asymmetricQuantizeInputs = True
 
     def _shape(self, graph, place):

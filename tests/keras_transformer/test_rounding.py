@@ -61,7 +61,7 @@ def test_logits_of_rounded_rows():
     x = normal(2, 3, 8).astype("float32")
     layer = TokenEmbedding(7, 8, bits={"kernel_bits": 8, "row_bits": 8})
     layer.build((2, 3))
-    assert_close(array(layer.logits(x)), array(round_rows(x, 8)) @ array(layer.table()).T)
+    assert_close(array(layer(x, logits=True)), array(round_rows(x, 8)) @ array(layer.table()).T)
 
 
 def test_the_scale_of_a_block_is_that_of_the_stored_kernel():

@@ -6,11 +6,11 @@ from ai_edge_litert import schema_py_generated as schema
 
 from keras_transformer.edge.compare.layers import find_layers
 from keras_transformer.edge.compare.parity import Parity, difference, measure_parity
-from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.precision import PRECISIONS, get_precision
 from keras_transformer.edge.quantize.qat import quantized_model
 from keras_transformer.edge.quantize.rounding import round_biases
 from keras_transformer.edge.runtime.packed import pack, unpack
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.models.predict import model_inputs
 from tests.edge.models import calibration, random_model
@@ -134,7 +134,7 @@ def disturbed(flatbuffer, steps):
 def test_a_file_with_a_disturbed_row_of_one_kernel_is_refused(tmp_path, precision):
     trained = checkpoint_for(precision)
     path = tmp_path / "model.tflite"
-    path.write_bytes(convert(trained, precision).data)
+    convert(trained, precision).save(path)
     flatbuffer, description, rest = unpack(path)
     find_layers(trained, trained.model, flatbuffer, trained.max_length, precision)
     steps = 1 if precision == "int4" else 4
