@@ -18,6 +18,7 @@ from keras_transformer.edge.compare.side_by_side import SideBySide
 from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.tflite.inside import Tensor
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
@@ -33,6 +34,8 @@ SCALE_TOLERANCE = 1e-4
 STEP_LIMIT, FLOAT_LIMIT, FLOAT16_LIMIT = 1.5, 1e-4, 2e-2
 # How near a tensor has to come to be taken for a point's, before it is known what it departs by.
 FIND_STEPS_OFF, FIND_RELATIVE = 8, 0.5
+# Values that most tensors can be told by to be none of a point's.
+SAMPLE = 128
 
 # signature -> path of a point -> place of its tensor in the signature's graph
 Places = Mapping[str, Mapping[str, int]]
@@ -104,10 +107,12 @@ def find_layers(
 
     def meet(signature, point, values, tensors):
         step = None if point.bits is None else point.scale
-        inside, fitting = both.inside[signature], {}
+        inside, fitting, size = both.inside[signature], {}, _size(values)
         for place, tensor in tensors.items():
-            if _same_kind(tensor, values, step, is_flat=place in inside.projected):
-                error = _distance(values, tensor).max()
+            if _same_kind(
+                tensor, values, step, is_flat=place in inside.projected
+            ) and not _is_far(values, tensor, size):
+                error = _distance(values, tensor, size).max()
                 is_rounded = inside.is_rounded(place, known[signature])
                 limit = _limit(tensor, is_rounded, precision)
                 near = limit
@@ -204,7 +209,7 @@ def explain(
                 limit=_limit(tensor, is_rounded, runner.precision),
             )  # fmt: skip
         layer = found[key]
-        distance = _distance(values, tensor)
+        distance = _distance(values, tensor, _size(values))
         if not follows:
             layer.total = max(layer.total, float(distance.max()))
             return values
@@ -221,25 +226,38 @@ def explain(
 
 
 def _same_kind(tensor, values, step, *, is_flat):
+    if (step is None) != (tensor.step is None):
+        return False
     # Of one token, what a projection gives is split into heads by a reshape at most.
     same_size = is_flat and tensor.values.size == values.size
     if not same_size and _without_ones(tensor.values.shape) != _without_ones(values.shape):
         return False
-    if step is None or tensor.step is None:
-        return step is tensor.step
-    return abs(tensor.step / step - 1.0) <= SCALE_TOLERANCE
+    return step is None or abs(tensor.step / step - 1.0) <= SCALE_TOLERANCE
 
 
 def _without_ones(shape):
     return [size for size in shape if size != 1]
 
 
-def _distance(values, tensor):
-    """Distances in the tensor's steps, or relative to the values' root mean square."""
-    unit = tensor.step or max(float(np.sqrt(np.mean(np.square(values)))), 1e-9)
+def _size(values):
+    """Root mean square."""
+    return max(float(np.sqrt(np.mean(np.square(values)))), 1e-9)
+
+
+def _distance(values, tensor, size):
+    """Distances in the tensor's steps, or relative to the values' size."""
     # Scores of masked places are near float32's largest number.
     difference = tensor.values.reshape(values.shape).astype("float64") - values
-    return np.abs(difference) / unit
+    return np.abs(difference) / (tensor.step or size)
+
+
+def _is_far(values, tensor, size):
+    """Whether some of the values show that the tensor is no point's."""
+    # Most tensors of a shape are other points': all of their values need not be compared.
+    every = max(1, values.size // SAMPLE)
+    some = Tensor(values=tensor.values.reshape(-1)[::every], step=tensor.step)
+    most = FIND_RELATIVE if tensor.step is None else FIND_STEPS_OFF
+    return _distance(values.reshape(-1)[::every], some, size).max() > most
 
 
 def _limit(tensor, is_rounded, precision):

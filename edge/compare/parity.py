@@ -21,10 +21,12 @@ outputs, 1/255 of the range that the Keras model's have on the rows compared.
 
 import dataclasses
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.runtime.names import PROBABILITIES
@@ -170,6 +172,14 @@ def steps_parity(
     return difference(*_next_tokens(model, checkpoint, steps), step)
 
 
+def keras_outputs(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Returns the model's outputs for inputs that it runs once.
+
+    Op by op: what a graph of them takes to trace and compile is many times what it would save.
+    """
+    return ops.convert_to_numpy(model(inputs, training=False))
+
+
 def _whole_texts(model, checkpoint, runner):
     """Outputs (rows, outputs) of both."""
     length = runner.max_length
@@ -179,7 +189,7 @@ def _whole_texts(model, checkpoint, runner):
     # Both see the same padding: a quantized position is rounded and clipped, padding or not.
     ids, segment_ids = np.pad(ids, width), np.pad(segment_ids, width)
     inputs = model_inputs(checkpoint.task, {"ids": ids, "segment_ids": segment_ids})
-    return np.asarray(model.predict_on_batch(inputs)), runner.run_ids(ids, segment_ids)
+    return keras_outputs(model, inputs), runner.run_ids(ids, segment_ids)
 
 
 def _next_tokens(model, checkpoint, steps):
@@ -189,7 +199,7 @@ def _next_tokens(model, checkpoint, steps):
     """
     references, outputs = [], []
     probes = {name: ids[:, : steps.cache_length] for name, ids in checkpoint.probes.items()}
-    logits = np.asarray(model.predict_on_batch(probes))
+    logits = keras_outputs(model, probes)
     for row, ids in enumerate(probes["ids"]):
         num_tokens = int(np.count_nonzero(ids))
         first = 0

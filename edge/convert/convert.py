@@ -174,7 +174,6 @@ def _to_flatbuffer(
 ) -> bytes:  # fmt: skip
     """Runs the converter on signatures, which share their weights."""
     module = tf.Module()
-    module.functions = list(signatures.values())
     concrete = {name: function.get_concrete_function() for name, function in signatures.items()}
     # The variables that a function closes over are saved only if the module holds them.
     module.captured = [one.variables for one in concrete.values()]
