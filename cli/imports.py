@@ -17,6 +17,7 @@ NEEDLESS = {
     "tensorflow.python.keras.engine.data_adapter": ("pandas", "scipy"),
     "tensorflow.python.keras.engine.training_arrays_v1": ("scipy",),
     "tensorflow.python.keras.engine.training_v1": ("scipy",),
+    "keras.src.callbacks.orbax_checkpoint": ("jax",),
     "keras.src.trainers.data_adapters.array_slicing": ("pandas",),
     "keras.src.visualization.plot_bounding_box_gallery": ("matplotlib",),
     "keras.src.visualization.plot_image_gallery": ("matplotlib",),

@@ -11,7 +11,12 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text
 
-from keras_transformer.edge.compare.parity import Parity, outputs_difference, runner_of
+from keras_transformer.edge.compare.parity import (
+    Parity,
+    keras_outputs,
+    outputs_difference,
+    runner_of,
+)
 from keras_transformer.edge.graphs.static import probabilities
 from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.runtime.names import LOGITS, PREDICT, PROBABILITIES, TEXTS
@@ -98,7 +103,7 @@ class TextGraph(FlatbufferWriter):
                     f"Expected the graph to read {text!r} as the ids {np.trim_zeros(expected)}, "
                     f"got {np.trim_zeros(row)}."
                 )
-        return outputs_difference(np.asarray(model.predict_on_batch({"ids": ids})), outputs, runner)
+        return outputs_difference(keras_outputs(model, {"ids": ids}), outputs, runner)
 
 
 def _encoder(checkpoint: Checkpoint, length: int) -> Callable:

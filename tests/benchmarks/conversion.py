@@ -96,8 +96,9 @@ def measure(arguments: list[str]) -> Seconds:
     """Runs the command in this process."""
     clock = Clock()
     clock.enter("imports")
-    from keras_transformer.cli.main import main
+    from keras_transformer.cli import main as command
 
+    getattr(command, "skip_needless", lambda: None)()
     for name in MODULES:
         try:
             importlib.import_module(name)
@@ -122,7 +123,7 @@ def measure(arguments: list[str]) -> Seconds:
     ):  # fmt: skip
         setattr(owner, name, clock.of(stage, getattr(owner, name)))
     clock.enter("the rest")
-    main(["convert", *arguments], standalone_mode=False)
+    command.main(["convert", *arguments], standalone_mode=False)
     clock.leave()
     return clock.seconds
 
@@ -144,20 +145,26 @@ def main(checkpoint: str, arguments: tuple[str, ...], others: tuple[str, ...], r
                 before = os.times()
                 subprocess.run(
                     [python, __file__, "--one", str(found), *words], check=True,
-                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
                 )  # fmt: skip
                 after = os.times()
                 totals[python].append(after.children_user - before.children_user)
                 runs[python].append(json.loads(found.read_text()))
-    stages = list(dict.fromkeys(stage for python in pythons for run in runs[python] for stage in run))
+    stages = list(
+        dict.fromkeys(stage for python in pythons for run in runs[python] for stage in run)
+    )
     click.echo(f"{'wall / processor seconds':32}" + "".join(f"{Path(p)!s:>44}" for p in pythons))
     for stage in stages:
         click.echo(f"{stage:32}" + "".join(_cell(runs[python], stage) for python in pythons))
     sums = {p: [sum(one[1] for one in run.values()) for run in runs[p]] for p in pythons}
     click.echo(f"{'all':32}" + "".join(f"{statistics.median(sums[p]):44.2f}" for p in pythons))
-    click.echo(f"{'user seconds':32}" + "".join(f"{statistics.median(totals[p]):44.2f}" for p in pythons))
+    click.echo(
+        f"{'user seconds':32}" + "".join(f"{statistics.median(totals[p]):44.2f}" for p in pythons)
+    )
     for other in others:
-        ratios = [theirs / ours for ours, theirs in zip(totals[pythons[0]], totals[other], strict=True)]
+        ratios = [
+            theirs / ours for ours, theirs in zip(totals[pythons[0]], totals[other], strict=True)
+        ]
         click.echo(f"{other}: {statistics.median(ratios):.2f} times our user seconds (rounds: "
                    f"{', '.join(f'{ratio:.2f}' for ratio in ratios)})")  # fmt: skip
 
