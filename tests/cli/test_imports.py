@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+
 from keras_transformer.cli.imports import NEEDLESS, LeanFinder
 
 TRIES = """\
