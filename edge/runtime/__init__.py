@@ -2,3 +2,7 @@
 
 Imports NumPy and ai_edge_litert alone, with the device-safe rooms of the zoo.
 """
+
+from keras_transformer.edge.runtime.runner import Prediction, Runner
+
+__all__ = ["Prediction", "Runner"]
