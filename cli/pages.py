@@ -1,4 +1,4 @@
-"""Reference pages of the commands, made from click: `python -m keras_transformer.cli.pages FOLDER`."""
+"""Reference pages of the commands: `python -m keras_transformer.cli.pages FOLDER` writes them."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ from keras_transformer.cli.main import COMMANDS, main
 
 # Wide enough that click wraps no line: Markdown wraps by itself.
 WIDTH = 10_000
-NOTE = "<!-- Made by `python -m keras_transformer.cli.pages docs/cli`; edit the command instead. -->"
+NOTE = "<!-- Made by `python -m keras_transformer.cli.pages docs/cli` from the command. -->"
 
 
 def page(name: str) -> str:
