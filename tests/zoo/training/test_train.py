@@ -99,7 +99,7 @@ def test_translation_with_a_shared_vocabulary(tables, tmp_path):
     assert (trained.config.source_vocab_size, trained.target_tokenizer) == (0, None)
     assert list(trained.probes) == ["source_ids", "ids"]
     loaded = Checkpoint.load(tmp_path / "out")
-    assert (loaded.task.name, loaded.recipe, loaded.config) == ("translation", recipe, trained.config)
+    assert (loaded.task, loaded.recipe, loaded.config) == (trained.task, recipe, trained.config)
     assert loaded.target_tokenizer is None
     assert_writes_the_same(trained, loaded, ["the old box", "things", "some of ours"])
 
