@@ -30,31 +30,11 @@ def benchmark(files: tuple[Path, ...], threads: int, runs: int, as_json: bool) -
 
     Example: keras-transformer benchmark float32.tflite int8.tflite --threads 2
     """
-    from keras_transformer.cli.display import table
+    from keras_transformer.cli import display
     from keras_transformer.edge.choose.benchmark import benchmark as measure
 
     result = measure(files, threads=threads, runs=runs)
     if as_json:
         click.echo(json.dumps(result.to_json(), indent=2, ensure_ascii=False))
-        return
-    columns = (
-        "file", "precision", "measured, tokens", "median ms", "p90 ms", "ratio", "peak MB", "MB",
-        "partitions", "ops outside XNNPACK",
-    )  # fmt: skip
-    rows = [
-        (
-            file.path,
-            file.precision,
-            f"{file.signature}, {file.tokens}",
-            f"{file.median_ms:.2f}",
-            f"{file.p90_ms:.2f}",
-            f"{file.ratio:.2f}",
-            "-" if file.peak_memory is None else f"{file.peak_memory / 1e6:.1f}",
-            f"{file.size / 1e6:.2f}",
-            str(file.partitions),
-            ", ".join(f"{count} {name}" for name, count in file.outside_ops.items()) or "none",
-        )
-        for file in result.files
-    ]
-    used = "1 thread" if threads == 1 else f"{threads} threads"
-    table(f"{result.device}; {used}, {runs} interleaved runs", columns, rows)
+    else:
+        display.grids(result)

@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from keras_transformer.cli import generation, options
-from keras_transformer.zoo.errors import InputError
 
 
 @click.command()
@@ -44,65 +43,35 @@ def compare(
 
     Example: keras-transformer compare runs/intent runs/intent.tflite --data test.tsv
     """
-    from keras_transformer.cli.display import busy, table
+    from keras_transformer.cli.display import busy, grids
     from keras_transformer.edge.compare import compare as edge_compare
-    from keras_transformer.edge.predictor import KerasRunner, columns_of
-    from keras_transformer.zoo.data.pairs import load_pairs
-    from keras_transformer.zoo.data.tables import load_examples
+    from keras_transformer.zoo.checkpoint import Checkpoint
+    from keras_transformer.zoo.data.columns import columns_of
     from keras_transformer.zoo.tasks.run_data import read_inputs
 
-    runner = KerasRunner(checkpoint)
-    decoding = generation.decoding_of(runner, given)
-    columns = columns_of(runner, **{name: given[name] for name in options.COLUMNS})
+    trained = Checkpoint.load(checkpoint)
+    decoding = generation.decoding_of(trained, given)
+    columns = {name: given[name] for name in options.COLUMNS}
     if layers:
         language = decoding.pop("language", None)
         if decoding:
             option = next(iter(decoding)).replace("_", "-")
             raise click.UsageError(f"Expected no --{option} with --layers, which writes no text.")
         with busy(f"Comparing layers on {data}"):
-            inputs = read_inputs(runner.trained, data, language=language, **columns)
-            found = edge_compare.compare_layers(runner.trained, files, inputs)
+            columns = columns_of(trained, **columns)
+            inputs = read_inputs(trained, data, language=language, **columns)
+            found = edge_compare.compare_layers(trained, files, inputs)
         _show_layers(checkpoint, found, as_json)
         return
     with busy(f"Comparing on {data}"):
-        if runner.task == "translation":
-            pairs = load_pairs(data, **columns)
-            compared = edge_compare.compare_texts(
-                runner.trained, files, pairs, threads=threads, **decoding
-            )
-        elif runner.generates:
-            raise InputError(
-                f"Expected a checkpoint of translation or of labels to compare, {checkpoint} is "
-                f"one of {runner.task}; measure each with keras-transformer evaluate."
-            )
-        else:
-            examples = load_examples(
-                data, task=runner.task, labels=list(runner.labels) or None, **columns
-            )
-            compared = edge_compare.compare(runner.trained, files, examples, threads=threads)
+        compared = edge_compare.compare(
+            trained, files, data, threads=threads, **{**columns, **decoding}
+        )
     if as_json:
         value = {"files": [comparison.to_json() for comparison in compared]}
         click.echo(json.dumps(value, indent=2, ensure_ascii=False))
         return
-    metric = compared[0].metric
-    columns = (
-        "file", "precision", metric, f"checkpoint's {metric}", "agreement",
-        "largest difference", "in output steps", "MB",
-    )  # fmt: skip
-    rows = [
-        (
-            comparison.path,
-            comparison.precision,
-            f"{comparison.value:.4f}",
-            f"{comparison.checkpoint_value:.4f}",
-            _number(comparison.parity.agreement, ".2%"),
-            f"{comparison.parity.largest:.3g}",
-            _number(comparison.parity.steps, ".2f"),
-            f"{comparison.size / 1e6:.2f}",
-        )
-        for comparison in compared
-    ]
-    table(f"{checkpoint} on {compared[0].parity.rows} rows of {data}", columns, rows)
+    grids(compared, title=f"{checkpoint} on {compared[0].parity.rows} rows of {data}")
     for comparison in compared:
         if comparison.num_truncated:
             click.echo(f"{comparison.num_truncated} rows were cut to fit {comparison.path}.")

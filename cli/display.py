@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from keras_transformer.zoo.progress import Report
+from keras_transformer.zoo.tabular import Tabular, cell, words
 
 # The metrics of an epoch's line, those that a task has.
 EPOCH_METRICS = (
@@ -86,7 +87,7 @@ def table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[Any
         rows: a cell a column: text, an integer (with separators), a float (four decimals), or
             None for what there is not. Columns of numbers are aligned to the right.
     """
-    cells = [[_cell(value) for value in row] for row in rows]
+    cells = [[cell(value) for value in row] for row in rows]
     # Not rich's own title, which is centred over the table.
     console = Console(**PLAIN)
     if not console.is_terminal:
@@ -103,9 +104,13 @@ def table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[Any
     console.print(grid)
 
 
-def words(name: str) -> str:
-    """`macro_f1` as a reader's words."""
-    return name.replace("_", " ").replace("f1", "F1")
+def grids(result: Tabular, *, title: str | None = None) -> None:
+    """Prints the tables of a result, the first under a title of the command's own if given."""
+    for number, grid in enumerate(result.grids()):
+        if number:
+            Console(**PLAIN).print()
+        table(title or grid.title, grid.columns, grid.rows)
+        title = None
 
 
 def size(num_bytes: int) -> str:
@@ -144,11 +149,3 @@ def scalars(folder: str | Path | None) -> Iterator[Callable[[str, float, int], N
         yield lambda name, value, step: writer.add_scalar(name, value, step)
     finally:
         writer.close()
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, str):
-        return value
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"

@@ -49,17 +49,8 @@ def distill(teacher: Path, student: str, settings: dict[str, Any], **given: Any)
     Example: keras-transformer distill my_model bert_tiny --out my_student
     """
     from keras_transformer.edge.distill import distill as edge_distill
-    from keras_transformer.zoo.checkpoint import Checkpoint
 
-    def load(changes: dict[str, Any]) -> list[Checkpoint]:
-        loaded = Checkpoint.load(teacher)
-        if Path(student).is_dir():
-            if settings:
-                raise click.UsageError("Expected --set only for a MODEL of the catalogue.")
-            return [loaded, Checkpoint.load(student)]
-        if "seed" in changes:
-            loaded.recipe = loaded.recipe.replace(seed=changes["seed"])
-        return [loaded, edge_distill.new_student(loaded, student, settings)]
-
-    distilled = training.go_on(edge_distill.distill, load, **given)
+    distilled = training.go_on(
+        edge_distill.distill, teacher, student, settings=settings or None, **given
+    )
     training.print_result(given["out"], distilled.metrics["validation"])

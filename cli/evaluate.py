@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from keras_transformer.cli import generation, options
-from keras_transformer.zoo.errors import InputError
 
 MAX_CLASSES = 20
 AVERAGED = ("precision", "recall", "f1")
@@ -36,26 +35,25 @@ def evaluate(
     A translator: keras-transformer evaluate translator --data test.tsv --beams 5
     """
     from keras_transformer.cli import display
-    from keras_transformer.edge.predictor import columns_of, open_predictor
-    from keras_transformer.zoo.evaluation.evaluate import read_evaluation
+    from keras_transformer.edge.load import load
+    from keras_transformer.zoo.evaluation import measure
 
-    predictor = open_predictor(model, threads=threads)
+    predictor = load(model, threads=threads)
     decoding = generation.decoding_of(predictor, given)
-    columns = columns_of(predictor, **{name: given[name] for name in options.COLUMNS})
-    if predictor.generates and predictor.task != "translation" and decoding:
-        raise InputError(f"Expected no --{next(iter(decoding)).replace('_', '-')} for perplexity.")
+    columns = {name: given[name] for name in options.COLUMNS}
     with display.busy(f"Measuring on {data}"):
-        result = read_evaluation(predictor, data, columns, **decoding)(predictor)
-    if predictor.num_truncated:
+        result = measure.evaluate(predictor, data, **{**columns, **decoding})
+    cut = result.get("truncated", 0)
+    if cut:
         display.note(
-            f"{predictor.num_truncated:,} of {result['rows']:,} rows of {data} are longer "
-            f"than {predictor.max_length} tokens and were cut."
+            f"{cut:,} of {result['rows']:,} rows of {data} are longer than "
+            f"{predictor.max_length} tokens and were cut."
         )
     if as_json:
         about = {
-            "model": str(model), "data": str(data), "task": predictor.task,
+            "model": str(model), "data": str(data), "task": predictor.task_name,
             "precision": predictor.precision, "max_length": predictor.max_length,
-            "truncated": predictor.num_truncated, **decoding,
+            "truncated": cut, **decoding,
         }  # fmt: skip
         click.echo(json.dumps({**about, **result}, indent=2, ensure_ascii=False))
     else:
@@ -70,7 +68,7 @@ def print_metrics(result: dict[str, Any], per_class: bool) -> None:
     rows = [
         (display.words(name), value)
         for name, value in result.items()
-        if name != "per_class" and name not in averaged
+        if name not in ("per_class", "truncated", *averaged)
     ]
     display.table(None, ("Metric", "Value"), rows)
     if not classes:

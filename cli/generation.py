@@ -46,7 +46,7 @@ def decoding_of(predictor: Any, values: Mapping[str, Any]) -> dict[str, Any]:
         option = f"--{next(iter(given)).replace('_', '-')}"
         raise InputError(
             f"Expected {option} only for a model that generates text, "
-            f"{predictor.path} is one of {predictor.task}."
+            f"got one of {predictor.task_name}."
         )
     Decoding(**{name: value for name, value in given.items() if name in FIELDS})
     return given

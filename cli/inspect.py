@@ -10,7 +10,15 @@ from keras_transformer.cli import options
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 # What a recipe is told by; the rest is in `--json`.
-RECIPE = ("model", "train", "validation", "epochs", "learning_rate", "batch_tokens", "seed")
+RECIPE = {
+    "model": ("model", "name"),
+    "train": ("data", "train"),
+    "validation": ("data", "validation"),
+    "epochs": ("training", "epochs"),
+    "learning_rate": ("optimizer", "learning_rate"),
+    "batch_tokens": ("data", "batch_tokens"),
+    "seed": ("training", "seed"),
+}
 
 
 @click.command()
@@ -35,25 +43,9 @@ def inspect(file: Path, tensors: bool, as_json: bool) -> None:
         click.echo(json.dumps(found.to_json(), indent=2))
         return
     display.table(None, (str(file), ""), _facts(found.description, file.stat().st_size))
-    for signature, summaries in found.signatures.items():
-        shown = [one for one in summaries if tensors or one.role in ("input", "output")]
-        rows = [
-            (
-                one.role, one.name, " x ".join(map(str, one.shape)) or "scalar", one.type,
-                one.scale, one.zero_point,
-            )
-            for one in shown
-        ]  # fmt: skip
+    for grid in found.grids(tensors=tensors):
         click.echo()
-        columns = ("", "Tensor", "Shape", "Type", "Scale", "Zero point")
-        display.table(f"Signature {signature}", columns, rows)
-    click.echo()
-    ops = [("XNNPACK", name, count) for name, count in found.delegated.items()]
-    ops += [("built-in kernels", name, count) for name, count in found.outside.items()]
-    display.table("Ops of the main graph, by what runs them here", ("Runtime", "Op", "Times"), ops)
-    click.echo()
-    files = [(name, display.size(size)) for name, size in found.files.items()]
-    display.table("Attached files", ("File", "Size"), files)
+        display.table(grid.title, grid.columns, grid.rows)
     click.echo(f"\n{file} is whole.")
 
 
@@ -61,7 +53,8 @@ def _facts(description: dict[str, Any], size: int) -> list[tuple[str, Any]]:
     from keras_transformer.cli import display
 
     about, provenance = description.get("about", {}), description.get("provenance", {})
-    recipe = provenance.get("recipe", {})
+    recipe = provenance.get("recipe")
+    shown = {name: recipe[part][field] for name, (part, field) in RECIPE.items()} if recipe else {}
     metrics = description["metrics"]
     scores = {name: metrics[name] for name in display.EPOCH_METRICS if name in metrics}
     return [
@@ -79,6 +72,6 @@ def _facts(description: dict[str, Any], size: int) -> list[tuple[str, Any]]:
             "measured on validation by Keras",
             ", ".join(f"{display.words(name)} {value:.4f}" for name, value in scores.items()),
         ),
-        ("recipe", ", ".join(f"{name} {recipe[name]}" for name in RECIPE if name in recipe)),
+        ("recipe", ", ".join(f"{name} {value}" for name, value in shown.items())),
         ("weights, SHA-256", provenance.get("weights_sha256")),
     ]

@@ -1,13 +1,15 @@
 """The `keras-transformer` command: the table of its subcommands, each imported when it is used."""
 
-import logging
-import os
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 
 import click
 
 from keras_transformer.cli.errors import in_one_sentence
+from keras_transformer.cli.quiet import quiet
+
+VERBOSE = "--verbose"
 
 # name -> (module, attribute, one line of help), in the order in which a user needs them.
 COMMANDS = {
@@ -112,7 +114,10 @@ class LazyGroup(click.Group):
         if cmd_name not in self.table:
             return super().get_command(ctx, cmd_name)
         module, attribute, _ = self.table[cmd_name]
-        return getattr(import_module(module), attribute)
+        command = getattr(import_module(module), attribute)
+        if not any(VERBOSE in parameter.opts for parameter in command.params):
+            command.params.append(verbose_option())
+        return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]):
         known = self.list_commands(ctx)
@@ -137,14 +142,26 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
 
 
-@click.group(cls=LazyGroup, table=COMMANDS, name="keras-transformer")
+def verbose_option() -> click.Option:
+    """The option that `run` reads before any library is loaded."""
+    return click.Option(
+        [VERBOSE], is_flag=True, expose_value=False,
+        help="Show the log lines of TensorFlow and LiteRT too.",
+    )  # fmt: skip
+
+
+@click.group(cls=LazyGroup, table=COMMANDS, name="keras-transformer", params=[verbose_option()])
 @click.version_option(package_name="keras-transformer-zoo")
 def main() -> None:
     """Train small Transformers, and take them to phones, browsers and microcontrollers.
 
     Example: keras-transformer quickstart
     """
-    # Read when TensorFlow is first imported, which only the commands' own functions do. Its
-    # errors still arrive as Python exceptions; 3 leaves out most of what it logs for want of a GPU.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def run() -> None:
+    """The console script: `main`, without the log lines of other people's libraries."""
+    words = sys.argv[1:]
+    options = words[: words.index("--")] if "--" in words else words
+    with quiet(VERBOSE in options):
+        main()

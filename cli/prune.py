@@ -43,8 +43,7 @@ def prune(checkpoint: Path, **given: Any) -> None:
     Example: keras-transformer prune my_model --heads 2 --neurons 256 --out my_model_small
     """
     from keras_transformer.edge.compress import prune as edge_prune
-    from keras_transformer.zoo.checkpoint import Checkpoint
 
-    pruned = training.go_on(edge_prune.prune, lambda _: [Checkpoint.load(checkpoint)], **given)
+    pruned = training.go_on(edge_prune.prune, checkpoint, **given)
     metrics = {**pruned.metrics["validation"], **edge_prune.effect(pruned)}
     training.print_result(given["out"], metrics)

@@ -42,7 +42,6 @@ def quantize(checkpoint: Path, **given: Any) -> None:
     Example: keras-transformer quantize my_model --train train.tsv --out my_model_int8
     """
     from keras_transformer.edge.quantize import qat
-    from keras_transformer.zoo.checkpoint import Checkpoint
 
-    quantized = training.go_on(qat.quantize, lambda _: [Checkpoint.load(checkpoint)], **given)
+    quantized = training.go_on(qat.quantize, checkpoint, **given)
     training.print_result(given["out"], quantized.metrics["validation"])

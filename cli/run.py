@@ -45,9 +45,9 @@ def run(
 
     A language model: keras-transformer run writer "ROMEO:" --temperature 0.8 --top-k 40
     """
-    from keras_transformer.edge.predictor import open_predictor
+    from keras_transformer.edge.load import load
 
-    predictor = open_predictor(model, threads=threads)
+    predictor = load(model, threads=threads)
     decoding = generation.decoding_of(predictor, given)
     if stop and not predictor.generates:
         raise InputError(f"Expected --stop only for a model that generates text, got {stop[0]!r}.")
@@ -78,7 +78,7 @@ def write(
     """Prints what is generated: as it comes for one text, else a line or an object for each."""
     streams = len(texts) == 1 and not as_json and options.get("beams", 1) == 1
     # A prompt is printed with the first piece: by then there is nothing wrong with it.
-    before = texts[0] if predictor.task == "language-modeling" else ""
+    before = texts[0] if predictor.task_name == "language-modeling" else ""
 
     def show(_: int, piece: str) -> None:
         nonlocal before

@@ -89,7 +89,8 @@ def search(
     from keras_transformer.edge.choose.candidates import ladder
     from keras_transformer.edge.choose.figures import check_matplotlib
     from keras_transformer.edge.choose.search import search as edge_search
-    from keras_transformer.edge.predictor import KerasRunner, columns_of
+    from keras_transformer.zoo.checkpoint import Checkpoint
+    from keras_transformer.zoo.data.columns import columns_of
     from keras_transformer.zoo.errors import RunError
 
     check_matplotlib()
@@ -97,22 +98,21 @@ def search(
         precisions=precisions, qat=qat, sparsities=sparsities, lengths=lengths or ()
     )
     keep_freed_memory()
-    runner = KerasRunner(checkpoint)
+    trained = Checkpoint.load(checkpoint)
     columns = {name: given.pop(name) for name in options.COLUMNS}
     decoding = {"language": columns["language"]} if columns["language"] else {}
-    columns = columns_of(runner, **columns)
+    columns = columns_of(trained, **columns)
     with display.Progress() as progress:
         try:
             found = edge_search(
-                runner.trained, given.pop("data"), out, columns=columns, candidates=candidates,
+                trained, given.pop("data"), out, columns=columns, candidates=candidates,
                 report=progress, **given, **decoding,
             )  # fmt: skip
         except (KeyboardInterrupt, RunError):
             progress.note(f"{out} holds what was done; --resume goes on from it.")
             raise
     report.write(found, out)
-    rows = [report.cells(found, row) for row in found.rows]
-    display.table(report.conditions(found), report.columns(found), rows)
+    display.grids(found)
     if found.noise:
         display.note(found.noise)
     click.echo(f"\n{found.recommendation()}\nWrote {out / report.PAGE}")

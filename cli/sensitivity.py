@@ -49,7 +49,8 @@ def sensitivity(
     from keras_transformer.cli.memory import keep_freed_memory
     from keras_transformer.edge.choose import sensitivity as edge_sensitivity
     from keras_transformer.edge.choose.figures import check_matplotlib
-    from keras_transformer.edge.predictor import KerasRunner, columns_of
+    from keras_transformer.zoo.checkpoint import Checkpoint
+    from keras_transformer.zoo.data.columns import columns_of
     from keras_transformer.zoo.files import check_file_target, write_file
 
     if plot is not None:
@@ -58,12 +59,12 @@ def sensitivity(
         check_matplotlib()
         check_file_target(plot, overwrite=overwrite)
     keep_freed_memory()
-    runner = KerasRunner(checkpoint)
+    trained = Checkpoint.load(checkpoint)
     columns = {name: given.pop(name) for name in options.COLUMNS}
     decoding = {"language": columns["language"]} if columns["language"] else {}
     with display.Progress() as progress:
         found = edge_sensitivity.sensitivity(
-            runner.trained, data, columns=columns_of(runner, **columns), precision=precision,
+            trained, data, columns=columns_of(trained, **columns), precision=precision,
             report=progress, **given, **decoding,
         )  # fmt: skip
     if plot is not None:
@@ -72,13 +73,7 @@ def sensitivity(
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
         return
-    rows = [(cost.group.name, cost.value, f"{cost.drop:.2f}") for cost in found.costs]
-    rows += [
-        ("all of them", found.value, f"{found.drop:.2f}"), ("none", found.float_value, "0.00"),
-    ]  # fmt: skip
-    display.table(
-        f"{checkpoint} on {data}", (f"{precision} alone", found.metric.name, "points lost"), rows
-    )
+    display.grids(found, title=f"{checkpoint} on {data}")
     if found.kept is not None:
         click.echo(f"\n{found.verdict()}")
     if plot is not None:

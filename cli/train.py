@@ -1,6 +1,5 @@
 """`keras-transformer train`: a model of the catalogue on one's own data."""
 
-import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +9,11 @@ import click
 
 from keras_transformer.cli import options, training
 from keras_transformer.zoo.models.catalog import TASKS_OF
-from keras_transformer.zoo.recipe import CHOICES, Recipe
+from keras_transformer.zoo.recipe import CHOICES, OPTIONS, Recipe
 
-DEFAULTS = {field.name: field.default for field in dataclasses.fields(Recipe)}
-TYPES = {field.name: field.type for field in dataclasses.fields(Recipe)}
 MIXED = {"none": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
-# Recipe field -> help; the option has the field's name with dashes, its default and its choices.
+# Option of a recipe -> help; the command's has its name with dashes, default and choices.
 FIELDS = {
     "tokenizer": "How text becomes tokens; for a translation sentencepiece, for language-modeling "
     "characters by default.",
@@ -45,7 +42,7 @@ FIELDS = {
     "seed": "The same seed on the same machine gives the same weights.",
     "save_every": "Steps between two states to resume from; each epoch's end is one too.",
 }
-# Field, the option that turns it on, the one that turns it off, help.
+# Option of a recipe, the command's that turns it on, the one that turns it off, help.
 SWITCHES = (
     ("lowercase", "--uncased", "--cased",
      "Whether case is folded (the default of tasks over whole texts) or kept."),
@@ -62,10 +59,10 @@ def recipe_options(command: Callable) -> Callable:
     for name, on, off, text in reversed(SWITCHES):
         command = click.option(f"{on}/{off}", name, default=None, help=text)(command)
     for name, text in reversed(FIELDS.items()):
-        kind = click.Choice(CHOICES[name]) if name in CHOICES else TYPES[name]
+        kind = click.Choice(CHOICES[name]) if name in CHOICES else OPTIONS[name].kind
         add = click.option(
             f"--{name.replace('_', '-')}", name, type=kind,
-            help=f"{text}  [default: {DEFAULTS[name]}]",
+            help=f"{text}  [default: {OPTIONS[name].default}]",
         )  # fmt: skip
         command = add(command)
     return command
@@ -164,12 +161,15 @@ def make_recipe(
     recipe_file: Path | None, settings: dict[str, Any], changes: dict[str, Any]
 ) -> Recipe:
     """The recipe of the options, over that of a file if there is one."""
+    from keras_transformer.zoo.tasks.registry import TASKS as tasks
+
     if recipe_file is not None:
-        recipe = Recipe.from_file(recipe_file, **changes)
-        return recipe.replace(settings={**recipe.settings, **settings})
+        recipe = Recipe.from_file(recipe_file, tasks=tasks, **changes)
+        return recipe.replace(settings={**recipe.model.settings, **settings})
     if "model" not in changes:
         raise click.UsageError("Missing argument 'MODEL'; `keras-transformer models` lists them.")
     for name in ("train", "validation"):
         if name not in changes:
             raise click.UsageError(f"Missing option '--{name}'.")
-    return Recipe.of_task(**changes, settings=settings)
+    task = tasks[changes.pop("task", "classification")]
+    return Recipe.of_task(task, **changes, settings=settings)

@@ -66,24 +66,22 @@ def going_on(*, data: str, epochs: str, learning_rate: str) -> Callable[[Callabl
 
 
 def go_on(
-    function: Callable, load: Callable, *, out: Path, overwrite: bool, resume: bool,
+    function: Callable, *models: Path | str, out: Path, overwrite: bool, resume: bool,
     tensorboard: Path | None, **given: Any,
 ) -> Any:  # fmt: skip
     """Trains checkpoints on, with the options of `going_on`, and returns the new one.
 
     Args:
-        function: of the loaded checkpoints and `out`.
-        load: returns the checkpoints, once it is clear that `out` may be written; called with the
-            options that were given.
+        function: of the models and `out`.
+        *models: folders of checkpoints, or a name of the catalogue.
         **given: options of the function; None where one was not given.
     """
     from keras_transformer.zoo.files import check_folder_target
 
     check_folder_target(out, overwrite=overwrite)
     changes = {name: value for name, value in given.items() if value is not None}
-    models = load(changes)
     with session(out, tensorboard) as hearers:
-        return function(*models, out, resume=resume, overwrite=overwrite, **hearers, **changes)
+        return function(*models, out=out, resume=resume, overwrite=overwrite, **hearers, **changes)
 
 
 def print_result(out: Path, metrics: Mapping[str, Any]) -> None:

@@ -39,7 +39,7 @@ class Precision:
 
     @property
     def bits(self) -> dict[str, Any]:
-        """The scalars that `models.build` takes, those that are not None."""
+        """The widths that `models.build` takes, those that are not None."""
         names = ("kernel_bits", "kernel_block", "activation_bits", "inner_bits")
         values = {name: getattr(self, name) for name in names}
         return {name: value for name, value in values.items() if value is not None}
@@ -75,13 +75,12 @@ def get_precision(name: str) -> Precision:
 
 
 def precision_of(bits: dict[str, Any]) -> Precision:
-    """Returns the precision of a checkpoint by the scalars that its model is built with."""
-    widths = {name: value for name, value in bits.items() if name != "keep"}
-    return next(p for p in PRECISIONS.values() if p.bits == widths)
+    """Returns the precision of a checkpoint by the widths that its model is built with."""
+    return next(p for p in PRECISIONS.values() if p.bits == bits)
 
 
-def mixed_bits(precision: Precision, keep: Sequence[str]) -> dict[str, Any]:
-    """Returns the scalars that `models.build` takes where some layers stay float.
+def kept_patterns(precision: Precision, keep: Sequence[str]) -> tuple[str, ...]:
+    """Returns the patterns of layers that stay float, as `models.build` takes them.
 
     Args:
         precision: of the other layers.
@@ -104,4 +103,4 @@ def mixed_bits(precision: Precision, keep: Sequence[str]) -> dict[str, Any]:
                 f"got {one!r}."
             )
         patterns.append(pattern)
-    return {**precision.bits, "keep": sorted(set(patterns))} if patterns else precision.bits
+    return tuple(sorted(set(patterns)))

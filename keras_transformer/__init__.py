@@ -1,15 +1,27 @@
-"""Keras layers of the Transformer, on TensorFlow, JAX and PyTorch.
+"""Transformers in Keras for the edge: models, training, and files shown to be the same model.
+
+    import keras_transformer as kt
+
+    checkpoint = kt.load("sentiment")
+    checkpoint.predict(["a charming film"])
+
+Whole models: `models`, `build`, `train`, `load`, `evaluate`, `Checkpoint`. Smaller ones: `prune`,
+`distill`, `quantize`. Files for devices: `convert`, `Runner`, `inspect`, `compare`, `benchmark`,
+`search`, `sensitivity`. Layers, on TensorFlow, JAX and PyTorch: `MultiHeadAttention`, `Encoder`
+and what they are made of.
 
 Shapes in the docstrings use these letters: B batch, T target length, S source length, D hidden
 width, H heads, KV key-value heads, K head width, F intermediate width, V vocabulary.
 
-Layers are imported when they are first asked for, so that `keras_transformer.edge.runtime` can be
-imported on a device that has no Keras.
+Names are imported when they are first asked for, so that `keras_transformer.edge.runtime` can be
+imported on a device that has no Keras. `__init__.pyi` says to type checkers where they are.
 """
 
 import importlib
 
+# Module -> the names that come from it.
 _MODULES = {
+    # Layers.
     "attention": ("MultiHeadAttention",),
     "blocks": ("DecoderBlock", "EncoderBlock"),
     "dropout": ("Dropout",),
@@ -28,6 +40,29 @@ _MODULES = {
     "quantization": ("Projection", "QuantPoint"),
     "residual": ("Residual",),
     "stacks": ("Decoder", "Encoder"),
+    # Models, and what trains and measures them.
+    "zoo.models.named": ("build", "models"),
+    "zoo.models.config": ("TransformerConfig",),
+    "zoo.recipe": ("Recipe",),
+    "zoo.tasks.task": ("Task",),
+    "zoo.training.train": ("train",),
+    "zoo.checkpoint": ("Checkpoint",),
+    "zoo.evaluation.measure": ("evaluate",),
+    "zoo.outputs": ("Prediction",),
+    "zoo.progress": ("Report",),
+    "zoo.errors": ("InputError", "RunError"),
+    # Smaller models, and files of them.
+    "edge.load": ("load",),
+    "edge.compress.prune": ("prune",),
+    "edge.distill.distill": ("distill",),
+    "edge.quantize.qat": ("quantize",),
+    "edge.convert.convert": ("convert",),
+    "edge.runtime.runner": ("Runner",),
+    "edge.compare.compare": ("compare",),
+    "edge.compare.inspect": ("inspect",),
+    "edge.choose.benchmark": ("benchmark",),
+    "edge.choose.search": ("search",),
+    "edge.choose.sensitivity": ("sensitivity",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = sorted(_MODULE_OF)

@@ -3,15 +3,16 @@
 import keras
 from keras import ops
 
+from keras_transformer.bits import unit_range
 from keras_transformer.dropout import Dropout
 from keras_transformer.low_rank import make_projection
 from keras_transformer.masks import MARGIN, attention_bias, causal_bias, raised_to, token_mask
 from keras_transformer.positions import RotaryEmbedding
-from keras_transformer.quantization import QuantPoint, unit_range
+from keras_transformer.quantization import QuantizedLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class MultiHeadAttention(keras.layers.Layer):
+class MultiHeadAttention(QuantizedLayer):
     """`softmax(Q K^T / sqrt(K) + bias) V` over heads, projected back to the query's width.
 
     Vaswani et al. 2017, section 3.2; fewer key-value heads are Shazeer 2019, arXiv:1911.02150
@@ -26,8 +27,8 @@ class MultiHeadAttention(keras.layers.Layer):
         causal: whether a position attends to itself and to earlier ones only.
         rotary: whether queries and keys are rotated by their positions.
         rank: of the factors of the projections that they make smaller; 0 for no factors.
-        kernel_bits, kernel_block, activation_bits, inner_bits: see `quantization`; an inner tensor
-            are the scores with their biases.
+        bits: widths of what is stored, see `QuantizedLayer`; the scores with their biases are an
+            inner tensor.
 
     Raises:
         ValueError: for a head count that does not divide, or masks of another rank.
@@ -35,11 +36,9 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def __init__(
         self, num_heads, *, head_dim=None, num_key_value_heads=None, dropout=0.0, use_bias=True,
-        causal=False, rotary=False, rank=0, kernel_bits=None, kernel_block=None,
-        activation_bits=None, inner_bits=None, **kwargs,
+        causal=False, rotary=False, rank=0, bits=None, **kwargs,
     ):  # fmt: skip
-        super().__init__(**kwargs)
-        self.supports_masking = True
+        super().__init__(bits=bits, **kwargs)
         self.num_heads = num_heads
         self.num_key_value_heads = num_key_value_heads or num_heads
         if num_heads % self.num_key_value_heads:
@@ -53,10 +52,6 @@ class MultiHeadAttention(keras.layers.Layer):
         self.causal = causal
         self.rotary = rotary
         self.rank = rank
-        self.kernel_bits = kernel_bits
-        self.kernel_block = kernel_block
-        self.activation_bits = activation_bits
-        self.inner_bits = inner_bits
 
     def build(self, query_shape, memory_shape=None):
         hidden_dim = query_shape[-1]
@@ -70,20 +65,14 @@ class MultiHeadAttention(keras.layers.Layer):
 
         def projection(units, name, shape):
             layer = make_projection(
-                units, shape[-1], rank=self.rank, use_bias=self.use_bias,
-                kernel_bits=self.kernel_bits, kernel_block=self.kernel_block,
-                activation_bits=self.activation_bits, dtype=self.dtype_policy, name=name,
+                units, shape[-1], rank=self.rank, use_bias=self.use_bias, bits=self.bits,
+                dtype=self.dtype_policy, name=name,
             )  # fmt: skip
             layer.build(shape)
             return layer
 
-        def point(name, **kwargs):
-            layer = QuantPoint(
-                kwargs.pop("bits", self.activation_bits), dtype=self.dtype_policy, name=name,
-                **kwargs,
-            )  # fmt: skip
-            layer.build(None)
-            return layer
+        def point(name, width=self.activation_bits, **kwargs):
+            return self._point(name, width, **kwargs)
 
         width, memory_width = (
             heads * self.width for heads in (self.num_heads, self.num_key_value_heads)
@@ -101,7 +90,7 @@ class MultiHeadAttention(keras.layers.Layer):
             self.unrotated_query_point = point("unrotated_query_point")
             self.unrotated_key_point = point("unrotated_key_point")
         self.scores_point = point("scores_point")
-        self.masked_scores_point = point("masked_scores_point", bits=self.inner_bits)
+        self.masked_scores_point = point("masked_scores_point", self.inner_bits)
         self.probabilities_point = point("probabilities_point", **unit_range(self.activation_bits))
         self.context_point = point("context_point")
         self.probabilities_dropout = Dropout(

@@ -5,6 +5,7 @@ import keras
 from keras_transformer.attention import MultiHeadAttention
 from keras_transformer.feedforward import FeedForward
 from keras_transformer.masks import token_mask
+from keras_transformer.quantization import QuantizedLayer
 from keras_transformer.residual import Residual
 
 
@@ -13,38 +14,15 @@ def _given(**tensors):
     return {name: tensor for name, tensor in tensors.items() if tensor is not None}
 
 
-class _Block(keras.layers.Layer):
-    """What both blocks share: their arguments, and how a sublayer is wrapped.
-
-    Args:
-        num_heads: H.
-        intermediate_dim: F.
-        head_dim, num_key_value_heads: see `MultiHeadAttention`.
-        dropout: rate on each sublayer's output.
-        attention_dropout: rate on the attention probabilities.
-        activation, gated: see `FeedForward`.
-        norm, epsilon, pre_norm: see `Residual`.
-        use_bias: whether projections have a bias.
-        rank: of the factors of projections, see `MultiHeadAttention`.
-        rotary: whether self attention rotates queries and keys.
-        causal: whether self attention sees no later position.
-        kernel_bits, kernel_block, activation_bits, inner_bits: see `quantization`.
-    """
+class _Block(QuantizedLayer):
+    """What both blocks share: their arguments, and how a sublayer is wrapped."""
 
     def __init__(
         self, num_heads, intermediate_dim, *, head_dim=None, num_key_value_heads=None, dropout=0.0,
         attention_dropout=0.0, activation="gelu", gated=False, norm="layer_norm", epsilon=1e-6,
-        pre_norm=False, use_bias=True, rotary=False, causal=False, rank=0, kernel_bits=None,
-        kernel_block=None, activation_bits=None, inner_bits=None, **kwargs,
+        pre_norm=False, use_bias=True, rotary=False, causal=False, rank=0, bits=None, **kwargs,
     ):  # fmt: skip
-        super().__init__(**kwargs)
-        self.supports_masking = True
-        self.bits = {
-            "kernel_bits": kernel_bits,
-            "kernel_block": kernel_block,
-            "activation_bits": activation_bits,
-            "inner_bits": inner_bits,
-        }
+        super().__init__(bits=bits, **kwargs)
         self.attention_arguments = {
             "num_heads": num_heads,
             "head_dim": head_dim,
@@ -58,19 +36,17 @@ class _Block(keras.layers.Layer):
             "dropout": dropout,
             "norm": norm,
             "epsilon": epsilon,
-            "activation_bits": activation_bits,
-            "inner_bits": inner_bits,
         }
         self.attention = self._residual("attention", self._attention(rotary=rotary, causal=causal))
         feed_forward = FeedForward(
             intermediate_dim, activation=activation, gated=gated, use_bias=use_bias,
-            rank=rank, dtype=self.dtype_policy, name="sublayer", **self.bits,
+            rank=rank, bits=self.bits, dtype=self.dtype_policy, name="sublayer",
         )  # fmt: skip
         self.feed_forward = self._residual("feed_forward", feed_forward)
 
     def _attention(self, **kwargs):
         return MultiHeadAttention(
-            dtype=self.dtype_policy, name="sublayer", **self.attention_arguments, **self.bits,
+            bits=self.bits, dtype=self.dtype_policy, name="sublayer", **self.attention_arguments,
             **kwargs,
         )  # fmt: skip
 
@@ -78,15 +54,29 @@ class _Block(keras.layers.Layer):
         return token_mask(inputs, previous_mask)
 
     def _residual(self, name, sublayer):
-        return Residual(sublayer, dtype=self.dtype_policy, name=name, **self.residual_arguments)
+        return Residual(
+            sublayer, bits=self.bits, dtype=self.dtype_policy, name=name, **self.residual_arguments
+        )
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class EncoderBlock(_Block):
-    __doc__ = (
-        "Self attention, then the feed-forward layer (Vaswani et al. 2017, section 3.1)."
-        + _Block.__doc__.partition("is wrapped.")[2]
-    )
+    """Self attention, then the feed-forward layer (Vaswani et al. 2017, section 3.1).
+
+    Args:
+        num_heads: H.
+        intermediate_dim: F.
+        head_dim, num_key_value_heads: see `MultiHeadAttention`.
+        dropout: rate on each sublayer's output.
+        attention_dropout: rate on the attention probabilities.
+        activation, gated: see `FeedForward`.
+        norm, epsilon, pre_norm: see `Residual`.
+        use_bias: whether projections have a bias.
+        rank: of the factors of projections, see `MultiHeadAttention`.
+        rotary: whether self attention rotates queries and keys.
+        causal: whether self attention sees no later position.
+        bits: widths of what is stored, see `QuantizedLayer`.
+    """
 
     def build(self, input_shape):
         self.attention.build(input_shape)
@@ -103,12 +93,17 @@ class EncoderBlock(_Block):
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class DecoderBlock(_Block):
-    __doc__ = (
-        "Causal self attention, cross attention over a memory, then the feed-forward layer.\n"
-        "\n    Vaswani et al. 2017, section 3.1; without cross attention it is GPT's block.\n"
-        + _Block.__doc__.partition("is wrapped.")[2]
-        + "    cross_attention: whether the block attends to a memory.\n    "
-    )
+    """Causal self attention, cross attention over a memory, then the feed-forward layer.
+
+    Vaswani et al. 2017, section 3.1; without cross attention it is GPT's block.
+
+    Args:
+        num_heads: H.
+        intermediate_dim: F.
+        cross_attention: whether the block attends to a memory.
+        causal: whether self attention sees no later position.
+        **kwargs: see `EncoderBlock`.
+    """
 
     def __init__(
         self, num_heads, intermediate_dim, *, cross_attention=False, causal=True, **kwargs

@@ -3,13 +3,13 @@
 import keras
 from keras import ops
 
-from keras_transformer.quantization import QuantPoint, round_table, straight_through
+from keras_transformer.quantization import QuantizedLayer, round_table, straight_through
 
 TABLE_BITS = 8
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class TokenEmbedding(keras.layers.Layer):
+class TokenEmbedding(QuantizedLayer):
     """Looks up a vector for each id; `logits` multiplies by the same table.
 
     Vaswani et al. 2017, section 3.4; tying is Press and Wolf 2017, arXiv:1608.05859.
@@ -19,25 +19,20 @@ class TokenEmbedding(keras.layers.Layer):
         hidden_dim: D.
         scale: what the vectors are multiplied by, for example sqrt(D).
         initializer_stddev: of the truncated normal that the table starts from.
-        kernel_bits, activation_bits, inner_bits: see `quantization`. A stored table has one
-            symmetric range, so that the device stores it once for the look-up and for the logits;
-            with `kernel_bits` alone it is the table's own, in 8 bits. An inner tensor are the
-            vectors once they are multiplied.
+        bits: a stored table has one symmetric range, so that the device stores it once for the
+            look-up and for the logits; with `kernel_bits` alone it is the table's own, in 8 bits.
+            The vectors once they are multiplied are an inner tensor.
     """
 
     def __init__(
-        self, vocab_size, hidden_dim, *, scale=1.0, initializer_stddev=0.02, kernel_bits=None,
-        activation_bits=None, inner_bits=None, **kwargs,
+        self, vocab_size, hidden_dim, *, scale=1.0, initializer_stddev=0.02, bits=None,
+        **kwargs,
     ):  # fmt: skip
-        super().__init__(**kwargs)
-        self.supports_masking = True
+        super().__init__(bits=bits, **kwargs)
         self.vocab_size = vocab_size
         self.hidden_dim = hidden_dim
         self.scale = scale
         self.initializer_stddev = initializer_stddev
-        self.kernel_bits = kernel_bits
-        self.activation_bits = activation_bits
-        self.inner_bits = inner_bits
 
     def build(self, input_shape):
         self.embeddings = self.add_weight(
@@ -45,13 +40,9 @@ class TokenEmbedding(keras.layers.Layer):
             initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_stddev),
         )  # fmt: skip
         bits = None if self.activation_bits is None else min(self.activation_bits, TABLE_BITS)
-        self.point = QuantPoint(bits, symmetric=True, dtype=self.dtype_policy, name="point")
-        self.scaled_point = QuantPoint(
-            self.inner_bits if self.scale != 1.0 else None, dtype=self.dtype_policy,
-            name="scaled_point",
-        )  # fmt: skip
-        for point in (self.point, self.scaled_point):
-            point.build(None)
+        self.point = self._point("point", bits, symmetric=True)
+        scaled_bits = self.inner_bits if self.scale != 1.0 else None
+        self.scaled_point = self._point("scaled_point", scaled_bits)
 
     def call(self, inputs, training=None):
         """Returns (B, T, D) for ids (B, T)."""
@@ -63,6 +54,11 @@ class TokenEmbedding(keras.layers.Layer):
         table = ops.cast(self.table(), self.compute_dtype)
         table = self.point(table, training=training)
         return ops.matmul(ops.cast(x, self.compute_dtype), ops.transpose(table))
+
+    def stay_float(self):
+        """Leaves a table on a grid of its own unrounded for good; its points are kept apart."""
+        self.kernel_bits = None
+        self.stays_float = True
 
     def table(self):
         """Returns the table (V, D), on its own grid with `kernel_bits` alone."""
@@ -76,28 +72,25 @@ class TokenEmbedding(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class SegmentEmbedding(keras.layers.Layer):
+class SegmentEmbedding(QuantizedLayer):
     """Adds to (B, T, D) a vector for the text that a token belongs to (BERT, section 3).
 
     Args:
         num_segments: number of texts.
-        inner_bits: see `quantization`; of the table.
+        bits: `inner_bits` is the width of the table.
     """
 
-    def __init__(self, num_segments=2, *, initializer_stddev=0.02, inner_bits=None, **kwargs):
-        super().__init__(**kwargs)
-        self.supports_masking = True
+    def __init__(self, num_segments=2, *, initializer_stddev=0.02, bits=None, **kwargs):
+        super().__init__(bits=bits, **kwargs)
         self.num_segments = num_segments
         self.initializer_stddev = initializer_stddev
-        self.inner_bits = inner_bits
 
     def build(self, inputs_shape, segment_ids_shape=None):
         self.embeddings = self.add_weight(
             name="embeddings", shape=(self.num_segments, inputs_shape[-1]),
             initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_stddev),
         )  # fmt: skip
-        self.point = QuantPoint(self.inner_bits, dtype=self.dtype_policy, name="point")
-        self.point.build(None)
+        self.point = self._point("point", self.inner_bits)
 
     def call(self, inputs, segment_ids=None, training=None):
         """Adds row `segment_ids` (B, T) of the table; row 0 where there are none."""

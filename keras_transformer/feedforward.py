@@ -4,13 +4,14 @@ import keras
 from keras import ops
 
 from keras_transformer.activations import ACTIVATIONS, SIGMOID_SLOPES
+from keras_transformer.bits import unit_range
 from keras_transformer.dropout import Dropout
 from keras_transformer.low_rank import make_projection
-from keras_transformer.quantization import QuantPoint, unit_range
+from keras_transformer.quantization import QuantizedLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class FeedForward(keras.layers.Layer):
+class FeedForward(QuantizedLayer):
     """`W2 f(W1 x + b1) + b2`, or gated `W2 (f(Wg x) * (W1 x))`.
 
     Vaswani et al. 2017, section 3.3; the gated form is Shazeer 2020, arXiv:2002.05202.
@@ -22,9 +23,9 @@ class FeedForward(keras.layers.Layer):
         gated: whether a second projection, activated, multiplies the first.
         dropout: rate after the activation.
         rank: of the factors of the projections that they make smaller; 0 for no factors.
-        kernel_bits, kernel_block, activation_bits, inner_bits: see `quantization`. With
-            `inner_bits`, or activations of more than 8 bits, an activation other than relu is
-            `x * sigmoid(slope * x)`, of ops that such a device has.
+        bits: widths of what is stored, see `QuantizedLayer`. With `inner_bits`, or activations
+            of more than 8 bits, an activation other than relu is `x * sigmoid(slope * x)`, of ops
+            that such a device has.
 
     Raises:
         ValueError: for an unknown activation.
@@ -32,11 +33,9 @@ class FeedForward(keras.layers.Layer):
 
     def __init__(
         self, intermediate_dim, *, activation="gelu", gated=False, dropout=0.0, use_bias=True,
-        rank=0, kernel_bits=None, kernel_block=None, activation_bits=None, inner_bits=None,
-        **kwargs,
+        rank=0, bits=None, **kwargs,
     ):  # fmt: skip
-        super().__init__(**kwargs)
-        self.supports_masking = True
+        super().__init__(bits=bits, **kwargs)
         if activation not in ACTIVATIONS:
             raise ValueError(
                 f"Expected activation to be one of {', '.join(ACTIVATIONS)}, "
@@ -48,37 +47,29 @@ class FeedForward(keras.layers.Layer):
         self.dropout = dropout
         self.use_bias = use_bias
         self.rank = rank
-        self.kernel_bits = kernel_bits
-        self.kernel_block = kernel_block
-        self.activation_bits = activation_bits
-        self.inner_bits = inner_bits
 
     def build(self, input_shape):
-        def projection(units, inputs, name):
-            return make_projection(
-                units, inputs, rank=self.rank, use_bias=self.use_bias,
-                kernel_bits=self.kernel_bits, kernel_block=self.kernel_block,
-                activation_bits=self.activation_bits, dtype=self.dtype_policy, name=name,
+        narrow, wide = input_shape, (*input_shape[:-1], self.intermediate_dim)
+
+        def projection(shape, units, name):
+            layer = make_projection(
+                units, shape[-1], rank=self.rank, use_bias=self.use_bias, bits=self.bits,
+                dtype=self.dtype_policy, name=name,
             )  # fmt: skip
+            layer.build(shape)
+            return layer
 
-        def point(name, bits=self.activation_bits, **kwargs):
-            return QuantPoint(bits, dtype=self.dtype_policy, name=name, **kwargs)
+        def point(name, width=self.activation_bits, **kwargs):
+            return self._point(name, width, **kwargs)
 
-        wide = (*input_shape[:-1], self.intermediate_dim)
         # A relu is fused into the projection before it, so nothing is stored between the two.
         before = None if self.activation == "relu" else self.activation_bits
-        narrow = input_shape[-1]
-        self.up = projection(self.intermediate_dim, narrow, "up")
+        self.up = projection(narrow, self.intermediate_dim, "up")
         self.up_point = point("up_point", self.activation_bits if self.gated else before)
         if self.gated:
-            self.gate = projection(self.intermediate_dim, narrow, "gate")
+            self.gate = projection(narrow, self.intermediate_dim, "gate")
             self.gate_point = point("gate_point", before)
             self.activated_gate_point = point("activated_gate_point")
-            for layer, shape in (
-                (self.gate, input_shape), (self.gate_point, wide),
-                (self.activated_gate_point, wide),
-            ):  # fmt: skip
-                layer.build(shape)
         slope = SIGMOID_SLOPES.get(self.activation)
         self.slope_point = point("slope_point", None if slope in (None, 1.0) else self.inner_bits)
         self.sigmoid_point = point(
@@ -87,14 +78,9 @@ class FeedForward(keras.layers.Layer):
         )  # fmt: skip
         self.activation_point = point("activation_point")
         self.hidden_dropout = Dropout(self.dropout, dtype=self.dtype_policy, name="hidden_dropout")
-        self.down = projection(narrow, self.intermediate_dim, "down")
+        self.hidden_dropout.build(wide)
+        self.down = projection(wide, narrow[-1], "down")
         self.down_point = point("down_point")
-        for layer, shape in (
-            (self.up, input_shape), (self.up_point, wide), (self.activation_point, wide),
-            (self.slope_point, wide), (self.sigmoid_point, wide), (self.hidden_dropout, wide),
-            (self.down, wide), (self.down_point, input_shape),
-        ):  # fmt: skip
-            layer.build(shape)
 
     def call(self, inputs, training=None):
         x = self.up_point(self.up(inputs), training=training)

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_transformer.quantization import QuantPoint
+from keras_transformer.quantization import QuantizedLayer
 
 # Added to the score of a pair that may not attend. It is far below any score and, even when two
 # masks add up, representable in float16.
@@ -88,26 +88,20 @@ def raised_to(unmasked, masked, point, margin=0.0):
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class StoredMask(keras.layers.Layer):
+class StoredMask(QuantizedLayer):
     """A boolean mask (True attends) as stored scores: 0 where it is True, else the masked score.
 
     They are selected, so that a device computes them of integers alone. Inputs and outputs have
     the same shape.
 
     Args:
-        inner_bits: see `quantization`.
+        bits: `inner_bits` is the width of the scores.
     """
 
-    def __init__(self, inner_bits, **kwargs):
-        super().__init__(**kwargs)
-        self.inner_bits = inner_bits
-
     def build(self, mask_shape):
-        self.point = QuantPoint(
-            self.inner_bits, minimum=STORED_MASKED_SCORE, maximum=0.0, dtype=self.dtype_policy,
-            name="point",
-        )  # fmt: skip
-        self.point.build(mask_shape)
+        self.point = self._point(
+            "point", self.inner_bits, minimum=STORED_MASKED_SCORE, maximum=0.0
+        )
 
     def call(self, mask):
         values = ops.convert_to_tensor([0.0, STORED_MASKED_SCORE], self.compute_dtype)
@@ -122,21 +116,15 @@ class StoredMask(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class MaskedMax(keras.layers.Layer):
+class MaskedMax(QuantizedLayer):
     """The largest of the unmasked vectors, of stored integers: (B, T, D) to (B, D).
 
     Args:
-        inner_bits: see `quantization`.
+        bits: `inner_bits` is the width of the vectors.
     """
 
-    def __init__(self, inner_bits, **kwargs):
-        super().__init__(**kwargs)
-        self.supports_masking = True
-        self.inner_bits = inner_bits
-
     def build(self, inputs_shape, bias_shape):
-        self.point = QuantPoint(self.inner_bits, dtype=self.dtype_policy, name="point")
-        self.point.build(None)
+        self.point = self._point("point", self.inner_bits)
 
     def call(self, inputs, bias, training=None):
         """Takes a bias (B, T) as `StoredMask` gives it."""

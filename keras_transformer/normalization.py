@@ -11,7 +11,7 @@ from functools import partial
 import keras
 from keras import ops
 
-from keras_transformer.quantization import QuantPoint
+from keras_transformer.quantization import QuantizedLayer
 
 
 @ops.custom_gradient
@@ -29,23 +29,21 @@ def _inverse_root(x):
     return root, gradient
 
 
-class _Norm(keras.layers.Layer):
+class _Norm(QuantizedLayer):
     """What both norms share.
 
     Args:
         epsilon: added to what the root is taken of.
-        inner_bits: see `quantization`; epsilon is left out then, since what is stored ends the
-            range of the root.
+        bits: with `inner_bits` epsilon is left out, since what is stored ends the range of the
+            root; other widths do not matter here.
     """
 
     has_beta = False
     inner_points = ("square", "mean_square", "inverse", "normal", "gamma")
 
-    def __init__(self, *, epsilon=1e-6, inner_bits=None, **kwargs):
-        super().__init__(**kwargs)
-        self.supports_masking = True
+    def __init__(self, *, epsilon=1e-6, bits=None, **kwargs):
+        super().__init__(bits=bits, **kwargs)
         self.epsilon = epsilon
-        self.inner_bits = inner_bits
 
     def build(self, input_shape):
         self.gamma = self.add_weight(
@@ -57,9 +55,7 @@ class _Norm(keras.layers.Layer):
             )
         self.points = {}
         for name in self.inner_points if self.inner_bits is not None else ():
-            point = QuantPoint(self.inner_bits, dtype="float32", name=f"{name}_point")
-            point.build(None)
-            self.points[name] = point
+            self.points[name] = self._point(f"{name}_point", self.inner_bits, dtype="float32")
 
     def _stored(self, name, values, training):
         return self.points[name](values, training=training)

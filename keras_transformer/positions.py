@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_transformer.quantization import QuantPoint
+from keras_transformer.quantization import QuantizedLayer
 
 
 def sinusoid(length, width, max_wavelength=10_000.0):
@@ -32,31 +32,26 @@ def _rows(table, inputs, start):
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class SinusoidalPositionalEncoding(keras.layers.Layer):
+class SinusoidalPositionalEncoding(QuantizedLayer):
     """Adds fixed sines and cosines to (B, T, D) (Vaswani et al. 2017, section 3.5).
 
     Args:
         max_length: the longest T.
         max_wavelength: wavelength of the slowest column, in positions over 2 pi.
-        inner_bits: see `quantization`; of the table.
+        bits: `inner_bits` is the width of the table.
 
     Raises:
         ValueError: for inputs that reach beyond `max_length`.
     """
 
-    def __init__(self, max_length, *, max_wavelength=10_000.0, inner_bits=None, **kwargs):
-        super().__init__(**kwargs)
-        self.supports_masking = True
+    def __init__(self, max_length, *, max_wavelength=10_000.0, bits=None, **kwargs):
+        super().__init__(bits=bits, **kwargs)
         self.max_length = max_length
         self.max_wavelength = max_wavelength
-        self.inner_bits = inner_bits
 
     def build(self, input_shape):
         self.table = sinusoid(self.max_length, input_shape[-1], self.max_wavelength)
-        self.point = QuantPoint(
-            self.inner_bits, minimum=-1.0, maximum=1.0, dtype=self.dtype_policy, name="point"
-        )
-        self.point.build(None)
+        self.point = self._point("point", self.inner_bits, minimum=-1.0, maximum=1.0)
 
     def call(self, inputs, start=0):
         """Adds the encodings of positions `start` to `start + T`."""
@@ -68,23 +63,21 @@ class SinusoidalPositionalEncoding(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class LearnedPositionalEncoding(keras.layers.Layer):
+class LearnedPositionalEncoding(QuantizedLayer):
     """Adds a learned vector for each position to (B, T, D) (Gehring et al. 2017; BERT).
 
     Args:
         max_length: number of positions, the longest T.
-        inner_bits: see `quantization`; of the table.
+        bits: `inner_bits` is the width of the table.
 
     Raises:
         ValueError: for inputs that reach beyond `max_length`.
     """
 
-    def __init__(self, max_length, *, initializer_stddev=0.02, inner_bits=None, **kwargs):
-        super().__init__(**kwargs)
-        self.supports_masking = True
+    def __init__(self, max_length, *, initializer_stddev=0.02, bits=None, **kwargs):
+        super().__init__(bits=bits, **kwargs)
         self.max_length = max_length
         self.initializer_stddev = initializer_stddev
-        self.inner_bits = inner_bits
 
     def build(self, input_shape):
         self.embeddings = self.add_weight(
@@ -92,8 +85,7 @@ class LearnedPositionalEncoding(keras.layers.Layer):
             shape=(self.max_length, input_shape[-1]),
             initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_stddev),
         )
-        self.point = QuantPoint(self.inner_bits, dtype=self.dtype_policy, name="point")
-        self.point.build(None)
+        self.point = self._point("point", self.inner_bits)
 
     def call(self, inputs, start=0, training=None):
         """Adds the vectors of positions `start` to `start + T`."""

@@ -3,12 +3,7 @@
 One layer class serves float models, quantization-aware training and export. While its bits are
 None a `QuantPoint` is the identity and a `Projection` is a plain dense layer; with bits they
 simulate what an integer device stores (Jacob et al. 2018, arXiv:1712.05877, sections 2 and 3).
-
-What layers take, each None for float:
-- `kernel_bits`: width of the stored kernels, with `kernel_block` inputs to a scale.
-- `activation_bits`: width of the tensors that matmuls read and give.
-- `inner_bits`: width of the tensors between them, inside norms, activations and softmax, which
-  a device that computes in float too does not store.
+Which widths there are says the module `bits`.
 """
 
 import math
@@ -16,18 +11,38 @@ import math
 import keras
 from keras import ops
 
+from keras_transformer.bits import all_bits, check_width
+
 _INITIAL_RANGE = 6.0  # replaced by calibration before a point is used
 _SMALLEST_RANGE = 1e-6  # a tensor that was always zero still needs a scale
 
 
-def _check_bits(**bits):
-    for name, value in bits.items():
-        if value is not None and not 2 <= value <= 16:
-            raise ValueError(f"Expected {name} to be None or from 2 to 16, got {name}={value}.")
+class _RoundingLayer(keras.layers.Layer):
+    """A layer that rounds, itself or in layers inside.
+
+    Those of them that were kept float after they were built (`stay_float`) are saved with it.
+    """
+
+    stays_float = False
+
+    def get_build_config(self):
+        prefix = f"{self.path}/"
+        paths = [
+            one.path.removeprefix(prefix) if one is not self else ""
+            for one in self._flatten_layers()
+            if isinstance(one, _RoundingLayer) and one.stays_float
+        ]
+        return {**(super().get_build_config() or {}), "float_layers": paths}
+
+    def build_from_config(self, config):
+        super().build_from_config(config)
+        inside = {one.path: one for one in self._flatten_layers() if one.built}
+        for path in config.get("float_layers", ()):
+            (inside[f"{self.path}/{path}"] if path else self).stay_float()
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class QuantPoint(keras.layers.Layer):
+class QuantPoint(_RoundingLayer):
     """Rounds a tensor to a grid of `2**bits` values between two bounds; the identity without bits.
 
     The bounds are the non-trainable weights `range_min` and `range_max`, unless `minimum` and
@@ -48,7 +63,7 @@ class QuantPoint(keras.layers.Layer):
     def __init__(self, bits=None, *, symmetric=False, minimum=None, maximum=None, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True
-        _check_bits(bits=bits)
+        check_width("bits", bits)
         if (minimum is None) != (maximum is None):
             raise ValueError(
                 "Expected minimum and maximum to be given together, "
@@ -64,6 +79,11 @@ class QuantPoint(keras.layers.Layer):
         self.maximum = maximum
         self.tracker = None
         self.observer = None
+
+    def stay_float(self):
+        """Makes the point the identity for good; a range that it has is not used any more."""
+        self.bits = None
+        self.stays_float = True
 
     @property
     def is_learned(self):
@@ -127,21 +147,35 @@ class QuantPoint(keras.layers.Layer):
         return input_shape
 
 
-def unit_range(bits):
-    """Returns the bounds in which devices store what lies from 0 to 1, such as a probability.
+class QuantizedLayer(_RoundingLayer):
+    """A layer whose kernels and tensors are stored in given widths.
 
-    Up to 8 bits are all spent on it, in steps of `2**-bits`; more have zero point 0.
+    Args:
+        bits: the widths by name, see the module `bits`, in a plain dict; None for float.
+
+    Raises:
+        ValueError: for an unknown name, or a width that is not from 2 to 16.
     """
-    if bits is not None and bits > 8:
-        return tanh_range(bits)
-    steps = 2 ** (bits or 8)
-    return {"minimum": 0.0, "maximum": (steps - 1) / steps}
 
+    def __init__(self, *, bits=None, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        widths = all_bits(bits)
+        self.kernel_bits = widths["kernel_bits"]
+        self.kernel_block = widths["kernel_block"]
+        self.activation_bits = widths["activation_bits"]
+        self.inner_bits = widths["inner_bits"]
 
-def tanh_range(bits):
-    """Returns the bounds in which devices store what lies from -1 to 1."""
-    steps = 2 ** ((bits or 8) - 1)
-    return {"minimum": -1.0, "maximum": (steps - 1) / steps}
+    @property
+    def bits(self):
+        """All widths by name, as layers inside take them."""
+        return all_bits({name: getattr(self, name) for name in all_bits()})
+
+    def _point(self, name, width, **kwargs):
+        """A built point of a width; further arguments are `QuantPoint`'s."""
+        point = QuantPoint(width, dtype=kwargs.pop("dtype", self.dtype_policy), name=name, **kwargs)
+        point.build(None)
+        return point
 
 
 def round_kernel(kernel, bits, block=None):
@@ -189,7 +223,7 @@ def straight_through(values, rounded):
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class Projection(keras.layers.Layer):
+class Projection(QuantizedLayer):
     """`y = x W + b` over the last axis, with an optionally rounded kernel.
 
     With `kernel_bits` the forward pass uses `round_kernel(W)`, and the gradient passes straight
@@ -199,24 +233,18 @@ class Projection(keras.layers.Layer):
     Args:
         units: width of the output.
         use_bias: whether `b` exists.
-        kernel_bits: width of the kernel's stored integer, 2 to 16, or None.
-        kernel_block: consecutive inputs that share a scale, or None for all of a column.
+        bits: `kernel_bits` and `kernel_block` of the kernel; others do not matter here.
 
     Raises:
-        ValueError: for other bits, or a block that does not divide the inputs' width.
+        ValueError: for impossible bits, or a block that does not divide the inputs' width.
     """
 
     def __init__(
-        self, units, *, use_bias=True, kernel_bits=None, kernel_block=None,
-        kernel_initializer="glorot_uniform", **kwargs,
-    ):  # fmt: skip
-        super().__init__(**kwargs)
-        self.supports_masking = True
-        _check_bits(kernel_bits=kernel_bits)
+        self, units, *, use_bias=True, kernel_initializer="glorot_uniform", bits=None, **kwargs
+    ):
+        super().__init__(bits=bits, **kwargs)
         self.units = units
         self.use_bias = use_bias
-        self.kernel_bits = kernel_bits
-        self.kernel_block = kernel_block
         self.observer = None
         self.kernel_initializer = kernel_initializer
 
@@ -242,6 +270,11 @@ class Projection(keras.layers.Layer):
             kernel = straight_through(kernel, self.rounded_kernel(kernel))
         outputs = ops.matmul(inputs, ops.cast(kernel, self.compute_dtype))
         return outputs + self.bias if self.use_bias else outputs
+
+    def stay_float(self):
+        """Leaves the kernel unrounded for good."""
+        self.kernel_bits = None
+        self.stays_float = True
 
     @property
     def scale(self):

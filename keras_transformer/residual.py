@@ -5,11 +5,11 @@ import keras
 from keras_transformer.dropout import Dropout
 from keras_transformer.masks import token_mask
 from keras_transformer.normalization import make_norm
-from keras_transformer.quantization import QuantPoint
+from keras_transformer.quantization import QuantizedLayer, QuantPoint
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class Residual(keras.layers.Layer):
+class Residual(QuantizedLayer):
     """`Norm(x + Dropout(Sublayer(x)))`, or `x + Dropout(Sublayer(Norm(x)))` with `pre_norm`.
 
     Vaswani et al. 2017, section 3.1; the pre-norm form is Xiong et al. 2020, arXiv:2002.04745.
@@ -22,28 +22,23 @@ class Residual(keras.layers.Layer):
         dropout: rate on the sublayer's output.
         norm: `layer_norm` or `rms_norm`.
         epsilon: of the norm.
-        activation_bits, inner_bits: see `quantization`; the norm's output is a stored tensor, and
-            the sum is an inner one.
+        bits: widths of what is stored, see `QuantizedLayer`; the sum is an inner tensor.
     """
 
     def __init__(
         self, sublayer, *, pre_norm=False, dropout=0.0, norm="layer_norm", epsilon=1e-6,
-        activation_bits=None, inner_bits=None, **kwargs,
+        bits=None, **kwargs,
     ):  # fmt: skip
-        super().__init__(**kwargs)
-        self.supports_masking = True
+        super().__init__(bits=bits, **kwargs)
         self.sublayer = sublayer
         self.pre_norm = pre_norm
         self.dropout_rate = dropout
         self.norm_kind = norm
         self.epsilon = epsilon
-        self.activation_bits = activation_bits
-        self.inner_bits = inner_bits
-        self.norm = make_norm(
-            norm, epsilon=epsilon, inner_bits=inner_bits, dtype=self.dtype_policy, name="norm"
-        )
-        self.sum_point = QuantPoint(inner_bits, dtype=self.dtype_policy, name="sum_point")
-        self.norm_point = QuantPoint(activation_bits, dtype=self.dtype_policy, name="norm_point")
+        same = {"dtype": self.dtype_policy}
+        self.norm = make_norm(norm, epsilon=epsilon, bits=self.bits, name="norm", **same)
+        self.sum_point = QuantPoint(self.inner_bits, name="sum_point", **same)
+        self.norm_point = QuantPoint(self.activation_bits, name="norm_point", **same)
         self.dropout = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
 
     def build(self, x_shape, memory_shape=None):
@@ -89,8 +84,7 @@ class Residual(keras.layers.Layer):
             "dropout": self.dropout_rate,
             "norm": self.norm_kind,
             "epsilon": self.epsilon,
-            "activation_bits": self.activation_bits,
-            "inner_bits": self.inner_bits,
+            "bits": self.bits,
         }
 
     @classmethod

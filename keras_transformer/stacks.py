@@ -12,8 +12,13 @@ from keras_transformer.masks import (
 )
 from keras_transformer.normalization import make_norm
 from keras_transformer.positions import AlibiBias, RelativePositionBias
-from keras_transformer.quantization import QuantPoint
+from keras_transformer.quantization import QuantizedLayer, QuantPoint
 
+# Arguments that a stack hands on to its blocks and does not read itself.
+BLOCK_ARGUMENTS = (
+    "head_dim", "num_key_value_heads", "dropout", "attention_dropout", "activation", "gated",
+    "use_bias", "rotary", "rank",
+)  # fmt: skip
 POSITION_BIASES = {"t5": RelativePositionBias, "alibi": AlibiBias}
 
 
@@ -22,69 +27,55 @@ def _without_mask(x):
     return keras.ops.copy(x)
 
 
-class _Stack(keras.layers.Layer):
-    """What both stacks share.
-
-    Args:
-        num_layers: number of blocks.
-        num_heads: H.
-        intermediate_dim: F.
-        head_dim: K; the inputs' width divided by `num_heads` by default.
-        position_bias: `t5`, `alibi`, or None.
-        pre_norm, norm, epsilon, activation_bits, inner_bits and others: see the block; a pre-norm
-            stack ends in one more norm.
-
-    Raises:
-        ValueError: for an unknown position bias.
-    """
+class _Stack(QuantizedLayer):
+    """What both stacks share; the arguments are documented at `Encoder`."""
 
     block_class = None
+    block_arguments = BLOCK_ARGUMENTS
     bidirectional = True
 
     def __init__(
-        self, num_layers, num_heads, intermediate_dim, *, position_bias=None, dropout=0.0,
-        attention_dropout=0.0, head_dim=None, num_key_value_heads=None, activation="gelu",
-        gated=False, norm="layer_norm", epsilon=1e-6, pre_norm=False, use_bias=True,
-        rotary=False, rank=0, kernel_bits=None, kernel_block=None, activation_bits=None,
-        inner_bits=None, block_arguments=(), **kwargs,
+        self, num_layers, num_heads, intermediate_dim, *, position_bias=None, norm="layer_norm",
+        epsilon=1e-6, pre_norm=False, bits=None, name=None, dtype=None, trainable=True,
+        **block_arguments,
     ):  # fmt: skip
-        super().__init__(**kwargs)
-        self.supports_masking = True
+        super().__init__(bits=bits, name=name, dtype=dtype, trainable=trainable)
+        for argument, value in block_arguments.items():
+            if argument not in self.block_arguments:
+                raise ValueError(
+                    f"Expected arguments of a block among {', '.join(self.block_arguments)}, "
+                    f"got {argument}={value!r}."
+                )
         if position_bias not in (None, *POSITION_BIASES):
             raise ValueError(
                 f"Expected position_bias to be None or one of {', '.join(POSITION_BIASES)}, "
                 f"got position_bias={position_bias!r}."
             )
         self.num_layers = num_layers
-        self.inner_bits = inner_bits
-        self.stored_mask = StoredMask(inner_bits, dtype=self.dtype_policy, name="stored_mask")
+        same = {"dtype": self.dtype_policy}
+        self.stored_mask = StoredMask(bits=self.bits, name="stored_mask", **same)
         self.position_bias = None
         if position_bias is not None:
             direction = {"bidirectional": self.bidirectional} if position_bias == "t5" else {}
             self.position_bias = POSITION_BIASES[position_bias](
-                num_heads, dtype=self.dtype_policy, name="position_bias", **direction
+                num_heads, name="position_bias", **direction, **same
             )
         self.blocks = [
-            self.block_class(
-                num_heads, intermediate_dim, head_dim=head_dim,
-                num_key_value_heads=num_key_value_heads, dropout=dropout,
-                attention_dropout=attention_dropout, activation=activation, gated=gated,
-                norm=norm, epsilon=epsilon, pre_norm=pre_norm, use_bias=use_bias,
-                rotary=rotary, rank=rank, kernel_bits=kernel_bits, kernel_block=kernel_block,
-                activation_bits=activation_bits, inner_bits=inner_bits,
-                dtype=self.dtype_policy, name=f"block_{i}", **dict(block_arguments),
+            self._block(
+                num_heads, intermediate_dim, norm=norm, epsilon=epsilon, pre_norm=pre_norm,
+                bits=self.bits, name=f"block_{i}", **block_arguments, **same,
             )
             for i in range(num_layers)
         ]  # fmt: skip
         self.final_norm = None
         if pre_norm:
             self.final_norm = make_norm(
-                norm, epsilon=epsilon, inner_bits=inner_bits, dtype=self.dtype_policy,
-                name="final_norm",
-            )  # fmt: skip
-            self.final_point = QuantPoint(
-                activation_bits, dtype=self.dtype_policy, name="final_point"
+                norm, epsilon=epsilon, bits=self.bits, name="final_norm", **same
             )
+            self.final_point = QuantPoint(self.activation_bits, name="final_point", **same)
+
+    def _block(self, *args, **kwargs):
+        return self.block_class(*args, **kwargs)
 
     def compute_mask(self, inputs, previous_mask):
         return token_mask(inputs, previous_mask)
@@ -125,10 +116,22 @@ class _Stack(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class Encoder(_Stack):
-    __doc__ = (
-        "A stack of encoder blocks (Vaswani et al. 2017, section 3.1)."
-        + _Stack.__doc__.partition("share.")[2]
-    )
+    """A stack of encoder blocks (Vaswani et al. 2017, section 3.1).
+
+    Args:
+        num_layers: number of blocks.
+        num_heads: H.
+        intermediate_dim: F.
+        position_bias: `t5`, `alibi`, or None.
+        norm, epsilon, pre_norm: see `Residual`; a pre-norm stack ends in one more norm.
+        bits: widths of what is stored, see `QuantizedLayer`.
+        **block_arguments: `head_dim`, `num_key_value_heads`, `dropout`, `attention_dropout`,
+            `activation`, `gated`, `use_bias`, `rotary` and `rank` of each block, see
+            `EncoderBlock`.
+
+    Raises:
+        ValueError: for an unknown position bias or argument.
+    """
 
     block_class = EncoderBlock
 
@@ -161,19 +164,26 @@ class Encoder(_Stack):
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class Decoder(_Stack):
-    __doc__ = (
-        "A stack of decoder blocks (Vaswani et al. 2017, section 3.1; GPT without a memory)."
-        + _Stack.__doc__.partition("share.")[2]
-    )
+    """A stack of decoder blocks (Vaswani et al. 2017, section 3.1; GPT without a memory).
+
+    Args:
+        num_layers: number of blocks.
+        num_heads: H.
+        intermediate_dim: F.
+        cross_attention: whether the blocks attend to a memory.
+        **kwargs: see `Encoder`.
+
+    Raises:
+        ValueError: for an unknown position bias or argument.
+    """
 
     block_class = DecoderBlock
+    block_arguments = (*BLOCK_ARGUMENTS, "cross_attention")
     bidirectional = False
 
-    def __init__(self, num_layers, num_heads, intermediate_dim, *, cross_attention=False, **kwargs):
-        super().__init__(
-            num_layers, num_heads, intermediate_dim,
-            block_arguments={"cross_attention": cross_attention, "causal": False}, **kwargs,
-        )  # fmt: skip
+    def _block(self, *args, **kwargs):
+        # The stack adds what causality adds to the scores, once for all blocks.
+        return super()._block(*args, causal=False, **kwargs)
 
     def build(self, inputs_shape, memory_shape=None):
         for block in self.blocks:

@@ -25,6 +25,8 @@ ROOMS = {
     "zoo.progress": Room(device=True),
     "zoo.files": Room("zoo.errors", "numpy safetensors"),
     "zoo.recipe": Room("zoo.errors"),
+    "zoo.tabular": Room(device=True),
+    "zoo.outputs": Room("", "numpy", device=True),
     "edge.precision": Room("zoo.errors", device=True),
     "zoo.tokenizers": Room("zoo.errors", "numpy", device=True),
     "zoo.data": Room("zoo.errors zoo.tokenizers", "numpy", device=True),
@@ -32,16 +34,20 @@ ROOMS = {
         "zoo.errors zoo.tokenizers", "keras sentencepiece tensorflow tensorflow_text"
     ),
     "zoo.models": Room(
-        "layers zoo.data zoo.errors zoo.tokenizers", "keras numpy tensorflow"
+        "layers zoo.data zoo.errors zoo.tabular zoo.tokenizers", "keras numpy tensorflow"
     ),
     "zoo.samples": Room("zoo.errors zoo.files", "babel numpy sklearn"),
     "zoo.generation": Room("zoo.data zoo.errors zoo.tokenizers", "numpy", device=True),
+    "zoo.predictor": Room(
+        "zoo.data zoo.errors zoo.generation zoo.outputs", "numpy", device=True
+    ),
     "edge.runtime": Room(
-        "zoo.data zoo.errors zoo.generation zoo.tokenizers",
+        "zoo.data zoo.errors zoo.generation zoo.outputs zoo.predictor zoo.tokenizers",
         "ai_edge_litert numpy tensorflow_text", device=True,
     ),
     "zoo.evaluation": Room(
-        "zoo.data zoo.errors zoo.generation zoo.tokenizers", "keras numpy sacrebleu scipy sklearn"
+        "zoo.data zoo.errors zoo.generation zoo.predictor zoo.tabular zoo.tokenizers",
+        "keras numpy sacrebleu scipy sklearn",
     ),
     "zoo.tasks": Room(
         "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.models zoo.progress zoo.recipe "
@@ -52,21 +58,19 @@ ROOMS = {
         "ai_edge_litert flatbuffers keras numpy",
     ),
     "zoo.checkpoint": Room(
-        "zoo.data zoo.errors zoo.evaluation zoo.files zoo.generation zoo.models zoo.recipe "
-        "zoo.tasks zoo.tokenizers zoo.vocabularies", "keras numpy",
+        "zoo.data zoo.errors zoo.evaluation zoo.files zoo.generation zoo.models zoo.outputs "
+        "zoo.predictor zoo.recipe zoo.tabular zoo.tasks zoo.tokenizers zoo.vocabularies",
+        "keras numpy",
     ),
     "zoo.training": Room(
         "layers zoo.checkpoint zoo.data zoo.errors zoo.files zoo.models zoo.progress zoo.recipe "
         "zoo.tasks", "keras numpy",
     ),
     "edge.graphs": Room("edge.runtime zoo.checkpoint zoo.models", "keras tensorflow"),
-    "edge.predictor": Room(
-        "edge.precision edge.runtime zoo.checkpoint zoo.errors zoo.generation zoo.tokenizers",
-        "numpy",
-    ),
+    "edge.load": Room("edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor"),
     "edge.compare": Room(
         "edge.graphs edge.precision edge.runtime edge.tflite layers zoo.checkpoint zoo.data "
-        "zoo.errors zoo.evaluation zoo.generation zoo.models zoo.tokenizers",
+        "zoo.errors zoo.evaluation zoo.generation zoo.models zoo.tabular zoo.tokenizers",
         "ai_edge_litert keras numpy",
     ),
     "edge.compress": Room(
@@ -87,9 +91,10 @@ ROOMS = {
         "zoo.checkpoint zoo.data zoo.errors zoo.files zoo.models", "keras tensorflow",
     ),
     "edge.choose": Room(
-        "edge.compress edge.convert edge.precision edge.predictor edge.quantize edge.runtime "
+        "edge.compress edge.convert edge.precision edge.quantize edge.runtime "
         "edge.tflite layers zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.files "
-        "zoo.models zoo.progress", "ai_edge_litert keras matplotlib numpy",
+        "zoo.models zoo.progress zoo.recipe zoo.tabular",
+        "ai_edge_litert keras matplotlib numpy",
     ),
     "edge.targets.exported": Room(
         "edge.graphs edge.runtime layers zoo.checkpoint zoo.errors zoo.files zoo.models "

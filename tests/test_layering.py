@@ -27,7 +27,9 @@ LOCAL_IMPORTS = {
     ("edge/compress/magnitude.py", "tensorflow_model_optimization"),
     ("edge/compress/clustering.py", "tensorflow_model_optimization"),
     # A `.tflite` is opened where TensorFlow is not installed.
-    ("edge/predictor.py", "keras_transformer"),
+    ("edge/load.py", "keras_transformer"),
+    # Half of the time in which the runtime loads; a file is opened with it, and not before.
+    ("edge/runtime/runner.py", "ai_edge_litert"),
     # Only a file that reads strings needs it, on a host that has it.
     ("edge/runtime/runner.py", "tensorflow_text"),
     # It is not needed to write a file, and loads where it is installed.

@@ -66,7 +66,10 @@ def test_unknown_options_are_found():
 
 
 def test_set_up_commands():
-    environment = 'python3.11 -m venv .venv && .venv/bin/pip install -e ".[{}]" && .venv/bin/{}\n'
+    environment = (
+        "python3 -m venv .venv && "
+        '.venv/bin/pip install -c constraints.txt -e ".[{}]" && .venv/bin/{}\n'
+    )
     marked = {mark: code for mark, language, code in BLOCKS if language == "sh" and mark}
     assert marked == {
         "quickstart": environment.format("demo", "keras-transformer quickstart"),

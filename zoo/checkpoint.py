@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ import numpy as np
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.data.plain_text import load_plain_text
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.evaluation.measure import evaluate
 from keras_transformer.zoo.evaluation.perplexity import language_perplexity
 from keras_transformer.zoo.files import (
     read_folder,
@@ -25,7 +27,10 @@ from keras_transformer.zoo.models.compiled_steps import CompiledSteps
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.decoding_steps import KerasSteps
 from keras_transformer.zoo.models.predict import PREDICT_TOKENS, model_inputs, predict
+from keras_transformer.zoo.outputs import Outputs
+from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tabular import Metrics
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.tokenizer import Encoded, Tokenizer
 from keras_transformer.zoo.tokenizers.tokenizer_files import (
@@ -34,13 +39,12 @@ from keras_transformer.zoo.tokenizers.tokenizer_files import (
 )
 from keras_transformer.zoo.vocabularies.learn import TextTokenizer
 
-# The recipe's columns of the tasks that do not read labelled texts.
-COLUMNS = {"translation": ("source", "target"), "language-modeling": ()}
 
-
-@dataclasses.dataclass(kw_only=True, eq=False)
-class Checkpoint:
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
+class Checkpoint(Predictor):
     """A model, what it was trained for and on, and how text becomes its input.
+
+    It predicts, writes and measures itself, see `Predictor` and `evaluate`.
 
     Attributes:
         config: the model's shape.
@@ -52,8 +56,8 @@ class Checkpoint:
         recipe: the run that made it.
         metrics: what was measured on the validation data.
         probes: (rows, T) inputs of a few validation rows by name; `convert` compares on them.
-        bits: what `models.build` takes beside config and task to make a quantized model.
-        num_truncated: rows of the last call of `scores` that were cut to `max_length`.
+        bits: widths of a quantized model, see `models.build`; empty for float.
+        keep: patterns of the layers that stay float in it, see `models.build`.
     """
 
     config: TransformerConfig
@@ -66,7 +70,40 @@ class Checkpoint:
     probes: Mapping[str, np.ndarray]
     target_tokenizer: Tokenizer | None = None
     bits: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    num_truncated: int = dataclasses.field(default=0, init=False)
+    keep: Sequence[str] = ()
+
+    def __repr__(self) -> str:
+        found = self.metrics.get("validation", {}).get(self.task.deciding_metric)
+        score = "" if found is None else f", validation {self.task.deciding_metric} {found:.4f}"
+        return (
+            f"Checkpoint({self.recipe.model.name}: {self.task_name}, "
+            f"{self.model.count_params():,} parameters, {self.precision}{score})"
+        )
+
+    @property
+    def task_name(self) -> str:
+        """Name of the task."""
+        return self.task.name
+
+    @property
+    def output_kind(self) -> str:
+        """Kind of the model's outputs, see `Predictor`."""
+        if self.task.generates:
+            return "text"
+        return "classes" if self.task.labels else "number"
+
+    @property
+    def pair(self) -> bool:
+        """Whether an example is two texts."""
+        return self.task.pair
+
+    @property
+    def precision(self) -> str:
+        """`float32`, or the precision that the model simulates."""
+        if not self.is_quantized:
+            return "float32"
+        run = self.recipe.quantize
+        return f"{'integers' if run is None else run.precision}, simulated"
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -81,54 +118,49 @@ class Checkpoint:
     @property
     def columns(self) -> dict[str, str | None]:
         """Names of the columns of its data by their use, as the recipe has them."""
-        names = COLUMNS.get(self.task.name, ("text", "text_pair", "label"))
-        return {name: getattr(self.recipe, name) for name in names}
+        return dict(self.recipe.data.columns)
 
     def tokenizer_files(self) -> dict[str, bytes]:
         """Returns the files of the tokenizers by name."""
         return tokenizers_to_files(self.tokenizer, self.target_tokenizer)
 
-    def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Encoded:
+    def encode(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> Encoded:
         """Tokenizes.
 
         Raises:
-            InputError: second texts are missing, or given to a task over single texts.
+            InputError, TypeError: as `predict`.
         """
-        if (pairs is not None) != self.task.pair:
-            expected = "pairs of texts" if self.task.pair else "single texts"
-            raise InputError(f"Expected {expected}, as the model was trained on.")
+        texts, pairs = self.checked(texts, pairs)
         return self.tokenizer.encode(texts, pairs, max_length=self.max_length)
 
-    def scores(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> np.ndarray:
-        """Returns the model's outputs (rows, outputs) for raw texts."""
-        encoded = self.encode(texts, pairs)
-        self.num_truncated = encoded.num_truncated
-        if not encoded.ids:
-            return np.zeros((0, self.task.num_outputs), "float32")
-        columns = model_inputs(self.task, encoded.columns)
-        return predict(self.model, Batches(columns, batch_tokens=PREDICT_TOKENS))
-
-    def generator(self, *, xla: bool = False) -> TextGenerator:
-        """Returns what generates text with the Keras model.
+    def evaluate(self, data: str | Path, **options: Any) -> Metrics:
+        """Measures the model on a file of data, see `measure.evaluate`.
 
         Args:
-            xla: whether XLA compiles it, see `CompiledSteps`: faster, after seconds for each new
-                shape.
-
-        Raises:
-            InputError: the task is one over whole texts.
+            data: the path of labelled rows, of sources and targets, or of plain text.
+            **options: names of the columns, such as `label="topic"`, where they differ from those
+                of training; how a translator chooses tokens, such as `beams=5`.
         """
-        if not self.task.generates:
-            raise InputError(f"Expected a model that generates text, got one of {self.task.name}.")
-        steps = (CompiledSteps if xla else KerasSteps)(self.model, self.config, self.max_length)
-        return TextGenerator(
-            steps, self.task.name, self.tokenizer, self.target_tokenizer, self.labels
-        )
+        return evaluate(self, data, **options)
 
     def perplexity(self, path: str | Path) -> dict[str, float]:
         """Measures a language model on the text of a file, see `Perplexity`."""
         plain = load_plain_text(path)
         return language_perplexity(plain, self.tokenizer, self.max_length)(self.model)
+
+    def _outputs(self, texts: list[str], pairs: list[str] | None) -> Outputs:
+        if not texts:
+            return Outputs(np.zeros((0, self.task.num_outputs), "float32"), [])
+        encoded = self.tokenizer.encode(texts, pairs, max_length=self.max_length)
+        columns = model_inputs(self.task, encoded.columns)
+        scores = predict(self.model, Batches(columns, batch_tokens=PREDICT_TOKENS))
+        return Outputs(scores, [bool(cut) for cut in encoded.truncated])
+
+    def _generator(self, *, xla: bool = False) -> TextGenerator:
+        steps = (CompiledSteps if xla else KerasSteps)(self.model, self.config, self.max_length)
+        return TextGenerator(
+            steps, self.task_name, self.tokenizer, self.target_tokenizer, self.labels
+        )
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Writes the checkpoint folder, whole or not at all."""
@@ -136,7 +168,7 @@ class Checkpoint:
             "model": self.config.to_json(),
             "task": self.task.to_json(),
             "max_length": self.max_length,
-            "bits": dict(self.bits),
+            "bits": {**self.bits, **({"keep": list(self.keep)} if self.keep else {})},
         }
         write_folder(
             path,
@@ -170,7 +202,8 @@ class Checkpoint:
         shape = TransformerConfig.from_json(config["model"])
         # Once, float was written as widths of null.
         bits = {name: value for name, value in config["bits"].items() if value is not None}
-        model = build(shape, task, **bits)
+        keep = tuple(bits.pop("keep", ()))
+        model = build(shape, task, bits=bits, keep=keep)
         set_weights(model, weights_from_bytes(files["weights.safetensors"]))
         tokenizer, target_tokenizer = tokenizers_from_files(files, TextTokenizer)
         return cls(
@@ -180,11 +213,27 @@ class Checkpoint:
             target_tokenizer=target_tokenizer,
             max_length=config["max_length"],
             model=model,
-            recipe=Recipe.from_json(files["recipe.json"]),
+            recipe=Recipe.from_json(files["recipe.json"], str(Path(path) / "recipe.json")),
             metrics=json.loads(files["metrics.json"]),
             probes=weights_from_bytes(files["probes.safetensors"]),
             bits=bits,
+            keep=keep,
         )
+
+
+def as_checkpoint(given: Checkpoint | str | os.PathLike) -> Checkpoint:
+    """Returns a checkpoint that is given, or loads its folder.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        InputError: it is no checkpoint, or a file is missing or was edited.
+        TypeError: it is neither a checkpoint nor a path.
+    """
+    if isinstance(given, str | os.PathLike):
+        return Checkpoint.load(given)
+    if not isinstance(given, Checkpoint):
+        raise TypeError(f"Expected a checkpoint or the path of its folder, got {given!r}.")
+    return given
 
 
 def _json(value: Any) -> bytes:

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +15,11 @@ from ai_edge_litert.interpreter import Interpreter
 
 from keras_transformer.edge.choose import memory
 from keras_transformer.edge.runtime.names import DECODE, PREDICT
-from keras_transformer.edge.runtime.packed import unpack
+from keras_transformer.edge.runtime.packed import Source, contents, name_of, names_of, unpack
 from keras_transformer.edge.runtime.runner import make_interpreter
 from keras_transformer.edge.tflite.delegation import find_delegation
 from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.tabular import Grid, Tabular
 
 WARM_UP = 10
 _CPU_INFO = Path("/proc/cpuinfo")
@@ -58,8 +60,8 @@ class Measured:
     outside_ops: dict[str, int]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Benchmark:
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+class Benchmark(Tabular):
     """Files measured in one run.
 
     Attributes:
@@ -78,35 +80,72 @@ class Benchmark:
         """Returns the values as an object that JSON can hold."""
         return dataclasses.asdict(self)
 
+    def grids(self) -> list[Grid]:
+        """One row a file."""
+        columns = (
+            "file", "precision", "measured, tokens", "median ms", "p90 ms", "ratio", "peak MB",
+            "MB", "partitions", "ops outside XNNPACK",
+        )  # fmt: skip
+        rows = [
+            (
+                file.path,
+                file.precision,
+                f"{file.signature}, {file.tokens}",
+                f"{file.median_ms:.2f}",
+                f"{file.p90_ms:.2f}",
+                f"{file.ratio:.2f}",
+                None if file.peak_memory is None else f"{file.peak_memory / 1e6:.1f}",
+                f"{file.size / 1e6:.2f}",
+                file.partitions,
+                ", ".join(f"{count} {name}" for name, count in file.outside_ops.items()) or "none",
+            )
+            for file in self.files
+        ]
+        used = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        return [Grid(f"{self.device}; {used}, {self.runs} interleaved runs", columns, rows)]
 
-def benchmark(paths: Sequence[str | Path], *, threads: int = 1, runs: int = 100) -> Benchmark:
+
+def benchmark(files: Source | Sequence[Source], *, threads: int = 1, runs: int = 100) -> Benchmark:
     """Measures files together: in every round each is invoked once, so that all share the noise.
+
+    Args:
+        files: converted files, or one of them: paths, bytes, runners, or what `convert` returned.
+        threads: of each interpreter.
+        runs: timed invocations of each file.
 
     Raises:
         FileNotFoundError: there is no such file.
-        InputError: a file is not one of ours, or there is none.
+        InputError: a file is not one of ours, or there is none, or a number is not positive.
+        TypeError: for what is no file.
         RunError: the process that measures memory failed.
     """
-    if not paths:
+    sources = files if isinstance(files, list | tuple) else [files]
+    if not sources:
         raise InputError("Expected at least one file to measure.")
-    loaded = [_load(path, threads) for path in paths]
+    for name, value in (("threads", threads), ("runs", runs)):
+        if type(value) is not int or value < 1:
+            raise InputError(f"Expected {name} to be at least 1, got {name}={value!r}.")
+    names = names_of(sources)
+    loaded = [_load(source, threads) for source in sources]
     milliseconds = _latencies([interpreter for interpreter, _ in loaded], runs)
     medians = np.median(milliseconds, axis=1)
     measured = []
-    for i, (path, (interpreter, description)) in enumerate(zip(paths, loaded, strict=True)):
+    for i, (source, (interpreter, description)) in enumerate(zip(sources, loaded, strict=True)):
         found = find_delegation(interpreter)
         generates = DECODE in interpreter.get_signature_list()
         measured.append(
             Measured(
-                path=str(path),
+                path=names[i],
                 precision=description["precision"],
                 signature=DECODE if generates else PREDICT,
                 tokens=1 if generates else description["max_length"],
-                size=Path(path).stat().st_size,
+                size=len(contents(source)),
                 median_ms=float(medians[i]),
                 p90_ms=float(np.percentile(milliseconds[i], 90)),
                 ratio=float(medians[i] / medians[0]),
-                peak_memory=None if description.get("custom_ops") else _peak_memory(path, threads),
+                peak_memory=(
+                    None if description.get("custom_ops") else _peak_memory(source, threads)
+                ),
                 partitions=found.partitions,
                 delegated_ops=found.delegated.total(),
                 outside_ops=dict(found.outside.most_common()),
@@ -136,9 +175,9 @@ def device_name() -> str:
     return f"{model}, {len(os.sched_getaffinity(0))} cores"
 
 
-def _load(path: str | Path, threads: int) -> tuple[Interpreter, dict[str, Any]]:
+def _load(source: Source, threads: int) -> tuple[Interpreter, dict[str, Any]]:
     """An interpreter whose inputs hold tokens to the full length, and the file's description."""
-    flatbuffer, description, _ = unpack(path)
+    flatbuffer, description, _ = unpack(source)
     interpreter = make_interpreter(flatbuffer, description, threads=threads)
     interpreter.allocate_tensors()
     for detail in interpreter.get_input_details():
@@ -164,12 +203,17 @@ def _latencies(interpreters: Sequence[Interpreter], runs: int) -> np.ndarray:
     return result
 
 
-def _peak_memory(path: str | Path, threads: int) -> int | None:
+def _peak_memory(source: Source, threads: int) -> int | None:
     if not Path(memory.STATUS).exists():
         return None
-    command = [sys.executable, "-m", memory.__name__, str(path), str(threads)]
-    child = subprocess.run(command, capture_output=True, text=True)
+    with tempfile.TemporaryDirectory() as folder:
+        path = source
+        if not isinstance(source, str | os.PathLike):
+            path = Path(folder) / "model.tflite"
+            path.write_bytes(contents(source))
+        command = [sys.executable, "-m", memory.__name__, str(path), str(threads)]
+        child = subprocess.run(command, capture_output=True, text=True)
     if child.returncode:
         last = child.stderr.strip().splitlines()[-1:]
-        raise RunError(f"Measuring the memory of {path} failed: {' '.join(last)}")
+        raise RunError(f"Measuring the memory of {name_of(source)} failed: {' '.join(last)}")
     return int(child.stdout)

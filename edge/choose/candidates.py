@@ -14,6 +14,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.progress import Report
+from keras_transformer.zoo.recipe.training_data import training_file
 
 REFERENCE = "float32"
 
@@ -102,19 +103,23 @@ class Workshop:
     ):  # fmt: skip
         self.checkpoint = checkpoint
         self.folder = folder
-        self.train = Path(train or checkpoint.recipe.train)
+        self.train = Path(train or checkpoint.recipe.data.train)
         self.options = {"resume": resume, "overwrite": overwrite, "report": report}
-        self.data = {"train": self.train, "validation": validation}
+        self.data = {"train": train, "validation": validation}
         self._sources: dict[str, Checkpoint | InputError | RunError] = {"": checkpoint}
         self._calibration: Batches | None = None
 
     def check_data(self) -> None:
-        """Raises InputError where there is no training file."""
-        if not self.train.exists():
+        """Raises InputError where there is no training file, or not the checkpoint's own."""
+        data = self.checkpoint.recipe.data
+        is_given = self.data["train"] is not None
+        if (is_given or data.train) and not self.train.exists():
             raise InputError(
                 f"There is no file {self.train}, which the checkpoint was trained on; give --train "
                 "FILE, or only precisions of --precisions that need no calibration."
             )
+        if not is_given:
+            training_file(data)
 
     def make(self, candidate: Candidate) -> Converted:
         """Makes the file of a candidate.
@@ -154,4 +159,4 @@ class Workshop:
         if not candidate.qat:
             return prune(self.checkpoint, out, sparsity=candidate.sparsity, **given)
         dense = self._source(dataclasses.replace(candidate, qat=False))
-        return quantize(dense, out, precision=candidate.precision, **given)
+        return quantize(dense, out=out, precision=candidate.precision, **given)

@@ -2,13 +2,14 @@
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from keras_transformer.edge.choose.candidates import REFERENCE
 from keras_transformer.edge.choose.figures import figure_bytes, new_figure, place_labels
-from keras_transformer.edge.choose.search_result import Measured, Search
+from keras_transformer.edge.choose.search_result import Search
 from keras_transformer.zoo.files import write_file
+from keras_transformer.zoo.tabular import cell
 
 # A file and its name in the folder of the search.
 FIGURES = {"svg": "pareto.svg", "png": "pareto.png"}
@@ -74,58 +75,28 @@ def pareto_figure(found: Search, kind: str) -> bytes:
     return figure_bytes(figure, kind)
 
 
-def columns(found: Search) -> tuple[str, ...]:
-    """Heads of the table of a search."""
-    return (
-        "candidate", found.metric.name, "drop, points", "same choice", "median ms", "ratio",
-        "p90 ms", "MB", "gzip MB", "note",
-    )  # fmt: skip
-
-
-def cells(found: Search, row: Measured) -> tuple[str, ...]:
-    """Cells of a candidate; the note is why there is no file, or how good the file is."""
-    if row.error is not None:
-        return (row.name, *["-"] * 8, row.error)
-    agreement = "-" if row.agreement is None else f"{row.agreement:.1%}"
-    note = "on the front" if row.name in found.front else ""
-    return (
-        row.name, f"{row.value:.4f}", f"{found.drop(row):.2f}", agreement, f"{row.median_ms:.3f}",
-        f"{row.median_ms / found.reference.median_ms:.2f}", f"{row.p90_ms:.3f}",
-        f"{row.size / 1e6:.3f}", f"{row.gzip_size / 1e6:.3f}",
-        "recommended" if row.name == found.choice.name else note,
-    )  # fmt: skip
-
-
-def conditions(found: Search) -> str:
-    """Returns under what conditions the figures were measured."""
-    used = "1 thread" if found.threads == 1 else f"{found.threads} threads"
-    return (
-        f"{found.metric.name} on {found.data}; latency of `{found.signature}` on {found.device}, "
-        f"{used}, {found.runs} interleaved runs"
-    )
-
-
 def page(found: Search) -> str:
     """Returns the page: the recommendation, the figure and the table, with nothing from outside."""
     svg = pareto_figure(found, "svg").decode()
     # Inside HTML there is no XML declaration, and the type's address would be a link.
     svg = svg[svg.index("<svg") :]
-    said = [found.recommendation(), f"{conditions(found)}.", *filter(None, [found.noise])]
+    [table] = found.grids()
+    said = [found.recommendation(), f"{table.title}.", *filter(None, [found.noise])]
     lines = [
         "<!DOCTYPE html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
         "<title>Search</title>", f"<style>{STYLE}</style>", "</head>", "<body>",
         "<h1>Files of one checkpoint</h1>", *(f"<p>{html.escape(one)}</p>" for one in said), svg,
-        "<table>", _row("th", columns(found)),
+        "<table>", _row("th", table.columns),
         *(
-            _row("td", cells(found, row), "chosen" if row.name == found.choice.name else "")
-            for row in found.rows
+            _row("td", map(cell, cells), "chosen" if cells[0] == found.choice.name else "")
+            for cells in table.rows
         ),
         "</table>", "</body>", "</html>", "",
     ]  # fmt: skip
     return "\n".join(lines)
 
 
-def _row(tag: str, values: Sequence[str], kind: str = "") -> str:
+def _row(tag: str, values: Iterable[str], kind: str = "") -> str:
     marked = f' class="{kind}"' if kind else ""
     inner = "".join(f"<{tag}>{html.escape(value)}</{tag}>" for value in values)
     return f"<tr{marked}>{inner}</tr>"

@@ -13,7 +13,8 @@ from keras_transformer.edge.choose.candidates import REFERENCE, Candidate, Works
 from keras_transformer.edge.choose.search_result import Measured, Search
 from keras_transformer.edge.convert.convert import checked_lengths
 from keras_transformer.edge.runtime.runner import Runner
-from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
+from keras_transformer.zoo.data.columns import columns_of
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.evaluation.evaluate import (
     METRICS,
@@ -30,12 +31,12 @@ CHECKPOINTS = "checkpoints"
 
 
 def search(
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint | str | Path,
     data: str | Path,
     out: str | Path,
     *,
-    columns: Mapping[str, str | None],
-    max_drop: float,
+    columns: Mapping[str, str | None] | None = None,
+    max_drop: float = 0.5,
     candidates: Sequence[Candidate] | None = None,
     train: str | Path | None = None,
     validation: str | Path | None = None,
@@ -52,10 +53,10 @@ def search(
     that is resumed; the latencies are measured at the end, all in one run.
 
     Args:
-        checkpoint: a float checkpoint.
+        checkpoint: a float checkpoint, or its folder.
         data: what the metric is measured on; it chooses, so it is no test set any more.
         out: the folder.
-        columns: of the data, by their use.
+        columns: of the data, by their use; those of training by default.
         max_drop: points of the metric that a file may be worse than the float32 file.
         candidates: see `candidates.ladder`, the reference among them; every precision by default.
         train, validation: see `candidates.Workshop`.
@@ -73,6 +74,8 @@ def search(
     out, report = Path(out), report or Report()
     candidates = ladder() if candidates is None else candidates
     check_max_drop(max_drop)
+    checkpoint = as_checkpoint(checkpoint)
+    columns = columns_of(checkpoint) if columns is None else columns
     if checkpoint.is_quantized:
         raise InputError("Expected a float checkpoint to search from, got a quantized one.")
     for candidate in candidates:

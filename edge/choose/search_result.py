@@ -7,6 +7,7 @@ from typing import Any, Self
 from keras_transformer.edge.choose.candidates import REFERENCE, Candidate
 from keras_transformer.edge.choose.pareto import Choice, Point, pareto_front, recommend
 from keras_transformer.zoo.evaluation.evaluate import Metric
+from keras_transformer.zoo.tabular import Grid, Tabular
 
 # 90th percentile over median, from which on something else kept the processor busy.
 NOISY = 2.0
@@ -57,8 +58,8 @@ class Measured:
         return cls(**{**fields, "candidate": Candidate(**fields["candidate"])})
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Search:
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+class Search(Tabular):
     """What a search found.
 
     Attributes:
@@ -147,6 +148,32 @@ class Search:
             f"{chosen.median_ms / rival.median_ms:.2f} of its latency and "
             f"{chosen.size / rival.size:.2f} of its size."
         )
+
+    def grids(self) -> list[Grid]:
+        """One row a candidate, under the conditions of the figures."""
+        columns = (
+            "candidate", self.metric.name, "drop, points", "same choice", "median ms", "ratio",
+            "p90 ms", "MB", "gzip MB", "note",
+        )  # fmt: skip
+        used = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        title = (
+            f"{self.metric.name} on {self.data}; latency of `{self.signature}` on {self.device}, "
+            f"{used}, {self.runs} interleaved runs"
+        )
+        return [Grid(title, columns, [self._cells(row) for row in self.rows])]
+
+    def _cells(self, row: Measured) -> tuple[str | None, ...]:
+        """Cells of a candidate; the note is why there is no file, or how good the file is."""
+        if row.error is not None:
+            return (row.name, *[None] * 8, row.error)
+        agreement = None if row.agreement is None else f"{row.agreement:.1%}"
+        note = "on the front" if row.name in self.front else ""
+        return (
+            row.name, f"{row.value:.4f}", f"{self.drop(row):.2f}", agreement,
+            f"{row.median_ms:.3f}", f"{row.median_ms / self.reference.median_ms:.2f}",
+            f"{row.p90_ms:.3f}", f"{row.size / 1e6:.3f}", f"{row.gzip_size / 1e6:.3f}",
+            "recommended" if row.name == self.choice.name else note,
+        )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
         """Returns the values as an object that JSON can hold."""

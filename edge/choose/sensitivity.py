@@ -8,10 +8,10 @@ from typing import Any
 from keras_transformer.edge.choose.figures import figure_bytes, new_figure
 from keras_transformer.edge.choose.layer_groups import Group, groups_of
 from keras_transformer.edge.precision import get_precision
-from keras_transformer.edge.predictor import KerasRunner
 from keras_transformer.edge.quantize.qat import quantized_model
 from keras_transformer.edge.quantize.ranges import calibration_batches
-from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
+from keras_transformer.zoo.data.columns import columns_of
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.evaluate import (
     METRICS,
@@ -21,6 +21,8 @@ from keras_transformer.zoo.evaluation.evaluate import (
 )
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.progress import Report
+from keras_transformer.zoo.recipe.training_data import training_file
+from keras_transformer.zoo.tabular import Grid, Tabular
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,8 +67,8 @@ class Kept:
         return " ".join(f'--keep "{pattern}=float32"' for pattern in patterns)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Sensitivity:
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+class Sensitivity(Tabular):
     """What quantization costs, by groups of layers.
 
     Attributes:
@@ -87,6 +89,16 @@ class Sensitivity:
     drop: float
     costs: Sequence[GroupCost]
     kept: Kept | None = None
+
+    def grids(self) -> list[Grid]:
+        """One row a group, then all of them and none."""
+        rows = [(cost.group.name, cost.value, f"{cost.drop:.2f}") for cost in self.costs]
+        rows += [
+            ("all of them", self.value, f"{self.drop:.2f}"),
+            ("none", self.float_value, "0.00"),
+        ]
+        columns = (f"{self.precision} alone", self.metric.name, "points lost")
+        return [Grid(f"Quantized on {self.data}", columns, rows)]
 
     def verdict(self) -> str:
         """Returns in a sentence what to keep float."""
@@ -121,19 +133,15 @@ class Simulation:
         precision: whose rounding is simulated.
         batches: set the ranges, once; see `quantized_model`.
         measure: the function from a predictor to its metrics.
-        path: of the checkpoint, for messages.
 
     Attributes:
         groups: of the model.
     """
 
-    def __init__(
-        self, checkpoint: Checkpoint, precision: str, batches: Any, measure: Callable, path: Path
-    ):
+    def __init__(self, checkpoint: Checkpoint, precision: str, batches: Any, measure: Callable):
         self.checkpoint = checkpoint
         self.bits = get_precision(precision).bits
         self.measure = measure
-        self.path = path
         self.metric = METRICS[checkpoint.task.name]
         model = quantized_model(checkpoint, batches, precision)
         self.weights = get_weights(model)
@@ -146,20 +154,20 @@ class Simulation:
     def value(self, kept: Iterable[Group]) -> float:
         """Returns the metric with these groups float and the others quantized."""
         patterns = [pattern for group in kept for pattern in group.patterns]
-        bits = {**self.bits, "keep": patterns}
-        model = build(self.checkpoint.config, self.checkpoint.task, **bits)
+        quantized = {"bits": self.bits, "keep": patterns}
+        model = build(self.checkpoint.config, self.checkpoint.task, **quantized)
         set_weights(model, self.weights)
-        return self._value(dataclasses.replace(self.checkpoint, model=model, bits=bits))
+        return self._value(dataclasses.replace(self.checkpoint, model=model, **quantized))
 
     def _value(self, checkpoint: Checkpoint) -> float:
-        return float(self.measure(KerasRunner(self.path, checkpoint))[self.metric.name])
+        return float(self.measure(checkpoint)[self.metric.name])
 
 
 def sensitivity(
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint | str | Path,
     data: str | Path,
     *,
-    columns: Mapping[str, str | None],
+    columns: Mapping[str, str | None] | None = None,
     precision: str = "int8",
     max_drop: float | None = None,
     calibration: str | Path | None = None,
@@ -173,9 +181,9 @@ def sensitivity(
     simulates the file.
 
     Args:
-        checkpoint: a float checkpoint.
+        checkpoint: a float checkpoint, or its folder.
         data: what the metric is measured on.
-        columns: of the data, by their use.
+        columns: of the data, by their use; those of training by default.
         precision: one that rounds kernels.
         max_drop: points of the metric that may be lost.
         calibration: texts that set the ranges; those of the recipe by default.
@@ -187,6 +195,8 @@ def sensitivity(
         InputError: for a mistake in the arguments or the data.
     """
     report = report or Report()
+    checkpoint = as_checkpoint(checkpoint)
+    columns = columns_of(checkpoint) if columns is None else columns
     if checkpoint.is_quantized:
         raise InputError("Expected a float checkpoint, got a quantized one.")
     if max_drop is not None:
@@ -194,9 +204,10 @@ def sensitivity(
     spec = get_precision(precision)
     if not spec.rounds_kernels:
         raise InputError(f"Expected a precision that rounds kernels, got precision={precision!r}.")
+    path = calibration or training_file(checkpoint.recipe.data)
     measure = read_evaluation(checkpoint, data, columns, **decoding)
-    batches = calibration_batches(checkpoint, calibration or checkpoint.recipe.train)
-    simulation = Simulation(checkpoint, precision, batches, measure, Path(data))
+    batches = calibration_batches(checkpoint, path)
+    simulation = Simulation(checkpoint, precision, batches, measure)
     groups, metric = simulation.groups, simulation.metric
     float_value = simulation.float_value()
     report.note(f"{checkpoint.task.name} in float: {metric.name} {float_value:.4f}.")

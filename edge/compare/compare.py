@@ -1,6 +1,7 @@
 """How closely `.tflite` files follow the checkpoint that they were converted from."""
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,17 @@ import numpy as np
 
 from keras_transformer.edge.compare.layers import LayerDifference, explain
 from keras_transformer.edge.compare.parity import Parity, outputs_difference, runner_parity
+from keras_transformer.edge.runtime.packed import Source, names_of
 from keras_transformer.edge.runtime.runner import Runner
-from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.data.pairs import SentencePairs
-from keras_transformer.zoo.data.tables import Examples
+from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
+from keras_transformer.zoo.data.pairs import SentencePairs, load_pairs
+from keras_transformer.zoo.data.tables import Examples, load_examples
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.evaluation.measure import read_options
 from keras_transformer.zoo.evaluation.metrics import metrics
 from keras_transformer.zoo.evaluation.text_metrics import text_metrics
 from keras_transformer.zoo.models.predict import PREDICT_TOKENS, model_inputs
+from keras_transformer.zoo.tabular import Grid, Tabular
 from keras_transformer.zoo.tokenizers.tokenizer_files import tokenizers_to_files
 
 
@@ -49,102 +53,150 @@ class Comparison:
         return dataclasses.asdict(self)
 
 
+class Comparisons(Tabular, list):
+    """Comparisons of several files, in the order given; a list that reads as a table."""
+
+    def grids(self) -> list[Grid]:
+        """One row a file."""
+        metric = self[0].metric
+        columns = (
+            "file", "precision", metric, f"checkpoint's {metric}", "agreement",
+            "largest difference", "in output steps", "MB",
+        )  # fmt: skip
+        rows = [
+            (
+                one.path,
+                one.precision,
+                one.value,
+                one.checkpoint_value,
+                _number(one.parity.agreement, ".2%"),
+                f"{one.parity.largest:.3g}",
+                _number(one.parity.steps, ".2f"),
+                f"{one.size / 1e6:.2f}",
+            )
+            for one in self
+        ]
+        return [Grid(f"{self[0].parity.rows} rows", columns, rows)]
+
+
 def compare(
-    checkpoint: Checkpoint,
-    files: Sequence[str | Path],
-    examples: Examples,
+    checkpoint: Checkpoint | str | Path,
+    files: Source | Sequence[Source],
+    data: str | Path | Examples | SentencePairs,
     *,
     threads: int = 1,
-) -> list[Comparison]:
+    **options: Any,
+) -> Comparisons:
     """Runs every row through the checkpoint and through each file.
 
     Args:
-        checkpoint: the checkpoint; its own forward pass is the reference, for an int8 file that
-            calibration alone made too.
-        files: paths of converted files.
-        examples: labelled rows.
+        checkpoint: the checkpoint, or its folder; its own forward pass is the reference, for an
+            int8 file that calibration alone made too.
+        files: converted files, or one of them: paths, bytes, runners, or what `convert` returned.
+        data: the path of labelled rows, or of sources and targets; or these as they were read.
         threads: that the interpreter may use.
+        **options: as `Checkpoint.evaluate` takes them: columns, and how a translator chooses
+            tokens.
+
+    Returns:
+        For each file, the metric beside the checkpoint's and the difference of their outputs. Of a
+        translator BLEU, the share of sources with the same text (the parity's agreement), and the
+        difference of logits on the checkpoint's probes.
 
     Raises:
         FileNotFoundError: there is no such file.
-        InputError: a file is not one of ours or of another model, or the rows have no labels.
+        InputError: a file is not one of ours or of another model, an option or the data does not
+            fit the task, or the task is one without rows to compare.
+        TypeError: for what is no checkpoint, file or data, or an unknown option.
     """
-    if examples.targets is None:
-        raise InputError(f"{examples.path}: expected a label column to compare on.")
-    runners = [Runner(path, threads=threads) for path in files]
+    checkpoint = as_checkpoint(checkpoint)
+    runners = _runners(files, threads)
     for runner in runners:
         _check_same_model(checkpoint, runner)
+    if isinstance(data, str | os.PathLike):
+        columns, options = read_options(checkpoint, options)
+        data = _read(checkpoint, data, columns)
+    if isinstance(data, SentencePairs):
+        return _compare_texts(checkpoint, runners, data, options)
+    if not isinstance(data, Examples):
+        raise TypeError(f"Expected data to be the path of a file, got data={data!r}.")
+    if data.targets is None:
+        raise InputError(f"{data.path}: expected a label column to compare on.")
     references: dict[int, np.ndarray] = {}
-    return [_compare(checkpoint, runner, examples, references) for runner in runners]
+    return Comparisons(_compare(checkpoint, runner, data, references) for runner in runners)
 
 
-def compare_texts(
-    checkpoint: Checkpoint,
-    files: Sequence[str | Path],
-    pairs: SentencePairs,
-    *,
-    threads: int = 1,
-    **decoding: Any,
-) -> list[Comparison]:
-    """Compares the texts that files write with those that the checkpoint writes.
+def _runners(files: Source | Sequence[Source], threads: int = 1) -> list[Runner]:
+    several = files if isinstance(files, list | tuple) else [files]
+    if not several:
+        raise InputError("Expected at least one file to compare.")
+    runners = [one if isinstance(one, Runner) else Runner(one, threads=threads) for one in several]
+    for runner, name in zip(runners, names_of(several), strict=True):
+        runner.name = name
+    return runners
 
-    Args:
-        checkpoint: a checkpoint of translation.
-        files: paths of converted files.
-        pairs: sources, and the targets that BLEU is measured on.
-        threads: that the interpreter may use.
-        **decoding: how tokens are chosen, see `Decoding`.
 
-    Returns:
-        For each file BLEU, the share of sources with the same text (the parity's agreement), and
-        the difference of logits on the checkpoint's probes.
+def _read(
+    checkpoint: Checkpoint, path: str | Path, columns: Mapping[str, str | None]
+) -> Examples | SentencePairs:
+    if "target" in columns:
+        return load_pairs(path, **columns)
+    if checkpoint.generates:
+        raise InputError(
+            "Expected a checkpoint of translation or of labels to compare, got one of "
+            f"{checkpoint.task_name}; evaluate each instead."
+        )
+    labels = list(checkpoint.labels) or None
+    return load_examples(path, task=checkpoint.task_name, labels=labels, **columns)
 
-    Raises:
-        FileNotFoundError, InputError: as `compare`.
-    """
-    runners = [Runner(path, threads=threads) for path in files]
-    for runner in runners:
-        _check_same_model(checkpoint, runner)
-    expected = [one.text for one in checkpoint.generator().generate(pairs.sources, **decoding)]
+
+def _compare_texts(
+    checkpoint: Checkpoint, runners: Sequence[Runner], pairs: SentencePairs,
+    decoding: Mapping[str, Any],
+) -> Comparisons:  # fmt: skip
+    expected = checkpoint.generate(pairs.sources, **decoding)
     reference = text_metrics(expected, pairs.targets)["bleu"]
-    compared = []
+    compared = Comparisons()
     for runner in runners:
-        texts = runner.generate(pairs.sources, **decoding)
+        written = runner.generations(pairs.sources, **decoding)
+        texts = [one.text for one in written]
         same = sum(a == b for a, b in zip(texts, expected, strict=True)) / len(texts)
         parity = runner_parity(checkpoint.model, checkpoint, runner)
         compared.append(
             Comparison(
-                path=str(runner.path), precision=runner.precision,
-                size=runner.path.stat().st_size, metric="bleu",
-                value=text_metrics(texts, pairs.targets)["bleu"], checkpoint_value=reference,
+                path=runner.name, precision=runner.precision, size=len(bytes(runner)),
+                metric="bleu", value=text_metrics(texts, pairs.targets)["bleu"],
+                checkpoint_value=reference,
                 parity=dataclasses.replace(parity, rows=len(texts), agreement=same),
-                num_truncated=runner.num_truncated,
+                num_truncated=sum(one.truncated for one in written),
             )  # fmt: skip
         )
     return compared
 
 
 def compare_layers(
-    checkpoint: Checkpoint, files: Sequence[str | Path], inputs: Mapping[str, Sequence[np.ndarray]]
+    checkpoint: Checkpoint,
+    files: Source | Sequence[Source],
+    inputs: Mapping[str, Sequence[np.ndarray]],
 ) -> dict[str, list[LayerDifference]]:
     """Says of each file how far every layer is from the checkpoint's, see `explain`.
 
     Args:
         checkpoint: the checkpoint.
-        files: paths of converted files.
+        files: converted files, see `compare`.
         inputs: rows of the model's inputs by name.
 
     Returns:
-        The layers by the file's path, in the order in which they run.
+        The layers by the file's name, in the order in which they run.
 
     Raises:
         FileNotFoundError: there is no such file.
         InputError: a file is not one of ours or of another model, or see `explain`.
     """
-    runners = [Runner(path) for path in files]
+    runners = _runners(files)
     for runner in runners:
         _check_same_model(checkpoint, runner)
-    return {str(runner.path): explain(checkpoint, runner, inputs) for runner in runners}
+    return {runner.name: explain(checkpoint, runner, inputs) for runner in runners}
 
 
 def _check_same_model(checkpoint: Checkpoint, runner: Runner) -> None:
@@ -164,7 +216,7 @@ def _check_same_model(checkpoint: Checkpoint, runner: Runner) -> None:
     for name, value in ours.items():
         if theirs[name] != value:
             raise InputError(
-                f"{runner.path} was converted from another checkpoint: they differ in {name}."
+                f"{runner.name} was converted from another checkpoint: they differ in {name}."
             )
 
 
@@ -180,9 +232,9 @@ def _compare(
     reference = references[length]
     outputs = runner.run_ids(ids, segment_ids)
     return Comparison(
-        path=str(runner.path),
+        path=runner.name,
         precision=runner.precision,
-        size=runner.path.stat().st_size,
+        size=len(bytes(runner)),
         metric=checkpoint.task.deciding_metric,
         value=_value(checkpoint, examples, outputs),
         checkpoint_value=_value(checkpoint, examples, reference),
@@ -211,3 +263,7 @@ def _padded_outputs(checkpoint: Checkpoint, ids: np.ndarray, segment_ids: np.nda
 def _value(checkpoint: Checkpoint, examples: Examples, outputs: np.ndarray) -> float:
     found = metrics(checkpoint.task.name, checkpoint.labels, examples.targets, outputs)
     return found[checkpoint.task.deciding_metric]
+
+
+def _number(value: float | None, form: str) -> str | None:
+    return None if value is None else format(value, form)

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,12 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_transformer.edge.runtime.names import EMBEDDING, LOGITS, PREDICT
-from keras_transformer.edge.runtime.packed import unpack
+from keras_transformer.edge.runtime.packed import Source, name_of, unpack
 from keras_transformer.edge.runtime.runner import make_interpreter
 from keras_transformer.edge.tflite.delegation import find_delegation
 from keras_transformer.edge.tflite.schema import TYPE_NAMES
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.tabular import Grid, Tabular
 from keras_transformer.zoo.tokenizers.tokenizer_files import tokenizers_from_files
 
 
@@ -39,8 +39,8 @@ class TensorSummary:
     zero_point: int | None
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Inspection:
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+class Inspection(Tabular):
     """A file that was found whole.
 
     Attributes:
@@ -63,22 +63,53 @@ class Inspection:
         """Returns the values as an object that JSON can hold."""
         return dataclasses.asdict(self)
 
+    def grids(self, *, tensors: bool = False) -> list[Grid]:
+        """The inputs and outputs of each signature, ops by what runs them, and attached files.
 
-def inspect(path: str | Path) -> Inspection:
+        Args:
+            tensors: whether constants and inner tensors are among those of a signature.
+        """
+        heads = ("", "Tensor", "Shape", "Type", "Scale", "Zero point")
+        grids = []
+        for signature, summaries in self.signatures.items():
+            rows = [
+                (
+                    one.role, one.name, " x ".join(map(str, one.shape)) or "scalar", one.type,
+                    one.scale, one.zero_point,
+                )
+                for one in summaries
+                if tensors or one.role in ("input", "output")
+            ]  # fmt: skip
+            grids.append(Grid(f"Signature {signature}", heads, rows))
+        ops = [("XNNPACK", name, count) for name, count in self.delegated.items()]
+        ops += [("built-in kernels", name, count) for name, count in self.outside.items()]
+        grids.append(
+            Grid("Ops of the main graph, by what runs them here", ("Runtime", "Op", "Times"), ops)
+        )
+        files = [(name, f"{size / 1e3:,.1f} kB") for name, size in self.files.items()]
+        grids.append(Grid("Attached files", ("File", "Size"), files))
+        return grids
+
+
+def inspect(source: Source) -> Inspection:
     """Reads a file and checks it: its hash, its vocabulary and labels, and that its graphs run.
+
+    Args:
+        source: the file: its path, its bytes, a runner, or what `convert` returned.
 
     Raises:
         FileNotFoundError: there is no such file.
         InputError: it is not one of ours, cut short or changed, or its parts do not fit together.
     """
-    flatbuffer, description, files = unpack(path)
+    flatbuffer, description, files = unpack(source)
     interpreter = make_interpreter(flatbuffer, description)
     interpreter.allocate_tensors()
-    _check(Path(path), interpreter, description, files)
+    name = name_of(source)
+    _check(name, interpreter, description, files)
     found = find_delegation(interpreter)
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
     return Inspection(
-        path=str(path), description=description,
+        path=name, description=description,
         signatures={
             one.signatureKey.decode(): _tensors(model, one) for one in model.signatureDefs
         },
@@ -88,7 +119,7 @@ def inspect(path: str | Path) -> Inspection:
 
 
 def _check(
-    path: Path, interpreter: Interpreter, description: Mapping[str, Any], files: Mapping[str, bytes]
+    path: str, interpreter: Interpreter, description: Mapping[str, Any], files: Mapping[str, bytes]
 ) -> None:
     """Raises InputError where the file's parts do not fit together."""
     tokenizer, _ = tokenizers_from_files(files)

@@ -138,17 +138,17 @@ def explain(
     places = runner.description.get("layers")
     if not places:
         raise InputError(
-            f"{runner.path} does not say where its layers stand; convert the checkpoint again, "
+            f"{runner.name} does not say where its layers stand; convert the checkpoint again, "
             "with --bundle plain."
         )
     spec = get_precision(runner.precision)
     if spec.is_static and not checkpoint.is_quantized:
         raise InputError(
-            f"Expected the quantized checkpoint that {runner.path} was made of, got a float one, "
+            f"Expected the quantized checkpoint that {runner.name} was made of, got a float one, "
             "which does not hold the file's ranges."
         )
     both = SideBySide(
-        checkpoint, checkpoint.model, unpack(runner.path)[0], runner.max_length, steps=STEPS,
+        checkpoint, checkpoint.model, unpack(runner)[0], runner.max_length, steps=STEPS,
         tensors={signature: list(paths.values()) for signature, paths in places.items()},
     )  # fmt: skip
     found: dict[tuple[str, str], LayerDifference] = {}

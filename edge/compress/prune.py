@@ -21,13 +21,13 @@ from keras_transformer.edge.compress.importance import (
 from keras_transformer.edge.compress.low_rank import factorized, rank_of_energy
 from keras_transformer.edge.compress.magnitude import Pruner, keep_zeros, sparsity_of
 from keras_transformer.edge.compress.structure import narrowed, shortened, smaller
-from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.catalog import multiply_adds, parameters
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.progress import Report
-from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.recipe import Prune, Recipe
 from keras_transformer.zoo.training.fine_tune import DEFAULTS, Retraining, changed_recipe
 
 
@@ -35,8 +35,8 @@ def prune_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """The recipe of pruning: half of the epochs that the model was trained for, at least two."""
     defaults = {
         **DEFAULTS,
-        "epochs": max(2, round(recipe.epochs / 2)),
-        "learning_rate": recipe.learning_rate / 2,
+        "epochs": max(2, round(recipe.training.epochs / 2)),
+        "learning_rate": recipe.optimizer.learning_rate / 2,
     }
     return changed_recipe(recipe, changes, defaults)
 
@@ -51,8 +51,8 @@ WAYS = {
 
 
 def prune(
-    checkpoint: Checkpoint,
-    out: str | Path,
+    checkpoint: Checkpoint | str | Path,
+    out: str | Path | None = None,
     *,
     heads: int | None = None,
     neurons: int | None = None,
@@ -68,7 +68,7 @@ def prune(
     scalars: Callable[[str, float, int], None] | None = None,
     **changes: Any,
 ) -> Checkpoint:
-    """Prunes a float checkpoint in one way while it trains on, and writes the new checkpoint.
+    """Prunes a float checkpoint in one way while it trains on.
 
     By structure, the model gets fewer heads, neurons or layers: those stay that matter most to the
     loss on its training data. By rank, kernels become two factors each. Of both the new config
@@ -76,8 +76,8 @@ def prune(
     steps, and of the epochs after that the best is kept. By clusters, each kernel gets few values.
 
     Args:
-        checkpoint: the float model.
-        out: the new checkpoint folder.
+        checkpoint: the float model, or its folder.
+        out: the new checkpoint folder; None keeps all in memory.
         heads: of each attention.
         neurons: of each feed-forward layer.
         layers: of each stack.
@@ -100,6 +100,7 @@ def prune(
         "clusters": clusters,
     }  # fmt: skip
     way = _only_way(given)
+    checkpoint = as_checkpoint(checkpoint)
     if checkpoint.is_quantized:
         raise InputError(
             "Expected a float checkpoint to prune, got a quantized one; prune first, "
@@ -107,7 +108,7 @@ def prune(
         )
     _check_order(checkpoint, way)
     options = {
-        "out": Path(out), "resume": resume, "overwrite": overwrite, "report": report,
+        "out": out, "resume": resume, "overwrite": overwrite, "report": report,
         "scalars": scalars,
     }  # fmt: skip
     if "heads" in way:
@@ -123,18 +124,20 @@ def prune(
 def effect(pruned: Checkpoint) -> dict[str, float]:
     """Returns what was reached: shares kept of parameters and multiply-adds, sparsity, values."""
     reached = {f"{name}_kept": share for name, share in pruned.metrics.get("kept", {}).items()}
-    if pruned.recipe.sparsity:
+    done = pruned.recipe.prune or Prune()
+    if done.sparsity:
         reached["sparsity"] = sparsity_of(pruned.model)
-    if pruned.recipe.clusters:
+    if done.clusters:
         reached["values_of_a_kernel"] = float(most_values(pruned.model))
     return reached
 
 
 def keep_pruned(model: keras.Model, recipe: Recipe) -> Callable[[int], None] | None:
     """Returns what keeps zeros zero, or equal weights equal, in steps of a pruned model."""
-    if recipe.clusters:
+    done = recipe.prune or Prune()
+    if done.clusters:
         return keep_clusters(model)
-    return keep_zeros(model) if recipe.sparsity else None
+    return keep_zeros(model) if done.sparsity else None
 
 
 def _only_way(given: Mapping[str, Any]) -> tuple[str, ...]:
@@ -150,9 +153,9 @@ def _only_way(given: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _check_order(checkpoint: Checkpoint, way: tuple[str, ...]) -> None:
     """Raises InputError where an earlier run did what has to come after this one."""
+    pruned = checkpoint.recipe.prune or Prune()
     done = {
-        "rank": checkpoint.config.rank, "sparsity": checkpoint.recipe.sparsity,
-        "clusters": checkpoint.recipe.clusters,
+        "rank": checkpoint.config.rank, "sparsity": pruned.sparsity, "clusters": pruned.clusters,
     }  # fmt: skip
     for name in WAYS[way]:
         if done[name]:
@@ -269,4 +272,4 @@ def _settings(checkpoint: Checkpoint, config: TransformerConfig) -> dict[str, An
     """The recipe's settings of a model whose config changed."""
     before = checkpoint.config.to_json()
     changed = {name: value for name, value in config.to_json().items() if value != before[name]}
-    return {**checkpoint.recipe.settings, **changed}
+    return {**checkpoint.recipe.model.settings, **changed}

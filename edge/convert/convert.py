@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_transformer.edge.compare.parity import Parity
 from keras_transformer.edge.convert.provenance import provenance
-from keras_transformer.edge.precision import Precision, get_precision, mixed_bits, precision_of
+from keras_transformer.edge.precision import Precision, get_precision, kept_patterns, precision_of
 from keras_transformer.edge.quantize.qat import grid_weights, quantized_model
 from keras_transformer.edge.quantize.rounding import round_biases
 from keras_transformer.edge.runtime.packed import pack
@@ -81,8 +81,8 @@ def convert(
     lengths = checked_lengths(checkpoint, lengths)
     target = Target() if target is None else target
     target.check(checkpoint, spec, lengths)
-    model, bits = _simulation(checkpoint, spec, calibration, percentile, keep)
-    exported = _exported(checkpoint, model, bits, lengths[-1])
+    model, bits, kept = _simulation(checkpoint, spec, calibration, percentile, keep)
+    exported = _exported(checkpoint, model, bits, kept, lengths[-1])
     signatures = target.signatures(checkpoint, exported, lengths, spec)
     flatbuffer = _to_flatbuffer(signatures, spec, allow_custom_ops=bool(target.custom_ops))
     flatbuffer = rewrite(flatbuffer)
@@ -105,7 +105,7 @@ def convert(
         "max_length": lengths[-1],
         "lengths": lengths,
         "model": checkpoint.config.to_json(),
-        "recipe": checkpoint.recipe.model,
+        "recipe": checkpoint.recipe.model.name,
         "columns": checkpoint.columns,
         "output_step": output_step(flatbuffer),
         "layers": target.layers(checkpoint, model, flatbuffer, lengths[-1], precision),
@@ -120,15 +120,15 @@ def convert(
     }
     data = pack(flatbuffer, description, files, is_stored=target.is_stored)
     parity = target.parity(model, checkpoint, data)
-    parity.check(spec, float_output=bool(bits.get("keep")) and description["output_step"] is None)
+    parity.check(spec, float_output=bool(kept) and description["output_step"] is None)
     return Converted(data=data, precision=precision, parity=parity, description=description)
 
 
 def _simulation(
     checkpoint: Checkpoint, spec: Precision, calibration: Batches | None, percentile: float,
     keep: Sequence[str],
-) -> tuple[keras.Model, Mapping[str, Any]]:  # fmt: skip
-    """The model that the file has to follow, and the scalars that it is built with."""
+) -> tuple[keras.Model, Mapping[str, Any], Sequence[str]]:  # fmt: skip
+    """The model that the file has to follow, its widths, and the patterns of what stays float."""
     if checkpoint.is_quantized:
         ready = precision_of(checkpoint.bits).name
         if spec.name != ready:
@@ -141,10 +141,10 @@ def _simulation(
                 f"Expected nothing to keep of a quantized checkpoint, got {', '.join(keep)}; "
                 "say it to keras-transformer quantize."
             )
-        return checkpoint.model, checkpoint.bits
-    bits = mixed_bits(spec, keep)
+        return checkpoint.model, checkpoint.bits, checkpoint.keep
+    patterns = kept_patterns(spec, keep)
     if not spec.rounds_kernels:
-        return checkpoint.model, bits
+        return checkpoint.model, spec.bits, patterns
     if spec.is_static and calibration is None:
         raise InputError(
             f"Expected calibration data to convert a float checkpoint to {spec.name}; give "
@@ -153,18 +153,20 @@ def _simulation(
     model = quantized_model(checkpoint, calibration, spec.name, keep, percentile=percentile)
     if spec.is_static:
         round_biases(model, model_inputs(checkpoint.task, checkpoint.probes))
-    return model, bits
+    return model, spec.bits, patterns
 
 
 def _exported(
-    checkpoint: Checkpoint, model: keras.Model, bits: Mapping[str, Any], length: int
-) -> keras.Model:
+    checkpoint: Checkpoint, model: keras.Model, bits: Mapping[str, Any], keep: Sequence[str],
+    length: int,
+) -> keras.Model:  # fmt: skip
     """The model whose graph is converted: its tables of positions end where the file's inputs do.
 
     Its kernels lie on their grid and are not rounded in the graph: the converter finds the same
     scales from the values, and rejects a per-channel FakeQuant on a kernel.
     """
-    exported = build(checkpoint.config.replace(max_length=length), checkpoint.task, **bits)
+    shape = checkpoint.config.replace(max_length=length)
+    exported = build(shape, checkpoint.task, bits=bits, keep=keep)
     weights = grid_weights(model)
     for layer in exported.layers:
         if isinstance(layer, LearnedPositionalEncoding):
@@ -173,7 +175,7 @@ def _exported(
     set_weights(exported, weights)
     for layer in all_layers(exported):
         if isinstance(layer, Projection | TokenEmbedding):
-            layer.kernel_bits = None
+            layer.stay_float()
     return exported
 
 

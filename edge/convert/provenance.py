@@ -10,7 +10,7 @@ from keras_transformer.zoo.files import weights_to_bytes
 from keras_transformer.zoo.models.build import get_weights
 
 # A file is handed on: the folders of the machine that trained it are nobody's business.
-_PATHS = ("train", "validation", "vocabulary")
+_PATHS = (("data", "train"), ("data", "validation"), ("tokenizer", "vocabulary"))
 
 
 def provenance(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -20,8 +20,7 @@ def provenance(checkpoint: Checkpoint) -> dict[str, Any]:
     `recipe.json`, with the names of files but not their folders.
     """
     recipe = json.loads(checkpoint.recipe.to_json())
-    for name in _PATHS:
-        if recipe.get(name):
-            recipe[name] = ",".join(PurePath(path).name for path in recipe[name].split(","))
+    for part, name in _PATHS:
+        recipe[part][name] = PurePath(recipe[part][name]).name
     weights = weights_to_bytes(get_weights(checkpoint.model))
     return {"weights_sha256": hashlib.sha256(weights).hexdigest(), "recipe": recipe}

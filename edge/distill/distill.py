@@ -15,7 +15,7 @@ from keras_transformer.edge.precision import precision_of
 from keras_transformer.edge.quantize.qat import qat_recipe
 from keras_transformer.edge.quantize.ranges import train_ranges
 from keras_transformer.edge.quantize.rounding import round_biases
-from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.progress import Report
@@ -35,13 +35,12 @@ def new_student(teacher: Checkpoint, name: str, settings: Mapping[str, Any]) -> 
         InputError: for an unknown name or setting, or a model that cannot do the task.
     """
     recipe = teacher.recipe.replace(
-        model=name, settings=dict(settings), sparsity=0.0, pattern="element", clusters=0,
-        precision="", keep="",
-    )  # fmt: skip
+        model=name, settings=dict(settings), prune=None, quantize=None
+    )
     config = config_of(recipe).replace(
         vocab_size=teacher.config.vocab_size, source_vocab_size=teacher.config.source_vocab_size
     )
-    keras.utils.set_random_seed(recipe.seed)
+    keras.utils.set_random_seed(recipe.training.seed)
     return Checkpoint(
         config=config, task=teacher.task, tokenizer=teacher.tokenizer,
         target_tokenizer=teacher.target_tokenizer, max_length=teacher.max_length,
@@ -50,10 +49,11 @@ def new_student(teacher: Checkpoint, name: str, settings: Mapping[str, Any]) -> 
 
 
 def distill(
-    teacher: Checkpoint,
-    student: Checkpoint,
-    out: str | Path,
+    teacher: Checkpoint | str | Path,
+    student: Checkpoint | str | Path,
+    out: str | Path | None = None,
     *,
+    settings: Mapping[str, Any] | None = None,
     share: float = 0.5,
     temperature: float = 2.0,
     hidden_weight: float = 0.0,
@@ -65,13 +65,15 @@ def distill(
     scalars: Callable[[str, float, int], None] | None = None,
     **changes: Any,
 ) -> Checkpoint:
-    """Trains a student on a teacher and the labels, and writes its checkpoint folder.
+    """Trains a student on a teacher and the labels.
 
     Args:
-        teacher: a checkpoint.
-        student: `new_student`, or a checkpoint of the same labels and vocabularies, whose weights
-            it goes on from; a quantized one stays quantized and moves its ranges.
-        out: the new checkpoint folder.
+        teacher: a checkpoint, or its folder.
+        student: a name of the catalogue, see `new_student`; or a checkpoint, or its folder, of the
+            same labels and vocabularies, whose weights it goes on from; a quantized one stays
+            quantized and moves its ranges.
+        out: the new checkpoint folder; None keeps all in memory.
+        settings: changes to the config of a new student.
         share, temperature, hidden_weight, attention_weight: see `Guidance`.
         beams: of a translation, the targets that are learned are those that the teacher writes
             with so many beams (sequence-level distillation: Kim and Rush 2016, arXiv:1606.07947,
@@ -87,18 +89,20 @@ def distill(
     guidance = Guidance(
         share=share, temperature=temperature, hidden=hidden_weight, attention=attention_weight
     )
+    teacher = as_checkpoint(teacher)
+    student = _student(teacher, student, settings, changes)
     _check(teacher, student)
-    _check_values(guidance, beams, teacher.task)
+    _check_values(guidance, beams, teacher.task_name)
     changes |= {
-        "teacher_share": float(share),
-        "teacher_temperature": float(temperature),
-        "teacher_hidden": float(hidden_weight),
-        "teacher_attention": float(attention_weight),
-        "teacher_beams": beams,
+        "share": float(share),
+        "temperature": float(temperature),
+        "hidden_weight": float(hidden_weight),
+        "attention_weight": float(attention_weight),
+        "beams": beams,
     }
     recipe = (qat_recipe if student.is_quantized else changed_recipe)(student.recipe, changes)
     run = Retraining(
-        checkpoint=student, recipe=recipe, out=Path(out), resume=resume, overwrite=overwrite,
+        checkpoint=student, recipe=recipe, out=out, resume=resume, overwrite=overwrite,
         report=report, scalars=scalars,
     )  # fmt: skip
     if beams:
@@ -106,7 +110,8 @@ def distill(
         run.report.note(f"The teacher writes {len(pairs.sources)} targets with {beams} beams.")
         texts = translations(teacher.generator(), pairs, teacher.labels, beams=beams)
         run.follow(dataclasses.replace(pairs, targets=texts))
-    model = build(student.config, student.task, **student.bits, dtype=recipe.dtype)
+    quantized = {"bits": student.bits, "keep": student.keep}
+    model = build(student.config, student.task, dtype=recipe.training.dtype, **quantized)
     set_weights(model, get_weights(student.model))
     has_ranges = precision_of(student.bits).is_static
     following = Following(model, teacher.model, student.task, guidance)
@@ -115,7 +120,23 @@ def distill(
     fit = run.fit(model, following)
     metrics = {"teacher": teacher.metrics.get("validation")}
     settle = round_biases if has_ranges else None
-    return run.finish(fit, "distill", student.bits, settle, **metrics)
+    return run.finish(fit, "distill", settle=settle, **quantized, **metrics)
+
+
+def _student(
+    teacher: Checkpoint, student: Checkpoint | str | Path, settings: Mapping[str, Any] | None,
+    changes: Mapping[str, Any],
+) -> Checkpoint:  # fmt: skip
+    """The checkpoint that is given, or a new student of the run's seed."""
+    if isinstance(student, str) and not Path(student).is_dir():
+        seed = changes.get("seed", teacher.recipe.training.seed)
+        recipe = teacher.recipe.replace(seed=seed)
+        return new_student(dataclasses.replace(teacher, recipe=recipe), student, settings or {})
+    if settings:
+        raise InputError(
+            f"Expected settings only for a model of the catalogue, got settings={dict(settings)}."
+        )
+    return as_checkpoint(student)
 
 
 def _check(teacher: Checkpoint, student: Checkpoint) -> None:
@@ -136,7 +157,7 @@ def _check(teacher: Checkpoint, student: Checkpoint) -> None:
             f"Expected a teacher that reads the student's {student.max_length} tokens, "
             f"got one of max_length={teacher.config.max_length}."
         )
-    if student.recipe.sparsity or student.recipe.clusters:
+    if student.recipe.prune is not None:
         raise InputError(
             "Expected a dense student, got one that was pruned; distill first and prune then."
         )

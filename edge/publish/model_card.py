@@ -141,8 +141,9 @@ def _labels(labels):
 
 
 def _data(checkpoint):
-    recipe = checkpoint.recipe
-    return f"trained on {Path(recipe.train).name}, measured on {Path(recipe.validation).name}"
+    data = checkpoint.recipe.data
+    train, validation = (Path(path).name or "rows" for path in (data.train, data.validation))
+    return f"trained on {train}, measured on {validation}"
 
 
 def _score(checkpoint, *, is_float):

@@ -13,13 +13,13 @@ from keras_transformer.edge.precision import (
     TRAINED_PRECISIONS,
     Precision,
     get_precision,
-    mixed_bits,
+    kept_patterns,
 )
 from keras_transformer.edge.quantize.ranges import calibrate, train_ranges
 from keras_transformer.edge.quantize.rounding import round_biases
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import Projection
-from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, build, get_weights, set_weights
@@ -38,7 +38,7 @@ def quantized_model(
         checkpoint: the float model.
         batches: on which ranges are calibrated, of a precision that has any.
         precision: see `precision`.
-        keep: see `mixed_bits`.
+        keep: see `kept_patterns`.
         percentile: see `ranges.calibrate`.
 
     Raises:
@@ -46,7 +46,8 @@ def quantized_model(
     """
     spec = get_precision(precision)
     _check_widths(checkpoint, spec)
-    model = build(checkpoint.config, checkpoint.task, **mixed_bits(spec, keep))
+    patterns = kept_patterns(spec, keep)
+    model = build(checkpoint.config, checkpoint.task, bits=spec.bits, keep=patterns)
     set_weights(model, get_weights(checkpoint.model), ranges_missing=True)
     if spec.is_static:
         calibrate(model, batches, percentile=percentile)
@@ -71,18 +72,18 @@ def qat_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """
     defaults = {
         **DEFAULTS,
-        "epochs": max(1, round(recipe.epochs / 5)),
-        "learning_rate": recipe.learning_rate / 20,
+        "epochs": max(1, round(recipe.training.epochs / 5)),
+        "learning_rate": recipe.optimizer.learning_rate / 20,
         "freeze_ranges": 0.2,
     }
     return changed_recipe(recipe, changes, defaults)
 
 
 def quantize(
-    checkpoint: Checkpoint,
-    out: str | Path,
-    *,
+    checkpoint: Checkpoint | str | Path,
     precision: str = "int8",
+    *,
+    out: str | Path | None = None,
     keep: Sequence[str] = (),
     resume: bool = False,
     overwrite: bool = False,
@@ -90,15 +91,15 @@ def quantize(
     scalars: Callable[[str, float, int], None] | None = None,
     **changes: Any,
 ) -> Checkpoint:
-    """Trains a float checkpoint on with simulated rounding, and writes the checkpoint folder.
+    """Trains a float checkpoint on with simulated rounding (QAT).
 
     The weights that do best on the validation data are kept: those of an epoch, or those that
     calibration alone gave.
 
     Args:
-        checkpoint: the float model.
-        out: the new checkpoint folder.
+        checkpoint: the float model, or its folder.
         precision: of the file that it is for.
+        out: the new checkpoint folder; None keeps all in memory.
         keep: what stays float, such as `encoder/block_0/*=float32`.
         resume, overwrite, report, scalars: see `train.train`.
         **changes: what differs from `qat_recipe`, such as `epochs`, or the paths
@@ -108,6 +109,7 @@ def quantize(
         InputError: the model is quantized already, the precision rounds nothing or does not fit
             the model, or the data does not fit.
     """
+    checkpoint = as_checkpoint(checkpoint)
     if checkpoint.is_quantized:
         raise InputError("Expected a float checkpoint to quantize, got a quantized one.")
     spec = get_precision(precision)
@@ -116,21 +118,20 @@ def quantize(
             f"Expected precision to be one of {', '.join(TRAINED_PRECISIONS)} to train for, "
             f"got {precision!r}."
         )
-    bits = mixed_bits(spec, keep)
-    changes |= {"precision": precision, "keep": ",".join(bits.get("keep", ()))}
+    patterns = kept_patterns(spec, keep)
+    changes |= {"precision": precision, "keep": ",".join(patterns)}
     recipe = qat_recipe(checkpoint.recipe, changes)
-    if not spec.is_static and (recipe.ranges == "learned" or recipe.percentile != 100):
+    ranges, percentile = recipe.quantize.ranges, recipe.quantize.percentile
+    if not spec.is_static and (ranges == "learned" or percentile != 100):
         raise InputError(
             f"Expected no learned ranges and no percentile for {precision}, which has no ranges, "
-            f"got ranges={recipe.ranges}, percentile={recipe.percentile:g}."
+            f"got ranges={ranges}, percentile={percentile:g}."
         )
     run = Retraining(
-        checkpoint=checkpoint, recipe=recipe, out=Path(out), resume=resume, overwrite=overwrite,
+        checkpoint=checkpoint, recipe=recipe, out=out, resume=resume, overwrite=overwrite,
         report=report, scalars=scalars,
     )  # fmt: skip
-    model = quantized_model(
-        checkpoint, run.batches, precision, keep, percentile=run.recipe.percentile
-    )
+    model = quantized_model(checkpoint, run.batches, precision, keep, percentile=percentile)
     if spec.is_static:
         train_ranges(model, run.recipe, run.total_steps)
     kept = keep_pruned(model, run.recipe)
@@ -139,7 +140,7 @@ def quantize(
     fit.consider_start()
     metrics = {"float": checkpoint.metrics.get("validation")}
     settle = round_biases if spec.is_static else None
-    return run.finish(fit, "quantize", bits, settle, **metrics)
+    return run.finish(fit, "quantize", spec.bits, settle, keep=patterns, **metrics)
 
 
 def grid_weights(model: keras.Model) -> dict[str, np.ndarray]:

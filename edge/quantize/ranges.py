@@ -90,13 +90,13 @@ def calibration_batches(checkpoint: Checkpoint, path: str | Path) -> Batches:
             "the training data or a part of it."
         )
     recipe = checkpoint.recipe
-    return Batches(inputs, batch_tokens=recipe.batch_tokens, seed=recipe.seed)
+    return Batches(inputs, batch_tokens=recipe.data.batch_tokens, seed=recipe.training.seed)
 
 
 def train_ranges(
     model: keras.Model, recipe: Recipe, total_steps: int, learner: keras.Model | None = None
 ) -> None:
-    """Lets the ranges move in the training steps from now on, as the recipe says.
+    """Lets the ranges move in the training steps from now on, as a recipe of quantization says.
 
     Args:
         model: not compiled yet.
@@ -104,10 +104,10 @@ def train_ranges(
         total_steps: of the run.
         learner: what steps train, see `Fit`.
     """
-    if recipe.ranges == "learned":
+    if recipe.quantize.ranges == "learned":
         learn_ranges(model)
     else:
-        track_ranges(model, recipe.moving_steps(total_steps), learner)
+        track_ranges(model, recipe.quantize.moving_steps(total_steps), learner)
 
 
 def track_ranges(

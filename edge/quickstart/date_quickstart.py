@@ -13,6 +13,7 @@ from keras_transformer.zoo.files import check_absent, write_file
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.samples.dates import write_date_tables
+from keras_transformer.zoo.tasks.registry import TASKS
 from keras_transformer.zoo.training.train import train
 
 PRECISIONS = ("float32", "int8")
@@ -64,7 +65,7 @@ class DateQuickstart:
 def date_recipe(data: Path, seed: int) -> Recipe:
     """The run on the embedded data: a small encoder-decoder over characters."""
     return Recipe.of_task(
-        model="transformer_tiny", task="translation", source="text", target="iso",
+        TASKS["translation"], model="transformer_tiny", source="text", target="iso",
         settings={"num_layers": 2, "dropout": 0.0, "pre_norm": True}, tokenizer="characters",
         train=str(data / "train.tsv"), validation=str(data / "validation.tsv"),
         max_length=48, epochs=5, batch_tokens=2048, learning_rate=2e-3, schedule="cosine",
@@ -92,7 +93,7 @@ def date_quickstart(
     paths = write_date_tables(out / "data", seed=seed, overwrite=overwrite)
     options = {"overwrite": overwrite, "report": report}
     checkpoint = train(date_recipe(out / "data", seed), out / "float", **options)
-    quantized = quantize(checkpoint, out / "int8", epochs=1, **options)
+    quantized = quantize(checkpoint, out=out / "int8", epochs=1, **options)
     test = load_pairs(paths["test"], source="text", target="iso")
     rows, files = [], {}
     for precision in PRECISIONS:

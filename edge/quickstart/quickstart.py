@@ -17,6 +17,7 @@ from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.samples.baseline import ngram_baseline
 from keras_transformer.zoo.samples.languages import write_tables
+from keras_transformer.zoo.tasks.registry import TASKS
 from keras_transformer.zoo.training.train import train
 
 # Few enough to train in a minute or two; most have a script of their own.
@@ -70,8 +71,8 @@ class Quickstart:
 
 def recipe(data: Path, seed: int) -> Recipe:
     """The run on the embedded data: a small encoder over word pieces of a few characters."""
-    return Recipe(
-        model="bert_tiny",
+    return Recipe.of_task(
+        TASKS["classification"], model="bert_tiny",
         # The parts of a word matter more than its place.
         settings={"pooling": "mean", "positions": "alibi", "dropout": 0.2},
         train=str(data / "train.tsv"), validation=str(data / "validation.tsv"),
@@ -102,7 +103,7 @@ def quickstart(
     run = recipe(out / "data", seed)
     options = {"overwrite": overwrite, "report": report}
     checkpoint = train(run, out / "float", **options)
-    quantized = quantize(checkpoint, out / "int8", epochs=2, **options)
+    quantized = quantize(checkpoint, out=out / "int8", epochs=2, **options)
     test = load_examples(
         paths["test"], text="text", label="label", task=checkpoint.task.name,
         labels=checkpoint.labels,

@@ -1,8 +1,23 @@
 """The runtime of the device: `Runner` runs a `.tflite` file on raw inputs.
 
-Imports NumPy and ai_edge_litert alone, with the device-safe rooms of the zoo.
+Imports NumPy and ai_edge_litert alone, with the device-safe rooms of the zoo; `Runner` and
+`Prediction` are imported when they are first asked for.
 """
 
-from keras_transformer.edge.runtime.runner import Prediction, Runner
+import importlib
 
-__all__ = ["Prediction", "Runner"]
+_MODULE_OF = {
+    "Prediction": "keras_transformer.zoo.outputs",
+    "Runner": "keras_transformer.edge.runtime.runner",
+}
+__all__ = sorted(_MODULE_OF)
+
+
+def __getattr__(name):
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULE_OF[name]), name)
+
+
+def __dir__():
+    return __all__

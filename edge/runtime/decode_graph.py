@@ -2,11 +2,14 @@
 
 import weakref
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 
 from keras_transformer.edge.runtime.names import DECODE
+
+if TYPE_CHECKING:
+    from ai_edge_litert.interpreter import Interpreter
 
 
 class Row:
@@ -44,7 +47,7 @@ class DecodeGraph:
         names: of the caches.
     """
 
-    def __init__(self, interpreter: Interpreter, names: Sequence[str]):
+    def __init__(self, interpreter: "Interpreter", names: Sequence[str]):
         interpreter.allocate_tensors()
         runner = interpreter.get_signature_runner(DECODE)
         inputs, outputs = runner.get_input_details(), runner.get_output_details()

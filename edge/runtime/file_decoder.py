@@ -1,9 +1,9 @@
 """A file's side of generation: its signatures, with NumPy and ai_edge_litert alone."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 
 from keras_transformer.edge.runtime.decode_graph import DecodeGraph, Row
 from keras_transformer.edge.runtime.names import (
@@ -15,6 +15,9 @@ from keras_transformer.edge.runtime.names import (
     signature_name,
 )
 from keras_transformer.zoo.tokenizers.tokenizer import pad_rows
+
+if TYPE_CHECKING:
+    from ai_edge_litert.interpreter import Interpreter
 
 
 class FileSteps:
@@ -33,7 +36,7 @@ class FileSteps:
     batch_size = 1
 
     def __init__(
-        self, interpreter: Interpreter, vocab_size: int, num_blocks: int, lengths: Sequence[int]
+        self, interpreter: "Interpreter", vocab_size: int, num_blocks: int, lengths: Sequence[int]
     ):
         self.vocab_size = vocab_size
         self.lengths = list(lengths)

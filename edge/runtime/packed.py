@@ -8,10 +8,11 @@ the file, is the hash of all bytes before it. Imports only the standard library.
 import hashlib
 import io
 import json
+import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsBytes
 
 from keras_transformer.zoo.errors import InputError
 
@@ -20,6 +21,11 @@ FORMAT = "keras-transformer-zoo tflite 1"
 TFLITE_IDENTIFIER = b"TFL3"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed time, so that equal contents give equal bytes
 _HASH_BYTES = 64
+# What messages call a file that has no path.
+NAMELESS = "the file"
+
+# Where a file is: its path, or its bytes, or an object that `bytes()` makes them of.
+Source = str | os.PathLike | bytes | SupportsBytes
 
 
 def pack(
@@ -51,31 +57,64 @@ def pack(
     return body + _hash(body)
 
 
-def unpack(path: str | Path) -> tuple[bytes, dict[str, Any], dict[str, bytes]]:
+def unpack(source: Source) -> tuple[bytes, dict[str, Any], dict[str, bytes]]:
     """Returns the flatbuffer, the description and the files of a packed model.
+
+    Args:
+        source: a path, the bytes of a file, or an object that `bytes()` makes them of.
 
     Raises:
         FileNotFoundError: there is no such file.
         InputError: it is no TFLite file, not one of ours, cut short or changed.
+        TypeError: the source is none.
     """
-    data = Path(path).read_bytes()
+    data, name = contents(source), name_of(source)
     if data[4:8] != TFLITE_IDENTIFIER:
-        raise InputError(f"{path} is no TFLite file.")
+        raise InputError(f"{name} is no TFLite file.")
     if data[-_HASH_BYTES:] != _hash(data[:-_HASH_BYTES]):
         raise InputError(
-            f"{path} is not as keras-transformer convert wrote it: it was made by another "
+            f"{name} is not as keras-transformer convert wrote it: it was made by another "
             "program, cut short or changed."
         )
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        for name in archive.namelist():
-            _check_plain(name)
-        files = {name: archive.read(name) for name in archive.namelist()}
+        for plain in archive.namelist():
+            _check_plain(plain)
+        files = {plain: archive.read(plain) for plain in archive.namelist()}
     description = json.loads(files.pop(DESCRIPTION))
     if description["format"] != FORMAT:
         raise InputError(
-            f"{path} is of the format {description['format']!r}, this version reads {FORMAT!r}."
+            f"{name} is of the format {description['format']!r}, this version reads {FORMAT!r}."
         )
     return data[: description["flatbuffer_bytes"]], description, files
+
+
+def contents(source: Source) -> bytes:
+    """Returns the bytes of a file, see `unpack`."""
+    if isinstance(source, str | os.PathLike):
+        return Path(source).read_bytes()
+    if isinstance(source, bytes | bytearray | memoryview) or hasattr(source, "__bytes__"):
+        return bytes(source)
+    raise TypeError(
+        f"Expected the path of a .tflite file, its bytes, or what convert returned, got {source!r}."
+    )
+
+
+def name_of(source: Source) -> str:
+    """Returns a path as text; of what has none, `the file`."""
+    if isinstance(source, str | os.PathLike):
+        return str(source)
+    path = getattr(source, "path", None)
+    return NAMELESS if path is None else str(path)
+
+
+def names_of(sources: Sequence[Source]) -> list[str]:
+    """Returns the names of several files; those without a path are numbered."""
+    names = [name_of(source) for source in sources]
+    if len(names) == 1:
+        return names
+    return [
+        f"file {number}" if name == NAMELESS else name for number, name in enumerate(names, start=1)
+    ]
 
 
 def _check_plain(name: str) -> None:

@@ -1,11 +1,11 @@
 """The model on the device: raw text in, predictions out, with NumPy and ai_edge_litert alone."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter, InterpreterWithCustomOps
 
 from keras_transformer.edge.runtime.file_decoder import FileSteps
 from keras_transformer.edge.runtime.names import (
@@ -17,53 +17,24 @@ from keras_transformer.edge.runtime.names import (
     shortest_fit,
     signature_name,
 )
-from keras_transformer.edge.runtime.packed import unpack
+from keras_transformer.edge.runtime.packed import Source, contents, name_of, unpack
 from keras_transformer.zoo.data.plain_text import load_plain_text
+from keras_transformer.zoo.data.texts import checked_texts
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.scoring import stepwise_perplexity
-from keras_transformer.zoo.generation.text import TextGenerator, TextWriter
+from keras_transformer.zoo.generation.text import TextGenerator
+from keras_transformer.zoo.outputs import Outputs
+from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.tokenizers.tokenizer import pad_rows
 from keras_transformer.zoo.tokenizers.tokenizer_files import tokenizers_from_files
 
-
-class Prediction(NamedTuple):
-    """One text's result.
-
-    Attributes:
-        label: the most probable class; None for regression.
-        score: its probability, or the predicted number.
-        scores: probability of each label; empty for regression.
-        truncated: whether tokens were cut to the model's length.
-    """
-
-    label: str | None
-    score: float
-    scores: dict[str, float]
-    truncated: bool
-
-
-def predictions(
-    task: str, labels: Sequence[str], scores: np.ndarray, truncated: Sequence[bool]
-) -> list[Prediction]:
-    """Reads outputs (rows, outputs) as predictions."""
-    if task == "regression":
-        return [
-            Prediction(None, float(row[0]), {}, cut)
-            for row, cut in zip(scores, truncated, strict=True)
-        ]
-    exponents = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
-    results = []
-    probabilities = exponents / exponents.sum(axis=1, keepdims=True)
-    for row, cut in zip(probabilities, truncated, strict=True):
-        named = dict(zip(labels, row.tolist(), strict=True))
-        best = int(row.argmax())
-        results.append(Prediction(labels[best], float(row[best]), named, cut))
-    return results
+if TYPE_CHECKING:
+    from ai_edge_litert.interpreter import Interpreter
 
 
 def make_interpreter(
     flatbuffer: bytes, description: Mapping[str, Any], *, threads: int = 1
-) -> Interpreter:
+) -> "Interpreter":
     """Returns an interpreter that has the ops of a file.
 
     Args:
@@ -73,6 +44,8 @@ def make_interpreter(
     Raises:
         InputError: the file has ops of TensorFlow Text, which is not installed.
     """
+    from ai_edge_litert.interpreter import Interpreter, InterpreterWithCustomOps
+
     if not description.get("custom_ops"):
         return Interpreter(model_content=flatbuffer, num_threads=threads)
     try:
@@ -88,14 +61,16 @@ def make_interpreter(
     )  # fmt: skip
 
 
-class Runner(TextWriter):
+class Runner(Predictor):
     """Runs a `.tflite` file that `keras-transformer convert` wrote.
 
     Args:
-        path: the file.
+        source: the file: its path, its bytes, or what `convert` returned.
         threads: that the interpreter may use.
 
     Attributes:
+        path: of the file; None where bytes were given.
+        name: the path as text, for messages; of bytes `the file`.
         task: name of the model's task.
         labels: names of the classes, or of the targets of a translator of several.
         precision: of the file.
@@ -105,18 +80,22 @@ class Runner(TextWriter):
         output: what `predict` gives: `LOGITS`, `PROBABILITIES` or `EMBEDDING`.
         tokenizer: of the text that is read.
         target_tokenizer: of the text that is written, if it has one of its own.
-        num_truncated: rows of the last call that were cut to `max_length`.
 
     Raises:
         FileNotFoundError: there is no such file.
-        InputError: the file is not one of ours, cut short, or changed.
+        InputError: the file is not one of ours, cut short, or changed, or the threads are none.
+        TypeError: the source is neither a path nor bytes.
     """
 
-    def __init__(self, path: str | Path, *, threads: int = 1):
-        flatbuffer, description, files = unpack(path)
-        self.path = Path(path)
+    def __init__(self, source: Source, *, threads: int = 1):
+        if type(threads) is not int or threads < 1:
+            raise InputError(f"Expected threads to be at least 1, got threads={threads!r}.")
+        flatbuffer, description, files = unpack(source)
+        is_path = isinstance(source, str | os.PathLike)
+        self.path = Path(source) if is_path else getattr(source, "path", None)
+        self.name, self._source = name_of(source), source
         self.description = description
-        self.task = description["task"]["name"]
+        self.task = self.task_name = description["task"]["name"]
         self.pair = description["task"]["pair"]
         self.precision = description["precision"]
         self.max_length = description["max_length"]
@@ -128,15 +107,13 @@ class Runner(TextWriter):
         self.tokenizer, self.target_tokenizer = tokenizers_from_files(files)
         self.interpreter = make_interpreter(flatbuffer, description, threads=threads)
         if PREDICT not in self.interpreter.get_signature_list():
+            self.output_kind = "text"
             model = description["model"]
-            steps = FileSteps(
+            self.steps = FileSteps(
                 self.interpreter, model["vocab_size"], model["num_layers"], self.lengths
             )
-            self.steps = steps
-            self.generator = TextGenerator(
-                steps, self.task, self.tokenizer, self.target_tokenizer, self.labels
-            )
         else:
+            self.output_kind = "classes" if self.labels else "number"
             self._inputs = self.interpreter.get_signature_list()[PREDICT]["inputs"]
             self._predict = {
                 length: self.interpreter.get_signature_runner(
@@ -144,6 +121,13 @@ class Runner(TextWriter):
                 )
                 for length in self.lengths
             }
+
+    def __bytes__(self) -> bytes:
+        """The bytes of the file."""
+        return contents(self._source)
+
+    def __repr__(self) -> str:
+        return f"Runner({self.name}: {self.task_name}, {self.precision}, {self.max_length} tokens)"
 
     @property
     def reads_texts(self) -> bool:
@@ -155,21 +139,6 @@ class Runner(TextWriter):
         plain = load_plain_text(path)
         return stepwise_perplexity(self.steps, plain, self.tokenizer, self.max_length)
 
-    def predict(
-        self, texts: Sequence[str], pairs: Sequence[str] | None = None
-    ) -> list[Prediction]:
-        """Predicts raw texts, or pairs of them.
-
-        Raises:
-            InputError: for a single string, or second texts that are missing or not expected.
-        """
-        scores, truncated = self._scores(texts, pairs)
-        return predictions(self.task, self.labels, scores, truncated)
-
-    def scores(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> np.ndarray:
-        """Returns the model's outputs (rows, outputs): logits, or predicted numbers."""
-        return self._scores(texts, pairs)[0]
-
     def run_ids(self, ids: np.ndarray, segment_ids: np.ndarray | None = None) -> np.ndarray:
         """Returns the outputs (rows, outputs) for ids (rows, T), T at most `max_length`.
 
@@ -180,7 +149,7 @@ class Runner(TextWriter):
             InputError: the file reads texts.
         """
         if self.reads_texts:
-            raise InputError(f"Expected a file that reads ids, {self.path} reads texts.")
+            raise InputError(f"Expected a file that reads ids, {self.name} reads texts.")
         outputs = []
         for row, tokens in enumerate(ids):
             num_tokens = int(np.flatnonzero(tokens).max(initial=0)) + 1
@@ -199,11 +168,11 @@ class Runner(TextWriter):
             InputError: the file reads ids.
         """
         if not self.reads_texts:
-            raise InputError(f"Expected a file that reads texts, {self.path} reads ids.")
+            raise InputError(f"Expected a file that reads texts, {self.name} reads ids.")
         found = self._predict[self.max_length](texts=np.array([t.encode() for t in texts], object))
         return self._logits(found), found["ids"]
 
-    def embed(self, texts: Sequence[str]) -> np.ndarray:
+    def embed(self, texts: Iterable[str]) -> np.ndarray:
         """Returns the vectors (rows, D) of raw texts.
 
         Raises:
@@ -211,11 +180,10 @@ class Runner(TextWriter):
         """
         if self.output != EMBEDDING:
             raise InputError(
-                f"Expected a file that gives embeddings, {self.path} gives {self.output}; convert "
+                f"Expected a file that gives embeddings, {self.name} gives {self.output}; convert "
                 "with --bundle mediapipe --embedding."
             )
-        encoded = self.tokenizer.encode(texts, max_length=self.max_length)
-        self.num_truncated = encoded.num_truncated
+        encoded = self.tokenizer.encode(checked_texts(texts), max_length=self.max_length)
         return self.run_ids(*encoded.pad(self.max_length))
 
     def _logits(self, outputs):
@@ -224,17 +192,14 @@ class Runner(TextWriter):
         smallest = np.finfo(np.float32).tiny
         return np.log(np.maximum(values, smallest)) if self.output == PROBABILITIES else values
 
-    def _scores(self, texts, pairs):
-        """Outputs (rows, outputs), and whether each row was cut."""
-        if isinstance(texts, str):
-            raise InputError("Expected a list of texts, got one string; put it in a list.")
-        if self.generates:
-            raise InputError(f"Expected a model that predicts labels, got one of {self.task}.")
-        if (pairs is not None) != self.pair:
-            expected = "pairs of texts" if self.pair else "single texts"
-            raise InputError(f"Expected {expected}, as the model was trained on.")
+    def _generator(self) -> TextGenerator:
+        return TextGenerator(
+            self.steps, self.task, self.tokenizer, self.target_tokenizer, self.labels
+        )
+
+    def _outputs(self, texts: list[str], pairs: list[str] | None) -> Outputs:
         if self.output == EMBEDDING:
-            raise InputError(f"Expected a file that predicts, {self.path} gives embeddings.")
+            raise InputError(f"Expected a file that predicts, {self.name} gives embeddings.")
         outputs, truncated = [], []
         # Row by row, so that the memory in use does not grow with the number of texts.
         for i, text in enumerate(texts):
@@ -245,6 +210,5 @@ class Runner(TextWriter):
             else:
                 outputs.append(self.run_ids(*encoded.pad(self.max_length))[0])
             truncated.append(bool(encoded.num_truncated))
-        self.num_truncated = sum(truncated)
         width = max(1, len(self.labels))
-        return np.array(outputs, "float32").reshape(len(outputs), width), truncated
+        return Outputs(np.array(outputs, "float32").reshape(len(outputs), width), truncated)

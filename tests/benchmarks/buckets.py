@@ -20,6 +20,7 @@ from keras_transformer.zoo.data.tables import load_examples
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.registry import TASKS
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.tokenizer import TokenizerConfig
 from keras_transformer.zoo.training.fit import Fit
@@ -36,17 +37,20 @@ STEPS_A_TURN = 8
 @click.option("--length", default=64, show_default=True)
 @click.option("--rounds", default=20, show_default=True)
 def main(train: str, text: str, label: str, model: str, length: int, rounds: int) -> None:
-    recipe = Recipe(model=model, train=train, validation=train, max_length=length)
+    recipe = Recipe.of_task(
+        TASKS["classification"], model=model, train=train, validation=train, max_length=length
+    )
     examples = load_examples(train, text=text, label=label, task="classification")
     task = Task(name="classification", labels=tuple(examples.labels))
     config = TokenizerConfig()
-    tokenizer = TextTokenizer(config, learn_vocabulary(examples.texts, recipe.vocab_size, config))
+    vocabulary = learn_vocabulary(examples.texts, recipe.tokenizer.vocab_size, config)
+    tokenizer = TextTokenizer(config, vocabulary)
     columns = {"ids": tokenizer.encode(examples.texts, max_length=length).ids}
     shape = get_config(model).replace(vocab_size=tokenizer.vocab_size)
     keras.utils.set_random_seed(0)
-    arguments = {"batch_tokens": recipe.batch_tokens}
+    arguments = {"batch_tokens": recipe.data.batch_tokens}
     runs = {
-        "buckets": Batches(columns, examples.targets, bucket=recipe.bucket, **arguments),
+        "buckets": Batches(columns, examples.targets, bucket=recipe.data.bucket, **arguments),
         "padded": Batches(columns, examples.targets, padded_to=length, **arguments),
     }
     fits = {name: Fit(build(shape, task), task, recipe, b, dict) for name, b in runs.items()}

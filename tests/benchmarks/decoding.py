@@ -34,6 +34,7 @@ from keras_transformer.zoo.models.compiled_steps import CompiledSteps
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.decoding_steps import KerasSteps
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.registry import TASKS
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
@@ -56,7 +57,7 @@ def untrained(length: int) -> Checkpoint:
     return Checkpoint(
         config=config, task=task, tokenizer=Tokenizer(TokenizerConfig(), pieces),
         max_length=length, model=build(config, task), metrics={}, probes={"ids": rows},
-        recipe=Recipe(model="-", task=task.name, train="-", validation="-"),
+        recipe=Recipe.of_task(TASKS[task.name], model="-", train="-", validation="-"),
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.registry import TASKS
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.tokenizer import SPECIAL_TOKENS, Tokenizer, TokenizerConfig
 
@@ -38,7 +39,7 @@ def untrained(name: str, length: int) -> tuple[Checkpoint, np.ndarray]:
     trained = Checkpoint(
         config=config, task=task, tokenizer=Tokenizer(TokenizerConfig(), vocabulary),
         max_length=length, model=build(config, task), metrics={},
-        recipe=Recipe(model=name, train="-", validation="-"),
+        recipe=Recipe.of_task(TASKS["classification"], model=name, train="-", validation="-"),
         probes={"ids": rows, "segment_ids": np.zeros_like(rows)},
     )  # fmt: skip
     return trained, rows

@@ -13,8 +13,8 @@ def test_a_student_of_the_catalogue(checkpoint, data, tmp_path):
     assert result.exit_code == 0, result.output
     assert result.stdout.endswith(f"\nWrote {out}\n")
     recipe = json.loads((out / "recipe.json").read_text())
-    assert (recipe["model"], recipe["teacher_share"]) == ("bert_tiny", 0.7)
-    assert (recipe["teacher_hidden"], recipe["teacher_attention"]) == (0.5, 0.1)
+    assert (recipe["model"]["name"], recipe["distill"]["share"]) == ("bert_tiny", 0.7)
+    assert (recipe["distill"]["hidden_weight"], recipe["distill"]["attention_weight"]) == (0.5, 0.1)
     assert json.loads((out / "config.json").read_text())["model"]["hidden_dim"] == 16
 
 
@@ -27,8 +27,8 @@ def test_mistakes(checkpoint, tmp_path):
          "translation, got beams=2 for classification."),
         (["bert_tiny", "--set", "vocab_size=9"], "Expected no setting vocab_size: it follows from "
          "the tokenizer."),
-        ([checkpoint, "--set", "hidden_dim=8"], "Expected --set only for a MODEL of the "
-         "catalogue."),
+        ([checkpoint, "--set", "hidden_dim=8"], "Expected settings only for a model of "
+         "the catalogue, got settings={'hidden_dim': 8}."),
     ):  # fmt: skip
         result = call("distill", checkpoint, *arguments, "--out", out)
         assert error_of(result) == (2, f"Error: {sentence}")

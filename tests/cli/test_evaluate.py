@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from keras_transformer.edge.predictor import open_predictor
+from keras_transformer.edge.load import load
 from keras_transformer.edge.runtime.packed import pack, unpack
 from keras_transformer.zoo.data.tables import load_examples
 from keras_transformer.zoo.evaluation.metrics import evaluate
@@ -17,7 +17,7 @@ def test_a_checkpoint_and_its_file_have_the_metrics_of_python(checkpoint, file, 
     for model, precision in ((checkpoint, "float32"), (file, "float32")):
         result = call("evaluate", model, "--data", data.validation, "--json")
         assert (result.exit_code, result.stderr) == (0, "")
-        expected = evaluate(open_predictor(model), examples)
+        expected = evaluate(load(model), examples)
         assert json.loads(result.stdout) == {
             "model": str(model), "data": str(data.validation), "task": "classification",
             "precision": precision, "max_length": 16, "truncated": 0, **expected,
@@ -90,7 +90,7 @@ def test_a_file_that_does_not_name_its_columns(file, data, tmp_path):
     other.write_bytes(pack(flatbuffer, description, files))
     assert error_of(call("evaluate", other, "--data", data.validation)) == (
         2,
-        f"Error: {other} does not say what the columns of its data are called; give --text.",
+        "Error: Expected the name of the column text, which the model does not say, got none.",
     )
     result = call("evaluate", other, "--data", data.validation, *data.columns)
     assert result.exit_code == 0

@@ -5,7 +5,7 @@ import json
 import click
 import pytest
 
-from keras_transformer.edge.predictor import open_predictor
+from keras_transformer.edge.load import load
 from keras_transformer.edge.runtime.runner import Runner
 from tests.cli.calls import call, error_of
 from tests.cli.generating import LINES, plain_data, trained, training_arguments
@@ -22,7 +22,7 @@ def writer(tmp_path_factory):
 def test_a_run_writes_a_checkpoint_that_says_what_it_is(writer):
     assert "perplexity" in writer.printed and "bits per character" in writer.printed
     recipe = json.loads((writer.checkpoint / "recipe.json").read_text())
-    assert (recipe["task"], recipe["source"]) == ("language-modeling", None)
+    assert (recipe["task"], recipe["data"]["columns"]) == ("language-modeling", {})
     runner = Runner(writer.file)
     assert (runner.lengths, runner.columns) == ([4, 16], {})
     assert set(runner.interpreter.get_signature_list()) == {"prefill", "prefill_4", "decode"}
@@ -39,7 +39,7 @@ def test_one_prompt_and_what_follows_it_appear_piece_by_piece(writer, monkeypatc
     for model in (writer.checkpoint, writer.file):
         printed.clear()
         result = call("run", model, "one two", "--max-tokens", 5)
-        [text] = open_predictor(model).generate(["one two"], max_tokens=5)
+        [text] = load(model).generate(["one two"], max_tokens=5)
         assert len(text) == 5
         assert (result.exit_code, result.stdout) == (0, f"one two{text}\n")
         assert printed == [f"one two{text[0]}", *text[1:], ""]
@@ -146,16 +146,16 @@ def test_int8_by_calibration(writer, tmp_path):
         ),
         (
             ["evaluate", "{file}", "--data", "{validation}", "--beams", "2"],
-            "Expected no --beams for perplexity.",
+            "Expected no beams to measure a model of language-modeling, got beams=2.",
         ),
         (
             ["evaluate", "{checkpoint}", "--data", "{validation}", "--source", "a"],
-            "Expected no --source for a model of language-modeling, got 'a'.",
+            "Expected columns of language-modeling (none), got source='a'.",
         ),
         (
             ["compare", "{checkpoint}", "{file}", "--data", "{validation}"],
-            "Expected a checkpoint of translation or of labels to compare, {checkpoint} is one "
-            "of language-modeling; measure each with keras-transformer evaluate.",
+            "Expected a checkpoint of translation or of labels to compare, got one of "
+            "language-modeling; evaluate each instead.",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

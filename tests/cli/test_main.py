@@ -1,5 +1,4 @@
 import errno
-import os
 import subprocess
 import sys
 
@@ -175,7 +174,7 @@ def test_every_command_has_help_with_an_example(name):
 
 def test_the_console_script_exits_with_the_same_sentence():
     script = "import sys; sys.argv = ['keras-transformer', 'trian']; " + (
-        "from keras_transformer.cli.main import main; main()"
+        "from keras_transformer.cli.main import run; run()"
     )
     result = in_fresh_interpreter(script)
     assert (result.returncode, result.stdout) == (2, "")
@@ -204,18 +203,3 @@ print(sorted({"tensorflow", "keras"} & set(sys.modules)), file=sys.stderr)
 """
     result = in_fresh_interpreter(program)
     assert (result.returncode, result.stderr) == (0, "[]\n")
-
-
-@pytest.mark.parametrize(("before", "after"), [(None, "3"), ("0", "0")])
-def test_tensorflow_is_quiet_unless_told_otherwise(monkeypatch, before, after):
-    if before is None:
-        # Set first, so that monkeypatch puts back what was there even where that was nothing.
-        monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "")
-        monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
-    else:
-        monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", before)
-    seen = []
-    probe = click.Command("probe", callback=lambda: seen.append(os.environ["TF_CPP_MIN_LOG_LEVEL"]))
-    monkeypatch.setitem(main.commands, "probe", probe)
-    assert CliRunner().invoke(main, ["probe"]).exit_code == 0
-    assert seen == [after]

@@ -15,7 +15,8 @@ def test_a_run_reports_and_writes_a_checkpoint(checkpoint, data, tmp_path):
     assert abs(float(share) - 0.75) < 0.01
     assert result.stdout.endswith(f"\nWrote {out}\n")
     recipe = json.loads((out / "recipe.json").read_text())
-    assert (recipe["sparsity"], recipe["pattern"], recipe["epochs"]) == (0.75, "element", 2)
+    assert recipe["prune"] == {"sparsity": 0.75, "pattern": "element", "clusters": 0}
+    assert recipe["training"]["epochs"] == 2
     file = tmp_path / "model.tflite"
     converted = call("convert", out, "--precision", "float32", "--out", file)
     assert "size, compressed by gzip" in converted.stdout

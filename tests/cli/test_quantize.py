@@ -24,8 +24,9 @@ def test_a_run_reports_and_writes_a_checkpoint(quantized):
     config = json.loads((out / "config.json").read_text())
     assert config["bits"] == {"kernel_bits": 8, "activation_bits": 8}
     recipe = json.loads((out / "recipe.json").read_text())
-    assert (recipe["epochs"], recipe["learning_rate"]) == (2, 1e-3)
-    assert (recipe["ranges"], recipe["freeze_ranges"]) == ("moving-average", 0.2)
+    assert (recipe["training"]["epochs"], recipe["optimizer"]["learning_rate"]) == (2, 1e-3)
+    quantize = recipe["quantize"]
+    assert (quantize["ranges"], quantize["freeze_ranges"]) == ("moving-average", 0.2)
     assert any((out.parent / "curves").iterdir())
 
 
@@ -35,7 +36,7 @@ def test_learned_ranges_of_a_percentile(checkpoint, tmp_path):
     assert result.exit_code == 0, result.output
     recipe = json.loads((tmp_path / "model" / "recipe.json").read_text())
     names = ("ranges", "freeze_ranges", "percentile")
-    assert [recipe[name] for name in names] == ["learned", 0.5, 99.9]
+    assert [recipe["quantize"][name] for name in names] == ["learned", 0.5, 99.9]
 
 
 def test_it_becomes_an_int8_file_of_the_same_accuracy(quantized, data, tmp_path):

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from keras_transformer.edge.predictor import open_predictor
+from keras_transformer.edge.load import load
 from tests.cli.calls import call, error_of
 
 
@@ -17,7 +17,7 @@ def test_a_checkpoint_and_its_file_predict_alike(checkpoint, file):
         value = json.loads(result.stdout)
         assert value["model"] == str(model)
         assert [row["text"] for row in value["predictions"]] == texts
-        expected = open_predictor(model).predict(texts)
+        expected = load(model).predict(texts)
         assert [row["label"] for row in value["predictions"]] == [one.label for one in expected]
         printed.append(value["predictions"])
     for row, other in zip(*printed, strict=True):
@@ -63,7 +63,7 @@ def test_cut_texts_are_named(checkpoint, file):
         ([], b"", "Expected texts as arguments or on standard input, got none."),
         ([], b"good\ncaf\xe9\n", "Standard input, line 2: the text is not UTF-8."),
         (["a", "--pair", "c"], b"", "Expected no --pair for a model of single texts, got 'c'."),
-        (["a", "--beams", "2"], b"", "Expected --beams only for a model that generates text, {} is "
+        (["a", "--beams", "2"], b"", "Expected --beams only for a model that generates text, got "
          "one of classification."),
         (["a", "--stop", "."], b"", "Expected --stop only for a model that generates text, "
          "got '.'."),
@@ -74,7 +74,7 @@ def test_cut_texts_are_named(checkpoint, file):
 def test_mistakes_in_texts(file, arguments, source, sentence):
     assert error_of(call("run", file, *arguments, input=source)) == (
         2,
-        f"Error: {sentence.format(file)}",
+        f"Error: {sentence}",
     )
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from keras_transformer.edge.predictor import open_predictor
+from keras_transformer.edge.load import load
 from keras_transformer.zoo.evaluation.text_metrics import text_metrics
 from tests.cli.calls import call, error_of, write_table
 from tests.cli.generating import PAIRS, trained
@@ -41,7 +41,7 @@ def test_a_checkpoint_and_its_file_write_the_same(translator, language):
     for one, other in zip(by_file, by_keras, strict=True):
         assert one["log_probability"] == pytest.approx(other["log_probability"], rel=1e-4)
     other_language = {"de": "back", "back": "de"}[language]
-    other = open_predictor(translator.file).generations(
+    other = load(translator.file).generations(
         TEXTS, language=other_language, max_tokens=8
     )
     # The token is read: the same sources have other probabilities.
@@ -57,7 +57,7 @@ def test_the_language_names_its_column(translator):
     assert (result.exit_code, result.stderr) == (0, "")
     found = json.loads(result.stdout)
     sources, targets = zip(*((source, back) for source, _, back in ROWS[::3]), strict=True)
-    texts = open_predictor(translator.file).generate(sources, language="back", max_tokens=4)
+    texts = load(translator.file).generate(sources, language="back", max_tokens=4)
     assert {name: found[name] for name in ("language", "rows")} == {"language": "back", "rows": 9}
     expected = text_metrics(texts, targets)
     assert {name: found[name] for name in expected} == expected

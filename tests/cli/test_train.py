@@ -1,5 +1,5 @@
-import dataclasses
 import errno
+import hashlib
 import json
 import os
 
@@ -7,7 +7,8 @@ import pytest
 
 from keras_transformer.cli import display
 from keras_transformer.cli.train import train
-from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.recipe import OPTIONS
+from keras_transformer.zoo.tasks.registry import TASKS
 from tests.cli.calls import SENTENCES, call, error_of, fill_disk, write_table
 
 NAMES_OF_OPTIONS = {"dtype": "mixed_precision"}
@@ -24,15 +25,12 @@ def nothing_written(out) -> bool:
 
 def test_every_field_of_a_recipe_is_an_option():
     names = {parameter.name for parameter in train.params}
-    fields = {NAMES_OF_OPTIONS.get(f.name, f.name) for f in dataclasses.fields(Recipe)}
-    # Those of the commands that go on from a trained model.
-    fields -= {
-        "sparsity", "pattern", "clusters", "precision", "keep", "percentile", "ranges",
-        "freeze_ranges",
-    }  # fmt: skip
-    fields -= {name for name in fields if name.startswith("teacher_")}
+    later = ("prune", "quantize", "distill")
+    fields = {name for name, option in OPTIONS.items() if option.part not in later}
+    fields = {NAMES_OF_OPTIONS.get(name, name) for name in fields - {"columns", "digest"}}
+    fields |= {use for task in TASKS.values() for use in task.columns}
     assert fields <= names
-    assert names - fields == {"out", "overwrite", "resume", "tensorboard", "recipe_file"}
+    assert names - fields == {"out", "overwrite", "resume", "tensorboard", "recipe_file", "task"}
 
 
 def test_a_run_reports_and_writes_a_checkpoint(trained, data):
@@ -45,10 +43,11 @@ def test_a_run_reports_and_writes_a_checkpoint(trained, data):
     assert result.stdout.endswith(f"\nWrote {out}\n")
     assert "accuracy" in result.stdout
     recipe = json.loads((out / "recipe.json").read_text())
-    assert recipe["train"] == str(data.train)
-    assert recipe["text"] == "sentence"
-    assert recipe["settings"]["pooling"] == "mean"
-    assert recipe["learning_rate"] == 0.01
+    assert recipe["data"]["train"] == str(data.train)
+    assert recipe["data"]["digest"] == hashlib.sha256(data.train.read_bytes()).hexdigest()
+    assert recipe["data"]["columns"] == {"text": "sentence", "text_pair": None, "label": "verdict"}
+    assert recipe["model"]["settings"]["pooling"] == "mean"
+    assert recipe["optimizer"]["learning_rate"] == 0.01
     assert not out.with_name("model.training").exists()
 
 
@@ -69,11 +68,10 @@ def test_options_override_a_recipe_and_curves_are_written(checkpoint, tmp_path):
     )  # fmt: skip
     assert result.exit_code == 0
     before = json.loads((checkpoint / "recipe.json").read_text())
-    changes = {
-        "epochs": 2, "seed": 3, "lowercase": False, "strip_accents": False,
-        "dtype": "mixed_bfloat16", "settings": {**before["settings"], "dropout": 0.2},
-    }  # fmt: skip
-    assert json.loads((out / "recipe.json").read_text()) == {**before, **changes}
+    before["training"] |= {"epochs": 2, "seed": 3, "dtype": "mixed_bfloat16"}
+    before["tokenizer"] |= {"lowercase": False, "strip_accents": False}
+    before["model"]["settings"]["dropout"] = 0.2
+    assert json.loads((out / "recipe.json").read_text()) == before
     events = EventAccumulator(str(curves))
     events.Reload()
     assert {"train/loss", "validation/accuracy"} <= set(events.Tags()["tensors"])
@@ -303,9 +301,14 @@ def test_a_vocabulary_larger_than_the_models(data, tmp_path):
 
 def test_a_recipe_that_is_none(tmp_path):
     recipe = tmp_path / "recipe.json"
-    recipe.write_text('{"model": "bert_tiny", "train": "a", "validation": "b", "epoch": 3}')
-    code, line = error_of(call("train", "--recipe", recipe, "--out", tmp_path / "model"))
-    assert (code, f"{recipe} has 'epoch'; known are model, " in line) == (2, True)
+    # The second is as a recipe was written before it had parts.
+    for text, sentence in (
+        ('{"training": {"epoch": 3}, "task": "regression"}', " has 'epoch' in training; known "),
+        ('{"model": "bert_tiny", "settings": {}}', " has 'settings'; known are task, model, "),
+    ):
+        recipe.write_text(text)
+        code, line = error_of(call("train", "--recipe", recipe, "--out", tmp_path / "model"))
+        assert (code, line.startswith(f"Error: {recipe}{sentence}")) == (2, True)
     recipe.write_text("epochs: 3")
     code, line = error_of(call("train", "--recipe", recipe, "--out", tmp_path / "model"))
     assert (code, f"Error: Expected {recipe} to be JSON: " in line) == (2, True)
@@ -313,6 +316,5 @@ def test_a_recipe_that_is_none(tmp_path):
 
 def test_defaults_in_the_help_are_those_of_a_recipe():
     text = " ".join(call("train", "--help").stdout.split())
-    recipe = Recipe(model="", train="", validation="")
-    assert f"at its peak. [default: {recipe.learning_rate}]" in text
+    assert f"at its peak. [default: {OPTIONS['learning_rate'].default}]" in text
     assert "--tokenizer [wordpiece|sentencepiece|characters|bytes]" in text

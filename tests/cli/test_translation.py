@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from keras_transformer.edge.predictor import open_predictor
+from keras_transformer.edge.load import load
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.evaluation.text_metrics import text_metrics
 from tests.cli.calls import call, error_of, write_table
@@ -24,8 +24,10 @@ def test_a_run_writes_a_checkpoint_that_says_what_it_is(translator):
     assert "perplexity" in translator.printed and "token accuracy" in translator.printed
     assert translator.printed.endswith(f"\nWrote {translator.checkpoint}\n")
     recipe = json.loads((translator.checkpoint / "recipe.json").read_text())
-    assert (recipe["task"], recipe["source"], recipe["target"]) == ("translation", "en", "de")
-    assert (recipe["label_smoothing"], recipe["lowercase"]) == (0.1, False)
+    assert recipe["task"] == "translation"
+    assert recipe["data"]["columns"] == {"source": "en", "target": "de"}
+    assert recipe["optimizer"]["label_smoothing"] == 0.1
+    assert not recipe["tokenizer"]["lowercase"]
 
 
 def test_a_checkpoint_and_its_file_write_the_same(translator):
@@ -80,7 +82,7 @@ def test_metrics_of_texts(translator):
         )  # fmt: skip
         assert (result.exit_code, result.stderr) == (0, "")
         sources, targets = zip(*PAIRS[::3], strict=True)
-        texts = open_predictor(model).generate(sources, beams=2, max_tokens=9)
+        texts = load(model).generate(sources, beams=2, max_tokens=9)
         assert json.loads(result.stdout) == {
             "model": str(model), "data": str(translator.validation), "task": "translation",
             "precision": "float32", "max_length": 16, "truncated": 0, "beams": 2, "max_tokens": 9,
@@ -172,7 +174,7 @@ def test_it_is_quantized_and_becomes_int8(translator, tmp_path):
         ),
         (
             ["evaluate", "{file}", "--data", "{validation}", "--label", "en"],
-            "Expected no --label for a model of translation, got 'en'.",
+            "Expected columns of translation (source, target), got label='en'.",
         ),
         (
             ["evaluate", "{checkpoint}", "--data", "{validation}", "--target", "nl"],
@@ -180,7 +182,7 @@ def test_it_is_quantized_and_becomes_int8(translator, tmp_path):
         ),
         (
             ["compare", "{checkpoint}", "{file}", "--data", "{validation}", "--text", "en"],
-            "Expected no --text for a model of translation, got 'en'.",
+            "Expected columns of translation (source, target), got text='en'.",
         ),
         (
             ["convert", "{checkpoint}", "--precision", "float32", "--lengths", "16,33", "--out",

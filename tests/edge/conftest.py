@@ -13,6 +13,7 @@ from keras_transformer.edge.quantize.qat import quantize
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.tables import Examples, load_examples
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.registry import TASKS
 from keras_transformer.zoo.training.train import train
 from tests.edge import generators
 
@@ -49,16 +50,16 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("edge")
     write_rows(folder / "train.tsv", 300, 0)
     write_rows(folder / "validation.tsv", 90, 1)
-    recipe = Recipe(
-        model="bert_tiny",
+    recipe = Recipe.of_task(
+        TASKS["classification"], model="bert_tiny",
         settings={"hidden_dim": 32, "intermediate_dim": 64, "dropout": 0.0},
         train=str(folder / "train.tsv"), validation=str(folder / "validation.tsv"),
         vocab_size=120, max_length=16, epochs=4, learning_rate=4e-3, batch_tokens=256, bucket=16,
     )  # fmt: skip
     trained = train(recipe, folder / "float")
-    quantized = quantize(trained, folder / "int8", epochs=2)
+    quantized = quantize(trained, out=folder / "int8", epochs=2)
     examples = load_examples(
-        recipe.validation, text="text", label="label", task="classification",
+        recipe.data.validation, text="text", label="label", task="classification",
         labels=trained.labels,
     )  # fmt: skip
     return Runs(folder=folder, trained=trained, quantized=quantized, examples=examples)

@@ -13,6 +13,7 @@ from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.registry import TASKS
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.piece_list import BYTE_PIECES, SPECIAL_TOKENS, Vocabulary
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
@@ -82,9 +83,10 @@ def generator(kind: str, **changes) -> Checkpoint:
     probes = {"ids": np.stack(random_ids([20] * 12, seed=1))}
     if name == "translation":
         probes["source_ids"] = padded(random_ids(range(3, 27, 2), seed=2))
+    columns = {name: name for name in TASKS[name].columns}
     recipe = Recipe.of_task(
-        model="gpt_nano" if name == "language-modeling" else "transformer_tiny", task=name,
-        train="train", validation="validation", source="source", target="target",
+        TASKS[name], model="gpt_nano" if name == "language-modeling" else "transformer_tiny",
+        train="train", validation="validation", **columns,
     )  # fmt: skip
     return Checkpoint(
         config=config, task=task, max_length=LENGTH, model=model, metrics={}, probes=probes,

@@ -10,6 +10,7 @@ from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.predict import model_inputs
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.registry import TASKS
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.tokenizer import Encoded, Tokenizer, TokenizerConfig
 
@@ -56,7 +57,9 @@ def random_model(task_name="classification", *, pair=False, seed=0, **settings):
     return Checkpoint(
         config=config, task=task, max_length=LENGTH, model=model, metrics={},
         tokenizer=Tokenizer(TokenizerConfig(), VOCABULARY),
-        recipe=Recipe(model="bert_tiny", train="train.tsv", validation="validation.tsv"),
+        recipe=Recipe.of_task(
+            TASKS[task_name], model="bert_tiny", train="train.tsv", validation="validation.tsv"
+        ),
         probes=dict(zip(("ids", "segment_ids"), probes.pad(), strict=True)),
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ from keras_transformer.edge.precision import (
     PRECISIONS,
     TRAINED_PRECISIONS,
     get_precision,
-    mixed_bits,
+    kept_patterns,
     precision_of,
 )
 from keras_transformer.zoo.errors import InputError
@@ -35,10 +35,14 @@ def test_unknown_precision_lists_the_known_ones():
 
 @pytest.mark.parametrize("name", TRAINED_PRECISIONS)
 def test_a_checkpoint_says_its_precision_by_its_widths(name):
-    bits = mixed_bits(get_precision(name), ["encoder/*=float32", "head=float32"])
-    assert bits == {**get_precision(name).bits, "keep": ["encoder/*", "head"]}
-    assert precision_of(bits).name == name
-    assert mixed_bits(get_precision(name), []) == get_precision(name).bits
+    assert precision_of(dict(get_precision(name).bits)).name == name
+
+
+@pytest.mark.parametrize("name", TRAINED_PRECISIONS)
+def test_what_is_kept_is_said_by_patterns(name):
+    keep = ["head=float32", "encoder/*=float32", "head=float32"]
+    assert kept_patterns(get_precision(name), keep) == ("encoder/*", "head")
+    assert kept_patterns(get_precision(name), []) == ()
 
 
 @pytest.mark.parametrize(
@@ -57,5 +61,5 @@ def test_a_checkpoint_says_its_precision_by_its_widths(name):
 )  # fmt: skip
 def test_contradictory_widths_are_refused(precision, keep, message):
     with pytest.raises(InputError) as caught:
-        mixed_bits(get_precision(precision), [keep])
+        kept_patterns(get_precision(precision), [keep])
     assert str(caught.value) == message

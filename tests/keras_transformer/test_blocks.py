@@ -114,17 +114,17 @@ def test_weights_stand_under_the_names_of_their_places():
 
 @forms
 def test_a_float_block_has_a_subset_of_the_quantized_weights(form):
-    def paths(**bits):
-        layer = DecoderBlock(H, F, cross_attention=True, name="block", **FORMS[form], **bits)
+    def paths(bits=None):
+        layer = DecoderBlock(H, F, cross_attention=True, name="block", **FORMS[form], bits=bits)
         return {weight.path for weight in built(layer, X, MEMORY).weights}
 
-    quantized = paths(activation_bits=8, kernel_bits=8)
+    quantized = paths({"activation_bits": 8, "kernel_bits": 8})
     assert paths() == {path for path in quantized if "/range_" not in path}
     assert any("/range_" in path for path in quantized)
 
 
 def test_round_trip_of_the_encoder_block(tmp_path):
-    layer = EncoderBlock(H, F, activation_bits=8, kernel_bits=8, **FORMS["llama"])
+    layer = EncoderBlock(H, F, bits={"activation_bits": 8, "kernel_bits": 8}, **FORMS["llama"])
     check_round_trip(tmp_path, layer, X, mask=MASK)
 
 

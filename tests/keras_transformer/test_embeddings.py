@@ -58,7 +58,7 @@ def test_gradients_of_segments():
 
 
 def test_round_trip_of_tokens(tmp_path):
-    check_round_trip(tmp_path, TokenEmbedding(V, D, scale=3.0, activation_bits=8), IDS)
+    check_round_trip(tmp_path, TokenEmbedding(V, D, scale=3.0, bits={"activation_bits": 8}), IDS)
 
 
 def test_round_trip_of_segments(tmp_path):

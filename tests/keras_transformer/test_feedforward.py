@@ -54,7 +54,8 @@ def test_dropout_acts_in_training_only():
 @forms
 def test_round_trip(tmp_path, gated):
     layer = FeedForward(
-        F, gated=gated, activation="silu", use_bias=False, activation_bits=8, kernel_bits=8
+        F, gated=gated, activation="silu", use_bias=False,
+        bits={"activation_bits": 8, "kernel_bits": 8},
     )
     check_round_trip(tmp_path, layer, X)
 
@@ -81,7 +82,7 @@ def test_precision(policy, gated):
     ],
 )
 def test_every_stored_tensor_has_a_point(form, points):
-    layer = built(FeedForward(F, activation_bits=8, **form), X)
+    layer = built(FeedForward(F, bits={"activation_bits": 8}, **form), X)
     assert sorted(name for name in values(layer) if name.endswith("point")) == points
 
 

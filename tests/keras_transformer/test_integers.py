@@ -55,7 +55,7 @@ def rms_norm(w, x):
 
 @pytest.mark.parametrize(("kind", "expected"), [(LayerNorm, layer_norm), (RMSNorm, rms_norm)])
 def test_norms_take_the_steps_of_a_device(kind, expected):
-    layer = calibrated(built(kind(inner_bits=8), X), X)
+    layer = calibrated(built(kind(bits={"inner_bits": 8}), X), X)
     w = values(layer)
     # A value next to the middle of two steps may fall either way: one step of the last product.
     step = (w["normal_point"]["range_max"] - w["normal_point"]["range_min"]) / 255
@@ -68,7 +68,7 @@ def test_norms_take_the_steps_of_a_device(kind, expected):
 @pytest.mark.parametrize("kind", [LayerNorm, RMSNorm])
 def test_sixteen_bits_come_near_to_floats(kind):
     exact = built(kind(epsilon=1e-12), X)
-    layer = calibrated(built(kind(inner_bits=16), X), X)
+    layer = calibrated(built(kind(bits={"inner_bits": 16}), X), X)
     for name, value in values(exact).items():
         getattr(layer, name).assign(value)
     calibrated(layer, X)
@@ -78,7 +78,7 @@ def test_sixteen_bits_come_near_to_floats(kind):
 
 def test_a_row_without_variance_has_a_finite_output_and_gradient():
     x = np.concatenate([X, np.ones_like(X)])
-    layer = calibrated(built(LayerNorm(inner_bits=8), x), X)
+    layer = calibrated(built(LayerNorm(bits={"inner_bits": 8}), x), X)
     assert np.isfinite(keras.ops.convert_to_numpy(layer(x))).all()
     (of_input,), of_weights = gradients(layer, [x])
     assert np.isfinite(of_input).all()
@@ -90,9 +90,8 @@ def test_a_row_without_variance_has_a_finite_output_and_gradient():
 @pytest.mark.parametrize("activation", ["relu", "gelu", "gelu_tanh", "silu"])
 def test_the_activation_of_integers_comes_near_to_its_own(activation, gated):
     exact = built(FeedForward(16, activation=activation, gated=gated), X)
-    layer = built(
-        FeedForward(16, activation=activation, gated=gated, activation_bits=16, inner_bits=16), X
-    )
+    bits = {"activation_bits": 16, "inner_bits": 16}
+    layer = built(FeedForward(16, activation=activation, gated=gated, bits=bits), X)
     for name in ("up", "down", *("gate",) * gated):
         getattr(layer, name).set_weights(getattr(exact, name).get_weights())
     calibrated(layer, X)
@@ -102,7 +101,7 @@ def test_the_activation_of_integers_comes_near_to_its_own(activation, gated):
 
 
 def test_a_stored_mask_is_zero_or_the_masked_score():
-    layer = StoredMask(8)
+    layer = StoredMask(bits={"inner_bits": 8})
     layer.build(None)
     mask = np.array([[True, False, True]])
     expected = np.where(mask, 0.0, STORED_MASKED_SCORE)
@@ -116,8 +115,8 @@ def test_a_stored_mask_is_zero_or_the_masked_score():
 
 def test_the_largest_of_the_unmasked():
     mask = np.arange(5) < np.array([[5], [2]])
-    layer = MaskedMax(8)
-    stored_mask = StoredMask(8)
+    layer = MaskedMax(bits={"inner_bits": 8})
+    stored_mask = StoredMask(bits={"inner_bits": 8})
     bias = stored_mask(mask)
     layer.build(X.shape, mask.shape)
     calibrated(layer, X, bias)
@@ -128,7 +127,7 @@ def test_the_largest_of_the_unmasked():
 
 
 def test_what_a_mask_hides_changes_nothing():
-    encoder = Encoder(1, 2, 16, kernel_bits=8, activation_bits=8, inner_bits=8)
+    encoder = Encoder(1, 2, 16, bits={"kernel_bits": 8, "activation_bits": 8, "inner_bits": 8})
     mask = np.arange(5) < np.array([[5], [3]])
     encoder.build(X.shape)
     calibrated(encoder, X, mask=mask)

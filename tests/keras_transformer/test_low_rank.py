@@ -47,7 +47,7 @@ def test_attention_and_feed_forward_of_a_rank():
 
 def test_round_trip(tmp_path):
     check_round_trip(
-        tmp_path, LowRankProjection(6, rank=3, kernel_bits=8, activation_bits=8), X
+        tmp_path, LowRankProjection(6, rank=3, bits={"kernel_bits": 8, "activation_bits": 8}), X
     )
 
 

@@ -63,7 +63,7 @@ def seen(outputs):
         lambda: Residual(FeedForward(F)), lambda: Residual(MultiHeadAttention(H), pre_norm=True),
         lambda: EncoderBlock(H, F), lambda: EncoderBlock(H, F, pre_norm=True, norm="rms_norm"),
         lambda: DecoderBlock(H, F), lambda: Encoder(2, H, F), lambda: Decoder(2, H, F),
-        lambda: Encoder(2, H, F, pre_norm=True, position_bias="t5", activation_bits=8),
+        lambda: Encoder(2, H, F, pre_norm=True, position_bias="t5", bits={"activation_bits": 8}),
     ],
 )  # fmt: skip
 def test_a_mask_goes_on_with_the_output(make):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from keras_transformer import Projection, QuantPoint
-from keras_transformer.quantization import round_kernel, round_table, tanh_range, unit_range
+from keras_transformer.bits import all_bits, tanh_range, unit_range
+from keras_transformer.quantization import round_kernel, round_table
 from tests import reference
 from tests.keras_transformer.checks import (
     assert_close,
@@ -139,7 +140,7 @@ def test_a_table_is_rounded_with_one_scale():
 
 def test_a_block_has_to_divide_the_width():
     with pytest.raises(ValueError, match="got width=5, kernel_block=4"):
-        built(Projection(6, kernel_bits=4, kernel_block=4), X)
+        built(Projection(6, bits={"kernel_bits": 4, "kernel_block": 4}), X)
 
 
 def test_what_lies_between_known_bounds_is_stored_in_known_steps():
@@ -156,7 +157,7 @@ def test_projection_equals_the_reference(use_bias):
 
 
 def test_a_rounded_projection_passes_the_gradient_straight_through():
-    layer = built(Projection(6, kernel_bits=4), X)
+    layer = built(Projection(6, bits={"kernel_bits": 4}), X)
     w = values(layer)
     rounded = {**w, "kernel": reference.round_kernel(w["kernel"], 4)}
     assert_close(layer(X), reference.projection(rounded, X))
@@ -168,7 +169,7 @@ def test_a_rounded_projection_passes_the_gradient_straight_through():
 
 
 def test_a_zero_column_is_rounded_in_float16():
-    layer = built(Projection(6, kernel_bits=8, dtype="mixed_float16"), X)
+    layer = built(Projection(6, bits={"kernel_bits": 8}, dtype="mixed_float16"), X)
     layer.kernel.assign(np.zeros((5, 6)))
     expected = np.broadcast_to(values(layer)["bias"], (3, 4, 6))
     assert_close(layer(X), expected, rtol=1e-3)
@@ -177,13 +178,13 @@ def test_a_zero_column_is_rounded_in_float16():
 def test_round_trips(tmp_path):
     check_round_trip(tmp_path, QuantPoint(8, symmetric=True), X)
     check_round_trip(tmp_path, QuantPoint(4, minimum=-1.0, maximum=2.0), X)
-    check_round_trip(tmp_path, Projection(3, kernel_bits=4, use_bias=False), X)
+    check_round_trip(tmp_path, Projection(3, bits={"kernel_bits": 4}, use_bias=False), X)
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_precision(policy):
     check_precision(policy, lambda **kwargs: QuantPoint(8, **kwargs), X)
-    check_precision(policy, lambda **kwargs: Projection(3, kernel_bits=8, **kwargs), X)
+    check_precision(policy, lambda **kwargs: Projection(3, bits={"kernel_bits": 8}, **kwargs), X)
 
 
 @pytest.mark.parametrize("bits", [1, 0, 17])
@@ -191,7 +192,7 @@ def test_other_bits_are_refused(bits):
     with pytest.raises(ValueError, match=f"got bits={bits}"):
         QuantPoint(bits)
     with pytest.raises(ValueError, match=f"got kernel_bits={bits}"):
-        Projection(3, kernel_bits=bits)
+        Projection(3, bits={"kernel_bits": bits})
 
 
 def test_other_ranges_are_refused():
@@ -201,3 +202,13 @@ def test_other_ranges_are_refused():
         QuantPoint(8, minimum=0.5, maximum=1.0)
     with pytest.raises(ValueError, match="got minimum=nan, maximum=1.0"):
         point(8, float("nan"), 1.0)
+
+
+def test_bits_are_one_mapping_of_four_names():
+    bits = {"kernel_bits": 4, "kernel_block": 32}
+    assert all_bits(bits) == {**bits, "activation_bits": None, "inner_bits": None}
+    assert all_bits(None) == dict.fromkeys(all_bits({}))
+    with pytest.raises(ValueError, match="among kernel_bits, .*, inner_bits, got 'kernel_bit'"):
+        Projection(3, bits={"kernel_bit": 8})
+    with pytest.raises(ValueError, match="got inner_bits=17"):
+        Projection(3, bits={"inner_bits": 17})

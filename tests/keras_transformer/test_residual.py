@@ -74,7 +74,8 @@ def test_dropout_acts_on_the_sublayer_in_training_only():
 
 @forms
 def test_round_trip(tmp_path, form):
-    check_round_trip(tmp_path, feed_forward_residual(activation_bits=8, epsilon=0.1, **form), X)
+    layer = feed_forward_residual(bits={"activation_bits": 8}, epsilon=0.1, **form)
+    check_round_trip(tmp_path, layer, X)
 
 
 def test_one_configuration_makes_many_layers():

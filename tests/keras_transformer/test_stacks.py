@@ -141,7 +141,7 @@ def test_masked_and_future_tokens_change_nothing(form):
 @pytest.mark.parametrize("form", ["t5", "llama"])
 def test_round_trips(tmp_path, form):
     bits = {"activation_bits": 8, "kernel_bits": 8}
-    check_round_trip(tmp_path, Encoder(N, H, F, **FORMS[form], **bits), X, mask=MASK)
+    check_round_trip(tmp_path, Encoder(N, H, F, **FORMS[form], bits=bits), X, mask=MASK)
     layer = Decoder(N, H, F, cross_attention=True, **FORMS[form])
     check_round_trip(tmp_path, layer, X, MEMORY, mask=MASK, memory_mask=MEMORY_MASK)
 
@@ -159,3 +159,10 @@ def test_precision(policy, form):
 def test_an_unknown_position_bias_is_refused():
     with pytest.raises(ValueError, match="one of t5, alibi, got position_bias='sine'"):
         Encoder(N, H, F, position_bias="sine")
+
+
+def test_an_unknown_argument_of_a_block_is_refused():
+    with pytest.raises(ValueError, match="among head_dim, .*, rank, got causal=True"):
+        Encoder(N, H, F, causal=True)
+    with pytest.raises(ValueError, match="rank, cross_attention, got widht=3"):
+        Decoder(N, H, F, cross_attention=True, widht=3)

@@ -53,7 +53,8 @@ def test_the_folder_explains_itself(learned, tables):
     out, trained = learned
     assert sorted(path.name for path in out.iterdir()) == sorted([*FILES, "manifest.json"])
     assert (out / "labels.txt").read_text(encoding="utf-8") == "fruit\nmétal\n"
-    assert json.loads((out / "recipe.json").read_text())["train"] == str(tables / "train.tsv")
+    recipe = json.loads((out / "recipe.json").read_text())
+    assert recipe["data"]["train"] == str(tables / "train.tsv")
     assert json.loads((out / "metrics.json").read_text(encoding="utf-8")) == trained.metrics
     assert not out.with_name(f"{out.name}.training").exists()
 
@@ -61,17 +62,18 @@ def test_the_folder_explains_itself(learned, tables):
 def test_the_kept_metrics_are_those_of_the_loaded_model(learned):
     out, trained = learned
     examples = load_examples(
-        trained.recipe.validation, text="text", label="label", task="classification",
+        trained.recipe.data.validation, text="text", label="label", task="classification",
         labels=trained.labels,
     )  # fmt: skip
     result = evaluate(Checkpoint.load(out), examples)
-    assert result == {"rows": 48, **trained.metrics["validation"]}
+    assert result == {"rows": 48, "truncated": 0, **trained.metrics["validation"]}
 
 
 def test_scores_stand_in_the_order_of_the_texts(learned):
     trained = learned[1]
     together = trained.scores(TEXTS)
-    assert trained.num_truncated == 1
+    cut = [prediction.truncated for prediction in trained.predict(TEXTS)]
+    assert cut == [text == "ours " * 50 for text in TEXTS]
     for text, row in zip(TEXTS, together, strict=True):
         np.testing.assert_allclose(trained.scores([text])[0], row, rtol=1e-4, atol=1e-5)
     predictions = [trained.labels[i] for i in together.argmax(axis=1)]
@@ -82,6 +84,28 @@ def test_scores_stand_in_the_order_of_the_texts(learned):
 def test_pairs_for_a_model_of_single_texts(learned):
     with refused(InputError, "Expected single texts, as the model was trained on."):
         learned[1].scores(["a"], ["b"])
+
+
+def test_a_checkpoint_says_what_it_is(learned):
+    trained = learned[1]
+    count = f"{trained.model.count_params():,}"
+    accuracy = trained.metrics["validation"]["accuracy"]
+    assert repr(trained) == (
+        f"Checkpoint(bert_tiny: classification, {count} parameters, float32, "
+        f"validation accuracy {accuracy:.4f})"
+    )
+
+
+def test_it_measures_itself(learned, tables):
+    trained = learned[1]
+    found = trained.evaluate(tables / "validation.tsv")
+    assert found == {"rows": 48, "truncated": 0, **trained.metrics["validation"]}
+    assert "accuracy" in repr(found)
+    with refused(InputError, "Expected columns of classification (text, text_pair, label), got "
+                 "target='a'."):  # fmt: skip
+        trained.evaluate(tables / "validation.tsv", target="a")
+    with refused(TypeError, "Expected data to be the path of a file, got data=None."):
+        trained.evaluate(None)
 
 
 def test_a_classifier_generates_nothing(learned):

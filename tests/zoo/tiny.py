@@ -11,6 +11,7 @@ from keras_transformer.zoo.models.build import build, get_weights
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.registry import TASKS
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.training.fit import Fit
 
@@ -74,21 +75,21 @@ def write_texts(folder: Path, seed=0) -> None:
 
 def translation_recipe(folder: Path, **changes) -> Recipe:
     values = {
-        "model": "transformer_tiny", "task": "translation", "source": "en", "target": "de",
+        "model": "transformer_tiny", "source": "en", "target": "de",
         "train": str(folder / "pairs.tsv"), "validation": str(folder / "pairs_validation.tsv"),
         "tokenizer": "wordpiece", "vocab_size": 120, "batch_tokens": 64, "bucket": 4,
         "settings": SETTINGS, "max_length": 16, "learning_rate": 0.01, "epochs": 2,
     }  # fmt: skip
-    return Recipe.of_task(**{**values, **changes})
+    return Recipe.of_task(TASKS["translation"], **{**values, **changes})
 
 
 def language_recipe(folder: Path, **changes) -> Recipe:
     values = {
-        "model": "gpt_nano", "task": "language-modeling", "settings": SETTINGS,
+        "model": "gpt_nano", "settings": SETTINGS,
         "train": str(folder / "text.txt"), "validation": str(folder / "text_validation.txt"),
         "max_length": 16, "batch_tokens": 256, "learning_rate": 0.01, "epochs": 2,
     }  # fmt: skip
-    return Recipe.of_task(**{**values, **changes})
+    return Recipe.of_task(TASKS["language-modeling"], **{**values, **changes})
 
 
 def recipe(folder: Path, **changes) -> Recipe:
@@ -97,7 +98,8 @@ def recipe(folder: Path, **changes) -> Recipe:
         "validation": str(folder / "validation.tsv"), "vocab_size": 80, "max_length": 16,
         "batch_tokens": 96, "bucket": 16, "learning_rate": 0.01, "epochs": 2,
     }  # fmt: skip
-    return Recipe(**{**values, **changes})
+    task = TASKS[changes.pop("task", "classification")]
+    return Recipe.of_task(task, **{**values, **changes})
 
 
 def encoded(rows=48, seed=0):
@@ -115,14 +117,14 @@ def fit(the_recipe, *, scores=(), seen=None, model_changes=None, data_seed=0, **
 
     The weights that were validated are added to the list `seen`.
     """
-    keras.utils.set_random_seed(the_recipe.seed)
-    model = build(config(**(model_changes or {})), TASK, dtype=the_recipe.dtype)
+    keras.utils.set_random_seed(the_recipe.training.seed)
+    model = build(config(**(model_changes or {})), TASK, dtype=the_recipe.training.dtype)
     columns, targets = encoded(seed=data_seed)
     batches = Batches(
-        columns, targets, batch_tokens=the_recipe.batch_tokens, bucket=the_recipe.bucket,
-        seed=the_recipe.seed,
+        columns, targets, batch_tokens=the_recipe.data.batch_tokens,
+        bucket=the_recipe.data.bucket, seed=the_recipe.training.seed,
     )  # fmt: skip
-    given = iter(scores or np.linspace(0.1, 1.0, the_recipe.epochs).tolist())
+    given = iter(scores or np.linspace(0.1, 1.0, the_recipe.training.epochs).tolist())
 
     def validate(model):
         if seen is not None:

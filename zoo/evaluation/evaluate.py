@@ -11,9 +11,7 @@ from keras_transformer.zoo.data.plain_text import load_plain_text
 from keras_transformer.zoo.data.tables import load_examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metrics import evaluate, evaluate_texts
-
-# A model that predicts, writes or scores texts: `Runner`, `KerasRunner`.
-Predictor = Any
+from keras_transformer.zoo.predictor import Predictor
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,13 +60,13 @@ def read_evaluation(
         FileNotFoundError: there is no such file.
         InputError: the file does not fit the task.
     """
-    if predictor.task == "translation":
+    if predictor.task_name == "translation":
         pairs = load_pairs(path, **columns)
         return lambda model: evaluate_texts(model, pairs, **decoding)
-    if predictor.task == "language-modeling":
+    if predictor.task_name == "language-modeling":
         load_plain_text(path)
         return lambda model: model.perplexity(path)
     examples = load_examples(
-        path, task=predictor.task, labels=list(predictor.labels) or None, **columns
+        path, task=predictor.task_name, labels=list(predictor.labels) or None, **columns
     )
     return lambda model: evaluate(model, examples)

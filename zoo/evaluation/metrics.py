@@ -1,7 +1,7 @@
 """Metrics of predictions, the same for a Keras model and a `.tflite` file."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import scipy.stats
@@ -11,16 +11,7 @@ from keras_transformer.zoo.data.pairs import SentencePairs
 from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.text_metrics import text_metrics
-
-
-class Predictor(Protocol):
-    """What `evaluate` needs: a task, its labels, and scores of raw texts."""
-
-    task: str
-    labels: Sequence[str]
-
-    def scores(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> np.ndarray:
-        """Returns (rows, outputs)."""
+from keras_transformer.zoo.predictor import Predictor
 
 
 def classification_metrics(
@@ -75,23 +66,17 @@ def metrics(
     return classification_metrics(targets, scores, labels)
 
 
-class Writer(Protocol):
-    """What `evaluate_texts` needs: a model that writes a text for each text."""
-
-    def generate(self, texts: Sequence[str], **options: Any) -> list[str]:
-        """Returns a text for each."""
-
-
-def evaluate_texts(writer: Writer, pairs: SentencePairs, **options: Any) -> dict[str, Any]:
+def evaluate_texts(predictor: Predictor, pairs: SentencePairs, **options: Any) -> dict[str, Any]:
     """Measures what a model writes for sources beside their targets.
 
     Args:
-        writer: the model.
+        predictor: the model.
         pairs: sources and targets.
         **options: of generation, such as `beams=5`.
     """
-    texts = writer.generate(pairs.sources, **options)
-    return {"rows": len(texts), **text_metrics(texts, pairs.targets)}
+    written = predictor.generations(pairs.sources, **options)
+    found = text_metrics([one.text for one in written], pairs.targets)
+    return {"rows": len(written), "truncated": sum(one.truncated for one in written), **found}
 
 
 def evaluate(predictor: Predictor, examples: Examples) -> dict[str, Any]:
@@ -102,6 +87,6 @@ def evaluate(predictor: Predictor, examples: Examples) -> dict[str, Any]:
     """
     if examples.targets is None:
         raise InputError(f"{examples.path}: expected a label column to evaluate on.")
-    scores = predictor.scores(examples.texts, examples.pairs)
-    result = metrics(predictor.task, predictor.labels, examples.targets, scores)
-    return {"rows": len(examples.texts), **result}
+    outputs = predictor.outputs(examples.texts, examples.pairs)
+    found = metrics(predictor.task_name, predictor.labels, examples.targets, outputs.scores)
+    return {"rows": len(examples.texts), "truncated": sum(outputs.truncated), **found}

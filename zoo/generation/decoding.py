@@ -1,7 +1,7 @@
 """What generation is made of, as values: the model's side, the choices, and the result."""
 
 import dataclasses
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -68,6 +68,23 @@ class Decoding:
     repetition_penalty: float = 1.0
     no_repeat_ngram: int = 0
     seed: int = 0
+
+    @classmethod
+    def of(cls, **options: Any) -> Self:
+        """Makes it from options by name.
+
+        Raises:
+            TypeError: for an unknown name, listing the known ones.
+            InputError: for an impossible value.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name, value in options.items():
+            if name not in known:
+                raise TypeError(
+                    f"Expected options of generation among {', '.join(known)}, "
+                    f"got {name}={value!r}."
+                )
+        return cls(**options)
 
     @property
     def is_plain_greedy(self) -> bool:

@@ -1,7 +1,7 @@
 """The generation loop of every model, Keras or `.tflite`: NumPy over one decoding step."""
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -14,6 +14,16 @@ from keras_transformer.zoo.generation.next_token import (
     log_normalizer,
     penalize_seen,
 )
+
+
+@runtime_checkable
+class WholeLoop(Steps, Protocol):
+    """A model's side that has the loop of greedy decoding too, see `CompiledSteps`."""
+
+    def greedy(
+        self, tokens: np.ndarray, cache: Any, max_tokens: int, stops: np.ndarray, bias: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Returns tokens, log probabilities and highest logits of each row."""
 
 
 def generate(
@@ -90,7 +100,7 @@ def generate(
     permitted = _Permitted(steps, forbidden)
     stops = np.zeros(steps.vocab_size, bool)
     stops[stop_ids] = True
-    if decoding.is_plain_greedy and on_token is None and hasattr(steps, "greedy"):
+    if decoding.is_plain_greedy and on_token is None and isinstance(steps, WholeLoop):
         return _all_at_once(steps, cache, history[:, -1], limit, stops, permitted.bias)
     if decoding.beams > 1:
         return beam_search(permitted, cache, history, decoding, stops=stops, max_tokens=limit)
@@ -100,7 +110,7 @@ def generate(
 
 
 def _all_at_once(
-    steps: Steps,
+    steps: WholeLoop,
     cache: Any,
     tokens: np.ndarray,
     max_tokens: int,
@@ -135,7 +145,7 @@ def _one_by_one(
 ) -> list[Generated]:
     """Chooses one token of each row after the other: the most probable, or a sample."""
     num_rows, start = history.shape
-    results: list[Generated] = [None] * num_rows
+    results: dict[int, Generated] = {}
     # Of each row that still runs: its place in the batch that was asked for.
     rows, log_probabilities = np.arange(num_rows), np.zeros(num_rows)
     for length in range(1, max_tokens + 1):
@@ -157,13 +167,13 @@ def _one_by_one(
             for i in np.flatnonzero(going):
                 on_token(int(rows[i]), int(chosen[i]))
         history = np.concatenate([history, chosen[:, None]], axis=1)
-        for i in range(len(rows)):
-            if length == max_tokens or not going[i]:
-                ids = history[i, start : start + length - (not going[i])]
-                results[rows[i]] = Generated(
+        for place, row in enumerate(rows):
+            if length == max_tokens or not going[place]:
+                ids = history[place, start : start + length - (not going[place])]
+                results[int(row)] = Generated(
                     ids=ids.astype(np.int32),
-                    log_probability=float(log_probabilities[i]),
-                    finished=bool(stopped[i]),
+                    log_probability=float(log_probabilities[place]),
+                    finished=bool(stopped[place]),
                 )
         if length == max_tokens or not going.any():
             break
@@ -171,7 +181,7 @@ def _one_by_one(
             left = np.flatnonzero(going)
             cache = steps.select(cache, left)
             rows, log_probabilities, history = rows[left], log_probabilities[left], history[left]
-    return results
+    return [results[row] for row in range(num_rows)]
 
 
 class _Permitted:
@@ -206,7 +216,7 @@ def _history(
     tokens = np.asarray(tokens)
     if tokens.ndim != 1:
         raise InputError(f"Expected tokens of shape (B,), got shape {tokens.shape}.")
-    prompts = [()] * len(tokens) if prompts is None else prompts
+    prompts = [np.zeros(0, np.int64)] * len(tokens) if prompts is None else prompts
     if len(prompts) != len(tokens):
         raise InputError(
             f"Expected a prompt for each of {len(tokens)} tokens, got {len(prompts)} prompts."

@@ -1,10 +1,11 @@
 """From texts to generated texts, with a Keras model or a `.tflite` file on the model's side."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from keras_transformer.zoo.data.texts import checked_texts
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.decoding import Decoding, Generated, Steps
 from keras_transformer.zoo.generation.loop import generate
@@ -75,7 +76,7 @@ class TextGenerator:
 
     def generate(
         self,
-        texts: Sequence[str],
+        texts: Iterable[str],
         *,
         stop: Collection[str] = (),
         language: str | None = None,
@@ -94,10 +95,10 @@ class TextGenerator:
         Raises:
             InputError: for a single string, an empty source, a prompt longer than the cache, a
                 stop text of several tokens, an unknown language, or a decoding that does not fit.
+            TypeError: for what is no sequence of strings, or an unknown option.
         """
-        if isinstance(texts, str):
-            raise InputError("Expected a list of texts, got one string; put it in a list.")
-        decoding = Decoding(**decoding)
+        texts = checked_texts(texts)
+        choice = Decoding.of(**decoding)
         check_language(self.languages, language)
         is_translation = self.task == "translation"
         stops = {self._stop_id(text) for text in stop}
@@ -106,7 +107,7 @@ class TextGenerator:
         # Ids past the tokenizer's are languages, which are only read.
         languages = range(self.writer.vocab_size, self.model.vocab_size)
         forbidden = {*range(len(SPECIAL_TOKENS)), *languages} - stops
-        results: list[Generation] = [None] * len(texts)
+        results: dict[int, Generation] = {}
         rows = self._sources(texts, language) if is_translation else self._prompts(texts)
         for group in self._groups([ids for ids, _ in rows]):
             ids = [rows[row][0] for row in group]
@@ -114,7 +115,7 @@ class TextGenerator:
             if on_text is not None:
                 stream = _Stream(self.writer, group, on_text)
             # Rows sample by their place among all texts, whatever batches the model reads.
-            options = {
+            options: dict[str, Any] = {
                 "stop_ids": stops, "forbidden_ids": forbidden, "on_token": stream,
                 "numbers": group,
             }  # fmt: skip
@@ -127,20 +128,21 @@ class TextGenerator:
                 cache, first = self.model.prefill(prompts[:, :-1]), prompts[:, -1]
                 options["prompts"] = list(prompts[:, :-1])
                 room = self.model.cache_length - prompts.shape[1] + 1
-            made = generate(self.model, cache, first, decoding, max_tokens=room, **options)
+            made = generate(self.model, cache, first, choice, max_tokens=room, **options)
             for place, (row, one) in enumerate(zip(group, made, strict=True)):
                 results[row] = self._generation(one, rows[row][1])
                 if stream is not None:
                     stream.tell(place, results[row].text)
-        return results
+        return [results[row] for row in range(len(texts))]
 
     def _sources(self, texts: Sequence[str], language: str | None) -> list[tuple[np.ndarray, bool]]:
         """Ids of each source, and whether it was cut."""
         for row, text in enumerate(texts, start=1):
             if not text.strip():
                 raise InputError(f"Expected text {row} to hold something to read, got {text!r}.")
+        languages = [] if language is None else [language] * len(texts)
         encoded = encode_sources(
-            self.tokenizer, texts, self.model.source_length, self.languages, [language] * len(texts)
+            self.tokenizer, texts, self.model.source_length, self.languages, languages
         )
         return list(zip(encoded.ids, encoded.truncated, strict=True))
 
@@ -166,8 +168,8 @@ class TextGenerator:
         order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
         groups: list[list[int]] = []
         for row in order:
-            last = groups[-1] if groups else None
-            fits = last is not None and len(last) < self.model.batch_size
+            last = groups[-1] if groups else []
+            fits = 0 < len(last) < self.model.batch_size
             if fits and (self.task == "translation" or len(rows[last[0]]) == len(rows[row])):
                 last.append(row)
             else:
@@ -187,45 +189,6 @@ class TextGenerator:
         if ids[0] == self.writer.unk_id:
             raise InputError(f"Expected a stop text that the vocabulary has, got {text!r}.")
         return ids[0]
-
-
-class TextWriter:
-    """The face of whatever runs a model that may write text.
-
-    Attributes:
-        task: name of the model's task.
-        generator: what generates; None for a model that predicts labels or numbers.
-        num_truncated: sources of the last call that were cut to the model's length.
-    """
-
-    task: str
-    generator: TextGenerator | None = None
-    num_truncated: int = 0
-
-    @property
-    def generates(self) -> bool:
-        """Whether the model writes text."""
-        return self.generator is not None
-
-    def generate(self, texts: Sequence[str], **options: Any) -> list[str]:
-        """Returns the translation of each text, or what follows each prompt.
-
-        Args:
-            texts: sources or prompts.
-            **options: see `TextGenerator.generate`: `beams=5`, `max_tokens=40`, ...
-
-        Raises:
-            InputError: for texts or options that do not fit, or a model that predicts labels.
-        """
-        return [one.text for one in self.generations(texts, **options)]
-
-    def generations(self, texts: Sequence[str], **options: Any) -> list[Generation]:
-        """Returns what `generate` does, with log probabilities and what was cut."""
-        if not self.generates:
-            raise InputError(f"Expected a model that generates text, got one of {self.task}.")
-        results = self.generator.generate(texts, **options)
-        self.num_truncated = sum(one.truncated for one in results)
-        return results
 
 
 class _Stream:

@@ -6,12 +6,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_transformer.bits import all_bits, tanh_range, unit_range
 from keras_transformer.embeddings import SegmentEmbedding, TokenEmbedding
 from keras_transformer.low_rank import make_projection
 from keras_transformer.masks import MASKED_SCORE, MaskedMax, StoredMask
 from keras_transformer.normalization import make_norm
 from keras_transformer.positions import LearnedPositionalEncoding, SinusoidalPositionalEncoding
-from keras_transformer.quantization import QuantPoint, tanh_range, unit_range
+from keras_transformer.quantization import QuantPoint
 from keras_transformer.stacks import Decoder, Encoder
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import ADDED_POSITIONS, TransformerConfig
@@ -25,10 +26,7 @@ def build(
     config: TransformerConfig,
     task: Task | None = None,
     *,
-    kernel_bits: int | None = None,
-    kernel_block: int | None = None,
-    activation_bits: int | None = None,
-    inner_bits: int | None = None,
+    bits: Mapping[str, int | None] | None = None,
     keep: Sequence[str] = (),
     dtype: str = "float32",
 ) -> keras.Model:
@@ -43,8 +41,8 @@ def build(
     Args:
         config: the shape.
         task: what an encoder's head is for.
-        kernel_bits, kernel_block, activation_bits, inner_bits: what an integer device stores, see
-            `quantization`; None for float.
+        bits: widths of what an integer device stores, see `keras_transformer.bits`; None for
+            float.
         keep: patterns of the paths of layers that stay float, see `keep_float`.
         dtype: Keras dtype policy of the layers; outputs are float32 under mixed precision too.
 
@@ -52,23 +50,18 @@ def build(
         InputError: for a pattern that matches nothing, or positions that are not to be computed
             of such integers.
     """
-    bits = {
-        "kernel_bits": kernel_bits,
-        "kernel_block": kernel_block,
-        "activation_bits": activation_bits,
-        "inner_bits": inner_bits,
-    }
-    if inner_bits is not None and config.positions not in ADDED_POSITIONS:
+    widths = all_bits(bits)
+    if widths["inner_bits"] is not None and config.positions not in ADDED_POSITIONS:
         raise InputError(
             f"Expected positions to be {' or '.join(ADDED_POSITIONS)} in a model of integers only, "
             f"got positions={config.positions!r}."
         )
-    if (activation_bits or 0) > 8 and config.positions == "rotary":
+    if (widths["activation_bits"] or 0) > 8 and config.positions == "rotary":
         raise InputError(
             "Expected positions other than rotary, which the converter does not store in more than "
-            f"8 bits, got activation_bits={activation_bits}."
+            f"8 bits, got activation_bits={widths['activation_bits']}."
         )
-    parts = _Parts(config, bits, dtype)
+    parts = _Parts(config, widths, dtype)
     if config.architecture == "encoder":
         model = parts.encoder_model(task)
     else:
@@ -92,18 +85,16 @@ class _Parts:
         return QuantPoint(self.bits["inner_bits"], dtype=self.dtype, name=name, **kwargs)
 
     def projection(self, units, name):
-        bits = {one: self.bits[one] for one in ("kernel_bits", "kernel_block", "activation_bits")}
         return make_projection(
-            units, self.config.hidden_dim, rank=self.config.rank, dtype=self.dtype, name=name,
-            **bits,
+            units, self.config.hidden_dim, rank=self.config.rank, bits=self.bits, dtype=self.dtype,
+            name=name,
         )  # fmt: skip
 
     def norm(self, name):
         c = self.config
         return make_norm(
-            c.norm, epsilon=c.epsilon, inner_bits=self.bits["inner_bits"], dtype=self.dtype,
-            name=name,
-        )  # fmt: skip
+            c.norm, epsilon=c.epsilon, bits=self.bits, dtype=self.dtype, name=name
+        )
 
     def dropout(self, name):
         return keras.layers.Dropout(self.config.dropout, dtype=self.dtype, name=name)
@@ -115,9 +106,7 @@ class _Parts:
         return TokenEmbedding(
             vocab_size or c.vocab_size, c.hidden_dim,
             scale=c.hidden_dim**0.5 if c.scale_embeddings else 1.0,
-            initializer_stddev=stddev, kernel_bits=self.bits["kernel_bits"],
-            activation_bits=self.bits["activation_bits"], inner_bits=self.bits["inner_bits"],
-            dtype=self.dtype, name=name,
+            initializer_stddev=stddev, bits=self.bits, dtype=self.dtype, name=name,
         )  # fmt: skip
 
     def add_positions(self, x, name="position_embedding"):
@@ -128,8 +117,7 @@ class _Parts:
         kind = kinds.get(self.config.positions)
         if kind is None:
             return x
-        inner_bits = self.bits["inner_bits"]
-        return kind(self.config.max_length, inner_bits=inner_bits, dtype=self.dtype, name=name)(x)
+        return kind(self.config.max_length, bits=self.bits, dtype=self.dtype, name=name)(x)
 
     def stack(self, stack_class, name, **kwargs):
         c = self.config
@@ -140,7 +128,7 @@ class _Parts:
             activation=c.activation, gated=c.gated, norm=c.norm, epsilon=c.epsilon,
             pre_norm=c.pre_norm, use_bias=c.use_bias, rotary=c.positions == "rotary", rank=c.rank,
             position_bias=c.positions if c.positions in ("t5", "alibi") else None,
-            dtype=self.dtype, name=name, **self.bits, **kwargs,
+            bits=self.bits, dtype=self.dtype, name=name, **kwargs,
         )  # fmt: skip
 
     def encoder_model(self, task):
@@ -155,9 +143,8 @@ class _Parts:
                 inputs["segment_ids"] = keras.Input((None,), dtype="int32", name="segment_ids")
                 segments = (inputs["segment_ids"],)
             x = SegmentEmbedding(
-                c.num_segments, inner_bits=self.bits["inner_bits"], dtype=self.dtype,
-                name="segment_embedding",
-            )(x, *segments)  # fmt: skip
+                c.num_segments, bits=self.bits, dtype=self.dtype, name="segment_embedding"
+            )(x, *segments)
             x = self.inner_point("segment_sum_point")(x)
         if not c.pre_norm:
             x = self.norm("embedding_norm")(x)
@@ -196,13 +183,13 @@ class _Parts:
 
     def _pool_integers(self, x, mask):
         """The mean or maximum of the unpadded (B, T, D), of ops that an integer device has."""
-        bias = StoredMask(self.bits["inner_bits"], dtype=self.dtype, name="pooling_mask")(mask)
+        bias = StoredMask(bits=self.bits, dtype=self.dtype, name="pooling_mask")(mask)
         if self.config.pooling == "mean":
             # The softmax of a mask is 1 over the number of tokens at each of them.
             share = self.inner_point("share_point", **unit_range(self.bits["inner_bits"]))
             pooled = ops.matmul(share(ops.softmax(ops.expand_dims(bias, 1))), x)
             return self.point("pooled_point")(ops.squeeze(pooled, 1))
-        largest = MaskedMax(self.bits["inner_bits"], dtype=self.dtype, name="largest")
+        largest = MaskedMax(bits=self.bits, dtype=self.dtype, name="largest")
         return self.point("pooled_point")(largest(x, bias))
 
     def decoder_model(self, *, cross_attention):

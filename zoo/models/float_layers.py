@@ -35,10 +35,7 @@ def keep_float(model: keras.Model, patterns: Sequence[str]) -> None:
                 f"{layers[0].path if layers else 'encoder/block_0/*'}; it matches none."
             )
         for layer in kept:
-            if isinstance(layer, QuantPoint):
-                layer.bits = None
-            else:
-                layer.kernel_bits = None
+            layer.stay_float()
 
 
 def rounded_layers(model: keras.Model) -> list[keras.layers.Layer]:

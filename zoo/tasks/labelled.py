@@ -50,12 +50,12 @@ class LabelledData:
 
     def batches(self, recipe: Recipe) -> Batches | SampledBatches:
         """The training batches of a recipe."""
-        if not recipe.piece_dropout:
+        if not recipe.data.piece_dropout:
             return self._training_batches(self._encoded_train, recipe)
-        tokenizer = PieceDropout(self.tokenizer, recipe.piece_dropout)
+        tokenizer = PieceDropout(self.tokenizer, recipe.data.piece_dropout)
 
         def sample(epoch: int) -> Batches:
-            tokenizer.seed(recipe.seed, epoch)
+            tokenizer.seed(recipe.training.seed, epoch)
             return self._training_batches(self._encode(self.train, tokenizer), recipe)
 
         return SampledBatches(sample)
@@ -98,8 +98,8 @@ class LabelledData:
     def _training_batches(self, encoded: Encoded, recipe: Recipe) -> Batches:
         columns = model_inputs(self.task, encoded.columns)
         return Batches(
-            columns, self.train.targets, batch_tokens=recipe.batch_tokens, bucket=recipe.bucket,
-            seed=recipe.seed,
+            columns, self.train.targets, batch_tokens=recipe.data.batch_tokens,
+            bucket=recipe.data.bucket, seed=recipe.training.seed,
         )  # fmt: skip
 
     def _encode(self, part: Examples, tokenizer: Tokenizer) -> Encoded:

@@ -50,13 +50,13 @@ class LanguageData:
         stream = token_stream(self.train, self.tokenizer)
 
         def sample(epoch: int) -> Batches:
-            rng = np.random.default_rng((recipe.seed, epoch))
+            rng = np.random.default_rng((recipe.training.seed, epoch))
             # As many blocks in every epoch, wherever it starts.
             spare = len(stream) - self.max_length
             start = int(rng.integers(min(self.max_length, spare))) if spare > 0 else 0
             count = max(1, spare // self.max_length)
             cut = blocks(stream[start:], self.max_length)[:count]
-            return block_batches(cut, recipe.batch_tokens, recipe.seed)
+            return block_batches(cut, recipe.data.batch_tokens, recipe.training.seed)
 
         return SampledBatches(sample)
 

@@ -40,29 +40,31 @@ def learn_run_data(recipe: Recipe, config: TransformerConfig) -> RunData:
     """
     if recipe.task == "translation":
         parts = _read_pairs(recipe)
-        languages = recipe.targets if len(recipe.targets) > 1 else ()
+        targets = recipe.data.targets
+        languages = targets if len(targets) > 1 else ()
         texts = parts["train"].sources, parts["train"].targets
-        if recipe.shared_vocabulary:
+        if recipe.tokenizer.shared_vocabulary:
             source = target = _learn_tokenizer(recipe, [*texts[0], *texts[1]], config)
         else:
             source, target = (_learn_tokenizer(recipe, side, config) for side in texts)
         return TranslationData(
             task=Task(name=recipe.task, labels=languages), **parts, source=source, target=target,
-            max_length=recipe.max_length,
+            max_length=recipe.data.max_length,
         )  # fmt: skip
     if recipe.task == "language-modeling":
         parts = _read_plain_texts(recipe)
         return LanguageData(
-            task=Task(name=recipe.task), **parts, max_length=recipe.max_length,
+            task=Task(name=recipe.task), **parts, max_length=recipe.data.max_length,
             tokenizer=_learn_tokenizer(recipe, [parts["train"].text], config),
         )  # fmt: skip
     parts = _read_labelled(recipe, None)
     train = parts["train"]
     return LabelledData(
         task=Task(
-            name=recipe.task, labels=tuple(train.labels), pair=recipe.text_pair is not None
+            name=recipe.task, labels=tuple(train.labels),
+            pair=recipe.data.columns["text_pair"] is not None,
         ),
-        **parts, max_length=recipe.max_length,
+        **parts, max_length=recipe.data.max_length,
         tokenizer=_learn_tokenizer(recipe, [*train.texts, *(train.pairs or [])], config),
     )  # fmt: skip
 
@@ -125,45 +127,49 @@ def read_inputs(
 
 
 def _read_pairs(recipe: Recipe) -> dict[str, Any]:
-    columns = {"source": recipe.source, "targets": recipe.targets}
+    data = recipe.data
+    columns = {"source": data.columns["source"], "targets": data.targets}
     return {
-        part: load_languages(getattr(recipe, part), **columns) for part in ("train", "validation")
+        "train": load_languages(data.train, **columns),
+        "validation": load_languages(data.validation, **columns),
     }
 
 
 def _read_plain_texts(recipe: Recipe) -> dict[str, Any]:
-    return {part: load_plain_text(getattr(recipe, part)) for part in ("train", "validation")}
+    data = recipe.data
+    return {"train": load_plain_text(data.train), "validation": load_plain_text(data.validation)}
 
 
 def _read_labelled(recipe: Recipe, labels: list[str] | None) -> dict[str, Any]:
-    columns = {"text": recipe.text, "text_pair": recipe.text_pair, "label": recipe.label}
-    train = load_examples(recipe.train, **columns, task=recipe.task, labels=labels)
+    columns = recipe.data.columns
+    train = load_examples(recipe.data.train, **columns, task=recipe.task, labels=labels)
     validation = load_examples(
-        recipe.validation, **columns, task=recipe.task, labels=train.labels or None
+        recipe.data.validation, **columns, task=recipe.task, labels=train.labels or None
     )
     return {"train": train, "validation": validation}
 
 
 def _learn_tokenizer(recipe: Recipe, texts: list[str], config: TransformerConfig) -> Tokenizer:
     """The recipe's tokenizer, with a vocabulary that is read or learned from texts."""
+    given = recipe.tokenizer
     settings = TokenizerConfig(
-        kind=recipe.tokenizer, lowercase=recipe.lowercase, strip_accents=recipe.strip_accents
+        kind=given.kind, lowercase=given.lowercase, strip_accents=given.strip_accents
     )
-    if recipe.tokenizer == "bytes":
+    if given.kind == "bytes":
         return TextTokenizer(settings)
     limit = config.vocab_size
-    if recipe.vocabulary:
-        vocabulary = read_vocabulary(recipe.vocabulary)
+    if given.vocabulary:
+        vocabulary = read_vocabulary(given.vocabulary)
         if len(vocabulary) > limit:
             raise InputError(
-                f"{recipe.vocabulary} has {len(vocabulary)} entries, more than the {limit} of "
-                f"{recipe.model}; take a smaller vocabulary or a larger model."
+                f"{given.vocabulary} has {len(vocabulary)} entries, more than the {limit} of "
+                f"{recipe.model.name}; take a smaller vocabulary or a larger model."
             )
     else:
-        if recipe.vocab_size > limit:
+        if given.vocab_size > limit:
             raise InputError(
-                f"Expected vocab_size to be at most the {limit} of {recipe.model}, "
-                f"got vocab_size={recipe.vocab_size}."
+                f"Expected vocab_size to be at most the {limit} of {recipe.model.name}, "
+                f"got vocab_size={given.vocab_size}."
             )
-        vocabulary = learn_vocabulary(texts, recipe.vocab_size, settings)
+        vocabulary = learn_vocabulary(texts, given.vocab_size, settings)
     return TextTokenizer(settings, vocabulary)

@@ -71,6 +71,11 @@ class Task:
         positions whose target is not padding, id 0.
         """
         if self.name == "regression":
+            if label_smoothing:
+                raise InputError(
+                    "Expected label_smoothing to be 0 for regression, "
+                    f"got label_smoothing={label_smoothing}."
+                )
             return keras.losses.MeanSquaredError()
         if self.generates:
             return lambda targets, logits: token_loss(targets, logits, label_smoothing)

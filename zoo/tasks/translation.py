@@ -58,14 +58,14 @@ class TranslationData:
 
     def batches(self, recipe: Recipe) -> Batches | SampledBatches:
         """The training batches of a recipe."""
-        if not recipe.piece_dropout:
+        if not recipe.data.piece_dropout:
             return self._batches(self._encoded_train, recipe)
-        source = PieceDropout(self.source, recipe.piece_dropout)
-        target = PieceDropout(self.target, recipe.piece_dropout)
+        source = PieceDropout(self.source, recipe.data.piece_dropout)
+        target = PieceDropout(self.target, recipe.data.piece_dropout)
 
         def sample(epoch: int) -> Batches:
-            source.seed(recipe.seed, epoch, "source")
-            target.seed(recipe.seed, epoch, "target")
+            source.seed(recipe.training.seed, epoch, "source")
+            target.seed(recipe.training.seed, epoch, "target")
             return self._batches(self._encode(self.train, source, target), recipe)
 
         return SampledBatches(sample)
@@ -114,8 +114,8 @@ class TranslationData:
     def _batches(self, encoded, recipe):
         columns, targets, _ = encoded
         return Batches(
-            columns, targets, batch_tokens=recipe.batch_tokens, bucket=recipe.bucket,
-            seed=recipe.seed,
+            columns, targets, batch_tokens=recipe.data.batch_tokens,
+            bucket=recipe.data.bucket, seed=recipe.training.seed,
         )  # fmt: skip
 
 

@@ -58,7 +58,7 @@ class WordPieces:
         or on either side of `- ' /`, whichever way the text had it; case and accents that were
         folded stay so.
         """
-        words = []
+        words: list[str] = []
         for i in ids:
             piece = self._pieces[i]
             if piece.startswith(CONTINUATION) and len(piece) > len(CONTINUATION) and words:
@@ -76,11 +76,11 @@ class WordPieces:
         start, prefix = 0, ""
         while start < len(word):
             end = min(len(word), start + self.longest)
-            while end > start and (piece := self.piece_ids.get(prefix + word[start:end])) is None:
+            while end > start and prefix + word[start:end] not in self.piece_ids:
                 end -= 1
             if end == start:
                 return (self.piece_ids[UNK],)
-            found.append(piece)
+            found.append(self.piece_ids[prefix + word[start:end]])
             start, prefix = end, CONTINUATION
         return tuple(found)
 

@@ -263,7 +263,7 @@ class Tokenizer:
 def _model(
     config: TokenizerConfig, vocabulary: Vocabulary
 ) -> WordPieces | Bytes | Characters | Unigram:
-    fold = {"lowercase": config.lowercase, "strip_accents": config.strip_accents}
+    fold = {"lowercase": bool(config.lowercase), "strip_accents": bool(config.strip_accents)}
     if config.kind == "wordpiece":
         return WordPieces(vocabulary, max_bytes_per_word=config.max_bytes_per_word, **fold)
     if config.kind == "characters":

@@ -116,7 +116,7 @@ def best_path(edges: Sequence[Sequence[Edge]], dropped: Collection[Edge] = ()) -
     # As in SentencePiece, a sum is compared in double precision and kept in float32, but one that
     # ends with an unknown character is rounded before it is compared.
     scores = array("f", bytes(4 * (length + 1)))
-    arrivals: list[Edge | None] = [None] * (length + 1)
+    arrivals: dict[int, Edge] = {}
     for start, row in enumerate(edges):
         here = scores[start]
         for edge in row:
@@ -124,7 +124,7 @@ def best_path(edges: Sequence[Sequence[Edge]], dropped: Collection[Edge] = ()) -
             if not edge.known:
                 total = array("f", [total])[0]
             end = edge.end
-            if (arrivals[end] is None or total > scores[end]) and edge not in dropped:
+            if (end not in arrivals or total > scores[end]) and edge not in dropped:
                 scores[end], arrivals[end] = total, edge
     path, end = [], length
     while end:

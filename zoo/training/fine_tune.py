@@ -16,10 +16,10 @@ from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.models.predict import model_inputs
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.recipe.training_data import resolved
 from keras_transformer.zoo.tasks.run_data import RunData, run_data_of
 from keras_transformer.zoo.training.fit import Fit
-from keras_transformer.zoo.training.run_state import remove_states
-from keras_transformer.zoo.training.train import working_folder
+from keras_transformer.zoo.training.train import save_run, working_folder
 
 # What a run that goes on from trained weights has of its own.
 DEFAULTS = {
@@ -31,7 +31,7 @@ DEFAULTS = {
     "steps": 0,
     "dtype": "float32",
     "xla": False,
-    "teacher_share": 0.0,
+    "distill": None,
 }
 
 
@@ -59,8 +59,8 @@ class Retraining:
 
     Args:
         checkpoint: the checkpoint.
-        recipe: of the new run.
-        out: the new checkpoint folder.
+        recipe: of the new run; its training file is the checkpoint's, or one that was given.
+        out: the new checkpoint folder; None keeps all in memory.
         resume, overwrite, report, scalars: see `train.train`.
 
     Attributes:
@@ -73,7 +73,7 @@ class Retraining:
 
     checkpoint: Checkpoint
     recipe: Recipe
-    out: Path
+    out: str | Path | None
     resume: bool = False
     overwrite: bool = False
     report: Report | None = None
@@ -83,14 +83,15 @@ class Retraining:
     def __post_init__(self):
         self.report = self.report or Report()
         self.folder = working_folder(self.out, resume=self.resume, overwrite=self.overwrite)
+        self.recipe = resolved(self.recipe)
         self.data = run_data_of(self.checkpoint, self.recipe)
         self.data.report_cuts(self.report)
-        keras.utils.set_random_seed(self.recipe.seed)
+        keras.utils.set_random_seed(self.recipe.training.seed)
 
     @property
     def total_steps(self) -> int:
         """Steps of the run."""
-        return self.recipe.total_steps(len(self.batches))
+        return self.recipe.training.total_steps(len(self.batches))
 
     @functools.cached_property
     def batches(self) -> Batches | SampledBatches:
@@ -126,20 +127,22 @@ class Retraining:
         what: str,
         bits: Mapping[str, Any] | None = None,
         settle: Callable[[keras.Model, Mapping[str, np.ndarray]], None] | None = None,
+        keep: Sequence[str] = (),
         **metrics: Any,
     ) -> Checkpoint:
-        """Trains to the end, and writes the checkpoint folder.
+        """Trains to the end, and writes the checkpoint folder if there is to be one.
 
         Args:
             fit: of `fit`.
             what: the run's name in reports.
             bits: of a quantized model.
             settle: called with the trained model and its probes, which it may change once more.
+            keep: patterns of the layers that stay float in a quantized model.
             **metrics: to write beside those of the validation data.
         """
         self.report.start(what, fit.total_steps)
         best = fit.run()
-        checkpoint, probes = self.checkpoint, self.data.probes(self.recipe.seed)
+        checkpoint, probes = self.checkpoint, self.data.probes(self.recipe.training.seed)
         if settle is not None:
             settle(fit.model, model_inputs(checkpoint.task, probes))
             best = fit.validate(fit.model)
@@ -147,9 +150,8 @@ class Retraining:
             config=checkpoint.config, task=checkpoint.task, tokenizer=checkpoint.tokenizer,
             target_tokenizer=checkpoint.target_tokenizer, max_length=checkpoint.max_length,
             model=fit.model, recipe=self.recipe, metrics={"validation": best, **metrics},
-            probes=probes, bits=dict(bits or {}),
+            probes=probes, bits=dict(bits or {}), keep=tuple(keep),
         )  # fmt: skip
         result.metrics["validation"] |= self.data.written_metrics(result)
-        result.save(self.out, overwrite=self.overwrite)
-        remove_states(self.folder)
+        save_run(result, self.out, self.folder, overwrite=self.overwrite)
         return result

@@ -73,13 +73,13 @@ class Fit:
         self.first_kept_step = 0
         self.best_weights: dict[str, np.ndarray] = {}
         self.recent_weights: list[dict[str, np.ndarray]] = []
-        self.total_steps = recipe.total_steps(len(batches))
+        self.total_steps = recipe.training.total_steps(len(batches))
         self.optimizer = make_optimizer(recipe, self.total_steps)
-        regularize(model, recipe.l1, recipe.l2)
+        regularize(model, recipe.optimizer.l1, recipe.optimizer.l2)
         self.learner.compile(
-            optimizer=self.optimizer, loss=task.loss(recipe.label_smoothing),
+            optimizer=self.optimizer, loss=task.loss(recipe.optimizer.label_smoothing),
             # On JAX a step that is not compiled runs operation by operation.
-            jit_compile=recipe.xla or keras.config.backend() == "jax",
+            jit_compile=recipe.training.xla or keras.config.backend() == "jax",
         )  # fmt: skip
         # compile() may wrap the optimizer in one that scales the loss.
         self.optimizer = self.learner.optimizer
@@ -114,7 +114,9 @@ class Fit:
         except FileNotFoundError:
             self.report.note("No state was kept yet: starting from the first step.")
             return
-        if files["recipe.json"] != self.recipe.to_json().encode():
+        saved = Recipe.from_json(files["recipe.json"], f"{state}/recipe.json")
+        digest = self.recipe.data.digest
+        if saved.replace(digest=digest).to_json() != self.recipe.to_json():
             raise InputError(
                 f"{state} is of a run with another recipe; resume with its own options, "
                 "or remove the folder to start anew."
@@ -123,7 +125,7 @@ class Fit:
         variables = self._variables()
         shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
         progress = Progress(**json.loads(files["progress.json"]))
-        is_same_data = progress.data == self.progress.data
+        is_same_data = (progress.data, saved.data.digest) == (self.progress.data, digest)
         if not is_same_data or {name: value.shape for name, value in values.items()} != shapes:
             raise InputError(
                 f"{state} is of a run on other training data; bring that back, "
@@ -131,7 +133,7 @@ class Fit:
             )
         self._assign(values)
         self.progress = progress
-        if self.recipe.average:
+        if self.recipe.optimizer.average:
             self.recent_weights = from_one(weights_from_bytes(files["recent.safetensors"]))
         if self.progress.best_metrics:
             best = read_folder(self.folder / "best")
@@ -145,10 +147,10 @@ class Fit:
             self.progress.best_score = math.nextafter(self.progress.best_score, -math.inf)
 
     def _is_over(self) -> bool:
-        progress, recipe = self.progress, self.recipe
-        if 0 < recipe.patience <= progress.epochs_since_best:
+        progress, limits = self.progress, self.recipe.training
+        if 0 < limits.patience <= progress.epochs_since_best:
             return True
-        return progress.step >= recipe.steps if recipe.steps else progress.epoch >= recipe.epochs
+        return progress.step >= limits.steps if limits.steps else progress.epoch >= limits.epochs
 
     def _epoch(self) -> None:
         progress = self.progress
@@ -163,9 +165,9 @@ class Fit:
             if not math.isfinite(loss):
                 self._stop(f"The loss became {loss}")
             self.report.step(progress.step, progress.loss)
-            if progress.step % self.recipe.save_every == 0:
+            if progress.step % self.recipe.training.save_every == 0:
                 self._save_state()
-            if progress.step == self.recipe.steps:
+            if progress.step == self.recipe.training.steps:
                 break
         self._finish_epoch()
 
@@ -223,9 +225,9 @@ class Fit:
 
     def _validate(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Metrics and weights, of an average if there is one."""
-        if self.recipe.average:
+        if self.recipe.optimizer.average:
             return self._validate_recent()
-        if not self.recipe.ema:
+        if not self.recipe.optimizer.ema:
             return self.validate(self.model), get_weights(self.model)
         trainable = self.learner.trainable_variables
         kept = [ops.copy(variable.value) for variable in trainable]
@@ -241,7 +243,7 @@ class Fit:
     def _validate_recent(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Metrics and weights of the mean over the last epochs, this one included."""
         own = get_weights(self.model)
-        self.recent_weights = [*self.recent_weights, own][-self.recipe.average :]
+        self.recent_weights = [*self.recent_weights, own][-self.recipe.optimizer.average :]
         mean = {
             path: np.mean([weights[path] for weights in self.recent_weights], axis=0)
             for path in own
@@ -253,10 +255,10 @@ class Fit:
 
     def _drop_tokens(self, ids: np.ndarray, column: int) -> np.ndarray:
         """Replaces a share of the ordinary tokens by [MASK], drawn by seed, column and step."""
-        if not self.recipe.token_dropout:
+        if not self.recipe.data.token_dropout:
             return ids
-        rng = np.random.default_rng((self.recipe.seed, 1 + column, self.progress.step))
-        dropped = rng.random(ids.shape) < self.recipe.token_dropout
+        rng = np.random.default_rng((self.recipe.training.seed, 1 + column, self.progress.step))
+        dropped = rng.random(ids.shape) < self.recipe.data.token_dropout
         return np.where(dropped & (ids >= FIRST_ORDINARY_ID), np.int32(MASK_ID), ids)
 
     def _variables(self) -> dict[str, keras.Variable]:
@@ -286,7 +288,7 @@ class Fit:
             "progress.json": json.dumps(dataclasses.asdict(self.progress)).encode(),
             "recipe.json": self.recipe.to_json().encode(),
         }
-        if self.recipe.average:
+        if self.recipe.optimizer.average:
             files["recent.safetensors"] = weights_to_bytes(in_one(self.recent_weights))
         write_folder(self.folder / "state", files, overwrite=True)
 

@@ -86,31 +86,32 @@ class _RangeSteps:
 
 def make_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimizer:
     """Returns the optimizer of a recipe for a run of that many steps."""
+    given, quantize = recipe.optimizer, recipe.quantize
     kind = {
         "adam": keras.optimizers.Adam,
         "adamw": keras.optimizers.AdamW,
         "sgd": keras.optimizers.SGD,
         "momentum": keras.optimizers.SGD,
-    }[recipe.optimizer]
-    if recipe.ranges == "learned":
-        steps = {"moving_steps": recipe.moving_steps(total_steps)}
+    }[given.name]
+    if quantize is not None and quantize.ranges == "learned":
+        steps = {"moving_steps": quantize.moving_steps(total_steps)}
         kind = type(kind.__name__, (_RangeSteps, kind), steps)
     arguments = {
         "learning_rate": WarmupSchedule(
-            recipe.schedule, recipe.learning_rate, round(recipe.warmup * total_steps), total_steps
+            given.schedule, given.learning_rate, round(given.warmup * total_steps), total_steps
         ),
-        "global_clipnorm": recipe.clip_norm or None,
+        "global_clipnorm": given.clip_norm or None,
     }
-    if recipe.ema:
-        arguments |= {"use_ema": True, "ema_momentum": recipe.ema}
-    if recipe.optimizer == "adam":
-        return kind(beta_2=recipe.beta_2, **arguments)
-    if recipe.optimizer == "adamw":
-        optimizer = kind(weight_decay=recipe.weight_decay, beta_2=recipe.beta_2, **arguments)
+    if given.ema:
+        arguments |= {"use_ema": True, "ema_momentum": given.ema}
+    if given.name == "adam":
+        return kind(beta_2=given.beta_2, **arguments)
+    if given.name == "adamw":
+        optimizer = kind(weight_decay=given.weight_decay, beta_2=given.beta_2, **arguments)
         # Whole last names: Keras matches the path on TensorFlow, and the name on JAX.
         optimizer.exclude_from_weight_decay(var_names=["(^|/)(bias|gamma|beta|range_min|range_max)(:0)?$"])
         return optimizer
-    momentum = 0.9 if recipe.optimizer == "momentum" else 0.0
+    momentum = 0.9 if given.name == "momentum" else 0.0
     return kind(momentum=momentum, **arguments)
 
 

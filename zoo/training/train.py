@@ -14,6 +14,7 @@ from keras_transformer.zoo.models.catalog import TASKS_OF, get_config
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.recipe.training_data import resolved
 from keras_transformer.zoo.tasks.run_data import learn_run_data
 from keras_transformer.zoo.training.fit import Fit
 from keras_transformer.zoo.training.run_state import is_state, remove_states
@@ -21,20 +22,20 @@ from keras_transformer.zoo.training.run_state import is_state, remove_states
 
 def train(
     recipe: Recipe,
-    out: str | Path,
+    out: str | Path | None = None,
     *,
     resume: bool = False,
     overwrite: bool = False,
     report: Report | None = None,
     scalars: Callable[[str, float, int], None] | None = None,
 ) -> Checkpoint:
-    """Trains a model of the catalogue and writes its checkpoint folder.
+    """Trains a model of the catalogue, and writes its checkpoint folder if there is to be one.
 
     States to resume from are kept in the folder `OUT.training` until the run ends.
 
     Args:
         recipe: the run.
-        out: the checkpoint folder.
+        out: the checkpoint folder; None keeps all in memory, and the run cannot be resumed.
         resume: whether to go on from the last state of a run that was killed.
         overwrite: whether a checkpoint that is there is replaced, or an unfinished run discarded.
         report, scalars: see `Fit`.
@@ -44,22 +45,23 @@ def train(
         FileExistsError: `out` exists, or an unfinished run of it.
         RunError: the loss became infinite or not a number.
     """
-    out, report = Path(out), report or Report()
+    report = report or Report()
     folder = working_folder(out, resume=resume, overwrite=overwrite)
     config = config_of(recipe)
-    commands = {"sparsity": "prune", "clusters": "prune", "teacher_share": "distill"}
-    for name, command in commands.items():
-        if getattr(recipe, name):
+    later = {"prune": recipe.prune, "quantize": recipe.quantize, "distill": recipe.distill}
+    for name, part in later.items():
+        if part is not None:
             raise InputError(
-                f"Expected {name} to be 0 where a model is trained anew, got "
-                f"{name}={getattr(recipe, name)}; use keras-transformer {command}."
+                f"Expected {name} to be null where a model is trained anew, got {name}={part}; "
+                f"use keras-transformer {name}."
             )
+    recipe = resolved(recipe)
     data = learn_run_data(recipe, config)
     data.report_cuts(report)
     config = config.replace(**data.vocab_sizes)
 
-    keras.utils.set_random_seed(recipe.seed)
-    model = build(config, data.task, dtype=recipe.dtype)
+    keras.utils.set_random_seed(recipe.training.seed)
+    model = build(config, data.task, dtype=recipe.training.dtype)
     fit = Fit(
         model, data.task, recipe, data.batches(recipe), data.validator(), folder=folder,
         report=report, scalars=scalars,
@@ -69,14 +71,22 @@ def train(
     report.start("train", fit.total_steps)
     best = fit.run()
     checkpoint = Checkpoint(
-        config=config, task=data.task, max_length=recipe.max_length, model=model,
-        recipe=recipe, metrics={"validation": best}, probes=data.probes(recipe.seed),
+        config=config, task=data.task, max_length=recipe.data.max_length, model=model,
+        recipe=recipe, metrics={"validation": best}, probes=data.probes(recipe.training.seed),
         **data.tokenizers,
     )  # fmt: skip
     checkpoint.metrics["validation"] |= data.written_metrics(checkpoint)
-    checkpoint.save(out, overwrite=overwrite)
-    remove_states(folder)
+    save_run(checkpoint, out, folder, overwrite=overwrite)
     return checkpoint
+
+
+def save_run(
+    checkpoint: Checkpoint, out: str | Path | None, folder: Path | None, *, overwrite: bool
+) -> None:
+    """Writes the checkpoint of a run that ended, and removes its states, if it has a folder."""
+    if out is not None:
+        checkpoint.save(out, overwrite=overwrite)
+        remove_states(folder)
 
 
 def states_of(out: str | Path) -> Path:
@@ -85,12 +95,19 @@ def states_of(out: str | Path) -> Path:
     return out.with_name(f"{out.name}.training")
 
 
-def working_folder(out: Path, *, resume: bool, overwrite: bool) -> Path:
-    """Returns `OUT.training`, once it is clear that the run may begin.
+def working_folder(
+    out: str | Path | None, *, resume: bool, overwrite: bool
+) -> Path | None:
+    """Returns `OUT.training`, once it is clear that the run may begin; None without a folder.
 
     Raises:
+        InputError: a run is to be resumed or replaced that has no folder.
         FileExistsError: `out` may not be replaced, or an unfinished run is in the way.
     """
+    if out is None:
+        if resume or overwrite:
+            raise InputError("Expected a folder to resume or overwrite, got out=None.")
+        return None
     folder = states_of(out)
     check_folder_target(out, overwrite=overwrite)
     if not folder.exists():
@@ -119,25 +136,25 @@ def config_of(recipe: Recipe) -> TransformerConfig:
     Raises:
         InputError: the model cannot do what the recipe asks for, or a setting is impossible.
     """
-    config = get_config(recipe.model)
+    config = get_config(recipe.model.name)
     if recipe.task not in TASKS_OF[config.architecture]:
         known = ", ".join(TASKS_OF[config.architecture])
         raise InputError(
-            f"Expected a task that the {config.architecture} {recipe.model} can be trained for "
-            f"({known}), got task={recipe.task!r}."
+            f"Expected a task that the {config.architecture} {recipe.model.name} can be trained "
+            f"for ({known}), got task={recipe.task!r}."
         )
     for name in ("vocab_size", "source_vocab_size"):
-        if name in recipe.settings:
+        if name in recipe.model.settings:
             raise InputError(f"Expected no setting {name}: it follows from the tokenizer.")
-    config = config.replace(**recipe.settings)
-    if recipe.max_length > config.max_length:
+    config = config.replace(**recipe.model.settings)
+    if recipe.data.max_length > config.max_length:
         raise InputError(
             f"Expected max_length to be at most the model's {config.max_length}, "
-            f"got max_length={recipe.max_length}."
+            f"got max_length={recipe.data.max_length}."
         )
-    if recipe.text_pair is not None and config.num_segments < 2:
+    if recipe.data.columns.get("text_pair") is not None and config.num_segments < 2:
         raise InputError(
-            f"Expected a model with two segments for pairs, got {recipe.model} "
+            f"Expected a model with two segments for pairs, got {recipe.model.name} "
             f"with num_segments={config.num_segments}."
         )
     return config

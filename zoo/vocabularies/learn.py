@@ -8,8 +8,6 @@ from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
-import tensorflow_text
-from tensorflow_text.tools.wordpiece_vocab import wordpiece_tokenizer_learner_lib as learner
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.tokenizers.normalize import fold_text, split_words, stands_alone
@@ -21,6 +19,7 @@ from keras_transformer.zoo.tokenizers.piece_list import (
 )
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from keras_transformer.zoo.vocabularies.learn_unigram import learn_unigram, model_proto
+from keras_transformer.zoo.vocabularies.text_ops import text_ops
 
 # The learner's time grows with the distinct words (a second a round for 14,000); past the 50,000
 # most frequent ones, words are too rare to bring a piece of their own.
@@ -29,6 +28,7 @@ _MAX_WORD_LENGTH = 50
 _MAX_ROUNDS = 5
 # A vocabulary may come out this much too large before its rarest pieces are cut.
 _SLACK = 0.1
+_LEARNER = "tensorflow_text.tools.wordpiece_vocab.wordpiece_tokenizer_learner_lib"
 
 if keras.config.backend() != "tensorflow":
     # TensorFlow only splits words then, and would take the GPU's memory from the backend that
@@ -55,8 +55,8 @@ def learn_vocabulary(texts: Sequence[str], size: int, config: TokenizerConfig) -
         256 bytes. Fewer than `size` when the texts hold fewer.
 
     Raises:
-        InputError: for texts without a word, a size that has no room for characters, or a bytes
-            tokenizer.
+        InputError: for texts without a word, a size that has no room for characters, a bytes
+            tokenizer, or word pieces where tensorflow-text is not installed.
     """
     if config.kind == "bytes":
         raise InputError("Expected a tokenizer with a vocabulary to learn, got kind='bytes'.")
@@ -132,6 +132,7 @@ def _search(counts: list[tuple[str, int]], size: int, entries: dict[str, None]) 
     words = [item for item in counts if len(item[0]) <= _MAX_WORD_LENGTH][:_MAX_WORDS]
     if not words:
         return []
+    learner = text_ops("learns word pieces", _LEARNER)
     found: dict[int, list[str]] = {}
     rank, tried = size, set()
     for _ in range(_MAX_ROUNDS):
@@ -186,14 +187,21 @@ class TextTokenizer(Tokenizer):
     Args:
         config: the settings.
         vocabulary: as for `Tokenizer`.
+
+    Raises:
+        InputError: as for `Tokenizer`, or if tensorflow-text is not installed and the tokenizer is
+            not one of characters.
     """
 
     def __init__(self, config: TokenizerConfig, vocabulary: Sequence[str] = ()):
         super().__init__(config, vocabulary)
+        if config.kind == "characters":
+            return
+        self._ops = text_ops(f"splits text for the {config.kind} tokenizer")
         if config.kind == "bytes":
-            self._splitter = tensorflow_text.ByteSplitter()
+            self._splitter = self._ops.ByteSplitter()
         elif config.kind == "wordpiece":
-            self._splitter = tensorflow_text.FastWordpieceTokenizer(
+            self._splitter = self._ops.FastWordpieceTokenizer(
                 vocab=list(self.vocabulary),
                 suffix_indicator=CONTINUATION,
                 max_bytes_per_word=config.max_bytes_per_word,
@@ -220,7 +228,7 @@ class TextTokenizer(Tokenizer):
         matched = dict(zip(words, found, strict=True))
         return [[piece for word in row for piece in matched[word]] for row in split]
 
-    def _sentencepiece(self) -> tensorflow_text.SentencepieceTokenizer:
+    def _sentencepiece(self):
         # Made anew each time: setting a random seed clears TensorFlow's kernels, and with them
         # the model that an earlier one holds.
-        return tensorflow_text.SentencepieceTokenizer(self._proto, out_type=tf.int32)
+        return self._ops.SentencepieceTokenizer(self._proto, out_type=tf.int32)

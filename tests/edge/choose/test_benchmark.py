@@ -5,6 +5,7 @@ import pytest
 
 from keras_transformer.edge.choose import memory
 from keras_transformer.edge.choose.benchmark import benchmark, device_name
+from keras_transformer.edge.runtime import Runner
 from keras_transformer.zoo.errors import InputError, RunError
 
 
@@ -55,6 +56,24 @@ def test_no_files_and_foreign_files(tmp_path):
         benchmark([tmp_path / "none.tflite"])
 
 
+def test_one_file_from_its_bytes(files):
+    found = benchmark(files["int8"].read_bytes(), runs=1)
+    [file] = found.files
+    assert (file.path, file.size) == ("the file", files["int8"].stat().st_size)
+    assert file.peak_memory > 100_000
+    heads = repr(found).splitlines()[1]
+    assert heads.startswith("file      precision  measured, tokens  median ms")
+    two = benchmark([files["int8"].read_bytes(), Runner(files["int8"])], runs=1)
+    assert [file.path for file in two.files] == ["file 1", str(files["int8"])]
+
+
+@pytest.mark.parametrize(("name", "value"), [("threads", 0), ("runs", 0), ("runs", 1.5)])
+def test_numbers_that_are_not_positive(files, name, value):
+    with pytest.raises(InputError) as caught:
+        benchmark(files["int8"], **{name: value})
+    assert str(caught.value) == f"Expected {name} to be at least 1, got {name}={value}."
+
+
 def test_a_failing_child_is_reported(files, monkeypatch):
     monkeypatch.setattr(memory, "__name__", "keras_transformer.edge.no_such_module")
     with pytest.raises(RunError, match=r"Measuring the memory of .* failed: .*no_such_module"):
@@ -66,7 +85,7 @@ def test_where_the_system_tells_nothing(files, monkeypatch, tmp_path):
     assert benchmark([files["float32"]], runs=1).files[0].peak_memory is None
 
 
-@pytest.mark.parametrize("module", ["edge.benchmark", "edge.memory", "cli.benchmark"])
+@pytest.mark.parametrize("module", ["edge.choose.benchmark", "edge.choose.memory", "cli.benchmark"])
 def test_no_tensorflow_is_loaded(module):
     program = (
         f"import sys, keras_transformer.{module}; "

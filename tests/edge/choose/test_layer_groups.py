@@ -25,7 +25,7 @@ def made(architecture, bits, **changes):
     if architecture != "encoder":
         changes |= {"positions": "sinusoidal", "num_segments": 0}
     task = tiny.TASK if architecture == "encoder" else None
-    return build(tiny.config(architecture, **changes), task, **bits)
+    return build(tiny.config(architecture, **changes), task, bits=bits)
 
 
 def rounded(model):

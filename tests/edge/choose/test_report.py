@@ -67,14 +67,16 @@ def test_a_perplexity_is_worse_where_it_is_higher():
 
 
 def test_cells_stand_under_their_heads():
-    result = found(FLOAT32, INT8, FAILED)
-    assert report.columns(result)[:3] == ("candidate", "accuracy", "drop, points")
-    assert report.cells(result, INT8) == (
+    [table] = found(FLOAT32, INT8, FAILED).grids()
+    assert table.columns[:3] == ("candidate", "accuracy", "drop, points")
+    float32, int8, failed = table.rows
+    assert int8 == (
         "int8", "0.8960", "0.40", "99.5%", "1.000", "0.50", "1.250", "1.000", "0.500",
         "recommended",
     )  # fmt: skip
-    assert report.cells(result, FLOAT32)[-1] == "on the front"
-    assert report.cells(result, FAILED) == ("int4", *"-" * 8, "The op <X> & no other.")
+    assert float32[-1] == "on the front"
+    assert failed == ("int4", *8 * [None], "The op <X> & no other.")
+    assert "int4       -" in repr(found(FLOAT32, INT8, FAILED))
 
 
 class Page(HTMLParser):

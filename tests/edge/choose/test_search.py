@@ -13,6 +13,7 @@ from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.evaluation.metrics import evaluate
+from keras_transformer.zoo.recipe import Prune
 
 COLUMNS = {"text": "text", "text_pair": None, "label": "label"}
 # All but the longest texts have more tokens than the short files read.
@@ -211,7 +212,7 @@ def test_training_rungs_leave_checkpoints_that_a_resumed_search_takes(
     converted = []
 
     def convert(trained, precision, **arguments):
-        converted.append((trained.recipe.sparsity, trained.is_quantized, precision, arguments))
+        converted.append((trained.recipe.prune, trained.is_quantized, precision, arguments))
         raise InputError("Not here.")
 
     monkeypatch.setattr(candidates, "convert", convert)
@@ -222,7 +223,8 @@ def test_training_rungs_leave_checkpoints_that_a_resumed_search_takes(
         workshop = Workshop(trained, tmp_path, resume=resume)
         with pytest.raises(InputError, match="Not here."):
             workshop.make(wanted)
-    assert converted == [(0.5, True, "int8", {"calibration": None, "lengths": [8]})] * 2
+    arguments = {"calibration": None, "lengths": [8]}
+    assert converted == [(Prune(sparsity=0.5), True, "int8", arguments)] * 2
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["sparse-0.5", "sparse-0.5-int8-qat"]
-    assert Checkpoint.load(tmp_path / "sparse-0.5").recipe.sparsity == 0.5
+    assert Checkpoint.load(tmp_path / "sparse-0.5").recipe.prune.sparsity == 0.5

@@ -119,7 +119,7 @@ def test_the_figure(kind, start):
 
 
 def test_nothing_kept_is_the_quantized_model_and_everything_kept_the_float_one(runs):
-    batches = calibration_batches(runs.trained, runs.trained.recipe.train)
+    batches = calibration_batches(runs.trained, runs.trained.recipe.data.train)
 
     def scores(predictor):
         return {"accuracy": predictor.scores(runs.examples.texts).sum()}

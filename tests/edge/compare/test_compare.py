@@ -51,6 +51,38 @@ def test_as_json(runs, files):
     ]  # fmt: skip
 
 
+def test_a_folder_and_the_bytes_of_a_file(runs, files):
+    data = runs.folder / "validation.tsv"
+    found = compare(runs.folder / "float", files["float32"].read_bytes(), data)
+    [expected] = compare(runs.trained, [files["float32"]], runs.examples)
+    assert found == [dataclasses.replace(expected, path="the file", parity=found[0].parity)]
+    lines = repr(found).splitlines()
+    assert lines[0] == "90 rows"
+    assert lines[1].startswith("file      precision  accuracy  checkpoint's accuracy  agreement")
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "sentence"),
+    [
+        ({"checkpoint": None}, TypeError, "^Expected a checkpoint or the path .*, got None"),
+        ({"files": []}, InputError, "^Expected at least one file to compare."),
+        ({"files": None}, TypeError, "^Expected the path of a .tflite file, .*, got None"),
+        ({"data": None}, TypeError, "^Expected data to be the path of a file, got data=None"),
+        ({"beams": 2}, InputError, "^Expected no beams to measure a .*classification, got beams=2"),
+        ({"beam": 2}, TypeError, "^Expected options of generation among .*, got beam=2"),
+        ({"source": "a"}, InputError, "^Expected columns of classification .*, got source='a'"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_compared(changes, kind, sentence, runs, files):
+    given = {
+        "checkpoint": runs.trained, "files": files["float32"],
+        "data": runs.folder / "validation.tsv", **changes,
+    }  # fmt: skip
+    with pytest.raises(kind, match=sentence):
+        compare(**given)
+
+
 def test_the_file_of_another_checkpoint_is_refused(runs, files):
     labels = ("food", "music", "sport")
     task = dataclasses.replace(runs.trained.task, labels=labels)

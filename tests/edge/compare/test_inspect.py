@@ -35,8 +35,9 @@ def test_what_a_file_holds(files, precision):
 
 def test_where_it_comes_from(files, runs):
     provenance = inspect(files["float32"]).description["provenance"]
-    assert provenance["recipe"]["train"] == "train.tsv"
-    assert provenance["recipe"]["learning_rate"] == runs.trained.recipe.learning_rate
+    assert provenance["recipe"]["data"]["train"] == "train.tsv"
+    rate = provenance["recipe"]["optimizer"]["learning_rate"]
+    assert rate == runs.trained.recipe.optimizer.learning_rate
     weights = (runs.folder / "float" / "weights.safetensors").read_bytes()
     assert provenance["weights_sha256"] == hashlib.sha256(weights).hexdigest()
 

@@ -27,7 +27,7 @@ BLOCK = (
 
 def rows_of(runs):
     trained = runs.trained
-    inputs = read_inputs(trained, trained.recipe.validation, **trained.columns)
+    inputs = read_inputs(trained, trained.recipe.data.validation, **trained.columns)
     return {name: rows[:12] for name, rows in inputs.items()}
 
 

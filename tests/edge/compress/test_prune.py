@@ -1,3 +1,4 @@
+import dataclasses
 import gzip
 import re
 
@@ -13,7 +14,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.catalog import multiply_adds, parameters
 from keras_transformer.zoo.progress import Report
-from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.recipe import Distill, Prune, Quantize
 from keras_transformer.zoo.training.train import train
 
 
@@ -33,7 +34,7 @@ def test_a_run_writes_a_sparse_checkpoint(runs, sparse):
     trained = Checkpoint.load(sparse)
     for old, new in zip(before, values_of(trained.model), strict=True):
         assert np.count_nonzero(new) == max(1, round(0.2 * old.size))
-    assert (trained.recipe.sparsity, trained.recipe.pattern) == (0.8, "element")
+    assert trained.recipe.prune == Prune(sparsity=0.8, pattern="element")
     assert trained.metrics["unpruned"] == runs.trained.metrics["validation"]
     # Three topics by their words, which a fifth of the weights can tell apart.
     assert trained.metrics["validation"]["accuracy"] > 0.9
@@ -42,7 +43,7 @@ def test_a_run_writes_a_sparse_checkpoint(runs, sparse):
 
 
 def test_zeros_stay_through_quantization_and_compress(runs, sparse, tmp_path):
-    quantized = quantize(Checkpoint.load(sparse), tmp_path / "int8", epochs=1)
+    quantized = quantize(Checkpoint.load(sparse), out=tmp_path / "int8", epochs=1)
     assert sparsity_of(quantized.model) >= 0.8 - 1e-3
     thin, dense = (len(gzip.compress(convert(one, "int8").data)) for one in (
         quantized, runs.quantized
@@ -80,7 +81,7 @@ def test_a_run_writes_a_smaller_checkpoint(runs, small):
     before, trained = runs.trained, Checkpoint.load(small)
     shape = {"num_heads": 1, "head_dim": 16, "intermediate_dim": 24, "num_layers": 1}
     assert trained.config == before.config.replace(**shape)
-    assert trained.recipe.settings == {**before.recipe.settings, **shape}
+    assert trained.recipe.model.settings == {**before.recipe.model.settings, **shape}
     assert trained.metrics["unpruned"] == before.metrics["validation"]
     assert trained.metrics["validation"]["accuracy"] > 0.9
     assert effect(trained) == {
@@ -91,7 +92,7 @@ def test_a_run_writes_a_smaller_checkpoint(runs, small):
 
 
 def test_a_smaller_checkpoint_is_quantized_and_converted(runs, small, tmp_path):
-    quantized = quantize(Checkpoint.load(small), tmp_path / "int8", epochs=1)
+    quantized = quantize(Checkpoint.load(small), out=tmp_path / "int8", epochs=1)
     assert quantized.config.num_heads == 1
     file = convert(quantized, "int8")
     assert len(file.data) < 0.7 * len(convert(runs.quantized, "int8").data)
@@ -111,10 +112,10 @@ def factored(runs, tmp_path_factory):
 def test_a_run_writes_a_checkpoint_of_factors(runs, factored, tmp_path):
     trained = Checkpoint.load(factored)
     assert trained.config == runs.trained.config.replace(rank=6)
-    assert trained.recipe.settings == {**runs.trained.recipe.settings, "rank": 6}
+    assert trained.recipe.model.settings == {**runs.trained.recipe.model.settings, "rank": 6}
     assert trained.metrics["validation"]["accuracy"] > 0.9
     assert effect(trained)["multiply_adds_kept"] < 0.5
-    quantized = quantize(trained, tmp_path / "int8", epochs=1)
+    quantized = quantize(trained, out=tmp_path / "int8", epochs=1)
     assert len(convert(quantized, "int8").data) < len(convert(runs.quantized, "int8").data)
 
 
@@ -128,7 +129,7 @@ def clustered(sparse, tmp_path_factory):
 
 def test_a_run_writes_a_checkpoint_of_few_values(sparse, clustered):
     trained = Checkpoint.load(clustered)
-    assert (trained.recipe.clusters, trained.recipe.sparsity) == (8, 0.8)
+    assert trained.recipe.prune == Prune(clusters=8, sparsity=0.8)
     assert max(len(np.unique(value)) for value in values_of(trained.model)) == 8
     for before, after in zip(
         values_of(Checkpoint.load(sparse).model), values_of(trained.model), strict=True
@@ -151,7 +152,7 @@ def test_values_stay_few_in_the_file_and_through_quantization(clustered, tmp_pat
     ]
     assert len(kernels) > 12
     assert max(len(np.unique(kernel)) for kernel in kernels) <= 8
-    quantized = quantize(trained, tmp_path / "int8", epochs=1)
+    quantized = quantize(trained, out=tmp_path / "int8", epochs=1)
     for before, after in zip(
         values_of(trained.model), values_of(quantized.model), strict=True
     ):
@@ -208,11 +209,12 @@ def test_what_cannot_be(runs, tmp_path):
         "what that gives."
     ):
         prune(runs.quantized, out, sparsity=0.8)
-    for name, value in (("sparsity", 0.8), ("clusters", 16)):
-        recipe = Recipe(**{**vars(runs.trained.recipe), name: value})
+    parts = {"prune": Prune(clusters=16), "quantize": Quantize(), "distill": Distill()}
+    for name, part in parts.items():
+        recipe = dataclasses.replace(runs.trained.recipe, **{name: part})
         with refused(
-            f"Expected {name} to be 0 where a model is trained anew, got {name}={value}; "
-            "use keras-transformer prune."
+            f"Expected {name} to be null where a model is trained anew, got {name}={part}; "
+            f"use keras-transformer {name}."
         ):
             train(recipe, out)
     assert not out.exists()

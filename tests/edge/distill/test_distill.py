@@ -25,7 +25,7 @@ def untrained(recipe):
     config = config_of(recipe).replace(**data.vocab_sizes)
     keras.utils.set_random_seed(1)
     return Checkpoint(
-        config=config, task=data.task, max_length=recipe.max_length, recipe=recipe,
+        config=config, task=data.task, max_length=recipe.data.max_length, recipe=recipe,
         model=build(config, data.task), metrics={}, probes={}, **data.tokenizers,
     )  # fmt: skip
 
@@ -41,12 +41,12 @@ def tables(tmp_path_factory):
 def test_a_student_learns(runs, tmp_path):
     student = new_student(runs.trained, "bert_tiny", SMALL)
     assert student.config.vocab_size == runs.trained.tokenizer.vocab_size
-    assert student.recipe.learning_rate == runs.trained.recipe.learning_rate
+    assert student.recipe.optimizer.learning_rate == runs.trained.recipe.optimizer.learning_rate
     made = distill(runs.trained, student, tmp_path / "student", share=0.9, epochs=6)
     again = Checkpoint.load(tmp_path / "student")
     assert again.config.hidden_dim == 16
-    assert (again.recipe.model, again.recipe.settings) == ("bert_tiny", SMALL)
-    assert (again.recipe.teacher_share, again.recipe.teacher_temperature) == (0.9, 2.0)
+    assert (again.recipe.model.name, again.recipe.model.settings) == ("bert_tiny", SMALL)
+    assert (again.recipe.distill.share, again.recipe.distill.temperature) == (0.9, 2.0)
     assert again.metrics["teacher"] == runs.trained.metrics["validation"]
     assert again.metrics["validation"]["accuracy"] > 0.9
     texts = ["rain and wind", "a song"]
@@ -80,7 +80,8 @@ def test_a_distillation_is_resumed_to_the_bit(runs, tmp_path):
     tiny.assert_same_weights(get_weights(resumed.model), get_weights(whole.model))
     loaded = Checkpoint.load(tmp_path / "out")
     tiny.assert_same_weights(get_weights(loaded.model), get_weights(whole.model))
-    assert (loaded.recipe.teacher_hidden, loaded.recipe.teacher_attention) == (1.0, 1.0)
+    done = loaded.recipe.distill
+    assert (done.hidden_weight, done.attention_weight) == (1.0, 1.0)
 
 
 def test_a_translator_learns_what_its_teacher_writes(tables, tmp_path, monkeypatch):
@@ -95,7 +96,7 @@ def test_a_translator_learns_what_its_teacher_writes(tables, tmp_path, monkeypat
     written = teacher.generator().generate(rows.sources, beams=2)
     assert rows.targets == [one.text for one in written]
     assert f"The teacher writes {len(rows.sources)} targets with 2 beams." in heard.notes
-    assert made.recipe.teacher_beams == 2
+    assert made.recipe.distill.beams == 2
 
 
 def test_a_language_model_learns_from_another(tables, tmp_path):
@@ -105,7 +106,7 @@ def test_a_language_model_learns_from_another(tables, tmp_path):
 def learned(teacher, out, heard, **options):
     """A narrower student, after two epochs in which it came nearer to its teacher."""
     settings = {**tiny.SETTINGS, "hidden_dim": 8, "dropout": 0.0}
-    student = new_student(teacher, teacher.recipe.model, settings)
+    student = new_student(teacher, teacher.recipe.model.name, settings)
     made = distill(teacher, student, out, hidden_weight=0.5, report=heard, **options)
     assert heard.epochs[-1][1] < heard.epochs[0][1]
     assert made.config.vocab_size == teacher.config.vocab_size
@@ -118,7 +119,7 @@ def test_a_quantized_student_stays_quantized(runs, tmp_path):
     made = distill(runs.trained, runs.quantized, tmp_path / "int8", epochs=1)
     assert made.bits == runs.quantized.bits
     assert Checkpoint.load(tmp_path / "int8").is_quantized
-    assert made.recipe.learning_rate == runs.quantized.recipe.learning_rate / 20
+    assert made.recipe.optimizer.learning_rate == runs.quantized.recipe.optimizer.learning_rate / 20
 
 
 def refused(sentence):

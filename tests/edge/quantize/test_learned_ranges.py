@@ -13,6 +13,7 @@ from keras_transformer.edge.quantize.ranges import (
 from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.registry import TASKS
 from keras_transformer.zoo.training.optimizers import make_optimizer
 from tests.edge.models import one_point, range_of
 from tests.zoo import tiny
@@ -81,9 +82,9 @@ def test_learning_finds_the_best_range():
 
 
 def recipe_of(ranges, **changes):
-    return Recipe(
-        model="bert_tiny", train="a.tsv", validation="b.tsv", ranges=ranges, schedule="constant",
-        clip_norm=0.0, **changes,
+    return Recipe.of_task(
+        TASKS["classification"], model="bert_tiny", train="a.tsv", validation="b.tsv",
+        ranges=ranges, schedule="constant", clip_norm=0.0, **changes,
     )  # fmt: skip
 
 
@@ -130,7 +131,8 @@ def test_ranges_keep_their_form_and_freeze_to_the_bit(ranges, optimizer, rate):
 
 def test_a_run_is_resumed_to_the_bit(runs, tmp_path):
     options = {"epochs": 1, "save_every": 4, "ranges": "learned", "freeze_ranges": 0.5, "seed": 3}
-    whole = quantize(runs.trained, tmp_path / "whole", report=(heard := tiny.Heard()), **options)
+    heard = tiny.Heard()
+    whole = quantize(runs.trained, out=tmp_path / "whole", report=heard, **options)
     last = int(0.7 * heard.starts[0][1])
 
     class Stopped(tiny.Heard):
@@ -139,7 +141,7 @@ def test_a_run_is_resumed_to_the_bit(runs, tmp_path):
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        quantize(runs.trained, tmp_path / "broken", report=Stopped(), **options)
-    resumed = quantize(runs.trained, tmp_path / "broken", resume=True, **options)
+        quantize(runs.trained, out=tmp_path / "broken", report=Stopped(), **options)
+    resumed = quantize(runs.trained, out=tmp_path / "broken", resume=True, **options)
     tiny.assert_same_weights(get_weights(resumed.model), get_weights(whole.model))
     assert resumed.metrics == whole.metrics

@@ -8,6 +8,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metrics import evaluate
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.registry import TASKS
 
 
 def range_of(point):
@@ -47,28 +48,29 @@ def test_kernels_and_tables_are_written_on_their_grid(runs):
 
 def test_a_quantized_checkpoint_is_not_quantized_again(runs, tmp_path):
     with pytest.raises(InputError) as caught:
-        quantize(runs.quantized, tmp_path / "twice")
+        quantize(runs.quantized, out=tmp_path / "twice")
     assert str(caught.value) == "Expected a float checkpoint to quantize, got a quantized one."
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_existing_folder_is_kept(runs):
     with pytest.raises(FileExistsError, match="exists; choose another path or give --overwrite"):
-        quantize(runs.trained, runs.folder / "int8")
+        quantize(runs.trained, out=runs.folder / "int8")
 
 
 def test_the_recipe_trains_on_briefly_and_in_float32():
-    recipe = Recipe(
-        model="bert_tiny", train="a.tsv", validation="b.tsv", epochs=20, learning_rate=1e-3,
-        dtype="mixed_bfloat16", ema=0.99, token_dropout=0.1,
+    recipe = Recipe.of_task(
+        TASKS["classification"], model="bert_tiny", train="a.tsv", validation="b.tsv", epochs=20,
+        learning_rate=1e-3, dtype="mixed_bfloat16", ema=0.99, token_dropout=0.1,
     )  # fmt: skip
     changed = qat_recipe(recipe, {"learning_rate": 3e-5})
-    assert (changed.epochs, changed.learning_rate, changed.dtype) == (4, 3e-5, "float32")
-    assert (changed.ema, changed.token_dropout, changed.train) == (0.0, 0.1, "a.tsv")
+    training, optimizer, data = changed.training, changed.optimizer, changed.data
+    assert (training.epochs, optimizer.learning_rate, training.dtype) == (4, 3e-5, "float32")
+    assert (optimizer.ema, data.token_dropout, data.train) == (0.0, 0.1, "a.tsv")
 
 
 def test_calibration_alone_is_kept_where_training_spoils_it(runs, tmp_path):
-    spoiled = quantize(runs.trained, tmp_path / "int8", epochs=1, learning_rate=50.0)
+    spoiled = quantize(runs.trained, out=tmp_path / "int8", epochs=1, learning_rate=50.0)
     kept = get_weights(spoiled.model)
     for path, value in get_weights(runs.trained.model).items():
         # Biases end on the grid of the file's integers, a thousandth of an output step away.

@@ -75,7 +75,7 @@ def test_calibration_sets_the_smallest_and_largest_value_seen():
 @pytest.mark.parametrize("norm", ["layer_norm", "rms_norm"])
 def test_a_row_whose_mean_square_is_stored_as_0_moves_no_range(norm, train):
     keras.utils.set_random_seed(0)
-    layer = make_norm(norm, epsilon=1e-6, inner_bits=8, name="norm")
+    layer = make_norm(norm, epsilon=1e-6, bits={"inner_bits": 8}, name="norm")
     model = keras.Sequential([keras.Input((16,)), layer])
     x = np.random.default_rng(0).normal(0, 3, (40, 16)).astype("float32")
     for point in learned_points(model):
@@ -98,7 +98,7 @@ def test_a_row_whose_mean_square_is_stored_as_0_moves_no_range(norm, train):
 
 def test_calibration_reaches_every_point():
     trained = random_model()
-    model = build(trained.config, trained.task, kernel_bits=8, activation_bits=8)
+    model = build(trained.config, trained.task, bits={"kernel_bits": 8, "activation_bits": 8})
     points = learned_points(model)
     initial = range_of(points[0])
     calibrate(model, calibration())
@@ -120,14 +120,15 @@ def test_ranges_start_from_calibration_and_are_moved_in_training(runs):
 
 
 def calibration_of(runs):
-    return calibration_batches(runs.trained, runs.trained.recipe.train)
+    return calibration_batches(runs.trained, runs.trained.recipe.data.train)
 
 
 def test_calibration_reads_no_validation_data(runs):
     recipe = runs.trained.recipe.replace(validation="there is no such file")
     trained = dataclasses.replace(runs.trained, recipe=recipe)
-    batches = calibration_batches(trained, recipe.train)
-    expected = runs.trained.encode(Path(recipe.train).read_text().split("\n")[1].split("\t")[:1])
+    batches = calibration_batches(trained, recipe.data.train)
+    first = Path(recipe.data.train).read_text().split("\n")[1]
+    expected = runs.trained.encode(first.split("\t")[:1])
     rows = [row for batch in batches.in_order() for row in np.asarray(batch.inputs["ids"])]
     assert len(rows) == 300
     assert any(np.array_equal(np.trim_zeros(row), expected.ids[0]) for row in rows)

@@ -16,7 +16,7 @@ from tests.edge.generators import LENGTH, calibration, generator, padded, random
 def model_of(point):
     """One projection behind a point, its bias far from any grid."""
     keras.utils.set_random_seed(0)
-    inputs, projection = keras.Input((6,), name="x"), Projection(4, kernel_bits=8)
+    inputs, projection = keras.Input((6,), name="x"), Projection(4, bits={"kernel_bits": 8})
     model = keras.Model({"x": inputs}, projection(point(inputs)))
     projection.bias.assign([0.1234, -0.777, 1e-5, 3.0])
     return model, projection

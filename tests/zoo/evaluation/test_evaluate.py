@@ -3,7 +3,6 @@ import sacrebleu
 
 from keras_transformer.edge.choose.candidates import ladder
 from keras_transformer.edge.choose.search import search
-from keras_transformer.edge.predictor import KerasRunner
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.evaluate import METRICS, read_evaluation
@@ -36,10 +35,9 @@ def test_every_task_has_a_metric_and_its_points():
     assert METRICS["language-modeling"].drop(12.0, 12.5) == 0.5
 
 
-def test_a_translator_is_measured_by_bleu(pairs, tmp_path):
+def test_a_translator_is_measured_by_bleu(pairs):
     trained = generator("transformer")
-    runner = KerasRunner(tmp_path, trained)
-    found = read_evaluation(trained, pairs, COLUMNS, max_tokens=6)(runner)
+    found = read_evaluation(trained, pairs, COLUMNS, max_tokens=6)(trained)
     texts = [one.text for one in trained.generator().generate(SOURCES, max_tokens=6)]
     assert found["bleu"] == sacrebleu.BLEU().corpus_score(texts, [TARGETS]).score
     assert found["rows"] == 3
@@ -57,7 +55,7 @@ def test_generating_models_are_searched(kind, pairs, plain, tmp_path):
     assert (found.signature, found.choice.name) == ("decode", "float32")
     measure = read_evaluation(trained, data, columns)
     assert row.value == measure(Runner(out / "float32.tflite"))[found.metric.name]
-    in_keras = measure(KerasRunner(tmp_path, trained))[found.metric.name]
+    in_keras = measure(trained)[found.metric.name]
     assert row.value == pytest.approx(in_keras, rel=1e-3)
 
 

@@ -11,6 +11,7 @@ from keras_transformer.zoo.evaluation.metrics import (
     metrics,
     regression_metrics,
 )
+from keras_transformer.zoo.outputs import Outputs
 
 LABELS = ("a", "b", "c")
 # Rows are true classes, columns predictions; "c" is never predicted.
@@ -30,10 +31,10 @@ class Fixed:
     """A predictor whose scores are given."""
 
     def __init__(self, task, labels, scores):
-        self.task, self.labels, self.given = task, labels, scores
+        self.task_name, self.labels, self.given = task, labels, scores
 
-    def scores(self, texts, pairs=None):
-        return self.given
+    def outputs(self, texts, pairs=None):
+        return Outputs(self.given, [False, True, False])
 
 
 def test_classification_against_a_confusion_matrix():
@@ -107,11 +108,12 @@ def examples(targets):
 def test_evaluate_counts_rows():
     targets, scores = np.array([0, 1, 1]), np.eye(2)[[0, 1, 0]]
     result = evaluate(Fixed("classification", ("a", "b"), scores), examples(targets))
-    assert result == {"rows": 3, **metrics("classification", ("a", "b"), targets, scores)}
+    expected = metrics("classification", ("a", "b"), targets, scores)
+    assert result == {"rows": 3, "truncated": 1, **expected}
     numbers = np.array([0.0, 1.0, 3.0])
     result = evaluate(Fixed("regression", (), numbers[:, None]), examples(numbers))
     assert result == pytest.approx(
-        {"rows": 3, "pearson": 1.0, "spearman": 1.0, "mean_squared_error": 0.0}
+        {"rows": 3, "truncated": 1, "pearson": 1.0, "spearman": 1.0, "mean_squared_error": 0.0}
     )
 
 

@@ -82,3 +82,13 @@ def test_impossible_settings(values, message):
     with pytest.raises(InputError) as raised:
         Decoding(**values)
     assert str(raised.value) == message
+
+
+def test_options_by_name():
+    assert Decoding.of(beams=3) == Decoding(beams=3)
+    with pytest.raises(TypeError) as caught:
+        Decoding.of(beam=3)
+    assert str(caught.value) == (
+        "Expected options of generation among max_tokens, beams, length_penalty, temperature, "
+        "top_k, top_p, repetition_penalty, no_repeat_ngram, seed, got beam=3."
+    )

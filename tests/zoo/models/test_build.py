@@ -174,7 +174,7 @@ def test_mixed_precision_gives_float32(architecture, dtype):
 def test_float_weights_are_a_subset_of_the_quantized(architecture, changes):
     config = tiny.config(architecture, **changes)
     task = tiny.TASK if architecture == "encoder" else None
-    plain, quantized = build(config, task), build(config, task, **INT8)
+    plain, quantized = build(config, task), build(config, task, bits=INT8)
     shapes, more = ({p: w.shape for p, w in get_weights(m).items()} for m in (plain, quantized))
     extra = {path: shape for path, shape in more.items() if path not in shapes}
     assert {path: more[path] for path in shapes} == shapes

@@ -14,9 +14,9 @@ TASK = Task(name="classification", labels=("a", "b"))
 BITS = {"kernel_bits": 8, "activation_bits": 8}
 
 
-def rounded(keep=(), **bits):
+def rounded(keep=(), bits=BITS):
     """Paths of the points and projections that round."""
-    model = build(CONFIG, TASK, **(bits or BITS), keep=keep)
+    model = build(CONFIG, TASK, bits=bits, keep=keep)
     return {
         layer.path
         for layer in all_layers(model)
@@ -43,11 +43,12 @@ def test_a_kernel_or_a_point_is_kept_by_its_name():
 
 
 def test_kernels_alone_are_kept():
-    every = rounded(kernel_bits=8)
+    kernels = {"kernel_bits": 8}
+    every = rounded(bits=kernels)
     assert {path.rpartition("/")[2] for path in every} == {
         "query", "key", "value", "output", "up", "down", "pooler", "head",
     }  # fmt: skip
-    assert rounded(["*/feed_forward"], kernel_bits=8) == {
+    assert rounded(["*/feed_forward"], kernels) == {
         path for path in every if "feed_forward" not in path
     }
 

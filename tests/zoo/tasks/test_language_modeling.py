@@ -10,6 +10,7 @@ from keras_transformer.zoo.data.plain_text import PlainText, blocks, load_plain_
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.language_modeling import LanguageData, block_batches
+from keras_transformer.zoo.tasks.registry import TASKS
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
@@ -41,7 +42,7 @@ def data(train, validation="ab", max_length=8):
 
 def recipe(**changes):
     values = {"model": "gpt_nano", "train": "-", "validation": "-", "batch_tokens": 24}
-    return Recipe.of_task(**{**values, "task": "language-modeling", **changes})
+    return Recipe.of_task(TASKS["language-modeling"], **{**values, **changes})
 
 
 def stretches(batches):

@@ -35,6 +35,8 @@ def test_mean_squared_error_pairs_each_target_with_its_output():
     targets, outputs = np.array([1.0, 2.0, 4.0], "float32"), np.array([[1.5], [0.0], [4.0]])
     loss = Task(name="regression").loss()
     assert value(loss(targets, outputs.astype("float32"))) == pytest.approx((0.25 + 4) / 3)
+    with refused("Expected label_smoothing to be 0 for regression, got label_smoothing=0.1."):
+        Task(name="regression").loss(0.1)
 
 
 def test_outputs():

@@ -9,6 +9,7 @@ import pytest
 from keras_transformer.zoo.data.pairs import SentencePairs, load_pairs
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.registry import TASKS
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tasks.translation import TranslationData, encode_pairs
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
@@ -50,9 +51,9 @@ def data(train, validation=None, *, source=SOURCE, target=TARGET, max_length=20)
 def recipe(**changes):
     values = {
         "model": "transformer_tiny", "train": "-", "validation": "-", "source": "en",
-        "target": "de", "batch_tokens": 60, "task": "translation",
+        "target": "de", "batch_tokens": 60,
     }  # fmt: skip
-    return Recipe(**{**values, **changes})
+    return Recipe.of_task(TASKS["translation"], **{**values, **changes})
 
 
 def rows_of(ids):

@@ -7,6 +7,7 @@ from keras_transformer.zoo.data.pairs import load_languages, load_pairs
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.text import TextGenerator
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.registry import TASKS
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tasks.translation import TranslationData
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
@@ -114,16 +115,17 @@ def test_a_known_language():
 
 
 def recipe(**changes):
-    return Recipe(
-        model="-", task="translation", train="-", validation="-", source="en", **changes
+    return Recipe.of_task(
+        TASKS["translation"], model="-", train="-", validation="-", source="en", **changes
     )  # fmt: skip
 
 
 def test_targets_of_a_recipe():
-    assert recipe(target="de").targets == ("de",)
-    assert recipe(target="de,fr").targets == ("de", "fr")
-    assert Recipe(model="-", train="-", validation="-").targets == ()
-    for wrong in ("de,,fr", "de,de", "", ","):
+    assert recipe(target="de").data.targets == ("de",)
+    assert recipe(target="de,fr").data.targets == ("de", "fr")
+    labelled = Recipe.of_task(TASKS["regression"], model="-", train="-", validation="-")
+    assert labelled.data.targets == ()
+    for wrong in ("de,,fr", "de,de", ","):
         with refused(f"Expected target to name each column once, got target={wrong!r}."):
             recipe(target=wrong)
     with refused(

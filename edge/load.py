@@ -1,0 +1,50 @@
+"""Loads a checkpoint folder or a `.tflite` file by its path."""
+
+import os
+from pathlib import Path
+
+from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.predictor import Predictor
+
+
+def load(name_or_path: str | os.PathLike, *, threads: int = 1) -> Predictor:
+    """Loads a trained model.
+
+    Args:
+        name_or_path: a checkpoint folder, or a `.tflite` file, which is run without TensorFlow.
+        threads: that a file's interpreter may use.
+
+    Returns:
+        A `Checkpoint` of a folder, a `Runner` of a file.
+
+    Raises:
+        FileNotFoundError: there is nothing there.
+        InputError: it is neither, or damaged, or the name of a model that has no weights.
+        TypeError: it is no path.
+    """
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise TypeError(
+            f"Expected the path of a checkpoint folder or of a .tflite file, got {name_or_path!r}."
+        )
+    path = Path(name_or_path)
+    if path.is_file():
+        return Runner(path, threads=threads)
+    if not path.exists():
+        if path.suffix == ".tflite":
+            raise FileNotFoundError(f"There is no file {path}.")
+        _check_published(str(name_or_path))
+    from keras_transformer.zoo.checkpoint import Checkpoint
+
+    return Checkpoint.load(path)
+
+
+def _check_published(name: str) -> None:
+    """Raises InputError for a model of the catalogue, none of which has published weights."""
+    from keras_transformer.zoo.models.catalog import CATALOG
+
+    if name in CATALOG:
+        raise InputError(
+            f"{name} has no trained weights; build({name!r}, task) makes it untrained, and "
+            f"train({name!r}, ...) trains it."
+        )

@@ -1,0 +1,79 @@
+"""Models by name: the catalogue as a table, and a model of it built."""
+
+from typing import Any, NamedTuple
+
+import keras
+
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models import build as building
+from keras_transformer.zoo.models.catalog import CATALOG, TASKS_OF, get_config, parameters
+from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.tabular import Grid, Tabular
+
+
+class CatalogRow(NamedTuple):
+    """A model of the catalogue.
+
+    Attributes:
+        name: its name.
+        parameters: of the model without a task's head, tied tables counted once.
+        tasks: that it can be trained for.
+    """
+
+    name: str
+    parameters: int
+    tasks: tuple[str, ...]
+
+
+class Catalog(Tabular, tuple[CatalogRow, ...]):
+    """The models of the catalogue; a tuple of rows that reads as a table."""
+
+    def grids(self) -> list[Grid]:
+        """One row a model."""
+        rows = [(row.name, row.parameters, ", ".join(row.tasks)) for row in self]
+        return [Grid(None, CatalogRow._fields, rows)]
+
+
+def models() -> Catalog:
+    """Returns the models of the catalogue: name, parameters and tasks of each."""
+    return Catalog(
+        CatalogRow(name, parameters(config), TASKS_OF[config.architecture])
+        for name, config in CATALOG.items()
+    )
+
+
+def build(
+    model: str | TransformerConfig, task: Any = None, *, dtype: str = "float32", **changes: Any
+) -> keras.Model:
+    """Returns an untrained model: a plain `keras.Model` to fit, save and load.
+
+    Args:
+        model: a name of the catalogue, or a config.
+        task: what an encoder's head is for, such as `Classification(labels=[...])`; without one
+            its outputs are the pooled vectors.
+        dtype: Keras dtype policy of the layers.
+        **changes: to the config, such as `num_layers=2` or `vocab_size=8000`.
+
+    Raises:
+        InputError: for an unknown name, or a config that is impossible or does not fit the task.
+        TypeError: for what is neither a name nor a config, or an unknown field.
+    """
+    if isinstance(model, str):
+        config = get_config(model)
+    elif isinstance(model, TransformerConfig):
+        config = model
+    else:
+        raise TypeError(f"Expected a name of the catalogue or a config, got model={model!r}.")
+    known = vars(config)
+    for name, value in changes.items():
+        if name not in known:
+            raise TypeError(
+                f"Expected changes to the config among {', '.join(known)}, got {name}={value!r}."
+            )
+    config = config.replace(**changes)
+    if task is not None and task.name not in TASKS_OF[config.architecture]:
+        raise InputError(
+            f"Expected a task of an {config.architecture} "
+            f"({', '.join(TASKS_OF[config.architecture])}), got {task.name}."
+        )
+    return building.build(config, task, dtype=dtype)

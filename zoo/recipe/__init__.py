@@ -1,0 +1,22 @@
+"""Recipes: all that decides the weights of a run, as small frozen parts.
+
+Imports errors.
+"""
+
+from keras_transformer.zoo.recipe.parts import (
+    Data,
+    Distill,
+    Model,
+    Optimizer,
+    Prune,
+    Quantize,
+    Tokenizer,
+    Training,
+    check_percentile,
+)
+from keras_transformer.zoo.recipe.recipe import CHOICES, OPTIONS, Recipe
+
+__all__ = [
+    "CHOICES", "OPTIONS", "Data", "Distill", "Model", "Optimizer", "Prune", "Quantize", "Recipe",
+    "Tokenizer", "Training", "check_percentile",
+]  # fmt: skip

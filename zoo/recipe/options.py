@@ -1,0 +1,60 @@
+"""Options: the fields of a recipe's parts, each with the bounds on its value."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from keras_transformer.zoo.errors import InputError
+
+_KINDS = {int: "an integer", float: "a number", bool: "true or false", str: "text"}
+
+
+def option(
+    default: Any = dataclasses.MISSING, *, name: str | None = None, choices: Sequence[str] = (),
+    above_zero: bool = False, fraction: bool = False,
+) -> Any:  # fmt: skip
+    """Declares a field of a part.
+
+    Args:
+        default: of the field; without one it must be given.
+        name: that of the option, where it is not the field's.
+        choices: the values of a text.
+        above_zero: whether zero is refused; numbers are never negative.
+        fraction: whether the value is from 0 to below 1.
+    """
+    bounds = {"name": name, "choices": choices, "above_zero": above_zero, "fraction": fraction}
+    return dataclasses.field(default=default, metadata=bounds)
+
+
+def option_name(field: dataclasses.Field) -> str:
+    """Returns the name of a part's field among the options of all parts."""
+    return field.metadata.get("name") or field.name
+
+
+class Part:
+    """A part of a recipe, which checks its values one by one."""
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            _check(option_name(field), getattr(self, field.name), field.type, field.metadata)
+
+
+def _check(name: str, value: Any, kind: Any, bounds: Mapping[str, Any]) -> None:
+    if kind in _KINDS:
+        fits = isinstance(value, (int, float)) if kind is float else type(value) is kind
+        if not fits or (kind is float and isinstance(value, bool)):
+            raise InputError(f"Expected {name} to be {_KINDS[kind]}, got {name}={value!r}.")
+    elif not isinstance(value, Mapping):
+        raise InputError(f"Expected {name} to be an object, got {name}={value!r}.")
+    if kind is float and not math.isfinite(value):
+        raise InputError(f"Expected {name} to be finite, got {name}={value}.")
+    choices = bounds.get("choices")
+    if choices and value not in choices:
+        raise InputError(f"Expected {name} to be one of {', '.join(choices)}, got {value!r}.")
+    if bounds.get("above_zero") and not value > 0:
+        raise InputError(f"Expected {name} to be above 0, got {name}={value}.")
+    if bounds.get("fraction") and not 0 <= value < 1:
+        raise InputError(f"Expected {name} to be from 0 to below 1, got {name}={value}.")
+    if kind in (int, float) and not value >= 0:
+        raise InputError(f"Expected {name} not to be negative, got {name}={value}.")

@@ -1,0 +1,98 @@
+"""Results that read as tables: as text where Python prints them, as HTML in notebooks."""
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+
+class Grid(NamedTuple):
+    """A table.
+
+    Attributes:
+        title: above it, or None.
+        columns: heads.
+        rows: a cell a column: text, an integer (with separators), a float (four decimals), or
+            None for what there is not.
+    """
+
+    title: str | None
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+
+class Tabular:
+    """A result that reads as one or several tables."""
+
+    def grids(self) -> list[Grid]:
+        """The tables, from the top."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return "\n\n".join(map(_as_text, self.grids()))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return "".join(map(_as_html, self.grids()))
+
+
+class Metrics(Tabular, dict):
+    """Metrics by name, such as `accuracy`; a dictionary that reads as a table.
+
+    Values that are mappings of mappings, such as `per_class`, become tables of their own.
+    """
+
+    def grids(self) -> list[Grid]:
+        """The single values, then one table for each group of them."""
+        singles = [
+            (words(name), value) for name, value in self.items() if not isinstance(value, Mapping)
+        ]
+        grids = [Grid(None, ("metric", "value"), singles)]
+        for name, group in self.items():
+            if isinstance(group, Mapping) and all(isinstance(v, Mapping) for v in group.values()):
+                heads = next(iter(group.values()), {})
+                rows = [(label, *values.values()) for label, values in group.items()]
+                grids.append(Grid(words(name), ("", *map(words, heads)), rows))
+        return grids
+
+
+def words(name: str) -> str:
+    """`macro_f1` as a reader's words."""
+    return name.replace("_", " ").replace("f1", "F1")
+
+
+def cell(value: Any) -> str:
+    """A value as a table shows it."""
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _as_text(grid: Grid) -> str:
+    rows = [list(map(cell, row)) for row in grid.rows]
+    widths = [max(map(len, column)) for column in zip(grid.columns, *rows, strict=True)]
+    is_number = [
+        any(isinstance(row[place], int | float) for row in grid.rows)
+        for place in range(len(widths))
+    ]  # fmt: skip
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(cells, widths, is_number, strict=True)
+        ]
+        return "  ".join(padded).rstrip()
+
+    lines = [line(grid.columns), "  ".join("-" * width for width in widths), *map(line, rows)]
+    return "\n".join([*([grid.title] if grid.title else []), *lines])
+
+
+def _as_html(grid: Grid) -> str:
+    heads = "".join(f"<th>{html.escape(column)}</th>" for column in grid.columns)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell(value))}</td>" for value in row) + "</tr>"
+        for row in grid.rows
+    )
+    caption = f"<caption>{html.escape(grid.title)}</caption>" if grid.title else ""
+    return f"<table>{caption}<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
