@@ -47,7 +47,7 @@ def compare(
     from keras_transformer.edge.compare import compare as edge_compare
     from keras_transformer.zoo.checkpoint import Checkpoint
     from keras_transformer.zoo.data.columns import columns_of
-    from keras_transformer.zoo.tasks.run_data import read_inputs
+    from keras_transformer.zoo.training.run_data import read_inputs
 
     trained = Checkpoint.load(checkpoint)
     decoding = generation.decoding_of(trained, given)

@@ -36,7 +36,7 @@ def evaluate(
     """
     from keras_transformer.cli import display
     from keras_transformer.edge.load import load
-    from keras_transformer.zoo.evaluation import measure
+    from keras_transformer.zoo.tasks import measure
 
     predictor = load(model, threads=threads)
     decoding = generation.decoding_of(predictor, given)

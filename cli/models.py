@@ -7,14 +7,12 @@ import click
 from keras_transformer.cli import options
 from keras_transformer.zoo.models.catalog import (
     CATALOG,
-    TASKS_OF,
+    SIZES,
     get_config,
-    multiply_adds,
-    parameters,
-    pretraining_head_parameters,
 )
+from keras_transformer.zoo.models.families.bert import BERT, pretraining_head_parameters
+from keras_transformer.zoo.models.families.family import COUNTED_LENGTH as LENGTH
 
-LENGTH = 128
 CONVENTION = (
     "Parameters are those of the model without a task's head, tied tables counted once; the "
     f"published counts of BERT include its pre-training heads. Multiply-adds are those of the "
@@ -44,15 +42,20 @@ def models(name: str | None, as_json: bool) -> None:
 
 def describe(name: str) -> dict:
     """What a model is and costs."""
+    from keras_transformer.zoo.tasks.registry import tasks_for
+
     config = get_config(name)
-    count = parameters(config)
+    count = SIZES[name].parameters
+    published = 0
+    if name in BERT.sizes:
+        published = pretraining_head_parameters(config.vocab_size, config.hidden_dim)
     return {
         "name": name,
         "architecture": config.architecture,
         "parameters": count,
-        "parameters_with_pretraining_heads": count + pretraining_head_parameters(config),
-        f"multiply_adds_at_{LENGTH}_tokens": multiply_adds(config, LENGTH),
-        "tasks": list(TASKS_OF[config.architecture]),
+        "parameters_with_pretraining_heads": count + published,
+        f"multiply_adds_at_{LENGTH}_tokens": SIZES[name].multiply_adds,
+        "tasks": list(tasks_for(config.architecture)),
     }
 
 

@@ -78,7 +78,7 @@ def write(
     """Prints what is generated: as it comes for one text, else a line or an object for each."""
     streams = len(texts) == 1 and not as_json and options.get("beams", 1) == 1
     # A prompt is printed with the first piece: by then there is nothing wrong with it.
-    before = texts[0] if predictor.task_name == "language-modeling" else ""
+    before = "" if predictor.reads_sources else texts[0]
 
     def show(_: int, piece: str) -> None:
         nonlocal before

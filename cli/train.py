@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from keras_transformer.cli import options, training
-from keras_transformer.zoo.models.catalog import TASKS_OF
 from keras_transformer.zoo.recipe import CHOICES, OPTIONS, Recipe
+from keras_transformer.zoo.tasks.registry import DEFAULT_TASK, TASKS, task_named
 
 MIXED = {"none": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
@@ -82,15 +82,14 @@ def settings_of(_context: Any, _parameter: Any, pairs: tuple[str, ...]) -> dict[
     return settings
 
 
-TASKS = tuple(task for tasks in TASKS_OF.values() for task in tasks)
 DATA_FILE = click.Path(exists=True, dir_okay=False, readable=True)
 
 
 @click.command()
 @click.argument("model", required=False)
 @click.option(
-    "--task", type=click.Choice(TASKS),
-    help="What to learn.  [default: classification]",
+    "--task", type=click.Choice(tuple(TASKS)),
+    help=f"What to learn.  [default: {DEFAULT_TASK}]",
 )
 @click.option(
     "--train", type=DATA_FILE, metavar="FILE",
@@ -161,15 +160,13 @@ def make_recipe(
     recipe_file: Path | None, settings: dict[str, Any], changes: dict[str, Any]
 ) -> Recipe:
     """The recipe of the options, over that of a file if there is one."""
-    from keras_transformer.zoo.tasks.registry import TASKS as tasks
-
     if recipe_file is not None:
-        recipe = Recipe.from_file(recipe_file, tasks=tasks, **changes)
+        recipe = Recipe.from_file(recipe_file, tasks=TASKS, **changes)
         return recipe.replace(settings={**recipe.model.settings, **settings})
     if "model" not in changes:
         raise click.UsageError("Missing argument 'MODEL'; `keras-transformer models` lists them.")
     for name in ("train", "validation"):
         if name not in changes:
             raise click.UsageError(f"Missing option '--{name}'.")
-    task = tasks[changes.pop("task", "classification")]
+    task = task_named(changes.pop("task", DEFAULT_TASK))
     return Recipe.of_task(task, **changes, settings=settings)

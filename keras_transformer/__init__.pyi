@@ -2,17 +2,17 @@ from keras_transformer.attention import MultiHeadAttention as MultiHeadAttention
 from keras_transformer.blocks import DecoderBlock as DecoderBlock
 from keras_transformer.blocks import EncoderBlock as EncoderBlock
 from keras_transformer.dropout import Dropout as Dropout
-from keras_transformer.edge.choose.benchmark import benchmark as benchmark
 from keras_transformer.edge.choose.search import search as search
 from keras_transformer.edge.choose.sensitivity import sensitivity as sensitivity
+from keras_transformer.edge.compare.benchmark import benchmark as benchmark
 from keras_transformer.edge.compare.compare import compare as compare
 from keras_transformer.edge.compare.inspect import inspect as inspect
 from keras_transformer.edge.compress.prune import prune as prune
-from keras_transformer.edge.convert.convert import convert as convert
 from keras_transformer.edge.distill.distill import distill as distill
 from keras_transformer.edge.load import load as load
 from keras_transformer.edge.quantize.qat import quantize as quantize
 from keras_transformer.edge.runtime.runner import Runner as Runner
+from keras_transformer.edge.targets.convert import convert as convert
 from keras_transformer.embeddings import (
     SegmentEmbedding as SegmentEmbedding,
 )
@@ -48,12 +48,16 @@ from keras_transformer.stacks import Encoder as Encoder
 from keras_transformer.zoo.checkpoint import Checkpoint as Checkpoint
 from keras_transformer.zoo.errors import InputError as InputError
 from keras_transformer.zoo.errors import RunError as RunError
-from keras_transformer.zoo.evaluation.measure import evaluate as evaluate
 from keras_transformer.zoo.models.config import TransformerConfig as TransformerConfig
-from keras_transformer.zoo.models.named import build as build
-from keras_transformer.zoo.models.named import models as models
+from keras_transformer.zoo.named import build as build
+from keras_transformer.zoo.named import models as models
 from keras_transformer.zoo.outputs import Prediction as Prediction
 from keras_transformer.zoo.progress import Report as Report
 from keras_transformer.zoo.recipe import Recipe as Recipe
+from keras_transformer.zoo.tasks.classification import Classification as Classification
+from keras_transformer.zoo.tasks.language_modeling import LanguageModeling as LanguageModeling
+from keras_transformer.zoo.tasks.measure import evaluate as evaluate
+from keras_transformer.zoo.tasks.regression import Regression as Regression
 from keras_transformer.zoo.tasks.task import Task as Task
+from keras_transformer.zoo.tasks.translation import Translation as Translation
 from keras_transformer.zoo.training.train import train as train

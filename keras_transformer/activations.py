@@ -1,13 +1,35 @@
 """The activations of the feed-forward layer, by name."""
 
+import contextlib
+import contextvars
 import math
 
 from keras import ops
 
+_has_own_gradient = contextvars.ContextVar("has_own_gradient", default=True)
+
+
+@contextlib.contextmanager
+def without_own_gradients():
+    """Computes activations of Keras' ops alone inside the context.
+
+    A gradient of our own is a Python function, which no trace of PyTorch's can hold.
+    """
+    token = _has_own_gradient.set(False)
+    try:
+        yield
+    finally:
+        _has_own_gradient.reset(token)
+
+
+def gelu(x):
+    """Returns `x / 2 * (1 + erf(x / sqrt(2)))` (Hendrycks and Gimpel 2016, arXiv:1606.08415)."""
+    return _gelu(x) if _has_own_gradient.get() else ops.gelu(x, approximate=False)
+
 
 @ops.custom_gradient
-def gelu(x):
-    """Returns `x / 2 * (1 + erf(x / sqrt(2)))` (Hendrycks and Gimpel 2016, arXiv:1606.08415).
+def _gelu(x):
+    """GELU with a gradient of its own.
 
     The forward pass is written as the TFLite converter expects it, so that it becomes one GELU.
     The gradient reuses what the forward pass computed, in 7 passes over the widest tensor of a

@@ -3,14 +3,21 @@
 import keras
 from keras import ops
 
-from keras_transformer.quantization import QuantizedLayer, round_table, straight_through
+from keras_transformer.quantization import QuantizedLayer
+from keras_transformer.rounding import round_table, straight_through
 
 TABLE_BITS = 8
 
 
+def as_ids(inputs):
+    """Returns ids as integers that can be looked up; Keras builds a subclassed model on floats."""
+    dtype = keras.backend.standardize_dtype(inputs.dtype)
+    return inputs if dtype in ("int32", "int64") else ops.cast(inputs, "int32")
+
+
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class TokenEmbedding(QuantizedLayer):
-    """Looks up a vector for each id; `logits` multiplies by the same table.
+    """Looks up a vector for each id; with `logits=True` it multiplies by the same table.
 
     Vaswani et al. 2017, section 3.4; tying is Press and Wolf 2017, arXiv:1608.05859.
 
@@ -29,6 +36,8 @@ class TokenEmbedding(QuantizedLayer):
         **kwargs,
     ):  # fmt: skip
         super().__init__(bits=bits, **kwargs)
+        # Ids may come as floats, and half a word does not hold every one of them.
+        self.autocast = False
         self.vocab_size = vocab_size
         self.hidden_dim = hidden_dim
         self.scale = scale
@@ -44,16 +53,22 @@ class TokenEmbedding(QuantizedLayer):
         scaled_bits = self.inner_bits if self.scale != 1.0 else None
         self.scaled_point = self._point("scaled_point", scaled_bits)
 
-    def call(self, inputs, training=None):
-        """Returns (B, T, D) for ids (B, T)."""
-        x = self.point(ops.take(self.table(), inputs, axis=0), training=training)
-        return self.scaled_point(x * self.scale, training=training) if self.scale != 1.0 else x
+    def call(self, inputs, *, logits=False, training=None):
+        """Looks up, or multiplies.
 
-    def logits(self, x, training=None):
-        """Returns (B, T, V): the products of (B, T, D) with every row of the table."""
+        Args:
+            inputs: ids (B, T) of any dtype; with `logits` vectors (B, T, D).
+            logits: whether the products with every row of the table are returned.
+
+        Returns:
+            (B, T, D); with `logits` (B, T, V).
+        """
         table = ops.cast(self.table(), self.compute_dtype)
-        table = self.point(table, training=training)
-        return ops.matmul(ops.cast(x, self.compute_dtype), ops.transpose(table))
+        if logits:
+            table = self.point(table, training=training)
+            return ops.matmul(ops.cast(inputs, self.compute_dtype), ops.transpose(table))
+        x = self.point(ops.take(table, as_ids(inputs), axis=0), training=training)
+        return self.scaled_point(x * self.scale, training=training) if self.scale != 1.0 else x
 
     def stay_float(self):
         """Leaves a table on a grid of its own unrounded for good; its points are kept apart."""
@@ -67,8 +82,11 @@ class TokenEmbedding(QuantizedLayer):
             return table
         return straight_through(table, round_table(table, TABLE_BITS))
 
-    def compute_output_shape(self, input_shape):
-        return (*input_shape, self.hidden_dim)
+    def compute_output_spec(self, inputs, *, logits=False, training=None):
+        shape = (*inputs.shape, self.hidden_dim)
+        if logits:
+            shape = (*inputs.shape[:-1], self.vocab_size)
+        return keras.KerasTensor(shape, self.compute_dtype)
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
@@ -95,7 +113,7 @@ class SegmentEmbedding(QuantizedLayer):
     def call(self, inputs, segment_ids=None, training=None):
         """Adds row `segment_ids` (B, T) of the table; row 0 where there are none."""
         table = ops.convert_to_tensor(self.embeddings)
-        vectors = table[0] if segment_ids is None else ops.take(table, segment_ids, axis=0)
+        vectors = table[0] if segment_ids is None else ops.take(table, as_ids(segment_ids), axis=0)
         return inputs + self.point(vectors, training=training)
 
     def compute_output_shape(self, inputs_shape, segment_ids_shape=None):

@@ -52,12 +52,10 @@ class FeedForward(QuantizedLayer):
         narrow, wide = input_shape, (*input_shape[:-1], self.intermediate_dim)
 
         def projection(shape, units, name):
-            layer = make_projection(
+            return make_projection(
                 units, shape[-1], rank=self.rank, use_bias=self.use_bias, bits=self.bits,
                 dtype=self.dtype_policy, name=name,
             )  # fmt: skip
-            layer.build(shape)
-            return layer
 
         def point(name, width=self.activation_bits, **kwargs):
             return self._point(name, width, **kwargs)
@@ -68,6 +66,7 @@ class FeedForward(QuantizedLayer):
         self.up_point = point("up_point", self.activation_bits if self.gated else before)
         if self.gated:
             self.gate = projection(narrow, self.intermediate_dim, "gate")
+            self.gate.build(narrow)
             self.gate_point = point("gate_point", before)
             self.activated_gate_point = point("activated_gate_point")
         slope = SIGMOID_SLOPES.get(self.activation)
@@ -80,6 +79,9 @@ class FeedForward(QuantizedLayer):
         self.hidden_dropout = Dropout(self.dropout, dtype=self.dtype_policy, name="hidden_dropout")
         self.hidden_dropout.build(wide)
         self.down = projection(wide, narrow[-1], "down")
+        # A gate is built first: a seed gives each kernel the values that it always gave it.
+        self.up.build(narrow)
+        self.down.build(wide)
         self.down_point = point("down_point")
 
     def call(self, inputs, training=None):

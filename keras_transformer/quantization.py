@@ -12,6 +12,7 @@ import keras
 from keras import ops
 
 from keras_transformer.bits import all_bits, check_width
+from keras_transformer.rounding import kernel_scale, round_kernel, straight_through
 
 _INITIAL_RANGE = 6.0  # replaced by calibration before a point is used
 _SMALLEST_RANGE = 1e-6  # a tensor that was always zero still needs a scale
@@ -20,25 +21,30 @@ _SMALLEST_RANGE = 1e-6  # a tensor that was always zero still needs a scale
 class _RoundingLayer(keras.layers.Layer):
     """A layer that rounds, itself or in layers inside.
 
-    Those of them that were kept float after they were built (`stay_float`) are saved with it.
+    What was decided about those after they were built, by `stay_float` and `train_range`, is saved
+    with the layer.
     """
 
     stays_float = False
+    trains_range = False
 
     def get_build_config(self):
-        prefix = f"{self.path}/"
-        paths = [
-            one.path.removeprefix(prefix) if one is not self else ""
+        decided = {
+            one.path.removeprefix(self.path): [one.stays_float, one.trains_range]
             for one in self._flatten_layers()
-            if isinstance(one, _RoundingLayer) and one.stays_float
-        ]
-        return {**(super().get_build_config() or {}), "float_layers": paths}
+            if isinstance(one, _RoundingLayer) and (one.stays_float or one.trains_range)
+        }
+        return {**(super().get_build_config() or {}), "decided": decided}
 
     def build_from_config(self, config):
         super().build_from_config(config)
-        inside = {one.path: one for one in self._flatten_layers() if one.built}
-        for path in config.get("float_layers", ()):
-            (inside[f"{self.path}/{path}"] if path else self).stay_float()
+        inside = {one.path: one for one in self._flatten_layers()}
+        for path, (stays_float, trains_range) in config.get("decided", {}).items():
+            one = inside[f"{self.path}{path}"]
+            if trains_range:
+                one.train_range()
+            if stays_float:
+                one.stay_float()
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
@@ -92,14 +98,22 @@ class QuantPoint(_RoundingLayer):
 
     def build(self, input_shape):
         if self.is_learned:
-            self.range_min = self.add_weight(
-                name="range_min", shape=(), dtype="float32", trainable=False, autocast=False,
-                initializer=keras.initializers.Constant(-_INITIAL_RANGE),
-            )  # fmt: skip
-            self.range_max = self.add_weight(
-                name="range_max", shape=(), dtype="float32", trainable=False, autocast=False,
-                initializer=keras.initializers.Constant(_INITIAL_RANGE),
-            )  # fmt: skip
+            self.range_min = self._bound("range_min", -_INITIAL_RANGE)
+            self.range_max = self._bound("range_max", _INITIAL_RANGE)
+
+    def _bound(self, name, start):
+        # TensorFlow records gradients of what was created trainable; `train_range` needs them.
+        bound = keras.Variable(
+            keras.initializers.Constant(start), shape=(), dtype="float32", autocast=False, name=name
+        )
+        bound.trainable = False
+        return bound
+
+    def train_range(self):
+        """Lets the optimizer move the bounds from now on; a `tracker` gives them gradients."""
+        self.trains_range = True
+        for bound in (self.range_min, self.range_max):
+            bound.trainable = True
 
     def call(self, inputs, training=None):
         outputs = self._rounded(inputs, training)
@@ -150,6 +164,9 @@ class QuantPoint(_RoundingLayer):
 class QuantizedLayer(_RoundingLayer):
     """A layer whose kernels and tensors are stored in given widths.
 
+    `output_observer`, when set, is called as `output_observer(layer, outputs)` after each call:
+    Keras gives no tensor from the inside of a model's layers.
+
     Args:
         bits: the widths by name, see the module `bits`, in a plain dict; None for float.
 
@@ -160,6 +177,7 @@ class QuantizedLayer(_RoundingLayer):
     def __init__(self, *, bits=None, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True
+        self.output_observer = None
         widths = all_bits(bits)
         self.kernel_bits = widths["kernel_bits"]
         self.kernel_block = widths["kernel_block"]
@@ -171,55 +189,17 @@ class QuantizedLayer(_RoundingLayer):
         """All widths by name, as layers inside take them."""
         return all_bits({name: getattr(self, name) for name in all_bits()})
 
+    def __call__(self, *args, **kwargs):
+        outputs = super().__call__(*args, **kwargs)
+        if self.output_observer is not None:
+            self.output_observer(self, outputs)
+        return outputs
+
     def _point(self, name, width, **kwargs):
         """A built point of a width; further arguments are `QuantPoint`'s."""
         point = QuantPoint(width, dtype=kwargs.pop("dtype", self.dtype_policy), name=name, **kwargs)
         point.build(None)
         return point
-
-
-def round_kernel(kernel, bits, block=None):
-    """Rounds a kernel to the symmetric grid that TFLite stores.
-
-    Args:
-        kernel: (width, units).
-        bits: width of the stored integer.
-        block: consecutive inputs that share a scale, a divisor of the width; all by default.
-
-    Returns:
-        The kernel with every block of a column a whole multiple of its scale,
-        `max|block| / (2**(bits-1) - 1)`.
-    """
-    width, units = kernel.shape
-    blocks = ops.reshape(kernel, (-1, block or width, units))
-    scale = kernel_scale(kernel, bits, block)
-    return ops.reshape(ops.round(blocks / scale) * scale, (width, units))
-
-
-def kernel_scale(kernel, bits, block=None):
-    """Returns the scales (width / block, 1, units) of `round_kernel`'s grid.
-
-    The scale of a block has the 8 significant bits that XNNPACK keeps of it.
-    """
-    width, units = kernel.shape
-    blocks = ops.reshape(kernel, (-1, block or width, units))
-    largest = ops.max(ops.abs(blocks), axis=1, keepdims=True)
-    scale = ops.maximum(largest, 1e-9) / (2 ** (bits - 1) - 1)
-    return scale if block is None else ops.cast(ops.cast(scale, "bfloat16"), "float32")
-
-
-def round_table(table, bits):
-    """Rounds a table to the symmetric grid of one scale, with which a device looks up its rows."""
-    scale = ops.maximum(ops.max(ops.abs(table)), 1e-9) / (2 ** (bits - 1) - 1)
-    return ops.round(table / scale) * scale
-
-
-def straight_through(values, rounded):
-    """Returns the rounded values, with the gradient of the values themselves.
-
-    Bengio et al. 2013, arXiv:1308.3432.
-    """
-    return values + ops.stop_gradient(rounded - values)
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")

@@ -1,5 +1,7 @@
 """Stacks of blocks, which turn masks and position biases into one additive bias for all of them."""
 
+import contextlib
+
 import keras
 
 from keras_transformer.blocks import DecoderBlock, EncoderBlock
@@ -67,6 +69,7 @@ class _Stack(QuantizedLayer):
             )
             for i in range(num_layers)
         ]  # fmt: skip
+        self.running = range(num_layers)
         self.final_norm = None
         if pre_norm:
             self.final_norm = make_norm(
@@ -76,6 +79,21 @@ class _Stack(QuantizedLayer):
 
     def _block(self, *args, **kwargs):
         return self.block_class(*args, **kwargs)
+
+    @contextlib.contextmanager
+    def only_blocks(self, numbers):
+        """Runs only some blocks of the stack inside the context.
+
+        What is computed in graphs has to be traced inside it.
+
+        Args:
+            numbers: of the blocks, in the order in which they run; with a cache all have to.
+        """
+        before, self.running = self.running, tuple(numbers)
+        try:
+            yield
+        finally:
+            self.running = before
 
     def compute_mask(self, inputs, previous_mask):
         return token_mask(inputs, previous_mask)
@@ -154,8 +172,8 @@ class Encoder(_Stack):
         if self.position_bias is not None:
             bias = self._add(bias, self.position_bias(inputs))
         x = inputs if mask is None else _without_mask(inputs)
-        for block in self.blocks:
-            x = block(x, bias=bias, training=training)
+        for i in self.running:
+            x = self.blocks[i](x, bias=bias, training=training)
         return self._finish(x, training)
 
     def compute_output_shape(self, input_shape):
@@ -226,8 +244,8 @@ class Decoder(_Stack):
             memory_bias = self._mask_bias(memory_mask)
             memory = None if memory is None else _without_mask(memory)
         x, new_cache = inputs if mask is None else _without_mask(inputs), []
-        for i, block in enumerate(self.blocks):
-            x = block(
+        for i in self.running:
+            x = self.blocks[i](
                 x, memory, bias=bias, memory_bias=memory_bias, training=training,
                 cache=None if cache is None else cache[i], cache_index=cache_index,
                 memory_cache=None if memory_cache is None else memory_cache[i],

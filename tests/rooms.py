@@ -33,8 +33,9 @@ ROOMS = {
     "zoo.vocabularies": Room(
         "zoo.errors zoo.tokenizers", "keras sentencepiece tensorflow tensorflow_text"
     ),
+    "zoo.models.families": Room(),
     "zoo.models": Room(
-        "layers zoo.data zoo.errors zoo.tabular zoo.tokenizers", "keras numpy tensorflow"
+        "layers zoo.models.families zoo.data zoo.errors zoo.tokenizers", "keras numpy tensorflow"
     ),
     "zoo.samples": Room("zoo.errors zoo.files", "babel numpy sklearn"),
     "zoo.generation": Room("zoo.data zoo.errors zoo.tokenizers", "numpy", device=True),
@@ -46,17 +47,17 @@ ROOMS = {
         "ai_edge_litert numpy tensorflow_text", device=True,
     ),
     "zoo.evaluation": Room(
-        "zoo.data zoo.errors zoo.generation zoo.predictor zoo.tabular zoo.tokenizers",
-        "keras numpy sacrebleu scipy sklearn",
+        "zoo.data zoo.errors zoo.generation zoo.tokenizers", "keras numpy sacrebleu scipy sklearn",
     ),
     "zoo.tasks": Room(
-        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.models zoo.progress zoo.recipe "
-        "zoo.tokenizers zoo.vocabularies", "keras numpy",
+        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.models zoo.predictor zoo.progress "
+        "zoo.tabular zoo.tokenizers zoo.vocabularies", "keras numpy",
     ),
     "edge.tflite": Room(
         "edge.precision edge.runtime layers zoo.errors zoo.models",
         "ai_edge_litert flatbuffers keras numpy",
     ),
+    "zoo.named": Room("zoo.errors zoo.models zoo.tabular zoo.tasks", "keras"),
     "zoo.checkpoint": Room(
         "zoo.data zoo.errors zoo.evaluation zoo.files zoo.generation zoo.models zoo.outputs "
         "zoo.predictor zoo.recipe zoo.tabular zoo.tasks zoo.tokenizers zoo.vocabularies",
@@ -64,13 +65,13 @@ ROOMS = {
     ),
     "zoo.training": Room(
         "layers zoo.checkpoint zoo.data zoo.errors zoo.files zoo.models zoo.progress zoo.recipe "
-        "zoo.tasks", "keras numpy",
+        "zoo.tasks zoo.tokenizers zoo.vocabularies", "keras numpy",
     ),
     "edge.graphs": Room("edge.runtime zoo.checkpoint zoo.models", "keras tensorflow"),
     "edge.load": Room("edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor"),
     "edge.compare": Room(
         "edge.graphs edge.precision edge.runtime edge.tflite layers zoo.checkpoint zoo.data "
-        "zoo.errors zoo.evaluation zoo.generation zoo.models zoo.tabular zoo.tokenizers",
+        "zoo.errors zoo.evaluation zoo.generation zoo.models zoo.tabular zoo.tasks zoo.tokenizers",
         "ai_edge_litert keras numpy",
     ),
     "edge.compress": Room(
@@ -79,7 +80,7 @@ ROOMS = {
     ),
     "edge.quantize": Room(
         "edge.compress edge.precision layers zoo.checkpoint zoo.data zoo.errors zoo.models "
-        "zoo.progress zoo.recipe zoo.tasks zoo.training",
+        "zoo.progress zoo.recipe zoo.training",
         "keras numpy tensorflow tensorflow_model_optimization",
     ),
     "edge.distill": Room(
@@ -87,24 +88,19 @@ ROOMS = {
         "zoo.tasks zoo.training", "keras",
     ),
     "edge.convert": Room(
-        "edge.compare edge.precision edge.quantize edge.runtime edge.tflite layers "
-        "zoo.checkpoint zoo.data zoo.errors zoo.files zoo.models", "keras tensorflow",
+        "edge.precision edge.quantize edge.tflite layers zoo.checkpoint zoo.data zoo.errors "
+        "zoo.files zoo.models", "keras tensorflow",
     ),
-    "edge.choose": Room(
-        "edge.compress edge.convert edge.precision edge.quantize edge.runtime "
-        "edge.tflite layers zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.files "
-        "zoo.models zoo.progress zoo.recipe zoo.tabular",
-        "ai_edge_litert keras matplotlib numpy",
+    "edge.publish": Room("edge.runtime zoo.checkpoint zoo.models"),
+    "edge.targets": Room(
+        "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
+        "edge.runtime edge.tflite zoo.checkpoint zoo.data zoo.errors zoo.files zoo.tokenizers",
+        "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",
     ),
     "edge.targets.exported": Room(
-        "edge.graphs edge.runtime layers zoo.checkpoint zoo.errors zoo.files zoo.models "
-        "zoo.tasks", "keras numpy onnxruntime safetensors tensorflow torch",
-    ),
-    "edge.targets": Room(
-        "edge.compare edge.convert edge.graphs edge.precision edge.runtime "
-        "edge.targets.exported edge.tflite zoo.checkpoint zoo.errors zoo.tokenizers",
-        "ai_edge_litert flatbuffers keras numpy onnx tensorflow tensorflow_text tf2onnx "
-        "tflite_micro",
+        "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.runtime "
+        "edge.targets layers zoo.checkpoint zoo.errors zoo.files zoo.models zoo.tasks",
+        "keras numpy onnx onnxruntime safetensors tensorflow tf2onnx torch",
     ),
     "edge.targets.litertlm": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.runtime edge.targets "
@@ -112,14 +108,15 @@ ROOMS = {
         "zoo.tokenizers zoo.vocabularies",
         "ai_edge_litert keras litert_lm litert_lm_builder numpy tensorflow",
     ),
-    "edge.demo": Room("edge.runtime zoo.errors zoo.files zoo.tokenizers"),
-    "edge.publish": Room(
-        "edge.choose edge.convert edge.runtime edge.targets zoo.checkpoint zoo.files zoo.models"
+    "edge.choose": Room(
+        "edge.compare edge.compress edge.convert edge.precision edge.quantize edge.runtime "
+        "edge.targets layers zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.files "
+        "zoo.models zoo.progress zoo.recipe zoo.tabular", "keras matplotlib",
     ),
+    "edge.demo": Room("edge.runtime zoo.errors zoo.files zoo.tokenizers"),
     "edge.quickstart": Room(
-        "edge.choose edge.convert edge.precision edge.quantize edge.runtime edge.targets "
-        "zoo.data zoo.evaluation zoo.files zoo.progress zoo.recipe zoo.samples zoo.tasks "
-        "zoo.training", "numpy",
+        "edge.compare edge.precision edge.quantize edge.runtime edge.targets zoo.data zoo.files "
+        "zoo.predictor zoo.progress zoo.recipe zoo.samples zoo.tasks zoo.training", "sklearn",
     ),
 }  # fmt: skip
 MAX_FILES_IN_A_ROOM = 14

@@ -10,7 +10,7 @@ import pytest
 import keras_transformer as kt
 
 STUB = Path(__file__).parent.parent / "keras_transformer" / "__init__.pyi"
-TASK = kt.Task(name="classification", labels=("bad", "good"))
+TASK = kt.Classification(labels=("bad", "good"))
 SMALL = {"hidden_dim": 8, "intermediate_dim": 16, "num_layers": 1, "num_heads": 2}
 
 

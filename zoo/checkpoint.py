@@ -13,7 +13,6 @@ import numpy as np
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.data.plain_text import load_plain_text
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.evaluation.measure import evaluate
 from keras_transformer.zoo.evaluation.perplexity import language_perplexity
 from keras_transformer.zoo.files import (
     read_folder,
@@ -31,6 +30,8 @@ from keras_transformer.zoo.outputs import Outputs
 from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tabular import Metrics
+from keras_transformer.zoo.tasks.measure import evaluate
+from keras_transformer.zoo.tasks.registry import task_from_json
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.tokenizer import Encoded, Tokenizer
 from keras_transformer.zoo.tokenizers.tokenizer_files import (
@@ -88,9 +89,12 @@ class Checkpoint(Predictor):
     @property
     def output_kind(self) -> str:
         """Kind of the model's outputs, see `Predictor`."""
-        if self.task.generates:
-            return "text"
-        return "classes" if self.task.labels else "number"
+        return self.task.output
+
+    @property
+    def reads_sources(self) -> bool:
+        """Whether it writes a target for a source, rather than go on from a prompt."""
+        return self.task.reads_sources
 
     @property
     def pair(self) -> bool:
@@ -150,7 +154,7 @@ class Checkpoint(Predictor):
 
     def _outputs(self, texts: list[str], pairs: list[str] | None) -> Outputs:
         if not texts:
-            return Outputs(np.zeros((0, self.task.num_outputs), "float32"), [])
+            return Outputs(np.zeros((0, self.task.head().units), "float32"), [])
         encoded = self.tokenizer.encode(texts, pairs, max_length=self.max_length)
         columns = model_inputs(self.task, encoded.columns)
         scores = predict(self.model, Batches(columns, batch_tokens=PREDICT_TOKENS))
@@ -159,8 +163,9 @@ class Checkpoint(Predictor):
     def _generator(self, *, xla: bool = False) -> TextGenerator:
         steps = (CompiledSteps if xla else KerasSteps)(self.model, self.config, self.max_length)
         return TextGenerator(
-            steps, self.task_name, self.tokenizer, self.target_tokenizer, self.labels
-        )
+            steps, self.tokenizer, self.target_tokenizer, self.labels,
+            reads_sources=self.reads_sources,
+        )  # fmt: skip
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Writes the checkpoint folder, whole or not at all."""
@@ -198,7 +203,7 @@ class Checkpoint(Predictor):
                 raise InputError(f"{path} is no checkpoint of a trained model: it has no {name}.")
         config = json.loads(files["config.json"])
         labels = tuple(files["labels.txt"].decode().split("\n")[:-1])
-        task = Task.from_json(config["task"], labels)
+        task = task_from_json(config["task"], labels)
         shape = TransformerConfig.from_json(config["model"])
         # Once, float was written as widths of null.
         bits = {name: value for name, value in config["bits"].items() if value is not None}

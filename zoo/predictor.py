@@ -18,6 +18,7 @@ class Predictor:
     Attributes:
         task_name: name of the model's task.
         output_kind: `classes` or `number`, see `OUTPUTS`; `text` of a model that writes.
+        reads_sources: whether it writes a target for a source, rather than go on from a prompt.
         labels: names of the classes, or of the targets of a translator of several.
         pair: whether an example is two texts.
         precision: `float32`, ...; followed by `, simulated` where Keras computes it.
@@ -27,6 +28,7 @@ class Predictor:
 
     task_name: str
     output_kind: str
+    reads_sources: bool = False
     labels: Sequence[str]
     pair: bool
     precision: str

@@ -8,20 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_transformer.edge.choose.benchmark import benchmark
 from keras_transformer.edge.choose.candidates import REFERENCE, Candidate, Workshop, ladder
 from keras_transformer.edge.choose.search_result import Measured, Search
+from keras_transformer.edge.compare.benchmark import benchmark
 from keras_transformer.edge.convert.convert import checked_lengths
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
 from keras_transformer.zoo.data.columns import columns_of
 from keras_transformer.zoo.errors import InputError, RunError
-from keras_transformer.zoo.evaluation.evaluate import (
-    METRICS,
-    Metric,
-    check_max_drop,
-    read_evaluation,
-)
+from keras_transformer.zoo.evaluation.metric import Metric, check_max_drop
 from keras_transformer.zoo.files import weights_to_bytes, write_file
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.progress import Report
@@ -87,11 +82,15 @@ def search(
     )  # fmt: skip
     if any(candidate.needs_data for candidate in candidates):
         workshop.check_data()
-    measure = read_evaluation(checkpoint, data, columns, **decoding)
+    examples = checkpoint.task.read(data, columns)
+
+    def measure(predictor: Any) -> dict[str, Any]:
+        return checkpoint.task.evaluate(predictor, examples, **decoding)
+
     given = {"train": train and str(train), "validation": validation and str(validation)}
     found = Search(
         run={**_hashes(checkpoint, data), "columns": dict(columns), "decoding": decoding, **given},
-        data=str(data), metric=METRICS[checkpoint.task.name], max_drop=max_drop,
+        data=str(data), metric=checkpoint.task.metric, max_drop=max_drop,
     )  # fmt: skip
     done = _begin(out, found, resume=resume, overwrite=overwrite)
     rows: list[Measured] = []
@@ -121,11 +120,11 @@ def _measure(
     except (InputError, RunError) as error:
         return Measured(candidate=candidate, error=" ".join(str(error).split()))
     path = out / f"{candidate.name}.tflite"
-    write_file(path, converted.data, overwrite=True)
+    write_file(path, bytes(converted), overwrite=True)
     return Measured(
         candidate=candidate, value=float(measure(Runner(path))[metric.name]),
-        agreement=converted.parity.agreement, size=len(converted.data),
-        gzip_size=len(gzip.compress(converted.data, mtime=0)),
+        agreement=converted.parity.agreement, size=converted.size,
+        gzip_size=len(gzip.compress(bytes(converted), mtime=0)),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from keras_transformer.edge.choose.candidates import REFERENCE, Candidate
 from keras_transformer.edge.choose.pareto import Choice, Point, pareto_front, recommend
-from keras_transformer.zoo.evaluation.evaluate import Metric
+from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.tabular import Grid, Tabular
 
 # 90th percentile over median, from which on something else kept the processor busy.

@@ -13,12 +13,7 @@ from keras_transformer.edge.quantize.ranges import calibration_batches
 from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
 from keras_transformer.zoo.data.columns import columns_of
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.evaluation.evaluate import (
-    METRICS,
-    Metric,
-    check_max_drop,
-    read_evaluation,
-)
+from keras_transformer.zoo.evaluation.metric import Metric, check_max_drop
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe.training_data import training_file
@@ -142,7 +137,7 @@ class Simulation:
         self.checkpoint = checkpoint
         self.bits = get_precision(precision).bits
         self.measure = measure
-        self.metric = METRICS[checkpoint.task.name]
+        self.metric = checkpoint.task.metric
         model = quantized_model(checkpoint, batches, precision)
         self.weights = get_weights(model)
         self.groups = groups_of(model)
@@ -205,7 +200,11 @@ def sensitivity(
     if not spec.rounds_kernels:
         raise InputError(f"Expected a precision that rounds kernels, got precision={precision!r}.")
     path = calibration or training_file(checkpoint.recipe.data)
-    measure = read_evaluation(checkpoint, data, columns, **decoding)
+    examples = checkpoint.task.read(data, columns)
+
+    def measure(predictor: Any) -> dict[str, Any]:
+        return checkpoint.task.evaluate(predictor, examples, **decoding)
+
     batches = calibration_batches(checkpoint, path)
     simulation = Simulation(checkpoint, precision, batches, measure)
     groups, metric = simulation.groups, simulation.metric

@@ -1,7 +1,6 @@
 """How closely `.tflite` files follow the checkpoint that they were converted from."""
 
 import dataclasses
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,14 @@ from keras_transformer.edge.compare.parity import Parity, outputs_difference, ru
 from keras_transformer.edge.runtime.packed import Source, names_of
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
-from keras_transformer.zoo.data.pairs import SentencePairs, load_pairs
-from keras_transformer.zoo.data.tables import Examples, load_examples
+from keras_transformer.zoo.data import sources
+from keras_transformer.zoo.data.pairs import SentencePairs
+from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.evaluation.measure import read_options
-from keras_transformer.zoo.evaluation.metrics import metrics
 from keras_transformer.zoo.evaluation.text_metrics import text_metrics
 from keras_transformer.zoo.models.predict import PREDICT_TOKENS, model_inputs
 from keras_transformer.zoo.tabular import Grid, Tabular
+from keras_transformer.zoo.tasks.measure import read_options
 from keras_transformer.zoo.tokenizers.tokenizer_files import tokenizers_to_files
 
 
@@ -93,7 +92,8 @@ def compare(
         checkpoint: the checkpoint, or its folder; its own forward pass is the reference, for an
             int8 file that calibration alone made too.
         files: converted files, or one of them: paths, bytes, runners, or what `convert` returned.
-        data: the path of labelled rows, or of sources and targets; or these as they were read.
+        data: labelled rows, or sources and targets: a path, data in memory (see `Task.read`), or
+            what was read of either.
         threads: that the interpreter may use.
         **options: as `Checkpoint.evaluate` takes them: columns, and how a translator chooses
             tokens.
@@ -113,13 +113,11 @@ def compare(
     runners = _runners(files, threads)
     for runner in runners:
         _check_same_model(checkpoint, runner)
-    if isinstance(data, str | os.PathLike):
+    if not isinstance(data, Examples | SentencePairs):
         columns, options = read_options(checkpoint, options)
         data = _read(checkpoint, data, columns)
-    if isinstance(data, SentencePairs):
+    if checkpoint.reads_sources:
         return _compare_texts(checkpoint, runners, data, options)
-    if not isinstance(data, Examples):
-        raise TypeError(f"Expected data to be the path of a file, got data={data!r}.")
     if data.targets is None:
         raise InputError(f"{data.path}: expected a label column to compare on.")
     references: dict[int, np.ndarray] = {}
@@ -137,17 +135,14 @@ def _runners(files: Source | Sequence[Source], threads: int = 1) -> list[Runner]
 
 
 def _read(
-    checkpoint: Checkpoint, path: str | Path, columns: Mapping[str, str | None]
+    checkpoint: Checkpoint, source: sources.Source, columns: Mapping[str, str | None]
 ) -> Examples | SentencePairs:
-    if "target" in columns:
-        return load_pairs(path, **columns)
-    if checkpoint.generates:
+    if checkpoint.generates and not checkpoint.reads_sources:
         raise InputError(
             "Expected a checkpoint of translation or of labels to compare, got one of "
             f"{checkpoint.task_name}; evaluate each instead."
         )
-    labels = list(checkpoint.labels) or None
-    return load_examples(path, task=checkpoint.task_name, labels=labels, **columns)
+    return checkpoint.task.read(source, columns)
 
 
 def _compare_texts(
@@ -261,7 +256,7 @@ def _padded_outputs(checkpoint: Checkpoint, ids: np.ndarray, segment_ids: np.nda
 
 
 def _value(checkpoint: Checkpoint, examples: Examples, outputs: np.ndarray) -> float:
-    found = metrics(checkpoint.task.name, checkpoint.labels, examples.targets, outputs)
+    found = checkpoint.task.metrics(examples.targets, outputs)
     return found[checkpoint.task.deciding_metric]
 
 

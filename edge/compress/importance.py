@@ -1,6 +1,5 @@
 """What a trained model's heads, neurons and blocks are worth, measured on its training data."""
 
-import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 
@@ -104,22 +103,11 @@ def least_costly_blocks(
             costs = {}
             for number in numbers:
                 rest = [other for other in numbers if other != number]
-                with _only_blocks(stack, rest):
+                with stack.only_blocks(rest):
                     costs[number] = _mean_loss(model, loss, batches)
             numbers.remove(min(costs, key=costs.get))
         kept[stack.name] = numbers
     return kept
-
-
-@contextlib.contextmanager
-def _only_blocks(stack: Encoder | Decoder, numbers: list[int]) -> Iterator[None]:
-    """Runs some of a stack's blocks only."""
-    blocks = stack.blocks
-    stack.blocks = [blocks[number] for number in numbers]
-    try:
-        yield
-    finally:
-        stack.blocks = blocks
 
 
 def _mean_loss(model: keras.Model, loss: Callable, batches: Batches | SampledBatches) -> float:

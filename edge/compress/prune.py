@@ -24,8 +24,8 @@ from keras_transformer.edge.compress.structure import narrowed, shortened, small
 from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
-from keras_transformer.zoo.models.catalog import multiply_adds, parameters
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.counts import multiply_adds, parameters
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Prune, Recipe
 from keras_transformer.zoo.training.fine_tune import DEFAULTS, Retraining, changed_recipe
@@ -251,7 +251,7 @@ def _go_on(run: Retraining, checkpoint: Checkpoint, model: Checkpoint) -> Checkp
     run.checkpoint = model
     fit = run.fit(model.model)
     fit.consider_start()
-    before, after, length = checkpoint.config, model.config, checkpoint.max_length
+    before, after, length = checkpoint.model, model.model, checkpoint.max_length
     kept = {
         "parameters": parameters(after) / parameters(before),
         "multiply_adds": multiply_adds(after, length) / multiply_adds(before, length),

@@ -163,7 +163,7 @@ def _check(teacher: Checkpoint, student: Checkpoint) -> None:
         )
 
 
-def _check_values(guidance: Guidance, beams: int, task: str) -> None:
+def _check_values(guidance: Guidance, beams: int, task: Task) -> None:
     if not 0 < guidance.share <= 1:
         raise InputError(
             f"Expected share to be above 0 and at most 1, got share={guidance.share}."
@@ -180,10 +180,10 @@ def _check_values(guidance: Guidance, beams: int, task: str) -> None:
             )
     if beams < 0:
         raise InputError(f"Expected beams not to be negative, got beams={beams}.")
-    if beams and task != "translation":
+    if beams and not task.reads_sources:
         raise InputError(
             f"Expected beams to be 0 for a task other than translation, got beams={beams} "
-            f"for {task}."
+            f"for {task.name}."
         )
 
 

@@ -37,10 +37,10 @@ class Guidance:
 class Following(keras.Model):
     """A student as it is trained beside a teacher.
 
-    The loss is (1 - share) of that of `compile`, share of `output_difference`, and the means of
-    what the guidance adds. The teacher reads what the student reads, dropped tokens included
-    (Beyer et al. 2022, arXiv:2106.05237, section 3), and drops nothing itself. Its variables are
-    not among this model's: no state keeps them.
+    The loss is (1 - share) of that of `compile`, share of the task's `output_difference`, and the
+    means of what the guidance adds. The teacher reads what the student reads, dropped tokens
+    included (Beyer et al. 2022, arXiv:2106.05237, section 3), and drops nothing itself. Its
+    variables are not among this model's: no state keeps them.
 
     `keras.distillation.Distiller` does not serve: it finds layers by name in a functional model,
     where a stack of blocks is one layer; it runs the student a second time for them, with other
@@ -93,8 +93,8 @@ class Following(keras.Model):
             ops.stop_gradient, self._read_teacher(x, training=False)
         )
         total = super().compute_loss(x, y, outputs, sample_weight, training)
-        total = total + self.guidance.share * output_difference(
-            self.task, y, expected, outputs, self.guidance.temperature
+        total = total + self.guidance.share * self.task.output_difference(
+            y, expected, outputs, self.guidance.temperature
         )
         real = {name: ops.cast(ops.not_equal(ids, PAD_ID), "float32") for name, ids in x.items()}
         both = list(zip(states, expected_states, strict=True))
@@ -116,29 +116,3 @@ class Following(keras.Model):
 
     def _mapped(self, pair, own):
         return self.maps[pair.stack](own) if pair.stack in self.maps else own
-
-
-def output_difference(task: Task, targets, expected, outputs, temperature: float):
-    """How far a student's outputs are from its teacher's, a mean.
-
-    The divergence of softened probabilities from the teacher's, times temperature squared, which
-    keeps gradients of one size (Hinton et al. 2015, arXiv:1503.02531, section 2.1); for tasks that
-    generate over all positions whose target is not padding (word-level distillation: Kim and Rush
-    2016, arXiv:1606.07947, section 3.1). In regression the mean squared difference.
-
-    Args:
-        task: of both.
-        targets: of the labels, (B,) or (B, T).
-        expected: the teacher's outputs, (B, outputs) or (B, T, V).
-        outputs: the student's.
-        temperature: by which both sides' logits are divided.
-    """
-    if task.name == "regression":
-        return ops.mean(ops.square(outputs - expected))
-    expected = ops.log_softmax(expected / temperature)
-    found = ops.log_softmax(outputs / temperature)
-    divergence = ops.sum(ops.exp(expected) * (expected - found), axis=-1) * temperature**2
-    if not task.generates:
-        return ops.mean(divergence)
-    real = ops.cast(ops.not_equal(targets, PAD_ID), "float32")
-    return ops.sum(divergence * real) / ops.maximum(ops.sum(real), 1.0)

@@ -158,26 +158,16 @@ def _shared_heads(*attentions: MultiHeadAttention) -> int:
 
 @contextlib.contextmanager
 def _heard(layers: Sequence[keras.layers.Layer]) -> Iterator[dict[int, keras.KerasTensor]]:
-    """Collects what layers return while a model is called, by their `id`.
+    """Collects what layers return while a model is called, by their `id`."""
+    heard = {}
 
-    Keras gives no tensor from the inside of a layer, and a stack of blocks is one.
-    """
-    outputs, heard = {}, {id(layer): layer for layer in layers}
+    def remember(layer, outputs):
+        heard[id(layer)] = outputs
 
-    def listener(layer):
-        call = layer.call
-
-        def listen(*args, **kwargs):
-            outputs[id(layer)] = result = call(*args, **kwargs)
-            return result
-
-        return listen
-
-    for layer in heard.values():
-        layer.call = listener(layer)
+    for layer in layers:
+        layer.output_observer = remember
     try:
-        yield outputs
+        yield heard
     finally:
-        for layer in heard.values():
-            # What stands on the instance hides the class's own.
-            del layer.call
+        for layer in layers:
+            layer.output_observer = None

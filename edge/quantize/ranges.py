@@ -13,7 +13,7 @@ from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers
 from keras_transformer.zoo.recipe import Recipe, check_percentile
-from keras_transformer.zoo.tasks.run_data import read_inputs
+from keras_transformer.zoo.training.run_data import read_inputs
 
 CALIBRATION_BATCHES = 32
 # Of rows in random order, one in N + 1 goes beyond the smallest or the largest value of the N
@@ -155,10 +155,7 @@ def learn_ranges(model: keras.Model) -> None:
 
     for point in learned_points(model):
         point.tracker = round_to_range
-        for bound in (point.range_min, point.range_max):
-            bound.trainable = True
-            # TensorFlow records the gradients of what was made trainable, and of nothing else.
-            bound.value._trainable = True
+        point.train_range()
 
 
 def _rounded(inputs, low, high, *, bits, symmetric):

@@ -1,4 +1,4 @@
-"""The quickstart: the whole way on the embedded data.
+"""The quickstart: jobs on the embedded data, from the data to measured files.
 
-Imports everything below.
+Imports the rooms that train, quantize, convert and run a model.
 """

@@ -1,32 +1,68 @@
-"""The whole way on the embedded data: train, evaluate, quantize, convert, and measure each file."""
+"""The quickstart: data, a baseline, training, quantization, files, and a measured table of all."""
 
 import dataclasses
-from collections.abc import Sequence
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from keras_transformer.edge.choose.benchmark import benchmark
-from keras_transformer.edge.convert.convert import convert
+from keras_transformer.edge.compare.benchmark import device_name
+from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.quantize.qat import quantize
-from keras_transformer.edge.runtime.runner import Prediction, Runner
-from keras_transformer.zoo.data.tables import load_examples
-from keras_transformer.zoo.evaluation.metrics import metrics
+from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.targets.convert import convert
+from keras_transformer.zoo.data.pairs import SentencePairs, load_pairs
 from keras_transformer.zoo.files import check_absent, write_file
+from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.samples.baseline import ngram_baseline
-from keras_transformer.zoo.samples.languages import write_tables
-from keras_transformer.zoo.tasks.registry import TASKS
 from keras_transformer.zoo.training.train import train
 
-# Few enough to train in a minute or two; most have a script of their own.
-LANGUAGES = ("en", "fi", "ru", "el", "he", "ar", "hi", "ta", "th", "ka", "hy", "ja")
-# Of the files; int8 is of the quantized model.
-PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")
-# Names, as the data has them, of places that it does not hold.
-TEXTS = ("Northern Lights", "Suomenlahti", "Озеро Байкал", "Θεσσαλονίκη", "ירושלים",
-         "القاهرة", "東京タワー")  # fmt: skip
+NUM_TIMED, NUM_WARM_UP = 100, 3
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """A way to solve the task without a Transformer.
+
+    Attributes:
+        name: name in the table.
+        answer: function from training rows and test texts to an answer, or None, for each text.
+    """
+
+    name: str
+    answer: Callable[[SentencePairs, Sequence[str]], Sequence[str | None]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """One task of the quickstart.
+
+    Attributes:
+        name: stem of the files' names.
+        title: heading of the table.
+        columns: columns of the text and of its target in the data.
+        write_data: writes the splits to a folder and returns their paths.
+        recipe: returns the training run on a folder's data.
+        qat_epochs: epochs of quantization-aware training.
+        precisions: precisions of the files.
+        lengths: input lengths of the files; None for the recipe's own.
+        baselines: what the model is compared with.
+        metrics: function from test rows and answers to shares between 0 and 1, by name.
+        texts: sample texts for the int8 file.
+    """
+
+    name: str
+    title: str
+    columns: tuple[str, str]
+    write_data: Callable[..., Mapping[str, Path]]
+    recipe: Callable[[Path, int], Recipe]
+    qat_epochs: int
+    precisions: Sequence[str]
+    lengths: Sequence[int] | None = None
+    baselines: Sequence[Baseline]
+    metrics: Callable[[SentencePairs, Sequence[str | None]], dict[str, float]]
+    texts: Sequence[str]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,17 +70,16 @@ class Row:
     """One line of the table.
 
     Attributes:
-        name: of the precision or the model.
-        accuracy, macro_f1: on the whole test split.
-        agreement: share of test rows with the label of the Keras model that the file was made
-            from; None where there is no file.
-        size: bytes of the file, or None.
+        name: baseline, Keras model or file.
+        metrics: metrics on the whole test split.
+        agreement: share of test rows with the answer of the Keras model that the file was made
+            from; None if there is no file.
+        size: size of the file in bytes, or None.
         median_ms: median latency of one text on one thread, or None.
     """
 
     name: str
-    accuracy: float
-    macro_f1: float
+    metrics: Mapping[str, float]
     agreement: float | None = None
     size: int | None = None
     median_ms: float | None = None
@@ -52,99 +87,111 @@ class Row:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Quickstart:
-    """What a run gave.
+    """Results of a run.
 
     Attributes:
+        title: heading of the table.
         rows: the table.
-        predictions: of `TEXTS` by the int8 file.
+        samples: the job's sample texts with the answers of the int8 file.
+        folder: where everything is: `data`, the checkpoints `float` and `int8`, the files.
         app_file: the int8 file.
         test_rows: size of the test split.
-        device: on which the latency was measured.
+        device: processor on which the latency was measured.
     """
 
+    title: str
     rows: Sequence[Row]
-    predictions: Sequence[tuple[str, Prediction]]
+    samples: Sequence[tuple[str, str]]
+    folder: Path
     app_file: Path
     test_rows: int
     device: str
 
 
-def recipe(data: Path, seed: int) -> Recipe:
-    """The run on the embedded data: a small encoder over word pieces of a few characters."""
-    return Recipe.of_task(
-        TASKS["classification"], model="bert_tiny",
-        # The parts of a word matter more than its place.
-        settings={"pooling": "mean", "positions": "alibi", "dropout": 0.2},
-        train=str(data / "train.tsv"), validation=str(data / "validation.tsv"),
-        text="text", label="label", lowercase=False, strip_accents=False, vocab_size=6000,
-        max_length=32, epochs=10, learning_rate=2e-3, batch_tokens=1024, token_dropout=0.2,
-        piece_dropout=0.3, label_smoothing=0.1, ema=0.99, seed=seed,
-    )  # fmt: skip
-
-
 def quickstart(
-    out: str | Path, *, seed: int = 0, overwrite: bool = False, report: Report | None = None
+    job: Job,
+    out: str | Path,
+    *,
+    seed: int = 0,
+    overwrite: bool = False,
+    report: Report | None = None,
 ) -> Quickstart:
-    """Runs the main job and leaves its data, checkpoints and files in a folder.
+    """Runs a job from its data to measured files, all of it in one folder.
 
     Args:
+        job: the task.
         out: the folder.
-        seed: of the data's split and of training.
-        overwrite: whether an earlier run's results are replaced.
-        report: hears of the training runs.
+        seed: seed of the data's split and of training.
+        overwrite: whether to replace an earlier run.
+        report: receives progress callbacks.
 
     Raises:
-        InputError: Babel is not installed.
-        FileExistsError: the folder holds an earlier run.
+        InputError: if Babel is not installed.
+        FileExistsError: if the folder holds an earlier run.
     """
     out, report = Path(out), report or Report()
     check_absent(out, overwrite=overwrite)
-    paths = write_tables(out / "data", languages=LANGUAGES, seed=seed, overwrite=overwrite)
-    run = recipe(out / "data", seed)
+    paths = job.write_data(out / "data", seed=seed, overwrite=overwrite)
+    text, target = job.columns
+    known, test = (
+        load_pairs(paths[split], source=text, target=target) for split in ("train", "test")
+    )
     options = {"overwrite": overwrite, "report": report}
-    checkpoint = train(run, out / "float", **options)
-    quantized = quantize(checkpoint, out=out / "int8", epochs=2, **options)
-    test = load_examples(
-        paths["test"], text="text", label="label", task=checkpoint.task.name,
-        labels=checkpoint.labels,
-    )
-    texts, targets = test.texts, test.targets
-    train_set = load_examples(
-        paths["train"], text="text", label="label", task=checkpoint.task.name,
-        labels=checkpoint.labels,
-    )
-    baseline = ngram_baseline(
-        list(zip(train_set.texts, train_set.targets, strict=True)),
-        list(zip(texts, targets, strict=True)),
-    )
-    rows = [Row(name="n-gram baseline", accuracy=baseline["accuracy"],
-                macro_f1=baseline["macro_f1"])]  # fmt: skip
+    floats = train(job.recipe(out / "data", seed), out / "float", **options)
+    integers = quantize(floats, out=out / "int8", epochs=job.qat_epochs, **options)
+    models = {"Keras": floats, "Keras, int8 QAT": integers}
 
-    def measured(name, scores, **columns):
-        result = metrics(checkpoint.task.name, checkpoint.labels, targets, scores)
+    found = {one.name: one.answer(known, test.sources) for one in job.baselines}
+    rows = [Row(name=name, metrics=job.metrics(test, texts)) for name, texts in found.items()]
+    for name, model in models.items():
+        found[name] = answers(model, test.sources)
+        rows.append(Row(name=name, metrics=job.metrics(test, found[name])))
+    runners, origins = {}, {}
+    for precision in job.precisions:
+        origin = "Keras, int8 QAT" if get_precision(precision).is_static else "Keras"
+        path = out / f"{job.name}-{precision}.tflite"
+        data = bytes(convert(models[origin], precision, lengths=job.lengths))
+        write_file(path, data, overwrite=overwrite)
+        runners[path], origins[path] = Runner(path), origin
+    medians = latencies(list(runners.values()), test.sources[:: len(test.sources) // NUM_TIMED + 1])
+    for (path, runner), median_ms in zip(runners.items(), medians, strict=True):
+        texts, expected = answers(runner, test.sources), found[origins[path]]
+        same = sum(map(str.__eq__, texts, expected)) / len(texts)
         rows.append(
-            Row(name=name, accuracy=result["accuracy"], macro_f1=result["macro_f1"], **columns)
-        )
-
-    keras_scores = {model: model.scores(texts) for model in (checkpoint, quantized)}
-    measured("Keras", keras_scores[checkpoint])
-    measured("Keras, int8 QAT", keras_scores[quantized])
-    files = {}
-    for name in PRECISIONS:
-        source = quantized if name == "int8" else checkpoint
-        files[name] = out / f"languages-{name}.tflite"
-        write_file(files[name], convert(source, name).data, overwrite=overwrite)
-    timings = benchmark(list(files.values()))
-    for (name, path), timing in zip(files.items(), timings.files, strict=True):
-        source = quantized if name == "int8" else checkpoint
-        scores = Runner(path).scores(texts)
-        same = np.mean(scores.argmax(1) == keras_scores[source].argmax(1))
-        measured(
-            f"{name}.tflite", scores, agreement=float(same), size=path.stat().st_size,
-            median_ms=timing.median_ms,
+            Row(
+                name=path.name.removeprefix(f"{job.name}-"), metrics=job.metrics(test, texts),
+                agreement=same, size=path.stat().st_size, median_ms=median_ms,
+            )
         )  # fmt: skip
-    predictions = Runner(files["int8"]).predict(TEXTS)
+    app_file = out / f"{job.name}-int8.tflite"
+    samples = zip(job.texts, answers(runners[app_file], job.texts), strict=True)
     return Quickstart(
-        rows=rows, predictions=list(zip(TEXTS, predictions, strict=True)), app_file=files["int8"],
-        test_rows=len(texts), device=timings.device,
+        title=job.title, rows=rows, samples=list(samples), folder=out, app_file=app_file,
+        test_rows=len(test.sources), device=device_name(),
     )  # fmt: skip
+
+
+def answers(predictor: Predictor, texts: Sequence[str]) -> list[str]:
+    """Returns the generated text, or else the most probable label, for each text."""
+    if predictor.generates:
+        return predictor.generate(texts)
+    return [prediction.label for prediction in predictor.predict(texts)]
+
+
+def latencies(runners: Sequence[Runner], texts: Sequence[str]) -> list[float]:
+    """Measures files text by text in turns, from text to answer.
+
+    Args:
+        runners: the files.
+        texts: texts to answer, each one alone.
+
+    Returns:
+        The median in milliseconds of each file.
+    """
+    milliseconds: list[list[float]] = [[] for _ in runners]
+    for text in [*texts[:NUM_WARM_UP], *texts]:
+        for runner, values in zip(runners, milliseconds, strict=True):
+            start = time.perf_counter_ns()
+            answers(runner, [text])
+            values.append((time.perf_counter_ns() - start) / 1e6)
+    return [statistics.median(values[NUM_WARM_UP:]) for values in milliseconds]

@@ -53,7 +53,7 @@ def make_interpreter(
     except ModuleNotFoundError:
         raise InputError(
             "Expected tensorflow-text, whose ops the file's tokenizer is made of; pip install "
-            "tensorflow-text, or convert with --bundle plain."
+            "tensorflow-text, or convert with --target plain."
         ) from None
     return InterpreterWithCustomOps(
         model_content=flatbuffer, num_threads=threads,
@@ -106,14 +106,17 @@ class Runner(Predictor):
         self.labels = tuple(files["labels.txt"].decode().split("\n")[:-1])
         self.tokenizer, self.target_tokenizer = tokenizers_from_files(files)
         self.interpreter = make_interpreter(flatbuffer, description, threads=threads)
-        if PREDICT not in self.interpreter.get_signature_list():
-            self.output_kind = "text"
+        generates = PREDICT not in self.interpreter.get_signature_list()
+        # Older files do not name the kind.
+        kind = "text" if generates else "classes" if self.labels else "number"
+        self.output_kind = description.get("output_kind", kind)
+        if generates:
             model = description["model"]
+            self.reads_sources = model["architecture"] == "encoder-decoder"
             self.steps = FileSteps(
                 self.interpreter, model["vocab_size"], model["num_layers"], self.lengths
             )
         else:
-            self.output_kind = "classes" if self.labels else "number"
             self._inputs = self.interpreter.get_signature_list()[PREDICT]["inputs"]
             self._predict = {
                 length: self.interpreter.get_signature_runner(
@@ -181,7 +184,7 @@ class Runner(Predictor):
         if self.output != EMBEDDING:
             raise InputError(
                 f"Expected a file that gives embeddings, {self.name} gives {self.output}; convert "
-                "with --bundle mediapipe --embedding."
+                "with --target mediapipe --embedding."
             )
         encoded = self.tokenizer.encode(checked_texts(texts), max_length=self.max_length)
         return self.run_ids(*encoded.pad(self.max_length))
@@ -194,8 +197,9 @@ class Runner(Predictor):
 
     def _generator(self) -> TextGenerator:
         return TextGenerator(
-            self.steps, self.task, self.tokenizer, self.target_tokenizer, self.labels
-        )
+            self.steps, self.tokenizer, self.target_tokenizer, self.labels,
+            reads_sources=self.reads_sources,
+        )  # fmt: skip
 
     def _outputs(self, texts: list[str], pairs: list[str] | None) -> Outputs:
         if self.output == EMBEDDING:

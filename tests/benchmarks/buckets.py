@@ -16,12 +16,11 @@ import keras
 import numpy as np
 
 from keras_transformer.zoo.data.batches import Batches
-from keras_transformer.zoo.data.tables import load_examples
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.registry import TASKS
-from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.tokenizer import TokenizerConfig
 from keras_transformer.zoo.training.fit import Fit
 from keras_transformer.zoo.vocabularies.learn import TextTokenizer, learn_vocabulary
@@ -40,8 +39,8 @@ def main(train: str, text: str, label: str, model: str, length: int, rounds: int
     recipe = Recipe.of_task(
         TASKS["classification"], model=model, train=train, validation=train, max_length=length
     )
-    examples = load_examples(train, text=text, label=label, task="classification")
-    task = Task(name="classification", labels=tuple(examples.labels))
+    examples = Classification().read(train, {"text": text, "label": label})
+    task = Classification(labels=tuple(examples.labels))
     config = TokenizerConfig()
     vocabulary = learn_vocabulary(examples.texts, recipe.tokenizer.vocab_size, config)
     tokenizer = TextTokenizer(config, vocabulary)

@@ -23,8 +23,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.generation.decoding import Decoding
@@ -34,8 +34,8 @@ from keras_transformer.zoo.models.compiled_steps import CompiledSteps
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.decoding_steps import KerasSteps
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
 from keras_transformer.zoo.tasks.registry import TASKS
-from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 from keras_transformer.zoo.tokenizers.tokenizer_config import TokenizerConfig
@@ -51,7 +51,7 @@ def untrained(length: int) -> Checkpoint:
         intermediate_dim=4 * HIDDEN_DIM, num_layers=NUM_LAYERS, num_heads=NUM_HEADS,
         activation="gelu_tanh", pre_norm=True,
     )  # fmt: skip
-    task = Task(name="language-modeling")
+    task = LanguageModeling()
     pieces = [*SPECIAL_TOKENS, *(f"p{i}" for i in range(VOCAB_SIZE - len(SPECIAL_TOKENS)))]
     rows = np.random.default_rng(0).integers(5, VOCAB_SIZE, (8, length), dtype=np.int32)
     return Checkpoint(
@@ -130,7 +130,7 @@ def main(length: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for precision in ("float32", "dynamic_int8", "int8"):
             path = Path(folder) / f"{precision}.tflite"
-            path.write_bytes(convert(trained, precision, calibration=calibration).data)
+            path.write_bytes(bytes(convert(trained, precision, calibration=calibration)))
             runs[f"{precision}.tflite, cache"] = loop(Runner(path).steps, prompt, length)
         runs["float32.tflite, no cache"] = without_cache(trained, prompt, length, Path(folder))
     for name, kind in (("Keras, our loop", KerasSteps), ("Keras, our loop, XLA", CompiledSteps)):

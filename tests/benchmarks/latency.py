@@ -16,16 +16,16 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from keras_transformer.edge.choose.benchmark import benchmark
-from keras_transformer.edge.convert.convert import convert
+from keras_transformer.edge.compare.benchmark import benchmark
 from keras_transformer.edge.precision import PRECISIONS
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.registry import TASKS
-from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.tokenizer import SPECIAL_TOKENS, Tokenizer, TokenizerConfig
 
 
@@ -33,7 +33,7 @@ def untrained(name: str, length: int) -> tuple[Checkpoint, np.ndarray]:
     """A classifier of the catalogue with random weights, and random rows of that length."""
     keras.utils.set_random_seed(0)
     config = get_config(name)
-    task = Task(name="classification", labels=("no", "yes"))
+    task = Classification(labels=("no", "yes"))
     vocabulary = [*SPECIAL_TOKENS, *(f"p{i}" for i in range(config.vocab_size - 5))]
     rows = np.random.default_rng(0).integers(5, config.vocab_size, (16, length), dtype=np.int32)
     trained = Checkpoint(
@@ -52,7 +52,7 @@ def write_files(
     calibration = Batches({"ids": list(rows)}, batch_tokens=4 * rows.shape[1])
     paths = {name: folder / f"{name}.tflite" for name in precisions}
     for name, path in paths.items():
-        path.write_bytes(convert(trained, name, calibration=calibration).data)
+        path.write_bytes(bytes(convert(trained, name, calibration=calibration)))
     return paths
 
 

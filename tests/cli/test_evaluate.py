@@ -4,23 +4,20 @@ import pytest
 
 from keras_transformer.edge.load import load
 from keras_transformer.edge.runtime.packed import pack, unpack
-from keras_transformer.zoo.data.tables import load_examples
-from keras_transformer.zoo.evaluation.metrics import evaluate
+from keras_transformer.zoo.tasks.classification import Classification
 from tests.cli.calls import SENTENCES, call, error_of, write_table
 
 
 def test_a_checkpoint_and_its_file_have_the_metrics_of_python(checkpoint, file, data):
-    examples = load_examples(
-        data.validation, text="sentence", label="verdict", task="classification",
-        labels=("bad", "good"),
-    )  # fmt: skip
+    task = Classification(labels=("bad", "good"))
+    examples = task.read(data.validation, {"text": "sentence", "label": "verdict"})
     for model, precision in ((checkpoint, "float32"), (file, "float32")):
         result = call("evaluate", model, "--data", data.validation, "--json")
         assert (result.exit_code, result.stderr) == (0, "")
-        expected = evaluate(load(model), examples)
+        expected = task.evaluate(load(model), examples)
         assert json.loads(result.stdout) == {
             "model": str(model), "data": str(data.validation), "task": "classification",
-            "precision": precision, "max_length": 16, "truncated": 0, **expected,
+            "precision": precision, "max_length": 16, **expected,
         }  # fmt: skip
         assert expected["rows"] == 8
 

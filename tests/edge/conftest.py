@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.quantize.qat import quantize
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.data.tables import Examples, load_examples
+from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.tasks.registry import TASKS
+from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.training.train import train
 from tests.edge import generators
 
@@ -34,6 +34,10 @@ class Runs:
     quantized: Checkpoint
     examples: Examples
 
+    def value_of(self, predictor):
+        """The accuracy of a checkpoint or a file."""
+        return self.trained.task.evaluate(predictor, self.examples)["accuracy"]
+
 
 def write_rows(path, count, seed):
     rng = np.random.default_rng(seed)
@@ -51,17 +55,14 @@ def runs(tmp_path_factory):
     write_rows(folder / "train.tsv", 300, 0)
     write_rows(folder / "validation.tsv", 90, 1)
     recipe = Recipe.of_task(
-        TASKS["classification"], model="bert_tiny",
+        Classification, model="bert_tiny",
         settings={"hidden_dim": 32, "intermediate_dim": 64, "dropout": 0.0},
         train=str(folder / "train.tsv"), validation=str(folder / "validation.tsv"),
         vocab_size=120, max_length=16, epochs=4, learning_rate=4e-3, batch_tokens=256, bucket=16,
     )  # fmt: skip
     trained = train(recipe, folder / "float")
     quantized = quantize(trained, out=folder / "int8", epochs=2)
-    examples = load_examples(
-        recipe.data.validation, text="text", label="label", task="classification",
-        labels=trained.labels,
-    )  # fmt: skip
+    examples = trained.task.read(recipe.data.validation)
     return Runs(folder=folder, trained=trained, quantized=quantized, examples=examples)
 
 
@@ -72,7 +73,7 @@ def files(runs):
     for precision in ("float32", "float16", "dynamic_int8", "int8"):
         checkpoint = runs.quantized if precision == "int8" else runs.trained
         paths[precision] = runs.folder / f"{precision}.tflite"
-        paths[precision].write_bytes(convert(checkpoint, precision).data)
+        paths[precision].write_bytes(bytes(convert(checkpoint, precision)))
     return paths
 
 
@@ -89,7 +90,7 @@ def written(tmp_path_factory):
             calibration=batches, lengths=lengths,
         )  # fmt: skip
         path = tmp_path_factory.mktemp("generating") / f"{kind}.tflite"
-        path.write_bytes(converted.data)
+        path.write_bytes(bytes(converted))
         return path
 
     return write

@@ -11,7 +11,7 @@ from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.predict import model_inputs
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.registry import TASKS
-from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tasks.regression import Regression
 from keras_transformer.zoo.tokenizers.tokenizer import Encoded, Tokenizer, TokenizerConfig
 
 LENGTH = 12
@@ -44,8 +44,8 @@ def random_model(task_name="classification", *, pair=False, seed=0, **settings):
         }
     )
     keras.utils.set_random_seed(seed)
-    labels = ("a", "b", "c") if task_name == "classification" else ()
-    task = Task(name=task_name, labels=labels, pair=pair)
+    labels = {"labels": ("a", "b", "c")} if task_name == "classification" else {}
+    task = TASKS[task_name](pair=pair, **labels)
     model = build(config, task)
     rng = np.random.default_rng(seed)
     weights = {
@@ -67,7 +67,7 @@ def random_model(task_name="classification", *, pair=False, seed=0, **settings):
 def calibration(*, pair=False):
     """Batches for the ranges of a random model."""
     rows = random_rows(128, pair=pair, seed=2)
-    task = Task(name="regression", pair=pair)
+    task = Regression(pair=pair)
     return Batches(model_inputs(task, rows.columns), batch_tokens=512)
 
 

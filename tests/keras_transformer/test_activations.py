@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_transformer.activations import gelu
+from keras_transformer.activations import gelu, without_own_gradients
 from tests.keras_transformer.checks import gradients, normal
 
 
@@ -44,3 +44,13 @@ def test_gradient_equals_that_of_keras_gelu(shape):
     x = 2 * normal(*shape)
     theirs = gradient(lambda x: ops.gelu(x, approximate=False), x)
     np.testing.assert_allclose(gradient(gelu, x), theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_without_its_own_gradient_gelu_is_keras():
+    x = keras.ops.convert_to_tensor(X)
+    own = keras.ops.convert_to_numpy(gelu(x))
+    theirs = keras.ops.convert_to_numpy(ops.gelu(x, approximate=False))
+    assert (own != theirs).any()
+    with without_own_gradients():
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(gelu(x)), theirs)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(gelu(x)), own)

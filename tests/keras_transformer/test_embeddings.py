@@ -31,13 +31,13 @@ def test_tokens_are_rows_of_the_table(scale):
 
 def test_logits_are_products_with_the_same_table():
     layer = built(TokenEmbedding(V, D, scale=2.0), IDS)
-    assert_close(layer.logits(X), reference.logits(values(layer)["embeddings"], X))
+    assert_close(layer(X, logits=True), reference.logits(values(layer)["embeddings"], X))
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_logits_are_computed_in_the_compute_dtype(policy):
     layer = built(TokenEmbedding(V, D, dtype=policy), IDS)
-    logits = layer.logits(X)
+    logits = layer(X, logits=True)
     assert keras.backend.standardize_dtype(logits.dtype) == policy.removeprefix("mixed_")
     assert_close(logits, X @ values(layer)["embeddings"].T, rtol=0.1, atol=0.05)
 

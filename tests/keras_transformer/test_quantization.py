@@ -5,7 +5,7 @@ import pytest
 
 from keras_transformer import Projection, QuantPoint
 from keras_transformer.bits import all_bits, tanh_range, unit_range
-from keras_transformer.quantization import round_kernel, round_table
+from keras_transformer.rounding import round_kernel, round_table
 from tests import reference
 from tests.keras_transformer.checks import (
     assert_close,

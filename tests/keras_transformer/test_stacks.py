@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from keras_transformer import Decoder, Encoder
+from keras_transformer.masks import causal_bias
 from tests import reference
 from tests.keras_transformer.checks import (
     assert_close,
@@ -166,3 +167,31 @@ def test_an_unknown_argument_of_a_block_is_refused():
         Encoder(N, H, F, causal=True)
     with pytest.raises(ValueError, match="rank, cross_attention, got widht=3"):
         Decoder(N, H, F, cross_attention=True, widht=3)
+
+
+@pytest.mark.parametrize("kind", [Encoder, Decoder])
+def test_only_some_blocks_run(kind):
+    layer = built(kind(3, H, F), X)
+    whole = keras.ops.convert_to_numpy(layer(X))
+    with layer.only_blocks([2, 0]):
+        found = keras.ops.convert_to_numpy(layer(X))
+    bias = {}
+    if kind is Decoder:
+        bias["bias"] = causal_bias(X.shape[1], X.shape[1])
+    expected = layer.blocks[0](layer.blocks[2](X, **bias), **bias)
+    np.testing.assert_array_equal(found, keras.ops.convert_to_numpy(expected))
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer(X)), whole)
+    with pytest.raises(RuntimeError), layer.only_blocks([0]):
+        raise RuntimeError
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer(X)), whole)
+
+
+def test_outputs_inside_a_stack_are_observed():
+    layer, heard = built(Encoder(2, H, F), X), []
+    for block in layer.blocks:
+        block.output_observer = lambda block, outputs: heard.append((block.name, outputs))
+    outputs = layer(X)
+    assert [name for name, _ in heard] == ["block_0", "block_1"]
+    np.testing.assert_array_equal(
+        keras.ops.convert_to_numpy(heard[1][1]), keras.ops.convert_to_numpy(outputs)
+    )

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.data.tables import load_examples
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.evaluation.metrics import evaluate
 from keras_transformer.zoo.files import write_folder
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.tasks.labelled import NUM_PROBES
@@ -61,11 +59,8 @@ def test_the_folder_explains_itself(learned, tables):
 
 def test_the_kept_metrics_are_those_of_the_loaded_model(learned):
     out, trained = learned
-    examples = load_examples(
-        trained.recipe.data.validation, text="text", label="label", task="classification",
-        labels=trained.labels,
-    )  # fmt: skip
-    result = evaluate(Checkpoint.load(out), examples)
+    examples = trained.task.read(trained.recipe.data.validation)
+    result = trained.task.evaluate(Checkpoint.load(out), examples)
     assert result == {"rows": 48, "truncated": 0, **trained.metrics["validation"]}
 
 

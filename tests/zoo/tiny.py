@@ -11,12 +11,12 @@ from keras_transformer.zoo.models.build import build, get_weights
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.registry import TASKS
-from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.training.fit import Fit
 
 SETTINGS = {"num_layers": 1, "hidden_dim": 16, "intermediate_dim": 32, "num_heads": 2}
-TASK = Task(name="classification", labels=("no", "yes"))
+TASK = Classification(labels=("no", "yes"))
 FILLERS = ("the", "box", "holds", "some", "old", "and", "new", "things", "of", "ours")
 KEYWORDS = {"métal": ("iron", "zinc", "tin"), "fruit": ("apple", "pear", "plum")}
 
@@ -142,12 +142,12 @@ def without_gradients(run, value=1.0):
     bias = run.model.get_layer("head").bias
     seen = []
 
-    def train_on_batch(inputs, targets):
+    def train_step(inputs, targets):
         seen.append(inputs["ids"])
         bias.assign(bias + value)
         return 0.5
 
-    run.model.train_on_batch = train_on_batch
+    run.train_step = train_step
     return seen
 
 

@@ -12,11 +12,14 @@ MAX_EDGES = 8
 # A step costs about as much as this part of a full batch's tokens before it computes any.
 STEP_OVERHEAD = 0.125
 MAX_CANDIDATES = 256
+PAD_ID = 0
+# A position that is no target: a loss passes it over, and a metric does not count it.
+NO_TARGET = -1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Batch:
-    """Rows padded with id 0 to one length a column.
+    """Rows padded to one length a column: inputs with id 0, targets with `NO_TARGET`.
 
     Attributes:
         inputs: (B, T) int32 by the name of the column.
@@ -31,10 +34,10 @@ class Batch:
 
     @property
     def num_targets(self) -> int:
-        """Targets in the batch: rows, or positions that are not padding."""
+        """Targets in the batch: rows, or positions that have one."""
         if self.targets is None or self.targets.ndim == 1 or self.targets.dtype.kind == "f":
             return len(self.index)
-        return int(np.count_nonzero(self.targets))
+        return int(np.count_nonzero(self.targets != NO_TARGET))
 
 
 class _Ragged:
@@ -50,12 +53,12 @@ class _Ragged:
         # One spare element: an all-empty set of rows still has something to gather.
         self.values = np.concatenate([*rows, [0]]).astype(np.int32)
 
-    def pad(self, rows: np.ndarray, width: int) -> np.ndarray:
-        """Some rows as (len(rows), width), 0 behind their end."""
+    def pad(self, rows: np.ndarray, width: int, padding: int) -> np.ndarray:
+        """Some rows as (len(rows), width), with padding behind their end."""
         columns = np.arange(width)
         inside = columns < self.lengths[rows][:, None]
         places = np.where(inside, self.starts[rows][:, None] + columns, -1)
-        return np.where(inside, self.values[places], np.int32(0))
+        return np.where(inside, self.values[places], np.int32(padding))
 
 
 class Batches:
@@ -178,15 +181,15 @@ class Batches:
         ]
 
     def _batch(self, rows: np.ndarray, edge: int) -> Batch:
-        def padded(part: _Ragged) -> np.ndarray:
-            return part.pad(rows, self._widths[edge][part])
+        def padded(part: _Ragged, padding: int) -> np.ndarray:
+            return part.pad(rows, self._widths[edge][part], padding)
 
         targets = self._targets
         if isinstance(targets, _Ragged):
-            targets = padded(targets)
+            targets = padded(targets, NO_TARGET)
         elif targets is not None:
             targets = targets[rows]
-        inputs = {name: padded(part) for name, part in self._columns.items()}
+        inputs = {name: padded(part, PAD_ID) for name, part in self._columns.items()}
         return Batch(inputs=inputs, targets=targets, index=rows)
 
 

@@ -3,8 +3,9 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
-from keras_transformer.zoo.data.tables import column, read_table
+from keras_transformer.zoo.data.tables import Table, column, read_table
 from keras_transformer.zoo.errors import InputError
 
 
@@ -15,14 +16,26 @@ class SentencePairs:
     Attributes:
         sources: what is read.
         targets: what is to be written.
-        path: the file that the rows came from.
+        path: the file that the rows came from, or the name of data in memory.
         languages: the name of each target's column, where there are several.
     """
 
     sources: list[str]
     targets: list[str]
-    path: Path
+    path: Path | str
     languages: list[str] = dataclasses.field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def take(self, rows: Sequence[int]) -> Self:
+        """Returns some of the rows, by their places."""
+        return dataclasses.replace(
+            self,
+            sources=[self.sources[row] for row in rows],
+            targets=[self.targets[row] for row in rows],
+            languages=self.languages and [self.languages[row] for row in rows],
+        )
 
 
 def load_pairs(path: str | Path, *, source: str, target: str) -> SentencePairs:
@@ -32,31 +45,27 @@ def load_pairs(path: str | Path, *, source: str, target: str) -> SentencePairs:
         FileNotFoundError: there is no such file.
         InputError: the file is no table, lacks a column, or has an empty source or target.
     """
-    table = read_table(path)
-    texts = {name: column(table, name) for name in (source, target)}
-    for name, values in texts.items():
-        for line, value in zip(table.lines, values, strict=True):
-            if not value.strip():
-                raise InputError(
-                    f"{table.path}, line {line}: expected a text in column {name!r}, got none."
-                )
-    return SentencePairs(sources=texts[source], targets=texts[target], path=table.path)
+    return pairs_of(read_table(path), source, [target])
 
 
-def load_languages(path: str | Path, *, source: str, targets: Sequence[str]) -> SentencePairs:
-    """Reads a column, and each of several others as a target of it.
+def pairs_of(table: Table, source: str, targets: Sequence[str]) -> SentencePairs:
+    """Returns a column, and each of several others as a target of it.
 
     Raises:
-        FileNotFoundError, InputError: as `load_pairs`.
+        InputError: there is no such column, or a source or target is empty.
     """
-    parts = [load_pairs(path, source=source, target=target) for target in targets]
-    if len(parts) == 1:
-        return parts[0]
+    written = []
+    for target in targets:
+        for name in (source, target):
+            for row, value in enumerate(column(table, name)):
+                if not value.strip():
+                    raise InputError(
+                        f"{table.at(row)}: expected a text in column {name!r}, got none."
+                    )
+        written += table.columns[target]
+    rows = len(table.lines)
+    languages = [name for name in targets for _ in range(rows)] if len(targets) > 1 else []
     return SentencePairs(
-        sources=[text for part in parts for text in part.sources],
-        targets=[text for part in parts for text in part.targets],
-        languages=[
-            name for name, part in zip(targets, parts, strict=True) for _ in part.targets
-        ],
-        path=parts[0].path,
+        sources=table.columns[source] * len(targets), targets=written, path=table.path,
+        languages=languages,
     )  # fmt: skip

@@ -16,20 +16,22 @@ class PlainText:
 
     Attributes:
         text: its characters, line breaks included.
-        path: the file.
+        path: the file, or the name of a text in memory.
     """
 
     text: str
-    path: Path
+    path: Path | str
 
 
-def load_plain_text(path: str | Path) -> PlainText:
-    """Reads a text file, plain or `.gz`.
+def load_plain_text(path: str | Path | PlainText) -> PlainText:
+    """Reads a text file, plain or `.gz`; what was read already is returned.
 
     Raises:
         FileNotFoundError: there is no such file.
         InputError: the file is empty, not UTF-8, or its gzip data is damaged.
     """
+    if isinstance(path, PlainText):
+        return path
     path = Path(path)
     text = read_text(path)
     if not text.strip():

@@ -1,32 +1,44 @@
 """Tables of text on disk, and the labelled examples that a task makes of them."""
 
 import csv
+import dataclasses
 import gzip
 import io
 import json
-import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from keras_transformer.zoo.errors import InputError
 
-TASKS = ("classification", "regression")
 SUFFIXES = (".tsv", ".csv", ".jsonl")
-INTEGER = re.compile(r"-?[0-9]{1,18}")
-MAX_NAMED_LABELS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A file's columns as text, and the line on which each row starts (counted from 1)."""
+    """Columns of text, from a file or from memory.
 
-    path: Path
+    Attributes:
+        path: the file, or the name of the data in memory.
+        columns: the texts by the column's name.
+        lines: the line on which each row starts, or the row's number; counted from 1.
+        unit: what `lines` counts: `line` or `row`.
+        integers: names of columns in memory that held integers, which stand here as text.
+    """
+
+    path: Path | str
     columns: dict[str, list[str]]
     lines: list[int]
+    unit: str = "line"
+    integers: frozenset[str] = frozenset()
+
+    def at(self, row: int) -> str:
+        """Returns where a row is, for messages."""
+        return f"{self.path}, {self.unit} {self.lines[row]}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,18 +48,31 @@ class Examples:
     Attributes:
         texts: One text a row.
         pairs: The second text of each row, or None when the task reads one text.
-        targets: (rows,) int32 index into `labels`, float32 in regression, None without a label.
-        labels: The classes' names in index order; empty in regression.
-        path: The file that the rows came from.
-        lines: The line on which each row starts.
+        targets: (rows,) int32 index into `labels`, float32 numbers, None without a label.
+        labels: The classes' names in index order; empty where targets are numbers.
+        path: The file that the rows came from, or the name of data in memory.
+        lines: The line on which each row starts, or its number.
     """
 
     texts: list[str]
     pairs: list[str] | None
     targets: np.ndarray | None
     labels: list[str]
-    path: Path
+    path: Path | str
     lines: list[int]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, rows: Sequence[int]) -> Self:
+        """Returns some of the rows, by their places."""
+        return dataclasses.replace(
+            self,
+            texts=[self.texts[row] for row in rows],
+            pairs=self.pairs and [self.pairs[row] for row in rows],
+            targets=None if self.targets is None else self.targets[list(rows)],
+            lines=[self.lines[row] for row in rows],
+        )
 
 
 def read_table(path: str | Path) -> Table:
@@ -86,51 +111,6 @@ def read_table(path: str | Path) -> Table:
         raise InputError(f"{path}: the file has a header but no rows.")
     columns = dict(zip(header, map(list, zip(*values, strict=True)), strict=True))
     return Table(path=path, columns=columns, lines=lines)
-
-
-def load_examples(
-    path: str | Path,
-    *,
-    text: str,
-    text_pair: str | None = None,
-    label: str | None,
-    task: str,
-    labels: Sequence[str] | None = None,
-) -> Examples:
-    """Reads the examples of a task from a table.
-
-    Args:
-        path: A file that `read_table` reads.
-        text: The column of texts.
-        text_pair: The column of second texts, if the task compares two.
-        label: The column of labels or numbers; None reads rows without targets.
-        task: `classification` or `regression`.
-        labels: The classes in index order. None learns them from the file: in numeric order when
-            all are integers, else sorted.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        InputError: A column is missing, a label is unknown, there are fewer than two classes, or
-            a number is none; the message names the file and the line.
-    """
-    if task not in TASKS:
-        raise InputError(f"Expected task to be one of {', '.join(TASKS)}, got task={task!r}.")
-    table = read_table(path)
-    targets, names = None, list(labels or [])
-    if label is not None and task == "regression":
-        targets = _numbers(table, label)
-    elif label is not None:
-        values = column(table, label)
-        names = _learn_labels(table, label) if labels is None else names
-        targets = _class_indices(table, values, names)
-    return Examples(
-        texts=column(table, text),
-        pairs=None if text_pair is None else column(table, text_pair),
-        targets=targets,
-        labels=names,
-        path=table.path,
-        lines=table.lines,
-    )
 
 
 def read_text(path: Path) -> str:
@@ -186,8 +166,8 @@ def _jsonl_rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
             yield line, header
         if len(row) != len(pairs) or row.keys() != set(header):
             raise InputError(
-                f"{path}, line {line}: expected the keys {_quoted(header)} as in the first line, "
-                f"got {_quoted([key for key, _ in pairs])}."
+                f"{path}, line {line}: expected the keys {quoted(header)} as in the first line, "
+                f"got {quoted([key for key, _ in pairs])}."
             )
         yield line, [_json_text(path, line, key, row[key]) for key in header]
 
@@ -220,67 +200,10 @@ def column(table: Table, name: str) -> list[str]:
     if name not in table.columns:
         raise InputError(
             f"{table.path}: there is no column {name!r}; the columns are "
-            f"{_quoted(list(table.columns))}."
+            f"{quoted(list(table.columns))}."
         )
     return table.columns[name]
 
 
-def _learn_labels(table: Table, label: str) -> list[str]:
-    values = column(table, label)
-    for line, value in zip(table.lines, values, strict=True):
-        # labels.txt holds one label a line.
-        if value.splitlines() != [value]:
-            raise InputError(
-                f"{table.path}, line {line}: expected a label of one line, got {value!r}."
-            )
-        if not _is_unicode(value):
-            raise InputError(
-                f"{table.path}, line {line}: expected a label of whole characters, got {value!r}."
-            )
-    names = sorted(set(values))
-    if len(names) < 2:
-        raise InputError(
-            f"{table.path}: expected at least two classes in column {label!r}, "
-            f"got only {names[0]!r}."
-        )
-    if all(INTEGER.fullmatch(name) for name in names):
-        names.sort(key=int)
-    return names
-
-
-def _is_unicode(value: str) -> bool:
-    """Whether UTF-8 can hold the text: JSON's escapes can make half a character."""
-    return not any("\ud800" <= character <= "\udfff" for character in value)
-
-
-def _class_indices(table: Table, values: list[str], labels: list[str]) -> np.ndarray:
-    index = {name: i for i, name in enumerate(labels)}
-    for line, value in zip(table.lines, values, strict=True):
-        if value not in index:
-            more = len(labels) - MAX_NAMED_LABELS
-            raise InputError(
-                f"{table.path}, line {line}: unknown label {value!r}; the known labels are "
-                f"{_quoted(labels[:MAX_NAMED_LABELS])}{f' and {more} more' if more > 0 else ''}."
-            )
-    return np.array([index[value] for value in values], dtype=np.int32)
-
-
-def _numbers(table: Table, label: str) -> np.ndarray:
-    values = column(table, label)
-    targets = np.empty(len(values), dtype=np.float32)
-    for i, value in enumerate(values):
-        try:
-            with np.errstate(over="ignore"):
-                targets[i] = np.float32(float(value))
-        except ValueError:
-            targets[i] = np.nan
-        if not np.isfinite(targets[i]):
-            raise InputError(
-                f"{table.path}, line {table.lines[i]}: expected a finite number in column "
-                f"{label!r}, got {value!r}."
-            )
-    return targets
-
-
-def _quoted(names: Sequence[str]) -> str:
+def quoted(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names))

@@ -7,12 +7,6 @@ import numpy as np
 import scipy.stats
 import sklearn.metrics
 
-from keras_transformer.zoo.data.pairs import SentencePairs
-from keras_transformer.zoo.data.tables import Examples
-from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.evaluation.text_metrics import text_metrics
-from keras_transformer.zoo.predictor import Predictor
-
 
 def classification_metrics(
     targets: np.ndarray, scores: np.ndarray, labels: Sequence[str]
@@ -55,38 +49,3 @@ def regression_metrics(targets: np.ndarray, scores: np.ndarray) -> dict[str, flo
     spearman = 0.0 if constant else float(scipy.stats.spearmanr(targets, predictions).statistic)
     mse = float(np.mean(np.square(targets - predictions)))
     return {"pearson": pearson, "spearman": spearman, "mean_squared_error": mse}
-
-
-def metrics(
-    task: str, labels: Sequence[str], targets: np.ndarray, scores: np.ndarray
-) -> dict[str, Any]:
-    """The metrics of a task."""
-    if task == "regression":
-        return regression_metrics(targets, scores)
-    return classification_metrics(targets, scores, labels)
-
-
-def evaluate_texts(predictor: Predictor, pairs: SentencePairs, **options: Any) -> dict[str, Any]:
-    """Measures what a model writes for sources beside their targets.
-
-    Args:
-        predictor: the model.
-        pairs: sources and targets.
-        **options: of generation, such as `beams=5`.
-    """
-    written = predictor.generations(pairs.sources, **options)
-    found = text_metrics([one.text for one in written], pairs.targets)
-    return {"rows": len(written), "truncated": sum(one.truncated for one in written), **found}
-
-
-def evaluate(predictor: Predictor, examples: Examples) -> dict[str, Any]:
-    """Measures a predictor on labelled examples.
-
-    Raises:
-        InputError: the examples have no targets.
-    """
-    if examples.targets is None:
-        raise InputError(f"{examples.path}: expected a label column to evaluate on.")
-    outputs = predictor.outputs(examples.texts, examples.pairs)
-    found = metrics(predictor.task_name, predictor.labels, examples.targets, outputs.scores)
-    return {"rows": len(examples.texts), "truncated": sum(outputs.truncated), **found}

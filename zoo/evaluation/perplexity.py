@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_transformer.zoo.data.batches import Batches
+from keras_transformer.zoo.data.batches import NO_TARGET, Batches
 from keras_transformer.zoo.data.plain_text import PlainText, blocks, token_stream
 from keras_transformer.zoo.generation.scoring import summary
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
@@ -20,7 +20,8 @@ class _TokenScores(keras.layers.Layer):
         self.supports_masking = True
 
     def call(self, logits, targets):
-        real = ops.cast(ops.not_equal(targets, 0), "float32")
+        real = ops.cast(ops.not_equal(targets, NO_TARGET), "float32")
+        targets = ops.maximum(targets, 0)
         nats = ops.sparse_categorical_crossentropy(targets, logits, from_logits=True)
         hits = ops.cast(ops.equal(ops.argmax(logits, axis=-1), targets), "float32")
         return ops.stack([ops.sum(nats * real, axis=1), ops.sum(hits * real, axis=1)], axis=1)

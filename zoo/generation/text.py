@@ -58,18 +58,19 @@ class TextGenerator:
 
     Args:
         model: the model's side.
-        task: `translation` or `language-modeling`.
         tokenizer: of what is read.
         target_tokenizer: of what is written, if it has one of its own.
         languages: names of the targets of a translator of several.
+        reads_sources: whether it writes a target for a source, rather than go on from a prompt.
     """
 
     def __init__(
-        self, model: Model, task: str, tokenizer: Tokenizer,
-        target_tokenizer: Tokenizer | None = None, languages: Sequence[str] = (),
+        self, model: Model, tokenizer: Tokenizer,
+        target_tokenizer: Tokenizer | None = None, languages: Sequence[str] = (), *,
+        reads_sources: bool,
     ):  # fmt: skip
         self.model = model
-        self.task = task
+        self.reads_sources = reads_sources
         self.tokenizer = tokenizer
         self.writer = target_tokenizer or tokenizer
         self.languages = languages
@@ -100,15 +101,14 @@ class TextGenerator:
         texts = checked_texts(texts)
         choice = Decoding.of(**decoding)
         check_language(self.languages, language)
-        is_translation = self.task == "translation"
         stops = {self._stop_id(text) for text in stop}
-        if is_translation or not self.writer.config.keeps_lines:
+        if self.reads_sources or not self.writer.config.keeps_lines:
             stops.add(self.writer.sep_id)
         # Ids past the tokenizer's are languages, which are only read.
         languages = range(self.writer.vocab_size, self.model.vocab_size)
         forbidden = {*range(len(SPECIAL_TOKENS)), *languages} - stops
         results: dict[int, Generation] = {}
-        rows = self._sources(texts, language) if is_translation else self._prompts(texts)
+        rows = self._sources(texts, language) if self.reads_sources else self._prompts(texts)
         for group in self._groups([ids for ids, _ in rows]):
             ids = [rows[row][0] for row in group]
             stream = None
@@ -119,7 +119,7 @@ class TextGenerator:
                 "stop_ids": stops, "forbidden_ids": forbidden, "on_token": stream,
                 "numbers": group,
             }  # fmt: skip
-            if is_translation:
+            if self.reads_sources:
                 cache = self.model.encode(ids)
                 first = np.full(len(group), self.writer.cls_id, np.int32)
                 room = self.model.cache_length
@@ -170,7 +170,7 @@ class TextGenerator:
         for row in order:
             last = groups[-1] if groups else []
             fits = 0 < len(last) < self.model.batch_size
-            if fits and (self.task == "translation" or len(rows[last[0]]) == len(rows[row])):
+            if fits and (self.reads_sources or len(rows[last[0]]) == len(rows[row])):
                 last.append(row)
             else:
                 groups.append([row])

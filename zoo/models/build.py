@@ -14,17 +14,16 @@ from keras_transformer.normalization import make_norm
 from keras_transformer.positions import LearnedPositionalEncoding, SinusoidalPositionalEncoding
 from keras_transformer.quantization import QuantPoint
 from keras_transformer.stacks import Decoder, Encoder
+from keras_transformer.zoo.data.batches import PAD_ID
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import ADDED_POSITIONS, TransformerConfig
 from keras_transformer.zoo.models.float_layers import keep_float
-from keras_transformer.zoo.tasks.task import Task
-
-PAD_ID = 0
+from keras_transformer.zoo.models.heads import Head, HeadOwner, head_of
 
 
 def build(
     config: TransformerConfig,
-    task: Task | None = None,
+    head: Head | HeadOwner | None = None,
     *,
     bits: Mapping[str, int | None] | None = None,
     keep: Sequence[str] = (),
@@ -33,22 +32,23 @@ def build(
     """Makes the model of a config.
 
     Inputs are int32 ids, 0 where a position is padding:
-    - encoder: `ids` (B, T), and `segment_ids` (B, T) for a task over pairs. Outputs are the task's
-      (B, num_outputs), or without a task the pooled vectors (B, D).
+    - encoder: `ids` (B, T), and `segment_ids` (B, T) for a head over pairs. Outputs are the head's
+      (B, units), or without a head the pooled vectors (B, D).
     - decoder: `ids` (B, T). Outputs are logits (B, T, V).
     - encoder-decoder: `source_ids` (B, S) and `ids` (B, T). Outputs are logits (B, T, V).
 
     Args:
         config: the shape.
-        task: what an encoder's head is for.
+        head: of the model, or a task, whose head it is; None for an encoder's pooled vectors, or
+            the tied logits of a decoder.
         bits: widths of what an integer device stores, see `keras_transformer.bits`; None for
             float.
         keep: patterns of the paths of layers that stay float, see `keep_float`.
         dtype: Keras dtype policy of the layers; outputs are float32 under mixed precision too.
 
     Raises:
-        InputError: for a pattern that matches nothing, or positions that are not to be computed
-            of such integers.
+        InputError: for a head that the architecture cannot have, a pattern that matches nothing,
+            or positions that are not to be computed of such integers.
     """
     widths = all_bits(bits)
     if widths["inner_bits"] is not None and config.positions not in ADDED_POSITIONS:
@@ -61,9 +61,12 @@ def build(
             "Expected positions other than rotary, which the converter does not store in more than "
             f"8 bits, got activation_bits={widths['activation_bits']}."
         )
+    head = head_of(head)
+    if head is not None:
+        head.check(config.architecture)
     parts = _Parts(config, widths, dtype)
     if config.architecture == "encoder":
-        model = parts.encoder_model(task)
+        model = parts.encoder_model(head)
     else:
         model = parts.decoder_model(cross_attention=config.architecture == "encoder-decoder")
     keep_float(model, keep)
@@ -131,7 +134,7 @@ class _Parts:
             bits=self.bits, dtype=self.dtype, name=name, **kwargs,
         )  # fmt: skip
 
-    def encoder_model(self, task):
+    def encoder_model(self, head):
         c = self.config
         ids = keras.Input((None,), dtype="int32", name="ids")
         inputs = {"ids": ids}
@@ -139,7 +142,7 @@ class _Parts:
         x = self.inner_point("position_sum_point")(x)
         if c.num_segments:
             segments = ()
-            if task is not None and task.pair:
+            if head is not None and head.pair:
                 inputs["segment_ids"] = keras.Input((None,), dtype="int32", name="segment_ids")
                 segments = (inputs["segment_ids"],)
             x = SegmentEmbedding(
@@ -153,9 +156,9 @@ class _Parts:
         mask = ops.not_equal(ids, PAD_ID)
         x = self.stack(Encoder, "encoder")(x, mask=mask)
         x = self._pool(x, mask)
-        if task is not None:
+        if head is not None:
             x = self.dropout("head_dropout")(x)
-            x = self.projection(task.num_outputs, "head")(x)
+            x = self.projection(head.units, "head")(x)
             x = self.point("head_point")(x)
         return keras.Model(inputs, ops.cast(x, "float32"), name="encoder_model")
 
@@ -209,7 +212,7 @@ class _Parts:
         x = self._embed(ids, embedding)
         stack = self.stack(Decoder, "decoder", cross_attention=cross_attention)
         x = stack(x, mask=ops.not_equal(ids, PAD_ID), **memory)
-        logits = _TiedLogits(embedding, dtype=self.dtype, name="logits")(x)
+        logits = embedding(x, logits=True)
         logits = ops.cast(self.point("logits_point")(logits), "float32")
         return keras.Model(inputs, logits, name=f"{c.architecture}_model")
 
@@ -219,25 +222,6 @@ class _Parts:
         point = self.inner_point if self.config.pre_norm else self.point
         x = point(f"{prefix}embedding_point")(x)
         return self.dropout(f"{prefix}dropout" if prefix else "embedding_dropout")(x)
-
-
-class _TiedLogits(keras.layers.Layer):
-    """The embedding's `logits` as a layer of a functional model."""
-
-    def __init__(self, embedding, **kwargs):
-        super().__init__(**kwargs)
-        self.supports_masking = True
-        # In a tuple, so that the table is counted and saved once, under the embedding's own path.
-        self._embedding = (embedding,)
-
-    def build(self, input_shape):
-        pass
-
-    def call(self, x, training=None):
-        return self._embedding[0].logits(x, training=training)
-
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], self._embedding[0].vocab_size)
 
 
 def all_layers(model: keras.Model) -> list[keras.layers.Layer]:

@@ -7,14 +7,14 @@ import keras
 import numpy as np
 
 from keras_transformer.zoo.data.batches import Batches
-from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.models.heads import Head, HeadOwner
 
 PREDICT_TOKENS = 8192
 
 
-def model_inputs(task: Task, columns: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns that the model reads: segments only where the task is over pairs."""
-    return {name: ids for name, ids in columns.items() if task.pair or name != "segment_ids"}
+def model_inputs(head: Head | HeadOwner, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that the model reads: segments only where it reads pairs."""
+    return {name: ids for name, ids in columns.items() if head.pair or name != "segment_ids"}
 
 
 def predict(model: keras.Model, batches: Batches) -> np.ndarray:

@@ -70,7 +70,7 @@ class Stepwise:
 
     def logits(self, x):
         """Returns (B, T, V) for (B, T, D)."""
-        logits = self.layers["logits_point"](self.layers["logits"](x))
+        logits = self.layers["logits_point"](self.layers["token_embedding"](x, logits=True))
         return ops.cast(logits, "float32")
 
     def _embed(self, ids, embedding, prefix="", start=0):

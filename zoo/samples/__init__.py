@@ -1,4 +1,4 @@
-"""The embedded sample data, made from Babel's CLDR tables, and a baseline on them.
+"""The embedded sample data, generated from Babel's CLDR tables, and baselines on them.
 
 Imports files.
 """

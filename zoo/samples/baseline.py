@@ -1,29 +1,35 @@
-"""The classifier to beat: logistic regression on character n-grams."""
+"""The models to beat: linear classifiers of character n-grams, and Babel's date parser."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+
+try:
+    from babel.dates import parse_date
+except ImportError:
+    parse_date = None
+
+from keras_transformer.zoo.samples.dates import FIRST_DAY
+from keras_transformer.zoo.samples.tables import load_locale
+
+# Where year, month and day are in a date of ISO 8601.
+FIELDS = (slice(0, 4), slice(5, 7), slice(8, 10))
 
 
-def ngram_baseline(
-    train: Sequence[tuple[str, str]], test: Sequence[tuple[str, str]]
-) -> dict[str, Any]:
-    """Fits multinomial logistic regression on TF-IDF of 1 to 3 characters and scores it.
+def label_baseline(
+    texts: Sequence[str], labels: Sequence[str], test_texts: Sequence[str]
+) -> list[str]:
+    """Fits multinomial logistic regression on TF-IDF of 1 to 3 characters.
 
     Args:
-        train: (text, label) to fit on.
-        test: (text, label) to score on.
+        texts, labels: rows to fit on.
+        test_texts: texts to classify.
 
     Returns:
-        `accuracy`, `macro_f1` (over the labels of `test` and of the predictions) and
-        `predictions`, a label for each row of `test`.
+        A label for each of `test_texts`.
     """
-    texts, labels = zip(*train, strict=True)
-    test_texts, test_labels = zip(*test, strict=True)
     # Keeping the case gains over a point on the language data's validation split; C and the
     # weighting move it by 0.2 at most.
     vectorizer = TfidfVectorizer(
@@ -32,9 +38,64 @@ def ngram_baseline(
     # SAGA reaches what L-BFGS reaches on this data in a sixth of the time.
     classifier = LogisticRegression(C=10.0, solver="saga", tol=1e-3, max_iter=500, random_state=0)
     classifier.fit(vectorizer.fit_transform(texts), labels)
-    predictions = classifier.predict(vectorizer.transform(test_texts)).tolist()
-    return {
-        "accuracy": float(accuracy_score(test_labels, predictions)),
-        "macro_f1": float(f1_score(test_labels, predictions, average="macro")),
-        "predictions": predictions,
-    }
+    return classifier.predict(vectorizer.transform(test_texts)).tolist()
+
+
+def date_baseline(
+    texts: Sequence[str], dates: Sequence[str], test_texts: Sequence[str]
+) -> list[str]:
+    """Fits three classifiers, of the year, the month and the day, on TF-IDF of 1 to 4 characters.
+
+    Args:
+        texts: rows to fit on, as `date_examples` makes them.
+        dates: their dates in ISO 8601.
+        test_texts: texts to read.
+
+    Returns:
+        A date in ISO 8601, which the calendar need not have, for each of `test_texts`.
+    """
+    # The date data's validation split prefers four characters to three and to five, across words
+    # to within them, and this penalty to ten times more or less: 97.9 % of the default rows of the
+    # quickstart, the others 96.0 to 97.2.
+    vectorizer = TfidfVectorizer(
+        analyzer="char", ngram_range=(1, 4), lowercase=False, sublinear_tf=True, dtype=np.float32
+    )
+    known, asked = vectorizer.fit_transform(texts), vectorizer.transform(test_texts)
+    found = []
+    for field in FIELDS:
+        # A fixed number of passes: logistic regression of 100 years by SAGA takes minutes.
+        classifier = SGDClassifier(
+            loss="log_loss", alpha=1e-6, max_iter=10, tol=None, random_state=0
+        )
+        classifier.fit(known, [date[field] for date in dates])
+        found.append(classifier.predict(asked))
+    return ["-".join(parts) for parts in zip(*found, strict=True)]
+
+
+def parsed_dates(texts: Sequence[str]) -> list[str | None]:
+    """Reads dates with `babel.dates.parse_date`, which is told the locale.
+
+    It knows the order of a locale's numbers but no names of months. Two digits of a year mean the
+    one from 1950 to 2049, as in the data.
+
+    Args:
+        texts: as `date_examples` makes them, such as `de: 3.4.2021`.
+
+    Returns:
+        The dates in ISO 8601; None where it finds none.
+
+    Raises:
+        InputError: Babel is not installed, or does not know the locale.
+    """
+    return [_parsed(*text.split(": ", 1)) for text in texts]
+
+
+def _parsed(code: str, written: str) -> str | None:
+    locale = load_locale(code, "locale")
+    try:
+        day = parse_date(written, locale=locale, format="short")
+        # Babel reads two digits as a year of the last 80 or the next 20.
+        first = FIRST_DAY.year
+        return day.replace(year=first + (day.year - first) % 100).isoformat()
+    except (ValueError, IndexError):
+        return None

@@ -1,4 +1,4 @@
-"""The embedded classification data, made of Babel's CLDR tables: which language is a name in?"""
+"""Names and their languages, from Babel's CLDR tables: the embedded classification data."""
 
 import unicodedata
 from collections.abc import Iterator, Sequence

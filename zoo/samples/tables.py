@@ -1,4 +1,4 @@
-"""What the embedded data sets share: Babel's locales, the split by hash and the tables on disk."""
+"""Locales, splits by hash and TSV tables of the embedded data sets."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ def load_locale(code: str, kind: str) -> "babel.Locale":
 
     Args:
         code: The locale, such as `pt_BR`.
-        kind: What the code is called in messages.
+        kind: Name of the code in error messages.
 
     Raises:
         InputError: Babel is not installed or does not know the locale.
@@ -53,7 +53,7 @@ def split_of(key: str, seed: int, *, validation: int, test: int) -> str:
 
 
 def split_paths(folder: str | Path, *, overwrite: bool) -> dict[str, Path]:
-    """Returns where the tables of the splits go.
+    """Returns the path of each split's table.
 
     Raises:
         FileExistsError: A table exists and `overwrite` is False.

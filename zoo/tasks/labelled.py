@@ -1,30 +1,132 @@
-"""Data of a task over whole texts: labelled rows, tokenized."""
+"""Tasks over whole texts: rows of a text, or a pair, and a target."""
 
+import abc
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
 
-from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
-from keras_transformer.zoo.data.tables import Examples
-from keras_transformer.zoo.evaluation.metrics import metrics
+from keras_transformer.zoo.data.sources import Source, read_source
+from keras_transformer.zoo.data.tables import Examples, Table, column
+from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.predict import PREDICT_TOKENS, model_inputs, predict
 from keras_transformer.zoo.progress import Report
-from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tasks.task import Task, Tokenizers
 from keras_transformer.zoo.tokenizers.tokenizer import Encoded, Tokenizer, pad_rows
 from keras_transformer.zoo.vocabularies.piece_dropout import PieceDropout
 
 NUM_PROBES = 64
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LabelledTask(Task):
+    """A task that predicts a target of a whole text, or of a pair.
+
+    A subclass adds `head`, `loss`, `targets`, `metrics` and `output_difference`.
+
+    Attributes:
+        pair: whether an example is two texts.
+    """
+
+    pair: bool = False
+
+    columns: ClassVar[Mapping[str, str | None]] = {
+        "text": "text", "text_pair": None, "label": "label"
+    }  # fmt: skip
+
+    @abc.abstractmethod
+    def targets(self, table: Table, label: str) -> tuple[np.ndarray, Sequence[str]]:
+        """Returns the targets (rows,) of a column, and the names of their classes, if any."""
+
+    @abc.abstractmethod
+    def metrics(self, targets: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+        """Returns the metrics of targets (rows,) and outputs (rows, units)."""
+
+    @property
+    def num_outputs(self) -> int:
+        """Width of the output."""
+        return self.head().units
+
+    def read(
+        self, source: Source, columns: Mapping[str, str | None] | None = None, *,
+        name: str = "data", labelled: bool = True,
+    ) -> Examples:  # fmt: skip
+        names = self.named_columns(columns)
+        text, pair, label = names["text"], names["text_pair"], names["label"]
+        if pair is None and self.pair:
+            pair = "text_pair"
+        texts = [text] if pair is None else [text, pair]
+        table = read_source(source, texts, [] if label is None else [label], name=name)
+        if label is not None and not labelled and label not in table.columns:
+            label = None
+        targets, labels = None, list(self.labels)
+        if label is not None:
+            targets, labels = self.targets(table, label)
+        return Examples(
+            texts=column(table, text), pairs=None if pair is None else column(table, pair),
+            targets=targets, labels=list(labels), path=table.path, lines=table.lines,
+        )  # fmt: skip
+
+    def vocabulary_texts(self, examples: Examples) -> dict[str, Sequence[str]]:
+        return {"tokenizer": [*examples.texts, *(examples.pairs or [])]}
+
+    def run_data(
+        self, train: Examples, validation: Examples, tokenizers: Tokenizers, max_length: int
+    ) -> "LabelledData":
+        return LabelledData(
+            task=self, train=train, validation=validation, tokenizer=tokenizers["tokenizer"],
+            max_length=max_length,
+        )  # fmt: skip
+
+    def inputs(
+        self, examples: Examples, tokenizers: Tokenizers, max_length: int
+    ) -> dict[str, list[np.ndarray]]:
+        self._check_pairs(examples)
+        encoded = tokenizers["tokenizer"].encode(
+            examples.texts, examples.pairs, max_length=max_length
+        )
+        return model_inputs(self, encoded.columns)
+
+    def evaluate(self, predictor: Any, examples: Examples, **decoding: Any) -> dict[str, Any]:
+        for name, value in decoding.items():
+            raise InputError(
+                f"Expected {name} only for a model that generates text, got {name}={value!r}."
+            )
+        if examples.targets is None:
+            raise InputError(f"{examples.path}: expected a label column to evaluate on.")
+        self._check_pairs(examples)
+        outputs = predictor.outputs(examples.texts, examples.pairs)
+        return {
+            "rows": len(examples), "truncated": sum(outputs.truncated),
+            **self.metrics(examples.targets, outputs.scores),
+        }  # fmt: skip
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "pair": self.pair}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], labels: tuple[str, ...]) -> Self:
+        super().from_json(value, labels)
+        named = {"labels": labels} if labels else {}
+        return cls(pair=bool(value["pair"]), **named)
+
+    @classmethod
+    def of_columns(cls, columns: Mapping[str, str | None]) -> Self:
+        return cls(pair=columns.get("text_pair") is not None)
+
+    def _check_pairs(self, examples: Examples) -> None:
+        if (examples.pairs is not None) != self.pair:
+            expected = "pairs of texts" if self.pair else "single texts"
+            raise InputError(f"Expected {expected}, as the model was trained on.")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class LabelledData:
-    """Training and validation rows of a run.
+    """Training and validation rows of a run, see `RunData`.
 
     Attributes:
         train, validation: the rows.
@@ -32,7 +134,7 @@ class LabelledData:
         max_length: tokens of a row.
     """
 
-    task: Task
+    task: LabelledTask
     train: Examples
     validation: Examples
     tokenizer: Tokenizer
@@ -40,39 +142,40 @@ class LabelledData:
 
     @property
     def vocab_sizes(self) -> dict[str, int]:
-        """What the data decides of the model's config."""
         return {"vocab_size": self.tokenizer.vocab_size}
 
     @property
-    def tokenizers(self) -> dict[str, Tokenizer]:
-        """The tokenizers of a checkpoint, by the names that `Checkpoint` gives them."""
+    def tokenizers(self) -> dict[str, Tokenizer | None]:
         return {"tokenizer": self.tokenizer}
 
-    def batches(self, recipe: Recipe) -> Batches | SampledBatches:
-        """The training batches of a recipe."""
-        if not recipe.data.piece_dropout:
-            return self._training_batches(self._encoded_train, recipe)
-        tokenizer = PieceDropout(self.tokenizer, recipe.data.piece_dropout)
+    def batches(
+        self, *, batch_tokens: int, bucket: int, seed: int, piece_dropout: float = 0.0
+    ) -> Batches | SampledBatches:
+        def of(encoded: Encoded) -> Batches:
+            columns = model_inputs(self.task, encoded.columns)
+            return Batches(
+                columns, self.train.targets, batch_tokens=batch_tokens, bucket=bucket, seed=seed
+            )
+
+        if not piece_dropout:
+            return of(self._encoded_train)
+        tokenizer = PieceDropout(self.tokenizer, piece_dropout)
 
         def sample(epoch: int) -> Batches:
-            tokenizer.seed(recipe.training.seed, epoch)
-            return self._training_batches(self._encode(self.train, tokenizer), recipe)
+            tokenizer.seed(seed, epoch)
+            return of(self._encode(self.train, tokenizer))
 
         return SampledBatches(sample)
 
     def validator(self) -> Callable[[keras.Model], dict[str, Any]]:
-        """Returns the function from a model to its metrics on the validation rows."""
         columns = model_inputs(self.task, self._encoded_validation.columns)
         batches = Batches(columns, batch_tokens=PREDICT_TOKENS)
-        name, labels, targets = self.task.name, self.task.labels, self.validation.targets
-        return lambda model: metrics(name, labels, targets, predict(model, batches))
+        return lambda model: self.task.metrics(self.validation.targets, predict(model, batches))
 
-    def written_metrics(self, checkpoint: Checkpoint) -> dict[str, Any]:
-        """Nothing: `validator` measures all."""
+    def written_metrics(self, model: Any) -> dict[str, Any]:
         return {}
 
     def probes(self, seed: int) -> dict[str, np.ndarray]:
-        """Ids and segment ids (rows, T) of a few validation rows."""
         encoded = self._encoded_validation
         count = min(NUM_PROBES, len(encoded.ids))
         rows = np.random.default_rng(seed).choice(len(encoded.ids), count, replace=False)
@@ -81,11 +184,10 @@ class LabelledData:
         }
 
     def report_cuts(self, report: Report) -> None:
-        """Says how many rows are longer than the model's input."""
         for part, encoded in (
             (self.train, self._encoded_train), (self.validation, self._encoded_validation)
         ):  # fmt: skip
-            report.cut(part.path, len(part.texts), encoded.num_truncated, self.max_length)
+            report.cut(part.path, len(part), encoded.num_truncated, self.max_length)
 
     @functools.cached_property
     def _encoded_train(self) -> Encoded:
@@ -94,13 +196,6 @@ class LabelledData:
     @functools.cached_property
     def _encoded_validation(self) -> Encoded:
         return self._encode(self.validation, self.tokenizer)
-
-    def _training_batches(self, encoded: Encoded, recipe: Recipe) -> Batches:
-        columns = model_inputs(self.task, encoded.columns)
-        return Batches(
-            columns, self.train.targets, batch_tokens=recipe.data.batch_tokens,
-            bucket=recipe.data.bucket, seed=recipe.training.seed,
-        )  # fmt: skip
 
     def _encode(self, part: Examples, tokenizer: Tokenizer) -> Encoded:
         return tokenizer.encode(part.texts, part.pairs, max_length=self.max_length)

@@ -1,27 +1,95 @@
-"""Data of a language model: plain text as one stream of tokens, cut into blocks without padding."""
+"""Language modeling: the next token of plain text."""
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
-from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
-from keras_transformer.zoo.data.plain_text import PlainText, blocks, token_stream
+from keras_transformer.zoo.data.plain_text import PlainText, blocks, load_plain_text, token_stream
+from keras_transformer.zoo.data.sources import Source, texts_in
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.perplexity import block_batches, language_perplexity
 from keras_transformer.zoo.progress import Report
-from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tasks.generating import AS_WRITTEN, GeneratingTask
+from keras_transformer.zoo.tasks.task import Tokenizers, check_share
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
 NUM_PROBES = 32
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LanguageModeling(GeneratingTask):
+    """What follows in a text."""
+
+    name: ClassVar[str] = "language-modeling"
+    architectures: ClassVar[tuple[str, ...]] = ("decoder",)
+    columns: ClassVar[Mapping[str, str | None]] = {}
+    defaults: ClassVar[Mapping[str, Any]] = {"tokenizer": "characters", **AS_WRITTEN}
+    metric: ClassVar[Metric] = Metric(name="perplexity", points=-1.0)
+
+    def read(
+        self, source: Source, columns: Mapping[str, str | None] | None = None, *,
+        name: str = "data", labelled: bool = True,
+    ) -> PlainText:  # fmt: skip
+        """Reads plain text: a file's, or texts in memory, which become lines."""
+        self.named_columns(columns)
+        if isinstance(source, str | os.PathLike | PlainText):
+            return load_plain_text(source)
+        text = "".join(f"{text}\n" for text in texts_in(source, name))
+        if not text.strip():
+            raise InputError(f"{name}: expected text to learn from, got only blanks.")
+        return PlainText(text=text, path=name)
+
+    def split(
+        self, examples: PlainText, share: float, *, seed: int = 0
+    ) -> tuple[PlainText, PlainText]:
+        """Splits a text in two at the start of a line; the end of it is the second part."""
+        check_share(share)
+        lines = examples.text.splitlines(keepends=True)
+        ends = np.cumsum([len(line) for line in lines])
+        # The start of a line that is nearest to the share.
+        distances = np.abs(ends - (1 - share) * ends[-1])
+        first = int(distances[: max(1, len(lines) - 1)].argmin()) + 1
+        parts = ["".join(lines[:first]), "".join(lines[first:])]
+        if not all(part.strip() for part in parts):
+            raise InputError(
+                "Expected validation to be a share of the training data that holds a line, "
+                f"got validation={share} of {len(lines)} lines."
+            )
+        first, second = (dataclasses.replace(examples, text=part) for part in parts)
+        return first, second
+
+    def vocabulary_texts(self, examples: PlainText) -> dict[str, Sequence[str]]:
+        return {"tokenizer": [examples.text]}
+
+    def run_data(
+        self, train: PlainText, validation: PlainText, tokenizers: Tokenizers, max_length: int
+    ) -> "LanguageData":
+        return LanguageData(
+            task=self, train=train, validation=validation, tokenizer=tokenizers["tokenizer"],
+            max_length=max_length,
+        )  # fmt: skip
+
+    def inputs(
+        self, examples: PlainText, tokenizers: Tokenizers, max_length: int
+    ) -> dict[str, list[np.ndarray]]:
+        cut = blocks(token_stream(examples, tokenizers["tokenizer"]), max_length)
+        return {"ids": [block[:-1] for block in cut]}
+
+    def evaluate(self, predictor: Any, examples: PlainText, **decoding: Any) -> dict[str, Any]:
+        for name, value in decoding.items():
+            raise InputError(f"Expected no {name} for perplexity, got {name}={value!r}.")
+        return predictor.perplexity(examples)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class LanguageData:
-    """Training and validation text of a run.
+    """Training and validation text of a run, cut into blocks without padding; see `RunData`.
 
     Attributes:
         train, validation: the texts.
@@ -29,7 +97,7 @@ class LanguageData:
         max_length: T, the tokens of a block.
     """
 
-    task: Task
+    task: LanguageModeling
     train: PlainText
     validation: PlainText
     tokenizer: Tokenizer
@@ -37,39 +105,39 @@ class LanguageData:
 
     @property
     def vocab_sizes(self) -> dict[str, int]:
-        """What the data decides of the model's config."""
         return {"vocab_size": self.tokenizer.vocab_size}
 
     @property
-    def tokenizers(self) -> dict[str, Tokenizer]:
-        """The tokenizers of a checkpoint, by the names that `Checkpoint` gives them."""
+    def tokenizers(self) -> dict[str, Tokenizer | None]:
         return {"tokenizer": self.tokenizer}
 
-    def batches(self, recipe: Recipe) -> SampledBatches:
-        """The training batches: blocks of the stream, which starts elsewhere in every epoch."""
+    def batches(
+        self, *, batch_tokens: int, bucket: int, seed: int, piece_dropout: float = 0.0
+    ) -> SampledBatches:
+        """Returns the training batches: blocks of the stream, which starts elsewhere in each epoch.
+
+        Blocks have one length, so that there is nothing to bucket.
+        """
         stream = token_stream(self.train, self.tokenizer)
 
         def sample(epoch: int) -> Batches:
-            rng = np.random.default_rng((recipe.training.seed, epoch))
+            rng = np.random.default_rng((seed, epoch))
             # As many blocks in every epoch, wherever it starts.
             spare = len(stream) - self.max_length
             start = int(rng.integers(min(self.max_length, spare))) if spare > 0 else 0
             count = max(1, spare // self.max_length)
             cut = blocks(stream[start:], self.max_length)[:count]
-            return block_batches(cut, recipe.data.batch_tokens, recipe.training.seed)
+            return block_batches(cut, batch_tokens, seed)
 
         return SampledBatches(sample)
 
     def validator(self) -> Callable[[keras.Model], dict[str, Any]]:
-        """Returns the function from a model to its metrics on the validation text."""
         return language_perplexity(self.validation, self.tokenizer, self.max_length)
 
-    def written_metrics(self, checkpoint: Checkpoint) -> dict[str, Any]:
-        """Nothing: `validator` measures all."""
+    def written_metrics(self, model: Any) -> dict[str, Any]:
         return {}
 
     def probes(self, seed: int) -> dict[str, np.ndarray]:
-        """A few blocks of the validation text."""
         cut = blocks(token_stream(self.validation, self.tokenizer), self.max_length)
         full = [block[:-1] for block in cut if len(block) == len(cut[0])]
         rows = np.random.default_rng(seed).choice(

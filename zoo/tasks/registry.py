@@ -1,33 +1,72 @@
-"""The tasks by name, as far as a recipe knows them: their columns and their defaults."""
+"""The tasks by name."""
 
-import dataclasses
+import collections
+import importlib
 from collections.abc import Mapping
 from typing import Any
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TaskOptions:
-    """What a recipe takes from a task, see `recipe.TaskDefaults`."""
-
-    name: str
-    columns: Mapping[str, str | None]
-    defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+from keras_transformer.zoo.errors import InputError
 
 
-_LABELLED = {"text": "text", "text_pair": None, "label": "label"}
-_AS_WRITTEN = {"lowercase": False, "strip_accents": False}
-TASKS = {
-    task.name: task
-    for task in (
-        TaskOptions(name="classification", columns=_LABELLED),
-        TaskOptions(name="regression", columns=_LABELLED),
-        TaskOptions(
-            name="translation", columns={"source": "", "target": ""},
-            defaults={"tokenizer": "sentencepiece", "label_smoothing": 0.1, **_AS_WRITTEN},
-        ),
-        TaskOptions(
-            name="language-modeling", columns={},
-            defaults={"tokenizer": "characters", **_AS_WRITTEN},
-        ),
-    )
-}  # fmt: skip
+class TaskTable(collections.UserDict):
+    """Task classes by name; a class may stand there as its path, and is imported when it is used.
+
+    So the names are known before Keras is loaded.
+    """
+
+    def __getitem__(self, name: str) -> Any:
+        value = super().__getitem__(name)
+        if not isinstance(value, str):
+            return value
+        module, _, task = value.rpartition(".")
+        return getattr(importlib.import_module(module), task)
+
+
+_ROOM = "keras_transformer.zoo.tasks"
+TASKS = TaskTable(
+    {
+        "classification": f"{_ROOM}.classification.Classification",
+        "regression": f"{_ROOM}.regression.Regression",
+        "translation": f"{_ROOM}.translation.Translation",
+        "language-modeling": f"{_ROOM}.language_modeling.LanguageModeling",
+    }
+)
+DEFAULT_TASK = "classification"
+
+
+def task_named(name: str) -> Any:
+    """Returns the class of a task.
+
+    Raises:
+        InputError: for an unknown name, listing the known ones.
+    """
+    if name not in TASKS:
+        raise InputError(f"Expected task to be one of {', '.join(TASKS)}, got task={name!r}.")
+    return TASKS[name]
+
+
+def tasks_for(architecture: str) -> tuple[str, ...]:
+    """Returns the names of the tasks that models of an architecture can be trained for."""
+    return tuple(name for name in TASKS if architecture in TASKS[name].architectures)
+
+
+def task_from_json(value: Any, labels: tuple[str, ...]) -> Any:
+    """Returns the task of a checkpoint or a file.
+
+    Args:
+        value: what `Task.to_json` returned.
+        labels: of the model.
+
+    Raises:
+        InputError: the value is no task's.
+    """
+    if not isinstance(value, Mapping) or "name" not in value:
+        raise InputError(f"Expected a task with name and pair, got {value!r}.")
+    return task_named(value["name"]).from_json(value, labels)
+
+
+def task_of(predictor: Any) -> Any:
+    """Returns the task of a `Checkpoint`, which has it, or of a `Runner`, whose file names it."""
+    if isinstance(predictor.task, str):
+        return task_from_json(predictor.description["task"], tuple(predictor.labels))
+    return predictor.task

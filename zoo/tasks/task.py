@@ -1,91 +1,216 @@
-"""What a model is trained to do: its outputs, its loss and the metric that decides."""
+"""The seam of tasks: what differs between one thing that models learn and another."""
 
-import dataclasses
-from collections.abc import Mapping
-from typing import Any, Self
+import abc
+import numbers
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
-import keras
-from keras import ops
+import numpy as np
 
+from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.evaluation.metric import Metric
+from keras_transformer.zoo.models.heads import Head
+from keras_transformer.zoo.tasks.run_data import RunData
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
-# Task name -> the validation metric that early stopping follows, and whether higher is better.
-DECIDING_METRIC = {
-    "classification": ("accuracy", True),
-    "regression": ("pearson", True),
-    "translation": ("loss", False),
-    "language-modeling": ("loss", False),
-}
-GENERATING = ("translation", "language-modeling")
+# The tokenizers of a model by the names that a checkpoint has for them: `tokenizer` of what is
+# read, and `target_tokenizer` of what is written, None where they are the same.
+Tokenizers = Mapping[str, Tokenizer | None]
+# From a run's data in memory or a file to values of its own kind: `Examples`, `SentencePairs`, ...
+Read = Any
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Task:
-    """A task over one text or a pair, or one that generates text.
+class Task(abc.ABC):
+    """A task: a frozen dataclass in a file of its own, and an entry in `registry.TASKS`.
+
+    The first five methods make the model and its data, the next two measure; the others have a
+    default that serves most tasks. Examples are of whatever type `read` returns; it has a length,
+    `take(rows)` and a `path` for messages.
 
     Attributes:
-        name: `classification`, `regression`, `translation` (any text to text) or
-            `language-modeling`.
-        labels: names of the classes in index order; of a translation into several targets their
-            names; else empty.
+        name: in recipes, checkpoints and files.
+        architectures: of the models that can be trained for it.
+        columns: names of the data's columns by their use; None for one that it can do without,
+            empty for one that has to be named.
+        defaults: options of a recipe whose default differs for this task.
+        output: kind of the outputs, which decides how a device reads them: `classes`, `number` or
+            `text`.
+        metric: that decides between models, among the results of `evaluate`.
+        selection: that decides between epochs, among the results of `RunData.validator`.
+        generates: whether outputs are logits of the next token at each position.
+        reads_sources: whether it generates targets for sources, rather than going on from a prompt.
+        labels: names of the classes in index order; of a model of several target languages theirs.
         pair: whether an example is two texts that are read.
     """
 
-    name: str
+    name: ClassVar[str]
+    architectures: ClassVar[tuple[str, ...]] = ("encoder",)
+    columns: ClassVar[Mapping[str, str | None]]
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    output: ClassVar[str]
+    metric: ClassVar[Metric]
+    selection: ClassVar[Metric]
+    generates: ClassVar[bool] = False
+    reads_sources: ClassVar[bool] = False
     labels: tuple[str, ...] = ()
     pair: bool = False
 
-    def __post_init__(self):
-        if self.name not in DECIDING_METRIC:
+    @abc.abstractmethod
+    def head(self) -> Head:
+        """Returns the head of the model."""
+
+    @abc.abstractmethod
+    def loss(self, label_smoothing: float = 0.0) -> Callable:
+        """Returns the loss of targets and outputs, a mean.
+
+        Targets of -1 (`batches.NO_TARGET`) do not count.
+
+        Raises:
+            InputError: labels are to be smoothed that the task does not have.
+        """
+
+    @abc.abstractmethod
+    def read(
+        self, source: Source, columns: Mapping[str, str | None] | None = None, *,
+        name: str = "data", labelled: bool = True,
+    ) -> Read:  # fmt: skip
+        """Reads examples from a file or from memory.
+
+        Args:
+            source: a path; a tuple of columns in the order of `columns`, such as (texts, labels);
+                columns by name; or rows, each a tuple or a mapping. See `sources.Source`.
+            columns: names of the columns by their use, in place of the task's own.
+            name: what messages call data that is in memory.
+            labelled: whether the targets have to be there.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            InputError: a column, a row or a value is missing, or does not fit the task.
+            TypeError: data in memory is of another type.
+        """
+
+    @abc.abstractmethod
+    def vocabulary_texts(self, examples: Read) -> dict[str, Sequence[str]]:
+        """Returns the texts that each tokenizer is learned from, by the tokenizer's name."""
+
+    @abc.abstractmethod
+    def run_data(
+        self, train: Read, validation: Read, tokenizers: Tokenizers, max_length: int
+    ) -> RunData:
+        """Returns the data of a run.
+
+        Args:
+            train, validation: examples.
+            tokenizers: by name.
+            max_length: tokens of an example; longer ones are cut and counted.
+        """
+
+    @abc.abstractmethod
+    def inputs(
+        self, examples: Read, tokenizers: Tokenizers, max_length: int
+    ) -> dict[str, list[np.ndarray]]:
+        """Returns the rows of the model's inputs by name, each an array of ids."""
+
+    @abc.abstractmethod
+    def evaluate(self, predictor: Any, examples: Read, **decoding: Any) -> dict[str, Any]:
+        """Measures a checkpoint or a file.
+
+        Args:
+            predictor: a `Checkpoint` or a `Runner`.
+            examples: with targets.
+            **decoding: how tokens are chosen where text is generated, see `Decoding`.
+
+        Returns:
+            The metrics by name, `metric` among them; `rows`, and `truncated`, the number of rows
+            that were cut to the model's length.
+
+        Raises:
+            InputError: the examples have no targets, or the decoding does not fit.
+        """
+
+    @abc.abstractmethod
+    def output_difference(self, targets, expected, outputs, temperature: float):
+        """How far a student's outputs are from its teacher's, a mean.
+
+        Args:
+            targets: of the labels.
+            expected: the teacher's outputs.
+            outputs: the student's.
+            temperature: by which both sides' logits are divided.
+        """
+
+    def learned_from(self, examples: Read) -> Self:
+        """Returns the task with what it learns from its training examples, such as labels."""
+        return self
+
+    def strata(self, examples: Read) -> np.ndarray | None:
+        """Returns the groups (rows,) whose shares a split of examples preserves, if any."""
+        return None
+
+    def split(self, examples: Read, share: float, *, seed: int = 0) -> tuple[Read, Read]:
+        """Splits examples in two at random, in every group of `strata` alike.
+
+        Args:
+            examples: with `take`.
+            share: of the rows in the second part; a group keeps at least one row in the first.
+            seed: the same seed gives the same split.
+
+        Raises:
+            InputError: the share is not between 0 and 1, or leaves a part without rows.
+        """
+        check_share(share)
+        groups = self.strata(examples)
+        groups = np.zeros(len(examples), np.int32) if groups is None else groups
+        order = np.random.default_rng(seed).permutation(len(examples))
+        chosen, due = [], 0.0
+        for group in np.unique(groups):
+            rows = order[groups[order] == group]
+            due += share * len(rows)
+            count = int(np.clip(round(due) - len(chosen), 0, len(rows) - 1))
+            chosen += rows[:count].tolist()
+        if not chosen:
             raise InputError(
-                f"Expected task to be one of {', '.join(DECIDING_METRIC)}, got task={self.name!r}."
+                f"Expected validation to be a share of the training data that holds a row, "
+                f"got validation={share} of {len(examples)} rows."
             )
-        if self.name == "classification" and len(self.labels) < 2:
-            raise InputError(f"Expected at least two labels, got {list(self.labels)}.")
+        first = np.setdiff1d(np.arange(len(examples)), chosen)
+        return examples.take(first.tolist()), examples.take(sorted(chosen))
 
-    @property
-    def generates(self) -> bool:
-        """Whether outputs are logits of the next token at each position."""
-        return self.name in GENERATING
+    def read_parts(
+        self, train: Source, validation: Source | float,
+        columns: Mapping[str, str | None] | None = None, *, seed: int = 0,
+    ) -> tuple[Self, Read, Read]:  # fmt: skip
+        """Reads the data of a run.
 
-    @property
-    def num_outputs(self) -> int:
-        """Width of the output of a task over whole texts."""
-        return len(self.labels) if self.name == "classification" else 1
+        Args:
+            train: see `read`.
+            validation: see `read`, or a share of the training data, see `split`.
+            columns: names of the columns by their use.
+            seed: of the split.
+
+        Returns:
+            The task with what it learned from the training examples, those, and the validation's.
+
+        Raises:
+            FileNotFoundError, InputError, TypeError: as `read` and `split`.
+        """
+        if isinstance(validation, numbers.Real):
+            check_share(validation)
+        examples = self.read(train, columns, name="train")
+        task = self.learned_from(examples)
+        if isinstance(validation, numbers.Real):
+            return (task, *task.split(examples, float(validation), seed=seed))
+        return task, examples, task.read(validation, columns, name="validation")
 
     @property
     def deciding_metric(self) -> str:
         """Name of the validation metric that chooses the weights."""
-        return DECIDING_METRIC[self.name][0]
+        return self.selection.name
 
     def score(self, metrics: Mapping[str, Any]) -> float:
         """Returns the deciding metric, negated where lower is better."""
-        name, is_higher_better = DECIDING_METRIC[self.name]
-        return metrics[name] if is_higher_better else -metrics[name]
-
-    def loss(self, label_smoothing: float = 0.0):
-        """Returns the loss of targets and outputs, a mean.
-
-        Mean squared error, or cross entropy with label smoothing (Szegedy et al. 2016, section 7)
-        of (B,) and (B, classes); for tasks that generate, of (B, T) and (B, T, V), over all
-        positions whose target is not padding, id 0.
-        """
-        if self.name == "regression":
-            if label_smoothing:
-                raise InputError(
-                    "Expected label_smoothing to be 0 for regression, "
-                    f"got label_smoothing={label_smoothing}."
-                )
-            return keras.losses.MeanSquaredError()
-        if self.generates:
-            return lambda targets, logits: token_loss(targets, logits, label_smoothing)
-
-        def cross_entropy(targets, logits):
-            targets = ops.one_hot(ops.reshape(targets, (-1,)), self.num_outputs)
-            targets = targets * (1.0 - label_smoothing) + label_smoothing / self.num_outputs
-            return ops.mean(-ops.sum(targets * ops.log_softmax(logits), axis=-1))
-
-        return cross_entropy
+        return self.selection.score(metrics)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the task as an object that JSON can hold; the labels have a file of their own."""
@@ -94,22 +219,36 @@ class Task:
     @classmethod
     def from_json(cls, value: Mapping[str, Any], labels: tuple[str, ...]) -> Self:
         """Makes the task from what `to_json` returned and the labels."""
-        if not isinstance(value, Mapping) or set(value) != {"name", "pair"}:
+        if set(value) != {"name", "pair"}:
             raise InputError(f"Expected a task with name and pair, got {value!r}.")
-        return cls(name=value["name"], pair=bool(value["pair"]), labels=labels)
+        return cls()
+
+    @classmethod
+    def of_columns(cls, columns: Mapping[str, str | None]) -> Self:
+        """Makes the task of a recipe, before it has learned from data.
+
+        Args:
+            columns: names of the columns by their use.
+        """
+        return cls()
+
+    def named_columns(self, columns: Mapping[str, str | None] | None) -> dict[str, str | None]:
+        """Returns the names of all columns: those given, else the task's own, else their use.
+
+        Raises:
+            InputError: a use is unknown.
+        """
+        for use in columns or {}:
+            if use not in self.columns:
+                known = ", ".join(self.columns) or "none"
+                raise InputError(f"Expected columns of {self.name} among {known}, got {use!r}.")
+        names = {**self.columns, **(columns or {})}
+        return {use: use if column == "" else column for use, column in names.items()}
 
 
-def token_loss(targets, logits, label_smoothing=0.0):
-    """Mean cross entropy in nats of (B, T) targets, 0 for padding, and (B, T, V) logits."""
-    targets = ops.cast(targets, "int32")
-    real = ops.cast(ops.not_equal(targets, 0), "float32")
-    nats = ops.sparse_categorical_crossentropy(targets, logits, from_logits=True)
-    if label_smoothing:
-        # -log p of a target is the same sum over all tokens less its own logit, so the mean over
-        # the vocabulary needs no second softmax and no (B, T, V) of targets.
-        width = logits.shape[-1]
-        flat = ops.reshape(targets, (-1,))
-        places = ops.arange(ops.shape(flat)[0]) * width + flat
-        own = ops.reshape(ops.take(ops.reshape(logits, (-1,)), places), ops.shape(targets))
-        nats = nats + label_smoothing * (own - ops.mean(logits, axis=-1))
-    return ops.sum(nats * real) / ops.maximum(ops.sum(real), 1.0)
+def check_share(share: float) -> None:
+    """Raises InputError for a validation share that is not between 0 and 1."""
+    if not 0 < share < 1:
+        raise InputError(
+            f"Expected validation to be data or a share between 0 and 1, got validation={share}."
+        )

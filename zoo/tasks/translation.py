@@ -1,33 +1,114 @@
-"""Data of a translation, or of any task from text to text: pairs of a source and its target."""
+"""Translation, or any task from text to text: a target for each source."""
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
 
-from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
-from keras_transformer.zoo.data.pairs import SentencePairs
+from keras_transformer.zoo.data.pairs import SentencePairs, pairs_of
+from keras_transformer.zoo.data.sources import Source, read_source
+from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.perplexity import Perplexity
 from keras_transformer.zoo.evaluation.text_metrics import text_metrics
 from keras_transformer.zoo.generation.text import TextGenerator
 from keras_transformer.zoo.progress import Report
-from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tasks.generating import AS_WRITTEN, VALIDATION_TOKENS, GeneratingTask
+from keras_transformer.zoo.tasks.task import Tokenizers
 from keras_transformer.zoo.tokenizers.target_language import encode_sources
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, pad_rows
 from keras_transformer.zoo.vocabularies.piece_dropout import PieceDropout
 
 NUM_PROBES = 64
-VALIDATION_TOKENS = 2048
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Translation(GeneratingTask):
+    """A target text for each source text.
+
+    Attributes:
+        labels: names of the target languages of a model of several, which are the names of their
+            columns; empty for a model of one.
+    """
+
+    labels: tuple[str, ...] = ()
+
+    name: ClassVar[str] = "translation"
+    architectures: ClassVar[tuple[str, ...]] = ("encoder-decoder",)
+    columns: ClassVar[Mapping[str, str | None]] = {"source": "", "target": ""}
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "tokenizer": "sentencepiece", "label_smoothing": 0.1, **AS_WRITTEN
+    }  # fmt: skip
+    metric: ClassVar[Metric] = Metric(name="bleu", points=1.0)
+    reads_sources: ClassVar[bool] = True
+
+    def __post_init__(self):
+        if isinstance(self.labels, str):
+            raise TypeError(f"Expected labels to be a list of languages, got {self.labels!r}.")
+        object.__setattr__(self, "labels", tuple(self.labels))
+
+    def read(
+        self, source: Source, columns: Mapping[str, str | None] | None = None, *,
+        name: str = "data", labelled: bool = True,
+    ) -> SentencePairs:  # fmt: skip
+        """Reads a column of sources and one of targets, or of several with commas between them."""
+        names = self.named_columns(columns)
+        given = (columns or {}).get("target")
+        targets = given.split(",") if given else list(self.labels) or [names["target"]]
+        table = read_source(source, [names["source"], *targets], name=name)
+        pairs = pairs_of(table, names["source"], targets)
+        if self.labels and not pairs.languages:
+            pairs = dataclasses.replace(pairs, languages=targets * len(pairs))
+        return pairs
+
+    def vocabulary_texts(self, examples: SentencePairs) -> dict[str, Sequence[str]]:
+        return {"tokenizer": examples.sources, "target_tokenizer": examples.targets}
+
+    def run_data(
+        self, train: SentencePairs, validation: SentencePairs, tokenizers: Tokenizers,
+        max_length: int,
+    ) -> "TranslationData":  # fmt: skip
+        return TranslationData(
+            task=self, train=train, validation=validation, source=tokenizers["tokenizer"],
+            target=_writer(tokenizers), max_length=max_length,
+        )  # fmt: skip
+
+    def inputs(
+        self, examples: SentencePairs, tokenizers: Tokenizers, max_length: int
+    ) -> dict[str, list[np.ndarray]]:
+        source, target = tokenizers["tokenizer"], _writer(tokenizers)
+        return encode_pairs(examples, source, target, max_length, self.labels)[0]
+
+    def evaluate(self, predictor: Any, examples: SentencePairs, **decoding: Any) -> dict[str, Any]:
+        """Measures what a model writes for sources beside their targets."""
+        written = predictor.generations(examples.sources, **decoding)
+        return {
+            "rows": len(written), "truncated": sum(one.truncated for one in written),
+            **text_metrics([one.text for one in written], examples.targets),
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], labels: tuple[str, ...]) -> Self:
+        super().from_json(value, labels)
+        return cls(labels=labels)
+
+    @classmethod
+    def of_columns(cls, columns: Mapping[str, str | None]) -> Self:
+        targets = tuple((columns["target"] or "").split(","))
+        return cls(labels=targets if len(targets) > 1 else ())
+
+
+def _writer(tokenizers: Tokenizers) -> Tokenizer:
+    """The tokenizer of what is written."""
+    return tokenizers.get("target_tokenizer") or tokenizers["tokenizer"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class TranslationData:
-    """Training and validation pairs of a run, with the tokenizers of both sides.
+    """Training and validation pairs of a run, with the tokenizers of both sides; see `RunData`.
 
     Attributes:
         train, validation: the pairs.
@@ -35,7 +116,7 @@ class TranslationData:
         max_length: tokens of a source and of a target, the token that ends it included.
     """
 
-    task: Task
+    task: Translation
     train: SentencePairs
     validation: SentencePairs
     source: Tokenizer
@@ -44,7 +125,6 @@ class TranslationData:
 
     @property
     def vocab_sizes(self) -> dict[str, int]:
-        """What the data decides of the model's config."""
         read = self.source.vocab_size + len(self.task.labels)
         if self.source is self.target:
             return {"vocab_size": read, "source_vocab_size": 0}
@@ -52,33 +132,36 @@ class TranslationData:
 
     @property
     def tokenizers(self) -> dict[str, Tokenizer | None]:
-        """The tokenizers of a checkpoint, by the names that `Checkpoint` gives them."""
         target = None if self.source is self.target else self.target
         return {"tokenizer": self.source, "target_tokenizer": target}
 
-    def batches(self, recipe: Recipe) -> Batches | SampledBatches:
-        """The training batches of a recipe."""
-        if not recipe.data.piece_dropout:
-            return self._batches(self._encoded_train, recipe)
-        source = PieceDropout(self.source, recipe.data.piece_dropout)
-        target = PieceDropout(self.target, recipe.data.piece_dropout)
+    def batches(
+        self, *, batch_tokens: int, bucket: int, seed: int, piece_dropout: float = 0.0
+    ) -> Batches | SampledBatches:
+        def of(encoded) -> Batches:
+            columns, targets, _ = encoded
+            return Batches(columns, targets, batch_tokens=batch_tokens, bucket=bucket, seed=seed)
+
+        if not piece_dropout:
+            return of(self._encoded_train)
+        source = PieceDropout(self.source, piece_dropout)
+        target = PieceDropout(self.target, piece_dropout)
 
         def sample(epoch: int) -> Batches:
-            source.seed(recipe.training.seed, epoch, "source")
-            target.seed(recipe.training.seed, epoch, "target")
-            return self._batches(self._encode(self.train, source, target), recipe)
+            source.seed(seed, epoch, "source")
+            target.seed(seed, epoch, "target")
+            return of(self._encode(self.train, source, target))
 
         return SampledBatches(sample)
 
     def validator(self) -> Callable[[keras.Model], dict[str, Any]]:
-        """Returns the function from a model to its metrics on the validation pairs."""
         columns, targets, _ = self._encoded_validation
         return Perplexity(Batches(columns, targets, batch_tokens=VALIDATION_TOKENS))
 
-    def written_metrics(self, checkpoint: Checkpoint) -> dict[str, Any]:
-        """BLEU, chrF and exact matches of what the model writes for the validation sources."""
+    def written_metrics(self, model: Any) -> dict[str, Any]:
+        """Returns BLEU, chrF and exact matches of the translations of the validation sources."""
         pairs = self.validation
-        texts = translations(checkpoint.generator(), pairs, self.task.labels)
+        texts = translations(model.generator(), pairs, self.task.labels)
         by_language = {}
         for language in self.task.labels:
             rows = [row for row, name in enumerate(pairs.languages) if name == language]
@@ -87,18 +170,16 @@ class TranslationData:
         return {**text_metrics(texts, pairs.targets), **by_language}
 
     def probes(self, seed: int) -> dict[str, np.ndarray]:
-        """A few validation pairs, padded to one length a column."""
         columns, _, _ = self._encoded_validation
-        rows = len(self.validation.sources)
+        rows = len(self.validation)
         chosen = np.random.default_rng(seed).choice(rows, min(NUM_PROBES, rows), replace=False)
         return {name: pad_rows([ids[row] for row in chosen]) for name, ids in columns.items()}
 
     def report_cuts(self, report: Report) -> None:
-        """Says how many rows are longer than the model's inputs."""
         for pairs, encoded in (
             (self.train, self._encoded_train), (self.validation, self._encoded_validation)
         ):  # fmt: skip
-            report.cut(pairs.path, len(pairs.sources), encoded[2], self.max_length)
+            report.cut(pairs.path, len(pairs), encoded[2], self.max_length)
 
     @functools.cached_property
     def _encoded_train(self):
@@ -110,13 +191,6 @@ class TranslationData:
 
     def _encode(self, pairs, source, target):
         return encode_pairs(pairs, source, target, self.max_length, self.task.labels)
-
-    def _batches(self, encoded, recipe):
-        columns, targets, _ = encoded
-        return Batches(
-            columns, targets, batch_tokens=recipe.data.batch_tokens,
-            bucket=recipe.data.bucket, seed=recipe.training.seed,
-        )  # fmt: skip
 
 
 def translations(
@@ -130,7 +204,7 @@ def translations(
         languages: names of the targets, where there are several.
         **decoding: see `TextGenerator.generate`.
     """
-    texts = [""] * len(pairs.sources)
+    texts = [""] * len(pairs)
     for language in languages or [None]:
         rows = [
             row for row in range(len(texts)) if language is None or pairs.languages[row] == language

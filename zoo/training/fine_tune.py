@@ -17,8 +17,9 @@ from keras_transformer.zoo.models.predict import model_inputs
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.recipe.training_data import resolved
-from keras_transformer.zoo.tasks.run_data import RunData, run_data_of
+from keras_transformer.zoo.tasks.run_data import RunData
 from keras_transformer.zoo.training.fit import Fit
+from keras_transformer.zoo.training.run_data import run_data_of, training_batches
 from keras_transformer.zoo.training.train import save_run, working_folder
 
 # What a run that goes on from trained weights has of its own.
@@ -96,7 +97,7 @@ class Retraining:
     @functools.cached_property
     def batches(self) -> Batches | SampledBatches:
         """The run's training batches."""
-        return self.data.batches(self.recipe)
+        return training_batches(self.data, self.recipe)
 
     def follow(self, train: Examples | SentencePairs) -> None:
         """Trains on these rows instead; before `batches` are used."""

@@ -49,6 +49,8 @@ class Fit:
 
     Attributes:
         after_step: called with each step's number behind it, and may change the weights.
+        train_step: called with inputs and targets, does a step and returns its loss; by default the
+            learner's `train_on_batch`.
         first_kept_step: epochs that end before this step are validated, but never kept.
     """
 
@@ -81,6 +83,7 @@ class Fit:
             # On JAX a step that is not compiled runs operation by operation.
             jit_compile=recipe.training.xla or keras.config.backend() == "jax",
         )  # fmt: skip
+        self.train_step: Callable[[Mapping, Any], float] = self.learner.train_on_batch
         # compile() may wrap the optimizer in one that scales the loss.
         self.optimizer = self.learner.optimizer
         self.optimizer.build(self.learner.trainable_variables)
@@ -176,7 +179,7 @@ class Fit:
             name: self._drop_tokens(ids, column) if name in READ_TOKENS else ids
             for column, (name, ids) in enumerate(batch.inputs.items())
         }
-        return float(self.learner.train_on_batch(inputs, batch.targets))
+        return float(self.train_step(inputs, batch.targets))
 
     def _meet_shapes(self) -> None:
         """Does a step on each shape of batches, and takes it back.

@@ -16,6 +16,7 @@ RANGE_RATE = 20.0
 LARGEST_RANGE_STEP = 2.0
 
 
+@keras.saving.register_keras_serializable(package="keras_transformer")
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """A linear rise to a peak, and then one of four ways on.
 
@@ -65,11 +66,17 @@ class _RangeSteps:
     They are steps of the bounds' logarithms to first order, as Jain et al. 2020, arXiv:1903.08066,
     train thresholds: a range of any width needs the same few, and no bound crosses zero.
 
-    Attributes:
+    Args:
         moving_steps: after that many steps the bounds stand still.
+        **kwargs: of the optimizer.
     """
 
-    moving_steps = 0
+    def __init__(self, *, moving_steps: int = 0, **kwargs):
+        super().__init__(**kwargs)
+        self.moving_steps = moving_steps
+
+    def get_config(self):
+        return {**super().get_config(), "moving_steps": self.moving_steps}
 
     def update_step(self, gradient, variable, learning_rate):
         if not is_range(variable.name):
@@ -84,18 +91,44 @@ class _RangeSteps:
         self.assign(variable, ops.where(self.iterations < self.moving_steps, after, before))
 
 
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class AdamW(keras.optimizers.AdamW):
+    """Keras' AdamW, which here lets no bias, norm or range decay."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        # Whole last names: Keras matches the path on TensorFlow, and the name on JAX.
+        self.exclude_from_weight_decay(var_names=["(^|/)(bias|gamma|beta|range_min|range_max)(:0)?$"])
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class RangeAdam(_RangeSteps, keras.optimizers.Adam):
+    """Adam over weights and the bounds of ranges."""
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class RangeAdamW(_RangeSteps, AdamW):
+    """AdamW over weights and the bounds of ranges."""
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class RangeSGD(_RangeSteps, keras.optimizers.SGD):
+    """SGD over weights and the bounds of ranges."""
+
+
+# Name -> the optimizer, and the one of runs that learn ranges.
+OPTIMIZERS = {
+    "adam": (keras.optimizers.Adam, RangeAdam),
+    "adamw": (AdamW, RangeAdamW),
+    "sgd": (keras.optimizers.SGD, RangeSGD),
+    "momentum": (keras.optimizers.SGD, RangeSGD),
+}
+
+
 def make_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimizer:
     """Returns the optimizer of a recipe for a run of that many steps."""
     given, quantize = recipe.optimizer, recipe.quantize
-    kind = {
-        "adam": keras.optimizers.Adam,
-        "adamw": keras.optimizers.AdamW,
-        "sgd": keras.optimizers.SGD,
-        "momentum": keras.optimizers.SGD,
-    }[given.name]
-    if quantize is not None and quantize.ranges == "learned":
-        steps = {"moving_steps": quantize.moving_steps(total_steps)}
-        kind = type(kind.__name__, (_RangeSteps, kind), steps)
+    kind, range_kind = OPTIMIZERS[given.name]
     arguments = {
         "learning_rate": WarmupSchedule(
             given.schedule, given.learning_rate, round(given.warmup * total_steps), total_steps
@@ -104,13 +137,12 @@ def make_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimiz
     }
     if given.ema:
         arguments |= {"use_ema": True, "ema_momentum": given.ema}
+    if quantize is not None and quantize.ranges == "learned":
+        kind, arguments["moving_steps"] = range_kind, quantize.moving_steps(total_steps)
     if given.name == "adam":
         return kind(beta_2=given.beta_2, **arguments)
     if given.name == "adamw":
-        optimizer = kind(weight_decay=given.weight_decay, beta_2=given.beta_2, **arguments)
-        # Whole last names: Keras matches the path on TensorFlow, and the name on JAX.
-        optimizer.exclude_from_weight_decay(var_names=["(^|/)(bias|gamma|beta|range_min|range_max)(:0)?$"])
-        return optimizer
+        return kind(weight_decay=given.weight_decay, beta_2=given.beta_2, **arguments)
     momentum = 0.9 if given.name == "momentum" else 0.0
     return kind(momentum=momentum, **arguments)
 

@@ -10,13 +10,14 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.files import check_folder_target
 from keras_transformer.zoo.models.build import build
-from keras_transformer.zoo.models.catalog import TASKS_OF, get_config
+from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.recipe.training_data import resolved
-from keras_transformer.zoo.tasks.run_data import learn_run_data
+from keras_transformer.zoo.tasks.registry import tasks_for
 from keras_transformer.zoo.training.fit import Fit
+from keras_transformer.zoo.training.run_data import learn_run_data, training_batches
 from keras_transformer.zoo.training.run_state import is_state, remove_states
 
 
@@ -63,7 +64,7 @@ def train(
     keras.utils.set_random_seed(recipe.training.seed)
     model = build(config, data.task, dtype=recipe.training.dtype)
     fit = Fit(
-        model, data.task, recipe, data.batches(recipe), data.validator(), folder=folder,
+        model, data.task, recipe, training_batches(data, recipe), data.validator(), folder=folder,
         report=report, scalars=scalars,
     )  # fmt: skip
     if resume:
@@ -137,11 +138,11 @@ def config_of(recipe: Recipe) -> TransformerConfig:
         InputError: the model cannot do what the recipe asks for, or a setting is impossible.
     """
     config = get_config(recipe.model.name)
-    if recipe.task not in TASKS_OF[config.architecture]:
-        known = ", ".join(TASKS_OF[config.architecture])
+    known = tasks_for(config.architecture)
+    if recipe.task not in known:
         raise InputError(
             f"Expected a task that the {config.architecture} {recipe.model.name} can be trained "
-            f"for ({known}), got task={recipe.task!r}."
+            f"for ({', '.join(known)}), got task={recipe.task!r}."
         )
     for name in ("vocab_size", "source_vocab_size"):
         if name in recipe.model.settings:

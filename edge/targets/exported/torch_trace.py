@@ -7,19 +7,17 @@ for each graph beside it.
 
 import json
 import sys
-from functools import partial
 from pathlib import Path
 
 import keras
 import torch
-from keras import ops
 
-from keras_transformer.activations import ACTIVATIONS
+from keras_transformer.activations import without_own_gradients
 from keras_transformer.edge.graphs.free import EntryPoint, entry_points
 from keras_transformer.zoo.files import read_folder, weights_from_bytes
 from keras_transformer.zoo.models.build import build, set_weights
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tasks.registry import task_from_json
 
 # What is traced with; all but 1, which a trace may take for a length that never changes.
 LENGTHS = {"B": 2, "T": 3, "S": 4, "L": 5}
@@ -44,21 +42,19 @@ def trace(model: keras.Model, graph: EntryPoint) -> torch.jit.ScriptModule:
         torch.ones([LENGTHS.get(n, n) for n in shape], dtype=getattr(torch, dtype))
         for shape, dtype in graph.inputs.values()
     )
-    with torch.inference_mode():
+    with torch.inference_mode(), without_own_gradients():
         traced = torch.jit.trace(_Positional(model, graph).eval(), examples, check_trace=False)
     return torch.jit.freeze(traced)
 
 
 def main() -> None:
     """Reads the checkpoint, traces and writes."""
-    # Ours has a gradient of its own, a Python function, which no trace can hold.
-    ACTIVATIONS["gelu"] = partial(ops.gelu, approximate=False)
     folder = Path(sys.argv[1])
     files = read_folder(folder / "checkpoint")
     described = json.loads(files["config.json"])
     labels = tuple(files["labels.txt"].decode().split("\n")[:-1])
     config = TransformerConfig.from_json(described["model"])
-    model = build(config, Task.from_json(described["task"], labels))
+    model = build(config, task_from_json(described["task"], labels))
     set_weights(model, weights_from_bytes(files["weights.safetensors"]))
     for name, graph in entry_points(model, config).items():
         torch.jit.save(trace(model, graph), folder / f"{name}.pt")

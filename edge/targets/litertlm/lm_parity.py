@@ -34,7 +34,7 @@ def check_continued(packed: bytes, graph: bytes, checkpoint: Checkpoint) -> int:
     ids = checkpoint.tokenizer.pieces(prompts)
     # A prompt starts with one more token, and the last that is written is read by nobody.
     max_tokens = min(NEW_TOKENS, steps.cache_length - max(map(len, ids)))
-    generator = TextGenerator(steps, checkpoint.task.name, checkpoint.tokenizer)
+    generator = TextGenerator(steps, checkpoint.tokenizer, reads_sources=False)
     texts = [made.text for made in generator.generate(prompts, max_tokens=max_tokens)]
     found = _continued(packed, prompts, max_tokens)
     for prompt, own_ids, own_text, made in zip(prompts, ids, texts, found, strict=True):

@@ -12,7 +12,7 @@ from keras_transformer.edge.choose import report
 from keras_transformer.edge.choose.candidates import Candidate
 from keras_transformer.edge.choose.search_result import Measured, Search
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.evaluation.evaluate import METRICS
+from keras_transformer.zoo.tasks.registry import TASKS
 
 
 def measured(precision, value, median_ms, size, **candidate):
@@ -24,8 +24,8 @@ def measured(precision, value, median_ms, size, **candidate):
 
 def found(*rows, task="classification", max_drop=0.5, data="dev.tsv"):
     return Search(
-        run={}, data=data, metric=METRICS[task], max_drop=max_drop, rows=rows, device="a <chip>",
-        threads=1, runs=100, signature="predict",
+        run={}, data=data, metric=TASKS[task].metric, max_drop=max_drop, rows=rows,
+        device="a <chip>", threads=1, runs=100, signature="predict",
     )  # fmt: skip
 
 

@@ -4,15 +4,15 @@ import json
 
 import pytest
 
-from keras_transformer.edge.choose import candidates, memory
+from keras_transformer.edge.choose import candidates
 from keras_transformer.edge.choose.candidates import Candidate, Workshop, ladder
 from keras_transformer.edge.choose.search import search
+from keras_transformer.edge.compare import memory
 from keras_transformer.edge.compare.parity import Parity
-from keras_transformer.edge.convert.convert import Converted
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError, RunError
-from keras_transformer.zoo.evaluation.metrics import evaluate
 from keras_transformer.zoo.recipe import Prune
 
 COLUMNS = {"text": "text", "text_pair": None, "label": "label"}
@@ -47,9 +47,10 @@ def made(found, monkeypatch, tmp_path):
     def make(_, candidate):
         names.append(candidate.name)
         data = (found[1] / f"{candidate.name}.tflite").read_bytes()
-        return Converted(
-            data=data, precision=candidate.precision, parity=parity, description={}
-        )
+        return Artifact(
+            target="plain", precision=candidate.precision, files={"model.tflite": data},
+            parity=parity, description={}, origin=None, loading="",
+        )  # fmt: skip
 
     monkeypatch.setattr(Workshop, "make", make)
     # Memory is measured in a process of its own, which takes a second.
@@ -64,7 +65,7 @@ def test_each_file_is_made_measured_and_timed(runs, found):
         data = (out / row.file).read_bytes()
         assert (row.error, row.size) == (None, len(data))
         assert row.gzip_size == len(gzip.compress(data, mtime=0))
-        assert row.value == evaluate(Runner(out / row.file), runs.examples)["accuracy"]
+        assert row.value == runs.value_of(Runner(out / row.file))
         assert 0 < row.median_ms <= row.p90_ms
     float32, int8, short = result.rows
     assert result.drop(float32) == 0.0

@@ -18,10 +18,9 @@ from keras_transformer.edge.choose.sensitivity import (
 from keras_transformer.edge.quantize.qat import quantized_model
 from keras_transformer.edge.quantize.ranges import calibration_batches
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.evaluation.evaluate import METRICS
-from keras_transformer.zoo.evaluation.metrics import evaluate
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.progress import Report
+from keras_transformer.zoo.tasks.classification import Classification
 
 COLUMNS = {"text": "text", "text_pair": None, "label": "label"}
 
@@ -91,7 +90,7 @@ def test_an_unreachable_budget_gives_the_nearest():
 def result(kept):
     costs = [GroupCost(group=one, value=0.8, drop=10.0) for one in map(group, "ab")]
     return Sensitivity(
-        precision="int8", data="dev.tsv", metric=METRICS["classification"], float_value=0.9,
+        precision="int8", data="dev.tsv", metric=Classification.metric, float_value=0.9,
         value=0.7, drop=20.0, costs=costs, kept=kept,
     )  # fmt: skip
 
@@ -155,7 +154,7 @@ def test_the_layers_that_cost_accuracy_are_found_and_kept(runs):
     found = sensitivity(
         with_outliers(runs.trained), runs.folder / "validation.tsv", columns=COLUMNS, max_drop=2.0
     )
-    in_float = evaluate(runs.trained, runs.examples)["accuracy"]
+    in_float = runs.trained.task.evaluate(runs.trained, runs.examples)["accuracy"]
     assert found.float_value == pytest.approx(in_float, abs=1 / 90)
     assert found.drop > 20
     names = [cost.group.name for cost in found.costs]

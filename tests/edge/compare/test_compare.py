@@ -6,14 +6,13 @@ import pytest
 from keras_transformer.edge.compare.compare import compare
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.evaluation.metrics import evaluate
 
 
 def test_int8_beside_its_simulation_on_all_rows(runs, files):
     [int8] = compare(runs.quantized, [files["int8"]], runs.examples)
     assert (int8.path, int8.precision, int8.metric) == (str(files["int8"]), "int8", "accuracy")
     assert int8.size == files["int8"].stat().st_size
-    assert int8.value == evaluate(Runner(files["int8"]), runs.examples)["accuracy"]
+    assert int8.value == runs.value_of(Runner(files["int8"]))
     assert int8.parity.rows == len(runs.examples.texts)
     assert int8.parity.agreement == 1.0
     # Values next to the middle of two steps fall either way, and later layers carry that on.
@@ -25,7 +24,7 @@ def test_files_in_the_order_given(runs, files):
     names = ["float16", "float32", "dynamic_int8"]
     compared = compare(runs.trained, [files[name] for name in names], runs.examples)
     assert [comparison.precision for comparison in compared] == names
-    accuracy = evaluate(runs.trained, runs.examples)["accuracy"]
+    accuracy = runs.value_of(runs.trained)
     assert {comparison.checkpoint_value for comparison in compared} == {accuracy}
     assert [comparison.parity.agreement for comparison in compared] == [1.0, 1.0, 1.0]
     assert [comparison.parity.steps for comparison in compared] == [None, None, None]
@@ -35,7 +34,7 @@ def test_files_in_the_order_given(runs, files):
 
 def test_a_float_checkpoint_is_its_own_reference(runs, files):
     [int8] = compare(runs.trained, [files["int8"]], runs.examples)
-    assert int8.checkpoint_value == evaluate(runs.trained, runs.examples)["accuracy"]
+    assert int8.checkpoint_value == runs.value_of(runs.trained)
     assert int8.parity.steps > 3.0
 
 

@@ -12,7 +12,7 @@ from keras_transformer.edge.quantize.ranges import learned_points
 from keras_transformer.edge.runtime.packed import pack, unpack
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.tasks.run_data import read_inputs
+from keras_transformer.zoo.training.run_data import read_inputs
 from tests.edge.generators import generator
 
 BLOCK = (
@@ -128,5 +128,5 @@ def test_what_cannot_be_explained(runs, files, tmp_path):
         explain(runs.trained, Runner(older), rows_of(runs))
     assert str(caught.value) == (
         f"{older} does not say where its layers stand; convert the checkpoint again, with "
-        "--bundle plain."
+        "--target plain."
     )

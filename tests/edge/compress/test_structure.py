@@ -14,7 +14,7 @@ from keras_transformer.edge.compress.structure import (
 from keras_transformer.zoo.data.batches import Batch
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
-from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
 from tests import reference
 from tests.zoo import tiny
 
@@ -43,7 +43,7 @@ def model_of(form, **changes):
         architecture, num_layers=LAYERS, num_heads=HEADS, intermediate_dim=NEURONS,
         pre_norm=True, num_segments=0, **own, **changes,
     )  # fmt: skip
-    task = tiny.TASK if architecture == "encoder" else Task(name="language-modeling")
+    task = tiny.TASK if architecture == "encoder" else LanguageModeling()
     model = build(config, task if architecture == "encoder" else None)
     rng = np.random.default_rng(3)
     for variable in model.trainable_variables:

@@ -9,10 +9,10 @@ from keras_transformer.edge.distill.distill import distill, new_student
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights
-from keras_transformer.zoo.tasks.run_data import learn_run_data
-from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from keras_transformer.zoo.training.fine_tune import Retraining
+from keras_transformer.zoo.training.run_data import learn_run_data
 from keras_transformer.zoo.training.train import config_of
 from tests.zoo import tiny
 
@@ -143,7 +143,7 @@ def test_what_cannot_be(runs, tmp_path):
         with refused(sentence):
             distill(teacher, teacher, out, **options)
     other = dataclasses.replace(
-        teacher, task=Task(name="classification", labels=("food", "sport"))
+        teacher, task=Classification(labels=("food", "sport"))
     )
     with refused(
         "Expected a student with the teacher's task and labels, got classification with the "

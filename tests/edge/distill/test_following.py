@@ -3,20 +3,24 @@ import numpy as np
 import pytest
 import scipy.special
 
-from keras_transformer.edge.distill.following import Following, Guidance, output_difference
+from keras_transformer.edge.distill.following import Following, Guidance
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
-from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tasks.classification import Classification
+from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
+from keras_transformer.zoo.tasks.regression import Regression
+from keras_transformer.zoo.tasks.translation import Translation
 from tests.zoo import tiny
 
 RNG = np.random.default_rng(0)
 IDS = np.array([[2, 7, 9, 0, 0], [5, 6, 7, 8, 9]], "int32")
 SOURCES = np.array([[6, 7, 0], [8, 9, 10]], "int32")
-CLASSES = Task(name="classification", labels=("a", "b", "c"))
+REAL = np.where(IDS > 0, IDS, -1)
+CLASSES = Classification(labels=("a", "b", "c"))
 KINDS = {
     "encoder": ({"ids": IDS}, np.array([0, 2]), CLASSES),
-    "decoder": ({"ids": IDS}, np.roll(IDS, -1) * (IDS > 0), Task(name="language-modeling")),
+    "decoder": ({"ids": IDS}, np.where(IDS > 0, np.roll(IDS, -1), -1), LanguageModeling()),
     "encoder-decoder": (
-        {"source_ids": SOURCES, "ids": IDS}, IDS * (IDS > 0), Task(name="translation"),
+        {"source_ids": SOURCES, "ids": IDS}, REAL, Translation(),
     ),
 }  # fmt: skip
 
@@ -29,21 +33,21 @@ def divergence(teacher, outputs, temperature):
 @pytest.mark.parametrize("temperature", [1.0, 2.0, 5.0])
 def test_the_difference_of_classes(temperature):
     teacher, outputs = RNG.normal(0, 2, (2, 7, 3)).astype("float32")
-    found = output_difference(CLASSES, None, teacher, outputs, temperature)
+    found = CLASSES.output_difference(None, teacher, outputs, temperature)
     expected = divergence(teacher, outputs, temperature).mean()
     assert float(found) == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_difference_of_tokens_is_that_of_real_ones():
     teacher, outputs = RNG.normal(0, 2, (2, 2, 5, 11)).astype("float32")
-    found = output_difference(Task(name="translation"), IDS, teacher, outputs, 2.0)
+    found = Translation().output_difference(REAL, teacher, outputs, 2.0)
     expected = divergence(teacher, outputs, 2.0)[IDS != 0].mean()
     assert float(found) == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_difference_of_numbers():
     teacher, outputs = RNG.normal(size=(2, 9, 1)).astype("float32")
-    found = output_difference(Task(name="regression"), None, teacher, outputs, 2.0)
+    found = Regression().output_difference(None, teacher, outputs, 2.0)
     assert float(found) == pytest.approx(np.mean((outputs - teacher) ** 2), rel=1e-5)
 
 
@@ -76,7 +80,7 @@ def test_the_loss_is_that_of_labels_and_teacher(kind):
     student, teacher = model_of(kind, 0), model_of(kind, 1)
     outputs, expected = student(inputs), teacher(inputs)
     own = float(task.loss(0.1)(targets, outputs))
-    followed = float(output_difference(task, targets, expected, outputs, 3.0))
+    followed = float(task.output_difference(targets, expected, outputs, 3.0))
     learner = learner_of(kind, student, teacher, {"share": 0.3, "temperature": 3.0})
     assert loss_of(learner, kind) == pytest.approx(0.7 * own + 0.3 * followed, rel=1e-5)
 

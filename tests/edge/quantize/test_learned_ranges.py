@@ -145,3 +145,24 @@ def test_a_run_is_resumed_to_the_bit(runs, tmp_path):
     resumed = quantize(runs.trained, out=tmp_path / "broken", resume=True, **options)
     tiny.assert_same_weights(get_weights(resumed.model), get_weights(whole.model))
     assert resumed.metrics == whole.metrics
+
+
+def test_learned_ranges_are_saved_with_a_model(tmp_path):
+    """Their bounds are among what the optimizer moves, and so is what a loaded one moves."""
+    model, _ = one_point(-1.0, 2.0)
+    learn_ranges(model)
+    optimizer = make_optimizer(recipe_of("learned", optimizer="adamw"), 10)
+    model.compile(optimizer=optimizer, loss="mse", jit_compile=False)
+    x = np.random.default_rng(0).normal(size=(4, 50)).astype("float32")
+    for _ in range(2):
+        model.train_on_batch(x, x)
+    model.save(tmp_path / "m.keras")
+    loaded = keras.models.load_model(tmp_path / "m.keras")
+    names = [weight.name for weight in loaded.trainable_variables]
+    assert names == [weight.name for weight in model.trainable_variables]
+    assert names == ["range_min", "range_max"]
+    assert loaded.optimizer.moving_steps == model.optimizer.moving_steps > 0
+    for one, other in zip(model.optimizer.variables, loaded.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(*map(ops.convert_to_numpy, (other.value, one.value)))
+    for one, other in zip(model.weights, loaded.weights, strict=True):
+        np.testing.assert_array_equal(*map(ops.convert_to_numpy, (other.value, one.value)))

@@ -5,7 +5,6 @@ from keras_transformer.edge.quantize.qat import grid_weights, qat_recipe, quanti
 from keras_transformer.edge.quantize.ranges import learned_points
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.evaluation.metrics import evaluate
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.registry import TASKS
@@ -22,7 +21,7 @@ def test_the_best_weights_include_their_ranges(runs):
     assert sum(path.endswith("/range_min") for path in kept) == len(learned_points(loaded.model))
     for path, value in ours.items():
         np.testing.assert_array_equal(kept[path], value)
-    measured = evaluate(loaded, runs.examples)
+    measured = loaded.task.evaluate(loaded, runs.examples)
     assert measured["accuracy"] == loaded.metrics["validation"]["accuracy"] > 0.9
     assert loaded.metrics["float"] == runs.trained.metrics["validation"]
     assert loaded.bits == {"kernel_bits": 8, "activation_bits": 8}

@@ -224,7 +224,9 @@ def test_columns_and_targets_are_padded_each_to_its_own_width():
     np.testing.assert_array_equal(
         batch.inputs["ids"], [[16, 17, 18, 0], [11, 12, 0, 0], [13, 14, 15, 0]]
     )
-    np.testing.assert_array_equal(batch.targets, [[26, 27, 28, 0], [21, 22, 0, 0], [23, 24, 25, 0]])
+    np.testing.assert_array_equal(
+        batch.targets, [[26, 27, 28, -1], [21, 22, -1, -1], [23, 24, 25, -1]]
+    )
     assert batch.targets.dtype == np.int32
     assert batch.num_targets == 8
 
@@ -247,7 +249,7 @@ def test_widths_are_few_and_no_more_than_needed(bucket):
         widths[edge].add(tuple(values.shape[1] for values in made.values()))
         for name, values in made.items():
             assert values.size <= 300
-            expected = np.zeros_like(values)
+            expected = np.full_like(values, -1 if name == "targets" else 0)
             for i, row in enumerate(batch.index):
                 expected[i, : lengths[name][row]] = rows[name][row]
             np.testing.assert_array_equal(values, expected)

@@ -4,8 +4,10 @@ import re
 import numpy as np
 import pytest
 
-from keras_transformer.zoo.data.tables import load_examples, read_table
+from keras_transformer.zoo.data.tables import read_table
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.tasks.classification import Classification
+from keras_transformer.zoo.tasks.regression import Regression
 
 
 def write(folder, name, content):
@@ -164,11 +166,8 @@ def test_deep_json_is_bad_json(tmp_path):
         read_table(write(tmp_path, "a.jsonl", "[" * 200_000))
 
 
-def classification(path, **options):
-    return load_examples(path, **{"text": "text", "label": "label", **options}, task=CLASSES)
-
-
-CLASSES = "classification"
+def classification(path, labels=(), **columns):
+    return Classification(labels=labels).read(path, columns)
 
 
 def test_learns_names_sorted(tmp_path):
@@ -205,7 +204,7 @@ def test_pairs_and_no_label(tmp_path):
 
 def test_regression(tmp_path):
     path = write(tmp_path, "a.tsv", "text\tscore\na\t1.5\nb\t-2\n")
-    examples = load_examples(path, text="text", label="score", task="regression")
+    examples = Regression().read(path, {"label": "score"})
     np.testing.assert_array_equal(examples.targets, np.array([1.5, -2], np.float32))
     assert examples.targets.dtype == np.float32
     assert examples.labels == []
@@ -215,7 +214,7 @@ def test_regression(tmp_path):
 def test_regression_refuses_what_is_no_number(tmp_path, value):
     path = write(tmp_path, "a.tsv", f"text\tscore\na\t1\nb\t{value}\n")
     with pytest.raises(InputError) as error:
-        load_examples(path, text="text", label="score", task="regression")
+        Regression().read(path, {"label": "score"})
     assert str(error.value) == (
         f"{path}, line 3: expected a finite number in column 'score', got {value!r}."
     )
@@ -261,11 +260,3 @@ def test_label_that_is_not_one_line(tmp_path, value):
     with pytest.raises(InputError) as error:
         classification(path)
     assert str(error.value) == f"{path}, line 2: expected a label of one line, got {value!r}."
-
-
-def test_unknown_task(tmp_path):
-    with pytest.raises(InputError) as error:
-        load_examples(tmp_path / "a.tsv", text="text", label=None, task="ranking")
-    assert str(error.value) == (
-        "Expected task to be one of classification, regression, got task='ranking'."
-    )

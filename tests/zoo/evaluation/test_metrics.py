@@ -1,17 +1,10 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from keras_transformer.zoo.data.tables import Examples
-from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metrics import (
     classification_metrics,
-    evaluate,
-    metrics,
     regression_metrics,
 )
-from keras_transformer.zoo.outputs import Outputs
 
 LABELS = ("a", "b", "c")
 # Rows are true classes, columns predictions; "c" is never predicted.
@@ -25,16 +18,6 @@ def from_confusion(confusion):
             targets += [target] * count
             predictions += [prediction] * count
     return np.array(targets), np.eye(len(confusion), dtype="float32")[predictions]
-
-
-class Fixed:
-    """A predictor whose scores are given."""
-
-    def __init__(self, task, labels, scores):
-        self.task_name, self.labels, self.given = task, labels, scores
-
-    def outputs(self, texts, pairs=None):
-        return Outputs(self.given, [False, True, False])
 
 
 def test_classification_against_a_confusion_matrix():
@@ -96,27 +79,3 @@ def test_large_outputs_do_not_overflow():
     assert result == pytest.approx(
         {"pearson": 1.0, "spearman": 1.0, "mean_squared_error": 14e60 / 3}
     )
-
-
-def examples(targets):
-    texts = ["x"] * 3
-    return Examples(
-        texts=texts, pairs=None, targets=targets, labels=[], path=Path("f.tsv"), lines=[2, 3, 4]
-    )
-
-
-def test_evaluate_counts_rows():
-    targets, scores = np.array([0, 1, 1]), np.eye(2)[[0, 1, 0]]
-    result = evaluate(Fixed("classification", ("a", "b"), scores), examples(targets))
-    expected = metrics("classification", ("a", "b"), targets, scores)
-    assert result == {"rows": 3, "truncated": 1, **expected}
-    numbers = np.array([0.0, 1.0, 3.0])
-    result = evaluate(Fixed("regression", (), numbers[:, None]), examples(numbers))
-    assert result == pytest.approx(
-        {"rows": 3, "truncated": 1, "pearson": 1.0, "spearman": 1.0, "mean_squared_error": 0.0}
-    )
-
-
-def test_evaluate_without_labels():
-    with pytest.raises(InputError, match=r"^f\.tsv: expected a label column to evaluate on\.$"):
-        evaluate(Fixed("regression", (), None), examples(None))

@@ -76,12 +76,12 @@ def following(source, fed):
 
 def translator(**options):
     model = Scripted(UPPER, upper, **options)
-    return TextGenerator(model, "translation", LOWER, UPPER), model
+    return TextGenerator(model, LOWER, UPPER, reads_sources=True), model
 
 
 def continuer(write=following, tokenizer=LOWER, **options):
     model = Scripted(tokenizer, write, **options)
-    return TextGenerator(model, "language-modeling", tokenizer), model
+    return TextGenerator(model, tokenizer, reads_sources=False), model
 
 
 def texts_of(generations):
@@ -113,8 +113,9 @@ def test_a_generation_says_how_it_ended():
 
 
 def test_one_vocabulary_for_both_sides():
-    generator = TextGenerator(Scripted(LOWER, lambda source, fed: source[len(fed) - 1]),
-                              "translation", LOWER)  # fmt: skip
+    generator = TextGenerator(
+        Scripted(LOWER, lambda source, fed: source[len(fed) - 1]), LOWER, reads_sources=True
+    )
     assert texts_of(generator.generate(["abc", "x y"])) == ["abc", "x y"]
 
 
@@ -208,8 +209,10 @@ def test_stop_texts_that_are_no_token(stop, message):
 @pytest.mark.parametrize("special", [0, 1, CLS, MASK])
 def test_special_tokens_are_never_written(special):
     """All others are equal: the first of them is "a", and of a translation the end."""
-    for task, expected in (("language-modeling", "aaa"), ("translation", "")):
-        generator = TextGenerator(Scripted(LOWER, lambda source, fed: special), task, LOWER)
+    for reads_sources, expected in ((False, "aaa"), (True, "")):
+        generator = TextGenerator(
+            Scripted(LOWER, lambda source, fed: special), LOWER, reads_sources=reads_sources
+        )
         (made,) = generator.generate(["b"], max_tokens=3)
         assert made.text == expected
 

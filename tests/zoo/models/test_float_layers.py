@@ -4,13 +4,13 @@ from keras_transformer.quantization import Projection, QuantPoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, build
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tasks.classification import Classification
 
 CONFIG = TransformerConfig(
     architecture="encoder", vocab_size=20, max_length=8, hidden_dim=8, intermediate_dim=16,
     num_layers=2, num_heads=2,
 )  # fmt: skip
-TASK = Task(name="classification", labels=("a", "b"))
+TASK = Classification(labels=("a", "b"))
 BITS = {"kernel_bits": 8, "activation_bits": 8}
 
 

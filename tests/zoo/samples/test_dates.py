@@ -3,7 +3,9 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from types import SimpleNamespace
 
+import babel.dates
 import pytest
 
 from keras_transformer.zoo.data.tables import read_table
@@ -25,7 +27,7 @@ def default_examples():
 def read_date(text, locale):
     """Reads a date from its numbers, and from the month's name where there are only two."""
     # Vietnamese numbers the days of the week too.
-    text = re.sub(r"^Th \d, ", "", text)
+    text = re.sub(r"^Th(ứ)? \d, ", "", text)
     numbers = re.findall(r"\d+", text)
     if len(numbers) == 3 and locale in YEAR_FIRST:
         year, month, day = numbers
@@ -102,6 +104,27 @@ def test_contradicting_orders_are_left_out():
     assert len(numeric) > 200
     for text, iso in numeric:
         assert read_date(text, "asa").isoformat() == iso
+
+
+def test_only_fields_that_people_write():
+    # CLDR's tables of Kikuyu have the year of the week, which is another one around New Year.
+    patterns = {way.pattern for way in dates._patterns(load_locale("ki", "locale"))}
+    assert load_locale("ki", "locale").datetime_skeletons["yMMMd"].pattern == "dd-MM-YYYY"
+    assert patterns >= {"dd/MM/y", "dd-MM-y", "EEEE, d MMMM y"}
+    assert "dd-MM-YYYY" not in patterns
+
+
+@pytest.mark.parametrize("field", ["ddd", "YYYY", "MMMMM", "yyy", "EEEEE", "D"])
+def test_a_pattern_of_another_field_is_left_out(field):
+    locale = load_locale("de", "locale")
+    odd = babel.dates.parse_pattern(f"y M d {field}")
+    # Babel keeps the tables of a locale that it has parsed, so they are changed in a copy.
+    tables = SimpleNamespace(
+        date_formats={**locale.date_formats, "long": odd}, datetime_skeletons={"yMMMd": odd}
+    )
+    assert {way.pattern for way in dates._patterns(tables)} == {
+        locale.date_formats[style].pattern for style in ("short", "medium", "full")
+    }
 
 
 def test_a_text_that_is_two_dates_is_left_out(monkeypatch):

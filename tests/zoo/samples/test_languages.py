@@ -4,7 +4,6 @@ import sys
 
 import pytest
 
-from keras_transformer.zoo.data.tables import load_examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.samples.languages import (
     LANGUAGES,
@@ -12,6 +11,7 @@ from keras_transformer.zoo.samples.languages import (
     language_examples,
     write_tables,
 )
+from keras_transformer.zoo.tasks.classification import Classification
 
 FEW = ("de", "en", "fr", "ru")
 
@@ -83,7 +83,7 @@ def test_tables(tmp_path):
     paths = write_tables(tmp_path / "data", languages=FEW)
     assert paths == {split: tmp_path / "data" / f"{split}.tsv" for split in SPLITS}
     for split, rows in language_examples(FEW).items():
-        table = load_examples(paths[split], text="text", label="label", task="classification")
+        table = Classification().read(paths[split])
         assert table.labels == sorted(FEW)
         assert table.texts == [text for text, _ in rows]
         assert [table.labels[i] for i in table.targets] == [label for _, label in rows]

@@ -9,11 +9,15 @@ import pytest
 from keras_transformer.zoo.data.plain_text import PlainText, blocks, load_plain_text, token_stream
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.tasks.language_modeling import LanguageData, block_batches
+from keras_transformer.zoo.tasks.language_modeling import (
+    LanguageData,
+    LanguageModeling,
+    block_batches,
+)
 from keras_transformer.zoo.tasks.registry import TASKS
-from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
+from keras_transformer.zoo.training.run_data import training_batches
 
 SEP, UNK = 3, 1
 CHARACTERS = Tokenizer(TokenizerConfig(kind="characters"), (*SPECIAL_TOKENS, *"\n abcdefgh"))
@@ -35,7 +39,7 @@ def random_text(length, seed=0):
 
 def data(train, validation="ab", max_length=8):
     return LanguageData(
-        task=Task(name="language-modeling"), train=plain(train), validation=plain(validation),
+        task=LanguageModeling(), train=plain(train), validation=plain(validation),
         tokenizer=CHARACTERS, max_length=max_length,
     )  # fmt: skip
 
@@ -50,9 +54,9 @@ def stretches(batches):
     found = {}
     for batch in batches:
         for row, ids, targets in zip(batch.index, batch.inputs["ids"], batch.targets, strict=True):
-            length = np.count_nonzero(targets)
+            length = np.count_nonzero(targets != -1)
             np.testing.assert_array_equal(ids[1:length], targets[: length - 1])
-            assert not targets[length:].any() and not ids[length:].any()
+            assert (targets[length:] == -1).all() and not ids[length:].any()
             found[int(row)] = [int(ids[0]), *targets[:length].tolist()]
     return [found[row] for row in sorted(found)]
 
@@ -109,7 +113,7 @@ def test_an_epoch_is_a_run_of_full_blocks_somewhere_in_the_text(length):
     """Nothing is predicted twice in an epoch, and fewer than two blocks are left out."""
     text = random_text(length)
     stream = token_stream(plain(text), CHARACTERS).tolist()
-    batches = data(text).batches(recipe())
+    batches = training_batches(data(text), recipe())
     starts = set()
     for epoch in range(30):
         cut = stretches(batches.epoch(epoch))
@@ -127,7 +131,7 @@ def test_an_epoch_is_a_run_of_full_blocks_somewhere_in_the_text(length):
 
 def test_epochs_repeat_resume_and_follow_the_seed():
     def ids(epoch, start=0, **changes):
-        batches = data(random_text(200)).batches(recipe(**changes))
+        batches = training_batches(data(random_text(200)), recipe(**changes))
         return [batch.inputs["ids"].tolist() for batch in batches.epoch(epoch, start=start)]
 
     assert ids(3) == ids(3)
@@ -139,7 +143,7 @@ def test_epochs_repeat_resume_and_follow_the_seed():
 @pytest.mark.parametrize("length", [2, 5, 8])
 def test_a_text_that_is_shorter_than_a_block_is_one_block(length):
     text = "abcdefgh"[:length]
-    batches = data(text).batches(recipe())
+    batches = training_batches(data(text), recipe())
     assert len(batches) == 1
     for epoch in range(3):
         assert stretches(batches.epoch(epoch)) == [CHARACTERS.pieces([text])[0]]

@@ -6,7 +6,12 @@ import tensorflow as tf
 from keras import ops
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.tasks.task import Task, token_loss
+from keras_transformer.zoo.tasks.classification import Classification
+from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
+from keras_transformer.zoo.tasks.losses import token_loss
+from keras_transformer.zoo.tasks.registry import TASKS, task_from_json, task_named
+from keras_transformer.zoo.tasks.regression import Regression
+from keras_transformer.zoo.tasks.translation import Translation
 
 LABELS = ("a", "b", "c")
 
@@ -27,30 +32,28 @@ def test_cross_entropy(smoothing, shape):
     log_probabilities = logits - np.log(np.exp(logits.astype("float64")).sum(1, keepdims=True))
     spread = np.eye(3)[targets] * (1 - smoothing) + smoothing / 3
     expected = -(spread * log_probabilities).sum(axis=1).mean()
-    loss = Task(name="classification", labels=LABELS).loss(smoothing)
+    loss = Classification(labels=LABELS).loss(smoothing)
     assert value(loss(targets.reshape(shape), logits)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_mean_squared_error_pairs_each_target_with_its_output():
     targets, outputs = np.array([1.0, 2.0, 4.0], "float32"), np.array([[1.5], [0.0], [4.0]])
-    loss = Task(name="regression").loss()
+    loss = Regression().loss()
     assert value(loss(targets, outputs.astype("float32"))) == pytest.approx((0.25 + 4) / 3)
-    with refused("Expected label_smoothing to be 0 for regression, got label_smoothing=0.1."):
-        Task(name="regression").loss(0.1)
 
 
 def test_outputs():
-    assert Task(name="classification", labels=LABELS).num_outputs == 3
-    assert Task(name="regression").num_outputs == 1
+    assert Classification(labels=LABELS).num_outputs == 3
+    assert Regression().num_outputs == 1
 
 
 @pytest.mark.parametrize(
     ("task", "metric", "better", "worse", "generates"),
     [
-        (Task(name="classification", labels=LABELS), "accuracy", 0.9, 0.1, False),
-        (Task(name="regression"), "pearson", 0.9, -0.1, False),
-        (Task(name="translation"), "loss", 0.1, 0.9, True),
-        (Task(name="language-modeling"), "loss", 0.1, 0.9, True),
+        (Classification(labels=LABELS), "accuracy", 0.9, 0.1, False),
+        (Regression(), "pearson", 0.9, -0.1, False),
+        (Translation(), "loss", 0.1, 0.9, True),
+        (LanguageModeling(), "loss", 0.1, 0.9, True),
     ],
     ids=lambda value: getattr(value, "name", None),
 )
@@ -66,30 +69,55 @@ def test_impossible_tasks():
         "Expected task to be one of classification, regression, translation, language-modeling, "
         "got task='tagging'."
     ):
-        Task(name="tagging")
+        task_named("tagging")
     with refused("Expected at least two labels, got ['a']."):
-        Task(name="classification", labels=("a",))
+        Classification(labels=("a",))
+    with refused("Expected each label once, got ['a', 'b', 'a']."):
+        Classification(labels=["a", "b", "a"])
+    with pytest.raises(TypeError, match="got 'ab'"):
+        Classification(labels="ab")
+    with pytest.raises(TypeError, match="got 1"):
+        Classification(labels=[0, 1][::-1])
+    with pytest.raises(TypeError, match="got 'de'"):
+        Translation(labels="de")
+    with refused("Expected labels, one for each output of the model, got none."):
+        Classification().head()
+    with refused("Expected label_smoothing to be 0 for regression, got label_smoothing=0.1."):
+        Regression().loss(0.1)
 
 
 def test_json_round_trip():
     for task in (
-        Task(name="classification", labels=LABELS, pair=True), Task(name="regression"),
-        Task(name="translation"), Task(name="language-modeling"),
+        Classification(labels=LABELS, pair=True), Regression(),
+        Translation(), LanguageModeling(),
     ):  # fmt: skip
-        assert Task.from_json(task.to_json(), task.labels) == task
-    with refused("Expected a task with name and pair, got {'name': 'regression'}."):
-        Task.from_json({"name": "regression"}, ())
+        assert task_from_json(task.to_json(), task.labels) == task
+        assert task.to_json() == {"name": task.name, "pair": task.pair}
+    for value in ({"name": "regression"}, ["regression"]):
+        with refused(f"Expected a task with name and pair, got {value!r}."):
+            task_from_json(value, ())
+
+
+def test_a_frozen_task_holds_its_labels_as_a_tuple():
+    task = Classification(labels=["no", "yes"])
+    assert task.labels == ("no", "yes")
+    assert task == Classification(labels=("no", "yes"))
+    with pytest.raises(AttributeError):
+        task.labels = ()
 
 
 def token_case():
-    """Logits (3, 4, 6) and targets (3, 4): rows with no padding, some, and nothing else."""
+    """Logits (3, 4, 6) and targets (3, 4): rows with no padding, some, and nothing else.
+
+    One target is the token of id 0, which counts as any other.
+    """
     rng = np.random.default_rng(0)
     logits = 4 * rng.normal(size=(3, 4, 6)) + 50 * rng.normal(size=(3, 4, 1))
-    return logits.astype("float32"), np.array([[3, 5, 1, 2], [4, 4, 0, 0], [0, 0, 0, 0]], "int32")
+    return logits.astype("float32"), np.array([[3, 5, 0, 2], [4, 4, -1, -1], [-1] * 4], "int32")
 
 
 def spread_targets(targets, classes, smoothing):
-    return np.eye(classes)[targets] * (1 - smoothing) + smoothing / classes
+    return np.eye(classes)[np.maximum(targets, 0)] * (1 - smoothing) + smoothing / classes
 
 
 def log_softmax(logits):
@@ -102,8 +130,8 @@ def log_softmax(logits):
 def test_token_loss_is_the_mean_over_real_targets(task, smoothing):
     logits, targets = token_case()
     nats = -(spread_targets(targets, 6, smoothing) * log_softmax(logits)).sum(axis=-1)
-    expected = nats[targets != 0].sum() / 6
-    loss = Task(name=task).loss(smoothing)
+    expected = nats[targets >= 0].sum() / 6
+    loss = TASKS[task]().loss(smoothing)
     assert value(loss(targets, logits)) == pytest.approx(expected, rel=1e-5)
     # Keras gives targets as floats where they were so, and asks for no other shape.
     assert value(loss(targets.astype("float32"), logits)) == pytest.approx(expected, rel=1e-5)
@@ -118,7 +146,7 @@ def test_gradient_of_the_token_loss(smoothing):
         loss = token_loss(targets, variable, smoothing)
     gradient = tape.gradient(loss, variable).numpy()
     expected = np.exp(log_softmax(logits)) - spread_targets(targets, 6, smoothing)
-    expected = expected * (targets != 0)[..., None] / 6
+    expected = expected * (targets >= 0)[..., None] / 6
     np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-7)
 
 
@@ -127,7 +155,7 @@ def test_token_loss_of_padding_alone_is_nothing(smoothing):
     logits, _ = token_case()
     variable = tf.Variable(logits)
     with tf.GradientTape() as tape:
-        loss = token_loss(np.zeros((3, 4), "int32"), variable, smoothing)
+        loss = token_loss(np.full((3, 4), -1, "int32"), variable, smoothing)
     assert value(loss) == 0.0
     np.testing.assert_array_equal(tape.gradient(loss, variable).numpy(), np.zeros_like(logits))
 

@@ -10,10 +10,10 @@ from keras_transformer.zoo.data.pairs import SentencePairs, load_pairs
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.registry import TASKS
-from keras_transformer.zoo.tasks.task import Task
-from keras_transformer.zoo.tasks.translation import TranslationData, encode_pairs
+from keras_transformer.zoo.tasks.translation import Translation, TranslationData, encode_pairs
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
+from keras_transformer.zoo.training.run_data import training_batches
 from tests.zoo import tiny
 
 CLS, SEP, MASK = 2, 3, 4
@@ -43,7 +43,7 @@ def random_pairs(count, seed=0):
 
 def data(train, validation=None, *, source=SOURCE, target=TARGET, max_length=20):
     return TranslationData(
-        task=Task(name="translation"), train=train, validation=validation or train,
+        task=Translation(), train=train, validation=validation or train,
         source=source, target=target, max_length=max_length,
     )  # fmt: skip
 
@@ -148,18 +148,18 @@ def test_vocabularies_shared_or_not():
 def test_batches_hold_every_pair_once():
     made = random_pairs(60)
     columns, targets, _ = encode_pairs(made, SOURCE, TARGET, 20)
-    batches = data(made).batches(recipe())
+    batches = training_batches(data(made), recipe())
     seen = []
     for batch in batches.epoch(0):
         for i, row in enumerate(batch.index):
-            for expected, padded in (
-                (columns["source_ids"], batch.inputs["source_ids"]),
-                (columns["ids"], batch.inputs["ids"]),
-                (targets, batch.targets),
+            for expected, padded, padding in (
+                (columns["source_ids"], batch.inputs["source_ids"], 0),
+                (columns["ids"], batch.inputs["ids"], 0),
+                (targets, batch.targets, -1),
             ):
                 ids = expected[row]
                 np.testing.assert_array_equal(padded[i, : len(ids)], ids)
-                assert not padded[i, len(ids) :].any()
+                assert (padded[i, len(ids) :] == padding).all()
             seen.append(row)
         assert batch.inputs["ids"].shape == batch.targets.shape
         assert batch.inputs["source_ids"].size <= 60 and batch.targets.size <= 60
@@ -168,7 +168,9 @@ def test_batches_hold_every_pair_once():
 
 def test_piece_dropout_cuts_both_sides_anew_in_every_epoch():
     made = pairs(*[("abab ab c", "ab ab abab")] * 30)
-    drawn = data(made, source=WORDS, target=WORDS).batches(recipe(piece_dropout=0.5))
+    drawn = training_batches(
+        data(made, source=WORDS, target=WORDS), recipe(piece_dropout=0.5)
+    )
 
     def epoch(number):
         rows = {"source_ids": {}, "targets": {}}
@@ -182,9 +184,9 @@ def test_piece_dropout_cuts_both_sides_anew_in_every_epoch():
     assert first == again
     for side, rows in first.items():
         assert rows != other[side]
-        assert len({tuple(i for i in row if i) for row in rows.values()}) > 5
+        assert len({tuple(i for i in row if i > 0) for row in rows.values()}) > 5
         text = {"source_ids": "abab ab c", "targets": "ab ab abab"}[side]
-        assert {WORDS.decode(row) for row in rows.values()} == {text}
+        assert {WORDS.decode([i for i in row if i > 0]) for row in rows.values()} == {text}
 
 
 def test_probes_are_padded_validation_pairs():

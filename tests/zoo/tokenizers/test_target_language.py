@@ -3,13 +3,13 @@ import re
 import numpy as np
 import pytest
 
-from keras_transformer.zoo.data.pairs import load_languages, load_pairs
+from keras_transformer.zoo.data.pairs import load_pairs, pairs_of
+from keras_transformer.zoo.data.tables import read_table
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.text import TextGenerator
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.registry import TASKS
-from keras_transformer.zoo.tasks.task import Task
-from keras_transformer.zoo.tasks.translation import TranslationData
+from keras_transformer.zoo.tasks.translation import Translation, TranslationData
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.target_language import check_language, encode_sources
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
@@ -33,17 +33,17 @@ def table(tmp_path):
 
 def data(pairs, source, target):
     return TranslationData(
-        task=Task(name="translation", labels=("de", "fr")), train=pairs, validation=pairs,
+        task=Translation(labels=("de", "fr")), train=pairs, validation=pairs,
         source=source, target=target, max_length=8,
     )  # fmt: skip
 
 
 def test_every_target_of_a_row_is_a_pair(table):
-    pairs = load_languages(table, source="en", targets=("fr", "de"))
+    pairs = pairs_of(read_table(table), "en", ("fr", "de"))
     assert pairs.sources == ["b", "bc", "b", "bc"]
     assert pairs.targets == ["c", "ca", "a", "ab"]
     assert pairs.languages == ["fr", "fr", "de", "de"]
-    assert load_languages(table, source="en", targets=["fr"]) == load_pairs(
+    assert pairs_of(read_table(table), "en", ["fr"]) == load_pairs(
         table, source="en", target="fr"
     )
 
@@ -59,7 +59,7 @@ def test_a_source_stands_behind_its_languages_token():
 
 
 def test_tokens_of_languages_follow_those_of_the_source(table):
-    pairs = load_languages(table, source="en", targets=("de", "fr"))
+    pairs = pairs_of(read_table(table), "en", ("de", "fr"))
     shared, own = data(pairs, LETTERS, LETTERS), data(pairs, LETTERS, OTHER)
     assert shared.vocab_sizes == {"vocab_size": 10, "source_vocab_size": 0}
     assert own.vocab_sizes == {"vocab_size": 11, "source_vocab_size": 10}
@@ -86,7 +86,9 @@ def test_the_generator_reads_the_token_and_never_writes_one():
             return cache
 
     steps = Steps()
-    generator = TextGenerator(steps, "translation", LETTERS, languages=("de", "fr"))
+    generator = TextGenerator(
+        steps, LETTERS, languages=("de", "fr"), reads_sources=True
+    )
     assert [one.text for one in generator.generate(["a", "b"], language="fr", max_tokens=2)] == [
         "cc", "cc"
     ]  # fmt: skip

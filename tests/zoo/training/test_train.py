@@ -5,14 +5,15 @@ import pytest
 import sacrebleu
 
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.data.tables import load_examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.files import write_folder
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.recipe.training_data import resolved
+from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.labelled import LabelledData
-from keras_transformer.zoo.tasks.run_data import run_data_of
+from keras_transformer.zoo.tasks.translation import Translation
 from keras_transformer.zoo.tokenizers.tokenizer import PAD, SPECIAL_TOKENS, TokenizerConfig
+from keras_transformer.zoo.training.run_data import run_data_of
 from keras_transformer.zoo.training.train import train
 from keras_transformer.zoo.vocabularies.learn import TextTokenizer
 from tests.zoo import tiny
@@ -63,7 +64,7 @@ def test_pairs_of_bytes(tables, tmp_path):
 def test_cut_rows_are_counted(tmp_path):
     path = tmp_path / "rows.tsv"
     path.write_text("text\tlabel\n" + "a a a\tx\na\ty\na a a a\tx\n", encoding="utf-8")
-    examples = load_examples(path, text="text", label="label", task="classification")
+    examples = Classification().read(path)
     tokenizer = TextTokenizer(TokenizerConfig(), [PAD, "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"])
     data = LabelledData(
         task=tiny.TASK, train=examples, validation=examples, tokenizer=tokenizer, max_length=5
@@ -99,7 +100,7 @@ def test_translation_with_a_shared_vocabulary(tables, tmp_path):
     assert (trained.config.source_vocab_size, trained.target_tokenizer) == (0, None)
     assert list(trained.probes) == ["source_ids", "ids"]
     loaded = Checkpoint.load(tmp_path / "out")
-    assert (loaded.task, loaded.config) == (trained.task, trained.config)
+    assert (loaded.task, loaded.config) == (Translation(), trained.config)
     assert loaded.recipe == trained.recipe == resolved(recipe)
     assert loaded.target_tokenizer is None
     assert_writes_the_same(trained, loaded, ["the old box", "things", "some of ours"])

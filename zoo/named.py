@@ -6,9 +6,11 @@ import keras
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models import build as building
-from keras_transformer.zoo.models.catalog import CATALOG, TASKS_OF, get_config, parameters
+from keras_transformer.zoo.models.catalog import CATALOG, SIZES, get_config
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.tabular import Grid, Tabular
+from keras_transformer.zoo.tasks.registry import tasks_for
+from keras_transformer.zoo.tasks.task import Task
 
 
 class CatalogRow(NamedTuple):
@@ -37,14 +39,15 @@ class Catalog(Tabular, tuple[CatalogRow, ...]):
 def models() -> Catalog:
     """Returns the models of the catalogue: name, parameters and tasks of each."""
     return Catalog(
-        CatalogRow(name, parameters(config), TASKS_OF[config.architecture])
+        CatalogRow(name, SIZES[name].parameters, tasks_for(config.architecture))
         for name, config in CATALOG.items()
     )
 
 
 def build(
-    model: str | TransformerConfig, task: Any = None, *, dtype: str = "float32", **changes: Any
-) -> keras.Model:
+    model: str | TransformerConfig, task: Task | None = None, *, dtype: str = "float32",
+    **changes: Any,
+) -> keras.Model:  # fmt: skip
     """Returns an untrained model: a plain `keras.Model` to fit, save and load.
 
     Args:
@@ -71,9 +74,9 @@ def build(
                 f"Expected changes to the config among {', '.join(known)}, got {name}={value!r}."
             )
     config = config.replace(**changes)
-    if task is not None and task.name not in TASKS_OF[config.architecture]:
+    if task is not None and config.architecture not in task.architectures:
         raise InputError(
             f"Expected a task of an {config.architecture} "
-            f"({', '.join(TASKS_OF[config.architecture])}), got {task.name}."
+            f"({', '.join(tasks_for(config.architecture))}), got {task.name}."
         )
     return building.build(config, task, dtype=dtype)

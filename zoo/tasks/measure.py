@@ -1,24 +1,24 @@
 """Measures a checkpoint or a file on data, with the columns and options that the caller gives."""
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from keras_transformer.zoo.data.columns import COLUMNS, columns_of
+from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.evaluation.evaluate import read_evaluation
 from keras_transformer.zoo.generation.decoding import Decoding
 from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.tabular import Metrics
+from keras_transformer.zoo.tasks.registry import task_of
 
 
-def evaluate(predictor: Predictor, data: str | Path, **options: Any) -> Metrics:
+def evaluate(predictor: Predictor, data: Source, **options: Any) -> Metrics:
     """Returns the metrics of the predictor's task, with the number of rows and of those cut.
 
     Args:
         predictor: a checkpoint, or a `Runner`.
-        data: the path of labelled rows, of sources and targets, or of plain text.
+        data: labelled rows, sources and targets, or plain text: a path, or data in memory, see
+            `Task.read`.
         **options: names of the columns by their use, such as `label="topic"`: those of training by
             default; `language` of a translator of several targets; and how a translator chooses
             tokens, see `Decoding`.
@@ -26,12 +26,11 @@ def evaluate(predictor: Predictor, data: str | Path, **options: Any) -> Metrics:
     Raises:
         FileNotFoundError: there is no such file.
         InputError: the data or an option does not fit the task.
-        TypeError: for data that is no path, or an unknown option.
+        TypeError: for data of another type, or an unknown option.
     """
-    if not isinstance(data, str | os.PathLike):
-        raise TypeError(f"Expected data to be the path of a file, got data={data!r}.")
     columns, decoding = read_options(predictor, options)
-    return Metrics(read_evaluation(predictor, data, columns, **decoding)(predictor))
+    task = task_of(predictor)
+    return Metrics(task.evaluate(predictor, task.read(data, columns), **decoding))
 
 
 def read_options(

@@ -1,0 +1,168 @@
+"""Rows in memory, or in a file, as a table of text."""
+
+import numbers
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_transformer.zoo.data.tables import Table, quoted, read_table
+from keras_transformer.zoo.errors import InputError
+
+# A path; a tuple of columns (lists, arrays, columns of a data frame); a mapping of columns by name
+# or a data frame; or rows, each a tuple or a mapping by the columns' names.
+Source = str | Path | tuple[Sequence[Any], ...] | Mapping[str, Sequence[Any]] | Iterable[Any]
+
+
+def read_source(
+    source: Source, texts: Sequence[str], others: Sequence[str] = (), *, name: str = "data"
+) -> Table:
+    """Reads columns of text, and of what else may be written as text: labels and numbers.
+
+    Args:
+        source: see `Source`.
+        texts: names of the columns that hold texts.
+        others: names of the columns behind them in a tuple, which may be missing.
+        name: what messages call data that is in memory.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: the file is no table, a value is missing, columns differ in length, or there
+            is no row.
+        TypeError: the data is none of these, or a value is of another type.
+    """
+    if isinstance(source, str | os.PathLike):
+        return read_table(source)
+    if isinstance(source, tuple):
+        columns = _columns_in_order(source, [*texts, *others], name)
+    elif hasattr(source, "keys"):
+        known = list(source.keys())
+        columns = {key: source[key] for key in (*texts, *others) if key in known}
+        _check_names(columns, texts, known, name)
+    elif isinstance(source, Iterable):
+        columns = _columns_of_rows(source, [*texts, *others], texts, name)
+    else:
+        raise TypeError(
+            f"Expected {name} to be a path, columns or rows, got {_described(source)}."
+        )
+    values = {key: _listed(column, key, name) for key, column in columns.items()}
+    lengths = {key: len(column) for key, column in values.items()}
+    if len(set(lengths.values())) > 1:
+        found = " and ".join(f"{length} of {key!r}" for key, length in lengths.items())
+        raise InputError(f"Expected columns of one length in {name}, got {found}.")
+    if not max(lengths.values()):
+        raise InputError(f"Expected at least one row in {name}, got none.")
+    return Table(
+        path=name,
+        columns={
+            key: [_text(one, key in texts, f"{name}, row {row}", key)
+                  for row, one in enumerate(column, start=1)]
+            for key, column in values.items()
+        },
+        lines=list(range(1, max(lengths.values()) + 1)),
+        unit="row",
+        integers=frozenset(
+            key for key, column in values.items() if all(map(_is_integer, column))
+        ),
+    )  # fmt: skip
+
+
+def texts_in(source: Iterable[str], name: str) -> list[str]:
+    """Returns the texts of a sequence or an iterable.
+
+    Raises:
+        InputError: a text is missing, or there is none.
+        TypeError: a value is no text.
+    """
+    texts = [
+        _text(one, True, f"{name}, row {row}", "text")
+        for row, one in enumerate(_listed(source, "text", name), start=1)
+    ]
+    if not texts:
+        raise InputError(f"Expected at least one row in {name}, got none.")
+    return texts
+
+
+def _columns_in_order(source, names, name):
+    if not 1 <= len(source) <= len(names):
+        raise InputError(
+            f"Expected {name} to hold the columns {quoted(names)}, got {len(source)} columns."
+        )
+    return dict(zip(names, source, strict=False))
+
+
+def _columns_of_rows(rows, names, texts, name):
+    columns: dict[str, list] = {}
+    for number, row in enumerate(rows, start=1):
+        if isinstance(row, Mapping):
+            found = {key: row[key] for key in names if key in row}
+        elif isinstance(row, tuple):
+            found = _columns_in_order(row, names, f"{name}, row {number}")
+        else:
+            raise TypeError(
+                f"Expected {name}, row {number} to be a tuple or a mapping, got {_described(row)}; "
+                f"give columns as a tuple of {', '.join(names)}."
+            )
+        if number == 1:
+            _check_names(found, texts, row if isinstance(row, Mapping) else names, name)
+            columns = {key: [] for key in found}
+        if found.keys() != columns.keys():
+            raise InputError(
+                f"{name}, row {number}: expected the columns {quoted(list(columns))} as in the "
+                f"first row, got {quoted(list(found))}."
+            )
+        for key, value in found.items():
+            columns[key].append(value)
+    if not columns:
+        raise InputError(f"Expected at least one row in {name}, got none.")
+    return columns
+
+
+def _check_names(found, texts, known, name):
+    for key in texts:
+        if key not in found:
+            raise InputError(
+                f"{name}: there is no column {key!r}; the columns are {quoted(list(known))}."
+            )
+
+
+def _listed(column, key, name):
+    """A column's values, as a list of Python's own where NumPy has them."""
+    if isinstance(column, str | bytes):
+        raise TypeError(
+            f"Expected the column {key!r} of {name} to be a list, got one string {column!r}; "
+            "put it in a list."
+        )
+    if not isinstance(column, Iterable):
+        raise TypeError(
+            f"Expected the column {key!r} of {name} to be a list, got {_described(column)}."
+        )
+    return list(column)
+
+
+def _is_integer(value):
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool | np.bool_)
+
+
+def _text(value: Any, is_text: bool, place: str, key: str) -> str:
+    """A value as a table's file would have it."""
+    if isinstance(value, str):
+        return str(value)
+    is_number = isinstance(value, numbers.Real)
+    # pandas has a missing value of its own.
+    if value is None or type(value).__name__ == "NAType" or (is_number and value != value):
+        raise InputError(f"{place}: expected a value in column {key!r}, got {value}.")
+    if is_text or not (is_number or isinstance(value, np.bool_)):
+        what = "a text" if is_text else "a text or a number"
+        raise TypeError(f"{place}: expected {what} in column {key!r}, got {_described(value)}.")
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    return str(int(value)) if _is_integer(value) else repr(float(value))
+
+
+def _described(value):
+    """A value with its type, cut short."""
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 60 else f'{text[:57]}...'}"

@@ -1,0 +1,35 @@
+"""A metric by name, and the points in which differences of it are counted."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from keras_transformer.zoo.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A task's deciding metric.
+
+    Attributes:
+        name: among the results of an evaluation.
+        points: in a difference of 1: 100 of a share; negative where lower is better.
+    """
+
+    name: str
+    points: float
+
+    def drop(self, reference: float, value: float) -> float:
+        """Returns the points by which a value is worse than a reference."""
+        return (reference - value) * self.points
+
+    def score(self, metrics: Mapping[str, Any]) -> float:
+        """Returns the metric, negated where lower is better."""
+        return metrics[self.name] if self.points > 0 else -metrics[self.name]
+
+
+def check_max_drop(max_drop: float) -> None:
+    """Raises InputError for a budget that is no number of points."""
+    if not 0 <= max_drop < math.inf:
+        raise InputError(f"Expected max_drop to be 0 or more points, got max_drop={max_drop}.")

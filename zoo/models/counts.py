@@ -1,0 +1,46 @@
+"""What a built model costs: parameters, and multiply-adds of its matrix products."""
+
+import math
+
+import keras
+
+from keras_transformer.attention import MultiHeadAttention
+from keras_transformer.quantization import Projection
+from keras_transformer.stacks import Decoder
+from keras_transformer.zoo.models.build import is_range
+
+# A task's head, which does not count: models are compared without it.
+HEAD = "head"
+
+
+def parameters(model: keras.Model) -> int:
+    """Returns the parameters without a task's head and without ranges; tied tables count once."""
+    return sum(
+        math.prod(weight.shape)
+        for layer in model.layers
+        if layer.name != HEAD
+        for weight in layer.weights
+        if not is_range(weight.path)
+    )
+
+
+def multiply_adds(model: keras.Model, length: int) -> int:
+    """Returns the multiply-adds of one pass over `length` tokens (of source and of target each).
+
+    Counted are the matrix products: projections, scores, contexts, feed-forward layers, and the
+    logits of decoders at every position. Look-ups, norms, activations and a task's head are not.
+    """
+    total = 0
+    for layer in model.layers:
+        if layer.name == HEAD:
+            continue
+        for inner in layer._flatten_layers():
+            if isinstance(inner, Projection):
+                # What reads (B, D) reads one vector of each text.
+                vectors = length if len(layer.output.shape) == 3 else 1
+                total += vectors * math.prod(inner.kernel.shape)
+            elif isinstance(inner, MultiHeadAttention):
+                total += 2 * length * length * inner.num_heads * inner.width
+        if isinstance(layer, Decoder):
+            total += length * math.prod(model.get_layer("token_embedding").embeddings.shape)
+    return total

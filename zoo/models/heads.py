@@ -1,0 +1,56 @@
+"""Heads: what a model's outputs are made of."""
+
+import dataclasses
+from typing import Protocol
+
+from keras_transformer.zoo.errors import InputError
+
+# Kind -> the architectures that have it.
+HEADS = {"pooled": ("encoder",), "tied": ("decoder", "encoder-decoder")}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Head:
+    """The outputs on top of a stack.
+
+    Attributes:
+        kind: `pooled`, a projection of the vector of the whole text, or `tied`, logits of the next
+            token by the table of embeddings.
+        units: width of the output; None where the vocabulary decides it.
+        pair: whether the model reads two texts, told apart by `segment_ids`.
+    """
+
+    kind: str = "pooled"
+    units: int | None = None
+    pair: bool = False
+
+    def __post_init__(self):
+        if self.kind not in HEADS:
+            raise InputError(f"Expected kind to be one of {', '.join(HEADS)}, got {self.kind!r}.")
+        if (self.kind == "pooled") != (self.units is not None):
+            raise InputError(
+                f"Expected units of a pooled head alone, got kind={self.kind!r}, "
+                f"units={self.units}."
+            )
+
+    def check(self, architecture: str) -> None:
+        """Raises InputError for an architecture that cannot have this head."""
+        if architecture not in HEADS[self.kind]:
+            raise InputError(
+                f"Expected a {self.kind} head on {' or '.join(HEADS[self.kind])}, "
+                f"got architecture={architecture!r}."
+            )
+
+
+class HeadOwner(Protocol):
+    """A task, as far as a model knows it."""
+
+    pair: bool
+
+    def head(self) -> Head:
+        """Returns the head of the task's model."""
+
+
+def head_of(given: Head | HeadOwner | None) -> Head | None:
+    """Returns the head itself, or a task's."""
+    return given if given is None or isinstance(given, Head) else given.head()

@@ -1,0 +1,94 @@
+"""Classification: one label of several for a whole text, or for a pair of texts."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from keras import ops
+
+from keras_transformer.zoo.data.labels import class_indices, learn_labels
+from keras_transformer.zoo.data.tables import Examples, Table
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.evaluation.metric import Metric
+from keras_transformer.zoo.evaluation.metrics import classification_metrics
+from keras_transformer.zoo.models.heads import Head
+from keras_transformer.zoo.tasks.labelled import LabelledTask
+from keras_transformer.zoo.tasks.losses import ClassLoss
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Classification(LabelledTask):
+    """A label for each text, or each pair of texts.
+
+    Attributes:
+        labels: names of the classes in index order; without any, they are learned from the
+            training data.
+        pair: whether an example is two texts.
+    """
+
+    labels: tuple[str, ...] = ()
+
+    name: ClassVar[str] = "classification"
+    output: ClassVar[str] = "classes"
+    metric: ClassVar[Metric] = Metric(name="accuracy", points=100.0)
+    selection: ClassVar[Metric] = metric
+
+    def __post_init__(self):
+        if isinstance(self.labels, str):
+            raise TypeError(f"Expected labels to be a list of names, got {self.labels!r}.")
+        labels = tuple(self.labels)
+        for label in labels:
+            if not isinstance(label, str):
+                raise TypeError(f"Expected labels to be names, got {label!r}.")
+        if len(labels) == 1:
+            raise InputError(f"Expected at least two labels, got {list(labels)}.")
+        if len(set(labels)) < len(labels):
+            raise InputError(f"Expected each label once, got {list(labels)}.")
+        object.__setattr__(self, "labels", labels)
+
+    def head(self) -> Head:
+        if not self.labels:
+            raise InputError("Expected labels, one for each output of the model, got none.")
+        return Head(units=len(self.labels), pair=self.pair)
+
+    def loss(self, label_smoothing: float = 0.0) -> Callable:
+        """Returns the mean cross entropy of (B,) indices and (B, classes) logits.
+
+        Labels are smoothed as in Szegedy et al. 2016, section 7.
+        """
+        return ClassLoss(label_smoothing)
+
+    def targets(self, table: Table, label: str) -> tuple[np.ndarray, Sequence[str]]:
+        names = self.labels or learn_labels(table, label)
+        return class_indices(table, label, names), names
+
+    def learned_from(self, examples: Examples) -> Self:
+        return dataclasses.replace(self, labels=tuple(examples.labels))
+
+    def strata(self, examples: Examples) -> np.ndarray | None:
+        return examples.targets
+
+    def metrics(self, targets: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+        return classification_metrics(targets, scores, self.labels)
+
+    def output_difference(self, targets, expected, outputs, temperature: float):
+        return ops.mean(softened_divergence(expected, outputs, temperature))
+
+
+def softened_divergence(expected, outputs, temperature: float):
+    """Divergence of softened probabilities from the teacher's, times temperature squared.
+
+    The factor keeps gradients of one size (Hinton et al. 2015, arXiv:1503.02531, section 2.1).
+
+    Args:
+        expected: the teacher's logits (..., classes).
+        outputs: the student's.
+        temperature: by which both are divided.
+
+    Returns:
+        The divergence (...) in nats.
+    """
+    expected = ops.log_softmax(expected / temperature)
+    found = ops.log_softmax(outputs / temperature)
+    return ops.sum(ops.exp(expected) * (expected - found), axis=-1) * temperature**2

@@ -1,0 +1,76 @@
+"""The losses of the tasks, which a saved model keeps."""
+
+import keras
+from keras import ops
+
+from keras_transformer.zoo.data.batches import NO_TARGET
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class ClassLoss(keras.losses.Loss):
+    """Mean cross entropy in nats of (B,) or (B, 1) class indices and (B, classes) logits.
+
+    Args:
+        label_smoothing: share of each target that is spread over all classes (Szegedy et al. 2016,
+            arXiv:1512.00567, section 7).
+    """
+
+    def __init__(self, label_smoothing=0.0, name="class_loss", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true, y_pred):
+        classes = y_pred.shape[-1]
+        indices = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        targets = ops.one_hot(indices, classes)
+        targets = targets * (1.0 - self.label_smoothing) + self.label_smoothing / classes
+        return ops.mean(-ops.sum(targets * ops.log_softmax(y_pred), axis=-1))
+
+    def get_config(self):
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class TokenLoss(keras.losses.Loss):
+    """`token_loss` of (B, T) tokens and (B, T, V) logits.
+
+    Args:
+        label_smoothing: share of each target that is spread over the vocabulary.
+    """
+
+    def __init__(self, label_smoothing=0.0, name="token_loss", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true, y_pred):
+        return token_loss(y_true, y_pred, self.label_smoothing)
+
+    def get_config(self):
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+def token_loss(targets, logits, label_smoothing: float = 0.0):
+    """Mean cross entropy in nats of (B, T) targets and (B, T, V) logits.
+
+    Positions whose target is `NO_TARGET` do not count. Labels are smoothed as in Szegedy et al.
+    2016, section 7.
+    """
+    targets = ops.cast(targets, "int32")
+    is_real = ops.not_equal(targets, NO_TARGET)
+    targets = ops.maximum(targets, 0)
+    nats = ops.sparse_categorical_crossentropy(targets, logits, from_logits=True)
+    if label_smoothing:
+        # -log p of a target is the same sum over all tokens less its own logit, so the mean over
+        # the vocabulary needs no second softmax and no (B, T, V) of targets.
+        width = logits.shape[-1]
+        flat = ops.reshape(targets, (-1,))
+        places = ops.arange(ops.shape(flat)[0]) * width + flat
+        own = ops.reshape(ops.take(ops.reshape(logits, (-1,)), places), ops.shape(targets))
+        nats = nats + label_smoothing * (own - ops.mean(logits, axis=-1))
+    return mean_where(nats, is_real)
+
+
+def mean_where(values, is_real):
+    """The mean of the values that count, 0 where none does."""
+    real = ops.cast(is_real, "float32")
+    return ops.sum(values * real) / ops.maximum(ops.sum(real), 1.0)
