@@ -12,6 +12,8 @@ import numpy as np
 
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.data.plain_text import load_plain_text
+from keras_transformer.zoo.data.rows import Rows
+from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.perplexity import language_perplexity
 from keras_transformer.zoo.files import (
@@ -59,6 +61,8 @@ class Checkpoint(Predictor):
         probes: (rows, T) inputs of a few validation rows by name; `convert` compares on them.
         bits: widths of a quantized model, see `models.build`; empty for float.
         keep: patterns of the layers that stay float in it, see `models.build`.
+        rows: examples of its run that came from memory, by `train` and `validation`: what goes on
+            from it in the same process trains on them. They are not saved.
     """
 
     config: TransformerConfig
@@ -72,6 +76,7 @@ class Checkpoint(Predictor):
     target_tokenizer: Tokenizer | None = None
     bits: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     keep: Sequence[str] = ()
+    rows: Mapping[str, Rows] = dataclasses.field(default_factory=dict)
 
     def __repr__(self) -> str:
         found = self.metrics.get("validation", {}).get(self.task.deciding_metric)
@@ -137,11 +142,11 @@ class Checkpoint(Predictor):
         texts, pairs = self.checked(texts, pairs)
         return self.tokenizer.encode(texts, pairs, max_length=self.max_length)
 
-    def evaluate(self, data: str | Path, **options: Any) -> Metrics:
-        """Measures the model on a file of data, see `measure.evaluate`.
+    def evaluate(self, data: Source | Rows, **options: Any) -> Metrics:
+        """Measures the model, see `measure.evaluate`.
 
         Args:
-            data: the path of labelled rows, of sources and targets, or of plain text.
+            data: labelled rows, sources and targets, or plain text: a path, or data in memory.
             **options: names of the columns, such as `label="topic"`, where they differ from those
                 of training; how a translator chooses tokens, such as `beams=5`.
         """

@@ -108,6 +108,10 @@ class LabelledTask(Task):
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "pair": self.pair}
 
+    def options(self) -> dict[str, Any]:
+        labels = {"labels": self.labels} if self.labels else {}
+        return {**labels, **({"text_pair": "text_pair"} if self.pair else {})}
+
     @classmethod
     def from_json(cls, value: Mapping[str, Any], labels: tuple[str, ...]) -> Self:
         super().from_json(value, labels)
