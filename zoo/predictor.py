@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_transformer.zoo.data.texts import checked_pairs, checked_texts
+from keras_transformer.zoo.modalities.raw_texts import checked_pairs, checked_texts
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.text import Generation, TextGenerator
 from keras_transformer.zoo.outputs import OUTPUTS, Outputs, Prediction
