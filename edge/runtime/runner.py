@@ -19,10 +19,10 @@ from keras_transformer.edge.runtime.names import (
 )
 from keras_transformer.edge.runtime.packed import Source, contents, name_of, unpack
 from keras_transformer.zoo.data.plain_text import load_plain_text
-from keras_transformer.zoo.modalities.raw_texts import checked_texts
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.scoring import stepwise_perplexity
 from keras_transformer.zoo.generation.text import TextGenerator
+from keras_transformer.zoo.modalities.raw_texts import checked_texts
 from keras_transformer.zoo.outputs import Outputs
 from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.tokenizers.tokenizer import pad_rows

@@ -88,6 +88,14 @@ class Features(NamedTuple):
     columns: dict[str, list[np.ndarray]]
     truncated: list[bool]
 
+    def of(self, specs: Sequence[InputSpec]) -> dict[str, list[np.ndarray]]:
+        """Returns the columns of inputs."""
+        return {spec.name: self.columns[spec.name] for spec in specs}
+
+    def pad(self, specs: Sequence[InputSpec], length: int | None = None) -> dict[str, np.ndarray]:
+        """Returns arrays (rows, length, ...) of inputs, see `InputSpec.pad`."""
+        return {spec.name: spec.pad(self.columns[spec.name], length) for spec in specs}
+
     @property
     def num_truncated(self) -> int:
         """How many rows were cut."""

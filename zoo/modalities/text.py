@@ -67,7 +67,9 @@ class Text(Modality):
 
     def misfit(self, config: Mapping[str, Any]) -> str | None:
         if self.tokenizer.pad_id != PAD_ID:
-            return f"Expected [PAD] to be id {PAD_ID} of the vocabulary, got {self.tokenizer.pad_id}."
+            return (
+                f"Expected [PAD] to be id {PAD_ID} of the vocabulary, got {self.tokenizer.pad_id}."
+            )
         ids = config["source_vocab_size"] or config["vocab_size"]
         if self.tokenizer.vocab_size > ids:
             return (

@@ -18,7 +18,9 @@ CHOICES = {
 }
 
 # Integers that are 0 where there is none, or where another one decides.
-OPTIONAL = ("vocab_size", "num_key_value_heads", "num_segments", "source_vocab_size", "head_dim", "rank")
+OPTIONAL = (
+    "vocab_size", "num_key_value_heads", "num_segments", "source_vocab_size", "head_dim", "rank"
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -36,8 +36,8 @@ class Parts:
     def projection(self, units, name, inputs=None):
         """A projection to so many units, from the stack's width where no other is said."""
         return make_projection(
-            units, inputs or self.config.hidden_dim, rank=self.config.rank, bits=self.bits, dtype=self.dtype,
-            name=name,
+            units, inputs or self.config.hidden_dim, rank=self.config.rank, bits=self.bits,
+            dtype=self.dtype, name=name,
         )  # fmt: skip
 
     def norm(self, name):

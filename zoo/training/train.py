@@ -72,9 +72,8 @@ def train(
     report.start("train", fit.total_steps)
     best = fit.run()
     checkpoint = Checkpoint(
-        config=config, task=data.task, max_length=recipe.data.max_length, model=model,
-        recipe=recipe, metrics={"validation": best}, probes=data.probes(recipe.training.seed),
-        **data.tokenizers,
+        config=config, task=data.task, modality=data.modality, model=model, recipe=recipe,
+        metrics={"validation": best}, probes=data.probes(recipe.training.seed),
     )  # fmt: skip
     checkpoint.metrics["validation"] |= data.written_metrics(checkpoint)
     save_run(checkpoint, out, folder, overwrite=overwrite)
