@@ -31,7 +31,7 @@ def benchmark(files: tuple[Path, ...], threads: int, runs: int, as_json: bool) -
     Example: keras-transformer benchmark float32.tflite int8.tflite --threads 2
     """
     from keras_transformer.cli import display
-    from keras_transformer.edge.choose.benchmark import benchmark as measure
+    from keras_transformer.edge.compare.benchmark import benchmark as measure
 
     result = measure(files, threads=threads, runs=runs)
     if as_json:

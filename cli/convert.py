@@ -1,4 +1,4 @@
-"""`keras-transformer convert`: a checkpoint as a `.tflite` file."""
+"""`keras-transformer convert`: a checkpoint as a `.tflite` file, or for another runtime."""
 
 import gzip
 from pathlib import Path
@@ -8,7 +8,40 @@ import click
 
 from keras_transformer.cli import options
 from keras_transformer.edge.precision import PRECISIONS
-from keras_transformer.edge.runtime.names import BUNDLES
+from keras_transformer.edge.targets.registry import TARGETS
+from keras_transformer.edge.targets.target import About, Option
+
+
+class ConvertCommand(click.Command):
+    """A command with `--target` and the options of every target of the table."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return [*ctx.meta.setdefault(__name__, _target_options()), *super().get_params(ctx)]
+
+
+def _target_options() -> list[click.Option]:
+    hosts = "; ".join(f"{target.name}: {target.help}" for target in TARGETS.values())
+    owners: dict[Option, list[str]] = {}
+    for target in TARGETS.values():
+        for option in target.options:
+            owners.setdefault(option, []).append(target.name)
+    return [
+        click.Option(
+            ["--target"], type=click.Choice(tuple(TARGETS)), default="plain", show_default=True,
+            help=f"Who loads the result. {hosts}.",
+        ),
+        *(_target_option(option, names) for option, names in owners.items()),
+    ]  # fmt: skip
+
+
+def _target_option(option: Option, targets: list[str]) -> click.Option:
+    flag = f"--{option.name.replace('_', '-')}"
+    help_text = f"{option.help}  [only with --target {' or '.join(targets)}]"
+    if option.type is bool:
+        return click.Option([flag], is_flag=True, help=help_text)
+    kind = options.EXISTING_FILE if option.type is bytes else option.type
+    metavar = "FILE" if option.type is bytes else None
+    return click.Option([flag], type=kind, metavar=metavar, help=help_text)
 
 
 def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] | None:
@@ -21,11 +54,11 @@ def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] |
     return lengths
 
 
-@click.command()
+@click.command(cls=ConvertCommand)
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option(
-    "--precision", type=click.Choice(tuple(PRECISIONS)), required=True,
-    help="What the file stores.",
+    "--precision", type=click.Choice(tuple(PRECISIONS)),
+    help="What is stored.  [default: float32, or that of a quantized checkpoint]",
 )
 @click.option(
     "--calibration", type=options.EXISTING_FILE, metavar="FILE",
@@ -39,19 +72,6 @@ def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] |
     help="Tokens of the file's inputs, such as 16,32,64: the shortest that fits a text is run.  "
     "[default: the checkpoint's length alone]",
 )
-@click.option(
-    "--bundle", type=click.Choice(BUNDLES), default="plain", show_default=True,
-    help="Who loads the file: a host that calls it with ids; MediaPipe Tasks; a host that links "
-    "TensorFlow Text, which calls it with strings; or a microcontroller, in C.",
-)
-@click.option(
-    "--embedding", is_flag=True,
-    help="Give the text's vector in place of probabilities, for MediaPipe's TextEmbedder.",
-)
-@click.option(
-    "--score-calibration", type=options.EXISTING_FILE, metavar="FILE",
-    help="For MediaPipe's TextClassifier: a line `scale,slope,offset` for each label.",
-)
 @click.option("--name", metavar="TEXT", help="Of the model.  [default: as --out is called]")
 @click.option("--description", default="", metavar="TEXT", help="What the model does.")
 @click.option(
@@ -64,69 +84,49 @@ def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] |
 @options.out()
 @options.overwrite()
 def convert(
-    checkpoint: Path, precision: str, calibration: Path | None, percentile: float,
-    keep: tuple[str, ...], lengths: list[int] | None, bundle: str, embedding: bool,
-    score_calibration: Path | None, name: str | None, description: str, model_version: str,
-    licence: str, out: Path, overwrite: bool,
+    checkpoint: Path, precision: str | None, calibration: Path | None, percentile: float,
+    keep: tuple[str, ...], lengths: list[int] | None, target: str, name: str | None,
+    description: str, model_version: str, licence: str, out: Path, overwrite: bool,
+    **of_targets: Any,
 ) -> None:  # fmt: skip
-    """Write a CHECKPOINT as a .tflite file that holds the tokenizer and the labels too.
+    """Write a CHECKPOINT for a target: by default a .tflite file with tokenizer and labels in it.
 
-    The file is written only once its outputs follow the Keras model's, and MODEL_CARD.md beside
-    it says what it is.
+    The result is written only once its outputs follow the Keras model's, in the interpreter or
+    runtime of the target; MODEL_CARD.md beside it says what it is and how to load it.
 
-    Of a model that generates, the file holds `encode` or `prefill`, and `decode` for one token
-    over caches.
+    Of a model that generates, it holds `encode` or `prefill`, and `decode` for one token over
+    caches.
 
-    Example: keras-transformer convert my_model_int8 --precision int8 --out my_model.tflite
+    Example: keras-transformer convert my_model_int8 --out my_model.tflite
+
+    For ONNX Runtime: keras-transformer convert my_model --target onnx --out my_model_onnx
     """
     from keras_transformer.cli import display
-    from keras_transformer.edge.convert import convert as edge_convert
-    from keras_transformer.edge.publish.deliver import check_targets, deliver
-    from keras_transformer.edge.quantize.ranges import calibration_batches
-    from keras_transformer.edge.targets.registry import TARGETS
-    from keras_transformer.edge.targets.target import About
+    from keras_transformer.edge.targets import convert as edge_convert
     from keras_transformer.zoo.checkpoint import Checkpoint
 
-    special = {"embedding": embedding or None, "score_calibration": score_calibration}
-    special = {option: value for option, value in special.items() if value is not None}
-    if special and bundle != "mediapipe":
-        raise click.UsageError(
-            f"Expected --{next(iter(special)).replace('_', '-')} only with --bundle mediapipe, "
-            f"got --bundle {bundle}."
-        )
-    if score_calibration is not None:
-        special["score_calibration"] = score_calibration.read_bytes()
     about = About(
         name=name or out.stem, description=description, version=model_version, license=licence
     )
-    target = TARGETS[bundle](about, **special)
-    check_targets(out, target, overwrite=overwrite)
+    given = {
+        key: value.read_bytes() if isinstance(value, Path) else value
+        for key, value in of_targets.items() if value not in (None, False)
+    }  # fmt: skip
+    edge_convert.open_writer(target, about, **given).check_out(out, overwrite=overwrite)
     trained = Checkpoint.load(checkpoint)
-    is_static = PRECISIONS[precision].is_static
-    if calibration is not None and (not is_static or trained.is_quantized):
-        raise click.UsageError(
-            "Expected --calibration only where a float checkpoint becomes one of integers, "
-            f"got --precision {precision} for a "
-            f"{'quantized' if trained.is_quantized else 'float'} checkpoint."
-        )
-    if calibration is None and percentile != 100:
-        raise click.UsageError(
-            f"Expected --percentile only with --calibration, got --percentile {percentile:g}."
-        )
-    batches = None if calibration is None else calibration_batches(trained, calibration)
-    converted = edge_convert.convert(
-        trained, precision, calibration=batches, percentile=percentile, keep=keep,
-        lengths=lengths, target=target,
+    artifact = edge_convert.convert(
+        trained, precision, target=target, calibration=calibration, percentile=percentile,
+        keep=keep, lengths=lengths, about=about, **given,
     )  # fmt: skip
-    written = deliver(converted, trained, out, overwrite=overwrite)
-    parity, arena = converted.parity, converted.description.get("arena_bytes")
+    written = artifact.save(out, overwrite=overwrite)
+    parity, made = artifact.parity, artifact.description.get("lengths", ())
+    compressed = sum(len(gzip.compress(data)) for data in artifact.files.values())
     rows = [
-        ("precision", precision),
-        ("size", display.size(len(converted.data))),
-        ("size, compressed by gzip", display.size(len(gzip.compress(converted.data)))),
-        ("bundle", bundle),
-        ("arena in TensorFlow Lite Micro", arena and f"{arena:,} bytes"),
-        ("lengths", ", ".join(map(str, lengths or [trained.max_length]))),
+        ("precision", artifact.precision),
+        ("size", display.size(artifact.size)),
+        ("size, compressed by gzip", display.size(compressed)),
+        ("target", target),
+        ("lengths", ", ".join(map(str, made)) or "any"),
         (
             "tokens compared with the Keras model" if trained.task.generates
             else "rows compared with the Keras model", str(parity.rows),
@@ -134,6 +134,7 @@ def convert(
         ("same choice", None if parity.agreement is None else f"{parity.agreement:.1%}"),
         ("largest difference of outputs", f"{parity.largest:.2g}"),
         ("the same in output steps", None if parity.steps is None else f"{parity.steps:.1f}"),
+        *artifact.measured.items(),
     ]
     display.table(None, ("File", "Value"), rows)
     click.echo("\n" + "\n".join(f"Wrote {path}" for path in written))

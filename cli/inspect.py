@@ -65,7 +65,7 @@ def _facts(description: dict[str, Any], size: int) -> list[tuple[str, Any]]:
         ("size", display.size(size)),
         ("task", description["task"]["name"]),
         ("precision", description["precision"]),
-        ("bundle", description.get("bundle", "plain")),
+        ("target", description.get("target", description.get("bundle", "plain"))),
         ("arena in TensorFlow Lite Micro", description.get("arena_bytes")),
         ("tokens", ", ".join(map(str, description.get("lengths", [description["max_length"]])))),
         (

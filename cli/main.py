@@ -46,12 +46,7 @@ COMMANDS = {
     "convert": (
         "keras_transformer.cli.convert",
         "convert",
-        "Write a checkpoint as a .tflite file.",
-    ),
-    "export": (
-        "keras_transformer.cli.export",
-        "export",
-        "Write a checkpoint for another runtime, such as ONNX Runtime.",
+        "Write a checkpoint as a .tflite file, or for another runtime.",
     ),
     "sensitivity": (
         "keras_transformer.cli.sensitivity",

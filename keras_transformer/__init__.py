@@ -60,11 +60,11 @@ _MODULES = {
     "edge.compress.prune": ("prune",),
     "edge.distill.distill": ("distill",),
     "edge.quantize.qat": ("quantize",),
-    "edge.convert.convert": ("convert",),
+    "edge.targets.convert": ("convert",),
     "edge.runtime.runner": ("Runner",),
     "edge.compare.compare": ("compare",),
     "edge.compare.inspect": ("inspect",),
-    "edge.choose.benchmark": ("benchmark",),
+    "edge.compare.benchmark": ("benchmark",),
     "edge.choose.search": ("search",),
     "edge.choose.sensitivity": ("sensitivity",),
 }

@@ -2,17 +2,17 @@ from keras_transformer.attention import MultiHeadAttention as MultiHeadAttention
 from keras_transformer.blocks import DecoderBlock as DecoderBlock
 from keras_transformer.blocks import EncoderBlock as EncoderBlock
 from keras_transformer.dropout import Dropout as Dropout
-from keras_transformer.edge.choose.benchmark import benchmark as benchmark
 from keras_transformer.edge.choose.search import search as search
 from keras_transformer.edge.choose.sensitivity import sensitivity as sensitivity
+from keras_transformer.edge.compare.benchmark import benchmark as benchmark
 from keras_transformer.edge.compare.compare import compare as compare
 from keras_transformer.edge.compare.inspect import inspect as inspect
 from keras_transformer.edge.compress.prune import prune as prune
-from keras_transformer.edge.convert.convert import convert as convert
 from keras_transformer.edge.distill.distill import distill as distill
 from keras_transformer.edge.load import load as load
 from keras_transformer.edge.quantize.qat import quantize as quantize
 from keras_transformer.edge.runtime.runner import Runner as Runner
+from keras_transformer.edge.targets.convert import convert as convert
 from keras_transformer.embeddings import (
     SegmentEmbedding as SegmentEmbedding,
 )

@@ -88,24 +88,19 @@ ROOMS = {
         "zoo.tasks zoo.training", "keras",
     ),
     "edge.convert": Room(
-        "edge.compare edge.precision edge.quantize edge.runtime edge.tflite layers "
-        "zoo.checkpoint zoo.data zoo.errors zoo.files zoo.models", "keras tensorflow",
+        "edge.precision edge.quantize edge.tflite layers zoo.checkpoint zoo.data zoo.errors "
+        "zoo.files zoo.models", "keras tensorflow",
     ),
-    "edge.choose": Room(
-        "edge.compress edge.convert edge.precision edge.quantize edge.runtime "
-        "edge.tflite layers zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.files "
-        "zoo.models zoo.progress zoo.recipe zoo.tabular",
-        "ai_edge_litert keras matplotlib numpy",
+    "edge.publish": Room("edge.runtime zoo.checkpoint zoo.models"),
+    "edge.targets": Room(
+        "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
+        "edge.runtime edge.tflite zoo.checkpoint zoo.data zoo.errors zoo.files zoo.tokenizers",
+        "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",
     ),
     "edge.targets.exported": Room(
-        "edge.graphs edge.runtime layers zoo.checkpoint zoo.errors zoo.files zoo.models "
-        "zoo.tasks", "keras numpy onnxruntime safetensors tensorflow torch",
-    ),
-    "edge.targets": Room(
-        "edge.compare edge.convert edge.graphs edge.precision edge.runtime "
-        "edge.targets.exported edge.tflite zoo.checkpoint zoo.errors zoo.tokenizers",
-        "ai_edge_litert flatbuffers keras numpy onnx tensorflow tensorflow_text tf2onnx "
-        "tflite_micro",
+        "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.runtime "
+        "edge.targets layers zoo.checkpoint zoo.errors zoo.files zoo.models zoo.tasks",
+        "keras numpy onnx onnxruntime safetensors tensorflow tf2onnx torch",
     ),
     "edge.targets.litertlm": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.runtime edge.targets "
@@ -113,12 +108,14 @@ ROOMS = {
         "zoo.tokenizers zoo.vocabularies",
         "ai_edge_litert keras litert_lm litert_lm_builder numpy tensorflow",
     ),
-    "edge.demo": Room("edge.runtime zoo.errors zoo.files zoo.tokenizers"),
-    "edge.publish": Room(
-        "edge.choose edge.convert edge.runtime edge.targets zoo.checkpoint zoo.files zoo.models"
+    "edge.choose": Room(
+        "edge.compare edge.compress edge.convert edge.precision edge.quantize edge.runtime "
+        "edge.targets layers zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.files "
+        "zoo.models zoo.progress zoo.recipe zoo.tabular", "keras matplotlib",
     ),
+    "edge.demo": Room("edge.runtime zoo.errors zoo.files zoo.tokenizers"),
     "edge.quickstart": Room(
-        "edge.choose edge.convert edge.precision edge.quantize edge.runtime zoo.data zoo.files "
+        "edge.compare edge.precision edge.quantize edge.runtime edge.targets zoo.data zoo.files "
         "zoo.predictor zoo.progress zoo.recipe zoo.samples zoo.tasks zoo.training", "sklearn",
     ),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Choosing a file: benchmark, sensitivity, search, the Pareto front and the report.
+"""Choosing a file: sensitivity, search, the Pareto front and the report.
 
 Imports convert, compress and quantize.
 """

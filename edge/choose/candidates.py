@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from keras_transformer.edge.compress.prune import prune
-from keras_transformer.edge.convert.convert import Converted, convert
 from keras_transformer.edge.precision import PRECISIONS, get_precision
 from keras_transformer.edge.quantize.qat import quantize
 from keras_transformer.edge.quantize.ranges import calibration_batches
+from keras_transformer.edge.targets.artifact import Artifact
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError, RunError
@@ -121,7 +122,7 @@ class Workshop:
         if not is_given:
             training_file(data)
 
-    def make(self, candidate: Candidate) -> Converted:
+    def make(self, candidate: Candidate) -> Artifact:
         """Makes the file of a candidate.
 
         Raises:

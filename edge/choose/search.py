@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_transformer.edge.choose.benchmark import benchmark
 from keras_transformer.edge.choose.candidates import REFERENCE, Candidate, Workshop, ladder
 from keras_transformer.edge.choose.search_result import Measured, Search
+from keras_transformer.edge.compare.benchmark import benchmark
 from keras_transformer.edge.convert.convert import checked_lengths
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
@@ -120,11 +120,11 @@ def _measure(
     except (InputError, RunError) as error:
         return Measured(candidate=candidate, error=" ".join(str(error).split()))
     path = out / f"{candidate.name}.tflite"
-    write_file(path, converted.data, overwrite=True)
+    write_file(path, bytes(converted), overwrite=True)
     return Measured(
         candidate=candidate, value=float(measure(Runner(path))[metric.name]),
-        agreement=converted.parity.agreement, size=len(converted.data),
-        gzip_size=len(gzip.compress(converted.data, mtime=0)),
+        agreement=converted.parity.agreement, size=converted.size,
+        gzip_size=len(gzip.compress(bytes(converted), mtime=0)),
     )  # fmt: skip
 
 

@@ -139,7 +139,7 @@ def explain(
     if not places:
         raise InputError(
             f"{runner.name} does not say where its layers stand; convert the checkpoint again, "
-            "with --bundle plain."
+            "with --target plain."
         )
     spec = get_precision(runner.precision)
     if spec.is_static and not checkpoint.is_quantized:
@@ -200,7 +200,9 @@ def _without_ones(shape):
 def _distance(values, tensor):
     """Distances in the tensor's steps, or relative to the values' root mean square."""
     unit = tensor.step or max(float(np.sqrt(np.mean(np.square(values)))), 1e-9)
-    return np.abs(tensor.values.reshape(values.shape) - values) / unit
+    # Scores of masked places are near float32's largest number.
+    difference = tensor.values.reshape(values.shape).astype("float64") - values
+    return np.abs(difference) / unit
 
 
 def _relative_limit(is_rounded, precision):

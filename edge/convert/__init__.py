@@ -1,4 +1,4 @@
-"""Conversion: from a checkpoint to the bytes of a `.tflite` file.
+"""Conversion: from a checkpoint to the graph of a `.tflite` file.
 
-Imports graphs, tflite, quantize and compare; knows no target.
+Imports tflite, quantize and all below them; knows no target.
 """

@@ -1,28 +1,19 @@
-"""From a checkpoint to a `.tflite` file that is shown to be the same model."""
+"""The pipeline: from a checkpoint to the graph of a `.tflite` file, with every check on the way."""
 
 import dataclasses
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from keras_transformer.edge.compare.parity import Parity
-from keras_transformer.edge.convert.provenance import provenance
-from keras_transformer.edge.precision import Precision, get_precision, kept_patterns, precision_of
+from keras_transformer.edge.precision import Precision, kept_patterns, precision_of
 from keras_transformer.edge.quantize.qat import grid_weights, quantized_model
 from keras_transformer.edge.quantize.rounding import round_biases
-from keras_transformer.edge.runtime.packed import pack
-from keras_transformer.edge.targets.target import Target
-from keras_transformer.edge.tflite.compact import compact
 from keras_transformer.edge.tflite.narrow import narrow, stored_kernels
 from keras_transformer.edge.tflite.rewrite import rewrite
-from keras_transformer.edge.tflite.schema import (
-    check_integers,
-    check_kernels,
-    output_step,
-)
+from keras_transformer.edge.tflite.schema import check_integers, check_kernels, check_ops
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.positions import LearnedPositionalEncoding
 from keras_transformer.quantization import Projection
@@ -34,95 +25,72 @@ from keras_transformer.zoo.models.predict import model_inputs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Converted:
-    """A converted model.
+class Request:
+    """What is to be converted, and how.
 
     Attributes:
-        data: the bytes of the file.
-        precision: its precision.
-        parity: how closely it follows the Keras model on the checkpoint's probes.
-        description: what the file says of itself.
-    """
-
-    data: bytes
-    precision: str
-    parity: Parity
-    description: Mapping[str, Any]
-
-
-def convert(
-    checkpoint: Checkpoint,
-    precision: str,
-    *,
-    calibration: Batches | None = None,
-    percentile: float = 100.0,
-    keep: Sequence[str] = (),
-    lengths: Sequence[int] | None = None,
-    target: Target | None = None,
-) -> Converted:
-    """Converts a model, strictly: TFLite builtins only, static shapes, kernels as narrow as asked.
-
-    Args:
         checkpoint: a float checkpoint, or a quantized one of this precision.
-        precision: see `precision`.
+        precision: of the file.
         calibration: batches that set the ranges when a float checkpoint becomes one of integers.
         percentile: see `ranges.calibrate`.
         keep: layers of a float checkpoint that stay float, such as `encoder/block_0/*=float32`.
-        lengths: tokens of the file's inputs, a signature each; the longest is that of the caches
-            of a model that generates. The checkpoint's own length by default.
-        target: the host that the file is for; by default one that calls signatures with ids.
+        lengths: tokens of the file's inputs, a signature each; None for what the target chooses.
+    """
+
+    checkpoint: Checkpoint
+    precision: Precision
+    calibration: Batches | None = None
+    percentile: float = 100.0
+    keep: Sequence[str] = ()
+    lengths: Sequence[int] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Graph:
+    """A converted model.
+
+    Attributes:
+        flatbuffer: its graph, with the converter's names of the tensors.
+        model: the Keras model that it has to follow.
+        kept: patterns of the layers that stay float.
+    """
+
+    flatbuffer: bytes
+    model: keras.Model
+    kept: Sequence[str]
+
+
+def convert_graph(
+    request: Request, length: int, signatures: Callable[[keras.Model], Mapping[str, Callable]],
+    custom_ops: Sequence[str] = (),
+) -> Graph:  # fmt: skip
+    """Converts a model, strictly: known ops only, static shapes, kernels as narrow as asked.
+
+    Args:
+        request: the model and its precision.
+        length: tokens of the longest input.
+        signatures: makes the functions of the file, by name, of the model whose graph is converted.
+        custom_ops: ops beside TFLite's own that the graph may have.
 
     Raises:
-        InputError: for an unknown precision, one that does not fit the checkpoint or the target,
-            or missing calibration data.
-        RunError: an op or a kernel is not as it has to be, or the file does not follow the model.
+        InputError: for a precision that does not fit the checkpoint, or missing calibration data.
+        RunError: an op or a kernel is not as it has to be.
     """
-    spec = get_precision(precision)
-    lengths = checked_lengths(checkpoint, lengths)
-    target = Target() if target is None else target
-    target.check(checkpoint, spec, lengths)
-    model, bits, kept = _simulation(checkpoint, spec, calibration, percentile, keep)
-    exported = _exported(checkpoint, model, bits, kept, lengths[-1])
-    signatures = target.signatures(checkpoint, exported, lengths, spec)
-    flatbuffer = _to_flatbuffer(signatures, spec, allow_custom_ops=bool(target.custom_ops))
+    spec = request.precision
+    model, bits, kept = _simulation(
+        request.checkpoint, spec, request.calibration, request.percentile, request.keep
+    )
+    made = signatures(_exported(request.checkpoint, model, bits, kept, length))
+    flatbuffer = _to_flatbuffer(made, spec, allow_custom_ops=bool(custom_ops))
     flatbuffer = rewrite(flatbuffer)
     stored = stored_kernels(model, spec)
     if spec.rounds_kernels and not spec.is_static:
         flatbuffer = narrow(flatbuffer, stored)
-    target.check_graph(flatbuffer)
+    check_ops(flatbuffer, custom_ops)
     check_kernels(flatbuffer, spec.kernel_type, stored.others)
     if spec.inner_bits is not None:
         check_integers(flatbuffer)
-    facts = target.facts(flatbuffer)
-    flatbuffer = target.finish(compact(flatbuffer))
-    description = {
-        "bundle": target.name,
-        "output": target.output(checkpoint),
-        "custom_ops": list(target.custom_ops),
-        "about": dataclasses.asdict(target.about),
-        "task": checkpoint.task.to_json(),
-        "output_kind": checkpoint.task.output,
-        "precision": precision,
-        "max_length": lengths[-1],
-        "lengths": lengths,
-        "model": checkpoint.config.to_json(),
-        "recipe": checkpoint.recipe.model.name,
-        "columns": checkpoint.columns,
-        "output_step": output_step(flatbuffer),
-        "layers": target.layers(checkpoint, model, flatbuffer, lengths[-1], precision),
-        "metrics": _plain(checkpoint.metrics),
-        "provenance": provenance(checkpoint),
-        **facts,
-    }
-    files = {
-        **checkpoint.tokenizer_files(),
-        **target.files(),
-        "labels.txt": "".join(f"{label}\n" for label in checkpoint.labels).encode(),
-    }
-    data = pack(flatbuffer, description, files, is_stored=target.is_stored)
-    parity = target.parity(model, checkpoint, data)
-    parity.check(spec, float_output=bool(kept) and description["output_step"] is None)
-    return Converted(data=data, precision=precision, parity=parity, description=description)
+    return Graph(flatbuffer=flatbuffer, model=model, kept=kept)
 
 
 def _simulation(
@@ -216,9 +184,3 @@ def _to_flatbuffer(
         if spec.name == "float16":
             converter.target_spec.supported_types = [tf.float16]
         return converter.convert()
-
-
-def _plain(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Validation metrics without the table by class."""
-    validation = metrics.get("validation") or {}
-    return {name: value for name, value in validation.items() if not isinstance(value, dict)}

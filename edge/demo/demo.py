@@ -17,7 +17,7 @@ from keras_transformer.zoo.files import new_folder
 
 PAGE = "index.html"
 MOST_FILES = 2
-_BUNDLES = ("plain", "micro")
+_TARGETS = ("plain", "micro")
 _WEB = Path(__file__).parent / "web"
 # Not the system's types, which may say otherwise.
 _TYPES = {
@@ -119,11 +119,12 @@ def _common(path):
     """What files side by side must have in common, by what it is called."""
     _, description, files = unpack(path)
     labels = files.pop("labels.txt")
-    bundle = description.get("bundle", "plain")
-    if bundle not in _BUNDLES:
+    # Older files call it a bundle, or do not say it.
+    target = description.get("target", description.get("bundle", "plain"))
+    if target not in _TARGETS:
         raise InputError(
-            f"Expected a file of the bundle {' or '.join(_BUNDLES)}, whose ids the page makes; "
-            f"{path} is of {bundle}."
+            f"Expected a file for the target {' or '.join(_TARGETS)}, whose ids the page makes; "
+            f"{path} is for {target}."
         )
     return {
         "task": description["task"],

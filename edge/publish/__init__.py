@@ -1,4 +1,4 @@
-"""What is written beside a file: the model card, and C sources for a microcontroller.
+"""What is written beside a file: the model card.
 
-Imports targets and choose.
+Imports the checkpoint and the names of signatures.
 """

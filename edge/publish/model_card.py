@@ -5,76 +5,67 @@ comments, so that converting a file again replaces its own section, and nothing 
 """
 
 import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from keras_transformer.edge.convert.convert import Converted
 from keras_transformer.edge.runtime.names import EMBEDDING
-from keras_transformer.edge.targets.micro import Micro, c_name
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.counts import parameters
 
 NAME = "MODEL_CARD.md"
 TITLE = "# Model card\n"
 _SHOWN_LABELS = 12
-# How the file of each bundle is loaded, by the bundle's name; {file} is its name.
-LOADING = {
-    "plain": """\
-```python
-from keras_transformer.edge.runtime.runner import Runner
-
-print(Runner("{file}").{call})
-```""",
-    "mediapipe": """\
-```python
-from mediapipe.tasks import python
-from mediapipe.tasks.python import text
-
-options = text.{task}Options(base_options=python.BaseOptions(model_asset_path="{file}"))
-with text.{task}.create_from_options(options) as task:
-    print(task.{method}("a text, normalized first"))
-```
-
-MediaPipe's tokenizer folds ASCII letters only and keeps accents: the app folds case, removes
-accents and puts a space for each control, format or separating character first.""",
-    "text": """\
-```python
-import tensorflow_text
-from ai_edge_litert.interpreter import InterpreterWithCustomOps
-
-interpreter = InterpreterWithCustomOps(
-    model_path="{file}",
-    custom_op_registerers=tensorflow_text.tflite_registrar.SELECT_TFTEXT_OPS,
-)
-predict = interpreter.get_signature_runner("predict")
-print(predict(texts=[b"a text"]))
-```""",
-    "micro": """\
-```cpp
-#include "{stem}.h"
-#include "{stem}_ops.h"
-
-alignas(16) uint8_t arena[{stem}_arena_bytes];
-tflite::MicroMutableOpResolver<{stem}_op_count> resolver;
-{stem}_register_ops(&resolver);
-tflite::MicroInterpreter interpreter(tflite::GetModel({stem}), resolver, arena, sizeof(arena));
-interpreter.AllocateTensors();
-```""",
-}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Latency:
-    """One invocation's time.
+class Origin:
+    """What a card says of the checkpoint that a file was made of.
 
     Attributes:
-        milliseconds: the median.
-        runs: timed invocations.
-        device: what ran it.
+        rows: of the table, by their names.
+        score: of the validation data in the precision that a quantized checkpoint is for.
+        unit: what one invocation reads.
+        classifies: whether it answers with one of its labels.
+        generates: whether it writes text.
     """
 
-    milliseconds: float
-    runs: int
-    device: str
+    rows: Mapping[str, str | None]
+    score: str | None
+    unit: str
+    classifies: bool
+    generates: bool
+
+    def limits(self, length: int, output: str | None) -> Iterator[str]:
+        """Yields what the model cannot do, a sentence each.
+
+        Args:
+            length: tokens that the file reads.
+            output: what it gives, see `edge.runtime.names`.
+        """
+        yield f"It reads at most {length} tokens; what is longer is cut."
+        if self.classifies and output != EMBEDDING:
+            yield "It always answers with one of its labels, to a text that fits none of them too."
+        if self.generates:
+            yield "What it writes is neither checked nor filtered."
+        yield "The scores are of the validation data, which may have chosen the epoch."
+        yield "Languages, dialects and groups of people were not measured one by one."
+
+
+def origin_of(checkpoint: Checkpoint) -> Origin:
+    """Returns what a card says of a checkpoint."""
+    return Origin(
+        rows={
+            "what": _what(checkpoint),
+            "labels": _labels(checkpoint.labels),
+            "data": _data(checkpoint),
+            "in float, by Keras": _score(checkpoint, is_float=True),
+        },
+        score=_score(checkpoint, is_float=False),
+        unit="a token" if checkpoint.task.generates else "a text",
+        classifies=checkpoint.task.output == "classes",
+        generates=checkpoint.task.generates,
+    )
 
 
 def with_section(text: str, file: str, section: str) -> str:
@@ -87,44 +78,29 @@ def with_section(text: str, file: str, section: str) -> str:
     return before + section + rest.partition(f"{end}\n")[2]
 
 
-def card_section(path: Path, checkpoint: Checkpoint, converted: Converted, latency: Latency) -> str:
+def card_section(
+    name: str, description: str, rows: Mapping[str, Any], limits: Iterator[str], loading: str
+) -> str:
     """Returns what the card says of one file, in Markdown.
 
     Args:
-        path: of the file.
-        checkpoint: the checkpoint that it was made of.
-        converted: the file.
-        latency: of its main signature, on one thread.
+        name: of the file.
+        description: of the model, in a sentence; or empty.
+        rows: of the table, those that are not None.
+        limits: what the model cannot do, a sentence each.
+        loading: how to load the file.
     """
-    description = converted.description
-    about = description["about"]
-    rows = [
-        ("what", _what(checkpoint)),
-        ("labels", _labels(checkpoint.labels)),
-        ("data", _data(checkpoint)),
-        ("in float, by Keras", _score(checkpoint, is_float=True)),
-        (f"in {converted.precision}, by Keras", _score(checkpoint, is_float=False)),
-        ("this file", _parity(converted)),
-        ("bundle", description["bundle"]),
-        ("tokens", ", ".join(map(str, description["lengths"]))),
-        ("arena", _bytes(description.get("arena_bytes"))),
-        ("size", _bytes(len(converted.data))),
-        ("latency", _latency(latency, checkpoint)),
-        ("version", about["version"]),
-        ("licence", about["license"]),
-        ("weights, SHA-256", f"`{description['provenance']['weights_sha256']}`"),
-    ]
-    lines = [f"## {path.name}", ""]
-    if about["description"]:
-        lines += [about["description"], ""]
+    lines = [f"## {name}", ""]
+    if description:
+        lines += [description, ""]
     lines += ["| | |", "|---|---|"]
-    lines += [f"| {name} | {_cell(value)} |" for name, value in rows if value is not None]
-    lines += ["", "### Limits", "", *(f"- {limit}" for limit in _limits(checkpoint, description))]
-    lines += ["", "### How to load it", "", _loading(path, checkpoint, description)]
+    lines += [f"| {row} | {_cell(value)} |" for row, value in rows.items() if value is not None]
+    lines += ["", "### Limits", "", *(f"- {limit}" for limit in limits)]
+    lines += ["", "### How to load it", "", loading]
     return "\n".join(lines)
 
 
-def _what(checkpoint):
+def _what(checkpoint: Checkpoint) -> str:
     c = checkpoint.config
     count = f"{parameters(checkpoint.model) / 1e6:.1f} M parameters"
     layers = f"{c.num_layers} layers of width {c.hidden_dim}"
@@ -132,7 +108,7 @@ def _what(checkpoint):
     return f"{c.architecture}, {layers}, {count}; {checkpoint.task.name}{pairs}"
 
 
-def _labels(labels):
+def _labels(labels: Sequence[str]) -> str | None:
     if not labels:
         return None
     shown = ", ".join(labels[:_SHOWN_LABELS])
@@ -140,13 +116,13 @@ def _labels(labels):
     return f"{len(labels)}: {shown}" + (f" and {more} more" if more > 0 else "")
 
 
-def _data(checkpoint):
+def _data(checkpoint: Checkpoint) -> str:
     data = checkpoint.recipe.data
     train, validation = (Path(path).name or "rows" for path in (data.train, data.validation))
     return f"trained on {train}, measured on {validation}"
 
 
-def _score(checkpoint, *, is_float):
+def _score(checkpoint: Checkpoint, *, is_float: bool) -> str | None:
     """A metric of the validation data, or None where it was not measured in this precision."""
     if checkpoint.is_quantized:
         metrics = checkpoint.metrics.get("float" if is_float else "validation")
@@ -161,58 +137,5 @@ def _score(checkpoint, *, is_float):
     return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in shown.items())
 
 
-def _parity(converted):
-    parity = converted.parity
-    same = "" if parity.agreement is None else f"the same choice in {parity.agreement:.1%}, "
-    steps = "" if parity.steps is None else f" ({parity.steps:.1f} output steps)"
-    return (
-        f"on {parity.rows} rows of validation against Keras: {same}largest difference "
-        f"{parity.largest:.2g}{steps}"
-    )
-
-
-def _bytes(size):
-    return None if size is None else f"{size:,} bytes"
-
-
-def _latency(latency, checkpoint):
-    what = "a token" if checkpoint.task.generates else "a text"
-    return (
-        f"{latency.milliseconds:.2f} ms {what}, median of {latency.runs} runs, one thread, on "
-        f"{latency.device}"
-    )
-
-
-def _limits(checkpoint, description):
-    length = description["max_length"]
-    yield f"It reads at most {length} tokens; what is longer is cut."
-    if checkpoint.task.output == "classes" and description["output"] != EMBEDDING:
-        yield "It always answers with one of its labels, to a text that fits none of them too."
-    if checkpoint.task.generates:
-        yield "What it writes is neither checked nor filtered."
-    yield "The scores are of the validation data, which may have chosen the epoch."
-    yield "Languages, dialects and groups of people were not measured one by one."
-
-
-def _loading(path, checkpoint, description):
-    call = 'predict(["a text"])'
-    if checkpoint.task.generates:
-        call = 'generate(["a text"])'
-    elif checkpoint.task.pair:
-        call = 'predict(["a text"], ["its second text"])'
-    embeds = description["output"] == EMBEDDING
-    words = {
-        "{file}": path.name,
-        "{stem}": c_name(path) if description["bundle"] == Micro.name else path.stem,
-        "{call}": call,
-        "{task}": "TextEmbedder" if embeds else "TextClassifier",
-        "{method}": "embed" if embeds else "classify",
-    }
-    text = LOADING[description["bundle"]]
-    for word, value in words.items():
-        text = text.replace(word, value)
-    return text
-
-
-def _cell(value):
+def _cell(value: Any) -> str:
     return str(value).replace("|", "\\|").replace("\n", " ")

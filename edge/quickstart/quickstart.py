@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from keras_transformer.edge.choose.benchmark import device_name
-from keras_transformer.edge.convert.convert import convert
+from keras_transformer.edge.compare.benchmark import device_name
 from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.quantize.qat import quantize
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.data.pairs import SentencePairs, load_pairs
 from keras_transformer.zoo.files import check_absent, write_file
 from keras_transformer.zoo.predictor import Predictor
@@ -150,7 +150,7 @@ def quickstart(
     for precision in job.precisions:
         origin = "Keras, int8 QAT" if get_precision(precision).is_static else "Keras"
         path = out / f"{job.name}-{precision}.tflite"
-        data = convert(models[origin], precision, lengths=job.lengths).data
+        data = bytes(convert(models[origin], precision, lengths=job.lengths))
         write_file(path, data, overwrite=overwrite)
         runners[path], origins[path] = Runner(path), origin
     medians = latencies(list(runners.values()), test.sources[:: len(test.sources) // NUM_TIMED + 1])

@@ -7,8 +7,6 @@ PREDICT, ENCODE, PREFILL, DECODE = "predict", "encode", "prefill", "decode"
 NEW = "new_"
 # What LiteRT-LM calls the tokens, their positions, and where they attend.
 TOKENS, INPUT_POS, MASK = "tokens", "input_pos", "mask"
-# For whom a file is written, see `targets`.
-BUNDLES = ("plain", "mediapipe", "text", "micro")
 # What `predict` gives, by the name of its output; logits are a regression's numbers too.
 LOGITS, PROBABILITIES, EMBEDDING = "output", "probabilities", "embedding"
 # What `predict` reads where the tokenizer is in the graph.

@@ -53,7 +53,7 @@ def make_interpreter(
     except ModuleNotFoundError:
         raise InputError(
             "Expected tensorflow-text, whose ops the file's tokenizer is made of; pip install "
-            "tensorflow-text, or convert with --bundle plain."
+            "tensorflow-text, or convert with --target plain."
         ) from None
     return InterpreterWithCustomOps(
         model_content=flatbuffer, num_threads=threads,
@@ -184,7 +184,7 @@ class Runner(Predictor):
         if self.output != EMBEDDING:
             raise InputError(
                 f"Expected a file that gives embeddings, {self.name} gives {self.output}; convert "
-                "with --bundle mediapipe --embedding."
+                "with --target mediapipe --embedding."
             )
         encoded = self.tokenizer.encode(checked_texts(texts), max_length=self.max_length)
         return self.run_ids(*encoded.pad(self.max_length))

@@ -1,4 +1,4 @@
 """Deployment targets: the signatures a host expects and the ops and precisions it supports.
 
-Imports convert and all below it.
+Imports convert, publish and all below them.
 """

@@ -12,9 +12,11 @@ from collections.abc import Callable, Sequence
 import keras
 from ai_edge_litert import schema_py_generated as schema
 
+from keras_transformer.edge.compare.parity import Parity
 from keras_transformer.edge.graphs.static import probabilities, static_function
 from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.runtime.names import EMBEDDING, PREDICT, PROBABILITIES
+from keras_transformer.edge.targets.flatbuffer import FlatbufferWriter
 from keras_transformer.edge.targets.target import About, Target
 from keras_transformer.edge.tflite.metadata import (
     AXIS_LABELS,
@@ -25,7 +27,6 @@ from keras_transformer.edge.tflite.metadata import (
     add_metadata,
 )
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.errors import InputError
 
 # Name of an input -> what it is.
 INPUTS = {
@@ -37,46 +38,67 @@ OUTPUTS = {
     PROBABILITIES: "The probability of each label.",
     EMBEDDING: "The vector of the text, which the model's head reads.",
 }
+LOADING = """\
+```python
+from mediapipe.tasks import python
+from mediapipe.tasks.python import text
+
+options = text.{task}Options(base_options=python.BaseOptions(model_asset_path="{file}"))
+with text.{task}.create_from_options(options) as task:
+    print(task.{method}("a text, normalized first"))
+```
+
+MediaPipe's tokenizer folds ASCII letters only and keeps accents: the app folds case, removes
+accents and puts a space for each control, format or separating character first."""
 LABELS, CALIBRATION = "labels.txt", "score_calibration.txt"
 _NUMBERS_OF_A_CALIBRATION = (3, 4)
 
 
-class MediaPipe(Target):
-    """The bundle `mediapipe`.
+class MediaPipe(FlatbufferWriter):
+    """The target `mediapipe`.
 
     Args:
-        about: what the file says of itself.
+        target, about: see `Writer`.
         embedding: whether the file gives the text's vector, for `TextEmbedder`.
         score_calibration: lines for `TextClassifier`, one for each label: scale, slope, offset
             and, if any, the lowest score that is mapped, with commas between; or an empty line.
     """
 
-    name = "mediapipe"
-    precisions = ("float32", "float16", "dynamic_int8", "int8")
     is_stored = True
     knows_layers = False
+    has_lengths = False
 
     def __init__(
-        self, about: About | None = None, *, embedding: bool = False,
+        self, target: Target, about: About, *, embedding: bool = False,
         score_calibration: bytes | None = None,
     ):  # fmt: skip
-        super().__init__(about)
+        super().__init__(target, about)
         self.gives = EMBEDDING if embedding else PROBABILITIES
         self.score_calibration = score_calibration
 
-    def check(self, checkpoint: Checkpoint, spec: Precision, lengths: Sequence[int]) -> None:
-        """Raises InputError for what MediaPipe Tasks cannot run, or would hang on."""
-        super().check(checkpoint, spec, lengths)
-        self.require_encoder(checkpoint, classes=self.gives == PROBABILITIES)
-        self.require_wordpieces(checkpoint)
+    def loads(self, checkpoint: Checkpoint) -> str | None:
+        """Refuses what MediaPipe Tasks cannot run, or would hang on."""
+        reason = (
+            super().loads(checkpoint)
+            or self.needs_encoder(checkpoint, classes=self.gives == PROBABILITIES)
+            or self.needs_wordpieces(checkpoint)
+        )
+        if reason is not None:
+            return reason
         if not checkpoint.tokenizer.config.lowercase:
-            raise InputError(
+            return (
                 "Expected a tokenizer that folds case, as MediaPipe's always does, got "
                 "lowercase=False."
             )
-        self.require_one_length(lengths)
-        if self.score_calibration is not None:
-            self._check_calibration(checkpoint.labels)
+        return self._wrong_calibration(checkpoint.labels)
+
+    def loading(self, checkpoint: Checkpoint) -> str:
+        """Returns a program of MediaPipe's, and what it needs of a text."""
+        embeds = self.gives == EMBEDDING
+        return (
+            LOADING.replace("{task}", "TextEmbedder" if embeds else "TextClassifier")
+            .replace("{method}", "embed" if embeds else "classify")
+        )  # fmt: skip
 
     def output(self, checkpoint: Checkpoint) -> str:
         """Returns what the file gives."""
@@ -132,19 +154,27 @@ class MediaPipe(Target):
         """Returns the calibration of the scores, if there is one."""
         return {} if self.score_calibration is None else {CALIBRATION: self.score_calibration}
 
-    def _check_calibration(self, labels: Sequence[str]) -> None:
+    def parity(self, model: keras.Model, checkpoint: Checkpoint, data: bytes) -> Parity:
+        """Compares the file's bytes with what it has of the Keras model."""
+        return super().parity(self.given(model), checkpoint, data)
+
+    def _wrong_calibration(self, labels: Sequence[str]) -> str | None:
+        """What is wrong with the calibration of the scores, if there is one and it is wrong."""
+        if self.score_calibration is None:
+            return None
         lines = self.score_calibration.decode().splitlines()
         if len(lines) != len(labels):
-            raise InputError(
+            return (
                 f"Expected a line of score calibration for each of {len(labels)} labels, got "
                 f"{len(lines)}."
             )
         for number, line in enumerate(lines, start=1):
             if line and not _is_calibration(line.split(",")):
-                raise InputError(
+                return (
                     "Expected scale, slope, offset and at most a lowest score with commas between "
                     f"in line {number} of the score calibration, got {line!r}."
                 )
+        return None
 
 
 def _is_calibration(parts: Sequence[str]) -> bool:

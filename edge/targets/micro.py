@@ -4,16 +4,17 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.targets import micro_arena
-from keras_transformer.edge.targets.target import Target
+from keras_transformer.edge.targets.flatbuffer import FlatbufferWriter, TfliteFile
 from keras_transformer.edge.tflite.schema import count_ops, find_op
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.files import check_file_target
 
 _BYTES_PER_LINE = 16
 _MISSING_OP = re.compile(r"find op for builtin opcode '(\w+)'")
@@ -21,20 +22,62 @@ _MISSING_OP = re.compile(r"find op for builtin opcode '(\w+)'")
 _METHODS = {"BATCH_MATMUL": "BatchMatMul", "PADV2": "PadV2"}
 
 
-class Micro(Target):
-    """The bundle `micro`: integers alone, and C sources beside the file."""
+LOADING = """\
+```cpp
+#include "{name}.h"
+#include "{name}_ops.h"
 
-    name = "micro"
-    precisions = ("integer",)
+alignas(16) uint8_t arena[{name}_arena_bytes];
+tflite::MicroMutableOpResolver<{name}_op_count> resolver;
+{name}_register_ops(&resolver);
+tflite::MicroInterpreter interpreter(tflite::GetModel({name}), resolver, arena, sizeof(arena));
+interpreter.AllocateTensors();
+```"""
 
-    def check(self, checkpoint: Checkpoint, spec: Precision, lengths: Sequence[int]) -> None:
-        """Raises InputError for what a microcontroller cannot run."""
-        super().check(checkpoint, spec, lengths)
-        if checkpoint.task.generates or len(lengths) > 1:
-            raise InputError(
-                "Expected a model of whole texts with one length for the bundle micro, got "
-                f"{checkpoint.task.name} with lengths={','.join(map(str, lengths))}."
+
+class MicroFile(TfliteFile):
+    """A `.tflite` file, and C sources beside it that are called as it is."""
+
+    def beside(self, path: Path) -> Mapping[str, bytes]:
+        """Returns the C sources."""
+        return c_sources(path)
+
+    def loading_from(self, path: Path) -> str:
+        """Returns a C++ program that includes the sources."""
+        return self.loading.replace("{name}", c_name(path))
+
+
+class Micro(FlatbufferWriter):
+    """The target `micro`: integers alone, and C sources beside the file."""
+
+    has_lengths = False
+    artifact = MicroFile
+
+    def loads(self, checkpoint: Checkpoint) -> str | None:
+        """Refuses models that generate."""
+        if checkpoint.task.generates:
+            return (
+                "Expected a model of whole texts for the target micro, got "
+                f"{checkpoint.task.name}."
             )
+        return super().loads(checkpoint)
+
+    def loading(self, checkpoint: Checkpoint) -> str:
+        """Returns a C++ program, in which {name} is the file's name in C."""
+        return LOADING
+
+    def check_out(self, out: Path, *, overwrite: bool) -> None:
+        """Checks the paths of the C sources too.
+
+        Raises:
+            InputError: the name of the file makes no name in C.
+        """
+        for path in (out, *map(out.with_name, source_names(out))):
+            check_file_target(path, overwrite=overwrite)
+
+    def measured(self, description: Mapping[str, Any]) -> dict[str, str]:
+        """Returns the size of the arena."""
+        return {"arena in TensorFlow Lite Micro": f"{description['arena_bytes']:,} bytes"}
 
     def facts(self, flatbuffer: bytes) -> dict[str, int]:
         """Returns the size of the arena.
@@ -49,7 +92,6 @@ def arena_bytes(flatbuffer: bytes) -> int:
     """Measures the smallest arena in which TensorFlow Lite Micro runs the model, in bytes.
 
     Raises:
-        InputError: `tflite-micro` is not installed.
         RunError: the interpreter cannot run the model.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -59,11 +101,6 @@ def arena_bytes(flatbuffer: bytes) -> int:
         child = subprocess.run(command, capture_output=True, text=True)
     if child.returncode == 0:
         return int(child.stdout)
-    if "No module named 'tflite_micro'" in child.stderr:
-        raise InputError(
-            "The bundle micro is measured in TensorFlow Lite Micro's interpreter, which is not "
-            'installed; pip install "keras-transformer-zoo[micro]" (Linux on x86-64).'
-        )
     missing = _MISSING_OP.search(child.stderr)
     if missing is not None:
         raise RunError(
@@ -100,7 +137,7 @@ def c_sources(path: Path) -> dict[str, bytes]:
     """Returns the files that a C++ project adds, by name.
 
     Args:
-        path: of a file of this bundle; its stem names the sources and their symbols.
+        path: of a file of this target; its stem names the sources and their symbols.
 
     Returns:
         `NAME.h` and `NAME.c`, the model as an array of bytes, and `NAME_ops.h`, which registers

@@ -1,8 +1,97 @@
-"""The hosts that a file can be written for, by the name of the bundle."""
+"""The table of targets. A new one is an entry here, and a file with the class that it names."""
 
-from keras_transformer.edge.targets.mediapipe import MediaPipe
-from keras_transformer.edge.targets.micro import Micro
-from keras_transformer.edge.targets.target import Target
-from keras_transformer.edge.targets.tf_text import TextGraph
+from collections.abc import Iterable
 
-TARGETS = {target.name: target for target in (Target, MediaPipe, TextGraph, Micro)}
+from keras_transformer.edge.precision import PRECISIONS
+from keras_transformer.edge.targets.target import Option, Target
+from keras_transformer.zoo.errors import InputError
+
+_HERE = "keras_transformer.edge.targets"
+# What hosts with a tokenizer of their own in the graph run.
+_OF_TEXTS = ("float32", "float16", "dynamic_int8", "int8")
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target(
+            name="plain", writer=f"{_HERE}.plain:Plain",
+            help="a host that calls the file's signatures with ids, such as Runner",
+        ),
+        Target(
+            name="mediapipe", writer=f"{_HERE}.mediapipe:MediaPipe", help="MediaPipe Tasks",
+            precisions=_OF_TEXTS,
+            options=(
+                Option(
+                    name="embedding", type=bool,
+                    help="Give the text's vector in place of probabilities, for TextEmbedder.",
+                ),
+                Option(
+                    name="score_calibration", type=bytes,
+                    help="For TextClassifier: a line `scale,slope,offset` for each label.",
+                ),
+            ),
+        ),
+        Target(
+            name="text", writer=f"{_HERE}.text:TextGraph", precisions=_OF_TEXTS,
+            help="a host that links TensorFlow Text, which calls the file with strings",
+        ),
+        Target(
+            name="micro", writer=f"{_HERE}.micro:Micro", precisions=("integer",),
+            packages=("tflite_micro",), extra="micro",
+            help="a microcontroller, with C sources beside the file",
+        ),
+        Target(
+            name="onnx", writer=f"{_HERE}.exported.onnx:Onnx", precisions=("float32",),
+            packages=("tf2onnx", "onnxruntime"), extra="onnx", help="ONNX Runtime, a folder",
+        ),
+        Target(
+            name="torchscript", writer=f"{_HERE}.exported.torchscript:TorchScript",
+            precisions=("float32",), packages=("torch",), extra="torch", help="libtorch, a folder",
+        ),
+        Target(
+            name="saved_model", writer=f"{_HERE}.exported.saved_model:SavedModel",
+            precisions=("float32",), help="TensorFlow, a folder",
+        ),
+        Target(
+            name="litertlm", writer=f"{_HERE}.litertlm.litertlm:LiteRtLm",
+            # The mask is one of floats.
+            precisions=tuple(name for name in PRECISIONS if name != "integer"),
+            packages=("litert_lm_builder",), extra="litertlm",
+            help="LiteRT-LM, a decoder with its tokenizer in one file",
+        ),
+    )
+}  # fmt: skip
+
+
+def get_target(name: str) -> Target:
+    """Returns the target of that name.
+
+    Raises:
+        InputError: for an unknown name, listing the known ones.
+    """
+    if name not in TARGETS:
+        raise InputError(
+            f"Expected target to be one of {', '.join(TARGETS)}, got target={name!r}."
+        )
+    return TARGETS[name]
+
+
+def check_options(target: Target, names: Iterable[str]) -> None:
+    """Raises InputError for an option that a target does not have, naming those that do."""
+    for name in names:
+        owners = [one.name for one in TARGETS.values() if name in _options(one)]
+        if target.name in owners:
+            continue
+        if owners:
+            raise InputError(
+                f"Expected {name} only with the target {' or '.join(owners)}, got "
+                f"target={target.name}."
+            )
+        raise InputError(
+            f"Expected an option of the target {target.name}, which has "
+            f"{', '.join(_options(target)) or 'none'}; got {name}."
+        )
+
+
+def _options(target: Target) -> list[str]:
+    return [option.name for option in target.options]

@@ -1,18 +1,15 @@
-"""For whom a file is written: what its graph reads and gives there, and what can run there."""
+"""Entries of the table of targets: what the command line shows of a host, and who writes for it.
+
+An entry imports nothing that is slow to load; the class that writes is imported when its target is
+asked for.
+"""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
-import keras
-
-from keras_transformer.edge.compare.layers import find_layers
-from keras_transformer.edge.compare.parity import Parity, measure_parity
-from keras_transformer.edge.graphs.static import make_signatures
-from keras_transformer.edge.precision import PRECISIONS, Precision
-from keras_transformer.edge.runtime.names import LOGITS
-from keras_transformer.edge.tflite.schema import check_ops
-from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.zoo.errors import InputError
 
 
@@ -33,117 +30,65 @@ class About:
     license: str = "not stated"
 
 
-class Target:
-    """A host that calls a file's signatures with ids: the bundle `plain`.
-
-    Args:
-        about: what the file says of itself.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Option:
+    """An option that only some targets have.
 
     Attributes:
-        name: of the bundle.
-        precisions: that the host can run.
-        custom_ops: ops of the host's that the graph may have.
-        is_stored: whether attached files stay uncompressed, for hosts that map them.
-        knows_layers: whether `compare --layers`, which runs the ids of plain files, can open it.
+        name: in Python; `--score-calibration` on the command line is `score_calibration`.
+        type: `bool` for a flag, `bytes` for the contents of a file, or `str`, `int` or `float`.
+        help: for people, without the name of the target.
     """
 
-    name = "plain"
-    precisions = tuple(PRECISIONS)
-    custom_ops: tuple[str, ...] = ()
-    is_stored = False
-    knows_layers = True
+    name: str
+    type: type
+    help: str
 
-    def __init__(self, about: About | None = None):
-        self.about = About() if about is None else about
 
-    def check(self, checkpoint: Checkpoint, spec: Precision, lengths: Sequence[int]) -> None:
-        """Raises InputError for a model or a precision that the host cannot run."""
-        if spec.name not in self.precisions:
-            raise InputError(
-                f"Expected a precision that the bundle {self.name} can run, which are "
-                f"{', '.join(self.precisions)}; got precision={spec.name}."
-            )
-        # TFLite's embedding look-up and MediaPipe's tokenizer take it for granted.
-        if checkpoint.tokenizer.pad_id != 0:
-            raise InputError(
-                f"Expected [PAD] to be id 0 of the vocabulary, got {checkpoint.tokenizer.pad_id}."
-            )
-        ids = checkpoint.config.source_vocab_size or checkpoint.config.vocab_size
-        if checkpoint.tokenizer.vocab_size > ids:
-            raise InputError(
-                f"Expected a vocabulary of at most the embedding's {ids} ids, got "
-                f"{checkpoint.tokenizer.vocab_size} pieces."
-            )
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Target:
+    """One entry of the table.
 
-    def output(self, checkpoint: Checkpoint) -> str:
-        """Returns what an encoder's file gives: `LOGITS`, `PROBABILITIES` or `EMBEDDING`."""
-        return LOGITS
+    Attributes:
+        name: on the command line.
+        writer: the class that writes for it, a `Writer`, as `module:Class`.
+        help: who loads the result.
+        precisions: that the host can run.
+        packages: that have to be installed, by the names under which they are imported.
+        extra: of this distribution, which installs them.
+        options: of its own, passed to `writer` by name.
+    """
 
-    def given(self, model: keras.Model) -> keras.Model:
-        """Returns the part of the model whose output the file gives."""
-        return model
+    name: str
+    writer: str
+    help: str
+    precisions: tuple[str, ...] = tuple(PRECISIONS)
+    packages: tuple[str, ...] = ()
+    extra: str = ""
+    options: tuple[Option, ...] = ()
 
-    def signatures(
-        self, checkpoint: Checkpoint, model: keras.Model, lengths: Sequence[int], spec: Precision
-    ) -> dict[str, Callable]:
-        """Returns the functions of the file by name, see `make_signatures`."""
-        return make_signatures(checkpoint, model, lengths)
+    def open(self, about: About | None = None, **options: Any) -> Any:
+        """Returns the `Writer` of the target.
 
-    def check_graph(self, flatbuffer: bytes) -> None:
-        """Raises RunError for an op that the host lacks, naming it with what it computes."""
-        check_ops(flatbuffer, self.custom_ops)
+        Args:
+            about: what the file says of itself.
+            **options: of this target.
 
-    def finish(self, flatbuffer: bytes) -> bytes:
-        """Returns the graph with what else the host reads of it."""
-        return flatbuffer
-
-    def layers(
-        self, checkpoint: Checkpoint, model: keras.Model, flatbuffer: bytes, length: int,
-        precision: str,
-    ) -> dict[str, dict[str, int]]:
-        """Returns where the model's layers stand in the graph, see `find_layers`, or none."""
-        if not self.knows_layers:
-            return {}
-        return find_layers(checkpoint, model, flatbuffer, length, precision)
-
-    def facts(self, flatbuffer: bytes) -> Mapping[str, Any]:
-        """Returns what the file's description says of this host, as JSON can hold it.
-
-        The graph still has the converter's names, by which an op that the host lacks is found.
+        Raises:
+            InputError: a package is not installed, or an option has another type.
         """
-        return {}
-
-    def files(self) -> Mapping[str, bytes]:
-        """Returns attached files that only this host reads, by name."""
-        return {}
-
-    def parity(self, model: keras.Model, checkpoint: Checkpoint, data: bytes) -> Parity:
-        """Compares the file's bytes with the Keras model on the checkpoint's probes."""
-        return measure_parity(self.given(model), checkpoint, data)
-
-    def require_encoder(self, checkpoint: Checkpoint, *, classes: bool) -> None:
-        """Raises InputError for another task than one over single texts, or than classes."""
-        task = checkpoint.task
-        if task.generates or task.pair or (classes and not task.labels):
-            wanted = "labels" if classes else "a task"
-            raise InputError(
-                f"Expected {wanted} of single texts for the bundle {self.name}, got "
-                f"{'pairs in ' if task.pair else ''}{task.name}."
-            )
-
-    def require_one_length(self, lengths: Sequence[int]) -> None:
-        """Raises InputError for a file of several lengths."""
-        if len(lengths) > 1:
-            raise InputError(
-                f"Expected one length for the bundle {self.name}, got lengths="
-                f"{','.join(map(str, lengths))}."
-            )
-
-    def require_wordpieces(self, checkpoint: Checkpoint) -> None:
-        """Raises InputError for a tokenizer that BERT's tokenizer cannot stand in for."""
-        kind = checkpoint.tokenizer.config.kind
-        if kind != "wordpiece":
-            raise InputError(
-                f"Expected a tokenizer of word pieces for the bundle {self.name}, got "
-                f"kind={kind!r}; train with --tokenizer wordpiece."
-            )
+        for package in self.packages:
+            if find_spec(package) is None:
+                raise InputError(
+                    f"Expected {package} to be installed, which the target {self.name} needs; "
+                    f'type: pip install "keras-transformer-zoo[{self.extra}]"'
+                )
+        types = {option.name: option.type for option in self.options}
+        for name, value in options.items():
+            if not isinstance(value, types[name]):
+                raise InputError(
+                    f"Expected {name} to be of type {types[name].__name__}, got {name}={value!r}."
+                )
+        module, _, name = self.writer.partition(":")
+        writer = getattr(import_module(module), name)
+        return writer(self, About() if about is None else about, **options)

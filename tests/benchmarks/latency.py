@@ -16,9 +16,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from keras_transformer.edge.choose.benchmark import benchmark
-from keras_transformer.edge.convert.convert import convert
+from keras_transformer.edge.compare.benchmark import benchmark
 from keras_transformer.edge.precision import PRECISIONS
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.models.build import build
@@ -52,7 +52,7 @@ def write_files(
     calibration = Batches({"ids": list(rows)}, batch_tokens=4 * rows.shape[1])
     paths = {name: folder / f"{name}.tflite" for name in precisions}
     for name, path in paths.items():
-        path.write_bytes(convert(trained, name, calibration=calibration).data)
+        path.write_bytes(bytes(convert(trained, name, calibration=calibration)))
     return paths
 
 

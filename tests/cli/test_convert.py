@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import pytest
@@ -32,23 +33,23 @@ def test_int8_by_calibration_at_another_length(checkpoint, data, tmp_path):
     assert (Runner(out).max_length, Runner(out).lengths) == (24, [24])
 
 
-def test_a_bundle_for_mediapipe(checkpoint, tmp_path):
+def test_a_file_for_mediapipe(checkpoint, tmp_path):
     out = tmp_path / "m.tflite"
     words = ("--name", "Films", "--description", "Good or bad.", "--license", "MIT")
-    arguments = ("--bundle", "mediapipe", *words, "--model-version", "2", "--out", out)
+    arguments = ("--target", "mediapipe", *words, "--model-version", "2", "--out", out)
     assert call("convert", checkpoint, "--precision", "float32", *arguments).exit_code == 0
     about = Runner(out).description["about"]
     assert list(about.values()) == ["Films", "Good or bad.", "2", "MIT"]
     assert Runner(out).predict(["a fine film"])[0].label == "good"
-    arguments = ("--bundle", "mediapipe", "--embedding", "--out", out, "--overwrite")
+    arguments = ("--target", "mediapipe", "--embedding", "--out", out, "--overwrite")
     assert call("convert", checkpoint, "--precision", "float32", *arguments).exit_code == 0
     assert Runner(out).embed(["a fine film"]).shape == (1, 16)
 
 
-def test_a_bundle_for_a_microcontroller(checkpoint, data, tmp_path):
+def test_a_file_for_a_microcontroller(checkpoint, data, tmp_path):
     pytest.importorskip("tflite_micro")
     arguments = (
-        "convert", checkpoint, "--precision", "integer", "--calibration", data.train, "--bundle",
+        "convert", checkpoint, "--precision", "integer", "--calibration", data.train, "--target",
         "micro", "--out", tmp_path / "film-1.tflite",
     )  # fmt: skip
     (tmp_path / "film_1.c").write_text("mine")
@@ -60,6 +61,43 @@ def test_a_bundle_for_a_microcontroller(checkpoint, data, tmp_path):
     assert "arena in TensorFlow Lite Micro" in result.stdout
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"film-1.tflite", "film_1.h", "film_1.c", "film_1_ops.h", "MODEL_CARD.md"}
+
+
+def test_the_precision_is_the_checkpoints_own(checkpoint, tmp_path):
+    out = tmp_path / "model.tflite"
+    assert call("convert", checkpoint, "--out", out).exit_code == 0
+    assert Runner(out).precision == "float32"
+
+
+def test_a_folder_is_written_and_replaced(checkpoint, tmp_path):
+    out = tmp_path / "folder"
+    arguments = ("convert", checkpoint, "--target", "saved_model", "--out", out)
+    result = call(*arguments)
+    assert result.exit_code == 0
+    rows = dict(line.rsplit(maxsplit=1) for line in result.stdout.splitlines() if "  " in line)
+    assert rows["rows compared with the Keras model"] == "8"
+    assert (rows["target"], rows["lengths"]) == ("saved_model", "any")
+    assert float(rows["largest difference of outputs"]) < 1e-4
+    card = tmp_path / "MODEL_CARD.md"
+    assert result.stdout.endswith(f"\nWrote {out}\nWrote {card}\n")
+    assert "## folder" in card.read_text(encoding="utf-8")
+    written = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert {"saved_model/saved_model.pb", "labels.txt", "vocab.txt", "model.json"} < written
+    assert json.loads((out / "model.json").read_bytes())["task"]["name"] == "classification"
+    assert error_of(call(*arguments)) == (
+        2,
+        f"Error: {out} exists; choose another path or give --overwrite.",
+    )
+    assert call(*arguments, "--overwrite").exit_code == 0
+
+
+def test_a_checkpoint_is_not_overwritten_by_a_folder(checkpoint):
+    result = call("convert", "no", "--target", "saved_model", "--out", checkpoint, "--overwrite")
+    assert error_of(result) == (
+        2,
+        f"Error: {checkpoint} exists and is no export, so it is not overwritten; choose another "
+        "path.",
+    )
 
 
 def test_int8_without_ranges(checkpoint, tmp_path):
@@ -79,8 +117,8 @@ def test_calibration_where_it_has_no_use(checkpoint, data, tmp_path):
     )  # fmt: skip
     assert error_of(result) == (
         2,
-        "Error: Expected --calibration only where a float checkpoint becomes one of integers, "
-        "got --precision float16 for a float checkpoint.",
+        "Error: Expected calibration data only where a float checkpoint becomes one of integers, "
+        "got precision=float16 for a float checkpoint.",
     )
 
 
@@ -88,7 +126,6 @@ def test_calibration_where_it_has_no_use(checkpoint, data, tmp_path):
     ("arguments", "sentence"),
     [
         (["--precision", "int7"], "'int7' is not one of 'float32', 'float16', 'dynamic_int8'"),
-        ([], "Missing option '--precision'."),
         (
             ["--precision", "float32", "--lengths", "8,33"],
             "Error: Expected lengths from 1 to the model's 32, got length=33.",
@@ -101,20 +138,20 @@ def test_calibration_where_it_has_no_use(checkpoint, data, tmp_path):
             )
             for value in ("0", "16,x", "16,-8", "16,,8", "", "8.5")
         ),
-        (["--precision", "float32", "--bundle", "web"], "'web' is not one of 'plain', 'mediapipe'"),
+        (["--precision", "float32", "--target", "web"], "'web' is not one of 'plain', 'mediapipe'"),
         (
             ["--precision", "float32", "--embedding"],
-            "Error: Expected --embedding only with --bundle mediapipe, got --bundle plain.",
+            "Error: Expected embedding only with the target mediapipe, got target=plain.",
         ),
         (
-            ["--precision", "float32", "--bundle", "micro"],
-            "Error: Expected a precision that the bundle micro can run, which are integer; got "
+            ["--precision", "float32", "--target", "micro"],
+            "Error: Expected a precision that the target micro can run, which are integer; got "
             "precision=float32.",
         ),
         (["--precision", "int8", "--calibration", "no.tsv"], "File 'no.tsv' does not exist."),
         (
             ["--precision", "int8", "--percentile", "99.9"],
-            "Error: Expected --percentile only with --calibration, got --percentile 99.9.",
+            "Error: Expected percentile only with calibration data, got percentile=99.9.",
         ),
     ],
 )

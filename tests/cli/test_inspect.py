@@ -17,7 +17,7 @@ def test_what_a_file_holds(file):
 
 def test_as_json(file):
     found = json.loads(call("inspect", file, "--json").stdout)
-    assert found["description"]["bundle"] == "plain"
+    assert found["description"]["target"] == "plain"
     assert {"labels.txt", "vocab.txt", "tokenizer.json"} == set(found["files"])
     roles = [tensor["role"] for tensor in found["signatures"]["predict"]]
     assert roles[:2] == ["input", "output"]

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.quantize.qat import quantize
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.recipe import Recipe
@@ -73,7 +73,7 @@ def files(runs):
     for precision in ("float32", "float16", "dynamic_int8", "int8"):
         checkpoint = runs.quantized if precision == "int8" else runs.trained
         paths[precision] = runs.folder / f"{precision}.tflite"
-        paths[precision].write_bytes(convert(checkpoint, precision).data)
+        paths[precision].write_bytes(bytes(convert(checkpoint, precision)))
     return paths
 
 
@@ -90,7 +90,7 @@ def written(tmp_path_factory):
             calibration=batches, lengths=lengths,
         )  # fmt: skip
         path = tmp_path_factory.mktemp("generating") / f"{kind}.tflite"
-        path.write_bytes(converted.data)
+        path.write_bytes(bytes(converted))
         return path
 
     return write

@@ -7,9 +7,9 @@ the test are others.
 import numpy as np
 import pytest
 
-from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.quantize.ranges import calibration_batches
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks import registry
 from keras_transformer.zoo.training.train import train
@@ -54,7 +54,7 @@ def check(trained, path, prompts, expected, options):
         options: of generation, by task.
     """
     batches = calibration_batches(trained, trained.recipe.data.train)
-    path.write_bytes(convert(trained, "int8", calibration=batches).data)
+    path.write_bytes(bytes(convert(trained, "int8", calibration=batches)))
     generator, runner = trained.generator(), Runner(path)
     writers = {
         "Keras": lambda texts, given: [one.text for one in generator.generate(texts, **given)],

@@ -10,10 +10,10 @@ import threading
 import numpy as np
 import pytest
 
-from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.demo import demo, litertjs
 from keras_transformer.edge.runtime.packed import pack, unpack
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.tasks.translation import Translation
 from keras_transformer.zoo.tokenizers.target_language import encode_sources
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
@@ -79,8 +79,8 @@ def classifiers(tmp_path_factory):
     )
     folder = tmp_path_factory.mktemp("classifiers")
     paths = [folder / "float32.tflite", folder / "int8.tflite"]
-    paths[0].write_bytes(convert(trained, "float32").data)
-    paths[1].write_bytes(convert(trained, "int8", calibration=models.calibration()).data)
+    paths[0].write_bytes(bytes(convert(trained, "float32")))
+    paths[1].write_bytes(bytes(convert(trained, "int8", calibration=models.calibration())))
     return paths
 
 
@@ -96,7 +96,7 @@ def writers(tmp_path_factory):
     paths = {name: folder / f"{name}.tflite" for name in ("two", "one", "gpt")}
     for name, trained in (("two", two), ("gpt", generators.generator("gpt"))):
         converted = convert(trained, "float32", lengths=generators.LENGTHS)
-        paths[name].write_bytes(converted.data)
+        paths[name].write_bytes(bytes(converted))
     # The same weights, with two more ids that are never written.
     flatbuffer, description, files = unpack(paths["two"])
     paths["one"].write_bytes(pack(flatbuffer, description, files | {"labels.txt": b""}))
@@ -168,7 +168,7 @@ def test_a_classifier_predicts_as_runner_does(tab, classifiers, tmp_path):
 
 def test_pairs_and_numbers(tab, tmp_path):
     path = tmp_path / "pairs.tflite"
-    path.write_bytes(convert(models.random_model("regression", pair=True), "float32").data)
+    path.write_bytes(bytes(convert(models.random_model("regression", pair=True), "float32")))
     firsts, seconds = ["w1 w2 w3", "w4", "w5 " * 30], ["w6", "w7 w8", "w9 " * 30]
     with our_demo([path], tmp_path / "demo") as address:
         tab.open(address)

@@ -8,9 +8,9 @@ import pytest
 from ai_edge_litert.compiled_model import CompiledModel
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.runtime.packed import unpack
+from keras_transformer.edge.targets.convert import convert
 from tests.edge import generators
 from tests.edge.models import calibration, random_model
 
@@ -63,7 +63,7 @@ def test_an_encoder_in_every_precision(precision, tmp_path):
     batches = calibration() if PRECISIONS[precision].is_static else None
     path = tmp_path / "model.tflite"
     converted = convert(random_model(pooling="mean"), precision, calibration=batches)
-    path.write_bytes(converted.data)
+    path.write_bytes(bytes(converted))
     compare(path)
 
 
@@ -80,5 +80,5 @@ def test_models_that_generate(kind, precision, tmp_path):
     path = tmp_path / "model.tflite"
     trained = generators.generator(kind, **generators.changes_for(precision))
     converted = convert(trained, precision, calibration=batches, lengths=generators.LENGTHS)
-    path.write_bytes(converted.data)
+    path.write_bytes(bytes(converted))
     compare(path)

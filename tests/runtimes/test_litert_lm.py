@@ -1,4 +1,4 @@
-"""LiteRT-LM runs what `export --format litertlm` writes, and writes what Keras writes."""
+"""LiteRT-LM runs what `convert --target litertlm` writes, and writes what Keras writes."""
 
 import dataclasses
 import json
@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from keras_transformer.edge.targets.exported.export import export
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.targets.litertlm import lm_parity
 from keras_transformer.edge.targets.litertlm.lm_replay import MODEL
 from keras_transformer.zoo.errors import RunError
@@ -40,7 +40,7 @@ print(json.dumps({"pieces": pieces, "ids": ids, "ends": ends}))
 
 def run(folder, exported, prompt=PROMPT, texts=()):
     path = folder / MODEL
-    path.write_bytes(exported.files[MODEL])
+    path.write_bytes(bytes(exported))
     command = [sys.executable, "-c", PROGRAM, str(path), prompt, json.dumps(texts)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -81,7 +81,7 @@ def test_64_greedy_tokens_equal_ours(kind, tmp_path):
     # It would have been chosen, had the runtime not been told that it is never written.
     assert forbidden
     assert len(set(ids)) > 3
-    found = run(tmp_path, export(trained, "litertlm"))
+    found = run(tmp_path, convert(trained, target="litertlm"))
     assert found["pieces"] == [expected[0].removeprefix(" "), *expected[1:]]
     assert len(found["pieces"]) == NEW_TOKENS
     [text] = trained.generator().generate([PROMPT], max_tokens=NEW_TOKENS)
@@ -94,11 +94,13 @@ def test_64_greedy_tokens_equal_ours(kind, tmp_path):
                for p in ("float16", "dynamic_int8", "int4", "int16x8"))],
 )  # fmt: skip
 def test_every_precision_runs(precision, tmp_path):
-    """`export` compares the tokens itself, with those of LiteRT's interpreter."""
+    """`convert` compares the tokens itself, with those of LiteRT's interpreter."""
     if precision in ("int8", "int16x8"):
-        exported = export(quantized_writer(precision, "gpt"), "litertlm")
+        exported = convert(quantized_writer(precision, "gpt"), target="litertlm")
     else:
-        exported = export(writer("llama", **changes_for(precision)), "litertlm", precision)
+        exported = convert(
+            writer("llama", **changes_for(precision)), precision, target="litertlm"
+        )
     measured = exported.measured["greedy tokens of LiteRT-LM"]
     assert measured == "the same, up to 64 of each prompt"
 
@@ -106,7 +108,7 @@ def test_every_precision_runs(precision, tmp_path):
 def test_ids_of_hard_texts_equal_ours(tmp_path):
     tokenizer = writer().tokenizer
     texts = [text for text in TEXTS if text and "\0" not in text]
-    found = run(tmp_path, export(writer(), "litertlm"), texts=texts)
+    found = run(tmp_path, convert(writer(), target="litertlm"), texts=texts)
     for text, ids in zip(texts, found["ids"], strict=True):
         assert ids == tokenizer.model.ids(text), ascii(text)
     assert found["ends"] == [tokenizer.sep_id, [[tokenizer.sep_id]]]
@@ -121,7 +123,7 @@ def test_other_tokens_than_ours_are_not_kept(monkeypatch):
 
     monkeypatch.setattr(lm_parity.TextGenerator, "generate", another)
     with pytest.raises(RunError, match="^Expected LiteRT-LM to continue '.*' with '.*!', got '"):
-        export(writer(), "litertlm")
+        convert(writer(), target="litertlm")
 
 
 def test_a_file_that_is_none():

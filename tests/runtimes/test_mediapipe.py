@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.runtime.runner import Runner
-from keras_transformer.edge.targets.mediapipe import MediaPipe
+from keras_transformer.edge.targets.convert import convert
+from keras_transformer.edge.targets.registry import TARGETS
 from keras_transformer.zoo.tokenizers.normalize import split_words
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
@@ -57,10 +57,10 @@ def write(folder, precision, **options):
     trained.tokenizer = Tokenizer(TokenizerConfig(), PIECES)
     batches = calibration() if precision == "int8" else None
     converted = convert(
-        trained, precision, calibration=batches, lengths=[64], target=MediaPipe(**options)
+        trained, precision, calibration=batches, lengths=[64], target="mediapipe", **options
     )
     path = folder / f"{precision}.tflite"
-    path.write_bytes(converted.data)
+    path.write_bytes(bytes(converted))
     return path
 
 
@@ -68,7 +68,7 @@ def write(folder, precision, **options):
     "precision",
     [
         pytest.param(name, marks=() if name in ("float32", "int8") else pytest.mark.slow)
-        for name in MediaPipe.precisions
+        for name in TARGETS["mediapipe"].precisions
     ],
 )
 def test_hard_strings_are_classified_as_runner_does(precision, tmp_path):

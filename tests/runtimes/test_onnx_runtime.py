@@ -1,9 +1,9 @@
-"""ONNX Runtime, called as an app calls it, on what `export` writes: NumPy in, NumPy out."""
+"""ONNX Runtime, called as an app calls it, on what `convert` writes: NumPy in, NumPy out."""
 
 import numpy as np
 import pytest
 
-from keras_transformer.edge.targets.exported.export import export
+from keras_transformer.edge.targets.convert import convert
 from tests.edge.generators import generator, random_ids
 from tests.edge.models import random_model, random_rows
 from tests.runtimes.exported import assert_close, assert_translates, empty_caches
@@ -22,7 +22,7 @@ def opened(exported, name):
 @pytest.mark.parametrize("pooling", ["first", "max"])
 def test_a_classifier_in_batches_of_any_size_and_length(pooling):
     trained = random_model(pooling=pooling, pair=True)
-    predict = opened(export(trained, "onnx"), "predict")
+    predict = opened(convert(trained, target="onnx"), "predict")
     for rows in (1, 7, 30):
         ids, segment_ids = random_rows(rows, pair=True, seed=rows).pad()
         inputs = {"ids": ids, "segment_ids": segment_ids}
@@ -32,7 +32,7 @@ def test_a_classifier_in_batches_of_any_size_and_length(pooling):
 @pytest.mark.parametrize("kind", ["transformer", "t5"])
 def test_a_translator(kind):
     trained = generator(kind, num_layers=1)
-    exported = export(trained, "onnx")
+    exported = convert(trained, target="onnx")
     assert_translates(opened(exported, "encode"), opened(exported, "decode"), trained)
     # Free lengths have names, for whoever opens the file without model.json.
     session = onnxruntime.InferenceSession(exported.files["decode.onnx"])
@@ -49,7 +49,7 @@ def test_a_translator(kind):
 def test_a_prompt_at_once_and_token_by_token(kind):
     """One graph reads both; the length of the caches is the app's choice."""
     trained = generator(kind, num_layers=1)
-    decode = opened(export(trained, "onnx"), "decode")
+    decode = opened(convert(trained, target="onnx"), "decode")
     ids = np.stack(random_ids([10] * 3, seed=6))
     expected = trained.model.predict_on_batch({"ids": ids})
     caches, start = empty_caches(trained, 3, length=12), 0

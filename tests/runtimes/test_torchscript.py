@@ -1,4 +1,4 @@
-"""PyTorch alone, in a process that has never heard of Keras, on what `export` writes."""
+"""PyTorch alone, in a process that has never heard of Keras, on what `convert` writes."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from keras_transformer.edge.targets.exported.export import export
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.files import write_folder
 from tests.edge.generators import generator
 from tests.edge.models import random_model, random_rows
@@ -40,7 +40,7 @@ class Torch:
     """A process of PyTorch's that holds the graphs of an exported folder."""
 
     def __init__(self, trained, folder):
-        write_folder(folder / "export", export(trained, "torchscript").files, kind="export")
+        write_folder(folder / "export", convert(trained, target="torchscript").files, kind="export")
         self.files = [str(folder / name) for name in ("inputs", "outputs")]
         self.process = subprocess.Popen(
             [sys.executable, "-c", WITHOUT_KERAS, str(folder / "export")],

@@ -1,4 +1,4 @@
-"""Folders for runtimes other than LiteRT: how they are described, run and compared.
+"""Targets of folders, for runtimes other than LiteRT: written, described, run and compared.
 
-Imports graphs and the checkpoint.
+Imports targets and all below it.
 """

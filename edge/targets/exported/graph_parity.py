@@ -7,15 +7,15 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from keras_transformer.edge.graphs.free import EntryPoint, entry_points
+from keras_transformer.edge.compare.parity import Parity, difference
 from keras_transformer.edge.targets.exported import replay
-from keras_transformer.edge.targets.exported.export import DESCRIPTION, Exported
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.files import weights_from_bytes, weights_to_bytes
 from keras_transformer.zoo.models.predict import model_inputs
 
@@ -25,45 +25,27 @@ from keras_transformer.zoo.models.predict import model_inputs
 TOLERANCE = 1e-5
 
 
-def float_graphs(checkpoint: Checkpoint) -> dict[str, EntryPoint]:
-    """Returns the graphs of a float checkpoint's model.
-
-    Raises:
-        InputError: the checkpoint is quantized.
-    """
-    if checkpoint.is_quantized:
-        raise InputError(
-            "Expected a float checkpoint, got one that quantize made, which a .tflite file alone "
-            "turns into integers; export the float checkpoint that it was made from."
-        )
-    return entry_points(checkpoint.model, checkpoint.config)
-
-
-def checked(
-    name: str, checkpoint: Checkpoint, files: Mapping[str, bytes], graphs: Mapping[str, EntryPoint],
-    places: Mapping[str, str],
-) -> Exported:  # fmt: skip
-    """Returns the files once their runtime, in a process of its own, gave what Keras gives.
+def graphs_parity(
+    name: str, checkpoint: Checkpoint, files: Mapping[str, bytes],
+    graphs: Mapping[str, Mapping[str, Any]],
+) -> Parity:  # fmt: skip
+    """Runs the probes through files, by their runtime in a process of its own, and through Keras.
 
     Args:
-        name: of the format.
+        name: of the target.
         checkpoint: what was exported.
         files: contents by name.
-        graphs: what they hold.
-        places: file or folder of each graph.
+        graphs: of each the file or folder that holds it, and its inputs and outputs.
 
     Raises:
         RunError: the runtime could not load or run them, or it computed something else.
     """
-    described = {
-        graph: {"file": places[graph], **entry.to_json()} for graph, entry in graphs.items()
-    }
-    description = {"format": name, "max_length": checkpoint.max_length, "graphs": described}
+    description = {"target": name, "max_length": checkpoint.max_length, "graphs": graphs}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         contents = {
             **files,
-            DESCRIPTION: json.dumps(description).encode(),
+            replay.DESCRIPTION: json.dumps(description).encode(),
             replay.PROBES: weights_to_bytes(checkpoint.probes),
         }
         for file, data in contents.items():
@@ -73,24 +55,15 @@ def checked(
         run_apart(replay.__name__, folder, doing=doing, CUDA_VISIBLE_DEVICES="-1")
         found = weights_from_bytes((folder / replay.OUTPUTS).read_bytes())
     reference = _reference(checkpoint)[found["rows"], found["places"]]
-    largest = float(np.abs(found["outputs"] - reference).max())
+    parity = difference(reference, found["outputs"], None)
     size = float(np.abs(reference).max())
-    if not largest <= TOLERANCE * size:
+    if not parity.largest <= TOLERANCE * size:
         raise RunError(
             f"Expected the {name} files to give what Keras gives within {TOLERANCE:g} of the "
-            f"largest output, {size:.4g}, got a difference of {largest:.4g} on "
-            f"{len(reference)} rows; nothing was written."
+            f"largest output, {size:.4g}, got a difference of {parity.largest:.4g} on "
+            f"{parity.rows} rows; nothing was written."
         )
-    return Exported(
-        files=files,
-        description={"graphs": described},
-        measured={
-            "tokens" if checkpoint.task.generates else "rows": len(reference),
-            "batches of": " and ".join(map(str, replay.BATCH_SIZES)),
-            "largest difference": f"{largest:.2g}",
-            "largest output": f"{size:.4g}",
-        },
-    )
+    return parity
 
 
 def run_apart(module: str, folder: Path, *, doing: str, **environment: str) -> None:

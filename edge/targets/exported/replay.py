@@ -16,8 +16,8 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from keras_transformer.edge.runtime.names import DECODE, ENCODE, NEW, PREDICT
-from keras_transformer.edge.targets.exported.export import DESCRIPTION
 
+DESCRIPTION = "model.json"
 PROBES, OUTPUTS = "probes.safetensors", "outputs.safetensors"
 # Rows of the first batch, and of those that follow it.
 BATCH_SIZES = 1, 7
@@ -48,10 +48,10 @@ def replay(
 
 
 def load(folder: Path, description: Mapping[str, Any]) -> dict[str, Graph]:
-    """Returns the graphs of a folder by name, each loaded by the runtime of its format."""
+    """Returns the graphs of a folder by name, each loaded by the runtime of its target."""
     opened = {"onnx": _onnx, "torchscript": _torchscript, "saved_model": _saved_model}
     return {
-        name: opened[description["format"]](folder / graph["file"], name, graph)
+        name: opened[description["target"]](folder / graph["file"], name, graph)
         for name, graph in description["graphs"].items()
     }
 

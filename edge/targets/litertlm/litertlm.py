@@ -1,14 +1,22 @@
 """A trained decoder and its tokenizer as one `.litertlm` file, which LiteRT-LM runs."""
 
+import dataclasses
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
-from keras_transformer.edge.convert.convert import convert
-from keras_transformer.edge.precision import precision_of
-from keras_transformer.edge.targets.exported.export import Exported
+import keras
+
+from keras_transformer.edge.compare.parity import Parity, steps_parity
+from keras_transformer.edge.convert.convert import Request
+from keras_transformer.edge.precision import Precision
+from keras_transformer.edge.targets.artifact import Artifact
+from keras_transformer.edge.targets.flatbuffer import FlatbufferWriter
 from keras_transformer.edge.targets.litertlm.lm_file import pack
 from keras_transformer.edge.targets.litertlm.lm_parity import check_continued
 from keras_transformer.edge.targets.litertlm.lm_replay import MODEL
-from keras_transformer.edge.targets.litertlm.lm_target import LiteRtLm
+from keras_transformer.edge.targets.litertlm.lm_signatures import make_lm_signatures
+from keras_transformer.edge.targets.litertlm.lm_steps import LmSteps
+from keras_transformer.edge.tflite.schema import output_step
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.vocabularies.sentencepiece import to_sentencepiece
 
@@ -16,41 +24,82 @@ RUNTIME = "litert_lm"
 # A prompt is read in pieces of these lengths, and of that of the caches. It takes a short one to
 # read the next turn of a conversation where there is no room for a long one.
 PREFILL_LENGTHS = 16, 64, 256
+LOADING = """\
+```python
+import litert_lm
+
+with litert_lm.Engine("{file}") as engine:
+    with engine.create_session(apply_prompt_template=False, max_output_tokens=64) as session:
+        session.run_prefill(["a text"])
+        print("".join(text for made in session.run_decode_async() for text in made.texts))
+```"""
 
 
-def export(checkpoint: Checkpoint, *, precision: str | None = None) -> Exported:
-    """Writes `model.litertlm`.
+class LiteRtLm(FlatbufferWriter):
+    """The target `litertlm`: decoders whose tokenizer is SentencePiece's."""
 
-    Args:
-        checkpoint: a decoder with a sentencepiece tokenizer.
-        precision: see `LiteRtLm`; by default float32, or that of a quantized checkpoint.
+    knows_layers = False
+    artifact = Artifact
 
-    Raises:
-        InputError: a model or a precision that LiteRT-LM does not run, or a tokenizer that it does
-            not have.
-        RunError: the graph does not follow the Keras model, or LiteRT-LM, where it is installed,
-            does not write what the graph says.
-    """
-    if precision is None:
-        precision = precision_of(checkpoint.bits).name if checkpoint.is_quantized else "float32"
-    shorter = [length for length in PREFILL_LENGTHS if length < checkpoint.max_length]
-    converted = convert(
-        checkpoint, precision, lengths=[*shorter, checkpoint.max_length], target=LiteRtLm()
-    )
-    pieces = to_sentencepiece(checkpoint.tokenizer)
-    packed = pack(converted.data, pieces, checkpoint.tokenizer.sep_id, checkpoint.max_length)
-    continued = "not installed"
-    if find_spec(RUNTIME) is not None:
-        num_tokens = check_continued(packed, converted.data, checkpoint)
-        continued = f"the same, up to {num_tokens} of each prompt"
-    parity = converted.parity
-    return Exported(
-        files={MODEL: packed},
-        description={"precision": precision, "lengths": converted.description["lengths"]},
-        measured={
-            "tokens": parity.rows,
-            "same choice": f"{parity.agreement:.1%}",
-            "largest difference": f"{parity.largest:.2g}",
-            "greedy tokens of LiteRT-LM": continued,
-        },
-    )
+    def loads(self, checkpoint: Checkpoint) -> str | None:
+        """Refuses all but decoders with a SentencePiece tokenizer of as many pieces."""
+        reason = super().loads(checkpoint)
+        if reason is not None:
+            return reason
+        config, tokenizer = checkpoint.config, checkpoint.tokenizer
+        if config.architecture != "decoder":
+            return (
+                "Expected a decoder, which is all that LiteRT-LM runs, got an "
+                f"{config.architecture}; --target plain writes it as a .tflite file."
+            )
+        if tokenizer.config.kind != "sentencepiece":
+            return (
+                "Expected a tokenizer of the kind sentencepiece, which LiteRT-LM has, got "
+                f"kind={tokenizer.config.kind}; train the model with --tokenizer sentencepiece."
+            )
+        if tokenizer.vocab_size != config.vocab_size:
+            return (
+                f"Expected a tokenizer of the {config.vocab_size} tokens that the model embeds, "
+                f"got one of {tokenizer.vocab_size}."
+            )
+        return None
+
+    def write(self, request: Request) -> Artifact:
+        """Returns `model.litertlm`.
+
+        Raises:
+            RunError: the graph does not follow the Keras model, or LiteRT-LM, where it is
+                installed, does not write what the graph says.
+        """
+        graph, checkpoint = self.graph(request), request.checkpoint
+        length, pieces = graph.description["max_length"], to_sentencepiece(checkpoint.tokenizer)
+        packed = pack(bytes(graph), pieces, checkpoint.tokenizer.sep_id, length)
+        continued = "not installed"
+        if find_spec(RUNTIME) is not None:
+            num_tokens = check_continued(packed, bytes(graph), checkpoint)
+            continued = f"the same, up to {num_tokens} of each prompt"
+        measured = {"greedy tokens of LiteRT-LM": continued}
+        return dataclasses.replace(graph, files={MODEL: packed}, measured=measured)
+
+    def graph(self, request: Request) -> Artifact:
+        """Returns the `.tflite` file that is packed."""
+        return super().write(request)
+
+    def default_lengths(self, checkpoint: Checkpoint) -> list[int]:
+        """Returns lengths for prompts of any length, and that of the caches."""
+        shorter = [length for length in PREFILL_LENGTHS if length < checkpoint.max_length]
+        return [*shorter, checkpoint.max_length]
+
+    def signatures(
+        self, checkpoint: Checkpoint, model: keras.Model, lengths: Sequence[int], spec: Precision
+    ) -> dict[str, Callable]:
+        """Returns `decode` and every `prefill_N`, see `lm_signatures`."""
+        return make_lm_signatures(checkpoint, model, lengths)
+
+    def parity(self, model: keras.Model, checkpoint: Checkpoint, data: bytes) -> Parity:
+        """Compares the file's bytes with the Keras model on the checkpoint's probes."""
+        return steps_parity(model, checkpoint, LmSteps(data), output_step(data))
+
+    def loading(self, checkpoint: Checkpoint) -> str:
+        """Returns a program of LiteRT-LM's."""
+        return LOADING

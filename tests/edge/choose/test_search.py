@@ -4,12 +4,13 @@ import json
 
 import pytest
 
-from keras_transformer.edge.choose import candidates, memory
+from keras_transformer.edge.choose import candidates
 from keras_transformer.edge.choose.candidates import Candidate, Workshop, ladder
 from keras_transformer.edge.choose.search import search
+from keras_transformer.edge.compare import memory
 from keras_transformer.edge.compare.parity import Parity
-from keras_transformer.edge.convert.convert import Converted
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.recipe import Prune
@@ -46,9 +47,10 @@ def made(found, monkeypatch, tmp_path):
     def make(_, candidate):
         names.append(candidate.name)
         data = (found[1] / f"{candidate.name}.tflite").read_bytes()
-        return Converted(
-            data=data, precision=candidate.precision, parity=parity, description={}
-        )
+        return Artifact(
+            target="plain", precision=candidate.precision, files={"model.tflite": data},
+            parity=parity, description={}, origin=None, loading="",
+        )  # fmt: skip
 
     monkeypatch.setattr(Workshop, "make", make)
     # Memory is measured in a process of its own, which takes a second.

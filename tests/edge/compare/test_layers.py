@@ -128,5 +128,5 @@ def test_what_cannot_be_explained(runs, files, tmp_path):
         explain(runs.trained, Runner(older), rows_of(runs))
     assert str(caught.value) == (
         f"{older} does not say where its layers stand; convert the checkpoint again, with "
-        "--bundle plain."
+        "--target plain."
     )

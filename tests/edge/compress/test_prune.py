@@ -8,8 +8,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from keras_transformer.edge.compress.magnitude import prunable, sparsity_of
 from keras_transformer.edge.compress.prune import effect, prune
-from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.quantize.qat import quantize
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.counts import multiply_adds, parameters
@@ -45,7 +45,7 @@ def test_a_run_writes_a_sparse_checkpoint(runs, sparse):
 def test_zeros_stay_through_quantization_and_compress(runs, sparse, tmp_path):
     quantized = quantize(Checkpoint.load(sparse), out=tmp_path / "int8", epochs=1)
     assert sparsity_of(quantized.model) >= 0.8 - 1e-3
-    thin, dense = (len(gzip.compress(convert(one, "int8").data)) for one in (
+    thin, dense = (len(gzip.compress(bytes(convert(one, "int8")))) for one in (
         quantized, runs.quantized
     ))  # fmt: skip
     assert thin < 0.85 * dense, (thin, dense)
@@ -95,7 +95,7 @@ def test_a_smaller_checkpoint_is_quantized_and_converted(runs, small, tmp_path):
     quantized = quantize(Checkpoint.load(small), out=tmp_path / "int8", epochs=1)
     assert quantized.config.num_heads == 1
     file = convert(quantized, "int8")
-    assert len(file.data) < 0.7 * len(convert(runs.quantized, "int8").data)
+    assert len(bytes(file)) < 0.7 * len(bytes(convert(runs.quantized, "int8")))
 
 
 def refused(sentence):
@@ -116,7 +116,7 @@ def test_a_run_writes_a_checkpoint_of_factors(runs, factored, tmp_path):
     assert trained.metrics["validation"]["accuracy"] > 0.9
     assert effect(trained)["multiply_adds_kept"] < 0.5
     quantized = quantize(trained, out=tmp_path / "int8", epochs=1)
-    assert len(convert(quantized, "int8").data) < len(convert(runs.quantized, "int8").data)
+    assert len(bytes(convert(quantized, "int8"))) < len(bytes(convert(runs.quantized, "int8")))
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_values_stay_few_in_the_file_and_through_quantization(clustered, tmp_pat
     trained = Checkpoint.load(clustered)
     shapes = {value.size for value in values_of(trained.model)}
     model = schema.ModelT.InitFromObj(
-        schema.Model.GetRootAs(convert(trained, "float32").data, 0)
+        schema.Model.GetRootAs(bytes(convert(trained, "float32")), 0)
     )
     kernels = [
         buffer.data.view("float32")

@@ -5,10 +5,10 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_transformer.edge.compare.parity import measure_parity
-from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.tflite.schema import check_kernels, check_ops, kernels
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
@@ -95,7 +95,7 @@ def test_families_convert(family, precision, tmp_path):
         return
     converted = check(FAMILIES[family], precision)
     path = tmp_path / "model.tflite"
-    path.write_bytes(converted.data)
+    path.write_bytes(bytes(converted))
     flatbuffer, description, files = unpack(path)
     spec = PRECISIONS[precision]
     check_ops(flatbuffer)
@@ -126,7 +126,7 @@ def test_a_trained_models_files_follow_it(runs, files):
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_converting_twice_gives_equal_bytes(runs, files, precision):
     name = "int8" if precision == "int8" else "float"
-    again = convert(Checkpoint.load(runs.folder / name), precision).data
+    again = bytes(convert(Checkpoint.load(runs.folder / name), precision))
     assert again == files[precision].read_bytes()
 
 
@@ -162,7 +162,7 @@ def test_wrong_options_are_refused(runs):
 
 def test_another_length(runs, tmp_path):
     path = tmp_path / "short.tflite"
-    path.write_bytes(convert(runs.trained, "float32", lengths=[8]).data)
+    path.write_bytes(bytes(convert(runs.trained, "float32", lengths=[8])))
     runner = Runner(path)
     assert (runner.max_length, runner.lengths) == (8, [8])
     shorter = dataclasses.replace(runs.trained, max_length=8)
@@ -193,7 +193,7 @@ def test_int8_is_a_quarter_of_float32():
     trained = dataclasses.replace(
         random_model(**wide), tokenizer=Tokenizer(TokenizerConfig(), vocabulary)
     )
-    small = convert(trained, "int8", calibration=calibration(), lengths=[64]).data
-    large = convert(trained, "float32", lengths=[64]).data
+    small = bytes(convert(trained, "int8", calibration=calibration(), lengths=[64]))
+    large = bytes(convert(trained, "float32", lengths=[64]))
     assert len(large) > 5_800_000
     assert len(small) <= 0.27 * len(large), len(small) / len(large)

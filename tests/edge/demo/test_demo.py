@@ -144,6 +144,6 @@ def test_the_table_has_what_python_knows():
 
 
 def test_a_file_that_another_host_tokenizes_for_is_refused(tmp_path):
-    path = write_model(tmp_path / "a.tflite", bundle="mediapipe")
-    with pytest.raises(InputError, match="the bundle plain or micro, .*a.tflite is of mediapipe"):
+    path = write_model(tmp_path / "a.tflite", target="mediapipe")
+    with pytest.raises(InputError, match="the target plain or micro, .*a.tflite is for mediapipe"):
         demo.check_files([path])

@@ -4,10 +4,10 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_transformer.edge.compare.parity import STEP_TOLERANCE, measure_parity
-from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.quantize.qat import quantized_model
 from keras_transformer.edge.runtime.packed import unpack
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.tflite.schema import (
     check_kernels,
     check_ops,
@@ -209,7 +209,7 @@ def test_more_lengths_add_a_graph_each_and_no_weights():
     trained = generator("transformer", hidden_dim=64, intermediate_dim=256)
     batches = calibration("transformer")
     one, three = (
-        len(convert(trained, "int8", calibration=batches, lengths=lengths).data)
+        len(bytes(convert(trained, "int8", calibration=batches, lengths=lengths)))
         for lengths in ((LENGTH,), LENGTHS)
     )
     assert three < 1.2 * one, (one, three)

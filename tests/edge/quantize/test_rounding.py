@@ -2,10 +2,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.quantize.qat import quantized_model
 from keras_transformer.edge.quantize.rounding import round_biases
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.quantization import Projection, QuantPoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.models.build import get_weights, set_weights
@@ -64,7 +64,7 @@ def flips(model, runner, sources):
 def test_the_simulation_follows_the_file_step_for_step(tmp_path):
     trained, batches = generator("transformer"), calibration("transformer")
     path = tmp_path / "model.tflite"
-    path.write_bytes(convert(trained, "int8", calibration=batches).data)
+    path.write_bytes(bytes(convert(trained, "int8", calibration=batches)))
     runner, sources = Runner(path), random_ids([LENGTH, 20, 7, 25], seed=3)
     model = quantized_model(trained, batches)
     free = flips(model, runner, sources)

@@ -5,9 +5,9 @@ import sys
 import numpy as np
 import pytest
 
-from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.runtime.packed import pack, unpack
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.errors import InputError
 from tests.edge.models import calibration, random_model
 
@@ -137,7 +137,7 @@ def test_a_changed_byte(files, tmp_path):
 def test_regression(tmp_path):
     trained = random_model("regression")
     path = tmp_path / "number.tflite"
-    path.write_bytes(convert(trained, "float32").data)
+    path.write_bytes(bytes(convert(trained, "float32")))
     runner = Runner(path)
     texts = ["w1 w2 w3", "w30 w5"]
     results = runner.predict(texts)
@@ -149,7 +149,7 @@ def test_regression(tmp_path):
 def test_pairs(tmp_path):
     trained = random_model(pair=True)
     path = tmp_path / "pair.tflite"
-    path.write_bytes(convert(trained, "int8", calibration=calibration(pair=True)).data)
+    path.write_bytes(bytes(convert(trained, "int8", calibration=calibration(pair=True))))
     runner = Runner(path)
     first, second = ["w1 w2 w3", "w30 w5", "w4"], ["w9", "w9 w8", "w1 " * 20]
     step = runner.description["output_step"]
@@ -181,7 +181,7 @@ def test_the_shortest_length_that_fits_is_run(precision, tmp_path):
     batches = calibration() if precision == "int8" else None
     opened = []
     for lengths in ([16], [16, 4, 8]):
-        data = convert(trained, precision, calibration=batches, lengths=lengths).data
+        data = bytes(convert(trained, precision, calibration=batches, lengths=lengths))
         path = tmp_path / f"{len(lengths)}.tflite"
         path.write_bytes(data)
         opened.append(Runner(path))

@@ -8,10 +8,9 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers.table import Table
 
-from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
-from keras_transformer.edge.targets.mediapipe import MediaPipe
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.targets.target import About
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
@@ -27,16 +26,16 @@ def paths(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mediapipe")
     trained = random_model(pooling="mean")
     made = {
-        "plain": (trained, None), "classifier": (trained, MediaPipe(ABOUT)),
-        "embedder": (trained, MediaPipe(ABOUT, embedding=True)),
+        "plain": {}, "classifier": {"target": "mediapipe"},
+        "embedder": {"target": "mediapipe", "embedding": True},
     }  # fmt: skip
     written = {name: folder / f"{name}.tflite" for name in (*made, "int8", "int8_plain")}
-    for name, (model, target) in made.items():
-        written[name].write_bytes(convert(model, "float32", target=target).data)
-    for name, target in (("int8", MediaPipe(ABOUT)), ("int8_plain", None)):
+    for name, options in made.items():
+        written[name].write_bytes(bytes(convert(trained, about=ABOUT, **options)))
+    for name, target in (("int8", "mediapipe"), ("int8_plain", "plain")):
         batches = calibration()
         converted = convert(trained, "int8", calibration=batches, target=target)
-        written[name].write_bytes(converted.data)
+        written[name].write_bytes(bytes(converted))
     return written
 
 
@@ -140,9 +139,8 @@ def test_attached_files_are_not_compressed(paths):
 
 def test_scores_are_calibrated_where_it_is_asked_for(tmp_path):
     lines = b"1,2.5,-0.5\n\n0.9,1,0,0.2\n"
-    target = MediaPipe(score_calibration=lines)
     path = tmp_path / "model.tflite"
-    path.write_bytes(convert(random_model(), "float32", target=target).data)
+    path.write_bytes(bytes(convert(random_model(), target="mediapipe", score_calibration=lines)))
     assert unpack(path)[2]["score_calibration.txt"] == lines
     root, _ = metadata_of(path)
     (output,) = tables_at(tables_at(root, 3)[0], 3)
@@ -175,19 +173,22 @@ def with_a_larger_vocabulary():
     ("make", "options", "arguments", "sentence"),
     [
         (random_model, {}, {"precision": "integer"}, "which are float32, float16, dynamic_int8"),
-        (lambda: random_model("regression"), {}, {}, "Expected classification of single texts"),
+        (lambda: random_model("regression"), {}, {}, "Expected labels of single texts"),
         (lambda: random_model(pair=True), {}, {}, "got pairs in classification"),
         (lambda: generator("gpt"), {}, {}, "got language-modeling"),
         (lambda: with_pad_id(1), {}, {}, r"Expected \[PAD\] to be id 0 of the vocabulary, got 1"),
         (with_a_larger_vocabulary, {}, {}, "at most the embedding's 40 ids, got 41 pieces"),
         (cased, {}, {}, "folds case, as MediaPipe's always does, got lowercase=False"),
         (random_model, {}, {"lengths": [8, 12]}, "Expected one length .* got lengths=8,12"),
+        (
+            random_model, {"score_calibration": "a file"}, {},
+            "Expected score_calibration to be of type bytes, got score_calibration='a file'",
+        ),
         (random_model, {"score_calibration": b"1,1,1\n"}, {}, "for each of 3 labels, got 1"),
         (random_model, {"score_calibration": b"1,1,1\n\n1,b,1\n"}, {}, "in line 3 .* got '1,b,1'"),
         (random_model, {"score_calibration": b"1,1,1\n\n-1,1,1"}, {}, "in line 3 .* got '-1,1,1'"),
     ],
-)
+)  # fmt: skip
 def test_what_mediapipe_cannot_run(make, options, arguments, sentence):
-    arguments = {"precision": "float32", **arguments}
     with pytest.raises(InputError, match=sentence):
-        convert(make(), arguments.pop("precision"), target=MediaPipe(**options), **arguments)
+        convert(make(), target="mediapipe", **arguments, **options)

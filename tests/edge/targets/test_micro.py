@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
-from keras_transformer.edge.targets.micro import Micro, arena_bytes, c_name, c_sources
+from keras_transformer.edge.targets.convert import convert
+from keras_transformer.edge.targets.micro import arena_bytes, c_name, c_sources
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models.build import PAD_ID
 from tests.edge.generators import generator
@@ -32,7 +32,7 @@ ARENA = 64 * 1024
 )
 def test_a_file_of_integers_runs_on_a_microcontroller(settings, tmp_path):
     path = tmp_path / "model.tflite"
-    path.write_bytes(convert(random_model(**settings), "integer", calibration=calibration()).data)
+    path.write_bytes(bytes(convert(random_model(**settings), "integer", calibration=calibration())))
     micro = runtime.Interpreter.from_bytes(path.read_bytes(), arena_size=ARENA)
     flatbuffer, description, _ = unpack(path)
     # XNNPACK, which runs by default, rounds in other places.
@@ -55,9 +55,9 @@ def test_a_file_of_integers_runs_on_a_microcontroller(settings, tmp_path):
 def bundle(tmp_path_factory):
     path = tmp_path_factory.mktemp("micro") / "my-model.tflite"
     converted = convert(
-        random_model(num_segments=0), "integer", calibration=calibration(), target=Micro()
+        random_model(num_segments=0), "integer", calibration=calibration(), target="micro"
     )
-    path.write_bytes(converted.data)
+    path.write_bytes(bytes(converted))
     return path
 
 
@@ -98,7 +98,7 @@ def test_ops_are_registered_by_the_resolvers_own_names(bundle):
 
 def test_an_op_that_is_missing_is_named(tmp_path):
     path = tmp_path / "model.tflite"
-    path.write_bytes(convert(random_model(), "float32").data)
+    path.write_bytes(bytes(convert(random_model(), "float32")))
     flatbuffer, _, _ = unpack(path)
     with pytest.raises(RunError, match=r"TensorFlow Lite Micro has no GELU, the op of t\d+"):
         arena_bytes(flatbuffer)
@@ -107,13 +107,21 @@ def test_an_op_that_is_missing_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("make", "precision", "sentence"),
     [
-        (random_model, "int8", "the bundle micro can run, which are integer; got precision=int8"),
-        (lambda: generator("gpt"), "integer", "a model of whole texts with one length"),
+        (random_model, "int8", "the target micro can run, which are integer; got precision=int8"),
+        (lambda: generator("gpt"), "integer", "whole texts for the target micro, got language-mod"),
     ],
 )
 def test_what_a_microcontroller_cannot_run(make, precision, sentence):
     with pytest.raises(InputError, match=sentence):
-        convert(make(), precision, target=Micro())
+        convert(make(), precision, target="micro")
+
+
+def test_one_length_on_a_microcontroller():
+    with pytest.raises(InputError) as error:
+        convert(
+            random_model(), "integer", target="micro", calibration=calibration(), lengths=[8, 12]
+        )
+    assert str(error.value) == "Expected one length for the target micro, got lengths=8,12."
 
 
 def test_names_in_c():

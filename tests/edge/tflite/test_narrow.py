@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.tflite.schema import count_ops, kernels
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import get_weights
@@ -16,7 +16,7 @@ from tests.edge.models import random_model
 
 def file_of(tmp_path, trained, precision, **options):
     path = tmp_path / f"{precision}.tflite"
-    path.write_bytes(convert(trained, precision, **options).data)
+    path.write_bytes(bytes(convert(trained, precision, **options)))
     return path
 
 

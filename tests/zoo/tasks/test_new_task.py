@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import NO_TARGET
 from keras_transformer.zoo.data.labels import numbers
@@ -79,7 +79,7 @@ def test_it_trains_evaluates_converts_and_runs(tables, tmp_path, monkeypatch):
     assert found == {"rows": 40, "truncated": 0, **made.metrics["validation"]}
 
     path = tmp_path / "count.tflite"
-    path.write_bytes(convert(loaded, "float32").data)
+    path.write_bytes(bytes(convert(loaded, "float32")))
     runner = Runner(path)
     assert task_of(runner) == CountWords()
     on_device = task_of(runner).evaluate(runner, examples)

@@ -86,7 +86,7 @@ def test_a_new_process_loads_it_with_nothing_but_an_import(tmp_path, tables):
     trained(model, range(1))
     model.save(tmp_path / "m.keras")
     program = (
-        "import keras, keras_transformer.zoo.training.optimizers\n"
+        "import keras, keras_transformer.zoo.training.train\n"
         "model = keras.models.load_model('m.keras')\n"
         "print(type(model.optimizer).__name__, model.optimizer.iterations.numpy())\n"
     )

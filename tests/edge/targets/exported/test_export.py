@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from keras_transformer.edge.targets.exported import export as edge_export
-from keras_transformer.edge.targets.exported import graph_parity
-from keras_transformer.edge.targets.exported.export import FORMATS, export
+from keras_transformer.edge.targets import target as edge_target
+from keras_transformer.edge.targets.convert import convert
+from keras_transformer.edge.targets.exported import folder, graph_parity
 from keras_transformer.edge.targets.exported.replay import replay
 from keras_transformer.zoo.errors import InputError, RunError
-from keras_transformer.zoo.files import write_folder
 from keras_transformer.zoo.models.build import build
 from tests.edge.generators import generator
 from tests.edge.models import random_model, random_rows
@@ -41,12 +40,12 @@ save_file(outputs, sys.argv[3])
 def pairs():
     """A classifier of pairs, and its SavedModel."""
     trained = random_model(pair=True)
-    return trained, export(trained, "saved_model")
+    return trained, convert(trained, target="saved_model")
 
 
 def test_a_saved_model_without_our_layers(pairs, tmp_path):
     trained, exported = pairs
-    write_folder(tmp_path / "export", exported.files, kind="export")
+    exported.save(tmp_path / "export")
     ids, segment_ids = random_rows(11, pair=True, seed=5).pad(12)
     columns = {"ids": ids, "segment_ids": segment_ids}
     rows, outputs = tmp_path / "rows", tmp_path / "outputs"
@@ -67,7 +66,7 @@ def test_what_stands_beside_the_graphs(pairs):
     assert exported.files["labels.txt"] == b"a\nb\nc\n"
     assert trained.tokenizer_files().items() <= exported.files.items()
     description = json.loads(exported.files["model.json"])
-    assert (description["format"], description["max_length"]) == ("saved_model", 12)
+    assert (description["target"], description["max_length"]) == ("saved_model", 12)
     assert description["graphs"] == {
         "predict": {
             "file": "saved_model",
@@ -78,19 +77,38 @@ def test_what_stands_beside_the_graphs(pairs):
             "outputs": [{"name": "output", "shape": ["B", 3], "type": "float32"}],
         }
     }
-    assert description["measured"] == exported.measured
-    assert exported.measured["rows"] == 64
+    assert description["parity"]["rows"] == exported.parity.rows == 64
+    assert exported.parity.relative < 1e-5
+
+
+def test_a_folder_is_no_bytes_and_has_a_card(pairs, tmp_path):
+    _, exported = pairs
+    with pytest.raises(InputError, match="of one file to read its bytes, got .* saved_model; save"):
+        bytes(exported)
+    out = tmp_path / "a"
+    assert exported.save(out) == [out, tmp_path / "MODEL_CARD.md"]
+    card = (tmp_path / "MODEL_CARD.md").read_text(encoding="utf-8")
+    for line in (
+        "## a", "| target | saved_model |", "| compared in batches of | 1 and 7 |",
+        'predict = tf.saved_model.load("a/saved_model").signatures["predict"]',
+    ):  # fmt: skip
+        assert line in card.splitlines(), line
+    # Its graphs read texts of any length, and no interpreter here measures their latency.
+    assert "| tokens |" not in card and "| latency |" not in card
+    with pytest.raises(FileExistsError):
+        exported.save(out)
+    exported.save(out, overwrite=True)
 
 
 def test_a_translator_as_a_saved_model():
-    exported = export(generator("t5", num_layers=1), "saved_model")
+    exported = convert(generator("t5", num_layers=1), target="saved_model")
     graphs = exported.description["graphs"]
     assert list(graphs) == ["encode", "decode"]
     assert [tensor["name"] for tensor in graphs["decode"]["outputs"]][:2] == [
         "logits", "new_kv_cache_k_0",
     ]  # fmt: skip
     # The first half of 12 rows of 20 tokens at once, then one by one, and the 11 places of each.
-    assert exported.measured["tokens"] == 12 * 11
+    assert exported.parity.rows == 12 * 11
 
 
 def test_graphs_that_give_something_else_are_not_kept(monkeypatch):
@@ -98,10 +116,10 @@ def test_graphs_that_give_something_else_are_not_kept(monkeypatch):
     trained = random_model()
     other = build(trained.config.replace(epsilon=1e-3), trained.task)
     other.set_weights(trained.model.get_weights())
-    graphs = graph_parity.entry_points
-    monkeypatch.setattr(graph_parity, "entry_points", lambda _, config: graphs(other, config))
+    graphs = folder.entry_points
+    monkeypatch.setattr(folder, "entry_points", lambda _, config: graphs(other, config))
     with pytest.raises(RunError) as error:
-        export(trained, "saved_model")
+        convert(trained, target="saved_model")
     assert str(error.value).startswith(
         "Expected the saved_model files to give what Keras gives within 1e-05 of the largest output"
     )
@@ -110,9 +128,9 @@ def test_graphs_that_give_something_else_are_not_kept(monkeypatch):
 
 def test_a_runtime_that_fails(monkeypatch):
     with pytest.raises(RunError, match="Running the onnx files failed: .*predict.onnx"):
-        graph_parity.checked(
+        graph_parity.graphs_parity(
             "onnx", random_model(), {"predict.onnx": b"no graph"},
-            graph_parity.float_graphs(random_model()), {"predict": "predict.onnx"},
+            {"predict": {"file": "predict.onnx", "outputs": []}},
         )  # fmt: skip
 
 
@@ -143,28 +161,47 @@ def test_what_was_decoded_goes_into_the_next_step():
     ("name", "package", "extra"), [("onnx", "tf2onnx", "onnx"), ("torchscript", "torch", "torch")]
 )
 def test_a_package_that_is_not_installed(name, package, extra, monkeypatch):
-    monkeypatch.setattr(edge_export, "find_spec", lambda _: None)
+    monkeypatch.setattr(edge_target, "find_spec", lambda _: None)
     with pytest.raises(InputError) as error:
-        export(None, name)
+        convert(None, target=name)
     assert str(error.value) == (
-        f"Expected {package} to be installed, which the format {name} needs; "
+        f"Expected {package} to be installed, which the target {name} needs; "
         f'type: pip install "keras-transformer-zoo[{extra}]"'
     )
-
-
-def test_an_unknown_format():
-    with pytest.raises(InputError) as error:
-        export(None, "gguf")
-    known = ", ".join(FORMATS)
-    assert str(error.value) == f"Expected format to be one of {known}, got format='gguf'."
 
 
 def test_a_quantized_checkpoint():
     trained = random_model()
     trained.bits = {"kernel_bits": 8, "activation_bits": 8}
     with pytest.raises(InputError) as error:
-        export(trained, "saved_model")
+        convert(trained, target="saved_model")
     assert str(error.value) == (
         "Expected a float checkpoint, got one that quantize made, which a .tflite file alone turns "
-        "into integers; export the float checkpoint that it was made from."
+        "into integers; convert the float checkpoint that it was made from."
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            {"precision": "int8"},
+            "Expected a precision that the target saved_model can run, which are float32; got "
+            "precision=int8.",
+        ),
+        (
+            {"lengths": [8, 12]},
+            "Expected no lengths for the target saved_model, whose graphs read any; got "
+            "lengths=8,12.",
+        ),
+        (
+            {"keep": ["encoder/*=float32"]},
+            "Expected a precision that rounds kernels where layers are to be kept, got "
+            "precision=float32.",
+        ),
+    ],
+)
+def test_what_is_said_of_integers_and_of_lengths(arguments, sentence):
+    with pytest.raises(InputError) as error:
+        convert(random_model(), target="saved_model", **arguments)
+    assert str(error.value) == sentence

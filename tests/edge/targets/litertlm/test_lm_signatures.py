@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_transformer.edge.convert.convert import convert
+from keras_transformer.edge.convert.convert import Request
+from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.targets.litertlm.lm_steps import MASKED, LmSteps
-from keras_transformer.edge.targets.litertlm.lm_target import LiteRtLm
+from keras_transformer.edge.targets.registry import TARGETS
+from keras_transformer.edge.targets.target import About
 from keras_transformer.zoo.generation.text import TextGenerator
 from tests.edge.generators import WRITER_LENGTH, writer
 
@@ -18,7 +20,11 @@ TOLERANCE = {"rtol": 1e-4, "atol": 1e-4}
 
 @pytest.fixture(scope="module")
 def graph():
-    return convert(writer(), "float32", lengths=LENGTHS, target=LiteRtLm()).data
+    """The graph that is packed, without its package."""
+    litertlm = pytest.importorskip("keras_transformer.edge.targets.litertlm.litertlm")
+    writer_of_files = litertlm.LiteRtLm(TARGETS["litertlm"], About())
+    request = Request(checkpoint=writer(), precision=PRECISIONS["float32"], lengths=LENGTHS)
+    return bytes(writer_of_files.graph(request))
 
 
 @pytest.fixture(scope="module")

@@ -15,29 +15,46 @@ from keras_transformer.edge.compare.parity import Parity, outputs_difference, ru
 from keras_transformer.edge.graphs.static import probabilities
 from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.runtime.names import LOGITS, PREDICT, PROBABILITIES, TEXTS
+from keras_transformer.edge.targets.flatbuffer import FlatbufferWriter
 from keras_transformer.edge.targets.normalizer_model import normalizer_model
-from keras_transformer.edge.targets.target import Target
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.tokenizers.piece_list import CONTINUATION, UNK
 
+LOADING = """\
+```python
+import tensorflow_text
+from ai_edge_litert.interpreter import InterpreterWithCustomOps
 
-class TextGraph(Target):
-    """The bundle `text`."""
+interpreter = InterpreterWithCustomOps(
+    model_path="{file}",
+    custom_op_registerers=tensorflow_text.tflite_registrar.SELECT_TFTEXT_OPS,
+)
+predict = interpreter.get_signature_runner("predict")
+print(predict(texts=[b"a text"]))
+```"""
 
-    name = "text"
-    precisions = ("float32", "float16", "dynamic_int8", "int8")
+
+class TextGraph(FlatbufferWriter):
+    """The target `text`."""
+
     custom_ops = (
         "FastBertNormalize", "FastWordpieceTokenizeWithOffsets", "RaggedTensorToTensor"
     )
     knows_layers = False
+    has_lengths = False
 
-    def check(self, checkpoint: Checkpoint, spec: Precision, lengths: Sequence[int]) -> None:
-        """Raises InputError for what TensorFlow Text's ops cannot do in a file."""
-        super().check(checkpoint, spec, lengths)
-        self.require_encoder(checkpoint, classes=False)
-        self.require_wordpieces(checkpoint)
-        self.require_one_length(lengths)
+    def loads(self, checkpoint: Checkpoint) -> str | None:
+        """Refuses what TensorFlow Text's ops cannot do in a file."""
+        return (
+            super().loads(checkpoint)
+            or self.needs_encoder(checkpoint, classes=False)
+            or self.needs_wordpieces(checkpoint)
+        )
+
+    def loading(self, checkpoint: Checkpoint) -> str:
+        """Returns a program that links TensorFlow Text's ops."""
+        return LOADING
 
     def output(self, checkpoint: Checkpoint) -> str:
         """Returns `PROBABILITIES`, or `LOGITS` for a regression's numbers."""

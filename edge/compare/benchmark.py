@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_transformer.edge.choose import memory
+from keras_transformer.edge.compare import memory
 from keras_transformer.edge.runtime.names import DECODE, PREDICT
 from keras_transformer.edge.runtime.packed import Source, contents, name_of, names_of, unpack
 from keras_transformer.edge.runtime.runner import make_interpreter
@@ -154,14 +154,14 @@ def benchmark(files: Source | Sequence[Source], *, threads: int = 1, runs: int =
     return Benchmark(device=device_name(), threads=threads, runs=runs, files=tuple(measured))
 
 
-def median_latency(path: str | Path, *, threads: int = 1, runs: int) -> float:
+def median_latency(source: Source, *, threads: int = 1, runs: int) -> float:
     """Measures one file alone: milliseconds of an invocation, the median of so many.
 
     Raises:
         FileNotFoundError: there is no such file.
         InputError: it is not one of ours.
     """
-    interpreter, _ = _load(path, threads)
+    interpreter, _ = _load(source, threads)
     return float(np.median(_latencies([interpreter], runs)))
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from keras_transformer.edge.convert.convert import convert
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner, make_interpreter
-from keras_transformer.edge.targets.tf_text import TextGraph
+from keras_transformer.edge.targets.convert import convert
+from keras_transformer.edge.targets.text import TextGraph
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.tokenizers.normalize import split_words
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
@@ -31,8 +31,8 @@ def with_pieces(config, pieces, **settings):
 def reader(tmp_path_factory):
     trained = with_pieces(TokenizerConfig(), PIECES, max_length=64)
     path = tmp_path_factory.mktemp("text") / "model.tflite"
-    converted = convert(trained, "float32", lengths=[64], target=TextGraph())
-    path.write_bytes(converted.data)
+    converted = convert(trained, "float32", lengths=[64], target="text")
+    path.write_bytes(bytes(converted))
     return trained, path
 
 
@@ -65,8 +65,8 @@ def test_a_cased_tokenizer_and_stored_activations(tmp_path):
     trained = with_pieces(config, [*VOCABULARY[:-1], "Ä"])
     path = tmp_path / "model.tflite"
     batches = calibration()
-    converted = convert(trained, "int8", calibration=batches, target=TextGraph())
-    path.write_bytes(converted.data)
+    converted = convert(trained, "int8", calibration=batches, target="text")
+    path.write_bytes(bytes(converted))
     outputs, ids = Runner(path).run_texts(["w3 Ä ä"])
     assert ids[0, :5].tolist() == [2, VOCABULARY.index("w3"), len(VOCABULARY) - 1, 1, 3]
     assert outputs.shape == (1, 3)
@@ -86,11 +86,10 @@ def test_the_file_says_what_it_reads(reader):
 def test_other_ids_than_the_tokenizers_are_found(monkeypatch):
     trained = random_model()
     monkeypatch.setattr(trained.tokenizer, "cls_id", 3)
-    target = TextGraph()
-    make = target.signatures
-    monkeypatch.setattr(target, "signatures", lambda *args: swapped(trained, make, args))
+    make = TextGraph.signatures
+    monkeypatch.setattr(TextGraph, "signatures", lambda *args: swapped(trained, make, args))
     with pytest.raises(RunError, match="Expected the graph to read .* as the ids"):
-        convert(trained, "float32", target=target)
+        convert(trained, "float32", target="text")
 
 
 def swapped(trained, make, args):
@@ -110,10 +109,10 @@ def swapped(trained, make, args):
         (random_model, "integer", "which are float32, float16, dynamic_int8, int8; got"),
         (
             lambda: with_pieces(TokenizerConfig(kind="characters"), [*SPECIAL_TOKENS, "a"]),
-            "float32", "a tokenizer of word pieces for the bundle text, got kind='characters'",
+            "float32", "a tokenizer of word pieces for the target text, got kind='characters'",
         ),
     ],
 )  # fmt: skip
 def test_what_the_ops_cannot_do(make, precision, sentence):
     with pytest.raises(InputError, match=sentence):
-        convert(make(), precision, target=TextGraph())
+        convert(make(), precision, target="text")

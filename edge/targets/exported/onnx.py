@@ -1,5 +1,7 @@
 """A model as ONNX files, one for each graph, by way of TensorFlow and tf2onnx."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import tensorflow as tf
 from onnx import GraphProto, TensorProto
@@ -19,9 +21,8 @@ from tf2onnx.tfonnx import process_tf_graph
 from tf2onnx.utils import make_name
 
 from keras_transformer.edge.graphs.free import EntryPoint
-from keras_transformer.edge.targets.exported.export import Exported
-from keras_transformer.edge.targets.exported.graph_parity import checked, float_graphs
-from keras_transformer.edge.targets.saved_model import traceable
+from keras_transformer.edge.targets.exported.folder import FolderWriter
+from keras_transformer.edge.targets.exported.saved_model import traceable
 from keras_transformer.zoo.checkpoint import Checkpoint
 
 # Of the standard's operators; runtimes since 2022 know them.
@@ -37,16 +38,28 @@ OPTIMIZERS = {
 }
 
 
-def export(checkpoint: Checkpoint) -> Exported:
-    """Exports.
+class Onnx(FolderWriter):
+    """The target `onnx`."""
 
-    Raises:
-        InputError: the checkpoint is quantized.
-        RunError: ONNX Runtime does not take the files, or gives something else than Keras.
-    """
-    graphs = float_graphs(checkpoint)
-    files = {f"{name}.onnx": _converted(graph) for name, graph in graphs.items()}
-    return checked("onnx", checkpoint, files, graphs, {name: f"{name}.onnx" for name in graphs})
+    def place(self, graph: str) -> str:
+        """Returns the file of a graph."""
+        return f"{graph}.onnx"
+
+    def graph_files(
+        self, checkpoint: Checkpoint, graphs: Mapping[str, EntryPoint]
+    ) -> dict[str, bytes]:
+        """Returns a file for each graph."""
+        return {self.place(name): _converted(graph) for name, graph in graphs.items()}
+
+    def loading(self, checkpoint: Checkpoint) -> str:
+        """Returns how to open a graph."""
+        return f"""\
+```python
+import onnxruntime
+
+session = onnxruntime.InferenceSession("{{file}}/{self.place(self.first_graph(checkpoint))}")
+print([(tensor.name, tensor.shape) for tensor in session.get_inputs()])
+```"""
 
 
 def _converted(graph: EntryPoint) -> bytes:

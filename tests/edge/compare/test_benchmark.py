@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from keras_transformer.edge.choose import memory
-from keras_transformer.edge.choose.benchmark import benchmark, device_name
+from keras_transformer.edge.compare import memory
+from keras_transformer.edge.compare.benchmark import benchmark, device_name
 from keras_transformer.edge.runtime import Runner
 from keras_transformer.zoo.errors import InputError, RunError
 
@@ -85,7 +85,9 @@ def test_where_the_system_tells_nothing(files, monkeypatch, tmp_path):
     assert benchmark([files["float32"]], runs=1).files[0].peak_memory is None
 
 
-@pytest.mark.parametrize("module", ["edge.choose.benchmark", "edge.choose.memory", "cli.benchmark"])
+@pytest.mark.parametrize(
+    "module", ["edge.compare.benchmark", "edge.compare.memory", "cli.benchmark"]
+)
 def test_no_tensorflow_is_loaded(module):
     program = (
         f"import sys, keras_transformer.{module}; "

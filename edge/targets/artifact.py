@@ -1,0 +1,143 @@
+"""What a conversion makes: the bytes of a file, or the files of a folder, and what they are."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from keras_transformer.edge.compare.parity import Parity
+from keras_transformer.edge.publish.model_card import NAME, Origin, card_section, with_section
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.files import write_file, write_folder
+
+# What the manifest of a folder says that it is.
+KIND = "export"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Artifact:
+    """A converted checkpoint.
+
+    Attributes:
+        target: name of the target.
+        precision: of the weights and, in some, the activations.
+        files: contents by name, with `/` between folders.
+        is_folder: whether it is saved as a folder, not as one file.
+        parity: how closely it follows the Keras model on the checkpoint's probes.
+        description: what it says of itself, as JSON can hold it.
+        origin: what its card says of the checkpoint.
+        loading: lines of the card on how to load it.
+        measured: what else was measured, by the words in which it is said.
+    """
+
+    target: str
+    precision: str
+    files: Mapping[str, bytes]
+    parity: Parity
+    description: Mapping[str, Any]
+    origin: Origin
+    loading: str
+    is_folder: bool = False
+    measured: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def __bytes__(self) -> bytes:
+        if self.is_folder:
+            raise InputError(
+                f"Expected an artifact of one file to read its bytes, got {len(self.files)} files "
+                f"for the target {self.target}; save them as a folder."
+            )
+        [data] = self.files.values()
+        return data
+
+    def __repr__(self) -> str:
+        what = f"{len(self.files)} files, " if self.is_folder else ""
+        return (
+            f"<{self.target} {self.precision}: {what}{self.size:,} bytes, largest difference "
+            f"{self.parity.largest:.2g} on {self.parity.rows} rows>"
+        )
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(map(len, self.files.values()))
+
+    def card(self, name: str | Path | None = None) -> str:
+        """Returns the section of the model card, in Markdown.
+
+        Args:
+            name: the path that it is saved to; by default its own name.
+        """
+        path = Path(name or self.default_name)
+        about = self.description["about"]
+        rows = {
+            f"in {self.precision}, by Keras": self.origin.score,
+            "this folder" if self.is_folder else "this file": _parity(self.parity),
+            "target": self.target,
+            "tokens": ", ".join(map(str, self.description.get("lengths", ()))) or None,
+            **self.measured,
+            "size": f"{self.size:,} bytes",
+            "latency": self.latency(),
+            "version": about["version"],
+            "licence": about["license"],
+            "weights, SHA-256": f"`{self.description['provenance']['weights_sha256']}`",
+        }
+        return card_section(
+            path.name, about["description"], {**self.origin.rows, **rows},
+            self.origin.limits(self.description["max_length"], self.description.get("output")),
+            self.loading_from(path),
+        )  # fmt: skip
+
+    def save(self, path: str | Path, overwrite: bool = False) -> list[Path]:
+        """Writes it aside and renames it; MODEL_CARD.md beside it gets or changes its section.
+
+        Args:
+            path: of the file or folder.
+            overwrite: whether what exists is replaced. A card that exists keeps all but the
+                section of this path.
+
+        Returns:
+            The paths written.
+
+        Raises:
+            FileExistsError: a path exists and may not be replaced.
+            OSError: the system could not write; what was there before is untouched.
+        """
+        path = Path(path)
+        if self.is_folder:
+            write_folder(path, self.files, overwrite=overwrite, kind=KIND)
+        else:
+            write_file(path, bytes(self), overwrite=overwrite)
+        beside = self.beside(path)
+        for name, data in beside.items():
+            write_file(path.with_name(name), data, overwrite=overwrite)
+        card = path.with_name(NAME)
+        text = card.read_text(encoding="utf-8") if card.exists() else ""
+        text = with_section(text, path.name, self.card(path))
+        write_file(card, text.encode(), overwrite=True)
+        return [path, *map(path.with_name, beside), card]
+
+    @property
+    def default_name(self) -> str:
+        """What it is called where nobody said."""
+        return f"model_{self.target}" if self.is_folder else next(iter(self.files))
+
+    def loading_from(self, path: Path) -> str:
+        """Returns the lines on how to load it from a path."""
+        return self.loading.replace("{file}", path.name)
+
+    def latency(self) -> str | None:
+        """Measures the time of one invocation here, and says it in words; None if it cannot."""
+        return None
+
+    def beside(self, path: Path) -> Mapping[str, bytes]:
+        """Returns files that stand beside the one at a path, by name."""
+        return {}
+
+
+def _parity(parity: Parity) -> str:
+    same = "" if parity.agreement is None else f"the same choice in {parity.agreement:.1%}, "
+    steps = "" if parity.steps is None else f" ({parity.steps:.1f} output steps)"
+    return (
+        f"on {parity.rows} rows of validation against Keras: {same}largest difference "
+        f"{parity.largest:.2g}{steps}"
+    )

@@ -1,0 +1,97 @@
+"""From a checkpoint to what a target loads."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_transformer.edge.convert.convert import Request
+from keras_transformer.edge.precision import Precision, get_precision, precision_of
+from keras_transformer.edge.quantize.ranges import calibration_batches
+from keras_transformer.edge.targets.artifact import Artifact
+from keras_transformer.edge.targets.registry import check_options, get_target
+from keras_transformer.edge.targets.target import About
+from keras_transformer.edge.targets.writer import Writer
+from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.data.batches import Batches
+from keras_transformer.zoo.errors import InputError
+
+
+def convert(
+    checkpoint: Checkpoint,
+    precision: str | None = None,
+    *,
+    target: str = "plain",
+    calibration: Batches | str | Path | None = None,
+    percentile: float = 100.0,
+    keep: Sequence[str] = (),
+    lengths: Sequence[int] | None = None,
+    about: About | None = None,
+    **options: Any,
+) -> Artifact:
+    """Converts a checkpoint for a host, and shows that the result is the same model.
+
+    Args:
+        checkpoint: a float checkpoint, or a quantized one of this precision.
+        precision: see `edge.precision`; by default that of a quantized checkpoint, or float32.
+        target: who loads the result, see `registry.TARGETS`.
+        calibration: batches, or a file in the checkpoint's own columns, that set the ranges when a
+            float checkpoint becomes one of integers.
+        percentile: see `ranges.calibrate`.
+        keep: layers of a float checkpoint that stay float, such as `encoder/block_0/*=float32`.
+        lengths: tokens of the file's inputs, a signature each; the longest is that of the caches
+            of a model that generates. The checkpoint's own length by default.
+        about: what the file says of itself.
+        **options: of the target.
+
+    Raises:
+        InputError: for an unknown target, precision or option, one that does not fit the
+            checkpoint or the target, missing calibration data, or a package that is not installed.
+        RunError: the host lacks an op, or the result does not follow the model.
+    """
+    writer = open_writer(target, about, **options)
+    reason = writer.loads(checkpoint)
+    if reason is not None:
+        raise InputError(reason)
+    if precision is None:
+        precision = precision_of(checkpoint.bits).name if checkpoint.is_quantized else "float32"
+    spec = get_precision(precision)
+    if spec.name not in writer.target.precisions:
+        raise InputError(
+            f"Expected a precision that the target {target} can run, which are "
+            f"{', '.join(writer.target.precisions)}; got precision={spec.name}."
+        )
+    _check_calibration(checkpoint, spec, calibration, percentile)
+    if isinstance(calibration, str | Path):
+        calibration = calibration_batches(checkpoint, calibration)
+    return writer.write(
+        Request(
+            checkpoint=checkpoint, precision=spec, calibration=calibration, percentile=percentile,
+            keep=tuple(keep), lengths=None if lengths is None else tuple(lengths),
+        )
+    )  # fmt: skip
+
+
+def open_writer(target: str, about: About | None = None, **options: Any) -> Writer:
+    """Returns what writes for a target.
+
+    Raises:
+        InputError: for an unknown target or option, or a package that is not installed.
+    """
+    entry = get_target(target)
+    check_options(entry, options)
+    return entry.open(about, **options)
+
+
+def _check_calibration(
+    checkpoint: Checkpoint, spec: Precision, calibration: Any, percentile: float
+) -> None:
+    if calibration is not None and (not spec.is_static or checkpoint.is_quantized):
+        kind = "quantized" if checkpoint.is_quantized else "float"
+        raise InputError(
+            "Expected calibration data only where a float checkpoint becomes one of integers, got "
+            f"precision={spec.name} for a {kind} checkpoint."
+        )
+    if calibration is None and percentile != 100:
+        raise InputError(
+            f"Expected percentile only with calibration data, got percentile={percentile:g}."
+        )

@@ -1,0 +1,195 @@
+"""What the targets of `.tflite` files share: signatures, the description, packing and parity."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+
+from keras_transformer.edge.compare.benchmark import device_name, median_latency
+from keras_transformer.edge.compare.layers import find_layers
+from keras_transformer.edge.compare.parity import Parity, measure_parity
+from keras_transformer.edge.convert.convert import Graph, Request, checked_lengths, convert_graph
+from keras_transformer.edge.convert.provenance import provenance
+from keras_transformer.edge.graphs.static import make_signatures
+from keras_transformer.edge.precision import Precision
+from keras_transformer.edge.publish.model_card import origin_of
+from keras_transformer.edge.runtime.names import LOGITS
+from keras_transformer.edge.runtime.packed import pack
+from keras_transformer.edge.targets.artifact import Artifact
+from keras_transformer.edge.targets.writer import Writer
+from keras_transformer.edge.tflite.compact import compact
+from keras_transformer.edge.tflite.schema import output_step
+from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.errors import InputError
+
+RUNS = 30
+FILE = "model.tflite"
+
+
+class TfliteFile(Artifact):
+    """A `.tflite` file, whose latency is measured where its card is written."""
+
+    def latency(self) -> str:
+        """Measures an invocation of the main signature, on one thread, and says it in words."""
+        milliseconds = median_latency(bytes(self), runs=RUNS)
+        return (
+            f"{milliseconds:.2f} ms {self.origin.unit}, median of {RUNS} runs, one thread, on "
+            f"{device_name()}"
+        )
+
+
+class FlatbufferWriter(Writer):
+    """Writes a `.tflite` file that holds the tokenizer and the labels too.
+
+    Attributes:
+        custom_ops: ops of the host's that the graph may have.
+        is_stored: whether attached files stay uncompressed, for hosts that map them.
+        knows_layers: whether `compare --layers`, which runs the ids of plain files, can open it.
+        has_lengths: whether the host picks one of several signatures by their length.
+        artifact: what `write` makes.
+    """
+
+    custom_ops: tuple[str, ...] = ()
+    is_stored = False
+    knows_layers = True
+    has_lengths = True
+    artifact = TfliteFile
+
+    def loads(self, checkpoint: Checkpoint) -> str | None:
+        """Refuses vocabularies that the graph's embedding look-up cannot read."""
+        if checkpoint.tokenizer.pad_id != 0:
+            return (
+                f"Expected [PAD] to be id 0 of the vocabulary, got {checkpoint.tokenizer.pad_id}."
+            )
+        ids = checkpoint.config.source_vocab_size or checkpoint.config.vocab_size
+        if checkpoint.tokenizer.vocab_size > ids:
+            return (
+                f"Expected a vocabulary of at most the embedding's {ids} ids, got "
+                f"{checkpoint.tokenizer.vocab_size} pieces."
+            )
+        return None
+
+    def write(self, request: Request) -> Artifact:
+        """Returns the file."""
+        checkpoint, spec = request.checkpoint, request.precision
+        lengths = checked_lengths(checkpoint, request.lengths or self.default_lengths(checkpoint))
+        if len(lengths) > 1 and not self.has_lengths:
+            raise InputError(
+                f"Expected one length for the target {self.name}, got lengths="
+                f"{','.join(map(str, lengths))}."
+            )
+        graph = convert_graph(
+            request, lengths[-1],
+            lambda model: self.signatures(checkpoint, model, lengths, spec), self.custom_ops,
+        )  # fmt: skip
+        facts = self.facts(graph.flatbuffer)
+        flatbuffer = self.finish(compact(graph.flatbuffer))
+        description = {
+            **self._description(request, graph, lengths, flatbuffer),
+            **facts,
+        }
+        files = {
+            **checkpoint.tokenizer_files(),
+            **self.files(),
+            "labels.txt": "".join(f"{label}\n" for label in checkpoint.labels).encode(),
+        }
+        data = pack(flatbuffer, description, files, is_stored=self.is_stored)
+        parity = self.parity(graph.model, checkpoint, data)
+        is_float = bool(graph.kept) and description["output_step"] is None
+        parity.check(spec, float_output=is_float)
+        return self.artifact(
+            target=self.name, precision=spec.name, files={FILE: data}, parity=parity,
+            description=description, origin=origin_of(checkpoint),
+            loading=self.loading(checkpoint), measured=self.measured(description),
+        )  # fmt: skip
+
+    def _description(
+        self, request: Request, graph: Graph, lengths: Sequence[int], flatbuffer: bytes
+    ) -> dict[str, Any]:
+        checkpoint, precision = request.checkpoint, request.precision.name
+        layers = {}
+        if self.knows_layers:
+            layers = find_layers(checkpoint, graph.model, flatbuffer, lengths[-1], precision)
+        return {
+            "target": self.name,
+            "output": self.output(checkpoint),
+            "custom_ops": list(self.custom_ops),
+            "about": dataclasses.asdict(self.about),
+            "task": checkpoint.task.to_json(),
+            "output_kind": checkpoint.task.output,
+            "precision": precision,
+            "max_length": lengths[-1],
+            "lengths": lengths,
+            "model": checkpoint.config.to_json(),
+            "recipe": checkpoint.recipe.model.name,
+            "columns": checkpoint.columns,
+            "output_step": output_step(flatbuffer),
+            "layers": layers,
+            "metrics": _plain(checkpoint.metrics),
+            "provenance": provenance(checkpoint),
+        }
+
+    def default_lengths(self, checkpoint: Checkpoint) -> list[int]:
+        """Returns the lengths of a file where none are asked for."""
+        return [checkpoint.max_length]
+
+    def output(self, checkpoint: Checkpoint) -> str:
+        """Returns what an encoder's file gives: `LOGITS`, `PROBABILITIES` or `EMBEDDING`."""
+        return LOGITS
+
+    def signatures(
+        self, checkpoint: Checkpoint, model: keras.Model, lengths: Sequence[int], spec: Precision
+    ) -> dict[str, Callable]:
+        """Returns the functions of the file by name, see `make_signatures`."""
+        return make_signatures(checkpoint, model, lengths)
+
+    def finish(self, flatbuffer: bytes) -> bytes:
+        """Returns the graph with what else the host reads of it."""
+        return flatbuffer
+
+    def facts(self, flatbuffer: bytes) -> Mapping[str, Any]:
+        """Returns what the file's description says of this host, as JSON can hold it.
+
+        The graph still has the converter's names, by which an op that the host lacks is found.
+        """
+        return {}
+
+    def files(self) -> Mapping[str, bytes]:
+        """Returns attached files that only this host reads, by name."""
+        return {}
+
+    def measured(self, description: Mapping[str, Any]) -> dict[str, str]:
+        """Returns what was measured for this host, by the words in which it is said."""
+        return {}
+
+    def parity(self, model: keras.Model, checkpoint: Checkpoint, data: bytes) -> Parity:
+        """Compares the file's bytes with the Keras model on the checkpoint's probes."""
+        return measure_parity(model, checkpoint, data)
+
+    def needs_encoder(self, checkpoint: Checkpoint, *, classes: bool) -> str | None:
+        """Returns a reason for tasks other than those over single texts, or than classification."""
+        task = checkpoint.task
+        if task.generates or task.pair or (classes and not task.labels):
+            wanted = "labels" if classes else "a task"
+            return (
+                f"Expected {wanted} of single texts for the target {self.name}, got "
+                f"{'pairs in ' if task.pair else ''}{task.name}."
+            )
+        return None
+
+    def needs_wordpieces(self, checkpoint: Checkpoint) -> str | None:
+        """Returns a reason for tokenizers that BERT's tokenizer cannot replace."""
+        kind = checkpoint.tokenizer.config.kind
+        if kind != "wordpiece":
+            return (
+                f"Expected a tokenizer of word pieces for the target {self.name}, got "
+                f"kind={kind!r}; train with --tokenizer wordpiece."
+            )
+        return None
+
+
+def _plain(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Validation metrics without the table by class."""
+    validation = metrics.get("validation") or {}
+    return {name: value for name, value in validation.items() if not isinstance(value, dict)}

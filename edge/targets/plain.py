@@ -1,0 +1,22 @@
+"""Files for hosts that call signatures with ids: `Runner`, LiteRT's own interpreters, browsers."""
+
+from keras_transformer.edge.targets.flatbuffer import FlatbufferWriter
+from keras_transformer.zoo.checkpoint import Checkpoint
+
+
+class Plain(FlatbufferWriter):
+    """The target `plain`."""
+
+    def loading(self, checkpoint: Checkpoint) -> str:
+        """Returns a program of two lines."""
+        call = 'predict(["a text"])'
+        if checkpoint.task.generates:
+            call = 'generate(["a text"])'
+        elif checkpoint.task.pair:
+            call = 'predict(["a text"], ["its second text"])'
+        return f"""\
+```python
+from keras_transformer.edge.runtime.runner import Runner
+
+print(Runner("{{file}}").{call})
+```"""
