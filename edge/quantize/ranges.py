@@ -83,14 +83,17 @@ def calibration_batches(checkpoint: Checkpoint, path: str | Path) -> Batches:
             holds fewer than `CALIBRATION_ROWS` rows.
     """
     inputs = read_inputs(checkpoint, path, **checkpoint.columns)
-    rows = len(inputs["ids"])
+    rows = len(next(iter(inputs.values())))
     if rows < CALIBRATION_ROWS:
         raise InputError(
             f"{path}: expected at least {CALIBRATION_ROWS} rows to calibrate on, got {rows}; give "
             "the training data or a part of it."
         )
     recipe = checkpoint.recipe
-    return Batches(inputs, batch_tokens=recipe.data.batch_tokens, seed=recipe.training.seed)
+    return Batches(
+        inputs, specs=checkpoint.inputs, batch_tokens=recipe.data.batch_tokens,
+        seed=recipe.training.seed,
+    )  # fmt: skip
 
 
 def train_ranges(
