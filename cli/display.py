@@ -12,14 +12,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from keras_transformer.zoo.progress import Report
-from keras_transformer.zoo.tabular import Tabular, cell, words
+from keras_transformer.zoo.progress import EPOCH_METRICS as EPOCH_METRICS
+from keras_transformer.zoo.progress import Report, epoch_line
+from keras_transformer.zoo.tabular import Tabular, cell
+from keras_transformer.zoo.tabular import words as words
 
-# The metrics of an epoch's line, those that a task has.
-EPOCH_METRICS = (
-    "accuracy", "macro_f1", "pearson", "spearman", "loss", "perplexity", "token_accuracy",
-    "bits_per_character",
-)  # fmt: skip
 # Where the output is no terminal, tables are as wide as they need to be, up to this.
 FILE_WIDTH = 200
 # What users type and read is no markup: `[PAD]` is printed as it stands.
@@ -62,9 +59,7 @@ class Progress(Report):
         self.bar.update(self.run, completed=step, loss=f"loss {loss:.4f}")
 
     def epoch(self, epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> None:
-        values = [f"{words(name)} {metrics[name]:.4f}" for name in EPOCH_METRICS if name in metrics]
-        line = f"Epoch {epoch}: loss {loss:.4f}, validation {', '.join(values)}"
-        self._print(f"{line}, the best so far" if is_best else line)
+        self._print(epoch_line(epoch, loss, metrics, is_best))
 
     def note(self, text: str) -> None:
         self._print(f"Note: {text}")

@@ -9,7 +9,8 @@ import click
 
 from keras_transformer.cli import options, training
 from keras_transformer.zoo.recipe import CHOICES, OPTIONS, Recipe
-from keras_transformer.zoo.tasks.registry import DEFAULT_TASK, TASKS, task_named
+from keras_transformer.zoo.recipe.training_data import data_options
+from keras_transformer.zoo.tasks.registry import DEFAULT_TASK, TASKS
 
 MIXED = {"none": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
@@ -85,6 +86,18 @@ def settings_of(_context: Any, _parameter: Any, pairs: tuple[str, ...]) -> dict[
 DATA_FILE = click.Path(exists=True, dir_okay=False, readable=True)
 
 
+class FileOrShare(click.ParamType):
+    """The path of a file of data, or a number: the share of the training data in its place."""
+
+    name = "file or share"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str | float:
+        try:
+            return float(value)
+        except ValueError:
+            return DATA_FILE.convert(value, param, ctx)
+
+
 @click.command()
 @click.argument("model", required=False)
 @click.option(
@@ -97,8 +110,9 @@ DATA_FILE = click.Path(exists=True, dir_okay=False, readable=True)
     "language-modeling plain text.",
 )
 @click.option(
-    "--validation", type=DATA_FILE, metavar="FILE",
-    help="Validation examples; the epoch that is best on them is kept.",
+    "--validation", type=FileOrShare(), metavar="FILE|SHARE",
+    help="Validation examples, or a share of the training examples such as 0.1; the epoch that is "
+    "best on them is kept.",
 )
 @options.text(help="The column that holds the text.  [default: text]")
 @options.text_pair()
@@ -148,25 +162,22 @@ def train(
     changes = {name: value for name, value in given.items() if value is not None}
     if mixed_precision is not None:
         changes["dtype"] = MIXED[mixed_precision]
-    recipe = make_recipe(recipe_file, settings, changes)
+    run = {"model": recipe_of(recipe_file, changes)} if recipe_file is not None else changes
+    if "model" not in run:
+        raise click.UsageError("Missing argument 'MODEL'; `keras-transformer models` lists them.")
+    for name in ("train", "validation") if recipe_file is None else ():
+        if name not in run:
+            raise click.UsageError(f"Missing option '--{name}'.")
     from keras_transformer.zoo.training import train as zoo_train
 
     with training.session(out, tensorboard) as hearers:
-        trained = zoo_train.train(recipe, out, resume=resume, overwrite=overwrite, **hearers)
+        trained = zoo_train.train(
+            **run, settings=settings, out=out, resume=resume, overwrite=overwrite, **hearers
+        )
     training.print_result(out, trained.metrics["validation"])
 
 
-def make_recipe(
-    recipe_file: Path | None, settings: dict[str, Any], changes: dict[str, Any]
-) -> Recipe:
-    """The recipe of the options, over that of a file if there is one."""
-    if recipe_file is not None:
-        recipe = Recipe.from_file(recipe_file, tasks=TASKS, **changes)
-        return recipe.replace(settings={**recipe.model.settings, **settings})
-    if "model" not in changes:
-        raise click.UsageError("Missing argument 'MODEL'; `keras-transformer models` lists them.")
-    for name in ("train", "validation"):
-        if name not in changes:
-            raise click.UsageError(f"Missing option '--{name}'.")
-    task = task_named(changes.pop("task", DEFAULT_TASK))
-    return Recipe.of_task(task, **changes, settings=settings)
+def recipe_of(file: Path, changes: dict[str, Any]) -> Recipe:
+    """The recipe of a file with the options that are given in the place of its own."""
+    places = data_options(**{name: changes.pop(name, None) for name in ("train", "validation")})
+    return Recipe.from_file(file, tasks=TASKS, **changes, **places)

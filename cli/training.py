@@ -16,7 +16,7 @@ def session(out: Path, tensorboard: Path | None) -> Iterator[dict[str, Any]]:
     from keras_transformer.cli import display
     from keras_transformer.cli.memory import keep_freed_memory
     from keras_transformer.zoo.errors import RunError
-    from keras_transformer.zoo.training.train import states_of
+    from keras_transformer.zoo.training.train_recipe import states_of
 
     keep_freed_memory()
     display.device()

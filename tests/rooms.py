@@ -22,10 +22,10 @@ class Room:
 ROOMS = {
     "layers": Room("", "keras numpy"),
     "zoo.errors": Room(device=True),
-    "zoo.progress": Room(device=True),
     "zoo.files": Room("zoo.errors", "numpy safetensors"),
     "zoo.recipe": Room("zoo.errors"),
     "zoo.tabular": Room(device=True),
+    "zoo.progress": Room("zoo.tabular", device=True),
     "zoo.outputs": Room("", "numpy", device=True),
     "edge.precision": Room("zoo.errors", device=True),
     "zoo.tokenizers": Room("zoo.errors", "numpy", device=True),
@@ -84,8 +84,8 @@ ROOMS = {
         "keras numpy tensorflow tensorflow_model_optimization",
     ),
     "edge.distill": Room(
-        "edge.precision edge.quantize layers zoo.checkpoint zoo.errors zoo.models zoo.progress "
-        "zoo.tasks zoo.training", "keras",
+        "edge.precision edge.quantize layers zoo.checkpoint zoo.data zoo.errors zoo.models "
+        "zoo.progress zoo.tasks zoo.training", "keras",
     ),
     "edge.convert": Room(
         "edge.precision edge.quantize edge.tflite layers zoo.checkpoint zoo.data zoo.errors "
@@ -111,7 +111,7 @@ ROOMS = {
     "edge.choose": Room(
         "edge.compare edge.compress edge.convert edge.precision edge.quantize edge.runtime "
         "edge.targets layers zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.files "
-        "zoo.models zoo.progress zoo.recipe zoo.tabular", "keras matplotlib",
+        "zoo.models zoo.progress zoo.recipe zoo.tabular zoo.training", "keras matplotlib",
     ),
     "edge.demo": Room("edge.runtime zoo.errors zoo.files zoo.tokenizers"),
     "edge.quickstart": Room(

@@ -12,6 +12,8 @@ import numpy as np
 
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.data.plain_text import load_plain_text
+from keras_transformer.zoo.data.rows import Rows
+from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.perplexity import language_perplexity
 from keras_transformer.zoo.files import (
@@ -54,6 +56,8 @@ class Checkpoint(Predictor):
         probes: (rows, ...) inputs of a few validation rows by name; `convert` compares on them.
         bits: widths of a quantized model, see `models.build`; empty for float.
         keep: patterns of the layers that stay float in it, see `models.build`.
+        rows: examples of its run that came from memory, by `train` and `validation`: what goes on
+            from it in the same process trains on them. They are not saved.
     """
 
     config: TransformerConfig
@@ -65,6 +69,7 @@ class Checkpoint(Predictor):
     probes: Mapping[str, np.ndarray]
     bits: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     keep: Sequence[str] = ()
+    rows: Mapping[str, Rows] = dataclasses.field(default_factory=dict)
 
     def __repr__(self) -> str:
         found = self.metrics.get("validation", {}).get(self.task.deciding_metric)
@@ -130,11 +135,11 @@ class Checkpoint(Predictor):
         """
         return self.modality.encode(*self.checked(rows, pairs))
 
-    def evaluate(self, data: str | Path, **options: Any) -> Metrics:
-        """Measures the model on a file of data, see `measure.evaluate`.
+    def evaluate(self, data: Source | Rows, **options: Any) -> Metrics:
+        """Measures the model, see `measure.evaluate`.
 
         Args:
-            data: the path of labelled rows, of sources and targets, or of plain text.
+            data: labelled rows, sources and targets, or plain text: a path, or data in memory.
             **options: names of the columns, such as `label="topic"`, where they differ from those
                 of training; how a translator chooses tokens, such as `beams=5`.
         """

@@ -1,11 +1,21 @@
-"""What a run tells whoever started it."""
+"""Progress of runs: the callbacks, and a report that prints them."""
 
+import sys
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+from keras_transformer.zoo.tabular import words
+
+# The metrics of an epoch's line, those that a task has.
+EPOCH_METRICS = (
+    "accuracy", "macro_f1", "pearson", "spearman", "loss", "perplexity", "token_accuracy",
+    "bits_per_character",
+)  # fmt: skip
 
 
 class Report:
-    """Hears how a run goes; the methods do nothing here."""
+    """Receives progress callbacks; the methods do nothing here."""
 
     def start(self, title: str, total_steps: int) -> None:
         """A run of `total_steps` begins."""
@@ -16,7 +26,7 @@ class Report:
     def epoch(self, epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> None:
         """An epoch is done and validated."""
 
-    def cut(self, path: Path, rows: int, num_cut: int, max_length: int) -> None:
+    def cut(self, path: Path | str, rows: int, num_cut: int, max_length: int) -> None:
         """Of a file's rows, so many are longer than the model's input."""
         if num_cut:
             self.note(
@@ -26,3 +36,53 @@ class Report:
 
     def note(self, text: str) -> None:
         """Something that the user should know."""
+
+
+class Printed(Report):
+    """Prints a line for each epoch and note, and the step under way, at most twice a second.
+
+    Args:
+        file: where to; standard output by default, which notebooks show.
+    """
+
+    def __init__(self, file: TextIO | None = None):
+        self.file = sys.stdout if file is None else file
+        self.title, self.total_steps = "", 0
+        self.shown_at = 0.0
+        self.width = 0
+
+    def start(self, title: str, total_steps: int) -> None:
+        self.title, self.total_steps = title, total_steps
+
+    def step(self, step: int, loss: float) -> None:
+        now = time.monotonic()
+        if now - self.shown_at >= 0.5:
+            self.shown_at = now
+            self._print(f"{self.title} {step}/{self.total_steps}, loss {loss:.4f}", end="")
+
+    def epoch(self, epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> None:
+        self._print(epoch_line(epoch, loss, metrics, is_best))
+
+    def note(self, text: str) -> None:
+        self._print(f"Note: {text}")
+
+    def _print(self, line: str, end: str = "\n") -> None:
+        # The step before is overwritten in its line.
+        erased = f"\r{' ' * self.width}\r" if self.width else ""
+        self.width = 0 if end else len(line)
+        print(erased + line, end=end, file=self.file, flush=True)
+
+
+def default_report() -> Report:
+    """Returns what reports where the caller says nothing: progress in notebooks and at a prompt.
+
+    A script prints nothing unless it passes a report, such as `Printed()`.
+    """
+    return Printed() if hasattr(sys, "ps1") else Report()
+
+
+def epoch_line(epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> str:
+    """Returns an epoch's loss and metrics as a line."""
+    values = [f"{words(name)} {metrics[name]:.4f}" for name in EPOCH_METRICS if name in metrics]
+    line = f"Epoch {epoch}: loss {loss:.4f}, validation {', '.join(values)}"
+    return f"{line}, the best so far" if is_best else line

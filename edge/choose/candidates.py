@@ -1,6 +1,7 @@
 """The files that a float checkpoint can become, and the checkpoints on the way to them."""
 
 import dataclasses
+import numbers
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
+from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.progress import Report
-from keras_transformer.zoo.recipe.training_data import training_file
+from keras_transformer.zoo.recipe.training_data import is_path
+from keras_transformer.zoo.training.run_data import training_rows
 
 REFERENCE = "float32"
 
@@ -92,35 +95,38 @@ class Workshop:
     Args:
         checkpoint: the float checkpoint.
         folder: of the checkpoints on the way; those that are there are used where `resume`.
-        train: the texts that ranges are calibrated on, and that is trained on.
-        validation: chooses among the epochs of a training run; None for the recipe's.
+        train: what ranges are calibrated on and what is trained on; None for the checkpoint's
+            own, see `train.train`.
+        validation: chooses among the epochs of a training run; None for the checkpoint's own.
         resume, overwrite, report: of the training runs, see `train.train`.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, folder: Path, *, train: Path | None = None,
-        validation: Path | None = None, resume: bool = False, overwrite: bool = False,
+        self, checkpoint: Checkpoint, folder: Path, *, train: Source | None = None,
+        validation: Source | float | None = None, resume: bool = False, overwrite: bool = False,
         report: Report | None = None,
     ):  # fmt: skip
         self.checkpoint = checkpoint
         self.folder = folder
-        self.train = Path(train or checkpoint.recipe.data.train)
         self.options = {"resume": resume, "overwrite": overwrite, "report": report}
-        self.data = {"train": train, "validation": validation}
+        self.data = {
+            "train": self._read_once("train", train),
+            "validation": self._read_once("validation", validation),
+        }
         self._sources: dict[str, Checkpoint | InputError | RunError] = {"": checkpoint}
         self._calibration: Batches | None = None
 
     def check_data(self) -> None:
         """Raises InputError where there is no training file, or not the checkpoint's own."""
-        data = self.checkpoint.recipe.data
-        is_given = self.data["train"] is not None
-        if (is_given or data.train) and not self.train.exists():
+        train = self.data["train"]
+        path = self.checkpoint.recipe.data.train if train is None else train
+        if is_path(path) and path and not Path(path).exists():
             raise InputError(
-                f"There is no file {self.train}, which the checkpoint was trained on; give --train "
+                f"There is no file {path}, which the checkpoint was trained on; give --train "
                 "FILE, or only precisions of --precisions that need no calibration."
             )
-        if not is_given:
-            training_file(data)
+        if train is None:
+            training_rows(self.checkpoint)
 
     def make(self, candidate: Candidate) -> Artifact:
         """Makes the file of a candidate.
@@ -134,9 +140,18 @@ class Workshop:
         lengths = [candidate.length] if candidate.length else None
         return convert(source, candidate.precision, calibration=batches, lengths=lengths)
 
+    def _read_once(self, name: str, source: Any) -> Any:
+        """Data in memory as rows, which may be used again and again, a generator's too."""
+        if source is None or is_path(source) or isinstance(source, numbers.Real):
+            return source
+        checkpoint = self.checkpoint
+        return checkpoint.task.examples_of(source, checkpoint.columns, name=name)
+
     def _batches(self) -> Batches:
         if self._calibration is None:
-            self._calibration = calibration_batches(self.checkpoint, self.train)
+            train = self.data["train"]
+            source = training_rows(self.checkpoint) if train is None else train
+            self._calibration = calibration_batches(self.checkpoint, source)
         return self._calibration
 
     def _source(self, candidate: Candidate) -> Checkpoint:
@@ -155,7 +170,7 @@ class Workshop:
     def _train_on(self, candidate: Candidate) -> Checkpoint:
         out = self.folder / candidate.source
         if self.options["resume"] and out.exists():
-            return Checkpoint.load(out)
+            return dataclasses.replace(Checkpoint.load(out), rows=self.checkpoint.rows)
         given: dict[str, Any] = {**self.options, **self.data}
         if not candidate.qat:
             return prune(self.checkpoint, out, sparsity=candidate.sparsity, **given)

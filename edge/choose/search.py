@@ -15,11 +15,14 @@ from keras_transformer.edge.convert.convert import checked_lengths
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
 from keras_transformer.zoo.data.columns import columns_of
+from keras_transformer.zoo.data.rows import Rows
+from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.evaluation.metric import Metric, check_max_drop
 from keras_transformer.zoo.files import weights_to_bytes, write_file
 from keras_transformer.zoo.models.build import get_weights
-from keras_transformer.zoo.progress import Report
+from keras_transformer.zoo.progress import Report, default_report
+from keras_transformer.zoo.recipe.training_data import file_digest, is_path, rows_digest
 
 RESULTS = "results.json"
 CHECKPOINTS = "checkpoints"
@@ -27,14 +30,14 @@ CHECKPOINTS = "checkpoints"
 
 def search(
     checkpoint: Checkpoint | str | Path,
-    data: str | Path,
+    data: Source | Rows,
     out: str | Path,
     *,
     columns: Mapping[str, str | None] | None = None,
     max_drop: float = 0.5,
     candidates: Sequence[Candidate] | None = None,
-    train: str | Path | None = None,
-    validation: str | Path | None = None,
+    train: Source | None = None,
+    validation: Source | float | None = None,
     threads: int = 1,
     runs: int = 100,
     resume: bool = False,
@@ -49,7 +52,8 @@ def search(
 
     Args:
         checkpoint: a float checkpoint, or its folder.
-        data: what the metric is measured on; it chooses, so it is no test set any more.
+        data: what the metric is measured on, a path or data in memory; it chooses, so it is no
+            test set any more.
         out: the folder.
         columns: of the data, by their use; those of training by default.
         max_drop: points of the metric that a file may be worse than the float32 file.
@@ -66,7 +70,7 @@ def search(
         InputError: for a mistake in the arguments or the data.
         RunError: the float32 file could not be made.
     """
-    out, report = Path(out), report or Report()
+    out, report = Path(out), report or default_report()
     candidates = ladder() if candidates is None else candidates
     check_max_drop(max_drop)
     checkpoint = as_checkpoint(checkpoint)
@@ -82,15 +86,18 @@ def search(
     )  # fmt: skip
     if any(candidate.needs_data for candidate in candidates):
         workshop.check_data()
-    examples = checkpoint.task.read(data, columns)
+    examples = checkpoint.task.examples_of(data, columns)
 
     def measure(predictor: Any) -> dict[str, Any]:
         return checkpoint.task.evaluate(predictor, examples, **decoding)
 
-    given = {"train": train and str(train), "validation": validation and str(validation)}
+    run = {
+        "weights": _hash(checkpoint), "data": _digest(data if is_path(data) else examples),
+        "columns": dict(columns), "decoding": decoding,
+        **{name: _named(source) for name, source in workshop.data.items()},
+    }  # fmt: skip
     found = Search(
-        run={**_hashes(checkpoint, data), "columns": dict(columns), "decoding": decoding, **given},
-        data=str(data), metric=checkpoint.task.metric, max_drop=max_drop,
+        run=run, data=str(examples.path), metric=checkpoint.task.metric, max_drop=max_drop,
     )  # fmt: skip
     done = _begin(out, found, resume=resume, overwrite=overwrite)
     rows: list[Measured] = []
@@ -186,9 +193,16 @@ def _write(out: Path, found: Search) -> None:
     write_file(out / RESULTS, text.encode(), overwrite=True)
 
 
-def _hashes(checkpoint: Checkpoint, data: str | Path) -> dict[str, str]:
-    weights = weights_to_bytes(get_weights(checkpoint.model))
-    return {
-        "weights": hashlib.sha256(weights).hexdigest(),
-        "data": hashlib.sha256(Path(data).read_bytes()).hexdigest(),
-    }
+def _hash(checkpoint: Checkpoint) -> str:
+    return hashlib.sha256(weights_to_bytes(get_weights(checkpoint.model))).hexdigest()
+
+
+def _digest(source: str | Path | Rows) -> str:
+    return rows_digest(source.rows()) if isinstance(source, Rows) else file_digest(source)
+
+
+def _named(source: Any) -> str | float | None:
+    """A path, a share, or the hash of rows."""
+    if isinstance(source, Rows):
+        return rows_digest(source.rows())
+    return str(source) if is_path(source) else source

@@ -12,12 +12,14 @@ from keras_transformer.edge.quantize.qat import quantized_model
 from keras_transformer.edge.quantize.ranges import calibration_batches
 from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
 from keras_transformer.zoo.data.columns import columns_of
+from keras_transformer.zoo.data.rows import Rows
+from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric, check_max_drop
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
-from keras_transformer.zoo.progress import Report
-from keras_transformer.zoo.recipe.training_data import training_file
+from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.tabular import Grid, Tabular
+from keras_transformer.zoo.training.run_data import training_rows
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,7 @@ class Sensitivity(Tabular):
 
     Attributes:
         precision: that was simulated.
-        data: path of the rows that the metric was measured on.
+        data: path or name of the rows that the metric was measured on.
         metric: the deciding metric.
         float_value: of the model that was given.
         value, drop: with every group quantized.
@@ -160,12 +162,12 @@ class Simulation:
 
 def sensitivity(
     checkpoint: Checkpoint | str | Path,
-    data: str | Path,
+    data: Source | Rows,
     *,
     columns: Mapping[str, str | None] | None = None,
     precision: str = "int8",
     max_drop: float | None = None,
-    calibration: str | Path | None = None,
+    calibration: Source | Rows | None = None,
     report: Report | None = None,
     **decoding: Any,
 ) -> Sensitivity:
@@ -177,11 +179,11 @@ def sensitivity(
 
     Args:
         checkpoint: a float checkpoint, or its folder.
-        data: what the metric is measured on.
+        data: what the metric is measured on: a path, or data in memory.
         columns: of the data, by their use; those of training by default.
         precision: one that rounds kernels.
         max_drop: points of the metric that may be lost.
-        calibration: texts that set the ranges; those of the recipe by default.
+        calibration: texts that set the ranges, likewise; those of the run by default.
         report: hears of each group.
         **decoding: how a translator chooses tokens, see `Decoding`.
 
@@ -189,7 +191,7 @@ def sensitivity(
         FileNotFoundError: there is no such file.
         InputError: for a mistake in the arguments or the data.
     """
-    report = report or Report()
+    report = report or default_report()
     checkpoint = as_checkpoint(checkpoint)
     columns = columns_of(checkpoint) if columns is None else columns
     if checkpoint.is_quantized:
@@ -199,13 +201,13 @@ def sensitivity(
     spec = get_precision(precision)
     if not spec.rounds_kernels:
         raise InputError(f"Expected a precision that rounds kernels, got precision={precision!r}.")
-    path = calibration or training_file(checkpoint.recipe.data)
-    examples = checkpoint.task.read(data, columns)
+    source = training_rows(checkpoint) if calibration is None else calibration
+    examples = checkpoint.task.examples_of(data, columns)
 
     def measure(predictor: Any) -> dict[str, Any]:
         return checkpoint.task.evaluate(predictor, examples, **decoding)
 
-    batches = calibration_batches(checkpoint, path)
+    batches = calibration_batches(checkpoint, source)
     simulation = Simulation(checkpoint, precision, batches, measure)
     groups, metric = simulation.groups, simulation.metric
     float_value = simulation.float_value()
@@ -226,7 +228,7 @@ def sensitivity(
 
     everything = kept(())
     result = Sensitivity(
-        precision=precision, data=str(data), metric=metric, float_value=float_value,
+        precision=precision, data=str(examples.path), metric=metric, float_value=float_value,
         value=everything.value, drop=everything.drop, costs=costs,
     )  # fmt: skip
     if max_drop is None:

@@ -14,6 +14,7 @@ from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
 from keras_transformer.zoo.data import sources
 from keras_transformer.zoo.data.pairs import SentencePairs
+from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.text_metrics import text_metrics
@@ -80,7 +81,7 @@ class Comparisons(Tabular, list):
 def compare(
     checkpoint: Checkpoint | str | Path,
     files: Source | Sequence[Source],
-    data: str | Path | Examples | SentencePairs,
+    data: sources.Source | Rows,
     *,
     threads: int = 1,
     **options: Any,
@@ -112,11 +113,10 @@ def compare(
     runners = _runners(files, threads)
     for runner in runners:
         _check_same_model(checkpoint, runner)
-    if not isinstance(data, Examples | SentencePairs):
-        columns, options = read_options(checkpoint, options)
-        data = _read(checkpoint, data, columns)
+    columns, decoding = read_options(checkpoint, options)
+    data = _read(checkpoint, data, columns)
     if checkpoint.reads_sources:
-        return _compare_texts(checkpoint, runners, data, options)
+        return _compare_texts(checkpoint, runners, data, decoding)
     if data.targets is None:
         raise InputError(f"{data.path}: expected a label column to compare on.")
     references: dict[int, np.ndarray] = {}
@@ -134,14 +134,14 @@ def _runners(files: Source | Sequence[Source], threads: int = 1) -> list[Runner]
 
 
 def _read(
-    checkpoint: Checkpoint, source: sources.Source, columns: Mapping[str, str | None]
+    checkpoint: Checkpoint, source: sources.Source | Rows, columns: Mapping[str, str | None]
 ) -> Examples | SentencePairs:
     if checkpoint.generates and not checkpoint.reads_sources:
         raise InputError(
             "Expected a checkpoint of translation or of labels to compare, got one of "
             f"{checkpoint.task_name}; evaluate each instead."
         )
-    return checkpoint.task.read(source, columns)
+    return checkpoint.task.examples_of(source, columns)
 
 
 def _compare_texts(

@@ -22,6 +22,7 @@ from keras_transformer.edge.compress.low_rank import factorized, rank_of_energy
 from keras_transformer.edge.compress.magnitude import Pruner, keep_zeros, sparsity_of
 from keras_transformer.edge.compress.structure import narrowed, shortened, smaller
 from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
+from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.config import TransformerConfig
@@ -62,6 +63,8 @@ def prune(
     sparsity: float | None = None,
     pattern: str = "element",
     clusters: int | None = None,
+    train: Source | None = None,
+    validation: Source | float | None = None,
     resume: bool = False,
     overwrite: bool = False,
     report: Report | None = None,
@@ -86,9 +89,10 @@ def prune(
         sparsity: share of zeros in each kernel and table of tokens; 0.5 of 2:4.
         pattern: of zeros: `element`, `block` (4 by 4), or `2:4`: two of four consecutive inputs.
         clusters: values of each kernel and table of tokens, at most.
+        train, validation: in place of the checkpoint's data, as `train.train` takes them. Rows that
+            were in memory are there as long as the process that trained on them.
         resume, overwrite, report, scalars: see `train.train`.
-        **changes: what differs from `prune_recipe`, such as `epochs`, or the paths
-            `train` and `validation`.
+        **changes: what differs from `prune_recipe`, such as `epochs`.
 
     Raises:
         InputError: the model is quantized, the ways are none or several, a value does not fit the
@@ -107,9 +111,10 @@ def prune(
             "and quantize what that gives."
         )
     _check_order(checkpoint, way)
+    changes |= {"train": train, "validation": validation}
     options = {
-        "out": out, "resume": resume, "overwrite": overwrite, "report": report,
-        "scalars": scalars,
+        "train": train, "validation": validation, "out": out, "resume": resume,
+        "overwrite": overwrite, "report": report, "scalars": scalars,
     }  # fmt: skip
     if "heads" in way:
         shape = {name: given[name] for name in way}

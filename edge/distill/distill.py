@@ -16,13 +16,14 @@ from keras_transformer.edge.quantize.qat import qat_recipe
 from keras_transformer.edge.quantize.ranges import train_ranges
 from keras_transformer.edge.quantize.rounding import round_biases
 from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
+from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tasks.translation import translations
 from keras_transformer.zoo.training.fine_tune import Retraining, changed_recipe
-from keras_transformer.zoo.training.train import config_of
+from keras_transformer.zoo.training.train_recipe import config_of
 
 
 def new_student(teacher: Checkpoint, name: str, settings: Mapping[str, Any]) -> Checkpoint:
@@ -44,6 +45,7 @@ def new_student(teacher: Checkpoint, name: str, settings: Mapping[str, Any]) -> 
     return Checkpoint(
         config=config, task=teacher.task, modality=teacher.modality,
         model=build(config, teacher.task), recipe=recipe, metrics={}, probes={},
+        rows=teacher.rows,
     )  # fmt: skip
 
 
@@ -58,6 +60,8 @@ def distill(
     hidden_weight: float = 0.0,
     attention_weight: float = 0.0,
     beams: int = 0,
+    train: Source | None = None,
+    validation: Source | float | None = None,
     resume: bool = False,
     overwrite: bool = False,
     report: Report | None = None,
@@ -77,9 +81,10 @@ def distill(
         beams: of a translation, the targets that are learned are those that the teacher writes
             with so many beams (sequence-level distillation: Kim and Rush 2016, arXiv:1606.07947,
             section 3.2), each time the run starts or is resumed; 0 for those of the data.
+        train, validation: in place of the student's data, as `train.train` takes them. Rows that
+            were in memory are there as long as the process that trained on them.
         resume, overwrite, report, scalars: see `train.train`.
-        **changes: what differs from the student's recipe, such as `epochs`, or the paths
-            `train` and `validation`.
+        **changes: what differs from the student's recipe, such as `epochs`.
 
     Raises:
         InputError: the models' tasks, labels or vocabularies differ, a value is out of range, or
@@ -93,6 +98,8 @@ def distill(
     _check(teacher, student)
     _check_values(guidance, beams, teacher.task_name)
     changes |= {
+        "train": train,
+        "validation": validation,
         "share": float(share),
         "temperature": float(temperature),
         "hidden_weight": float(hidden_weight),
@@ -101,8 +108,8 @@ def distill(
     }
     recipe = (qat_recipe if student.is_quantized else changed_recipe)(student.recipe, changes)
     run = Retraining(
-        checkpoint=student, recipe=recipe, out=out, resume=resume, overwrite=overwrite,
-        report=report, scalars=scalars,
+        checkpoint=student, recipe=recipe, out=out, train=train, validation=validation,
+        resume=resume, overwrite=overwrite, report=report, scalars=scalars,
     )  # fmt: skip
     if beams:
         pairs = run.data.train

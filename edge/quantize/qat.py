@@ -21,6 +21,7 @@ from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import Projection
 from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
 from keras_transformer.zoo.data.batches import Batches
+from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, build, get_weights, set_weights
 from keras_transformer.zoo.progress import Report
@@ -85,6 +86,8 @@ def quantize(
     *,
     out: str | Path | None = None,
     keep: Sequence[str] = (),
+    train: Source | None = None,
+    validation: Source | float | None = None,
     resume: bool = False,
     overwrite: bool = False,
     report: Report | None = None,
@@ -101,9 +104,10 @@ def quantize(
         precision: of the file that it is for.
         out: the new checkpoint folder; None keeps all in memory.
         keep: what stays float, such as `encoder/block_0/*=float32`.
+        train, validation: in place of the checkpoint's data, as `train.train` takes them. Rows that
+            were in memory are there as long as the process that trained on them.
         resume, overwrite, report, scalars: see `train.train`.
-        **changes: what differs from `qat_recipe`, such as `epochs`, or the paths
-            `train` and `validation`.
+        **changes: what differs from `qat_recipe`, such as `epochs`.
 
     Raises:
         InputError: the model is quantized already, the precision rounds nothing or does not fit
@@ -120,6 +124,7 @@ def quantize(
         )
     patterns = kept_patterns(spec, keep)
     changes |= {"precision": precision, "keep": ",".join(patterns)}
+    changes |= {"train": train, "validation": validation}
     recipe = qat_recipe(checkpoint.recipe, changes)
     ranges, percentile = recipe.quantize.ranges, recipe.quantize.percentile
     if not spec.is_static and (ranges == "learned" or percentile != 100):
@@ -128,8 +133,8 @@ def quantize(
             f"got ranges={ranges}, percentile={percentile:g}."
         )
     run = Retraining(
-        checkpoint=checkpoint, recipe=recipe, out=out, resume=resume, overwrite=overwrite,
-        report=report, scalars=scalars,
+        checkpoint=checkpoint, recipe=recipe, out=out, train=train, validation=validation,
+        resume=resume, overwrite=overwrite, report=report, scalars=scalars,
     )  # fmt: skip
     model = quantized_model(checkpoint, run.batches, precision, keep, percentile=percentile)
     if spec.is_static:

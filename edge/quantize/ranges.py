@@ -1,7 +1,5 @@
 """Ranges of what is rounded: calibrated on batches, then tracked or learned, and frozen."""
 
-from pathlib import Path
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -10,6 +8,8 @@ from keras import ops
 from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
+from keras_transformer.zoo.data.rows import Rows
+from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers
 from keras_transformer.zoo.recipe import Recipe, check_percentile
@@ -74,20 +74,27 @@ def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 100.0
         point.set_range(float(low), float(high))
 
 
-def calibration_batches(checkpoint: Checkpoint, path: str | Path) -> Batches:
-    """Reads a file in the columns of the model's recipe, to calibrate on; labels may be missing.
+def calibration_batches(checkpoint: Checkpoint, source: Source | Rows) -> Batches:
+    """Reads data to calibrate on; labels may be missing.
+
+    Args:
+        checkpoint: the model, whose recipe names the columns.
+        source: a path, or data in memory, see `Task.examples_of`.
 
     Raises:
         FileNotFoundError: there is no such file.
         InputError: the file cannot be read, lacks a column, has a label that the model lacks, or
             holds fewer than `CALIBRATION_ROWS` rows.
     """
-    inputs = read_inputs(checkpoint, path, **checkpoint.columns)
+    examples = checkpoint.task.examples_of(
+        source, checkpoint.columns, name="calibration", labelled=False
+    )
+    inputs = read_inputs(checkpoint, examples)
     rows = len(next(iter(inputs.values())))
     if rows < CALIBRATION_ROWS:
         raise InputError(
-            f"{path}: expected at least {CALIBRATION_ROWS} rows to calibrate on, got {rows}; give "
-            "the training data or a part of it."
+            f"{examples.path}: expected at least {CALIBRATION_ROWS} rows to calibrate on, got "
+            f"{rows}; give the training data or a part of it."
         )
     recipe = checkpoint.recipe
     return Batches(

@@ -16,7 +16,7 @@ from keras_transformer.zoo.files import check_absent, write_file
 from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.training.train import train
+from keras_transformer.zoo.training.train_recipe import train_recipe
 
 NUM_TIMED, NUM_WARM_UP = 100, 3
 
@@ -137,7 +137,7 @@ def quickstart(
         load_pairs(paths[split], source=text, target=target) for split in ("train", "test")
     )
     options = {"overwrite": overwrite, "report": report}
-    floats = train(job.recipe(out / "data", seed), out / "float", **options)
+    floats = train_recipe(job.recipe(out / "data", seed), out / "float", **options)
     integers = quantize(floats, out=out / "int8", epochs=job.qat_epochs, **options)
     models = {"Keras": floats, "Keras, int8 QAT": integers}
 

@@ -1,7 +1,6 @@
 """From a checkpoint to what a target loads."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from keras_transformer.edge.convert.convert import Request
@@ -12,7 +11,9 @@ from keras_transformer.edge.targets.registry import check_options, get_target
 from keras_transformer.edge.targets.target import About
 from keras_transformer.edge.targets.writer import Writer
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.data.batches import Batches
+from keras_transformer.zoo.data.batches import Batches, SampledBatches
+from keras_transformer.zoo.data.rows import Rows
+from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 
 
@@ -21,7 +22,7 @@ def convert(
     precision: str | None = None,
     *,
     target: str = "plain",
-    calibration: Batches | str | Path | None = None,
+    calibration: Batches | Source | Rows | None = None,
     percentile: float = 100.0,
     keep: Sequence[str] = (),
     lengths: Sequence[int] | None = None,
@@ -34,8 +35,9 @@ def convert(
         checkpoint: a float checkpoint, or a quantized one of this precision.
         precision: see `edge.precision`; by default that of a quantized checkpoint, or float32.
         target: who loads the result, see `registry.TARGETS`.
-        calibration: batches, or a file in the checkpoint's own columns, that set the ranges when a
-            float checkpoint becomes one of integers.
+        calibration: what sets the ranges when a float checkpoint becomes one of integers: batches,
+            or a file in the checkpoint's own columns, or texts in memory as `train` takes them;
+            labels may be missing.
         percentile: see `ranges.calibrate`.
         keep: layers of a float checkpoint that stay float, such as `encoder/block_0/*=float32`.
         lengths: tokens of the file's inputs, a signature each; the longest is that of the caches
@@ -61,7 +63,7 @@ def convert(
             f"{', '.join(writer.target.precisions)}; got precision={spec.name}."
         )
     _check_calibration(checkpoint, spec, calibration, percentile)
-    if isinstance(calibration, str | Path):
+    if calibration is not None and not isinstance(calibration, Batches | SampledBatches):
         calibration = calibration_batches(checkpoint, calibration)
     return writer.write(
         Request(

@@ -14,7 +14,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.classification import Classification
-from keras_transformer.zoo.training.train import train
+from keras_transformer.zoo.training.train_recipe import train_recipe
 from tests.edge import generators
 
 TOPICS = {
@@ -60,7 +60,7 @@ def runs(tmp_path_factory):
         train=str(folder / "train.tsv"), validation=str(folder / "validation.tsv"),
         vocab_size=120, max_length=16, epochs=4, learning_rate=4e-3, batch_tokens=256, bucket=16,
     )  # fmt: skip
-    trained = train(recipe, folder / "float")
+    trained = train_recipe(recipe, folder / "float")
     quantized = quantize(trained, out=folder / "int8", epochs=2)
     examples = trained.task.read(recipe.data.validation)
     return Runs(folder=folder, trained=trained, quantized=quantized, examples=examples)

@@ -9,7 +9,7 @@ from keras_transformer.edge.quantize.qat import quantize
 from keras_transformer.edge.runtime import Runner
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.training.train import train
+from keras_transformer.zoo.training.train_recipe import train_recipe
 
 TEXTS = ["some rain and more wind today", "a violin", "soup with cheese"]
 WAYS = {
@@ -34,7 +34,7 @@ def test_a_result_is_kept_in_memory_and_saved_later(way, runs, tmp_path, monkeyp
 
 def test_training_in_memory(runs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    made = train(runs.trained.recipe.replace(epochs=1))
+    made = train_recipe(runs.trained.recipe.replace(epochs=1))
     assert list(tmp_path.iterdir()) == []
     assert len(made.predict(TEXTS)) == 3
 
@@ -42,7 +42,7 @@ def test_training_in_memory(runs, tmp_path, monkeypatch):
 @pytest.mark.parametrize("option", ["resume", "overwrite"])
 def test_nothing_to_resume_in_memory(option, runs):
     with pytest.raises(InputError) as caught:
-        train(runs.trained.recipe, **{option: True})
+        train_recipe(runs.trained.recipe, **{option: True})
     assert str(caught.value) == "Expected a folder to resume or overwrite, got out=None."
 
 

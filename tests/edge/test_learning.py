@@ -12,7 +12,7 @@ from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks import registry
-from keras_transformer.zoo.training.train import train
+from keras_transformer.zoo.training.train_recipe import train_recipe
 
 TASKS = {
     "copy": lambda digits: digits,
@@ -84,7 +84,7 @@ def test_an_encoder_decoder_copies_reverses_and_sorts(digits, tmp_path):
         settings={**SHAPE, "num_layers": 2, "num_heads": 4}, max_length=8, steps=450, **RUN,
     )  # fmt: skip
     check(
-        train(recipe, tmp_path / "model"), tmp_path / "model.tflite",
+        train_recipe(recipe, tmp_path / "model"), tmp_path / "model.tflite",
         dict.fromkeys(TASKS, test),
         {name: list(map(solve, test)) for name, solve in TASKS.items()},
         {name: {"max_tokens": 8, "language": name} for name in TASKS},
@@ -118,6 +118,6 @@ def test_a_decoder_copies_reverses_and_sorts(digits, tmp_path):
             "\n".join(["", first, "".join(f"{p}>" for p in [d, *answers(d)[:place]])]) for d in test
         ]
     check(
-        train(recipe, tmp_path / "model"), tmp_path / "model.tflite", prompts, expected,
+        train_recipe(recipe, tmp_path / "model"), tmp_path / "model.tflite", prompts, expected,
         dict.fromkeys(TASKS, {"max_tokens": 8, "stop": [">", "\n"]}),
     )  # fmt: skip

@@ -1,6 +1,6 @@
 import pytest
 
-from keras_transformer.zoo.training.train import train
+from keras_transformer.zoo.training.train_recipe import train_recipe
 from tests.zoo import tiny
 
 
@@ -18,4 +18,4 @@ def tables(tmp_path_factory):
 def learned(tables, tmp_path_factory):
     """The folder and the model of a run long enough to learn the task."""
     out = tmp_path_factory.mktemp("learned") / "checkpoint"
-    return out, train(tiny.recipe(tables, epochs=8), out)
+    return out, train_recipe(tiny.recipe(tables, epochs=8), out)

@@ -1,16 +1,17 @@
 """Sources and their targets, read from a table."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
+from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.tables import Table, column, read_table
 from keras_transformer.zoo.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SentencePairs:
+class SentencePairs(Rows):
     """The rows of a table as sources and targets.
 
     Attributes:
@@ -36,6 +37,10 @@ class SentencePairs:
             targets=[self.targets[row] for row in rows],
             languages=self.languages and [self.languages[row] for row in rows],
         )
+
+    def rows(self) -> Iterator[tuple[str, ...]]:
+        languages = [self.languages] if self.languages else []
+        return zip(self.sources, self.targets, *languages, strict=True)
 
 
 def load_pairs(path: str | Path, *, source: str, target: str) -> SentencePairs:

@@ -1,17 +1,19 @@
 """Plain text as one stream of tokens, cut into blocks; NumPy only."""
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.tables import read_text
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PlainText:
+class PlainText(Rows):
     """A whole file of text.
 
     Attributes:
@@ -21,6 +23,9 @@ class PlainText:
 
     text: str
     path: Path | str
+
+    def rows(self) -> Iterator[tuple[str]]:
+        yield (self.text,)
 
 
 def load_plain_text(path: str | Path | PlainText) -> PlainText:

@@ -9,10 +9,11 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
+from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.errors import InputError
 
 SUFFIXES = (".tsv", ".csv", ".jsonl")
@@ -42,7 +43,7 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Examples:
+class Examples(Rows):
     """The rows of a table as a task sees them.
 
     Attributes:
@@ -73,6 +74,12 @@ class Examples:
             targets=None if self.targets is None else self.targets[list(rows)],
             lines=[self.lines[row] for row in rows],
         )
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        targets = [] if self.targets is None else self.targets.tolist()
+        targets = [self.labels[target] for target in targets] if self.labels else targets
+        columns = [column for column in (self.texts, self.pairs, targets) if column]
+        return zip(*columns, strict=True)
 
 
 def read_table(path: str | Path) -> Table:

@@ -45,6 +45,9 @@ def _check(name: str, value: Any, kind: Any, bounds: Mapping[str, Any]) -> None:
         fits = isinstance(value, (int, float)) if kind is float else type(value) is kind
         if not fits or (kind is float and isinstance(value, bool)):
             raise InputError(f"Expected {name} to be {_KINDS[kind]}, got {name}={value!r}.")
+    elif kind == tuple[str, ...]:
+        if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+            raise InputError(f"Expected {name} to be a list of text, got {name}={value!r}.")
     elif not isinstance(value, Mapping):
         raise InputError(f"Expected {name} to be an object, got {name}={value!r}.")
     if kind is float and not math.isfinite(value):

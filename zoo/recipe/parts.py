@@ -26,7 +26,11 @@ class Data(Part):
     """The data, and how it is cut into batches.
 
     Attributes:
-        train, validation: paths of the data; empty for data that came from memory.
+        train, validation: paths of the data; empty for data that came from memory, and for
+            validation rows that are a share of the training data.
+        validation_share: of the training data, which validates and is not trained on; 0 for none.
+        split_seed: of the split, which an option `seed` of the first run sets.
+        labels: names of the classes in index order; empty to learn them from the training data.
         columns: names of the columns by their use, such as `{"text": "sentence"}`; null for one
             that the task can do without. Each use is an option.
         digest: SHA-256 of the training data, see `training_data`; empty until a run begins.
@@ -41,6 +45,9 @@ class Data(Part):
     train: str
     validation: str
     columns: Mapping[str, str | None]
+    validation_share: float = option(0.0, fraction=True)
+    split_seed: int = 0
+    labels: tuple[str, ...] = ()
     digest: str = ""
     max_length: int = option(64, above_zero=True)
     batch_tokens: int = option(2048, above_zero=True)
@@ -55,6 +62,12 @@ class Data(Part):
                 raise InputError(f"Expected {use} to be text or null, got {use}={column!r}.")
             if column == "":
                 raise InputError(f"Expected {use} to name a column, got {use}=''.")
+        object.__setattr__(self, "labels", tuple(self.labels))
+        if self.validation and self.validation_share:
+            raise InputError(
+                "Expected validation to be a file or a share of the training data, got "
+                f"validation={self.validation}, validation_share={self.validation_share}."
+            )
         targets = self.targets
         if len(set(targets)) < len(targets) or not all(targets):
             raise InputError(

@@ -120,7 +120,7 @@ class Recipe:
     def replace(self, **options: Any) -> Self:
         """Returns a copy with other values of options, or without a part: `prune=None`.
 
-        Another training file loses the digest of the one before.
+        Another training file loses the digest of the one before, another validation file the share.
         """
         values = {name: part and dict(vars(part)) for name, part in self._parts().items()}
         return self._made(self.task, _with_options(values, options), "The recipe")
@@ -237,6 +237,8 @@ def _with_options(values: dict[str, Any], options: Mapping[str, Any]) -> dict[st
         values["data"] = {**(values["data"] or {}), "columns": columns}
     if "train" in options and "digest" not in options:
         values["data"]["digest"] = ""
+    if "validation" in options and "validation_share" not in options:
+        values["data"]["validation_share"] = 0.0
     return values
 
 

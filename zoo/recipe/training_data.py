@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import numbers
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +13,65 @@ from keras_transformer.zoo.recipe.parts import Data
 from keras_transformer.zoo.recipe.recipe import Recipe
 
 
-def resolved(recipe: Recipe) -> Recipe:
+def data_options(*, train: Any = None, validation: Any = None) -> dict[str, Any]:
+    """Returns the options of a recipe that say where its data are.
+
+    Args:
+        train: a path, or data in memory; None for what the recipe has.
+        validation: likewise, or a share of the training data.
+
+    Raises:
+        InputError: the share is not between 0 and 1.
+    """
+    options: dict[str, Any] = {}
+    if train is not None:
+        options["train"] = _path(train)
+    if isinstance(validation, numbers.Real):
+        if not 0 < validation < 1:
+            raise InputError(
+                "Expected validation to be data or a share between 0 and 1, "
+                f"got validation={validation}."
+            )
+        options |= {"validation": "", "validation_share": float(validation)}
+    elif validation is not None:
+        options |= {"validation": _path(validation)}
+    return options
+
+
+def is_path(source: Any) -> bool:
+    """Whether data are in a file rather than in memory."""
+    return isinstance(source, str | os.PathLike)
+
+
+def _path(source: Any) -> str:
+    return os.fspath(source) if is_path(source) else ""
+
+
+def resolved(recipe: Recipe, *, in_memory: Collection[str] = ()) -> Recipe:
     """Returns the recipe of a run that begins: paths are absolute, and the digest is known.
+
+    Args:
+        recipe: the run.
+        in_memory: `train`, `validation` or both, where they are not in files; the digest of such
+            training data is `rows_digest`, when they have been read.
 
     Raises:
         FileNotFoundError: there is no such training file.
         InputError: the training file is another than the recipe's, see `training_file`.
     """
-    if not recipe.data.validation:
-        raise InputError(
-            "Expected validation to be a path, got validation='': the data came from memory; give "
-            "--validation FILE (validation= in Python)."
-        )
-    train = training_file(recipe.data)
     vocabulary = recipe.tokenizer.vocabulary
-    return recipe.replace(
-        train=str(train), digest=file_digest(train),
-        validation=os.path.abspath(recipe.data.validation),
-        vocabulary=vocabulary and os.path.abspath(vocabulary),
-    )  # fmt: skip
+    changes = {"vocabulary": vocabulary and os.path.abspath(vocabulary)}
+    if "train" not in in_memory:
+        train = training_file(recipe.data)
+        changes |= {"train": str(train), "digest": file_digest(train)}
+    if "validation" not in in_memory and not recipe.data.validation_share:
+        if not recipe.data.validation:
+            raise InputError(
+                "Expected validation to be a path, got validation='': the data came from memory; "
+                "give --validation FILE (validation= in Python)."
+            )
+        changes["validation"] = os.path.abspath(recipe.data.validation)
+    return recipe.replace(**changes)
 
 
 def training_file(data: Data) -> Path:

@@ -63,6 +63,9 @@ class Classification(LabelledTask):
         names = self.labels or learn_labels(table, label)
         return class_indices(table, label, names), names
 
+    def with_labels(self, labels: Sequence[str]) -> Self:
+        return dataclasses.replace(self, labels=tuple(labels))
+
     def learned_from(self, examples: Examples) -> Self:
         return dataclasses.replace(self, labels=tuple(examples.labels))
 

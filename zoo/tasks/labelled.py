@@ -111,6 +111,10 @@ class LabelledTask(Task):
             **self.metrics(examples.targets, outputs.scores),
         }  # fmt: skip
 
+    def options(self) -> dict[str, Any]:
+        labels = {"labels": self.labels} if self.labels else {}
+        return {**labels, **({"text_pair": "text_pair"} if self.pair else {})}
+
     @classmethod
     def from_json(cls, value: Mapping[str, Any], labels: tuple[str, ...]) -> Self:
         task = super().from_json(value, labels)

@@ -30,7 +30,7 @@ def evaluate(predictor: Predictor, data: Source, **options: Any) -> Metrics:
     """
     columns, decoding = read_options(predictor, options)
     task = task_of(predictor)
-    return Metrics(task.evaluate(predictor, task.read(data, columns), **decoding))
+    return Metrics(task.evaluate(predictor, task.examples_of(data, columns), **decoding))
 
 
 def read_options(

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
@@ -14,7 +15,7 @@ from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.tasks.run_data import RunData
 
-# From a run's data in memory or a file to values of its own kind: `Examples`, `SentencePairs`, ...
+# Rows of the task's own kind: `Examples`, `SentencePairs`, ...
 Read = Any
 
 
@@ -22,8 +23,8 @@ class Task(abc.ABC):
     """A task: a frozen dataclass in a file of its own, and an entry in `registry.TASKS`.
 
     The first five methods make the model and its data, the next two measure; the others have a
-    default that serves most tasks. Examples are of whatever type `read` returns; it has a length,
-    `take(rows)` and a `path` for messages.
+    default that serves most tasks. Examples are of whatever type `read` returns: `Rows` with a
+    length and `take(rows)`.
 
     Attributes:
         name: in recipes, checkpoints and files.
@@ -195,8 +196,8 @@ class Task(abc.ABC):
         """Reads the data of a run.
 
         Args:
-            train: see `read`.
-            validation: see `read`, or a share of the training data, see `split`.
+            train: see `examples_of`.
+            validation: likewise, or a share of the training data, see `split`.
             columns: names of the columns by their use.
             seed: of the split.
 
@@ -208,11 +209,20 @@ class Task(abc.ABC):
         """
         if isinstance(validation, numbers.Real):
             check_share(validation)
-        examples = self.read(train, columns, name="train")
+        examples = self.examples_of(train, columns, name="train")
         task = self.learned_from(examples)
         if isinstance(validation, numbers.Real):
             return (task, *task.split(examples, float(validation), seed=seed))
-        return task, examples, task.read(validation, columns, name="validation")
+        return task, examples, task.examples_of(validation, columns, name="validation")
+
+    def examples_of(
+        self, source: Source | Rows, columns: Mapping[str, str | None] | None = None, *,
+        name: str = "data", labelled: bool = True,
+    ) -> Read:  # fmt: skip
+        """Returns examples that were read before, or reads a source, see `read`."""
+        if isinstance(source, Rows):
+            return source
+        return self.read(source, columns, name=name, labelled=labelled)
 
     @property
     def deciding_metric(self) -> str:
@@ -236,6 +246,10 @@ class Task(abc.ABC):
             raise InputError(f"Expected a task with name and pair, got {value!r}.")
         return cls().reading(value.get("modality", "text"))
 
+    def options(self) -> dict[str, Any]:
+        """Returns the options of a recipe that make the same task again, see `of_columns`."""
+        return {}
+
     @classmethod
     def of_columns(cls, columns: Mapping[str, str | None]) -> Self:
         """Makes the task of a recipe, before it has learned from data.
@@ -244,6 +258,14 @@ class Task(abc.ABC):
             columns: names of the columns by their use.
         """
         return cls()
+
+    def with_labels(self, labels: Sequence[str]) -> Self:
+        """Returns the task with labels that are given, not learned.
+
+        Raises:
+            InputError: the task has none that could be given.
+        """
+        raise InputError(f"Expected no labels for {self.name}, got labels={list(labels)}.")
 
     def named_columns(self, columns: Mapping[str, str | None] | None) -> dict[str, str | None]:
         """Returns the names of all columns: those given, else the task's own, else their use.

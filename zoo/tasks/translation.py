@@ -87,6 +87,9 @@ class Translation(GeneratingTask):
             **text_metrics([one.text for one in written], examples.targets),
         }  # fmt: skip
 
+    def options(self) -> dict[str, Any]:
+        return {"target": ",".join(self.labels)} if self.labels else {}
+
     @classmethod
     def from_json(cls, value: Mapping[str, Any], labels: tuple[str, ...]) -> Self:
         super().from_json(value, labels)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,17 @@ import numpy as np
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.pairs import SentencePairs
+from keras_transformer.zoo.data.rows import Rows
+from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.models.predict import model_inputs
-from keras_transformer.zoo.progress import Report
-from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.recipe.training_data import resolved
+from keras_transformer.zoo.progress import Report, default_report
+from keras_transformer.zoo.recipe import OPTIONS, Recipe
+from keras_transformer.zoo.recipe.training_data import data_options, is_path, resolved
 from keras_transformer.zoo.tasks.run_data import RunData
 from keras_transformer.zoo.training.fit import Fit
-from keras_transformer.zoo.training.run_data import run_data_of, training_batches
-from keras_transformer.zoo.training.train import save_run, working_folder
+from keras_transformer.zoo.training.run_data import in_memory, run_data_of, training_batches
+from keras_transformer.zoo.training.train_recipe import save_run, working_folder
 
 # What a run that goes on from trained weights has of its own.
 DEFAULTS = {
@@ -43,29 +46,40 @@ def changed_recipe(
 
     Args:
         recipe: of the checkpoint.
-        changes: by name; `train` and `validation` may be paths, or None for what stands there.
+        changes: by name; `train` and `validation` as `quantize` takes them, None for what the
+            recipe has.
         defaults: by name.
+
+    Raises:
+        InputError: a value is impossible.
+        TypeError: a name is unknown.
     """
     values = {**(defaults or {}), **changes}
-    for name in ("train", "validation"):
-        path = values.pop(name, None)
-        if path is not None:
-            values[name] = str(path)
-    return recipe.replace(**values)
+    places = data_options(**{name: values.pop(name, None) for name in ("train", "validation")})
+    known = [name for name in (*OPTIONS, *recipe.data.columns) if name != "columns"]
+    for name, value in values.items():
+        # A part that the run takes out is no option.
+        if name not in known and value is not None:
+            raise TypeError(
+                f"Expected changes to the recipe among {', '.join(known)}, got {name}={value!r}."
+            )
+    return recipe.replace(**values, **places)
 
 
 @dataclasses.dataclass(kw_only=True)
 class Retraining:
-    """A run that goes on from a checkpoint's weights, with the data of the checkpoint's recipe.
+    """A run that goes on from a checkpoint's weights, with the checkpoint's data or other.
 
     Args:
         checkpoint: the checkpoint.
-        recipe: of the new run; its training file is the checkpoint's, or one that was given.
+        recipe: of the new run; its files are the checkpoint's, or those that were given.
+        train, validation: what was given in place of the checkpoint's data, see `train.train`.
         out: the new checkpoint folder; None keeps all in memory.
         resume, overwrite, report, scalars: see `train.train`.
 
     Attributes:
         data: the run's data.
+        rows: those of it that are in memory, see `Checkpoint`.
 
     Raises:
         InputError: the data does not fit.
@@ -75,19 +89,40 @@ class Retraining:
     checkpoint: Checkpoint
     recipe: Recipe
     out: str | Path | None
+    train: Source | None = None
+    validation: Source | float | None = None
     resume: bool = False
     overwrite: bool = False
     report: Report | None = None
     scalars: Callable[[str, float, int], None] | None = None
     data: RunData = dataclasses.field(init=False)
+    rows: dict[str, Rows] = dataclasses.field(init=False)
 
     def __post_init__(self):
-        self.report = self.report or Report()
+        self.report = self.report or default_report()
         self.folder = working_folder(self.out, resume=self.resume, overwrite=self.overwrite)
-        self.recipe = resolved(self.recipe)
-        self.data = run_data_of(self.checkpoint, self.recipe)
+        given = self._in_memory()
+        self.recipe = resolved(self.recipe, in_memory=given)
+        self.data = run_data_of(self.checkpoint, self.recipe, **given)
+        self.recipe, self.rows = in_memory(self.recipe, self.data)
         self.data.report_cuts(self.report)
         keras.utils.set_random_seed(self.recipe.training.seed)
+
+    def _in_memory(self) -> dict[str, Source | Rows]:
+        """The data that are in no file: what was given, else the checkpoint's rows."""
+        given = {"train": self.train, "validation": self.validation}
+        found = {}
+        for name, source in given.items():
+            if source is None:
+                # A share of other training data is cut off from that.
+                is_share = name == "validation" and self.train is not None
+                if name in self.checkpoint.rows and not (
+                    is_share and self.recipe.data.validation_share
+                ):
+                    found[name] = self.checkpoint.rows[name]
+            elif not is_path(source) and not isinstance(source, numbers.Real):
+                found[name] = source
+        return found
 
     @property
     def total_steps(self) -> int:
@@ -150,7 +185,7 @@ class Retraining:
         result = Checkpoint(
             config=checkpoint.config, task=checkpoint.task, modality=checkpoint.modality,
             model=fit.model, recipe=self.recipe, metrics={"validation": best, **metrics},
-            probes=probes, bits=dict(bits or {}), keep=tuple(keep),
+            probes=probes, bits=dict(bits or {}), keep=tuple(keep), rows=self.rows,
         )  # fmt: skip
         result.metrics["validation"] |= self.data.written_metrics(result)
         save_run(result, self.out, self.folder, overwrite=self.overwrite)

@@ -1,12 +1,17 @@
 """The data of a recipe's run, read and encoded, whatever its task."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
+from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.recipe.training_data import rows_digest, training_file
 from keras_transformer.zoo.tasks.registry import task_named
 from keras_transformer.zoo.tasks.run_data import RunData
 from keras_transformer.zoo.tasks.task import Task
@@ -14,47 +19,82 @@ from keras_transformer.zoo.training.learn_modality import learn_modality
 
 
 def learn_run_data(
-    recipe: Recipe, config: TransformerConfig, *, task: Task | None = None,
-    train: Source | None = None, validation: Source | float | None = None,
+    recipe: Recipe, config: TransformerConfig, *, train: Source | None = None,
+    validation: Source | None = None,
 ) -> RunData:  # fmt: skip
     """Reads the data of a recipe, and learns labels and vocabularies from the training part.
 
     Args:
         recipe: the run.
         config: of the model; its vocabulary is the largest that may be learned.
-        task: in place of the recipe's, such as one with labels.
-        train, validation: data in place of the recipe's files, see `Task.read_parts`.
+        train, validation: data in memory, in place of the recipe's files.
 
     Raises:
         InputError: for a mistake in the recipe or the data.
     """
-    columns = dict(recipe.data.columns)
-    if task is None:
-        task = task_named(recipe.task).of_columns(columns)
-    task, train, validation = task.reading(config.modality).read_parts(
-        recipe.data.train if train is None else train,
-        recipe.data.validation if validation is None else validation,
-        columns, seed=recipe.training.seed,
-    )
+    data = recipe.data
+    task = task_named(recipe.task).of_columns(data.columns).reading(config.modality)
+    if data.labels:
+        task = task.with_labels(data.labels)
+    task, train, validation = _read_parts(task, recipe, train, validation)
     modality = learn_modality(recipe, config, task, train)
     return task.run_data(train, validation, modality)
 
 
-def run_data_of(checkpoint: Checkpoint, recipe: Recipe) -> RunData:
-    """Reads the files of a recipe for a model that has its labels and vocabularies.
+def run_data_of(
+    checkpoint: Checkpoint, recipe: Recipe, *, train: Source | Rows | None = None,
+    validation: Source | Rows | None = None,
+) -> RunData:  # fmt: skip
+    """Reads the data of a recipe for a model that has its labels and vocabularies.
+
+    Args:
+        checkpoint: the model.
+        recipe: the run.
+        train, validation: see `learn_run_data`.
 
     Raises:
         InputError: for a mistake in the data.
     """
-    task, data = checkpoint.task, recipe.data
-    _, train, validation = task.read_parts(
-        data.train, data.validation, data.columns, seed=recipe.training.seed
-    )
+    task = checkpoint.task
+    _, train, validation = _read_parts(task, recipe, train, validation)
     return task.run_data(train, validation, checkpoint.modality)
 
 
+def in_memory(recipe: Recipe, data: RunData) -> tuple[Recipe, dict[str, Rows]]:
+    """Returns the recipe of a run with the hash of rows in memory, and those rows by their use."""
+    rows = {}
+    if not recipe.data.train:
+        recipe = recipe.replace(digest=rows_digest(data.train.rows()))
+        rows["train"] = data.train
+    # A share of a file is cut off again by whoever reads the file.
+    if not recipe.data.validation and not (recipe.data.train and recipe.data.validation_share):
+        rows["validation"] = data.validation
+    return recipe, rows
+
+
+def training_rows(checkpoint: Checkpoint) -> Rows | Path:
+    """Returns what a checkpoint was trained on: rows in memory, or the file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: the rows were in the memory of another process, or the file is another one.
+    """
+    return checkpoint.rows.get("train") or training_file(checkpoint.recipe.data)
+
+
+def _read_parts(
+    task: Task, recipe: Recipe, train: Source | Rows | None, validation: Source | Rows | None
+) -> tuple[Task, Any, Any]:
+    data = recipe.data
+    train = data.train if train is None else train
+    if validation is None:
+        validation = data.validation_share or data.validation
+    return task.read_parts(train, validation, data.columns, seed=data.split_seed)
+
+
 def read_inputs(
-    checkpoint: Checkpoint, source: Source, *, language: str | None = None, **columns: str | None
+    checkpoint: Checkpoint, source: Source | Rows, *, language: str | None = None,
+    **columns: str | None,
 ) -> dict[str, list[np.ndarray]]:
     """Reads rows as inputs of a model, by name.
 
@@ -71,7 +111,7 @@ def read_inputs(
     """
     if language:
         columns["target"] = language
-    examples = checkpoint.task.read(source, columns, labelled=False)
+    examples = checkpoint.task.examples_of(source, columns, labelled=False)
     return checkpoint.task.inputs(examples, checkpoint.modality)
 
 

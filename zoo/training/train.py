@@ -1,160 +1,142 @@
-"""From a recipe to a checkpoint folder."""
+"""Training by name: options in, a checkpoint out."""
 
-import os
-from collections.abc import Callable
+import numbers
+from collections.abc import Callable, Mapping
 from pathlib import Path
-
-import keras
+from typing import Any
 
 from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.files import check_folder_target
-from keras_transformer.zoo.models.build import build
-from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.progress import Report
-from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.recipe.training_data import resolved
-from keras_transformer.zoo.tasks.registry import tasks_for
-from keras_transformer.zoo.training.fit import Fit
-from keras_transformer.zoo.training.run_data import learn_run_data, training_batches
-from keras_transformer.zoo.training.run_state import is_state, remove_states
+from keras_transformer.zoo.recipe import OPTIONS, Recipe
+from keras_transformer.zoo.recipe.training_data import data_options, is_path
+from keras_transformer.zoo.tasks.registry import DEFAULT_TASK, task_named
+from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.training.train_recipe import OWN_CONFIG, train_recipe
+
+# Options of a recipe that have an argument of their own, or are not for the user to set.
+_ARGUMENTS = ("model", "settings", "train", "validation", "validation_share", "columns", "digest")
 
 
 def train(
-    recipe: Recipe,
-    out: str | Path | None = None,
+    model: str | TransformerConfig | Recipe,
+    task: Task | str | None = None,
     *,
+    train: Source | None = None,
+    validation: Source | float | None = None,
+    out: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
     report: Report | None = None,
     scalars: Callable[[str, float, int], None] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    **options: Any,
 ) -> Checkpoint:
-    """Trains a model of the catalogue, and writes its checkpoint folder if there is to be one.
-
-    States to resume from are kept in the folder `OUT.training` until the run ends.
+    """Trains a model and returns the checkpoint of its best epoch.
 
     Args:
-        recipe: the run.
-        out: the checkpoint folder; None keeps all in memory, and the run cannot be resumed.
+        model: a name of the catalogue, a config, or the recipe of a run to repeat.
+        task: such as `Classification(labels=["bad", "good"])`, or a name; classification by
+            default. Labels that it lacks are learned from the training data.
+        train: a path, a pair of sequences (texts, labels), columns by name or a data frame, or
+            rows: tuples, or mappings by the columns' names.
+        validation: likewise, or a share of the training data, such as 0.1, which is drawn by label
+            and seed.
+        out: the checkpoint folder, beside which the states of the run are kept until it ends; None
+            writes nothing.
         resume: whether to go on from the last state of a run that was killed.
         overwrite: whether a checkpoint that is there is replaced, or an unfinished run discarded.
-        report, scalars: see `Fit`.
+        report: receives progress callbacks; by default see `progress.default_report`.
+        scalars: called with the name, the value and the step of a curve's point.
+        settings: changes to the model's config, such as `{"dropout": 0.3}`.
+        **options: of the recipe, such as `epochs=3`, and names of the columns of the data by their
+            use, such as `text="sentence"`.
 
     Raises:
-        InputError: for a mistake in the recipe or the data.
+        InputError: an option has an impossible value, or the data or the model does not fit.
+        TypeError: an argument is of another type, or an option is unknown.
+        FileNotFoundError: there is no such file.
         FileExistsError: `out` exists, or an unfinished run of it.
         RunError: the loss became infinite or not a number.
     """
-    report = report or Report()
-    folder = working_folder(out, resume=resume, overwrite=overwrite)
-    config = config_of(recipe)
-    later = {"prune": recipe.prune, "quantize": recipe.quantize, "distill": recipe.distill}
-    for name, part in later.items():
-        if part is not None:
+    places = data_options(train=train, validation=validation)
+    recipe = _recipe(model, task, settings, options, places)
+    in_memory = {
+        name: source for name, source in (("train", train), ("validation", validation))
+        if source is not None and not is_path(source) and not isinstance(source, numbers.Real)
+    }  # fmt: skip
+    return train_recipe(
+        recipe, out, **in_memory, resume=resume, overwrite=overwrite, report=report,
+        scalars=scalars,
+    )  # fmt: skip
+
+
+def _recipe(
+    model: str | TransformerConfig | Recipe, task: Task | str | None,
+    settings: Mapping[str, Any] | None, options: dict[str, Any], places: dict[str, Any],
+) -> Recipe:  # fmt: skip
+    """The recipe of a run.
+
+    Args:
+        model, task, settings, options: see `train`.
+        places: of the data, see `data_options`.
+    """
+    if isinstance(model, Recipe):
+        return _changed(model, task, settings, options, places)
+    given: dict[str, Any] = {}
+    if isinstance(model, TransformerConfig):
+        config = model.replace(**(settings or {}))
+        model, settings = OWN_CONFIG, config.to_json()
+        for name in ("vocab_size", "max_length"):
+            given[name] = min(OPTIONS[name].default, getattr(config, name))
+    elif not isinstance(model, str):
+        raise TypeError(
+            f"Expected a name of the catalogue, a config or a recipe, got model={model!r}."
+        )
+    task = DEFAULT_TASK if task is None else task
+    if not isinstance(task, str | Task):
+        raise TypeError(
+            f"Expected a task such as Classification(), or the name of one, got task={task!r}."
+        )
+    kind = task_named(task) if isinstance(task, str) else task
+    given |= {} if isinstance(task, str) else task.options()
+    _check_names(options, kind.columns)
+    for name, example in (("train", ""), ("validation", ", or a share such as 0.1")):
+        if name not in places:
             raise InputError(
-                f"Expected {name} to be null where a model is trained anew, got {name}={part}; "
-                f"use keras-transformer {name}."
+                f"Expected {name} to be a path or data in memory{example}, got {name}=None."
             )
-    recipe = resolved(recipe)
-    data = learn_run_data(recipe, config)
-    data.report_cuts(report)
-    config = config.replace(**data.vocab_sizes)
-
-    keras.utils.set_random_seed(recipe.training.seed)
-    model = build(config, data.task, dtype=recipe.training.dtype)
-    fit = Fit(
-        model, data.task, recipe, training_batches(data, recipe), data.validator(), folder=folder,
-        report=report, scalars=scalars,
-    )  # fmt: skip
-    if resume:
-        fit.resume()
-    report.start("train", fit.total_steps)
-    best = fit.run()
-    checkpoint = Checkpoint(
-        config=config, task=data.task, modality=data.modality, model=model, recipe=recipe,
-        metrics={"validation": best}, probes=data.probes(recipe.training.seed),
-    )  # fmt: skip
-    checkpoint.metrics["validation"] |= data.written_metrics(checkpoint)
-    save_run(checkpoint, out, folder, overwrite=overwrite)
-    return checkpoint
+    if not places["train"]:
+        # Columns in memory need no name, and get that of their use.
+        given = {use: use for use, column in kind.columns.items() if column == ""} | given
+    given |= options
+    if "validation_share" in places:
+        given.setdefault("split_seed", given.get("seed", OPTIONS["seed"].default))
+    return Recipe.of_task(kind, **given, **places, model=model, settings=dict(settings or {}))
 
 
-def save_run(
-    checkpoint: Checkpoint, out: str | Path | None, folder: Path | None, *, overwrite: bool
-) -> None:
-    """Writes the checkpoint of a run that ended, and removes its states, if it has a folder."""
-    if out is not None:
-        checkpoint.save(out, overwrite=overwrite)
-        remove_states(folder)
+def _changed(
+    recipe: Recipe, task: Task | str | None, settings: Mapping[str, Any] | None,
+    options: dict[str, Any], places: dict[str, Any],
+) -> Recipe:  # fmt: skip
+    if task is not None:
+        raise TypeError(f"Expected no task beside a recipe, which has its own, got task={task!r}.")
+    _check_names(options, recipe.data.columns)
+    options = {**options, **places}
+    if settings:
+        options["settings"] = {**recipe.model.settings, **settings}
+    return recipe.replace(**options)
 
 
-def states_of(out: str | Path) -> Path:
-    """Returns the folder in which an unfinished run of `out` keeps its states."""
-    out = Path(os.path.abspath(out))
-    return out.with_name(f"{out.name}.training")
-
-
-def working_folder(
-    out: str | Path | None, *, resume: bool, overwrite: bool
-) -> Path | None:
-    """Returns `OUT.training`, once it is clear that the run may begin; None without a folder.
-
-    Raises:
-        InputError: a run is to be resumed or replaced that has no folder.
-        FileExistsError: `out` may not be replaced, or an unfinished run is in the way.
-    """
-    if out is None:
-        if resume or overwrite:
-            raise InputError("Expected a folder to resume or overwrite, got out=None.")
-        return None
-    folder = states_of(out)
-    check_folder_target(out, overwrite=overwrite)
-    if not folder.exists():
-        return folder
-    # The folder is removed when the run ends, so nobody's files may be in it.
-    foreign = sorted(entry.name for entry in folder.iterdir() if not is_state(entry.name))
-    if foreign:
-        raise FileExistsError(
-            f"{folder} holds {foreign[0]!r}, which is no state of a run; choose another path."
-        )
-    # A writer that was killed between its renames leaves the state at the side.
-    kept = any((folder / name).exists() for name in ("state", ".state.old"))
-    if kept and not resume:
-        if not overwrite:
-            raise FileExistsError(
-                f"{folder} holds an unfinished run; go on with --resume, "
-                "or discard it with --overwrite."
+def _check_names(options: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
+    """Raises TypeError for what is no option of a run that trains anew."""
+    later = ("prune", "quantize", "distill")
+    known = [name for name, option in OPTIONS.items() if option.part not in later]
+    known = [name for name in (*known, *columns) if name not in _ARGUMENTS]
+    for name, value in options.items():
+        if name not in known:
+            raise TypeError(
+                f"Expected the options of a run among {', '.join(known)}, got {name}={value!r}."
             )
-        remove_states(folder)
-    return folder
-
-
-def config_of(recipe: Recipe) -> TransformerConfig:
-    """Returns the catalogue's config with a recipe's settings, the vocabulary still its own.
-
-    Raises:
-        InputError: the model cannot do what the recipe asks for, or a setting is impossible.
-    """
-    config = get_config(recipe.model.name)
-    known = tasks_for(config.architecture)
-    if recipe.task not in known:
-        raise InputError(
-            f"Expected a task that the {config.architecture} {recipe.model.name} can be trained "
-            f"for ({', '.join(known)}), got task={recipe.task!r}."
-        )
-    for name in ("vocab_size", "source_vocab_size"):
-        if name in recipe.model.settings:
-            raise InputError(f"Expected no setting {name}: it follows from the tokenizer.")
-    config = config.replace(**recipe.model.settings)
-    if recipe.data.max_length > config.max_length:
-        raise InputError(
-            f"Expected max_length to be at most the model's {config.max_length}, "
-            f"got max_length={recipe.data.max_length}."
-        )
-    if recipe.data.columns.get("text_pair") is not None and config.num_segments < 2:
-        raise InputError(
-            f"Expected a model with two segments for pairs, got {recipe.model.name} "
-            f"with num_segments={config.num_segments}."
-        )
-    return config

@@ -15,7 +15,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.counts import multiply_adds, parameters
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Distill, Prune, Quantize
-from keras_transformer.zoo.training.train import train
+from keras_transformer.zoo.training.train_recipe import train_recipe
 
 
 def values_of(model):
@@ -216,5 +216,5 @@ def test_what_cannot_be(runs, tmp_path):
             f"Expected {name} to be null where a model is trained anew, got {name}={part}; "
             f"use keras-transformer {name}."
         ):
-            train(recipe, out)
+            train_recipe(recipe, out)
     assert not out.exists()

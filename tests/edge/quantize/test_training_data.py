@@ -14,7 +14,7 @@ from keras_transformer.edge.quantize.qat import quantize
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.recipe.training_data import file_digest, rows_digest
-from keras_transformer.zoo.training.train import train
+from keras_transformer.zoo.training.train_recipe import train_recipe
 from tests.zoo import tiny
 
 
@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
         tiny.write_tables(folder / name, seed=seed)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder / "ours")
-        train(tiny.recipe(Path("."), epochs=1), "model")
+        train_recipe(tiny.recipe(Path("."), epochs=1), "model")
     return folder
 
 

@@ -16,7 +16,7 @@ from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.tasks.labelled import LabelledTask
 from keras_transformer.zoo.tasks.registry import TASKS, task_of
-from keras_transformer.zoo.training.train import train
+from keras_transformer.zoo.training.train_recipe import train_recipe
 from tests.zoo import tiny
 
 
@@ -70,7 +70,7 @@ def test_it_trains_evaluates_converts_and_runs(tables, tmp_path, monkeypatch):
         tables, task="count-words", epochs=12,
         settings={**tiny.SETTINGS, "pooling": "max", "dropout": 0.0, "attention_dropout": 0.0},
     )  # fmt: skip
-    made = train(recipe, tmp_path / "out")
+    made = train_recipe(recipe, tmp_path / "out")
     assert made.metrics["validation"]["mean_absolute_error"] < 1.0
     loaded = Checkpoint.load(tmp_path / "out")
     assert loaded.task == CountWords()

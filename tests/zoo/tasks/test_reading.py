@@ -14,7 +14,7 @@ from keras_transformer.zoo.tasks.registry import TASKS, task_named
 from keras_transformer.zoo.tasks.regression import Regression
 from keras_transformer.zoo.tasks.translation import Translation
 from keras_transformer.zoo.training.run_data import learn_run_data, read_inputs, training_batches
-from keras_transformer.zoo.training.train import config_of
+from keras_transformer.zoo.training.train_recipe import config_of
 from tests.zoo import tiny
 
 TEXTS = [f"text {i}" for i in range(20)]
@@ -145,7 +145,7 @@ def test_run_data_of_arrays_is_that_of_the_file(tables):
     examples = Classification().read(tables / "train.tsv")
     labels = [examples.labels[i] for i in examples.targets]
     from_memory = learn_run_data(
-        recipe, config_of(recipe), task=Classification(), train=(examples.texts, labels),
+        recipe, config_of(recipe), train=(examples.texts, labels),
         validation=tables / "validation.tsv",
     )  # fmt: skip
     assert from_memory.task == from_file.task

@@ -15,8 +15,8 @@ import json, sys
 import tensorflow as tf
 from keras_transformer.zoo.training.fit import Fit
 from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.training.train import train
-trained = train(Recipe.from_file(sys.argv[1]), sys.argv[2])
+from keras_transformer.zoo.training.train_recipe import train_recipe
+trained = train_recipe(Recipe.from_file(sys.argv[1]), sys.argv[2])
 import keras
 print(json.dumps({
     "backend": keras.config.backend(),

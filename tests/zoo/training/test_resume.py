@@ -10,7 +10,7 @@ import pytest
 
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models.build import get_weights
-from keras_transformer.zoo.training.train import train
+from keras_transformer.zoo.training.train_recipe import train_recipe
 from tests.zoo import tiny
 
 # Steps that a moment can be hit in. Each says its number, and the last waits to be killed.
@@ -18,12 +18,12 @@ SLOW_RUN = """
 import sys, time
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.progress import Report
-from keras_transformer.zoo.training.train import train
+from keras_transformer.zoo.training.train_recipe import train_recipe
 class Slow(Report):
     def step(self, step, loss):
         print("step", step, flush=True)
         time.sleep(600 if step == int(sys.argv[3]) else 0.02)
-train(Recipe.from_file(sys.argv[1]), sys.argv[2], report=Slow())
+train_recipe(Recipe.from_file(sys.argv[1]), sys.argv[2], report=Slow())
 """
 
 
@@ -48,7 +48,7 @@ def test_killed_and_resumed_equals_unbroken(tables, tmp_path):
         tables, epochs=3, save_every=3, token_dropout=0.1, ema=0.8, optimizer="adamw",
         weight_decay=0.01, label_smoothing=0.1, bucket=2,
     )  # fmt: skip
-    whole = train(recipe, tmp_path / "whole", report=(unbroken := tiny.Heard()))
+    whole = train_recipe(recipe, tmp_path / "whole", report=(unbroken := tiny.Heard()))
     total = unbroken.starts[0][1]
 
     path, out = tmp_path / "recipe.json", tmp_path / "out"
@@ -65,15 +65,15 @@ def test_killed_and_resumed_equals_unbroken(tables, tmp_path):
         FileExistsError,
         f"{states} holds an unfinished run; go on with --resume, or discard it with --overwrite.",
     ):
-        train(recipe, out)
+        train_recipe(recipe, out)
     with refused(
         InputError,
         f"{states / 'state'} is of a run with another recipe; resume with its own options, "
         "or remove the folder to start anew.",
     ):
-        train(recipe.replace(seed=1), out, resume=True)
+        train_recipe(recipe.replace(seed=1), out, resume=True)
 
-    resumed = train(recipe, out, resume=True, report=(report := tiny.Heard()))
+    resumed = train_recipe(recipe, out, resume=True, report=(report := tiny.Heard()))
     first = report.steps[0][0]
     assert report.notes == [f"Resuming after step {first - 1} of {total}."], where
     assert step - 3 <= first - 1 <= step + 3, where
@@ -89,7 +89,7 @@ def stopped_and_resumed(recipe, tmp_path, share):
 
     Both must give the same bits. Returns what the first one heard.
     """
-    whole = train(recipe, tmp_path / "whole", report=(unbroken := tiny.Heard()))
+    whole = train_recipe(recipe, tmp_path / "whole", report=(unbroken := tiny.Heard()))
     last = int(share * unbroken.starts[0][1])
 
     class Stopped(tiny.Heard):
@@ -99,8 +99,8 @@ def stopped_and_resumed(recipe, tmp_path, share):
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(recipe, tmp_path / "out", report=Stopped())
-    resumed = train(recipe, tmp_path / "out", resume=True, report=(report := tiny.Heard()))
+        train_recipe(recipe, tmp_path / "out", report=Stopped())
+    resumed = train_recipe(recipe, tmp_path / "out", resume=True, report=(report := tiny.Heard()))
     first = report.steps[0][0]
     assert report.steps == unbroken.steps[first - 1 :]
     assert report.epochs == unbroken.epochs[-len(report.epochs) :]
@@ -129,7 +129,7 @@ def test_a_number_of_steps_of_a_language_model_is_resumed(tables, tmp_path, shar
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(tables, tmp_path):
     recipe = tiny.recipe(tables, epochs=1)
-    first, again = (get_weights(train(recipe, tmp_path / out).model) for out in ("a", "b"))
+    first, again = (get_weights(train_recipe(recipe, tmp_path / out).model) for out in ("a", "b"))
     tiny.assert_same_weights(first, again)
     one, other = (get_weights(tiny.fit(recipe.replace(seed=seed)).model) for seed in (0, 1))
     assert (one["head/kernel"] != other["head/kernel"]).all()
@@ -139,7 +139,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(tables, t
     recipe, out = tiny.recipe(tables, learning_rate=1e30, save_every=1), tmp_path / "out"
     state = tmp_path / "out.training" / "state"
     with pytest.raises(RunError) as caught:
-        train(recipe, out, report=(report := tiny.Heard()))
+        train_recipe(recipe, out, report=(report := tiny.Heard()))
     good = report.steps[-1][0]
     assert re.fullmatch(
         rf"The loss became (nan|inf) at step {good + 1}; the last good state is "
@@ -150,5 +150,5 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(tables, t
     assert not out.exists()
     run = tiny.Heard()
     with pytest.raises(RunError, match=f"at step {good + 1}; "):
-        train(recipe, out, resume=True, report=run)
+        train_recipe(recipe, out, resume=True, report=run)
     assert run.notes == [f"Resuming after step {good} of {report.starts[0][1]}."]

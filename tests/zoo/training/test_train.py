@@ -15,7 +15,7 @@ from keras_transformer.zoo.tasks.labelled import LabelledData
 from keras_transformer.zoo.tasks.translation import Translation
 from keras_transformer.zoo.tokenizers.tokenizer import PAD, SPECIAL_TOKENS, TokenizerConfig
 from keras_transformer.zoo.training.run_data import run_data_of
-from keras_transformer.zoo.training.train import train
+from keras_transformer.zoo.training.train_recipe import train_recipe
 from keras_transformer.zoo.vocabularies.learn import TextTokenizer
 from tests.zoo import tiny
 
@@ -32,7 +32,7 @@ def test_regression_with_an_existing_vocabulary(tables, learned, tmp_path):
         tables, task="regression", label="number", vocabulary=str(path), epochs=12,
         learning_rate=0.02,
     )  # fmt: skip
-    trained = train(recipe, tmp_path / "out")
+    trained = train_recipe(recipe, tmp_path / "out")
     assert list(trained.tokenizer.vocabulary) == list(vocabulary)
     assert (trained.task.name, trained.labels) == ("regression", ())
     assert trained.metrics["validation"]["pearson"] > 0.9
@@ -49,7 +49,7 @@ def test_pairs_of_bytes(tables, tmp_path):
         tables, text_pair="second", label="twin", tokenizer="bytes", epochs=1, max_length=40,
         batch_tokens=2000, bucket=40,
     )  # fmt: skip
-    trained = train(recipe, tmp_path / "out", report=(report := tiny.Heard()))
+    trained = train_recipe(recipe, tmp_path / "out", report=(report := tiny.Heard()))
     assert trained.task.pair
     assert trained.config.vocab_size == 261
     assert [re.sub(r"^\d+ of", "N of", note) for note in report.notes] == [
@@ -90,7 +90,7 @@ def assert_writes_the_same(trained, loaded, texts):
 
 def test_translation_with_a_shared_vocabulary(tables, tmp_path):
     recipe = tiny.translation_recipe(tables, tokenizer="sentencepiece", vocab_size=320, epochs=3)
-    trained = train(recipe, tmp_path / "out", report=(report := tiny.Heard()))
+    trained = train_recipe(recipe, tmp_path / "out", report=(report := tiny.Heard()))
     losses = [loss for _, loss, _, _ in report.epochs]
     assert losses[-1] < losses[0]
     validation = trained.metrics["validation"]
@@ -113,7 +113,7 @@ def test_translation_with_a_vocabulary_for_each_side(tables, tmp_path):
         tables, tokenizer="characters", shared_vocabulary=False, max_length=24, bucket=24,
         batch_tokens=256, epochs=1,
     )  # fmt: skip
-    trained = train(recipe, tmp_path / "out")
+    trained = train_recipe(recipe, tmp_path / "out")
     source, target = trained.tokenizer, trained.target_tokenizer
     assert set(source.vocabulary) & set(target.vocabulary) == {*SPECIAL_TOKENS, " "}
     assert trained.config.source_vocab_size == source.vocab_size
@@ -135,7 +135,7 @@ def test_translation_with_a_vocabulary_for_each_side(tables, tmp_path):
 
 def test_language_model(tables, tmp_path):
     recipe = tiny.language_recipe(tables, epochs=4)
-    trained = train(recipe, tmp_path / "out", report=(report := tiny.Heard()))
+    trained = train_recipe(recipe, tmp_path / "out", report=(report := tiny.Heard()))
     # Ten times the same words: far better than all characters alike.
     losses = [metrics["loss"] for _, _, metrics, _ in report.epochs]
     assert losses[-1] < losses[0] < np.log(trained.tokenizer.vocab_size)
@@ -153,7 +153,7 @@ def test_an_unknown_column_of_a_translation(tables, tmp_path, name):
     path = tables / "pairs.tsv"
     message = f"{path}: there is no column 'fr'; the columns are 'en', 'de'."
     with refused(InputError, message):
-        train(tiny.translation_recipe(tables, **{name: "fr"}), tmp_path / "out")
+        train_recipe(tiny.translation_recipe(tables, **{name: "fr"}), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -201,7 +201,7 @@ def test_an_unknown_column_of_a_translation(tables, tmp_path, name):
 )  # fmt: skip
 def test_recipes_that_do_not_fit_the_model(tables, tmp_path, changes, message):
     with refused(InputError, message):
-        train(tiny.recipe(tables, **changes), tmp_path / "out")
+        train_recipe(tiny.recipe(tables, **changes), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -214,19 +214,19 @@ def test_a_vocabulary_larger_than_the_models(tables, tmp_path):
         "take a smaller vocabulary or a larger model."
     )
     with refused(InputError, message):
-        train(tiny.recipe(tables, vocabulary=str(path)), tmp_path / "out")
+        train_recipe(tiny.recipe(tables, vocabulary=str(path)), tmp_path / "out")
 
 
 def test_an_output_that_exists_is_refused_before_anything_is_read(tables, tmp_path):
     recipe, out = tiny.recipe(tables, train="none.tsv"), tmp_path / "out"
     out.mkdir()
     with refused(FileExistsError, f"{out} exists; choose another path or give --overwrite."):
-        train(recipe, out)
+        train_recipe(recipe, out)
     with refused(
         FileExistsError,
         f"{out} exists and is no checkpoint, so it is not overwritten; choose another path.",
     ):
-        train(recipe, out, overwrite=True)
+        train_recipe(recipe, out, overwrite=True)
 
 
 def test_an_unfinished_run_is_only_discarded_when_asked(tables, tmp_path):
@@ -237,18 +237,18 @@ def test_an_unfinished_run_is_only_discarded_when_asked(tables, tmp_path):
         FileExistsError,
         f"{states} holds an unfinished run; go on with --resume, or discard it with --overwrite.",
     ):
-        train(recipe, out)
+        train_recipe(recipe, out)
     (states / "mine.txt").write_text("mine", encoding="utf-8")
     for options in ({}, {"resume": True}, {"overwrite": True}):
         with refused(
             FileExistsError,
             f"{states} holds 'mine.txt', which is no state of a run; choose another path.",
         ):
-            train(recipe, out, **options)
+            train_recipe(recipe, out, **options)
     assert (states / "mine.txt").read_text(encoding="utf-8") == "mine"
     (states / "mine.txt").unlink()
     with pytest.raises(FileNotFoundError, match="none.tsv"):
-        train(recipe, out, overwrite=True)
+        train_recipe(recipe, out, overwrite=True)
     assert not states.exists()
 
 
@@ -257,7 +257,7 @@ def test_an_unknown_label_in_the_validation_data(tables, tmp_path):
     path.write_text("text\tlabel\nan old box\twood\n", encoding="utf-8")
     message = f"{path}, line 2: unknown label 'wood'; the known labels are 'fruit', 'métal'."
     with refused(InputError, message):
-        train(tiny.recipe(tables, validation=str(path)), tmp_path / "out")
+        train_recipe(tiny.recipe(tables, validation=str(path)), tmp_path / "out")
 
 
 def test_a_recipe_names_every_choice_that_was_made(learned, tables):

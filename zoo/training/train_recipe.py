@@ -1,0 +1,178 @@
+"""The run of a recipe: from data to a checkpoint."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+
+from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.data.sources import Source
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.files import check_folder_target
+from keras_transformer.zoo.models.build import build
+from keras_transformer.zoo.models.catalog import get_config
+from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.progress import Report, default_report
+from keras_transformer.zoo.recipe import Model, Recipe
+from keras_transformer.zoo.recipe.training_data import resolved
+from keras_transformer.zoo.tasks.registry import tasks_for
+from keras_transformer.zoo.training.fit import Fit
+from keras_transformer.zoo.training.run_data import in_memory, learn_run_data, training_batches
+from keras_transformer.zoo.training.run_state import is_state, remove_states
+
+# The model of a recipe whose settings are a whole config, which no name of the catalogue has.
+OWN_CONFIG = "custom"
+
+
+def train_recipe(
+    recipe: Recipe,
+    out: str | Path | None = None,
+    *,
+    train: Source | None = None,
+    validation: Source | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    report: Report | None = None,
+    scalars: Callable[[str, float, int], None] | None = None,
+) -> Checkpoint:
+    """Trains a model of the catalogue, and writes its checkpoint folder if there is to be one.
+
+    States to resume from are kept in the folder `OUT.training` until the run ends.
+
+    Args:
+        recipe: the run.
+        out: the checkpoint folder; None keeps all in memory, and the run cannot be resumed.
+        train, validation: data in memory, in place of the recipe's files.
+        resume: whether to go on from the last state of a run that was killed.
+        overwrite: whether a checkpoint that is there is replaced, or an unfinished run discarded.
+        report: receives progress callbacks; by default see `progress.default_report`.
+        scalars: see `Fit`.
+
+    Raises:
+        InputError: for a mistake in the recipe or the data.
+        FileExistsError: `out` exists, or an unfinished run of it.
+        RunError: the loss became infinite or not a number.
+    """
+    report = report or default_report()
+    folder = working_folder(out, resume=resume, overwrite=overwrite)
+    config = config_of(recipe)
+    later = {"prune": recipe.prune, "quantize": recipe.quantize, "distill": recipe.distill}
+    for name, part in later.items():
+        if part is not None:
+            raise InputError(
+                f"Expected {name} to be null where a model is trained anew, got {name}={part}; "
+                f"use keras-transformer {name}."
+            )
+    given = {"train": train, "validation": validation}
+    given = {name: source for name, source in given.items() if source is not None}
+    recipe = resolved(recipe, in_memory=given)
+    data = learn_run_data(recipe, config, **given)
+    recipe, rows = in_memory(recipe, data)
+    data.report_cuts(report)
+    config = config.replace(**data.vocab_sizes)
+
+    keras.utils.set_random_seed(recipe.training.seed)
+    model = build(config, data.task, dtype=recipe.training.dtype)
+    fit = Fit(
+        model, data.task, recipe, training_batches(data, recipe), data.validator(), folder=folder,
+        report=report, scalars=scalars,
+    )  # fmt: skip
+    if resume:
+        fit.resume()
+    report.start("train", fit.total_steps)
+    best = fit.run()
+    checkpoint = Checkpoint(
+        config=config, task=data.task, modality=data.modality, model=model, recipe=recipe,
+        metrics={"validation": best}, probes=data.probes(recipe.training.seed), rows=rows,
+    )  # fmt: skip
+    checkpoint.metrics["validation"] |= data.written_metrics(checkpoint)
+    save_run(checkpoint, out, folder, overwrite=overwrite)
+    return checkpoint
+
+
+def save_run(
+    checkpoint: Checkpoint, out: str | Path | None, folder: Path | None, *, overwrite: bool
+) -> None:
+    """Writes the checkpoint of a run that ended, and removes its states, if it has a folder."""
+    if out is not None:
+        checkpoint.save(out, overwrite=overwrite)
+        remove_states(folder)
+
+
+def states_of(out: str | Path) -> Path:
+    """Returns the folder in which an unfinished run of `out` keeps its states."""
+    out = Path(os.path.abspath(out))
+    return out.with_name(f"{out.name}.training")
+
+
+def working_folder(
+    out: str | Path | None, *, resume: bool, overwrite: bool
+) -> Path | None:
+    """Returns `OUT.training`, once it is clear that the run may begin; None without a folder.
+
+    Raises:
+        InputError: a run is to be resumed or replaced that has no folder.
+        FileExistsError: `out` may not be replaced, or an unfinished run is in the way.
+    """
+    if out is None:
+        if resume or overwrite:
+            raise InputError("Expected a folder to resume or overwrite, got out=None.")
+        return None
+    folder = states_of(out)
+    check_folder_target(out, overwrite=overwrite)
+    if not folder.exists():
+        return folder
+    # The folder is removed when the run ends, so nobody's files may be in it.
+    foreign = sorted(entry.name for entry in folder.iterdir() if not is_state(entry.name))
+    if foreign:
+        raise FileExistsError(
+            f"{folder} holds {foreign[0]!r}, which is no state of a run; choose another path."
+        )
+    # A writer that was killed between its renames leaves the state at the side.
+    kept = any((folder / name).exists() for name in ("state", ".state.old"))
+    if kept and not resume:
+        if not overwrite:
+            raise FileExistsError(
+                f"{folder} holds an unfinished run; go on with --resume, "
+                "or discard it with --overwrite."
+            )
+        remove_states(folder)
+    return folder
+
+
+def config_of(recipe: Recipe) -> TransformerConfig:
+    """Returns the catalogue's config with a recipe's settings, the vocabulary still its own.
+
+    Raises:
+        InputError: the model cannot do what the recipe asks for, or a setting is impossible.
+    """
+    config = _named_config(recipe.model)
+    known = tasks_for(config.architecture)
+    if recipe.task not in known:
+        raise InputError(
+            f"Expected a task that the {config.architecture} {recipe.model.name} can be trained "
+            f"for ({', '.join(known)}), got task={recipe.task!r}."
+        )
+    if recipe.data.max_length > config.max_length:
+        raise InputError(
+            f"Expected max_length to be at most the model's {config.max_length}, "
+            f"got max_length={recipe.data.max_length}."
+        )
+    if recipe.data.columns.get("text_pair") is not None and config.num_segments < 2:
+        raise InputError(
+            f"Expected a model with two segments for pairs, got {recipe.model.name} "
+            f"with num_segments={config.num_segments}."
+        )
+    return config
+
+
+def _named_config(model: Model) -> TransformerConfig:
+    """The config of a model of the catalogue with its settings, or of one that is all settings."""
+    if model.name == OWN_CONFIG:
+        return TransformerConfig.from_json(model.settings)
+    config = get_config(model.name)
+    for name in ("vocab_size", "source_vocab_size"):
+        if name in model.settings:
+            raise InputError(f"Expected no setting {name}: it follows from the tokenizer.")
+    return config.replace(**model.settings)
