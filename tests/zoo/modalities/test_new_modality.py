@@ -95,10 +95,13 @@ def test_its_file_predicts_the_same(trained, precision, tmp_path):
     assert [one.label for one in ours] == [one.label for one in theirs]
 
 
-def test_a_quantized_one(trained, tmp_path):
-    small = kt.quantize(trained, "int8", epochs=1, train=rows_of(trained.modality.name, 128))
+def test_a_quantized_one(trained):
+    name = trained.modality.name
+    small = kt.quantize(
+        trained, "int8", epochs=1, train=rows_of(name, 128), validation=rows_of(name, 32, seed=1)
+    )
     file = convert(small, "int8")
-    rows, labels = rows_of(trained.modality.name, 40, seed=4)
+    rows, labels = rows_of(name, 40, seed=4)
     [found] = compare(small, file, (rows, labels))
     assert (found.metric, found.num_truncated) == ("accuracy", 0)
     assert found.parity.agreement > 0.97
