@@ -133,7 +133,7 @@ def convert(
         ),
         ("same choice", None if parity.agreement is None else f"{parity.agreement:.1%}"),
         ("largest difference of outputs", f"{parity.largest:.2g}"),
-        ("the same in output steps", None if parity.steps is None else f"{parity.steps:.1f}"),
+        ("the same in output steps", f"{parity.steps:.1f}"),
         *artifact.measured.items(),
     ]
     display.table(None, ("File", "Value"), rows)

@@ -16,6 +16,7 @@ class Precision:
         kernel_type: TFLite type of the matmul kernels in the file.
         kernel_bits: width to which kernels are rounded.
         kernel_block: inputs of a kernel that share a scale; None for all.
+        row_bits: width to which a runtime rounds what matmuls read, row by row, or None.
         activation_bits: width of stored activations, or None where they are float.
         inner_bits: width of what stands between matmuls, or None where it is float.
     """
@@ -24,6 +25,7 @@ class Precision:
     kernel_type: str
     kernel_bits: int | None = None
     kernel_block: int | None = None
+    row_bits: int | None = None
     activation_bits: int | None = None
     inner_bits: int | None = None
 
@@ -40,7 +42,7 @@ class Precision:
     @property
     def bits(self) -> dict[str, Any]:
         """The widths that `models.build` takes, those that are not None."""
-        names = ("kernel_bits", "kernel_block", "activation_bits", "inner_bits")
+        names = ("kernel_bits", "kernel_block", "row_bits", "activation_bits", "inner_bits")
         values = {name: getattr(self, name) for name in names}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -50,13 +52,13 @@ PRECISIONS = {
     for precision in (
         Precision(name="float32", kernel_type="FLOAT32"),
         Precision(name="float16", kernel_type="FLOAT16"),
-        Precision(name="dynamic_int8", kernel_type="INT8", kernel_bits=8),
+        Precision(name="dynamic_int8", kernel_type="INT8", kernel_bits=8, row_bits=8),
         Precision(name="int8", kernel_type="INT8", kernel_bits=8, activation_bits=8),
         Precision(
             name="integer", kernel_type="INT8", kernel_bits=8, activation_bits=8, inner_bits=8
         ),
         Precision(name="int16x8", kernel_type="INT8", kernel_bits=8, activation_bits=16),
-        Precision(name="int4", kernel_type="INT4", kernel_bits=4, kernel_block=32),
+        Precision(name="int4", kernel_type="INT4", kernel_bits=4, kernel_block=32, row_bits=8),
     )
 }
 # Those that a quantized checkpoint is for.
@@ -75,8 +77,11 @@ def get_precision(name: str) -> Precision:
 
 
 def precision_of(bits: dict[str, Any]) -> Precision:
-    """Returns the precision of a checkpoint by the widths that its model is built with."""
-    return next(p for p in PRECISIONS.values() if p.bits == bits)
+    """Returns the precision of a checkpoint by the widths that its model is built with.
+
+    Checkpoints of earlier versions do not say that rows are rounded.
+    """
+    return next(p for p in PRECISIONS.values() if p.bits in (bits, {**bits, "row_bits": 8}))
 
 
 def kept_patterns(precision: Precision, keep: Sequence[str]) -> tuple[str, ...]:

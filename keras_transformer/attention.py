@@ -63,10 +63,10 @@ class MultiHeadAttention(QuantizedLayer):
             )
         self.width = self.head_dim or hidden_dim // self.num_heads
 
-        def projection(units, name, shape):
+        def projection(units, name, shape, **kwargs):
             layer = make_projection(
                 units, shape[-1], rank=self.rank, use_bias=self.use_bias, bits=self.bits,
-                dtype=self.dtype_policy, name=name,
+                dtype=self.dtype_policy, name=name, **kwargs,
             )  # fmt: skip
             layer.build(shape)
             return layer
@@ -77,7 +77,8 @@ class MultiHeadAttention(QuantizedLayer):
         width, memory_width = (
             heads * self.width for heads in (self.num_heads, self.num_key_value_heads)
         )
-        self.query = projection(width, "query", query_shape)
+        # Scaled here, so that the scale becomes a part of the projection's kernel.
+        self.query = projection(width, "query", query_shape, factor=self.width**-0.5)
         self.key = projection(memory_width, "key", memory_shape)
         self.value = projection(memory_width, "value", memory_shape)
         # Keys and values have zero point 0, or XNNPACK leaves their product to a slow kernel.
@@ -170,8 +171,8 @@ class MultiHeadAttention(QuantizedLayer):
         return self._keys_values(memory, 0, None)
 
     def _query(self, query, training):
-        """(B, T, H * K), scaled here so that the scale folds into the projection's kernel."""
-        q = self.query(query) * self.width**-0.5
+        """(B, T, H * K)."""
+        q = self.query(query)
         return self.unrotated_query_point(q, training=training) if self.rotary else q
 
     def _keys_values(self, memory, start, training):

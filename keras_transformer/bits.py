@@ -4,15 +4,17 @@ Each name may be missing or None, for float:
 - `kernel_bits`: width of the stored kernels.
 - `kernel_block`: consecutive inputs of a kernel that share a scale; all of a column by default.
 - `activation_bits`: width of the tensors that matmuls read and return.
+- `row_bits`: width to which a device that computes in float rounds what a matmul reads, each row
+  between its own bounds, when it comes to it.
 - `inner_bits`: width of the tensors between them, inside norms, activations and softmax, which
   a device that computes in float too does not store.
 """
 
-BITS = ("kernel_bits", "kernel_block", "activation_bits", "inner_bits")
+BITS = ("kernel_bits", "kernel_block", "row_bits", "activation_bits", "inner_bits")
 
 
 def all_bits(bits=None):
-    """Returns a plain dict of all four widths, None where the mapping has none.
+    """Returns a plain dict of all widths, None where the mapping has none.
 
     Raises:
         ValueError: for an unknown name, or a width that is not from 2 to 16.

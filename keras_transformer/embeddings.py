@@ -28,7 +28,8 @@ class TokenEmbedding(QuantizedLayer):
         initializer_stddev: of the truncated normal that the table starts from.
         bits: a stored table has one symmetric range, so that the device stores it once for the
             look-up and for the logits; with `kernel_bits` alone it is the table's own, in 8 bits.
-            The vectors once they are multiplied are an inner tensor.
+            With `row_bits` what it is multiplied by is rounded. The vectors once they are
+            multiplied are an inner tensor.
     """
 
     def __init__(
@@ -66,7 +67,8 @@ class TokenEmbedding(QuantizedLayer):
         table = ops.cast(self.table(), self.compute_dtype)
         if logits:
             table = self.point(table, training=training)
-            return ops.matmul(ops.cast(inputs, self.compute_dtype), ops.transpose(table))
+            rows = self._rounded_rows(ops.cast(inputs, self.compute_dtype))
+            return ops.matmul(rows, ops.transpose(table))
         x = self.point(ops.take(table, as_ids(inputs), axis=0), training=training)
         return self.scaled_point(x * self.scale, training=training) if self.scale != 1.0 else x
 

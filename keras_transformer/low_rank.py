@@ -7,27 +7,31 @@ from keras_transformer.quantization import Projection, QuantizedLayer
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class LowRankProjection(QuantizedLayer):
-    """`y = (x A) B + b` over the last axis; A is (inputs, R) and B is (R, units).
+    """`y = ((x A) B + b) factor` over the last axis; A is (inputs, R) and B is (R, units).
 
     Args:
         units: width of the output.
         rank: R, the width between the factors.
         use_bias: whether `b` exists.
-        bits: `kernel_bits` and `kernel_block` of both factors, `activation_bits` of what is
-            between them.
+        factor: see `Projection`.
+        bits: `kernel_bits`, `kernel_block` and `row_bits` of both factors, `activation_bits` of
+            what is between them.
     """
 
-    def __init__(self, units, *, rank, use_bias=True, bits=None, **kwargs):
+    def __init__(self, units, *, rank, use_bias=True, factor=1.0, bits=None, **kwargs):
         super().__init__(bits=bits, **kwargs)
         self.units = units
         self.rank = rank
         self.use_bias = use_bias
+        self.factor = factor
 
     def build(self, input_shape):
         kwargs = {"bits": self.bits, "dtype": self.dtype_policy}
         self.reduce = Projection(self.rank, use_bias=False, name="reduce", **kwargs)
         self.reduced_point = self._point("reduced_point", self.activation_bits)
-        self.expand = Projection(self.units, use_bias=self.use_bias, name="expand", **kwargs)
+        self.expand = Projection(
+            self.units, use_bias=self.use_bias, factor=self.factor, name="expand", **kwargs
+        )
         self.reduce.build(input_shape)
         self.expand.build((*input_shape[:-1], self.rank))
 

@@ -35,7 +35,7 @@ class _Norm(QuantizedLayer):
     Args:
         epsilon: added to what the root is taken of.
         bits: with `inner_bits` epsilon is left out, since what is stored ends the range of the
-            root; other widths do not matter here.
+            root; others do not matter to the values.
     """
 
     has_beta = False
@@ -101,7 +101,12 @@ class LayerNorm(_Norm):
         centred = x - ops.sum(x * share, axis=-1, keepdims=True)
         variance = ops.sum(ops.square(centred) * share, axis=-1, keepdims=True)
         factor = ops.rsqrt(variance + self.epsilon) * ops.cast(self.gamma, dtype)
-        y = centred * factor + ops.cast(self.beta, dtype)
+        beta = ops.cast(self.beta, dtype)
+        if self.row_bits is not None:
+            # A vector would be moved behind the next projection, into its bias: the runtime would
+            # round its inputs before they are added.
+            beta = ops.expand_dims(beta, 0)
+        y = centred * factor + beta
         return ops.cast(y, self.compute_dtype)
 
     def _of_integers(self, x, training):

@@ -12,7 +12,7 @@ import keras
 from keras import ops
 
 from keras_transformer.bits import all_bits, check_width
-from keras_transformer.rounding import kernel_scale, round_kernel, straight_through
+from keras_transformer.rounding import kernel_scale, round_kernel, round_rows, straight_through
 
 _INITIAL_RANGE = 6.0  # replaced by calibration before a point is used
 _SMALLEST_RANGE = 1e-6  # a tensor that was always zero still needs a scale
@@ -181,6 +181,7 @@ class QuantizedLayer(_RoundingLayer):
         widths = all_bits(bits)
         self.kernel_bits = widths["kernel_bits"]
         self.kernel_block = widths["kernel_block"]
+        self.row_bits = widths["row_bits"]
         self.activation_bits = widths["activation_bits"]
         self.inner_bits = widths["inner_bits"]
 
@@ -195,6 +196,13 @@ class QuantizedLayer(_RoundingLayer):
             self.output_observer(self, outputs)
         return outputs
 
+    def _rounded_rows(self, inputs):
+        """What a matmul with a rounded kernel reads; the gradient passes straight through."""
+        if self.kernel_bits is None or self.row_bits is None:
+            return inputs
+        rounded = ops.cast(round_rows(inputs, self.row_bits), inputs.dtype)
+        return straight_through(inputs, rounded)
+
     def _point(self, name, width, **kwargs):
         """A built point of a width; further arguments are `QuantPoint`'s."""
         point = QuantPoint(width, dtype=kwargs.pop("dtype", self.dtype_policy), name=name, **kwargs)
@@ -204,27 +212,31 @@ class QuantizedLayer(_RoundingLayer):
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class Projection(QuantizedLayer):
-    """`y = x W + b` over the last axis, with an optionally rounded kernel.
+    """`y = (x W + b) factor` over the last axis, with an optionally rounded kernel.
 
-    With `kernel_bits` the forward pass uses `round_kernel(W)`, and the gradient passes straight
-    through the rounding. `observer`, when set, is called as `observer(projection, inputs)` before
-    each forward pass.
+    With `kernel_bits` the forward pass uses `round_kernel(W)`, with `row_bits` too `round_rows(x)`,
+    and the gradient passes straight through the rounding. `observer`, when set, is called as
+    `observer(projection, inputs)` before each forward pass.
 
     Args:
         units: width of the output.
         use_bias: whether `b` exists.
-        bits: `kernel_bits` and `kernel_block` of the kernel; others do not matter here.
+        factor: a constant, which the converter multiplies into the kernel and the bias.
+        bits: `kernel_bits` and `kernel_block` of the kernel, `row_bits` of the inputs of a rounded
+            one; others do not matter here.
 
     Raises:
         ValueError: for impossible bits, or a block that does not divide the inputs' width.
     """
 
     def __init__(
-        self, units, *, use_bias=True, kernel_initializer="glorot_uniform", bits=None, **kwargs
-    ):
+        self, units, *, use_bias=True, factor=1.0, kernel_initializer="glorot_uniform", bits=None,
+        **kwargs,
+    ):  # fmt: skip
         super().__init__(bits=bits, **kwargs)
         self.units = units
         self.use_bias = use_bias
+        self.factor = factor
         self.observer = None
         self.kernel_initializer = kernel_initializer
 
@@ -248,8 +260,9 @@ class Projection(QuantizedLayer):
         kernel = ops.convert_to_tensor(self.kernel)
         if self.kernel_bits is not None:
             kernel = straight_through(kernel, self.rounded_kernel(kernel))
-        outputs = ops.matmul(inputs, ops.cast(kernel, self.compute_dtype))
-        return outputs + self.bias if self.use_bias else outputs
+        outputs = ops.matmul(self._rounded_rows(inputs), ops.cast(kernel, self.compute_dtype))
+        outputs = outputs + self.bias if self.use_bias else outputs
+        return outputs if self.factor == 1.0 else outputs * self.factor
 
     def stay_float(self):
         """Leaves the kernel unrounded for good."""
@@ -259,11 +272,11 @@ class Projection(QuantizedLayer):
     @property
     def scale(self):
         """The scales (width / block, 1, units) of the stored kernel."""
-        return kernel_scale(self.kernel.value, self.kernel_bits, self.kernel_block)
+        return kernel_scale(self.kernel.value, self.kernel_bits, self.kernel_block, self.factor)
 
     def rounded_kernel(self, kernel):
         """Returns the kernel (width, units) on the grid of this projection."""
-        return round_kernel(kernel, self.kernel_bits, self.kernel_block)
+        return round_kernel(kernel, self.kernel_bits, self.kernel_block, self.factor)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)

@@ -1,15 +1,39 @@
-"""Kernels and tables on the symmetric grids that TFLite stores."""
+"""The grids to which devices round kernels, tables and rows of activations."""
 
 from keras import ops
 
 
-def round_kernel(kernel, bits, block=None):
+def round_rows(x, bits):
+    """Rounds each row of (..., D) to the grid that a runtime finds for it as it comes.
+
+    The grid has `2**bits` values between the row's own bounds, widened to hold zero, which is one
+    of them. It is what XNNPACK (`xnn_f32_qd8_asymmetric_quantization_params`) and, where the file
+    asks for asymmetric inputs, the kernels of TensorFlow Lite compute, step by step in float32.
+
+    Returns:
+        float32 (..., D).
+    """
+    lowest, highest = -(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1.0
+    x = ops.cast(x, "float32")
+    minimum = ops.minimum(ops.min(x, axis=-1, keepdims=True), 0.0)
+    maximum = ops.maximum(ops.max(x, axis=-1, keepdims=True), 0.0)
+    width = maximum - minimum
+    steps = (highest - lowest) / ops.where(width > 0.0, width, highest - lowest)
+    below, above = lowest + minimum * steps, highest + maximum * steps
+    # The zero point is that of the bound at which its own rounding matters less.
+    zero = ops.where(below + above > 0.0, lowest - minimum * steps, highest - maximum * steps)
+    zero = ops.round(ops.clip(zero, lowest, highest))
+    return (ops.clip(ops.round(x * steps) + zero, lowest, highest) - zero) * (1.0 / steps)
+
+
+def round_kernel(kernel, bits, block=None, factor=1.0):
     """Rounds a kernel to the symmetric grid that TFLite stores.
 
     Args:
         kernel: (width, units).
         bits: width of the stored integer.
         block: consecutive inputs that share a scale, a divisor of the width; all by default.
+        factor: by which the outputs are multiplied; the device stores the kernel times it.
 
     Returns:
         The kernel with every block of a column a whole multiple of its scale,
@@ -17,20 +41,22 @@ def round_kernel(kernel, bits, block=None):
     """
     width, units = kernel.shape
     blocks = ops.reshape(kernel, (-1, block or width, units))
-    scale = kernel_scale(kernel, bits, block)
+    scale = kernel_scale(kernel, bits, block, factor)
     return ops.reshape(ops.round(blocks / scale) * scale, (width, units))
 
 
-def kernel_scale(kernel, bits, block=None):
+def kernel_scale(kernel, bits, block=None, factor=1.0):
     """Returns the scales (width / block, 1, units) of `round_kernel`'s grid.
 
-    The scale of a block has the 8 significant bits that XNNPACK keeps of it.
+    The scale of a block, times the factor, has the 8 significant bits that XNNPACK keeps of it.
     """
     width, units = kernel.shape
     blocks = ops.reshape(kernel, (-1, block or width, units))
     largest = ops.max(ops.abs(blocks), axis=1, keepdims=True)
     scale = ops.maximum(largest, 1e-9) / (2 ** (bits - 1) - 1)
-    return scale if block is None else ops.cast(ops.cast(scale, "bfloat16"), "float32")
+    if block is None:
+        return scale
+    return ops.cast(ops.cast(scale * factor, "bfloat16"), "float32") / factor
 
 
 def round_table(table, bits):

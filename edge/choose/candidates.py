@@ -1,7 +1,6 @@
 """The files that a float checkpoint can become, and the checkpoints on the way to them."""
 
 import dataclasses
-import numbers
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.progress import Report
-from keras_transformer.zoo.recipe.training_data import is_path
+from keras_transformer.zoo.recipe.training_data import is_path, rows_given
 from keras_transformer.zoo.training.run_data import training_rows
 
 REFERENCE = "float32"
@@ -109,10 +108,10 @@ class Workshop:
         self.checkpoint = checkpoint
         self.folder = folder
         self.options = {"resume": resume, "overwrite": overwrite, "report": report}
-        self.data = {
-            "train": self._read_once("train", train),
-            "validation": self._read_once("validation", validation),
-        }
+        self.data: dict[str, Any] = {"train": train, "validation": validation}
+        for name, source in rows_given(train=train, validation=validation).items():
+            # As rows, they may be used again and again, a generator's too.
+            self.data[name] = checkpoint.task.examples_of(source, checkpoint.columns, name=name)
         self._sources: dict[str, Checkpoint | InputError | RunError] = {"": checkpoint}
         self._calibration: Batches | None = None
 
@@ -139,13 +138,6 @@ class Workshop:
         batches = self._batches() if spec.is_static and not candidate.qat else None
         lengths = [candidate.length] if candidate.length else None
         return convert(source, candidate.precision, calibration=batches, lengths=lengths)
-
-    def _read_once(self, name: str, source: Any) -> Any:
-        """Data in memory as rows, which may be used again and again, a generator's too."""
-        if source is None or is_path(source) or isinstance(source, numbers.Real):
-            return source
-        checkpoint = self.checkpoint
-        return checkpoint.task.examples_of(source, checkpoint.columns, name=name)
 
     def _batches(self) -> Batches:
         if self._calibration is None:

@@ -14,22 +14,25 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_transformer.edge.compare.parity import RELATIVE_TOLERANCE, STEP_TOLERANCE
 from keras_transformer.edge.compare.side_by_side import SideBySide
 from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.models.build import build, get_weights, set_weights
 
 # Of the first step of a decoder little can be told: attention to one token is 1.
 FIND_ROWS, FIND_STEPS = 3, 3
 ROWS, STEPS = 64, 4
 # The converter computes a tensor's scale from the same range in another order.
 SCALE_TOLERANCE = 1e-4
-# Steps that a layer of integers may be off, given the same inputs: a value next to the middle of
-# two can fall either way.
-STEP_LIMIT = 1.5
+# What a layer may be off, given the same inputs. In steps of an integer tensor: a value next to the
+# middle of two can fall either way. Of a float one, relative to its size: sums are added in another
+# order, and a float16 file rounds constants.
+STEP_LIMIT, FLOAT_LIMIT, FLOAT16_LIMIT = 1.5, 1e-4, 2e-2
+# How near a tensor has to come to be taken for a point's, before it is known what it departs by.
+FIND_STEPS_OFF, FIND_RELATIVE = 8, 0.5
 
 # signature -> path of a point -> place of its tensor in the signature's graph
 Places = Mapping[str, Mapping[str, int]]
@@ -77,6 +80,9 @@ def find_layers(
     the point's if it holds the point's values on a few of the checkpoint's probes. A point of
     which none does is left out, such as one before a relu that was fused into a projection.
 
+    So each is met with the file's own values before it, and has to be right but for ties: what is
+    wrong in one layer cannot hide in what rounding adds up to at the outputs.
+
     Args:
         checkpoint: the checkpoint.
         model: its Keras model, in the precision of the file.
@@ -86,23 +92,32 @@ def find_layers(
 
     Returns:
         See `Places`.
+
+    Raises:
+        RunError: a layer departs, or so far that no point's values come near its tensor.
     """
     both = SideBySide(checkpoint, model, flatbuffer, length, steps=FIND_STEPS)
     errors: dict[str, dict[str, dict[int, float]]] = {}
-
+    limits: dict[tuple[str, str, int], float] = {}
+    rounds_rows = get_precision(precision).row_bits is not None
     known: dict[str, set[int]] = defaultdict(set)
 
     def meet(signature, point, values, tensors):
         step = None if point.bits is None else point.scale
         inside, fitting = both.inside[signature], {}
         for place, tensor in tensors.items():
-            if _same_kind(tensor, values, step):
+            if _same_kind(tensor, values, step, is_flat=place in inside.projected):
                 error = _distance(values, tensor).max()
-                limit = STEP_TOLERANCE
-                if step is None:
-                    limit = _relative_limit(inside.is_rounded(place, known[signature]), precision)
-                if error <= limit:
+                is_rounded = inside.is_rounded(place, known[signature])
+                limit = _limit(tensor, is_rounded, precision)
+                near = limit
+                if tensor.step is not None:
+                    near = FIND_STEPS_OFF
+                elif is_rounded and rounds_rows:
+                    near = FIND_RELATIVE
+                if error <= near:
                     fitting[place] = error
+                    limits[signature, point.path, place] = limit
         before = errors.setdefault(signature, {}).get(point.path, fitting)
         errors[signature][point.path] = {
             place: max(error, before[place]) for place, error in fitting.items() if place in before
@@ -115,10 +130,30 @@ def find_layers(
 
     rows = 1 if checkpoint.task.generates else FIND_ROWS
     both.run({name: probes[:rows] for name, probes in checkpoint.probes.items()}, meet)
-    return {
+    places = {
         signature: {path: min(fit, key=fit.get) for path, fit in paths.items() if fit}
         for signature, paths in errors.items()
     }
+    for signature, paths in places.items():
+        near = set().union(*errors[signature].values())
+        inside = both.inside[signature]
+        for lost in (place for place, same in inside.projected.items() if not same & near):
+            raise RunError(
+                f"Expected every projection of the {precision} file to follow one of the Keras "
+                f"model's, got {inside.tensor_names[lost]} in {signature!r}, which "
+                "is near to none; nothing was written."
+            )
+        for path, place in paths.items():
+            off, limit = errors[signature][path][place], limits[signature, path, place]
+            if off > limit:
+                unit = "steps" if limit == STEP_LIMIT else "of its values' size"
+                raise RunError(
+                    f"Expected {path} of the {precision} file to be within {limit:g} {unit} of the "
+                    f"Keras model's, given the same inputs, got {off:.3g} in {signature!r}; "
+                    f"nothing was written. --keep {path.rpartition('/')[0]}/*=float32 leaves the "
+                    "layer float."
+                )
+    return places
 
 
 def explain(
@@ -148,7 +183,8 @@ def explain(
             "which does not hold the file's ranges."
         )
     both = SideBySide(
-        checkpoint, checkpoint.model, unpack(runner)[0], runner.max_length, steps=STEPS,
+        checkpoint, _simulation(checkpoint, spec, runner), unpack(runner)[0], runner.max_length,
+        steps=STEPS,
         tensors={signature: list(paths.values()) for signature, paths in places.items()},
     )  # fmt: skip
     found: dict[tuple[str, str], LayerDifference] = {}
@@ -163,10 +199,9 @@ def explain(
             is_integer = tensor.step is not None
             known = places[signature].values()
             is_rounded = both.inside[signature].is_rounded(place, known)
-            limit = _relative_limit(is_rounded, runner.precision)
             found[key] = LayerDifference(
                 signature=signature, layer=point.path, is_integer=is_integer,
-                limit=STEP_LIMIT if is_integer else limit,
+                limit=_limit(tensor, is_rounded, runner.precision),
             )  # fmt: skip
         layer = found[key]
         distance = _distance(values, tensor)
@@ -185,8 +220,10 @@ def explain(
     return list(found.values())
 
 
-def _same_kind(tensor, values, step):
-    if _without_ones(tensor.values.shape) != _without_ones(values.shape):
+def _same_kind(tensor, values, step, *, is_flat):
+    # Of one token, what a projection gives is split into heads by a reshape at most.
+    same_size = is_flat and tensor.values.size == values.size
+    if not same_size and _without_ones(tensor.values.shape) != _without_ones(values.shape):
         return False
     if step is None or tensor.step is None:
         return step is tensor.step
@@ -205,10 +242,21 @@ def _distance(values, tensor):
     return np.abs(difference) / unit
 
 
-def _relative_limit(is_rounded, precision):
-    """The largest distance of a float tensor that the precision explains."""
-    exact = RELATIVE_TOLERANCE["float32"]
+def _limit(tensor, is_rounded, precision):
+    """The largest distance of a tensor, given the same inputs, that the precision explains."""
+    if tensor.step is not None:
+        return STEP_LIMIT
     # A float16 file computes in float32 of what it stores in less: each constant is rounded.
-    if is_rounded or precision == "float16":
-        return RELATIVE_TOLERANCE.get(precision, exact)
-    return exact
+    if precision == "float16" or (is_rounded and precision == "int16x8"):
+        return FLOAT16_LIMIT
+    return FLOAT_LIMIT
+
+
+def _simulation(checkpoint, spec, runner):
+    """The Keras model that rounds as the file does."""
+    if checkpoint.is_quantized or not spec.rounds_kernels:
+        return checkpoint.model
+    keep = runner.description.get("keep", ())
+    model = build(checkpoint.config, checkpoint.task, bits=spec.bits, keep=keep)
+    set_weights(model, get_weights(checkpoint.model))
+    return model

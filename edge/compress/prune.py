@@ -30,6 +30,7 @@ from keras_transformer.zoo.models.counts import multiply_adds, parameters
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Prune, Recipe
 from keras_transformer.zoo.training.fine_tune import DEFAULTS, Retraining, changed_recipe
+from keras_transformer.zoo.training.random_state import random_state_kept
 
 
 def prune_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
@@ -51,6 +52,7 @@ WAYS = {
 }
 
 
+@random_state_kept()
 def prune(
     checkpoint: Checkpoint | str | Path,
     out: str | Path | None = None,

@@ -23,6 +23,7 @@ from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tasks.translation import translations
 from keras_transformer.zoo.training.fine_tune import Retraining, changed_recipe
+from keras_transformer.zoo.training.random_state import random_state_kept
 from keras_transformer.zoo.training.train_recipe import config_of
 
 
@@ -49,6 +50,7 @@ def new_student(teacher: Checkpoint, name: str, settings: Mapping[str, Any]) -> 
     )  # fmt: skip
 
 
+@random_state_kept()
 def distill(
     teacher: Checkpoint | str | Path,
     student: Checkpoint | str | Path,

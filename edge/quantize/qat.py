@@ -27,6 +27,7 @@ from keras_transformer.zoo.models.build import all_layers, build, get_weights, s
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.training.fine_tune import DEFAULTS, Retraining, changed_recipe
+from keras_transformer.zoo.training.random_state import random_state_kept
 
 
 def quantized_model(
@@ -80,6 +81,7 @@ def qat_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     return changed_recipe(recipe, changes, defaults)
 
 
+@random_state_kept()
 def quantize(
     checkpoint: Checkpoint | str | Path,
     precision: str = "int8",

@@ -136,8 +136,7 @@ class Artifact:
 
 def _parity(parity: Parity) -> str:
     same = "" if parity.agreement is None else f"the same choice in {parity.agreement:.1%}, "
-    steps = "" if parity.steps is None else f" ({parity.steps:.1f} output steps)"
     return (
         f"on {parity.rows} rows of validation against Keras: {same}largest difference "
-        f"{parity.largest:.2g}{steps}"
+        f"{parity.largest:.2g} ({parity.steps:.1f} output steps)"
     )

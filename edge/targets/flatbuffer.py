@@ -86,8 +86,7 @@ class FlatbufferWriter(Writer):
         }
         data = pack(flatbuffer, description, files, is_stored=self.is_stored)
         parity = self.parity(graph.model, checkpoint, data)
-        is_float = bool(graph.kept) and description["output_step"] is None
-        parity.check(spec, float_output=is_float)
+        parity.check(spec)
         return self.artifact(
             target=self.name, precision=spec.name, files={FILE: data}, parity=parity,
             description=description, origin=origin_of(checkpoint),
@@ -110,6 +109,7 @@ class FlatbufferWriter(Writer):
             "output_kind": checkpoint.task.output,
             "precision": precision,
             "modality": checkpoint.modality.name,
+            "keep": list(graph.kept),
             "max_length": lengths[-1],
             "lengths": lengths,
             "model": checkpoint.config.to_json(),

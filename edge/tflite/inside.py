@@ -8,6 +8,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_transformer.edge.tflite.compact import to_bytes
+from keras_transformer.edge.tflite.schema import op_name
 
 _TYPES = schema.TensorType
 _FLOAT, _INTEGERS = _TYPES.FLOAT32, (_TYPES.INT8, _TYPES.INT16)
@@ -38,6 +39,12 @@ class Inside:
         signature: its name.
         tensors: places of the tensors among those of the signature's graph; all that an op
             computes as float or as integers with one scale by default.
+
+    Attributes:
+        outputs: names of the signature's own outputs.
+        tensor_names: of the graph, by place.
+        projected: places of what matmuls with a kernel give, and of the same values in other
+            shapes.
     """
 
     def __init__(
@@ -48,6 +55,15 @@ class Inside:
         graph = model.subgraphs[entry.subgraphIndex]
         names = {output.tensorIndex: output.name.decode() for output in entry.outputs}
         self.outputs = list(names.values())
+        self.tensor_names = [tensor.name.decode() for tensor in graph.tensors]
+        self.projected: dict[int, set[int]] = {}
+        for op in graph.operators:
+            name = op_name(model.operatorCodes[op.opcodeIndex])
+            if name == "FULLY_CONNECTED":
+                self.projected[int(op.outputs[0])] = {int(op.outputs[0])}
+            for same in self.projected.values() if name in ("RESHAPE", "TRANSPOSE") else ():
+                if op.inputs[0] in same:
+                    same.add(int(op.outputs[0]))
         self._sources = {
             output: [place for place in op.inputs.tolist() if place >= 0]
             for op in graph.operators

@@ -89,6 +89,10 @@ class _Narrowing:
                         self._narrow_table(graph, op.inputs[1])
                     else:
                         self._narrow_kernel(graph, op.inputs[1])
+                if name == "FULLY_CONNECTED" and self._is_narrow(graph, op.inputs[1]):
+                    # XNNPACK rounds a row of inputs between its two bounds in any case; the
+                    # runtime's own kernels of int8 do so if the op says it.
+                    op.builtinOptions.asymmetricQuantizeInputs = True
 
     def _shape(self, graph, place):
         shape = graph.tensors[place].shape
@@ -106,6 +110,9 @@ class _Narrowing:
     def _is_float_constant(self, graph, place):
         is_float = TYPE_NAMES[graph.tensors[place].type] == "FLOAT32"
         return is_float and self._values(graph, place) is not None
+
+    def _is_narrow(self, graph, place):
+        return TYPE_NAMES[graph.tensors[place].type] in ("INT8", "INT4")
 
     def _narrow_table(self, graph, place):
         if not self._is_float_constant(graph, place):  # another op's, narrow by now

@@ -24,8 +24,7 @@ def nothing_written(out) -> bool:
 
 
 def test_every_field_of_a_recipe_is_an_option():
-    names = {parameter.name for parameter in train.params}
-    later = ("prune", "quantize", "distill")
+    names, later = {parameter.name for parameter in train.params}, ("prune", "quantize", "distill")
     fields = {name for name, option in OPTIONS.items() if option.part not in later}
     fields -= {"columns", "digest", "labels", "split_seed", "validation_share"}
     fields = {NAMES_OF_OPTIONS.get(name, name) for name in fields}

@@ -15,11 +15,11 @@ def test_what_is_stored_how():
     assert stored == {
         "float32": ("FLOAT32", False, {}),
         "float16": ("FLOAT16", False, {}),
-        "dynamic_int8": ("INT8", False, {"kernel_bits": 8}),
+        "dynamic_int8": ("INT8", False, {"kernel_bits": 8, "row_bits": 8}),
         "int8": ("INT8", True, {"kernel_bits": 8, "activation_bits": 8}),
         "integer": ("INT8", True, {"kernel_bits": 8, "activation_bits": 8, "inner_bits": 8}),
         "int16x8": ("INT8", True, {"kernel_bits": 8, "activation_bits": 16}),
-        "int4": ("INT4", False, {"kernel_bits": 4, "kernel_block": 32}),
+        "int4": ("INT4", False, {"kernel_bits": 4, "kernel_block": 32, "row_bits": 8}),
     }
     assert all(get_precision(name).name == name for name in PRECISIONS)
 
@@ -35,7 +35,10 @@ def test_unknown_precision_lists_the_known_ones():
 
 @pytest.mark.parametrize("name", TRAINED_PRECISIONS)
 def test_a_checkpoint_says_its_precision_by_its_widths(name):
-    assert precision_of(dict(get_precision(name).bits)).name == name
+    bits = dict(get_precision(name).bits)
+    assert precision_of(bits).name == name
+    bits.pop("row_bits", None)  # as earlier versions wrote it
+    assert precision_of(bits).name == name
 
 
 @pytest.mark.parametrize("name", TRAINED_PRECISIONS)

@@ -204,9 +204,11 @@ def test_other_ranges_are_refused():
         point(8, float("nan"), 1.0)
 
 
-def test_bits_are_one_mapping_of_four_names():
+def test_bits_are_one_mapping_of_five_names():
     bits = {"kernel_bits": 4, "kernel_block": 32}
-    assert all_bits(bits) == {**bits, "activation_bits": None, "inner_bits": None}
+    assert all_bits(bits) == {
+        **bits, "row_bits": None, "activation_bits": None, "inner_bits": None
+    }  # fmt: skip
     assert all_bits(None) == dict.fromkeys(all_bits({}))
     with pytest.raises(ValueError, match="among kernel_bits, .*, inner_bits, got 'kernel_bit'"):
         Projection(3, bits={"kernel_bit": 8})

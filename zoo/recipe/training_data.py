@@ -38,6 +38,17 @@ def data_options(*, train: Any = None, validation: Any = None) -> dict[str, Any]
     return options
 
 
+def rows_given(*, train: Any = None, validation: Any = None) -> dict[str, Any]:
+    """Returns the data that are in memory: neither None, nor a path, nor a share."""
+    given = {"train": train}
+    if not isinstance(validation, numbers.Real):
+        given["validation"] = validation
+    return {
+        name: source for name, source in given.items()
+        if source is not None and not is_path(source)
+    }  # fmt: skip
+
+
 def is_path(source: Any) -> bool:
     """Whether data are in a file rather than in memory."""
     return isinstance(source, str | os.PathLike)

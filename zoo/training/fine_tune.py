@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import numbers
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.models.predict import model_inputs
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.recipe import OPTIONS, Recipe
-from keras_transformer.zoo.recipe.training_data import data_options, is_path, resolved
+from keras_transformer.zoo.recipe.training_data import data_options, resolved, rows_given
 from keras_transformer.zoo.tasks.run_data import RunData
 from keras_transformer.zoo.training.fit import Fit
 from keras_transformer.zoo.training.run_data import in_memory, run_data_of, training_batches
@@ -110,19 +109,15 @@ class Retraining:
 
     def _in_memory(self) -> dict[str, Source | Rows]:
         """The data that are in no file: what was given, else the checkpoint's rows."""
-        given = {"train": self.train, "validation": self.validation}
-        found = {}
-        for name, source in given.items():
-            if source is None:
+        kept = dict(self.checkpoint.rows)
+        if self.train is not None:
+            kept.pop("train", None)
+            if self.recipe.data.validation_share:
                 # A share of other training data is cut off from that.
-                is_share = name == "validation" and self.train is not None
-                if name in self.checkpoint.rows and not (
-                    is_share and self.recipe.data.validation_share
-                ):
-                    found[name] = self.checkpoint.rows[name]
-            elif not is_path(source) and not isinstance(source, numbers.Real):
-                found[name] = source
-        return found
+                kept.pop("validation", None)
+        if self.validation is not None:
+            kept.pop("validation", None)
+        return kept | rows_given(train=self.train, validation=self.validation)
 
     @property
     def total_steps(self) -> int:

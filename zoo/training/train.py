@@ -1,6 +1,5 @@
 """Training by name: options in, a checkpoint out."""
 
-import numbers
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import OPTIONS, Recipe
-from keras_transformer.zoo.recipe.training_data import data_options, is_path
+from keras_transformer.zoo.recipe.training_data import data_options, rows_given
 from keras_transformer.zoo.tasks.registry import DEFAULT_TASK, task_named
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.training.train_recipe import OWN_CONFIG, train_recipe
@@ -63,13 +62,9 @@ def train(
     """
     places = data_options(train=train, validation=validation)
     recipe = _recipe(model, task, settings, options, places)
-    in_memory = {
-        name: source for name, source in (("train", train), ("validation", validation))
-        if source is not None and not is_path(source) and not isinstance(source, numbers.Real)
-    }  # fmt: skip
     return train_recipe(
-        recipe, out, **in_memory, resume=resume, overwrite=overwrite, report=report,
-        scalars=scalars,
+        recipe, out, **rows_given(train=train, validation=validation), resume=resume,
+        overwrite=overwrite, report=report, scalars=scalars,
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from keras_transformer.zoo.recipe import Model, Recipe
 from keras_transformer.zoo.recipe.training_data import resolved
 from keras_transformer.zoo.tasks.registry import tasks_for
 from keras_transformer.zoo.training.fit import Fit
+from keras_transformer.zoo.training.random_state import random_state_kept
 from keras_transformer.zoo.training.run_data import in_memory, learn_run_data, training_batches
 from keras_transformer.zoo.training.run_state import is_state, remove_states
 
@@ -25,6 +26,7 @@ from keras_transformer.zoo.training.run_state import is_state, remove_states
 OWN_CONFIG = "custom"
 
 
+@random_state_kept()
 def train_recipe(
     recipe: Recipe,
     out: str | Path | None = None,

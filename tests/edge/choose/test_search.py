@@ -41,7 +41,7 @@ def made(found, monkeypatch, tmp_path):
     """Candidates become the files of `found`; the names of those that were made."""
     names = []
     parity = Parity(
-        rows=1, agreement=1.0, largest=0.0, relative=0.0, steps=None, outliers=None
+        rows=1, agreement=1.0, largest=0.0, relative=0.0, steps=0.0, most_steps=0.0
     )
 
     def make(_, candidate):

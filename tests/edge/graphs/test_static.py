@@ -3,7 +3,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_transformer.edge.compare.parity import STEP_TOLERANCE, measure_parity
+from keras_transformer.edge.compare.parity import LIMITS, measure_parity
 from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.quantize.qat import quantized_model
 from keras_transformer.edge.runtime.packed import unpack
@@ -167,7 +167,7 @@ def test_every_precision_converts_with_builtins_and_narrow_kernels(kind, precisi
     if precision == "int8":
         assert {kernel.type for kernel in kernels(flatbuffer)} == {"INT8"}
     if precision == "int8":
-        assert parity.steps <= STEP_TOLERANCE
+        assert parity.most_steps <= LIMITS[precision].steps
         step = model.get_layer("logits_point")
         width = float(step.range_max) - float(step.range_min)
         assert description["output_step"] == pytest.approx(width / 255, rel=1e-5)

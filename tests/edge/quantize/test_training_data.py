@@ -43,7 +43,7 @@ def refused(message):
 def ways_on(checkpoint, out, **given):
     """Calls that train a checkpoint on."""
     return (
-        lambda: quantize(checkpoint, out, **given),
+        lambda: quantize(checkpoint, out=out, **given),
         lambda: prune(checkpoint, out, sparsity=0.5, **given),
         lambda: distill(
             checkpoint, new_student(checkpoint, "bert_tiny", tiny.SETTINGS), out, **given
@@ -53,7 +53,7 @@ def ways_on(checkpoint, out, **given):
 
 def test_the_data_of_another_folder_is_not_taken(folder, ours, tmp_path, monkeypatch):
     monkeypatch.chdir(folder / "theirs")
-    made = quantize(ours, tmp_path / "int8", epochs=1)
+    made = quantize(ours, out=tmp_path / "int8", epochs=1)
     assert made.recipe.data == ours.recipe.data
     assert made.recipe.data.train == str(folder / "ours" / "train.tsv")
     assert made.recipe.data.validation == str(folder / "ours" / "validation.tsv")
@@ -81,7 +81,7 @@ def test_other_data_is_taken_only_where_it_is_given(folder, ours, tmp_path):
         sensitivity(moved, data.validation, columns=moved.columns)
     assert list(tmp_path.iterdir()) == []
     Workshop(moved, tmp_path / "search", train=Path(path)).check_data()
-    made = quantize(moved, tmp_path / "out", epochs=1, train=path)
+    made = quantize(moved, out=tmp_path / "out", epochs=1, train=path)
     assert (made.recipe.data.train, made.recipe.data.digest) == (path, theirs_is)
 
 

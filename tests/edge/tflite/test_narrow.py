@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
@@ -105,3 +106,19 @@ def test_a_block_has_to_fit(tmp_path):
         "Expected the inputs of every kernel to be a multiple of 32 for int4, "
         "got 48 of encoder/block_0/feed_forward/sublayer/down."
     )
+
+
+def test_the_runtimes_own_kernels_round_as_xnnpack_does(tmp_path):
+    trained = random_model()
+    runner = Runner(file_of(tmp_path, trained, "dynamic_int8"))
+    flatbuffer, _, _ = unpack(runner.path)
+    ids = trained.probes["ids"]
+    expected = runner.run_ids(ids, np.zeros_like(ids))
+    padded = np.pad(ids, ((0, 0), (0, runner.max_length - ids.shape[1])))
+    plain = Interpreter(
+        model_content=flatbuffer,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    predict = plain.get_signature_runner("predict")
+    found = [next(iter(predict(ids=row[None]).values()))[0] for row in padded]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -13,6 +12,7 @@ from keras_transformer.zoo.models.catalog import CATALOG
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
 from keras_transformer.zoo.tasks.translation import Translation
+from keras_transformer.zoo.training.keras_file import load_model
 from keras_transformer.zoo.training.optimizers import make_optimizer
 from tests.zoo import tiny
 
@@ -50,7 +50,7 @@ def trained(model, steps):
 
 def reloaded(model, folder):
     model.save(folder / "m.keras")
-    return keras.models.load_model(folder / "m.keras")
+    return load_model(folder / "m.keras")
 
 
 def assert_goes_on_the_same(model, loaded):
@@ -86,10 +86,15 @@ def test_a_new_process_loads_it_with_nothing_but_an_import(tmp_path, tables):
     trained(model, range(1))
     model.save(tmp_path / "m.keras")
     program = (
-        "import keras, keras_transformer.zoo.training.train\n"
+        "import keras, keras_transformer.zoo.training.keras_file\n"
         "model = keras.models.load_model('m.keras')\n"
         "print(type(model.optimizer).__name__, model.optimizer.iterations.numpy())\n"
     )
     command = [sys.executable, "-c", program]
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert finished.stdout == f"{type(model.optimizer).__name__} 1\n", finished.stderr[-2000:]
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match="There is no file .*none.keras"):
+        load_model(tmp_path / "none.keras")

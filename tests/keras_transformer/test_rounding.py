@@ -1,0 +1,89 @@
+"""Rows rounded as a runtime does, against the formula in NumPy."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_transformer import LayerNorm, Projection
+from keras_transformer.embeddings import TokenEmbedding
+from keras_transformer.rounding import kernel_scale, round_kernel, round_rows
+from tests.keras_transformer.checks import assert_close, gradients, normal
+
+array = keras.ops.convert_to_numpy
+
+
+def rounded(row, bits=8):
+    """A row on the grid of `2**bits` values between its bounds, one of which is zero."""
+    lowest, highest = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    minimum, maximum = min(row.min(), 0.0), max(row.max(), 0.0)
+    if minimum == maximum:
+        return row
+    step = (maximum - minimum) / (highest - lowest)
+    places = [lowest - minimum / step, highest - maximum / step]
+    zero = np.rint(places[int(lowest + minimum / step + highest + maximum / step <= 0.0)])
+    return (np.clip(np.rint(row / step) + zero, lowest, highest) - zero) * step
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_each_row_between_its_own_bounds(bits):
+    x = normal(2, 5, 24) * np.array([1.0, 30.0, 1e-3, 0.0, 1.0])[:, None]
+    x[1, 4] = np.abs(x[1, 4])  # the lower bound is zero
+    expected = [[rounded(row, bits) for row in rows] for rows in x.astype("float64")]
+    found = array(round_rows(x.astype("float32"), bits))
+    assert_close(found, np.array(expected, "float32"))
+    assert all(len(np.unique(row)) <= 2**bits for row in found.reshape(-1, 24))
+
+
+def test_a_projection_reads_rounded_rows_where_its_kernel_is_rounded():
+    x = normal(2, 3, 8).astype("float32")
+    for bits, expected in (
+        ({"kernel_bits": 8, "row_bits": 8}, array(round_rows(x, 8))), ({"row_bits": 8}, x),
+    ):  # fmt: skip
+        layer = Projection(5, bits=bits)
+        layer.build(x.shape)
+        kernel = layer.kernel.value
+        kernel = array(round_kernel(kernel, 8) if "kernel_bits" in bits else kernel)
+        assert_close(array(layer(x)), expected @ kernel)
+
+
+def test_gradients_pass_straight_through_the_rounding_of_rows():
+    x = normal(2, 3, 8).astype("float32")
+    layer = Projection(5, bits={"kernel_bits": 8, "row_bits": 8})
+    layer.build(x.shape)
+    plain = Projection(5, bits={"kernel_bits": 8})
+    plain.build(x.shape)
+    plain.set_weights(layer.get_weights())
+    found, expected = gradients(layer, [x]), gradients(plain, [x])
+    assert_close(found[0][0], expected[0][0])
+
+
+def test_logits_of_rounded_rows():
+    x = normal(2, 3, 8).astype("float32")
+    layer = TokenEmbedding(7, 8, bits={"kernel_bits": 8, "row_bits": 8})
+    layer.build((2, 3))
+    assert_close(array(layer(x, logits=True)), array(round_rows(x, 8)) @ array(layer.table()).T)
+
+
+def test_the_scale_of_a_block_is_that_of_the_stored_kernel():
+    kernel, factor = normal(64, 3).astype("float32"), 8**-0.5
+    stored = array(kernel_scale(kernel, 4, 32, factor)) * np.float32(factor)
+    exact = np.abs(kernel.reshape(2, 32, 3)).max(1, keepdims=True) / 7 * factor
+    assert_close(stored, array(keras.ops.cast(keras.ops.cast(exact, "bfloat16"), "float32")))
+    layer = Projection(3, factor=factor, bits={"kernel_bits": 4, "kernel_block": 32})
+    layer.build((None, 64))
+    layer.kernel.assign(kernel)
+    assert_close(array(layer.scale) * np.float32(factor), stored)
+    x = normal(2, 64).astype("float32")
+    assert_close(array(layer(x)), x @ array(round_kernel(kernel, 4, 32, factor)) * factor)
+
+
+def test_a_norm_before_rounded_rows_is_the_same_norm():
+    x = normal(2, 3, 8).astype("float32")
+    for layer in (LayerNorm(), LayerNorm(bits={"row_bits": 8})):
+        layer.build(x.shape)
+        layer.beta.assign(normal(8))
+        layer.gamma.assign(normal(8))
+    plain = LayerNorm()
+    plain.build(x.shape)
+    plain.set_weights(layer.get_weights())
+    assert_close(array(layer(x)), array(plain(x)))
