@@ -29,29 +29,34 @@ ROOMS = {
     "zoo.outputs": Room("", "numpy", device=True),
     "edge.precision": Room("zoo.errors", device=True),
     "zoo.tokenizers": Room("zoo.errors", "numpy", device=True),
-    "zoo.data": Room("zoo.errors zoo.tokenizers", "numpy", device=True),
+    "zoo.modalities": Room("zoo.errors zoo.tokenizers", "numpy", device=True),
+    "zoo.data": Room("zoo.errors zoo.modalities zoo.tokenizers", "numpy", device=True),
     "zoo.vocabularies": Room(
         "zoo.errors zoo.tokenizers", "keras sentencepiece tensorflow tensorflow_text"
     ),
     "zoo.models.families": Room(),
     "zoo.models": Room(
-        "layers zoo.models.families zoo.data zoo.errors zoo.tokenizers", "keras numpy tensorflow"
+        "layers zoo.models.families zoo.data zoo.errors zoo.modalities zoo.tokenizers",
+        "keras numpy tensorflow",
     ),
     "zoo.samples": Room("zoo.errors zoo.files", "babel numpy sklearn"),
-    "zoo.generation": Room("zoo.data zoo.errors zoo.tokenizers", "numpy", device=True),
+    "zoo.generation": Room(
+        "zoo.data zoo.errors zoo.modalities zoo.tokenizers", "numpy", device=True
+    ),
     "zoo.predictor": Room(
-        "zoo.data zoo.errors zoo.generation zoo.outputs", "numpy", device=True
+        "zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.tokenizers", "numpy", device=True
     ),
     "edge.runtime": Room(
-        "zoo.data zoo.errors zoo.generation zoo.outputs zoo.predictor zoo.tokenizers",
+        "zoo.data zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.predictor "
+        "zoo.tokenizers",
         "ai_edge_litert numpy tensorflow_text", device=True,
     ),
     "zoo.evaluation": Room(
         "zoo.data zoo.errors zoo.generation zoo.tokenizers", "keras numpy sacrebleu scipy sklearn",
     ),
     "zoo.tasks": Room(
-        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.models zoo.predictor zoo.progress "
-        "zoo.tabular zoo.tokenizers zoo.vocabularies", "keras numpy",
+        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models zoo.predictor "
+        "zoo.progress zoo.tabular zoo.tokenizers zoo.vocabularies", "keras numpy",
     ),
     "edge.tflite": Room(
         "edge.precision edge.runtime layers zoo.errors zoo.models",
@@ -59,19 +64,20 @@ ROOMS = {
     ),
     "zoo.named": Room("zoo.errors zoo.models zoo.tabular zoo.tasks", "keras"),
     "zoo.checkpoint": Room(
-        "zoo.data zoo.errors zoo.evaluation zoo.files zoo.generation zoo.models zoo.outputs "
-        "zoo.predictor zoo.recipe zoo.tabular zoo.tasks zoo.tokenizers zoo.vocabularies",
+        "zoo.data zoo.errors zoo.evaluation zoo.files zoo.generation zoo.modalities zoo.models "
+        "zoo.outputs zoo.predictor zoo.recipe zoo.tabular zoo.tasks zoo.vocabularies",
         "keras numpy",
     ),
     "zoo.training": Room(
-        "layers zoo.checkpoint zoo.data zoo.errors zoo.files zoo.models zoo.progress zoo.recipe "
-        "zoo.tasks zoo.tokenizers zoo.vocabularies", "keras numpy",
+        "layers zoo.checkpoint zoo.data zoo.errors zoo.files zoo.modalities zoo.models "
+        "zoo.progress zoo.recipe zoo.tasks zoo.tokenizers zoo.vocabularies", "keras numpy",
     ),
     "edge.graphs": Room("edge.runtime zoo.checkpoint zoo.models", "keras tensorflow"),
     "edge.load": Room("edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor"),
     "edge.compare": Room(
         "edge.graphs edge.precision edge.runtime edge.tflite layers zoo.checkpoint zoo.data "
-        "zoo.errors zoo.evaluation zoo.generation zoo.models zoo.tabular zoo.tasks zoo.tokenizers",
+        "zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models zoo.tabular zoo.tasks "
+        "zoo.tokenizers",
         "ai_edge_litert keras numpy",
     ),
     "edge.compress": Room(

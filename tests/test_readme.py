@@ -12,7 +12,7 @@ from keras_transformer.cli.main import COMMANDS, main
 README = Path(__file__).parent.parent / "README.md"
 # An optional `<!-- ci: mark -->`, then a fenced block with its language.
 BLOCK = re.compile(r"(?:<!-- ci: (\w+) -->\n+)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PAGES = [README, *sorted((README.parent / "docs").glob("*.md"))]
+PAGES = [README, *sorted((README.parent / "docs").rglob("*.md"))]
 BLOCKS = [
     match.groups() for page in PAGES for match in BLOCK.finditer(page.read_text(encoding="utf-8"))
 ]

@@ -23,11 +23,13 @@ from keras_transformer.zoo.files import (
     write_folder,
 )
 from keras_transformer.zoo.generation.text import TextGenerator
+from keras_transformer.zoo.modalities.modality import Features, InputSpec, Modality
+from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.compiled_steps import CompiledSteps
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.decoding_steps import KerasSteps
-from keras_transformer.zoo.models.predict import PREDICT_TOKENS, model_inputs, predict
+from keras_transformer.zoo.models.predict import PREDICT_TOKENS, predict
 from keras_transformer.zoo.outputs import Outputs
 from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.recipe import Recipe
@@ -35,30 +37,23 @@ from keras_transformer.zoo.tabular import Metrics
 from keras_transformer.zoo.tasks.measure import evaluate
 from keras_transformer.zoo.tasks.registry import task_from_json
 from keras_transformer.zoo.tasks.task import Task
-from keras_transformer.zoo.tokenizers.tokenizer import Encoded, Tokenizer
-from keras_transformer.zoo.tokenizers.tokenizer_files import (
-    tokenizers_from_files,
-    tokenizers_to_files,
-)
 from keras_transformer.zoo.vocabularies.learn import TextTokenizer
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class Checkpoint(Predictor):
-    """A model, what it was trained for and on, and how text becomes its input.
+    """A model, what it was trained for and on, and how raw rows become its input.
 
     It predicts, writes and measures itself, see `Predictor` and `evaluate`.
 
     Attributes:
         config: the model's shape.
         task: its task, with the labels.
-        tokenizer: text to ids.
-        target_tokenizer: of the text that is written, if it has one of its own.
-        max_length: tokens of an example; of a source and of its target each.
+        modality: of what it reads, with its tokenizers or what else encodes rows.
         model: the Keras model.
         recipe: the run that made it.
         metrics: what was measured on the validation data.
-        probes: (rows, T) inputs of a few validation rows by name; `convert` compares on them.
+        probes: (rows, ...) inputs of a few validation rows by name; `convert` compares on them.
         bits: widths of a quantized model, see `models.build`; empty for float.
         keep: patterns of the layers that stay float in it, see `models.build`.
         rows: examples of its run that came from memory, by `train` and `validation`: what goes on
@@ -67,13 +62,11 @@ class Checkpoint(Predictor):
 
     config: TransformerConfig
     task: Task
-    tokenizer: Tokenizer
-    max_length: int
+    modality: Modality
     model: keras.Model
     recipe: Recipe
     metrics: Mapping[str, Any]
     probes: Mapping[str, np.ndarray]
-    target_tokenizer: Tokenizer | None = None
     bits: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     keep: Sequence[str] = ()
     rows: Mapping[str, Rows] = dataclasses.field(default_factory=dict)
@@ -129,18 +122,18 @@ class Checkpoint(Predictor):
         """Names of the columns of its data by their use, as the recipe has them."""
         return dict(self.recipe.data.columns)
 
-    def tokenizer_files(self) -> dict[str, bytes]:
-        """Returns the files of the tokenizers by name."""
-        return tokenizers_to_files(self.tokenizer, self.target_tokenizer)
+    @property
+    def inputs(self) -> tuple[InputSpec, ...]:
+        """The inputs of a model of whole examples."""
+        return self.modality.inputs(pair=self.pair)
 
-    def encode(self, texts: Iterable[str], pairs: Iterable[str] | None = None) -> Encoded:
-        """Tokenizes.
+    def encode(self, rows: Iterable[Any], pairs: Iterable[Any] | None = None) -> Features:
+        """Encodes raw rows, such as texts by the tokenizer.
 
         Raises:
             InputError, TypeError: as `predict`.
         """
-        texts, pairs = self.checked(texts, pairs)
-        return self.tokenizer.encode(texts, pairs, max_length=self.max_length)
+        return self.modality.encode(*self.checked(rows, pairs))
 
     def evaluate(self, data: Source | Rows, **options: Any) -> Metrics:
         """Measures the model, see `measure.evaluate`.
@@ -157,13 +150,14 @@ class Checkpoint(Predictor):
         plain = load_plain_text(path)
         return language_perplexity(plain, self.tokenizer, self.max_length)(self.model)
 
-    def _outputs(self, texts: list[str], pairs: list[str] | None) -> Outputs:
-        if not texts:
+    def _outputs(self, rows: list[Any], pairs: list[Any] | None) -> Outputs:
+        if not rows:
             return Outputs(np.zeros((0, self.task.head().units), "float32"), [])
-        encoded = self.tokenizer.encode(texts, pairs, max_length=self.max_length)
-        columns = model_inputs(self.task, encoded.columns)
-        scores = predict(self.model, Batches(columns, batch_tokens=PREDICT_TOKENS))
-        return Outputs(scores, [bool(cut) for cut in encoded.truncated])
+        encoded = self.modality.encode(rows, pairs)
+        batches = Batches(
+            encoded.of(self.inputs), specs=self.inputs, batch_tokens=PREDICT_TOKENS
+        )
+        return Outputs(predict(self.model, batches), encoded.truncated)
 
     def _generator(self, *, xla: bool = False) -> TextGenerator:
         steps = (CompiledSteps if xla else KerasSteps)(self.model, self.config, self.max_length)
@@ -177,6 +171,7 @@ class Checkpoint(Predictor):
         config = {
             "model": self.config.to_json(),
             "task": self.task.to_json(),
+            "modality": self.modality.name,
             "max_length": self.max_length,
             "bits": {**self.bits, **({"keep": list(self.keep)} if self.keep else {})},
         }
@@ -185,7 +180,7 @@ class Checkpoint(Predictor):
             {
                 "config.json": _json(config),
                 "weights.safetensors": weights_to_bytes(get_weights(self.model)),
-                **self.tokenizer_files(),
+                **self.modality.files(),
                 "labels.txt": "".join(f"{label}\n" for label in self.labels).encode(),
                 "recipe.json": self.recipe.to_json().encode(),
                 "metrics.json": _json(self.metrics),
@@ -203,7 +198,7 @@ class Checkpoint(Predictor):
             InputError: it is no checkpoint, or a file is missing or was edited.
         """
         files = read_folder(path)
-        for name in ("config.json", "weights.safetensors", "tokenizer.json", "labels.txt"):
+        for name in ("config.json", "weights.safetensors", "labels.txt"):
             if name not in files:
                 raise InputError(f"{path} is no checkpoint of a trained model: it has no {name}.")
         config = json.loads(files["config.json"])
@@ -215,13 +210,13 @@ class Checkpoint(Predictor):
         keep = tuple(bits.pop("keep", ()))
         model = build(shape, task, bits=bits, keep=keep)
         set_weights(model, weights_from_bytes(files["weights.safetensors"]))
-        tokenizer, target_tokenizer = tokenizers_from_files(files, TextTokenizer)
         return cls(
             config=shape,
             task=task,
-            tokenizer=tokenizer,
-            target_tokenizer=target_tokenizer,
-            max_length=config["max_length"],
+            modality=modality_named(config.get("modality", "text")).from_files(
+                files, max_length=config["max_length"], settings=shape.modality_settings,
+                tokenizer_class=TextTokenizer,
+            ),
             model=model,
             recipe=Recipe.from_json(files["recipe.json"], str(Path(path) / "recipe.json")),
             metrics=json.loads(files["metrics.json"]),

@@ -21,7 +21,6 @@ from keras_transformer.zoo.evaluation.text_metrics import text_metrics
 from keras_transformer.zoo.models.predict import PREDICT_TOKENS, model_inputs
 from keras_transformer.zoo.tabular import Grid, Tabular
 from keras_transformer.zoo.tasks.measure import read_options
-from keras_transformer.zoo.tokenizers.tokenizer_files import tokenizers_to_files
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -200,13 +199,13 @@ def _check_same_model(checkpoint: Checkpoint, runner: Runner) -> None:
         "task": checkpoint.task.to_json(),
         "labels": list(checkpoint.labels),
         "model": checkpoint.config.to_json(),
-        "tokenizer": checkpoint.tokenizer_files(),
+        "tokenizer": checkpoint.modality.files(),
     }
     theirs = {
         "task": runner.description["task"],
         "labels": list(runner.labels),
         "model": runner.description["model"],
-        "tokenizer": tokenizers_to_files(runner.tokenizer, runner.target_tokenizer),
+        "tokenizer": runner.modality.files(),
     }
     for name, value in ours.items():
         if theirs[name] != value:
@@ -220,12 +219,13 @@ def _compare(
 ) -> Comparison:
     """Compares one file; references are the checkpoint's outputs by length, made when missing."""
     length = runner.max_length
-    encoded = checkpoint.tokenizer.encode(examples.texts, examples.pairs, max_length=length)
-    ids, segment_ids = encoded.pad(length)
+    modality = dataclasses.replace(checkpoint.modality, max_length=length)
+    encoded = modality.encode(examples.texts, examples.pairs)
+    inputs = encoded.pad(checkpoint.inputs, length)
     if length not in references:
-        references[length] = _padded_outputs(checkpoint, ids, segment_ids)
+        references[length] = _padded_outputs(checkpoint, inputs, length)
     reference = references[length]
-    outputs = runner.run_ids(ids, segment_ids)
+    outputs = runner.run(inputs)
     return Comparison(
         path=runner.name,
         precision=runner.precision,
@@ -238,20 +238,20 @@ def _compare(
     )
 
 
-def _padded_outputs(checkpoint: Checkpoint, ids: np.ndarray, segment_ids: np.ndarray) -> np.ndarray:
-    """The checkpoint's outputs (rows, outputs) for ids (rows, T), padding and all.
+def _padded_outputs(
+    checkpoint: Checkpoint, inputs: Mapping[str, np.ndarray], length: int
+) -> np.ndarray:
+    """The checkpoint's outputs (rows, outputs) for inputs (rows, T, ...), padding and all.
 
     Nothing is cut to shorter batches: a quantized position is rounded, padding or not, and the
     file sees them all.
     """
-    rows = max(1, PREDICT_TOKENS // ids.shape[1])
+    inputs = model_inputs(checkpoint.model, inputs)
+    count, rows = len(next(iter(inputs.values()))), max(1, PREDICT_TOKENS // length)
     parts = []
-    for start in range(0, len(ids), rows):
-        part = slice(start, start + rows)
-        inputs: Mapping[str, np.ndarray] = model_inputs(
-            checkpoint.task, {"ids": ids[part], "segment_ids": segment_ids[part]}
-        )
-        parts.append(np.asarray(checkpoint.model.predict_on_batch(inputs)))
+    for start in range(0, count, rows):
+        part = {name: array[start : start + rows] for name, array in inputs.items()}
+        parts.append(np.asarray(checkpoint.model.predict_on_batch(part)))
     return np.concatenate(parts)
 
 

@@ -14,8 +14,8 @@ from keras_transformer.edge.runtime.runner import make_interpreter
 from keras_transformer.edge.tflite.delegation import find_delegation
 from keras_transformer.edge.tflite.schema import TYPE_NAMES
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.tabular import Grid, Tabular
-from keras_transformer.zoo.tokenizers.tokenizer_files import tokenizers_from_files
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -122,14 +122,13 @@ def _check(
     path: str, interpreter: Interpreter, description: Mapping[str, Any], files: Mapping[str, bytes]
 ) -> None:
     """Raises InputError where the file's parts do not fit together."""
-    tokenizer, _ = tokenizers_from_files(files)
     config = description["model"]
-    ids = config["source_vocab_size"] or config["vocab_size"]
-    if tokenizer.vocab_size > ids:
-        raise InputError(
-            f"{path}: expected a vocabulary of at most the embedding's {ids} ids, got "
-            f"{tokenizer.vocab_size} pieces."
-        )
+    modality = modality_named(description.get("modality", "text")).from_files(
+        files, max_length=description["max_length"], settings=config.get("modality_settings", {})
+    )
+    reason = modality.misfit(config)
+    if reason is not None:
+        raise InputError(f"{path}: {reason[0].lower()}{reason[1:]}")
     for key, names in interpreter.get_signature_list().items():
         runner = interpreter.get_signature_runner(key)
         inputs = {name: _input(detail) for name, detail in runner.get_input_details().items()}
@@ -148,7 +147,7 @@ def _check(
 
 
 def _input(detail: Mapping[str, Any]) -> np.ndarray:
-    """The shortest text there is, or tokens of id 1."""
+    """The shortest text there is, or ones, which are tokens too."""
     value = np.ones(detail["shape"], detail["dtype"])
     return np.full(detail["shape"], b"a", object) if value.dtype.kind == "S" else value
 

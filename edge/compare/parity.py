@@ -129,7 +129,7 @@ def difference(reference: np.ndarray, outputs: np.ndarray, step: float | None) -
 
 
 def outputs_difference(reference: np.ndarray, outputs: np.ndarray, runner: Runner) -> Parity:
-    """Compares what a runner gives for ids or texts with the Keras model's outputs."""
+    """Compares what a runner gives for arrays or texts with the Keras model's outputs."""
     if runner.output == PROBABILITIES:
         # The runner gives logarithms of probabilities, which are logits less a number of the row.
         highest = reference.max(axis=1, keepdims=True)
@@ -182,14 +182,12 @@ def keras_outputs(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> np.nd
 
 def _whole_texts(model, checkpoint, runner):
     """Outputs (rows, outputs) of both."""
-    length = runner.max_length
-    ids = checkpoint.probes["ids"][:, :length]
-    segment_ids = checkpoint.probes["segment_ids"][:, :length]
-    width = ((0, 0), (0, length - ids.shape[1]))
     # Both see the same padding: a quantized position is rounded and clipped, padding or not.
-    ids, segment_ids = np.pad(ids, width), np.pad(segment_ids, width)
-    inputs = model_inputs(checkpoint.task, {"ids": ids, "segment_ids": segment_ids})
-    return keras_outputs(model, inputs), runner.run_ids(ids, segment_ids)
+    inputs = {
+        spec.name: spec.fit(checkpoint.probes[spec.name], runner.max_length)
+        for spec in checkpoint.inputs
+    }
+    return keras_outputs(model, model_inputs(model, inputs)), runner.run(inputs)
 
 
 def _next_tokens(model, checkpoint, steps):

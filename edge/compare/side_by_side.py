@@ -19,7 +19,6 @@ from keras_transformer.edge.tflite.inside import Inside, Tensor
 from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.build import all_layers
-from keras_transformer.zoo.models.predict import model_inputs
 from keras_transformer.zoo.tokenizers.tokenizer import pad_rows
 
 # Called with a signature, a point, its values in the Keras model, and the file's tensors by place;
@@ -58,13 +57,16 @@ class SideBySide:
 
     def run(self, columns: Mapping[str, Sequence[np.ndarray]], *meetings: Meet) -> None:
         """Runs rows of the model's inputs, cut to the length, and Keras once for each meeting."""
-        for place in range(len(columns["ids"])):
-            row = {name: rows[place][: self.length] for name, rows in columns.items()}
+        for place in range(len(next(iter(columns.values())))):
             if self.checkpoint.task.generates:
+                row = {name: rows[place][: self.length] for name, rows in columns.items()}
                 self._write({name: np.trim_zeros(ids, "b") for name, ids in row.items()}, meetings)
             else:
-                inputs = {name: pad_rows([ids], self.length) for name, ids in row.items()}
-                self._call(PREDICT, model_inputs(self.checkpoint.task, inputs), meetings)
+                inputs = {
+                    spec.name: spec.fit(columns[spec.name][place][None], self.length)
+                    for spec in self.checkpoint.inputs
+                }
+                self._call(PREDICT, inputs, meetings)
 
     def _write(self, row, meetings):
         """Reads a row, and then its last tokens one by one."""

@@ -125,7 +125,7 @@ def _simulation(
         )
     model = quantized_model(checkpoint, calibration, spec.name, keep, percentile=percentile)
     if spec.is_static:
-        round_biases(model, model_inputs(checkpoint.task, checkpoint.probes))
+        round_biases(model, model_inputs(model, checkpoint.probes))
     return model, spec.bits, patterns
 
 
@@ -158,7 +158,13 @@ def checked_lengths(checkpoint: Checkpoint, lengths: Sequence[int] | None) -> li
     Raises:
         InputError: the model has fewer positions, or a length is below 1.
     """
-    lengths = sorted(set(lengths or [checkpoint.max_length]))
+    given, own = lengths, checkpoint.max_length
+    lengths = sorted(set(lengths or [own]))
+    if lengths != [own] and not any(spec.is_variable for spec in checkpoint.inputs):
+        raise InputError(
+            f"Expected no lengths for inputs of {checkpoint.modality.name}, which have one shape, "
+            f"got lengths={','.join(map(str, given))}."
+        )
     for length in (lengths[0], lengths[-1]):
         if not 1 <= length <= checkpoint.config.max_length:
             raise InputError(

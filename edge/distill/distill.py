@@ -44,8 +44,7 @@ def new_student(teacher: Checkpoint, name: str, settings: Mapping[str, Any]) -> 
     )
     keras.utils.set_random_seed(recipe.training.seed)
     return Checkpoint(
-        config=config, task=teacher.task, tokenizer=teacher.tokenizer,
-        target_tokenizer=teacher.target_tokenizer, max_length=teacher.max_length,
+        config=config, task=teacher.task, modality=teacher.modality,
         model=build(config, teacher.task), recipe=recipe, metrics={}, probes={},
         rows=teacher.rows,
     )  # fmt: skip
@@ -154,7 +153,7 @@ def _check(teacher: Checkpoint, student: Checkpoint) -> None:
             "Expected a student with the teacher's task and labels, got "
             f"{_described(student.task)} for {_described(teacher.task)}."
         )
-    ours, theirs = student.tokenizer_files(), teacher.tokenizer_files()
+    ours, theirs = student.modality.files(), teacher.modality.files()
     for name in sorted({*ours, *theirs}):
         if ours.get(name) != theirs.get(name):
             raise InputError(

@@ -2,7 +2,7 @@
 
 | model | graph | reads | gives |
 |---|---|---|---|
-| encoder | `predict` | `ids`, `segment_ids` (B, T) | `output` (B, outputs) |
+| encoder | `predict` | its modality's, such as `ids` (B, T) | `output` (B, outputs) |
 | encoder-decoder | `encode` | `ids` (B, S) | `memory_k_0`, `memory_v_0`, ... (B, S, KV, K) |
 | encoder-decoder | `decode` | tokens, caches, memory, `memory_mask` (B, S) | `logits`, new caches |
 | decoder | `decode` | tokens, caches | `logits`, new caches |
@@ -11,7 +11,8 @@
 stands in every row. The caches `kv_cache_k_0`, `kv_cache_v_0`, ... (B, L, KV, K) start as zeros;
 what comes out as `new_kv_cache_k_0`, ... goes into the next call. `logits` (B, V) follow the last
 token. B, T, S and L are free: a prompt is read by the same graph as each token after it, so that
-its weights are stored once. Integers are int32, all else is float32.
+its weights are stored once. Ids and positions are int32, caches and outputs
+float32.
 
 This module runs on every backend of Keras: the same graphs are traced by TensorFlow and by PyTorch.
 """
@@ -60,7 +61,13 @@ def entry_points(model: keras.Model, config: TransformerConfig) -> dict[str, Ent
     if config.architecture == "encoder":
         return {
             PREDICT: EntryPoint(
-                inputs={tensor.name: (("B", "T"), "int32") for tensor in model.inputs},
+                inputs={
+                    tensor.name: (
+                        ("B", *("T" if size is None else size for size in tensor.shape[1:])),
+                        tensor.dtype,
+                    )
+                    for tensor in model.inputs
+                },
                 outputs={"output": (("B", model.outputs[0].shape[-1]), "float32")},
                 call=lambda inputs: {"output": model(inputs, training=False)},
             )

@@ -2,7 +2,7 @@
 
 | model | signature | reads | gives |
 |---|---|---|---|
-| encoder | `predict`, `predict_N` | `ids`, `segment_ids` (1, N) | `output` (1, outputs) |
+| encoder | `predict`, `predict_N` | its modality's, such as `ids` (1, N) | `output` |
 | encoder-decoder | `encode`, `encode_N` | `ids` (1, N) | `memory_k_0`, `memory_v_0`, ... |
 | encoder-decoder | `decode` | one token, caches, memory, `memory_mask` (1, S) | `logits`, caches |
 | decoder | `prefill`, `prefill_N` | N tokens, caches | caches |
@@ -10,8 +10,9 @@
 
 `decode` and `prefill` read `ids` (1, N) and `position` (1,), where the first of them stands; the
 caches are `kv_cache_k_0`, `kv_cache_v_0`, ..., each (1, L, KV, K), by name the same on both sides.
-The signature without a number is that of the longest length. The first one is the file's main
-graph, which tools that know no signatures run: `predict`, or `decode`.
+An encoder's `output` is (1, outputs). The signature without a number is that of the longest length.
+The first one is the file's main graph, which tools that know no signatures run: `predict`, or
+`decode`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +30,6 @@ from keras_transformer.edge.runtime.names import (
     signature_name,
 )
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.models.predict import model_inputs
 
 _IMPERCEPTIBLE = 1e-30
 
@@ -45,11 +45,10 @@ def make_signatures(
         lengths: tokens of the inputs, ascending; the last is that of the caches.
     """
     if not checkpoint.task.generates:
-        names = list(model_inputs(checkpoint.task, {"ids": None, "segment_ids": None}))
         return {
             signature_name(PREDICT, length, lengths): static_function(
                 lambda inputs: {LOGITS: model(inputs, training=False)},
-                {name: ((1, length), "int32") for name in names},
+                {spec.name: (spec.size(1, length), spec.dtype) for spec in checkpoint.inputs},
             )
             for length in reversed(lengths)
         }

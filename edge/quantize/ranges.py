@@ -115,14 +115,17 @@ def calibration_batches(checkpoint: Checkpoint, source: Source | Rows) -> Batche
         source, checkpoint.columns, name="calibration", labelled=False
     )
     inputs = read_inputs(checkpoint, examples)
-    rows = len(inputs["ids"])
+    rows = len(next(iter(inputs.values())))
     if rows < CALIBRATION_ROWS:
         raise InputError(
             f"{examples.path}: expected at least {CALIBRATION_ROWS} rows to calibrate on, got "
             f"{rows}; give the training data or a part of it."
         )
     recipe = checkpoint.recipe
-    return Batches(inputs, batch_tokens=recipe.data.batch_tokens, seed=recipe.training.seed)
+    return Batches(
+        inputs, specs=checkpoint.inputs, batch_tokens=recipe.data.batch_tokens,
+        seed=recipe.training.seed,
+    )  # fmt: skip
 
 
 def train_ranges(

@@ -1,4 +1,4 @@
-"""The model on the device: raw text in, predictions out, with NumPy and ai_edge_litert alone."""
+"""The model on the device: raw rows in, predictions out, with NumPy and ai_edge_litert alone."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,14 +19,13 @@ from keras_transformer.edge.runtime.names import (
 )
 from keras_transformer.edge.runtime.packed import Source, contents, name_of, unpack
 from keras_transformer.zoo.data.plain_text import load_plain_text
-from keras_transformer.zoo.data.texts import checked_texts
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.scoring import stepwise_perplexity
 from keras_transformer.zoo.generation.text import TextGenerator
+from keras_transformer.zoo.modalities.modality import InputSpec
+from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.outputs import Outputs
 from keras_transformer.zoo.predictor import Predictor
-from keras_transformer.zoo.tokenizers.tokenizer import pad_rows
-from keras_transformer.zoo.tokenizers.tokenizer_files import tokenizers_from_files
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
@@ -74,12 +73,10 @@ class Runner(Predictor):
         task: name of the model's task.
         labels: names of the classes, or of the targets of a translator of several.
         precision: of the file.
-        max_length: tokens of an example; of a source, or of a prompt and what follows it.
         lengths: tokens of the file's inputs, ascending; the shortest that fits is run.
         columns: names of the columns of the data that the model was trained on, by their use.
         output: what `predict` gives: `LOGITS`, `PROBABILITIES` or `EMBEDDING`.
-        tokenizer: of the text that is read.
-        target_tokenizer: of the text that is written, if it has one of its own.
+        modality: of what it reads, with its tokenizers or what else encodes rows.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -98,13 +95,15 @@ class Runner(Predictor):
         self.task = self.task_name = description["task"]["name"]
         self.pair = description["task"]["pair"]
         self.precision = description["precision"]
-        self.max_length = description["max_length"]
-        # Older files do not say these: they have one length, and classify or measure texts.
+        # Older files do not say these: they read texts of one length, and classify or measure them.
+        self.modality = modality_named(description.get("modality", "text")).from_files(
+            files, max_length=description["max_length"],
+            settings=description["model"].get("modality_settings", {}),
+        )  # fmt: skip
         self.lengths = description.get("lengths", [self.max_length])
         self.columns = description.get("columns", dict.fromkeys(("text", "text_pair", "label")))
         self.output = description.get("output", LOGITS)
         self.labels = tuple(files["labels.txt"].decode().split("\n")[:-1])
-        self.tokenizer, self.target_tokenizer = tokenizers_from_files(files)
         self.interpreter = make_interpreter(flatbuffer, description, threads=threads)
         generates = PREDICT not in self.interpreter.get_signature_list()
         # Older files do not name the kind.
@@ -118,6 +117,7 @@ class Runner(Predictor):
             )
         else:
             self._inputs = self.interpreter.get_signature_list()[PREDICT]["inputs"]
+            self._specs = {spec.name: spec for spec in self.modality.inputs(pair=self.pair)}
             self._predict = {
                 length: self.interpreter.get_signature_runner(
                     signature_name(PREDICT, length, self.lengths)
@@ -142,41 +142,44 @@ class Runner(Predictor):
         plain = load_plain_text(path)
         return stepwise_perplexity(self.steps, plain, self.tokenizer, self.max_length)
 
-    def run_ids(self, ids: np.ndarray, segment_ids: np.ndarray | None = None) -> np.ndarray:
-        """Returns the outputs (rows, outputs) for ids (rows, T), T at most `max_length`.
+    def run(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Returns the outputs (rows, outputs) for padded inputs of the model by name.
 
         They are logits or numbers of the head, vectors where the file gives an embedding, and
         logarithms of probabilities where it gives those.
+
+        Args:
+            arrays: (rows, T, ...), T at most `max_length`; (rows, ...) of a fixed shape.
 
         Raises:
             InputError: the file reads texts.
         """
         if self.reads_texts:
-            raise InputError(f"Expected a file that reads ids, {self.name} reads texts.")
+            raise InputError(f"Expected a file that reads arrays, {self.name} reads texts.")
+        given = self.modality.beside(arrays) | dict(arrays)
+        specs = {name: self._specs.get(name, InputSpec(name=name)) for name in self._inputs}
         outputs = []
-        for row, tokens in enumerate(ids):
-            num_tokens = int(np.flatnonzero(tokens).max(initial=0)) + 1
-            length = shortest_fit(self.lengths, num_tokens)
-            columns = {"ids": tokens, "mask": tokens != 0, "segment_ids": np.zeros_like(tokens)}
-            if self.pair:
-                columns["segment_ids"] = segment_ids[row]
-            inputs = {name: pad_rows([columns[name][:length]], length) for name in self._inputs}
+        for row, positions in enumerate(self.modality.num_real(arrays)):
+            length = shortest_fit(self.lengths, int(positions))
+            inputs = {
+                name: spec.fit(given[name][row : row + 1], length) for name, spec in specs.items()
+            }
             outputs.append(self._logits(self._predict[length](**inputs))[0])
         return np.array(outputs)
 
     def run_texts(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Returns what `run_ids` does for texts (rows,), and the ids (rows, T) that they were.
+        """Returns what `run` does for texts (rows,), and the ids (rows, T) that they were.
 
         Raises:
-            InputError: the file reads ids.
+            InputError: the file reads arrays.
         """
         if not self.reads_texts:
-            raise InputError(f"Expected a file that reads texts, {self.name} reads ids.")
+            raise InputError(f"Expected a file that reads texts, {self.name} reads arrays.")
         found = self._predict[self.max_length](texts=np.array([t.encode() for t in texts], object))
         return self._logits(found), found["ids"]
 
-    def embed(self, texts: Iterable[str]) -> np.ndarray:
-        """Returns the vectors (rows, D) of raw texts.
+    def embed(self, texts: Iterable[Any]) -> np.ndarray:
+        """Returns the vectors (rows, D) of raw texts, or of other rows.
 
         Raises:
             InputError: the file was not converted to give them.
@@ -186,8 +189,8 @@ class Runner(Predictor):
                 f"Expected a file that gives embeddings, {self.name} gives {self.output}; convert "
                 "with --target mediapipe --embedding."
             )
-        encoded = self.tokenizer.encode(checked_texts(texts), max_length=self.max_length)
-        return self.run_ids(*encoded.pad(self.max_length))
+        encoded = self.modality.encode(*self.modality.checked(texts))
+        return self.run(encoded.pad(tuple(self._specs.values()), self.max_length))
 
     def _logits(self, outputs):
         values = outputs[self.output]
@@ -201,18 +204,18 @@ class Runner(Predictor):
             reads_sources=self.reads_sources,
         )  # fmt: skip
 
-    def _outputs(self, texts: list[str], pairs: list[str] | None) -> Outputs:
+    def _outputs(self, rows: list[Any], pairs: list[Any] | None) -> Outputs:
         if self.output == EMBEDDING:
             raise InputError(f"Expected a file that predicts, {self.name} gives embeddings.")
         outputs, truncated = [], []
-        # Row by row, so that the memory in use does not grow with the number of texts.
-        for i, text in enumerate(texts):
-            second = None if pairs is None else pairs[i : i + 1]
-            encoded = self.tokenizer.encode([text], second, max_length=self.max_length)
+        specs = tuple(self._specs.values())
+        # Row by row, so that the memory in use does not grow with the number of rows.
+        for i, row in enumerate(rows):
+            encoded = self.modality.encode([row], None if pairs is None else pairs[i : i + 1])
             if self.reads_texts:
-                outputs.append(self.run_texts([text])[0][0])
+                outputs.append(self.run_texts([row])[0][0])
             else:
-                outputs.append(self.run_ids(*encoded.pad(self.max_length))[0])
-            truncated.append(bool(encoded.num_truncated))
+                outputs.append(self.run(encoded.pad(specs, self.max_length))[0])
+            truncated += encoded.truncated
         width = max(1, len(self.labels))
         return Outputs(np.array(outputs, "float32").reshape(len(outputs), width), truncated)

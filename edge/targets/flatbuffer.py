@@ -58,17 +58,7 @@ class FlatbufferWriter(Writer):
 
     def loads(self, checkpoint: Checkpoint) -> str | None:
         """Refuses vocabularies that the graph's embedding look-up cannot read."""
-        if checkpoint.tokenizer.pad_id != 0:
-            return (
-                f"Expected [PAD] to be id 0 of the vocabulary, got {checkpoint.tokenizer.pad_id}."
-            )
-        ids = checkpoint.config.source_vocab_size or checkpoint.config.vocab_size
-        if checkpoint.tokenizer.vocab_size > ids:
-            return (
-                f"Expected a vocabulary of at most the embedding's {ids} ids, got "
-                f"{checkpoint.tokenizer.vocab_size} pieces."
-            )
-        return None
+        return checkpoint.modality.misfit(checkpoint.config.to_json())
 
     def write(self, request: Request) -> Artifact:
         """Returns the file."""
@@ -90,7 +80,7 @@ class FlatbufferWriter(Writer):
             **facts,
         }
         files = {
-            **checkpoint.tokenizer_files(),
+            **checkpoint.modality.files(),
             **self.files(),
             "labels.txt": "".join(f"{label}\n" for label in checkpoint.labels).encode(),
         }
@@ -118,6 +108,7 @@ class FlatbufferWriter(Writer):
             "task": checkpoint.task.to_json(),
             "output_kind": checkpoint.task.output,
             "precision": precision,
+            "modality": checkpoint.modality.name,
             "keep": list(graph.kept),
             "max_length": lengths[-1],
             "lengths": lengths,

@@ -29,6 +29,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.generation.decoding import Decoding
 from keras_transformer.zoo.generation.loop import generate
+from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.compiled_steps import CompiledSteps
 from keras_transformer.zoo.models.config import TransformerConfig
@@ -55,8 +56,8 @@ def untrained(length: int) -> Checkpoint:
     pieces = [*SPECIAL_TOKENS, *(f"p{i}" for i in range(VOCAB_SIZE - len(SPECIAL_TOKENS)))]
     rows = np.random.default_rng(0).integers(5, VOCAB_SIZE, (8, length), dtype=np.int32)
     return Checkpoint(
-        config=config, task=task, tokenizer=Tokenizer(TokenizerConfig(), pieces),
-        max_length=length, model=build(config, task), metrics={}, probes={"ids": rows},
+        config=config, task=task, model=build(config, task), metrics={}, probes={"ids": rows},
+        modality=Text(tokenizer=Tokenizer(TokenizerConfig(), pieces), max_length=length),
         recipe=Recipe.of_task(TASKS[task.name], model="-", train="-", validation="-"),
     )  # fmt: skip
 

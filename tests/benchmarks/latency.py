@@ -21,6 +21,7 @@ from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
+from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.recipe import Recipe
@@ -37,10 +38,10 @@ def untrained(name: str, length: int) -> tuple[Checkpoint, np.ndarray]:
     vocabulary = [*SPECIAL_TOKENS, *(f"p{i}" for i in range(config.vocab_size - 5))]
     rows = np.random.default_rng(0).integers(5, config.vocab_size, (16, length), dtype=np.int32)
     trained = Checkpoint(
-        config=config, task=task, tokenizer=Tokenizer(TokenizerConfig(), vocabulary),
-        max_length=length, model=build(config, task), metrics={},
+        config=config, task=task, model=build(config, task), metrics={},
+        modality=Text(tokenizer=Tokenizer(TokenizerConfig(), vocabulary), max_length=length),
         recipe=Recipe.of_task(TASKS["classification"], model=name, train="-", validation="-"),
-        probes={"ids": rows, "segment_ids": np.zeros_like(rows)},
+        probes={"ids": rows},
     )  # fmt: skip
     return trained, rows
 

@@ -10,6 +10,7 @@ from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.quantize.qat import quantized_model
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
+from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.recipe import Recipe
@@ -88,11 +89,13 @@ def generator(kind: str, **changes) -> Checkpoint:
         train="train", validation="validation", **columns,
     )  # fmt: skip
     return Checkpoint(
-        config=config, task=task, max_length=LENGTH, model=model, metrics={}, probes=probes,
-        tokenizer=Tokenizer(
-            TokenizerConfig(kind="bytes", lowercase=False, strip_accents=False)
+        config=config, task=task, model=model, metrics={}, probes=probes, recipe=recipe,
+        modality=Text(
+            tokenizer=Tokenizer(
+                TokenizerConfig(kind="bytes", lowercase=False, strip_accents=False)
+            ),
+            max_length=LENGTH,
         ),
-        recipe=recipe,
     )  # fmt: skip
 
 
@@ -119,9 +122,8 @@ def writer(kind: str = "llama", **changes) -> Checkpoint:
     trained = generator(kind, **size, **changes)
     rng = np.random.default_rng(1)
     probes = rng.integers(len(fixed), tokenizer.vocab_size, (8, 40)).astype("int32")
-    return dataclasses.replace(
-        trained, tokenizer=tokenizer, max_length=WRITER_LENGTH, probes={"ids": probes}
-    )
+    modality = Text(tokenizer=tokenizer, max_length=WRITER_LENGTH)
+    return dataclasses.replace(trained, modality=modality, probes={"ids": probes})
 
 
 def quantized_writer(precision: str, kind: str) -> Checkpoint:

@@ -6,12 +6,11 @@ import numpy as np
 from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
+from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.models.predict import model_inputs
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.registry import TASKS
-from keras_transformer.zoo.tasks.regression import Regression
 from keras_transformer.zoo.tokenizers.tokenizer import Encoded, Tokenizer, TokenizerConfig
 
 LENGTH = 12
@@ -55,8 +54,8 @@ def random_model(task_name="classification", *, pair=False, seed=0, **settings):
     set_weights(model, weights)
     probes = random_rows(64, pair=pair, seed=1)
     return Checkpoint(
-        config=config, task=task, max_length=LENGTH, model=model, metrics={},
-        tokenizer=Tokenizer(TokenizerConfig(), VOCABULARY),
+        config=config, task=task, model=model, metrics={},
+        modality=Text(tokenizer=Tokenizer(TokenizerConfig(), VOCABULARY), max_length=LENGTH),
         recipe=Recipe.of_task(
             TASKS[task_name], model="bert_tiny", train="train.tsv", validation="validation.tsv"
         ),
@@ -67,8 +66,8 @@ def random_model(task_name="classification", *, pair=False, seed=0, **settings):
 def calibration(*, pair=False):
     """Batches for the ranges of a random model."""
     rows = random_rows(128, pair=pair, seed=2)
-    task = Regression(pair=pair)
-    return Batches(model_inputs(task, rows.columns), batch_tokens=512)
+    columns = rows.columns if pair else {"ids": rows.ids}
+    return Batches(columns, batch_tokens=512)
 
 
 def one_point(minimum, maximum, **arguments):

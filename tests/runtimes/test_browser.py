@@ -14,6 +14,7 @@ from keras_transformer.edge.demo import demo, litertjs
 from keras_transformer.edge.runtime.packed import pack, unpack
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
+from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.tasks.translation import Translation
 from keras_transformer.zoo.tokenizers.target_language import encode_sources
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
@@ -75,7 +76,7 @@ def classifiers(tmp_path_factory):
     vocabulary = learn_vocabulary(texts, 600, TokenizerConfig())
     trained = dataclasses.replace(
         models.random_model(vocab_size=len(vocabulary)),
-        tokenizer=Tokenizer(TokenizerConfig(), vocabulary),
+        modality=Text(tokenizer=Tokenizer(TokenizerConfig(), vocabulary), max_length=models.LENGTH),
     )
     folder = tmp_path_factory.mktemp("classifiers")
     paths = [folder / "float32.tflite", folder / "int8.tflite"]

@@ -1,4 +1,4 @@
 """Data on disk and batches of it: tables, plain text, pairs of sentences.
 
-Imports tokenizers and NumPy.
+Imports modalities, tokenizers and NumPy.
 """

@@ -7,22 +7,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.modalities.modality import InputSpec
 
 MAX_EDGES = 8
 # A step costs about as much as this part of a full batch's tokens before it computes any.
 STEP_OVERHEAD = 0.125
 MAX_CANDIDATES = 256
-PAD_ID = 0
 # A position that is no target: a loss passes it over, and a metric does not count it.
 NO_TARGET = -1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Batch:
-    """Rows padded to one length a column: inputs with id 0, targets with `NO_TARGET`.
+    """Rows padded to one length a column: inputs as their specs say, targets with `NO_TARGET`.
 
     Attributes:
-        inputs: (B, T) int32 by the name of the column.
+        inputs: (B, ...) by the name of the column; (B, T) int32 of ids.
         targets: targets of the rows: (B,), (B, T) ids where each row has many, (B, N) numbers that
             are one target together, or None.
         index: (B,) int64 numbers of the rows in the data.
@@ -44,30 +44,53 @@ class _Ragged:
     """Rows of one column, end to end.
 
     Args:
-        rows: (n,) int arrays of any length.
+        rows: arrays (n, ...) of any length n.
+        spec: of the column.
     """
 
-    def __init__(self, rows: Sequence[np.ndarray]):
+    def __init__(self, rows: Sequence[np.ndarray], spec: InputSpec):
         self.lengths = np.array([len(row) for row in rows], dtype=np.int64)
         self.starts = np.concatenate(([0], np.cumsum(self.lengths)))[:-1]
         # One spare element: an all-empty set of rows still has something to gather.
-        self.values = np.concatenate([*rows, [0]]).astype(np.int32)
+        spare = np.zeros((1, *spec.shape[1:]), spec.dtype)
+        self.values = np.concatenate([*rows, spare]).astype(spec.dtype)
+        self._padding = np.array(spec.padding, spec.dtype)
 
-    def pad(self, rows: np.ndarray, width: int, padding: int) -> np.ndarray:
-        """Some rows as (len(rows), width), with padding behind their end."""
+    def pad(self, rows: np.ndarray, width: int) -> np.ndarray:
+        """Some rows as (len(rows), width, ...), with padding behind their end."""
         columns = np.arange(width)
         inside = columns < self.lengths[rows][:, None]
         places = np.where(inside, self.starts[rows][:, None] + columns, -1)
-        return np.where(inside, self.values[places], np.int32(padding))
+        values = self.values[places]
+        inside = inside.reshape(*inside.shape, *(1,) * (values.ndim - 2))
+        return np.where(inside, values, self._padding)
+
+
+class _Fixed:
+    """Rows of one column that all have the same shape.
+
+    Args:
+        rows: arrays of the shape.
+        spec: of the column.
+    """
+
+    def __init__(self, rows: Sequence[np.ndarray], spec: InputSpec):
+        self.values = spec.pad(rows)
+        self.lengths = np.full(len(rows), spec.positions, np.int64)
+
+    def pad(self, rows: np.ndarray, width: int) -> np.ndarray:
+        """Some rows (len(rows), ...); they have no end to pad behind."""
+        return self.values[rows]
 
 
 class Batches:
     """Rows in buckets by length; every batch of a bucket has the same padded lengths.
 
     Args:
-        columns: The rows' ids by the name of the model's input. A row is as long as the longest of
-            its columns.
+        columns: The rows by the name of the model's input. A row is as long as the longest of its
+            columns.
         targets: (rows,) targets, (rows, N) floats, one array of ids for each row, or None.
+        specs: Of the columns; by default of token ids, int32 of any length, padded with 0.
         batch_tokens: A batch holds at most this many tokens in a column, padding included, but at
             least a row.
         bucket: Padded lengths are multiples of this (or the longest row's length); at most eight
@@ -85,20 +108,28 @@ class Batches:
         columns: Mapping[str, Sequence[np.ndarray]],
         targets: np.ndarray | Sequence[np.ndarray] | None = None,
         *,
+        specs: Sequence[InputSpec] = (),
         batch_tokens: int,
         bucket: int | None = 4,
         padded_to: int | None = None,
         seed: int = 0,
     ):
-        self._columns = {name: _Ragged(rows) for name, rows in columns.items()}
+        known = {spec.name: spec for spec in specs}
+        self._columns = {
+            name: _column(rows, known.get(name, InputSpec(name=name)))
+            for name, rows in columns.items()
+        }
         is_ragged = targets is not None and not isinstance(targets, np.ndarray)
-        self._targets = _Ragged(targets) if is_ragged else targets
+        if is_ragged:
+            targets = _Ragged(targets, InputSpec(name="targets", padding=NO_TARGET))
+        self._targets = targets
         num_rows = len(next(iter(columns.values())))
         if not num_rows:
             raise InputError("Expected at least one row to make batches of, got none.")
-        if targets is not None and len(targets) != num_rows:
+        num_targets = None if targets is None else len(targets.lengths if is_ragged else targets)
+        if num_targets not in (None, num_rows):
             raise ValueError(
-                f"Expected one target a row, got {len(targets)} targets and {num_rows} rows."
+                f"Expected one target a row, got {num_targets} targets and {num_rows} rows."
             )
         parts = [*self._columns.values(), *([self._targets] if is_ragged else [])]
         self._lengths = np.max([part.lengths for part in parts], axis=0)
@@ -131,7 +162,7 @@ class Batches:
             for edge, rows in self._buckets.items()
         }
 
-    def _width(self, part: _Ragged, rows: np.ndarray, edge: int) -> int:
+    def _width(self, part: _Ragged | _Fixed, rows: np.ndarray, edge: int) -> int:
         """Padded length of a column in a bucket: its longest row there, rounded up."""
         if self._multiple is None or not len(rows):
             return edge
@@ -149,7 +180,8 @@ class Batches:
         plan = f"{self._seed} {self.edges} {list(self._num_batches.values())}"
         digest = hashlib.sha256(plan.encode())
         for name, part in [*self._columns.items(), ("targets", self._targets)]:
-            arrays = (part.lengths, part.values) if isinstance(part, _Ragged) else (part,)
+            is_column = isinstance(part, _Ragged | _Fixed)
+            arrays = (part.lengths, part.values) if is_column else (part,)
             digest.update(name.encode())
             for array in arrays:
                 if array is not None:
@@ -181,15 +213,15 @@ class Batches:
         ]
 
     def _batch(self, rows: np.ndarray, edge: int) -> Batch:
-        def padded(part: _Ragged, padding: int) -> np.ndarray:
-            return part.pad(rows, self._widths[edge][part], padding)
+        def padded(part: _Ragged | _Fixed) -> np.ndarray:
+            return part.pad(rows, self._widths[edge][part])
 
         targets = self._targets
         if isinstance(targets, _Ragged):
-            targets = padded(targets, NO_TARGET)
+            targets = padded(targets)
         elif targets is not None:
             targets = targets[rows]
-        inputs = {name: padded(part, PAD_ID) for name, part in self._columns.items()}
+        inputs = {name: padded(part) for name, part in self._columns.items()}
         return Batch(inputs=inputs, targets=targets, index=rows)
 
 
@@ -220,6 +252,10 @@ class SampledBatches:
     def fingerprint(self) -> str:
         """Identifies the data, as `Batches.fingerprint` does."""
         return self._first.fingerprint()
+
+
+def _column(rows: Sequence[np.ndarray], spec: InputSpec) -> _Ragged | _Fixed:
+    return (_Ragged if spec.is_variable else _Fixed)(rows, spec)
 
 
 def _num_batches(rows: int, edge: int, batch_tokens: int) -> int:

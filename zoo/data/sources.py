@@ -17,15 +17,17 @@ Source = str | Path | tuple[Sequence[Any], ...] | Mapping[str, Sequence[Any]] | 
 
 
 def read_source(
-    source: Source, texts: Sequence[str], others: Sequence[str] = (), *, name: str = "data"
-) -> Table:
+    source: Source, texts: Sequence[str], others: Sequence[str] = (), *, name: str = "data",
+    is_text: bool = True,
+) -> Table:  # fmt: skip
     """Reads columns of text, and of what else may be written as text: labels and numbers.
 
     Args:
         source: see `Source`.
-        texts: names of the columns that hold texts.
+        texts: names of the columns that hold texts, or what else is read.
         others: names of the columns behind them in a tuple, which may be missing.
         name: what messages call data that is in memory.
+        is_text: whether what is read are texts; else values in memory stay as they are.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -57,8 +59,10 @@ def read_source(
     return Table(
         path=name,
         columns={
-            key: [_text(one, key in texts, f"{name}, row {row}", key)
-                  for row, one in enumerate(column, start=1)]
+            key: list(column) if key in texts and not is_text else [
+                _text(one, key in texts, f"{name}, row {row}", key)
+                for row, one in enumerate(column, start=1)
+            ]
             for key, column in values.items()
         },
         lines=list(range(1, max(lengths.values()) + 1)),

@@ -21,7 +21,7 @@ SUFFIXES = (".tsv", ".csv", ".jsonl")
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Columns of text, from a file or from memory.
+    """Columns of text, from a file or from memory, where they may hold other rows too.
 
     Attributes:
         path: the file, or the name of the data in memory.
@@ -32,7 +32,7 @@ class Table:
     """
 
     path: Path | str
-    columns: dict[str, list[str]]
+    columns: dict[str, list]
     lines: list[int]
     unit: str = "line"
     integers: frozenset[str] = frozenset()
@@ -47,8 +47,8 @@ class Examples(Rows):
     """The rows of a table as a task sees them.
 
     Attributes:
-        texts: One text a row.
-        pairs: The second text of each row, or None when the task reads one text.
+        texts: One text a row, or the raw row of another modality.
+        pairs: The second text of each row, or None when the task reads one.
         targets: (rows,) int32 index into `labels`, float32 numbers, None without a label.
         labels: The classes' names in index order; empty where targets are numbers.
         path: The file that the rows came from, or the name of data in memory.

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from keras_transformer.zoo.data.texts import checked_texts
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.decoding import Decoding, Generated, Steps
 from keras_transformer.zoo.generation.loop import generate
+from keras_transformer.zoo.modalities.raw_texts import checked_texts
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.target_language import check_language, encode_sources
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer

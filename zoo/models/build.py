@@ -7,18 +7,16 @@ import numpy as np
 from keras import ops
 
 from keras_transformer.bits import all_bits, tanh_range, unit_range
-from keras_transformer.embeddings import SegmentEmbedding, TokenEmbedding
-from keras_transformer.low_rank import make_projection
 from keras_transformer.masks import MASKED_SCORE, MaskedMax, StoredMask
-from keras_transformer.normalization import make_norm
-from keras_transformer.positions import LearnedPositionalEncoding, SinusoidalPositionalEncoding
-from keras_transformer.quantization import QuantPoint
 from keras_transformer.stacks import Decoder, Encoder
-from keras_transformer.zoo.data.batches import PAD_ID
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.modalities.text import PAD_ID
 from keras_transformer.zoo.models.config import ADDED_POSITIONS, TransformerConfig
 from keras_transformer.zoo.models.float_layers import keep_float
 from keras_transformer.zoo.models.heads import Head, HeadOwner, head_of
+from keras_transformer.zoo.models.inputs import read_inputs
+from keras_transformer.zoo.models.parts import Parts
+from keras_transformer.zoo.models.text_inputs import token_embedding
 
 
 def build(
@@ -31,9 +29,9 @@ def build(
 ) -> keras.Model:
     """Makes the model of a config.
 
-    Inputs are int32 ids, 0 where a position is padding:
-    - encoder: `ids` (B, T), and `segment_ids` (B, T) for a head over pairs. Outputs are the head's
-      (B, units), or without a head the pooled vectors (B, D).
+    - encoder: the inputs of the config's modality; of text int32 `ids` (B, T), 0 where a position
+      is padding, and `segment_ids` (B, T) for a head over pairs. Outputs are the head's (B, units),
+      or without a head the pooled vectors (B, D).
     - decoder: `ids` (B, T). Outputs are logits (B, T, V).
     - encoder-decoder: `source_ids` (B, S) and `ids` (B, T). Outputs are logits (B, T, V).
 
@@ -64,96 +62,23 @@ def build(
     head = head_of(head)
     if head is not None:
         head.check(config.architecture)
-    parts = _Parts(config, widths, dtype)
+    models = _Models(config, widths, dtype)
     if config.architecture == "encoder":
-        model = parts.encoder_model(head)
+        model = models.encoder_model(head)
     else:
-        model = parts.decoder_model(cross_attention=config.architecture == "encoder-decoder")
+        model = models.decoder_model(cross_attention=config.architecture == "encoder-decoder")
     keep_float(model, keep)
     return model
 
 
-class _Parts:
-    """The layers of one model, each named: the names are the checkpoint's weight paths."""
-
-    def __init__(self, config: TransformerConfig, bits: Mapping[str, int | None], dtype: str):
-        self.config = config
-        self.bits = bits
-        self.dtype = dtype
-
-    def point(self, name):
-        return QuantPoint(self.bits["activation_bits"], dtype=self.dtype, name=name)
-
-    def inner_point(self, name, **kwargs):
-        return QuantPoint(self.bits["inner_bits"], dtype=self.dtype, name=name, **kwargs)
-
-    def projection(self, units, name):
-        return make_projection(
-            units, self.config.hidden_dim, rank=self.config.rank, bits=self.bits, dtype=self.dtype,
-            name=name,
-        )  # fmt: skip
-
-    def norm(self, name):
-        c = self.config
-        return make_norm(
-            c.norm, epsilon=c.epsilon, bits=self.bits, dtype=self.dtype, name=name
-        )
-
-    def dropout(self, name):
-        return keras.layers.Dropout(self.config.dropout, dtype=self.dtype, name=name)
-
-    def token_embedding(self, vocab_size=None, name="token_embedding"):
-        c = self.config
-        # Vectors that are scaled by sqrt(D) start with a variance of 1 after it.
-        stddev = c.hidden_dim**-0.5 if c.scale_embeddings else 0.02
-        return TokenEmbedding(
-            vocab_size or c.vocab_size, c.hidden_dim,
-            scale=c.hidden_dim**0.5 if c.scale_embeddings else 1.0,
-            initializer_stddev=stddev, bits=self.bits, dtype=self.dtype, name=name,
-        )  # fmt: skip
-
-    def add_positions(self, x, name="position_embedding"):
-        kinds = {
-            "learned": LearnedPositionalEncoding,
-            "sinusoidal": SinusoidalPositionalEncoding,
-        }
-        kind = kinds.get(self.config.positions)
-        if kind is None:
-            return x
-        return kind(self.config.max_length, bits=self.bits, dtype=self.dtype, name=name)(x)
-
-    def stack(self, stack_class, name, **kwargs):
-        c = self.config
-        return stack_class(
-            c.num_layers, c.num_heads, c.intermediate_dim,
-            head_dim=c.head_dim or None, num_key_value_heads=c.num_key_value_heads or None,
-            dropout=c.dropout, attention_dropout=c.attention_dropout,
-            activation=c.activation, gated=c.gated, norm=c.norm, epsilon=c.epsilon,
-            pre_norm=c.pre_norm, use_bias=c.use_bias, rotary=c.positions == "rotary", rank=c.rank,
-            position_bias=c.positions if c.positions in ("t5", "alibi") else None,
-            bits=self.bits, dtype=self.dtype, name=name, **kwargs,
-        )  # fmt: skip
+class _Models(Parts):
+    """The models of the three architectures."""
 
     def encoder_model(self, head):
         c = self.config
-        ids = keras.Input((None,), dtype="int32", name="ids")
-        inputs = {"ids": ids}
-        x = self.add_positions(self.token_embedding()(ids))
-        x = self.inner_point("position_sum_point")(x)
-        if c.num_segments:
-            segments = ()
-            if head is not None and head.pair:
-                inputs["segment_ids"] = keras.Input((None,), dtype="int32", name="segment_ids")
-                segments = (inputs["segment_ids"],)
-            x = SegmentEmbedding(
-                c.num_segments, bits=self.bits, dtype=self.dtype, name="segment_embedding"
-            )(x, *segments)
-            x = self.inner_point("segment_sum_point")(x)
-        if not c.pre_norm:
-            x = self.norm("embedding_norm")(x)
-            x = self.point("embedding_norm_point")(x)
-        x = self.dropout("embedding_dropout")(x)
-        mask = ops.not_equal(ids, PAD_ID)
+        # Without a table of them nothing tells two rows apart.
+        pair = head is not None and head.pair and bool(c.num_segments)
+        inputs, x, mask = read_inputs(self, pair=pair)
         x = self.stack(Encoder, "encoder")(x, mask=mask)
         x = self._pool(x, mask)
         if head is not None:
@@ -199,13 +124,13 @@ class _Parts:
         c = self.config
         ids = keras.Input((None,), dtype="int32", name="ids")
         inputs, memory = {"ids": ids}, {}
-        embedding = self.token_embedding()
+        embedding = token_embedding(self)
         if cross_attention:
             source = keras.Input((None,), dtype="int32", name="source_ids")
             inputs = {"source_ids": source, "ids": ids}
             read = embedding
             if c.source_vocab_size:
-                read = self.token_embedding(c.source_vocab_size, "source_token_embedding")
+                read = token_embedding(self, c.source_vocab_size, "source_token_embedding")
             mask = ops.not_equal(source, PAD_ID)
             x = self._embed(source, read, "source_")
             memory = {"memory": self.stack(Encoder, "encoder")(x, mask=mask), "memory_mask": mask}

@@ -18,7 +18,9 @@ CHOICES = {
 }
 
 # Integers that are 0 where there is none, or where another one decides.
-OPTIONAL = ("num_key_value_heads", "num_segments", "source_vocab_size", "head_dim", "rank")
+OPTIONAL = (
+    "vocab_size", "num_key_value_heads", "num_segments", "source_vocab_size", "head_dim", "rank"
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,7 +29,7 @@ class TransformerConfig:
 
     Attributes:
         architecture: `encoder`, `decoder` or `encoder-decoder`.
-        vocab_size: V; of an encoder-decoder the target's.
+        vocab_size: V; of an encoder-decoder the target's; 0 where no text is read.
         source_vocab_size: entries of a source vocabulary of its own; 0 for a shared one
             (encoder-decoder only).
         max_length: the longest T, in tokens.
@@ -51,15 +53,17 @@ class TransformerConfig:
         pooling: how an encoder's outputs become one vector: the `first`, with BERT's tanh layer,
             or the `mean` or `max` of the unpadded.
         scale_embeddings: whether token embeddings are multiplied by sqrt(D).
+        modality: of what is read, see `modalities.registry`.
+        modality_settings: its own, such as the size of a picture.
     """
 
     architecture: str
-    vocab_size: int
     max_length: int
     hidden_dim: int
     intermediate_dim: int
     num_layers: int
     num_heads: int
+    vocab_size: int = 0
     num_key_value_heads: int = 0
     source_vocab_size: int = 0
     head_dim: int = 0
@@ -76,10 +80,13 @@ class TransformerConfig:
     num_segments: int = 0
     pooling: str = "first"
     scale_embeddings: bool = False
+    modality: str = "text"
+    modality_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
             _check_value(field, getattr(self, field.name))
+        self._check_modality()
         if not self.head_dim and self.hidden_dim % self.num_heads:
             raise InputError(
                 "Expected num_heads to divide hidden_dim, "
@@ -98,6 +105,18 @@ class TransformerConfig:
         if self.positions == "rotary" and self.head_width % 2:
             raise InputError(
                 f"Expected an even head width for rotary positions, got {self.head_width}."
+            )
+
+    def _check_modality(self):
+        reads_text = self.modality == "text"
+        if not reads_text and self.architecture != "encoder":
+            raise InputError(
+                f"Expected a model that is no encoder to read text, got modality={self.modality!r}."
+            )
+        if reads_text != (self.vocab_size > 0):
+            wanted = "at least 1 for a model of text" if reads_text else "0 where no text is read"
+            raise InputError(
+                f"Expected vocab_size to be {wanted}, got vocab_size={self.vocab_size}."
             )
 
     @property
@@ -121,7 +140,11 @@ class TransformerConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the values as an object that JSON can hold."""
-        return dataclasses.asdict(self)
+        value = dataclasses.asdict(self)
+        if self.modality == "text":
+            # As it was when there was nothing else.
+            del value["modality"], value["modality_settings"]
+        return value
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -131,7 +154,7 @@ class TransformerConfig:
             InputError: for missing or unknown names, or impossible values.
         """
         # What came later than a checkpoint has a default that means what there was before.
-        later = {"source_vocab_size", "head_dim", "rank"}
+        later = {"source_vocab_size", "head_dim", "rank", "modality", "modality_settings"}
         known = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(value, Mapping) or not known - later <= set(value) <= known:
             raise InputError(
@@ -153,6 +176,8 @@ def _check_value(field: dataclasses.Field, value: Any) -> None:
             raise InputError(
                 f"Expected {name} to be an integer of at least {least}, got {name}={value!r}."
             )
+    if name == "modality_settings" and not isinstance(value, Mapping):
+        raise InputError(f"Expected {name} to be values by name, got {name}={value!r}.")
     if field.type is float:
         below = 1.0
         if type(value) not in (int, float) or not 0.0 <= value < below:

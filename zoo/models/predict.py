@@ -7,14 +7,13 @@ import keras
 import numpy as np
 
 from keras_transformer.zoo.data.batches import Batches
-from keras_transformer.zoo.models.heads import Head, HeadOwner
 
 PREDICT_TOKENS = 8192
 
 
-def model_inputs(head: Head | HeadOwner, columns: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns that the model reads: segments only where it reads pairs."""
-    return {name: ids for name, ids in columns.items() if head.pair or name != "segment_ids"}
+def model_inputs(model: keras.Model, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that the model reads, in its own order."""
+    return {tensor.name: columns[tensor.name] for tensor in model.inputs}
 
 
 def predict(model: keras.Model, batches: Batches) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Tasks over whole texts: rows of a text, or a pair, and a target."""
+"""Tasks over whole examples: a row of a modality, such as a text, or a pair, and a target."""
 
 import abc
 import dataclasses
@@ -13,10 +13,11 @@ from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.sources import Source, read_source
 from keras_transformer.zoo.data.tables import Examples, Table, column
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.models.predict import PREDICT_TOKENS, model_inputs, predict
+from keras_transformer.zoo.modalities.modality import Features, InputSpec, Modality
+from keras_transformer.zoo.modalities.registry import modality_named
+from keras_transformer.zoo.models.predict import PREDICT_TOKENS, predict
 from keras_transformer.zoo.progress import Report
-from keras_transformer.zoo.tasks.task import Task, Tokenizers
-from keras_transformer.zoo.tokenizers.tokenizer import Encoded, Tokenizer, pad_rows
+from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.vocabularies.piece_dropout import PieceDropout
 
 NUM_PROBES = 64
@@ -24,15 +25,17 @@ NUM_PROBES = 64
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LabelledTask(Task):
-    """A task that predicts a target of a whole text, or of a pair.
+    """A task that predicts a target of a whole row, or of a pair.
 
     A subclass adds `head`, `loss`, `targets`, `metrics` and `output_difference`.
 
     Attributes:
-        pair: whether an example is two texts.
+        pair: whether an example is two rows.
+        modality: of the rows.
     """
 
     pair: bool = False
+    modality: str = "text"
 
     columns: ClassVar[Mapping[str, str | None]] = {
         "text": "text", "text_pair": None, "label": "label"
@@ -60,36 +63,39 @@ class LabelledTask(Task):
         if pair is None and self.pair:
             pair = "text_pair"
         texts = [text] if pair is None else [text, pair]
-        table = read_source(source, texts, [] if label is None else [label], name=name)
+        kind = modality_named(self.modality)
+        others = [] if label is None else [label]
+        table = read_source(source, texts, others, name=name, is_text=kind.is_text)
         if label is not None and not labelled and label not in table.columns:
             label = None
         targets, labels = None, list(self.labels)
         if label is not None:
             targets, labels = self.targets(table, label)
+
+        def rows(key):
+            values = enumerate(column(table, key))
+            return [kind.read_row(value, table.at(place)) for place, value in values]
+
         return Examples(
-            texts=column(table, text), pairs=None if pair is None else column(table, pair),
+            texts=rows(text), pairs=None if pair is None else rows(pair),
             targets=targets, labels=list(labels), path=table.path, lines=table.lines,
         )  # fmt: skip
 
     def vocabulary_texts(self, examples: Examples) -> dict[str, Sequence[str]]:
         return {"tokenizer": [*examples.texts, *(examples.pairs or [])]}
 
-    def run_data(
-        self, train: Examples, validation: Examples, tokenizers: Tokenizers, max_length: int
-    ) -> "LabelledData":
-        return LabelledData(
-            task=self, train=train, validation=validation, tokenizer=tokenizers["tokenizer"],
-            max_length=max_length,
-        )  # fmt: skip
+    def reading(self, modality: str) -> Self:
+        return dataclasses.replace(self, modality=modality)
 
-    def inputs(
-        self, examples: Examples, tokenizers: Tokenizers, max_length: int
-    ) -> dict[str, list[np.ndarray]]:
+    def run_data(
+        self, train: Examples, validation: Examples, modality: Modality
+    ) -> "LabelledData":
+        return LabelledData(task=self, train=train, validation=validation, modality=modality)
+
+    def inputs(self, examples: Examples, modality: Modality) -> dict[str, list[np.ndarray]]:
         self._check_pairs(examples)
-        encoded = tokenizers["tokenizer"].encode(
-            examples.texts, examples.pairs, max_length=max_length
-        )
-        return model_inputs(self, encoded.columns)
+        encoded = modality.encode(examples.texts, examples.pairs)
+        return encoded.of(modality.inputs(pair=self.pair))
 
     def evaluate(self, predictor: Any, examples: Examples, **decoding: Any) -> dict[str, Any]:
         for name, value in decoding.items():
@@ -105,18 +111,15 @@ class LabelledTask(Task):
             **self.metrics(examples.targets, outputs.scores),
         }  # fmt: skip
 
-    def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "pair": self.pair}
-
     def options(self) -> dict[str, Any]:
         labels = {"labels": self.labels} if self.labels else {}
         return {**labels, **({"text_pair": "text_pair"} if self.pair else {})}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], labels: tuple[str, ...]) -> Self:
-        super().from_json(value, labels)
+        task = super().from_json(value, labels)
         named = {"labels": labels} if labels else {}
-        return cls(pair=bool(value["pair"]), **named)
+        return dataclasses.replace(task, pair=bool(value["pair"]), **named)
 
     @classmethod
     def of_columns(cls, columns: Mapping[str, str | None]) -> Self:
@@ -124,7 +127,8 @@ class LabelledTask(Task):
 
     def _check_pairs(self, examples: Examples) -> None:
         if (examples.pairs is not None) != self.pair:
-            expected = "pairs of texts" if self.pair else "single texts"
+            rows = modality_named(self.modality).rows
+            expected = f"pairs of {rows}" if self.pair else f"single {rows}"
             raise InputError(f"Expected {expected}, as the model was trained on.")
 
 
@@ -134,46 +138,50 @@ class LabelledData:
 
     Attributes:
         train, validation: the rows.
-        tokenizer: of all texts.
-        max_length: tokens of a row.
+        modality: encodes them.
     """
 
     task: LabelledTask
     train: Examples
     validation: Examples
-    tokenizer: Tokenizer
-    max_length: int
+    modality: Modality
 
     @property
     def vocab_sizes(self) -> dict[str, int]:
-        return {"vocab_size": self.tokenizer.vocab_size}
-
-    @property
-    def tokenizers(self) -> dict[str, Tokenizer | None]:
-        return {"tokenizer": self.tokenizer}
+        return self.modality.model_settings()
 
     def batches(
         self, *, batch_tokens: int, bucket: int, seed: int, piece_dropout: float = 0.0
     ) -> Batches | SampledBatches:
-        def of(encoded: Encoded) -> Batches:
-            columns = model_inputs(self.task, encoded.columns)
+        def of(encoded: Features) -> Batches:
             return Batches(
-                columns, self.train.targets, batch_tokens=batch_tokens, bucket=bucket, seed=seed
-            )
+                encoded.of(self._inputs), self.train.targets, specs=self._inputs,
+                batch_tokens=batch_tokens, bucket=bucket, seed=seed,
+            )  # fmt: skip
 
-        if not piece_dropout:
-            return of(self._encoded_train)
-        tokenizer = PieceDropout(self.tokenizer, piece_dropout)
+        if piece_dropout:
+            tokenizer = PieceDropout(self.modality.tokenizer, piece_dropout)
+            text = dataclasses.replace(self.modality, tokenizer=tokenizer)
 
-        def sample(epoch: int) -> Batches:
-            tokenizer.seed(seed, epoch)
-            return of(self._encode(self.train, tokenizer))
+            def sample(epoch: int) -> Batches:
+                tokenizer.seed(seed, epoch)
+                return of(self._encode(self.train, text))
 
-        return SampledBatches(sample)
+            return SampledBatches(sample)
+        if self.modality.augments:
+
+            def augmented(epoch: int) -> Batches:
+                encoded, rng = self._encoded_train, np.random.default_rng((seed, epoch))
+                return of(encoded._replace(columns=self.modality.augment(encoded.columns, rng)))
+
+            return SampledBatches(augmented)
+        return of(self._encoded_train)
 
     def validator(self) -> Callable[[keras.Model], dict[str, Any]]:
-        columns = model_inputs(self.task, self._encoded_validation.columns)
-        batches = Batches(columns, batch_tokens=PREDICT_TOKENS)
+        batches = Batches(
+            self._encoded_validation.of(self._inputs), specs=self._inputs,
+            batch_tokens=PREDICT_TOKENS,
+        )  # fmt: skip
         return lambda model: self.task.metrics(self.validation.targets, predict(model, batches))
 
     def written_metrics(self, model: Any) -> dict[str, Any]:
@@ -181,25 +189,30 @@ class LabelledData:
 
     def probes(self, seed: int) -> dict[str, np.ndarray]:
         encoded = self._encoded_validation
-        count = min(NUM_PROBES, len(encoded.ids))
-        rows = np.random.default_rng(seed).choice(len(encoded.ids), count, replace=False)
+        count = min(NUM_PROBES, len(self.validation))
+        rows = np.random.default_rng(seed).choice(len(self.validation), count, replace=False)
         return {
-            name: pad_rows([ids[row] for row in rows]) for name, ids in encoded.columns.items()
+            spec.name: spec.pad([encoded.columns[spec.name][row] for row in rows])
+            for spec in self._inputs
         }
 
     def report_cuts(self, report: Report) -> None:
         for part, encoded in (
             (self.train, self._encoded_train), (self.validation, self._encoded_validation)
         ):  # fmt: skip
-            report.cut(part.path, len(part), encoded.num_truncated, self.max_length)
+            report.cut(part.path, len(part), encoded.num_truncated, self.modality.max_length)
 
     @functools.cached_property
-    def _encoded_train(self) -> Encoded:
-        return self._encode(self.train, self.tokenizer)
+    def _inputs(self) -> tuple[InputSpec, ...]:
+        return self.modality.inputs(pair=self.task.pair)
 
     @functools.cached_property
-    def _encoded_validation(self) -> Encoded:
-        return self._encode(self.validation, self.tokenizer)
+    def _encoded_train(self) -> Features:
+        return self._encode(self.train, self.modality)
 
-    def _encode(self, part: Examples, tokenizer: Tokenizer) -> Encoded:
-        return tokenizer.encode(part.texts, part.pairs, max_length=self.max_length)
+    @functools.cached_property
+    def _encoded_validation(self) -> Features:
+        return self._encode(self.validation, self.modality)
+
+    def _encode(self, part: Examples, modality: Modality) -> Features:
+        return modality.encode(part.texts, part.pairs)

@@ -14,9 +14,10 @@ from keras_transformer.zoo.data.sources import Source, texts_in
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.perplexity import block_batches, language_perplexity
+from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.tasks.generating import AS_WRITTEN, GeneratingTask
-from keras_transformer.zoo.tasks.task import Tokenizers, check_share
+from keras_transformer.zoo.tasks.task import check_share
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
 NUM_PROBES = 32
@@ -68,17 +69,15 @@ class LanguageModeling(GeneratingTask):
         return {"tokenizer": [examples.text]}
 
     def run_data(
-        self, train: PlainText, validation: PlainText, tokenizers: Tokenizers, max_length: int
+        self, train: PlainText, validation: PlainText, modality: Text
     ) -> "LanguageData":
         return LanguageData(
-            task=self, train=train, validation=validation, tokenizer=tokenizers["tokenizer"],
-            max_length=max_length,
+            task=self, train=train, validation=validation, tokenizer=modality.tokenizer,
+            max_length=modality.max_length,
         )  # fmt: skip
 
-    def inputs(
-        self, examples: PlainText, tokenizers: Tokenizers, max_length: int
-    ) -> dict[str, list[np.ndarray]]:
-        cut = blocks(token_stream(examples, tokenizers["tokenizer"]), max_length)
+    def inputs(self, examples: PlainText, modality: Text) -> dict[str, list[np.ndarray]]:
+        cut = blocks(token_stream(examples, modality.tokenizer), modality.max_length)
         return {"ids": [block[:-1] for block in cut]}
 
     def evaluate(self, predictor: Any, examples: PlainText, **decoding: Any) -> dict[str, Any]:
@@ -108,8 +107,8 @@ class LanguageData:
         return {"vocab_size": self.tokenizer.vocab_size}
 
     @property
-    def tokenizers(self) -> dict[str, Tokenizer | None]:
-        return {"tokenizer": self.tokenizer}
+    def modality(self) -> Text:
+        return Text(tokenizer=self.tokenizer, max_length=self.max_length)
 
     def batches(
         self, *, batch_tokens: int, bucket: int, seed: int, piece_dropout: float = 0.0

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
+from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.progress import Report
-from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
 
 class RunData(Protocol):
@@ -17,21 +17,17 @@ class RunData(Protocol):
     Attributes:
         task: the task.
         train, validation: examples, as `Task.read` returned them.
-        max_length: tokens of an example.
+        modality: encodes them, longer ones cut to its `max_length`.
     """
 
     task: Any
     train: Any
     validation: Any
-    max_length: int
+    modality: Modality
 
     @property
     def vocab_sizes(self) -> dict[str, int]:
-        """Settings of the model's config that follow from the tokenizers."""
-
-    @property
-    def tokenizers(self) -> dict[str, Tokenizer | None]:
-        """The tokenizers of a checkpoint, by the names that `Checkpoint` gives them."""
+        """Settings of the model's config that follow from the modality, such as a vocabulary's."""
 
     def batches(
         self, *, batch_tokens: int, bucket: int, seed: int, piece_dropout: float = 0.0
@@ -54,7 +50,7 @@ class RunData(Protocol):
         """
 
     def probes(self, seed: int) -> dict[str, np.ndarray]:
-        """Returns a few validation rows as (rows, T) inputs by name, padded to one length."""
+        """Returns a few validation rows as inputs (rows, ...) by name, padded to one length."""
 
     def report_cuts(self, report: Report) -> None:
         """Reports how many rows are longer than the model's inputs."""

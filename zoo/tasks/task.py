@@ -11,13 +11,10 @@ from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
+from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.tasks.run_data import RunData
-from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
-# The tokenizers of a model by the names that a checkpoint has for them: `tokenizer` of what is
-# read, and `target_tokenizer` of what is written, None where they are the same.
-Tokenizers = Mapping[str, Tokenizer | None]
 # Rows of the task's own kind: `Examples`, `SentencePairs`, ...
 Read = Any
 
@@ -42,7 +39,8 @@ class Task(abc.ABC):
         generates: whether outputs are logits of the next token at each position.
         reads_sources: whether it generates targets for sources, rather than going on from a prompt.
         labels: names of the classes in index order; of a model of several target languages theirs.
-        pair: whether an example is two texts that are read.
+        pair: whether an example is two rows that are read.
+        modality: name of what is read.
     """
 
     name: ClassVar[str]
@@ -56,6 +54,7 @@ class Task(abc.ABC):
     reads_sources: ClassVar[bool] = False
     labels: tuple[str, ...] = ()
     pair: bool = False
+    modality: str = "text"
 
     @abc.abstractmethod
     def head(self) -> Head:
@@ -93,25 +92,24 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def vocabulary_texts(self, examples: Read) -> dict[str, Sequence[str]]:
-        """Returns the texts that each tokenizer is learned from, by the tokenizer's name."""
+        """Returns the texts that each tokenizer is learned from, by the tokenizer's name.
+
+        The names are those of `Text`: `tokenizer` of what is read, and `target_tokenizer` of what
+        is written, where that is another text.
+        """
 
     @abc.abstractmethod
-    def run_data(
-        self, train: Read, validation: Read, tokenizers: Tokenizers, max_length: int
-    ) -> RunData:
+    def run_data(self, train: Read, validation: Read, modality: Modality) -> RunData:
         """Returns the data of a run.
 
         Args:
             train, validation: examples.
-            tokenizers: by name.
-            max_length: tokens of an example; longer ones are cut and counted.
+            modality: encodes them; longer rows than its `max_length` are cut and counted.
         """
 
     @abc.abstractmethod
-    def inputs(
-        self, examples: Read, tokenizers: Tokenizers, max_length: int
-    ) -> dict[str, list[np.ndarray]]:
-        """Returns the rows of the model's inputs by name, each an array of ids."""
+    def inputs(self, examples: Read, modality: Modality) -> dict[str, list[np.ndarray]]:
+        """Returns the rows of the model's inputs by name."""
 
     @abc.abstractmethod
     def evaluate(self, predictor: Any, examples: Read, **decoding: Any) -> dict[str, Any]:
@@ -140,6 +138,19 @@ class Task(abc.ABC):
             outputs: the student's.
             temperature: by which both sides' logits are divided.
         """
+
+    def reading(self, modality: str) -> Self:
+        """Returns the task over rows of a modality.
+
+        Raises:
+            InputError: it is a task of text.
+        """
+        if modality != self.modality:
+            raise InputError(
+                f"Expected a model that reads {self.modality} for {self.name}, got one of "
+                f"modality={modality!r}."
+            )
+        return self
 
     def learned_from(self, examples: Read) -> Self:
         """Returns the task with what it learns from its training examples, such as labels."""
@@ -224,14 +235,16 @@ class Task(abc.ABC):
 
     def to_json(self) -> dict[str, Any]:
         """Returns the task as an object that JSON can hold; the labels have a file of their own."""
-        return {"name": self.name, "pair": self.pair}
+        value = {"name": self.name, "pair": self.pair}
+        # As it was when there was nothing but text.
+        return value if self.modality == "text" else value | {"modality": self.modality}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], labels: tuple[str, ...]) -> Self:
         """Makes the task from what `to_json` returned and the labels."""
-        if set(value) != {"name", "pair"}:
+        if set(value) - {"modality"} != {"name", "pair"}:
             raise InputError(f"Expected a task with name and pair, got {value!r}.")
-        return cls()
+        return cls().reading(value.get("modality", "text"))
 
     def options(self) -> dict[str, Any]:
         """Returns the options of a recipe that make the same task again, see `of_columns`."""

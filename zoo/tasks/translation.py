@@ -15,9 +15,9 @@ from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.perplexity import Perplexity
 from keras_transformer.zoo.evaluation.text_metrics import text_metrics
 from keras_transformer.zoo.generation.text import TextGenerator
+from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.tasks.generating import AS_WRITTEN, VALIDATION_TOKENS, GeneratingTask
-from keras_transformer.zoo.tasks.task import Tokenizers
 from keras_transformer.zoo.tokenizers.target_language import encode_sources
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, pad_rows
 from keras_transformer.zoo.vocabularies.piece_dropout import PieceDropout
@@ -68,19 +68,16 @@ class Translation(GeneratingTask):
         return {"tokenizer": examples.sources, "target_tokenizer": examples.targets}
 
     def run_data(
-        self, train: SentencePairs, validation: SentencePairs, tokenizers: Tokenizers,
-        max_length: int,
-    ) -> "TranslationData":  # fmt: skip
+        self, train: SentencePairs, validation: SentencePairs, modality: Text
+    ) -> "TranslationData":
         return TranslationData(
-            task=self, train=train, validation=validation, source=tokenizers["tokenizer"],
-            target=_writer(tokenizers), max_length=max_length,
+            task=self, train=train, validation=validation, source=modality.tokenizer,
+            target=_writer(modality), max_length=modality.max_length,
         )  # fmt: skip
 
-    def inputs(
-        self, examples: SentencePairs, tokenizers: Tokenizers, max_length: int
-    ) -> dict[str, list[np.ndarray]]:
-        source, target = tokenizers["tokenizer"], _writer(tokenizers)
-        return encode_pairs(examples, source, target, max_length, self.labels)[0]
+    def inputs(self, examples: SentencePairs, modality: Text) -> dict[str, list[np.ndarray]]:
+        source, target = modality.tokenizer, _writer(modality)
+        return encode_pairs(examples, source, target, modality.max_length, self.labels)[0]
 
     def evaluate(self, predictor: Any, examples: SentencePairs, **decoding: Any) -> dict[str, Any]:
         """Measures what a model writes for sources beside their targets."""
@@ -104,9 +101,9 @@ class Translation(GeneratingTask):
         return cls(labels=targets if len(targets) > 1 else ())
 
 
-def _writer(tokenizers: Tokenizers) -> Tokenizer:
+def _writer(modality: Text) -> Tokenizer:
     """The tokenizer of what is written."""
-    return tokenizers.get("target_tokenizer") or tokenizers["tokenizer"]
+    return modality.target_tokenizer or modality.tokenizer
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -134,9 +131,9 @@ class TranslationData:
         return {"vocab_size": self.target.vocab_size, "source_vocab_size": read}
 
     @property
-    def tokenizers(self) -> dict[str, Tokenizer | None]:
+    def modality(self) -> Text:
         target = None if self.source is self.target else self.target
-        return {"tokenizer": self.source, "target_tokenizer": target}
+        return Text(tokenizer=self.source, target_tokenizer=target, max_length=self.max_length)
 
     def batches(
         self, *, batch_tokens: int, bucket: int, seed: int, piece_dropout: float = 0.0

@@ -175,11 +175,10 @@ class Retraining:
         best = fit.run()
         checkpoint, probes = self.checkpoint, self.data.probes(self.recipe.training.seed)
         if settle is not None:
-            settle(fit.model, model_inputs(checkpoint.task, probes))
+            settle(fit.model, model_inputs(fit.model, probes))
             best = fit.validate(fit.model)
         result = Checkpoint(
-            config=checkpoint.config, task=checkpoint.task, tokenizer=checkpoint.tokenizer,
-            target_tokenizer=checkpoint.target_tokenizer, max_length=checkpoint.max_length,
+            config=checkpoint.config, task=checkpoint.task, modality=checkpoint.modality,
             model=fit.model, recipe=self.recipe, metrics={"validation": best, **metrics},
             probes=probes, bits=dict(bits or {}), keep=tuple(keep), rows=self.rows,
         )  # fmt: skip

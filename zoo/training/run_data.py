@@ -1,6 +1,5 @@
 """The data of a recipe's run, read and encoded, whatever its task."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +9,13 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
-from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.recipe.training_data import rows_digest, training_file
 from keras_transformer.zoo.tasks.registry import task_named
 from keras_transformer.zoo.tasks.run_data import RunData
 from keras_transformer.zoo.tasks.task import Task
-from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
-from keras_transformer.zoo.vocabularies.learn import (
-    TextTokenizer,
-    learn_vocabulary,
-    read_vocabulary,
-)
+from keras_transformer.zoo.training.learn_modality import learn_modality
 
 
 def learn_run_data(
@@ -40,19 +33,12 @@ def learn_run_data(
         InputError: for a mistake in the recipe or the data.
     """
     data = recipe.data
-    task = task_named(recipe.task).of_columns(data.columns)
+    task = task_named(recipe.task).of_columns(data.columns).reading(config.modality)
     if data.labels:
         task = task.with_labels(data.labels)
     task, train, validation = _read_parts(task, recipe, train, validation)
-    texts = task.vocabulary_texts(train)
-    if recipe.tokenizer.shared_vocabulary and len(texts) > 1:
-        everything = [text for part in texts.values() for text in part]
-        tokenizers = {"tokenizer": _learn_tokenizer(recipe, everything, config)}
-    else:
-        tokenizers = {
-            name: _learn_tokenizer(recipe, part, config) for name, part in texts.items()
-        }
-    return task.run_data(train, validation, tokenizers, recipe.data.max_length)
+    modality = learn_modality(recipe, config, task, train)
+    return task.run_data(train, validation, modality)
 
 
 def run_data_of(
@@ -71,7 +57,7 @@ def run_data_of(
     """
     task = checkpoint.task
     _, train, validation = _read_parts(task, recipe, train, validation)
-    return task.run_data(train, validation, _tokenizers(checkpoint), checkpoint.max_length)
+    return task.run_data(train, validation, checkpoint.modality)
 
 
 def in_memory(recipe: Recipe, data: RunData) -> tuple[Recipe, dict[str, Rows]]:
@@ -126,7 +112,7 @@ def read_inputs(
     if language:
         columns["target"] = language
     examples = checkpoint.task.examples_of(source, columns, labelled=False)
-    return checkpoint.task.inputs(examples, _tokenizers(checkpoint), checkpoint.max_length)
+    return checkpoint.task.inputs(examples, checkpoint.modality)
 
 
 def training_batches(data: RunData, recipe: Recipe) -> Batches | SampledBatches:
@@ -135,35 +121,3 @@ def training_batches(data: RunData, recipe: Recipe) -> Batches | SampledBatches:
         batch_tokens=recipe.data.batch_tokens, bucket=recipe.data.bucket,
         seed=recipe.training.seed, piece_dropout=recipe.data.piece_dropout,
     )  # fmt: skip
-
-
-def _tokenizers(checkpoint: Checkpoint) -> dict[str, Tokenizer | None]:
-    return {
-        "tokenizer": checkpoint.tokenizer, "target_tokenizer": checkpoint.target_tokenizer
-    }  # fmt: skip
-
-
-def _learn_tokenizer(recipe: Recipe, texts: Sequence[str], config: TransformerConfig) -> Tokenizer:
-    """The recipe's tokenizer, with a vocabulary that is read or learned from texts."""
-    given = recipe.tokenizer
-    settings = TokenizerConfig(
-        kind=given.kind, lowercase=given.lowercase, strip_accents=given.strip_accents
-    )
-    if given.kind == "bytes":
-        return TextTokenizer(settings)
-    limit = config.vocab_size
-    if given.vocabulary:
-        vocabulary = read_vocabulary(given.vocabulary)
-        if len(vocabulary) > limit:
-            raise InputError(
-                f"{given.vocabulary} has {len(vocabulary)} entries, more than the {limit} of "
-                f"{recipe.model.name}; take a smaller vocabulary or a larger model."
-            )
-    else:
-        if given.vocab_size > limit:
-            raise InputError(
-                f"Expected vocab_size to be at most the {limit} of {recipe.model.name}, "
-                f"got vocab_size={given.vocab_size}."
-            )
-        vocabulary = learn_vocabulary(texts, given.vocab_size, settings)
-    return TextTokenizer(settings, vocabulary)

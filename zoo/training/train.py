@@ -85,7 +85,8 @@ def _recipe(
         config = model.replace(**(settings or {}))
         model, settings = OWN_CONFIG, config.to_json()
         for name in ("vocab_size", "max_length"):
-            given[name] = min(OPTIONS[name].default, getattr(config, name))
+            # A config of what is not text has no vocabulary.
+            given[name] = min(OPTIONS[name].default, getattr(config, name) or OPTIONS[name].default)
     elif not isinstance(model, str):
         raise TypeError(
             f"Expected a name of the catalogue, a config or a recipe, got model={model!r}."

@@ -85,9 +85,8 @@ def train_recipe(
     report.start("train", fit.total_steps)
     best = fit.run()
     checkpoint = Checkpoint(
-        config=config, task=data.task, max_length=recipe.data.max_length, model=model,
-        recipe=recipe, metrics={"validation": best}, probes=data.probes(recipe.training.seed),
-        rows=rows, **data.tokenizers,
+        config=config, task=data.task, modality=data.modality, model=model, recipe=recipe,
+        metrics={"validation": best}, probes=data.probes(recipe.training.seed), rows=rows,
     )  # fmt: skip
     checkpoint.metrics["validation"] |= data.written_metrics(checkpoint)
     save_run(checkpoint, out, folder, overwrite=overwrite)

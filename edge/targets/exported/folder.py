@@ -64,6 +64,7 @@ class FolderWriter(Writer):
             "task": checkpoint.task.to_json(),
             "precision": request.precision.name,
             "model": checkpoint.config.to_json(),
+            "modality": checkpoint.modality.name,
             "max_length": checkpoint.max_length,
             "graphs": described,
             "parity": dataclasses.asdict(parity),
@@ -75,7 +76,7 @@ class FolderWriter(Writer):
             target=self.name, precision=request.precision.name, parity=parity, is_folder=True,
             files={
                 **files,
-                **checkpoint.tokenizer_files(),
+                **checkpoint.modality.files(),
                 "labels.txt": "".join(f"{label}\n" for label in checkpoint.labels).encode(),
                 replay.DESCRIPTION: text.encode(),
             },

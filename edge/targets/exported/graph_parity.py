@@ -46,7 +46,7 @@ def graphs_parity(
         contents = {
             **files,
             replay.DESCRIPTION: json.dumps(description).encode(),
-            replay.PROBES: weights_to_bytes(checkpoint.probes),
+            replay.PROBES: weights_to_bytes(_probes(checkpoint)),
         }
         for file, data in contents.items():
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
@@ -80,11 +80,18 @@ def run_apart(module: str, folder: Path, *, doing: str, **environment: str) -> N
         raise RunError(f"{doing} failed: {last[0]}")
 
 
+def _probes(checkpoint):
+    """The inputs of rows, with the real positions of each where the model reads it whole."""
+    if checkpoint.task.generates:
+        return checkpoint.probes
+    return {**checkpoint.probes, replay.NUM_REAL: checkpoint.modality.num_real(checkpoint.probes)}
+
+
 def _reference(checkpoint):
     """What Keras gives for the probes: (rows, places, outputs)."""
     columns = checkpoint.probes
     if not checkpoint.task.generates:
-        columns = model_inputs(checkpoint.task, columns)
+        columns = model_inputs(checkpoint.model, columns)
     outputs = _in_float32(lambda: np.asarray(checkpoint.model.predict_on_batch(dict(columns))))
     return outputs if checkpoint.task.generates else outputs[:, None]
 

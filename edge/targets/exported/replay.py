@@ -19,6 +19,8 @@ from keras_transformer.edge.runtime.names import DECODE, ENCODE, NEW, PREDICT
 
 DESCRIPTION = "model.json"
 PROBES, OUTPUTS = "probes.safetensors", "outputs.safetensors"
+# Among the probes: positions of each row that are not padding.
+NUM_REAL = "num_real"
 # Rows of the first batch, and of those that follow it.
 BATCH_SIZES = 1, 7
 # Tokens that are read one by one, after half of the batch's shortest row was read at once.
@@ -35,13 +37,13 @@ def replay(
     Args:
         graphs: the functions of `model.json` by name.
         description: what `model.json` says.
-        probes: the checkpoint's, (rows, T).
+        probes: the checkpoint's, (rows, ...).
     """
-    walk = _texts if PREDICT in graphs else _tokens
+    walk = _whole if PREDICT in graphs else _tokens
     found = [
         (values, part[rows], places)
-        for part in _batches(len(probes["ids"]))
-        for values, rows, places in walk(graphs, description, _of_rows(probes, part))
+        for part in _batches(len(next(iter(probes.values()))))
+        for values, rows, places in walk(graphs, description, probes, part)
     ]
     outputs, rows, places = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return {"outputs": outputs, "rows": rows, "places": places}
@@ -62,25 +64,23 @@ def _batches(count: int) -> Iterator[np.ndarray]:
         yield np.arange(start, min(start + (size if start else first), count))
 
 
-def _of_rows(probes, part):
-    """Some rows, without the padding that all of them have."""
-    taken = {name: ids[part].astype(np.int32) for name, ids in probes.items()}
-    longest = {name: int((ids != 0).sum(axis=1).max(initial=1)) for name, ids in taken.items()}
-    # The segments of a pair are as long as its ids, and 0 is one of them.
-    longest["segment_ids"] = longest["ids"]
-    return {name: ids[:, : longest[name]] for name, ids in taken.items()}
-
-
-def _texts(graphs, description, probes):
-    """The outputs of whole texts."""
-    names = [tensor["name"] for tensor in description["graphs"][PREDICT]["inputs"]]
-    outputs = graphs[PREDICT]({name: probes[name] for name in names})["output"]
+def _whole(graphs, description, probes, part):
+    """The outputs of whole rows, without the padding that all of them have."""
+    longest, inputs = int(probes[NUM_REAL][part].max()), {}
+    for tensor in description["graphs"][PREDICT]["inputs"]:
+        rows = probes[tensor["name"]][part].astype(tensor["type"])
+        inputs[tensor["name"]] = rows[:, :longest] if "T" in tensor["shape"] else rows
+    outputs = graphs[PREDICT](inputs)["output"]
     rows = np.arange(len(outputs))
     yield outputs, rows, np.zeros_like(rows)
 
 
-def _tokens(graphs, description, probes):
+def _tokens(graphs, description, probes, part):
     """The logits after a first stretch of the rows, and after each of the tokens that follow."""
+    taken = {name: ids[part].astype(np.int32) for name, ids in probes.items()}
+    probes = {
+        name: ids[:, : int((ids != 0).sum(axis=1).max(initial=1))] for name, ids in taken.items()
+    }
     ids, memory = probes["ids"], {}
     sizes = {"B": len(ids), "L": description["max_length"]}
     gives = {tensor["name"] for tensor in description["graphs"][DECODE]["outputs"]}

@@ -8,6 +8,7 @@ from keras_transformer.edge.compress.importance import (
     least_costly_blocks,
 )
 from keras_transformer.edge.compress.structure import shortened
+from keras_transformer.zoo.data.batches import NO_TARGET
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from tests.edge.compress.test_structure import LAYERS, Given, model_of
 
@@ -20,7 +21,7 @@ def row_losses(model, task, data):
         for row in range(len(batch.index)):
             targets = batch.targets[row : row + 1]
             loss = float(task.loss()(targets, outputs[row : row + 1]))
-            losses.append(loss * (np.count_nonzero(targets) if task.generates else 1))
+            losses.append(loss * (np.count_nonzero(targets != NO_TARGET) if task.generates else 1))
     return np.array(losses)
 
 

@@ -12,9 +12,10 @@ from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.tflite.schema import check_kernels, check_ops, kernels
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.config import ADDED_POSITIONS
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
-from tests.edge.models import VOCABULARY, calibration, random_model
+from tests.edge.models import LENGTH, VOCABULARY, calibration, random_model
 
 # A value next to the middle of two steps can fall either way in the file, and the layers that
 # follow carry that on; weights drawn at random leave many outputs small beside the largest.
@@ -191,7 +192,8 @@ def test_int8_is_a_quarter_of_float32():
     letters = np.random.default_rng(0).choice(list("abcdefghijklmnopqrstuvwxyz"), (8000, 6))
     vocabulary = [*VOCABULARY[:5], *map("".join, letters[5:])]
     trained = dataclasses.replace(
-        random_model(**wide), tokenizer=Tokenizer(TokenizerConfig(), vocabulary)
+        random_model(**wide),
+        modality=Text(tokenizer=Tokenizer(TokenizerConfig(), vocabulary), max_length=LENGTH),
     )
     small = bytes(convert(trained, "int8", calibration=calibration(), lengths=[64]))
     large = bytes(convert(trained, "float32", lengths=[64]))

@@ -8,6 +8,7 @@ import pytest
 from keras_transformer.edge.distill.distill import distill, new_student
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.build import build, get_weights
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
@@ -25,8 +26,8 @@ def untrained(recipe):
     config = config_of(recipe).replace(**data.vocab_sizes)
     keras.utils.set_random_seed(1)
     return Checkpoint(
-        config=config, task=data.task, max_length=recipe.data.max_length, recipe=recipe,
-        model=build(config, data.task), metrics={}, probes={}, **data.tokenizers,
+        config=config, task=data.task, modality=data.modality, recipe=recipe,
+        model=build(config, data.task), metrics={}, probes={},
     )  # fmt: skip
 
 
@@ -164,7 +165,9 @@ def test_other_vocabularies(runs, tmp_path):
         ([*pieces[:-2], *pieces[:-3:-1]], teacher.tokenizer.config, "vocab.txt"),
         (pieces, TokenizerConfig(lowercase=False), "tokenizer.json"),
     ):
-        student = dataclasses.replace(teacher, tokenizer=Tokenizer(settings, vocabulary))
+        student = dataclasses.replace(
+            teacher, modality=Text(tokenizer=Tokenizer(settings, vocabulary), max_length=16)
+        )
         with refused(
             f"Expected a student with the teacher's vocabulary, got another {name} "
             f"(vocab_size={size} for {size})."

@@ -76,7 +76,7 @@ def test_the_file_says_what_it_reads(reader):
     _, path = reader
     runner = Runner(path)
     with pytest.raises(InputError, match="a file that reads ids, .* reads texts"):
-        runner.run_ids(np.ones((1, 64), np.int32))
+        runner.run({"ids": np.ones((1, 64), np.int32)})
     flatbuffer, description, _ = unpack(path)
     assert description["custom_ops"] == list(TextGraph.custom_ops)
     interpreter = make_interpreter(flatbuffer, description)

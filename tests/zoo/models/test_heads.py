@@ -24,8 +24,9 @@ def test_a_model_takes_a_head_or_what_has_one():
 
 def test_segments_are_read_of_pairs_alone():
     columns = {"ids": 1, "segment_ids": 2}
-    assert model_inputs(Head(units=1), columns) == {"ids": 1}
-    assert model_inputs(Head(units=1, pair=True), columns) == columns
+    single, pairs = (build(tiny.config(), Head(units=1, pair=pair)) for pair in (False, True))
+    assert model_inputs(single, columns) == {"ids": 1}
+    assert model_inputs(pairs, columns) == columns
 
 
 def test_impossible_heads():

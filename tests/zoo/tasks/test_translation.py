@@ -140,9 +140,9 @@ def test_vocabularies_shared_or_not():
     one = pairs(("a", "b"))
     shared, own = data(one, target=SOURCE), data(one)
     assert shared.vocab_sizes == {"vocab_size": 13, "source_vocab_size": 0}
-    assert shared.tokenizers == {"tokenizer": SOURCE, "target_tokenizer": None}
+    assert (shared.modality.tokenizer, shared.modality.target_tokenizer) == (SOURCE, None)
     assert own.vocab_sizes == {"vocab_size": 18, "source_vocab_size": 13}
-    assert own.tokenizers == {"tokenizer": SOURCE, "target_tokenizer": TARGET}
+    assert (own.modality.tokenizer, own.modality.target_tokenizer) == (SOURCE, TARGET)
 
 
 def test_batches_hold_every_pair_once():

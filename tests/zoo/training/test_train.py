@@ -7,6 +7,7 @@ import sacrebleu
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.files import write_folder
+from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.recipe.training_data import resolved
 from keras_transformer.zoo.tasks.classification import Classification
@@ -67,7 +68,8 @@ def test_cut_rows_are_counted(tmp_path):
     examples = Classification().read(path)
     tokenizer = TextTokenizer(TokenizerConfig(), [PAD, "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"])
     data = LabelledData(
-        task=tiny.TASK, train=examples, validation=examples, tokenizer=tokenizer, max_length=5
+        task=tiny.TASK, train=examples, validation=examples,
+        modality=Text(tokenizer=tokenizer, max_length=5),
     )
     data.report_cuts(report := tiny.Heard())
     note = f"1 of 3 rows of {path} are longer than 5 tokens and were cut."

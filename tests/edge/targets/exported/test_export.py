@@ -64,7 +64,7 @@ def test_a_saved_model_without_our_layers(pairs, tmp_path):
 def test_what_stands_beside_the_graphs(pairs):
     trained, exported = pairs
     assert exported.files["labels.txt"] == b"a\nb\nc\n"
-    assert trained.tokenizer_files().items() <= exported.files.items()
+    assert trained.modality.files().items() <= exported.files.items()
     description = json.loads(exported.files["model.json"])
     assert (description["target"], description["max_length"]) == ("saved_model", 12)
     assert description["graphs"] == {

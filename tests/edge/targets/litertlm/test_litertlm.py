@@ -88,12 +88,12 @@ def test_a_float_checkpoint_is_calibrated(without_runtime):
         ),
         (
             lambda: dataclasses.replace(
-                generator("llama", vocab_size=400), tokenizer=writer().tokenizer
+                generator("llama", vocab_size=400), modality=writer().modality
             ), None,
             "Expected a tokenizer of the 400 tokens that the model embeds, got one of 334.",
         ),
         (
-            lambda: dataclasses.replace(generator("llama"), tokenizer=writer().tokenizer), None,
+            lambda: dataclasses.replace(generator("llama"), modality=writer().modality), None,
             "Expected a vocabulary of at most the embedding's 261 ids, got 334 pieces.",
         ),
         (

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from keras_transformer.zoo.data.texts import checked_pairs, checked_texts
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.modalities.raw_texts import checked_pairs, checked_texts
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,20 @@
+"""The modalities by name."""
+
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.modalities.modality import Modality
+from keras_transformer.zoo.modalities.text import Text
+
+MODALITIES: dict[str, type[Modality]] = {"text": Text}
+
+
+def modality_named(name: str) -> type[Modality]:
+    """Returns the class of a modality.
+
+    Raises:
+        InputError: for an unknown name, listing the known ones.
+    """
+    if name not in MODALITIES:
+        raise InputError(
+            f"Expected modality to be one of {', '.join(MODALITIES)}, got modality={name!r}."
+        )
+    return MODALITIES[name]

@@ -1,0 +1,93 @@
+"""Text: one string a row, or two, and the tokenizers that make ids of them."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from keras_transformer.zoo.modalities.modality import (
+    Features,
+    InputSpec,
+    Modality,
+    check_settings,
+)
+from keras_transformer.zoo.modalities.raw_texts import checked_pairs, checked_texts
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
+from keras_transformer.zoo.tokenizers.tokenizer_files import (
+    tokenizers_from_files,
+    tokenizers_to_files,
+)
+
+# Of the piece behind the end of a text.
+PAD_ID = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Text(Modality):
+    """Strings as ids of a vocabulary, id 0 being padding.
+
+    A model of whole texts reads `ids`, and `segment_ids`, 1 for the second text of a pair.
+
+    Attributes:
+        tokenizer: of the text that is read.
+        target_tokenizer: of the text that is written, if it has one of its own.
+    """
+
+    tokenizer: Tokenizer
+    target_tokenizer: Tokenizer | None = None
+
+    name: ClassVar[str] = "text"
+    rows: ClassVar[str] = "texts"
+    is_text: ClassVar[bool] = True
+
+    @classmethod
+    def specs(cls, settings: Mapping[str, Any], *, pair: bool = False) -> tuple[InputSpec, ...]:
+        check_settings(cls.name, settings, ())
+        ids = InputSpec(name="ids", padding=PAD_ID)
+        return (ids, InputSpec(name="segment_ids")) if pair else (ids,)
+
+    def encode(self, rows: Sequence[str], pairs: Sequence[str] | None = None) -> Features:
+        encoded = self.tokenizer.encode(rows, pairs, max_length=self.max_length)
+        return Features(encoded.columns, [bool(cut) for cut in encoded.truncated])
+
+    def checked(
+        self, rows: Iterable[str], pairs: Iterable[str] | None = None
+    ) -> tuple[list[str], list[str] | None]:
+        texts = checked_texts(rows)
+        return texts, None if pairs is None else checked_pairs(texts, pairs)
+
+    def beside(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Returns what hosts of BERT's inputs read: where there is text, and which of a pair."""
+        ids = arrays["ids"]
+        return {"mask": (ids != PAD_ID).astype("int32"), "segment_ids": np.zeros_like(ids)}
+
+    def model_settings(self) -> dict[str, Any]:
+        return {"vocab_size": self.tokenizer.vocab_size}
+
+    def misfit(self, config: Mapping[str, Any]) -> str | None:
+        if self.tokenizer.pad_id != PAD_ID:
+            return (
+                f"Expected [PAD] to be id {PAD_ID} of the vocabulary, got {self.tokenizer.pad_id}."
+            )
+        ids = config["source_vocab_size"] or config["vocab_size"]
+        if self.tokenizer.vocab_size > ids:
+            return (
+                f"Expected a vocabulary of at most the embedding's {ids} ids, got "
+                f"{self.tokenizer.vocab_size} pieces."
+            )
+        return None
+
+    def files(self) -> dict[str, bytes]:
+        return tokenizers_to_files(self.tokenizer, self.target_tokenizer)
+
+    @classmethod
+    def from_files(
+        cls, files: Mapping[str, bytes], *, max_length: int, settings: Mapping[str, Any],
+        tokenizer_class: type[Tokenizer] = Tokenizer,
+    ) -> Self:  # fmt: skip
+        tokenizer, target_tokenizer = tokenizers_from_files(files, tokenizer_class)
+        return cls(
+            max_length=max_length, settings=settings, tokenizer=tokenizer,
+            target_tokenizer=target_tokenizer,
+        )  # fmt: skip

@@ -1,0 +1,46 @@
+"""What an encoder reads: the inputs of its modality, as vectors and a mask for the stack."""
+
+import importlib
+from collections.abc import Callable, Mapping
+
+import keras
+from keras import KerasTensor
+
+from keras_transformer.zoo.modalities.registry import modality_named
+from keras_transformer.zoo.models.parts import Parts
+
+# From a model's parts and its inputs by name, (B, ...) each, to vectors (B, T, D) that the stack
+# reads, `Parts.embedded` last, and the mask (B, T), True where a position is not padding.
+Embedding = Callable[[Parts, Mapping[str, KerasTensor]], tuple[KerasTensor, KerasTensor]]
+
+# Modality -> its embedding, or the path of it, which is imported when it is used.
+EMBEDDINGS: dict[str, Embedding | str] = {
+    "text": "keras_transformer.zoo.models.text_inputs.embed_text",
+}
+
+
+def read_inputs(
+    parts: Parts, *, pair: bool
+) -> tuple[dict[str, KerasTensor], KerasTensor, KerasTensor]:
+    """Makes the inputs of a model's modality and their embedding.
+
+    Args:
+        parts: of the model.
+        pair: whether an example is two rows.
+
+    Returns:
+        The inputs by name, the vectors (B, T, D) and the mask (B, T).
+
+    Raises:
+        InputError: the modality is unknown, or the config's settings of it do not fit.
+    """
+    config = parts.config
+    specs = modality_named(config.modality).specs(config.modality_settings, pair=pair)
+    inputs = {
+        spec.name: keras.Input(spec.shape, dtype=spec.dtype, name=spec.name) for spec in specs
+    }
+    embed = EMBEDDINGS[config.modality]
+    if isinstance(embed, str):
+        module, _, name = embed.rpartition(".")
+        embed = getattr(importlib.import_module(module), name)
+    return inputs, *embed(parts, inputs)

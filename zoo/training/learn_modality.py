@@ -1,0 +1,91 @@
+"""The modality of a run: what a model reads, with what is learned of the training data for it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.modalities.modality import Modality
+from keras_transformer.zoo.modalities.registry import modality_named
+from keras_transformer.zoo.modalities.text import Text
+from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
+from keras_transformer.zoo.vocabularies.learn import (
+    TextTokenizer,
+    learn_vocabulary,
+    read_vocabulary,
+)
+
+
+def learn_modality(
+    recipe: Recipe, config: TransformerConfig, task: Task, examples: Any
+) -> Modality:
+    """Returns what encodes the rows of a run.
+
+    Args:
+        recipe: the run.
+        config: of the model; its vocabulary is the largest that may be learned.
+        task: that read the examples.
+        examples: the training part.
+
+    Raises:
+        InputError: for a mistake in the recipe, such as an option that the modality does not have.
+    """
+    learn = LEARNED.get(config.modality)
+    if learn is not None:
+        return learn(recipe, config, task, examples)
+    for name in ("token_dropout", "piece_dropout"):
+        value = getattr(recipe.data, name)
+        if value:
+            raise InputError(
+                f"Expected {name} to be 0 for a model that reads {config.modality}, "
+                f"got {name}={value}."
+            )
+    return modality_named(config.modality).from_files(
+        {}, max_length=recipe.data.max_length, settings=config.modality_settings
+    )
+
+
+def _learn_text(recipe: Recipe, config: TransformerConfig, task: Task, examples: Any) -> Text:
+    texts = task.vocabulary_texts(examples)
+    if recipe.tokenizer.shared_vocabulary and len(texts) > 1:
+        everything = [text for part in texts.values() for text in part]
+        tokenizers = {"tokenizer": _learn_tokenizer(recipe, everything, config)}
+    else:
+        tokenizers = {
+            name: _learn_tokenizer(recipe, part, config) for name, part in texts.items()
+        }
+    return Text(max_length=recipe.data.max_length, **tokenizers)
+
+
+def _learn_tokenizer(recipe: Recipe, texts: Sequence[str], config: TransformerConfig) -> Tokenizer:
+    """The recipe's tokenizer, with a vocabulary that is read or learned from texts."""
+    given = recipe.tokenizer
+    settings = TokenizerConfig(
+        kind=given.kind, lowercase=given.lowercase, strip_accents=given.strip_accents
+    )
+    if given.kind == "bytes":
+        return TextTokenizer(settings)
+    limit = config.vocab_size
+    if given.vocabulary:
+        vocabulary = read_vocabulary(given.vocabulary)
+        if len(vocabulary) > limit:
+            raise InputError(
+                f"{given.vocabulary} has {len(vocabulary)} entries, more than the {limit} of "
+                f"{recipe.model.name}; take a smaller vocabulary or a larger model."
+            )
+    else:
+        if given.vocab_size > limit:
+            raise InputError(
+                f"Expected vocab_size to be at most the {limit} of {recipe.model.name}, "
+                f"got vocab_size={given.vocab_size}."
+            )
+        vocabulary = learn_vocabulary(texts, given.vocab_size, settings)
+    return TextTokenizer(settings, vocabulary)
+
+
+# Of the modalities that learn something of the training data, what does it.
+LEARNED: dict[str, Callable[[Recipe, TransformerConfig, Task, Any], Modality]] = {
+    "text": _learn_text,
+}
