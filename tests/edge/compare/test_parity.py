@@ -101,7 +101,7 @@ def checkpoint_for(precision):
         return trained
     model = quantized_model(trained, calibration() if spec.is_static else None, precision)
     if spec.is_static:
-        round_biases(model, model_inputs(trained.task, trained.probes))
+        round_biases(model, model_inputs(model, trained.probes))
     return dataclasses.replace(trained, model=model, bits=spec.bits)
 
 
