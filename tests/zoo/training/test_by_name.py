@@ -24,7 +24,7 @@ from keras_transformer.zoo.training.train_recipe import train_recipe
 from tests.zoo import tiny
 
 OPTIONS = {"settings": tiny.SETTINGS, "vocab_size": 80, "max_length": 16, "epochs": 1}
-ROWS = ([f"the {word}" for word in tiny.FILLERS] * 4, ["fruit", "métal"] * 20)
+ROWS = ([f"the {word}" for word in tiny.FILLERS] * 8, ["fruit", "métal"] * 40)
 
 
 def recipe_of(monkeypatch, *args, **options):
@@ -90,11 +90,11 @@ def test_a_share_of_a_file_is_the_same_for_all_that_follows(tables, tmp_path):
 
 def test_rows_are_handed_on_and_replaced(tables):
     made = train("bert_tiny", train=ROWS, validation=0.25, **OPTIONS)
-    assert [len(made.rows[name]) for name in ("train", "validation")] == [30, 10]
+    assert [len(made.rows[name]) for name in ("train", "validation")] == [60, 20]
     held_out = made.rows["validation"].texts
     again = quantize(made, epochs=1, train=ROWS)
     # The same share of the same rows, not one of those that were left.
-    assert [len(again.rows[name]) for name in ("train", "validation")] == [30, 10]
+    assert [len(again.rows[name]) for name in ("train", "validation")] == [60, 20]
     assert again.rows["validation"].texts == held_out
     assert again.recipe.data.digest == made.recipe.data.digest
     other = quantize(made, epochs=1, train=tables / "train.tsv", validation=ROWS)
