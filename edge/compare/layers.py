@@ -130,6 +130,12 @@ def find_layers(
         if not fitting:
             return values
         nearest = min(fitting, key=fitting.get)
+        if tensors[nearest].step is None and fitting[nearest] > limits[
+            signature, point.path, nearest
+        ]:
+            # What is not the point's own, such as a projection whose bias is added behind it, must
+            # not take its place.
+            return values
         known[signature].add(nearest)
         return tensors[nearest].values.reshape(values.shape)
 
@@ -148,6 +154,17 @@ def find_layers(
                 f"model's, got {inside.tensor_names[lost]} in {signature!r}, which "
                 "is near to none; nothing was written."
             )
+        exact = {
+            place for path, place in paths.items()
+            if errors[signature][path][place] <= limits[signature, path, place]
+        }  # fmt: skip
+        moved = {
+            path for path, place in paths.items()
+            if place not in exact
+            and any(place in same and same & exact for same in inside.projected.values())
+        }  # fmt: skip
+        for path in moved:
+            del paths[path]
         for path, place in paths.items():
             off, limit = errors[signature][path][place], limits[signature, path, place]
             if off > limit:

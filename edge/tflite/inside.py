@@ -44,7 +44,7 @@ class Inside:
         outputs: names of the signature's own outputs.
         tensor_names: of the graph, by place.
         projected: places of what matmuls with a kernel give, and of the same values in other
-            shapes.
+            shapes or with a constant added.
     """
 
     def __init__(
@@ -61,8 +61,11 @@ class Inside:
             name = op_name(model.operatorCodes[op.opcodeIndex])
             if name == "FULLY_CONNECTED":
                 self.projected[int(op.outputs[0])] = {int(op.outputs[0])}
-            for same in self.projected.values() if name in ("RESHAPE", "TRANSPOSE") else ():
-                if op.inputs[0] in same:
+            # The converter may move a bias into a constant that is added behind the matmul.
+            given = [one for one in op.inputs.tolist() if not _is_constant(model, graph, one)]
+            is_same = name in ("RESHAPE", "TRANSPOSE", "ADD") and len(given) == 1
+            for same in self.projected.values() if is_same else ():
+                if given[0] in same:
                     same.add(int(op.outputs[0]))
         self._sources = {
             output: [place for place in op.inputs.tolist() if place >= 0]
@@ -117,6 +120,14 @@ class Inside:
         step, zero_point = self._details[self._names[place]]["quantization"]
         values = (values.astype(np.int32) - zero_point) * np.float32(step)
         return Tensor(values=values, step=float(step))
+
+
+def _is_constant(model, graph, place):
+    """Whether a tensor's values stand in the file; a place of -1 is an input that is left out."""
+    if place < 0:
+        return True
+    data = model.buffers[graph.tensors[place].buffer].data
+    return data is not None and len(data) > 0
 
 
 def _stored(graph, computed):

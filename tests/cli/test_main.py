@@ -11,7 +11,7 @@ from keras_transformer.cli.main import COMMANDS, LazyGroup, main
 from keras_transformer.zoo.errors import InputError, RunError
 
 KNOWN = (
-    "models, train, evaluate, prune, distill, quantize, convert, export, sensitivity, search, "
+    "models, train, evaluate, prune, distill, quantize, convert, sensitivity, search, "
     "compare, inspect, benchmark, run, demo, quickstart"
 )
 

@@ -30,7 +30,8 @@ def test_every_field_of_a_recipe_is_an_option():
     fields = {NAMES_OF_OPTIONS.get(name, name) for name in fields}
     fields |= {use for task in TASKS.values() for use in task.columns}
     assert fields <= names
-    assert names - fields == {"out", "overwrite", "resume", "tensorboard", "recipe_file", "task"}
+    assert names - fields == {"out", "overwrite", "resume", "tensorboard", "recipe_file", "task",
+                              "verbose"}  # fmt: skip
 
 
 def test_a_run_reports_and_writes_a_checkpoint(trained, data):
@@ -93,10 +94,8 @@ def test_regression_over_pairs(tmp_path):
     assert json.loads(result.stdout)["task"] == "regression"
     result = call("run", tmp_path / "model", "a fine film", "--pair", "good")
     assert (result.exit_code, result.stdout.split()[:2]) == (0, ["Text", "Value"])
-    assert error_of(call("run", tmp_path / "model", "a", "b", "--pair", "c")) == (
-        2,
-        "Error: Expected a --pair for each of the 2 texts, got 1.",
-    )
+    more = call("run", tmp_path / "model", "a", "b", "--pair", "c")
+    assert error_of(more) == (2, "Error: Expected a --pair for each of the 2 texts, got 1.")
 
 
 def test_long_texts_are_cut_counted_and_reported(data, tmp_path):

@@ -99,7 +99,7 @@ def test_it_measures_itself(learned, tables):
     with refused(InputError, "Expected columns of classification (text, text_pair, label), got "
                  "target='a'."):  # fmt: skip
         trained.evaluate(tables / "validation.tsv", target="a")
-    with refused(TypeError, "Expected data to be the path of a file, got data=None."):
+    with refused(TypeError, "Expected data to be a path, columns or rows, got NoneType None."):
         trained.evaluate(None)
 
 

@@ -66,7 +66,7 @@ def test_a_folder_and_the_bytes_of_a_file(runs, files):
         ({"checkpoint": None}, TypeError, "^Expected a checkpoint or the path .*, got None"),
         ({"files": []}, InputError, "^Expected at least one file to compare."),
         ({"files": None}, TypeError, "^Expected the path of a .tflite file, .*, got None"),
-        ({"data": None}, TypeError, "^Expected data to be the path of a file, got data=None"),
+        ({"data": None}, TypeError, "^Expected data to be a path, columns or rows, got NoneType"),
         ({"beams": 2}, InputError, "^Expected no beams to measure a .*classification, got beams=2"),
         ({"beam": 2}, TypeError, "^Expected options of generation among .*, got beam=2"),
         ({"source": "a"}, InputError, "^Expected columns of classification .*, got source='a'"),

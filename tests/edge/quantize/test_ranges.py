@@ -128,10 +128,10 @@ def test_calibration_reads_no_validation_data(runs):
     trained = dataclasses.replace(runs.trained, recipe=recipe)
     batches = calibration_batches(trained, recipe.data.train)
     first = Path(recipe.data.train).read_text().split("\n")[1]
-    expected = runs.trained.encode(first.split("\t")[:1])
+    expected = runs.trained.modality.encode(first.split("\t")[:1])
     rows = [row for batch in batches.in_order() for row in np.asarray(batch.inputs["ids"])]
     assert len(rows) == 300
-    assert any(np.array_equal(np.trim_zeros(row), expected.ids[0]) for row in rows)
+    assert any(np.array_equal(np.trim_zeros(row), expected.columns["ids"][0]) for row in rows)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import re
 
@@ -7,7 +8,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import CHOICES, OPTIONAL, TransformerConfig
 from tests.zoo import tiny
 
-SIZES = ("vocab_size", "max_length", "hidden_dim", "intermediate_dim", "num_layers", "num_heads")
+SIZES = ("max_length", "hidden_dim", "intermediate_dim", "num_layers", "num_heads")
 FLAGS = ("gated", "pre_norm", "use_bias", "scale_embeddings")
 RATES = ("dropout", "attention_dropout", "epsilon")
 
@@ -25,7 +26,9 @@ def test_sizes_are_positive_integers(name, value):
 
 @pytest.mark.parametrize("name", OPTIONAL)
 def test_optional_counts_may_be_zero(name):
-    assert getattr(tiny.config(**{name: 0}), name) == 0
+    if name != "vocab_size":
+        # Of a model that reads text, and of no other: see the tests of modalities.
+        assert getattr(tiny.config(**{name: 0}), name) == 0
     with refused(f"Expected {name} to be an integer of at least 0, got {name}=-1."):
         tiny.config(**{name: -1})
 
@@ -88,7 +91,7 @@ def test_heads_may_have_another_width():
 
 def test_replace_names_the_known_settings():
     assert tiny.config().replace(dropout=0.3) == tiny.config(dropout=0.3)
-    known = ", ".join(tiny.config().to_json())
+    known = ", ".join(field.name for field in dataclasses.fields(TransformerConfig))
     with refused(f"Expected a setting of the model among {known}, got 'drop_out'."):
         tiny.config().replace(drop_out=0.3)
 
@@ -108,6 +111,6 @@ def test_json_from_before_there_was_a_setting(name):
 
 @pytest.mark.parametrize("value", [{}, [], None, {**tiny.config().to_json(), "extra": 1}])
 def test_json_with_other_names_is_refused(value):
-    known = ", ".join(sorted(tiny.config().to_json()))
+    known = ", ".join(sorted(field.name for field in dataclasses.fields(TransformerConfig)))
     with refused(f"Expected a model config with exactly {known}, got {value!r}."):
         TransformerConfig.from_json(value)
