@@ -7,7 +7,6 @@ from importlib import import_module
 import click
 
 from keras_transformer.cli.errors import in_one_sentence
-from keras_transformer.cli.imports import skip_needless
 from keras_transformer.cli.quiet import quiet
 
 VERBOSE = "--verbose"
@@ -159,6 +158,5 @@ def run() -> None:
     """The console script: `main`, without the log lines of other people's libraries."""
     words = sys.argv[1:]
     options = words[: words.index("--")] if "--" in words else words
-    skip_needless()
     with quiet(VERBOSE in options):
         main()
