@@ -264,8 +264,10 @@ def _size(values):
 def _distance(values, tensor, size):
     """Distances in the tensor's steps, or relative to the values' size."""
     # Scores of masked places are near float32's largest number.
-    difference = tensor.values.reshape(values.shape).astype("float64") - values
-    return np.abs(difference) / (tensor.step or size)
+    # A tensor that the runtime has not written may hold anything, and is no point's.
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = tensor.values.reshape(values.shape).astype("float64") - values
+        return np.abs(difference) / (tensor.step or size)
 
 
 def _is_far(values, tensor, size):

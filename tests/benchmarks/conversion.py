@@ -98,7 +98,6 @@ def measure(arguments: list[str]) -> Seconds:
     clock.enter("imports")
     from keras_transformer.cli import main as command
 
-    getattr(command, "skip_needless", lambda: None)()
     for name in MODULES:
         try:
             importlib.import_module(name)

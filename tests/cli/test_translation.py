@@ -205,8 +205,7 @@ def test_mistakes(translator, tmp_path, arguments, sentence):
     [
         (
             ["transformer_tiny", "--task", "translation", "--source", "en"],
-            "Expected the columns of source and target for translation, got source='en', "
-            "target=None.",
+            "Expected target to name a column of the data, got none; give target.",
         ),
         (
             ["transformer_tiny", "--task", "translation", "--source", "en", "--target", "nl"],

@@ -5,6 +5,7 @@ environment of its own: MEDIAPIPE_PYTHON names its interpreter, which `.ci/run` 
 installs (on Debian it needs libegl1 and libgles2).
 """
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -54,7 +55,8 @@ def in_mediapipe(file, task, texts):
 
 def write(folder, precision, **options):
     trained = random_model(vocab_size=len(PIECES), max_length=64)
-    trained.tokenizer = Tokenizer(TokenizerConfig(), PIECES)
+    tokenizer = Tokenizer(TokenizerConfig(), PIECES)
+    trained.modality = dataclasses.replace(trained.modality, tokenizer=tokenizer)
     batches = calibration() if precision == "int8" else None
     converted = convert(
         trained, precision, calibration=batches, lengths=[64], target="mediapipe", **options

@@ -166,7 +166,9 @@ def test_another_length(runs, tmp_path):
     path.write_bytes(bytes(convert(runs.trained, "float32", lengths=[8])))
     runner = Runner(path)
     assert (runner.max_length, runner.lengths) == (8, [8])
-    shorter = dataclasses.replace(runs.trained, max_length=8)
+    shorter = dataclasses.replace(
+        runs.trained, modality=dataclasses.replace(runs.trained.modality, max_length=8)
+    )
     texts = ["rain " * 3, "drum and a song some more of this today"]
     np.testing.assert_allclose(runner.scores(texts), shorter.scores(texts), rtol=1e-4, atol=1e-5)
     assert runner.outputs(texts).truncated == [False, True]

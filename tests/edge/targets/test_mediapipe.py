@@ -1,5 +1,6 @@
 """Files for MediaPipe Tasks; tests/runtimes/test_mediapipe.py loads them there."""
 
+import dataclasses
 import zipfile
 
 import flatbuffers
@@ -153,7 +154,8 @@ def test_scores_are_calibrated_where_it_is_asked_for(tmp_path):
 
 def cased():
     trained = random_model()
-    trained.tokenizer = Tokenizer(TokenizerConfig(lowercase=False), VOCABULARY)
+    tokenizer = Tokenizer(TokenizerConfig(lowercase=False), VOCABULARY)
+    trained.modality = dataclasses.replace(trained.modality, tokenizer=tokenizer)
     return trained
 
 
@@ -165,7 +167,8 @@ def with_pad_id(pad_id):
 
 def with_a_larger_vocabulary():
     trained = random_model()
-    trained.tokenizer = Tokenizer(TokenizerConfig(), [*VOCABULARY, "more"])
+    tokenizer = Tokenizer(TokenizerConfig(), [*VOCABULARY, "more"])
+    trained.modality = dataclasses.replace(trained.modality, tokenizer=tokenizer)
     return trained
 
 

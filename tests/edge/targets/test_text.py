@@ -1,5 +1,7 @@
 """Files that read strings, in an interpreter with TensorFlow Text's ops."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,8 @@ PIECES = [*SPECIAL_TOKENS, "rain", "##cloud", *CHARACTERS[5:], *(f"##{c}" for c 
 
 def with_pieces(config, pieces, **settings):
     trained = random_model(vocab_size=len(pieces), **settings)
-    trained.tokenizer = Tokenizer(config, pieces)
+    tokenizer = Tokenizer(config, pieces)
+    trained.modality = dataclasses.replace(trained.modality, tokenizer=tokenizer)
     return trained
 
 
@@ -52,7 +55,7 @@ def test_ids_are_the_tokenizers(reader, rows):
 def test_predictions_are_the_keras_models(reader):
     trained, path = reader
     found = Runner(path).predict(UTF8)
-    trained.max_length = 64
+    trained.modality = dataclasses.replace(trained.modality, max_length=64)
     logits = trained.scores(UTF8)
     exponents = np.exp(logits - logits.max(1, keepdims=True))
     probabilities = exponents / exponents.sum(1, keepdims=True)
@@ -75,7 +78,7 @@ def test_a_cased_tokenizer_and_stored_activations(tmp_path):
 def test_the_file_says_what_it_reads(reader):
     _, path = reader
     runner = Runner(path)
-    with pytest.raises(InputError, match="a file that reads ids, .* reads texts"):
+    with pytest.raises(InputError, match="a file that reads arrays, .* reads texts"):
         runner.run({"ids": np.ones((1, 64), np.int32)})
     flatbuffer, description, _ = unpack(path)
     assert description["custom_ops"] == list(TextGraph.custom_ops)

@@ -86,7 +86,7 @@ def test_columns():
     }  # fmt: skip
     with refused("Expected text_pair to be text or null, got text_pair=3."):
         recipe(text_pair=3)
-    with refused("Expected target to name a column, got target=''."):
+    with refused("Expected target to name a column of the data, got none; give target."):
         recipe("translation", source="en")
     with refused("Expected columns to be an object, got columns=[1]."):
         recipe(columns=[1])

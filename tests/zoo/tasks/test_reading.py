@@ -149,7 +149,7 @@ def test_run_data_of_arrays_is_that_of_the_file(tables):
         validation=tables / "validation.tsv",
     )  # fmt: skip
     assert from_memory.task == from_file.task
-    assert from_memory.tokenizer.vocabulary == from_file.tokenizer.vocabulary
+    assert from_memory.modality.tokenizer.vocabulary == from_file.modality.tokenizer.vocabulary
     made = [training_batches(data, recipe).fingerprint() for data in (from_file, from_memory)]
     assert made[0] == made[1]
 
@@ -159,7 +159,7 @@ def test_inputs_need_no_labels(learned):
     inputs = read_inputs(trained, (["the box", "tin"],))
     encoded = trained.encode(["the box", "tin"])
     assert list(inputs) == ["ids"]
-    for found, expected in zip(inputs["ids"], encoded.ids, strict=True):
+    for found, expected in zip(inputs["ids"], encoded.columns["ids"], strict=True):
         np.testing.assert_array_equal(found, expected)
     with refused("data: there is no column 'label'; the columns are 'text'."):
         trained.task.read((["the box"],))
