@@ -33,7 +33,7 @@ def prunable(model: keras.Model) -> list[keras.Variable]:
 
 def sparsity_of(model: keras.Model) -> float:
     """Returns the share of zeros in what can be pruned."""
-    values = [np.asarray(variable.value) for variable in prunable(model)]
+    values = [keras.ops.convert_to_numpy(variable.value) for variable in prunable(model)]
     return 1 - sum(map(np.count_nonzero, values)) / sum(value.size for value in values)
 
 

@@ -61,7 +61,7 @@ def test_precisions_that_do_not_fit_it(quantized, data, tmp_path):
         "precision=float16; convert the float checkpoint that it was made from.",
     )
     code, line = error_of(call(*arguments, "int8", "--calibration", data.train))
-    assert (code, "got --precision int8 for a quantized checkpoint." in line) == (2, True)
+    assert (code, "got precision=int8 for a quantized checkpoint." in line) == (2, True)
 
 
 def test_a_quantized_checkpoint_is_refused(quantized, tmp_path):

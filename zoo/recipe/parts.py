@@ -61,7 +61,9 @@ class Data(Part):
             if not isinstance(column, str | None):
                 raise InputError(f"Expected {use} to be text or null, got {use}={column!r}.")
             if column == "":
-                raise InputError(f"Expected {use} to name a column of the data, got none; give {use}.")
+                raise InputError(
+                    f"Expected {use} to name a column of the data, got none; give {use}."
+                )
         object.__setattr__(self, "labels", tuple(self.labels))
         if self.validation and self.validation_share:
             raise InputError(

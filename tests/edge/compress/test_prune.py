@@ -19,7 +19,7 @@ from keras_transformer.zoo.training.train_recipe import train_recipe
 
 
 def values_of(model):
-    return [np.array(variable.value) for variable in prunable(model)]
+    return [keras.ops.convert_to_numpy(variable.value).copy() for variable in prunable(model)]
 
 
 @pytest.fixture(scope="module")
