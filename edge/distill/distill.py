@@ -98,7 +98,7 @@ def distill(
     teacher = as_checkpoint(teacher)
     student = _student(teacher, student, settings, changes)
     _check(teacher, student)
-    _check_values(guidance, beams, teacher.task_name)
+    _check_values(guidance, beams, teacher.task)
     changes |= {
         "train": train,
         "validation": validation,

@@ -2,6 +2,7 @@ import dataclasses
 import gzip
 import re
 
+import keras
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
