@@ -184,9 +184,7 @@ def _to_flatbuffer(
     # The variables that a function closes over are saved only if the module holds them.
     module.captured = [one.variables for one in concrete.values()]
     with tempfile.TemporaryDirectory() as folder:
-        # Nobody trains what is read back: gradients need not be traced.
-        how = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-        tf.saved_model.save(module, folder, signatures=concrete, options=how)
+        tf.saved_model.save(module, folder, signatures=concrete)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(concrete))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         converter.allow_custom_ops = allow_custom_ops
