@@ -20,9 +20,7 @@ outputs, 1/255 of the range that the Keras model's have on the rows compared.
 """
 
 import dataclasses
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -140,15 +138,7 @@ def outputs_difference(reference: np.ndarray, outputs: np.ndarray, runner: Runne
 
 def measure_parity(model: keras.Model, checkpoint: Checkpoint, data: bytes) -> Parity:
     """Runs the checkpoint's probes through the Keras model and through a file's bytes."""
-    return runner_parity(model, checkpoint, runner_of(data))
-
-
-def runner_of(data: bytes) -> Runner:
-    """Returns what runs a file's bytes."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.tflite"
-        path.write_bytes(data)
-        return Runner(path)
+    return runner_parity(model, checkpoint, Runner(data))
 
 
 def runner_parity(model: keras.Model, checkpoint: Checkpoint, runner: Runner) -> Parity:

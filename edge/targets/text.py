@@ -11,15 +11,11 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text
 
-from keras_transformer.edge.compare.parity import (
-    Parity,
-    keras_outputs,
-    outputs_difference,
-    runner_of,
-)
+from keras_transformer.edge.compare.parity import Parity, keras_outputs, outputs_difference
 from keras_transformer.edge.graphs.static import probabilities
 from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.runtime.names import LOGITS, PREDICT, PROBABILITIES, TEXTS
+from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.flatbuffer import FlatbufferWriter
 from keras_transformer.edge.targets.normalizer_model import normalizer_model
 from keras_transformer.zoo.checkpoint import Checkpoint
@@ -91,7 +87,7 @@ class TextGraph(FlatbufferWriter):
         Raises:
             RunError: the graph cuts a text into other ids than the tokenizer.
         """
-        runner = runner_of(data)
+        runner = Runner(data)
         texts = [checkpoint.tokenizer.decode(row) for row in checkpoint.probes["ids"]]
         pairs = [runner.run_texts([text]) for text in texts]
         outputs, found = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
