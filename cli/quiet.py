@@ -46,7 +46,6 @@ def quiet(verbose: bool = False) -> Iterator[None]:
         yield
         return
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    logging.getLogger("absl").setLevel(logging.ERROR)
     # The libraries' own; those of ours are for developers, and errors in the tests.
     warnings.simplefilter("ignore")
     # Read when TensorFlow is first imported: 3 saves most of the lines from being made.
