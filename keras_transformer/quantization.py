@@ -7,6 +7,7 @@ Which widths there are says the module `bits`.
 """
 
 import math
+from contextlib import contextmanager
 
 import keras
 from keras import ops
@@ -268,6 +269,22 @@ class Projection(QuantizedLayer):
         """Leaves the kernel unrounded for good."""
         self.kernel_bits = None
         self.stays_float = True
+
+    @contextmanager
+    def rounded_once(self):
+        """Rounds the kernel once for all calls meanwhile; with `row_bits`, at each call as ever."""
+        if self.kernel_bits is None or self.row_bits is not None:
+            yield
+            return
+        bits, kernel = self.kernel_bits, ops.convert_to_numpy(self.kernel.value)
+        rounded = ops.convert_to_tensor(self.kernel)
+        self.kernel.assign(straight_through(rounded, self.rounded_kernel(rounded)))
+        self.kernel_bits = None
+        try:
+            yield
+        finally:
+            self.kernel_bits = bits
+            self.kernel.assign(kernel)
 
     @property
     def scale(self):

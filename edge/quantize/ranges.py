@@ -1,7 +1,6 @@
 """Ranges of what is rounded: calibrated on batches, then tracked or learned, and frozen."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 
 import keras
 import numpy as np
@@ -9,7 +8,6 @@ import tensorflow as tf
 from keras import ops
 
 from keras_transformer.quantization import Projection, QuantPoint
-from keras_transformer.rounding import straight_through
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.data.rows import Rows
@@ -67,7 +65,10 @@ def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 100.0
         point.set_range(0.0, 0.0)  # what masks are raised to lies below the range, see `raised_to`
         point.tracker = observe
     try:
-        with _rounded_once(model):
+        with ExitStack() as stack:
+            for layer in all_layers(model):
+                if isinstance(layer, Projection):
+                    stack.enter_context(layer.rounded_once())
             for batch, _ in zip(batches.epoch(0), range(CALIBRATION_BATCHES), strict=False):
                 model(batch.inputs, training=False)
     finally:
@@ -77,26 +78,6 @@ def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 100.0
     for point in points:
         low, high = np.percentile(np.concatenate(seen[point]), (outside, 100 - outside))
         point.set_range(float(low), float(high))
-
-
-@contextmanager
-def _rounded_once(model: keras.Model) -> Iterator[None]:
-    """Rounds the kernels once for all calls of the model meanwhile, with the same outputs."""
-    kept = {
-        layer: (layer.kernel_bits, ops.convert_to_numpy(layer.kernel.value))
-        for layer in all_layers(model)
-        if isinstance(layer, Projection) and layer.kernel_bits and not layer.row_bits
-    }
-    try:
-        for layer in kept:
-            kernel = ops.convert_to_tensor(layer.kernel)
-            layer.kernel.assign(straight_through(kernel, layer.rounded_kernel(kernel)))
-            layer.kernel_bits = None
-        yield
-    finally:
-        for layer, (bits, kernel) in kept.items():
-            layer.kernel_bits = bits
-            layer.kernel.assign(kernel)
 
 
 def calibration_batches(checkpoint: Checkpoint, source: Source | Rows) -> Batches:
