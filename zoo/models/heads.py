@@ -1,7 +1,7 @@
 """Heads: what a model's outputs are made of."""
 
 import dataclasses
-from typing import Protocol
+from typing import Protocol, Self
 
 from keras_transformer.zoo.errors import InputError
 
@@ -18,11 +18,15 @@ class Head:
             token by the table of embeddings.
         units: width of the output; None where the vocabulary decides it.
         pair: whether the model reads two texts, told apart by `segment_ids`.
+        mean, deviation: of the targets: what is computed is multiplied by the one, and the other is
+            added.
     """
 
     kind: str = "pooled"
     units: int | None = None
     pair: bool = False
+    mean: float = 0.0
+    deviation: float = 1.0
 
     def __post_init__(self):
         if self.kind not in HEADS:
@@ -32,6 +36,15 @@ class Head:
                 f"Expected units of a pooled head alone, got kind={self.kind!r}, "
                 f"units={self.units}."
             )
+
+    @property
+    def is_standard(self) -> bool:
+        """Whether the outputs are what is computed, as they are."""
+        return (self.mean, self.deviation) == (0.0, 1.0)
+
+    def standard(self) -> Self:
+        """Returns the head of standardized outputs."""
+        return dataclasses.replace(self, mean=0.0, deviation=1.0)
 
     def check(self, architecture: str) -> None:
         """Raises InputError for an architecture that cannot have this head."""
