@@ -1,3 +1,4 @@
+import gzip
 import json
 
 import pytest
@@ -62,6 +63,32 @@ def test_cut_rows_are_counted_and_reported(checkpoint, file, tmp_path):
         assert result.stderr.splitlines()[-1] == (
             f"Note: 1 of 9 rows of {table} are longer than 16 tokens and were cut."
         )
+
+
+def test_a_packed_table_that_would_fill_the_memory(file, tmp_path):
+    table = tmp_path / "t.tsv.gz"
+    with gzip.open(table, "wt") as written:
+        written.write("sentence\tverdict\n" + "a\tgood\n" * 2_500_000)
+    code, sentence = error_of(call("evaluate", file, "--data", table))
+    assert (code, sentence.split(", got more")[0]) == (
+        2, f"Error: {table}: expected at most 16 MB unpacked",
+    )  # fmt: skip
+    write_table(plain := tmp_path / "few.tsv", SENTENCES)
+    table.write_bytes(gzip.compress(plain.read_bytes()))
+    arguments = ("evaluate", file, "--data", table, "--json")
+    assert json.loads(call(*arguments, "--max-unpacked", 1).stdout)["rows"] == 8
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "null"])
+def test_a_json_label_that_is_none(file, tmp_path, value):
+    table = tmp_path / "t.jsonl"
+    rows = ('{"sentence": "so so", "verdict": "bad"}', f'{{"sentence": "a", "verdict": {value}}}')
+    table.write_text("\n".join(rows), encoding="utf-8")
+    assert error_of(call("evaluate", file, "--data", table)) == (
+        2,
+        f"Error: {table}, line 2: expected 'verdict' to be a string, a number, true or false, got "
+        f"{value}.",
+    )
 
 
 def test_an_unknown_label(file, tmp_path):

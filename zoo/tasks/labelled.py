@@ -66,7 +66,8 @@ class LabelledTask(Task):
         kind = modality_named(self.modality)
         others = [] if label is None else [label]
         table = read_source(source, texts, others, name=name, is_text=kind.is_text)
-        if label is not None and not labelled and label not in table.columns:
+        is_there = label in table.columns and label not in table.problems
+        if label is not None and not labelled and not is_there:
             label = None
         targets, labels = None, list(self.labels)
         if label is not None:
