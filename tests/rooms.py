@@ -69,8 +69,8 @@ ROOMS = {
         "keras numpy",
     ),
     "zoo.training": Room(
-        "layers zoo.checkpoint zoo.data zoo.errors zoo.files zoo.modalities zoo.models "
-        "zoo.progress zoo.recipe zoo.tasks zoo.tokenizers zoo.vocabularies", "keras numpy",
+        "layers zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.files zoo.modalities "
+        "zoo.models zoo.progress zoo.recipe zoo.tasks zoo.tokenizers zoo.vocabularies", "keras numpy",
     ),
     "edge.graphs": Room("edge.runtime zoo.checkpoint zoo.models", "keras tensorflow"),
     "edge.load": Room("edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor"),

@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from keras_transformer.cli.evaluate import AVERAGED, print_metrics
 from keras_transformer.edge.load import load
 from keras_transformer.edge.runtime.packed import pack, unpack
 from keras_transformer.zoo.tasks.classification import Classification
@@ -43,6 +44,34 @@ def test_classes_are_limited_unless_asked_for(monkeypatch, file, data):
     everything = call("evaluate", file, "--data", data.validation, "--per-class").stdout
     assert len(everything.splitlines()) == len(limited.splitlines())
     assert "lowest F1" not in everything
+
+
+def test_what_is_not_defined_is_said(file, tmp_path):
+    table = write_table(tmp_path / "t.tsv", [row for row in SENTENCES if row[1] == "good"])
+    result = call("evaluate", file, "--data", table)
+    assert result.exit_code == 0
+    notes = result.stderr.splitlines()
+    assert notes[:2] == [
+        f"Note: {table}: Matthews is not defined: all rows have the label 'good'.",
+        f"Note: {table}: Recall is not defined: no row has the label 'bad'.",
+    ]
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert ["matthews", "-"] in lines
+    assert next(line for line in lines if line[:1] == ["bad"])[2] == "-"
+    value = json.loads(call("evaluate", file, "--data", table, "--json").stdout)
+    assert value["matthews"] is None and value["per_class"]["bad"]["recall"] is None
+    assert value["undefined"]["matthews"] == "all rows have the label 'good'"
+
+
+def test_a_class_without_f1_is_not_among_the_lowest(monkeypatch, capsys):
+    monkeypatch.setattr("keras_transformer.cli.evaluate.MAX_CLASSES", 1)
+    averages = {f"{a}_{n}": 1.0 for a in ("macro", "micro") for n in AVERAGED}
+    classes = {
+        "none": {"precision": None, "recall": None, "f1": None, "rows": 0},
+        "some": {"precision": 0.5, "recall": 0.5, "f1": 0.5, "rows": 2},
+    }
+    print_metrics({**averages, "per_class": classes}, per_class=False)
+    assert capsys.readouterr().out.splitlines()[-1].split()[0] == "some"
 
 
 def test_columns_of_other_names(file, tmp_path):

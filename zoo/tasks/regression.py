@@ -12,7 +12,7 @@ from keras_transformer.zoo.data.labels import numbers
 from keras_transformer.zoo.data.tables import Examples, Table
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
-from keras_transformer.zoo.evaluation.metrics import regression_metrics
+from keras_transformer.zoo.evaluation.metrics import regression_metrics, undefined_by_numbers
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.tasks.labelled import LabelledTask
 from keras_transformer.zoo.tasks.losses import NumberLoss
@@ -43,6 +43,7 @@ class Regression(LabelledTask):
     output: ClassVar[str] = "number"
     metric: ClassVar[Metric] = Metric(name="pearson", points=100.0)
     selection: ClassVar[Metric] = metric
+    fallback: ClassVar[Metric] = Metric(name="mean_squared_error", points=-1.0)
 
     def __post_init__(self):
         for name in ("mean", "deviation"):
@@ -87,6 +88,9 @@ class Regression(LabelledTask):
 
     def metrics(self, targets: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
         return regression_metrics(targets, scores)
+
+    def undefined(self, examples: Examples) -> dict[str, str]:
+        return undefined_by_numbers(examples.targets)
 
     def output_difference(self, targets, expected, outputs, temperature: float):
         return ops.mean(ops.square((outputs - expected) / self.deviation))

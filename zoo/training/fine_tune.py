@@ -21,7 +21,12 @@ from keras_transformer.zoo.recipe import OPTIONS, Recipe
 from keras_transformer.zoo.recipe.training_data import data_options, resolved, rows_given
 from keras_transformer.zoo.tasks.run_data import RunData
 from keras_transformer.zoo.training.fit import Fit
-from keras_transformer.zoo.training.run_data import in_memory, run_data_of, training_batches
+from keras_transformer.zoo.training.run_data import (
+    deciding,
+    in_memory,
+    run_data_of,
+    training_batches,
+)
 from keras_transformer.zoo.training.train_recipe import save_run, working_folder
 
 # What a run that goes on from trained weights has of its own.
@@ -146,7 +151,7 @@ class Retraining:
         fit = Fit(
             model, self.checkpoint.task, self.recipe, self.batches, self.data.validator(),
             folder=self.folder, report=self.report, scalars=self.scalars, learner=learner,
-            companions=companions,
+            companions=companions, metric=deciding(self.data, self.report),
         )  # fmt: skip
         if self.resume:
             fit.resume()

@@ -14,6 +14,7 @@ from keras import ops
 
 from keras_transformer.zoo.data.batches import Batch, Batches, SampledBatches
 from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.files import (
     read_folder,
     weights_from_bytes,
@@ -46,6 +47,7 @@ class Fit:
         learner: what steps train: by default the model itself, else a model around it, which may
             have weights and a loss of its own.
         companions: variables beside the learner's that change in the run.
+        metric: that decides between epochs; the task's selection by default.
 
     Attributes:
         after_step: called with each step's number behind it, and may change the weights.
@@ -59,10 +61,12 @@ class Fit:
         validate: Callable[[keras.Model], dict[str, Any]], *, folder: Path | None = None,
         report: Report | None = None, scalars: Callable[[str, float, int], None] | None = None,
         learner: keras.Model | None = None, companions: Sequence[keras.Variable] = (),
+        metric: Metric | None = None,
     ):  # fmt: skip
         self.model = model
         self.learner = learner or model
         self.task = task
+        self.metric = metric or task.selection
         self.recipe = recipe
         self.companions = companions
         self.batches = batches
@@ -193,7 +197,7 @@ class Fit:
         self._assign(values)
 
     def _keep_if_best(self, metrics: dict[str, Any], weights: dict[str, np.ndarray]) -> bool:
-        progress, score = self.progress, self.task.score(metrics)
+        progress, score = self.progress, self.metric.score(metrics)
         if score <= progress.best_score:
             return False
         progress.best_score, progress.best_metrics = score, metrics
@@ -209,9 +213,9 @@ class Fit:
         progress, loss = self.progress, self.progress.loss
         self._check_finite(self._values())
         metrics, weights = self._validate()
-        name = self.task.deciding_metric
-        if not math.isfinite(metrics[name]):
-            self._stop(f"The validation {name} became {metrics[name]}")
+        name, value = self.metric.name, metrics[self.metric.name]
+        if value is not None and not math.isfinite(value):
+            self._stop(f"The validation {name} became {value}")
         counts = progress.step >= self.first_kept_step
         is_best = counts and self._keep_if_best(metrics, weights)
         progress.epochs_since_best = 0 if is_best else progress.epochs_since_best + 1

@@ -19,7 +19,12 @@ from keras_transformer.zoo.recipe.training_data import resolved
 from keras_transformer.zoo.tasks.registry import tasks_for
 from keras_transformer.zoo.training.fit import Fit
 from keras_transformer.zoo.training.random_state import random_state_kept
-from keras_transformer.zoo.training.run_data import in_memory, learn_run_data, training_batches
+from keras_transformer.zoo.training.run_data import (
+    deciding,
+    in_memory,
+    learn_run_data,
+    training_batches,
+)
 from keras_transformer.zoo.training.run_state import is_state, remove_states
 
 # The model of a recipe whose settings are a whole config, which no name of the catalogue has.
@@ -78,7 +83,7 @@ def train_recipe(
     model = build(config, data.task, dtype=recipe.training.dtype)
     fit = Fit(
         model, data.task, recipe, training_batches(data, recipe), data.validator(), folder=folder,
-        report=report, scalars=scalars,
+        report=report, scalars=scalars, metric=deciding(data, report),
     )  # fmt: skip
     if resume:
         fit.resume()
