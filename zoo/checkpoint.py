@@ -194,8 +194,8 @@ class Checkpoint(Predictor):
         """Reads a checkpoint folder.
 
         Raises:
-            FileNotFoundError: there is no such folder.
-            InputError: it is no checkpoint, or a file is missing or was edited.
+            FileNotFoundError: if there is no such folder.
+            InputError: if it is no checkpoint, or a file is missing or was edited.
         """
         files = read_folder(path)
         for name in ("config.json", "weights.safetensors", "labels.txt"):
@@ -230,9 +230,9 @@ def as_checkpoint(given: Checkpoint | str | os.PathLike) -> Checkpoint:
     """Returns a checkpoint that is given, or loads its folder.
 
     Raises:
-        FileNotFoundError: there is no such folder.
-        InputError: it is no checkpoint, or a file is missing or was edited.
-        TypeError: it is neither a checkpoint nor a path.
+        FileNotFoundError: if there is no such folder.
+        InputError: if it is no checkpoint, or a file is missing or was edited.
+        TypeError: if it is neither a checkpoint nor a path.
     """
     if isinstance(given, str | os.PathLike):
         return Checkpoint.load(given)

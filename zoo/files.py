@@ -22,7 +22,7 @@ def check_absent(path: str | Path, *, overwrite: bool) -> None:
     """Checks that nothing stands where a result is to go, unless it may be overwritten.
 
     Raises:
-        FileExistsError: The path exists and `overwrite` is False.
+        FileExistsError: if the path exists and `overwrite` is False.
     """
     if not overwrite and Path(path).exists():
         raise FileExistsError(f"{path} exists; choose another path or give --overwrite.")
@@ -32,7 +32,7 @@ def check_file_target(path: str | Path, *, overwrite: bool) -> None:
     """Checks that `write_file` may write a path, before the work that it is to hold.
 
     Raises:
-        FileExistsError: The path exists and `overwrite` is False, or it is a folder.
+        FileExistsError: if the path exists and `overwrite` is False, or it is a folder.
     """
     path = _target(path)
     if path.is_dir():
@@ -44,7 +44,7 @@ def check_folder_target(path: str | Path, *, overwrite: bool, kind: str = "check
     """Checks that `write_folder` may write a path, before the work that it is to hold.
 
     Raises:
-        FileExistsError: The path exists and may not be replaced.
+        FileExistsError: if the path exists and may not be replaced.
     """
     path = _target(path)
     _finish_cut_off_swap(path)
@@ -56,8 +56,8 @@ def write_file(path: str | Path, data: bytes, *, overwrite: bool = False) -> Non
     """Writes a file aside and renames it, so that a reader sees all of it or what was there before.
 
     Raises:
-        FileExistsError: The path exists and `overwrite` is False, or it is a folder.
-        OSError: The system could not write; what was there before is untouched.
+        FileExistsError: if the path exists and `overwrite` is False, or it is a folder.
+        OSError: if the system could not write; what was there before is untouched.
     """
     check_file_target(path, overwrite=overwrite)
     path = _target(path)
@@ -90,8 +90,8 @@ def write_folder(
         kind: What the manifest says that the folder is.
 
     Raises:
-        FileExistsError: The path exists and may not be replaced.
-        OSError: The system could not write; what was there before is untouched.
+        FileExistsError: if the path exists and may not be replaced.
+        OSError: if the system could not write; what was there before is untouched.
     """
     for name in files:
         if not _stays_inside(name) or name == MANIFEST:
@@ -129,8 +129,8 @@ def new_folder(path: str | Path) -> Iterator[Path]:
     """Gives a folder to fill beside a path that is free, and renames it to that path at the end.
 
     Raises:
-        FileExistsError: Something stands there.
-        OSError: The system could not write; nothing is left behind.
+        FileExistsError: if something stands there.
+        OSError: if the system could not write; nothing is left behind.
     """
     path = _target(path)
     if path.exists():
@@ -153,8 +153,8 @@ def read_folder(path: str | Path) -> dict[str, bytes]:
     """Reads the files of a checkpoint folder after checking each against the manifest.
 
     Raises:
-        FileNotFoundError: There is no such folder.
-        InputError: It is no checkpoint, or a file is missing or was edited.
+        FileNotFoundError: if there is no such folder.
+        InputError: if it is no checkpoint, or a file is missing or was edited.
     """
     path = _target(path)
     folder = path
@@ -181,7 +181,8 @@ def weights_to_bytes(weights: Mapping[str, np.ndarray]) -> bytes:
     """Packs arrays by name in the safetensors format; equal arrays give equal bytes.
 
     Raises:
-        ValueError: A type such as bfloat16, which safetensors would write but not read with NumPy.
+        ValueError: if a type is not NumPy's own, such as bfloat16, which safetensors could write
+            but not read with NumPy.
     """
     for name, value in weights.items():
         if np.dtype(value.dtype).kind not in "biuf":
@@ -195,7 +196,7 @@ def weights_from_bytes(data: bytes) -> dict[str, np.ndarray]:
     """Unpacks what `weights_to_bytes` packed.
 
     Raises:
-        InputError: The bytes are not safetensors.
+        InputError: if the bytes are not safetensors.
     """
     try:
         return safetensors.numpy.load(data)

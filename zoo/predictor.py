@@ -47,7 +47,7 @@ class Predictor:
         """Of the text that is read.
 
         Raises:
-            InputError: the model reads no text.
+            InputError: if the model reads no text.
         """
         return self._text.tokenizer
 
@@ -56,7 +56,7 @@ class Predictor:
         """Of the text that is written, if it has one of its own.
 
         Raises:
-            InputError: the model reads no text.
+            InputError: if the model reads no text.
         """
         return self._text.target_tokenizer
 
@@ -145,7 +145,7 @@ class Predictor:
                 seconds for each new shape, see `CompiledSteps`.
 
         Raises:
-            InputError: the model predicts labels or numbers.
+            InputError: if the model predicts labels or numbers.
         """
         if not self.generates:
             raise InputError(f"Expected a model that generates text, got one of {self.task_name}.")

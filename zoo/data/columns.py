@@ -30,8 +30,8 @@ def columns_of(
         **given: names by use, such as `text`, `label`, `source`; None where one was not given.
 
     Raises:
-        InputError: a column is not given, and the model does not say which it was; or one is given
-            that the task does not have; or the language is unknown.
+        InputError: if a column is neither given nor known to the model, a given one is not a column
+            of the task, or the language is unknown.
     """
     columns = dict(model.columns)
     if "target" in columns:

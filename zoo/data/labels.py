@@ -16,7 +16,7 @@ def learn_labels(table: Table, label: str) -> list[str]:
     """Returns the classes of a column: in numeric order when all are integers, else sorted.
 
     Raises:
-        InputError: a label is not one line of whole characters, or there are fewer than two.
+        InputError: if a label is not one line of whole characters, or there are fewer than two.
     """
     values = column(table, label)
     for row, value in enumerate(values):
@@ -51,7 +51,7 @@ def class_indices(table: Table, label: str, labels: Sequence[str]) -> np.ndarray
     A column of integers in memory may hold indices, where the labels' names are words.
 
     Raises:
-        InputError: a label is unknown.
+        InputError: if a label is unknown.
     """
     values = column(table, label)
     index = {name: i for i, name in enumerate(labels)}
@@ -71,7 +71,7 @@ def numbers(table: Table, label: str) -> np.ndarray:
     """Returns the numbers (rows,) float32 of a column.
 
     Raises:
-        InputError: a value is not a finite number.
+        InputError: if a value is not a finite number.
     """
     values = column(table, label)
     targets = np.empty(len(values), dtype=np.float32)

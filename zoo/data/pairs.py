@@ -47,8 +47,8 @@ def load_pairs(path: str | Path, *, source: str, target: str) -> SentencePairs:
     """Reads two columns of a table.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: the file is no table, lacks a column, or has an empty source or target.
+        FileNotFoundError: if there is no such file.
+        InputError: if the file is no table, lacks a column, or has an empty source or target.
     """
     return pairs_of(read_table(path), source, [target])
 
@@ -57,7 +57,7 @@ def pairs_of(table: Table, source: str, targets: Sequence[str]) -> SentencePairs
     """Returns a column, and each of several others as a target of it.
 
     Raises:
-        InputError: there is no such column, or a source or target is empty.
+        InputError: if there is no such column, or a source or target is empty.
     """
     written = []
     for target in targets:

@@ -32,8 +32,8 @@ def load_plain_text(path: str | Path | PlainText) -> PlainText:
     """Reads a text file, plain or `.gz`; what was read already is returned.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: the file is empty, not UTF-8, or its gzip data is damaged.
+        FileNotFoundError: if there is no such file.
+        InputError: if the file is empty, not UTF-8, or its gzip data is damaged.
     """
     if isinstance(path, PlainText):
         return path
@@ -51,7 +51,7 @@ def token_stream(plain: PlainText, tokenizer: Tokenizer) -> np.ndarray:
     in [SEP].
 
     Raises:
-        InputError: there are fewer than two, so that there is nothing to predict.
+        InputError: if there are fewer than two, so that there is nothing to predict.
     """
     if tokenizer.config.keeps_lines:
         rows = tokenizer.pieces([plain.text])

@@ -30,10 +30,10 @@ def read_source(
         is_text: whether what is read are texts; else values in memory stay as they are.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: the file is no table, a value is missing, columns differ in length, or there
+        FileNotFoundError: if there is no such file.
+        InputError: if the file is no table, a value is missing, columns differ in length, or there
             is no row.
-        TypeError: the data is none of these, or a value is of another type.
+        TypeError: if the data is none of these, or a value is of another type.
     """
     if isinstance(source, str | os.PathLike):
         return read_table(source)
@@ -77,8 +77,8 @@ def texts_in(source: Iterable[str], name: str) -> list[str]:
     """Returns the texts of a sequence or an iterable.
 
     Raises:
-        InputError: a text is missing, or there is none.
-        TypeError: a value is no text.
+        InputError: if a text is missing, or there is none.
+        TypeError: if a value is no text.
     """
     texts = [
         _text(one, True, f"{name}, row {row}", "text")

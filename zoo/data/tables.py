@@ -89,8 +89,8 @@ def read_table(path: str | Path) -> Table:
     the keys of the first. Numbers in JSON keep the digits they were written with.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        InputError: The file is no table; the message names the file and the line.
+        FileNotFoundError: if there is no such file.
+        InputError: if the file is no table; the message names the file and the line.
     """
     path = Path(path)
     suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix

@@ -68,7 +68,7 @@ def generate(
 
     Raises:
         InputError: for arguments that do not fit each other or the vocabulary.
-        RunError: when the model returns logits that are not numbers.
+        RunError: if the model returns logits that are not numbers.
     """
     stop_ids = _ids("stop_ids", sorted(set(stop_ids)), steps.vocab_size)
     forbidden = _ids("forbidden_ids", sorted(set(forbidden_ids)), steps.vocab_size)

@@ -57,7 +57,7 @@ class InputSpec:
             length: the longest row's length when None; rows of a fixed shape have their own.
 
         Raises:
-            ValueError: a row is longer.
+            ValueError: if a row is longer.
         """
         if not self.is_variable:
             return np.array(rows, self.dtype).reshape(len(rows), *self.shape)
@@ -137,7 +137,7 @@ class Modality(abc.ABC):
             pair: whether an example is two rows.
 
         Raises:
-            InputError: a setting is unknown or impossible.
+            InputError: if a setting is unknown or impossible.
         """
 
     @abc.abstractmethod
@@ -149,7 +149,7 @@ class Modality(abc.ABC):
             pairs: the second row of each, for models over pairs.
 
         Raises:
-            InputError: a row does not fit the model.
+            InputError: if a row does not fit the model.
         """
 
     def inputs(self, *, pair: bool = False) -> tuple[InputSpec, ...]:
@@ -162,7 +162,7 @@ class Modality(abc.ABC):
         """Returns raw rows as a caller gives them, and the second row of each, as lists.
 
         Raises:
-            InputError: a value is no row of this kind, or there are pairs of one that has none.
+            InputError: if a value is no row of this kind, or there are pairs of one that has none.
             TypeError: for what is no sequence of rows.
         """
         if not isinstance(rows, Iterable) or isinstance(rows, str | bytes | Mapping):
@@ -180,7 +180,7 @@ class Modality(abc.ABC):
             place: of the value, for messages.
 
         Raises:
-            InputError: the value is no row of this kind.
+            InputError: if the value is no row of this kind.
         """
         return value
 
@@ -239,7 +239,7 @@ class Modality(abc.ABC):
             tokenizer_class: of the tokenizers, where it has some.
 
         Raises:
-            InputError: a file is missing or damaged.
+            InputError: if a file is missing or damaged.
         """
         return cls(max_length=max_length, settings=settings)
 

@@ -176,7 +176,7 @@ def set_weights(
             a float model's weights go into a quantized one.
 
     Raises:
-        InputError: a weight is missing, unknown, or of another shape.
+        InputError: if a weight is missing, unknown, or of another shape.
     """
     unknown = dict(weights)
     for variable in model.weights:

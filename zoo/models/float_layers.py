@@ -24,7 +24,7 @@ def keep_float(model: keras.Model, patterns: Sequence[str]) -> None:
         patterns: of layer paths, with `*`, `?` and `[...]` as in a shell.
 
     Raises:
-        InputError: a pattern matches no layer that is rounded.
+        InputError: if a pattern matches no layer that is rounded.
     """
     layers = rounded_layers(model)
     for pattern in patterns:

@@ -32,7 +32,7 @@ def read_inputs(
         The inputs by name, the vectors (B, T, D) and the mask (B, T).
 
     Raises:
-        InputError: the modality is unknown, or the config's settings of it do not fit.
+        InputError: if the modality is unknown, or the config's settings of it do not fit.
     """
     config = parts.config
     specs = modality_named(config.modality).specs(config.modality_settings, pair=pair)

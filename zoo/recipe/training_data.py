@@ -21,7 +21,7 @@ def data_options(*, train: Any = None, validation: Any = None) -> dict[str, Any]
         validation: likewise, or a share of the training data.
 
     Raises:
-        InputError: the share is not between 0 and 1.
+        InputError: if the share is not between 0 and 1.
     """
     options: dict[str, Any] = {}
     if train is not None:
@@ -67,8 +67,8 @@ def resolved(recipe: Recipe, *, in_memory: Collection[str] = ()) -> Recipe:
             training data is `rows_digest`, when they have been read.
 
     Raises:
-        FileNotFoundError: there is no such training file.
-        InputError: the training file is another than the recipe's, see `training_file`.
+        FileNotFoundError: if there is no such training file.
+        InputError: if the training file is another than the recipe's, see `training_file`.
     """
     vocabulary = recipe.tokenizer.vocabulary
     changes = {"vocabulary": vocabulary and os.path.abspath(vocabulary)}
@@ -89,8 +89,8 @@ def training_file(data: Data) -> Path:
     """Returns the absolute path of the training data, once it is clear that it is the recipe's.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: the data came from memory, or the file has another digest.
+        FileNotFoundError: if there is no such file.
+        InputError: if the data came from memory, or the file has another digest.
     """
     if not data.train:
         raise InputError(
@@ -112,8 +112,8 @@ def file_digest(path: str | Path) -> str:
     """Returns the SHA-256 of a file's bytes in hexadecimal digits.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: it is a folder.
+        FileNotFoundError: if there is no such file.
+        InputError: if it is a folder.
     """
     if Path(path).is_dir():
         raise InputError(f"{path}: expected a file, got a folder.")

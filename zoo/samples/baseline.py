@@ -85,7 +85,7 @@ def parsed_dates(texts: Sequence[str]) -> list[str | None]:
         The dates in ISO 8601; None where it finds none.
 
     Raises:
-        InputError: Babel is not installed, or does not know the locale.
+        InputError: if Babel is not installed, or does not know the locale.
     """
     return [_parsed(*text.split(": ", 1)) for text in texts]
 

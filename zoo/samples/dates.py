@@ -79,7 +79,7 @@ def date_examples(
         `train`, `validation` and `test` to sorted (text, iso, locale).
 
     Raises:
-        InputError: Babel is not installed, a locale is unknown or there twice, there is none, or
+        InputError: if Babel is not installed, a locale is unknown or there twice, there is none, or
             `dates` is not positive.
     """
     if not locales or len(set(locales)) < len(locales):
@@ -122,7 +122,7 @@ def write_date_tables(
 
     Raises:
         InputError: As `date_examples`.
-        FileExistsError: A table exists and `overwrite` is False.
+        FileExistsError: if a table exists and `overwrite` is False.
     """
     paths = split_paths(folder, overwrite=overwrite)
     examples = date_examples(locales, seed=seed, dates=dates)

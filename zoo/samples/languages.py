@@ -41,7 +41,7 @@ def language_examples(
         `train`, `validation` and `test` to sorted (text, label).
 
     Raises:
-        InputError: Babel is not installed, a language is unknown, or there are fewer than two.
+        InputError: if Babel is not installed, a language is unknown, or there are fewer than two.
     """
     if len(set(languages)) < 2 or len(set(languages)) < len(languages):
         raise InputError(f"Expected at least two different languages, got {', '.join(languages)}.")
@@ -77,7 +77,7 @@ def write_tables(
 
     Raises:
         InputError: As `language_examples`.
-        FileExistsError: A table exists and `overwrite` is False.
+        FileExistsError: if a table exists and `overwrite` is False.
     """
     paths = split_paths(folder, overwrite=overwrite)
     examples = language_examples(languages, seed=seed)

@@ -23,7 +23,7 @@ def load_locale(code: str, kind: str) -> "babel.Locale":
         kind: Name of the code in error messages.
 
     Raises:
-        InputError: Babel is not installed or does not know the locale.
+        InputError: if Babel is not installed or does not know the locale.
     """
     if babel is None:
         raise InputError(
@@ -56,7 +56,7 @@ def split_paths(folder: str | Path, *, overwrite: bool) -> dict[str, Path]:
     """Returns the path of each split's table.
 
     Raises:
-        FileExistsError: A table exists and `overwrite` is False.
+        FileExistsError: if a table exists and `overwrite` is False.
     """
     paths = {split: Path(folder) / f"{split}.tsv" for split in SPLITS}
     for path in paths.values():

@@ -24,8 +24,8 @@ def evaluate(predictor: Predictor, data: Source, **options: Any) -> Metrics:
             tokens, see `Decoding`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: the data or an option does not fit the task.
+        FileNotFoundError: if there is no such file.
+        InputError: if the data or an option does not fit the task.
         TypeError: for data of another type, or an unknown option.
     """
     columns, decoding = read_options(predictor, options)
@@ -47,7 +47,7 @@ def read_options(
         given.
 
     Raises:
-        InputError: an option is impossible, or does not fit the task.
+        InputError: if an option is impossible, or does not fit the task.
         TypeError: for an unknown option.
     """
     given = {name: value for name, value in given.items() if value is not None}

@@ -58,7 +58,7 @@ def task_from_json(value: Any, labels: tuple[str, ...]) -> Any:
         labels: of the model.
 
     Raises:
-        InputError: the value is no task's.
+        InputError: if the value is no task's.
     """
     if not isinstance(value, Mapping) or "name" not in value:
         raise InputError(f"Expected a task with name and pair, got {value!r}.")

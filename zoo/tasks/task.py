@@ -67,7 +67,7 @@ class Task(abc.ABC):
         Targets of -1 (`batches.NO_TARGET`) do not count.
 
         Raises:
-            InputError: labels are to be smoothed that the task does not have.
+            InputError: if labels are to be smoothed that the task does not have.
         """
 
     @abc.abstractmethod
@@ -85,9 +85,9 @@ class Task(abc.ABC):
             labelled: whether the targets have to be there.
 
         Raises:
-            FileNotFoundError: there is no such file.
-            InputError: a column, a row or a value is missing, or does not fit the task.
-            TypeError: data in memory is of another type.
+            FileNotFoundError: if there is no such file.
+            InputError: if a column, a row or a value is missing, or does not fit the task.
+            TypeError: if data in memory is of another type.
         """
 
     @abc.abstractmethod
@@ -125,7 +125,7 @@ class Task(abc.ABC):
             that were cut to the model's length.
 
         Raises:
-            InputError: the examples have no targets, or the decoding does not fit.
+            InputError: if the examples have no targets, or the decoding does not fit.
         """
 
     @abc.abstractmethod
@@ -143,7 +143,7 @@ class Task(abc.ABC):
         """Returns the task over rows of a modality.
 
         Raises:
-            InputError: it is a task of text.
+            InputError: if it is a task of text.
         """
         if modality != self.modality:
             raise InputError(
@@ -169,7 +169,7 @@ class Task(abc.ABC):
             seed: the same seed gives the same split.
 
         Raises:
-            InputError: the share is not between 0 and 1, or leaves a part without rows.
+            InputError: if the share is not between 0 and 1, or leaves a part without rows.
         """
         check_share(share)
         groups = self.strata(examples)
@@ -263,7 +263,7 @@ class Task(abc.ABC):
         """Returns the task with labels that are given, not learned.
 
         Raises:
-            InputError: the task has none that could be given.
+            InputError: if the task has none that could be given.
         """
         raise InputError(f"Expected no labels for {self.name}, got labels={list(labels)}.")
 
@@ -271,7 +271,7 @@ class Task(abc.ABC):
         """Returns the names of all columns: those given, else the task's own, else their use.
 
         Raises:
-            InputError: a use is unknown.
+            InputError: if a use is unknown.
         """
         for use in columns or {}:
             if use not in self.columns:

@@ -71,7 +71,7 @@ def pad_rows(rows: Sequence[np.ndarray], length: int | None = None) -> np.ndarra
         length: T; the longest row's length when None.
 
     Raises:
-        ValueError: a row is longer.
+        ValueError: if a row is longer.
     """
     longest = max(map(len, rows), default=0)
     if length is None:
@@ -249,7 +249,7 @@ class Tokenizer:
         """Reads what `save` wrote.
 
         Raises:
-            FileNotFoundError: when the folder holds no tokenizer.json.
+            FileNotFoundError: if the folder holds no tokenizer.json.
             InputError: for files that do not describe a tokenizer.
         """
         folder = pathlib.Path(folder)

@@ -50,8 +50,8 @@ def changed_recipe(
         defaults: by name.
 
     Raises:
-        InputError: a value is impossible.
-        TypeError: a name is unknown.
+        InputError: if a value is impossible.
+        TypeError: if a name is unknown.
     """
     values = {**(defaults or {}), **changes}
     places = data_options(**{name: values.pop(name, None) for name in ("train", "validation")})
@@ -81,8 +81,8 @@ class Retraining:
         rows: those of it that are in memory, see `Checkpoint`.
 
     Raises:
-        InputError: the data does not fit.
-        FileExistsError: `out` exists, or an unfinished run of it.
+        InputError: if the data does not fit.
+        FileExistsError: if `out` exists, or an unfinished run of it.
     """
 
     checkpoint: Checkpoint

@@ -95,7 +95,7 @@ class Fit:
             The validation metrics of the best epoch.
 
         Raises:
-            RunError: a loss or a weight became infinite or not a number.
+            RunError: if a loss or a weight became infinite or not a number.
         """
         progress = self.progress
         if not self._is_over():
@@ -109,7 +109,7 @@ class Fit:
         """Goes back to the last state that was kept; without one the run starts anew.
 
         Raises:
-            InputError: the state is of another run, or damaged.
+            InputError: if the state is of another run, or damaged.
         """
         state = self.folder / "state"
         try:

@@ -17,7 +17,7 @@ def load_model(path: str | Path) -> keras.Model:
     """Reads a `.keras` file in Keras' safe mode: the model, and the state of its optimizer.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: if there is no such file.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no file {path}.")

@@ -76,8 +76,8 @@ def training_rows(checkpoint: Checkpoint) -> Rows | Path:
     """Returns what a checkpoint was trained on: rows in memory, or the file.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: the rows were in the memory of another process, or the file is another one.
+        FileNotFoundError: if there is no such file.
+        InputError: if the rows were in the memory of another process, or the file is another one.
     """
     return checkpoint.rows.get("train") or training_file(checkpoint.recipe.data)
 
@@ -106,8 +106,8 @@ def read_inputs(
             Labels may be missing; where they are there, they are the model's.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: the file cannot be read, lacks a column, or has a label that the model lacks.
+        FileNotFoundError: if there is no such file.
+        InputError: if the file cannot be read, lacks a column, or has a label that the model lacks.
     """
     if language:
         columns["target"] = language

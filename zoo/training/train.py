@@ -54,11 +54,11 @@ def train(
             use, such as `text="sentence"`.
 
     Raises:
-        InputError: an option has an impossible value, or the data or the model does not fit.
-        TypeError: an argument is of another type, or an option is unknown.
-        FileNotFoundError: there is no such file.
-        FileExistsError: `out` exists, or an unfinished run of it.
-        RunError: the loss became infinite or not a number.
+        InputError: if an option has an impossible value, or the data or the model does not fit.
+        TypeError: if an argument is of another type, or an option is unknown.
+        FileNotFoundError: if there is no such file.
+        FileExistsError: if `out` exists, or an unfinished run of it.
+        RunError: if the loss became infinite or not a number.
     """
     places = data_options(train=train, validation=validation)
     recipe = _recipe(model, task, settings, options, places)

@@ -53,8 +53,8 @@ def train_recipe(
 
     Raises:
         InputError: for a mistake in the recipe or the data.
-        FileExistsError: `out` exists, or an unfinished run of it.
-        RunError: the loss became infinite or not a number.
+        FileExistsError: if `out` exists, or an unfinished run of it.
+        RunError: if the loss became infinite or not a number.
     """
     report = report or default_report()
     folder = working_folder(out, resume=resume, overwrite=overwrite)
@@ -114,8 +114,8 @@ def working_folder(
     """Returns `OUT.training`, once it is clear that the run may begin; None without a folder.
 
     Raises:
-        InputError: a run is to be resumed or replaced that has no folder.
-        FileExistsError: `out` may not be replaced, or an unfinished run is in the way.
+        InputError: if a run is to be resumed or replaced that has no folder.
+        FileExistsError: if `out` may not be replaced, or an unfinished run is in the way.
     """
     if out is None:
         if resume or overwrite:
@@ -147,7 +147,7 @@ def config_of(recipe: Recipe) -> TransformerConfig:
     """Returns the catalogue's config with a recipe's settings, the vocabulary still its own.
 
     Raises:
-        InputError: the model cannot do what the recipe asks for, or a setting is impossible.
+        InputError: if the model cannot do what the recipe asks for, or a setting is impossible.
     """
     config = _named_config(recipe.model)
     known = tasks_for(config.architecture)

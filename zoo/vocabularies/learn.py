@@ -165,7 +165,7 @@ def read_vocabulary(path: str | os.PathLike) -> list[str]:
     """Reads a `vocab.txt` of word pieces: one on each line, its id the line's number from 0.
 
     Raises:
-        FileNotFoundError: when there is no such file.
+        FileNotFoundError: if there is no such file.
         InputError: naming the line, for text that is not UTF-8, an empty or repeated piece, a
             missing special token, or [PAD] not on the first line.
     """
