@@ -1,4 +1,4 @@
-"""Tables of text on disk, and the labelled examples that a task makes of them."""
+"""Tables of text on disk, and the labelled examples of a task."""
 
 import csv
 import dataclasses
@@ -21,14 +21,14 @@ SUFFIXES = (".tsv", ".csv", ".jsonl")
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Columns of text, from a file or from memory, where they may hold other rows too.
+    """Columns of text from a file, or of any rows from memory.
 
     Attributes:
-        path: the file, or the name of the data in memory.
-        columns: the texts by the column's name.
-        lines: the line on which each row starts, or the row's number; counted from 1.
-        unit: what `lines` counts: `line` or `row`.
-        integers: names of columns in memory that held integers, which stand here as text.
+        path: file of the table, or the name of data in memory.
+        columns: texts by column name.
+        lines: line on which each row starts, or the row's number; counted from 1.
+        unit: unit of `lines`: `line` or `row`.
+        integers: names of the in-memory columns that held integers, here converted to text.
     """
 
     path: Path | str
@@ -38,7 +38,7 @@ class Table:
     integers: frozenset[str] = frozenset()
 
     def at(self, row: int) -> str:
-        """Returns where a row is, for messages."""
+        """Returns the location of a row, for messages."""
         return f"{self.path}, {self.unit} {self.lines[row]}"
 
 
@@ -47,12 +47,12 @@ class Examples(Rows):
     """The rows of a table as a task sees them.
 
     Attributes:
-        texts: One text a row, or the raw row of another modality.
-        pairs: The second text of each row, or None when the task reads one.
-        targets: (rows,) int32 index into `labels`, float32 numbers, None without a label.
-        labels: The classes' names in index order; empty where targets are numbers.
-        path: The file that the rows came from, or the name of data in memory.
-        lines: The line on which each row starts, or its number.
+        texts: text of each row, or the raw row of another modality.
+        pairs: second text of each row, or None if the task reads one.
+        targets: (rows,) int32 indices into `labels`, or float32 numbers; None without labels.
+        labels: class names in index order; empty where targets are numbers.
+        path: file of the rows, or the name of data in memory.
+        lines: line on which each row starts, or its number.
     """
 
     texts: list[str]
@@ -66,7 +66,7 @@ class Examples(Rows):
         return len(self.texts)
 
     def take(self, rows: Sequence[int]) -> Self:
-        """Returns some of the rows, by their places."""
+        """Returns the rows with the given indices."""
         return dataclasses.replace(
             self,
             texts=[self.texts[row] for row in rows],
@@ -85,12 +85,12 @@ class Examples(Rows):
 def read_table(path: str | Path) -> Table:
     """Reads a table of text: TSV, CSV or JSON Lines by its suffix, plain or with `.gz` after it.
 
-    TSV knows no quoting; CSV is quoted as in RFC 4180; in JSON Lines every line is an object with
-    the keys of the first. Numbers in JSON keep the digits they were written with.
+    TSV has no quoting; CSV is quoted as in RFC 4180; in JSON Lines every line is an object with
+    the keys of the first. Numbers in JSON retain their digits as written.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if the file is no table; the message names the file and the line.
+        InputError: if the file is not a table; the message names the file and the line.
     """
     path = Path(path)
     suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
@@ -135,7 +135,7 @@ def read_text(path: Path) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        # The codec counts from behind the byte order mark, which holds no line break.
+        # The codec counts from after the byte order mark, which contains no line break.
         line = error.object[: error.start].count(b"\n") + 1
         raise InputError(
             f"{path}, line {line}: the file is not UTF-8 (byte 0x{error.object[error.start]:02x})."
@@ -144,7 +144,7 @@ def read_text(path: Path) -> str:
 
 def _tsv_rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
     # Not splitlines: that also breaks at U+2028, U+0085 and others, which are part of a text.
-    # Blank lines at the end are an editor's; elsewhere they are rows, and mostly ragged ones.
+    # Editors add blank lines at the end; elsewhere they are rows, mostly with missing columns.
     text = text.rstrip("\r\n")
     if text:
         for line, row in enumerate(text.split("\n"), start=1):

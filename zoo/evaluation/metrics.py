@@ -16,7 +16,7 @@ def classification_metrics(
     Args:
         targets: (rows,) class indices.
         scores: (rows, classes); the highest is the prediction.
-        labels: names of the classes.
+        labels: class names.
     """
     predictions = scores.argmax(axis=1)
     report = sklearn.metrics.precision_recall_fscore_support
@@ -40,7 +40,7 @@ def classification_metrics(
 def regression_metrics(targets: np.ndarray, scores: np.ndarray) -> dict[str, float]:
     """Pearson and Spearman correlation and mean squared error of (rows,) and (rows, 1).
 
-    The correlations are 0 where either side is constant, for which they are not defined.
+    The correlations are 0 where either side is constant, since they are not defined there.
     """
     # Float32 overflows where squares of large outputs are summed.
     predictions, targets = scores[:, 0].astype("float64"), targets.astype("float64")
