@@ -66,7 +66,7 @@ def ban_repeats(
 
 
 def best_ids(scores: np.ndarray, count: int) -> np.ndarray:
-    """Returns the indices of the `count` highest of (V,), best first; of equal ones, lowest first."""
+    """Returns the indices of the `count` highest of (V,), best first; ties by the lower index."""
     if count >= len(scores):
         return np.argsort(-scores, kind="stable")
     # The order of equal scores in a partition is undefined, so only the bound is taken from it.

@@ -191,10 +191,10 @@ class Modality(abc.ABC):
         return columns
 
     def num_real(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Returns the number (rows,) of positions of padded arrays that are not padding, at least 1.
+        """Returns the number (rows,) of positions that are not padding, at least 1.
 
         Args:
-            arrays: arrays (rows, T, ...) by input name.
+            arrays: padded arrays (rows, T, ...) by input name.
         """
         found = []
         for spec in self.inputs():

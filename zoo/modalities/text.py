@@ -27,8 +27,7 @@ PAD_ID = 0
 class Text(Modality):
     """Strings as token ids of a vocabulary; id 0 is padding.
 
-    A model over whole texts reads `ids` and `segment_ids`, which are 1 for the second text of a
-    pair.
+    A model over whole texts reads `ids`, and for pairs `segment_ids`, 1 for the second text.
 
     Attributes:
         tokenizer: tokenizer of the input.

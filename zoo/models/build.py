@@ -92,7 +92,7 @@ class _Models(Parts):
             x = x[:, 0, :]
             x = self.point("pooler_point")(self.projection(self.config.hidden_dim, "pooler")(x))
             if (self.bits["activation_bits"] or 0) > 8:
-                # The converter limits a stored tanh to 8 bits, but not a difference.
+                # The converter would store a tanh in 8 bits, but not a difference.
                 return self.point("pooled_point")(2.0 * ops.sigmoid(2.0 * x) - 1.0)
             if self.bits["inner_bits"] is None:
                 return self.point("pooled_point")(ops.tanh(x))
@@ -109,7 +109,7 @@ class _Models(Parts):
         return self.point("pooled_point")(pooled)
 
     def _pool_integers(self, x, mask):
-        """The mean or maximum of the unpadded (B, T, D), with ops that an integer device supports."""
+        """The mean or maximum of the unpadded (B, T, D), with ops of integer devices."""
         bias = StoredMask(bits=self.bits, dtype=self.dtype, name="pooling_mask")(mask)
         if self.config.pooling == "mean":
             # The softmax of a mask is 1 / (number of tokens) at each token.
@@ -141,7 +141,7 @@ class _Models(Parts):
         return keras.Model(inputs, logits, name=f"{c.architecture}_model")
 
     def _embed(self, ids, embedding, prefix=""):
-        """(B, T) to (B, T, D), the input of a stack."""
+        """(B, T) to (B, T, D), the input of a stack without an embedding norm."""
         x = self.add_positions(embedding(ids), f"{prefix}position_embedding")
         point = self.inner_point if self.config.pre_norm else self.point
         x = point(f"{prefix}embedding_point")(x)

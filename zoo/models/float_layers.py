@@ -1,4 +1,4 @@
-"""Mixed precision: layers of a quantized model that stay float, by path patterns."""
+"""Layers of a quantized model that stay float, selected by path patterns."""
 
 import fnmatch
 from collections.abc import Sequence

@@ -19,8 +19,8 @@ def load_locale(code: str, kind: str) -> "babel.Locale":
     """Returns Babel's tables of a locale.
 
     Args:
-        code: The locale, such as `pt_BR`.
-        kind: Name of the code in error messages.
+        code: code of the locale, such as `pt_BR`.
+        kind: kind of code, for error messages.
 
     Raises:
         InputError: if Babel is not installed or does not know the locale.
@@ -37,14 +37,14 @@ def load_locale(code: str, kind: str) -> "babel.Locale":
 
 
 def hash_number(key: str, seed: int) -> int:
-    """Returns 64 bits that look random but are the same on every machine."""
+    """Returns a 64-bit hash that is the same on every machine."""
     return int.from_bytes(hashlib.sha256(f"{seed} {key}".encode()).digest()[:8], "big")
 
 
 def split_of(key: str, seed: int, *, validation: int, test: int) -> str:
-    """Returns the split of a key, `validation` and `test` being parts of a thousand.
+    """Returns the split of a key; `validation` and `test` are shares in thousandths.
 
-    A hash, not a shuffle: a key stays where it is when other keys come or go.
+    A hash, not a shuffle: a key stays in its split when other keys are added or removed.
     """
     part = hash_number(key, seed) % 1000
     if part < test:

@@ -1,4 +1,4 @@
-"""Regression: a number for a whole text, or for a pair of texts."""
+"""Regression of texts or pairs of texts: one number each."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -19,10 +19,10 @@ from keras_transformer.zoo.tasks.labelled import LabelledTask
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Regression(LabelledTask):
-    """A number for each text, or each pair of texts.
+    """Regression of texts, or of pairs of texts.
 
     Attributes:
-        pair: whether an example is two texts.
+        pair: whether an example is a pair of texts.
     """
 
     name: ClassVar[str] = "regression"
@@ -34,7 +34,7 @@ class Regression(LabelledTask):
         return Head(units=1, pair=self.pair)
 
     def loss(self, label_smoothing: float = 0.0) -> Callable:
-        """Returns the mean squared error of (B,) numbers and (B, 1) outputs."""
+        """Returns the mean squared error of numbers (B,) and outputs (B, 1)."""
         if label_smoothing:
             raise InputError(
                 "Expected label_smoothing to be 0 for regression, "
