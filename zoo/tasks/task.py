@@ -67,7 +67,7 @@ class Task(abc.ABC):
         Targets of -1 (`batches.NO_TARGET`) are ignored.
 
         Raises:
-            InputError: if `label_smoothing` is not 0 and the task has no labels.
+            InputError: if `label_smoothing` is not 0 and the task does not support it.
         """
 
     @abc.abstractmethod
@@ -104,7 +104,7 @@ class Task(abc.ABC):
 
         Args:
             train, validation: examples.
-            modality: modality that encodes them; longer rows than its `max_length` are truncated
+            modality: modality that encodes them; rows longer than its `max_length` are truncated
                 and counted.
         """
 
@@ -122,8 +122,8 @@ class Task(abc.ABC):
             **decoding: decoding options where text is generated, see `Decoding`.
 
         Returns:
-            The metrics by name, including `metric`; `rows`, the number of rows; and `truncated`, the
-            number of rows that were truncated to the model's length.
+            The metrics by name, including `metric`; `rows`, the number of rows; and `truncated`,
+            the number of rows that were truncated to the model's length.
 
         Raises:
             InputError: if the examples have no targets, or the decoding does not fit.

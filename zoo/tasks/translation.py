@@ -54,7 +54,7 @@ class Translation(GeneratingTask):
         self, source: Source, columns: Mapping[str, str | None] | None = None, *,
         name: str = "data", labelled: bool = True,
     ) -> SentencePairs:  # fmt: skip
-        """Reads a column of sources and one of targets, or several, with names separated by commas."""
+        """Reads a column of sources and one of targets, or several separated by commas."""
         names = self.named_columns(columns)
         given = (columns or {}).get("target")
         targets = given.split(",") if given else list(self.labels) or [names["target"]]

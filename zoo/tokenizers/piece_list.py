@@ -90,8 +90,8 @@ class Vocabulary(Sequence[str]):
             source: name of the vocabulary in errors, such as its path.
 
         Raises:
-            InputError: if a piece is unusable or repeated, a special token or byte is missing, [PAD]
-                is not first, or the scores do not fit.
+            InputError: if a piece is unusable or repeated, a special token or byte is missing,
+                [PAD] is not first, or the scores do not fit.
         """
         ids: dict[str, int] = {}
         for index, piece in enumerate(self.pieces):
