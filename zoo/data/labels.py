@@ -20,7 +20,7 @@ def learn_labels(table: Table, label: str) -> list[str]:
     """
     values = column(table, label)
     for row, value in enumerate(values):
-        # labels.txt holds one label a line.
+        # labels.txt has one label per line.
         if value.splitlines() != [value]:
             raise InputError(
                 f"{table.at(row)}: expected a label of one line, got {value!r}."

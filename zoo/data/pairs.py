@@ -48,7 +48,7 @@ def load_pairs(path: str | Path, *, source: str, target: str) -> SentencePairs:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if the file is no table, lacks a column, or has an empty source or target.
+        InputError: if the file is not a table, lacks a column, or has an empty source or target.
     """
     return pairs_of(read_table(path), source, [target])
 

@@ -71,7 +71,7 @@ def write_splits(
     *,
     overwrite: bool,
 ) -> None:
-    """Writes one TSV file a split; no value holds a tab or a line break."""
+    """Writes a TSV file for each split; no value may contain a tab or a line break."""
     for split, path in paths.items():
         lines = ["\t".join(row) + "\n" for row in (columns, *examples[split])]
         write_file(path, "".join(lines).encode(), overwrite=overwrite)

@@ -185,7 +185,7 @@ class TextTokenizer(Tokenizer):
     """The tokenizer of training: `Tokenizer`'s ids, matched in bulk by tensorflow-text.
 
     Args:
-        config: the settings.
+        config: settings of the tokenizer.
         vocabulary: pieces, as for `Tokenizer`.
 
     Raises:

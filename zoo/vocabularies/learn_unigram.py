@@ -29,8 +29,8 @@ def learn_unigram(texts: Sequence[str], size: int, config: TokenizerConfig) -> V
     """Learns pieces and their probabilities with SentencePiece's trainer (Kudo 2018).
 
     Args:
-        texts: the training texts.
-        size: the most entries of the vocabulary.
+        texts: training texts.
+        size: maximum number of entries of the vocabulary.
         config: settings of the tokenizer, of kind "sentencepiece".
 
     Returns:
