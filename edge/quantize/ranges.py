@@ -62,7 +62,7 @@ def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 100.0
 
     points = learned_points(model)
     for point in points:
-        point.set_range(0.0, 0.0)  # masked scores are raised to a value below the range, see `raised_to`
+        point.set_range(0.0, 0.0)  # masked scores lie below the range, see `raised_to`
         point.tracker = observe
     try:
         with ExitStack() as stack:
