@@ -79,9 +79,15 @@ def get_precision(name: str) -> Precision:
 def precision_of(bits: dict[str, Any]) -> Precision:
     """Returns the precision of a checkpoint by the widths that its model is built with.
 
-    Checkpoints of earlier versions do not record that rows are rounded.
+    Raises:
+        InputError: if no precision has these widths.
     """
-    return next(p for p in PRECISIONS.values() if p.bits in (bits, {**bits, "row_bits": 8}))
+    for precision in PRECISIONS.values():
+        if precision.bits == bits:
+            return precision
+    raise InputError(
+        f"Expected the widths of one of {', '.join(PRECISIONS)}, got bits={dict(bits)}."
+    )
 
 
 def kept_patterns(precision: Precision, keep: Sequence[str]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from keras_transformer.quantization import Projection
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.models.build import all_layers, build, get_weights, set_weights
+from keras_transformer.zoo.models.build import all_layers, build, set_weights
 from keras_transformer.zoo.models.predict import model_inputs
 
 
@@ -111,11 +111,7 @@ def _simulation(
                 f"Expected nothing to keep of a quantized checkpoint, got {', '.join(keep)}; "
                 "say it to keras-transformer quantize."
             )
-        model = checkpoint.model
-        if checkpoint.bits != spec.bits:  # from an earlier version, which did not round rows
-            model = build(checkpoint.config, checkpoint.task, bits=spec.bits, keep=checkpoint.keep)
-            set_weights(model, get_weights(checkpoint.model))
-        return model, spec.bits, checkpoint.keep
+        return checkpoint.model, spec.bits, checkpoint.keep
     patterns = kept_patterns(spec, keep)
     if not spec.rounds_kernels:
         return checkpoint.model, spec.bits, patterns
