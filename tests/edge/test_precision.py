@@ -35,10 +35,12 @@ def test_unknown_precision_lists_the_known_ones():
 
 @pytest.mark.parametrize("name", TRAINED_PRECISIONS)
 def test_a_checkpoint_says_its_precision_by_its_widths(name):
-    bits = dict(get_precision(name).bits)
-    assert precision_of(bits).name == name
-    bits.pop("row_bits", None)  # as earlier versions wrote it
-    assert precision_of(bits).name == name
+    assert precision_of(dict(get_precision(name).bits)).name == name
+
+
+def test_widths_of_no_precision_are_refused():
+    with pytest.raises(InputError, match="'kernel_bits': 3"):
+        precision_of({"kernel_bits": 3})
 
 
 @pytest.mark.parametrize("name", TRAINED_PRECISIONS)
