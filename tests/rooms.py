@@ -70,7 +70,8 @@ ROOMS = {
     ),
     "zoo.training": Room(
         "layers zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.files zoo.modalities "
-        "zoo.models zoo.progress zoo.recipe zoo.tasks zoo.tokenizers zoo.vocabularies", "keras numpy",
+        "zoo.models zoo.progress zoo.recipe zoo.tasks zoo.tokenizers zoo.vocabularies",
+        "keras numpy",
     ),
     "edge.graphs": Room("edge.runtime zoo.checkpoint zoo.models", "keras tensorflow"),
     "edge.load": Room("edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor"),

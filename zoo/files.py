@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all, and checked when they are read."""
+"""Atomic writing of files and folders, and checked reading."""
 
 import contextlib
 import hashlib
@@ -19,20 +19,20 @@ FORMAT = "keras-transformer-zoo"
 
 
 def check_absent(path: str | Path, *, overwrite: bool) -> None:
-    """Checks that nothing stands where a result is to go, unless it may be overwritten.
+    """Checks that the path of a result is free or may be overwritten.
 
     Raises:
-        FileExistsError: The path exists and `overwrite` is False.
+        FileExistsError: if the path exists and `overwrite` is False.
     """
     if not overwrite and Path(path).exists():
         raise FileExistsError(f"{path} exists; choose another path or give --overwrite.")
 
 
 def check_file_target(path: str | Path, *, overwrite: bool) -> None:
-    """Checks that `write_file` may write a path, before the work that it is to hold.
+    """Checks that `write_file` may write a path, before the work starts.
 
     Raises:
-        FileExistsError: The path exists and `overwrite` is False, or it is a folder.
+        FileExistsError: if the path exists and `overwrite` is False, or it is a folder.
     """
     path = _target(path)
     if path.is_dir():
@@ -41,10 +41,10 @@ def check_file_target(path: str | Path, *, overwrite: bool) -> None:
 
 
 def check_folder_target(path: str | Path, *, overwrite: bool, kind: str = "checkpoint") -> None:
-    """Checks that `write_folder` may write a path, before the work that it is to hold.
+    """Checks that `write_folder` may write a path, before the work starts.
 
     Raises:
-        FileExistsError: The path exists and may not be replaced.
+        FileExistsError: if the path exists and may not be replaced.
     """
     path = _target(path)
     _finish_cut_off_swap(path)
@@ -53,11 +53,11 @@ def check_folder_target(path: str | Path, *, overwrite: bool, kind: str = "check
 
 
 def write_file(path: str | Path, data: bytes, *, overwrite: bool = False) -> None:
-    """Writes a file aside and renames it, so that a reader sees all of it or what was there before.
+    """Writes a temporary file and renames it, so that a reader sees the old or the whole new file.
 
     Raises:
-        FileExistsError: The path exists and `overwrite` is False, or it is a folder.
-        OSError: The system could not write; what was there before is untouched.
+        FileExistsError: if the path exists and `overwrite` is False, or it is a folder.
+        OSError: if writing failed; the previous content is untouched.
     """
     check_file_target(path, overwrite=overwrite)
     path = _target(path)
@@ -77,21 +77,21 @@ def write_folder(
     path: str | Path, files: Mapping[str, bytes], *, overwrite: bool = False,
     kind: str = "checkpoint",
 ) -> None:  # fmt: skip
-    """Writes a folder aside, with a manifest of its files' SHA-256, and renames it.
+    """Writes a temporary folder with a manifest of its files' SHA-256, and renames it.
 
-    Killed at any moment, it leaves the old folder or the new one for `read_folder`. Two writers
-    must not write the same path at once.
+    If the process is killed at any moment, `read_folder` finds the old folder or the new one. Two
+    writers must not write the same path at once.
 
     Args:
-        path: The folder.
-        files: Contents by file name, with `/` between the name of a folder inside and the rest.
-        overwrite: Replace a folder of this kind that is there. One with anything in it that its
-            manifest does not list is never replaced.
-        kind: What the manifest says that the folder is.
+        path: path of the folder.
+        files: contents by file name, which may include subfolders separated by `/`.
+        overwrite: whether to replace an existing folder of this kind. A folder that contains
+            anything its manifest does not list is never replaced.
+        kind: kind of the folder, which the manifest records.
 
     Raises:
-        FileExistsError: The path exists and may not be replaced.
-        OSError: The system could not write; what was there before is untouched.
+        FileExistsError: if the path exists and may not be replaced.
+        OSError: if writing failed; the previous content is untouched.
     """
     for name in files:
         if not _stays_inside(name) or name == MANIFEST:
@@ -103,7 +103,7 @@ def write_folder(
     description = {"format": f"{FORMAT} {kind}", "version": 1, "sha256": hashes}
     manifest = json.dumps(description, indent=1) + "\n"
     partial = _beside(path, "partial")
-    # A killed writer may have left one.
+    # A killed process may have left one.
     shutil.rmtree(partial, ignore_errors=True)
     try:
         with _naming(path):
@@ -126,18 +126,18 @@ def write_folder(
 
 @contextlib.contextmanager
 def new_folder(path: str | Path) -> Iterator[Path]:
-    """Gives a folder to fill beside a path that is free, and renames it to that path at the end.
+    """Yields a temporary folder beside a free path, and renames it to that path at the end.
 
     Raises:
-        FileExistsError: Something stands there.
-        OSError: The system could not write; nothing is left behind.
+        FileExistsError: if the path exists.
+        OSError: if writing failed; nothing is left behind.
     """
     path = _target(path)
     if path.exists():
         raise FileExistsError(f"{path} exists; choose another path.")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = _beside(path, "partial")
-    # A killed writer may have left one.
+    # A killed process may have left one.
     shutil.rmtree(partial, ignore_errors=True)
     try:
         with _naming(path):
@@ -153,13 +153,13 @@ def read_folder(path: str | Path) -> dict[str, bytes]:
     """Reads the files of a checkpoint folder after checking each against the manifest.
 
     Raises:
-        FileNotFoundError: There is no such folder.
-        InputError: It is no checkpoint, or a file is missing or was edited.
+        FileNotFoundError: if there is no such folder.
+        InputError: if it is not a checkpoint, or a file is missing or was edited.
     """
     path = _target(path)
     folder = path
     if not path.exists() and _beside(path, "old").exists():
-        # A writer was killed between its two renames: the old checkpoint is still whole.
+        # A process was killed between its two renames: the old checkpoint is still complete.
         folder = _beside(path, "old")
     if not folder.exists():
         raise FileNotFoundError(f"There is no checkpoint folder {path}.")
@@ -178,10 +178,11 @@ def read_folder(path: str | Path) -> dict[str, bytes]:
 
 
 def weights_to_bytes(weights: Mapping[str, np.ndarray]) -> bytes:
-    """Packs arrays by name in the safetensors format; equal arrays give equal bytes.
+    """Serializes arrays by name in the safetensors format; equal arrays result in equal bytes.
 
     Raises:
-        ValueError: A type such as bfloat16, which safetensors would write but not read with NumPy.
+        ValueError: if a type is not NumPy's own, such as bfloat16, which safetensors could write
+            but not read with NumPy.
     """
     for name, value in weights.items():
         if np.dtype(value.dtype).kind not in "biuf":
@@ -192,10 +193,10 @@ def weights_to_bytes(weights: Mapping[str, np.ndarray]) -> bytes:
 
 
 def weights_from_bytes(data: bytes) -> dict[str, np.ndarray]:
-    """Unpacks what `weights_to_bytes` packed.
+    """Deserializes the result of `weights_to_bytes`.
 
     Raises:
-        InputError: The bytes are not safetensors.
+        InputError: if the bytes are not in the safetensors format.
     """
     try:
         return safetensors.numpy.load(data)
@@ -204,7 +205,7 @@ def weights_from_bytes(data: bytes) -> dict[str, np.ndarray]:
 
 
 def _target(path: str | Path) -> Path:
-    # Absolute, so that "." and "folder/.." have a name and a parent to be renamed in.
+    # Absolute, so that "." and "folder/.." have a name and a parent for the rename.
     return Path(os.path.abspath(path))
 
 
@@ -221,14 +222,14 @@ def _stays_inside(name: str) -> bool:
 
 
 def _folders(names: Iterable[str]) -> set[str]:
-    """The folders that files stand in, but for the outermost."""
+    """The subfolders that contain the files."""
     parents = (parent for name in names for parent in PurePosixPath(name).parents)
     return {parent.as_posix() for parent in parents} - {"."}
 
 
 @contextlib.contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Names the path in an error of the system's, as a full disk's has none or a temporary one."""
+    """Sets the path in a system error, which for a full disk has none or a temporary one."""
     try:
         yield
     except OSError as error:
@@ -245,7 +246,7 @@ def _write_synced(path: Path, data: bytes) -> None:
 
 
 def _sync_folder(path: Path) -> None:
-    """Makes renames durable where the system lets a folder be synced."""
+    """Makes renames durable where the system can sync a folder."""
     with contextlib.suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -255,7 +256,7 @@ def _sync_folder(path: Path) -> None:
 
 
 def _swap_in(partial: Path, path: Path) -> None:
-    """Renames `partial` to `path`; what was there goes to the side, and comes back on failure."""
+    """Renames `partial` to `path`; the previous folder is set aside, and restored on failure."""
     old = _beside(path, "old")
     if path.exists():
         path.rename(old)
@@ -268,7 +269,7 @@ def _swap_in(partial: Path, path: Path) -> None:
 
 
 def _finish_cut_off_swap(path: Path) -> None:
-    """Brings back or clears away the old folder that a killed writer left at the side."""
+    """Restores or removes the old folder that a killed process left beside the path."""
     old = _beside(path, "old")
     if old.exists():
         if path.exists():
@@ -296,7 +297,7 @@ def _check_replaceable(path: Path, overwrite: bool, kind: str) -> None:
 
 
 def _read_manifest(folder: Path, path: Path, kind: str) -> dict[str, str]:
-    """Returns the SHA-256 of each file by name; messages call the folder `path`."""
+    """Returns the SHA-256 of each file by name; `path` is the folder's name in messages."""
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
     except (FileNotFoundError, NotADirectoryError):

@@ -14,11 +14,11 @@ from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PlainText(Rows):
-    """A whole file of text.
+    """The text of a whole file.
 
     Attributes:
         text: its characters, line breaks included.
-        path: the file, or the name of a text in memory.
+        path: file of the text, or the name of a text in memory.
     """
 
     text: str
@@ -29,13 +29,13 @@ class PlainText(Rows):
 
 
 def load_plain_text(path: str | Path | PlainText) -> PlainText:
-    """Reads a text file, plain or `.gz`; what was read already is returned.
+    """Reads a text file, plain or `.gz`; a `PlainText` is returned as it is.
 
     LF ends each line of what is returned, see `plain_lines`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: the file is empty, not UTF-8, or its gzip data is damaged.
+        FileNotFoundError: if there is no such file.
+        InputError: if the file is empty, not UTF-8, or its gzip data is damaged.
     """
     if isinstance(path, PlainText):
         return path
@@ -47,13 +47,13 @@ def load_plain_text(path: str | Path | PlainText) -> PlainText:
 
 
 def token_stream(plain: PlainText, tokenizer: Tokenizer) -> np.ndarray:
-    """Returns the ids (N,) of a whole text.
+    """Returns the token ids (N,) of a whole text.
 
-    Characters and bytes hold line breaks; with other tokenizers each line that is not blank ends
-    in [SEP].
+    Tokenizers of characters and bytes encode line breaks; with others, each line that is not blank
+    ends with [SEP].
 
     Raises:
-        InputError: there are fewer than two, so that there is nothing to predict.
+        InputError: if there are fewer than two tokens, so that there is nothing to predict.
     """
     if tokenizer.config.keeps_lines:
         rows = tokenizer.pieces([plain.text])
@@ -67,6 +67,6 @@ def token_stream(plain: PlainText, tokenizer: Tokenizer) -> np.ndarray:
 
 
 def blocks(stream: np.ndarray, length: int) -> list[np.ndarray]:
-    """Stretches of `length + 1` ids; each starts with the last id of the one before."""
+    """Cuts a stream into blocks of `length + 1` ids, which overlap by one id."""
     starts = range(0, len(stream) - 1, length)
     return [stream[start : start + length + 1] for start in starts]

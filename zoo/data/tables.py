@@ -1,4 +1,4 @@
-"""Tables of text on disk, and the labelled examples that a task makes of them."""
+"""Tables of text on disk, and the labelled examples of a task."""
 
 import csv
 import dataclasses
@@ -26,15 +26,15 @@ _NEL_BEHIND_OBJECT = re.compile("(?<=\\})\x85")
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Columns of text, from a file or from memory, where they may hold other rows too.
+    """Columns of text from a file, or of any rows from memory.
 
     Attributes:
-        path: the file, or the name of the data in memory.
-        columns: the texts by the column's name.
-        lines: the line on which each row starts, or the row's number; counted from 1.
-        unit: what `lines` counts: `line` or `row`.
-        integers: names of columns in memory that held integers, which stand here as text.
-        problems: of columns that do not hold a text in each row, what is wrong with them.
+        path: file of the table, or the name of data in memory.
+        columns: texts by column name.
+        lines: line on which each row starts, or the row's number; counted from 1.
+        unit: unit of `lines`: `line` or `row`.
+        integers: names of the in-memory columns that held integers, here converted to text.
+        problems: errors of columns without a text in each row, by column name.
     """
 
     path: Path | str
@@ -45,7 +45,7 @@ class Table:
     problems: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def at(self, row: int) -> str:
-        """Returns where a row is, for messages."""
+        """Returns the location of a row, for messages."""
         return f"{self.path}, {self.unit} {self.lines[row]}"
 
 
@@ -54,12 +54,12 @@ class Examples(Rows):
     """The rows of a table as a task sees them.
 
     Attributes:
-        texts: One text a row, or the raw row of another modality.
-        pairs: The second text of each row, or None when the task reads one.
-        targets: (rows,) int32 index into `labels`, float32 numbers, None without a label.
-        labels: The classes' names in index order; empty where targets are numbers.
-        path: The file that the rows came from, or the name of data in memory.
-        lines: The line on which each row starts, or its number.
+        texts: text of each row, or the raw row of another modality.
+        pairs: second text of each row, or None if the task reads one.
+        targets: (rows,) int32 indices into `labels`, or float32 numbers; None without labels.
+        labels: class names in index order; empty where targets are numbers.
+        path: file of the rows, or the name of data in memory.
+        lines: line on which each row starts, or its number.
     """
 
     texts: list[str]
@@ -73,7 +73,7 @@ class Examples(Rows):
         return len(self.texts)
 
     def take(self, rows: Sequence[int]) -> Self:
-        """Returns some of the rows, by their places."""
+        """Returns the rows with the given indices."""
         return dataclasses.replace(
             self,
             texts=[self.texts[row] for row in rows],
@@ -92,15 +92,14 @@ class Examples(Rows):
 def read_table(path: str | Path) -> Table:
     """Reads a table of text: TSV, CSV or JSON Lines by its suffix, plain or with `.gz` after it.
 
-    TSV knows no quoting; CSV is quoted as in RFC 4180; in JSON Lines every line that is not blank
-    is an object, of which only the keys that are asked for have to be there and to hold texts,
-    numbers, true or false. Numbers in JSON keep the digits they were written with. On what ends a
-    line see `rows_on_lines`.
+    TSV has no quoting; CSV is quoted as in RFC 4180; in JSON Lines every line that is not blank is
+    an object, in which only the requested keys are required, with texts, numbers, true or false.
+    Numbers in JSON retain their digits as written. For line ends see `rows_on_lines`.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        InputError: The file is no table, or packed beyond bounds; the message names the file and
-            the line.
+        FileNotFoundError: if there is no such file.
+        InputError: if the file is not a table, or unpacks to too much; the message names the file
+            and the line.
     """
     path = Path(path)
     suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix

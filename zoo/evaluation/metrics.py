@@ -26,7 +26,7 @@ def classification_metrics(
     Args:
         targets: (rows,) class indices.
         scores: (rows, classes); the highest is the prediction.
-        labels: names of the classes.
+        labels: class names.
     """
     predictions = scores.argmax(axis=1)
     report = sklearn.metrics.precision_recall_fscore_support

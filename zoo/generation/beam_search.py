@@ -1,4 +1,4 @@
-"""Beam search: the most probable sequence that a narrow search finds."""
+"""Beam search over the continuations of a batch."""
 
 from typing import Any
 
@@ -22,36 +22,36 @@ def beam_search(
     stops: np.ndarray,
     max_tokens: int,
 ) -> list[Generated]:
-    """Searches the best continuation of each row (Sutskever et al. 2014; Wu et al. 2016).
+    """Searches for the best continuation of each row (Sutskever et al. 2014; Wu et al. 2016).
 
-    A row keeps its `beams` best unfinished hypotheses. Of all their extensions the
-    beams x (1 + stop tokens) best are looked at, so that at least `beams` go on; one that ends in
+    A row retains its `beams` best unfinished hypotheses. Of all their extensions the best
+    beams x (1 + stop tokens) are considered, so that at least `beams` continue; one that ends with
     a stop token is finished, with the score log probability / length ** length_penalty. A row
     ends when no unfinished hypothesis can reach the score of its best finished one.
 
     Unfinished hypotheses are a row's result only where none is finished after `max_tokens`: a
-    shorter text that ends is of more use than one that breaks off. They are equally long, so the
+    shorter complete text is more useful than one that breaks off. They are equally long, so the
     most probable is the best for every length penalty.
 
     With repetition control the search follows the penalized distribution; a banned token is
-    impossible but leaves the probability of the others as it was, so that a hypothesis does not
-    gain by running into a ban.
+    impossible but leaves the probability of the others unchanged, so that a ban does not increase a
+    hypothesis's score.
 
     Args:
-        steps: the model, with forbidden tokens impossible.
-        cache: of B rows.
-        history: int64 (B, L), the ids of each row so far, the one to feed last; -1 before the
+        steps: decoding steps of the model, with forbidden tokens impossible.
+        cache: cache of B rows.
+        history: ids of each row so far, int64 (B, L), ending with the one to feed; -1 before the
             first.
-        decoding: its beams, length penalty and repetition control.
+        decoding: beams, length penalty and repetition control.
         stops: bool (V,), true where a token ends a hypothesis.
-        max_tokens: the most new tokens.
+        max_tokens: maximum number of new tokens.
     """
     start, penalty = history.shape[1], decoding.length_penalty
     width = decoding.beams * (1 + int(stops.sum()))
     results = [Generated(ids=np.zeros(0, np.int32), log_probability=0.0, finished=False)]
     results *= len(history)
     finished_scores = np.full(len(history), -np.inf)
-    # Of each hypothesis: its row, what the search goes by, and the model's own log probability.
+    # For each hypothesis: its row, the score of the search, and the model's own log probability.
     rows = np.arange(len(history))
     scores = log_probabilities = np.zeros(len(history))
     for length in range(1, max_tokens + 1):
@@ -76,8 +76,8 @@ def beam_search(
         leaders = going[firsts]
         for i in leaders[finished_scores[going_rows] == -np.inf]:
             results[rows[i]] = _generated(history[i, start:], log_probabilities[i], False)
-        # What grows is never more probable than it was; a nonnegative penalty favours the longest
-        # hypothesis of a probability, a negative one the shortest.
+        # Extensions never raise the probability; for a given probability a nonnegative penalty
+        # favours the longest hypothesis, a negative one the shortest.
         bounds = scores[leaders] / (max_tokens if penalty >= 0 else length + 1) ** penalty
         ranks = np.arange(len(going)) - np.repeat(firsts, counts)
         can_win = np.repeat(bounds > finished_scores[going_rows], counts)
@@ -109,12 +109,12 @@ def _extend(
 def _best_extensions(
     extended: np.ndarray, rows: np.ndarray, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the hypothesis and the token of the `width` best extensions of each row, best first.
+    """Returns the hypothesis and token of the `width` best extensions of each row, best first.
 
     Args:
-        extended: (R, V), the score of each hypothesis with each token.
-        rows: (R,), the row of each hypothesis, in rising order.
-        width: extensions of a row.
+        extended: score of each hypothesis with each token, (R, V).
+        rows: row of each hypothesis, (R,), in ascending order.
+        width: number of extensions of a row.
     """
     parents, tokens = [], []
     _, firsts, counts = np.unique(rows, return_index=True, return_counts=True)

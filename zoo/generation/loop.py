@@ -1,4 +1,4 @@
-"""The generation loop of every model, Keras or `.tflite`: NumPy over one decoding step."""
+"""The generation loop of Keras models and `.tflite` files, in NumPy over decoding steps."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -18,7 +18,7 @@ from keras_transformer.zoo.generation.next_token import (
 
 @runtime_checkable
 class WholeLoop(Steps, Protocol):
-    """A model's side that has the loop of greedy decoding too, see `CompiledSteps`."""
+    """A model's steps together with a whole loop of greedy decoding, see `CompiledSteps`."""
 
     def greedy(
         self, tokens: np.ndarray, cache: Any, max_tokens: int, stops: np.ndarray, bias: np.ndarray
@@ -39,36 +39,36 @@ def generate(
     max_tokens: int | None = None,
     on_token: Callable[[int, int], None] | None = None,
 ) -> list[Generated]:
-    """Generates the continuation of each row, by greedy choice, sampling or beam search.
+    """Generates the continuation of each row with greedy decoding, sampling or beam search.
 
-    A row that is done leaves the batch: no step is computed for it. A row samples with a
-    generator of its own, seeded by (seed, its number), so that its tokens depend neither on other
-    rows nor on the batch that it is in.
+    A finished row leaves the batch, so that no step is computed for it. Each row samples with its
+    own random generator, seeded by (seed, its number), so that its tokens depend neither on other
+    rows nor on the batch.
 
     Args:
-        steps: the model's side.
-        cache: of B rows, without `tokens`.
-        tokens: integers (B,), the first token to feed of each row: the start token, or the
-            prompt's last.
-        decoding: how the next token is chosen.
-        stop_ids: tokens that end a row. Repetition control spares them.
-        forbidden_ids: tokens that are never generated: their logits are minus infinity before
-            anything else, and the others share their probability.
-        prompts: the earlier ids of each row, which repetition control counts together with
-            `tokens` and what is generated.
-        numbers: of the rows, for their seeds; their places 0, 1, ... by default.
-        max_tokens: a second limit beside the one of `decoding`, such as the room in the cache;
-            the smaller holds.
-        on_token: called as on_token(row, token) as soon as a token is chosen, without the stop
-            token; not with beams.
+        steps: decoding steps of the model.
+        cache: cache of B rows, without `tokens`.
+        tokens: first token to feed of each row, integers (B,): the start token, or the last of the
+            prompt.
+        decoding: decoding options.
+        stop_ids: tokens that end a row. They are exempt from repetition control.
+        forbidden_ids: tokens that are never generated: their logits are set to minus infinity
+            first, and their probability goes to the others.
+        prompts: earlier ids of each row, which repetition control includes along with `tokens` and
+            the generated ones.
+        numbers: numbers of the rows, for their seeds; by default 0, 1, ...
+        max_tokens: second limit in addition to that of `decoding`, such as the room in the cache;
+            the smaller applies.
+        on_token: callback on_token(row, token), called as soon as a token is chosen, except for the
+            stop token; not with beams.
 
     Returns:
-        The new tokens of each row. A row is not finished when its limit was reached, or when the
-        rule against repeated runs has left it no token.
+        The new tokens of each row. A row is unfinished if it reached its limit, or if the rule
+        against repeated n-grams left it no token.
 
     Raises:
-        InputError: for arguments that do not fit each other or the vocabulary.
-        RunError: when the model returns logits that are not numbers.
+        InputError: if arguments do not fit each other or the vocabulary.
+        RunError: if the model returns logits that are not finite numbers.
     """
     stop_ids = _ids("stop_ids", sorted(set(stop_ids)), steps.vocab_size)
     forbidden = _ids("forbidden_ids", sorted(set(forbidden_ids)), steps.vocab_size)
@@ -117,7 +117,7 @@ def _all_at_once(
     stops: np.ndarray,
     bias: np.ndarray,
 ) -> list[Generated]:
-    """Greedy choice by the loop that the model's side has."""
+    """Greedy decoding with the model's own loop."""
     ids, log_probabilities, highest = steps.greedy(tokens, cache, max_tokens, stops, bias)
     _check_finite(highest)
     results = []
@@ -143,10 +143,10 @@ def _one_by_one(
     max_tokens: int,
     on_token: Callable[[int, int], None] | None,
 ) -> list[Generated]:
-    """Chooses one token of each row after the other: the most probable, or a sample."""
+    """Greedy decoding or sampling, one step at a time."""
     num_rows, start = history.shape
     results: dict[int, Generated] = {}
-    # Of each row that still runs: its place in the batch that was asked for.
+    # For each unfinished row: its index in the original batch.
     rows, log_probabilities = np.arange(num_rows), np.zeros(num_rows)
     for length in range(1, max_tokens + 1):
         logits, cache = steps.step(history[:, -1].astype(np.int32), cache)
@@ -185,7 +185,7 @@ def _one_by_one(
 
 
 class _Permitted:
-    """The model's steps with forbidden tokens impossible, and logits that are numbers."""
+    """The model's steps with forbidden tokens impossible and logits checked to be finite."""
 
     def __init__(self, steps: Steps, forbidden: np.ndarray):
         self.vocab_size = steps.vocab_size
@@ -212,7 +212,7 @@ def _check_finite(highest: np.ndarray) -> None:
 def _history(
     tokens: np.ndarray, prompts: Sequence[np.ndarray] | None, vocab_size: int
 ) -> np.ndarray:
-    """Returns the ids of each row up to the one to feed, int64 (B, L); -1 before the first."""
+    """Returns the ids of each row up to the one to feed, int64 (B, L), with -1 before the first."""
     tokens = np.asarray(tokens)
     if tokens.ndim != 1:
         raise InputError(f"Expected tokens of shape (B,), got shape {tokens.shape}.")
@@ -229,7 +229,7 @@ def _history(
 
 
 def _ids(name: str, values: Sequence[int] | np.ndarray, vocab_size: int) -> np.ndarray:
-    """Returns ids as int64 (N,), each of them below the vocabulary's size."""
+    """Returns ids as int64 (N,), checked to be below the vocabulary's size."""
     ids = np.asarray(values, np.int64)
     wrong = ids[(ids < 0) | (ids >= vocab_size)]
     if len(wrong):

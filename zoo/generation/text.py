@@ -1,4 +1,4 @@
-"""From texts to generated texts, with a Keras model or a `.tflite` file on the model's side."""
+"""Text generation: translation and continuation, with a Keras model or a `.tflite` file."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -13,17 +13,17 @@ from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.target_language import check_language, encode_sources
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
-# A byte of a character that is not complete yet.
+# Decoded in place of an incomplete character.
 _REPLACEMENT = "\ufffd"
 
 
 class Model(Steps, Protocol):
-    """The model's side: what reads a source or a prompt, and what writes token by token.
+    """The interface of a model for text generation: reading a source or prompt, and the steps.
 
     Attributes:
-        source_length: the longest source in tokens (encoder-decoder).
-        cache_length: positions of the cache: tokens that can be fed.
-        batch_size: rows that it reads at once.
+        source_length: maximum number of tokens of a source (encoder-decoder).
+        cache_length: number of positions of the cache, the tokens that can be fed.
+        batch_size: number of rows that it reads at once.
     """
 
     source_length: int
@@ -41,10 +41,10 @@ class Generation(NamedTuple):
     """One text's result.
 
     Attributes:
-        text: what was generated.
-        log_probability: of its tokens, see `Generated`.
-        finished: whether the model ended it, rather than a limit.
-        truncated: whether the source was cut to the model's length.
+        text: generated text.
+        log_probability: log probability of its tokens, see `Generated`.
+        finished: whether a stop token ended it rather than a limit.
+        truncated: whether the source was truncated to the model's length.
     """
 
     text: str
@@ -57,11 +57,11 @@ class TextGenerator:
     """Translates texts or continues prompts.
 
     Args:
-        model: the model's side.
-        tokenizer: of what is read.
-        target_tokenizer: of what is written, if it has one of its own.
-        languages: names of the targets of a translator of several.
-        reads_sources: whether it writes a target for a source, rather than go on from a prompt.
+        model: model, behind its interface for text generation.
+        tokenizer: tokenizer of the input.
+        target_tokenizer: tokenizer of the output, if it differs.
+        languages: target languages of a multilingual translator.
+        reads_sources: whether it generates a target for a source rather than continuing a prompt.
     """
 
     def __init__(
@@ -84,19 +84,20 @@ class TextGenerator:
         on_text: Callable[[int, str], None] | None = None,
         **decoding: Any,
     ) -> list[Generation]:
-        """Generates for each text: its translation, or what follows it.
+        """Generates the translation or the continuation of each text.
 
         Args:
             texts: sources or prompts.
-            stop: texts of one token each that end a row, beside the model's own end.
-            language: that is written, by a translator of several targets.
-            on_text: called as on_text(row, piece of text) as soon as it is known.
-            **decoding: how tokens are chosen, see `Decoding`; greedily by default.
+            stop: texts of one token each that end a row, in addition to the model's own end token.
+            language: target language, of a multilingual translator.
+            on_text: callback on_text(row, piece of text), called as soon as a piece is complete.
+            **decoding: decoding options, see `Decoding`; greedy by default.
 
         Raises:
-            InputError: for a single string, an empty source, a prompt longer than the cache, a
-                stop text of several tokens, an unknown language, or a decoding that does not fit.
-            TypeError: for what is no sequence of strings, or an unknown option.
+            InputError: if texts are a single string, a source is empty, a prompt is longer than the
+                cache, a stop text has several tokens, the language is unknown, or the decoding
+                options do not fit.
+            TypeError: if texts are not a sequence of strings, or an option is unknown.
         """
         texts = checked_texts(texts)
         choice = Decoding.of(**decoding)
@@ -104,7 +105,7 @@ class TextGenerator:
         stops = {self._stop_id(text) for text in stop}
         if self.reads_sources or not self.writer.config.keeps_lines:
             stops.add(self.writer.sep_id)
-        # Ids past the tokenizer's are languages, which are only read.
+        # Ids beyond the tokenizer's are languages, which occur in the input only.
         languages = range(self.writer.vocab_size, self.model.vocab_size)
         forbidden = {*range(len(SPECIAL_TOKENS)), *languages} - stops
         results: dict[int, Generation] = {}
@@ -114,7 +115,7 @@ class TextGenerator:
             stream = None
             if on_text is not None:
                 stream = _Stream(self.writer, group, on_text)
-            # Rows sample by their place among all texts, whatever batches the model reads.
+            # Rows are seeded by their index among all texts, whatever the model's batches.
             options: dict[str, Any] = {
                 "stop_ids": stops, "forbidden_ids": forbidden, "on_token": stream,
                 "numbers": group,
@@ -136,7 +137,7 @@ class TextGenerator:
         return [results[row] for row in range(len(texts))]
 
     def _sources(self, texts: Sequence[str], language: str | None) -> list[tuple[np.ndarray, bool]]:
-        """Ids of each source, and whether it was cut."""
+        """Ids of each source, and whether it was truncated."""
         for row, text in enumerate(texts, start=1):
             if not text.strip():
                 raise InputError(f"Expected text {row} to hold something to read, got {text!r}.")
@@ -149,7 +150,7 @@ class TextGenerator:
     def _prompts(self, texts: Sequence[str]) -> list[tuple[np.ndarray, bool]]:
         """Ids of each prompt."""
         rows = []
-        # Where lines end in [SEP], it is what stands before the first token of a line.
+        # Where lines end with [SEP], it precedes the first token of a line.
         before = [] if self.tokenizer.config.keeps_lines else [self.tokenizer.sep_id]
         for row, pieces in enumerate(self.tokenizer.pieces(texts), start=1):
             ids = np.array(before + pieces, np.int32)
@@ -164,7 +165,7 @@ class TextGenerator:
         return rows
 
     def _groups(self, rows: Sequence[np.ndarray]) -> list[list[int]]:
-        """Places of the rows that are read together: prompts of one length, sources of like."""
+        """Indices of the rows of each batch: prompts of one length, sources of similar length."""
         order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
         groups: list[list[int]] = []
         for row in order:
@@ -192,7 +193,7 @@ class TextGenerator:
 
 
 class _Stream:
-    """Hears of tokens, and tells the text that each adds."""
+    """Receives tokens, and passes on the text that each adds."""
 
     def __init__(
         self, writer: Tokenizer, rows: Sequence[int], on_text: Callable[[int, str], None]
@@ -207,14 +208,14 @@ class _Stream:
         ids = self.ids.setdefault(row, [])
         ids.append(token)
         text = self.writer.decode(ids)
-        # Nothing is told of a character before its last byte.
+        # A character is passed on only with its last byte.
         if not text.endswith(_REPLACEMENT):
             self.tell(row, text)
 
     def tell(self, row: int, text: str) -> None:
-        """Tells what a row's text has more than what was told of it."""
+        """Passes on the part of a row's text that was not passed on before."""
         told = self.told.get(row, "")
-        # What was told stands, so a text that a token changed further back waits for more.
+        # Text that was passed on cannot change, so a text that a token changed earlier waits.
         if text != told and text.startswith(told):
             self.told[row] = text
             self.on_text(self.rows[row], text[len(told) :])

@@ -1,11 +1,11 @@
-"""Heads: what a model's outputs are made of."""
+"""Heads: the output layers of models."""
 
 import dataclasses
 from typing import Protocol, Self
 
 from keras_transformer.zoo.errors import InputError
 
-# Kind -> the architectures that have it.
+# Kind -> the architectures that support it.
 HEADS = {"pooled": ("encoder",), "tied": ("decoder", "encoder-decoder")}
 
 
@@ -14,12 +14,12 @@ class Head:
     """The outputs on top of a stack.
 
     Attributes:
-        kind: `pooled`, a projection of the vector of the whole text, or `tied`, logits of the next
-            token by the table of embeddings.
-        units: width of the output; None where the vocabulary decides it.
-        pair: whether the model reads two texts, told apart by `segment_ids`.
-        mean, deviation: of the targets: what is computed is multiplied by the one, and the other is
-            added.
+        kind: `pooled`, a projection of the pooled vector of the text, or `tied`, logits of the next
+            token from the tied embedding table.
+        units: width of the output; None where it is the vocabulary's size.
+        pair: whether the model reads two texts, distinguished by `segment_ids`.
+        mean, deviation: mean and standard deviation of the targets, which scale the standardized
+            outputs of the projection.
     """
 
     kind: str = "pooled"
@@ -47,7 +47,7 @@ class Head:
         return dataclasses.replace(self, mean=0.0, deviation=1.0)
 
     def check(self, architecture: str) -> None:
-        """Raises InputError for an architecture that cannot have this head."""
+        """Raises InputError if the architecture does not support this head."""
         if architecture not in HEADS[self.kind]:
             raise InputError(
                 f"Expected a {self.kind} head on {' or '.join(HEADS[self.kind])}, "
@@ -56,7 +56,7 @@ class Head:
 
 
 class HeadOwner(Protocol):
-    """A task, as far as a model knows it."""
+    """The part of a task's interface that models use."""
 
     pair: bool
 
@@ -65,5 +65,5 @@ class HeadOwner(Protocol):
 
 
 def head_of(given: Head | HeadOwner | None) -> Head | None:
-    """Returns the head itself, or a task's."""
+    """Returns the given head, or the head of the given task."""
     return given if given is None or isinstance(given, Head) else given.head()

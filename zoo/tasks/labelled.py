@@ -1,4 +1,4 @@
-"""Tasks over whole examples: a row of a modality, such as a text, or a pair, and a target."""
+"""Base of the tasks with one target per example: a row of a modality, or a pair of rows."""
 
 import abc
 import dataclasses
@@ -25,13 +25,13 @@ NUM_PROBES = 64
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LabelledTask(Task):
-    """A task that predicts a target of a whole row, or of a pair.
+    """A task that predicts one target for each row, or each pair of rows.
 
-    A subclass adds `head`, `loss`, `targets`, `metrics` and `output_difference`.
+    Subclasses add `head`, `loss`, `targets`, `metrics` and `output_difference`.
 
     Attributes:
-        pair: whether an example is two rows.
-        modality: of the rows.
+        pair: whether an example is a pair of rows.
+        modality: name of the modality of the rows.
     """
 
     pair: bool = False
@@ -43,11 +43,11 @@ class LabelledTask(Task):
 
     @abc.abstractmethod
     def targets(self, table: Table, label: str) -> tuple[np.ndarray, Sequence[str]]:
-        """Returns the targets (rows,) of a column, and the names of their classes, if any."""
+        """Returns the targets (rows,) of a column, and the class names, if any."""
 
     @abc.abstractmethod
     def metrics(self, targets: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
-        """Returns the metrics of targets (rows,) and outputs (rows, units)."""
+        """Returns the metrics of outputs (rows, units) against targets (rows,)."""
 
     @property
     def num_outputs(self) -> int:
@@ -138,8 +138,8 @@ class LabelledData:
     """Training and validation rows of a run, see `RunData`.
 
     Attributes:
-        train, validation: the rows.
-        modality: encodes them.
+        train, validation: examples.
+        modality: modality that encodes them.
     """
 
     task: LabelledTask

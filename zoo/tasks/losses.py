@@ -1,4 +1,4 @@
-"""The losses of the tasks, which a saved model keeps."""
+"""Losses of the tasks, serializable with a saved model."""
 
 import keras
 from keras import ops
@@ -8,11 +8,11 @@ from keras_transformer.zoo.data.batches import NO_TARGET
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class ClassLoss(keras.losses.Loss):
-    """Mean cross entropy in nats of (B,) or (B, 1) class indices and (B, classes) logits.
+    """Mean cross entropy in nats of class indices (B,) or (B, 1) and logits (B, classes).
 
     Args:
-        label_smoothing: share of each target that is spread over all classes (Szegedy et al. 2016,
-            arXiv:1512.00567, section 7).
+        label_smoothing: fraction of each target that is spread over all classes (Szegedy et al.
+            2016, arXiv:1512.00567, section 7).
     """
 
     def __init__(self, label_smoothing=0.0, name="class_loss", **kwargs):
@@ -32,10 +32,10 @@ class ClassLoss(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class TokenLoss(keras.losses.Loss):
-    """`token_loss` of (B, T) tokens and (B, T, V) logits.
+    """`token_loss` of targets (B, T) and logits (B, T, V).
 
     Args:
-        label_smoothing: share of each target that is spread over the vocabulary.
+        label_smoothing: fraction of each target that is spread over the vocabulary.
     """
 
     def __init__(self, label_smoothing=0.0, name="token_loss", **kwargs):
@@ -71,9 +71,9 @@ class NumberLoss(keras.losses.Loss):
 
 
 def token_loss(targets, logits, label_smoothing: float = 0.0):
-    """Mean cross entropy in nats of (B, T) targets and (B, T, V) logits.
+    """Mean cross entropy in nats of targets (B, T) and logits (B, T, V).
 
-    Positions whose target is `NO_TARGET` do not count. Labels are smoothed as in Szegedy et al.
+    Positions whose target is `NO_TARGET` are ignored. Label smoothing is that of Szegedy et al.
     2016, section 7.
     """
     targets = ops.cast(targets, "int32")
@@ -92,6 +92,6 @@ def token_loss(targets, logits, label_smoothing: float = 0.0):
 
 
 def mean_where(values, is_real):
-    """The mean of the values that count, 0 where none does."""
+    """The mean of the values where `is_real` is true, 0 if it is true nowhere."""
     real = ops.cast(is_real, "float32")
     return ops.sum(values * real) / ops.maximum(ops.sum(real), 1.0)

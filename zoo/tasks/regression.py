@@ -1,4 +1,4 @@
-"""Regression: a number for a whole text, or for a pair of texts."""
+"""Regression of texts or pairs of texts: one number each."""
 
 import dataclasses
 import math
@@ -26,13 +26,13 @@ _SMALLEST = float(np.finfo(np.float32).tiny)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Regression(LabelledTask):
-    """A number for each text, or each pair of texts.
+    """Regression of texts, or of pairs of texts.
 
     The model computes standardized numbers, and its outputs are in the units of the targets.
 
     Attributes:
-        pair: whether an example is two texts.
-        mean, deviation: of the training targets.
+        pair: whether an example is a pair of texts.
+        mean, deviation: mean and standard deviation of the training targets.
     """
 
     # Models that differ in these alone learn the same.
@@ -57,7 +57,7 @@ class Regression(LabelledTask):
         return Head(units=1, pair=self.pair, mean=self.mean, deviation=self.deviation)
 
     def loss(self, label_smoothing: float = 0.0) -> Callable:
-        """Returns the mean squared error, in deviations, of (B,) numbers and (B, 1) outputs."""
+        """Returns the mean squared error, in deviations, of numbers (B,) and outputs (B, 1)."""
         if label_smoothing:
             raise InputError(
                 "Expected label_smoothing to be 0 for regression, "

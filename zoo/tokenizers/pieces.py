@@ -1,4 +1,4 @@
-"""What cuts text into pieces and puts them together again, but for the unigram model."""
+"""Tokenizer models that split text into pieces and join them: word pieces, bytes, characters."""
 
 import functools
 import re
@@ -19,15 +19,15 @@ _NO_SPACE_AROUND = re.compile(r" ?([-'/]) ?")
 
 
 class WordPieces:
-    """Pieces of words, matched greedily, longest first (BERT, Devlin et al. 2018).
+    """Word pieces, matched greedily, longest first (BERT, Devlin et al. 2018).
 
     A piece that continues a word begins with "##"; a word without a match is [UNK].
 
     Args:
-        vocabulary: the pieces in the order of their ids.
+        vocabulary: pieces in the order of their ids.
         lowercase: whether case is folded.
         strip_accents: whether accents are removed.
-        max_bytes_per_word: a word with more UTF-8 bytes than this is unknown.
+        max_bytes_per_word: maximum number of UTF-8 bytes of a word; a longer one is unknown.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class WordPieces:
         self.longest = max(map(len, vocabulary))
         self._pieces = vocabulary.pieces
         self._fold = {"lowercase": lowercase, "strip_accents": strip_accents}
-        # Words repeat: a corpus of 680,000 words has 14,000 different ones.
+        # Words repeat: a corpus of 680,000 words has 14,000 distinct ones.
         self.match = functools.lru_cache(_CACHED_WORDS)(self._match)
 
     def split(self, text: str) -> list[str]:
@@ -52,11 +52,11 @@ class WordPieces:
         return [piece for word in self.split(text) for piece in self.match(word)]
 
     def text(self, ids: Sequence[int]) -> str:
-        """Returns a text that has these ids, as far as they tell it.
+        """Returns a text with these ids, as far as they determine it.
 
-        Words are joined with one space. None stands before `. , ! ? ; : ) ] } %`, after `( [ {`,
-        or on either side of `- ' /`, whichever way the text had it; case and accents that were
-        folded stay so.
+        Words are joined with one space, but without a space before `. , ! ? ; : ) ] } %`, after
+        `( [ {`, or on either side of `- ' /`, whatever the original text; folded case and accents
+        are not restored.
         """
         words: list[str] = []
         for i in ids:
@@ -69,7 +69,7 @@ class WordPieces:
         return _NO_SPACE_AROUND.sub(r"\1", joined)
 
     def _match(self, word: str) -> tuple[int, ...]:
-        """Cuts one word into the ids of its pieces."""
+        """Splits one word into the ids of its pieces."""
         if len(word.encode()) > self.max_bytes_per_word:
             return (self.piece_ids[UNK],)
         found = []
@@ -99,7 +99,7 @@ class Bytes:
         self._fold = {"lowercase": lowercase, "strip_accents": strip_accents}
 
     def fold(self, text: str) -> str:
-        """Returns the text whose bytes are the pieces."""
+        """Returns the folded text, whose bytes are the pieces."""
         return fold_text(text, **self._fold)
 
     def ids(self, text: str) -> list[int]:
@@ -108,15 +108,15 @@ class Bytes:
         return [first + byte for byte in self.fold(text).encode()]
 
     def text(self, ids: Sequence[int]) -> str:
-        """Returns the text of the bytes; those that are no UTF-8 become U+FFFD."""
+        """Returns the text of the bytes; invalid UTF-8 becomes U+FFFD."""
         return bytes(i - len(SPECIAL_TOKENS) for i in ids).decode(errors="replace")
 
 
 class Characters:
-    """Every character is a piece, spaces and ends of lines too; one not in the list is [UNK].
+    """Characters as pieces, including spaces and line breaks; an unlisted one is [UNK].
 
     Args:
-        vocabulary: the characters in the order of their ids.
+        vocabulary: characters in the order of their ids.
         lowercase: whether case is folded.
         strip_accents: whether accents are removed.
     """

@@ -1,4 +1,4 @@
-"""The run of a recipe: from data to a checkpoint."""
+"""Training from a recipe: from data to a checkpoint."""
 
 import os
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from keras_transformer.zoo.training.run_data import (
 )
 from keras_transformer.zoo.training.run_state import is_state, remove_states
 
-# The model of a recipe whose settings are a whole config, which no name of the catalogue has.
+# Model name of a recipe whose settings are a whole config, without a catalogue name.
 OWN_CONFIG = "custom"
 
 
@@ -43,23 +43,23 @@ def train_recipe(
     report: Report | None = None,
     scalars: Callable[[str, float, int], None] | None = None,
 ) -> Checkpoint:
-    """Trains a model of the catalogue, and writes its checkpoint folder if there is to be one.
+    """Trains a model from a recipe, and writes its checkpoint folder if `out` is set.
 
-    States to resume from are kept in the folder `OUT.training` until the run ends.
+    States for resuming are saved in the folder `OUT.training` until the run ends.
 
     Args:
-        recipe: the run.
-        out: the checkpoint folder; None keeps all in memory, and the run cannot be resumed.
+        recipe: recipe of the run.
+        out: checkpoint folder; None to write nothing, and then the run cannot be resumed.
         train, validation: data in memory, in place of the recipe's files.
-        resume: whether to go on from the last state of a run that was killed.
-        overwrite: whether a checkpoint that is there is replaced, or an unfinished run discarded.
+        resume: whether to continue from the last state of an interrupted run.
+        overwrite: whether to replace an existing checkpoint, or discard an unfinished run.
         report: receives progress callbacks; by default see `progress.default_report`.
         scalars: see `Fit`.
 
     Raises:
-        InputError: for a mistake in the recipe or the data.
-        FileExistsError: `out` exists, or an unfinished run of it.
-        RunError: the loss became infinite or not a number.
+        InputError: if the recipe or the data has a mistake.
+        FileExistsError: if `out` exists, or an unfinished run of it.
+        RunError: if the loss became infinite or not a number.
     """
     report = report or default_report()
     folder = working_folder(out, resume=resume, overwrite=overwrite)
@@ -101,14 +101,14 @@ def train_recipe(
 def save_run(
     checkpoint: Checkpoint, out: str | Path | None, folder: Path | None, *, overwrite: bool
 ) -> None:
-    """Writes the checkpoint of a run that ended, and removes its states, if it has a folder."""
+    """Writes the checkpoint of a finished run and removes its states, if it has a folder."""
     if out is not None:
         checkpoint.save(out, overwrite=overwrite)
         remove_states(folder)
 
 
 def states_of(out: str | Path) -> Path:
-    """Returns the folder in which an unfinished run of `out` keeps its states."""
+    """Returns the folder with the states of an unfinished run of `out`."""
     out = Path(os.path.abspath(out))
     return out.with_name(f"{out.name}.training")
 
@@ -116,11 +116,11 @@ def states_of(out: str | Path) -> Path:
 def working_folder(
     out: str | Path | None, *, resume: bool, overwrite: bool
 ) -> Path | None:
-    """Returns `OUT.training`, once it is clear that the run may begin; None without a folder.
+    """Returns `OUT.training` after checking that the run may start; None without a folder.
 
     Raises:
-        InputError: a run is to be resumed or replaced that has no folder.
-        FileExistsError: `out` may not be replaced, or an unfinished run is in the way.
+        InputError: if a run without a folder is to be resumed or replaced.
+        FileExistsError: if `out` may not be replaced, or an unfinished run is in the way.
     """
     if out is None:
         if resume or overwrite:
@@ -130,13 +130,13 @@ def working_folder(
     check_folder_target(out, overwrite=overwrite)
     if not folder.exists():
         return folder
-    # The folder is removed when the run ends, so nobody's files may be in it.
+    # The folder is removed when the run ends, so it may contain no other files.
     foreign = sorted(entry.name for entry in folder.iterdir() if not is_state(entry.name))
     if foreign:
         raise FileExistsError(
             f"{folder} holds {foreign[0]!r}, which is no state of a run; choose another path."
         )
-    # A writer that was killed between its renames leaves the state at the side.
+    # A process killed between its renames leaves the old state beside the path.
     kept = any((folder / name).exists() for name in ("state", ".state.old"))
     if kept and not resume:
         if not overwrite:
@@ -149,10 +149,10 @@ def working_folder(
 
 
 def config_of(recipe: Recipe) -> TransformerConfig:
-    """Returns the catalogue's config with a recipe's settings, the vocabulary still its own.
+    """Returns the catalogue's config with a recipe's settings, before the vocabulary is known.
 
     Raises:
-        InputError: the model cannot do what the recipe asks for, or a setting is impossible.
+        InputError: if the model does not fit the recipe, or a setting is impossible.
     """
     config = _named_config(recipe.model)
     known = tasks_for(config.architecture)
@@ -175,7 +175,7 @@ def config_of(recipe: Recipe) -> TransformerConfig:
 
 
 def _named_config(model: Model) -> TransformerConfig:
-    """The config of a model of the catalogue with its settings, or of one that is all settings."""
+    """The config of a catalogue model with changed settings, or one given entirely by settings."""
     if model.name == OWN_CONFIG:
         return TransformerConfig.from_json(model.settings)
     config = get_config(model.name)
