@@ -28,7 +28,7 @@ import numpy as np
 from keras import ops
 
 from keras_transformer.edge.precision import Precision
-from keras_transformer.edge.runtime.names import PROBABILITIES
+from keras_transformer.edge.runtime.names import LOGITS, PROBABILITIES
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
@@ -143,10 +143,8 @@ def outputs_difference(reference: np.ndarray, outputs: np.ndarray, runner: Runne
         highest = reference.max(axis=1, keepdims=True)
         sums = np.log(np.exp(reference - highest).sum(axis=1, keepdims=True))
         reference = reference - highest - sums
-    return difference(
-        reference, outputs, runner.description["output_step"],
-        units_of(runner.description["task"]),
-    )  # fmt: skip
+    task = runner.description["task"] if runner.output == LOGITS else {}
+    return difference(reference, outputs, runner.description["output_step"], units_of(task))
 
 
 def units_of(task: Mapping[str, Any]) -> tuple[float, float]:

@@ -72,8 +72,10 @@ class Regression(LabelledTask):
         """Returns the task with the mean and the deviation of the targets.
 
         Raises:
-            InputError: the targets differ by less than float32 can tell.
+            InputError: there are no targets, or they differ by less than float32 can tell.
         """
+        if examples.targets is None:
+            raise InputError(f"{examples.path}: expected a label column to train on.")
         targets = examples.targets.astype("float64")
         mean, deviation = float(targets.mean()), float(targets.std())
         if np.ptp(targets) == 0:
