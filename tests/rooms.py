@@ -22,7 +22,13 @@ class Room:
 ROOMS = {
     "layers": Room("", "keras numpy"),
     "zoo.errors": Room(device=True),
-    "zoo.files": Room("zoo.errors", "numpy safetensors"),
+    "zoo.beside": Room("zoo.errors"),
+    "zoo.locks": Room("zoo.beside"),
+    "zoo.manifest": Room("zoo.errors"),
+    "zoo.swap": Room("zoo.beside"),
+    "zoo.files": Room(
+        "zoo.beside zoo.errors zoo.locks zoo.manifest zoo.swap", "numpy safetensors"
+    ),
     "zoo.recipe": Room("zoo.errors"),
     "zoo.tabular": Room(device=True),
     "zoo.progress": Room("zoo.tabular", device=True),
