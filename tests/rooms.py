@@ -75,8 +75,9 @@ ROOMS = {
         "keras numpy",
     ),
     "zoo.training": Room(
-        "layers zoo.checkpoint zoo.data zoo.errors zoo.files zoo.modalities zoo.models "
-        "zoo.progress zoo.recipe zoo.tasks zoo.tokenizers zoo.vocabularies", "keras numpy",
+        "layers zoo.beside zoo.checkpoint zoo.data zoo.errors zoo.files zoo.locks zoo.modalities "
+        "zoo.models zoo.progress zoo.recipe zoo.tasks zoo.tokenizers zoo.vocabularies",
+        "keras numpy",
     ),
     "edge.graphs": Room("edge.runtime zoo.checkpoint zoo.models", "keras tensorflow"),
     "edge.load": Room("edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor"),
@@ -122,13 +123,15 @@ ROOMS = {
     ),
     "edge.choose": Room(
         "edge.compare edge.compress edge.convert edge.precision edge.quantize edge.runtime "
-        "edge.targets layers zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.files "
-        "zoo.models zoo.progress zoo.recipe zoo.tabular zoo.training", "keras matplotlib",
+        "edge.targets layers zoo.beside zoo.checkpoint zoo.data zoo.errors zoo.evaluation "
+        "zoo.files zoo.locks zoo.models zoo.progress zoo.recipe zoo.tabular zoo.training",
+        "keras matplotlib",
     ),
     "edge.demo": Room("edge.runtime zoo.errors zoo.files zoo.tokenizers"),
     "edge.quickstart": Room(
-        "edge.compare edge.precision edge.quantize edge.runtime edge.targets zoo.data zoo.files "
-        "zoo.predictor zoo.progress zoo.recipe zoo.samples zoo.tasks zoo.training", "sklearn",
+        "edge.compare edge.precision edge.quantize edge.runtime edge.targets zoo.beside zoo.data "
+        "zoo.files zoo.predictor zoo.progress zoo.recipe zoo.samples zoo.tasks zoo.training",
+        "sklearn",
     ),
 }  # fmt: skip
 MAX_FILES_IN_A_ROOM = 14

@@ -1,6 +1,5 @@
 """The run of a recipe: from data to a checkpoint."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import keras
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.files import check_folder_target
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.models.config import TransformerConfig
@@ -20,12 +18,18 @@ from keras_transformer.zoo.tasks.registry import tasks_for
 from keras_transformer.zoo.training.fit import Fit
 from keras_transformer.zoo.training.random_state import random_state_kept
 from keras_transformer.zoo.training.run_data import in_memory, learn_run_data, training_batches
-from keras_transformer.zoo.training.run_state import is_state, remove_states
+from keras_transformer.zoo.training.run_folder import (
+    one_run,
+    save_run,
+    stop_if_finished,
+    working_folder,
+)
 
 # The model of a recipe whose settings are a whole config, which no name of the catalogue has.
 OWN_CONFIG = "custom"
 
 
+@one_run
 @random_state_kept()
 def train_recipe(
     recipe: Recipe,
@@ -53,7 +57,7 @@ def train_recipe(
 
     Raises:
         InputError: for a mistake in the recipe or the data.
-        FileExistsError: `out` exists, or an unfinished run of it.
+        FileExistsError: `out` exists, an unfinished run of it, or one that is under way.
         RunError: the loss became infinite or not a number.
     """
     report = report or default_report()
@@ -71,6 +75,9 @@ def train_recipe(
     recipe = resolved(recipe, in_memory=given)
     data = learn_run_data(recipe, config, **given)
     recipe, rows = in_memory(recipe, data)
+    stop_if_finished(
+        recipe, out, folder, rows, resume=resume, overwrite=overwrite, report=report
+    )
     data.report_cuts(report)
     config = config.replace(**data.vocab_sizes)
 
@@ -91,56 +98,6 @@ def train_recipe(
     checkpoint.metrics["validation"] |= data.written_metrics(checkpoint)
     save_run(checkpoint, out, folder, overwrite=overwrite)
     return checkpoint
-
-
-def save_run(
-    checkpoint: Checkpoint, out: str | Path | None, folder: Path | None, *, overwrite: bool
-) -> None:
-    """Writes the checkpoint of a run that ended, and removes its states, if it has a folder."""
-    if out is not None:
-        checkpoint.save(out, overwrite=overwrite)
-        remove_states(folder)
-
-
-def states_of(out: str | Path) -> Path:
-    """Returns the folder in which an unfinished run of `out` keeps its states."""
-    out = Path(os.path.abspath(out))
-    return out.with_name(f"{out.name}.training")
-
-
-def working_folder(
-    out: str | Path | None, *, resume: bool, overwrite: bool
-) -> Path | None:
-    """Returns `OUT.training`, once it is clear that the run may begin; None without a folder.
-
-    Raises:
-        InputError: a run is to be resumed or replaced that has no folder.
-        FileExistsError: `out` may not be replaced, or an unfinished run is in the way.
-    """
-    if out is None:
-        if resume or overwrite:
-            raise InputError("Expected a folder to resume or overwrite, got out=None.")
-        return None
-    folder = states_of(out)
-    check_folder_target(out, overwrite=overwrite)
-    if not folder.exists():
-        return folder
-    # The folder is removed when the run ends, so nobody's files may be in it.
-    foreign = sorted(entry.name for entry in folder.iterdir() if not is_state(entry.name))
-    if foreign:
-        raise FileExistsError(
-            f"{folder} holds {foreign[0]!r}, which is no state of a run; choose another path."
-        )
-    # A writer that was killed between its renames leaves the state at the side.
-    kept = any((folder / name).exists() for name in ("state", ".state.old"))
-    if kept and not resume:
-        if not overwrite:
-            raise FileExistsError(
-                f"{folder} holds an unfinished run; go on with --resume, "
-                "or discard it with --overwrite."
-            )
-        remove_states(folder)
-    return folder
 
 
 def config_of(recipe: Recipe) -> TransformerConfig:
