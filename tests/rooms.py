@@ -23,6 +23,7 @@ ROOMS = {
     "layers": Room("", "keras numpy"),
     "zoo.errors": Room(device=True),
     "zoo.beside": Room("zoo.errors"),
+    "zoo.temporary": Room(),
     "zoo.locks": Room("zoo.beside"),
     "zoo.manifest": Room("zoo.errors"),
     "zoo.swap": Room("zoo.beside"),
@@ -84,7 +85,7 @@ ROOMS = {
     "edge.compare": Room(
         "edge.graphs edge.precision edge.runtime edge.tflite layers zoo.checkpoint zoo.data "
         "zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models zoo.tabular zoo.tasks "
-        "zoo.tokenizers",
+        "zoo.temporary zoo.tokenizers",
         "ai_edge_litert keras numpy",
     ),
     "edge.compress": Room(
@@ -102,23 +103,25 @@ ROOMS = {
     ),
     "edge.convert": Room(
         "edge.precision edge.quantize edge.tflite layers zoo.checkpoint zoo.data zoo.errors "
-        "zoo.files zoo.models", "keras tensorflow",
+        "zoo.files zoo.models zoo.temporary", "keras tensorflow",
     ),
     "edge.publish": Room("edge.runtime zoo.checkpoint zoo.models"),
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
-        "edge.runtime edge.tflite zoo.checkpoint zoo.data zoo.errors zoo.files zoo.tokenizers",
+        "edge.runtime edge.tflite zoo.beside zoo.checkpoint zoo.data zoo.errors zoo.files "
+        "zoo.temporary zoo.tokenizers",
         "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",
     ),
     "edge.targets.exported": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.runtime "
-        "edge.targets layers zoo.checkpoint zoo.errors zoo.files zoo.models zoo.tasks",
+        "edge.targets layers zoo.beside zoo.checkpoint zoo.errors zoo.files zoo.models zoo.tasks "
+        "zoo.temporary",
         "keras numpy onnx onnxruntime safetensors tensorflow tf2onnx torch",
     ),
     "edge.targets.litertlm": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.runtime edge.targets "
         "edge.targets.exported edge.tflite zoo.checkpoint zoo.errors zoo.generation "
-        "zoo.tokenizers zoo.vocabularies",
+        "zoo.temporary zoo.tokenizers zoo.vocabularies",
         "ai_edge_litert keras litert_lm litert_lm_builder numpy tensorflow",
     ),
     "edge.choose": Room(
