@@ -100,8 +100,14 @@ def check_writable(path: Path) -> None:
     longest = os.pathconf(folder, "PC_NAME_MAX") if hasattr(os, "pathconf") else 255
     if max(len(os.fsencode(name)) for name in names) > longest:
         raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), str(path))
-    if not os.access(folder, os.W_OK | os.X_OK):
+    if not may_change(folder):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+
+def may_change(folder: Path) -> bool:
+    """Whether this process may make and remove what is in a folder."""
+    own = os.access in os.supports_effective_ids
+    return os.access(folder, os.W_OK | os.X_OK, effective_ids=own)
 
 
 @contextlib.contextmanager

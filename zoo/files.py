@@ -15,6 +15,7 @@ from keras_transformer.zoo.beside import (
     all_beside,
     check_absent,
     check_writable,
+    may_change,
     parents_made,
     remove,
     target,
@@ -261,7 +262,7 @@ def _check_replaceable(path: Path, overwrite: bool, kind: str) -> None:
         ) from None
     listed |= folders(listed)
     for folder in (path, *(entry for entry in path.rglob("*") if entry.is_dir())):
-        if not os.access(folder, os.W_OK | os.X_OK):
+        if not may_change(folder):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     entries = (entry.relative_to(path).as_posix() for entry in path.rglob("*"))
     foreign = sorted(entry for entry in entries if entry not in listed)
