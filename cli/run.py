@@ -24,7 +24,7 @@ SHOWN_CHARACTERS = 60
 )
 @click.option(
     "--stop", multiple=True, metavar="TEXT",
-    help="A text of one token that ends what is generated; may be repeated.",
+    help="A text that ends what is generated, of any length; may be repeated.",
 )
 @generation.decoding_options
 @options.threads()

@@ -18,6 +18,12 @@ _NO_SPACE_AFTER = re.compile(r"(?<=[(\[{]) ")
 _NO_SPACE_AROUND = re.compile(r" ?([-'/]) ?")
 
 
+def spaced(words: str) -> str:
+    """Returns words with a space between each two without those that punctuation does not have."""
+    joined = _NO_SPACE_AFTER.sub("", _NO_SPACE_BEFORE.sub("", words))
+    return _NO_SPACE_AROUND.sub(r"\1", joined)
+
+
 class WordPieces:
     """Pieces of words, matched greedily, longest first (BERT, Devlin et al. 2018).
 
@@ -56,17 +62,18 @@ class WordPieces:
 
         Words are joined with one space. None stands before `. , ! ? ; : ) ] } %`, after `( [ {`,
         or on either side of `- ' /`, whichever way the text had it; case and accents that were
-        folded stay so.
+        folded stay so. A piece that continues a word and comes first begins one.
         """
         words: list[str] = []
         for i in ids:
             piece = self._pieces[i]
-            if piece.startswith(CONTINUATION) and len(piece) > len(CONTINUATION) and words:
+            if not piece.startswith(CONTINUATION) or piece == CONTINUATION:
+                words.append(piece)
+            elif words:
                 words[-1] += piece.removeprefix(CONTINUATION)
             else:
-                words.append(piece)
-        joined = _NO_SPACE_AFTER.sub("", _NO_SPACE_BEFORE.sub("", " ".join(words)))
-        return _NO_SPACE_AROUND.sub(r"\1", joined)
+                words.append(piece.removeprefix(CONTINUATION))
+        return spaced(" ".join(words))
 
     def _match(self, word: str) -> tuple[int, ...]:
         """Cuts one word into the ids of its pieces."""
