@@ -3,7 +3,7 @@
 import { SPECIAL_TOKENS, decodeBytes, idsOf } from "./pieces.js";
 import { split } from "./text.js";
 
-const SPACE = "\u2581";
+export const SPACE = "\u2581";
 const BYTE = /^<0x([0-9A-F]{2})>$/;
 // What a character outside the vocabulary costs more than the least probable piece.
 const UNKNOWN_PENALTY = 10;
@@ -48,6 +48,12 @@ export class Unigram {
   decode(ids) {
     const text = decodeBytes(ids.flatMap((id) => this.bytes[id]));
     return text.replaceAll(SPACE, " ").replace(/^ /, "");
+  }
+
+  /** Whether a piece goes on with a word. */
+  continues(id) {
+    const piece = this.names[id];
+    return !piece.startsWith(SPACE) && !SPECIAL_TOKENS.includes(piece);
   }
 
   /**
