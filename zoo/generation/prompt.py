@@ -35,9 +35,12 @@ def read_prompt(text: str, tokenizer: Tokenizer) -> Prompt:
     if tokenizer.config.keeps_lines:
         return Prompt(tokenizer.pieces([text])[0], [], False)
     *whole, last = text.split("\n")
-    [line] = tokenizer.pieces([last])
+    line, ends_in_space = [], bool(last.strip()) and _ends_in_space(last, tokenizer)
+    if last.strip():
+        # The space is that of the word behind it.
+        [line] = tokenizer.pieces([last[:-1] if ends_in_space else last])
     ids = [tokenizer.sep_id, *line_ids(whole, tokenizer), *line]
-    return Prompt(ids, line, bool(line) and _ends_in_space(last, tokenizer))
+    return Prompt(ids, line, bool(line) and ends_in_space)
 
 
 class Continuation:
@@ -79,7 +82,7 @@ def continuing_ids(tokenizer: Tokenizer) -> list[int]:
 
 
 def _ends_in_space(line: str, tokenizer: Tokenizer) -> bool:
-    last = line[-1]
-    if isinstance(tokenizer.model, Unigram):
-        return last.isspace() or last == SPACE
-    return is_white(last)
+    if isinstance(tokenizer.model, WordPieces):
+        return is_white(line[-1])
+    split = tokenizer.model.split
+    return split(f"{line}a")[-1:] == split("a")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.prompt import Continuation, Prompt
-from keras_transformer.zoo.tokenizers.normalize import fold_text, is_white
+from keras_transformer.zoo.tokenizers.normalize import is_white
 from keras_transformer.zoo.tokenizers.piece_list import CONTINUATION, SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.pieces import WordPieces, spaced
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
@@ -80,9 +80,7 @@ def _written(text: str, tokenizer: Tokenizer) -> str:
     elif isinstance(model, Unigram):
         written, known = _with_ends(model.normalize(text), text, str.isspace), None
     else:
-        written = fold_text(
-            text, lowercase=bool(config.lowercase), strip_accents=bool(config.strip_accents)
-        )
+        written = model.fold(text)
         known = model.piece_ids if config.kind == "characters" else None
     if not written or (known is not None and not set(written) <= set(known)):
         raise InputError(f"Expected a stop text that the vocabulary has, got {text!r}.")
@@ -91,6 +89,6 @@ def _written(text: str, tokenizer: Tokenizer) -> str:
 
 def _with_ends(words: str, text: str, white: Callable[[str], bool]) -> str:
     """Returns words with a space where the text has white space before and behind them."""
-    if not words:
-        return " " if white(text[0]) else ""
-    return " " * white(text[0]) + words + " " * white(text[-1])
+    before = " " * (white(text[0]) and not words[:1].isspace())
+    behind = " " * (white(text[-1]) and bool(words) and not words[-1].isspace())
+    return before + words + behind

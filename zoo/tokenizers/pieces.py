@@ -134,10 +134,14 @@ class Characters:
         self._pieces = vocabulary.pieces
         self._fold = {"lowercase": lowercase, "strip_accents": strip_accents}
 
+    def fold(self, text: str) -> str:
+        """Returns the text whose characters are the pieces."""
+        return fold_text(text, **self._fold)
+
     def ids(self, text: str) -> list[int]:
         """Returns the ids of a text."""
         unknown = self.piece_ids[UNK]
-        return [self.piece_ids.get(c, unknown) for c in fold_text(text, **self._fold)]
+        return [self.piece_ids.get(c, unknown) for c in self.fold(text)]
 
     def text(self, ids: Sequence[int]) -> str:
         """Returns the characters in one string."""

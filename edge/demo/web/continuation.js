@@ -2,7 +2,6 @@
 
 import { WordPieces } from "./pieces.js";
 import { split } from "./text.js";
-import { SPACE, Unigram } from "./unigram.js";
 
 /**
  * Returns what a language model reads of a prompt.
@@ -17,13 +16,17 @@ export function readPrompt(tokenizer, text) {
   const lines = text.split("\n");
   const last = lines.pop();
   const whole = lines.filter((one) => split(one).length);
-  const line = tokenizer.pieces(last);
+  const isBlank = !split(last).length;
+  const inSpace = !isBlank && endsInSpace(tokenizer.model, last);
+  // The space is that of the word behind it.
+  const kept = inSpace ? Array.from(last).slice(0, -1).join("") : last;
+  const line = isBlank ? [] : tokenizer.pieces(kept);
   const ids = [
     tokenizer.end,
     ...whole.flatMap((one) => [...tokenizer.pieces(one), tokenizer.end]),
     ...line,
   ];
-  return { ids, line, afterSpace: line.length > 0 && endsInSpace(tokenizer.model, last) };
+  return { ids, line, afterSpace: line.length > 0 && inSpace };
 }
 
 /** What new ids add to a prompt: their text, decoded together with what precedes them. */
@@ -55,7 +58,6 @@ export class Continuation {
 }
 
 function endsInSpace(model, line) {
-  const last = Array.from(line).pop();
-  if (model instanceof WordPieces) return model.folding.table.isSpace(last);
-  return model instanceof Unigram && (last === SPACE || !split(last).length);
+  if (model instanceof WordPieces) return model.folding.table.isSpace(Array.from(line).pop());
+  return model.words(`${line}a`).pop() === model.words("a").pop();
 }

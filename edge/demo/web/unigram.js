@@ -3,7 +3,7 @@
 import { SPECIAL_TOKENS, decodeBytes, idsOf } from "./pieces.js";
 import { split } from "./text.js";
 
-export const SPACE = "\u2581";
+const SPACE = "\u2581";
 const BYTE = /^<0x([0-9A-F]{2})>$/;
 // What a character outside the vocabulary costs more than the least probable piece.
 const UNKNOWN_PENALTY = 10;
@@ -41,8 +41,13 @@ export class Unigram {
   }
 
   encode(text) {
+    return this.words(text).flatMap((word) => this.#match(SPACE + word));
+  }
+
+  /** Returns the words, which are matched one by one. */
+  words(text) {
     const folded = this.folding.fold(this.folding.table.normalize(text));
-    return split(folded.replaceAll(SPACE, " ")).flatMap((word) => this.#match(SPACE + word));
+    return split(folded.replaceAll(SPACE, " "));
   }
 
   decode(ids) {
