@@ -18,6 +18,12 @@ _NO_SPACE_AFTER = re.compile(r"(?<=[(\[{]) ")
 _NO_SPACE_AROUND = re.compile(r" ?([-'/]) ?")
 
 
+def spaced(words: str) -> str:
+    """Returns words with a space between each two without those that punctuation does not have."""
+    joined = _NO_SPACE_AFTER.sub("", _NO_SPACE_BEFORE.sub("", words))
+    return _NO_SPACE_AROUND.sub(r"\1", joined)
+
+
 class WordPieces:
     """Word pieces, matched greedily, longest first (BERT, Devlin et al. 2018).
 
@@ -54,19 +60,20 @@ class WordPieces:
     def text(self, ids: Sequence[int]) -> str:
         """Returns a text with these ids, as far as they determine it.
 
-        Words are joined with one space, but without a space before `. , ! ? ; : ) ] } %`, after
-        `( [ {`, or on either side of `- ' /`, whatever the original text; folded case and accents
-        are not restored.
+        Words are joined with one space. None stands before `. , ! ? ; : ) ] } %`, after `( [ {`,
+        or on either side of `- ' /`, whichever way the text had it; case and accents that were
+        folded stay so. A piece that continues a word and comes first begins one.
         """
         words: list[str] = []
         for i in ids:
             piece = self._pieces[i]
-            if piece.startswith(CONTINUATION) and len(piece) > len(CONTINUATION) and words:
+            if not piece.startswith(CONTINUATION) or piece == CONTINUATION:
+                words.append(piece)
+            elif words:
                 words[-1] += piece.removeprefix(CONTINUATION)
             else:
-                words.append(piece)
-        joined = _NO_SPACE_AFTER.sub("", _NO_SPACE_BEFORE.sub("", " ".join(words)))
-        return _NO_SPACE_AROUND.sub(r"\1", joined)
+                words.append(piece.removeprefix(CONTINUATION))
+        return spaced(" ".join(words))
 
     def _match(self, word: str) -> tuple[int, ...]:
         """Splits one word into the ids of its pieces."""
@@ -127,10 +134,14 @@ class Characters:
         self._pieces = vocabulary.pieces
         self._fold = {"lowercase": lowercase, "strip_accents": strip_accents}
 
+    def fold(self, text: str) -> str:
+        """Returns the text whose characters are the pieces."""
+        return fold_text(text, **self._fold)
+
     def ids(self, text: str) -> list[int]:
         """Returns the ids of a text."""
         unknown = self.piece_ids[UNK]
-        return [self.piece_ids.get(c, unknown) for c in fold_text(text, **self._fold)]
+        return [self.piece_ids.get(c, unknown) for c in self.fold(text)]
 
     def text(self, ids: Sequence[int]) -> str:
         """Returns the characters in one string."""
