@@ -1,7 +1,6 @@
 """Conversion pipeline: from a checkpoint to the checked graph of a `.tflite` file."""
 
 import dataclasses
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, build, set_weights
 from keras_transformer.zoo.models.predict import model_inputs
+from keras_transformer.zoo.temporary import temporary_folder
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -180,9 +180,11 @@ def _to_flatbuffer(
     concrete = {name: function.get_concrete_function() for name, function in signatures.items()}
     # Variables that a function closes over are saved only if the module refers to them.
     module.captured = [one.variables for one in concrete.values()]
-    with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures=concrete)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(concrete))
+    with temporary_folder() as folder:
+        tf.saved_model.save(module, str(folder), signatures=concrete)
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            str(folder), signature_keys=list(concrete)
+        )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         converter.allow_custom_ops = allow_custom_ops
         if spec.is_static or spec.name == "float16":

@@ -1,8 +1,6 @@
 """Parity of LiteRT-LM's ids and text with our own generation loop over the same graph."""
 
 import json
-import tempfile
-from pathlib import Path
 
 from keras_transformer.edge.targets.exported.graph_parity import run_apart
 from keras_transformer.edge.targets.litertlm import lm_replay
@@ -10,6 +8,7 @@ from keras_transformer.edge.targets.litertlm.lm_steps import LmSteps
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.generation.text import TextGenerator
+from keras_transformer.zoo.temporary import temporary_folder
 
 NUM_PROMPTS, PROMPT_TOKENS, NEW_TOKENS = 4, 8, 64
 # The replacement for invalid bytes, whose number differs between the two, and the end of a C
@@ -56,8 +55,7 @@ def check_continued(packed: bytes, graph: bytes, checkpoint: Checkpoint) -> int:
 
 
 def _continued(packed, prompts, max_tokens):
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
+    with temporary_folder() as folder:
         (folder / lm_replay.MODEL).write_bytes(packed)
         asked = {"prompts": prompts, "max_tokens": max_tokens}
         (folder / lm_replay.PROMPTS).write_text(json.dumps(asked))
