@@ -11,6 +11,8 @@ from keras_transformer.cli.quiet import quiet
 from keras_transformer.cli.signals import end_in_order
 
 VERBOSE = "--verbose"
+# The parameters that are files of data, which may be packed.
+DATA = ("data", "train", "validation", "calibration")
 
 # name -> (module, attribute, one line of help), in the order of typical use.
 COMMANDS = {
@@ -112,7 +114,8 @@ class LazyGroup(click.Group):
         module, attribute, _ = self.table[cmd_name]
         command = getattr(import_module(module), attribute)
         if not any(VERBOSE in parameter.opts for parameter in command.params):
-            command.params.append(verbose_option())
+            reads = any(parameter.name in DATA for parameter in command.params)
+            command.params += [*([max_unpacked_option()] if reads else []), verbose_option()]
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]):
@@ -143,6 +146,22 @@ def verbose_option() -> click.Option:
     return click.Option(
         [VERBOSE], is_flag=True, expose_value=False,
         help="Also show the log of TensorFlow and LiteRT.",
+    )  # fmt: skip
+
+
+def max_unpacked_option() -> click.Option:
+    """The option that lifts the bound of packed files for a command."""
+
+    def lift(context: click.Context, _: click.Parameter, megabytes: int | None) -> None:
+        if megabytes is not None:
+            from keras_transformer.zoo.data.text_files import max_unpacked
+
+            context.with_resource(max_unpacked(megabytes * 2**20))
+
+    return click.Option(
+        ["--max-unpacked"], type=click.IntRange(min=1), metavar="MB", expose_value=False,
+        callback=lift,
+        help="What a packed file of data may unpack to.  [default: 50 times its size, at least 16]",
     )  # fmt: skip
 
 

@@ -9,8 +9,8 @@ from keras_transformer.zoo.tabular import words
 
 # Metrics printed for an epoch, as far as the task has them.
 EPOCH_METRICS = (
-    "accuracy", "macro_f1", "pearson", "spearman", "loss", "perplexity", "token_accuracy",
-    "bits_per_character",
+    "accuracy", "macro_f1", "pearson", "spearman", "mean_squared_error", "loss", "perplexity",
+    "token_accuracy", "bits_per_character",
 )  # fmt: skip
 
 
@@ -82,7 +82,13 @@ def default_report() -> Report:
 
 
 def epoch_line(epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> str:
-    """Returns an epoch's loss and metrics as one line."""
-    values = [f"{words(name)} {metrics[name]:.4f}" for name in EPOCH_METRICS if name in metrics]
+    """Returns an epoch's loss and metrics as a line."""
+    values = [f"{words(name)} {_value(metrics[name])}" for name in EPOCH_METRICS if name in metrics]
     line = f"Epoch {epoch}: loss {loss:.4f}, validation {', '.join(values)}"
     return f"{line}, the best so far" if is_best else line
+
+
+def _value(metric: float | None) -> str:
+    if metric is None:
+        return "not defined"
+    return f"{metric:.4f}" if abs(metric) < 1e6 else f"{metric:.6g}"

@@ -103,8 +103,12 @@ def search(
         "columns": dict(columns), "decoding": decoding,
         **{name: _named(source) for name, source in workshop.data.items()},
     }  # fmt: skip
+    task = checkpoint.task
+    for note in task.notes(task.metric, examples):
+        report.note(note)
+    metric = task.defined(task.metric, examples)
     found = Search(
-        run=run, data=str(examples.path), metric=checkpoint.task.metric, max_drop=max_drop,
+        run=run, data=str(examples.path), metric=metric, max_drop=max_drop,
     )  # fmt: skip
     done = _begin(out, found, resume=resume, overwrite=overwrite)
     rows: list[Measured] = []
@@ -131,12 +135,12 @@ def _measure(
     """Builds and evaluates a candidate's file; records the reason if that fails."""
     try:
         converted = workshop.make(candidate)
+        value = metric.value(measure(Runner(converted)))
     except (InputError, RunError) as error:
         return Measured(candidate=candidate, error=" ".join(str(error).split()))
-    path = out / f"{candidate.name}.tflite"
-    write_file(path, bytes(converted), overwrite=True)
+    write_file(out / f"{candidate.name}.tflite", bytes(converted), overwrite=True)
     return Measured(
-        candidate=candidate, value=float(measure(Runner(path))[metric.name]),
+        candidate=candidate, value=value,
         agreement=converted.parity.agreement, size=converted.size,
         gzip_size=len(gzip.compress(bytes(converted), mtime=0)),
     )  # fmt: skip
@@ -210,7 +214,5 @@ def _digest(source: str | Path | Rows) -> str:
 
 
 def _named(source: Any) -> str | float | None:
-    """A path, a share, or the hash of rows."""
-    if isinstance(source, Rows):
-        return rows_digest(source.rows())
-    return str(source) if is_path(source) else source
+    """The hash of a file or of rows, whatever folder a path is relative to; or a share."""
+    return _digest(source) if isinstance(source, Rows) or is_path(source) else source

@@ -13,6 +13,7 @@ from keras_transformer.edge.quantize.rounding import round_biases
 from keras_transformer.edge.tflite.narrow import narrow, stored_kernels
 from keras_transformer.edge.tflite.rewrite import rewrite
 from keras_transformer.edge.tflite.schema import check_integers, check_kernels, check_ops
+from keras_transformer.edge.tflite.units import in_units
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.positions import LearnedPositionalEncoding
 from keras_transformer.quantization import Projection
@@ -91,6 +92,9 @@ def convert_graph(
     check_kernels(flatbuffer, spec.kernel_type, stored.others)
     if spec.inner_bits is not None:
         check_integers(flatbuffer)
+    head = request.checkpoint.task.head()
+    if not head.is_standard:
+        flatbuffer = in_units(flatbuffer, head)
     return Graph(flatbuffer=flatbuffer, model=model, kept=kept)
 
 
@@ -132,11 +136,12 @@ def _exported(
 ) -> keras.Model:  # fmt: skip
     """The model whose graph is converted, with position tables cut to the file's input length.
 
-    Its kernels are on their grid and are not rounded in the graph: the converter derives the same
-    scales from the values, and rejects a per-channel FakeQuant on a kernel.
+    Its kernels lie on their grid and are not rounded in the graph: the converter finds the same
+    scales from the values, and rejects a per-channel FakeQuant on a kernel. Its outputs are
+    standardized, see `in_units`.
     """
     shape = checkpoint.config.replace(max_length=length)
-    exported = build(shape, checkpoint.task, bits=bits, keep=keep)
+    exported = build(shape, checkpoint.task.head().standard(), bits=bits, keep=keep)
     weights = grid_weights(model)
     for layer in exported.layers:
         if isinstance(layer, LearnedPositionalEncoding):

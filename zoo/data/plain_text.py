@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_transformer.zoo.data.rows import Rows
-from keras_transformer.zoo.data.tables import read_text
+from keras_transformer.zoo.data.text_files import plain_lines, read_text
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
@@ -31,6 +31,8 @@ class PlainText(Rows):
 def load_plain_text(path: str | Path | PlainText) -> PlainText:
     """Reads a text file, plain or `.gz`; a `PlainText` is returned as it is.
 
+    LF ends each line of what is returned, see `plain_lines`.
+
     Raises:
         FileNotFoundError: if there is no such file.
         InputError: if the file is empty, not UTF-8, or its gzip data is damaged.
@@ -38,7 +40,7 @@ def load_plain_text(path: str | Path | PlainText) -> PlainText:
     if isinstance(path, PlainText):
         return path
     path = Path(path)
-    text = read_text(path)
+    text = plain_lines(read_text(path))
     if not text.strip():
         raise InputError(f"{path}: expected text to learn from, the file is empty.")
     return PlainText(text=text, path=path)

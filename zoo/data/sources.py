@@ -1,5 +1,6 @@
 """Data sources: a file or data in memory, as a table of text."""
 
+import math
 import numbers
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -155,8 +156,9 @@ def _text(value: Any, is_text: bool, place: str, key: str) -> str:
     if isinstance(value, str):
         return str(value)
     is_number = isinstance(value, numbers.Real)
-    # pandas has its own missing value.
-    if value is None or type(value).__name__ == "NAType" or (is_number and value != value):
+    # pandas has a missing value of its own.
+    is_finite = not is_number or _is_integer(value) or math.isfinite(value)
+    if value is None or type(value).__name__ == "NAType" or not is_finite:
         raise InputError(f"{place}: expected a value in column {key!r}, got {value}.")
     if is_text or not (is_number or isinstance(value, np.bool_)):
         what = "a text" if is_text else "a text or a number"

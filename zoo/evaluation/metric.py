@@ -2,10 +2,11 @@
 
 import dataclasses
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
-from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.errors import InputError, RunError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,9 +25,26 @@ class Metric:
         """Returns by how many points a value is worse than a reference."""
         return (reference - value) * self.points
 
+    def value(self, metrics: Mapping[str, Any]) -> float:
+        """Returns the metric.
+
+        Raises:
+            RunError: it is not defined.
+        """
+        value = metrics[self.name]
+        if value is None:
+            raise RunError(
+                f"Expected {self.name} to be defined, got none: "
+                f"{metrics.get('undefined', {}).get(self.name, 'no reason is known')}."
+            )
+        return float(value)
+
     def score(self, metrics: Mapping[str, Any]) -> float:
-        """Returns the metric, negated where lower is better."""
-        return metrics[self.name] if self.points > 0 else -metrics[self.name]
+        """Returns the metric, negated where lower is better; the lowest number for None."""
+        value = metrics[self.name]
+        if value is None:
+            return -sys.float_info.max
+        return value if self.points > 0 else -value
 
 
 def check_max_drop(max_drop: float) -> None:

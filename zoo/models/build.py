@@ -17,6 +17,7 @@ from keras_transformer.zoo.models.heads import Head, HeadOwner, head_of
 from keras_transformer.zoo.models.inputs import read_inputs
 from keras_transformer.zoo.models.parts import Parts
 from keras_transformer.zoo.models.text_inputs import token_embedding
+from keras_transformer.zoo.models.units import InUnits
 
 
 def build(
@@ -84,7 +85,10 @@ class _Models(Parts):
             x = self.dropout("head_dropout")(x)
             x = self.projection(head.units, "head")(x)
             x = self.point("head_point")(x)
-        return keras.Model(inputs, ops.cast(x, "float32"), name="encoder_model")
+        outputs = ops.cast(x, "float32")
+        if head is not None and not head.is_standard:
+            outputs = InUnits(head.mean, head.deviation, name="in_units")(outputs)
+        return keras.Model(inputs, outputs, name="encoder_model")
 
     def _pool(self, x, mask):
         """(B, T, D) to (B, D)."""

@@ -1,7 +1,7 @@
 """Heads: the output layers of models."""
 
 import dataclasses
-from typing import Protocol
+from typing import Protocol, Self
 
 from keras_transformer.zoo.errors import InputError
 
@@ -14,15 +14,19 @@ class Head:
     """The outputs on top of a stack.
 
     Attributes:
-        kind: `pooled`, a projection of the pooled vector of the text, or `tied`, logits of the next
-            token from the tied embedding table.
-        units: width of the output; None where it is the vocabulary's size.
-        pair: whether the model reads two texts, distinguished by `segment_ids`.
+        kind: `pooled`, a projection of the vector of the whole text, or `tied`, logits of the next
+            token by the table of embeddings.
+        units: width of the output; None where the vocabulary decides it.
+        pair: whether the model reads two texts, told apart by `segment_ids`.
+        mean, deviation: of the targets: what is computed is multiplied by the one, and the other is
+            added.
     """
 
     kind: str = "pooled"
     units: int | None = None
     pair: bool = False
+    mean: float = 0.0
+    deviation: float = 1.0
 
     def __post_init__(self):
         if self.kind not in HEADS:
@@ -32,6 +36,15 @@ class Head:
                 f"Expected units of a pooled head alone, got kind={self.kind!r}, "
                 f"units={self.units}."
             )
+
+    @property
+    def is_standard(self) -> bool:
+        """Whether the outputs are what is computed, as they are."""
+        return (self.mean, self.deviation) == (0.0, 1.0)
+
+    def standard(self) -> Self:
+        """Returns the head of standardized outputs."""
+        return dataclasses.replace(self, mean=0.0, deviation=1.0)
 
     def check(self, architecture: str) -> None:
         """Raises InputError if the architecture does not support this head."""

@@ -11,7 +11,7 @@ from keras_transformer.zoo.data.labels import class_indices, learn_labels
 from keras_transformer.zoo.data.tables import Examples, Table
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
-from keras_transformer.zoo.evaluation.metrics import classification_metrics
+from keras_transformer.zoo.evaluation.metrics import classification_metrics, undefined_by_classes
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.tasks.labelled import LabelledTask
 from keras_transformer.zoo.tasks.losses import ClassLoss
@@ -73,6 +73,9 @@ class Classification(LabelledTask):
 
     def metrics(self, targets: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
         return classification_metrics(targets, scores, self.labels)
+
+    def undefined(self, examples: Examples) -> dict[str, str]:
+        return undefined_by_classes(examples.targets, self.labels)
 
     def output_difference(self, targets, expected, outputs, temperature: float):
         return ops.mean(softened_divergence(expected, outputs, temperature))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ import numpy as np
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.plain_text import PlainText, blocks, load_plain_text, token_stream
 from keras_transformer.zoo.data.sources import Source, texts_in
+from keras_transformer.zoo.data.text_files import plain_lines
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.perplexity import block_batches, language_perplexity
@@ -41,7 +43,7 @@ class LanguageModeling(GeneratingTask):
         self.named_columns(columns)
         if isinstance(source, str | os.PathLike | PlainText):
             return load_plain_text(source)
-        text = "".join(f"{text}\n" for text in texts_in(source, name))
+        text = plain_lines("".join(f"{text}\n" for text in texts_in(source, name)))
         if not text.strip():
             raise InputError(f"{name}: expected text to learn from, got only blanks.")
         return PlainText(text=text, path=name)
@@ -51,7 +53,7 @@ class LanguageModeling(GeneratingTask):
     ) -> tuple[PlainText, PlainText]:
         """Splits a text in two at the start of a line; the second part is its end."""
         check_share(share)
-        lines = examples.text.splitlines(keepends=True)
+        lines = re.findall(r"[^\n]*\n|[^\n]+", examples.text)
         ends = np.cumsum([len(line) for line in lines])
         # The start of the line nearest to the share.
         distances = np.abs(ends - (1 - share) * ends[-1])

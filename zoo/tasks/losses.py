@@ -49,6 +49,27 @@ class TokenLoss(keras.losses.Loss):
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
 
 
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class NumberLoss(keras.losses.Loss):
+    """Mean squared error of (B,) numbers and (B, 1) outputs, in deviations.
+
+    Args:
+        deviation: of the targets.
+    """
+
+    def __init__(self, deviation=1.0, name="number_loss", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.deviation = deviation
+
+    def call(self, y_true, y_pred):
+        y_true = ops.cast(ops.reshape(y_true, (-1,)), "float32")
+        # Divided first: the square of a large difference is infinite.
+        return ops.mean(ops.square((ops.reshape(y_pred, (-1,)) - y_true) / self.deviation))
+
+    def get_config(self):
+        return {**super().get_config(), "deviation": self.deviation}
+
+
 def token_loss(targets, logits, label_smoothing: float = 0.0):
     """Mean cross entropy in nats of targets (B, T) and logits (B, T, V).
 

@@ -11,6 +11,7 @@ from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
+from keras_transformer.zoo.evaluation.metrics import not_defined
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.tasks.run_data import RunData
@@ -34,8 +35,9 @@ class Task(abc.ABC):
         defaults: values of recipe options whose default differs for this task.
         output: kind of the outputs, which a device needs to interpret them: `classes`, `number` or
             `text`.
-        metric: metric that selects between models, among the results of `evaluate`.
-        selection: metric that selects the best epoch, among the results of `RunData.validator`.
+        metric: that decides between models, among the results of `evaluate`.
+        selection: that decides between epochs, among the results of `RunData.validator`.
+        fallback: that decides where the examples leave either undefined, see `undefined`.
         generates: whether outputs are logits of the next token at each position.
         reads_sources: whether it generates targets for sources rather than continuing prompts.
         labels: class names in index order, or the target languages of a multilingual model.
@@ -50,6 +52,7 @@ class Task(abc.ABC):
     output: ClassVar[str]
     metric: ClassVar[Metric]
     selection: ClassVar[Metric]
+    fallback: ClassVar[Metric | None] = None
     generates: ClassVar[bool] = False
     reads_sources: ClassVar[bool] = False
     labels: tuple[str, ...] = ()
@@ -227,14 +230,26 @@ class Task(abc.ABC):
             return source
         return self.read(source, columns, name=name, labelled=labelled)
 
+    def undefined(self, examples: Read) -> dict[str, str]:
+        """Returns the metrics that examples leave undefined, each with the reason."""
+        return {}
+
+    def defined(self, metric: Metric, examples: Read) -> Metric:
+        """Returns a metric of the task's, or the fallback where examples leave it undefined."""
+        return self.fallback if metric.name in self.undefined(examples) else metric
+
+    def notes(self, metric: Metric, examples: Read) -> list[str]:
+        """Returns what examples leave undefined in sentences, and what decides in its place."""
+        undefined = self.undefined(examples)
+        sentences = [f"{examples.path}: {one}" for one in not_defined(undefined)]
+        if metric.name in undefined:
+            sentences[-1] = f"{sentences[-1][:-1]}; {self.fallback.name} decides."
+        return sentences
+
     @property
     def deciding_metric(self) -> str:
-        """Name of the validation metric that selects the weights."""
+        """Name of the validation metric that chooses the weights, where it is defined."""
         return self.selection.name
-
-    def score(self, metrics: Mapping[str, Any]) -> float:
-        """Returns the deciding metric, negated where lower is better."""
-        return self.selection.score(metrics)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the task as a JSON-serializable object; the labels are in a separate file."""

@@ -166,7 +166,9 @@ class TranslationData:
         for language in self.task.labels:
             rows = [row for row, name in enumerate(pairs.languages) if name == language]
             written, expected = ([part[row] for row in rows] for part in (texts, pairs.targets))
-            by_language[f"bleu_{language}"] = text_metrics(written, expected)["bleu"]
+            # A share for validation may hold no row of a language.
+            found = text_metrics(written, expected)["bleu"] if rows else None
+            by_language[f"bleu_{language}"] = found
         return {**text_metrics(texts, pairs.targets), **by_language}
 
     def probes(self, seed: int) -> dict[str, np.ndarray]:

@@ -24,7 +24,12 @@ from keras_transformer.zoo.recipe import OPTIONS, Recipe
 from keras_transformer.zoo.recipe.training_data import data_options, resolved, rows_given
 from keras_transformer.zoo.tasks.run_data import RunData
 from keras_transformer.zoo.training.fit import Fit
-from keras_transformer.zoo.training.run_data import in_memory, run_data_of, training_batches
+from keras_transformer.zoo.training.run_data import (
+    deciding,
+    in_memory,
+    run_data_of,
+    training_batches,
+)
 from keras_transformer.zoo.training.run_folder import save_run, stop_if_finished, working_folder
 
 # Default options of a run that continues from trained weights.
@@ -157,7 +162,7 @@ class Retraining:
         fit = Fit(
             model, self.checkpoint.task, self.recipe, self.batches, self.data.validator(),
             folder=self.folder, report=self.report, scalars=self.scalars, learner=learner,
-            companions=companions,
+            companions=companions, metric=deciding(self.data, self.report),
         )  # fmt: skip
         # A state holds what became of the weights that the run went on from.
         fit.progress.data += self._began_from

@@ -14,6 +14,7 @@ from keras import ops
 
 from keras_transformer.zoo.data.batches import Batch, Batches, SampledBatches
 from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.files import (
     read_folder,
     weights_from_bytes,
@@ -35,17 +36,18 @@ class Fit:
     """A training run of a model, which can be interrupted and resumed.
 
     Args:
-        model: built model.
-        task: task of the model.
-        recipe: recipe of the run.
-        batches: training data.
-        validate: function from the model to its validation metrics.
-        folder: folder of saved states; None to save none.
-        report: receives progress callbacks.
-        scalars: callback `scalars(name, value, step)` for each curve.
-        learner: model that the steps train: by default the model itself, else one that wraps it,
-            which may have its own weights and loss.
-        companions: further variables that change in the run.
+        model: a built model.
+        task: what it is trained for.
+        recipe: how.
+        batches: the training data.
+        validate: from the model to its validation metrics.
+        folder: where states are kept; None keeps none.
+        report: hears of steps and epochs.
+        scalars: called as `scalars(name, value, step)` for each curve.
+        learner: what steps train: by default the model itself, else a model around it, which may
+            have weights and a loss of its own.
+        companions: variables beside the learner's that change in the run.
+        metric: that decides between epochs; the task's selection by default.
 
     Attributes:
         after_step: callback with the step's number after each step, which may change the weights.
@@ -60,10 +62,12 @@ class Fit:
         validate: Callable[[keras.Model], dict[str, Any]], *, folder: Path | None = None,
         report: Report | None = None, scalars: Callable[[str, float, int], None] | None = None,
         learner: keras.Model | None = None, companions: Sequence[keras.Variable] = (),
+        metric: Metric | None = None,
     ):  # fmt: skip
         self.model = model
         self.learner = learner or model
         self.task = task
+        self.metric = metric or task.selection
         self.recipe = recipe
         self.companions = companions
         self.batches = batches
@@ -194,7 +198,7 @@ class Fit:
         self._assign(values)
 
     def _keep_if_best(self, metrics: dict[str, Any], weights: dict[str, np.ndarray]) -> bool:
-        progress, score = self.progress, self.task.score(metrics)
+        progress, score = self.progress, self.metric.score(metrics)
         if score <= progress.best_score:
             return False
         progress.best_score, progress.best_metrics = score, metrics
@@ -210,9 +214,9 @@ class Fit:
         progress, loss = self.progress, self.progress.loss
         self._check_finite(self._values())
         metrics, weights = self._validate()
-        name = self.task.deciding_metric
-        if not math.isfinite(metrics[name]):
-            self._stop(f"The validation {name} became {metrics[name]}")
+        name, value = self.metric.name, metrics[self.metric.name]
+        if value is not None and not math.isfinite(value):
+            self._stop(f"The validation {name} became {value}")
         counts = progress.step >= self.first_kept_step
         is_best = counts and self._keep_if_best(metrics, weights)
         progress.epochs_since_best = 0 if is_best else progress.epochs_since_best + 1

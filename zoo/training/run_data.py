@@ -9,7 +9,9 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
+from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.recipe.training_data import rows_digest, training_file
 from keras_transformer.zoo.tasks.registry import task_named
@@ -121,3 +123,11 @@ def training_batches(data: RunData, recipe: Recipe) -> Batches | SampledBatches:
         batch_tokens=recipe.data.batch_tokens, bucket=recipe.data.bucket,
         seed=recipe.training.seed, piece_dropout=recipe.data.piece_dropout,
     )  # fmt: skip
+
+
+def deciding(data: RunData, report: Report) -> Metric:
+    """Returns the metric that decides between epochs, and reports what is not defined."""
+    task, validation = data.task, data.validation
+    for note in task.notes(task.selection, validation):
+        report.note(note)
+    return task.defined(task.selection, validation)

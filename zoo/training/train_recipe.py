@@ -17,7 +17,12 @@ from keras_transformer.zoo.recipe.training_data import resolved
 from keras_transformer.zoo.tasks.registry import tasks_for
 from keras_transformer.zoo.training.fit import Fit
 from keras_transformer.zoo.training.random_state import random_state_kept
-from keras_transformer.zoo.training.run_data import in_memory, learn_run_data, training_batches
+from keras_transformer.zoo.training.run_data import (
+    deciding,
+    in_memory,
+    learn_run_data,
+    training_batches,
+)
 from keras_transformer.zoo.training.run_folder import (
     one_run,
     save_run,
@@ -85,7 +90,7 @@ def train_recipe(
     model = build(config, data.task, dtype=recipe.training.dtype)
     fit = Fit(
         model, data.task, recipe, training_batches(data, recipe), data.validator(), folder=folder,
-        report=report, scalars=scalars,
+        report=report, scalars=scalars, metric=deciding(data, report),
     )  # fmt: skip
     if resume:
         fit.resume()

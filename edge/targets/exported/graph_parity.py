@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_transformer.edge.compare.parity import Parity, difference
+from keras_transformer.edge.compare.parity import Parity, difference, units_of
 from keras_transformer.edge.targets.exported import replay
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
@@ -54,8 +54,9 @@ def graphs_parity(
         run_apart(replay.__name__, folder, doing=doing, CUDA_VISIBLE_DEVICES="-1")
         found = weights_from_bytes((folder / replay.OUTPUTS).read_bytes())
     reference = _reference(checkpoint)[found["rows"], found["places"]]
-    parity = difference(reference, found["outputs"], None)
-    size = float(np.abs(reference).max())
+    units = units_of(checkpoint.task.to_json())
+    parity = difference(reference, found["outputs"], None, units)
+    size = float(np.abs(reference - units[0]).max())
     if not parity.largest <= TOLERANCE * size:
         raise RunError(
             f"Expected the {name} files to give what Keras gives within {TOLERANCE:g} of the "
