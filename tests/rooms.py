@@ -76,8 +76,9 @@ ROOMS = {
         "keras numpy",
     ),
     "zoo.training": Room(
-        "layers zoo.beside zoo.checkpoint zoo.data zoo.errors zoo.files zoo.locks zoo.modalities "
-        "zoo.models zoo.progress zoo.recipe zoo.tasks zoo.tokenizers zoo.vocabularies",
+        "layers zoo.beside zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.files zoo.locks "
+        "zoo.modalities zoo.models zoo.progress zoo.recipe zoo.tasks zoo.tokenizers "
+        "zoo.vocabularies",
         "keras numpy",
     ),
     "edge.graphs": Room("edge.runtime zoo.checkpoint zoo.models", "keras tensorflow"),

@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all, and checked when they are read."""
+"""Atomic writing of files and folders, and checked reading."""
 
 import contextlib
 import errno
@@ -33,7 +33,7 @@ from keras_transformer.zoo.swap import finish_cut_off_swap, swap_in
 
 
 def check_file_target(path: str | Path, *, overwrite: bool) -> None:
-    """Checks that `write_file` may write a path, before the work that it is to hold.
+    """Checks that `write_file` may write a path, before the work starts.
 
     Raises:
         FileExistsError: The path exists and `overwrite` is False, or it is a folder.
@@ -48,7 +48,7 @@ def check_file_target(path: str | Path, *, overwrite: bool) -> None:
 
 
 def check_folder_target(path: str | Path, *, overwrite: bool, kind: str = "checkpoint") -> None:
-    """Checks that `write_folder` may write a path, before the work that it is to hold.
+    """Checks that `write_folder` may write a path, before the work starts.
 
     Raises:
         FileExistsError: The path exists and may not be replaced.
@@ -63,11 +63,11 @@ def check_folder_target(path: str | Path, *, overwrite: bool, kind: str = "check
 
 
 def write_file(path: str | Path, data: bytes, *, overwrite: bool = False) -> None:
-    """Writes a file aside and renames it, so that a reader sees all of it or what was there before.
+    """Writes a temporary file and renames it, so that a reader sees the old or the whole new file.
 
     Raises:
-        FileExistsError: The path exists and `overwrite` is False, or it is a folder.
-        OSError: The system could not write; what was there before is untouched.
+        FileExistsError: if the path exists and `overwrite` is False, or it is a folder.
+        OSError: if writing failed; the previous content is untouched.
     """
     with file_aside(path, data, overwrite=overwrite):
         pass
@@ -97,21 +97,21 @@ def write_folder(
     path: str | Path, files: Mapping[str, bytes], *, overwrite: bool = False,
     kind: str = "checkpoint",
 ) -> None:  # fmt: skip
-    """Writes a folder aside, with a manifest of its files' SHA-256, and renames it.
+    """Writes a temporary folder with a manifest of its files' SHA-256, and renames it.
 
     Killed at any moment, it leaves the old folder or the new one for `read_folder`. Of two that
     write the same path at once, the later one's stays.
 
     Args:
-        path: The folder.
-        files: Contents by file name, with `/` between the name of a folder inside and the rest.
-        overwrite: Replace a folder of this kind that is there. One with anything in it that its
-            manifest does not list is never replaced.
-        kind: What the manifest says that the folder is.
+        path: path of the folder.
+        files: contents by file name, which may include subfolders separated by `/`.
+        overwrite: whether to replace an existing folder of this kind. A folder that contains
+            anything its manifest does not list is never replaced.
+        kind: kind of the folder, which the manifest records.
 
     Raises:
-        FileExistsError: The path exists and may not be replaced.
-        OSError: The system could not write; what was there before is untouched.
+        FileExistsError: if the path exists and may not be replaced.
+        OSError: if writing failed; the previous content is untouched.
     """
     for name in files:
         if not stays_inside(name) or name == MANIFEST:
@@ -137,11 +137,11 @@ def write_folder(
 
 @contextlib.contextmanager
 def new_folder(path: str | Path) -> Iterator[Path]:
-    """Gives a folder to fill beside a path that is free, and renames it to that path at the end.
+    """Yields a temporary folder beside a free path, and renames it to that path at the end.
 
     Raises:
-        FileExistsError: Something stands there.
-        OSError: The system could not write; nothing is left behind.
+        FileExistsError: if the path exists.
+        OSError: if writing failed; nothing is left behind.
     """
     path = target(path)
     if path.exists():
@@ -158,8 +158,8 @@ def read_folder(path: str | Path) -> dict[str, bytes]:
     """Reads the files of a checkpoint folder after checking each against the manifest.
 
     Raises:
-        FileNotFoundError: There is no such folder.
-        InputError: It is no checkpoint, or a file is missing or was edited.
+        FileNotFoundError: if there is no such folder.
+        InputError: if it is not a checkpoint, or a file is missing or was edited.
     """
     path = target(path)
     while True:
@@ -199,10 +199,11 @@ def _read_listed(folder: Path, path: Path, hashes: Mapping[str, str]) -> dict[st
 
 
 def weights_to_bytes(weights: Mapping[str, np.ndarray]) -> bytes:
-    """Packs arrays by name in the safetensors format; equal arrays give equal bytes.
+    """Serializes arrays by name in the safetensors format; equal arrays result in equal bytes.
 
     Raises:
-        ValueError: A type such as bfloat16, which safetensors would write but not read with NumPy.
+        ValueError: if a type is not NumPy's own, such as bfloat16, which safetensors could write
+            but not read with NumPy.
     """
     for name, value in weights.items():
         if np.dtype(value.dtype).kind not in "biuf":
@@ -213,10 +214,10 @@ def weights_to_bytes(weights: Mapping[str, np.ndarray]) -> bytes:
 
 
 def weights_from_bytes(data: bytes) -> dict[str, np.ndarray]:
-    """Unpacks what `weights_to_bytes` packed.
+    """Deserializes the result of `weights_to_bytes`.
 
     Raises:
-        InputError: The bytes are not safetensors.
+        InputError: if the bytes are not in the safetensors format.
     """
     try:
         return safetensors.numpy.load(data)
@@ -226,7 +227,7 @@ def weights_from_bytes(data: bytes) -> dict[str, np.ndarray]:
 
 @contextlib.contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Names the path in an error of the system's, as a full disk's has none or a temporary one."""
+    """Sets the path in a system error, which for a full disk has none or a temporary one."""
     try:
         yield
     except OSError as error:
@@ -243,7 +244,7 @@ def _write_synced(path: Path, data: bytes) -> None:
 
 
 def _sync_folder(path: Path) -> None:
-    """Makes renames durable where the system lets a folder be synced."""
+    """Makes renames durable where the system can sync a folder."""
     with contextlib.suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY)
         try:

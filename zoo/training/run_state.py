@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclasses.dataclass
 class Progress:
-    """Where a run stands; saved with each state."""
+    """The progress of a run, saved with each state."""
 
     epoch: int = 0
     batch: int = 0
@@ -29,7 +29,7 @@ class Progress:
 
 
 def in_one(several: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Weights of several epochs under one set of names, the epoch's place in front."""
+    """Merges the weights of several epochs into one mapping, with the epoch's index as prefix."""
     return {
         f"{place}/{path}": value
         for place, weights in enumerate(several)
@@ -38,7 +38,7 @@ def in_one(several: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]
 
 
 def from_one(values: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-    """What `in_one` put together."""
+    """Reverses `in_one`."""
     several: dict[int, dict[str, np.ndarray]] = {}
     for name, value in values.items():
         place, _, path = name.partition("/")

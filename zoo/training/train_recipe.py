@@ -1,4 +1,4 @@
-"""The run of a recipe: from data to a checkpoint."""
+"""Training from a recipe: from data to a checkpoint."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,12 @@ from keras_transformer.zoo.recipe.training_data import resolved
 from keras_transformer.zoo.tasks.registry import tasks_for
 from keras_transformer.zoo.training.fit import Fit
 from keras_transformer.zoo.training.random_state import random_state_kept
-from keras_transformer.zoo.training.run_data import in_memory, learn_run_data, training_batches
+from keras_transformer.zoo.training.run_data import (
+    deciding,
+    in_memory,
+    learn_run_data,
+    training_batches,
+)
 from keras_transformer.zoo.training.run_folder import (
     one_run,
     save_run,
@@ -25,7 +30,7 @@ from keras_transformer.zoo.training.run_folder import (
     working_folder,
 )
 
-# The model of a recipe whose settings are a whole config, which no name of the catalogue has.
+# Model name of a recipe whose settings are a whole config, without a catalogue name.
 OWN_CONFIG = "custom"
 
 
@@ -42,16 +47,16 @@ def train_recipe(
     report: Report | None = None,
     scalars: Callable[[str, float, int], None] | None = None,
 ) -> Checkpoint:
-    """Trains a model of the catalogue, and writes its checkpoint folder if there is to be one.
+    """Trains a model from a recipe, and writes its checkpoint folder if `out` is set.
 
-    States to resume from are kept in the folder `OUT.training` until the run ends.
+    States for resuming are saved in the folder `OUT.training` until the run ends.
 
     Args:
-        recipe: the run.
-        out: the checkpoint folder; None keeps all in memory, and the run cannot be resumed.
+        recipe: recipe of the run.
+        out: checkpoint folder; None to write nothing, and then the run cannot be resumed.
         train, validation: data in memory, in place of the recipe's files.
-        resume: whether to go on from the last state of a run that was killed.
-        overwrite: whether a checkpoint that is there is replaced, or an unfinished run discarded.
+        resume: whether to continue from the last state of an interrupted run.
+        overwrite: whether to replace an existing checkpoint, or discard an unfinished run.
         report: receives progress callbacks; by default see `progress.default_report`.
         scalars: see `Fit`.
 
@@ -85,7 +90,7 @@ def train_recipe(
     model = build(config, data.task, dtype=recipe.training.dtype)
     fit = Fit(
         model, data.task, recipe, training_batches(data, recipe), data.validator(), folder=folder,
-        report=report, scalars=scalars,
+        report=report, scalars=scalars, metric=deciding(data, report),
     )  # fmt: skip
     if resume:
         fit.resume()
@@ -101,10 +106,10 @@ def train_recipe(
 
 
 def config_of(recipe: Recipe) -> TransformerConfig:
-    """Returns the catalogue's config with a recipe's settings, the vocabulary still its own.
+    """Returns the catalogue's config with a recipe's settings, before the vocabulary is known.
 
     Raises:
-        InputError: the model cannot do what the recipe asks for, or a setting is impossible.
+        InputError: if the model does not fit the recipe, or a setting is impossible.
     """
     config = _named_config(recipe.model)
     known = tasks_for(config.architecture)
@@ -127,7 +132,7 @@ def config_of(recipe: Recipe) -> TransformerConfig:
 
 
 def _named_config(model: Model) -> TransformerConfig:
-    """The config of a model of the catalogue with its settings, or of one that is all settings."""
+    """The config of a catalogue model with changed settings, or one given entirely by settings."""
     if model.name == OWN_CONFIG:
         return TransformerConfig.from_json(model.settings)
     config = get_config(model.name)

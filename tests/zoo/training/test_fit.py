@@ -127,6 +127,13 @@ def test_a_metric_that_is_not_finite_stops(tmp_path):
         run.run()
 
 
+def test_an_epoch_whose_metric_is_not_defined_is_kept_until_there_is_another(tmp_path):
+    heard = tiny.Heard()
+    run = tiny.fit(recipe(epochs=4), scores=(None, -0.2, None, -0.3), report=heard)
+    assert run.run() == {"accuracy": -0.2}
+    assert [is_best for *_, is_best in heard.epochs] == [True, True, False, False]
+
+
 def test_token_dropout_is_drawn_by_seed_and_step():
     def ids(**changes):
         run = tiny.fit(recipe(**{"epochs": 3, "token_dropout": 0.4, **changes}))
