@@ -189,11 +189,12 @@ def test_the_shortest_length_that_fits_is_run(precision, tmp_path):
     assert (one.lengths, three.lengths, three.max_length) == ([16], [4, 8, 16], 16)
     assert set(one.interpreter.get_signature_list()) == {"predict"}
     assert set(three.interpreter.get_signature_list()) == {"predict_4", "predict_8", "predict"}
-    three._predict = {n: Counted(signature) for n, signature in three._predict.items()}
+    graph = three._engines.claim().engine
+    graph._signatures = {n: Counted(signature) for n, signature in graph._signatures.items()}
     # With [CLS] and [SEP] 3, 4, 5, 8, 9, 16 and 22 tokens, of which the last is cut.
     texts = [" ".join(f"w{i}" for i in range(count)) for count in (1, 2, 3, 6, 7, 14, 20)]
     found, expected = three.scores(texts), one.scores(texts)
-    assert {n: counted.count for n, counted in three._predict.items()} == {4: 2, 8: 2, 16: 3}
+    assert {n: counted.count for n, counted in graph._signatures.items()} == {4: 2, 8: 2, 16: 3}
     assert one.outputs(texts).truncated == three.outputs(texts).truncated == [False] * 6 + [True]
     step = one.description["output_step"]
     tolerance = {"rtol": 1e-4, "atol": 1e-5} if step is None else {"atol": 1.01 * step}
