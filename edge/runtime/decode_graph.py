@@ -78,7 +78,7 @@ class DecodeGraph:
         """
         if row.position >= self._length:
             raise InputError(
-                f"Expected a position below the cache's {self._length}, got "
+                f"Expected positions below the cache's {self._length}, got T=1 from "
                 f"position={row.position}."
             )
         with self._lock:

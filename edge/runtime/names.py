@@ -1,6 +1,8 @@
-"""Names of a file's signatures and of their tensors; imports only the standard library."""
+"""Names of a file's signatures and of their tensors."""
 
 from collections.abc import Sequence
+
+from keras_transformer.zoo.errors import InputError
 
 PREDICT, ENCODE, PREFILL, DECODE = "predict", "encode", "prefill", "decode"
 # Before the name of a cache that was written to, where it may not be that of the one it was.
@@ -19,8 +21,15 @@ def signature_name(kind: str, length: int, lengths: Sequence[int]) -> str:
 
 
 def shortest_fit(lengths: Sequence[int], num_tokens: int) -> int:
-    """Returns the first of ascending lengths that holds so many tokens."""
-    return next(length for length in lengths if length >= num_tokens)
+    """Returns the first of ascending lengths that holds so many tokens.
+
+    Raises:
+        InputError: none does.
+    """
+    for length in lengths:
+        if length >= num_tokens:
+            return length
+    raise InputError(f"Expected at most the file's {lengths[-1]} tokens, got {num_tokens}.")
 
 
 def cache_names(num_blocks: int) -> list[str]:

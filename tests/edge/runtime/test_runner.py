@@ -9,7 +9,7 @@ from keras_transformer.edge.runtime.packed import pack, unpack
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.errors import InputError
-from tests.edge.models import calibration, random_model
+from tests.edge.models import calibration, random_model, trained_on
 
 TEXTS = ["some rain and more wind today", "a violin", "soup with cheese", "", "RAIN Clöud"]
 HARD = [
@@ -177,7 +177,7 @@ class Counted:
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_the_shortest_length_that_fits_is_run(precision, tmp_path):
-    trained = random_model()
+    trained = trained_on(random_model(), 16)
     batches = calibration() if precision == "int8" else None
     opened = []
     for lengths in ([16], [16, 4, 8]):

@@ -49,7 +49,7 @@ def streamed(runner, prompt):
 
 @pytest.fixture(scope="module")
 def regression():
-    return bytes(convert(random_model("regression"), "float32", lengths=[4, 8, 16]))
+    return bytes(convert(random_model("regression"), "float32", lengths=[4, 8, 12]))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -87,7 +87,11 @@ def test_64_000_predictions_and_1_000_texts_of_eight_threads(workers, files, run
     for kind in ("gpt", "transformer"):
         writer = Runner(written(kind), workers=workers)
         cases = [(prompt, options) for prompt in PROMPTS for options in OPTIONS]
-        wrong[kind] = wrong_of(lambda case: writer.generations([case[0]], **case[1]), cases, 1_000)
+
+        def texts_of(case, writer=writer):
+            return writer.generations([case[0]], **case[1])
+
+        wrong[kind] = wrong_of(texts_of, cases, 1_000)
     assert wrong == {"predictions": 0, "gpt": 0, "transformer": 0}
 
 
@@ -169,5 +173,7 @@ def test_no_step_goes_past_the_cache(kind, written):
     cache = steps.encode([np.full(3, 7)]) if steps.has_memory else steps.prefill(np.zeros((1, 0)))
     for _ in range(steps.cache_length):
         _, cache = steps.step(np.array([9]), cache)
-    with pytest.raises(InputError, match="below the cache's 32, got position=32"):
+    with pytest.raises(InputError, match="below the cache's 32, got T=1 from position=32"):
         steps.step(np.array([9]), cache)
+    with pytest.raises(InputError, match="at most the file's 32 tokens, got 33"):
+        (steps.encode if steps.has_memory else steps.prefill)(np.full((1, 33), 7))
