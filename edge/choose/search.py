@@ -1,4 +1,4 @@
-"""A measured choice of files: every candidate converted, evaluated and timed beside the others."""
+"""Search for the best file: every candidate is converted, evaluated and timed with the others."""
 
 import dataclasses
 import gzip
@@ -13,6 +13,7 @@ from keras_transformer.edge.choose.search_result import Measured, Search
 from keras_transformer.edge.compare.benchmark import benchmark
 from keras_transformer.edge.convert.convert import checked_lengths
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.zoo.beside import check_writable, resolved, target
 from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
 from keras_transformer.zoo.data.columns import columns_of
 from keras_transformer.zoo.data.rows import Rows
@@ -20,14 +21,17 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.evaluation.metric import Metric, check_max_drop
 from keras_transformer.zoo.files import weights_to_bytes, write_file
+from keras_transformer.zoo.locks import clear_abandoned
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.recipe.training_data import file_digest, is_path, rows_digest
+from keras_transformer.zoo.training.run_folder import one_run
 
 RESULTS = "results.json"
 CHECKPOINTS = "checkpoints"
 
 
+@one_run
 def search(
     checkpoint: Checkpoint | str | Path,
     data: Source | Rows,
@@ -45,32 +49,35 @@ def search(
     report: Report | None = None,
     **decoding: Any,
 ) -> Search:
-    """Makes, evaluates and times candidates, and leaves their files and `results.json` in a folder.
+    """Builds, evaluates and times candidates, and writes their files and `results.json`.
 
-    `results.json` is written after each candidate, and those in it are not made again by a search
-    that is resumed; the latencies are measured at the end, all in one run.
+    `results.json` is written after each candidate, and a resumed search skips the candidates in it.
+    Latencies are measured at the end, all in one run.
 
     Args:
         checkpoint: a float checkpoint, or its folder.
-        data: what the metric is measured on, a path or data in memory; it chooses, so it is no
-            test set any more.
-        out: the folder.
-        columns: of the data, by their use; those of training by default.
-        max_drop: points of the metric that a file may be worse than the float32 file.
-        candidates: see `candidates.ladder`, the reference among them; every precision by default.
-        train, validation: see `candidates.Workshop`.
-        threads, runs: see `benchmark`.
-        resume: whether to go on with the search that the folder holds.
-        overwrite: whether the search that the folder holds is discarded.
-        report: hears of each candidate and of the training runs.
-        **decoding: how a translator chooses tokens, see `Decoding`.
+        data: data that the metric is measured on, a path or in memory; it makes the choice, so it
+            should not be a test set.
+        out: the output folder.
+        columns: columns of the data by role; those of training by default.
+        max_drop: points of the metric by which a file may be worse than the float32 file.
+        candidates: candidates, the reference among them, see `candidates.ladder`; every precision
+            by default.
+        train, validation: data for training, see `candidates.Workshop`.
+        threads, runs: options of the latency measurement, see `benchmark`.
+        resume: whether to continue the search in the folder.
+        overwrite: whether to discard the search in the folder.
+        report: receives progress callbacks of the candidates and the training runs.
+        **decoding: decoding options of a translator, see `Decoding`.
 
     Raises:
-        FileExistsError: the folder holds a search already, or something else.
+        FileExistsError: the folder holds a search already, or something else, or a search of it is
+            under way.
         InputError: for a mistake in the arguments or the data.
         RunError: the float32 file could not be made.
     """
-    out, report = Path(out), report or default_report()
+    out, report = resolved(out), report or default_report()
+    check_writable(target(out) / RESULTS)
     candidates = ladder() if candidates is None else candidates
     check_max_drop(max_drop)
     checkpoint = as_checkpoint(checkpoint)
@@ -96,8 +103,12 @@ def search(
         "columns": dict(columns), "decoding": decoding,
         **{name: _named(source) for name, source in workshop.data.items()},
     }  # fmt: skip
+    task = checkpoint.task
+    for note in task.notes(task.metric, examples):
+        report.note(note)
+    metric = task.defined(task.metric, examples)
     found = Search(
-        run=run, data=str(examples.path), metric=checkpoint.task.metric, max_drop=max_drop,
+        run=run, data=str(examples.path), metric=metric, max_drop=max_drop,
     )  # fmt: skip
     done = _begin(out, found, resume=resume, overwrite=overwrite)
     rows: list[Measured] = []
@@ -111,7 +122,7 @@ def search(
                 f"The {REFERENCE} file, which the others are held against, failed: {row.error}"
             )
         rows.append(row)
-        # What an earlier run had done stays in the file until it is its turn.
+        # Results of an earlier run stay in the file until their turn comes.
         _write(out, dataclasses.replace(found, rows=[*rows, *done.values()]))
     found = _timed(dataclasses.replace(found, rows=rows), out, threads, runs)
     _write(out, found)
@@ -121,15 +132,15 @@ def search(
 def _measure(
     candidate: Candidate, workshop: Workshop, out: Path, measure: Callable, metric: Metric
 ) -> Measured:
-    """Makes a candidate's file and evaluates it; where it cannot be made, says why."""
+    """Builds and evaluates a candidate's file; records the reason if that fails."""
     try:
         converted = workshop.make(candidate)
+        value = metric.value(measure(Runner(converted)))
     except (InputError, RunError) as error:
         return Measured(candidate=candidate, error=" ".join(str(error).split()))
-    path = out / f"{candidate.name}.tflite"
-    write_file(path, bytes(converted), overwrite=True)
+    write_file(out / f"{candidate.name}.tflite", bytes(converted), overwrite=True)
     return Measured(
-        candidate=candidate, value=float(measure(Runner(path))[metric.name]),
+        candidate=candidate, value=value,
         agreement=converted.parity.agreement, size=converted.size,
         gzip_size=len(gzip.compress(bytes(converted), mtime=0)),
     )  # fmt: skip
@@ -154,7 +165,7 @@ def _timed(found: Search, out: Path, threads: int, runs: int) -> Search:
 
 
 def _begin(out: Path, found: Search, *, resume: bool, overwrite: bool) -> dict[Candidate, Measured]:
-    """Makes the folder ready, and returns what a resumed search has done already."""
+    """Prepares the folder, and returns the measurements that a resumed search already has."""
     path, rows = out / RESULTS, []
     if path.exists():
         if not (resume or overwrite):
@@ -173,7 +184,8 @@ def _begin(out: Path, found: Search, *, resume: bool, overwrite: bool) -> dict[C
                 f"{out} holds a search with other {' and '.join(changed)}; discard it with "
                 "--overwrite, or choose another path."
             )
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+    clear_abandoned(path)
+    if not path.exists() and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out} exists and holds no search; choose another path.")
     _write(out, dataclasses.replace(found, rows=rows))
     return {row.candidate: row for row in rows if row.error or (out / row.file).exists()}
@@ -202,7 +214,5 @@ def _digest(source: str | Path | Rows) -> str:
 
 
 def _named(source: Any) -> str | float | None:
-    """A path, a share, or the hash of rows."""
-    if isinstance(source, Rows):
-        return rows_digest(source.rows())
-    return str(source) if is_path(source) else source
+    """The hash of a file or of rows, whatever folder a path is relative to; or a share."""
+    return _digest(source) if isinstance(source, Rows) or is_path(source) else source

@@ -1,9 +1,9 @@
-"""How closely a file follows the Keras model that it was converted from.
+"""Parity of a file with the Keras model that it was converted from.
 
-A new file is held to it twice: layer by layer, given the file's own values (`layers.find_layers`),
-and at the outputs, where what rounding adds up to is bounded. The largest differences of random
-models (classifiers of 1 to 4 layers, decoders, translators), whose sharp attention makes the most
-of a step, and the limits:
+A new file is checked twice: layer by layer, given the file's own values (`layers.find_layers`), and
+at the outputs, where the accumulated rounding is bounded. The largest differences of random models
+(classifiers of 1 to 4 layers, decoders, translators), whose sharp attention amplifies a step the
+most, and the limits:
 
 | precision | limit | measured | why |
 |---|---|---|---|
@@ -14,13 +14,14 @@ of a step, and the limits:
 | int8 | 8 output steps | 8 | ties in the rounding of stored tensors |
 | integer | 16 output steps | 10 | the same, of about twice as many tensors |
 
-A tie is a value so near to the middle of two steps that it falls either way; what follows from it
-makes more of them, up to what rounding itself costs. Steps are those of a stored output; of float
-outputs, 1/255 of the range that the Keras model's have on the rows compared.
+A tie is a value so near the middle of two steps that it rounds either way; its effects cause more
+ties, up to the cost of rounding itself. Steps are those of a stored output, or 1/255 of the range
+of the Keras model's outputs on the compared rows where the file's are float.
 """
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -37,13 +38,13 @@ from keras_transformer.zoo.models.predict import model_inputs
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Limit:
-    """What the outputs of a file may differ by from those of the Keras model that it was made of.
+    """The largest allowed difference of a file's outputs from its Keras model's.
 
     Attributes:
         relative: largest difference over the root mean square of the outputs, or None.
-        steps: most output steps by which 99 % of rows may differ, or None. In up to 100 rows that
-            is all: where a model that writes is in doubt between two tokens, sharp attention makes
-            many steps of one.
+        steps: most output steps by which 99 % of rows may differ, or None. Of up to 100 rows that
+            is all of them; a generative model that is undecided between two tokens may exceed it in
+            the rest, since sharp attention turns one step into many.
     """
 
     relative: float | None = None
@@ -66,13 +67,13 @@ class Parity:
     """The difference of two sets of outputs.
 
     Attributes:
-        rows: compared.
+        rows: number of rows that were compared.
         agreement: share of rows with the same highest output; None for regression.
         largest: largest absolute difference.
-        relative: the same over the root mean square of the Keras outputs.
+        relative: the same divided by the root mean square of the Keras outputs.
         steps: the same in steps of the file's stored output, or of 8 bits over the range of the
             Keras outputs where the file's are float.
-        most_steps: those by which 99 % of rows differ at most.
+        most_steps: steps by which 99 % of the rows differ at most.
     """
 
     rows: int
@@ -106,34 +107,51 @@ class Parity:
             )
 
 
-def difference(reference: np.ndarray, outputs: np.ndarray, step: float | None) -> Parity:
+def difference(
+    reference: np.ndarray, outputs: np.ndarray, step: float | None,
+    units: tuple[float, float] = (0.0, 1.0),
+) -> Parity:  # fmt: skip
     """Compares outputs (rows, outputs) with the reference's.
 
     Args:
         reference, outputs: of the Keras model and of the file.
         step: of the file's stored outputs; None where they are float.
+        units: mean and deviation of the targets, see `Head`: sizes are counted from the mean, and
+            steps of float32 at the mean are no difference.
     """
+    mean, deviation = units
+    reference, outputs = ((part - mean) / deviation for part in (reference, outputs))
     by_row = np.abs(outputs - reference).max(axis=1)
+    if mean:
+        by_row = np.maximum(by_row - 2 * np.spacing(np.float32(abs(mean))) / deviation, 0.0)
     largest = float(by_row.max())
     size = float(np.sqrt(np.mean(np.square(reference))))
     classes = reference.shape[1] > 1
     agreement = float((outputs.argmax(1) == reference.argmax(1)).mean()) if classes else None
-    unit = step or max(float(np.ptp(reference)) / 255, 1e-9)
+    unit = (step or 0.0) / deviation or max(float(np.ptp(reference)) / 255, 1e-9)
     return Parity(
-        rows=len(reference), agreement=agreement, largest=largest,
+        rows=len(reference), agreement=agreement, largest=largest * deviation,
         relative=largest / max(size, 1e-9), steps=largest / unit,
         most_steps=float(np.quantile(by_row, 0.99, method="inverted_cdf")) / unit,
     )  # fmt: skip
 
 
 def outputs_difference(reference: np.ndarray, outputs: np.ndarray, runner: Runner) -> Parity:
-    """Compares what a runner gives for arrays or texts with the Keras model's outputs."""
+    """Compares a runner's outputs for arrays or texts with the Keras model's."""
     if runner.output == PROBABILITIES:
-        # The runner gives logarithms of probabilities, which are logits less a number of the row.
+        # The runner returns log probabilities, which are logits up to a constant for each row.
         highest = reference.max(axis=1, keepdims=True)
         sums = np.log(np.exp(reference - highest).sum(axis=1, keepdims=True))
         reference = reference - highest - sums
-    return difference(reference, outputs, runner.description["output_step"])
+    return difference(
+        reference, outputs, runner.description["output_step"],
+        units_of(runner.description["task"]),
+    )  # fmt: skip
+
+
+def units_of(task: Mapping[str, Any]) -> tuple[float, float]:
+    """Returns the mean and the deviation that a task's JSON says; most tasks have none."""
+    return task.get("mean", 0.0), task.get("deviation", 1.0)
 
 
 def measure_parity(model: keras.Model, checkpoint: Checkpoint, data: bytes) -> Parity:
@@ -155,24 +173,24 @@ def steps_parity(
 
     Args:
         model: the Keras model.
-        checkpoint: what it was made of.
-        steps: the file's side of generation.
-        step: of its logits, see `output_step`.
+        checkpoint: the checkpoint that it was built from.
+        steps: the file's steps of generation.
+        step: step of its logits, see `output_step`.
     """
     return difference(*_next_tokens(model, checkpoint, steps), step)
 
 
 def keras_outputs(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Returns the model's outputs for inputs that it runs once.
+    """Returns the model's outputs, computed eagerly.
 
-    Op by op: what a graph of them takes to trace and compile is many times what it would save.
+    Tracing and compiling a graph takes many times what it would save for inputs that run once.
     """
     return ops.convert_to_numpy(model(inputs, training=False))
 
 
 def _whole_texts(model, checkpoint, runner):
     """Outputs (rows, outputs) of both."""
-    # Both see the same padding: a quantized position is rounded and clipped, padding or not.
+    # Both get the same padding: padded positions are rounded and clipped too.
     inputs = {
         spec.name: spec.fit(checkpoint.probes[spec.name], runner.max_length)
         for spec in checkpoint.inputs
@@ -183,7 +201,7 @@ def _whole_texts(model, checkpoint, runner):
 def _next_tokens(model, checkpoint, steps):
     """Logits (positions, V) of both after each token of the probes: all at once, and by steps.
 
-    `prefill` reads a longer part of each next probe, so that every signature is met.
+    `prefill` reads a longer part of each next probe, so that every signature runs.
     """
     references, outputs = [], []
     probes = {name: ids[:, : steps.cache_length] for name, ids in checkpoint.probes.items()}

@@ -1,7 +1,6 @@
-"""The pipeline: from a checkpoint to the graph of a `.tflite` file, with every check on the way."""
+"""Conversion pipeline: from a checkpoint to the checked graph of a `.tflite` file."""
 
 import dataclasses
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from keras_transformer.edge.quantize.rounding import round_biases
 from keras_transformer.edge.tflite.narrow import narrow, stored_kernels
 from keras_transformer.edge.tflite.rewrite import rewrite
 from keras_transformer.edge.tflite.schema import check_integers, check_kernels, check_ops
+from keras_transformer.edge.tflite.units import in_units
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.positions import LearnedPositionalEncoding
 from keras_transformer.quantization import Projection
@@ -22,19 +22,21 @@ from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, build, set_weights
 from keras_transformer.zoo.models.predict import model_inputs
+from keras_transformer.zoo.temporary import temporary_folder
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Request:
-    """What is to be converted, and how.
+    """A request to convert: the checkpoint and the options.
 
     Attributes:
         checkpoint: a float checkpoint, or a quantized one of this precision.
-        precision: of the file.
-        calibration: batches that set the ranges when a float checkpoint becomes one of integers.
-        percentile: see `ranges.calibrate`.
+        precision: precision of the file.
+        calibration: batches that ranges are calibrated on when a float checkpoint becomes an
+            integer file.
+        percentile: percentile of the ranges, see `ranges.calibrate`.
         keep: layers of a float checkpoint that stay float, such as `encoder/block_0/*=float32`.
-        lengths: tokens of the file's inputs, a signature each; None for what the target chooses.
+        lengths: input lengths in tokens, one signature each; None for the target's default.
     """
 
     checkpoint: Checkpoint
@@ -50,8 +52,8 @@ class Graph:
     """A converted model.
 
     Attributes:
-        flatbuffer: its graph, with the converter's names of the tensors.
-        model: the Keras model that it has to follow.
+        flatbuffer: its graph, with the converter's tensor names.
+        model: the Keras model that it must match.
         kept: patterns of the layers that stay float.
     """
 
@@ -64,17 +66,17 @@ def convert_graph(
     request: Request, length: int, signatures: Callable[[keras.Model], Mapping[str, Callable]],
     custom_ops: Sequence[str] = (),
 ) -> Graph:  # fmt: skip
-    """Converts a model, strictly: known ops only, static shapes, kernels as narrow as asked.
+    """Converts a model strictly: known ops only, static shapes, kernels as narrow as requested.
 
     Args:
         request: the model and its precision.
-        length: tokens of the longest input.
-        signatures: makes the functions of the file, by name, of the model whose graph is converted.
-        custom_ops: ops beside TFLite's own that the graph may have.
+        length: length of the longest input in tokens.
+        signatures: function from the model that is converted to the file's functions by name.
+        custom_ops: ops besides TFLite's own that the graph may contain.
 
     Raises:
-        InputError: for a precision that does not fit the checkpoint, or missing calibration data.
-        RunError: an op or a kernel is not as it has to be.
+        InputError: if the precision does not fit the checkpoint, or calibration data is missing.
+        RunError: if an op is not allowed, or a kernel has the wrong type.
     """
     spec = request.precision
     model, bits, kept = _simulation(
@@ -90,6 +92,9 @@ def convert_graph(
     check_kernels(flatbuffer, spec.kernel_type, stored.others)
     if spec.inner_bits is not None:
         check_integers(flatbuffer)
+    head = request.checkpoint.task.head()
+    if not head.is_standard:
+        flatbuffer = in_units(flatbuffer, head)
     return Graph(flatbuffer=flatbuffer, model=model, kept=kept)
 
 
@@ -97,7 +102,7 @@ def _simulation(
     checkpoint: Checkpoint, spec: Precision, calibration: Batches | None, percentile: float,
     keep: Sequence[str],
 ) -> tuple[keras.Model, Mapping[str, Any], Sequence[str]]:  # fmt: skip
-    """The model that the file has to follow, its widths, and the patterns of what stays float."""
+    """The model that the file must match, its widths, and the patterns of layers kept in float."""
     if checkpoint.is_quantized:
         ready = precision_of(checkpoint.bits).name
         if spec.name != ready:
@@ -129,13 +134,14 @@ def _exported(
     checkpoint: Checkpoint, model: keras.Model, bits: Mapping[str, Any], keep: Sequence[str],
     length: int,
 ) -> keras.Model:  # fmt: skip
-    """The model whose graph is converted: its tables of positions end where the file's inputs do.
+    """The model whose graph is converted, with position tables cut to the file's input length.
 
     Its kernels lie on their grid and are not rounded in the graph: the converter finds the same
-    scales from the values, and rejects a per-channel FakeQuant on a kernel.
+    scales from the values, and rejects a per-channel FakeQuant on a kernel. Its outputs are
+    standardized, see `in_units`.
     """
     shape = checkpoint.config.replace(max_length=length)
-    exported = build(shape, checkpoint.task, bits=bits, keep=keep)
+    exported = build(shape, checkpoint.task.head().standard(), bits=bits, keep=keep)
     weights = grid_weights(model)
     for layer in exported.layers:
         if isinstance(layer, LearnedPositionalEncoding):
@@ -152,7 +158,8 @@ def checked_lengths(checkpoint: Checkpoint, lengths: Sequence[int] | None) -> li
     """Returns the lengths of a file in ascending order, each once; the checkpoint's own by default.
 
     Raises:
-        InputError: the model has fewer positions, or fewer that it learned, or a length is below 1.
+        InputError: if a length is below 1, above the model's positions, or above the learned
+            positions that training reached.
     """
     given, own = lengths, checkpoint.max_length
     lengths = sorted(set(lengths or [own]))
@@ -180,14 +187,16 @@ def _to_flatbuffer(
     signatures: Mapping[str, tf.types.experimental.GenericFunction], spec: Precision, *,
     allow_custom_ops: bool,
 ) -> bytes:  # fmt: skip
-    """Runs the converter on signatures, which share their weights."""
+    """Runs the converter on signatures that share their weights."""
     module = tf.Module()
     concrete = {name: function.get_concrete_function() for name, function in signatures.items()}
-    # The variables that a function closes over are saved only if the module holds them.
+    # Variables that a function closes over are saved only if the module refers to them.
     module.captured = [one.variables for one in concrete.values()]
-    with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures=concrete)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(concrete))
+    with temporary_folder() as folder:
+        tf.saved_model.save(module, str(folder), signatures=concrete)
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            str(folder), signature_keys=list(concrete)
+        )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         converter.allow_custom_ops = allow_custom_ops
         if spec.is_static or spec.name == "float16":

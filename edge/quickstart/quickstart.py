@@ -1,4 +1,4 @@
-"""The quickstart: data, a baseline, training, quantization, files, and a measured table of all."""
+"""The quickstart: data, baseline, training, quantization, files, and a table of measurements."""
 
 import dataclasses
 import statistics
@@ -11,11 +11,13 @@ from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.quantize.qat import quantize
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
+from keras_transformer.zoo.beside import resolved
 from keras_transformer.zoo.data.pairs import SentencePairs, load_pairs
 from keras_transformer.zoo.files import check_absent, write_file
 from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.training.run_folder import one_run
 from keras_transformer.zoo.training.train_recipe import train_recipe
 
 NUM_TIMED, NUM_WARM_UP = 100, 3
@@ -47,7 +49,7 @@ class Job:
         qat_epochs: epochs of quantization-aware training.
         precisions: precisions of the files.
         lengths: input lengths of the files; None for the recipe's own.
-        baselines: what the model is compared with.
+        baselines: baselines that the model is compared with.
         metrics: function from test rows and answers to shares between 0 and 1, by name.
         texts: sample texts for the int8 file.
     """
@@ -108,6 +110,7 @@ class Quickstart:
     device: str
 
 
+@one_run
 def quickstart(
     job: Job,
     out: str | Path,
@@ -129,7 +132,7 @@ def quickstart(
         InputError: if Babel is not installed.
         FileExistsError: if the folder holds an earlier run.
     """
-    out, report = Path(out), report or Report()
+    out, report = resolved(out), report or Report()
     check_absent(out, overwrite=overwrite)
     paths = job.write_data(out / "data", seed=seed, overwrite=overwrite)
     text, target = job.columns

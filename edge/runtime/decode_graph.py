@@ -1,4 +1,4 @@
-"""A file's `decode`, whose caches stay inside the interpreter from one step to the next."""
+"""Execution of a file's `decode`, with caches that stay inside the interpreter between steps."""
 
 import threading
 import weakref
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class Row:
-    """What one row has read so far; never changed for those who hold it.
+    """The immutable state of one row after the tokens read so far.
 
     Attributes:
-        position: where its next token stands.
+        position: position of its next token.
         memory: tensors of the source by name, the same object for all rows of a source.
-        caches: keys and values by name; None while only the interpreter holds them.
-        claim: on the interpreter that reads the row, the same for all rows of a text.
+        caches: keys and values by name; None while they are only in the interpreter.
+        claim: claim on the interpreter that computes the row, the same for all rows of a text.
     """
 
     __slots__ = ("__weakref__", "caches", "claim", "memory", "position")
@@ -43,16 +43,18 @@ class Row:
 class DecodeGraph:
     """Feeds tokens to `decode`, the file's main graph; threads that do so take turns.
 
-    A signature runner would copy all caches out of the interpreter and into it again, which takes
-    as long as a small model itself. Here the outputs of a step become the inputs of the next by
-    one copy, and are taken out only for a row that is still held when another is stepped.
+    A signature runner would copy all caches out of the interpreter and back, which takes as long as
+    a small model itself. Here the outputs of a step become the inputs of the next by one copy, and
+    are read out only for a row that is still referenced when another is stepped.
 
     Args:
-        interpreter: of the file. Only `run` may use it besides.
-        names: of the caches.
+        interpreter: interpreter of the file. Signature runners of it must be temporary: it refuses
+            to run its main graph while one exists.
+        names: names of the caches.
 
     Attributes:
-        empty: caches by name that hold nothing yet.
+        interpreter: the interpreter.
+        empty: caches by name without tokens.
     """
 
     def __init__(self, interpreter: "Interpreter", names: Sequence[str]):
@@ -71,10 +73,10 @@ class DecodeGraph:
         self._row_read = self._row_written = _nothing
 
     def step(self, token: int, row: Row) -> tuple[np.ndarray, Row]:
-        """Returns the logits (V,) after a token behind those of a row, and the longer row.
+        """Returns the logits (V,) after appending a token to a row, and the longer row.
 
         Raises:
-            InputError: the row fills its caches.
+            InputError: if the row fills its caches.
         """
         if row.position >= self._length:
             raise InputError(
@@ -85,7 +87,7 @@ class DecodeGraph:
             self._load(row)
             self._set("ids", np.array([[token]], np.int32))
             self._set("position", np.array([row.position], np.int32))
-            # The graph does not write to its inputs: they still hold the row that was read.
+            # The graph does not write to its inputs: they still contain the row that was read.
             self._row_written = _nothing
             self.interpreter.invoke()
             longer = Row(row.position + 1, row.memory, None, row.claim)
@@ -94,7 +96,6 @@ class DecodeGraph:
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Returns the outputs of another signature."""
-        # The interpreter refuses to run its main graph while a signature's runner is held.
         with self._lock:
             return self.interpreter.get_signature_runner(signature)(**inputs)
 

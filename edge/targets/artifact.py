@@ -1,5 +1,6 @@
-"""What a conversion makes: the bytes of a file, or the files of a folder, and what they are."""
+"""Artifacts: the result of a conversion, one file or a folder of files, and its metadata."""
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,10 +8,11 @@ from typing import Any
 
 from keras_transformer.edge.compare.parity import Parity
 from keras_transformer.edge.publish.model_card import NAME, Origin, card_section, with_section
+from keras_transformer.zoo.beside import resolved
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.files import write_file, write_folder
+from keras_transformer.zoo.files import file_aside, write_folder
 
-# What the manifest of a folder says that it is.
+# The kind in the manifest of a folder.
 KIND = "export"
 
 
@@ -20,14 +22,14 @@ class Artifact:
 
     Attributes:
         target: name of the target.
-        precision: of the weights and, in some, the activations.
+        precision: precision of the weights and, for some, the activations.
         files: contents by name, with `/` between folders.
-        is_folder: whether it is saved as a folder, not as one file.
-        parity: how closely it follows the Keras model on the checkpoint's probes.
-        description: what it says of itself, as JSON can hold it.
-        origin: what its card says of the checkpoint.
-        loading: lines of the card on how to load it.
-        measured: what else was measured, by the words in which it is said.
+        is_folder: whether it is saved as a folder rather than one file.
+        parity: parity with the Keras model on the checkpoint's probes.
+        description: JSON-serializable description of the model.
+        origin: the card's part on the checkpoint.
+        loading: the card's lines on how to load it.
+        measured: further measurements by their label.
     """
 
     target: str
@@ -58,14 +60,14 @@ class Artifact:
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """Size of all files in bytes."""
         return sum(map(len, self.files.values()))
 
     def card(self, name: str | Path | None = None) -> str:
         """Returns the section of the model card, in Markdown.
 
         Args:
-            name: the path that it is saved to; by default its own name.
+            name: path that it is saved to; its default name if None.
         """
         path = Path(name or self.default_name)
         about = self.description["about"]
@@ -88,37 +90,43 @@ class Artifact:
         )  # fmt: skip
 
     def save(self, path: str | Path, overwrite: bool = False) -> list[Path]:
-        """Writes it aside and renames it; MODEL_CARD.md beside it gets or changes its section.
+        """Writes it atomically by renaming, and adds or updates its section in MODEL_CARD.md.
 
         Args:
-            path: of the file or folder.
-            overwrite: whether what exists is replaced. A card that exists keeps all but the
+            path: path of the file or folder.
+            overwrite: whether to replace an existing path. An existing card keeps all but the
                 section of this path.
 
         Returns:
             The paths written.
 
         Raises:
-            FileExistsError: a path exists and may not be replaced.
-            OSError: the system could not write; what was there before is untouched.
+            FileExistsError: if a path exists and `overwrite` is False.
+            OSError: if writing fails; existing files are then unchanged.
         """
-        path = Path(path)
-        if self.is_folder:
-            write_folder(path, self.files, overwrite=overwrite, kind=KIND)
-        else:
-            write_file(path, bytes(self), overwrite=overwrite)
+        path = resolved(path)
         beside = self.beside(path)
-        for name, data in beside.items():
-            write_file(path.with_name(name), data, overwrite=overwrite)
         card = path.with_name(NAME)
-        text = card.read_text(encoding="utf-8") if card.exists() else ""
+        # Whatever else a card of somebody's own holds stays as it is, byte for byte.
+        text = card.read_bytes().decode(errors="surrogateescape") if card.exists() else ""
         text = with_section(text, path.name, self.card(path))
-        write_file(card, text.encode(), overwrite=True)
+        files = {path.with_name(name): data for name, data in beside.items()}
+        if not self.is_folder:
+            files[path] = bytes(self)
+        with contextlib.ExitStack() as aside:
+            # All are on the disk before the first gets its name.
+            aside.enter_context(
+                file_aside(card, text.encode(errors="surrogateescape"), overwrite=True)
+            )
+            for name, data in files.items():
+                aside.enter_context(file_aside(name, data, overwrite=overwrite))
+            if self.is_folder:
+                write_folder(path, self.files, overwrite=overwrite, kind=KIND)
         return [path, *map(path.with_name, beside), card]
 
     @property
     def default_name(self) -> str:
-        """What it is called where nobody said."""
+        """The file name to use if none is given."""
         return f"model_{self.target}" if self.is_folder else next(iter(self.files))
 
     def loading_from(self, path: Path) -> str:
@@ -126,11 +134,11 @@ class Artifact:
         return self.loading.replace("{file}", path.name)
 
     def latency(self) -> str | None:
-        """Measures the time of one invocation here, and says it in words; None if it cannot."""
+        """Measures the latency of an invocation here, as text; None if it cannot be measured."""
         return None
 
     def beside(self, path: Path) -> Mapping[str, bytes]:
-        """Returns files that stand beside the one at a path, by name."""
+        """Returns by name the files that are saved beside the one at a path."""
         return {}
 
 

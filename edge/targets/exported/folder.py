@@ -1,4 +1,4 @@
-"""What the targets of folders share: graphs of any batch, the description and parity."""
+"""Base class of the targets that export a folder: graphs, description and parity."""
 
 import abc
 import dataclasses
@@ -10,21 +10,22 @@ from keras_transformer.edge.convert.convert import Request
 from keras_transformer.edge.convert.provenance import provenance
 from keras_transformer.edge.graphs.free import EntryPoint, entry_points
 from keras_transformer.edge.precision import kept_patterns
-from keras_transformer.edge.publish.model_card import origin_of
+from keras_transformer.edge.publish.model_card import NAME, origin_of
 from keras_transformer.edge.targets.artifact import KIND, Artifact
 from keras_transformer.edge.targets.exported import replay
 from keras_transformer.edge.targets.exported.graph_parity import graphs_parity
 from keras_transformer.edge.targets.writer import Writer
+from keras_transformer.zoo.beside import resolved
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.files import check_folder_target
+from keras_transformer.zoo.files import check_file_target, check_folder_target
 
 
 class FolderWriter(Writer):
-    """Writes a folder for another runtime than LiteRT, with the tokenizer and a description."""
+    """Writes a folder for a runtime other than LiteRT, with the tokenizer and a description."""
 
     def loads(self, checkpoint: Checkpoint) -> str | None:
-        """Refuses quantized checkpoints, whose integers are for `.tflite` files."""
+        """Rejects quantized checkpoints, whose integers are for `.tflite` files."""
         if checkpoint.is_quantized:
             return (
                 "Expected a float checkpoint, got one that quantize made, which a .tflite file "
@@ -34,7 +35,7 @@ class FolderWriter(Writer):
 
     @abc.abstractmethod
     def place(self, graph: str) -> str:
-        """Returns the name of the file or folder that holds a graph."""
+        """Returns the name of the file or folder that contains a graph."""
 
     @abc.abstractmethod
     def graph_files(
@@ -43,14 +44,14 @@ class FolderWriter(Writer):
         """Returns the files of the graphs, contents by name."""
 
     def write(self, request: Request) -> Artifact:
-        """Returns the folder, once its runtime gave what Keras gives."""
+        """Returns the folder, after its runtime reproduced the outputs of Keras."""
         checkpoint = request.checkpoint
         if request.lengths is not None:
             raise InputError(
                 f"Expected no lengths for the target {self.name}, whose graphs read any; got "
                 f"lengths={','.join(map(str, request.lengths))}."
             )
-        # What is kept float is said of integers.
+        # Layers can be kept in float only for integer precisions.
         kept_patterns(request.precision, request.keep)
         graphs = self.graphs(checkpoint)
         files = self.graph_files(checkpoint, graphs)
@@ -87,6 +88,7 @@ class FolderWriter(Writer):
     def check_out(self, out: Path, *, overwrite: bool) -> None:
         """Checks that the folder may be saved to a path."""
         check_folder_target(out, overwrite=overwrite, kind=KIND)
+        check_file_target(resolved(out).with_name(NAME), overwrite=True)
 
     def graphs(self, checkpoint: Checkpoint) -> dict[str, EntryPoint]:
         """Returns the graphs of a model by name."""

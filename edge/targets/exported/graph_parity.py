@@ -1,10 +1,9 @@
-"""How closely exported graphs follow Keras, each in its own runtime."""
+"""Parity of exported graphs with Keras, each in its own runtime."""
 
 import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,17 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_transformer.edge.compare.parity import Parity, difference
+from keras_transformer.edge.compare.parity import Parity, difference, units_of
 from keras_transformer.edge.targets.exported import replay
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.files import weights_from_bytes, weights_to_bytes
 from keras_transformer.zoo.models.predict import model_inputs
+from keras_transformer.zoo.temporary import temporary_folder
 
-# Of the largest output. The same float32 operations in another order are off by their last bits,
-# 6e-8 each, which add up through the layers to about 1e-6. In a trained classifier GELU by tanh in
-# place of erf, or an epsilon of 1e-6 in place of 1e-12, is off by 9e-5.
+# Relative to the largest output. The same float32 operations in another order differ in their last
+# bits, 6e-8 each, which add up through the layers to about 1e-6. In a trained classifier, GELU by
+# tanh instead of erf, or an epsilon of 1e-6 instead of 1e-12, makes a difference of 9e-5.
 TOLERANCE = 1e-5
 
 
@@ -29,20 +29,19 @@ def graphs_parity(
     name: str, checkpoint: Checkpoint, files: Mapping[str, bytes],
     graphs: Mapping[str, Mapping[str, Any]],
 ) -> Parity:  # fmt: skip
-    """Runs the probes through files, by their runtime in a process of its own, and through Keras.
+    """Runs the probes through the files, in a separate process, and through Keras.
 
     Args:
-        name: of the target.
-        checkpoint: what was exported.
+        name: name of the target.
+        checkpoint: the exported checkpoint.
         files: contents by name.
-        graphs: of each the file or folder that holds it, and its inputs and outputs.
+        graphs: file or folder, inputs and outputs of each graph by name.
 
     Raises:
-        RunError: the runtime could not load or run them, or it computed something else.
+        RunError: if the runtime cannot load or run them, or its outputs differ.
     """
     description = {"target": name, "max_length": checkpoint.max_length, "graphs": graphs}
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
+    with temporary_folder() as folder:
         contents = {
             **files,
             replay.DESCRIPTION: json.dumps(description).encode(),
@@ -55,8 +54,9 @@ def graphs_parity(
         run_apart(replay.__name__, folder, doing=doing, CUDA_VISIBLE_DEVICES="-1")
         found = weights_from_bytes((folder / replay.OUTPUTS).read_bytes())
     reference = _reference(checkpoint)[found["rows"], found["places"]]
-    parity = difference(reference, found["outputs"], None)
-    size = float(np.abs(reference).max())
+    units = units_of(checkpoint.task.to_json())
+    parity = difference(reference, found["outputs"], None, units)
+    size = float(np.abs(reference - units[0]).max())
     if not parity.largest <= TOLERANCE * size:
         raise RunError(
             f"Expected the {name} files to give what Keras gives within {TOLERANCE:g} of the "
@@ -67,12 +67,12 @@ def graphs_parity(
 
 
 def run_apart(module: str, folder: Path, *, doing: str, **environment: str) -> None:
-    """Runs a module of ours in a process of its own, on a folder.
+    """Runs one of our modules on a folder in a separate process.
 
     Raises:
-        RunError: it failed; the sentence ends with the last line of what it said.
+        RunError: if it fails; the message ends with the last line of its output.
     """
-    # Not from the current folder, where any file may be called like a module.
+    # The current folder is left out of the path, since a file in it may have a module's name.
     command = [sys.executable, "-P", "-m", module, str(folder)]
     child = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
     if child.returncode:
@@ -88,7 +88,7 @@ def _probes(checkpoint):
 
 
 def _reference(checkpoint):
-    """What Keras gives for the probes: (rows, places, outputs)."""
+    """Keras' outputs for the probes: (rows, positions, outputs)."""
     columns = checkpoint.probes
     if not checkpoint.task.generates:
         columns = model_inputs(checkpoint.model, columns)
@@ -97,7 +97,7 @@ def _reference(checkpoint):
 
 
 def _in_float32(compute):
-    """Calls a function while no GPU shortens the factors of its products to 10 bits."""
+    """Calls a function with TensorFloat-32 off, which rounds factors to 10 bits on a GPU."""
     shortened = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:

@@ -1,8 +1,6 @@
-"""Whether LiteRT-LM reads and writes what our own loop does over the same graph."""
+"""Parity of LiteRT-LM's ids and text with our own generation loop over the same graph."""
 
 import json
-import tempfile
-from pathlib import Path
 
 from keras_transformer.edge.targets.exported.graph_parity import run_apart
 from keras_transformer.edge.targets.litertlm import lm_replay
@@ -10,40 +8,44 @@ from keras_transformer.edge.targets.litertlm.lm_steps import LmSteps
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.generation.text import TextGenerator
+from keras_transformer.zoo.temporary import temporary_folder
 
 NUM_PROMPTS, PROMPT_TOKENS, NEW_TOKENS = 4, 8, 64
-# What stands for bytes that are no character, of which the two do not count as many, and the end
-# of a string in C.
+# The replacement for invalid bytes, whose number differs between the two, and the end of a C
+# string.
 _NOT_COMPARED = str.maketrans("", "", "\ufffd\0")
 
 
 def check_continued(packed: bytes, graph: bytes, checkpoint: Checkpoint) -> int:
-    """Continues the starts of a few probes, and returns how many tokens LiteRT-LM has to write.
+    """Compares the continuations of a few probes, and returns the number of tokens generated.
 
     Args:
         packed: the `.litertlm` file.
-        graph: that is in it.
-        checkpoint: what was exported.
+        graph: the graph in it.
+        checkpoint: the exported checkpoint.
 
     Raises:
-        RunError: LiteRT-LM failed, or its ids of a prompt or its greedy text are others than ours.
+        RunError: if LiteRT-LM fails, or its ids of a prompt or its greedy text differ from ours.
     """
     steps = LmSteps(graph)
     starts = (ids[:PROMPT_TOKENS].tolist() for ids in checkpoint.probes["ids"][:NUM_PROMPTS])
-    prompts = [text for text in map(checkpoint.tokenizer.decode, starts) if text.strip()]
+    # A space at its end would make our own loop begin a word, which LiteRT-LM does not know.
+    decoded = (checkpoint.tokenizer.decode(ids).rstrip() for ids in starts)
+    prompts = [text for text in decoded if text]
     ids = checkpoint.tokenizer.pieces(prompts)
-    # A prompt starts with one more token, and the last that is written is read by nobody.
+    # A prompt starts with one more token, and the last generated one is not read.
     max_tokens = min(NEW_TOKENS, steps.cache_length - max(map(len, ids)))
     generator = TextGenerator(steps, checkpoint.tokenizer, reads_sources=False)
     texts = [made.text for made in generator.generate(prompts, max_tokens=max_tokens)]
     found = _continued(packed, prompts, max_tokens)
-    for prompt, own_ids, own_text, made in zip(prompts, ids, texts, found, strict=True):
+    for prompt, own_ids, continued, made in zip(prompts, ids, texts, found, strict=True):
         if made["ids"] != own_ids:
             raise RunError(
                 f"Expected LiteRT-LM to read {prompt!r} as the ids {own_ids}, got {made['ids']}; "
                 "nothing was written."
             )
-        text = made["text"]
+        # LiteRT-LM writes no space before its first word.
+        own_text, text = continued.removeprefix(" "), made["text"]
         if text.translate(_NOT_COMPARED) != own_text.translate(_NOT_COMPARED):
             raise RunError(
                 f"Expected LiteRT-LM to continue {prompt!r} with {own_text!r}, got {text!r}; "
@@ -53,8 +55,7 @@ def check_continued(packed: bytes, graph: bytes, checkpoint: Checkpoint) -> int:
 
 
 def _continued(packed, prompts, max_tokens):
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
+    with temporary_folder() as folder:
         (folder / lm_replay.MODEL).write_bytes(packed)
         asked = {"prompts": prompts, "max_tokens": max_tokens}
         (folder / lm_replay.PROMPTS).write_text(json.dumps(asked))

@@ -105,6 +105,13 @@ def test_a_pool_gives_its_results_in_order(files, runs, written):
     one, three = Runner(written("gpt")), Runner(written("gpt"), workers=3)
     for options in OPTIONS:
         assert three.generations(PROMPTS, **options) == one.generations(PROMPTS, **options)
+    pieces = {}
+    told = three.generator().generate(
+        PROMPTS, max_tokens=8, on_text=lambda row, piece: pieces.setdefault(row, []).append(piece)
+    )
+    assert ["".join(pieces[row]) for row in range(len(PROMPTS))] == [one.text for one in told]
+    with pytest.raises(InputError, match="prompt 2 to have at most the 32 tokens"):
+        three.generate(["abc", "x" * 33, "x" * 34])
 
 
 def test_a_pool_tells_of_the_first_row_that_fails():
@@ -121,6 +128,20 @@ def test_a_pool_tells_of_the_first_row_that_fails():
     with pytest.raises(InputError, match="got 2"):
         engines.each(function, range(1_000))
     assert len(started) < 10
+
+
+def test_texts_are_written_at_once(written, monkeypatch):
+    """Each of two texts waits in its first step for the other's."""
+
+    def step(tokens, cache):
+        if cache[0].position == 4:
+            together.wait(20)
+        return steps(tokens, cache)
+
+    runner, together = Runner(written("gpt"), workers=2), threading.Barrier(2)
+    steps = runner.steps.step
+    monkeypatch.setattr(runner.steps, "step", step)
+    assert len(runner.generate(["abcde", "fghij"], max_tokens=3)) == 2
 
 
 def test_all_workers_compute_at_once():
