@@ -19,6 +19,8 @@ FIELDS = {
     "tokenizer": "How text becomes tokens; for a translation sentencepiece, for language-modeling "
     "characters by default.",
     "vocab_size": "Entries of the vocabulary that is learned from the training file, at most.",
+    "normalization": "What sentencepiece does to a text first: nfkc folds its compatibility "
+    "characters, identity changes nothing (the default of what is written).",
     "max_length": "Tokens of an example, special ones included; longer texts are cut and counted.",
     "optimizer": "momentum is SGD with momentum 0.9.",
     "learning_rate": "The learning rate at its peak.",

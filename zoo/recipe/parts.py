@@ -97,7 +97,9 @@ class Tokenizer(Part):
         vocabulary: path of an existing vocab.txt; empty to learn one from the training file.
         vocab_size: entries of a learned vocabulary, at most.
         shared_vocabulary: whether source and target of a translation share vocabulary and table.
-        lowercase, strip_accents: text normalization.
+        lowercase, strip_accents: whether case and accents are folded.
+        normalization: of a text before sentencepiece cuts it: `nfkc`, or `identity`, which changes
+            nothing.
     """
 
     kind: str = option(
@@ -109,6 +111,7 @@ class Tokenizer(Part):
     shared_vocabulary: bool = True
     lowercase: bool = True
     strip_accents: bool = True
+    normalization: str = option("nfkc", choices=("nfkc", "identity"))
 
     def __post_init__(self):
         super().__post_init__()

@@ -13,8 +13,8 @@ from keras_transformer.zoo.tasks.losses import TokenLoss, mean_where
 from keras_transformer.zoo.tasks.task import Task
 
 VALIDATION_TOKENS = 2048
-# Cased, with its accents, as it is to be generated.
-AS_WRITTEN = {"lowercase": False, "strip_accents": False}
+# Cased, with its accents and its punctuation, as it is to be generated.
+AS_WRITTEN = {"lowercase": False, "strip_accents": False, "normalization": "identity"}
 
 
 class GeneratingTask(Task):

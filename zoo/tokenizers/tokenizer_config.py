@@ -5,10 +5,17 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.tokenizers.normalize import ACCENTS
 
 KINDS = ("wordpiece", "bytes", "characters", "sentencepiece")
+NORMALIZATIONS = ("nfkc", "identity")
 # Kinds that keep case and accents unless told otherwise: what they write is meant to be read.
 _VERBATIM = ("characters", "sentencepiece")
+_MAX_CHARACTERS_PER_WORD = 100
+# Of a character in UTF-8.
+_MOST_BYTES = 4
+# What files without these settings mean, which were written before there was a choice.
+_ONCE = {"accents": "all", "normalization": "nfkc"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,20 +28,34 @@ class TokenizerConfig:
         lowercase: whether case is folded; None for what the kind does by itself, which is not to
             fold for characters and sentencepiece, else to fold.
         strip_accents: whether accents are removed; None as above.
-        max_bytes_per_word: a word with more UTF-8 bytes than this is unknown (word pieces only).
+        accents: what accents are: "european", the marks that Latin, Greek and Cyrillic letters
+            take, or "all" nonspacing marks, as for BERT.
+        normalization: what sentencepiece does to a text first: "nfkc" (Unicode's compatibility
+            composition, and single spaces between words), or "identity", which changes nothing.
+        max_characters_per_word: a word with more characters than this is unknown (word pieces
+            only), 100 by default.
+        max_bytes_per_word: the limit in UTF-8 bytes instead, as files had it once.
     """
 
     kind: str = "wordpiece"
     lowercase: bool | None = None
     strip_accents: bool | None = None
-    max_bytes_per_word: int = 100
+    accents: str = "european"
+    normalization: str = "nfkc"
+    max_characters_per_word: int | None = None
+    max_bytes_per_word: int | None = None
 
     def __post_init__(self):
-        if self.kind not in KINDS:
-            raise InputError(
-                f"Expected the tokenizer's kind to be one of {', '.join(KINDS)}, "
-                f"got kind={self.kind!r}."
-            )
+        if self.max_characters_per_word is None and self.max_bytes_per_word is None:
+            object.__setattr__(self, "max_characters_per_word", _MAX_CHARACTERS_PER_WORD)
+        choices = {"kind": KINDS, "accents": ACCENTS, "normalization": NORMALIZATIONS}
+        for name, known in choices.items():
+            value = getattr(self, name)
+            if value not in known:
+                raise InputError(
+                    f"Expected the tokenizer's {name} to be one of {', '.join(known)}, "
+                    f"got {name}={value!r}."
+                )
         for name in ("lowercase", "strip_accents"):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, self.kind not in _VERBATIM)
@@ -43,10 +64,18 @@ class TokenizerConfig:
                     f"Expected the tokenizer's {name} to be true or false, "
                     f"got {name}={getattr(self, name)!r}."
                 )
-        if type(self.max_bytes_per_word) is not int or self.max_bytes_per_word < 1:
+        limits = ("max_characters_per_word", "max_bytes_per_word")
+        given = {name: getattr(self, name) for name in limits if getattr(self, name) is not None}
+        for name, value in given.items():
+            if type(value) is not int or value < 1:
+                raise InputError(
+                    f"Expected the tokenizer's {name} to be a positive integer, "
+                    f"got {name}={value!r}."
+                )
+        if len(given) > 1:
             raise InputError(
-                "Expected the tokenizer's max_bytes_per_word to be a positive integer, "
-                f"got max_bytes_per_word={self.max_bytes_per_word!r}."
+                "Expected the tokenizer's limit on words in characters or in bytes, got "
+                f"{', '.join(f'{name}={value}' for name, value in given.items())}."
             )
 
     @property
@@ -54,13 +83,33 @@ class TokenizerConfig:
         """Whether ids hold all white space of a text, line breaks included."""
         return self.kind in ("characters", "bytes")
 
+    @property
+    def fold(self) -> dict[str, Any]:
+        """What is done to each character, as arguments of `normalize.fold_text`."""
+        return {
+            "lowercase": self.lowercase, "strip_accents": self.strip_accents,
+            "accents": self.accents,
+        }  # fmt: skip
+
+    @property
+    def most_bytes_per_word(self) -> int:
+        """UTF-8 bytes that no known word exceeds."""
+        return self.max_bytes_per_word or _MOST_BYTES * self.max_characters_per_word
+
+    def is_too_long(self, word: str) -> bool:
+        """Whether word pieces take a word, folded already, as unknown for its length."""
+        if self.max_characters_per_word is not None:
+            return len(word) > self.max_characters_per_word
+        return len(word.encode()) > self.max_bytes_per_word
+
     def to_json(self) -> dict[str, Any]:
         """Returns the settings as a value that JSON can hold."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        return {name: value for name, value in values.items() if value is not None}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Makes the settings from what `to_json` returned.
+        """Makes the settings from what `to_json` returned, now or before a setting was added.
 
         Raises:
             InputError: for anything but an object of known names and fitting values.
@@ -74,4 +123,4 @@ class TokenizerConfig:
                     f"Expected the tokenizer's settings to be among {', '.join(known)}, "
                     f"got {name!r}."
                 )
-        return cls(**value)
+        return cls(**{**_ONCE, **value})

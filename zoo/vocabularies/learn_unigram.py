@@ -13,9 +13,9 @@ from keras_transformer.zoo.tokenizers.piece_list import BYTE_PIECES, SPECIAL_TOK
 from keras_transformer.zoo.tokenizers.tokenizer import TokenizerConfig
 from keras_transformer.zoo.tokenizers.unigram import SPACE, Unigram
 
-# The trainer leaves out whole sentences with one of these; it marks unknown characters with the
-# second.
-_RESERVED = frozenset("\0\u2585")
+# The trainer leaves out whole sentences with the first or the last of these, with which it marks
+# unknown characters; no line of a vocabulary holds the others, which become bytes.
+_RESERVED = frozenset("\0\t\n\u2585")
 # Sums of floats depend on how the sentences are shared out, so not on the machine's cores.
 _NUM_THREADS = 4
 _MAX_SENTENCE_BYTES = 1 << 30
@@ -44,8 +44,7 @@ def learn_unigram(texts: Sequence[str], size: int, config: TokenizerConfig) -> V
     fixed = (*SPECIAL_TOKENS, *BYTE_PIECES)
     # A model without pieces cuts nothing, but it normalizes and splits.
     empty = Unigram(
-        Vocabulary(fixed, (0.0,) * len(fixed)),
-        lowercase=config.lowercase, strip_accents=config.strip_accents,
+        Vocabulary(fixed, (0.0,) * len(fixed)), normalization=config.normalization, **config.fold
     )  # fmt: skip
     # Sorted, so that the order of the texts, in which the trainer adds up, makes no difference.
     words = [word for text in sorted(map(empty.normalize, texts)) for word in empty.split(text)]
