@@ -129,8 +129,10 @@ def _measure(
         return Measured(candidate=candidate, error=" ".join(str(error).split()))
     path = out / f"{candidate.name}.tflite"
     write_file(path, bytes(converted), overwrite=True)
+    metrics = measure(Runner(path))
     return Measured(
-        candidate=candidate, value=float(measure(Runner(path))[metric.name]),
+        candidate=candidate, value=float(metrics[metric.name]),
+        metric_signature=metrics.get(f"{metric.name}_signature"),
         agreement=converted.parity.agreement, size=converted.size,
         gzip_size=len(gzip.compress(bytes(converted), mtime=0)),
     )  # fmt: skip
