@@ -9,32 +9,32 @@ from keras_transformer.zoo.tokenizers.normalize import ACCENTS
 
 KINDS = ("wordpiece", "bytes", "characters", "sentencepiece")
 NORMALIZATIONS = ("nfkc", "identity")
-# Kinds that keep case and accents unless told otherwise: what they write is meant to be read.
+# Kinds that preserve case and accents by default, since they are used to generate text.
 _VERBATIM = ("characters", "sentencepiece")
 _MAX_CHARACTERS_PER_WORD = 100
-# Of a character in UTF-8.
+# Maximum number of UTF-8 bytes of a character.
 _MOST_BYTES = 4
-# What files without these settings mean, which were written before there was a choice.
+# Settings of files that were written before these could be chosen.
 _ONCE = {"accents": "all", "normalization": "nfkc"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TokenizerConfig:
-    """How text becomes tokens; saved beside every model.
+    """Tokenizer settings, saved with every model.
 
     Attributes:
-        kind: "wordpiece" (words cut greedily into pieces of a vocabulary), "bytes" (UTF-8),
-            "characters", or "sentencepiece" (words cut into their most probable pieces).
-        lowercase: whether case is folded; None for what the kind does by itself, which is not to
-            fold for characters and sentencepiece, else to fold.
-        strip_accents: whether accents are removed; None as above.
-        accents: what accents are: "european", the marks that Latin, Greek and Cyrillic letters
-            take, or "all" nonspacing marks, as for BERT.
-        normalization: what sentencepiece does to a text first: "nfkc" (Unicode's compatibility
-            composition, and single spaces between words), or "identity", which changes nothing.
-        max_characters_per_word: a word with more characters than this is unknown (word pieces
-            only), 100 by default.
-        max_bytes_per_word: the limit in UTF-8 bytes instead, as files had it once.
+        kind: "wordpiece" (words split greedily into pieces of a vocabulary), "bytes" (UTF-8),
+            "characters", or "sentencepiece" (words split into their most probable pieces).
+        lowercase: whether case is folded; None for the kind's default, false for characters and
+            sentencepiece, else true.
+        strip_accents: whether accents are removed; None as for `lowercase`.
+        accents: definition of accents: "european", the marks of Latin, Greek and Cyrillic letters,
+            or "all" nonspacing marks, as in BERT.
+        normalization: normalization before sentencepiece: "nfkc" (NFKC, and single spaces between
+            words), or "identity" for none.
+        max_characters_per_word: maximum number of characters of a word; a longer one is unknown
+            (word pieces only). 100 by default.
+        max_bytes_per_word: maximum number of UTF-8 bytes instead, as in older files.
     """
 
     kind: str = "wordpiece"
@@ -80,12 +80,12 @@ class TokenizerConfig:
 
     @property
     def keeps_lines(self) -> bool:
-        """Whether ids hold all white space of a text, line breaks included."""
+        """Whether ids preserve all white space of a text, line breaks included."""
         return self.kind in ("characters", "bytes")
 
     @property
     def fold(self) -> dict[str, Any]:
-        """What is done to each character, as arguments of `normalize.fold_text`."""
+        """Arguments of `normalize.fold_text`."""
         return {
             "lowercase": self.lowercase, "strip_accents": self.strip_accents,
             "accents": self.accents,
@@ -93,26 +93,26 @@ class TokenizerConfig:
 
     @property
     def most_bytes_per_word(self) -> int:
-        """UTF-8 bytes that no known word exceeds."""
+        """Maximum number of UTF-8 bytes of a known word."""
         return self.max_bytes_per_word or _MOST_BYTES * self.max_characters_per_word
 
     def is_too_long(self, word: str) -> bool:
-        """Whether word pieces take a word, folded already, as unknown for its length."""
+        """Whether a folded word is unknown to word pieces because of its length."""
         if self.max_characters_per_word is not None:
             return len(word) > self.max_characters_per_word
         return len(word.encode()) > self.max_bytes_per_word
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the settings as a value that JSON can hold."""
+        """Returns the settings as a JSON-serializable object."""
         values = dataclasses.asdict(self)
         return {name: value for name, value in values.items() if value is not None}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Makes the settings from what `to_json` returned, now or before a setting was added.
+        """Creates the settings from the result of `to_json`, of an earlier version too.
 
         Raises:
-            InputError: for anything but an object of known names and fitting values.
+            InputError: if the value is not an object, a name is unknown, or a value is impossible.
         """
         if not isinstance(value, Mapping):
             raise InputError(f"Expected the tokenizer's settings to be an object, got {value!r}.")

@@ -43,10 +43,11 @@ export class Unigram {
   }
 
   encode(text) {
-    return this.#words(text).flatMap((word) => this.#match(SPACE + word));
+    return this.words(text).flatMap((word) => this.#match(SPACE + word));
   }
 
-  #words(text) {
+  /** Returns the words, which are matched one by one. */
+  words(text) {
     if (this.isIdentity) {
       const folded = this.folding.fold(text);
       return folded ? folded.replaceAll(SPACE, " ").split(" ") : [];
@@ -58,6 +59,12 @@ export class Unigram {
   decode(ids) {
     const text = decodeBytes(ids.flatMap((id) => this.bytes[id]));
     return text.replaceAll(SPACE, " ").replace(/^ /, "");
+  }
+
+  /** Whether a piece goes on with a word. */
+  continues(id) {
+    const piece = this.names[id];
+    return !piece.startsWith(SPACE) && !SPECIAL_TOKENS.includes(piece);
   }
 
   /**
