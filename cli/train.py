@@ -19,6 +19,8 @@ FIELDS = {
     "tokenizer": "Kind of tokenizer; for a translation sentencepiece, for language-modeling "
     "characters by default.",
     "vocab_size": "Largest size of the vocabulary that is learned from the training file.",
+    "normalization": "Normalization before sentencepiece: nfkc folds compatibility characters, "
+    "identity changes nothing (the default of models that write).",
     "max_length": "Largest length in tokens, special ones included; longer texts are cut and "
     "counted.",
     "optimizer": "Optimizer; momentum is SGD with momentum 0.9.",

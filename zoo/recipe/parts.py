@@ -98,6 +98,7 @@ class Tokenizer(Part):
         vocab_size: maximum number of entries of a learned vocabulary.
         shared_vocabulary: whether source and target of a translation share vocabulary and table.
         lowercase, strip_accents: whether text normalization lowercases and strips accents.
+        normalization: normalization before sentencepiece: `nfkc`, or `identity` for none.
     """
 
     kind: str = option(
@@ -109,6 +110,7 @@ class Tokenizer(Part):
     shared_vocabulary: bool = True
     lowercase: bool = True
     strip_accents: bool = True
+    normalization: str = option("nfkc", choices=("nfkc", "identity"))
 
     def __post_init__(self):
         super().__post_init__()

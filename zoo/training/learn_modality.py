@@ -63,8 +63,9 @@ def _learn_tokenizer(recipe: Recipe, texts: Sequence[str], config: TransformerCo
     """The recipe's tokenizer, with a vocabulary read from a file or learned from texts."""
     given = recipe.tokenizer
     settings = TokenizerConfig(
-        kind=given.kind, lowercase=given.lowercase, strip_accents=given.strip_accents
-    )
+        kind=given.kind, lowercase=given.lowercase, strip_accents=given.strip_accents,
+        normalization=given.normalization,
+    )  # fmt: skip
     if given.kind == "bytes":
         return TextTokenizer(settings)
     limit = config.vocab_size

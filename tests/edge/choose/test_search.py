@@ -14,6 +14,7 @@ from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.recipe import Prune
+from tests.edge.generators import generator
 
 COLUMNS = {"text": "text", "text_pair": None, "label": "label"}
 # All but the longest texts have more tokens than the short files read.
@@ -72,6 +73,17 @@ def test_each_file_is_made_measured_and_timed(runs, found):
     assert result.drop(short) == pytest.approx(100 * (float32.value - short.value))
     assert short.value < int8.value
     assert result.choice.name in ("float32", "int8")
+
+
+def test_bleu_splits_words_by_the_script_of_the_data(tmp_path):
+    pairs = (["a", "bc"], ["我爱自然语言处理。", "今天的天气很好。"])
+    [float32] = search(
+        generator("transformer"), pairs, tmp_path, candidates=ladder(precisions=[]), runs=1,
+        max_tokens=4,
+    ).rows  # fmt: skip
+    assert "tok:zh" in float32.metric_signature
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["candidates"][0]["metric_signature"] == float32.metric_signature
 
 
 def test_the_results_are_a_file(found):
