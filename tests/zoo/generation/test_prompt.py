@@ -28,13 +28,16 @@ TOKENIZERS = {
         TokenizerConfig(**EXACT),
         (*SPECIAL_TOKENS, *LETTERS, *(f"##{a}" for a in LETTERS), *"(),.-'", "ab", "##od", "bañ"),
     ),
-    "sentencepiece": Tokenizer(
-        TokenizerConfig(kind="sentencepiece"),
-        Vocabulary(
-            FIXED + SCORED,
-            (0.0,) * len(FIXED) + tuple(-1.0 - 0.1 * place for place in range(len(SCORED))),
-        ),
-    ),
+    **{
+        name: Tokenizer(
+            TokenizerConfig(kind="sentencepiece", normalization=normalization),
+            Vocabulary(
+                FIXED + SCORED,
+                (0.0,) * len(FIXED) + tuple(-1.0 - 0.1 * place for place in range(len(SCORED))),
+            ),
+        )
+        for name, normalization in (("sentencepiece", "nfkc"), ("identity", "identity"))
+    },
     "characters": Tokenizer(
         TokenizerConfig(kind="characters"), (*SPECIAL_TOKENS, *LETTERS, *"(),.-' \n")
     ),
@@ -87,15 +90,15 @@ def test_a_prompt_and_its_continuation_are_what_all_ids_say(kind):
         words = random_text(rng).translate(dict.fromkeys(map(ord, "(),.-'\n"), " "))
         text = " ".join(words.split())
         prompt = text[: rng.randint(1, len(text))]
-        after_space = prompt.endswith(" ") and kind in ("wordpiece", "sentencepiece")
+        after_space = prompt.endswith(" ") and not tokenizer.config.keeps_lines
         ids = any_ids(tokenizer, rng, 12, new_word=after_space)
-        [own] = tokenizer.pieces([prompt])
+        own = read_prompt(prompt, tokenizer).line or tokenizer.pieces([prompt])[0]
         added = continued(tokenizer, prompt, ids)
         assert prompt + added == tokenizer.decode([*own, *ids])
         cut_words += prompt != text and text[len(prompt)] != " " and not after_space
         spaces += after_space
     assert cut_words > 50
-    assert spaces > 20 or kind in ("characters", "bytes")
+    assert spaces > 20 or tokenizer.config.keeps_lines
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -109,7 +112,8 @@ def test_the_rest_of_a_text_completes_it(kind):
         count = rng.randint(0, len(whole) - 1)
         start = tokenizer.decode(whole[:count])
         # A character that was cut has other bytes, and a word that was cut may have other pieces.
-        if tokenizer.pieces([start]) != [whole[:count]] or not before + start:
+        own = read_prompt(start, tokenizer).line or tokenizer.pieces([start])[0]
+        if own != whole[:count] or not before + start:
             continue
         added = continued(tokenizer, before + start, whole[count:])
         expected = read_prompt(before + tokenizer.decode(whole), tokenizer)
@@ -181,6 +185,13 @@ def test_sentencepiece_has_a_space_before_a_word_and_none_within_one():
     assert continued(PIECES, "ba ", ids) == "abod .."
     assert continued(PIECES, "ba", ids[1:]) == "od .."
     assert continued(PIECES, "ba\n", ids) == "abod .."
+    # Without normalization another space is a piece, which the prompt's last one is not.
+    exact = TOKENIZERS["identity"]
+    assert continued(exact, "ba  ", ids) == continued(exact, "ba ", ids) == "abod .."
+    assert read_prompt("ba  ", exact).line == [
+        *read_prompt("ba ", exact).line,
+        exact.vocabulary.index(SPACE),
+    ]
 
 
 def test_what_is_added_after_folding():
