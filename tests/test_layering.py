@@ -32,6 +32,9 @@ LOCAL_IMPORTS = {
     ("edge/runtime/runner.py", "ai_edge_litert"),
     # Only a file that reads strings needs it, on a host that has it.
     ("edge/runtime/runner.py", "tensorflow_text"),
+    ("edge/runtime/checks/trial_process.py", "tensorflow_text"),
+    # Windows has no limits of a process's memory.
+    ("edge/runtime/checks/trial_process.py", "resource"),
     # It is not needed to write a file, and loads where it is installed.
     ("edge/targets/litertlm/lm_replay.py", "litert_lm"),
     # An exported folder is loaded by one of three runtimes, and the others need not be there.

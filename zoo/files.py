@@ -165,10 +165,10 @@ def read_folder(path: str | Path) -> dict[str, bytes]:
         raise FileNotFoundError(f"There is no checkpoint folder {path}.")
     files = {}
     for name, digest in _read_manifest(folder, path, "checkpoint").items():
-        try:
-            files[name] = (folder / name).read_bytes()
-        except FileNotFoundError:
-            raise InputError(f"The checkpoint {path} lacks its file {name}.") from None
+        # Not a device or a pipe, which would be read for ever.
+        if not (folder / name).is_file():
+            raise InputError(f"The checkpoint {path} lacks its file {name}.")
+        files[name] = (folder / name).read_bytes()
         if hashlib.sha256(files[name]).hexdigest() != digest:
             raise InputError(
                 f"The checkpoint {path} was changed after it was written: {name} does not match "
@@ -301,7 +301,7 @@ def _read_manifest(folder: Path, path: Path, kind: str) -> dict[str, str]:
         manifest = json.loads((folder / MANIFEST).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{path} is no {kind}: it has no {MANIFEST}.") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError(f"The {kind} {path} is damaged: {MANIFEST} is not JSON.") from None
     hashes = manifest.get("sha256") if isinstance(manifest, dict) else None
     if (

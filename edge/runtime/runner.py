@@ -1,7 +1,8 @@
 """The model on the device: raw rows in, predictions out, with NumPy and ai_edge_litert alone."""
 
+import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +18,20 @@ from keras_transformer.edge.runtime.names import (
     shortest_fit,
     signature_name,
 )
-from keras_transformer.edge.runtime.packed import Source, contents, name_of, unpack
+from keras_transformer.edge.runtime.opening import open_file
+from keras_transformer.edge.runtime.packed import Source, contents, name_of
 from keras_transformer.zoo.data.plain_text import load_plain_text
-from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.generation.scoring import stepwise_perplexity
 from keras_transformer.zoo.generation.text import TextGenerator
 from keras_transformer.zoo.modalities.modality import InputSpec
-from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.outputs import Outputs
 from keras_transformer.zoo.predictor import Predictor
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
+
+_MESSAGE_LENGTH = 300
 
 
 def make_interpreter(
@@ -41,12 +44,14 @@ def make_interpreter(
         threads: that it may use.
 
     Raises:
-        InputError: the file has ops of TensorFlow Text, which is not installed.
+        InputError: the file has ops of TensorFlow Text, which is not installed, or LiteRT refuses
+            it.
     """
     from ai_edge_litert.interpreter import Interpreter, InterpreterWithCustomOps
 
     if not description.get("custom_ops"):
-        return Interpreter(model_content=flatbuffer, num_threads=threads)
+        with refusals():
+            return Interpreter(model_content=flatbuffer, num_threads=threads)
     try:
         import tensorflow_text
     except ModuleNotFoundError:
@@ -54,10 +59,23 @@ def make_interpreter(
             "Expected tensorflow-text, whose ops the file's tokenizer is made of; pip install "
             "tensorflow-text, or convert with --target plain."
         ) from None
-    return InterpreterWithCustomOps(
-        model_content=flatbuffer, num_threads=threads,
-        custom_op_registerers=tensorflow_text.tflite_registrar.SELECT_TFTEXT_OPS,
-    )  # fmt: skip
+    with refusals():
+        return InterpreterWithCustomOps(
+            model_content=flatbuffer, num_threads=threads,
+            custom_op_registerers=tensorflow_text.tflite_registrar.SELECT_TFTEXT_OPS,
+        )  # fmt: skip
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """Turns what LiteRT raises of a file that it cannot load or run into one sentence."""
+    try:
+        yield
+    except (InputError, RunError):
+        raise
+    except (ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:_MESSAGE_LENGTH]
+        raise InputError(f"LiteRT cannot run the file: {reason}.") from error
 
 
 class Runner(Predictor):
@@ -87,7 +105,8 @@ class Runner(Predictor):
     def __init__(self, source: Source, *, threads: int = 1):
         if type(threads) is not int or threads < 1:
             raise InputError(f"Expected threads to be at least 1, got threads={threads!r}.")
-        flatbuffer, description, files = unpack(source)
+        opened = open_file(source)
+        flatbuffer, description = opened.flatbuffer, opened.description
         is_path = isinstance(source, str | os.PathLike)
         self.path = Path(source) if is_path else getattr(source, "path", None)
         self.name, self._source = name_of(source), source
@@ -96,14 +115,11 @@ class Runner(Predictor):
         self.pair = description["task"]["pair"]
         self.precision = description["precision"]
         # Older files do not say these: they read texts of one length, and classify or measure them.
-        self.modality = modality_named(description.get("modality", "text")).from_files(
-            files, max_length=description["max_length"],
-            settings=description["model"].get("modality_settings", {}),
-        )  # fmt: skip
+        self.modality = opened.modality
         self.lengths = description.get("lengths", [self.max_length])
         self.columns = description.get("columns", dict.fromkeys(("text", "text_pair", "label")))
         self.output = description.get("output", LOGITS)
-        self.labels = tuple(files["labels.txt"].decode().split("\n")[:-1])
+        self.labels = opened.labels
         self.interpreter = make_interpreter(flatbuffer, description, threads=threads)
         generates = PREDICT not in self.interpreter.get_signature_list()
         # Older files do not name the kind.

@@ -2,6 +2,8 @@
 
 import dataclasses
 from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ai_edge_litert.interpreter import Interpreter
 
@@ -32,9 +34,14 @@ class Delegation:
 
 
 def find_delegation(interpreter: Interpreter) -> Delegation:
-    """Reads an interpreter whose tensors are allocated.
+    """Reads an interpreter whose tensors are allocated, see `delegation_of`."""
+    return delegation_of(interpreter._get_ops_details())
 
-    The interpreter lists the file's ops and, after them, one node for each partition with the
+
+def delegation_of(listed: Iterable[Mapping[str, Any]]) -> Delegation:
+    """Reads what an interpreter whose tensors are allocated lists of its ops.
+
+    It lists the file's ops and, after them, one node for each partition with the
     tensors that enter and leave it. An op belongs to a partition exactly when a path leads back
     to it from what leaves, not going through what enters.
 
@@ -42,7 +49,7 @@ def find_delegation(interpreter: Interpreter) -> Delegation:
         RunError: some op belongs to no side, so that the listing means something else.
     """
     nodes, partitions = [], []
-    for node in interpreter._get_ops_details():
+    for node in listed:
         inputs = [int(tensor) for tensor in node["inputs"] if tensor != _ABSENT]
         outputs = [int(tensor) for tensor in node["outputs"]]
         kind = partitions if node["op_name"] == _DELEGATE else nodes
