@@ -18,15 +18,14 @@ from keras_transformer.cli import options
     type=click.IntRange(min=1),
     default=100,
     show_default=True,
-    help="Timed runs of each file; the files take turns.",
+    help="Number of timed runs of each file; the files take turns.",
 )
 @options.as_json()
 def benchmark(files: tuple[Path, ...], threads: int, runs: int, as_json: bool) -> None:
     """Measure the latency, memory and size of .tflite files.
 
-    The latency is that of one text at the model's full length, or of one token where the model
-    generates. The memory is the peak by which a
-    process of its own, with the interpreter alone, grew from loading the file and running it.
+    The latency is that of one text at the model's full length, or of one token for a generative
+    model. The memory is the peak growth of a separate process that only loads the file and runs it.
 
     Example: keras-transformer benchmark float32.tflite int8.tflite --threads 2
     """

@@ -1,4 +1,4 @@
-"""`keras-transformer compare`: files beside the checkpoint that they were converted from."""
+"""`keras-transformer compare`: files compared with the checkpoint they were converted from."""
 
 import json
 from pathlib import Path
@@ -15,14 +15,14 @@ from keras_transformer.cli import generation, options
     "files", metavar="FILE.tflite...", nargs=-1, required=True, type=options.EXISTING_FILE
 )
 @options.data(required=True)
-@options.text(help="The column that holds the text; as in training by default.")
-@options.text_pair(help="The column that holds the second text; as in training by default.")
-@options.label(help="The column that holds the label; as in training by default.")
-@options.source(help="The column that holds the source; as in training by default.")
-@options.target(help="The column that holds the target; as in training by default.")
+@options.text(help="Column of the text.  [default: as in training]")
+@options.text_pair(help="Column of the second text.  [default: as in training]")
+@options.label(help="Column of the label.  [default: as in training]")
+@options.source(help="Column of the source text.  [default: as in training]")
+@options.target(help="Column of the target text.  [default: as in training]")
 @click.option(
     "--layers", is_flag=True,
-    help="Show instead, layer by layer, where a file departs from its checkpoint.",
+    help="Show the differences layer by layer instead.",
 )
 @generation.decoding_options
 @options.threads()
@@ -33,13 +33,13 @@ def compare(
 ) -> None:  # fmt: skip
     """Show how closely .tflite files follow their checkpoint.
 
-    Every row of --data goes through the checkpoint's own forward pass and through each file, with
-    the same padding. Give the quantized checkpoint for the int8 file that was made of it. Of
-    translations, the texts are compared.
+    Every row of --data is run through the checkpoint's own forward pass and through each file, with
+    the same padding. Compare an int8 file with the quantized checkpoint that it was converted from.
+    For translators the generated texts are compared.
 
-    With --layers the output of every layer is compared, on the first rows of --data: what the
-    layer itself adds to the difference, and all that has come together up to it. The first layer
-    that adds more than the precision explains is named.
+    With --layers the output of every layer is compared, on the first rows of --data: the difference
+    that the layer itself adds, and the difference accumulated up to it. The first layer that adds
+    more than the precision explains is reported.
 
     Example: keras-transformer compare runs/intent runs/intent.tflite --data test.tsv
     """

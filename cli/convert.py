@@ -1,4 +1,4 @@
-"""`keras-transformer convert`: a checkpoint as a `.tflite` file, or for another runtime."""
+"""`keras-transformer convert`: a checkpoint to a `.tflite` file, or for another runtime."""
 
 import gzip
 from pathlib import Path
@@ -13,7 +13,7 @@ from keras_transformer.edge.targets.target import About, Option
 
 
 class ConvertCommand(click.Command):
-    """A command with `--target` and the options of every target of the table."""
+    """A command with `--target` and the options of every target in the table."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         return [*ctx.meta.setdefault(__name__, _target_options()), *super().get_params(ctx)]
@@ -28,7 +28,7 @@ def _target_options() -> list[click.Option]:
     return [
         click.Option(
             ["--target"], type=click.Choice(tuple(TARGETS)), default="plain", show_default=True,
-            help=f"Who loads the result. {hosts}.",
+            help=f"Host that loads the result. {hosts}.",
         ),
         *(_target_option(option, names) for option, names in owners.items()),
     ]  # fmt: skip
@@ -45,7 +45,7 @@ def _target_option(option: Option, targets: list[str]) -> click.Option:
 
 
 def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] | None:
-    """Reads `16,32,64`."""
+    """Parses `16,32,64`."""
     if value is None:
         return None
     lengths = [int(part) if part.strip().isdecimal() else 0 for part in value.split(",")]
@@ -58,28 +58,28 @@ def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] |
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option(
     "--precision", type=click.Choice(tuple(PRECISIONS)),
-    help="What is stored.  [default: float32, or that of a quantized checkpoint]",
+    help="Precision of the result.  [default: float32, or that of a quantized checkpoint]",
 )
 @click.option(
     "--calibration", type=options.EXISTING_FILE, metavar="FILE",
-    help="Texts that set the ranges when a float checkpoint becomes one of integers, in its own "
-    "columns.",
+    help="Data to calibrate the ranges on, with the checkpoint's columns, when a float checkpoint "
+    "becomes an integer file.",
 )
 @options.keep()
 @options.percentile()
 @click.option(
     "--lengths", metavar="N,N,...", callback=lengths_of,
-    help="Tokens of the file's inputs, such as 16,32,64: the shortest that fits a text is run.  "
+    help="Input lengths in tokens, such as 16,32,64: the shortest that fits a text is run.  "
     "[default: the checkpoint's length alone]",
 )
-@click.option("--name", metavar="TEXT", help="Of the model.  [default: as --out is called]")
-@click.option("--description", default="", metavar="TEXT", help="What the model does.")
+@click.option("--name", metavar="TEXT", help="Name of the model.  [default: the name of --out]")
+@click.option("--description", default="", metavar="TEXT", help="Description of the model.")
 @click.option(
-    "--model-version", default="1", show_default=True, metavar="TEXT", help="Of the model."
+    "--model-version", default="1", show_default=True, metavar="TEXT", help="Version of the model."
 )
 @click.option(
     "--license", "licence", default="not stated", show_default=True, metavar="TEXT",
-    help="Under which the model may be used.",
+    help="License of the model.",
 )
 @options.out()
 @options.overwrite()
@@ -89,13 +89,13 @@ def convert(
     description: str, model_version: str, licence: str, out: Path, overwrite: bool,
     **of_targets: Any,
 ) -> None:  # fmt: skip
-    """Write a CHECKPOINT for a target: by default a .tflite file with tokenizer and labels in it.
+    """Convert a CHECKPOINT for a target, by default to a .tflite file with tokenizer and labels.
 
-    The result is written only once its outputs follow the Keras model's, in the interpreter or
-    runtime of the target; MODEL_CARD.md beside it says what it is and how to load it.
+    The result is written only if its outputs match the Keras model's, in the interpreter or runtime
+    of the target. MODEL_CARD.md beside it describes the model and how to load it.
 
-    Of a model that generates, it holds `encode` or `prefill`, and `decode` for one token over
-    caches.
+    For a generative model it has the signatures `encode` or `prefill`, and `decode` for one token
+    with caches.
 
     Example: keras-transformer convert my_model_int8 --out my_model.tflite
 

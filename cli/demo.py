@@ -1,4 +1,4 @@
-"""`keras-transformer demo`: a page that runs files in the browser."""
+"""`keras-transformer demo`: a web page that runs files in the browser."""
 
 import contextlib
 import tempfile
@@ -16,23 +16,23 @@ from keras_transformer.cli import options
 )
 @click.option(
     "--export", type=click.Path(path_type=Path), metavar="DIR",
-    help="Write the page into a new folder, for any web server, and serve nothing.",
+    help="Write the page to a new folder, for any web server, instead of serving it.",
 )
 @click.option(
     "--port", type=click.IntRange(min=0, max=65535), default=8000, show_default=True,
-    help="Where to serve on this machine; 0 for any free port.",
+    help="Port on this machine; 0 for any free one.",
 )
 @click.option(
     "--litert", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="FOLDER",
-    help="A folder in which `npm install @litertjs/core` was run.  [default: npm fetches it, once]",
+    help="Folder in which `npm install @litertjs/core` was run.  [default: fetched once by npm]",
 )
 def demo(files: tuple[Path, ...], export: Path | None, port: int, litert: Path | None) -> None:
     """Show .tflite files in a web page that runs them in the browser.
 
-    The page runs a file with LiteRT.js and reads text with the file's own tokenizer: labels with
-    their probabilities, or the text that is written, and the time it takes. Two files of one model,
-    such as float32 and int8, stand side by side. Nothing is loaded from elsewhere, and nothing that
-    is typed leaves the browser. Ctrl-C ends it.
+    The page runs a file with LiteRT.js and the file's own tokenizer, and shows labels with their
+    probabilities, or the generated text, and the latency. Two files of one model, such as float32
+    and int8, are shown side by side. The page loads nothing from other servers, and no input leaves
+    the browser. Ctrl-C stops the server.
 
     Example: keras-transformer demo float32.tflite int8.tflite
 

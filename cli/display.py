@@ -1,4 +1,4 @@
-"""What commands print: progress and notes on stderr, tables on stdout, curves for TensorBoard."""
+"""Output of commands: progress and notes on stderr, tables on stdout, TensorBoard curves."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -17,9 +17,9 @@ from keras_transformer.zoo.progress import Report, epoch_line
 from keras_transformer.zoo.tabular import Tabular, cell
 from keras_transformer.zoo.tabular import words as words
 
-# Where the output is no terminal, tables are as wide as they need to be, up to this.
+# Largest width of a table where the output is not a terminal.
 FILE_WIDTH = 200
-# What users type and read is no markup: `[PAD]` is printed as it stands.
+# Text of users is not markup: `[PAD]` is printed literally.
 PLAIN = {"highlight": False, "markup": False, "emoji": False}
 NUMBER = re.compile(r"[-<]?[0-9]")
 
@@ -27,8 +27,7 @@ NUMBER = re.compile(r"[-<]?[0-9]")
 class Progress(Report):
     """A bar on stderr for each run, and a line for each epoch and note.
 
-    A context manager: on its way out the bar comes to rest. Without a terminal there are the
-    lines alone.
+    A context manager, which stops the bar on exit. Without a terminal only the lines are printed.
     """
 
     def __init__(self):
@@ -100,7 +99,7 @@ def table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[Any
 
 
 def grids(result: Tabular, *, title: str | None = None) -> None:
-    """Prints the tables of a result, the first under a title of the command's own if given."""
+    """Prints the tables of a result, the first under the command's own title if one is given."""
     for number, grid in enumerate(result.grids()):
         if number:
             Console(**PLAIN).print()
@@ -109,12 +108,12 @@ def grids(result: Tabular, *, title: str | None = None) -> None:
 
 
 def size(num_bytes: int) -> str:
-    """Bytes as a reader's words."""
+    """Formats a number of bytes."""
     return f"{num_bytes / 1e6:.2f} MB" if num_bytes >= 1e6 else f"{num_bytes / 1e3:.1f} kB"
 
 
 def device() -> None:
-    """Prints on stderr what Keras computes on."""
+    """Prints on stderr the device that Keras computes on."""
     import keras
 
     devices = ", ".join(keras.distribution.list_devices())
@@ -123,14 +122,14 @@ def device() -> None:
 
 @contextmanager
 def busy(what: str) -> Iterator[None]:
-    """Shows on a terminal that something is under way."""
+    """Shows a spinner on a terminal while work is in progress."""
     with Console(stderr=True, **PLAIN).status(Text(what)):
         yield
 
 
 @contextmanager
 def scalars(folder: str | Path | None) -> Iterator[Callable[[str, float, int], None] | None]:
-    """Gives the function `(name, value, step)` that writes curves for TensorBoard to a folder.
+    """Provides a function `(name, value, step)` that writes TensorBoard curves to a folder.
 
     None for None.
     """

@@ -1,4 +1,4 @@
-"""How the command line says that something went wrong: one sentence and an exit code."""
+"""Errors of the command line: one sentence and an exit code."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 class CommandError(click.ClickException):
-    """What click prints as `Error: <sentence>` on stderr before it exits with `exit_code`."""
+    """An error that click prints on stderr as `Error: <sentence>` before exit with `exit_code`."""
 
     def __init__(self, sentence: str, exit_code: int):
         super().__init__(sentence)
@@ -23,10 +23,10 @@ class CommandError(click.ClickException):
 
 @contextmanager
 def in_one_sentence() -> Iterator[None]:
-    """Turns the expected errors, and only those, into a `CommandError`.
+    """Converts the expected errors, and only those, to a `CommandError`.
 
-    A mistake of the user's exits with 2, a failure with 1, an interruption with 130. Any other
-    exception is a bug of ours and keeps its traceback.
+    A user's mistake exits with 2, a failure with 1, an interruption with 130. Any other exception
+    is a bug and keeps its traceback.
     """
     try:
         yield

@@ -19,16 +19,16 @@ AVERAGED = ("precision", "recall", "f1")
 @generation.decoding_options
 @click.option(
     "--per-class", is_flag=True,
-    help=f"Show every class, not only the {MAX_CLASSES} of lowest F1.",
+    help=f"Show every class, not only the {MAX_CLASSES} with the lowest F1.",
 )
 @options.threads()
 @options.as_json()
 def evaluate(
     model: Path, data: Path, per_class: bool, threads: int, as_json: bool, **given: Any
 ) -> None:
-    """Measure a CHECKPOINT or a FILE.tflite: on labelled data, on translations, or on plain text.
+    """Evaluate a CHECKPOINT or a FILE.tflite on labelled data, translations or plain text.
 
-    A file is run by the interpreter of the device, a checkpoint by Keras.
+    A file is run by the device's interpreter, a checkpoint by Keras.
 
     Example: keras-transformer evaluate my_model.tflite --data test.tsv
 

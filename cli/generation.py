@@ -1,4 +1,4 @@
-"""The options of commands that generate text: how the next token is chosen."""
+"""Decoding options of the commands that generate text."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,20 +11,20 @@ from keras_transformer.zoo.generation.decoding import Decoding
 
 # Field of `Decoding` -> type and help; the option has the field's name with dashes.
 FIELDS = {
-    "max_tokens": (int, "New tokens at most."),
-    "beams": (int, "Hypotheses that beam search keeps; 1 for the most probable token each time."),
-    "length_penalty": (float, "Beam search divides log probability by length to this power."),
-    "temperature": (float, "Sample from logits / temperature; 0 for the most probable token."),
-    "top_k": (int, "Sample among this many most probable tokens; 0 for all."),
-    "top_p": (float, "Sample among the tokens that hold this much probability."),
-    "repetition_penalty": (float, "Above 1, tokens that occurred become less probable."),
-    "no_repeat_ngram": (int, "No run of this many tokens occurs twice; 0 for no such rule."),
-    "seed": (int, "The same seed gives the same sample."),
+    "max_tokens": (int, "Largest number of new tokens."),
+    "beams": (int, "Beams of beam search; 1 for greedy decoding."),
+    "length_penalty": (float, "Power of the length by which beam search divides log probability."),
+    "temperature": (float, "Sampling temperature, the divisor of the logits; 0 for no sampling."),
+    "top_k": (int, "Sample from this many most probable tokens; 0 for all."),
+    "top_p": (float, "Sample from the most probable tokens with this much probability in total."),
+    "repetition_penalty": (float, "Penalty of tokens that occurred; above 1, less probable."),
+    "no_repeat_ngram": (int, "Length of token n-grams that may not be repeated; 0 for no limit."),
+    "seed": (int, "Seed of sampling; the same seed gives the same sample."),
 }
 
 
 def decoding_options(command: Callable) -> Callable:
-    """Adds an option for each field and the language; one that is not given arrives as None."""
+    """Adds an option for each field and the language; one that is not given is None."""
     command = options.language()(command)
     for name, (kind, text) in reversed(FIELDS.items()):
         default = getattr(Decoding(), name)
@@ -35,10 +35,10 @@ def decoding_options(command: Callable) -> Callable:
 
 
 def decoding_of(predictor: Any, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Takes the options that were given.
+    """Returns the options that were given.
 
     Raises:
-        InputError: one was given for a model that does not generate, or its value is impossible.
+        InputError: if one was given for a model that does not generate, or its value is invalid.
     """
     names = (*FIELDS, "language")
     given = {name: values[name] for name in names if values[name] is not None}

@@ -1,4 +1,4 @@
-"""`keras-transformer inspect`: what stands in a `.tflite` file, and whether it is whole."""
+"""`keras-transformer inspect`: the contents of a `.tflite` file, and integrity checks."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ import click
 from keras_transformer.cli import options
 
 FILE = click.Path(dir_okay=False, path_type=Path)
-# What a recipe is told by; the rest is in `--json`.
+# Entries of a recipe to show; the rest is in `--json`.
 RECIPE = {
     "model": ("model", "name"),
     "train": ("data", "train"),
@@ -26,10 +26,11 @@ RECIPE = {
 @click.option("--tensors", is_flag=True, help="List constants and inner tensors too.")
 @options.as_json()
 def inspect(file: Path, tensors: bool, as_json: bool) -> None:
-    """Print what a .tflite FILE holds, and check it.
+    """Print the contents of a .tflite FILE, and check it.
 
-    Signatures with their tensors, ops by what runs them here, attached files, and where the file
-    comes from: the hash of the checkpoint's weights, the recipe, the measured score.
+    Shows the signatures with their tensors, the ops by the kernels that run them here, the attached
+    files, and the provenance: the hash of the checkpoint's weights, the recipe and the validation
+    score.
 
     The file's hash, its labels and its vocabulary are checked, and each signature is run once.
 

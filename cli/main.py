@@ -11,7 +11,7 @@ from keras_transformer.cli.quiet import quiet
 
 VERBOSE = "--verbose"
 
-# name -> (module, attribute, one line of help), in the order in which a user needs them.
+# name -> (module, attribute, one line of help), in the order of typical use.
 COMMANDS = {
     "models": (
         "keras_transformer.cli.models",
@@ -26,27 +26,27 @@ COMMANDS = {
     "evaluate": (
         "keras_transformer.cli.evaluate",
         "evaluate",
-        "Measure a checkpoint or a .tflite file on data.",
+        "Evaluate a checkpoint or a .tflite file on data.",
     ),
     "prune": (
         "keras_transformer.cli.prune",
         "prune",
-        "Make most weights of a checkpoint zero while it trains on.",
+        "Prune a checkpoint and fine-tune it.",
     ),
     "distill": (
         "keras_transformer.cli.distill",
         "distill",
-        "Train a small model on a checkpoint's outputs beside the labels.",
+        "Train a small model on a checkpoint's outputs and the labels.",
     ),
     "quantize": (
         "keras_transformer.cli.quantize",
         "quantize",
-        "Train a checkpoint on with simulated rounding (QAT).",
+        "Fine-tune a checkpoint with simulated quantization (QAT).",
     ),
     "convert": (
         "keras_transformer.cli.convert",
         "convert",
-        "Write a checkpoint as a .tflite file, or for another runtime.",
+        "Convert a checkpoint to a .tflite file, or for another runtime.",
     ),
     "sensitivity": (
         "keras_transformer.cli.sensitivity",
@@ -56,7 +56,7 @@ COMMANDS = {
     "search": (
         "keras_transformer.cli.search",
         "search",
-        "Try what a checkpoint can become, and recommend one file.",
+        "Measure many files of a checkpoint, and recommend one.",
     ),
     "compare": (
         "keras_transformer.cli.compare",
@@ -66,7 +66,7 @@ COMMANDS = {
     "inspect": (
         "keras_transformer.cli.inspect",
         "inspect",
-        "Print what a .tflite file holds, and check it.",
+        "Print the contents of a .tflite file, and check it.",
     ),
     "benchmark": (
         "keras_transformer.cli.benchmark",
@@ -86,16 +86,16 @@ COMMANDS = {
     "quickstart": (
         "keras_transformer.cli.quickstart",
         "quickstart",
-        "Go the whole way, from made data to a measured int8 file.",
+        "Train, quantize and convert a small model on generated data.",
     ),
 }
 
 
 class LazyGroup(click.Group):
-    """A click group that knows its commands by name and reports their errors in one sentence.
+    """A click group that imports its commands lazily and reports their errors in one sentence.
 
     Args:
-        table: for each command the module and the attribute that hold it, and its line of help.
+        table: module, attribute and line of help of each command.
     """
 
     def __init__(self, *args, table: Mapping[str, tuple[str, str, str]], **kwargs):
@@ -126,8 +126,8 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(lines.items()))
 
-    # Both are wrapped rather than `main`, so that a test, which calls the group through click's
-    # CliRunner, meets the same sentences and exit codes as the console script.
+    # Both are wrapped rather than `main`, so that a test through click's CliRunner gets the same
+    # messages and exit codes as the console script.
     def make_context(self, *args, **kwargs) -> click.Context:
         with in_one_sentence():
             return super().make_context(*args, **kwargs)
@@ -141,7 +141,7 @@ def verbose_option() -> click.Option:
     """The option that `run` reads before any library is loaded."""
     return click.Option(
         [VERBOSE], is_flag=True, expose_value=False,
-        help="Show the log lines of TensorFlow and LiteRT too.",
+        help="Also show the log of TensorFlow and LiteRT.",
     )  # fmt: skip
 
 
@@ -155,7 +155,7 @@ def main() -> None:
 
 
 def run() -> None:
-    """The console script: `main`, without the log lines of other people's libraries."""
+    """The console script: `main`, without the log lines of TensorFlow and LiteRT."""
     words = sys.argv[1:]
     options = words[: words.index("--")] if "--" in words else words
     with quiet(VERBOSE in options):

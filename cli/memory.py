@@ -1,4 +1,4 @@
-"""How the process of a training command keeps its memory."""
+"""Memory allocation of the process of a training command."""
 
 import ctypes
 import sys
@@ -10,11 +10,11 @@ _GROWTH = 64 * 2**20
 
 
 def keep_freed_memory() -> None:
-    """Lets glibc keep what is freed, for the next step to use.
+    """Makes glibc keep freed memory for the next step.
 
-    A step frees hundreds of megabytes of temporaries. By default they go back to the system, which
-    hands them out again page by page, each filled with zeros: up to half of a step's time. Does
-    nothing where the C library has no mallopt.
+    A step frees hundreds of megabytes of temporaries. By default they are returned to the system,
+    which provides them again page by page, each filled with zeros: up to half of a step's time.
+    Does nothing where the C library has no mallopt.
     """
     if not sys.platform.startswith("linux"):
         return

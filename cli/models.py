@@ -41,7 +41,7 @@ def models(name: str | None, as_json: bool) -> None:
 
 
 def describe(name: str) -> dict:
-    """What a model is and costs."""
+    """Returns a model's entry: architecture, size, multiply-adds and tasks."""
     from keras_transformer.zoo.tasks.registry import tasks_for
 
     config = get_config(name)

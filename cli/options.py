@@ -1,6 +1,6 @@
-"""The options that several commands share, each defined once.
+"""Options that several commands share.
 
-Each is called as a decorator factory, and a command may override what differs for it:
+Each is called as a decorator factory, and a command may override arguments:
 
     @click.command()
     @options.data(required=True)
@@ -14,10 +14,10 @@ from pathlib import Path
 
 import click
 
-# The type of any argument that must be a file one can read: a table of examples, a `.tflite`.
+# Type of arguments that must be readable files: a table of examples, a `.tflite` file.
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
-# The options that say where in a table the data stands.
+# The options that select the columns of a table.
 COLUMNS = ("text", "text_pair", "label", "source", "target", "language")
 
 out = partial(
@@ -26,14 +26,14 @@ out = partial(
     type=click.Path(path_type=Path),
     required=True,
     metavar="PATH",
-    help="Where to write the result; a path that exists is refused without --overwrite.",
+    help="Path of the result; an existing path is an error without --overwrite.",
 )
 
 overwrite = partial(
     click.option,
     "--overwrite",
     is_flag=True,
-    help="Replace what stands at --out, once the new result is complete.",
+    help="Replace an existing --out, once the new result is complete.",
 )
 
 data = partial(
@@ -41,58 +41,58 @@ data = partial(
     "--data",
     type=EXISTING_FILE,
     metavar="FILE",
-    help="Examples with a header: .tsv, .csv or .jsonl, plain or .gz.",
+    help="Data file with a header: .tsv, .csv or .jsonl, plain or .gz.",
 )
 
 text = partial(
     click.option,
     "--text",
     metavar="COLUMN",
-    help="The column that holds the text.",
+    help="Column of the text.",
 )
 
 text_pair = partial(
     click.option,
     "--text-pair",
     metavar="COLUMN",
-    help="The column that holds the second text, where an example is a pair.",
+    help="Column of the second text, if an example is a pair.",
 )
 
 label = partial(
     click.option,
     "--label",
     metavar="COLUMN",
-    help="The column that holds the label: a name, an integer, or the number to predict.",
+    help="Column of the label: a name, an integer, or the number to predict.",
 )
 
 source = partial(
     click.option,
     "--source",
     metavar="COLUMN",
-    help="The column that holds what a translation reads.",
+    help="Column of a translation's source text.",
 )
 
 target = partial(
     click.option,
     "--target",
     metavar="COLUMN",
-    help="The column that holds what a translation writes.",
+    help="Column of a translation's target text.",
 )
 
 language = partial(
     click.option,
     "--language",
     metavar="NAME",
-    help="What a translator of several targets writes: the name of its column.",
+    help="Target language of a translator with several: the name of its column.",
 )
 
 
 def columns(command: Callable) -> Callable:
-    """Adds the options of the columns of a trained model's data, but for the language."""
+    """Adds the options of a trained model's data columns, except the language."""
     added = (text, text_pair, label, source, target)
-    whose = ("text", "second text", "label", "source", "target")
+    whose = ("text", "second text", "label", "source text", "target text")
     for option, what in reversed(list(zip(added, whose, strict=True))):
-        help_text = f"The column of the {what}.  [default: as the model was trained]"
+        help_text = f"Column of the {what}.  [default: as in training]"
         command = option(help=help_text)(command)
     return command
 
@@ -102,7 +102,7 @@ max_length = partial(
     "--max-length",
     type=click.IntRange(min=1),
     metavar="TOKENS",
-    help="Tokens of an example, special ones included; longer texts are cut and counted.",
+    help="Largest length in tokens, special ones included; longer texts are cut and counted.",
 )
 
 seed = partial(
@@ -111,7 +111,7 @@ seed = partial(
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="The same seed on the same machine gives the same result.",
+    help="Random seed; the same seed on the same machine gives the same result.",
 )
 
 as_json = partial(
@@ -129,7 +129,7 @@ percentile = partial(
     default=100.0,
     show_default=True,
     metavar="PERCENT",
-    help="Share of its values, those in the middle, that a range is calibrated to hold; 100 is "
+    help="Central share of a tensor's values that its calibrated range covers; 100 is "
     "from the smallest to the largest.",
 )
 
@@ -139,7 +139,7 @@ threads = partial(
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Threads that the .tflite interpreter may use.",
+    help="Number of threads of the .tflite interpreter.",
 )
 
 keep = partial(
@@ -147,14 +147,14 @@ keep = partial(
     "--keep",
     multiple=True,
     metavar="PATTERN=float32",
-    help="Layers that stay float, by their path: encoder/block_0=float32; may be repeated.",
+    help="Layers to keep in float, by path, such as encoder/block_0=float32; may be repeated.",
 )
 
 resume = partial(
     click.option,
     "--resume",
     is_flag=True,
-    help="Go on from the last state of the same run, if it was killed.",
+    help="Continue an interrupted run from its last saved state.",
 )
 
 tensorboard = partial(
@@ -162,5 +162,5 @@ tensorboard = partial(
     "--tensorboard",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Write the curves of the run for TensorBoard.",
+    help="Folder for the training curves, for TensorBoard.",
 )

@@ -7,7 +7,7 @@ import click
 
 from keras_transformer.cli.main import COMMANDS, main
 
-# Wide enough that click wraps no line: Markdown wraps by itself.
+# Wide enough that click does not wrap lines; Markdown is wrapped by its renderer.
 WIDTH = 10_000
 NOTE = "<!-- Made by `python -m keras_transformer.cli.pages docs/cli` from the command. -->"
 

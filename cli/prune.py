@@ -1,4 +1,4 @@
-"""`keras-transformer prune`: a smaller form of a checkpoint."""
+"""`keras-transformer prune`: pruning and fine-tuning of a checkpoint."""
 
 from pathlib import Path
 from typing import Any
@@ -11,34 +11,33 @@ from keras_transformer.zoo.recipe import CHOICES
 
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("--heads", type=int, help="Heads that each attention keeps.")
-@click.option("--neurons", type=int, help="Neurons that each feed-forward layer keeps.")
-@click.option("--layers", type=int, help="Blocks that stay, of an encoder-decoder in each half.")
-@click.option("--rank", type=int, help="Rank of two factors in place of each kernel.")
+@click.option("--heads", type=int, help="Number of heads to keep in each attention.")
+@click.option("--neurons", type=int, help="Number of neurons to keep in each feed-forward layer.")
+@click.option("--layers", type=int, help="Number of blocks to keep, in each stack.")
+@click.option("--rank", type=int, help="Rank of the two factors that replace a kernel.")
 @click.option(
     "--energy", type=float,
-    help="The smallest rank that keeps this share of the kernels' squared singular values.",
+    help="Share of the kernels' squared singular values to keep, with the smallest rank for it.",
 )
 @click.option(
     "--sparsity", type=float,
-    help="Share of zeros in each kernel and table of tokens.  [default: 0.5 of 2:4]",
+    help="Share of zeros in each kernel and token table.  [default: 0.5 for 2:4]",
 )
 @click.option(
     "--pattern", type=click.Choice(CHOICES["pattern"]), default="element", show_default=True,
-    help="Which weights are zero together: each by itself, blocks of 4 by 4, or 2 of every 4.",
+    help="Pattern of zeros: single weights, blocks of 4 by 4, or 2 of every 4 inputs.",
 )
-@click.option("--clusters", type=int, help="Distinct values of each kernel and table of tokens.")
+@click.option("--clusters", type=int, help="Distinct values of each kernel and token table.")
 @training.going_on(
     data="the checkpoint's", epochs="half of the recipe's", learning_rate="half of the recipe's"
 )
 def prune(checkpoint: Path, **given: Any) -> None:
-    """Make a float CHECKPOINT smaller while it trains on, in one way at a time.
+    """Prune a float CHECKPOINT in one way, and fine-tune it.
 
-    --heads, --neurons and --layers leave out what matters least to the loss on the training data;
-    --rank or --energy puts two factors in place of kernels: both make a smaller and faster model.
-    --sparsity makes most weights zero, and --clusters gives kernels few distinct values: a file of
-    them compresses well. Several ways follow one another in this order; all stay when the new
-    checkpoint is quantized.
+    --heads, --neurons and --layers remove what matters least to the loss on the training data;
+    --rank or --energy replaces kernels by two factors. Both make the model smaller and faster.
+    --sparsity makes most weights zero, and --clusters gives kernels few distinct values, so that
+    the file compresses well. Apply several ways in this order; quantization preserves them all.
 
     Example: keras-transformer prune my_model --heads 2 --neurons 256 --out my_model_small
     """

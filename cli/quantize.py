@@ -17,17 +17,17 @@ from keras_transformer.zoo.recipe import CHOICES
     type=click.Choice(TRAINED_PRECISIONS),
     default="int8",
     show_default=True,
-    help="Of the file that the checkpoint is for.",
+    help="Precision of the file to convert to.",
 )
 @options.keep()
 @click.option(
     "--ranges", type=click.Choice(CHOICES["ranges"]),
-    help="How ranges move: by tfmot's moving average, or by gradients.  [default: moving-average]",
+    help="Method for ranges: tfmot's moving average, or gradients.  [default: moving-average]",
 )
 @click.option(
     "--freeze-ranges", type=float, metavar="SHARE",
-    help="Share of the steps, the last ones, in which ranges stand still; 1 keeps what calibration "
-    "gave.  [default: 0.2]",
+    help="Final share of the steps in which ranges are frozen; 1 keeps the calibrated ranges.  "
+    "[default: 0.2]",
 )
 @options.percentile()
 @training.going_on(
@@ -35,9 +35,9 @@ from keras_transformer.zoo.recipe import CHOICES
     learning_rate="a twentieth of the recipe's",
 )  # fmt: skip
 def quantize(checkpoint: Path, **given: Any) -> None:
-    """Train a float CHECKPOINT on with simulated rounding (QAT).
+    """Fine-tune a float CHECKPOINT with simulated quantization (QAT).
 
-    The new checkpoint folder is what `convert` makes a file of the same precision of.
+    `convert` writes a file of the same precision from the new checkpoint.
 
     Example: keras-transformer quantize my_model --train train.tsv --out my_model_int8
     """

@@ -17,7 +17,7 @@ TASKS = ("dates", "languages")
 @click.command()
 @click.option(
     "--task", type=click.Choice(TASKS), default="dates", show_default=True,
-    help="Write a date in ISO 8601, or name the language of a name.",
+    help="Convert dates to ISO 8601, or identify the language of a name.",
 )
 @options.out(default="quickstart", required=False, show_default=True)
 @options.overwrite()
@@ -25,13 +25,14 @@ TASKS = ("dates", "languages")
 def quickstart(task: str, out: Path, overwrite: bool, seed: int) -> None:
     """Train, quantize, convert and measure a small model on generated data.
 
-    Makes the data from Babel's CLDR tables, trains a model, fine-tunes it with simulated int8,
-    converts both, and measures the models, the files and a baseline on the whole test split.
-    Takes three to four minutes on two cores; --out gets the data, the checkpoints and the files.
+    Generates the data from Babel's CLDR tables, trains a model, fine-tunes it with simulated int8,
+    converts both, and evaluates the models, the files and a baseline on the whole test split. Takes
+    three to four minutes on two cores. The data, the checkpoints and the files are written to
+    --out.
 
-    `dates` trains an encoder-decoder that reads dates as people in 12 locales write them and
-    writes ISO 8601. `languages` trains an encoder that names the language of a name among 12, at
-    which n-gram regression is better: it shows the path of a classifier.
+    `dates` trains an encoder-decoder that converts dates as people in 12 locales write them to ISO
+    8601. `languages` trains an encoder that identifies the language of a name among 12; n-gram
+    regression is better at it, and it serves as an example of a classifier.
 
     Example: keras-transformer quickstart
 
@@ -78,7 +79,7 @@ def show(result: "Quickstart") -> None:
 
 
 def next_commands(result: "Quickstart") -> list[str]:
-    """Returns the commands that go on from a run."""
+    """Returns commands to continue with after a run."""
     folder, file = result.folder, result.app_file
     arguments = (
         ("run", file, result.samples[0][0]),

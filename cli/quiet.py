@@ -1,7 +1,7 @@
-"""Keeps the log lines of TensorFlow and LiteRT from the user, and lets their errors through.
+"""Filter of standard error that drops log lines of TensorFlow and LiteRT but not their errors.
 
-They come from C++, some before the libraries read any setting, so they are left out where they
-arrive: at the process' standard error, file descriptor 2.
+They come from C++, some before the libraries read any setting, so they are filtered at the process'
+standard error, file descriptor 2.
 """
 
 import io
@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 # Lines of information and warnings in the libraries' formats: `I0000 00:00:1795858751.624427 ...`,
-# `2026-11-28 09:26:00.000001: W external/...`, `INFO: Created ...`; and by name what they say as
-# an error on a machine without a GPU, or on a second line.
+# `2026-11-28 09:26:00.000001: W external/...`, `INFO: Created ...`; and individually, errors on a
+# machine without a GPU, and second lines.
 NOISE = re.compile(
     rb"[IW]\d{4} \d\d:\d\d:\d\d"
     rb"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IW] "
@@ -29,24 +29,24 @@ NOISE = re.compile(
 
 
 def is_noise(line: bytes) -> bool:
-    """Whether a line of standard error tells a user of ours nothing."""
+    """Whether a line of standard error is a log line of no use to a user."""
     return NOISE.match(line) is not None
 
 
 @contextmanager
 def quiet(verbose: bool = False) -> Iterator[None]:
-    """Leaves such lines out while it lasts; what Python writes to `sys.stderr` is as it was.
+    """Drops such lines in its context; output of Python to `sys.stderr` is not filtered.
 
-    A child process does the filtering, so that what a crash writes last still arrives.
+    A child process filters, so that the last output before a crash still arrives.
 
     Args:
-        verbose: whether everything is let through.
+        verbose: whether to filter nothing.
     """
     if verbose or sys.stderr is None or not hasattr(os, "fork"):
         yield
         return
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    # The libraries' own; those of ours are for developers, and errors in the tests.
+    # Those of the libraries; our own are for developers, and are errors in the tests.
     warnings.simplefilter("ignore")
     # Read when TensorFlow is first imported: 3 saves most of the lines from being made.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -70,14 +70,14 @@ def quiet(verbose: bool = False) -> Iterator[None]:
     finally:
         sys.stderr.flush()
         sys.stderr = own
-        # The child ends when nobody can write to the pipe any more.
+        # The child exits when the last writer of the pipe is closed.
         os.dup2(kept, 2)
         os.close(kept)
         os.waitpid(child, 0)
 
 
 def _forward(reader: int, out: int) -> None:
-    """Copies lines that are no noise, until the pipe is closed; ends the process."""
+    """Copies lines that are not noise until the pipe is closed; exits the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with os.fdopen(reader, "rb") as lines:

@@ -1,4 +1,4 @@
-"""`keras-transformer run`: what a model says of raw text, or writes for it."""
+"""`keras-transformer run`: predictions or generated text for raw text."""
 
 import json
 import sys
@@ -20,11 +20,11 @@ SHOWN_CHARACTERS = 60
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
 @click.option(
     "--pair", "pairs", multiple=True, metavar="TEXT",
-    help="The second text, for a model of pairs: once for each TEXT.",
+    help="Second text, for a model of pairs: once for each TEXT.",
 )
 @click.option(
     "--stop", multiple=True, metavar="TEXT",
-    help="A text of one token that ends what is generated; may be repeated.",
+    help="Text of one token at which generation stops; may be repeated.",
 )
 @generation.decoding_options
 @options.threads()
@@ -35,9 +35,9 @@ def run(
 ) -> None:  # fmt: skip
     """Predict, translate or continue raw TEXTs with a CHECKPOINT or a FILE.tflite.
 
-    Without TEXT, each line of standard input is one, or two with a tab between them for a model
-    of pairs. A file is run without TensorFlow. What is generated for a single TEXT appears token
-    by token.
+    Without TEXT, the lines of standard input are read, with a tab between the two texts for a model
+    of pairs. A file is run without TensorFlow. The text generated for a single TEXT is printed
+    token by token.
 
     Example: keras-transformer run my_model.tflite "a charming film" "two hours too long"
 
@@ -75,9 +75,9 @@ def run(
 def write(
     predictor: Any, model: Path, texts: tuple[str, ...], as_json: bool, **options: Any
 ) -> None:
-    """Prints what is generated: as it comes for one text, else a line or an object for each."""
+    """Prints generated text: token by token for one text, else a line or an object for each."""
     streams = len(texts) == 1 and not as_json and options.get("beams", 1) == 1
-    # A prompt is printed with the first piece: by then there is nothing wrong with it.
+    # A prompt is printed with the first piece, since by then it is known to be valid.
     before = "" if predictor.reads_sources else texts[0]
 
     def show(_: int, piece: str) -> None:
@@ -120,7 +120,7 @@ def check_arguments(texts: tuple[str, ...], pairs: tuple[str, ...]) -> None:
             f"Expected a --pair for each of the {len(texts)} texts, got {len(pairs)}."
         )
     for text in (*texts, *pairs):
-        # Python smuggles what it could not decode through as lone surrogates.
+        # Python passes bytes that it cannot decode as lone surrogates.
         if any("\udc80" <= character <= "\udcff" for character in text):
             raise InputError(f"Expected texts in UTF-8, got {ascii(text)}.")
 

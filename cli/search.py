@@ -1,4 +1,4 @@
-"""`keras-transformer search`: a measured choice among the files that a checkpoint can become."""
+"""`keras-transformer search`: search for the best file of a checkpoint."""
 
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,12 @@ from keras_transformer.edge.precision import PRECISIONS
 
 
 def names_of(_context: Any, _parameter: Any, value: str | None) -> list[str]:
-    """Reads `float16,int8`."""
+    """Parses `float16,int8`."""
     return list(PRECISIONS) if value is None else [name.strip() for name in value.split(",")]
 
 
 def shares_of(_context: Any, _parameter: Any, value: str | None) -> list[float]:
-    """Reads `0.5,0.8`."""
+    """Parses `0.5,0.8`."""
     try:
         return [float(part) for part in value.split(",")] if value else []
     except ValueError:
@@ -28,55 +28,55 @@ def shares_of(_context: Any, _parameter: Any, value: str | None) -> list[float]:
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @options.data(
-    required=True, help="Labelled rows, pairs or text that the files are measured on. They choose, "
-    "so a test split is no place for it.",
+    required=True, help="Labelled rows, pairs or text to evaluate the files on. The choice is made "
+    "on them, so do not use a test split.",
 )  # fmt: skip
 @click.option(
     "--max-drop", type=float, default=0.5, show_default=True, metavar="POINTS",
-    help="How much worse than the float32 file the recommended one may be: hundredths of accuracy "
+    help="Largest acceptable loss of the recommended file against float32: hundredths of accuracy "
     "or correlation, BLEU, perplexity.",
 )
 @click.option(
     "--precisions", metavar="NAME,NAME,...", callback=names_of,
-    help=f"Which to try beside float32, of {', '.join(PRECISIONS)}.  [default: all]",
+    help=f"Precisions to try besides float32, of {', '.join(PRECISIONS)}.  [default: all]",
 )
 @click.option(
-    "--qat", is_flag=True, help="Also train the checkpoint on for each precision of integers."
+    "--qat", is_flag=True, help="Also fine-tune the checkpoint for each integer precision (QAT)."
 )
 @click.option(
     "--sparsity", "sparsities", metavar="S,S,...", callback=shares_of,
-    help="Also prune to these shares of zeros first, such as 0.5,0.8.",
+    help="Also try pruning to these shares of zeros first, such as 0.5,0.8.",
 )
 @click.option(
     "--lengths", metavar="N,N,...", callback=lengths_of,
-    help="Also make files of so many tokens, such as 16,32; longer texts are cut.",
+    help="Also try these input lengths in tokens, such as 16,32; longer texts are cut.",
 )
 @click.option(
     "--train", type=options.EXISTING_FILE, metavar="FILE",
-    help="What is calibrated and trained on.  [default: as the recipe has it]",
+    help="Data for calibration and training.  [default: that of the recipe]",
 )
 @click.option(
     "--validation", type=options.EXISTING_FILE, metavar="FILE",
-    help="What chooses among the epochs of training.  [default: as the recipe has it]",
+    help="Data that selects the best epoch of training.  [default: that of the recipe]",
 )
 @options.columns
 @options.language()
 @options.threads()
 @click.option(
     "--runs", type=click.IntRange(min=1), default=100, show_default=True,
-    help="Timed runs of each file; the files take turns.",
+    help="Number of timed runs of each file; the files take turns.",
 )
-@options.out(help="The folder of the files, the table, the figure and the report.")
-@options.overwrite(help="Discard the search that stands at --out.")
-@options.resume(help="Go on with the search that stands at --out, if it was killed.")
+@options.out(help="Folder for the files, the table, the figure and the report.")
+@options.overwrite(help="Discard an existing search in --out.")
+@options.resume(help="Continue an interrupted search in --out.")
 def search(
     checkpoint: Path, precisions: list[str], qat: bool, sparsities: list[float],
     lengths: list[int] | None, out: Path, **given: Any,
 ) -> None:  # fmt: skip
-    """Try what a float CHECKPOINT can become, and recommend one file.
+    """Convert and measure a float CHECKPOINT in many ways, and recommend one file.
 
-    Each candidate is converted, measured on --data and timed in turns with the others. --out gets
-    the files, results.json, the figure and report.html.
+    Each candidate is converted, evaluated on --data and timed in turns with the others. The files,
+    results.json, the figure and report.html are written to --out.
 
     Example: keras-transformer search my_model --data validation.tsv --max-drop 0.5 --out choice
 

@@ -1,4 +1,4 @@
-"""`keras-transformer sensitivity`: which layers cost accuracy when they are quantized."""
+"""`keras-transformer sensitivity`: the accuracy that quantizing each group of layers costs."""
 
 import json
 from pathlib import Path
@@ -12,27 +12,27 @@ from keras_transformer.edge.precision import TRAINED_PRECISIONS
 
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@options.data(required=True, help="Labelled rows, pairs or text that the metric is measured on.")
+@options.data(required=True, help="Labelled rows, pairs or text to measure the metric on.")
 @click.option(
     "--precision", type=click.Choice(TRAINED_PRECISIONS), default="int8", show_default=True,
-    help="Whose rounding is simulated.",
+    help="Precision to simulate.",
 )
 @click.option(
     "--max-drop", type=float, metavar="POINTS",
-    help="Also find the fewest groups to keep float so that no more is lost: hundredths of "
+    help="Also find the fewest groups to keep in float for at most this loss: hundredths of "
     "accuracy or correlation, BLEU, perplexity.",
 )
 @click.option(
     "--calibration", type=options.EXISTING_FILE, metavar="FILE",
-    help="Texts that set the ranges.  [default: what the checkpoint was trained on]",
+    help="Data to calibrate the ranges on.  [default: the training data]",
 )
 @click.option(
     "--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-    help="Draw the table, as .svg or .png.",
+    help="Plot the table to a .svg or .png file.",
 )
 @options.columns
 @options.language()
-@options.overwrite(help="Replace what stands at --plot.")
+@options.overwrite(help="Replace an existing --plot.")
 @options.as_json()
 def sensitivity(
     checkpoint: Path, data: Path, precision: str, plot: Path | None, overwrite: bool,
@@ -40,8 +40,8 @@ def sensitivity(
 ) -> None:  # fmt: skip
     """Show which layers of a float CHECKPOINT cost accuracy when they are quantized.
 
-    Each sublayer of each block, the embeddings and the head are quantized one at a time while the
-    others stay float, in the Keras model that simulates the file.
+    Each sublayer of each block, the embeddings and the head are quantized one at a time, with the
+    others in float, in the Keras model that simulates the file.
 
     Example: keras-transformer sensitivity my_model --data validation.tsv --max-drop 0.5
     """

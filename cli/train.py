@@ -1,4 +1,4 @@
-"""`keras-transformer train`: a model of the catalogue on one's own data."""
+"""`keras-transformer train`: training of a model of the catalogue on your own data."""
 
 import json
 from collections.abc import Callable
@@ -14,36 +14,37 @@ from keras_transformer.zoo.tasks.registry import DEFAULT_TASK, TASKS
 
 MIXED = {"none": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
-# Option of a recipe -> help; the command's has its name with dashes, default and choices.
+# Option of a recipe -> help; the command's option has its name with dashes, default and choices.
 FIELDS = {
-    "tokenizer": "How text becomes tokens; for a translation sentencepiece, for language-modeling "
+    "tokenizer": "Kind of tokenizer; for a translation sentencepiece, for language-modeling "
     "characters by default.",
-    "vocab_size": "Entries of the vocabulary that is learned from the training file, at most.",
-    "max_length": "Tokens of an example, special ones included; longer texts are cut and counted.",
-    "optimizer": "momentum is SGD with momentum 0.9.",
-    "learning_rate": "The learning rate at its peak.",
-    "schedule": "The learning rate after the warm-up.",
+    "vocab_size": "Largest size of the vocabulary that is learned from the training file.",
+    "max_length": "Largest length in tokens, special ones included; longer texts are cut and "
+    "counted.",
+    "optimizer": "Optimizer; momentum is SGD with momentum 0.9.",
+    "learning_rate": "Peak learning rate.",
+    "schedule": "Schedule of the learning rate after the warm-up.",
     "warmup": "Share of the steps in which the learning rate rises from zero.",
-    "epochs": "Passes over the training data, at most.",
-    "steps": "Steps after which the run ends, whatever --epochs; 0 for as many as these have.",
+    "epochs": "Largest number of passes over the training data.",
+    "steps": "Number of steps, in place of --epochs; 0 for as many as the epochs have.",
     "patience": "Epochs without a better validation metric until the run stops; 0 for never.",
-    "batch_tokens": "Tokens of a batch, padding included.",
-    "bucket": "Padded lengths are multiples of this.",
-    "label_smoothing": "Share of the target that is spread over all classes, or tokens (0.1 for a "
+    "batch_tokens": "Batch size in tokens, padding included.",
+    "bucket": "Divisor of padded lengths.",
+    "label_smoothing": "Share of the target spread over all classes or tokens (0.1 for a "
     "translation by default).",
     "token_dropout": "Share of the training tokens that are replaced by [MASK].",
-    "piece_dropout": "Probability that a training word is cut into shorter pieces, at each piece.",
+    "piece_dropout": "Probability, at each piece, of splitting a training word further.",
     "weight_decay": "Decoupled weight decay (adamw only).",
     "l1": "L1 penalty on the kernels of projections.",
     "l2": "L2 penalty on the kernels of projections.",
-    "clip_norm": "Bound on the global norm of the gradients; 0 for none.",
-    "beta_2": "Adam's decay of the mean square of gradients.",
-    "average": "Last epochs whose weights are averaged, to be validated and kept; 0 for none.",
-    "ema": "Decay of the moving average of weights that is evaluated and kept; 0 for none.",
-    "seed": "The same seed on the same machine gives the same weights.",
-    "save_every": "Steps between two states to resume from; each epoch's end is one too.",
+    "clip_norm": "Largest global norm of the gradients; 0 for no clipping.",
+    "beta_2": "Adam's decay rate of the mean squared gradient.",
+    "average": "Number of last epochs whose mean weights are validated and kept; 0 for none.",
+    "ema": "Decay of the moving average of weights that is validated and kept; 0 for no averaging.",
+    "seed": "Random seed; the same seed on the same machine gives the same weights.",
+    "save_every": "Number of steps between saved states; a state is also saved after each epoch.",
 }
-# Option of a recipe, the command's that turns it on, the one that turns it off, help.
+# Option of a recipe, the flags that turn it on and off, help.
 SWITCHES = (
     ("lowercase", "--uncased", "--cased",
      "Whether case is folded (the default of tasks over whole texts) or kept."),
@@ -56,7 +57,7 @@ SWITCHES = (
 
 
 def recipe_options(command: Callable) -> Callable:
-    """Adds an option for each entry of the two tables; one that is not given arrives as None."""
+    """Adds an option for each entry of the two tables; one that is not given is None."""
     for name, on, off, text in reversed(SWITCHES):
         command = click.option(f"{on}/{off}", name, default=None, help=text)(command)
     for name, text in reversed(FIELDS.items()):
@@ -70,7 +71,7 @@ def recipe_options(command: Callable) -> Callable:
 
 
 def settings_of(_context: Any, _parameter: Any, pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Reads `KEY=VALUE`s: a value is JSON, or else text."""
+    """Parses `KEY=VALUE` pairs: a value is JSON, or else text."""
     settings = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -87,7 +88,7 @@ DATA_FILE = click.Path(exists=True, dir_okay=False, readable=True)
 
 
 class FileOrShare(click.ParamType):
-    """The path of a file of data, or a number: the share of the training data in its place."""
+    """The path of a data file, or a share of the training data to use instead."""
 
     name = "file or share"
 
@@ -102,41 +103,41 @@ class FileOrShare(click.ParamType):
 @click.argument("model", required=False)
 @click.option(
     "--task", type=click.Choice(tuple(TASKS)),
-    help=f"What to learn.  [default: {DEFAULT_TASK}]",
+    help=f"Task of the model.  [default: {DEFAULT_TASK}]",
 )
 @click.option(
     "--train", type=DATA_FILE, metavar="FILE",
-    help="Training examples with a header: .tsv, .csv or .jsonl, plain or .gz; for "
+    help="Training data with a header: .tsv, .csv or .jsonl, plain or .gz; for "
     "language-modeling plain text.",
 )
 @click.option(
     "--validation", type=FileOrShare(), metavar="FILE|SHARE",
-    help="Validation examples, or a share of the training examples such as 0.1; the epoch that is "
+    help="Validation data, or a share of the training data such as 0.1; the epoch that is "
     "best on them is kept.",
 )
-@options.text(help="The column that holds the text.  [default: text]")
+@options.text(help="Column of the text.  [default: text]")
 @options.text_pair()
 @options.label(
-    help="The column of labels: names, integers, or numbers to predict.  [default: label]"
+    help="Column of the labels: names, integers, or numbers to predict.  [default: label]"
 )
-@options.source(help="The column that a translation reads.")
-@options.target(help="The column that a translation writes; for one model of several, de,fr.")
+@options.source(help="Column of a translation's source text.")
+@options.target(help="Column of a translation's target text; several for one model, such as de,fr.")
 @options.out()
 @options.overwrite()
 @options.resume()
 @options.tensorboard()
 @click.option(
     "--recipe", "recipe_file", type=options.EXISTING_FILE, metavar="FILE",
-    help="Repeat the run of a recipe.json; options that are given override it.",
+    help="Repeat the run of a recipe.json; other options override it.",
 )
 @click.option(
     "--vocabulary", type=DATA_FILE, metavar="FILE",
-    help="An existing vocab.txt, in place of a vocabulary that is learned.",
+    help="Existing vocab.txt to use instead of learning a vocabulary.",
 )
 @recipe_options
 @click.option(
     "--mixed-precision", type=click.Choice(tuple(MIXED)),
-    help="Compute in 16 bits, with weights in 32.  [default: none]",
+    help="Compute in 16 bits with 32-bit weights.  [default: none]",
 )
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", callback=settings_of,
@@ -178,6 +179,6 @@ def train(
 
 
 def recipe_of(file: Path, changes: dict[str, Any]) -> Recipe:
-    """The recipe of a file with the options that are given in the place of its own."""
+    """Returns the recipe of a file, overridden by the given options."""
     places = data_options(**{name: changes.pop(name, None) for name in ("train", "validation")})
     return Recipe.from_file(file, tasks=TASKS, **changes, **places)

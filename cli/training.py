@@ -1,4 +1,4 @@
-"""What the commands that train have in common, before and after the run."""
+"""Shared code of the commands that train: options, progress and results."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from keras_transformer.cli import options
 
 @contextmanager
 def session(out: Path, tensorboard: Path | None) -> Iterator[dict[str, Any]]:
-    """Gives a run its `report` and `scalars`, and says how to go on where it was cut off."""
+    """Provides the `report` and `scalars` of a run; if interrupted, prints how to resume."""
     from keras_transformer.cli import display
     from keras_transformer.cli.memory import keep_freed_memory
     from keras_transformer.zoo.errors import RunError
@@ -31,29 +31,29 @@ def session(out: Path, tensorboard: Path | None) -> Iterator[dict[str, Any]]:
 
 
 def going_on(*, data: str, epochs: str, learning_rate: str) -> Callable[[Callable], Callable]:
-    """Adds the options of a command that trains a checkpoint on.
+    """Adds the options of a command that fine-tunes a checkpoint.
 
     Args:
-        data: whose recipe names the data, as help calls it.
-        epochs, learning_rate: their defaults, as help calls them.
+        data: possessive of the checkpoint whose recipe names the data, for help.
+        epochs, learning_rate: descriptions of their defaults, for help.
     """
     added = (
         click.option(
             "--train", type=options.EXISTING_FILE, metavar="FILE",
-            help=f"Training examples.  [default: those of {data} recipe]",
+            help=f"Training data.  [default: that of {data} recipe]",
         ),
         click.option(
             "--validation", type=options.EXISTING_FILE, metavar="FILE",
-            help=f"Validation examples.  [default: those of {data} recipe]",
+            help=f"Validation data.  [default: that of {data} recipe]",
         ),
         click.option(
             "--epochs", type=click.IntRange(min=1),
-            help=f"Passes over the training data.  [default: {epochs}]",
+            help=f"Number of passes over the training data.  [default: {epochs}]",
         ),
         click.option(
-            "--learning-rate", type=float, help=f"At its peak.  [default: {learning_rate}]"
+            "--learning-rate", type=float, help=f"Peak learning rate.  [default: {learning_rate}]"
         ),
-        options.seed(default=None, show_default=False, help="[default: the recipe's]"),
+        options.seed(default=None, show_default=False, help="Seed.  [default: the recipe's]"),
         options.out(), options.overwrite(), options.resume(), options.tensorboard(),
     )  # fmt: skip
 
@@ -69,12 +69,12 @@ def go_on(
     function: Callable, *models: Path | str, out: Path, overwrite: bool, resume: bool,
     tensorboard: Path | None, **given: Any,
 ) -> Any:  # fmt: skip
-    """Trains checkpoints on, with the options of `going_on`, and returns the new one.
+    """Fine-tunes a checkpoint with the options of `going_on`, and returns the new one.
 
     Args:
-        function: of the models and `out`.
-        *models: folders of checkpoints, or a name of the catalogue.
-        **given: options of the function; None where one was not given.
+        function: function of the models and `out`.
+        *models: checkpoint folders, or a name of the catalogue.
+        **given: options of the function, None if not given.
     """
     from keras_transformer.zoo.files import check_folder_target
 
@@ -85,7 +85,7 @@ def go_on(
 
 
 def print_result(out: Path, metrics: Mapping[str, Any]) -> None:
-    """Prints the validation metrics of the run and where its checkpoint is."""
+    """Prints the validation metrics of the run and the path of its checkpoint."""
     from keras_transformer.cli import display
 
     shown = {name: value for name, value in metrics.items() if isinstance(value, float | str)}

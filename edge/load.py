@@ -1,4 +1,4 @@
-"""Loads a checkpoint folder or a `.tflite` file by its path."""
+"""Loading of a checkpoint folder or a `.tflite` file by its path."""
 
 import os
 from pathlib import Path
@@ -13,15 +13,16 @@ def load(name_or_path: str | os.PathLike, *, threads: int = 1) -> Predictor:
 
     Args:
         name_or_path: a checkpoint folder, or a `.tflite` file, which is run without TensorFlow.
-        threads: that a file's interpreter may use.
+        threads: number of interpreter threads for a file.
 
     Returns:
-        A `Checkpoint` of a folder, a `Runner` of a file.
+        A `Checkpoint` for a folder, a `Runner` for a file.
 
     Raises:
-        FileNotFoundError: there is nothing there.
-        InputError: it is neither, or damaged, or the name of a model that has no weights.
-        TypeError: it is no path.
+        FileNotFoundError: if the path does not exist.
+        InputError: if it is neither, is damaged, or is the name of a catalogue model without
+            weights.
+        TypeError: if it is not a path.
     """
     if not isinstance(name_or_path, str | os.PathLike):
         raise TypeError(
@@ -40,7 +41,7 @@ def load(name_or_path: str | os.PathLike, *, threads: int = 1) -> Predictor:
 
 
 def _check_published(name: str) -> None:
-    """Raises InputError for a model of the catalogue, none of which has published weights."""
+    """Raises InputError for a model of the catalogue, which has no published weights."""
     from keras_transformer.zoo.models.catalog import CATALOG
 
     if name in CATALOG:

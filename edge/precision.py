@@ -1,4 +1,4 @@
-"""The precisions that a file can have, by name."""
+"""Precisions of a file, by name: the widths of its kernels and activations."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ from keras_transformer.zoo.errors import InputError
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Precision:
-    """What is stored how.
+    """The widths in which a file stores kernels and activations.
 
     Attributes:
-        name: as on the command line.
+        name: name on the command line.
         kernel_type: TFLite type of the matmul kernels in the file.
         kernel_bits: width to which kernels are rounded.
-        kernel_block: inputs of a kernel that share a scale; None for all.
-        row_bits: width to which a runtime rounds what matmuls read, row by row, or None.
+        kernel_block: number of kernel inputs that share a scale; None for all.
+        row_bits: width to which a runtime rounds the inputs of matmuls, row by row, or None.
         activation_bits: width of stored activations, or None where they are float.
-        inner_bits: width of what stands between matmuls, or None where it is float.
+        inner_bits: width of the values between matmuls, or None where they are float.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Precision:
 
     @property
     def rounds_kernels(self) -> bool:
-        """Whether kernels are integers, for which training can prepare them."""
+        """Whether kernels are integers, for which training can prepare."""
         return self.kernel_bits is not None
 
     @property
@@ -61,7 +61,7 @@ PRECISIONS = {
         Precision(name="int4", kernel_type="INT4", kernel_bits=4, kernel_block=32, row_bits=8),
     )
 }
-# Those that a quantized checkpoint is for.
+# The precisions that quantization-aware training supports.
 TRAINED_PRECISIONS = tuple(name for name, p in PRECISIONS.items() if p.rounds_kernels)
 
 
@@ -69,7 +69,7 @@ def get_precision(name: str) -> Precision:
     """Returns the precision of that name.
 
     Raises:
-        InputError: for an unknown name, listing the known ones.
+        InputError: if the name is unknown; the message lists the known ones.
     """
     if name not in PRECISIONS:
         raise InputError(f"Expected precision to be one of {', '.join(PRECISIONS)}, got {name!r}.")
@@ -94,11 +94,11 @@ def kept_patterns(precision: Precision, keep: Sequence[str]) -> tuple[str, ...]:
     """Returns the patterns of layers that stay float, as `models.build` takes them.
 
     Args:
-        precision: of the other layers.
+        precision: precision of the other layers.
         keep: patterns of layer paths, each followed by `=float32`.
 
     Raises:
-        InputError: a pattern says another width, or the precision rounds no layer.
+        InputError: if a pattern names another width, or the precision rounds no layer.
     """
     if keep and not precision.rounds_kernels:
         raise InputError(

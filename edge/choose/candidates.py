@@ -1,4 +1,4 @@
-"""The files that a float checkpoint can become, and the checkpoints on the way to them."""
+"""Candidates of a search: files made from a float checkpoint, and the checkpoints in between."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -24,13 +24,13 @@ REFERENCE = "float32"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One way from a float checkpoint to a file.
+    """Settings by which a float checkpoint becomes a file.
 
     Attributes:
-        precision: of the file.
-        qat: whether the checkpoint is trained on with that precision, not only calibrated.
-        sparsity: share of zeros that pruning brings about first; 0 for no pruning.
-        length: tokens of the file's inputs; 0 for the checkpoint's own.
+        precision: precision of the file.
+        qat: whether the checkpoint is fine-tuned for that precision, not only calibrated.
+        sparsity: share of zeros after pruning, which comes first; 0 for no pruning.
+        length: length of the file's inputs in tokens; 0 for the checkpoint's own.
     """
 
     precision: str
@@ -40,20 +40,20 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        """Of the file, and in tables: `sparse-0.8-int8-qat-16`."""
+        """Name of the file, also in tables: `sparse-0.8-int8-qat-16`."""
         precision = "" if self.qat else self.precision
         return "-".join(filter(None, [self.source, precision, str(self.length or "")]))
 
     @property
     def source(self) -> str:
-        """Name of the checkpoint that is converted; empty for the one that was given."""
+        """Name of the checkpoint that is converted; empty for the original one."""
         pruned = f"sparse-{self.sparsity:g}" if self.sparsity else ""
         trained_on = f"{self.precision}-qat" if self.qat else ""
         return "-".join(filter(None, [pruned, trained_on]))
 
     @property
     def needs_data(self) -> bool:
-        """Whether it is calibrated or trained on."""
+        """Whether calibration or training needs data."""
         return self.qat or bool(self.sparsity) or get_precision(self.precision).is_static
 
 
@@ -64,16 +64,16 @@ def ladder(
     sparsities: Sequence[float] = (),
     lengths: Sequence[int] = (),
 ) -> list[Candidate]:
-    """Returns every combination, that which the others are measured against first.
+    """Returns every combination of the settings, the reference first.
 
     Args:
-        precisions: of the files.
-        qat: whether precisions that round kernels are tried with quantization-aware training too.
-        sparsities: tried beside none.
-        lengths: tried beside the checkpoint's own.
+        precisions: precisions of the files.
+        qat: whether to try precisions that round kernels with quantization-aware training too.
+        sparsities: shares of zeros to try besides no pruning.
+        lengths: input lengths to try besides the checkpoint's own.
 
     Raises:
-        InputError: for an unknown precision, or a sparsity that is none.
+        InputError: if a precision is unknown or a sparsity is not between 0 and 1.
     """
     for sparsity in sparsities:
         if not 0.0 < sparsity < 1.0:
@@ -89,15 +89,15 @@ def ladder(
 
 
 class Workshop:
-    """Makes candidates: prunes and trains on what they need, each once, and converts.
+    """Builds candidates: prunes and fine-tunes each checkpoint they need once, and converts it.
 
     Args:
         checkpoint: the float checkpoint.
-        folder: of the checkpoints on the way; those that are there are used where `resume`.
-        train: what ranges are calibrated on and what is trained on; None for the checkpoint's
-            own, see `train.train`.
-        validation: chooses among the epochs of a training run; None for the checkpoint's own.
-        resume, overwrite, report: of the training runs, see `train.train`.
+        folder: folder of the intermediate checkpoints; existing ones are reused if `resume` is set.
+        train: data for calibration and training; None for the checkpoint's own, see `train.train`.
+        validation: data that selects the best epoch of a training run; None for the checkpoint's
+            own.
+        resume, overwrite, report: options of the training runs, see `train.train`.
     """
 
     def __init__(
@@ -110,13 +110,13 @@ class Workshop:
         self.options = {"resume": resume, "overwrite": overwrite, "report": report}
         self.data: dict[str, Any] = {"train": train, "validation": validation}
         for name, source in rows_given(train=train, validation=validation).items():
-            # As rows, they may be used again and again, a generator's too.
+            # Rows can be read repeatedly, even if they came from a generator.
             self.data[name] = checkpoint.task.examples_of(source, checkpoint.columns, name=name)
         self._sources: dict[str, Checkpoint | InputError | RunError] = {"": checkpoint}
         self._calibration: Batches | None = None
 
     def check_data(self) -> None:
-        """Raises InputError where there is no training file, or not the checkpoint's own."""
+        """Raises InputError if the training data is missing, or is not the checkpoint's own."""
         train = self.data["train"]
         path = self.checkpoint.recipe.data.train if train is None else train
         if is_path(path) and path and not Path(path).exists():
@@ -128,10 +128,10 @@ class Workshop:
             training_rows(self.checkpoint)
 
     def make(self, candidate: Candidate) -> Artifact:
-        """Makes the file of a candidate.
+        """Builds the file of a candidate.
 
         Raises:
-            InputError, RunError: it cannot be made, for the reason that is said.
+            InputError, RunError: if it cannot be built; the message gives the reason.
         """
         spec = get_precision(candidate.precision)
         source = self._source(candidate)
@@ -147,7 +147,7 @@ class Workshop:
         return self._calibration
 
     def _source(self, candidate: Candidate) -> Checkpoint:
-        """The checkpoint that a candidate is converted from; a failure is remembered too."""
+        """The checkpoint that a candidate is converted from; failures are cached too."""
         name = candidate.source
         if name not in self._sources:
             try:

@@ -1,4 +1,4 @@
-"""Figures with matplotlib: as bytes, and with labels that do not overlap."""
+"""Matplotlib figures as bytes, with labels that do not overlap."""
 
 import io
 import itertools
@@ -15,15 +15,15 @@ try:
 except ImportError:
     matplotlib = None
 
-# Where a label is tried, in units of its own size and in points: beside its dot first.
+# Positions to try for a label, in units of its size and in points: the nearest to its dot first.
 SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))
 DISTANCES = (3.0, 8.0, 16.0, 28.0, 44.0, 64.0, 90.0, 120.0)
-# Points between two labels, at least.
+# Smallest distance between two labels, in points.
 GAP = 1.0
 
 
 def check_matplotlib() -> None:
-    """Raises InputError where figures cannot be drawn, before the work that they are to show."""
+    """Raises InputError if matplotlib is missing, so that a long run fails early."""
     if matplotlib is None:
         raise InputError(
             "Figures need matplotlib; install it with pip install "
@@ -32,7 +32,7 @@ def check_matplotlib() -> None:
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """Returns an empty figure of so many inches; no window is opened for it."""
+    """Returns an empty figure, its size in inches; opens no window."""
     check_matplotlib()
     figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
@@ -40,9 +40,9 @@ def new_figure(width: float, height: float) -> "Figure":
 
 
 def figure_bytes(figure: "Figure", kind: str) -> bytes:
-    """Returns a figure as `svg` or `png`; the same figure gives the same bytes.
+    """Returns a figure as `svg` or `png`; equal figures have equal bytes.
 
-    The SVG's letters are outlines, so that it looks the same where the font is missing.
+    Text in an SVG is stored as outlines, so that it looks the same without the font.
     """
     buffer = io.BytesIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type") if kind == "svg" else ())
@@ -54,19 +54,19 @@ def figure_bytes(figure: "Figure", kind: str) -> bytes:
 def place_labels(
     axes: "Axes", labels: Sequence[tuple[str, float, float, float]], **style: object
 ) -> dict[str, "Bbox"]:
-    """Writes labels beside their dots, each where it covers no dot and no other label.
+    """Places labels beside their dots so that none covers a dot or another label.
 
-    A label that stands off is tied to its dot by a line; one that finds no place is left out.
-    The axes' limits must be final.
+    A distant label is connected to its dot by a line; one that does not fit is left out. The axes'
+    limits must be final.
 
     Args:
-        axes: with the dots.
+        axes: axes with the dots.
         labels: text, x and y in data coordinates, and the radius of the dot in points; the most
             important ones first.
-        **style: of the text.
+        **style: properties of the text.
 
     Returns:
-        The boxes of the labels that are there, in pixels, by text.
+        The boxes of the placed labels in pixels, by text.
     """
     figure = axes.figure
     figure.draw_without_rendering()
@@ -105,7 +105,7 @@ def _free_spot(
     center: Iterable[float], width: float, height: float, radius: float, taken: Sequence["Bbox"],
     inside: "Bbox", unit: float,
 ) -> tuple["Bbox", float] | None:  # fmt: skip
-    """The nearest box of that size beside a dot that meets none of those taken, in pixels."""
+    """The nearest box of that size beside a dot that overlaps no taken one, in pixels."""
     x, y = center
     for distance, (right, up) in itertools.product(DISTANCES, SIDES):
         off = radius + distance * unit

@@ -1,4 +1,4 @@
-"""The layers of a rounded model in groups: a sublayer of a block, the embeddings, the head."""
+"""Layer groups of a quantized model: the sublayers of each block, the embeddings, the head."""
 
 import dataclasses
 import re
@@ -8,9 +8,9 @@ import keras
 from keras_transformer.stacks import Decoder, Encoder
 from keras_transformer.zoo.models.float_layers import STREAM, rounded_layers
 
-# What is stored between sublayers belongs to none of them: the next matmul reads it as integers.
+# Values stored between sublayers belong to none of them: the next matmul reads them as integers.
 BETWEEN = "between sublayers"
-# The step of what a file gives is what tells whether it follows its model.
+# The step of a file's output is the unit in which parity is checked.
 OUTPUT = "output"
 OUTPUT_POINTS = ("head_point", "logits_point")
 ENDS = ("embedding", "head")
@@ -20,11 +20,11 @@ SUBLAYER = re.compile(r"(\w+/block_\d+/\w+)/")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Group:
-    """Layers that are quantized together or not.
+    """Layers that are quantized, or kept float, together.
 
     Attributes:
-        name: `encoder/block_0/attention`, `embedding`, `head`, `BETWEEN` or `OUTPUT`.
-        patterns: that match the paths of its layers, and no others.
+        name: such as `encoder/block_0/attention`; or `embedding`, `head`, `BETWEEN` or `OUTPUT`.
+        patterns: patterns that match the paths of its layers and no others.
     """
 
     name: str
@@ -32,13 +32,13 @@ class Group:
 
     @property
     def is_keepable(self) -> bool:
-        """Whether a file can hold it in float while the others are integers."""
+        """Whether a file can keep it in float while the others are integers."""
         return self.name not in (BETWEEN, OUTPUT)
 
 
 def groups_of(model: keras.Model) -> list[Group]:
-    """Returns the groups of a model that was built with bits, as data flows through it."""
-    # Layers stand in the order of their distance to the output.
+    """Returns the groups of a model that was built with bits, in the order of the data flow."""
+    # Keras lists layers in the order of their distance to the output.
     stacks = [isinstance(layer, Encoder | Decoder) for layer in model.layers]
     last = len(stacks) - 1 - stacks[::-1].index(True)
     place = {layer.name: number for number, layer in enumerate(model.layers)}
@@ -68,7 +68,7 @@ def _name(path: str) -> str | None:
 def _patterns(name: str, paths: list[str]) -> tuple[str, ...]:
     if SUBLAYER.match(f"{name}/"):
         return (f"{name}/*",)
-    # A pattern matches what is below a layer too.
+    # A pattern also matches a layer's sublayers.
     return tuple(
         path for path in dict.fromkeys(paths)
         if not any(path.startswith(f"{other}/") for other in paths)
@@ -76,7 +76,7 @@ def _patterns(name: str, paths: list[str]) -> tuple[str, ...]:
 
 
 def _order(name: str) -> tuple[int, int, str]:
-    """Embeddings, encoder and decoder by the number of the block, what is between, the end."""
+    """Sort key: embeddings, encoder and decoder blocks by number, values between, head, output."""
     stack, _, rest = name.partition("/")
     number = re.search(r"\d+", rest)
     kinds = ("embedding", "encoder", "decoder", BETWEEN, "head", OUTPUT)

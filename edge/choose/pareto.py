@@ -1,22 +1,22 @@
-"""Which of several measured files are worth having, and which one to take."""
+"""The Pareto front of measured files, and the recommendation among them."""
 
 import dataclasses
 from collections.abc import Sequence
 
-# Medians that differ by less are called equal: two runs of the same file differ by as much.
+# Medians that differ by less count as equal: two runs of the same file differ by as much.
 TIE = 0.05
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Point:
-    """A file as the choice sees it; lower is better everywhere.
+    """The costs of a file; lower is better in each.
 
     Attributes:
-        name: of the file.
+        name: name of the file.
         drop: points by which its metric is below that of the reference; negative where above.
-        latency: milliseconds.
-        size: bytes.
-        gzip_size: bytes, compressed.
+        latency: latency in milliseconds.
+        size: size in bytes.
+        gzip_size: size in bytes when compressed by gzip.
     """
 
     name: str
@@ -27,16 +27,16 @@ class Point:
 
     @property
     def costs(self) -> tuple[float, ...]:
-        """What is compared."""
+        """The values that are compared."""
         return self.drop, self.latency, self.size, self.gzip_size
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The file to take.
+    """The recommended file.
 
     Attributes:
-        name: of the file.
+        name: name of the file.
         nearest: the other file with the smallest drop, where only the reference is within the
             budget and there are others; else None.
     """
@@ -57,11 +57,11 @@ def pareto_front(points: Sequence[Point]) -> list[Point]:
 
 
 def recommend(points: Sequence[Point], reference: str, max_drop: float) -> Choice:
-    """Chooses the fastest file within a budget; of those as fast, within `TIE`, the smallest.
+    """Recommends the fastest file within a budget, and the smallest among ties (see `TIE`).
 
     Args:
         points: the files.
-        reference: name of the file that the drops are measured against; always in the budget.
+        reference: name of the file that the drops are measured against; always within the budget.
         max_drop: the budget, in points.
     """
     fitting = [one for one in points if one.name == reference or one.drop <= max_drop]

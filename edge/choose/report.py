@@ -1,4 +1,4 @@
-"""The report of a search: its figure, and a page that opens without a network."""
+"""Report of a search: the Pareto figure, and an HTML page without external resources."""
 
 import html
 import math
@@ -11,11 +11,11 @@ from keras_transformer.edge.choose.search_result import Search
 from keras_transformer.zoo.files import write_file
 from keras_transformer.zoo.tabular import cell
 
-# A file and its name in the folder of the search.
+# Format of the figure -> name of its file in the folder of the search.
 FIGURES = {"svg": "pareto.svg", "png": "pareto.png"}
 PAGE = "report.html"
 FRONT, OTHER, CHOSEN = "#1f77b4", "#b0b0b0", "#d62728"
-# Points of radius that the dot of the largest file has.
+# Radius of the dot of the largest file, in points.
 RADIUS = 14.0
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
@@ -35,7 +35,7 @@ def write(found: Search, out: Path) -> None:
 
 
 def pareto_figure(found: Search, kind: str) -> bytes:
-    """Draws the metric against latency, the size as the dot's area, as `svg` or `png`."""
+    """Plots the metric against latency, with the size as the dot's area, as `svg` or `png`."""
     figure = new_figure(9.0, 6.0)
     axes = figure.add_subplot()
     front, chosen = set(found.front), found.choice.name
@@ -76,9 +76,9 @@ def pareto_figure(found: Search, kind: str) -> bytes:
 
 
 def page(found: Search) -> str:
-    """Returns the page: the recommendation, the figure and the table, with nothing from outside."""
+    """Returns the page: recommendation, figure and table, without external resources."""
     svg = pareto_figure(found, "svg").decode()
-    # Inside HTML there is no XML declaration, and the type's address would be a link.
+    # HTML has no XML declaration, and the URL in the document type would be an external link.
     svg = svg[svg.index("<svg") :]
     [table] = found.grids()
     said = [found.recommendation(), f"{table.title}.", *filter(None, [found.noise])]

@@ -1,4 +1,4 @@
-"""A measured choice of files: every candidate converted, evaluated and timed beside the others."""
+"""Search for the best file: every candidate is converted, evaluated and timed with the others."""
 
 import dataclasses
 import gzip
@@ -45,30 +45,31 @@ def search(
     report: Report | None = None,
     **decoding: Any,
 ) -> Search:
-    """Makes, evaluates and times candidates, and leaves their files and `results.json` in a folder.
+    """Builds, evaluates and times candidates, and writes their files and `results.json`.
 
-    `results.json` is written after each candidate, and those in it are not made again by a search
-    that is resumed; the latencies are measured at the end, all in one run.
+    `results.json` is written after each candidate, and a resumed search skips the candidates in it.
+    Latencies are measured at the end, all in one run.
 
     Args:
         checkpoint: a float checkpoint, or its folder.
-        data: what the metric is measured on, a path or data in memory; it chooses, so it is no
-            test set any more.
-        out: the folder.
-        columns: of the data, by their use; those of training by default.
-        max_drop: points of the metric that a file may be worse than the float32 file.
-        candidates: see `candidates.ladder`, the reference among them; every precision by default.
-        train, validation: see `candidates.Workshop`.
-        threads, runs: see `benchmark`.
-        resume: whether to go on with the search that the folder holds.
-        overwrite: whether the search that the folder holds is discarded.
-        report: hears of each candidate and of the training runs.
-        **decoding: how a translator chooses tokens, see `Decoding`.
+        data: data that the metric is measured on, a path or in memory; it makes the choice, so it
+            should not be a test set.
+        out: the output folder.
+        columns: columns of the data by role; those of training by default.
+        max_drop: points of the metric by which a file may be worse than the float32 file.
+        candidates: candidates, the reference among them, see `candidates.ladder`; every precision
+            by default.
+        train, validation: data for training, see `candidates.Workshop`.
+        threads, runs: options of the latency measurement, see `benchmark`.
+        resume: whether to continue the search in the folder.
+        overwrite: whether to discard the search in the folder.
+        report: receives progress callbacks of the candidates and the training runs.
+        **decoding: decoding options of a translator, see `Decoding`.
 
     Raises:
-        FileExistsError: the folder holds a search already, or something else.
-        InputError: for a mistake in the arguments or the data.
-        RunError: the float32 file could not be made.
+        FileExistsError: if the folder already contains a search, or other files.
+        InputError: if an argument or the data is invalid.
+        RunError: if the float32 file could not be converted.
     """
     out, report = Path(out), report or default_report()
     candidates = ladder() if candidates is None else candidates
@@ -111,7 +112,7 @@ def search(
                 f"The {REFERENCE} file, which the others are held against, failed: {row.error}"
             )
         rows.append(row)
-        # What an earlier run had done stays in the file until it is its turn.
+        # Results of an earlier run stay in the file until their turn comes.
         _write(out, dataclasses.replace(found, rows=[*rows, *done.values()]))
     found = _timed(dataclasses.replace(found, rows=rows), out, threads, runs)
     _write(out, found)
@@ -121,7 +122,7 @@ def search(
 def _measure(
     candidate: Candidate, workshop: Workshop, out: Path, measure: Callable, metric: Metric
 ) -> Measured:
-    """Makes a candidate's file and evaluates it; where it cannot be made, says why."""
+    """Builds and evaluates a candidate's file; records the reason if that fails."""
     try:
         converted = workshop.make(candidate)
     except (InputError, RunError) as error:
@@ -154,7 +155,7 @@ def _timed(found: Search, out: Path, threads: int, runs: int) -> Search:
 
 
 def _begin(out: Path, found: Search, *, resume: bool, overwrite: bool) -> dict[Candidate, Measured]:
-    """Makes the folder ready, and returns what a resumed search has done already."""
+    """Prepares the folder, and returns the measurements that a resumed search already has."""
     path, rows = out / RESULTS, []
     if path.exists():
         if not (resume or overwrite):

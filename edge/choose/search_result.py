@@ -1,4 +1,4 @@
-"""What a search found: the measurements of every candidate, the front, and the recommendation."""
+"""Result of a search: the measurements of every candidate, the front and the recommendation."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -9,22 +9,22 @@ from keras_transformer.edge.choose.pareto import Choice, Point, pareto_front, re
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.tabular import Grid, Tabular
 
-# 90th percentile over median, from which on something else kept the processor busy.
+# Ratio of 90th percentile to median from which on a latency counts as noisy.
 NOISY = 2.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What was measured of one candidate.
+    """Measurements of one candidate.
 
     Attributes:
-        candidate: how it was made.
-        error: why there is no file; the values below are None then.
-        value: the deciding metric of its file.
-        agreement: share of the checkpoint's probes where the file chooses as the Keras model does
-            that it was made from; None where nothing is chosen.
-        size, gzip_size: bytes of the file, and compressed.
-        median_ms, p90_ms, peak_memory: see `benchmark.Measured`.
+        candidate: settings of the candidate.
+        error: reason why there is no file; the values below are then None.
+        value: the task's metric for its file.
+        agreement: share of the checkpoint's probes for which the file has the same highest output
+            as its Keras model; None for regression.
+        size, gzip_size: size of the file in bytes, as it is and compressed by gzip.
+        median_ms, p90_ms, peak_memory: latency and memory, see `benchmark.Measured`.
     """
 
     candidate: Candidate
@@ -39,7 +39,7 @@ class Measured:
 
     @property
     def name(self) -> str:
-        """Of the candidate."""
+        """Name of the candidate."""
         return self.candidate.name
 
     @property
@@ -48,27 +48,27 @@ class Measured:
         return f"{self.name}.tflite"
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the values as an object that JSON can hold."""
+        """Returns the values as a JSON-serializable object."""
         return {"name": self.name, **dataclasses.asdict(self)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Makes it from what `to_json` returned."""
+        """Builds it from the result of `to_json`."""
         fields = {name: value[name] for name in value if name != "name"}
         return cls(**{**fields, "candidate": Candidate(**fields["candidate"])})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Search(Tabular):
-    """What a search found.
+    """The result of a search.
 
     Attributes:
-        run: what was searched: hashes of the weights and the data, and the options that decide.
+        run: identity of the search: hashes of the weights and the data, and the relevant options.
         data: path of the rows that the metric was measured on.
-        metric: the deciding metric.
+        metric: the task's metric.
         max_drop: the budget, in points.
         rows: the measurements, in the order of the ladder.
-        device, threads, runs, signature: of the latencies; None until they are measured.
+        device, threads, runs, signature: conditions of the latencies; None until they are measured.
     """
 
     run: Mapping[str, Any]
@@ -83,12 +83,12 @@ class Search(Tabular):
 
     @property
     def files(self) -> list[Measured]:
-        """The measurements of candidates that became files."""
+        """The measurements of candidates that have a file."""
         return [row for row in self.rows if row.error is None]
 
     @property
     def reference(self) -> Measured:
-        """The measurement that the others are held against."""
+        """The measurement that the others are compared with."""
         return next(row for row in self.files if row.name == REFERENCE)
 
     def drop(self, row: Measured) -> float:
@@ -97,7 +97,7 @@ class Search(Tabular):
 
     @property
     def points(self) -> list[Point]:
-        """The files as `pareto` sees them."""
+        """The files as points of `pareto`."""
         return [
             Point(
                 name=row.name, drop=self.drop(row), latency=row.median_ms, size=row.size,
@@ -108,7 +108,7 @@ class Search(Tabular):
 
     @property
     def front(self) -> list[str]:
-        """Names of the files that no other is at least as good as in everything."""
+        """Names of the files on the Pareto front."""
         return [point.name for point in pareto_front(self.points)]
 
     @property
@@ -118,7 +118,7 @@ class Search(Tabular):
 
     @property
     def noise(self) -> str | None:
-        """Returns in a sentence that the latencies are not to be trusted; None where they are."""
+        """A warning that the latencies are too noisy, or None if they are not."""
         worst = max(self.files, key=lambda row: row.p90_ms / row.median_ms)
         ratio = worst.p90_ms / worst.median_ms
         if ratio < NOISY:
@@ -129,7 +129,7 @@ class Search(Tabular):
         )
 
     def recommendation(self) -> str:
-        """Returns the recommendation in a sentence."""
+        """Returns the recommendation as a sentence."""
         choice = self.choice
         chosen = next(row for row in self.files if row.name == choice.name)
         budget = f"{self.max_drop:g} points of {REFERENCE}'s {self.metric.name}"
@@ -150,7 +150,7 @@ class Search(Tabular):
         )
 
     def grids(self) -> list[Grid]:
-        """One row a candidate, under the conditions of the figures."""
+        """One row per candidate; the title states the conditions of measurement."""
         columns = (
             "candidate", self.metric.name, "drop, points", "same choice", "median ms", "ratio",
             "p90 ms", "MB", "gzip MB", "note",
@@ -163,7 +163,7 @@ class Search(Tabular):
         return [Grid(title, columns, [self._cells(row) for row in self.rows])]
 
     def _cells(self, row: Measured) -> tuple[str | None, ...]:
-        """Cells of a candidate; the note is why there is no file, or how good the file is."""
+        """Cells of a candidate; the note is its error, or `recommended` or `on the front`."""
         if row.error is not None:
             return (row.name, *[None] * 8, row.error)
         agreement = None if row.agreement is None else f"{row.agreement:.1%}"
@@ -176,7 +176,7 @@ class Search(Tabular):
         )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the values as an object that JSON can hold."""
+        """Returns the values as a JSON-serializable object."""
         value = {
             "run": self.run, "data": self.data, "metric": self.metric.name,
             "max_drop": self.max_drop, "device": self.device, "threads": self.threads,

@@ -1,4 +1,4 @@
-"""Which layers cost accuracy when they are quantized, one group of them at a time."""
+"""Quantization sensitivity: the accuracy that each group of layers costs when quantized alone."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,11 +24,11 @@ from keras_transformer.zoo.training.run_data import training_rows
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GroupCost:
-    """What it costs to quantize one group.
+    """The cost of quantizing one group.
 
     Attributes:
-        group: the only one that is quantized.
-        value: of the metric then.
+        group: the only group that is quantized.
+        value: the metric in that case.
         drop: points below the float model.
     """
 
@@ -42,8 +42,8 @@ class Kept:
     """The groups that stay float to meet a budget.
 
     Attributes:
-        groups: they.
-        value, drop: of the model in which all others are quantized.
+        groups: the groups.
+        value, drop: metric and drop of the model in which all others are quantized.
         max_drop: the budget, in points.
     """
 
@@ -59,23 +59,23 @@ class Kept:
 
     @property
     def options(self) -> str:
-        """What `convert` and `quantize` are to be told."""
+        """The corresponding options of `convert` and `quantize`."""
         patterns = [pattern for group in self.groups for pattern in group.patterns]
         return " ".join(f'--keep "{pattern}=float32"' for pattern in patterns)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Sensitivity(Tabular):
-    """What quantization costs, by groups of layers.
+    """The cost of quantization by groups of layers.
 
     Attributes:
-        precision: that was simulated.
+        precision: the simulated precision.
         data: path or name of the rows that the metric was measured on.
-        metric: the deciding metric.
-        float_value: of the model that was given.
-        value, drop: with every group quantized.
-        costs: of each group by itself, in the order of the model.
-        kept: what meets the budget, if one was given.
+        metric: the task's metric.
+        float_value: the metric of the float model.
+        value, drop: metric and drop with every group quantized.
+        costs: cost of each group alone, in the order of the model.
+        kept: groups to keep float to meet the budget, if there is one.
     """
 
     precision: str
@@ -88,7 +88,7 @@ class Sensitivity(Tabular):
     kept: Kept | None = None
 
     def grids(self) -> list[Grid]:
-        """One row a group, then all of them and none."""
+        """One row per group, then all of them and none."""
         rows = [(cost.group.name, cost.value, f"{cost.drop:.2f}") for cost in self.costs]
         rows += [
             ("all of them", self.value, f"{self.drop:.2f}"),
@@ -98,7 +98,7 @@ class Sensitivity(Tabular):
         return [Grid(f"Quantized on {self.data}", columns, rows)]
 
     def verdict(self) -> str:
-        """Returns in a sentence what to keep float."""
+        """Returns a sentence that says what to keep float."""
         kept, name = self.kept, self.precision
         budget = f"{kept.max_drop:g} points"
         if not kept.groups:
@@ -115,7 +115,7 @@ class Sensitivity(Tabular):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the values as an object that JSON can hold."""
+        """Returns the values as a JSON-serializable object."""
         value = {**dataclasses.asdict(self), "metric": self.metric.name}
         if self.kept is not None:
             value["kept"] |= {"is_met": self.kept.is_met, "options": self.kept.options}
@@ -127,12 +127,12 @@ class Simulation:
 
     Args:
         checkpoint: the float model.
-        precision: whose rounding is simulated.
-        batches: set the ranges, once; see `quantized_model`.
-        measure: the function from a predictor to its metrics.
+        precision: the simulated precision.
+        batches: batches on which the ranges are calibrated once, see `quantized_model`.
+        measure: function from a predictor to its metrics.
 
     Attributes:
-        groups: of the model.
+        groups: groups of the model.
     """
 
     def __init__(self, checkpoint: Checkpoint, precision: str, batches: Any, measure: Callable):
@@ -149,7 +149,7 @@ class Simulation:
         return self._value(self.checkpoint)
 
     def value(self, kept: Iterable[Group]) -> float:
-        """Returns the metric with these groups float and the others quantized."""
+        """Returns the metric with these groups in float and the others quantized."""
         patterns = [pattern for group in kept for pattern in group.patterns]
         quantized = {"bits": self.bits, "keep": patterns}
         model = build(self.checkpoint.config, self.checkpoint.task, **quantized)
@@ -173,23 +173,23 @@ def sensitivity(
 ) -> Sensitivity:
     """Measures a float model with one group of layers quantized at a time.
 
-    With a budget, groups are kept float in the order of what they cost until the drop is met, and
-    then quantized again where it is met without them. All is measured on the Keras model that
+    With a budget, groups are kept float, the costliest first, until the drop is within it; those
+    that turn out unnecessary are quantized again. Everything is measured on the Keras model that
     simulates the file.
 
     Args:
         checkpoint: a float checkpoint, or its folder.
-        data: what the metric is measured on: a path, or data in memory.
-        columns: of the data, by their use; those of training by default.
-        precision: one that rounds kernels.
-        max_drop: points of the metric that may be lost.
-        calibration: texts that set the ranges, likewise; those of the run by default.
-        report: hears of each group.
-        **decoding: how a translator chooses tokens, see `Decoding`.
+        data: data that the metric is measured on, a path or in memory.
+        columns: columns of the data by role; those of training by default.
+        precision: a precision that rounds kernels.
+        max_drop: largest acceptable drop, in points of the metric.
+        calibration: data that the ranges are calibrated on, likewise; the training data by default.
+        report: receives progress callbacks for each group.
+        **decoding: decoding options of a translator, see `Decoding`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: for a mistake in the arguments or the data.
+        FileNotFoundError: if there is no such file.
+        InputError: if an argument or the data is invalid.
     """
     report = report or default_report()
     checkpoint = as_checkpoint(checkpoint)
@@ -240,17 +240,17 @@ def fewest_kept(
     measure: Callable[[Sequence[Group]], Kept], nothing: Kept, costs: Sequence[GroupCost],
     report: Report,
 ) -> Kept:  # fmt: skip
-    """Keeps groups float, the costliest first, until the budget is met; then lets go of others.
+    """Keeps groups float, the costliest first, until the budget is met; then drops unneeded ones.
 
     Args:
-        measure: the function from groups to what keeping them gives.
-        nothing: what it gives for none.
-        costs: of the groups by themselves.
-        report: hears of each try.
+        measure: function from groups to the result of keeping them float.
+        nothing: the result of keeping none.
+        costs: cost of each group alone.
+        report: receives progress callbacks for each attempt.
 
     Returns:
-        The first that meets the budget, less what it is met without; else the one with the
-        smallest drop. One group at least is quantized.
+        The first result that meets the budget, without unneeded groups; else the one with the
+        smallest drop. At least one group is quantized.
     """
     order = sorted(costs, key=lambda cost: cost.drop, reverse=True)
     keepable = [cost.group for cost in order if cost.group.is_keepable]
@@ -270,7 +270,7 @@ def fewest_kept(
 
 
 def sensitivity_figure(found: Sensitivity, kind: str) -> bytes:
-    """Draws what each group costs as a bar, as `svg` or `png`."""
+    """Plots the cost of each group as a bar chart, as `svg` or `png`."""
     figure = new_figure(8.0, 1.2 + 0.3 * len(found.costs))
     axes = figure.add_subplot()
     kept = found.kept.groups if found.kept else ()

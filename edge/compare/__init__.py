@@ -1,4 +1,4 @@
-"""Comparison of a file with its Keras model: parity, layer by layer, and on data.
+"""Comparison of a file with its Keras model: parity, layers, data, and benchmarks.
 
 Imports graphs, runtime and tflite.
 """

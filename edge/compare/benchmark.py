@@ -1,4 +1,4 @@
-"""Latency, memory and size of `.tflite` files, measured side by side on the machine at hand."""
+"""Benchmark of `.tflite` files on this machine: latency, memory and size, measured in turns."""
 
 import dataclasses
 import os
@@ -27,21 +27,20 @@ _CPU_INFO = Path("/proc/cpuinfo")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What was measured of one file.
+    """Measurements of one file.
 
     Attributes:
-        path: of the file.
-        precision: of the file.
-        signature: which of its entry points was measured: `predict`, or `decode` of a model that
-            generates.
-        tokens: that one invocation reads: `max_length`, or 1 of `decode`.
-        size: bytes of the file.
-        median_ms, p90_ms: milliseconds of one invocation.
-        ratio: the median over the first file's.
-        peak_memory: bytes by which the resident memory of a process of its own peaked above where
-            it stood before the file was loaded; None where the system does not tell, or where the
-            file's ops need TensorFlow Text in that process.
-        partitions: stretches of the graph that XNNPACK runs.
+        path: path of the file.
+        precision: precision of the file.
+        signature: signature that was measured: `predict`, or `decode` of a generative model.
+        tokens: number of tokens that one invocation reads: `max_length`, or 1 for `decode`.
+        size: size of the file in bytes.
+        median_ms, p90_ms: median and 90th percentile of an invocation's latency in milliseconds.
+        ratio: the median divided by the first file's.
+        peak_memory: peak resident memory of a separate process in bytes, above its level before the
+            file was loaded; None if the system does not report it, or if the file's ops need
+            TensorFlow Text.
+        partitions: number of partitions of the graph that XNNPACK runs.
         delegated_ops: number of ops in them.
         outside_ops: ops that the built-in kernels run, by name.
     """
@@ -66,8 +65,8 @@ class Benchmark(Tabular):
 
     Attributes:
         device: name of the processor.
-        threads: of each interpreter.
-        runs: timed invocations of each file, one a round.
+        threads: number of threads of each interpreter.
+        runs: number of timed invocations of each file, one per round.
         files: the measurements, in the order given.
     """
 
@@ -77,11 +76,11 @@ class Benchmark(Tabular):
     files: tuple[Measured, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the values as an object that JSON can hold."""
+        """Returns the values as a JSON-serializable object."""
         return dataclasses.asdict(self)
 
     def grids(self) -> list[Grid]:
-        """One row a file."""
+        """One row per file."""
         columns = (
             "file", "precision", "measured, tokens", "median ms", "p90 ms", "ratio", "peak MB",
             "MB", "partitions", "ops outside XNNPACK",
@@ -106,18 +105,19 @@ class Benchmark(Tabular):
 
 
 def benchmark(files: Source | Sequence[Source], *, threads: int = 1, runs: int = 100) -> Benchmark:
-    """Measures files together: in every round each is invoked once, so that all share the noise.
+    """Benchmarks files in turns: each is invoked once per round, so that noise affects all equally.
 
     Args:
-        files: converted files, or one of them: paths, bytes, runners, or what `convert` returned.
-        threads: of each interpreter.
-        runs: timed invocations of each file.
+        files: one or more converted files: paths, bytes, runners, or artifacts of `convert`.
+        threads: number of threads of each interpreter.
+        runs: number of timed invocations of each file.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: a file is not one of ours, or there is none, or a number is not positive.
-        TypeError: for what is no file.
-        RunError: the process that measures memory failed.
+        FileNotFoundError: if there is no such file.
+        InputError: if a file was not made by `convert`, there is no file, or a number is not
+            positive.
+        TypeError: if an item of `files` is not a file.
+        RunError: if the process that measures memory fails.
     """
     sources = files if isinstance(files, list | tuple) else [files]
     if not sources:
@@ -155,11 +155,11 @@ def benchmark(files: Source | Sequence[Source], *, threads: int = 1, runs: int =
 
 
 def median_latency(source: Source, *, threads: int = 1, runs: int) -> float:
-    """Measures one file alone: milliseconds of an invocation, the median of so many.
+    """Returns the median latency of one file alone in milliseconds, over a number of runs.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: it is not one of ours.
+        FileNotFoundError: if there is no such file.
+        InputError: if it was not made by `convert`.
     """
     interpreter, _ = _load(source, threads)
     return float(np.median(_latencies([interpreter], runs)))
@@ -176,12 +176,12 @@ def device_name() -> str:
 
 
 def _load(source: Source, threads: int) -> tuple[Interpreter, dict[str, Any]]:
-    """An interpreter whose inputs hold tokens to the full length, and the file's description."""
+    """An interpreter with inputs of the full length, and the file's description."""
     flatbuffer, description, _ = unpack(source)
     interpreter = make_interpreter(flatbuffer, description, threads=threads)
     interpreter.allocate_tensors()
     for detail in interpreter.get_input_details():
-        # 1 is a token that every vocabulary has, and the second segment of a pair.
+        # 1 is a valid token in every vocabulary, and the second segment of a pair.
         value = np.ones(detail["shape"], detail["dtype"])
         if value.dtype.kind == "S":
             value = np.full(detail["shape"], "a " * description["max_length"], object)

@@ -1,4 +1,4 @@
-"""How closely `.tflite` files follow the checkpoint that they were converted from."""
+"""Comparison of `.tflite` files with the checkpoint that they were converted from."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -25,17 +25,17 @@ from keras_transformer.zoo.tasks.measure import read_options
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """One file beside the checkpoint's own forward pass, on the same rows and the same padding.
+    """One file compared with the checkpoint's own forward pass, on the same padded rows.
 
     Attributes:
-        path: of the file.
-        precision: of the file.
+        path: path of the file.
+        precision: precision of the file.
         size: bytes of the file.
-        metric: name of the task's deciding metric.
-        value: that metric of the file.
-        checkpoint_value: that metric of the checkpoint; a quantized one simulates int8.
-        parity: the difference of their outputs.
-        num_truncated: rows that were cut to the file's length.
+        metric: name of the task's metric.
+        value: metric of the file.
+        checkpoint_value: metric of the checkpoint; a quantized one simulates int8.
+        parity: difference of their outputs.
+        num_truncated: number of rows that were cut to the file's length.
     """
 
     path: str
@@ -48,15 +48,15 @@ class Comparison:
     num_truncated: int
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the values as an object that JSON can hold."""
+        """Returns the values as a JSON-serializable object."""
         return dataclasses.asdict(self)
 
 
 class Comparisons(Tabular, list):
-    """Comparisons of several files, in the order given; a list that reads as a table."""
+    """Comparisons of several files, in the order given; a list that prints as a table."""
 
     def grids(self) -> list[Grid]:
-        """One row a file."""
+        """One row per file."""
         metric = self[0].metric
         columns = (
             "file", "precision", metric, f"checkpoint's {metric}", "agreement",
@@ -86,28 +86,27 @@ def compare(
     threads: int = 1,
     **options: Any,
 ) -> Comparisons:
-    """Runs every row through the checkpoint and through each file.
+    """Runs every row through the checkpoint and each file, and compares their outputs.
 
     Args:
-        checkpoint: the checkpoint, or its folder; its own forward pass is the reference, for an
-            int8 file that calibration alone made too.
-        files: converted files, or one of them: paths, bytes, runners, or what `convert` returned.
+        checkpoint: the checkpoint, or its folder; its own forward pass is the reference, also for
+            an int8 file that was only calibrated.
+        files: one or more converted files: paths, bytes, runners, or artifacts of `convert`.
         data: labelled rows, or sources and targets: a path, data in memory (see `Task.read`), or
-            what was read of either.
-        threads: that the interpreter may use.
-        **options: as `Checkpoint.evaluate` takes them: columns, and how a translator chooses
-            tokens.
+            rows that were already read.
+        threads: number of interpreter threads.
+        **options: options of `Checkpoint.evaluate`: columns, and decoding options of a translator.
 
     Returns:
-        For each file, the metric beside the checkpoint's and the difference of their outputs. Of a
-        translator BLEU, the share of sources with the same text (the parity's agreement), and the
+        For each file, its metric, the checkpoint's, and the difference of their outputs. For a
+        translator, BLEU, the share of sources with the same text (the parity's agreement), and the
         difference of logits on the checkpoint's probes.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: a file is not one of ours or of another model, an option or the data does not
-            fit the task, or the task is one without rows to compare.
-        TypeError: for what is no checkpoint, file or data, or an unknown option.
+        FileNotFoundError: if there is no such file.
+        InputError: if a file was not made by `convert` or is of another model, an option or the
+            data does not fit the task, or the task has no rows to compare.
+        TypeError: if an argument is not a checkpoint, file or data, or an option is unknown.
     """
     checkpoint = as_checkpoint(checkpoint)
     runners = _runners(files, threads)
@@ -173,7 +172,7 @@ def compare_layers(
     files: Source | Sequence[Source],
     inputs: Mapping[str, Sequence[np.ndarray]],
 ) -> dict[str, list[LayerDifference]]:
-    """Says of each file how far every layer is from the checkpoint's, see `explain`.
+    """Measures for each file how far every layer is from the checkpoint's, see `explain`.
 
     Args:
         checkpoint: the checkpoint.
@@ -181,11 +180,11 @@ def compare_layers(
         inputs: rows of the model's inputs by name.
 
     Returns:
-        The layers by the file's name, in the order in which they run.
+        The layers in execution order, by the file's name.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: a file is not one of ours or of another model, or see `explain`.
+        FileNotFoundError: if there is no such file.
+        InputError: if a file was not made by `convert` or is of another model; see also `explain`.
     """
     runners = _runners(files)
     for runner in runners:
@@ -194,7 +193,7 @@ def compare_layers(
 
 
 def _check_same_model(checkpoint: Checkpoint, runner: Runner) -> None:
-    """Raises InputError for a file of another task, other labels or another vocabulary."""
+    """Raises InputError if a file has another task, other labels or another vocabulary."""
     ours = {
         "task": checkpoint.task.to_json(),
         "labels": list(checkpoint.labels),
@@ -217,7 +216,7 @@ def _check_same_model(checkpoint: Checkpoint, runner: Runner) -> None:
 def _compare(
     checkpoint: Checkpoint, runner: Runner, examples: Examples, references: dict[int, np.ndarray]
 ) -> Comparison:
-    """Compares one file; references are the checkpoint's outputs by length, made when missing."""
+    """Compares one file; `references` caches the checkpoint's outputs by length."""
     length = runner.max_length
     modality = dataclasses.replace(checkpoint.modality, max_length=length)
     encoded = modality.encode(examples.texts, examples.pairs)
@@ -241,10 +240,9 @@ def _compare(
 def _padded_outputs(
     checkpoint: Checkpoint, inputs: Mapping[str, np.ndarray], length: int
 ) -> np.ndarray:
-    """The checkpoint's outputs (rows, outputs) for inputs (rows, T, ...), padding and all.
+    """The checkpoint's outputs (rows, outputs) for inputs (rows, T, ...), padding included.
 
-    Nothing is cut to shorter batches: a quantized position is rounded, padding or not, and the
-    file sees them all.
+    Batches are not trimmed: quantization rounds padded positions too, and the file reads them all.
     """
     inputs = model_inputs(checkpoint.model, inputs)
     count, rows = len(next(iter(inputs.values()))), max(1, PREDICT_TOKENS // length)

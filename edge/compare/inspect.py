@@ -1,4 +1,4 @@
-"""What stands in a `.tflite` file of ours, for people, and whether it is whole."""
+"""Inspection of a `.tflite` file: a readable summary of its contents, and integrity checks."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -14,15 +14,15 @@ from keras_transformer.zoo.tabular import Grid, Tabular
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TensorSummary:
-    """A tensor of a graph.
+    """Summary of a tensor of a graph.
 
     Attributes:
-        name: of a signature's input or output as the signature has it, else of the tensor.
+        name: the signature's name of an input or output, else the tensor's own.
         role: `input`, `output`, `constant` or `inner`.
-        shape: with -1 where it is not fixed.
-        type: such as `INT8`.
-        scale: of an integer tensor: its step, or the smallest and largest of many; None of others.
-        zero_point: what 0 is stored as; None where there is no scale.
+        shape: shape, with -1 for dimensions that are not fixed.
+        type: TFLite type, such as `INT8`.
+        scale: step of an integer tensor, or the smallest and largest of several; None for others.
+        zero_point: integer that represents 0; None without a scale.
     """
 
     name: str
@@ -35,15 +35,15 @@ class TensorSummary:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Inspection(Tabular):
-    """A file that was found whole.
+    """The contents of a file that passed the checks.
 
     Attributes:
-        path: of the file.
-        description: what the file says of itself.
-        signatures: tensors by signature: inputs, outputs, constants, what lies between.
-        delegated, outside: ops of the main graph that XNNPACK runs here, and that the built-in
-            kernels run, by name.
-        files: bytes of each attached file by name.
+        path: path of the file.
+        description: the file's description.
+        signatures: tensors by signature: inputs, outputs, constants and inner ones.
+        delegated, outside: counts by name of the main graph's ops that XNNPACK runs here, and of
+            those that the built-in kernels run.
+        files: size in bytes of each attached file by name.
     """
 
     path: str
@@ -54,14 +54,14 @@ class Inspection(Tabular):
     files: Mapping[str, int]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the values as an object that JSON can hold."""
+        """Returns the values as a JSON-serializable object."""
         return dataclasses.asdict(self)
 
     def grids(self, *, tensors: bool = False) -> list[Grid]:
         """The inputs and outputs of each signature, ops by what runs them, and attached files.
 
         Args:
-            tensors: whether constants and inner tensors are among those of a signature.
+            tensors: whether to include constants and inner tensors.
         """
         heads = ("", "Tensor", "Shape", "Type", "Scale", "Zero point")
         grids = []
@@ -89,12 +89,12 @@ def inspect(source: Source) -> Inspection:
     """Reads a file and checks it: its hash, its vocabulary and labels, and that its graphs run.
 
     Args:
-        source: the file: its path, its bytes, a runner, or what `convert` returned.
+        source: the file: its path, its bytes, a runner, or an artifact of `convert`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: it is not one of ours, cut short or changed, its parts do not fit together, or
-            LiteRT, in a process of its own, crashes or does not end.
+        FileNotFoundError: if there is no such file.
+        InputError: if it was not made by `convert`, is truncated or modified, is inconsistent, or
+            if LiteRT, in a process of its own, crashes or does not end.
     """
     opened = open_file(source, is_tried=True)
     name = name_of(source)

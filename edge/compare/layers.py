@@ -1,8 +1,8 @@
-"""Layer by layer: where a file departs from the Keras model that it was converted from.
+"""Layer-by-layer parity of a file with the Keras model that it was converted from.
 
-What is compared is what stands at the quantization points, in a float file too: they lie at the
-inputs and outputs of each layer. A difference goes on through all layers that follow, so each is
-measured a second time with the file's own values as its input: what is left is its own.
+Values are compared at the quantization points, in a float file too: they lie at the inputs and
+outputs of each layer. A difference propagates through all later layers, so each layer is measured a
+second time with the file's own values as its input: the difference that remains is its own.
 """
 
 import dataclasses
@@ -23,37 +23,37 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 
-# Of the first step of a decoder little can be told: attention to one token is 1.
+# The first step of a decoder shows little: attention to one token is 1.
 FIND_ROWS, FIND_STEPS = 3, 3
 ROWS, STEPS = 64, 4
 # The converter computes a tensor's scale from the same range in another order.
 SCALE_TOLERANCE = 1e-4
-# What a layer may be off, given the same inputs. In steps of an integer tensor: a value next to the
-# middle of two can fall either way. Of a float one, relative to its size: sums are added in another
-# order, and a float16 file rounds constants.
+# Largest error of a layer, given the same inputs. In steps for an integer tensor: a value near the
+# middle of two can round either way. Relative to its size for a float one: sums are added in
+# another order, and a float16 file rounds constants.
 STEP_LIMIT, FLOAT_LIMIT, FLOAT16_LIMIT = 1.5, 1e-4, 2e-2
-# How near a tensor has to come to be taken for a point's, before it is known what it departs by.
+# Distance within which a tensor is taken for a point's, before its error is measured.
 FIND_STEPS_OFF, FIND_RELATIVE = 8, 0.5
-# Values that most tensors can be told by to be none of a point's.
+# Number of values that suffice to rule out most tensors for a point.
 SAMPLE = 128
 
-# signature -> path of a point -> place of its tensor in the signature's graph
+# signature -> path of a point -> index of its tensor in the signature's graph
 Places = Mapping[str, Mapping[str, int]]
 
 
 @dataclasses.dataclass(kw_only=True)
 class LayerDifference:
-    """How far the output of a layer is from the Keras model's.
+    """The difference of a layer's output from the Keras model's.
 
     Attributes:
-        signature: of the file.
-        layer: path of the quantization point that stands there.
+        signature: signature of the file.
+        layer: path of its quantization point.
         is_integer: whether differences are counted in the tensor's steps; else they are relative
             to the root mean square of the Keras values.
-        limit: of `own`, what the precision explains.
-        own: largest difference that the layer makes, given the file's values before it.
-        total: largest difference when the Keras model computes all from the input on.
-        share: of values that differ by a step or more of `own`; None where it is float.
+        limit: largest `own` that the precision explains.
+        own: largest difference of the layer itself, given the file's values before it.
+        total: largest accumulated difference, with the Keras model run from its inputs.
+        share: share of values that differ by a step or more in `own`; None for a float tensor.
     """
 
     signature: str
@@ -66,38 +66,39 @@ class LayerDifference:
 
     @property
     def departs(self) -> bool:
-        """Whether the layer computes something else than the Keras model's."""
+        """Whether the layer differs from the Keras model's by more than the limit."""
         return not self.own <= self.limit
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the values as an object that JSON can hold."""
+        """Returns the values as a JSON-serializable object."""
         return {**dataclasses.asdict(self), "departs": self.departs}
 
 
 def find_layers(
     checkpoint: Checkpoint, model: keras.Model, flatbuffer: bytes, length: int, precision: str
 ) -> dict[str, dict[str, int]]:
-    """Finds the tensor of a new file that each point's values are stored as.
+    """Finds the tensor of a new file that stores each quantization point's values.
 
-    The converter fuses and moves ops, and its names do not say where a value went: a tensor is
-    the point's if it holds the point's values on a few of the checkpoint's probes. A point of
-    which none does is left out, such as one before a relu that was fused into a projection.
+    The converter fuses and moves ops, and its tensor names do not identify values: a tensor is the
+    point's if it has the point's values on a few of the checkpoint's probes. A point without such a
+    tensor is left out, such as one before a relu that was fused into a projection.
 
-    So each is met with the file's own values before it, and has to be right but for ties: what is
-    wrong in one layer cannot hide in what rounding adds up to at the outputs.
+    Each layer is thus checked on the file's own inputs, and must be right except for ties: an error
+    in one layer cannot hide in the rounding accumulated at the outputs.
 
     Args:
         checkpoint: the checkpoint.
         model: its Keras model, in the precision of the file.
         flatbuffer: the file's model.
-        length: the longest of the file's.
-        precision: of the file.
+        length: the file's longest length.
+        precision: precision of the file.
 
     Returns:
         See `Places`.
 
     Raises:
-        RunError: a layer departs, or so far that no point's values come near its tensor.
+        RunError: if a layer departs from the Keras model, or so far that its tensor matches no
+            point.
     """
     both = SideBySide(checkpoint, model, flatbuffer, length, steps=FIND_STEPS)
     errors: dict[str, dict[str, dict[int, float]]] = {}
@@ -133,8 +134,8 @@ def find_layers(
         if tensors[nearest].step is None and fitting[nearest] > limits[
             signature, point.path, nearest
         ]:
-            # What is not the point's own, such as a projection whose bias is added behind it, must
-            # not take its place.
+            # A tensor that is not the point's own, such as a projection whose bias is added after
+            # it, must not replace the point's values.
             return values
         known[signature].add(nearest)
         return tensors[nearest].values.reshape(values.shape)
@@ -181,16 +182,16 @@ def find_layers(
 def explain(
     checkpoint: Checkpoint, runner: Runner, columns: Mapping[str, Sequence[np.ndarray]]
 ) -> list[LayerDifference]:
-    """Measures each layer of a file, in the order in which they run.
+    """Measures the difference of each layer of a file, in execution order.
 
     Args:
-        checkpoint: the checkpoint that the file was made of.
-        runner: of the file.
+        checkpoint: the checkpoint that the file was converted from.
+        runner: runner of the file.
         columns: rows of the model's inputs by name, padded or not; the first `ROWS` are run.
 
     Raises:
-        InputError: the file does not say where its layers stand, or it holds integers whose
-            ranges the checkpoint does not have.
+        InputError: if the file does not record the tensors of its layers, or has integer ranges
+            that the checkpoint lacks.
     """
     places = runner.description.get("layers")
     if not places:
@@ -245,7 +246,7 @@ def explain(
 def _same_kind(tensor, values, step, *, is_flat):
     if (step is None) != (tensor.step is None):
         return False
-    # Of one token, what a projection gives is split into heads by a reshape at most.
+    # For one token, a projection's output is split into heads by a reshape at most.
     same_size = is_flat and tensor.values.size == values.size
     if not same_size and _without_ones(tensor.values.shape) != _without_ones(values.shape):
         return False
@@ -263,16 +264,16 @@ def _size(values):
 
 def _distance(values, tensor, size):
     """Distances in the tensor's steps, or relative to the values' size."""
-    # Scores of masked places are near float32's largest number.
-    # A tensor that the runtime has not written may hold anything, and is no point's.
+    # Scores of masked positions are near float32's largest number. A tensor that the runtime has
+    # not written may have any value, and belongs to no point.
     with np.errstate(invalid="ignore", over="ignore"):
         difference = tensor.values.reshape(values.shape).astype("float64") - values
         return np.abs(difference) / (tensor.step or size)
 
 
 def _is_far(values, tensor, size):
-    """Whether some of the values show that the tensor is no point's."""
-    # Most tensors of a shape are other points': all of their values need not be compared.
+    """Whether a sample of the values shows that the tensor is not the point's."""
+    # Most tensors of a shape belong to other points: a sample of the values is enough.
     every = max(1, values.size // SAMPLE)
     some = Tensor(values=tensor.values.reshape(-1)[::every], step=tensor.step)
     most = FIND_RELATIVE if tensor.step is None else FIND_STEPS_OFF
@@ -283,7 +284,7 @@ def _limit(tensor, is_rounded, precision):
     """The largest distance of a tensor, given the same inputs, that the precision explains."""
     if tensor.step is not None:
         return STEP_LIMIT
-    # A float16 file computes in float32 of what it stores in less: each constant is rounded.
+    # A float16 file computes in float32, but each of its constants is rounded.
     if precision == "float16" or (is_rounded and precision == "int16x8"):
         return FLOAT16_LIMIT
     return FLOAT_LIMIT

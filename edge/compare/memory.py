@@ -1,8 +1,8 @@
-"""Peak memory of one `.tflite` file, printed by a process that does nothing else.
+"""Peak memory of one `.tflite` file, measured and printed by a separate process.
 
 Run as `python -m keras_transformer.edge.compare.memory FILE THREADS`. It imports NumPy and
 ai_edge_litert alone, maps the file as a device does, invokes the model a few times and prints how
-much its resident memory peaked (VmHWM of /proc/self/status) above where it stood before loading, in
+much its resident memory peaked (VmHWM of /proc/self/status) above its level before loading, in
 bytes.
 """
 

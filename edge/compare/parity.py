@@ -1,9 +1,9 @@
-"""How closely a file follows the Keras model that it was converted from.
+"""Parity of a file with the Keras model that it was converted from.
 
-A new file is held to it twice: layer by layer, given the file's own values (`layers.find_layers`),
-and at the outputs, where what rounding adds up to is bounded. The largest differences of random
-models (classifiers of 1 to 4 layers, decoders, translators), whose sharp attention makes the most
-of a step, and the limits:
+A new file is checked twice: layer by layer, given the file's own values (`layers.find_layers`), and
+at the outputs, where the accumulated rounding is bounded. The largest differences of random models
+(classifiers of 1 to 4 layers, decoders, translators), whose sharp attention amplifies a step the
+most, and the limits:
 
 | precision | limit | measured | why |
 |---|---|---|---|
@@ -14,9 +14,9 @@ of a step, and the limits:
 | int8 | 8 output steps | 8 | ties in the rounding of stored tensors |
 | integer | 16 output steps | 10 | the same, of about twice as many tensors |
 
-A tie is a value so near to the middle of two steps that it falls either way; what follows from it
-makes more of them, up to what rounding itself costs. Steps are those of a stored output; of float
-outputs, 1/255 of the range that the Keras model's have on the rows compared.
+A tie is a value so near the middle of two steps that it rounds either way; its effects cause more
+ties, up to the cost of rounding itself. Steps are those of a stored output, or 1/255 of the range
+of the Keras model's outputs on the compared rows where the file's are float.
 """
 
 import dataclasses
@@ -37,13 +37,13 @@ from keras_transformer.zoo.models.predict import model_inputs
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Limit:
-    """What the outputs of a file may differ by from those of the Keras model that it was made of.
+    """The largest allowed difference of a file's outputs from its Keras model's.
 
     Attributes:
         relative: largest difference over the root mean square of the outputs, or None.
-        steps: most output steps by which 99 % of rows may differ, or None. In up to 100 rows that
-            is all: where a model that writes is in doubt between two tokens, sharp attention makes
-            many steps of one.
+        steps: most output steps by which 99 % of rows may differ, or None. Of up to 100 rows that
+            is all of them; a generative model that is undecided between two tokens may exceed it in
+            the rest, since sharp attention turns one step into many.
     """
 
     relative: float | None = None
@@ -66,13 +66,13 @@ class Parity:
     """The difference of two sets of outputs.
 
     Attributes:
-        rows: compared.
+        rows: number of rows that were compared.
         agreement: share of rows with the same highest output; None for regression.
         largest: largest absolute difference.
-        relative: the same over the root mean square of the Keras outputs.
+        relative: the same divided by the root mean square of the Keras outputs.
         steps: the same in steps of the file's stored output, or of 8 bits over the range of the
             Keras outputs where the file's are float.
-        most_steps: those by which 99 % of rows differ at most.
+        most_steps: steps by which 99 % of the rows differ at most.
     """
 
     rows: int
@@ -110,8 +110,8 @@ def difference(reference: np.ndarray, outputs: np.ndarray, step: float | None) -
     """Compares outputs (rows, outputs) with the reference's.
 
     Args:
-        reference, outputs: of the Keras model and of the file.
-        step: of the file's stored outputs; None where they are float.
+        reference, outputs: outputs of the Keras model and of the file.
+        step: step of the file's stored outputs; None where they are float.
     """
     by_row = np.abs(outputs - reference).max(axis=1)
     largest = float(by_row.max())
@@ -127,9 +127,9 @@ def difference(reference: np.ndarray, outputs: np.ndarray, step: float | None) -
 
 
 def outputs_difference(reference: np.ndarray, outputs: np.ndarray, runner: Runner) -> Parity:
-    """Compares what a runner gives for arrays or texts with the Keras model's outputs."""
+    """Compares a runner's outputs for arrays or texts with the Keras model's."""
     if runner.output == PROBABILITIES:
-        # The runner gives logarithms of probabilities, which are logits less a number of the row.
+        # The runner returns log probabilities, which are logits up to a constant for each row.
         highest = reference.max(axis=1, keepdims=True)
         sums = np.log(np.exp(reference - highest).sum(axis=1, keepdims=True))
         reference = reference - highest - sums
@@ -155,24 +155,24 @@ def steps_parity(
 
     Args:
         model: the Keras model.
-        checkpoint: what it was made of.
-        steps: the file's side of generation.
-        step: of its logits, see `output_step`.
+        checkpoint: the checkpoint that it was built from.
+        steps: the file's steps of generation.
+        step: step of its logits, see `output_step`.
     """
     return difference(*_next_tokens(model, checkpoint, steps), step)
 
 
 def keras_outputs(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Returns the model's outputs for inputs that it runs once.
+    """Returns the model's outputs, computed eagerly.
 
-    Op by op: what a graph of them takes to trace and compile is many times what it would save.
+    Tracing and compiling a graph takes many times what it would save for inputs that run once.
     """
     return ops.convert_to_numpy(model(inputs, training=False))
 
 
 def _whole_texts(model, checkpoint, runner):
     """Outputs (rows, outputs) of both."""
-    # Both see the same padding: a quantized position is rounded and clipped, padding or not.
+    # Both get the same padding: padded positions are rounded and clipped too.
     inputs = {
         spec.name: spec.fit(checkpoint.probes[spec.name], runner.max_length)
         for spec in checkpoint.inputs
@@ -183,7 +183,7 @@ def _whole_texts(model, checkpoint, runner):
 def _next_tokens(model, checkpoint, steps):
     """Logits (positions, V) of both after each token of the probes: all at once, and by steps.
 
-    `prefill` reads a longer part of each next probe, so that every signature is met.
+    `prefill` reads a longer part of each next probe, so that every signature runs.
     """
     references, outputs = [], []
     probes = {name: ids[:, : steps.cache_length] for name, ids in checkpoint.probes.items()}

@@ -1,4 +1,4 @@
-"""A file and its Keras model, run signature by signature on the same inputs."""
+"""Side-by-side execution of a file and its Keras model, signature by signature."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -21,25 +21,25 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.build import all_layers
 from keras_transformer.zoo.tokenizers.tokenizer import pad_rows
 
-# Called with a signature, a point, its values in the Keras model, and the file's tensors by place;
-# what it returns goes on in the Keras model in place of those values.
+# Called with a signature, a point, its values in the Keras model, and the file's tensors by index;
+# its return value replaces those values in the Keras model.
 Meet = Callable[[str, QuantPoint, np.ndarray, Mapping[int, Tensor]], np.ndarray]
 
 
 class SideBySide:
-    """Runs rows through the signatures of a file, and each call of one through the Keras model.
+    """Runs rows through the signatures of a file, and repeats each call in the Keras model.
 
     Args:
         checkpoint: the checkpoint.
         model: its Keras model, in the precision of the file.
         flatbuffer: the file's model.
-        length: the longest of the file's.
-        tensors: see `Inside`, by signature.
-        steps: calls of `decode` for each row of a model that generates.
+        length: the file's longest length.
+        tensors: tensors to read by signature, see `Inside`.
+        steps: number of `decode` calls for each row of a generative model.
 
     Attributes:
         inside: the file's signatures by name.
-        points: of the model.
+        points: quantization points of the model.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class SideBySide:
         self.points = [layer for layer in layers if isinstance(layer, QuantPoint)]
 
     def run(self, columns: Mapping[str, Sequence[np.ndarray]], *meetings: Meet) -> None:
-        """Runs rows of the model's inputs, cut to the length, and Keras once for each meeting."""
+        """Runs rows, cut to the length, in the file once and in Keras once for each meeting."""
         for place in range(len(next(iter(columns.values())))):
             if self.checkpoint.task.generates:
                 row = {name: rows[place][: self.length] for name, rows in columns.items()}
@@ -100,7 +100,8 @@ class SideBySide:
                 met = set()
 
                 def observe(point, values, meet=meet, met=met):
-                    # What is met again is a part of what was met: a cache, or a table's rows.
+                    # A point that occurs again has a part of the same values: a cache, or a table's
+                    # rows.
                     if point in met:
                         return values
                     met.add(point)

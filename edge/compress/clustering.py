@@ -1,4 +1,4 @@
-"""Weight clustering: each kernel has few distinct values, which a compressed file stores cheaply.
+"""Weight clustering: each kernel gets few distinct values, so that the file compresses well.
 
 Han et al. 2016, arXiv:1510.00149, section 3. The assignment of weights to values is the core of
 tensorflow-model-optimization; its Keras wrapper needs Keras 2.
@@ -14,28 +14,27 @@ from keras_transformer.edge.compress.magnitude import prunable
 
 MOST_CLUSTERS = 256
 LLOYD_STEPS = 30
-# The assignment compares each weight with each value at once; so many weights at a time.
+# Number of weights assigned at a time, since each is compared with every value at once.
 _CHUNK = 2**18
 
 
 class Clusterer:
-    """Clusters weights after each step of a run, each kernel and table of tokens by itself.
+    """Clusters the weights of each kernel and token table separately, after each step of a run.
 
-    The step that the optimizer takes from the clustered weights is added to weights of full
-    precision (straight through, Bengio et al. 2013, arXiv:1308.3432), which are assigned to the
-    nearest value anew; each value becomes the mean of its weights. What is zero stays zero and is
-    one of the values.
+    The optimizer's step from the clustered weights is added to full-precision weights (straight
+    through, Bengio et al. 2013, arXiv:1308.3432), which are then reassigned to the nearest value;
+    each value becomes the mean of its weights. Zeros stay zero and count as one of the values.
 
     Args:
-        model: whose weights are clustered at once.
-        clusters: distinct values of each variable, at most.
+        model: model whose weights are clustered immediately.
+        clusters: largest number of distinct values of each variable.
 
     Attributes:
-        companions: the variables that a resumed run needs beside the model's.
+        companions: variables that a resumed run needs in addition to the model's.
     """
 
     def __init__(self, model: keras.Model, clusters: int):
-        # Importing tfmot takes seconds and changes what `tensorflow` offers as Keras.
+        # Importing tfmot takes seconds and changes which Keras `tensorflow` exposes.
         from tensorflow_model_optimization.python.core.clustering.keras import clustering_algorithm
 
         self.companions: list[keras.Variable] = []
@@ -45,7 +44,7 @@ class Clusterer:
             is_kept = value != 0
             count = clusters if is_kept.all() else clusters - 1
             centroids = _variable("centroids", k_means(value[is_kept], count))
-            # What full precision has more than the clustered weights.
+            # The full-precision weights minus the clustered ones.
             excess = _variable("excess", np.zeros_like(value))
             self.companions += [centroids, excess]
             algorithm = clustering_algorithm.ClusteringAlgorithm(centroids.value)
@@ -66,7 +65,7 @@ class Clusterer:
 
 
 def _variable(name, value):
-    """A variable that has the same name in each run, by which a state finds it."""
+    """A variable whose name is the same in each run, so that a saved state can find it."""
     return keras.Variable(value, trainable=False, name=name)
 
 
@@ -90,7 +89,7 @@ def _cluster(weight, mask, excess, algorithm):
 def k_means(values: np.ndarray, clusters: int) -> np.ndarray:
     """Returns ascending centres (clusters,) of one-dimensional values, by Lloyd's algorithm.
 
-    It starts at quantiles. A centre that no value is nearest to stays where it is.
+    The initial centres are quantiles. A centre without values stays where it is.
     """
     values = values.astype("float64").ravel()
     centres = np.quantile(values, (np.arange(clusters) + 0.5) / clusters)
@@ -103,9 +102,9 @@ def k_means(values: np.ndarray, clusters: int) -> np.ndarray:
 
 
 def keep_clusters(model: keras.Model) -> Callable[[int], None]:
-    """Returns what makes equal again, after a step, all weights of a variable that are equal now.
+    """Returns a function that restores, after a step, the equality of weights that are equal now.
 
-    Each becomes the mean of those that it is equal to; zeros stay zero.
+    Each weight becomes the mean of its group; zeros stay zero.
     """
     parts = []
     for variable in prunable(model):
@@ -126,7 +125,7 @@ def keep_clusters(model: keras.Model) -> Callable[[int], None]:
 
 
 def most_values(model: keras.Model) -> int:
-    """Returns the number of distinct values in the kernel or table that has most of them."""
+    """Returns the largest number of distinct values in any kernel or table."""
     return max(
         len(np.unique(keras.ops.convert_to_numpy(variable.value))) for variable in prunable(model)
     )

@@ -1,4 +1,4 @@
-"""What a trained model's heads, neurons and blocks are worth, measured on its training data."""
+"""Importance of a trained model's heads, neurons and blocks, measured on its training data."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -16,14 +16,14 @@ from keras_transformer.zoo.data.batches import Batch, Batches, SampledBatches
 from keras_transformer.zoo.models.build import all_layers
 
 GRADIENT_BATCHES = 64
-# Each block that is left out costs a pass over them for each block that is there.
+# Removing a block costs one pass over them for each remaining block.
 LOSS_BATCHES = 16
 
 
 def head_and_neuron_importance(
     model: keras.Model, loss: Callable, batches: Batches | SampledBatches
 ) -> Importance:
-    """Measures what the loss would change by if a head or neuron were left out, to first order.
+    """Estimates, to first order, how the loss changes if a head or neuron is removed.
 
     The absolute gradient of a row's loss with respect to a gate on the head or neuron, which is
     its activations times their gradient, summed over rows (Michel et al. 2019, arXiv:1905.10650,
@@ -31,8 +31,8 @@ def head_and_neuron_importance(
 
     Args:
         model: a float model.
-        loss: of targets and outputs, a mean.
-        batches: the first `GRADIENT_BATCHES` of them are run.
+        loss: function from targets and outputs to a mean loss.
+        batches: batches, of which the first `GRADIENT_BATCHES` are run.
     """
     attentions = {
         layer.output_projection: layer
@@ -59,7 +59,7 @@ def head_and_neuron_importance(
 def _gate_effects(
     model: keras.Model, loss: Callable, batch: Batch, projections: list[Projection]
 ) -> dict[Projection, np.ndarray]:
-    """What each projection reads times its gradient, (B, inputs), summed over positions."""
+    """Each projection's inputs times their gradients, (B, inputs), summed over positions."""
     read: dict[Projection, tf.Tensor] = {}
     with tf.GradientTape() as tape:
 
@@ -85,16 +85,16 @@ def _gate_effects(
 def least_costly_blocks(
     model: keras.Model, loss: Callable, batches: Batches | SampledBatches, layers: int
 ) -> dict[str, list[int]]:
-    """Chooses the blocks to keep: again and again, the one whose loss is least is left out.
+    """Selects the blocks to keep, removing one after another the block that costs least loss.
 
     Args:
         model: a float model.
-        loss: of targets and outputs, a mean.
-        batches: the first `LOSS_BATCHES` of them are run.
-        layers: blocks that stay of each stack.
+        loss: function from targets and outputs to a mean loss.
+        batches: batches, of which the first `LOSS_BATCHES` are run.
+        layers: number of blocks to keep in each stack.
 
     Returns:
-        By the name of a stack, the numbers of the blocks that stay.
+        The indices of the kept blocks by name of the stack.
     """
     kept = {}
     for stack in (layer for layer in model.layers if isinstance(layer, Encoder | Decoder)):

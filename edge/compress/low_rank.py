@@ -1,6 +1,6 @@
-"""Kernels into two factors each, by the truncated singular value decomposition.
+"""Low-rank factorization of kernels by truncated singular value decomposition.
 
-Of all factors of a rank, these are the nearest to the kernel (Eckart and Young 1936).
+Of all factors of a given rank, these approximate the kernel best (Eckart and Young 1936).
 """
 
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ _KERNEL = "/kernel"
 
 
 def rank_of_energy(weights: Mapping[str, np.ndarray], energy: float) -> int:
-    """Returns the smallest rank of which the kernels together keep a share of their energy.
+    """Returns the smallest rank at which the kernels together keep a share of their energy.
 
-    A kernel's energy is the sum of its squared singular values. One rank serves all kernels, and
-    one that it would not make smaller stays whole.
+    A kernel's energy is the sum of its squared singular values. All kernels get the same rank;
+    those that it would not make smaller stay whole.
 
     Raises:
-        InputError: the share is not between 0 and 1, or no rank that makes a kernel smaller
+        InputError: if the share is not between 0 and 1, or no rank that makes a kernel smaller
             keeps it.
     """
     if not 0 < energy < 1:
@@ -45,17 +45,17 @@ def rank_of_energy(weights: Mapping[str, np.ndarray], energy: float) -> int:
 def factorized(
     config: TransformerConfig, weights: Mapping[str, np.ndarray], rank: int
 ) -> tuple[TransformerConfig, dict[str, np.ndarray]]:
-    """Returns the config and the weights of a model whose projections have factors of a rank.
+    """Returns the config and the weights of a model with projections factorized to a rank.
 
-    Both factors have the roots of the singular values, so that they are of one size.
+    Each factor gets the roots of the singular values, so that both have the same scale.
 
     Args:
-        config: of the weights, without factors.
-        weights: by path.
-        rank: of every kernel that it makes smaller.
+        config: config of the weights, without factors.
+        weights: arrays by weight path.
+        rank: rank for every kernel that it makes smaller.
 
     Raises:
-        InputError: the rank makes no kernel smaller.
+        InputError: if the rank makes no kernel smaller.
     """
     largest = _largest_rank(weights)
     if not 1 <= rank <= largest:

@@ -1,4 +1,4 @@
-"""Magnitude pruning: small weights become zero on a schedule, while the others train on.
+"""Magnitude pruning: small weights become zero on a schedule while the others keep training.
 
 Zhu and Gupta 2017, arXiv:1710.01878. The masks and the schedule are the core of
 tensorflow-model-optimization; its Keras wrappers need Keras 2.
@@ -14,15 +14,15 @@ from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import Projection
 from keras_transformer.zoo.models.build import all_layers
 
-# Pattern -> the block that is zero or not as a whole, and m zeros of n consecutive inputs.
+# Pattern -> shape of the blocks that become zero as a whole, and m zeros of n consecutive inputs.
 PATTERNS = {"element": ((1, 1), None), "block": ((4, 4), None), "2:4": ((1, 1), (2, 4))}
-# Share of the steps in which the sparsity grows; afterwards the masks stand.
+# Share of the steps in which the sparsity grows; the masks are fixed afterwards.
 GROWTH = 0.5
 UPDATES = 50
 
 
 def prunable(model: keras.Model) -> list[keras.Variable]:
-    """Returns what is pruned: the kernels of projections, and tables of tokens."""
+    """Returns the variables to prune: the kernels of projections, and token tables."""
     variables = [
         layer.kernel if isinstance(layer, Projection) else layer.embeddings
         for layer in all_layers(model)
@@ -32,26 +32,26 @@ def prunable(model: keras.Model) -> list[keras.Variable]:
 
 
 def sparsity_of(model: keras.Model) -> float:
-    """Returns the share of zeros in what can be pruned."""
+    """Returns the share of zeros in the prunable variables."""
     values = [keras.ops.convert_to_numpy(variable.value) for variable in prunable(model)]
     return 1 - sum(map(np.count_nonzero, values)) / sum(value.size for value in values)
 
 
 class Pruner:
-    """Makes weights zero after each step of a run.
+    """Sets weights to zero after each step of a run.
 
     Args:
-        model: whose weights are pruned, each variable to the same sparsity.
+        model: model to prune, each variable to the same sparsity.
         sparsity: share of zeros at the end.
-        pattern: see `PATTERNS`; 2:4 is reached at the first step.
-        total_steps: of the run.
+        pattern: pattern of zeros, see `PATTERNS`; 2:4 is reached at the first step.
+        total_steps: number of steps of the run.
 
     Attributes:
         end_step: the step at which the sparsity is reached.
     """
 
     def __init__(self, model: keras.Model, sparsity: float, pattern: str, total_steps: int):
-        # Importing tfmot takes seconds and changes what `tensorflow` offers as Keras.
+        # Importing tfmot takes seconds and changes which Keras `tensorflow` exposes.
         from tensorflow_model_optimization.python.core.sparsity.keras.pruning_impl import Pruning
         from tensorflow_model_optimization.python.core.sparsity.keras.pruning_schedule import (
             PolynomialDecay,
@@ -78,7 +78,7 @@ class Pruner:
         self._apply = apply
 
     def take_masks(self) -> None:
-        """Takes the zeros of the weights as they are for the masks, as a resumed run has to."""
+        """Sets the masks to the current zeros of the weights, as a resumed run needs."""
         for weight, mask in self._masked:
             mask.assign(_mask_of(weight))
 
@@ -89,7 +89,7 @@ class Pruner:
 
 
 def keep_zeros(model: keras.Model) -> Callable[[int], None]:
-    """Returns what sets to zero again, after a step, all that is zero now."""
+    """Returns a function that, after a step, resets to zero all weights that are zero now."""
     masked = [(variable.value, _mask_of(variable.value)) for variable in prunable(model)]
     apply = tf.function(lambda: _apply_masks(masked), autograph=False)
     return lambda step: apply()

@@ -1,4 +1,4 @@
-"""Pruning: a trained model becomes smaller or compresses better, and trains on."""
+"""Pruning of a trained model, by structure, rank, magnitude or clusters, with fine-tuning."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -43,7 +43,7 @@ def prune_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     return changed_recipe(recipe, changes, defaults)
 
 
-# The options of each way, and what an earlier run may not have done, which has to come later.
+# The options of each way, and those that must not have been applied before it.
 WAYS = {
     ("heads", "neurons", "layers"): ("rank", "sparsity", "clusters"),
     ("rank", "energy"): ("rank", "sparsity", "clusters"),
@@ -73,32 +73,33 @@ def prune(
     scalars: Callable[[str, float, int], None] | None = None,
     **changes: Any,
 ) -> Checkpoint:
-    """Prunes a float checkpoint in one way while it trains on.
+    """Prunes a float checkpoint in one way, and fine-tunes it.
 
-    By structure, the model gets fewer heads, neurons or layers: those stay that matter most to the
-    loss on its training data. By rank, kernels become two factors each. Of both the new config
-    tells. By magnitude, most weights become zero; the sparsity grows in the first half of the
-    steps, and of the epochs after that the best is kept. By clusters, each kernel gets few values.
+    By structure, the model gets fewer heads, neurons or layers: those that matter most to the loss
+    on its training data are kept. By rank, kernels become two factors each. Both change the config.
+    By magnitude, most weights become zero; the sparsity grows in the first half of the steps, and
+    the best of the later epochs is kept. By clusters, each kernel gets few distinct values.
 
     Args:
         checkpoint: the float model, or its folder.
-        out: the new checkpoint folder; None keeps all in memory.
-        heads: of each attention.
-        neurons: of each feed-forward layer.
-        layers: of each stack.
-        rank: of the factors of each kernel that they make smaller.
-        energy: in place of a rank, see `rank_of_energy`.
-        sparsity: share of zeros in each kernel and table of tokens; 0.5 of 2:4.
-        pattern: of zeros: `element`, `block` (4 by 4), or `2:4`: two of four consecutive inputs.
-        clusters: values of each kernel and table of tokens, at most.
-        train, validation: in place of the checkpoint's data, as `train.train` takes them. Rows that
-            were in memory are there as long as the process that trained on them.
-        resume, overwrite, report, scalars: see `train.train`.
-        **changes: what differs from `prune_recipe`, such as `epochs`.
+        out: the new checkpoint folder; None keeps the checkpoint in memory.
+        heads: number of heads to keep in each attention.
+        neurons: number of neurons to keep in each feed-forward layer.
+        layers: number of blocks to keep in each stack.
+        rank: rank of the factors of each kernel that they make smaller.
+        energy: share of energy to keep, in place of a rank, see `rank_of_energy`.
+        sparsity: share of zeros in each kernel and token table; 0.5 for 2:4.
+        pattern: pattern of zeros: `element`, `block` (4 by 4), or `2:4` (two of four consecutive
+            inputs).
+        clusters: largest number of distinct values of each kernel and token table.
+        train, validation: data to use in place of the checkpoint's, as for `train.train`. Rows in
+            memory are kept only as long as the process that trained on them.
+        resume, overwrite, report, scalars: options of the run, see `train.train`.
+        **changes: changes to `prune_recipe`, such as `epochs`.
 
     Raises:
-        InputError: the model is quantized, the ways are none or several, a value does not fit the
-            model, or the data does not fit.
+        InputError: if the model is quantized, no way or several are given, or a value or the data
+            does not fit the model.
     """
     given = {
         "heads": heads, "neurons": neurons, "layers": layers, "rank": rank, "energy": energy,
@@ -129,7 +130,7 @@ def prune(
 
 
 def effect(pruned: Checkpoint) -> dict[str, float]:
-    """Returns what was reached: shares kept of parameters and multiply-adds, sparsity, values."""
+    """Returns the kept shares of parameters and multiply-adds, the sparsity and distinct values."""
     reached = {f"{name}_kept": share for name, share in pruned.metrics.get("kept", {}).items()}
     done = pruned.recipe.prune or Prune()
     if done.sparsity:
@@ -140,7 +141,7 @@ def effect(pruned: Checkpoint) -> dict[str, float]:
 
 
 def keep_pruned(model: keras.Model, recipe: Recipe) -> Callable[[int], None] | None:
-    """Returns what keeps zeros zero, or equal weights equal, in steps of a pruned model."""
+    """Returns a function that keeps zeros zero, or equal weights equal, after each step."""
     done = recipe.prune or Prune()
     if done.clusters:
         return keep_clusters(model)
@@ -159,7 +160,7 @@ def _only_way(given: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _check_order(checkpoint: Checkpoint, way: tuple[str, ...]) -> None:
-    """Raises InputError where an earlier run did what has to come after this one."""
+    """Raises InputError if an earlier run did what has to come after this way."""
     pruned = checkpoint.recipe.prune or Prune()
     done = {
         "rank": checkpoint.config.rank, "sparsity": pruned.sparsity, "clusters": pruned.clusters,
@@ -254,7 +255,7 @@ def _prune_values(
 
 
 def _go_on(run: Retraining, checkpoint: Checkpoint, model: Checkpoint) -> Checkpoint:
-    """Trains the smaller form of a model, which may be the best as it is."""
+    """Fine-tunes the smaller model, which may be best as it is."""
     run.checkpoint = model
     fit = run.fit(model.model)
     fit.consider_start()
@@ -276,7 +277,7 @@ def _with_weights(
 
 
 def _settings(checkpoint: Checkpoint, config: TransformerConfig) -> dict[str, Any]:
-    """The recipe's settings of a model whose config changed."""
+    """The recipe's model settings for a changed config."""
     before = checkpoint.config.to_json()
     changed = {name: value for name, value in config.to_json().items() if value != before[name]}
     return {**checkpoint.recipe.model.settings, **changed}

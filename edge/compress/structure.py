@@ -1,7 +1,7 @@
-"""Smaller weights out of large ones: heads, neurons and blocks that matter little are left out.
+"""Structured pruning: removes the heads, neurons and blocks that matter least.
 
-Michel et al. 2019, arXiv:1905.10650, for heads. What is measured on data comes in as numbers; what
-goes out is the config of a smaller model and its weights.
+Michel et al. 2019, arXiv:1905.10650, for heads. The input is importance scores measured on data;
+the output is the config of a smaller model and its weights.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from keras_transformer.zoo.models.config import TransformerConfig
 
 Weights = Mapping[str, np.ndarray]
 _BLOCK = re.compile(r"(?P<stack>[^/]+)/block_(?P<number>\d+)/(?P<rest>.+)")
-# What each head or neuron has for itself: columns of these projections, and rows of those.
+# Projections of which each head or neuron owns columns, and those of which it owns rows.
 _COLUMNS_OF_HEADS, _ROWS_OF_HEADS = ("query", "key", "value"), "output"
 _COLUMNS_OF_NEURONS, _ROWS_OF_NEURONS = ("up", "gate"), "down"
 _SHARED_BIAS = "position_bias/embeddings"
@@ -23,11 +23,12 @@ _SHARED_BIAS = "position_bias/embeddings"
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Importance:
-    """How much the loss depends on each head and neuron; any scale that is one within a layer.
+    """Importance of each head and neuron to the loss, on any scale that is uniform in a layer.
 
     Attributes:
-        heads: (H,) by the path of an attention, such as `encoder/block_0/attention/sublayer`.
-        neurons: (F,) by the path of a feed-forward layer.
+        heads: scores (H,) by the path of an attention, such as
+            `encoder/block_0/attention/sublayer`.
+        neurons: scores (F,) by the path of a feed-forward layer.
     """
 
     heads: Mapping[str, np.ndarray]
@@ -38,10 +39,10 @@ def smaller(
     config: TransformerConfig, *, heads: int | None = None, neurons: int | None = None,
     layers: int | None = None,
 ) -> TransformerConfig:  # fmt: skip
-    """Returns the config with so many heads, neurons and layers; None leaves them as they are.
+    """Returns the config with fewer heads, neurons and layers; None leaves a number as it is.
 
     Raises:
-        InputError: a number is above the model's, or the heads cannot be taken out.
+        InputError: if a number is not from 1 to the model's, or heads cannot be removed.
     """
     now = {
         "heads": config.num_heads, "neurons": config.intermediate_dim, "layers": config.num_layers
@@ -82,14 +83,14 @@ def narrowed(
 ) -> tuple[TransformerConfig, dict[str, np.ndarray]]:  # fmt: skip
     """Returns a config and weights with the most important heads and neurons of each block.
 
-    Heads that share keys and values stay in groups of one size, and all groups stay. Where the
-    blocks of a stack share a bias of positions, they keep the same heads of self attention.
+    Heads that share keys and values stay in groups of equal size, and all groups stay. Where the
+    blocks of a stack share a position bias, they keep the same heads of self-attention.
 
     Args:
-        config: of the weights.
-        weights: by path, see `models.get_weights`.
-        importance: of all heads and neurons that are counted here.
-        heads, neurons: of each attention and feed-forward layer; None for as many as there are.
+        config: config of the weights.
+        weights: arrays by weight path, see `models.get_weights`.
+        importance: importance of the heads and neurons to select from.
+        heads, neurons: number to keep in each attention and feed-forward layer; None for all.
 
     Raises:
         InputError: see `smaller`.
@@ -116,12 +117,12 @@ def narrowed(
 def shortened(
     config: TransformerConfig, weights: Weights, kept: Mapping[str, Sequence[int]]
 ) -> tuple[TransformerConfig, dict[str, np.ndarray]]:
-    """Returns a config and weights with some blocks of each stack, in their order.
+    """Returns a config and weights with a selection of blocks of each stack, in order.
 
     Args:
-        config: of the weights.
-        weights: by path.
-        kept: numbers of the blocks that stay by the name of the stack, equally many of each.
+        config: config of the weights.
+        weights: arrays by weight path.
+        kept: indices of the blocks to keep by name of the stack, equally many of each.
     """
     layers = len(next(iter(kept.values())))
     result = {}
@@ -138,12 +139,12 @@ def shortened(
 
 
 def most_important(scores: np.ndarray, count: int, groups: int = 1) -> np.ndarray:
-    """Returns the ascending places of the highest scores, equally many of each group.
+    """Returns the ascending indices of the highest scores, equally many of each group.
 
     Args:
-        scores: (n,), those of a group side by side.
-        count: of places, a multiple of `groups`.
-        groups: of one size each.
+        scores: scores (n,), with those of a group side by side.
+        count: number of indices, a multiple of `groups`.
+        groups: number of groups of equal size.
     """
     by_group = np.reshape(scores, (groups, -1))
     ranked = np.argsort(-by_group, axis=1, kind="stable")[:, : count // groups]
@@ -152,13 +153,13 @@ def most_important(scores: np.ndarray, count: int, groups: int = 1) -> np.ndarra
 
 
 def _groups(config: TransformerConfig) -> int:
-    """Sets of heads of which equally many have to stay: those that share keys and values."""
+    """Number of groups of heads that share keys and values, and keep equally many."""
     shared = config.num_key_value_heads
     return shared if shared < config.num_heads and shared else 1
 
 
 def _shared(config: TransformerConfig, heads: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The scores, added up over the attentions of a stack that share a bias of positions."""
+    """The scores, summed over the attentions of a stack that share a position bias."""
     if config.positions != "t5":
         return dict(heads)
     own = {path: path.split("/", 2)[::2] for path in heads}
@@ -172,7 +173,7 @@ def _shared(config: TransformerConfig, heads: Mapping[str, np.ndarray]) -> dict[
 def _keep(
     weights: dict[str, np.ndarray], path: str, kept: np.ndarray, columns: Sequence[str], rows: str
 ) -> None:
-    """Leaves in a sublayer what is kept of the projections into and out of its inner width."""
+    """Cuts a sublayer's projections into and out of its inner width to what is kept."""
     for name in columns:
         for part in ("kernel", "bias"):
             full = f"{path}/{name}/{part}"

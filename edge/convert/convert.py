@@ -1,4 +1,4 @@
-"""The pipeline: from a checkpoint to the graph of a `.tflite` file, with every check on the way."""
+"""Conversion pipeline: from a checkpoint to the checked graph of a `.tflite` file."""
 
 import dataclasses
 import tempfile
@@ -26,15 +26,16 @@ from keras_transformer.zoo.models.predict import model_inputs
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Request:
-    """What is to be converted, and how.
+    """A request to convert: the checkpoint and the options.
 
     Attributes:
         checkpoint: a float checkpoint, or a quantized one of this precision.
-        precision: of the file.
-        calibration: batches that set the ranges when a float checkpoint becomes one of integers.
-        percentile: see `ranges.calibrate`.
+        precision: precision of the file.
+        calibration: batches that ranges are calibrated on when a float checkpoint becomes an
+            integer file.
+        percentile: percentile of the ranges, see `ranges.calibrate`.
         keep: layers of a float checkpoint that stay float, such as `encoder/block_0/*=float32`.
-        lengths: tokens of the file's inputs, a signature each; None for what the target chooses.
+        lengths: input lengths in tokens, one signature each; None for the target's default.
     """
 
     checkpoint: Checkpoint
@@ -50,8 +51,8 @@ class Graph:
     """A converted model.
 
     Attributes:
-        flatbuffer: its graph, with the converter's names of the tensors.
-        model: the Keras model that it has to follow.
+        flatbuffer: its graph, with the converter's tensor names.
+        model: the Keras model that it must match.
         kept: patterns of the layers that stay float.
     """
 
@@ -64,17 +65,17 @@ def convert_graph(
     request: Request, length: int, signatures: Callable[[keras.Model], Mapping[str, Callable]],
     custom_ops: Sequence[str] = (),
 ) -> Graph:  # fmt: skip
-    """Converts a model, strictly: known ops only, static shapes, kernels as narrow as asked.
+    """Converts a model strictly: known ops only, static shapes, kernels as narrow as requested.
 
     Args:
         request: the model and its precision.
-        length: tokens of the longest input.
-        signatures: makes the functions of the file, by name, of the model whose graph is converted.
-        custom_ops: ops beside TFLite's own that the graph may have.
+        length: length of the longest input in tokens.
+        signatures: function from the model that is converted to the file's functions by name.
+        custom_ops: ops besides TFLite's own that the graph may contain.
 
     Raises:
-        InputError: for a precision that does not fit the checkpoint, or missing calibration data.
-        RunError: an op or a kernel is not as it has to be.
+        InputError: if the precision does not fit the checkpoint, or calibration data is missing.
+        RunError: if an op is not allowed, or a kernel has the wrong type.
     """
     spec = request.precision
     model, bits, kept = _simulation(
@@ -97,7 +98,7 @@ def _simulation(
     checkpoint: Checkpoint, spec: Precision, calibration: Batches | None, percentile: float,
     keep: Sequence[str],
 ) -> tuple[keras.Model, Mapping[str, Any], Sequence[str]]:  # fmt: skip
-    """The model that the file has to follow, its widths, and the patterns of what stays float."""
+    """The model that the file must match, its widths, and the patterns of layers kept in float."""
     if checkpoint.is_quantized:
         ready = precision_of(checkpoint.bits).name
         if spec.name != ready:
@@ -129,9 +130,9 @@ def _exported(
     checkpoint: Checkpoint, model: keras.Model, bits: Mapping[str, Any], keep: Sequence[str],
     length: int,
 ) -> keras.Model:  # fmt: skip
-    """The model whose graph is converted: its tables of positions end where the file's inputs do.
+    """The model whose graph is converted, with position tables cut to the file's input length.
 
-    Its kernels lie on their grid and are not rounded in the graph: the converter finds the same
+    Its kernels are on their grid and are not rounded in the graph: the converter derives the same
     scales from the values, and rejects a per-channel FakeQuant on a kernel.
     """
     shape = checkpoint.config.replace(max_length=length)
@@ -152,7 +153,7 @@ def checked_lengths(checkpoint: Checkpoint, lengths: Sequence[int] | None) -> li
     """Returns the lengths of a file in ascending order, each once; the checkpoint's own by default.
 
     Raises:
-        InputError: the model has fewer positions, or a length is below 1.
+        InputError: if a length is below 1 or above the model's positions.
     """
     given, own = lengths, checkpoint.max_length
     lengths = sorted(set(lengths or [own]))
@@ -174,10 +175,10 @@ def _to_flatbuffer(
     signatures: Mapping[str, tf.types.experimental.GenericFunction], spec: Precision, *,
     allow_custom_ops: bool,
 ) -> bytes:  # fmt: skip
-    """Runs the converter on signatures, which share their weights."""
+    """Runs the converter on signatures that share their weights."""
     module = tf.Module()
     concrete = {name: function.get_concrete_function() for name, function in signatures.items()}
-    # The variables that a function closes over are saved only if the module holds them.
+    # Variables that a function closes over are saved only if the module refers to them.
     module.captured = [one.variables for one in concrete.values()]
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures=concrete)

@@ -1,4 +1,4 @@
-"""Where a file comes from: the checkpoint's hash, and the run that made it."""
+"""Provenance of a file: the checkpoint's hash, and the run that made it."""
 
 import hashlib
 import json
@@ -9,12 +9,12 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.files import weights_to_bytes
 from keras_transformer.zoo.models.build import get_weights
 
-# A file is handed on: the folders of the machine that trained it are nobody's business.
+# Files are shared, so folders of the training machine are left out.
 _PATHS = (("data", "train"), ("data", "validation"), ("tokenizer", "vocabulary"))
 
 
 def provenance(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Returns what lets anyone tell which checkpoint a file was made of, as JSON can hold it.
+    """Returns a JSON-serializable record of the checkpoint that a file was made from.
 
     `weights_sha256` is the hash of the checkpoint's `weights.safetensors`; `recipe` is its
     `recipe.json`, with the names of files but not their folders.

@@ -1,4 +1,4 @@
-"""The demo page: files of ours in the browser, through LiteRT.js.
+"""The demo page: runs converted files in the browser with LiteRT.js.
 
 Imports the runtime and files.
 """

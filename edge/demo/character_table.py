@@ -1,7 +1,7 @@
-"""What this Python knows of characters, for a page that has to fold and split text as it does.
+"""Unicode tables of this Python, for a page that must fold and split text identically.
 
-A browser's Unicode is of another version, so that it takes other characters for punctuation or for
-accents, and it has no case folding.
+A browser has another Unicode version, so that it classifies some punctuation and accents
+differently, and it has no case folding.
 """
 
 import functools
@@ -12,18 +12,18 @@ from typing import Any
 
 from keras_transformer.zoo.tokenizers.normalize import is_white, stands_alone
 
-# Nothing is in planes 4 to 13: their code points are as the last one of plane 3.
+# Planes 4 to 13 are unassigned: their code points have the properties of plane 3's last one.
 _CODES = (*range(0x40000), *range(0xE0000, sys.maxunicode + 1))
 
 
 @functools.cache
 def character_table() -> dict[str, Any]:
-    """Returns the table as a value that JSON can hold.
+    """Returns the table as a JSON-serializable value.
 
     Returns:
-        `unicode`, the version; `casefold`, the characters that case folding changes and what to;
-        `marks` (Mn), `spaces` (what separates words), `alone` (what is a word by itself) and
-        `unassigned` (what has no meaning yet), each as code points [first, past its last, ...].
+        `unicode`, the version; `casefold`, the characters that case folding changes and their
+        results; `marks` (Mn), `spaces` (word separators), `alone` (characters that are words by
+        themselves) and `unassigned`, each as code points [first, past its last, ...].
     """
     characters = [chr(code) for code in _CODES]
     categories = [unicodedata.category(character) for character in characters]
@@ -43,7 +43,7 @@ def character_table() -> dict[str, Any]:
 
 
 def _bounds(holds: Iterable[bool]) -> list[int]:
-    """Returns the code points at which a property begins or ceases to hold."""
+    """Returns the code points at which a property begins or ends."""
     bounds, before = [], False
     for code, now in zip(_CODES, holds, strict=True):
         if now != before:

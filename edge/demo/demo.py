@@ -1,4 +1,4 @@
-"""A folder of static files, a page that runs `.tflite` files in the browser, and its server."""
+"""Demo page: a folder of static files that runs `.tflite` files in the browser, and its server."""
 
 import contextlib
 import errno
@@ -19,7 +19,7 @@ PAGE = "index.html"
 MOST_FILES = 2
 _TARGETS = ("plain", "micro")
 _WEB = Path(__file__).parent / "web"
-# Not the system's types, which may say otherwise.
+# The system's own table of types may differ.
 _TYPES = {
     ".css": "text/css",
     ".html": "text/html; charset=utf-8",
@@ -31,12 +31,12 @@ _TYPES = {
 
 
 def check_files(paths: Sequence[Path]) -> None:
-    """Checks that files can stand side by side on a page.
+    """Checks that files can be shown side by side on a page.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: a file is not one of ours, there are more than two, or they differ in more than
-            weights and precision.
+        FileNotFoundError: if there is no such file.
+        InputError: if a file was not made by `convert`, there are more than two, or they differ in
+            more than weights and precision.
     """
     if len(paths) > MOST_FILES:
         raise InputError(f"Expected at most {MOST_FILES} files side by side, got {len(paths)}.")
@@ -51,15 +51,15 @@ def check_files(paths: Sequence[Path]) -> None:
 
 
 def write_demo(paths: Sequence[Path], litertjs: Path, out: Path) -> None:
-    """Writes the page with its models into a new folder, which any web server can serve.
+    """Writes the page with its models to a new folder, which any web server can serve.
 
     Args:
-        paths: of the files, checked.
-        litertjs: where LiteRT.js is installed, see `find_litertjs`.
-        out: the folder.
+        paths: paths of the files, already checked.
+        litertjs: folder in which LiteRT.js is installed, see `find_litertjs`.
+        out: the new folder.
 
     Raises:
-        FileExistsError: it exists.
+        FileExistsError: if the folder exists.
     """
     with new_folder(out) as folder:
         shutil.copytree(_WEB, folder, dirs_exist_ok=True)
@@ -78,11 +78,11 @@ def server(folder: Path, port: int) -> Iterator[http.server.ThreadingHTTPServer]
     """Serves a folder to this machine, until its `serve_forever` ends.
 
     Args:
-        folder: that `write_demo` wrote.
-        port: 0 for any that is free.
+        folder: folder written by `write_demo`.
+        port: port, or 0 for any free one.
 
     Raises:
-        InputError: the port is taken.
+        InputError: if the port is in use.
     """
     handler = functools.partial(_Handler, directory=str(folder))
     try:
@@ -99,7 +99,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
     extensions_map = _TYPES
 
     def end_headers(self):
-        # Another demo may have been served from this address before.
+        # The browser may have cached another demo from this address.
         self.send_header("Cache-Control", "no-store")
         # A page that is isolated like this gets the browser's finer clock.
         self.send_header("Cross-Origin-Opener-Policy", "same-origin")
@@ -116,10 +116,10 @@ def _write_json(path, value):
 
 
 def _common(path):
-    """What files side by side must have in common, by what it is called."""
+    """Properties that files side by side must share, by name."""
     _, description, files = unpack(path)
     labels = files.pop("labels.txt")
-    # Older files call it a bundle, or do not say it.
+    # Older files call it a bundle, or do not record it.
     target = description.get("target", description.get("bundle", "plain"))
     if target not in _TARGETS:
         raise InputError(

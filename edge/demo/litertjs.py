@@ -1,6 +1,6 @@
-"""LiteRT.js, the browser's runtime for `.tflite` files, as npm packages on this machine.
+"""Installation of LiteRT.js, the browser's runtime for `.tflite` files, from npm.
 
-`edge/npm/` names the version and the hash of each package; npm checks what it fetches against them.
+`edge/demo/npm/` pins the version and the hash of each package; npm checks downloads against them.
 """
 
 import json
@@ -15,8 +15,8 @@ from keras_transformer.zoo.files import new_folder
 
 _NPM_FILES = Path(__file__).parent / "npm"
 VERSION = json.loads((_NPM_FILES / "package.json").read_bytes())["dependencies"]["@litertjs/core"]
-# What the page loads, by package: scripts, and WebAssembly for browsers with relaxed SIMD and
-# without. The variants with threads, which want headers of the web server, are left out.
+# Files that the page loads, by package: scripts, and WebAssembly for browsers with and without
+# relaxed SIMD. The variants with threads, which need headers from the web server, are left out.
 _FILES = {
     "core": (
         "package.json",
@@ -31,22 +31,22 @@ _FILES = {
 
 
 def cache_folder() -> Path:
-    """Returns where LiteRT.js is kept from one demo to the next."""
+    """Returns the folder in which LiteRT.js is cached between demos."""
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(caches) / "keras-transformer" / f"litertjs-{VERSION}"
 
 
 def find_litertjs(folder: Path | None, note: Callable[[str], None]) -> Path:
-    """Returns the folder in which LiteRT.js is installed, and fetches it first if need be.
+    """Returns the folder in which LiteRT.js is installed; fetches it first if necessary.
 
     Args:
-        folder: in which `npm install @litertjs/core` was run; None for our own, which npm fills
-            once.
-        note: told of what is fetched and where to.
+        folder: folder in which `npm install @litertjs/core` was run; None for the cache, which npm
+            fills once.
+        note: function that receives a message about what is fetched, and where it goes.
 
     Raises:
-        InputError: a file of LiteRT.js is not in the folder, or there is no npm.
-        RunError: npm failed.
+        InputError: if a file of LiteRT.js is not in the folder, or npm is not installed.
+        RunError: if npm fails.
     """
     if folder is None:
         folder = cache_folder()
@@ -63,11 +63,11 @@ def find_litertjs(folder: Path | None, note: Callable[[str], None]) -> Path:
 
 
 def copy_litertjs(folder: Path, out: Path) -> None:
-    """Copies what a page needs of LiteRT.js.
+    """Copies the files of LiteRT.js that a page needs.
 
     Args:
-        folder: that `find_litertjs` returned.
-        out: a folder to be made.
+        folder: folder returned by `find_litertjs`.
+        out: folder to create.
     """
     for package, names in _FILES.items():
         for name in names:

@@ -1,6 +1,6 @@
-"""Distillation: a small model learns from a teacher beside the labels.
+"""Distillation: training of a small model on a teacher's outputs and the labels.
 
-Hinton et al. 2015, arXiv:1503.02531; what is followed is in `following`.
+Hinton et al. 2015, arXiv:1503.02531; the losses are in `following`.
 """
 
 import dataclasses
@@ -30,11 +30,10 @@ from keras_transformer.zoo.training.train_recipe import config_of
 def new_student(teacher: Checkpoint, name: str, settings: Mapping[str, Any]) -> Checkpoint:
     """Returns an untrained model of the catalogue with the teacher's labels and tokenizers.
 
-    Its recipe is the teacher's but for the model: what trained the one well is a start for the
-    other.
+    Its recipe is the teacher's except for the model, as a starting point.
 
     Raises:
-        InputError: for an unknown name or setting, or a model that cannot do the task.
+        InputError: if a name or setting is unknown, or the model does not support the task.
     """
     recipe = teacher.recipe.replace(
         model=name, settings=dict(settings), prune=None, quantize=None
@@ -70,26 +69,26 @@ def distill(
     scalars: Callable[[str, float, int], None] | None = None,
     **changes: Any,
 ) -> Checkpoint:
-    """Trains a student on a teacher and the labels.
+    """Trains a student on a teacher's outputs and the labels.
 
     Args:
         teacher: a checkpoint, or its folder.
-        student: a name of the catalogue, see `new_student`; or a checkpoint, or its folder, of the
-            same labels and vocabularies, whose weights it goes on from; a quantized one stays
-            quantized and moves its ranges.
-        out: the new checkpoint folder; None keeps all in memory.
+        student: a name of the catalogue, see `new_student`; or a checkpoint, or its folder, with
+            the same labels and vocabularies, whose weights are the initial ones; a quantized one
+            stays quantized, and its ranges are trained too.
+        out: the new checkpoint folder; None keeps the checkpoint in memory.
         settings: changes to the config of a new student.
-        share, temperature, hidden_weight, attention_weight: see `Guidance`.
-        beams: of a translation, the targets that are learned are those that the teacher writes
-            with so many beams (sequence-level distillation: Kim and Rush 2016, arXiv:1606.07947,
-            section 3.2), each time the run starts or is resumed; 0 for those of the data.
-        train, validation: in place of the student's data, as `train.train` takes them. Rows that
-            were in memory are there as long as the process that trained on them.
-        resume, overwrite, report, scalars: see `train.train`.
-        **changes: what differs from the student's recipe, such as `epochs`.
+        share, temperature, hidden_weight, attention_weight: weights of the losses, see `Guidance`.
+        beams: for a translation, the number of beams with which the teacher generates the targets
+            (sequence-level distillation: Kim and Rush 2016, arXiv:1606.07947, section 3.2), each
+            time the run starts or is resumed; 0 for the targets of the data.
+        train, validation: data to use in place of the student's, as for `train.train`. Rows in
+            memory are kept only as long as the process that trained on them.
+        resume, overwrite, report, scalars: options of the run, see `train.train`.
+        **changes: changes to the student's recipe, such as `epochs`.
 
     Raises:
-        InputError: the models' tasks, labels or vocabularies differ, a value is out of range, or
+        InputError: if the models' tasks, labels or vocabularies differ, a value is out of range, or
             the data does not fit.
     """
     guidance = Guidance(
@@ -135,7 +134,7 @@ def _student(
     teacher: Checkpoint, student: Checkpoint | str | Path, settings: Mapping[str, Any] | None,
     changes: Mapping[str, Any],
 ) -> Checkpoint:  # fmt: skip
-    """The checkpoint that is given, or a new student of the run's seed."""
+    """The given checkpoint, or a new student initialized with the run's seed."""
     if isinstance(student, str) and not Path(student).is_dir():
         seed = changes.get("seed", teacher.recipe.training.seed)
         recipe = teacher.recipe.replace(seed=seed)

@@ -1,4 +1,4 @@
-"""The training step of a student that follows a teacher, which reads the same batch."""
+"""Training model for distillation: a student and its teacher on the same batch."""
 
 import dataclasses
 from collections.abc import Callable
@@ -19,13 +19,13 @@ from keras_transformer.zoo.tasks.task import Task
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Guidance:
-    """What a student follows beside the labels, and how much.
+    """The weights of the distillation losses.
 
     Attributes:
-        share: the teacher's outputs' part of the loss, from 0 to 1; the rest is the labels'.
-        temperature: by which both sides' logits are divided.
-        hidden: factor of the blocks' `hidden_difference`, which is added.
-        attention: factor of the last blocks' `relation_difference`, which is added.
+        share: share of the loss on the teacher's outputs, from 0 to 1; the rest is the labels'.
+        temperature: divisor of the logits of both models.
+        hidden: weight of the blocks' `hidden_difference`.
+        attention: weight of the last blocks' `relation_difference`.
     """
 
     share: float
@@ -35,22 +35,23 @@ class Guidance:
 
 
 class Following(keras.Model):
-    """A student as it is trained beside a teacher.
+    """A student in training with its teacher.
 
-    The loss is (1 - share) of that of `compile`, share of the task's `output_difference`, and the
-    means of what the guidance adds. The teacher reads what the student reads, dropped tokens
-    included (Beyer et al. 2022, arXiv:2106.05237, section 3), and drops nothing itself. Its
-    variables are not among this model's: no state keeps them.
+    The loss is (1 - share) times that of `compile`, share times the task's `output_difference`,
+    plus the weighted means of the hidden and attention differences. The teacher reads the same
+    inputs as the student, dropped tokens included (Beyer et al. 2022, arXiv:2106.05237, section 3),
+    and has no dropout itself. Its variables are not part of this model, so no saved state contains
+    them.
 
-    `keras.distillation.Distiller` does not serve: it finds layers by name in a functional model,
+    `keras.distillation.Distiller` is not suitable: it finds layers by name in a functional model,
     where a stack of blocks is one layer; it runs the student a second time for them, with other
-    dropout; it knows neither padding nor maps between widths.
+    dropout; it supports neither padding nor maps between widths.
 
     Args:
         student: the model that is trained.
-        teacher: a model of the same inputs and outputs.
-        task: of both.
-        guidance: what is followed.
+        teacher: a model with the same inputs and outputs.
+        task: the task of both.
+        guidance: weights of the losses.
     """
 
     def __init__(self, student: keras.Model, teacher: keras.Model, task: Task, guidance: Guidance):
@@ -70,13 +71,13 @@ class Following(keras.Model):
                 )
                 self.maps[pair.stack].build((None, None, own_width))
         pairs = [*blocks, *projections]
-        # In functions and tuples of pairs Keras finds no layers to call its own.
+        # Keras does not track layers in functions and tuples of pairs.
         self._read_student = listening(student, [pair.own for pair in pairs])
         self._read_teacher = listening(teacher, [pair.other for pair in pairs])
         self._blocks, self._projections = tuple(blocks), tuple(projections)
 
     def compile(self, *, loss: Callable, **arguments) -> None:
-        """Takes the loss of the labels, of which 1 - share counts."""
+        """Sets the loss of the labels, which is weighted by 1 - share."""
 
         def of_labels(targets, outputs):
             return (1.0 - self.guidance.share) * loss(targets, outputs)
@@ -84,7 +85,7 @@ class Following(keras.Model):
         super().compile(loss=of_labels, **arguments)
 
     def call(self, inputs, training=None):
-        """Returns the student's outputs, and those of its layers that follow the teacher's."""
+        """Returns the student's outputs, and those of its layers that match the teacher's."""
         return self._read_student(inputs, training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):

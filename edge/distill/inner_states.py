@@ -1,4 +1,4 @@
-"""What happens inside a student and its teacher, and how far the two are from each other there."""
+"""Hidden states and attention relations of a student and its teacher, and their differences."""
 
 import contextlib
 import dataclasses
@@ -15,13 +15,13 @@ from keras_transformer.stacks import Decoder, Encoder
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Blocks:
-    """A block of the student and the one of the teacher that it follows.
+    """A block of the student and the teacher's block that it is matched to.
 
     Attributes:
         own, other: the student's and the teacher's block, whose outputs are (B, T, D).
-        widths: D of each.
-        stack: name of the stack that both stand in.
-        reads: name of the ids whose padding does not count.
+        widths: width D of each.
+        stack: name of the stack of both.
+        reads: name of the ids whose padding is ignored.
     """
 
     own: keras.layers.Layer
@@ -33,12 +33,12 @@ class Blocks:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Projections:
-    """A projection of the student's attention and that of the teacher's: query, key or value.
+    """A query, key or value projection of the student's attention, and the teacher's.
 
     Attributes:
-        own, other: the student's and the teacher's, with outputs (B, T, heads * K).
-        heads: relation heads, a divisor of both widths.
-        reads: name of the ids whose padding does not count.
+        own, other: the student's and the teacher's projection, with outputs (B, T, heads * K).
+        heads: number of relation heads, a divisor of both widths.
+        reads: name of the ids whose padding is ignored.
     """
 
     own: keras.layers.Layer
@@ -51,7 +51,7 @@ def matched_blocks(student: keras.Model, teacher: keras.Model) -> list[Blocks]:
     """Pairs every block of the student with one of the teacher, evenly from the last one down.
 
     TinyBERT's uniform mapping (Jiao et al. 2020, arXiv:1909.10351, section 4.2), rounded up where
-    the number of layers does not divide.
+    the numbers of layers do not divide.
     """
     return [
         Blocks(
@@ -65,7 +65,7 @@ def matched_blocks(student: keras.Model, teacher: keras.Model) -> list[Blocks]:
 
 
 def matched_projections(student: keras.Model, teacher: keras.Model) -> list[Projections]:
-    """Pairs queries, keys and values of each stack's last block, those of cross attention too."""
+    """Pairs queries, keys and values of each stack's last block, also those of cross-attention."""
     found = []
     for own, other, reads in _stacks(student, teacher):
         for kind in ("attention", "cross_attention"):
@@ -86,7 +86,7 @@ def matched_projections(student: keras.Model, teacher: keras.Model) -> list[Proj
 def listening(
     model: keras.Model, layers: Sequence[keras.layers.Layer]
 ) -> Callable[..., tuple[keras.KerasTensor, list]]:
-    """Returns the model as a function that returns its outputs and those of some layers inside."""
+    """Returns the model as a function to its outputs and those of the given inner layers."""
 
     def read(inputs: Mapping, training: bool | None = None):
         with _heard(layers) as heard:
@@ -103,8 +103,8 @@ def hidden_difference(own, other, real):
     outputs grow from block to block, so it is counted in units of the teacher's.
 
     Args:
-        own, other: of the student, already as wide as the teacher, and of the teacher.
-        real: (B, T), 0 at padding, else 1.
+        own, other: outputs of the student, mapped to the teacher's width, and of the teacher.
+        real: mask (B, T), 0 at padding, else 1.
     """
     real = ops.expand_dims(real, -1)
     square = ops.sum(real * ops.square(other))
@@ -112,7 +112,7 @@ def hidden_difference(own, other, real):
 
 
 def relation_difference(own, other, heads, real):
-    """Mean divergence of how strongly the positions of (B, T, W) vectors are related.
+    """Mean divergence between the relations of the positions of (B, T, W) vectors.
 
     A relation is the softmax of scaled products of a head's vectors with each other, which depends
     neither on the width nor on the number of attention heads: Wang et al. 2021, arXiv:2012.15828,
@@ -120,8 +120,8 @@ def relation_difference(own, other, heads, real):
 
     Args:
         own, other: queries, keys or values of the student and of the teacher.
-        heads: into which both are divided.
-        real: (B, T), 0 at padding, else 1.
+        heads: number of heads that both are divided into.
+        real: mask (B, T), 0 at padding, else 1.
     """
     own, other = (_log_relations(x, heads, real) for x in (own, other))
     divergence = ops.sum(ops.exp(other) * (other - own), axis=-1)
@@ -158,7 +158,7 @@ def _shared_heads(*attentions: MultiHeadAttention) -> int:
 
 @contextlib.contextmanager
 def _heard(layers: Sequence[keras.layers.Layer]) -> Iterator[dict[int, keras.KerasTensor]]:
-    """Collects what layers return while a model is called, by their `id`."""
+    """Collects the outputs of layers while a model is called, by their `id`."""
     heard = {}
 
     def remember(layer, outputs):

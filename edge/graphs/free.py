@@ -1,18 +1,17 @@
-"""The graphs of a model for runtimes that take any batch: what each reads, computes and gives.
+"""Graphs with free batch sizes and lengths, for export to other runtimes.
 
-| model | graph | reads | gives |
+| model | graph | inputs | outputs |
 |---|---|---|---|
 | encoder | `predict` | its modality's, such as `ids` (B, T) | `output` (B, outputs) |
 | encoder-decoder | `encode` | `ids` (B, S) | `memory_k_0`, `memory_v_0`, ... (B, S, KV, K) |
 | encoder-decoder | `decode` | tokens, caches, memory, `memory_mask` (B, S) | `logits`, new caches |
 | decoder | `decode` | tokens, caches | `logits`, new caches |
 
-`decode` reads `ids` (B, T), none of them padding, and `position` (1,), where the first of them
-stands in every row. The caches `kv_cache_k_0`, `kv_cache_v_0`, ... (B, L, KV, K) start as zeros;
-what comes out as `new_kv_cache_k_0`, ... goes into the next call. `logits` (B, V) follow the last
-token. B, T, S and L are free: a prompt is read by the same graph as each token after it, so that
-its weights are stored once. Ids and positions are int32, caches and outputs
-float32.
+`decode` reads `ids` (B, T), none of them padding, and `position` (1,), the position of the first of
+them in every row. The caches `kv_cache_k_0`, `kv_cache_v_0`, ... (B, L, KV, K) start as zeros; the
+outputs `new_kv_cache_k_0`, ... are inputs of the next call. `logits` (B, V) are those after the
+last token. B, T, S and L are free: the same graph reads a prompt and each token after it, so that
+the weights are stored once. Ids and positions are int32, caches and outputs float32.
 
 This module runs on every backend of Keras: the same graphs are traced by TensorFlow and by PyTorch.
 """
@@ -36,9 +35,9 @@ class EntryPoint:
     """One graph.
 
     Attributes:
-        inputs: their shapes and types by name.
-        outputs: likewise.
-        call: from tensors by name to tensors by name.
+        inputs: shapes and types of the inputs by name.
+        outputs: likewise for the outputs.
+        call: function from tensors by name to tensors by name.
     """
 
     inputs: Mapping[str, Spec]
@@ -46,7 +45,7 @@ class EntryPoint:
     call: Callable[[Mapping[str, Any]], dict[str, Any]]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns inputs and outputs as lists in order, as an object that JSON can hold."""
+        """Returns inputs and outputs as ordered lists, in a JSON-serializable object."""
         return {
             side: [
                 {"name": name, "shape": list(shape), "type": dtype}
@@ -57,7 +56,7 @@ class EntryPoint:
 
 
 def entry_points(model: keras.Model, config: TransformerConfig) -> dict[str, EntryPoint]:
-    """Returns the graphs of what `models.build` made of a config, by name."""
+    """Returns the graphs of a model that `models.build` built from a config, by name."""
     if config.architecture == "encoder":
         return {
             PREDICT: EntryPoint(

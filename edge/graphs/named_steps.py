@@ -1,4 +1,4 @@
-"""A generating model's steps over tensors by name, as the graphs of a file read and give them."""
+"""Steps of a generative model over named tensors, the inputs and outputs of a file's graphs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,10 +14,10 @@ Tensors = Mapping[str, Any]
 
 
 class NamedSteps:
-    """`Stepwise` over dictionaries of tensors; see `names` for what they are called.
+    """`Stepwise` over dictionaries of tensors; see `names` for their names.
 
     Args:
-        model: what `models.build` made of a decoder or an encoder-decoder.
+        model: a decoder or an encoder-decoder built by `models.build`.
         config: its config.
     """
 
@@ -29,7 +29,7 @@ class NamedSteps:
         self.has_memory = self._stepwise.has_memory
 
     def cache_specs(self, batch: int | str, length: int | str) -> dict[str, tuple[tuple, str]]:
-        """Shape and type of each cache of so many positions."""
+        """Shape and type of each cache, for a number of positions."""
         return self._specs(self._cache, batch, length)
 
     def memory_specs(self, batch: int | str, length: int | str) -> dict[str, tuple[tuple, str]]:
@@ -75,6 +75,6 @@ def _named(names, pairs):
 
 
 def _paired(names, tensors):
-    """The other way round."""
+    """The inverse of `_named`."""
     flat = [tensors[name] for name in names]
     return tuple(zip(flat[::2], flat[1::2], strict=True))

@@ -1,6 +1,6 @@
-"""The entry points of a file: what each reads and gives, as TensorFlow functions to convert.
+"""Signatures of a file, as TensorFlow functions with static shapes for conversion.
 
-| model | signature | reads | gives |
+| model | signature | inputs | outputs |
 |---|---|---|---|
 | encoder | `predict`, `predict_N` | its modality's, such as `ids` (1, N) | `output` |
 | encoder-decoder | `encode`, `encode_N` | `ids` (1, N) | `memory_k_0`, `memory_v_0`, ... |
@@ -8,10 +8,10 @@
 | decoder | `prefill`, `prefill_N` | N tokens, caches | caches |
 | decoder | `decode` | one token, caches | `logits` (1, V), caches |
 
-`decode` and `prefill` read `ids` (1, N) and `position` (1,), where the first of them stands; the
-caches are `kv_cache_k_0`, `kv_cache_v_0`, ..., each (1, L, KV, K), by name the same on both sides.
-An encoder's `output` is (1, outputs). The signature without a number is that of the longest length.
-The first one is the file's main graph, which tools that know no signatures run: `predict`, or
+`decode` and `prefill` read `ids` (1, N) and `position` (1,), the position of the first of them; the
+caches are `kv_cache_k_0`, `kv_cache_v_0`, ..., each (1, L, KV, K), with the same names as inputs
+and outputs. An encoder's `output` is (1, outputs). The signature without a number has the longest
+length. The first one is the file's main graph, which tools without signatures run: `predict`, or
 `decode`.
 """
 
@@ -40,9 +40,9 @@ def make_signatures(
     """Returns the functions of a file by name, each with its static input shapes.
 
     Args:
-        checkpoint: what is converted.
+        checkpoint: the checkpoint that is converted.
         model: the Keras model whose graph is converted.
-        lengths: tokens of the inputs, ascending; the last is that of the caches.
+        lengths: input lengths in tokens, ascending; the last is that of the caches.
     """
     if not checkpoint.task.generates:
         return {
@@ -56,10 +56,10 @@ def make_signatures(
 
 
 class _Generating:
-    """The signatures of a model that writes token by token.
+    """The signatures of a generative model.
 
     Args:
-        checkpoint, model: see `make_signatures`.
+        checkpoint, model: the checkpoint and its Keras model, see `make_signatures`.
         length: L, positions of the caches and of the memory.
     """
 
@@ -92,13 +92,13 @@ class _Generating:
 def static_function(
     call: Callable, inputs: Mapping[str, tuple]
 ) -> tf.types.experimental.GenericFunction:
-    """Returns a function of a mapping of tensors, whose (shape, dtype) are given by name."""
+    """Returns a function of tensors by name, with the given shapes and dtypes."""
     specs = {name: tf.TensorSpec(shape, dtype, name) for name, (shape, dtype) in inputs.items()}
     return tf.function(call, input_signature=[specs], autograph=False)
 
 
 def probabilities(logits):
-    """Returns the softmax of logits (B, outputs), in float whatever they are stored as."""
-    # The converter would store the softmax of stored logits in steps of 1/256. A sum whose range
-    # it does not know it leaves in float, and a number that no logit feels it cannot fold.
+    """Returns the softmax of logits (B, outputs), computed in float in any precision."""
+    # The converter would store the softmax of stored logits in steps of 1/256. It leaves a sum of
+    # unknown range in float, and cannot fold a constant that is too small to change a logit.
     return tf.nn.softmax(logits + _IMPERCEPTIBLE)

@@ -1,4 +1,4 @@
-"""What is written beside a file: the model card.
+"""Publication of a file: the model card.
 
 Imports the checkpoint and the names of signatures.
 """

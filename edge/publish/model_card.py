@@ -1,7 +1,7 @@
-"""The model card beside a converted file: what it is, what was measured, how to load it.
+"""The model card of a converted file: a description, measurements and how to load it.
 
-One `MODEL_CARD.md` of a folder has a section for each file in it. A section stands between two
-comments, so that converting a file again replaces its own section, and nothing that others wrote.
+The `MODEL_CARD.md` of a folder has a section for each file in it, between two comments, so that
+converting a file again replaces its own section and no other text.
 """
 
 import dataclasses
@@ -20,14 +20,14 @@ _SHOWN_LABELS = 12
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Origin:
-    """What a card says of the checkpoint that a file was made of.
+    """The part of a card that describes the checkpoint of a file.
 
     Attributes:
-        rows: of the table, by their names.
-        score: of the validation data in the precision that a quantized checkpoint is for.
-        unit: what one invocation reads.
-        classifies: whether it answers with one of its labels.
-        generates: whether it writes text.
+        rows: rows of the table by name.
+        score: validation score in the precision of a quantized checkpoint.
+        unit: the input of one invocation, in words.
+        classifies: whether it predicts one of its labels.
+        generates: whether it generates text.
     """
 
     rows: Mapping[str, str | None]
@@ -37,11 +37,11 @@ class Origin:
     generates: bool
 
     def limits(self, length: int, output: str | None) -> Iterator[str]:
-        """Yields what the model cannot do, a sentence each.
+        """Yields the limits of the model, one sentence each.
 
         Args:
-            length: tokens that the file reads.
-            output: what it gives, see `edge.runtime.names`.
+            length: number of tokens that the file reads.
+            output: kind of output, see `edge.runtime.names`.
         """
         yield f"It reads at most {length} tokens; what is longer is cut."
         if self.classifies and output != EMBEDDING:
@@ -53,7 +53,7 @@ class Origin:
 
 
 def origin_of(checkpoint: Checkpoint) -> Origin:
-    """Returns what a card says of a checkpoint."""
+    """Returns the part of a card that describes a checkpoint."""
     return Origin(
         rows={
             "what": _what(checkpoint),
@@ -69,7 +69,7 @@ def origin_of(checkpoint: Checkpoint) -> Origin:
 
 
 def with_section(text: str, file: str, section: str) -> str:
-    """Returns a card with a file's section, in place of an older one or at its end."""
+    """Returns a card with a file's section, which replaces an older one or is appended."""
     begin, end = f"<!-- {file}: begin -->", f"<!-- {file}: end -->"
     section = f"{begin}\n{section}\n{end}\n"
     before, found, rest = text.partition(begin)
@@ -81,14 +81,14 @@ def with_section(text: str, file: str, section: str) -> str:
 def card_section(
     name: str, description: str, rows: Mapping[str, Any], limits: Iterator[str], loading: str
 ) -> str:
-    """Returns what the card says of one file, in Markdown.
+    """Returns the card's section on one file, in Markdown.
 
     Args:
-        name: of the file.
-        description: of the model, in a sentence; or empty.
-        rows: of the table, those that are not None.
-        limits: what the model cannot do, a sentence each.
-        loading: how to load the file.
+        name: name of the file.
+        description: description of the model in a sentence, or empty.
+        rows: rows of the table; those that are None are left out.
+        limits: limits of the model, one sentence each.
+        loading: lines on how to load the file.
     """
     lines = [f"## {name}", ""]
     if description:
@@ -123,7 +123,7 @@ def _data(checkpoint: Checkpoint) -> str:
 
 
 def _score(checkpoint: Checkpoint, *, is_float: bool) -> str | None:
-    """A metric of the validation data, or None where it was not measured in this precision."""
+    """A validation metric, or None if it was not measured in this precision."""
     if checkpoint.is_quantized:
         metrics = checkpoint.metrics.get("float" if is_float else "validation")
     else:

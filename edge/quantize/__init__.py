@@ -1,4 +1,4 @@
-"""Quantization-aware training: ranges, rounding, and the run.
+"""Quantization-aware training: ranges, rounding and the run.
 
 Imports compress, training and precision.
 """

@@ -1,4 +1,4 @@
-"""Quantization-aware training: a float model trains on with simulated int8."""
+"""Quantization-aware training: fine-tuning of a float model with simulated rounding."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -34,17 +34,17 @@ def quantized_model(
     checkpoint: Checkpoint, batches: Batches | None, precision: str = "int8",
     keep: Sequence[str] = (), *, percentile: float = 100.0,
 ) -> keras.Model:  # fmt: skip
-    """Builds the rounded form of a float model.
+    """Builds the quantized form of a float model.
 
     Args:
         checkpoint: the float model.
-        batches: on which ranges are calibrated, of a precision that has any.
-        precision: see `precision`.
-        keep: see `kept_patterns`.
-        percentile: see `ranges.calibrate`.
+        batches: batches on which ranges are calibrated, for a precision that has ranges.
+        precision: name of the precision, see `precision`.
+        keep: layers to keep in float, see `kept_patterns`.
+        percentile: percentile of the ranges, see `ranges.calibrate`.
 
     Raises:
-        InputError: the precision or what is kept does not fit the model.
+        InputError: if the precision or a kept layer does not fit the model.
     """
     spec = get_precision(precision)
     _check_widths(checkpoint, spec)
@@ -57,7 +57,7 @@ def quantized_model(
 
 
 def _check_widths(checkpoint: Checkpoint, spec: Precision) -> None:
-    """Raises InputError where a block of a kernel would not fit into it."""
+    """Raises InputError if the inputs of a kernel are not a multiple of the block."""
     block = spec.kernel_block
     for layer in all_layers(checkpoint.model) if block else ():
         if isinstance(layer, Projection) and layer.kernel.shape[0] % block:
@@ -68,9 +68,9 @@ def _check_widths(checkpoint: Checkpoint, spec: Precision) -> None:
 
 
 def qat_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """The recipe of training on with simulated rounding: few epochs, a small learning rate.
+    """The recipe of fine-tuning with simulated rounding: few epochs, a small learning rate.
 
-    What keeps the float model from overfitting, dropout of tokens included, stays as it was.
+    Regularization, token dropout included, stays as for the float model.
     """
     defaults = {
         **DEFAULTS,
@@ -96,23 +96,23 @@ def quantize(
     scalars: Callable[[str, float, int], None] | None = None,
     **changes: Any,
 ) -> Checkpoint:
-    """Trains a float checkpoint on with simulated rounding (QAT).
+    """Fine-tunes a float checkpoint with simulated quantization (QAT).
 
-    The weights that do best on the validation data are kept: those of an epoch, or those that
-    calibration alone gave.
+    The weights with the best validation metric are kept: those of an epoch, or those after
+    calibration alone.
 
     Args:
         checkpoint: the float model, or its folder.
-        precision: of the file that it is for.
-        out: the new checkpoint folder; None keeps all in memory.
-        keep: what stays float, such as `encoder/block_0/*=float32`.
-        train, validation: in place of the checkpoint's data, as `train.train` takes them. Rows that
-            were in memory are there as long as the process that trained on them.
-        resume, overwrite, report, scalars: see `train.train`.
-        **changes: what differs from `qat_recipe`, such as `epochs`.
+        precision: precision of the file to convert to.
+        out: the new checkpoint folder; None keeps the checkpoint in memory.
+        keep: layers to keep in float, such as `encoder/block_0/*=float32`.
+        train, validation: data to use in place of the checkpoint's, as for `train.train`. Rows in
+            memory are kept only as long as the process that trained on them.
+        resume, overwrite, report, scalars: options of the run, see `train.train`.
+        **changes: changes to `qat_recipe`, such as `epochs`.
 
     Raises:
-        InputError: the model is quantized already, the precision rounds nothing or does not fit
+        InputError: if the model is quantized already, the precision rounds nothing or does not fit
             the model, or the data does not fit.
     """
     checkpoint = as_checkpoint(checkpoint)
@@ -151,10 +151,10 @@ def quantize(
 
 
 def grid_weights(model: keras.Model) -> dict[str, np.ndarray]:
-    """Returns the weights with every kernel and table on the grid that the file stores.
+    """Returns the weights with every kernel and table rounded to the grid of the file.
 
-    A table is looked up and multiplied by, and the converter rounds it for each use: on its grid
-    both come out the same, and the file holds it once.
+    A table is used for look-ups and as a kernel, and the converter rounds it for each use: on its
+    grid both results are equal, and the file stores it once.
     """
     weights = get_weights(model)
     for layer in all_layers(model):
@@ -162,7 +162,7 @@ def grid_weights(model: keras.Model) -> dict[str, np.ndarray]:
             rounded = layer.rounded_kernel(layer.kernel.value)
             weights[layer.kernel.path] = ops.convert_to_numpy(rounded)
         elif isinstance(layer, TokenEmbedding):
-            # A cast makes a tensor of the variable, which is all that a tracker takes.
+            # The cast makes a tensor of the variable, since a tracker takes only tensors.
             rounded = layer.point(ops.cast(layer.table(), "float32"), training=False)
             weights[layer.embeddings.path] = ops.convert_to_numpy(rounded)
     return weights

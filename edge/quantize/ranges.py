@@ -1,4 +1,4 @@
-"""Ranges of what is rounded: calibrated on batches, then tracked or learned, and frozen."""
+"""Quantization ranges: calibrated on batches, then tracked or learned, and frozen."""
 
 from contextlib import ExitStack
 
@@ -18,8 +18,8 @@ from keras_transformer.zoo.recipe import Recipe, check_percentile
 from keras_transformer.zoo.training.run_data import read_inputs
 
 CALIBRATION_BATCHES = 32
-# Of rows in random order, one in N + 1 goes beyond the smallest or the largest value of the N
-# before it: after so many a tensor clips in 3 % of rows at either end.
+# Of rows in random order, one in N + 1 exceeds the smallest or the largest value of the N before
+# it: after this many, a tensor clips in 3 % of rows at either end.
 CALIBRATION_ROWS = 32
 SAMPLE = 2**14
 # tfmot's default of 0.999 follows too slowly for the few steps that quantization-aware
@@ -28,24 +28,24 @@ RANGE_DECAY = 0.99
 
 
 def learned_points(model: keras.Model) -> list[QuantPoint]:
-    """Returns the points that own a range."""
+    """Returns the quantization points that own a range."""
     return [p for p in all_layers(model) if isinstance(p, QuantPoint) and p.is_learned]
 
 
 def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 100.0) -> None:
-    """Sets every point's range from the values of some batches.
+    """Sets every quantization point's range from the values of some batches.
 
-    The points pass values through unrounded meanwhile.
+    Values are not rounded meanwhile.
 
     Args:
-        model: with points that own ranges.
-        batches: of which the first `CALIBRATION_BATCHES` are read.
-        percentile: share of the values in percent, those in the middle, that a range holds; what
-            is beyond is clipped (Wu et al. 2020, arXiv:2004.09602, section 3.3). It is taken of
-            at most `SAMPLE` values a batch. 100 is the smallest and largest value of all.
+        model: model with points that own ranges.
+        batches: batches, of which the first `CALIBRATION_BATCHES` are read.
+        percentile: central share of the values in percent that a range covers; values beyond are
+            clipped (Wu et al. 2020, arXiv:2004.09602, section 3.3). It is computed from at most
+            `SAMPLE` values per batch. 100 is from the smallest to the largest value.
 
     Raises:
-        InputError: for a percentile out of range.
+        InputError: if the percentile is out of range.
     """
     check_percentile(percentile)
     seen: dict[QuantPoint, list[np.ndarray]] = {}
@@ -62,7 +62,7 @@ def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 100.0
 
     points = learned_points(model)
     for point in points:
-        point.set_range(0.0, 0.0)  # what masks are raised to lies below the range, see `raised_to`
+        point.set_range(0.0, 0.0)  # masked scores lie below the range, see `raised_to`
         point.tracker = observe
     try:
         with ExitStack() as stack:
@@ -81,16 +81,16 @@ def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 100.0
 
 
 def calibration_batches(checkpoint: Checkpoint, source: Source | Rows) -> Batches:
-    """Reads data to calibrate on; labels may be missing.
+    """Reads calibration data; labels may be missing.
 
     Args:
         checkpoint: the model, whose recipe names the columns.
-        source: a path, or data in memory, see `Task.examples_of`.
+        source: a path or data in memory, see `Task.examples_of`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: the file cannot be read, lacks a column, has a label that the model lacks, or
-            holds fewer than `CALIBRATION_ROWS` rows.
+        FileNotFoundError: if there is no such file.
+        InputError: if the file cannot be read, lacks a column, has a label that the model lacks, or
+            has fewer than `CALIBRATION_ROWS` rows.
     """
     examples = checkpoint.task.examples_of(
         source, checkpoint.columns, name="calibration", labelled=False
@@ -112,13 +112,13 @@ def calibration_batches(checkpoint: Checkpoint, source: Source | Rows) -> Batche
 def train_ranges(
     model: keras.Model, recipe: Recipe, total_steps: int, learner: keras.Model | None = None
 ) -> None:
-    """Lets the ranges move in the training steps from now on, as a recipe of quantization says.
+    """Makes the ranges trainable by the recipe's method: tracking or learning.
 
     Args:
-        model: not compiled yet.
-        recipe: of the run; its optimizer takes the steps of ranges that are learned.
-        total_steps: of the run.
-        learner: what steps train, see `Fit`.
+        model: model that is not compiled yet.
+        recipe: recipe of the run, whose optimizer also updates learned ranges.
+        total_steps: number of steps of the run.
+        learner: the model that steps train, see `Fit`.
     """
     if recipe.quantize.ranges == "learned":
         learn_ranges(model)
@@ -129,17 +129,17 @@ def train_ranges(
 def track_ranges(
     model: keras.Model, moving_steps: int | None = None, learner: keras.Model | None = None
 ) -> None:
-    """Lets tfmot's moving average move the ranges in training.
+    """Updates the ranges in training by tfmot's moving average.
 
     Args:
-        model: with points that own ranges.
-        moving_steps: steps of the optimizer after which they stand still (Krishnamoorthi 2018,
-            arXiv:1806.08342, freezes the statistics of norms so): the weights settle on the grid
-            that the device has. None for never.
-        learner: whose optimizer it is; the model itself by default.
+        model: model with points that own ranges.
+        moving_steps: number of optimizer steps after which they are frozen (Krishnamoorthi 2018,
+            arXiv:1806.08342, does so for the statistics of norms), so that the weights settle on
+            the device's grid; None for never.
+        learner: the model that has the optimizer; the model itself by default.
     """
     learner = learner or model
-    # Importing tfmot takes seconds and changes what `tensorflow` offers as Keras.
+    # Importing tfmot takes seconds and changes which Keras `tensorflow` exposes.
     from tensorflow_model_optimization.python.core.quantization.keras.quant_ops import (
         MovingAvgQuantize,
     )
@@ -159,10 +159,10 @@ def track_ranges(
 
 
 def learn_ranges(model: keras.Model) -> None:
-    """Gives the bounds of the ranges gradients, and to the optimizer of the run.
+    """Makes the bounds of the ranges trainable variables with gradients.
 
     Args:
-        model: not compiled yet.
+        model: model that is not compiled yet.
     """
 
     def round_to_range(point, inputs, training):
@@ -177,11 +177,11 @@ def learn_ranges(model: keras.Model) -> None:
 def _rounded(inputs, low, high, *, bits, symmetric):
     """Values on the grid between two bounds, with gradients for all three.
 
-    A rounding error inside is a share of the range's width, and so has a gradient for both bounds
-    (Esser et al. 2020, arXiv:1902.08153, section 2.1; for two bounds Bhalgat et al. 2020,
-    arXiv:2004.09576, section 3.1); outside, the bound itself is the value. The sums over all
-    values are not scaled down as Esser et al. do for SGD: Adam does not see the scale, unless a
-    gradient is as small as its epsilon.
+    A rounding error inside the range is proportional to its width, and so has a gradient for both
+    bounds (Esser et al. 2020, arXiv:1902.08153, section 2.1; for two bounds Bhalgat et al. 2020,
+    arXiv:2004.09576, section 3.1); outside, the bound itself is the value. The sums over all values
+    are not scaled down as Esser et al. do for SGD: Adam does not see the scale, unless a gradient
+    is as small as its epsilon.
     """
 
     @tf.custom_gradient
@@ -195,7 +195,7 @@ def _rounded(inputs, low, high, *, bits, symmetric):
             of_width = tf.reduce_sum(inside * (outputs - inputs)) / (high - low)
             to_low, to_high = to_low - of_width, to_high + of_width
             if symmetric:
-                # Both follow their common factor.
+                # Both bounds follow their common factor.
                 of_factor = low * to_low + high * to_high
                 to_low, to_high = of_factor / low, of_factor / high
             return inside, to_low, to_high

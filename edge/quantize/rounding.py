@@ -1,8 +1,8 @@
-"""Biases on the grid that an integer device stores them on.
+"""Rounding of biases to the grid on which an integer device stores them.
 
-It adds them to sums of products of integers, as int32 in units of the input's scale times the
-kernel's (Jacob et al. 2018, section 2.4). The rounding is a thousandth of an output step, but that
-moves a value of a thousand to its neighbour, and after a few layers a third of all.
+The device adds them to integer dot products, as int32 in units of the input's scale times the
+kernel's (Jacob et al. 2018, section 2.4). The rounding is a thousandth of an output step, but it
+moves one value in a thousand to its neighbour, and after a few layers a third of all values.
 """
 
 from collections.abc import Mapping
@@ -19,14 +19,14 @@ ROWS = 2
 
 
 def round_biases(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> None:
-    """Moves the biases of a quantized model to the integers that its file will hold.
+    """Rounds the biases of a quantized model to the values that its file will store.
 
     Args:
-        model: with its ranges set.
-        inputs: a few rows of its inputs, by name.
+        model: model with ranges that are set.
+        inputs: a few rows of its inputs by name.
 
     Raises:
-        RunError: a projection reads what no point has rounded.
+        RunError: if a projection reads a tensor that no quantization point has rounded.
     """
     for projection, point in _points_read(model, inputs).items():
         if projection.use_bias:
@@ -49,8 +49,8 @@ def _points_read(
 
     def look_up(projection, values):
         values = ops.convert_to_numpy(values)
-        # The last one that holds them all, most often the one just before: what is read may be a
-        # part of it, such as the first token.
+        # The last point with all of these values, usually the one just before: the projection may
+        # read a part of its output, such as the first token.
         fitting = (point for point, output in reversed(rounded) if np.isin(values, output).all())
         found[projection] = next(fitting, None)
 

@@ -1,4 +1,4 @@
-"""The quickstart: jobs on the embedded data, from the data to measured files.
+"""The quickstart: jobs on generated data, from the data to measured files.
 
-Imports the rooms that train, quantize, convert and run a model.
+Imports the packages that train, quantize, convert and run a model.
 """

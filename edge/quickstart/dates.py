@@ -1,4 +1,4 @@
-"""Dates as people write them, to ISO 8601: an encoder-decoder."""
+"""Quickstart job: dates as people write them to ISO 8601, with an encoder-decoder."""
 
 import functools
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from keras_transformer.zoo.samples.baseline import date_baseline, parsed_dates
 from keras_transformer.zoo.samples.dates import write_date_tables
 from keras_transformer.zoo.tasks.translation import Translation
 
-# Few enough to train in two minutes; each order of the fields and five kinds of digits or months.
+# Few enough to train in two minutes; every field order, and five kinds of digits or months.
 LOCALES = ("en_US", "en_GB", "de", "fr", "es", "pl", "ru", "ar_EG", "hi", "zh", "ja", "ko")
 NUM_DATES = 20_000
 
@@ -19,8 +19,8 @@ NUM_DATES = 20_000
 def recipe(data: Path, seed: int) -> Recipe:
     """Returns the training run: a small encoder-decoder of characters.
 
-    Every row is read eight times at a high learning rate. On the validation split the last epoch
-    has 99.98 % of the characters, the sixth 99.85 %, the fourth 98.10 %.
+    It runs eight epochs at a high learning rate. Character accuracy on the validation split is
+    99.98 % after the last epoch, 99.85 % after the sixth and 98.10 % after the fourth.
     """
     return Recipe.of_task(
         Translation, model="transformer_tiny", source="text", target="iso",
@@ -35,7 +35,7 @@ def recipe(data: Path, seed: int) -> Recipe:
 
 
 def metrics(test: SentencePairs, answers: Sequence[str | None]) -> dict[str, float]:
-    """Returns the share of dates that are exact, and that of the locale with the fewest."""
+    """Returns the share of exactly matching dates, overall and for the worst locale."""
     hits: dict[str, list[bool]] = {}
     for text, date, answer in zip(test.sources, test.targets, answers, strict=True):
         hits.setdefault(text.partition(":")[0], []).append(answer == date)

@@ -1,4 +1,4 @@
-"""Languages of names: an encoder that classifies."""
+"""Quickstart job: the language of a name, with an encoder that classifies."""
 
 import functools
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def recipe(data: Path, seed: int) -> Recipe:
     """Returns the training run: a small encoder of word pieces of a few characters."""
     return Recipe.of_task(
         Classification, model="bert_tiny",
-        # The parts of a word matter more than its place.
+        # The parts of a word matter more than their position.
         settings={"pooling": "mean", "positions": "alibi", "dropout": 0.2},
         train=str(data / "train.tsv"), validation=str(data / "validation.tsv"),
         text="text", label="label", lowercase=False, strip_accents=False, vocab_size=6000,
@@ -31,7 +31,7 @@ def recipe(data: Path, seed: int) -> Recipe:
 
 
 def metrics(test: SentencePairs, answers: Sequence[str]) -> dict[str, float]:
-    """Returns the accuracy, and the macro F1 over the labels that are there or predicted."""
+    """Returns the accuracy, and the macro F1 over the labels that occur or are predicted."""
     return {
         "accuracy": float(accuracy_score(test.targets, answers)),
         "macro_f1": float(f1_score(test.targets, answers, average="macro")),
@@ -53,7 +53,7 @@ JOB = Job(
         ),
     ),
     metrics=metrics,
-    # Places that the data does not hold.
+    # Place names that are not in the data.
     texts=(
         "Northern Lights", "Suomenlahti", "Озеро Байкал", "Θεσσαλονίκη", "ירושלים", "القاهرة",
         "東京タワー",

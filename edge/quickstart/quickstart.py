@@ -1,4 +1,4 @@
-"""The quickstart: data, a baseline, training, quantization, files, and a measured table of all."""
+"""The quickstart: data, baseline, training, quantization, files, and a table of measurements."""
 
 import dataclasses
 import statistics
@@ -47,7 +47,7 @@ class Job:
         qat_epochs: epochs of quantization-aware training.
         precisions: precisions of the files.
         lengths: input lengths of the files; None for the recipe's own.
-        baselines: what the model is compared with.
+        baselines: baselines that the model is compared with.
         metrics: function from test rows and answers to shares between 0 and 1, by name.
         texts: sample texts for the int8 file.
     """

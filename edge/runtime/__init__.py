@@ -1,6 +1,6 @@
-"""The runtime of the device: `Runner` runs a `.tflite` file on raw inputs.
+"""The device runtime: `Runner` runs a `.tflite` file on raw inputs.
 
-Imports NumPy and ai_edge_litert alone, with the device-safe rooms of the zoo; `Runner` and
+Imports only NumPy, ai_edge_litert and the device-safe packages of the zoo; `Runner` and
 `Prediction` are imported when they are first asked for.
 """
 

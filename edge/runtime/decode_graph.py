@@ -1,4 +1,4 @@
-"""A file's `decode`, whose caches stay inside the interpreter from one step to the next."""
+"""Execution of a file's `decode`, with caches that stay inside the interpreter between steps."""
 
 import weakref
 from collections.abc import Mapping, Sequence
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class Row:
-    """What one row has read so far; never changed for those who hold it.
+    """The immutable state of one row after the tokens read so far.
 
     Attributes:
-        position: where its next token stands.
+        position: position of its next token.
         memory: tensors of the source by name, the same object for all rows of a source.
-        caches: keys and values by name; None while only the interpreter holds them.
+        caches: keys and values by name; None while they are only in the interpreter.
     """
 
     __slots__ = ("__weakref__", "caches", "memory", "position")
@@ -37,14 +37,14 @@ class Row:
 class DecodeGraph:
     """Feeds tokens to `decode`, the file's main graph.
 
-    A signature runner would copy all caches out of the interpreter and into it again, which takes
-    as long as a small model itself. Here the outputs of a step become the inputs of the next by
-    one copy, and are taken out only for a row that is still held when another is stepped.
+    A signature runner would copy all caches out of the interpreter and back, which takes as long as
+    a small model itself. Here the outputs of a step become the inputs of the next by one copy, and
+    are read out only for a row that is still referenced when another is stepped.
 
     Args:
-        interpreter: of the file. Only its temporary signature runners may be used besides: it
-            refuses to run its main graph while one is held.
-        names: of the caches.
+        interpreter: interpreter of the file. Signature runners of it must be temporary: it refuses
+            to run its main graph while one exists.
+        names: names of the caches.
     """
 
     def __init__(self, interpreter: "Interpreter", names: Sequence[str]):
@@ -61,19 +61,19 @@ class DecodeGraph:
         self._reset()
 
     def step(self, token: int, row: Row) -> tuple[np.ndarray, Row]:
-        """Returns the logits (V,) after a token behind those of a row, and the longer row."""
+        """Returns the logits (V,) after appending a token to a row, and the longer row."""
         self._load(row)
         self._set("ids", np.array([[token]], np.int32))
         self._set("position", np.array([row.position], np.int32))
         self._reset()
         self._interpreter.invoke()
         longer = Row(row.position + 1, row.memory, None)
-        # The graph does not write to its inputs: they still hold the row that was read.
+        # The graph does not write to its inputs: they still contain the row that was read.
         self._row_read, self._row_written = weakref.ref(row), weakref.ref(longer)
         return self._interpreter.get_tensor(self._logits)[0], longer
 
     def _reset(self):
-        """From here on the interpreter holds no row."""
+        """Marks the interpreter as containing no row."""
         self._row_read = self._row_written = lambda: None
 
     def _load(self, row):

@@ -1,4 +1,4 @@
-"""A file's side of generation: its signatures, with NumPy and ai_edge_litert alone."""
+"""Generation steps of a file: its signatures, run with only NumPy and ai_edge_litert."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 class FileSteps:
-    """Reads and writes with a file's signatures, see `text_generation.Model`.
+    """Implements `generation.text.Model` with a file's signatures.
 
-    A file has a batch of 1, so that the cache of B rows is a list of B rows of the graph, and a
+    A file has a batch size of 1, so the cache of B rows is a list of B rows of the graph, and a
     selection of them a list of references.
 
     Args:
-        interpreter: of the file.
+        interpreter: interpreter of the file.
         vocab_size: V.
-        num_blocks: of the decoder.
-        lengths: tokens of the inputs, ascending; the last is that of the caches.
+        num_blocks: number of blocks of the decoder.
+        lengths: input lengths in tokens, ascending; the last is that of the caches.
     """
 
     batch_size = 1
@@ -63,7 +63,7 @@ class FileSteps:
         return [cache[row] for row in rows]
 
     def reader_length(self, num_tokens: int) -> int:
-        """Returns the shortest of the file's lengths that holds so many tokens."""
+        """Returns the shortest of the file's lengths that fits a number of tokens."""
         return shortest_fit(self.lengths, num_tokens)
 
     def _encoded(self, source: np.ndarray) -> Row:
@@ -74,7 +74,7 @@ class FileSteps:
         return Row(0, memory, self._decode.empty)
 
     def _padded(self, memory: np.ndarray) -> np.ndarray:
-        """Keys or values (1, S, KV, K) with zeros to the memory's full length."""
+        """Keys or values (1, S, KV, K), padded with zeros to the memory's full length."""
         width = self.source_length - memory.shape[1]
         return np.pad(memory, ((0, 0), (0, width), (0, 0), (0, 0))) if width else memory
 
@@ -83,7 +83,8 @@ class FileSteps:
         if not len(prompt):
             return Row(0, {}, empty)
         length = self.reader_length(len(prompt))
-        # Padding is read too, but `decode` sees no later position and writes over each in turn.
+        # Padding is read too, but `decode` attends to no later position and overwrites each in
+        # turn.
         start = np.zeros(1, np.int32)
         caches = self._run(PREFILL, length, ids=pad_rows([prompt], length), position=start, **empty)
         return Row(len(prompt), {}, caches)

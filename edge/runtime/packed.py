@@ -1,4 +1,4 @@
-"""One file: a TFLite flatbuffer with a ZIP archive of all that the model needs appended to it.
+"""Packed files: a TFLite flatbuffer with an appended ZIP archive of all that the model needs.
 
 TFLite's own metadata packs associated files in this way: interpreters read the flatbuffer from
 the front, and ZIP readers find the archive from the end. The archive's comment, the last bytes of
@@ -27,10 +27,10 @@ _HASH_BYTES = 64
 LABELS, SCORE_CALIBRATION = "labels.txt", "score_calibration.txt"
 # Hashes of the files that this process made, or saw LiteRT run in another one.
 _VOUCHED: set[bytes] = set()
-# What messages call a file that has no path.
+# Name in messages of a file without a path.
 NAMELESS = "the file"
 
-# Where a file is: its path, or its bytes, or an object that `bytes()` makes them of.
+# Source of a file: its path, its bytes, or an object that `bytes()` converts.
 Source = str | os.PathLike | bytes | SupportsBytes
 
 
@@ -42,12 +42,12 @@ def pack(
 
     Args:
         flatbuffer: a TFLite model.
-        description: what JSON can hold.
-        files: contents by plain name.
-        is_stored: whether files stay as they are, for hosts that map them into memory.
+        description: a JSON-serializable description.
+        files: contents by name, without folders.
+        is_stored: whether files are stored uncompressed, for hosts that map them into memory.
 
     Raises:
-        InputError: a name is no plain one.
+        InputError: if a name contains a folder.
     """
     values = {"format": FORMAT, "flatbuffer_bytes": len(flatbuffer), **description}
     for name in files:
@@ -71,14 +71,14 @@ def unpack(
     """Returns the flatbuffer, the description and the files of a packed model.
 
     Args:
-        source: a path, the bytes of a file, or an object that `bytes()` makes them of.
+        source: a path, the bytes of a file, or an object that `bytes()` converts.
         name: of the file, for messages; that of the source by default.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: it is no TFLite file, not one of ours, cut short or changed, or what is attached
-            cannot be read or inflates to more than is allowed.
-        TypeError: the source is none.
+        FileNotFoundError: if there is no such file.
+        InputError: if it is not a TFLite file, was not made by `convert`, is truncated or modified,
+            or its attached files cannot be read or inflate to more than is allowed.
+        TypeError: if the source has another type.
     """
     data, name = contents(source), name or name_of(source)
     if data[4:8] != TFLITE_IDENTIFIER:
@@ -129,7 +129,7 @@ def contents(source: Source) -> bytes:
 
 
 def name_of(source: Source) -> str:
-    """Returns a path as text; of what has none, `the file`."""
+    """Returns a path as text, or `the file` where there is none."""
     if isinstance(source, str | os.PathLike):
         return str(source)
     path = getattr(source, "path", None)

@@ -1,4 +1,4 @@
-"""The model on the device: raw rows in, predictions out, with NumPy and ai_edge_litert alone."""
+"""`Runner`: raw rows in, predictions out, on the device, with only NumPy and ai_edge_litert."""
 
 import contextlib
 import os
@@ -37,15 +37,14 @@ _MESSAGE_LENGTH = 300
 def make_interpreter(
     flatbuffer: bytes, description: Mapping[str, Any], *, threads: int = 1
 ) -> "Interpreter":
-    """Returns an interpreter that has the ops of a file.
+    """Returns an interpreter with the ops that a file needs.
 
     Args:
-        flatbuffer, description: of `unpack`.
-        threads: that it may use.
+        flatbuffer, description: results of `unpack`.
+        threads: number of threads.
 
     Raises:
-        InputError: the file has ops of TensorFlow Text, which is not installed, or LiteRT refuses
-            it.
+        InputError: if the file needs TensorFlow Text, which is not installed, or LiteRT refuses it.
     """
     from ai_edge_litert.interpreter import Interpreter, InterpreterWithCustomOps
 
@@ -82,24 +81,25 @@ class Runner(Predictor):
     """Runs a `.tflite` file that `keras-transformer convert` wrote.
 
     Args:
-        source: the file: its path, its bytes, or what `convert` returned.
-        threads: that the interpreter may use.
+        source: the file: its path, its bytes, or an artifact of `convert`.
+        threads: number of interpreter threads.
 
     Attributes:
-        path: of the file; None where bytes were given.
-        name: the path as text, for messages; of bytes `the file`.
+        path: path of the file; None if it was loaded from bytes.
+        name: the path as text, for messages; `the file` for bytes.
         task: name of the model's task.
         labels: names of the classes, or of the targets of a translator of several.
-        precision: of the file.
-        lengths: tokens of the file's inputs, ascending; the shortest that fits is run.
-        columns: names of the columns of the data that the model was trained on, by their use.
-        output: what `predict` gives: `LOGITS`, `PROBABILITIES` or `EMBEDDING`.
-        modality: of what it reads, with its tokenizers or what else encodes rows.
+        precision: precision of the file.
+        lengths: input lengths in tokens, ascending; the shortest that fits is run.
+        columns: column names of the training data by role.
+        output: kind of output of `predict`: `LOGITS`, `PROBABILITIES` or `EMBEDDING`.
+        modality: modality of the inputs, with the tokenizers or other encoders of rows.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: the file is not one of ours, cut short, or changed, or the threads are none.
-        TypeError: the source is neither a path nor bytes.
+        FileNotFoundError: if there is no such file.
+        InputError: if the file was not made by `convert`, is truncated or modified, or `threads` is
+            below 1.
+        TypeError: if the source is neither a path nor bytes.
     """
 
     def __init__(self, source: Source, *, threads: int = 1):
@@ -114,7 +114,7 @@ class Runner(Predictor):
         self.task = self.task_name = description["task"]["name"]
         self.pair = description["task"]["pair"]
         self.precision = description["precision"]
-        # Older files do not say these: they read texts of one length, and classify or measure them.
+        # Older files lack these entries: they read texts of one length, and classify or regress.
         self.modality = opened.modality
         self.lengths = description.get("lengths", [self.max_length])
         self.columns = description.get("columns", dict.fromkeys(("text", "text_pair", "label")))
@@ -122,7 +122,7 @@ class Runner(Predictor):
         self.labels = opened.labels
         self.interpreter = make_interpreter(flatbuffer, description, threads=threads)
         generates = PREDICT not in self.interpreter.get_signature_list()
-        # Older files do not name the kind.
+        # Older files do not record the kind.
         kind = "text" if generates else "classes" if self.labels else "number"
         self.output_kind = description.get("output_kind", kind)
         if generates:
@@ -154,21 +154,22 @@ class Runner(Predictor):
         return not self.generates and self._inputs == [TEXTS]
 
     def perplexity(self, path: str | Path) -> dict[str, float]:
-        """Measures a language model on the text of a file, token by token."""
+        """Returns the perplexity of a language model on a text file, token by token."""
         plain = load_plain_text(path)
         return stepwise_perplexity(self.steps, plain, self.tokenizer, self.max_length)
 
     def run(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
         """Returns the outputs (rows, outputs) for padded inputs of the model by name.
 
-        They are logits or numbers of the head, vectors where the file gives an embedding, and
-        logarithms of probabilities where it gives those.
+        They are logits or numbers of the head, vectors if the file outputs embeddings, and log
+        probabilities if it outputs probabilities.
 
         Args:
-            arrays: (rows, T, ...), T at most `max_length`; (rows, ...) of a fixed shape.
+            arrays: inputs (rows, T, ...) with T at most `max_length`, or (rows, ...) of a fixed
+                shape.
 
         Raises:
-            InputError: the file reads texts.
+            InputError: if the file reads texts.
         """
         if self.reads_texts:
             raise InputError(f"Expected a file that reads arrays, {self.name} reads texts.")
@@ -184,10 +185,10 @@ class Runner(Predictor):
         return np.array(outputs)
 
     def run_texts(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Returns what `run` does for texts (rows,), and the ids (rows, T) that they were.
+        """Returns the outputs of `run` for texts (rows,), and their ids (rows, T).
 
         Raises:
-            InputError: the file reads arrays.
+            InputError: if the file reads arrays.
         """
         if not self.reads_texts:
             raise InputError(f"Expected a file that reads texts, {self.name} reads arrays.")
@@ -198,7 +199,7 @@ class Runner(Predictor):
         """Returns the vectors (rows, D) of raw texts, or of other rows.
 
         Raises:
-            InputError: the file was not converted to give them.
+            InputError: if the file was not converted to output embeddings.
         """
         if self.output != EMBEDDING:
             raise InputError(
@@ -210,7 +211,7 @@ class Runner(Predictor):
 
     def _logits(self, outputs):
         values = outputs[self.output]
-        # A probability below the smallest number is 0, whose logarithm no comparison could use.
+        # A probability that underflows is 0, whose logarithm could not be compared.
         smallest = np.finfo(np.float32).tiny
         return np.log(np.maximum(values, smallest)) if self.output == PROBABILITIES else values
 

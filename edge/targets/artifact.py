@@ -1,4 +1,4 @@
-"""What a conversion makes: the bytes of a file, or the files of a folder, and what they are."""
+"""Artifacts: the result of a conversion, one file or a folder of files, and its metadata."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from keras_transformer.edge.publish.model_card import NAME, Origin, card_section
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.files import write_file, write_folder
 
-# What the manifest of a folder says that it is.
+# The kind in the manifest of a folder.
 KIND = "export"
 
 
@@ -20,14 +20,14 @@ class Artifact:
 
     Attributes:
         target: name of the target.
-        precision: of the weights and, in some, the activations.
+        precision: precision of the weights and, for some, the activations.
         files: contents by name, with `/` between folders.
-        is_folder: whether it is saved as a folder, not as one file.
-        parity: how closely it follows the Keras model on the checkpoint's probes.
-        description: what it says of itself, as JSON can hold it.
-        origin: what its card says of the checkpoint.
-        loading: lines of the card on how to load it.
-        measured: what else was measured, by the words in which it is said.
+        is_folder: whether it is saved as a folder rather than one file.
+        parity: parity with the Keras model on the checkpoint's probes.
+        description: JSON-serializable description of the model.
+        origin: the card's part on the checkpoint.
+        loading: the card's lines on how to load it.
+        measured: further measurements by their label.
     """
 
     target: str
@@ -58,14 +58,14 @@ class Artifact:
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """Size of all files in bytes."""
         return sum(map(len, self.files.values()))
 
     def card(self, name: str | Path | None = None) -> str:
         """Returns the section of the model card, in Markdown.
 
         Args:
-            name: the path that it is saved to; by default its own name.
+            name: path that it is saved to; its default name if None.
         """
         path = Path(name or self.default_name)
         about = self.description["about"]
@@ -88,19 +88,19 @@ class Artifact:
         )  # fmt: skip
 
     def save(self, path: str | Path, overwrite: bool = False) -> list[Path]:
-        """Writes it aside and renames it; MODEL_CARD.md beside it gets or changes its section.
+        """Writes it atomically by renaming, and adds or updates its section in MODEL_CARD.md.
 
         Args:
-            path: of the file or folder.
-            overwrite: whether what exists is replaced. A card that exists keeps all but the
+            path: path of the file or folder.
+            overwrite: whether to replace an existing path. An existing card keeps all but the
                 section of this path.
 
         Returns:
             The paths written.
 
         Raises:
-            FileExistsError: a path exists and may not be replaced.
-            OSError: the system could not write; what was there before is untouched.
+            FileExistsError: if a path exists and `overwrite` is False.
+            OSError: if writing fails; existing files are then unchanged.
         """
         path = Path(path)
         if self.is_folder:
@@ -118,7 +118,7 @@ class Artifact:
 
     @property
     def default_name(self) -> str:
-        """What it is called where nobody said."""
+        """The file name to use if none is given."""
         return f"model_{self.target}" if self.is_folder else next(iter(self.files))
 
     def loading_from(self, path: Path) -> str:
@@ -126,11 +126,11 @@ class Artifact:
         return self.loading.replace("{file}", path.name)
 
     def latency(self) -> str | None:
-        """Measures the time of one invocation here, and says it in words; None if it cannot."""
+        """Measures the latency of an invocation here, as text; None if it cannot be measured."""
         return None
 
     def beside(self, path: Path) -> Mapping[str, bytes]:
-        """Returns files that stand beside the one at a path, by name."""
+        """Returns by name the files that are saved beside the one at a path."""
         return {}
 
 

@@ -1,4 +1,4 @@
-"""From a checkpoint to what a target loads."""
+"""`convert`: from a checkpoint to an artifact for a target."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,26 +29,27 @@ def convert(
     about: About | None = None,
     **options: Any,
 ) -> Artifact:
-    """Converts a checkpoint for a host, and shows that the result is the same model.
+    """Converts a checkpoint for a target, and verifies that the result is the same model.
 
     Args:
         checkpoint: a float checkpoint, or a quantized one of this precision.
-        precision: see `edge.precision`; by default that of a quantized checkpoint, or float32.
-        target: who loads the result, see `registry.TARGETS`.
-        calibration: what sets the ranges when a float checkpoint becomes one of integers: batches,
-            or a file in the checkpoint's own columns, or texts in memory as `train` takes them;
+        precision: name of the precision, see `edge.precision`; by default that of a quantized
+            checkpoint, or float32.
+        target: name of the target, see `registry.TARGETS`.
+        calibration: data that ranges are calibrated on when a float checkpoint becomes an integer
+            file: batches, a file with the checkpoint's columns, or data in memory as for `train`;
             labels may be missing.
-        percentile: see `ranges.calibrate`.
+        percentile: percentile of the ranges, see `ranges.calibrate`.
         keep: layers of a float checkpoint that stay float, such as `encoder/block_0/*=float32`.
-        lengths: tokens of the file's inputs, a signature each; the longest is that of the caches
-            of a model that generates. The checkpoint's own length by default.
-        about: what the file says of itself.
-        **options: of the target.
+        lengths: input lengths in tokens, one signature each; the longest is that of the caches of a
+            generative model. The checkpoint's own length by default.
+        about: name, description, version and license of the model.
+        **options: options of the target.
 
     Raises:
-        InputError: for an unknown target, precision or option, one that does not fit the
-            checkpoint or the target, missing calibration data, or a package that is not installed.
-        RunError: the host lacks an op, or the result does not follow the model.
+        InputError: if the target, precision or an option is unknown or does not fit the checkpoint
+            or the target, calibration data is missing, or a package is not installed.
+        RunError: if the host lacks an op, or the result does not match the model.
     """
     writer = open_writer(target, about, **options)
     reason = writer.loads(checkpoint)
@@ -74,10 +75,10 @@ def convert(
 
 
 def open_writer(target: str, about: About | None = None, **options: Any) -> Writer:
-    """Returns what writes for a target.
+    """Returns the writer of a target.
 
     Raises:
-        InputError: for an unknown target or option, or a package that is not installed.
+        InputError: if the target or an option is unknown, or a package is not installed.
     """
     entry = get_target(target)
     check_options(entry, options)

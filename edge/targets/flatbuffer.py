@@ -1,4 +1,4 @@
-"""What the targets of `.tflite` files share: signatures, the description, packing and parity."""
+"""Base class of the targets of `.tflite` files: signatures, description, packing and parity."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -28,10 +28,10 @@ FILE = "model.tflite"
 
 
 class TfliteFile(Artifact):
-    """A `.tflite` file, whose latency is measured where its card is written."""
+    """A `.tflite` file, whose latency is measured when its card is written."""
 
     def latency(self) -> str:
-        """Measures an invocation of the main signature, on one thread, and says it in words."""
+        """Measures the latency of the main signature on one thread, as text."""
         milliseconds = median_latency(bytes(self), runs=RUNS)
         return (
             f"{milliseconds:.2f} ms {self.origin.unit}, median of {RUNS} runs, one thread, on "
@@ -40,14 +40,14 @@ class TfliteFile(Artifact):
 
 
 class FlatbufferWriter(Writer):
-    """Writes a `.tflite` file that holds the tokenizer and the labels too.
+    """Writes a `.tflite` file that contains the tokenizer and the labels too.
 
     Attributes:
-        custom_ops: ops of the host's that the graph may have.
+        custom_ops: ops of the host that the graph may contain.
         is_stored: whether attached files stay uncompressed, for hosts that map them.
         knows_layers: whether `compare --layers`, which runs the ids of plain files, can open it.
-        has_lengths: whether the host picks one of several signatures by their length.
-        artifact: what `write` makes.
+        has_lengths: whether the host can choose among signatures of several lengths.
+        artifact: class of the result of `write`.
     """
 
     custom_ops: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class FlatbufferWriter(Writer):
     artifact = TfliteFile
 
     def loads(self, checkpoint: Checkpoint) -> str | None:
-        """Refuses vocabularies that the graph's embedding look-up cannot read."""
+        """Rejects vocabularies that the graph's embedding look-up cannot read."""
         return checkpoint.modality.misfit(checkpoint.config.to_json())
 
     def write(self, request: Request) -> Artifact:
@@ -122,11 +122,11 @@ class FlatbufferWriter(Writer):
         }
 
     def default_lengths(self, checkpoint: Checkpoint) -> list[int]:
-        """Returns the lengths of a file where none are asked for."""
+        """Returns the lengths of a file if none are requested."""
         return [checkpoint.max_length]
 
     def output(self, checkpoint: Checkpoint) -> str:
-        """Returns what an encoder's file gives: `LOGITS`, `PROBABILITIES` or `EMBEDDING`."""
+        """Returns an encoder's kind of output: `LOGITS`, `PROBABILITIES` or `EMBEDDING`."""
         return LOGITS
 
     def signatures(
@@ -136,13 +136,13 @@ class FlatbufferWriter(Writer):
         return make_signatures(checkpoint, model, lengths)
 
     def finish(self, flatbuffer: bytes) -> bytes:
-        """Returns the graph with what else the host reads of it."""
+        """Returns the graph with additions that the host reads."""
         return flatbuffer
 
     def facts(self, flatbuffer: bytes) -> Mapping[str, Any]:
-        """Returns what the file's description says of this host, as JSON can hold it.
+        """Returns the JSON-serializable entries of the file's description for this host.
 
-        The graph still has the converter's names, by which an op that the host lacks is found.
+        The graph still has the converter's names, which locate an op that the host lacks.
         """
         return {}
 
@@ -151,7 +151,7 @@ class FlatbufferWriter(Writer):
         return {}
 
     def measured(self, description: Mapping[str, Any]) -> dict[str, str]:
-        """Returns what was measured for this host, by the words in which it is said."""
+        """Returns measurements for this host by their label."""
         return {}
 
     def parity(self, model: keras.Model, checkpoint: Checkpoint, data: bytes) -> Parity:
@@ -159,7 +159,7 @@ class FlatbufferWriter(Writer):
         return measure_parity(model, checkpoint, data)
 
     def needs_encoder(self, checkpoint: Checkpoint, *, classes: bool) -> str | None:
-        """Returns a reason for tasks other than those over single texts, or than classification."""
+        """Returns a reason if the task is not over single texts, or not classification."""
         task = checkpoint.task
         if task.generates or task.pair or (classes and not task.labels):
             wanted = "labels" if classes else "a task"
@@ -170,7 +170,7 @@ class FlatbufferWriter(Writer):
         return None
 
     def needs_wordpieces(self, checkpoint: Checkpoint) -> str | None:
-        """Returns a reason for tokenizers that BERT's tokenizer cannot replace."""
+        """Returns a reason if BERT's tokenizer cannot replace the checkpoint's."""
         kind = checkpoint.tokenizer.config.kind
         if kind != "wordpiece":
             return (

@@ -1,9 +1,9 @@
-"""Files for MediaPipe Tasks: its `TextClassifier` and `TextEmbedder` load them.
+"""Files for MediaPipe Tasks, its `TextClassifier` and `TextEmbedder`.
 
-They want three inputs (1, T) of int32 whose metadata name them `ids`, `mask` and `segment_ids`,
-BERT's tokenizer with its vocabulary as a process unit, and probabilities of float32. Their
-tokenizer folds ASCII letters only and keeps accents, so that an app has to normalize its text
-first (docs/normalization.md).
+They need three int32 inputs (1, T) that the metadata name `ids`, `mask` and `segment_ids`, BERT's
+tokenizer with its vocabulary as a process unit, and probabilities of float32. Their tokenizer folds
+only ASCII letters and keeps accents, so an app must normalize its text first
+(docs/normalization.md).
 """
 
 import math
@@ -28,7 +28,7 @@ from keras_transformer.edge.tflite.metadata import (
 )
 from keras_transformer.zoo.checkpoint import Checkpoint
 
-# Name of an input -> what it is.
+# Name of an input -> its description.
 INPUTS = {
     "ids": "Ids of the word pieces, [CLS] first, [SEP] after the last, then 0.",
     "mask": "1 for a word piece, 0 for padding.",
@@ -55,13 +55,13 @@ _NUMBERS_OF_A_CALIBRATION = (3, 4)
 
 
 class MediaPipe(FlatbufferWriter):
-    """The target `mediapipe`.
+    """Writer of the target `mediapipe`.
 
     Args:
-        target, about: see `Writer`.
-        embedding: whether the file gives the text's vector, for `TextEmbedder`.
-        score_calibration: lines for `TextClassifier`, one for each label: scale, slope, offset
-            and, if any, the lowest score that is mapped, with commas between; or an empty line.
+        target, about: arguments of `Writer`.
+        embedding: whether the file outputs the text's vector, for `TextEmbedder`.
+        score_calibration: lines for `TextClassifier`, one per label: scale, slope, offset and
+            optionally the lowest score to map, separated by commas; or an empty line.
     """
 
     is_stored = True
@@ -77,7 +77,7 @@ class MediaPipe(FlatbufferWriter):
         self.score_calibration = score_calibration
 
     def loads(self, checkpoint: Checkpoint) -> str | None:
-        """Refuses what MediaPipe Tasks cannot run, or would hang on."""
+        """Rejects checkpoints that MediaPipe Tasks cannot run, or would hang on."""
         reason = (
             super().loads(checkpoint)
             or self.needs_encoder(checkpoint, classes=self.gives == PROBABILITIES)
@@ -93,7 +93,7 @@ class MediaPipe(FlatbufferWriter):
         return self._wrong_calibration(checkpoint.labels)
 
     def loading(self, checkpoint: Checkpoint) -> str:
-        """Returns a program of MediaPipe's, and what it needs of a text."""
+        """Returns a program for MediaPipe, and the normalization that it needs."""
         embeds = self.gives == EMBEDDING
         return (
             LOADING.replace("{task}", "TextEmbedder" if embeds else "TextClassifier")
@@ -101,11 +101,11 @@ class MediaPipe(FlatbufferWriter):
         )  # fmt: skip
 
     def output(self, checkpoint: Checkpoint) -> str:
-        """Returns what the file gives."""
+        """Returns the kind of output."""
         return self.gives
 
     def given(self, model: keras.Model) -> keras.Model:
-        """Returns the model, or the part of it that gives the text's vector."""
+        """Returns the model, or its part that outputs the text's vector."""
         if self.gives == PROBABILITIES:
             return model
         pooled = model.get_layer("pooled_point").output
@@ -118,8 +118,8 @@ class MediaPipe(FlatbufferWriter):
         given = self.given(model)
 
         def predict(inputs):
-            # Each input takes part, or the converter would drop it: what is masked, or belongs to
-            # a second text, is padding.
+            # Each input must be used, or the converter would drop it: masked tokens, and those of a
+            # second text, count as padding.
             real = inputs["mask"] * (1 - inputs["segment_ids"])
             outputs = given({"ids": inputs["ids"] * real}, training=False)
             if self.gives == PROBABILITIES:
@@ -151,15 +151,15 @@ class MediaPipe(FlatbufferWriter):
         return add_metadata(flatbuffer, info)
 
     def files(self) -> dict[str, bytes]:
-        """Returns the calibration of the scores, if there is one."""
+        """Returns the score calibration, if there is one."""
         return {} if self.score_calibration is None else {CALIBRATION: self.score_calibration}
 
     def parity(self, model: keras.Model, checkpoint: Checkpoint, data: bytes) -> Parity:
-        """Compares the file's bytes with what it has of the Keras model."""
+        """Compares the file's bytes with the exported part of the Keras model."""
         return super().parity(self.given(model), checkpoint, data)
 
     def _wrong_calibration(self, labels: Sequence[str]) -> str | None:
-        """What is wrong with the calibration of the scores, if there is one and it is wrong."""
+        """Returns an error message if there is a score calibration and it is invalid."""
         if self.score_calibration is None:
             return None
         lines = self.score_calibration.decode().splitlines()

@@ -1,4 +1,4 @@
-"""Files for microcontrollers: TensorFlow Lite Micro, with what a C++ project adds to them."""
+"""Files for TensorFlow Lite Micro on microcontrollers, with C sources for a C++ project."""
 
 import re
 import subprocess
@@ -18,7 +18,7 @@ from keras_transformer.zoo.files import check_file_target
 
 _BYTES_PER_LINE = 16
 _MISSING_OP = re.compile(r"find op for builtin opcode '(\w+)'")
-# Ops whose method in MicroMutableOpResolver is not their name in camel case.
+# Ops whose method of MicroMutableOpResolver is not their name in camel case.
 _METHODS = {"BATCH_MATMUL": "BatchMatMul", "PADV2": "PadV2"}
 
 
@@ -36,7 +36,7 @@ interpreter.AllocateTensors();
 
 
 class MicroFile(TfliteFile):
-    """A `.tflite` file, and C sources beside it that are called as it is."""
+    """A `.tflite` file, and C sources of the same name beside it."""
 
     def beside(self, path: Path) -> Mapping[str, bytes]:
         """Returns the C sources."""
@@ -48,13 +48,13 @@ class MicroFile(TfliteFile):
 
 
 class Micro(FlatbufferWriter):
-    """The target `micro`: integers alone, and C sources beside the file."""
+    """Writer of the target `micro`: integer files with C sources."""
 
     has_lengths = False
     artifact = MicroFile
 
     def loads(self, checkpoint: Checkpoint) -> str | None:
-        """Refuses models that generate."""
+        """Rejects generative models."""
         if checkpoint.task.generates:
             return (
                 "Expected a model of whole texts for the target micro, got "
@@ -67,10 +67,10 @@ class Micro(FlatbufferWriter):
         return LOADING
 
     def check_out(self, out: Path, *, overwrite: bool) -> None:
-        """Checks the paths of the C sources too.
+        """Also checks the paths of the C sources.
 
         Raises:
-            InputError: the name of the file makes no name in C.
+            InputError: if the name of the file cannot become a C identifier.
         """
         for path in (out, *map(out.with_name, source_names(out))):
             check_file_target(path, overwrite=overwrite)
@@ -83,7 +83,7 @@ class Micro(FlatbufferWriter):
         """Returns the size of the arena.
 
         Raises:
-            RunError: TensorFlow Lite Micro lacks an op, which is named with its layer.
+            RunError: if TensorFlow Lite Micro lacks an op; the message names it and its layer.
         """
         return {"arena_bytes": arena_bytes(flatbuffer)}
 
@@ -92,7 +92,7 @@ def arena_bytes(flatbuffer: bytes) -> int:
     """Measures the smallest arena in which TensorFlow Lite Micro runs the model, in bytes.
 
     Raises:
-        RunError: the interpreter cannot run the model.
+        RunError: if the interpreter cannot run the model.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
@@ -115,17 +115,17 @@ def source_names(path: Path) -> tuple[str, ...]:
     """Returns the names of the files of `c_sources`.
 
     Raises:
-        InputError: the stem makes no name in C.
+        InputError: if the stem cannot become a C identifier.
     """
     name = c_name(path)
     return f"{name}.h", f"{name}.c", f"{name}_ops.h"
 
 
 def c_name(path: Path) -> str:
-    """Returns a file's stem as a name in C, with `_` for what none has.
+    """Returns a file's stem as a C identifier, with `_` for invalid characters.
 
     Raises:
-        InputError: it does not begin with a letter.
+        InputError: if it does not begin with a letter.
     """
     name = re.sub(r"\W", "_", path.stem, flags=re.ASCII)
     if not name[:1].isalpha():
@@ -134,14 +134,14 @@ def c_name(path: Path) -> str:
 
 
 def c_sources(path: Path) -> dict[str, bytes]:
-    """Returns the files that a C++ project adds, by name.
+    """Returns the C sources for a C++ project by name.
 
     Args:
-        path: of a file of this target; its stem names the sources and their symbols.
+        path: path of a file for this target; its stem names the sources and their symbols.
 
     Returns:
-        `NAME.h` and `NAME.c`, the model as an array of bytes, and `NAME_ops.h`, which registers
-        its ops and says how large the arena has to be.
+        `NAME.h` and `NAME.c`, the model as an array of bytes, and `NAME_ops.h`, which registers its
+        ops and defines the arena's size.
 
     Raises:
         InputError: see `c_name`.

@@ -1,8 +1,8 @@
-"""The arena that TensorFlow Lite Micro needs for one `.tflite` file, printed by its own process.
+"""Arena size that TensorFlow Lite Micro needs for one `.tflite` file, printed by a process.
 
-Run as `python -m keras_transformer.edge.targets.micro_arena FILE`. The interpreter says on the
-standard error of its process, from C++, what it lacks. The smallest arena in which it allocates the
-model's tensors is searched, the model is invoked there, and its bytes are printed.
+Run as `python -m keras_transformer.edge.targets.micro_arena FILE`. The interpreter reports missing
+ops on the standard error of its process, from C++. The program searches for the smallest arena in
+which the model's tensors can be allocated, invokes the model there, and prints the size in bytes.
 """
 
 import sys
@@ -15,16 +15,16 @@ AMPLE = 64 * 2**20 // ALIGNMENT
 
 
 def load(path: str, size: int) -> runtime.Interpreter:
-    """Returns an interpreter with an arena of that many times `ALIGNMENT` bytes.
+    """Returns an interpreter with an arena of `size` times `ALIGNMENT` bytes.
 
     Raises:
-        RuntimeError: the arena is too small, or an op is missing.
+        RuntimeError: if the arena is too small, or an op is missing.
     """
     return runtime.Interpreter.from_file(path, arena_size=size * ALIGNMENT)
 
 
 def smallest(path: str) -> int:
-    """Returns the smallest size that `load` takes."""
+    """Returns the smallest size that `load` accepts."""
     load(path, AMPLE)
     too_small, enough = 0, AMPLE
     while enough - too_small > 1:
@@ -39,7 +39,7 @@ def smallest(path: str) -> int:
 
 
 def main() -> None:
-    """Prints the bytes."""
+    """Prints the number of bytes."""
     path = sys.argv[1]
     size = smallest(path)
     interpreter = load(path, size)

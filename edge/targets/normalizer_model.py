@@ -1,8 +1,8 @@
-"""Our normalization of text as data for TensorFlow Text's op `FastBertNormalize`.
+"""Text normalization of our tokenizers as data for TensorFlow Text's op `FastBertNormalize`.
 
-The op looks each character up in a trie. Its own data fold compatibility characters too (`½`
-becomes `1/2`) and drop what we take for white space, so that ids would differ from the tokenizer's
-that a model was trained with.
+The op looks each character up in a trie. Its own data also fold compatibility characters (`½`
+becomes `1/2`) and drop characters that we treat as white space, so that ids would differ from those
+that a model was trained on.
 """
 
 import functools
@@ -13,11 +13,12 @@ import numpy as np
 
 from keras_transformer.zoo.tokenizers.normalize import fold_character, is_white
 
-# The data of a character: its normal form differs, where that begins in the pool, how long it is.
+# The value of a character: whether its normal form differs, the form's start in the pool, its
+# length.
 _IS_DIFFERENT = 0x40000000
 _LENGTH_BITS = 6
-# A unit of the trie, a double array (darts-clone): a byte in the lowest bits, whether a value
-# hangs on it, and from bit 10 the place of its children, exclusive-or its own.
+# A unit of the trie, a double array (darts-clone): a byte in the lowest bits, whether it has a
+# value, and from bit 10 the index of its children, exclusive-or its own.
 _HAS_VALUE, _OFFSET_BIT = 0x100, 10
 _VALUE = 0x80000000
 # Bytes that follow the first of a character are 0x80 to 0xBF: a node's children fill such a block.
@@ -30,7 +31,7 @@ def normalizer_model(*, lowercase: bool, strip_accents: bool) -> bytes:
     """Returns the flatbuffer that the op reads (fast_bert_normalizer_model.fbs).
 
     Args:
-        lowercase, strip_accents: see `TokenizerConfig`.
+        lowercase, strip_accents: options of `TokenizerConfig`.
     """
     pool, places, data = bytearray(), {}, {}
     for code in range(1, sys.maxunicode + 1):
@@ -58,7 +59,7 @@ def _trie(data: dict[bytes, int]) -> np.ndarray:
         for byte in key[:-1]:
             node = node.setdefault(byte, {})
         node[key[-1]] = value
-    # The root, its children behind it, then blocks of children, then values.
+    # The root, then its children, then blocks of children, then values.
     units = [0] * (2 * _FIRST_BYTES)
     units[0] = _FIRST_BYTES << _OFFSET_BIT
     waiting = [(tree, _FIRST_BYTES)]

@@ -5,10 +5,10 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 
 
 class Plain(FlatbufferWriter):
-    """The target `plain`."""
+    """Writer of the target `plain`."""
 
     def loading(self, checkpoint: Checkpoint) -> str:
-        """Returns a program of two lines."""
+        """Returns a two-line program."""
         call = 'predict(["a text"])'
         if checkpoint.task.generates:
             call = 'generate(["a text"])'

@@ -1,4 +1,4 @@
-"""The table of targets. A new one is an entry here, and a file with the class that it names."""
+"""The table of targets. A new target is an entry here and a file with its writer class."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from keras_transformer.edge.targets.target import Option, Target
 from keras_transformer.zoo.errors import InputError
 
 _HERE = "keras_transformer.edge.targets"
-# What hosts with a tokenizer of their own in the graph run.
+# Precisions of hosts that tokenize texts themselves or in the graph.
 _OF_TEXTS = ("float32", "float16", "dynamic_int8", "int8")
 
 TARGETS = {
@@ -54,7 +54,7 @@ TARGETS = {
         ),
         Target(
             name="litertlm", writer=f"{_HERE}.litertlm.litertlm:LiteRtLm",
-            # The mask is one of floats.
+            # The mask is a float tensor.
             precisions=tuple(name for name in PRECISIONS if name != "integer"),
             packages=("litert_lm_builder",), extra="litertlm",
             help="LiteRT-LM, a decoder with its tokenizer in one file",
@@ -67,7 +67,7 @@ def get_target(name: str) -> Target:
     """Returns the target of that name.
 
     Raises:
-        InputError: for an unknown name, listing the known ones.
+        InputError: if the name is unknown; the message lists the known ones.
     """
     if name not in TARGETS:
         raise InputError(
@@ -77,7 +77,7 @@ def get_target(name: str) -> Target:
 
 
 def check_options(target: Target, names: Iterable[str]) -> None:
-    """Raises InputError for an option that a target does not have, naming those that do."""
+    """Raises InputError for an option that a target lacks, naming the targets that have it."""
     for name in names:
         owners = [one.name for one in TARGETS.values() if name in _options(one)]
         if target.name in owners:

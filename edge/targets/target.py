@@ -1,7 +1,7 @@
-"""Entries of the table of targets: what the command line shows of a host, and who writes for it.
+"""Entries of the table of targets: help for the command line, and the writer class.
 
-An entry imports nothing that is slow to load; the class that writes is imported when its target is
-asked for.
+An entry imports nothing that is slow to load; a writer class is imported when its target is
+requested.
 """
 
 import dataclasses
@@ -15,13 +15,13 @@ from keras_transformer.zoo.errors import InputError
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class About:
-    """What a file says of itself to people.
+    """Description of a model for its users.
 
     Attributes:
-        name: of the model.
-        description: one sentence.
-        version: of the model.
-        license: under which it may be used.
+        name: name of the model.
+        description: description in one sentence.
+        version: version of the model.
+        license: license of the model.
     """
 
     name: str = "model"
@@ -35,9 +35,9 @@ class Option:
     """An option that only some targets have.
 
     Attributes:
-        name: in Python; `--score-calibration` on the command line is `score_calibration`.
+        name: name in Python; `score_calibration` is `--score-calibration` on the command line.
         type: `bool` for a flag, `bytes` for the contents of a file, or `str`, `int` or `float`.
-        help: for people, without the name of the target.
+        help: help text, without the name of the target.
     """
 
     name: str
@@ -50,13 +50,13 @@ class Target:
     """One entry of the table.
 
     Attributes:
-        name: on the command line.
-        writer: the class that writes for it, a `Writer`, as `module:Class`.
-        help: who loads the result.
-        precisions: that the host can run.
-        packages: that have to be installed, by the names under which they are imported.
-        extra: of this distribution, which installs them.
-        options: of its own, passed to `writer` by name.
+        name: name on the command line.
+        writer: its `Writer` class, as `module:Class`.
+        help: hosts that load the result.
+        precisions: precisions that the host can run.
+        packages: import names of the packages that must be installed.
+        extra: extra of this distribution that installs them.
+        options: options of the target, passed to `writer` by name.
     """
 
     name: str
@@ -71,11 +71,11 @@ class Target:
         """Returns the `Writer` of the target.
 
         Args:
-            about: what the file says of itself.
-            **options: of this target.
+            about: name, description, version and license of the model.
+            **options: options of this target.
 
         Raises:
-            InputError: a package is not installed, or an option has another type.
+            InputError: if a package is not installed, or an option has the wrong type.
         """
         for package in self.packages:
             if find_spec(package) is None:

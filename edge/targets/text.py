@@ -1,7 +1,7 @@
-"""Files that read strings: the tokenizer is in the graph, as ops of TensorFlow Text.
+"""Files that read strings, with the tokenizer in the graph as ops of TensorFlow Text.
 
-Stock Android and web runtimes do not carry these ops; Python and C++ hosts that link TensorFlow
-Text do. Where activations are floats, a call takes any number of texts, else one.
+Standard Android and web runtimes lack these ops; Python and C++ hosts that link TensorFlow Text
+have them. With float activations a call takes any number of texts, else one.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ print(predict(texts=[b"a text"]))
 
 
 class TextGraph(FlatbufferWriter):
-    """The target `text`."""
+    """Writer of the target `text`."""
 
     custom_ops = (
         "FastBertNormalize", "FastWordpieceTokenizeWithOffsets", "RaggedTensorToTensor"
@@ -46,7 +46,7 @@ class TextGraph(FlatbufferWriter):
     has_lengths = False
 
     def loads(self, checkpoint: Checkpoint) -> str | None:
-        """Refuses what TensorFlow Text's ops cannot do in a file."""
+        """Rejects tokenizers that TensorFlow Text's ops cannot reproduce in a file."""
         return (
             super().loads(checkpoint)
             or self.needs_encoder(checkpoint, classes=False)
@@ -64,10 +64,10 @@ class TextGraph(FlatbufferWriter):
     def signatures(
         self, checkpoint: Checkpoint, model: keras.Model, lengths: Sequence[int], spec: Precision
     ) -> dict[str, Callable]:
-        """Returns `predict` of `texts` (B,), which gives the ids (B, T) that it read too."""
+        """Returns `predict` of `texts` (B,), which also outputs the ids (B, T)."""
         gives = self.output(checkpoint)
-        # With any number of rows the converter multiplies reshaped rows, by kernels that stay float
-        # where activations are stored.
+        # With a free number of rows the converter multiplies reshaped rows, by kernels that stay
+        # float where activations are stored.
         rows = 1 if spec.is_static else None
         encode = _encoder(checkpoint, lengths[-1])
 
@@ -82,10 +82,10 @@ class TextGraph(FlatbufferWriter):
         return {PREDICT: tf.function(predict, input_signature=[specs], autograph=False)}
 
     def parity(self, model: keras.Model, checkpoint: Checkpoint, data: bytes) -> Parity:
-        """Compares on the texts that the checkpoint's probes are the ids of.
+        """Compares on the texts of the checkpoint's probes.
 
         Raises:
-            RunError: the graph cuts a text into other ids than the tokenizer.
+            RunError: if the graph's ids of a text differ from the tokenizer's.
         """
         runner = Runner(data)
         texts = [checkpoint.tokenizer.decode(row) for row in checkpoint.probes["ids"]]
@@ -103,7 +103,7 @@ class TextGraph(FlatbufferWriter):
 
 
 def _encoder(checkpoint: Checkpoint, length: int) -> Callable:
-    """Returns a function of strings (B,) that gives ids (B, T) of int32, as `Tokenizer` does."""
+    """Returns a function from strings (B,) to int32 ids (B, T), equal to `Tokenizer`'s."""
     tokenizer = checkpoint.tokenizer
     splitter = tensorflow_text.FastBertTokenizer(
         vocab=list(tokenizer.vocabulary),
@@ -118,7 +118,7 @@ def _encoder(checkpoint: Checkpoint, length: int) -> Callable:
     )
 
     def encode(texts):
-        # The only ragged op that has a kernel on the device.
+        # The only ragged op with a kernel on the device.
         pieces = splitter.tokenize(texts).to_tensor(-1, shape=[texts.shape[0], length - 2])
         count = tf.reduce_sum(tf.cast(pieces >= 0, tf.int32), axis=1, keepdims=True)
         pieces = tf.pad(tf.maximum(pieces, tokenizer.pad_id), [[0, 0], [0, 1]])

@@ -1,4 +1,4 @@
-"""What a target's class has to do: say what its host cannot load, and write what it can."""
+"""The interface of a target's writer: checks what its host can load, and writes it."""
 
 import abc
 from pathlib import Path
@@ -13,11 +13,11 @@ from keras_transformer.zoo.files import check_file_target
 class Writer(abc.ABC):
     """Writes checkpoints for one host.
 
-    A subclass takes the target's own options as keywords.
+    A subclass takes the target's own options as keyword arguments.
 
     Args:
         target: the entry of the table.
-        about: what the file says of itself.
+        about: name, description, version and license of the model.
     """
 
     def __init__(self, target: Target, about: About):
@@ -26,30 +26,30 @@ class Writer(abc.ABC):
 
     @property
     def name(self) -> str:
-        """Of the target."""
+        """Name of the target."""
         return self.target.name
 
     @abc.abstractmethod
     def loads(self, checkpoint: Checkpoint) -> str | None:
-        """Returns why the host cannot load a checkpoint, in a sentence, or None if it can."""
+        """Returns the reason why the host cannot load a checkpoint, or None if it can."""
 
     @abc.abstractmethod
     def write(self, request: Request) -> Artifact:
-        """Writes what is asked for, and compares it with the Keras model.
+        """Writes the requested artifact, and compares it with the Keras model.
 
         Raises:
-            InputError: the host cannot run what is asked for.
-            RunError: the result cannot be run, or does not follow the model.
+            InputError: if the host does not support the request.
+            RunError: if the result cannot be run, or does not match the model.
         """
 
     @abc.abstractmethod
     def loading(self, checkpoint: Checkpoint) -> str:
-        """Returns the lines of the card on how to load the result, in which {file} is its name."""
+        """Returns the card's lines on how to load the result, with `{file}` for its name."""
 
     def check_out(self, out: Path, *, overwrite: bool) -> None:
-        """Checks that the result may be saved to a path, before the work that it is to hold.
+        """Checks before the conversion that the result may be saved to a path.
 
         Raises:
-            FileExistsError: a path exists and `overwrite` is False.
+            FileExistsError: if a path exists and `overwrite` is False.
         """
         check_file_target(out, overwrite=overwrite)

@@ -1,18 +1,18 @@
-"""Rewrites a TFLite flatbuffer in fewer bytes, with the same graph and the same values."""
+"""Compaction of a TFLite flatbuffer: fewer bytes, with the same graph and values."""
 
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 _IDENTIFIER = b"TFL3"
-_ALIGNMENT = 16  # what the schema asks for constants; Python's generated code does not see to it
+_ALIGNMENT = 16  # required by the schema for constants; Python's generated code does not align them
 _METADATA = b"min_runtime_version"  # the rest describes the conversion, not the model
 
 
 class _SharingBuilder(flatbuffers.Builder):
-    """Writes equal vectors once: a format of offsets lets any number of tables point at one.
+    """Writes equal vectors once: the format's offsets let any number of tables share one.
 
-    The zero points of a per-channel kernel, 8 bytes a channel and all of them 0, are the bulk.
+    Most of them are zero points of per-channel kernels, 8 bytes per channel and all 0.
     """
 
     def __init__(self, initial_size: int):
@@ -31,7 +31,7 @@ class _SharingBuilder(flatbuffers.Builder):
 def compact(flatbuffer: bytes) -> bytes:
     """Returns the model with short tensor names, shared vectors and no record of its conversion.
 
-    The names of the graph's inputs and outputs stay. Every other tensor is named after its place,
+    The names of the graph's inputs and outputs stay. Every other tensor is named after its index,
     `t7`, since the converter's names are paths that run to hundreds of bytes.
     """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
@@ -51,8 +51,8 @@ def to_bytes(model: schema.ModelT, size: int) -> bytes:
     """Returns the flatbuffer of a model.
 
     Args:
-        model: whose constants that no tensor uses are left out.
-        size: about how many bytes it will be.
+        model: model; constants that no tensor uses are left out.
+        size: estimated size in bytes.
     """
     used = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
     used |= {entry.buffer for entry in model.metadata or ()}

@@ -1,4 +1,4 @@
-"""Which ops of a loaded file XNNPACK takes over, and which stay with the built-in kernels."""
+"""Delegation: the ops of a loaded file that XNNPACK runs, and those of built-in kernels."""
 
 import dataclasses
 from collections import Counter
@@ -10,20 +10,19 @@ from ai_edge_litert.interpreter import Interpreter
 from keras_transformer.zoo.errors import RunError
 
 _DELEGATE = "DELEGATE"
-_ABSENT = -1  # stands for an optional input that is not given
+_ABSENT = -1  # marks an optional input that is not given
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Delegation:
-    """How an interpreter shares out a graph.
+    """Partition of a graph between the delegate and the built-in kernels.
 
     Attributes:
-        partitions: stretches of the graph that the delegate runs; between two of them values are
-            handed over.
-        delegated: ops within them, by name.
-        outside: ops that the built-in kernels run, by name.
-        outside_tensors: tensors that the ops outside produce.
-        hidden_tensors: tensors that live within a partition only.
+        partitions: number of subgraphs that the delegate runs; values are passed between them.
+        delegated: counts of the ops within them by name.
+        outside: counts of the ops that the built-in kernels run, by name.
+        outside_tensors: tensors produced by the ops outside.
+        hidden_tensors: tensors that exist only within a partition.
     """
 
     partitions: int
@@ -34,19 +33,18 @@ class Delegation:
 
 
 def find_delegation(interpreter: Interpreter) -> Delegation:
-    """Reads an interpreter whose tensors are allocated, see `delegation_of`."""
+    """Returns the delegation of an interpreter whose tensors are allocated."""
     return delegation_of(interpreter._get_ops_details())
 
 
 def delegation_of(listed: Iterable[Mapping[str, Any]]) -> Delegation:
-    """Reads what an interpreter whose tensors are allocated lists of its ops.
+    """Returns the delegation of an interpreter's list of its ops, made once tensors are allocated.
 
-    It lists the file's ops and, after them, one node for each partition with the
-    tensors that enter and leave it. An op belongs to a partition exactly when a path leads back
-    to it from what leaves, not going through what enters.
+    The interpreter lists the file's ops and, after them, one node for each partition with the
+    tensors that enter and leave it. An op belongs to a partition exactly if a path leads back to it
 
     Raises:
-        RunError: some op belongs to no side, so that the listing means something else.
+        RunError: if an op belongs to neither side, so that the listing must have another meaning.
     """
     nodes, partitions = [], []
     for node in listed:

@@ -1,4 +1,4 @@
-"""What stands between the ops of a file: the tensors inside a signature, while it runs."""
+"""Reads intermediate tensors of a TFLite signature while it runs."""
 
 import dataclasses
 from collections.abc import Collection, Mapping
@@ -17,11 +17,11 @@ _NARROW = {_TYPES.INT4, _TYPES.INT8, _TYPES.INT16, _TYPES.FLOAT16}
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Tensor:
-    """A tensor of one run.
+    """The value of a tensor in one run.
 
     Attributes:
-        values: what it stands for, float32.
-        step: the distance of two neighbours on its grid; None where it is float.
+        values: dequantized values, float32.
+        step: step of its grid; None where it is float.
     """
 
     values: np.ndarray
@@ -29,21 +29,21 @@ class Tensor:
 
 
 class Inside:
-    """Runs one signature of a file, and gives tensors inside it with its outputs.
+    """Runs one signature of a file, and returns intermediate tensors with its outputs.
 
     They become outputs of the graph, so that the runtime computes them by its default kernels: an
-    interpreter that is to keep all tensors leaves XNNPACK out, and the others round twice.
+    interpreter that preserves all tensors does not use XNNPACK, and the other kernels round twice.
 
     Args:
         flatbuffer: the model.
         signature: its name.
-        tensors: places of the tensors among those of the signature's graph; all that an op
-            computes as float or as integers with one scale by default.
+        tensors: indices of the tensors in the signature's graph; by default all computed ones that
+            are float, or integers with one scale.
 
     Attributes:
         outputs: names of the signature's own outputs.
-        tensor_names: of the graph, by place.
-        projected: places of what matmuls with a kernel give, and of the same values in other
+        tensor_names: tensor names of the graph by index.
+        projected: indices of the outputs of matmuls with a kernel, and of the same values in other
             shapes or with a constant added.
     """
 
@@ -61,7 +61,7 @@ class Inside:
             name = op_name(model.operatorCodes[op.opcodeIndex])
             if name == "FULLY_CONNECTED":
                 self.projected[int(op.outputs[0])] = {int(op.outputs[0])}
-            # The converter may move a bias into a constant that is added behind the matmul.
+            # The converter may move a bias into a constant that is added after the matmul.
             given = [one for one in op.inputs.tolist() if not _is_constant(model, graph, one)]
             is_same = name in ("RESHAPE", "TRANSPOSE", "ADD") and len(given) == 1
             for same in self.projected.values() if is_same else ():
@@ -92,17 +92,17 @@ class Inside:
     def run(
         self, inputs: Mapping[str, np.ndarray]
     ) -> tuple[dict[str, np.ndarray], dict[int, Tensor]]:
-        """Returns the signature's own outputs by name, and the tensors by place."""
+        """Returns the signature's own outputs by name, and the tensors by index."""
         results = self._runner(**inputs)
         tensors = {place: self._tensor(place, results[name]) for place, name in self._names.items()}
         return {name: results[name] for name in self.outputs}, tensors
 
     def is_rounded(self, place: int, known: Collection[int]) -> bool:
-        """Whether a float tensor is computed of less than float32, from known tensors on.
+        """Whether a float tensor is computed from known tensors with less than float32 precision.
 
         Args:
-            place: of the tensor.
-            known: places of the tensors whose values are known, where rounding is over.
+            place: index of the tensor.
+            known: indices of the tensors whose values are known, at which the search stops.
         """
         ahead, seen = [place], set(known) - {place}
         while ahead:
@@ -123,7 +123,7 @@ class Inside:
 
 
 def _is_constant(model, graph, place):
-    """Whether a tensor's values stand in the file; a place of -1 is an input that is left out."""
+    """Whether a tensor's values are stored in the file; an index of -1 is an omitted input."""
     if place < 0:
         return True
     data = model.buffers[graph.tensors[place].buffer].data
@@ -131,7 +131,7 @@ def _is_constant(model, graph, place):
 
 
 def _stored(graph, computed):
-    """Places of the computed tensors that are float, or integers of one scale."""
+    """Indices of the computed tensors that are float, or integers with one scale."""
     for place in computed:
         tensor = graph.tensors[place]
         scale = tensor.quantization.scale if tensor.quantization is not None else None

@@ -1,4 +1,4 @@
-"""TFLite metadata: what MediaPipe reads of a model (metadata_schema.fbs, identifier M001).
+"""TFLite metadata for MediaPipe (metadata_schema.fbs, identifier M001).
 
 The schema's generated code comes with MediaPipe, which cannot be installed beside
 tensorflow-model-optimization; the few tables that a text model needs are written by their field
@@ -16,7 +16,7 @@ from keras_transformer.edge.tflite.compact import to_bytes
 
 NAME = b"TFLITE_METADATA"
 IDENTIFIER = b"M001"
-# The first version of the parser that knows a tokenizer as a process unit of the inputs.
+# The first version of the parser that supports a tokenizer as a process unit of the inputs.
 _MIN_PARSER_VERSION = "1.1.0"
 
 # AssociatedFileType
@@ -29,11 +29,11 @@ _FEATURE = 1
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AttachedFile:
-    """A file of the ZIP archive behind the flatbuffer.
+    """A file of the ZIP archive after the flatbuffer.
 
     Attributes:
-        name: of the member.
-        kind: an AssociatedFileType, such as `AXIS_LABELS`.
+        name: name of the archive member.
+        kind: AssociatedFileType, such as `AXIS_LABELS`.
     """
 
     name: str
@@ -42,13 +42,13 @@ class AttachedFile:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TensorInfo:
-    """What is said of one input or output.
+    """Metadata of one input or output.
 
     Attributes:
-        name: by which MediaPipe finds it.
-        description: for people.
+        name: name by which MediaPipe finds it.
+        description: description for readers.
         files: attached files that explain its values.
-        calibrated: whether one of them maps its scores.
+        calibrated: whether one of them calibrates its scores.
     """
 
     name: str
@@ -59,11 +59,11 @@ class TensorInfo:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelInfo:
-    """What is said of a model.
+    """Metadata of a model.
 
     Attributes:
-        name, description, version, license: for people.
-        inputs, outputs: in the order of the subgraph's.
+        name, description, version, license: information for readers.
+        inputs, outputs: metadata of the inputs and outputs, in the order of the subgraph.
         vocabulary: name of the attached file that BERT's tokenizer reads.
     """
 
@@ -131,7 +131,7 @@ def _file(writer, file):
 
 
 class _Writer:
-    """Tables by their field numbers; children are written before their parents."""
+    """Writes tables by field numbers; children are written before their parents."""
 
     def __init__(self):
         self.builder = flatbuffers.Builder(1024)

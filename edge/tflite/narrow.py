@@ -1,8 +1,8 @@
-"""The kernels of a float file as integers, while its activations stay float.
+"""Narrowing of a float file: kernels are stored as integers, activations stay float.
 
-The kernels lie on their grid already, so that nothing is rounded here: each is stored as the
-integers and the scales that it was made of. A runtime multiplies by them after rounding its inputs
-on the spot, row by row (TensorFlow Lite's dynamic range quantization).
+The kernels are already on their grid, so nothing is rounded here: each is stored as the integers
+and scales that it was computed from. A runtime rounds the inputs of a matmul dynamically, row by
+row (TensorFlow Lite's dynamic range quantization).
 """
 
 import dataclasses
@@ -21,20 +21,20 @@ from keras_transformer.quantization import Projection
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.models.build import all_layers
 
-# How far from an integer a value over its scale may be: what float32 loses where the converter
-# has multiplied a kernel by a constant.
+# Largest distance of a scaled value from an integer: the float32 error after the converter has
+# multiplied a kernel by a constant.
 _OFF_GRID = 1e-2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StoredKernels:
-    """What a file has to store how.
+    """The required storage types of a file's kernels.
 
     Attributes:
-        bits, block: of the kernels.
-        tables: shapes (V, D) of the tables of tokens that are stored in 8 bits with one scale.
-        others: how many kernels are stored in another type than the precision's, by type and
-            shape (outputs first).
+        bits, block: width and block size of the kernels.
+        tables: shapes (V, D) of the token tables that are stored in 8 bits with one scale.
+        others: number of kernels stored in another type than the precision's, by type and shape
+            (outputs first).
     """
 
     bits: int | None
@@ -44,7 +44,7 @@ class StoredKernels:
 
 
 def stored_kernels(model: keras.Model, spec: Precision) -> StoredKernels:
-    """Returns what the file of a model has to store how."""
+    """Returns the required storage types for the file of a model."""
     others, tables = Counter(), set()
     for layer in all_layers(model) if spec.rounds_kernels else ():
         if isinstance(layer, Projection) and layer.kernel_bits is None:
@@ -61,10 +61,10 @@ def stored_kernels(model: keras.Model, spec: Precision) -> StoredKernels:
 
 
 def narrow(flatbuffer: bytes, stored: StoredKernels) -> bytes:
-    """Returns a float32 file with its matmul kernels and tables of tokens as integers.
+    """Returns a float32 file with its matmul kernels and token tables stored as integers.
 
     Raises:
-        RunError: a kernel lies on no grid, and is none of those that stay float.
+        RunError: if a kernel is not on a grid, and is not one of those that stay float.
     """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
     _Narrowing(model, stored).run()
@@ -90,8 +90,8 @@ class _Narrowing:
                     else:
                         self._narrow_kernel(graph, op.inputs[1])
                 if name == "FULLY_CONNECTED" and self._is_narrow(graph, op.inputs[1]):
-                    # XNNPACK rounds a row of inputs between its two bounds in any case; the
-                    # runtime's own kernels of int8 do so if the op says it.
+                    # XNNPACK always rounds a row of inputs asymmetrically; the runtime's own int8
+                    # kernels do so if the op asks for it.
                     op.builtinOptions.asymmetricQuantizeInputs = True
 
     def _shape(self, graph, place):
@@ -99,7 +99,7 @@ class _Narrowing:
         return () if shape is None else tuple(int(size) for size in shape)
 
     def _values(self, graph, place):
-        """The constant's values, or None where it is not one."""
+        """The values of a constant, or None if it is not one."""
         tensor = graph.tensors[place]
         data = self.model.buffers[tensor.buffer].data
         if data is None or not len(data):
@@ -115,7 +115,7 @@ class _Narrowing:
         return TYPE_NAMES[graph.tensors[place].type] in ("INT8", "INT4")
 
     def _narrow_table(self, graph, place):
-        if not self._is_float_constant(graph, place):  # another op's, narrow by now
+        if not self._is_float_constant(graph, place):  # shared with another op, already narrowed
             return
         values = self._values(graph, place)
         scale = np.abs(values).max(keepdims=True) / (2 ** (TABLE_BITS - 1) - 1)
@@ -168,7 +168,7 @@ class _Narrowing:
         tensor.quantization = quantization
 
     def _constant(self, graph, name, values):
-        """Adds a float16 constant and returns its place."""
+        """Adds a float16 constant and returns its index."""
         tensor = schema.TensorT()
         tensor.name = name
         tensor.type = schema.TensorType.FLOAT16
@@ -178,7 +178,7 @@ class _Narrowing:
         return len(graph.tensors) - 1
 
     def _buffer(self, data):
-        """The place of a buffer with this data, each once: signatures share their kernels."""
+        """The index of a buffer with this data, created once: signatures share their kernels."""
         if data not in self.buffers:
             buffer = schema.BufferT()
             buffer.data = np.frombuffer(data, np.uint8)
@@ -187,7 +187,7 @@ class _Narrowing:
         return self.buffers[data]
 
     def _dequantize_after(self, graph, op):
-        """Lets a look-up give integers, and an op after it make floats of them."""
+        """Makes a look-up return integers, and adds an op that dequantizes them."""
         table, floats = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
         looked_up = schema.TensorT()
         looked_up.name = floats.name + b"_stored"
@@ -204,7 +204,7 @@ class _Narrowing:
         graph.operators.insert(graph.operators.index(op) + 1, dequantize)
 
     def _dequantize_code(self):
-        """The place of the op's code, which is added where there is none."""
+        """The index of the op code, which is added if it is missing."""
         for place, code in enumerate(self.model.operatorCodes):
             if op_name(code) == "DEQUANTIZE":
                 return place
@@ -216,13 +216,13 @@ class _Narrowing:
 
 
 def _integers(values: np.ndarray, scale: np.ndarray) -> np.ndarray | None:
-    """Values over their scale as int8, or None where they lie on no grid."""
+    """Values divided by their scale as int8, or None if they are not on its grid."""
     exact = values.astype(np.float64) / scale
     integers = np.rint(exact)
     return integers.astype(np.int8) if np.abs(exact - integers).max() < _OFF_GRID else None
 
 
 def _packed(integers: np.ndarray) -> np.ndarray:
-    """Two 4-bit integers a byte, the first in the lower half."""
+    """Packs two 4-bit integers per byte, the first in the lower half."""
     halves = integers.reshape(-1).view(np.uint8) & 0xF
     return halves[::2] | halves[1::2] << 4

@@ -1,4 +1,4 @@
-"""Rewrites a file's graph where the converter leaves what a model of ours does not need."""
+"""Graph rewrites that remove ops which the converter adds and our models do not need."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ def rewrite(flatbuffer: bytes) -> bytes:
 
     - `keras.ops.take` adds a table's length to ids below 0, which ours never are: a LESS, an ADD
       and a SELECT for each look-up, the last of which microcontrollers lack.
-    - Behind a softmax that is stored in 16 bits the converter rounds to 8 bits first.
+    - After a softmax that is stored in 16 bits the converter rounds to 8 bits first.
     """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
     for graph in model.subgraphs:
@@ -47,7 +47,7 @@ class _Graph:
         return op if op is not None and self.names[id(op)] == name else None
 
     def _wrapped_ids(self, op: schema.OperatorT) -> int | None:
-        """The place of the ids that `where(ids < 0, ids + V, ids)` selects from."""
+        """The index of the ids that `where(ids < 0, ids + V, ids)` selects from."""
         if self.names[id(op)] not in _SELECTS:
             return None
         ids = op.inputs[2]
@@ -55,7 +55,7 @@ class _Graph:
         return ids if all(part is not None and part.inputs[0] == ids for part in parts) else None
 
     def _rounded_before(self, op: schema.OperatorT) -> int | None:
-        """The place of the floats that a QUANTIZE rounds for a second time."""
+        """The index of the floats that a QUANTIZE rounds a second time."""
         if self.names[id(op)] != "QUANTIZE":
             return None
         first = self._made_by(op.inputs[0], "QUANTIZE")
@@ -72,7 +72,7 @@ class _Graph:
                 reader.inputs = np.where(reader.inputs == old, new, reader.inputs)
 
     def _drop_unread(self) -> None:
-        """Drops ops whose outputs nobody reads."""
+        """Drops ops with unused outputs."""
         while True:
             read = {int(place) for op in self.graph.operators for place in op.inputs}
             read |= {int(place) for place in self.graph.outputs}

@@ -1,4 +1,4 @@
-"""What stands in a TFLite flatbuffer: its ops, the types of its kernels, the step of its output."""
+"""Queries of a TFLite flatbuffer: its ops, the types of its kernels, the step of its output."""
 
 import dataclasses
 from collections import Counter
@@ -13,14 +13,14 @@ from keras_transformer.zoo.errors import RunError
 
 _OP_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()}
 TYPE_NAMES = {value: name for name, value in vars(schema.TensorType).items() if name.isupper()}
-# Ops that multiply by a kernel, and the place of the kernel among their inputs.
+# Ops that multiply by a kernel -> index of the kernel among their inputs.
 _KERNEL_INPUT = {"FULLY_CONNECTED": 1, "CONV_2D": 1, "BATCH_MATMUL": 1}
 _CUSTOM = ("CUSTOM",)
-# Ops that write into a cache, or turn its axes.
+# Ops that write into a cache, or transpose it.
 _MOVES = ("DYNAMIC_UPDATE_SLICE", "TRANSPOSE", "RESHAPE")
-# What `signatures.probabilities` ends a graph with.
+# The last ops of a graph that ends with `static.probabilities`.
 _SOFTMAX = ("SOFTMAX", "ADD")
-# Signature -> the names that its output which decides may have.
+# Signature -> possible names of its main output.
 _DECIDING = {PREDICT: (LOGITS, PROBABILITIES, EMBEDDING), DECODE: ("logits",)}
 
 
@@ -29,10 +29,10 @@ class Kernel:
     """A constant that a matmul multiplies by.
 
     Attributes:
-        name: of the tensor in the file.
-        type: such as `INT8`.
-        shape: as stored, output channels first.
-        buffer: where its values stand in the file; ops may share it.
+        name: name of the tensor in the file.
+        type: TFLite type, such as `INT8`.
+        shape: shape as stored, output channels first.
+        buffer: index of the buffer with its values; ops may share it.
     """
 
     name: str
@@ -63,7 +63,7 @@ def _operators(model):
 
 
 def count_ops(flatbuffer: bytes) -> Counter:
-    """Returns how often each op occurs; custom and Flex ops under their own name."""
+    """Returns the count of each op; custom and Flex ops are listed under their own name."""
     return Counter(name for _, _, name in _operators(_model(flatbuffer)))
 
 
@@ -78,7 +78,7 @@ def kernels(flatbuffer: bytes) -> list[Kernel]:
         if name not in _KERNEL_INPUT:
             continue
         place = op.Inputs(_KERNEL_INPUT[name])
-        # A float16 file keeps its kernels in float16, each behind a DEQUANTIZE.
+        # A float16 file stores its kernels in float16, each followed by a DEQUANTIZE.
         tensor = graph.Tensors(produced.get((graph._tab.Pos, place), place))
         if model.Buffers(tensor.Buffer()).DataLength():
             shape = tuple(tensor.ShapeAsNumpy().tolist())
@@ -88,7 +88,7 @@ def kernels(flatbuffer: bytes) -> list[Kernel]:
 
 
 def find_op(flatbuffer: bytes, wanted: str) -> str:
-    """Returns the name that the converter gave to the first output of an op of that name."""
+    """Returns the converter's name of the first output of an op with that name."""
     found = (
         graph.Tensors(op.Outputs(0)).Name().decode()
         for graph, op, name in _operators(_model(flatbuffer))
@@ -101,7 +101,8 @@ def check_ops(flatbuffer: bytes, custom: Collection[str] = ()) -> None:
     """Checks that every op is a TFLite builtin, or one of the host's own.
 
     Raises:
-        RunError: naming the ops that are not, each with what the converter calls its output.
+        RunError: if there are others; the message names them and the converter's names of their
+            outputs.
     """
     foreign = sorted(count_ops(flatbuffer).keys() - set(_OP_NAMES.values()) - set(custom))
     if foreign:
@@ -114,15 +115,15 @@ def check_kernels(
     kernel_type: str,
     others: Mapping[tuple[str, tuple[int, ...]], int] = MappingProxyType({}),
 ) -> None:
-    """Checks that every matmul kernel is stored in a type.
+    """Checks that every matmul kernel is stored in the given type.
 
     Args:
         flatbuffer: the file.
         kernel_type: the type.
-        others: how many may be stored in another type, by that type and their shape.
+        others: number of kernels that may be stored in another type, by type and shape.
 
     Raises:
-        RunError: naming a kernel that is not, or if there is none.
+        RunError: if a kernel is stored in another type, or there is none.
     """
     found = kernels(flatbuffer)
     if not found:
@@ -138,12 +139,12 @@ def check_kernels(
 
 
 def check_integers(flatbuffer: bytes) -> None:
-    """Checks that a file computes of integers alone: floats are rounded, or given, and no more.
+    """Checks that a file computes with integers only, and uses floats only at its ends.
 
-    The caches of a file that generates are given, so that their floats may be moved.
+    The caches of a generative file are inputs and outputs, so ops may move their floats.
 
     Raises:
-        RunError: naming an op that reads or gives floats.
+        RunError: if an op computes with floats; the message names it.
     """
     for graph, op, name in _operators(_model(flatbuffer)):
         if name in _MOVES:
@@ -178,7 +179,7 @@ def output_step(flatbuffer: bytes) -> float | None:
 
 
 def _deciding_output(model: schema.Model) -> tuple[int, int]:
-    """Subgraph and tensor of the output that decides."""
+    """Subgraph and tensor of the main output."""
     for s in range(model.SignatureDefsLength()):
         signature = model.SignatureDefs(s)
         names = _DECIDING.get(signature.SignatureKey().decode(), ())

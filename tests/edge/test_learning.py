@@ -91,6 +91,7 @@ def test_an_encoder_decoder_copies_reverses_and_sorts(digits, tmp_path):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_decoder_copies_reverses_and_sorts(digits, tmp_path):
     """Lines such as 3154>3154>4513>1345; for each task a prompt ends before its answer."""
     train_digits, test = digits

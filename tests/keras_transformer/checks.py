@@ -62,7 +62,8 @@ def gradients(layer, inputs, **kwargs):
 
     def total(outputs):
         outputs = outputs[0] if isinstance(outputs, tuple) else outputs
-        return keras.ops.sum(outputs * normal(*outputs.shape, seed=99))
+        upstream = keras.ops.convert_to_tensor(normal(*outputs.shape, seed=99))
+        return keras.ops.sum(outputs * upstream)
 
     floats = [
         i for i, x in enumerate(inputs) if "float" in keras.backend.standardize_dtype(x.dtype)
@@ -76,6 +77,15 @@ def gradients(layer, inputs, **kwargs):
             loss = total(layer(*inputs, **kwargs))
         of_inputs, of_weights = tape.gradient(loss, sources)
         of_weights = [tf.convert_to_tensor(gradient) for gradient in of_weights]
+    elif keras.backend.backend() == "torch":
+        import torch
+
+        sources = [inputs[i].requires_grad_() for i in floats]
+        every = [*sources, *(weight.value for weight in weights)]
+        found = torch.autograd.grad(
+            total(layer(*inputs, **kwargs)), every, materialize_grads=True
+        )
+        of_inputs, of_weights = found[: len(sources)], found[len(sources) :]
     else:
         import jax
 

@@ -18,7 +18,8 @@ def calibrated(layer, *inputs, **kwargs):
     points = [p for p in layer._flatten_layers() if isinstance(p, QuantPoint) and p.is_learned]
 
     def observe(point, x, training):
-        point.set_range(float(keras.ops.min(x)), float(keras.ops.max(x)))
+        values = keras.ops.convert_to_numpy(x)
+        point.set_range(float(values.min()), float(values.max()))
         return x
 
     for point in points:

@@ -58,7 +58,13 @@ def compare(path):
             np.testing.assert_allclose(found[name], values, rtol=0, atol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(
+    "precision",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in ("float16", "int16x8") else ())
+        for name in PRECISIONS
+    ],
+)
 def test_an_encoder_in_every_precision(precision, tmp_path):
     batches = calibration() if PRECISIONS[precision].is_static else None
     path = tmp_path / "model.tflite"

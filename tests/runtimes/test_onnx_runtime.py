@@ -29,7 +29,7 @@ def test_a_classifier_in_batches_of_any_size_and_length(pooling):
         assert_close(predict(inputs)["output"], trained.model.predict_on_batch(inputs))
 
 
-@pytest.mark.parametrize("kind", ["transformer", "t5"])
+@pytest.mark.parametrize("kind", ["transformer", pytest.param("t5", marks=pytest.mark.slow)])
 def test_a_translator(kind):
     trained = generator(kind, num_layers=1)
     exported = convert(trained, target="onnx")

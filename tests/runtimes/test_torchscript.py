@@ -78,7 +78,7 @@ def test_a_classifier_in_batches_of_any_size_and_length(tmp_path):
             assert_close(found, trained.model.predict_on_batch(inputs))
 
 
-@pytest.mark.parametrize("kind", ["transformer", "t5"])
+@pytest.mark.parametrize("kind", ["transformer", pytest.param("t5", marks=pytest.mark.slow)])
 def test_a_translator(kind, tmp_path):
     trained = generator(kind, num_layers=1)
     with Torch(trained, tmp_path) as process:

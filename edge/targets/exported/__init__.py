@@ -1,4 +1,4 @@
-"""Targets of folders, for runtimes other than LiteRT: written, described, run and compared.
+"""Targets that export a folder, for runtimes other than LiteRT.
 
 Imports targets and all below it.
 """

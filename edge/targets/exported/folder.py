@@ -1,4 +1,4 @@
-"""What the targets of folders share: graphs of any batch, the description and parity."""
+"""Base class of the targets that export a folder: graphs, description and parity."""
 
 import abc
 import dataclasses
@@ -21,10 +21,10 @@ from keras_transformer.zoo.files import check_folder_target
 
 
 class FolderWriter(Writer):
-    """Writes a folder for another runtime than LiteRT, with the tokenizer and a description."""
+    """Writes a folder for a runtime other than LiteRT, with the tokenizer and a description."""
 
     def loads(self, checkpoint: Checkpoint) -> str | None:
-        """Refuses quantized checkpoints, whose integers are for `.tflite` files."""
+        """Rejects quantized checkpoints, whose integers are for `.tflite` files."""
         if checkpoint.is_quantized:
             return (
                 "Expected a float checkpoint, got one that quantize made, which a .tflite file "
@@ -34,7 +34,7 @@ class FolderWriter(Writer):
 
     @abc.abstractmethod
     def place(self, graph: str) -> str:
-        """Returns the name of the file or folder that holds a graph."""
+        """Returns the name of the file or folder that contains a graph."""
 
     @abc.abstractmethod
     def graph_files(
@@ -43,14 +43,14 @@ class FolderWriter(Writer):
         """Returns the files of the graphs, contents by name."""
 
     def write(self, request: Request) -> Artifact:
-        """Returns the folder, once its runtime gave what Keras gives."""
+        """Returns the folder, after its runtime reproduced the outputs of Keras."""
         checkpoint = request.checkpoint
         if request.lengths is not None:
             raise InputError(
                 f"Expected no lengths for the target {self.name}, whose graphs read any; got "
                 f"lengths={','.join(map(str, request.lengths))}."
             )
-        # What is kept float is said of integers.
+        # Layers can be kept in float only for integer precisions.
         kept_patterns(request.precision, request.keep)
         graphs = self.graphs(checkpoint)
         files = self.graph_files(checkpoint, graphs)

@@ -1,4 +1,4 @@
-"""How closely exported graphs follow Keras, each in its own runtime."""
+"""Parity of exported graphs with Keras, each in its own runtime."""
 
 import json
 import os
@@ -19,9 +19,9 @@ from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.files import weights_from_bytes, weights_to_bytes
 from keras_transformer.zoo.models.predict import model_inputs
 
-# Of the largest output. The same float32 operations in another order are off by their last bits,
-# 6e-8 each, which add up through the layers to about 1e-6. In a trained classifier GELU by tanh in
-# place of erf, or an epsilon of 1e-6 in place of 1e-12, is off by 9e-5.
+# Relative to the largest output. The same float32 operations in another order differ in their last
+# bits, 6e-8 each, which add up through the layers to about 1e-6. In a trained classifier, GELU by
+# tanh instead of erf, or an epsilon of 1e-6 instead of 1e-12, makes a difference of 9e-5.
 TOLERANCE = 1e-5
 
 
@@ -29,16 +29,16 @@ def graphs_parity(
     name: str, checkpoint: Checkpoint, files: Mapping[str, bytes],
     graphs: Mapping[str, Mapping[str, Any]],
 ) -> Parity:  # fmt: skip
-    """Runs the probes through files, by their runtime in a process of its own, and through Keras.
+    """Runs the probes through the files, in a separate process, and through Keras.
 
     Args:
-        name: of the target.
-        checkpoint: what was exported.
+        name: name of the target.
+        checkpoint: the exported checkpoint.
         files: contents by name.
-        graphs: of each the file or folder that holds it, and its inputs and outputs.
+        graphs: file or folder, inputs and outputs of each graph by name.
 
     Raises:
-        RunError: the runtime could not load or run them, or it computed something else.
+        RunError: if the runtime cannot load or run them, or its outputs differ.
     """
     description = {"target": name, "max_length": checkpoint.max_length, "graphs": graphs}
     with tempfile.TemporaryDirectory() as temporary:
@@ -67,12 +67,12 @@ def graphs_parity(
 
 
 def run_apart(module: str, folder: Path, *, doing: str, **environment: str) -> None:
-    """Runs a module of ours in a process of its own, on a folder.
+    """Runs one of our modules on a folder in a separate process.
 
     Raises:
-        RunError: it failed; the sentence ends with the last line of what it said.
+        RunError: if it fails; the message ends with the last line of its output.
     """
-    # Not from the current folder, where any file may be called like a module.
+    # The current folder is left out of the path, since a file in it may have a module's name.
     command = [sys.executable, "-P", "-m", module, str(folder)]
     child = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
     if child.returncode:
@@ -88,7 +88,7 @@ def _probes(checkpoint):
 
 
 def _reference(checkpoint):
-    """What Keras gives for the probes: (rows, places, outputs)."""
+    """Keras' outputs for the probes: (rows, positions, outputs)."""
     columns = checkpoint.probes
     if not checkpoint.task.generates:
         columns = model_inputs(checkpoint.model, columns)
@@ -97,7 +97,7 @@ def _reference(checkpoint):
 
 
 def _in_float32(compute):
-    """Calls a function while no GPU shortens the factors of its products to 10 bits."""
+    """Calls a function with TensorFloat-32 off, which rounds factors to 10 bits on a GPU."""
     shortened = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:

@@ -1,4 +1,4 @@
-"""A model as ONNX files, one for each graph, by way of TensorFlow and tf2onnx."""
+"""Export to ONNX files, one for each graph, through TensorFlow and tf2onnx."""
 
 from collections.abc import Mapping
 
@@ -25,9 +25,9 @@ from keras_transformer.edge.targets.exported.folder import FolderWriter
 from keras_transformer.edge.targets.exported.saved_model import traceable
 from keras_transformer.zoo.checkpoint import Checkpoint
 
-# Of the standard's operators; runtimes since 2022 know them.
+# Version of the operator set; runtimes since 2022 support it.
 OPSET = 17
-# Not all of tf2onnx's: its BackToBackOptimizer takes the first of two reshapes away although the
+# Not all of tf2onnx's: its BackToBackOptimizer removes the first of two reshapes although the
 # second one may copy lengths from its input, as ReshapeOptimizer writes it.
 OPTIMIZERS = {
     "optimize_transpose": TransposeOptimizer,
@@ -39,7 +39,7 @@ OPTIMIZERS = {
 
 
 class Onnx(FolderWriter):
-    """The target `onnx`."""
+    """Writer of the target `onnx`."""
 
     def place(self, graph: str) -> str:
         """Returns the file of a graph."""
@@ -52,7 +52,7 @@ class Onnx(FolderWriter):
         return {self.place(name): _converted(graph) for name, graph in graphs.items()}
 
     def loading(self, checkpoint: Checkpoint) -> str:
-        """Returns how to open a graph."""
+        """Returns the lines on how to open a graph."""
         return f"""\
 ```python
 import onnxruntime
@@ -86,7 +86,7 @@ def _converted(graph: EntryPoint) -> bytes:
 
 
 def _store_once(graph: GraphProto) -> None:
-    """Transposes the table of tokens for the logits, of which TensorFlow stored another copy.
+    """Transposes the token table for the logits, of which TensorFlow stored another copy.
 
     Runtimes transpose a constant once, when they load the file.
     """
@@ -102,7 +102,7 @@ def _store_once(graph: GraphProto) -> None:
 
 
 def _write_positions(graph: Graph, node: Node, name: str, _arguments: list) -> None:
-    """Replaces some positions of a cache (B, L, KV, K), for which ONNX has no operator."""
+    """Converts the update of a cache (B, L, KV, K), for which ONNX has no operator."""
     cache, update, start = node.input
 
     def constant(value):

@@ -1,9 +1,9 @@
-"""Runs an exported folder's graphs on real rows, in a process that has none of our layers.
+"""Runs an exported folder's graphs on real rows, in a process without our layers.
 
-Run as `python -m keras_transformer.edge.targets.exported.replay FOLDER`. The folder's `model.json`
-says what to load, as an app would read it; `PROBES` beside it holds the rows, and `OUTPUTS` is what
-the program adds. Batches differ in their number of rows and in their length, and what `decode` gave
-goes into the next `decode`.
+Run as `python -m keras_transformer.edge.targets.exported.replay FOLDER`. It loads the graphs as
+described by the folder's `model.json`, like an app; reads the rows from `PROBES` beside it, and
+writes `OUTPUTS`. Batches differ in their number of rows and in their length, and the outputs of
+`decode` are inputs of the next `decode`.
 """
 
 import json
@@ -19,11 +19,11 @@ from keras_transformer.edge.runtime.names import DECODE, ENCODE, NEW, PREDICT
 
 DESCRIPTION = "model.json"
 PROBES, OUTPUTS = "probes.safetensors", "outputs.safetensors"
-# Among the probes: positions of each row that are not padding.
+# Name among the probes: number of positions of each row that are not padding.
 NUM_REAL = "num_real"
-# Rows of the first batch, and of those that follow it.
+# Number of rows of the first batch, and of the later ones.
 BATCH_SIZES = 1, 7
-# Tokens that are read one by one, after half of the batch's shortest row was read at once.
+# Number of tokens read one by one, after half of the batch's shortest row was read at once.
 STEPS = 16
 
 Graph = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
@@ -32,12 +32,12 @@ Graph = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 def replay(
     graphs: Mapping[str, Graph], description: Mapping[str, Any], probes: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Returns `outputs` (N, outputs), and of which of the `rows` and `places` (N,) each is.
+    """Returns `outputs` (N, outputs), and the `rows` and `places` (N,) that they belong to.
 
     Args:
         graphs: the functions of `model.json` by name.
-        description: what `model.json` says.
-        probes: the checkpoint's, (rows, ...).
+        description: contents of `model.json`.
+        probes: the checkpoint's probes (rows, ...).
     """
     walk = _whole if PREDICT in graphs else _tokens
     found = [
@@ -65,7 +65,7 @@ def _batches(count: int) -> Iterator[np.ndarray]:
 
 
 def _whole(graphs, description, probes, part):
-    """The outputs of whole rows, without the padding that all of them have."""
+    """The outputs of whole rows, without the padding that all rows share."""
     longest, inputs = int(probes[NUM_REAL][part].max()), {}
     for tensor in description["graphs"][PREDICT]["inputs"]:
         rows = probes[tensor["name"]][part].astype(tensor["type"])
@@ -76,7 +76,7 @@ def _whole(graphs, description, probes, part):
 
 
 def _tokens(graphs, description, probes, part):
-    """The logits after a first stretch of the rows, and after each of the tokens that follow."""
+    """The logits after a first part of the rows, and after each of the following tokens."""
     taken = {name: ids[part].astype(np.int32) for name, ids in probes.items()}
     probes = {
         name: ids[:, : int((ids != 0).sum(axis=1).max(initial=1))] for name, ids in taken.items()
@@ -100,7 +100,7 @@ def _tokens(graphs, description, probes, part):
         inputs = {"ids": ids[:, start:end], "position": position, **caches, **memory}
         outputs = graphs[DECODE](inputs)
         caches = {name: outputs[f"{NEW}{name}"] for name in caches}
-        # What follows padding means nothing.
+        # Logits after padding are meaningless.
         rows = np.flatnonzero(ids[:, end - 1])
         yield outputs["logits"][rows], rows, np.full_like(rows, end - 1)
 
@@ -140,7 +140,7 @@ def _saved_model(path, name, graph):
 
 
 def main() -> None:
-    """Loads the folder, runs it and writes what it gave."""
+    """Loads the folder, runs it and writes the outputs."""
     folder = Path(sys.argv[1])
     description = json.loads((folder / DESCRIPTION).read_bytes())
     outputs = replay(load(folder, description), description, load_file(folder / PROBES))

@@ -1,4 +1,4 @@
-"""A model as a TensorFlow SavedModel, with a signature for each graph."""
+"""Export to a TensorFlow SavedModel, with a signature for each graph."""
 
 import tempfile
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ FOLDER = "saved_model"
 
 
 class SavedModel(FolderWriter):
-    """The target `saved_model`, whose signatures share the weights."""
+    """Writer of the target `saved_model`, whose signatures share the weights."""
 
     def place(self, graph: str) -> str:
-        """Returns the folder of all graphs."""
+        """Returns the folder, which all graphs share."""
         return FOLDER
 
     def graph_files(
@@ -27,7 +27,7 @@ class SavedModel(FolderWriter):
         functions = {name: traceable(graph) for name, graph in graphs.items()}
         concrete = {name: function.get_concrete_function() for name, function in functions.items()}
         module = tf.Module()
-        # The variables that a function closes over are saved only if the module holds them.
+        # Variables that a function closes over are saved only if the module refers to them.
         module.captured = [one.variables for one in concrete.values()]
         with tempfile.TemporaryDirectory() as folder:
             tf.saved_model.save(module, folder, signatures=concrete)
@@ -38,7 +38,7 @@ class SavedModel(FolderWriter):
             }
 
     def loading(self, checkpoint: Checkpoint) -> str:
-        """Returns how to open a graph."""
+        """Returns the lines on how to open a graph."""
         graph = self.first_graph(checkpoint)
         return f"""\
 ```python
@@ -50,7 +50,7 @@ print({graph}.structured_input_signature)
 
 
 def traceable(graph: EntryPoint) -> tf.types.experimental.GenericFunction:
-    """Returns a graph as a function of a dictionary, in which lengths given by letters are free."""
+    """Returns a graph as a function of a dictionary; dimensions given by letters are free."""
     specs = {
         name: tf.TensorSpec([None if isinstance(n, str) else n for n in shape], dtype, name)
         for name, (shape, dtype) in graph.inputs.items()

@@ -1,4 +1,4 @@
-"""Writes a checkpoint's graphs as TorchScript, in a process where Keras computes with PyTorch.
+"""Writes a checkpoint's graphs as TorchScript, in a process with Keras' PyTorch backend.
 
 Run as `python -m keras_transformer.edge.targets.exported.torch_trace FOLDER` with
 KERAS_BACKEND=torch and KERAS_TORCH_DEVICE=cpu, it reads `FOLDER/checkpoint` and writes a `.pt` file
@@ -19,12 +19,12 @@ from keras_transformer.zoo.models.build import build, set_weights
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.tasks.registry import task_from_json
 
-# What is traced with; all but 1, which a trace may take for a length that never changes.
+# Lengths to trace with; none is 1, which a trace may specialize on.
 LENGTHS = {"B": 2, "T": 3, "S": 4, "L": 5}
 
 
 class _Positional(torch.nn.Module):
-    """A graph whose tensors come and go in the order in which `EntryPoint` has them."""
+    """A graph with positional tensors, in the order of `EntryPoint`."""
 
     def __init__(self, model: keras.Model, graph: EntryPoint):
         super().__init__()
@@ -37,7 +37,7 @@ class _Positional(torch.nn.Module):
 
 
 def trace(model: keras.Model, graph: EntryPoint) -> torch.jit.ScriptModule:
-    """Returns a graph that needs no Keras, with the weights that it uses and no others."""
+    """Returns a graph that does not need Keras, with only the weights that it uses."""
     examples = tuple(
         torch.ones([LENGTHS.get(n, n) for n in shape], dtype=getattr(torch, dtype))
         for shape, dtype in graph.inputs.values()
@@ -48,7 +48,7 @@ def trace(model: keras.Model, graph: EntryPoint) -> torch.jit.ScriptModule:
 
 
 def main() -> None:
-    """Reads the checkpoint, traces and writes."""
+    """Reads the checkpoint, traces its graphs and writes them."""
     folder = Path(sys.argv[1])
     files = read_folder(folder / "checkpoint")
     described = json.loads(files["config.json"])

@@ -1,4 +1,4 @@
-"""A model as TorchScript files, one for each graph, traced by Keras' PyTorch backend."""
+"""Export to TorchScript files, one for each graph, traced by Keras' PyTorch backend."""
 
 import tempfile
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 
 
 class TorchScript(FolderWriter):
-    """The target `torchscript`."""
+    """Writer of the target `torchscript`."""
 
     def place(self, graph: str) -> str:
         """Returns the file of a graph."""
@@ -20,12 +20,12 @@ class TorchScript(FolderWriter):
     def graph_files(
         self, checkpoint: Checkpoint, graphs: Mapping[str, EntryPoint]
     ) -> dict[str, bytes]:
-        """Returns a file for each graph, traced in a process of its own.
+        """Returns a file for each graph, traced in a separate process.
 
-        Keras has one backend in a process.
+        Keras has one backend per process.
 
         Raises:
-            RunError: PyTorch did not trace the model.
+            RunError: if PyTorch cannot trace the model.
         """
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
@@ -38,7 +38,7 @@ class TorchScript(FolderWriter):
             return {self.place(name): (folder / self.place(name)).read_bytes() for name in graphs}
 
     def loading(self, checkpoint: Checkpoint) -> str:
-        """Returns how to open a graph."""
+        """Returns the lines on how to open a graph."""
         graph = self.first_graph(checkpoint)
         return f"""\
 ```python

@@ -1,4 +1,4 @@
-"""LiteRT-LM: a decoder and its tokenizer as one `.litertlm` file.
+"""The LiteRT-LM target: a decoder and its tokenizer in one `.litertlm` file.
 
 Imports targets.exported, convert and all below them.
 """

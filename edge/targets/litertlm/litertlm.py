@@ -1,4 +1,4 @@
-"""A trained decoder and its tokenizer as one `.litertlm` file, which LiteRT-LM runs."""
+"""Export of a decoder and its tokenizer to one `.litertlm` file for LiteRT-LM."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.vocabularies.sentencepiece import to_sentencepiece
 
 RUNTIME = "litert_lm"
-# A prompt is read in pieces of these lengths, and of that of the caches. It takes a short one to
+# A prompt is read in pieces of these lengths, and of that of the caches. A short one is needed to
 # read the next turn of a conversation where there is no room for a long one.
 PREFILL_LENGTHS = 16, 64, 256
 LOADING = """\
@@ -36,13 +36,13 @@ with litert_lm.Engine("{file}") as engine:
 
 
 class LiteRtLm(FlatbufferWriter):
-    """The target `litertlm`: decoders whose tokenizer is SentencePiece's."""
+    """Writer of the target `litertlm`: decoders with a SentencePiece tokenizer."""
 
     knows_layers = False
     artifact = Artifact
 
     def loads(self, checkpoint: Checkpoint) -> str | None:
-        """Refuses all but decoders with a SentencePiece tokenizer of as many pieces."""
+        """Rejects all but decoders with a SentencePiece tokenizer of equal vocabulary size."""
         reason = super().loads(checkpoint)
         if reason is not None:
             return reason
@@ -68,8 +68,8 @@ class LiteRtLm(FlatbufferWriter):
         """Returns `model.litertlm`.
 
         Raises:
-            RunError: the graph does not follow the Keras model, or LiteRT-LM, where it is
-                installed, does not write what the graph says.
+            RunError: if the graph does not match the Keras model, or LiteRT-LM, if it is installed,
+                does not generate the same text as the graph.
         """
         graph, checkpoint = self.graph(request), request.checkpoint
         length, pieces = graph.description["max_length"], to_sentencepiece(checkpoint.tokenizer)
@@ -82,7 +82,7 @@ class LiteRtLm(FlatbufferWriter):
         return dataclasses.replace(graph, files={MODEL: packed}, measured=measured)
 
     def graph(self, request: Request) -> Artifact:
-        """Returns the `.tflite` file that is packed."""
+        """Returns the `.tflite` file to pack."""
         return super().write(request)
 
     def default_lengths(self, checkpoint: Checkpoint) -> list[int]:
@@ -101,5 +101,5 @@ class LiteRtLm(FlatbufferWriter):
         return steps_parity(model, checkpoint, LmSteps(data), output_step(data))
 
     def loading(self, checkpoint: Checkpoint) -> str:
-        """Returns a program of LiteRT-LM's."""
+        """Returns a program for LiteRT-LM."""
         return LOADING

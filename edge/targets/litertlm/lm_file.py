@@ -1,4 +1,4 @@
-"""The `.litertlm` file: a graph, a tokenizer and what the runtime has to know of both."""
+"""The `.litertlm` file: a graph, a tokenizer and metadata for the runtime."""
 
 import tempfile
 from pathlib import Path
@@ -10,13 +10,13 @@ from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
 
 
 def pack(flatbuffer: bytes, pieces: bytes, sep_id: int, max_tokens: int) -> bytes:
-    """Returns the three as one file. It holds the time of its making, so that no two are equal.
+    """Returns the three as one file, with a timestamp, so that no two files are equal.
 
     Args:
-        flatbuffer: with the signatures of `lm_signatures`.
-        pieces: SentencePiece's model.
-        sep_id: of the token that ends a text, and stands before one.
-        max_tokens: L, positions of the caches.
+        flatbuffer: graph with the signatures of `lm_signatures`.
+        pieces: serialized SentencePiece model.
+        sep_id: id of the token that starts and ends a text.
+        max_tokens: L, number of positions of the caches.
     """
     parts = {
         "metadata.pb": _metadata(sep_id, max_tokens),
@@ -39,13 +39,13 @@ def pack(flatbuffer: bytes, pieces: bytes, sep_id: int, max_tokens: int) -> byte
 
 
 def _metadata(sep_id: int, max_tokens: int) -> bytes:
-    """Where a text starts and ends, and what is never written: as `TextGenerator` has it."""
+    """The start and end tokens and the banned ones, as in `TextGenerator`."""
     metadata = llm_metadata_pb2.LlmMetadata()
     metadata.start_token.token_ids.ids.append(sep_id)
     metadata.stop_tokens.add().token_ids.ids.append(sep_id)
     metadata.suppress_tokens.ids.extend({*range(len(SPECIAL_TOKENS))} - {sep_id})
     metadata.max_num_tokens = max_tokens
-    # Greedy unless an app asks for more, in the one kind of sampling that every device has.
+    # Greedy by default, expressed by the one kind of sampling that every device supports.
     sampling = metadata.sampler_params
     sampling.type, sampling.k, sampling.p, sampling.temperature = sampling.TOP_P, 1, 1.0, 1.0
     metadata.llm_model_type.generic_model.SetInParent()

@@ -1,4 +1,4 @@
-"""Whether LiteRT-LM reads and writes what our own loop does over the same graph."""
+"""Parity of LiteRT-LM's ids and text with our own generation loop over the same graph."""
 
 import json
 import tempfile
@@ -12,27 +12,27 @@ from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.generation.text import TextGenerator
 
 NUM_PROMPTS, PROMPT_TOKENS, NEW_TOKENS = 4, 8, 64
-# What stands for bytes that are no character, of which the two do not count as many, and the end
-# of a string in C.
+# The replacement for invalid bytes, whose number differs between the two, and the end of a C
+# string.
 _NOT_COMPARED = str.maketrans("", "", "\ufffd\0")
 
 
 def check_continued(packed: bytes, graph: bytes, checkpoint: Checkpoint) -> int:
-    """Continues the starts of a few probes, and returns how many tokens LiteRT-LM has to write.
+    """Compares the continuations of a few probes, and returns the number of tokens generated.
 
     Args:
         packed: the `.litertlm` file.
-        graph: that is in it.
-        checkpoint: what was exported.
+        graph: the graph in it.
+        checkpoint: the exported checkpoint.
 
     Raises:
-        RunError: LiteRT-LM failed, or its ids of a prompt or its greedy text are others than ours.
+        RunError: if LiteRT-LM fails, or its ids of a prompt or its greedy text differ from ours.
     """
     steps = LmSteps(graph)
     starts = (ids[:PROMPT_TOKENS].tolist() for ids in checkpoint.probes["ids"][:NUM_PROMPTS])
     prompts = [text for text in map(checkpoint.tokenizer.decode, starts) if text.strip()]
     ids = checkpoint.tokenizer.pieces(prompts)
-    # A prompt starts with one more token, and the last that is written is read by nobody.
+    # A prompt starts with one more token, and the last generated one is not read.
     max_tokens = min(NEW_TOKENS, steps.cache_length - max(map(len, ids)))
     generator = TextGenerator(steps, checkpoint.tokenizer, reads_sources=False)
     texts = [made.text for made in generator.generate(prompts, max_tokens=max_tokens)]

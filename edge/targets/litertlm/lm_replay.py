@@ -1,8 +1,8 @@
-"""Continues prompts with LiteRT-LM, in a process that knows nothing but its file.
+"""Continues prompts with LiteRT-LM, in a separate process that has only its file.
 
-Run as `python -m keras_transformer.edge.targets.litertlm.lm_replay FOLDER`. The folder holds
-`MODEL` and `PROMPTS`, the texts and how many tokens to write after each; the program adds
-`CONTINUED`, of each prompt its ids and the text that follows it, greedily.
+Run as `python -m keras_transformer.edge.targets.litertlm.lm_replay FOLDER`. The folder contains
+`MODEL` and `PROMPTS`, the texts and the number of tokens to generate after each; the program adds
+`CONTINUED`, the ids of each prompt and its greedy continuation.
 """
 
 import json
@@ -30,7 +30,7 @@ def continued(path: Path, prompts: Sequence[str], max_tokens: int) -> list[dict]
 
 
 def main() -> None:
-    """Reads the folder, and writes what LiteRT-LM made of it."""
+    """Reads the folder, and writes LiteRT-LM's results."""
     folder = Path(sys.argv[1])
     asked = json.loads((folder / PROMPTS).read_bytes())
     results = continued(folder / MODEL, asked["prompts"], asked["max_tokens"])

@@ -1,14 +1,13 @@
-"""The entry points of a decoder as LiteRT-LM's executor calls them.
+"""Signatures of a decoder for LiteRT-LM's executor.
 
-| signature | reads | gives |
+| signature | inputs | outputs |
 |---|---|---|
 | `prefill_N` | N tokens, caches | caches |
 | `decode` | one token, caches | `logits` (1, 1, V), caches |
 
-Both read `tokens` (1, N), `input_pos` (N,), where each of them stands, and the float `mask`
-(1, 1, N, L), 0 where a token attends, from which the executor knows how long the caches are. It
-fills a prompt up with tokens at position 0, so that the first position alone counts. The caches
-are those of `signatures`.
+Both read `tokens` (1, N), `input_pos` (N,), their positions, and the float `mask` (1, 1, N, L), 0
+where a token attends, from which the executor infers the length of the caches. It pads a prompt
+with tokens at position 0, so that only the first position counts. The caches are those of `static`.
 """
 
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 def make_lm_signatures(
     checkpoint: Checkpoint, model: keras.Model, lengths: Sequence[int]
 ) -> dict[str, tf.types.experimental.GenericFunction]:
-    """Returns the functions of a file by name, see `signatures.make_signatures`."""
+    """Returns the functions of a file by name, see `static.make_signatures`."""
     steps = NamedSteps(model, checkpoint.config)
     caches = steps.cache_specs(1, lengths[-1])
 

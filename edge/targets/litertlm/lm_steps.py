@@ -1,4 +1,4 @@
-"""A graph's side of generation as LiteRT-LM calls it, in LiteRT's own interpreter."""
+"""Generation steps of a LiteRT-LM graph, run in LiteRT's own interpreter."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,14 +9,14 @@ from ai_edge_litert.interpreter import Interpreter
 from keras_transformer.edge.runtime.names import DECODE, INPUT_POS, MASK, PREFILL, TOKENS
 from keras_transformer.zoo.tokenizers.tokenizer import pad_rows
 
-# What the executor has where a token does not attend.
+# The executor's mask value where a token does not attend.
 MASKED = -0.7 * float(np.finfo("float32").max)
-# The caches of one row, and how many tokens they hold.
+# The caches of one row, and the number of tokens in them.
 Row = tuple[Mapping[str, Any], int]
 
 
 class LmSteps:
-    """Reads and writes with the signatures of `lm_signatures`, see `text_generation.Model`.
+    """Implements `generation.text.Model` with the signatures of `lm_signatures`.
 
     Args:
         flatbuffer: the graph.
@@ -62,7 +62,7 @@ class LmSteps:
         return caches, position
 
     def _fed(self, signature, tokens, caches, position, length=1):
-        """What a signature gives for tokens behind those of the caches, and how many there are."""
+        """The outputs of a signature for tokens after those in the caches, and the new length."""
         runner = self._interpreter.get_signature_runner(signature)
         behind = position + len(tokens)
         places = np.arange(position, behind, dtype="int32")

@@ -86,7 +86,9 @@ def is_possible(settings, precision):
         pytest.param(family, precision, marks=() if usual else pytest.mark.slow)
         for family in FAMILIES
         for precision in PRECISIONS
-        for usual in [family in ("bert", "llama") or precision in ("float32", "int8", "integer")]
+        for usual in [
+            family == "bert" or precision == "int8" or (family, precision) == ("paper", "integer")
+        ]
     ],
 )
 def test_families_convert(family, precision, tmp_path):

@@ -140,8 +140,15 @@ def test_a_short_prefill_gives_what_the_longest_gives_at_once_or_in_parts(kind, 
             assert not found[name][:, 16:].any()
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("kind", ["transformer", pytest.param("llama", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("kind", "precision"),
+    [
+        pytest.param(kind, precision, marks=() if usual else pytest.mark.slow)
+        for kind in ("transformer", "llama")
+        for precision in PRECISIONS
+        for usual in [kind == "transformer" and precision in ("float32", "int8", "integer")]
+    ],
+)
 def test_every_precision_converts_with_builtins_and_narrow_kernels(kind, precision, written):
     spec = PRECISIONS[precision]
     if kind == "llama" and precision in ("integer", "int16x8"):

@@ -175,7 +175,7 @@ class Counted:
         return self.signature(**inputs)
 
 
-@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("precision", [pytest.param("float32", marks=pytest.mark.slow), "int8"])
 def test_the_shortest_length_that_fits_is_run(precision, tmp_path):
     trained = random_model()
     batches = calibration() if precision == "int8" else None

@@ -26,7 +26,7 @@ ARENA = 64 * 1024
     [
         {"num_layers": 2, "pooling": "mean", "num_segments": 0},
         {"pooling": "max", "activation": "relu", "norm": "rms_norm", "pre_norm": True},
-        {"pooling": "first", "positions": "sinusoidal"},
+        pytest.param({"pooling": "first", "positions": "sinusoidal"}, marks=pytest.mark.slow),
     ],
     ids=["mean", "max", "first"],
 )

@@ -71,8 +71,15 @@ def reloaded(model, folder):
     return keras.models.load_model(folder / "m.keras")
 
 
-@pytest.mark.parametrize("stored", STORED)
-@pytest.mark.parametrize(("name", "changes", "task"), FAMILIES)
+@pytest.mark.parametrize(
+    ("name", "changes", "task", "stored"),
+    [
+        pytest.param(*family, stored, marks=() if usual else pytest.mark.slow)
+        for family in FAMILIES
+        for stored in STORED
+        for usual in [stored in ("float", "int8") or family[:2] == ("bert_tiny", {})]
+    ],
+)
 def test_a_built_model_comes_back(tmp_path, name, changes, task, stored):
     given = dict(STORED[stored])
     if stored == "integer" and name == "llama_nano":
