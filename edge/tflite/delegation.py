@@ -42,7 +42,7 @@ def delegation_of(listed: Iterable[Mapping[str, Any]]) -> Delegation:
 
     The interpreter lists the file's ops and, after them, one node for each partition with the
     tensors that enter and leave it. An op belongs to a partition exactly if a path leads back to it
-    from what leaves, not going through what enters.
+    from the partition's outputs without passing its inputs.
 
     Raises:
         RunError: if an op belongs to neither side, so that the listing must have another meaning.
