@@ -1,6 +1,7 @@
 """`keras-transformer evaluate`: the metrics of a checkpoint or a `.tflite` file."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ def evaluate(
     """
     from keras_transformer.cli import display
     from keras_transformer.edge.load import load
+    from keras_transformer.zoo.evaluation.metrics import not_defined
     from keras_transformer.zoo.tasks import measure
 
     predictor = load(model, threads=threads)
@@ -49,6 +51,8 @@ def evaluate(
             f"{cut:,} of {result['rows']:,} rows of {data} are longer than "
             f"{predictor.max_length} tokens and were cut."
         )
+    for note in not_defined(result.get("undefined", {})):
+        display.note(f"{data}: {note}")
     if as_json:
         about = {
             "model": str(model), "data": str(data), "task": predictor.task_name,
@@ -68,7 +72,7 @@ def print_metrics(result: dict[str, Any], per_class: bool) -> None:
     rows = [
         (display.words(name), value)
         for name, value in result.items()
-        if name not in ("per_class", "truncated", *averaged)
+        if name not in ("per_class", "truncated", "undefined", *averaged)
     ]
     display.table(None, ("Metric", "Value"), rows)
     if not classes:
@@ -86,6 +90,7 @@ def print_metrics(result: dict[str, Any], per_class: bool) -> None:
             f"The {MAX_CLASSES} of {len(rows)} classes with the lowest F1; "
             "--per-class shows all."
         )
-        rows = sorted(rows, key=lambda row: row[3])[:MAX_CLASSES]
+        # A class without F1 has none that is low.
+        rows = sorted(rows, key=lambda row: math.inf if row[3] is None else row[3])[:MAX_CLASSES]
     click.echo()
     display.table(title, ("Class", "Precision", "Recall", "F1", "Rows"), rows)

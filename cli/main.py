@@ -8,8 +8,11 @@ import click
 
 from keras_transformer.cli.errors import in_one_sentence
 from keras_transformer.cli.quiet import quiet
+from keras_transformer.cli.signals import end_in_order
 
 VERBOSE = "--verbose"
+# The parameters that are files of data, which may be packed.
+DATA = ("data", "train", "validation", "calibration")
 
 # name -> (module, attribute, one line of help), in the order of typical use.
 COMMANDS = {
@@ -111,7 +114,8 @@ class LazyGroup(click.Group):
         module, attribute, _ = self.table[cmd_name]
         command = getattr(import_module(module), attribute)
         if not any(VERBOSE in parameter.opts for parameter in command.params):
-            command.params.append(verbose_option())
+            reads = any(parameter.name in DATA for parameter in command.params)
+            command.params += [*([max_unpacked_option()] if reads else []), verbose_option()]
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]):
@@ -145,6 +149,22 @@ def verbose_option() -> click.Option:
     )  # fmt: skip
 
 
+def max_unpacked_option() -> click.Option:
+    """The option that lifts the bound of packed files for a command."""
+
+    def lift(context: click.Context, _: click.Parameter, megabytes: int | None) -> None:
+        if megabytes is not None:
+            from keras_transformer.zoo.data.text_files import max_unpacked
+
+            context.with_resource(max_unpacked(megabytes * 2**20))
+
+    return click.Option(
+        ["--max-unpacked"], type=click.IntRange(min=1), metavar="MB", expose_value=False,
+        callback=lift,
+        help="What a packed file of data may unpack to.  [default: 50 times its size, at least 16]",
+    )  # fmt: skip
+
+
 @click.group(cls=LazyGroup, table=COMMANDS, name="keras-transformer", params=[verbose_option()])
 @click.version_option(package_name="keras-transformer-zoo")
 def main() -> None:
@@ -158,5 +178,6 @@ def run() -> None:
     """The console script: `main`, without the log lines of TensorFlow and LiteRT."""
     words = sys.argv[1:]
     options = words[: words.index("--")] if "--" in words else words
+    end_in_order()
     with quiet(VERBOSE in options):
         main()

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ import click
 
 from keras_transformer.cli import generation, options
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.outputs import Prediction
 
+# In place of what a blank line has none of.
+NONE = Prediction(None, None, {}, False)
 MAX_LABELS = 5
 BAR_WIDTH = 20
 SHOWN_CHARACTERS = 60
@@ -24,7 +28,7 @@ SHOWN_CHARACTERS = 60
 )
 @click.option(
     "--stop", multiple=True, metavar="TEXT",
-    help="Text of one token at which generation stops; may be repeated.",
+    help="Text at which generation stops; may be repeated.",
 )
 @generation.decoding_options
 @options.threads()
@@ -53,19 +57,21 @@ def run(
         raise InputError(f"Expected --stop only for a model that generates text, got {stop[0]!r}.")
     if pairs and not predictor.pair:
         raise InputError(f"Expected no --pair for a model of single texts, got {pairs[0]!r}.")
+    blank: list[int] = []
     if texts:
         check_arguments(texts, pairs)
     else:
-        texts, pairs = read_lines(predictor.pair)
+        texts, pairs, blank = read_lines(predictor)
     if predictor.generates:
-        write(predictor, model, texts, as_json, stop=stop, **decoding)
+        write(predictor, model, texts, as_json, blank, stop=stop, **decoding)
         return
-    predictions = predictor.predict(list(texts), list(pairs) or None)
-    note_cuts(predictor, [one.truncated for one in predictions])
+    predictions = in_places(predictor.predict(list(texts), list(pairs) or None), blank)
+    texts, seconds = in_places(texts, blank, ""), in_places(pairs or texts, blank, "")
+    note_cuts(predictor, predictions)
     if as_json:
         rows = [
-            {"text": text, **({"pair": pair} if pairs else {}), **prediction._asdict()}
-            for text, pair, prediction in zip(texts, pairs or texts, predictions, strict=True)
+            {"text": text, **({"pair": pair} if pairs else {}), **(prediction or NONE)._asdict()}
+            for text, pair, prediction in zip(texts, seconds, predictions, strict=True)
         ]
         print_json(model, rows)
     else:
@@ -73,11 +79,13 @@ def run(
 
 
 def write(
-    predictor: Any, model: Path, texts: tuple[str, ...], as_json: bool, **options: Any
-) -> None:
-    """Prints generated text: token by token for one text, else a line or an object for each."""
-    streams = len(texts) == 1 and not as_json and options.get("beams", 1) == 1
-    # A prompt is printed with the first piece, since by then it is known to be valid.
+    predictor: Any, model: Path, texts: Sequence[str], as_json: bool, blank: Sequence[int],
+    **options: Any,
+) -> None:  # fmt: skip
+    """Prints what is generated: as it comes for one text, else a line or an object for each."""
+    is_alone = len(texts) == 1 and not blank
+    streams = is_alone and not as_json and options.get("beams", 1) == 1
+    # A prompt is printed with the first piece: by then there is nothing wrong with it.
     before = "" if predictor.reads_sources else texts[0]
 
     def show(_: int, piece: str) -> None:
@@ -88,28 +96,40 @@ def write(
     results = predictor.generations(list(texts), **options, on_text=show if streams else None)
     if streams:
         click.echo(before)
-    note_cuts(predictor, [one.truncated for one in results])
+    results = in_places(results, blank)
+    note_cuts(predictor, results)
     if as_json:
         rows = [
+            {"text": text, **dict.fromkeys(("generated", "log_probability", "finished")),
+             "truncated": False} if one is None else
             {
                 "text": text, "generated": one.text, "log_probability": one.log_probability,
                 "finished": one.finished, "truncated": one.truncated,
             }
-            for text, one in zip(texts, results, strict=True)
+            for text, one in zip(in_places(texts, blank, ""), results, strict=True)
         ]  # fmt: skip
         print_json(model, rows)
     elif not streams:
         for one in results:
-            click.echo(one.text)
+            click.echo("" if one is None else one.text)
 
 
-def note_cuts(predictor: Any, truncated: list[bool]) -> None:
+def in_places(values: Sequence[Any], blank: Sequence[int], missing: Any = None) -> list[Any]:
+    """Returns values with others at the places of blank lines, ascending."""
+    result = list(values)
+    for place in blank:
+        result.insert(place, missing)
+    return result
+
+
+def note_cuts(predictor: Any, results: Sequence[Any]) -> None:
+    """Says which texts were cut, by their place; None stands for a blank line."""
     from keras_transformer.cli import display
 
-    cut = [str(row) for row, is_cut in enumerate(truncated, start=1) if is_cut]
+    cut = [str(row) for row, one in enumerate(results, start=1) if one and one.truncated]
     if cut:
         display.note(
-            f"{len(cut)} of {len(truncated)} texts are longer than {predictor.max_length} tokens "
+            f"{len(cut)} of {len(results)} texts are longer than {predictor.max_length} tokens "
             f"and were cut: {', '.join(cut[:10])}{', ...' if len(cut) > 10 else ''}."
         )
 
@@ -125,8 +145,14 @@ def check_arguments(texts: tuple[str, ...], pairs: tuple[str, ...]) -> None:
             raise InputError(f"Expected texts in UTF-8, got {ascii(text)}.")
 
 
-def read_lines(pair: bool) -> tuple[list[str], list[str]]:
-    """Texts and second texts from standard input."""
+def read_lines(predictor: Any) -> tuple[list[str], list[str], list[int]]:
+    """Texts and second texts from standard input, and the places of blank lines that are neither.
+
+    For labels and numbers of single texts a blank line is a text; nothing can be written for it.
+    """
+    from keras_transformer.cli import display
+    from keras_transformer.zoo.data.text_files import rows_on_lines
+
     source = sys.stdin.buffer
     if source.isatty():
         raise click.UsageError("Expected texts as arguments or on standard input, got none.")
@@ -136,19 +162,34 @@ def read_lines(pair: bool) -> tuple[list[str], list[str]]:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise InputError(f"Standard input, line {line}: the text is not UTF-8.") from None
-    if not text:
+    if not text.strip("\r\n"):
         raise InputError("Expected texts as arguments or on standard input, got none.")
-    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
-    if not pair:
-        return lines, []
-    rows = [line.split("\t") for line in lines]
-    for number, row in enumerate(rows, start=1):
-        if len(row) != 2:
+    lines = rows_on_lines(text).removesuffix("\n").split("\n")
+    passed_over = predictor.generates or predictor.pair
+    blank = [place for place, line in enumerate(lines) if not line.strip()]
+    if blank:
+        named = ", ".join(str(place + 1) for place in blank[:10])
+        display.note(
+            f"{len(blank)} of {len(lines)} lines of standard input are blank"
+            f"{' and were passed over' if passed_over else ''}: "
+            f"{named}{', ...' if len(blank) > 10 else ''}."
+        )
+    if not passed_over:
+        return lines, [], []
+    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    if not numbered:
+        raise InputError("Expected texts on standard input, got only blank lines.")
+    if not predictor.pair:
+        return [line for _, line in numbered], [], blank
+    rows = []
+    for number, line in numbered:
+        rows.append(line.split("\t"))
+        if len(rows[-1]) != 2:
             raise InputError(
                 f"Standard input, line {number}: expected two texts with a tab between them, "
-                f"got {len(row)}."
+                f"got {len(rows[-1])}."
             )
-    return [row[0] for row in rows], [row[1] for row in rows]
+    return [row[0] for row in rows], [row[1] for row in rows], blank
 
 
 def print_json(model: Path, rows: list[dict[str, Any]]) -> None:
@@ -159,8 +200,12 @@ def print_json(model: Path, rows: list[dict[str, Any]]) -> None:
 def print_table(texts: Any, predictions: list) -> None:
     from keras_transformer.cli import display
 
-    if predictions[0].label is None:
-        rows = [(short(text), one.score) for text, one in zip(texts, predictions, strict=True)]
+    found = next(one for one in predictions if one)
+    if found.label is None:
+        rows = [
+            (short(text), one.score if one else None)
+            for text, one in zip(texts, predictions, strict=True)
+        ]
         display.table(None, ("Text", "Value"), rows)
     elif len(texts) == 1:
         best = sorted(predictions[0].scores.items(), key=lambda item: -item[1])[:MAX_LABELS]
@@ -168,7 +213,7 @@ def print_table(texts: Any, predictions: list) -> None:
         display.table(None, ("Label", "Probability", ""), rows)
     else:
         rows = [
-            (short(text), one.label, f"{one.score:.1%}", bar(one.score))
+            (short(text), one.label, f"{one.score:.1%}", bar(one.score)) if one else ("",) * 4
             for text, one in zip(texts, predictions, strict=True)
         ]
         display.table(None, ("Text", "Label", "Probability", ""), rows)

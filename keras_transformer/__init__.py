@@ -1,25 +1,25 @@
-"""Transformers in Keras for the edge: models, training, and files shown to be the same model.
+"""Transformers in Keras for edge devices: models, training and verified TFLite conversion.
 
     import keras_transformer as kt
 
     checkpoint = kt.load("sentiment")
     checkpoint.predict(["a charming film"])
 
-Whole models: `models`, `build`, `train`, `load`, `evaluate`, `Checkpoint`. Smaller ones: `prune`,
-`distill`, `quantize`. Files for devices: `convert`, `Runner`, `inspect`, `compare`, `benchmark`,
+Models: `models`, `build`, `train`, `load`, `evaluate`, `Checkpoint`. Compression: `prune`,
+`distill`, `quantize`. Deployment: `convert`, `Runner`, `inspect`, `compare`, `benchmark`,
 `search`, `sensitivity`. Layers, on TensorFlow, JAX and PyTorch: `MultiHeadAttention`, `Encoder`
-and what they are made of.
+and their sublayers.
 
 Shapes in the docstrings use these letters: B batch, T target length, S source length, D hidden
 width, H heads, KV key-value heads, K head width, F intermediate width, V vocabulary.
 
-Names are imported when they are first asked for, so that `keras_transformer.edge.runtime` can be
-imported on a device that has no Keras. `__init__.pyi` says to type checkers where they are.
+Names are imported lazily, on first access, so that `keras_transformer.edge.runtime` can be
+imported on a device without Keras. `__init__.pyi` declares them for type checkers.
 """
 
 import importlib
 
-# Module -> the names that come from it.
+# Module -> the names imported from it.
 _MODULES = {
     # Layers.
     "attention": ("MultiHeadAttention",),
@@ -40,7 +40,7 @@ _MODULES = {
     "quantization": ("Projection", "QuantPoint"),
     "residual": ("Residual",),
     "stacks": ("Decoder", "Encoder"),
-    # Models, and what trains and measures them.
+    # Models, their training and evaluation.
     "zoo.named": ("build", "models"),
     "zoo.models.config": ("TransformerConfig",),
     "zoo.recipe": ("Recipe",),
@@ -55,7 +55,7 @@ _MODULES = {
     "zoo.outputs": ("Prediction",),
     "zoo.progress": ("Report",),
     "zoo.errors": ("InputError", "RunError"),
-    # Smaller models, and files of them.
+    # Compression, conversion and deployment.
     "edge.load": ("load",),
     "edge.compress.prune": ("prune",),
     "edge.distill.distill": ("distill",),

@@ -11,9 +11,9 @@ _has_own_gradient = contextvars.ContextVar("has_own_gradient", default=True)
 
 @contextlib.contextmanager
 def without_own_gradients():
-    """Computes activations of Keras' ops alone inside the context.
+    """Computes activations with Keras ops only inside the context.
 
-    A gradient of our own is a Python function, which no trace of PyTorch's can hold.
+    A custom gradient is a Python function, which a PyTorch trace cannot record.
     """
     token = _has_own_gradient.set(False)
     try:
@@ -29,7 +29,7 @@ def gelu(x):
 
 @ops.custom_gradient
 def _gelu(x):
-    """GELU with a gradient of its own.
+    """GELU with a custom gradient.
 
     The forward pass is written as the TFLite converter expects it, so that it becomes one GELU.
     The gradient reuses what the forward pass computed, in 7 passes over the widest tensor of a
@@ -55,6 +55,6 @@ ACTIVATIONS = {
     "silu": ops.silu,
 }
 
-# Activation -> the slope of the sigmoid that, multiplied by x, is the activation or comes within
-# 0.02 of it (Hendrycks and Gimpel 2016, section 2): an integer device has no other.
+# Activation -> the slope of the sigmoid for which `x * sigmoid(slope * x)` equals the activation or
+# is within 0.02 of it (Hendrycks and Gimpel 2016, section 2): an integer device has no other.
 SIGMOID_SLOPES = {"gelu": 1.702, "gelu_tanh": 1.702, "silu": 1.0}

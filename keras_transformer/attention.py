@@ -13,25 +13,25 @@ from keras_transformer.quantization import QuantizedLayer
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class MultiHeadAttention(QuantizedLayer):
-    """`softmax(Q K^T / sqrt(K) + bias) V` over heads, projected back to the query's width.
+    """`softmax(Q K^T / sqrt(K) + bias) V` in each head, projected back to the query's width.
 
-    Vaswani et al. 2017, section 3.2; fewer key-value heads are Shazeer 2019, arXiv:1911.02150
+    Vaswani et al. 2017, section 3.2; with fewer key-value heads Shazeer 2019, arXiv:1911.02150
     (one: multi-query), and Ainslie et al. 2023, arXiv:2305.13245 (grouped).
 
     Args:
-        num_heads: H.
-        head_dim: width of a head; the query's width divided by `num_heads` by default.
-        num_key_value_heads: heads of keys and values, a divisor of `num_heads`; all by default.
-        dropout: rate on the attention probabilities.
+        num_heads: number of heads, H.
+        head_dim: width of a head, K; by default the query's width divided by `num_heads`.
+        num_key_value_heads: number of key-value heads, a divisor of `num_heads`; by default
+            `num_heads`.
+        dropout: dropout rate of the attention probabilities.
         use_bias: whether the projections have a bias.
-        causal: whether a position attends to itself and to earlier ones only.
+        causal: whether a position attends only to itself and to earlier positions.
         rotary: whether queries and keys are rotated by their positions.
-        rank: of the factors of the projections that they make smaller; 0 for no factors.
-        bits: widths of what is stored, see `QuantizedLayer`; the scores with their biases are an
-            inner tensor.
+        rank: rank of the low-rank factors of each projection that they make smaller; 0 for none.
+        bits: bit widths, see `QuantizedLayer`; the scores plus biases are an inner tensor.
 
     Raises:
-        ValueError: for a head count that does not divide, or masks of another rank.
+        ValueError: if a number of heads does not divide evenly or a mask's rank is not 2 to 4.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class MultiHeadAttention(QuantizedLayer):
         self.value_point = point("value_point", symmetric=True)
         if self.rotary:
             self.rotation = RotaryEmbedding(dtype=self.dtype_policy, name="rotation")
-            # The rotation stands between projection and stored tensor, so both sides are stored.
+            # The rotation is between the projection and the stored tensor: both sides are stored.
             self.unrotated_query_point = point("unrotated_query_point")
             self.unrotated_key_point = point("unrotated_key_point")
         self.scores_point = point("scores_point")
@@ -105,26 +105,26 @@ class MultiHeadAttention(QuantizedLayer):
         self, query, memory=None, mask=None, *, bias=None, cache=None, cache_index=None,
         return_scores=False, query_mask=None, memory_mask=None, training=None,
     ):  # fmt: skip
-        """Attends from every query position.
+        """Computes attention from every query position.
 
         Args:
             query: (B, T, D).
-            memory: (B, S, D'), attended to in place of the query itself.
+            memory: (B, S, D'), the source of keys and values; by default the query itself.
             mask: boolean, True attends: (B, S), (B, T, S) or (B, H, T, S).
-            bias: added to the scores, broadcastable to (B, H, T, S).
+            bias: additive bias of the scores, broadcastable to (B, H, T, S).
             cache: pair of keys and values, each (B, S, KV, K). With `cache_index` the query's own
-                keys and values are written there first; without it they are attended to as they
-                are (cross attention over `project_memory`'s result).
+                keys and values are written into it first; without it the cache is read as it is
+                (cross attention over the result of `project_memory`).
             cache_index: integer, the position of the first query in the cache.
-            return_scores: whether the probabilities (B, H, T, S) are returned too.
-            query_mask, memory_mask: (B, T) and (B, S), where Keras puts the masks that come with
-                the tensors. Without `mask`, that of what is attended to counts.
+            return_scores: whether the attention probabilities (B, H, T, S) are returned too.
+            query_mask, memory_mask: (B, T) and (B, S), the masks that Keras propagates with the
+                tensors. Without `mask`, the mask of the keys and values applies.
 
         Returns:
             (B, T, D); with `return_scores` also the probabilities; with `cache` also the cache.
 
         Raises:
-            ValueError: for a `cache_index` without a cache.
+            ValueError: if `cache_index` is given without a cache.
         """
         if cache is None and cache_index is not None:
             raise ValueError(
@@ -149,7 +149,7 @@ class MultiHeadAttention(QuantizedLayer):
             values = ops.slice_update(cache[1], at, ops.cast(new_values, cache[1].dtype))
         new_cache = (keys, values)
         if cache is not None:
-            # What a cache holds is rounded already; a device learns its scale from this point.
+            # A cache holds rounded values already; a device takes its scale from this point.
             keys = self.key_point(keys, training=training)
             values = self.value_point(values, training=training)
 
@@ -200,7 +200,7 @@ class MultiHeadAttention(QuantizedLayer):
         batch, _, length, _ = ops.shape(q)
         groups, group = self.num_key_value_heads, self.num_heads // self.num_key_value_heads
         if group > 1:
-            # The queries of a group stand in one column, so that no key is copied per head.
+            # The queries of a group share one axis, so that no key is copied per head.
             q = ops.reshape(q, (batch, groups, group * length, self.width))
         scores = ops.matmul(q, ops.transpose(keys, (0, 2, 3, 1)))
         scores = self.scores_point(scores, training=training)

@@ -1,13 +1,13 @@
-"""The widths of what an integer device stores, as the one mapping `bits` that layers take.
+"""Bit widths of the tensors that an integer device stores: the mapping `bits` of all layers.
 
-Each name may be missing or None, for float:
+A name that is missing or None means float:
 - `kernel_bits`: width of the stored kernels.
-- `kernel_block`: consecutive inputs of a kernel that share a scale; all of a column by default.
-- `activation_bits`: width of the tensors that matmuls read and return.
-- `row_bits`: width to which a device that computes in float rounds what a matmul reads, each row
-  between its own bounds, when it comes to it.
-- `inner_bits`: width of the tensors between them, inside norms, activations and softmax, which
-  a device that computes in float too does not store.
+- `kernel_block`: number of consecutive inputs of a kernel that share a scale; by default all.
+- `activation_bits`: width of the inputs and outputs of matmuls.
+- `row_bits`: width of dynamic quantization: a device that computes in float rounds the input of a
+  matmul at run time, each row between its own bounds.
+- `inner_bits`: width of the tensors between matmuls, inside norms, activations and softmax, which
+  only a device that computes in integers throughout stores.
 """
 
 BITS = ("kernel_bits", "kernel_block", "row_bits", "activation_bits", "inner_bits")
@@ -17,7 +17,7 @@ def all_bits(bits=None):
     """Returns a plain dict of all widths, None where the mapping has none.
 
     Raises:
-        ValueError: for an unknown name, or a width that is not from 2 to 16.
+        ValueError: if a name is unknown or a width is not from 2 to 16.
     """
     bits = bits or {}
     for name, value in bits.items():
@@ -29,15 +29,16 @@ def all_bits(bits=None):
 
 
 def check_width(name, value):
-    """Raises ValueError for a width of a stored integer that is neither None nor from 2 to 16."""
+    """Raises ValueError if the width of a stored integer is neither None nor from 2 to 16."""
     if value is not None and not 2 <= value <= 16:
         raise ValueError(f"Expected {name} to be None or from 2 to 16, got {name}={value}.")
 
 
 def unit_range(bits):
-    """Returns the bounds in which devices store what lies from 0 to 1, such as a probability.
+    """Returns the range with which devices store values from 0 to 1, such as probabilities.
 
-    Up to 8 bits are all spent on it, in steps of `2**-bits`; more have zero point 0.
+    Up to 8 bits, all values of the integer are used, in steps of `2**-bits`; above, the zero point
+    is 0.
     """
     if bits is not None and bits > 8:
         return tanh_range(bits)
@@ -46,6 +47,6 @@ def unit_range(bits):
 
 
 def tanh_range(bits):
-    """Returns the bounds in which devices store what lies from -1 to 1."""
+    """Returns the range with which devices store values from -1 to 1."""
     steps = 2 ** ((bits or 8) - 1)
     return {"minimum": -1.0, "maximum": (steps - 1) / steps}

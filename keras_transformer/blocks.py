@@ -10,12 +10,12 @@ from keras_transformer.residual import Residual
 
 
 def _given(**tensors):
-    """The arguments that are not None: Keras does not pass tensors and others on together."""
+    """Drops arguments that are None: Keras does not pass them on together with tensors."""
     return {name: tensor for name, tensor in tensors.items() if tensor is not None}
 
 
 class _Block(QuantizedLayer):
-    """What both blocks share: their arguments, and how a sublayer is wrapped."""
+    """Base of both blocks: their arguments and the residual connection around a sublayer."""
 
     def __init__(
         self, num_heads, intermediate_dim, *, head_dim=None, num_key_value_heads=None, dropout=0.0,
@@ -67,15 +67,15 @@ class EncoderBlock(_Block):
         num_heads: H.
         intermediate_dim: F.
         head_dim, num_key_value_heads: see `MultiHeadAttention`.
-        dropout: rate on each sublayer's output.
-        attention_dropout: rate on the attention probabilities.
+        dropout: dropout rate of each sublayer's output.
+        attention_dropout: dropout rate of the attention probabilities.
         activation, gated: see `FeedForward`.
         norm, epsilon, pre_norm: see `Residual`.
-        use_bias: whether projections have a bias.
-        rank: of the factors of projections, see `MultiHeadAttention`.
-        rotary: whether self attention rotates queries and keys.
-        causal: whether self attention sees no later position.
-        bits: widths of what is stored, see `QuantizedLayer`.
+        use_bias: whether the projections have a bias.
+        rank: rank of the projections' low-rank factors, see `MultiHeadAttention`.
+        rotary: whether self attention rotates queries and keys by their positions.
+        causal: whether self attention masks later positions.
+        bits: bit widths, see `QuantizedLayer`.
     """
 
     def build(self, input_shape):
@@ -95,13 +95,13 @@ class EncoderBlock(_Block):
 class DecoderBlock(_Block):
     """Causal self attention, cross attention over a memory, then the feed-forward layer.
 
-    Vaswani et al. 2017, section 3.1; without cross attention it is GPT's block.
+    Vaswani et al. 2017, section 3.1; without cross attention it is the block of GPT.
 
     Args:
         num_heads: H.
         intermediate_dim: F.
         cross_attention: whether the block attends to a memory.
-        causal: whether self attention sees no later position.
+        causal: whether self attention masks later positions.
         **kwargs: see `EncoderBlock`.
     """
 
@@ -123,15 +123,15 @@ class DecoderBlock(_Block):
         self, inputs, memory=None, mask=None, *, bias=None, memory_mask=None, memory_bias=None,
         cache=None, cache_index=None, memory_cache=None, training=None,
     ):  # fmt: skip
-        """Decodes one block.
+        """Computes the block's output.
 
         Args:
             inputs: (B, T, D).
-            memory: (B, S, D'), for cross attention.
-            mask, bias: of self attention.
-            memory_mask, memory_bias: of cross attention.
-            cache, cache_index: of self attention, see `MultiHeadAttention`.
-            memory_cache: `project_memory`'s result, in place of the memory.
+            memory: (B, S, D'), the encoder's output, for cross attention.
+            mask, bias: mask and additive bias of self attention.
+            memory_mask, memory_bias: mask and additive bias of cross attention.
+            cache, cache_index: cache of self attention, see `MultiHeadAttention`.
+            memory_cache: the result of `project_memory`, in place of the memory.
 
         Returns:
             (B, T, D); with `cache` also the cache.

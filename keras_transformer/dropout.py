@@ -1,7 +1,7 @@
-"""Dropout whose random bits are used twice.
+"""Dropout that uses each random word for two elements.
 
-Drawing random words costs more than all else that dropout does, and half a word is enough to
-decide about an element.
+Drawing random words costs more than the rest of dropout, and half a word is enough to decide about
+an element.
 """
 
 import math
@@ -9,15 +9,15 @@ import math
 import keras
 from keras import ops
 
-_STEPS = 2**16  # the values of half a 32-bit word
+_STEPS = 2**16  # number of values of half a 32-bit word
 
 
 def keep_mask(shape, rate, seed):
     """Returns booleans of that shape, each True with probability `1 - rate`.
 
     Args:
-        shape: of the result; an axis may be a scalar tensor.
-        rate: a multiple of `2**-16`.
+        shape: shape of the result; an axis may be a scalar tensor.
+        rate: dropout rate, a multiple of `2**-16`.
         seed: integer or `keras.random.SeedGenerator`.
     """
     size = math.prod(shape)
@@ -34,11 +34,11 @@ class Dropout(keras.layers.Layer):
     is x and inference is the identity. The rate is rounded to a multiple of `2**-16`.
 
     Args:
-        rate: share of the elements that become zero, at least 0 and below 1.
+        rate: fraction of the elements that become zero, at least 0 and below 1.
         seed: integer, or None for Keras' global seed.
 
     Raises:
-        ValueError: for another rate.
+        ValueError: if the rate is not at least 0 and below 1.
     """
 
     def __init__(self, rate, *, seed=None, **kwargs):

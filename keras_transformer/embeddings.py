@@ -10,7 +10,7 @@ TABLE_BITS = 8
 
 
 def as_ids(inputs):
-    """Returns ids as integers that can be looked up; Keras builds a subclassed model on floats."""
+    """Casts ids to integers for the look-up; Keras builds a subclassed model with floats."""
     dtype = keras.backend.standardize_dtype(inputs.dtype)
     return inputs if dtype in ("int32", "int64") else ops.cast(inputs, "int32")
 
@@ -22,14 +22,14 @@ class TokenEmbedding(QuantizedLayer):
     Vaswani et al. 2017, section 3.4; tying is Press and Wolf 2017, arXiv:1608.05859.
 
     Args:
-        vocab_size: V.
-        hidden_dim: D.
-        scale: what the vectors are multiplied by, for example sqrt(D).
-        initializer_stddev: of the truncated normal that the table starts from.
-        bits: a stored table has one symmetric range, so that the device stores it once for the
-            look-up and for the logits; with `kernel_bits` alone it is the table's own, in 8 bits.
-            With `row_bits` what it is multiplied by is rounded. The vectors once they are
-            multiplied are an inner tensor.
+        vocab_size: number of entries of the vocabulary, V.
+        hidden_dim: width of the vectors, D.
+        scale: factor of the vectors, for example sqrt(D).
+        initializer_stddev: standard deviation of the truncated normal that initializes the table.
+        bits: bit widths, see `QuantizedLayer`. A stored table has one symmetric range, so that
+            the device stores it once for the look-up and for the logits; with `kernel_bits` alone
+            it is the table's own, in 8 bits. With `row_bits` the inputs of the logits are rounded.
+            The scaled vectors are an inner tensor.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class TokenEmbedding(QuantizedLayer):
         **kwargs,
     ):  # fmt: skip
         super().__init__(bits=bits, **kwargs)
-        # Ids may come as floats, and half a word does not hold every one of them.
+        # Ids may arrive as floats, and a half-precision float does not represent all of them.
         self.autocast = False
         self.vocab_size = vocab_size
         self.hidden_dim = hidden_dim
@@ -55,11 +55,11 @@ class TokenEmbedding(QuantizedLayer):
         self.scaled_point = self._point("scaled_point", scaled_bits)
 
     def call(self, inputs, *, logits=False, training=None):
-        """Looks up, or multiplies.
+        """Looks up ids, or multiplies vectors by the table.
 
         Args:
-            inputs: ids (B, T) of any dtype; with `logits` vectors (B, T, D).
-            logits: whether the products with every row of the table are returned.
+            inputs: ids (B, T) of any dtype; with `logits`, vectors (B, T, D).
+            logits: whether to return the products with every row of the table.
 
         Returns:
             (B, T, D); with `logits` (B, T, V).
@@ -73,12 +73,12 @@ class TokenEmbedding(QuantizedLayer):
         return self.scaled_point(x * self.scale, training=training) if self.scale != 1.0 else x
 
     def stay_float(self):
-        """Leaves a table on a grid of its own unrounded for good; its points are kept apart."""
+        """Permanently disables rounding of a table on its own grid, but not of its points."""
         self.kernel_bits = None
         self.stays_float = True
 
     def table(self):
-        """Returns the table (V, D), on its own grid with `kernel_bits` alone."""
+        """Returns the table (V, D), rounded to its own grid with `kernel_bits` alone."""
         table = ops.convert_to_tensor(self.embeddings)
         if self.kernel_bits is None or self.activation_bits is not None:
             return table
@@ -93,10 +93,10 @@ class TokenEmbedding(QuantizedLayer):
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class SegmentEmbedding(QuantizedLayer):
-    """Adds to (B, T, D) a vector for the text that a token belongs to (BERT, section 3).
+    """Adds to (B, T, D) a learned vector for each token's segment (BERT, section 3).
 
     Args:
-        num_segments: number of texts.
+        num_segments: number of segments, the texts of an example.
         bits: `inner_bits` is the width of the table.
     """
 
@@ -113,7 +113,7 @@ class SegmentEmbedding(QuantizedLayer):
         self.point = self._point("point", self.inner_bits)
 
     def call(self, inputs, segment_ids=None, training=None):
-        """Adds row `segment_ids` (B, T) of the table; row 0 where there are none."""
+        """Adds the rows `segment_ids` (B, T) of the table; row 0 everywhere without them."""
         table = ops.convert_to_tensor(self.embeddings)
         vectors = table[0] if segment_ids is None else ops.take(table, as_ids(segment_ids), axis=0)
         return inputs + self.point(vectors, training=training)

@@ -14,21 +14,21 @@ from keras_transformer.quantization import QuantizedLayer
 class FeedForward(QuantizedLayer):
     """`W2 f(W1 x + b1) + b2`, or gated `W2 (f(Wg x) * (W1 x))`.
 
-    Vaswani et al. 2017, section 3.3; the gated form is Shazeer 2020, arXiv:2002.05202.
+    Vaswani et al. 2017, section 3.3; the gated form is from Shazeer 2020, arXiv:2002.05202.
     Inputs and outputs are (B, T, D).
 
     Args:
-        intermediate_dim: F, the width between the projections.
+        intermediate_dim: width between the projections, F.
         activation: `relu`, `gelu` (exact), `gelu_tanh` or `silu`.
-        gated: whether a second projection, activated, multiplies the first.
-        dropout: rate after the activation.
-        rank: of the factors of the projections that they make smaller; 0 for no factors.
-        bits: widths of what is stored, see `QuantizedLayer`. With `inner_bits`, or activations
-            of more than 8 bits, an activation other than relu is `x * sigmoid(slope * x)`, of ops
-            that such a device has.
+        gated: whether a second, activated projection multiplies the first.
+        dropout: dropout rate after the activation.
+        rank: rank of the low-rank factors of each projection that they make smaller; 0 for none.
+        bits: bit widths, see `QuantizedLayer`. With `inner_bits`, or activations of more than 8
+            bits, an activation other than relu is computed as `x * sigmoid(slope * x)`, whose ops
+            such a device supports.
 
     Raises:
-        ValueError: for an unknown activation.
+        ValueError: if the activation is unknown.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class FeedForward(QuantizedLayer):
         self.hidden_dropout = Dropout(self.dropout, dtype=self.dtype_policy, name="hidden_dropout")
         self.hidden_dropout.build(wide)
         self.down = projection(wide, narrow[-1], "down")
-        # A gate is built first: a seed gives each kernel the values that it always gave it.
+        # The gate is built first, so that a seed initializes each kernel as in earlier versions.
         self.up.build(narrow)
         self.down.build(wide)
         self.down_point = point("down_point")
@@ -102,7 +102,7 @@ class FeedForward(QuantizedLayer):
             return ACTIVATIONS[self.activation](x)
         slope = SIGMOID_SLOPES[self.activation]
         if self.inner_bits is None:
-            # The converter would multiply a stored x by a float: both factors have to be floats.
+            # The converter would multiply a quantized x by a float: both factors have to be floats.
             scaled = x * (2.0 * slope)
             return scaled * ops.sigmoid(0.5 * scaled) * (0.5 / slope)
         inputs = x if slope == 1.0 else self.slope_point(x * slope, training=training)

@@ -11,11 +11,11 @@ class LowRankProjection(QuantizedLayer):
 
     Args:
         units: width of the output.
-        rank: R, the width between the factors.
+        rank: width between the factors, R.
         use_bias: whether `b` exists.
-        factor: see `Projection`.
-        bits: `kernel_bits`, `kernel_block` and `row_bits` of both factors, `activation_bits` of
-            what is between them.
+        factor: constant factor of the output, see `Projection`.
+        bits: bit widths; `kernel_bits`, `kernel_block` and `row_bits` of both factors, and
+            `activation_bits` of the tensor between them.
     """
 
     def __init__(self, units, *, rank, use_bias=True, factor=1.0, bits=None, **kwargs):
@@ -43,17 +43,17 @@ class LowRankProjection(QuantizedLayer):
 
 
 def is_smaller(rank, inputs, units):
-    """Whether two factors of a rank hold fewer numbers than the kernel (inputs, units)."""
+    """Whether two factors of a rank have fewer parameters than the kernel (inputs, units)."""
     return rank * (inputs + units) < inputs * units
 
 
 def make_projection(units, inputs, *, rank=0, **kwargs):
-    """Returns a projection in two factors where that makes it smaller, else in one kernel.
+    """Returns a low-rank projection where it has fewer parameters, else a plain one.
 
     Args:
         units, inputs: widths of the output and of the input.
-        rank: of the factors; 0 for no factors.
-        **kwargs: of `Projection`.
+        rank: rank of the factors; 0 for a plain projection.
+        **kwargs: further arguments of `Projection`.
     """
     if rank and is_smaller(rank, inputs, units):
         return LowRankProjection(units, rank=rank, **kwargs)

@@ -1,31 +1,31 @@
-"""Masks as what is added to scores, in floats and in integers."""
+"""Attention masks as additive biases of the scores, in float and in integers."""
 
 import keras
 from keras import ops
 
 from keras_transformer.quantization import QuantizedLayer
 
-# Added to the score of a pair that may not attend. It is far below any score and, even when two
-# masks add up, representable in float16.
+# Added to the score of a masked pair. It is far below any score and, even when two masks add up,
+# representable in float16.
 MASKED_SCORE = -3e4
 # The same in an integer: twice the range of any scores, and few enough steps of it.
 STORED_MASKED_SCORE = -512.0
-# How far below the lowest score the range of the stored sum ends; what is lower is stored as that.
+# Distance from the lowest score to the lower bound of the stored sum, which clips lower sums.
 MARGIN = 8.0
 
 
 def attention_bias(mask, dtype="float32"):
-    """Turns a boolean mask (True attends) into what is added to the scores.
+    """Converts a boolean mask (True attends) to an additive bias of the scores.
 
     Args:
         mask: (B, S) for all queries, (B, T, S) for all heads, or (B, H, T, S).
-        dtype: of the result.
+        dtype: dtype of the result.
 
     Returns:
         (B, 1, 1, S), (B, 1, T, S) or (B, H, T, S): 0 where the mask is True, else `MASKED_SCORE`.
 
     Raises:
-        ValueError: for another rank.
+        ValueError: if the mask's rank is not 2, 3 or 4.
     """
     rank = len(mask.shape)
     if rank not in (2, 3, 4):
@@ -37,7 +37,7 @@ def attention_bias(mask, dtype="float32"):
 
 
 def over_heads(bias):
-    """Gives (B, S), (B, T, S) or (B, H, T, S) four dimensions, as the scores have."""
+    """Expands (B, S), (B, T, S) or (B, H, T, S) to four dimensions, the rank of the scores."""
     rank = len(bias.shape)
     if rank == 2:
         return ops.expand_dims(bias, (1, 2))
@@ -45,26 +45,26 @@ def over_heads(bias):
 
 
 def token_mask(inputs, mask):
-    """Returns `mask` if it is one of the tokens (B, T) of inputs (B, T, D), else None.
+    """Returns `mask` if it is a token mask (B, T) of inputs (B, T, D), else None.
 
-    Only such a mask goes on with the output to the layers that follow: Keras would hand on any.
+    Only such a mask is propagated to the following layers: Keras would propagate any mask.
     """
     is_token_mask = mask is not None and len(mask.shape) == 2
     return mask if is_token_mask and mask.shape[1] == inputs.shape[1] else None
 
 
 def causal_bias(target_length, source_length, start=0, dtype="float32"):
-    """Returns (1, 1, T, S): `MASKED_SCORE` where a source position lies after its target position.
+    """Returns (1, 1, T, S): `MASKED_SCORE` where a source position is after its target position.
 
     Args:
         target_length, source_length: T and S.
-        start: position of the first target among the sources.
+        start: position of the first target among the source positions.
     """
     return attention_bias(causal_mask(target_length, source_length, start), dtype)
 
 
 def causal_mask(target_length, source_length, start=0):
-    """Returns (1, T, S): True where a source position lies not after its target position."""
+    """Returns (1, T, S): True where a source position is not after its target position."""
     target = ops.expand_dims(ops.arange(target_length) + start, (0, 2))
     source = ops.expand_dims(ops.arange(source_length), (0, 1))
     return ops.less_equal(source, target)
@@ -73,13 +73,13 @@ def causal_mask(target_length, source_length, start=0):
 def raised_to(unmasked, masked, point, margin=0.0):
     """Raises masked values to just below the lowest unmasked one while a point has a tracker.
 
-    Otherwise the range that it learns would reach down to the mask. What lies below the range is
-    clipped by the rounding in any case, so that outputs are the same without a tracker.
+    Otherwise the calibrated range would extend down to the masked scores. Rounding clips values
+    below the range in any case, so the outputs are the same without a tracker.
 
     Args:
-        unmasked, masked: without the mask's bias and with it, of the same shape.
-        point: where the masked values are stored.
-        margin: how far below.
+        unmasked, masked: scores without and with the mask's bias, of the same shape.
+        point: quantization point of the masked scores.
+        margin: distance below the lowest unmasked score.
     """
     if point.tracker is None or not point.is_learned:
         return masked
@@ -89,10 +89,10 @@ def raised_to(unmasked, masked, point, margin=0.0):
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class StoredMask(QuantizedLayer):
-    """A boolean mask (True attends) as stored scores: 0 where it is True, else the masked score.
+    """Converts a boolean mask (True attends) to stored scores: 0 where True, else the masked score.
 
-    They are selected, so that a device computes them of integers alone. Inputs and outputs have
-    the same shape.
+    The scores are computed with a select, so that a device needs integers only. Inputs and outputs
+    have the same shape.
 
     Args:
         bits: `inner_bits` is the width of the scores.
@@ -108,7 +108,7 @@ class StoredMask(QuantizedLayer):
         return self.point(ops.where(mask, values[0], values[1]))
 
     def both(self, mask, other):
-        """Returns the bias of two masks, each of a rank that `attention_bias` takes."""
+        """Returns the bias of two masks, each of a rank that `attention_bias` accepts."""
         return self.point(over_heads(self(mask)) + over_heads(self(other)))
 
     def compute_output_spec(self, mask):
@@ -117,7 +117,7 @@ class StoredMask(QuantizedLayer):
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class MaskedMax(QuantizedLayer):
-    """The largest of the unmasked vectors, of stored integers: (B, T, D) to (B, D).
+    """The elementwise maximum of the unmasked vectors, in stored integers: (B, T, D) to (B, D).
 
     Args:
         bits: `inner_bits` is the width of the vectors.
@@ -127,7 +127,7 @@ class MaskedMax(QuantizedLayer):
         self.point = self._point("point", self.inner_bits)
 
     def call(self, inputs, bias, training=None):
-        """Takes a bias (B, T) as `StoredMask` gives it."""
+        """Returns the maximum for a bias (B, T) from `StoredMask`."""
         masked = raised_to(inputs, inputs + ops.expand_dims(bias, -1), self.point)
         return ops.max(self.point(masked, training=training), axis=1)
 

@@ -1,9 +1,9 @@
 """Normalization over the hidden axis.
 
-Means are written as a sum of `x * (1/D)`: written as `mean`, the TFLite converter turns the
-first reduction of a quantized graph into an int8 MEAN that training never saw. Gamma multiplies
-the factor of a row first: multiplied last, it would be merged into the kernels behind the norm,
-which then lie on no grid. With `inner_bits` every step is a stored integer, and a mean is one.
+Means are computed as a sum of `x * (1/D)`: the TFLite converter would turn the first `mean` of a
+quantized graph into an int8 MEAN, which training did not simulate. Gamma multiplies the factor of
+a row first: if it came last, it would be fused into the kernels after the norm, which would then
+leave their grids. With `inner_bits` every step is a stored integer, and a mean is a MEAN.
 """
 
 from functools import partial
@@ -16,7 +16,7 @@ from keras_transformer.quantization import QuantizedLayer
 
 @ops.custom_gradient
 def _inverse_root(x):
-    """Returns `1 / sqrt(x)` of stored values x, of which 0 is one; its gradient there is 0."""
+    """Returns `1 / sqrt(x)` of stored values x, which may be 0; its gradient there is 0."""
     root = ops.rsqrt(x)
     positive = x > 0.0
 
@@ -30,12 +30,12 @@ def _inverse_root(x):
 
 
 class _Norm(QuantizedLayer):
-    """What both norms share.
+    """Base of both norms.
 
     Args:
-        epsilon: added to what the root is taken of.
-        bits: with `inner_bits` epsilon is left out, since what is stored ends the range of the
-            root; others do not matter to the values.
+        epsilon: constant added before the square root.
+        bits: bit widths; with `inner_bits` epsilon is left out, because the stored values bound
+            the root. Other widths have no effect on the result.
     """
 
     has_beta = False
@@ -61,7 +61,7 @@ class _Norm(QuantizedLayer):
         return self.points[name](values, training=training)
 
     def _divided_by_root(self, x, training):
-        """`x / sqrt(mean(x**2))` of stored integers."""
+        """`x / sqrt(mean(x**2))` in stored integers."""
         stored = partial(self._stored, training=training)
         square = stored("square", x * x)
         mean_square = stored("mean_square", ops.mean(square, axis=-1, keepdims=True))
@@ -72,8 +72,8 @@ class _Norm(QuantizedLayer):
         root, point = _inverse_root(mean_square), self.points["inverse"]
         if point.tracker is None:
             return root
-        # A device gives the highest stored value for a stored 0, and so does the rounding of
-        # infinity; the range must not learn from it.
+        # A device returns the highest stored value for a stored 0, and so does the rounding of
+        # infinity; calibration must not see it.
         highest = ops.stop_gradient(ops.cast(point.range_max, root.dtype))
         return ops.where(mean_square > 0.0, root, highest)
 
@@ -86,7 +86,7 @@ class LayerNorm(_Norm):
     """`y = gamma * (x - mean) / sqrt(variance + epsilon) + beta`.
 
     Ba et al. 2016, arXiv:1607.06450, section 3. Inputs and outputs are (..., D). Under mixed
-    precision it computes in float32, with weights that were never rounded to less.
+    precision it computes in float32, with weights that are not rounded to a narrower type.
     """
 
     has_beta = True
@@ -103,8 +103,8 @@ class LayerNorm(_Norm):
         factor = ops.rsqrt(variance + self.epsilon) * ops.cast(self.gamma, dtype)
         beta = ops.cast(self.beta, dtype)
         if self.row_bits is not None:
-            # A vector would be moved behind the next projection, into its bias: the runtime would
-            # round its inputs before they are added.
+            # The converter would fold a vector into the bias of the next projection, and the
+            # runtime would round that projection's inputs before beta is added.
             beta = ops.expand_dims(beta, 0)
         y = centred * factor + beta
         return ops.cast(y, self.compute_dtype)
@@ -140,10 +140,10 @@ NORMS = {"layer_norm": LayerNorm, "rms_norm": RMSNorm}
 
 
 def make_norm(kind, **kwargs):
-    """Returns the normalization layer of that name.
+    """Returns the normalization layer with the given name.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: if the name is unknown.
     """
     if kind not in NORMS:
         raise ValueError(f"Expected norm to be one of {', '.join(NORMS)}, got norm={kind!r}.")

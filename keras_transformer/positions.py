@@ -1,4 +1,4 @@
-"""How a Transformer knows positions: added encodings, rotations, and biases of the scores."""
+"""Positional encodings: added tables, rotary embeddings and biases of the attention scores."""
 
 import math
 
@@ -36,12 +36,12 @@ class SinusoidalPositionalEncoding(QuantizedLayer):
     """Adds fixed sines and cosines to (B, T, D) (Vaswani et al. 2017, section 3.5).
 
     Args:
-        max_length: the longest T.
+        max_length: number of positions, the longest T.
         max_wavelength: wavelength of the slowest column, in positions over 2 pi.
         bits: `inner_bits` is the width of the table.
 
     Raises:
-        ValueError: for inputs that reach beyond `max_length`.
+        ValueError: if the inputs extend beyond `max_length`.
     """
 
     def __init__(self, max_length, *, max_wavelength=10_000.0, bits=None, **kwargs):
@@ -71,7 +71,7 @@ class LearnedPositionalEncoding(QuantizedLayer):
         bits: `inner_bits` is the width of the table.
 
     Raises:
-        ValueError: for inputs that reach beyond `max_length`.
+        ValueError: if the inputs extend beyond `max_length`.
     """
 
     def __init__(self, max_length, *, initializer_stddev=0.02, bits=None, **kwargs):
@@ -98,13 +98,13 @@ class LearnedPositionalEncoding(QuantizedLayer):
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class RotaryEmbedding(keras.layers.Layer):
-    """Rotates pairs of columns by an angle that grows with the position (Su et al. 2021).
+    """Rotates pairs of columns by an angle proportional to the position (Su et al. 2021).
 
-    arXiv:2104.09864, with column i paired with column i + K/2 as Llama does. The product of a
-    rotated query and a rotated key depends on their distance only.
+    arXiv:2104.09864, with column i paired with column i + K/2 as in Llama. The dot product of a
+    rotated query and a rotated key depends only on their distance.
 
     Args:
-        max_wavelength: base of the frequencies.
+        max_wavelength: base of the geometric series of wavelengths.
     """
 
     def __init__(self, *, max_wavelength=10_000.0, **kwargs):
@@ -113,10 +113,10 @@ class RotaryEmbedding(keras.layers.Layer):
         self.max_wavelength = max_wavelength
 
     def call(self, inputs, start=0, axis=2):
-        """Rotates inputs (B, H, T, K), or (B, T, H, K) with `axis=1`, from position `start` on.
+        """Rotates inputs (B, H, T, K), or (B, T, H, K) with `axis=1`, starting at position `start`.
 
         Raises:
-            ValueError: for an odd K.
+            ValueError: if K is odd.
         """
         width = inputs.shape[-1]
         if width % 2:
@@ -147,15 +147,15 @@ def _distance(query, memory, start):
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class RelativePositionBias(keras.layers.Layer):
-    """A learned bias of the scores for each head and bucket of distances (T5).
+    """Learned bias of the scores for each head and bucket of distances (T5).
 
     Raffel et al. 2020, arXiv:1910.10683, section 2.1: half of the buckets are exact distances,
     the other half grow logarithmically up to `max_distance`.
 
     Args:
         num_heads: H.
-        num_buckets: number of learned values a head.
-        max_distance: from here on all distances share the last bucket.
+        num_buckets: number of learned values of a head.
+        max_distance: distance from which all share the last bucket.
         bidirectional: whether later positions have buckets of their own (encoders).
     """
 
@@ -200,7 +200,7 @@ class RelativePositionBias(keras.layers.Layer):
 
 
 def alibi_slopes(num_heads):
-    """Returns the H slopes of Press et al. 2022, arXiv:2108.12409, as their released code does.
+    """Returns the H slopes of Press et al. 2022, arXiv:2108.12409, as in their released code.
 
     For a power of two they are 2^(-8/H), 2^(-16/H), ...; else those of the next lower power of
     two, and then every second one of the next higher.
@@ -213,7 +213,7 @@ def alibi_slopes(num_heads):
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class AlibiBias(keras.layers.Layer):
-    """Lowers a score by its distance times a slope of the head (Press et al. 2022, section 3).
+    """Bias of the scores: minus the distance times the head's slope (Press et al. 2022, section 3).
 
     Args:
         num_heads: H.

@@ -1,9 +1,9 @@
-"""The quantization seam: a point that rounds a tensor, and a projection that rounds its kernel.
+"""Simulated quantization: a point that rounds a tensor and a projection that rounds its kernel.
 
-One layer class serves float models, quantization-aware training and export. While its bits are
-None a `QuantPoint` is the identity and a `Projection` is a plain dense layer; with bits they
-simulate what an integer device stores (Jacob et al. 2018, arXiv:1712.05877, sections 2 and 3).
-Which widths there are says the module `bits`.
+Float models, quantization-aware training and export use the same layer classes. Without bits a
+`QuantPoint` is the identity and a `Projection` a plain dense layer; with bits they simulate the
+values that an integer device stores (Jacob et al. 2018, arXiv:1712.05877, sections 2 and 3).
+The module `bits` documents the widths.
 """
 
 import math
@@ -20,10 +20,10 @@ _SMALLEST_RANGE = 1e-6  # a tensor that was always zero still needs a scale
 
 
 class _RoundingLayer(keras.layers.Layer):
-    """A layer that rounds, itself or in layers inside.
+    """A layer that rounds, itself or in its sublayers.
 
-    What was decided about those after they were built, by `stay_float` and `train_range`, is saved
-    with the layer.
+    The effects of `stay_float` and `train_range`, which are called after building, are saved with
+    the layer.
     """
 
     stays_float = False
@@ -53,18 +53,18 @@ class QuantPoint(_RoundingLayer):
     """Rounds a tensor to a grid of `2**bits` values between two bounds; the identity without bits.
 
     The bounds are the non-trainable weights `range_min` and `range_max`, unless `minimum` and
-    `maximum` fix them. `tracker`, when set, is called as `tracker(point, inputs, training)` in
-    place of the rounding: calibration and training use it to move the bounds. `observer`, when
-    set, is called as `observer(point, outputs)`, and what it returns goes on in their place.
+    `maximum` fix them. `tracker`, when set, is called as `tracker(point, inputs, training)`
+    instead of the rounding: calibration and training use it to update the bounds. `observer`, when
+    set, is called as `observer(point, outputs)`, and its result replaces the outputs.
 
     Args:
         bits: width of the stored integer, 2 to 16, or None for the identity.
-        symmetric: the device stores the tensor with zero point 0, as it does any of more than 8
-            bits.
-        minimum, maximum: a fixed range that contains zero.
+        symmetric: whether the device stores the tensor with zero point 0, as it does any tensor
+            of more than 8 bits.
+        minimum, maximum: bounds of a fixed range that contains zero.
 
     Raises:
-        ValueError: for other bits, or a range that is half given or does not contain zero.
+        ValueError: if the bits are impossible, or the range lacks a bound or does not contain zero.
     """
 
     def __init__(self, bits=None, *, symmetric=False, minimum=None, maximum=None, **kwargs):
@@ -88,13 +88,13 @@ class QuantPoint(_RoundingLayer):
         self.observer = None
 
     def stay_float(self):
-        """Makes the point the identity for good; a range that it has is not used any more."""
+        """Makes the point the identity permanently; its range, if any, is no longer used."""
         self.bits = None
         self.stays_float = True
 
     @property
     def is_learned(self):
-        """Whether the point owns a range that calibration has to set."""
+        """Whether the point has a range that calibration has to set."""
         return self.bits is not None and self.minimum is None
 
     def build(self, input_shape):
@@ -103,7 +103,7 @@ class QuantPoint(_RoundingLayer):
             self.range_max = self._bound("range_max", _INITIAL_RANGE)
 
     def _bound(self, name, start):
-        # TensorFlow records gradients of what was created trainable; `train_range` needs them.
+        # TensorFlow records gradients of variables created trainable; `train_range` needs them.
         bound = keras.Variable(
             keras.initializers.Constant(start), shape=(), dtype="float32", autocast=False, name=name
         )
@@ -111,7 +111,7 @@ class QuantPoint(_RoundingLayer):
         return bound
 
     def train_range(self):
-        """Lets the optimizer move the bounds from now on; a `tracker` gives them gradients."""
+        """Makes the bounds trainable; a `tracker` provides their gradients."""
         self.trains_range = True
         for bound in (self.range_min, self.range_max):
             bound.trainable = True
@@ -134,7 +134,7 @@ class QuantPoint(_RoundingLayer):
 
     @property
     def scale(self):
-        """The distance of two neighbours on the grid."""
+        """The step between neighbouring values of the grid."""
         minimum, maximum = self.minimum, self.maximum
         if minimum is None:
             minimum, maximum = float(self.range_min), float(self.range_max)
@@ -146,7 +146,7 @@ class QuantPoint(_RoundingLayer):
         A symmetric range has one more step below zero than above it, as two's complement has.
 
         Raises:
-            ValueError: for bounds that are not finite.
+            ValueError: if a bound is not finite.
         """
         if not (math.isfinite(minimum) and math.isfinite(maximum)):
             raise ValueError(f"Expected a finite range, got minimum={minimum}, maximum={maximum}.")
@@ -163,16 +163,16 @@ class QuantPoint(_RoundingLayer):
 
 
 class QuantizedLayer(_RoundingLayer):
-    """A layer whose kernels and tensors are stored in given widths.
+    """A layer whose kernels and tensors are stored with given bit widths.
 
     `output_observer`, when set, is called as `output_observer(layer, outputs)` after each call:
-    Keras gives no tensor from the inside of a model's layers.
+    Keras gives no access to the tensors inside a model's layers.
 
     Args:
-        bits: the widths by name, see the module `bits`, in a plain dict; None for float.
+        bits: bit widths by name, see the module `bits`, in a plain dict; None for float.
 
     Raises:
-        ValueError: for an unknown name, or a width that is not from 2 to 16.
+        ValueError: if a name is unknown or a width is not from 2 to 16.
     """
 
     def __init__(self, *, bits=None, **kwargs):
@@ -188,7 +188,7 @@ class QuantizedLayer(_RoundingLayer):
 
     @property
     def bits(self):
-        """All widths by name, as layers inside take them."""
+        """All bit widths by name, as passed to the sublayers."""
         return all_bits({name: getattr(self, name) for name in all_bits()})
 
     def __call__(self, *args, **kwargs):
@@ -198,14 +198,14 @@ class QuantizedLayer(_RoundingLayer):
         return outputs
 
     def _rounded_rows(self, inputs):
-        """What a matmul with a rounded kernel reads; the gradient passes straight through."""
+        """The inputs of a matmul with a rounded kernel; the gradient passes straight through."""
         if self.kernel_bits is None or self.row_bits is None:
             return inputs
         rounded = ops.cast(round_rows(inputs, self.row_bits), inputs.dtype)
         return straight_through(inputs, rounded)
 
     def _point(self, name, width, **kwargs):
-        """A built point of a width; further arguments are `QuantPoint`'s."""
+        """Makes and builds a point; further arguments are those of `QuantPoint`."""
         point = QuantPoint(width, dtype=kwargs.pop("dtype", self.dtype_policy), name=name, **kwargs)
         point.build(None)
         return point
@@ -222,12 +222,12 @@ class Projection(QuantizedLayer):
     Args:
         units: width of the output.
         use_bias: whether `b` exists.
-        factor: a constant, which the converter multiplies into the kernel and the bias.
-        bits: `kernel_bits` and `kernel_block` of the kernel, `row_bits` of the inputs of a rounded
-            one; others do not matter here.
+        factor: constant factor, which the converter folds into the kernel and the bias.
+        bits: bit widths; `kernel_bits` and `kernel_block` of the kernel, `row_bits` of the inputs
+            of a rounded kernel. Other widths have no effect.
 
     Raises:
-        ValueError: for impossible bits, or a block that does not divide the inputs' width.
+        ValueError: if the bits are impossible, or the block does not divide the inputs' width.
     """
 
     def __init__(
@@ -247,7 +247,7 @@ class Projection(QuantizedLayer):
                 f"Expected kernel_block to divide the inputs' width of {self.name}, "
                 f"got width={input_shape[-1]}, kernel_block={self.kernel_block}."
             )
-        # Rounded before it is cast: the grid is the one of the stored kernel.
+        # Rounded before the cast: the grid is that of the stored kernel.
         self.kernel = self.add_weight(
             name="kernel", shape=(input_shape[-1], self.units), autocast=False,
             initializer=self.kernel_initializer,
@@ -266,13 +266,13 @@ class Projection(QuantizedLayer):
         return outputs if self.factor == 1.0 else outputs * self.factor
 
     def stay_float(self):
-        """Leaves the kernel unrounded for good."""
+        """Permanently disables rounding of the kernel."""
         self.kernel_bits = None
         self.stays_float = True
 
     @contextmanager
     def rounded_once(self):
-        """Rounds the kernel once for all calls meanwhile; with `row_bits`, at each call as ever."""
+        """Rounds the kernel once for all calls in the context; with `row_bits`, at each call."""
         if self.kernel_bits is None or self.row_bits is not None:
             yield
             return

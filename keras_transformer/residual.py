@@ -12,17 +12,17 @@ from keras_transformer.quantization import QuantizedLayer, QuantPoint
 class Residual(QuantizedLayer):
     """`Norm(x + Dropout(Sublayer(x)))`, or `x + Dropout(Sublayer(Norm(x)))` with `pre_norm`.
 
-    Vaswani et al. 2017, section 3.1; the pre-norm form is Xiong et al. 2020, arXiv:2002.04745.
-    Inputs and outputs are (B, T, D). Further arguments of the call go to the sublayer, and what
-    the sublayer returns beside its first output is returned beside the sum.
+    Vaswani et al. 2017, section 3.1; the pre-norm form is from Xiong et al. 2020, arXiv:2002.04745.
+    Inputs and outputs are (B, T, D). Further arguments of the call are passed to the sublayer, and
+    its further outputs are returned after the sum.
 
     Args:
-        sublayer: a layer from (B, T, D) to (B, T, D).
-        pre_norm: whether the norm stands before the sublayer.
-        dropout: rate on the sublayer's output.
+        sublayer: layer that maps (B, T, D) to (B, T, D).
+        pre_norm: whether the norm is applied before the sublayer.
+        dropout: dropout rate of the sublayer's output.
         norm: `layer_norm` or `rms_norm`.
-        epsilon: of the norm.
-        bits: widths of what is stored, see `QuantizedLayer`; the sum is an inner tensor.
+        epsilon: epsilon of the norm.
+        bits: bit widths, see `QuantizedLayer`; the sum is an inner tensor.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Residual(QuantizedLayer):
     def call(
         self, x, memory=None, *, cache_index=None, return_scores=False, training=None, **tensors
     ):  # fmt: skip
-        # Keras takes tensors only where arguments have no names of their own.
+        # Keras does not accept tensors among keyword arguments that the signature names.
         if memory is not None:
             tensors["memory"] = memory
         others = {} if cache_index is None else {"cache_index": cache_index}
@@ -75,7 +75,7 @@ class Residual(QuantizedLayer):
 
     def get_config(self):
         sublayer = keras.saving.serialize_keras_object(self.sublayer)
-        # Built before its parent, a loaded sublayer would lose the parent's name in its paths.
+        # If a loaded sublayer were built before its parent, its paths would lack the parent's name.
         sublayer.pop("build_config", None)
         return {
             **super().get_config(),

@@ -1,14 +1,15 @@
-"""The grids to which devices round kernels, tables and rows of activations."""
+"""Rounding of kernels, tables and rows of activations to the grids that devices use."""
 
 from keras import ops
 
 
 def round_rows(x, bits):
-    """Rounds each row of (..., D) to the grid that a runtime finds for it as it comes.
+    """Rounds each row of (..., D) to the grid that a runtime computes for it when it runs.
 
-    The grid has `2**bits` values between the row's own bounds, widened to hold zero, which is one
-    of them. It is what XNNPACK (`xnn_f32_qd8_asymmetric_quantization_params`) and, where the file
-    asks for asymmetric inputs, the kernels of TensorFlow Lite compute, step by step in float32.
+    The grid has `2**bits` values between the row's own bounds, widened to include zero, which is on
+    the grid. It is computed step by step in float32, as in XNNPACK
+    (`xnn_f32_qd8_asymmetric_quantization_params`) and, where the file asks for asymmetric inputs,
+    in the kernels of TensorFlow Lite.
 
     Returns:
         float32 (..., D).
@@ -20,7 +21,7 @@ def round_rows(x, bits):
     width = maximum - minimum
     steps = (highest - lowest) / ops.where(width > 0.0, width, highest - lowest)
     below, above = lowest + minimum * steps, highest + maximum * steps
-    # The zero point is that of the bound at which its own rounding matters less.
+    # The zero point is computed from the bound at which its rounding error is smaller.
     zero = ops.where(below + above > 0.0, lowest - minimum * steps, highest - maximum * steps)
     zero = ops.round(ops.clip(zero, lowest, highest))
     return (ops.clip(ops.round(x * steps) + zero, lowest, highest) - zero) * (1.0 / steps)
@@ -32,11 +33,12 @@ def round_kernel(kernel, bits, block=None, factor=1.0):
     Args:
         kernel: (width, units).
         bits: width of the stored integer.
-        block: consecutive inputs that share a scale, a divisor of the width; all by default.
-        factor: by which the outputs are multiplied; the device stores the kernel times it.
+        block: number of consecutive inputs that share a scale, a divisor of the width; by default
+            all.
+        factor: factor of the outputs; the device stores the kernel times it.
 
     Returns:
-        The kernel with every block of a column a whole multiple of its scale,
+        The kernel, with every block of a column an integer multiple of its scale,
         `max|block| / (2**(bits-1) - 1)`.
     """
     width, units = kernel.shape
@@ -48,7 +50,7 @@ def round_kernel(kernel, bits, block=None, factor=1.0):
 def kernel_scale(kernel, bits, block=None, factor=1.0):
     """Returns the scales (width / block, 1, units) of `round_kernel`'s grid.
 
-    The scale of a block, times the factor, has the 8 significant bits that XNNPACK keeps of it.
+    The scale of a block, times the factor, has the 8 significant bits that XNNPACK retains.
     """
     width, units = kernel.shape
     blocks = ops.reshape(kernel, (-1, block or width, units))
@@ -60,13 +62,13 @@ def kernel_scale(kernel, bits, block=None, factor=1.0):
 
 
 def round_table(table, bits):
-    """Rounds a table to the symmetric grid of one scale, with which a device looks up its rows."""
+    """Rounds a table to a symmetric grid with one scale, as a device stores it for look-ups."""
     scale = ops.maximum(ops.max(ops.abs(table)), 1e-9) / (2 ** (bits - 1) - 1)
     return ops.round(table / scale) * scale
 
 
 def straight_through(values, rounded):
-    """Returns the rounded values, with the gradient of the values themselves.
+    """Straight-through estimator: the rounded values, with the gradient of the original ones.
 
     Bengio et al. 2013, arXiv:1308.3432.
     """

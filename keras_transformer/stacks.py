@@ -1,4 +1,4 @@
-"""Stacks of blocks, which turn masks and position biases into one additive bias for all of them."""
+"""Encoder and decoder stacks, which compute one additive bias from masks and position biases."""
 
 import contextlib
 
@@ -16,7 +16,7 @@ from keras_transformer.normalization import make_norm
 from keras_transformer.positions import AlibiBias, RelativePositionBias
 from keras_transformer.quantization import QuantizedLayer, QuantPoint
 
-# Arguments that a stack hands on to its blocks and does not read itself.
+# Arguments that a stack passes to its blocks and does not read itself.
 BLOCK_ARGUMENTS = (
     "head_dim", "num_key_value_heads", "dropout", "attention_dropout", "activation", "gated",
     "use_bias", "rotary", "rank",
@@ -25,12 +25,12 @@ POSITION_BIASES = {"t5": RelativePositionBias, "alibi": AlibiBias}
 
 
 def _without_mask(x):
-    """The same tensor without its Keras mask, which each block would add to the bias again."""
+    """Removes a tensor's Keras mask, which each block would add to the bias again."""
     return keras.ops.copy(x)
 
 
 class _Stack(QuantizedLayer):
-    """What both stacks share; the arguments are documented at `Encoder`."""
+    """Base of both stacks; `Encoder` documents the arguments."""
 
     block_class = None
     block_arguments = BLOCK_ARGUMENTS
@@ -82,12 +82,12 @@ class _Stack(QuantizedLayer):
 
     @contextlib.contextmanager
     def only_blocks(self, numbers):
-        """Runs only some blocks of the stack inside the context.
+        """Runs only some blocks of the stack within the context.
 
-        What is computed in graphs has to be traced inside it.
+        Graphs have to be traced within it.
 
         Args:
-            numbers: of the blocks, in the order in which they run; with a cache all have to.
+            numbers: indices of the blocks, in the order in which they run; all with a cache.
         """
         before, self.running = self.running, tuple(numbers)
         try:
@@ -112,7 +112,7 @@ class _Stack(QuantizedLayer):
         return self.final_point(self.final_norm(x, training=training), training=training)
 
     def _causal_bias(self, target_length, source_length, start, mask):
-        """What causality, and a boolean mask if there is one, add to the scores."""
+        """The additive bias of causality and, if given, of a boolean mask."""
         causal = causal_mask(target_length, source_length, start)
         if mask is None:
             return self._mask_bias(causal)
@@ -121,13 +121,13 @@ class _Stack(QuantizedLayer):
         return self.stored_mask.both(causal, mask)
 
     def _mask_bias(self, mask):
-        """What a boolean mask adds to the scores, see `attention_bias`."""
+        """The additive bias of a boolean mask, see `attention_bias`."""
         if self.inner_bits is None:
             return attention_bias(mask, self.compute_dtype)
         return over_heads(self.stored_mask(mask))
 
     def _add(self, *biases):
-        """The sum of the biases that are there, or None."""
+        """The sum of the biases that are not None, or None."""
         biases = [bias for bias in biases if bias is not None]
         return sum(biases[1:], biases[0]) if biases else None
 
@@ -141,14 +141,14 @@ class Encoder(_Stack):
         num_heads: H.
         intermediate_dim: F.
         position_bias: `t5`, `alibi`, or None.
-        norm, epsilon, pre_norm: see `Residual`; a pre-norm stack ends in one more norm.
-        bits: widths of what is stored, see `QuantizedLayer`.
+        norm, epsilon, pre_norm: see `Residual`; a pre-norm stack ends with one more norm.
+        bits: bit widths, see `QuantizedLayer`.
         **block_arguments: `head_dim`, `num_key_value_heads`, `dropout`, `attention_dropout`,
             `activation`, `gated`, `use_bias`, `rotary` and `rank` of each block, see
             `EncoderBlock`.
 
     Raises:
-        ValueError: for an unknown position bias or argument.
+        ValueError: if the position bias or an argument is unknown.
     """
 
     block_class = EncoderBlock
@@ -159,7 +159,7 @@ class Encoder(_Stack):
         self._build_ends(input_shape)
 
     def call(self, inputs, mask=None, training=None):
-        """Encodes.
+        """Encodes the inputs.
 
         Args:
             inputs: (B, T, D).
@@ -192,7 +192,7 @@ class Decoder(_Stack):
         **kwargs: see `Encoder`.
 
     Raises:
-        ValueError: for an unknown position bias or argument.
+        ValueError: if the position bias or an argument is unknown.
     """
 
     block_class = DecoderBlock
@@ -200,7 +200,7 @@ class Decoder(_Stack):
     bidirectional = False
 
     def _block(self, *args, **kwargs):
-        # The stack adds what causality adds to the scores, once for all blocks.
+        # The stack adds the causal bias once for all blocks.
         return super()._block(*args, causal=False, **kwargs)
 
     def build(self, inputs_shape, memory_shape=None):
@@ -212,19 +212,19 @@ class Decoder(_Stack):
         self, inputs, memory=None, mask=None, *, inputs_mask=None, memory_mask=None, cache=None,
         cache_index=None, memory_cache=None, training=None,
     ):  # fmt: skip
-        """Decodes; no position sees a later one.
+        """Decodes; no position attends to a later one.
 
         Args:
             inputs: (B, T, D).
             memory: (B, S, D'), the encoder's output.
             mask: boolean over the targets, True attends: (B, T), (B, T, T) or (B, H, T, T); with
                 a cache the last axis is the cache's length.
-            inputs_mask: (B, T), where Keras puts the mask that comes with the inputs; it counts
-                without `mask` and without a cache.
-            memory_mask: boolean over the memory, likewise.
-            cache: tuple of one pair of keys and values (B, L, KV, K) for each block.
+            inputs_mask: (B, T), the mask that Keras propagates with the inputs; used without `mask`
+                and without a cache.
+            memory_mask: boolean over the memory, True attends.
+            cache: tuple with a pair of keys and values (B, L, KV, K) for each block.
             cache_index: integer, the position of the first input in the cache.
-            memory_cache: `project_memory`'s result, in place of the memory.
+            memory_cache: the result of `project_memory`, in place of the memory.
 
         Returns:
             (B, T, D); with `cache` also the cache.
@@ -257,7 +257,7 @@ class Decoder(_Stack):
         return x if cache is None else (x, tuple(new_cache))
 
     def project_memory(self, memory):
-        """Returns each block's cross attention keys and values of a memory (B, S, D')."""
+        """Returns each block's cross-attention keys and values of a memory (B, S, D')."""
         return tuple(block.project_memory(memory) for block in self.blocks)
 
     def compute_output_spec(self, inputs, *args, cache=None, **kwargs):

@@ -22,7 +22,14 @@ class Room:
 ROOMS = {
     "layers": Room("", "keras numpy"),
     "zoo.errors": Room(device=True),
-    "zoo.files": Room("zoo.errors", "numpy safetensors"),
+    "zoo.beside": Room("zoo.errors"),
+    "zoo.temporary": Room(),
+    "zoo.locks": Room("zoo.beside"),
+    "zoo.manifest": Room("zoo.errors"),
+    "zoo.swap": Room("zoo.beside"),
+    "zoo.files": Room(
+        "zoo.beside zoo.errors zoo.locks zoo.manifest zoo.swap", "numpy safetensors"
+    ),
     "zoo.recipe": Room("zoo.errors"),
     "zoo.tabular": Room(device=True),
     "zoo.progress": Room("zoo.tabular", device=True),
@@ -74,15 +81,17 @@ ROOMS = {
         "keras numpy",
     ),
     "zoo.training": Room(
-        "layers zoo.checkpoint zoo.data zoo.errors zoo.files zoo.modalities zoo.models "
-        "zoo.progress zoo.recipe zoo.tasks zoo.tokenizers zoo.vocabularies", "keras numpy",
+        "layers zoo.beside zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.files zoo.locks "
+        "zoo.modalities zoo.models zoo.progress zoo.recipe zoo.tasks zoo.tokenizers "
+        "zoo.vocabularies",
+        "keras numpy",
     ),
     "edge.graphs": Room("edge.runtime zoo.checkpoint zoo.models", "keras tensorflow"),
     "edge.load": Room("edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor"),
     "edge.compare": Room(
         "edge.graphs edge.precision edge.runtime edge.runtime.checks edge.tflite layers "
         "zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities "
-        "zoo.models zoo.tabular zoo.tasks zoo.tokenizers",
+        "zoo.models zoo.tabular zoo.tasks zoo.temporary zoo.tokenizers",
         "ai_edge_litert keras numpy",
     ),
     "edge.compress": Room(
@@ -100,34 +109,38 @@ ROOMS = {
     ),
     "edge.convert": Room(
         "edge.precision edge.quantize edge.tflite layers zoo.checkpoint zoo.data zoo.errors "
-        "zoo.files zoo.models", "keras tensorflow",
+        "zoo.files zoo.models zoo.temporary", "keras tensorflow",
     ),
     "edge.publish": Room("edge.runtime zoo.checkpoint zoo.models"),
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
-        "edge.runtime edge.tflite zoo.checkpoint zoo.data zoo.errors zoo.files zoo.tokenizers",
+        "edge.runtime edge.tflite zoo.beside zoo.checkpoint zoo.data zoo.errors zoo.files "
+        "zoo.temporary zoo.tokenizers",
         "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",
     ),
     "edge.targets.exported": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.runtime "
-        "edge.targets layers zoo.checkpoint zoo.errors zoo.files zoo.models zoo.tasks",
+        "edge.targets layers zoo.beside zoo.checkpoint zoo.errors zoo.files zoo.models zoo.tasks "
+        "zoo.temporary",
         "keras numpy onnx onnxruntime safetensors tensorflow tf2onnx torch",
     ),
     "edge.targets.litertlm": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.runtime edge.targets "
         "edge.targets.exported edge.tflite zoo.checkpoint zoo.errors zoo.generation "
-        "zoo.tokenizers zoo.vocabularies",
+        "zoo.temporary zoo.tokenizers zoo.vocabularies",
         "ai_edge_litert keras litert_lm litert_lm_builder numpy tensorflow",
     ),
     "edge.choose": Room(
         "edge.compare edge.compress edge.convert edge.precision edge.quantize edge.runtime "
-        "edge.targets layers zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.files "
-        "zoo.models zoo.progress zoo.recipe zoo.tabular zoo.training", "keras matplotlib",
+        "edge.targets layers zoo.beside zoo.checkpoint zoo.data zoo.errors zoo.evaluation "
+        "zoo.files zoo.locks zoo.models zoo.progress zoo.recipe zoo.tabular zoo.training",
+        "keras matplotlib",
     ),
     "edge.demo": Room("edge.runtime zoo.errors zoo.files zoo.tokenizers"),
     "edge.quickstart": Room(
-        "edge.compare edge.precision edge.quantize edge.runtime edge.targets zoo.data zoo.files "
-        "zoo.predictor zoo.progress zoo.recipe zoo.samples zoo.tasks zoo.training", "sklearn",
+        "edge.compare edge.precision edge.quantize edge.runtime edge.targets zoo.beside zoo.data "
+        "zoo.files zoo.predictor zoo.progress zoo.recipe zoo.samples zoo.tasks zoo.training",
+        "sklearn",
     ),
 }  # fmt: skip
 MAX_FILES_IN_A_ROOM = 14

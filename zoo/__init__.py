@@ -1,4 +1,4 @@
 """The model zoo: models, tasks, data, tokenizers, training, evaluation and generation.
 
-Imports the layers; never edge or cli.
+Imports the layers, never edge or cli.
 """

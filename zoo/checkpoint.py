@@ -1,4 +1,4 @@
-"""A trained model with all that it needs, and the checkpoint folder that holds it."""
+"""Checkpoints: a trained model with its task, modality and recipe, and their folder on disk."""
 
 import dataclasses
 import json
@@ -52,22 +52,22 @@ from keras_transformer.zoo.vocabularies.learn import TextTokenizer
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class Checkpoint(Predictor):
-    """A model, what it was trained for and on, and how raw rows become its input.
+    """A trained model with its task, its recipe and the modality that encodes its inputs.
 
-    It predicts, writes and measures itself, see `Predictor` and `evaluate`.
+    It predicts, generates text and evaluates itself, see `Predictor` and `evaluate`.
 
     Attributes:
-        config: the model's shape.
-        task: its task, with the labels.
-        modality: of what it reads, with its tokenizers or what else encodes rows.
-        model: the Keras model.
-        recipe: the run that made it.
-        metrics: what was measured on the validation data.
-        probes: (rows, ...) inputs of a few validation rows by name; `convert` compares on them.
-        bits: widths of a quantized model, see `models.build`; empty for float.
+        config: architecture and sizes of the model.
+        task: task of the model, with the labels.
+        modality: modality of the inputs, with the tokenizers or whatever else encodes rows.
+        model: Keras model.
+        recipe: recipe of the run that produced it.
+        metrics: metrics on the validation data.
+        probes: inputs (rows, ...) of a few validation rows by name, on which `convert` compares.
+        bits: bit widths of a quantized model, see `models.build`; empty for float.
         keep: patterns of the layers that stay float in it, see `models.build`.
-        rows: examples of its run that came from memory, by `train` and `validation`: what goes on
-            from it in the same process trains on them. They are not saved.
+        rows: in-memory examples of its run, by `train` and `validation`, for further training in
+            the same process. They are not saved.
     """
 
     config: TransformerConfig
@@ -101,7 +101,7 @@ class Checkpoint(Predictor):
 
     @property
     def reads_sources(self) -> bool:
-        """Whether it writes a target for a source, rather than go on from a prompt."""
+        """Whether it generates a target for a source rather than continuing a prompt."""
         return self.task.reads_sources
 
     @property
@@ -119,22 +119,22 @@ class Checkpoint(Predictor):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the classes, or of the targets of a translator of several."""
+        """Names of the classes, or the target languages of a multilingual translator."""
         return self.task.labels
 
     @property
     def is_quantized(self) -> bool:
-        """Whether quantization-aware training made the model."""
+        """Whether the model comes from quantization-aware training."""
         return bool(self.bits)
 
     @property
     def columns(self) -> dict[str, str | None]:
-        """Names of the columns of its data by their use, as the recipe has them."""
+        """Column names of its data by their use, from the recipe."""
         return dict(self.recipe.data.columns)
 
     @property
     def inputs(self) -> tuple[InputSpec, ...]:
-        """The inputs of a model of whole examples."""
+        """The inputs of a model over whole examples."""
         return self.modality.inputs(pair=self.pair)
 
     def encode(self, rows: Iterable[Any], pairs: Iterable[Any] | None = None) -> Features:
@@ -146,17 +146,17 @@ class Checkpoint(Predictor):
         return self.modality.encode(*self.checked(rows, pairs))
 
     def evaluate(self, data: Source | Rows, **options: Any) -> Metrics:
-        """Measures the model, see `measure.evaluate`.
+        """Evaluates the model, see `measure.evaluate`.
 
         Args:
             data: labelled rows, sources and targets, or plain text: a path, or data in memory.
-            **options: names of the columns, such as `label="topic"`, where they differ from those
-                of training; how a translator chooses tokens, such as `beams=5`.
+            **options: column names that differ from those of training, such as `label="topic"`, and
+                decoding options of a translator, such as `beams=5`.
         """
         return evaluate(self, data, **options)
 
     def perplexity(self, path: str | Path) -> dict[str, float]:
-        """Measures a language model on the text of a file, see `Perplexity`."""
+        """Evaluates a language model on the text of a file, see `Perplexity`."""
         plain = load_plain_text(path)
         return language_perplexity(plain, self.tokenizer, self.max_length)(self.model)
 
@@ -177,7 +177,7 @@ class Checkpoint(Predictor):
         )  # fmt: skip
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Writes the checkpoint folder, whole or not at all."""
+        """Writes the checkpoint folder atomically."""
         config = {
             "model": self.config.to_json(),
             "task": self.task.to_json(),
@@ -204,9 +204,9 @@ class Checkpoint(Predictor):
         """Reads a checkpoint folder.
 
         Raises:
-            FileNotFoundError: there is no such folder.
-            InputError: it is no checkpoint, a file is missing or was edited, or its files do not
-                fit together.
+            FileNotFoundError: if there is no such folder.
+            InputError: if it is not a checkpoint, a file is missing or was edited, or its files do
+                not fit together.
         """
         files = read_folder(path)
         config = CheckpointConfig.of_files(files, path)
@@ -237,12 +237,12 @@ class Checkpoint(Predictor):
 
 
 def as_checkpoint(given: Checkpoint | str | os.PathLike) -> Checkpoint:
-    """Returns a checkpoint that is given, or loads its folder.
+    """Returns the given checkpoint, or loads one from its folder.
 
     Raises:
-        FileNotFoundError: there is no such folder.
-        InputError: it is no checkpoint, or a file is missing or was edited.
-        TypeError: it is neither a checkpoint nor a path.
+        FileNotFoundError: if there is no such folder.
+        InputError: if it is not a checkpoint, or a file is missing or was edited.
+        TypeError: if it is neither a checkpoint nor a path.
     """
     if isinstance(given, str | os.PathLike):
         return Checkpoint.load(given)

@@ -1,9 +1,9 @@
-"""The two kinds of error that a user of the zoo can meet."""
+"""Exceptions of the zoo: mistakes in the input, and failed runs."""
 
 
 class InputError(ValueError):
-    """A mistake in what the user gave: data, an option, a file (exit code 2 of a command)."""
+    """A mistake in the user's data, options or files (exit code 2 of a command)."""
 
 
 class RunError(RuntimeError):
-    """A failure of a run that was asked for correctly (exit code 1 of a command)."""
+    """A failure of a run whose input was valid (exit code 1 of a command)."""

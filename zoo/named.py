@@ -1,4 +1,4 @@
-"""Models by name: the catalogue as a table, and a model of it built."""
+"""The front door to models by name: the catalogue as a table, and untrained models."""
 
 from typing import Any, NamedTuple
 
@@ -14,12 +14,12 @@ from keras_transformer.zoo.tasks.task import Task
 
 
 class CatalogRow(NamedTuple):
-    """A model of the catalogue.
+    """A row of the catalogue.
 
     Attributes:
-        name: its name.
-        parameters: of the model without a task's head, tied tables counted once.
-        tasks: that it can be trained for.
+        name: name of the model.
+        parameters: number of parameters without a task's head, tied tables counted once.
+        tasks: names of the tasks that it can be trained for.
     """
 
     name: str
@@ -28,10 +28,10 @@ class CatalogRow(NamedTuple):
 
 
 class Catalog(Tabular, tuple[CatalogRow, ...]):
-    """The models of the catalogue; a tuple of rows that reads as a table."""
+    """The models of the catalogue: a tuple of rows that prints as a table."""
 
     def grids(self) -> list[Grid]:
-        """One row a model."""
+        """A table with a row for each model."""
         rows = [(row.name, row.parameters, ", ".join(row.tasks)) for row in self]
         return [Grid(None, CatalogRow._fields, rows)]
 
@@ -51,15 +51,15 @@ def build(
     """Returns an untrained model: a plain `keras.Model` to fit, save and load.
 
     Args:
-        model: a name of the catalogue, or a config.
-        task: what an encoder's head is for, such as `Classification(labels=[...])`; without one
-            its outputs are the pooled vectors.
+        model: catalogue name or config.
+        task: task of an encoder's head, such as `Classification(labels=[...])`; without one the
+            outputs are the pooled vectors.
         dtype: Keras dtype policy of the layers.
         **changes: to the config, such as `num_layers=2` or `vocab_size=8000`.
 
     Raises:
-        InputError: for an unknown name, or a config that is impossible or does not fit the task.
-        TypeError: for what is neither a name nor a config, or an unknown field.
+        InputError: if the name is unknown, or the config is impossible or does not fit the task.
+        TypeError: if `model` is neither a name nor a config, or a field is unknown.
     """
     if isinstance(model, str):
         config = get_config(model)

@@ -1,4 +1,4 @@
-"""Predictions: what a model's outputs mean, by their kind; NumPy only."""
+"""Predictions from model outputs, by the kind of output; NumPy only."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -7,11 +7,11 @@ import numpy as np
 
 
 class Outputs(NamedTuple):
-    """A model's outputs for raw texts.
+    """A model's outputs for raw rows.
 
     Attributes:
-        scores: (rows, outputs) logits, or predicted numbers.
-        truncated: for each row, whether tokens were cut to the model's length.
+        scores: logits or predicted numbers, (rows, outputs).
+        truncated: for each row, whether it was truncated to the model's length.
     """
 
     scores: np.ndarray
@@ -19,13 +19,13 @@ class Outputs(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """One text's result.
+    """The prediction for one row.
 
     Attributes:
-        label: the most probable class; None for regression.
-        score: its probability, or the predicted number.
+        label: most probable class; None for regression.
+        score: probability of the label, or the predicted number.
         scores: probability of each label; empty for regression.
-        truncated: whether tokens were cut to the model's length.
+        truncated: whether the row was truncated to the model's length.
     """
 
     label: str | None
@@ -35,7 +35,7 @@ class Prediction(NamedTuple):
 
 
 def class_predictions(labels: Sequence[str], outputs: Outputs) -> list[Prediction]:
-    """Reads logits (rows, labels) as the most probable class of each row."""
+    """Converts logits (rows, labels) to the most probable class of each row."""
     scores = outputs.scores
     exponents = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
     probabilities = exponents / exponents.sum(axis=1, keepdims=True)
@@ -48,15 +48,15 @@ def class_predictions(labels: Sequence[str], outputs: Outputs) -> list[Predictio
 
 
 def number_predictions(labels: Sequence[str], outputs: Outputs) -> list[Prediction]:
-    """Reads outputs (rows, 1) as numbers."""
+    """Converts outputs (rows, 1) to numbers."""
     return [
         Prediction(None, float(row[0]), {}, cut)
         for row, cut in zip(outputs.scores, outputs.truncated, strict=True)
     ]
 
 
-# Kind of output -> the function from labels and outputs to predictions. What a model writes,
-# of the kind `text`, is no output of one pass: see `generation`.
+# Kind of output -> the function from labels and outputs to predictions. Generated text, of the
+# kind `text`, is not the output of one pass: see `generation`.
 OUTPUTS: dict[str, Callable[[Sequence[str], Outputs], list[Prediction]]] = {
     "classes": class_predictions,
     "number": number_predictions,

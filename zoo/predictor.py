@@ -1,4 +1,4 @@
-"""The interface of what predicts or writes: a checkpoint, and a file on the device."""
+"""The common interface of checkpoints and model files: prediction and text generation."""
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,17 +15,17 @@ from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
 
 class Predictor:
-    """Predicts or writes for raw rows: texts, or what else the model's modality is.
+    """Predicts or generates for raw rows of the model's modality, such as texts.
 
     Attributes:
         task_name: name of the model's task.
-        output_kind: `classes` or `number`, see `OUTPUTS`; `text` of a model that writes.
-        reads_sources: whether it writes a target for a source, rather than go on from a prompt.
-        labels: names of the classes, or of the targets of a translator of several.
+        output_kind: `classes` or `number`, see `OUTPUTS`; `text` for a model that generates.
+        reads_sources: whether it generates a target for a source rather than continuing a prompt.
+        labels: names of the classes, or the target languages of a multilingual translator.
         pair: whether an example is two rows.
-        modality: of the rows.
-        precision: `float32`, ...; followed by `, simulated` where Keras computes it.
-        columns: names of the columns of the data that the model was trained on, by their use.
+        modality: modality of the rows.
+        precision: precision, such as `float32`; followed by `, simulated` where Keras computes it.
+        columns: column names of the training data by their use.
     """
 
     task_name: str
@@ -39,24 +39,24 @@ class Predictor:
 
     @property
     def max_length(self) -> int:
-        """Tokens of an example; of a source, or of a prompt and what follows it."""
+        """Maximum number of tokens: of an example, a source, or a prompt with its continuation."""
         return self.modality.max_length
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """Of the text that is read.
+        """Tokenizer of the input.
 
         Raises:
-            InputError: the model reads no text.
+            InputError: if the model reads no text.
         """
         return self._text.tokenizer
 
     @property
     def target_tokenizer(self) -> Tokenizer | None:
-        """Of the text that is written, if it has one of its own.
+        """Tokenizer of the output, if it differs.
 
         Raises:
-            InputError: the model reads no text.
+            InputError: if the model reads no text.
         """
         return self._text.target_tokenizer
 
@@ -68,20 +68,20 @@ class Predictor:
 
     @property
     def generates(self) -> bool:
-        """Whether the model writes text."""
+        """Whether the model generates text."""
         return self.output_kind == "text"
 
     def predict(self, rows: Iterable[Any], pairs: Iterable[Any] | None = None) -> list[Prediction]:
-        """Predicts raw rows, or pairs of them.
+        """Predicts for raw rows, or for pairs of them.
 
         Args:
-            rows: of text a list, an array or a column of strings.
-            pairs: the second row of each, for a task over pairs.
+            rows: raw rows; for text a list, an array or a column of strings.
+            pairs: second row of each example, for a task over pairs.
 
         Raises:
-            InputError: for a single string, for second rows that are missing, not expected or of
-                another number, or a model that generates text.
-            TypeError: for what is no sequence of rows.
+            InputError: if rows are a single string, second rows are missing, unexpected or of
+                another number, or the model generates text.
+            TypeError: if rows are not a sequence.
         """
         outputs = self.outputs(rows, pairs)
         return OUTPUTS[self.output_kind](self.labels, outputs)
@@ -95,7 +95,7 @@ class Predictor:
         return self.outputs(rows, pairs).scores
 
     def outputs(self, rows: Iterable[Any], pairs: Iterable[Any] | None = None) -> Outputs:
-        """Returns what `scores` does, and which rows were cut to the model's length.
+        """Returns the scores, and which rows were truncated to the model's length.
 
         Raises:
             InputError, TypeError: as `predict`.
@@ -107,7 +107,7 @@ class Predictor:
     def checked(
         self, rows: Iterable[Any], pairs: Iterable[Any] | None
     ) -> tuple[list[Any], list[Any] | None]:
-        """Returns rows and their second rows as lists.
+        """Checks rows and their second rows, and returns them as lists.
 
         Raises:
             InputError, TypeError: as `predict`.
@@ -121,31 +121,31 @@ class Predictor:
         return self.modality.checked(rows, pairs)
 
     def generate(self, texts: Iterable[str], **options: Any) -> list[str]:
-        """Returns the translation of each text, or what follows each prompt.
+        """Returns the translation of each source, or the continuation of each prompt.
 
         Args:
             texts: sources or prompts.
             **options: see `TextGenerator.generate`: `beams=5`, `max_tokens=40`, ...
 
         Raises:
-            InputError: for texts or options that do not fit, or a model that predicts labels.
-            TypeError: for what is no sequence of strings, or an unknown option.
+            InputError: if texts or options do not fit, or the model predicts labels.
+            TypeError: if texts are not a sequence of strings, or an option is unknown.
         """
         return [one.text for one in self.generations(texts, **options)]
 
     def generations(self, texts: Iterable[str], **options: Any) -> list[Generation]:
-        """Returns what `generate` does, with log probabilities and what was cut."""
+        """Returns the results of `generate` with log probabilities and truncation flags."""
         return self._own_generator.generate(texts, **options)
 
     def generator(self, **options: Any) -> TextGenerator:
-        """Returns what generates text.
+        """Returns the text generator of the model.
 
         Args:
-            **options: `xla=True` of a checkpoint, whose steps XLA compiles then: faster, after
-                seconds for each new shape, see `CompiledSteps`.
+            **options: `xla=True` for a checkpoint compiles its steps with XLA: faster, but
+                compiling takes seconds for each new shape, see `CompiledSteps`.
 
         Raises:
-            InputError: the model predicts labels or numbers.
+            InputError: if the model predicts labels or numbers.
         """
         if not self.generates:
             raise InputError(f"Expected a model that generates text, got one of {self.task_name}.")
@@ -153,13 +153,13 @@ class Predictor:
 
     @functools.cached_property
     def _own_generator(self) -> TextGenerator:
-        """What `generate` uses again and again."""
+        """The generator that `generate` reuses."""
         return self.generator()
 
     def _outputs(self, rows: list[Any], pairs: list[Any] | None) -> Outputs:
-        """Outputs of rows that were checked."""
+        """Outputs of checked rows."""
         raise NotImplementedError
 
     def _generator(self, **options: Any) -> TextGenerator:
-        """What generates, of a model that does."""
+        """A new text generator, for a model that generates."""
         raise NotImplementedError

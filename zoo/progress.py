@@ -1,4 +1,4 @@
-"""Progress of runs: the callbacks, and a report that prints them."""
+"""Progress reports of runs: the callbacks, and a report that prints them."""
 
 import sys
 import time
@@ -7,10 +7,10 @@ from typing import Any, TextIO
 
 from keras_transformer.zoo.tabular import words
 
-# The metrics of an epoch's line, those that a task has.
+# Metrics printed for an epoch, as far as the task has them.
 EPOCH_METRICS = (
-    "accuracy", "macro_f1", "pearson", "spearman", "loss", "perplexity", "token_accuracy",
-    "bits_per_character",
+    "accuracy", "macro_f1", "pearson", "spearman", "mean_squared_error", "loss", "perplexity",
+    "token_accuracy", "bits_per_character",
 )  # fmt: skip
 
 
@@ -27,7 +27,7 @@ class Report:
         """An epoch is done and validated."""
 
     def cut(self, path: Path | str, rows: int, num_cut: int, max_length: int) -> None:
-        """Of a file's rows, so many are longer than the model's input."""
+        """`num_cut` of a file's `rows` are longer than the model's input and were truncated."""
         if num_cut:
             self.note(
                 f"{num_cut} of {rows} rows of {path} are longer than {max_length} tokens and were "
@@ -35,14 +35,14 @@ class Report:
             )
 
     def note(self, text: str) -> None:
-        """Something that the user should know."""
+        """A note to the user."""
 
 
 class Printed(Report):
-    """Prints a line for each epoch and note, and the step under way, at most twice a second.
+    """Prints a line for each epoch and note, and the current step at most twice a second.
 
     Args:
-        file: where to; standard output by default, which notebooks show.
+        file: text stream to print to; standard output by default, which notebooks show.
     """
 
     def __init__(self, file: TextIO | None = None):
@@ -67,14 +67,14 @@ class Printed(Report):
         self._print(f"Note: {text}")
 
     def _print(self, line: str, end: str = "\n") -> None:
-        # The step before is overwritten in its line.
+        # The previous step's line is overwritten.
         erased = f"\r{' ' * self.width}\r" if self.width else ""
         self.width = 0 if end else len(line)
         print(erased + line, end=end, file=self.file, flush=True)
 
 
 def default_report() -> Report:
-    """Returns what reports where the caller says nothing: progress in notebooks and at a prompt.
+    """Returns the default report: printed in notebooks and at an interactive prompt.
 
     A script prints nothing unless it passes a report, such as `Printed()`.
     """
@@ -83,6 +83,12 @@ def default_report() -> Report:
 
 def epoch_line(epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> str:
     """Returns an epoch's loss and metrics as a line."""
-    values = [f"{words(name)} {metrics[name]:.4f}" for name in EPOCH_METRICS if name in metrics]
+    values = [f"{words(name)} {_value(metrics[name])}" for name in EPOCH_METRICS if name in metrics]
     line = f"Epoch {epoch}: loss {loss:.4f}, validation {', '.join(values)}"
     return f"{line}, the best so far" if is_best else line
+
+
+def _value(metric: float | None) -> str:
+    if metric is None:
+        return "not defined"
+    return f"{metric:.4f}" if abs(metric) < 1e6 else f"{metric:.6g}"

@@ -1,4 +1,4 @@
-"""Results that read as tables: as text where Python prints them, as HTML in notebooks."""
+"""Results that print as tables: as text in Python, as HTML in notebooks."""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -9,10 +9,10 @@ class Grid(NamedTuple):
     """A table.
 
     Attributes:
-        title: above it, or None.
-        columns: heads.
-        rows: a cell a column: text, an integer (with separators), a float (four decimals), or
-            None for what there is not.
+        title: title above the table, or None.
+        columns: column headers.
+        rows: rows of one cell per column: text, an integer (with separators), a float (four
+            decimals), or None for an empty cell.
     """
 
     title: str | None
@@ -21,28 +21,28 @@ class Grid(NamedTuple):
 
 
 class Tabular:
-    """A result that reads as one or several tables."""
+    """A result that prints as one or several tables."""
 
     def grids(self) -> list[Grid]:
-        """The tables, from the top."""
+        """The tables, from top to bottom."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
         return "\n\n".join(map(_as_text, self.grids()))
 
     def _repr_html_(self) -> str:
-        """What a notebook shows."""
+        """The tables as HTML for a notebook."""
         return "".join(map(_as_html, self.grids()))
 
 
 class Metrics(Tabular, dict):
-    """Metrics by name, such as `accuracy`; a dictionary that reads as a table.
+    """Metrics by name, such as `accuracy`: a dictionary that prints as a table.
 
-    Values that are mappings of mappings, such as `per_class`, become tables of their own.
+    Values that are mappings of mappings, such as `per_class`, become separate tables.
     """
 
     def grids(self) -> list[Grid]:
-        """The single values, then one table for each group of them."""
+        """A table of the single values, then one for each group of values."""
         singles = [
             (words(name), value) for name, value in self.items() if not isinstance(value, Mapping)
         ]
@@ -56,12 +56,12 @@ class Metrics(Tabular, dict):
 
 
 def words(name: str) -> str:
-    """`macro_f1` as a reader's words."""
+    """A name as words: `macro_f1` as `macro F1`."""
     return name.replace("_", " ").replace("f1", "F1")
 
 
 def cell(value: Any) -> str:
-    """A value as a table shows it."""
+    """A value as a table's cell."""
     if value is None:
         return "-"
     if isinstance(value, float):

@@ -127,19 +127,23 @@ class Simulation:
 
     Args:
         checkpoint: the float model.
-        precision: the simulated precision.
-        batches: batches on which the ranges are calibrated once, see `quantized_model`.
-        measure: function from a predictor to its metrics.
+        precision: whose rounding is simulated.
+        batches: set the ranges, once; see `quantized_model`.
+        measure: the function from a predictor to its metrics.
+        metric: that decides, one of them.
 
     Attributes:
         groups: groups of the model.
     """
 
-    def __init__(self, checkpoint: Checkpoint, precision: str, batches: Any, measure: Callable):
+    def __init__(
+        self, checkpoint: Checkpoint, precision: str, batches: Any, measure: Callable,
+        metric: Metric,
+    ):  # fmt: skip
         self.checkpoint = checkpoint
         self.bits = get_precision(precision).bits
         self.measure = measure
-        self.metric = checkpoint.task.metric
+        self.metric = metric
         model = quantized_model(checkpoint, batches, precision)
         self.weights = get_weights(model)
         self.groups = groups_of(model)
@@ -157,7 +161,7 @@ class Simulation:
         return self._value(dataclasses.replace(self.checkpoint, model=model, **quantized))
 
     def _value(self, checkpoint: Checkpoint) -> float:
-        return float(self.measure(checkpoint)[self.metric.name])
+        return self.metric.value(self.measure(checkpoint))
 
 
 def sensitivity(
@@ -208,8 +212,12 @@ def sensitivity(
         return checkpoint.task.evaluate(predictor, examples, **decoding)
 
     batches = calibration_batches(checkpoint, source)
-    simulation = Simulation(checkpoint, precision, batches, measure)
-    groups, metric = simulation.groups, simulation.metric
+    task = checkpoint.task
+    for note in task.notes(task.metric, examples):
+        report.note(note)
+    metric = task.defined(task.metric, examples)
+    simulation = Simulation(checkpoint, precision, batches, measure, metric)
+    groups = simulation.groups
     float_value = simulation.float_value()
     report.note(f"{checkpoint.task.name} in float: {metric.name} {float_value:.4f}.")
     costs = []

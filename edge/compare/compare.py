@@ -42,8 +42,8 @@ class Comparison:
     precision: str
     size: int
     metric: str
-    value: float
-    checkpoint_value: float
+    value: float | None
+    checkpoint_value: float | None
     parity: Parity
     num_truncated: int
 
@@ -229,7 +229,7 @@ def _compare(
         path=runner.name,
         precision=runner.precision,
         size=len(bytes(runner)),
-        metric=checkpoint.task.deciding_metric,
+        metric=_metric(checkpoint, examples),
         value=_value(checkpoint, examples, outputs),
         checkpoint_value=_value(checkpoint, examples, reference),
         parity=outputs_difference(reference, outputs, runner),
@@ -253,9 +253,13 @@ def _padded_outputs(
     return np.concatenate(parts)
 
 
-def _value(checkpoint: Checkpoint, examples: Examples, outputs: np.ndarray) -> float:
+def _value(checkpoint: Checkpoint, examples: Examples, outputs: np.ndarray) -> float | None:
     found = checkpoint.task.metrics(examples.targets, outputs)
-    return found[checkpoint.task.deciding_metric]
+    return found[_metric(checkpoint, examples)]
+
+
+def _metric(checkpoint: Checkpoint, examples: Examples) -> str:
+    return checkpoint.task.defined(checkpoint.task.selection, examples).name
 
 
 def _number(value: float | None, form: str) -> str | None:

@@ -21,6 +21,7 @@ of the Keras model's outputs on the compared rows where the file's are float.
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -106,21 +107,30 @@ class Parity:
             )
 
 
-def difference(reference: np.ndarray, outputs: np.ndarray, step: float | None) -> Parity:
+def difference(
+    reference: np.ndarray, outputs: np.ndarray, step: float | None,
+    units: tuple[float, float] = (0.0, 1.0),
+) -> Parity:  # fmt: skip
     """Compares outputs (rows, outputs) with the reference's.
 
     Args:
-        reference, outputs: outputs of the Keras model and of the file.
-        step: step of the file's stored outputs; None where they are float.
+        reference, outputs: of the Keras model and of the file.
+        step: of the file's stored outputs; None where they are float.
+        units: mean and deviation of the targets, see `Head`: sizes are counted from the mean, and
+            steps of float32 at the mean are no difference.
     """
+    mean, deviation = units
+    reference, outputs = ((part - mean) / deviation for part in (reference, outputs))
     by_row = np.abs(outputs - reference).max(axis=1)
+    if mean:
+        by_row = np.maximum(by_row - 2 * np.spacing(np.float32(abs(mean))) / deviation, 0.0)
     largest = float(by_row.max())
     size = float(np.sqrt(np.mean(np.square(reference))))
     classes = reference.shape[1] > 1
     agreement = float((outputs.argmax(1) == reference.argmax(1)).mean()) if classes else None
-    unit = step or max(float(np.ptp(reference)) / 255, 1e-9)
+    unit = (step or 0.0) / deviation or max(float(np.ptp(reference)) / 255, 1e-9)
     return Parity(
-        rows=len(reference), agreement=agreement, largest=largest,
+        rows=len(reference), agreement=agreement, largest=largest * deviation,
         relative=largest / max(size, 1e-9), steps=largest / unit,
         most_steps=float(np.quantile(by_row, 0.99, method="inverted_cdf")) / unit,
     )  # fmt: skip
@@ -133,7 +143,15 @@ def outputs_difference(reference: np.ndarray, outputs: np.ndarray, runner: Runne
         highest = reference.max(axis=1, keepdims=True)
         sums = np.log(np.exp(reference - highest).sum(axis=1, keepdims=True))
         reference = reference - highest - sums
-    return difference(reference, outputs, runner.description["output_step"])
+    return difference(
+        reference, outputs, runner.description["output_step"],
+        units_of(runner.description["task"]),
+    )  # fmt: skip
+
+
+def units_of(task: Mapping[str, Any]) -> tuple[float, float]:
+    """Returns the mean and the deviation that a task's JSON says; most tasks have none."""
+    return task.get("mean", 0.0), task.get("deviation", 1.0)
 
 
 def measure_parity(model: keras.Model, checkpoint: Checkpoint, data: bytes) -> Parity:

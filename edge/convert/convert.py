@@ -1,7 +1,6 @@
 """Conversion pipeline: from a checkpoint to the checked graph of a `.tflite` file."""
 
 import dataclasses
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from keras_transformer.edge.quantize.rounding import round_biases
 from keras_transformer.edge.tflite.narrow import narrow, stored_kernels
 from keras_transformer.edge.tflite.rewrite import rewrite
 from keras_transformer.edge.tflite.schema import check_integers, check_kernels, check_ops
+from keras_transformer.edge.tflite.units import in_units
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.positions import LearnedPositionalEncoding
 from keras_transformer.quantization import Projection
@@ -22,6 +22,7 @@ from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, build, set_weights
 from keras_transformer.zoo.models.predict import model_inputs
+from keras_transformer.zoo.temporary import temporary_folder
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,6 +92,9 @@ def convert_graph(
     check_kernels(flatbuffer, spec.kernel_type, stored.others)
     if spec.inner_bits is not None:
         check_integers(flatbuffer)
+    head = request.checkpoint.task.head()
+    if not head.is_standard:
+        flatbuffer = in_units(flatbuffer, head)
     return Graph(flatbuffer=flatbuffer, model=model, kept=kept)
 
 
@@ -132,11 +136,12 @@ def _exported(
 ) -> keras.Model:  # fmt: skip
     """The model whose graph is converted, with position tables cut to the file's input length.
 
-    Its kernels are on their grid and are not rounded in the graph: the converter derives the same
-    scales from the values, and rejects a per-channel FakeQuant on a kernel.
+    Its kernels lie on their grid and are not rounded in the graph: the converter finds the same
+    scales from the values, and rejects a per-channel FakeQuant on a kernel. Its outputs are
+    standardized, see `in_units`.
     """
     shape = checkpoint.config.replace(max_length=length)
-    exported = build(shape, checkpoint.task, bits=bits, keep=keep)
+    exported = build(shape, checkpoint.task.head().standard(), bits=bits, keep=keep)
     weights = grid_weights(model)
     for layer in exported.layers:
         if isinstance(layer, LearnedPositionalEncoding):
@@ -180,9 +185,11 @@ def _to_flatbuffer(
     concrete = {name: function.get_concrete_function() for name, function in signatures.items()}
     # Variables that a function closes over are saved only if the module refers to them.
     module.captured = [one.variables for one in concrete.values()]
-    with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures=concrete)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(concrete))
+    with temporary_folder() as folder:
+        tf.saved_model.save(module, str(folder), signatures=concrete)
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            str(folder), signature_keys=list(concrete)
+        )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         converter.allow_custom_ops = allow_custom_ops
         if spec.is_static or spec.name == "float16":

@@ -24,6 +24,7 @@ from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tasks.translation import translations
 from keras_transformer.zoo.training.fine_tune import Retraining, changed_recipe
 from keras_transformer.zoo.training.random_state import random_state_kept
+from keras_transformer.zoo.training.run_folder import one_run
 from keras_transformer.zoo.training.train_recipe import config_of
 
 
@@ -49,6 +50,7 @@ def new_student(teacher: Checkpoint, name: str, settings: Mapping[str, Any]) -> 
     )  # fmt: skip
 
 
+@one_run
 @random_state_kept()
 def distill(
     teacher: Checkpoint | str | Path,
@@ -110,7 +112,7 @@ def distill(
     recipe = (qat_recipe if student.is_quantized else changed_recipe)(student.recipe, changes)
     run = Retraining(
         checkpoint=student, recipe=recipe, out=out, train=train, validation=validation,
-        resume=resume, overwrite=overwrite, report=report, scalars=scalars,
+        resume=resume, overwrite=overwrite, report=report, scalars=scalars, origin=teacher,
     )  # fmt: skip
     if beams:
         pairs = run.data.train

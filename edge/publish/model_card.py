@@ -133,6 +133,7 @@ def _score(checkpoint: Checkpoint, *, is_float: bool) -> str | None:
     shown = {
         name: value for name, value in metrics.items()
         if name in ("accuracy", "macro_f1", "pearson", "spearman", "bleu", "chrf", "perplexity")
+        and value is not None
     }  # fmt: skip
     return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in shown.items())
 

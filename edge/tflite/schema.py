@@ -159,14 +159,18 @@ def check_integers(flatbuffer: bytes) -> None:
 def output_step(flatbuffer: bytes) -> float | None:
     """Returns the scale of the last integer tensor before the output, or None in a float file.
 
-    The output is that of `predict`, before a softmax that ends it, or the logits of `decode`.
+    The output is that of `predict`, before a softmax that ends it, or the logits of `decode`. The
+    scale is multiplied by the constants that the output is, see `units.in_units`.
     """
     model = _model(flatbuffer)
     place, output = _deciding_output(model)
     graph = model.Subgraphs(place)
     ops = [(op, name) for owner, op, name in _operators(model) if owner._tab.Pos == graph._tab.Pos]
+    factor = 1.0
     for op, name in reversed(ops):
-        if name in _SOFTMAX and op.Outputs(0) == output:
+        if name in (*_SOFTMAX, "MUL") and op.Outputs(0) == output:
+            if name == "MUL":
+                factor *= _constant(model, graph, op.Inputs(1))
             output = op.Inputs(0)
     for op, name in ops:
         if name != "DEQUANTIZE" or op.Outputs(0) != output:
@@ -174,8 +178,15 @@ def output_step(flatbuffer: bytes) -> float | None:
         quantization = graph.Tensors(op.Inputs(0)).Quantization()
         scale = quantization.ScaleAsNumpy() if quantization is not None else None
         if isinstance(scale, np.ndarray) and scale.size == 1:
-            return float(scale[0])
+            return factor * float(scale[0])
     return None
+
+
+def _constant(model: schema.Model, graph: schema.SubGraph, place: int) -> float:
+    """The one float32 of a constant; 1 where it is something else."""
+    data = model.Buffers(graph.Tensors(place).Buffer()).DataAsNumpy()
+    is_one = isinstance(data, np.ndarray) and data.size == 4
+    return float(np.frombuffer(data.tobytes(), np.float32)[0]) if is_one else 1.0
 
 
 def _deciding_output(model: schema.Model) -> tuple[int, int]:

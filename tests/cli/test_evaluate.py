@@ -1,7 +1,9 @@
+import gzip
 import json
 
 import pytest
 
+from keras_transformer.cli.evaluate import AVERAGED, print_metrics
 from keras_transformer.edge.load import load
 from keras_transformer.edge.runtime.packed import pack, unpack
 from keras_transformer.zoo.tasks.classification import Classification
@@ -44,6 +46,34 @@ def test_classes_are_limited_unless_asked_for(monkeypatch, file, data):
     assert "lowest F1" not in everything
 
 
+def test_what_is_not_defined_is_said(file, tmp_path):
+    table = write_table(tmp_path / "t.tsv", [row for row in SENTENCES if row[1] == "good"])
+    result = call("evaluate", file, "--data", table)
+    assert result.exit_code == 0
+    notes = result.stderr.splitlines()
+    assert notes[:2] == [
+        f"Note: {table}: Matthews is not defined: all rows have the label 'good'.",
+        f"Note: {table}: Recall is not defined: no row has the label 'bad'.",
+    ]
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert ["matthews", "-"] in lines
+    assert next(line for line in lines if line[:1] == ["bad"])[2] == "-"
+    value = json.loads(call("evaluate", file, "--data", table, "--json").stdout)
+    assert value["matthews"] is None and value["per_class"]["bad"]["recall"] is None
+    assert value["undefined"]["matthews"] == "all rows have the label 'good'"
+
+
+def test_a_class_without_f1_is_not_among_the_lowest(monkeypatch, capsys):
+    monkeypatch.setattr("keras_transformer.cli.evaluate.MAX_CLASSES", 1)
+    averages = {f"{a}_{n}": 1.0 for a in ("macro", "micro") for n in AVERAGED}
+    classes = {
+        "none": {"precision": None, "recall": None, "f1": None, "rows": 0},
+        "some": {"precision": 0.5, "recall": 0.5, "f1": 0.5, "rows": 2},
+    }
+    print_metrics({**averages, "per_class": classes}, per_class=False)
+    assert capsys.readouterr().out.splitlines()[-1].split()[0] == "some"
+
+
 def test_columns_of_other_names(file, tmp_path):
     table = write_table(tmp_path / "t.tsv", SENTENCES, header=("a", "b"))
     result = call("evaluate", file, "--data", table, "--text", "a", "--label", "b", "--json")
@@ -62,6 +92,32 @@ def test_cut_rows_are_counted_and_reported(checkpoint, file, tmp_path):
         assert result.stderr.splitlines()[-1] == (
             f"Note: 1 of 9 rows of {table} are longer than 16 tokens and were cut."
         )
+
+
+def test_a_packed_table_that_would_fill_the_memory(file, tmp_path):
+    table = tmp_path / "t.tsv.gz"
+    with gzip.open(table, "wt") as written:
+        written.write("sentence\tverdict\n" + "a\tgood\n" * 2_500_000)
+    code, sentence = error_of(call("evaluate", file, "--data", table))
+    assert (code, sentence.split(", got more")[0]) == (
+        2, f"Error: {table}: expected at most 16 MB unpacked",
+    )  # fmt: skip
+    write_table(plain := tmp_path / "few.tsv", SENTENCES)
+    table.write_bytes(gzip.compress(plain.read_bytes()))
+    arguments = ("evaluate", file, "--data", table, "--json")
+    assert json.loads(call(*arguments, "--max-unpacked", 1).stdout)["rows"] == 8
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "null"])
+def test_a_json_label_that_is_none(file, tmp_path, value):
+    table = tmp_path / "t.jsonl"
+    rows = ('{"sentence": "so so", "verdict": "bad"}', f'{{"sentence": "a", "verdict": {value}}}')
+    table.write_text("\n".join(rows), encoding="utf-8")
+    assert error_of(call("evaluate", file, "--data", table)) == (
+        2,
+        f"Error: {table}, line 2: expected 'verdict' to be a string, a number, true or false, got "
+        f"{value}.",
+    )
 
 
 def test_an_unknown_label(file, tmp_path):

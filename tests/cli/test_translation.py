@@ -74,6 +74,26 @@ def test_lines_of_standard_input(translator):
     assert (result.exit_code, result.stdout) == (0, by_argument)
 
 
+def test_blank_lines_of_standard_input_are_named_and_the_others_keep_their_places(translator):
+    written = call("run", translator.file, *TEXTS).stdout.splitlines()
+    source = f"\n{TEXTS[0]}\n \n\n{TEXTS[1]}\n{TEXTS[2]}\n\n".encode()
+    result = call("run", translator.file, input=source)
+    assert result.exit_code == 0
+    assert result.stdout == f"\n{written[0]}\n\n\n{written[1]}\n{written[2]}\n\n"
+    assert result.stderr == (
+        "Note: 4 of 7 lines of standard input are blank and were passed over: 1, 3, 4, 7.\n"
+    )
+    found = json.loads(call("run", translator.file, "--json", input=source).stdout)["predictions"]
+    assert [row["text"] for row in found] == ["", TEXTS[0], "", "", TEXTS[1], TEXTS[2], ""]
+    generated = [row["generated"] for row in found]
+    assert generated == [None, written[0], None, None, written[1], written[2], None]
+    alone = call("run", translator.file, input=f"\n{TEXTS[0]}".encode())
+    assert alone.stdout == f"\n{written[0]}\n"
+    assert error_of(call("run", translator.file, input=b" \n \n")) == (
+        2, "Error: Expected texts on standard input, got only blank lines.",
+    )  # fmt: skip
+
+
 def test_metrics_of_texts(translator):
     for model in (translator.checkpoint, translator.file):
         result = call(

@@ -1,4 +1,4 @@
-"""Batches of rows of like length, so that little is computed on padding."""
+"""Batches of rows of similar length, which keep the padding small."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,22 +10,22 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.modality import InputSpec
 
 MAX_EDGES = 8
-# A step costs about as much as this part of a full batch's tokens before it computes any.
+# The fixed cost of a step, as a fraction of the cost of a full batch's tokens.
 STEP_OVERHEAD = 0.125
 MAX_CANDIDATES = 256
-# A position that is no target: a loss passes it over, and a metric does not count it.
+# A position without a target: losses and metrics ignore it.
 NO_TARGET = -1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Batch:
-    """Rows padded to one length a column: inputs as their specs say, targets with `NO_TARGET`.
+    """Rows padded to one length in each column: inputs as in their specs, targets with `NO_TARGET`.
 
     Attributes:
-        inputs: (B, ...) by the name of the column; (B, T) int32 of ids.
-        targets: targets of the rows: (B,), (B, T) ids where each row has many, (B, N) numbers that
-            are one target together, or None.
-        index: (B,) int64 numbers of the rows in the data.
+        inputs: arrays (B, ...) by column name; ids are (B, T) int32.
+        targets: targets of the rows: (B,), ids (B, T) where each row has many, numbers (B, N) that
+            form one target together, or None.
+        index: indices (B,) of the rows in the data, int64.
     """
 
     inputs: Mapping[str, np.ndarray]
@@ -34,30 +34,30 @@ class Batch:
 
     @property
     def num_targets(self) -> int:
-        """Targets in the batch: rows, or positions that have one."""
+        """Number of targets in the batch: rows, or positions that have one."""
         if self.targets is None or self.targets.ndim == 1 or self.targets.dtype.kind == "f":
             return len(self.index)
         return int(np.count_nonzero(self.targets != NO_TARGET))
 
 
 class _Ragged:
-    """Rows of one column, end to end.
+    """Rows of one column, concatenated.
 
     Args:
         rows: arrays (n, ...) of any length n.
-        spec: of the column.
+        spec: spec of the column.
     """
 
     def __init__(self, rows: Sequence[np.ndarray], spec: InputSpec):
         self.lengths = np.array([len(row) for row in rows], dtype=np.int64)
         self.starts = np.concatenate(([0], np.cumsum(self.lengths)))[:-1]
-        # One spare element: an all-empty set of rows still has something to gather.
+        # One spare element, so that gathering works when all rows are empty.
         spare = np.zeros((1, *spec.shape[1:]), spec.dtype)
         self.values = np.concatenate([*rows, spare]).astype(spec.dtype)
         self._padding = np.array(spec.padding, spec.dtype)
 
     def pad(self, rows: np.ndarray, width: int) -> np.ndarray:
-        """Some rows as (len(rows), width, ...), with padding behind their end."""
+        """Selected rows as (len(rows), width, ...), with padding after their end."""
         columns = np.arange(width)
         inside = columns < self.lengths[rows][:, None]
         places = np.where(inside, self.starts[rows][:, None] + columns, -1)
@@ -67,11 +67,11 @@ class _Ragged:
 
 
 class _Fixed:
-    """Rows of one column that all have the same shape.
+    """Rows of one column with a fixed shape.
 
     Args:
-        rows: arrays of the shape.
-        spec: of the column.
+        rows: arrays of that shape.
+        spec: spec of the column.
     """
 
     def __init__(self, rows: Sequence[np.ndarray], spec: InputSpec):
@@ -79,7 +79,7 @@ class _Fixed:
         self.lengths = np.full(len(rows), spec.positions, np.int64)
 
     def pad(self, rows: np.ndarray, width: int) -> np.ndarray:
-        """Some rows (len(rows), ...); they have no end to pad behind."""
+        """Selected rows (len(rows), ...), which need no padding."""
         return self.values[rows]
 
 
@@ -87,20 +87,20 @@ class Batches:
     """Rows in buckets by length; every batch of a bucket has the same padded lengths.
 
     Args:
-        columns: The rows by the name of the model's input. A row is as long as the longest of its
-            columns.
-        targets: (rows,) targets, (rows, N) floats, one array of ids for each row, or None.
-        specs: Of the columns; by default of token ids, int32 of any length, padded with 0.
-        batch_tokens: A batch holds at most this many tokens in a column, padding included, but at
-            least a row.
-        bucket: Padded lengths are multiples of this (or the longest row's length); at most eight
-            are chosen such that the epoch computes as few tokens and steps as possible. None pads
-            every row to the longest.
-        padded_to: Pad every row to this length instead.
-        seed: Decides, with the epoch's number, the order of rows and batches.
+        columns: rows by the name of the model's input. The length of a row is that of its longest
+            column.
+        targets: targets (rows,), floats (rows, N), one array of ids for each row, or None.
+        specs: specs of the columns; by default token ids, int32 of any length, padded with 0.
+        batch_tokens: maximum number of tokens of a batch in a column, padding included; a batch
+            has at least one row.
+        bucket: divisor of the padded lengths (except the longest row's length); at most eight are
+            chosen so that the epoch computes as few tokens and steps as possible. None pads every
+            row to the longest.
+        padded_to: length to which every row is padded instead.
+        seed: seed, together with the epoch's number, of the order of rows and batches.
 
     Attributes:
-        edges: Padded lengths of the buckets, ascending.
+        edges: padded lengths of the buckets, ascending.
     """
 
     def __init__(
@@ -172,11 +172,11 @@ class Batches:
         return min(edge, -(-longest // self._multiple) * self._multiple)
 
     def __len__(self) -> int:
-        """Batches in an epoch: the same in every one."""
+        """Number of batches in an epoch, the same in every epoch."""
         return sum(self._num_batches.values())
 
     def fingerprint(self) -> str:
-        """Returns a hash of all that decides the batches of every epoch."""
+        """Returns a hash of everything that determines the batches of every epoch."""
         plan = f"{self._seed} {self.edges} {list(self._num_batches.values())}"
         digest = hashlib.sha256(plan.encode())
         for name, part in [*self._columns.items(), ("targets", self._targets)]:
@@ -189,14 +189,14 @@ class Batches:
         return digest.hexdigest()
 
     def epoch(self, number: int, *, start: int = 0) -> Iterator[Batch]:
-        """Yields the shuffled batches of an epoch from batch `start` on."""
+        """Yields the shuffled batches of an epoch, starting at batch `start`."""
         rng = np.random.default_rng((self._seed, number))
         plan = self._plan({edge: rng.permutation(rows) for edge, rows in self._buckets.items()})
         order = rng.permutation(len(plan))
         return (self._batch(*plan[i]) for i in order[start:])
 
     def one_of_each_shape(self) -> Iterator[Batch]:
-        """Yields a batch of each shape that the epochs have, by ascending length."""
+        """Yields a batch of each shape that occurs in the epochs, by ascending length."""
         shapes = {(len(rows), edge): rows for rows, edge in self._plan(self._buckets)}
         return (self._batch(rows, edge) for (_, edge), rows in shapes.items())
 
@@ -205,7 +205,7 @@ class Batches:
         return (self._batch(rows, edge) for rows, edge in self._plan(self._buckets))
 
     def _plan(self, buckets: Mapping[int, np.ndarray]) -> list[tuple[np.ndarray, int]]:
-        # Even parts rather than full ones and a remainder: no step follows a gradient of one row.
+        # Even parts rather than full ones and a remainder: no step uses the gradient of one row.
         return [
             (part, edge)
             for edge, rows in buckets.items()
@@ -226,12 +226,12 @@ class Batches:
 
 
 class SampledBatches:
-    """Batches as `Batches` gives them, of rows that are made anew in every epoch.
+    """Batches like those of `Batches`, of rows that are sampled again in every epoch.
 
     Their number may differ a little between epochs; `len` is that of the first.
 
     Args:
-        sample: from an epoch's number to its batches; the same number gives the same batches.
+        sample: function from an epoch's number to its batches, the same for the same number.
     """
 
     def __init__(self, sample: Callable[[int], Batches]):
@@ -242,7 +242,7 @@ class SampledBatches:
         return len(self._first)
 
     def epoch(self, number: int, *, start: int = 0) -> Iterator[Batch]:
-        """Yields the shuffled batches of an epoch from batch `start` on."""
+        """Yields the shuffled batches of an epoch, starting at batch `start`."""
         return self._sample(number).epoch(number, start=start)
 
     def one_of_each_shape(self) -> Iterator[Batch]:
@@ -266,7 +266,7 @@ def _choose_edges(lengths: np.ndarray, batch_tokens: int, bucket: int) -> list[i
     """Chooses padded lengths by dynamic programming over the lengths that occur."""
     longest = max(1, int(lengths.max()))
     step = bucket * -(-longest // (bucket * MAX_CANDIDATES))
-    # No edge passes the longest row: the model may have no position beyond it.
+    # No edge exceeds the longest row: the model may have no positions beyond it.
     rounded = np.clip(-(-lengths // step) * step, 1, longest)
     candidates, counts = np.unique(rounded, return_counts=True)
     total = np.concatenate(([0], np.cumsum(counts)))

@@ -1,4 +1,4 @@
-"""Names of the columns of data, by their use: those given, else those of training."""
+"""Column names of the data by their use: the given ones, else those of training."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -6,12 +6,12 @@ from typing import Protocol
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.tokenizers.target_language import check_language
 
-# What names a column, or in place of the target's the language that a translator writes.
+# Uses of columns; `language` is the target language of a translator, in place of `target`.
 COLUMNS = ("text", "text_pair", "label", "source", "target", "language")
 
 
 class Trained(Protocol):
-    """What says which columns a model was trained on: a checkpoint, or a `Runner`."""
+    """A model that records the columns it was trained on: a checkpoint or a `Runner`."""
 
     task_name: str
     labels: Sequence[str]
@@ -22,16 +22,16 @@ class Trained(Protocol):
 def columns_of(
     model: Trained, *, language: str | None = None, **given: str | None
 ) -> dict[str, str | None]:
-    """The columns to read: those given, and for the others those that the model was trained on.
+    """Returns the columns to read: the given ones, and for other uses those of training.
 
     Args:
-        model: says what columns its task has.
-        language: that a translator of several targets is to write; its column has its name.
+        model: model that records the columns of its task.
+        language: target language of a multilingual translator, which is also its column's name.
         **given: names by use, such as `text`, `label`, `source`; None where one was not given.
 
     Raises:
-        InputError: a column is not given, and the model does not say which it was; or one is given
-            that the task does not have; or the language is unknown.
+        InputError: if a column is neither given nor known to the model, a given one is not a column
+            of the task, or the language is unknown.
     """
     columns = dict(model.columns)
     if "target" in columns:

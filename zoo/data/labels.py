@@ -1,4 +1,4 @@
-"""Labels and numbers, read from a column of a table."""
+"""Class labels and numbers from a column of a table."""
 
 import re
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ def learn_labels(table: Table, label: str) -> list[str]:
     """Returns the classes of a column: in numeric order when all are integers, else sorted.
 
     Raises:
-        InputError: a label is not one line of whole characters, or there are fewer than two.
+        InputError: if a label is not one line of whole characters, or there are fewer than two.
     """
     values = column(table, label)
     for row, value in enumerate(values):
-        # labels.txt holds one label a line.
+        # labels.txt has one label per line.
         if value.splitlines() != [value]:
             raise InputError(
                 f"{table.at(row)}: expected a label of one line, got {value!r}."
@@ -41,17 +41,17 @@ def learn_labels(table: Table, label: str) -> list[str]:
 
 
 def _is_unicode(value: str) -> bool:
-    """Whether UTF-8 can hold the text: JSON's escapes can make half a character."""
+    """Whether the text has a UTF-8 form: JSON escapes can produce a lone surrogate."""
     return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def class_indices(table: Table, label: str, labels: Sequence[str]) -> np.ndarray:
-    """Returns the index (rows,) int32 of each label of a column.
+    """Returns the class index of each label of a column, (rows,) int32.
 
-    A column of integers in memory may hold indices, where the labels' names are words.
+    Where the labels are words, a column of integers in memory may hold class indices.
 
     Raises:
-        InputError: a label is unknown.
+        InputError: if a label is unknown.
     """
     values = column(table, label)
     index = {name: i for i, name in enumerate(labels)}
@@ -68,10 +68,10 @@ def class_indices(table: Table, label: str, labels: Sequence[str]) -> np.ndarray
 
 
 def numbers(table: Table, label: str) -> np.ndarray:
-    """Returns the numbers (rows,) float32 of a column.
+    """Returns the numbers of a column, (rows,) float32.
 
     Raises:
-        InputError: a value is not a finite number.
+        InputError: if a value is not a finite number.
     """
     values = column(table, label)
     targets = np.empty(len(values), dtype=np.float32)

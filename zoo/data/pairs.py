@@ -1,4 +1,4 @@
-"""Sources and their targets, read from a table."""
+"""Pairs of source and target texts from a table."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -15,10 +15,10 @@ class SentencePairs(Rows):
     """The rows of a table as sources and targets.
 
     Attributes:
-        sources: what is read.
-        targets: what is to be written.
-        path: the file that the rows came from, or the name of data in memory.
-        languages: the name of each target's column, where there are several.
+        sources: source texts.
+        targets: target texts.
+        path: file of the rows, or the name of data in memory.
+        languages: column name of each target, where there are several.
     """
 
     sources: list[str]
@@ -30,7 +30,7 @@ class SentencePairs(Rows):
         return len(self.sources)
 
     def take(self, rows: Sequence[int]) -> Self:
-        """Returns some of the rows, by their places."""
+        """Returns the rows with the given indices."""
         return dataclasses.replace(
             self,
             sources=[self.sources[row] for row in rows],
@@ -47,17 +47,17 @@ def load_pairs(path: str | Path, *, source: str, target: str) -> SentencePairs:
     """Reads two columns of a table.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: the file is no table, lacks a column, or has an empty source or target.
+        FileNotFoundError: if there is no such file.
+        InputError: if the file is not a table, lacks a column, or has an empty source or target.
     """
     return pairs_of(read_table(path), source, [target])
 
 
 def pairs_of(table: Table, source: str, targets: Sequence[str]) -> SentencePairs:
-    """Returns a column, and each of several others as a target of it.
+    """Returns pairs of a source column with each of the target columns.
 
     Raises:
-        InputError: there is no such column, or a source or target is empty.
+        InputError: if there is no such column, or a source or target is empty.
     """
     written = []
     for target in targets:

@@ -1,4 +1,4 @@
-"""Examples that a task has read, which may be handed on in place of a file."""
+"""Rows: examples read by a task, which can replace a file."""
 
 import abc
 from collections.abc import Iterator, Sequence
@@ -7,14 +7,14 @@ from typing import Any
 
 
 class Rows(abc.ABC):
-    """What `Task.read` returns.
+    """Examples as returned by `Task.read`.
 
     Attributes:
-        path: the file, or the name of data in memory.
+        path: file of the rows, or the name of data in memory.
     """
 
     path: Path | str
 
     @abc.abstractmethod
     def rows(self) -> Iterator[Sequence[Any]]:
-        """Yields the texts, numbers and labels of each row; their hash identifies the data."""
+        """Yields the texts, numbers and labels of each row, whose hash identifies the data."""

@@ -1,5 +1,6 @@
-"""Rows in memory, or in a file, as a table of text."""
+"""Data sources: a file or data in memory, as a table of text."""
 
+import math
 import numbers
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,20 +21,20 @@ def read_source(
     source: Source, texts: Sequence[str], others: Sequence[str] = (), *, name: str = "data",
     is_text: bool = True,
 ) -> Table:  # fmt: skip
-    """Reads columns of text, and of what else may be written as text: labels and numbers.
+    """Reads columns of text, and of labels and numbers as text.
 
     Args:
         source: see `Source`.
-        texts: names of the columns that hold texts, or what else is read.
-        others: names of the columns behind them in a tuple, which may be missing.
-        name: what messages call data that is in memory.
-        is_text: whether what is read are texts; else values in memory stay as they are.
+        texts: names of the columns of texts, or of another modality's rows.
+        others: names of the columns that follow in a tuple, which may be missing.
+        name: name of data in memory in messages.
+        is_text: whether the rows are texts; otherwise values in memory are left as they are.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: the file is no table, a value is missing, columns differ in length, or there
-            is no row.
-        TypeError: the data is none of these, or a value is of another type.
+        FileNotFoundError: if there is no such file.
+        InputError: if the file is not a table, a value is missing, columns differ in length, or
+            there is no row.
+        TypeError: if the data is none of these, or a value is of another type.
     """
     if isinstance(source, str | os.PathLike):
         return read_table(source)
@@ -77,8 +78,8 @@ def texts_in(source: Iterable[str], name: str) -> list[str]:
     """Returns the texts of a sequence or an iterable.
 
     Raises:
-        InputError: a text is missing, or there is none.
-        TypeError: a value is no text.
+        InputError: if a text is missing, or there is none.
+        TypeError: if a value is not a string.
     """
     texts = [
         _text(one, True, f"{name}, row {row}", "text")
@@ -133,7 +134,7 @@ def _check_names(found, texts, known, name):
 
 
 def _listed(column, key, name):
-    """A column's values, as a list of Python's own where NumPy has them."""
+    """A column's values as a list, converted to Python types where they are NumPy's."""
     if isinstance(column, str | bytes):
         raise TypeError(
             f"Expected the column {key!r} of {name} to be a list, got one string {column!r}; "
@@ -151,12 +152,13 @@ def _is_integer(value):
 
 
 def _text(value: Any, is_text: bool, place: str, key: str) -> str:
-    """A value as a table's file would have it."""
+    """A value as it would be written in a file."""
     if isinstance(value, str):
         return str(value)
     is_number = isinstance(value, numbers.Real)
     # pandas has a missing value of its own.
-    if value is None or type(value).__name__ == "NAType" or (is_number and value != value):
+    is_finite = not is_number or _is_integer(value) or math.isfinite(value)
+    if value is None or type(value).__name__ == "NAType" or not is_finite:
         raise InputError(f"{place}: expected a value in column {key!r}, got {value}.")
     if is_text or not (is_number or isinstance(value, np.bool_)):
         what = "a text" if is_text else "a text or a number"
@@ -167,6 +169,6 @@ def _text(value: Any, is_text: bool, place: str, key: str) -> str:
 
 
 def _described(value):
-    """A value with its type, cut short."""
+    """A value with its type, shortened."""
     text = repr(value)
     return f"{type(value).__name__} {text if len(text) <= 60 else f'{text[:57]}...'}"

@@ -1,12 +1,12 @@
-"""Tables of text on disk, and the labelled examples that a task makes of them."""
+"""Tables of text on disk, and the labelled examples of a task."""
 
 import csv
 import dataclasses
-import gzip
 import io
+import itertools
 import json
-import zlib
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -14,14 +14,19 @@ from typing import Any, Self
 import numpy as np
 
 from keras_transformer.zoo.data.rows import Rows
+from keras_transformer.zoo.data.text_files import read_text, rows_on_lines
 from keras_transformer.zoo.errors import InputError
 
 SUFFIXES = (".tsv", ".csv", ".jsonl")
+# What fits into a C long on every platform.
+MAX_CELL = 2**31 - 1
+PART_ROWS = 10_000
+_NEL_BEHIND_OBJECT = re.compile("(?<=\\})\x85")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Columns of text, from a file or from memory, where they may hold other rows too.
+    """Columns of text from a file, or of any rows from memory.
 
     Attributes:
         path: the file, or the name of the data in memory.
@@ -29,6 +34,7 @@ class Table:
         lines: the line on which each row starts, or the row's number; counted from 1.
         unit: what `lines` counts: `line` or `row`.
         integers: names of columns in memory that held integers, which stand here as text.
+        problems: of columns that do not hold a text in each row, what is wrong with them.
     """
 
     path: Path | str
@@ -36,9 +42,10 @@ class Table:
     lines: list[int]
     unit: str = "line"
     integers: frozenset[str] = frozenset()
+    problems: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def at(self, row: int) -> str:
-        """Returns where a row is, for messages."""
+        """Returns the location of a row, for messages."""
         return f"{self.path}, {self.unit} {self.lines[row]}"
 
 
@@ -47,12 +54,12 @@ class Examples(Rows):
     """The rows of a table as a task sees them.
 
     Attributes:
-        texts: One text a row, or the raw row of another modality.
-        pairs: The second text of each row, or None when the task reads one.
-        targets: (rows,) int32 index into `labels`, float32 numbers, None without a label.
-        labels: The classes' names in index order; empty where targets are numbers.
-        path: The file that the rows came from, or the name of data in memory.
-        lines: The line on which each row starts, or its number.
+        texts: text of each row, or the raw row of another modality.
+        pairs: second text of each row, or None if the task reads one.
+        targets: (rows,) int32 indices into `labels`, or float32 numbers; None without labels.
+        labels: class names in index order; empty where targets are numbers.
+        path: file of the rows, or the name of data in memory.
+        lines: line on which each row starts, or its number.
     """
 
     texts: list[str]
@@ -66,7 +73,7 @@ class Examples(Rows):
         return len(self.texts)
 
     def take(self, rows: Sequence[int]) -> Self:
-        """Returns some of the rows, by their places."""
+        """Returns the rows with the given indices."""
         return dataclasses.replace(
             self,
             texts=[self.texts[row] for row in rows],
@@ -85,12 +92,15 @@ class Examples(Rows):
 def read_table(path: str | Path) -> Table:
     """Reads a table of text: TSV, CSV or JSON Lines by its suffix, plain or with `.gz` after it.
 
-    TSV knows no quoting; CSV is quoted as in RFC 4180; in JSON Lines every line is an object with
-    the keys of the first. Numbers in JSON keep the digits they were written with.
+    TSV knows no quoting; CSV is quoted as in RFC 4180; in JSON Lines every line that is not blank
+    is an object, of which only the keys that are asked for have to be there and to hold texts,
+    numbers, true or false. Numbers in JSON keep the digits they were written with. On what ends a
+    line see `rows_on_lines`.
 
     Raises:
         FileNotFoundError: There is no such file.
-        InputError: The file is no table; the message names the file and the line.
+        InputError: The file is no table, or packed beyond bounds; the message names the file and
+            the line.
     """
     path = Path(path)
     suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
@@ -98,61 +108,46 @@ def read_table(path: str | Path) -> Table:
         known = ", ".join(SUFFIXES)
         raise InputError(f"{path}: expected a name that ends in {known} (or one of them and .gz).")
     text = read_text(path)
-    rows = {".tsv": _tsv_rows, ".csv": _csv_rows, ".jsonl": _jsonl_rows}[suffix](path, text)
+    if suffix == ".jsonl":
+        return _jsonl_table(path, text)
+    # Blank lines at the end are an editor's; elsewhere they are rows, and mostly ragged ones.
+    text = rows_on_lines(text).rstrip("\n")
+    rows = (_tsv_rows if suffix == ".tsv" else _csv_rows)(path, text)
     header_line, header = next(rows, (1, []))
     if not header:
         raise InputError(f"{path}: the file is empty.")
     for name in header:
         if header.count(name) > 1:
             raise InputError(f"{path}, line {header_line}: the column {name!r} is there twice.")
-    lines, values = [], []
-    for line, row in rows:
-        if len(row) != len(header):
-            raise InputError(
-                f"{path}, line {line}: expected {len(header)} columns as in the header, "
-                f"got {len(row)}."
-            )
-        lines.append(line)
-        values.append(row)
-    if not values:
+    lines: list[int] = []
+    columns: dict[str, list] = {name: [] for name in header}
+    # In parts: the list of a row takes more memory than its cells.
+    while part := list(itertools.islice(rows, PART_ROWS)):
+        for line, row in part:
+            if len(row) != len(header):
+                raise InputError(
+                    f"{path}, line {line}: expected {len(header)} columns as in the header, "
+                    f"got {len(row)}."
+                )
+            lines.append(line)
+        for name, *cells in zip(header, *(row for _, row in part), strict=True):
+            columns[name] += cells
+    if not lines:
         raise InputError(f"{path}: the file has a header but no rows.")
-    columns = dict(zip(header, map(list, zip(*values, strict=True)), strict=True))
     return Table(path=path, columns=columns, lines=lines)
-
-
-def read_text(path: Path) -> str:
-    if path.is_dir():
-        raise InputError(f"{path}: expected a file, got a folder.")
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise FileNotFoundError(f"There is no file {path}.") from None
-    if path.suffix == ".gz":
-        try:
-            data = gzip.decompress(data)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise InputError(f"{path}: the gzip data is damaged or cut short ({error}).") from None
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        # The codec counts from behind the byte order mark, which holds no line break.
-        line = error.object[: error.start].count(b"\n") + 1
-        raise InputError(
-            f"{path}, line {line}: the file is not UTF-8 (byte 0x{error.object[error.start]:02x})."
-        ) from None
 
 
 def _tsv_rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
     # Not splitlines: that also breaks at U+2028, U+0085 and others, which are part of a text.
-    # Blank lines at the end are an editor's; elsewhere they are rows, and mostly ragged ones.
-    text = text.rstrip("\r\n")
     if text:
         for line, row in enumerate(text.split("\n"), start=1):
-            yield line, row.removesuffix("\r").split("\t")
+            yield line, row.split("\t")
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text.rstrip("\r\n"), newline=""), strict=True)
+    # For the whole process, as csv has it: a cell may be as long as in TSV.
+    csv.field_size_limit(MAX_CELL)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     line = 1
     try:
         for row in reader:
@@ -162,28 +157,53 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
         raise InputError(f"{path}, line {line}: bad CSV ({error}).") from None
 
 
-def _jsonl_rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yields the first object's keys as a header, then each object's values in that order."""
-    header = None
-    for line, source in enumerate(text.rstrip("\r\n").split("\n") if text.strip() else (), start=1):
-        pairs = _json_pairs(path, line, source)
-        row = dict(pairs)
-        if header is None:
-            header = [key for key, _ in pairs]
-            yield line, header
-        if len(row) != len(pairs) or row.keys() != set(header):
-            raise InputError(
-                f"{path}, line {line}: expected the keys {quoted(header)} as in the first line, "
-                f"got {quoted([key for key, _ in pairs])}."
-            )
-        yield line, [_json_text(path, line, key, row[key]) for key in header]
+def _jsonl_table(path: Path, text: str) -> Table:
+    """Columns of all keys; what is wrong with one is said when it is asked for."""
+    # Inside a string NEL may stand as it is, which the other two may not.
+    is_one_line = "\n" not in text and "\r" not in text
+    text = _NEL_BEHIND_OBJECT.sub("\n", text) if is_one_line else rows_on_lines(text)
+    lines: list[int] = []
+    columns: dict[str, list] = {}
+    problems: dict[str, str] = {}
+    for line, source in enumerate(text.split("\n"), start=1):
+        if not source.strip():
+            continue
+        seen = set()
+        for key, value in _json_pairs(path, line, source):
+            if key not in columns:
+                columns[key] = []
+                if lines:
+                    problems[key] = (
+                        f"{path}, line {lines[0]}: expected the key {key!r}, which line {line} has."
+                    )
+            text, wrong = _json_text(value)
+            if key in seen:
+                wrong = f"the column {key!r} is there twice."
+            elif wrong is not None:
+                wrong = (
+                    f"expected {key!r} to be a string, a number, true or false, got {wrong}."
+                )
+            if wrong is not None:
+                problems.setdefault(key, f"{path}, line {line}: {wrong}")
+            seen.add(key)
+            columns[key].append(text)
+        for key in columns.keys() - seen:
+            problems.setdefault(
+                key, f"{path}, line {line}: expected the key {key!r} as in other lines, got "
+                f"{quoted(sorted(seen))}.",
+            )  # fmt: skip
+        lines.append(line)
+    if not lines:
+        raise InputError(f"{path}: the file is empty.")
+    return Table(path=path, columns=columns, lines=lines, problems=problems)
 
 
 def _json_pairs(path: Path, line: int, source: str) -> list[tuple[str, object]]:
     try:
         value = json.loads(
-            source, object_pairs_hook=tuple, parse_int=str, parse_float=str, parse_constant=str
-        )
+            source, object_pairs_hook=tuple, parse_int=str, parse_float=str,
+            parse_constant=_NoNumber,
+        )  # fmt: skip
     except (json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{path}, line {line}: bad JSON ({error}).") from None
     if not isinstance(value, tuple) or not value:
@@ -191,19 +211,28 @@ def _json_pairs(path: Path, line: int, source: str) -> list[tuple[str, object]]:
     return list(value)
 
 
-def _json_text(path: Path, line: int, key: str, value: object) -> str:
+class _NoNumber(str):
+    """`NaN`, `Infinity` or `-Infinity`, which Python's JSON has and JSON has not."""
+
+
+def _json_text(value: object) -> tuple[str, str | None]:
+    """A value as text, or what it is in place of one."""
     if isinstance(value, bool):
-        return "true" if value else "false"
-    if not isinstance(value, str):
-        kind = {tuple: "an object", list: "a list"}.get(type(value), "null")
-        raise InputError(
-            f"{path}, line {line}: expected {key!r} to be a string, a number, true or false, "
-            f"got {kind}."
-        )
-    return value
+        return ("true" if value else "false"), None
+    if isinstance(value, str) and not isinstance(value, _NoNumber):
+        return value, None
+    kind = {tuple: "an object", list: "a list", _NoNumber: str(value)}.get(type(value), "null")
+    return "", kind
 
 
 def column(table: Table, name: str) -> list[str]:
+    """Returns a column.
+
+    Raises:
+        InputError: there is none of that name, or a row of it holds no text.
+    """
+    if name in table.problems:
+        raise InputError(table.problems[name])
     if name not in table.columns:
         raise InputError(
             f"{table.path}: there is no column {name!r}; the columns are "

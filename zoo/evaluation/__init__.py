@@ -1,4 +1,4 @@
-"""Metrics of predictions and generated texts, the same for a Keras model and a file.
+"""Evaluation: metrics of predictions and generated texts, the same for Keras models and files.
 
 Imports data and generation.
 """

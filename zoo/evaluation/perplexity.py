@@ -1,4 +1,4 @@
-"""How well a model predicts each next token of given texts."""
+"""Perplexity and token accuracy of a Keras model on given texts."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ VALIDATION_TOKENS = 2048
 
 
 class _TokenScores(keras.layers.Layer):
-    """Nats and hits (B, 2), summed over the real ones of targets (B, T)."""
+    """Nats and hits (B, 2), summed over the targets (B, T) that are not padding."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -28,11 +28,12 @@ class _TokenScores(keras.layers.Layer):
 
 
 class Perplexity:
-    """Measures one model again and again on the same texts, by teacher forcing.
+    """Evaluates a model repeatedly on the same texts, with teacher forcing.
 
     Args:
-        batches: the texts, with a target at each position.
-        num_characters: of the texts, for bits per character; None leaves them out.
+        batches: batches of the texts, with a target at each position.
+        num_characters: number of characters of the texts, for bits per character; None to leave
+            these out.
     """
 
     def __init__(self, batches: Batches, num_characters: int | None = None):
@@ -50,7 +51,7 @@ class Perplexity:
         return summary(float(sums[0]), float(sums[1]), count, self.num_characters)
 
     def _scorer(self, model: keras.Model) -> keras.Model:
-        """The model with its scores on top, so that logits never leave the backend."""
+        """The model with its scores on top, so that logits stay on the backend."""
         if model not in self._scorers:
             targets = keras.Input((None,), dtype="int32", name="targets")
             scores = _TokenScores(dtype="float32", name="token_scores")(model.output, targets)
@@ -62,7 +63,7 @@ class Perplexity:
 
 
 def block_batches(cut: list[np.ndarray], batch_tokens: int, seed: int = 0) -> Batches:
-    """Batches of blocks of T + 1 ids: the model reads the first T and predicts the last T."""
+    """Makes batches of blocks of T + 1 ids: the model reads the first T and predicts the last T."""
     return Batches(
         {"ids": [block[:-1] for block in cut]}, [block[1:] for block in cut],
         batch_tokens=batch_tokens, bucket=None, seed=seed,
@@ -70,6 +71,6 @@ def block_batches(cut: list[np.ndarray], batch_tokens: int, seed: int = 0) -> Ba
 
 
 def language_perplexity(plain: PlainText, tokenizer: Tokenizer, max_length: int) -> Perplexity:
-    """Measures a model on a text: every token but the first is predicted once, block by block."""
+    """Perplexity on a text in which every token but the first is predicted once, block by block."""
     cut = blocks(token_stream(plain, tokenizer), max_length)
     return Perplexity(block_batches(cut, VALIDATION_TOKENS), num_characters=len(plain.text))

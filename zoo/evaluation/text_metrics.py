@@ -1,4 +1,4 @@
-"""Metrics of generated texts beside what they should have been."""
+"""Metrics of generated texts against references."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,14 +7,14 @@ import sacrebleu
 
 
 def text_metrics(texts: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
-    """Returns BLEU and chrF on detokenized text with sacrebleu's signatures, and exact matches.
+    """Returns BLEU and chrF of detokenized text with sacrebleu's signatures, and exact match.
 
     BLEU is that of Papineni et al. 2002 as Post 2018 defines it, chrF that of Popović 2015; both
-    from 0 to 100. Exact match is the share of texts that equal their reference.
+    from 0 to 100. Exact match is the fraction of texts that equal their reference.
 
     Args:
-        texts: what was generated.
-        references: one for each text.
+        texts: generated texts.
+        references: reference of each text.
     """
     bleu, chrf = sacrebleu.BLEU(), sacrebleu.CHRF()
     result = {

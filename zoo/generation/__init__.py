@@ -1,4 +1,4 @@
-"""Generation: decoding choices, the loop, beam search and sampling, for models and files.
+"""Generation: decoding options, the loop, beam search and sampling, for models and files.
 
-Imports data, modalities, tokenizers and NumPy, so that a device can.
+Imports data, modalities, tokenizers and NumPy only, so that it runs on a device.
 """

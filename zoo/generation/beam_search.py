@@ -1,5 +1,6 @@
-"""Beam search: the most probable sequence that a narrow search finds."""
+"""Beam search over the continuations of a batch."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,30 +21,35 @@ def beam_search(
     decoding: Decoding,
     *,
     stops: np.ndarray,
+    spared: np.ndarray,
+    ends: Callable[[int, np.ndarray], bool] | None,
     max_tokens: int,
 ) -> list[Generated]:
-    """Searches the best continuation of each row (Sutskever et al. 2014; Wu et al. 2016).
+    """Searches for the best continuation of each row (Sutskever et al. 2014; Wu et al. 2016).
 
     A row keeps its `beams` best unfinished hypotheses. Of all their extensions the
-    beams x (1 + stop tokens) best are looked at, so that at least `beams` go on; one that ends in
-    a stop token is finished, with the score log probability / length ** length_penalty. A row
-    ends when no unfinished hypothesis can reach the score of its best finished one.
+    beams x (1 + stop tokens) best are looked at, and twice as many until at least `beams` go on;
+    one that ends in a stop token or a stop text is finished, with the score
+    log probability / length ** length_penalty. A row ends when no unfinished hypothesis can reach
+    the score of its best finished one.
 
     Unfinished hypotheses are a row's result only where none is finished after `max_tokens`: a
-    shorter text that ends is of more use than one that breaks off. They are equally long, so the
+    shorter complete text is more useful than one that breaks off. They are equally long, so the
     most probable is the best for every length penalty.
 
     With repetition control the search follows the penalized distribution; a banned token is
-    impossible but leaves the probability of the others as it was, so that a hypothesis does not
-    gain by running into a ban.
+    impossible but leaves the probability of the others unchanged, so that a ban does not increase a
+    hypothesis's score.
 
     Args:
-        steps: the model, with forbidden tokens impossible.
-        cache: of B rows.
-        history: int64 (B, L), the ids of each row so far, the one to feed last; -1 before the
+        steps: decoding steps of the model, with forbidden tokens impossible.
+        cache: cache of B rows.
+        history: ids of each row so far, int64 (B, L), ending with the one to feed; -1 before the
             first.
-        decoding: its beams, length penalty and repetition control.
+        decoding: beams, length penalty and repetition control.
         stops: bool (V,), true where a token ends a hypothesis.
+        spared: bool (V,), true where repetition control spares a token.
+        ends: called as ends(row, ids), whether new ids end a hypothesis.
         max_tokens: the most new tokens.
     """
     start, penalty = history.shape[1], decoding.length_penalty
@@ -51,33 +57,42 @@ def beam_search(
     results = [Generated(ids=np.zeros(0, np.int32), log_probability=0.0, finished=False)]
     results *= len(history)
     finished_scores = np.full(len(history), -np.inf)
-    # Of each hypothesis: its row, what the search goes by, and the model's own log probability.
+    # For each hypothesis: its row, the score of the search, and the model's own log probability.
     rows = np.arange(len(history))
     scores = log_probabilities = np.zeros(len(history))
     for length in range(1, max_tokens + 1):
         logits, cache = steps.step(history[:, -1].astype(np.int32), cache)
         normalizers = log_normalizer(logits)
-        extended = _extend(scores, logits, normalizers, history, decoding, stops)
-        parents, tokens = _best_extensions(extended, rows, width)
+        extended = _extend(scores, logits, normalizers, history, decoding, spared)
+        looked_at = width
+        parents, tokens = _best_extensions(extended, rows, looked_at)
+        by_text = _ended(ends, rows, history[:, start:], parents, tokens, stops)
+        while by_text.any() and _lacks(
+            rows[parents], by_text | stops[tokens], decoding.beams, looked_at
+        ):
+            looked_at *= 2
+            parents, tokens = _best_extensions(extended, rows, looked_at)
+            by_text = _ended(ends, rows, history[:, start:], parents, tokens, stops)
         rows, scores = rows[parents], extended[parents, tokens]
         log_probabilities = log_probabilities[parents] + (
             logits[parents, tokens] - normalizers[parents]
         )
         history = np.concatenate([history[parents], tokens[:, None]], axis=1)
 
-        ends = stops[tokens]
-        for i in np.flatnonzero(ends):
+        done = by_text | stops[tokens]
+        for i in np.flatnonzero(done):
             score = scores[i] / length**penalty
             if score > finished_scores[rows[i]]:
                 finished_scores[rows[i]] = score
-                results[rows[i]] = _generated(history[i, start:-1], log_probabilities[i], True)
-        going = np.flatnonzero(~ends)
+                ids = history[i, start:] if by_text[i] else history[i, start:-1]
+                results[rows[i]] = _generated(ids, log_probabilities[i], True)
+        going = np.flatnonzero(~done)
         going_rows, firsts, counts = np.unique(rows[going], return_index=True, return_counts=True)
         leaders = going[firsts]
         for i in leaders[finished_scores[going_rows] == -np.inf]:
             results[rows[i]] = _generated(history[i, start:], log_probabilities[i], False)
-        # What grows is never more probable than it was; a nonnegative penalty favours the longest
-        # hypothesis of a probability, a negative one the shortest.
+        # Extensions never raise the probability; for a given probability a nonnegative penalty
+        # favours the longest hypothesis, a negative one the shortest.
         bounds = scores[leaders] / (max_tokens if penalty >= 0 else length + 1) ** penalty
         ranks = np.arange(len(going)) - np.repeat(firsts, counts)
         can_win = np.repeat(bounds > finished_scores[going_rows], counts)
@@ -96,25 +111,48 @@ def _extend(
     normalizers: np.ndarray,
     history: np.ndarray,
     decoding: Decoding,
-    stops: np.ndarray,
+    spared: np.ndarray,
 ) -> np.ndarray:
     """Returns the score (R, V) of each hypothesis with each token."""
     if decoding.repetition_penalty != 1:
-        logits = penalize_seen(logits, history, decoding.repetition_penalty, stops)
+        logits = penalize_seen(logits, history, decoding.repetition_penalty, spared)
         normalizers = log_normalizer(logits)
     extended = logits + (scores - normalizers)[:, None]
-    return ban_repeats(extended, history, decoding.no_repeat_ngram, stops)
+    return ban_repeats(extended, history, decoding.no_repeat_ngram, spared)
+
+
+def _ended(
+    ends: Callable[[int, np.ndarray], bool] | None,
+    rows: np.ndarray,
+    ids: np.ndarray,
+    parents: np.ndarray,
+    tokens: np.ndarray,
+    stops: np.ndarray,
+) -> np.ndarray:
+    """Returns which extensions (E,) end by what they say, of those without a stop token."""
+    ended = np.zeros(len(tokens), bool)
+    if ends is not None:
+        for i in np.flatnonzero(~stops[tokens]):
+            ended[i] = ends(int(rows[parents[i]]), np.append(ids[parents[i]], tokens[i]))
+    return ended
+
+
+def _lacks(rows: np.ndarray, done: np.ndarray, beams: int, looked_at: int) -> bool:
+    """Whether a row has fewer than `beams` extensions that go on, and more to look at."""
+    found, first, counts = np.unique(rows, return_index=True, return_counts=True)
+    going = np.add.reduceat(~done, first, dtype=np.int64)
+    return bool(((going < beams) & (counts == looked_at)).any())
 
 
 def _best_extensions(
     extended: np.ndarray, rows: np.ndarray, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the hypothesis and the token of the `width` best extensions of each row, best first.
+    """Returns the hypothesis and token of the `width` best extensions of each row, best first.
 
     Args:
-        extended: (R, V), the score of each hypothesis with each token.
-        rows: (R,), the row of each hypothesis, in rising order.
-        width: extensions of a row.
+        extended: score of each hypothesis with each token, (R, V).
+        rows: row of each hypothesis, (R,), in ascending order.
+        width: number of extensions of a row.
     """
     parents, tokens = [], []
     _, firsts, counts = np.unique(rows, return_index=True, return_counts=True)

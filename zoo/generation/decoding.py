@@ -1,4 +1,4 @@
-"""What generation is made of, as values: the model's side, the choices, and the result."""
+"""The values of generation: the interface of a model, the decoding options and the result."""
 
 import dataclasses
 from typing import Any, Protocol, Self
@@ -8,17 +8,17 @@ import numpy as np
 from keras_transformer.zoo.errors import InputError
 
 _LEAST = {"max_tokens": 1, "beams": 1, "top_k": 0, "no_repeat_ngram": 0, "seed": 0}
-# length ** length_penalty stays a finite number for every length.
+# length ** length_penalty stays finite for every length.
 _MAX_LENGTH_PENALTY = 10
 
 
 class Steps(Protocol):
-    """The model's side of generation: one step over a cache.
+    """The interface of a model for generation: one step over a cache.
 
-    A model's side may have a method `greedy` besides, see `CompiledSteps`: the whole loop.
+    An implementation may also have a method `greedy`, the whole loop, see `CompiledSteps`.
 
     Attributes:
-        vocab_size: V.
+        vocab_size: number of token ids, V.
     """
 
     vocab_size: int
@@ -27,36 +27,36 @@ class Steps(Protocol):
         """Feeds one token to each row.
 
         Args:
-            tokens: int32 (B,).
-            cache: of B rows.
+            tokens: token of each row, int32 (B,).
+            cache: cache of B rows.
 
         Returns:
-            The logits of the next token, float32 (B, V), and the cache with the tokens in it.
+            The logits of the next token, float32 (B, V), and the cache including the tokens.
         """
 
     def select(self, cache: Any, rows: np.ndarray) -> Any:
-        """Returns the cache of some rows, int64 (B',), in their order; a row may occur twice."""
+        """Returns the cache of the rows, int64 (B',), in their order; a row may occur twice."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Decoding:
-    """How the next token is chosen.
+    """Decoding options: how the next token is chosen.
 
     Attributes:
-        max_tokens: new tokens at most, the stop token included.
-        beams: hypotheses that beam search keeps alive; 1 for no search.
-        length_penalty: beam search compares log probability / length ** length_penalty, where the
-            length counts the stop token (Wu et al. 2016, section 7, without its constant).
-        temperature: 0 for the most probable token, above 0 for a sample from the distribution of
-            logits / temperature.
-        top_k: sample among this many most probable tokens; 0 for all.
-        top_p: sample among the fewest most probable tokens that hold this much probability
+        max_tokens: maximum number of new tokens, the stop token included.
+        beams: number of unfinished hypotheses of beam search; 1 for no search.
+        length_penalty: exponent of the length in the score of beam search, log probability /
+            length ** length_penalty; the length includes the stop token (Wu et al. 2016, section 7,
+            without its constant).
+        temperature: divisor of the logits for sampling; 0 for the most probable token.
+        top_k: number of most probable tokens to sample from; 0 for all.
+        top_p: probability that the smallest set of most probable tokens to sample from must reach
             (nucleus sampling, Holtzman et al. 2020, section 3.1), after `top_k`.
-        repetition_penalty: divides the logits of earlier tokens where they are positive and
-            multiplies them where they are negative (Keskar et al. 2019, section 4.1, which divides
-            both, so that a negative logit would gain).
-        no_repeat_ngram: no run of this many tokens occurs twice; 0 for no such rule.
-        seed: of sampling.
+        repetition_penalty: divisor of the logits of earlier tokens where they are positive, and
+            factor where they are negative (Keskar et al. 2019, section 4.1, which divides both,
+            and so raises a negative logit).
+        no_repeat_ngram: length of token n-grams that must not occur twice; 0 for no such rule.
+        seed: seed of sampling.
     """
 
     max_tokens: int = 128
@@ -71,11 +71,11 @@ class Decoding:
 
     @classmethod
     def of(cls, **options: Any) -> Self:
-        """Makes it from options by name.
+        """Creates the options from keyword arguments.
 
         Raises:
-            TypeError: for an unknown name, listing the known ones.
-            InputError: for an impossible value.
+            TypeError: if a name is unknown; the message lists the known ones.
+            InputError: if a value is impossible.
         """
         known = [field.name for field in dataclasses.fields(cls)]
         for name, value in options.items():
@@ -88,7 +88,7 @@ class Decoding:
 
     @property
     def is_plain_greedy(self) -> bool:
-        """Whether the most probable token is taken each time, whatever came before."""
+        """Whether the most probable token is always taken, regardless of the history."""
         return (
             self.beams == 1
             and self.temperature == 0
@@ -138,11 +138,11 @@ class Generated:
     """The new tokens of one row.
 
     Attributes:
-        ids: int32 (N,), the stop token not included.
+        ids: int32 (N,), a stop token not included, the tokens of a stop text included.
         log_probability: of the tokens, the stop token included, under the model's own
             distribution over the tokens that are not forbidden: neither penalties nor temperature
             change it.
-        finished: whether a stop token ended the row.
+        finished: whether a stop token or a stop text ended the row.
     """
 
     ids: np.ndarray
@@ -151,7 +151,7 @@ class Generated:
 
 
 def check_integer(name: str, value: Any, *, least: int) -> None:
-    """Raises InputError unless the value is an integer of at least `least`."""
+    """Raises InputError if the value is not an integer of at least `least`."""
     if type(value) is not int or value < least:
         raise InputError(
             f"Expected {name} to be an integer of at least {least}, got {name}={value!r}."

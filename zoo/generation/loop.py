@@ -1,4 +1,4 @@
-"""The generation loop of every model, Keras or `.tflite`: NumPy over one decoding step."""
+"""The generation loop of Keras models and `.tflite` files, in NumPy over decoding steps."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -18,7 +18,7 @@ from keras_transformer.zoo.generation.next_token import (
 
 @runtime_checkable
 class WholeLoop(Steps, Protocol):
-    """A model's side that has the loop of greedy decoding too, see `CompiledSteps`."""
+    """A model's steps together with a whole loop of greedy decoding, see `CompiledSteps`."""
 
     def greedy(
         self, tokens: np.ndarray, cache: Any, max_tokens: int, stops: np.ndarray, bias: np.ndarray
@@ -38,12 +38,14 @@ def generate(
     numbers: Sequence[int] | None = None,
     max_tokens: int | None = None,
     on_token: Callable[[int, int], None] | None = None,
+    ends: Callable[[int, np.ndarray], bool] | None = None,
+    spared_ids: Collection[int] = (),
 ) -> list[Generated]:
-    """Generates the continuation of each row, by greedy choice, sampling or beam search.
+    """Generates the continuation of each row with greedy decoding, sampling or beam search.
 
-    A row that is done leaves the batch: no step is computed for it. A row samples with a
-    generator of its own, seeded by (seed, its number), so that its tokens depend neither on other
-    rows nor on the batch that it is in.
+    A finished row leaves the batch, so that no step is computed for it. Each row samples with its
+    own random generator, seeded by (seed, its number), so that its tokens depend neither on other
+    rows nor on the batch.
 
     Args:
         steps: the model's side.
@@ -59,16 +61,18 @@ def generate(
         numbers: of the rows, for their seeds; their places 0, 1, ... by default.
         max_tokens: a second limit beside the one of `decoding`, such as the room in the cache;
             the smaller holds.
-        on_token: called as on_token(row, token) as soon as a token is chosen, without the stop
-            token; not with beams.
+        on_token: called as on_token(row, token) as soon as a token is chosen, without the one that
+            ends the row; not with beams.
+        ends: called as ends(row, ids) with all new ids of a row, whether they end it.
+        spared_ids: tokens that repetition control spares beside the stop tokens.
 
     Returns:
-        The new tokens of each row. A row is not finished when its limit was reached, or when the
-        rule against repeated runs has left it no token.
+        The new tokens of each row. A row is unfinished if it reached its limit, or if the rule
+        against repeated n-grams left it no token.
 
     Raises:
-        InputError: for arguments that do not fit each other or the vocabulary.
-        RunError: when the model returns logits that are not numbers.
+        InputError: if arguments do not fit each other or the vocabulary.
+        RunError: if the model returns logits that are not finite numbers.
     """
     stop_ids = _ids("stop_ids", sorted(set(stop_ids)), steps.vocab_size)
     forbidden = _ids("forbidden_ids", sorted(set(forbidden_ids)), steps.vocab_size)
@@ -100,13 +104,21 @@ def generate(
     permitted = _Permitted(steps, forbidden)
     stops = np.zeros(steps.vocab_size, bool)
     stops[stop_ids] = True
-    if decoding.is_plain_greedy and on_token is None and isinstance(steps, WholeLoop):
+    spared = stops.copy()
+    spared[_ids("spared_ids", list(spared_ids), steps.vocab_size)] = True
+    is_heard = on_token is not None or ends is not None
+    if decoding.is_plain_greedy and not is_heard and isinstance(steps, WholeLoop):
         return _all_at_once(steps, cache, history[:, -1], limit, stops, permitted.bias)
     if decoding.beams > 1:
-        return beam_search(permitted, cache, history, decoding, stops=stops, max_tokens=limit)
+        return beam_search(
+            permitted, cache, history, decoding,
+            stops=stops, spared=spared, ends=ends, max_tokens=limit,
+        )  # fmt: skip
     numbers = range(len(history)) if numbers is None else numbers
     generators = [np.random.default_rng((decoding.seed, number)) for number in numbers]
-    return _one_by_one(permitted, cache, history, decoding, generators, stops, limit, on_token)
+    return _one_by_one(
+        permitted, cache, history, decoding, generators, stops, spared, limit, on_token, ends
+    )
 
 
 def _all_at_once(
@@ -117,7 +129,7 @@ def _all_at_once(
     stops: np.ndarray,
     bias: np.ndarray,
 ) -> list[Generated]:
-    """Greedy choice by the loop that the model's side has."""
+    """Greedy decoding with the model's own loop."""
     ids, log_probabilities, highest = steps.greedy(tokens, cache, max_tokens, stops, bias)
     _check_finite(highest)
     results = []
@@ -140,18 +152,20 @@ def _one_by_one(
     decoding: Decoding,
     generators: Sequence[np.random.Generator],
     stops: np.ndarray,
+    spared: np.ndarray,
     max_tokens: int,
     on_token: Callable[[int, int], None] | None,
+    ends: Callable[[int, np.ndarray], bool] | None,
 ) -> list[Generated]:
-    """Chooses one token of each row after the other: the most probable, or a sample."""
+    """Greedy decoding or sampling, one step at a time."""
     num_rows, start = history.shape
     results: dict[int, Generated] = {}
-    # Of each row that still runs: its place in the batch that was asked for.
+    # For each unfinished row: its index in the original batch.
     rows, log_probabilities = np.arange(num_rows), np.zeros(num_rows)
     for length in range(1, max_tokens + 1):
         logits, cache = steps.step(history[:, -1].astype(np.int32), cache)
-        allowed = penalize_seen(logits, history, decoding.repetition_penalty, stops)
-        allowed = ban_repeats(allowed, history, decoding.no_repeat_ngram, stops)
+        allowed = penalize_seen(logits, history, decoding.repetition_penalty, spared)
+        allowed = ban_repeats(allowed, history, decoding.no_repeat_ngram, spared)
         chosen = allowed.argmax(axis=1)
         places = np.arange(len(rows))
         possible = allowed[places, chosen] > -np.inf
@@ -161,15 +175,19 @@ def _one_by_one(
         log_probabilities = log_probabilities + np.where(
             possible, logits[places, chosen] - log_normalizer(logits), 0.0
         )
-        stopped = possible & stops[chosen]
+        history = np.concatenate([history, chosen[:, None]], axis=1)
+        kept = possible & ~stops[chosen]
+        stopped = possible & ~kept
+        if ends is not None:
+            for i in np.flatnonzero(kept):
+                stopped[i] = ends(int(rows[i]), history[i, start:])
         going = possible & ~stopped
         if on_token is not None:
             for i in np.flatnonzero(going):
                 on_token(int(rows[i]), int(chosen[i]))
-        history = np.concatenate([history, chosen[:, None]], axis=1)
         for place, row in enumerate(rows):
             if length == max_tokens or not going[place]:
-                ids = history[place, start : start + length - (not going[place])]
+                ids = history[place, start : start + length - (not kept[place])]
                 results[int(row)] = Generated(
                     ids=ids.astype(np.int32),
                     log_probability=float(log_probabilities[place]),
@@ -185,7 +203,7 @@ def _one_by_one(
 
 
 class _Permitted:
-    """The model's steps with forbidden tokens impossible, and logits that are numbers."""
+    """The model's steps with forbidden tokens impossible and logits checked to be finite."""
 
     def __init__(self, steps: Steps, forbidden: np.ndarray):
         self.vocab_size = steps.vocab_size
@@ -212,7 +230,7 @@ def _check_finite(highest: np.ndarray) -> None:
 def _history(
     tokens: np.ndarray, prompts: Sequence[np.ndarray] | None, vocab_size: int
 ) -> np.ndarray:
-    """Returns the ids of each row up to the one to feed, int64 (B, L); -1 before the first."""
+    """Returns the ids of each row up to the one to feed, int64 (B, L), with -1 before the first."""
     tokens = np.asarray(tokens)
     if tokens.ndim != 1:
         raise InputError(f"Expected tokens of shape (B,), got shape {tokens.shape}.")
@@ -229,7 +247,7 @@ def _history(
 
 
 def _ids(name: str, values: Sequence[int] | np.ndarray, vocab_size: int) -> np.ndarray:
-    """Returns ids as int64 (N,), each of them below the vocabulary's size."""
+    """Returns ids as int64 (N,), checked to be below the vocabulary's size."""
     ids = np.asarray(values, np.int64)
     wrong = ids[(ids < 0) | (ids >= vocab_size)]
     if len(wrong):

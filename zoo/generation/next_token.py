@@ -1,4 +1,4 @@
-"""From the logits of one step to the tokens that may follow: repetition control and sampling."""
+"""Repetition control and sampling: from the logits of a step to the next token."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -7,13 +7,13 @@ from keras_transformer.zoo.generation.decoding import Decoding
 
 
 def log_normalizer(logits: np.ndarray) -> np.ndarray:
-    """Returns log sum exp of each row, float64 of exponentials in the type of the logits.
+    """Returns the log-sum-exp of each row in float64, with exponentials in the type of the logits.
 
     Args:
-        logits: (R, V), with a finite number in each row.
+        logits: logits (R, V), with a finite number in each row.
 
     Returns:
-        (R,); logits minus it are log probabilities, none of them above 0.
+        (R,); the logits minus it are log probabilities, none of them above 0.
     """
     highest = logits.max(axis=1, keepdims=True)
     shifted = logits - highest
@@ -23,15 +23,15 @@ def log_normalizer(logits: np.ndarray) -> np.ndarray:
 def penalize_seen(
     logits: np.ndarray, history: np.ndarray, penalty: float, stops: np.ndarray
 ) -> np.ndarray:
-    """Lowers the logits of tokens that each row has seen (Keskar et al. 2019, section 4.1).
+    """Lowers the logits of tokens that occurred in each row (Keskar et al. 2019, section 4.1).
 
-    Stop tokens are spared: that one stood in the prompt is no repetition of the text.
+    Stop tokens are exempt: one in the prompt does not make it a repetition of the text.
 
     Args:
-        logits: (R, V); not changed.
-        history: (R, L), the ids of each row so far; -1 before the first.
-        penalty: divides positive logits and multiplies negative ones.
-        stops: bool (V,), true where a token is spared.
+        logits: logits (R, V); not modified.
+        history: ids of each row so far, (R, L); -1 before the first.
+        penalty: divisor of positive logits and factor of negative ones.
+        stops: bool (V,), true where a token is exempt.
     """
     if penalty == 1:
         return logits
@@ -46,13 +46,13 @@ def penalize_seen(
 def ban_repeats(
     scores: np.ndarray, history: np.ndarray, length: int, stops: np.ndarray
 ) -> np.ndarray:
-    """Makes impossible what would complete a run of `length` tokens that the row has already had.
+    """Bans tokens that would complete an n-gram of `length` tokens that the row already contains.
 
     Args:
-        scores: (R, V), logits or log probabilities; not changed.
-        history: (R, L), the ids of each row so far; -1 before the first.
-        length: of the runs; 0 for no rule.
-        stops: bool (V,), true where a token is spared.
+        scores: logits or log probabilities (R, V); not modified.
+        history: ids of each row so far, (R, L); -1 before the first.
+        length: length of the n-grams; 0 for no rule.
+        stops: bool (V,), true where a token is exempt.
     """
     if not 0 < length <= history.shape[1]:
         return scores
@@ -66,10 +66,10 @@ def ban_repeats(
 
 
 def best_ids(scores: np.ndarray, count: int) -> np.ndarray:
-    """Returns the indices of the `count` highest of (V,), best first; of equals the lower first."""
+    """Returns the indices of the `count` highest of (V,), best first; ties by the lower index."""
     if count >= len(scores):
         return np.argsort(-scores, kind="stable")
-    # What partitioning does with equal scores is not defined, so only the bound is taken from it.
+    # The order of equal scores in a partition is undefined, so only the bound is taken from it.
     bound = np.partition(scores, len(scores) - count)[len(scores) - count]
     above, equal = np.flatnonzero(scores > bound), np.flatnonzero(scores == bound)
     ids = np.concatenate([above, equal[: count - len(above)]])
@@ -77,24 +77,24 @@ def best_ids(scores: np.ndarray, count: int) -> np.ndarray:
 
 
 def candidates(logits: np.ndarray, decoding: Decoding) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the tokens that sampling may choose, and their weights.
+    """Returns the candidate tokens of sampling and their weights.
 
-    Of equally probable tokens at an edge of `top_k` or `top_p` the lower ids are in.
+    Of equally probable tokens at the limit of `top_k` or `top_p`, the lower ids are included.
 
     Args:
-        logits: (V,), with a finite number among them.
-        decoding: its temperature, top_k and top_p.
+        logits: logits (V,), at least one of them finite.
+        decoding: temperature, top_k and top_p.
 
     Returns:
         Ids and weights, both (N,); the weights are proportional to the probabilities.
     """
     ids = best_ids(logits, decoding.top_k) if decoding.top_k else np.arange(len(logits))
-    # A temperature near 0 may send a quotient to minus infinity, which is its limit.
+    # With a temperature near 0 a quotient may overflow to minus infinity, its limit.
     with np.errstate(over="ignore"):
         weights = np.exp((logits[ids] - logits.max().astype(np.float64)) / decoding.temperature)
     if decoding.top_p < 1:
         total = weights.sum()
-        # Tokens below this weight hold less than 1 - top_p together: none is in the nucleus.
+        # Tokens below this weight sum to less than 1 - top_p: none of them is in the nucleus.
         heavy = np.flatnonzero(weights >= (1 - decoding.top_p) * total / len(weights))
         heavy = heavy[np.argsort(-weights[heavy], kind="stable")]
         inside = np.searchsorted(np.cumsum(weights[heavy]), decoding.top_p * total) + 1
@@ -103,9 +103,9 @@ def candidates(logits: np.ndarray, decoding: Decoding) -> tuple[np.ndarray, np.n
 
 
 def draw(logits: np.ndarray, decoding: Decoding, generator: np.random.Generator) -> int:
-    """Returns a token sampled from the candidates, with one number of the generator."""
+    """Samples a token from the candidates, with one draw of the generator."""
     ids, weights = candidates(logits, decoding)
     cumulative = np.cumsum(weights)
-    # In (0, total], so that the first place to reach it has a weight above 0.
+    # In (0, total], so that the first candidate to reach it has a weight above 0.
     point = (1 - generator.random()) * cumulative[-1]
     return int(ids[np.searchsorted(cumulative, point)])

@@ -1,4 +1,4 @@
-"""How well each next token of a text is predicted, token by token; NumPy only."""
+"""Perplexity and token accuracy on a text, token by token; NumPy only."""
 
 import math
 
@@ -17,9 +17,9 @@ def summary(
 
     Args:
         nats: negative log probability of all tokens.
-        hits: tokens that were the most probable.
-        num_tokens: of the text.
-        num_characters: of the text; None leaves out bits per character.
+        hits: number of tokens that were the most probable.
+        num_tokens: number of tokens of the text.
+        num_characters: number of characters of the text; None to leave out bits per character.
     """
     loss = nats / num_tokens
     result = {
@@ -36,7 +36,7 @@ def summary(
 def stepwise_perplexity(
     model: Model, plain: PlainText, tokenizer: Tokenizer, max_length: int
 ) -> dict[str, float]:
-    """Measures a decoder on a text as `Perplexity` does, one step for each token of a block."""
+    """Evaluates a decoder on a text like `Perplexity`, with one step for each token of a block."""
     nats, hits, count = 0.0, 0, 0
     for block in blocks(token_stream(plain, tokenizer), max_length):
         cache = model.prefill(block[None, :0])

@@ -1,4 +1,4 @@
-"""Modalities: what kinds of raw rows models read, and the arrays that they become.
+"""Modalities: the kinds of raw rows that models read, and their encoding as arrays.
 
-Imports tokenizers, with NumPy alone: a device loads it.
+Imports tokenizers and NumPy only, so that it runs on a device.
 """

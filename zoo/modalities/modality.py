@@ -1,4 +1,4 @@
-"""The seam of modalities: what differs between text and another kind of input."""
+"""The interface of a modality: input specs, encoding, augmentation and files."""
 
 import abc
 import dataclasses
@@ -10,7 +10,7 @@ import numpy as np
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
-# Rows of the model's inputs by name: of each input one array a row, without the batch axis.
+# Rows of the model's inputs by name: for each input one array per row, without the batch axis.
 Columns = Mapping[str, Sequence[np.ndarray]]
 
 
@@ -19,12 +19,13 @@ class InputSpec:
     """One input of a model.
 
     Attributes:
-        name: of the input, in the Keras model and in the signatures of a file.
-        dtype: NumPy's name of it.
-        shape: of a row, without the batch axis; None in the first place for a length that varies
+        name: name of the input, in the Keras model and in the signatures of a file.
+        dtype: name of its NumPy dtype.
+        shape: shape of a row, without the batch axis; its first size is None if the length varies
             from row to row.
-        padding: behind the end of a row that is shorter than others.
-        positions: that a row of a fixed shape fills, as `max_length` and `batch_tokens` count them.
+        padding: value after the end of a row that is shorter than others.
+        positions: number of positions of a row of fixed shape, as counted by `max_length` and
+            `batch_tokens`.
     """
 
     name: str
@@ -46,18 +47,19 @@ class InputSpec:
         return None in self.shape
 
     def size(self, batch: int | str | None, length: int | str | None) -> tuple:
-        """Returns the shape of a batch whose rows have a length."""
+        """Returns the shape of a batch of rows of the given length."""
         return (batch, *(length if one is None else one for one in self.shape))
 
     def pad(self, rows: Sequence[np.ndarray], length: int | None = None) -> np.ndarray:
-        """Returns rows as one array (rows, length, ...), with padding behind each.
+        """Returns rows as one array (rows, length, ...), with padding after each.
 
         Args:
             rows: arrays of the input's shape.
-            length: the longest row's length when None; rows of a fixed shape have their own.
+            length: padded length, by default that of the longest row; rows of fixed shape have
+                their own.
 
         Raises:
-            ValueError: a row is longer.
+            ValueError: if a row is longer.
         """
         if not self.is_variable:
             return np.array(rows, self.dtype).reshape(len(rows), *self.shape)
@@ -73,7 +75,7 @@ class InputSpec:
         return padded
 
     def fit(self, array: np.ndarray, length: int) -> np.ndarray:
-        """Returns padded rows (rows, T, ...) cut or padded to a length."""
+        """Returns padded rows (rows, T, ...) truncated or padded to the given length."""
         return self.pad(array[:, :length] if self.is_variable else array, length)
 
 
@@ -81,24 +83,24 @@ class Features(NamedTuple):
     """Encoded rows.
 
     Attributes:
-        columns: the rows of each input by name.
-        truncated: for each row, whether it was cut to the model's length.
+        columns: rows of each input by name.
+        truncated: for each row, whether it was truncated to the model's length.
     """
 
     columns: dict[str, list[np.ndarray]]
     truncated: list[bool]
 
     def of(self, specs: Sequence[InputSpec]) -> dict[str, list[np.ndarray]]:
-        """Returns the columns of inputs."""
+        """Returns the columns of the given inputs."""
         return {spec.name: self.columns[spec.name] for spec in specs}
 
     def pad(self, specs: Sequence[InputSpec], length: int | None = None) -> dict[str, np.ndarray]:
-        """Returns arrays (rows, length, ...) of inputs, see `InputSpec.pad`."""
+        """Returns arrays (rows, length, ...) of the given inputs, see `InputSpec.pad`."""
         return {spec.name: spec.pad(self.columns[spec.name], length) for spec in specs}
 
     @property
     def num_truncated(self) -> int:
-        """How many rows were cut."""
+        """Number of truncated rows."""
         return sum(self.truncated)
 
 
@@ -106,15 +108,15 @@ class Features(NamedTuple):
 class Modality(abc.ABC):
     """A kind of input: a subclass in a file of its own, and an entry in `registry.MODALITIES`.
 
-    What it makes of rows, an entry of `models.inputs.EMBEDDINGS` turns into vectors. A device
-    loads it: it imports nothing but NumPy and the standard library.
+    An entry of `models.inputs.EMBEDDINGS` turns the encoded rows into vectors. A modality runs on
+    devices: it imports only NumPy and the standard library.
 
     Attributes:
-        max_length: positions of the longest row that the model reads.
-        settings: of this kind, such as the size of a picture; `modality_settings` of the model's
-            config.
-        name: in configs, checkpoints and files.
-        rows: what messages call raw rows.
+        max_length: maximum number of positions of a row.
+        settings: settings of the modality, such as the size of an image; `modality_settings` of
+            the model's config.
+        name: name of the modality in configs, checkpoints and files.
+        rows: name of raw rows in messages.
         is_text: whether raw rows are strings, not values that `read_row` reads.
         augments: whether `augment` changes rows.
     """
@@ -133,23 +135,23 @@ class Modality(abc.ABC):
         """Returns the inputs of a model.
 
         Args:
-            settings: of the kind.
+            settings: settings of the modality.
             pair: whether an example is two rows.
 
         Raises:
-            InputError: a setting is unknown or impossible.
+            InputError: if a setting is unknown or impossible.
         """
 
     @abc.abstractmethod
     def encode(self, rows: Sequence[Any], pairs: Sequence[Any] | None = None) -> Features:
-        """Turns raw rows, as `checked` returned them, into the arrays of the model's inputs.
+        """Encodes raw rows from `checked` as the arrays of the model's inputs.
 
         Args:
             rows: raw rows.
-            pairs: the second row of each, for models over pairs.
+            pairs: second row of each example, for models over pairs.
 
         Raises:
-            InputError: a row does not fit the model.
+            InputError: if a row does not fit the model.
         """
 
     def inputs(self, *, pair: bool = False) -> tuple[InputSpec, ...]:
@@ -159,11 +161,11 @@ class Modality(abc.ABC):
     def checked(
         self, rows: Iterable[Any], pairs: Iterable[Any] | None = None
     ) -> tuple[list[Any], list[Any] | None]:
-        """Returns raw rows as a caller gives them, and the second row of each, as lists.
+        """Checks a caller's raw rows and, for pairs, the second rows, and returns them as lists.
 
         Raises:
-            InputError: a value is no row of this kind, or there are pairs of one that has none.
-            TypeError: for what is no sequence of rows.
+            InputError: if a value is not a row of this modality, or it has no pairs.
+            TypeError: if an argument is not a sequence of rows.
         """
         if not isinstance(rows, Iterable) or isinstance(rows, str | bytes | Mapping):
             raise TypeError(f"Expected a list of {self.rows}, got {type(rows).__name__} {rows!r}.")
@@ -173,26 +175,26 @@ class Modality(abc.ABC):
 
     @classmethod
     def read_row(cls, value: Any, place: str) -> Any:
-        """Returns the raw row of a value in a table's column, such as the picture of a path.
+        """Returns the raw row of a value in a table's column, such as the image at a path.
 
         Args:
-            value: a string of a file, or what data in memory holds.
-            place: of the value, for messages.
+            value: string from a file, or a value of data in memory.
+            place: location of the value, for messages.
 
         Raises:
-            InputError: the value is no row of this kind.
+            InputError: if the value is not a row of this modality.
         """
         return value
 
     def augment(self, columns: Columns, rng: np.random.Generator) -> Columns:
-        """Returns training rows as an epoch reads them, where `augments` is true."""
+        """Returns augmented training rows for an epoch, where `augments` is true."""
         return columns
 
     def num_real(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Returns how many positions (rows,) of padded arrays are not padding, at least 1.
+        """Returns the number (rows,) of positions that are not padding, at least 1.
 
         Args:
-            arrays: (rows, T, ...) by the input's name.
+            arrays: padded arrays (rows, T, ...) by input name.
         """
         found = []
         for spec in self.inputs():
@@ -206,23 +208,23 @@ class Modality(abc.ABC):
         return np.max(found, axis=0)
 
     def beside(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Returns what some hosts' graphs read beside the inputs of the model, made of those."""
+        """Returns further inputs of some hosts' graphs, computed from the inputs of the model."""
         return {}
 
     def model_settings(self) -> dict[str, Any]:
-        """Returns settings of the model's config that follow from the files."""
+        """Returns settings of the model's config that are determined by the files."""
         return {}
 
     def misfit(self, config: Mapping[str, Any]) -> str | None:
-        """Returns why a model cannot read what this encodes, or None.
+        """Returns why a model cannot read the encoded rows, or None.
 
         Args:
-            config: of the model, as JSON holds it.
+            config: config of the model, as in JSON.
         """
         return None
 
     def files(self) -> dict[str, bytes]:
-        """Returns the files that a checkpoint and a file of the model hold, by name."""
+        """Returns the files of the modality in a checkpoint and in a model file, by name."""
         return {}
 
     @classmethod
@@ -235,28 +237,28 @@ class Modality(abc.ABC):
         cls, files: Mapping[str, bytes], *, max_length: int, settings: Mapping[str, Any],
         tokenizer_class: type[Tokenizer] = Tokenizer,
     ) -> Self:  # fmt: skip
-        """Makes a modality of what `files` returned; other files may be among them.
+        """Creates a modality from the result of `files`, which may include other files.
 
         Args:
             files: contents by name.
-            max_length: positions of the longest row.
-            settings: of the kind.
-            tokenizer_class: of the tokenizers, where it has some.
+            max_length: maximum number of positions of a row.
+            settings: settings of the modality.
+            tokenizer_class: class of the tokenizers, if the modality has any.
 
         Raises:
-            InputError: a file is missing or damaged.
+            InputError: if a file is missing or damaged.
         """
         return cls(max_length=max_length, settings=settings)
 
 
 def without_pairs(name: str, pair: bool) -> None:
-    """Raises InputError where an example is two rows of a kind that is read one by one."""
+    """Raises InputError if an example is a pair of a modality that has only single rows."""
     if pair:
         raise InputError(f"Expected single rows of the modality {name}, got pairs.")
 
 
 def check_settings(name: str, settings: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Raises InputError where the settings of a modality are not exactly the known ones."""
+    """Raises InputError if the settings of a modality are not exactly the known ones."""
     known = sorted(known)
     if sorted(settings) != known:
         wanted = ", ".join(known) or "none"

@@ -1,4 +1,4 @@
-"""Raw texts as callers give them: lists, arrays and columns of strings, checked at the door."""
+"""Validation of raw texts from callers: lists, arrays and columns of strings."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,12 +10,12 @@ def checked_texts(texts: Iterable[str], name: str = "texts") -> list[str]:
     """Returns texts as a list of strings.
 
     Args:
-        texts: a list, an array or a column of strings.
-        name: of the argument, for messages.
+        texts: list, array or column of strings.
+        name: name of the argument, for messages.
 
     Raises:
-        InputError: for a single string.
-        TypeError: for what is no sequence of strings.
+        InputError: if the argument is a single string.
+        TypeError: if the argument is not a sequence of strings.
     """
     if isinstance(texts, str):
         raise InputError(f"Expected a list of {name}, got one string; put it in a list.")
@@ -31,11 +31,11 @@ def checked_texts(texts: Iterable[str], name: str = "texts") -> list[str]:
 
 
 def checked_pairs(texts: list[str], pairs: Iterable[str]) -> list[str]:
-    """Returns second texts, one for each of the first.
+    """Returns the second texts of pairs as a list, one for each first text.
 
     Raises:
-        InputError: for a single string, or another number of texts.
-        TypeError: for what is no sequence of strings.
+        InputError: if the argument is a single string, or the numbers of texts differ.
+        TypeError: if the argument is not a sequence of strings.
     """
     second = checked_texts(pairs, "pairs")
     if len(second) != len(texts):

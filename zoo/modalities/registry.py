@@ -1,4 +1,4 @@
-"""The modalities by name."""
+"""Registry of the modalities by name."""
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.modality import Modality
@@ -11,7 +11,7 @@ def modality_named(name: str) -> type[Modality]:
     """Returns the class of a modality.
 
     Raises:
-        InputError: for an unknown name, listing the known ones.
+        InputError: if the name is unknown; the message lists the known ones.
     """
     if name not in MODALITIES:
         raise InputError(

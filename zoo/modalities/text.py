@@ -1,4 +1,4 @@
-"""Text: one string a row, or two, and the tokenizers that make ids of them."""
+"""The text modality: one or two strings per row, encoded as ids by tokenizers."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,19 +20,19 @@ from keras_transformer.zoo.tokenizers.tokenizer_files import (
     tokenizers_to_files,
 )
 
-# Of the piece behind the end of a text.
+# Id of padding after the end of a text.
 PAD_ID = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Text(Modality):
-    """Strings as ids of a vocabulary, id 0 being padding.
+    """Strings as token ids of a vocabulary; id 0 is padding.
 
-    A model of whole texts reads `ids`, and `segment_ids`, 1 for the second text of a pair.
+    A model over whole texts reads `ids`, and for pairs `segment_ids`, 1 for the second text.
 
     Attributes:
-        tokenizer: of the text that is read.
-        target_tokenizer: of the text that is written, if it has one of its own.
+        tokenizer: tokenizer of the input.
+        target_tokenizer: tokenizer of the output, if it differs.
     """
 
     tokenizer: Tokenizer
@@ -59,7 +59,7 @@ class Text(Modality):
         return texts, None if pairs is None else checked_pairs(texts, pairs)
 
     def beside(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Returns what hosts of BERT's inputs read: where there is text, and which of a pair."""
+        """Returns the further inputs of hosts for BERT: the attention mask and the segment ids."""
         ids = arrays["ids"]
         return {"mask": (ids != PAD_ID).astype("int32"), "segment_ids": np.zeros_like(ids)}
 

@@ -1,4 +1,4 @@
-"""Models: configs, the catalogue, the Keras model of a config, its weights and decoding steps.
+"""Models: configs, the catalogue, building of Keras models, their weights and decoding steps.
 
 Imports the layers and modalities.
 """

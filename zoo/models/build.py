@@ -1,4 +1,4 @@
-"""From a config to a Keras model, and weights by path."""
+"""Builds the Keras model of a config, and reads and assigns weights by path."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,6 +17,7 @@ from keras_transformer.zoo.models.heads import Head, HeadOwner, head_of
 from keras_transformer.zoo.models.inputs import read_inputs
 from keras_transformer.zoo.models.parts import Parts
 from keras_transformer.zoo.models.text_inputs import token_embedding
+from keras_transformer.zoo.models.units import InUnits
 
 
 def build(
@@ -27,26 +28,25 @@ def build(
     keep: Sequence[str] = (),
     dtype: str = "float32",
 ) -> keras.Model:
-    """Makes the model of a config.
+    """Builds the Keras model of a config.
 
-    - encoder: the inputs of the config's modality; of text int32 `ids` (B, T), 0 where a position
+    - encoder: the inputs of the config's modality; for text int32 `ids` (B, T), 0 where a position
       is padding, and `segment_ids` (B, T) for a head over pairs. Outputs are the head's (B, units),
       or without a head the pooled vectors (B, D).
     - decoder: `ids` (B, T). Outputs are logits (B, T, V).
     - encoder-decoder: `source_ids` (B, S) and `ids` (B, T). Outputs are logits (B, T, V).
 
     Args:
-        config: the shape.
-        head: of the model, or a task, whose head it is; None for an encoder's pooled vectors, or
+        config: architecture and sizes of the model.
+        head: head of the model, or a task that has one; None for an encoder's pooled vectors, or
             the tied logits of a decoder.
-        bits: widths of what an integer device stores, see `keras_transformer.bits`; None for
-            float.
-        keep: patterns of the paths of layers that stay float, see `keep_float`.
-        dtype: Keras dtype policy of the layers; outputs are float32 under mixed precision too.
+        bits: bit widths, see `keras_transformer.bits`; None for float.
+        keep: path patterns of the layers that stay float, see `keep_float`.
+        dtype: Keras dtype policy of the layers; outputs are float32 even with mixed precision.
 
     Raises:
-        InputError: for a head that the architecture cannot have, a pattern that matches nothing,
-            or positions that are not to be computed of such integers.
+        InputError: if the architecture does not support the head, a pattern matches nothing, or
+            the positions cannot be computed in these integers.
     """
     widths = all_bits(bits)
     if widths["inner_bits"] is not None and config.positions not in ADDED_POSITIONS:
@@ -72,11 +72,11 @@ def build(
 
 
 class _Models(Parts):
-    """The models of the three architectures."""
+    """Builds the models of the three architectures."""
 
     def encoder_model(self, head):
         c = self.config
-        # Without a table of them nothing tells two rows apart.
+        # Without a segment table nothing distinguishes the two rows.
         pair = head is not None and head.pair and bool(c.num_segments)
         inputs, x, mask = read_inputs(self, pair=pair)
         x = self.stack(Encoder, "encoder")(x, mask=mask)
@@ -85,7 +85,10 @@ class _Models(Parts):
             x = self.dropout("head_dropout")(x)
             x = self.projection(head.units, "head")(x)
             x = self.point("head_point")(x)
-        return keras.Model(inputs, ops.cast(x, "float32"), name="encoder_model")
+        outputs = ops.cast(x, "float32")
+        if head is not None and not head.is_standard:
+            outputs = InUnits(head.mean, head.deviation, name="in_units")(outputs)
+        return keras.Model(inputs, outputs, name="encoder_model")
 
     def _pool(self, x, mask):
         """(B, T, D) to (B, D)."""
@@ -93,7 +96,7 @@ class _Models(Parts):
             x = x[:, 0, :]
             x = self.point("pooler_point")(self.projection(self.config.hidden_dim, "pooler")(x))
             if (self.bits["activation_bits"] or 0) > 8:
-                # The converter gives a tanh that is stored 8 bits, but not a difference.
+                # The converter would store a tanh in 8 bits, but not a difference.
                 return self.point("pooled_point")(2.0 * ops.sigmoid(2.0 * x) - 1.0)
             if self.bits["inner_bits"] is None:
                 return self.point("pooled_point")(ops.tanh(x))
@@ -105,15 +108,15 @@ class _Models(Parts):
         if self.config.pooling == "mean":
             pooled = ops.sum(x * real, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0)
         else:
-            # In this order: Keras takes a second term (1, T, 1) for a bias of the channels.
+            # In this order: Keras would treat a second term (1, T, 1) as a bias of the channels.
             pooled = ops.max((1.0 - real) * MASKED_SCORE + x, axis=1)
         return self.point("pooled_point")(pooled)
 
     def _pool_integers(self, x, mask):
-        """The mean or maximum of the unpadded (B, T, D), of ops that an integer device has."""
+        """The mean or maximum of the unpadded (B, T, D), with ops of integer devices."""
         bias = StoredMask(bits=self.bits, dtype=self.dtype, name="pooling_mask")(mask)
         if self.config.pooling == "mean":
-            # The softmax of a mask is 1 over the number of tokens at each of them.
+            # The softmax of a mask is 1 / (number of tokens) at each token.
             share = self.inner_point("share_point", **unit_range(self.bits["inner_bits"]))
             pooled = ops.matmul(share(ops.softmax(ops.expand_dims(bias, 1))), x)
             return self.point("pooled_point")(ops.squeeze(pooled, 1))
@@ -142,7 +145,7 @@ class _Models(Parts):
         return keras.Model(inputs, logits, name=f"{c.architecture}_model")
 
     def _embed(self, ids, embedding, prefix=""):
-        """(B, T) to (B, T, D), what a stack without a norm before it reads."""
+        """(B, T) to (B, T, D), the input of a stack without an embedding norm."""
         x = self.add_positions(embedding(ids), f"{prefix}position_embedding")
         point = self.inner_point if self.config.pre_norm else self.point
         x = point(f"{prefix}embedding_point")(x)
@@ -160,7 +163,7 @@ def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def is_range(path: str) -> bool:
-    """Whether a weight's path or name is that of a bound of a quantization point."""
+    """Whether a weight's path or name belongs to a bound of a quantization point."""
     return path.partition(":")[0].endswith(("range_min", "range_max"))
 
 
@@ -170,13 +173,13 @@ def set_weights(
     """Assigns weights by path, strictly.
 
     Args:
-        model: the model.
-        weights: arrays by path, as `get_weights` returned them.
-        ranges_missing: whether the ranges of quantization points may be missing, as they are when
-            a float model's weights go into a quantized one.
+        model: model to assign to.
+        weights: arrays by weight path, from `get_weights`.
+        ranges_missing: whether the ranges of quantization points may be missing, as in the weights
+            of a float model for a quantized one.
 
     Raises:
-        InputError: a weight is missing, unknown, or of another shape.
+        InputError: if a weight is missing, unknown, or of another shape.
     """
     unknown = dict(weights)
     for variable in model.weights:

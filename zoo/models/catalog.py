@@ -1,4 +1,4 @@
-"""The catalogue: all families, and their models by name."""
+"""The model catalogue: all families, and their models by name."""
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import TransformerConfig
@@ -16,10 +16,10 @@ CATALOG = {name: TransformerConfig(**size.settings) for name, size in SIZES.item
 
 
 def get_config(name: str) -> TransformerConfig:
-    """Returns the config of a catalogue name.
+    """Returns the config of a catalogue model.
 
     Raises:
-        InputError: for an unknown name, listing the known ones.
+        InputError: if the name is unknown; the message lists the known ones.
     """
     if name not in CATALOG:
         raise InputError(f"Expected a model among {', '.join(CATALOG)}, got {name!r}.")

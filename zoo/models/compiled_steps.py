@@ -1,4 +1,4 @@
-"""The Keras model's side of generation as XLA programs: single steps, and a whole greedy loop."""
+"""Decoding steps of a Keras model compiled with XLA, and a whole loop of greedy decoding."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from keras_transformer.zoo.models.decoding_steps import KerasSteps, compiled
 
 
 class CompiledSteps(KerasSteps):
-    """`KerasSteps` that XLA compiles.
+    """`KerasSteps` compiled with XLA.
 
-    Called from Python, a step of a small model waits longer than it computes; so `generate` hands
-    greedy decoding over to `greedy`, one program. Every new number of rows and every new length
-    of a source or a prompt takes seconds to compile.
+    Called from Python, a step of a small model spends more time on overhead than on computation;
+    therefore `generate` uses `greedy`, a single program, for greedy decoding. Every new number of
+    rows and every new length of a source or a prompt takes seconds to compile.
 
     Args:
         model, config, length: see `KerasSteps`.
@@ -28,19 +28,19 @@ class CompiledSteps(KerasSteps):
     def greedy(
         self, tokens: np.ndarray, cache: Any, max_tokens: int, stops: np.ndarray, bias: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Feeds a token to each row, and then the most probable ones, until every row has stopped.
+        """Feeds a token to each row and then the most probable ones, until every row has stopped.
 
         Args:
-            tokens: int32 (B,).
-            cache: of B rows.
-            max_tokens: new tokens of a row at most; the cache has room for as many.
+            tokens: token of each row, int32 (B,).
+            cache: cache of B rows.
+            max_tokens: maximum number of new tokens of a row, for which the cache has room.
             stops: bool (V,), true where a token ends a row.
-            bias: float32 (V,), added to the logits of every step.
+            bias: additive bias of the logits of every step, float32 (V,).
 
         Returns:
-            The tokens int32 (B, N), a row's own up to its first stop; the sum of their log
+            The tokens int32 (B, N), valid up to a row's first stop token; the sum of their log
             probabilities (B,); and the highest logit of each row's last step (B,), or the first
-            that was not a finite number.
+            that was not finite.
         """
         ids, steps, log_probabilities, highest = self._loop(
             ops.convert_to_tensor(tokens.astype("int32")),

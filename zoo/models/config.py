@@ -1,4 +1,4 @@
-"""The shape of a Transformer, as a value."""
+"""The config of a Transformer: its architecture and sizes."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ CHOICES = {
     "pooling": ("first", "mean", "max"),
 }
 
-# Integers that are 0 where there is none, or where another one decides.
+# Integers whose 0 means none, or derived from another one.
 OPTIONAL = (
     "vocab_size", "num_key_value_heads", "num_segments", "source_vocab_size", "head_dim", "rank"
 )  # fmt: skip
@@ -25,36 +25,37 @@ OPTIONAL = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TransformerConfig:
-    """Integers and names from which `models.build` makes a model.
+    """Architecture and sizes of a model, from which `models.build` builds it.
 
     Attributes:
         architecture: `encoder`, `decoder` or `encoder-decoder`.
-        vocab_size: V; of an encoder-decoder the target's; 0 where no text is read.
-        source_vocab_size: entries of a source vocabulary of its own; 0 for a shared one
+        vocab_size: number of entries of the vocabulary, V; the target's for an encoder-decoder,
+            0 without text.
+        source_vocab_size: number of entries of a separate source vocabulary; 0 for a shared one
             (encoder-decoder only).
-        max_length: the longest T, in tokens.
-        hidden_dim: D.
-        intermediate_dim: F.
-        num_layers: blocks of the encoder or the decoder; of each for an encoder-decoder.
-        num_heads: H.
-        head_dim: K; `hidden_dim` divided by `num_heads` when 0.
-        num_key_value_heads: heads of keys and values, `num_heads` when 0.
-        rank: of the two factors in place of each kernel that they make smaller; 0 for none.
-        dropout: rate on embeddings and sublayer outputs.
-        attention_dropout: rate on attention probabilities.
-        activation: of the feed-forward layer.
+        max_length: maximum number of tokens, the longest T.
+        hidden_dim: hidden width, D.
+        intermediate_dim: width of the feed-forward layer, F.
+        num_layers: number of blocks of the encoder or the decoder; of each for an encoder-decoder.
+        num_heads: number of heads, H.
+        head_dim: width of a head, K; 0 for `hidden_dim` divided by `num_heads`.
+        num_key_value_heads: number of key-value heads; 0 for `num_heads`.
+        rank: rank of the low-rank factors of each kernel that they make smaller; 0 for none.
+        dropout: dropout rate of embeddings and sublayer outputs.
+        attention_dropout: dropout rate of attention probabilities.
+        activation: activation of the feed-forward layer.
         gated: whether the feed-forward layer is gated.
         norm: `layer_norm` or `rms_norm`.
-        epsilon: of the norm.
-        pre_norm: norm before each sublayer and at the end, in place of after each sublayer.
+        epsilon: epsilon of the norm.
+        pre_norm: whether norms come before each sublayer and at the end, not after each sublayer.
         use_bias: whether projections have a bias.
         positions: `learned`, `sinusoidal`, `rotary`, `t5` or `alibi`.
-        num_segments: texts that the segment embedding tells apart; 0 for no such embedding.
-        pooling: how an encoder's outputs become one vector: the `first`, with BERT's tanh layer,
-            or the `mean` or `max` of the unpadded.
+        num_segments: number of segments of the segment embedding; 0 for no such embedding.
+        pooling: pooling of an encoder's outputs: the `first` with BERT's tanh layer, or the `mean`
+            or `max` of those without padding.
         scale_embeddings: whether token embeddings are multiplied by sqrt(D).
-        modality: of what is read, see `modalities.registry`.
-        modality_settings: its own, such as the size of a picture.
+        modality: modality of the inputs, see `modalities.registry`.
+        modality_settings: settings of the modality, such as the size of an image.
     """
 
     architecture: str
@@ -128,7 +129,7 @@ class TransformerConfig:
         """Returns a copy with some values changed.
 
         Raises:
-            InputError: for an unknown name or an impossible value.
+            InputError: if a name is unknown or a value impossible.
         """
         known = [field.name for field in dataclasses.fields(self)]
         for name in changes:
@@ -139,21 +140,21 @@ class TransformerConfig:
         return dataclasses.replace(self, **changes)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the values as an object that JSON can hold."""
+        """Returns the values as a JSON-serializable object."""
         value = dataclasses.asdict(self)
         if self.modality == "text":
-            # As it was when there was nothing else.
+            # The format from before other modalities existed.
             del value["modality"], value["modality_settings"]
         return value
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Makes the config from what `to_json` returned.
+        """Creates the config from the result of `to_json`.
 
         Raises:
-            InputError: for missing or unknown names, or impossible values.
+            InputError: if a name is missing or unknown, or a value impossible.
         """
-        # What came later than a checkpoint has a default that means what there was before.
+        # Fields added after a checkpoint was written default to the earlier behaviour.
         later = {"source_vocab_size", "head_dim", "rank", "modality", "modality_settings"}
         known = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(value, Mapping) or not known - later <= set(value) <= known:
@@ -164,7 +165,7 @@ class TransformerConfig:
 
 
 def _check_value(field: dataclasses.Field, value: Any) -> None:
-    """Raises InputError for a value of another type or outside the field's bounds."""
+    """Raises InputError if a value has another type or is outside the field's bounds."""
     name = field.name
     if name in CHOICES and value not in CHOICES[name]:
         raise InputError(f"Expected {name} to be one of {', '.join(CHOICES[name])}, got {value!r}.")

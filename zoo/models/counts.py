@@ -1,4 +1,4 @@
-"""What a built model costs: parameters, and multiply-adds of its matrix products."""
+"""Costs of a built model: its parameters, and the multiply-adds of its matrix products."""
 
 import math
 
@@ -9,12 +9,12 @@ from keras_transformer.quantization import Projection
 from keras_transformer.stacks import Decoder
 from keras_transformer.zoo.models.build import is_range
 
-# A task's head, which does not count: models are compared without it.
+# A task's head, which is not counted: models are compared without it.
 HEAD = "head"
 
 
 def parameters(model: keras.Model) -> int:
-    """Returns the parameters without a task's head and without ranges; tied tables count once."""
+    """Returns the number of parameters, without head and ranges; tied tables are counted once."""
     return sum(
         math.prod(weight.shape)
         for layer in model.layers
@@ -25,10 +25,10 @@ def parameters(model: keras.Model) -> int:
 
 
 def multiply_adds(model: keras.Model, length: int) -> int:
-    """Returns the multiply-adds of one pass over `length` tokens (of source and of target each).
+    """Returns the multiply-adds of a pass over `length` tokens (of source and target each).
 
-    Counted are the matrix products: projections, scores, contexts, feed-forward layers, and the
-    logits of decoders at every position. Look-ups, norms, activations and a task's head are not.
+    The matrix products are counted: projections, scores, contexts, feed-forward layers, and the
+    logits of decoders at every position; look-ups, norms, activations and a task's head are not.
     """
     total = 0
     for layer in model.layers:
@@ -36,7 +36,7 @@ def multiply_adds(model: keras.Model, length: int) -> int:
             continue
         for inner in layer._flatten_layers():
             if isinstance(inner, Projection):
-                # What reads (B, D) reads one vector of each text.
+                # A layer with input (B, D) reads one vector of each text.
                 vectors = length if len(layer.output.shape) == 3 else 1
                 total += vectors * math.prod(inner.kernel.shape)
             elif isinstance(inner, MultiHeadAttention):

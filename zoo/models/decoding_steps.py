@@ -1,4 +1,4 @@
-"""The Keras model's side of generation: compiled steps over caches of tensors."""
+"""Decoding steps of a Keras model, compiled, over caches of tensors."""
 
 from collections.abc import Sequence
 
@@ -16,26 +16,26 @@ BATCH_SIZE = 64
 
 
 def compiled(function, xla):
-    """Returns a function as a graph on TensorFlow; other backends run it one op at a time."""
+    """Returns a function as a graph on TensorFlow; other backends run it eagerly."""
     if keras.config.backend() != "tensorflow":
         return function
-    # XLA compiles a program for each shape, so that a graph of any shape is of no use to it.
+    # XLA compiles a program for each shape, so a graph with relaxed shapes is of no use to it.
     return tf.function(function, reduce_retracing=not xla, autograph=False, jit_compile=xla)
 
 
 class KerasSteps:
-    """Reads and writes with a Keras model, see `text_generation.Model`.
+    """Decoding steps of a Keras model, see `generation.text.Model`.
 
-    A cache is a dictionary: `position` (the same for all rows), `blocks`, and of an
-    encoder-decoder `memory` and `memory_mask`, all but the first with the rows first.
+    A cache is a dictionary: `position` (the same for all rows), `blocks`, and for an
+    encoder-decoder `memory` and `memory_mask`; all but `position` have the rows as first axis.
 
     Args:
-        model: what `models.build` made of a decoder or an encoder-decoder.
-        config: its config.
-        length: tokens of a source, and positions of the cache.
-        batch_size: rows that are read at once.
-        xla: whether steps are compiled with XLA: faster, after seconds for each new number of
-            rows and each new length of a source or a prompt.
+        model: decoder or encoder-decoder built by `models.build`.
+        config: config of the model.
+        length: number of tokens of a source, and of positions of the cache.
+        batch_size: number of rows that are read at once.
+        xla: whether steps are compiled with XLA: faster, but compiling takes seconds for each new
+            number of rows and each new length of a source or a prompt.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class KerasSteps:
         }
 
     def _next(self, ids, position, blocks, memory, memory_mask):
-        """Logits (B, V) after one token of each row (B, 1), and the new cache."""
+        """Logits (B, V) after one token (B, 1) of each row, and the new cache."""
         x, blocks = self._stepwise.decode(ids, position, blocks, memory, memory_mask)
         return self._stepwise.logits(x)[:, 0], blocks
 

@@ -1,4 +1,4 @@
-"""Layers that stay float in a model of integers, by patterns of their paths."""
+"""Layers of a quantized model that stay float, selected by path patterns."""
 
 import fnmatch
 from collections.abc import Sequence
@@ -9,22 +9,22 @@ from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import Projection, QuantPoint
 from keras_transformer.zoo.errors import InputError
 
-# What a block reads and gives: a neighbour's matmul may need it as integers.
+# Inputs and outputs of blocks, which a neighbour's matmul may need as integers.
 STREAM = ("norm_point", "final_point", "embedding_norm_point", "embedding_point")
 
 
 def keep_float(model: keras.Model, patterns: Sequence[str]) -> None:
-    """Lets layers of a built model compute in float.
+    """Makes layers of a built model compute in float.
 
-    A pattern matches a layer with all that is below it. `encoder/block_0` leaves out what is stored
-    between blocks, since the neighbours' matmuls read it; that is kept by its own name alone.
+    A pattern matches a layer with all its sublayers. `encoder/block_0` excludes the tensors stored
+    between blocks, since the neighbours' matmuls read them; only their own names match them.
 
     Args:
-        model: built with bits.
-        patterns: of layer paths, with `*`, `?` and `[...]` as in a shell.
+        model: model built with bits.
+        patterns: patterns of layer paths, with `*`, `?` and `[...]` as in a shell.
 
     Raises:
-        InputError: a pattern matches no layer that is rounded.
+        InputError: if a pattern matches no layer that is rounded.
     """
     layers = rounded_layers(model)
     for pattern in patterns:
@@ -39,8 +39,8 @@ def keep_float(model: keras.Model, patterns: Sequence[str]) -> None:
 
 
 def rounded_layers(model: keras.Model) -> list[keras.layers.Layer]:
-    """Returns the points, projections and tables of a built model that round."""
-    # What nothing passes through was never built, and has no path.
+    """Returns the quantization points, projections and tables of a built model that round."""
+    # A layer that was never called is not built and has no path.
     return [one for one in model._flatten_layers() if one.built and _is_rounded(one)]
 
 

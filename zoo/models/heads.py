@@ -1,11 +1,11 @@
-"""Heads: what a model's outputs are made of."""
+"""Heads: the output layers of models."""
 
 import dataclasses
-from typing import Protocol
+from typing import Protocol, Self
 
 from keras_transformer.zoo.errors import InputError
 
-# Kind -> the architectures that have it.
+# Kind -> the architectures that support it.
 HEADS = {"pooled": ("encoder",), "tied": ("decoder", "encoder-decoder")}
 
 
@@ -18,11 +18,15 @@ class Head:
             token by the table of embeddings.
         units: width of the output; None where the vocabulary decides it.
         pair: whether the model reads two texts, told apart by `segment_ids`.
+        mean, deviation: of the targets: what is computed is multiplied by the one, and the other is
+            added.
     """
 
     kind: str = "pooled"
     units: int | None = None
     pair: bool = False
+    mean: float = 0.0
+    deviation: float = 1.0
 
     def __post_init__(self):
         if self.kind not in HEADS:
@@ -33,8 +37,17 @@ class Head:
                 f"units={self.units}."
             )
 
+    @property
+    def is_standard(self) -> bool:
+        """Whether the outputs are what is computed, as they are."""
+        return (self.mean, self.deviation) == (0.0, 1.0)
+
+    def standard(self) -> Self:
+        """Returns the head of standardized outputs."""
+        return dataclasses.replace(self, mean=0.0, deviation=1.0)
+
     def check(self, architecture: str) -> None:
-        """Raises InputError for an architecture that cannot have this head."""
+        """Raises InputError if the architecture does not support this head."""
         if architecture not in HEADS[self.kind]:
             raise InputError(
                 f"Expected a {self.kind} head on {' or '.join(HEADS[self.kind])}, "
@@ -43,7 +56,7 @@ class Head:
 
 
 class HeadOwner(Protocol):
-    """A task, as far as a model knows it."""
+    """The part of a task's interface that models use."""
 
     pair: bool
 
@@ -52,5 +65,5 @@ class HeadOwner(Protocol):
 
 
 def head_of(given: Head | HeadOwner | None) -> Head | None:
-    """Returns the head itself, or a task's."""
+    """Returns the given head, or the head of the given task."""
     return given if given is None or isinstance(given, Head) else given.head()

@@ -1,4 +1,4 @@
-"""What an encoder reads: the inputs of its modality, as vectors and a mask for the stack."""
+"""Inputs of an encoder: those of its modality, embedded as vectors with a mask for the stack."""
 
 import importlib
 from collections.abc import Callable, Mapping
@@ -9,11 +9,11 @@ from keras import KerasTensor
 from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.models.parts import Parts
 
-# From a model's parts and its inputs by name, (B, ...) each, to vectors (B, T, D) that the stack
-# reads, `Parts.embedded` last, and the mask (B, T), True where a position is not padding.
+# Maps a model's parts and its inputs by name, (B, ...) each, to the stack's input (B, T, D), with
+# `Parts.embedded` as last step, and the mask (B, T), True where a position is not padding.
 Embedding = Callable[[Parts, Mapping[str, KerasTensor]], tuple[KerasTensor, KerasTensor]]
 
-# Modality -> its embedding, or the path of it, which is imported when it is used.
+# Modality -> its embedding, or the import path of it, which is imported on first use.
 EMBEDDINGS: dict[str, Embedding | str] = {
     "text": "keras_transformer.zoo.models.text_inputs.embed_text",
 }
@@ -22,17 +22,17 @@ EMBEDDINGS: dict[str, Embedding | str] = {
 def read_inputs(
     parts: Parts, *, pair: bool
 ) -> tuple[dict[str, KerasTensor], KerasTensor, KerasTensor]:
-    """Makes the inputs of a model's modality and their embedding.
+    """Creates the inputs of a model's modality and embeds them.
 
     Args:
-        parts: of the model.
+        parts: parts of the model.
         pair: whether an example is two rows.
 
     Returns:
         The inputs by name, the vectors (B, T, D) and the mask (B, T).
 
     Raises:
-        InputError: the modality is unknown, or the config's settings of it do not fit.
+        InputError: if the modality is unknown, or its settings in the config do not fit.
     """
     config = parts.config
     specs = modality_named(config.modality).specs(config.modality_settings, pair=pair)

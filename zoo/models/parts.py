@@ -1,4 +1,4 @@
-"""The layers of a model by what they are for, with the widths and settings of its config."""
+"""Factory of a model's layers, with the widths and settings of its config."""
 
 from collections.abc import Mapping
 
@@ -12,11 +12,11 @@ from keras_transformer.zoo.models.config import TransformerConfig
 
 
 class Parts:
-    """Makes the layers of one model, each named: the names are the checkpoint's weight paths.
+    """Creates the named layers of one model; the names form the weight paths of the checkpoint.
 
     Args:
-        config: the model's.
-        bits: of every width that `keras_transformer.bits` knows.
+        config: config of the model.
+        bits: bit widths, with every name of `keras_transformer.bits`.
         dtype: Keras dtype policy of the layers.
     """
 
@@ -26,15 +26,15 @@ class Parts:
         self.dtype = dtype
 
     def point(self, name):
-        """A point at what an integer device stores."""
+        """A quantization point with `activation_bits`."""
         return QuantPoint(self.bits["activation_bits"], dtype=self.dtype, name=name)
 
     def inner_point(self, name, **kwargs):
-        """A point at what is stored only where every op is one of integers."""
+        """A quantization point of an inner tensor, with `inner_bits`."""
         return QuantPoint(self.bits["inner_bits"], dtype=self.dtype, name=name, **kwargs)
 
     def projection(self, units, name, inputs=None):
-        """A projection to so many units, from the stack's width where no other is said."""
+        """A projection to the given units, by default from the stack's width."""
         return make_projection(
             units, inputs or self.config.hidden_dim, rank=self.config.rank, bits=self.bits,
             dtype=self.dtype, name=name,
@@ -52,7 +52,7 @@ class Parts:
         return keras.layers.Dropout(self.config.dropout, dtype=self.dtype, name=name)
 
     def add_positions(self, x, name="position_embedding"):
-        """Adds positions to (B, T, D) where the config has a table or waves of them."""
+        """Adds learned or sinusoidal positions to (B, T, D), if the config has these."""
         kinds = {
             "learned": LearnedPositionalEncoding,
             "sinusoidal": SinusoidalPositionalEncoding,
@@ -63,7 +63,7 @@ class Parts:
         return kind(self.config.max_length, bits=self.bits, dtype=self.dtype, name=name)(x)
 
     def embedded(self, x):
-        """What a stack reads of embedded (B, T, D): normed where no block does it, dropped out."""
+        """The stack's input from embedded (B, T, D): normalized unless pre-norm, with dropout."""
         if not self.config.pre_norm:
             x = self.norm("embedding_norm")(x)
             x = self.point("embedding_norm_point")(x)

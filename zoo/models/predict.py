@@ -1,4 +1,4 @@
-"""Outputs of a Keras model over batches."""
+"""Prediction with a Keras model over batches."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ PREDICT_TOKENS = 8192
 
 
 def model_inputs(model: keras.Model, columns: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns that the model reads, in its own order."""
+    """The model's inputs among the columns, in its own order."""
     return {tensor.name: columns[tensor.name] for tensor in model.inputs}
 
 
@@ -23,8 +23,8 @@ def predict(model: keras.Model, batches: Batches) -> np.ndarray:
         return np.asarray(model.predict_on_batch(batch.inputs))
 
     if model.predict_function is None:
-        # TensorFlow's graph grows more general with each new shape, and a general graph's last
-        # bits differ: a second call on the same batches has to give what the first one gave.
+        # TensorFlow relaxes a graph's shapes with each new shape, and a relaxed graph differs in
+        # the last bits: a second call on the same batches has to return the same as the first.
         for batch in batches.one_of_each_shape():
             outputs_of(batch)
     rows, parts = [], []

@@ -1,4 +1,4 @@
-"""A generating model a stretch of tokens at a time, over caches of keys and values."""
+"""Incremental decoding with caches of keys and values, several tokens at a time."""
 
 import keras
 from keras import ops
@@ -8,14 +8,14 @@ from keras_transformer.zoo.models.config import TransformerConfig
 
 
 class Stepwise:
-    """The layers of a decoder or encoder-decoder model, in its own order.
+    """Runs the layers of a decoder or encoder-decoder over several tokens at a time.
 
-    What it computes equals the model's own logits at the same positions. It is called eagerly, in
-    a compiled function, and when a file's signatures are traced.
+    The results equal the model's own logits at the same positions. It is called eagerly, in a
+    compiled function, and when a file's signatures are traced.
 
     Args:
-        model: what `models.build` made.
-        config: its config.
+        model: model built by `models.build`.
+        config: config of the model.
     """
 
     def __init__(self, model: keras.Model, config: TransformerConfig):
@@ -24,13 +24,13 @@ class Stepwise:
         self.has_memory = config.architecture == "encoder-decoder"
 
     def encode(self, source_ids):
-        """Reads a source, and projects it once for the cross attention of every block.
+        """Encodes a source, and projects it once for the cross attention of every block.
 
         Args:
-            source_ids: (B, S) int32.
+            source_ids: token ids (B, S), int32.
 
         Returns:
-            For each block the pair of keys and values (B, S, KV, K).
+            The pair of keys and values (B, S, KV, K) of each block.
         """
         embedding = self.layers.get("source_token_embedding") or self.layers["token_embedding"]
         x = self._embed(source_ids, embedding, "source_")
@@ -38,7 +38,7 @@ class Stepwise:
         return self.layers["decoder"].project_memory(memory)
 
     def new_cache(self, batch: int, length: int):
-        """Returns for each block a pair of empty keys and values (B, L, KV, K)."""
+        """Returns an empty pair of keys and values (B, L, KV, K) for each block."""
         c = self.config
         shape = (batch, length, c.num_key_value_heads or c.num_heads, c.head_width)
         return tuple(
@@ -47,18 +47,18 @@ class Stepwise:
         )
 
     def decode(self, ids, position, cache, memory_cache=None, memory_mask=None, mask=None):
-        """Reads tokens behind those that the cache holds.
+        """Decodes tokens that follow those in the cache.
 
         Args:
-            ids: (B, T) int32, none of them padding.
-            position: integer, where the first of them stands.
-            cache: see `new_cache`.
-            memory_cache: what `encode` returned.
+            ids: token ids (B, T), int32, without padding.
+            position: position of the first token, an integer.
+            cache: cache, see `new_cache`.
+            memory_cache: result of `encode`.
             memory_mask: (B, S) boolean, True where the source is not padding.
-            mask: (B, T, L) boolean, True where a token attends, beside that it sees no later one.
+            mask: (B, T, L) boolean, True where a token attends, in addition to causality.
 
         Returns:
-            (B, T, D) from which `logits` follow, and the cache with the tokens' keys and values.
+            The hidden states (B, T, D) for `logits`, and the cache including the tokens.
         """
         x = self._embed(ids, self.layers["token_embedding"], start=position)
         memory = {}

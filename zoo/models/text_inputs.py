@@ -1,4 +1,4 @@
-"""Text's way into a model: token ids, and segments of a pair, as vectors."""
+"""Embedding of text: token ids, positions and segments as vectors."""
 
 from collections.abc import Mapping
 
@@ -26,9 +26,9 @@ def embed_text(parts: Parts, inputs: Mapping[str, KerasTensor]) -> tuple[KerasTe
 def token_embedding(
     parts: Parts, vocab_size: int | None = None, name: str = "token_embedding"
 ) -> TokenEmbedding:
-    """Returns the table of a vocabulary's vectors, by default of the model's own vocabulary."""
+    """Returns the token embedding of a vocabulary, by default the model's own."""
     c = parts.config
-    # Vectors that are scaled by sqrt(D) start with a variance of 1 after it.
+    # Vectors that are scaled by sqrt(D) have an initial variance of 1 after scaling.
     stddev = c.hidden_dim**-0.5 if c.scale_embeddings else 0.02
     return TokenEmbedding(
         vocab_size or c.vocab_size, c.hidden_dim,

@@ -1,4 +1,4 @@
-"""Recipes: all that decides the weights of a run, as small frozen parts.
+"""Recipes: everything that determines the weights of a run, as small frozen parts.
 
 Imports errors.
 """

@@ -1,4 +1,4 @@
-"""Options: the fields of a recipe's parts, each with the bounds on its value."""
+"""Recipe options: the fields of a recipe's parts, with the bounds of their values."""
 
 import dataclasses
 import math
@@ -14,14 +14,14 @@ def option(
     default: Any = dataclasses.MISSING, *, name: str | None = None, choices: Sequence[str] = (),
     above_zero: bool = False, fraction: bool = False,
 ) -> Any:  # fmt: skip
-    """Declares a field of a part.
+    """Declares a field of a recipe's part.
 
     Args:
-        default: of the field; without one it must be given.
-        name: that of the option, where it is not the field's.
-        choices: the values of a text.
-        above_zero: whether zero is refused; numbers are never negative.
-        fraction: whether the value is from 0 to below 1.
+        default: default of the field; without one the option is required.
+        name: name of the option, where it differs from the field's.
+        choices: allowed values of a string.
+        above_zero: whether zero is rejected; numbers are never negative.
+        fraction: whether the value is at least 0 and below 1.
     """
     bounds = {"name": name, "choices": choices, "above_zero": above_zero, "fraction": fraction}
     return dataclasses.field(default=default, metadata=bounds)
@@ -33,7 +33,7 @@ def option_name(field: dataclasses.Field) -> str:
 
 
 class Part:
-    """A part of a recipe, which checks its values one by one."""
+    """A part of a recipe, which checks each of its values."""
 
     def __post_init__(self):
         for field in dataclasses.fields(self):

@@ -1,4 +1,4 @@
-"""The parts of a recipe. Each checks itself; a field may be read by its name alone."""
+"""The parts of a recipe, which check their own values."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ class Model(Part):
     """The model.
 
     Attributes:
-        name: that of the catalogue (option `model`).
+        name: catalogue name (option `model`).
         settings: changes to the model's config, such as `{"dropout": 0.3}`.
     """
 
@@ -23,23 +23,23 @@ class Model(Part):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Data(Part):
-    """The data, and how it is cut into batches.
+    """The data and its batches.
 
     Attributes:
-        train, validation: paths of the data; empty for data that came from memory, and for
-            validation rows that are a share of the training data.
-        validation_share: of the training data, which validates and is not trained on; 0 for none.
-        split_seed: of the split, which an option `seed` of the first run sets.
-        labels: names of the classes in index order; empty to learn them from the training data.
-        columns: names of the columns by their use, such as `{"text": "sentence"}`; null for one
-            that the task can do without. Each use is an option.
-        digest: SHA-256 of the training data, see `training_data`; empty until a run begins.
-        max_length: tokens of an example; longer ones are cut and counted.
-        batch_tokens: tokens of a batch, padding included.
-        bucket: padded lengths are multiples of it.
-        token_dropout: share of training tokens replaced by [MASK].
-        piece_dropout: probability that a training word's longest piece is passed over for a
-            shorter one (word pieces only).
+        train, validation: paths of the data; empty for data in memory, and for validation rows
+            split off from the training data.
+        validation_share: fraction of the training data used for validation instead; 0 for none.
+        split_seed: seed of the split, which the option `seed` of the first run sets.
+        labels: class names in index order; empty to learn them from the training data.
+        columns: column names by their use, such as `{"text": "sentence"}`; null for an optional
+            one. Each use is an option.
+        digest: SHA-256 of the training data, see `training_data`; empty until a run starts.
+        max_length: maximum number of tokens of an example; longer ones are truncated and counted.
+        batch_tokens: maximum number of tokens of a batch, padding included.
+        bucket: divisor of the padded lengths.
+        token_dropout: fraction of training tokens replaced by [MASK].
+        piece_dropout: probability of skipping a matching piece of a training word, see
+            `PieceDropout`.
     """
 
     train: str
@@ -83,21 +83,21 @@ class Data(Part):
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The columns that a translation writes, such as `de,fr`; none of other tasks."""
+        """The target columns of a translation, such as `de,fr`; empty for other tasks."""
         target = self.columns.get("target")
         return () if target is None else tuple(target.split(","))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tokenizer(Part):
-    """How text becomes tokens.
+    """Tokenization and text normalization.
 
     Attributes:
         kind: `wordpiece`, `sentencepiece`, `characters` or `bytes` (option `tokenizer`).
-        vocabulary: path of an existing vocab.txt; empty to learn one from the training file.
-        vocab_size: entries of a learned vocabulary, at most.
+        vocabulary: path of an existing vocab.txt; empty to learn one from the training data.
+        vocab_size: maximum number of entries of a learned vocabulary.
         shared_vocabulary: whether source and target of a translation share vocabulary and table.
-        lowercase, strip_accents: text normalization.
+        lowercase, strip_accents: whether text normalization lowercases and strips accents.
     """
 
     kind: str = option(
@@ -121,21 +121,22 @@ class Tokenizer(Part):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Optimizer(Part):
-    """The loss's penalties, the steps that lower it, and the weights that are kept.
+    """The optimizer, the regularization of the loss, and the averaging of weights.
 
     Attributes:
         name: `adam`, `adamw`, `sgd`, or `momentum`: SGD with momentum 0.9 (option `optimizer`).
-        learning_rate: at its peak.
-        schedule: `linear` or `cosine` to zero, the paper's `inverse_sqrt`, or `constant`.
-        warmup: share of the steps in which the learning rate rises from zero.
-        weight_decay: decoupled, of kernels and embeddings (adamw only).
+        learning_rate: peak learning rate.
+        schedule: `linear` or `cosine` decay to zero, the paper's `inverse_sqrt`, or `constant`.
+        warmup: fraction of the steps over which the learning rate rises from zero.
+        weight_decay: decoupled weight decay of kernels and embeddings (adamw only).
         l1, l2: penalties on projection kernels.
-        clip_norm: bound on the gradients' global norm; 0 for none.
-        beta_2: Adam's decay of the mean square of gradients.
-        ema: decay of the moving average of weights that is evaluated and kept; 0 for none.
-        average: epochs whose weights are averaged, the last ones; what is validated and kept is
-            their mean (Vaswani et al. 2017, section 6.1). 0 for none.
-        label_smoothing: share of the target spread over all classes.
+        clip_norm: maximum global norm of the gradients; 0 for no clipping.
+        beta_2: Adam's decay rate of the mean square of gradients.
+        ema: decay rate of the exponential moving average of weights that is validated and saved;
+            0 for none.
+        average: number of last epochs whose mean weights are validated and saved (Vaswani et al.
+            2017, section 6.1); 0 for none.
+        label_smoothing: fraction of the target spread over all classes.
     """
 
     name: str = option("adam", name="optimizer", choices=("adam", "adamw", "sgd", "momentum"))
@@ -167,16 +168,17 @@ class Optimizer(Part):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Training(Part):
-    """The length of a run, its numbers and its random draws.
+    """The length of a run, its dtype and its seed.
 
     Attributes:
-        epochs: passes over the training data, at most.
-        steps: steps after which the run ends; 0 for as many as the epochs have.
-        patience: epochs without a better validation metric until the run stops; 0 for never.
+        epochs: maximum number of passes over the training data.
+        steps: number of steps of the run; 0 for all those of the epochs.
+        patience: epochs without improvement of the validation metric before early stopping; 0 to
+            disable it.
         dtype: `float32`, `mixed_bfloat16` or `mixed_float16`.
         xla: whether steps are compiled with XLA.
-        seed: of the initial weights, dropout and the order of rows.
-        save_every: steps between two states to resume from; each epoch's end is one too.
+        seed: seed of the initial weights, dropout and the order of rows.
+        save_every: steps between saved states to resume from; each epoch's end is saved too.
     """
 
     epochs: int = option(10, above_zero=True)
@@ -193,7 +195,7 @@ class Training(Part):
             raise InputError(f"Expected seed to be below 2**32, got seed={self.seed}.")
 
     def total_steps(self, batches: int) -> int:
-        """Returns the steps of a run with that many batches in an epoch."""
+        """Returns the number of steps of a run with the given number of batches in an epoch."""
         return self.steps or self.epochs * batches
 
 
@@ -202,9 +204,10 @@ class Prune(Part):
     """Pruning.
 
     Attributes:
-        sparsity: share of zeros that it brings about; 0 for none.
-        pattern: of the zeros: `element`, `block` or `2:4`.
-        clusters: values that each kernel and table of tokens is clustered to; 0 for no clustering.
+        sparsity: fraction of weights set to zero; 0 for none.
+        pattern: pattern of the zeros: `element`, `block` or `2:4`.
+        clusters: number of values to which each kernel and token table is clustered; 0 for no
+            clustering.
     """
 
     sparsity: float = option(0.0, fraction=True)
@@ -217,12 +220,12 @@ class Quantize(Part):
     """Quantization-aware training.
 
     Attributes:
-        precision: that training prepares for.
-        keep: patterns of the layers that stay float in it, with commas between them.
-        percentile: share of the values in percent, those in the middle, that a range holds when it
-            is calibrated; 100 for the smallest and largest value.
-        ranges: how training moves them: `moving-average` or `learned`.
-        freeze_ranges: share of the steps, the last ones, in which they stand still.
+        precision: target precision.
+        keep: patterns of the layers that stay float, separated by commas.
+        percentile: percentage of the values, the middle ones, that a calibrated range covers; 100
+            for the smallest to the largest value.
+        ranges: update of the ranges in training: `moving-average` or `learned`.
+        freeze_ranges: fraction of the steps, at the end, in which the ranges are frozen.
     """
 
     precision: str = "int8"
@@ -240,19 +243,21 @@ class Quantize(Part):
             )
 
     def moving_steps(self, total_steps: int) -> int:
-        """Returns the steps in which ranges move; afterwards they stand still."""
+        """Returns the number of steps in which ranges are updated; afterwards they are frozen."""
         return round((1 - self.freeze_ranges) * total_steps)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Distill(Part):
-    """Distillation; the values are those of `edge.distill`.
+    """Distillation; the arguments of `edge.distill`.
 
     Attributes:
-        share: the teacher's outputs' part of the loss.
-        temperature: by which logits are divided.
-        hidden_weight, attention_weight: of the differences of inner states.
-        beams: with which the teacher writes the targets of a translation; 0 for those of the data.
+        share: weight of the teacher's outputs in the loss.
+        temperature: divisor of the logits.
+        hidden_weight, attention_weight: loss weights of the differences of hidden states and of
+            attention.
+        beams: beams with which the teacher generates the targets of a translation; 0 to use those
+            of the data.
     """
 
     share: float = 0.5
@@ -263,7 +268,7 @@ class Distill(Part):
 
 
 def check_percentile(percentile: float) -> None:
-    """Raises InputError for a share in percent that leaves no middle, or more than all."""
+    """Raises InputError if the percentile is not above 50 and at most 100."""
     if not 50 < percentile <= 100:
         raise InputError(
             f"Expected percentile to be above 50 and at most 100, got percentile={percentile}."

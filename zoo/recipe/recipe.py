@@ -1,4 +1,4 @@
-"""A training run as a value: what `train` needs to repeat it."""
+"""Recipes: training runs as values, from which they can be repeated."""
 
 import dataclasses
 import json
@@ -23,20 +23,20 @@ PARTS: Mapping[str, type[Part]] = {
     "model": Model, "data": Data, "tokenizer": Tokenizer, "optimizer": Optimizer,
     "training": Training, "prune": Prune, "quantize": Quantize, "distill": Distill,
 }  # fmt: skip
-# These are None where there was none.
+# None if the step was not applied.
 _OF_A_LATER_RUN = ("prune", "quantize", "distill")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Option:
-    """An option of a recipe, whose name is like no other part's.
+    """An option of a recipe, with a name that is unique among all parts.
 
     Attributes:
-        part, field: where its value is.
-        kind: its type.
-        default: its value where neither the user nor the task says another; `MISSING` of
-            `dataclasses` where there is none.
-        choices: the values of a text that has but a few.
+        part, field: location of its value.
+        kind: type of its value.
+        default: value if neither the user nor the task sets another; `dataclasses.MISSING` for
+            none.
+        choices: allowed values of a string, if restricted.
     """
 
     part: str
@@ -58,13 +58,13 @@ CHOICES = {name: option.choices for name, option in OPTIONS.items() if option.ch
 
 
 class TaskDefaults(Protocol):
-    """What a recipe takes from a task.
+    """The part of a task's interface that recipes use.
 
     Attributes:
-        name: of the task.
-        columns: names of the columns by their use; null for one that it can do without, empty for
-            one that must be given.
-        defaults: values of options that differ from those of the parts.
+        name: name of the task.
+        columns: column names by their use; None for an optional one, empty for one that must be
+            given.
+        defaults: default values of options that differ from those of the parts.
     """
 
     name: str
@@ -74,13 +74,13 @@ class TaskDefaults(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that decides the weights of a run, beside the machine.
+    """Everything that determines the weights of a run, except the machine.
 
     Attributes:
-        model, data, tokenizer, optimizer, training: the parts of every run.
-        task: the task's name.
-        prune, quantize, distill: what was done to the model, or None; a run keeps those of the
-            checkpoint that it goes on from.
+        model, data, tokenizer, optimizer, training: parts of every run.
+        task: name of the task.
+        prune, quantize, distill: settings of these steps if they were applied to the model, or
+            None; a run inherits those of the checkpoint that it continues from.
     """
 
     model: Model
@@ -105,28 +105,28 @@ class Recipe:
 
     @classmethod
     def of_task(cls, task: TaskDefaults, /, **options: Any) -> Self:
-        """Makes a recipe with the task's own defaults for what is not given.
+        """Creates a recipe, with the task's defaults for options that are not given.
 
         Args:
-            task: the task.
-            **options: values by the names of `OPTIONS`, and columns by their use.
+            task: task of the run.
+            **options: values by option name, see `OPTIONS`, and columns by their use.
 
         Raises:
-            InputError: for an unknown name, a missing or an impossible value.
+            InputError: if a name is unknown, or a value is missing or impossible.
         """
         values = _with_options(_of(task), options)
         return cls._made(task.name, values, "The recipe")
 
     def replace(self, **options: Any) -> Self:
-        """Returns a copy with other values of options, or without a part: `prune=None`.
+        """Returns a copy with some options changed, or without a part: `prune=None`.
 
-        Another training file loses the digest of the one before, another validation file the share.
+        A new training file resets the digest, and a new validation file the share.
         """
         values = {name: part and dict(vars(part)) for name, part in self._parts().items()}
         return self._made(self.task, _with_options(values, options), "The recipe")
 
     def to_json(self) -> str:
-        """Returns the recipe as JSON text, an object for each part."""
+        """Returns the recipe as JSON text with an object for each part."""
         return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
@@ -134,17 +134,17 @@ class Recipe:
         cls, text: str | bytes, source: str = "The recipe", /, *,
         tasks: Mapping[str, TaskDefaults] | None = None, task: str | None = None, **options: Any,
     ) -> Self:  # fmt: skip
-        """Makes the recipe from `to_json`'s text, with some values changed.
+        """Creates a recipe from the JSON text of `to_json`, with some values changed.
 
         Args:
-            text: an object for each part.
-            source: the text's name in errors.
-            tasks: by name; with them the text may leave out what the task has a default for.
-            task: in place of the text's.
-            **options: in place of the text's, see `of_task`.
+            text: JSON text with an object for each part.
+            source: name of the text in errors.
+            tasks: tasks by name; with them the text may omit options that have a default.
+            task: name of a task in place of the text's.
+            **options: values in place of the text's, see `of_task`.
 
         Raises:
-            InputError: for text that is no recipe, an unknown name, or an impossible value.
+            InputError: if the text is not a recipe, a name is unknown, or a value is impossible.
         """
         try:
             given = json.loads(text)
@@ -207,14 +207,14 @@ class Recipe:
 
 
 def _of(task: TaskDefaults) -> dict[str, Any]:
-    """Values of a task's defaults by part and field."""
+    """A task's default values by part and field."""
     values: dict[str, Any] = dict.fromkeys(PARTS)
     values["data"] = {"columns": dict(task.columns)}
     return _with_options(values, task.defaults)
 
 
 def _with_options(values: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns values by part and field with those of options in their places."""
+    """Returns values by part and field, updated with options."""
     values = dict(values)
     columns = dict((values["data"] or {}).get("columns") or {})
     for name in _OF_A_LATER_RUN:
@@ -245,7 +245,7 @@ def _with_options(values: dict[str, Any], options: Mapping[str, Any]) -> dict[st
 
 
 def _columns(known: Mapping[str, Any] | None, given: Any, source: str) -> dict[str, Any]:
-    """Returns columns with the given ones in their places; None knows any use."""
+    """Returns columns updated with the given ones; any use is allowed if `known` is None."""
     if not isinstance(given, Mapping):
         raise InputError(f"Expected columns to be an object, got columns={given!r}.")
     if known is None:

@@ -1,4 +1,4 @@
-"""The training data that a recipe names: a path, and the hash of what a run found there."""
+"""Training data of a recipe: its path and the hash that a run recorded."""
 
 import hashlib
 import json
@@ -14,14 +14,14 @@ from keras_transformer.zoo.recipe.recipe import Recipe
 
 
 def data_options(*, train: Any = None, validation: Any = None) -> dict[str, Any]:
-    """Returns the options of a recipe that say where its data are.
+    """Returns the options of a recipe for the location of its data.
 
     Args:
-        train: a path, or data in memory; None for what the recipe has.
-        validation: likewise, or a share of the training data.
+        train: path, or data in memory; None for the recipe's own.
+        validation: likewise, or a fraction of the training data.
 
     Raises:
-        InputError: the share is not between 0 and 1.
+        InputError: if the fraction is not between 0 and 1.
     """
     options: dict[str, Any] = {}
     if train is not None:
@@ -39,7 +39,7 @@ def data_options(*, train: Any = None, validation: Any = None) -> dict[str, Any]
 
 
 def rows_given(*, train: Any = None, validation: Any = None) -> dict[str, Any]:
-    """Returns the data that are in memory: neither None, nor a path, nor a share."""
+    """Returns the data that are in memory: neither None, nor a path, nor a fraction."""
     given = {"train": train}
     if not isinstance(validation, numbers.Real):
         given["validation"] = validation
@@ -59,16 +59,16 @@ def _path(source: Any) -> str:
 
 
 def resolved(recipe: Recipe, *, in_memory: Collection[str] = ()) -> Recipe:
-    """Returns the recipe of a run that begins: paths are absolute, and the digest is known.
+    """Returns the recipe of a run that starts, with absolute paths and the digest.
 
     Args:
-        recipe: the run.
-        in_memory: `train`, `validation` or both, where they are not in files; the digest of such
-            training data is `rows_digest`, when they have been read.
+        recipe: recipe of the run.
+        in_memory: `train`, `validation` or both, if they are not in files; the digest of training
+            data in memory is `rows_digest`, computed after reading.
 
     Raises:
-        FileNotFoundError: there is no such training file.
-        InputError: the training file is another than the recipe's, see `training_file`.
+        FileNotFoundError: if there is no such training file.
+        InputError: if the training file is not the recipe's, see `training_file`.
     """
     vocabulary = recipe.tokenizer.vocabulary
     changes = {"vocabulary": vocabulary and os.path.abspath(vocabulary)}
@@ -86,11 +86,11 @@ def resolved(recipe: Recipe, *, in_memory: Collection[str] = ()) -> Recipe:
 
 
 def training_file(data: Data) -> Path:
-    """Returns the absolute path of the training data, once it is clear that it is the recipe's.
+    """Returns the absolute path of the training data after checking its digest.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: the data came from memory, or the file has another digest.
+        FileNotFoundError: if there is no such file.
+        InputError: if the data came from memory, or the file has another digest.
     """
     if not data.train:
         raise InputError(
@@ -109,11 +109,11 @@ def training_file(data: Data) -> Path:
 
 
 def file_digest(path: str | Path) -> str:
-    """Returns the SHA-256 of a file's bytes in hexadecimal digits.
+    """Returns the SHA-256 of a file in hexadecimal.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: it is a folder.
+        FileNotFoundError: if there is no such file.
+        InputError: if the path is a folder.
     """
     if Path(path).is_dir():
         raise InputError(f"{path}: expected a file, got a folder.")
@@ -134,7 +134,7 @@ def rows_digest(rows: Iterable[Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A scalar or an array of NumPy as JSON has it."""
+    """A NumPy scalar or array as a JSON value."""
     if hasattr(value, "tolist"):
         return value.tolist()
     raise InputError(f"Expected rows of texts and numbers, got {value!r}.")

@@ -1,4 +1,4 @@
-"""The models to beat: linear classifiers of character n-grams, and Babel's date parser."""
+"""Baselines on the sample data: linear classifiers of character n-grams, Babel's date parser."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ except ImportError:
 from keras_transformer.zoo.samples.dates import FIRST_DAY
 from keras_transformer.zoo.samples.tables import load_locale
 
-# Where year, month and day are in a date of ISO 8601.
+# Positions of year, month and day in an ISO 8601 date.
 FIELDS = (slice(0, 4), slice(5, 7), slice(8, 10))
 
 
@@ -24,18 +24,18 @@ def label_baseline(
     """Fits multinomial logistic regression on TF-IDF of 1 to 3 characters.
 
     Args:
-        texts, labels: rows to fit on.
+        texts, labels: training rows.
         test_texts: texts to classify.
 
     Returns:
         A label for each of `test_texts`.
     """
-    # Keeping the case gains over a point on the language data's validation split; C and the
-    # weighting move it by 0.2 at most.
+    # Preserving case gains over a point on the language data's validation split; C and the
+    # weighting change it by 0.2 at most.
     vectorizer = TfidfVectorizer(
         analyzer="char_wb", ngram_range=(1, 3), lowercase=False, sublinear_tf=True, dtype=np.float32
     )
-    # SAGA reaches what L-BFGS reaches on this data in a sixth of the time.
+    # On this data SAGA reaches the result of L-BFGS in a sixth of the time.
     classifier = LogisticRegression(C=10.0, solver="saga", tol=1e-3, max_iter=500, random_state=0)
     classifier.fit(vectorizer.fit_transform(texts), labels)
     return classifier.predict(vectorizer.transform(test_texts)).tolist()
@@ -44,19 +44,19 @@ def label_baseline(
 def date_baseline(
     texts: Sequence[str], dates: Sequence[str], test_texts: Sequence[str]
 ) -> list[str]:
-    """Fits three classifiers, of the year, the month and the day, on TF-IDF of 1 to 4 characters.
+    """Fits classifiers of the year, the month and the day on TF-IDF of 1 to 4 characters.
 
     Args:
-        texts: rows to fit on, as `date_examples` makes them.
+        texts: training texts, from `date_examples`.
         dates: their dates in ISO 8601.
-        test_texts: texts to read.
+        test_texts: texts to parse.
 
     Returns:
-        A date in ISO 8601, which the calendar need not have, for each of `test_texts`.
+        A date in ISO 8601 for each of `test_texts`, which may not exist in the calendar.
     """
-    # The date data's validation split prefers four characters to three and to five, across words
-    # to within them, and this penalty to ten times more or less: 97.9 % of the default rows of the
-    # quickstart, the others 96.0 to 97.2.
+    # On the date data's validation split, four characters are better than three or five, n-grams
+    # across words better than within them, and this penalty better than ten times more or less:
+    # 97.9 % of the default rows of the quickstart, against 96.0 to 97.2.
     vectorizer = TfidfVectorizer(
         analyzer="char", ngram_range=(1, 4), lowercase=False, sublinear_tf=True, dtype=np.float32
     )
@@ -73,19 +73,19 @@ def date_baseline(
 
 
 def parsed_dates(texts: Sequence[str]) -> list[str | None]:
-    """Reads dates with `babel.dates.parse_date`, which is told the locale.
+    """Parses dates with `babel.dates.parse_date`, given the locale.
 
-    It knows the order of a locale's numbers but no names of months. Two digits of a year mean the
-    one from 1950 to 2049, as in the data.
+    It knows the order of a locale's numbers but no month names. A two-digit year is between 1950
+    and 2049, as in the data.
 
     Args:
-        texts: as `date_examples` makes them, such as `de: 3.4.2021`.
+        texts: texts from `date_examples`, such as `de: 3.4.2021`.
 
     Returns:
-        The dates in ISO 8601; None where it finds none.
+        The dates in ISO 8601; None where parsing fails.
 
     Raises:
-        InputError: Babel is not installed, or does not know the locale.
+        InputError: if Babel is not installed, or does not know the locale.
     """
     return [_parsed(*text.split(": ", 1)) for text in texts]
 
@@ -94,7 +94,7 @@ def _parsed(code: str, written: str) -> str | None:
     locale = load_locale(code, "locale")
     try:
         day = parse_date(written, locale=locale, format="short")
-        # Babel reads two digits as a year of the last 80 or the next 20.
+        # Babel parses two digits as a year of the last 80 or the next 20.
         first = FIRST_DAY.year
         return day.replace(year=first + (day.year - first) % 100).isoformat()
     except (ValueError, IndexError):

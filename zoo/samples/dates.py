@@ -1,4 +1,4 @@
-"""Dates as people write them and in ISO 8601: the embedded sequence-to-sequence data."""
+"""Sample data for sequence-to-sequence models: dates as people write them, and in ISO 8601."""
 
 import datetime
 import re
@@ -21,18 +21,18 @@ LOCALES = (
     *("es", "pt_BR", "fr", "it", "pl", "cs", "ru", "uk", "el"),
     *("he", "ar_EG", "hi", "bn", "th", "zh", "ja", "ko"),
 )
-# A century, so that two digits of a year stand for one year.
+# A century, so that a two-digit year is unambiguous.
 FIRST_DAY, LAST_DAY = datetime.date(1950, 1, 1), datetime.date(2049, 12, 31)
-# Parts of a thousand days: what is neither goes to train.
+# Shares in thousandths of the days; the rest is training data.
 VALIDATION_PARTS, TEST_PARTS = 22, 90
 STYLES = ("short", "medium", "long", "full")
 # The skeletons that every locale has in every release of CLDR: the month a number or a short name,
 # without and with the weekday. Others come and go.
 SKELETONS = ("yMd", "yMEd", "yMMMd", "yMMMEd")
 FIELD = re.compile(r"'[^']*'|([A-Za-z])\1*")
-# What people write; CLDR has `ddd` too, which would be the 001st of August.
+# Fields that people write; CLDR has `ddd` too, which would be the 001st of August.
 WRITTEN = re.compile(r"y|yy|yyyy|M{1,4}|d{1,2}|E{1,4}|c{3,4}|G")
-# Zero of the digits that CLDR names as a locale's default; Babel itself writes dates in Latin ones.
+# Zero of a locale's default digits in CLDR; Babel itself writes dates in Latin digits.
 ZEROS = {
     "adlm": 0x1E950,
     "arab": 0x0660,
@@ -47,39 +47,39 @@ ZEROS = {
     "olck": 0x1C50,
     "tibt": 0x0F20,
 }
-# They steer the display of Arabic and Hebrew; nobody types them.
+# They control the display of Arabic and Hebrew; nobody types them.
 DIRECTION_MARKS = dict.fromkeys(map(ord, "\u200e\u200f\u061c"))
 
 
 def date_examples(
     locales: Sequence[str] = LOCALES, *, seed: int = 0, dates: int = 45_000
 ) -> dict[str, list[tuple[str, str, str]]]:
-    """Makes dates as people of a locale write them, with the date in ISO 8601.
+    """Generates dates as people of a locale write them, with the date in ISO 8601.
 
     A text is the locale's code and a Gregorian date from 1950 to 2049 in one of CLDR's styles
     (short to full) or skeletons (year, month and day, without and with the weekday: Unicode
     Technical Standard 35, part 4), in the locale's digits: `en_US: 3/4/21` is 2021-03-04,
-    `de: 3.4.2021` is 2021-04-03. Two digits of a year mean the one in that century, numbers are in
-    the order of the locale's short style, and what could still be two dates is left out, so a text
-    has one reading. Accents are part of it: without them, January and March are the same in Thai.
+    `de: 3.4.2021` is 2021-04-03. A two-digit year is in that century, numbers are in the order of
+    the locale's short style, and texts that are still ambiguous are left out, so a text has one
+    meaning. It depends on accents: without them, January and March are the same in Thai.
 
-    A release of Babel brings its own CLDR tables: from 2.16 to 2.19, 9 of the 26 default locales
-    have rows that differ.
+    Each release of Babel includes its own CLDR tables: from 2.16 to 2.19, rows of 9 of the 26
+    default locales differ.
 
-    The split is by date: no date of one split is in another, in whatever locale and style. In each
-    split the locales have equal parts, and so have the styles of a locale.
+    The split is by date: no date of one split is in another, in any locale or style. In each split
+    the locales have equal shares, and so have the styles of a locale.
 
     Args:
-        locales: Codes of locales that Babel knows.
-        seed: Decides which dates go to which split and how each is written.
-        dates: How many dates are written. The century has 36,525 days; when each has come, they
-            come again in other ways.
+        locales: codes of locales that Babel knows.
+        seed: seed of the split and of the way each date is written.
+        dates: number of dates to write. The century has 36,525 days; after all of them they repeat,
+            written in other ways.
 
     Returns:
         `train`, `validation` and `test` to sorted (text, iso, locale).
 
     Raises:
-        InputError: Babel is not installed, a locale is unknown or there twice, there is none, or
+        InputError: if Babel is not installed, a locale is unknown or repeated, there is none, or
             `dates` is not positive.
     """
     if not locales or len(set(locales)) < len(locales):
@@ -98,7 +98,7 @@ def date_examples(
     meanings: dict[str, set[datetime.date]] = {}
     for split, days in drawn.items():
         for i, day in enumerate(days):
-            # Dealt, not drawn: a thousand rows hold every locale and style.
+            # In turn, not at random: a thousand rows contain every locale and style.
             turn, which = divmod(i, len(locales))
             pattern = patterns[which][turn % len(patterns[which])]
             text = f"{locales[which]}: {_write(day, pattern, tables[which])}"
@@ -121,8 +121,8 @@ def write_date_tables(
     """Writes train.tsv, validation.tsv and test.tsv with the columns `text`, `iso` and `locale`.
 
     Raises:
-        InputError: As `date_examples`.
-        FileExistsError: A table exists and `overwrite` is False.
+        InputError: as `date_examples`.
+        FileExistsError: if a table exists and `overwrite` is False.
     """
     paths = split_paths(folder, overwrite=overwrite)
     examples = date_examples(locales, seed=seed, dates=dates)
@@ -131,7 +131,7 @@ def write_date_tables(
 
 
 def _days(count: int, seed: int) -> Iterator[datetime.date]:
-    """Yields days in random order, all of them before one comes again."""
+    """Yields days in random order, all of them before any repeats."""
     century = [
         FIRST_DAY + datetime.timedelta(days=i) for i in range((LAST_DAY - FIRST_DAY).days + 1)
     ]
@@ -141,7 +141,7 @@ def _days(count: int, seed: int) -> Iterator[datetime.date]:
 
 
 def _patterns(locale) -> list:
-    """Returns the locale's date patterns whose fields people write in the locale's one order."""
+    """Returns the locale's date patterns with fields that people write, in the locale's order."""
     short = locale.date_formats["short"]
     found = [locale.date_formats[style] for style in STYLES]
     skeletons = locale.datetime_skeletons
@@ -153,7 +153,7 @@ def _patterns(locale) -> list:
         if not all(map(WRITTEN.fullmatch, fields)):
             continue
         numbers = _numbers(way.pattern)
-        # Where the month is a name, four digits tell the year from the day in any order.
+        # If the month is a name, a four-digit year is distinct from the day in any order.
         if numbers == order or ("M" not in numbers and "yy" not in way.pattern):
             # One, two and three letters of a weekday are the same.
             ways[re.sub(r"(?<!E)E{2,3}(?!E)", "E", way.pattern)] = way

@@ -1,4 +1,4 @@
-"""Names and their languages, from Babel's CLDR tables: the embedded classification data."""
+"""Sample data for classification: names and their languages, from Babel's CLDR tables."""
 
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -18,30 +18,30 @@ LANGUAGES = (
     *("es", "pt", "it", "fr", "ro", "pl", "cs", "sk", "tr", "id"),
     *("ru", "uk", "bg", "el", "ar", "fa", "hi", "zh", "ja", "ko"),
 )
-# Parts of a thousand concepts: what is neither goes to train.
+# Shares in thousandths of the concepts; the rest is training data.
 VALIDATION_PARTS, TEST_PARTS = 80, 155
 
 
 def language_examples(
     languages: Sequence[str] = LANGUAGES, *, seed: int = 0
 ) -> dict[str, list[tuple[str, str]]]:
-    """Makes texts labelled with the code of their language.
+    """Generates texts labelled with the code of their language.
 
     A text names a territory, language, script, currency, unit, month or day. The split is by
-    concept: what is named (Mexico together with its currencies, say) goes in all languages to one
-    of the splits, so that a test measures languages and not remembered names. Texts that are the
-    same in two of the languages are in none, and no text of one split is in another, both
-    whatever their case.
+    concept: a concept (Mexico together with its currencies, say) is in the same split in all
+    languages, so that a test measures languages and not memorized names. Texts that are the same
+    in two of the languages are left out, and no text of one split is in another, both regardless
+    of case.
 
     Args:
-        languages: Codes of languages that Babel knows.
-        seed: Decides which concepts go to which split.
+        languages: codes of languages that Babel knows.
+        seed: seed of the split of the concepts.
 
     Returns:
         `train`, `validation` and `test` to sorted (text, label).
 
     Raises:
-        InputError: Babel is not installed, a language is unknown, or there are fewer than two.
+        InputError: if Babel is not installed, a language is unknown, or there are fewer than two.
     """
     if len(set(languages)) < 2 or len(set(languages)) < len(languages):
         raise InputError(f"Expected at least two different languages, got {', '.join(languages)}.")
@@ -76,8 +76,8 @@ def write_tables(
     """Writes train.tsv, validation.tsv and test.tsv with the columns `text` and `label`.
 
     Raises:
-        InputError: As `language_examples`.
-        FileExistsError: A table exists and `overwrite` is False.
+        InputError: as `language_examples`.
+        FileExistsError: if a table exists and `overwrite` is False.
     """
     paths = split_paths(folder, overwrite=overwrite)
     examples = language_examples(languages, seed=seed)
@@ -91,7 +91,7 @@ def _names(language: str) -> Iterator[tuple[str, str]]:
     for code, name in locale.territories.items():
         yield f"region {code}", name
     for code, name in locale.currencies.items():
-        # The first two letters are the territory: the peso of Mexico goes where Mexico goes.
+        # The first two letters are the territory: the peso of Mexico is in the split of Mexico.
         yield f"region {code[:2]}", name
     for code, name in locale.languages.items():
         yield f"language {code.split('_')[0]}", name

@@ -19,11 +19,11 @@ def load_locale(code: str, kind: str) -> "babel.Locale":
     """Returns Babel's tables of a locale.
 
     Args:
-        code: The locale, such as `pt_BR`.
-        kind: Name of the code in error messages.
+        code: code of the locale, such as `pt_BR`.
+        kind: kind of code, for error messages.
 
     Raises:
-        InputError: Babel is not installed or does not know the locale.
+        InputError: if Babel is not installed or does not know the locale.
     """
     if babel is None:
         raise InputError(
@@ -37,14 +37,14 @@ def load_locale(code: str, kind: str) -> "babel.Locale":
 
 
 def hash_number(key: str, seed: int) -> int:
-    """Returns 64 bits that look random but are the same on every machine."""
+    """Returns a 64-bit hash that is the same on every machine."""
     return int.from_bytes(hashlib.sha256(f"{seed} {key}".encode()).digest()[:8], "big")
 
 
 def split_of(key: str, seed: int, *, validation: int, test: int) -> str:
-    """Returns the split of a key, `validation` and `test` being parts of a thousand.
+    """Returns the split of a key; `validation` and `test` are shares in thousandths.
 
-    A hash, not a shuffle: a key stays where it is when other keys come or go.
+    A hash, not a shuffle: a key stays in its split when other keys are added or removed.
     """
     part = hash_number(key, seed) % 1000
     if part < test:
@@ -56,7 +56,7 @@ def split_paths(folder: str | Path, *, overwrite: bool) -> dict[str, Path]:
     """Returns the path of each split's table.
 
     Raises:
-        FileExistsError: A table exists and `overwrite` is False.
+        FileExistsError: if a table exists and `overwrite` is False.
     """
     paths = {split: Path(folder) / f"{split}.tsv" for split in SPLITS}
     for path in paths.values():
@@ -71,7 +71,7 @@ def write_splits(
     *,
     overwrite: bool,
 ) -> None:
-    """Writes one TSV file a split; no value holds a tab or a line break."""
+    """Writes a TSV file for each split; no value may contain a tab or a line break."""
     for split, path in paths.items():
         lines = ["\t".join(row) + "\n" for row in (columns, *examples[split])]
         write_file(path, "".join(lines).encode(), overwrite=overwrite)

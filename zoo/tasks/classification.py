@@ -1,4 +1,4 @@
-"""Classification: one label of several for a whole text, or for a pair of texts."""
+"""Classification of texts or pairs of texts: one of several labels each."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from keras_transformer.zoo.data.labels import class_indices, learn_labels
 from keras_transformer.zoo.data.tables import Examples, Table
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
-from keras_transformer.zoo.evaluation.metrics import classification_metrics
+from keras_transformer.zoo.evaluation.metrics import classification_metrics, undefined_by_classes
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.tasks.labelled import LabelledTask
 from keras_transformer.zoo.tasks.losses import ClassLoss
@@ -19,12 +19,11 @@ from keras_transformer.zoo.tasks.losses import ClassLoss
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Classification(LabelledTask):
-    """A label for each text, or each pair of texts.
+    """Classification of texts, or of pairs of texts.
 
     Attributes:
-        labels: names of the classes in index order; without any, they are learned from the
-            training data.
-        pair: whether an example is two texts.
+        labels: class names in index order; empty to learn them from the training data.
+        pair: whether an example is a pair of texts.
     """
 
     labels: tuple[str, ...] = ()
@@ -53,9 +52,9 @@ class Classification(LabelledTask):
         return Head(units=len(self.labels), pair=self.pair)
 
     def loss(self, label_smoothing: float = 0.0) -> Callable:
-        """Returns the mean cross entropy of (B,) indices and (B, classes) logits.
+        """Returns the mean cross entropy of indices (B,) and logits (B, classes).
 
-        Labels are smoothed as in Szegedy et al. 2016, section 7.
+        Label smoothing is that of Szegedy et al. 2016, section 7.
         """
         return ClassLoss(label_smoothing)
 
@@ -75,19 +74,22 @@ class Classification(LabelledTask):
     def metrics(self, targets: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
         return classification_metrics(targets, scores, self.labels)
 
+    def undefined(self, examples: Examples) -> dict[str, str]:
+        return undefined_by_classes(examples.targets, self.labels)
+
     def output_difference(self, targets, expected, outputs, temperature: float):
         return ops.mean(softened_divergence(expected, outputs, temperature))
 
 
 def softened_divergence(expected, outputs, temperature: float):
-    """Divergence of softened probabilities from the teacher's, times temperature squared.
+    """KL divergence from the teacher's softened probabilities, times temperature squared.
 
-    The factor keeps gradients of one size (Hinton et al. 2015, arXiv:1503.02531, section 2.1).
+    The factor preserves the size of gradients (Hinton et al. 2015, arXiv:1503.02531, section 2.1).
 
     Args:
-        expected: the teacher's logits (..., classes).
-        outputs: the student's.
-        temperature: by which both are divided.
+        expected: logits of the teacher, (..., classes).
+        outputs: logits of the student, (..., classes).
+        temperature: divisor of both.
 
     Returns:
         The divergence (...) in nats.

@@ -1,4 +1,4 @@
-"""Tasks that generate text: logits of the next token at each position."""
+"""Base of the tasks that generate text, with logits of the next token at each position."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -13,12 +13,12 @@ from keras_transformer.zoo.tasks.losses import TokenLoss, mean_where
 from keras_transformer.zoo.tasks.task import Task
 
 VALIDATION_TOKENS = 2048
-# Cased, with its accents, as it is to be generated.
+# Preserve case and accents, since the text is to be generated.
 AS_WRITTEN = {"lowercase": False, "strip_accents": False}
 
 
 class GeneratingTask(Task):
-    """A task whose model predicts each next token; a subclass adds its data and `evaluate`."""
+    """A task whose model predicts the next token; subclasses add the data and `evaluate`."""
 
     output: ClassVar[str] = "text"
     selection: ClassVar[Metric] = Metric(name="loss", points=-1.0)
@@ -28,11 +28,11 @@ class GeneratingTask(Task):
         return Head(kind="tied")
 
     def loss(self, label_smoothing: float = 0.0) -> Callable:
-        """Returns the mean cross entropy of (B, T) targets and (B, T, V) logits."""
+        """Returns the mean cross entropy of targets (B, T) and logits (B, T, V)."""
         return TokenLoss(label_smoothing)
 
     def output_difference(self, targets, expected, outputs, temperature: float) -> Any:
-        """The divergence at each position that has a target, a mean.
+        """The mean divergence over the positions that have a target.
 
         Word-level distillation: Kim and Rush 2016, arXiv:1606.07947, section 3.1.
         """

@@ -1,4 +1,4 @@
-"""Tasks over whole examples: a row of a modality, such as a text, or a pair, and a target."""
+"""Base of the tasks with one target per example: a row of a modality, or a pair of rows."""
 
 import abc
 import dataclasses
@@ -12,7 +12,7 @@ import numpy as np
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.sources import Source, read_source
 from keras_transformer.zoo.data.tables import Examples, Table, column
-from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.modalities.modality import Features, InputSpec, Modality
 from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.models.predict import PREDICT_TOKENS, predict
@@ -25,13 +25,13 @@ NUM_PROBES = 64
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LabelledTask(Task):
-    """A task that predicts a target of a whole row, or of a pair.
+    """A task that predicts one target for each row, or each pair of rows.
 
-    A subclass adds `head`, `loss`, `targets`, `metrics` and `output_difference`.
+    Subclasses add `head`, `loss`, `targets`, `metrics` and `output_difference`.
 
     Attributes:
-        pair: whether an example is two rows.
-        modality: of the rows.
+        pair: whether an example is a pair of rows.
+        modality: name of the modality of the rows.
     """
 
     pair: bool = False
@@ -43,11 +43,11 @@ class LabelledTask(Task):
 
     @abc.abstractmethod
     def targets(self, table: Table, label: str) -> tuple[np.ndarray, Sequence[str]]:
-        """Returns the targets (rows,) of a column, and the names of their classes, if any."""
+        """Returns the targets (rows,) of a column, and the class names, if any."""
 
     @abc.abstractmethod
     def metrics(self, targets: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
-        """Returns the metrics of targets (rows,) and outputs (rows, units)."""
+        """Returns the metrics of outputs (rows, units) against targets (rows,)."""
 
     @property
     def num_outputs(self) -> int:
@@ -66,7 +66,8 @@ class LabelledTask(Task):
         kind = modality_named(self.modality)
         others = [] if label is None else [label]
         table = read_source(source, texts, others, name=name, is_text=kind.is_text)
-        if label is not None and not labelled and label not in table.columns:
+        is_there = label in table.columns and label not in table.problems
+        if label is not None and not labelled and not is_there:
             label = None
         targets, labels = None, list(self.labels)
         if label is not None:
@@ -108,7 +109,7 @@ class LabelledTask(Task):
         outputs = predictor.outputs(examples.texts, examples.pairs)
         return {
             "rows": len(examples), "truncated": sum(outputs.truncated),
-            **self.metrics(examples.targets, outputs.scores),
+            **self.metrics(examples.targets, finite(outputs.scores)),
         }  # fmt: skip
 
     def options(self) -> dict[str, Any]:
@@ -137,8 +138,8 @@ class LabelledData:
     """Training and validation rows of a run, see `RunData`.
 
     Attributes:
-        train, validation: the rows.
-        modality: encodes them.
+        train, validation: examples.
+        modality: modality that encodes them.
     """
 
     task: LabelledTask
@@ -182,7 +183,8 @@ class LabelledData:
             self._encoded_validation.of(self._inputs), specs=self._inputs,
             batch_tokens=PREDICT_TOKENS,
         )  # fmt: skip
-        return lambda model: self.task.metrics(self.validation.targets, predict(model, batches))
+        targets = self.validation.targets
+        return lambda model: self.task.metrics(targets, finite(predict(model, batches)))
 
     def written_metrics(self, model: Any) -> dict[str, Any]:
         return {}
@@ -216,3 +218,17 @@ class LabelledData:
 
     def _encode(self, part: Examples, modality: Modality) -> Features:
         return modality.encode(part.texts, part.pairs)
+
+
+def finite(scores: np.ndarray) -> np.ndarray:
+    """Returns outputs (rows, outputs) that are to be measured.
+
+    Raises:
+        RunError: one is infinite or not a number, of which the highest is no prediction.
+    """
+    wrong = np.count_nonzero(~np.isfinite(scores).all(axis=1))
+    if wrong:
+        raise RunError(
+            f"Expected finite outputs of the model, got others in {wrong} of {len(scores)} rows."
+        )
+    return scores

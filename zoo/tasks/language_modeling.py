@@ -1,7 +1,8 @@
-"""Language modeling: the next token of plain text."""
+"""Language modeling: prediction of the next token of plain text."""
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ import numpy as np
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.plain_text import PlainText, blocks, load_plain_text, token_stream
 from keras_transformer.zoo.data.sources import Source, texts_in
+from keras_transformer.zoo.data.text_files import plain_lines
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.perplexity import block_batches, language_perplexity
@@ -25,7 +27,7 @@ NUM_PROBES = 32
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LanguageModeling(GeneratingTask):
-    """What follows in a text."""
+    """Prediction of the next token of a text."""
 
     name: ClassVar[str] = "language-modeling"
     architectures: ClassVar[tuple[str, ...]] = ("decoder",)
@@ -37,11 +39,11 @@ class LanguageModeling(GeneratingTask):
         self, source: Source, columns: Mapping[str, str | None] | None = None, *,
         name: str = "data", labelled: bool = True,
     ) -> PlainText:  # fmt: skip
-        """Reads plain text: a file's, or texts in memory, which become lines."""
+        """Reads plain text from a file, or texts in memory, which become lines."""
         self.named_columns(columns)
         if isinstance(source, str | os.PathLike | PlainText):
             return load_plain_text(source)
-        text = "".join(f"{text}\n" for text in texts_in(source, name))
+        text = plain_lines("".join(f"{text}\n" for text in texts_in(source, name)))
         if not text.strip():
             raise InputError(f"{name}: expected text to learn from, got only blanks.")
         return PlainText(text=text, path=name)
@@ -49,11 +51,11 @@ class LanguageModeling(GeneratingTask):
     def split(
         self, examples: PlainText, share: float, *, seed: int = 0
     ) -> tuple[PlainText, PlainText]:
-        """Splits a text in two at the start of a line; the end of it is the second part."""
+        """Splits a text in two at the start of a line; the second part is its end."""
         check_share(share)
-        lines = examples.text.splitlines(keepends=True)
+        lines = re.findall(r"[^\n]*\n|[^\n]+", examples.text)
         ends = np.cumsum([len(line) for line in lines])
-        # The start of a line that is nearest to the share.
+        # The start of the line nearest to the share.
         distances = np.abs(ends - (1 - share) * ends[-1])
         first = int(distances[: max(1, len(lines) - 1)].argmin()) + 1
         parts = ["".join(lines[:first]), "".join(lines[first:])]
@@ -91,9 +93,9 @@ class LanguageData:
     """Training and validation text of a run, cut into blocks without padding; see `RunData`.
 
     Attributes:
-        train, validation: the texts.
-        tokenizer: of both.
-        max_length: T, the tokens of a block.
+        train, validation: texts.
+        tokenizer: tokenizer of both.
+        max_length: number of tokens of a block, T.
     """
 
     task: LanguageModeling
@@ -113,15 +115,15 @@ class LanguageData:
     def batches(
         self, *, batch_tokens: int, bucket: int, seed: int, piece_dropout: float = 0.0
     ) -> SampledBatches:
-        """Returns the training batches: blocks of the stream, which starts elsewhere in each epoch.
+        """Returns the training batches: blocks of the stream, with another start in each epoch.
 
-        Blocks have one length, so that there is nothing to bucket.
+        All blocks have the same length, so there is nothing to bucket.
         """
         stream = token_stream(self.train, self.tokenizer)
 
         def sample(epoch: int) -> Batches:
             rng = np.random.default_rng((seed, epoch))
-            # As many blocks in every epoch, wherever it starts.
+            # The same number of blocks in every epoch, whatever its start.
             spare = len(stream) - self.max_length
             start = int(rng.integers(min(self.max_length, spare))) if spare > 0 else 0
             count = max(1, spare // self.max_length)
@@ -145,4 +147,4 @@ class LanguageData:
         return {"ids": np.array([full[row] for row in rows], "int32")}
 
     def report_cuts(self, report: Report) -> None:
-        """Nothing is cut from a stream."""
+        """Reports nothing: a stream is not truncated."""

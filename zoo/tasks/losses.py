@@ -1,4 +1,4 @@
-"""The losses of the tasks, which a saved model keeps."""
+"""Losses of the tasks, serializable with a saved model."""
 
 import keras
 from keras import ops
@@ -8,11 +8,11 @@ from keras_transformer.zoo.data.batches import NO_TARGET
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class ClassLoss(keras.losses.Loss):
-    """Mean cross entropy in nats of (B,) or (B, 1) class indices and (B, classes) logits.
+    """Mean cross entropy in nats of class indices (B,) or (B, 1) and logits (B, classes).
 
     Args:
-        label_smoothing: share of each target that is spread over all classes (Szegedy et al. 2016,
-            arXiv:1512.00567, section 7).
+        label_smoothing: fraction of each target that is spread over all classes (Szegedy et al.
+            2016, arXiv:1512.00567, section 7).
     """
 
     def __init__(self, label_smoothing=0.0, name="class_loss", **kwargs):
@@ -32,10 +32,10 @@ class ClassLoss(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class TokenLoss(keras.losses.Loss):
-    """`token_loss` of (B, T) tokens and (B, T, V) logits.
+    """`token_loss` of targets (B, T) and logits (B, T, V).
 
     Args:
-        label_smoothing: share of each target that is spread over the vocabulary.
+        label_smoothing: fraction of each target that is spread over the vocabulary.
     """
 
     def __init__(self, label_smoothing=0.0, name="token_loss", **kwargs):
@@ -49,10 +49,31 @@ class TokenLoss(keras.losses.Loss):
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
 
 
-def token_loss(targets, logits, label_smoothing: float = 0.0):
-    """Mean cross entropy in nats of (B, T) targets and (B, T, V) logits.
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class NumberLoss(keras.losses.Loss):
+    """Mean squared error of (B,) numbers and (B, 1) outputs, in deviations.
 
-    Positions whose target is `NO_TARGET` do not count. Labels are smoothed as in Szegedy et al.
+    Args:
+        deviation: of the targets.
+    """
+
+    def __init__(self, deviation=1.0, name="number_loss", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.deviation = deviation
+
+    def call(self, y_true, y_pred):
+        y_true = ops.cast(ops.reshape(y_true, (-1,)), "float32")
+        # Divided first: the square of a large difference is infinite.
+        return ops.mean(ops.square((ops.reshape(y_pred, (-1,)) - y_true) / self.deviation))
+
+    def get_config(self):
+        return {**super().get_config(), "deviation": self.deviation}
+
+
+def token_loss(targets, logits, label_smoothing: float = 0.0):
+    """Mean cross entropy in nats of targets (B, T) and logits (B, T, V).
+
+    Positions whose target is `NO_TARGET` are ignored. Label smoothing is that of Szegedy et al.
     2016, section 7.
     """
     targets = ops.cast(targets, "int32")
@@ -71,6 +92,6 @@ def token_loss(targets, logits, label_smoothing: float = 0.0):
 
 
 def mean_where(values, is_real):
-    """The mean of the values that count, 0 where none does."""
+    """The mean of the values where `is_real` is true, 0 if it is true nowhere."""
     real = ops.cast(is_real, "float32")
     return ops.sum(values * real) / ops.maximum(ops.sum(real), 1.0)

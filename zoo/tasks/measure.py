@@ -1,4 +1,4 @@
-"""Measures a checkpoint or a file on data, with the columns and options that the caller gives."""
+"""Evaluation of checkpoints and model files on data, with columns and options by name."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,20 +13,20 @@ from keras_transformer.zoo.tasks.registry import task_of
 
 
 def evaluate(predictor: Predictor, data: Source, **options: Any) -> Metrics:
-    """Returns the metrics of the predictor's task, with the number of rows and of those cut.
+    """Returns the metrics of the predictor's task, and the numbers of rows and of truncated rows.
 
     Args:
-        predictor: a checkpoint, or a `Runner`.
+        predictor: checkpoint or `Runner`.
         data: labelled rows, sources and targets, or plain text: a path, or data in memory, see
             `Task.read`.
-        **options: names of the columns by their use, such as `label="topic"`: those of training by
-            default; `language` of a translator of several targets; and how a translator chooses
-            tokens, see `Decoding`.
+        **options: column names by their use, such as `label="topic"`, by default those of training;
+            `language` of a multilingual translator; and decoding options of a translator, see
+            `Decoding`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: the data or an option does not fit the task.
-        TypeError: for data of another type, or an unknown option.
+        FileNotFoundError: if there is no such file.
+        InputError: if the data or an option does not fit the task.
+        TypeError: if the data has another type, or an option is unknown.
     """
     columns, decoding = read_options(predictor, options)
     task = task_of(predictor)
@@ -36,25 +36,25 @@ def evaluate(predictor: Predictor, data: Source, **options: Any) -> Metrics:
 def read_options(
     predictor: Predictor, given: Mapping[str, Any]
 ) -> tuple[dict[str, str | None], dict[str, Any]]:
-    """Splits options of an evaluation.
+    """Separates the options of an evaluation into columns and decoding options.
 
     Args:
-        predictor: the model.
+        predictor: checkpoint or `Runner`.
         given: options by name; None for one that was not given.
 
     Returns:
-        The columns to read, and how a translator chooses tokens, with the language where one was
+        The columns to read, and the decoding options of a translator, with the language if one was
         given.
 
     Raises:
-        InputError: an option is impossible, or does not fit the task.
-        TypeError: for an unknown option.
+        InputError: if an option is impossible, or does not fit the task.
+        TypeError: if an option is unknown.
     """
     given = {name: value for name, value in given.items() if value is not None}
     columns = {name: value for name, value in given.items() if name in COLUMNS}
     decoding = {name: value for name, value in given.items() if name not in COLUMNS}
     Decoding.of(**decoding)
-    # Only what is written is measured by what the model writes: there is a column of it.
+    # Decoding matters only where generated text is evaluated: the data has a target column.
     if decoding and "target" not in predictor.columns:
         name, value = next(iter(decoding.items()))
         raise InputError(

@@ -1,4 +1,4 @@
-"""The tasks by name."""
+"""Registry of the tasks by name."""
 
 import collections
 import importlib
@@ -9,9 +9,9 @@ from keras_transformer.zoo.errors import InputError
 
 
 class TaskTable(collections.UserDict):
-    """Task classes by name; a class may stand there as its path, and is imported when it is used.
+    """Task classes by name; an entry may be an import path, which is imported on first use.
 
-    So the names are known before Keras is loaded.
+    This makes the names available before Keras is loaded.
     """
 
     def __getitem__(self, name: str) -> Any:
@@ -38,7 +38,7 @@ def task_named(name: str) -> Any:
     """Returns the class of a task.
 
     Raises:
-        InputError: for an unknown name, listing the known ones.
+        InputError: if the name is unknown; the message lists the known ones.
     """
     if name not in TASKS:
         raise InputError(f"Expected task to be one of {', '.join(TASKS)}, got task={name!r}.")
@@ -54,11 +54,11 @@ def task_from_json(value: Any, labels: tuple[str, ...]) -> Any:
     """Returns the task of a checkpoint or a file.
 
     Args:
-        value: what `Task.to_json` returned.
-        labels: of the model.
+        value: result of `Task.to_json`.
+        labels: labels of the model.
 
     Raises:
-        InputError: the value is no task's.
+        InputError: if the value does not describe a task.
     """
     if not isinstance(value, Mapping) or "name" not in value:
         raise InputError(f"Expected a task with name and pair, got {value!r}.")
@@ -66,7 +66,7 @@ def task_from_json(value: Any, labels: tuple[str, ...]) -> Any:
 
 
 def task_of(predictor: Any) -> Any:
-    """Returns the task of a `Checkpoint`, which has it, or of a `Runner`, whose file names it."""
+    """Returns the task of a `Checkpoint`, or of a `Runner`, from its file."""
     if isinstance(predictor.task, str):
         return task_from_json(predictor.description["task"], tuple(predictor.labels))
     return predictor.task

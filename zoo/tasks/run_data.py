@@ -1,4 +1,4 @@
-"""The data of a run, encoded for its model."""
+"""The interface of a run's data, encoded for its model."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -12,12 +12,12 @@ from keras_transformer.zoo.progress import Report
 
 
 class RunData(Protocol):
-    """Training and validation examples, and what makes them a model's inputs.
+    """Training and validation examples, with their encoding as a model's inputs.
 
     Attributes:
-        task: the task.
-        train, validation: examples, as `Task.read` returned them.
-        modality: encodes them, longer ones cut to its `max_length`.
+        task: task of the run.
+        train, validation: examples from `Task.read`.
+        modality: modality that encodes them, truncated to its `max_length`.
     """
 
     task: Any
@@ -27,7 +27,7 @@ class RunData(Protocol):
 
     @property
     def vocab_sizes(self) -> dict[str, int]:
-        """Settings of the model's config that follow from the modality, such as a vocabulary's."""
+        """Settings of the model's config determined by the modality, such as vocabulary sizes."""
 
     def batches(
         self, *, batch_tokens: int, bucket: int, seed: int, piece_dropout: float = 0.0
@@ -36,21 +36,21 @@ class RunData(Protocol):
 
         Args:
             batch_tokens, bucket, seed: see `Batches`.
-            piece_dropout: see `PieceDropout`; above 0, rows are encoded anew in every epoch.
+            piece_dropout: see `PieceDropout`; above 0, rows are encoded again in every epoch.
         """
 
     def validator(self) -> Callable[[keras.Model], dict[str, Any]]:
-        """Returns the function from a model to its metrics on the validation examples."""
+        """Returns a function from a model to its metrics on the validation examples."""
 
     def written_metrics(self, model: Any) -> dict[str, Any]:
-        """Returns metrics of what the trained model generates for the validation examples.
+        """Returns metrics of the trained model's generated text for the validation examples.
 
         Args:
-            model: the checkpoint, whose `generator()` generates.
+            model: checkpoint, whose `generator()` is used.
         """
 
     def probes(self, seed: int) -> dict[str, np.ndarray]:
         """Returns a few validation rows as inputs (rows, ...) by name, padded to one length."""
 
     def report_cuts(self, report: Report) -> None:
-        """Reports how many rows are longer than the model's inputs."""
+        """Reports how many rows are longer than the model's maximum length."""

@@ -1,4 +1,4 @@
-"""The seam of tasks: what differs between one thing that models learn and another."""
+"""The interface of a task: its data, head, loss, metrics and defaults."""
 
 import abc
 import numbers
@@ -11,6 +11,7 @@ from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
+from keras_transformer.zoo.evaluation.metrics import not_defined
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.tasks.run_data import RunData
@@ -20,27 +21,28 @@ Read = Any
 
 
 class Task(abc.ABC):
-    """A task: a frozen dataclass in a file of its own, and an entry in `registry.TASKS`.
+    """A task: a frozen dataclass in its own file, and an entry in `registry.TASKS`.
 
-    The first five methods make the model and its data, the next two measure; the others have a
-    default that serves most tasks. Examples are of whatever type `read` returns: `Rows` with a
+    The first five methods define the model and its data, the next two the evaluation; the others
+    have a default that suits most tasks. Examples have the type that `read` returns: `Rows` with a
     length and `take(rows)`.
 
     Attributes:
-        name: in recipes, checkpoints and files.
-        architectures: of the models that can be trained for it.
-        columns: names of the data's columns by their use; None for one that it can do without,
-            empty for one that has to be named.
-        defaults: options of a recipe whose default differs for this task.
-        output: kind of the outputs, which decides how a device reads them: `classes`, `number` or
+        name: name of the task in recipes, checkpoints and files.
+        architectures: architectures that can be trained for it.
+        columns: column names of the data by their use; None for an optional column, empty for one
+            that must be named.
+        defaults: values of recipe options whose default differs for this task.
+        output: kind of the outputs, which a device needs to interpret them: `classes`, `number` or
             `text`.
         metric: that decides between models, among the results of `evaluate`.
         selection: that decides between epochs, among the results of `RunData.validator`.
+        fallback: that decides where the examples leave either undefined, see `undefined`.
         generates: whether outputs are logits of the next token at each position.
-        reads_sources: whether it generates targets for sources, rather than going on from a prompt.
-        labels: names of the classes in index order; of a model of several target languages theirs.
-        pair: whether an example is two rows that are read.
-        modality: name of what is read.
+        reads_sources: whether it generates targets for sources rather than continuing prompts.
+        labels: class names in index order, or the target languages of a multilingual model.
+        pair: whether an example is a pair of rows.
+        modality: name of the inputs' modality.
     """
 
     name: ClassVar[str]
@@ -50,6 +52,7 @@ class Task(abc.ABC):
     output: ClassVar[str]
     metric: ClassVar[Metric]
     selection: ClassVar[Metric]
+    fallback: ClassVar[Metric | None] = None
     generates: ClassVar[bool] = False
     reads_sources: ClassVar[bool] = False
     labels: tuple[str, ...] = ()
@@ -62,12 +65,12 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def loss(self, label_smoothing: float = 0.0) -> Callable:
-        """Returns the loss of targets and outputs, a mean.
+        """Returns the loss function of targets and outputs, a mean.
 
-        Targets of -1 (`batches.NO_TARGET`) do not count.
+        Targets of -1 (`batches.NO_TARGET`) are ignored.
 
         Raises:
-            InputError: labels are to be smoothed that the task does not have.
+            InputError: if `label_smoothing` is not 0 and the task does not support it.
         """
 
     @abc.abstractmethod
@@ -78,24 +81,24 @@ class Task(abc.ABC):
         """Reads examples from a file or from memory.
 
         Args:
-            source: a path; a tuple of columns in the order of `columns`, such as (texts, labels);
+            source: path; tuple of columns in the order of `columns`, such as (texts, labels);
                 columns by name; or rows, each a tuple or a mapping. See `sources.Source`.
-            columns: names of the columns by their use, in place of the task's own.
-            name: what messages call data that is in memory.
-            labelled: whether the targets have to be there.
+            columns: column names by their use, in place of the task's own.
+            name: name of data in memory in messages.
+            labelled: whether targets are required.
 
         Raises:
-            FileNotFoundError: there is no such file.
-            InputError: a column, a row or a value is missing, or does not fit the task.
-            TypeError: data in memory is of another type.
+            FileNotFoundError: if there is no such file.
+            InputError: if a column, a row or a value is missing, or does not fit the task.
+            TypeError: if data in memory has another type.
         """
 
     @abc.abstractmethod
     def vocabulary_texts(self, examples: Read) -> dict[str, Sequence[str]]:
-        """Returns the texts that each tokenizer is learned from, by the tokenizer's name.
+        """Returns the texts from which each tokenizer is learned, by the tokenizer's name.
 
-        The names are those of `Text`: `tokenizer` of what is read, and `target_tokenizer` of what
-        is written, where that is another text.
+        The names are those of `Text`: `tokenizer` of the input, and `target_tokenizer` of the
+        output, where it is another text.
         """
 
     @abc.abstractmethod
@@ -104,46 +107,47 @@ class Task(abc.ABC):
 
         Args:
             train, validation: examples.
-            modality: encodes them; longer rows than its `max_length` are cut and counted.
+            modality: modality that encodes them; rows longer than its `max_length` are truncated
+                and counted.
         """
 
     @abc.abstractmethod
     def inputs(self, examples: Read, modality: Modality) -> dict[str, list[np.ndarray]]:
-        """Returns the rows of the model's inputs by name."""
+        """Returns the encoded rows of the model's inputs by name."""
 
     @abc.abstractmethod
     def evaluate(self, predictor: Any, examples: Read, **decoding: Any) -> dict[str, Any]:
-        """Measures a checkpoint or a file.
+        """Evaluates a checkpoint or a file.
 
         Args:
-            predictor: a `Checkpoint` or a `Runner`.
-            examples: with targets.
-            **decoding: how tokens are chosen where text is generated, see `Decoding`.
+            predictor: `Checkpoint` or `Runner`.
+            examples: examples with targets.
+            **decoding: decoding options where text is generated, see `Decoding`.
 
         Returns:
-            The metrics by name, `metric` among them; `rows`, and `truncated`, the number of rows
-            that were cut to the model's length.
+            The metrics by name, including `metric`; `rows`, the number of rows; and `truncated`,
+            the number of rows that were truncated to the model's length.
 
         Raises:
-            InputError: the examples have no targets, or the decoding does not fit.
+            InputError: if the examples have no targets, or the decoding does not fit.
         """
 
     @abc.abstractmethod
     def output_difference(self, targets, expected, outputs, temperature: float):
-        """How far a student's outputs are from its teacher's, a mean.
+        """The mean difference of a student's outputs from its teacher's, for distillation.
 
         Args:
-            targets: of the labels.
-            expected: the teacher's outputs.
-            outputs: the student's.
-            temperature: by which both sides' logits are divided.
+            targets: targets of the examples.
+            expected: outputs of the teacher.
+            outputs: outputs of the student.
+            temperature: divisor of the logits of both.
         """
 
     def reading(self, modality: str) -> Self:
-        """Returns the task over rows of a modality.
+        """Returns the task for rows of a modality.
 
         Raises:
-            InputError: it is a task of text.
+            InputError: if the task reads only text and the modality is another.
         """
         if modality != self.modality:
             raise InputError(
@@ -153,23 +157,24 @@ class Task(abc.ABC):
         return self
 
     def learned_from(self, examples: Read) -> Self:
-        """Returns the task with what it learns from its training examples, such as labels."""
+        """Returns the task with its labels, if any, learned from the training examples."""
         return self
 
     def strata(self, examples: Read) -> np.ndarray | None:
-        """Returns the groups (rows,) whose shares a split of examples preserves, if any."""
+        """Returns the groups (rows,) for a stratified split of the examples, if any."""
         return None
 
     def split(self, examples: Read, share: float, *, seed: int = 0) -> tuple[Read, Read]:
-        """Splits examples in two at random, in every group of `strata` alike.
+        """Splits examples in two at random, stratified by `strata`.
 
         Args:
-            examples: with `take`.
-            share: of the rows in the second part; a group keeps at least one row in the first.
-            seed: the same seed gives the same split.
+            examples: examples with `take`.
+            share: fraction of the rows in the second part; the first has at least one row of each
+                group.
+            seed: seed of the split.
 
         Raises:
-            InputError: the share is not between 0 and 1, or leaves a part without rows.
+            InputError: if the share is not between 0 and 1, or leaves a part without rows.
         """
         check_share(share)
         groups = self.strata(examples)
@@ -196,13 +201,14 @@ class Task(abc.ABC):
         """Reads the data of a run.
 
         Args:
-            train: see `examples_of`.
-            validation: likewise, or a share of the training data, see `split`.
-            columns: names of the columns by their use.
-            seed: of the split.
+            train: training data, see `examples_of`.
+            validation: likewise, or a fraction of the training data, see `split`.
+            columns: column names by their use.
+            seed: seed of the split.
 
         Returns:
-            The task with what it learned from the training examples, those, and the validation's.
+            The task with labels learned from the training examples, the training examples, and the
+            validation examples.
 
         Raises:
             FileNotFoundError, InputError, TypeError: as `read` and `split`.
@@ -219,59 +225,71 @@ class Task(abc.ABC):
         self, source: Source | Rows, columns: Mapping[str, str | None] | None = None, *,
         name: str = "data", labelled: bool = True,
     ) -> Read:  # fmt: skip
-        """Returns examples that were read before, or reads a source, see `read`."""
+        """Returns examples that are already read, or reads a source, see `read`."""
         if isinstance(source, Rows):
             return source
         return self.read(source, columns, name=name, labelled=labelled)
 
+    def undefined(self, examples: Read) -> dict[str, str]:
+        """Returns the metrics that examples leave undefined, each with the reason."""
+        return {}
+
+    def defined(self, metric: Metric, examples: Read) -> Metric:
+        """Returns a metric of the task's, or the fallback where examples leave it undefined."""
+        return self.fallback if metric.name in self.undefined(examples) else metric
+
+    def notes(self, metric: Metric, examples: Read) -> list[str]:
+        """Returns what examples leave undefined in sentences, and what decides in its place."""
+        undefined = self.undefined(examples)
+        sentences = [f"{examples.path}: {one}" for one in not_defined(undefined)]
+        if metric.name in undefined:
+            sentences[-1] = f"{sentences[-1][:-1]}; {self.fallback.name} decides."
+        return sentences
+
     @property
     def deciding_metric(self) -> str:
-        """Name of the validation metric that chooses the weights."""
+        """Name of the validation metric that chooses the weights, where it is defined."""
         return self.selection.name
 
-    def score(self, metrics: Mapping[str, Any]) -> float:
-        """Returns the deciding metric, negated where lower is better."""
-        return self.selection.score(metrics)
-
     def to_json(self) -> dict[str, Any]:
-        """Returns the task as an object that JSON can hold; the labels have a file of their own."""
+        """Returns the task as a JSON-serializable object; the labels are in a separate file."""
         value = {"name": self.name, "pair": self.pair}
-        # As it was when there was nothing but text.
+        # The format from before other modalities existed.
         return value if self.modality == "text" else value | {"modality": self.modality}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], labels: tuple[str, ...]) -> Self:
-        """Makes the task from what `to_json` returned and the labels."""
+        """Creates the task from the result of `to_json` and the labels."""
         if set(value) - {"modality"} != {"name", "pair"}:
             raise InputError(f"Expected a task with name and pair, got {value!r}.")
         return cls().reading(value.get("modality", "text"))
 
     def options(self) -> dict[str, Any]:
-        """Returns the options of a recipe that make the same task again, see `of_columns`."""
+        """Returns the recipe options that recreate the task, see `of_columns`."""
         return {}
 
     @classmethod
     def of_columns(cls, columns: Mapping[str, str | None]) -> Self:
-        """Makes the task of a recipe, before it has learned from data.
+        """Creates the task of a recipe, before it learns labels from data.
 
         Args:
-            columns: names of the columns by their use.
+            columns: column names by their use.
         """
         return cls()
 
     def with_labels(self, labels: Sequence[str]) -> Self:
-        """Returns the task with labels that are given, not learned.
+        """Returns the task with given labels instead of learned ones.
 
         Raises:
-            InputError: the task has none that could be given.
+            InputError: if the task has no labels to be given.
         """
         raise InputError(f"Expected no labels for {self.name}, got labels={list(labels)}.")
 
     def named_columns(self, columns: Mapping[str, str | None] | None) -> dict[str, str | None]:
-        """Returns the names of all columns: those given, else the task's own, else their use.
+        """Returns the names of all columns: the given ones, else the task's own, else their use.
 
         Raises:
-            InputError: a use is unknown.
+            InputError: if a use is unknown.
         """
         for use in columns or {}:
             if use not in self.columns:
@@ -282,7 +300,7 @@ class Task(abc.ABC):
 
 
 def check_share(share: float) -> None:
-    """Raises InputError for a validation share that is not between 0 and 1."""
+    """Raises InputError if a validation share is not between 0 and 1."""
     if not 0 < share < 1:
         raise InputError(
             f"Expected validation to be data or a share between 0 and 1, got validation={share}."

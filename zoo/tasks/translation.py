@@ -1,4 +1,4 @@
-"""Translation, or any task from text to text: a target for each source."""
+"""Translation, or any other text-to-text task."""
 
 import dataclasses
 import functools
@@ -27,11 +27,11 @@ NUM_PROBES = 64
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Translation(GeneratingTask):
-    """A target text for each source text.
+    """Translation of source texts to target texts, in one or several languages.
 
     Attributes:
-        labels: names of the target languages of a model of several, which are the names of their
-            columns; empty for a model of one.
+        labels: target languages of a multilingual model, which are also their column names; empty
+            for a model of one.
     """
 
     labels: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class Translation(GeneratingTask):
         self, source: Source, columns: Mapping[str, str | None] | None = None, *,
         name: str = "data", labelled: bool = True,
     ) -> SentencePairs:  # fmt: skip
-        """Reads a column of sources and one of targets, or of several with commas between them."""
+        """Reads a column of sources and one of targets, or several separated by commas."""
         names = self.named_columns(columns)
         given = (columns or {}).get("target")
         targets = given.split(",") if given else list(self.labels) or [names["target"]]
@@ -80,7 +80,7 @@ class Translation(GeneratingTask):
         return encode_pairs(examples, source, target, modality.max_length, self.labels)[0]
 
     def evaluate(self, predictor: Any, examples: SentencePairs, **decoding: Any) -> dict[str, Any]:
-        """Measures what a model writes for sources beside their targets."""
+        """Evaluates the generated texts of the sources against the targets."""
         written = predictor.generations(examples.sources, **decoding)
         return {
             "rows": len(written), "truncated": sum(one.truncated for one in written),
@@ -102,7 +102,7 @@ class Translation(GeneratingTask):
 
 
 def _writer(modality: Text) -> Tokenizer:
-    """The tokenizer of what is written."""
+    """The tokenizer of the output."""
     return modality.target_tokenizer or modality.tokenizer
 
 
@@ -111,9 +111,9 @@ class TranslationData:
     """Training and validation pairs of a run, with the tokenizers of both sides; see `RunData`.
 
     Attributes:
-        train, validation: the pairs.
-        source, target: the tokenizers; the same object where the vocabulary is shared.
-        max_length: tokens of a source and of a target, the token that ends it included.
+        train, validation: pairs.
+        source, target: tokenizers; the same object where the vocabulary is shared.
+        max_length: maximum number of tokens of a source and of a target, the end token included.
     """
 
     task: Translation
@@ -159,14 +159,16 @@ class TranslationData:
         return Perplexity(Batches(columns, targets, batch_tokens=VALIDATION_TOKENS))
 
     def written_metrics(self, model: Any) -> dict[str, Any]:
-        """Returns BLEU, chrF and exact matches of the translations of the validation sources."""
+        """Returns BLEU, chrF and exact match of the translations of the validation sources."""
         pairs = self.validation
         texts = translations(model.generator(), pairs, self.task.labels)
         by_language = {}
         for language in self.task.labels:
             rows = [row for row, name in enumerate(pairs.languages) if name == language]
             written, expected = ([part[row] for row in rows] for part in (texts, pairs.targets))
-            by_language[f"bleu_{language}"] = text_metrics(written, expected)["bleu"]
+            # A share for validation may hold no row of a language.
+            found = text_metrics(written, expected)["bleu"] if rows else None
+            by_language[f"bleu_{language}"] = found
         return {**text_metrics(texts, pairs.targets), **by_language}
 
     def probes(self, seed: int) -> dict[str, np.ndarray]:
@@ -196,13 +198,13 @@ class TranslationData:
 def translations(
     generator: TextGenerator, pairs: SentencePairs, languages: Sequence[str] = (), **decoding: Any
 ) -> list[str]:
-    """Returns what a translator writes for the sources of pairs, each in its row's language.
+    """Translates the sources of pairs, each to its row's language.
 
     Args:
-        generator: the translator.
-        pairs: the rows.
-        languages: names of the targets, where there are several.
-        **decoding: see `TextGenerator.generate`.
+        generator: translator.
+        pairs: pairs with the sources.
+        languages: target languages, if there are several.
+        **decoding: decoding options, see `TextGenerator.generate`.
     """
     texts = [""] * len(pairs)
     for language in languages or [None]:
@@ -227,17 +229,18 @@ def encode_pairs(
     """Encodes pairs for teacher forcing.
 
     Args:
-        pairs: the texts.
-        source, target: the tokenizers.
-        max_length: tokens of a source, and of a target, [SEP] included; longer ones are cut.
-        known: names of the targets, where there are several.
+        pairs: pairs to encode.
+        source, target: tokenizers.
+        max_length: maximum number of tokens of a source and of a target, [SEP] included; longer
+            ones are truncated.
+        known: target languages, if there are several.
 
     Returns:
         The columns `source_ids` (a source and [SEP]) and `ids` ([CLS] and a target), the targets
-        (a target and [SEP]), and the number of rows of which either side was cut.
+        (a target and [SEP]), and the number of rows of which either side was truncated.
     """
     read = encode_sources(source, pairs.sources, max_length, known, pairs.languages)
-    # [CLS] in front is not a position more: where [SEP] is predicted, the last token is read.
+    # [CLS] adds no position: [SEP] is predicted where the last token is read.
     written = target.encode_sequences(pairs.targets, max_length=max_length + 1, begin=True)
     columns = {"source_ids": read.ids, "ids": [row[:-1] for row in written.ids]}
     cut = sum(a or b for a, b in zip(read.truncated, written.truncated, strict=True))

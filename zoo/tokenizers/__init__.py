@@ -1,4 +1,4 @@
-"""Tokenizers: text to ids and back, the same in training and on the device.
+"""Tokenizers: text to ids and back, identical in training and on the device.
 
-Imports NumPy and the standard library alone, so that a device can.
+Imports only NumPy and the standard library, so that it runs on a device.
 """

@@ -1,9 +1,9 @@
-"""Text normalization and word splitting, the same in training and on the device."""
+"""Text normalization and word splitting, identical in training and on the device."""
 
 import functools
 import unicodedata
 
-# The ideograph blocks that BERT's tokenizer sets apart; kana and Hangul are not among them.
+# The blocks of ideographs that BERT's tokenizer isolates; kana and Hangul are not among them.
 _IDEOGRAPHS = (
     (0x3400, 0x4DBF),
     (0x4E00, 0x9FFF),
@@ -18,7 +18,7 @@ _REPLACEMENT = "\ufffd"
 
 
 class _FoldTable(dict):
-    """Maps a code point to its folded text, computed when the character is first met."""
+    """Maps a code point to its folded text, computed on first use."""
 
     def __init__(self, lowercase: bool, strip_accents: bool):
         super().__init__()
@@ -26,10 +26,10 @@ class _FoldTable(dict):
         self.strip_accents = strip_accents
 
     def fold(self, code: int) -> str:
-        """Returns the character case folded and without its accents, as the settings ask."""
+        """Returns the character case-folded and without accents, depending on the settings."""
         character = chr(code)
         if unicodedata.category(character) == "Cs":
-            # Half of a surrogate pair has no UTF-8 form, and no tensor of strings can hold it.
+            # A lone surrogate has no UTF-8 form, and no string tensor can contain it.
             return _REPLACEMENT
         if self.lowercase:
             character = character.casefold()
@@ -44,7 +44,7 @@ class _FoldTable(dict):
 
 
 class _SplitTable(_FoldTable):
-    """Maps a code point to its folded text with spaces where words end."""
+    """Maps a code point to its folded text, with spaces at word boundaries."""
 
     def __missing__(self, code: int) -> str:
         self[code] = "".join(_space(character) for character in self.fold(code))
@@ -58,12 +58,12 @@ def _space(character: str) -> str:
 
 
 def is_white(character: str) -> bool:
-    """Says whether a character separates words: white space, or a control or format character."""
+    """Whether a character separates words: white space, or a control or format character."""
     return unicodedata.category(character) in ("Cc", "Cf", "Zs", "Zl", "Zp")
 
 
 def stands_alone(character: str) -> bool:
-    """Says whether a character is always a word of its own: punctuation or an ideograph.
+    """Whether a character is always a separate word: punctuation or an ideograph.
 
     Punctuation is Unicode's P categories and every ASCII symbol, `$` and `^` included, as in
     BERT's tokenizer.
@@ -82,16 +82,16 @@ def _table(kind: type[_FoldTable], lowercase: bool, strip_accents: bool) -> _Fol
 
 
 def fold_character(code: int, *, lowercase: bool, strip_accents: bool) -> str:
-    """Returns what `fold_text` makes of the character of a code point."""
+    """Returns the result of `fold_text` for the character of a code point."""
     return _table(_FoldTable, lowercase, strip_accents).fold(code)
 
 
 def fold_text(text: str, *, lowercase: bool, strip_accents: bool) -> str:
-    """Folds case and removes accents, and changes nothing else.
+    """Folds case and removes accents, but changes nothing else.
 
-    Each character is treated by itself: `casefold` when `lowercase`, then NFD without its
-    nonspacing marks (Mn) when `strip_accents`. A lone surrogate becomes U+FFFD, so that the result
-    always has a UTF-8 form.
+    Each character is processed by itself: `casefold` if `lowercase`, then NFD without nonspacing
+    marks (Mn) if `strip_accents`. A lone surrogate becomes U+FFFD, so that the result always has
+    a UTF-8 form.
 
     Args:
         text: any string.
@@ -102,10 +102,10 @@ def fold_text(text: str, *, lowercase: bool, strip_accents: bool) -> str:
 
 
 def split_words(text: str, *, lowercase: bool, strip_accents: bool) -> list[str]:
-    """Splits text into words the way BERT's basic tokenizer does.
+    """Splits text into words like BERT's basic tokenizer.
 
-    Folds as `fold_text` does; control and format characters become spaces; white space separates;
-    each punctuation character and each CJK ideograph is a word of its own.
+    Text is folded as in `fold_text`; control and format characters become spaces; white space
+    separates; each punctuation character and each CJK ideograph is a separate word.
 
     Args:
         text: any string.
@@ -113,6 +113,6 @@ def split_words(text: str, *, lowercase: bool, strip_accents: bool) -> list[str]
         strip_accents: whether to remove accents.
 
     Returns:
-        The words: none is empty, none holds white space, each has a UTF-8 form.
+        The words, none of them empty or with white space, all with a UTF-8 form.
     """
     return text.translate(_table(_SplitTable, lowercase, strip_accents)).split()

@@ -1,4 +1,4 @@
-"""The pieces of a tokenizer in the order of their ids: what may stand there, and the file."""
+"""Vocabularies: the pieces of a tokenizer in the order of their ids, their checks and files."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ VOCABULARY_FILES = {
     "characters": "characters.json",
     "sentencepiece": "sentencepiece.tsv",
 }
-# What tensorflow-text's matchers cannot hold, so that no vocabulary works in one place only.
+# Characters that tensorflow-text's matchers cannot represent: a vocabulary must work everywhere.
 _UNUSABLE = {
     "wordpiece": re.compile("[\0\n\ud800-\udfff]"),
     "characters": re.compile("[\ud800-\udfff]"),
@@ -30,11 +30,11 @@ _MAX_PIECE_BYTES = 256
 
 @dataclasses.dataclass(frozen=True)
 class Vocabulary(Sequence[str]):
-    """Pieces in the order of their ids; as a sequence it is that of the pieces.
+    """Pieces in the order of their ids; as a sequence, that of its pieces.
 
     Attributes:
-        pieces: the pieces.
-        scores: the log probability of each piece, float32 values; empty but for SentencePiece.
+        pieces: pieces by id.
+        scores: log probability of each piece, float32 values; empty except for SentencePiece.
     """
 
     pieces: tuple[str, ...]
@@ -47,7 +47,7 @@ class Vocabulary(Sequence[str]):
         return self.pieces[index]
 
     def to_bytes(self, kind: str) -> bytes:
-        """Returns the content of the file of a kind of tokenizer."""
+        """Returns the content of the vocabulary file for a kind of tokenizer."""
         if kind == "characters":
             # A list in JSON, a piece on each line.
             lines = ",\n".join(json.dumps(piece, ensure_ascii=False) for piece in self.pieces)
@@ -59,15 +59,15 @@ class Vocabulary(Sequence[str]):
 
     @classmethod
     def from_bytes(cls, data: bytes, kind: str, source: str) -> Self:
-        """Reads what `to_bytes` returned.
+        """Reads the result of `to_bytes`.
 
         Args:
-            data: the content of the file.
-            kind: of the tokenizer.
-            source: what an error calls the file.
+            data: content of the file.
+            kind: kind of tokenizer.
+            source: name of the file in errors.
 
         Raises:
-            InputError: for content that is no such file; the pieces themselves are not checked.
+            InputError: if the content is not such a file; the pieces themselves are not checked.
         """
         try:
             text = data.decode()
@@ -75,7 +75,7 @@ class Vocabulary(Sequence[str]):
             raise InputError(f"Expected {source} to be UTF-8, got an error: {error}.") from None
         if kind == "characters":
             return cls(_read_list(text, source))
-        # Not `splitlines`: a piece may hold what it takes for the end of a line.
+        # Not `splitlines`: a piece may contain a character that it treats as a line break.
         lines = text.removesuffix("\n").split("\n")
         if kind == "sentencepiece":
             pairs = [_read_pair(line, number, source) for number, line in enumerate(lines, 1)]
@@ -83,15 +83,15 @@ class Vocabulary(Sequence[str]):
         return cls(tuple(lines))
 
     def check(self, kind: str, source: str = "the vocabulary") -> dict[str, int]:
-        """Returns each piece's id, once the pieces are known to be usable.
+        """Returns each piece's id after checking that the pieces are usable.
 
         Args:
-            kind: of the tokenizer: wordpiece, characters or sentencepiece.
-            source: what an error calls the vocabulary, such as its path.
+            kind: kind of tokenizer: wordpiece, characters or sentencepiece.
+            source: name of the vocabulary in errors, such as its path.
 
         Raises:
-            InputError: for an unusable or repeated piece, a missing special token or byte, [PAD]
-                not first, or scores that do not fit.
+            InputError: if a piece is unusable or repeated, a special token or byte is missing,
+                [PAD] is not first, or the scores do not fit.
         """
         ids: dict[str, int] = {}
         for index, piece in enumerate(self.pieces):

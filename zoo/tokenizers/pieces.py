@@ -1,4 +1,4 @@
-"""What cuts text into pieces and puts them together again, but for the unigram model."""
+"""Tokenizer models that split text into pieces and join them: word pieces, bytes, characters."""
 
 import functools
 import re
@@ -18,16 +18,22 @@ _NO_SPACE_AFTER = re.compile(r"(?<=[(\[{]) ")
 _NO_SPACE_AROUND = re.compile(r" ?([-'/]) ?")
 
 
+def spaced(words: str) -> str:
+    """Returns words with a space between each two without those that punctuation does not have."""
+    joined = _NO_SPACE_AFTER.sub("", _NO_SPACE_BEFORE.sub("", words))
+    return _NO_SPACE_AROUND.sub(r"\1", joined)
+
+
 class WordPieces:
-    """Pieces of words, matched greedily, longest first (BERT, Devlin et al. 2018).
+    """Word pieces, matched greedily, longest first (BERT, Devlin et al. 2018).
 
     A piece that continues a word begins with "##"; a word without a match is [UNK].
 
     Args:
-        vocabulary: the pieces in the order of their ids.
+        vocabulary: pieces in the order of their ids.
         lowercase: whether case is folded.
         strip_accents: whether accents are removed.
-        max_bytes_per_word: a word with more UTF-8 bytes than this is unknown.
+        max_bytes_per_word: maximum number of UTF-8 bytes of a word; a longer one is unknown.
     """
 
     def __init__(
@@ -40,7 +46,7 @@ class WordPieces:
         self.longest = max(map(len, vocabulary))
         self._pieces = vocabulary.pieces
         self._fold = {"lowercase": lowercase, "strip_accents": strip_accents}
-        # Words repeat: a corpus of 680,000 words has 14,000 different ones.
+        # Words repeat: a corpus of 680,000 words has 14,000 distinct ones.
         self.match = functools.lru_cache(_CACHED_WORDS)(self._match)
 
     def split(self, text: str) -> list[str]:
@@ -52,24 +58,25 @@ class WordPieces:
         return [piece for word in self.split(text) for piece in self.match(word)]
 
     def text(self, ids: Sequence[int]) -> str:
-        """Returns a text that has these ids, as far as they tell it.
+        """Returns a text with these ids, as far as they determine it.
 
         Words are joined with one space. None stands before `. , ! ? ; : ) ] } %`, after `( [ {`,
         or on either side of `- ' /`, whichever way the text had it; case and accents that were
-        folded stay so.
+        folded stay so. A piece that continues a word and comes first begins one.
         """
         words: list[str] = []
         for i in ids:
             piece = self._pieces[i]
-            if piece.startswith(CONTINUATION) and len(piece) > len(CONTINUATION) and words:
+            if not piece.startswith(CONTINUATION) or piece == CONTINUATION:
+                words.append(piece)
+            elif words:
                 words[-1] += piece.removeprefix(CONTINUATION)
             else:
-                words.append(piece)
-        joined = _NO_SPACE_AFTER.sub("", _NO_SPACE_BEFORE.sub("", " ".join(words)))
-        return _NO_SPACE_AROUND.sub(r"\1", joined)
+                words.append(piece.removeprefix(CONTINUATION))
+        return spaced(" ".join(words))
 
     def _match(self, word: str) -> tuple[int, ...]:
-        """Cuts one word into the ids of its pieces."""
+        """Splits one word into the ids of its pieces."""
         if len(word.encode()) > self.max_bytes_per_word:
             return (self.piece_ids[UNK],)
         found = []
@@ -99,7 +106,7 @@ class Bytes:
         self._fold = {"lowercase": lowercase, "strip_accents": strip_accents}
 
     def fold(self, text: str) -> str:
-        """Returns the text whose bytes are the pieces."""
+        """Returns the folded text, whose bytes are the pieces."""
         return fold_text(text, **self._fold)
 
     def ids(self, text: str) -> list[int]:
@@ -108,15 +115,15 @@ class Bytes:
         return [first + byte for byte in self.fold(text).encode()]
 
     def text(self, ids: Sequence[int]) -> str:
-        """Returns the text of the bytes; those that are no UTF-8 become U+FFFD."""
+        """Returns the text of the bytes; invalid UTF-8 becomes U+FFFD."""
         return bytes(i - len(SPECIAL_TOKENS) for i in ids).decode(errors="replace")
 
 
 class Characters:
-    """Every character is a piece, spaces and ends of lines too; one not in the list is [UNK].
+    """Characters as pieces, including spaces and line breaks; an unlisted one is [UNK].
 
     Args:
-        vocabulary: the characters in the order of their ids.
+        vocabulary: characters in the order of their ids.
         lowercase: whether case is folded.
         strip_accents: whether accents are removed.
     """
@@ -127,10 +134,14 @@ class Characters:
         self._pieces = vocabulary.pieces
         self._fold = {"lowercase": lowercase, "strip_accents": strip_accents}
 
+    def fold(self, text: str) -> str:
+        """Returns the text whose characters are the pieces."""
+        return fold_text(text, **self._fold)
+
     def ids(self, text: str) -> list[int]:
         """Returns the ids of a text."""
         unknown = self.piece_ids[UNK]
-        return [self.piece_ids.get(c, unknown) for c in fold_text(text, **self._fold)]
+        return [self.piece_ids.get(c, unknown) for c in self.fold(text)]
 
     def text(self, ids: Sequence[int]) -> str:
         """Returns the characters in one string."""

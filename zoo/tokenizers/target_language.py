@@ -1,7 +1,7 @@
-"""The token that tells a translator of several targets which one to write.
+"""Target-language tokens of multilingual translators.
 
-It stands before the source (Johnson et al. 2017, section 3). Its ids follow those of the source's
-tokenizer, which knows nothing of them: no text can hold one.
+The token precedes the source (Johnson et al. 2017, section 3). Its ids follow those of the source's
+tokenizer, which does not know them: no text can contain one.
 """
 
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from keras_transformer.zoo.tokenizers.tokenizer import Encoded, Tokenizer
 
 
 def check_language(known: Sequence[str], language: str | None) -> None:
-    """Raises InputError unless the language is one that the model writes.
+    """Raises InputError if the model cannot translate to the language.
 
     Args:
-        known: the targets of a model of several, empty for a model of one.
-        language: None where none was given.
+        known: target languages of a multilingual model, empty for a model of one.
+        language: language to check; None if none was given.
     """
     if language is None and not known:
         return
@@ -35,14 +35,14 @@ def encode_sources(
     known: Sequence[str] = (),
     languages: Sequence[str] = (),
 ) -> Encoded:
-    """Encodes what a translator reads: a text and [SEP], behind a language's token if it has any.
+    """Encodes the sources of a translator: a text and [SEP], after a language's token if any.
 
     Args:
-        tokenizer: of the sources.
+        tokenizer: tokenizer of the sources.
         texts: B texts.
-        max_length: the most tokens of a row; a longer one loses the end of its text.
-        known: the targets of a model of several, in the order of their ids.
-        languages: of each text, where the model knows several.
+        max_length: maximum number of tokens of a row; the end of a longer text is truncated.
+        known: target languages of a multilingual model, in the order of their ids.
+        languages: target language of each text, for a multilingual model.
     """
     if not known:
         return tokenizer.encode_sequences(texts, max_length=max_length)

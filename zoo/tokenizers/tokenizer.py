@@ -1,4 +1,4 @@
-"""The tokenizer of the device: text to token ids with the standard library and NumPy only."""
+"""The device tokenizer: text to token ids with only the standard library and NumPy."""
 
 import dataclasses
 import json
@@ -28,13 +28,13 @@ CONFIG_FILE = "tokenizer.json"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Encoded:
-    """Token ids of many rows, each of its own length.
+    """Token ids of rows of different lengths.
 
     Attributes:
         ids: B arrays of int32.
         segment_ids: B arrays of int32 of the same lengths; 1 for the second text of a pair, else 0.
-        truncated: for each of the B rows, whether it lost tokens to `max_length`; empty where
-            nothing was cut.
+        truncated: for each of the B rows, whether it was truncated to `max_length`; empty if
+            none was.
     """
 
     ids: list[np.ndarray]
@@ -43,19 +43,19 @@ class Encoded:
 
     @property
     def num_truncated(self) -> int:
-        """How many rows lost tokens."""
+        """Number of truncated rows."""
         return sum(self.truncated)
 
     @property
     def columns(self) -> dict[str, list[np.ndarray]]:
-        """The rows by the name of the model's input."""
+        """The rows by name of the model's input."""
         return {"ids": self.ids, "segment_ids": self.segment_ids}
 
     def pad(self, length: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Fills the rows with [PAD], id 0, up to one length.
+        """Pads the rows with [PAD], id 0, to one length.
 
         Args:
-            length: T; the longest row's length when None.
+            length: padded length, T; by default that of the longest row.
 
         Returns:
             ids and segment_ids, each (B, T) int32.
@@ -64,14 +64,14 @@ class Encoded:
 
 
 def pad_rows(rows: Sequence[np.ndarray], length: int | None = None) -> np.ndarray:
-    """Returns rows of any length as (B, T) int32, with [PAD], id 0, behind each.
+    """Pads rows with [PAD], id 0, to an int32 array (B, T).
 
     Args:
         rows: B arrays of integers.
-        length: T; the longest row's length when None.
+        length: padded length, T; by default that of the longest row.
 
     Raises:
-        ValueError: a row is longer.
+        ValueError: if a row is longer.
     """
     longest = max(map(len, rows), default=0)
     if length is None:
@@ -90,16 +90,16 @@ class Tokenizer:
     """Turns text into token ids: `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`, and ids into text.
 
     Args:
-        config: the settings.
-        vocabulary: the pieces in the order of their ids, a `Vocabulary` with scores for
+        config: settings of the tokenizer.
+        vocabulary: pieces in the order of their ids, a `Vocabulary` with scores for
             sentencepiece; empty for bytes, whose ids follow the five special tokens.
 
     Attributes:
-        config: the settings.
-        vocabulary: the pieces.
-        model: what cuts a text into ids and makes a text of ids.
-        vocab_size: the number of ids.
-        pad_id, unk_id, cls_id, sep_id: of the special tokens.
+        config: settings of the tokenizer.
+        vocabulary: pieces by id.
+        model: tokenizer model, which converts a text to ids and back.
+        vocab_size: number of ids.
+        pad_id, unk_id, cls_id, sep_id: ids of the special tokens.
     """
 
     def __init__(self, config: TokenizerConfig, vocabulary: Sequence[str] = ()):
@@ -119,14 +119,14 @@ class Tokenizer:
         return [self.model.ids(text) for text in texts]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Returns the text of ids, special tokens left out.
+        """Returns the text of ids, without special tokens.
 
-        Characters and bytes give back what was encoded, as it was folded; sentencepiece does too,
-        with single spaces between words. Word pieces do not tell where spaces were: see
+        Characters and bytes restore the encoded text as it was folded; sentencepiece does too, with
+        single spaces between words. Word pieces do not record where spaces were: see
         `WordPieces.text`.
 
         Raises:
-            InputError: for an id outside the vocabulary.
+            InputError: if an id is outside the vocabulary.
         """
         kept = []
         for i in map(int, ids):
@@ -143,9 +143,9 @@ class Tokenizer:
 
         Args:
             texts: B texts.
-            pairs: the second text of each row, or None.
-            max_length: the most tokens of a row, special tokens included. A longer row loses its
-                end; of a pair, the longer text loses tokens first.
+            pairs: second text of each row, or None.
+            max_length: maximum number of tokens of a row, special tokens included. The end of a
+                longer row is truncated; in a pair, the longer text is truncated first.
         """
         shortest = 3 if pairs is None else 5
         if max_length < shortest:
@@ -168,7 +168,7 @@ class Tokenizer:
             room = max_length - 3
             for a, b in zip(self.pieces(texts), self.pieces(pairs), strict=True):
                 truncated.append(len(a) + len(b) > room)
-                # The second text is guaranteed half of the room, the first what is then left.
+                # The second text is guaranteed half of the room, the first gets the rest.
                 a = a[: max(room - len(b), room - room // 2)]
                 b = b[: room - len(a)]
                 row = np.array(cls + a + sep + b + sep, np.int32)
@@ -185,13 +185,13 @@ class Tokenizer:
 
         Args:
             texts: B texts.
-            max_length: the most tokens of a row, special tokens included. A longer row loses the
-                end of its text.
-            begin: whether [CLS] stands before each text.
-            end: whether [SEP] stands after it.
+            max_length: maximum number of tokens of a row, special tokens included. The end of a
+                longer text is truncated.
+            begin: whether [CLS] precedes each text.
+            end: whether [SEP] follows it.
 
         Returns:
-            The rows; all their segments are 0.
+            The rows, all with segment 0.
         """
         before, after = [self.cls_id] * begin, [self.sep_id] * end
         room = max_length - len(before) - len(after)
@@ -209,7 +209,7 @@ class Tokenizer:
         )
 
     def to_files(self, prefix: str = "") -> dict[str, bytes]:
-        """Returns the files that `from_files` reads, by name with the prefix before it."""
+        """Returns the files for `from_files`, by name with the prefix."""
         kind = self.config.kind
         config = (json.dumps(self.config.to_json(), indent=2) + "\n").encode()
         files = {prefix + CONFIG_FILE: config}
@@ -219,10 +219,10 @@ class Tokenizer:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], prefix: str = "") -> Self:
-        """Makes a tokenizer from what `to_files` returned; other files may be among them.
+        """Creates a tokenizer from the result of `to_files`, which may include other files.
 
         Raises:
-            InputError: for files that do not describe a tokenizer.
+            InputError: if the files do not describe a tokenizer.
         """
         name = prefix + CONFIG_FILE
         if name not in files:
@@ -240,17 +240,17 @@ class Tokenizer:
         return cls(config, Vocabulary.from_bytes(files[source], config.kind, source))
 
     def save(self, folder: str | os.PathLike) -> None:
-        """Writes tokenizer.json, and the file of its vocabulary, into an existing folder."""
+        """Writes tokenizer.json and the vocabulary file into an existing folder."""
         for name, data in self.to_files().items():
             (pathlib.Path(folder) / name).write_bytes(data)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> Self:
-        """Reads what `save` wrote.
+        """Reads a tokenizer written by `save`.
 
         Raises:
-            FileNotFoundError: when the folder holds no tokenizer.json.
-            InputError: for files that do not describe a tokenizer.
+            FileNotFoundError: if the folder has no tokenizer.json.
+            InputError: if the files do not describe a tokenizer.
         """
         folder = pathlib.Path(folder)
         files = {CONFIG_FILE: (folder / CONFIG_FILE).read_bytes()}

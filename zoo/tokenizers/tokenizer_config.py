@@ -7,21 +7,22 @@ from typing import Any, Self
 from keras_transformer.zoo.errors import InputError
 
 KINDS = ("wordpiece", "bytes", "characters", "sentencepiece")
-# Kinds that keep case and accents unless told otherwise: what they write is meant to be read.
+# Kinds that preserve case and accents by default, since they are used to generate text.
 _VERBATIM = ("characters", "sentencepiece")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TokenizerConfig:
-    """How text becomes tokens; saved beside every model.
+    """Tokenizer settings, saved with every model.
 
     Attributes:
-        kind: "wordpiece" (words cut greedily into pieces of a vocabulary), "bytes" (UTF-8),
-            "characters", or "sentencepiece" (words cut into their most probable pieces).
-        lowercase: whether case is folded; None for what the kind does by itself, which is not to
-            fold for characters and sentencepiece, else to fold.
-        strip_accents: whether accents are removed; None as above.
-        max_bytes_per_word: a word with more UTF-8 bytes than this is unknown (word pieces only).
+        kind: "wordpiece" (words split greedily into pieces of a vocabulary), "bytes" (UTF-8),
+            "characters", or "sentencepiece" (words split into their most probable pieces).
+        lowercase: whether case is folded; None for the kind's default, false for characters and
+            sentencepiece, else true.
+        strip_accents: whether accents are removed; None as for `lowercase`.
+        max_bytes_per_word: maximum number of UTF-8 bytes of a word; a longer one is unknown (word
+            pieces only).
     """
 
     kind: str = "wordpiece"
@@ -51,19 +52,19 @@ class TokenizerConfig:
 
     @property
     def keeps_lines(self) -> bool:
-        """Whether ids hold all white space of a text, line breaks included."""
+        """Whether ids preserve all white space of a text, line breaks included."""
         return self.kind in ("characters", "bytes")
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the settings as a value that JSON can hold."""
+        """Returns the settings as a JSON-serializable object."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Makes the settings from what `to_json` returned.
+        """Creates the settings from the result of `to_json`.
 
         Raises:
-            InputError: for anything but an object of known names and fitting values.
+            InputError: if the value is not an object, a name is unknown, or a value is impossible.
         """
         if not isinstance(value, Mapping):
             raise InputError(f"Expected the tokenizer's settings to be an object, got {value!r}.")

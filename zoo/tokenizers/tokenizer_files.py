@@ -1,11 +1,11 @@
-"""The files of a model's tokenizers: of what it reads, and of what it writes if that differs."""
+"""The files of a model's tokenizers: of its input, and of its output if that differs."""
 
 from collections.abc import Mapping
 
 from keras_transformer.zoo.tokenizers.piece_list import VOCABULARY_FILES
 from keras_transformer.zoo.tokenizers.tokenizer import CONFIG_FILE, Tokenizer
 
-# Before the names of the target tokenizer's files.
+# Prefix of the names of the target tokenizer's files.
 _TARGET = "target_"
 FILE_NAMES = frozenset(
     prefix + name for prefix in ("", _TARGET) for name in (CONFIG_FILE, *VOCABULARY_FILES.values())
@@ -20,14 +20,14 @@ def tokenizers_to_files(tokenizer: Tokenizer, target: Tokenizer | None) -> dict[
 def tokenizers_from_files(
     files: Mapping[str, bytes], kind: type[Tokenizer] = Tokenizer
 ) -> tuple[Tokenizer, Tokenizer | None]:
-    """Makes the tokenizers of a source and of a target, if there is one of its own.
+    """Creates the source tokenizer and the target tokenizer, if it is separate.
 
     Args:
-        files: what `tokenizers_to_files` returned; others may be among them.
-        kind: the class of both.
+        files: result of `tokenizers_to_files`, which may include other files.
+        kind: class of both tokenizers.
 
     Raises:
-        InputError: for files that do not describe a tokenizer.
+        InputError: if the files do not describe a tokenizer.
     """
     has_target = _TARGET + CONFIG_FILE in files
     return kind.from_files(files), kind.from_files(files, _TARGET) if has_target else None

@@ -1,4 +1,4 @@
-"""The unigram language model over pieces of words, as SentencePiece has it."""
+"""The unigram language model over pieces of words, compatible with SentencePiece."""
 
 import functools
 import unicodedata
@@ -11,18 +11,18 @@ from keras_transformer.zoo.tokenizers.piece_list import BYTE_PIECES, SPECIAL_TOK
 
 SPACE = "\u2581"
 _CACHED_WORDS = 1 << 16
-# What a character outside the vocabulary costs more than the least probable piece.
+# Penalty of a character outside the vocabulary, relative to the least probable piece.
 _UNKNOWN_PENALTY = 10.0
 
 
 class Edge(NamedTuple):
-    """A piece at a place in a word.
+    """A piece at a position in a word.
 
     Attributes:
-        start, end: the characters that it covers.
-        ids: its id, or those of the bytes of a character outside the vocabulary.
-        score: its log probability.
-        known: whether the vocabulary has it.
+        start, end: range of the characters that it covers.
+        ids: id of the piece, or ids of the bytes of a character outside the vocabulary.
+        score: log probability of the piece.
+        known: whether the piece is in the vocabulary.
     """
 
     start: int
@@ -33,15 +33,15 @@ class Edge(NamedTuple):
 
 
 class Unigram:
-    """Cuts each word into its most probable pieces (Kudo 2018, arXiv:1804.10959, section 3.1).
+    """Splits each word into its most probable pieces (Kudo 2018, arXiv:1804.10959, section 3.1).
 
     The text is NFKC-normalized and then folded; white space separates words, and each begins with
-    "▁", which stands for the space before it. A character outside the vocabulary becomes its UTF-8
-    bytes. The ids are those of SentencePiece, whose sums are rounded to float32 at every place and
-    which, of equal sums, takes the one whose last piece is longest.
+    "▁", which represents the space before it. A character outside the vocabulary becomes its UTF-8
+    bytes. The ids are those of SentencePiece, which rounds sums to float32 at every position and,
+    of equal sums, selects the one whose last piece is longest.
 
     Args:
-        vocabulary: the pieces in the order of their ids, with their scores.
+        vocabulary: pieces in the order of their ids, with their scores.
         lowercase: whether case is folded.
         strip_accents: whether accents are removed.
     """
@@ -51,7 +51,7 @@ class Unigram:
         self.size = len(vocabulary)
         self._fold = {"lowercase": lowercase, "strip_accents": strip_accents}
         self._byte_ids = tuple(self.piece_ids[piece] for piece in BYTE_PIECES)
-        # What `text` writes for each id.
+        # The text of each id.
         self._bytes = [piece.encode() for piece in vocabulary]
         for byte, i in enumerate(self._byte_ids):
             self._bytes[i] = bytes([byte])
@@ -63,16 +63,16 @@ class Unigram:
         self._longest = max(map(len, self._edges), default=1)
         lowest = min((score for _, score in self._edges.values()), default=0.0)
         self._unknown = array("f", [lowest - _UNKNOWN_PENALTY])[0]
-        # Words repeat: a corpus of 700,000 words has 35,000 different ones.
+        # Words repeat: a corpus of 700,000 words has 35,000 distinct ones.
         self.match = functools.lru_cache(_CACHED_WORDS)(self._match)
 
     def normalize(self, text: str) -> str:
-        """Returns the text that `text(ids(...))` gives back: words with single spaces between."""
+        """Returns the text that `text(ids(...))` restores: words separated by single spaces."""
         folded = fold_text(unicodedata.normalize("NFKC", text), **self._fold)
         return " ".join(folded.replace(SPACE, " ").split())
 
     def split(self, text: str) -> list[str]:
-        """Returns the words, each after a "▁", which are matched one by one."""
+        """Returns the words, each with a leading "▁", which are matched one by one."""
         return [SPACE + word for word in self.normalize(text).split(" ") if word]
 
     def ids(self, text: str) -> list[int]:
@@ -80,7 +80,7 @@ class Unigram:
         return [piece for word in self.split(text) for piece in self.match(word)]
 
     def text(self, ids: Sequence[int]) -> str:
-        """Returns the text of the pieces; bytes that are no UTF-8 become U+FFFD."""
+        """Returns the text of the pieces; invalid UTF-8 becomes U+FFFD."""
         joined = b"".join(self._bytes[i] for i in ids).decode(errors="replace")
         return joined.replace(SPACE, " ").removeprefix(" ")
 
@@ -88,7 +88,7 @@ class Unigram:
         return tuple(i for edge in best_path(self.edges(word)) for i in edge.ids)
 
     def edges(self, word: str) -> list[list[Edge]]:
-        """Returns the pieces at each character of a word, shortest first.
+        """Returns the pieces that start at each character of a word, shortest first.
 
         Where no piece covers a character by itself, its bytes come last.
         """
@@ -106,11 +106,11 @@ class Unigram:
 
 
 def best_path(edges: Sequence[Sequence[Edge]], dropped: Collection[Edge] = ()) -> list[Edge]:
-    """Returns the pieces of the most probable cut.
+    """Returns the pieces of the most probable segmentation.
 
     Args:
-        edges: as `Unigram.edges` returns them.
-        dropped: edges that are passed over; every character must keep one of its own.
+        edges: result of `Unigram.edges`.
+        dropped: edges to skip; an edge of each single character must remain.
     """
     length = len(edges)
     # As in SentencePiece, a sum is compared in double precision and kept in float32, but one that

@@ -1,4 +1,4 @@
 """Training: the loop, its states, optimizers, and fine-tuning of a checkpoint.
 
-Imports checkpoint, tasks and all below them.
+Imports checkpoint, tasks and their dependencies.
 """

@@ -1,7 +1,8 @@
-"""Training a checkpoint on, in another form: what quantization and pruning have in common."""
+"""Fine-tuning of a checkpoint: the shared base of quantization, pruning and distillation."""
 
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,23 @@ from keras_transformer.zoo.data.pairs import SentencePairs
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.data.tables import Examples
+from keras_transformer.zoo.files import weights_to_bytes
+from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.models.predict import model_inputs
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.recipe import OPTIONS, Recipe
 from keras_transformer.zoo.recipe.training_data import data_options, resolved, rows_given
 from keras_transformer.zoo.tasks.run_data import RunData
 from keras_transformer.zoo.training.fit import Fit
-from keras_transformer.zoo.training.run_data import in_memory, run_data_of, training_batches
-from keras_transformer.zoo.training.train_recipe import save_run, working_folder
+from keras_transformer.zoo.training.run_data import (
+    deciding,
+    in_memory,
+    run_data_of,
+    training_batches,
+)
+from keras_transformer.zoo.training.run_folder import save_run, stop_if_finished, working_folder
 
-# What a run that goes on from trained weights has of its own.
+# Default options of a run that continues from trained weights.
 DEFAULTS = {
     "schedule": "linear",
     "warmup": 0.05,
@@ -41,23 +49,23 @@ DEFAULTS = {
 def changed_recipe(
     recipe: Recipe, changes: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
 ) -> Recipe:
-    """Returns a recipe with defaults in place of its own values, and changes in place of those.
+    """Returns a recipe updated with defaults, and then with changes.
 
     Args:
-        recipe: of the checkpoint.
-        changes: by name; `train` and `validation` as `quantize` takes them, None for what the
-            recipe has.
-        defaults: by name.
+        recipe: recipe of the checkpoint.
+        changes: changes by option name; `train` and `validation` as in `quantize`, None for the
+            recipe's own.
+        defaults: defaults by option name.
 
     Raises:
-        InputError: a value is impossible.
-        TypeError: a name is unknown.
+        InputError: if a value is impossible.
+        TypeError: if a name is unknown.
     """
     values = {**(defaults or {}), **changes}
     places = data_options(**{name: values.pop(name, None) for name in ("train", "validation")})
     known = [name for name in (*OPTIONS, *recipe.data.columns) if name != "columns"]
     for name, value in values.items():
-        # A part that the run takes out is no option.
+        # A part that the run removes is not an option.
         if name not in known and value is not None:
             raise TypeError(
                 f"Expected changes to the recipe among {', '.join(known)}, got {name}={value!r}."
@@ -67,22 +75,23 @@ def changed_recipe(
 
 @dataclasses.dataclass(kw_only=True)
 class Retraining:
-    """A run that goes on from a checkpoint's weights, with the checkpoint's data or other.
+    """A run that continues from a checkpoint's weights, with the checkpoint's data or other data.
 
     Args:
-        checkpoint: the checkpoint.
-        recipe: of the new run; its files are the checkpoint's, or those that were given.
-        train, validation: what was given in place of the checkpoint's data, see `train.train`.
-        out: the new checkpoint folder; None keeps all in memory.
+        checkpoint: checkpoint to continue from.
+        recipe: recipe of the new run, with the checkpoint's data files or the given ones.
+        train, validation: data in place of the checkpoint's, see `train.train`.
+        out: new checkpoint folder; None to write nothing.
         resume, overwrite, report, scalars: see `train.train`.
+        origin: whose validation metrics the new checkpoint has beside its own, if not this one's.
 
     Attributes:
-        data: the run's data.
-        rows: those of it that are in memory, see `Checkpoint`.
+        data: data of the run.
+        rows: those of the data that are in memory, see `Checkpoint`.
 
     Raises:
-        InputError: the data does not fit.
-        FileExistsError: `out` exists, or an unfinished run of it.
+        InputError: if the data does not fit.
+        FileExistsError: if `out` exists, or an unfinished run of it.
     """
 
     checkpoint: Checkpoint
@@ -94,26 +103,33 @@ class Retraining:
     overwrite: bool = False
     report: Report | None = None
     scalars: Callable[[str, float, int], None] | None = None
+    origin: Checkpoint | None = None
     data: RunData = dataclasses.field(init=False)
     rows: dict[str, Rows] = dataclasses.field(init=False)
 
     def __post_init__(self):
         self.report = self.report or default_report()
         self.folder = working_folder(self.out, resume=self.resume, overwrite=self.overwrite)
+        self.origin = self.origin or self.checkpoint
+        self._began_from = "" if self.folder is None else _digest(self.checkpoint, self.origin)
         given = self._in_memory()
         self.recipe = resolved(self.recipe, in_memory=given)
         self.data = run_data_of(self.checkpoint, self.recipe, **given)
         self.recipe, self.rows = in_memory(self.recipe, self.data)
+        stop_if_finished(
+            self.recipe, self.out, self.folder, self.rows, resume=self.resume,
+            overwrite=self.overwrite, report=self.report, origin=self.origin,
+        )  # fmt: skip
         self.data.report_cuts(self.report)
         keras.utils.set_random_seed(self.recipe.training.seed)
 
     def _in_memory(self) -> dict[str, Source | Rows]:
-        """The data that are in no file: what was given, else the checkpoint's rows."""
+        """The data in memory: the given data, else the checkpoint's rows."""
         kept = dict(self.checkpoint.rows)
         if self.train is not None:
             kept.pop("train", None)
             if self.recipe.data.validation_share:
-                # A share of other training data is cut off from that.
+                # A validation share is split off from the new training data.
                 kept.pop("validation", None)
         if self.validation is not None:
             kept.pop("validation", None)
@@ -121,7 +137,7 @@ class Retraining:
 
     @property
     def total_steps(self) -> int:
-        """Steps of the run."""
+        """Number of steps of the run."""
         return self.recipe.training.total_steps(len(self.batches))
 
     @functools.cached_property
@@ -130,24 +146,26 @@ class Retraining:
         return training_batches(self.data, self.recipe)
 
     def follow(self, train: Examples | SentencePairs) -> None:
-        """Trains on these rows instead; before `batches` are used."""
+        """Trains on the given rows instead; to be called before `batches` is used."""
         self.data = dataclasses.replace(self.data, train=train)
 
     def fit(
         self, model: keras.Model, learner: keras.Model | None = None,
         companions: Sequence[keras.Variable] = (),
     ) -> Fit:  # fmt: skip
-        """Returns the run of a model, gone back to its last state where it is resumed.
+        """Returns the training loop of a model, restored to its last state if resuming.
 
         Args:
-            model: built, with the weights to begin with.
+            model: built model with the initial weights.
             learner, companions: see `Fit`.
         """
         fit = Fit(
             model, self.checkpoint.task, self.recipe, self.batches, self.data.validator(),
             folder=self.folder, report=self.report, scalars=self.scalars, learner=learner,
-            companions=companions,
+            companions=companions, metric=deciding(self.data, self.report),
         )  # fmt: skip
+        # A state holds what became of the weights that the run went on from.
+        fit.progress.data += self._began_from
         if self.resume:
             fit.resume()
         return fit
@@ -161,15 +179,15 @@ class Retraining:
         keep: Sequence[str] = (),
         **metrics: Any,
     ) -> Checkpoint:
-        """Trains to the end, and writes the checkpoint folder if there is to be one.
+        """Trains to the end, and writes the checkpoint folder if `out` is set.
 
         Args:
-            fit: of `fit`.
-            what: the run's name in reports.
-            bits: of a quantized model.
-            settle: called with the trained model and its probes, which it may change once more.
+            fit: training loop from `fit`.
+            what: name of the run in reports.
+            bits: bit widths of a quantized model.
+            settle: callback with the trained model and its probes, which may modify the model.
             keep: patterns of the layers that stay float in a quantized model.
-            **metrics: to write beside those of the validation data.
+            **metrics: metrics to record in addition to those of the validation data.
         """
         self.report.start(what, fit.total_steps)
         best = fit.run()
@@ -185,3 +203,11 @@ class Retraining:
         result.metrics["validation"] |= self.data.written_metrics(result)
         save_run(result, self.out, self.folder, overwrite=self.overwrite)
         return result
+
+
+def _digest(*checkpoints: Checkpoint) -> str:
+    """The SHA-256 of the weights of checkpoints, one after the other."""
+    digest = hashlib.sha256()
+    for checkpoint in checkpoints:
+        digest.update(weights_to_bytes(get_weights(checkpoint.model)))
+    return digest.hexdigest()

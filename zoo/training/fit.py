@@ -1,4 +1,4 @@
-"""The training loop: steps, validation, early stopping, and states to resume from."""
+"""The training loop: steps, validation, early stopping and states for resuming."""
 
 import contextlib
 import dataclasses
@@ -14,6 +14,7 @@ from keras import ops
 
 from keras_transformer.zoo.data.batches import Batch, Batches, SampledBatches
 from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.files import (
     read_folder,
     weights_from_bytes,
@@ -32,7 +33,7 @@ READ_TOKENS = ("ids", "source_ids")
 
 
 class Fit:
-    """One run of training a model, which can be killed and resumed.
+    """A training run of a model, which can be interrupted and resumed.
 
     Args:
         model: a built model.
@@ -46,12 +47,14 @@ class Fit:
         learner: what steps train: by default the model itself, else a model around it, which may
             have weights and a loss of its own.
         companions: variables beside the learner's that change in the run.
+        metric: that decides between epochs; the task's selection by default.
 
     Attributes:
-        after_step: called with each step's number behind it, and may change the weights.
-        train_step: called with inputs and targets, does a step and returns its loss; by default the
-            learner's `train_on_batch`.
-        first_kept_step: epochs that end before this step are validated, but never kept.
+        after_step: callback with the step's number after each step, which may change the weights.
+        train_step: function of inputs and targets that does a step and returns its loss; by
+            default the learner's `train_on_batch`.
+        first_kept_step: first step from which an epoch's weights may be selected; earlier epochs
+            are only validated.
     """
 
     def __init__(
@@ -59,10 +62,12 @@ class Fit:
         validate: Callable[[keras.Model], dict[str, Any]], *, folder: Path | None = None,
         report: Report | None = None, scalars: Callable[[str, float, int], None] | None = None,
         learner: keras.Model | None = None, companions: Sequence[keras.Variable] = (),
+        metric: Metric | None = None,
     ):  # fmt: skip
         self.model = model
         self.learner = learner or model
         self.task = task
+        self.metric = metric or task.selection
         self.recipe = recipe
         self.companions = companions
         self.batches = batches
@@ -80,22 +85,22 @@ class Fit:
         regularize(model, recipe.optimizer.l1, recipe.optimizer.l2)
         self.learner.compile(
             optimizer=self.optimizer, loss=task.loss(recipe.optimizer.label_smoothing),
-            # On JAX a step that is not compiled runs operation by operation.
+            # On JAX a step that is not compiled runs one operation at a time.
             jit_compile=recipe.training.xla or keras.config.backend() == "jax",
         )  # fmt: skip
         self.train_step: Callable[[Mapping, Any], float] = self.learner.train_on_batch
-        # compile() may wrap the optimizer in one that scales the loss.
+        # compile() may wrap the optimizer in a loss-scaling one.
         self.optimizer = self.learner.optimizer
         self.optimizer.build(self.learner.trainable_variables)
 
     def run(self) -> dict[str, Any]:
-        """Trains to the end, and leaves the best weights in the model.
+        """Trains to the end, and restores the best weights.
 
         Returns:
             The validation metrics of the best epoch.
 
         Raises:
-            RunError: a loss or a weight became infinite or not a number.
+            RunError: if a loss or a weight became infinite or not a number.
         """
         progress = self.progress
         if not self._is_over():
@@ -106,10 +111,10 @@ class Fit:
         return progress.best_metrics
 
     def resume(self) -> None:
-        """Goes back to the last state that was kept; without one the run starts anew.
+        """Restores the last saved state; without one the run starts from the beginning.
 
         Raises:
-            InputError: the state is of another run, or damaged.
+            InputError: if the state belongs to another run, or is damaged.
         """
         state = self.folder / "state"
         try:
@@ -131,8 +136,8 @@ class Fit:
         is_same_data = (progress.data, saved.data.digest) == (self.progress.data, digest)
         if not is_same_data or {name: value.shape for name, value in values.items()} != shapes:
             raise InputError(
-                f"{state} is of a run on other training data; bring that back, "
-                "or remove the folder to start anew."
+                f"{state} is of a run on other training data, or from another checkpoint; bring "
+                "that back, or remove the folder to start anew."
             )
         self._assign(values)
         self.progress = progress
@@ -144,7 +149,7 @@ class Fit:
         self.report.note(f"Resuming after step {self.progress.step} of {self.total_steps}.")
 
     def consider_start(self) -> None:
-        """Lets the model as it is, before any step, be the best if no epoch is as good."""
+        """Makes the initial model the best one unless an epoch is as good."""
         if self.progress.step == 0:
             self._keep_if_best(*self._validate())
             self.progress.best_score = math.nextafter(self.progress.best_score, -math.inf)
@@ -182,10 +187,10 @@ class Fit:
         return float(self.train_step(inputs, batch.targets))
 
     def _meet_shapes(self) -> None:
-        """Does a step on each shape of batches, and takes it back.
+        """Does a step on each batch shape, and undoes it.
 
-        TensorFlow's graph grows more general with each new shape, and a general graph's last bits
-        differ: a resumed run has to meet the shapes in the order in which the unbroken one did.
+        TensorFlow relaxes a graph's shapes with each new shape, and a relaxed graph differs in the
+        last bits: a resumed run has to see the shapes in the same order as an uninterrupted one.
         """
         values = self._values()
         for batch in self.batches.one_of_each_shape():
@@ -193,7 +198,7 @@ class Fit:
         self._assign(values)
 
     def _keep_if_best(self, metrics: dict[str, Any], weights: dict[str, np.ndarray]) -> bool:
-        progress, score = self.progress, self.task.score(metrics)
+        progress, score = self.progress, self.metric.score(metrics)
         if score <= progress.best_score:
             return False
         progress.best_score, progress.best_metrics = score, metrics
@@ -209,9 +214,9 @@ class Fit:
         progress, loss = self.progress, self.progress.loss
         self._check_finite(self._values())
         metrics, weights = self._validate()
-        name = self.task.deciding_metric
-        if not math.isfinite(metrics[name]):
-            self._stop(f"The validation {name} became {metrics[name]}")
+        name, value = self.metric.name, metrics[self.metric.name]
+        if value is not None and not math.isfinite(value):
+            self._stop(f"The validation {name} became {value}")
         counts = progress.step >= self.first_kept_step
         is_best = counts and self._keep_if_best(metrics, weights)
         progress.epochs_since_best = 0 if is_best else progress.epochs_since_best + 1
@@ -227,7 +232,7 @@ class Fit:
         self._save_state()
 
     def _validate(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Metrics and weights, of an average if there is one."""
+        """Metrics and weights, of the average if there is one."""
         if self.recipe.optimizer.average:
             return self._validate_recent()
         if not self.recipe.optimizer.ema:
@@ -236,7 +241,7 @@ class Fit:
         kept = [ops.copy(variable.value) for variable in trainable]
         self.optimizer.finalize_variable_values(trainable)
         for variable in trainable:
-            # On JAX the average itself stands there now, and a step may give its memory away.
+            # On JAX the variable now shares the average's buffer, which a step may donate.
             variable.assign(ops.copy(variable.value))
         result = self.validate(self.model), get_weights(self.model)
         for variable, value in zip(trainable, kept, strict=True):
@@ -244,7 +249,7 @@ class Fit:
         return result
 
     def _validate_recent(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Metrics and weights of the mean over the last epochs, this one included."""
+        """Metrics and weights of the mean over the last epochs, including this one."""
         own = get_weights(self.model)
         self.recent_weights = [*self.recent_weights, own][-self.recipe.optimizer.average :]
         mean = {
@@ -257,7 +262,7 @@ class Fit:
         return metrics, mean
 
     def _drop_tokens(self, ids: np.ndarray, column: int) -> np.ndarray:
-        """Replaces a share of the ordinary tokens by [MASK], drawn by seed, column and step."""
+        """Replaces a fraction of the ordinary tokens by [MASK], seeded by seed, column and step."""
         if not self.recipe.data.token_dropout:
             return ids
         rng = np.random.default_rng((self.recipe.training.seed, 1 + column, self.progress.step))
@@ -265,7 +270,7 @@ class Fit:
         return np.where(dropped & (ids >= FIRST_ORDINARY_ID), np.int32(MASK_ID), ids)
 
     def _variables(self) -> dict[str, keras.Variable]:
-        """All that a step reads or writes, random states included, by place and path."""
+        """All variables of a step, random states included, by index and path."""
         variables = [*self.learner.variables, *self.optimizer.variables, *self.companions]
         return {f"{i:05d}/{variable.name}": variable for i, variable in enumerate(variables)}
 

@@ -1,7 +1,7 @@
-"""Models in Keras' own files, as `model.save("m.keras")` writes them.
+"""Loading of `.keras` files, as written by `model.save("m.keras")`.
 
-Importing this module is enough for `keras.models.load_model` to find the layers, the losses, the
-optimizers and the schedule of a model that was trained here.
+Importing this module registers the layers, losses, optimizers and the schedule of our models for
+`keras.models.load_model`.
 """
 
 from pathlib import Path
@@ -14,10 +14,10 @@ from keras_transformer.zoo.training import optimizers as _optimizers  # noqa: F4
 
 
 def load_model(path: str | Path) -> keras.Model:
-    """Reads a `.keras` file in Keras' safe mode: the model, and the state of its optimizer.
+    """Reads a model and the state of its optimizer from a `.keras` file in Keras' safe mode.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: if there is no such file.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no file {path}.")

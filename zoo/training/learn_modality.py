@@ -1,4 +1,4 @@
-"""The modality of a run: what a model reads, with what is learned of the training data for it."""
+"""The modality of a run, with tokenizers learned from the training data."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,16 +21,16 @@ from keras_transformer.zoo.vocabularies.learn import (
 def learn_modality(
     recipe: Recipe, config: TransformerConfig, task: Task, examples: Any
 ) -> Modality:
-    """Returns what encodes the rows of a run.
+    """Returns the modality that encodes the rows of a run.
 
     Args:
-        recipe: the run.
-        config: of the model; its vocabulary is the largest that may be learned.
-        task: that read the examples.
-        examples: the training part.
+        recipe: recipe of the run.
+        config: config of the model, whose vocabulary size limits the learned one.
+        task: task that read the examples.
+        examples: training examples.
 
     Raises:
-        InputError: for a mistake in the recipe, such as an option that the modality does not have.
+        InputError: if the recipe has a mistake, such as an option that the modality lacks.
     """
     learn = LEARNED.get(config.modality)
     if learn is not None:
@@ -60,7 +60,7 @@ def _learn_text(recipe: Recipe, config: TransformerConfig, task: Task, examples:
 
 
 def _learn_tokenizer(recipe: Recipe, texts: Sequence[str], config: TransformerConfig) -> Tokenizer:
-    """The recipe's tokenizer, with a vocabulary that is read or learned from texts."""
+    """The recipe's tokenizer, with a vocabulary read from a file or learned from texts."""
     given = recipe.tokenizer
     settings = TokenizerConfig(
         kind=given.kind, lowercase=given.lowercase, strip_accents=given.strip_accents
@@ -85,7 +85,7 @@ def _learn_tokenizer(recipe: Recipe, texts: Sequence[str], config: TransformerCo
     return TextTokenizer(settings, vocabulary)
 
 
-# Of the modalities that learn something of the training data, what does it.
+# Modality -> the function that learns it from the training data, where it is learned.
 LEARNED: dict[str, Callable[[Recipe, TransformerConfig, Task, Any], Modality]] = {
     "text": _learn_text,
 }

@@ -9,26 +9,26 @@ from keras_transformer.quantization import Projection
 from keras_transformer.zoo.models.build import all_layers, is_range
 from keras_transformer.zoo.recipe import Recipe
 
-# Learning rate of the logarithm of a range's bound over that of the weights: the latter train on
-# at a small part of their first rate, and the bounds have few steps to find their place.
+# Ratio of the learning rate of the logarithm of a range's bound to that of the weights: fine-tuning
+# uses a fraction of the weights' first rate, and the bounds have few steps to converge.
 RANGE_RATE = 20.0
-# No step of a bound is wider, whatever the gradient.
+# Maximum factor by which a step changes a bound, whatever the gradient.
 LARGEST_RANGE_STEP = 2.0
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A linear rise to a peak, and then one of four ways on.
+    """Linear warm-up to a peak, followed by one of four schedules.
 
     `linear` and `cosine` (Loshchilov and Hutter 2017, section 3) reach zero one step after the
-    last, so that no step is lost to a rate of zero;
-    `inverse_sqrt` is that of Vaswani et al. 2017, section 5.3, with its peak given; `constant`.
+    last, so that no step has a rate of zero;
+    `inverse_sqrt` is that of Vaswani et al. 2017, section 5.3, with a given peak; `constant`.
 
     Args:
-        kind: one of the four.
-        peak: the highest learning rate.
-        warmup_steps: steps of the rise.
-        total_steps: steps of the run.
+        kind: name of the schedule, one of the four.
+        peak: peak learning rate.
+        warmup_steps: number of steps of the warm-up.
+        total_steps: number of steps of the run.
     """
 
     def __init__(self, kind: str, peak: float, warmup_steps: int, total_steps: int):
@@ -38,7 +38,7 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
         self.total_steps = total_steps
 
     def __call__(self, step):
-        # Steps count from 1 here: the first of a rise is not lost either.
+        # Steps count from 1 here, so that the first step of the warm-up has a rate above zero too.
         step = ops.cast(step, "float32") + 1.0
         warmup = float(max(1, self.warmup_steps))
         left = (self.total_steps + 1 - step) / max(1.0, self.total_steps + 1 - warmup)
@@ -61,14 +61,14 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class _RangeSteps:
-    """An optimizer whose steps move the bounds of ranges relative to themselves.
+    """An optimizer whose steps of the bounds of ranges are relative to the bounds.
 
-    They are steps of the bounds' logarithms to first order, as Jain et al. 2020, arXiv:1903.08066,
-    train thresholds: a range of any width needs the same few, and no bound crosses zero.
+    They are steps of the bounds' logarithms to first order, as in Jain et al. 2020,
+    arXiv:1903.08066: ranges of any width need equally few steps, and no bound crosses zero.
 
     Args:
-        moving_steps: after that many steps the bounds stand still.
-        **kwargs: of the optimizer.
+        moving_steps: number of steps after which the bounds are frozen.
+        **kwargs: arguments of the optimizer.
     """
 
     def __init__(self, *, moving_steps: int = 0, **kwargs):
@@ -87,17 +87,17 @@ class _RangeSteps:
         super().update_step(gradient * before, variable, rate)
         factor = variable / ops.where(before == 0.0, 1.0, before)
         after = before * ops.clip(factor, 1 / LARGEST_RANGE_STEP, LARGEST_RANGE_STEP)
-        # Momentum would go on moving them at a learning rate of zero.
+        # Momentum would keep moving them at a learning rate of zero.
         self.assign(variable, ops.where(self.iterations < self.moving_steps, after, before))
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class AdamW(keras.optimizers.AdamW):
-    """Keras' AdamW, which here lets no bias, norm or range decay."""
+    """Keras' AdamW without weight decay of biases, norms and ranges."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        # Whole last names: Keras matches the path on TensorFlow, and the name on JAX.
+        # Whole last components: Keras matches the path on TensorFlow, and the name on JAX.
         self.exclude_from_weight_decay(var_names=["(^|/)(bias|gamma|beta|range_min|range_max)(:0)?$"])
 
 
@@ -116,7 +116,7 @@ class RangeSGD(_RangeSteps, keras.optimizers.SGD):
     """SGD over weights and the bounds of ranges."""
 
 
-# Name -> the optimizer, and the one of runs that learn ranges.
+# Name -> the optimizer, and its variant for runs that learn ranges.
 OPTIMIZERS = {
     "adam": (keras.optimizers.Adam, RangeAdam),
     "adamw": (AdamW, RangeAdamW),
@@ -126,7 +126,7 @@ OPTIMIZERS = {
 
 
 def make_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimizer:
-    """Returns the optimizer of a recipe for a run of that many steps."""
+    """Returns the optimizer of a recipe for a run of the given number of steps."""
     given, quantize = recipe.optimizer, recipe.quantize
     kind, range_kind = OPTIMIZERS[given.name]
     arguments = {
@@ -148,7 +148,7 @@ def make_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimiz
 
 
 def regularize(model: keras.Model, l1: float, l2: float) -> None:
-    """Adds L1 and L2 penalties on every projection's kernel to the model's loss."""
+    """Adds L1 and L2 penalties of every projection's kernel to the model's loss."""
     if not l1 and not l2:
         return
     for layer in all_layers(model):

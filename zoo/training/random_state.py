@@ -1,4 +1,4 @@
-"""Random states of Python and NumPy, which a run seeds and its caller keeps."""
+"""Preservation of the caller's random states of Python and NumPy during a seeded run."""
 
 import contextlib
 import random
@@ -9,9 +9,9 @@ import numpy as np
 
 @contextlib.contextmanager
 def random_state_kept() -> Iterator[None]:
-    """Restores on the way out what `keras.utils.set_random_seed` set of Python's and NumPy's.
+    """Restores on exit the random states of Python and NumPy that `set_random_seed` changes.
 
-    The seed of Keras and its backend stays that of the run, for neither says what it was before.
+    Keras and its backend retain the seed of the run, since their earlier seed cannot be read.
     """
     python, numpy = random.getstate(), np.random.get_state()
     try:

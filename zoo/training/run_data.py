@@ -1,4 +1,4 @@
-"""The data of a recipe's run, read and encoded, whatever its task."""
+"""Reading and encoding of the data of a recipe, for any task."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,9 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
+from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.recipe.training_data import rows_digest, training_file
 from keras_transformer.zoo.tasks.registry import task_named
@@ -25,12 +27,12 @@ def learn_run_data(
     """Reads the data of a recipe, and learns labels and vocabularies from the training part.
 
     Args:
-        recipe: the run.
-        config: of the model; its vocabulary is the largest that may be learned.
+        recipe: recipe of the run.
+        config: config of the model, whose vocabulary size limits the learned one.
         train, validation: data in memory, in place of the recipe's files.
 
     Raises:
-        InputError: for a mistake in the recipe or the data.
+        InputError: if the recipe or the data has a mistake.
     """
     data = recipe.data
     task = task_named(recipe.task).of_columns(data.columns).reading(config.modality)
@@ -45,15 +47,15 @@ def run_data_of(
     checkpoint: Checkpoint, recipe: Recipe, *, train: Source | Rows | None = None,
     validation: Source | Rows | None = None,
 ) -> RunData:  # fmt: skip
-    """Reads the data of a recipe for a model that has its labels and vocabularies.
+    """Reads the data of a recipe for a model that already has labels and vocabularies.
 
     Args:
-        checkpoint: the model.
-        recipe: the run.
+        checkpoint: checkpoint of the model.
+        recipe: recipe of the run.
         train, validation: see `learn_run_data`.
 
     Raises:
-        InputError: for a mistake in the data.
+        InputError: if the data has a mistake.
     """
     task = checkpoint.task
     _, train, validation = _read_parts(task, recipe, train, validation)
@@ -61,23 +63,23 @@ def run_data_of(
 
 
 def in_memory(recipe: Recipe, data: RunData) -> tuple[Recipe, dict[str, Rows]]:
-    """Returns the recipe of a run with the hash of rows in memory, and those rows by their use."""
+    """Returns a run's recipe with the hash of its rows in memory, and those rows by their use."""
     rows = {}
     if not recipe.data.train:
         recipe = recipe.replace(digest=rows_digest(data.train.rows()))
         rows["train"] = data.train
-    # A share of a file is cut off again by whoever reads the file.
+    # A validation share of a file is split off again whenever the file is read.
     if not recipe.data.validation and not (recipe.data.train and recipe.data.validation_share):
         rows["validation"] = data.validation
     return recipe, rows
 
 
 def training_rows(checkpoint: Checkpoint) -> Rows | Path:
-    """Returns what a checkpoint was trained on: rows in memory, or the file.
+    """Returns the training data of a checkpoint: rows in memory, or the file.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: the rows were in the memory of another process, or the file is another one.
+        FileNotFoundError: if there is no such file.
+        InputError: if the rows were in the memory of another process, or the file has changed.
     """
     return checkpoint.rows.get("train") or training_file(checkpoint.recipe.data)
 
@@ -99,15 +101,15 @@ def read_inputs(
     """Reads rows as inputs of a model, by name.
 
     Args:
-        checkpoint: the model.
-        source: a file, or data in memory, see `Task.read`.
-        language: the target that a translator of several is to write; all of them by default.
-        **columns: names of the table's columns by their use, as `Checkpoint.columns` has them.
-            Labels may be missing; where they are there, they are the model's.
+        checkpoint: checkpoint of the model.
+        source: file, or data in memory, see `Task.read`.
+        language: target language of a multilingual translator; all of them by default.
+        **columns: column names by their use, see `Checkpoint.columns`. Labels may be missing;
+            if present, they must be those of the model.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        InputError: the file cannot be read, lacks a column, or has a label that the model lacks.
+        FileNotFoundError: if there is no such file.
+        InputError: if the file cannot be read, lacks a column, or has a label that the model lacks.
     """
     if language:
         columns["target"] = language
@@ -121,3 +123,11 @@ def training_batches(data: RunData, recipe: Recipe) -> Batches | SampledBatches:
         batch_tokens=recipe.data.batch_tokens, bucket=recipe.data.bucket,
         seed=recipe.training.seed, piece_dropout=recipe.data.piece_dropout,
     )  # fmt: skip
+
+
+def deciding(data: RunData, report: Report) -> Metric:
+    """Returns the metric that decides between epochs, and reports what is not defined."""
+    task, validation = data.task, data.validation
+    for note in task.notes(task.selection, validation):
+        report.note(note)
+    return task.defined(task.selection, validation)

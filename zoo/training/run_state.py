@@ -1,10 +1,8 @@
-"""What a run keeps to be resumed from: where it stands, and the folder of its states."""
+"""What a run keeps to be resumed from: where it stands, and the weights of several epochs."""
 
 import dataclasses
 import math
-import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,7 @@ import numpy as np
 
 @dataclasses.dataclass
 class Progress:
-    """Where a run stands; saved with each state."""
+    """The progress of a run, saved with each state."""
 
     epoch: int = 0
     batch: int = 0
@@ -31,7 +29,7 @@ class Progress:
 
 
 def in_one(several: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Weights of several epochs under one set of names, the epoch's place in front."""
+    """Merges the weights of several epochs into one mapping, with the epoch's index as prefix."""
     return {
         f"{place}/{path}": value
         for place, weights in enumerate(several)
@@ -40,19 +38,9 @@ def in_one(several: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]
 
 
 def from_one(values: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-    """What `in_one` put together."""
+    """Reverses `in_one`."""
     several: dict[int, dict[str, np.ndarray]] = {}
     for name, value in values.items():
         place, _, path = name.partition("/")
         several.setdefault(int(place), {})[path] = value
     return [several[place] for place in sorted(several)]
-
-
-def remove_states(folder: Path) -> None:
-    """Removes the folder of a run that ended."""
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def is_state(name: str) -> bool:
-    """Whether a run keeps an entry of that name in its folder."""
-    return name.removeprefix(".").partition(".")[0] in ("state", "best")

@@ -1,4 +1,4 @@
-"""Training by name: options in, a checkpoint out."""
+"""The front door to training, with options by name."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ from keras_transformer.zoo.tasks.registry import DEFAULT_TASK, task_named
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.training.train_recipe import OWN_CONFIG, train_recipe
 
-# Options of a recipe that have an argument of their own, or are not for the user to set.
+# Recipe options that have a separate argument, or are not for the user to set.
 _ARGUMENTS = ("model", "settings", "train", "validation", "validation_share", "columns", "digest")
 
 
@@ -36,29 +36,29 @@ def train(
     """Trains a model and returns the checkpoint of its best epoch.
 
     Args:
-        model: a name of the catalogue, a config, or the recipe of a run to repeat.
-        task: such as `Classification(labels=["bad", "good"])`, or a name; classification by
-            default. Labels that it lacks are learned from the training data.
-        train: a path, a pair of sequences (texts, labels), columns by name or a data frame, or
-            rows: tuples, or mappings by the columns' names.
-        validation: likewise, or a share of the training data, such as 0.1, which is drawn by label
-            and seed.
-        out: the checkpoint folder, beside which the states of the run are kept until it ends; None
-            writes nothing.
-        resume: whether to go on from the last state of a run that was killed.
-        overwrite: whether a checkpoint that is there is replaced, or an unfinished run discarded.
+        model: catalogue name, config, or the recipe of a run to repeat.
+        task: task such as `Classification(labels=["bad", "good"])`, or its name; classification by
+            default. Missing labels are learned from the training data.
+        train: path, pair of sequences (texts, labels), columns by name or a data frame, or rows:
+            tuples, or mappings by column name.
+        validation: likewise, or a fraction of the training data, such as 0.1, for a stratified
+            random split.
+        out: checkpoint folder, beside which the states of the run are saved until it ends; None to
+            write nothing.
+        resume: whether to continue from the last state of an interrupted run.
+        overwrite: whether to replace an existing checkpoint, or discard an unfinished run.
         report: receives progress callbacks; by default see `progress.default_report`.
-        scalars: called with the name, the value and the step of a curve's point.
+        scalars: callback with the name, the value and the step of a curve's point.
         settings: changes to the model's config, such as `{"dropout": 0.3}`.
-        **options: of the recipe, such as `epochs=3`, and names of the columns of the data by their
+        **options: options of the recipe, such as `epochs=3`, and column names of the data by their
             use, such as `text="sentence"`.
 
     Raises:
-        InputError: an option has an impossible value, or the data or the model does not fit.
-        TypeError: an argument is of another type, or an option is unknown.
-        FileNotFoundError: there is no such file.
-        FileExistsError: `out` exists, or an unfinished run of it.
-        RunError: the loss became infinite or not a number.
+        InputError: if an option has an impossible value, or the data or the model does not fit.
+        TypeError: if an argument has another type, or an option is unknown.
+        FileNotFoundError: if there is no such file.
+        FileExistsError: if `out` exists, or an unfinished run of it.
+        RunError: if the loss became infinite or not a number.
     """
     places = data_options(train=train, validation=validation)
     recipe = _recipe(model, task, settings, options, places)
@@ -72,11 +72,11 @@ def _recipe(
     model: str | TransformerConfig | Recipe, task: Task | str | None,
     settings: Mapping[str, Any] | None, options: dict[str, Any], places: dict[str, Any],
 ) -> Recipe:  # fmt: skip
-    """The recipe of a run.
+    """Returns the recipe of a run.
 
     Args:
         model, task, settings, options: see `train`.
-        places: of the data, see `data_options`.
+        places: locations of the data, see `data_options`.
     """
     if isinstance(model, Recipe):
         return _changed(model, task, settings, options, places)
@@ -85,7 +85,7 @@ def _recipe(
         config = model.replace(**(settings or {}))
         model, settings = OWN_CONFIG, config.to_json()
         for name in ("vocab_size", "max_length"):
-            # A config of what is not text has no vocabulary.
+            # The config of a modality other than text has no vocabulary.
             given[name] = min(OPTIONS[name].default, getattr(config, name) or OPTIONS[name].default)
     elif not isinstance(model, str):
         raise TypeError(
@@ -105,7 +105,7 @@ def _recipe(
                 f"Expected {name} to be a path or data in memory{example}, got {name}=None."
             )
     if not places["train"]:
-        # Columns in memory need no name, and get that of their use.
+        # Columns in memory need no name; they are named by their use.
         given = {use: use for use, column in kind.columns.items() if column == ""} | given
     given |= options
     if "validation_share" in places:
@@ -127,7 +127,7 @@ def _changed(
 
 
 def _check_names(options: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
-    """Raises TypeError for what is no option of a run that trains anew."""
+    """Raises TypeError if a name is not an option of training from scratch."""
     later = ("prune", "quantize", "distill")
     known = [name for name, option in OPTIONS.items() if option.part not in later]
     known = [name for name in (*known, *columns) if name not in _ARGUMENTS]

@@ -1,6 +1,5 @@
-"""The run of a recipe: from data to a checkpoint."""
+"""Training from a recipe: from data to a checkpoint."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import keras
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.files import check_folder_target
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.models.config import TransformerConfig
@@ -19,13 +17,24 @@ from keras_transformer.zoo.recipe.training_data import resolved
 from keras_transformer.zoo.tasks.registry import tasks_for
 from keras_transformer.zoo.training.fit import Fit
 from keras_transformer.zoo.training.random_state import random_state_kept
-from keras_transformer.zoo.training.run_data import in_memory, learn_run_data, training_batches
-from keras_transformer.zoo.training.run_state import is_state, remove_states
+from keras_transformer.zoo.training.run_data import (
+    deciding,
+    in_memory,
+    learn_run_data,
+    training_batches,
+)
+from keras_transformer.zoo.training.run_folder import (
+    one_run,
+    save_run,
+    stop_if_finished,
+    working_folder,
+)
 
-# The model of a recipe whose settings are a whole config, which no name of the catalogue has.
+# Model name of a recipe whose settings are a whole config, without a catalogue name.
 OWN_CONFIG = "custom"
 
 
+@one_run
 @random_state_kept()
 def train_recipe(
     recipe: Recipe,
@@ -38,22 +47,22 @@ def train_recipe(
     report: Report | None = None,
     scalars: Callable[[str, float, int], None] | None = None,
 ) -> Checkpoint:
-    """Trains a model of the catalogue, and writes its checkpoint folder if there is to be one.
+    """Trains a model from a recipe, and writes its checkpoint folder if `out` is set.
 
-    States to resume from are kept in the folder `OUT.training` until the run ends.
+    States for resuming are saved in the folder `OUT.training` until the run ends.
 
     Args:
-        recipe: the run.
-        out: the checkpoint folder; None keeps all in memory, and the run cannot be resumed.
+        recipe: recipe of the run.
+        out: checkpoint folder; None to write nothing, and then the run cannot be resumed.
         train, validation: data in memory, in place of the recipe's files.
-        resume: whether to go on from the last state of a run that was killed.
-        overwrite: whether a checkpoint that is there is replaced, or an unfinished run discarded.
+        resume: whether to continue from the last state of an interrupted run.
+        overwrite: whether to replace an existing checkpoint, or discard an unfinished run.
         report: receives progress callbacks; by default see `progress.default_report`.
         scalars: see `Fit`.
 
     Raises:
         InputError: for a mistake in the recipe or the data.
-        FileExistsError: `out` exists, or an unfinished run of it.
+        FileExistsError: `out` exists, an unfinished run of it, or one that is under way.
         RunError: the loss became infinite or not a number.
     """
     report = report or default_report()
@@ -71,6 +80,9 @@ def train_recipe(
     recipe = resolved(recipe, in_memory=given)
     data = learn_run_data(recipe, config, **given)
     recipe, rows = in_memory(recipe, data)
+    stop_if_finished(
+        recipe, out, folder, rows, resume=resume, overwrite=overwrite, report=report
+    )
     data.report_cuts(report)
     config = config.replace(**data.vocab_sizes)
 
@@ -78,7 +90,7 @@ def train_recipe(
     model = build(config, data.task, dtype=recipe.training.dtype)
     fit = Fit(
         model, data.task, recipe, training_batches(data, recipe), data.validator(), folder=folder,
-        report=report, scalars=scalars,
+        report=report, scalars=scalars, metric=deciding(data, report),
     )  # fmt: skip
     if resume:
         fit.resume()
@@ -93,61 +105,11 @@ def train_recipe(
     return checkpoint
 
 
-def save_run(
-    checkpoint: Checkpoint, out: str | Path | None, folder: Path | None, *, overwrite: bool
-) -> None:
-    """Writes the checkpoint of a run that ended, and removes its states, if it has a folder."""
-    if out is not None:
-        checkpoint.save(out, overwrite=overwrite)
-        remove_states(folder)
-
-
-def states_of(out: str | Path) -> Path:
-    """Returns the folder in which an unfinished run of `out` keeps its states."""
-    out = Path(os.path.abspath(out))
-    return out.with_name(f"{out.name}.training")
-
-
-def working_folder(
-    out: str | Path | None, *, resume: bool, overwrite: bool
-) -> Path | None:
-    """Returns `OUT.training`, once it is clear that the run may begin; None without a folder.
-
-    Raises:
-        InputError: a run is to be resumed or replaced that has no folder.
-        FileExistsError: `out` may not be replaced, or an unfinished run is in the way.
-    """
-    if out is None:
-        if resume or overwrite:
-            raise InputError("Expected a folder to resume or overwrite, got out=None.")
-        return None
-    folder = states_of(out)
-    check_folder_target(out, overwrite=overwrite)
-    if not folder.exists():
-        return folder
-    # The folder is removed when the run ends, so nobody's files may be in it.
-    foreign = sorted(entry.name for entry in folder.iterdir() if not is_state(entry.name))
-    if foreign:
-        raise FileExistsError(
-            f"{folder} holds {foreign[0]!r}, which is no state of a run; choose another path."
-        )
-    # A writer that was killed between its renames leaves the state at the side.
-    kept = any((folder / name).exists() for name in ("state", ".state.old"))
-    if kept and not resume:
-        if not overwrite:
-            raise FileExistsError(
-                f"{folder} holds an unfinished run; go on with --resume, "
-                "or discard it with --overwrite."
-            )
-        remove_states(folder)
-    return folder
-
-
 def config_of(recipe: Recipe) -> TransformerConfig:
-    """Returns the catalogue's config with a recipe's settings, the vocabulary still its own.
+    """Returns the catalogue's config with a recipe's settings, before the vocabulary is known.
 
     Raises:
-        InputError: the model cannot do what the recipe asks for, or a setting is impossible.
+        InputError: if the model does not fit the recipe, or a setting is impossible.
     """
     config = _named_config(recipe.model)
     known = tasks_for(config.architecture)
@@ -170,7 +132,7 @@ def config_of(recipe: Recipe) -> TransformerConfig:
 
 
 def _named_config(model: Model) -> TransformerConfig:
-    """The config of a model of the catalogue with its settings, or of one that is all settings."""
+    """The config of a catalogue model with changed settings, or one given entirely by settings."""
     if model.name == OWN_CONFIG:
         return TransformerConfig.from_json(model.settings)
     config = get_config(model.name)

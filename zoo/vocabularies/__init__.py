@@ -1,4 +1,4 @@
-"""Vocabularies learned from text, and the bulk tokenizers of training.
+"""Vocabulary learning, and the bulk tokenizers of training.
 
 Imports tokenizers.
 """

@@ -1,4 +1,4 @@
-"""Vocabularies learned from text, and the tokenizer of training, which works in bulk."""
+"""Vocabulary learning, and the bulk tokenizer of training."""
 
 import collections
 import contextlib
@@ -21,42 +21,42 @@ from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfi
 from keras_transformer.zoo.vocabularies.learn_unigram import learn_unigram, model_proto
 from keras_transformer.zoo.vocabularies.text_ops import text_ops
 
-# The learner's time grows with the distinct words (a second a round for 14,000); past the 50,000
-# most frequent ones, words are too rare to bring a piece of their own.
+# The learner's time grows with the number of distinct words (a second per round for 14,000); beyond
+# the 50,000 most frequent ones, words are too rare to contribute a piece.
 _MAX_WORDS = 50_000
 _MAX_WORD_LENGTH = 50
 _MAX_ROUNDS = 5
-# A vocabulary may come out this much too large before its rarest pieces are cut.
+# Fraction by which a vocabulary may be too large before its rarest pieces are removed.
 _SLACK = 0.1
 _LEARNER = "tensorflow_text.tools.wordpiece_vocab.wordpiece_tokenizer_learner_lib"
 
 if keras.config.backend() != "tensorflow":
-    # TensorFlow only splits words then, and would take the GPU's memory from the backend that
-    # trains. A process that has used TensorFlow's devices before keeps them.
+    # TensorFlow then only splits words, and would reserve GPU memory that the training backend
+    # needs. In a process that has already used TensorFlow's devices they stay visible.
     with contextlib.suppress(RuntimeError):
         tf.config.set_visible_devices([], "GPU")
 
 
 def learn_vocabulary(texts: Sequence[str], size: int, config: TokenizerConfig) -> Vocabulary:
-    """Learns the pieces of a text; the same texts give the same pieces, in whatever order.
+    """Learns the vocabulary of texts; the same texts in any order result in the same pieces.
 
-    Word pieces come from tensorflow-text's learner, which keeps the pieces that occur at least
-    `threshold` times; the threshold is searched, and of a vocabulary that is still too large the
-    rarest pieces go. Characters are counted. SentencePiece's come from `learn_unigram`.
+    Word pieces come from tensorflow-text's learner, which selects the pieces that occur at least
+    `threshold` times; the threshold is searched for, and the rarest pieces of a vocabulary that is
+    still too large are removed. Characters are counted. SentencePiece's come from `learn_unigram`.
 
     Args:
-        texts: the training texts.
-        size: the most entries of the vocabulary.
-        config: the settings of the tokenizer.
+        texts: training texts.
+        size: maximum number of entries of the vocabulary.
+        config: settings of the tokenizer.
 
     Returns:
-        The special tokens, then the rest from frequent to rare: of word pieces first the characters
-        (the more frequent ones, if they would fill over half of `size`), of SentencePiece first the
-        256 bytes. Fewer than `size` when the texts hold fewer.
+        The special tokens, then the rest from frequent to rare: for word pieces first the
+        characters (the more frequent ones, if they would fill over half of `size`), for
+        SentencePiece first the 256 bytes. Fewer than `size` if the texts have fewer pieces.
 
     Raises:
-        InputError: for texts without a word, a size that has no room for characters, a bytes
-            tokenizer, or word pieces where tensorflow-text is not installed.
+        InputError: if the texts have no words, the size has no room for characters, the tokenizer
+            is of bytes, or word pieces are to be learned without tensorflow-text installed.
     """
     if config.kind == "bytes":
         raise InputError("Expected a tokenizer with a vocabulary to learn, got kind='bytes'.")
@@ -105,7 +105,7 @@ def _count_words(texts: Sequence[str], config: TokenizerConfig) -> list[tuple[st
 
 
 def _character_pieces(counts: list[tuple[str, int]], room: int) -> list[str]:
-    """Returns each character, and its continuing form unless it is always a word of its own."""
+    """Returns each character, and its continuation form unless it is always a separate word."""
     seen = collections.Counter()
     for word, count in counts:
         for character in word:
@@ -122,12 +122,12 @@ def _character_pieces(counts: list[tuple[str, int]], room: int) -> list[str]:
 
 
 def _search(counts: list[tuple[str, int]], size: int, entries: dict[str, None]) -> list[str]:
-    """Returns the learned pieces for a threshold that, with `entries`, just reaches `size`.
+    """Returns the learned pieces for the threshold that, with `entries`, just reaches `size`.
 
-    A vocabulary for a threshold holds little but the words that reach it. So the first threshold is
-    the count of the word at rank `size`, and the next ones come from ranks scaled by how far off
-    the last vocabulary was (pieces grow more slowly than ranks, hence the power of 1.5): a few
-    rounds where the learner's own bisection takes fifteen.
+    The vocabulary for a threshold consists mostly of the words that reach it. So the first
+    threshold is the count of the word at rank `size`, and the next ones come from ranks scaled by
+    the relative error of the last vocabulary's size (pieces grow more slowly than ranks, hence the
+    power of 1.5): this takes a few rounds, and the learner's own bisection fifteen.
     """
     words = [item for item in counts if len(item[0]) <= _MAX_WORD_LENGTH][:_MAX_WORDS]
     if not words:
@@ -151,7 +151,7 @@ def _search(counts: list[tuple[str, int]], size: int, entries: dict[str, None]) 
             max_unique_chars=size,
             joiner=CONTINUATION,
         )
-        # The learner adds both forms of every character; which of them are kept is `entries`' say.
+        # The learner adds both forms of every character; `entries` decides which are included.
         pieces = [piece for piece in learned if len(piece.removeprefix(CONTINUATION)) > 1]
         total = len(entries) + len(pieces)
         if size <= total <= size * (1 + _SLACK):
@@ -162,12 +162,12 @@ def _search(counts: list[tuple[str, int]], size: int, entries: dict[str, None]) 
 
 
 def read_vocabulary(path: str | os.PathLike) -> list[str]:
-    """Reads a `vocab.txt` of word pieces: one on each line, its id the line's number from 0.
+    """Reads a `vocab.txt` of word pieces: one per line, with the line number from 0 as its id.
 
     Raises:
-        FileNotFoundError: when there is no such file.
-        InputError: naming the line, for text that is not UTF-8, an empty or repeated piece, a
-            missing special token, or [PAD] not on the first line.
+        FileNotFoundError: if there is no such file.
+        InputError: if the text is not UTF-8, a piece is empty or repeated, a special token is
+            missing, or [PAD] is not on the first line; the message names the line.
     """
     vocabulary = []
     for number, line in enumerate(pathlib.Path(path).read_bytes().split(b"\n"), start=1):
@@ -185,8 +185,8 @@ class TextTokenizer(Tokenizer):
     """The tokenizer of training: `Tokenizer`'s ids, matched in bulk by tensorflow-text.
 
     Args:
-        config: the settings.
-        vocabulary: as for `Tokenizer`.
+        config: settings of the tokenizer.
+        vocabulary: pieces, as for `Tokenizer`.
 
     Raises:
         InputError: as for `Tokenizer`, or if tensorflow-text is not installed and the tokenizer is
@@ -221,7 +221,7 @@ class TextTokenizer(Tokenizer):
             folded = tf.constant([self.model.fold(text) for text in texts], tf.string)
             return (tf.cast(self._splitter.split(folded), tf.int32) + len(SPECIAL_TOKENS)).to_list()
         split = [self.model.split(text) for text in texts]
-        # Words repeat: a corpus of 680,000 words has 14,000 different ones.
+        # Words repeat: a corpus of 680,000 words has 14,000 distinct ones.
         words = list(dict.fromkeys(word for row in split for word in row))
         splitter = self._splitter if self.config.kind == "wordpiece" else self._sentencepiece()
         found = splitter.tokenize(tf.constant(words, tf.string)).to_list()
@@ -229,6 +229,6 @@ class TextTokenizer(Tokenizer):
         return [[piece for word in row for piece in matched[word]] for row in split]
 
     def _sentencepiece(self):
-        # Made anew each time: setting a random seed clears TensorFlow's kernels, and with them
-        # the model that an earlier one holds.
+        # Created each time: setting a random seed clears TensorFlow's kernels, and with them the
+        # model of an earlier tokenizer.
         return self._ops.SentencepieceTokenizer(self._proto, out_type=tf.int32)

@@ -1,4 +1,4 @@
-"""SentencePiece's own code for `Unigram`: its trainer, and the model that tensorflow-text reads."""
+"""SentencePiece for `Unigram`: its trainer, and the model file for tensorflow-text."""
 
 import collections
 import io
@@ -13,16 +13,15 @@ from keras_transformer.zoo.tokenizers.piece_list import BYTE_PIECES, SPECIAL_TOK
 from keras_transformer.zoo.tokenizers.tokenizer import TokenizerConfig
 from keras_transformer.zoo.tokenizers.unigram import SPACE, Unigram
 
-# The trainer leaves out whole sentences with one of these; it marks unknown characters with the
+# The trainer skips whole sentences with one of these; it marks unknown characters with the
 # second.
 _RESERVED = frozenset("\0\u2585")
-# Sums of floats depend on how the sentences are shared out, so not on the machine's cores.
+# Fixed, since float sums depend on how the sentences are distributed over threads.
 _NUM_THREADS = 4
 _MAX_SENTENCE_BYTES = 1 << 30
 _ERRORS_ONLY = 2
-# A table of normalization rules without a rule: the size of a double-array trie, its root with no
-# children, and no replacements. Without a table, tensorflow-text tells standard error that it has
-# none.
+# An empty table of normalization rules: the size of a double-array trie, its root without children,
+# and no replacements. Without a table, tensorflow-text prints a warning.
 _NO_RULES = (1024).to_bytes(4, "little") + bytes(1024) + b"\0"
 
 
@@ -30,24 +29,24 @@ def learn_unigram(texts: Sequence[str], size: int, config: TokenizerConfig) -> V
     """Learns pieces and their probabilities with SentencePiece's trainer (Kudo 2018).
 
     Args:
-        texts: the training texts.
-        size: the most entries of the vocabulary.
-        config: the settings of the tokenizer, of kind "sentencepiece".
+        texts: training texts.
+        size: maximum number of entries of the vocabulary.
+        config: settings of the tokenizer, of kind "sentencepiece".
 
     Returns:
-        The special tokens, the 256 bytes, then the pieces from frequent to rare. The characters
-        are among them (the more frequent ones, if they would fill over half of the rest).
+        The special tokens, the 256 bytes, then the pieces from frequent to rare, including the
+        characters (the more frequent ones, if they would fill over half of the rest).
 
     Raises:
-        InputError: for texts without a word.
+        InputError: if the texts have no words.
     """
     fixed = (*SPECIAL_TOKENS, *BYTE_PIECES)
-    # A model without pieces cuts nothing, but it normalizes and splits.
+    # A model without pieces matches nothing, but it normalizes and splits words.
     empty = Unigram(
         Vocabulary(fixed, (0.0,) * len(fixed)),
         lowercase=config.lowercase, strip_accents=config.strip_accents,
     )  # fmt: skip
-    # Sorted, so that the order of the texts, in which the trainer adds up, makes no difference.
+    # Sorted, so that the result does not depend on the order of the texts.
     words = [word for text in sorted(map(empty.normalize, texts)) for word in empty.split(text)]
     lines = list(_lines(words, (size - len(fixed)) // 2))
     if not lines:
@@ -59,7 +58,7 @@ def learn_unigram(texts: Sequence[str], size: int, config: TokenizerConfig) -> V
         sentence_iterator=iter(lines),
         model_writer=written,
         model_type="unigram",
-        # Its own special tokens are [UNK] alone.
+        # Its only special token is [UNK].
         vocab_size=size - len(SPECIAL_TOKENS) + 1,
         hard_vocab_limit=False,
         byte_fallback=True,
@@ -87,13 +86,13 @@ def learn_unigram(texts: Sequence[str], size: int, config: TokenizerConfig) -> V
 
 
 def _lines(words: Sequence[str], num_characters: int) -> Iterator[str]:
-    """Yields the words on lines for the trainer, which counts each word by itself.
+    """Yields lines of words for the trainer, which counts each word by itself.
 
-    So it matters little where lines end, but for one thing: the trainer considers only pieces
-    after which the text goes on in more than one way (inner nodes of its suffix tree). A word that
-    nothing but spaces follow would be none, however frequent. Therefore a line ends when a word is
-    met for the first time. It also ends at every character but the `num_characters` most frequent
-    ones: the trainer would make a piece of each.
+    Where lines end matters little, with one exception: the trainer considers only pieces after
+    which the text continues in more than one way (inner nodes of its suffix tree). A word that is
+    followed by spaces only would not be a piece, however frequent. Therefore a line ends at the
+    first occurrence of a word. It also ends at every character except the `num_characters` most
+    frequent ones: the trainer would make a piece of each.
     """
     counts = collections.Counter(character for word in words for character in word)
     frequent = sorted(counts, key=lambda character: (-counts[character], character))
@@ -114,14 +113,14 @@ def _lines(words: Sequence[str], num_characters: int) -> Iterator[str]:
 
 
 def _line(parts: Sequence[str]) -> Iterator[str]:
-    """Yields one line, with spaces as the trainer takes them, or none of nothing but a space."""
+    """Yields one line, with spaces as the trainer expects them, or none if it is only a space."""
     joined = "".join(parts)
     if joined.strip(SPACE):
         yield joined.replace(SPACE, " ")
 
 
 def model_proto(vocabulary: Vocabulary) -> bytes:
-    """Returns SentencePiece's model of a vocabulary, for words as `Unigram.split` gives them."""
+    """Returns SentencePiece's model of a vocabulary, for words from `Unigram.split`."""
     model = sentencepiece_model_pb2.ModelProto()
     model.trainer_spec.model_type = model.trainer_spec.UNIGRAM
     model.trainer_spec.byte_fallback = True

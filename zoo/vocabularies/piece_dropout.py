@@ -1,4 +1,4 @@
-"""Words cut into pieces anew in every epoch."""
+"""Subword regularization: words are split into different pieces in every epoch."""
 
 import random
 from collections.abc import Sequence
@@ -12,19 +12,19 @@ _Cut = tuple[tuple[int, ...], tuple[Edge, ...]]
 
 
 class PieceDropout(Tokenizer):
-    """A tokenizer that passes over each matching piece of a word with some probability.
+    """A tokenizer that skips each matching piece of a word with some probability.
 
-    Of word pieces it then takes the next shorter one; the shortest is never passed over. Of
-    sentencepiece it takes the most probable cut without the pieces passed over, which are never
-    single characters. A model sees words in many cuts, and learns what their parts mean
-    (MaxMatch-Dropout, Hiraoka 2022, arXiv:2209.04126).
+    For word pieces it then selects the next shorter one; the shortest is never skipped. For
+    sentencepiece it selects the most probable segmentation without the skipped pieces, which are
+    never single characters. A model sees many segmentations of a word, and learns the meaning of
+    its parts (MaxMatch-Dropout, Hiraoka 2022, arXiv:2209.04126).
 
     Args:
-        tokenizer: whose pieces are used.
-        rate: probability that a matching piece is passed over.
+        tokenizer: tokenizer whose pieces are used.
+        rate: probability of skipping a matching piece.
 
     Raises:
-        InputError: for a rate above 0 and a tokenizer that cuts no words.
+        InputError: if the rate is above 0 and the tokenizer does not split words into pieces.
     """
 
     def __init__(self, tokenizer: Tokenizer, rate: float):
@@ -42,11 +42,11 @@ class PieceDropout(Tokenizer):
         self._cuts: dict[str, dict[frozenset[Edge], _Cut]] = {}
 
     def seed(self, *values: int | str) -> None:
-        """Makes the choices from here on follow from the values."""
+        """Seeds the random choices from here on with the values."""
         self._random.seed(repr(values))
 
     def pieces(self, texts: Sequence[str]) -> list[list[int]]:
-        """Returns each text's ids without special tokens, cut anew."""
+        """Returns each text's ids without special tokens, with new random choices."""
         if not self.rate:
             return super().pieces(texts)
         sample = self._sample
@@ -60,9 +60,9 @@ class PieceDropout(Tokenizer):
         choices, found, start = self._choices[word], [], 0
         while start < len(word):
             if not choices[start]:
-                # A dropped piece led to where no piece begins.
+                # A dropped piece led to a position where no piece starts.
                 return self.model.match(word)
-            # The number of pieces passed over, of those that a shorter one follows.
+            # The number of skipped pieces, among those with a shorter alternative.
             place, last = 0, len(choices[start]) - 1
             while place < last and self._random.random() < self.rate:
                 place += 1
@@ -71,15 +71,15 @@ class PieceDropout(Tokenizer):
         return found
 
     def _pieces_at(self, word: str, start: int) -> list[tuple[int, int]]:
-        """End and id of every piece that matches at a place, longest first."""
+        """End and id of every piece that matches at a position, longest first."""
         prefix = CONTINUATION if start else ""
         ends = range(min(len(word), start + self.model.longest), start, -1)
         found = ((end, self.model.piece_ids.get(prefix + word[start:end])) for end in ends)
         return [(end, piece) for end, piece in found if piece is not None]
 
     def _sample_best(self, word: str) -> Sequence[int]:
-        # Only pieces of the cut at hand are drawn: what happens to the others changes nothing
-        # until one of these is passed over.
+        # Only pieces of the current segmentation are drawn: the others have no effect until one of
+        # these is skipped.
         dropped, drawn = frozenset(), set()
         while True:
             ids, longer = self._cut_without(word, dropped)
@@ -94,7 +94,7 @@ class PieceDropout(Tokenizer):
             dropped = dropped.union(passed)
 
     def _cut_without(self, word: str, dropped: frozenset[Edge]) -> _Cut:
-        """The best cut's ids, and its pieces of more than one character."""
+        """The ids of the best segmentation, and its pieces of more than one character."""
         cuts = self._cuts.setdefault(word, {})
         if dropped in cuts:
             return cuts[dropped]
@@ -103,7 +103,7 @@ class PieceDropout(Tokenizer):
             tuple(i for edge in path for i in edge.ids),
             tuple(edge for edge in path if edge.end > edge.start + 1),
         )
-        # There are many cuts without several pieces, and each is rare.
+        # There are many segmentations without several pieces, and each is rare.
         if len(dropped) < 2:
             cuts[dropped] = cut
         return cut

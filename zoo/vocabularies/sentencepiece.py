@@ -1,4 +1,4 @@
-"""A sentencepiece tokenizer as SentencePiece's own model file, for programs that are not ours."""
+"""Export of a sentencepiece tokenizer to SentencePiece's model file, for other programs."""
 
 import functools
 import sys
@@ -12,24 +12,24 @@ from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 from keras_transformer.zoo.tokenizers.unigram import SPACE
 from keras_transformer.zoo.vocabularies.learn_unigram import model_proto
 
-# Categories of code points that stay as they are: surrogates, private, unassigned.
+# Categories of code points that are not normalized: surrogates, private, unassigned.
 NO_CHARACTERS = ("Cs", "Co", "Cn")
 
 
 def to_sentencepiece(tokenizer: Tokenizer) -> bytes:
-    """Returns the model of which SentencePiece makes the tokenizer's ids of any text.
+    """Returns the model with which SentencePiece produces the tokenizer's ids for any text.
 
-    Normalization is a table in the model: NFKC, the tokenizer's folding, and a space for what
-    separates words. A table does not reorder: of several marks on one letter, those that are not in
-    Unicode's order stay where they are. SentencePiece cuts the whole text where the tokenizer cuts
-    its words, so that the sums which it compares are longer: of two cuts of a word that are equally
-    probable to within float32's rounding it may take the other.
+    Normalization is a table in the model: NFKC, the tokenizer's folding, and a space for word
+    separators. A table does not reorder: several marks on one letter that are not in Unicode's
+    order remain so. SentencePiece segments the whole text where the tokenizer segments its words,
+    so that it compares longer sums: of two segmentations of a word that are equally probable to
+    within float32's rounding it may select the other.
 
     Args:
-        tokenizer: of kind `sentencepiece`.
+        tokenizer: tokenizer of kind `sentencepiece`.
 
     Raises:
-        InputError: for another kind.
+        InputError: if the tokenizer is of another kind.
     """
     config = tokenizer.config
     if config.kind != "sentencepiece":
@@ -45,7 +45,7 @@ def to_sentencepiece(tokenizer: Tokenizer) -> bytes:
 
 @functools.cache
 def _normalizer(**fold: bool) -> bytes:
-    """SentencePiece's settings of normalization, which take seconds to make."""
+    """SentencePiece's normalizer settings, which take seconds to create."""
     rules = sorted(_rules(**fold).items())
     written = SentencePieceNormalizer(norm_map=rules).serialized_normalizer_spec()
     spec = sentencepiece_model_pb2.NormalizerSpec.FromString(written)
@@ -54,13 +54,13 @@ def _normalizer(**fold: bool) -> bytes:
 
 
 def _rules(**fold: bool) -> dict[str, str]:
-    """What replaces the longest match at each place of a text."""
+    """Replacements of the longest match at each position of a text."""
     known = {
         character for character in map(chr, range(1, sys.maxunicode + 1))
         if unicodedata.category(character) not in NO_CHARACTERS
     }  # fmt: skip
-    # SentencePiece lists sequences that NFKC composes, of characters newer than Python's too. It
-    # leaves out those that start with a composed character and go on with another mark.
+    # SentencePiece lists sequences that NFKC composes, including characters newer than Python's. It
+    # omits those that start with a composed character and continue with another mark.
     nfkc = (source for source, _ in SentencePieceNormalizer(rule_name="nfkc").Decompile())
     composed = [character for character in known if unicodedata.decomposition(character)]
     ends = {unicodedata.normalize("NFD", character)[-1] for character in composed}

@@ -1,4 +1,4 @@
-"""tensorflow-text, imported where its ops are needed: it has no wheel for Windows."""
+"""Deferred import of tensorflow-text, which has no wheel for Windows."""
 
 import importlib
 from types import ModuleType
@@ -10,8 +10,8 @@ def text_ops(use: str, module: str = "tensorflow_text") -> ModuleType:
     """Imports tensorflow-text, or a module of it.
 
     Args:
-        use: what it does for the caller, for the error.
-        module: the name to import.
+        use: what it does for the caller, for the error message.
+        module: name of the module to import.
 
     Raises:
         InputError: if it is not installed.

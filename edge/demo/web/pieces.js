@@ -33,15 +33,20 @@ export class WordPieces {
     const words = [];
     for (const id of ids) {
       const piece = this.names[id];
-      const continues = piece.startsWith(CONTINUATION) && piece.length > CONTINUATION.length;
-      if (continues && words.length) words[words.length - 1] += piece.slice(CONTINUATION.length);
-      else words.push(piece);
+      if (!this.continues(id)) words.push(piece);
+      else words.push((words.pop() ?? "") + piece.slice(CONTINUATION.length));
     }
     return words
       .join(" ")
       .replace(/ (?=[.,!?;:)\]}%])/g, "")
       .replace(/(?<=[([{]) /g, "")
       .replace(/ ?([-'/]) ?/g, "$1");
+  }
+
+  /** Whether a piece goes on with a word. */
+  continues(id) {
+    const piece = this.names[id];
+    return piece.startsWith(CONTINUATION) && piece.length > CONTINUATION.length;
   }
 
   #match(word) {

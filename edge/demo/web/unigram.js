@@ -41,13 +41,24 @@ export class Unigram {
   }
 
   encode(text) {
+    return this.words(text).flatMap((word) => this.#match(SPACE + word));
+  }
+
+  /** Returns the words, which are matched one by one. */
+  words(text) {
     const folded = this.folding.fold(this.folding.table.normalize(text));
-    return split(folded.replaceAll(SPACE, " ")).flatMap((word) => this.#match(SPACE + word));
+    return split(folded.replaceAll(SPACE, " "));
   }
 
   decode(ids) {
     const text = decodeBytes(ids.flatMap((id) => this.bytes[id]));
     return text.replaceAll(SPACE, " ").replace(/^ /, "");
+  }
+
+  /** Whether a piece goes on with a word. */
+  continues(id) {
+    const piece = this.names[id];
+    return !piece.startsWith(SPACE) && !SPECIAL_TOKENS.includes(piece);
   }
 
   /**

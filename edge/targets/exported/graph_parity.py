@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_transformer.edge.compare.parity import Parity, difference
+from keras_transformer.edge.compare.parity import Parity, difference, units_of
 from keras_transformer.edge.targets.exported import replay
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.files import weights_from_bytes, weights_to_bytes
 from keras_transformer.zoo.models.predict import model_inputs
+from keras_transformer.zoo.temporary import temporary_folder
 
 # Relative to the largest output. The same float32 operations in another order differ in their last
 # bits, 6e-8 each, which add up through the layers to about 1e-6. In a trained classifier, GELU by
@@ -41,8 +41,7 @@ def graphs_parity(
         RunError: if the runtime cannot load or run them, or its outputs differ.
     """
     description = {"target": name, "max_length": checkpoint.max_length, "graphs": graphs}
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
+    with temporary_folder() as folder:
         contents = {
             **files,
             replay.DESCRIPTION: json.dumps(description).encode(),
@@ -55,8 +54,9 @@ def graphs_parity(
         run_apart(replay.__name__, folder, doing=doing, CUDA_VISIBLE_DEVICES="-1")
         found = weights_from_bytes((folder / replay.OUTPUTS).read_bytes())
     reference = _reference(checkpoint)[found["rows"], found["places"]]
-    parity = difference(reference, found["outputs"], None)
-    size = float(np.abs(reference).max())
+    units = units_of(checkpoint.task.to_json())
+    parity = difference(reference, found["outputs"], None, units)
+    size = float(np.abs(reference - units[0]).max())
     if not parity.largest <= TOLERANCE * size:
         raise RunError(
             f"Expected the {name} files to give what Keras gives within {TOLERANCE:g} of the "

@@ -131,6 +131,21 @@ def test_resuming_with_other_data_is_refused(runs, found, made, tmp_path):
     assert (out / "results.json").read_bytes() == before
 
 
+def test_resuming_in_another_folder_with_a_file_of_the_same_name_is_refused(
+    runs, made, tmp_path, monkeypatch
+):
+    table = (runs.folder / "train.tsv").read_text()
+    for name, rows in (("ours", table), ("theirs", table + "rain and wind\tweather\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "train.tsv").write_text(rows)
+    monkeypatch.chdir(tmp_path / "ours")
+    searched(runs, tmp_path / "out", train="train.tsv", candidates=LADDER[:1])
+    searched(runs, tmp_path / "out", train="train.tsv", candidates=LADDER[:1], resume=True)
+    monkeypatch.chdir(tmp_path / "theirs")
+    with pytest.raises(InputError, match="holds a search with other train; discard it"):
+        searched(runs, tmp_path / "out", train="train.tsv", candidates=LADDER[:1], resume=True)
+
+
 def test_overwriting_discards_the_files_of_the_search_before(runs, made, tmp_path):
     out = tmp_path / "choice"
     searched(runs, out)

@@ -123,7 +123,7 @@ def test_nothing_kept_is_the_quantized_model_and_everything_kept_the_float_one(r
     def scores(predictor):
         return {"accuracy": predictor.scores(runs.examples.texts).sum()}
 
-    simulation = Simulation(runs.trained, "int8", batches, scores)
+    simulation = Simulation(runs.trained, "int8", batches, scores, Classification.metric)
     model = quantized_model(runs.trained, batches, "int8")
     texts = runs.examples.texts
     expected = dataclasses.replace(runs.trained, model=model).scores(texts).sum()

@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from keras_transformer.zoo.data.tables import read_table
+from keras_transformer.zoo.data.tables import column, read_table
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.regression import Regression
@@ -92,36 +92,6 @@ BAD_TABLES = [
     ("a.jsonl", "[1]\n", ", line 1: expected a JSON object with at least one key."),
     ("a.jsonl", "{}\n", ", line 1: expected a JSON object with at least one key."),
     (
-        "a.jsonl",
-        '{"a": 1}\n{"b": 1}\n',
-        ", line 2: expected the keys 'a' as in the first line, got 'b'.",
-    ),
-    (
-        "a.jsonl",
-        '{"a": 1, "a": 2}\n',
-        ", line 1: the column 'a' is there twice.",
-    ),
-    (
-        "a.jsonl",
-        '{"a": 1}\n{"a": 1, "a": 2}\n',
-        ", line 2: expected the keys 'a' as in the first line, got 'a', 'a'.",
-    ),
-    (
-        "a.jsonl",
-        '{"a": null}\n',
-        ", line 1: expected 'a' to be a string, a number, true or false, got null.",
-    ),
-    (
-        "a.jsonl",
-        '{"a": {"b": 1}}\n',
-        ", line 1: expected 'a' to be a string, a number, true or false, got an object.",
-    ),
-    (
-        "a.jsonl",
-        '{"a": [1]}\n',
-        ", line 1: expected 'a' to be a string, a number, true or false, got a list.",
-    ),
-    (
         "a.parquet",
         "x",
         ": expected a name that ends in .tsv, .csv, .jsonl (or one of them and .gz).",
@@ -135,6 +105,61 @@ def test_bad_table(tmp_path, name, content, message):
     with pytest.raises(InputError) as error:
         read_table(path)
     assert str(error.value) == f"{path}{message}"
+
+
+BAD_KEYS = [
+    ('{"a": 1}\n{"b": 1}\n', ", line 2: expected the key 'a' as in other lines, got 'b'."),
+    ('{"b": 1}\n\n{"a": 1}\n', ", line 1: expected the key 'a', which line 3 has."),
+    ('{"a": 1, "a": 2}\n', ", line 1: the column 'a' is there twice."),
+    ('{"a": 1}\n{"a": 1, "a": 2}\n', ", line 2: the column 'a' is there twice."),
+    *(
+        (
+            f'{{"a": 1}}\n\n{{"a": {value}}}\n',
+            f", line 3: expected 'a' to be a string, a number, true or false, got {what}.",
+        )
+        for value, what in {
+            "null": "null", '{"b": 1}': "an object", "[1]": "a list", "NaN": "NaN",
+            "Infinity": "Infinity", "-Infinity": "-Infinity",
+        }.items()
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "message"), BAD_KEYS)
+def test_a_json_key_without_a_text_in_each_line(tmp_path, content, message):
+    table = read_table(write(tmp_path, "a.jsonl", content))
+    with pytest.raises(InputError) as error:
+        column(table, "a")
+    assert str(error.value) == f"{table.path}{message}"
+
+
+def test_json_keys_that_nobody_asked_for_may_be_anything(tmp_path):
+    content = (
+        '{"id": null, "text": "a", "tags": [1, {"b": 2}], "label": "x"}\n'
+        '{"text": "b", "label": "y", "more": {"score": NaN}, "more": 3}\n'
+    )
+    path = write(tmp_path, "a.jsonl", content)
+    examples = classification(path)
+    assert (examples.texts, examples.labels) == (["a", "b"], ["x", "y"])
+    for name in ("id", "tags", "more"):
+        with pytest.raises(InputError, match=rf"a\.jsonl, line 1: expected .*'{name}'"):
+            column(read_table(path), name)
+    with pytest.raises(InputError, match="the columns are 'id', 'text', 'tags', 'label', 'more'"):
+        column(read_table(path), "score")
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "null"])
+@pytest.mark.parametrize("task", [Classification(), Regression()])
+def test_json_labels_that_are_no_labels(tmp_path, value, task):
+    content = f'{{"text": "a", "label": 1}}\n{{"text": "b", "label": {value}}}'
+    path = write(tmp_path, "a.jsonl", content)
+    with pytest.raises(InputError) as error:
+        task.read(path)
+    assert str(error.value) == (
+        f"{path}, line 2: expected 'label' to be a string, a number, true or false, got {value}."
+    )
+    # Where labels may be missing, they may be missing in some rows.
+    assert task.read(path, labelled=False).targets is None
 
 
 @pytest.mark.parametrize("keep", [5, 20, -4])

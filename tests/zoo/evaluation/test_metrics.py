@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 
+from keras_transformer.zoo.errors import RunError
+from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.metrics import (
     classification_metrics,
+    not_defined,
     regression_metrics,
 )
 
@@ -36,21 +39,56 @@ def test_classification_against_a_confusion_matrix():
     }
     result = classification_metrics(*from_confusion(CONFUSION), LABELS)
     per_class = result.pop("per_class")
+    assert result.pop("undefined") == {"precision": "no row is predicted as 'c'"}
     assert result == pytest.approx(expected)
     assert list(per_class) == list(LABELS)
     assert per_class["a"] == pytest.approx(
         {"precision": 0.5, "recall": 0.75, "f1": f1["a"], "rows": 4}
     )
     assert per_class["b"] == pytest.approx({"precision": 0.5, "recall": 0.5, "f1": 0.5, "rows": 4})
-    assert per_class["c"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "rows": 2}
+    assert per_class["c"] == {"precision": None, "recall": 0.0, "f1": 0.0, "rows": 2}
 
 
-def test_a_class_that_no_row_has_counts_in_the_macro_mean():
+def test_a_class_that_no_row_has_is_in_no_mean():
     targets, scores = from_confusion([[2, 0, 0], [0, 2, 0], [0, 0, 0]])
     result = classification_metrics(targets, scores, LABELS)
     assert result["accuracy"] == result["matthews"] == 1.0
-    assert result["macro_f1"] == pytest.approx(2 / 3)
-    assert result["per_class"]["c"]["rows"] == 0
+    assert result["macro_precision"] == result["macro_recall"] == result["macro_f1"] == 1.0
+    nothing = {"precision": None, "recall": None, "f1": None, "rows": 0}
+    assert result["per_class"]["c"] == nothing
+    assert result["undefined"] == {
+        "recall": "no row has the label 'c'", "precision": "no row is predicted as 'c'",
+    }  # fmt: skip
+    assert not_defined(result["undefined"]) == [
+        "Recall is not defined: no row has the label 'c'.",
+        "Precision is not defined: no row is predicted as 'c'.",
+    ]
+    # What is predicted and no target is a mistake, and counts.
+    targets, scores = from_confusion([[2, 0, 0], [0, 1, 1], [0, 0, 0]])
+    result = classification_metrics(targets, scores, LABELS)
+    assert result["macro_f1"] == pytest.approx((1 + 2 / 3 + 0) / 3)
+    assert result["per_class"]["c"] == {"precision": 0.0, "recall": None, "f1": 0.0, "rows": 0}
+
+
+@pytest.mark.parametrize(
+    ("confusion", "reason"),
+    [
+        ([[0, 0, 0], [1, 2, 0], [0, 0, 0]], "all rows have the label 'b'"),
+        ([[0, 2, 0], [0, 1, 0], [0, 1, 0]], "all rows are predicted as 'b'"),
+        ([[0, 0, 0], [0, 1, 0], [0, 0, 0]], "all rows have the label 'b'"),
+    ],
+)
+def test_matthews_of_one_class_is_not_defined(confusion, reason, recwarn):
+    result = classification_metrics(*from_confusion(confusion), LABELS)
+    assert (result["matthews"], result["undefined"]["matthews"]) == (None, reason)
+    assert not recwarn.list
+
+
+def test_many_absent_labels_are_named_in_part():
+    labels = [f"c{place}" for place in range(15)]
+    result = classification_metrics(np.array([0, 1]), np.eye(15)[[0, 1]], labels)
+    named = " or ".join(f"'c{place}'" for place in range(2, 12))
+    assert result["undefined"]["recall"] == f"no row has the label {named} or 3 more"
 
 
 def test_regression_by_hand():
@@ -65,12 +103,34 @@ def test_regression_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("targets", "outputs"), [([1, 2, 3], [5, 5, 5]), ([2, 2, 2], [1, 2, 3])], ids=str
-)
-def test_correlation_with_a_constant_is_zero(targets, outputs):
+    ("targets", "outputs", "reason"),
+    [
+        ([1, 2, 3], [5, 5, 5], "all predictions are 5"),
+        ([2, 2, 2], [1, 2, 3], "all targets are 2"),
+        ([2], [1], "all targets are 2"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_correlation_with_a_constant_is_not_defined(targets, outputs, reason, recwarn):
     targets, scores = np.array(targets, "float32"), np.array(outputs, "float32")[:, None]
     result = regression_metrics(targets, scores)
-    assert (result["pearson"], result["spearman"]) == (0.0, 0.0)
+    assert result == {
+        "pearson": None, "spearman": None,
+        "mean_squared_error": pytest.approx(np.mean((targets - scores[:, 0]) ** 2)),
+        "undefined": {"pearson": reason, "spearman": reason},
+    }  # fmt: skip
+    assert not_defined(result["undefined"]) == [
+        f"Pearson and spearman are not defined: {reason}."
+    ]
+    assert not recwarn.list
+
+
+def test_an_undefined_metric_is_the_worst_and_no_value():
+    metric = Metric(name="pearson", points=100.0)
+    assert metric.score({"pearson": None}) < metric.score({"pearson": -1.0})
+    with pytest.raises(RunError, match=r"^Expected pearson to be defined, got none: all is 5\.$"):
+        metric.value({"pearson": None, "undefined": {"pearson": "all is 5"}})
+    assert metric.value({"pearson": 0.5}) == 0.5
 
 
 def test_large_outputs_do_not_overflow():

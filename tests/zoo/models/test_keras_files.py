@@ -18,7 +18,7 @@ from keras_transformer.zoo.tasks.regression import Regression
 
 CLASSES = Classification(labels=("a", "b", "c"))
 PAIRS = Classification(labels=("a", "b"), pair=True)
-NUMBER = Regression()
+NUMBER = Regression(mean=120_000.0, deviation=0.5)
 INT8 = {"kernel_bits": 8, "activation_bits": 8}
 # Each family at a tiny width, with each of its heads.
 FAMILIES = [

@@ -8,7 +8,7 @@ from keras_transformer.edge.choose.candidates import ladder
 from keras_transformer.edge.choose.search import search
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.data.tables import Examples
-from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.outputs import Outputs
 from keras_transformer.zoo.tasks.classification import Classification
@@ -82,6 +82,16 @@ def test_evaluation_that_does_not_fit():
         task.evaluate(Fixed(None), examples(np.ones(3)), beams=2)
     with pytest.raises(InputError, match="^Expected no top_k for perplexity, got top_k=3"):
         TASKS["language-modeling"]().evaluate(Fixed(None), None, top_k=3)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_outputs_that_are_no_numbers_are_not_measured(value):
+    # The highest of NaN is the first class.
+    scores = np.array([[0.0, 1.0], [value, 0.0], [1.0, value]])
+    with pytest.raises(RunError, match=r"^Expected finite outputs .* got others in 2 of 3 rows\.$"):
+        Classification(labels=("a", "b")).evaluate(Fixed(scores), examples(np.array([0, 1, 1])))
+    with pytest.raises(RunError, match=r"in 1 of 3 rows\.$"):
+        Regression().evaluate(Fixed(scores[:, :1]), examples(np.ones(3)))
 
 
 def test_a_translator_is_measured_by_bleu(pairs):

@@ -59,7 +59,7 @@ def test_outputs():
 )
 def test_the_metric_that_decides(task, metric, better, worse, generates):
     assert (task.deciding_metric, task.generates) == (metric, generates)
-    scores = [task.score({metric: value, "other": 5.0}) for value in (better, worse)]
+    scores = [task.selection.score({metric: value, "other": 5.0}) for value in (better, worse)]
     assert scores[0] > scores[1]
     assert {abs(score) for score in scores} == {abs(better), abs(worse)}
 

@@ -8,6 +8,7 @@ import pytest
 
 from keras_transformer.zoo.data.pairs import SentencePairs, load_pairs
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.generation.text import Generation
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.registry import TASKS
 from keras_transformer.zoo.tasks.translation import Translation, TranslationData, encode_pairs
@@ -204,3 +205,22 @@ def test_probes_are_padded_validation_pairs():
     np.testing.assert_array_equal(again["ids"], probes["ids"])
     assert not np.array_equal(other["ids"], probes["ids"])
     assert len(data(random_pairs(3)).probes(0)["ids"]) == 3
+
+
+def test_a_language_that_no_validation_row_has_is_not_measured():
+    class Model:
+        def generator(self):
+            return self
+
+        def generate(self, texts, *, language):
+            return [Generation(text, 0.0, True, False) for text in texts]
+
+    pairs = SentencePairs(
+        sources=["a b c d"], targets=["a b c d"], path="rows", languages=["de"]
+    )
+    data = TranslationData(
+        task=Translation(labels=("de", "fr")), train=pairs, validation=pairs, source=None,
+        target=None, max_length=8,
+    )  # fmt: skip
+    found = data.written_metrics(Model())
+    assert (found["bleu_de"], found["bleu_fr"]) == (pytest.approx(100), None)

@@ -33,7 +33,8 @@ def test_english_comes_back_as_it_was(text):
     "pieces, text",
     [
         (["low", "##er", "low"], "lower low"),
-        (["##er", "low"], "##er low"),
+        (["##er", "low"], "er low"),
+        (["##", "##er"], "##er"),
         (["a", "##", "b"], "a ## b"),
         (["a", "-", "b", "(", "c", ")", ",", "d"], "a-b (c), d"),
         (["a", "-", "-", "/", "b"], "a--/b"),

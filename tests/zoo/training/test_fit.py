@@ -87,7 +87,7 @@ def test_a_state_of_another_run_is_refused(tmp_path):
     ):
         tiny.fit(recipe(learning_rate=0.02), folder=tmp_path).resume()
     other = (
-        f"{state} is of a run on other training data; bring that back, "
+        f"{state} is of a run on other training data, or from another checkpoint; bring that back, "
         "or remove the folder to start anew."
     )
     with refused(InputError, other):
@@ -125,6 +125,13 @@ def test_a_metric_that_is_not_finite_stops(tmp_path):
         f"the last good state is {tmp_path / 'state'}, after step 1. {ADVICE}",
     ):
         run.run()
+
+
+def test_an_epoch_whose_metric_is_not_defined_is_kept_until_there_is_another(tmp_path):
+    heard = tiny.Heard()
+    run = tiny.fit(recipe(epochs=4), scores=(None, -0.2, None, -0.3), report=heard)
+    assert run.run() == {"accuracy": -0.2}
+    assert [is_best for *_, is_best in heard.epochs] == [True, True, False, False]
 
 
 def test_token_dropout_is_drawn_by_seed_and_step():

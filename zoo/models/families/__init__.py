@@ -1,4 +1,4 @@
-"""Families of models, one file each: the paper, the sizes by catalogue name, published weights.
+"""Model families, one file each: the paper, the sizes by catalogue name, published weights.
 
-Imports nothing: it is data, which `catalog.FAMILIES` has in one table.
+Imports nothing: it is data, which `catalog.FAMILIES` collects in one table.
 """

@@ -1,10 +1,10 @@
-"""What a family of models says of itself."""
+"""The description of a model family: its paper, sizes and names of published weights."""
 
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-# Tokens of a text, and of source and target each, for which `Size.multiply_adds` are counted.
+# Number of tokens of a text (source and target each) for which `multiply_adds` are counted.
 COUNTED_LENGTH = 128
 
 
@@ -12,13 +12,13 @@ COUNTED_LENGTH = 128
 class Size:
     """One model of a family.
 
-    The counts are those of the built model, see `counts`; a test holds them equal. They are written
-    down so that the catalogue is listed without building a model.
+    The counts are those of the built model, see `counts`; a test checks that they are equal. They
+    are written down so that listing the catalogue builds no model.
 
     Attributes:
-        settings: what `TransformerConfig` takes.
-        parameters: without a task's head, tied tables counted once.
-        multiply_adds: of one pass over `COUNTED_LENGTH` tokens.
+        settings: arguments of `TransformerConfig`.
+        parameters: number of parameters without a task's head, tied tables counted once.
+        multiply_adds: multiply-adds of one pass over `COUNTED_LENGTH` tokens.
     """
 
     settings: Mapping[str, Any]
@@ -31,10 +31,10 @@ class Family:
     """Models of one design.
 
     Attributes:
-        paper: where it was published.
-        sizes: by catalogue name.
-        renames: paths of published weights to ours, as pairs of a regular expression that matches
-            a whole published name and what it is replaced by; empty where none are read.
+        paper: publication of the design.
+        sizes: sizes by catalogue name.
+        renames: mapping of published weight names to our paths, as pairs of a regular expression
+            that matches a whole name and its replacement; empty if no weights are read.
     """
 
     paper: str

@@ -1,4 +1,4 @@
-"""The first Transformer: an encoder-decoder with sinusoidal positions."""
+"""The original Transformer: an encoder-decoder with sinusoidal positions."""
 
 from typing import Any
 

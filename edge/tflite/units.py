@@ -1,0 +1,76 @@
+"""The end of a file that gives numbers in the units of the targets.
+
+Appended to the finished graph: before conversion, a converter multiplies it into the head, whose
+bias a float16 file then cannot hold, or stores the sum in 256 steps from zero to the mean.
+"""
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from keras_transformer.edge.runtime.names import LOGITS
+from keras_transformer.edge.tflite.compact import to_bytes
+from keras_transformer.edge.tflite.schema import op_name
+from keras_transformer.zoo.models.heads import Head
+
+
+def in_units(flatbuffer: bytes, head: Head) -> bytes:
+    """Returns the file with its output multiplied by a deviation and added to a mean, in float32.
+
+    Args:
+        flatbuffer: whose output is standardized.
+        head: of the model.
+    """
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
+    for signature in model.signatureDefs:
+        for output in signature.outputs:
+            if output.name == LOGITS.encode():
+                graph = model.subgraphs[signature.subgraphIndex]
+                output.tensorIndex = _appended(model, graph, output.tensorIndex, head)
+    return to_bytes(model, len(flatbuffer))
+
+
+def _appended(model: schema.ModelT, graph: schema.SubGraphT, place: int, head: Head) -> int:
+    """The place of the output in units; the standardized one gives it its name."""
+    standardized = graph.tensors[place]
+    name, product = standardized.name, place
+    for op, value in (("MUL", head.deviation), ("ADD", head.mean)):
+        constant = _tensor(graph, name + f"_{op.lower()}".encode(), np.array([1], np.int32))
+        constant.buffer = len(model.buffers)
+        buffer = schema.BufferT()
+        buffer.data = np.frombuffer(np.float32(value).tobytes(), np.uint8)
+        model.buffers.append(buffer)
+        operator = schema.OperatorT()
+        operator.opcodeIndex = _code(model, op)
+        operator.builtinOptionsType = getattr(schema.BuiltinOptions, f"{op.title()}Options")
+        operator.builtinOptions = getattr(schema, f"{op.title()}OptionsT")()
+        operator.inputs = np.array([product, len(graph.tensors) - 1], np.int32)
+        result = _tensor(graph, name, standardized.shape)
+        result.shapeSignature = standardized.shapeSignature
+        product = len(graph.tensors) - 1
+        operator.outputs = np.array([product], np.int32)
+        graph.operators.append(operator)
+    for suffix, tensor in ((b"_standardized", standardized), (b"_product", graph.tensors[-3])):
+        tensor.name = name + suffix
+    graph.outputs = np.where(graph.outputs == place, product, graph.outputs).astype(np.int32)
+    return product
+
+
+def _tensor(graph: schema.SubGraphT, name: bytes, shape: np.ndarray) -> schema.TensorT:
+    """A float32 tensor, added to a graph."""
+    tensor = schema.TensorT()
+    tensor.name, tensor.shape = name, shape
+    tensor.type, tensor.buffer = schema.TensorType.FLOAT32, 0
+    graph.tensors.append(tensor)
+    return tensor
+
+
+def _code(model: schema.ModelT, name: str) -> int:
+    """The place of an op's code, which is added where there is none."""
+    for place, code in enumerate(model.operatorCodes):
+        if op_name(code) == name:
+            return place
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, name)
+    code.version = 1
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1

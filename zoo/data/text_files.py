@@ -1,0 +1,97 @@
+"""Text in files: unpacked within a bound, decoded, and cut into lines whatever ends them."""
+
+import contextlib
+import contextvars
+import gzip
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from keras_transformer.zoo.errors import InputError
+
+# What a packed file may unpack to by itself: text shrinks to a third or a tenth, and a file made to
+# fill the memory to a thousandth.
+MOST_TIMES, LEAST_BOUND = 50, 16 * 2**20
+_PIECE = 2**20
+_max_unpacked = contextvars.ContextVar("max_unpacked", default=0)
+
+
+@contextlib.contextmanager
+def max_unpacked(size: int) -> Iterator[None]:
+    """Lets packed files unpack to that many bytes meanwhile, whatever their own size.
+
+    Raises:
+        InputError: the size is not above 0.
+    """
+    if size < 1:
+        raise InputError(f"Expected a size above 0 to unpack, got size={size}.")
+    token = _max_unpacked.set(size)
+    try:
+        yield
+    finally:
+        _max_unpacked.reset(token)
+
+
+def read_text(path: Path) -> str:
+    """Returns the text of a file, plain or `.gz`, without a byte order mark.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: it is a folder, not UTF-8, or damaged, or it unpacks to more than `MOST_TIMES`
+            its size (`LEAST_BOUND` for small ones, see `max_unpacked`).
+    """
+    if path.is_dir():
+        raise InputError(f"{path}: expected a file, got a folder.")
+    try:
+        data = _unpacked(path) if path.suffix == ".gz" else path.read_bytes()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no file {path}.") from None
+    try:
+        return data.decode("utf-8-sig").lstrip("\ufeff")
+    except UnicodeDecodeError as error:
+        # The codec counts from behind the byte order mark, which holds no line break.
+        line = error.object[: error.start].count(b"\n") + 1
+        raise InputError(
+            f"{path}, line {line}: the file is not UTF-8 (byte 0x{error.object[error.start]:02x})."
+        ) from None
+
+
+def _unpacked(path: Path) -> bytes:
+    packed = path.stat().st_size
+    bound = _max_unpacked.get() or max(LEAST_BOUND, MOST_TIMES * packed)
+    pieces, size = [], 0
+    try:
+        with gzip.open(path) as file:
+            while piece := file.read(_PIECE):
+                pieces.append(piece)
+                size += len(piece)
+                if size > bound:
+                    raise InputError(
+                        f"{path}: expected at most {bound / 2**20:.0f} MB unpacked, got more of a "
+                        f"file of {packed / 2**20:.1f} MB; --max-unpacked MB (max_unpacked in "
+                        "Python) lifts the bound."
+                    )
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{path}: the gzip data is damaged or cut short ({error}).") from None
+    return b"".join(pieces)
+
+
+def rows_on_lines(text: str) -> str:
+    """Returns the text of a table with LF at the end of each line.
+
+    Lines end in LF or CR LF; in a text without LF, in CR; in one that has neither, in NEL (U+0085).
+    Where they do not end lines, CR and NEL are part of a cell.
+    """
+    if "\n" in text:
+        return re.sub("\r+\n", "\n", text) if "\r" in text else text
+    return text.replace("\r" if "\r" in text else "\x85", "\n")
+
+
+def plain_lines(text: str) -> str:
+    """Returns plain text with LF at the end of each line, where CR LF, CR or NEL (U+0085) are.
+
+    A byte order mark at the start of a line, as joined files have it, is left out.
+    """
+    text = re.sub("\r\n|\r|\x85", "\n", text)
+    return re.sub("(?m)^\ufeff+", "", text) if "\ufeff" in text else text
