@@ -1,8 +1,7 @@
 """`Runner`: raw rows in, predictions out, on the device, with only NumPy and ai_edge_litert."""
 
-import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from keras_transformer.edge.runtime.names import (
 from keras_transformer.edge.runtime.opening import open_file
 from keras_transformer.edge.runtime.packed import Source, contents, name_of
 from keras_transformer.zoo.data.plain_text import load_plain_text
-from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.scoring import stepwise_perplexity
 from keras_transformer.zoo.generation.text import TextGenerator
 from keras_transformer.zoo.modalities.modality import InputSpec
@@ -30,8 +29,6 @@ from keras_transformer.zoo.predictor import Predictor
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
-
-_MESSAGE_LENGTH = 300
 
 
 def make_interpreter(
@@ -46,11 +43,10 @@ def make_interpreter(
     Raises:
         InputError: if the file needs TensorFlow Text, which is not installed, or LiteRT refuses it.
     """
-    from ai_edge_litert.interpreter import Interpreter, InterpreterWithCustomOps
+    from keras_transformer.edge.runtime.litert import Interpreter, InterpreterWithCustomOps
 
     if not description.get("custom_ops"):
-        with refusals():
-            return Interpreter(model_content=flatbuffer, num_threads=threads)
+        return Interpreter(model_content=flatbuffer, num_threads=threads)
     try:
         import tensorflow_text
     except ModuleNotFoundError:
@@ -58,23 +54,10 @@ def make_interpreter(
             "Expected tensorflow-text, whose ops the file's tokenizer is made of; pip install "
             "tensorflow-text, or convert with --target plain."
         ) from None
-    with refusals():
-        return InterpreterWithCustomOps(
-            model_content=flatbuffer, num_threads=threads,
-            custom_op_registerers=tensorflow_text.tflite_registrar.SELECT_TFTEXT_OPS,
-        )  # fmt: skip
-
-
-@contextlib.contextmanager
-def refusals() -> Iterator[None]:
-    """Turns what LiteRT raises of a file that it cannot load or run into one sentence."""
-    try:
-        yield
-    except (InputError, RunError):
-        raise
-    except (ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:_MESSAGE_LENGTH]
-        raise InputError(f"LiteRT cannot run the file: {reason}.") from error
+    return InterpreterWithCustomOps(
+        model_content=flatbuffer, num_threads=threads,
+        custom_op_registerers=tensorflow_text.tflite_registrar.SELECT_TFTEXT_OPS,
+    )  # fmt: skip
 
 
 class Runner(Predictor):
