@@ -17,6 +17,10 @@ def _is_flag(value: Any) -> bool:
     return isinstance(value, bool)
 
 
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
 def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) < float("inf")
 
@@ -53,6 +57,8 @@ def _are_places(value: Any) -> bool:
 
 # What must be there, and what may be, by dotted name; older files have no more than the first.
 _REQUIRED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "task": ("an object", _is_object),
+    "model": ("an object", _is_object),
     "task.name": ("text", _is_text),
     "task.pair": ("true or false", _is_flag),
     "precision": ("text", _is_text),
@@ -63,7 +69,7 @@ _REQUIRED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 }
 _OPTIONAL: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "model.source_vocab_size": ("an integer that is not negative", _is_count),
-    "model.modality_settings": ("an object", lambda value: isinstance(value, dict)),
+    "model.modality_settings": ("an object", _is_object),
     "lengths": ("a list of ascending integers above 0", _are_lengths),
     "modality": ("text", _is_text),
     "output": ("text", _is_text),
@@ -81,8 +87,9 @@ _OPTIONAL: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "metrics": ("an object of numbers, text or null", _by_name(
         lambda value: value is None or _is_text(value) or _is_flag(value) or _is_number(value)
     )),
+    "provenance": ("an object", _is_object),
     "provenance.weights_sha256": ("text", _is_text),
-    "provenance.recipe": ("an object", lambda value: isinstance(value, dict)),
+    "provenance.recipe": ("an object or null", _or_none(_is_object)),
 }  # fmt: skip
 
 
@@ -114,9 +121,7 @@ def check_description(description: Mapping[str, Any], name: str) -> None:
 def _look_up(value: Any, path: str) -> tuple[Any, bool]:
     """The value of a dotted name, and whether it is there."""
     for part in path.split("."):
-        if not isinstance(value, dict):
-            return value, True  # it stands where an object should, and is refused for it
-        if part not in value:
+        if not isinstance(value, dict) or part not in value:
             return None, False
         value = value[part]
     return value, True
