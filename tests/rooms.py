@@ -53,9 +53,12 @@ ROOMS = {
     "zoo.predictor": Room(
         "zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.tokenizers", "numpy", device=True
     ),
+    "edge.runtime.checks": Room(
+        "zoo.errors", "ai_edge_litert numpy tensorflow_text", device=True
+    ),
     "edge.runtime": Room(
-        "zoo.data zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.predictor "
-        "zoo.tokenizers",
+        "edge.runtime.checks zoo.data zoo.errors zoo.generation zoo.modalities zoo.outputs "
+        "zoo.predictor zoo.tokenizers",
         "ai_edge_litert numpy tensorflow_text", device=True,
     ),
     "zoo.evaluation": Room(
@@ -70,9 +73,11 @@ ROOMS = {
         "ai_edge_litert flatbuffers keras numpy",
     ),
     "zoo.named": Room("zoo.errors zoo.models zoo.tabular zoo.tasks", "keras"),
+    "zoo.checkpoint_config": Room("zoo.errors zoo.models", "numpy"),
     "zoo.checkpoint": Room(
-        "zoo.data zoo.errors zoo.evaluation zoo.files zoo.generation zoo.modalities zoo.models "
-        "zoo.outputs zoo.predictor zoo.recipe zoo.tabular zoo.tasks zoo.vocabularies",
+        "zoo.checkpoint_config zoo.data zoo.errors zoo.evaluation zoo.files zoo.generation "
+        "zoo.modalities zoo.models zoo.outputs zoo.predictor zoo.recipe zoo.tabular zoo.tasks "
+        "zoo.vocabularies",
         "keras numpy",
     ),
     "zoo.training": Room(
@@ -84,9 +89,9 @@ ROOMS = {
     "edge.graphs": Room("edge.runtime zoo.checkpoint zoo.models", "keras tensorflow"),
     "edge.load": Room("edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor"),
     "edge.compare": Room(
-        "edge.graphs edge.precision edge.runtime edge.tflite layers zoo.checkpoint zoo.data "
-        "zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models zoo.tabular zoo.tasks "
-        "zoo.temporary zoo.tokenizers",
+        "edge.graphs edge.precision edge.runtime edge.runtime.checks edge.tflite layers "
+        "zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities "
+        "zoo.models zoo.tabular zoo.tasks zoo.temporary zoo.tokenizers",
         "ai_edge_litert keras numpy",
     ),
     "edge.compress": Room(
