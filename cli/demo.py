@@ -1,7 +1,6 @@
 """`keras-transformer demo`: a web page that runs files in the browser."""
 
 import contextlib
-import tempfile
 from pathlib import Path
 
 import click
@@ -41,6 +40,7 @@ def demo(files: tuple[Path, ...], export: Path | None, port: int, litert: Path |
     from keras_transformer.cli import display
     from keras_transformer.edge.demo import demo as edge_demo
     from keras_transformer.edge.demo.litertjs import find_litertjs
+    from keras_transformer.zoo.temporary import temporary_folder
 
     edge_demo.check_files(files)
     litertjs = find_litertjs(litert, display.note)
@@ -48,10 +48,10 @@ def demo(files: tuple[Path, ...], export: Path | None, port: int, litert: Path |
         edge_demo.write_demo(files, litertjs, export)
         click.echo(f"Wrote {export / edge_demo.PAGE}")
         return
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary) / "demo"
+    with temporary_folder() as temporary:
+        folder = temporary / "demo"
         edge_demo.write_demo(files, litertjs, folder)
         with edge_demo.server(folder, port) as server:
-            click.echo(f"The demo is at http://127.0.0.1:{server.server_port} until Ctrl-C.")
             with contextlib.suppress(KeyboardInterrupt):
+                click.echo(f"The demo is at http://127.0.0.1:{server.server_port} until Ctrl-C.")
                 server.serve_forever()

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import click
 from click.exceptions import NoArgsIsHelpError
 
+from keras_transformer.cli.signals import Terminated
 from keras_transformer.zoo.errors import InputError, RunError
 
 USER_MISTAKE = 2
@@ -25,8 +26,8 @@ class CommandError(click.ClickException):
 def in_one_sentence() -> Iterator[None]:
     """Converts the expected errors, and only those, to a `CommandError`.
 
-    A user's mistake exits with 2, a failure with 1, an interruption with 130. Any other exception
-    is a bug and keeps its traceback.
+    A mistake of the user's exits with 2, a failure with 1, an interruption with 130, a
+    signal with 128 and its number. Any other exception is a bug of ours and keeps its traceback.
     """
     try:
         yield
@@ -38,6 +39,8 @@ def in_one_sentence() -> Iterator[None]:
         raise CommandError(_sentence(error), USER_MISTAKE) from error
     except (RunError, OSError) as error:
         raise CommandError(_sentence(error), FAILURE) from error
+    except Terminated as error:
+        raise CommandError(str(error), error.exit_code) from error
     except KeyboardInterrupt as error:
         raise CommandError("Interrupted.", INTERRUPTED) from error
 

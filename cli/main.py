@@ -8,6 +8,7 @@ import click
 
 from keras_transformer.cli.errors import in_one_sentence
 from keras_transformer.cli.quiet import quiet
+from keras_transformer.cli.signals import end_in_order
 
 VERBOSE = "--verbose"
 # The parameters that are files of data, which may be packed.
@@ -177,5 +178,6 @@ def run() -> None:
     """The console script: `main`, without the log lines of TensorFlow and LiteRT."""
     words = sys.argv[1:]
     options = words[: words.index("--")] if "--" in words else words
+    end_in_order()
     with quiet(VERBOSE in options):
         main()

@@ -77,8 +77,10 @@ def quiet(verbose: bool = False) -> Iterator[None]:
 
 
 def _forward(reader: int, out: int) -> None:
-    """Copies lines that are not noise until the pipe is closed; exits the process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Copies lines that are no noise, until the pipe is closed; ends the process."""
+    # A terminal sends them to both; this one ends when the other has.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     try:
         with os.fdopen(reader, "rb") as lines:
             for line in lines:

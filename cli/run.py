@@ -28,7 +28,7 @@ SHOWN_CHARACTERS = 60
 )
 @click.option(
     "--stop", multiple=True, metavar="TEXT",
-    help="Text of one token at which generation stops; may be repeated.",
+    help="Text at which generation stops; may be repeated.",
 )
 @generation.decoding_options
 @options.threads()

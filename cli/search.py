@@ -88,6 +88,7 @@ def search(
     from keras_transformer.edge.choose import report
     from keras_transformer.edge.choose.candidates import ladder
     from keras_transformer.edge.choose.figures import check_matplotlib
+    from keras_transformer.edge.choose.search import RESULTS
     from keras_transformer.edge.choose.search import search as edge_search
     from keras_transformer.zoo.checkpoint import Checkpoint
     from keras_transformer.zoo.data.columns import columns_of
@@ -108,8 +109,10 @@ def search(
                 trained, given.pop("data"), out, columns=columns, candidates=candidates,
                 report=progress, **given, **decoding,
             )  # fmt: skip
-        except (KeyboardInterrupt, RunError):
-            progress.note(f"{out} holds what was done; --resume goes on from it.")
+        except (KeyboardInterrupt, OSError, RunError) as error:
+            cut_off = not isinstance(error, FileExistsError | FileNotFoundError)
+            if cut_off and (out / RESULTS).exists():
+                progress.note(f"{out} holds what was done; --resume goes on from it.")
             raise
     report.write(found, out)
     display.grids(found)

@@ -16,7 +16,7 @@ def session(out: Path, tensorboard: Path | None) -> Iterator[dict[str, Any]]:
     from keras_transformer.cli import display
     from keras_transformer.cli.memory import keep_freed_memory
     from keras_transformer.zoo.errors import RunError
-    from keras_transformer.zoo.training.train_recipe import states_of
+    from keras_transformer.zoo.training.run_folder import states_of
 
     keep_freed_memory()
     display.device()
@@ -76,9 +76,9 @@ def go_on(
         *models: checkpoint folders, or a name of the catalogue.
         **given: options of the function, None if not given.
     """
-    from keras_transformer.zoo.files import check_folder_target
+    from keras_transformer.zoo.training.run_folder import check_run_target
 
-    check_folder_target(out, overwrite=overwrite)
+    check_run_target(out, resume=resume, overwrite=overwrite)
     changes = {name: value for name, value in given.items() if value is not None}
     with session(out, tensorboard) as hearers:
         return function(*models, out=out, resume=resume, overwrite=overwrite, **hearers, **changes)

@@ -22,7 +22,14 @@ class Room:
 ROOMS = {
     "layers": Room("", "keras numpy"),
     "zoo.errors": Room(device=True),
-    "zoo.files": Room("zoo.errors", "numpy safetensors"),
+    "zoo.beside": Room("zoo.errors"),
+    "zoo.temporary": Room(),
+    "zoo.locks": Room("zoo.beside"),
+    "zoo.manifest": Room("zoo.errors"),
+    "zoo.swap": Room("zoo.beside"),
+    "zoo.files": Room(
+        "zoo.beside zoo.errors zoo.locks zoo.manifest zoo.swap", "numpy safetensors"
+    ),
     "zoo.recipe": Room("zoo.errors"),
     "zoo.tabular": Room(device=True),
     "zoo.progress": Room("zoo.tabular", device=True),
@@ -46,9 +53,12 @@ ROOMS = {
     "zoo.predictor": Room(
         "zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.tokenizers", "numpy", device=True
     ),
+    "edge.runtime.checks": Room(
+        "zoo.errors", "ai_edge_litert numpy tensorflow_text", device=True
+    ),
     "edge.runtime": Room(
-        "zoo.data zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.predictor "
-        "zoo.tokenizers",
+        "edge.runtime.checks zoo.data zoo.errors zoo.generation zoo.modalities zoo.outputs "
+        "zoo.predictor zoo.tokenizers",
         "ai_edge_litert numpy tensorflow_text", device=True,
     ),
     "zoo.evaluation": Room(
@@ -63,22 +73,25 @@ ROOMS = {
         "ai_edge_litert flatbuffers keras numpy",
     ),
     "zoo.named": Room("zoo.errors zoo.models zoo.tabular zoo.tasks", "keras"),
+    "zoo.checkpoint_config": Room("zoo.errors zoo.models", "numpy"),
     "zoo.checkpoint": Room(
-        "zoo.data zoo.errors zoo.evaluation zoo.files zoo.generation zoo.modalities zoo.models "
-        "zoo.outputs zoo.predictor zoo.recipe zoo.tabular zoo.tasks zoo.vocabularies",
+        "zoo.checkpoint_config zoo.data zoo.errors zoo.evaluation zoo.files zoo.generation "
+        "zoo.modalities zoo.models zoo.outputs zoo.predictor zoo.recipe zoo.tabular zoo.tasks "
+        "zoo.vocabularies",
         "keras numpy",
     ),
     "zoo.training": Room(
-        "layers zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.files zoo.modalities "
-        "zoo.models zoo.progress zoo.recipe zoo.tasks zoo.tokenizers zoo.vocabularies",
+        "layers zoo.beside zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.files zoo.locks "
+        "zoo.modalities zoo.models zoo.progress zoo.recipe zoo.tasks zoo.tokenizers "
+        "zoo.vocabularies",
         "keras numpy",
     ),
     "edge.graphs": Room("edge.runtime zoo.checkpoint zoo.models", "keras tensorflow"),
     "edge.load": Room("edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor"),
     "edge.compare": Room(
-        "edge.graphs edge.precision edge.runtime edge.tflite layers zoo.checkpoint zoo.data "
-        "zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models zoo.tabular zoo.tasks "
-        "zoo.tokenizers",
+        "edge.graphs edge.precision edge.runtime edge.runtime.checks edge.tflite layers "
+        "zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities "
+        "zoo.models zoo.tabular zoo.tasks zoo.temporary zoo.tokenizers",
         "ai_edge_litert keras numpy",
     ),
     "edge.compress": Room(
@@ -96,34 +109,38 @@ ROOMS = {
     ),
     "edge.convert": Room(
         "edge.precision edge.quantize edge.tflite layers zoo.checkpoint zoo.data zoo.errors "
-        "zoo.files zoo.models", "keras tensorflow",
+        "zoo.files zoo.models zoo.temporary", "keras tensorflow",
     ),
     "edge.publish": Room("edge.runtime zoo.checkpoint zoo.models"),
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
-        "edge.runtime edge.tflite zoo.checkpoint zoo.data zoo.errors zoo.files zoo.tokenizers",
+        "edge.runtime edge.tflite zoo.beside zoo.checkpoint zoo.data zoo.errors zoo.files "
+        "zoo.temporary zoo.tokenizers",
         "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",
     ),
     "edge.targets.exported": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.runtime "
-        "edge.targets layers zoo.checkpoint zoo.errors zoo.files zoo.models zoo.tasks",
+        "edge.targets layers zoo.beside zoo.checkpoint zoo.errors zoo.files zoo.models zoo.tasks "
+        "zoo.temporary",
         "keras numpy onnx onnxruntime safetensors tensorflow tf2onnx torch",
     ),
     "edge.targets.litertlm": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.runtime edge.targets "
         "edge.targets.exported edge.tflite zoo.checkpoint zoo.errors zoo.generation "
-        "zoo.tokenizers zoo.vocabularies",
+        "zoo.temporary zoo.tokenizers zoo.vocabularies",
         "ai_edge_litert keras litert_lm litert_lm_builder numpy tensorflow",
     ),
     "edge.choose": Room(
         "edge.compare edge.compress edge.convert edge.precision edge.quantize edge.runtime "
-        "edge.targets layers zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.files "
-        "zoo.models zoo.progress zoo.recipe zoo.tabular zoo.training", "keras matplotlib",
+        "edge.targets layers zoo.beside zoo.checkpoint zoo.data zoo.errors zoo.evaluation "
+        "zoo.files zoo.locks zoo.models zoo.progress zoo.recipe zoo.tabular zoo.training",
+        "keras matplotlib",
     ),
     "edge.demo": Room("edge.runtime zoo.errors zoo.files zoo.tokenizers"),
     "edge.quickstart": Room(
-        "edge.compare edge.precision edge.quantize edge.runtime edge.targets zoo.data zoo.files "
-        "zoo.predictor zoo.progress zoo.recipe zoo.samples zoo.tasks zoo.training", "sklearn",
+        "edge.compare edge.precision edge.quantize edge.runtime edge.targets zoo.beside zoo.data "
+        "zoo.files zoo.predictor zoo.progress zoo.recipe zoo.samples zoo.tasks zoo.training",
+        "sklearn",
     ),
 }  # fmt: skip
 MAX_FILES_IN_A_ROOM = 14

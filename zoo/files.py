@@ -1,55 +1,65 @@
 """Atomic writing of files and folders, and checked reading."""
 
 import contextlib
+import errno
 import hashlib
-import json
 import os
-import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 import safetensors
 import safetensors.numpy
 
+from keras_transformer.zoo.beside import (
+    all_beside,
+    check_absent,
+    check_writable,
+    may_change,
+    parents_made,
+    remove,
+    target,
+)
 from keras_transformer.zoo.errors import InputError
-
-MANIFEST = "manifest.json"
-FORMAT = "keras-transformer-zoo"
-
-
-def check_absent(path: str | Path, *, overwrite: bool) -> None:
-    """Checks that the path of a result is free or may be overwritten.
-
-    Raises:
-        FileExistsError: if the path exists and `overwrite` is False.
-    """
-    if not overwrite and Path(path).exists():
-        raise FileExistsError(f"{path} exists; choose another path or give --overwrite.")
+from keras_transformer.zoo.locks import clear_abandoned, written_aside
+from keras_transformer.zoo.manifest import (
+    MANIFEST,
+    folders,
+    manifest_of,
+    read_manifest,
+    stays_inside,
+)
+from keras_transformer.zoo.swap import finish_cut_off_swap, swap_in
 
 
 def check_file_target(path: str | Path, *, overwrite: bool) -> None:
     """Checks that `write_file` may write a path, before the work starts.
 
     Raises:
-        FileExistsError: if the path exists and `overwrite` is False, or it is a folder.
+        FileExistsError: The path exists and `overwrite` is False, or it is a folder.
+        InputError, OSError: It is no path, its name is too long, or its folder may not be written.
     """
-    path = _target(path)
+    path = target(path)
     if path.is_dir():
         raise FileExistsError(f"{path} is a folder; give the name of a file.")
     check_absent(path, overwrite=overwrite)
+    clear_abandoned(path)
+    check_writable(path)
 
 
 def check_folder_target(path: str | Path, *, overwrite: bool, kind: str = "checkpoint") -> None:
     """Checks that `write_folder` may write a path, before the work starts.
 
     Raises:
-        FileExistsError: if the path exists and may not be replaced.
+        FileExistsError: The path exists and may not be replaced.
+        InputError, OSError: It is no path, its name is too long, or its folder may not be written.
     """
-    path = _target(path)
-    _finish_cut_off_swap(path)
+    path = target(path)
+    finish_cut_off_swap(path)
+    clear_abandoned(path)
     if path.exists():
         _check_replaceable(path, overwrite, kind)
+    check_writable(path)
 
 
 def write_file(path: str | Path, data: bytes, *, overwrite: bool = False) -> None:
@@ -59,17 +69,27 @@ def write_file(path: str | Path, data: bytes, *, overwrite: bool = False) -> Non
         FileExistsError: if the path exists and `overwrite` is False, or it is a folder.
         OSError: if writing failed; the previous content is untouched.
     """
+    with file_aside(path, data, overwrite=overwrite):
+        pass
+
+
+@contextlib.contextmanager
+def file_aside(path: str | Path, data: bytes, *, overwrite: bool = False) -> Iterator[None]:
+    """Writes a file aside, and renames it once what is done meanwhile has not failed.
+
+    Raises:
+        FileExistsError, OSError: See `write_file`.
+    """
     check_file_target(path, overwrite=overwrite)
-    path = _target(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = _beside(path, "partial")
-    try:
+    path = target(path)
+    with parents_made(path), written_aside(path, Path.touch) as partial:
         with _naming(path):
             _write_synced(partial, data)
+        yield
+        # Another process may have written it by now.
+        check_absent(path, overwrite=overwrite)
+        with _naming(path):
             os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
     _sync_folder(path.parent)
 
 
@@ -79,8 +99,8 @@ def write_folder(
 ) -> None:  # fmt: skip
     """Writes a temporary folder with a manifest of its files' SHA-256, and renames it.
 
-    If the process is killed at any moment, `read_folder` finds the old folder or the new one. Two
-    writers must not write the same path at once.
+    Killed at any moment, it leaves the old folder or the new one for `read_folder`. Of two that
+    write the same path at once, the later one's stays.
 
     Args:
         path: path of the folder.
@@ -94,34 +114,25 @@ def write_folder(
         OSError: if writing failed; the previous content is untouched.
     """
     for name in files:
-        if not _stays_inside(name) or name == MANIFEST:
+        if not stays_inside(name) or name == MANIFEST:
             raise ValueError(f"Expected plain file names other than {MANIFEST}, got {name!r}.")
     check_folder_target(path, overwrite=overwrite, kind=kind)
-    path = _target(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = target(path)
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
-    description = {"format": f"{FORMAT} {kind}", "version": 1, "sha256": hashes}
-    manifest = json.dumps(description, indent=1) + "\n"
-    partial = _beside(path, "partial")
-    # A killed process may have left one.
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        with _naming(path):
-            partial.mkdir()
-            for folder in sorted(_folders(files)):
+    with parents_made(path), _naming(path):
+        with written_aside(path, Path.mkdir) as partial:
+            for folder in sorted(folders(files)):
                 (partial / folder).mkdir()
             for name, data in files.items():
                 _write_synced(partial / name, data)
-            _write_synced(partial / MANIFEST, manifest.encode())
-            for folder in _folders(files):
+            _write_synced(partial / MANIFEST, manifest_of(kind, hashes))
+            for folder in folders(files):
                 _sync_folder(partial / folder)
             _sync_folder(partial)
-            _swap_in(partial, path)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+            old = swap_in(partial, path, overwrite)
     _sync_folder(path.parent)
-    shutil.rmtree(_beside(path, "old"), ignore_errors=True)
+    for folder in old:
+        remove(folder)
 
 
 @contextlib.contextmanager
@@ -132,21 +143,15 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         FileExistsError: if the path exists.
         OSError: if writing failed; nothing is left behind.
     """
-    path = _target(path)
+    path = target(path)
     if path.exists():
         raise FileExistsError(f"{path} exists; choose another path.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = _beside(path, "partial")
-    # A killed process may have left one.
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        with _naming(path):
-            partial.mkdir()
+    clear_abandoned(path)
+    check_writable(path)
+    with parents_made(path), _naming(path):
+        with written_aside(path, Path.mkdir) as partial:
             yield partial
             partial.rename(path)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
 
 
 def read_folder(path: str | Path) -> dict[str, bytes]:
@@ -156,19 +161,40 @@ def read_folder(path: str | Path) -> dict[str, bytes]:
         FileNotFoundError: if there is no such folder.
         InputError: if it is not a checkpoint, or a file is missing or was edited.
     """
-    path = _target(path)
-    folder = path
-    if not path.exists() and _beside(path, "old").exists():
-        # A process was killed between its two renames: the old checkpoint is still complete.
-        folder = _beside(path, "old")
-    if not folder.exists():
-        raise FileNotFoundError(f"There is no checkpoint folder {path}.")
-    files = {}
-    for name, digest in _read_manifest(folder, path, "checkpoint").items():
+    path = target(path)
+    while True:
+        folder = _whole_folder(path)
+        hashes = read_manifest(folder, path, "checkpoint")
         try:
-            files[name] = (folder / name).read_bytes()
-        except FileNotFoundError:
-            raise InputError(f"The checkpoint {path} lacks its file {name}.") from None
+            return _read_listed(folder, path, hashes)
+        except InputError:
+            # Unless another process has replaced the folder since its manifest was read.
+            now = _whole_folder(path)
+            if now == folder and read_manifest(now, path, "checkpoint") == hashes:
+                raise
+
+
+def _whole_folder(path: Path) -> Path:
+    """The folder of a path, or the old one where a writer stands or was killed between renames."""
+    for folder in (path, *all_beside(path, "old"), path):
+        if folder.exists():
+            return folder
+    raise FileNotFoundError(f"There is no checkpoint folder {path}.")
+
+
+def _read_listed(folder: Path, path: Path, hashes: Mapping[str, str]) -> dict[str, bytes]:
+    """Reads the files of a manifest; messages call the folder `path`."""
+    files = {}
+    for name, digest in hashes.items():
+        try:
+            # Not a device or a pipe, which would be read for ever.
+            is_file = (folder / name).is_file()
+            if is_file:
+                files[name] = (folder / name).read_bytes()
+        except (FileNotFoundError, ValueError):  # or the name is no path's
+            is_file = False
+        if not is_file:
+            raise InputError(f"The checkpoint {path} lacks its file {name}.")
         if hashlib.sha256(files[name]).hexdigest() != digest:
             raise InputError(
                 f"The checkpoint {path} was changed after it was written: {name} does not match "
@@ -204,29 +230,6 @@ def weights_from_bytes(data: bytes) -> dict[str, np.ndarray]:
         raise InputError(f"Expected weights in the safetensors format: {error}.") from None
 
 
-def _target(path: str | Path) -> Path:
-    # Absolute, so that "." and "folder/.." have a name and a parent for the rename.
-    return Path(os.path.abspath(path))
-
-
-def _beside(path: Path, what: str) -> Path:
-    return path.with_name(f".{path.name}.{what}")
-
-
-def _is_plain_name(name: str) -> bool:
-    return bool(name) and name not in (".", "..") and not set(name) & set("/\\:\0")
-
-
-def _stays_inside(name: str) -> bool:
-    return all(map(_is_plain_name, name.split("/")))
-
-
-def _folders(names: Iterable[str]) -> set[str]:
-    """The subfolders that contain the files."""
-    parents = (parent for name in names for parent in PurePosixPath(name).parents)
-    return {parent.as_posix() for parent in parents} - {"."}
-
-
 @contextlib.contextmanager
 def _naming(path: Path) -> Iterator[None]:
     """Sets the path in a system error, which for a full disk has none or a temporary one."""
@@ -255,38 +258,18 @@ def _sync_folder(path: Path) -> None:
             os.close(descriptor)
 
 
-def _swap_in(partial: Path, path: Path) -> None:
-    """Renames `partial` to `path`; the previous folder is set aside, and restored on failure."""
-    old = _beside(path, "old")
-    if path.exists():
-        path.rename(old)
-    try:
-        partial.rename(path)
-    except BaseException:
-        if old.exists():
-            old.rename(path)
-        raise
-
-
-def _finish_cut_off_swap(path: Path) -> None:
-    """Restores or removes the old folder that a killed process left beside the path."""
-    old = _beside(path, "old")
-    if old.exists():
-        if path.exists():
-            shutil.rmtree(old)
-        else:
-            old.rename(path)
-
-
 def _check_replaceable(path: Path, overwrite: bool, kind: str) -> None:
     check_absent(path, overwrite=overwrite)
     try:
-        listed = set(_read_manifest(path, path, kind)) | {MANIFEST}
+        listed = set(read_manifest(path, path, kind)) | {MANIFEST}
     except InputError:
         raise FileExistsError(
             f"{path} exists and is no {kind}, so it is not overwritten; choose another path."
         ) from None
-    listed |= _folders(listed)
+    listed |= folders(listed)
+    for folder in (path, *(entry for entry in path.rglob("*") if entry.is_dir())):
+        if not may_change(folder):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     entries = (entry.relative_to(path).as_posix() for entry in path.rglob("*"))
     foreign = sorted(entry for entry in entries if entry not in listed)
     if foreign:
@@ -294,21 +277,3 @@ def _check_replaceable(path: Path, overwrite: bool, kind: str) -> None:
             f"{path} holds {foreign[0]!r}, which is not part of the {kind}, so it is not "
             f"overwritten; move that away or choose another path."
         )
-
-
-def _read_manifest(folder: Path, path: Path, kind: str) -> dict[str, str]:
-    """Returns the SHA-256 of each file by name; `path` is the folder's name in messages."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"{path} is no {kind}: it has no {MANIFEST}.") from None
-    except ValueError:
-        raise InputError(f"The {kind} {path} is damaged: {MANIFEST} is not JSON.") from None
-    hashes = manifest.get("sha256") if isinstance(manifest, dict) else None
-    if (
-        not isinstance(hashes, dict)
-        or manifest.get("format") != f"{FORMAT} {kind}"
-        or not all(map(_stays_inside, hashes))
-    ):
-        raise InputError(f"{path} is no {kind}: its {MANIFEST} is not one of ours.")
-    return hashes

@@ -161,8 +161,6 @@ class Workshop:
 
     def _train_on(self, candidate: Candidate) -> Checkpoint:
         out = self.folder / candidate.source
-        if self.options["resume"] and out.exists():
-            return dataclasses.replace(Checkpoint.load(out), rows=self.checkpoint.rows)
         given: dict[str, Any] = {**self.options, **self.data}
         if not candidate.qat:
             return prune(self.checkpoint, out, sparsity=candidate.sparsity, **given)

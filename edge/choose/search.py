@@ -13,6 +13,7 @@ from keras_transformer.edge.choose.search_result import Measured, Search
 from keras_transformer.edge.compare.benchmark import benchmark
 from keras_transformer.edge.convert.convert import checked_lengths
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.zoo.beside import check_writable, resolved, target
 from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
 from keras_transformer.zoo.data.columns import columns_of
 from keras_transformer.zoo.data.rows import Rows
@@ -20,14 +21,17 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.evaluation.metric import Metric, check_max_drop
 from keras_transformer.zoo.files import weights_to_bytes, write_file
+from keras_transformer.zoo.locks import clear_abandoned
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.recipe.training_data import file_digest, is_path, rows_digest
+from keras_transformer.zoo.training.run_folder import one_run
 
 RESULTS = "results.json"
 CHECKPOINTS = "checkpoints"
 
 
+@one_run
 def search(
     checkpoint: Checkpoint | str | Path,
     data: Source | Rows,
@@ -67,11 +71,13 @@ def search(
         **decoding: decoding options of a translator, see `Decoding`.
 
     Raises:
-        FileExistsError: if the folder already contains a search, or other files.
-        InputError: if an argument or the data is invalid.
-        RunError: if the float32 file could not be converted.
+        FileExistsError: the folder holds a search already, or something else, or a search of it is
+            under way.
+        InputError: for a mistake in the arguments or the data.
+        RunError: the float32 file could not be made.
     """
-    out, report = Path(out), report or default_report()
+    out, report = resolved(out), report or default_report()
+    check_writable(target(out) / RESULTS)
     candidates = ladder() if candidates is None else candidates
     check_max_drop(max_drop)
     checkpoint = as_checkpoint(checkpoint)
@@ -129,12 +135,14 @@ def _measure(
     """Builds and evaluates a candidate's file; records the reason if that fails."""
     try:
         converted = workshop.make(candidate)
-        value = metric.value(measure(Runner(converted)))
+        metrics = measure(Runner(converted))
+        value = metric.value(metrics)
     except (InputError, RunError) as error:
         return Measured(candidate=candidate, error=" ".join(str(error).split()))
     write_file(out / f"{candidate.name}.tflite", bytes(converted), overwrite=True)
     return Measured(
         candidate=candidate, value=value,
+        metric_signature=metrics.get(f"{metric.name}_signature"),
         agreement=converted.parity.agreement, size=converted.size,
         gzip_size=len(gzip.compress(bytes(converted), mtime=0)),
     )  # fmt: skip
@@ -178,7 +186,8 @@ def _begin(out: Path, found: Search, *, resume: bool, overwrite: bool) -> dict[C
                 f"{out} holds a search with other {' and '.join(changed)}; discard it with "
                 "--overwrite, or choose another path."
             )
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+    clear_abandoned(path)
+    if not path.exists() and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out} exists and holds no search; choose another path.")
     _write(out, dataclasses.replace(found, rows=rows))
     return {row.candidate: row for row in rows if row.error or (out / row.file).exists()}

@@ -4,7 +4,6 @@ import dataclasses
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from keras_transformer.edge.runtime.runner import make_interpreter
 from keras_transformer.edge.tflite.delegation import find_delegation
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.tabular import Grid, Tabular
+from keras_transformer.zoo.temporary import temporary_folder
 
 WARM_UP = 10
 _CPU_INFO = Path("/proc/cpuinfo")
@@ -206,10 +206,10 @@ def _latencies(interpreters: Sequence[Interpreter], runs: int) -> np.ndarray:
 def _peak_memory(source: Source, threads: int) -> int | None:
     if not Path(memory.STATUS).exists():
         return None
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         path = source
         if not isinstance(source, str | os.PathLike):
-            path = Path(folder) / "model.tflite"
+            path = folder / "model.tflite"
             path.write_bytes(contents(source))
         command = [sys.executable, "-m", memory.__name__, str(path), str(threads)]
         child = subprocess.run(command, capture_output=True, text=True)

@@ -31,6 +31,7 @@ from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Prune, Recipe
 from keras_transformer.zoo.training.fine_tune import DEFAULTS, Retraining, changed_recipe
 from keras_transformer.zoo.training.random_state import random_state_kept
+from keras_transformer.zoo.training.run_folder import one_run
 
 
 def prune_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
@@ -52,6 +53,7 @@ WAYS = {
 }
 
 
+@one_run
 @random_state_kept()
 def prune(
     checkpoint: Checkpoint | str | Path,

@@ -1,7 +1,6 @@
 """Conversion pipeline: from a checkpoint to the checked graph of a `.tflite` file."""
 
 import dataclasses
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +22,7 @@ from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, build, set_weights
 from keras_transformer.zoo.models.predict import model_inputs
+from keras_transformer.zoo.temporary import temporary_folder
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -158,7 +158,8 @@ def checked_lengths(checkpoint: Checkpoint, lengths: Sequence[int] | None) -> li
     """Returns the lengths of a file in ascending order, each once; the checkpoint's own by default.
 
     Raises:
-        InputError: if a length is below 1 or above the model's positions.
+        InputError: if a length is below 1, above the model's positions, or above the learned
+            positions that training reached.
     """
     given, own = lengths, checkpoint.max_length
     lengths = sorted(set(lengths or [own]))
@@ -173,6 +174,12 @@ def checked_lengths(checkpoint: Checkpoint, lengths: Sequence[int] | None) -> li
                 f"Expected lengths from 1 to the model's {checkpoint.config.max_length}, "
                 f"got length={length}."
             )
+    if lengths[-1] > checkpoint.longest:
+        raise InputError(
+            f"Expected lengths up to the {checkpoint.longest} tokens that the model was trained "
+            f"on, as it learned no positions beyond them, got length={lengths[-1]}; train "
+            "it with a larger max_length."
+        )
     return lengths
 
 
@@ -185,9 +192,11 @@ def _to_flatbuffer(
     concrete = {name: function.get_concrete_function() for name, function in signatures.items()}
     # Variables that a function closes over are saved only if the module refers to them.
     module.captured = [one.variables for one in concrete.values()]
-    with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures=concrete)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(concrete))
+    with temporary_folder() as folder:
+        tf.saved_model.save(module, str(folder), signatures=concrete)
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            str(folder), signature_keys=list(concrete)
+        )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         converter.allow_custom_ops = allow_custom_ops
         if spec.is_static or spec.name == "float16":

@@ -24,6 +24,7 @@ from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tasks.translation import translations
 from keras_transformer.zoo.training.fine_tune import Retraining, changed_recipe
 from keras_transformer.zoo.training.random_state import random_state_kept
+from keras_transformer.zoo.training.run_folder import one_run
 from keras_transformer.zoo.training.train_recipe import config_of
 
 
@@ -49,6 +50,7 @@ def new_student(teacher: Checkpoint, name: str, settings: Mapping[str, Any]) -> 
     )  # fmt: skip
 
 
+@one_run
 @random_state_kept()
 def distill(
     teacher: Checkpoint | str | Path,
@@ -110,7 +112,7 @@ def distill(
     recipe = (qat_recipe if student.is_quantized else changed_recipe)(student.recipe, changes)
     run = Retraining(
         checkpoint=student, recipe=recipe, out=out, train=train, validation=validation,
-        resume=resume, overwrite=overwrite, report=report, scalars=scalars,
+        resume=resume, overwrite=overwrite, report=report, scalars=scalars, origin=teacher,
     )  # fmt: skip
     if beams:
         pairs = run.data.train
@@ -159,10 +161,10 @@ def _check(teacher: Checkpoint, student: Checkpoint) -> None:
                 f"Expected a student with the teacher's vocabulary, got another {name} "
                 f"(vocab_size={student.config.vocab_size} for {teacher.config.vocab_size})."
             )
-    if teacher.config.max_length < student.max_length:
+    if teacher.longest < student.max_length:
         raise InputError(
             f"Expected a teacher that reads the student's {student.max_length} tokens, "
-            f"got one of max_length={teacher.config.max_length}."
+            f"got one of max_length={teacher.longest}."
         )
     if student.recipe.prune is not None:
         raise InputError(

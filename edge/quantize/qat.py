@@ -28,6 +28,7 @@ from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.training.fine_tune import DEFAULTS, Retraining, changed_recipe
 from keras_transformer.zoo.training.random_state import random_state_kept
+from keras_transformer.zoo.training.run_folder import one_run
 
 
 def quantized_model(
@@ -81,6 +82,7 @@ def qat_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     return changed_recipe(recipe, changes, defaults)
 
 
+@one_run
 @random_state_kept()
 def quantize(
     checkpoint: Checkpoint | str | Path,

@@ -11,11 +11,13 @@ from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.quantize.qat import quantize
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
+from keras_transformer.zoo.beside import resolved
 from keras_transformer.zoo.data.pairs import SentencePairs, load_pairs
 from keras_transformer.zoo.files import check_absent, write_file
 from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.training.run_folder import one_run
 from keras_transformer.zoo.training.train_recipe import train_recipe
 
 NUM_TIMED, NUM_WARM_UP = 100, 3
@@ -108,6 +110,7 @@ class Quickstart:
     device: str
 
 
+@one_run
 def quickstart(
     job: Job,
     out: str | Path,
@@ -129,7 +132,7 @@ def quickstart(
         InputError: if Babel is not installed.
         FileExistsError: if the folder holds an earlier run.
     """
-    out, report = Path(out), report or Report()
+    out, report = resolved(out), report or Report()
     check_absent(out, overwrite=overwrite)
     paths = job.write_data(out / "data", seed=seed, overwrite=overwrite)
     text, target = job.columns

@@ -1,5 +1,6 @@
 """Artifacts: the result of a conversion, one file or a folder of files, and its metadata."""
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,8 +8,9 @@ from typing import Any
 
 from keras_transformer.edge.compare.parity import Parity
 from keras_transformer.edge.publish.model_card import NAME, Origin, card_section, with_section
+from keras_transformer.zoo.beside import resolved
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.files import write_file, write_folder
+from keras_transformer.zoo.files import file_aside, write_folder
 
 # The kind in the manifest of a folder.
 KIND = "export"
@@ -102,18 +104,22 @@ class Artifact:
             FileExistsError: if a path exists and `overwrite` is False.
             OSError: if writing fails; existing files are then unchanged.
         """
-        path = Path(path)
-        if self.is_folder:
-            write_folder(path, self.files, overwrite=overwrite, kind=KIND)
-        else:
-            write_file(path, bytes(self), overwrite=overwrite)
+        path = resolved(path)
         beside = self.beside(path)
-        for name, data in beside.items():
-            write_file(path.with_name(name), data, overwrite=overwrite)
         card = path.with_name(NAME)
-        text = card.read_text(encoding="utf-8") if card.exists() else ""
+        # Whatever else a card of somebody's own holds stays as it is, byte for byte.
+        text = card.read_bytes().decode(errors="surrogateescape") if card.exists() else ""
         text = with_section(text, path.name, self.card(path))
-        write_file(card, text.encode(), overwrite=True)
+        files = {} if self.is_folder else {path: bytes(self)}
+        files |= {path.with_name(name): data for name, data in beside.items()}
+        with contextlib.ExitStack() as aside:
+            # All are on the disk before any gets its name, the file itself last.
+            for name, data in files.items():
+                aside.enter_context(file_aside(name, data, overwrite=overwrite))
+            text = text.encode(errors="surrogateescape")
+            aside.enter_context(file_aside(card, text, overwrite=True))
+            if self.is_folder:
+                write_folder(path, self.files, overwrite=overwrite, kind=KIND)
         return [path, *map(path.with_name, beside), card]
 
     @property

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,11 @@ from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.targets import micro_arena
 from keras_transformer.edge.targets.flatbuffer import FlatbufferWriter, TfliteFile
 from keras_transformer.edge.tflite.schema import count_ops, find_op
+from keras_transformer.zoo.beside import resolved
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.files import check_file_target
+from keras_transformer.zoo.temporary import temporary_folder
 
 _BYTES_PER_LINE = 16
 _MISSING_OP = re.compile(r"find op for builtin opcode '(\w+)'")
@@ -40,7 +41,7 @@ class MicroFile(TfliteFile):
 
     def beside(self, path: Path) -> Mapping[str, bytes]:
         """Returns the C sources."""
-        return c_sources(path)
+        return c_sources(path, bytes(self))
 
     def loading_from(self, path: Path) -> str:
         """Returns a C++ program that includes the sources."""
@@ -72,8 +73,10 @@ class Micro(FlatbufferWriter):
         Raises:
             InputError: if the name of the file cannot become a C identifier.
         """
-        for path in (out, *map(out.with_name, source_names(out))):
-            check_file_target(path, overwrite=overwrite)
+        out = resolved(out)
+        super().check_out(out, overwrite=overwrite)
+        for name in source_names(out):
+            check_file_target(out.with_name(name), overwrite=overwrite)
 
     def measured(self, description: Mapping[str, Any]) -> dict[str, str]:
         """Returns the size of the arena."""
@@ -94,8 +97,8 @@ def arena_bytes(flatbuffer: bytes) -> int:
     Raises:
         RunError: if the interpreter cannot run the model.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.tflite"
+    with temporary_folder() as folder:
+        path = folder / "model.tflite"
         path.write_bytes(flatbuffer)
         command = [sys.executable, "-m", micro_arena.__name__, str(path)]
         child = subprocess.run(command, capture_output=True, text=True)
@@ -133,11 +136,12 @@ def c_name(path: Path) -> str:
     return name
 
 
-def c_sources(path: Path) -> dict[str, bytes]:
-    """Returns the C sources for a C++ project by name.
+def c_sources(path: Path, data: bytes | None = None) -> dict[str, bytes]:
+    """Returns the files that a C++ project adds, by name.
 
     Args:
-        path: path of a file for this target; its stem names the sources and their symbols.
+        path: of a file of this target; its stem names the sources and their symbols.
+        data: the file's bytes; by default they are read.
 
     Returns:
         `NAME.h` and `NAME.c`, the model as an array of bytes, and `NAME_ops.h`, which registers its
@@ -147,7 +151,7 @@ def c_sources(path: Path) -> dict[str, bytes]:
         InputError: see `c_name`.
     """
     name = c_name(path)
-    flatbuffer, description, _ = unpack(path)
+    flatbuffer, description, _ = unpack(path if data is None else data)
     arena = description["arena_bytes"]
     texts = (
         _header(name, len(flatbuffer)), _array(name, flatbuffer),

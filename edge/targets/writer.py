@@ -4,8 +4,10 @@ import abc
 from pathlib import Path
 
 from keras_transformer.edge.convert.convert import Request
+from keras_transformer.edge.publish.model_card import NAME
 from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.edge.targets.target import About, Target
+from keras_transformer.zoo.beside import resolved
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.files import check_file_target
 
@@ -50,6 +52,8 @@ class Writer(abc.ABC):
         """Checks before the conversion that the result may be saved to a path.
 
         Raises:
-            FileExistsError: if a path exists and `overwrite` is False.
+            FileExistsError: a path exists and `overwrite` is False.
+            InputError, OSError: it is no path, or its folder may not be written.
         """
         check_file_target(out, overwrite=overwrite)
+        check_file_target(resolved(out).with_name(NAME), overwrite=True)

@@ -54,10 +54,10 @@ GENERATE = """async (model, texts, load) => {
     const { generate, readerIds } = await load("generate.js");
     const results = [];
     for (const [text, language] of texts) {
-        const { ids } = readerIds(model, text, language);
+        const read = readerIds(model, text, language);
         let last;
-        for await (last of generate(model, ids));
-        results.push({ ids, text: last.text });
+        for await (last of generate(model, read));
+        results.push({ ids: read.ids, text: last.text });
     }
     return results;
 }"""

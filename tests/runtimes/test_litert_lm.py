@@ -85,7 +85,7 @@ def test_64_greedy_tokens_equal_ours(kind, tmp_path):
     assert found["pieces"] == [expected[0].removeprefix(" "), *expected[1:]]
     assert len(found["pieces"]) == NEW_TOKENS
     [text] = trained.generator().generate([PROMPT], max_tokens=NEW_TOKENS)
-    assert "".join(expected).removeprefix(" ") == text.text
+    assert "".join(expected) == text.text
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Plain text as one stream of tokens, cut into blocks; NumPy only."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +46,12 @@ def load_plain_text(path: str | Path | PlainText) -> PlainText:
     return PlainText(text=text, path=path)
 
 
+def line_ids(lines: Iterable[str], tokenizer: Tokenizer) -> list[int]:
+    """Returns the ids of lines, each that is not blank with [SEP] at its end."""
+    rows = tokenizer.pieces([line for line in lines if line.strip()])
+    return [i for row in rows for i in (*row, tokenizer.sep_id)]
+
+
 def token_stream(plain: PlainText, tokenizer: Tokenizer) -> np.ndarray:
     """Returns the token ids (N,) of a whole text.
 
@@ -56,11 +62,10 @@ def token_stream(plain: PlainText, tokenizer: Tokenizer) -> np.ndarray:
         InputError: if there are fewer than two tokens, so that there is nothing to predict.
     """
     if tokenizer.config.keeps_lines:
-        rows = tokenizer.pieces([plain.text])
+        [found] = tokenizer.pieces([plain.text])
     else:
-        lines = [line for line in plain.text.split("\n") if line.strip()]
-        rows = [[*row, tokenizer.sep_id] for row in tokenizer.pieces(lines)]
-    ids = np.array([i for row in rows for i in row], "int32")
+        found = line_ids(plain.text.split("\n"), tokenizer)
+    ids = np.array(found, "int32")
     if len(ids) < 2:
         raise InputError(f"{plain.path}: expected at least two tokens, got {len(ids)}.")
     return ids

@@ -1,5 +1,6 @@
 """Beam search over the continuations of a batch."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,14 +21,17 @@ def beam_search(
     decoding: Decoding,
     *,
     stops: np.ndarray,
+    spared: np.ndarray,
+    ends: Callable[[int, np.ndarray], bool] | None,
     max_tokens: int,
 ) -> list[Generated]:
     """Searches for the best continuation of each row (Sutskever et al. 2014; Wu et al. 2016).
 
-    A row retains its `beams` best unfinished hypotheses. Of all their extensions the best
-    beams x (1 + stop tokens) are considered, so that at least `beams` continue; one that ends with
-    a stop token is finished, with the score log probability / length ** length_penalty. A row
-    ends when no unfinished hypothesis can reach the score of its best finished one.
+    A row keeps its `beams` best unfinished hypotheses. Of all their extensions the
+    beams x (1 + stop tokens) best are looked at, and twice as many until at least `beams` go on;
+    one that ends in a stop token or a stop text is finished, with the score
+    log probability / length ** length_penalty. A row ends when no unfinished hypothesis can reach
+    the score of its best finished one.
 
     Unfinished hypotheses are a row's result only where none is finished after `max_tokens`: a
     shorter complete text is more useful than one that breaks off. They are equally long, so the
@@ -44,7 +48,9 @@ def beam_search(
             first.
         decoding: beams, length penalty and repetition control.
         stops: bool (V,), true where a token ends a hypothesis.
-        max_tokens: maximum number of new tokens.
+        spared: bool (V,), true where repetition control spares a token.
+        ends: called as ends(row, ids), whether new ids end a hypothesis.
+        max_tokens: the most new tokens.
     """
     start, penalty = history.shape[1], decoding.length_penalty
     width = decoding.beams * (1 + int(stops.sum()))
@@ -57,21 +63,30 @@ def beam_search(
     for length in range(1, max_tokens + 1):
         logits, cache = steps.step(history[:, -1].astype(np.int32), cache)
         normalizers = log_normalizer(logits)
-        extended = _extend(scores, logits, normalizers, history, decoding, stops)
-        parents, tokens = _best_extensions(extended, rows, width)
+        extended = _extend(scores, logits, normalizers, history, decoding, spared)
+        looked_at = width
+        parents, tokens = _best_extensions(extended, rows, looked_at)
+        by_text = _ended(ends, rows, history[:, start:], parents, tokens, stops)
+        while by_text.any() and _lacks(
+            rows[parents], by_text | stops[tokens], decoding.beams, looked_at
+        ):
+            looked_at *= 2
+            parents, tokens = _best_extensions(extended, rows, looked_at)
+            by_text = _ended(ends, rows, history[:, start:], parents, tokens, stops)
         rows, scores = rows[parents], extended[parents, tokens]
         log_probabilities = log_probabilities[parents] + (
             logits[parents, tokens] - normalizers[parents]
         )
         history = np.concatenate([history[parents], tokens[:, None]], axis=1)
 
-        ends = stops[tokens]
-        for i in np.flatnonzero(ends):
+        done = by_text | stops[tokens]
+        for i in np.flatnonzero(done):
             score = scores[i] / length**penalty
             if score > finished_scores[rows[i]]:
                 finished_scores[rows[i]] = score
-                results[rows[i]] = _generated(history[i, start:-1], log_probabilities[i], True)
-        going = np.flatnonzero(~ends)
+                ids = history[i, start:] if by_text[i] else history[i, start:-1]
+                results[rows[i]] = _generated(ids, log_probabilities[i], True)
+        going = np.flatnonzero(~done)
         going_rows, firsts, counts = np.unique(rows[going], return_index=True, return_counts=True)
         leaders = going[firsts]
         for i in leaders[finished_scores[going_rows] == -np.inf]:
@@ -96,14 +111,37 @@ def _extend(
     normalizers: np.ndarray,
     history: np.ndarray,
     decoding: Decoding,
-    stops: np.ndarray,
+    spared: np.ndarray,
 ) -> np.ndarray:
     """Returns the score (R, V) of each hypothesis with each token."""
     if decoding.repetition_penalty != 1:
-        logits = penalize_seen(logits, history, decoding.repetition_penalty, stops)
+        logits = penalize_seen(logits, history, decoding.repetition_penalty, spared)
         normalizers = log_normalizer(logits)
     extended = logits + (scores - normalizers)[:, None]
-    return ban_repeats(extended, history, decoding.no_repeat_ngram, stops)
+    return ban_repeats(extended, history, decoding.no_repeat_ngram, spared)
+
+
+def _ended(
+    ends: Callable[[int, np.ndarray], bool] | None,
+    rows: np.ndarray,
+    ids: np.ndarray,
+    parents: np.ndarray,
+    tokens: np.ndarray,
+    stops: np.ndarray,
+) -> np.ndarray:
+    """Returns which extensions (E,) end by what they say, of those without a stop token."""
+    ended = np.zeros(len(tokens), bool)
+    if ends is not None:
+        for i in np.flatnonzero(~stops[tokens]):
+            ended[i] = ends(int(rows[parents[i]]), np.append(ids[parents[i]], tokens[i]))
+    return ended
+
+
+def _lacks(rows: np.ndarray, done: np.ndarray, beams: int, looked_at: int) -> bool:
+    """Whether a row has fewer than `beams` extensions that go on, and more to look at."""
+    found, first, counts = np.unique(rows, return_index=True, return_counts=True)
+    going = np.add.reduceat(~done, first, dtype=np.int64)
+    return bool(((going < beams) & (counts == looked_at)).any())
 
 
 def _best_extensions(

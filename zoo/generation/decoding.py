@@ -138,11 +138,11 @@ class Generated:
     """The new tokens of one row.
 
     Attributes:
-        ids: token ids, int32 (N,), without the stop token.
-        log_probability: log probability of the tokens, the stop token included, under the model's
-            own distribution over the tokens that are not forbidden, without penalties and
-            temperature.
-        finished: whether a stop token ended the row.
+        ids: int32 (N,), a stop token not included, the tokens of a stop text included.
+        log_probability: of the tokens, the stop token included, under the model's own
+            distribution over the tokens that are not forbidden: neither penalties nor temperature
+            change it.
+        finished: whether a stop token or a stop text ended the row.
     """
 
     ids: np.ndarray

@@ -38,6 +38,8 @@ def generate(
     numbers: Sequence[int] | None = None,
     max_tokens: int | None = None,
     on_token: Callable[[int, int], None] | None = None,
+    ends: Callable[[int, np.ndarray], bool] | None = None,
+    spared_ids: Collection[int] = (),
 ) -> list[Generated]:
     """Generates the continuation of each row with greedy decoding, sampling or beam search.
 
@@ -46,21 +48,23 @@ def generate(
     rows nor on the batch.
 
     Args:
-        steps: decoding steps of the model.
-        cache: cache of B rows, without `tokens`.
-        tokens: first token to feed of each row, integers (B,): the start token, or the last of the
-            prompt.
-        decoding: decoding options.
-        stop_ids: tokens that end a row. They are exempt from repetition control.
-        forbidden_ids: tokens that are never generated: their logits are set to minus infinity
-            first, and their probability goes to the others.
-        prompts: earlier ids of each row, which repetition control includes along with `tokens` and
-            the generated ones.
-        numbers: numbers of the rows, for their seeds; by default 0, 1, ...
-        max_tokens: second limit in addition to that of `decoding`, such as the room in the cache;
-            the smaller applies.
-        on_token: callback on_token(row, token), called as soon as a token is chosen, except for the
-            stop token; not with beams.
+        steps: the model's side.
+        cache: of B rows, without `tokens`.
+        tokens: integers (B,), the first token to feed of each row: the start token, or the
+            prompt's last.
+        decoding: how the next token is chosen.
+        stop_ids: tokens that end a row. Repetition control spares them.
+        forbidden_ids: tokens that are never generated: their logits are minus infinity before
+            anything else, and the others share their probability.
+        prompts: the earlier ids of each row, which repetition control counts together with
+            `tokens` and what is generated.
+        numbers: of the rows, for their seeds; their places 0, 1, ... by default.
+        max_tokens: a second limit beside the one of `decoding`, such as the room in the cache;
+            the smaller holds.
+        on_token: called as on_token(row, token) as soon as a token is chosen, without the one that
+            ends the row; not with beams.
+        ends: called as ends(row, ids) with all new ids of a row, whether they end it.
+        spared_ids: tokens that repetition control spares beside the stop tokens.
 
     Returns:
         The new tokens of each row. A row is unfinished if it reached its limit, or if the rule
@@ -100,13 +104,21 @@ def generate(
     permitted = _Permitted(steps, forbidden)
     stops = np.zeros(steps.vocab_size, bool)
     stops[stop_ids] = True
-    if decoding.is_plain_greedy and on_token is None and isinstance(steps, WholeLoop):
+    spared = stops.copy()
+    spared[_ids("spared_ids", list(spared_ids), steps.vocab_size)] = True
+    is_heard = on_token is not None or ends is not None
+    if decoding.is_plain_greedy and not is_heard and isinstance(steps, WholeLoop):
         return _all_at_once(steps, cache, history[:, -1], limit, stops, permitted.bias)
     if decoding.beams > 1:
-        return beam_search(permitted, cache, history, decoding, stops=stops, max_tokens=limit)
+        return beam_search(
+            permitted, cache, history, decoding,
+            stops=stops, spared=spared, ends=ends, max_tokens=limit,
+        )  # fmt: skip
     numbers = range(len(history)) if numbers is None else numbers
     generators = [np.random.default_rng((decoding.seed, number)) for number in numbers]
-    return _one_by_one(permitted, cache, history, decoding, generators, stops, limit, on_token)
+    return _one_by_one(
+        permitted, cache, history, decoding, generators, stops, spared, limit, on_token, ends
+    )
 
 
 def _all_at_once(
@@ -140,8 +152,10 @@ def _one_by_one(
     decoding: Decoding,
     generators: Sequence[np.random.Generator],
     stops: np.ndarray,
+    spared: np.ndarray,
     max_tokens: int,
     on_token: Callable[[int, int], None] | None,
+    ends: Callable[[int, np.ndarray], bool] | None,
 ) -> list[Generated]:
     """Greedy decoding or sampling, one step at a time."""
     num_rows, start = history.shape
@@ -150,8 +164,8 @@ def _one_by_one(
     rows, log_probabilities = np.arange(num_rows), np.zeros(num_rows)
     for length in range(1, max_tokens + 1):
         logits, cache = steps.step(history[:, -1].astype(np.int32), cache)
-        allowed = penalize_seen(logits, history, decoding.repetition_penalty, stops)
-        allowed = ban_repeats(allowed, history, decoding.no_repeat_ngram, stops)
+        allowed = penalize_seen(logits, history, decoding.repetition_penalty, spared)
+        allowed = ban_repeats(allowed, history, decoding.no_repeat_ngram, spared)
         chosen = allowed.argmax(axis=1)
         places = np.arange(len(rows))
         possible = allowed[places, chosen] > -np.inf
@@ -161,15 +175,19 @@ def _one_by_one(
         log_probabilities = log_probabilities + np.where(
             possible, logits[places, chosen] - log_normalizer(logits), 0.0
         )
-        stopped = possible & stops[chosen]
+        history = np.concatenate([history, chosen[:, None]], axis=1)
+        kept = possible & ~stops[chosen]
+        stopped = possible & ~kept
+        if ends is not None:
+            for i in np.flatnonzero(kept):
+                stopped[i] = ends(int(rows[i]), history[i, start:])
         going = possible & ~stopped
         if on_token is not None:
             for i in np.flatnonzero(going):
                 on_token(int(rows[i]), int(chosen[i]))
-        history = np.concatenate([history, chosen[:, None]], axis=1)
         for place, row in enumerate(rows):
             if length == max_tokens or not going[place]:
-                ids = history[place, start : start + length - (not going[place])]
+                ids = history[place, start : start + length - (not kept[place])]
                 results[int(row)] = Generated(
                     ids=ids.astype(np.int32),
                     log_probability=float(log_probabilities[place]),

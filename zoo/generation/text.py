@@ -6,12 +6,19 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.generation.decoding import Decoding, Generated, Steps
+from keras_transformer.zoo.generation.decoding import Decoding, Steps
 from keras_transformer.zoo.generation.loop import generate
+from keras_transformer.zoo.generation.prompt import (
+    Continuation,
+    Prompt,
+    continuing_ids,
+    read_prompt,
+)
+from keras_transformer.zoo.generation.stops import Stops
 from keras_transformer.zoo.modalities.raw_texts import checked_texts
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.target_language import check_language, encode_sources
-from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
+from keras_transformer.zoo.tokenizers.tokenizer import Encoded, Tokenizer
 
 # Decoded in place of an incomplete character.
 _REPLACEMENT = "\ufffd"
@@ -41,16 +48,26 @@ class Generation(NamedTuple):
     """One text's result.
 
     Attributes:
-        text: generated text.
-        log_probability: log probability of its tokens, see `Generated`.
-        finished: whether a stop token ended it rather than a limit.
-        truncated: whether the source was truncated to the model's length.
+        text: what was generated: the translation, or what a prompt and it are joined from, with
+            the space between them if there is one.
+        log_probability: of its tokens, see `Generated`.
+        finished: whether the model or a stop text ended it, rather than a limit.
+        truncated: whether the source was cut to the model's length.
     """
 
     text: str
     log_probability: float
     finished: bool
     truncated: bool
+
+
+def in_turn(function: Callable[[list[int]], None], items: Sequence[list[int]]) -> None:
+    """Applies a function to one item after the other."""
+    for item in items:
+        function(item)
+
+
+Each = Callable[[Callable[[list[int]], None], Sequence[list[int]]], object]
 
 
 class TextGenerator:
@@ -62,14 +79,17 @@ class TextGenerator:
         target_tokenizer: tokenizer of the output, if it differs.
         languages: target languages of a multilingual translator.
         reads_sources: whether it generates a target for a source rather than continuing a prompt.
+        each: applies a function to each item, as `for` does; a model that threads can share may
+            do so with several at once, in any order.
     """
 
     def __init__(
         self, model: Model, tokenizer: Tokenizer,
         target_tokenizer: Tokenizer | None = None, languages: Sequence[str] = (), *,
-        reads_sources: bool,
+        reads_sources: bool, each: Each = in_turn,
     ):  # fmt: skip
         self.model = model
+        self._each = each
         self.reads_sources = reads_sources
         self.tokenizer = tokenizer
         self.writer = target_tokenizer or tokenizer
@@ -86,119 +106,156 @@ class TextGenerator:
     ) -> list[Generation]:
         """Generates the translation or the continuation of each text.
 
+        A prompt's lines are read as those of the training text. After a prompt that ends in a
+        space no word goes on.
+
         Args:
             texts: sources or prompts.
-            stop: texts of one token each that end a row, in addition to the model's own end token.
-            language: target language, of a multilingual translator.
-            on_text: callback on_text(row, piece of text), called as soon as a piece is complete.
-            **decoding: decoding options, see `Decoding`; greedy by default.
+            stop: texts that end a row, beside the model's own end; they are not part of it. Of
+                tokens across a prompt's end only the new ones count.
+            language: that is written, by a translator of several targets.
+            on_text: called as on_text(row, piece of text) as soon as it is known.
+            **decoding: how tokens are chosen, see `Decoding`; greedily by default.
 
         Raises:
-            InputError: if texts are a single string, a source is empty, a prompt is longer than the
-                cache, a stop text has several tokens, the language is unknown, or the decoding
-                options do not fit.
-            TypeError: if texts are not a sequence of strings, or an option is unknown.
+            InputError: for a single string, an empty source, a prompt longer than the cache, a
+                stop text that the model cannot write, an unknown language, or a decoding that
+                does not fit.
+            TypeError: for what is no sequence of strings, or an unknown option.
         """
         texts = checked_texts(texts)
         choice = Decoding.of(**decoding)
         check_language(self.languages, language)
-        stops = {self._stop_id(text) for text in stop}
+        stops = Stops(checked_texts(stop, "stop texts"), self.writer)
+        stop_ids = set()
         if self.reads_sources or not self.writer.config.keeps_lines:
-            stops.add(self.writer.sep_id)
-        # Ids beyond the tokenizer's are languages, which occur in the input only.
+            stop_ids.add(self.writer.sep_id)
+        # Ids past the tokenizer's are languages, which are only read.
         languages = range(self.writer.vocab_size, self.model.vocab_size)
-        forbidden = {*range(len(SPECIAL_TOKENS)), *languages} - stops
+        forbidden = {*range(len(SPECIAL_TOKENS)), *languages} - stop_ids
         results: dict[int, Generation] = {}
-        rows = self._sources(texts, language) if self.reads_sources else self._prompts(texts)
-        for group in self._groups([ids for ids, _ in rows]):
-            ids = [rows[row][0] for row in group]
+        prompts: list[Prompt] = []
+        if self.reads_sources:
+            encoded = self._sources(texts, language)
+            rows, truncated = encoded.ids, encoded.truncated
+            written = [Continuation(self.writer)] * len(rows)
+        else:
+            prompts = self._prompts(texts)
+            rows = [np.array(prompt.ids, np.int32) for prompt in prompts]
+            truncated = [False] * len(rows)
+            written = [Continuation(self.writer, prompt) for prompt in prompts]
+
+        def write(group: list[int]) -> None:
+            ids, continued = [rows[row] for row in group], [written[row] for row in group]
             stream = None
             if on_text is not None:
-                stream = _Stream(self.writer, group, on_text)
-            # Rows are seeded by their index among all texts, whatever the model's batches.
+                stream = _Stream(continued, stops, group, on_text)
+            # Rows sample by their place among all texts, whatever batches the model reads.
             options: dict[str, Any] = {
-                "stop_ids": stops, "forbidden_ids": forbidden, "on_token": stream,
-                "numbers": group,
+                "stop_ids": stop_ids, "forbidden_ids": forbidden, "on_token": stream,
+                "numbers": group, "spared_ids": stops.ids,
             }  # fmt: skip
+            if stops:
+                options["ends"] = _Ends(continued, stops)
+            model: Steps = self.model
             if self.reads_sources:
                 cache = self.model.encode(ids)
                 first = np.full(len(group), self.writer.cls_id, np.int32)
                 room = self.model.cache_length
             else:
-                prompts = np.stack(ids)
-                cache, first = self.model.prefill(prompts[:, :-1]), prompts[:, -1]
-                options["prompts"] = list(prompts[:, :-1])
-                room = self.model.cache_length - prompts.shape[1] + 1
-            made = generate(self.model, cache, first, choice, max_tokens=room, **options)
+                read = np.stack(ids)
+                cache, first = self.model.prefill(read[:, :-1]), read[:, -1]
+                options["prompts"] = list(read[:, :-1])
+                room = self.model.cache_length - read.shape[1] + 1
+                if prompts[group[0]].after_space:
+                    model = _NewWord(model, continuing_ids(self.writer))
+            made = generate(model, cache, first, choice, max_tokens=room, **options)
             for place, (row, one) in enumerate(zip(group, made, strict=True)):
-                results[row] = self._generation(one, rows[row][1])
+                text = stops.cut(continued[place].text(one.ids.tolist()))
+                results[row] = Generation(text, one.log_probability, one.finished, truncated[row])
                 if stream is not None:
                     stream.tell(place, results[row].text)
+
+        # The caller's own thread streams, one text after the other.
+        (self._each if on_text is None else in_turn)(write, self._groups(rows, prompts))
         return [results[row] for row in range(len(texts))]
 
-    def _sources(self, texts: Sequence[str], language: str | None) -> list[tuple[np.ndarray, bool]]:
-        """Ids of each source, and whether it was truncated."""
+    def _sources(self, texts: Sequence[str], language: str | None) -> Encoded:
+        """Ids of each source, and whether it was cut."""
         for row, text in enumerate(texts, start=1):
             if not text.strip():
                 raise InputError(f"Expected text {row} to hold something to read, got {text!r}.")
         languages = [] if language is None else [language] * len(texts)
-        encoded = encode_sources(
+        return encode_sources(
             self.tokenizer, texts, self.model.source_length, self.languages, languages
         )
-        return list(zip(encoded.ids, encoded.truncated, strict=True))
 
-    def _prompts(self, texts: Sequence[str]) -> list[tuple[np.ndarray, bool]]:
-        """Ids of each prompt."""
-        rows = []
-        # Where lines end with [SEP], it precedes the first token of a line.
-        before = [] if self.tokenizer.config.keeps_lines else [self.tokenizer.sep_id]
-        for row, pieces in enumerate(self.tokenizer.pieces(texts), start=1):
-            ids = np.array(before + pieces, np.int32)
-            if not len(ids):
+    def _prompts(self, texts: Sequence[str]) -> list[Prompt]:
+        """What each prompt is read as."""
+        prompts = [read_prompt(text, self.tokenizer) for text in texts]
+        for row, (ids, _, _) in enumerate(prompts, start=1):
+            if not ids:
                 raise InputError(f"Expected prompt {row} to hold a token to go on from, got none.")
             if len(ids) > self.model.cache_length:
                 raise InputError(
                     f"Expected prompt {row} to have at most the {self.model.cache_length} tokens "
                     f"of the model's cache, got {len(ids)}; shorten it."
                 )
-            rows.append((ids, False))
-        return rows
+        return prompts
 
-    def _groups(self, rows: Sequence[np.ndarray]) -> list[list[int]]:
-        """Indices of the rows of each batch: prompts of one length, sources of similar length."""
-        order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
+    def _groups(self, rows: Sequence[np.ndarray], prompts: Sequence[Prompt]) -> list[list[int]]:
+        """Places of the rows that are read together: prompts of a kind, sources of like length."""
+
+        def kind(row: int) -> tuple[int, bool]:
+            return len(rows[row]), bool(prompts) and prompts[row].after_space
+
         groups: list[list[int]] = []
-        for row in order:
+        for row in sorted(range(len(rows)), key=kind):
             last = groups[-1] if groups else []
             fits = 0 < len(last) < self.model.batch_size
-            if fits and (self.reads_sources or len(rows[last[0]]) == len(rows[row])):
+            if fits and (self.reads_sources or kind(last[0]) == kind(row)):
                 last.append(row)
             else:
                 groups.append([row])
         return groups
 
-    def _generation(self, made: Generated, truncated: bool) -> Generation:
-        text = self.writer.decode(made.ids.tolist())
-        return Generation(text, made.log_probability, made.finished, truncated)
 
-    def _stop_id(self, text: str) -> int:
-        ids = self.writer.pieces([text])[0]
-        if len(ids) != 1:
-            raise InputError(
-                f"Expected a stop text of one token, got {text!r} of {len(ids)} tokens."
-            )
-        if ids[0] == self.writer.unk_id:
-            raise InputError(f"Expected a stop text that the vocabulary has, got {text!r}.")
-        return ids[0]
+class _Ends:
+    """Whether the new ids of a row hold a stop text."""
+
+    def __init__(self, continued: Sequence[Continuation], stops: Stops):
+        self.continued = continued
+        self.stops = stops
+
+    def __call__(self, row: int, ids: np.ndarray) -> bool:
+        return self.stops.end(self.continued[row].text(ids.tolist())) is not None
+
+
+class _NewWord:
+    """A model's steps, of which the first gives no piece that goes on with a word."""
+
+    def __init__(self, model: Steps, continuing: Sequence[int]):
+        self.vocab_size = model.vocab_size
+        self.select = model.select
+        self._step = model.step
+        self._first = np.zeros(self.vocab_size, np.float32)
+        self._first[continuing] = -np.inf
+
+    def step(self, tokens: np.ndarray, cache: Any) -> tuple[np.ndarray, Any]:
+        logits, cache = self._step(tokens, cache)
+        bias, self._first = self._first, np.zeros(self.vocab_size, np.float32)
+        return logits + bias, cache
 
 
 class _Stream:
     """Receives tokens, and passes on the text that each adds."""
 
     def __init__(
-        self, writer: Tokenizer, rows: Sequence[int], on_text: Callable[[int, str], None]
-    ):
-        self.writer = writer
+        self, continued: Sequence[Continuation], stops: Stops, rows: Sequence[int],
+        on_text: Callable[[int, str], None],
+    ):  # fmt: skip
+        self.continued = continued
+        self.stops = stops
         self.rows = rows
         self.on_text = on_text
         self.ids: dict[int, list[int]] = {}
@@ -207,10 +264,10 @@ class _Stream:
     def __call__(self, row: int, token: int) -> None:
         ids = self.ids.setdefault(row, [])
         ids.append(token)
-        text = self.writer.decode(ids)
-        # A character is passed on only with its last byte.
+        text = self.continued[row].text(ids)
+        # Nothing is told of a character before its last byte, nor of what may become a stop text.
         if not text.endswith(_REPLACEMENT):
-            self.tell(row, text)
+            self.tell(row, self.stops.settled(text))
 
     def tell(self, row: int, text: str) -> None:
         """Passes on the part of a row's text that was not passed on before."""

@@ -2,7 +2,8 @@
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from keras_transformer.zoo.tokenizers.normalize import fold_text, split_words
 from keras_transformer.zoo.tokenizers.piece_list import (
@@ -18,6 +19,12 @@ _NO_SPACE_AFTER = re.compile(r"(?<=[(\[{]) ")
 _NO_SPACE_AROUND = re.compile(r" ?([-'/]) ?")
 
 
+def spaced(words: str) -> str:
+    """Returns words with a space between each two without those that punctuation does not have."""
+    joined = _NO_SPACE_AFTER.sub("", _NO_SPACE_BEFORE.sub("", words))
+    return _NO_SPACE_AROUND.sub(r"\1", joined)
+
+
 class WordPieces:
     """Word pieces, matched greedily, longest first (BERT, Devlin et al. 2018).
 
@@ -25,21 +32,17 @@ class WordPieces:
 
     Args:
         vocabulary: pieces in the order of their ids.
-        lowercase: whether case is folded.
-        strip_accents: whether accents are removed.
-        max_bytes_per_word: maximum number of UTF-8 bytes of a word; a longer one is unknown.
+        is_too_long: whether a word is unknown because of its length.
+        **fold: arguments of `normalize.fold_text`.
     """
 
-    def __init__(
-        self, vocabulary: Vocabulary, *,
-        lowercase: bool, strip_accents: bool, max_bytes_per_word: int,
-    ):  # fmt: skip
+    def __init__(self, vocabulary: Vocabulary, *, is_too_long: Callable[[str], bool], **fold: Any):
         self.piece_ids = vocabulary.check("wordpiece")
         self.size = len(vocabulary)
-        self.max_bytes_per_word = max_bytes_per_word
+        self.is_too_long = is_too_long
         self.longest = max(map(len, vocabulary))
         self._pieces = vocabulary.pieces
-        self._fold = {"lowercase": lowercase, "strip_accents": strip_accents}
+        self._fold = fold
         # Words repeat: a corpus of 680,000 words has 14,000 distinct ones.
         self.match = functools.lru_cache(_CACHED_WORDS)(self._match)
 
@@ -54,23 +57,24 @@ class WordPieces:
     def text(self, ids: Sequence[int]) -> str:
         """Returns a text with these ids, as far as they determine it.
 
-        Words are joined with one space, but without a space before `. , ! ? ; : ) ] } %`, after
-        `( [ {`, or on either side of `- ' /`, whatever the original text; folded case and accents
-        are not restored.
+        Words are joined with one space. None stands before `. , ! ? ; : ) ] } %`, after `( [ {`,
+        or on either side of `- ' /`, whichever way the text had it; case and accents that were
+        folded stay so. A piece that continues a word and comes first begins one.
         """
         words: list[str] = []
         for i in ids:
             piece = self._pieces[i]
-            if piece.startswith(CONTINUATION) and len(piece) > len(CONTINUATION) and words:
+            if not piece.startswith(CONTINUATION) or piece == CONTINUATION:
+                words.append(piece)
+            elif words:
                 words[-1] += piece.removeprefix(CONTINUATION)
             else:
-                words.append(piece)
-        joined = _NO_SPACE_AFTER.sub("", _NO_SPACE_BEFORE.sub("", " ".join(words)))
-        return _NO_SPACE_AROUND.sub(r"\1", joined)
+                words.append(piece.removeprefix(CONTINUATION))
+        return spaced(" ".join(words))
 
     def _match(self, word: str) -> tuple[int, ...]:
         """Splits one word into the ids of its pieces."""
-        if len(word.encode()) > self.max_bytes_per_word:
+        if self.is_too_long(word):
             return (self.piece_ids[UNK],)
         found = []
         start, prefix = 0, ""
@@ -89,14 +93,13 @@ class Bytes:
     """The 256 bytes of UTF-8, after the five special tokens.
 
     Args:
-        lowercase: whether case is folded.
-        strip_accents: whether accents are removed.
+        **fold: arguments of `normalize.fold_text`.
     """
 
-    def __init__(self, *, lowercase: bool, strip_accents: bool):
+    def __init__(self, **fold: Any):
         self.piece_ids = {token: index for index, token in enumerate(SPECIAL_TOKENS)}
         self.size = len(SPECIAL_TOKENS) + 256
-        self._fold = {"lowercase": lowercase, "strip_accents": strip_accents}
+        self._fold = fold
 
     def fold(self, text: str) -> str:
         """Returns the folded text, whose bytes are the pieces."""
@@ -117,20 +120,23 @@ class Characters:
 
     Args:
         vocabulary: characters in the order of their ids.
-        lowercase: whether case is folded.
-        strip_accents: whether accents are removed.
+        **fold: arguments of `normalize.fold_text`.
     """
 
-    def __init__(self, vocabulary: Vocabulary, *, lowercase: bool, strip_accents: bool):
+    def __init__(self, vocabulary: Vocabulary, **fold: Any):
         self.piece_ids = vocabulary.check("characters")
         self.size = len(vocabulary)
         self._pieces = vocabulary.pieces
-        self._fold = {"lowercase": lowercase, "strip_accents": strip_accents}
+        self._fold = fold
+
+    def fold(self, text: str) -> str:
+        """Returns the text whose characters are the pieces."""
+        return fold_text(text, **self._fold)
 
     def ids(self, text: str) -> list[int]:
         """Returns the ids of a text."""
         unknown = self.piece_ids[UNK]
-        return [self.piece_ids.get(c, unknown) for c in fold_text(text, **self._fold)]
+        return [self.piece_ids.get(c, unknown) for c in self.fold(text)]
 
     def text(self, ids: Sequence[int]) -> str:
         """Returns the characters in one string."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from keras_transformer.zoo.data.pairs import SentencePairs
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.data.tables import Examples
+from keras_transformer.zoo.files import weights_to_bytes
+from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.models.predict import model_inputs
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.recipe import OPTIONS, Recipe
@@ -26,8 +29,9 @@ from keras_transformer.zoo.training.run_data import (
     in_memory,
     run_data_of,
     training_batches,
+    validation_unknown,
 )
-from keras_transformer.zoo.training.train_recipe import save_run, working_folder
+from keras_transformer.zoo.training.run_folder import save_run, stop_if_finished, working_folder
 
 # Default options of a run that continues from trained weights.
 DEFAULTS = {
@@ -80,6 +84,7 @@ class Retraining:
         train, validation: data in place of the checkpoint's, see `train.train`.
         out: new checkpoint folder; None to write nothing.
         resume, overwrite, report, scalars: see `train.train`.
+        origin: whose validation metrics the new checkpoint has beside its own, if not this one's.
 
     Attributes:
         data: data of the run.
@@ -99,16 +104,23 @@ class Retraining:
     overwrite: bool = False
     report: Report | None = None
     scalars: Callable[[str, float, int], None] | None = None
+    origin: Checkpoint | None = None
     data: RunData = dataclasses.field(init=False)
     rows: dict[str, Rows] = dataclasses.field(init=False)
 
     def __post_init__(self):
         self.report = self.report or default_report()
         self.folder = working_folder(self.out, resume=self.resume, overwrite=self.overwrite)
+        self.origin = self.origin or self.checkpoint
+        self._began_from = "" if self.folder is None else _digest(self.checkpoint, self.origin)
         given = self._in_memory()
         self.recipe = resolved(self.recipe, in_memory=given)
         self.data = run_data_of(self.checkpoint, self.recipe, **given)
         self.recipe, self.rows = in_memory(self.recipe, self.data)
+        stop_if_finished(
+            self.recipe, self.out, self.folder, self.rows, resume=self.resume,
+            overwrite=self.overwrite, report=self.report, origin=self.origin,
+        )  # fmt: skip
         self.data.report_cuts(self.report)
         keras.utils.set_random_seed(self.recipe.training.seed)
 
@@ -153,6 +165,8 @@ class Retraining:
             folder=self.folder, report=self.report, scalars=self.scalars, learner=learner,
             companions=companions, metric=deciding(self.data, self.report),
         )  # fmt: skip
+        # A state holds what became of the weights that the run went on from.
+        fit.progress.data += self._began_from
         if self.resume:
             fit.resume()
         return fit
@@ -188,5 +202,14 @@ class Retraining:
             probes=probes, bits=dict(bits or {}), keep=tuple(keep), rows=self.rows,
         )  # fmt: skip
         result.metrics["validation"] |= self.data.written_metrics(result)
+        result.metrics["validation"] |= validation_unknown(self.data)
         save_run(result, self.out, self.folder, overwrite=self.overwrite)
         return result
+
+
+def _digest(*checkpoints: Checkpoint) -> str:
+    """The SHA-256 of the weights of checkpoints, one after the other."""
+    digest = hashlib.sha256()
+    for checkpoint in checkpoints:
+        digest.update(weights_to_bytes(get_weights(checkpoint.model)))
+    return digest.hexdigest()

@@ -136,8 +136,8 @@ class Fit:
         is_same_data = (progress.data, saved.data.digest) == (self.progress.data, digest)
         if not is_same_data or {name: value.shape for name, value in values.items()} != shapes:
             raise InputError(
-                f"{state} is of a run on other training data; bring that back, "
-                "or remove the folder to start anew."
+                f"{state} is of a run on other training data, or from another checkpoint; bring "
+                "that back, or remove the folder to start anew."
             )
         self._assign(values)
         self.progress = progress

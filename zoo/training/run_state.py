@@ -1,10 +1,8 @@
-"""Saved states of a run, for resuming: its progress and the folder of the states."""
+"""What a run keeps to be resumed from: where it stands, and the weights of several epochs."""
 
 import dataclasses
 import math
-import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,13 +44,3 @@ def from_one(values: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
         place, _, path = name.partition("/")
         several.setdefault(int(place), {})[path] = value
     return [several[place] for place in sorted(several)]
-
-
-def remove_states(folder: Path) -> None:
-    """Removes the folder of a finished run."""
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def is_state(name: str) -> bool:
-    """Whether a name is an entry of a run's folder."""
-    return name.removeprefix(".").partition(".")[0] in ("state", "best")

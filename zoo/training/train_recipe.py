@@ -1,6 +1,5 @@
 """Training from a recipe: from data to a checkpoint."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import keras
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.files import check_folder_target
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.models.config import TransformerConfig
@@ -18,19 +16,27 @@ from keras_transformer.zoo.recipe import Model, Recipe
 from keras_transformer.zoo.recipe.training_data import resolved
 from keras_transformer.zoo.tasks.registry import tasks_for
 from keras_transformer.zoo.training.fit import Fit
+from keras_transformer.zoo.training.learn_modality import with_selected_tokenizer
 from keras_transformer.zoo.training.random_state import random_state_kept
 from keras_transformer.zoo.training.run_data import (
     deciding,
     in_memory,
     learn_run_data,
+    report_unknown,
     training_batches,
 )
-from keras_transformer.zoo.training.run_state import is_state, remove_states
+from keras_transformer.zoo.training.run_folder import (
+    one_run,
+    save_run,
+    stop_if_finished,
+    working_folder,
+)
 
 # Model name of a recipe whose settings are a whole config, without a catalogue name.
 OWN_CONFIG = "custom"
 
 
+@one_run
 @random_state_kept()
 def train_recipe(
     recipe: Recipe,
@@ -57,9 +63,9 @@ def train_recipe(
         scalars: see `Fit`.
 
     Raises:
-        InputError: if the recipe or the data has a mistake.
-        FileExistsError: if `out` exists, or an unfinished run of it.
-        RunError: if the loss became infinite or not a number.
+        InputError: for a mistake in the recipe or the data.
+        FileExistsError: `out` exists, an unfinished run of it, or one that is under way.
+        RunError: the loss became infinite or not a number.
     """
     report = report or default_report()
     folder = working_folder(out, resume=resume, overwrite=overwrite)
@@ -75,8 +81,12 @@ def train_recipe(
     given = {name: source for name, source in given.items() if source is not None}
     recipe = resolved(recipe, in_memory=given)
     data = learn_run_data(recipe, config, **given)
-    recipe, rows = in_memory(recipe, data)
+    recipe, rows = in_memory(with_selected_tokenizer(recipe, data.modality, report), data)
+    stop_if_finished(
+        recipe, out, folder, rows, resume=resume, overwrite=overwrite, report=report
+    )
     data.report_cuts(report)
+    unknown = report_unknown(data, report)
     config = config.replace(**data.vocab_sizes)
 
     keras.utils.set_random_seed(recipe.training.seed)
@@ -93,59 +103,9 @@ def train_recipe(
         config=config, task=data.task, modality=data.modality, model=model, recipe=recipe,
         metrics={"validation": best}, probes=data.probes(recipe.training.seed), rows=rows,
     )  # fmt: skip
-    checkpoint.metrics["validation"] |= data.written_metrics(checkpoint)
+    checkpoint.metrics["validation"] |= {**data.written_metrics(checkpoint), **unknown}
     save_run(checkpoint, out, folder, overwrite=overwrite)
     return checkpoint
-
-
-def save_run(
-    checkpoint: Checkpoint, out: str | Path | None, folder: Path | None, *, overwrite: bool
-) -> None:
-    """Writes the checkpoint of a finished run and removes its states, if it has a folder."""
-    if out is not None:
-        checkpoint.save(out, overwrite=overwrite)
-        remove_states(folder)
-
-
-def states_of(out: str | Path) -> Path:
-    """Returns the folder with the states of an unfinished run of `out`."""
-    out = Path(os.path.abspath(out))
-    return out.with_name(f"{out.name}.training")
-
-
-def working_folder(
-    out: str | Path | None, *, resume: bool, overwrite: bool
-) -> Path | None:
-    """Returns `OUT.training` after checking that the run may start; None without a folder.
-
-    Raises:
-        InputError: if a run without a folder is to be resumed or replaced.
-        FileExistsError: if `out` may not be replaced, or an unfinished run is in the way.
-    """
-    if out is None:
-        if resume or overwrite:
-            raise InputError("Expected a folder to resume or overwrite, got out=None.")
-        return None
-    folder = states_of(out)
-    check_folder_target(out, overwrite=overwrite)
-    if not folder.exists():
-        return folder
-    # The folder is removed when the run ends, so it may contain no other files.
-    foreign = sorted(entry.name for entry in folder.iterdir() if not is_state(entry.name))
-    if foreign:
-        raise FileExistsError(
-            f"{folder} holds {foreign[0]!r}, which is no state of a run; choose another path."
-        )
-    # A process killed between its renames leaves the old state beside the path.
-    kept = any((folder / name).exists() for name in ("state", ".state.old"))
-    if kept and not resume:
-        if not overwrite:
-            raise FileExistsError(
-                f"{folder} holds an unfinished run; go on with --resume, "
-                "or discard it with --overwrite."
-            )
-        remove_states(folder)
-    return folder
 
 
 def config_of(recipe: Recipe) -> TransformerConfig:

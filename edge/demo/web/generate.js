@@ -1,6 +1,7 @@
 /** Text that a model writes, greedily, token by token. */
 
 import { Tensor } from "@litertjs/core";
+import { Continuation, readPrompt } from "./continuation.js";
 import { SPECIAL_TOKENS } from "./pieces.js";
 import { free, idTensor } from "./model.js";
 
@@ -12,32 +13,33 @@ const REPLACEMENT = "\ufffd";
  * @param {Model} model a translator or a language model
  * @param {string} text the source or the prompt
  * @param {?string} language to write, where a translator knows several
- * @return {{ids: number[], truncated: boolean}}
+ * @return {{ids: number[], truncated: boolean, continuation: Continuation}}
  * @throws when a prompt is longer than the model's cache
  */
 export function readerIds(model, text, language) {
-  const { tokenizer, labels, maxLength } = model;
+  const { tokenizer, writer, labels, maxLength } = model;
   if (model.task !== "translation") {
-    // Where lines end in [SEP], it is what stands before the first token of a line.
-    const ids = [...(tokenizer.keepsLines ? [] : [tokenizer.end]), ...tokenizer.pieces(text)];
+    const prompt = readPrompt(tokenizer, text);
+    const { ids } = prompt;
     if (ids.length > maxLength) {
       throw new Error(`The text has ${ids.length} tokens, the model holds ${maxLength}: shorten it.`);
     }
-    return { ids, truncated: false };
+    return { ids, truncated: false, continuation: new Continuation(tokenizer, prompt) };
   }
-  if (!labels.length) return tokenizer.encodeSource(text, maxLength);
+  const continuation = new Continuation(writer);
+  if (!labels.length) return { ...tokenizer.encodeSource(text, maxLength), continuation };
   const { ids, truncated } = tokenizer.encodeSource(text, maxLength - 1);
-  return { ids: [tokenizer.size + labels.indexOf(language), ...ids], truncated };
+  return { ids: [tokenizer.size + labels.indexOf(language), ...ids], truncated, continuation };
 }
 
 /**
  * Writes the translation of a text, or what follows it.
  * @param {Model} model
- * @param {number[]} ids that `readerIds` returned
+ * @param {{ids: number[], continuation: Continuation}} read what `readerIds` returned
  * @yields {{text: string, tokens: number, readMilliseconds: number, perSecond: number}} what is
  *     written so far, how long reading took, and how many steps a second the model makes
  */
-export async function* generate(model, ids) {
+export async function* generate(model, { ids, continuation }) {
   const isTranslation = model.task === "translation";
   const { writer } = model;
   const steps = new Steps(model);
@@ -57,18 +59,19 @@ export async function* generate(model, ids) {
     for (let step = 1; step <= limit; step++) {
       const start = performance.now();
       const logits = await steps.step(next);
-      next = mostProbable(logits, allowed);
+      const begins = (id) => allowed(id) && (stops.has(id) || continuation.mayBegin(id));
+      next = mostProbable(logits, step === 1 ? begins : allowed);
       milliseconds += performance.now() - start;
       perSecond = (1000 * step) / milliseconds;
       if (stops.has(next)) break;
       written.push(next);
-      const decoded = writer.decode(written);
+      const decoded = continuation.text(written);
       // Nothing is shown of a character before its last byte.
       if (!decoded.endsWith(REPLACEMENT)) text = decoded;
       yield { text, tokens: written.length, readMilliseconds, perSecond };
     }
     const tokens = written.length;
-    yield { text: writer.decode(written), tokens, readMilliseconds, perSecond };
+    yield { text: continuation.text(written), tokens, readMilliseconds, perSecond };
   } finally {
     steps.free();
   }

@@ -31,7 +31,8 @@ async function warmUp(model) {
   const end = performance.now() + WARM_UP_MS;
   while (performance.now() < end) {
     if (model.writes) {
-      for await (const _ of generate(model, ids)) if (performance.now() > end) break;
+      const read = readerIds(model, "a", model.labels[0]);
+      for await (const _ of generate(model, read)) if (performance.now() > end) break;
     } else {
       await predict(model, { ids, segmentIds: [0] });
     }
@@ -69,15 +70,13 @@ async function generateAll(models, signal) {
   if (!text.value.trim()) return view.clear();
   const { model: first } = models[0];
   const encoded = readerIds(first, text.value, language.value);
-  const isTranslation = first.task === "translation";
-  // Where ids hold no white space, what is written begins with a word.
-  const prompt = isTranslation ? "" : text.value + (first.tokenizer.keepsLines ? "" : " ");
+  const prompt = first.task === "translation" ? "" : text.value;
   view.showTokens(first.tokenizer, encoded, first.labels);
   view.clearResults();
   for (const [place, { model }] of models.entries()) {
     let shown = performance.now();
     let last = null;
-    for await (const written of generate(model, encoded.ids)) {
+    for await (const written of generate(model, encoded)) {
       last = written;
       if (performance.now() - shown > FRAME_MS) {
         view.showText(place, prompt, written);

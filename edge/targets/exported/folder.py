@@ -10,14 +10,15 @@ from keras_transformer.edge.convert.convert import Request
 from keras_transformer.edge.convert.provenance import provenance
 from keras_transformer.edge.graphs.free import EntryPoint, entry_points
 from keras_transformer.edge.precision import kept_patterns
-from keras_transformer.edge.publish.model_card import origin_of
+from keras_transformer.edge.publish.model_card import NAME, origin_of
 from keras_transformer.edge.targets.artifact import KIND, Artifact
 from keras_transformer.edge.targets.exported import replay
 from keras_transformer.edge.targets.exported.graph_parity import graphs_parity
 from keras_transformer.edge.targets.writer import Writer
+from keras_transformer.zoo.beside import resolved
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.files import check_folder_target
+from keras_transformer.zoo.files import check_file_target, check_folder_target
 
 
 class FolderWriter(Writer):
@@ -87,6 +88,7 @@ class FolderWriter(Writer):
     def check_out(self, out: Path, *, overwrite: bool) -> None:
         """Checks that the folder may be saved to a path."""
         check_folder_target(out, overwrite=overwrite, kind=KIND)
+        check_file_target(resolved(out).with_name(NAME), overwrite=True)
 
     def graphs(self, checkpoint: Checkpoint) -> dict[str, EntryPoint]:
         """Returns the graphs of a model by name."""

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.files import weights_from_bytes, weights_to_bytes
 from keras_transformer.zoo.models.predict import model_inputs
+from keras_transformer.zoo.temporary import temporary_folder
 
 # Relative to the largest output. The same float32 operations in another order differ in their last
 # bits, 6e-8 each, which add up through the layers to about 1e-6. In a trained classifier, GELU by
@@ -41,8 +41,7 @@ def graphs_parity(
         RunError: if the runtime cannot load or run them, or its outputs differ.
     """
     description = {"target": name, "max_length": checkpoint.max_length, "graphs": graphs}
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
+    with temporary_folder() as folder:
         contents = {
             **files,
             replay.DESCRIPTION: json.dumps(description).encode(),

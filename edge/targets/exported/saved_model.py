@@ -1,14 +1,13 @@
 """Export to a TensorFlow SavedModel, with a signature for each graph."""
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 import tensorflow as tf
 
 from keras_transformer.edge.graphs.free import EntryPoint
 from keras_transformer.edge.targets.exported.folder import FolderWriter
 from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.temporary import temporary_folder
 
 FOLDER = "saved_model"
 
@@ -29,11 +28,11 @@ class SavedModel(FolderWriter):
         module = tf.Module()
         # Variables that a function closes over are saved only if the module refers to them.
         module.captured = [one.variables for one in concrete.values()]
-        with tempfile.TemporaryDirectory() as folder:
-            tf.saved_model.save(module, folder, signatures=concrete)
+        with temporary_folder() as folder:
+            tf.saved_model.save(module, str(folder), signatures=concrete)
             return {
                 f"{FOLDER}/{path.relative_to(folder).as_posix()}": path.read_bytes()
-                for path in sorted(Path(folder).rglob("*"))
+                for path in sorted(folder.rglob("*"))
                 if path.is_file()
             }
 

@@ -1,13 +1,12 @@
 """Export to TorchScript files, one for each graph, traced by Keras' PyTorch backend."""
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 from keras_transformer.edge.graphs.free import EntryPoint
 from keras_transformer.edge.targets.exported.folder import FolderWriter
 from keras_transformer.edge.targets.exported.graph_parity import run_apart
 from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.temporary import temporary_folder
 
 
 class TorchScript(FolderWriter):
@@ -27,8 +26,7 @@ class TorchScript(FolderWriter):
         Raises:
             RunError: if PyTorch cannot trace the model.
         """
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary)
+        with temporary_folder() as folder:
             checkpoint.save(folder / "checkpoint")
             run_apart(
                 "keras_transformer.edge.targets.exported.torch_trace", folder,

@@ -1,11 +1,10 @@
 """The `.litertlm` file: a graph, a tokenizer and metadata for the runtime."""
 
-import tempfile
-from pathlib import Path
 
 from litert_lm_builder import litertlm_builder
 from litert_lm_builder.runtime.proto import llm_metadata_pb2
 
+from keras_transformer.zoo.temporary import temporary_folder
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
 
 
@@ -23,8 +22,7 @@ def pack(flatbuffer: bytes, pieces: bytes, sep_id: int, max_tokens: int) -> byte
         "model.tflite": flatbuffer,
         "pieces.model": pieces,
     }
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
+    with temporary_folder() as folder:
         for name, data in parts.items():
             (folder / name).write_bytes(data)
         paths = [str(folder / name) for name in parts]

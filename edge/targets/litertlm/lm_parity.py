@@ -1,8 +1,6 @@
 """Parity of LiteRT-LM's ids and text with our own generation loop over the same graph."""
 
 import json
-import tempfile
-from pathlib import Path
 
 from keras_transformer.edge.targets.exported.graph_parity import run_apart
 from keras_transformer.edge.targets.litertlm import lm_replay
@@ -10,6 +8,7 @@ from keras_transformer.edge.targets.litertlm.lm_steps import LmSteps
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.generation.text import TextGenerator
+from keras_transformer.zoo.temporary import temporary_folder
 
 NUM_PROMPTS, PROMPT_TOKENS, NEW_TOKENS = 4, 8, 64
 # The replacement for invalid bytes, whose number differs between the two, and the end of a C
@@ -30,20 +29,23 @@ def check_continued(packed: bytes, graph: bytes, checkpoint: Checkpoint) -> int:
     """
     steps = LmSteps(graph)
     starts = (ids[:PROMPT_TOKENS].tolist() for ids in checkpoint.probes["ids"][:NUM_PROMPTS])
-    prompts = [text for text in map(checkpoint.tokenizer.decode, starts) if text.strip()]
+    # A space at its end would make our own loop begin a word, which LiteRT-LM does not know.
+    decoded = (checkpoint.tokenizer.decode(ids).rstrip() for ids in starts)
+    prompts = [text for text in decoded if text]
     ids = checkpoint.tokenizer.pieces(prompts)
     # A prompt starts with one more token, and the last generated one is not read.
     max_tokens = min(NEW_TOKENS, steps.cache_length - max(map(len, ids)))
     generator = TextGenerator(steps, checkpoint.tokenizer, reads_sources=False)
     texts = [made.text for made in generator.generate(prompts, max_tokens=max_tokens)]
     found = _continued(packed, prompts, max_tokens)
-    for prompt, own_ids, own_text, made in zip(prompts, ids, texts, found, strict=True):
+    for prompt, own_ids, continued, made in zip(prompts, ids, texts, found, strict=True):
         if made["ids"] != own_ids:
             raise RunError(
                 f"Expected LiteRT-LM to read {prompt!r} as the ids {own_ids}, got {made['ids']}; "
                 "nothing was written."
             )
-        text = made["text"]
+        # LiteRT-LM writes no space before its first word.
+        own_text, text = continued.removeprefix(" "), made["text"]
         if text.translate(_NOT_COMPARED) != own_text.translate(_NOT_COMPARED):
             raise RunError(
                 f"Expected LiteRT-LM to continue {prompt!r} with {own_text!r}, got {text!r}; "
@@ -53,8 +55,7 @@ def check_continued(packed: bytes, graph: bytes, checkpoint: Checkpoint) -> int:
 
 
 def _continued(packed, prompts, max_tokens):
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
+    with temporary_folder() as folder:
         (folder / lm_replay.MODEL).write_bytes(packed)
         asked = {"prompts": prompts, "max_tokens": max_tokens}
         (folder / lm_replay.PROMPTS).write_text(json.dumps(asked))

@@ -87,7 +87,7 @@ def test_a_state_of_another_run_is_refused(tmp_path):
     ):
         tiny.fit(recipe(learning_rate=0.02), folder=tmp_path).resume()
     other = (
-        f"{state} is of a run on other training data; bring that back, "
+        f"{state} is of a run on other training data, or from another checkpoint; bring that back, "
         "or remove the folder to start anew."
     )
     with refused(InputError, other):

@@ -1,0 +1,91 @@
+"""What the demo page's modules, run by Node, add to a prompt is what Python adds."""
+
+import json
+import random
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from keras_transformer.edge.demo import demo
+from keras_transformer.edge.demo.character_table import character_table
+from keras_transformer.edge.runtime.packed import pack
+from keras_transformer.zoo.generation.prompt import read_prompt
+from keras_transformer.zoo.generation.text import TextGenerator
+from tests.hard_strings import HARD
+from tests.zoo.generation.test_prompt import KINDS, TOKENIZERS, any_ids, random_text
+from tests.zoo.generation.test_text import Scripted
+
+pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
+FLATBUFFER = b"\x20\0\0\0TFL3" + bytes(range(60))
+SEP, NEW_TOKENS = 3, 10
+# In the place of LiteRT.js: what the page makes inputs of.
+LITERT = "export class Tensor { delete() {} }\nexport const loadAndCompile = null;\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The page's modules as Node loads them."""
+    folder = tmp_path_factory.mktemp("page")
+    shutil.copytree(Path(demo.__file__).parent / "web", folder, dirs_exist_ok=True)
+    package = folder / "node_modules" / "@litertjs" / "core"
+    package.mkdir(parents=True)
+    (package / "index.js").write_text(LITERT, encoding="utf-8")
+    for place in (folder, package):
+        (place / "package.json").write_text('{"type": "module"}', encoding="utf-8")
+    (folder / "unicode.json").write_text(json.dumps(character_table()), encoding="utf-8")
+    return folder
+
+
+def by_page(folder, tokenizer, task, prompts):
+    """What the page reads and shows, where the equally most probable ids of each step are given."""
+    file = folder / "model.tflite"
+    file.write_bytes(pack(FLATBUFFER, {}, tokenizer.to_files()))
+    request = {"file": str(file), "task": task, "prompts": prompts, "newTokens": NEW_TOKENS}
+    script = Path(__file__).with_name("continue.mjs")
+    done = subprocess.run(
+        ["node", script, folder], input=json.dumps(request).encode(), capture_output=True
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return json.loads(done.stdout)
+
+
+def by_python(tokenizer, text, written, *, reads_sources):
+    start = 1 if reads_sources else len(read_prompt(text, tokenizer).ids)
+    model = Scripted(
+        tokenizer, lambda _, fed: written[len(fed) - start],
+        cache_length=999, source_length=999,
+    )  # fmt: skip
+    generator = TextGenerator(model, tokenizer, reads_sources=reads_sources)
+    [text] = generator.generate([text], max_tokens=NEW_TOKENS)
+    return text.text
+
+
+def cases(kind):
+    """Prompts of every sort, each with ids that a model finds most probable, and then the end."""
+    tokenizer, rng = TOKENIZERS[kind], random.Random(kind)
+    hard = [text for text in HARD if len(text) < 200 and text.strip()]
+    words = [random_text(rng) for _ in range(100)]
+    cut = [text[: rng.randint(1, len(text))] for text in words]
+    lines = ["ab\n\n  \nba", "\nab\n", "ab\r\nba\rab\x85b", "\ufeffab\n\ufeffb", "ab\n "]
+    spaces = [f"ab{space}" for space in "\u2003\u2581\u200b\U000e0001"]
+    end = [tokenizer.pieces(["."])[0]] if tokenizer.config.keeps_lines else [[SEP]]
+    for text in (*hard, *words, *cut, *lines, *spaces):
+        new = [sorted(any_ids(tokenizer, rng, 2)) for _ in range(rng.randint(1, NEW_TOKENS))]
+        yield text, new + end * (NEW_TOKENS - len(new))
+
+
+@pytest.mark.parametrize("task", ["language-modeling", "translation"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_adds_what_python_adds(folder, kind, task):
+    tokenizer, prompts = TOKENIZERS[kind], list(cases(kind))
+    is_translation = task == "translation"
+    found = by_page(folder, tokenizer, task, prompts)
+    for (text, written), one in zip(prompts, found, strict=True):
+        if not is_translation:
+            assert one["ids"] == read_prompt(text, tokenizer).ids, ascii(text)
+        expected = by_python(tokenizer, text, written, reads_sources=is_translation)
+        assert one["texts"][-1] == expected, ascii(text)
+        # What was shown stays.
+        assert all(expected.startswith(shown) for shown in one["texts"])

@@ -1,0 +1,94 @@
+"""Texts that end what is generated, found in what was decoded."""
+
+from collections.abc import Callable, Collection
+
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.generation.prompt import Continuation, Prompt
+from keras_transformer.zoo.tokenizers.normalize import is_white
+from keras_transformer.zoo.tokenizers.piece_list import CONTINUATION, SPECIAL_TOKENS
+from keras_transformer.zoo.tokenizers.pieces import WordPieces, spaced
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
+from keras_transformer.zoo.tokenizers.unigram import Unigram
+
+
+class Stops:
+    """Finds the first stop text in a generated text.
+
+    Args:
+        texts: that end a text, of any number of tokens. They are folded and spaced as the
+            tokenizer writes them. Where lines end in [SEP], a line's end ends a text anyway.
+        tokenizer: of what is written.
+
+    Attributes:
+        texts: as they are written.
+        ids: of tokens that hold one by themselves.
+
+    Raises:
+        InputError: for a text that is empty, of several lines where the model writes one, or that
+            the vocabulary does not have.
+    """
+
+    def __init__(self, texts: Collection[str], tokenizer: Tokenizer):
+        if not tokenizer.config.keeps_lines:
+            texts = [text for text in texts if not text or text.strip("\r\n")]
+        self.texts = [_written(text, tokenizer) for text in texts]
+        self.ids: list[int] = []
+        if self.texts:
+            special = {tokenizer.model.piece_ids[token] for token in SPECIAL_TOKENS}
+            words = Prompt([], [] if tokenizer.config.keeps_lines else [tokenizer.unk_id], False)
+            inside = Continuation(tokenizer, words)
+            self.ids = [
+                i for i in range(tokenizer.vocab_size)
+                if i not in special and self.end(inside.text([i])) is not None
+            ]  # fmt: skip
+
+    def __bool__(self) -> bool:
+        return bool(self.texts)
+
+    def end(self, text: str) -> int | None:
+        """Returns where a stop text begins: the one that is complete first; None for none."""
+        found = ((text.find(stop), len(stop)) for stop in self.texts)
+        ends = ((place + length, place) for place, length in found if place >= 0)
+        return min(ends, default=(None, None))[1]
+
+    def cut(self, text: str) -> str:
+        """Returns the text before the first stop text."""
+        return text[: self.end(text)]
+
+    def settled(self, text: str) -> str:
+        """Returns a text without its end where that may be the beginning of a stop text."""
+        longest = max(map(len, self.texts), default=1)
+        for start in range(max(0, len(text) - longest + 1), len(text)):
+            if any(stop.startswith(text[start:]) for stop in self.texts):
+                return text[:start]
+        return text
+
+
+def _written(text: str, tokenizer: Tokenizer) -> str:
+    """Returns a stop text as the tokenizer writes it."""
+    if not text:
+        raise InputError("Expected a stop text of at least one character, got ''.")
+    config, model = tokenizer.config, tokenizer.model
+    if not config.keeps_lines and "\n" in text:
+        raise InputError(
+            f"Expected a stop text of one line, which is all that the model writes, got {text!r}."
+        )
+    if isinstance(model, WordPieces):
+        written = spaced(_with_ends(" ".join(model.split(text)), text, is_white))
+        pieces = set(model.piece_ids) - set(SPECIAL_TOKENS)
+        known = {" ", *(c for piece in pieces for c in piece.removeprefix(CONTINUATION))}
+    elif isinstance(model, Unigram):
+        written, known = _with_ends(model.normalize(text), text, str.isspace), None
+    else:
+        written = model.fold(text)
+        known = model.piece_ids if config.kind == "characters" else None
+    if not written or (known is not None and not set(written) <= set(known)):
+        raise InputError(f"Expected a stop text that the vocabulary has, got {text!r}.")
+    return written
+
+
+def _with_ends(words: str, text: str, white: Callable[[str], bool]) -> str:
+    """Returns words with a space where the text has white space before and behind them."""
+    before = " " * (white(text[0]) and not words[:1].isspace())
+    behind = " " * (white(text[-1]) and bool(words) and not words[-1].isspace())
+    return before + words + behind

@@ -1,0 +1,180 @@
+"""Where a run writes: its lock, the states to resume from beside it, and its end."""
+
+import dataclasses
+import functools
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from keras_transformer.zoo.beside import check_writable, new_beside, remove, target
+from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.data.rows import Rows
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.files import check_folder_target, read_folder
+from keras_transformer.zoo.locks import clear_abandoned, only_run
+from keras_transformer.zoo.progress import Report
+from keras_transformer.zoo.recipe import Recipe
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+# In the metrics of a checkpoint, the validation metrics of the one that the run went on from.
+ORIGINS = ("float", "unpruned", "teacher")
+
+
+class FinishedRun(Exception):
+    """A run that is resumed has written its checkpoint already; `one_run` returns that."""
+
+    def __init__(self, checkpoint: Checkpoint):
+        super().__init__()
+        self.checkpoint = checkpoint
+
+
+def one_run(run: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Decorates what writes to its argument `out`, so that only one does at a time.
+
+    The decorated function raises FileExistsError where another process is at it.
+    """
+    signature = inspect.signature(run)
+
+    @functools.wraps(run)
+    def alone(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        out = signature.bind(*args, **kwargs).arguments.get("out")
+        if out is None:
+            return run(*args, **kwargs)
+        with only_run(out):
+            try:
+                return run(*args, **kwargs)
+            except FinishedRun as finished:
+                return finished.checkpoint
+
+    return alone
+
+
+def states_of(out: str | Path) -> Path:
+    """Returns the folder in which an unfinished run of `out` keeps its states."""
+    out = target(out)
+    return out.with_name(f"{out.name}.training")
+
+
+def check_run_target(out: str | Path, *, resume: bool, overwrite: bool) -> None:
+    """Checks that a run may write its checkpoint and its states, before anything is read.
+
+    Raises:
+        FileExistsError: `out` exists and may not be replaced, and there is nothing to resume.
+        InputError, OSError: see `files.check_folder_target`.
+    """
+    # That of a run that is resumed may be its own, see `stop_if_finished`.
+    check_folder_target(out, overwrite=overwrite or resume)
+    check_writable(states_of(out))
+
+
+def working_folder(out: str | Path | None, *, resume: bool, overwrite: bool) -> Path | None:
+    """Returns `OUT.training`, once it is clear that the run may begin; None without a folder.
+
+    Raises:
+        InputError: a run is to be resumed or replaced that has no folder.
+        FileExistsError: `out` may not be replaced, or an unfinished run is in the way.
+        OSError: a path cannot be written.
+    """
+    if out is None:
+        if resume or overwrite:
+            raise InputError("Expected a folder to resume or overwrite, got out=None.")
+        return None
+    check_run_target(out, resume=resume, overwrite=overwrite)
+    folder = states_of(out)
+    clear_abandoned(folder)
+    if not folder.exists():
+        return folder
+    # The folder is removed when the run ends, so nobody's files may be in it.
+    foreign = sorted(entry.name for entry in folder.iterdir() if not _is_state(entry.name))
+    if foreign:
+        raise FileExistsError(
+            f"{folder} holds {foreign[0]!r}, which is no state of a run; choose another path."
+        )
+    if not _holds_state(folder):
+        # All that was killed before it had one.
+        remove(folder)
+    elif not resume:
+        if not overwrite:
+            raise FileExistsError(
+                f"{folder} holds an unfinished run; go on with --resume, "
+                "or discard it with --overwrite."
+            )
+        remove_states(folder)
+    return folder
+
+
+def stop_if_finished(
+    recipe: Recipe, out: str | Path | None, folder: Path | None, rows: Mapping[str, Rows], *,
+    resume: bool, overwrite: bool, report: Report, origin: Checkpoint | None = None,
+) -> None:  # fmt: skip
+    """Ends a run that is resumed and was killed after it had written its checkpoint.
+
+    Args:
+        recipe: of the run, with the digest of its data.
+        out, folder: see `working_folder`.
+        rows: see `Checkpoint`.
+        resume, overwrite, report: see `train.train`.
+        origin: what the run goes on from.
+
+    Raises:
+        FinishedRun: `out` is of this run; what was left of its states is gone.
+        FileExistsError: it is of another, and may not be replaced.
+    """
+    if not resume or not Path(out).exists() or (overwrite and _holds_state(folder)):
+        return
+    if _is_of_run(out, recipe, origin):
+        remove_states(folder)
+        report.note(f"{out} is whole already: the run had ended.")
+        raise FinishedRun(dataclasses.replace(Checkpoint.load(out), rows=rows))
+    if not overwrite:
+        raise FileExistsError(
+            f"{out} exists and is not of the run that is to be resumed; choose another path or "
+            "give --overwrite."
+        )
+
+
+def save_run(
+    checkpoint: Checkpoint, out: str | Path | None, folder: Path | None, *, overwrite: bool
+) -> None:
+    """Writes the checkpoint of a run that ended, and removes its states, if it has a folder."""
+    if out is not None:
+        checkpoint.save(out, overwrite=overwrite)
+        remove_states(folder)
+
+
+def remove_states(folder: Path) -> None:
+    """Removes the folder of a run that ended, whole or not at all."""
+    if folder.exists():
+        doomed = new_beside(folder, "partial")
+        folder.rename(doomed)
+        remove(doomed)
+    clear_abandoned(folder)
+
+
+def _holds_state(folder: Path) -> bool:
+    # A writer that was killed between its renames leaves the state at the side.
+    return any(folder.glob("state")) or any(folder.glob(".state.*old"))
+
+
+def _is_state(name: str) -> bool:
+    """Whether a run keeps an entry of that name in its folder."""
+    return name.removeprefix(".").partition(".")[0] in ("state", "best")
+
+
+def _is_of_run(out: str | Path, recipe: Recipe, origin: Checkpoint | None) -> bool:
+    files = read_folder(out)
+    if files["recipe.json"] != recipe.to_json().encode():
+        return False
+    measured = (origin.metrics if origin is not None else {}).get("validation")
+    metrics = json.loads(files["metrics.json"])
+    found = [metrics[name] for name in ORIGINS if name in metrics]
+    return not found or _same(measured, found[0])
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether values are equal as JSON has them, where a NaN equals itself."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
