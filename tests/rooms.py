@@ -46,6 +46,9 @@ ROOMS = {
         "layers zoo.models.families zoo.data zoo.errors zoo.modalities zoo.tokenizers",
         "keras numpy tensorflow",
     ),
+    "zoo.models.running": Room(
+        "zoo.data zoo.errors zoo.models zoo.tokenizers", "keras numpy tensorflow"
+    ),
     "zoo.samples": Room("zoo.errors zoo.files", "babel numpy sklearn"),
     "zoo.generation": Room(
         "zoo.data zoo.errors zoo.modalities zoo.tokenizers", "numpy", device=True
@@ -65,7 +68,8 @@ ROOMS = {
         "zoo.data zoo.errors zoo.generation zoo.tokenizers", "keras numpy sacrebleu scipy sklearn",
     ),
     "zoo.tasks": Room(
-        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models zoo.predictor "
+        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models "
+        "zoo.models.running zoo.predictor "
         "zoo.progress zoo.tabular zoo.tokenizers zoo.vocabularies", "keras numpy",
     ),
     "edge.tflite": Room(
@@ -76,22 +80,24 @@ ROOMS = {
     "zoo.checkpoint_config": Room("zoo.errors zoo.models", "numpy"),
     "zoo.checkpoint": Room(
         "zoo.checkpoint_config zoo.data zoo.errors zoo.evaluation zoo.files zoo.generation "
-        "zoo.modalities zoo.models zoo.outputs zoo.predictor zoo.recipe zoo.tabular zoo.tasks "
+        "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.predictor zoo.recipe "
+        "zoo.tabular zoo.tasks "
         "zoo.vocabularies",
         "keras numpy",
     ),
     "zoo.training": Room(
         "layers zoo.beside zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.files zoo.locks "
-        "zoo.modalities zoo.models zoo.progress zoo.recipe zoo.tasks zoo.tokenizers "
+        "zoo.modalities zoo.models zoo.models.running zoo.progress zoo.recipe zoo.tasks "
+        "zoo.tokenizers "
         "zoo.vocabularies",
         "keras numpy",
     ),
-    "edge.graphs": Room("edge.runtime zoo.checkpoint zoo.models", "keras tensorflow"),
+    "edge.graphs": Room("edge.runtime zoo.checkpoint zoo.models zoo.models.running", "keras tensorflow"),
     "edge.load": Room("edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor"),
     "edge.compare": Room(
         "edge.graphs edge.precision edge.runtime edge.runtime.checks edge.tflite layers "
         "zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities "
-        "zoo.models zoo.tabular zoo.tasks zoo.temporary zoo.tokenizers",
+        "zoo.models zoo.models.running zoo.tabular zoo.tasks zoo.temporary zoo.tokenizers",
         "ai_edge_litert keras numpy",
     ),
     "edge.compress": Room(
@@ -109,7 +115,7 @@ ROOMS = {
     ),
     "edge.convert": Room(
         "edge.precision edge.quantize edge.tflite layers zoo.checkpoint zoo.data zoo.errors "
-        "zoo.files zoo.models zoo.temporary", "keras tensorflow",
+        "zoo.files zoo.models zoo.models.running zoo.temporary", "keras tensorflow",
     ),
     "edge.publish": Room("edge.runtime zoo.checkpoint zoo.models"),
     "edge.targets": Room(
@@ -120,7 +126,8 @@ ROOMS = {
     ),
     "edge.targets.exported": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.runtime "
-        "edge.targets layers zoo.beside zoo.checkpoint zoo.errors zoo.files zoo.models zoo.tasks "
+        "edge.targets layers zoo.beside zoo.checkpoint zoo.errors zoo.files zoo.models "
+        "zoo.models.running zoo.tasks "
         "zoo.temporary",
         "keras numpy onnx onnxruntime safetensors tensorflow tf2onnx torch",
     ),

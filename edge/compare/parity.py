@@ -33,7 +33,7 @@ from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.generation.text import Model
-from keras_transformer.zoo.models.predict import model_inputs
+from keras_transformer.zoo.models.running.predict import model_inputs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_transformer.zoo.data.batches import Batches
-from keras_transformer.zoo.models.turns import turn_of
+from keras_transformer.zoo.models.running.turns import turn_of
 
 PREDICT_TOKENS = 8192
 
