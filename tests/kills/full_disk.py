@@ -1,11 +1,12 @@
-"""Runs every command that writes on disks that are too small for it; needs the right to mount.
+"""Runs every command that writes where it cannot, and through links; needs the right to mount.
 
     python -m tests.kills.full_disk
 
 Each command writes to a disk in memory of several sizes, from nothing to nearly enough, once anew
 and once over what is there; its temporary folders are on a full disk in a third turn. It has to
 end with one sentence, to leave what was there, and to leave nothing new but the states of a run,
-from which `--resume` goes on to the same files once there is room.
+from which `--resume` goes on to the same files once there is room. Then it writes as a user who may
+not write there, which is one sentence too, and to a link that leads to nothing yet, which stays.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from tests.zoo import tiny
 
 SHARES = (0.0, 0.4, 0.9)
 PLENTY = 256 * 2**20
+NOBODY = 65534
 RESUMED = ("train", "quantize", "prune", "distill", "search")
 # Files that hold a time, of their making or of what was measured.
 _TIMED = (".litertlm", ".onnx", "MODEL_CARD.md", ".json", ".pb", ".html", ".pt", ".png", ".svg")
@@ -192,6 +194,37 @@ def try_temporary(case: Case, work: Path, size: int) -> tuple[int, list[str]]:
         shutil.rmtree(out)
 
 
+def try_closed(case: Case, work: Path) -> tuple[int, list[str]]:
+    """Runs a case as a user who may not write to its folder."""
+    out, log = work / "closed", work / "closed.log"
+    log.unlink(missing_ok=True)
+    out.mkdir(mode=0o755)
+    try:
+        code, _ = run([*case.words, case.option, out / "new" / case.out], log, user=NOBODY)
+        wrong = sentences(log) if code else ["it exits 0"]
+        return code, [*wrong, *(f"left behind: {path.name}" for path in out.iterdir())]
+    finally:
+        shutil.rmtree(out)
+
+
+def try_link(case: Case, work: Path, expected: dict[str, bytes]) -> tuple[int, list[str]]:
+    """Runs a case with a link that leads to nothing yet."""
+    out, log = work / "linked", work / "linked.log"
+    log.unlink(missing_ok=True)
+    out.mkdir()
+    try:
+        (out / case.out).symlink_to(Path("there") / case.out)
+        code, _ = run([*case.words, case.option, out / case.out], log)
+        found = contents(out / "there") if (out / "there").exists() else {}
+        wrong = [] if same(found, expected) else [f"other files: {differing(found, expected)}"]
+        names = sorted(path.name for path in out.iterdir())
+        if names != sorted([case.out, "there"]) or not (out / case.out).is_symlink():
+            wrong.append(f"beside the link: {names}")
+        return code, wrong
+    finally:
+        shutil.rmtree(out)
+
+
 def prepare(work: Path) -> None:
     """Makes the data, the checkpoints and the file."""
     tiny.write_tables(work)
@@ -217,8 +250,10 @@ def main() -> None:
     """Prints a line for each case, and what was wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", default="", help="names with commas between; all by default")
+    parser.add_argument("--no-disks", action="store_true", help="only users and links")
     given = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="full-disk-"))
+    work.chmod(0o755)
     warm_up()
     prepare(work)
     bad = tried = failed = 0
@@ -238,18 +273,22 @@ def main() -> None:
             (f"{share:.0%} of {size}{', over' if over else ''}",
              try_case(case, work, expected, size, share, over))
             for share, over in turns
-            if not over or (case.overwrite and share == 0.4)
+            if not given.no_disks and (not over or (case.overwrite and share == 0.4))
         ]  # fmt: skip
         results += [
             (f"temporary of {size}", try_temporary(case, work, size)) for size in (0, 40_000)
-            if case.name.split()[0] in ("convert", "search", "demo")
+            if not given.no_disks and case.name.split()[0] in ("convert", "search", "demo")
         ]  # fmt: skip
+        results.append(("closed", try_closed(case, work)))
+        # TensorBoard's own files have the time in their names.
+        if case.name != "tensorboard":
+            results.append(("link", try_link(case, work, expected)))
         tried += len(results)
         failed += sum(code != 0 for _, (code, _) in results)
         for turn, (code, wrong) in results:
             bad += bool(wrong)
             print(f"{case.name}, {turn}: exit {code} {wrong or ''}", flush=True)
-    print(f"{tried} disks, {failed} too small, {bad} wrong")
+    print(f"{tried} turns, {failed} that could not be, {bad} wrong")
     shutil.rmtree(work)
     sys.exit(bool(bad))
 

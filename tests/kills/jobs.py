@@ -96,7 +96,7 @@ class Killer:
 
 def run(
     words: Sequence[str], log: Path, *, operation: int | None = None, seconds: float | None = None,
-    rng: random.Random | None = None, temporary: Path | None = None,
+    rng: random.Random | None = None, temporary: Path | None = None, user: int = 0,
 ) -> tuple[int, int]:  # fmt: skip
     """Runs a command in a forked process.
 
@@ -107,6 +107,7 @@ def run(
         seconds: after which it is killed, if it has not ended.
         rng: see `Killer`.
         temporary: where temporary folders are made; by default where the system has them.
+        user: as whom it runs; 0 for the one who asks.
 
     Returns:
         The exit code, -9 where it was killed, and the number of file operations if it was not.
@@ -116,6 +117,12 @@ def run(
     if child == 0:
         if temporary is not None:
             os.environ["TMPDIR"], tempfile.tempdir = str(temporary), None
+        if user:
+            log.touch()
+            os.chown(log, user, user)
+            os.setgroups([])
+            os.setgid(user)
+            os.setuid(user)
         _be_command(words, log, writer, operation, rng or random.Random(0))
     os.close(writer)
     if seconds is not None:

@@ -113,6 +113,8 @@ def warm_up() -> None:
         "edge.quantize.qat", "zoo.training",
     ):  # fmt: skip
         importlib.import_module(f"keras_transformer.{module}")
+    # Of zip files; a user who may not read the interpreter finds no more of it.
+    importlib.import_module("encodings.cp437")
 
 
 def main() -> None:
