@@ -93,7 +93,8 @@ class Tokenizer(Part):
     """Tokenization and text normalization.
 
     Attributes:
-        kind: `wordpiece`, `sentencepiece`, `characters` or `bytes` (option `tokenizer`).
+        kind: `wordpiece`, `sentencepiece`, `characters` or `bytes` (option `tokenizer`); `auto`
+            until a run has read its data, which select it.
         vocabulary: path of an existing vocab.txt; empty to learn one from the training data.
         vocab_size: maximum number of entries of a learned vocabulary.
         shared_vocabulary: whether source and target of a translation share vocabulary and table.
@@ -102,8 +103,8 @@ class Tokenizer(Part):
     """
 
     kind: str = option(
-        "wordpiece", name="tokenizer",
-        choices=("wordpiece", "sentencepiece", "characters", "bytes"),
+        "auto", name="tokenizer",
+        choices=("auto", "wordpiece", "sentencepiece", "characters", "bytes"),
     )  # fmt: skip
     vocabulary: str = ""
     vocab_size: int = option(8000, above_zero=True)
@@ -114,7 +115,7 @@ class Tokenizer(Part):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.vocabulary and self.kind != "wordpiece":
+        if self.vocabulary and self.kind not in ("auto", "wordpiece"):
             raise InputError(
                 f"Expected no vocabulary for the {self.kind} tokenizer, "
                 f"got vocabulary={self.vocabulary!r}."

@@ -84,6 +84,11 @@ class TokenizerConfig:
         return self.kind in ("characters", "bytes")
 
     @property
+    def has_unknown(self) -> bool:
+        """Whether some texts have [UNK] among their ids."""
+        return self.kind in ("wordpiece", "characters")
+
+    @property
     def fold(self) -> dict[str, Any]:
         """Arguments of `normalize.fold_text`."""
         return {

@@ -268,7 +268,7 @@ def defaults_of(made):
 
 
 def test_a_task_has_defaults_of_its_own():
-    assert defaults_of(recipe()) == ("wordpiece", 0.0, True, True, "nfkc")
+    assert defaults_of(recipe()) == ("auto", 0.0, True, True, "nfkc")
     translation = recipe("translation", source="en", target="de")
     assert defaults_of(translation) == ("sentencepiece", 0.1, False, False, "identity")
     assert defaults_of(recipe("language-modeling")) == ("characters", 0.0, False, False, "identity")
