@@ -83,6 +83,16 @@ def _facts(description: dict[str, Any], size: int) -> list[tuple[str, Any]]:
             "measured on validation by Keras",
             ", ".join(f"{display.words(name)} {value:.4f}" for name, value in scores.items()),
         ),
+        ("unknown tokens of validation", _unknown(metrics)),
         ("recipe", ", ".join(f"{name} {value}" for name, value in shown.items())),
         ("weights, SHA-256", provenance.get("weights_sha256")),
     ]
+
+
+def _unknown(metrics: dict[str, Any]) -> str | None:
+    """The shares that training recorded; None for a tokenizer without unknown tokens."""
+    from keras_transformer.zoo.tasks.unknown import ROWS, TOKENS
+
+    if TOKENS not in metrics:
+        return None
+    return f"{metrics[TOKENS]:.2%} of the tokens, in {metrics[ROWS]:.2%} of the rows"

@@ -40,6 +40,7 @@ from keras_transformer.zoo.models.compiled_steps import CompiledSteps
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.decoding_steps import KerasSteps
 from keras_transformer.zoo.models.predict import PREDICT_TOKENS, predict
+from keras_transformer.zoo.models.turns import turn_of
 from keras_transformer.zoo.outputs import Outputs
 from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.recipe import Recipe
@@ -80,6 +81,9 @@ class Checkpoint(Predictor):
     bits: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     keep: Sequence[str] = ()
     rows: Mapping[str, Rows] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        turn_of(self.model)  # from here on it belongs to this process
 
     def __repr__(self) -> str:
         found = self.metrics.get("validation", {}).get(self.task.deciding_metric)
@@ -137,6 +141,15 @@ class Checkpoint(Predictor):
         """The inputs of a model over whole examples."""
         return self.modality.inputs(pair=self.pair)
 
+    @property
+    def longest(self) -> int:
+        """Positions of the longest input: its config's, or as many as it was trained on.
+
+        Learned positions that no training row reached are as they were drawn.
+        """
+        positions = self.config.max_length
+        return min(self.max_length, positions) if self.config.positions == "learned" else positions
+
     def encode(self, rows: Iterable[Any], pairs: Iterable[Any] | None = None) -> Features:
         """Encodes raw rows, such as texts by the tokenizer.
 
@@ -157,8 +170,9 @@ class Checkpoint(Predictor):
 
     def perplexity(self, path: str | Path) -> dict[str, float]:
         """Evaluates a language model on the text of a file, see `Perplexity`."""
-        plain = load_plain_text(path)
-        return language_perplexity(plain, self.tokenizer, self.max_length)(self.model)
+        measured = language_perplexity(load_plain_text(path), self.tokenizer, self.max_length)
+        with turn_of(self.model):
+            return measured(self.model)
 
     def _outputs(self, rows: list[Any], pairs: list[Any] | None) -> Outputs:
         if not rows:

@@ -158,7 +158,8 @@ def checked_lengths(checkpoint: Checkpoint, lengths: Sequence[int] | None) -> li
     """Returns the lengths of a file in ascending order, each once; the checkpoint's own by default.
 
     Raises:
-        InputError: if a length is below 1 or above the model's positions.
+        InputError: if a length is below 1, above the model's positions, or above the learned
+            positions that training reached.
     """
     given, own = lengths, checkpoint.max_length
     lengths = sorted(set(lengths or [own]))
@@ -173,6 +174,12 @@ def checked_lengths(checkpoint: Checkpoint, lengths: Sequence[int] | None) -> li
                 f"Expected lengths from 1 to the model's {checkpoint.config.max_length}, "
                 f"got length={length}."
             )
+    if lengths[-1] > checkpoint.longest:
+        raise InputError(
+            f"Expected lengths up to the {checkpoint.longest} tokens that the model was trained "
+            f"on, as it learned no positions beyond them, got length={lengths[-1]}; train "
+            "it with a larger max_length."
+        )
     return lengths
 
 

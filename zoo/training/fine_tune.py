@@ -29,6 +29,7 @@ from keras_transformer.zoo.training.run_data import (
     in_memory,
     run_data_of,
     training_batches,
+    validation_unknown,
 )
 from keras_transformer.zoo.training.run_folder import save_run, stop_if_finished, working_folder
 
@@ -201,6 +202,7 @@ class Retraining:
             probes=probes, bits=dict(bits or {}), keep=tuple(keep), rows=self.rows,
         )  # fmt: skip
         result.metrics["validation"] |= self.data.written_metrics(result)
+        result.metrics["validation"] |= validation_unknown(self.data)
         save_run(result, self.out, self.folder, overwrite=self.overwrite)
         return result
 
