@@ -54,10 +54,20 @@ def _facts(description: dict[str, Any], size: int) -> list[tuple[str, Any]]:
     from keras_transformer.cli import display
 
     about, provenance = description.get("about", {}), description.get("provenance", {})
-    recipe = provenance.get("recipe")
-    shown = {name: recipe[part][field] for name, (part, field) in RECIPE.items()} if recipe else {}
-    metrics = description["metrics"]
-    scores = {name: metrics[name] for name in display.EPOCH_METRICS if name in metrics}
+    recipe = provenance.get("recipe") or {}
+    # A file that others changed may lack any of it.
+    parts = {part: values for part, values in recipe.items() if isinstance(values, dict)}
+    shown = {
+        name: parts[part][field]
+        for name, (part, field) in RECIPE.items()
+        if field in parts.get(part, {})
+    }
+    metrics = description.get("metrics", {})
+    scores = {
+        name: metrics[name]
+        for name in display.EPOCH_METRICS
+        if type(metrics.get(name)) in (int, float)
+    }
     return [
         ("name", about.get("name")),
         ("description", about.get("description") or None),

@@ -15,6 +15,7 @@ const [MOST_MEMBERS, MOST_MEMBER_BYTES, MOST_BYTES] = [64, 64 << 20, 128 << 20];
 const FOREIGN =
   "The file is not as keras-transformer convert wrote it: it was made by another program, cut " +
   "short or changed.";
+const DAMAGED = "The file's archive is damaged.";
 
 /**
  * Takes a file apart.
@@ -28,9 +29,7 @@ export async function unpack(data) {
   try {
     files = await readArchive(data);
   } catch (error) {
-    // What lies outside the file; a DecompressionStream has a TypeError for what it cannot read.
-    if (!(error instanceof RangeError || error instanceof TypeError)) throw error;
-    throw new Error("The file's archive is damaged.");
+    throw error instanceof RangeError ? new Error(DAMAGED) : error; // of a place outside the file
   }
   const description = parsed(textOf(files, DESCRIPTION));
   if (description?.format !== FORMAT) {
@@ -112,7 +111,9 @@ async function inflated(bytes, method, most, name) {
   const pieces = [];
   let size = 0;
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch(() => {
+      throw new Error(DAMAGED);
+    });
     if (done) break;
     size += value.length;
     if (size > most) {
