@@ -92,7 +92,9 @@ ROOMS = {
         "zoo.vocabularies",
         "keras numpy",
     ),
-    "edge.graphs": Room("edge.runtime zoo.checkpoint zoo.models zoo.models.running", "keras tensorflow"),
+    "edge.graphs": Room(
+        "edge.runtime zoo.checkpoint zoo.models zoo.models.running", "keras tensorflow"
+    ),
     "edge.load": Room("edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor"),
     "edge.compare": Room(
         "edge.graphs edge.precision edge.runtime edge.runtime.checks edge.tflite layers "
