@@ -73,14 +73,21 @@ def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] |
     help="Input lengths in tokens, such as 16,32,64: the shortest that fits a text is run.  "
     "[default: the checkpoint's length alone]",
 )
-@click.option("--name", metavar="TEXT", help="Name of the model.  [default: the name of --out]")
-@click.option("--description", default="", metavar="TEXT", help="Description of the model.")
 @click.option(
-    "--model-version", default="1", show_default=True, metavar="TEXT", help="Version of the model."
+    "--name", type=options.TEXT, metavar="TEXT",
+    help="Name of the model.  [default: the name of --out]",
 )
 @click.option(
-    "--license", "licence", default="not stated", show_default=True, metavar="TEXT",
-    help="License of the model.",
+    "--description", type=options.TEXT, default="", metavar="TEXT",
+    help="Description of the model.",
+)
+@click.option(
+    "--model-version", type=options.TEXT, default="1", show_default=True, metavar="TEXT",
+    help="Version of the model.",
+)
+@click.option(
+    "--license", "licence", type=options.TEXT, default="not stated", show_default=True,
+    metavar="TEXT", help="License of the model.",
 )
 @options.out()
 @options.overwrite()
@@ -141,4 +148,4 @@ def convert(
         *artifact.measured.items(),
     ]
     display.table(None, ("File", "Value"), rows)
-    click.echo("\n" + "\n".join(f"Wrote {path}" for path in written))
+    display.say("\n" + "\n".join(f"Wrote {path}" for path in written))

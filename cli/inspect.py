@@ -1,6 +1,5 @@
 """`keras-transformer inspect`: the contents of a `.tflite` file, and integrity checks."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +40,13 @@ def inspect(file: Path, tensors: bool, as_json: bool) -> None:
 
     found = inspect_file(file)
     if as_json:
-        click.echo(json.dumps(found.to_json(), indent=2))
+        display.say_json(found.to_json())
         return
     display.table(None, (str(file), ""), _facts(found.description, file.stat().st_size))
     for grid in found.grids(tensors=tensors):
-        click.echo()
+        display.say()
         display.table(grid.title, grid.columns, grid.rows)
-    click.echo(f"\n{file} is whole.")
+    display.say(f"\n{file} is whole.")
 
 
 def _facts(description: dict[str, Any], size: int) -> list[tuple[str, Any]]:

@@ -21,7 +21,8 @@ class Room:
 # In this order no room imports one that stands below it.
 ROOMS = {
     "layers": Room("", "keras numpy"),
-    "zoo.errors": Room(device=True),
+    "zoo.printable": Room(device=True),
+    "zoo.errors": Room("zoo.printable", device=True),
     "zoo.beside": Room("zoo.errors"),
     "zoo.temporary": Room(),
     "zoo.locks": Room("zoo.beside"),
@@ -31,8 +32,8 @@ ROOMS = {
         "zoo.beside zoo.errors zoo.locks zoo.manifest zoo.swap", "numpy safetensors"
     ),
     "zoo.recipe": Room("zoo.errors"),
-    "zoo.tabular": Room(device=True),
-    "zoo.progress": Room("zoo.tabular", device=True),
+    "zoo.tabular": Room("zoo.printable", device=True),
+    "zoo.progress": Room("zoo.printable zoo.tabular", device=True),
     "zoo.outputs": Room("", "numpy", device=True),
     "edge.precision": Room("zoo.errors", device=True),
     "zoo.tokenizers": Room("zoo.errors", "numpy", device=True),
@@ -119,7 +120,7 @@ ROOMS = {
         "edge.precision edge.quantize edge.tflite layers zoo.checkpoint zoo.data zoo.errors "
         "zoo.files zoo.models zoo.models.running zoo.temporary", "keras tensorflow",
     ),
-    "edge.publish": Room("edge.runtime zoo.checkpoint zoo.models"),
+    "edge.publish": Room("edge.runtime zoo.checkpoint zoo.models zoo.printable"),
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
         "edge.runtime edge.tflite zoo.beside zoo.checkpoint zoo.data zoo.errors zoo.files "

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
+from keras_transformer.zoo.printable import printable
 from keras_transformer.zoo.tabular import words
 
 # Metrics printed for an epoch, as far as the task has them.
@@ -67,6 +68,7 @@ class Printed(Report):
         self._print(f"Note: {text}")
 
     def _print(self, line: str, end: str = "\n") -> None:
+        line = printable(line, getattr(self.file, "encoding", None))
         # The previous step's line is overwritten.
         erased = f"\r{' ' * self.width}\r" if self.width else ""
         self.width = 0 if end else len(line)
