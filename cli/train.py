@@ -143,7 +143,8 @@ class FileOrShare(click.ParamType):
     help="Compute in 16 bits with 32-bit weights.  [default: none]",
 )
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", callback=settings_of,
+    "--set", "settings", type=options.TEXT, multiple=True, metavar="KEY=VALUE",
+    callback=settings_of,
     help="Change a setting of the model, such as dropout=0.3; may be repeated.",
 )
 def train(

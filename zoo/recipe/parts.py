@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.recipe.options import Part, option
+from keras_transformer.zoo.recipe.options import Part, check_text, option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,6 +60,8 @@ class Data(Part):
         for use, column in self.columns.items():
             if not isinstance(column, str | None):
                 raise InputError(f"Expected {use} to be text or null, got {use}={column!r}.")
+            if column is not None:
+                check_text(use, column)
             if column == "":
                 raise InputError(
                     f"Expected {use} to name a column of the data, got none; give {use}."

@@ -18,7 +18,7 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.files import weights_to_bytes
 from keras_transformer.zoo.models.build import get_weights
-from keras_transformer.zoo.models.predict import model_inputs
+from keras_transformer.zoo.models.running.predict import model_inputs
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.recipe import OPTIONS, Recipe
 from keras_transformer.zoo.recipe.training_data import data_options, resolved, rows_given

@@ -13,6 +13,7 @@ from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.locks import only_run
 from keras_transformer.zoo.recipe import Prune
 from tests.edge.generators import generator
 
@@ -231,6 +232,28 @@ def test_a_quantized_checkpoint_and_a_folder_of_something_else(runs, tmp_path):
     assert str(caught.value) == (
         f"{tmp_path} exists and holds no search; choose another path."
     )
+
+
+def test_a_search_that_was_killed_in_its_first_write_begins_again(runs, made, tmp_path):
+    out = tmp_path / "choice"
+    out.mkdir()
+    (out / ".results.json.0123456789abcdef.partial").write_text("{")
+    (tmp_path / ".choice.lock").touch()
+    result = searched(runs, out, resume=True)
+    assert made == [row.name for row in result.rows]
+    assert sorted(path.name for path in out.iterdir()) == sorted(
+        ["results.json", *(row.file for row in result.rows)]
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["choice"]
+
+
+def test_a_search_goes_where_a_link_leads_and_alone(runs, made, tmp_path):
+    (tmp_path / "link").symlink_to("choice")
+    with only_run(tmp_path / "choice"), pytest.raises(FileExistsError, match="is under way in pr"):
+        searched(runs, tmp_path / "link")
+    searched(runs, tmp_path / "link")
+    assert (tmp_path / "choice" / "results.json").is_file()
+    assert (tmp_path / "link").is_symlink()
 
 
 def test_training_rungs_leave_checkpoints_that_a_resumed_search_takes(

@@ -297,3 +297,13 @@ def test_a_part_checks_itself():
     with refused("Expected max_length to be above 0, got max_length=0."):
         Data(train="a", validation="b", columns={}, max_length=0)
     assert Data(train="a", validation="b", columns={}).bucket == 4
+
+
+@pytest.mark.parametrize("text", ["a\0b", "caf\udce9", "\ud800"])
+@pytest.mark.parametrize("name", ["train", "validation", "vocabulary", "text", "labels"])
+def test_text_that_no_file_can_hold(name, text):
+    value = (text,) if name == "labels" else text
+    given = {"model": "bert_tiny", "train": "a", "validation": "b", "text": "t", "label": "l"}
+    with pytest.raises(InputError, match=f"{name}=") as raised:
+        Recipe.of_task(TASKS["classification"], **given | {name: value})
+    assert repr(text) in str(raised.value)
