@@ -29,8 +29,7 @@ from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.compiled_steps import CompiledSteps
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.decoding_steps import KerasSteps
-from keras_transformer.zoo.models.predict import PREDICT_TOKENS, predict
-from keras_transformer.zoo.models.turns import turn_of
+from keras_transformer.zoo.models.predict import PREDICT_TOKENS, predict, turn_of
 from keras_transformer.zoo.outputs import Outputs
 from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.recipe import Recipe

@@ -1,5 +1,8 @@
-"""Prediction with a Keras model over batches."""
+"""Prediction with a Keras model over batches, by one thread at a time."""
 
+import os
+import threading
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,9 +10,45 @@ import keras
 import numpy as np
 
 from keras_transformer.zoo.data.batches import Batches
-from keras_transformer.zoo.models.turns import turn_of
+from keras_transformer.zoo.errors import RunError
 
 PREDICT_TOKENS = 8192
+
+
+class Turn:
+    """A context in which no other thread predicts with the same model.
+
+    Keras keeps what it predicts with on the model; on JAX a second thread finds buffers there that
+    the first has given away.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+
+    def check(self) -> None:
+        """Raises RunError in a fork, where a framework waits for threads that it does not have."""
+        if self._process != os.getpid():
+            raise RunError(
+                "Expected a Keras model to be used by the process that made it, got one of process "
+                f"{self._process} in its fork {os.getpid()}; start processes by spawn, or run a "
+                ".tflite file, which may be forked."
+            )
+
+    def __enter__(self) -> None:
+        self.check()
+        self._lock.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+
+_TURNS: weakref.WeakKeyDictionary[keras.Model, Turn] = weakref.WeakKeyDictionary()
+
+
+def turn_of(model: keras.Model) -> Turn:
+    """Returns the one turn of a model."""
+    return _TURNS.setdefault(model, Turn())
 
 
 def model_inputs(model: keras.Model, columns: Mapping[str, Any]) -> dict[str, Any]:
@@ -21,14 +60,13 @@ def predict(model: keras.Model, batches: Batches) -> np.ndarray:
     """Returns the outputs (rows, outputs) in the order of the rows; threads take turns.
 
     Raises:
-        RunError: the process was forked since the model was made.
+        RunError: if the process was forked since the model was made.
     """
     with turn_of(model):
         return _predicted(model, batches)
 
 
 def _predicted(model, batches):
-
     def outputs_of(batch):
         return np.asarray(model.predict_on_batch(batch.inputs))
 
