@@ -1,6 +1,5 @@
 """`keras-transformer benchmark`: latency, memory and size of files on this machine."""
 
-import json
 from pathlib import Path
 
 import click
@@ -34,6 +33,6 @@ def benchmark(files: tuple[Path, ...], threads: int, runs: int, as_json: bool) -
 
     result = measure(files, threads=threads, runs=runs)
     if as_json:
-        click.echo(json.dumps(result.to_json(), indent=2, ensure_ascii=False))
+        display.say_json(result.to_json())
     else:
         display.grids(result)

@@ -1,6 +1,5 @@
 """`keras-transformer compare`: files compared with the checkpoint they were converted from."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,7 @@ def compare(
 
     Example: keras-transformer compare runs/intent runs/intent.tflite --data test.tsv
     """
-    from keras_transformer.cli.display import busy, grids
+    from keras_transformer.cli import display
     from keras_transformer.edge.compare import compare as edge_compare
     from keras_transformer.zoo.checkpoint import Checkpoint
     from keras_transformer.zoo.data.columns import columns_of
@@ -57,35 +56,34 @@ def compare(
         if decoding:
             option = next(iter(decoding)).replace("_", "-")
             raise click.UsageError(f"Expected no --{option} with --layers, which writes no text.")
-        with busy(f"Comparing layers on {data}"):
+        with display.busy(f"Comparing layers on {data}"):
             columns = columns_of(trained, **columns)
             inputs = read_inputs(trained, data, language=language, **columns)
             found = edge_compare.compare_layers(trained, files, inputs)
         _show_layers(checkpoint, found, as_json)
         return
-    with busy(f"Comparing on {data}"):
+    with display.busy(f"Comparing on {data}"):
         compared = edge_compare.compare(
             trained, files, data, threads=threads, **{**columns, **decoding}
         )
     if as_json:
-        value = {"files": [comparison.to_json() for comparison in compared]}
-        click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+        display.say_json({"files": [comparison.to_json() for comparison in compared]})
         return
-    grids(compared, title=f"{checkpoint} on {compared[0].parity.rows} rows of {data}")
+    display.grids(compared, title=f"{checkpoint} on {compared[0].parity.rows} rows of {data}")
     for comparison in compared:
         if comparison.num_truncated:
-            click.echo(f"{comparison.num_truncated} rows were cut to fit {comparison.path}.")
+            display.say(f"{comparison.num_truncated} rows were cut to fit {comparison.path}.")
 
 
 def _show_layers(checkpoint: Path, found: dict[str, list], as_json: bool) -> None:
-    from keras_transformer.cli.display import table
+    from keras_transformer.cli import display
 
     if as_json:
         files = [
             {"path": path, "layers": [one.to_json() for one in differences]}
             for path, differences in found.items()
         ]
-        click.echo(json.dumps({"files": files}, indent=2, ensure_ascii=False))
+        display.say_json({"files": files})
         return
     columns = ("signature", "layer", "unit", "its own", "values that differ", "in all")
     for path, differences in found.items():
@@ -96,17 +94,17 @@ def _show_layers(checkpoint: Path, found: dict[str, list], as_json: bool) -> Non
             )
             for one in differences
         ]  # fmt: skip
-        table(f"Layers of {path}: largest differences from {checkpoint}", columns, rows)
+        display.table(f"Layers of {path}: largest differences from {checkpoint}", columns, rows)
         departing = [one for one in differences if one.departs]
         if departing:
             first = departing[0]
             unit = " steps" if first.is_integer else " of its size"
-            click.echo(
+            display.say(
                 f"{path} departs first at {first.layer} of {first.signature}, by "
                 f"{_amount(first, first.own)}{unit}."
             )
         else:
-            click.echo(f"No layer of {path} departs from {checkpoint}.")
+            display.say(f"No layer of {path} departs from {checkpoint}.")
 
 
 def _amount(layer: Any, value: float) -> str:

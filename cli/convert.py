@@ -1,5 +1,6 @@
 """`keras-transformer convert`: a checkpoint to a `.tflite` file, or for another runtime."""
 
+import contextlib
 import gzip
 from pathlib import Path
 from typing import Any
@@ -72,14 +73,21 @@ def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] |
     help="Input lengths in tokens, such as 16,32,64: the shortest that fits a text is run.  "
     "[default: the checkpoint's length alone]",
 )
-@click.option("--name", metavar="TEXT", help="Name of the model.  [default: the name of --out]")
-@click.option("--description", default="", metavar="TEXT", help="Description of the model.")
 @click.option(
-    "--model-version", default="1", show_default=True, metavar="TEXT", help="Version of the model."
+    "--name", type=options.TEXT, metavar="TEXT",
+    help="Name of the model.  [default: the name of --out]",
 )
 @click.option(
-    "--license", "licence", default="not stated", show_default=True, metavar="TEXT",
-    help="License of the model.",
+    "--description", type=options.TEXT, default="", metavar="TEXT",
+    help="Description of the model.",
+)
+@click.option(
+    "--model-version", type=options.TEXT, default="1", show_default=True, metavar="TEXT",
+    help="Version of the model.",
+)
+@click.option(
+    "--license", "licence", type=options.TEXT, default="not stated", show_default=True,
+    metavar="TEXT", help="License of the model.",
 )
 @options.out()
 @options.overwrite()
@@ -104,6 +112,7 @@ def convert(
     from keras_transformer.cli import display
     from keras_transformer.edge.targets import convert as edge_convert
     from keras_transformer.zoo.checkpoint import Checkpoint
+    from keras_transformer.zoo.locks import only_run
 
     about = About(
         name=name or out.stem, description=description, version=model_version, license=licence
@@ -113,12 +122,14 @@ def convert(
         for key, value in of_targets.items() if value not in (None, False)
     }  # fmt: skip
     edge_convert.open_writer(target, about, **given).check_out(out, overwrite=overwrite)
-    trained = Checkpoint.load(checkpoint)
-    artifact = edge_convert.convert(
-        trained, precision, target=target, calibration=calibration, percentile=percentile,
-        keep=keep, lengths=lengths, about=about, **given,
-    )  # fmt: skip
-    written = artifact.save(out, overwrite=overwrite)
+    # Of several that replace one path the last one's stays; without --overwrite only one may end.
+    with contextlib.nullcontext() if overwrite else only_run(out):
+        trained = Checkpoint.load(checkpoint)
+        artifact = edge_convert.convert(
+            trained, precision, target=target, calibration=calibration, percentile=percentile,
+            keep=keep, lengths=lengths, about=about, **given,
+        )  # fmt: skip
+        written = artifact.save(out, overwrite=overwrite)
     parity, made = artifact.parity, artifact.description.get("lengths", ())
     compressed = sum(len(gzip.compress(data)) for data in artifact.files.values())
     rows = [
@@ -137,4 +148,4 @@ def convert(
         *artifact.measured.items(),
     ]
     display.table(None, ("File", "Value"), rows)
-    click.echo("\n" + "\n".join(f"Wrote {path}" for path in written))
+    display.say("\n" + "\n".join(f"Wrote {path}" for path in written))

@@ -46,12 +46,12 @@ def demo(files: tuple[Path, ...], export: Path | None, port: int, litert: Path |
     litertjs = find_litertjs(litert, display.note)
     if export is not None:
         edge_demo.write_demo(files, litertjs, export)
-        click.echo(f"Wrote {export / edge_demo.PAGE}")
+        display.say(f"Wrote {export / edge_demo.PAGE}")
         return
     with temporary_folder() as temporary:
         folder = temporary / "demo"
         edge_demo.write_demo(files, litertjs, folder)
         with edge_demo.server(folder, port) as server:
-            click.echo(f"The demo is at http://127.0.0.1:{server.server_port} until Ctrl-C.")
             with contextlib.suppress(KeyboardInterrupt):
+                display.say(f"The demo is at http://127.0.0.1:{server.server_port} until Ctrl-C.")
                 server.serve_forever()

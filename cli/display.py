@@ -1,9 +1,14 @@
-"""Output of commands: progress and notes on stderr, tables on stdout, TensorBoard curves."""
+"""Output of commands: progress and notes on stderr, text and tables on stdout.
 
+All that a command prints passes here: what a terminal would obey is escaped, and so is what the
+stream's encoding lacks.
+"""
+
+import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Self
 
 import rich.box
@@ -12,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from keras_transformer.zoo.printable import printable, printable_json
 from keras_transformer.zoo.progress import EPOCH_METRICS as EPOCH_METRICS
 from keras_transformer.zoo.progress import Report, epoch_line
 from keras_transformer.zoo.tabular import Tabular, cell
@@ -52,6 +58,7 @@ class Progress(Report):
         self.bar.stop()
 
     def start(self, title: str, total_steps: int) -> None:
+        title = printable(title, self.console.encoding)
         self.run = self.bar.add_task(title, total=total_steps, loss="")
 
     def step(self, step: int, loss: float) -> None:
@@ -64,12 +71,25 @@ class Progress(Report):
         self._print(f"Note: {text}")
 
     def _print(self, line: str) -> None:
-        self.console.print(line, soft_wrap=True)
+        self.console.print(printable(line, self.console.encoding), soft_wrap=True)
+
+
+def say(text: str = "", *, end: str = "\n") -> None:
+    """Prints a text on stdout, with its line breaks."""
+    encoding = getattr(sys.stdout, "encoding", None)
+    print(printable(text, encoding, lines=True), end=end, flush=True)
+
+
+def say_json(value: Any) -> None:
+    """Prints a value as JSON on stdout."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    print(printable_json(text, getattr(sys.stdout, "encoding", None)), flush=True)
 
 
 def note(text: str) -> None:
     """Prints `Note: ...` on stderr."""
-    Console(stderr=True, **PLAIN).print(f"Note: {text}", soft_wrap=True)
+    console = Console(stderr=True, **PLAIN)
+    console.print(printable(f"Note: {text}", console.encoding), soft_wrap=True)
 
 
 def table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -81,18 +101,19 @@ def table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[Any
         rows: a cell a column: text, an integer (with separators), a float (four decimals), or
             None for what there is not. Columns of numbers are aligned to the right.
     """
-    cells = [[cell(value) for value in row] for row in rows]
-    # Not rich's own title, which is centred over the table.
     console = Console(**PLAIN)
+    cells = [[printable(cell(value), console.encoding) for value in row] for row in rows]
     if not console.is_terminal:
         console.width = FILE_WIDTH
     if title:
-        console.print(title, soft_wrap=True)
+        # Not rich's own title, which is centred over the table.
+        console.print(printable(title, console.encoding), soft_wrap=True)
     grid = Table(box=rich.box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for number, column in enumerate(columns):
         values = [row[number] for row in cells if row[number] != "-"]
         is_number = bool(values) and all(map(NUMBER.match, values))
-        grid.add_column(Text(column), justify="right" if is_number else "left")
+        head = Text(printable(column, console.encoding))
+        grid.add_column(head, justify="right" if is_number else "left")
     for row in cells:
         grid.add_row(*map(Text, row))
     console.print(grid)
@@ -102,7 +123,7 @@ def grids(result: Tabular, *, title: str | None = None) -> None:
     """Prints the tables of a result, the first under the command's own title if one is given."""
     for number, grid in enumerate(result.grids()):
         if number:
-            Console(**PLAIN).print()
+            say()
         table(title or grid.title, grid.columns, grid.rows)
         title = None
 
@@ -117,29 +138,13 @@ def device() -> None:
     import keras
 
     devices = ", ".join(keras.distribution.list_devices())
-    Console(stderr=True, **PLAIN).print(f"Device: {devices} ({keras.backend.backend()} backend)")
+    console = Console(stderr=True, **PLAIN)
+    console.print(f"Device: {devices} ({keras.backend.backend()} backend)")
 
 
 @contextmanager
 def busy(what: str) -> Iterator[None]:
     """Shows a spinner on a terminal while work is in progress."""
-    with Console(stderr=True, **PLAIN).status(Text(what)):
+    console = Console(stderr=True, **PLAIN)
+    with console.status(Text(printable(what, console.encoding))):
         yield
-
-
-@contextmanager
-def scalars(folder: str | Path | None) -> Iterator[Callable[[str, float, int], None] | None]:
-    """Provides a function `(name, value, step)` that writes TensorBoard curves to a folder.
-
-    None for None.
-    """
-    if folder is None:
-        yield None
-        return
-    from tensorboard.summary import Writer
-
-    writer = Writer(str(folder))
-    try:
-        yield lambda name, value, step: writer.add_scalar(name, value, step)
-    finally:
-        writer.close()

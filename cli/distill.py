@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from keras_transformer.cli import training
+from keras_transformer.cli import options, training
 from keras_transformer.cli.train import settings_of
 
 
@@ -34,8 +34,8 @@ from keras_transformer.cli.train import settings_of
     "those of the data.",
 )
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", callback=settings_of,
-    help="Change a setting of MODEL, such as pooling=max; may be repeated.",
+    "--set", "settings", type=options.TEXT, multiple=True, metavar="KEY=VALUE",
+    callback=settings_of, help="Change a setting of MODEL, such as pooling=max; may be repeated.",
 )
 @training.going_on(
     data="the student's", epochs="the recipe's", learning_rate="the recipe's"

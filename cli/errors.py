@@ -1,5 +1,6 @@
 """Errors of the command line: one sentence and an exit code."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,6 +9,7 @@ from click.exceptions import NoArgsIsHelpError
 
 from keras_transformer.cli.signals import Terminated
 from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.printable import printable, shortened
 
 USER_MISTAKE = 2
 FAILURE = 1
@@ -15,10 +17,13 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 class CommandError(click.ClickException):
-    """An error that click prints on stderr as `Error: <sentence>` before exit with `exit_code`."""
+    """An error that click prints on stderr as `Error: <sentence>` before exit with `exit_code`.
+
+    Long values in the sentence are shortened, and what a terminal would obey is escaped.
+    """
 
     def __init__(self, sentence: str, exit_code: int):
-        super().__init__(sentence)
+        super().__init__(printable(shortened(sentence), getattr(sys.stderr, "encoding", None)))
         self.exit_code = exit_code
 
 

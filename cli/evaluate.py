@@ -1,6 +1,5 @@
 """`keras-transformer evaluate`: the metrics of a checkpoint or a `.tflite` file."""
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -39,6 +38,7 @@ def evaluate(
     from keras_transformer.edge.load import load
     from keras_transformer.zoo.evaluation.metrics import not_defined
     from keras_transformer.zoo.tasks import measure
+    from keras_transformer.zoo.tasks.unknown import unknown_warning
 
     predictor = load(model, threads=threads)
     decoding = generation.decoding_of(predictor, given)
@@ -51,6 +51,8 @@ def evaluate(
             f"{cut:,} of {result['rows']:,} rows of {data} are longer than "
             f"{predictor.max_length} tokens and were cut."
         )
+    if warning := unknown_warning(result, str(data)):
+        display.note(warning)
     for note in not_defined(result.get("undefined", {})):
         display.note(f"{data}: {note}")
     if as_json:
@@ -59,7 +61,7 @@ def evaluate(
             "precision": predictor.precision, "max_length": predictor.max_length,
             "truncated": cut, **decoding,
         }  # fmt: skip
-        click.echo(json.dumps({**about, **result}, indent=2, ensure_ascii=False))
+        display.say_json({**about, **result})
     else:
         print_metrics(result, per_class)
 
@@ -81,7 +83,7 @@ def print_metrics(result: dict[str, Any], per_class: bool) -> None:
         (average, *(result[f"{average}_{name}"] for name in AVERAGED))
         for average in ("macro", "micro")
     ]
-    click.echo()
+    display.say()
     display.table(None, ("Average", "Precision", "Recall", "F1"), averages)
     rows = [(label, *values.values()) for label, values in classes.items()]
     title = None
@@ -92,5 +94,5 @@ def print_metrics(result: dict[str, Any], per_class: bool) -> None:
         )
         # A class without F1 has none that is low.
         rows = sorted(rows, key=lambda row: math.inf if row[3] is None else row[3])[:MAX_CLASSES]
-    click.echo()
+    display.say()
     display.table(title, ("Class", "Precision", "Recall", "F1", "Rows"), rows)

@@ -130,6 +130,13 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(lines.items()))
 
+    def main(self, *args, **kwargs):
+        for stream in (sys.stdout, sys.stderr):
+            # What the stream's encoding lacks and `display` did not see, such as help, is escaped.
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+        return super().main(*args, **kwargs)
+
     # Both are wrapped rather than `main`, so that a test through click's CliRunner gets the same
     # messages and exit codes as the console script.
     def make_context(self, *args, **kwargs) -> click.Context:

@@ -28,12 +28,14 @@ def models(name: str | None, as_json: bool) -> None:
 
     Example: keras-transformer models bert_mini
     """
+    from keras_transformer.cli import display
+
     if name is None:
         described = [describe(known) for known in CATALOG]
     else:
         described = {**describe(name), "configuration": get_config(name).to_json()}
     if as_json:
-        click.echo(json.dumps(described, indent=2))
+        display.say_json(described)
     elif name is None:
         print_list(described)
     else:
@@ -70,7 +72,7 @@ def print_list(described: list[dict]) -> None:
         )
     work = f"Multiply-adds at {LENGTH} tokens"
     display.table(None, ("Model", "Architecture", "Parameters", work, "Tasks"), rows)
-    click.echo(f"\n{CONVENTION}")
+    display.say(f"\n{CONVENTION}")
 
 
 def print_model(model: dict) -> None:
@@ -90,7 +92,7 @@ def print_model(model: dict) -> None:
         if setting != "architecture"
     ]
     display.table(f"{name} ({architecture})", ("Setting", "Value"), [*rows, *settings])
-    click.echo(f"\n{CONVENTION} Settings are changed with `train --set NAME=VALUE`.")
+    display.say(f"\n{CONVENTION} Settings are changed with `train --set NAME=VALUE`.")
 
 
 def millions(count: int) -> str:

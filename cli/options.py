@@ -8,12 +8,33 @@ Each is called as a decorator factory, and a command may override arguments:
     def evaluate(data: Path, text: str | None): ...
 """
 
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
+from keras_transformer.zoo.errors import InputError
+
+
+class Text(click.ParamType):
+    """A text, which is UTF-8 whatever the locale."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        # Python passes bytes that the locale's encoding lacks as lone surrogates.
+        if not any("\ud800" <= character <= "\udfff" for character in value):
+            return value
+        try:
+            return os.fsencode(value).decode()
+        except UnicodeError:
+            raise InputError(f"Expected texts in UTF-8, got {ascii(value)}.") from None
+
+
+TEXT = Text()
 # Type of arguments that must be readable files: a table of examples, a `.tflite` file.
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
@@ -47,6 +68,7 @@ data = partial(
 text = partial(
     click.option,
     "--text",
+    type=TEXT,
     metavar="COLUMN",
     help="Column of the text.",
 )
@@ -54,6 +76,7 @@ text = partial(
 text_pair = partial(
     click.option,
     "--text-pair",
+    type=TEXT,
     metavar="COLUMN",
     help="Column of the second text, if an example is a pair.",
 )
@@ -61,6 +84,7 @@ text_pair = partial(
 label = partial(
     click.option,
     "--label",
+    type=TEXT,
     metavar="COLUMN",
     help="Column of the label: a name, an integer, or the number to predict.",
 )
@@ -68,6 +92,7 @@ label = partial(
 source = partial(
     click.option,
     "--source",
+    type=TEXT,
     metavar="COLUMN",
     help="Column of a translation's source text.",
 )
@@ -75,6 +100,7 @@ source = partial(
 target = partial(
     click.option,
     "--target",
+    type=TEXT,
     metavar="COLUMN",
     help="Column of a translation's target text.",
 )
@@ -82,6 +108,7 @@ target = partial(
 language = partial(
     click.option,
     "--language",
+    type=TEXT,
     metavar="NAME",
     help="Target language of a translator with several: the name of its column.",
 )

@@ -38,7 +38,7 @@ def quickstart(task: str, out: Path, overwrite: bool, seed: int) -> None:
 
     A classifier: keras-transformer quickstart --task languages --out languages
     """
-    from keras_transformer.cli.display import Progress
+    from keras_transformer.cli import display
     from keras_transformer.cli.memory import keep_freed_memory
 
     keep_freed_memory()
@@ -46,17 +46,17 @@ def quickstart(task: str, out: Path, overwrite: bool, seed: int) -> None:
     from keras_transformer.edge.quickstart.quickstart import quickstart as run
 
     jobs = {"dates": dates.JOB, "languages": languages.JOB}
-    with Progress() as progress:
+    with display.Progress() as progress:
         result = run(jobs[task], out, seed=seed, overwrite=overwrite, report=progress)
     show(result)
-    click.echo(f"\nThe file to put in an app: {result.app_file.resolve()}\nGo on with:")
+    display.say(f"\nThe file to put in an app: {result.app_file.resolve()}\nGo on with:")
     for command in next_commands(result):
-        click.echo(f"  {command}")
+        display.say(f"  {command}")
 
 
 def show(result: "Quickstart") -> None:
     """Prints the table and the sample predictions."""
-    from keras_transformer.cli.display import size, table, words
+    from keras_transformer.cli import display
 
     names = list(result.rows[0].metrics)
     rows = [
@@ -64,18 +64,18 @@ def show(result: "Quickstart") -> None:
             row.name,
             *(f"{row.metrics[name]:.2%}" for name in names),
             None if row.agreement is None else f"{row.agreement:.2%}",
-            None if row.size is None else size(row.size),
+            None if row.size is None else display.size(row.size),
             None if row.median_ms is None else f"{row.median_ms:.2f}",
         )
         for row in result.rows
     ]
-    columns = ("model", *map(words, names), "agreement", "size", "latency ms")
-    table(f"{result.title}: {result.test_rows} test rows", columns, rows)
-    click.echo(
+    columns = ("model", *map(display.words, names), "agreement", "size", "latency ms")
+    display.table(f"{result.title}: {result.test_rows} test rows", columns, rows)
+    display.say(
         "agreement: same answer as the Keras model that the file was made from; "
         f"latency: median of one text on one thread, {result.device}.\n"
     )
-    table(f"Predictions of {result.app_file.name}", ("text", "prediction"), result.samples)
+    display.table(f"Predictions of {result.app_file.name}", ("text", "prediction"), result.samples)
 
 
 def next_commands(result: "Quickstart") -> list[str]:

@@ -37,17 +37,38 @@ def is_noise(line: bytes) -> bool:
 def quiet(verbose: bool = False) -> Iterator[None]:
     """Drops such lines in its context; output of Python to `sys.stderr` is not filtered.
 
-    A child process filters, so that the last output before a crash still arrives.
+    Warnings and log records below errors are dropped too: they are the libraries', since our own
+    words to a user are notes. A child process filters, so that the last output before a crash still
+    arrives.
 
     Args:
         verbose: whether to filter nothing.
     """
-    if verbose or sys.stderr is None or not hasattr(os, "fork"):
+    if verbose:
         yield
         return
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    # Those of the libraries; our own are for developers, and are errors in the tests.
+    logging.disable(logging.WARNING)
+    # A library may set filters of its own when it is imported, so nothing is shown either.
     warnings.simplefilter("ignore")
+    shown, warnings.showwarning = warnings.showwarning, _show_nothing
+    try:
+        with _filtered():
+            yield
+    finally:
+        warnings.showwarning = shown
+        logging.disable(logging.NOTSET)
+
+
+def _show_nothing(*_: object, **__: object) -> None:
+    """In place of `warnings.showwarning`."""
+
+
+@contextmanager
+def _filtered() -> Iterator[None]:
+    """Passes file descriptor 2 through a child process, where the system can fork."""
+    if sys.stderr is None or not hasattr(os, "fork"):
+        yield
+        return
     # Read when TensorFlow is first imported: 3 saves most of the lines from being made.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()

@@ -1,6 +1,6 @@
 """`keras-transformer run`: predictions or generated text for raw text."""
 
-import json
+import codecs
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,13 +21,13 @@ SHOWN_CHARACTERS = 60
 
 @click.command()
 @click.argument("model", metavar="CHECKPOINT|FILE.tflite", type=click.Path(path_type=Path))
-@click.argument("texts", nargs=-1, metavar="[TEXT]...")
+@click.argument("texts", nargs=-1, metavar="[TEXT]...", type=options.TEXT)
 @click.option(
-    "--pair", "pairs", multiple=True, metavar="TEXT",
+    "--pair", "pairs", multiple=True, type=options.TEXT, metavar="TEXT",
     help="Second text, for a model of pairs: once for each TEXT.",
 )
 @click.option(
-    "--stop", multiple=True, metavar="TEXT",
+    "--stop", multiple=True, type=options.TEXT, metavar="TEXT",
     help="Text at which generation stops; may be repeated.",
 )
 @generation.decoding_options
@@ -82,20 +82,22 @@ def write(
     predictor: Any, model: Path, texts: Sequence[str], as_json: bool, blank: Sequence[int],
     **options: Any,
 ) -> None:  # fmt: skip
-    """Prints what is generated: as it comes for one text, else a line or an object for each."""
+    """Prints generated text: token by token for one text, else a line or an object for each."""
+    from keras_transformer.cli import display
+
     is_alone = len(texts) == 1 and not blank
     streams = is_alone and not as_json and options.get("beams", 1) == 1
-    # A prompt is printed with the first piece: by then there is nothing wrong with it.
+    # A prompt is printed with the first piece, since by then it is known to be valid.
     before = "" if predictor.reads_sources else texts[0]
 
     def show(_: int, piece: str) -> None:
         nonlocal before
-        click.echo(before + piece, nl=False)
+        display.say(before + piece, end="")
         before = ""
 
     results = predictor.generations(list(texts), **options, on_text=show if streams else None)
     if streams:
-        click.echo(before)
+        display.say(before)
     results = in_places(results, blank)
     note_cuts(predictor, results)
     if as_json:
@@ -111,7 +113,7 @@ def write(
         print_json(model, rows)
     elif not streams:
         for one in results:
-            click.echo("" if one is None else one.text)
+            display.say("" if one is None else one.text)
 
 
 def in_places(values: Sequence[Any], blank: Sequence[int], missing: Any = None) -> list[Any]:
@@ -139,10 +141,6 @@ def check_arguments(texts: tuple[str, ...], pairs: tuple[str, ...]) -> None:
         raise InputError(
             f"Expected a --pair for each of the {len(texts)} texts, got {len(pairs)}."
         )
-    for text in (*texts, *pairs):
-        # Python passes bytes that it cannot decode as lone surrogates.
-        if any("\udc80" <= character <= "\udcff" for character in text):
-            raise InputError(f"Expected texts in UTF-8, got {ascii(text)}.")
 
 
 def read_lines(predictor: Any) -> tuple[list[str], list[str], list[int]]:
@@ -157,11 +155,17 @@ def read_lines(predictor: Any) -> tuple[list[str], list[str], list[int]]:
     if source.isatty():
         raise click.UsageError("Expected texts as arguments or on standard input, got none.")
     data = source.read()
+    # PowerShell pipes and writes UTF-16 with a byte order mark.
+    is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-16" if is_utf16 else "utf-8-sig")
     except UnicodeDecodeError as error:
+        encoding = "UTF-16" if is_utf16 else "UTF-8"
         line = error.object[: error.start].count(b"\n") + 1
-        raise InputError(f"Standard input, line {line}: the text is not UTF-8.") from None
+        raise InputError(f"Standard input, line {line}: the text is not {encoding}.") from None
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise InputError(f"Standard input, line {line}: expected text in UTF-8, got a NUL.")
     if not text.strip("\r\n"):
         raise InputError("Expected texts as arguments or on standard input, got none.")
     lines = rows_on_lines(text).removesuffix("\n").split("\n")
@@ -193,8 +197,10 @@ def read_lines(predictor: Any) -> tuple[list[str], list[str], list[int]]:
 
 
 def print_json(model: Path, rows: list[dict[str, Any]]) -> None:
+    from keras_transformer.cli import display
+
     result = {"model": str(model), "predictions": rows}
-    click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+    display.say_json(result)
 
 
 def print_table(texts: Any, predictions: list) -> None:

@@ -118,4 +118,4 @@ def search(
     display.grids(found)
     if found.noise:
         display.note(found.noise)
-    click.echo(f"\n{found.recommendation()}\nWrote {out / report.PAGE}")
+    display.say(f"\n{found.recommendation()}\nWrote {out / report.PAGE}")

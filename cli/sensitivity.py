@@ -1,6 +1,5 @@
 """`keras-transformer sensitivity`: the accuracy that quantizing each group of layers costs."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +70,10 @@ def sensitivity(
         figure = edge_sensitivity.sensitivity_figure(found, plot.suffix[1:])
         write_file(plot, figure, overwrite=overwrite)
     if as_json:
-        click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+        display.say_json(found.to_json())
         return
     display.grids(found, title=f"{checkpoint} on {data}")
     if found.kept is not None:
-        click.echo(f"\n{found.verdict()}")
+        display.say(f"\n{found.verdict()}")
     if plot is not None:
-        click.echo(f"\nWrote {plot}")
+        display.say(f"\nWrote {plot}")

@@ -13,14 +13,17 @@ from keras_transformer.cli import options
 @contextmanager
 def session(out: Path, tensorboard: Path | None) -> Iterator[dict[str, Any]]:
     """Provides the `report` and `scalars` of a run; if interrupted, prints how to resume."""
-    from keras_transformer.cli import display
+    from keras_transformer.cli import curves, display
     from keras_transformer.cli.memory import keep_freed_memory
     from keras_transformer.zoo.errors import RunError
     from keras_transformer.zoo.training.run_folder import states_of
 
     keep_freed_memory()
     display.device()
-    with display.Progress() as progress, display.scalars(tensorboard) as scalars:
+    with (
+        display.Progress() as progress,
+        curves.scalars(tensorboard, progress.note) as scalars,
+    ):
         try:
             yield {"report": progress, "scalars": scalars}
         except (OSError, RunError, KeyboardInterrupt) as error:
@@ -91,4 +94,4 @@ def print_result(out: Path, metrics: Mapping[str, Any]) -> None:
     shown = {name: value for name, value in metrics.items() if isinstance(value, float | str)}
     rows = [(display.words(name), value) for name, value in shown.items()]
     display.table(None, ("Validation metric", "Value"), rows)
-    click.echo(f"\nWrote {out}")
+    display.say(f"\nWrote {out}")

@@ -1,9 +1,25 @@
 """Exceptions of the zoo: mistakes in the input, and failed runs."""
 
+from keras_transformer.zoo.printable import shortened
+
 
 class InputError(ValueError):
-    """A mistake in the user's data, options or files (exit code 2 of a command)."""
+    """A mistake in the user's data, options or files (exit code 2 of a command).
+
+    Args:
+        sentence: the sentence, whose long values are shortened.
+    """
+
+    def __init__(self, sentence: str):
+        super().__init__(shortened(sentence))
 
 
 class RunError(RuntimeError):
-    """A failure of a run whose input was valid (exit code 1 of a command)."""
+    """A failure of a run whose input was valid (exit code 1 of a command).
+
+    Args:
+        sentence: see `InputError`.
+    """
+
+    def __init__(self, sentence: str):
+        super().__init__(shortened(sentence))

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
+from keras_transformer.zoo.printable import printable
 from keras_transformer.zoo.tabular import words
 
 # Metrics printed for an epoch, as far as the task has them.
@@ -67,6 +68,7 @@ class Printed(Report):
         self._print(f"Note: {text}")
 
     def _print(self, line: str, end: str = "\n") -> None:
+        line = printable(line, getattr(self.file, "encoding", None))
         # The previous step's line is overwritten.
         erased = f"\r{' ' * self.width}\r" if self.width else ""
         self.width = 0 if end else len(line)
@@ -82,7 +84,7 @@ def default_report() -> Report:
 
 
 def epoch_line(epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> str:
-    """Returns an epoch's loss and metrics as a line."""
+    """Returns an epoch's loss and metrics as one line."""
     values = [f"{words(name)} {_value(metrics[name])}" for name in EPOCH_METRICS if name in metrics]
     line = f"Epoch {epoch}: loss {loss:.4f}, validation {', '.join(values)}"
     return f"{line}, the best so far" if is_best else line

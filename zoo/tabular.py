@@ -4,6 +4,8 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from keras_transformer.zoo.printable import printable
+
 
 class Grid(NamedTuple):
     """A table.
@@ -70,8 +72,9 @@ def cell(value: Any) -> str:
 
 
 def _as_text(grid: Grid) -> str:
-    rows = [list(map(cell, row)) for row in grid.rows]
-    widths = [max(map(len, column)) for column in zip(grid.columns, *rows, strict=True)]
+    heads = [printable(column) for column in grid.columns]
+    rows = [[printable(cell(value)) for value in row] for row in grid.rows]
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     is_number = [
         any(isinstance(row[place], int | float) for row in grid.rows)
         for place in range(len(widths))
@@ -84,8 +87,8 @@ def _as_text(grid: Grid) -> str:
         ]
         return "  ".join(padded).rstrip()
 
-    lines = [line(grid.columns), "  ".join("-" * width for width in widths), *map(line, rows)]
-    return "\n".join([*([grid.title] if grid.title else []), *lines])
+    lines = [line(heads), "  ".join("-" * width for width in widths), *map(line, rows)]
+    return "\n".join([*([printable(grid.title)] if grid.title else []), *lines])
 
 
 def _as_html(grid: Grid) -> str:

@@ -21,7 +21,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, build, set_weights
-from keras_transformer.zoo.models.predict import model_inputs
+from keras_transformer.zoo.models.running.predict import model_inputs
 from keras_transformer.zoo.temporary import temporary_folder
 
 
@@ -136,7 +136,7 @@ def _exported(
 ) -> keras.Model:  # fmt: skip
     """The model whose graph is converted, with position tables cut to the file's input length.
 
-    Its kernels lie on their grid and are not rounded in the graph: the converter finds the same
+    Its kernels are on their grid and are not rounded in the graph: the converter derives the same
     scales from the values, and rejects a per-channel FakeQuant on a kernel. Its outputs are
     standardized, see `in_units`.
     """

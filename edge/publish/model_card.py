@@ -12,6 +12,7 @@ from typing import Any
 from keras_transformer.edge.runtime.names import EMBEDDING
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.counts import parameters
+from keras_transformer.zoo.printable import printable
 
 NAME = "MODEL_CARD.md"
 TITLE = "# Model card\n"
@@ -97,7 +98,7 @@ def card_section(
     lines += [f"| {row} | {_cell(value)} |" for row, value in rows.items() if value is not None]
     lines += ["", "### Limits", "", *(f"- {limit}" for limit in limits)]
     lines += ["", "### How to load it", "", loading]
-    return "\n".join(lines)
+    return printable("\n".join(lines), lines=True)
 
 
 def _what(checkpoint: Checkpoint) -> str:

@@ -20,14 +20,14 @@ from keras_transformer.edge.runtime.names import (
     cache_names,
     shortest_fit,
 )
-from keras_transformer.edge.runtime.packed import Source, contents, name_of, unpack
+from keras_transformer.edge.runtime.opening import open_file
+from keras_transformer.edge.runtime.packed import Source, contents, name_of
 from keras_transformer.edge.runtime.predict_graph import PredictGraph
 from keras_transformer.zoo.data.plain_text import load_plain_text
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.scoring import stepwise_perplexity
 from keras_transformer.zoo.generation.text import TextGenerator
 from keras_transformer.zoo.modalities.modality import InputSpec
-from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.outputs import Outputs
 from keras_transformer.zoo.predictor import Predictor
 
@@ -45,9 +45,9 @@ def make_interpreter(
         threads: number of threads.
 
     Raises:
-        InputError: if the file needs TensorFlow Text, which is not installed.
+        InputError: if the file needs TensorFlow Text, which is not installed, or LiteRT refuses it.
     """
-    from ai_edge_litert.interpreter import Interpreter, InterpreterWithCustomOps
+    from keras_transformer.edge.runtime.litert import Interpreter, InterpreterWithCustomOps
 
     if not description.get("custom_ops"):
         return Interpreter(model_content=flatbuffer, num_threads=threads)
@@ -123,20 +123,17 @@ class Runner(Predictor):
         self.name = name_of(source)
         self._file = _File(contents(source), source if is_path else self.path)
         self._counts = {"threads": threads, "workers": workers}
-        _, description, files = unpack(self._file)
-        self.description = description
+        opened = open_file(self._file)
+        self.description = description = opened.description
         self.task = self.task_name = description["task"]["name"]
         self.pair = description["task"]["pair"]
         self.precision = description["precision"]
         # Older files lack these entries: they read texts of one length, and classify or regress.
-        self.modality = modality_named(description.get("modality", "text")).from_files(
-            files, max_length=description["max_length"],
-            settings=description["model"].get("modality_settings", {}),
-        )  # fmt: skip
+        self.modality = opened.modality
         self.lengths = description.get("lengths", [self.max_length])
         self.columns = description.get("columns", dict.fromkeys(("text", "text_pair", "label")))
         self.output = description.get("output", LOGITS)
-        self.labels = tuple(files["labels.txt"].decode().split("\n")[:-1])
+        self.labels = opened.labels
         self._engines: Engines[Any] = Engines(
             functools.partial(_open, self._file, description, self.lengths, threads), workers
         )

@@ -177,15 +177,25 @@ def test_a_path_that_exists_is_refused_before_any_work(tmp_path):
     assert out.read_bytes() == b"before"
 
 
+def test_what_cannot_be_written_is_said_before_any_work(tmp_path):
+    arguments = ("convert", tmp_path / "no", "--precision", "float32", "--out")
+    long = tmp_path / ("n" * 256)
+    assert error_of(call(*arguments, long)) == (1, f"Error: File name too long: {long}.")
+    (tmp_path / "MODEL_CARD.md").mkdir()
+    for target in ("plain", "micro", "onnx"):
+        sentence = f"Error: {tmp_path}/MODEL_CARD.md is a folder; give the name of a file."
+        found = call(*arguments, tmp_path / "m", "--target", target)
+        assert error_of(found) == (2, sentence)
+    assert [path.name for path in tmp_path.iterdir()] == ["MODEL_CARD.md"]
+
+
 def test_a_full_disk_leaves_what_was_there(checkpoint, tmp_path, monkeypatch):
     out = tmp_path / "model.tflite"
     out.write_bytes(b"before")
     # The converter writes to the temporary folder by its own means.
     fill_disk(monkeypatch)
     result = call("convert", checkpoint, "--precision", "float32", "--out", out, "--overwrite")
-    # The card is written aside first, and gets its name with the file's.
-    card = out.with_name("MODEL_CARD.md")
-    assert error_of(result) == (1, f"Error: No space left on device: {card}.")
+    assert error_of(result) == (1, f"Error: No space left on device: {out}.")
     assert out.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [out]
 

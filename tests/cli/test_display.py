@@ -63,8 +63,3 @@ def test_a_note_is_one_line(capsys):
 )
 def test_sizes(num_bytes, words):
     assert display.size(num_bytes) == words
-
-
-def test_no_curves_without_a_folder():
-    with display.scalars(None) as scalars:
-        assert scalars is None

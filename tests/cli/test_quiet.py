@@ -72,6 +72,23 @@ def test_verbose_lets_everything_through():
     ]  # fmt: skip
 
 
+LIBRARY = """
+    import logging, warnings
+    warnings.filterwarnings("always")
+    warnings.warn("of a library")
+    logging.getLogger("a_library").warning("of a library")
+    logging.getLogger("a_library").error("an error")
+"""
+
+
+def test_warnings_and_records_of_libraries_are_left_out_and_errors_are_not():
+    program = PROGRAM.replace("    END\n", LIBRARY)
+    lines = ran(program).stderr.splitlines()
+    assert "an error" in lines and "of a library" not in " ".join(lines)
+    shown = ran(program, "--verbose").stderr
+    assert shown.count("of a library") >= 2
+
+
 def test_what_a_crash_writes_arrives():
     result = ran(PROGRAM.replace("END", "os.abort()"))
     assert result.returncode == -signal.SIGABRT

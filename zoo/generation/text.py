@@ -126,7 +126,7 @@ class TextGenerator:
         texts = checked_texts(texts)
         choice = Decoding.of(**decoding)
         check_language(self.languages, language)
-        stops = Stops(stop, self.writer)
+        stops = Stops(checked_texts(stop, "stop texts"), self.writer)
         stop_ids = set()
         if self.reads_sources or not self.writer.config.keeps_lines:
             stop_ids.add(self.writer.sep_id)

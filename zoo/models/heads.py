@@ -14,12 +14,12 @@ class Head:
     """The outputs on top of a stack.
 
     Attributes:
-        kind: `pooled`, a projection of the vector of the whole text, or `tied`, logits of the next
-            token by the table of embeddings.
-        units: width of the output; None where the vocabulary decides it.
-        pair: whether the model reads two texts, told apart by `segment_ids`.
-        mean, deviation: of the targets: what is computed is multiplied by the one, and the other is
-            added.
+        kind: `pooled`, a projection of the pooled vector of the text, or `tied`, logits of the next
+            token from the tied embedding table.
+        units: width of the output; None where it is the vocabulary's size.
+        pair: whether the model reads two texts, distinguished by `segment_ids`.
+        mean, deviation: mean and standard deviation of the targets, which scale the standardized
+            outputs of the projection.
     """
 
     kind: str = "pooled"

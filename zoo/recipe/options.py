@@ -2,11 +2,14 @@
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_transformer.zoo.errors import InputError
 
+# What no path and no file of UTF-8 holds.
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 _KINDS = {int: "an integer", float: "a number", bool: "true or false", str: "text"}
 
 
@@ -40,14 +43,26 @@ class Part:
             _check(option_name(field), getattr(self, field.name), field.type, field.metadata)
 
 
+def check_text(name: str, text: str) -> None:
+    """Raises InputError if a text cannot be written: it holds a NUL or a lone surrogate."""
+    if _UNWRITABLE.search(text):
+        raise InputError(
+            f"Expected {name} to be text without NUL and lone surrogates, got {name}={text!r}."
+        )
+
+
 def _check(name: str, value: Any, kind: Any, bounds: Mapping[str, Any]) -> None:
     if kind in _KINDS:
         fits = isinstance(value, (int, float)) if kind is float else type(value) is kind
         if not fits or (kind is float and isinstance(value, bool)):
             raise InputError(f"Expected {name} to be {_KINDS[kind]}, got {name}={value!r}.")
+        if kind is str:
+            check_text(name, value)
     elif kind == tuple[str, ...]:
         if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
             raise InputError(f"Expected {name} to be a list of text, got {name}={value!r}.")
+        for one in value:
+            check_text(name, one)
     elif not isinstance(value, Mapping):
         raise InputError(f"Expected {name} to be an object, got {name}={value!r}.")
     if kind is float and not math.isfinite(value):

@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.models.decoding_steps import KerasSteps, compiled
+from keras_transformer.zoo.models.running.decoding_steps import KerasSteps, compiled
 
 
 class CompiledSteps(KerasSteps):

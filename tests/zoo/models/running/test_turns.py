@@ -9,9 +9,9 @@ import pytest
 
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError, RunError
-from keras_transformer.zoo.models.compiled_steps import CompiledSteps
-from keras_transformer.zoo.models.decoding_steps import KerasSteps
-from keras_transformer.zoo.models.predict import predict
+from keras_transformer.zoo.models.running.compiled_steps import CompiledSteps
+from keras_transformer.zoo.models.running.decoding_steps import KerasSteps
+from keras_transformer.zoo.models.running.predict import predict
 from tests.zoo.models.test_stepwise import ROOM, model_of, some_ids
 
 

@@ -10,8 +10,8 @@ from keras import ops
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import PAD_ID
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.models.predict import turn_of
-from keras_transformer.zoo.models.stepwise import Stepwise
+from keras_transformer.zoo.models.running.stepwise import Stepwise
+from keras_transformer.zoo.models.running.turns import turn_of
 from keras_transformer.zoo.tokenizers.tokenizer import pad_rows
 
 BATCH_SIZE = 64
