@@ -48,7 +48,7 @@ ROOMS = {
         "keras numpy tensorflow",
     ),
     "zoo.models.running": Room(
-        "zoo.data zoo.errors zoo.models zoo.tokenizers", "keras numpy tensorflow"
+        "layers zoo.data zoo.errors zoo.models zoo.tokenizers", "keras numpy tensorflow"
     ),
     "zoo.samples": Room("zoo.errors zoo.files", "babel numpy sklearn"),
     "zoo.generation": Room(
