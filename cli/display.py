@@ -137,7 +137,11 @@ def device() -> None:
     """Prints on stderr the device that Keras computes on."""
     import keras
 
-    devices = ", ".join(keras.distribution.list_devices())
+    if keras.backend.backend() == "torch":
+        # Keras lists no devices of PyTorch.
+        devices = keras.src.backend.torch.core.get_device()
+    else:
+        devices = ", ".join(keras.distribution.list_devices())
     console = Console(stderr=True, **PLAIN)
     console.print(f"Device: {devices} ({keras.backend.backend()} backend)")
 

@@ -26,7 +26,7 @@ def read_manifest(folder: Path, path: Path, kind: str) -> dict[str, str]:
         manifest = json.loads((folder / MANIFEST).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{path} is no {kind}: it has no {MANIFEST}.") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError(f"The {kind} {path} is damaged: {MANIFEST} is not JSON.") from None
     hashes = manifest.get("sha256") if isinstance(manifest, dict) else None
     if (

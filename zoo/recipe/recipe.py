@@ -148,7 +148,7 @@ class Recipe:
         """
         try:
             given = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"Expected {source} to be JSON: {error}.") from None
         if not isinstance(given, dict):
             raise InputError(f"Expected {source} to hold an object, got {given!r}.")

@@ -134,7 +134,7 @@ class Vocabulary(Sequence[str]):
 def _read_list(text: str, source: str) -> tuple[str, ...]:
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"Expected {source} to hold JSON, got an error: {error}.") from None
     if not isinstance(value, list) or not all(isinstance(piece, str) for piece in value):
         raise InputError(f"Expected {source} to hold a list of characters.")

@@ -229,7 +229,7 @@ class Tokenizer:
             raise InputError(f"Expected a file {name}, got none.")
         try:
             value = json.loads(files[name])
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"Expected {name} to hold JSON, got an error: {error}.") from None
         config = TokenizerConfig.from_json(value)
         if config.kind not in VOCABULARY_FILES:
