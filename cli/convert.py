@@ -1,5 +1,6 @@
 """`keras-transformer convert`: a checkpoint to a `.tflite` file, or for another runtime."""
 
+import contextlib
 import gzip
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,7 @@ def convert(
     from keras_transformer.edge.targets import convert as edge_convert
     from keras_transformer.zoo.backends import check_backend
     from keras_transformer.zoo.checkpoint import Checkpoint
+    from keras_transformer.zoo.locks import only_run
 
     check_backend("convert")
     about = About(
@@ -123,12 +125,14 @@ def convert(
         for key, value in of_targets.items() if value not in (None, False)
     }  # fmt: skip
     edge_convert.open_writer(target, about, **given).check_out(out, overwrite=overwrite)
-    trained = Checkpoint.load(checkpoint)
-    artifact = edge_convert.convert(
-        trained, precision, target=target, calibration=calibration, percentile=percentile,
-        keep=keep, lengths=lengths, about=about, **given,
-    )  # fmt: skip
-    written = artifact.save(out, overwrite=overwrite)
+    # Of several that replace one path the last one's stays; without --overwrite only one may end.
+    with contextlib.nullcontext() if overwrite else only_run(out):
+        trained = Checkpoint.load(checkpoint)
+        artifact = edge_convert.convert(
+            trained, precision, target=target, calibration=calibration, percentile=percentile,
+            keep=keep, lengths=lengths, about=about, **given,
+        )  # fmt: skip
+        written = artifact.save(out, overwrite=overwrite)
     parity, made = artifact.parity, artifact.description.get("lengths", ())
     compressed = sum(len(gzip.compress(data)) for data in artifact.files.values())
     rows = [

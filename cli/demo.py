@@ -52,6 +52,6 @@ def demo(files: tuple[Path, ...], export: Path | None, port: int, litert: Path |
         folder = temporary / "demo"
         edge_demo.write_demo(files, litertjs, folder)
         with edge_demo.server(folder, port) as server:
-            display.say(f"The demo is at http://127.0.0.1:{server.server_port} until Ctrl-C.")
             with contextlib.suppress(KeyboardInterrupt):
+                display.say(f"The demo is at http://127.0.0.1:{server.server_port} until Ctrl-C.")
                 server.serve_forever()

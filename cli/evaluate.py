@@ -38,6 +38,7 @@ def evaluate(
     from keras_transformer.edge.load import load
     from keras_transformer.zoo.evaluation.metrics import not_defined
     from keras_transformer.zoo.tasks import measure
+    from keras_transformer.zoo.tasks.unknown import unknown_warning
 
     predictor = load(model, threads=threads)
     decoding = generation.decoding_of(predictor, given)
@@ -50,6 +51,8 @@ def evaluate(
             f"{cut:,} of {result['rows']:,} rows of {data} are longer than "
             f"{predictor.max_length} tokens and were cut."
         )
+    if warning := unknown_warning(result, str(data)):
+        display.note(warning)
     for note in not_defined(result.get("undefined", {})):
         display.note(f"{data}: {note}")
     if as_json:

@@ -53,10 +53,20 @@ def _facts(description: dict[str, Any], size: int) -> list[tuple[str, Any]]:
     from keras_transformer.cli import display
 
     about, provenance = description.get("about", {}), description.get("provenance", {})
-    recipe = provenance.get("recipe")
-    shown = {name: recipe[part][field] for name, (part, field) in RECIPE.items()} if recipe else {}
-    metrics = description["metrics"]
-    scores = {name: metrics[name] for name in display.EPOCH_METRICS if name in metrics}
+    recipe = provenance.get("recipe") or {}
+    # A file that others changed may lack any of it.
+    parts = {part: values for part, values in recipe.items() if isinstance(values, dict)}
+    shown = {
+        name: parts[part][field]
+        for name, (part, field) in RECIPE.items()
+        if field in parts.get(part, {})
+    }
+    metrics = description.get("metrics", {})
+    scores = {
+        name: metrics[name]
+        for name in display.EPOCH_METRICS
+        if type(metrics.get(name)) in (int, float)
+    }
     return [
         ("name", about.get("name")),
         ("description", about.get("description") or None),
@@ -72,6 +82,16 @@ def _facts(description: dict[str, Any], size: int) -> list[tuple[str, Any]]:
             "measured on validation by Keras",
             ", ".join(f"{display.words(name)} {value:.4f}" for name, value in scores.items()),
         ),
+        ("unknown tokens of validation", _unknown(metrics)),
         ("recipe", ", ".join(f"{name} {value}" for name, value in shown.items())),
         ("weights, SHA-256", provenance.get("weights_sha256")),
     ]
+
+
+def _unknown(metrics: dict[str, Any]) -> str | None:
+    """The shares that training recorded; None for a tokenizer without unknown tokens."""
+    from keras_transformer.zoo.tasks.unknown import ROWS, TOKENS
+
+    if TOKENS not in metrics:
+        return None
+    return f"{metrics[TOKENS]:.2%} of the tokens, in {metrics[ROWS]:.2%} of the rows"

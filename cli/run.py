@@ -82,12 +82,12 @@ def write(
     predictor: Any, model: Path, texts: Sequence[str], as_json: bool, blank: Sequence[int],
     **options: Any,
 ) -> None:  # fmt: skip
-    """Prints what is generated: as it comes for one text, else a line or an object for each."""
+    """Prints generated text: token by token for one text, else a line or an object for each."""
     from keras_transformer.cli import display
 
     is_alone = len(texts) == 1 and not blank
     streams = is_alone and not as_json and options.get("beams", 1) == 1
-    # A prompt is printed with the first piece: by then there is nothing wrong with it.
+    # A prompt is printed with the first piece, since by then it is known to be valid.
     before = "" if predictor.reads_sources else texts[0]
 
     def show(_: int, piece: str) -> None:

@@ -16,9 +16,12 @@ MIXED = {"none": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_floa
 
 # Option of a recipe -> help; the command's option has its name with dashes, default and choices.
 FIELDS = {
-    "tokenizer": "Kind of tokenizer; for a translation sentencepiece, for language-modeling "
-    "characters by default.",
+    "tokenizer": "Kind of tokenizer; auto selects wordpiece, or sentencepiece for scripts without "
+    "spaces between words. For a translation sentencepiece, for language-modeling characters by "
+    "default.",
     "vocab_size": "Largest size of the vocabulary that is learned from the training file.",
+    "normalization": "Normalization before sentencepiece: nfkc folds compatibility characters, "
+    "identity changes nothing (the default of models that write).",
     "max_length": "Largest length in tokens, special ones included; longer texts are cut and "
     "counted.",
     "optimizer": "Optimizer; momentum is SGD with momentum 0.9.",

@@ -8,12 +8,13 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.predictor import Predictor
 
 
-def load(name_or_path: str | os.PathLike, *, threads: int = 1) -> Predictor:
+def load(name_or_path: str | os.PathLike, *, threads: int = 1, workers: int = 1) -> Predictor:
     """Loads a trained model.
 
     Args:
         name_or_path: a checkpoint folder, or a `.tflite` file, which is run without TensorFlow.
-        threads: number of interpreter threads for a file.
+        threads: number of interpreter threads for one row of a file.
+        workers: number of interpreters of a file, which compute as many rows at once.
 
     Returns:
         A `Checkpoint` for a folder, a `Runner` for a file.
@@ -30,7 +31,7 @@ def load(name_or_path: str | os.PathLike, *, threads: int = 1) -> Predictor:
         )
     path = Path(name_or_path)
     if path.is_file():
-        return Runner(path, threads=threads)
+        return Runner(path, threads=threads, workers=workers)
     if not path.exists():
         if path.suffix == ".tflite":
             raise FileNotFoundError(f"There is no file {path}.")

@@ -48,6 +48,9 @@ ROOMS = {
         "layers zoo.models.families zoo.data zoo.errors zoo.modalities zoo.tokenizers",
         "keras numpy tensorflow",
     ),
+    "zoo.models.running": Room(
+        "layers zoo.data zoo.errors zoo.models zoo.tokenizers", "keras numpy tensorflow"
+    ),
     "zoo.samples": Room("zoo.errors zoo.files", "babel numpy sklearn"),
     "zoo.generation": Room(
         "zoo.data zoo.errors zoo.modalities zoo.tokenizers", "numpy", device=True
@@ -55,16 +58,20 @@ ROOMS = {
     "zoo.predictor": Room(
         "zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.tokenizers", "numpy", device=True
     ),
+    "edge.runtime.checks": Room(
+        "zoo.errors", "ai_edge_litert numpy tensorflow_text", device=True
+    ),
     "edge.runtime": Room(
-        "zoo.data zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.predictor "
-        "zoo.tokenizers",
+        "edge.runtime.checks zoo.data zoo.errors zoo.generation zoo.modalities zoo.outputs "
+        "zoo.predictor zoo.tokenizers",
         "ai_edge_litert numpy tensorflow_text", device=True,
     ),
     "zoo.evaluation": Room(
         "zoo.data zoo.errors zoo.generation zoo.tokenizers", "keras numpy sacrebleu scipy sklearn",
     ),
     "zoo.tasks": Room(
-        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models zoo.predictor "
+        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models "
+        "zoo.models.running zoo.predictor "
         "zoo.progress zoo.tabular zoo.tokenizers zoo.vocabularies", "keras numpy",
     ),
     "edge.tflite": Room(
@@ -72,24 +79,29 @@ ROOMS = {
         "ai_edge_litert flatbuffers keras numpy",
     ),
     "zoo.named": Room("zoo.errors zoo.models zoo.tabular zoo.tasks", "keras"),
+    "zoo.checkpoint_config": Room("zoo.errors zoo.models", "numpy"),
     "zoo.checkpoint": Room(
-        "zoo.data zoo.errors zoo.evaluation zoo.files zoo.generation zoo.modalities zoo.models "
-        "zoo.outputs zoo.predictor zoo.recipe zoo.tabular zoo.tasks zoo.vocabularies",
+        "zoo.checkpoint_config zoo.data zoo.errors zoo.evaluation zoo.files zoo.generation "
+        "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.predictor zoo.recipe "
+        "zoo.tabular zoo.tasks "
+        "zoo.vocabularies",
         "keras numpy",
     ),
     "zoo.training": Room(
         "layers zoo.backends zoo.beside zoo.checkpoint zoo.data zoo.errors zoo.evaluation "
-        "zoo.files zoo.locks zoo.modalities zoo.models zoo.progress zoo.recipe zoo.tasks "
-        "zoo.tokenizers zoo.vocabularies",
+        "zoo.files zoo.locks zoo.modalities zoo.models zoo.models.running zoo.progress zoo.recipe "
+        "zoo.tasks zoo.tokenizers zoo.vocabularies",
         "keras numpy",
     ),
-    "edge.graphs": Room("edge.runtime zoo.checkpoint zoo.models", "keras tensorflow"),
+    "edge.graphs": Room(
+        "edge.runtime zoo.checkpoint zoo.models zoo.models.running", "keras tensorflow"
+    ),
     "edge.load": Room("edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor"),
     "edge.compare": Room(
-        "edge.graphs edge.precision edge.runtime edge.tflite layers zoo.backends "
-        "zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities "
-        "zoo.models zoo.tabular zoo.tasks "
-        "zoo.temporary zoo.tokenizers",
+        "edge.graphs edge.precision edge.runtime edge.runtime.checks edge.tflite layers "
+        "zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.generation "
+        "zoo.modalities zoo.models zoo.models.running zoo.tabular zoo.tasks zoo.temporary "
+        "zoo.tokenizers",
         "ai_edge_litert keras numpy",
     ),
     "edge.compress": Room(
@@ -107,7 +119,7 @@ ROOMS = {
     ),
     "edge.convert": Room(
         "edge.precision edge.quantize edge.tflite layers zoo.checkpoint zoo.data zoo.errors "
-        "zoo.files zoo.models zoo.temporary", "keras tensorflow",
+        "zoo.files zoo.models zoo.models.running zoo.temporary", "keras tensorflow",
     ),
     "edge.publish": Room("edge.runtime zoo.checkpoint zoo.models zoo.printable"),
     "edge.targets": Room(
@@ -118,7 +130,8 @@ ROOMS = {
     ),
     "edge.targets.exported": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.runtime "
-        "edge.targets layers zoo.beside zoo.checkpoint zoo.errors zoo.files zoo.models zoo.tasks "
+        "edge.targets layers zoo.beside zoo.checkpoint zoo.errors zoo.files zoo.models "
+        "zoo.models.running zoo.tasks "
         "zoo.temporary",
         "keras numpy onnx onnxruntime safetensors tensorflow tf2onnx torch",
     ),

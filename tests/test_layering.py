@@ -29,9 +29,12 @@ LOCAL_IMPORTS = {
     # A `.tflite` is opened where TensorFlow is not installed.
     ("edge/load.py", "keras_transformer"),
     # Half of the time in which the runtime loads; a file is opened with it, and not before.
-    ("edge/runtime/runner.py", "ai_edge_litert"),
+    ("edge/runtime/runner.py", "keras_transformer"),
     # Only a file that reads strings needs it, on a host that has it.
     ("edge/runtime/runner.py", "tensorflow_text"),
+    ("edge/runtime/checks/trial_process.py", "tensorflow_text"),
+    # Windows has no limits of a process's memory.
+    ("edge/runtime/checks/trial_process.py", "resource"),
     # It is not needed to write a file, and loads where it is installed.
     ("edge/targets/litertlm/lm_replay.py", "litert_lm"),
     # An exported folder is loaded by one of three runtimes, and the others need not be there.

@@ -10,6 +10,16 @@ from typing import Any, Self
 import keras
 import numpy as np
 
+from keras_transformer.zoo.checkpoint_config import (
+    CONFIG,
+    METRICS,
+    PROBES,
+    RECIPE,
+    WEIGHTS,
+    CheckpointConfig,
+    check_probes,
+    read_metrics,
+)
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.data.plain_text import load_plain_text
 from keras_transformer.zoo.data.rows import Rows
@@ -26,10 +36,11 @@ from keras_transformer.zoo.generation.text import TextGenerator
 from keras_transformer.zoo.modalities.modality import Features, InputSpec, Modality
 from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
-from keras_transformer.zoo.models.compiled_steps import CompiledSteps
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.models.decoding_steps import KerasSteps
-from keras_transformer.zoo.models.predict import PREDICT_TOKENS, predict
+from keras_transformer.zoo.models.running.compiled_steps import CompiledSteps
+from keras_transformer.zoo.models.running.decoding_steps import KerasSteps
+from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, predict
+from keras_transformer.zoo.models.running.turns import turn_of
 from keras_transformer.zoo.outputs import Outputs
 from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.recipe import Recipe
@@ -70,6 +81,9 @@ class Checkpoint(Predictor):
     bits: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     keep: Sequence[str] = ()
     rows: Mapping[str, Rows] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        turn_of(self.model)  # from here on it belongs to this process
 
     def __repr__(self) -> str:
         found = self.metrics.get("validation", {}).get(self.task.deciding_metric)
@@ -127,6 +141,15 @@ class Checkpoint(Predictor):
         """The inputs of a model over whole examples."""
         return self.modality.inputs(pair=self.pair)
 
+    @property
+    def longest(self) -> int:
+        """Positions of the longest input: its config's, or as many as it was trained on.
+
+        Learned positions that no training row reached are as they were drawn.
+        """
+        positions = self.config.max_length
+        return min(self.max_length, positions) if self.config.positions == "learned" else positions
+
     def encode(self, rows: Iterable[Any], pairs: Iterable[Any] | None = None) -> Features:
         """Encodes raw rows, such as texts by the tokenizer.
 
@@ -147,8 +170,9 @@ class Checkpoint(Predictor):
 
     def perplexity(self, path: str | Path) -> dict[str, float]:
         """Evaluates a language model on the text of a file, see `Perplexity`."""
-        plain = load_plain_text(path)
-        return language_perplexity(plain, self.tokenizer, self.max_length)(self.model)
+        measured = language_perplexity(load_plain_text(path), self.tokenizer, self.max_length)
+        with turn_of(self.model):
+            return measured(self.model)
 
     def _outputs(self, rows: list[Any], pairs: list[Any] | None) -> Outputs:
         if not rows:
@@ -195,35 +219,35 @@ class Checkpoint(Predictor):
 
         Raises:
             FileNotFoundError: if there is no such folder.
-            InputError: if it is not a checkpoint, or a file is missing or was edited.
+            InputError: if it is not a checkpoint, a file is missing or was edited, or its files do
+                not fit together.
         """
         files = read_folder(path)
-        for name in ("config.json", "weights.safetensors", "labels.txt"):
-            if name not in files:
-                raise InputError(f"{path} is no checkpoint of a trained model: it has no {name}.")
-        config = json.loads(files["config.json"])
-        labels = tuple(files["labels.txt"].decode().split("\n")[:-1])
-        task = task_from_json(config["task"], labels)
-        shape = TransformerConfig.from_json(config["model"])
-        # Older checkpoints have widths of null for float.
-        bits = {name: value for name, value in config["bits"].items() if value is not None}
-        keep = tuple(bits.pop("keep", ()))
-        model = build(shape, task, bits=bits, keep=keep)
-        set_weights(model, weights_from_bytes(files["weights.safetensors"]))
+        config = CheckpointConfig.of_files(files, path)
+        weights = weights_from_bytes(files[WEIGHTS])
+        config.check_size(weights, path)
+        probes = weights_from_bytes(files[PROBES])
+        recipe = Recipe.from_json(files[RECIPE], str(Path(path) / RECIPE))
+        metrics = read_metrics(files[METRICS], path)
+        task = task_from_json(config.task, config.labels)
+        modality = modality_named(config.modality).from_files(
+            files, max_length=config.max_length, settings=config.shape.modality_settings,
+            tokenizer_class=TextTokenizer,
+        )  # fmt: skip
+        if reason := modality.misfit(config.shape.to_json()):
+            raise InputError(f"The checkpoint {path}: {reason[0].lower()}{reason[1:]}")
+        try:
+            model = build(config.shape, task, bits=config.bits, keep=config.keep)
+        except InputError:
+            raise
+        except ValueError as error:  # Keras', and of widths that no layer has
+            raise InputError(f"{CONFIG} of {path} is of no model: {error}") from None
+        set_weights(model, weights)
+        check_probes(probes, [one.name for one in model.inputs], path)
         return cls(
-            config=shape,
-            task=task,
-            modality=modality_named(config.get("modality", "text")).from_files(
-                files, max_length=config["max_length"], settings=shape.modality_settings,
-                tokenizer_class=TextTokenizer,
-            ),
-            model=model,
-            recipe=Recipe.from_json(files["recipe.json"], str(Path(path) / "recipe.json")),
-            metrics=json.loads(files["metrics.json"]),
-            probes=weights_from_bytes(files["probes.safetensors"]),
-            bits=bits,
-            keep=keep,
-        )
+            config=config.shape, task=task, modality=modality, model=model, recipe=recipe,
+            metrics=metrics, probes=probes, bits=config.bits, keep=config.keep,
+        )  # fmt: skip
 
 
 def as_checkpoint(given: Checkpoint | str | os.PathLike) -> Checkpoint:

@@ -187,9 +187,14 @@ def _read_listed(folder: Path, path: Path, hashes: Mapping[str, str]) -> dict[st
     files = {}
     for name, digest in hashes.items():
         try:
-            files[name] = (folder / name).read_bytes()
-        except FileNotFoundError:
-            raise InputError(f"The checkpoint {path} lacks its file {name}.") from None
+            # Not a device or a pipe, which would be read for ever.
+            is_file = (folder / name).is_file()
+            if is_file:
+                files[name] = (folder / name).read_bytes()
+        except (FileNotFoundError, ValueError):  # or the name is no path's
+            is_file = False
+        if not is_file:
+            raise InputError(f"The checkpoint {path} lacks its file {name}.")
         if hashlib.sha256(files[name]).hexdigest() != digest:
             raise InputError(
                 f"The checkpoint {path} was changed after it was written: {name} does not match "

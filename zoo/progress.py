@@ -84,7 +84,7 @@ def default_report() -> Report:
 
 
 def epoch_line(epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> str:
-    """Returns an epoch's loss and metrics as a line."""
+    """Returns an epoch's loss and metrics as one line."""
     values = [f"{words(name)} {_value(metrics[name])}" for name in EPOCH_METRICS if name in metrics]
     line = f"Epoch {epoch}: loss {loss:.4f}, validation {', '.join(values)}"
     return f"{line}, the best so far" if is_best else line

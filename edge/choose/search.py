@@ -137,12 +137,14 @@ def _measure(
     """Builds and evaluates a candidate's file; records the reason if that fails."""
     try:
         converted = workshop.make(candidate)
-        value = metric.value(measure(Runner(converted)))
+        metrics = measure(Runner(converted))
+        value = metric.value(metrics)
     except (InputError, RunError) as error:
         return Measured(candidate=candidate, error=" ".join(str(error).split()))
     write_file(out / f"{candidate.name}.tflite", bytes(converted), overwrite=True)
     return Measured(
         candidate=candidate, value=value,
+        metric_signature=metrics.get(f"{metric.name}_signature"),
         agreement=converted.parity.agreement, size=converted.size,
         gzip_size=len(gzip.compress(bytes(converted), mtime=0)),
     )  # fmt: skip

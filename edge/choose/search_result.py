@@ -21,6 +21,7 @@ class Measured:
         candidate: settings of the candidate.
         error: reason why there is no file; the values below are then None.
         value: the task's metric for its file.
+        metric_signature: settings of the metric, where it has some: of BLEU its tokenizer, ...
         agreement: share of the checkpoint's probes for which the file has the same highest output
             as its Keras model; None for regression.
         size, gzip_size: size of the file in bytes, as it is and compressed by gzip.
@@ -30,6 +31,7 @@ class Measured:
     candidate: Candidate
     error: str | None = None
     value: float | None = None
+    metric_signature: str | None = None
     agreement: float | None = None
     size: int | None = None
     gzip_size: int | None = None
@@ -156,9 +158,11 @@ class Search(Tabular):
             "p90 ms", "MB", "gzip MB", "note",
         )  # fmt: skip
         used = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        settings = self.reference.metric_signature
+        metric = self.metric.name if settings is None else f"{self.metric.name} ({settings})"
         title = (
-            f"{self.metric.name} on {self.data}; latency of `{self.signature}` on {self.device}, "
-            f"{used}, {self.runs} interleaved runs"
+            f"{metric} on {self.data}; latency of `{self.signature}` on {self.device}, {used}, "
+            f"{self.runs} interleaved runs"
         )
         return [Grid(title, columns, [self._cells(row) for row in self.rows])]
 

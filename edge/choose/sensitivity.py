@@ -128,10 +128,10 @@ class Simulation:
 
     Args:
         checkpoint: the float model.
-        precision: whose rounding is simulated.
-        batches: set the ranges, once; see `quantized_model`.
-        measure: the function from a predictor to its metrics.
-        metric: that decides, one of them.
+        precision: the simulated precision.
+        batches: batches on which the ranges are calibrated once, see `quantized_model`.
+        measure: function from a predictor to its metrics.
+        metric: the metric that decides.
 
     Attributes:
         groups: groups of the model.

@@ -19,7 +19,7 @@ from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.text_metrics import text_metrics
-from keras_transformer.zoo.models.predict import PREDICT_TOKENS, model_inputs
+from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, model_inputs
 from keras_transformer.zoo.tabular import Grid, Tabular
 from keras_transformer.zoo.tasks.measure import read_options
 

@@ -4,17 +4,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from ai_edge_litert import schema_py_generated as schema
-from ai_edge_litert.interpreter import Interpreter
-
-from keras_transformer.edge.runtime.names import EMBEDDING, LOGITS, PREDICT
-from keras_transformer.edge.runtime.packed import Source, name_of, unpack
-from keras_transformer.edge.runtime.runner import make_interpreter
-from keras_transformer.edge.tflite.delegation import find_delegation
-from keras_transformer.edge.tflite.schema import TYPE_NAMES
+from keras_transformer.edge.runtime.checks.graph import Graph, Signature, Tensor
+from keras_transformer.edge.runtime.opening import open_file
+from keras_transformer.edge.runtime.packed import Source, name_of
+from keras_transformer.edge.tflite.delegation import delegation_of
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.tabular import Grid, Tabular
 
 
@@ -99,86 +93,47 @@ def inspect(source: Source) -> Inspection:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if it was not made by `convert`, is truncated or modified, or is inconsistent.
+        InputError: if it was not made by `convert`, is truncated or modified, is inconsistent, or
+            if LiteRT, in a process of its own, crashes or does not end.
     """
-    flatbuffer, description, files = unpack(source)
-    interpreter = make_interpreter(flatbuffer, description)
-    interpreter.allocate_tensors()
+    opened = open_file(source, is_tried=True)
     name = name_of(source)
-    _check(name, interpreter, description, files)
-    found = find_delegation(interpreter)
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
+    for signature, outputs in opened.trial.not_finite.items():
+        if outputs:
+            raise InputError(f"{name}: {signature} gives {outputs[0]} that is not finite.")
+    found = delegation_of(opened.trial.ops)
     return Inspection(
-        path=name, description=description,
+        path=name, description=opened.description,
         signatures={
-            one.signatureKey.decode(): _tensors(model, one) for one in model.signatureDefs
+            signature: _tensors(opened.model.graphs[one.graph], one)
+            for signature, one in opened.model.signatures.items()
         },
         delegated=dict(found.delegated.most_common()), outside=dict(found.outside.most_common()),
-        files={name: len(data) for name, data in files.items()},
+        files={name: len(data) for name, data in opened.files.items()},
     )  # fmt: skip
 
 
-def _check(
-    path: str, interpreter: Interpreter, description: Mapping[str, Any], files: Mapping[str, bytes]
-) -> None:
-    """Raises InputError if the file's parts are inconsistent."""
-    config = description["model"]
-    modality = modality_named(description.get("modality", "text")).from_files(
-        files, max_length=description["max_length"], settings=config.get("modality_settings", {})
-    )
-    reason = modality.misfit(config)
-    if reason is not None:
-        raise InputError(f"{path}: {reason[0].lower()}{reason[1:]}")
-    for key, names in interpreter.get_signature_list().items():
-        runner = interpreter.get_signature_runner(key)
-        inputs = {name: _input(detail) for name, detail in runner.get_input_details().items()}
-        outputs = runner(**inputs)
-        bad = [name for name in names["outputs"] if not np.isfinite(outputs[name]).all()]
-        if bad:
-            raise InputError(f"{path}: {key} gives {bad[0]} that is not finite.")
-        gives = description.get("output", LOGITS)
-        labels = files["labels.txt"].count(b"\n")
-        if key.startswith(PREDICT) and gives != EMBEDDING:
-            width = outputs[gives].shape[-1]
-            if width != max(1, labels):
-                raise InputError(
-                    f"{path}: expected as many labels as the {width} outputs, got {labels}."
-                )
-
-
-def _input(detail: Mapping[str, Any]) -> np.ndarray:
-    """An input of the shortest text, or of ones, which are valid tokens."""
-    value = np.ones(detail["shape"], detail["dtype"])
-    return np.full(detail["shape"], b"a", object) if value.dtype.kind == "S" else value
-
-
-def _tensors(model: schema.ModelT, signature: schema.SignatureDefT) -> tuple[TensorSummary, ...]:
-    graph = model.subgraphs[signature.subgraphIndex]
+def _tensors(graph: Graph, signature: Signature) -> tuple[TensorSummary, ...]:
     roles: dict[int, tuple[str, str]] = {}
-    for role, tensors in (("input", signature.inputs), ("output", signature.outputs)):
-        for one in tensors:
-            roles[one.tensorIndex] = (role, one.name.decode())
+    for role, places in (("input", signature.inputs), ("output", signature.outputs)):
+        for name, place in places.items():
+            roles[place] = (role, name)
     summaries = []
     for place, tensor in enumerate(graph.tensors):
-        is_constant = model.buffers[tensor.buffer].data is not None
-        role, name = roles.get(
-            place, ("constant" if is_constant else "inner", tensor.name.decode())
-        )
-        summaries.append(_summary(tensor, role, name))
+        kind = "inner" if tensor.constant is None else "constant"
+        summaries.append(_summary(tensor, *roles.get(place, (kind, tensor.name))))
     order = ("input", "output", "constant", "inner")
     return tuple(sorted(summaries, key=lambda one: order.index(one.role)))
 
 
-def _summary(tensor: schema.TensorT, role: str, name: str) -> TensorSummary:
-    shape = tensor.shapeSignature if tensor.shapeSignature is not None else tensor.shape
+def _summary(tensor: Tensor, role: str, name: str) -> TensorSummary:
     scale = zero_point = None
-    if tensor.quantization is not None and tensor.quantization.scale is not None:
-        scales = tensor.quantization.scale
-        scale = f"{scales.min():.4g}"
-        if len(scales) > 1:
-            scale = f"{len(scales)} from {scale} to {scales.max():.4g}"
-        zero_point = int(tensor.quantization.zeroPoint[0])
+    if tensor.scales is not None and tensor.zero_points is not None:
+        scale = f"{tensor.scales.min():.4g}"
+        if len(tensor.scales) > 1:
+            scale = f"{len(tensor.scales)} from {scale} to {tensor.scales.max():.4g}"
+        zero_point = int(tensor.zero_points[0])
     return TensorSummary(
-        name=name, role=role, shape=tuple(map(int, () if shape is None else shape)),
-        type=TYPE_NAMES[tensor.type], scale=scale, zero_point=zero_point,
+        name=name, role=role, shape=tensor.signature, type=tensor.type, scale=scale,
+        zero_point=zero_point,
     )  # fmt: skip

@@ -28,12 +28,12 @@ import numpy as np
 from keras import ops
 
 from keras_transformer.edge.precision import Precision
-from keras_transformer.edge.runtime.names import PROBABILITIES
+from keras_transformer.edge.runtime.names import LOGITS, PROBABILITIES
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.generation.text import Model
-from keras_transformer.zoo.models.predict import model_inputs
+from keras_transformer.zoo.models.running.predict import model_inputs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,10 +114,10 @@ def difference(
     """Compares outputs (rows, outputs) with the reference's.
 
     Args:
-        reference, outputs: of the Keras model and of the file.
-        step: of the file's stored outputs; None where they are float.
+        reference, outputs: outputs of the Keras model and of the file.
+        step: step of the file's stored outputs; None where they are float.
         units: mean and deviation of the targets, see `Head`: sizes are counted from the mean, and
-            steps of float32 at the mean are no difference.
+            steps of float32 at the mean are not a difference.
     """
     mean, deviation = units
     reference, outputs = ((part - mean) / deviation for part in (reference, outputs))
@@ -143,10 +143,8 @@ def outputs_difference(reference: np.ndarray, outputs: np.ndarray, runner: Runne
         highest = reference.max(axis=1, keepdims=True)
         sums = np.log(np.exp(reference - highest).sum(axis=1, keepdims=True))
         reference = reference - highest - sums
-    return difference(
-        reference, outputs, runner.description["output_step"],
-        units_of(runner.description["task"]),
-    )  # fmt: skip
+    task = runner.description["task"] if runner.output == LOGITS else {}
+    return difference(reference, outputs, runner.description["output_step"], units_of(task))
 
 
 def units_of(task: Mapping[str, Any]) -> tuple[float, float]:

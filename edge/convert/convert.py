@@ -21,7 +21,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, build, set_weights
-from keras_transformer.zoo.models.predict import model_inputs
+from keras_transformer.zoo.models.running.predict import model_inputs
 from keras_transformer.zoo.temporary import temporary_folder
 
 
@@ -136,7 +136,7 @@ def _exported(
 ) -> keras.Model:  # fmt: skip
     """The model whose graph is converted, with position tables cut to the file's input length.
 
-    Its kernels lie on their grid and are not rounded in the graph: the converter finds the same
+    Its kernels are on their grid and are not rounded in the graph: the converter derives the same
     scales from the values, and rejects a per-channel FakeQuant on a kernel. Its outputs are
     standardized, see `in_units`.
     """
@@ -158,7 +158,8 @@ def checked_lengths(checkpoint: Checkpoint, lengths: Sequence[int] | None) -> li
     """Returns the lengths of a file in ascending order, each once; the checkpoint's own by default.
 
     Raises:
-        InputError: if a length is below 1 or above the model's positions.
+        InputError: if a length is below 1, above the model's positions, or above the learned
+            positions that training reached.
     """
     given, own = lengths, checkpoint.max_length
     lengths = sorted(set(lengths or [own]))
@@ -173,6 +174,12 @@ def checked_lengths(checkpoint: Checkpoint, lengths: Sequence[int] | None) -> li
                 f"Expected lengths from 1 to the model's {checkpoint.config.max_length}, "
                 f"got length={length}."
             )
+    if lengths[-1] > checkpoint.longest:
+        raise InputError(
+            f"Expected lengths up to the {checkpoint.longest} tokens that the model was trained "
+            f"on, as it learned no positions beyond them, got length={lengths[-1]}; train "
+            "it with a larger max_length."
+        )
     return lengths
 
 

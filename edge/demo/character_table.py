@@ -10,7 +10,12 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
-from keras_transformer.zoo.tokenizers.normalize import is_white, stands_alone
+from keras_transformer.zoo.tokenizers.normalize import (
+    is_european_accent,
+    is_mark,
+    is_white,
+    stands_alone,
+)
 
 # Planes 4 to 13 are unassigned: their code points have the properties of plane 3's last one.
 _CODES = (*range(0x40000), *range(0xE0000, sys.maxunicode + 1))
@@ -22,8 +27,9 @@ def character_table() -> dict[str, Any]:
 
     Returns:
         `unicode`, the version; `casefold`, the characters that case folding changes and their
-        results; `marks` (Mn), `spaces` (word separators), `alone` (characters that are words by
-        themselves) and `unassigned`, each as code points [first, past its last, ...].
+        results; `marks` (Mn), `accents` (the marks of Latin, Greek and Cyrillic letters), `spaces`
+        (word separators), `alone` (characters that are words by themselves) and `unassigned`, each
+        as code points [first, past its last, ...].
     """
     characters = [chr(code) for code in _CODES]
     categories = [unicodedata.category(character) for character in characters]
@@ -35,7 +41,8 @@ def character_table() -> dict[str, Any]:
     return {
         "unicode": unicodedata.unidata_version,
         "casefold": folded,
-        "marks": _bounds(category == "Mn" for category in categories),
+        "marks": _bounds(map(is_mark, characters)),
+        "accents": _bounds(map(is_european_accent, characters)),
         "spaces": _bounds(map(is_white, characters)),
         "alone": _bounds(map(stands_alone, characters)),
         "unassigned": _bounds(category == "Cn" for category in categories),

@@ -1,10 +1,13 @@
 """Demo page: a folder of static files that runs `.tflite` files in the browser, and its server."""
 
+import base64
 import contextlib
 import errno
 import functools
+import hashlib
 import http.server
 import json
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,6 +31,10 @@ _TYPES = {
     ".tflite": "application/octet-stream",
     ".wasm": "application/wasm",
 }
+# Hosts that a browser on this machine may ask for; a page of another name that was bound to this
+# machine's address has that name in its requests.
+_HOSTS = ("127.0.0.1", "localhost")
+_INLINE_SCRIPT = re.compile(rb"<script[^>]*>(.*?)</script>", re.DOTALL)
 
 
 def check_files(paths: Sequence[Path]) -> None:
@@ -84,7 +91,8 @@ def server(folder: Path, port: int) -> Iterator[http.server.ThreadingHTTPServer]
     Raises:
         InputError: if the port is in use.
     """
-    handler = functools.partial(_Handler, directory=str(folder))
+    policy = content_policy((folder / PAGE).read_bytes())
+    handler = functools.partial(_Handler, directory=str(folder), policy=policy)
     try:
         made = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
     except OSError as error:
@@ -95,8 +103,40 @@ def server(folder: Path, port: int) -> Iterator[http.server.ThreadingHTTPServer]
         yield made
 
 
+def content_policy(page: bytes) -> str:
+    """Returns the Content-Security-Policy of a page: its own files, its own inline scripts."""
+    hashes = (
+        base64.b64encode(hashlib.sha256(script).digest()).decode()
+        for script in filter(None, _INLINE_SCRIPT.findall(page))
+    )
+    scripts = " ".join(f"'sha256-{one}'" for one in hashes)
+    return (
+        f"default-src 'none'; script-src 'self' 'wasm-unsafe-eval' {scripts}; style-src 'self'; "
+        "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    )
+
+
 class _Handler(http.server.SimpleHTTPRequestHandler):
     extensions_map = _TYPES
+
+    def __init__(self, *args, policy, **kwargs):
+        self._policy = policy  # before the request is answered, which the base class does at once
+        super().__init__(*args, **kwargs)
+
+    def send_head(self):
+        port = self.server.server_port
+        hosts = {f"{host}:{port}" for host in _HOSTS} | set(_HOSTS if port == 80 else ())
+        if self.headers.get_all("Host", []) not in ([host] for host in hosts):
+            self.send_error(http.HTTPStatus.MISDIRECTED_REQUEST)
+            return None
+        if "\0" in self.translate_path(self.path):
+            self.send_error(http.HTTPStatus.NOT_FOUND)
+            return None
+        return super().send_head()
+
+    def list_directory(self, path):
+        self.send_error(http.HTTPStatus.NOT_FOUND)
 
     def end_headers(self):
         # The browser may have cached another demo from this address.
@@ -104,6 +144,9 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         # A page that is isolated like this gets the browser's finer clock.
         self.send_header("Cross-Origin-Opener-Policy", "same-origin")
         self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
+        self.send_header("Cross-Origin-Resource-Policy", "same-origin")
+        self.send_header("Content-Security-Policy", self._policy)
+        self.send_header("X-Content-Type-Options", "nosniff")
         super().end_headers()
 
     def log_message(self, *_):

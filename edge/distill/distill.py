@@ -163,10 +163,10 @@ def _check(teacher: Checkpoint, student: Checkpoint) -> None:
                 f"Expected a student with the teacher's vocabulary, got another {name} "
                 f"(vocab_size={student.config.vocab_size} for {teacher.config.vocab_size})."
             )
-    if teacher.config.max_length < student.max_length:
+    if teacher.longest < student.max_length:
         raise InputError(
             f"Expected a teacher that reads the student's {student.max_length} tokens, "
-            f"got one of max_length={teacher.config.max_length}."
+            f"got one of max_length={teacher.longest}."
         )
     if student.recipe.prune is not None:
         raise InputError(

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_transformer.edge.runtime.names import cache_names, memory_names
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.models.stepwise import Stepwise
+from keras_transformer.zoo.models.running.stepwise import Stepwise
 
 Tensors = Mapping[str, Any]
 

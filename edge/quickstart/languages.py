@@ -24,7 +24,8 @@ def recipe(data: Path, seed: int) -> Recipe:
         # The parts of a word matter more than their position.
         settings={"pooling": "mean", "positions": "alibi", "dropout": 0.2},
         train=str(data / "train.tsv"), validation=str(data / "validation.tsv"),
-        text="text", label="label", lowercase=False, strip_accents=False, vocab_size=6000,
+        text="text", label="label", lowercase=False, strip_accents=False,
+        tokenizer="wordpiece", vocab_size=6000,
         max_length=32, epochs=10, learning_rate=2e-3, batch_tokens=1024, token_dropout=0.2,
         piece_dropout=0.3, label_smoothing=0.1, ema=0.99, seed=seed,
     )  # fmt: skip

@@ -1,6 +1,8 @@
-"""Names of a file's signatures and of their tensors; imports only the standard library."""
+"""Names of a file's signatures and of their tensors."""
 
 from collections.abc import Sequence
+
+from keras_transformer.zoo.errors import InputError
 
 PREDICT, ENCODE, PREFILL, DECODE = "predict", "encode", "prefill", "decode"
 # Prefix of the name of an output cache where it must differ from that of the input cache.
@@ -19,8 +21,15 @@ def signature_name(kind: str, length: int, lengths: Sequence[int]) -> str:
 
 
 def shortest_fit(lengths: Sequence[int], num_tokens: int) -> int:
-    """Returns the first of ascending lengths that fits a number of tokens."""
-    return next(length for length in lengths if length >= num_tokens)
+    """Returns the first of ascending lengths that fits a number of tokens.
+
+    Raises:
+        InputError: if none does.
+    """
+    for length in lengths:
+        if length >= num_tokens:
+            return length
+    raise InputError(f"Expected at most the file's {lengths[-1]} tokens, got {num_tokens}.")
 
 
 def cache_names(num_blocks: int) -> list[str]:

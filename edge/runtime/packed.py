@@ -2,7 +2,8 @@
 
 TFLite's own metadata packs associated files in this way: interpreters read the flatbuffer from
 the front, and ZIP readers find the archive from the end. The archive's comment, the last bytes of
-the file, is the hash of all bytes before it. Imports only the standard library.
+the file, is the hash of all bytes before it. The hash has no key: it
+shows what was cut short or changed by mistake; whoever changes a file on purpose makes it anew.
 """
 
 import hashlib
@@ -14,13 +15,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, SupportsBytes
 
+from keras_transformer.edge.runtime.checks.archive import check_plain, read_json, read_members
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.modalities.registry import MODALITIES
 
 DESCRIPTION = "model.json"
 FORMAT = "keras-transformer-zoo tflite 1"
 TFLITE_IDENTIFIER = b"TFL3"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed time, so that equal contents give equal bytes
 _HASH_BYTES = 64
+LABELS, SCORE_CALIBRATION = "labels.txt", "score_calibration.txt"
+# Hashes of the files that this process made, or saw LiteRT run in another one.
+_VOUCHED: set[bytes] = set()
 # Name in messages of a file without a path.
 NAMELESS = "the file"
 
@@ -45,7 +51,7 @@ def pack(
     """
     values = {"format": FORMAT, "flatbuffer_bytes": len(flatbuffer), **description}
     for name in files:
-        _check_plain(name)
+        check_plain(name)
     compression = zipfile.ZIP_STORED if is_stored else zipfile.ZIP_DEFLATED
     text = json.dumps(values, indent=1, ensure_ascii=False)
     buffer = io.BytesIO(flatbuffer)
@@ -54,22 +60,27 @@ def pack(
             archive.writestr(zipfile.ZipInfo(name, _EPOCH), data, compression)
         archive.comment = bytes(_HASH_BYTES)
     body = buffer.getvalue()[:-_HASH_BYTES]
-    return body + _hash(body)
+    digest = _hash(body)
+    _VOUCHED.add(digest)
+    return body + digest
 
 
-def unpack(source: Source) -> tuple[bytes, dict[str, Any], dict[str, bytes]]:
+def unpack(
+    source: Source, name: str | None = None
+) -> tuple[bytes, dict[str, Any], dict[str, bytes]]:
     """Returns the flatbuffer, the description and the files of a packed model.
 
     Args:
         source: a path, the bytes of a file, or an object that `bytes()` converts.
+        name: of the file, for messages; that of the source by default.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if it is not a TFLite file, was not made by `convert`, or is truncated or
-            modified.
+        InputError: if it is not a TFLite file, was not made by `convert`, is truncated or modified,
+            or its attached files cannot be read or inflate to more than is allowed.
         TypeError: if the source has another type.
     """
-    data, name = contents(source), name_of(source)
+    data, name = contents(source), name or name_of(source)
     if data[4:8] != TFLITE_IDENTIFIER:
         raise InputError(f"{name} is no TFLite file.")
     if data[-_HASH_BYTES:] != _hash(data[:-_HASH_BYTES]):
@@ -77,16 +88,33 @@ def unpack(source: Source) -> tuple[bytes, dict[str, Any], dict[str, bytes]]:
             f"{name} is not as keras-transformer convert wrote it: it was made by another "
             "program, cut short or changed."
         )
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        for plain in archive.namelist():
-            _check_plain(plain)
-        files = {plain: archive.read(plain) for plain in archive.namelist()}
-    description = json.loads(files.pop(DESCRIPTION))
-    if description["format"] != FORMAT:
-        raise InputError(
-            f"{name} is of the format {description['format']!r}, this version reads {FORMAT!r}."
-        )
-    return data[: description["flatbuffer_bytes"]], description, files
+    files = read_members(data, name, {DESCRIPTION, *_attached()})
+    if DESCRIPTION not in files:
+        raise InputError(f"{name} is damaged: its archive has no {DESCRIPTION}.")
+    description = read_json(files.pop(DESCRIPTION), f"{DESCRIPTION} of {name}")
+    found = description.get("format") if isinstance(description, dict) else None
+    if found != FORMAT:
+        raise InputError(f"{name} is of the format {found!r}, this version reads {FORMAT!r}.")
+    size = description.get("flatbuffer_bytes")
+    if type(size) is not int or not 8 <= size <= len(data):
+        raise InputError(f"{name} is damaged: it says that its graph has {size!r} bytes.")
+    return data[:size], description, files
+
+
+def _attached() -> set[str]:
+    """Names of the files that a model may have."""
+    names = (modality.file_names() for modality in MODALITIES.values())
+    return {LABELS, SCORE_CALIBRATION}.union(*names)
+
+
+def vouch(data: bytes) -> None:
+    """Remembers a file that LiteRT was seen to run."""
+    _VOUCHED.add(data[-_HASH_BYTES:])
+
+
+def is_vouched(data: bytes) -> bool:
+    """Whether this process made a file, or LiteRT was seen to run it; its hash was checked."""
+    return data[-_HASH_BYTES:] in _VOUCHED
 
 
 def contents(source: Source) -> bytes:
@@ -116,12 +144,6 @@ def names_of(sources: Sequence[Source]) -> list[str]:
     return [
         f"file {number}" if name == NAMELESS else name for number, name in enumerate(names, start=1)
     ]
-
-
-def _check_plain(name: str) -> None:
-    """Raises InputError if the name of an attached file contains a folder."""
-    if name in ("", ".", "..") or set(name) & set("/\\:\0"):
-        raise InputError(f"Expected plain names of attached files, without a folder, got {name!r}.")
 
 
 def _hash(data: bytes) -> bytes:

@@ -1,12 +1,15 @@
 """`Runner`: raw rows in, predictions out, on the device, with only NumPy and ai_edge_litert."""
 
+import functools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from keras_transformer.edge.runtime.decode_graph import DecodeGraph
+from keras_transformer.edge.runtime.engines import Engines
 from keras_transformer.edge.runtime.file_decoder import FileSteps
 from keras_transformer.edge.runtime.names import (
     EMBEDDING,
@@ -14,16 +17,17 @@ from keras_transformer.edge.runtime.names import (
     PREDICT,
     PROBABILITIES,
     TEXTS,
+    cache_names,
     shortest_fit,
-    signature_name,
 )
-from keras_transformer.edge.runtime.packed import Source, contents, name_of, unpack
+from keras_transformer.edge.runtime.opening import open_file
+from keras_transformer.edge.runtime.packed import Source, contents, name_of
+from keras_transformer.edge.runtime.predict_graph import PredictGraph
 from keras_transformer.zoo.data.plain_text import load_plain_text
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.scoring import stepwise_perplexity
 from keras_transformer.zoo.generation.text import TextGenerator
 from keras_transformer.zoo.modalities.modality import InputSpec
-from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.outputs import Outputs
 from keras_transformer.zoo.predictor import Predictor
 
@@ -41,9 +45,9 @@ def make_interpreter(
         threads: number of threads.
 
     Raises:
-        InputError: if the file needs TensorFlow Text, which is not installed.
+        InputError: if the file needs TensorFlow Text, which is not installed, or LiteRT refuses it.
     """
-    from ai_edge_litert.interpreter import Interpreter, InterpreterWithCustomOps
+    from keras_transformer.edge.runtime.litert import Interpreter, InterpreterWithCustomOps
 
     if not description.get("custom_ops"):
         return Interpreter(model_content=flatbuffer, num_threads=threads)
@@ -60,12 +64,37 @@ def make_interpreter(
     )  # fmt: skip
 
 
+class _File(NamedTuple):
+    """A file that was read: a source of what was in it then."""
+
+    data: bytes
+    path: Any
+
+    def __bytes__(self):
+        return self.data
+
+
+def _open(
+    file: _File, description: Mapping[str, Any], lengths: Sequence[int], threads: int
+) -> PredictGraph | DecodeGraph:
+    """Returns an engine with an interpreter of its own; all share the file's bytes."""
+    interpreter = make_interpreter(file.data, description, threads=threads)
+    if PREDICT in interpreter.get_signature_list():
+        return PredictGraph(interpreter, lengths)
+    return DecodeGraph(interpreter, cache_names(description["model"]["num_layers"]))
+
+
 class Runner(Predictor):
     """Runs a `.tflite` file that `keras-transformer convert` wrote.
 
+    Any threads may use one runner at once. A copy of it, also one that was pickled, has the same
+    file and interpreters of its own; so has a runner in a process that was forked.
+
     Args:
         source: the file: its path, its bytes, or an artifact of `convert`.
-        threads: number of interpreter threads.
+        threads: number of interpreter threads for one row.
+        workers: number of interpreters, which compute as many rows at once. Each has its own copy
+            of the weights, packed for its kernels.
 
     Attributes:
         path: path of the file; None if it was loaded from bytes.
@@ -80,32 +109,34 @@ class Runner(Predictor):
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if the file was not made by `convert`, is truncated or modified, or `threads` is
-            below 1.
+        InputError: if the file was not made by `convert`, is truncated or modified, or `threads` or
+            `workers` is below 1.
         TypeError: if the source is neither a path nor bytes.
     """
 
-    def __init__(self, source: Source, *, threads: int = 1):
-        if type(threads) is not int or threads < 1:
-            raise InputError(f"Expected threads to be at least 1, got threads={threads!r}.")
-        flatbuffer, description, files = unpack(source)
+    def __init__(self, source: Source, *, threads: int = 1, workers: int = 1):
+        for name, value in {"threads": threads, "workers": workers}.items():
+            if type(value) is not int or value < 1:
+                raise InputError(f"Expected {name} to be at least 1, got {name}={value!r}.")
         is_path = isinstance(source, str | os.PathLike)
         self.path = Path(source) if is_path else getattr(source, "path", None)
-        self.name, self._source = name_of(source), source
-        self.description = description
+        self.name = name_of(source)
+        self._file = _File(contents(source), source if is_path else self.path)
+        self._counts = {"threads": threads, "workers": workers}
+        opened = open_file(self._file)
+        self.description = description = opened.description
         self.task = self.task_name = description["task"]["name"]
         self.pair = description["task"]["pair"]
         self.precision = description["precision"]
         # Older files lack these entries: they read texts of one length, and classify or regress.
-        self.modality = modality_named(description.get("modality", "text")).from_files(
-            files, max_length=description["max_length"],
-            settings=description["model"].get("modality_settings", {}),
-        )  # fmt: skip
+        self.modality = opened.modality
         self.lengths = description.get("lengths", [self.max_length])
         self.columns = description.get("columns", dict.fromkeys(("text", "text_pair", "label")))
         self.output = description.get("output", LOGITS)
-        self.labels = tuple(files["labels.txt"].decode().split("\n")[:-1])
-        self.interpreter = make_interpreter(flatbuffer, description, threads=threads)
+        self.labels = opened.labels
+        self._engines: Engines[Any] = Engines(
+            functools.partial(_open, self._file, description, self.lengths, threads), workers
+        )
         generates = PREDICT not in self.interpreter.get_signature_list()
         # Older files do not record the kind.
         kind = "text" if generates else "classes" if self.labels else "number"
@@ -114,21 +145,26 @@ class Runner(Predictor):
             model = description["model"]
             self.reads_sources = model["architecture"] == "encoder-decoder"
             self.steps = FileSteps(
-                self.interpreter, model["vocab_size"], model["num_layers"], self.lengths
+                self._engines, model["vocab_size"], model["num_layers"], self.lengths
             )
+            # Not when it is first needed: the lock of that could be held where a process forks.
+            self._own_generator = self.generator()
         else:
             self._inputs = self.interpreter.get_signature_list()[PREDICT]["inputs"]
             self._specs = {spec.name: spec for spec in self.modality.inputs(pair=self.pair)}
-            self._predict = {
-                length: self.interpreter.get_signature_runner(
-                    signature_name(PREDICT, length, self.lengths)
-                )
-                for length in self.lengths
-            }
+
+    @property
+    def interpreter(self) -> "Interpreter":
+        """LiteRT's, to look into; only the runner may let several threads compute with it."""
+        return self._engines.claim().engine.interpreter
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy reads the same bytes, whatever has become of the path."""
+        return functools.partial(type(self), **self._counts), (self._file,)
 
     def __bytes__(self) -> bytes:
         """The bytes of the file."""
-        return contents(self._source)
+        return self._file.data
 
     def __repr__(self) -> str:
         return f"Runner({self.name}: {self.task_name}, {self.precision}, {self.max_length} tokens)"
@@ -160,14 +196,16 @@ class Runner(Predictor):
             raise InputError(f"Expected a file that reads arrays, {self.name} reads texts.")
         given = self.modality.beside(arrays) | dict(arrays)
         specs = {name: self._specs.get(name, InputSpec(name=name)) for name in self._inputs}
-        outputs = []
-        for row, positions in enumerate(self.modality.num_real(arrays)):
-            length = shortest_fit(self.lengths, int(positions))
+        lengths = [shortest_fit(self.lengths, int(n)) for n in self.modality.num_real(arrays)]
+
+        def output(row: int) -> np.ndarray:
             inputs = {
-                name: spec.fit(given[name][row : row + 1], length) for name, spec in specs.items()
+                name: spec.fit(given[name][row : row + 1], lengths[row])
+                for name, spec in specs.items()
             }
-            outputs.append(self._logits(self._predict[length](**inputs))[0])
-        return np.array(outputs)
+            return self._predict(lengths[row], inputs)[0][0]
+
+        return np.array(self._engines.each(output, range(len(lengths))))
 
     def run_texts(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Returns the outputs of `run` for texts (rows,), and their ids (rows, T).
@@ -177,8 +215,9 @@ class Runner(Predictor):
         """
         if not self.reads_texts:
             raise InputError(f"Expected a file that reads texts, {self.name} reads arrays.")
-        found = self._predict[self.max_length](texts=np.array([t.encode() for t in texts], object))
-        return self._logits(found), found["ids"]
+        encoded = np.array([text.encode() for text in texts], object)
+        outputs, found = self._predict(self.max_length, {TEXTS: encoded})
+        return outputs, found["ids"]
 
     def embed(self, texts: Iterable[Any]) -> np.ndarray:
         """Returns the vectors (rows, D) of raw texts, or of other rows.
@@ -194,30 +233,36 @@ class Runner(Predictor):
         encoded = self.modality.encode(*self.modality.checked(texts))
         return self.run(encoded.pad(tuple(self._specs.values()), self.max_length))
 
-    def _logits(self, outputs):
-        values = outputs[self.output]
-        # A probability that underflows is 0, whose logarithm could not be compared.
-        smallest = np.finfo(np.float32).tiny
-        return np.log(np.maximum(values, smallest)) if self.output == PROBABILITIES else values
+    def _predict(self, length, inputs):
+        """Returns logits as `run` does, and all outputs of the graph by name."""
+        found = self._engines.claim().engine(length, inputs)
+        values = found[self.output]
+        if self.output == PROBABILITIES:
+            # A probability that underflows is 0, whose logarithm could not be compared.
+            values = np.log(np.maximum(values, np.finfo(np.float32).tiny))
+        return values, found
 
     def _generator(self) -> TextGenerator:
         return TextGenerator(
             self.steps, self.tokenizer, self.target_tokenizer, self.labels,
-            reads_sources=self.reads_sources,
+            reads_sources=self.reads_sources, each=self._engines.each,
         )  # fmt: skip
 
     def _outputs(self, rows: list[Any], pairs: list[Any] | None) -> Outputs:
         if self.output == EMBEDDING:
             raise InputError(f"Expected a file that predicts, {self.name} gives embeddings.")
-        outputs, truncated = [], []
         specs = tuple(self._specs.values())
+
         # Row by row, so that the memory in use does not grow with the number of rows.
-        for i, row in enumerate(rows):
-            encoded = self.modality.encode([row], None if pairs is None else pairs[i : i + 1])
+        def output(place: int) -> tuple[np.ndarray, Sequence[bool]]:
+            row, pair = rows[place], None if pairs is None else pairs[place : place + 1]
+            encoded = self.modality.encode([row], pair)
             if self.reads_texts:
-                outputs.append(self.run_texts([row])[0][0])
-            else:
-                outputs.append(self.run(encoded.pad(specs, self.max_length))[0])
-            truncated += encoded.truncated
+                return self.run_texts([row])[0][0], encoded.truncated
+            return self.run(encoded.pad(specs, self.max_length))[0], encoded.truncated
+
+        found = self._engines.each(output, range(len(rows)))
+        scores = np.array([row for row, _ in found], "float32")
         width = max(1, len(self.labels))
-        return Outputs(np.array(outputs, "float32").reshape(len(outputs), width), truncated)
+        truncated = [cut for _, cuts in found for cut in cuts]
+        return Outputs(scores.reshape(len(rows), width), truncated)

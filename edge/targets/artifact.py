@@ -110,16 +110,14 @@ class Artifact:
         # Whatever else a card of somebody's own holds stays as it is, byte for byte.
         text = card.read_bytes().decode(errors="surrogateescape") if card.exists() else ""
         text = with_section(text, path.name, self.card(path))
-        files = {path.with_name(name): data for name, data in beside.items()}
-        if not self.is_folder:
-            files[path] = bytes(self)
+        files = {} if self.is_folder else {path: bytes(self)}
+        files |= {path.with_name(name): data for name, data in beside.items()}
         with contextlib.ExitStack() as aside:
-            # All are on the disk before the first gets its name.
-            aside.enter_context(
-                file_aside(card, text.encode(errors="surrogateescape"), overwrite=True)
-            )
+            # All are on the disk before any gets its name, the file itself last.
             for name, data in files.items():
                 aside.enter_context(file_aside(name, data, overwrite=overwrite))
+            text = text.encode(errors="surrogateescape")
+            aside.enter_context(file_aside(card, text, overwrite=True))
             if self.is_folder:
                 write_folder(path, self.files, overwrite=overwrite, kind=KIND)
         return [path, *map(path.with_name, beside), card]

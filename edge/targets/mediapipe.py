@@ -3,7 +3,7 @@
 They need three int32 inputs (1, T) that the metadata name `ids`, `mask` and `segment_ids`, BERT's
 tokenizer with its vocabulary as a process unit, and probabilities of float32. Their tokenizer folds
 only ASCII letters and keeps accents, so an app must normalize its text first
-(docs/normalization.md).
+(docs/targets/normalization.md).
 """
 
 import math
@@ -52,6 +52,8 @@ MediaPipe's tokenizer folds ASCII letters only and keeps accents: the app folds 
 accents and puts a space for each control, format or separating character first."""
 LABELS, CALIBRATION = "labels.txt", "score_calibration.txt"
 _NUMBERS_OF_A_CALIBRATION = (3, 4)
+# Longer words are unknown to MediaPipe's tokenizer, and no option says otherwise.
+_MAX_BYTES_PER_WORD = 100
 
 
 class MediaPipe(FlatbufferWriter):
@@ -90,7 +92,7 @@ class MediaPipe(FlatbufferWriter):
                 "Expected a tokenizer that folds case, as MediaPipe's always does, got "
                 "lowercase=False."
             )
-        return self._wrong_calibration(checkpoint.labels)
+        return _too_long_word(checkpoint) or self._wrong_calibration(checkpoint.labels)
 
     def loading(self, checkpoint: Checkpoint) -> str:
         """Returns a program for MediaPipe, and the normalization that it needs."""
@@ -175,6 +177,23 @@ class MediaPipe(FlatbufferWriter):
                     f"in line {number} of the score calibration, got {line!r}."
                 )
         return None
+
+
+def _too_long_word(checkpoint: Checkpoint) -> str | None:
+    """Names a word of the probes that the tokenizer knows and MediaPipe's would not."""
+    tokenizer = checkpoint.tokenizer
+    words = [
+        word for row in checkpoint.probes["ids"] for word in tokenizer.model.split(
+            tokenizer.decode(row)
+        )
+    ]  # fmt: skip
+    longest = max((len(word.encode()) for word in words), default=0)
+    if longest > _MAX_BYTES_PER_WORD:
+        return (
+            f"Expected words of at most the {_MAX_BYTES_PER_WORD} bytes that MediaPipe's tokenizer "
+            f"reads, got one of {longest} bytes in the validation data; use --target plain or text."
+        )
+    return None
 
 
 def _is_calibration(parts: Sequence[str]) -> bool:

@@ -27,18 +27,18 @@ _FIRST_BYTES = 256
 
 
 @functools.cache
-def normalizer_model(*, lowercase: bool, strip_accents: bool) -> bytes:
+def normalizer_model(*, lowercase: bool, **accents: bool | str) -> bytes:
     """Returns the flatbuffer that the op reads (fast_bert_normalizer_model.fbs).
 
     Args:
-        lowercase, strip_accents: options of `TokenizerConfig`.
+        lowercase, **accents: `TokenizerConfig.fold`.
     """
     pool, places, data = bytearray(), {}, {}
     for code in range(1, sys.maxunicode + 1):
         character = chr(code)
         if 0xD800 <= code < 0xE000:
             continue  # halves of a surrogate pair, which UTF-8 does not have
-        folded = fold_character(code, lowercase=lowercase, strip_accents=strip_accents)
+        folded = fold_character(code, lowercase=lowercase, **accents)
         normal = "".join(" " if is_white(one) else one for one in folded)
         if normal != character:
             text = normal.encode()

@@ -21,6 +21,7 @@ from keras_transformer.edge.targets.normalizer_model import normalizer_model
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.tokenizers.piece_list import CONTINUATION, UNK
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
 LOADING = """\
 ```python
@@ -104,22 +105,25 @@ class TextGraph(FlatbufferWriter):
 
 def _encoder(checkpoint: Checkpoint, length: int) -> Callable:
     """Returns a function from strings (B,) to int32 ids (B, T), equal to `Tokenizer`'s."""
-    tokenizer = checkpoint.tokenizer
+    tokenizer, config = checkpoint.tokenizer, checkpoint.tokenizer.config
     splitter = tensorflow_text.FastBertTokenizer(
         vocab=list(tokenizer.vocabulary),
         suffix_indicator=CONTINUATION,
-        max_bytes_per_word=tokenizer.config.max_bytes_per_word,
+        max_bytes_per_word=config.most_bytes_per_word,
         token_out_type=tf.int32,
         unknown_token=UNK,
         support_detokenization=False,
-        fast_bert_normalizer_model_buffer=normalizer_model(
-            lowercase=tokenizer.config.lowercase, strip_accents=tokenizer.config.strip_accents
-        ),
+        fast_bert_normalizer_model_buffer=normalizer_model(**config.fold),
     )
+    limit = config.max_characters_per_word
 
     def encode(texts):
         # The only ragged op with a kernel on the device.
-        pieces = splitter.tokenize(texts).to_tensor(-1, shape=[texts.shape[0], length - 2])
+        if limit is None:
+            pieces = splitter.tokenize(texts).to_tensor(-1, shape=[texts.shape[0], length - 2])
+        else:
+            pieces = splitter.tokenize(texts).to_tensor(-1, shape=[texts.shape[0], None])
+            pieces = _without_long_words(pieces, tokenizer, limit, length - 2)
         count = tf.reduce_sum(tf.cast(pieces >= 0, tf.int32), axis=1, keepdims=True)
         pieces = tf.pad(tf.maximum(pieces, tokenizer.pad_id), [[0, 0], [0, 1]])
         is_end = tf.equal(tf.range(length - 1)[None], count)
@@ -127,3 +131,41 @@ def _encoder(checkpoint: Checkpoint, length: int) -> Callable:
         return tf.pad(pieces, [[0, 0], [1, 0]], constant_values=tokenizer.cls_id)
 
     return encode
+
+
+def _without_long_words(pieces: tf.Tensor, tokenizer: Tokenizer, limit: int, length: int):
+    """Makes [UNK] of words with too many characters, which the op counts in bytes.
+
+    Args:
+        pieces: (B, N) of int32, -1 behind the end of a row.
+        tokenizer: whose ids they are.
+        limit: the most characters of a word.
+        length: T.
+
+    Returns:
+        The pieces (B, T) of int32, the ends of longer rows cut off.
+    """
+    # A text without a word has no column, of which the ops below have no kernel.
+    pieces = tf.pad(pieces, [[0, 0], [0, 1]], constant_values=-1)
+    names = [piece.removeprefix(CONTINUATION) for piece in tokenizer.vocabulary]
+    continues = [a != b for a, b in zip(names, tokenizer.vocabulary, strict=True)]
+    # In the last place what -1 stands for, which continues nothing.
+    sizes = tf.constant([*map(len, names), 0], tf.int32)
+    begins = tf.constant([*(int(not one) for one in continues), 1], tf.int32)
+    shape = tf.shape(pieces)
+    ids = tf.reshape(pieces, [-1])
+    places = tf.where(ids < 0, len(names), ids)
+    begin = tf.gather(begins, places)
+    words = tf.cumsum(begin) - 1
+    is_long = tf.math.segment_sum(tf.gather(sizes, places), words) > limit
+    is_long = tf.gather(tf.cast(is_long, tf.int32), words)
+    ids = tf.where(is_long > 0, tokenizer.unk_id, ids)
+    # Of a long word its first piece stays, of a row the first T pieces: others go to a last column.
+    kept = tf.cast(ids >= 0, tf.int32) * (1 - is_long * (1 - begin))
+    columns = tf.cumsum(tf.reshape(kept, shape), axis=1) - 1
+    columns = tf.where(tf.reshape(kept, shape) > 0, tf.minimum(columns, length), length)
+    rows = tf.range(shape[0])[:, None] + tf.zeros_like(columns)
+    index = tf.stack([tf.reshape(rows, [-1]), tf.reshape(columns, [-1])], axis=1)
+    # Where nothing is written there is 0, hence the 1.
+    written = tf.scatter_nd(index, ids + 1, tf.stack([shape[0], length + 1]))
+    return written[:, :length] - 1

@@ -2,6 +2,8 @@
 
 import dataclasses
 from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ai_edge_litert.interpreter import Interpreter
 
@@ -31,7 +33,12 @@ class Delegation:
 
 
 def find_delegation(interpreter: Interpreter) -> Delegation:
-    """Returns the delegation of an interpreter whose tensors are allocated.
+    """Returns the delegation of an interpreter whose tensors are allocated."""
+    return delegation_of(interpreter._get_ops_details())
+
+
+def delegation_of(listed: Iterable[Mapping[str, Any]]) -> Delegation:
+    """Returns the delegation of an interpreter's list of its ops, made once tensors are allocated.
 
     The interpreter lists the file's ops and, after them, one node for each partition with the
     tensors that enter and leave it. An op belongs to a partition exactly if a path leads back to it
@@ -41,7 +48,7 @@ def find_delegation(interpreter: Interpreter) -> Delegation:
         RunError: if an op belongs to neither side, so that the listing must have another meaning.
     """
     nodes, partitions = [], []
-    for node in interpreter._get_ops_details():
+    for node in listed:
         inputs = [int(tensor) for tensor in node["inputs"] if tensor != _ABSENT]
         outputs = [int(tensor) for tensor in node["outputs"]]
         kind = partitions if node["op_name"] == _DELEGATE else nodes

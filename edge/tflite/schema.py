@@ -168,9 +168,11 @@ def output_step(flatbuffer: bytes) -> float | None:
     ops = [(op, name) for owner, op, name in _operators(model) if owner._tab.Pos == graph._tab.Pos]
     factor = 1.0
     for op, name in reversed(ops):
-        if name in (*_SOFTMAX, "MUL") and op.Outputs(0) == output:
-            if name == "MUL":
-                factor *= _constant(model, graph, op.Inputs(1))
+        if op.Outputs(0) != output:
+            continue
+        constant = _constant(model, graph, op.Inputs(1)) if name == "MUL" else None
+        if name in _SOFTMAX or constant is not None:
+            factor *= constant or 1.0
             output = op.Inputs(0)
     for op, name in ops:
         if name != "DEQUANTIZE" or op.Outputs(0) != output:
@@ -182,11 +184,14 @@ def output_step(flatbuffer: bytes) -> float | None:
     return None
 
 
-def _constant(model: schema.Model, graph: schema.SubGraph, place: int) -> float:
-    """The one float32 of a constant; 1 where it is something else."""
-    data = model.Buffers(graph.Tensors(place).Buffer()).DataAsNumpy()
+def _constant(model: schema.Model, graph: schema.SubGraph, place: int) -> float | None:
+    """The value of a constant of one float32, or None."""
+    tensor = graph.Tensors(place)
+    data = model.Buffers(tensor.Buffer()).DataAsNumpy()
     is_one = isinstance(data, np.ndarray) and data.size == 4
-    return float(np.frombuffer(data.tobytes(), np.float32)[0]) if is_one else 1.0
+    if not is_one or TYPE_NAMES[tensor.Type()] != "FLOAT32":
+        return None
+    return float(np.frombuffer(data.tobytes(), np.float32)[0])
 
 
 def _deciding_output(model: schema.Model) -> tuple[int, int]:

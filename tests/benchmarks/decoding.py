@@ -31,9 +31,9 @@ from keras_transformer.zoo.generation.decoding import Decoding
 from keras_transformer.zoo.generation.loop import generate
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.build import build
-from keras_transformer.zoo.models.compiled_steps import CompiledSteps
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.models.decoding_steps import KerasSteps
+from keras_transformer.zoo.models.running.compiled_steps import CompiledSteps
+from keras_transformer.zoo.models.running.decoding_steps import KerasSteps
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
 from keras_transformer.zoo.tasks.registry import TASKS

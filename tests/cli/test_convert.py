@@ -27,10 +27,10 @@ def test_int8_by_calibration_at_another_length(checkpoint, data, tmp_path):
     out = tmp_path / "model.tflite"
     result = call(
         "convert", checkpoint, "--precision", "int8", "--calibration", data.train,
-        "--percentile", 99.99, "--lengths", 24, "--out", out,
+        "--percentile", 99.99, "--lengths", 12, "--out", out,
     )  # fmt: skip
     assert result.exit_code == 0
-    assert (Runner(out).max_length, Runner(out).lengths) == (24, [24])
+    assert (Runner(out).max_length, Runner(out).lengths) == (12, [12])
 
 
 def test_a_file_for_mediapipe(checkpoint, tmp_path):
@@ -175,6 +175,18 @@ def test_a_path_that_exists_is_refused_before_any_work(tmp_path):
         f"Error: {tmp_path} is a folder; give the name of a file.",
     )
     assert out.read_bytes() == b"before"
+
+
+def test_what_cannot_be_written_is_said_before_any_work(tmp_path):
+    arguments = ("convert", tmp_path / "no", "--precision", "float32", "--out")
+    long = tmp_path / ("n" * 256)
+    assert error_of(call(*arguments, long)) == (1, f"Error: File name too long: {long}.")
+    (tmp_path / "MODEL_CARD.md").mkdir()
+    for target in ("plain", "micro", "onnx"):
+        sentence = f"Error: {tmp_path}/MODEL_CARD.md is a folder; give the name of a file."
+        found = call(*arguments, tmp_path / "m", "--target", target)
+        assert error_of(found) == (2, sentence)
+    assert [path.name for path in tmp_path.iterdir()] == ["MODEL_CARD.md"]
 
 
 def test_a_full_disk_leaves_what_was_there(checkpoint, tmp_path, monkeypatch):

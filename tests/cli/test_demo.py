@@ -5,6 +5,8 @@ import sys
 import urllib.request
 from functools import partial
 
+import pytest
+
 from tests.cli.calls import call, error_of
 from tests.edge.demo.pages import install_litertjs, write_model
 
@@ -29,22 +31,23 @@ def test_files_that_do_not_fit_are_refused_before_anything_is_fetched(tmp_path, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tflite", "b.tflite"]
 
 
-def test_the_page_is_served_until_it_is_interrupted(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_page_is_served_until_it_is_ended(tmp_path, number):
     litert = install_litertjs(tmp_path / "npm")
     path = write_model(tmp_path / "model.tflite")
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    program = "from keras_transformer.cli.main import main; main()"
+    program = "from keras_transformer.cli.main import run; run()"
     served = subprocess.Popen(
         [sys.executable, "-c", program, "demo", path, "--port", "0", "--litert", litert],
         stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(temporary)},
         # A shell that runs the tests in the background lets its children ignore it.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=partial(signal.signal, number, signal.SIG_DFL),
     )  # fmt: skip
     line = served.stdout.readline()
     assert line.startswith("The demo is at http://127.0.0.1:")
     with urllib.request.urlopen(f"{line.split()[4]}/model-1.tflite") as response:
         assert response.read() == path.read_bytes()
-    served.send_signal(signal.SIGINT)
+    served.send_signal(number)
     assert served.wait(60) == 0
     assert list(temporary.iterdir()) == []

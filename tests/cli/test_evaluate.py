@@ -17,6 +17,7 @@ def test_a_checkpoint_and_its_file_have_the_metrics_of_python(checkpoint, file, 
         result = call("evaluate", model, "--data", data.validation, "--json")
         assert (result.exit_code, result.stderr) == (0, "")
         expected = task.evaluate(load(model), examples)
+        expected |= {"unknown_tokens": 0.0, "rows_with_unknown_tokens": 0.0}
         assert json.loads(result.stdout) == {
             "model": str(model), "data": str(data.validation), "task": "classification",
             "precision": precision, "max_length": 16, **expected,
@@ -30,7 +31,9 @@ def test_the_tables(file, data):
     metrics, averages, classes = (
         [line.split() for line in table.splitlines()] for table in result.stdout.split("\n\n")
     )
-    assert [row[0] for row in metrics[2:]] == ["rows", "accuracy", "matthews"]
+    assert [row[0] for row in metrics[2:]] == [
+        "rows", "accuracy", "matthews", "unknown", "rows",
+    ]  # fmt: skip
     assert averages[0] == ["Average", "Precision", "Recall", "F1"]
     assert [row[0] for row in averages[2:]] == ["macro", "micro"]
     assert classes[0] == ["Class", "Precision", "Recall", "F1", "Rows"]
@@ -82,6 +85,19 @@ def test_columns_of_other_names(file, tmp_path):
         2,
         f"Error: {table}: there is no column 'verdict'; the columns are 'a', 'b'.",
     )
+
+
+def test_unknown_tokens_are_said(checkpoint, file, tmp_path):
+    table = write_table(tmp_path / "t.tsv", [*SENTENCES, ("映画 ภาพยนตร์", "good")])
+    for model in (checkpoint, file):
+        result = call("evaluate", model, "--data", table, "--json")
+        found = json.loads(result.stdout)
+        assert found["rows_with_unknown_tokens"] == pytest.approx(1 / 9)
+        assert result.stderr.splitlines()[-1] == (
+            f"Note: {found['unknown_tokens']:.1%} of the tokens of {table} are unknown to the "
+            "tokenizer, in 11.1% of the rows; models with --tokenizer sentencepiece know every "
+            "text."
+        )
 
 
 def test_cut_rows_are_counted_and_reported(checkpoint, file, tmp_path):

@@ -9,6 +9,7 @@ def test_what_a_file_holds(file):
     for line in ("Signature predict", "Attached files", "built-in kernels", "XNNPACK"):
         assert line in result.stdout
     assert "validation.tsv" in result.stdout
+    assert "0.00% of the tokens, in 0.00% of the rows" in result.stdout
     assert str(file.parent.parent) not in result.stdout.replace(str(file), "")
     assert result.stdout.endswith(f"\n{file} is whole.\n")
     more = call("inspect", file, "--tensors").stdout.splitlines()

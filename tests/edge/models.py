@@ -1,5 +1,7 @@
 """Small models with weights drawn at random, for tests of conversion."""
 
+import dataclasses
+
 import keras
 import numpy as np
 
@@ -25,6 +27,13 @@ def random_rows(count, *, pair=False, seed=0):
     second = [np.arange(len(row)) >= len(row) // 2 for row in ids]
     segment_ids = [part.astype(np.int32) * pair for part in second]
     return Encoded(ids=ids, segment_ids=segment_ids)
+
+
+def trained_on(checkpoint, length):
+    """A checkpoint as if its rows had been cut to this length."""
+    return dataclasses.replace(
+        checkpoint, modality=dataclasses.replace(checkpoint.modality, max_length=length)
+    )
 
 
 def random_model(task_name="classification", *, pair=False, seed=0, **settings):

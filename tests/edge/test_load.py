@@ -12,7 +12,7 @@ from keras_transformer.zoo.errors import InputError
 
 def test_a_checkpoint_and_a_file_have_one_interface(runs, files):
     checkpoint = load(runs.folder / "float")
-    file = load(str(files["float32"]), threads=2)
+    file = load(str(files["float32"]), threads=2, workers=2)
     assert (type(checkpoint), type(file)) == (Checkpoint, Runner)
     for name in (
         "task_name", "output_kind", "labels", "pair", "precision", "max_length", "columns",

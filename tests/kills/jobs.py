@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Sequence
@@ -95,7 +96,7 @@ class Killer:
 
 def run(
     words: Sequence[str], log: Path, *, operation: int | None = None, seconds: float | None = None,
-    rng: random.Random | None = None,
+    rng: random.Random | None = None, temporary: Path | None = None, user: int = 0,
 ) -> tuple[int, int]:  # fmt: skip
     """Runs a command in a forked process.
 
@@ -105,6 +106,8 @@ def run(
         operation: see `Killer`.
         seconds: after which it is killed, if it has not ended.
         rng: see `Killer`.
+        temporary: where temporary folders are made; by default where the system has them.
+        user: as whom it runs; 0 for the one who asks.
 
     Returns:
         The exit code, -9 where it was killed, and the number of file operations if it was not.
@@ -112,6 +115,14 @@ def run(
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
+        if temporary is not None:
+            os.environ["TMPDIR"], tempfile.tempdir = str(temporary), None
+        if user:
+            log.touch()
+            os.chown(log, user, user)
+            os.setgroups([])
+            os.setgid(user)
+            os.setuid(user)
         _be_command(words, log, writer, operation, rng or random.Random(0))
     os.close(writer)
     if seconds is not None:

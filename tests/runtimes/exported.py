@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_transformer.zoo.models.decoding_steps import KerasSteps
+from keras_transformer.zoo.models.running.decoding_steps import KerasSteps
 from tests.edge.generators import LENGTH, padded, random_ids
 
 # Of the outputs, which are a few units large: float32 operations in another order.

@@ -68,7 +68,7 @@ def cases(kind):
     hard = [text for text in HARD if len(text) < 200 and text.strip()]
     words = [random_text(rng) for _ in range(100)]
     cut = [text[: rng.randint(1, len(text))] for text in words]
-    lines = ["ab\n\n  \nba", "\nab\n", "ab\r\nba", "ab\n "]
+    lines = ["ab\n\n  \nba", "\nab\n", "ab\r\nba\rab\x85b", "\ufeffab\n\ufeffb", "ab\n "]
     spaces = [f"ab{space}" for space in "\u2003\u2581\u200b\U000e0001"]
     end = [tokenizer.pieces(["."])[0]] if tokenizer.config.keeps_lines else [[SEP]]
     for text in (*hard, *words, *cut, *lines, *spaces):

@@ -12,7 +12,7 @@ import pytest
 from keras_transformer.edge.demo import demo
 from keras_transformer.edge.demo.character_table import character_table
 from keras_transformer.edge.runtime.packed import pack
-from keras_transformer.zoo.tokenizers.normalize import split_words
+from keras_transformer.zoo.tokenizers.normalize import ACCENTS, split_words
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from keras_transformer.zoo.vocabularies.learn import learn_vocabulary
 from tests.hard_strings import HARD
@@ -28,14 +28,18 @@ FOLDINGS = [
     {"lowercase": lowercase, "strip_accents": strip_accents}
     for lowercase, strip_accents in ((True, True), (True, False), (False, True))
 ]
+FOLDINGS = [{**fold, "accents": accents} for fold in FOLDINGS for accents in ACCENTS]
 CONFIGS = [
     TokenizerConfig(),
     TokenizerConfig(lowercase=False, strip_accents=False, max_bytes_per_word=40),
+    TokenizerConfig(accents="all", max_characters_per_word=30),
     TokenizerConfig(kind="characters"),
     TokenizerConfig(kind="characters", lowercase=True, strip_accents=True),
     TokenizerConfig(kind="bytes", lowercase=False),
     TokenizerConfig(kind="sentencepiece"),
     TokenizerConfig(kind="sentencepiece", lowercase=True, strip_accents=True),
+    TokenizerConfig(kind="sentencepiece", normalization="identity"),
+    TokenizerConfig(kind="sentencepiece", normalization="identity", lowercase=True),
 ]
 
 

@@ -156,7 +156,7 @@ def _text(value: Any, is_text: bool, place: str, key: str) -> str:
     if isinstance(value, str):
         return str(value)
     is_number = isinstance(value, numbers.Real)
-    # pandas has a missing value of its own.
+    # pandas has its own missing value.
     is_finite = not is_number or _is_integer(value) or math.isfinite(value)
     if value is None or type(value).__name__ == "NAType" or not is_finite:
         raise InputError(f"{place}: expected a value in column {key!r}, got {value}.")

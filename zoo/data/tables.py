@@ -29,12 +29,12 @@ class Table:
     """Columns of text from a file, or of any rows from memory.
 
     Attributes:
-        path: the file, or the name of the data in memory.
-        columns: the texts by the column's name.
-        lines: the line on which each row starts, or the row's number; counted from 1.
-        unit: what `lines` counts: `line` or `row`.
-        integers: names of columns in memory that held integers, which stand here as text.
-        problems: of columns that do not hold a text in each row, what is wrong with them.
+        path: file of the table, or the name of data in memory.
+        columns: texts by column name.
+        lines: line on which each row starts, or the row's number; counted from 1.
+        unit: unit of `lines`: `line` or `row`.
+        integers: names of the in-memory columns that held integers, here converted to text.
+        problems: errors of columns without a text in each row, by column name.
     """
 
     path: Path | str
@@ -92,15 +92,14 @@ class Examples(Rows):
 def read_table(path: str | Path) -> Table:
     """Reads a table of text: TSV, CSV or JSON Lines by its suffix, plain or with `.gz` after it.
 
-    TSV knows no quoting; CSV is quoted as in RFC 4180; in JSON Lines every line that is not blank
-    is an object, of which only the keys that are asked for have to be there and to hold texts,
-    numbers, true or false. Numbers in JSON keep the digits they were written with. On what ends a
-    line see `rows_on_lines`.
+    TSV has no quoting; CSV is quoted as in RFC 4180; in JSON Lines every line that is not blank is
+    an object, in which only the requested keys are required, with texts, numbers, true or false.
+    Numbers in JSON retain their digits as written. For line ends see `rows_on_lines`.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        InputError: The file is no table, or packed beyond bounds; the message names the file and
-            the line.
+        FileNotFoundError: if there is no such file.
+        InputError: if the file is not a table, or unpacks to too much; the message names the file
+            and the line.
     """
     path = Path(path)
     suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from keras_transformer.zoo.data.plain_text import line_ids
+from keras_transformer.zoo.data.text_files import plain_lines
 from keras_transformer.zoo.tokenizers.normalize import is_white
 from keras_transformer.zoo.tokenizers.piece_list import CONTINUATION, SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.pieces import WordPieces
@@ -32,6 +33,7 @@ def read_prompt(text: str, tokenizer: Tokenizer) -> Prompt:
 
     Where lines end in [SEP], it precedes the first line too, and the last one is left open.
     """
+    text = plain_lines(text)
     if tokenizer.config.keeps_lines:
         return Prompt(tokenizer.pieces([text])[0], [], False)
     *whole, last = text.split("\n")

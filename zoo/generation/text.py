@@ -61,6 +61,15 @@ class Generation(NamedTuple):
     truncated: bool
 
 
+def in_turn(function: Callable[[list[int]], None], items: Sequence[list[int]]) -> None:
+    """Applies a function to one item after the other."""
+    for item in items:
+        function(item)
+
+
+Each = Callable[[Callable[[list[int]], None], Sequence[list[int]]], object]
+
+
 class TextGenerator:
     """Translates texts or continues prompts.
 
@@ -70,14 +79,17 @@ class TextGenerator:
         target_tokenizer: tokenizer of the output, if it differs.
         languages: target languages of a multilingual translator.
         reads_sources: whether it generates a target for a source rather than continuing a prompt.
+        each: applies a function to each item, as `for` does; a model that threads can share may
+            do so with several at once, in any order.
     """
 
     def __init__(
         self, model: Model, tokenizer: Tokenizer,
         target_tokenizer: Tokenizer | None = None, languages: Sequence[str] = (), *,
-        reads_sources: bool,
+        reads_sources: bool, each: Each = in_turn,
     ):  # fmt: skip
         self.model = model
+        self._each = each
         self.reads_sources = reads_sources
         self.tokenizer = tokenizer
         self.writer = target_tokenizer or tokenizer
@@ -114,7 +126,7 @@ class TextGenerator:
         texts = checked_texts(texts)
         choice = Decoding.of(**decoding)
         check_language(self.languages, language)
-        stops = Stops(stop, self.writer)
+        stops = Stops(checked_texts(stop, "stop texts"), self.writer)
         stop_ids = set()
         if self.reads_sources or not self.writer.config.keeps_lines:
             stop_ids.add(self.writer.sep_id)
@@ -132,7 +144,8 @@ class TextGenerator:
             rows = [np.array(prompt.ids, np.int32) for prompt in prompts]
             truncated = [False] * len(rows)
             written = [Continuation(self.writer, prompt) for prompt in prompts]
-        for group in self._groups(rows, prompts):
+
+        def write(group: list[int]) -> None:
             ids, continued = [rows[row] for row in group], [written[row] for row in group]
             stream = None
             if on_text is not None:
@@ -162,6 +175,9 @@ class TextGenerator:
                 results[row] = Generation(text, one.log_probability, one.finished, truncated[row])
                 if stream is not None:
                     stream.tell(place, results[row].text)
+
+        # The caller's own thread streams, one text after the other.
+        (self._each if on_text is None else in_turn)(write, self._groups(rows, prompts))
         return [results[row] for row in range(len(texts))]
 
     def _sources(self, texts: Sequence[str], language: str | None) -> Encoded:

@@ -228,6 +228,11 @@ class Modality(abc.ABC):
         return {}
 
     @classmethod
+    def file_names(cls) -> frozenset[str]:
+        """Returns the names that `files` may have; a file's others are not read."""
+        return frozenset()
+
+    @classmethod
     def from_files(
         cls, files: Mapping[str, bytes], *, max_length: int, settings: Mapping[str, Any],
         tokenizer_class: type[Tokenizer] = Tokenizer,

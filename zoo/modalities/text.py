@@ -15,6 +15,7 @@ from keras_transformer.zoo.modalities.modality import (
 from keras_transformer.zoo.modalities.raw_texts import checked_pairs, checked_texts
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 from keras_transformer.zoo.tokenizers.tokenizer_files import (
+    FILE_NAMES,
     tokenizers_from_files,
     tokenizers_to_files,
 )
@@ -80,6 +81,10 @@ class Text(Modality):
 
     def files(self) -> dict[str, bytes]:
         return tokenizers_to_files(self.tokenizer, self.target_tokenizer)
+
+    @classmethod
+    def file_names(cls) -> frozenset[str]:
+        return FILE_NAMES
 
     @classmethod
     def from_files(

@@ -1,4 +1,4 @@
-"""Models: configs, the catalogue, building of Keras models, their weights and decoding steps.
+"""Models: configs, the catalogue, building of Keras models, and their weights.
 
 Imports the layers and modalities.
 """

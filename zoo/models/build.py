@@ -13,12 +13,11 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.text import PAD_ID
 from keras_transformer.zoo.models.config import ADDED_POSITIONS, TransformerConfig
 from keras_transformer.zoo.models.float_layers import keep_float
-from keras_transformer.zoo.models.heads import Head, HeadOwner, head_of
+from keras_transformer.zoo.models.heads import Head, HeadOwner, InUnits, head_of
 from keras_transformer.zoo.models.inputs import read_inputs
 from keras_transformer.zoo.models.memory import check_build
 from keras_transformer.zoo.models.parts import Parts
 from keras_transformer.zoo.models.text_inputs import token_embedding
-from keras_transformer.zoo.models.units import InUnits
 
 
 def build(

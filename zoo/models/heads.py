@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Protocol, Self
 
+import keras
+
 from keras_transformer.zoo.errors import InputError
 
 # Kind -> the architectures that support it.
@@ -14,12 +16,12 @@ class Head:
     """The outputs on top of a stack.
 
     Attributes:
-        kind: `pooled`, a projection of the vector of the whole text, or `tied`, logits of the next
-            token by the table of embeddings.
-        units: width of the output; None where the vocabulary decides it.
-        pair: whether the model reads two texts, told apart by `segment_ids`.
-        mean, deviation: of the targets: what is computed is multiplied by the one, and the other is
-            added.
+        kind: `pooled`, a projection of the pooled vector of the text, or `tied`, logits of the next
+            token from the tied embedding table.
+        units: width of the output; None where it is the vocabulary's size.
+        pair: whether the model reads two texts, distinguished by `segment_ids`.
+        mean, deviation: mean and standard deviation of the targets, which scale the standardized
+            outputs of the projection.
     """
 
     kind: str = "pooled"
@@ -67,3 +69,26 @@ class HeadOwner(Protocol):
 def head_of(given: Head | HeadOwner | None) -> Head | None:
     """Returns the given head, or the head of the given task."""
     return given if given is None or isinstance(given, Head) else given.head()
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class InUnits(keras.layers.Layer):
+    """`y = x deviation + mean`, in float32 whatever the layers before it compute in.
+
+    It has no weights: a model of rounded or half-precision layers stores standardized numbers, and
+    only its output is large.
+
+    Args:
+        mean, deviation: of the targets.
+    """
+
+    def __init__(self, mean=0.0, deviation=1.0, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.mean = mean
+        self.deviation = deviation
+
+    def call(self, inputs):
+        return inputs * self.deviation + self.mean
+
+    def compute_output_shape(self, input_shape):
+        return input_shape

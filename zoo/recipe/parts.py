@@ -95,26 +95,29 @@ class Tokenizer(Part):
     """Tokenization and text normalization.
 
     Attributes:
-        kind: `wordpiece`, `sentencepiece`, `characters` or `bytes` (option `tokenizer`).
+        kind: `wordpiece`, `sentencepiece`, `characters` or `bytes` (option `tokenizer`); `auto`
+            until a run has read its data, which select it.
         vocabulary: path of an existing vocab.txt; empty to learn one from the training data.
         vocab_size: maximum number of entries of a learned vocabulary.
         shared_vocabulary: whether source and target of a translation share vocabulary and table.
         lowercase, strip_accents: whether text normalization lowercases and strips accents.
+        normalization: normalization before sentencepiece: `nfkc`, or `identity` for none.
     """
 
     kind: str = option(
-        "wordpiece", name="tokenizer",
-        choices=("wordpiece", "sentencepiece", "characters", "bytes"),
+        "auto", name="tokenizer",
+        choices=("auto", "wordpiece", "sentencepiece", "characters", "bytes"),
     )  # fmt: skip
     vocabulary: str = ""
     vocab_size: int = option(8000, above_zero=True)
     shared_vocabulary: bool = True
     lowercase: bool = True
     strip_accents: bool = True
+    normalization: str = option("nfkc", choices=("nfkc", "identity"))
 
     def __post_init__(self):
         super().__post_init__()
-        if self.vocabulary and self.kind != "wordpiece":
+        if self.vocabulary and self.kind not in ("auto", "wordpiece"):
             raise InputError(
                 f"Expected no vocabulary for the {self.kind} tokenizer, "
                 f"got vocabulary={self.vocabulary!r}."

@@ -156,6 +156,8 @@ class Recipe:
         task = task or given.get("task")
         if task is None:
             raise InputError(f"{source} lacks task.")
+        if not isinstance(task, str):
+            raise InputError(f"Expected task of {source} to be text, got task={task!r}.")
         values: dict[str, Any] = dict.fromkeys(PARTS)
         if tasks is not None:
             if task not in tasks:

@@ -13,8 +13,8 @@ from keras_transformer.zoo.tasks.losses import TokenLoss, mean_where
 from keras_transformer.zoo.tasks.task import Task
 
 VALIDATION_TOKENS = 2048
-# Preserve case and accents, since the text is to be generated.
-AS_WRITTEN = {"lowercase": False, "strip_accents": False}
+# Preserve case, accents and punctuation, since the text is to be generated.
+AS_WRITTEN = {"lowercase": False, "strip_accents": False, "normalization": "identity"}
 
 
 class GeneratingTask(Task):

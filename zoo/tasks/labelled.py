@@ -15,7 +15,7 @@ from keras_transformer.zoo.data.tables import Examples, Table, column
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.modalities.modality import Features, InputSpec, Modality
 from keras_transformer.zoo.modalities.registry import modality_named
-from keras_transformer.zoo.models.predict import PREDICT_TOKENS, predict
+from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, predict
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.vocabularies.piece_dropout import PieceDropout

@@ -10,10 +10,13 @@ from keras_transformer.zoo.generation.decoding import Decoding
 from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.tabular import Metrics
 from keras_transformer.zoo.tasks.registry import task_of
+from keras_transformer.zoo.tasks.unknown import unknown_shares
 
 
 def evaluate(predictor: Predictor, data: Source, **options: Any) -> Metrics:
     """Returns the metrics of the predictor's task, and the numbers of rows and of truncated rows.
+
+    Shares of unknown tokens and of the rows that have one are included, see `unknown_shares`.
 
     Args:
         predictor: checkpoint or `Runner`.
@@ -30,7 +33,9 @@ def evaluate(predictor: Predictor, data: Source, **options: Any) -> Metrics:
     """
     columns, decoding = read_options(predictor, options)
     task = task_of(predictor)
-    return Metrics(task.evaluate(predictor, task.examples_of(data, columns), **decoding))
+    examples = task.examples_of(data, columns)
+    metrics = task.evaluate(predictor, examples, **decoding)
+    return Metrics({**metrics, **unknown_shares(task, examples, predictor.modality)})
 
 
 def read_options(

@@ -31,8 +31,8 @@ class Regression(LabelledTask):
     The model computes standardized numbers, and its outputs are in the units of the targets.
 
     Attributes:
-        pair: whether an example is two texts.
-        mean, deviation: of the training targets.
+        pair: whether an example is a pair of texts.
+        mean, deviation: mean and standard deviation of the training targets.
     """
 
     # Models that differ in these alone learn the same.
@@ -57,7 +57,7 @@ class Regression(LabelledTask):
         return Head(units=1, pair=self.pair, mean=self.mean, deviation=self.deviation)
 
     def loss(self, label_smoothing: float = 0.0) -> Callable:
-        """Returns the mean squared error, in deviations, of (B,) numbers and (B, 1) outputs."""
+        """Returns the mean squared error, in deviations, of numbers (B,) and outputs (B, 1)."""
         if label_smoothing:
             raise InputError(
                 "Expected label_smoothing to be 0 for regression, "
@@ -72,8 +72,10 @@ class Regression(LabelledTask):
         """Returns the task with the mean and the deviation of the targets.
 
         Raises:
-            InputError: the targets differ by less than float32 can tell.
+            InputError: there are no targets, or they differ by less than float32 can tell.
         """
+        if examples.targets is None:
+            raise InputError(f"{examples.path}: expected a label column to train on.")
         targets = examples.targets.astype("float64")
         mean, deviation = float(targets.mean()), float(targets.std())
         if np.ptp(targets) == 0:

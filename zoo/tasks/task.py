@@ -35,9 +35,9 @@ class Task(abc.ABC):
         defaults: values of recipe options whose default differs for this task.
         output: kind of the outputs, which a device needs to interpret them: `classes`, `number` or
             `text`.
-        metric: that decides between models, among the results of `evaluate`.
-        selection: that decides between epochs, among the results of `RunData.validator`.
-        fallback: that decides where the examples leave either undefined, see `undefined`.
+        metric: metric that selects between models, among the results of `evaluate`.
+        selection: metric that selects the best epoch, among the results of `RunData.validator`.
+        fallback: metric that decides where the examples leave one of them undefined.
         generates: whether outputs are logits of the next token at each position.
         reads_sources: whether it generates targets for sources rather than continuing prompts.
         labels: class names in index order, or the target languages of a multilingual model.
@@ -248,7 +248,7 @@ class Task(abc.ABC):
 
     @property
     def deciding_metric(self) -> str:
-        """Name of the validation metric that chooses the weights, where it is defined."""
+        """Name of the validation metric that selects the weights, where it is defined."""
         return self.selection.name
 
     def to_json(self) -> dict[str, Any]:

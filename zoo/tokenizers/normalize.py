@@ -15,15 +15,33 @@ _IDEOGRAPHS = (
     (0x2F800, 0x2FA1F),
 )
 _REPLACEMENT = "\ufffd"
+# The blocks of marks that Latin, Greek and Cyrillic letters take, and the selectors between a
+# character's pictures (emoji or text), which tell no words apart. Marks of a script of its own are
+# not among them (vowel signs, tones, points, dakuten), nor are those of symbols.
+_EUROPEAN = (
+    (0x0300, 0x036F),
+    (0x0483, 0x0487),
+    (0x1AB0, 0x1AFF),
+    (0x1DC0, 0x1DFF),
+    (0x2DE0, 0x2DFF),
+    (0xA66F, 0xA69F),
+    (0xFE00, 0xFE0F),
+    (0xFE20, 0xFE2F),
+    (0x1E08F, 0x1E08F),
+)
+# The stroke of `≠`, which is `=` with this.
+_NEGATION = 0x0338
+ACCENTS = ("european", "all")
 
 
 class _FoldTable(dict):
     """Maps a code point to its folded text, computed on first use."""
 
-    def __init__(self, lowercase: bool, strip_accents: bool):
+    def __init__(self, lowercase: bool, strip_accents: bool, accents: str):
         super().__init__()
         self.lowercase = lowercase
         self.strip_accents = strip_accents
+        self.is_accent = is_mark if accents == "all" else is_european_accent
 
     def fold(self, code: int) -> str:
         """Returns the character case-folded and without accents, depending on the settings."""
@@ -35,7 +53,7 @@ class _FoldTable(dict):
             character = character.casefold()
         if self.strip_accents:
             decomposed = unicodedata.normalize("NFD", character)
-            character = "".join(c for c in decomposed if unicodedata.category(c) != "Mn")
+            character = "".join(c for c in decomposed if not self.is_accent(c))
         return character
 
     def __missing__(self, code: int) -> str:
@@ -55,6 +73,18 @@ def _space(character: str) -> str:
     if is_white(character):
         return " "
     return f" {character} " if stands_alone(character) else character
+
+
+def is_mark(character: str) -> bool:
+    """Says whether a character is a nonspacing mark, of whatever script."""
+    return unicodedata.category(character) == "Mn"
+
+
+def is_european_accent(character: str) -> bool:
+    """Says whether a character is a mark that Latin, Greek and Cyrillic letters take."""
+    code = ord(character)
+    among = code != _NEGATION and any(first <= code <= last for first, last in _EUROPEAN)
+    return among and is_mark(character)
 
 
 def is_white(character: str) -> bool:
@@ -77,31 +107,41 @@ def stands_alone(character: str) -> bool:
 
 
 @functools.cache
-def _table(kind: type[_FoldTable], lowercase: bool, strip_accents: bool) -> _FoldTable:
-    return kind(lowercase, strip_accents)
+def _table(
+    kind: type[_FoldTable], lowercase: bool, strip_accents: bool, accents: str
+) -> _FoldTable:
+    return kind(lowercase, strip_accents, accents)
 
 
-def fold_character(code: int, *, lowercase: bool, strip_accents: bool) -> str:
+def fold_character(
+    code: int, *, lowercase: bool, strip_accents: bool, accents: str = "european"
+) -> str:
     """Returns the result of `fold_text` for the character of a code point."""
-    return _table(_FoldTable, lowercase, strip_accents).fold(code)
+    return _table(_FoldTable, lowercase, strip_accents, accents).fold(code)
 
 
-def fold_text(text: str, *, lowercase: bool, strip_accents: bool) -> str:
+def fold_text(
+    text: str, *, lowercase: bool, strip_accents: bool, accents: str = "european"
+) -> str:
     """Folds case and removes accents, but changes nothing else.
 
-    Each character is processed by itself: `casefold` if `lowercase`, then NFD without nonspacing
-    marks (Mn) if `strip_accents`. A lone surrogate becomes U+FFFD, so that the result always has
-    a UTF-8 form.
+    Each character is processed by itself: `casefold` if `lowercase`, then NFD without accents if
+    `strip_accents`. A lone surrogate becomes U+FFFD, so that the result always has a UTF-8 form.
 
     Args:
         text: any string.
         lowercase: whether to fold case (`ß` becomes `ss`).
         strip_accents: whether to remove accents.
+        accents: what accents are: `european`, the marks that Latin, Greek and Cyrillic letters
+            take, or `all` nonspacing marks (Mn), as for BERT: the vowel signs of Devanagari, the
+            tones of Thai and the dakuten of Japanese too.
     """
-    return text.translate(_table(_FoldTable, lowercase, strip_accents))
+    return text.translate(_table(_FoldTable, lowercase, strip_accents, accents))
 
 
-def split_words(text: str, *, lowercase: bool, strip_accents: bool) -> list[str]:
+def split_words(
+    text: str, *, lowercase: bool, strip_accents: bool, accents: str = "european"
+) -> list[str]:
     """Splits text into words like BERT's basic tokenizer.
 
     Text is folded as in `fold_text`; control and format characters become spaces; white space
@@ -111,8 +151,9 @@ def split_words(text: str, *, lowercase: bool, strip_accents: bool) -> list[str]
         text: any string.
         lowercase: whether to fold case.
         strip_accents: whether to remove accents.
+        accents: see `fold_text`.
 
     Returns:
         The words, none of them empty or with white space, all with a UTF-8 form.
     """
-    return text.translate(_table(_SplitTable, lowercase, strip_accents)).split()
+    return text.translate(_table(_SplitTable, lowercase, strip_accents, accents)).split()

@@ -2,7 +2,8 @@
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from keras_transformer.zoo.tokenizers.normalize import fold_text, split_words
 from keras_transformer.zoo.tokenizers.piece_list import (
@@ -31,21 +32,17 @@ class WordPieces:
 
     Args:
         vocabulary: pieces in the order of their ids.
-        lowercase: whether case is folded.
-        strip_accents: whether accents are removed.
-        max_bytes_per_word: maximum number of UTF-8 bytes of a word; a longer one is unknown.
+        is_too_long: whether a word is unknown because of its length.
+        **fold: arguments of `normalize.fold_text`.
     """
 
-    def __init__(
-        self, vocabulary: Vocabulary, *,
-        lowercase: bool, strip_accents: bool, max_bytes_per_word: int,
-    ):  # fmt: skip
+    def __init__(self, vocabulary: Vocabulary, *, is_too_long: Callable[[str], bool], **fold: Any):
         self.piece_ids = vocabulary.check("wordpiece")
         self.size = len(vocabulary)
-        self.max_bytes_per_word = max_bytes_per_word
+        self.is_too_long = is_too_long
         self.longest = max(map(len, vocabulary))
         self._pieces = vocabulary.pieces
-        self._fold = {"lowercase": lowercase, "strip_accents": strip_accents}
+        self._fold = fold
         # Words repeat: a corpus of 680,000 words has 14,000 distinct ones.
         self.match = functools.lru_cache(_CACHED_WORDS)(self._match)
 
@@ -77,7 +74,7 @@ class WordPieces:
 
     def _match(self, word: str) -> tuple[int, ...]:
         """Splits one word into the ids of its pieces."""
-        if len(word.encode()) > self.max_bytes_per_word:
+        if self.is_too_long(word):
             return (self.piece_ids[UNK],)
         found = []
         start, prefix = 0, ""
@@ -96,14 +93,13 @@ class Bytes:
     """The 256 bytes of UTF-8, after the five special tokens.
 
     Args:
-        lowercase: whether case is folded.
-        strip_accents: whether accents are removed.
+        **fold: arguments of `normalize.fold_text`.
     """
 
-    def __init__(self, *, lowercase: bool, strip_accents: bool):
+    def __init__(self, **fold: Any):
         self.piece_ids = {token: index for index, token in enumerate(SPECIAL_TOKENS)}
         self.size = len(SPECIAL_TOKENS) + 256
-        self._fold = {"lowercase": lowercase, "strip_accents": strip_accents}
+        self._fold = fold
 
     def fold(self, text: str) -> str:
         """Returns the folded text, whose bytes are the pieces."""
@@ -124,15 +120,14 @@ class Characters:
 
     Args:
         vocabulary: characters in the order of their ids.
-        lowercase: whether case is folded.
-        strip_accents: whether accents are removed.
+        **fold: arguments of `normalize.fold_text`.
     """
 
-    def __init__(self, vocabulary: Vocabulary, *, lowercase: bool, strip_accents: bool):
+    def __init__(self, vocabulary: Vocabulary, **fold: Any):
         self.piece_ids = vocabulary.check("characters")
         self.size = len(vocabulary)
         self._pieces = vocabulary.pieces
-        self._fold = {"lowercase": lowercase, "strip_accents": strip_accents}
+        self._fold = fold
 
     def fold(self, text: str) -> str:
         """Returns the text whose characters are the pieces."""

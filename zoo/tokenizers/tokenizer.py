@@ -263,15 +263,14 @@ class Tokenizer:
 def _model(
     config: TokenizerConfig, vocabulary: Vocabulary
 ) -> WordPieces | Bytes | Characters | Unigram:
-    fold = {"lowercase": bool(config.lowercase), "strip_accents": bool(config.strip_accents)}
     if config.kind == "wordpiece":
-        return WordPieces(vocabulary, max_bytes_per_word=config.max_bytes_per_word, **fold)
+        return WordPieces(vocabulary, is_too_long=config.is_too_long, **config.fold)
     if config.kind == "characters":
-        return Characters(vocabulary, **fold)
+        return Characters(vocabulary, **config.fold)
     if config.kind == "sentencepiece":
-        return Unigram(vocabulary, **fold)
+        return Unigram(vocabulary, normalization=config.normalization, **config.fold)
     if vocabulary:
         raise InputError(
             f"Expected no vocabulary for a bytes tokenizer, got {len(vocabulary)} pieces."
         )
-    return Bytes(**fold)
+    return Bytes(**config.fold)

@@ -5,10 +5,17 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.tokenizers.normalize import ACCENTS
 
 KINDS = ("wordpiece", "bytes", "characters", "sentencepiece")
+NORMALIZATIONS = ("nfkc", "identity")
 # Kinds that preserve case and accents by default, since they are used to generate text.
 _VERBATIM = ("characters", "sentencepiece")
+_MAX_CHARACTERS_PER_WORD = 100
+# Maximum number of UTF-8 bytes of a character.
+_MOST_BYTES = 4
+# Settings of files that were written before these could be chosen.
+_ONCE = {"accents": "all", "normalization": "nfkc"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,21 +28,34 @@ class TokenizerConfig:
         lowercase: whether case is folded; None for the kind's default, false for characters and
             sentencepiece, else true.
         strip_accents: whether accents are removed; None as for `lowercase`.
-        max_bytes_per_word: maximum number of UTF-8 bytes of a word; a longer one is unknown (word
-            pieces only).
+        accents: definition of accents: "european", the marks of Latin, Greek and Cyrillic letters,
+            or "all" nonspacing marks, as in BERT.
+        normalization: normalization before sentencepiece: "nfkc" (NFKC, and single spaces between
+            words), or "identity" for none.
+        max_characters_per_word: maximum number of characters of a word; a longer one is unknown
+            (word pieces only). 100 by default.
+        max_bytes_per_word: maximum number of UTF-8 bytes instead, as in older files.
     """
 
     kind: str = "wordpiece"
     lowercase: bool | None = None
     strip_accents: bool | None = None
-    max_bytes_per_word: int = 100
+    accents: str = "european"
+    normalization: str = "nfkc"
+    max_characters_per_word: int | None = None
+    max_bytes_per_word: int | None = None
 
     def __post_init__(self):
-        if self.kind not in KINDS:
-            raise InputError(
-                f"Expected the tokenizer's kind to be one of {', '.join(KINDS)}, "
-                f"got kind={self.kind!r}."
-            )
+        if self.max_characters_per_word is None and self.max_bytes_per_word is None:
+            object.__setattr__(self, "max_characters_per_word", _MAX_CHARACTERS_PER_WORD)
+        choices = {"kind": KINDS, "accents": ACCENTS, "normalization": NORMALIZATIONS}
+        for name, known in choices.items():
+            value = getattr(self, name)
+            if value not in known:
+                raise InputError(
+                    f"Expected the tokenizer's {name} to be one of {', '.join(known)}, "
+                    f"got {name}={value!r}."
+                )
         for name in ("lowercase", "strip_accents"):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, self.kind not in _VERBATIM)
@@ -44,10 +64,18 @@ class TokenizerConfig:
                     f"Expected the tokenizer's {name} to be true or false, "
                     f"got {name}={getattr(self, name)!r}."
                 )
-        if type(self.max_bytes_per_word) is not int or self.max_bytes_per_word < 1:
+        limits = ("max_characters_per_word", "max_bytes_per_word")
+        given = {name: getattr(self, name) for name in limits if getattr(self, name) is not None}
+        for name, value in given.items():
+            if type(value) is not int or value < 1:
+                raise InputError(
+                    f"Expected the tokenizer's {name} to be a positive integer, "
+                    f"got {name}={value!r}."
+                )
+        if len(given) > 1:
             raise InputError(
-                "Expected the tokenizer's max_bytes_per_word to be a positive integer, "
-                f"got max_bytes_per_word={self.max_bytes_per_word!r}."
+                "Expected the tokenizer's limit on words in characters or in bytes, got "
+                f"{', '.join(f'{name}={value}' for name, value in given.items())}."
             )
 
     @property
@@ -55,13 +83,38 @@ class TokenizerConfig:
         """Whether ids preserve all white space of a text, line breaks included."""
         return self.kind in ("characters", "bytes")
 
+    @property
+    def has_unknown(self) -> bool:
+        """Whether some texts have [UNK] among their ids."""
+        return self.kind in ("wordpiece", "characters")
+
+    @property
+    def fold(self) -> dict[str, Any]:
+        """Arguments of `normalize.fold_text`."""
+        return {
+            "lowercase": self.lowercase, "strip_accents": self.strip_accents,
+            "accents": self.accents,
+        }  # fmt: skip
+
+    @property
+    def most_bytes_per_word(self) -> int:
+        """Maximum number of UTF-8 bytes of a known word."""
+        return self.max_bytes_per_word or _MOST_BYTES * self.max_characters_per_word
+
+    def is_too_long(self, word: str) -> bool:
+        """Whether a folded word is unknown to word pieces because of its length."""
+        if self.max_characters_per_word is not None:
+            return len(word) > self.max_characters_per_word
+        return len(word.encode()) > self.max_bytes_per_word
+
     def to_json(self) -> dict[str, Any]:
         """Returns the settings as a JSON-serializable object."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        return {name: value for name, value in values.items() if value is not None}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Creates the settings from the result of `to_json`.
+        """Creates the settings from the result of `to_json`, of an earlier version too.
 
         Raises:
             InputError: if the value is not an object, a name is unknown, or a value is impossible.
@@ -75,4 +128,4 @@ class TokenizerConfig:
                     f"Expected the tokenizer's settings to be among {', '.join(known)}, "
                     f"got {name!r}."
                 )
-        return cls(**value)
+        return cls(**{**_ONCE, **value})

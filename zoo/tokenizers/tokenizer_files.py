@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 
+from keras_transformer.zoo.tokenizers.piece_list import VOCABULARY_FILES
 from keras_transformer.zoo.tokenizers.tokenizer import CONFIG_FILE, Tokenizer
 
 # Prefix of the names of the target tokenizer's files.
 _TARGET = "target_"
+FILE_NAMES = frozenset(
+    prefix + name for prefix in ("", _TARGET) for name in (CONFIG_FILE, *VOCABULARY_FILES.values())
+)
 
 
 def tokenizers_to_files(tokenizer: Tokenizer, target: Tokenizer | None) -> dict[str, bytes]:

@@ -4,7 +4,7 @@ import functools
 import unicodedata
 from array import array
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from keras_transformer.zoo.tokenizers.normalize import fold_text
 from keras_transformer.zoo.tokenizers.piece_list import BYTE_PIECES, SPECIAL_TOKENS, Vocabulary
@@ -35,21 +35,24 @@ class Edge(NamedTuple):
 class Unigram:
     """Splits each word into its most probable pieces (Kudo 2018, arXiv:1804.10959, section 3.1).
 
-    The text is NFKC-normalized and then folded; white space separates words, and each begins with
-    "▁", which represents the space before it. A character outside the vocabulary becomes its UTF-8
-    bytes. The ids are those of SentencePiece, which rounds sums to float32 at every position and,
-    of equal sums, selects the one whose last piece is longest.
+    Each word begins with "▁", which represents the space before it. With the normalization `nfkc`
+    the text is NFKC-normalized and folded, and white space separates words; with `identity` it is
+    only folded, and each space separates words, which may be empty, so that ids restore the text,
+    white space included. A character outside the vocabulary becomes its UTF-8 bytes. The ids are
+    those of SentencePiece, which rounds sums to float32 at every position and, of equal sums,
+    selects the one whose last piece is longest.
 
     Args:
         vocabulary: pieces in the order of their ids, with their scores.
-        lowercase: whether case is folded.
-        strip_accents: whether accents are removed.
+        normalization: `nfkc` or `identity`.
+        **fold: arguments of `normalize.fold_text`.
     """
 
-    def __init__(self, vocabulary: Vocabulary, *, lowercase: bool, strip_accents: bool):
+    def __init__(self, vocabulary: Vocabulary, *, normalization: str = "nfkc", **fold: Any):
         self.piece_ids = vocabulary.check("sentencepiece")
         self.size = len(vocabulary)
-        self._fold = {"lowercase": lowercase, "strip_accents": strip_accents}
+        self._is_identity = normalization == "identity"
+        self._fold = fold
         self._byte_ids = tuple(self.piece_ids[piece] for piece in BYTE_PIECES)
         # The text of each id.
         self._bytes = [piece.encode() for piece in vocabulary]
@@ -67,13 +70,16 @@ class Unigram:
         self.match = functools.lru_cache(_CACHED_WORDS)(self._match)
 
     def normalize(self, text: str) -> str:
-        """Returns the text that `text(ids(...))` restores: words separated by single spaces."""
+        """Returns the text that `text(ids(...))` restores."""
+        if self._is_identity:
+            return fold_text(text, **self._fold).replace(SPACE, " ")
         folded = fold_text(unicodedata.normalize("NFKC", text), **self._fold)
         return " ".join(folded.replace(SPACE, " ").split())
 
     def split(self, text: str) -> list[str]:
         """Returns the words, each with a leading "▁", which are matched one by one."""
-        return [SPACE + word for word in self.normalize(text).split(" ") if word]
+        normal = self.normalize(text)
+        return [SPACE + word for word in normal.split(" ")] if normal else []
 
     def ids(self, text: str) -> list[int]:
         """Returns the ids of a text."""

@@ -18,7 +18,7 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.files import weights_to_bytes
 from keras_transformer.zoo.models.build import get_weights
-from keras_transformer.zoo.models.predict import model_inputs
+from keras_transformer.zoo.models.running.predict import model_inputs
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.recipe import OPTIONS, Recipe
 from keras_transformer.zoo.recipe.training_data import data_options, resolved, rows_given
@@ -29,6 +29,7 @@ from keras_transformer.zoo.training.run_data import (
     in_memory,
     run_data_of,
     training_batches,
+    validation_unknown,
 )
 from keras_transformer.zoo.training.run_folder import save_run, stop_if_finished, working_folder
 
@@ -201,6 +202,7 @@ class Retraining:
             probes=probes, bits=dict(bits or {}), keep=tuple(keep), rows=self.rows,
         )  # fmt: skip
         result.metrics["validation"] |= self.data.written_metrics(result)
+        result.metrics["validation"] |= validation_unknown(self.data)
         save_run(result, self.out, self.folder, overwrite=self.overwrite)
         return result
 

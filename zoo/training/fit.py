@@ -41,18 +41,18 @@ class Fit:
     """A training run of a model, which can be interrupted and resumed.
 
     Args:
-        model: a built model.
-        task: what it is trained for.
-        recipe: how.
-        batches: the training data.
-        validate: from the model to its validation metrics.
-        folder: where states are kept; None keeps none.
-        report: hears of steps and epochs.
-        scalars: called as `scalars(name, value, step)` for each curve.
-        learner: what steps train: by default the model itself, else a model around it, which may
-            have weights and a loss of its own.
-        companions: variables beside the learner's that change in the run.
-        metric: that decides between epochs; the task's selection by default.
+        model: built model.
+        task: task of the model.
+        recipe: recipe of the run.
+        batches: training data.
+        validate: function from the model to its validation metrics.
+        folder: folder of saved states; None to save none.
+        report: receives progress callbacks.
+        scalars: callback `scalars(name, value, step)` for each curve.
+        learner: model that the steps train: by default the model itself, else one that wraps it,
+            which may have its own weights and loss.
+        companions: further variables that change in the run.
+        metric: metric that selects the best epoch; by default the task's `selection`.
 
     Attributes:
         after_step: callback with the step's number after each step, which may change the weights.

@@ -1,6 +1,6 @@
 """The modality of a run, with tokenizers learned from the training data."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from keras_transformer.zoo.errors import InputError
@@ -8,9 +8,11 @@ from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
+from keras_transformer.zoo.vocabularies.choose import choose_kind
 from keras_transformer.zoo.vocabularies.learn import (
     TextTokenizer,
     learn_vocabulary,
@@ -49,6 +51,7 @@ def learn_modality(
 
 def _learn_text(recipe: Recipe, config: TransformerConfig, task: Task, examples: Any) -> Text:
     texts = task.vocabulary_texts(examples)
+    recipe = recipe.replace(tokenizer=_kind(recipe, texts))
     if recipe.tokenizer.shared_vocabulary and len(texts) > 1:
         everything = [text for part in texts.values() for text in part]
         tokenizers = {"tokenizer": _learn_tokenizer(recipe, everything, config)}
@@ -59,12 +62,42 @@ def _learn_text(recipe: Recipe, config: TransformerConfig, task: Task, examples:
     return Text(max_length=recipe.data.max_length, **tokenizers)
 
 
+def _kind(recipe: Recipe, texts: Mapping[str, Sequence[str]]) -> str:
+    """The recipe's kind of tokenizer, or the one that the data select."""
+    given = recipe.tokenizer
+    if given.kind != "auto":
+        return given.kind
+    if given.vocabulary:
+        return "wordpiece"
+    return choose_kind([text for part in texts.values() for text in part], given.vocab_size)
+
+
+def with_selected_tokenizer(recipe: Recipe, modality: Modality, report: Report) -> Recipe:
+    """Returns the recipe with the kind of tokenizer that the data selected, and reports it.
+
+    Args:
+        recipe: recipe of the run.
+        modality: result of `learn_modality`.
+        report: receives a note if it is not the usual kind.
+    """
+    if recipe.tokenizer.kind != "auto" or not isinstance(modality, Text):
+        return recipe
+    kind = modality.tokenizer.config.kind
+    if kind != "wordpiece":
+        report.note(
+            f"The tokenizer is {kind}, because the training data is in a script without spaces "
+            "between words; --tokenizer selects another."
+        )
+    return recipe.replace(tokenizer=kind)
+
+
 def _learn_tokenizer(recipe: Recipe, texts: Sequence[str], config: TransformerConfig) -> Tokenizer:
     """The recipe's tokenizer, with a vocabulary read from a file or learned from texts."""
     given = recipe.tokenizer
     settings = TokenizerConfig(
-        kind=given.kind, lowercase=given.lowercase, strip_accents=given.strip_accents
-    )
+        kind=given.kind, lowercase=given.lowercase, strip_accents=given.strip_accents,
+        normalization=given.normalization,
+    )  # fmt: skip
     if given.kind == "bytes":
         return TextTokenizer(settings)
     limit = config.vocab_size

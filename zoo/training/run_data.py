@@ -17,6 +17,7 @@ from keras_transformer.zoo.recipe.training_data import rows_digest, training_fil
 from keras_transformer.zoo.tasks.registry import task_named
 from keras_transformer.zoo.tasks.run_data import RunData
 from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tasks.unknown import unknown_shares, unknown_warning
 from keras_transformer.zoo.training.learn_modality import learn_modality
 
 
@@ -131,3 +132,18 @@ def deciding(data: RunData, report: Report) -> Metric:
     for note in task.notes(task.selection, validation):
         report.note(note)
     return task.defined(task.selection, validation)
+
+
+def report_unknown(data: RunData, report: Report) -> dict[str, float]:
+    """Reports many unknown tokens in either part, and returns the validation part's shares."""
+    shares = unknown_shares(data.task, data.train, data.modality)
+    validation = validation_unknown(data)
+    for part, found in ((data.train, shares), (data.validation, validation)):
+        if warning := unknown_warning(found, str(part.path)):
+            report.note(warning)
+    return validation
+
+
+def validation_unknown(data: RunData) -> dict[str, float]:
+    """Returns the shares of unknown tokens in the validation data, see `unknown_shares`."""
+    return unknown_shares(data.task, data.validation, data.modality)

@@ -18,11 +18,13 @@ from keras_transformer.zoo.recipe import Model, Recipe
 from keras_transformer.zoo.recipe.training_data import resolved
 from keras_transformer.zoo.tasks.registry import tasks_for
 from keras_transformer.zoo.training.fit import Fit
+from keras_transformer.zoo.training.learn_modality import with_selected_tokenizer
 from keras_transformer.zoo.training.random_state import random_state_kept
 from keras_transformer.zoo.training.run_data import (
     deciding,
     in_memory,
     learn_run_data,
+    report_unknown,
     training_batches,
 )
 from keras_transformer.zoo.training.run_folder import (
@@ -82,11 +84,12 @@ def train_recipe(
     given = {name: source for name, source in given.items() if source is not None}
     recipe = resolved(recipe, in_memory=given)
     data = learn_run_data(recipe, config, **given)
-    recipe, rows = in_memory(recipe, data)
+    recipe, rows = in_memory(with_selected_tokenizer(recipe, data.modality, report), data)
     stop_if_finished(
         recipe, out, folder, rows, resume=resume, overwrite=overwrite, report=report
     )
     data.report_cuts(report)
+    unknown = report_unknown(data, report)
     config = config.replace(**data.vocab_sizes)
 
     keras.utils.set_random_seed(recipe.training.seed)
@@ -103,7 +106,7 @@ def train_recipe(
         config=config, task=data.task, modality=data.modality, model=model, recipe=recipe,
         metrics={"validation": best}, probes=data.probes(recipe.training.seed), rows=rows,
     )  # fmt: skip
-    checkpoint.metrics["validation"] |= data.written_metrics(checkpoint)
+    checkpoint.metrics["validation"] |= {**data.written_metrics(checkpoint), **unknown}
     save_run(checkpoint, out, folder, overwrite=overwrite)
     return checkpoint
 

@@ -82,9 +82,7 @@ def _count_characters(texts: Sequence[str], size: int, config: TokenizerConfig) 
     """Returns the characters from frequent to rare, equally frequent ones by their code points."""
     counts = collections.Counter()
     for text in texts:
-        counts.update(
-            fold_text(text, lowercase=config.lowercase, strip_accents=config.strip_accents)
-        )
+        counts.update(fold_text(text, **config.fold))
     if not counts:
         raise InputError(
             f"Expected texts with characters to learn from, got none in {len(texts)} texts."
@@ -97,10 +95,8 @@ def _count_words(texts: Sequence[str], config: TokenizerConfig) -> list[tuple[st
     """Counts the words that the tokenizer can match, from frequent to rare."""
     counts = collections.Counter()
     for text in texts:
-        counts.update(
-            split_words(text, lowercase=config.lowercase, strip_accents=config.strip_accents)
-        )
-    words = [item for item in counts.items() if len(item[0].encode()) <= config.max_bytes_per_word]
+        counts.update(split_words(text, **config.fold))
+    words = [item for item in counts.items() if not config.is_too_long(item[0])]
     return sorted(words, key=lambda item: (-item[1], item[0]))
 
 
@@ -204,7 +200,7 @@ class TextTokenizer(Tokenizer):
             self._splitter = self._ops.FastWordpieceTokenizer(
                 vocab=list(self.vocabulary),
                 suffix_indicator=CONTINUATION,
-                max_bytes_per_word=config.max_bytes_per_word,
+                max_bytes_per_word=config.most_bytes_per_word,
                 token_out_type=tf.int32,
                 unknown_token=UNK,
                 no_pretokenization=True,
@@ -226,6 +222,8 @@ class TextTokenizer(Tokenizer):
         splitter = self._splitter if self.config.kind == "wordpiece" else self._sentencepiece()
         found = splitter.tokenize(tf.constant(words, tf.string)).to_list()
         matched = dict(zip(words, found, strict=True))
+        if self.config.kind == "wordpiece":
+            matched |= {word: [self.unk_id] for word in words if self.config.is_too_long(word)}
         return [[piece for word in row for piece in matched[word]] for row in split]
 
     def _sentencepiece(self):

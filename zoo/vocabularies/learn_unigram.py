@@ -13,9 +13,9 @@ from keras_transformer.zoo.tokenizers.piece_list import BYTE_PIECES, SPECIAL_TOK
 from keras_transformer.zoo.tokenizers.tokenizer import TokenizerConfig
 from keras_transformer.zoo.tokenizers.unigram import SPACE, Unigram
 
-# The trainer skips whole sentences with one of these; it marks unknown characters with the
-# second.
-_RESERVED = frozenset("\0\u2585")
+# The trainer skips whole sentences with the first or the last of these; it marks unknown characters
+# with the last. The others cannot be in a vocabulary file, and become bytes.
+_RESERVED = frozenset("\0\t\n\u2585")
 # Fixed, since float sums depend on how the sentences are distributed over threads.
 _NUM_THREADS = 4
 _MAX_SENTENCE_BYTES = 1 << 30
@@ -43,8 +43,7 @@ def learn_unigram(texts: Sequence[str], size: int, config: TokenizerConfig) -> V
     fixed = (*SPECIAL_TOKENS, *BYTE_PIECES)
     # A model without pieces matches nothing, but it normalizes and splits words.
     empty = Unigram(
-        Vocabulary(fixed, (0.0,) * len(fixed)),
-        lowercase=config.lowercase, strip_accents=config.strip_accents,
+        Vocabulary(fixed, (0.0,) * len(fixed)), normalization=config.normalization, **config.fold
     )  # fmt: skip
     # Sorted, so that the result does not depend on the order of the texts.
     words = [word for text in sorted(map(empty.normalize, texts)) for word in empty.split(text)]

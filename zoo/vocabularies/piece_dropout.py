@@ -53,7 +53,7 @@ class PieceDropout(Tokenizer):
         return [[i for word in self.model.split(text) for i in sample(word)] for text in texts]
 
     def _sample_greedy(self, word: str) -> Sequence[int]:
-        if len(word.encode()) > self.config.max_bytes_per_word:
+        if self.config.is_too_long(word):
             return self.model.match(word)
         if word not in self._choices:
             self._choices[word] = [self._pieces_at(word, start) for start in range(len(word))]

@@ -3,6 +3,7 @@
 import functools
 import sys
 import unicodedata
+from typing import Any
 
 from sentencepiece import SentencePieceNormalizer, sentencepiece_model_pb2
 
@@ -19,11 +20,11 @@ NO_CHARACTERS = ("Cs", "Co", "Cn")
 def to_sentencepiece(tokenizer: Tokenizer) -> bytes:
     """Returns the model with which SentencePiece produces the tokenizer's ids for any text.
 
-    Normalization is a table in the model: NFKC, the tokenizer's folding, and a space for word
-    separators. A table does not reorder: several marks on one letter that are not in Unicode's
-    order remain so. SentencePiece segments the whole text where the tokenizer segments its words,
-    so that it compares longer sums: of two segmentations of a word that are equally probable to
-    within float32's rounding it may select the other.
+    Normalization is a table in the model: NFKC unless it is `identity`, the tokenizer's folding,
+    and a space for word separators. A table does not reorder: several marks on one letter that are
+    not in Unicode's order remain so. SentencePiece segments the whole text where the tokenizer
+    segments its words, so that it compares longer sums: of two segmentations of a word that are
+    equally probable to within float32's rounding it may select the other.
 
     Args:
         tokenizer: tokenizer of kind `sentencepiece`.
@@ -38,27 +39,40 @@ def to_sentencepiece(tokenizer: Tokenizer) -> bytes:
             "model with --tokenizer sentencepiece."
         )
     model = sentencepiece_model_pb2.ModelProto.FromString(model_proto(tokenizer.vocabulary))
-    spec = _normalizer(lowercase=config.lowercase, strip_accents=config.strip_accents)
+    spec = _normalizer(config.normalization, **config.fold)
     model.normalizer_spec.ParseFromString(spec)
     return model.SerializeToString()
 
 
 @functools.cache
-def _normalizer(**fold: bool) -> bytes:
+def _normalizer(normalization: str, **fold: Any) -> bytes:
     """SentencePiece's normalizer settings, which take seconds to create."""
-    rules = sorted(_rules(**fold).items())
+    is_identity = normalization == "identity"
+    rules = sorted((_identity_rules if is_identity else _rules)(**fold).items())
     written = SentencePieceNormalizer(norm_map=rules).serialized_normalizer_spec()
     spec = sentencepiece_model_pb2.NormalizerSpec.FromString(written)
-    spec.add_dummy_prefix = spec.remove_extra_whitespaces = spec.escape_whitespaces = True
+    spec.add_dummy_prefix = spec.escape_whitespaces = True
+    spec.remove_extra_whitespaces = not is_identity
     return spec.SerializeToString()
 
 
-def _rules(**fold: bool) -> dict[str, str]:
-    """Replacements of the longest match at each position of a text."""
-    known = {
+def _known() -> set[str]:
+    """The assigned characters."""
+    return {
         character for character in map(chr, range(1, sys.maxunicode + 1))
         if unicodedata.category(character) not in NO_CHARACTERS
     }  # fmt: skip
+
+
+def _identity_rules(**fold: Any) -> dict[str, str]:
+    """Replacements of characters without normalization."""
+    folded = {source: fold_text(source, **fold).replace(SPACE, " ") for source in _known()}
+    return {source: target for source, target in folded.items() if source != target}
+
+
+def _rules(**fold: Any) -> dict[str, str]:
+    """Replacements of the longest match at each position of a text."""
+    known = _known()
     # SentencePiece lists sequences that NFKC composes, including characters newer than Python's. It
     # omits those that start with a composed character and continue with another mark.
     nfkc = (source for source, _ in SentencePieceNormalizer(rule_name="nfkc").Decompile())

@@ -11,9 +11,10 @@ import { split } from "./text.js";
  *     ids are decoded with; and whether the next token begins a word, since the last has ended
  */
 export function readPrompt(tokenizer, text) {
-  if (tokenizer.keepsLines) return { ids: tokenizer.pieces(text), line: [], afterSpace: false };
+  const plain = plainLines(text);
+  if (tokenizer.keepsLines) return { ids: tokenizer.pieces(plain), line: [], afterSpace: false };
   // Lines end in [SEP], so that it precedes the first token of a line.
-  const lines = text.split("\n");
+  const lines = plain.split("\n");
   const last = lines.pop();
   const whole = lines.filter((one) => split(one).length);
   const isBlank = !split(last).length;
@@ -55,6 +56,11 @@ export class Continuation {
   mayBegin(id) {
     return !this.afterSpace || !this.tokenizer.model.continues(id);
   }
+}
+
+/** Returns a text with LF at the end of each line, and without byte order marks before one. */
+function plainLines(text) {
+  return text.replace(/\r\n|\r|\x85/g, "\n").replace(/(^|\n)\ufeff+/g, "$1");
 }
 
 function endsInSpace(model, line) {

@@ -17,11 +17,13 @@ export function idsOf(pieces) {
 
 /** Pieces of words, matched greedily, longest first (BERT). */
 export class WordPieces {
-  constructor(pieces, folding, { max_bytes_per_word: mostBytes }) {
+  constructor(pieces, folding, settings) {
     this.names = pieces;
     this.ids = idsOf(pieces);
     this.folding = folding;
-    this.mostBytes = mostBytes;
+    // A file has one of the two; once there was none in characters.
+    this.mostCharacters = settings.max_characters_per_word ?? Infinity;
+    this.mostBytes = settings.max_bytes_per_word ?? Infinity;
     this.longest = pieces.reduce((most, piece) => Math.max(most, Array.from(piece).length), 1);
   }
 
@@ -51,8 +53,9 @@ export class WordPieces {
 
   #match(word) {
     const unknown = [this.ids.get(UNKNOWN)];
-    if (UTF8.encode(word).length > this.mostBytes) return unknown;
     const characters = Array.from(word);
+    if (characters.length > this.mostCharacters) return unknown;
+    if (UTF8.encode(word).length > this.mostBytes) return unknown;
     const found = [];
     for (let start = 0; start < characters.length; ) {
       const prefix = start ? CONTINUATION : "";

@@ -12,9 +12,10 @@ const WHITE = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205
 
 /** What Python knows of characters: `unicode.json`. */
 export class UnicodeTable {
-  constructor({ casefold, marks, spaces, alone, unassigned }) {
+  constructor({ casefold, marks, accents, spaces, alone, unassigned }) {
     this.casefold = new Map(Object.entries(casefold));
     this.isMark = within(marks);
+    this.isEuropeanAccent = within(accents);
     this.isSpace = within(spaces);
     this.standsAlone = within(alone);
     this.isUnassigned = within(unassigned);
@@ -40,12 +41,14 @@ export class UnicodeTable {
 export class Folding {
   /**
    * @param {UnicodeTable} table
-   * @param {{lowercase: boolean, strip_accents: boolean}} settings of the tokenizer
+   * @param {{lowercase: boolean, strip_accents: boolean, accents: string}} settings of the
+   *   tokenizer; a file without `accents` means all of them
    */
-  constructor(table, { lowercase, strip_accents: stripAccents }) {
+  constructor(table, { lowercase, strip_accents: stripAccents, accents }) {
     this.table = table;
     this.lowercase = lowercase;
     this.stripAccents = stripAccents;
+    this.isAccent = accents === "european" ? table.isEuropeanAccent : table.isMark;
     this.folded = new Map();
     this.spaced = new Map();
   }
@@ -84,7 +87,7 @@ export class Folding {
     if (!this.stripAccents) return cased;
     const decomposed = this.table.isUnassigned(character) ? cased : cased.normalize("NFD");
     return Array.from(decomposed)
-      .filter((one) => !this.table.isMark(one))
+      .filter((one) => !this.isAccent(one))
       .join("");
   }
 

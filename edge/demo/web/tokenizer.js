@@ -82,6 +82,7 @@ function pieceModel(config, files, folding, prefix) {
     lines.map((line, i) => line.slice(0, tabs[i])),
     lines.map((line, i) => Number(line.slice(tabs[i] + 1))),
     folding,
+    config,
   );
 }
 

@@ -14,11 +14,13 @@ export class Unigram {
    * @param {string[]} pieces in the order of their ids
    * @param {number[]} scores log probability of each
    * @param {Folding} folding
+   * @param {{normalization: string}} settings; a file without it means NFKC
    */
-  constructor(pieces, scores, folding) {
+  constructor(pieces, scores, folding, { normalization }) {
     this.names = pieces;
     this.ids = idsOf(pieces);
     this.folding = folding;
+    this.isIdentity = normalization === "identity";
     this.byteIds = new Array(256);
     this.bytes = pieces.map((piece) => Array.from(UTF8.encode(piece)));
     this.edges = new Map();
@@ -46,6 +48,10 @@ export class Unigram {
 
   /** Returns the words, which are matched one by one. */
   words(text) {
+    if (this.isIdentity) {
+      const folded = this.folding.fold(text);
+      return folded ? folded.replaceAll(SPACE, " ").split(" ") : [];
+    }
     const folded = this.folding.fold(this.folding.table.normalize(text));
     return split(folded.replaceAll(SPACE, " "));
   }

@@ -16,7 +16,7 @@ from keras_transformer.edge.targets.exported import replay
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.files import weights_from_bytes, weights_to_bytes
-from keras_transformer.zoo.models.predict import model_inputs
+from keras_transformer.zoo.models.running.predict import model_inputs
 from keras_transformer.zoo.temporary import temporary_folder
 
 # Relative to the largest output. The same float32 operations in another order differ in their last

@@ -7,6 +7,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_transformer.edge.runtime.names import DECODE, INPUT_POS, MASK, PREFILL, TOKENS
+from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.tokenizers.tokenizer import pad_rows
 
 # The executor's mask value where a token does not attend.
@@ -65,6 +66,11 @@ class LmSteps:
         """The outputs of a signature for tokens after those in the caches, and the new length."""
         runner = self._interpreter.get_signature_runner(signature)
         behind = position + len(tokens)
+        if behind > self.cache_length:
+            raise InputError(
+                f"Expected positions below the cache's {self.cache_length}, got T={len(tokens)} "
+                f"from position={position}."
+            )
         places = np.arange(position, behind, dtype="int32")
         mask = np.full((1, 1, length, self.cache_length), MASKED, "float32")
         for row, place in enumerate(places):

@@ -66,6 +66,15 @@ def test_a_perplexity_is_worse_where_it_is_higher():
     assert result.choice.name == "int8"
 
 
+def test_the_settings_of_a_metric_are_in_the_title():
+    row = dataclasses.replace(FLOAT32, metric_signature="nrefs:1|tok:zh")
+    [table] = found(row, INT8, task="translation").grids()
+    assert table.title.startswith("bleu (nrefs:1|tok:zh) on dev.tsv; latency of ")
+    assert Measured.from_json(row.to_json()) == row
+    [table] = found(FLOAT32, INT8).grids()
+    assert table.title.startswith("accuracy on dev.tsv; latency of ")
+
+
 def test_cells_stand_under_their_heads():
     [table] = found(FLOAT32, INT8, FAILED).grids()
     assert table.columns[:3] == ("candidate", "accuracy", "drop, points")

@@ -13,7 +13,9 @@ from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.locks import only_run
 from keras_transformer.zoo.recipe import Prune
+from tests.edge.generators import generator
 
 COLUMNS = {"text": "text", "text_pair": None, "label": "label"}
 # All but the longest texts have more tokens than the short files read.
@@ -72,6 +74,17 @@ def test_each_file_is_made_measured_and_timed(runs, found):
     assert result.drop(short) == pytest.approx(100 * (float32.value - short.value))
     assert short.value < int8.value
     assert result.choice.name in ("float32", "int8")
+
+
+def test_bleu_splits_words_by_the_script_of_the_data(tmp_path):
+    pairs = (["a", "bc"], ["我爱自然语言处理。", "今天的天气很好。"])
+    [float32] = search(
+        generator("transformer"), pairs, tmp_path, candidates=ladder(precisions=[]), runs=1,
+        max_tokens=4,
+    ).rows  # fmt: skip
+    assert "tok:zh" in float32.metric_signature
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["candidates"][0]["metric_signature"] == float32.metric_signature
 
 
 def test_the_results_are_a_file(found):
@@ -219,6 +232,28 @@ def test_a_quantized_checkpoint_and_a_folder_of_something_else(runs, tmp_path):
     assert str(caught.value) == (
         f"{tmp_path} exists and holds no search; choose another path."
     )
+
+
+def test_a_search_that_was_killed_in_its_first_write_begins_again(runs, made, tmp_path):
+    out = tmp_path / "choice"
+    out.mkdir()
+    (out / ".results.json.0123456789abcdef.partial").write_text("{")
+    (tmp_path / ".choice.lock").touch()
+    result = searched(runs, out, resume=True)
+    assert made == [row.name for row in result.rows]
+    assert sorted(path.name for path in out.iterdir()) == sorted(
+        ["results.json", *(row.file for row in result.rows)]
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["choice"]
+
+
+def test_a_search_goes_where_a_link_leads_and_alone(runs, made, tmp_path):
+    (tmp_path / "link").symlink_to("choice")
+    with only_run(tmp_path / "choice"), pytest.raises(FileExistsError, match="is under way in pr"):
+        searched(runs, tmp_path / "link")
+    searched(runs, tmp_path / "link")
+    assert (tmp_path / "choice" / "results.json").is_file()
+    assert (tmp_path / "link").is_symlink()
 
 
 def test_training_rungs_leave_checkpoints_that_a_resumed_search_takes(

@@ -12,7 +12,7 @@ from keras_transformer.edge.quantize.rounding import round_biases
 from keras_transformer.edge.runtime.packed import pack, unpack
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.errors import RunError
-from keras_transformer.zoo.models.predict import model_inputs
+from keras_transformer.zoo.models.running.predict import model_inputs
 from tests.edge.models import calibration, random_model
 
 

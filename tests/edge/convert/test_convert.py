@@ -163,6 +163,23 @@ def test_wrong_options_are_refused(runs):
         )
 
 
+def test_no_file_reads_positions_that_were_never_trained(runs):
+    longest = runs.trained.max_length
+    assert longest < runs.trained.config.max_length
+    for checkpoint, precision in ((runs.trained, "float32"), (runs.quantized, "int8")):
+        with pytest.raises(InputError) as caught:
+            convert(checkpoint, precision, lengths=[8, longest + 1])
+        assert str(caught.value) == (
+            f"Expected lengths up to the {longest} tokens that the model was trained on, as it "
+            f"learned no positions beyond them, got length={longest + 1}; train it with a larger "
+            "max_length."
+        )
+    # These are computed for any position.
+    checkpoint = random_model(positions="rotary")
+    assert checkpoint.max_length == LENGTH < 16
+    assert Runner(convert(checkpoint, "float32", lengths=[16])).lengths == [16]
+
+
 def test_another_length(runs, tmp_path):
     path = tmp_path / "short.tflite"
     path.write_bytes(bytes(convert(runs.trained, "float32", lengths=[8])))
@@ -197,7 +214,7 @@ def test_int8_is_a_quarter_of_float32():
     vocabulary = [*VOCABULARY[:5], *map("".join, letters[5:])]
     trained = dataclasses.replace(
         random_model(**wide),
-        modality=Text(tokenizer=Tokenizer(TokenizerConfig(), vocabulary), max_length=LENGTH),
+        modality=Text(tokenizer=Tokenizer(TokenizerConfig(), vocabulary), max_length=64),
     )
     small = bytes(convert(trained, "int8", calibration=calibration(), lengths=[64]))
     large = bytes(convert(trained, "float32", lengths=[64]))

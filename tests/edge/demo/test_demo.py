@@ -1,3 +1,5 @@
+import base64
+import hashlib
 import http.client
 import json
 import re
@@ -118,6 +120,10 @@ def test_the_server_says_what_browsers_want_to_hear(tmp_path, litertjs):
             assert response.headers["Cache-Control"] == "no-store"
             assert response.headers["Cross-Origin-Opener-Policy"] == "same-origin"
             assert response.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+            policy = response.headers["Content-Security-Policy"]
+            assert "default-src 'none'" in policy
+            assert "'unsafe-inline'" not in policy
         connection.request("GET", "/../a.tflite")
         assert connection.getresponse().status == 404
         connection.close()
@@ -127,6 +133,53 @@ def test_the_server_says_what_browsers_want_to_hear(tmp_path, litertjs):
         ):
             pass
         server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("path", "host", "status"),
+    [
+        ("/", "127.0.0.1:{port}", 200),
+        ("/", "localhost:{port}", 200),
+        ("/", "evil.example:{port}", 421),
+        ("/model-1.tflite", "evil.example", 421),
+        ("/", "127.0.0.1:1", 421),
+        ("/", None, 421),
+        ("/litert/", "localhost:{port}", 404),
+        ("/%00", "localhost:{port}", 404),
+        ("/model-1.tflite%00.html", "localhost:{port}", 404),
+    ],
+)
+def test_the_server_answers_its_own_page_alone(tmp_path, litertjs, path, host, status):
+    demo.write_demo([write_model(tmp_path / "a.tflite")], litertjs, tmp_path / "site")
+    with demo.server(tmp_path / "site", 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port)
+        for method in ("GET", "HEAD"):
+            connection.putrequest(method, path, skip_host=True)
+            if host is not None:
+                connection.putheader("Host", host.format(port=server.server_port))
+            connection.endheaders()
+            response = connection.getresponse()
+            response.read()
+            assert response.status == status
+        connection.close()
+        server.shutdown()
+
+
+def test_the_policy_names_each_inline_script(tmp_path, litertjs):
+    demo.write_demo([write_model(tmp_path / "a.tflite")], litertjs, tmp_path / "site")
+    page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    inline = re.findall(r"<script(?: type=\"importmap\")?>(.*?)</script>", page, re.DOTALL)
+    assert len(inline) == 2
+    policy = demo.content_policy(page.encode())
+    assert policy.count("'sha256-") == 2
+    for script in inline:
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+    # What the browser would refuse: code and styles in attributes, code that is made of text.
+    ours = [path for path in (tmp_path / "site").iterdir() if path.suffix in (".html", ".js")]
+    refused = re.compile(r"\son\w+=|\sstyle=|\beval\(|new Function|setAttribute\(\"style")
+    assert [path.name for path in ours if refused.search(path.read_text("utf-8"))] == []
 
 
 def test_the_table_has_what_python_knows():

@@ -9,7 +9,7 @@ from keras_transformer.edge.targets.convert import convert
 from keras_transformer.quantization import Projection, QuantPoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.models.build import get_weights, set_weights
-from keras_transformer.zoo.models.stepwise import Stepwise
+from keras_transformer.zoo.models.running.stepwise import Stepwise
 from tests.edge.generators import LENGTH, calibration, generator, padded, random_ids
 
 

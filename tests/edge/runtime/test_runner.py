@@ -9,7 +9,7 @@ from keras_transformer.edge.runtime.packed import pack, unpack
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.errors import InputError
-from tests.edge.models import calibration, random_model
+from tests.edge.models import calibration, random_model, trained_on
 
 TEXTS = ["some rain and more wind today", "a violin", "soup with cheese", "", "RAIN Clöud"]
 HARD = [
@@ -177,7 +177,7 @@ class Counted:
 
 @pytest.mark.parametrize("precision", [pytest.param("float32", marks=pytest.mark.slow), "int8"])
 def test_the_shortest_length_that_fits_is_run(precision, tmp_path):
-    trained = random_model()
+    trained = trained_on(random_model(), 16)
     batches = calibration() if precision == "int8" else None
     opened = []
     for lengths in ([16], [16, 4, 8]):
@@ -189,11 +189,12 @@ def test_the_shortest_length_that_fits_is_run(precision, tmp_path):
     assert (one.lengths, three.lengths, three.max_length) == ([16], [4, 8, 16], 16)
     assert set(one.interpreter.get_signature_list()) == {"predict"}
     assert set(three.interpreter.get_signature_list()) == {"predict_4", "predict_8", "predict"}
-    three._predict = {n: Counted(signature) for n, signature in three._predict.items()}
+    graph = three._engines.claim().engine
+    graph._signatures = {n: Counted(signature) for n, signature in graph._signatures.items()}
     # With [CLS] and [SEP] 3, 4, 5, 8, 9, 16 and 22 tokens, of which the last is cut.
     texts = [" ".join(f"w{i}" for i in range(count)) for count in (1, 2, 3, 6, 7, 14, 20)]
     found, expected = three.scores(texts), one.scores(texts)
-    assert {n: counted.count for n, counted in three._predict.items()} == {4: 2, 8: 2, 16: 3}
+    assert {n: counted.count for n, counted in graph._signatures.items()} == {4: 2, 8: 2, 16: 3}
     assert one.outputs(texts).truncated == three.outputs(texts).truncated == [False] * 6 + [True]
     step = one.description["output_step"]
     tolerance = {"rtol": 1e-4, "atol": 1e-5} if step is None else {"atol": 1.01 * step}

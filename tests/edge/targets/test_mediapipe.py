@@ -159,6 +159,15 @@ def cased():
     return trained
 
 
+def with_long_words():
+    trained = random_model()
+    tokenizer = Tokenizer(TokenizerConfig(), [*VOCABULARY[:-1], "##" + "ไ" * 10])
+    trained.modality = dataclasses.replace(trained.modality, tokenizer=tokenizer)
+    word = [5, *[len(VOCABULARY) - 1] * 4]
+    trained.probes = {"ids": np.array([[2, *word, 3]], np.int32)}
+    return trained
+
+
 def with_pad_id(pad_id):
     trained = random_model()
     trained.tokenizer.pad_id = pad_id
@@ -182,6 +191,7 @@ def with_a_larger_vocabulary():
         (lambda: with_pad_id(1), {}, {}, r"Expected \[PAD\] to be id 0 of the vocabulary, got 1"),
         (with_a_larger_vocabulary, {}, {}, "at most the embedding's 40 ids, got 41 pieces"),
         (cased, {}, {}, "folds case, as MediaPipe's always does, got lowercase=False"),
+        (with_long_words, {}, {}, "at most the 100 bytes .* got one of 12. bytes"),
         (random_model, {}, {"lengths": [8, 12]}, "Expected one length .* got lengths=8,12"),
         (
             random_model, {"score_calibration": "a file"}, {},

@@ -26,7 +26,9 @@ PIECES = [*SPECIAL_TOKENS, "rain", "##cloud", *CHARACTERS[5:], *(f"##{c}" for c 
 def with_pieces(config, pieces, **settings):
     trained = random_model(vocab_size=len(pieces), **settings)
     tokenizer = Tokenizer(config, pieces)
-    trained.modality = dataclasses.replace(trained.modality, tokenizer=tokenizer)
+    trained.modality = dataclasses.replace(
+        trained.modality, tokenizer=tokenizer, max_length=trained.config.max_length
+    )
     return trained
 
 

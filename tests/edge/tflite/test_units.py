@@ -79,3 +79,10 @@ def test_differences_are_counted_from_the_mean():
     near = np.nextafter(reference, np.inf, dtype="float32")
     assert difference(reference, near, None, (MEAN, DEVIATION)).largest < 0.01
     assert difference(reference, near, None).largest > 0.01
+
+
+def test_a_vector_has_no_units():
+    file = convert(in_units(random_model("regression")), target="mediapipe", embedding=True)
+    same = convert(random_model("regression"), target="mediapipe", embedding=True)
+    assert count_ops(unpack(file)[0]) == count_ops(unpack(same)[0])
+    assert file.parity == same.parity

@@ -12,7 +12,7 @@ from keras_transformer.zoo.data.plain_text import PlainText
 from keras_transformer.zoo.evaluation.perplexity import Perplexity, language_perplexity
 from keras_transformer.zoo.generation.scoring import stepwise_perplexity, summary
 from keras_transformer.zoo.models.build import build
-from keras_transformer.zoo.models.decoding_steps import KerasSteps
+from keras_transformer.zoo.models.running.decoding_steps import KerasSteps
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from tests.zoo import tiny

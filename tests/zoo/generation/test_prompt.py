@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from keras_transformer.zoo.data.plain_text import PlainText, token_stream
+from keras_transformer.zoo.data.text_files import plain_lines
 from keras_transformer.zoo.generation.prompt import Continuation, continuing_ids, read_prompt
 from keras_transformer.zoo.generation.text import TextGenerator
 from keras_transformer.zoo.tokenizers.piece_list import BYTE_PIECES, SPECIAL_TOKENS, Vocabulary
@@ -27,13 +28,16 @@ TOKENIZERS = {
         TokenizerConfig(**EXACT),
         (*SPECIAL_TOKENS, *LETTERS, *(f"##{a}" for a in LETTERS), *"(),.-'", "ab", "##od", "bañ"),
     ),
-    "sentencepiece": Tokenizer(
-        TokenizerConfig(kind="sentencepiece"),
-        Vocabulary(
-            FIXED + SCORED,
-            (0.0,) * len(FIXED) + tuple(-1.0 - 0.1 * place for place in range(len(SCORED))),
-        ),
-    ),
+    **{
+        name: Tokenizer(
+            TokenizerConfig(kind="sentencepiece", normalization=normalization),
+            Vocabulary(
+                FIXED + SCORED,
+                (0.0,) * len(FIXED) + tuple(-1.0 - 0.1 * place for place in range(len(SCORED))),
+            ),
+        )
+        for name, normalization in (("sentencepiece", "nfkc"), ("identity", "identity"))
+    },
     "characters": Tokenizer(
         TokenizerConfig(kind="characters"), (*SPECIAL_TOKENS, *LETTERS, *"(),.-' \n")
     ),
@@ -86,15 +90,15 @@ def test_a_prompt_and_its_continuation_are_what_all_ids_say(kind):
         words = random_text(rng).translate(dict.fromkeys(map(ord, "(),.-'\n"), " "))
         text = " ".join(words.split())
         prompt = text[: rng.randint(1, len(text))]
-        after_space = prompt.endswith(" ") and kind in ("wordpiece", "sentencepiece")
+        after_space = prompt.endswith(" ") and not tokenizer.config.keeps_lines
         ids = any_ids(tokenizer, rng, 12, new_word=after_space)
-        [own] = tokenizer.pieces([prompt])
+        own = read_prompt(prompt, tokenizer).line or tokenizer.pieces([prompt])[0]
         added = continued(tokenizer, prompt, ids)
         assert prompt + added == tokenizer.decode([*own, *ids])
         cut_words += prompt != text and text[len(prompt)] != " " and not after_space
         spaces += after_space
     assert cut_words > 50
-    assert spaces > 20 or kind in ("characters", "bytes")
+    assert spaces > 20 or tokenizer.config.keeps_lines
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -108,7 +112,8 @@ def test_the_rest_of_a_text_completes_it(kind):
         count = rng.randint(0, len(whole) - 1)
         start = tokenizer.decode(whole[:count])
         # A character that was cut has other bytes, and a word that was cut may have other pieces.
-        if tokenizer.pieces([start]) != [whole[:count]] or not before + start:
+        own = read_prompt(start, tokenizer).line or tokenizer.pieces([start])[0]
+        if own != whole[:count] or not before + start:
             continue
         added = continued(tokenizer, before + start, whole[count:])
         expected = read_prompt(before + tokenizer.decode(whole), tokenizer)
@@ -136,10 +141,11 @@ def test_streamed_pieces_join_the_prompt_too(kind):
 def test_a_prompt_of_whole_lines_is_read_as_training_text(kind):
     tokenizer, rng = TOKENIZERS[kind], random.Random(3)
     lines = [random_text(rng) for _ in range(50)]
-    hard = [text for text in HARD if "\r" not in text and len(text) < 300]
-    for text in (*lines, *hard, "a\n\n  \nb", "\n\na b", "a"):
+    hard = [text for text in HARD if len(text) < 300]
+    for text in (*lines, *hard, "a\n\n  \nb", "\n\na b", "a", "a\r\nb\rab"):
         whole = f"{text}\nab\n"
-        expected = token_stream(PlainText(text=whole, path="x"), tokenizer).tolist()
+        plain = PlainText(text=plain_lines(whole), path="x")
+        expected = token_stream(plain, tokenizer).tolist()
         first = [] if tokenizer.config.keeps_lines else [SEP]
         assert read_prompt(whole, tokenizer).ids == [*first, *expected]
         # The last line stays open.
@@ -179,6 +185,13 @@ def test_sentencepiece_has_a_space_before_a_word_and_none_within_one():
     assert continued(PIECES, "ba ", ids) == "abod .."
     assert continued(PIECES, "ba", ids[1:]) == "od .."
     assert continued(PIECES, "ba\n", ids) == "abod .."
+    # Without normalization another space is a piece, which the prompt's last one is not.
+    exact = TOKENIZERS["identity"]
+    assert continued(exact, "ba  ", ids) == continued(exact, "ba ", ids) == "abod .."
+    assert read_prompt("ba  ", exact).line == [
+        *read_prompt("ba ", exact).line,
+        exact.vocabulary.index(SPACE),
+    ]
 
 
 def test_what_is_added_after_folding():

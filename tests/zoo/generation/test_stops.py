@@ -101,6 +101,11 @@ def test_stop_texts_are_folded_and_spaced_as_they_would_be_written():
     assert not Stops([], PIECES)
 
 
+def test_one_string_is_no_list_of_stop_texts():
+    with pytest.raises(InputError, match="^Expected a list of stop texts, got one string"):
+        generator_of(PIECES, []).generate(["a"], stop="ab")
+
+
 @pytest.mark.parametrize(
     ("kind", "stop", "message"),
     [

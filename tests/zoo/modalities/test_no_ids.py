@@ -28,6 +28,7 @@ OF_TEXT = {
     ("edge/runtime/decode_graph.py", None): "a generator's main graph",
     ("edge/runtime/file_decoder.py", None): "a generator's signatures",
     ("edge/runtime/runner.py", "run_texts"): "a file that holds the tokenizer in its graph",
+    ("edge/runtime/fitting.py", None): "the signatures of generators and of files of texts",
 }
 
 

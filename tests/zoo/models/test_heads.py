@@ -5,7 +5,7 @@ import pytest
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.heads import Head, head_of
-from keras_transformer.zoo.models.predict import model_inputs
+from keras_transformer.zoo.models.running.predict import model_inputs
 from tests.zoo import tiny
 
 

@@ -263,21 +263,21 @@ def test_file_that_is_not_text(tmp_path):
 
 
 def defaults_of(made):
-    names = ("tokenizer", "label_smoothing", "lowercase", "strip_accents")
+    names = ("tokenizer", "label_smoothing", "lowercase", "strip_accents", "normalization")
     return tuple(value_of(made, name) for name in names)
 
 
 def test_a_task_has_defaults_of_its_own():
-    assert defaults_of(recipe()) == ("wordpiece", 0.0, True, True)
+    assert defaults_of(recipe()) == ("auto", 0.0, True, True, "nfkc")
     translation = recipe("translation", source="en", target="de")
-    assert defaults_of(translation) == ("sentencepiece", 0.1, False, False)
-    assert defaults_of(recipe("language-modeling")) == ("characters", 0.0, False, False)
+    assert defaults_of(translation) == ("sentencepiece", 0.1, False, False, "identity")
+    assert defaults_of(recipe("language-modeling")) == ("characters", 0.0, False, False, "identity")
 
 
 def test_what_is_given_counts_before_the_tasks_defaults():
     given = {"tokenizer": "bytes", "label_smoothing": 0.0, "lowercase": True}
     made = recipe("translation", source="en", target="de", **given)
-    assert defaults_of(made) == ("bytes", 0.0, True, False)
+    assert defaults_of(made) == ("bytes", 0.0, True, False, "identity")
     # A recipe in full says everything, so that reading it back changes nothing.
     assert Recipe.from_json(made.to_json()) == made
     assert Recipe.from_json(made.to_json(), tasks=TASKS) == made

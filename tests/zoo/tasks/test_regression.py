@@ -132,6 +132,11 @@ def test_numbers_that_float32_cannot_tell_apart():
         Regression().learned_from(read([1e-44, 2e-44, 4e-44]))
 
 
+def test_training_data_without_numbers():
+    with refused("data: expected a label column to train on."):
+        Regression().learned_from(Regression().read((["a", "b"],), {"label": None}))
+
+
 def test_json_round_trip():
     task = Regression(pair=True, mean=-3.25, deviation=0.1)
     value = task.to_json()

@@ -4,14 +4,16 @@ import pytest
 
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS, Vocabulary
 from keras_transformer.zoo.tokenizers.pieces import Bytes, Characters, WordPieces
+from keras_transformer.zoo.tokenizers.tokenizer_config import TokenizerConfig
 
 EXACT = {"lowercase": False, "strip_accents": False}
 TEXTS = ["", "a", " A é\t\r\n\u2028x\0 ", "我爱 🙂", "[CLS]"]
 
 
 def word_pieces(*pieces, **settings):
-    settings = {**EXACT, "max_bytes_per_word": 100, **settings}
-    return WordPieces(Vocabulary((*SPECIAL_TOKENS, *pieces)), **settings)
+    settings = TokenizerConfig(**{**EXACT, **settings})
+    pieces = Vocabulary((*SPECIAL_TOKENS, *pieces))
+    return WordPieces(pieces, is_too_long=settings.is_too_long, **settings.fold)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +55,18 @@ def test_word_pieces_are_matched_word_by_word():
     assert words.split("LOWERS low") == ["lowers", "low"]
     assert words.match("lowers") == (7, 8)
     assert words.ids("LOWERS low x") == [7, 8, 5, 1]
+
+
+@pytest.mark.parametrize("word", ["a" * 101, "я" * 101, "ไ" * 101, "🙂" * 101])
+def test_the_limit_on_a_word_is_in_characters(word):
+    words = word_pieces(word[0], f"##{word[0]}")
+    assert words.ids(word[:-1]) == [5] + [6] * 99
+    assert words.ids(word) == [1]
+
+
+def test_a_limit_in_bytes_is_kept():
+    words = word_pieces("я", "##я", max_bytes_per_word=100)
+    assert words.ids("я" * 50 + " " + "я" * 51) == [5] + [6] * 49 + [1]
 
 
 def test_bytes_come_back():

@@ -135,6 +135,23 @@ def test_text_comes_back_normalized(settings):
     )
 
 
+IDENTICAL = [
+    "，？！；", "m² m2 ½ ﬁ ™ ① Ⅷ", "ＡＢ ｶﾞ ﾊﾟ", "e\u0301 é Å \u212b", " two  spaces  ", "", " ",
+    "Bonjour\u00a0! 1\u202f000\u3000。", "tab\tline\nreturn\r\n", "\u2028\x85", "ﬀ",
+]  # fmt: skip
+
+
+def test_text_comes_back_as_it_was():
+    generator = random.Random(2)
+    pieces = random_vocabulary(generator, lambda g: -g.random())
+    unigram = Unigram(pieces, normalization="identity", **EXACT)
+    assert [unigram.text(unigram.ids(text)) for text in IDENTICAL] == IDENTICAL
+    words = [word for text in [*HARD, *IDENTICAL] for word in unigram.split(text)]
+    assert [list(unigram.match(word)) for word in words] == sentencepiece_ids(pieces, words)
+    # The mark of a space cannot be told from one, nor half of a surrogate pair be written.
+    assert unigram.normalize("▁a▁ b\ud800") == " a  b\ufffd"
+
+
 @pytest.mark.parametrize(
     "text, exact, folded",
     [

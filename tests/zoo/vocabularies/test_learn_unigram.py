@@ -55,6 +55,19 @@ def test_the_order_of_texts_makes_no_difference():
     assert learn_vocabulary(TEXTS[5:] + TEXTS[:5], 340, CONFIG) == vocabulary
 
 
+def test_identity_learns_characters_as_they_are():
+    texts = [*TEXTS, "，？ m² ﬁ\tx\ny\r \u3000z", "  two  spaces "]
+    identity = TokenizerConfig(kind="sentencepiece", normalization="identity")
+    vocabulary = learn_vocabulary(texts, 400, identity)
+    assert {"，", "？", "²", "ﬁ", "\u3000"} <= set("".join(vocabulary))
+    tokenizer = TextTokenizer(identity, vocabulary)
+    assert [tokenizer.decode(row) for row in tokenizer.pieces(texts)] == texts
+    read = Tokenizer.from_files(tokenizer.to_files())
+    assert read.vocabulary == vocabulary
+    assert read.pieces(texts) == tokenizer.pieces(texts)
+    assert {"，", "²", "ﬁ", "\u3000"}.isdisjoint("".join(learn_vocabulary(texts, 400, CONFIG)))
+
+
 def test_text_is_folded_before_it_is_learned():
     folding = TokenizerConfig(kind="sentencepiece", lowercase=True, strip_accents=True)
     vocabulary = learn_vocabulary([*TEXTS, "ÉÀ ﬁ Ⅷ"], 340, folding)

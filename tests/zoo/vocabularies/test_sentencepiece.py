@@ -28,7 +28,14 @@ def tokenizer(**fold):
     return Tokenizer(TokenizerConfig(kind="sentencepiece", **fold), pieces)
 
 
-@pytest.mark.parametrize("fold", [{}, {"lowercase": True, "strip_accents": True}], ids=str)
+@pytest.mark.parametrize(
+    "fold",
+    [
+        {}, {"lowercase": True, "strip_accents": True}, {"normalization": "identity"},
+        {"normalization": "identity", "lowercase": True, "strip_accents": True, "accents": "all"},
+    ],
+    ids=str,
+)  # fmt: skip
 def test_ids_of_hard_texts(fold):
     ours = tokenizer(**fold)
     theirs = sentencepiece.SentencePieceProcessor(model_proto=to_sentencepiece(ours))

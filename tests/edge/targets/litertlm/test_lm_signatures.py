@@ -9,6 +9,7 @@ from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.targets.litertlm.lm_steps import MASKED, LmSteps
 from keras_transformer.edge.targets.registry import TARGETS
 from keras_transformer.edge.targets.target import About
+from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.text import TextGenerator
 from tests.edge.generators import WRITER_LENGTH, writer
 
@@ -107,3 +108,10 @@ def test_what_is_generated_over_the_graph_is_what_keras_generates(graph):
     assert [one.text for one in made.generate(prompts, max_tokens=24)] == [
         one.text for one in writer().generator().generate(prompts, max_tokens=24)
     ]
+
+
+def test_no_step_goes_past_the_cache(graph):
+    steps = LmSteps(graph)
+    cache = steps.prefill(np.full((1, WRITER_LENGTH), 7, "int32"))
+    with pytest.raises(InputError, match=f"got T=1 from position={WRITER_LENGTH}"):
+        steps.step(np.array([9], "int32"), cache)

@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.models.decoding_steps import KerasSteps, compiled
+from keras_transformer.zoo.models.running.decoding_steps import KerasSteps, compiled
 
 
 class CompiledSteps(KerasSteps):
@@ -42,6 +42,7 @@ class CompiledSteps(KerasSteps):
             probabilities (B,); and the highest logit of each row's last step (B,), or the first
             that was not finite.
         """
+        self._check_room(cache["position"], max_tokens)
         ids, steps, log_probabilities, highest = self._loop(
             ops.convert_to_tensor(tokens.astype("int32")),
             ops.convert_to_tensor(cache["position"], "int32"), cache["blocks"], cache["memory"],

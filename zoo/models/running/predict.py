@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_transformer.zoo.data.batches import Batches
+from keras_transformer.zoo.models.running.turns import turn_of
 
 PREDICT_TOKENS = 8192
 
@@ -17,7 +18,16 @@ def model_inputs(model: keras.Model, columns: Mapping[str, Any]) -> dict[str, An
 
 
 def predict(model: keras.Model, batches: Batches) -> np.ndarray:
-    """Returns the outputs (rows, outputs) in the order of the rows."""
+    """Returns the outputs (rows, outputs) in the order of the rows; threads take turns.
+
+    Raises:
+        RunError: the process was forked since the model was made.
+    """
+    with turn_of(model):
+        return _predicted(model, batches)
+
+
+def _predicted(model, batches):
 
     def outputs_of(batch):
         return np.asarray(model.predict_on_batch(batch.inputs))

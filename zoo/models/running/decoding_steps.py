@@ -7,9 +7,11 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import PAD_ID
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.models.stepwise import Stepwise
+from keras_transformer.zoo.models.running.stepwise import Stepwise
+from keras_transformer.zoo.models.running.turns import turn_of
 from keras_transformer.zoo.tokenizers.tokenizer import pad_rows
 
 BATCH_SIZE = 64
@@ -47,12 +49,14 @@ class KerasSteps:
         self.vocab_size = config.vocab_size
         self.source_length = self.cache_length = length
         self.batch_size = batch_size
+        self._check_process = turn_of(model).check
         self._stepwise = Stepwise(model, config)
         self._encode = compiled(self._stepwise.encode, xla)
         self._read = compiled(lambda *arguments: self._stepwise.decode(*arguments)[1], xla)
         self._write = compiled(self._next, xla)
 
     def encode(self, sources: Sequence[np.ndarray]):
+        self._check_process()
         ids = pad_rows(sources)
         return {
             "position": 0,
@@ -62,7 +66,9 @@ class KerasSteps:
         }
 
     def prefill(self, prompts: np.ndarray):
+        self._check_process()
         batch, length = prompts.shape
+        self._check_room(0, length)
         blocks = self._stepwise.new_cache(batch, self.cache_length)
         if length:
             ids = ops.convert_to_tensor(prompts.astype("int32"))
@@ -70,6 +76,7 @@ class KerasSteps:
         return {"position": length, "blocks": blocks, "memory": None, "memory_mask": None}
 
     def step(self, tokens: np.ndarray, cache):
+        self._check_room(cache["position"], 1)
         ids = ops.convert_to_tensor(tokens.astype("int32")[:, None])
         logits, blocks = self._write(
             ids, ops.convert_to_tensor(cache["position"], "int32"), cache["blocks"],
@@ -90,6 +97,14 @@ class KerasSteps:
             "memory": cache["memory"] and _of_blocks(taken, cache["memory"]),
             "memory_mask": taken(cache["memory_mask"]),
         }
+
+    def _check_room(self, position, count):
+        """Raises InputError where tokens do not fit the cache: a graph would clamp their place."""
+        if position + count > self.cache_length:
+            raise InputError(
+                f"Expected positions below the cache's {self.cache_length}, got T={count} "
+                f"from position={position}."
+            )
 
     def _next(self, ids, position, blocks, memory, memory_mask):
         """Logits (B, V) after one token (B, 1) of each row, and the new cache."""

@@ -5,8 +5,8 @@ import pytest
 
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.config import POSITIONS
-from keras_transformer.zoo.models.decoding_steps import KerasSteps
-from keras_transformer.zoo.models.stepwise import Stepwise
+from keras_transformer.zoo.models.running.decoding_steps import KerasSteps
+from keras_transformer.zoo.models.running.stepwise import Stepwise
 from tests.zoo import tiny
 
 LENGTH, ROOM = 9, 12

@@ -1,0 +1,90 @@
+"""Opens a file that nobody vouches for: what it holds, once its parts were seen to fit together."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from keras_transformer.edge.runtime.checks.description import check_description
+from keras_transformer.edge.runtime.checks.graph import Model
+from keras_transformer.edge.runtime.checks.trial import Trial, try_file
+from keras_transformer.edge.runtime.checks.verify import verify
+from keras_transformer.edge.runtime.fitting import misfits
+from keras_transformer.edge.runtime.packed import (
+    LABELS,
+    Source,
+    contents,
+    is_vouched,
+    name_of,
+    unpack,
+    vouch,
+)
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.modalities.modality import Modality
+from keras_transformer.zoo.modalities.registry import modality_named
+
+
+class Opened(NamedTuple):
+    """A file whose parts fit together.
+
+    Attributes:
+        flatbuffer, description, files: see `unpack`.
+        labels: of the classes, or of the targets of a translator of several.
+        modality: of what it reads.
+        model: its graphs.
+        trial: what LiteRT made of them in a process of its own; None where it was not asked.
+    """
+
+    flatbuffer: bytes
+    description: dict[str, Any]
+    files: dict[str, bytes]
+    labels: tuple[str, ...]
+    modality: Modality
+    model: Model
+    trial: Trial | None
+
+
+def open_file(source: Source, *, is_tried: bool = False) -> Opened:
+    """Reads a file and checks that its parts fit together, before LiteRT sees it.
+
+    Args:
+        source: see `unpack`.
+        is_tried: whether each signature is run once in a process that may die. A file with an op
+            whose shapes are not checked here is tried in any case, unless this process made it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: as `unpack`; or something in it does not fit, or LiteRT cannot run it.
+        TypeError: the source is none.
+    """
+    name = name_of(source)
+    data = contents(source)
+    flatbuffer, description, files = unpack(data, name)
+    check_description(description, name)
+    labels = _labels(files, name)
+    try:
+        modality = modality_named(description.get("modality", "text")).from_files(
+            files, max_length=description["max_length"],
+            settings=description["model"].get("modality_settings", {}),
+        )  # fmt: skip
+    except InputError as error:
+        raise InputError(_sentence(name, str(error))) from None
+    model, is_ruled = verify(flatbuffer, name)
+    for reason in misfits(description, labels, modality, model):
+        raise InputError(_sentence(name, reason))
+    trial = None
+    if is_tried or not (is_ruled or is_vouched(data)):
+        trial = try_file(flatbuffer, description.get("custom_ops", []), name)
+        vouch(data)
+    return Opened(flatbuffer, description, files, labels, modality, model, trial)
+
+
+def _sentence(name: str, reason: str) -> str:
+    return f"{name}: {reason[:1].lower()}{reason[1:]}"
+
+
+def _labels(files: Mapping[str, bytes], name: str) -> tuple[str, ...]:
+    if LABELS not in files:
+        raise InputError(f"{name} is damaged: it has no {LABELS}.")
+    try:
+        return tuple(files[LABELS].decode().split("\n")[:-1])
+    except UnicodeDecodeError:
+        raise InputError(f"{name} is damaged: {LABELS} is not UTF-8.") from None

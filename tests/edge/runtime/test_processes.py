@@ -1,0 +1,145 @@
+"""Runners that are copied, pickled and forked."""
+
+import copy
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keras_transformer.edge.runtime.runner import Runner
+
+TEXTS = ["some rain and more wind today", "a violin", "soup with cheese", "", "RAIN Clöud"]
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+# Forks while other threads of the parent compute: their locks and half of what they do are copied.
+FORKED = """
+import json, os, sys, threading
+from keras_transformer.edge.runtime import Runner
+
+path, *texts = sys.argv[1:]
+runner = Runner(path, threads=4, workers=2)
+
+
+def answers():
+    if runner.generates:
+        return [runner.generate([text], max_tokens=8) for text in texts]
+    return runner.scores(texts).tolist()
+
+
+alone, ended, wrong = answers(), threading.Event(), []
+
+
+def work():
+    while not ended.is_set():
+        wrong.extend([1] * (answers() != alone))
+
+
+others = [threading.Thread(target=work) for _ in range(3)]
+for thread in others:
+    thread.start()
+statuses = []
+for fork in range(20):
+    if fork == 10:
+        ended.set()
+        for thread in others:
+            thread.join()
+    child = os.fork()
+    if not child:
+        # Ends as processes do, and frees what the fork copied.
+        sys.exit(answers() != alone)
+    statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(json.dumps([statuses, len(wrong), answers() == alone]))
+"""
+# What a parent began to write is not its fork's to finish.
+BEGUN = """
+import os, sys
+import numpy as np
+from keras_transformer.edge.runtime import Runner
+
+runner = Runner(sys.argv[1])
+token = np.array([9])
+logits, cache = runner.steps.step(token, runner.steps.prefill(np.zeros((1, 0))))
+child = os.fork()
+if not child:
+    try:
+        runner.steps.step(token, cache)
+    except RuntimeError as error:
+        print(error, flush=True)
+    again, _ = runner.steps.step(token, runner.steps.prefill(np.zeros((1, 0))))
+    sys.exit(not np.array_equal(again, logits))
+print(os.getpid(), child, os.waitpid(child, 0)[1], flush=True)
+"""
+
+
+def run(program, *arguments, seconds=120):
+    made = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program, *map(str, arguments)],
+        capture_output=True, text=True, timeout=seconds,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    return made.stdout
+
+
+@needs_fork
+@pytest.mark.parametrize("kind", ["int8", "gpt", "transformer"])
+def test_a_forked_process_computes_the_same(kind, files, written):
+    path = files[kind] if kind in files else written(kind)
+    texts = [text for text in TEXTS if text] * 2
+    statuses, wrong, same = json.loads(run(FORKED, path, *texts))
+    assert (statuses, wrong, same) == ([0] * 20, 0, True)
+
+
+@needs_fork
+def test_a_text_is_finished_by_the_process_that_began_it(written):
+    told, numbers = run(BEGUN, written("gpt")).splitlines()
+    parent, child, status = numbers.split()
+    assert status == "0"
+    assert told == (
+        f"Expected a text to be finished by the process that began it, got one of process {parent} "
+        f"in its fork {child}; generate it there from the start."
+    )
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_has_interpreters_of_its_own(copied, files, written, tmp_path):
+    path = tmp_path / "gone.tflite"
+    path.write_bytes(files["int8"].read_bytes())
+    runner = Runner(path, threads=2, workers=2)
+    other = copied(runner)
+    path.unlink()
+    another = copied(other)
+    assert other.interpreter is not runner.interpreter
+    assert (another.path, another.name, bytes(another)) == (path, str(path), bytes(runner))
+    np.testing.assert_array_equal(another.scores(TEXTS), runner.scores(TEXTS))
+    writer = Runner(written("gpt").read_bytes())
+    assert copied(writer).generate(["abc"]) == writer.generate(["abc"])
+    assert (copied(writer).path, copied(writer).name) == (None, "the file")
+
+
+def test_a_runner_goes_to_another_process(files, written):
+    predictor, writer = Runner(files["int8"], workers=2), Runner(written("transformer"))
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        scores = pool.submit(predictor.scores, TEXTS)
+        texts = pool.submit(writer.generate, ["abc"], max_tokens=8)
+        np.testing.assert_array_equal(scores.result(120), predictor.scores(TEXTS))
+        assert texts.result(120) == writer.generate(["abc"], max_tokens=8)
+
+
+def test_interpreters_alone_are_not_copied(written):
+    with pytest.raises(TypeError, match="a Runner to be copied or pickled, got 2 of its"):
+        copy.deepcopy(Runner(written("gpt"), workers=2).generator())
+
+
+def test_a_runner_holds_the_file_that_it_read(files, tmp_path):
+    path = Path(tmp_path / "model.tflite")
+    path.write_bytes(files["int8"].read_bytes())
+    runner = Runner(path)
+    path.write_bytes(files["float32"].read_bytes())
+    assert bytes(runner) == files["int8"].read_bytes()
+    np.testing.assert_array_equal(copy.copy(runner).scores(TEXTS), runner.scores(TEXTS))

@@ -1,0 +1,50 @@
+"""Damaged inputs of each kind: each is read, or refused in one sentence.
+
+`python -m tests.fuzz --count 10000` reads more of them.
+"""
+
+import subprocess
+
+import pytest
+
+from tests.fuzz import fuzz as fuzzing
+from tests.fuzz.kinds import KINDS
+
+INPUTS = 200
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_damaged_inputs(seeds, tmp_path, kind):
+    counts = fuzzing.fuzz(kind, seeds, tmp_path, INPUTS)
+    assert counts.inputs == INPUTS
+    assert counts.texts == []
+    # Neither is the damage too small nor so large that no reader gets beyond the first check.
+    assert counts.fine + counts.sentences == INPUTS
+    assert min(counts.fine, counts.sentences) > 2
+
+
+def test_faults_are_counted(tmp_path):
+    counts = fuzzing.Counts("data")
+    usual = {"number": 3, "outcome": "fine", "text": "", "seconds": 1, "cpu": 1, "bytes": 1}
+    fuzzing._count(counts, usual | {"outside": []})
+    assert (counts.inputs, counts.fine, counts.texts) == (1, 1, [])
+    faults = {"outcome": "traceback", "seconds": 11, "bytes": 3 << 30, "outside": ["/etc/x"]}
+    fuzzing._count(counts, usual | faults)
+    assert dict(counts.faults) == {"tracebacks": 1, "hangs": 1, "memory": 1, "outside": 1}
+    assert list(fuzzing.table([counts]))[-1] == "| data | 2 | 1 | 0 | 1 | 0 | 1 | 1 | 1 |"
+
+
+def saying(script):
+    """A worker that says what a test tells it to."""
+    return subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True)
+
+
+def test_a_worker_that_dies_or_hangs_is_counted(monkeypatch):
+    counts = fuzzing.Counts("data")
+    with saying("echo '{\"begins\": 4}'; kill -SEGV $$") as worker:
+        following = fuzzing._follow(counts, worker, 4)
+    assert (following, dict(counts.faults), counts.inputs) == (5, {"crashes": 1}, 1)
+    monkeypatch.setattr(fuzzing, "PATIENCE", 0.2)
+    with saying("echo '{\"begins\": 5}'; sleep 100") as worker:
+        following = fuzzing._follow(counts, worker, 5)
+    assert (following, dict(counts.faults)) == (6, {"crashes": 1, "hangs": 1})
