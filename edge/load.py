@@ -14,7 +14,7 @@ def load(name_or_path: str | os.PathLike, *, threads: int = 1, workers: int = 1)
     Args:
         name_or_path: a checkpoint folder, or a `.tflite` file, which is run without TensorFlow.
         threads: number of interpreter threads for one row of a file.
-        workers: number of interpreters of a file, which compute as many rows at once.
+        workers: number of processes that compute with a file at once, see `Runner`.
 
     Returns:
         A `Checkpoint` for a folder, a `Runner` for a file.

@@ -43,12 +43,17 @@ class Engines(Generic[Engine]):
 
     Args:
         make: returns a new engine, which does its own locking.
-        count: number of engines, of which as many threads compute at once.
+        count: number of engines.
+        leave: called in a fork with each engine of its parent.
     """
 
-    def __init__(self, make: Callable[[], Engine], count: int):
+    def __init__(
+        self, make: Callable[[], Engine], count: int,
+        leave: Callable[[Engine], None] | None = None,
+    ):  # fmt: skip
         self.count = count
         self._make = make
+        self._leave = leave or _keep
         self._lock = threading.Lock()
         self._engines = [make() for _ in range(count)]
         self._claims = self._no_claims()
@@ -107,10 +112,14 @@ class Engines(Generic[Engine]):
     def _forget(self) -> None:
         """Leaves a parent's engines alone, in a fork; new ones are made when they are needed."""
         for engine in self._engines:
-            # An interpreter's threads did not come along, and to free it would wait for them.
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))
+            self._leave(engine)
         self._lock = threading.Lock()
         self._engines, self._claims = [], self._no_claims()
+
+
+def _keep(engine: object) -> None:
+    """Never frees an interpreter: that would wait for its threads, which did not come along."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))
 
 
 _EVERY: weakref.WeakSet[Engines] = weakref.WeakSet()

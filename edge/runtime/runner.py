@@ -23,11 +23,13 @@ from keras_transformer.edge.runtime.names import (
 from keras_transformer.edge.runtime.opening import open_file
 from keras_transformer.edge.runtime.packed import Source, contents, name_of
 from keras_transformer.edge.runtime.predict_graph import PredictGraph
+from keras_transformer.edge.runtime.worker import Worker
 from keras_transformer.zoo.data.plain_text import load_plain_text
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.scoring import stepwise_perplexity
-from keras_transformer.zoo.generation.text import TextGenerator
+from keras_transformer.zoo.generation.text import Each, Generation, TextGenerator, in_turn
 from keras_transformer.zoo.modalities.modality import InputSpec
+from keras_transformer.zoo.modalities.raw_texts import checked_texts
 from keras_transformer.zoo.outputs import Outputs
 from keras_transformer.zoo.predictor import Predictor
 
@@ -64,6 +66,10 @@ def make_interpreter(
     )  # fmt: skip
 
 
+# Rows that are sent to a worker at once: few enough that all end at about the same time.
+_ROWS_OF_A_CALL = 64
+
+
 class _File(NamedTuple):
     """A file that was read: a source of what was in it then."""
 
@@ -93,8 +99,9 @@ class Runner(Predictor):
     Args:
         source: the file: its path, its bytes, or an artifact of `convert`.
         threads: number of interpreter threads for one row.
-        workers: number of interpreters, which compute as many rows at once. Each has its own copy
-            of the weights, packed for its kernels.
+        workers: number of processes that compute at once where `predict`, `scores` and `generate`
+            have several rows or threads. Each loads the file; they start when they are needed and
+            end with this process. With 1 this process computes itself.
 
     Attributes:
         path: path of the file; None if it was loaded from bytes.
@@ -135,8 +142,14 @@ class Runner(Predictor):
         self.output = description.get("output", LOGITS)
         self.labels = opened.labels
         self._engines: Engines[Any] = Engines(
-            functools.partial(_open, self._file, description, self.lengths, threads), workers
+            functools.partial(_open, self._file, description, self.lengths, threads), 1
         )
+        self._workers: Engines[Worker] | None = None
+        if workers > 1:
+            there = functools.partial(type(self), threads=threads)
+            self._workers = Engines(
+                functools.partial(Worker, there, self._file), workers, Worker.forget
+            )
         generates = PREDICT not in self.interpreter.get_signature_list()
         # Older files do not record the kind.
         kind = "text" if generates else "classes" if self.labels else "number"
@@ -205,7 +218,7 @@ class Runner(Predictor):
             }
             return self._predict(lengths[row], inputs)[0][0]
 
-        return np.array(self._engines.each(output, range(len(lengths))))
+        return np.array([output(row) for row in range(len(lengths))])
 
     def run_texts(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Returns the outputs of `run` for texts (rows,), and their ids (rows, T).
@@ -235,34 +248,73 @@ class Runner(Predictor):
 
     def _predict(self, length, inputs):
         """Returns logits as `run` does, and all outputs of the graph by name."""
-        found = self._engines.claim().engine(length, inputs)
+        claim = self._engines.claim()
+        found = claim.engine(length, inputs)
         values = found[self.output]
         if self.output == PROBABILITIES:
             # A probability that underflows is 0, whose logarithm could not be compared.
             values = np.log(np.maximum(values, np.finfo(np.float32).tiny))
         return values, found
 
-    def _generator(self) -> TextGenerator:
+    def generations(self, texts: Iterable[str], **options: Any) -> list[Generation]:
+        """Returns the results of `generate` with log probabilities and truncation flags."""
+        if self._workers is None or not self.generates or options.get("on_text") is not None:
+            return super().generations(texts, **options)
+        texts, workers = checked_texts(texts), self._workers
+        if not texts:
+            return super().generations(texts, **options)
+
+        def written(part: range) -> list[Generation]:
+            claim = workers.claim()
+            return claim.engine.call("_written", texts, part, options)
+
+        return sum(workers.each(written, self._parts(len(texts), len(texts))), [])
+
+    def _written(self, texts, part, options):
+        """Generations of a part of the texts, which sample and fail by their places among all."""
+
+        def each(function, groups):
+            in_turn(function, [group for group in groups if group[0] in part])
+
+        return self.generator(each=each).generate(texts, **options)
+
+    def _parts(self, count, most):
+        """Ranges of rows for a call each: a few for each worker, of at most so many rows."""
+        size = max(1, min(most, -(-count // (4 * self._workers.count))))
+        return [range(first, min(first + size, count)) for first in range(0, count, size)]
+
+    def _generator(self, *, each: Each = in_turn) -> TextGenerator:
         return TextGenerator(
             self.steps, self.tokenizer, self.target_tokenizer, self.labels,
-            reads_sources=self.reads_sources, each=self._engines.each,
+            reads_sources=self.reads_sources, each=each,
         )  # fmt: skip
 
     def _outputs(self, rows: list[Any], pairs: list[Any] | None) -> Outputs:
         if self.output == EMBEDDING:
             raise InputError(f"Expected a file that predicts, {self.name} gives embeddings.")
+        if self._workers is not None and rows:
+            return self._gathered(self._workers, rows, pairs)
         specs = tuple(self._specs.values())
-
+        outputs, truncated = [], []
         # Row by row, so that the memory in use does not grow with the number of rows.
-        def output(place: int) -> tuple[np.ndarray, Sequence[bool]]:
-            row, pair = rows[place], None if pairs is None else pairs[place : place + 1]
-            encoded = self.modality.encode([row], pair)
+        for i, row in enumerate(rows):
+            encoded = self.modality.encode([row], None if pairs is None else pairs[i : i + 1])
             if self.reads_texts:
-                return self.run_texts([row])[0][0], encoded.truncated
-            return self.run(encoded.pad(specs, self.max_length))[0], encoded.truncated
-
-        found = self._engines.each(output, range(len(rows)))
-        scores = np.array([row for row, _ in found], "float32")
+                outputs.append(self.run_texts([row])[0][0])
+            else:
+                outputs.append(self.run(encoded.pad(specs, self.max_length))[0])
+            truncated += encoded.truncated
         width = max(1, len(self.labels))
-        truncated = [cut for _, cuts in found for cut in cuts]
-        return Outputs(scores.reshape(len(rows), width), truncated)
+        return Outputs(np.array(outputs, "float32").reshape(len(outputs), width), truncated)
+
+    def _gathered(self, workers, rows, pairs):
+        """Outputs as the workers compute them."""
+
+        def computed(part: range) -> Outputs:
+            first, end = part.start, part.stop
+            some, claim = None if pairs is None else pairs[first:end], workers.claim()
+            return claim.engine.call("_outputs", rows[first:end], some)
+
+        found = workers.each(computed, self._parts(len(rows), _ROWS_OF_A_CALL))
+        truncated = [cut for one in found for cut in one.truncated]
+        return Outputs(np.concatenate([one.scores for one in found]), truncated)

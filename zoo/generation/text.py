@@ -79,8 +79,8 @@ class TextGenerator:
         target_tokenizer: tokenizer of the output, if it differs.
         languages: target languages of a multilingual translator.
         reads_sources: whether it generates a target for a source rather than continuing a prompt.
-        each: applies a function to each item, as `for` does; a model that threads can share may
-            do so with several at once, in any order.
+        each: applies a function to the groups of texts that it is to write, by their places; to
+            all, one after the other, by default.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ class TextGenerator:
 
         # The caller's own thread streams, one text after the other.
         (self._each if on_text is None else in_turn)(write, self._groups(rows, prompts))
-        return [results[row] for row in range(len(texts))]
+        return [results[row] for row in sorted(results)]
 
     def _sources(self, texts: Sequence[str], language: str | None) -> Encoded:
         """Ids of each source, and whether it was cut."""

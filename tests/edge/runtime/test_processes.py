@@ -1,6 +1,7 @@
 """Runners that are copied, pickled and forked."""
 
 import copy
+import gc
 import json
 import multiprocessing
 import os
@@ -12,7 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from keras_transformer.edge.runtime import worker
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.runtime.worker import Worker
+from keras_transformer.zoo.errors import RunError
 
 TEXTS = ["some rain and more wind today", "a violin", "soup with cheese", "", "RAIN Clöud"]
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -22,8 +26,8 @@ FORKED = """
 import json, os, sys, threading
 from keras_transformer.edge.runtime import Runner
 
-path, *texts = sys.argv[1:]
-runner = Runner(path, threads=4, workers=2)
+workers, path, *texts = sys.argv[1:]
+runner = Runner(path, threads=4, workers=2 if workers == "2" else 1)
 
 
 def answers():
@@ -44,8 +48,8 @@ others = [threading.Thread(target=work) for _ in range(3)]
 for thread in others:
     thread.start()
 statuses = []
-for fork in range(20):
-    if fork == 10:
+for fork in range(6):
+    if fork == 3:
         ended.set()
         for thread in others:
             thread.join()
@@ -87,12 +91,13 @@ def run(program, *arguments, seconds=120):
 
 
 @needs_fork
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("kind", ["int8", "gpt", "transformer"])
-def test_a_forked_process_computes_the_same(kind, files, written):
+def test_a_forked_process_computes_the_same(kind, workers, files, written):
     path = files[kind] if kind in files else written(kind)
     texts = [text for text in TEXTS if text] * 2
-    statuses, wrong, same = json.loads(run(FORKED, path, *texts))
-    assert (statuses, wrong, same) == ([0] * 20, 0, True)
+    statuses, wrong, same = json.loads(run(FORKED, workers, path, *texts))
+    assert (statuses, wrong, same) == ([0] * 6, 0, True)
 
 
 @needs_fork
@@ -132,7 +137,7 @@ def test_a_runner_goes_to_another_process(files, written):
 
 
 def test_interpreters_alone_are_not_copied(written):
-    with pytest.raises(TypeError, match="a Runner to be copied or pickled, got 2 of its"):
+    with pytest.raises(TypeError, match="a Runner to be copied or pickled, got 1 of its"):
         copy.deepcopy(Runner(written("gpt"), workers=2).generator())
 
 
@@ -143,3 +148,37 @@ def test_a_runner_holds_the_file_that_it_read(files, tmp_path):
     path.write_bytes(files["float32"].read_bytes())
     assert bytes(runner) == files["int8"].read_bytes()
     np.testing.assert_array_equal(copy.copy(runner).scores(TEXTS), runner.scores(TEXTS))
+
+
+def test_workers_are_other_processes_that_end_with_the_runner(files):
+    runner = Runner(files["int8"], workers=2)
+    expected = Runner(files["int8"]).scores(TEXTS * 20)
+    np.testing.assert_array_equal(runner.scores(TEXTS * 20), expected)
+    processes = [worker._process for worker in runner._workers._engines]
+    assert len({os.getpid(), *(process.pid for process in processes)}) == 3
+    # One is killed by somebody: that is said, and the next call starts another.
+    processes[0].kill()
+    processes[0].wait()
+    with pytest.raises(RunError, match=f"the worker process {processes[0].pid}, which ended with"):
+        runner.scores(TEXTS * 20)
+    np.testing.assert_array_equal(runner.scores(TEXTS * 20), expected)
+    processes = [worker._process for worker in runner._workers._engines]
+    del runner
+    gc.collect()  # the error holds frames that hold it
+    assert all(process.poll() is not None for process in processes)
+
+
+def test_a_worker_that_was_not_waited_for_is_not_asked_again(monkeypatch):
+    def interrupted(pipe):
+        raise KeyboardInterrupt
+
+    one = Worker(list, "abc")
+    assert one.call("count", "b") == 1
+    with monkeypatch.context() as patched:
+        patched.setattr(worker, "_receive", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            one.call("count", "z")
+    assert one.call("index", "c") == 2
+    with pytest.raises(ValueError, match="'z' is not in list"):
+        one.call("index", "z")
+    assert one.call("copy") == ["a", "b", "c"]

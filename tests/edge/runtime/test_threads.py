@@ -130,21 +130,7 @@ def test_a_pool_tells_of_the_first_row_that_fails():
     assert len(started) < 10
 
 
-def test_texts_are_written_at_once(written, monkeypatch):
-    """Each of two texts waits in its first step for the other's."""
-
-    def step(tokens, cache):
-        if cache[0].position == 4:
-            together.wait(20)
-        return steps(tokens, cache)
-
-    runner, together = Runner(written("gpt"), workers=2), threading.Barrier(2)
-    steps = runner.steps.step
-    monkeypatch.setattr(runner.steps, "step", step)
-    assert len(runner.generate(["abcde", "fghij"], max_tokens=3)) == 2
-
-
-def test_all_workers_compute_at_once():
+def test_all_engines_compute_at_once():
     together = threading.Barrier(3)
     # Breaks where one of the three waits for another to end.
     assert Engines(object, 3).each(lambda item: together.wait(10) >= 0, range(3)) == [True] * 3
