@@ -49,7 +49,8 @@ def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] |
     """Parses `16,32,64`."""
     if value is None:
         return None
-    lengths = [int(part) if part.strip().isdecimal() else 0 for part in value.split(",")]
+    parts = [part.strip() for part in value.split(",")]
+    lengths = [int(part) if part.isdecimal() and len(part) < 20 else 0 for part in parts]
     if min(lengths) < 1:
         raise click.BadParameter(f"Expected positive numbers with commas between, got {value!r}.")
     return lengths
@@ -111,9 +112,11 @@ def convert(
     """
     from keras_transformer.cli import display
     from keras_transformer.edge.targets import convert as edge_convert
+    from keras_transformer.zoo.backends import check_backend
     from keras_transformer.zoo.checkpoint import Checkpoint
     from keras_transformer.zoo.locks import only_run
 
+    check_backend("convert")
     about = About(
         name=name or out.stem, description=description, version=model_version, license=licence
     )

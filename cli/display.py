@@ -137,9 +137,13 @@ def device() -> None:
     """Prints on stderr the device that Keras computes on."""
     import keras
 
-    devices = ", ".join(keras.distribution.list_devices())
-    console = Console(stderr=True, **PLAIN)
-    console.print(f"Device: {devices} ({keras.backend.backend()} backend)")
+    backend = keras.backend.backend()
+    if backend in ("tensorflow", "jax"):
+        devices = ", ".join(keras.distribution.list_devices())
+    else:
+        # Keras lists the devices of these two alone.
+        devices = keras.src.backend.torch.core.get_device() if backend == "torch" else "cpu"
+    Console(stderr=True, **PLAIN).print(f"Device: {devices} ({backend} backend)")
 
 
 @contextmanager

@@ -1,8 +1,10 @@
 """Errors of the command line: one sentence and an exit code."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 import click
 from click.exceptions import NoArgsIsHelpError
@@ -13,6 +15,7 @@ from keras_transformer.zoo.printable import printable, shortened
 
 USER_MISTAKE = 2
 FAILURE = 1
+BACKENDS = ("tensorflow", "jax", "torch", "numpy", "openvino")
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
@@ -46,8 +49,29 @@ def in_one_sentence() -> Iterator[None]:
         raise CommandError(_sentence(error), FAILURE) from error
     except Terminated as error:
         raise CommandError(str(error), error.exit_code) from error
+    except (ValueError, ImportError) as error:
+        mistake = _backend_mistake(error)
+        if mistake is None:
+            raise
+        raise CommandError(mistake, USER_MISTAKE) from error
     except KeyboardInterrupt as error:
         raise CommandError("Interrupted.", INTERRUPTED) from error
+
+
+def _backend_mistake(error: Exception) -> str | None:
+    """The user's mistake if Keras was not imported because of its backend's name; else None."""
+    if "keras" in sys.modules:
+        return None
+    backend = os.environ.get("KERAS_BACKEND")
+    # Keras' own words where its settings, ~/.keras/keras.json, name the backend.
+    _, named, unknown = str(error).partition("Unable to import backend : ")
+    if not backend:
+        backend = unknown if named else "tensorflow"
+    if backend not in BACKENDS:
+        return f"Expected KERAS_BACKEND to be one of {', '.join(BACKENDS)}, got {backend!r}."
+    if find_spec(backend) is None:
+        return f"Expected KERAS_BACKEND to be installed, got {backend!r}; install it."
+    return None
 
 
 def _sentence(error: Exception) -> str:

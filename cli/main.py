@@ -1,5 +1,6 @@
 """The `keras-transformer` command: the table of its subcommands, each imported when it is used."""
 
+import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -139,13 +140,27 @@ class LazyGroup(click.Group):
 
     # Both are wrapped rather than `main`, so that a test through click's CliRunner gets the same
     # messages and exit codes as the console script.
-    def make_context(self, *args, **kwargs) -> click.Context:
+    def make_context(self, info_name: str, args: list[str], **kwargs) -> click.Context:
         with in_one_sentence():
-            return super().make_context(*args, **kwargs)
+            for word in args:
+                check_argument(word)
+            return super().make_context(info_name, args, **kwargs)
 
     def invoke(self, ctx: click.Context):
         with in_one_sentence():
             return super().invoke(ctx)
+
+
+def check_argument(word: str) -> None:
+    """Raises UsageError if a word cannot be passed to the system, as a path would be."""
+    try:
+        is_whole = b"\0" not in os.fsencode(word)
+    except UnicodeEncodeError:
+        is_whole = False
+    if not is_whole:
+        raise click.UsageError(
+            f"Expected arguments without NUL and lone surrogates, got {word!r}."
+        )
 
 
 def verbose_option() -> click.Option:

@@ -163,7 +163,7 @@ percentile = partial(
 threads = partial(
     click.option,
     "--threads",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=1024),
     default=1,
     show_default=True,
     help="Number of threads of the .tflite interpreter.",

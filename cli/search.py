@@ -90,10 +90,12 @@ def search(
     from keras_transformer.edge.choose.figures import check_matplotlib
     from keras_transformer.edge.choose.search import RESULTS
     from keras_transformer.edge.choose.search import search as edge_search
+    from keras_transformer.zoo.backends import check_backend
     from keras_transformer.zoo.checkpoint import Checkpoint
     from keras_transformer.zoo.data.columns import columns_of
     from keras_transformer.zoo.errors import RunError
 
+    check_backend("search")
     check_matplotlib()
     candidates = ladder(
         precisions=precisions, qat=qat, sparsities=sparsities, lengths=lengths or ()

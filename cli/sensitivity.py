@@ -48,10 +48,12 @@ def sensitivity(
     from keras_transformer.cli.memory import keep_freed_memory
     from keras_transformer.edge.choose import sensitivity as edge_sensitivity
     from keras_transformer.edge.choose.figures import check_matplotlib
+    from keras_transformer.zoo.backends import check_backend
     from keras_transformer.zoo.checkpoint import Checkpoint
     from keras_transformer.zoo.data.columns import columns_of
     from keras_transformer.zoo.files import check_file_target, write_file
 
+    check_backend("sensitivity")
     if plot is not None:
         if plot.suffix not in (".svg", ".png"):
             raise click.UsageError(f"Expected --plot to end in .svg or .png, got {plot.name}.")

@@ -82,6 +82,8 @@ def settings_of(_context: Any, _parameter: Any, pairs: tuple[str, ...]) -> dict[
             raise click.BadParameter(f"Expected KEY=VALUE, got {pair!r}.")
         try:
             settings[key] = json.loads(value)
+        except RecursionError:
+            raise click.BadParameter(f"Expected VALUE of few brackets, got {pair!r}.") from None
         except ValueError:
             settings[key] = value
     return settings

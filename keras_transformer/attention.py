@@ -9,6 +9,7 @@ from keras_transformer.low_rank import make_projection
 from keras_transformer.masks import MARGIN, attention_bias, causal_bias, raised_to, token_mask
 from keras_transformer.positions import RotaryEmbedding
 from keras_transformer.quantization import QuantizedLayer
+from keras_transformer.room import CACHE_NAMES, within
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
@@ -124,7 +125,9 @@ class MultiHeadAttention(QuantizedLayer):
             (B, T, D); with `return_scores` also the probabilities; with `cache` also the cache.
 
         Raises:
-            ValueError: if `cache_index` is given without a cache.
+            ValueError: if `cache_index` is given without a cache, or the query does not fit into
+                the cache there. In a traced graph that has no value of it, what does not fit
+                becomes NaN.
         """
         if cache is None and cache_index is not None:
             raise ValueError(
@@ -133,7 +136,10 @@ class MultiHeadAttention(QuantizedLayer):
         if mask is None and cache_index is None:
             is_cross = memory is not None or cache is not None
             mask = memory_mask if is_cross else query_mask
-        start = 0 if cache_index is None else cache_index
+        start = 0
+        if cache_index is not None:
+            start, room = cache_index, ops.shape(cache[0])[1]
+            query = within(query, start, ops.shape(query)[1], room, CACHE_NAMES)
         q = self._heads(self._query(query, training), self.num_heads)
         if self.rotary:
             q = self.rotation(q, start=start)

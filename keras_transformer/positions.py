@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_transformer.quantization import QuantizedLayer
+from keras_transformer.room import within
 
 
 def sinusoid(length, width, max_wavelength=10_000.0):
@@ -20,15 +21,11 @@ def sinusoid(length, width, max_wavelength=10_000.0):
     return np.where(column % 2 == 0, np.sin(angle), np.cos(angle)).astype("float32")
 
 
-def _rows(table, inputs, start):
-    """The rows of a (P, D) table for positions `start` to `start + T` of inputs (B, T, D)."""
+def _added(table, inputs, start):
+    """Inputs (B, T, D) plus the rows `start` to `start + T` of a (P, D) table."""
     length = ops.shape(inputs)[1]
-    if isinstance(length, int) and isinstance(start, int) and start + length > table.shape[0]:
-        raise ValueError(
-            f"Expected positions below max_length, got T={length} from start={start} "
-            f"with max_length={table.shape[0]}."
-        )
-    return ops.slice(table, (start, 0), (length, table.shape[1]))
+    inputs = within(inputs, start, length, table.shape[0], ("start", "max_length"))
+    return inputs + ops.slice(table, (start, 0), (length, table.shape[1]))
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
@@ -56,7 +53,7 @@ class SinusoidalPositionalEncoding(QuantizedLayer):
     def call(self, inputs, start=0):
         """Adds the encodings of positions `start` to `start + T`."""
         table = self.point(ops.convert_to_tensor(self.table, dtype=self.compute_dtype))
-        return inputs + _rows(table, inputs, start)
+        return _added(table, inputs, start)
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -90,7 +87,7 @@ class LearnedPositionalEncoding(QuantizedLayer):
     def call(self, inputs, start=0, training=None):
         """Adds the vectors of positions `start` to `start + T`."""
         table = self.point(ops.cast(self.embeddings, self.compute_dtype), training=training)
-        return inputs + _rows(table, inputs, start)
+        return _added(table, inputs, start)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -15,6 +15,7 @@ from keras_transformer.masks import (
 from keras_transformer.normalization import make_norm
 from keras_transformer.positions import AlibiBias, RelativePositionBias
 from keras_transformer.quantization import QuantizedLayer, QuantPoint
+from keras_transformer.room import CACHE_NAMES, within
 
 # Arguments that a stack passes to its blocks and does not read itself.
 BLOCK_ARGUMENTS = (
@@ -228,10 +229,16 @@ class Decoder(_Stack):
 
         Returns:
             (B, T, D); with `cache` also the cache.
+
+        Raises:
+            ValueError: if the inputs do not fit into the cache at `cache_index`. In a traced graph
+                that has no value of it, what does not fit becomes NaN.
         """
         length, start = keras.ops.shape(inputs)[1], 0
         attended = inputs
         if cache is not None:
+            room = keras.ops.shape(cache[0][0])[1]
+            inputs = within(inputs, cache_index, length, room, CACHE_NAMES)
             cache_index = keras.ops.convert_to_tensor(cache_index, "int32")
             start, attended = cache_index, cache[0][0]
         if mask is None and cache is None:

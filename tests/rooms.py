@@ -34,6 +34,7 @@ ROOMS = {
     "zoo.recipe": Room("zoo.errors"),
     "zoo.tabular": Room("zoo.printable", device=True),
     "zoo.progress": Room("zoo.printable zoo.tabular", device=True),
+    "zoo.backends": Room("zoo.errors", "keras"),
     "zoo.outputs": Room("", "numpy", device=True),
     "edge.precision": Room("zoo.errors", device=True),
     "zoo.tokenizers": Room("zoo.errors", "numpy", device=True),
@@ -48,7 +49,7 @@ ROOMS = {
         "keras numpy tensorflow",
     ),
     "zoo.models.running": Room(
-        "zoo.data zoo.errors zoo.models zoo.tokenizers", "keras numpy tensorflow"
+        "layers zoo.data zoo.errors zoo.models zoo.tokenizers", "keras numpy tensorflow"
     ),
     "zoo.samples": Room("zoo.errors zoo.files", "babel numpy sklearn"),
     "zoo.generation": Room(
@@ -87,10 +88,9 @@ ROOMS = {
         "keras numpy",
     ),
     "zoo.training": Room(
-        "layers zoo.beside zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.files zoo.locks "
-        "zoo.modalities zoo.models zoo.models.running zoo.progress zoo.recipe zoo.tasks "
-        "zoo.tokenizers "
-        "zoo.vocabularies",
+        "layers zoo.backends zoo.beside zoo.checkpoint zoo.data zoo.errors zoo.evaluation "
+        "zoo.files zoo.locks zoo.modalities zoo.models zoo.models.running zoo.progress zoo.recipe "
+        "zoo.tasks zoo.tokenizers zoo.vocabularies",
         "keras numpy",
     ),
     "edge.graphs": Room(
@@ -99,22 +99,23 @@ ROOMS = {
     "edge.load": Room("edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor"),
     "edge.compare": Room(
         "edge.graphs edge.precision edge.runtime edge.runtime.checks edge.tflite layers "
-        "zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities "
-        "zoo.models zoo.models.running zoo.tabular zoo.tasks zoo.temporary zoo.tokenizers",
+        "zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.generation "
+        "zoo.modalities zoo.models zoo.models.running zoo.tabular zoo.tasks zoo.temporary "
+        "zoo.tokenizers",
         "ai_edge_litert keras numpy",
     ),
     "edge.compress": Room(
-        "layers zoo.checkpoint zoo.data zoo.errors zoo.models zoo.progress zoo.recipe "
-        "zoo.training", "keras numpy tensorflow tensorflow_model_optimization",
+        "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.models zoo.progress "
+        "zoo.recipe zoo.training", "keras numpy tensorflow tensorflow_model_optimization",
     ),
     "edge.quantize": Room(
-        "edge.compress edge.precision layers zoo.checkpoint zoo.data zoo.errors zoo.models "
-        "zoo.progress zoo.recipe zoo.training",
+        "edge.compress edge.precision layers zoo.backends zoo.checkpoint zoo.data zoo.errors "
+        "zoo.models zoo.progress zoo.recipe zoo.training",
         "keras numpy tensorflow tensorflow_model_optimization",
     ),
     "edge.distill": Room(
-        "edge.precision edge.quantize layers zoo.checkpoint zoo.data zoo.errors zoo.models "
-        "zoo.progress zoo.tasks zoo.training", "keras",
+        "edge.precision edge.quantize layers zoo.backends zoo.checkpoint zoo.data zoo.errors "
+        "zoo.models zoo.progress zoo.tasks zoo.training", "keras",
     ),
     "edge.convert": Room(
         "edge.precision edge.quantize edge.tflite layers zoo.checkpoint zoo.data zoo.errors "
@@ -123,8 +124,8 @@ ROOMS = {
     "edge.publish": Room("edge.runtime zoo.checkpoint zoo.models zoo.printable"),
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
-        "edge.runtime edge.tflite zoo.beside zoo.checkpoint zoo.data zoo.errors zoo.files "
-        "zoo.temporary zoo.tokenizers",
+        "edge.runtime edge.tflite zoo.backends zoo.beside zoo.checkpoint zoo.data zoo.errors "
+        "zoo.files zoo.temporary zoo.tokenizers",
         "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",
     ),
     "edge.targets.exported": Room(
@@ -142,14 +143,16 @@ ROOMS = {
     ),
     "edge.choose": Room(
         "edge.compare edge.compress edge.convert edge.precision edge.quantize edge.runtime "
-        "edge.targets layers zoo.beside zoo.checkpoint zoo.data zoo.errors zoo.evaluation "
-        "zoo.files zoo.locks zoo.models zoo.progress zoo.recipe zoo.tabular zoo.training",
+        "edge.targets layers zoo.backends zoo.beside zoo.checkpoint zoo.data zoo.errors "
+        "zoo.evaluation zoo.files zoo.locks zoo.models zoo.progress zoo.recipe zoo.tabular "
+        "zoo.training",
         "keras matplotlib",
     ),
     "edge.demo": Room("edge.runtime zoo.errors zoo.files zoo.tokenizers"),
     "edge.quickstart": Room(
-        "edge.compare edge.precision edge.quantize edge.runtime edge.targets zoo.beside zoo.data "
-        "zoo.files zoo.predictor zoo.progress zoo.recipe zoo.samples zoo.tasks zoo.training",
+        "edge.compare edge.precision edge.quantize edge.runtime edge.targets zoo.backends "
+        "zoo.beside zoo.data zoo.files zoo.predictor zoo.progress zoo.recipe zoo.samples "
+        "zoo.tasks zoo.training",
         "sklearn",
     ),
 }  # fmt: skip

@@ -13,6 +13,7 @@ from keras_transformer.edge.choose.search_result import Measured, Search
 from keras_transformer.edge.compare.benchmark import benchmark
 from keras_transformer.edge.convert.convert import checked_lengths
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.zoo.backends import needs_backend
 from keras_transformer.zoo.beside import check_writable, resolved, target
 from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
 from keras_transformer.zoo.data.columns import columns_of
@@ -31,6 +32,7 @@ RESULTS = "results.json"
 CHECKPOINTS = "checkpoints"
 
 
+@needs_backend("search")
 @one_run
 def search(
     checkpoint: Checkpoint | str | Path,
@@ -197,7 +199,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_bytes())
         value["run"], value["candidates"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise InputError(f"{path} is not the result of a search.") from None
     return value
 

@@ -10,6 +10,7 @@ from keras_transformer.edge.choose.layer_groups import Group, groups_of
 from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.quantize.qat import quantized_model
 from keras_transformer.edge.quantize.ranges import calibration_batches
+from keras_transformer.zoo.backends import needs_backend
 from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
 from keras_transformer.zoo.data.columns import columns_of
 from keras_transformer.zoo.data.rows import Rows
@@ -164,6 +165,7 @@ class Simulation:
         return self.metric.value(self.measure(checkpoint))
 
 
+@needs_backend("sensitivity")
 def sensitivity(
     checkpoint: Checkpoint | str | Path,
     data: Source | Rows,

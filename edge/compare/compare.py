@@ -11,6 +11,7 @@ from keras_transformer.edge.compare.layers import LayerDifference, explain
 from keras_transformer.edge.compare.parity import Parity, outputs_difference, runner_parity
 from keras_transformer.edge.runtime.packed import Source, names_of
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.zoo.backends import needs_backend
 from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
 from keras_transformer.zoo.data import sources
 from keras_transformer.zoo.data.pairs import SentencePairs
@@ -78,6 +79,7 @@ class Comparisons(Tabular, list):
         return [Grid(f"{self[0].parity.rows} rows", columns, rows)]
 
 
+@needs_backend("compare")
 def compare(
     checkpoint: Checkpoint | str | Path,
     files: Source | Sequence[Source],
@@ -167,6 +169,7 @@ def _compare_texts(
     return compared
 
 
+@needs_backend("compare --layers")
 def compare_layers(
     checkpoint: Checkpoint,
     files: Source | Sequence[Source],

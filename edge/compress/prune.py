@@ -21,6 +21,7 @@ from keras_transformer.edge.compress.importance import (
 from keras_transformer.edge.compress.low_rank import factorized, rank_of_energy
 from keras_transformer.edge.compress.magnitude import Pruner, keep_zeros, sparsity_of
 from keras_transformer.edge.compress.structure import narrowed, shortened, smaller
+from keras_transformer.zoo.backends import needs_backend
 from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
@@ -53,6 +54,7 @@ WAYS = {
 }
 
 
+@needs_backend("prune")
 @one_run
 @random_state_kept()
 def prune(

@@ -19,6 +19,7 @@ from keras_transformer.edge.quantize.ranges import calibrate, train_ranges
 from keras_transformer.edge.quantize.rounding import round_biases
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import Projection
+from keras_transformer.zoo.backends import needs_backend
 from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.data.sources import Source
@@ -82,6 +83,7 @@ def qat_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     return changed_recipe(recipe, changes, defaults)
 
 
+@needs_backend("quantize")
 @one_run
 @random_state_kept()
 def quantize(

@@ -11,6 +11,7 @@ from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.quantize.qat import quantize
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
+from keras_transformer.zoo.backends import needs_backend
 from keras_transformer.zoo.beside import resolved
 from keras_transformer.zoo.data.pairs import SentencePairs, load_pairs
 from keras_transformer.zoo.files import check_absent, write_file
@@ -110,6 +111,7 @@ class Quickstart:
     device: str
 
 
+@needs_backend("quickstart")
 @one_run
 def quickstart(
     job: Job,

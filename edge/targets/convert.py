@@ -10,6 +10,7 @@ from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.edge.targets.registry import check_options, get_target
 from keras_transformer.edge.targets.target import About
 from keras_transformer.edge.targets.writer import Writer
+from keras_transformer.zoo.backends import needs_backend
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.rows import Rows
@@ -17,6 +18,7 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 
 
+@needs_backend("convert")
 def convert(
     checkpoint: Checkpoint,
     precision: str | None = None,

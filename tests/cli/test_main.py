@@ -1,4 +1,5 @@
 import errno
+import os
 import subprocess
 import sys
 
@@ -203,3 +204,40 @@ print(sorted({"tensorflow", "keras"} & set(sys.modules)), file=sys.stderr)
 """
     result = in_fresh_interpreter(program)
     assert (result.returncode, result.stderr) == (0, "[]\n")
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("bogus", "Expected KERAS_BACKEND to be one of tensorflow, jax, torch, numpy, openvino, "
+         "got 'bogus'."),
+        ("jax", "Expected KERAS_BACKEND to be installed, got 'jax'; install it."),
+        ("keras.json", "Expected KERAS_BACKEND to be one of tensorflow, jax, torch, numpy, "
+         "openvino, got 'bogus'."),
+    ],
+)  # fmt: skip
+def test_a_backend_that_keras_cannot_import(setting, sentence, tmp_path):
+    environment = {**os.environ, "KERAS_HOME": str(tmp_path), "KERAS_BACKEND": setting}
+    if setting == "keras.json":
+        (tmp_path / setting).write_text('{"backend": "bogus"}', encoding="utf-8")
+        environment.pop("KERAS_BACKEND")
+    program = (
+        "import sys, importlib.util as util; "
+        "find = util.find_spec; "
+        "util.find_spec = lambda name, *more: None if name == 'jax' else find(name, *more); "
+        "sys.modules['jax'] = None; sys.argv = ['kt', 'run', 'none', 'a']; "
+        "from keras_transformer.cli.main import run; run()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment
+    )
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == f"Error: {sentence}\n"
+
+
+@pytest.mark.parametrize("word", ["a\0b", "\ud800"])
+def test_an_argument_that_no_system_takes(word):
+    result = CliRunner().invoke(main, ["models", word])
+    assert (result.exit_code, result.stdout) == (2, "")
+    sentence = "Expected arguments without NUL and lone surrogates"
+    assert result.stderr == f"Error: {sentence}, got {word!r}.\n"

@@ -16,6 +16,7 @@ import numpy as np
 import safetensors.numpy
 
 from tests.fuzz.archives import damaged_archive
+from tests.fuzz.models import damaged_model
 from tests.fuzz.mutate import damaged_bytes, damaged_json, damaged_value
 from tests.fuzz.names import CHECKPOINT, FILES, TABLES, TEXTS
 from tests.fuzz.seals import seal_file, seal_folder
@@ -159,7 +160,10 @@ def _make_tflite(seeds, folder, rng):
     """Damages the graphs or the description; what is attached is another kind."""
     data = (seeds / rng.choice(FILES)).read_bytes()
     graphs, description, files = taken_apart(data)
-    if rng.random() < 0.7:
+    action = rng.random()
+    if action < 0.4:
+        graphs = damaged_model(graphs, rng)
+    elif action < 0.75:
         # Most of the bytes are weights; what LiteRT trusts stands among the rest.
         graphs = damaged_bytes(graphs, rng) if rng.random() < 0.3 else _damaged_tables(graphs, rng)
     else:

@@ -1,6 +1,7 @@
 """Batches of rows of similar length, which keep the padding small."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -175,6 +176,10 @@ class Batches:
         """Number of batches in an epoch, the same in every epoch."""
         return sum(self._num_batches.values())
 
+    def largest(self) -> tuple[int, int]:
+        """Returns the number of rows and the padded length of the batch of the most tokens."""
+        return max(((len(rows), edge) for rows, edge in self._plan(self._buckets)), key=math.prod)
+
     def fingerprint(self) -> str:
         """Returns a hash of everything that determines the batches of every epoch."""
         plan = f"{self._seed} {self.edges} {list(self._num_batches.values())}"
@@ -248,6 +253,10 @@ class SampledBatches:
     def one_of_each_shape(self) -> Iterator[Batch]:
         """Yields a batch of each shape of the first epoch."""
         return self._first.one_of_each_shape()
+
+    def largest(self) -> tuple[int, int]:
+        """Returns the largest shape of the first epoch."""
+        return self._first.largest()
 
     def fingerprint(self) -> str:
         """Identifies the data, as `Batches.fingerprint` does."""

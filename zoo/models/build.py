@@ -13,11 +13,11 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.text import PAD_ID
 from keras_transformer.zoo.models.config import ADDED_POSITIONS, TransformerConfig
 from keras_transformer.zoo.models.float_layers import keep_float
-from keras_transformer.zoo.models.heads import Head, HeadOwner, head_of
+from keras_transformer.zoo.models.heads import Head, HeadOwner, InUnits, head_of
 from keras_transformer.zoo.models.inputs import read_inputs
+from keras_transformer.zoo.models.memory import check_build
 from keras_transformer.zoo.models.parts import Parts
 from keras_transformer.zoo.models.text_inputs import token_embedding
-from keras_transformer.zoo.models.units import InUnits
 
 
 def build(
@@ -45,9 +45,10 @@ def build(
         dtype: Keras dtype policy of the layers; outputs are float32 even with mixed precision.
 
     Raises:
-        InputError: if the architecture does not support the head, a pattern matches nothing, or
-            the positions cannot be computed in these integers.
+        InputError: if it does not fit in memory, the architecture does not support the head, a
+            pattern matches nothing, or the positions cannot be computed in these integers.
     """
+    check_build(config)
     widths = all_bits(bits)
     if widths["inner_bits"] is not None and config.positions not in ADDED_POSITIONS:
         raise InputError(

@@ -177,6 +177,8 @@ def _check_value(field: dataclasses.Field, value: Any) -> None:
             raise InputError(
                 f"Expected {name} to be an integer of at least {least}, got {name}={value!r}."
             )
+        if value >= 2**63:
+            raise InputError(f"Expected {name} to be below 2**63, got {name}={value}.")
     if name == "modality_settings" and not isinstance(value, Mapping):
         raise InputError(f"Expected {name} to be values by name, got {name}={value!r}.")
     if field.type is float:

@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Protocol, Self
 
+import keras
+
 from keras_transformer.zoo.errors import InputError
 
 # Kind -> the architectures that support it.
@@ -67,3 +69,26 @@ class HeadOwner(Protocol):
 def head_of(given: Head | HeadOwner | None) -> Head | None:
     """Returns the given head, or the head of the given task."""
     return given if given is None or isinstance(given, Head) else given.head()
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class InUnits(keras.layers.Layer):
+    """`y = x deviation + mean`, in float32 whatever the layers before it compute in.
+
+    It has no weights: a model of rounded or half-precision layers stores standardized numbers, and
+    only its output is large.
+
+    Args:
+        mean, deviation: of the targets.
+    """
+
+    def __init__(self, mean=0.0, deviation=1.0, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.mean = mean
+        self.deviation = deviation
+
+    def call(self, inputs):
+        return inputs * self.deviation + self.mean
+
+    def compute_output_shape(self, input_shape):
+        return input_shape

@@ -74,5 +74,7 @@ def _check(name: str, value: Any, kind: Any, bounds: Mapping[str, Any]) -> None:
         raise InputError(f"Expected {name} to be above 0, got {name}={value}.")
     if bounds.get("fraction") and not 0 <= value < 1:
         raise InputError(f"Expected {name} to be from 0 to below 1, got {name}={value}.")
+    if kind is int and value >= 2**31 and not name.endswith("seed"):
+        raise InputError(f"Expected {name} to be below 2**31, got {name}={value}.")
     if kind in (int, float) and not value >= 0:
         raise InputError(f"Expected {name} not to be negative, got {name}={value}.")

@@ -22,10 +22,15 @@ from keras_transformer.zoo.files import (
     write_folder,
 )
 from keras_transformer.zoo.models.build import get_weights, set_weights
+from keras_transformer.zoo.models.memory import check_training
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.task import Task
-from keras_transformer.zoo.training.optimizers import make_optimizer, regularize
+from keras_transformer.zoo.training.optimizers import (
+    copies_of_weights,
+    make_optimizer,
+    regularize,
+)
 from keras_transformer.zoo.training.run_state import Progress, from_one, in_one
 
 MASK_ID, FIRST_ORDINARY_ID = 4, 5
@@ -80,6 +85,8 @@ class Fit:
         self.first_kept_step = 0
         self.best_weights: dict[str, np.ndarray] = {}
         self.recent_weights: list[dict[str, np.ndarray]] = []
+        rows, length = batches.largest()
+        check_training(model, rows * length, length, copies_of_weights(recipe))
         self.total_steps = recipe.training.total_steps(len(batches))
         self.optimizer = make_optimizer(recipe, self.total_steps)
         regularize(model, recipe.optimizer.l1, recipe.optimizer.l2)

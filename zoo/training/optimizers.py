@@ -125,6 +125,14 @@ OPTIMIZERS = {
 }
 
 
+def copies_of_weights(recipe: Recipe) -> int:
+    """Returns how many arrays of the weights' size a run keeps besides them."""
+    moments = {"adam": 2, "adamw": 2, "momentum": 1, "sgd": 0}[recipe.optimizer.name]
+    averaged = min(recipe.optimizer.average, recipe.training.epochs) + (recipe.optimizer.ema > 0)
+    # The gradient, and the weights of the best epoch.
+    return moments + averaged + 2
+
+
 def make_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimizer:
     """Returns the optimizer of a recipe for a run of the given number of steps."""
     given, quantize = recipe.optimizer, recipe.quantize

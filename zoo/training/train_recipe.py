@@ -5,12 +5,14 @@ from pathlib import Path
 
 import keras
 
+from keras_transformer.zoo.backends import needs_backend
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.memory import check_build
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.recipe import Model, Recipe
 from keras_transformer.zoo.recipe.training_data import resolved
@@ -36,6 +38,7 @@ from keras_transformer.zoo.training.run_folder import (
 OWN_CONFIG = "custom"
 
 
+@needs_backend("train")
 @one_run
 @random_state_kept()
 def train_recipe(
@@ -115,6 +118,8 @@ def config_of(recipe: Recipe) -> TransformerConfig:
         InputError: if the model does not fit the recipe, or a setting is impossible.
     """
     config = _named_config(recipe.model)
+    # Before the vocabulary is learned, which can make it only larger.
+    check_build(config.replace(vocab_size=min(config.vocab_size, 1), source_vocab_size=0))
     known = tasks_for(config.architecture)
     if recipe.task not in known:
         raise InputError(

@@ -15,6 +15,7 @@ from keras_transformer.zoo.data.labels import numbers
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.tasks.labelled import LabelledTask
+from keras_transformer.zoo.tasks.measure import evaluate
 from keras_transformer.zoo.tasks.registry import TASKS, task_of
 from keras_transformer.zoo.training.train_recipe import train_recipe
 from tests.zoo import tiny
@@ -74,15 +75,14 @@ def test_it_trains_evaluates_converts_and_runs(tables, tmp_path, monkeypatch):
     assert made.metrics["validation"]["mean_absolute_error"] < 1.0
     loaded = Checkpoint.load(tmp_path / "out")
     assert loaded.task == CountWords()
-    examples = loaded.task.read(tables / "validation.tsv")
-    found = loaded.task.evaluate(loaded, examples)
+    found = evaluate(loaded, tables / "validation.tsv")
     assert found == {"rows": 40, "truncated": 0, **made.metrics["validation"]}
 
     path = tmp_path / "count.tflite"
     path.write_bytes(bytes(convert(loaded, "float32")))
     runner = Runner(path)
     assert task_of(runner) == CountWords()
-    on_device = task_of(runner).evaluate(runner, examples)
+    on_device = evaluate(runner, tables / "validation.tsv")
     assert on_device == pytest.approx(found, rel=1e-4)
     words = runner.predict(["the box", "the old box holds some new things"])
     assert words[0].score < words[1].score

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_transformer.room import checked_places
 from keras_transformer.zoo.models.build import PAD_ID
 from keras_transformer.zoo.models.config import TransformerConfig
 
@@ -60,13 +61,15 @@ class Stepwise:
         Returns:
             The hidden states (B, T, D) for `logits`, and the cache including the tokens.
         """
-        x = self._embed(ids, self.layers["token_embedding"], start=position)
         memory = {}
         if self.has_memory:
             memory = {"memory_cache": memory_cache, "memory_mask": memory_mask}
-        return self.layers["decoder"](
-            x, mask=mask, cache=cache, cache_index=position, training=False, **memory
-        )
+        # The loops that call this know the position as a number, and check it.
+        with checked_places():
+            x = self._embed(ids, self.layers["token_embedding"], start=position)
+            return self.layers["decoder"](
+                x, mask=mask, cache=cache, cache_index=position, training=False, **memory
+            )
 
     def logits(self, x):
         """Returns (B, T, V) for (B, T, D)."""

@@ -42,9 +42,7 @@ OPS = [
         "FULLY_CONNECTED",
         set_field(lambda m: op_named(m, "FULLY_CONNECTED").builtinOptions, "weightsFormat", 1),
     ),
-    ("BATCH_MATMUL", set_field(
-        lambda m: op_named(m, "BATCH_MATMUL").builtinOptions, "adjX", True
-    )),
+    ("BATCH_MATMUL", set_field(lambda m: op_named(m, "BATCH_MATMUL"), "inputs", [0, 0])),
     ("ADD", set_field(lambda m: op_named(m, "ADD"), "inputs", [0, 0])),
     ("SOFTMAX", set_field(lambda m: op_named(m, "SOFTMAX"), "inputs", [0])),
 ]  # fmt: skip

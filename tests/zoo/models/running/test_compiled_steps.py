@@ -9,7 +9,7 @@ from keras_transformer.zoo.generation.decoding import Decoding
 from keras_transformer.zoo.generation.loop import generate
 from keras_transformer.zoo.models.running.compiled_steps import CompiledSteps
 from keras_transformer.zoo.models.running.decoding_steps import KerasSteps
-from tests.zoo.models.test_stepwise import ROOM, model_of, padded_sources, some_ids
+from tests.zoo.models.running.test_stepwise import ROOM, model_of, padded_sources, some_ids
 
 FORBIDDEN = (0, 1)
 IDS = some_ids(rows=5, length=4)

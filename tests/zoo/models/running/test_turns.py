@@ -12,7 +12,7 @@ from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models.running.compiled_steps import CompiledSteps
 from keras_transformer.zoo.models.running.decoding_steps import KerasSteps
 from keras_transformer.zoo.models.running.predict import predict
-from tests.zoo.models.test_stepwise import ROOM, model_of, some_ids
+from tests.zoo.models.running.test_stepwise import ROOM, model_of, some_ids
 
 
 class Alone:

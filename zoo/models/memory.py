@@ -1,0 +1,129 @@
+"""Memory that a model and a training step need at least, checked against the machine's."""
+
+import ctypes
+import math
+import os
+from pathlib import Path
+
+import keras
+
+from keras_transformer.attention import MultiHeadAttention
+from keras_transformer.quantization import Projection
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models.config import TransformerConfig
+
+_FLOAT = 4
+# Measured: the layers of a block, as Python objects and graphs.
+_BLOCK = 1_000_000
+# The largest memory that the control group of a container allows, in versions 2 and 1.
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def check_build(config: TransformerConfig) -> None:
+    """Checks that a model fits in the machine's memory, before it is built.
+
+    Raises:
+        InputError: if it does not.
+    """
+    longest = config.max_length * config.hidden_dim
+    needed = _FLOAT * (parameters_of(config) + longest) + _BLOCK * _blocks(config)
+    _check("a model", needed, "make it smaller")
+
+
+def check_training(model: keras.Model, tokens: int, length: int, copies: int) -> None:
+    """Checks that a training step fits in the machine's memory, before the first one.
+
+    On a GPU, whose memory is not known here, nothing is checked.
+
+    Args:
+        model: built model that is trained.
+        tokens: number of tokens of the largest batch, padding included.
+        length: padded length of its rows.
+        copies: number of arrays of the size of the weights that the run keeps besides them.
+
+    Raises:
+        InputError: if it does not fit.
+    """
+    needed = step_bytes(model, tokens, length, copies)
+    if needed > machine_bytes() and not _has_gpu():
+        _check(
+            f"training on batches of {tokens:,} tokens", needed,
+            "lower batch_tokens or max_length, or make the model smaller",
+        )  # fmt: skip
+
+
+def parameters_of(config: TransformerConfig) -> int:
+    """Returns the number of parameters of a config's model without norms, biases and a head."""
+    c = config
+    kinds = 2 if c.architecture == "encoder-decoder" else 1
+    query, key = c.num_heads * c.head_width, (c.num_key_value_heads or c.num_heads) * c.head_width
+    attention = sum(
+        _kernel(c, *shape)
+        for shape in ((c.hidden_dim, query), (c.hidden_dim, key), (c.hidden_dim, key),
+                      (query, c.hidden_dim))
+    )  # fmt: skip
+    feed_forward = _kernel(c, c.hidden_dim, c.intermediate_dim) * (3 if c.gated else 2)
+    # A decoder's block with cross-attention has a second attention.
+    blocks = c.num_layers * (kinds * (attention + feed_forward) + (kinds - 1) * attention)
+    positions = kinds * c.max_length if c.positions == "learned" else 0
+    tables = c.vocab_size + c.source_vocab_size + c.num_segments + positions
+    return tables * c.hidden_dim + blocks
+
+
+def step_bytes(model: keras.Model, tokens: int, length: int, copies: int) -> int:
+    """Returns the bytes that a training step needs at least, see `check_training`."""
+    weights = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    values = 0
+    for layer in model._flatten_layers():
+        if isinstance(layer, Projection):
+            values += layer.kernel.shape[1]
+        elif isinstance(layer, MultiHeadAttention):
+            values += layer.num_heads * length
+    if len(model.outputs[0].shape) == 3:
+        values += model.outputs[0].shape[-1]
+    return _FLOAT * (weights * (1 + copies) + tokens * values)
+
+
+def machine_bytes() -> int:
+    """Returns the memory of this machine, or what a container allows of it."""
+    found = [_physical_bytes()]
+    for path in map(Path, _LIMITS):
+        if path.exists() and (limit := path.read_text(encoding="ascii").strip()).isdecimal():
+            found.append(int(limit))
+    return min(found)
+
+
+def _physical_bytes() -> int:
+    if hasattr(os, "sysconf"):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    kilobytes = ctypes.c_ulonglong()
+    ctypes.windll.kernel32.GetPhysicallyInstalledSystemMemory(ctypes.byref(kilobytes))
+    return 1024 * kilobytes.value
+
+
+def _kernel(config: TransformerConfig, inputs: int, outputs: int) -> int:
+    """Parameters of a kernel, or of its two factors where these are fewer."""
+    whole = inputs * outputs
+    return min(whole, config.rank * (inputs + outputs)) if config.rank else whole
+
+
+def _blocks(config: TransformerConfig) -> int:
+    return config.num_layers * (2 if config.architecture == "encoder-decoder" else 1)
+
+
+def _has_gpu() -> bool:
+    return keras.config.backend() != "torch" and bool(keras.distribution.list_devices("gpu"))
+
+
+def _check(what: str, needed: int, advice: str) -> None:
+    available = machine_bytes()
+    if needed > available:
+        raise InputError(
+            f"Expected {what} that fits in this machine's {available / 1e9:.1f} GB of memory, got "
+            f"one of at least {_gigabytes(needed)} GB; {advice}."
+        )
+
+
+def _gigabytes(number: int) -> str:
+    # In integers: a config's may be beyond a float.
+    return f"{number // 10**9:,}" if number >= 10**11 else f"{number / 1e9:.1f}"
