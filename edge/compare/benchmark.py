@@ -14,7 +14,8 @@ from ai_edge_litert.interpreter import Interpreter
 
 from keras_transformer.edge.compare import memory
 from keras_transformer.edge.runtime.names import DECODE, PREDICT
-from keras_transformer.edge.runtime.packed import Source, contents, name_of, names_of, unpack
+from keras_transformer.edge.runtime.opening import open_file
+from keras_transformer.edge.runtime.packed import Source, contents, name_of, names_of
 from keras_transformer.edge.runtime.runner import make_interpreter
 from keras_transformer.edge.tflite.delegation import find_delegation
 from keras_transformer.zoo.errors import InputError, RunError
@@ -177,8 +178,9 @@ def device_name() -> str:
 
 def _load(source: Source, threads: int) -> tuple[Interpreter, dict[str, Any]]:
     """An interpreter with inputs of the full length, and the file's description."""
-    flatbuffer, description, _ = unpack(source)
-    interpreter = make_interpreter(flatbuffer, description, threads=threads)
+    opened = open_file(source)
+    description = opened.description
+    interpreter = make_interpreter(opened.flatbuffer, description, threads=threads)
     interpreter.allocate_tensors()
     for detail in interpreter.get_input_details():
         # 1 is a valid token in every vocabulary, and the second segment of a pair.

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from keras_transformer.edge.demo.character_table import character_table
 from keras_transformer.edge.demo.litertjs import copy_litertjs
-from keras_transformer.edge.runtime.packed import unpack
+from keras_transformer.edge.runtime.packed import LABELS, unpack
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.files import new_folder
 
@@ -161,7 +161,12 @@ def _write_json(path, value):
 def _common(path):
     """Properties that files side by side must share, by name."""
     _, description, files = unpack(path)
-    labels = files.pop("labels.txt")
+    for name in ("task", "max_length"):
+        if name not in description:
+            raise InputError(f"{path} is damaged: its description has no {name}.")
+    if LABELS not in files:
+        raise InputError(f"{path} is damaged: it has no {LABELS}.")
+    labels = files.pop(LABELS)
     # Older files call it a bundle, or do not record it.
     target = description.get("target", description.get("bundle", "plain"))
     if target not in _TARGETS:

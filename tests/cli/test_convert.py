@@ -180,7 +180,8 @@ def test_a_path_that_exists_is_refused_before_any_work(tmp_path):
 def test_what_cannot_be_written_is_said_before_any_work(tmp_path):
     arguments = ("convert", tmp_path / "no", "--precision", "float32", "--out")
     long = tmp_path / ("n" * 256)
-    assert error_of(call(*arguments, long)) == (1, f"Error: File name too long: {long}.")
+    code, sentence = error_of(call(*arguments, long))
+    assert (code, sentence[:28], sentence.count("\n")) == (1, "Error: File name too long: /", 0)
     (tmp_path / "MODEL_CARD.md").mkdir()
     for target in ("plain", "micro", "onnx"):
         sentence = f"Error: {tmp_path}/MODEL_CARD.md is a folder; give the name of a file."

@@ -30,8 +30,8 @@ def test_every_field_of_a_recipe_is_an_option():
     fields = {NAMES_OF_OPTIONS.get(name, name) for name in fields}
     fields |= {use for task in TASKS.values() for use in task.columns}
     assert fields <= names
-    assert names - fields == {"out", "overwrite", "resume", "tensorboard", "recipe_file", "task",
-                              "verbose"}  # fmt: skip
+    assert names - fields == {"max_unpacked", "out", "overwrite", "resume", "tensorboard",
+                              "recipe_file", "task", "verbose"}  # fmt: skip
 
 
 def test_a_run_reports_and_writes_a_checkpoint(trained, data):
@@ -315,5 +315,5 @@ def test_a_recipe_that_is_none(tmp_path):
 
 def test_defaults_in_the_help_are_those_of_a_recipe():
     text = " ".join(call("train", "--help").stdout.split())
-    assert f"at its peak. [default: {OPTIONS['learning_rate'].default}]" in text
-    assert "--tokenizer [wordpiece|sentencepiece|characters|bytes]" in text
+    assert f"Peak learning rate. [default: {OPTIONS['learning_rate'].default}]" in text
+    assert "--tokenizer [auto|wordpiece|sentencepiece|characters|bytes]" in text

@@ -11,6 +11,8 @@ KINDS = ("wordpiece", "bytes", "characters", "sentencepiece")
 NORMALIZATIONS = ("nfkc", "identity")
 # Kinds that preserve case and accents by default, since they are used to generate text.
 _VERBATIM = ("characters", "sentencepiece")
+# TensorFlow Text counts its bytes in 32 bits.
+_MOST_PER_WORD = 1 << 20
 _MAX_CHARACTERS_PER_WORD = 100
 # Maximum number of UTF-8 bytes of a character.
 _MOST_BYTES = 4
@@ -71,6 +73,11 @@ class TokenizerConfig:
                 raise InputError(
                     f"Expected the tokenizer's {name} to be a positive integer, "
                     f"got {name}={value!r}."
+                )
+            if value > _MOST_PER_WORD:
+                raise InputError(
+                    f"Expected the tokenizer's {name} to be at most {_MOST_PER_WORD}, got "
+                    f"{name}={value}."
                 )
         if len(given) > 1:
             raise InputError(

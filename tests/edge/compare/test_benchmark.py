@@ -6,6 +6,7 @@ import pytest
 from keras_transformer.edge.compare import memory
 from keras_transformer.edge.compare.benchmark import benchmark, device_name
 from keras_transformer.edge.runtime import Runner
+from keras_transformer.edge.runtime.packed import pack, unpack
 from keras_transformer.zoo.errors import InputError, RunError
 
 
@@ -95,3 +96,10 @@ def test_no_tensorflow_is_loaded(module):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.stdout, done.returncode) == ("[]\n", 0)
+
+
+def test_a_file_that_others_changed(files):
+    flatbuffer, description, attached = unpack(files["float32"])
+    description["max_length"] = 3
+    with pytest.raises(InputError, match="the last of its lengths to be 3, got 16"):
+        benchmark(pack(flatbuffer, description, attached), runs=1)

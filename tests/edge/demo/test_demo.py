@@ -10,6 +10,7 @@ import pytest
 
 from keras_transformer.edge.demo import demo
 from keras_transformer.edge.demo.character_table import character_table
+from keras_transformer.edge.runtime.packed import pack, unpack
 from keras_transformer.zoo.errors import InputError
 from tests.edge.demo.pages import FLATBUFFER, LITERTJS_FILES, install_litertjs, write_model
 
@@ -96,6 +97,17 @@ def test_a_changed_file_is_refused(tmp_path):
     path = write_model(tmp_path / "a.tflite")
     path.write_bytes(path.read_bytes().replace(FLATBUFFER, FLATBUFFER[::-1]))
     with pytest.raises(InputError, match="a.tflite is no TFLite file"):
+        demo.check_files([path])
+
+
+@pytest.mark.parametrize("missing", ["task", "max_length", "labels.txt"])
+def test_a_file_that_lacks_what_the_page_reads(tmp_path, missing):
+    path = write_model(tmp_path / "a.tflite")
+    flatbuffer, description, files = unpack(path)
+    description.pop(missing, None)
+    files.pop(missing, None)
+    path.write_bytes(pack(flatbuffer, description, files))
+    with pytest.raises(InputError, match=f"a.tflite is damaged: .* has no {missing}"):
         demo.check_files([path])
 
 

@@ -29,6 +29,8 @@ def test_case_and_accents_by_kind(kind):
             "characters or in bytes, got max_characters_per_word=5, max_bytes_per_word=9",
         ),
         ({"max_bytes_per_word": 0}, "positive integer, got max_bytes_per_word=0"),
+        ({"max_characters_per_word": 10**12}, "at most 1048576, got max_char.*=10{12}"),
+        ({"max_bytes_per_word": 2**31}, "at most 1048576, got max_bytes_per_word=2147483648"),
         ({"max_bytes_per_word": True}, "positive integer, got max_bytes_per_word=True"),
         ({"lower": True}, "among kind, lowercase, .*, got 'lower'"),
     ],

@@ -100,6 +100,7 @@ def test_translation_with_a_shared_vocabulary(tables, tmp_path):
     }  # fmt: skip
     assert trained.config.vocab_size == trained.tokenizer.vocab_size
     assert (trained.config.source_vocab_size, trained.target_tokenizer) == (0, None)
+    assert trained.tokenizer.config.normalization == "identity"
     assert list(trained.probes) == ["source_ids", "ids"]
     loaded = Checkpoint.load(tmp_path / "out")
     assert (loaded.task, loaded.config) == (Translation(), trained.config)
