@@ -76,7 +76,8 @@ def _written(text: str, tokenizer: Tokenizer) -> str:
     if isinstance(model, WordPieces):
         written = spaced(_with_ends(" ".join(model.split(text)), text, is_white))
         pieces = set(model.piece_ids) - set(SPECIAL_TOKENS)
-        known: set[str] | None = {" ", *(c for piece in pieces for c in piece.removeprefix(CONTINUATION))}
+        letters = (c for piece in pieces for c in piece.removeprefix(CONTINUATION))
+        known: set[str] | None = {" ", *letters}
     elif isinstance(model, Unigram):
         written, known = _with_ends(model.normalize(text), text, str.isspace), None
     else:
