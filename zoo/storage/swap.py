@@ -4,7 +4,7 @@ import contextlib
 import errno
 from pathlib import Path
 
-from keras_transformer.zoo.beside import all_beside, check_absent, new_beside, remove
+from keras_transformer.zoo.storage.beside import all_beside, check_absent, new_beside, remove
 
 
 def swap_in(partial: Path, path: Path, overwrite: bool) -> list[Path]:
