@@ -8,6 +8,7 @@ import pytest
 from keras_transformer.cli import display
 from tests.cli.calls import SENTENCES, call, error_of, fill_disk, write_table
 
+
 def weights(checkpoint) -> bytes:
     return (checkpoint / "weights.safetensors").read_bytes()
 
