@@ -114,7 +114,7 @@ def convert(
     from keras_transformer.edge.targets import convert as edge_convert
     from keras_transformer.zoo.backends import check_backend
     from keras_transformer.zoo.checkpoint import Checkpoint
-    from keras_transformer.zoo.locks import only_run
+    from keras_transformer.zoo.storage.locks import only_run
 
     check_backend("convert")
     about = About(

@@ -40,7 +40,7 @@ def demo(files: tuple[Path, ...], export: Path | None, port: int, litert: Path |
     from keras_transformer.cli import display
     from keras_transformer.edge.demo import demo as edge_demo
     from keras_transformer.edge.demo.litertjs import find_litertjs
-    from keras_transformer.zoo.temporary import temporary_folder
+    from keras_transformer.zoo.storage.temporary import temporary_folder
 
     edge_demo.check_files(files)
     litertjs = find_litertjs(litert, display.note)

@@ -51,7 +51,7 @@ def sensitivity(
     from keras_transformer.zoo.backends import check_backend
     from keras_transformer.zoo.checkpoint import Checkpoint
     from keras_transformer.zoo.data.columns import columns_of
-    from keras_transformer.zoo.files import check_file_target, write_file
+    from keras_transformer.zoo.storage.files import check_file_target, write_file
 
     check_backend("sensitivity")
     if plot is not None:

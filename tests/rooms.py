@@ -23,14 +23,7 @@ ROOMS = {
     "layers": Room("", "keras numpy"),
     "zoo.printable": Room(device=True),
     "zoo.errors": Room("zoo.printable", device=True),
-    "zoo.beside": Room("zoo.errors"),
-    "zoo.temporary": Room(),
-    "zoo.locks": Room("zoo.beside"),
-    "zoo.manifest": Room("zoo.errors"),
-    "zoo.swap": Room("zoo.beside"),
-    "zoo.files": Room(
-        "zoo.beside zoo.errors zoo.locks zoo.manifest zoo.swap", "numpy safetensors"
-    ),
+    "zoo.storage": Room("zoo.errors", "numpy safetensors"),
     "zoo.recipe": Room("zoo.errors"),
     "zoo.tabular": Room("zoo.printable", device=True),
     "zoo.progress": Room("zoo.printable zoo.tabular", device=True),
@@ -51,7 +44,7 @@ ROOMS = {
     "zoo.models.running": Room(
         "layers zoo.data zoo.errors zoo.models zoo.tokenizers", "keras numpy tensorflow"
     ),
-    "zoo.samples": Room("zoo.errors zoo.files", "babel numpy sklearn"),
+    "zoo.samples": Room("zoo.errors zoo.storage", "babel numpy sklearn"),
     "zoo.generation": Room(
         "zoo.data zoo.errors zoo.modalities zoo.tokenizers", "numpy", device=True
     ),
@@ -81,16 +74,15 @@ ROOMS = {
     "zoo.named": Room("zoo.errors zoo.models zoo.tabular zoo.tasks", "keras"),
     "zoo.checkpoint_config": Room("zoo.errors zoo.models", "numpy"),
     "zoo.checkpoint": Room(
-        "zoo.checkpoint_config zoo.data zoo.errors zoo.evaluation zoo.files zoo.generation "
-        "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.predictor zoo.recipe "
-        "zoo.tabular zoo.tasks "
-        "zoo.vocabularies",
+        "zoo.checkpoint_config zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities "
+        "zoo.models zoo.models.running zoo.outputs zoo.predictor zoo.recipe zoo.storage "
+        "zoo.tabular zoo.tasks zoo.vocabularies",
         "keras numpy",
     ),
     "zoo.training": Room(
-        "layers zoo.backends zoo.beside zoo.checkpoint zoo.data zoo.errors zoo.evaluation "
-        "zoo.files zoo.locks zoo.modalities zoo.models zoo.models.running zoo.progress zoo.recipe "
-        "zoo.tasks zoo.tokenizers zoo.vocabularies",
+        "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.modalities "
+        "zoo.models zoo.models.running zoo.progress zoo.recipe zoo.storage zoo.tasks "
+        "zoo.tokenizers zoo.vocabularies",
         "keras numpy",
     ),
     "edge.graphs": Room(
@@ -100,7 +92,7 @@ ROOMS = {
     "edge.compare": Room(
         "edge.graphs edge.precision edge.runtime edge.runtime.checks edge.tflite layers "
         "zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.generation "
-        "zoo.modalities zoo.models zoo.models.running zoo.tabular zoo.tasks zoo.temporary "
+        "zoo.modalities zoo.models zoo.models.running zoo.storage zoo.tabular zoo.tasks "
         "zoo.tokenizers",
         "ai_edge_litert keras numpy",
     ),
@@ -119,40 +111,39 @@ ROOMS = {
     ),
     "edge.convert": Room(
         "edge.precision edge.quantize edge.tflite layers zoo.checkpoint zoo.data zoo.errors "
-        "zoo.files zoo.models zoo.models.running zoo.temporary", "keras tensorflow",
+        "zoo.models zoo.models.running zoo.storage",
+        "keras tensorflow",
     ),
     "edge.publish": Room("edge.runtime zoo.checkpoint zoo.models zoo.printable"),
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
-        "edge.runtime edge.tflite zoo.backends zoo.beside zoo.checkpoint zoo.data zoo.errors "
-        "zoo.files zoo.temporary zoo.tokenizers",
+        "edge.runtime edge.tflite zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.storage "
+        "zoo.tokenizers",
         "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",
     ),
     "edge.targets.exported": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.runtime "
-        "edge.targets layers zoo.beside zoo.checkpoint zoo.errors zoo.files zoo.models "
-        "zoo.models.running zoo.tasks "
-        "zoo.temporary",
+        "edge.targets layers zoo.checkpoint zoo.errors zoo.models zoo.models.running "
+        "zoo.storage zoo.tasks",
         "keras numpy onnx onnxruntime safetensors tensorflow tf2onnx torch",
     ),
     "edge.targets.litertlm": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.runtime edge.targets "
-        "edge.targets.exported edge.tflite zoo.checkpoint zoo.errors zoo.generation "
-        "zoo.temporary zoo.tokenizers zoo.vocabularies",
+        "edge.targets.exported edge.tflite zoo.checkpoint zoo.errors zoo.generation zoo.storage "
+        "zoo.tokenizers zoo.vocabularies",
         "ai_edge_litert keras litert_lm litert_lm_builder numpy tensorflow",
     ),
     "edge.choose": Room(
         "edge.compare edge.compress edge.convert edge.precision edge.quantize edge.runtime "
-        "edge.targets layers zoo.backends zoo.beside zoo.checkpoint zoo.data zoo.errors "
-        "zoo.evaluation zoo.files zoo.locks zoo.models zoo.progress zoo.recipe zoo.tabular "
-        "zoo.training",
+        "edge.targets layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation "
+        "zoo.models zoo.progress zoo.recipe zoo.storage zoo.tabular zoo.training",
         "keras matplotlib",
     ),
-    "edge.demo": Room("edge.runtime zoo.errors zoo.files zoo.tokenizers"),
+    "edge.demo": Room("edge.runtime zoo.errors zoo.storage zoo.tokenizers"),
     "edge.quickstart": Room(
         "edge.compare edge.precision edge.quantize edge.runtime edge.targets zoo.backends "
-        "zoo.beside zoo.data zoo.files zoo.predictor zoo.progress zoo.recipe zoo.samples "
-        "zoo.tasks zoo.training",
+        "zoo.data zoo.predictor zoo.progress zoo.recipe zoo.samples zoo.storage zoo.tasks "
+        "zoo.training",
         "sklearn",
     ),
 }  # fmt: skip

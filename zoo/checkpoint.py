@@ -26,12 +26,6 @@ from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.perplexity import language_perplexity
-from keras_transformer.zoo.files import (
-    read_folder,
-    weights_from_bytes,
-    weights_to_bytes,
-    write_folder,
-)
 from keras_transformer.zoo.generation.text import TextGenerator
 from keras_transformer.zoo.modalities.modality import Features, InputSpec, Modality
 from keras_transformer.zoo.modalities.registry import modality_named
@@ -44,6 +38,12 @@ from keras_transformer.zoo.models.running.turns import turn_of
 from keras_transformer.zoo.outputs import Outputs
 from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.storage.files import (
+    read_folder,
+    weights_from_bytes,
+    weights_to_bytes,
+    write_folder,
+)
 from keras_transformer.zoo.tabular import Metrics
 from keras_transformer.zoo.tasks.measure import evaluate
 from keras_transformer.zoo.tasks.registry import task_from_json

@@ -8,7 +8,7 @@ from pathlib import Path
 from keras_transformer.edge.choose.candidates import REFERENCE
 from keras_transformer.edge.choose.figures import figure_bytes, new_figure, place_labels
 from keras_transformer.edge.choose.search_result import Search
-from keras_transformer.zoo.files import write_file
+from keras_transformer.zoo.storage.files import write_file
 from keras_transformer.zoo.tabular import cell
 
 # Format of the figure -> name of its file in the folder of the search.

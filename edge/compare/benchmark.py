@@ -19,8 +19,8 @@ from keras_transformer.edge.runtime.packed import Source, contents, name_of, nam
 from keras_transformer.edge.runtime.runner import make_interpreter
 from keras_transformer.edge.tflite.delegation import find_delegation
 from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.storage.temporary import temporary_folder
 from keras_transformer.zoo.tabular import Grid, Tabular
-from keras_transformer.zoo.temporary import temporary_folder
 
 WARM_UP = 10
 _CPU_INFO = Path("/proc/cpuinfo")

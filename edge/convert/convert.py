@@ -22,7 +22,7 @@ from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, build, set_weights
 from keras_transformer.zoo.models.running.predict import model_inputs
-from keras_transformer.zoo.temporary import temporary_folder
+from keras_transformer.zoo.storage.temporary import temporary_folder
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,8 +6,8 @@ from pathlib import PurePath
 from typing import Any
 
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.files import weights_to_bytes
 from keras_transformer.zoo.models.build import get_weights
+from keras_transformer.zoo.storage.files import weights_to_bytes
 
 # Files are shared, so folders of the training machine are left out.
 _PATHS = (("data", "train"), ("data", "validation"), ("tokenizer", "vocabulary"))

@@ -16,7 +16,7 @@ from keras_transformer.edge.demo.character_table import character_table
 from keras_transformer.edge.demo.litertjs import copy_litertjs
 from keras_transformer.edge.runtime.packed import LABELS, unpack
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.files import new_folder
+from keras_transformer.zoo.storage.files import new_folder
 
 PAGE = "index.html"
 MOST_FILES = 2

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from keras_transformer.zoo.errors import InputError, RunError
-from keras_transformer.zoo.files import new_folder
+from keras_transformer.zoo.storage.files import new_folder
 
 _NPM_FILES = Path(__file__).parent / "npm"
 VERSION = json.loads((_NPM_FILES / "package.json").read_bytes())["dependencies"]["@litertjs/core"]

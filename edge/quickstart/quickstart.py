@@ -12,12 +12,12 @@ from keras_transformer.edge.quantize.qat import quantize
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.backends import needs_backend
-from keras_transformer.zoo.beside import resolved
 from keras_transformer.zoo.data.pairs import SentencePairs, load_pairs
-from keras_transformer.zoo.files import check_absent, write_file
 from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.storage.beside import resolved
+from keras_transformer.zoo.storage.files import check_absent, write_file
 from keras_transformer.zoo.training.run_folder import one_run
 from keras_transformer.zoo.training.train_recipe import train_recipe
 

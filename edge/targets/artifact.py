@@ -8,9 +8,9 @@ from typing import Any
 
 from keras_transformer.edge.compare.parity import Parity
 from keras_transformer.edge.publish.model_card import NAME, Origin, card_section, with_section
-from keras_transformer.zoo.beside import resolved
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.files import file_aside, write_folder
+from keras_transformer.zoo.storage.beside import resolved
+from keras_transformer.zoo.storage.files import file_aside, write_folder
 
 # The kind in the manifest of a folder.
 KIND = "export"

@@ -11,11 +11,11 @@ from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.targets import micro_arena
 from keras_transformer.edge.targets.flatbuffer import FlatbufferWriter, TfliteFile
 from keras_transformer.edge.tflite.schema import count_ops, find_op
-from keras_transformer.zoo.beside import resolved
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError, RunError
-from keras_transformer.zoo.files import check_file_target
-from keras_transformer.zoo.temporary import temporary_folder
+from keras_transformer.zoo.storage.beside import resolved
+from keras_transformer.zoo.storage.files import check_file_target
+from keras_transformer.zoo.storage.temporary import temporary_folder
 
 _BYTES_PER_LINE = 16
 _MISSING_OP = re.compile(r"find op for builtin opcode '(\w+)'")

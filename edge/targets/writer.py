@@ -7,9 +7,9 @@ from keras_transformer.edge.convert.convert import Request
 from keras_transformer.edge.publish.model_card import NAME
 from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.edge.targets.target import About, Target
-from keras_transformer.zoo.beside import resolved
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.files import check_file_target
+from keras_transformer.zoo.storage.beside import resolved
+from keras_transformer.zoo.storage.files import check_file_target
 
 
 class Writer(abc.ABC):

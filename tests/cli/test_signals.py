@@ -6,7 +6,7 @@ import pytest
 
 from keras_transformer.cli.errors import CommandError, in_one_sentence
 from keras_transformer.cli.signals import NAMES, Terminated, end_in_order
-from keras_transformer.zoo.temporary import temporary_folder
+from keras_transformer.zoo.storage.temporary import temporary_folder
 
 
 @pytest.fixture

@@ -6,12 +6,7 @@ import os
 import pytest
 
 from keras_transformer.cli import display
-from keras_transformer.cli.train import train
-from keras_transformer.zoo.recipe import OPTIONS
-from keras_transformer.zoo.tasks.registry import TASKS
 from tests.cli.calls import SENTENCES, call, error_of, fill_disk, write_table
-
-NAMES_OF_OPTIONS = {"dtype": "mixed_precision"}
 
 
 def weights(checkpoint) -> bytes:
@@ -21,17 +16,6 @@ def weights(checkpoint) -> bytes:
 def nothing_written(out) -> bool:
     states = out.with_name(f"{out.name}.training")
     return not out.exists() and not (states.exists() and any(states.iterdir()))
-
-
-def test_every_field_of_a_recipe_is_an_option():
-    names, later = {parameter.name for parameter in train.params}, ("prune", "quantize", "distill")
-    fields = {name for name, option in OPTIONS.items() if option.part not in later}
-    fields -= {"columns", "digest", "labels", "split_seed", "validation_share"}
-    fields = {NAMES_OF_OPTIONS.get(name, name) for name in fields}
-    fields |= {use for task in TASKS.values() for use in task.columns}
-    assert fields <= names
-    assert names - fields == {"max_unpacked", "out", "overwrite", "resume", "tensorboard",
-                              "recipe_file", "task", "verbose"}  # fmt: skip
 
 
 def test_a_run_reports_and_writes_a_checkpoint(trained, data):
@@ -311,9 +295,3 @@ def test_a_recipe_that_is_none(tmp_path):
     recipe.write_text("epochs: 3")
     code, line = error_of(call("train", "--recipe", recipe, "--out", tmp_path / "model"))
     assert (code, f"Error: Expected {recipe} to be JSON: " in line) == (2, True)
-
-
-def test_defaults_in_the_help_are_those_of_a_recipe():
-    text = " ".join(call("train", "--help").stdout.split())
-    assert f"Peak learning rate. [default: {OPTIONS['learning_rate'].default}]" in text
-    assert "--tokenizer [auto|wordpiece|sentencepiece|characters|bytes]" in text

@@ -116,7 +116,7 @@ def _damaged_weights(data, rng):
 
 
 def _read_safetensors(path, rng):
-    from keras_transformer.zoo.files import weights_from_bytes
+    from keras_transformer.zoo.storage.files import weights_from_bytes
 
     yield lambda: weights_from_bytes(path.read_bytes())
 

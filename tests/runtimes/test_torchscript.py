@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from keras_transformer.edge.targets.convert import convert
-from keras_transformer.zoo.files import write_folder
+from keras_transformer.zoo.storage.files import write_folder
 from tests.edge.generators import generator
 from tests.edge.models import random_model, random_rows
 from tests.runtimes.exported import assert_close, assert_translates

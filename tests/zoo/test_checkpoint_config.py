@@ -9,7 +9,7 @@ import pytest
 
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.files import weights_from_bytes, weights_to_bytes
+from keras_transformer.zoo.storage.files import weights_from_bytes, weights_to_bytes
 from tests.fuzz.seals import seal_folder
 
 

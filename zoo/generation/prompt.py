@@ -75,16 +75,16 @@ def continuing_ids(tokenizer: Tokenizer) -> list[int]:
     """Returns the ids of pieces that go on with a word, as none does behind a space."""
     pieces = tokenizer.vocabulary.pieces
     if isinstance(tokenizer.model, WordPieces):
-        found = (piece.startswith(CONTINUATION) and piece != CONTINUATION for piece in pieces)
+        found = [piece.startswith(CONTINUATION) and piece != CONTINUATION for piece in pieces]
     elif isinstance(tokenizer.model, Unigram):
-        found = (piece not in SPECIAL_TOKENS and not piece.startswith(SPACE) for piece in pieces)
+        found = [piece not in SPECIAL_TOKENS and not piece.startswith(SPACE) for piece in pieces]
     else:
-        found = ()
+        found = []
     return [i for i, continues in enumerate(found) if continues]
 
 
 def _ends_in_space(line: str, tokenizer: Tokenizer) -> bool:
-    if isinstance(tokenizer.model, WordPieces):
+    if not isinstance(tokenizer.model, Unigram):
         return is_white(line[-1])
     split = tokenizer.model.split
     return split(f"{line}a")[-1:] == split("a")

@@ -76,13 +76,14 @@ def _written(text: str, tokenizer: Tokenizer) -> str:
     if isinstance(model, WordPieces):
         written = spaced(_with_ends(" ".join(model.split(text)), text, is_white))
         pieces = set(model.piece_ids) - set(SPECIAL_TOKENS)
-        known = {" ", *(c for piece in pieces for c in piece.removeprefix(CONTINUATION))}
+        letters = (c for piece in pieces for c in piece.removeprefix(CONTINUATION))
+        known: set[str] | None = {" ", *letters}
     elif isinstance(model, Unigram):
         written, known = _with_ends(model.normalize(text), text, str.isspace), None
     else:
         written = model.fold(text)
-        known = model.piece_ids if config.kind == "characters" else None
-    if not written or (known is not None and not set(written) <= set(known)):
+        known = set(model.piece_ids) if config.kind == "characters" else None
+    if not written or (known is not None and not set(written) <= known):
         raise InputError(f"Expected a stop text that the vocabulary has, got {text!r}.")
     return written
 

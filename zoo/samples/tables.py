@@ -10,7 +10,7 @@ except ImportError:
     babel = None
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.files import check_absent, write_file
+from keras_transformer.zoo.storage.files import check_absent, write_file
 
 SPLITS = ("train", "validation", "test")
 

@@ -106,13 +106,14 @@ class TokenizerConfig:
     @property
     def most_bytes_per_word(self) -> int:
         """Maximum number of UTF-8 bytes of a known word."""
-        return self.max_bytes_per_word or _MOST_BYTES * self.max_characters_per_word
+        return self.max_bytes_per_word or _MOST_BYTES * (self.max_characters_per_word or 0)
 
     def is_too_long(self, word: str) -> bool:
         """Whether a folded word is unknown to word pieces because of its length."""
-        if self.max_characters_per_word is not None:
-            return len(word) > self.max_characters_per_word
-        return len(word.encode()) > self.max_bytes_per_word
+        # One of the two is set, see `__post_init__`.
+        if self.max_bytes_per_word is not None:
+            return len(word.encode()) > self.max_bytes_per_word
+        return len(word) > (self.max_characters_per_word or 0)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the settings as a JSON-serializable object."""

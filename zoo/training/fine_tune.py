@@ -16,12 +16,12 @@ from keras_transformer.zoo.data.pairs import SentencePairs
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.data.tables import Examples
-from keras_transformer.zoo.files import weights_to_bytes
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.models.running.predict import model_inputs
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.recipe import OPTIONS, Recipe
 from keras_transformer.zoo.recipe.training_data import data_options, resolved, rows_given
+from keras_transformer.zoo.storage.files import weights_to_bytes
 from keras_transformer.zoo.tasks.run_data import RunData
 from keras_transformer.zoo.training.fit import Fit
 from keras_transformer.zoo.training.run_data import (

@@ -15,16 +15,16 @@ from keras import ops
 from keras_transformer.zoo.data.batches import Batch, Batches, SampledBatches
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.evaluation.metric import Metric
-from keras_transformer.zoo.files import (
+from keras_transformer.zoo.models.build import get_weights, set_weights
+from keras_transformer.zoo.models.memory import check_training
+from keras_transformer.zoo.progress import Report
+from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.storage.files import (
     read_folder,
     weights_from_bytes,
     weights_to_bytes,
     write_folder,
 )
-from keras_transformer.zoo.models.build import get_weights, set_weights
-from keras_transformer.zoo.models.memory import check_training
-from keras_transformer.zoo.progress import Report
-from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.training.optimizers import (
     copies_of_weights,

@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from keras_transformer.zoo.beside import check_writable, new_beside, remove, target
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.files import check_folder_target, read_folder
-from keras_transformer.zoo.locks import clear_abandoned, only_run
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.storage.beside import check_writable, new_beside, remove, target
+from keras_transformer.zoo.storage.files import check_folder_target, read_folder
+from keras_transformer.zoo.storage.locks import clear_abandoned, only_run
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

@@ -15,10 +15,10 @@ from keras_transformer.edge.targets.artifact import KIND, Artifact
 from keras_transformer.edge.targets.exported import replay
 from keras_transformer.edge.targets.exported.graph_parity import graphs_parity
 from keras_transformer.edge.targets.writer import Writer
-from keras_transformer.zoo.beside import resolved
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.files import check_file_target, check_folder_target
+from keras_transformer.zoo.storage.beside import resolved
+from keras_transformer.zoo.storage.files import check_file_target, check_folder_target
 
 
 class FolderWriter(Writer):

@@ -15,9 +15,9 @@ from keras_transformer.edge.compare.parity import Parity, difference, units_of
 from keras_transformer.edge.targets.exported import replay
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
-from keras_transformer.zoo.files import weights_from_bytes, weights_to_bytes
 from keras_transformer.zoo.models.running.predict import model_inputs
-from keras_transformer.zoo.temporary import temporary_folder
+from keras_transformer.zoo.storage.files import weights_from_bytes, weights_to_bytes
+from keras_transformer.zoo.storage.temporary import temporary_folder
 
 # Relative to the largest output. The same float32 operations in another order differ in their last
 # bits, 6e-8 each, which add up through the layers to about 1e-6. In a trained classifier, GELU by

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras_transformer.edge.graphs.free import EntryPoint
 from keras_transformer.edge.targets.exported.folder import FolderWriter
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.temporary import temporary_folder
+from keras_transformer.zoo.storage.temporary import temporary_folder
 
 FOLDER = "saved_model"
 

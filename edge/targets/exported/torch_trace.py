@@ -14,9 +14,9 @@ import torch
 
 from keras_transformer.activations import without_own_gradients
 from keras_transformer.edge.graphs.free import EntryPoint, entry_points
-from keras_transformer.zoo.files import read_folder, weights_from_bytes
 from keras_transformer.zoo.models.build import build, set_weights
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.storage.files import read_folder, weights_from_bytes
 from keras_transformer.zoo.tasks.registry import task_from_json
 
 # Lengths to trace with; none is 1, which a trace may specialize on.

@@ -6,7 +6,7 @@ from keras_transformer.edge.graphs.free import EntryPoint
 from keras_transformer.edge.targets.exported.folder import FolderWriter
 from keras_transformer.edge.targets.exported.graph_parity import run_apart
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.temporary import temporary_folder
+from keras_transformer.zoo.storage.temporary import temporary_folder
 
 
 class TorchScript(FolderWriter):

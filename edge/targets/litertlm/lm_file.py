@@ -4,7 +4,7 @@
 from litert_lm_builder import litertlm_builder
 from litert_lm_builder.runtime.proto import llm_metadata_pb2
 
-from keras_transformer.zoo.temporary import temporary_folder
+from keras_transformer.zoo.storage.temporary import temporary_folder
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
 
 

@@ -8,7 +8,7 @@ from keras_transformer.edge.targets.litertlm.lm_steps import LmSteps
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.generation.text import TextGenerator
-from keras_transformer.zoo.temporary import temporary_folder
+from keras_transformer.zoo.storage.temporary import temporary_folder
 
 NUM_PROMPTS, PROMPT_TOKENS, NEW_TOKENS = 4, 8, 64
 # The replacement for invalid bytes, whose number differs between the two, and the end of a C

@@ -13,8 +13,8 @@ from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError, RunError
-from keras_transformer.zoo.locks import only_run
 from keras_transformer.zoo.recipe import Prune
+from keras_transformer.zoo.storage.locks import only_run
 from tests.edge.generators import generator
 
 COLUMNS = {"text": "text", "text_pair": None, "label": "label"}

@@ -6,6 +6,7 @@ import pytest
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import CHOICES, OPTIONAL, TransformerConfig
+from keras_transformer.zoo.printable import shortened
 from tests.zoo import tiny
 
 SIZES = ("max_length", "hidden_dim", "intermediate_dim", "num_layers", "num_heads")
@@ -112,5 +113,6 @@ def test_json_from_before_there_was_a_setting(name):
 @pytest.mark.parametrize("value", [{}, [], None, {**tiny.config().to_json(), "extra": 1}])
 def test_json_with_other_names_is_refused(value):
     known = ", ".join(sorted(field.name for field in dataclasses.fields(TransformerConfig)))
-    with refused(f"Expected a model config with exactly {known}, got {value!r}."):
+    sentence = shortened(f"Expected a model config with exactly {known}, got {value!r}.")
+    with refused(sentence):
         TransformerConfig.from_json(value)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from keras_transformer.zoo.errors import InputError, RunError
-from keras_transformer.zoo.files import read_folder, weights_from_bytes
 from keras_transformer.zoo.models.build import get_weights
+from keras_transformer.zoo.storage.files import read_folder, weights_from_bytes
 from tests.zoo import tiny
 
 ADVICE = "Lower the learning rate or raise the warm-up."

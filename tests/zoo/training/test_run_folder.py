@@ -10,9 +10,9 @@ import pytest
 from keras_transformer.edge.quantize.qat import quantize
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.files import write_folder
-from keras_transformer.zoo.locks import only_run
 from keras_transformer.zoo.models.build import get_weights
+from keras_transformer.zoo.storage.files import write_folder
+from keras_transformer.zoo.storage.locks import only_run
 from keras_transformer.zoo.training.run_folder import (
     check_run_target,
     remove_states,

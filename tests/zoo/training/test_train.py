@@ -6,10 +6,10 @@ import sacrebleu
 
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.files import write_folder
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.recipe.training_data import resolved
+from keras_transformer.zoo.storage.files import write_folder
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.labelled import LabelledData
 from keras_transformer.zoo.tasks.translation import Translation

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from keras_transformer.zoo.beside import (
+from keras_transformer.zoo.storage.beside import (
     all_beside,
     beside,
     new_beside,

@@ -11,7 +11,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from keras_transformer.zoo.beside import (
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.storage.beside import (
     all_beside,
     check_absent,
     check_writable,
@@ -20,16 +21,15 @@ from keras_transformer.zoo.beside import (
     remove,
     target,
 )
-from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.locks import clear_abandoned, written_aside
-from keras_transformer.zoo.manifest import (
+from keras_transformer.zoo.storage.locks import clear_abandoned, written_aside
+from keras_transformer.zoo.storage.manifest import (
     MANIFEST,
     folders,
     manifest_of,
     read_manifest,
     stays_inside,
 )
-from keras_transformer.zoo.swap import finish_cut_off_swap, swap_in
+from keras_transformer.zoo.storage.swap import finish_cut_off_swap, swap_in
 
 
 def check_file_target(path: str | Path, *, overwrite: bool) -> None:

@@ -10,7 +10,7 @@ import pytest
 import safetensors.numpy
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.files import (
+from keras_transformer.zoo.storage.files import (
     read_folder,
     weights_from_bytes,
     weights_to_bytes,

@@ -4,7 +4,7 @@ import contextlib
 import errno
 from pathlib import Path
 
-from keras_transformer.zoo.beside import all_beside, check_absent, new_beside, remove
+from keras_transformer.zoo.storage.beside import all_beside, check_absent, new_beside, remove
 
 
 def swap_in(partial: Path, path: Path, overwrite: bool) -> list[Path]:
@@ -26,7 +26,8 @@ def swap_in(partial: Path, path: Path, overwrite: bool) -> list[Path]:
                 partial.rename(path)
                 return moved
             except OSError as error:
-                if not path.exists() or error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                # It may be gone again: what counts is that another process put it there.
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
     except BaseException:
         if moved and not path.exists():

@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from keras_transformer.zoo.beside import check_writable, new_beside, parents_made, resolved, target
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.files import (
+from keras_transformer.zoo.storage.beside import (
+    check_writable,
+    new_beside,
+    parents_made,
+    resolved,
+    target,
+)
+from keras_transformer.zoo.storage.files import (
     check_file_target,
     check_folder_target,
     new_folder,

@@ -10,15 +10,15 @@ import types
 
 import pytest
 
-from keras_transformer.zoo import locks
-from keras_transformer.zoo.beside import new_beside
-from keras_transformer.zoo.files import check_file_target, write_file, write_folder
-from keras_transformer.zoo.locks import clear_abandoned, only_run, written_aside
+from keras_transformer.zoo.storage import locks
+from keras_transformer.zoo.storage.beside import new_beside
+from keras_transformer.zoo.storage.files import check_file_target, write_file, write_folder
+from keras_transformer.zoo.storage.locks import clear_abandoned, only_run, written_aside
 
 HOLDER = """
 import sys
 from pathlib import Path
-from keras_transformer.zoo.locks import only_run, written_aside
+from keras_transformer.zoo.storage.locks import only_run, written_aside
 with only_run(sys.argv[1]), written_aside(Path(sys.argv[1]), Path.mkdir):
     print("held", flush=True)
     sys.stdin.read()

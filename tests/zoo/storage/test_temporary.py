@@ -2,7 +2,7 @@ import errno
 
 import pytest
 
-from keras_transformer.zoo.temporary import temporary_folder
+from keras_transformer.zoo.storage.temporary import temporary_folder
 
 
 def test_it_is_gone_afterwards(tmp_path, monkeypatch):
