@@ -106,7 +106,8 @@ def test_metrics_of_texts(translator):
         assert json.loads(result.stdout) == {
             "model": str(model), "data": str(translator.validation), "task": "translation",
             "precision": "float32", "max_length": 16, "truncated": 0, "beams": 2, "max_tokens": 9,
-            "rows": 9, **text_metrics(texts, targets),
+            "rows": 9, "unknown_tokens": 0.0, "rows_with_unknown_tokens": 0.0,
+            **text_metrics(texts, targets),
         }  # fmt: skip
     value = json.loads(result.stdout)
     assert 0 <= value["bleu"] <= 100 and 0 < value["chrf"] <= 100

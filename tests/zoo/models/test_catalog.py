@@ -45,10 +45,12 @@ LLAMA_2 = {
 # Counts a model that is built without values: it needs no memory, and spoils Keras' global state.
 COUNT = """
 import json, sys, keras
+from keras_transformer.zoo.models import memory
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.counts import multiply_adds, parameters
 
+memory.machine_bytes = lambda: 2**60
 with keras.StatelessScope(initialize_variables=False):
     for name, settings in json.load(sys.stdin).items():
         model = build(TransformerConfig(**settings))
