@@ -1,5 +1,6 @@
 """Texts that end what is generated, found in what was decoded."""
 
+import re
 from collections.abc import Callable, Collection
 
 from keras_transformer.zoo.errors import InputError
@@ -31,6 +32,8 @@ class Stops:
     def __init__(self, texts: Collection[str], tokenizer: Tokenizer):
         if not tokenizer.config.keeps_lines:
             texts = [text for text in texts if not text or text.strip("\r\n")]
+        # Lines end as in prompts and in the training text.
+        texts = [re.sub("\r\n|\r|\x85", "\n", text) for text in texts]
         self.texts = [_written(text, tokenizer) for text in texts]
         self.ids: list[int] = []
         if self.texts:

@@ -65,7 +65,7 @@ def _check(name: str, value: Any, kind: Any, bounds: Mapping[str, Any]) -> None:
             check_text(name, one)
     elif not isinstance(value, Mapping):
         raise InputError(f"Expected {name} to be an object, got {name}={value!r}.")
-    if kind is float and not math.isfinite(value):
+    if kind is float and not _is_finite(value):
         raise InputError(f"Expected {name} to be finite, got {name}={value}.")
     choices = bounds.get("choices")
     if choices and value not in choices:
@@ -78,3 +78,11 @@ def _check(name: str, value: Any, kind: Any, bounds: Mapping[str, Any]) -> None:
         raise InputError(f"Expected {name} to be below 2**31, got {name}={value}.")
     if kind in (int, float) and not value >= 0:
         raise InputError(f"Expected {name} not to be negative, got {name}={value}.")
+
+
+def _is_finite(value: float) -> bool:
+    """Whether a float can hold a number, which an integer of any size may be."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False

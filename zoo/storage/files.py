@@ -43,6 +43,9 @@ def check_file_target(path: str | Path, *, overwrite: bool) -> None:
     if path.is_dir():
         raise FileExistsError(f"{path} is a folder; give the name of a file.")
     check_absent(path, overwrite=overwrite)
+    if path.exists() and not path.is_file():
+        # Renaming over /dev/null or a pipe would take it away from every other program.
+        raise FileExistsError(f"{path} is a device or a pipe; give the name of a file.")
     clear_abandoned(path)
     check_writable(path)
 

@@ -10,6 +10,9 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.decoding import Decoding
 from keras_transformer.zoo.generation.stops import Stops
 from keras_transformer.zoo.generation.text import TextGenerator
+from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
+from keras_transformer.zoo.tokenizers.tokenizer_config import TokenizerConfig
 from tests.zoo.generation.prefix_model import END, PrefixModel, exhaustive, run, values
 from tests.zoo.generation.test_prompt import (
     KINDS,
@@ -178,3 +181,11 @@ def test_beams_with_stop_texts_of_several_tokens():
     generator = generator_of(WORDS, ids, 2)
     [made] = generator.generate(["b"], stop=["oda", "d a"], beams=3, max_tokens=5)
     assert (made.text, made.finished) == (" abo", True)
+
+
+@pytest.mark.parametrize("kind", ["bytes", "characters"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\x85"])
+def test_lines_end_alike_in_stop_texts_and_in_prompts(kind, end):
+    vocabulary = [*SPECIAL_TOKENS, "a", "\n"] if kind == "characters" else []
+    tokenizer = Tokenizer(TokenizerConfig(kind=kind), vocabulary)
+    assert Stops([f"a{end}{end}"], tokenizer).texts == ["a\n\n"]

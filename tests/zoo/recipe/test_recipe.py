@@ -62,6 +62,12 @@ def test_numbers_are_finite(name, value):
         recipe(**{name: value})
 
 
+@pytest.mark.parametrize("name", KINDS[float])
+def test_integers_beyond_floats_are_not_finite(name):
+    with pytest.raises(InputError, match=f"Expected {name} to be finite, got {name}=1000"):
+        recipe(**{name: 10**400})
+
+
 @pytest.mark.parametrize("name", KINDS[bool])
 def test_flags(name):
     with refused(f"Expected {name} to be true or false, got {name}=1."):

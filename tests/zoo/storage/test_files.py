@@ -257,6 +257,16 @@ def test_file_does_not_replace_a_folder(tmp_path):
         write_file(tmp_path, b"", overwrite=True)
 
 
+def test_file_does_not_replace_a_pipe_or_a_device(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    (tmp_path / "link").symlink_to(path)
+    for place in (path, tmp_path / "link"):
+        with pytest.raises(FileExistsError, match="is a device or a pipe; give the name of a file"):
+            write_file(place, b"", overwrite=True)
+    assert path.is_fifo()
+
+
 def test_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "a.tflite"
     write_file(path, b"one")
