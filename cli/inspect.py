@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from keras_transformer.cli import options
+from keras_transformer.zoo.tabular import number, words
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 # Entries of a recipe to show; the rest is in `--json`.
@@ -61,6 +62,8 @@ def _facts(description: dict[str, Any], size: int) -> list[tuple[str, Any]]:
         for name, (part, field) in RECIPE.items()
         if field in parts.get(part, {})
     }
+    if isinstance(shown.get("learning_rate"), float):
+        shown["learning_rate"] = f"{shown['learning_rate']:.6g}"
     metrics = description.get("metrics", {})
     scores = {
         name: metrics[name]
@@ -80,7 +83,7 @@ def _facts(description: dict[str, Any], size: int) -> list[tuple[str, Any]]:
         ("tokens", ", ".join(map(str, description.get("lengths", [description["max_length"]])))),
         (
             "measured on validation by Keras",
-            ", ".join(f"{display.words(name)} {value:.4f}" for name, value in scores.items()),
+            ", ".join(f"{words(name)} {number(value)}" for name, value in scores.items()),
         ),
         ("unknown tokens of validation", _unknown(metrics)),
         ("recipe", ", ".join(f"{name} {value}" for name, value in shown.items())),
@@ -90,8 +93,9 @@ def _facts(description: dict[str, Any], size: int) -> list[tuple[str, Any]]:
 
 def _unknown(metrics: dict[str, Any]) -> str | None:
     """The shares that training recorded; None for a tokenizer without unknown tokens."""
-    from keras_transformer.zoo.tasks.unknown import ROWS, TOKENS
+    from keras_transformer.zoo.tokenizers.tokenizer_config import ROWS_WITH_UNKNOWN, UNKNOWN_TOKENS
 
-    if TOKENS not in metrics:
+    if UNKNOWN_TOKENS not in metrics:
         return None
-    return f"{metrics[TOKENS]:.2%} of the tokens, in {metrics[ROWS]:.2%} of the rows"
+    tokens, rows = metrics[UNKNOWN_TOKENS], metrics[ROWS_WITH_UNKNOWN]
+    return f"{tokens:.2%} of the tokens, in {rows:.2%} of the rows"

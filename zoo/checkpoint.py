@@ -44,7 +44,7 @@ from keras_transformer.zoo.storage.files import (
     weights_to_bytes,
     write_folder,
 )
-from keras_transformer.zoo.tabular import Metrics
+from keras_transformer.zoo.tabular import Metrics, number
 from keras_transformer.zoo.tasks.measure import evaluate
 from keras_transformer.zoo.tasks.registry import task_from_json
 from keras_transformer.zoo.tasks.task import Task
@@ -87,7 +87,7 @@ class Checkpoint(Predictor):
 
     def __repr__(self) -> str:
         found = self.metrics.get("validation", {}).get(self.task.deciding_metric)
-        score = "" if found is None else f", validation {self.task.deciding_metric} {found:.4f}"
+        score = "" if found is None else f", validation {self.task.deciding_metric} {number(found)}"
         return (
             f"Checkpoint({self.recipe.model.name}: {self.task_name}, "
             f"{self.model.count_params():,} parameters, {self.precision}{score})"

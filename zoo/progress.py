@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from keras_transformer.zoo.printable import printable
-from keras_transformer.zoo.tabular import words
+from keras_transformer.zoo.tabular import number, words
 
 # Metrics printed for an epoch, as far as the task has them.
 EPOCH_METRICS = (
@@ -86,11 +86,11 @@ def default_report() -> Report:
 def epoch_line(epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> str:
     """Returns an epoch's loss and metrics as one line."""
     values = [f"{words(name)} {_value(metrics[name])}" for name in EPOCH_METRICS if name in metrics]
-    line = f"Epoch {epoch}: loss {loss:.4f}, validation {', '.join(values)}"
+    line = f"Epoch {epoch}: loss {number(loss)}, validation {', '.join(values)}"
     return f"{line}, the best so far" if is_best else line
 
 
 def _value(metric: float | None) -> str:
     if metric is None:
         return "not defined"
-    return f"{metric:.4f}" if abs(metric) < 1e6 else f"{metric:.6g}"
+    return number(metric)

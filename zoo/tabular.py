@@ -62,12 +62,18 @@ def words(name: str) -> str:
     return name.replace("_", " ").replace("f1", "F1")
 
 
+def number(value: float) -> str:
+    """A number as people read it: four decimals, or six digits where those would not show it."""
+    is_shown = value == 0 or 1e-3 <= abs(value) < 1e6
+    return f"{value:.4f}" if is_shown else f"{value:.6g}"
+
+
 def cell(value: Any) -> str:
     """A value as a table's cell."""
     if value is None:
         return "-"
     if isinstance(value, float):
-        return f"{value:.4f}"
+        return number(value)
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

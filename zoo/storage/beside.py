@@ -25,7 +25,8 @@ def resolved(path: str | Path) -> Path:
     """
     try:
         real = Path(os.path.realpath(path))
-        os.fsencode(real)
+        # In UTF-8, as names stand in files and in what is printed.
+        str(real).encode()
     except ValueError:
         raise InputError(f"Expected the path of a file or folder, got {str(path)!r}.") from None
     if not real.name:

@@ -29,7 +29,7 @@ from keras_transformer.zoo.storage.manifest import (
     read_manifest,
     stays_inside,
 )
-from keras_transformer.zoo.storage.swap import finish_cut_off_swap, swap_in
+from keras_transformer.zoo.storage.swap import alone_in, finish_cut_off_swap, swap_in
 
 
 def check_file_target(path: str | Path, *, overwrite: bool) -> None:
@@ -58,10 +58,11 @@ def check_folder_target(path: str | Path, *, overwrite: bool, kind: str = "check
         InputError, OSError: It is no path, its name is too long, or its folder may not be written.
     """
     path = target(path)
-    finish_cut_off_swap(path)
+    with alone_in(path.parent):
+        finish_cut_off_swap(path)
+        if path.exists():
+            _check_replaceable(path, overwrite, kind)
     clear_abandoned(path)
-    if path.exists():
-        _check_replaceable(path, overwrite, kind)
     check_writable(path)
 
 

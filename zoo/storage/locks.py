@@ -30,6 +30,7 @@ _NO_LOCKS = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK, errno.
 # On Windows nobody reads a byte that is locked, so it is one behind the file's end.
 _BYTE = 2**30
 # Seconds without a change after which nobody writes what is not locked for want of locks.
+_TRIES = 100
 _ABANDONED = 3600.0
 
 
@@ -152,13 +153,18 @@ def only_run(out: str | Path) -> Iterator[None]:
 
 def _taken(path: Path, out: Path) -> int:
     """Opens and locks the file of a lock, and says in it who has it."""
+    refused = 0
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        except FileNotFoundError:
-            # Another run ended, and removed the folder that it had made.
-            continue
+        except OSError as error:
+            refused += 1
+            # Another run may have ended, and removed the folder that it had made; in /proc and its
+            # like no file can ever be made.
+            if isinstance(error, FileNotFoundError) and refused < _TRIES:
+                continue
+            raise OSError(error.errno, error.strerror, str(out)) from error
         try:
             lock(descriptor)
             if is_at(descriptor, path):

@@ -2,9 +2,36 @@
 
 import contextlib
 import errno
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from keras_transformer.zoo.storage.beside import all_beside, check_absent, new_beside, remove
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # on Windows
+    fcntl = None
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keeps other swaps in a folder waiting, so that none is taken for one that was cut off.
+
+    Nobody waits where the folder cannot be opened, or the system or the disk knows no such locks.
+    """
+    try:
+        descriptor = None if fcntl is None else os.open(folder, os.O_RDONLY)
+    except OSError:
+        descriptor = None
+    try:
+        if descriptor is not None:
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def swap_in(partial: Path, path: Path, overwrite: bool) -> list[Path]:
@@ -13,6 +40,11 @@ def swap_in(partial: Path, path: Path, overwrite: bool) -> list[Path]:
     It comes back on failure. A folder that another process puts there in between is replaced too,
     or is an error where nothing is to be overwritten.
     """
+    with alone_in(path.parent):
+        return _swapped(partial, path, overwrite)
+
+
+def _swapped(partial, path, overwrite):
     moved: list[Path] = []
     try:
         while True:
@@ -38,7 +70,7 @@ def swap_in(partial: Path, path: Path, overwrite: bool) -> list[Path]:
 
 
 def finish_cut_off_swap(path: Path) -> None:
-    """Brings back or clears away the old folders that a killed writer left at the side."""
+    """Brings back or clears away the old folders that a killed writer left, see `alone_in`."""
     for old in all_beside(path, "old"):
         if path.exists() or old.is_symlink():
             remove(old)

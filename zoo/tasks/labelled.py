@@ -120,6 +120,10 @@ class LabelledTask(Task):
     def from_json(cls, value: Mapping[str, Any], labels: tuple[str, ...]) -> Self:
         task = super().from_json(value, labels)
         named = {"labels": labels} if labels else {}
+        if labels and "labels" not in {field.name for field in dataclasses.fields(cls)}:
+            raise InputError(
+                f"Expected no labels for {cls.name}, got {len(labels)}: the task was changed."
+            )
         return dataclasses.replace(task, pair=bool(value["pair"]), **named)
 
     @classmethod

@@ -1,7 +1,6 @@
 """Regression of texts or pairs of texts: one number each."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -22,6 +21,7 @@ from keras_transformer.zoo.tasks.losses import NumberLoss
 FEWEST_STEPS = 16
 # The smallest number that float32 holds with all its digits.
 _SMALLEST = float(np.finfo(np.float32).tiny)
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,9 +49,13 @@ class Regression(LabelledTask):
         for name in ("mean", "deviation"):
             value = getattr(self, name)
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not is_number or not math.isfinite(value) or (name == "deviation" and value <= 0):
+            least = _SMALLEST if name == "deviation" else -_LARGEST
+            # An integer of any size can be compared; as a float it could not be held.
+            if not is_number or not least <= value <= _LARGEST:
                 wanted = "a finite number" + (" above 0" if name == "deviation" else "")
-                raise InputError(f"Expected {name} to be {wanted}, got {name}={value!r}.")
+                raise InputError(
+                    f"Expected {name} to be {wanted} that float32 holds, got {name}={value!r}."
+                )
 
     def head(self) -> Head:
         return Head(units=1, pair=self.pair, mean=self.mean, deviation=self.deviation)
@@ -80,6 +84,11 @@ class Regression(LabelledTask):
         mean, deviation = float(targets.mean()), float(targets.std())
         if np.ptp(targets) == 0:
             return dataclasses.replace(self, mean=float(targets[0]), deviation=1.0)
+        if deviation < _SMALLEST or np.abs(targets - mean).max() > _LARGEST:
+            raise InputError(
+                f"{examples.path}: expected numbers whose differences float32 holds, got a "
+                f"deviation of {deviation:.6g} around {mean:.6g}; give them in another unit."
+            )
         if deviation < FEWEST_STEPS * np.spacing(np.float32(max(abs(mean), _SMALLEST))):
             raise InputError(
                 f"{examples.path}: expected numbers whose differences float32 can tell, got a "

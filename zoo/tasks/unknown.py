@@ -5,8 +5,8 @@ from typing import Any
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tokenizers.tokenizer_config import ROWS_WITH_UNKNOWN, UNKNOWN_TOKENS
 
-TOKENS, ROWS = "unknown_tokens", "rows_with_unknown_tokens"
 # Share of the tokens from which on a warning is due.
 _MANY = 0.01
 
@@ -39,7 +39,7 @@ def unknown_shares(task: Task, examples: Any, modality: Modality) -> dict[str, f
                 touched.add(place % rows)
     if not rows:
         return {}
-    return {TOKENS: unknown / max(1, total), ROWS: len(touched) / rows}
+    return {UNKNOWN_TOKENS: unknown / max(1, total), ROWS_WITH_UNKNOWN: len(touched) / rows}
 
 
 def unknown_warning(shares: dict[str, float], name: str) -> str | None:
@@ -49,9 +49,10 @@ def unknown_warning(shares: dict[str, float], name: str) -> str | None:
         shares: result of `unknown_shares`, possibly among other metrics.
         name: name of the data.
     """
-    if shares.get(TOKENS, 0.0) < _MANY:
+    if shares.get(UNKNOWN_TOKENS, 0.0) < _MANY:
         return None
     return (
-        f"{shares[TOKENS]:.1%} of the tokens of {name} are unknown to the tokenizer, in "
-        f"{shares[ROWS]:.1%} of the rows; models with --tokenizer sentencepiece know every text."
+        f"{shares[UNKNOWN_TOKENS]:.1%} of the tokens of {name} are unknown to the tokenizer, in "
+        f"{shares[ROWS_WITH_UNKNOWN]:.1%} of the rows; models with --tokenizer sentencepiece know "
+        "every text."
     )

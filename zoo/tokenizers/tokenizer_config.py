@@ -11,6 +11,8 @@ KINDS = ("wordpiece", "bytes", "characters", "sentencepiece")
 NORMALIZATIONS = ("nfkc", "identity")
 # Kinds that preserve case and accents by default, since they are used to generate text.
 _VERBATIM = ("characters", "sentencepiece")
+# Names of the shares of tokens and of rows that a tokenizer does not know.
+UNKNOWN_TOKENS, ROWS_WITH_UNKNOWN = "unknown_tokens", "rows_with_unknown_tokens"
 # TensorFlow Text counts its bytes in 32 bits.
 _MOST_PER_WORD = 1 << 20
 _MAX_CHARACTERS_PER_WORD = 100

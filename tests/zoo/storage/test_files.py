@@ -4,16 +4,11 @@ import os
 import re
 from pathlib import Path
 
-import ml_dtypes
-import numpy as np
 import pytest
-import safetensors.numpy
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.storage.files import (
     read_folder,
-    weights_from_bytes,
-    weights_to_bytes,
     write_file,
     write_folder,
 )
@@ -285,40 +280,3 @@ def test_really_full_device(tmp_path, monkeypatch):
     with pytest.raises(OSError, match=re.escape(os.strerror(errno.ENOSPC))):
         write_file(tmp_path / "a", b"some")
     assert names(tmp_path) == []
-
-
-def test_weights_round_trip():
-    weights = {
-        "block/kernel": np.arange(6, dtype=np.float32).reshape(2, 3).T,
-        "scale": np.float32(2.5),
-        "half": np.array([1.5], np.float16),
-        "step": np.array(7, np.int64),
-        "strided": np.arange(10, dtype=np.int32)[::2],
-    }
-    loaded = weights_from_bytes(weights_to_bytes(weights))
-    assert loaded.keys() == weights.keys()
-    for name, value in weights.items():
-        assert loaded[name].dtype == value.dtype
-        assert loaded[name].shape == value.shape
-        np.testing.assert_array_equal(loaded[name], value)
-    assert weights_to_bytes(dict(reversed(weights.items()))) == weights_to_bytes(weights)
-
-
-def test_weights_of_a_type_that_could_not_be_read_back():
-    with pytest.raises(ValueError, match="Expected NumPy's own number types, got a of bfloat16"):
-        weights_to_bytes({"a": np.array([1.5], ml_dtypes.bfloat16)})
-    foreign = safetensors.numpy.save({"a": np.array([1.5], ml_dtypes.bfloat16)})
-    with pytest.raises(InputError, match="Expected weights in the safetensors format: 'BF16'"):
-        weights_from_bytes(foreign)
-
-
-@pytest.mark.parametrize("data", [b"", b"not weights at all"])
-def test_bad_weights(data):
-    with pytest.raises(InputError, match="Expected weights in the safetensors format"):
-        weights_from_bytes(data)
-
-
-def test_weights_cut_short():
-    data = weights_to_bytes({"a": np.zeros(100, np.float32)})
-    with pytest.raises(InputError, match="Expected weights in the safetensors format"):
-        weights_from_bytes(data[:-1])

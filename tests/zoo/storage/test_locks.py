@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import types
+from pathlib import Path
 
 import pytest
 
@@ -212,3 +213,10 @@ def test_several_write_one_path(tmp_path, folder):
     data = (out / "a" if folder else out).read_bytes()
     assert data == data[:1] * 100_000
     assert not folder or (out / "b").read_bytes() == data
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc")
+def test_a_folder_in_which_no_file_can_be_made():
+    with pytest.raises(OSError, match="/proc/no$|'/proc/no'"):
+        with locks.only_run("/proc/no"):
+            pass
