@@ -86,7 +86,7 @@ ROOMS = {
         "keras numpy",
     ),
     "edge.graphs": Room(
-        "edge.runtime zoo.checkpoint zoo.models zoo.models.running", "keras tensorflow"
+        "edge.runtime layers zoo.checkpoint zoo.models zoo.models.running", "keras tensorflow"
     ),
     "edge.load": Room("edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor"),
     "edge.compare": Room(

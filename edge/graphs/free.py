@@ -17,6 +17,7 @@ This module runs on every backend of Keras: the same graphs are traced by Tensor
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,6 +25,7 @@ import keras
 
 from keras_transformer.edge.graphs.named_steps import NamedSteps
 from keras_transformer.edge.runtime.names import DECODE, ENCODE, NEW, PREDICT
+from keras_transformer.room import checked_places
 from keras_transformer.zoo.models.config import TransformerConfig
 
 # A shape, in which a letter stands for any length, and a type.
@@ -68,7 +70,7 @@ def entry_points(model: keras.Model, config: TransformerConfig) -> dict[str, Ent
                     for tensor in model.inputs
                 },
                 outputs={"output": (("B", model.outputs[0].shape[-1]), "float32")},
-                call=lambda inputs: {"output": model(inputs, training=False)},
+                call=_unchecked(lambda inputs: {"output": model(inputs, training=False)}),
             )
         }
     steps = NamedSteps(model, config)
@@ -76,7 +78,7 @@ def entry_points(model: keras.Model, config: TransformerConfig) -> dict[str, Ent
     graphs = {}
     if memory:
         graphs[ENCODE] = EntryPoint(
-            inputs={"ids": (("B", "S"), "int32")}, outputs=memory, call=steps.encode
+            inputs={"ids": (("B", "S"), "int32")}, outputs=memory, call=_unchecked(steps.encode)
         )
         memory = {**memory, "memory_mask": (("B", "S"), "int32")}
 
@@ -89,9 +91,24 @@ def entry_points(model: keras.Model, config: TransformerConfig) -> dict[str, Ent
             "ids": (("B", "T"), "int32"), "position": ((1,), "int32"), **cache, **memory,
         },
         outputs={"logits": (("B", config.vocab_size), "float32"), **_renamed(cache)},
-        call=decode,
+        call=_unchecked(decode),
     )  # fmt: skip
     return graphs
+
+
+def _unchecked(call):
+    """A graph without ops that look for places beyond a table or a cache.
+
+    Its runtime finds those itself, or its host is told where they end; and tf2onnx chooses between
+    a value and NaN by a sum, which is NaN.
+    """
+
+    @functools.wraps(call)
+    def traced(*arguments):
+        with checked_places():
+            return call(*arguments)
+
+    return traced
 
 
 def _renamed(caches):

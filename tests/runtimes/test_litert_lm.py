@@ -119,10 +119,10 @@ def test_other_tokens_than_ours_are_not_kept(monkeypatch):
 
     def another(self, *arguments, **options):
         made = generate(self, *arguments, **options)
-        return [one._replace(text=f"{one.text}!") for one in made]
+        return [one._replace(text=f"!{one.text}") for one in made]
 
     monkeypatch.setattr(lm_parity.TextGenerator, "generate", another)
-    with pytest.raises(RunError, match="^Expected LiteRT-LM to continue '.*' with '.*!', got '"):
+    with pytest.raises(RunError, match="^Expected LiteRT-LM to continue '.*' with '!.*', got '"):
         convert(writer(), target="litertlm")
 
 

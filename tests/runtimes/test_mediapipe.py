@@ -21,7 +21,7 @@ from keras_transformer.edge.targets.registry import TARGETS
 from keras_transformer.zoo.tokenizers.normalize import is_european_accent, split_words
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
-from tests.edge.models import calibration, random_model
+from tests.edge.models import calibration, random_model, trained_on
 from tests.hard_strings import UTF8
 
 PYTHON = os.environ.get("MEDIAPIPE_PYTHON")
@@ -54,7 +54,7 @@ def in_mediapipe(file, task, texts):
 
 
 def write(folder, precision, **options):
-    trained = random_model(vocab_size=len(PIECES), max_length=64)
+    trained = trained_on(random_model(vocab_size=len(PIECES), max_length=64), 64)
     # MediaPipe's own limit on words.
     tokenizer = Tokenizer(TokenizerConfig(max_bytes_per_word=100), PIECES)
     trained.modality = dataclasses.replace(trained.modality, tokenizer=tokenizer)

@@ -137,7 +137,7 @@ def test_what_is_refused_before_any_work(arguments, sentence):
 
 def test_a_quantized_checkpoint_is_converted_to_its_own_precision():
     trained = random_model()
-    trained.bits = {"kernel_bits": 8}
+    trained.bits = {"kernel_bits": 8, "row_bits": 8}
     assert convert(trained).precision == "dynamic_int8"
     with pytest.raises(InputError, match="precision=dynamic_int8 for a quantized checkpoint"):
         convert(trained, calibration=calibration())
