@@ -103,21 +103,32 @@ def test_the_exit_code_and_the_sentence_of_an_error_are_kept():
     assert line.startswith("Error: ") and "nothing" in line
 
 
-def test_commands_print_no_stray_lines(tmp_path, data):
-    """The console script's own lines are all that stands on stderr."""
+def stray_lines(folder, arguments):
+    """Returns the lines on stderr of a command that ends well, but for those that are its own."""
     program = "from keras_transformer.cli.main import run; run()"
     environment = {**os.environ, "PYTHONPATH": "", "TF_CPP_MIN_LOG_LEVEL": "0"}
+    result = ran(program, *arguments, cwd=folder, env=environment)
+    assert result.returncode == 0, result.stderr
+    own = ("Device: ", "Epoch ", "Note: ")
+    return [line for line in result.stderr.splitlines() if not line.startswith(own)]
+
+
+def test_commands_print_no_stray_lines(tmp_path, data):
+    """The console script's own lines are all that stands on stderr."""
     calls = [
         ["train", *data.arguments, "--epochs", "1", "--out", "model"],
         ["convert", "model", "--precision", "int8", "--calibration", str(data.train), "--out",
          "model.tflite"],
         ["run", "model.tflite", "a fine film"],
         ["compare", "model", "model.tflite", "--data", str(data.validation)],
+        ["search", "model", "--data", str(data.validation), "--precisions", "dynamic_int8",
+         "--out", "choice"],
     ]  # fmt: skip
-    own = ("Device: ", "Epoch ", "Note: ")
     for arguments in calls:
-        result = ran(program, *arguments, cwd=tmp_path, env=environment)
-        assert result.returncode == 0, result.stderr
-        stray = [line for line in result.stderr.splitlines() if not line.startswith(own)]
-        assert stray == [], arguments[0]
+        assert stray_lines(tmp_path, arguments) == [], arguments[0]
     assert Path(tmp_path / "model.tflite").exists()
+
+
+@pytest.mark.slow
+def test_the_quickstart_prints_no_stray_lines(tmp_path):
+    assert stray_lines(tmp_path, ["quickstart"]) == []
