@@ -48,9 +48,8 @@ def main(kind_name: str, seeds: Path, folder: Path, seed: str, first: int, count
         found = {
             "number": number, "outcome": outcome, "text": text,
             "seconds": time.monotonic() - began, "cpu": time.process_time() - busy,
-            "bytes": 1024 * max(
-                resource.getrusage(who).ru_maxrss
-                for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+            "bytes": max(
+                _own_bytes(), 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
             ),
             "outside": [*outside, *sorted(str(one) for one in home.iterdir())],
         }  # fmt: skip
@@ -58,6 +57,16 @@ def main(kind_name: str, seeds: Path, folder: Path, seed: str, first: int, count
         print(json.dumps(found), flush=True)
         if found["bytes"] > MEMORY:
             return  # the most that was used stays in the figures of this process
+
+
+def _own_bytes() -> int:
+    """The most memory that this process has used.
+
+    Not `ru_maxrss`, which begins with the memory of the process that started this one, such as that
+    of a whole test run.
+    """
+    with open("/proc/self/status") as lines:
+        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 def _outcome(steps) -> tuple[str, str]:
