@@ -40,6 +40,7 @@ def generate(
     on_token: Callable[[int, int], None] | None = None,
     ends: Callable[[int, np.ndarray], bool] | None = None,
     spared_ids: Collection[int] = (),
+    not_first_ids: Collection[int] = (),
 ) -> list[Generated]:
     """Generates the continuation of each row with greedy decoding, sampling or beam search.
 
@@ -65,6 +66,7 @@ def generate(
             ends the row; not with beams.
         ends: called as ends(row, ids) with all new ids of a row, whether they end it.
         spared_ids: tokens that repetition control spares beside the stop tokens.
+        not_first_ids: tokens that are forbidden in the first step alone.
 
     Returns:
         The new tokens of each row. A row is unfinished if it reached its limit, or if the rule
@@ -101,13 +103,15 @@ def generate(
     history = _history(tokens, prompts, steps.vocab_size)
     if not len(history):
         return []
-    permitted = _Permitted(steps, forbidden)
+    not_first = _ids("not_first_ids", list(not_first_ids), steps.vocab_size)
+    permitted = _Permitted(steps, forbidden, not_first)
     stops = np.zeros(steps.vocab_size, bool)
     stops[stop_ids] = True
     spared = stops.copy()
     spared[_ids("spared_ids", list(spared_ids), steps.vocab_size)] = True
     is_heard = on_token is not None or ends is not None
-    if decoding.is_plain_greedy and not is_heard and isinstance(steps, WholeLoop):
+    in_steps = is_heard or len(not_first) > 0
+    if decoding.is_plain_greedy and not in_steps and isinstance(steps, WholeLoop):
         return _all_at_once(steps, cache, history[:, -1], limit, stops, permitted.bias)
     if decoding.beams > 1:
         return beam_search(
@@ -205,16 +209,18 @@ def _one_by_one(
 class _Permitted:
     """The model's steps with forbidden tokens impossible and logits checked to be finite."""
 
-    def __init__(self, steps: Steps, forbidden: np.ndarray):
+    def __init__(self, steps: Steps, forbidden: np.ndarray, not_first: np.ndarray):
         self.vocab_size = steps.vocab_size
         self.select = steps.select
         self._step = steps.step
         self.bias = np.zeros(steps.vocab_size, np.float32)
         self.bias[forbidden] = -np.inf
+        self._next_bias = self.bias.copy()
+        self._next_bias[not_first] = -np.inf
 
     def step(self, tokens: np.ndarray, cache: Any) -> tuple[np.ndarray, Any]:
         logits, cache = self._step(tokens, cache)
-        logits = logits + self.bias
+        logits, self._next_bias = logits + self._next_bias, self.bias
         _check_finite(logits.max(axis=1))
         return logits, cache
 

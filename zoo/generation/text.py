@@ -157,7 +157,6 @@ class TextGenerator:
             }  # fmt: skip
             if stops:
                 options["ends"] = _Ends(continued, stops)
-            model: Steps = self.model
             if self.reads_sources:
                 cache = self.model.encode(ids)
                 first = np.full(len(group), self.writer.cls_id, np.int32)
@@ -168,8 +167,8 @@ class TextGenerator:
                 options["prompts"] = list(read[:, :-1])
                 room = self.model.cache_length - read.shape[1] + 1
                 if prompts[group[0]].after_space:
-                    model = _NewWord(model, continuing_ids(self.writer))
-            made = generate(model, cache, first, choice, max_tokens=room, **options)
+                    options["not_first_ids"] = continuing_ids(self.writer)
+            made = generate(self.model, cache, first, choice, max_tokens=room, **options)
             for place, (row, one) in enumerate(zip(group, made, strict=True)):
                 text = stops.cut(continued[place].text(one.ids.tolist()))
                 results[row] = Generation(text, one.log_probability, one.finished, truncated[row])
@@ -229,22 +228,6 @@ class _Ends:
 
     def __call__(self, row: int, ids: np.ndarray) -> bool:
         return self.stops.end(self.continued[row].text(ids.tolist())) is not None
-
-
-class _NewWord:
-    """A model's steps, of which the first gives no piece that goes on with a word."""
-
-    def __init__(self, model: Steps, continuing: Sequence[int]):
-        self.vocab_size = model.vocab_size
-        self.select = model.select
-        self._step = model.step
-        self._first = np.zeros(self.vocab_size, np.float32)
-        self._first[continuing] = -np.inf
-
-    def step(self, tokens: np.ndarray, cache: Any) -> tuple[np.ndarray, Any]:
-        logits, cache = self._step(tokens, cache)
-        bias, self._first = self._first, np.zeros(self.vocab_size, np.float32)
-        return logits + bias, cache
 
 
 class _Stream:
