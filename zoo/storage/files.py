@@ -21,7 +21,7 @@ from keras_transformer.zoo.storage.beside import (
     remove,
     target,
 )
-from keras_transformer.zoo.storage.locks import clear_abandoned, written_aside
+from keras_transformer.zoo.storage.locks import alone_in, clear_abandoned, written_aside
 from keras_transformer.zoo.storage.manifest import (
     MANIFEST,
     folders,
@@ -29,7 +29,7 @@ from keras_transformer.zoo.storage.manifest import (
     read_manifest,
     stays_inside,
 )
-from keras_transformer.zoo.storage.swap import alone_in, finish_cut_off_swap, swap_in
+from keras_transformer.zoo.storage.swap import finish_cut_off_swap, swap_in
 
 
 def check_file_target(path: str | Path, *, overwrite: bool) -> None:

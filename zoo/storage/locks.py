@@ -30,8 +30,9 @@ _NO_LOCKS = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK, errno.
 # On Windows nobody reads a byte that is locked, so it is one behind the file's end.
 _BYTE = 2**30
 # Seconds without a change after which nobody writes what is not locked for want of locks.
-_TRIES = 100
 _ABANDONED = 3600.0
+# How often a lock's file is made anew whose folder is gone.
+_TRIES = 100
 
 
 def lock(descriptor: int) -> bool:
@@ -58,6 +59,26 @@ def lock(descriptor: int) -> bool:
             raise
         return False
     return True
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keeps other swaps in a folder waiting, so that none is taken for one that was cut off.
+
+    Nobody waits where the folder cannot be opened, or the system or the disk knows no such locks.
+    """
+    try:
+        descriptor = None if fcntl is None else os.open(folder, os.O_RDONLY)
+    except OSError:
+        descriptor = None
+    try:
+        if descriptor is not None:
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 @contextlib.contextmanager

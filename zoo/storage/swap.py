@@ -2,36 +2,10 @@
 
 import contextlib
 import errno
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from keras_transformer.zoo.storage.beside import all_beside, check_absent, new_beside, remove
-
-try:
-    import fcntl
-except ModuleNotFoundError:  # on Windows
-    fcntl = None
-
-
-@contextlib.contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Keeps other swaps in a folder waiting, so that none is taken for one that was cut off.
-
-    Nobody waits where the folder cannot be opened, or the system or the disk knows no such locks.
-    """
-    try:
-        descriptor = None if fcntl is None else os.open(folder, os.O_RDONLY)
-    except OSError:
-        descriptor = None
-    try:
-        if descriptor is not None:
-            with contextlib.suppress(OSError):
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
+from keras_transformer.zoo.storage.locks import alone_in
 
 
 def swap_in(partial: Path, path: Path, overwrite: bool) -> list[Path]:
