@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import ADDED_POSITIONS, TransformerConfig
+from keras_transformer.zoo.models.memory import kernel_parameters, parameters_of
 
 CONFIG, WEIGHTS, LABELS = "config.json", "weights.safetensors", "labels.txt"
 RECIPE, METRICS, PROBES = "recipe.json", "metrics.json", "probes.safetensors"
@@ -95,9 +96,9 @@ class CheckpointConfig:
             InputError: it would have more, or tables that are larger than any model's.
         """
         found = sum(value.size for value in weights.values())
-        least = _least_parameters(self.shape)
+        least = parameters_of(self.shape)
         if self.shape.architecture == "encoder":
-            least += _kernel(self.shape, self.shape.hidden_dim, len(self.labels))
+            least += kernel_parameters(self.shape, self.shape.hidden_dim, len(self.labels))
         if least > found or self.shape.num_layers > len(weights):
             raise InputError(
                 f"{CONFIG} of {path} is of a model with {self.shape.num_layers} layers and at "
@@ -124,7 +125,7 @@ def read_object(data: bytes, what: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise InputError(f"Expected {what} to be JSON, got an error: {error}.") from None
     if not isinstance(value, dict):
-        raise InputError(f"Expected {what} to hold an object, got {_short(value)}.")
+        raise InputError(f"Expected {what} to hold an object, got {value!r}.")
     return value
 
 
@@ -141,7 +142,7 @@ def read_metrics(data: bytes, path: object) -> dict[str, Any]:
     ):
         raise InputError(
             f"Expected validation in {METRICS} of {path} to be numbers by name, got "
-            f"{_short(validation)}."
+            f"{validation!r}."
         )
     return values
 
@@ -157,7 +158,7 @@ def check_probes(probes: Mapping[str, np.ndarray], inputs: Sequence[str], path: 
         shapes = {name: value.shape for name, value in probes.items()}
         raise InputError(
             f"Expected {PROBES} of {path} to hold rows of {', '.join(inputs)}, got "
-            f"{_short(shapes)}."
+            f"{shapes!r}."
         )
 
 
@@ -182,31 +183,5 @@ def _bits(values: Any, path: object) -> tuple[dict[str, int], tuple[str, ...]]:
     return bits, tuple(keep)
 
 
-def _kernel(shape: TransformerConfig, inputs: int, outputs: int) -> int:
-    """The least numbers of a kernel, which two factors may stand for."""
-    whole = inputs * outputs
-    return min(whole, shape.rank * (inputs + outputs)) if shape.rank else whole
-
-
-def _least_parameters(shape: TransformerConfig) -> int:
-    """A bound below the weights of a model, without its task's head."""
-    width = shape.hidden_dim
-    keys = (shape.num_key_value_heads or shape.num_heads) * shape.head_width
-    block = (
-        2 * _kernel(shape, width, shape.num_heads * shape.head_width)
-        + 2 * _kernel(shape, width, keys)
-        + 2 * _kernel(shape, width, shape.intermediate_dim)
-    )
-    tables = shape.vocab_size + shape.source_vocab_size
-    if shape.positions == "learned":
-        tables += shape.max_length
-    return tables * width + shape.num_layers * block
-
-
 def _unexpected(path: object, wanted: str, got: object) -> InputError:
-    return InputError(f"Expected {CONFIG} of {path} to have {wanted}, got {_short(got)}.")
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:97]}..."
+    return InputError(f"Expected {CONFIG} of {path} to have {wanted}, got {got!r}.")

@@ -58,16 +58,22 @@ def parameters_of(config: TransformerConfig) -> int:
     kinds = 2 if c.architecture == "encoder-decoder" else 1
     query, key = c.num_heads * c.head_width, (c.num_key_value_heads or c.num_heads) * c.head_width
     attention = sum(
-        _kernel(c, *shape)
+        kernel_parameters(c, *shape)
         for shape in ((c.hidden_dim, query), (c.hidden_dim, key), (c.hidden_dim, key),
                       (query, c.hidden_dim))
     )  # fmt: skip
-    feed_forward = _kernel(c, c.hidden_dim, c.intermediate_dim) * (3 if c.gated else 2)
+    feed_forward = kernel_parameters(c, c.hidden_dim, c.intermediate_dim) * (3 if c.gated else 2)
     # A decoder's block with cross-attention has a second attention.
     blocks = c.num_layers * (kinds * (attention + feed_forward) + (kinds - 1) * attention)
     positions = kinds * c.max_length if c.positions == "learned" else 0
     tables = c.vocab_size + c.source_vocab_size + c.num_segments + positions
     return tables * c.hidden_dim + blocks
+
+
+def kernel_parameters(config: TransformerConfig, inputs: int, outputs: int) -> int:
+    """Returns the parameters of a kernel, or of its two factors where these are fewer."""
+    whole = inputs * outputs
+    return min(whole, config.rank * (inputs + outputs)) if config.rank else whole
 
 
 def step_bytes(model: keras.Model, tokens: int, length: int, copies: int) -> int:
@@ -99,12 +105,6 @@ def _physical_bytes() -> int:
     kilobytes = ctypes.c_ulonglong()
     ctypes.windll.kernel32.GetPhysicallyInstalledSystemMemory(ctypes.byref(kilobytes))
     return 1024 * kilobytes.value
-
-
-def _kernel(config: TransformerConfig, inputs: int, outputs: int) -> int:
-    """Parameters of a kernel, or of its two factors where these are fewer."""
-    whole = inputs * outputs
-    return min(whole, config.rank * (inputs + outputs)) if config.rank else whole
 
 
 def _blocks(config: TransformerConfig) -> int:
