@@ -91,13 +91,13 @@ def entry_points(model: keras.Model, config: TransformerConfig) -> dict[str, Ent
             "ids": (("B", "T"), "int32"), "position": ((1,), "int32"), **cache, **memory,
         },
         outputs={"logits": (("B", config.vocab_size), "float32"), **_renamed(cache)},
-        call=_unchecked(decode),
+        call=decode,
     )  # fmt: skip
     return graphs
 
 
 def _unchecked(call):
-    """A graph without ops that look for places beyond a table or a cache.
+    """A graph without ops that look for places beyond a table, as `Stepwise.decode` has none.
 
     Its runtime finds those itself, or its host is told where they end; and tf2onnx chooses between
     a value and NaN by a sum, which is NaN.

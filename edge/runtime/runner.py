@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
 
 
+# Rows that are sent to a worker at once: few enough that all end at about the same time.
+_ROWS_OF_A_CALL = 64
+
+
 def make_interpreter(
     flatbuffer: bytes, description: Mapping[str, Any], *, threads: int = 1
 ) -> "Interpreter":
@@ -64,10 +68,6 @@ def make_interpreter(
         model_content=flatbuffer, num_threads=threads,
         custom_op_registerers=tensorflow_text.tflite_registrar.SELECT_TFTEXT_OPS,
     )  # fmt: skip
-
-
-# Rows that are sent to a worker at once: few enough that all end at about the same time.
-_ROWS_OF_A_CALL = 64
 
 
 class _File(NamedTuple):

@@ -89,7 +89,7 @@ class Regression(LabelledTask):
                 f"{examples.path}: expected numbers whose differences float32 holds, got a "
                 f"deviation of {deviation:.6g} around {mean:.6g}; give them in another unit."
             )
-        if deviation < FEWEST_STEPS * np.spacing(np.float32(max(abs(mean), _SMALLEST))):
+        if deviation < FEWEST_STEPS * np.spacing(np.float32(abs(mean))):
             raise InputError(
                 f"{examples.path}: expected numbers whose differences float32 can tell, got a "
                 f"deviation of {deviation:.6g} around {mean:.10g}; subtract a number from them, or "
