@@ -36,6 +36,7 @@ ROOMS = {
     "zoo.vocabularies": Room(
         "zoo.errors zoo.tokenizers", "keras sentencepiece tensorflow tensorflow_text"
     ),
+    "zoo.pretrained": Room("zoo.errors zoo.tokenizers", "numpy"),
     "zoo.models.families": Room(),
     "zoo.models": Room(
         "layers zoo.models.families zoo.data zoo.errors zoo.modalities zoo.tokenizers",
