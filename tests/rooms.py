@@ -36,8 +36,7 @@ ROOMS = {
     "zoo.vocabularies": Room(
         "zoo.errors zoo.tokenizers", "keras sentencepiece tensorflow tensorflow_text"
     ),
-    "zoo.pretrained": Room("zoo.errors zoo.tokenizers", "numpy"),
-    "zoo.models.families": Room(),
+    "zoo.models.families": Room("zoo.errors"),
     "zoo.models": Room(
         "layers zoo.models.families zoo.data zoo.errors zoo.modalities zoo.tokenizers",
         "keras numpy tensorflow",
@@ -67,6 +66,11 @@ ROOMS = {
         "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models "
         "zoo.models.running zoo.predictor "
         "zoo.progress zoo.tabular zoo.tokenizers zoo.vocabularies", "keras numpy",
+    ),
+    "zoo.pretrained": Room(
+        "layers zoo.errors zoo.modalities zoo.models zoo.models.families zoo.storage zoo.tasks "
+        "zoo.tokenizers zoo.vocabularies",
+        "huggingface_hub keras ml_dtypes numpy safetensors torch",
     ),
     "edge.tflite": Room(
         "edge.precision edge.runtime layers zoo.errors zoo.models",
