@@ -145,7 +145,10 @@ def convert(
             "tokens compared with the Keras model" if trained.task.generates
             else "rows compared with the Keras model", str(parity.rows),
         ),
-        ("same choice", None if parity.agreement is None else f"{parity.agreement:.1%}"),
+        *(
+            [("same choice", None if parity.agreement is None else f"{parity.agreement:.1%}")]
+            if parity.cosine is None else [("smallest cosine", f"{parity.cosine:.4f}")]
+        ),
         ("largest difference of outputs", f"{parity.largest:.2g}"),
         ("the same in output steps", f"{parity.steps:.1f}"),
         *artifact.measured.items(),

@@ -65,7 +65,7 @@ ROOMS = {
     "zoo.tasks": Room(
         "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models "
         "zoo.models.running zoo.predictor "
-        "zoo.progress zoo.tabular zoo.tokenizers zoo.vocabularies", "keras numpy",
+        "zoo.outputs zoo.progress zoo.tabular zoo.tokenizers zoo.vocabularies", "keras numpy",
     ),
     "zoo.pretrained": Room(
         "layers zoo.errors zoo.modalities zoo.models zoo.models.families zoo.storage zoo.tasks "
@@ -97,8 +97,8 @@ ROOMS = {
     "edge.compare": Room(
         "edge.graphs edge.precision edge.runtime edge.runtime.checks edge.tflite layers "
         "zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.generation "
-        "zoo.modalities zoo.models zoo.models.running zoo.storage zoo.tabular zoo.tasks "
-        "zoo.tokenizers",
+        "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.storage zoo.tabular "
+        "zoo.tasks zoo.tokenizers",
         "ai_edge_litert keras numpy",
     ),
     "edge.compress": Room(
@@ -144,7 +144,7 @@ ROOMS = {
         "zoo.models zoo.progress zoo.recipe zoo.storage zoo.tabular zoo.training",
         "keras matplotlib",
     ),
-    "edge.demo": Room("edge.runtime zoo.errors zoo.storage zoo.tokenizers"),
+    "edge.demo": Room("edge.runtime zoo.errors zoo.outputs zoo.storage zoo.tokenizers"),
     "edge.quickstart": Room(
         "edge.compare edge.precision edge.quantize edge.runtime edge.targets zoo.backends "
         "zoo.data zoo.predictor zoo.progress zoo.recipe zoo.samples zoo.storage zoo.tasks "

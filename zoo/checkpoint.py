@@ -176,7 +176,7 @@ class Checkpoint(Predictor):
 
     def _outputs(self, rows: list[Any], pairs: list[Any] | None) -> Outputs:
         if not rows:
-            return Outputs(np.zeros((0, self.task.head().units), "float32"), [])
+            return Outputs(np.zeros((0, self.model.output_shape[-1]), "float32"), [])
         encoded = self.modality.encode(rows, pairs)
         batches = Batches(
             encoded.of(self.inputs), specs=self.inputs, batch_tokens=PREDICT_TOKENS

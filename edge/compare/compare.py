@@ -59,8 +59,9 @@ class Comparisons(Tabular, list):
     def grids(self) -> list[Grid]:
         """One row per file."""
         metric = self[0].metric
+        agreement = "smallest cosine" if self[0].parity.cosine is not None else "agreement"
         columns = (
-            "file", "precision", metric, f"checkpoint's {metric}", "agreement",
+            "file", "precision", metric, f"checkpoint's {metric}", agreement,
             "largest difference", "in output steps", "MB",
         )  # fmt: skip
         rows = [
@@ -69,7 +70,7 @@ class Comparisons(Tabular, list):
                 one.precision,
                 one.value,
                 one.checkpoint_value,
-                _number(one.parity.agreement, ".2%"),
+                one.parity.same,
                 f"{one.parity.largest:.3g}",
                 _number(one.parity.steps, ".2f"),
                 f"{one.size / 1e6:.2f}",
@@ -222,7 +223,7 @@ def _compare(
     """Compares one file; `references` caches the checkpoint's outputs by length."""
     length = runner.max_length
     modality = dataclasses.replace(checkpoint.modality, max_length=length)
-    encoded = modality.encode(examples.texts, examples.pairs)
+    encoded = modality.encode(*checkpoint.task.rows(examples))
     inputs = encoded.pad(checkpoint.inputs, length)
     if length not in references:
         references[length] = _padded_outputs(checkpoint, inputs, length)
