@@ -200,7 +200,7 @@ def read_config(
     settings = published.settings(reader)
     reader.check_read()
     if pooling is not None:
-        settings["pooling"] = pooling
+        settings |= {"pooling": pooling, "pooler": "none"}
     try:
         return TransformerConfig(**settings)
     except InputError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.pretrained.published_files import read_json
 from keras_transformer.zoo.pretrained.tensors import INDEX, PICKLED, WEIGHTS
+from keras_transformer.zoo.storage.manifest import MANIFEST
 
 HUB = "hf:"
 CONFIG = "config.json"
@@ -42,14 +43,23 @@ class Location:
     revision: str = ""
 
 
-def is_published(name: str | os.PathLike) -> bool:
-    """Whether a name is that of a published model rather than a catalogue name or a checkpoint."""
+def is_published(name: str | os.PathLike, *, or_checkpoint: bool = True) -> bool:
+    """Whether a name is that of a published model.
+
+    Args:
+        name: name or path.
+        or_checkpoint: whether it may be a checkpoint instead, as a folder without config.json or
+            with a manifest is; else every folder is published.
+    """
     if isinstance(name, str) and name.startswith(HUB):
         return True
     path = Path(name)
     if path.suffix == ".safetensors":
         return True
-    return path.is_dir() and not (path / "manifest.json").exists()
+    if not path.is_dir():
+        return False
+    is_whole = (path / CONFIG).is_file() and not (path / MANIFEST).exists()
+    return is_whole or not or_checkpoint
 
 
 def locate(name: str | os.PathLike) -> Location:
