@@ -263,12 +263,15 @@ def _size(values):
 
 
 def _distance(values, tensor, size):
-    """Distances in the tensor's steps, or relative to the values' size."""
+    """Distances in the tensor's steps, or relative to the values' size, or to a larger value's own.
+
+    Trained Transformers have values a hundred times that size, with as much more rounding.
+    """
     # Scores of masked positions are near float32's largest number. A tensor that the runtime has
     # not written may have any value, and belongs to no point.
     with np.errstate(invalid="ignore", over="ignore"):
         difference = tensor.values.reshape(values.shape).astype("float64") - values
-        return np.abs(difference) / (tensor.step or size)
+        return np.abs(difference) / (tensor.step or np.maximum(size, np.abs(values)))
 
 
 def _is_far(values, tensor, size):
