@@ -20,7 +20,7 @@ from keras_transformer.zoo.models.families.published import Published, Published
 from keras_transformer.zoo.models.heads import Head, HeadOwner
 from keras_transformer.zoo.models.memory import parameters_of
 from keras_transformer.zoo.pretrained.published_files import read_json
-from keras_transformer.zoo.pretrained.renames import RenamedWeights, known_names
+from keras_transformer.zoo.pretrained.renames import RenamedWeights, known_names, table_of
 from keras_transformer.zoo.pretrained.sentence import read_sentence_modules
 from keras_transformer.zoo.pretrained.source import CONFIG, Location, locate, refuse_code
 from keras_transformer.zoo.pretrained.tensors import Tensors, open_tensors
@@ -76,7 +76,8 @@ class Pretrained:
         names = known_names(self.published, self.tensors)
         used = [
             re.compile(re.escape(one.name).replace(r"\{\}", r"\d+"))
-            for path, one in self.published.tensors.items()
+            for path, one in table_of(self.published, self.config).items()
+            if one.name
             if self.config.pooling == "first" or not path.startswith(_POOLER)
         ]
         found = {
@@ -94,9 +95,8 @@ class Pretrained:
         Raises:
             InputError: if a tensor is missing, left over, or of another shape.
         """
-        names = known_names(self.published, self.tensors)
         fresh = [] if head else [_HEAD]
-        if self.published.tensors.get("pooler/kernel", Tensor("")).name not in names:
+        if not _has_pooler(self.published, self._heads if head else {}, self.tensors):
             fresh.append(_POOLER)
         shapes = {
             weight.path: tuple(weight.shape) for weight in model.weights
@@ -153,9 +153,9 @@ def load_pretrained(
     family, published = family_of(values, folder / CONFIG)
     tensors = open_tensors(folder, location.weights)
     config = read_config(values, published, str(folder / CONFIG), pooling=modules.pooling)
+    heads, labels = _head_of(values, published)
     if config.architecture == "encoder" and modules.pooling is None:
-        found = known_names(published, tensors)
-        has_pooler = published.tensors.get("pooler/kernel", Tensor("")).name in found
+        has_pooler = _has_pooler(published, heads, tensors)
         config = config.replace(pooling="first" if has_pooler else "mean")
     tokenizers = tokenizers or read_tokenizer(folder)
     config = config.replace(vocab_size=len(tokenizers.rows))
@@ -165,7 +165,6 @@ def load_pretrained(
             f"Expected {folder / CONFIG} to be of a model with at most the {tensors.size} numbers "
             f"of {tensors.source}, got one of at least {least}."
         )
-    heads, labels = _head_of(values, published)
     return Pretrained(
         location=location, family=family, config=config, tensors=tensors, published=published,
         tokenizers=tokenizers, normalize=modules.normalize, labels=labels, _heads=heads,
@@ -216,6 +215,11 @@ def _head_of(
         if architecture in published.heads and isinstance(labels, Mapping):
             return published.heads[architecture], tuple(map(str, labels.values()))
     return {}, ()
+
+
+def _has_pooler(published: Published, heads: Mapping[str, Tensor], tensors: Tensors) -> bool:
+    source = {**published.tensors, **heads}.get("pooler/kernel")
+    return source is not None and source.name in known_names(published, tensors)
 
 
 def _licence(folder: Path) -> str:
