@@ -7,7 +7,8 @@ import pytest
 from keras_transformer.edge.load import load
 from tests.cli.calls import BAD, GOOD, SETTINGS, call, error_of
 
-CORPUS = "so very bad\n\na charming story\r\nthe boring score and more of what is long film film film\n"
+LONG = "the boring score and more of what is long film film film"
+CORPUS = f"so very bad\n\na charming story\r\n{LONG}\n"
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +40,8 @@ def embedder(tmp_path_factory):
 @pytest.mark.parametrize("name", ["model", "model.tflite"])
 def test_the_nearest_lines(embedder, name):
     corpus = embedder / "corpus.txt"
-    result = call("run", embedder / name, "what a charming story", "a dull film", "--nearest", corpus,
-                  "--json")  # fmt: skip
+    texts = ["what a charming story", "a dull film"]
+    result = call("run", embedder / name, *texts, "--nearest", corpus, "--json")
     assert result.exit_code == 0, result.output
     assert result.stderr == (
         f"Note: 1 of 3 lines of {corpus} are longer than 16 tokens and were cut.\n"
@@ -65,7 +66,8 @@ def test_a_table_of_the_nearest_lines(embedder):
     assert head.split()[:2] == ["Cosine", "Line"] and corpus.name in result.stdout.replace("\n", "")
     assert row.split()[1:] == ["3", "a", "charming", "story"]
     several = call("run", embedder / "model.tflite", "a fine film", "so bad", "--nearest", corpus)
-    assert [line for line in several.stdout.splitlines() if line.strip() in ("a fine film", "so bad")]
+    titles = [line.strip() for line in several.stdout.splitlines()]
+    assert "a fine film" in titles and "so bad" in titles
 
 
 def test_vectors_are_shown_in_short_and_in_full(embedder):
@@ -101,9 +103,11 @@ def test_only_models_of_embeddings_rank_lines(file, embedder):
 
 
 def test_evaluation(embedder):
-    result = call("evaluate", embedder / "model.tflite", embedder / "pairs.tsv", "--json")
+    model, data = embedder / "model.tflite", embedder / "pairs.tsv"
+    result = call("evaluate", model, "--data", data, "--json")
+    assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
-    assert "spearman" in json.dumps(found)
+    assert (found["task"], found["rows"]) == ("embedding", 64) and found["spearman"] > 0.5
 
 
 def test_an_empty_corpus(embedder, tmp_path):
