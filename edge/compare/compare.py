@@ -12,7 +12,7 @@ from keras_transformer.edge.compare.parity import Parity, outputs_difference, ru
 from keras_transformer.edge.runtime.packed import Source, names_of
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.backends import needs_backend
-from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data import sources
 from keras_transformer.zoo.data.pairs import SentencePairs
 from keras_transformer.zoo.data.rows import Rows
@@ -20,6 +20,7 @@ from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.text_metrics import text_metrics
 from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, model_inputs
+from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.tabular import Grid, Tabular
 from keras_transformer.zoo.tasks.measure import read_options
 

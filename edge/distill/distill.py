@@ -16,10 +16,11 @@ from keras_transformer.edge.quantize.qat import qat_recipe
 from keras_transformer.edge.quantize.ranges import train_ranges
 from keras_transformer.edge.quantize.rounding import round_biases
 from keras_transformer.zoo.backends import needs_backend
-from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
+from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tasks.translation import translations

@@ -77,8 +77,8 @@ class _Models(Parts):
 
     def encoder_model(self, head):
         c = self.config
-        # Without a segment table nothing distinguishes the two rows.
-        pair = head is not None and head.pair and bool(c.num_segments)
+        # Without a table of several segments nothing distinguishes the two rows.
+        pair = head is not None and head.pair and c.num_segments > 1
         inputs, x, mask = read_inputs(self, pair=pair)
         x = self.stack(Encoder, "encoder")(x, mask=mask)
         x = self._pool(x, mask)

@@ -6,11 +6,18 @@ from keras_transformer.zoo.models.families.bert import BERT
 from keras_transformer.zoo.models.families.family import Size
 from keras_transformer.zoo.models.families.gpt import GPT
 from keras_transformer.zoo.models.families.llama import LLAMA
+from keras_transformer.zoo.models.families.published import Published
 from keras_transformer.zoo.models.families.transformer import TRANSFORMER
 
 FAMILIES = {"bert": BERT, "gpt": GPT, "llama": LLAMA, "transformer": TRANSFORMER}
 SIZES: dict[str, Size] = {
     name: size for family in FAMILIES.values() for name, size in family.sizes.items()
+}
+# Family -> how others publish its models, where their weights are read.
+PUBLISHED: dict[str, Published] = {
+    name: family.published
+    for name, family in FAMILIES.items()
+    if family.published is not None
 }
 CATALOG = {name: TransformerConfig(**size.settings) for name, size in SIZES.items()}
 

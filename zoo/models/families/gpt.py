@@ -4,8 +4,6 @@ from typing import Any
 
 from keras_transformer.zoo.models.families.family import Family, Size
 
-RENAMES = ()
-
 
 def _settings(
     num_layers: int, hidden_dim: int, num_heads: int, max_length: int
@@ -31,5 +29,4 @@ GPT = Family(
             multiply_adds=16_114_089_984,
         ),
     },
-    renames=RENAMES,
 )  # fmt: skip
