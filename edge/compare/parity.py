@@ -14,7 +14,9 @@ most, and the limits:
 | int8 | 8 output steps | 8 | ties in the rounding of stored tensors |
 | integer | 16 output steps | 10 | the same, of about twice as many tensors |
 
-Of vectors only the direction counts: in place of steps their smallest cosine has a limit.
+Of vectors the direction counts: in place of steps their smallest cosine has a limit, 0.98 and, of
+integer files, 0.97. Random models measured 0.9999 (dynamic_int8), 0.9993 (int8) and 0.998 (integer);
+all-MiniLM-L6-v2, whose outliers make ties costlier, 0.993 (dynamic_int8).
 
 A tie is a value so near the middle of two steps that it rounds either way; its effects cause more
 ties, up to the cost of rounding itself. Steps are those of a stored output, or 1/255 of the range
@@ -61,9 +63,9 @@ LIMITS = {
     "float32": Limit(relative=1e-4),
     "float16": Limit(relative=2e-2),
     "int16x8": Limit(relative=2e-2),
-    "dynamic_int8": Limit(steps=8, cosine=0.99),
-    "int4": Limit(steps=8, cosine=0.99),
-    "int8": Limit(steps=8, cosine=0.99),
+    "dynamic_int8": Limit(steps=8, cosine=0.98),
+    "int4": Limit(steps=8, cosine=0.98),
+    "int8": Limit(steps=8, cosine=0.98),
     "integer": Limit(steps=16, cosine=0.97),
 }
 
