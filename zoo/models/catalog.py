@@ -46,5 +46,8 @@ def get_config(name: str) -> TransformerConfig:
         InputError: if the name is unknown; the message lists the known ones.
     """
     if name not in CATALOG:
-        raise InputError(f"Expected a model among {', '.join(CATALOG)}, got {name!r}.")
+        raise InputError(
+            f"Expected a model among {', '.join(CATALOG)}, or a published one (a folder, or "
+            f"hf:OWNER/NAME), got {name!r}."
+        )
     return CATALOG[name]
