@@ -29,6 +29,7 @@ from keras_transformer.zoo.pretrained.tokenizer import PublishedTokenizer, read_
 _LICENCE = re.compile(r"(?m)^license:[ \t]*([\w.+-]+)[ \t]*$")
 # Weights that a task trains anew, and those of a pooler that a file may lack.
 _HEAD, _POOLER = "head/", "pooler/"
+_TABLE = "token_embedding/embeddings"
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -158,6 +159,7 @@ def load_pretrained(
         has_pooler = _has_pooler(published, heads, tensors)
         config = config.replace(pooling="first" if has_pooler else "mean")
     tokenizers = tokenizers or read_tokenizer(folder)
+    _check_vocabulary(config.vocab_size, tokenizers.rows, published, tensors)
     config = config.replace(vocab_size=len(tokenizers.rows))
     least = parameters_of(config)
     if least > tensors.size + len(tokenizers.rows) * config.hidden_dim:
@@ -204,6 +206,23 @@ def read_config(
         return TransformerConfig(**settings)
     except InputError as error:
         raise InputError(f"{source} is of no model of ours: {error}") from None
+
+
+def _check_vocabulary(
+    vocab_size: int, rows: np.ndarray, published: Published, tensors: Tensors
+) -> None:
+    """Raises InputError if config, table and tokenizer are of different vocabularies."""
+    name = known_names(published, tensors).get(published.tensors[_TABLE].name)
+    if name is not None and tensors[name].shape[:1] != (vocab_size,):
+        raise InputError(
+            f"Expected {name} of {tensors.source} to have the {vocab_size} rows that the config "
+            f"says, got shape {tensors[name].shape}."
+        )
+    if int(rows.max()) >= vocab_size:
+        raise InputError(
+            f"Expected a tokenizer of at most the {vocab_size} rows in {tensors.source}, got one "
+            f"of {int(rows.max()) + 1} tokens."
+        )
 
 
 def _head_of(
