@@ -81,7 +81,7 @@ ROOMS = {
     "zoo.pretrained": Room(
         "layers zoo.checkpoint zoo.data zoo.errors zoo.modalities zoo.models zoo.models.families "
         "zoo.recipe zoo.storage zoo.tasks zoo.tokenizers zoo.vocabularies",
-        "huggingface_hub keras ml_dtypes numpy safetensors torch",
+        "huggingface_hub keras ml_dtypes numpy safetensors tensorflow torch",
     ),
     "zoo.named": Room(
         "zoo.errors zoo.models zoo.pretrained zoo.tabular zoo.tasks", "keras"

@@ -13,8 +13,8 @@ from keras_transformer.zoo.pretrained.tensors import Tensors
 _BLOCK = re.compile(r"(?<=block_)\d+")
 # Names in the first files of BERT, which TensorFlow wrote.
 _OLD_NAMES = (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias"))
-# Rows of a table that are compared at once.
-_ROWS = 4096
+# Rows of a table that are read at once.
+_ROWS = 1024
 
 
 def _head_part(
@@ -25,8 +25,8 @@ def _head_part(
     return heads.reshape(*x.shape[:-1], -1)
 
 
-# Operations of the tables, with the config and the arguments there. That of a vocabulary's rows
-# depends on the tokenizer.
+# Operations of the tables, with the config and the arguments there. That of a vocabulary's rows,
+# always the first, depends on the tokenizer; those after it are of each row by itself.
 OPERATIONS: dict[str, Callable[..., np.ndarray]] = {
     "transposed": lambda x, config: x.T,
     "part": lambda x, config, index, parts: np.split(x, parts, axis=-1)[index],
@@ -95,13 +95,33 @@ class RenamedWeights(Mapping[str, np.ndarray]):
         if not source.name:
             [(name,)] = source.steps
             return COMPUTED[name](self._shapes[path]).astype(np.float32)
+        if self.is_table(path):
+            return np.concatenate([part for _, part in self.parts(path)])
         x = self._tensors[self._names[source.name]].read()
         for name, *arguments in source.steps:
-            if name == _VOCABULARY:
-                x = x if self.rows is None else _ordered(x, self.rows)
-            else:
-                x = OPERATIONS[name](x, self.config, *arguments)
+            x = OPERATIONS[name](x, self.config, *arguments)
         return np.ascontiguousarray(x)
+
+    def is_table(self, path: str) -> bool:
+        """Whether a weight is a table of the vocabulary, which can be read in parts."""
+        return self._sources[path].steps[:1] == ((_VOCABULARY,),)
+
+    def parts(self, path: str) -> Iterator[tuple[int, np.ndarray]]:
+        """Yields the rows of a table in parts, each with the number of its first row."""
+        source = self._sources[path]
+        tensor = self._tensors[self._names[source.name]]
+        rows = np.arange(tensor.shape[0]) if self.rows is None else self.rows
+        for first in range(0, len(rows), _ROWS):
+            part = rows[first : first + _ROWS]
+            x = tensor.take(np.maximum(part, 0))
+            x[part < 0] = 0
+            for name, *arguments in source.steps[1:]:
+                x = OPERATIONS[name](x, self.config, *arguments)
+            yield first, x
+
+    def __contains__(self, path: object) -> bool:
+        # A mapping's own would read the array.
+        return path in self._sources
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._sources)
@@ -212,12 +232,6 @@ def _source(path: str, table: Mapping[str, Tensor]) -> Tensor:
     if block is None or not source.name:
         return source
     return Tensor(source.name.format(block.group()), source.steps)
-
-
-def _ordered(x: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    ordered = x[rows]
-    ordered[rows < 0] = 0
-    return ordered
 
 
 def _equal(tensors: Tensors, one: str, other: str) -> bool:

@@ -33,7 +33,8 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(folder, tmp_path_factory):
     return kt.train(
-        str(folder), "classification", train=ROWS, out=tmp_path_factory.mktemp("t") / "out", **OPTIONS
+        str(folder), "classification", train=ROWS,
+        out=tmp_path_factory.mktemp("t") / "out", **OPTIONS,
     )
 
 
