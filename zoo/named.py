@@ -65,7 +65,7 @@ def build(
         InputError: if the name is unknown, or the config is impossible or does not fit the task.
         TypeError: if `model` is neither a name nor a config, or a field is unknown.
     """
-    if isinstance(model, str) and is_published(model, or_checkpoint=model in CATALOG):
+    if isinstance(model, str) and is_published(model, or_checkpoint=False):
         return _published(model, task, dtype, changes)
     if isinstance(model, str):
         config = get_config(model)

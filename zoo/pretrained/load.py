@@ -20,7 +20,7 @@ from keras_transformer.zoo.models.families.published import Published, Published
 from keras_transformer.zoo.models.heads import Head, HeadOwner
 from keras_transformer.zoo.models.memory import parameters_of
 from keras_transformer.zoo.pretrained.published_files import read_json
-from keras_transformer.zoo.pretrained.renames import RenamedWeights, known_names
+from keras_transformer.zoo.pretrained.renames import RenamedWeights, known_names, table_of
 from keras_transformer.zoo.pretrained.sentence import read_sentence_modules
 from keras_transformer.zoo.pretrained.source import CONFIG, Location, locate, refuse_code
 from keras_transformer.zoo.pretrained.tensors import Tensors, open_tensors
@@ -29,6 +29,7 @@ from keras_transformer.zoo.pretrained.tokenizer import PublishedTokenizer, read_
 _LICENCE = re.compile(r"(?m)^license:[ \t]*([\w.+-]+)[ \t]*$")
 # Weights that a task trains anew, and those of a pooler that a file may lack.
 _HEAD, _POOLER = "head/", "pooler/"
+_TABLE = "token_embedding/embeddings"
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -76,7 +77,8 @@ class Pretrained:
         names = known_names(self.published, self.tensors)
         used = [
             re.compile(re.escape(one.name).replace(r"\{\}", r"\d+"))
-            for path, one in self.published.tensors.items()
+            for path, one in table_of(self.published, self.config).items()
+            if one.name
             if self.config.pooling == "first" or not path.startswith(_POOLER)
         ]
         found = {
@@ -94,9 +96,8 @@ class Pretrained:
         Raises:
             InputError: if a tensor is missing, left over, or of another shape.
         """
-        names = known_names(self.published, self.tensors)
         fresh = [] if head else [_HEAD]
-        if self.published.tensors.get("pooler/kernel", Tensor("")).name not in names:
+        if not _has_pooler(self.published, self._heads if head else {}, self.tensors):
             fresh.append(_POOLER)
         shapes = {
             weight.path: tuple(weight.shape) for weight in model.weights
@@ -153,11 +154,12 @@ def load_pretrained(
     family, published = family_of(values, folder / CONFIG)
     tensors = open_tensors(folder, location.weights)
     config = read_config(values, published, str(folder / CONFIG), pooling=modules.pooling)
+    heads, labels = _head_of(values, published)
     if config.architecture == "encoder" and modules.pooling is None:
-        found = known_names(published, tensors)
-        has_pooler = published.tensors.get("pooler/kernel", Tensor("")).name in found
+        has_pooler = _has_pooler(published, heads, tensors)
         config = config.replace(pooling="first" if has_pooler else "mean")
     tokenizers = tokenizers or read_tokenizer(folder)
+    _check_vocabulary(config.vocab_size, tokenizers.rows, published, tensors)
     config = config.replace(vocab_size=len(tokenizers.rows))
     least = parameters_of(config)
     if least > tensors.size + len(tokenizers.rows) * config.hidden_dim:
@@ -165,7 +167,6 @@ def load_pretrained(
             f"Expected {folder / CONFIG} to be of a model with at most the {tensors.size} numbers "
             f"of {tensors.source}, got one of at least {least}."
         )
-    heads, labels = _head_of(values, published)
     return Pretrained(
         location=location, family=family, config=config, tensors=tensors, published=published,
         tokenizers=tokenizers, normalize=modules.normalize, labels=labels, _heads=heads,
@@ -207,6 +208,23 @@ def read_config(
         raise InputError(f"{source} is of no model of ours: {error}") from None
 
 
+def _check_vocabulary(
+    vocab_size: int, rows: np.ndarray, published: Published, tensors: Tensors
+) -> None:
+    """Raises InputError if config, table and tokenizer are of different vocabularies."""
+    name = known_names(published, tensors).get(published.tensors[_TABLE].name)
+    if name is not None and tensors[name].shape[:1] != (vocab_size,):
+        raise InputError(
+            f"Expected {name} of {tensors.source} to have the {vocab_size} rows that the config "
+            f"says, got shape {tensors[name].shape}."
+        )
+    if int(rows.max()) >= vocab_size:
+        raise InputError(
+            f"Expected a tokenizer of at most the {vocab_size} rows in {tensors.source}, got one "
+            f"of {int(rows.max()) + 1} tokens."
+        )
+
+
 def _head_of(
     values: Mapping[str, Any], published: Published
 ) -> tuple[Mapping[str, Tensor], tuple[str, ...]]:
@@ -216,6 +234,11 @@ def _head_of(
         if architecture in published.heads and isinstance(labels, Mapping):
             return published.heads[architecture], tuple(map(str, labels.values()))
     return {}, ()
+
+
+def _has_pooler(published: Published, heads: Mapping[str, Tensor], tensors: Tensors) -> bool:
+    source = {**published.tensors, **heads}.get("pooler/kernel")
+    return source is not None and source.name in known_names(published, tensors)
 
 
 def _licence(folder: Path) -> str:

@@ -36,6 +36,21 @@ OPERATIONS: dict[str, Callable[..., np.ndarray]] = {
     "scaled": lambda x, config, setting, power: x * np.float32(getattr(config, setting) ** power),
     "plus_one": lambda x, config: x + np.float32(1),
 }
+
+
+def _sines_then_cosines(shape: tuple[int, ...]) -> np.ndarray:
+    """(T, D) positions with all sines before the cosines, as Marian has them."""
+    length, width = shape
+    rates = 10000.0 ** (-2 * (np.arange(width) // 2) / width)
+    angles = np.arange(length)[:, None] * rates
+    return np.concatenate([np.sin(angles[:, 0::2]), np.cos(angles[:, 1::2])], 1)
+
+
+# Weights that are computed from their shape.
+COMPUTED: dict[str, Callable[[tuple[int, ...]], np.ndarray]] = {
+    "zeros": np.zeros,
+    "sines_then_cosines": _sines_then_cosines,
+}
 # Operations that change values alone.
 _OF_VALUES = ("scaled", "plus_one")
 _VOCABULARY = "vocabulary"
@@ -67,7 +82,7 @@ class RenamedWeights(Mapping[str, np.ndarray]):
         self._tensors = tensors
         self._names = known_names(published, tensors)
         self._shapes = {path: tuple(shape) for path, shape in shapes.items()}
-        table = {**published.tensors, **(heads or {})}
+        table = {**table_of(published, config), **(heads or {})}
         self._sources = {path: _source(path, table) for path in shapes}
         used = set()
         for path, source in self._sources.items():
@@ -78,7 +93,8 @@ class RenamedWeights(Mapping[str, np.ndarray]):
     def __getitem__(self, path: str) -> np.ndarray:
         source = self._sources[path]
         if not source.name:
-            return np.zeros(self._shapes[path], np.float32)
+            [(name,)] = source.steps
+            return COMPUTED[name](self._shapes[path]).astype(np.float32)
         x = self._tensors[self._names[source.name]].read()
         for name, *arguments in source.steps:
             if name == _VOCABULARY:
@@ -136,6 +152,13 @@ class RenamedWeights(Mapping[str, np.ndarray]):
         for name, found in self._names.items():
             if found in used or any(re.fullmatch(one, name) for one in published.left_out):
                 continue
+            if any(re.fullmatch(one, name) for one in published.zeros):
+                if np.any(self._tensors[found].read()):
+                    raise InputError(
+                        f"Expected {found} of {self._tensors.source} to be zero, which the model "
+                        "does not have, got other numbers."
+                    )
+                continue
             table = tied.get(found)
             if table is None:
                 raise InputError(
@@ -146,6 +169,15 @@ class RenamedWeights(Mapping[str, np.ndarray]):
                     f"Expected {found} of {self._tensors.source} to equal {table}, got other "
                     "numbers."
                 )
+
+
+def table_of(published: Published, config: TransformerConfig) -> dict[str, Tensor]:
+    """Returns the published tensors of a config's model by our path."""
+    table = dict(published.tensors)
+    for (setting, value), tensors in published.variants.items():
+        if getattr(config, setting) == value:
+            table |= tensors
+    return table
 
 
 def known_names(published: Published, tensors: Tensors) -> dict[str, str]:

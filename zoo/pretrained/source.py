@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models.catalog import CATALOG
 from keras_transformer.zoo.pretrained.published_files import read_json
 from keras_transformer.zoo.pretrained.tensors import INDEX, PICKLED, WEIGHTS
 from keras_transformer.zoo.storage.manifest import MANIFEST
@@ -44,13 +45,15 @@ class Location:
 
 
 def is_published(name: str | os.PathLike, *, or_checkpoint: bool = True) -> bool:
-    """Whether a name is that of a published model.
+    """Whether a name is that of a published model; one of the catalogue's is not.
 
     Args:
         name: name or path.
         or_checkpoint: whether it may be a checkpoint instead, as a folder without config.json or
             with a manifest is; else every folder is published.
     """
+    if name in CATALOG:
+        return False
     if isinstance(name, str) and name.startswith(HUB):
         return True
     path = Path(name)
@@ -81,6 +84,11 @@ def locate(name: str | os.PathLike) -> Location:
     folder = path if path.is_dir() else path.parent
     if not (folder / CONFIG).is_file():
         raise InputError(f"Expected a published model with {CONFIG} in {folder}, got none.")
+    if (folder / MANIFEST).exists():
+        raise InputError(
+            f"Expected a published model in {folder}, got a checkpoint; quantize, prune and "
+            "distill go on from one."
+        )
     weights = None if path.is_dir() else path
     return Location(name=str(name), folder=folder, weights=weights)
 

@@ -7,7 +7,6 @@ from typing import Any
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.models.catalog import CATALOG
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.pretrained.checkpoints import fine_tuning_defaults
 from keras_transformer.zoo.pretrained.load import load_pretrained
@@ -100,7 +99,7 @@ def _recipe(
         raise TypeError(
             f"Expected a name of the catalogue, a config or a recipe, got model={model!r}."
         )
-    elif is_published(model, or_checkpoint=model in CATALOG):
+    elif is_published(model, or_checkpoint=False):
         given |= _published_options(model, options)
     task = DEFAULT_TASK if task is None else task
     if not isinstance(task, str | Task):

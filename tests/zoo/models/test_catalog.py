@@ -172,7 +172,10 @@ def test_multiply_adds_by_hand():
 
 def test_unknown_name_lists_the_known():
     known = ", ".join(CATALOG)
-    message = f"Expected a model among {known}, got 'bert_huge'."
+    message = (
+        f"Expected a model among {known}, or a published one (a folder, or hf:OWNER/NAME), got "
+        "'bert_huge'."
+    )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         get_config("bert_huge")
 

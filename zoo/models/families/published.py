@@ -134,7 +134,7 @@ class Tensor:
 
     Attributes:
         name: published name without the prefix, with `{}` for the number of a block; empty for
-            zeros.
+            what is computed, by the operation in `steps`.
         steps: name and arguments of each operation, see `pretrained.renames.OPERATIONS`.
     """
 
@@ -177,7 +177,9 @@ class Tensor:
         return self._then("row", index)
 
 
-ZEROS = Tensor("")
+def computed(name: str) -> Tensor:
+    """A weight that no file needs to have, by the name in `pretrained.renames.COMPUTED`."""
+    return Tensor("", ((name,),))
 
 
 def dense(ours: str, theirs: str, *, bias: bool = True) -> dict[str, Tensor]:
@@ -204,6 +206,9 @@ class Published:
         heads: further tensors by the class in `architectures` of config.json whose head we have.
         left_out: regular expressions of tensors that the model does not need.
         prefixes: prefixes that the names may have, such as that of a model with a head.
+        variants: further tensors where a setting of our config has a value.
+        zeros: regular expressions of tensors that the model does not have, and that are zero in
+            every file that it can be read from.
         tied: further names of a tensor, by its name in the table: a file has one or several of
             them, which are equal.
     """
@@ -214,4 +219,8 @@ class Published:
     heads: Mapping[str, Mapping[str, Tensor]] = dataclasses.field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
+    variants: Mapping[tuple[str, Any], Mapping[str, Tensor]] = dataclasses.field(
+        default_factory=dict
+    )
+    zeros: tuple[str, ...] = ()
     tied: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
