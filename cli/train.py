@@ -136,6 +136,10 @@ class FileOrShare(click.ParamType):
     help="Repeat the run of a recipe.json; other options override it.",
 )
 @click.option(
+    "--baseline/--no-baseline", default=True, show_default=True,
+    help="Whether a classification is compared with n-grams fitted to the same data.",
+)
+@click.option(
     "--vocabulary", type=DATA_FILE, metavar="FILE",
     help="Existing vocab.txt to use instead of learning a vocabulary.",
 )
@@ -151,7 +155,7 @@ class FileOrShare(click.ParamType):
 )
 def train(
     out: Path, overwrite: bool, resume: bool, tensorboard: Path | None, recipe_file: Path | None,
-    mixed_precision: str | None, settings: dict[str, Any], **given: Any,
+    baseline: bool, mixed_precision: str | None, settings: dict[str, Any], **given: Any,
 ) -> None:  # fmt: skip
     """Train a MODEL of the catalogue on your own data.
 
@@ -179,9 +183,10 @@ def train(
 
     with training.session(out, tensorboard) as hearers:
         trained = zoo_train.train(
-            **run, settings=settings, out=out, resume=resume, overwrite=overwrite, **hearers
-        )
-    training.print_result(out, trained.metrics["validation"])
+            **run, settings=settings, out=out, resume=resume, overwrite=overwrite,
+            baseline=baseline, **hearers,
+        )  # fmt: skip
+    training.print_result(out, trained.metrics["validation"], trained.metrics.get("baseline"))
 
 
 def recipe_of(file: Path, changes: dict[str, Any]) -> Recipe:

@@ -12,6 +12,7 @@ from keras_transformer.zoo.data.tables import Examples, Table
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.metrics import classification_metrics, undefined_by_classes
+from keras_transformer.zoo.evaluation.ngrams import ngram_accuracy
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.tasks.labelled import LabelledTask
 from keras_transformer.zoo.tasks.losses import ClassLoss
@@ -76,6 +77,17 @@ class Classification(LabelledTask):
 
     def undefined(self, examples: Examples) -> dict[str, str]:
         return undefined_by_classes(examples.targets, self.labels)
+
+    def baseline(self, train: Examples, validation: Examples) -> dict[str, float]:
+        """Returns the accuracy of n-grams, see `ngram_accuracy`; two texts count as one."""
+        if self.modality != "text":
+            return {}
+        known, asked = (
+            rows.texts if rows.pairs is None else map("\n".join, zip(rows.texts, rows.pairs))
+            for rows in (train, validation)
+        )
+        found = ngram_accuracy([*known], train.targets, [*asked], validation.targets)
+        return {} if found is None else {"accuracy": found}
 
     def output_difference(self, targets, expected, outputs, temperature: float):
         return ops.mean(softened_divergence(expected, outputs, temperature))

@@ -246,6 +246,15 @@ class Task(abc.ABC):
             sentences[-1] = f"{sentences[-1][:-1]}; {self.fallback.name} decides."
         return sentences
 
+    def baseline(self, train: Read, validation: Read) -> dict[str, float]:
+        """Returns metrics of a simple method on the validation examples, if there is one.
+
+        Args:
+            train: examples that it is fitted to.
+            validation: examples that it is measured on.
+        """
+        return {}
+
     @property
     def deciding_metric(self) -> str:
         """Name of the validation metric that selects the weights, where it is defined."""

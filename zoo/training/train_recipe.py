@@ -49,6 +49,7 @@ def train_recipe(
     validation: Source | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    baseline: bool = True,
     report: Report | None = None,
     scalars: Callable[[str, float, int], None] | None = None,
 ) -> Checkpoint:
@@ -62,6 +63,8 @@ def train_recipe(
         train, validation: data in memory, in place of the recipe's files.
         resume: whether to continue from the last state of an interrupted run.
         overwrite: whether to replace an existing checkpoint, or discard an unfinished run.
+        baseline: whether a classification of texts also fits n-grams to the same data, see
+            `ngram_accuracy`; their accuracy is `metrics["baseline"]` of the checkpoint.
         report: receives progress callbacks; by default see `progress.default_report`.
         scalars: see `Fit`.
 
@@ -107,6 +110,8 @@ def train_recipe(
         metrics={"validation": best}, probes=data.probes(recipe.training.seed), rows=rows,
     )  # fmt: skip
     checkpoint.metrics["validation"] |= {**data.written_metrics(checkpoint), **unknown}
+    if baseline and (found := data.task.baseline(data.train, data.validation)):
+        checkpoint.metrics["baseline"] = found
     save_run(checkpoint, out, folder, overwrite=overwrite)
     return checkpoint
 
