@@ -59,15 +59,21 @@ SWITCHES = (
 )  # fmt: skip
 
 
+# Options that the training rows of a classification decide by default.
+BY_DATA = ("vocab_size", "max_length", "learning_rate", "epochs", "label_smoothing",
+           "token_dropout")  # fmt: skip
+
+
 def recipe_options(command: Callable) -> Callable:
     """Adds an option for each entry of the two tables; one that is not given is None."""
     for name, on, off, text in reversed(SWITCHES):
         command = click.option(f"{on}/{off}", name, default=None, help=text)(command)
     for name, text in reversed(FIELDS.items()):
         kind = click.Choice(CHOICES[name]) if name in CHOICES else OPTIONS[name].kind
+        by_data = "; by the data for a classification" if name in BY_DATA else ""
         add = click.option(
             f"--{name.replace('_', '-')}", name, type=kind,
-            help=f"{text}  [default: {OPTIONS[name].default}]",
+            help=f"{text}  [default: {OPTIONS[name].default}{by_data}]",
         )  # fmt: skip
         command = add(command)
     return command

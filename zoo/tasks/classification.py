@@ -16,6 +16,7 @@ from keras_transformer.zoo.evaluation.ngrams import ngram_accuracy
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.tasks.labelled import LabelledTask
 from keras_transformer.zoo.tasks.losses import ClassLoss
+from keras_transformer.zoo.tasks.suited import suited_to
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,6 +78,9 @@ class Classification(LabelledTask):
 
     def undefined(self, examples: Examples) -> dict[str, str]:
         return undefined_by_classes(examples.targets, self.labels)
+
+    def suited(self, train: Examples) -> dict[str, Any]:
+        return suited_to(train.texts, train.pairs) if self.modality == "text" else {}
 
     def baseline(self, train: Examples, validation: Examples) -> dict[str, float]:
         """Returns the accuracy of n-grams, see `ngram_accuracy`; two texts count as one."""

@@ -246,6 +246,13 @@ class Task(abc.ABC):
             sentences[-1] = f"{sentences[-1][:-1]}; {self.fallback.name} decides."
         return sentences
 
+    def suited(self, train: Read) -> dict[str, Any]:
+        """Returns options of a run from scratch that suit training examples, by name.
+
+        `settings` are those of the model. They are defaults: an option of the user's wins.
+        """
+        return {}
+
     def baseline(self, train: Read, validation: Read) -> dict[str, float]:
         """Returns metrics of a simple method on the validation examples, if there is one.
 

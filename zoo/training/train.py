@@ -63,11 +63,15 @@ def train(
         FileExistsError: if `out` exists, or an unfinished run of it.
         RunError: if the loss became infinite or not a number.
     """
+    chosen = None
+    if isinstance(model, str):
+        # A config and a recipe say all of a model; a name leaves to the data what is not given.
+        chosen = {*options, *(settings or {})}
     places = data_options(train=train, validation=validation)
     recipe = _recipe(model, task, settings, options, places)
     return train_recipe(
         recipe, out, **rows_given(train=train, validation=validation), resume=resume,
-        overwrite=overwrite, baseline=baseline, report=report, scalars=scalars,
+        overwrite=overwrite, baseline=baseline, chosen=chosen, report=report, scalars=scalars,
     )  # fmt: skip
 
 
