@@ -86,11 +86,8 @@ class Classification(LabelledTask):
         """Returns the accuracy of n-grams, see `ngram_accuracy`; two texts count as one."""
         if self.modality != "text":
             return {}
-        known, asked = (
-            rows.texts if rows.pairs is None else map("\n".join, zip(rows.texts, rows.pairs))
-            for rows in (train, validation)
-        )
-        found = ngram_accuracy([*known], train.targets, [*asked], validation.targets)
+        known, asked = map(_joined, (train, validation))
+        found = ngram_accuracy(known, train.targets, asked, validation.targets)
         return {} if found is None else {"accuracy": found}
 
     def output_difference(self, targets, expected, outputs, temperature: float):
@@ -113,3 +110,10 @@ def softened_divergence(expected, outputs, temperature: float):
     expected = ops.log_softmax(expected / temperature)
     found = ops.log_softmax(outputs / temperature)
     return ops.sum(ops.exp(expected) * (expected - found), axis=-1) * temperature**2
+
+
+def _joined(examples: Examples) -> list[str]:
+    """Each text, or both texts of a pair on a line each."""
+    if examples.pairs is None:
+        return examples.texts
+    return ["\n".join(both) for both in zip(examples.texts, examples.pairs, strict=True)]

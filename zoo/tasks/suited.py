@@ -32,7 +32,7 @@ def suited_to(texts: Sequence[str], pairs: Sequence[str] | None) -> dict[str, An
     """
     words = [_WORD.findall(text.lower()) for text in texts]
     if pairs is not None:
-        words = [[*one, *_WORD.findall(two.lower())] for one, two in zip(words, pairs)]
+        words = [[*one, *_WORD.findall(two.lower())] for one, two in zip(words, pairs, strict=True)]
     pieces = _SHARE_OF_WORDS * len(set().union(*words))
     longest = np.percentile([len(one) for one in words], _UNCUT) * _PIECES_OF_A_WORD + 3
     few = len(texts) < _MANY

@@ -247,19 +247,11 @@ class Task(abc.ABC):
         return sentences
 
     def suited(self, train: Read) -> dict[str, Any]:
-        """Returns options of a run from scratch that suit training examples, by name.
-
-        `settings` are those of the model. They are defaults: an option of the user's wins.
-        """
+        """Returns options of a run from scratch that suit the examples; `settings`, the model's."""
         return {}
 
     def baseline(self, train: Read, validation: Read) -> dict[str, float]:
-        """Returns metrics of a simple method on the validation examples, if there is one.
-
-        Args:
-            train: examples that it is fitted to.
-            validation: examples that it is measured on.
-        """
+        """Returns a simple method's metrics on validation examples, fitted to training examples."""
         return {}
 
     @property
