@@ -25,7 +25,7 @@ from keras_transformer.zoo.recipe import CHOICES
     help="Method for ranges: tfmot's moving average, or gradients.  [default: moving-average]",
 )
 @click.option(
-    "--freeze-ranges", type=float, metavar="SHARE",
+    "--freeze-ranges", type=options.NUMBER, metavar="SHARE",
     help="Final share of the steps in which ranges are frozen; 1 keeps the calibrated ranges.  "
     "[default: 0.2]",
 )

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from keras_transformer.cli import options, training
+from keras_transformer.zoo.numerals import read_number
 from keras_transformer.zoo.recipe import CHOICES, OPTIONS, Recipe
 from keras_transformer.zoo.recipe.training_data import data_options
 from keras_transformer.zoo.tasks.registry import DEFAULT_TASK, TASKS
@@ -64,7 +65,8 @@ def recipe_options(command: Callable) -> Callable:
     for name, on, off, text in reversed(SWITCHES):
         command = click.option(f"{on}/{off}", name, default=None, help=text)(command)
     for name, text in reversed(FIELDS.items()):
-        kind = click.Choice(CHOICES[name]) if name in CHOICES else OPTIONS[name].kind
+        kind = options.of_kind(OPTIONS[name].kind)
+        kind = click.Choice(CHOICES[name]) if name in CHOICES else kind
         add = click.option(
             f"--{name.replace('_', '-')}", name, type=kind,
             help=f"{text}  [default: {OPTIONS[name].default}]",
@@ -98,10 +100,8 @@ class FileOrShare(click.ParamType):
     name = "file or share"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str | float:
-        try:
-            return float(value)
-        except ValueError:
-            return DATA_FILE.convert(value, param, ctx)
+        share = read_number(value)
+        return DATA_FILE.convert(value, param, ctx) if share is None else share
 
 
 @click.command()

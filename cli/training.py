@@ -50,11 +50,12 @@ def going_on(*, data: str, epochs: str, learning_rate: str) -> Callable[[Callabl
             help=f"Validation data.  [default: that of {data} recipe]",
         ),
         click.option(
-            "--epochs", type=click.IntRange(min=1),
+            "--epochs", type=options.IntegerRange(min=1),
             help=f"Number of passes over the training data.  [default: {epochs}]",
         ),
         click.option(
-            "--learning-rate", type=float, help=f"Peak learning rate.  [default: {learning_rate}]"
+            "--learning-rate", type=options.NUMBER,
+            help=f"Peak learning rate.  [default: {learning_rate}]",
         ),
         options.seed(default=None, show_default=False, help="Seed.  [default: the recipe's]"),
         options.out(), options.overwrite(), options.resume(), options.tensorboard(),

@@ -23,6 +23,7 @@ ROOMS = {
     "layers": Room("", "keras numpy"),
     "zoo.printable": Room(device=True),
     "zoo.errors": Room("zoo.printable", device=True),
+    "zoo.numerals": Room(device=True),
     "zoo.storage": Room("zoo.errors", "numpy safetensors"),
     "zoo.recipe": Room("zoo.errors"),
     "zoo.tabular": Room("zoo.printable", device=True),
@@ -32,7 +33,9 @@ ROOMS = {
     "edge.precision": Room("zoo.errors", device=True),
     "zoo.tokenizers": Room("zoo.errors", "numpy", device=True),
     "zoo.modalities": Room("zoo.errors zoo.tokenizers", "numpy", device=True),
-    "zoo.data": Room("zoo.errors zoo.modalities zoo.tokenizers", "numpy", device=True),
+    "zoo.data": Room(
+        "zoo.errors zoo.modalities zoo.numerals zoo.tokenizers", "numpy", device=True
+    ),
     "zoo.vocabularies": Room(
         "zoo.errors zoo.tokenizers", "keras sentencepiece tensorflow tensorflow_text"
     ),
@@ -117,8 +120,8 @@ ROOMS = {
     "edge.publish": Room("edge.runtime zoo.checkpoint zoo.models zoo.printable"),
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
-        "edge.runtime edge.tflite zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.storage "
-        "zoo.tokenizers",
+        "edge.runtime edge.tflite zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.numerals "
+        "zoo.storage zoo.tokenizers",
         "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",
     ),
     "edge.targets.exported": Room(
