@@ -19,7 +19,7 @@ from rich.text import Text
 
 from keras_transformer.zoo.printable import printable, printable_json
 from keras_transformer.zoo.progress import EPOCH_METRICS as EPOCH_METRICS
-from keras_transformer.zoo.progress import Report, epoch_line
+from keras_transformer.zoo.progress import Report, epoch_line, loss_text
 from keras_transformer.zoo.tabular import Tabular, cell
 from keras_transformer.zoo.tabular import words as words
 
@@ -62,7 +62,7 @@ class Progress(Report):
         self.run = self.bar.add_task(title, total=total_steps, loss="")
 
     def step(self, step: int, loss: float) -> None:
-        self.bar.update(self.run, completed=step, loss=f"loss {loss:.4f}")
+        self.bar.update(self.run, completed=step, loss=loss_text(loss))
 
     def epoch(self, epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> None:
         self._print(epoch_line(epoch, loss, metrics, is_best))

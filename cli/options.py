@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.errors import InputError, no_file
 from keras_transformer.zoo.numerals import read_number
 
 
@@ -57,8 +57,25 @@ class IntegerRange(_PlainDigits, click.IntRange):
 
 
 TEXT, INTEGER, NUMBER = Text(), Integer(), Number()
-# Type of arguments that must be readable files: a table of examples, a `.tflite` file.
-EXISTING_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+
+
+class ExistingFile(click.Path):
+    """A readable file: a table of examples, a `.tflite` file.
+
+    Args:
+        path_type: type of its path.
+    """
+
+    def __init__(self, path_type: type = Path):
+        super().__init__(exists=True, dir_okay=False, readable=True, path_type=path_type)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if not os.path.lexists(value):
+            self.fail(str(no_file(value)), param, ctx)
+        return super().convert(value, param, ctx)
+
+
+EXISTING_FILE = ExistingFile()
 
 
 def of_kind(kind: Any) -> Any:

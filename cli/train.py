@@ -91,7 +91,7 @@ def settings_of(_context: Any, _parameter: Any, pairs: tuple[str, ...]) -> dict[
     return settings
 
 
-DATA_FILE = click.Path(exists=True, dir_okay=False, readable=True)
+DATA_FILE = options.ExistingFile(str)
 
 
 class FileOrShare(click.ParamType):

@@ -32,9 +32,11 @@ ROOMS = {
     "zoo.outputs": Room("", "numpy", device=True),
     "edge.precision": Room("zoo.errors", device=True),
     "zoo.tokenizers": Room("zoo.errors", "numpy", device=True),
-    "zoo.modalities": Room("zoo.errors zoo.tokenizers", "numpy", device=True),
+    "zoo.modalities": Room(
+        "zoo.errors zoo.printable zoo.tokenizers", "numpy", device=True
+    ),
     "zoo.data": Room(
-        "zoo.errors zoo.modalities zoo.numerals zoo.tokenizers", "numpy", device=True
+        "zoo.errors zoo.modalities zoo.numerals zoo.printable zoo.tokenizers", "numpy", device=True
     ),
     "zoo.vocabularies": Room(
         "zoo.errors zoo.tokenizers", "keras sentencepiece tensorflow tensorflow_text"
@@ -75,7 +77,7 @@ ROOMS = {
         "ai_edge_litert flatbuffers keras numpy",
     ),
     "zoo.named": Room("zoo.errors zoo.models zoo.tabular zoo.tasks", "keras"),
-    "zoo.checkpoint_config": Room("zoo.errors zoo.models", "numpy"),
+    "zoo.checkpoint_config": Room("zoo.data zoo.errors zoo.models", "numpy"),
     "zoo.checkpoint": Room(
         "zoo.checkpoint_config zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities "
         "zoo.models zoo.models.running zoo.outputs zoo.predictor zoo.recipe zoo.storage "
@@ -126,7 +128,7 @@ ROOMS = {
     ),
     "edge.targets.exported": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.runtime "
-        "edge.targets layers zoo.checkpoint zoo.errors zoo.models zoo.models.running "
+        "edge.targets layers zoo.checkpoint zoo.data zoo.errors zoo.models zoo.models.running "
         "zoo.storage zoo.tasks",
         "keras numpy onnx onnxruntime safetensors tensorflow tf2onnx torch",
     ),
@@ -142,7 +144,7 @@ ROOMS = {
         "zoo.models zoo.progress zoo.recipe zoo.storage zoo.tabular zoo.training",
         "keras matplotlib",
     ),
-    "edge.demo": Room("edge.runtime zoo.errors zoo.storage zoo.tokenizers"),
+    "edge.demo": Room("edge.runtime zoo.errors zoo.printable zoo.storage zoo.tokenizers"),
     "edge.quickstart": Room(
         "edge.compare edge.precision edge.quantize edge.runtime edge.targets zoo.backends "
         "zoo.data zoo.predictor zoo.progress zoo.recipe zoo.samples zoo.storage zoo.tasks "

@@ -100,7 +100,7 @@ def test_a_full_disk(checkpoint, tmp_path, monkeypatch):
         ),
         (["--percentile", "50"], "Expected percentile to be above 50 and at most 100, got "),
         (["--learning-rate", "-1"], "Expected learning_rate to be above 0"),
-        (["--train", "no.tsv"], "File 'no.tsv' does not exist."),
+        (["--train", "no.tsv"], "There is no file no.tsv."),
     ],
 )
 def test_mistakes_in_options(checkpoint, tmp_path, arguments, sentence):

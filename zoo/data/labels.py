@@ -43,6 +43,22 @@ def learn_labels(table: Table, label: str) -> list[str]:
     return names
 
 
+def read_labels(data: bytes, what: str) -> tuple[str, ...]:
+    """Returns the labels of a file with one on each line, as checkpoints and files have it.
+
+    Args:
+        data: contents.
+        what: name of the file, for messages.
+
+    Raises:
+        InputError: if it is not UTF-8.
+    """
+    try:
+        return tuple(data.decode().split("\n")[:-1])
+    except UnicodeDecodeError:
+        raise InputError(f"Expected {what} to be UTF-8, got other bytes.") from None
+
+
 def _is_unicode(value: str) -> bool:
     """Whether the text has a UTF-8 form: JSON escapes can produce a lone surrogate."""
     return not any("\ud800" <= character <= "\udfff" for character in value)
