@@ -35,11 +35,16 @@ class Text(click.ParamType):
             raise InputError(f"Expected texts in UTF-8, got {ascii(value)}.") from None
 
 
+_NOT_FINITE = ("nan", "inf", "infinity")
+
+
 class _PlainDigits:
     """Numbers in the notation of `numerals`: neither `1_0` nor digits of other scripts."""
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        if isinstance(value, str) and read_number(value) is None:
+        # What is not finite is refused by what the option is for, with its bounds.
+        is_plain = not isinstance(value, str) or value.lower().lstrip("+-") in _NOT_FINITE
+        if not is_plain and read_number(value) is None:
             self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
         return super().convert(value, param, ctx)
 
