@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Self
 
 import rich.box
@@ -34,6 +35,9 @@ class Progress(Report):
     """A bar on stderr for each run, and a line for each epoch and note.
 
     A context manager, which stops the bar on exit. Without a terminal only the lines are printed.
+
+    Attributes:
+        had_ended: whether the run was resumed after its end, so that nothing is written.
     """
 
     def __init__(self):
@@ -49,6 +53,7 @@ class Progress(Report):
             disable=not self.console.is_terminal,
         )
         self.run = None
+        self.had_ended = False
 
     def __enter__(self) -> Self:
         self.bar.start()
@@ -66,6 +71,10 @@ class Progress(Report):
 
     def epoch(self, epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> None:
         self._print(epoch_line(epoch, loss, metrics, is_best))
+
+    def ended(self, out: Path | str) -> None:
+        self.had_ended = True
+        super().ended(out)
 
     def note(self, text: str) -> None:
         self._print(f"Note: {text}")

@@ -50,7 +50,7 @@ def distill(teacher: Path, student: str, settings: dict[str, Any], **given: Any)
     """
     from keras_transformer.edge.distill import distill as edge_distill
 
-    distilled = training.go_on(
+    distilled, had_ended = training.go_on(
         edge_distill.distill, teacher, student, settings=settings or None, **given
     )
-    training.print_result(given["out"], distilled.metrics["validation"])
+    training.print_result(given["out"], distilled.metrics["validation"], had_ended=had_ended)

@@ -48,6 +48,6 @@ def prune(checkpoint: Path, **given: Any) -> None:
     """
     from keras_transformer.edge.compress import prune as edge_prune
 
-    pruned = training.go_on(edge_prune.prune, checkpoint, **given)
+    pruned, had_ended = training.go_on(edge_prune.prune, checkpoint, **given)
     metrics = {**pruned.metrics["validation"], **edge_prune.effect(pruned)}
-    training.print_result(given["out"], metrics)
+    training.print_result(given["out"], metrics, had_ended=had_ended)

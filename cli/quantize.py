@@ -43,5 +43,5 @@ def quantize(checkpoint: Path, **given: Any) -> None:
     """
     from keras_transformer.edge.quantize import qat
 
-    quantized = training.go_on(qat.quantize, checkpoint, **given)
-    training.print_result(given["out"], quantized.metrics["validation"])
+    quantized, had_ended = training.go_on(qat.quantize, checkpoint, **given)
+    training.print_result(given["out"], quantized.metrics["validation"], had_ended=had_ended)

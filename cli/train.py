@@ -181,7 +181,8 @@ def train(
         trained = zoo_train.train(
             **run, settings=settings, out=out, resume=resume, overwrite=overwrite, **hearers
         )
-    training.print_result(out, trained.metrics["validation"])
+    had_ended = hearers["report"].had_ended
+    training.print_result(out, trained.metrics["validation"], had_ended=had_ended)
 
 
 def recipe_of(file: Path, changes: dict[str, Any]) -> Recipe:

@@ -72,27 +72,34 @@ def going_on(*, data: str, epochs: str, learning_rate: str) -> Callable[[Callabl
 def go_on(
     function: Callable, *models: Path | str, out: Path, overwrite: bool, resume: bool,
     tensorboard: Path | None, **given: Any,
-) -> Any:  # fmt: skip
-    """Fine-tunes a checkpoint with the options of `going_on`, and returns the new one.
+) -> tuple[Any, bool]:  # fmt: skip
+    """Fine-tunes a checkpoint with the options of `going_on`.
 
     Args:
         function: function of the models and `out`.
         *models: checkpoint folders, or a name of the catalogue.
         **given: options of the function, None if not given.
+
+    Returns:
+        The new checkpoint, and whether its run had ended before it was resumed.
     """
     from keras_transformer.zoo.training.run_folder import check_run_target
 
     check_run_target(out, resume=resume, overwrite=overwrite)
     changes = {name: value for name, value in given.items() if value is not None}
     with session(out, tensorboard) as hearers:
-        return function(*models, out=out, resume=resume, overwrite=overwrite, **hearers, **changes)
+        result = function(
+            *models, out=out, resume=resume, overwrite=overwrite, **hearers, **changes
+        )
+        return result, hearers["report"].had_ended
 
 
-def print_result(out: Path, metrics: Mapping[str, Any]) -> None:
-    """Prints the validation metrics of the run and the path of its checkpoint."""
+def print_result(out: Path, metrics: Mapping[str, Any], *, had_ended: bool) -> None:
+    """Prints the validation metrics of the run, and the path of its checkpoint if it wrote that."""
     from keras_transformer.cli import display
 
     shown = {name: value for name, value in metrics.items() if isinstance(value, float | str)}
     rows = [(display.words(name), value) for name, value in shown.items()]
     display.table(None, ("Validation metric", "Value"), rows)
-    display.say(f"\nWrote {out}")
+    if not had_ended:
+        display.say(f"\nWrote {out}")

@@ -86,7 +86,7 @@ ROOMS = {
     ),
     "zoo.training": Room(
         "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.modalities "
-        "zoo.models zoo.models.running zoo.progress zoo.recipe zoo.storage zoo.tasks "
+        "zoo.models zoo.models.running zoo.progress zoo.recipe zoo.storage zoo.tabular zoo.tasks "
         "zoo.tokenizers zoo.vocabularies",
         "keras numpy",
     ),

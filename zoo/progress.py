@@ -35,6 +35,10 @@ class Report:
                 "cut."
             )
 
+    def ended(self, out: Path | str) -> None:
+        """A run that is resumed had written its checkpoint `out`; nothing is done."""
+        self.note(f"{out} is whole already: the run had ended.")
+
     def note(self, text: str) -> None:
         """A note to the user."""
 

@@ -262,7 +262,7 @@ def _value(checkpoint: Checkpoint, examples: Examples, outputs: np.ndarray) -> f
 
 
 def _metric(checkpoint: Checkpoint, examples: Examples) -> str:
-    return checkpoint.task.defined(checkpoint.task.selection, examples).name
+    return checkpoint.task.defined(checkpoint.task.metric, examples).name
 
 
 def _number(value: float | None, form: str) -> str | None:
