@@ -94,12 +94,31 @@ def go_on(
         return result, hearers["report"].had_ended
 
 
-def print_result(out: Path, metrics: Mapping[str, Any], *, had_ended: bool) -> None:
-    """Prints the validation metrics of the run, and the path of its checkpoint if it wrote that."""
+def print_result(
+    out: Path, metrics: Mapping[str, Any], baseline: Mapping[str, float] | None = None, *,
+    had_ended: bool,
+) -> None:  # fmt: skip
+    """Prints the validation metrics of the run, and the path of its checkpoint if it wrote that.
+
+    Args:
+        out: the checkpoint.
+        metrics: of the model.
+        baseline: of n-grams on the same data, if they were fitted.
+        had_ended: whether the run had ended before it was resumed, so that nothing is written.
+    """
     from keras_transformer.cli import display
 
     shown = {name: value for name, value in metrics.items() if isinstance(value, float | str)}
     rows = [(display.words(name), value) for name, value in shown.items()]
+    for name, value in (baseline or {}).items():
+        rows.append((f"{display.words(name)} of n-grams", value))
     display.table(None, ("Validation metric", "Value"), rows)
+    for name, value in (baseline or {}).items():
+        if value > metrics[name]:
+            display.note(
+                f"A linear classifier of n-grams has the better {display.words(name)} here: "
+                f"{value:.2%} against {metrics[name]:.2%}. Try a pretrained model first "
+                "(keras-transformer models lists them), then more epochs or more data."
+            )
     if not had_ended:
         display.say(f"\nWrote {out}")

@@ -38,8 +38,12 @@ def test_a_run_reports_and_writes_a_checkpoint(trained, data):
 
 def test_a_recipe_is_repeated_to_the_bit(checkpoint, tmp_path):
     again = tmp_path / "again"
-    assert call("train", "--recipe", checkpoint / "recipe.json", "--out", again).exit_code == 0
+    command = ("train", "--recipe", checkpoint / "recipe.json", "--out", again, "--no-baseline")
+    result = call(*command)
+    assert result.exit_code == 0
     assert weights(again) == weights(checkpoint)
+    assert "n-grams" not in result.output
+    assert "baseline" not in json.loads((again / "metrics.json").read_text())
 
 
 def test_options_override_a_recipe_and_curves_are_written(checkpoint, tmp_path):
