@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from keras_transformer.cli import options, training
+from keras_transformer.zoo.numerals import read_number
 from keras_transformer.zoo.recipe import CHOICES, OPTIONS, Recipe
 from keras_transformer.zoo.recipe.training_data import data_options
 from keras_transformer.zoo.tasks.registry import DEFAULT_TASK, TASKS
@@ -69,7 +70,8 @@ def recipe_options(command: Callable) -> Callable:
     for name, on, off, text in reversed(SWITCHES):
         command = click.option(f"{on}/{off}", name, default=None, help=text)(command)
     for name, text in reversed(FIELDS.items()):
-        kind = click.Choice(CHOICES[name]) if name in CHOICES else OPTIONS[name].kind
+        kind = options.of_kind(OPTIONS[name].kind)
+        kind = click.Choice(CHOICES[name]) if name in CHOICES else kind
         by_data = "; by the data for a classification" if name in BY_DATA else ""
         add = click.option(
             f"--{name.replace('_', '-')}", name, type=kind,
@@ -95,7 +97,7 @@ def settings_of(_context: Any, _parameter: Any, pairs: tuple[str, ...]) -> dict[
     return settings
 
 
-DATA_FILE = click.Path(exists=True, dir_okay=False, readable=True)
+DATA_FILE = options.ExistingFile(str)
 
 
 class FileOrShare(click.ParamType):
@@ -104,10 +106,8 @@ class FileOrShare(click.ParamType):
     name = "file or share"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str | float:
-        try:
-            return float(value)
-        except ValueError:
-            return DATA_FILE.convert(value, param, ctx)
+        share = read_number(value)
+        return DATA_FILE.convert(value, param, ctx) if share is None else share
 
 
 @click.command()
@@ -192,7 +192,10 @@ def train(
             **run, settings=settings, out=out, resume=resume, overwrite=overwrite,
             baseline=baseline, **hearers,
         )  # fmt: skip
-    training.print_result(out, trained.metrics["validation"], trained.metrics.get("baseline"))
+    training.print_result(
+        out, trained.metrics["validation"], trained.metrics.get("baseline"),
+        had_ended=hearers["report"].had_ended,
+    )  # fmt: skip
 
 
 def recipe_of(file: Path, changes: dict[str, Any]) -> Recipe:

@@ -7,6 +7,7 @@ import keras
 
 from keras_transformer.zoo.backends import needs_backend
 from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.data.labels import similar_labels
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build
@@ -102,6 +103,8 @@ def train_recipe(
         recipe, out, folder, rows, resume=resume, overwrite=overwrite, report=report
     )
     data.report_cuts(report)
+    if alike := similar_labels(data.task.labels):
+        report.note(alike)
     unknown = report_unknown(data, report)
     config = config.replace(**data.vocab_sizes)
 
