@@ -63,6 +63,25 @@ class Text(Modality):
         ids = arrays["ids"]
         return {"mask": (ids != PAD_ID).astype("int32"), "segment_ids": np.zeros_like(ids)}
 
+    def unknown(
+        self, rows: Sequence[str], pairs: Sequence[str] | None = None
+    ) -> list[float] | None:
+        """Returns the share of each row's tokens that are [UNK]; 0 for a row of none.
+
+        Args:
+            rows, pairs: see `encode`.
+
+        Returns:
+            The shares, or None for a tokenizer without unknown tokens.
+        """
+        if not self.tokenizer.config.has_unknown:
+            return None
+        ids = self.tokenizer.pieces(rows)
+        if pairs is not None:
+            second = self.tokenizer.pieces(pairs)
+            ids = [[*one, *other] for one, other in zip(ids, second, strict=True)]
+        return [one.count(self.tokenizer.unk_id) / max(1, len(one)) for one in ids]
+
     def model_settings(self) -> dict[str, Any]:
         return {"vocab_size": self.tokenizer.vocab_size}
 

@@ -21,7 +21,7 @@ VARIANTS = [
     *({"norm": norm, "pre_norm": pre} for norm in CHOICES["norm"] for pre in (False, True)),
     *({"activation": activation, "gated": True} for activation in CHOICES["activation"]),
     {"num_key_value_heads": 1, "use_bias": False},
-    {"num_segments": 0, "scale_embeddings": True},
+    {"num_segments": 0, "scale_embeddings": True}, {"pooler": "none"},
 ]
 # Pooling and segments are the encoder's; a block's parts are the same in all three.
 CASES = [

@@ -110,6 +110,12 @@ def test_json_from_before_there_was_a_setting(name):
     assert TransformerConfig.from_json(value) == config
 
 
+def test_json_from_before_there_were_poolers():
+    value = tiny.config().to_json()
+    assert value.pop("pooler") == "tanh"
+    assert TransformerConfig.from_json(value) == tiny.config()
+
+
 @pytest.mark.parametrize("value", [{}, [], None, {**tiny.config().to_json(), "extra": 1}])
 def test_json_with_other_names_is_refused(value):
     known = ", ".join(sorted(field.name for field in dataclasses.fields(TransformerConfig)))
