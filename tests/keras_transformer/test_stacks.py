@@ -27,11 +27,26 @@ FORMS = {
         "pre_norm": True, "norm": "rms_norm", "gated": True, "activation": "silu",
         "num_key_value_heads": 2, "rotary": True, "use_bias": False,
     },
+    "qwen": {
+        "pre_norm": True, "norm": "rms_norm", "use_bias": False, "qkv_bias": True, "qk_norm": True,
+        "rotary": {"max_wavelength": 100.0},
+    },
+    "gemma": {
+        "pre_norm": True, "norm": "rms_norm", "sandwich": True, "qk_norm": True, "window": 2,
+        "pattern": "LG", "rotary": {"max_wavelength": 1000.0}, "num_key_value_heads": 1,
+        "local_rotary": {"max_wavelength": 10.0},
+    },
+    "modern": {"pre_norm": True, "first_norm": False, "window": 2, "pattern": "GL", "rotary": True},
+    "pythia": {
+        "pre_norm": True, "parallel": True, "rotary": {"fraction": 0.5}, "head_dim": 4,
+    },
+    "shared": {"shared": True},
 }  # fmt: skip
 forms = pytest.mark.parametrize("form", FORMS)
 
 
-def expected(w, x, memory=None, *, bidirectional=True, position_bias=None, use_bias=True, **kw):
+def expected(w, x, memory=None, *, bidirectional=True, position_bias=None, use_bias=True, qkv_bias=None,
+             head_dim=None, **kw):  # fmt: skip
     length, bias = x.shape[1], 0.0
     if position_bias == "t5":
         bias = reference.t5_bias(w["position_bias"], length, length, bidirectional=bidirectional)
@@ -70,7 +85,7 @@ def test_decoder_without_a_memory():
     assert_close(layer(X), expected(values(layer), X, allowed=reference.causal(T)), atol=1e-5)
 
 
-@pytest.mark.parametrize("form", ["t5", "llama"])
+@pytest.mark.parametrize("form", ["t5", "llama", "gemma", "pythia", "shared"])
 def test_gradients_along_random_directions(form):
     form = FORMS[form]
     layer = built(Decoder(N, H, F, cross_attention=True, **form), X, MEMORY)
@@ -107,7 +122,7 @@ def test_cached_steps_equal_one_pass(form):
     layer = built(Decoder(N, H, F, cross_attention=True, **form), X, MEMORY)
     outputs = keras.ops.convert_to_numpy(layer(X, MEMORY, mask=MASK, memory_mask=MEMORY_MASK))
     memory_cache = layer.project_memory(keras.ops.convert_to_tensor(MEMORY))
-    shape = (B, T + 2, form.get("num_key_value_heads", H), D // H)
+    shape = (B, T + 2, form.get("num_key_value_heads", H), form.get("head_dim", D // H))
     cache = tuple((np.zeros(shape, "float32"), np.zeros(shape, "float32")) for _ in range(N))
     mask, start = np.concatenate([MASK, np.ones((B, 2), bool)], axis=1), 0
     for size in (2, 1, 1):
@@ -139,7 +154,7 @@ def test_masked_and_future_tokens_change_nothing(form):
     np.testing.assert_array_equal(before[MASK], after[MASK])
 
 
-@pytest.mark.parametrize("form", ["t5", "llama"])
+@pytest.mark.parametrize("form", ["t5", "llama", "gemma", "modern", "pythia", "shared"])
 def test_round_trips(tmp_path, form):
     bits = {"activation_bits": 8, "kernel_bits": 8}
     check_round_trip(tmp_path, Encoder(N, H, F, **FORMS[form], bits=bits), X, mask=MASK)
@@ -148,7 +163,8 @@ def test_round_trips(tmp_path, form):
 
 
 @pytest.mark.parametrize(
-    ("policy", "form"), [("mixed_float16", "llama"), ("mixed_bfloat16", "pre_norm_alibi")]
+    ("policy", "form"),
+    [("mixed_float16", "llama"), ("mixed_bfloat16", "pre_norm_alibi"), ("mixed_float16", "gemma")],
 )
 def test_precision(policy, form):
     def decoder(**kwargs):
@@ -160,6 +176,24 @@ def test_precision(policy, form):
 def test_an_unknown_position_bias_is_refused():
     with pytest.raises(ValueError, match="one of t5, alibi, got position_bias='sine'"):
         Encoder(N, H, F, position_bias="sine")
+
+
+@pytest.mark.parametrize("pattern", ["", "LX"])
+def test_a_pattern_of_other_letters_is_refused(pattern):
+    with pytest.raises(ValueError, match=f"letters L and G, got pattern='{pattern}'"):
+        Encoder(N, H, F, window=2, pattern=pattern)
+
+
+@pytest.mark.parametrize("form", [{"sandwich": True}, {"first_norm": False}, {"parallel": True}])
+def test_forms_of_pre_norm_are_refused_after_the_sublayer(form):
+    with pytest.raises(ValueError, match="got pre_norm=False"):
+        Encoder(N, H, F, **form)
+
+
+def test_a_shared_block_has_the_weights_of_one():
+    assert len(built(Encoder(3, H, F, shared=True), X).weights) == len(
+        built(Encoder(1, H, F), X).weights
+    )
 
 
 def test_an_unknown_argument_of_a_block_is_refused():

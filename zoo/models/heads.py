@@ -7,6 +7,8 @@ import keras
 
 from keras_transformer.zoo.errors import InputError
 
+# Layer of the logits that are not tied to the table of tokens.
+LOGITS_HEAD = "logits_head"
 # Kind -> the architectures that support it.
 HEADS = {"pooled": ("encoder",), "tied": ("decoder", "encoder-decoder")}
 

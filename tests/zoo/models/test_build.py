@@ -8,7 +8,7 @@ from keras import ops
 from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, build, get_weights, set_weights
-from keras_transformer.zoo.models.config import ARCHITECTURES, CHOICES, POSITIONS
+from keras_transformer.zoo.models.config_checks import ARCHITECTURES, CHOICES, POSITIONS
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.regression import Regression
 from tests.zoo import tiny

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.models.config import CHOICES, OPTIONAL, TransformerConfig
+from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.config_checks import CHOICES, OPTIONAL
 from keras_transformer.zoo.printable import shortened
 from tests.zoo import tiny
 

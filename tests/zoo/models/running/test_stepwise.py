@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_transformer.zoo.models.build import build
-from keras_transformer.zoo.models.config import POSITIONS
+from keras_transformer.zoo.models.config_checks import POSITIONS
 from keras_transformer.zoo.models.running.decoding_steps import KerasSteps
 from keras_transformer.zoo.models.running.stepwise import Stepwise
 from tests.zoo import tiny
