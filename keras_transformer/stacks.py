@@ -52,10 +52,8 @@ class _Stack(QuantizedLayer):
                     f"got {argument}={value!r}."
                 )
         if not pattern or set(pattern) - {LOCAL, GLOBAL}:
-            raise ValueError(
-                f"Expected pattern to be of the letters {LOCAL} and {GLOBAL}, "
-                f"got pattern={pattern!r}."
-            )
+            letters = f"the letters {LOCAL} and {GLOBAL}"
+            raise ValueError(f"Expected pattern to be of {letters}, got pattern={pattern!r}.")
         self.num_layers = num_layers
         self.window = window
         self.pattern = pattern
@@ -179,7 +177,7 @@ class Encoder(_Stack):
     block_class = EncoderBlock
 
     def build(self, input_shape):
-        for block in self.blocks:
+        for block in dict.fromkeys(self.blocks):
             block.build(input_shape)
         self._build_ends(input_shape)
 
@@ -231,7 +229,7 @@ class Decoder(_Stack):
         return super()._block(*args, causal=False, **kwargs)
 
     def build(self, inputs_shape, memory_shape=None):
-        for block in self.blocks:
+        for block in dict.fromkeys(self.blocks):
             block.build(inputs_shape, memory_shape)
         self._build_ends(inputs_shape)
 
@@ -283,7 +281,8 @@ class Decoder(_Stack):
             x = self.blocks[i](
                 x, memory, bias=biases[self._is_local(i)], memory_bias=memory_bias,
                 training=training, cache=None if cache is None else cache[i],
-                cache_index=cache_index, memory_cache=None if memory_cache is None else memory_cache[i],
+                cache_index=cache_index,
+                memory_cache=None if memory_cache is None else memory_cache[i],
             )  # fmt: skip
             if cache is not None:
                 x, block_cache = x

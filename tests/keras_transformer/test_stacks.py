@@ -19,6 +19,7 @@ from tests.keras_transformer.checks import (
 B, T, S, D, H, F, N = 2, 4, 5, 8, 4, 6, 2
 X, MEMORY = normal(B, T, D), normal(B, S, D - 2, seed=1)
 MASK, MEMORY_MASK = random_mask(B, T), random_mask(B, S, seed=1)
+PADDED = np.arange(T) < np.array([[T], [T - 1]])
 FORMS = {
     "post_norm": {},
     "pre_norm_alibi": {"pre_norm": True, "position_bias": "alibi"},
@@ -45,8 +46,10 @@ FORMS = {
 forms = pytest.mark.parametrize("form", FORMS)
 
 
-def expected(w, x, memory=None, *, bidirectional=True, position_bias=None, use_bias=True, qkv_bias=None,
-             head_dim=None, **kw):  # fmt: skip
+def expected(
+    w, x, memory=None, *, bidirectional=True, position_bias=None, use_bias=True, qkv_bias=None,
+    head_dim=None, first_norm=True, **kw,
+):  # fmt: skip
     length, bias = x.shape[1], 0.0
     if position_bias == "t5":
         bias = reference.t5_bias(w["position_bias"], length, length, bidirectional=bidirectional)
@@ -55,10 +58,15 @@ def expected(w, x, memory=None, *, bidirectional=True, position_bias=None, use_b
     return reference.stack(w, x, memory, num_layers=N, num_heads=H, bias=bias, **kw)
 
 
-def decoded(w, form, x=X, mask=MASK, memory=MEMORY):
+def mask_of(form):
+    """A mask of tokens with which no window of the form is empty."""
+    return PADDED if "window" in form else MASK
+
+
+def decoded(w, form, x=X, memory=MEMORY):
     return expected(
         w, x, memory, bidirectional=False, memory_allowed=reference.over_heads(MEMORY_MASK),
-        allowed=reference.causal(x.shape[1]) & reference.over_heads(mask), **form,
+        allowed=reference.causal(x.shape[1]) & reference.over_heads(mask_of(form)), **form,
     )  # fmt: skip
 
 
@@ -67,7 +75,9 @@ def test_encoder_equals_the_reference(form):
     form = FORMS[form]
     layer = built(Encoder(N, H, F, **form), X)
     w = values(layer)
-    for mask in (None, MASK, random_mask(B, T, T), random_mask(B, H, T, T)):
+    # Each position attends at least to itself, which is within any window.
+    pairs, heads = random_mask(B, T, T) | np.eye(T, dtype=bool), random_mask(B, H, T, T)
+    for mask in (None, mask_of(form), pairs, heads | np.eye(T, dtype=bool)):
         allowed = True if mask is None else reference.over_heads(mask)
         assert_close(layer(X, mask=mask), expected(w, X, allowed=allowed, **form), atol=1e-5)
 
@@ -76,7 +86,7 @@ def test_encoder_equals_the_reference(form):
 def test_decoder_equals_the_reference(form):
     form = FORMS[form]
     layer = built(Decoder(N, H, F, cross_attention=True, **form), X, MEMORY)
-    outputs = layer(X, MEMORY, mask=MASK, memory_mask=MEMORY_MASK)
+    outputs = layer(X, MEMORY, mask=mask_of(form), memory_mask=MEMORY_MASK)
     assert_close(outputs, decoded(values(layer), form), atol=1e-5)
 
 
@@ -90,7 +100,7 @@ def test_gradients_along_random_directions(form):
     form = FORMS[form]
     layer = built(Decoder(N, H, F, cross_attention=True, **form), X, MEMORY)
     of_inputs, of_weights = gradients(
-        layer, [X, MEMORY], mask=MASK, memory_mask=MEMORY_MASK, training=False
+        layer, [X, MEMORY], mask=mask_of(form), memory_mask=MEMORY_MASK, training=False
     )
     w, upstream = values(layer), normal(*X.shape, seed=99).astype("float64")
 
@@ -120,11 +130,12 @@ def test_gradients_along_random_directions(form):
 def test_cached_steps_equal_one_pass(form):
     form = FORMS[form]
     layer = built(Decoder(N, H, F, cross_attention=True, **form), X, MEMORY)
-    outputs = keras.ops.convert_to_numpy(layer(X, MEMORY, mask=MASK, memory_mask=MEMORY_MASK))
+    tokens = mask_of(form)
+    outputs = keras.ops.convert_to_numpy(layer(X, MEMORY, mask=tokens, memory_mask=MEMORY_MASK))
     memory_cache = layer.project_memory(keras.ops.convert_to_tensor(MEMORY))
     shape = (B, T + 2, form.get("num_key_value_heads", H), form.get("head_dim", D // H))
     cache = tuple((np.zeros(shape, "float32"), np.zeros(shape, "float32")) for _ in range(N))
-    mask, start = np.concatenate([MASK, np.ones((B, 2), bool)], axis=1), 0
+    mask, start = np.concatenate([tokens, np.ones((B, 2), bool)], axis=1), 0
     for size in (2, 1, 1):
         step, cache = layer(
             X[:, start : start + size], mask=mask, cache=cache, cache_index=start,
@@ -170,7 +181,8 @@ def test_precision(policy, form):
     def decoder(**kwargs):
         return Decoder(N, H, F, cross_attention=True, **FORMS[form], **kwargs)
 
-    check_precision(policy, decoder, X, MEMORY, mask=MASK, memory_mask=MEMORY_MASK)
+    mask = mask_of(FORMS[form])
+    check_precision(policy, decoder, X, MEMORY, mask=mask, memory_mask=MEMORY_MASK)
 
 
 def test_an_unknown_position_bias_is_refused():
