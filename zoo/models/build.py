@@ -6,7 +6,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_transformer.activations import ACTIVATIONS
 from keras_transformer.bits import all_bits, tanh_range, unit_range
 from keras_transformer.masks import MASKED_SCORE, MaskedMax, StoredMask
 from keras_transformer.quantization import Projection
@@ -124,7 +123,10 @@ class _Models(Parts):
                 return self.point("pooled_point")(x)
             x = self.point("pooler_point")(self.projection(self.config.hidden_dim, "pooler")(x))
             if self.config.pooler != "tanh":
-                return self.point("pooled_point")(ACTIVATIONS[self.config.pooler](x))
+                relu = self.config.pooler == "relu"
+                return self.point("pooled_point")(
+                    ops.relu(x) if relu else ops.gelu(x, approximate=False)
+                )
             if (self.bits["activation_bits"] or 0) > 8:
                 # The converter would store a tanh in 8 bits, but not a difference.
                 return self.point("pooled_point")(2.0 * ops.sigmoid(2.0 * x) - 1.0)
