@@ -1,4 +1,4 @@
-"""Pythia (GPT-NeoX): attention and feed-forward layer side by side, a quarter of columns rotated."""
+"""Pythia (GPT-NeoX): attention and feed-forward in parallel, a quarter of each head rotated."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Qwen 2.5, which is Llama with biases of queries, keys and values, and Qwen 3, with their norms."""
+"""Qwen 2.5: Llama with biases of queries, keys and values; Qwen 3: with norms of heads."""
 
 from typing import Any
 

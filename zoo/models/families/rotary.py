@@ -27,7 +27,9 @@ def rotary_settings(
     return _read(values, c, fraction)
 
 
-def local_settings(c: PublishedConfig, old_names: Mapping[str, str], **theta: float) -> dict[str, Any]:
+def local_settings(
+    c: PublishedConfig, old_names: Mapping[str, str], **theta: float
+) -> dict[str, Any]:
     """Returns `rope_theta`, `local_rope_theta` and `layer_pattern` of a model with windows.
 
     Args:
