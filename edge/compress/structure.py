@@ -70,7 +70,7 @@ def _check_heads(config: TransformerConfig, heads: int) -> None:
             f"Expected heads to be a multiple of the model's {config.num_key_value_heads} "
             f"key-value heads, got heads={heads}."
         )
-    if config.positions == "alibi":
+    if config.score_bias == "alibi":
         raise InputError(
             "Expected all heads to stay in a model with alibi positions, whose slopes follow from "
             f"their number, got heads={heads}; give neurons or layers."
@@ -102,7 +102,7 @@ def narrowed(
         for path, scores in _shared(config, importance.heads).items():
             kept = most_important(scores, new.num_heads, _groups(config))
             stack, _, place = path.split("/", 2)
-            if config.positions == "t5" and place.startswith("attention/"):
+            if config.score_bias == "t5" and place.startswith("attention/"):
                 table = f"{stack}/{_SHARED_BIAS}"
                 result[table] = weights[table][:, kept]
             of_heads = kept[:, None] * config.head_width + np.arange(config.head_width)
@@ -160,7 +160,7 @@ def _groups(config: TransformerConfig) -> int:
 
 def _shared(config: TransformerConfig, heads: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The scores, summed over the attentions of a stack that share a position bias."""
-    if config.positions != "t5":
+    if config.score_bias != "t5":
         return dict(heads)
     own = {path: path.split("/", 2)[::2] for path in heads}
     return {

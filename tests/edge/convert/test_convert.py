@@ -13,7 +13,7 @@ from keras_transformer.edge.tflite.schema import check_kernels, check_ops, kerne
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.text import Text
-from keras_transformer.zoo.models.config import ADDED_POSITIONS
+from keras_transformer.zoo.models.config_checks import ADDED_POSITIONS
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from tests.edge.models import LENGTH, VOCABULARY, calibration, random_model
 

@@ -15,7 +15,7 @@ from keras_transformer.zoo.models.catalog import (
     SIZES,
     get_config,
 )
-from keras_transformer.zoo.models.config import ARCHITECTURES, POSITIONS
+from keras_transformer.zoo.models.config_checks import ARCHITECTURES, POSITIONS
 from keras_transformer.zoo.models.counts import multiply_adds, parameters
 from keras_transformer.zoo.models.families.bert import pretraining_head_parameters
 from keras_transformer.zoo.models.families.family import COUNTED_LENGTH

@@ -22,6 +22,7 @@ def _settings(c: PublishedConfig) -> dict[str, Any]:
         intermediate_dim=c.integer("hidden_dim"), num_layers=c.integer("n_layers"),
         num_heads=c.integer("n_heads"), activation=c.choice("activation", "gelu"),
         dropout=c.rate("dropout", 0.1), attention_dropout=c.rate("attention_dropout", 0.1),
+        pooler="relu",
     )  # fmt: skip
 
 
@@ -46,6 +47,11 @@ DISTILBERT = Family(
             **dense(f"{_FEED_FORWARD}/sublayer/up", f"{_BLOCK}.ffn.lin1"),
             **dense(f"{_FEED_FORWARD}/sublayer/down", f"{_BLOCK}.ffn.lin2"),
             **layer_norm(f"{_FEED_FORWARD}/norm", f"{_BLOCK}.output_layer_norm"),
+        },
+        heads={
+            "DistilBertForSequenceClassification": {
+                **dense("pooler", "pre_classifier"), **dense("head", "classifier"),
+            }
         },
         left_out=(
             r"vocab_transform\..*", r"vocab_layer_norm\..*", r"vocab_projector\..*",

@@ -4,13 +4,15 @@ from typing import Any
 
 from keras_transformer.zoo.models.families.bert import BODY, LEFT_OUT, published_settings
 from keras_transformer.zoo.models.families.family import Family
-from keras_transformer.zoo.models.families.published import Published, PublishedConfig
+from keras_transformer.zoo.models.families.published import Published, PublishedConfig, dense
 
 
 def _settings(c: PublishedConfig) -> dict[str, Any]:
     settings = published_settings(c)
-    c.expect("embedding_size", settings["hidden_dim"])
-    return settings
+    width = c.integer("embedding_size", 128)
+    # The small one's is projected.
+    narrow = {"embedding_dim": width} if width != settings["hidden_dim"] else {}
+    return {**settings, **narrow, "pooler": "gelu"}
 
 
 ELECTRA = Family(
@@ -19,7 +21,12 @@ ELECTRA = Family(
     published=Published(
         model_types=("electra",),
         settings=_settings,
-        tensors=BODY,
+        tensors={**BODY, **dense("embedding_projection", "embeddings_project")},
+        heads={
+            "ElectraForSequenceClassification": {
+                **dense("pooler", "classifier.dense"), **dense("head", "classifier.out_proj"),
+            }
+        },
         left_out=(
             *LEFT_OUT, r"discriminator_predictions\..*", r"generator_predictions\..*",
             r"generator_lm_head\..*",

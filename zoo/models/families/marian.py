@@ -17,15 +17,21 @@ _BOTH = ("layers", "ffn_dim", "attention_heads")
 
 
 def _settings(c: PublishedConfig) -> dict[str, Any]:
+    settings = published_settings(c)
+    c.expect("normalize_embedding", False)
+    c.expect("decoder_vocab_size", settings["vocab_size"])
+    c.expect("share_encoder_decoder_embeddings", True)
+    return settings
+
+
+def published_settings(c: PublishedConfig) -> dict[str, Any]:
+    """Settings of Marian and of what has the same config.json."""
     layers, width, heads = (c.integer(f"encoder_{name}") for name in _BOTH)
     for name, value in zip(_BOTH, (layers, width, heads), strict=True):
         c.expect(f"decoder_{name}", value)
-    vocab_size = c.integer("vocab_size")
-    c.expect("decoder_vocab_size", vocab_size)
-    c.expect("share_encoder_decoder_embeddings", True)
     c.expect("tie_word_embeddings", True)
     c.expect("is_encoder_decoder", True)
-    for key in ("normalize_before", "normalize_embedding", "add_final_layer_norm"):
+    for key in ("normalize_before", "add_final_layer_norm"):
         c.expect(key, False)
     # Dropouts that we have no name for.
     for key in (
@@ -34,12 +40,13 @@ def _settings(c: PublishedConfig) -> dict[str, Any]:
     ):  # fmt: skip
         c.get(key)
     return dict(
-        architecture="encoder-decoder", vocab_size=vocab_size,
+        architecture="encoder-decoder", vocab_size=c.integer("vocab_size"),
         max_length=c.integer("max_position_embeddings", 512), hidden_dim=c.integer("d_model"),
         intermediate_dim=width, num_layers=layers, num_heads=heads,
         activation=c.choice("activation_function", "gelu"), epsilon=1e-5,
         scale_embeddings=c.flag("scale_embedding", False), dropout=c.rate("dropout", 0.1),
         attention_dropout=c.rate("attention_dropout", 0.0), positions="learned",
+        logits_bias=True,
     )  # fmt: skip
 
 
@@ -63,6 +70,20 @@ def _stack(name: str) -> dict[str, Tensor]:
     }
 
 
+# What BART names alike.
+STACKS = {
+    "token_embedding/embeddings": Tensor("shared.weight").vocabulary(),
+    "token_embedding/logits_bias": Tensor("final_logits_bias").row(0).vocabulary(),
+    **_stack("encoder"),
+    **_stack("decoder"),
+    **_attention("decoder/block_{}/cross_attention", "decoder.layers.{}.encoder_attn"),
+}
+TIED = {
+    "shared.weight": (
+        "encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight",
+    )
+}  # fmt: skip
+
 MARIAN = Family(
     paper="Junczys-Dowmunt et al. 2018, arXiv:1804.00344",
     sizes={},
@@ -70,20 +91,12 @@ MARIAN = Family(
         model_types=("marian",),
         settings=_settings,
         tensors={
-            "token_embedding/embeddings": Tensor("shared.weight").vocabulary(),
             "source_position_embedding/embeddings": computed("sines_then_cosines"),
             "position_embedding/embeddings": computed("sines_then_cosines"),
-            **_stack("encoder"),
-            **_stack("decoder"),
-            **_attention("decoder/block_{}/cross_attention", "decoder.layers.{}.encoder_attn"),
+            **STACKS,
         },
         left_out=(r"(encoder|decoder)\.embed_positions\.weight",),
-        zeros=(r"final_logits_bias",),
         prefixes=("model.",),
-        tied={
-            "shared.weight": (
-                "encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight",
-            )
-        },
+        tied=TIED,
     ),
 )  # fmt: skip

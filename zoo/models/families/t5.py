@@ -1,8 +1,9 @@
-"""T5: an encoder-decoder with relative positions, RMSNorm and no biases.
+"""T5 (with T5 1.1, Flan-T5) and mT5: encoder-decoders with relative positions and no biases.
 
-It does not scale scores, and scales the tied logits: both become parts of weights.
+They do not scale scores, and T5 1.0 scales its tied logits: both become parts of weights.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from keras_transformer.zoo.models.families.family import Family
@@ -16,6 +17,17 @@ _FEED_FORWARDS = {
 }
 
 
+def _t5(c: PublishedConfig) -> dict[str, Any]:
+    # Logits are scaled where they are tied; later files say so by a key of its own.
+    tied = c.flag("tie_word_embeddings", True)
+    return {**_settings(c), "tied_head": c.flag("scale_decoder_outputs", tied)}
+
+
+def _mt5(c: PublishedConfig) -> dict[str, Any]:
+    c.get("tie_word_embeddings")
+    return {**_settings(c), "tied_head": False}
+
+
 def _settings(c: PublishedConfig) -> dict[str, Any]:
     activation, gated = c.choice("feed_forward_proj", "relu", _FEED_FORWARDS)
     layers = c.integer("num_layers")
@@ -23,9 +35,8 @@ def _settings(c: PublishedConfig) -> dict[str, Any]:
     c.expect("relative_attention_num_buckets", 32)
     c.expect("relative_attention_max_distance", 128)
     c.expect("is_encoder_decoder", True)
-    c.expect("tie_word_embeddings", True)
     # What follows from the keys above.
-    for key in ("dense_act_fn", "is_gated_act", "scale_decoder_outputs", "n_positions"):
+    for key in ("dense_act_fn", "is_gated_act", "n_positions"):
         c.get(key)
     return dict(
         architecture="encoder-decoder", vocab_size=c.integer("vocab_size"), max_length=512,
@@ -79,29 +90,37 @@ def _gated(name: str, feed_forward: int) -> dict[str, Tensor]:
 
 
 _CROSS = "decoder.block.{}.layer.1"
+_FINAL = Tensor("decoder.final_layer_norm.weight")
 
-T5 = Family(
-    paper="Raffel et al. 2019, arXiv:1910.10683",
-    sizes={},
-    published=Published(
-        model_types=("t5", "mt5"),
-        settings=_settings,
+
+def _published(model_type: str, settings: Callable[[PublishedConfig], dict[str, Any]]) -> Published:
+    return Published(
+        model_types=(model_type,),
+        settings=settings,
         tensors={
             "token_embedding/embeddings": Tensor("shared.weight").vocabulary(),
             **_stack("encoder", 1),
             **_stack("decoder", 2),
             **_attention("decoder/block_{}/cross_attention", f"{_CROSS}.EncDecAttention", _CROSS),
-            "decoder/final_norm/gamma": Tensor("decoder.final_layer_norm.weight").scaled(
-                "hidden_dim", -0.5
-            ),
+            "logits_head/kernel": Tensor("lm_head.weight").vocabulary().transposed(),
         },
-        variants={("gated", True): {**_gated("encoder", 1), **_gated("decoder", 2)}},
+        variants={
+            ("gated", True): {**_gated("encoder", 1), **_gated("decoder", 2)},
+            ("tied_head", True): {"decoder/final_norm/gamma": _FINAL.scaled("hidden_dim", -0.5)},
+        },
         # A bias between decoder and encoder that no version computes.
         left_out=(r"decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias\.weight",),
         tied={
             "shared.weight": (
                 "encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight",
-            )
+            ),
+            # A head may be tied that is not scaled.
+            "lm_head.weight": ("shared.weight",),
         },
-    ),
-)  # fmt: skip
+    )  # fmt: skip
+
+
+T5 = Family(
+    paper="Raffel et al. 2019, arXiv:1910.10683", sizes={}, published=_published("t5", _t5)
+)
+MT5 = Family(paper="Xue et al. 2020, arXiv:2010.11934", sizes={}, published=_published("mt5", _mt5))
