@@ -172,6 +172,8 @@ def load_pretrained(
     tokenizers = tokenizers or read_tokenizer(folder)
     _check_vocabulary(config.vocab_size, tokenizers.rows, published, tensors)
     config = config.replace(vocab_size=len(tokenizers.rows))
+    if config.architecture != "encoder" and (tokenizers.rows < 0).any():
+        config = config.replace(logits_bias=True)
     least = parameters_of(config)
     if least > tensors.size + len(tokenizers.rows) * config.hidden_dim:
         raise InputError(

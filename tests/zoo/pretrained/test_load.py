@@ -33,7 +33,7 @@ def refused(*parts):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"model_type": "mamba"}, "to be one of bert, camembert, distilbert"),
+        ({"model_type": "mamba"}, "to be one of albert, bart, bert, camembert, distilbert"),
         ({"model_type": "none"}, "got None."),
         ({"hidden_act": "mish"}, "Expected hidden_act of {} to be one of gelu, gelu_new"),
         ({"is_decoder": True}, "to be False, got is_decoder=True."),
