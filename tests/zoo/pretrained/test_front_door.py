@@ -157,6 +157,21 @@ def test_building(folder):
         kt.build(str(folder), kt.Translation())
 
 
+@pytest.mark.parametrize("name", ["bert", "distilbert"])
+def test_pairs_with_and_without_segments(name, recwarn):
+    texts, labels = ROWS
+    rows = (texts, texts[::-1], labels)
+    task = kt.Classification(pair=True)
+    trained = kt.train(str(REFERENCES / name), task, train=rows, **{**OPTIONS, "max_length": 12})
+    inputs = {tensor.name for tensor in trained.model.inputs}
+    assert inputs == {"ids", "segment_ids"} - ({"segment_ids"} if name == "distilbert" else set())
+    found = trained.predict(texts[:3], texts[3:6])
+    same = kt.Runner(kt.convert(trained)).predict(texts[:3], texts[3:6])
+    for one, other in zip(found, same, strict=True):
+        assert one.scores == pytest.approx(other.scores, abs=1e-5)
+    assert not [str(warning.message) for warning in recwarn if "structure" in str(warning.message)]
+
+
 def test_students_and_teachers(folder, trained, tmp_path):
     student = kt.distill(
         trained, str(folder), train=ROWS, validation=ROWS, epochs=1, report=kt.Report()
