@@ -89,7 +89,9 @@ class ByteBPE:
     def _match(self, part: str) -> tuple[int, ...]:
         if self._added is not None and self._added.fullmatch(part):
             return (self.piece_ids[part],)
-        symbols = [BYTE_ALPHABET[byte] for byte in part.encode()]
+        # Published vocabularies lack some control characters, which are left out.
+        bytes_ = (BYTE_ALPHABET[byte] for byte in part.encode())
+        symbols = [symbol for symbol in bytes_ if symbol in self.piece_ids]
         if (whole := self._whole.get("".join(symbols))) is not None:
             return (whole,)
         return tuple(self.piece_ids[piece] for piece in merge(symbols, self._rank))

@@ -152,8 +152,7 @@ class Vocabulary(Sequence[str]):
                 )
             ids[piece] = index
         fixed = {"sentencepiece": BYTE_PIECES, "sentencepiece_bpe": BYTE_PIECES}
-        fixed = {"bpe": BYTE_ALPHABET} | (fixed if has_bytes else {})
-        required = (*special, *fixed.get(kind, ()))
+        required = (*special, *(fixed.get(kind, ()) if has_bytes else ()))
         for token in required:
             if token not in ids:
                 raise InputError(f"Expected {source} to hold {token}; add it on a line of its own.")
