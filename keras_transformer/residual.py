@@ -52,7 +52,9 @@ class Residual(QuantizedLayer):
         self.norm = None if norm is None else make_norm(norm, name="norm", **normalizing)
         self.post_norm = make_norm(norm, name="post_norm", **normalizing) if sandwich else None
         self.sum_point = QuantPoint(self.inner_bits, name="sum_point", **same)
-        self.norm_point = QuantPoint(self.activation_bits, name="norm_point", **same)
+        self.norm_point = None
+        if norm is not None:
+            self.norm_point = QuantPoint(self.activation_bits, name="norm_point", **same)
         self.dropout = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
 
     def build(self, x_shape, memory_shape=None):

@@ -33,11 +33,11 @@ class Parts:
         """A quantization point of an inner tensor, with `inner_bits`."""
         return QuantPoint(self.bits["inner_bits"], dtype=self.dtype, name=name, **kwargs)
 
-    def projection(self, units, name, inputs=None):
+    def projection(self, units, name, inputs=None, **kwargs):
         """A projection to the given units, by default from the stack's width."""
         return make_projection(
             units, inputs or self.config.hidden_dim, rank=self.config.rank, bits=self.bits,
-            dtype=self.dtype, name=name,
+            dtype=self.dtype, name=name, **kwargs,
         )  # fmt: skip
 
     def norm(self, name):
@@ -67,7 +67,8 @@ class Parts:
         x = self.normalized_embeddings(x)
         x = self.dropout("embedding_dropout")(x)
         if self.config.embedding_dim:
-            x = self.projection(self.config.hidden_dim, "embedding_projection", x.shape[-1])(x)
+            width = self.config.hidden_dim
+            x = self.projection(width, "embedding_projection", x.shape[-1], apart=True)(x)
             x = self.point("embedding_projection_point")(x)
         return x
 
