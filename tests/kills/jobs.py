@@ -1,7 +1,7 @@
 """Commands on tiny models in forked processes, which a file operation or the clock may kill."""
 
-import codecs
 import atexit
+import codecs
 import dataclasses
 import os
 import random
