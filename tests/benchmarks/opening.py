@@ -45,7 +45,7 @@ def main(models: str, precision: str, rounds: int) -> None:
             pairs = [
                 (
                     seconds(lambda graphs=graphs: verify(graphs, "the file")),
-                    seconds(lambda path=path: Runner(path).predict([text])),
+                    seconds(lambda path=path, text=text: Runner(path).predict([text])),
                 )
                 for _ in range(rounds)
             ]  # fmt: skip
