@@ -46,7 +46,8 @@ MATCHES = 5
 @options.as_json()
 def run(
     model: Path, texts: tuple[str, ...], pairs: tuple[str, ...], stop: tuple[str, ...],
-    nearest: Path | None, matches: int | None, threads: int, workers: int, as_json: bool, **given: Any,
+    nearest: Path | None, matches: int | None, threads: int, workers: int, as_json: bool,
+    **given: Any,
 ) -> None:  # fmt: skip
     """Predict, translate, continue or embed raw TEXTs with a CHECKPOINT or a FILE.tflite.
 
