@@ -43,7 +43,7 @@ def test_as_json(runs, files):
     value = compared.to_json()
     assert list(value) == [
         "path", "precision", "size", "metric", "value", "checkpoint_value", "parity",
-        "num_truncated",
+        "num_truncated", "metric_signature",
     ]  # fmt: skip
     assert list(value["parity"]) == [
         "rows", "agreement", "largest", "relative", "steps", "most_steps",
