@@ -46,7 +46,7 @@ def test_as_json(runs, files):
         "num_truncated", "metric_signature",
     ]  # fmt: skip
     assert list(value["parity"]) == [
-        "rows", "agreement", "largest", "relative", "steps", "most_steps",
+        "rows", "agreement", "largest", "relative", "steps", "most_steps", "cosine",
     ]  # fmt: skip
 
 
