@@ -10,13 +10,13 @@ from typing import Self
 import numpy as np
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.tokenizers.byte_bpe import ByteBPE
 from keras_transformer.zoo.tokenizers.piece_list import (
     CHARSMAP_FILE,
     TOKENIZER_FILES,
     VOCABULARY_FILES,
     Vocabulary,
 )
-from keras_transformer.zoo.tokenizers.byte_bpe import ByteBPE
 from keras_transformer.zoo.tokenizers.pieces import Bytes, Characters, WordPieces
 from keras_transformer.zoo.tokenizers.sentence_bpe import SentenceBPE
 from keras_transformer.zoo.tokenizers.special import Frame

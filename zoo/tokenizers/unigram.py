@@ -9,8 +9,8 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.tokenizers.normalize import fold_text
 from keras_transformer.zoo.tokenizers.marked import SPACE, Marker
+from keras_transformer.zoo.tokenizers.normalize import fold_text
 from keras_transformer.zoo.tokenizers.piece_list import BYTE_PIECES, Vocabulary
 from keras_transformer.zoo.tokenizers.tokenizer_config import TokenizerConfig
 
