@@ -100,7 +100,8 @@ def read_model(folder: Path, path: Path) -> tuple[Tokenizer, Arranged]:
         piece for piece, kind in zip(model.pieces, model.types, strict=True)
         if kind == sentence_pieces.CONTROL and piece in by_piece
     ]  # fmt: skip
-    extra = [piece for piece in by_piece if piece not in set(model.pieces)]
+    own = set(model.pieces)
+    extra = [piece for piece in by_piece if piece not in own]
     arranged = arrange(
         pieces, named, templates, more=[*control, *extra],
         has_unknown=not model.byte_fallback, starts_with_pad=starts_with_pad(folder),

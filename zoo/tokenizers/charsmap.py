@@ -2,6 +2,7 @@
 
 import functools
 import struct
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from keras_transformer.zoo.errors import InputError
 _LABEL = 0x800000FF
 _HAS_VALUE = 0x100
 _MOST_BYTES = 64
+_MOST_NODES = 1 << 20
+# Nodes whose children are looked up at once, which takes 2 kB for each.
+_AT_ONCE = 4096
 
 
 class Charsmap:
@@ -71,35 +75,31 @@ def _rules(data: bytes) -> dict[str, str]:
         ) from None
 
 
-def _keys(units: np.ndarray):
+def _keys(units: np.ndarray) -> Iterator[tuple[bytes, int]]:
     """Yields the keys of a trie and their values, level by level."""
-    labels = np.arange(1, 256, dtype=np.uint32)
-    level = [(b"", 0)]
-    seen = 0
-    for _ in range(_MOST_BYTES):
-        below = []
-        for prefix, place in level:
-            base = place ^ _offset(int(units[place]))
-            children = labels ^ np.uint32(base)
-            inside = children < len(units)
-            match = np.zeros(255, bool)
-            match[inside] = (units[children[inside]] & _LABEL) == labels[inside]
-            for label, child in zip(labels[match], children[match], strict=True):
-                key, unit = prefix + bytes([int(label)]), int(units[child])
-                if unit & _HAS_VALUE:
-                    leaf = int(child) ^ _offset(unit)
-                    if leaf >= len(units):
-                        raise ValueError(f"a value at {leaf} of {len(units)} units")
-                    yield key, int(units[leaf]) & 0x7FFFFFFF
-                below.append((key, int(child)))
-        seen += len(below)
-        if seen > len(units):
+    offsets = ((units >> 10) << ((units & 0x200) >> 6)).astype(np.int64)
+    labels = np.arange(1, 256)
+    prefixes, places, count = [b""], np.zeros(1, np.int64), 0
+    while prefixes:
+        count += len(prefixes)
+        if count > _MOST_NODES or len(prefixes[0]) > _MOST_BYTES:
             raise ValueError("a trie that leads back to itself")
-        if not below:
-            return
-        level = below
-    raise ValueError(f"sequences of more than {_MOST_BYTES} bytes")
-
-
-def _offset(unit: int) -> int:
-    return (unit >> 10) << ((unit & 0x200) >> 6)
+        below, found = [], []
+        for start in range(0, len(prefixes), _AT_ONCE):
+            base = places[start : start + _AT_ONCE] ^ offsets[places[start : start + _AT_ONCE]]
+            children = base[:, None] ^ labels
+            inside = children < len(units)
+            children[~inside] = 0
+            parents, columns = np.nonzero(inside & ((units[children] & _LABEL) == labels))
+            found.append(children[parents, columns])
+            below += [
+                prefixes[start + parent] + bytes([column + 1])
+                for parent, column in zip(parents.tolist(), columns.tolist(), strict=True)
+            ]
+        prefixes, places = below, np.concatenate(found)
+        leaves = places ^ offsets[places]
+        has_value = (units[places] & _HAS_VALUE) > 0
+        if np.any(leaves[has_value] >= len(units)):
+            raise ValueError("a trie with values outside it")
+        for i in np.nonzero(has_value)[0].tolist():
+            yield prefixes[i], int(units[leaves[i]]) & 0x7FFFFFFF

@@ -37,7 +37,7 @@ class SentenceBPE:
         )
         self.size = len(vocabulary)
         self._marker = Marker(vocabulary.charsmap, config)
-        self._added = split_around([piece.replace(" ", SPACE) for piece in config.added])
+        self._added = split_around(config.added)
         self._unknown = None if special.unk is None else self.piece_ids[special.unk]
         bytes_ = BYTE_PIECES if config.byte_fallback else ()
         self._byte_ids = [self.piece_ids[piece] for piece in bytes_]
@@ -96,7 +96,7 @@ class SentenceBPE:
 
     def _match(self, part: str) -> tuple[int, ...]:
         if self._added is not None and self._added.fullmatch(part):
-            return (self.piece_ids[part.replace(SPACE, " ")],)
+            return (self.piece_ids[part],)
         found: list[int] = []
         was_unknown = False
         for piece in merge(list(part), self._rank):

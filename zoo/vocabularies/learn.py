@@ -18,7 +18,6 @@ from keras_transformer.zoo.tokenizers.piece_list import (
     Vocabulary,
 )
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
-from keras_transformer.zoo.tokenizers.tokenizer_config import PUBLISHED_KINDS
 from keras_transformer.zoo.vocabularies.learn_unigram import learn_unigram, model_proto
 from keras_transformer.zoo.vocabularies.text_ops import text_ops
 
@@ -188,14 +187,16 @@ class TextTokenizer(Tokenizer):
 
     Raises:
         InputError: as for `Tokenizer`, or if tensorflow-text is not installed and the tokenizer is
-            not one of characters, or of a kind that only others publish.
+            of a kind that it splits.
     """
 
     def __init__(self, config: TokenizerConfig, vocabulary: Sequence[str] = ()):
         super().__init__(config, vocabulary)
-        self._is_matched_here = config.kind == "characters" or config.kind in PUBLISHED_KINDS
-        self._is_matched_here |= config.has_charsmap
-        if self._is_matched_here:
+        # Published kinds match as fast in Python, which remembers words.
+        self._is_bulk = config.kind in ("wordpiece", "bytes") or (
+            config.kind == "sentencepiece" and not config.has_charsmap and config.byte_fallback
+        )
+        if not self._is_bulk:
             return
         self._ops = text_ops(f"splits text for the {config.kind} tokenizer")
         if config.kind == "bytes":
@@ -215,7 +216,7 @@ class TextTokenizer(Tokenizer):
 
     def pieces(self, texts: Sequence[str]) -> list[list[int]]:
         """Returns each text's ids without special tokens."""
-        if not texts or self._is_matched_here:
+        if not texts or not self._is_bulk:
             return super().pieces(texts)
         if self.config.kind == "bytes":
             folded = tf.constant([self.model.fold(text) for text in texts], tf.string)
