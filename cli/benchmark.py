@@ -14,7 +14,7 @@ from keras_transformer.cli import options
 @options.threads()
 @click.option(
     "--runs",
-    type=click.IntRange(min=1),
+    type=options.IntegerRange(min=1),
     default=100,
     show_default=True,
     help="Number of timed runs of each file; the files take turns.",

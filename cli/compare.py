@@ -34,7 +34,8 @@ def compare(
 
     Every row of --data is run through the checkpoint's own forward pass and through each file, with
     the same padding. Compare an int8 file with the quantized checkpoint that it was converted from.
-    For translators the generated texts are compared.
+    For translators the generated texts are compared, and sacrebleu's signature of their BLEU is
+    shown. A language model's files are not compared: `evaluate` each instead.
 
     With --layers the output of every layer is compared, on the first rows of --data: the difference
     that the layer itself adds, and the difference accumulated up to it. The first layer that adds
@@ -71,7 +72,7 @@ def compare(
     if as_json:
         display.say_json({"files": [comparison.to_json() for comparison in compared]})
         return
-    display.grids(compared, title=f"{checkpoint} on {compared[0].parity.rows} rows of {data}")
+    display.grids(compared, title=f"{checkpoint} on {data}, {compared.conditions}")
     for comparison in compared:
         if comparison.num_truncated:
             display.say(f"{comparison.num_truncated} rows were cut to fit {comparison.path}.")

@@ -11,6 +11,7 @@ from keras_transformer.cli import options
 from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.targets.registry import TARGETS
 from keras_transformer.edge.targets.target import About, Option
+from keras_transformer.zoo.numerals import read_integer
 
 
 class ConvertCommand(click.Command):
@@ -40,7 +41,7 @@ def _target_option(option: Option, targets: list[str]) -> click.Option:
     help_text = f"{option.help}  [only with --target {' or '.join(targets)}]"
     if option.type is bool:
         return click.Option([flag], is_flag=True, help=help_text)
-    kind = options.EXISTING_FILE if option.type is bytes else option.type
+    kind = options.EXISTING_FILE if option.type is bytes else options.of_kind(option.type)
     metavar = "FILE" if option.type is bytes else None
     return click.Option([flag], type=kind, metavar=metavar, help=help_text)
 
@@ -49,8 +50,7 @@ def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] |
     """Parses `16,32,64`."""
     if value is None:
         return None
-    parts = [part.strip() for part in value.split(",")]
-    lengths = [int(part) if part.isdecimal() and len(part) < 20 else 0 for part in parts]
+    lengths = [read_integer(part) or 0 for part in value.split(",")]
     if min(lengths) < 1:
         raise click.BadParameter(f"Expected positive numbers with commas between, got {value!r}.")
     return lengths

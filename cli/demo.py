@@ -18,7 +18,7 @@ from keras_transformer.cli import options
     help="Write the page to a new folder, for any web server, instead of serving it.",
 )
 @click.option(
-    "--port", type=click.IntRange(min=0, max=65535), default=8000, show_default=True,
+    "--port", type=options.IntegerRange(min=0, max=65535), default=8000, show_default=True,
     help="Port on this machine; 0 for any free one.",
 )
 @click.option(

@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Self
 
 import rich.box
@@ -19,7 +20,7 @@ from rich.text import Text
 
 from keras_transformer.zoo.printable import printable, printable_json
 from keras_transformer.zoo.progress import EPOCH_METRICS as EPOCH_METRICS
-from keras_transformer.zoo.progress import Report, epoch_line
+from keras_transformer.zoo.progress import Report, epoch_line, loss_text
 from keras_transformer.zoo.tabular import Tabular, cell
 from keras_transformer.zoo.tabular import words as words
 
@@ -34,6 +35,9 @@ class Progress(Report):
     """A bar on stderr for each run, and a line for each epoch and note.
 
     A context manager, which stops the bar on exit. Without a terminal only the lines are printed.
+
+    Attributes:
+        had_ended: whether the run was resumed after its end, so that nothing is written.
     """
 
     def __init__(self):
@@ -49,6 +53,7 @@ class Progress(Report):
             disable=not self.console.is_terminal,
         )
         self.run = None
+        self.had_ended = False
 
     def __enter__(self) -> Self:
         self.bar.start()
@@ -62,10 +67,14 @@ class Progress(Report):
         self.run = self.bar.add_task(title, total=total_steps, loss="")
 
     def step(self, step: int, loss: float) -> None:
-        self.bar.update(self.run, completed=step, loss=f"loss {loss:.4f}")
+        self.bar.update(self.run, completed=step, loss=loss_text(loss))
 
     def epoch(self, epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> None:
         self._print(epoch_line(epoch, loss, metrics, is_best))
+
+    def ended(self, out: Path | str) -> None:
+        self.had_ended = True
+        super().ended(out)
 
     def note(self, text: str) -> None:
         self._print(f"Note: {text}")

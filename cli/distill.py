@@ -13,23 +13,23 @@ from keras_transformer.cli.train import settings_of
 @click.argument("teacher", type=click.Path(path_type=Path))
 @click.argument("student", metavar="MODEL|CHECKPOINT")
 @click.option(
-    "--share", type=float, default=0.5, show_default=True,
+    "--share", type=options.NUMBER, default=0.5, show_default=True,
     help="Share of the loss on the teacher's outputs; the rest is the labels'.",
 )
 @click.option(
-    "--temperature", type=float, default=2.0, show_default=True,
+    "--temperature", type=options.NUMBER, default=2.0, show_default=True,
     help="Divisor of the logits of both models: above 1, small probabilities count more.",
 )
 @click.option(
-    "--hidden-weight", type=float, default=0.0, show_default=True,
+    "--hidden-weight", type=options.NUMBER, default=0.0, show_default=True,
     help="Weight of the difference between the blocks' outputs and the teacher's.",
 )
 @click.option(
-    "--attention-weight", type=float, default=0.0, show_default=True,
+    "--attention-weight", type=options.NUMBER, default=0.0, show_default=True,
     help="Weight of the difference between the last block's attention and the teacher's.",
 )
 @click.option(
-    "--beams", type=int, default=0, show_default=True,
+    "--beams", type=options.INTEGER, default=0, show_default=True,
     help="Number of beams with which the teacher generates a translator's targets; 0 for "
     "those of the data.",
 )
@@ -50,7 +50,7 @@ def distill(teacher: Path, student: str, settings: dict[str, Any], **given: Any)
     """
     from keras_transformer.edge.distill import distill as edge_distill
 
-    distilled = training.go_on(
+    distilled, had_ended = training.go_on(
         edge_distill.distill, teacher, student, settings=settings or None, **given
     )
-    training.print_result(given["out"], distilled.metrics["validation"])
+    training.print_result(given["out"], distilled.metrics["validation"], had_ended=had_ended)

@@ -10,7 +10,7 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from keras_transformer.cli.signals import Terminated
-from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.errors import InputError, RunError, no_file
 from keras_transformer.zoo.printable import printable, shortened
 
 USER_MISTAKE = 2
@@ -75,6 +75,8 @@ def _backend_mistake(error: Exception) -> str | None:
 
 
 def _sentence(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError) and error.filename:
+        return str(no_file(error.filename))
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}." if error.filename else f"{error.strerror}."
     return _one_line(str(error))

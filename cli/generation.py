@@ -29,8 +29,9 @@ def decoding_options(command: Callable) -> Callable:
     for name, (kind, text) in reversed(FIELDS.items()):
         default = getattr(Decoding(), name)
         command = click.option(
-            f"--{name.replace('_', '-')}", name, type=kind, help=f"{text}  [default: {default}]"
-        )(command)
+            f"--{name.replace('_', '-')}", name, type=options.of_kind(kind),
+            help=f"{text}  [default: {default}]",
+        )(command)  # fmt: skip
     return command
 
 

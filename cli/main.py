@@ -8,6 +8,7 @@ from importlib import import_module
 import click
 
 from keras_transformer.cli.errors import in_one_sentence
+from keras_transformer.cli.options import IntegerRange
 from keras_transformer.cli.quiet import quiet
 from keras_transformer.cli.signals import end_in_order
 
@@ -181,7 +182,7 @@ def max_unpacked_option() -> click.Option:
             context.with_resource(max_unpacked(megabytes * 2**20))
 
     return click.Option(
-        ["--max-unpacked"], type=click.IntRange(min=1), metavar="MB", expose_value=False,
+        ["--max-unpacked"], type=IntegerRange(min=1), metavar="MB", expose_value=False,
         callback=lift,
         help="What a packed file of data may unpack to.  [default: 50 times its size, at least 16]",
     )  # fmt: skip

@@ -10,7 +10,7 @@ from keras_transformer.zoo.models.catalog import (
     SIZES,
     get_config,
 )
-from keras_transformer.zoo.models.families.bert import BERT, pretraining_head_parameters
+from keras_transformer.zoo.models.families.encoders.bert import BERT, pretraining_head_parameters
 from keras_transformer.zoo.models.families.family import COUNTED_LENGTH as LENGTH
 from keras_transformer.zoo.pretrained.known import KNOWN_MODELS
 

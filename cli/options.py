@@ -16,7 +16,8 @@ from typing import Any
 
 import click
 
-from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.errors import InputError, no_file
+from keras_transformer.zoo.numerals import read_number
 
 
 class Text(click.ParamType):
@@ -34,9 +35,58 @@ class Text(click.ParamType):
             raise InputError(f"Expected texts in UTF-8, got {ascii(value)}.") from None
 
 
-TEXT = Text()
-# Type of arguments that must be readable files: a table of examples, a `.tflite` file.
-EXISTING_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+_NOT_FINITE = ("nan", "inf", "infinity")
+
+
+class _PlainDigits:
+    """Numbers in the notation of `numerals`: neither `1_0` nor digits of other scripts."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        # What is not finite is refused by what the option is for, with its bounds.
+        is_plain = not isinstance(value, str) or value.lower().lstrip("+-") in _NOT_FINITE
+        if not is_plain and read_number(value) is None:
+            self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Integer(_PlainDigits, type(click.INT)):
+    """An integer."""
+
+
+class Number(_PlainDigits, type(click.FLOAT)):
+    """A number."""
+
+
+class IntegerRange(_PlainDigits, click.IntRange):
+    """An integer within bounds."""
+
+
+TEXT, INTEGER, NUMBER = Text(), Integer(), Number()
+
+
+class ExistingFile(click.Path):
+    """A readable file: a table of examples, a `.tflite` file.
+
+    Args:
+        path_type: type of its path.
+    """
+
+    def __init__(self, path_type: type = Path):
+        super().__init__(exists=True, dir_okay=False, readable=True, path_type=path_type)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if not os.path.lexists(value):
+            self.fail(str(no_file(value)), param, ctx)
+        return super().convert(value, param, ctx)
+
+
+EXISTING_FILE = ExistingFile()
+
+
+def of_kind(kind: Any) -> Any:
+    """Returns the type of an option for values of a Python type."""
+    return {int: INTEGER, float: NUMBER}.get(kind, kind)
+
 
 # The options that select the columns of a table.
 COLUMNS = ("text", "text_pair", "label", "source", "target", "language")
@@ -127,7 +177,7 @@ def columns(command: Callable) -> Callable:
 max_length = partial(
     click.option,
     "--max-length",
-    type=click.IntRange(min=1),
+    type=IntegerRange(min=1),
     metavar="TOKENS",
     help="Largest length in tokens, special ones included; longer texts are cut and counted.",
 )
@@ -135,7 +185,7 @@ max_length = partial(
 seed = partial(
     click.option,
     "--seed",
-    type=click.IntRange(min=0),
+    type=IntegerRange(min=0),
     default=0,
     show_default=True,
     help="Random seed; the same seed on the same machine gives the same result.",
@@ -152,7 +202,7 @@ as_json = partial(
 percentile = partial(
     click.option,
     "--percentile",
-    type=float,
+    type=NUMBER,
     default=100.0,
     show_default=True,
     metavar="PERCENT",
@@ -163,7 +213,7 @@ percentile = partial(
 threads = partial(
     click.option,
     "--threads",
-    type=click.IntRange(min=1, max=1024),
+    type=IntegerRange(min=1, max=1024),
     default=1,
     show_default=True,
     help="Number of threads of the .tflite interpreter.",

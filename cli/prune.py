@@ -5,29 +5,34 @@ from typing import Any
 
 import click
 
-from keras_transformer.cli import training
+from keras_transformer.cli import options, training
 from keras_transformer.zoo.recipe import CHOICES
 
 
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("--heads", type=int, help="Number of heads to keep in each attention.")
-@click.option("--neurons", type=int, help="Number of neurons to keep in each feed-forward layer.")
-@click.option("--layers", type=int, help="Number of blocks to keep, in each stack.")
-@click.option("--rank", type=int, help="Rank of the two factors that replace a kernel.")
+@click.option("--heads", type=options.INTEGER, help="Number of heads to keep in each attention.")
 @click.option(
-    "--energy", type=float,
+    "--neurons", type=options.INTEGER,
+    help="Number of neurons to keep in each feed-forward layer.",
+)
+@click.option("--layers", type=options.INTEGER, help="Number of blocks to keep, in each stack.")
+@click.option("--rank", type=options.INTEGER, help="Rank of the two factors that replace a kernel.")
+@click.option(
+    "--energy", type=options.NUMBER,
     help="Share of the kernels' squared singular values to keep, with the smallest rank for it.",
 )
 @click.option(
-    "--sparsity", type=float,
+    "--sparsity", type=options.NUMBER,
     help="Share of zeros in each kernel and token table.  [default: 0.5 for 2:4]",
 )
 @click.option(
     "--pattern", type=click.Choice(CHOICES["pattern"]), default="element", show_default=True,
     help="Pattern of zeros: single weights, blocks of 4 by 4, or 2 of every 4 inputs.",
 )
-@click.option("--clusters", type=int, help="Distinct values of each kernel and token table.")
+@click.option(
+    "--clusters", type=options.INTEGER, help="Distinct values of each kernel and token table."
+)
 @training.going_on(
     data="the checkpoint's", epochs="half of the recipe's", learning_rate="half of the recipe's"
 )
@@ -43,6 +48,6 @@ def prune(checkpoint: Path, **given: Any) -> None:
     """
     from keras_transformer.edge.compress import prune as edge_prune
 
-    pruned = training.go_on(edge_prune.prune, checkpoint, **given)
+    pruned, had_ended = training.go_on(edge_prune.prune, checkpoint, **given)
     metrics = {**pruned.metrics["validation"], **edge_prune.effect(pruned)}
-    training.print_result(given["out"], metrics)
+    training.print_result(given["out"], metrics, had_ended=had_ended)

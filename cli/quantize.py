@@ -25,7 +25,7 @@ from keras_transformer.zoo.recipe import CHOICES
     help="Method for ranges: tfmot's moving average, or gradients.  [default: moving-average]",
 )
 @click.option(
-    "--freeze-ranges", type=float, metavar="SHARE",
+    "--freeze-ranges", type=options.NUMBER, metavar="SHARE",
     help="Final share of the steps in which ranges are frozen; 1 keeps the calibrated ranges.  "
     "[default: 0.2]",
 )
@@ -43,5 +43,5 @@ def quantize(checkpoint: Path, **given: Any) -> None:
     """
     from keras_transformer.edge.quantize import qat
 
-    quantized = training.go_on(qat.quantize, checkpoint, **given)
-    training.print_result(given["out"], quantized.metrics["validation"])
+    quantized, had_ended = training.go_on(qat.quantize, checkpoint, **given)
+    training.print_result(given["out"], quantized.metrics["validation"], had_ended=had_ended)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from keras_transformer.cli import generation, options
+from keras_transformer.cli.vectors import ranked_as_json, ranked_lines, shown_vector, values
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.outputs import Prediction, Vector
 
@@ -17,7 +18,6 @@ NONE = Prediction(None, None, {}, False)
 MAX_LABELS = 5
 BAR_WIDTH = 20
 SHOWN_CHARACTERS = 60
-SHOWN_NUMBERS = 5
 MATCHES = 5
 
 
@@ -87,12 +87,18 @@ def run(
         write_nearest(predictor, model, texts, nearest, matches or MATCHES, as_json)
         return
     predictions = in_places(predictor.predict(list(texts), list(pairs) or None), blank)
+    unknown = unknown_of(predictor, texts, pairs, blank)
     texts, seconds = in_places(texts, blank, ""), in_places(pairs or texts, blank, "")
     note_cuts(predictor, predictions)
     if as_json:
         rows = [
-            {"text": text, **({"pair": pair} if pairs else {}), **values(prediction or NONE)}
-            for text, pair, prediction in zip(texts, seconds, predictions, strict=True)
+            {
+                "text": text, **({"pair": pair} if pairs else {}),
+                **values(prediction or NONE), **share,
+            }
+            for text, pair, prediction, share in zip(
+                texts, seconds, predictions, unknown, strict=True
+            )
         ]
         print_json(model, rows)
     else:
@@ -104,31 +110,17 @@ def write_nearest(
 ) -> None:
     """Prints the lines of a file that are the most similar to each text."""
     from keras_transformer.cli import display
-    from keras_transformer.cli.nearest import ranked_lines
 
     results = predictor.predict(list(texts))
     note_cuts(predictor, results)
     ranked = ranked_lines(predictor, [one.vector for one in results], corpus, matches)
     if as_json:
-        rows = [
-            {
-                "text": text, "truncated": one.truncated,
-                "nearest": [line._asdict() for line in lines],
-            }
-            for text, one, lines in zip(texts, results, ranked, strict=True)
-        ]  # fmt: skip
-        print_json(model, rows)
+        print_json(model, ranked_as_json(texts, results, ranked))
         return
     for text, lines in zip(texts, ranked, strict=True):
         title = short(text) if len(texts) > 1 else None
         cells = [(line.cosine, line.line, short(line.text)) for line in lines]
         display.table(title, ("Cosine", "Line", f"Text of {corpus}"), cells)
-
-
-def values(prediction: Prediction | Vector) -> dict[str, Any]:
-    """The values of a prediction as JSON has them."""
-    fields = prediction._asdict()
-    return {**fields, "vector": fields["vector"].tolist()} if "vector" in fields else fields
 
 
 def write(
@@ -151,17 +143,20 @@ def write(
     results = predictor.generations(list(texts), **options, on_text=show if streams else None)
     if streams:
         display.say(before)
+    unknown = unknown_of(predictor, texts, (), blank)
     results = in_places(results, blank)
     note_cuts(predictor, results)
     if as_json:
         rows = [
             {"text": text, **dict.fromkeys(("generated", "log_probability", "finished")),
-             "truncated": False} if one is None else
+             "truncated": False, **share} if one is None else
             {
                 "text": text, "generated": one.text, "log_probability": one.log_probability,
-                "finished": one.finished, "truncated": one.truncated,
+                "finished": one.finished, "truncated": one.truncated, **share,
             }
-            for text, one in zip(in_places(texts, blank, ""), results, strict=True)
+            for text, one, share in zip(
+                in_places(texts, blank, ""), results, unknown, strict=True
+            )
         ]  # fmt: skip
         print_json(model, rows)
     elif not streams:
@@ -187,6 +182,29 @@ def note_cuts(predictor: Any, results: Sequence[Any]) -> None:
             f"{len(cut)} of {len(results)} texts are longer than {predictor.max_length} tokens "
             f"and were cut: {', '.join(cut[:10])}{', ...' if len(cut) > 10 else ''}."
         )
+
+
+def unknown_of(
+    predictor: Any, texts: Sequence[str], pairs: Sequence[str], blank: Sequence[int]
+) -> list[dict[str, float]]:
+    """Returns the share of unknown tokens of each line by its name, and notes what is unread."""
+    from keras_transformer.cli import display
+    from keras_transformer.zoo.modalities.text import Text
+    from keras_transformer.zoo.tokenizers.tokenizer_config import UNKNOWN_TOKENS
+
+    modality = predictor.modality
+    found = modality.unknown(texts, pairs or None) if isinstance(modality, Text) else None
+    if found is None:
+        return [{}] * (len(texts) + len(blank))
+    shares = in_places(found, blank, 0.0)
+    unread = [str(place) for place, share in enumerate(shares, start=1) if share == 1]
+    if unread:
+        display.note(
+            f"{len(unread)} of {len(shares)} texts are all unknown tokens, of which the model "
+            f"reads no more than their number: {', '.join(unread[:10])}"
+            f"{', ...' if len(unread) > 10 else ''}."
+        )
+    return [{UNKNOWN_TOKENS: share} for share in shares]
 
 
 def check_arguments(texts: tuple[str, ...], pairs: tuple[str, ...]) -> None:
@@ -287,12 +305,6 @@ def print_table(texts: Any, predictions: list) -> None:
 def short(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"
-
-
-def shown_vector(vector: Any) -> str:
-    """The first numbers of a vector."""
-    more = " ..." if len(vector) > SHOWN_NUMBERS else ""
-    return " ".join(f"{number:.4f}" for number in vector[:SHOWN_NUMBERS]) + more
 
 
 def bar(share: float) -> str:

@@ -8,6 +8,7 @@ import click
 from keras_transformer.cli import options
 from keras_transformer.cli.convert import lengths_of
 from keras_transformer.edge.precision import PRECISIONS
+from keras_transformer.zoo.numerals import read_number
 
 
 def names_of(_context: Any, _parameter: Any, value: str | None) -> list[str]:
@@ -17,12 +18,10 @@ def names_of(_context: Any, _parameter: Any, value: str | None) -> list[str]:
 
 def shares_of(_context: Any, _parameter: Any, value: str | None) -> list[float]:
     """Parses `0.5,0.8`."""
-    try:
-        return [float(part) for part in value.split(",")] if value else []
-    except ValueError:
-        raise click.BadParameter(
-            f"Expected numbers with commas between, got {value!r}."
-        ) from None
+    numbers = [read_number(part) for part in value.split(",")] if value else []
+    if None in numbers:
+        raise click.BadParameter(f"Expected numbers with commas between, got {value!r}.")
+    return numbers
 
 
 @click.command()
@@ -32,7 +31,7 @@ def shares_of(_context: Any, _parameter: Any, value: str | None) -> list[float]:
     "on them, so do not use a test split.",
 )  # fmt: skip
 @click.option(
-    "--max-drop", type=float, default=0.5, show_default=True, metavar="POINTS",
+    "--max-drop", type=options.NUMBER, default=0.5, show_default=True, metavar="POINTS",
     help="Largest acceptable loss of the recommended file against float32: hundredths of accuracy "
     "or correlation, BLEU, perplexity.",
 )
@@ -63,7 +62,7 @@ def shares_of(_context: Any, _parameter: Any, value: str | None) -> list[float]:
 @options.language()
 @options.threads()
 @click.option(
-    "--runs", type=click.IntRange(min=1), default=100, show_default=True,
+    "--runs", type=options.IntegerRange(min=1), default=100, show_default=True,
     help="Number of timed runs of each file; the files take turns.",
 )
 @options.out(help="Folder for the files, the table, the figure and the report.")

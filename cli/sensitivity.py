@@ -17,7 +17,7 @@ from keras_transformer.edge.precision import TRAINED_PRECISIONS
     help="Precision to simulate.",
 )
 @click.option(
-    "--max-drop", type=float, metavar="POINTS",
+    "--max-drop", type=options.NUMBER, metavar="POINTS",
     help="Also find the fewest groups to keep in float for at most this loss: hundredths of "
     "accuracy or correlation, BLEU, perplexity.",
 )

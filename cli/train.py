@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from keras_transformer.cli import options, training
+from keras_transformer.zoo.numerals import read_number
 from keras_transformer.zoo.recipe import CHOICES, OPTIONS, Recipe
 from keras_transformer.zoo.recipe.training_data import data_options
 from keras_transformer.zoo.tasks.registry import DEFAULT_TASK, TASKS
@@ -59,15 +60,22 @@ SWITCHES = (
 )  # fmt: skip
 
 
+# Options that the training rows of a classification decide by default.
+BY_DATA = ("vocab_size", "max_length", "learning_rate", "epochs", "label_smoothing",
+           "token_dropout")  # fmt: skip
+
+
 def recipe_options(command: Callable) -> Callable:
     """Adds an option for each entry of the two tables; one that is not given is None."""
     for name, on, off, text in reversed(SWITCHES):
         command = click.option(f"{on}/{off}", name, default=None, help=text)(command)
     for name, text in reversed(FIELDS.items()):
-        kind = click.Choice(CHOICES[name]) if name in CHOICES else OPTIONS[name].kind
+        kind = options.of_kind(OPTIONS[name].kind)
+        kind = click.Choice(CHOICES[name]) if name in CHOICES else kind
+        by_data = "; by the data for a classification" if name in BY_DATA else ""
         add = click.option(
             f"--{name.replace('_', '-')}", name, type=kind,
-            help=f"{text}  [default: {OPTIONS[name].default}]",
+            help=f"{text}  [default: {OPTIONS[name].default}{by_data}]",
         )  # fmt: skip
         command = add(command)
     return command
@@ -89,7 +97,7 @@ def settings_of(_context: Any, _parameter: Any, pairs: tuple[str, ...]) -> dict[
     return settings
 
 
-DATA_FILE = click.Path(exists=True, dir_okay=False, readable=True)
+DATA_FILE = options.ExistingFile(str)
 
 
 class FileOrShare(click.ParamType):
@@ -98,10 +106,8 @@ class FileOrShare(click.ParamType):
     name = "file or share"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str | float:
-        try:
-            return float(value)
-        except ValueError:
-            return DATA_FILE.convert(value, param, ctx)
+        share = read_number(value)
+        return DATA_FILE.convert(value, param, ctx) if share is None else share
 
 
 @click.command()
@@ -136,6 +142,10 @@ class FileOrShare(click.ParamType):
     help="Repeat the run of a recipe.json; other options override it.",
 )
 @click.option(
+    "--baseline/--no-baseline", default=True, show_default=True,
+    help="Whether a classification is compared with n-grams fitted to the same data.",
+)
+@click.option(
     "--vocabulary", type=DATA_FILE, metavar="FILE",
     help="Existing vocab.txt to use instead of learning a vocabulary.",
 )
@@ -151,7 +161,7 @@ class FileOrShare(click.ParamType):
 )
 def train(
     out: Path, overwrite: bool, resume: bool, tensorboard: Path | None, recipe_file: Path | None,
-    mixed_precision: str | None, settings: dict[str, Any], **given: Any,
+    baseline: bool, mixed_precision: str | None, settings: dict[str, Any], **given: Any,
 ) -> None:  # fmt: skip
     """Train a MODEL of the catalogue on your own data.
 
@@ -179,9 +189,13 @@ def train(
 
     with training.session(out, tensorboard) as hearers:
         trained = zoo_train.train(
-            **run, settings=settings, out=out, resume=resume, overwrite=overwrite, **hearers
-        )
-    training.print_result(out, trained.metrics["validation"])
+            **run, settings=settings, out=out, resume=resume, overwrite=overwrite,
+            baseline=baseline, **hearers,
+        )  # fmt: skip
+    training.print_result(
+        out, trained.metrics["validation"], trained.metrics.get("baseline"),
+        had_ended=hearers["report"].had_ended,
+    )  # fmt: skip
 
 
 def recipe_of(file: Path, changes: dict[str, Any]) -> Recipe:

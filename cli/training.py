@@ -50,11 +50,12 @@ def going_on(*, data: str, epochs: str, learning_rate: str) -> Callable[[Callabl
             help=f"Validation data.  [default: that of {data} recipe]",
         ),
         click.option(
-            "--epochs", type=click.IntRange(min=1),
+            "--epochs", type=options.IntegerRange(min=1),
             help=f"Number of passes over the training data.  [default: {epochs}]",
         ),
         click.option(
-            "--learning-rate", type=float, help=f"Peak learning rate.  [default: {learning_rate}]"
+            "--learning-rate", type=options.NUMBER,
+            help=f"Peak learning rate.  [default: {learning_rate}]",
         ),
         options.seed(default=None, show_default=False, help="Seed.  [default: the recipe's]"),
         options.out(), options.overwrite(), options.resume(), options.tensorboard(),
@@ -71,27 +72,53 @@ def going_on(*, data: str, epochs: str, learning_rate: str) -> Callable[[Callabl
 def go_on(
     function: Callable, *models: Path | str, out: Path, overwrite: bool, resume: bool,
     tensorboard: Path | None, **given: Any,
-) -> Any:  # fmt: skip
-    """Fine-tunes a checkpoint with the options of `going_on`, and returns the new one.
+) -> tuple[Any, bool]:  # fmt: skip
+    """Fine-tunes a checkpoint with the options of `going_on`.
 
     Args:
         function: function of the models and `out`.
         *models: checkpoint folders, or a name of the catalogue.
         **given: options of the function, None if not given.
+
+    Returns:
+        The new checkpoint, and whether its run had ended before it was resumed.
     """
     from keras_transformer.zoo.training.run_folder import check_run_target
 
     check_run_target(out, resume=resume, overwrite=overwrite)
     changes = {name: value for name, value in given.items() if value is not None}
     with session(out, tensorboard) as hearers:
-        return function(*models, out=out, resume=resume, overwrite=overwrite, **hearers, **changes)
+        result = function(
+            *models, out=out, resume=resume, overwrite=overwrite, **hearers, **changes
+        )
+        return result, hearers["report"].had_ended
 
 
-def print_result(out: Path, metrics: Mapping[str, Any]) -> None:
-    """Prints the validation metrics of the run and the path of its checkpoint."""
+def print_result(
+    out: Path, metrics: Mapping[str, Any], baseline: Mapping[str, float] | None = None, *,
+    had_ended: bool,
+) -> None:  # fmt: skip
+    """Prints the validation metrics of the run, and the path of its checkpoint if it wrote that.
+
+    Args:
+        out: the checkpoint.
+        metrics: of the model.
+        baseline: of n-grams on the same data, if they were fitted.
+        had_ended: whether the run had ended before it was resumed, so that nothing is written.
+    """
     from keras_transformer.cli import display
 
     shown = {name: value for name, value in metrics.items() if isinstance(value, float | str)}
     rows = [(display.words(name), value) for name, value in shown.items()]
+    for name, value in (baseline or {}).items():
+        rows.append((f"{display.words(name)} of n-grams", value))
     display.table(None, ("Validation metric", "Value"), rows)
-    display.say(f"\nWrote {out}")
+    for name, value in (baseline or {}).items():
+        if value > metrics[name]:
+            display.note(
+                f"A linear classifier of n-grams has the better {display.words(name)} here: "
+                f"{value:.2%} against {metrics[name]:.2%}. Try a pretrained model first "
+                "(keras-transformer models lists them), then more epochs or more data."
+            )
+    if not had_ended:
+        display.say(f"\nWrote {out}")

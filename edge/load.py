@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from keras_transformer.edge.runtime.runner import Runner
-from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.errors import InputError, no_file
 from keras_transformer.zoo.predictor import Predictor
 
 
@@ -37,7 +37,7 @@ def load(name_or_path: str | os.PathLike, *, threads: int = 1, workers: int = 1)
         return Runner(path, threads=threads, workers=workers)
     if not path.exists():
         if path.suffix == ".tflite":
-            raise FileNotFoundError(f"There is no file {path}.")
+            raise no_file(path)
         _check_published(str(name_or_path))
     return _checkpoint(path)
 

@@ -23,6 +23,7 @@ ROOMS = {
     "layers": Room("", "keras numpy"),
     "zoo.printable": Room(device=True),
     "zoo.errors": Room("zoo.printable", device=True),
+    "zoo.numerals": Room(device=True),
     "zoo.storage": Room("zoo.errors", "numpy safetensors"),
     "zoo.recipe": Room("zoo.errors"),
     "zoo.tabular": Room("zoo.printable", device=True),
@@ -31,14 +32,23 @@ ROOMS = {
     "zoo.outputs": Room("", "numpy", device=True),
     "edge.precision": Room("zoo.errors", device=True),
     "zoo.tokenizers": Room("zoo.errors", "numpy", device=True),
-    "zoo.modalities": Room("zoo.errors zoo.tokenizers", "numpy", device=True),
-    "zoo.data": Room("zoo.errors zoo.modalities zoo.tokenizers", "numpy", device=True),
+    "zoo.modalities": Room(
+        "zoo.errors zoo.printable zoo.tokenizers", "numpy", device=True
+    ),
+    "zoo.data": Room(
+        "zoo.errors zoo.modalities zoo.numerals zoo.printable zoo.tokenizers", "numpy", device=True
+    ),
     "zoo.vocabularies": Room(
         "zoo.errors zoo.tokenizers", "keras sentencepiece tensorflow tensorflow_text"
     ),
     "zoo.models.families": Room("zoo.errors"),
+    "zoo.models.families.encoders": Room("zoo.models.families"),
+    "zoo.models.families.decoders": Room("zoo.models.families"),
+    "zoo.models.families.encoder_decoders": Room("zoo.models.families"),
     "zoo.models": Room(
-        "layers zoo.models.families zoo.data zoo.errors zoo.modalities zoo.tokenizers",
+        "layers zoo.models.families zoo.models.families.decoders "
+        "zoo.models.families.encoder_decoders zoo.models.families.encoders zoo.data zoo.errors "
+        "zoo.modalities zoo.tokenizers",
         "keras numpy tensorflow",
     ),
     "zoo.models.running": Room(
@@ -71,7 +81,7 @@ ROOMS = {
         "edge.precision edge.runtime layers zoo.errors zoo.models",
         "ai_edge_litert flatbuffers keras numpy",
     ),
-    "zoo.checkpoint_config": Room("zoo.errors zoo.models", "numpy"),
+    "zoo.checkpoint_config": Room("zoo.data zoo.errors zoo.models", "numpy"),
     "zoo.checkpoint": Room(
         "zoo.checkpoint_config zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities "
         "zoo.models zoo.models.running zoo.outputs zoo.predictor zoo.recipe zoo.storage "
@@ -81,7 +91,7 @@ ROOMS = {
     "zoo.pretrained": Room(
         "layers zoo.checkpoint zoo.data zoo.errors zoo.modalities zoo.models zoo.models.families "
         "zoo.recipe zoo.storage zoo.tasks zoo.tokenizers zoo.vocabularies",
-        "huggingface_hub keras ml_dtypes numpy safetensors torch",
+        "huggingface_hub keras ml_dtypes numpy safetensors tensorflow torch",
     ),
     "zoo.named": Room(
         "zoo.errors zoo.models zoo.pretrained zoo.tabular zoo.tasks", "keras"
@@ -89,7 +99,7 @@ ROOMS = {
     "zoo.training": Room(
         "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.modalities "
         "zoo.models zoo.models.running zoo.pretrained zoo.progress zoo.recipe zoo.storage "
-        "zoo.tasks zoo.tokenizers zoo.vocabularies",
+        "zoo.tabular zoo.tasks zoo.tokenizers zoo.vocabularies",
         "keras numpy",
     ),
     "edge.graphs": Room(
@@ -127,13 +137,13 @@ ROOMS = {
     "edge.publish": Room("edge.runtime zoo.checkpoint zoo.models zoo.printable"),
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
-        "edge.runtime edge.tflite zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.storage "
-        "zoo.tokenizers",
+        "edge.runtime edge.tflite zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.numerals "
+        "zoo.storage zoo.tokenizers",
         "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",
     ),
     "edge.targets.exported": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.runtime "
-        "edge.targets layers zoo.checkpoint zoo.errors zoo.models zoo.models.running "
+        "edge.targets layers zoo.checkpoint zoo.data zoo.errors zoo.models zoo.models.running "
         "zoo.storage zoo.tasks",
         "keras numpy onnx onnxruntime safetensors tensorflow tf2onnx torch",
     ),
@@ -149,7 +159,9 @@ ROOMS = {
         "zoo.models zoo.pretrained zoo.progress zoo.recipe zoo.storage zoo.tabular zoo.training",
         "keras matplotlib",
     ),
-    "edge.demo": Room("edge.runtime zoo.errors zoo.outputs zoo.storage zoo.tokenizers"),
+    "edge.demo": Room(
+        "edge.runtime zoo.errors zoo.outputs zoo.printable zoo.storage zoo.tokenizers"
+    ),
     "edge.quickstart": Room(
         "edge.compare edge.precision edge.quantize edge.runtime edge.targets zoo.backends "
         "zoo.data zoo.predictor zoo.progress zoo.recipe zoo.samples zoo.storage zoo.tasks "

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from keras_transformer.zoo.data.labels import read_labels
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.config_checks import ADDED_POSITIONS
@@ -86,8 +87,8 @@ class CheckpointConfig:
                 path, f"a max_length of at most the model's {shape.max_length} positions", length
             )
         return cls(
-            shape=shape, task=task, labels=_labels(files[LABELS], path), modality=modality,
-            max_length=length, bits=bits, keep=keep,
+            shape=shape, task=task, labels=read_labels(files[LABELS], f"{LABELS} of {path}"),
+            modality=modality, max_length=length, bits=bits, keep=keep,
         )  # fmt: skip
 
     def check_size(self, weights: Mapping[str, np.ndarray], path: object) -> None:
@@ -162,13 +163,6 @@ def check_probes(probes: Mapping[str, np.ndarray], inputs: Sequence[str], path: 
             f"Expected {PROBES} of {path} to hold rows of {', '.join(inputs)}, got "
             f"{shapes!r}."
         )
-
-
-def _labels(data: bytes, path: object) -> tuple[str, ...]:
-    try:
-        return tuple(data.decode().split("\n")[:-1])
-    except UnicodeDecodeError:
-        raise InputError(f"Expected {LABELS} of {path} to be UTF-8, got other bytes.") from None
 
 
 def _bits(values: Any, path: object) -> tuple[dict[str, int], tuple[str, ...]]:

@@ -3,6 +3,11 @@
 from keras_transformer.zoo.printable import shortened
 
 
+def no_file(path: object) -> FileNotFoundError:
+    """Returns the error of a file that is missing."""
+    return FileNotFoundError(f"There is no file {path}.")
+
+
 class InputError(ValueError):
     """A mistake in the user's data, options or files (exit code 2 of a command).
 

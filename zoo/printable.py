@@ -11,6 +11,8 @@ _MOST_READ = 4000
 _CONTROLS = "\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 _CONTROL_IN_A_LINE = re.compile(f"(?![\n\t])[{_CONTROLS}]")
+# In a string; pairs are characters of their own there.
+_LONE = re.compile("[\ud800-\udfff]")
 # Where an encoding lacks our own ornaments.
 _PLAIN = {"█": "#", "…": "...", "─": "-"}
 
@@ -43,8 +45,13 @@ def printable(text: str, encoding: str | None = None, *, lines: bool = False) ->
 
 
 def printable_json(text: str, encoding: str | None = None) -> str:
-    """Returns JSON text with such characters as JSON's escapes, which stand for the same value."""
+    """Returns JSON text with such characters as JSON's escapes, which stand for the same value.
+
+    A lone surrogate, such as that of a file's name that is not UTF-8, is no value of JSON's: it is
+    escaped as in `printable`.
+    """
     encoding = encoding or "utf-8"
+    text = _LONE.sub(lambda match: "\\" + _json_escape(match), text)
     text = _CONTROL_IN_A_LINE.sub(_json_escape, text)
     if _encodes(text, encoding):
         return text
@@ -77,6 +84,11 @@ def shortened(sentence: str) -> str:
     sentence = "".join([*parts, sentence[place:]])
     sentence = _LONG_WORD.sub(_cut_word, sentence)
     return _cut(sentence, _MOST_OF_A_SENTENCE, _MOST_OF_A_SENTENCE // 4)
+
+
+def shortened_value(value: object) -> str:
+    """Returns the repr of a value, cut to about 80 characters."""
+    return _cut(repr(value), MOST_CHARACTERS, 1)
 
 
 def _end_of_value(text: str, start: int) -> int | None:

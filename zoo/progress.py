@@ -35,6 +35,10 @@ class Report:
                 "cut."
             )
 
+    def ended(self, out: Path | str) -> None:
+        """A run that is resumed had written its checkpoint `out`; nothing is done."""
+        self.note(f"{out} is whole already: the run had ended.")
+
     def note(self, text: str) -> None:
         """A note to the user."""
 
@@ -59,7 +63,7 @@ class Printed(Report):
         now = time.monotonic()
         if now - self.shown_at >= 0.5:
             self.shown_at = now
-            self._print(f"{self.title} {step}/{self.total_steps}, loss {loss:.4f}", end="")
+            self._print(f"{self.title} {step}/{self.total_steps}, {loss_text(loss)}", end="")
 
     def epoch(self, epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> None:
         self._print(epoch_line(epoch, loss, metrics, is_best))
@@ -83,10 +87,15 @@ def default_report() -> Report:
     return Printed() if hasattr(sys, "ps1") else Report()
 
 
+def loss_text(loss: float) -> str:
+    """Returns a step's loss in words."""
+    return f"loss {number(loss)}"
+
+
 def epoch_line(epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> str:
     """Returns an epoch's loss and metrics as one line."""
     values = [f"{words(name)} {_value(metrics[name])}" for name in EPOCH_METRICS if name in metrics]
-    line = f"Epoch {epoch}: loss {number(loss)}, validation {', '.join(values)}"
+    line = f"Epoch {epoch}: {loss_text(loss)}, validation {', '.join(values)}"
     return f"{line}, the best so far" if is_best else line
 
 

@@ -209,9 +209,11 @@ def _peak_memory(source: Source, threads: int) -> int | None:
     if not Path(memory.STATUS).exists():
         return None
     with temporary_folder() as folder:
-        path = source
-        if not isinstance(source, str | os.PathLike):
-            path = folder / "model.tflite"
+        path = folder / "model.tflite"
+        if isinstance(source, str | os.PathLike):
+            # LiteRT takes no path that is not UTF-8.
+            path.symlink_to(os.path.abspath(source))
+        else:
             path.write_bytes(contents(source))
         command = [sys.executable, "-m", memory.__name__, str(path), str(threads)]
         child = subprocess.run(command, capture_output=True, text=True)

@@ -38,6 +38,7 @@ class Comparison:
         checkpoint_value: metric of the checkpoint; a quantized one simulates int8.
         parity: difference of their outputs.
         num_truncated: number of rows that were cut to the file's length.
+        metric_signature: settings of the metric, where it has some: sacrebleu's of BLEU.
     """
 
     path: str
@@ -48,6 +49,7 @@ class Comparison:
     checkpoint_value: float | None
     parity: Parity
     num_truncated: int
+    metric_signature: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns the values as a JSON-serializable object."""
@@ -56,6 +58,13 @@ class Comparison:
 
 class Comparisons(Tabular, list):
     """Comparisons of several files, in the order given; a list that prints as a table."""
+
+    @property
+    def conditions(self) -> str:
+        """The number of rows, and the settings of the metric, in words."""
+        one = self[0]
+        settings = one.metric_signature
+        return f"{one.parity.rows} rows{f'; {one.metric} {settings}' if settings else ''}"
 
     def grids(self) -> list[Grid]:
         """One row per file."""
@@ -78,7 +87,7 @@ class Comparisons(Tabular, list):
             )
             for one in self
         ]
-        return [Grid(f"{self[0].parity.rows} rows", columns, rows)]
+        return [Grid(self.conditions, columns, rows)]
 
 
 @needs_backend("compare")
@@ -152,7 +161,7 @@ def _compare_texts(
     decoding: Mapping[str, Any],
 ) -> Comparisons:  # fmt: skip
     expected = checkpoint.generate(pairs.sources, **decoding)
-    reference = text_metrics(expected, pairs.targets)["bleu"]
+    reference = text_metrics(expected, pairs.targets)
     compared = Comparisons()
     for runner in runners:
         written = runner.generations(pairs.sources, **decoding)
@@ -163,7 +172,7 @@ def _compare_texts(
             Comparison(
                 path=runner.name, precision=runner.precision, size=len(bytes(runner)),
                 metric="bleu", value=text_metrics(texts, pairs.targets)["bleu"],
-                checkpoint_value=reference,
+                checkpoint_value=reference["bleu"], metric_signature=reference["bleu_signature"],
                 parity=dataclasses.replace(parity, rows=len(texts), agreement=same),
                 num_truncated=sum(one.truncated for one in written),
             )  # fmt: skip
@@ -264,7 +273,7 @@ def _value(checkpoint: Checkpoint, examples: Examples, outputs: np.ndarray) -> f
 
 
 def _metric(checkpoint: Checkpoint, examples: Examples) -> str:
-    return checkpoint.task.defined(checkpoint.task.selection, examples).name
+    return checkpoint.task.defined(checkpoint.task.metric, examples).name
 
 
 def _number(value: float | None, form: str) -> str | None:

@@ -116,7 +116,7 @@ def find_layers(
             if _same_kind(
                 tensor, values, step, is_flat=place in inside.projected
             ) and not _is_far(values, tensor, size):
-                error = _distance(values, tensor, size).max()
+                error = distances(values, tensor, size).max()
                 is_rounded = inside.is_rounded(place, known[signature])
                 limit = _limit(tensor, is_rounded, precision)
                 near = limit
@@ -230,7 +230,7 @@ def explain(
                 limit=_limit(tensor, is_rounded, runner.precision),
             )  # fmt: skip
         layer = found[key]
-        distance = _distance(values, tensor, _size(values))
+        distance = distances(values, tensor, _size(values))
         if not follows:
             layer.total = max(layer.total, float(distance.max()))
             return values
@@ -265,8 +265,8 @@ def _size(values):
     return max(float(np.sqrt(np.mean(np.square(values)))), 1e-9)
 
 
-def _distance(values, tensor, size):
-    """Distances in the tensor's steps, or relative to the values' size, see `OUTLIER`."""
+def distances(values, tensor, size):
+    """Returns distances in the tensor's steps, or relative to the values' size, see `OUTLIER`."""
     # Scores of masked positions are near float32's largest number. A tensor that the runtime has
     # not written may have any value, and belongs to no point.
     with np.errstate(invalid="ignore", over="ignore"):
@@ -280,7 +280,7 @@ def _is_far(values, tensor, size):
     every = max(1, values.size // SAMPLE)
     some = Tensor(values=tensor.values.reshape(-1)[::every], step=tensor.step)
     most = FIND_RELATIVE if tensor.step is None else FIND_STEPS_OFF
-    return _distance(values.reshape(-1)[::every], some, size).max() > most
+    return distances(values.reshape(-1)[::every], some, size).max() > most
 
 
 def _limit(tensor, is_rounded, precision):

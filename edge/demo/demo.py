@@ -17,6 +17,7 @@ from keras_transformer.edge.demo.litertjs import copy_litertjs
 from keras_transformer.edge.runtime.packed import LABELS, unpack
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.outputs import EMBEDDING
+from keras_transformer.zoo.printable import printable
 from keras_transformer.zoo.storage.files import new_folder
 
 PAGE = "index.html"
@@ -76,7 +77,8 @@ def write_demo(paths: Sequence[Path], litertjs: Path, out: Path) -> None:
         for number, path in enumerate(paths, start=1):
             name = f"model-{number}.tflite"
             shutil.copyfile(path, folder / name)
-            models.append({"file": name, "name": path.name, "bytes": path.stat().st_size})
+            shown, size = printable(path.name), path.stat().st_size
+            models.append({"file": name, "name": shown, "bytes": size})
         _write_json(folder / "demo.json", {"models": models})
         _write_json(folder / "unicode.json", character_table())
 

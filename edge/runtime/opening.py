@@ -17,6 +17,7 @@ from keras_transformer.edge.runtime.packed import (
     unpack,
     vouch,
 )
+from keras_transformer.zoo.data.labels import read_labels
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.modalities.registry import modality_named
@@ -84,7 +85,4 @@ def _sentence(name: str, reason: str) -> str:
 def _labels(files: Mapping[str, bytes], name: str) -> tuple[str, ...]:
     if LABELS not in files:
         raise InputError(f"{name} is damaged: it has no {LABELS}.")
-    try:
-        return tuple(files[LABELS].decode().split("\n")[:-1])
-    except UnicodeDecodeError:
-        raise InputError(f"{name} is damaged: {LABELS} is not UTF-8.") from None
+    return read_labels(files[LABELS], f"{LABELS} of {name}")

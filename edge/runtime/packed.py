@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, SupportsBytes
 
 from keras_transformer.edge.runtime.checks.archive import check_plain, read_json, read_members
-from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.errors import InputError, no_file
 from keras_transformer.zoo.modalities.registry import MODALITIES
 
 DESCRIPTION = "model.json"
@@ -120,7 +120,10 @@ def is_vouched(data: bytes) -> bool:
 def contents(source: Source) -> bytes:
     """Returns the bytes of a file, see `unpack`."""
     if isinstance(source, str | os.PathLike):
-        return Path(source).read_bytes()
+        try:
+            return Path(source).read_bytes()
+        except FileNotFoundError:
+            raise no_file(source) from None
     if isinstance(source, bytes | bytearray | memoryview) or hasattr(source, "__bytes__"):
         return bytes(source)
     raise TypeError(

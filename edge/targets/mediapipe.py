@@ -27,6 +27,7 @@ from keras_transformer.edge.tflite.metadata import (
     add_metadata,
 )
 from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.numerals import read_number
 
 # Name of an input -> its description.
 INPUTS = {
@@ -199,11 +200,8 @@ def _too_long_word(checkpoint: Checkpoint) -> str | None:
 
 
 def _is_calibration(parts: Sequence[str]) -> bool:
-    try:
-        numbers = [float(part) for part in parts]
-    except ValueError:
-        return False
-    finite = all(math.isfinite(number) for number in numbers)
+    numbers = [read_number(part) for part in parts]
+    finite = all(number is not None and math.isfinite(number) for number in numbers)
     return len(numbers) in _NUMBERS_OF_A_CALIBRATION and finite and numbers[0] >= 0
 
 

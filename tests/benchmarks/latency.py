@@ -53,7 +53,8 @@ def write_files(
     calibration = Batches({"ids": list(rows)}, batch_tokens=4 * rows.shape[1])
     paths = {name: folder / f"{name}.tflite" for name in precisions}
     for name, path in paths.items():
-        path.write_bytes(bytes(convert(trained, name, calibration=calibration)))
+        given = calibration if PRECISIONS[name].is_static else None
+        path.write_bytes(bytes(convert(trained, name, calibration=given)))
     return paths
 
 

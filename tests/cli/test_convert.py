@@ -148,7 +148,7 @@ def test_calibration_where_it_has_no_use(checkpoint, data, tmp_path):
             "Error: Expected a precision that the target micro can run, which are integer; got "
             "precision=float32.",
         ),
-        (["--precision", "int8", "--calibration", "no.tsv"], "File 'no.tsv' does not exist."),
+        (["--precision", "int8", "--calibration", "no.tsv"], "There is no file no.tsv."),
         (
             ["--precision", "int8", "--percentile", "99.9"],
             "Error: Expected percentile only with calibration data, got percentile=99.9.",

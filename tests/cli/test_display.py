@@ -1,6 +1,9 @@
+import io
+
 import pytest
 
 from keras_transformer.cli import display
+from keras_transformer.zoo.progress import Printed
 
 
 @pytest.fixture
@@ -38,6 +41,18 @@ def test_epochs_and_notes_are_lines_on_stderr(capsys):
         "Epoch 2: loss 0.2500, validation pearson 0.5000, spearman -0.5000",
     ]
     assert "train" not in captured.err
+
+
+@pytest.mark.usefixtures("wide")
+def test_a_small_loss_is_no_zero(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with display.Progress() as progress:
+        progress.start("train", 4)
+        progress.step(1, 0.0000123)
+    file = io.StringIO()
+    Printed(file).step(1, 0.0000123)
+    for printed in (capsys.readouterr().err, file.getvalue()):
+        assert "loss 1.23e-05" in printed and "loss 0.0000" not in printed
 
 
 @pytest.mark.usefixtures("wide")

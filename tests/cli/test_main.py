@@ -72,7 +72,7 @@ def test_unknown_option_of_the_group():
         (
             FileNotFoundError(errno.ENOENT, "No such file or directory", "a.tsv"),
             2,
-            "No such file or directory: a.tsv.",
+            "There is no file a.tsv.",
         ),
         (FileExistsError("'a' exists; --overwrite."), 2, "'a' exists; --overwrite."),
         (RunError("The loss is nan at step 7."), 1, "The loss is nan at step 7."),

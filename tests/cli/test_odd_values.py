@@ -4,8 +4,12 @@ import hashlib
 import json
 import shutil
 
+import click
 import pytest
 
+from keras_transformer.cli.convert import lengths_of
+from keras_transformer.cli.main import COMMANDS, main
+from keras_transformer.cli.search import shares_of
 from tests.cli.calls import call
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -101,3 +105,30 @@ def test_curves_that_cannot_be_written(checkpoint, data, tmp_path):
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1] == f"Error: Not a directory: {data.train / 'curves'}."
     assert not (tmp_path / "out").exists()
+
+
+def parameters():
+    for name in COMMANDS:
+        for parameter in main.get_command(click.Context(main), name).params:
+            if isinstance(parameter.type, type(click.INT) | type(click.FLOAT)):
+                yield pytest.param(parameter, id=f"{name}-{parameter.name}")
+
+
+@pytest.mark.parametrize("parameter", list(parameters()))
+def test_numbers_of_options_are_in_plain_digits(parameter):
+    """Python reads `1_0` and the digits of other scripts as numbers, too."""
+    for written in ("1_0", "１０", "٣"):
+        with pytest.raises(click.BadParameter, match=f"'{written}' is not a valid "):
+            parameter.type.convert(written, parameter, None)
+
+
+def test_lists_of_numbers_are_in_plain_digits():
+    for written in ("0.5,0_1", "0.5,٣", "0.5,"):
+        with pytest.raises(click.BadParameter, match="Expected numbers with commas between"):
+            shares_of(None, None, written)
+    for written in ("1_6,32", "１６", "16,"):
+        with pytest.raises(click.BadParameter, match="Expected positive numbers with commas"):
+            lengths_of(None, None, written)
+    assert (shares_of(None, None, "0.5, 0.8"), lengths_of(None, None, "16, 32")) == (
+        [0.5, 0.8], [16, 32]
+    )  # fmt: skip

@@ -30,6 +30,19 @@ def test_a_run_reports_and_writes_a_checkpoint(quantized):
     assert any((out.parent / "curves").iterdir())
 
 
+def test_a_run_that_had_ended_writes_nothing(quantized, checkpoint, data):
+    out, _ = quantized
+    before = (out / "manifest.json").stat()
+    result = call(
+        "quantize", checkpoint, "--train", data.train, "--epochs", 2, "--learning-rate", "1e-3",
+        "--out", out, "--resume",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert f"Note: {out} is whole already: the run had ended.\n" in result.stderr
+    assert "accuracy" in result.stdout and "Wrote" not in result.output
+    assert (out / "manifest.json").stat() == before
+
+
 def test_learned_ranges_of_a_percentile(checkpoint, tmp_path):
     options = ("--ranges", "learned", "--freeze-ranges", "0.5", "--percentile", "99.9")
     result = call("quantize", checkpoint, "--epochs", 1, *options, "--out", tmp_path / "model")
@@ -100,7 +113,7 @@ def test_a_full_disk(checkpoint, tmp_path, monkeypatch):
         ),
         (["--percentile", "50"], "Expected percentile to be above 50 and at most 100, got "),
         (["--learning-rate", "-1"], "Expected learning_rate to be above 0"),
-        (["--train", "no.tsv"], "File 'no.tsv' does not exist."),
+        (["--train", "no.tsv"], "There is no file no.tsv."),
     ],
 )
 def test_mistakes_in_options(checkpoint, tmp_path, arguments, sentence):

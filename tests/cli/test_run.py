@@ -50,6 +50,18 @@ def test_lines_of_standard_input(file):
         assert (result.exit_code, result.stderr, result.stdout) == (0, note, by_argument)
 
 
+def test_texts_of_unknown_tokens_alone_are_named(checkpoint, file):
+    for model in (checkpoint, file):
+        result = call("run", model, "映画", "a good 映画", "", "ดี ดี", "--json")
+        assert result.stderr == (
+            "Note: 2 of 4 texts are all unknown tokens, of which the model reads no more than "
+            "their number: 1, 4.\n"
+        )
+        shares = [row["unknown_tokens"] for row in json.loads(result.stdout)["predictions"]]
+        assert shares == pytest.approx([1, shares[1], 0, 1]) and 0 < shares[1] < 1
+    assert "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ..." in call("run", file, *["映画"] * 11).stderr
+
+
 def test_cut_texts_are_named(checkpoint, file):
     for model in (checkpoint, file):
         result = call("run", model, "good", "good " * 40, "bad " * 40)

@@ -38,8 +38,12 @@ def test_a_run_reports_and_writes_a_checkpoint(trained, data):
 
 def test_a_recipe_is_repeated_to_the_bit(checkpoint, tmp_path):
     again = tmp_path / "again"
-    assert call("train", "--recipe", checkpoint / "recipe.json", "--out", again).exit_code == 0
+    command = ("train", "--recipe", checkpoint / "recipe.json", "--out", again, "--no-baseline")
+    result = call(*command)
+    assert result.exit_code == 0
     assert weights(again) == weights(checkpoint)
+    assert "n-grams" not in result.output
+    assert "baseline" not in json.loads((again / "metrics.json").read_text())
 
 
 def test_options_override_a_recipe_and_curves_are_written(checkpoint, tmp_path):
@@ -202,8 +206,8 @@ def test_a_folder_of_the_users_is_not_taken_for_states(data, tmp_path):
         (["--set", "depth=3"], "Expected a setting of the model among"),
         (["--set", "num_layers=many"], "Expected num_layers to be an integer"),
         (["--set", "dropout"], "Expected KEY=VALUE, got 'dropout'."),
-        (["--train", "no.tsv"], "Invalid value for '--train': File 'no.tsv' does not exist."),
-        (["--recipe", "no.json"], "File 'no.json' does not exist."),
+        (["--train", "no.tsv"], "Invalid value for '--train': There is no file no.tsv."),
+        (["--recipe", "no.json"], "There is no file no.json."),
         (["--weight-decay", "0.1"], "Expected weight_decay to be 0 for an optimizer other than"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

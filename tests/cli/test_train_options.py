@@ -17,11 +17,14 @@ def test_every_field_of_a_recipe_is_an_option():
     assert fields <= names
     # Those of every command are added where a command is first looked up.
     assert names - fields - {"max_unpacked", "verbose"} == {
-        "out", "overwrite", "resume", "tensorboard", "recipe_file", "task"
+        "out", "overwrite", "resume", "tensorboard", "recipe_file", "task", "baseline"
     }
 
 
 def test_defaults_in_the_help_are_those_of_a_recipe():
     text = " ".join(call("train", "--help").stdout.split())
-    assert f"Peak learning rate. [default: {OPTIONS['learning_rate'].default}]" in text
+    rate = OPTIONS["learning_rate"].default
+    assert f"Peak learning rate. [default: {rate}; by the data for a classification]" in text
+    decay = OPTIONS["beta_2"].default
+    assert f"decay rate of the mean squared gradient. [default: {decay}]" in text
     assert "--tokenizer [auto|wordpiece|sentencepiece|characters|bytes]" in text

@@ -60,7 +60,7 @@ def test_as_json(translator):
     assert value["predictions"] == [
         {
             "text": text, "generated": one.text, "log_probability": one.log_probability,
-            "finished": one.finished, "truncated": one.truncated,
+            "finished": one.finished, "truncated": one.truncated, "unknown_tokens": 0.0,
         }
         for text, one in zip(["two", long], expected, strict=True)
     ]  # fmt: skip
@@ -139,6 +139,9 @@ def test_a_file_beside_its_checkpoint(translator):
     assert compared["parity"]["largest"] < 1e-3
     table = call(*arguments, "--beams", 2)
     assert (table.exit_code, "100.00%" in table.stdout) == (0, True)
+    title = f"{translator.checkpoint} on {translator.validation}, 9 rows; bleu "
+    assert table.stdout.startswith(title + compared["metric_signature"])
+    assert "|tok:13a|" in compared["metric_signature"]
 
 
 def test_a_file_of_several_lengths(translator):

@@ -93,7 +93,7 @@ def damaged_value(value: Any, rng: random.Random, most: int = 3) -> Any:
     for _ in range(rng.randint(1, most)):
         paths = places(changed)
         if not paths:
-            return rng.choice(VALUES)
+            return copy.deepcopy(rng.choice(VALUES))
         *outer, last = rng.choice(paths)
         target = changed
         for key in outer:
@@ -106,7 +106,7 @@ def damaged_value(value: Any, rng: random.Random, most: int = 3) -> Any:
         elif action < 9:
             del target[last]
         elif isinstance(target, dict):
-            target[rng.choice(("", "extra", "\x00", "\ud800"))] = rng.choice(VALUES)
+            target[rng.choice(("", "extra", "\x00", "\ud800"))] = copy.deepcopy(rng.choice(VALUES))
     return changed
 
 

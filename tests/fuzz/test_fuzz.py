@@ -3,12 +3,15 @@
 `python -m tests.fuzz --count 10000` reads more of them.
 """
 
+import copy
+import random
 import subprocess
 
 import pytest
 
 from tests.fuzz import fuzz as fuzzing
 from tests.fuzz.kinds import KINDS
+from tests.fuzz.mutate import VALUES, damaged_value
 
 INPUTS = 200
 
@@ -48,3 +51,15 @@ def test_a_worker_that_dies_or_hangs_is_counted(monkeypatch):
     with saying("echo '{\"begins\": 5}'; sleep 100") as worker:
         following = fuzzing._follow(counts, worker, 5)
     assert (following, dict(counts.faults)) == (6, {"crashes": 1, "hangs": 1})
+
+
+def test_what_is_put_in_is_a_copy():
+    """Else a value damaged later is one in the table, and may come to hold itself."""
+    before = copy.deepcopy(VALUES)
+    for number in range(3000):
+        rng = random.Random(number)
+        changed = damaged_value({"a": {"b": 1}}, rng, most=8)
+        for value in changed.values() if isinstance(changed, dict) else ():
+            if isinstance(value, dict):
+                value["more"] = value
+    assert VALUES == before

@@ -70,6 +70,12 @@ def cases(kind):
     cut = [text[: rng.randint(1, len(text))] for text in words]
     lines = ["ab\n\n  \nba", "\nab\n", "ab\r\nba\rab\x85b", "\ufeffab\n\ufeffb", "ab\n "]
     spaces = [f"ab{space}" for space in "\u2003\u2581\u200b\U000e0001"]
+    breaks = [
+        i for i, piece in enumerate(tokenizer.vocabulary.pieces) if piece in ("<0x0A>", "<0x0D>")
+    ]
+    # A line break is as probable as a letter, and comes first.
+    letter = tokenizer.pieces(["b"])[0][-1]
+    yield "ab", [[*breaks, letter]] * NEW_TOKENS
     end = [tokenizer.pieces(["."])[0]] if tokenizer.config.keeps_lines else [[SEP]]
     for text in (*hard, *words, *cut, *lines, *spaces):
         new = [sorted(any_ids(tokenizer, rng, 2)) for _ in range(rng.randint(1, NEW_TOKENS))]

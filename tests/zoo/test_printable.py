@@ -45,10 +45,17 @@ def test_what_an_encoding_lacks_is_replaced_or_escaped(encoding, shown):
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_json_is_of_the_same_value_in_every_encoding(encoding):
-    value = {"ภาษา": ["😀", "é", "caf\udce9", "\x9b", "\u202e", TITLE, "a\nb"]}
+    value = {"ภาษา": ["😀", "é", "\x9b", "\u202e", TITLE, "a\nb"]}
     text = printable_json(json.dumps(value, indent=2, ensure_ascii=False), encoding)
     assert json.loads(text.encode(encoding).decode(encoding)) == value
     assert all(character.isprintable() or character == "\n" for character in text)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_json_of_a_name_that_is_not_utf_8_is_json(encoding):
+    text = printable_json(json.dumps("caf\udce9 😀", ensure_ascii=False), encoding)
+    value = json.loads(text.encode(encoding).decode(encoding))
+    assert value == printable("caf\udce9 😀") == r"caf\udce9 😀"
 
 
 @pytest.mark.parametrize(

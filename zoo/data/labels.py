@@ -1,15 +1,18 @@
 """Class labels and numbers from a column of a table."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
 
 from keras_transformer.zoo.data.tables import Table, column, quoted
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.numerals import read_number
 
 INTEGER = re.compile(r"-?[0-9]{1,18}")
 MAX_NAMED_LABELS = 10
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 def learn_labels(table: Table, label: str) -> list[str]:
@@ -38,6 +41,22 @@ def learn_labels(table: Table, label: str) -> list[str]:
     if all(INTEGER.fullmatch(name) for name in names):
         names.sort(key=int)
     return names
+
+
+def read_labels(data: bytes, what: str) -> tuple[str, ...]:
+    """Returns the labels of a file with one on each line, as checkpoints and files have it.
+
+    Args:
+        data: contents.
+        what: name of the file, for messages.
+
+    Raises:
+        InputError: if it is not UTF-8.
+    """
+    try:
+        return tuple(data.decode().split("\n")[:-1])
+    except UnicodeDecodeError:
+        raise InputError(f"Expected {what} to be UTF-8, got other bytes.") from None
 
 
 def _is_unicode(value: str) -> bool:
@@ -76,14 +95,49 @@ def numbers(table: Table, label: str) -> np.ndarray:
     values = column(table, label)
     targets = np.empty(len(values), dtype=np.float32)
     for i, value in enumerate(values):
-        try:
-            with np.errstate(over="ignore"):
-                targets[i] = np.float32(float(value))
-        except ValueError:
-            targets[i] = np.nan
-        if not np.isfinite(targets[i]):
+        number = read_number(value)
+        if number is None:
             raise InputError(
-                f"{table.at(i)}: expected a finite number in column "
-                f"{label!r}, got {value!r}."
+                f"{table.at(i)}: expected a finite number in column {label!r}, got {value!r}."
             )
+        if abs(number) > _LARGEST:
+            raise InputError(
+                f"{table.at(i)}: expected a number of at most {_LARGEST:.6g} in column {label!r}, "
+                f"which is the largest that float32 holds, got {value!r}."
+            )
+        targets[i] = number
     return targets
+
+
+def similar_labels(labels: Sequence[str]) -> str | None:
+    """Returns a sentence that names labels which may mean one class, or None.
+
+    They differ only in spaces, letter case, invisible characters or the Unicode form of their
+    characters, or are one number written in several ways.
+    """
+    first: dict[str | float, str] = {}
+    pairs = []
+    for label in labels:
+        key = _meaning(label)
+        if key in first:
+            pairs.append(f"{_distinct(first[key], label)} and {_distinct(label, first[key])}")
+        first.setdefault(key, label)
+    if not pairs:
+        return None
+    more = len(pairs) - MAX_NAMED_LABELS
+    named = "; ".join(pairs[:MAX_NAMED_LABELS]) + (f"; and {more} more" if more > 0 else "")
+    return f"Labels that read alike are classes of their own: {named}."
+
+
+def _meaning(label: str) -> str | float:
+    """What labels that read alike have in common."""
+    seen = (one for one in label if unicodedata.category(one) != "Cf")
+    text = unicodedata.normalize("NFC", " ".join("".join(seen).split()).casefold())
+    number = read_number(text)
+    return text if number is None else number
+
+
+def _distinct(label: str, other: str) -> str:
+    """A label in quotation marks, in escapes where another would look the same."""
+    looks = [unicodedata.normalize("NFC", repr(one)) for one in (label, other)]
+    return ascii(label) if looks[0] == looks[1] else repr(label)

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_transformer.zoo.data.tables import Table, quoted, read_table
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.printable import shortened_value
 
 # A path; a tuple of columns (lists, arrays, columns of a data frame); a mapping of columns by name
 # or a data frame; or rows, each a tuple or a mapping by the columns' names.
@@ -170,5 +171,4 @@ def _text(value: Any, is_text: bool, place: str, key: str) -> str:
 
 def _described(value):
     """A value with its type, shortened."""
-    text = repr(value)
-    return f"{type(value).__name__} {text if len(text) <= 60 else f'{text[:57]}...'}"
+    return f"{type(value).__name__} {shortened_value(value)}"

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.errors import InputError, no_file
 
 # What a packed file may unpack to by itself: text shrinks to a third or a tenth, and a file made to
 # fill the memory to a thousandth.
@@ -46,7 +46,7 @@ def read_text(path: Path) -> str:
     try:
         data = _unpacked(path) if path.suffix == ".gz" else path.read_bytes()
     except FileNotFoundError:
-        raise FileNotFoundError(f"There is no file {path}.") from None
+        raise no_file(path) from None
     try:
         return data.decode("utf-8-sig").lstrip("\ufeff")
     except UnicodeDecodeError as error:

@@ -6,10 +6,16 @@ from typing import NamedTuple
 from keras_transformer.zoo.data.plain_text import line_ids
 from keras_transformer.zoo.data.text_files import plain_lines
 from keras_transformer.zoo.tokenizers.normalize import is_white
-from keras_transformer.zoo.tokenizers.piece_list import CONTINUATION, SPECIAL_TOKENS
+from keras_transformer.zoo.tokenizers.piece_list import (
+    BYTE_PIECES,
+    CONTINUATION,
+    SPECIAL_TOKENS,
+)
 from keras_transformer.zoo.tokenizers.pieces import WordPieces
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 from keras_transformer.zoo.tokenizers.unigram import SPACE, Unigram
+
+_LINE_BREAK_BYTES = (BYTE_PIECES[ord("\n")], BYTE_PIECES[ord("\r")])
 
 
 class Prompt(NamedTuple):
@@ -81,6 +87,27 @@ def continuing_ids(tokenizer: Tokenizer) -> list[int]:
     else:
         found = []
     return [i for i, continues in enumerate(found) if continues]
+
+
+def writes_line_breaks(tokenizer: Tokenizer, *, reads_sources: bool) -> bool:
+    """Whether what is written may hold line breaks, as the text that was learned may.
+
+    Args:
+        tokenizer: of what is written.
+        reads_sources: whether that is a target, which is learned whole and not line by line.
+    """
+    config = tokenizer.config
+    is_exact = isinstance(tokenizer.model, Unigram) and config.normalization == "identity"
+    return config.keeps_lines or (reads_sources and is_exact)
+
+
+def line_break_ids(tokenizer: Tokenizer) -> list[int]:
+    """Returns the ids of line breaks: bytes by themselves, and pieces that hold one."""
+    found = []
+    for i, piece in enumerate(tokenizer.vocabulary.pieces):
+        if piece in _LINE_BREAK_BYTES or any(end in piece for end in "\n\r\x85"):
+            found.append(i)
+    return found
 
 
 def _ends_in_space(line: str, tokenizer: Tokenizer) -> bool:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.generation.prompt import Continuation, Prompt
+from keras_transformer.zoo.generation.prompt import Continuation, Prompt, writes_line_breaks
 from keras_transformer.zoo.tokenizers.normalize import is_white
 from keras_transformer.zoo.tokenizers.piece_list import CONTINUATION, SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.pieces import WordPieces, spaced
@@ -17,8 +17,10 @@ class Stops:
 
     Args:
         texts: that end a text, of any number of tokens. They are folded and spaced as the
-            tokenizer writes them. Where lines end in [SEP], a line's end ends a text anyway.
+            tokenizer writes them. Where no line break is written, one by itself is left out: a
+            line's end ends a text anyway.
         tokenizer: of what is written.
+        reads_sources: whether that is a translation.
 
     Attributes:
         texts: as they are written.
@@ -29,12 +31,16 @@ class Stops:
             the vocabulary does not have.
     """
 
-    def __init__(self, texts: Collection[str], tokenizer: Tokenizer):
-        if not tokenizer.config.keeps_lines:
-            texts = [text for text in texts if not text or text.strip("\r\n")]
-        # Lines end as in prompts and in the training text.
-        texts = [re.sub("\r\n|\r|\x85", "\n", text) for text in texts]
-        self.texts = [_written(text, tokenizer) for text in texts]
+    def __init__(
+        self, texts: Collection[str], tokenizer: Tokenizer, *, reads_sources: bool = False
+    ):
+        has_lines = writes_line_breaks(tokenizer, reads_sources=reads_sources)
+        if not has_lines:
+            texts = [text for text in texts if not text or text.strip("\r\n\x85")]
+        if not reads_sources:
+            # Lines end as in prompts and in the training text; targets hold what they hold.
+            texts = [re.sub("\r\n|\r|\x85", "\n", text) for text in texts]
+        self.texts = [_written(text, tokenizer, has_lines=has_lines) for text in texts]
         self.ids: list[int] = []
         if self.texts:
             special = {tokenizer.model.piece_ids[token] for token in SPECIAL_TOKENS}
@@ -67,28 +73,41 @@ class Stops:
         return text
 
 
-def _written(text: str, tokenizer: Tokenizer) -> str:
+def _written(text: str, tokenizer: Tokenizer, *, has_lines: bool) -> str:
     """Returns a stop text as the tokenizer writes it."""
     if not text:
         raise InputError("Expected a stop text of at least one character, got ''.")
     config, model = tokenizer.config, tokenizer.model
-    if not config.keeps_lines and "\n" in text:
+    if not has_lines and re.search("[\n\r\x85]", text):
         raise InputError(
             f"Expected a stop text of one line, which is all that the model writes, got {text!r}."
         )
     if isinstance(model, WordPieces):
-        written = spaced(_with_ends(" ".join(model.split(text)), text, is_white))
+        words = " ".join(model.split(text))
+        _check_words(words, text)
+        written = spaced(_with_ends(words, text, is_white))
         pieces = set(model.piece_ids) - set(SPECIAL_TOKENS)
         letters = (c for piece in pieces for c in piece.removeprefix(CONTINUATION))
         known: set[str] | None = {" ", *letters}
     elif isinstance(model, Unigram):
-        written, known = _with_ends(model.normalize(text), text, str.isspace), None
+        words, known = model.normalize(text), None
+        _check_words(words, text)
+        written = _with_ends(words, text, str.isspace)
     else:
         written = model.fold(text)
         known = set(model.piece_ids) if config.kind == "characters" else None
     if not written or (known is not None and not set(written) <= known):
         raise InputError(f"Expected a stop text that the vocabulary has, got {text!r}.")
     return written
+
+
+def _check_words(words: str, text: str) -> None:
+    """Raises InputError for white space and format characters that are not written as they are."""
+    if not words and text != " ":
+        raise InputError(
+            f"Expected a stop text that the model can write, got {text!r}: it writes words, with "
+            "one space between two."
+        )
 
 
 def _with_ends(words: str, text: str, white: Callable[[str], bool]) -> str:

@@ -12,7 +12,9 @@ from keras_transformer.zoo.generation.prompt import (
     Continuation,
     Prompt,
     continuing_ids,
+    line_break_ids,
     read_prompt,
+    writes_line_breaks,
 )
 from keras_transformer.zoo.generation.stops import Stops
 from keras_transformer.zoo.modalities.raw_texts import checked_texts
@@ -94,6 +96,12 @@ class TextGenerator:
         self.tokenizer = tokenizer
         self.writer = target_tokenizer or tokenizer
         self.languages = languages
+        # Ids past the tokenizer's are languages, which are only read.
+        self._unwritten = {
+            *range(len(SPECIAL_TOKENS)), *range(self.writer.vocab_size, model.vocab_size)
+        }  # fmt: skip
+        if not writes_line_breaks(self.writer, reads_sources=reads_sources):
+            self._unwritten.update(line_break_ids(self.writer))
 
     def generate(
         self,
@@ -126,13 +134,13 @@ class TextGenerator:
         texts = checked_texts(texts)
         choice = Decoding.of(**decoding)
         check_language(self.languages, language)
-        stops = Stops(checked_texts(stop, "stop texts"), self.writer)
+        stops = Stops(
+            checked_texts(stop, "stop texts"), self.writer, reads_sources=self.reads_sources
+        )
         stop_ids = set()
         if self.reads_sources or not self.writer.config.keeps_lines:
             stop_ids.add(self.writer.sep_id)
-        # Ids past the tokenizer's are languages, which are only read.
-        languages = range(self.writer.vocab_size, self.model.vocab_size)
-        forbidden = {*range(len(SPECIAL_TOKENS)), *languages} - stop_ids
+        forbidden = self._unwritten - stop_ids
         results: dict[int, Generation] = {}
         prompts: list[Prompt] = []
         if self.reads_sources:

@@ -1,9 +1,9 @@
 """Validation of raw texts from callers: lists, arrays and columns of strings."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.printable import shortened_value
 
 
 def checked_texts(texts: Iterable[str], name: str = "texts") -> list[str]:
@@ -20,12 +20,14 @@ def checked_texts(texts: Iterable[str], name: str = "texts") -> list[str]:
     if isinstance(texts, str):
         raise InputError(f"Expected a list of {name}, got one string; put it in a list.")
     if not isinstance(texts, Iterable) or isinstance(texts, bytes | dict):
-        raise TypeError(f"Expected {name} to be a list of strings, got {name}={_short(texts)}.")
+        raise TypeError(
+            f"Expected {name} to be a list of strings, got {name}={shortened_value(texts)}."
+        )
     found = list(texts)
     for number, text in enumerate(found, start=1):
         if not isinstance(text, str):
             raise TypeError(
-                f"Expected {name} to hold strings, got {_short(text)} in place {number}."
+                f"Expected {name} to hold strings, got {shortened_value(text)} in place {number}."
             )
     return found
 
@@ -43,9 +45,3 @@ def checked_pairs(texts: list[str], pairs: Iterable[str]) -> list[str]:
             f"Expected a second text for each of the {len(texts)} texts, got {len(second)}."
         )
     return second
-
-
-def _short(value: Any) -> str:
-    """The repr of a value in at most 60 characters."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -28,7 +28,8 @@ PAD_ID = 0
 class Text(Modality):
     """Strings as token ids of a vocabulary; id 0 is padding.
 
-    A model over whole texts reads `ids`, and for pairs `segment_ids`, 1 for the second text.
+    A model over whole texts reads `ids`, and for pairs `segment_ids`, 1 for the second text, unless
+    the tokenizer has no segments.
 
     Attributes:
         tokenizer: tokenizer of the input.
@@ -48,6 +49,9 @@ class Text(Modality):
         ids = InputSpec(name="ids", padding=PAD_ID)
         return (ids, InputSpec(name="segment_ids")) if pair else (ids,)
 
+    def inputs(self, *, pair: bool = False) -> tuple[InputSpec, ...]:
+        return super().inputs(pair=pair and self.tokenizer.config.special.segments)
+
     def encode(self, rows: Sequence[str], pairs: Sequence[str] | None = None) -> Features:
         encoded = self.tokenizer.encode(rows, pairs, max_length=self.max_length)
         return Features(encoded.columns, [bool(cut) for cut in encoded.truncated])
@@ -62,6 +66,25 @@ class Text(Modality):
         """Returns the further inputs of hosts for BERT: the attention mask and the segment ids."""
         ids = arrays["ids"]
         return {"mask": (ids != PAD_ID).astype("int32"), "segment_ids": np.zeros_like(ids)}
+
+    def unknown(
+        self, rows: Sequence[str], pairs: Sequence[str] | None = None
+    ) -> list[float] | None:
+        """Returns the share of each row's tokens that are [UNK]; 0 for a row of none.
+
+        Args:
+            rows, pairs: see `encode`.
+
+        Returns:
+            The shares, or None for a tokenizer without unknown tokens.
+        """
+        if not self.tokenizer.config.has_unknown:
+            return None
+        ids = self.tokenizer.pieces(rows)
+        if pairs is not None:
+            second = self.tokenizer.pieces(pairs)
+            ids = [[*one, *other] for one, other in zip(ids, second, strict=True)]
+        return [one.count(self.tokenizer.unk_id) / max(1, len(one)) for one in ids]
 
     def model_settings(self) -> dict[str, Any]:
         return {"vocab_size": self.tokenizer.vocab_size}

@@ -83,11 +83,11 @@ def task_of(pretrained: Pretrained) -> Task:
 
 def modality_of(pretrained: Pretrained, max_length: int) -> Text:
     """Returns the modality with the published tokenizers, for training in bulk."""
-    tokenizers = pretrained.tokenizers
+    tokenizers, segments = pretrained.tokenizers, pretrained.config.num_segments > 1
     target = tokenizers.target
     return Text(
-        max_length=max_length, tokenizer=_in_bulk(tokenizers.tokenizer),
-        target_tokenizer=None if target is None else _in_bulk(target),
+        max_length=max_length, tokenizer=_in_bulk(tokenizers.tokenizer, segments),
+        target_tokenizer=None if target is None else _in_bulk(target, segments),
     )  # fmt: skip
 
 
@@ -125,8 +125,12 @@ def assign(pretrained: Pretrained, config: TransformerConfig, model: keras.Model
     dataclasses.replace(pretrained, config=config).assign(model)
 
 
-def _in_bulk(tokenizer: Tokenizer) -> TextTokenizer:
-    return TextTokenizer(tokenizer.config, tokenizer.vocabulary)
+def _in_bulk(tokenizer: Tokenizer, segments: bool) -> TextTokenizer:
+    """The tokenizer of training, without segments for a model that has none."""
+    config, special = tokenizer.config, tokenizer.config.special
+    if special.segments and not segments:
+        config = dataclasses.replace(config, special=dataclasses.replace(special, segments=False))
+    return TextTokenizer(config, tokenizer.vocabulary)
 
 
 def _probes(task: Task, modality: Text) -> dict[str, np.ndarray]:

@@ -38,6 +38,17 @@ KNOWN_MODELS = (
         "fine-tuning on English texts",
     ),
     KnownModel(
+        "hf:HuggingFaceTB/SmolLM2-135M-Instruct", "llama", 134_515_008, "apache-2.0",
+        "conversation in English",
+    ),
+    KnownModel(
+        "hf:Qwen/Qwen2.5-0.5B-Instruct", "qwen2", 494_032_768, "apache-2.0",
+        "conversation in many languages",
+    ),
+    KnownModel(
+        "hf:google/flan-t5-small", "t5", 76_961_152, "apache-2.0", "instructions in English"
+    ),
+    KnownModel(
         "hf:Helsinki-NLP/opus-mt-en-de", "marian", 73_886_208, "cc-by-4.0",
         "translation from English to German",
     ),

@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build
@@ -29,6 +30,7 @@ from keras_transformer.zoo.pretrained.tokenizer import PublishedTokenizer, read_
 _LICENCE = re.compile(r"(?m)^license:[ \t]*([\w.+-]+)[ \t]*$")
 # Weights that a task trains anew, and those of a pooler that a file may lack.
 _HEAD, _POOLER = "head/", "pooler/"
+_TABLE = "token_embedding/embeddings"
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -108,10 +110,20 @@ class Pretrained:
         )
 
     def assign(self, model: keras.Model, *, head: bool = False) -> None:
-        """Assigns the weights one by one; see `weights`."""
+        """Assigns the weights one by one, tables in parts; see `weights`."""
         weights = self.weights(model, head=head)
+        in_parts = keras.config.backend() == "tensorflow"
         for weight in model.weights:
-            if weight.path in weights:
+            if weight.path not in weights:
+                continue
+            if in_parts and weights.is_table(weight.path):
+                for first, rows in weights.parts(weight.path):
+                    # The slices of a variable read it, and a variable that is being read is copied.
+                    tf.raw_ops.ResourceStridedSliceAssign(
+                        ref=weight.value.handle, begin=[first, 0],
+                        end=[first + len(rows), rows.shape[1]], strides=[1, 1], value=rows,
+                    )  # fmt: skip
+            else:
                 weight.assign(weights[weight.path])
 
     def build(
@@ -158,7 +170,10 @@ def load_pretrained(
         has_pooler = _has_pooler(published, heads, tensors)
         config = config.replace(pooling="first" if has_pooler else "mean")
     tokenizers = tokenizers or read_tokenizer(folder)
+    _check_vocabulary(config.vocab_size, tokenizers.rows, published, tensors)
     config = config.replace(vocab_size=len(tokenizers.rows))
+    if config.architecture != "encoder" and (tokenizers.rows < 0).any():
+        config = config.replace(logits_bias=True)
     least = parameters_of(config)
     if least > tensors.size + len(tokenizers.rows) * config.hidden_dim:
         raise InputError(
@@ -204,6 +219,23 @@ def read_config(
         return TransformerConfig(**settings)
     except InputError as error:
         raise InputError(f"{source} is of no model of ours: {error}") from None
+
+
+def _check_vocabulary(
+    vocab_size: int, rows: np.ndarray, published: Published, tensors: Tensors
+) -> None:
+    """Raises InputError if config, table and tokenizer are of different vocabularies."""
+    name = known_names(published, tensors).get(published.tensors[_TABLE].name)
+    if name is not None and tensors[name].shape[:1] != (vocab_size,):
+        raise InputError(
+            f"Expected {name} of {tensors.source} to have the {vocab_size} rows that the config "
+            f"says, got shape {tensors[name].shape}."
+        )
+    if int(rows.max()) >= vocab_size:
+        raise InputError(
+            f"Expected a tokenizer of at most the {vocab_size} rows in {tensors.source}, got one "
+            f"of {int(rows.max()) + 1} tokens."
+        )
 
 
 def _head_of(

@@ -15,7 +15,7 @@ from keras_transformer.zoo.storage.manifest import MANIFEST
 
 HUB = "hf:"
 CONFIG = "config.json"
-_ID = re.compile(r"[\w.-]+/[\w.-]+|[\w.-]+")
+_ID = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # Weights as safetensors, settings, texts and vocabularies: nothing that could hold code.
 PATTERNS = (

@@ -44,10 +44,14 @@ class Part:
 
 
 def check_text(name: str, text: str) -> None:
-    """Raises InputError if a text cannot be written: it holds a NUL or a lone surrogate."""
+    """Raises InputError if a text cannot be written: it holds a NUL or a lone surrogate.
+
+    Python gives the latter for the bytes of a name that are not UTF-8.
+    """
     if _UNWRITABLE.search(text):
         raise InputError(
-            f"Expected {name} to be text without NUL and lone surrogates, got {name}={text!r}."
+            f"Expected {name} to be UTF-8 without NUL, as a recipe is, got {name}={text!r}; rename "
+            "what has another name."
         )
 
 

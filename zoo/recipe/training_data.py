@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.errors import InputError, no_file
 from keras_transformer.zoo.recipe.parts import Data
 from keras_transformer.zoo.recipe.recipe import Recipe
 
@@ -78,8 +78,8 @@ def resolved(recipe: Recipe, *, in_memory: Collection[str] = ()) -> Recipe:
     if "validation" not in in_memory and not recipe.data.validation_share:
         if not recipe.data.validation:
             raise InputError(
-                "Expected validation to be a path, got validation='': the data came from memory; "
-                "give --validation FILE (validation= in Python)."
+                "The validation data was in memory, which no checkpoint holds: give "
+                "--validation FILE (validation= in Python)."
             )
         changes["validation"] = os.path.abspath(recipe.data.validation)
     return recipe.replace(**changes)
@@ -94,8 +94,8 @@ def training_file(data: Data) -> Path:
     """
     if not data.train:
         raise InputError(
-            "Expected train to be a path, got train='': the data came from memory "
-            f"(SHA-256 {_short(data.digest) or 'unknown'}); give --train FILE (train= in Python)."
+            f"The training data was in memory (SHA-256 {_short(data.digest) or 'unknown'}), which "
+            "no checkpoint holds: give --train FILE (train= in Python)."
         )
     path = Path(os.path.abspath(data.train))
     found = file_digest(path)
@@ -121,7 +121,7 @@ def file_digest(path: str | Path) -> str:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
-        raise FileNotFoundError(f"There is no file {path}.") from None
+        raise no_file(path) from None
 
 
 def rows_digest(rows: Iterable[Any]) -> str:

@@ -27,6 +27,10 @@ def resolved(path: str | Path) -> Path:
         real = Path(os.path.realpath(path))
         # In UTF-8, as names stand in files and in what is printed.
         str(real).encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"Expected a path in UTF-8, got {str(path)!r}; rename what has another name."
+        ) from None
     except ValueError:
         raise InputError(f"Expected the path of a file or folder, got {str(path)!r}.") from None
     if not real.name:

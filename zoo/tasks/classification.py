@@ -12,9 +12,11 @@ from keras_transformer.zoo.data.tables import Examples, Table
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.metrics import classification_metrics, undefined_by_classes
+from keras_transformer.zoo.evaluation.ngrams import ngram_accuracy
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.tasks.labelled import LabelledTask
 from keras_transformer.zoo.tasks.losses import ClassLoss
+from keras_transformer.zoo.tasks.suited import suited_to
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,6 +79,17 @@ class Classification(LabelledTask):
     def undefined(self, examples: Examples) -> dict[str, str]:
         return undefined_by_classes(examples.targets, self.labels)
 
+    def suited(self, train: Examples) -> dict[str, Any]:
+        return suited_to(train.texts, train.pairs) if self.modality == "text" else {}
+
+    def baseline(self, train: Examples, validation: Examples) -> dict[str, float]:
+        """Returns the accuracy of n-grams, see `ngram_accuracy`; two texts count as one."""
+        if self.modality != "text":
+            return {}
+        known, asked = map(_joined, (train, validation))
+        found = ngram_accuracy(known, train.targets, asked, validation.targets)
+        return {} if found is None else {"accuracy": found}
+
     def output_difference(self, targets, expected, outputs, temperature: float):
         return ops.mean(softened_divergence(expected, outputs, temperature))
 
@@ -97,3 +110,10 @@ def softened_divergence(expected, outputs, temperature: float):
     expected = ops.log_softmax(expected / temperature)
     found = ops.log_softmax(outputs / temperature)
     return ops.sum(ops.exp(expected) * (expected - found), axis=-1) * temperature**2
+
+
+def _joined(examples: Examples) -> list[str]:
+    """Each text, or both texts of a pair on a line each."""
+    if examples.pairs is None:
+        return examples.texts
+    return ["\n".join(both) for both in zip(examples.texts, examples.pairs, strict=True)]

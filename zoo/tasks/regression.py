@@ -42,8 +42,9 @@ class Regression(LabelledTask):
     name: ClassVar[str] = "regression"
     output: ClassVar[str] = "number"
     metric: ClassVar[Metric] = Metric(name="pearson", points=100.0)
-    selection: ClassVar[Metric] = metric
-    fallback: ClassVar[Metric] = Metric(name="mean_squared_error", points=-1.0)
+    # A correlation does not see predictions that drift away by a factor or a constant.
+    selection: ClassVar[Metric] = Metric(name="mean_squared_error", points=-1.0)
+    fallback: ClassVar[Metric] = selection
 
     def __post_init__(self):
         for name in ("mean", "deviation"):

@@ -246,6 +246,14 @@ class Task(abc.ABC):
             sentences[-1] = f"{sentences[-1][:-1]}; {self.fallback.name} decides."
         return sentences
 
+    def suited(self, train: Read) -> dict[str, Any]:
+        """Returns options of a run from scratch that suit the examples; `settings`, the model's."""
+        return {}
+
+    def baseline(self, train: Read, validation: Read) -> dict[str, float]:
+        """Returns a simple method's metrics on validation examples, fitted to training examples."""
+        return {}
+
     @property
     def deciding_metric(self) -> str:
         """Name of the validation metric that selects the weights, where it is defined."""

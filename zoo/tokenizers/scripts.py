@@ -14,6 +14,8 @@ _BLOCKS = {
 }  # fmt: skip
 _RUNS = {name: re.compile(f"[{blocks}]+") for name, blocks in _BLOCKS.items()}
 _SPACES_LEFT_OUT = ("han", "kana", "unspaced")
+# Share of the characters from which on scripts without spaces between words decide.
+_DECIDING_SHARE = 0.2
 
 
 def script_shares(texts: Sequence[str]) -> dict[str, float]:
@@ -38,3 +40,8 @@ def unspaced_share(texts: Sequence[str]) -> float:
     """Returns the share of characters of scripts without spaces between words."""
     shares = script_shares(texts)
     return sum(shares[name] for name in _SPACES_LEFT_OUT)
+
+
+def spaces_words(texts: Sequence[str]) -> bool:
+    """Whether most words of texts stand between spaces."""
+    return unspaced_share(texts) < _DECIDING_SHARE

@@ -114,6 +114,8 @@ class Fit:
             self._meet_shapes()
         while not self._is_over():
             self._epoch()
+        if note := progress.kept_start(self.metric.name):
+            self.report.note(note)
         set_weights(self.model, self.best_weights)
         return progress.best_metrics
 
@@ -211,10 +213,8 @@ class Fit:
         progress.best_score, progress.best_metrics = score, metrics
         self.best_weights = weights
         if self.folder is not None:
-            write_folder(
-                self.folder / "best", {"weights.safetensors": weights_to_bytes(weights)},
-                overwrite=True,
-            )  # fmt: skip
+            files = {"weights.safetensors": weights_to_bytes(weights)}
+            write_folder(self.folder / "best", files, overwrite=True)
         return True
 
     def _finish_epoch(self) -> None:
@@ -235,8 +235,9 @@ class Fit:
         for name, value in metrics.items():
             if isinstance(value, float):
                 self.scalars(f"validation/{name}", value, progress.step)
-        self.report.epoch(progress.epoch, loss, metrics, is_best)
+        # What is shown is not lost by a kill.
         self._save_state()
+        self.report.epoch(progress.epoch, loss, metrics, is_best)
 
     def _validate(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Metrics and weights, of the average if there is one."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 
+from keras_transformer.zoo.errors import no_file
 from keras_transformer.zoo.models import build as _layers  # noqa: F401
 from keras_transformer.zoo.tasks import losses as _losses  # noqa: F401
 from keras_transformer.zoo.training import optimizers as _optimizers  # noqa: F401
@@ -20,5 +21,5 @@ def load_model(path: str | Path) -> keras.Model:
         FileNotFoundError: if there is no such file.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
+        raise no_file(path)
     return keras.models.load_model(path)

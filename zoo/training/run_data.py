@@ -23,8 +23,8 @@ from keras_transformer.zoo.training.learn_modality import learn_modality
 
 
 def learn_run_data(
-    recipe: Recipe, config: TransformerConfig, *, train: Source | None = None,
-    validation: Source | None = None, modality: Modality | None = None,
+    recipe: Recipe, config: TransformerConfig, *, train: Source | Rows | None = None,
+    validation: Source | Rows | None = None, modality: Modality | None = None,
 ) -> RunData:  # fmt: skip
     """Reads the data of a recipe, and learns labels and vocabularies from the training part.
 
@@ -37,14 +37,29 @@ def learn_run_data(
     Raises:
         InputError: if the recipe or the data has a mistake.
     """
+    task, train, validation = read_run(recipe, config, train=train, validation=validation)
+    if modality is None:
+        modality = learn_modality(recipe, config, task, train)
+    return task.run_data(train, validation, modality)
+
+
+def read_run(
+    recipe: Recipe, config: TransformerConfig, *, train: Source | Rows | None = None,
+    validation: Source | Rows | None = None,
+) -> tuple[Task, Any, Any]:  # fmt: skip
+    """Reads the data of a recipe, and learns its labels.
+
+    Args:
+        recipe, config, train, validation: see `learn_run_data`.
+
+    Returns:
+        The task, the training examples and the validation examples.
+    """
     data = recipe.data
     task = task_named(recipe.task).of_columns(data.columns).reading(config.modality)
     if data.labels:
         task = task.with_labels(data.labels)
-    task, train, validation = _read_parts(task, recipe, train, validation)
-    if modality is None:
-        modality = learn_modality(recipe, config, task, train)
-    return task.run_data(train, validation, modality)
+    return _read_parts(task, recipe, train, validation)
 
 
 def run_data_of(

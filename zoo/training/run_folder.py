@@ -128,7 +128,7 @@ def stop_if_finished(
         return
     if _is_of_run(out, recipe, origin):
         remove_states(folder)
-        report.note(f"{out} is whole already: the run had ended.")
+        report.ended(out)
         raise FinishedRun(dataclasses.replace(Checkpoint.load(out), rows=rows))
     if not overwrite:
         raise FileExistsError(

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_transformer.zoo.tabular import number, words
+
 
 @dataclasses.dataclass
 class Progress:
@@ -26,6 +28,15 @@ class Progress:
     def loss(self) -> float:
         """Mean over the epoch's targets so far."""
         return self.loss_sum / self.loss_targets
+
+    def kept_start(self, metric: str) -> str | None:
+        """Returns a sentence if the run is over and no epoch was better than its start."""
+        if not 0 < self.epoch == self.epochs_since_best or not self.best_metrics:
+            return None
+        return (
+            f"No epoch was better than the start, whose weights are kept: {words(metric)} "
+            f"{number(self.best_metrics[metric])}."
+        )
 
 
 def in_one(several: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -34,6 +34,7 @@ def train(
     out: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    baseline: bool = True,
     report: Report | None = None,
     scalars: Callable[[str, float, int], None] | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -55,6 +56,8 @@ def train(
             write nothing.
         resume: whether to continue from the last state of an interrupted run.
         overwrite: whether to replace an existing checkpoint, or discard an unfinished run.
+        baseline: whether a classification of texts also fits n-grams to the same data, see
+            `ngram_accuracy`; their accuracy is `metrics["baseline"]` of the checkpoint.
         report: receives progress callbacks; by default see `progress.default_report`.
         scalars: callback with the name, the value and the step of a curve's point.
         settings: changes to the model's config, such as `{"dropout": 0.3}`.
@@ -68,11 +71,15 @@ def train(
         FileExistsError: if `out` exists, or an unfinished run of it.
         RunError: if the loss became infinite or not a number.
     """
+    chosen = None
+    if isinstance(model, str):
+        # A config and a recipe say all of a model; a name leaves to the data what is not given.
+        chosen = {*options, *(settings or {})}
     places = data_options(train=train, validation=validation)
     recipe = _recipe(model, task, settings, options, places)
     return train_recipe(
         recipe, out, **rows_given(train=train, validation=validation), resume=resume,
-        overwrite=overwrite, report=report, scalars=scalars,
+        overwrite=overwrite, baseline=baseline, chosen=chosen, report=report, scalars=scalars,
     )  # fmt: skip
 
 

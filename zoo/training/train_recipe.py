@@ -1,12 +1,13 @@
 """Training from a recipe: from data to a checkpoint."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import keras
 
 from keras_transformer.zoo.backends import needs_backend
 from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.data.labels import similar_labels
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build
@@ -26,6 +27,7 @@ from keras_transformer.zoo.training.run_data import (
     deciding,
     in_memory,
     learn_run_data,
+    read_run,
     report_unknown,
     training_batches,
 )
@@ -35,6 +37,7 @@ from keras_transformer.zoo.training.run_folder import (
     stop_if_finished,
     working_folder,
 )
+from keras_transformer.zoo.training.suited import suited
 
 # Model name of a recipe whose settings are a whole config, without a catalogue name.
 OWN_CONFIG = "custom"
@@ -51,6 +54,8 @@ def train_recipe(
     validation: Source | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    baseline: bool = True,
+    chosen: Collection[str] | None = None,
     report: Report | None = None,
     scalars: Callable[[str, float, int], None] | None = None,
 ) -> Checkpoint:
@@ -64,6 +69,10 @@ def train_recipe(
         train, validation: data in memory, in place of the recipe's files.
         resume: whether to continue from the last state of an interrupted run.
         overwrite: whether to replace an existing checkpoint, or discard an unfinished run.
+        baseline: whether a classification of texts also fits n-grams to the same data, see
+            `ngram_accuracy`; their accuracy is `metrics["baseline"]` of the checkpoint.
+        chosen: names of the options that the user chose; the data choose others, see `suited`.
+            None if the whole recipe is chosen.
         report: receives progress callbacks; by default see `progress.default_report`.
         scalars: see `Fit`.
 
@@ -87,6 +96,11 @@ def train_recipe(
     given = {name: source for name, source in given.items() if source is not None}
     recipe = resolved(recipe, in_memory=given)
     if pretrained is None:
+        if chosen is not None:
+            task, *parts = read_run(recipe, config, **given)
+            given = dict(zip(("train", "validation"), parts, strict=True))
+            recipe = suited(recipe, config, task, given["train"], chosen, report)
+            config = config_of(recipe)
         data = learn_run_data(recipe, config, **given)
         recipe = with_selected_tokenizer(recipe, data.modality, report)
     else:
@@ -97,6 +111,8 @@ def train_recipe(
         recipe, out, folder, rows, resume=resume, overwrite=overwrite, report=report
     )
     data.report_cuts(report)
+    if alike := similar_labels(data.task.labels):
+        report.note(alike)
     unknown = report_unknown(data, report)
     config = config.replace(**data.vocab_sizes)
 
@@ -117,6 +133,8 @@ def train_recipe(
         metrics={"validation": best}, probes=data.probes(recipe.training.seed), rows=rows,
     )  # fmt: skip
     checkpoint.metrics["validation"] |= {**data.written_metrics(checkpoint), **unknown}
+    if baseline and (found := data.task.baseline(data.train, data.validation)):
+        checkpoint.metrics["baseline"] = found
     save_run(checkpoint, out, folder, overwrite=overwrite)
     return checkpoint
 

@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 
-from keras_transformer.zoo.tokenizers.scripts import unspaced_share
+from keras_transformer.zoo.tokenizers.scripts import spaces_words
 
-# Share of the characters from which on scripts without spaces between words decide.
-_DECIDING_SHARE = 0.2
 # Of a smaller vocabulary, sentencepiece's 256 bytes leave too little.
 _LEAST_SENTENCEPIECE = 512
 
@@ -20,6 +18,6 @@ def choose_kind(texts: Sequence[str], vocab_size: int) -> str:
         texts: training texts.
         vocab_size: maximum number of entries of the vocabulary.
     """
-    if unspaced_share(texts) < _DECIDING_SHARE:
+    if spaces_words(texts):
         return "wordpiece"
     return "sentencepiece" if vocab_size >= _LEAST_SENTENCEPIECE else "characters"

@@ -44,7 +44,10 @@ export async function* generate(model, { ids, continuation }) {
   const { writer } = model;
   const steps = new Steps(model);
   const stops = new Set(isTranslation || !writer.keepsLines ? [writer.end] : []);
-  const allowed = (id) => stops.has(id) || (id >= SPECIAL_TOKENS.length && id < writer.size);
+  const writesLineBreaks = writer.keepsLines || (isTranslation && writer.model.isIdentity);
+  const isWritten = (id) => writesLineBreaks || !writer.model.breaksLine(id);
+  const isToken = (id) => id >= SPECIAL_TOKENS.length && id < writer.size;
+  const allowed = (id) => stops.has(id) || (isToken(id) && isWritten(id));
   const room = model.lengths[model.lengths.length - 1];
   const limit = Math.min(MOST_TOKENS, isTranslation ? room : room - ids.length + 1);
   const written = [];

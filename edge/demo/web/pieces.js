@@ -45,6 +45,11 @@ export class WordPieces {
       .replace(/ ?([-'/]) ?/g, "$1");
   }
 
+  /** Whether a piece holds a line break. */
+  breaksLine(id) {
+    return /[\n\r\x85]/.test(this.names[id]);
+  }
+
   /** Whether a piece goes on with a word. */
   continues(id) {
     const piece = this.names[id];

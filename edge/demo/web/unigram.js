@@ -61,6 +61,12 @@ export class Unigram {
     return text.replaceAll(SPACE, " ").replace(/^ /, "");
   }
 
+  /** Whether a piece is or holds a line break. */
+  breaksLine(id) {
+    const isEnd = (byte) => byte === 10 || byte === 13;
+    return this.bytes[id].some(isEnd) || this.names[id].includes("\x85");
+  }
+
   /** Whether a piece goes on with a word. */
   continues(id) {
     const piece = this.names[id];

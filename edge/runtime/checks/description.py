@@ -105,7 +105,7 @@ def check_description(description: Mapping[str, Any], name: str) -> None:
             if not is_there and not is_required:
                 continue
             if not is_there or not fits(found):
-                got = f"{path}={_short(found)}" if is_there else "none"
+                got = f"{path}={found!r}" if is_there else "none"
                 raise InputError(
                     f"{name} is damaged: expected its description to have {path}, {wanted}, got "
                     f"{got}."
@@ -125,8 +125,3 @@ def _look_up(value: Any, path: str) -> tuple[Any, bool]:
             return None, False
         value = value[part]
     return value, True
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -277,7 +277,9 @@ def _same_elements(given, made, op):
     return x.type == out.type and [n for n in x.shape if n != 1] == [n for n in out.shape if n != 1]
 
 
-_FULLY_CONNECTED, _BATCH_MATMUL = 9, 126
+_FULLY_CONNECTED, _MUL, _BATCH_MATMUL = 9, 18, 126
+# Ops that multiply their first two inputs, and with them the scales.
+MULTIPLY = (_FULLY_CONNECTED, _MUL, _BATCH_MATMUL)
 _UNARY, _CHANGED = _each(1, keeps_type=True), _each(1, keeps_type=False)
 _BINARY, _COMPARED = _each(2, keeps_type=True), _each(2, keeps_type=False)
 # By the schema's numbers.

@@ -1,5 +1,9 @@
 """The scales and zero points of a tensor, read from bytes that nobody vouches for."""
 
+import math
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from keras_transformer.edge.runtime.checks.tables import Damaged, Table
@@ -11,6 +15,9 @@ _RANGES = {
 _BLOCKWISE = 2
 # No scale of a tensor that holds numbers is further from 1.
 _SCALES = (1e-30, 1e30)
+# What XNNPACK can multiply by between the scales of an op's inputs and that of its output. It ends
+# the process where it is more.
+_RESCALED = (2.0**-32, 2.0**8)
 
 
 def read_scales(
@@ -56,3 +63,23 @@ def read_blocks(table: Table) -> tuple[int, int, int] | None:
     return (
         details.scalar(0, "int32"), details.scalar(1, "int32"), details.scalar(2, "int32")
     )  # fmt: skip
+
+
+def is_rescaled(given: Sequence[Any], made: Sequence[Any], *, multiplies: bool) -> bool:
+    """Whether an op's integers have scales between which every kernel can convert.
+
+    Args:
+        given, made: tensors that the op reads and makes; an absent one is None.
+        multiplies: whether it multiplies its first two inputs.
+    """
+    before = [
+        (float(one.scales.min()), float(one.scales.max()))
+        for one in given[:2] if one is not None and one.scales is not None
+    ]  # fmt: skip
+    after = [one.scales for one in made if one.scales is not None]
+    if not before or not after:
+        return True
+    smallest, largest = (math.prod, math.prod) if multiplies else (min, max)
+    least = smallest(low for low, _ in before) / max(float(one.max()) for one in after)
+    most = largest(high for _, high in before) / min(float(one.min()) for one in after)
+    return _RESCALED[0] <= least and most < _RESCALED[1]

@@ -3,8 +3,16 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from keras_transformer.edge.runtime.checks.graph import TYPES, Graph, Model, Tensor, read_model
-from keras_transformer.edge.runtime.checks.op_rules import RULES, check_op, work
+from keras_transformer.edge.runtime.checks.graph import (
+    ABSENT,
+    TYPES,
+    Graph,
+    Model,
+    Tensor,
+    read_model,
+)
+from keras_transformer.edge.runtime.checks.op_rules import MULTIPLY, RULES, check_op, work
+from keras_transformer.edge.runtime.checks.scales import is_rescaled
 from keras_transformer.edge.runtime.checks.tables import Damaged
 from keras_transformer.zoo.errors import InputError
 
@@ -15,7 +23,7 @@ _WORK, _WORK_PER_BYTE = 30_000_000_000, 4_000
 
 
 class Verified(NamedTuple):
-    """A file's graphs, and whether each op of them is one whose shapes were checked."""
+    """A file's graphs, and whether each op of them is one whose shapes and scales were checked."""
 
     model: Model
     is_ruled: bool
@@ -40,7 +48,7 @@ def verify(flatbuffer: bytes, name: str) -> Verified:
 
 
 def _check_graph(graph: Graph, size: int) -> bool:
-    """Whether each op is one whose shapes were checked."""
+    """Whether each op is one whose shapes and scales were checked."""
     # What depends on how much a caller gives is worked out by LiteRT alone.
     is_fixed = all(one.signature == one.shape for one in graph.tensors)
     is_ruled = is_fixed
@@ -52,6 +60,9 @@ def _check_graph(graph: Graph, size: int) -> bool:
         if is_fixed:
             name, rule = RULES[op.code]
             check_op(name, rule, op, graph.tensors)
+        given = [None if place == ABSENT else graph.tensors[place] for place in op.inputs]
+        made = [graph.tensors[place] for place in op.outputs]
+        is_ruled &= is_rescaled(given, made, multiplies=op.code in MULTIPLY)
         done += work(op, graph.tensors)
     memory = _peak_memory(graph)
     for what, found, most in (

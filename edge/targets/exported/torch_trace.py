@@ -14,6 +14,7 @@ import torch
 
 from keras_transformer.activations import without_own_gradients
 from keras_transformer.edge.graphs.free import EntryPoint, entry_points
+from keras_transformer.zoo.data.labels import read_labels
 from keras_transformer.zoo.models.build import build, set_weights
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.storage.files import read_folder, weights_from_bytes
@@ -52,7 +53,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     files = read_folder(folder / "checkpoint")
     described = json.loads(files["config.json"])
-    labels = tuple(files["labels.txt"].decode().split("\n")[:-1])
+    labels = read_labels(files["labels.txt"], "labels.txt")
     config = TransformerConfig.from_json(described["model"])
     model = build(config, task_from_json(described["task"], labels))
     set_weights(model, weights_from_bytes(files["weights.safetensors"]))

@@ -73,7 +73,7 @@ class LiteRtLm(FlatbufferWriter):
         """
         graph, checkpoint = self.graph(request), request.checkpoint
         length, pieces = graph.description["max_length"], to_sentencepiece(checkpoint.tokenizer)
-        packed = pack(bytes(graph), pieces, checkpoint.tokenizer.sep_id, length)
+        packed = pack(bytes(graph), pieces, checkpoint.tokenizer, length)
         continued = "not installed"
         if find_spec(RUNTIME) is not None:
             num_tokens = check_continued(packed, bytes(graph), checkpoint)

@@ -4,21 +4,23 @@
 from litert_lm_builder import litertlm_builder
 from litert_lm_builder.runtime.proto import llm_metadata_pb2
 
+from keras_transformer.zoo.generation.prompt import line_break_ids
 from keras_transformer.zoo.storage.temporary import temporary_folder
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
 
-def pack(flatbuffer: bytes, pieces: bytes, sep_id: int, max_tokens: int) -> bytes:
+def pack(flatbuffer: bytes, pieces: bytes, tokenizer: Tokenizer, max_tokens: int) -> bytes:
     """Returns the three as one file, with a timestamp, so that no two files are equal.
 
     Args:
         flatbuffer: graph with the signatures of `lm_signatures`.
         pieces: serialized SentencePiece model.
-        sep_id: id of the token that starts and ends a text.
+        tokenizer: whose [SEP] starts and ends a text, and whose line breaks are not written.
         max_tokens: L, number of positions of the caches.
     """
     parts = {
-        "metadata.pb": _metadata(sep_id, max_tokens),
+        "metadata.pb": _metadata(tokenizer, max_tokens),
         "model.tflite": flatbuffer,
         "pieces.model": pieces,
     }
@@ -36,12 +38,13 @@ def pack(flatbuffer: bytes, pieces: bytes, sep_id: int, max_tokens: int) -> byte
         return packed.read_bytes()
 
 
-def _metadata(sep_id: int, max_tokens: int) -> bytes:
+def _metadata(tokenizer: Tokenizer, max_tokens: int) -> bytes:
     """The start and end tokens and the banned ones, as in `TextGenerator`."""
-    metadata = llm_metadata_pb2.LlmMetadata()
+    sep_id, metadata = tokenizer.sep_id, llm_metadata_pb2.LlmMetadata()
     metadata.start_token.token_ids.ids.append(sep_id)
     metadata.stop_tokens.add().token_ids.ids.append(sep_id)
-    metadata.suppress_tokens.ids.extend({*range(len(SPECIAL_TOKENS))} - {sep_id})
+    banned = {*range(len(SPECIAL_TOKENS)), *line_break_ids(tokenizer)} - {sep_id}
+    metadata.suppress_tokens.ids.extend(sorted(banned))
     metadata.max_num_tokens = max_tokens
     # Greedy by default, expressed by the one kind of sampling that every device supports.
     sampling = metadata.sampler_params

@@ -2,6 +2,7 @@ import base64
 import hashlib
 import http.client
 import json
+import os
 import re
 import threading
 import unicodedata
@@ -39,6 +40,13 @@ def test_a_demo_is_a_folder_of_all_that_the_page_loads(tmp_path, litertjs):
         assert name in page
         assert (site / name).is_file()
     assert [path.name for path in (tmp_path / "made").iterdir()] == ["site"]
+
+
+def test_a_name_that_is_not_utf_8_is_escaped(tmp_path, litertjs):
+    path = write_model(tmp_path / os.fsdecode(b"caf\xe9.tflite"))
+    demo.write_demo([path], litertjs, tmp_path / "site")
+    [model] = json.loads((tmp_path / "site" / "demo.json").read_bytes())["models"]
+    assert model["name"] == r"caf\udce9.tflite"
 
 
 def test_the_page_names_no_other_host(tmp_path, litertjs):

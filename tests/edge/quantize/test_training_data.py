@@ -90,8 +90,8 @@ def test_data_that_came_from_memory_has_to_be_given(folder, ours, tmp_path):
     recipe = ours.recipe.replace(train="", digest=digest)
     of_rows = dataclasses.replace(ours, recipe=recipe)
     message = (
-        f"Expected train to be a path, got train='': the data came from memory (SHA-256 "
-        f"{digest[:12]}); give --train FILE (train= in Python)."
+        f"The training data was in memory (SHA-256 {digest[:12]}), which no checkpoint holds: give "
+        "--train FILE (train= in Python)."
     )
     for call in ways_on(of_rows, tmp_path / "out"):
         with refused(message):

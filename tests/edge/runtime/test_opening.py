@@ -67,7 +67,7 @@ def message(path, description=None, files=None):
         ("output", "vector", "output to be one of output, probabilities, embedding"),
         ("output", "probabilities", "expected predict to have probabilities, got none"),
         ("output_kind", "text", "output_kind to be one of classes, number, embedding"),
-        ("output_step", "x" * 100, "got output_step='" + "x" * 56 + "..."),
+        ("output_step", "x" * 100, "got output_step='" + "x" * 77 + "…'."),
         ("custom_ops", "x", "got custom_ops='x'"),
         ("columns", {"text": 1}, "got columns={'text': 1}"),
         ("layers", {"predict": {"a": -1}}, "got layers={'predict': {'a': -1}}"),
@@ -84,7 +84,7 @@ def test_descriptions(files, path, value, reason):
 @pytest.mark.parametrize(
     ("attached", "reason"),
     [
-        ({"labels.txt": b"\xff\n"}, "labels.txt is not UTF-8"),
+        ({"labels.txt": b"\xff\n"}, "Expected labels.txt of the file to be UTF-8"),
         ({"labels.txt": b"one\n"}, "as many labels as the 3 outputs, got 1"),
         ({"labels.txt": b""}, "as many labels as the 3 outputs, got 0"),
         ({"tokenizer.json": b"[" * 100_000}, "tokenizer.json to hold JSON"),

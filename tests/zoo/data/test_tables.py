@@ -235,7 +235,7 @@ def test_regression(tmp_path):
     assert examples.labels == []
 
 
-@pytest.mark.parametrize("value", ["", "many", "nan", "inf", "1e300"])
+@pytest.mark.parametrize("value", ["", "many", "nan", "inf", "1_0"])
 def test_regression_refuses_what_is_no_number(tmp_path, value):
     path = write(tmp_path, "a.tsv", f"text\tscore\na\t1\nb\t{value}\n")
     with pytest.raises(InputError) as error:

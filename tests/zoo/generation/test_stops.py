@@ -100,8 +100,66 @@ def test_stop_texts_are_folded_and_spaced_as_they_would_be_written():
     assert Stops(["ab  o ", "．"], PIECES).texts == ["ab o ", "."]
     assert Stops(["a\n\nb", "  "], TOKENIZERS["characters"]).texts == ["a\n\nb", "  "]
     # Lines are written one by one, and their end is the text's.
-    assert Stops(["\n", "\r\n", "\n\n"], WORDS).texts == []
+    for kind in ("wordpiece", "sentencepiece", "identity"):
+        assert Stops(["\n", "\r\n", "\n\n", "\x85"], TOKENIZERS[kind]).texts == []
     assert not Stops([], PIECES)
+    # A translation is learned whole, and as it is written where that is kept.
+    exact = TOKENIZERS["identity"]
+    assert Stops(["\n", "a\r\nb"], exact, reads_sources=True).texts == ["\n", "a\r\nb"]
+    assert Stops(["\n"], PIECES, reads_sources=True).texts == []
+    assert Stops([" ", "\t"], exact).texts == [" ", "\t"]
+    assert (Stops([" "], WORDS).texts, Stops([" "], PIECES).texts) == ([" "], [" "])
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "sentencepiece"])
+@pytest.mark.parametrize("stop", ["\t", "  ", "\u3000", " \x0b", "\u2028"])
+def test_white_space_that_is_not_written_as_it_is_is_no_stop_text(kind, stop):
+    """It would end a text at its first space."""
+    with pytest.raises(InputError) as caught:
+        Stops(["ab", stop], TOKENIZERS[kind])
+    assert str(caught.value) == (
+        f"Expected a stop text that the model can write, got {stop!r}: it writes words, with one "
+        "space between two."
+    )
+
+
+@pytest.mark.parametrize("stop", ["\u200b", " \u200b", "\u200b\t", "\xad ", "\u200e\u200f"])
+def test_format_characters_are_no_stop_text_of_word_pieces(stop):
+    with pytest.raises(InputError, match="^Expected a stop text that the model can write, got "):
+        Stops([stop], WORDS)
+
+
+LINE_BREAKS = [PIECES.vocabulary.index(f"<0x{byte}>") for byte in ("0A", "0D")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "reads_sources", "is_written"),
+    [
+        ("sentencepiece", False, False), ("identity", False, False), ("sentencepiece", True, False),
+        ("identity", True, True),
+    ],
+)  # fmt: skip
+def test_line_breaks_are_written_only_where_they_are_learned(kind, reads_sources, is_written):
+    """Where lines end in [SEP], no line break is learned, and none written by its byte."""
+    tokenizer = TOKENIZERS[kind]
+    letter = tokenizer.vocabulary.index("a")
+    model = Scripted(tokenizer, lambda *_: [*LINE_BREAKS, letter], cache_length=99)
+    generator = TextGenerator(model, tokenizer, reads_sources=reads_sources)
+    [made] = generator.generate(["b"], max_tokens=3)
+    assert made.text == ("\n\n\n" if is_written else "aaa")
+    [made] = generator.generate(["b"], max_tokens=3, beams=2)
+    assert is_written or set(made.text) == {"a"}
+    [ended] = generator.generate(["b"], max_tokens=3, stop=["\n"])
+    assert (ended.text, ended.finished) == (("", True) if is_written else ("aaa", False))
+
+
+def test_bytes_and_characters_write_line_breaks():
+    for kind, breaks in (("bytes", [5 + 10]), ("characters", None)):
+        tokenizer = TOKENIZERS[kind]
+        breaks = breaks or [tokenizer.vocabulary.index("\n")]
+        model = Scripted(tokenizer, lambda *_, ids=breaks: ids, cache_length=99)
+        generator = TextGenerator(model, tokenizer, reads_sources=False)
+        assert generator.generate(["b"], max_tokens=2)[0].text == "\n\n"
 
 
 def test_one_string_is_no_list_of_stop_texts():

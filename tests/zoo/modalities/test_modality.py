@@ -151,3 +151,11 @@ def test_options_of_text_alone(monkeypatch):
     for name in ("token_dropout", "piece_dropout"):
         with refused(f"Expected {name} to be 0 for a model that reads series, got {name}=0.1."):
             kt.train(config, kt.Classification(), train=rows, validation=rows, **{name: 0.1})
+
+
+def test_unknown_tokens_of_texts_and_pairs():
+    pieces = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a")
+    text = Text(tokenizer=Tokenizer(TokenizerConfig(), pieces), max_length=8)
+    assert text.unknown(["a a", "x a", "x", ""]) == [0, 0.5, 1, 0]
+    assert text.unknown(["a", "x"], ["a x x", "x"]) == [0.5, 1]
+    assert TEXT.unknown(["a"]) is None

@@ -23,7 +23,7 @@ def test_texts_become_a_list_of_strings(texts):
         (["a", None], TypeError, "Expected texts to hold strings, got None in place 2."),
         ([float("nan")], TypeError, "Expected texts to hold strings, got nan in place 1."),
         ([list(range(99))], TypeError, "Expected texts to hold strings, got [0, 1, 2, 3, 4, 5, 6, "
-         "7, 8, 9, 10, 11, 12, 13, 14, 15, 16... in place 1."),
+         "7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,…] in place 1."),
     ],
     ids=str,
 )  # fmt: skip

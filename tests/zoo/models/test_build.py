@@ -22,7 +22,7 @@ VARIANTS = [
     *({"norm": norm, "pre_norm": pre} for norm in CHOICES["norm"] for pre in (False, True)),
     *({"activation": activation, "gated": True} for activation in CHOICES["activation"]),
     {"num_key_value_heads": 1, "use_bias": False},
-    {"num_segments": 0, "scale_embeddings": True},
+    {"num_segments": 0, "scale_embeddings": True}, {"pooler": "none"},
 ]
 ROTARY = {"positions": "rotary", "pre_norm": True, "num_layers": 2}
 NEW_FORMS = [

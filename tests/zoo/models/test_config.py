@@ -138,6 +138,12 @@ def test_json_from_before_there_was_a_setting(name):
     assert TransformerConfig.from_json(value) == config
 
 
+def test_json_from_before_there_were_poolers():
+    value = tiny.config().to_json()
+    assert "pooler" not in value
+    assert TransformerConfig.from_json(value) == tiny.config()
+
+
 @pytest.mark.parametrize("name", NEWEST)
 def test_newest_settings_are_written_where_they_are_not_the_default(name):
     config = tiny.config(**NEWEST[name])

@@ -52,7 +52,10 @@ def outputs(pretrained, arrays):
             # The copy of the padding that a decoder starts with.
             target[:, 0] = len(rows) - 1
         inputs = {"source_ids": ids, "ids": target}
-    logits = ops.convert_to_numpy(pretrained.build()(inputs))[..., ours]
+    logits = ops.convert_to_numpy(pretrained.build()(inputs))
+    # Padding that the published vocabulary lacks has no probability.
+    assert (np.exp(logits[..., rows < 0] - logits.max(-1, keepdims=True)) < 1e-20).all()
+    logits = logits[..., ours]
     return logits * arrays["attention_mask"][..., None] if architecture == "decoder" else logits
 
 

@@ -68,12 +68,12 @@ def test_training_data_that_is_no_file(tables):
         resolved(recipe(train=str(tables)))
     digest = rows_digest([("a fine film", "good")])
     with refused(
-        "Expected train to be a path, got train='': the data came from memory "
-        f"(SHA-256 {digest[:12]}); give --train FILE (train= in Python)."
+        f"The training data was in memory (SHA-256 {digest[:12]}), which no checkpoint holds: give "
+        "--train FILE (train= in Python)."
     ):
         resolved(recipe(train="", digest=digest))
     with refused(
-        "Expected validation to be a path, got validation='': the data came from memory; give "
+        "The validation data was in memory, which no checkpoint holds: give "
         "--validation FILE (validation= in Python)."
     ):
         resolved(recipe(validation=""))

@@ -51,7 +51,7 @@ def test_outputs():
     ("task", "metric", "better", "worse", "generates"),
     [
         (Classification(labels=LABELS), "accuracy", 0.9, 0.1, False),
-        (Regression(), "pearson", 0.9, -0.1, False),
+        (Regression(), "mean_squared_error", 0.1, 0.9, False),
         (Translation(), "loss", 0.1, 0.9, True),
         (LanguageModeling(), "loss", 0.1, 0.9, True),
     ],

@@ -1,3 +1,4 @@
+import json
 import re
 
 import keras
@@ -132,6 +133,33 @@ def test_an_epoch_whose_metric_is_not_defined_is_kept_until_there_is_another(tmp
     run = tiny.fit(recipe(epochs=4), scores=(None, -0.2, None, -0.3), report=heard)
     assert run.run() == {"accuracy": -0.2}
     assert [is_best for *_, is_best in heard.epochs] == [True, True, False, False]
+
+
+def test_a_start_that_stays_the_best_is_said(tmp_path):
+    heard = tiny.Heard()
+    run = tiny.fit(recipe(epochs=2), scores=(0.9, 0.5, 0.6), report=heard)
+    run.consider_start()
+    assert run.run() == {"accuracy": 0.9}
+    assert heard.notes == [
+        "No epoch was better than the start, whose weights are kept: accuracy 0.9000."
+    ]
+    # An epoch that is as good replaces it.
+    heard = tiny.Heard()
+    run = tiny.fit(recipe(epochs=2), scores=(0.9, 0.9, 0.6), report=heard)
+    run.consider_start()
+    run.run()
+    assert heard.notes == []
+
+
+def test_an_epoch_is_shown_once_its_state_is_kept(tmp_path):
+    class Reader(tiny.Heard):
+        def epoch(self, epoch, *_):
+            saved = json.loads(read_folder(tmp_path / "state")["progress.json"])
+            assert (saved["epoch"], saved["batch"]) == (epoch, 0)
+            super().epoch(epoch, *_)
+
+    tiny.fit(recipe(epochs=2), folder=tmp_path, report=(report := Reader())).run()
+    assert [epoch for epoch, *_ in report.epochs] == [1, 2]
 
 
 def test_token_dropout_is_drawn_by_seed_and_step():

@@ -9,12 +9,14 @@ from keras_transformer.edge.choose.sensitivity import sensitivity
 from keras_transformer.edge.compare.compare import compare
 from keras_transformer.edge.quantize.qat import quantize
 from keras_transformer.edge.targets.convert import convert
-from keras_transformer.zoo.training.train_recipe import train_recipe
+from keras_transformer.zoo.models.build import build
+from keras_transformer.zoo.training.fit import Fit
+from keras_transformer.zoo.training.run_data import deciding, learn_run_data, training_batches
+from keras_transformer.zoo.training.train_recipe import config_of, train_recipe
 from tests.zoo import tiny
 
-SENTENCE = (
-    "{path}: Pearson and spearman are not defined: all targets are 2; mean_squared_error decides."
-)
+UNDEFINED = "{path}: Pearson and spearman are not defined: all targets are 2"
+SENTENCE = f"{UNDEFINED}; mean_squared_error decides."
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def constant(tables, tmp_path_factory):
 
 def test_another_metric_decides_where_all_targets_are_one_number(constant):
     path, trained, heard = constant
-    assert heard.notes == [SENTENCE.format(path=path)]
+    assert heard.notes == [f"{UNDEFINED}.".format(path=path)]
     errors = [metrics["mean_squared_error"] for _, _, metrics, _ in heard.epochs]
     best = [is_best for *_, is_best in heard.epochs]
     assert best == [error == min(errors[: place + 1]) for place, error in enumerate(errors)]
@@ -47,7 +49,7 @@ def test_later_runs_and_choices_go_by_it_too(constant, tmp_path):
     path, trained, _ = constant
     heard = tiny.Heard()
     quantized = quantize(trained, epochs=1, report=heard)
-    assert heard.notes == [SENTENCE.format(path=path)]
+    assert heard.notes[0] == f"{UNDEFINED}.".format(path=path)
     assert quantized.metrics["validation"]["pearson"] is None
     [one] = compare(trained, bytes(convert(trained, "float32")), path)
     assert one.metric == "mean_squared_error"
@@ -60,6 +62,28 @@ def test_later_runs_and_choices_go_by_it_too(constant, tmp_path):
     assert (found.metric.name, heard.notes[0]) == ("mean_squared_error", SENTENCE.format(path=path))
     found = sensitivity(trained, path)
     assert found.metric.name == "mean_squared_error" and np.isfinite(found.value)
+
+
+def test_the_error_decides_between_epochs_of_a_regression(tables):
+    """A correlation does not see that all predictions are off by a factor or a constant."""
+    recipe = tiny.recipe(tables, task="regression", label="number", epochs=3)
+    heard = tiny.Heard()
+    data = learn_run_data(recipe, config_of(recipe))
+    targets = data.validation.targets
+    outputs = iter([targets + np.arange(len(targets)) % 2, 100 + 50 * targets, targets + 0.1])
+    model = build(config_of(recipe).replace(**data.vocab_sizes), data.task)
+    run = Fit(
+        model, data.task, recipe, training_batches(data, recipe),
+        lambda _: data.task.metrics(targets, next(outputs)[:, None]), report=heard,
+        metric=deciding(data, heard),
+    )  # fmt: skip
+    run.train_step = lambda inputs, targets: 0.5
+    best = run.run()
+    errors = [metrics["mean_squared_error"] for _, _, metrics, _ in heard.epochs]
+    assert [metrics["pearson"] > 0.999 for _, _, metrics, _ in heard.epochs] == [False, True, True]
+    assert errors[2] < errors[0] < errors[1]
+    assert [is_best for *_, is_best in heard.epochs] == [True, False, True]
+    assert best["mean_squared_error"] == pytest.approx(0.01, rel=1e-4)
 
 
 def test_a_class_that_validation_lacks_is_said(tables, tmp_path):

@@ -81,3 +81,19 @@ def test_rules_are_named_as_in_the_schema():
 @pytest.mark.parametrize("kind", ["gpt", "transformer"])
 def test_files_that_generate_are_ruled(written, kind):
     assert verify(unpack(written(kind))[0], kind).is_ruled
+
+
+@pytest.mark.parametrize(("place", "scale"), [(1, 1e10), (1, 1e-25), ("out", 1e-20)])
+def test_scales_that_no_kernel_converts_between(flatbuffer, place, scale):
+    """LiteRT frees twice what XNNPACK refuses so late: such a file is tried in a process first."""
+
+    def rescale(model):
+        op = op_named(model, "FULLY_CONNECTED")
+        number = op.outputs[0] if place == "out" else op.inputs[place]
+        quantization = model.subgraphs[0].tensors[number].quantization
+        scales = np.array(quantization.scale, "float32")
+        scales[0] = scale
+        quantization.scale = scales
+
+    assert verify(flatbuffer, "a file").is_ruled
+    assert not verify(changed(flatbuffer, rescale), "a file").is_ruled

@@ -48,10 +48,11 @@ def test_the_parts_of_the_file(without_runtime, tmp_path):
     assert processor.encode("ab  ce!") == writer().tokenizer.model.ids("ab  ce!")
     text = (folder / "LlmMetadataProto.pbtext").read_text()
     metadata = text_format.Parse(text, llm_metadata_pb2.LlmMetadata())
-    # [SEP] is 3; [PAD], [UNK], [CLS] and [MASK] are never written.
+    # [SEP] is 3; [PAD], [UNK], [CLS], [MASK] and the bytes of line breaks are never written.
+    breaks = [writer().tokenizer.vocabulary.index(f"<0x{byte}>") for byte in ("0A", "0D")]
     assert list(metadata.start_token.token_ids.ids) == [3]
     assert [list(stop.token_ids.ids) for stop in metadata.stop_tokens] == [[3]]
-    assert list(metadata.suppress_tokens.ids) == [0, 1, 2, 4]
+    assert list(metadata.suppress_tokens.ids) == [0, 1, 2, 4, *breaks]
     assert (metadata.max_num_tokens, metadata.sampler_params.k) == (96, 1)
 
 

@@ -68,6 +68,8 @@ PUBLISHED = Published(
     # Buffers of the causal mask.
     left_out=(r"h\.\d+\.attn\.(bias|masked_bias)",),
     prefixes=("transformer.",),
+    # Its logits are around -100.
+    absent_logit=-256.0,
     tied={"wte.weight": ("lm_head.weight",)},
 )
 

@@ -2,8 +2,13 @@
 
 from typing import Any
 
+from keras_transformer.zoo.models.families.decoders.llama import (
+    ATTENTION,
+    BODY,
+    NAMES,
+    published_settings,
+)
 from keras_transformer.zoo.models.families.family import Family
-from keras_transformer.zoo.models.families.llama import ATTENTION, BODY, NAMES, published_settings
 from keras_transformer.zoo.models.families.published import Published, PublishedConfig, Tensor
 from keras_transformer.zoo.models.families.rotary import rotary_settings
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from keras_transformer.zoo.models.families.bert import BODY, LEFT_OUT, published_settings
+from keras_transformer.zoo.models.families.encoders.bert import BODY, LEFT_OUT, published_settings
 from keras_transformer.zoo.models.families.family import Family
 from keras_transformer.zoo.models.families.published import (
     Published,

@@ -1,4 +1,4 @@
-"""Lines of a file ranked by the cosines of their vectors with given ones."""
+"""Vectors of texts as they are shown, and lines of a file ranked by their cosines."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_transformer.cli import display
-from keras_transformer.zoo.data.plain_text import load_plain_text
-from keras_transformer.zoo.outputs import nearest
+from keras_transformer.zoo.outputs import Prediction, Vector, nearest
 
+SHOWN_NUMBERS = 5
 # Lines whose outputs are computed together.
 LINES_AT_ONCE = 1024
 
@@ -44,6 +43,9 @@ def ranked_lines(
     Raises:
         InputError: if the file has no text.
     """
+    from keras_transformer.cli import display
+    from keras_transformer.zoo.data.plain_text import load_plain_text
+
     numbered = enumerate(load_plain_text(corpus).text.split("\n"), start=1)
     lines = [(number, line) for number, line in numbered if line.strip()]
     found = [
@@ -61,3 +63,28 @@ def ranked_lines(
         [RankedLine(*lines[place], cosine) for place, cosine in zip(*both, strict=True)]
         for both in zip(places.tolist(), cosines.tolist(), strict=True)
     ]
+
+
+def ranked_as_json(
+    texts: Sequence[str], results: Sequence[Vector], ranked: Sequence[Sequence[RankedLine]]
+) -> list[dict[str, Any]]:
+    """Returns the ranked lines of each text as JSON-serializable objects."""
+    return [
+        {
+            "text": text, "truncated": one.truncated,
+            "nearest": [line._asdict() for line in lines],
+        }
+        for text, one, lines in zip(texts, results, ranked, strict=True)
+    ]  # fmt: skip
+
+
+def values(prediction: Prediction | Vector) -> dict[str, Any]:
+    """Returns the values of a prediction as a JSON-serializable object."""
+    fields = prediction._asdict()
+    return {**fields, "vector": fields["vector"].tolist()} if "vector" in fields else fields
+
+
+def shown_vector(vector: np.ndarray) -> str:
+    """Returns the first numbers of a vector as text."""
+    more = " ..." if len(vector) > SHOWN_NUMBERS else ""
+    return " ".join(f"{number:.4f}" for number in vector[:SHOWN_NUMBERS]) + more

@@ -5,14 +5,14 @@ Its norms scale by one plus the weight in the file.
 
 from typing import Any
 
-from keras_transformer.zoo.models.families.family import Family
-from keras_transformer.zoo.models.families.llama import (
+from keras_transformer.zoo.models.families.decoders.llama import (
     ATTENTION,
     BODY,
     FEED_FORWARD,
     NAMES,
     published_settings,
 )
+from keras_transformer.zoo.models.families.family import Family
 from keras_transformer.zoo.models.families.published import Published, PublishedConfig, Tensor
 from keras_transformer.zoo.models.families.rotary import local_settings
 

@@ -2,8 +2,12 @@
 
 from typing import Any
 
+from keras_transformer.zoo.models.families.encoder_decoders.marian import (
+    STACKS,
+    TIED,
+    published_settings,
+)
 from keras_transformer.zoo.models.families.family import Family
-from keras_transformer.zoo.models.families.marian import STACKS, TIED, published_settings
 from keras_transformer.zoo.models.families.published import (
     Published,
     PublishedConfig,
