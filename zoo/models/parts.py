@@ -33,11 +33,11 @@ class Parts:
         """A quantization point of an inner tensor, with `inner_bits`."""
         return QuantPoint(self.bits["inner_bits"], dtype=self.dtype, name=name, **kwargs)
 
-    def projection(self, units, name, inputs=None):
+    def projection(self, units, name, inputs=None, *, use_bias=True):
         """A projection to the given units, by default from the stack's width."""
         return make_projection(
             units, inputs or self.config.hidden_dim, rank=self.config.rank, bits=self.bits,
-            dtype=self.dtype, name=name,
+            use_bias=use_bias, dtype=self.dtype, name=name,
         )  # fmt: skip
 
     def norm(self, name):
