@@ -13,29 +13,25 @@ class LowRankProjection(QuantizedLayer):
         units: width of the output.
         rank: width between the factors, R.
         use_bias: whether `b` exists.
-        factor, apart: see `Projection`.
+        factor: constant factor of the output, see `Projection`.
         bits: bit widths; `kernel_bits`, `kernel_block` and `row_bits` of both factors, and
             `activation_bits` of the tensor between them.
     """
 
-    def __init__(
-        self, units, *, rank, use_bias=True, factor=1.0, apart=False, bits=None, **kwargs
-    ):
+    def __init__(self, units, *, rank, use_bias=True, factor=1.0, bits=None, **kwargs):
         super().__init__(bits=bits, **kwargs)
         self.units = units
         self.rank = rank
         self.use_bias = use_bias
         self.factor = factor
-        self.apart = apart
 
     def build(self, input_shape):
         kwargs = {"bits": self.bits, "dtype": self.dtype_policy}
         self.reduce = Projection(self.rank, use_bias=False, name="reduce", **kwargs)
         self.reduced_point = self._point("reduced_point", self.activation_bits)
         self.expand = Projection(
-            self.units, use_bias=self.use_bias, factor=self.factor, apart=self.apart,
-            name="expand", **kwargs,
-        )  # fmt: skip
+            self.units, use_bias=self.use_bias, factor=self.factor, name="expand", **kwargs
+        )
         self.reduce.build(input_shape)
         self.expand.build((*input_shape[:-1], self.rank))
 

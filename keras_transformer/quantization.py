@@ -223,7 +223,6 @@ class Projection(QuantizedLayer):
         units: width of the output.
         use_bias: whether `b` exists.
         factor: constant factor, which the converter folds into the kernel and the bias.
-        apart: whether the bias is kept out of projections that follow at once.
         bits: bit widths; `kernel_bits` and `kernel_block` of the kernel, `row_bits` of the inputs
             of a rounded kernel. Other widths have no effect.
 
@@ -232,14 +231,13 @@ class Projection(QuantizedLayer):
     """
 
     def __init__(
-        self, units, *, use_bias=True, factor=1.0, apart=False,
-        kernel_initializer="glorot_uniform", bits=None, **kwargs,
+        self, units, *, use_bias=True, factor=1.0, kernel_initializer="glorot_uniform", bits=None,
+        **kwargs,
     ):  # fmt: skip
         super().__init__(bits=bits, **kwargs)
         self.units = units
         self.use_bias = use_bias
         self.factor = factor
-        self.apart = apart
         self.observer = None
         self.kernel_initializer = kernel_initializer
 
@@ -264,16 +262,8 @@ class Projection(QuantizedLayer):
         if self.kernel_bits is not None:
             kernel = straight_through(kernel, self.rounded_kernel(kernel))
         outputs = ops.matmul(self._rounded_rows(inputs), ops.cast(kernel, self.compute_dtype))
-        if self.use_bias:
-            outputs = self._with_bias(outputs)
+        outputs = outputs + self.bias if self.use_bias else outputs
         return outputs if self.factor == 1.0 else outputs * self.factor
-
-    def _with_bias(self, outputs):
-        if not self.apart or self.activation_bits is not None:
-            return outputs + self.bias
-        # The converter would fold the bias into that of the next projection, and the runtime round
-        # its rows before it is added; halves that are doubled are the same numbers.
-        return (outputs * 0.5 + self.bias * 0.5) * 2.0
 
     def stay_float(self):
         """Permanently disables rounding of the kernel."""

@@ -22,7 +22,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.build import all_layers
 from keras_transformer.zoo.tokenizers.tokenizer import pad_rows
 
-# Called with a signature, a point's name and the point, its values in the Keras model, and the file's
+# Called with a signature, a point's name, the point, its values in the Keras model, and the file's
 # tensors by index; its return value replaces those values in the Keras model. The name is the path,
 # and `PATH:2`, `PATH:3`, ... in the further passes of a block that is several.
 Meet = Callable[[str, str, QuantPoint, np.ndarray, Mapping[int, Tensor]], np.ndarray]

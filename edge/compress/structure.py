@@ -54,6 +54,17 @@ def smaller(
                 f"Expected {name} to be from 1 to the model's {now[name]}, got {name}={number}."
             )
     changes = {}
+    if config.share_layers and (heads or neurons):
+        raise InputError(
+            "Expected all heads and neurons to stay in a model whose blocks share their weights, "
+            f"got heads={heads}, neurons={neurons}; give layers."
+        )
+    differ = len(set(config.layer_pattern)) > 1 or not config.first_norm
+    if layers is not None and layers < config.num_layers and differ:
+        raise InputError(
+            "Expected all layers to stay in a model whose layers are of several kinds, got "
+            f"layers={layers}; give heads or neurons."
+        )
     if heads is not None and heads < config.num_heads:
         _check_heads(config, heads)
         changes = {"num_heads": heads, "head_dim": config.head_width}
@@ -125,6 +136,8 @@ def shortened(
         kept: indices of the blocks to keep by name of the stack, equally many of each.
     """
     layers = len(next(iter(kept.values())))
+    if config.share_layers:
+        return config.replace(num_layers=layers), dict(weights)
     result = {}
     for path, value in weights.items():
         match = _BLOCK.fullmatch(path)

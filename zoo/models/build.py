@@ -8,7 +8,6 @@ from keras import ops
 
 from keras_transformer.bits import all_bits, tanh_range, unit_range
 from keras_transformer.masks import MASKED_SCORE, MaskedMax, StoredMask
-from keras_transformer.quantization import Projection
 from keras_transformer.stacks import Decoder, Encoder
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.text import PAD_ID
@@ -175,10 +174,7 @@ class _Models(Parts):
         if c.tied_head:
             logits = embedding(x, logits=True)
         else:
-            logits = Projection(
-                c.vocab_size, use_bias=c.logits_bias, bits=self.bits, dtype=self.dtype,
-                name=LOGITS_HEAD,
-            )(x)  # fmt: skip
+            logits = self.projection(c.vocab_size, LOGITS_HEAD, use_bias=c.logits_bias)(x)
         logits = ops.cast(self.point("logits_point")(logits), "float32")
         return keras.Model(inputs, logits, name=f"{c.architecture}_model")
 

@@ -69,7 +69,9 @@ def parameters_of(config: TransformerConfig) -> int:
     blocks *= 1 if c.share_layers else c.num_layers
     positions = kinds * c.max_length if c.positions == "learned" else 0
     tables = c.vocab_size + c.source_vocab_size + c.num_segments + positions
-    width, head = c.embedding_dim or c.hidden_dim, 0 if c.tied_head else c.vocab_size * c.hidden_dim
+    width, head = c.embedding_dim or c.hidden_dim, 0
+    if not c.tied_head:
+        head = kernel_parameters(c, c.hidden_dim, c.vocab_size)
     projection = kernel_parameters(c, c.embedding_dim, c.hidden_dim) if c.embedding_dim else 0
     return tables * width + projection + head + blocks
 

@@ -33,11 +33,11 @@ class Parts:
         """A quantization point of an inner tensor, with `inner_bits`."""
         return QuantPoint(self.bits["inner_bits"], dtype=self.dtype, name=name, **kwargs)
 
-    def projection(self, units, name, inputs=None, **kwargs):
+    def projection(self, units, name, inputs=None, *, use_bias=True):
         """A projection to the given units, by default from the stack's width."""
         return make_projection(
             units, inputs or self.config.hidden_dim, rank=self.config.rank, bits=self.bits,
-            dtype=self.dtype, name=name, **kwargs,
+            use_bias=use_bias, dtype=self.dtype, name=name,
         )  # fmt: skip
 
     def norm(self, name):
@@ -67,8 +67,11 @@ class Parts:
         x = self.normalized_embeddings(x)
         x = self.dropout("embedding_dropout")(x)
         if self.config.embedding_dim:
-            width = self.config.hidden_dim
-            x = self.projection(width, "embedding_projection", x.shape[-1], apart=True)(x)
+            x = self.projection(self.config.hidden_dim, "embedding_projection", x.shape[-1])(x)
+            if self.bits["activation_bits"] is None:
+                # The converter would fold the bias into that of the block's projections, and the
+                # runtime round their inputs before it is added. Doubled halves are the same.
+                x = 2.0 * (0.5 * x)
             x = self.point("embedding_projection_point")(x)
         return x
 

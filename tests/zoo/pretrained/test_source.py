@@ -25,7 +25,7 @@ def refused(*parts):
 
 
 def test_names_of_published_models(tmp_path):
-    for name in ("hf:a/b", BERT, str(BERT / "model.safetensors")):
+    for name in ("hf:a/b", Path("hf:a/b@c"), BERT, str(BERT / "model.safetensors")):
         assert is_published(name) and is_published(name, or_checkpoint=False)
     for name in ("bert_tiny", tmp_path / "none", "model.tflite"):
         assert not is_published(name, or_checkpoint=False)
@@ -72,7 +72,7 @@ def hub(monkeypatch, tmp_path):
 def test_a_download_is_pinned_to_its_commit(hub):
     found = locate("hf:a/b")
     assert (found.name, found.revision) == (f"hf:a/b@{COMMIT}", COMMIT)
-    assert locate("hf:a/b@v2").name == f"hf:a/b@{COMMIT}"
+    assert locate(Path("hf:a/b@v2")).name == f"hf:a/b@{COMMIT}"
     assert hub == [("a/b", None, PATTERNS), ("a/b", "v2", PATTERNS)]
     assert not any(".bin" in name or ".py" in name or name == "*" for name in PATTERNS)
 

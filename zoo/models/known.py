@@ -1,4 +1,4 @@
-"""Published models that phones want most, by name."""
+"""Published models that phones want most, by name; `zoo.pretrained` reads them."""
 
 from typing import NamedTuple
 
