@@ -38,7 +38,7 @@ MATCHES = 5
     help="Text file whose most similar lines are ranked for each TEXT, by a model of embeddings.",
 )
 @click.option(
-    "--matches", type=click.IntRange(min=1), metavar="N",
+    "--matches", type=options.IntegerRange(min=1), metavar="N",
     help=f"Number of lines that --nearest ranks.  [default: {MATCHES}]",
 )
 @options.threads()
