@@ -49,7 +49,7 @@ def test_a_checkpoint_is_not_read_or_written_under_such_a_name(folder, file, che
     ):  # fmt: skip
         code, sentence = error_of(call(*words))
         assert code == 2
-        assert sentence.startswith("Error: Expected a path in UTF-8, got '")
+        assert sentence.startswith("Error: Expected a path in UTF-8, got /")
         assert SHOWN in sentence and sentence.endswith("; rename what has another name.")
 
 

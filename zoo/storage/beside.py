@@ -29,7 +29,7 @@ def resolved(path: str | Path) -> Path:
         str(real).encode()
     except UnicodeEncodeError:
         raise InputError(
-            f"Expected a path in UTF-8, got {str(path)!r}; rename what has another name."
+            f"Expected a path in UTF-8, got {repr(str(path))[1:-1]}; rename what has another name."
         ) from None
     except ValueError:
         raise InputError(f"Expected the path of a file or folder, got {str(path)!r}.") from None
