@@ -46,12 +46,12 @@ def compare(
     from keras_transformer.cli import display
     from keras_transformer.edge.compare import compare as edge_compare
     from keras_transformer.zoo.backends import check_backend
-    from keras_transformer.zoo.checkpoint import Checkpoint
     from keras_transformer.zoo.data.columns import columns_of
+    from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
     from keras_transformer.zoo.training.run_data import read_inputs
 
     check_backend("compare --layers" if layers else "compare")
-    trained = Checkpoint.load(checkpoint)
+    trained = as_checkpoint(checkpoint)
     decoding = generation.decoding_of(trained, given)
     columns = {name: given[name] for name in options.COLUMNS}
     if layers:

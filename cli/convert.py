@@ -113,7 +113,7 @@ def convert(
     from keras_transformer.cli import display
     from keras_transformer.edge.targets import convert as edge_convert
     from keras_transformer.zoo.backends import check_backend
-    from keras_transformer.zoo.checkpoint import Checkpoint
+    from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
     from keras_transformer.zoo.storage.locks import only_run
 
     check_backend("convert")
@@ -127,7 +127,7 @@ def convert(
     edge_convert.open_writer(target, about, **given).check_out(out, overwrite=overwrite)
     # Of several that replace one path the last one's stays; without --overwrite only one may end.
     with contextlib.nullcontext() if overwrite else only_run(out):
-        trained = Checkpoint.load(checkpoint)
+        trained = as_checkpoint(checkpoint)
         artifact = edge_convert.convert(
             trained, precision, target=target, calibration=calibration, percentile=percentile,
             keep=keep, lengths=lengths, about=about, **given,
@@ -145,7 +145,10 @@ def convert(
             "tokens compared with the Keras model" if trained.task.generates
             else "rows compared with the Keras model", str(parity.rows),
         ),
-        ("same choice", None if parity.agreement is None else f"{parity.agreement:.1%}"),
+        *(
+            [("same choice", None if parity.agreement is None else f"{parity.agreement:.1%}")]
+            if parity.cosine is None else [("smallest cosine", f"{parity.cosine:.4f}")]
+        ),
         ("largest difference of outputs", f"{parity.largest:.2g}"),
         ("the same in output steps", f"{parity.steps:.1f}"),
         *artifact.measured.items(),

@@ -10,13 +10,15 @@ import click
 
 from keras_transformer.cli import generation, options
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.outputs import Prediction
+from keras_transformer.zoo.outputs import Prediction, Vector
 
 # In place of what a blank line has none of.
 NONE = Prediction(None, None, {}, False)
 MAX_LABELS = 5
 BAR_WIDTH = 20
 SHOWN_CHARACTERS = 60
+SHOWN_NUMBERS = 5
+MATCHES = 5
 
 
 @click.command()
@@ -31,13 +33,21 @@ SHOWN_CHARACTERS = 60
     help="Text at which generation stops; may be repeated.",
 )
 @generation.decoding_options
+@click.option(
+    "--nearest", type=options.EXISTING_FILE, metavar="FILE",
+    help="Text file whose most similar lines are ranked for each TEXT, by a model of embeddings.",
+)
+@click.option(
+    "--matches", type=click.IntRange(min=1), metavar="N",
+    help=f"Number of lines that --nearest ranks.  [default: {MATCHES}]",
+)
 @options.threads()
 @options.as_json()
 def run(
     model: Path, texts: tuple[str, ...], pairs: tuple[str, ...], stop: tuple[str, ...],
-    threads: int, as_json: bool, **given: Any,
+    nearest: Path | None, matches: int | None, threads: int, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
-    """Predict, translate or continue raw TEXTs with a CHECKPOINT or a FILE.tflite.
+    """Predict, translate, continue or embed raw TEXTs with a CHECKPOINT or a FILE.tflite.
 
     Without TEXT, the lines of standard input are read, with a tab between the two texts for a model
     of pairs. A file is run without TensorFlow. The text generated for a single TEXT is printed
@@ -48,6 +58,8 @@ def run(
     A translator: keras-transformer run translator.tflite "A man is riding a horse." --beams 5
 
     A language model: keras-transformer run writer "ROMEO:" --temperature 0.8 --top-k 40
+
+    Similar lines: keras-transformer run embedder.tflite "a charming film" --nearest reviews.txt
     """
     from keras_transformer.edge.load import load
 
@@ -57,6 +69,12 @@ def run(
         raise InputError(f"Expected --stop only for a model that generates text, got {stop[0]!r}.")
     if pairs and not predictor.pair:
         raise InputError(f"Expected no --pair for a model of single texts, got {pairs[0]!r}.")
+    if nearest is not None and not predictor.embeds:
+        raise InputError(
+            f"Expected --nearest only for a model of embeddings, got one of {predictor.task_name}."
+        )
+    if matches is not None and nearest is None:
+        raise InputError(f"Expected --matches only with --nearest, got --matches {matches}.")
     blank: list[int] = []
     if texts:
         check_arguments(texts, pairs)
@@ -64,6 +82,9 @@ def run(
         texts, pairs, blank = read_lines(predictor)
     if predictor.generates:
         write(predictor, model, texts, as_json, blank, stop=stop, **decoding)
+        return
+    if nearest is not None:
+        write_nearest(predictor, model, texts, nearest, matches or MATCHES, as_json)
         return
     predictions = in_places(predictor.predict(list(texts), list(pairs) or None), blank)
     unknown = unknown_of(predictor, texts, pairs, blank)
@@ -73,7 +94,7 @@ def run(
         rows = [
             {
                 "text": text, **({"pair": pair} if pairs else {}),
-                **(prediction or NONE)._asdict(), **share,
+                **values(prediction or NONE), **share,
             }
             for text, pair, prediction, share in zip(
                 texts, seconds, predictions, unknown, strict=True
@@ -82,6 +103,38 @@ def run(
         print_json(model, rows)
     else:
         print_table(texts, predictions)
+
+
+def write_nearest(
+    predictor: Any, model: Path, texts: Sequence[str], corpus: Path, matches: int, as_json: bool
+) -> None:
+    """Prints the lines of a file that are the most similar to each text."""
+    from keras_transformer.cli import display
+    from keras_transformer.cli.nearest import ranked_lines
+
+    results = predictor.predict(list(texts))
+    note_cuts(predictor, results)
+    ranked = ranked_lines(predictor, [one.vector for one in results], corpus, matches)
+    if as_json:
+        rows = [
+            {
+                "text": text, "truncated": one.truncated,
+                "nearest": [line._asdict() for line in lines],
+            }
+            for text, one, lines in zip(texts, results, ranked, strict=True)
+        ]  # fmt: skip
+        print_json(model, rows)
+        return
+    for text, lines in zip(texts, ranked, strict=True):
+        title = short(text) if len(texts) > 1 else None
+        cells = [(line.cosine, line.line, short(line.text)) for line in lines]
+        display.table(title, ("Cosine", "Line", f"Text of {corpus}"), cells)
+
+
+def values(prediction: Prediction | Vector) -> dict[str, Any]:
+    """The values of a prediction as JSON has them."""
+    fields = prediction._asdict()
+    return {**fields, "vector": fields["vector"].tolist()} if "vector" in fields else fields
 
 
 def write(
@@ -239,7 +292,13 @@ def print_table(texts: Any, predictions: list) -> None:
     from keras_transformer.cli import display
 
     found = next(one for one in predictions if one)
-    if found.label is None:
+    if isinstance(found, Vector):
+        rows = [
+            (short(text), len(one.vector), shown_vector(one.vector))
+            for text, one in zip(texts, predictions, strict=True)
+        ]
+        display.table(None, ("Text", "Width", "Vector"), rows)
+    elif found.label is None:
         rows = [
             (short(text), one.score if one else None)
             for text, one in zip(texts, predictions, strict=True)
@@ -260,6 +319,12 @@ def print_table(texts: Any, predictions: list) -> None:
 def short(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"
+
+
+def shown_vector(vector: Any) -> str:
+    """The first numbers of a vector."""
+    more = " ..." if len(vector) > SHOWN_NUMBERS else ""
+    return " ".join(f"{number:.4f}" for number in vector[:SHOWN_NUMBERS]) + more
 
 
 def bar(share: float) -> str:

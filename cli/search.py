@@ -90,9 +90,9 @@ def search(
     from keras_transformer.edge.choose.search import RESULTS
     from keras_transformer.edge.choose.search import search as edge_search
     from keras_transformer.zoo.backends import check_backend
-    from keras_transformer.zoo.checkpoint import Checkpoint
     from keras_transformer.zoo.data.columns import columns_of
     from keras_transformer.zoo.errors import RunError
+    from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 
     check_backend("search")
     check_matplotlib()
@@ -100,7 +100,7 @@ def search(
         precisions=precisions, qat=qat, sparsities=sparsities, lengths=lengths or ()
     )
     keep_freed_memory()
-    trained = Checkpoint.load(checkpoint)
+    trained = as_checkpoint(checkpoint)
     columns = {name: given.pop(name) for name in options.COLUMNS}
     decoding = {"language": columns["language"]} if columns["language"] else {}
     columns = columns_of(trained, **columns)

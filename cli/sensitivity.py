@@ -49,8 +49,8 @@ def sensitivity(
     from keras_transformer.edge.choose import sensitivity as edge_sensitivity
     from keras_transformer.edge.choose.figures import check_matplotlib
     from keras_transformer.zoo.backends import check_backend
-    from keras_transformer.zoo.checkpoint import Checkpoint
     from keras_transformer.zoo.data.columns import columns_of
+    from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
     from keras_transformer.zoo.storage.files import check_file_target, write_file
 
     check_backend("sensitivity")
@@ -60,7 +60,7 @@ def sensitivity(
         check_matplotlib()
         check_file_target(plot, overwrite=overwrite)
     keep_freed_memory()
-    trained = Checkpoint.load(checkpoint)
+    trained = as_checkpoint(checkpoint)
     columns = {name: given.pop(name) for name in options.COLUMNS}
     decoding = {"language": columns["language"]} if columns["language"] else {}
     with display.Progress() as progress:

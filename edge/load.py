@@ -12,7 +12,8 @@ def load(name_or_path: str | os.PathLike, *, threads: int = 1, workers: int = 1)
     """Loads a trained model.
 
     Args:
-        name_or_path: a checkpoint folder, or a `.tflite` file, which is run without TensorFlow.
+        name_or_path: a checkpoint folder; a `.tflite` file, which is run without TensorFlow; or a
+            published model as it is, see `load_pretrained`.
         threads: number of interpreter threads for one row of a file.
         workers: number of processes that compute with a file at once, see `Runner`.
 
@@ -30,15 +31,21 @@ def load(name_or_path: str | os.PathLike, *, threads: int = 1, workers: int = 1)
             f"Expected the path of a checkpoint folder or of a .tflite file, got {name_or_path!r}."
         )
     path = Path(name_or_path)
+    if path.suffix == ".safetensors" or str(name_or_path).startswith("hf:"):
+        return _checkpoint(name_or_path)
     if path.is_file():
         return Runner(path, threads=threads, workers=workers)
     if not path.exists():
         if path.suffix == ".tflite":
             raise no_file(path)
         _check_published(str(name_or_path))
-    from keras_transformer.zoo.checkpoint import Checkpoint
+    return _checkpoint(path)
 
-    return Checkpoint.load(path)
+
+def _checkpoint(name: str | os.PathLike) -> Predictor:
+    from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
+
+    return as_checkpoint(name)
 
 
 def _check_published(name: str) -> None:

@@ -52,9 +52,11 @@ from keras_transformer.zoo.models.config import TransformerConfig as Transformer
 from keras_transformer.zoo.named import build as build
 from keras_transformer.zoo.named import models as models
 from keras_transformer.zoo.outputs import Prediction as Prediction
+from keras_transformer.zoo.outputs import Vector as Vector
 from keras_transformer.zoo.progress import Report as Report
 from keras_transformer.zoo.recipe import Recipe as Recipe
 from keras_transformer.zoo.tasks.classification import Classification as Classification
+from keras_transformer.zoo.tasks.embedding import Embedding as Embedding
 from keras_transformer.zoo.tasks.language_modeling import LanguageModeling as LanguageModeling
 from keras_transformer.zoo.tasks.measure import evaluate as evaluate
 from keras_transformer.zoo.tasks.regression import Regression as Regression

@@ -41,7 +41,7 @@ ROOMS = {
     "zoo.vocabularies": Room(
         "zoo.errors zoo.tokenizers", "keras sentencepiece tensorflow tensorflow_text"
     ),
-    "zoo.models.families": Room(),
+    "zoo.models.families": Room("zoo.errors"),
     "zoo.models": Room(
         "layers zoo.models.families zoo.data zoo.errors zoo.modalities zoo.tokenizers",
         "keras numpy tensorflow",
@@ -70,13 +70,12 @@ ROOMS = {
     "zoo.tasks": Room(
         "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models "
         "zoo.models.running zoo.predictor "
-        "zoo.progress zoo.tabular zoo.tokenizers zoo.vocabularies", "keras numpy",
+        "zoo.outputs zoo.progress zoo.tabular zoo.tokenizers zoo.vocabularies", "keras numpy",
     ),
     "edge.tflite": Room(
         "edge.precision edge.runtime layers zoo.errors zoo.models",
         "ai_edge_litert flatbuffers keras numpy",
     ),
-    "zoo.named": Room("zoo.errors zoo.models zoo.tabular zoo.tasks", "keras"),
     "zoo.checkpoint_config": Room("zoo.data zoo.errors zoo.models", "numpy"),
     "zoo.checkpoint": Room(
         "zoo.checkpoint_config zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities "
@@ -84,35 +83,46 @@ ROOMS = {
         "zoo.tabular zoo.tasks zoo.vocabularies",
         "keras numpy",
     ),
+    "zoo.pretrained": Room(
+        "layers zoo.checkpoint zoo.data zoo.errors zoo.modalities zoo.models zoo.models.families "
+        "zoo.recipe zoo.storage zoo.tasks zoo.tokenizers zoo.vocabularies",
+        "huggingface_hub keras ml_dtypes numpy safetensors torch",
+    ),
+    "zoo.named": Room(
+        "zoo.errors zoo.models zoo.pretrained zoo.tabular zoo.tasks", "keras"
+    ),
     "zoo.training": Room(
         "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.modalities "
-        "zoo.models zoo.models.running zoo.progress zoo.recipe zoo.storage zoo.tabular zoo.tasks "
-        "zoo.tokenizers zoo.vocabularies",
+        "zoo.models zoo.models.running zoo.pretrained zoo.progress zoo.recipe zoo.storage "
+        "zoo.tabular zoo.tasks zoo.tokenizers zoo.vocabularies",
         "keras numpy",
     ),
     "edge.graphs": Room(
         "edge.runtime layers zoo.checkpoint zoo.models zoo.models.running", "keras tensorflow"
     ),
-    "edge.load": Room("edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor"),
+    "edge.load": Room(
+        "edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor zoo.pretrained"
+    ),
     "edge.compare": Room(
         "edge.graphs edge.precision edge.runtime edge.runtime.checks edge.tflite layers "
         "zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.generation "
-        "zoo.modalities zoo.models zoo.models.running zoo.storage zoo.tabular zoo.tasks "
-        "zoo.tokenizers",
+        "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.pretrained zoo.storage "
+        "zoo.tabular zoo.tasks zoo.tokenizers",
         "ai_edge_litert keras numpy",
     ),
     "edge.compress": Room(
-        "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.models zoo.progress "
-        "zoo.recipe zoo.training", "keras numpy tensorflow tensorflow_model_optimization",
+        "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.models zoo.pretrained "
+        "zoo.progress zoo.recipe zoo.training",
+        "keras numpy tensorflow tensorflow_model_optimization",
     ),
     "edge.quantize": Room(
         "edge.compress edge.precision layers zoo.backends zoo.checkpoint zoo.data zoo.errors "
-        "zoo.models zoo.progress zoo.recipe zoo.training",
+        "zoo.models zoo.pretrained zoo.progress zoo.recipe zoo.training",
         "keras numpy tensorflow tensorflow_model_optimization",
     ),
     "edge.distill": Room(
         "edge.precision edge.quantize layers zoo.backends zoo.checkpoint zoo.data zoo.errors "
-        "zoo.models zoo.progress zoo.tasks zoo.training", "keras",
+        "zoo.models zoo.pretrained zoo.progress zoo.tasks zoo.training", "keras",
     ),
     "edge.convert": Room(
         "edge.precision edge.quantize edge.tflite layers zoo.checkpoint zoo.data zoo.errors "
@@ -141,10 +151,12 @@ ROOMS = {
     "edge.choose": Room(
         "edge.compare edge.compress edge.convert edge.precision edge.quantize edge.runtime "
         "edge.targets layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation "
-        "zoo.models zoo.progress zoo.recipe zoo.storage zoo.tabular zoo.training",
+        "zoo.models zoo.pretrained zoo.progress zoo.recipe zoo.storage zoo.tabular zoo.training",
         "keras matplotlib",
     ),
-    "edge.demo": Room("edge.runtime zoo.errors zoo.printable zoo.storage zoo.tokenizers"),
+    "edge.demo": Room(
+        "edge.runtime zoo.errors zoo.outputs zoo.printable zoo.storage zoo.tokenizers"
+    ),
     "edge.quickstart": Room(
         "edge.compare edge.precision edge.quantize edge.runtime edge.targets zoo.backends "
         "zoo.data zoo.predictor zoo.progress zoo.recipe zoo.samples zoo.storage zoo.tasks "

@@ -33,6 +33,9 @@ LOCAL_IMPORTS = {
     # Only a file that reads strings needs it, on a host that has it.
     ("edge/runtime/runner.py", "tensorflow_text"),
     ("edge/runtime/checks/trial_process.py", "tensorflow_text"),
+    # Extras, which a model on the hub or in a file of PyTorch needs.
+    ("zoo/pretrained/source.py", "huggingface_hub"),
+    ("zoo/pretrained/tensors.py", "torch"),
     # Windows has no limits of a process's memory.
     ("edge/runtime/checks/trial_process.py", "resource"),
     # It is not needed to write a file, and loads where it is installed.

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -176,7 +175,7 @@ class Checkpoint(Predictor):
 
     def _outputs(self, rows: list[Any], pairs: list[Any] | None) -> Outputs:
         if not rows:
-            return Outputs(np.zeros((0, self.task.head().units), "float32"), [])
+            return Outputs(np.zeros((0, self.model.output_shape[-1]), "float32"), [])
         encoded = self.modality.encode(rows, pairs)
         batches = Batches(
             encoded.of(self.inputs), specs=self.inputs, batch_tokens=PREDICT_TOKENS
@@ -248,21 +247,6 @@ class Checkpoint(Predictor):
             config=config.shape, task=task, modality=modality, model=model, recipe=recipe,
             metrics=metrics, probes=probes, bits=config.bits, keep=config.keep,
         )  # fmt: skip
-
-
-def as_checkpoint(given: Checkpoint | str | os.PathLike) -> Checkpoint:
-    """Returns the given checkpoint, or loads one from its folder.
-
-    Raises:
-        FileNotFoundError: if there is no such folder.
-        InputError: if it is not a checkpoint, or a file is missing or was edited.
-        TypeError: if it is neither a checkpoint nor a path.
-    """
-    if isinstance(given, str | os.PathLike):
-        return Checkpoint.load(given)
-    if not isinstance(given, Checkpoint):
-        raise TypeError(f"Expected a checkpoint or the path of its folder, got {given!r}.")
-    return given
 
 
 def _json(value: Any) -> bytes:

@@ -1,5 +1,6 @@
 """The front door to models by name: the catalogue as a table, and untrained models."""
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import keras
@@ -8,6 +9,8 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models import build as building
 from keras_transformer.zoo.models.catalog import CATALOG, SIZES, get_config
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.pretrained.load import load_pretrained
+from keras_transformer.zoo.pretrained.source import is_published
 from keras_transformer.zoo.tabular import Grid, Tabular
 from keras_transformer.zoo.tasks.registry import tasks_for
 from keras_transformer.zoo.tasks.task import Task
@@ -48,10 +51,11 @@ def build(
     model: str | TransformerConfig, task: Task | None = None, *, dtype: str = "float32",
     **changes: Any,
 ) -> keras.Model:  # fmt: skip
-    """Returns an untrained model: a plain `keras.Model` to fit, save and load.
+    """Returns a plain `keras.Model` to fit, save and load, untrained unless it is a published one.
 
     Args:
-        model: catalogue name or config.
+        model: catalogue name or config; or a published model, which is built with its weights, see
+            `load_pretrained`.
         task: task of an encoder's head, such as `Classification(labels=[...])`; without one the
             outputs are the pooled vectors.
         dtype: Keras dtype policy of the layers.
@@ -61,22 +65,42 @@ def build(
         InputError: if the name is unknown, or the config is impossible or does not fit the task.
         TypeError: if `model` is neither a name nor a config, or a field is unknown.
     """
+    if isinstance(model, str) and is_published(model, or_checkpoint=False):
+        return _published(model, task, dtype, changes)
     if isinstance(model, str):
         config = get_config(model)
     elif isinstance(model, TransformerConfig):
         config = model
     else:
         raise TypeError(f"Expected a name of the catalogue or a config, got model={model!r}.")
+    config = _changed(config, changes)
+    _check_task(config, task)
+    return building.build(config, task, dtype=dtype)
+
+
+def _published(
+    name: str, task: Task | None, dtype: str, changes: dict[str, Any]
+) -> keras.Model:
+    """A published model with its weights, and the new head of a task."""
+    pretrained = load_pretrained(name)
+    pretrained = dataclasses.replace(pretrained, config=_changed(pretrained.config, changes))
+    _check_task(pretrained.config, task)
+    return pretrained.build(task, dtype=dtype)
+
+
+def _changed(config: TransformerConfig, changes: dict[str, Any]) -> TransformerConfig:
     known = vars(config)
     for name, value in changes.items():
         if name not in known:
             raise TypeError(
                 f"Expected changes to the config among {', '.join(known)}, got {name}={value!r}."
             )
-    config = config.replace(**changes)
+    return config.replace(**changes)
+
+
+def _check_task(config: TransformerConfig, task: Task | None) -> None:
     if task is not None and config.architecture not in task.architectures:
         raise InputError(
             f"Expected a task of an {config.architecture} "
             f"({', '.join(tasks_for(config.architecture))}), got {task.name}."
         )
-    return building.build(config, task, dtype=dtype)

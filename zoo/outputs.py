@@ -1,16 +1,19 @@
 """Predictions from model outputs, by the kind of output; NumPy only."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+
+# Kind of the outputs that are vectors of the rows.
+EMBEDDING = "embedding"
 
 
 class Outputs(NamedTuple):
     """A model's outputs for raw rows.
 
     Attributes:
-        scores: logits or predicted numbers, (rows, outputs).
+        scores: logits, predicted numbers or vectors, (rows, outputs).
         truncated: for each row, whether it was truncated to the model's length.
     """
 
@@ -31,6 +34,18 @@ class Prediction(NamedTuple):
     label: str | None
     score: float
     scores: dict[str, float]
+    truncated: bool
+
+
+class Vector(NamedTuple):
+    """The vector of one row.
+
+    Attributes:
+        vector: (D,) float32.
+        truncated: whether the row was truncated to the model's length.
+    """
+
+    vector: np.ndarray
     truncated: bool
 
 
@@ -55,9 +70,46 @@ def number_predictions(labels: Sequence[str], outputs: Outputs) -> list[Predicti
     ]
 
 
+def vector_predictions(labels: Sequence[str], outputs: Outputs) -> list[Vector]:
+    """Pairs outputs (rows, D) with their rows' truncation."""
+    return [Vector(*one) for one in zip(outputs.scores, outputs.truncated, strict=True)]
+
+
+def nearest(
+    queries: np.ndarray, vectors: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns for each query the places of the vectors of the highest cosines, and these.
+
+    Args:
+        queries: (rows, D).
+        vectors: (N, D).
+        count: number of vectors for each query, at most N.
+
+    Returns:
+        Places and cosines (rows, min(count, N)), best first; of equals the first.
+    """
+    found = unit_vectors(queries) @ unit_vectors(vectors).T
+    places = np.argsort(-found, axis=1, kind="stable")[:, :count]
+    return places, np.take_along_axis(found, places, axis=1)
+
+
+def cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Returns the cosines (rows,) of vectors (rows, D); 0 where one has no direction."""
+    first, second = unit_vectors(first), unit_vectors(second)
+    return np.sum(first * second, axis=1)
+
+
+def unit_vectors(vectors: np.ndarray) -> np.ndarray:
+    """Returns vectors (rows, D) divided by their length, in float64."""
+    vectors = np.asarray(vectors, "float64")
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+
+
 # Kind of output -> the function from labels and outputs to predictions. Generated text, of the
 # kind `text`, is not the output of one pass: see `generation`.
-OUTPUTS: dict[str, Callable[[Sequence[str], Outputs], list[Prediction]]] = {
+OUTPUTS: dict[str, Callable[[Sequence[str], Outputs], list[Any]]] = {
     "classes": class_predictions,
     "number": number_predictions,
+    EMBEDDING: vector_predictions,
 }

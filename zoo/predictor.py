@@ -10,7 +10,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.text import Generation, TextGenerator
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.modalities.text import Text
-from keras_transformer.zoo.outputs import OUTPUTS, Outputs, Prediction
+from keras_transformer.zoo.outputs import EMBEDDING, OUTPUTS, Outputs, Prediction, Vector
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
 
@@ -19,7 +19,8 @@ class Predictor:
 
     Attributes:
         task_name: name of the model's task.
-        output_kind: `classes` or `number`, see `OUTPUTS`; `text` for a model that generates.
+        output_kind: `classes`, `number` or `embedding`, see `OUTPUTS`; `text` for a model that
+            generates.
         reads_sources: whether it generates a target for a source rather than continuing a prompt.
         labels: names of the classes, or the target languages of a multilingual translator.
         pair: whether an example is two rows.
@@ -71,8 +72,15 @@ class Predictor:
         """Whether the model generates text."""
         return self.output_kind == "text"
 
-    def predict(self, rows: Iterable[Any], pairs: Iterable[Any] | None = None) -> list[Prediction]:
-        """Predicts for raw rows, or for pairs of them.
+    @property
+    def embeds(self) -> bool:
+        """Whether the model's outputs are vectors."""
+        return self.output_kind == EMBEDDING
+
+    def predict(
+        self, rows: Iterable[Any], pairs: Iterable[Any] | None = None
+    ) -> list[Prediction] | list[Vector]:
+        """Predicts for raw rows, or for pairs of them; a model of embeddings returns vectors.
 
         Args:
             rows: raw rows; for text a list, an array or a column of strings.
@@ -87,12 +95,22 @@ class Predictor:
         return OUTPUTS[self.output_kind](self.labels, outputs)
 
     def scores(self, rows: Iterable[Any], pairs: Iterable[Any] | None = None) -> np.ndarray:
-        """Returns the model's outputs (rows, outputs): logits, or predicted numbers.
+        """Returns the model's outputs (rows, outputs): logits, predicted numbers or vectors.
 
         Raises:
             InputError, TypeError: as `predict`.
         """
         return self.outputs(rows, pairs).scores
+
+    def embed(self, rows: Iterable[Any]) -> np.ndarray:
+        """Returns the vectors (rows, D) of raw rows.
+
+        Raises:
+            InputError, TypeError: as `predict`, or if the model's outputs are no vectors.
+        """
+        if not self.embeds:
+            raise InputError(f"Expected a model of embeddings, got one of {self.task_name}.")
+        return self.scores(rows)
 
     def outputs(self, rows: Iterable[Any], pairs: Iterable[Any] | None = None) -> Outputs:
         """Returns the scores, and which rows were truncated to the model's length.

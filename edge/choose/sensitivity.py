@@ -11,13 +11,14 @@ from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.quantize.qat import quantized_model
 from keras_transformer.edge.quantize.ranges import calibration_batches
 from keras_transformer.zoo.backends import needs_backend
-from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.columns import columns_of
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric, check_max_drop
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
+from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.tabular import Grid, Tabular
 from keras_transformer.zoo.training.run_data import training_rows

@@ -12,7 +12,7 @@ from keras_transformer.edge.compare.parity import Parity, outputs_difference, ru
 from keras_transformer.edge.runtime.packed import Source, names_of
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.backends import needs_backend
-from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data import sources
 from keras_transformer.zoo.data.pairs import SentencePairs
 from keras_transformer.zoo.data.rows import Rows
@@ -20,6 +20,7 @@ from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.text_metrics import text_metrics
 from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, model_inputs
+from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.tabular import Grid, Tabular
 from keras_transformer.zoo.tasks.measure import read_options
 
@@ -68,8 +69,9 @@ class Comparisons(Tabular, list):
     def grids(self) -> list[Grid]:
         """One row per file."""
         metric = self[0].metric
+        agreement = "smallest cosine" if self[0].parity.cosine is not None else "agreement"
         columns = (
-            "file", "precision", metric, f"checkpoint's {metric}", "agreement",
+            "file", "precision", metric, f"checkpoint's {metric}", agreement,
             "largest difference", "in output steps", "MB",
         )  # fmt: skip
         rows = [
@@ -78,7 +80,7 @@ class Comparisons(Tabular, list):
                 one.precision,
                 one.value,
                 one.checkpoint_value,
-                _number(one.parity.agreement, ".2%"),
+                one.parity.same,
                 f"{one.parity.largest:.3g}",
                 _number(one.parity.steps, ".2f"),
                 f"{one.size / 1e6:.2f}",
@@ -231,7 +233,7 @@ def _compare(
     """Compares one file; `references` caches the checkpoint's outputs by length."""
     length = runner.max_length
     modality = dataclasses.replace(checkpoint.modality, max_length=length)
-    encoded = modality.encode(examples.texts, examples.pairs)
+    encoded = modality.encode(*checkpoint.task.rows(examples))
     inputs = encoded.pad(checkpoint.inputs, length)
     if length not in references:
         references[length] = _padded_outputs(checkpoint, inputs, length)

@@ -32,6 +32,9 @@ SCALE_TOLERANCE = 1e-4
 # middle of two can round either way. Relative to its size for a float one: sums are added in
 # another order, and a float16 file rounds constants.
 STEP_LIMIT, FLOAT_LIMIT, FLOAT16_LIMIT = 1.5, 1e-4, 2e-2
+# Pretrained models have channels a hundred times as large as the rest (Bondarenko et al. 2021,
+# arXiv:2109.12948): the rounding of a float beyond so many sizes is counted in parts of its own.
+OUTLIER = 16
 # Distance within which a tensor is taken for a point's, before its error is measured.
 FIND_STEPS_OFF, FIND_RELATIVE = 8, 0.5
 # Number of values that suffice to rule out most tensors for a point.
@@ -263,12 +266,12 @@ def _size(values):
 
 
 def _distance(values, tensor, size):
-    """Distances in the tensor's steps, or relative to the values' size."""
+    """Distances in the tensor's steps, or relative to the values' size, see `OUTLIER`."""
     # Scores of masked positions are near float32's largest number. A tensor that the runtime has
     # not written may have any value, and belongs to no point.
     with np.errstate(invalid="ignore", over="ignore"):
         difference = tensor.values.reshape(values.shape).astype("float64") - values
-        return np.abs(difference) / (tensor.step or size)
+        return np.abs(difference) / (tensor.step or np.maximum(size, np.abs(values) / OUTLIER))
 
 
 def _is_far(values, tensor, size):

@@ -22,12 +22,13 @@ from keras_transformer.edge.compress.low_rank import factorized, rank_of_energy
 from keras_transformer.edge.compress.magnitude import Pruner, keep_zeros, sparsity_of
 from keras_transformer.edge.compress.structure import narrowed, shortened, smaller
 from keras_transformer.zoo.backends import needs_backend
-from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.counts import multiply_adds, parameters
+from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Prune, Recipe
 from keras_transformer.zoo.training.fine_tune import DEFAULTS, Retraining, changed_recipe

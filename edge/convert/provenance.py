@@ -20,7 +20,15 @@ def provenance(checkpoint: Checkpoint) -> dict[str, Any]:
     `recipe.json`, with the names of files but not their folders.
     """
     recipe = json.loads(checkpoint.recipe.to_json())
+    if recipe["model"]["published"]:
+        recipe["model"]["name"] = named_origin(recipe["model"]["name"])
+        recipe["model"]["published"]["source"] = recipe["model"]["name"]
     for part, name in _PATHS:
         recipe[part][name] = PurePath(recipe[part][name]).name
     weights = weights_to_bytes(get_weights(checkpoint.model))
     return {"weights_sha256": hashlib.sha256(weights).hexdigest(), "recipe": recipe}
+
+
+def named_origin(name: str) -> str:
+    """Returns the name of a published model, without the folders of a path."""
+    return name if name.startswith("hf:") else PurePath(name).name

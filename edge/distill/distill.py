@@ -16,10 +16,17 @@ from keras_transformer.edge.quantize.qat import qat_recipe
 from keras_transformer.edge.quantize.ranges import train_ranges
 from keras_transformer.edge.quantize.rounding import round_biases
 from keras_transformer.zoo.backends import needs_backend
-from keras_transformer.zoo.checkpoint import Checkpoint, as_checkpoint
+from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
+from keras_transformer.zoo.pretrained.checkpoints import (
+    as_checkpoint,
+    assign,
+    modality_of,
+    opened,
+)
+from keras_transformer.zoo.pretrained.source import is_published
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tasks.translation import translations
@@ -30,7 +37,9 @@ from keras_transformer.zoo.training.train_recipe import config_of
 
 
 def new_student(teacher: Checkpoint, name: str, settings: Mapping[str, Any]) -> Checkpoint:
-    """Returns an untrained model of the catalogue with the teacher's labels and tokenizers.
+    """Returns an untrained model with the teacher's labels and tokenizers.
+
+    A published model has its weights and its own tokenizers.
 
     Its recipe is the teacher's except for the model, as a starting point.
 
@@ -38,16 +47,24 @@ def new_student(teacher: Checkpoint, name: str, settings: Mapping[str, Any]) -> 
         InputError: if a name or setting is unknown, or the model does not support the task.
     """
     recipe = teacher.recipe.replace(
-        model=name, settings=dict(settings), prune=None, quantize=None
+        model=name, settings=dict(settings), published={}, prune=None, quantize=None
     )
-    config = config_of(recipe).replace(
-        vocab_size=teacher.config.vocab_size, source_vocab_size=teacher.config.source_vocab_size
-    )
+    recipe, pretrained = opened(recipe)
+    config, modality = config_of(recipe, pretrained), teacher.modality
+    if pretrained is None:
+        config = config.replace(
+            vocab_size=teacher.config.vocab_size,
+            source_vocab_size=teacher.config.source_vocab_size,
+        )
+    else:
+        modality = modality_of(pretrained, teacher.max_length)
     keras.utils.set_random_seed(recipe.training.seed)
+    model = build(config, teacher.task)
+    if pretrained is not None:
+        assign(pretrained, config, model)
     return Checkpoint(
-        config=config, task=teacher.task, modality=teacher.modality,
-        model=build(config, teacher.task), recipe=recipe, metrics={}, probes={},
-        rows=teacher.rows,
+        config=config, task=teacher.task, modality=modality, model=model, recipe=recipe,
+        metrics={}, probes={}, rows=teacher.rows,
     )  # fmt: skip
 
 
@@ -77,9 +94,9 @@ def distill(
 
     Args:
         teacher: a checkpoint, or its folder.
-        student: a name of the catalogue, see `new_student`; or a checkpoint, or its folder, with
-            the same labels and vocabularies, whose weights are the initial ones; a quantized one
-            stays quantized, and its ranges are trained too.
+        student: a name of the catalogue, or a published model, see `new_student`; or a checkpoint,
+            or its folder, with the same labels and vocabularies, whose weights are the initial
+            ones; a quantized one stays quantized, and its ranges are trained too.
         out: the new checkpoint folder; None keeps the checkpoint in memory.
         settings: changes to the config of a new student.
         share, temperature, hidden_weight, attention_weight: weights of the losses, see `Guidance`.
@@ -139,10 +156,12 @@ def _student(
     changes: Mapping[str, Any],
 ) -> Checkpoint:  # fmt: skip
     """The given checkpoint, or a new student initialized with the run's seed."""
-    if isinstance(student, str) and not Path(student).is_dir():
+    is_name = isinstance(student, str) and not Path(student).is_dir()
+    if is_name or (isinstance(student, str | Path) and is_published(student)):
         seed = changes.get("seed", teacher.recipe.training.seed)
         recipe = teacher.recipe.replace(seed=seed)
-        return new_student(dataclasses.replace(teacher, recipe=recipe), student, settings or {})
+        teacher = dataclasses.replace(teacher, recipe=recipe)
+        return new_student(teacher, str(student), settings or {})
     if settings:
         raise InputError(
             f"Expected settings only for a model of the catalogue, got settings={dict(settings)}."

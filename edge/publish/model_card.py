@@ -59,6 +59,7 @@ def origin_of(checkpoint: Checkpoint) -> Origin:
         rows={
             "what": _what(checkpoint),
             "labels": _labels(checkpoint.labels),
+            "began with": _origin(checkpoint),
             "data": _data(checkpoint),
             "in float, by Keras": _score(checkpoint, is_float=True),
         },
@@ -117,8 +118,20 @@ def _labels(labels: Sequence[str]) -> str | None:
     return f"{len(labels)}: {shown}" + (f" and {more} more" if more > 0 else "")
 
 
-def _data(checkpoint: Checkpoint) -> str:
+def _origin(checkpoint: Checkpoint) -> str | None:
+    """The published weights, and their licence, which the file's users have to keep."""
+    published = checkpoint.recipe.model.published
+    if not published:
+        return None
+    source = published["source"]
+    name = source if source.startswith("hf:") else Path(source).name
+    return f"the published weights of {name}, licence {published['licence'] or 'not stated'}"
+
+
+def _data(checkpoint: Checkpoint) -> str | None:
     data = checkpoint.recipe.data
+    if not checkpoint.metrics and not data.train:
+        return None
     train, validation = (Path(path).name or "rows" for path in (data.train, data.validation))
     return f"trained on {train}, measured on {validation}"
 

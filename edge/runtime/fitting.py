@@ -19,6 +19,7 @@ from keras_transformer.edge.runtime.names import (
 )
 from keras_transformer.zoo.modalities.modality import InputSpec, Modality
 from keras_transformer.zoo.modalities.text import Text
+from keras_transformer.zoo.outputs import EMBEDDING as VECTORS
 from keras_transformer.zoo.outputs import OUTPUTS
 
 _OUTPUTS = (LOGITS, PROBABILITIES, EMBEDDING)
@@ -71,7 +72,10 @@ def _predicting(
         return
     specs = {spec.name: spec for spec in modality.inputs(pair=description["task"]["pair"])}
     beside = modality.beside({name: spec.pad([], 1) for name, spec in specs.items()})
+    embeds = description.get("output_kind") == VECTORS
     width = None if gives == EMBEDDING else max(1, len(labels))
+    if embeds:
+        width = description["model"].get("hidden_dim")
     names = set(model.signatures[PREDICT].inputs)
     reads_texts = names == {TEXTS}
     for length in lengths[-1:] if reads_texts else lengths:
@@ -94,7 +98,10 @@ def _predicting(
         out = model.tensor(signature, gives)
         if out is not None and width is not None and out.shape[-1:] != (width,):
             size = out.shape[-1] if out.shape else 0
-            yield f"Expected as many labels as the {size} outputs, got {len(labels)}."
+            if embeds:
+                yield f"Expected vectors of the model's hidden_dim={width}, got {size} outputs."
+            else:
+                yield f"Expected as many labels as the {size} outputs, got {len(labels)}."
 
 
 def _generating(

@@ -233,11 +233,9 @@ class Runner(Predictor):
         return outputs, found["ids"]
 
     def embed(self, texts: Iterable[Any]) -> np.ndarray:
-        """Returns the vectors (rows, D) of raw texts, or of other rows.
-
-        Raises:
-            InputError: if the file was not converted to output embeddings.
-        """
+        """Returns the vectors (rows, D) of raw rows; InputError if the file outputs none."""
+        if self.embeds:
+            return super().embed(texts)
         if self.output != EMBEDDING:
             raise InputError(
                 f"Expected a file that gives embeddings, {self.name} gives {self.output}; convert "
@@ -290,7 +288,7 @@ class Runner(Predictor):
         )  # fmt: skip
 
     def _outputs(self, rows: list[Any], pairs: list[Any] | None) -> Outputs:
-        if self.output == EMBEDDING:
+        if self.output == EMBEDDING and not self.embeds:
             raise InputError(f"Expected a file that predicts, {self.name} gives embeddings.")
         if self._workers is not None and rows:
             return self._gathered(self._workers, rows, pairs)
@@ -304,7 +302,7 @@ class Runner(Predictor):
             else:
                 outputs.append(self.run(encoded.pad(specs, self.max_length))[0])
             truncated += encoded.truncated
-        width = max(1, len(self.labels))
+        width = self.description["model"]["hidden_dim"] if self.embeds else max(1, len(self.labels))
         return Outputs(np.array(outputs, "float32").reshape(len(outputs), width), truncated)
 
     def _gathered(self, workers, rows, pairs):

@@ -142,6 +142,8 @@ class Artifact:
 
 def _parity(parity: Parity) -> str:
     same = "" if parity.agreement is None else f"the same choice in {parity.agreement:.1%}, "
+    if parity.cosine is not None:
+        same = f"cosines of {parity.cosine:.4f} and above, "
     return (
         f"on {parity.rows} rows of validation against Keras: {same}largest difference "
         f"{parity.largest:.2g} ({parity.steps:.1f} output steps)"

@@ -52,6 +52,8 @@ with text.{task}.create_from_options(options) as task:
 MediaPipe's tokenizer folds ASCII letters only and keeps accents: the app folds case, removes
 accents and puts a space for each control, format or separating character first."""
 LABELS, CALIBRATION = "labels.txt", "score_calibration.txt"
+# The last layers of models whose outputs are vectors.
+_VECTORS = ("pooled_point", "unit_length")
 _NUMBERS_OF_A_CALIBRATION = (3, 4)
 # Longer words are unknown to MediaPipe's tokenizer, and no option says otherwise.
 _MAX_BYTES_PER_WORD = 100
@@ -109,7 +111,7 @@ class MediaPipe(FlatbufferWriter):
 
     def given(self, model: keras.Model) -> keras.Model:
         """Returns the model, or its part that outputs the text's vector."""
-        if self.gives == PROBABILITIES:
+        if self.gives == PROBABILITIES or model.layers[-1].name in _VECTORS:
             return model
         pooled = model.get_layer("pooled_point").output
         return keras.Model(model.inputs, keras.ops.cast(pooled, "float32"))

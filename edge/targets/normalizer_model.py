@@ -7,10 +7,12 @@ that a model was trained on.
 
 import functools
 import sys
+from typing import Any
 
 import flatbuffers
 import numpy as np
 
+from keras_transformer.zoo.tokenizers.bert import fold_bert_character
 from keras_transformer.zoo.tokenizers.normalize import fold_character, is_white
 
 # The value of a character: whether its normal form differs, the form's start in the pool, its
@@ -27,18 +29,26 @@ _FIRST_BYTES = 256
 
 
 @functools.cache
-def normalizer_model(*, lowercase: bool, **accents: bool | str) -> bytes:
+def normalizer_model(*, lowercase: bool, normalization: str = "nfkc", **accents: Any) -> bytes:
     """Returns the flatbuffer that the op reads (fast_bert_normalizer_model.fbs).
 
     Args:
         lowercase, **accents: `TokenizerConfig.fold`.
+        normalization: `bert` for BERT's own.
     """
+    if normalization == "bert":
+        strip_accents = bool(accents["strip_accents"])
+        fold = functools.partial(
+            fold_bert_character, lowercase=lowercase, strip_accents=strip_accents
+        )
+    else:
+        fold = functools.partial(fold_character, lowercase=lowercase, **accents)
     pool, places, data = bytearray(), {}, {}
     for code in range(1, sys.maxunicode + 1):
         character = chr(code)
         if 0xD800 <= code < 0xE000:
             continue  # halves of a surrogate pair, which UTF-8 does not have
-        folded = fold_character(code, lowercase=lowercase, **accents)
+        folded = fold(code)
         normal = "".join(" " if is_white(one) else one for one in folded)
         if normal != character:
             text = normal.encode()
@@ -46,8 +56,9 @@ def normalizer_model(*, lowercase: bool, **accents: bool | str) -> bytes:
                 places[text] = len(pool)
                 pool += text
             data[character.encode()] = _IS_DIFFERENT | places[text] << _LENGTH_BITS | len(text)
-    # NUL, which no trie can hold, becomes a space too.
-    zero = _IS_DIFFERENT | places[b" "] << _LENGTH_BITS | 1
+    # NUL, which no trie can hold, becomes a space too, or nothing.
+    nothing = normalization == "bert"
+    zero = _IS_DIFFERENT | places[b"" if nothing else b" "] << _LENGTH_BITS | (not nothing)
     return _flatbuffer(lowercase, _trie(data), zero, bytes(pool))
 
 

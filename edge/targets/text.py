@@ -20,7 +20,7 @@ from keras_transformer.edge.targets.flatbuffer import FlatbufferWriter
 from keras_transformer.edge.targets.normalizer_model import normalizer_model
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
-from keras_transformer.zoo.tokenizers.piece_list import CONTINUATION, UNK
+from keras_transformer.zoo.tokenizers.piece_list import CONTINUATION
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
 LOADING = """\
@@ -111,9 +111,11 @@ def _encoder(checkpoint: Checkpoint, length: int) -> Callable:
         suffix_indicator=CONTINUATION,
         max_bytes_per_word=config.most_bytes_per_word,
         token_out_type=tf.int32,
-        unknown_token=UNK,
+        unknown_token=config.special.unk,
         support_detokenization=False,
-        fast_bert_normalizer_model_buffer=normalizer_model(**config.fold),
+        fast_bert_normalizer_model_buffer=normalizer_model(
+            normalization=config.normalization, **config.fold
+        ),
     )
     limit = config.max_characters_per_word
 

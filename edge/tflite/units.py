@@ -1,32 +1,55 @@
-"""The end of a file that gives numbers in the units of the targets.
+"""The end of a file that gives numbers in the units of the targets, or vectors of length 1.
 
 Appended to the finished graph: before conversion, a converter multiplies it into the head, whose
-bias a float16 file then cannot hold, or stores the sum in 256 steps from zero to the mean.
+bias a float16 file then cannot hold, or stores the sum in 256 steps from zero to the mean. Vectors
+of length 1 it would store in 256 steps from -1 to 1, of which most elements use a few.
 """
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from keras_transformer.edge.runtime.names import LOGITS
+from keras_transformer.edge.runtime.names import EMBEDDING, LOGITS
 from keras_transformer.edge.tflite.compact import to_bytes
 from keras_transformer.edge.tflite.schema import op_name
 from keras_transformer.zoo.models.heads import Head
 
 
 def in_units(flatbuffer: bytes, head: Head) -> bytes:
-    """Returns the file with its output multiplied by a deviation and added to a mean, in float32.
+    """Returns the file with the last layer of a head appended, in float32.
+
+    Its output is multiplied by a deviation and added to a mean, or divided by its length.
 
     Args:
         flatbuffer: whose output is standardized.
         head: of the model.
     """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
+    names = (LOGITS, EMBEDDING) if head.normalize else (LOGITS,)
     for signature in model.signatureDefs:
         for output in signature.outputs:
-            if output.name == LOGITS.encode():
+            if output.name.decode() in names:
                 graph = model.subgraphs[signature.subgraphIndex]
-                output.tensorIndex = _appended(model, graph, output.tensorIndex, head)
+                append = _of_unit_length if head.normalize else _appended
+                output.tensorIndex = append(model, graph, output.tensorIndex, head)
     return to_bytes(model, len(flatbuffer))
+
+
+def _of_unit_length(model: schema.ModelT, graph: schema.SubGraphT, place: int, head: Head) -> int:
+    """The place of the output of length 1; the vector as it was gives it its name."""
+    vector = graph.tensors[place]
+    operator = schema.OperatorT()
+    operator.opcodeIndex = _code(model, "L2_NORMALIZATION")
+    operator.builtinOptionsType = schema.BuiltinOptions.L2NormOptions
+    operator.builtinOptions = schema.L2NormOptionsT()
+    operator.inputs = np.array([place], np.int32)
+    result = _tensor(graph, vector.name, vector.shape)
+    result.shapeSignature = vector.shapeSignature
+    vector.name += b"_vector"
+    product = len(graph.tensors) - 1
+    operator.outputs = np.array([product], np.int32)
+    graph.operators.append(operator)
+    graph.outputs = np.where(graph.outputs == place, product, graph.outputs).astype(np.int32)
+    return product
 
 
 def _appended(model: schema.ModelT, graph: schema.SubGraphT, place: int, head: Head) -> int:

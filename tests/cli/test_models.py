@@ -3,6 +3,7 @@ import json
 import pytest
 
 from keras_transformer.zoo.models.catalog import CATALOG, SIZES
+from keras_transformer.zoo.pretrained.known import KNOWN_MODELS
 from tests.cli.calls import call, error_of
 
 
@@ -12,8 +13,10 @@ def test_the_list_has_every_model_with_its_cost():
     head, _, *lines = result.stdout.split("\n\n")[0].splitlines()
     assert head.split("  ")[0] == "Model" and "Multiply-adds at 128 tokens" in head
     assert [line.split()[0] for line in lines] == list(CATALOG)
+    assert all(f"\n{known.name} " in result.stdout for known in KNOWN_MODELS)
     assert lines[0].split() == [
-        "bert_tiny", "encoder", "4.4", "M", "58.7", "M", "classification,", "regression",
+        "bert_tiny", "encoder", "4.4", "M", "58.7", "M", "classification,", "regression,",
+        "embedding",
     ]  # fmt: skip
     assert "the published counts of BERT include its pre-training heads" in result.stdout
 
@@ -22,14 +25,14 @@ def test_the_list_as_json():
     models = json.loads(call("models", "--json").stdout)
     assert {model["name"]: model["parameters"] for model in models} == {
         name: size.parameters for name, size in SIZES.items()
-    }
+    } | {known.name: known.parameters for known in KNOWN_MODELS}
     assert models[0] == {
         "name": "bert_tiny",
         "architecture": "encoder",
         "parameters": 4_385_920,
         "parameters_with_pretraining_heads": 4_433_468,
         "multiply_adds_at_128_tokens": 58_736_640,
-        "tasks": ["classification", "regression"],
+        "tasks": ["classification", "regression", "embedding"],
     }
 
 
@@ -55,4 +58,7 @@ def test_one_model_as_json():
 def test_unknown_model():
     code, line = error_of(call("models", "bert_huge"))
     assert code == 2
-    assert line == f"Error: Expected a model among {', '.join(CATALOG)}, got 'bert_huge'."
+    assert line == (
+        f"Error: Expected a model among {', '.join(CATALOG)}, or a published one (a folder, or "
+        "hf:OWNER/NAME), got 'bert_huge'."
+    )

@@ -13,7 +13,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.text import PAD_ID
 from keras_transformer.zoo.models.config import ADDED_POSITIONS, TransformerConfig
 from keras_transformer.zoo.models.float_layers import keep_float
-from keras_transformer.zoo.models.heads import Head, HeadOwner, InUnits, head_of
+from keras_transformer.zoo.models.heads import Head, HeadOwner, head_of
 from keras_transformer.zoo.models.inputs import read_inputs
 from keras_transformer.zoo.models.memory import check_build
 from keras_transformer.zoo.models.parts import Parts
@@ -32,7 +32,7 @@ def build(
 
     - encoder: the inputs of the config's modality; for text int32 `ids` (B, T), 0 where a position
       is padding, and `segment_ids` (B, T) for a head over pairs. Outputs are the head's (B, units),
-      or without a head the pooled vectors (B, D).
+      or the pooled vectors (B, D) of a `vector` head or without one.
     - decoder: `ids` (B, T). Outputs are logits (B, T, V).
     - encoder-decoder: `source_ids` (B, S) and `ids` (B, T). Outputs are logits (B, T, V).
 
@@ -77,24 +77,26 @@ class _Models(Parts):
 
     def encoder_model(self, head):
         c = self.config
-        # Without a segment table nothing distinguishes the two rows.
-        pair = head is not None and head.pair and bool(c.num_segments)
+        # Without a table of several segments nothing distinguishes the two rows.
+        pair = head is not None and head.pair and c.num_segments > 1
         inputs, x, mask = read_inputs(self, pair=pair)
         x = self.stack(Encoder, "encoder")(x, mask=mask)
         x = self._pool(x, mask)
-        if head is not None:
+        if head is not None and head.units is not None:
             x = self.dropout("head_dropout")(x)
             x = self.projection(head.units, "head")(x)
             x = self.point("head_point")(x)
         outputs = ops.cast(x, "float32")
-        if head is not None and not head.is_standard:
-            outputs = InUnits(head.mean, head.deviation, name="in_units")(outputs)
+        if head is not None and (last := head.last_layer()) is not None:
+            outputs = last(outputs)
         return keras.Model(inputs, outputs, name="encoder_model")
 
     def _pool(self, x, mask):
         """(B, T, D) to (B, D)."""
         if self.config.pooling == "first":
             x = x[:, 0, :]
+            if self.config.pooler == "none":
+                return self.point("pooled_point")(x)
             x = self.point("pooler_point")(self.projection(self.config.hidden_dim, "pooler")(x))
             if (self.bits["activation_bits"] or 0) > 8:
                 # The converter would store a tanh in 8 bits, but not a difference.

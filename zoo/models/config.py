@@ -15,6 +15,7 @@ CHOICES = {
     "activation": ("relu", "gelu", "gelu_tanh", "silu"),
     "norm": ("layer_norm", "rms_norm"),
     "pooling": ("first", "mean", "max"),
+    "pooler": ("tanh", "none"),
 }
 
 # Integers whose 0 means none, or derived from another one.
@@ -51,8 +52,9 @@ class TransformerConfig:
         use_bias: whether projections have a bias.
         positions: `learned`, `sinusoidal`, `rotary`, `t5` or `alibi`.
         num_segments: number of segments of the segment embedding; 0 for no such embedding.
-        pooling: pooling of an encoder's outputs: the `first` with BERT's tanh layer, or the `mean`
-            or `max` of those without padding.
+        pooling: pooling of an encoder's outputs: the `first`, or the `mean` or `max` of those
+            without padding.
+        pooler: layer that follows the `first`: BERT's `tanh` of a projection, or `none`.
         scale_embeddings: whether token embeddings are multiplied by sqrt(D).
         modality: modality of the inputs, see `modalities.registry`.
         modality_settings: settings of the modality, such as the size of an image.
@@ -80,6 +82,7 @@ class TransformerConfig:
     positions: str = "learned"
     num_segments: int = 0
     pooling: str = "first"
+    pooler: str = "tanh"
     scale_embeddings: bool = False
     modality: str = "text"
     modality_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
@@ -155,7 +158,7 @@ class TransformerConfig:
             InputError: if a name is missing or unknown, or a value impossible.
         """
         # Fields added after a checkpoint was written default to the earlier behaviour.
-        later = {"source_vocab_size", "head_dim", "rank", "modality", "modality_settings"}
+        later = {"source_vocab_size", "head_dim", "rank", "pooler", "modality", "modality_settings"}
         known = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(value, Mapping) or not known - later <= set(value) <= known:
             raise InputError(

@@ -4,11 +4,14 @@ import dataclasses
 from typing import Protocol, Self
 
 import keras
+from keras import ops
 
 from keras_transformer.zoo.errors import InputError
 
 # Kind -> the architectures that support it.
-HEADS = {"pooled": ("encoder",), "tied": ("decoder", "encoder-decoder")}
+HEADS = {"pooled": ("encoder",), "vector": ("encoder",), "tied": ("decoder", "encoder-decoder")}
+# The smallest length that a vector is divided by, as in TFLite's op.
+LEAST_LENGTH = 1e-6
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -16,12 +19,13 @@ class Head:
     """The outputs on top of a stack.
 
     Attributes:
-        kind: `pooled`, a projection of the pooled vector of the text, or `tied`, logits of the next
-            token from the tied embedding table.
-        units: width of the output; None where it is the vocabulary's size.
+        kind: `pooled`, a projection of the pooled vector of the text; `vector`, that vector itself;
+            or `tied`, logits of the next token from the tied embedding table.
+        units: width of a projection; None where the output has none.
         pair: whether the model reads two texts, distinguished by `segment_ids`.
         mean, deviation: mean and standard deviation of the targets, which scale the standardized
             outputs of the projection.
+        normalize: whether the vector is divided by its length.
     """
 
     kind: str = "pooled"
@@ -29,6 +33,7 @@ class Head:
     pair: bool = False
     mean: float = 0.0
     deviation: float = 1.0
+    normalize: bool = False
 
     def __post_init__(self):
         if self.kind not in HEADS:
@@ -38,15 +43,26 @@ class Head:
                 f"Expected units of a pooled head alone, got kind={self.kind!r}, "
                 f"units={self.units}."
             )
+        if self.normalize and self.kind != "vector":
+            raise InputError(
+                f"Expected normalize of a vector head alone, got kind={self.kind!r}, "
+                f"normalize={self.normalize}."
+            )
 
     @property
     def is_standard(self) -> bool:
         """Whether the outputs are what is computed, as they are."""
-        return (self.mean, self.deviation) == (0.0, 1.0)
+        return (self.mean, self.deviation, self.normalize) == (0.0, 1.0, False)
 
     def standard(self) -> Self:
-        """Returns the head of standardized outputs."""
-        return dataclasses.replace(self, mean=0.0, deviation=1.0)
+        """Returns the head of standardized outputs, or of vectors as they are."""
+        return dataclasses.replace(self, mean=0.0, deviation=1.0, normalize=False)
+
+    def last_layer(self) -> keras.layers.Layer | None:
+        """Returns the layer that follows all others, if the outputs are not `is_standard`."""
+        if self.normalize:
+            return UnitLength(name="unit_length")
+        return None if self.is_standard else InUnits(self.mean, self.deviation, name="in_units")
 
     def check(self, architecture: str) -> None:
         """Raises InputError if the architecture does not support this head."""
@@ -89,6 +105,21 @@ class InUnits(keras.layers.Layer):
 
     def call(self, inputs):
         return inputs * self.deviation + self.mean
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class UnitLength(keras.layers.Layer):
+    """`y = x / |x|` of vectors (B, D), in float32 whatever the layers before it compute in."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+
+    def call(self, inputs):
+        squares = ops.sum(ops.square(inputs), axis=-1, keepdims=True)
+        return inputs * ops.rsqrt(ops.maximum(squares, LEAST_LENGTH**2))
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -13,12 +13,15 @@ class Model(Part):
     """The model.
 
     Attributes:
-        name: catalogue name (option `model`).
+        name: catalogue name, or that of a published model (option `model`).
         settings: changes to the model's config, such as `{"dropout": 0.3}`.
+        published: origin of the weights that the run began with: source, revision, licence, and
+            the SHA-256 of each file; empty where it began with none.
     """
 
     name: str = option(name="model")
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    published: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
+from keras_transformer.zoo.data.pair_batches import PairBatches
 from keras_transformer.zoo.data.sources import Source, read_source
 from keras_transformer.zoo.data.tables import Examples, Table, column
 from keras_transformer.zoo.errors import InputError, RunError
@@ -32,6 +33,7 @@ class LabelledTask(Task):
     Attributes:
         pair: whether an example is a pair of rows.
         modality: name of the modality of the rows.
+        needs_pairs: whether a named column of second rows is required where targets are not.
     """
 
     pair: bool = False
@@ -40,6 +42,7 @@ class LabelledTask(Task):
     columns: ClassVar[Mapping[str, str | None]] = {
         "text": "text", "text_pair": None, "label": "label"
     }  # fmt: skip
+    needs_pairs: ClassVar[bool] = True
 
     @abc.abstractmethod
     def targets(self, table: Table, label: str) -> tuple[np.ndarray, Sequence[str]]:
@@ -65,7 +68,11 @@ class LabelledTask(Task):
         texts = [text] if pair is None else [text, pair]
         kind = modality_named(self.modality)
         others = [] if label is None else [label]
+        if pair is not None and not (labelled or self.needs_pairs):
+            texts, others = [text], [pair, *others]
         table = read_source(source, texts, others, name=name, is_text=kind.is_text)
+        if pair is not None and pair not in (*texts, *table.columns):
+            pair = None
         is_there = label in table.columns and label not in table.problems
         if label is not None and not labelled and not is_there:
             label = None
@@ -94,9 +101,23 @@ class LabelledTask(Task):
         return LabelledData(task=self, train=train, validation=validation, modality=modality)
 
     def inputs(self, examples: Examples, modality: Modality) -> dict[str, list[np.ndarray]]:
-        self._check_pairs(examples)
-        encoded = modality.encode(examples.texts, examples.pairs)
+        encoded = modality.encode(*self.rows(examples))
         return encoded.of(modality.inputs(pair=self.pair))
+
+    def rows(self, examples: Examples) -> tuple[list[Any], list[Any] | None]:
+        """Returns the rows that the model reads, and their second rows.
+
+        Raises:
+            InputError: if the examples are pairs and the model reads single rows, or vice versa.
+        """
+        self._check_pairs(examples)
+        return examples.texts, examples.pairs
+
+    def batches(
+        self, columns: Mapping[str, Sequence[np.ndarray]], targets: np.ndarray, **options: Any
+    ) -> Batches | PairBatches:
+        """Returns training batches of the encoded `rows` and their targets, see `Batches`."""
+        return Batches(columns, targets, **options)
 
     def evaluate(self, predictor: Any, examples: Examples, **decoding: Any) -> dict[str, Any]:
         for name, value in decoding.items():
@@ -105,10 +126,10 @@ class LabelledTask(Task):
             )
         if examples.targets is None:
             raise InputError(f"{examples.path}: expected a label column to evaluate on.")
-        self._check_pairs(examples)
-        outputs = predictor.outputs(examples.texts, examples.pairs)
+        outputs = predictor.outputs(*self.rows(examples))
+        truncated = np.array(outputs.truncated).reshape(-1, len(examples)).any(axis=0)
         return {
-            "rows": len(examples), "truncated": sum(outputs.truncated),
+            "rows": len(examples), "truncated": int(truncated.sum()),
             **self.metrics(examples.targets, finite(outputs.scores)),
         }  # fmt: skip
 
@@ -157,9 +178,9 @@ class LabelledData:
 
     def batches(
         self, *, batch_tokens: int, bucket: int, seed: int, piece_dropout: float = 0.0
-    ) -> Batches | SampledBatches:
-        def of(encoded: Features) -> Batches:
-            return Batches(
+    ) -> Batches | PairBatches | SampledBatches:
+        def of(encoded: Features) -> Batches | PairBatches:
+            return self.task.batches(
                 encoded.of(self._inputs), self.train.targets, specs=self._inputs,
                 batch_tokens=batch_tokens, bucket=bucket, seed=seed,
             )  # fmt: skip
@@ -195,8 +216,8 @@ class LabelledData:
 
     def probes(self, seed: int) -> dict[str, np.ndarray]:
         encoded = self._encoded_validation
-        count = min(NUM_PROBES, len(self.validation))
-        rows = np.random.default_rng(seed).choice(len(self.validation), count, replace=False)
+        count = min(NUM_PROBES, len(encoded.truncated))
+        rows = np.random.default_rng(seed).choice(len(encoded.truncated), count, replace=False)
         return {
             spec.name: spec.pad([encoded.columns[spec.name][row] for row in rows])
             for spec in self._inputs
@@ -206,7 +227,9 @@ class LabelledData:
         for part, encoded in (
             (self.train, self._encoded_train), (self.validation, self._encoded_validation)
         ):  # fmt: skip
-            report.cut(part.path, len(part), encoded.num_truncated, self.modality.max_length)
+            report.cut(
+                part.path, len(encoded.truncated), encoded.num_truncated, self.modality.max_length
+            )
 
     @functools.cached_property
     def _inputs(self) -> tuple[InputSpec, ...]:
@@ -221,7 +244,7 @@ class LabelledData:
         return self._encode(self.validation, self.modality)
 
     def _encode(self, part: Examples, modality: Modality) -> Features:
-        return modality.encode(part.texts, part.pairs)
+        return modality.encode(*self.task.rows(part))
 
 
 def finite(scores: np.ndarray) -> np.ndarray:

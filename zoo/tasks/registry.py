@@ -27,6 +27,7 @@ TASKS = TaskTable(
     {
         "classification": f"{_ROOM}.classification.Classification",
         "regression": f"{_ROOM}.regression.Regression",
+        "embedding": f"{_ROOM}.embedding.Embedding",
         "translation": f"{_ROOM}.translation.Translation",
         "language-modeling": f"{_ROOM}.language_modeling.LanguageModeling",
     }

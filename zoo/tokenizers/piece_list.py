@@ -82,16 +82,22 @@ class Vocabulary(Sequence[str]):
             return cls(tuple(piece for piece, _ in pairs), tuple(score for _, score in pairs))
         return cls(tuple(lines))
 
-    def check(self, kind: str, source: str = "the vocabulary") -> dict[str, int]:
+    def check(
+        self,
+        kind: str,
+        source: str = "the vocabulary",
+        special: Sequence[str] = SPECIAL_TOKENS,
+    ) -> dict[str, int]:
         """Returns each piece's id after checking that the pieces are usable.
 
         Args:
             kind: kind of tokenizer: wordpiece, characters or sentencepiece.
             source: name of the vocabulary in errors, such as its path.
+            special: special tokens, of which the first is for padding.
 
         Raises:
             InputError: if a piece is unusable or repeated, a special token or byte is missing,
-                [PAD] is not first, or the scores do not fit.
+                the padding is not first, or the scores do not fit.
         """
         ids: dict[str, int] = {}
         for index, piece in enumerate(self.pieces):
@@ -100,7 +106,7 @@ class Vocabulary(Sequence[str]):
                     f"Expected one piece on every line of {source}, "
                     f"got {piece!r} on line {index + 1}."
                 )
-            if kind == "characters" and len(piece) > 1 and piece not in SPECIAL_TOKENS:
+            if kind == "characters" and len(piece) > 1 and piece not in special:
                 raise InputError(
                     f"Expected every piece of {source} to be one character, got {piece!r}."
                 )
@@ -116,13 +122,14 @@ class Vocabulary(Sequence[str]):
                     f"got {piece!r} on lines {ids[piece] + 1} and {index + 1}."
                 )
             ids[piece] = index
-        required = SPECIAL_TOKENS + (BYTE_PIECES if kind == "sentencepiece" else ())
+        required = (*special, *(BYTE_PIECES if kind == "sentencepiece" else ()))
         for token in required:
             if token not in ids:
                 raise InputError(f"Expected {source} to hold {token}; add it on a line of its own.")
-        if ids[PAD] != 0:
+        pad = special[0]
+        if ids[pad] != 0:
             raise InputError(
-                f"Expected {PAD} on line 1 of {source}, got it on line {ids[PAD] + 1}: "
+                f"Expected {pad} on line 1 of {source}, got it on line {ids[pad] + 1}: "
                 "its id must be 0."
             )
         expected = len(ids) if kind == "sentencepiece" else 0

@@ -5,13 +5,15 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from keras_transformer.zoo.tokenizers.normalize import fold_text, split_words
+from keras_transformer.zoo.tokenizers.bert import word_splitter
+from keras_transformer.zoo.tokenizers.normalize import fold_text
 from keras_transformer.zoo.tokenizers.piece_list import (
     CONTINUATION,
     SPECIAL_TOKENS,
     UNK,
     Vocabulary,
 )
+from keras_transformer.zoo.tokenizers.special import SpecialTokens
 
 _CACHED_WORDS = 1 << 16
 _NO_SPACE_BEFORE = re.compile(r" (?=[.,!?;:)\]}%])")
@@ -28,27 +30,34 @@ def spaced(words: str) -> str:
 class WordPieces:
     """Word pieces, matched greedily, longest first (BERT, Devlin et al. 2018).
 
-    A piece that continues a word begins with "##"; a word without a match is [UNK].
+    A piece that continues a word begins with "##"; a word without a match is unknown.
 
     Args:
         vocabulary: pieces in the order of their ids.
         is_too_long: whether a word is unknown because of its length.
+        special: special tokens of the vocabulary.
+        normalization: `bert` for the words of `split_bert_words`; others for `split_words`.
         **fold: arguments of `normalize.fold_text`.
     """
 
-    def __init__(self, vocabulary: Vocabulary, *, is_too_long: Callable[[str], bool], **fold: Any):
-        self.piece_ids = vocabulary.check("wordpiece")
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        *,
+        is_too_long: Callable[[str], bool],
+        special: SpecialTokens = SpecialTokens(),
+        normalization: str = "nfkc",
+        **fold: Any,
+    ):
+        self.piece_ids = vocabulary.check("wordpiece", special=special.names)
         self.size = len(vocabulary)
+        self.split = word_splitter(normalization, **fold)
         self.is_too_long = is_too_long
         self.longest = max(map(len, vocabulary))
+        self._unknown = (self.piece_ids[special.unk],)
         self._pieces = vocabulary.pieces
-        self._fold = fold
         # Words repeat: a corpus of 680,000 words has 14,000 distinct ones.
         self.match = functools.lru_cache(_CACHED_WORDS)(self._match)
-
-    def split(self, text: str) -> list[str]:
-        """Returns the words, which are matched one by one."""
-        return split_words(text, **self._fold)
 
     def ids(self, text: str) -> list[int]:
         """Returns the ids of a text."""
@@ -75,7 +84,7 @@ class WordPieces:
     def _match(self, word: str) -> tuple[int, ...]:
         """Splits one word into the ids of its pieces."""
         if self.is_too_long(word):
-            return (self.piece_ids[UNK],)
+            return self._unknown
         found = []
         start, prefix = 0, ""
         while start < len(word):
@@ -83,7 +92,7 @@ class WordPieces:
             while end > start and prefix + word[start:end] not in self.piece_ids:
                 end -= 1
             if end == start:
-                return (self.piece_ids[UNK],)
+                return self._unknown
             found.append(self.piece_ids[prefix + word[start:end]])
             start, prefix = end, CONTINUATION
         return tuple(found)

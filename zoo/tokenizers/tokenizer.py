@@ -10,16 +10,9 @@ from typing import Self
 import numpy as np
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.tokenizers.piece_list import (
-    CLS,
-    PAD,
-    SEP,
-    SPECIAL_TOKENS,
-    UNK,
-    VOCABULARY_FILES,
-    Vocabulary,
-)
+from keras_transformer.zoo.tokenizers.piece_list import VOCABULARY_FILES, Vocabulary
 from keras_transformer.zoo.tokenizers.pieces import Bytes, Characters, WordPieces
+from keras_transformer.zoo.tokenizers.special import Frame
 from keras_transformer.zoo.tokenizers.tokenizer_config import TokenizerConfig
 from keras_transformer.zoo.tokenizers.unigram import Unigram
 
@@ -87,7 +80,10 @@ def pad_rows(rows: Sequence[np.ndarray], length: int | None = None) -> np.ndarra
 
 
 class Tokenizer:
-    """Turns text into token ids: `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`, and ids into text.
+    """Turns text into token ids, and ids into text.
+
+    Special tokens surround a text or a pair of texts as `TokenizerConfig.special` says: by default
+    `[CLS] a [SEP]` and `[CLS] a [SEP] b [SEP]`.
 
     Args:
         config: settings of the tokenizer.
@@ -99,7 +95,9 @@ class Tokenizer:
         vocabulary: pieces by id.
         model: tokenizer model, which converts a text to ids and back.
         vocab_size: number of ids.
-        pad_id, unk_id, cls_id, sep_id: ids of the special tokens.
+        pad_id, unk_id, cls_id, sep_id: ids of the special tokens pad, unk (that of pad where
+            nothing is unknown), begin and end.
+        special_ids: ids of all special tokens.
     """
 
     def __init__(self, config: TokenizerConfig, vocabulary: Sequence[str] = ()):
@@ -109,10 +107,17 @@ class Tokenizer:
         self.vocabulary = vocabulary
         self.model = _model(config, vocabulary)
         self.vocab_size = self.model.size
-        self.pad_id, self.unk_id, self.cls_id, self.sep_id = (
-            self.model.piece_ids[token] for token in (PAD, UNK, CLS, SEP)
+        special, ids = config.special, self.model.piece_ids
+        self.pad_id, self.cls_id, self.sep_id = (
+            ids[name] for name in (special.pad, special.begin, special.end)
         )
-        self._special_ids = {self.model.piece_ids[token] for token in SPECIAL_TOKENS}
+        # Where nothing is unknown no token is.
+        self.unk_id = self.pad_id if special.unk is None else ids[special.unk]
+        self.special_ids = {ids[name] for name in special.names}
+        self._single, self._pair = (
+            Frame(*([ids[name] for name in part] for part in frame))
+            for frame in (special.single_frame, special.pair_frame)
+        )
 
     def pieces(self, texts: Sequence[str]) -> list[list[int]]:
         """Returns each text's ids without special tokens."""
@@ -132,7 +137,7 @@ class Tokenizer:
         for i in map(int, ids):
             if not 0 <= i < self.vocab_size:
                 raise InputError(f"Expected ids from 0 to {self.vocab_size - 1}, got {i}.")
-            if i not in self._special_ids:
+            if i not in self.special_ids:
                 kept.append(i)
         return self.model.text(kept)
 
@@ -147,7 +152,8 @@ class Tokenizer:
             max_length: maximum number of tokens of a row, special tokens included. The end of a
                 longer row is truncated; in a pair, the longer text is truncated first.
         """
-        shortest = 3 if pairs is None else 5
+        frame = self._single if pairs is None else self._pair
+        shortest = frame.size + (1 if pairs is None else 2)
         if max_length < shortest:
             raise InputError(
                 f"Expected max_length to be at least {shortest}, got max_length={max_length}."
@@ -156,24 +162,25 @@ class Tokenizer:
             raise InputError(
                 f"Expected as many pairs as texts, got {len(pairs)} pairs for {len(texts)} texts."
             )
-        cls, sep = [self.cls_id], [self.sep_id]
+        before, between, after = frame
+        room = max_length - frame.size
         ids, segment_ids, truncated = [], [], []
         if pairs is None:
             for a in self.pieces(texts):
-                truncated.append(len(a) > max_length - 2)
-                row = np.array(cls + a[: max_length - 2] + sep, np.int32)
+                truncated.append(len(a) > room)
+                row = np.array(before + a[:room] + after, np.int32)
                 ids.append(row)
                 segment_ids.append(np.zeros_like(row))
         else:
-            room = max_length - 3
             for a, b in zip(self.pieces(texts), self.pieces(pairs), strict=True):
                 truncated.append(len(a) + len(b) > room)
                 # The second text is guaranteed half of the room, the first gets the rest.
                 a = a[: max(room - len(b), room - room // 2)]
                 b = b[: room - len(a)]
-                row = np.array(cls + a + sep + b + sep, np.int32)
+                row = np.array(before + a + between + b + after, np.int32)
                 segments = np.zeros_like(row)
-                segments[len(a) + 2 :] = 1
+                if self.config.special.segments:
+                    segments[len(before) + len(a) + len(between) :] = 1
                 ids.append(row)
                 segment_ids.append(segments)
         return Encoded(ids=ids, segment_ids=segment_ids, truncated=truncated)
@@ -264,7 +271,10 @@ def _model(
     config: TokenizerConfig, vocabulary: Vocabulary
 ) -> WordPieces | Bytes | Characters | Unigram:
     if config.kind == "wordpiece":
-        return WordPieces(vocabulary, is_too_long=config.is_too_long, **config.fold)
+        return WordPieces(
+            vocabulary, is_too_long=config.is_too_long, special=config.special,
+            normalization=config.normalization, **config.fold,
+        )  # fmt: skip
     if config.kind == "characters":
         return Characters(vocabulary, **config.fold)
     if config.kind == "sentencepiece":

@@ -1,16 +1,40 @@
 """The settings of a tokenizer."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.tokenizers.normalize import ACCENTS
+from keras_transformer.zoo.tokenizers.special import SpecialTokens
+from keras_transformer.zoo.tokenizers.splitters import SPLITTERS
 
-KINDS = ("wordpiece", "bytes", "characters", "sentencepiece")
-NORMALIZATIONS = ("nfkc", "identity")
+KINDS = ("wordpiece", "bytes", "characters", "sentencepiece", "bpe", "sentencepiece_bpe")
+# Kinds that only published vocabularies have: none is learned here.
+PUBLISHED_KINDS = ("bpe", "sentencepiece_bpe")
+# Normalizations by kind, the default first.
+_NORMALIZATIONS = {
+    "wordpiece": ("nfkc", "identity", "bert"),
+    "bytes": ("nfkc", "identity"),
+    "characters": ("nfkc", "identity"),
+    "sentencepiece": ("nfkc", "identity", "charsmap"),
+    "bpe": ("identity", "nfc"),
+    "sentencepiece_bpe": ("identity", "charsmap"),
+}
 # Kinds that preserve case and accents by default, since they are used to generate text.
-_VERBATIM = ("characters", "sentencepiece")
+_VERBATIM = ("characters", "sentencepiece", "bpe", "sentencepiece_bpe")
+# Settings of some kinds only, with their defaults.
+_BY_KIND: dict[str, dict[str, Any]] = {
+    "splitter": {"bpe": "gpt2"},
+    "prefix_space": {"sentencepiece": True, "bpe": False, "sentencepiece_bpe": True},
+    "single_spaces": {"sentencepiece": True, "sentencepiece_bpe": False},
+    "byte_fallback": {"sentencepiece": True, "sentencepiece_bpe": True},
+    "whole_words": {"bpe": False},
+    "added": {"bpe": (), "sentencepiece_bpe": ()},
+    "unknown_pieces": {"sentencepiece": 0},
+}
+# Kinds whose special tokens have names of their own.
+_NAMED = ("wordpiece", "sentencepiece", "bpe", "sentencepiece_bpe")
 # Names of the shares of tokens and of rows that a tokenizer does not know.
 UNKNOWN_TOKENS, ROWS_WITH_UNKNOWN = "unknown_tokens", "rows_with_unknown_tokens"
 # TensorFlow Text counts its bytes in 32 bits.
@@ -20,6 +44,7 @@ _MAX_CHARACTERS_PER_WORD = 100
 _MOST_BYTES = 4
 # Settings of files that were written before these could be chosen.
 _ONCE = {"accents": "all", "normalization": "nfkc"}
+_MOST_UNKNOWN_PIECES = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,38 +53,63 @@ class TokenizerConfig:
 
     Attributes:
         kind: "wordpiece" (words split greedily into pieces of a vocabulary), "bytes" (UTF-8),
-            "characters", or "sentencepiece" (words split into their most probable pieces).
+            "characters", "sentencepiece" (words split into their most probable pieces), "bpe"
+            (UTF-8 bytes, merged in the order of a table), or "sentencepiece_bpe" (characters,
+            merged into pieces of a vocabulary).
         lowercase: whether case is folded; None for the kind's default, false for characters and
             sentencepiece, else true.
         strip_accents: whether accents are removed; None as for `lowercase`.
         accents: definition of accents: "european", the marks of Latin, Greek and Cyrillic letters,
-            or "all" nonspacing marks, as in BERT.
-        normalization: normalization before sentencepiece: "nfkc" (NFKC, and single spaces between
-            words), or "identity" for none.
+            or "all" nonspacing marks, as in BERT; None for the default, "all" with the
+            normalization "bert", else "european".
+        normalization: normalization of a text; None for the kind's default. Of sentencepiece
+            "nfkc" (NFKC, and single spaces between words), "identity" for none, or "charsmap" for
+            the vocabulary's own table; of wordpiece "bert" for BERT's own, any other for ours; of
+            bpe "identity" or "nfc"; of sentencepiece_bpe "identity" or "charsmap".
         max_characters_per_word: maximum number of characters of a word; a longer one is unknown
             (word pieces only). 100 by default.
         max_bytes_per_word: maximum number of UTF-8 bytes instead, as in older files.
+        special: special tokens and templates.
+        splitter: name of the function that splits a text before bpe, see `splitters`.
+        prefix_space: whether a space precedes each text: true by default for sentencepiece and
+            sentencepiece_bpe, false for bpe, which adds it where the text does not begin with one.
+        single_spaces: whether spaces are joined, and removed at a text's ends: by default true for
+            sentencepiece and false for sentencepiece_bpe. Of sentencepiece only for "charsmap".
+        byte_fallback: whether a character that is not in the vocabulary becomes its bytes (the
+            default), rather than one unknown token for a run of them.
+        whole_words: whether bpe merges nothing of a part that is a piece.
+        added: pieces of bpe and sentencepiece_bpe that are found in a text before it is split.
+        unknown_pieces: number of pieces at the end of a sentencepiece vocabulary that words are
+            split into, but that have no ids: they are unknown.
     """
 
     kind: str = "wordpiece"
     lowercase: bool | None = None
     strip_accents: bool | None = None
-    accents: str = "european"
-    normalization: str = "nfkc"
+    accents: str | None = None
+    normalization: str | None = None
     max_characters_per_word: int | None = None
     max_bytes_per_word: int | None = None
+    special: SpecialTokens = SpecialTokens()
+    splitter: str | None = None
+    prefix_space: bool | None = None
+    single_spaces: bool | None = None
+    byte_fallback: bool | None = None
+    whole_words: bool | None = None
+    added: tuple[str, ...] | None = None
+    unknown_pieces: int | None = None
 
     def __post_init__(self):
         if self.max_characters_per_word is None and self.max_bytes_per_word is None:
             object.__setattr__(self, "max_characters_per_word", _MAX_CHARACTERS_PER_WORD)
-        choices = {"kind": KINDS, "accents": ACCENTS, "normalization": NORMALIZATIONS}
-        for name, known in choices.items():
-            value = getattr(self, name)
-            if value not in known:
-                raise InputError(
-                    f"Expected the tokenizer's {name} to be one of {', '.join(known)}, "
-                    f"got {name}={value!r}."
-                )
+        self._choose("kind", KINDS)
+        if self.normalization is None:
+            object.__setattr__(self, "normalization", _NORMALIZATIONS[self.kind][0])
+        self._choose("normalization", _NORMALIZATIONS[self.kind])
+        is_bert = self.normalization == "bert"
+        if self.accents is None:
+            object.__setattr__(self, "accents", "all" if is_bert else "european")
+        self._choose("accents", ("all",) if is_bert else ACCENTS)
         for name in ("lowercase", "strip_accents"):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, self.kind not in _VERBATIM)
@@ -87,15 +137,93 @@ class TokenizerConfig:
                 f"{', '.join(f'{name}={value}' for name, value in given.items())}."
             )
 
+        self._check_by_kind()
+
+    def _choose(self, name: str, known: Sequence[str]) -> None:
+        """Raises InputError if a setting is not one of those that are known."""
+        value = getattr(self, name)
+        if value not in known:
+            raise InputError(
+                f"Expected the tokenizer's {name} to be one of {', '.join(known)}, "
+                f"got {name}={value!r}."
+            )
+
+    def _check_by_kind(self) -> None:
+        """Sets the defaults of settings that only some kinds have, and checks them."""
+        if not isinstance(self.special, SpecialTokens):
+            raise InputError(f"Expected special tokens, got special={self.special!r}.")
+        if self.kind not in _NAMED and self.special != SpecialTokens():
+            raise InputError(
+                f"Expected the special tokens {', '.join(SpecialTokens().names)} of a tokenizer "
+                f"of the kind {self.kind}, got {', '.join(self.special.names)}."
+            )
+        for name, defaults in _BY_KIND.items():
+            value = getattr(self, name)
+            if self.kind not in defaults:
+                if value is not None:
+                    raise InputError(
+                        f"Expected no {name} for a tokenizer of the kind {self.kind}, "
+                        f"got {name}={value!r}."
+                    )
+                continue
+            default = defaults[self.kind]
+            if name == "added" and isinstance(value, list):
+                value = tuple(value)
+            if value is None:
+                value = default
+            if type(value) is not type(default):
+                wanted = {"bool": "true or false", "str": "text", "int": "an integer"}
+                raise InputError(
+                    f"Expected the tokenizer's {name} to be "
+                    f"{wanted.get(type(default).__name__, 'a list of texts')}, "
+                    f"got {name}={value!r}."
+                )
+            object.__setattr__(self, name, value)
+        if self.splitter is not None:
+            self._choose("splitter", tuple(SPLITTERS))
+        if any(not isinstance(piece, str) or not piece for piece in self.added or ()):
+            raise InputError(
+                f"Expected the tokenizer's added to be a list of texts, got added={self.added!r}."
+            )
+        if not 0 <= (self.unknown_pieces or 0) <= _MOST_UNKNOWN_PIECES:
+            raise InputError(
+                f"Expected the tokenizer's unknown_pieces to be from 0 to {_MOST_UNKNOWN_PIECES}, "
+                f"got unknown_pieces={self.unknown_pieces}."
+            )
+        needs_unk = self.has_unknown or self.unknown_pieces
+        if needs_unk and self.special.unk is None:
+            raise InputError(
+                f"Expected a special token unk for a tokenizer of the kind {self.kind} that does "
+                "not know all texts, got none."
+            )
+        # The same settings were once fixed, and ours have no other.
+        ours = self.kind == "sentencepiece" and self.normalization != "charsmap"
+        for name in ("prefix_space", "single_spaces"):
+            if ours and getattr(self, name) is not True:
+                raise InputError(
+                    f"Expected the tokenizer's {name} to be true with the normalization "
+                    f"{self.normalization}, got {name}=False."
+                )
+
     @property
     def keeps_lines(self) -> bool:
         """Whether ids preserve all white space of a text, line breaks included."""
-        return self.kind in ("characters", "bytes")
+        return self.kind in ("characters", "bytes", "bpe", "sentencepiece_bpe")
+
+    @property
+    def ends_texts(self) -> bool:
+        """Whether a token ends what a model writes; else only a limit does."""
+        return not self.keeps_lines or self.kind in PUBLISHED_KINDS
 
     @property
     def has_unknown(self) -> bool:
-        """Whether some texts have [UNK] among their ids."""
-        return self.kind in ("wordpiece", "characters")
+        """Whether some texts have the unknown token among their ids."""
+        return self.kind in ("wordpiece", "characters") or self.byte_fallback is False
+
+    @property
+    def has_charsmap(self) -> bool:
+        """Whether a table of characters belongs to the vocabulary."""
+        return self.normalization == "charsmap"
 
     @property
     def fold(self) -> dict[str, Any]:
@@ -120,6 +248,12 @@ class TokenizerConfig:
     def to_json(self) -> dict[str, Any]:
         """Returns the settings as a JSON-serializable object."""
         values = dataclasses.asdict(self)
+        # Files of our own kinds read as they did before others could be read.
+        for name, defaults in _BY_KIND.items():
+            if values[name] == defaults.get(self.kind):
+                del values[name]
+        if self.special == SpecialTokens():
+            del values["special"]
         return {name: value for name, value in values.items() if value is not None}
 
     @classmethod
@@ -138,4 +272,9 @@ class TokenizerConfig:
                     f"Expected the tokenizer's settings to be among {', '.join(known)}, "
                     f"got {name!r}."
                 )
-        return cls(**{**_ONCE, **value})
+        once = dict(_ONCE)
+        if value.get("kind") in PUBLISHED_KINDS:
+            del once["normalization"]
+        if "special" in value:
+            value = {**value, "special": SpecialTokens.from_json(value["special"])}
+        return cls(**{**once, **value})

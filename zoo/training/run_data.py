@@ -10,6 +10,7 @@ from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.evaluation.metric import Metric
+from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
@@ -23,7 +24,7 @@ from keras_transformer.zoo.training.learn_modality import learn_modality
 
 def learn_run_data(
     recipe: Recipe, config: TransformerConfig, *, train: Source | Rows | None = None,
-    validation: Source | Rows | None = None,
+    validation: Source | Rows | None = None, modality: Modality | None = None,
 ) -> RunData:  # fmt: skip
     """Reads the data of a recipe, and learns labels and vocabularies from the training part.
 
@@ -31,12 +32,14 @@ def learn_run_data(
         recipe: recipe of the run.
         config: config of the model, whose vocabulary size limits the learned one.
         train, validation: data in memory, in place of the recipe's files.
+        modality: modality that is known already, in place of a learned one.
 
     Raises:
         InputError: if the recipe or the data has a mistake.
     """
     task, train, validation = read_run(recipe, config, train=train, validation=validation)
-    modality = learn_modality(recipe, config, task, train)
+    if modality is None:
+        modality = learn_modality(recipe, config, task, train)
     return task.run_data(train, validation, modality)
 
 

@@ -8,6 +8,9 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.pretrained.checkpoints import fine_tuning_defaults
+from keras_transformer.zoo.pretrained.load import load_pretrained
+from keras_transformer.zoo.pretrained.source import is_published
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import OPTIONS, Recipe
 from keras_transformer.zoo.recipe.training_data import data_options, rows_given
@@ -16,7 +19,10 @@ from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.training.train_recipe import OWN_CONFIG, train_recipe
 
 # Recipe options that have a separate argument, or are not for the user to set.
-_ARGUMENTS = ("model", "settings", "train", "validation", "validation_share", "columns", "digest")
+_ARGUMENTS = (
+    "model", "settings", "published", "train", "validation", "validation_share", "columns",
+    "digest",
+)  # fmt: skip
 
 
 def train(
@@ -37,7 +43,9 @@ def train(
     """Trains a model and returns the checkpoint of its best epoch.
 
     Args:
-        model: catalogue name, config, or the recipe of a run to repeat.
+        model: catalogue name, config, or the recipe of a run to repeat; or a published model whose
+            weights and tokenizer the run begins with: a folder that `transformers` wrote, a
+            safetensors file beside its config.json, or `hf:OWNER/NAME[@REVISION]`.
         task: task such as `Classification(labels=["bad", "good"])`, or its name; classification by
             default. Missing labels are learned from the training data.
         train: path, pair of sequences (texts, labels), columns by name or a data frame, or rows:
@@ -98,6 +106,8 @@ def _recipe(
         raise TypeError(
             f"Expected a name of the catalogue, a config or a recipe, got model={model!r}."
         )
+    elif is_published(model, or_checkpoint=False):
+        given |= _published_options(model, options)
     task = DEFAULT_TASK if task is None else task
     if not isinstance(task, str | Task):
         raise TypeError(
@@ -118,6 +128,17 @@ def _recipe(
     if "validation_share" in places:
         given.setdefault("split_seed", given.get("seed", OPTIONS["seed"].default))
     return Recipe.of_task(kind, **given, **places, model=model, settings=dict(settings or {}))
+
+
+def _published_options(model: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Default options of a run that begins with a published model."""
+    for name, option in OPTIONS.items():
+        if option.part == "tokenizer" and name in options:
+            raise InputError(
+                f"Expected no {name} for a published model, which has its own tokenizer, got "
+                f"{name}={options[name]!r}."
+            )
+    return fine_tuning_defaults(load_pretrained(model))
 
 
 def _changed(

@@ -14,6 +14,8 @@ from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.memory import check_build
+from keras_transformer.zoo.pretrained.checkpoints import assign, modality_of, opened
+from keras_transformer.zoo.pretrained.load import Pretrained
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.recipe import Model, Recipe
 from keras_transformer.zoo.recipe.training_data import resolved
@@ -35,7 +37,7 @@ from keras_transformer.zoo.training.run_folder import (
     stop_if_finished,
     working_folder,
 )
-from keras_transformer.zoo.training.suited import suited
+from keras_transformer.zoo.training.suited import suited, suited_to_published
 
 # Model name of a recipe whose settings are a whole config, without a catalogue name.
 OWN_CONFIG = "custom"
@@ -81,7 +83,8 @@ def train_recipe(
     """
     report = report or default_report()
     folder = working_folder(out, resume=resume, overwrite=overwrite)
-    config = config_of(recipe)
+    recipe, pretrained = opened(recipe)
+    config = config_of(recipe, pretrained)
     later = {"prune": recipe.prune, "quantize": recipe.quantize, "distill": recipe.distill}
     for name, part in later.items():
         if part is not None:
@@ -95,10 +98,19 @@ def train_recipe(
     if chosen is not None:
         task, *parts = read_run(recipe, config, **given)
         given = dict(zip(("train", "validation"), parts, strict=True))
-        recipe = suited(recipe, config, task, given["train"], chosen, report)
-        config = config_of(recipe)
-    data = learn_run_data(recipe, config, **given)
-    recipe, rows = in_memory(with_selected_tokenizer(recipe, data.modality, report), data)
+        rows = given["train"]
+        if pretrained is None:
+            recipe = suited(recipe, config, task, rows, chosen, report)
+        else:
+            recipe = suited_to_published(recipe, pretrained, task, rows, chosen, report)
+        config = config_of(recipe, pretrained)
+    if pretrained is None:
+        data = learn_run_data(recipe, config, **given)
+        recipe = with_selected_tokenizer(recipe, data.modality, report)
+    else:
+        modality = modality_of(pretrained, recipe.data.max_length)
+        data = learn_run_data(recipe, config, **given, modality=modality)
+    recipe, rows = in_memory(recipe, data)
     stop_if_finished(
         recipe, out, folder, rows, resume=resume, overwrite=overwrite, report=report
     )
@@ -110,6 +122,8 @@ def train_recipe(
 
     keras.utils.set_random_seed(recipe.training.seed)
     model = build(config, data.task, dtype=recipe.training.dtype)
+    if pretrained is not None:
+        assign(pretrained, config, model)
     fit = Fit(
         model, data.task, recipe, training_batches(data, recipe), data.validator(), folder=folder,
         report=report, scalars=scalars, metric=deciding(data, report),
@@ -129,13 +143,17 @@ def train_recipe(
     return checkpoint
 
 
-def config_of(recipe: Recipe) -> TransformerConfig:
-    """Returns the catalogue's config with a recipe's settings, before the vocabulary is known.
+def config_of(recipe: Recipe, pretrained: Pretrained | None = None) -> TransformerConfig:
+    """Returns a model's config with a recipe's settings, before a vocabulary is learned.
+
+    Args:
+        recipe: recipe of the run.
+        pretrained: published model, in place of one of the catalogue.
 
     Raises:
         InputError: if the model does not fit the recipe, or a setting is impossible.
     """
-    config = _named_config(recipe.model)
+    config = _named_config(recipe.model, pretrained)
     # Before the vocabulary is learned, which can make it only larger.
     check_build(config.replace(vocab_size=min(config.vocab_size, 1), source_vocab_size=0))
     known = tasks_for(config.architecture)
@@ -149,7 +167,8 @@ def config_of(recipe: Recipe) -> TransformerConfig:
             f"Expected max_length to be at most the model's {config.max_length}, "
             f"got max_length={recipe.data.max_length}."
         )
-    if recipe.data.columns.get("text_pair") is not None and config.num_segments < 2:
+    tells_apart = config.num_segments >= 2 or pretrained is not None
+    if recipe.data.columns.get("text_pair") is not None and not tells_apart:
         raise InputError(
             f"Expected a model with two segments for pairs, got {recipe.model.name} "
             f"with num_segments={config.num_segments}."
@@ -157,11 +176,11 @@ def config_of(recipe: Recipe) -> TransformerConfig:
     return config
 
 
-def _named_config(model: Model) -> TransformerConfig:
-    """The config of a catalogue model with changed settings, or one given entirely by settings."""
+def _named_config(model: Model, pretrained: Pretrained | None) -> TransformerConfig:
+    """The config of a model with changed settings, or one given entirely by settings."""
     if model.name == OWN_CONFIG:
         return TransformerConfig.from_json(model.settings)
-    config = get_config(model.name)
+    config = get_config(model.name) if pretrained is None else pretrained.config
     for name in ("vocab_size", "source_vocab_size"):
         if name in model.settings:
             raise InputError(f"Expected no setting {name}: it follows from the tokenizer.")

@@ -10,11 +10,11 @@ import keras
 import tensorflow as tf
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.tokenizers.normalize import fold_text, split_words, stands_alone
+from keras_transformer.zoo.tokenizers.bert import word_splitter
+from keras_transformer.zoo.tokenizers.normalize import fold_text, stands_alone
 from keras_transformer.zoo.tokenizers.piece_list import (
     CONTINUATION,
     SPECIAL_TOKENS,
-    UNK,
     Vocabulary,
 )
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
@@ -94,8 +94,9 @@ def _count_characters(texts: Sequence[str], size: int, config: TokenizerConfig) 
 def _count_words(texts: Sequence[str], config: TokenizerConfig) -> list[tuple[str, int]]:
     """Counts the words that the tokenizer can match, from frequent to rare."""
     counts = collections.Counter()
+    split = word_splitter(config.normalization, **config.fold)
     for text in texts:
-        counts.update(split_words(text, **config.fold))
+        counts.update(split(text))
     words = [item for item in counts.items() if not config.is_too_long(item[0])]
     return sorted(words, key=lambda item: (-item[1], item[0]))
 
@@ -202,7 +203,7 @@ class TextTokenizer(Tokenizer):
                 suffix_indicator=CONTINUATION,
                 max_bytes_per_word=config.most_bytes_per_word,
                 token_out_type=tf.int32,
-                unknown_token=UNK,
+                unknown_token=config.special.unk,
                 no_pretokenization=True,
                 support_detokenization=False,
             )

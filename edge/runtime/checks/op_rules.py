@@ -286,7 +286,8 @@ _BINARY, _COMPARED = _each(2, keeps_type=True), _each(2, keeps_type=False)
 RULES: dict[int, tuple[str, Rule]] = {
     0: ("ADD", _BINARY), 2: ("CONCATENATION", _concatenation), 6: ("DEQUANTIZE", _CHANGED),
     7: ("EMBEDDING_LOOKUP", _embedding_lookup), 8: ("FLOOR", _UNARY),
-    9: ("FULLY_CONNECTED", _fully_connected), 14: ("LOGISTIC", _UNARY), 18: ("MUL", _BINARY),
+    9: ("FULLY_CONNECTED", _fully_connected), 11: ("L2_NORMALIZATION", _UNARY),
+    14: ("LOGISTIC", _UNARY), 18: ("MUL", _BINARY),
     19: ("RELU", _UNARY), 22: ("RESHAPE", _reshape), 25: ("SOFTMAX", _UNARY), 28: ("TANH", _UNARY),
     36: ("GATHER", _gather), 39: ("TRANSPOSE", _transpose), 40: ("MEAN", _reduce),
     41: ("SUB", _BINARY), 42: ("DIV", _BINARY), 43: ("SQUEEZE", _same_elements),

@@ -239,7 +239,7 @@ def test_json_round_trip(tmp_path):
         ),
         (
             '{"task": "tagging"}',
-            "Expected task to be one of classification, regression, translation, "
+            "Expected task to be one of classification, regression, embedding, translation, "
             "language-modeling, got 'tagging'.",
         ),
         (

@@ -1,4 +1,4 @@
 """Model families, one file each: the paper, the sizes by catalogue name, published weights.
 
-Imports nothing: it is data, which `catalog.FAMILIES` collects in one table.
+It is data, which `catalog.FAMILIES` collects in one table; it imports nothing but errors.
 """

@@ -3,8 +3,13 @@
 from typing import Any
 
 from keras_transformer.zoo.models.families.family import Family, Size
-
-RENAMES = ()
+from keras_transformer.zoo.models.families.published import (
+    Published,
+    PublishedConfig,
+    Tensor,
+    dense,
+    layer_norm,
+)
 
 
 def _settings(num_layers: int, hidden_dim: int) -> dict[str, Any]:
@@ -23,6 +28,58 @@ def pretraining_head_parameters(vocab_size: int, hidden_dim: int) -> int:
     """
     return hidden_dim * hidden_dim + hidden_dim + 2 * hidden_dim + vocab_size + 2 * hidden_dim + 2
 
+
+def published_settings(c: PublishedConfig) -> dict[str, Any]:
+    """Settings of BERT and of what has the same config.json."""
+    c.expect("position_embedding_type", "absolute")
+    c.expect("is_decoder", False)
+    c.expect("add_cross_attention", False)
+    # Of a pooler that no version computes, and of heads.
+    for key in (
+        "directionality", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers",
+        "pooler_size_per_head", "pooler_type", "tie_word_embeddings",
+    ):  # fmt: skip
+        c.get(key)
+    return dict(
+        architecture="encoder", vocab_size=c.integer("vocab_size"),
+        max_length=c.integer("max_position_embeddings", 512),
+        hidden_dim=c.integer("hidden_size"), intermediate_dim=c.integer("intermediate_size"),
+        num_layers=c.integer("num_hidden_layers"), num_heads=c.integer("num_attention_heads"),
+        activation=c.choice("hidden_act", "gelu"), dropout=c.rate("hidden_dropout_prob", 0.1),
+        attention_dropout=c.rate("attention_probs_dropout_prob", 0.1),
+        epsilon=c.rate("layer_norm_eps", 1e-12), num_segments=c.integer("type_vocab_size", 2),
+    )  # fmt: skip
+
+
+_ATTENTION, _BLOCK = "encoder/block_{}/attention", "encoder.layer.{}"
+_SELF = f"{_BLOCK}.attention.self"
+BODY = {
+    "token_embedding/embeddings": Tensor("embeddings.word_embeddings.weight").vocabulary(),
+    "position_embedding/embeddings": Tensor("embeddings.position_embeddings.weight"),
+    "segment_embedding/embeddings": Tensor("embeddings.token_type_embeddings.weight"),
+    **layer_norm("embedding_norm", "embeddings.LayerNorm"),
+    **dense(f"{_ATTENTION}/sublayer/query", f"{_SELF}.query"),
+    **dense(f"{_ATTENTION}/sublayer/key", f"{_SELF}.key"),
+    **dense(f"{_ATTENTION}/sublayer/value", f"{_SELF}.value"),
+    **dense(f"{_ATTENTION}/sublayer/output", f"{_BLOCK}.attention.output.dense"),
+    **layer_norm(f"{_ATTENTION}/norm", f"{_BLOCK}.attention.output.LayerNorm"),
+    **dense("encoder/block_{}/feed_forward/sublayer/up", f"{_BLOCK}.intermediate.dense"),
+    **dense("encoder/block_{}/feed_forward/sublayer/down", f"{_BLOCK}.output.dense"),
+    **layer_norm("encoder/block_{}/feed_forward/norm", f"{_BLOCK}.output.LayerNorm"),
+}
+# Buffers, and heads of pre-training and of tasks.
+LEFT_OUT = (
+    r"embeddings\.position_ids", r"embeddings\.token_type_ids", r"cls\..*", r"pooler\..*",
+    r"lm_head\..*", r"classifier\..*", r"qa_outputs\..*",
+)  # fmt: skip
+PUBLISHED = Published(
+    model_types=("bert",),
+    settings=published_settings,
+    tensors={**BODY, **dense("pooler", "pooler.dense")},
+    heads={"BertForSequenceClassification": dense("head", "classifier")},
+    left_out=LEFT_OUT,
+    prefixes=("bert.",),
+)
 
 BERT = Family(
     paper="Devlin et al. 2018, arXiv:1810.04805",
@@ -43,5 +100,5 @@ BERT = Family(
             settings=_settings(12, 768), parameters=109_482_240, multiply_adds=11_174_215_680
         ),
     },
-    renames=RENAMES,
+    published=PUBLISHED,
 )

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from keras_transformer.zoo.models.families.published import Published
+
 # Number of tokens of a text (source and target each) for which `multiply_adds` are counted.
 COUNTED_LENGTH = 128
 
@@ -33,10 +35,9 @@ class Family:
     Attributes:
         paper: publication of the design.
         sizes: sizes by catalogue name.
-        renames: mapping of published weight names to our paths, as pairs of a regular expression
-            that matches a whole name and its replacement; empty if no weights are read.
+        published: how others publish its models; None if their weights are not read.
     """
 
     paper: str
     sizes: Mapping[str, Size]
-    renames: tuple[tuple[str, str], ...] = ()
+    published: Published | None = None

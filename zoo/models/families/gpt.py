@@ -3,8 +3,12 @@
 from typing import Any
 
 from keras_transformer.zoo.models.families.family import Family, Size
-
-RENAMES = ()
+from keras_transformer.zoo.models.families.published import (
+    Published,
+    PublishedConfig,
+    Tensor,
+    layer_norm,
+)
 
 
 def _settings(
@@ -16,6 +20,56 @@ def _settings(
         activation="gelu_tanh", pre_norm=True, epsilon=1e-5,
     )  # fmt: skip
 
+
+def _published_settings(c: PublishedConfig) -> dict[str, Any]:
+    hidden_dim = c.integer("n_embd")
+    c.expect("scale_attn_weights", True)
+    c.expect("scale_attn_by_inverse_layer_idx", False)
+    c.expect("add_cross_attention", False)
+    c.expect("tie_word_embeddings", True)
+    # The same numbers in another order of operations, and an old name of `n_positions`.
+    for key in ("reorder_and_upcast_attn", "n_ctx", "resid_pdrop"):
+        c.get(key)
+    return dict(
+        architecture="decoder", vocab_size=c.integer("vocab_size"),
+        max_length=c.integer("n_positions", 1024), hidden_dim=hidden_dim,
+        intermediate_dim=c.integer("n_inner", 4 * hidden_dim), num_layers=c.integer("n_layer"),
+        num_heads=c.integer("n_head"), activation=c.choice("activation_function", "gelu_new"),
+        epsilon=c.rate("layer_norm_epsilon", 1e-5), pre_norm=True,
+        dropout=c.rate("embd_pdrop", 0.1), attention_dropout=c.rate("attn_pdrop", 0.1),
+    )  # fmt: skip
+
+
+def _convolution(ours: str, theirs: str) -> dict[str, Tensor]:
+    """A kernel that is (in, out) already."""
+    return {f"{ours}/kernel": Tensor(f"{theirs}.weight"), f"{ours}/bias": Tensor(f"{theirs}.bias")}
+
+
+_ATTENTION, _FEED_FORWARD = "decoder/block_{}/attention", "decoder/block_{}/feed_forward"
+_FUSED = {
+    f"{_ATTENTION}/sublayer/{name}/{kind}": Tensor(f"h.{{}}.attn.c_attn.{theirs}").part(index, 3)
+    for index, name in enumerate(("query", "key", "value"))
+    for kind, theirs in (("kernel", "weight"), ("bias", "bias"))
+}
+PUBLISHED = Published(
+    model_types=("gpt2",),
+    settings=_published_settings,
+    tensors={
+        "token_embedding/embeddings": Tensor("wte.weight").vocabulary(),
+        "position_embedding/embeddings": Tensor("wpe.weight"),
+        **layer_norm(f"{_ATTENTION}/norm", "h.{}.ln_1"),
+        **_FUSED,
+        **_convolution(f"{_ATTENTION}/sublayer/output", "h.{}.attn.c_proj"),
+        **layer_norm(f"{_FEED_FORWARD}/norm", "h.{}.ln_2"),
+        **_convolution(f"{_FEED_FORWARD}/sublayer/up", "h.{}.mlp.c_fc"),
+        **_convolution(f"{_FEED_FORWARD}/sublayer/down", "h.{}.mlp.c_proj"),
+        **layer_norm("decoder/final_norm", "ln_f"),
+    },
+    # Buffers of the causal mask.
+    left_out=(r"h\.\d+\.attn\.(bias|masked_bias)",),
+    prefixes=("transformer.",),
+    tied={"wte.weight": ("lm_head.weight",)},
+)
 
 GPT = Family(
     paper="Radford et al. 2019",
@@ -31,5 +85,5 @@ GPT = Family(
             multiply_adds=16_114_089_984,
         ),
     },
-    renames=RENAMES,
+    published=PUBLISHED,
 )  # fmt: skip

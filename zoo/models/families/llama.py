@@ -8,8 +8,6 @@ from typing import Any
 
 from keras_transformer.zoo.models.families.family import Family, Size
 
-RENAMES = ()
-
 
 def _settings(
     num_layers: int, hidden_dim: int, num_heads: int, num_key_value_heads: int, vocab_size: int,
@@ -36,5 +34,4 @@ LLAMA = Family(
             multiply_adds=1_915_748_352,
         ),
     },
-    renames=RENAMES,
 )  # fmt: skip

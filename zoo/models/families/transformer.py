@@ -4,8 +4,6 @@ from typing import Any
 
 from keras_transformer.zoo.models.families.family import Family, Size
 
-RENAMES = ()
-
 
 def _settings(num_layers: int, hidden_dim: int, num_heads: int, **kwargs) -> dict[str, Any]:
     """The paper's table 3, with one vocabulary of 37,000 pieces for both languages."""
@@ -32,5 +30,4 @@ TRANSFORMER = Family(
             multiply_adds=28_002_222_080,
         ),
     },
-    renames=RENAMES,
 )  # fmt: skip

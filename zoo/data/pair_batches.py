@@ -1,0 +1,67 @@
+"""Batches of pairs of rows that a model reads one by one."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from keras_transformer.zoo.data.batches import Batch, Batches
+from keras_transformer.zoo.modalities.modality import InputSpec
+
+_SECOND = "second "
+
+
+class PairBatches:
+    """Batches like those of `Batches`, whose inputs (2 B, ...) are first rows, then second ones.
+
+    Args:
+        columns: rows by the name of the model's input: all first rows, then all second ones.
+        targets: targets (pairs,).
+        specs: specs of the columns.
+        batch_tokens: maximum number of tokens of a batch, of first and second rows together.
+        bucket, seed: see `Batches`.
+    """
+
+    def __init__(
+        self, columns: Mapping[str, Sequence[np.ndarray]], targets: np.ndarray, *,
+        specs: Sequence[InputSpec], batch_tokens: int, bucket: int | None = 4, seed: int = 0,
+    ):  # fmt: skip
+        self._specs = tuple(specs)
+        count = len(targets)
+        both = {name: rows[:count] for name, rows in columns.items()}
+        both |= {_SECOND + name: rows[count:] for name, rows in columns.items()}
+        seconds = [dataclasses.replace(spec, name=_SECOND + spec.name) for spec in specs]
+        self._pairs = Batches(
+            both, targets, specs=[*specs, *seconds], batch_tokens=max(1, batch_tokens // 2),
+            bucket=bucket, seed=seed,
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def largest(self) -> tuple[int, int]:
+        """Returns the number of rows and the padded length of the batch of the most tokens."""
+        pairs, length = self._pairs.largest()
+        return 2 * pairs, length
+
+    def fingerprint(self) -> str:
+        """Identifies the data, as `Batches.fingerprint` does."""
+        return self._pairs.fingerprint()
+
+    def epoch(self, number: int, *, start: int = 0) -> Iterator[Batch]:
+        """Yields the shuffled batches of an epoch, starting at batch `start`."""
+        return map(self._joined, self._pairs.epoch(number, start=start))
+
+    def one_of_each_shape(self) -> Iterator[Batch]:
+        """Yields a batch of each shape that occurs in the epochs."""
+        return map(self._joined, self._pairs.one_of_each_shape())
+
+    def _joined(self, batch: Batch) -> Batch:
+        inputs = {}
+        for spec in self._specs:
+            parts = [batch.inputs[spec.name], batch.inputs[_SECOND + spec.name]]
+            if spec.is_variable:
+                width = max(part.shape[1] for part in parts)
+                parts = [spec.fit(part, width) for part in parts]
+            inputs[spec.name] = np.concatenate(parts)
+        return dataclasses.replace(batch, inputs=inputs)

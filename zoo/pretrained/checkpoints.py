@@ -1,0 +1,140 @@
+"""Published models as checkpoints, used as they are, and the weights that a run begins with."""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.modalities.text import Text
+from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.pretrained.load import Pretrained, load_pretrained
+from keras_transformer.zoo.pretrained.probe_texts import PROBE_TEXTS
+from keras_transformer.zoo.pretrained.source import is_published
+from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.classification import Classification
+from keras_transformer.zoo.tasks.embedding import Embedding
+from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
+from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tasks.translation import Translation
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, pad_rows
+from keras_transformer.zoo.vocabularies.learn import TextTokenizer
+
+# Tokens that a published model reads or writes by default: caches of its longest context would
+# be many times its weights.
+_MOST_TOKENS = 512
+# Of a fine-tuning from published weights: those of Devlin et al. 2018, appendix A.3, with a larger
+# learning rate for smaller models.
+_DEFAULTS = {"optimizer": "adamw", "weight_decay": 0.01, "epochs": 3}
+_RATES = ((50e6, 1e-4), (200e6, 5e-5), (float("inf"), 2e-5))
+
+
+def as_checkpoint(given: Checkpoint | str | os.PathLike) -> Checkpoint:
+    """Returns the given checkpoint, or loads one from its folder, or a published model.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        InputError: if it is not a checkpoint, or a file is missing or was edited.
+        TypeError: if it is neither a checkpoint nor a path.
+    """
+    if isinstance(given, str | os.PathLike):
+        return published_checkpoint(given) if is_published(given) else Checkpoint.load(given)
+    if not isinstance(given, Checkpoint):
+        raise TypeError(f"Expected a checkpoint or the path of its folder, got {given!r}.")
+    return given
+
+
+def published_checkpoint(name: str | os.PathLike) -> Checkpoint:
+    """Returns a published model as it is: an embedder, a classifier, a writer or a translator.
+
+    Raises:
+        FileNotFoundError, InputError: see `load_pretrained`.
+    """
+    pretrained = load_pretrained(name)
+    task = task_of(pretrained)
+    modality = modality_of(pretrained, min(pretrained.max_length, _MOST_TOKENS))
+    columns = {use: use for use, column in task.columns.items() if column == ""}
+    recipe = Recipe.of_task(
+        task, model=pretrained.location.name, published=pretrained.provenance, train="",
+        validation="", max_length=modality.max_length, **columns, **task.options(),
+    )  # fmt: skip
+    return Checkpoint(
+        config=pretrained.config, task=task, modality=modality,
+        model=pretrained.build(task, trained_head=bool(task.labels)), recipe=recipe, metrics={},
+        probes=_probes(task, modality),
+    )  # fmt: skip
+
+
+def task_of(pretrained: Pretrained) -> Task:
+    """Returns the task that a published model does as it is."""
+    architecture = pretrained.config.architecture
+    if architecture == "decoder":
+        return LanguageModeling()
+    if architecture == "encoder-decoder":
+        return Translation()
+    if pretrained.labels:
+        return Classification(labels=pretrained.labels)
+    return Embedding(normalize=pretrained.normalize)
+
+
+def modality_of(pretrained: Pretrained, max_length: int) -> Text:
+    """Returns the modality with the published tokenizers, for training in bulk."""
+    tokenizers = pretrained.tokenizers
+    target = tokenizers.target
+    return Text(
+        max_length=max_length, tokenizer=_in_bulk(tokenizers.tokenizer),
+        target_tokenizer=None if target is None else _in_bulk(target),
+    )  # fmt: skip
+
+
+def fine_tuning_defaults(pretrained: Pretrained) -> dict[str, Any]:
+    """Returns the defaults of recipe options where a run begins with published weights."""
+    rate = next(rate for most, rate in _RATES if pretrained.parameters < most)
+    return {**_DEFAULTS, "learning_rate": rate}
+
+
+def opened(recipe: Recipe) -> tuple[Recipe, Pretrained | None]:
+    """Opens the published model that a run begins with, if any.
+
+    Returns:
+        The recipe with its origin, and the model.
+
+    Raises:
+        FileNotFoundError, InputError: see `load_pretrained`.
+        InputError: if a file is another than when the recipe was written.
+    """
+    if not is_published(recipe.model.name):
+        return recipe, None
+    pretrained = load_pretrained(recipe.model.name)
+    found, expected = pretrained.provenance, recipe.model.published.get("sha256", {})
+    for file, digest in expected.items():
+        if found["sha256"].get(file) != digest:
+            raise InputError(
+                f"Expected {file} of {recipe.model.name} to be the file of the recipe, got another "
+                f"one (SHA-256 {found['sha256'].get(file)})."
+            )
+    return recipe.replace(model=pretrained.location.name, published=found), pretrained
+
+
+def assign(pretrained: Pretrained, config: TransformerConfig, model: keras.Model) -> None:
+    """Assigns the published weights to a model with changed settings; its head stays as it is."""
+    dataclasses.replace(pretrained, config=config).assign(model)
+
+
+def _in_bulk(tokenizer: Tokenizer) -> TextTokenizer:
+    return TextTokenizer(tokenizer.config, tokenizer.vocabulary)
+
+
+def _probes(task: Task, modality: Text) -> dict[str, np.ndarray]:
+    """A few rows of inputs by name, on which every conversion is checked."""
+    texts = list(PROBE_TEXTS)
+    source: Any = texts if task.generates else {"text": texts}
+    if task.reads_sources:
+        source = {"source": texts, "target": texts}
+    examples = task.examples_of(source, labelled=False)
+    inputs: Mapping[str, list[np.ndarray]] = task.inputs(examples, modality)
+    return {name: pad_rows(rows) for name, rows in inputs.items()}

@@ -1,0 +1,257 @@
+"""Published models: their config, weights and tokenizer, from a folder or the hub."""
+
+import dataclasses
+import functools
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models.build import build
+from keras_transformer.zoo.models.catalog import PUBLISHED
+from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.families.published import Published, PublishedConfig, Tensor
+from keras_transformer.zoo.models.heads import Head, HeadOwner
+from keras_transformer.zoo.models.memory import parameters_of
+from keras_transformer.zoo.pretrained.published_files import read_json
+from keras_transformer.zoo.pretrained.renames import RenamedWeights, known_names, table_of
+from keras_transformer.zoo.pretrained.sentence import read_sentence_modules
+from keras_transformer.zoo.pretrained.source import CONFIG, Location, locate, refuse_code
+from keras_transformer.zoo.pretrained.tensors import Tensors, open_tensors
+from keras_transformer.zoo.pretrained.tokenizer import PublishedTokenizer, read_tokenizer
+
+_LICENCE = re.compile(r"(?m)^license:[ \t]*([\w.+-]+)[ \t]*$")
+# Weights that a task trains anew, and those of a pooler that a file may lack.
+_HEAD, _POOLER = "head/", "pooler/"
+_TABLE = "token_embedding/embeddings"
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class Pretrained:
+    """A published model.
+
+    Attributes:
+        location: where it is.
+        family: name of the family.
+        config: architecture and sizes of our model.
+        tensors: its tensors, of which nothing is read before they are asked for.
+        published: tables of the family.
+        rows: row of the published vocabulary of each of our ids, see `PublishedTokenizer`.
+        tokenizers: its tokenizers.
+        normalize: whether its vectors are scaled to length 1.
+        max_length: number of tokens that its files recommend at most.
+        labels: names of the classes of its head; empty without a head of classes.
+        licence: licence that its README states, empty for none.
+    """
+
+    location: Location
+    family: str
+    config: TransformerConfig
+    tensors: Tensors
+    published: Published
+    tokenizers: PublishedTokenizer
+    normalize: bool = False
+    max_length: int
+    labels: tuple[str, ...] = ()
+    licence: str = ""
+    _heads: Mapping[str, Tensor] = dataclasses.field(default_factory=dict, repr=False)
+
+    @functools.cached_property
+    def provenance(self) -> dict[str, Any]:
+        """Where it came from: source, revision, licence, and the SHA-256 of each file by name."""
+        files = [self.location.folder / CONFIG, *self.tensors.files]
+        return {
+            "source": self.location.name, "revision": self.location.revision,
+            "licence": self.licence, "sha256": {file.name: _sha256(file) for file in files},
+        }  # fmt: skip
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters that are read, without a head."""
+        names = known_names(self.published, self.tensors)
+        used = [
+            re.compile(re.escape(one.name).replace(r"\{\}", r"\d+"))
+            for path, one in table_of(self.published, self.config).items()
+            if one.name
+            if self.config.pooling == "first" or not path.startswith(_POOLER)
+        ]
+        found = {
+            tensor for name, tensor in names.items() if any(one.fullmatch(name) for one in used)
+        }
+        return sum(int(np.prod(self.tensors[name].shape, dtype=np.int64)) for name in found)
+
+    def weights(self, model: keras.Model, *, head: bool = False) -> RenamedWeights:
+        """Returns the weights of a model of this config by path.
+
+        Args:
+            model: model from `models.build`, with or without a head.
+            head: whether those of its head are read, rather than left as they are.
+
+        Raises:
+            InputError: if a tensor is missing, left over, or of another shape.
+        """
+        fresh = [] if head else [_HEAD]
+        if not _has_pooler(self.published, self._heads if head else {}, self.tensors):
+            fresh.append(_POOLER)
+        shapes = {
+            weight.path: tuple(weight.shape) for weight in model.weights
+            if not weight.path.startswith(tuple(fresh))
+        }  # fmt: skip
+        return RenamedWeights(
+            self.published, self.tensors, self.config, shapes, rows=self.tokenizers.rows,
+            heads=self._heads if head else {},
+        )
+
+    def assign(self, model: keras.Model, *, head: bool = False) -> None:
+        """Assigns the weights one by one; see `weights`."""
+        weights = self.weights(model, head=head)
+        for weight in model.weights:
+            if weight.path in weights:
+                weight.assign(weights[weight.path])
+
+    def build(
+        self, head: Head | HeadOwner | None = None, *, dtype: str = "float32",
+        trained_head: bool = False,
+    ) -> keras.Model:  # fmt: skip
+        """Returns the model with its weights.
+
+        Args:
+            head: head, see `models.build`.
+            dtype: Keras dtype policy of the layers.
+            trained_head: whether the head's weights are read too, rather than new.
+        """
+        model = build(self.config, head, dtype=dtype)
+        self.assign(model, head=trained_head)
+        return model
+
+
+def load_pretrained(
+    name: str | os.PathLike, *, tokenizers: PublishedTokenizer | None = None
+) -> Pretrained:
+    """Opens a published model; its weights are read when a model is built.
+
+    Args:
+        name: a folder that `transformers` or `sentence-transformers` wrote, a safetensors file
+            beside its config.json, or `hf:OWNER/NAME[@REVISION]`.
+        tokenizers: tokenizers in place of those in its files.
+
+    Raises:
+        FileNotFoundError: if there is no such path.
+        InputError: if it is of no known family, would need another function than ours, or its
+            files are damaged or do not fit together.
+    """
+    location = locate(name)
+    refuse_code(location.folder, location.name)
+    modules = read_sentence_modules(location.folder)
+    folder = location.folder / modules.folder
+    values = read_json(folder / CONFIG)
+    family, published = family_of(values, folder / CONFIG)
+    tensors = open_tensors(folder, location.weights)
+    config = read_config(values, published, str(folder / CONFIG), pooling=modules.pooling)
+    heads, labels = _head_of(values, published)
+    if config.architecture == "encoder" and modules.pooling is None:
+        has_pooler = _has_pooler(published, heads, tensors)
+        config = config.replace(pooling="first" if has_pooler else "mean")
+    tokenizers = tokenizers or read_tokenizer(folder)
+    _check_vocabulary(config.vocab_size, tokenizers.rows, published, tensors)
+    config = config.replace(vocab_size=len(tokenizers.rows))
+    least = parameters_of(config)
+    if least > tensors.size + len(tokenizers.rows) * config.hidden_dim:
+        raise InputError(
+            f"Expected {folder / CONFIG} to be of a model with at most the {tensors.size} numbers "
+            f"of {tensors.source}, got one of at least {least}."
+        )
+    return Pretrained(
+        location=location, family=family, config=config, tensors=tensors, published=published,
+        tokenizers=tokenizers, normalize=modules.normalize, labels=labels, _heads=heads,
+        max_length=min(modules.max_length or config.max_length, config.max_length),
+        licence=_licence(location.folder),
+    )  # fmt: skip
+
+
+def family_of(values: Mapping[str, Any], path: Path) -> tuple[str, Published]:
+    """Returns the family of a config.json by its `model_type`.
+
+    Raises:
+        InputError: if it is unknown; the message lists the known ones.
+    """
+    kind = values.get("model_type")
+    for family, published in PUBLISHED.items():
+        if kind in published.model_types:
+            return family, published
+    known = ", ".join(sorted(kind for one in PUBLISHED.values() for kind in one.model_types))
+    raise InputError(f"Expected model_type of {path} to be one of {known}, got {kind!r}.")
+
+
+def read_config(
+    values: Mapping[str, Any], published: Published, source: str, *, pooling: str | None = None
+) -> TransformerConfig:
+    """Returns our config of a config.json.
+
+    Raises:
+        InputError: if a key is missing, impossible, or would change the function.
+    """
+    reader = PublishedConfig(values, source)
+    settings = published.settings(reader)
+    reader.check_read()
+    if pooling is not None:
+        settings |= {"pooling": pooling, "pooler": "none"}
+    try:
+        return TransformerConfig(**settings)
+    except InputError as error:
+        raise InputError(f"{source} is of no model of ours: {error}") from None
+
+
+def _check_vocabulary(
+    vocab_size: int, rows: np.ndarray, published: Published, tensors: Tensors
+) -> None:
+    """Raises InputError if config, table and tokenizer are of different vocabularies."""
+    name = known_names(published, tensors).get(published.tensors[_TABLE].name)
+    if name is not None and tensors[name].shape[:1] != (vocab_size,):
+        raise InputError(
+            f"Expected {name} of {tensors.source} to have the {vocab_size} rows that the config "
+            f"says, got shape {tensors[name].shape}."
+        )
+    if int(rows.max()) >= vocab_size:
+        raise InputError(
+            f"Expected a tokenizer of at most the {vocab_size} rows in {tensors.source}, got one "
+            f"of {int(rows.max()) + 1} tokens."
+        )
+
+
+def _head_of(
+    values: Mapping[str, Any], published: Published
+) -> tuple[Mapping[str, Tensor], tuple[str, ...]]:
+    """The table of a head of classes that config.json names, and the classes."""
+    for architecture in values.get("architectures") or ():
+        labels = values.get("id2label")
+        if architecture in published.heads and isinstance(labels, Mapping):
+            return published.heads[architecture], tuple(map(str, labels.values()))
+    return {}, ()
+
+
+def _has_pooler(published: Published, heads: Mapping[str, Tensor], tensors: Tensors) -> bool:
+    source = {**published.tensors, **heads}.get("pooler/kernel")
+    return source is not None and source.name in known_names(published, tensors)
+
+
+def _licence(folder: Path) -> str:
+    """The licence in the front matter of a README.md."""
+    path = folder / "README.md"
+    if not path.is_file():
+        return ""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    front = text.split("\n---", 1)[0] if text.startswith("---") else ""
+    found = _LICENCE.search(front)
+    return found.group(1) if found else ""
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,60 @@
+"""JSON files of a published model's folder, and the special tokens that they name."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from keras_transformer.zoo.errors import InputError
+
+# Names of the special tokens where no file states their roles.
+_USUAL = {
+    "pad": ("[PAD]", "<pad>"),
+    "unk": ("[UNK]", "<unk>"),
+    "cls": ("[CLS]", "<s>"),
+    "sep": ("[SEP]", "</s>"),
+    "mask": ("[MASK]", "<mask>"),
+}
+_ROLES = ("pad", "unk", "cls", "bos", "sep", "eos", "mask")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Returns the object in a JSON file, empty if there is no such file.
+
+    Raises:
+        InputError: if the file does not hold an object.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"Expected {path} to hold JSON, got an error: {error}.") from None
+    if not isinstance(value, dict):
+        raise InputError(f"Expected {path} to hold an object, got {type(value).__name__}.")
+    return value
+
+
+def named_tokens(folder: Path, pieces: Mapping[str, int]) -> dict[str, str]:
+    """Returns the special tokens of a folder by the roles that `transformers` has.
+
+    Args:
+        folder: folder of the model.
+        pieces: ids by piece. A token that is not among them is left out.
+
+    Returns:
+        Pieces by pad, unk, cls, bos, sep, eos and mask, as far as there are any.
+    """
+    found: dict[str, str] = {}
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        values = read_json(folder / name)
+        for role in _ROLES:
+            value = values.get(f"{role}_token")
+            if isinstance(value, Mapping):
+                value = value.get("content")
+            if isinstance(value, str) and value in pieces:
+                found.setdefault(role, value)
+    if not found:
+        for role, names in _USUAL.items():
+            found |= {role: name for name in names if name in pieces}
+    return found

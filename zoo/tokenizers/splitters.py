@@ -1,0 +1,1 @@
+SPLITTERS = {"gpt2": None}
