@@ -21,6 +21,7 @@ from keras_transformer.zoo.recipe import Model, Recipe
 from keras_transformer.zoo.recipe.training_data import resolved
 from keras_transformer.zoo.tasks.registry import tasks_for
 from keras_transformer.zoo.training.fit import Fit
+from keras_transformer.zoo.training.freezing import freeze
 from keras_transformer.zoo.training.learn_modality import with_selected_tokenizer
 from keras_transformer.zoo.training.random_state import random_state_kept
 from keras_transformer.zoo.training.run_data import (
@@ -124,6 +125,7 @@ def train_recipe(
     model = build(config, data.task, dtype=recipe.training.dtype)
     if pretrained is not None:
         assign(pretrained, config, model)
+    freeze(model, recipe.training.freeze)
     fit = Fit(
         model, data.task, recipe, training_batches(data, recipe), data.validator(), folder=folder,
         report=report, scalars=scalars, metric=deciding(data, report),
