@@ -50,6 +50,8 @@ FIELDS = {
     "seed": "Random seed; the same seed on the same machine gives the same weights.",
     "freeze": "Weights that stay as they are: path patterns, separated by commas, such as "
     "embeddings,encoder/block_[0-3].",
+    "lora": "Rank of the adapters that are trained, with the head, in place of the other weights "
+    "of a published model; 0 to train the weights themselves.",
     "save_every": "Number of steps between saved states; a state is also saved after each epoch.",
 }
 # Option of a recipe, the flags that turn it on and off, help.

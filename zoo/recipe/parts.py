@@ -196,6 +196,8 @@ class Training(Part):
         seed: seed of the initial weights, dropout and the order of rows.
         save_every: steps between saved states to resume from; each epoch's end is saved too.
         freeze: path patterns of the weights that stay as they are, see `freezing.freeze`.
+        lora: rank of the adapters that are trained in place of the blocks' kernels, see
+            `training.lora`; 0 to train the weights themselves.
     """
 
     epochs: int = option(10, above_zero=True)
@@ -206,6 +208,7 @@ class Training(Part):
     seed: int = 0
     save_every: int = option(1000, above_zero=True)
     freeze: str = ""
+    lora: int = 0
 
     def __post_init__(self):
         super().__post_init__()

@@ -46,6 +46,7 @@ DEFAULTS = {
     "distill": None,
     "freeze": "",
     "layer_decay": 1.0,
+    "lora": 0,
 }
 
 

@@ -10,7 +10,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.labels import similar_labels
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.models.build import build
+from keras_transformer.zoo.models.build import build, set_weights
 from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.memory import check_build
@@ -23,6 +23,7 @@ from keras_transformer.zoo.tasks.registry import tasks_for
 from keras_transformer.zoo.training.fit import Fit
 from keras_transformer.zoo.training.freezing import freeze
 from keras_transformer.zoo.training.learn_modality import with_selected_tokenizer
+from keras_transformer.zoo.training.lora import add_adapters, merged_weights
 from keras_transformer.zoo.training.random_state import random_state_kept
 from keras_transformer.zoo.training.run_data import (
     deciding,
@@ -93,6 +94,11 @@ def train_recipe(
                 f"Expected {name} to be null where a model is trained anew, got {name}={part}; "
                 f"use keras-transformer {name}."
             )
+    if recipe.training.lora and pretrained is None:
+        raise InputError(
+            "Expected lora to be 0 where a model is trained from nothing, got "
+            f"lora={recipe.training.lora}; name a published model."
+        )
     given = {"train": train, "validation": validation}
     given = {name: source for name, source in given.items() if source is not None}
     recipe = resolved(recipe, in_memory=given)
@@ -125,6 +131,8 @@ def train_recipe(
     model = build(config, data.task, dtype=recipe.training.dtype)
     if pretrained is not None:
         assign(pretrained, config, model)
+    if rank := recipe.training.lora:
+        add_adapters(model, rank)
     freeze(model, recipe.training.freeze)
     fit = Fit(
         model, data.task, recipe, training_batches(data, recipe), data.validator(), folder=folder,
@@ -134,6 +142,9 @@ def train_recipe(
         fit.resume()
     report.start("train", fit.total_steps)
     best = fit.run()
+    if rank:
+        model = build(config, data.task, dtype=recipe.training.dtype)
+        set_weights(model, merged_weights(fit.model))
     checkpoint = Checkpoint(
         config=config, task=data.task, modality=data.modality, model=model, recipe=recipe,
         metrics={"validation": best}, probes=data.probes(recipe.training.seed), rows=rows,
