@@ -100,6 +100,9 @@ def convert(
 ) -> None:  # fmt: skip
     """Convert a CHECKPOINT for a target, by default to a .tflite file with tokenizer and labels.
 
+    A published model, such as hf:OWNER/NAME or a folder that transformers wrote, is converted as it
+    is: an encoder embeds texts.
+
     The result is written only if its outputs match the Keras model's, in the interpreter or runtime
     of the target. MODEL_CARD.md beside it describes the model and how to load it.
 

@@ -43,7 +43,8 @@ from keras_transformer.cli.train import settings_of
 def distill(teacher: Path, student: str, settings: dict[str, Any], **given: Any) -> None:
     """Train a small model on the outputs of a TEACHER checkpoint and the labels, for any task.
 
-    The student is a MODEL of the catalogue, with the teacher's tokenizer and recipe, or a
+    The student is a MODEL of the catalogue, with the teacher's tokenizer and recipe; a published
+    MODEL, from its weights, which has to have the teacher's tokenizer; or a
     CHECKPOINT that is fine-tuned from its weights and may be quantized.
 
     Example: keras-transformer distill my_model bert_tiny --out my_student

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from keras_transformer.cli import generation, options
+from keras_transformer.cli.vectors import ranked_as_json, ranked_lines, shown_vector, values
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.outputs import Prediction, Vector
 
@@ -17,7 +18,6 @@ NONE = Prediction(None, None, {}, False)
 MAX_LABELS = 5
 BAR_WIDTH = 20
 SHOWN_CHARACTERS = 60
-SHOWN_NUMBERS = 5
 MATCHES = 5
 
 
@@ -110,31 +110,17 @@ def write_nearest(
 ) -> None:
     """Prints the lines of a file that are the most similar to each text."""
     from keras_transformer.cli import display
-    from keras_transformer.cli.nearest import ranked_lines
 
     results = predictor.predict(list(texts))
     note_cuts(predictor, results)
     ranked = ranked_lines(predictor, [one.vector for one in results], corpus, matches)
     if as_json:
-        rows = [
-            {
-                "text": text, "truncated": one.truncated,
-                "nearest": [line._asdict() for line in lines],
-            }
-            for text, one, lines in zip(texts, results, ranked, strict=True)
-        ]  # fmt: skip
-        print_json(model, rows)
+        print_json(model, ranked_as_json(texts, results, ranked))
         return
     for text, lines in zip(texts, ranked, strict=True):
         title = short(text) if len(texts) > 1 else None
         cells = [(line.cosine, line.line, short(line.text)) for line in lines]
         display.table(title, ("Cosine", "Line", f"Text of {corpus}"), cells)
-
-
-def values(prediction: Prediction | Vector) -> dict[str, Any]:
-    """The values of a prediction as JSON has them."""
-    fields = prediction._asdict()
-    return {**fields, "vector": fields["vector"].tolist()} if "vector" in fields else fields
 
 
 def write(
@@ -319,12 +305,6 @@ def print_table(texts: Any, predictions: list) -> None:
 def short(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"
-
-
-def shown_vector(vector: Any) -> str:
-    """The first numbers of a vector."""
-    more = " ..." if len(vector) > SHOWN_NUMBERS else ""
-    return " ".join(f"{number:.4f}" for number in vector[:SHOWN_NUMBERS]) + more
 
 
 def bar(share: float) -> str:

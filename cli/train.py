@@ -169,7 +169,10 @@ def train(
     out: Path, overwrite: bool, resume: bool, tensorboard: Path | None, recipe_file: Path | None,
     baseline: bool, mixed_precision: str | None, settings: dict[str, Any], **given: Any,
 ) -> None:  # fmt: skip
-    """Train a MODEL of the catalogue on your own data.
+    """Train a MODEL on your own data: of the catalogue, or a published one from its weights.
+
+    A published model is a folder that transformers wrote, a .safetensors file beside its
+    config.json, or hf:OWNER/NAME[@REVISION].
 
     Writes a checkpoint folder with the best weights, the tokenizer, the labels and recipe.json.
 

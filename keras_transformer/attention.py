@@ -7,6 +7,7 @@ from keras_transformer.bits import unit_range
 from keras_transformer.dropout import Dropout
 from keras_transformer.low_rank import make_projection
 from keras_transformer.masks import MARGIN, attention_bias, causal_bias, raised_to, token_mask
+from keras_transformer.normalization import RMSNorm
 from keras_transformer.positions import RotaryEmbedding
 from keras_transformer.quantization import QuantizedLayer
 from keras_transformer.room import CACHE_NAMES, within
@@ -26,8 +27,12 @@ class MultiHeadAttention(QuantizedLayer):
             `num_heads`.
         dropout: dropout rate of the attention probabilities.
         use_bias: whether the projections have a bias.
+        qkv_bias: whether those of queries, keys and values have one; by default `use_bias`.
+        qk_norm: epsilon of an RMS norm of each head's queries and keys before their rotation
+            (Henry et al. 2020, arXiv:2010.04245; Qwen3); None for no such norm.
         causal: whether a position attends only to itself and to earlier positions.
-        rotary: whether queries and keys are rotated by their positions.
+        rotary: whether queries and keys are rotated by their positions, or the arguments of
+            `RotaryEmbedding`, with which they are.
         rank: rank of the low-rank factors of each projection that they make smaller; 0 for none.
         bits: bit widths, see `QuantizedLayer`; the scores plus biases are an inner tensor.
 
@@ -37,7 +42,7 @@ class MultiHeadAttention(QuantizedLayer):
 
     def __init__(
         self, num_heads, *, head_dim=None, num_key_value_heads=None, dropout=0.0, use_bias=True,
-        causal=False, rotary=False, rank=0, bits=None, **kwargs,
+        qkv_bias=None, qk_norm=None, causal=False, rotary=False, rank=0, bits=None, **kwargs,
     ):  # fmt: skip
         super().__init__(bits=bits, **kwargs)
         self.num_heads = num_heads
@@ -50,8 +55,11 @@ class MultiHeadAttention(QuantizedLayer):
         self.head_dim = head_dim
         self.dropout = dropout
         self.use_bias = use_bias
+        self.qkv_bias = use_bias if qkv_bias is None else qkv_bias
+        self.qk_norm = qk_norm
         self.causal = causal
-        self.rotary = rotary
+        self.rotary = rotary is not False
+        self.rotary_arguments = rotary if isinstance(rotary, dict) else {}
         self.rank = rank
 
     def build(self, query_shape, memory_shape=None):
@@ -64,9 +72,9 @@ class MultiHeadAttention(QuantizedLayer):
             )
         self.width = self.head_dim or hidden_dim // self.num_heads
 
-        def projection(units, name, shape, **kwargs):
+        def projection(units, name, shape, use_bias=self.qkv_bias, **kwargs):
             layer = make_projection(
-                units, shape[-1], rank=self.rank, use_bias=self.use_bias, bits=self.bits,
+                units, shape[-1], rank=self.rank, use_bias=use_bias, bits=self.bits,
                 dtype=self.dtype_policy, name=name, **kwargs,
             )  # fmt: skip
             layer.build(shape)
@@ -78,16 +86,32 @@ class MultiHeadAttention(QuantizedLayer):
         width, memory_width = (
             heads * self.width for heads in (self.num_heads, self.num_key_value_heads)
         )
-        # Scaled here, so that the scale becomes a part of the projection's kernel.
-        self.query = projection(width, "query", query_shape, factor=self.width**-0.5)
+        # Scaled here, so that the scale becomes a part of the projection's kernel, or of gamma.
+        scale = self.width**-0.5
+        normalized = self.qk_norm is not None
+        self.query = projection(width, "query", query_shape, factor=1.0 if normalized else scale)
         self.key = projection(memory_width, "key", memory_shape)
         self.value = projection(memory_width, "value", memory_shape)
         # Keys and values have zero point 0, or XNNPACK leaves their product to a slow kernel.
         self.query_point = point("query_point")
         self.key_point = point("key_point", symmetric=True)
         self.value_point = point("value_point", symmetric=True)
+        if normalized:
+            self.unnormalized_query_point = point("unnormalized_query_point")
+            self.unnormalized_key_point = point("unnormalized_key_point")
+            self.query_norm, self.key_norm = (
+                RMSNorm(
+                    epsilon=self.qk_norm, factor=factor, bits=self.bits, dtype=self.dtype_policy,
+                    name=name,
+                )
+                for name, factor in (("query_norm", scale), ("key_norm", 1.0))
+            )  # fmt: skip
+            self.query_norm.build((None, None, self.num_heads, self.width))
+            self.key_norm.build((None, None, self.num_key_value_heads, self.width))
         if self.rotary:
-            self.rotation = RotaryEmbedding(dtype=self.dtype_policy, name="rotation")
+            self.rotation = RotaryEmbedding(
+                **self.rotary_arguments, dtype=self.dtype_policy, name="rotation"
+            )
             # The rotation is between the projection and the stored tensor: both sides are stored.
             self.unrotated_query_point = point("unrotated_query_point")
             self.unrotated_key_point = point("unrotated_key_point")
@@ -99,7 +123,9 @@ class MultiHeadAttention(QuantizedLayer):
             self.dropout, dtype=self.dtype_policy, name="probabilities_dropout"
         )
         self.probabilities_dropout.build(None)
-        self.output_projection = projection(hidden_dim, "output", (*query_shape[:-1], width))
+        self.output_projection = projection(
+            hidden_dim, "output", (*query_shape[:-1], width), use_bias=self.use_bias
+        )
         self.output_point = point("output_point")
 
     def call(
@@ -140,7 +166,7 @@ class MultiHeadAttention(QuantizedLayer):
         if cache_index is not None:
             start, room = cache_index, ops.shape(cache[0])[1]
             query = within(query, start, ops.shape(query)[1], room, CACHE_NAMES)
-        q = self._heads(self._query(query, training), self.num_heads)
+        q = ops.transpose(self._query(query, training), (0, 2, 1, 3))
         if self.rotary:
             q = self.rotation(q, start=start)
         q = self.query_point(q, training=training)
@@ -177,29 +203,35 @@ class MultiHeadAttention(QuantizedLayer):
         return self._keys_values(memory, 0, None)
 
     def _query(self, query, training):
-        """(B, T, H * K)."""
-        q = self.query(query)
-        return self.unrotated_query_point(q, training=training) if self.rotary else q
+        """(B, T, H, K) before their rotation."""
+        return self._unrotated("query", self.query(query), self.num_heads, training)
 
     def _keys_values(self, memory, start, training):
-        keys = self.key(memory)
-        if self.rotary:
-            keys = self.unrotated_key_point(keys, training=training)
-            keys = self.rotation(self._split(keys, self.num_key_value_heads), start=start, axis=1)
+        keys, groups = self.key(memory), self.num_key_value_heads
+        if self.rotary or self.qk_norm is not None:
+            keys = self._unrotated("key", keys, groups, training)
+            if self.rotary:
+                keys = self.rotation(keys, start=start, axis=1)
             keys = self.key_point(keys, training=training)
         else:
-            keys = self._split(self.key_point(keys, training=training), self.num_key_value_heads)
+            keys = self._split(self.key_point(keys, training=training), groups)
         values = self.value_point(self.value(memory), training=training)
         return keys, self._split(values, self.num_key_value_heads)
+
+    def _unrotated(self, name, x, heads, training):
+        """Queries or keys (B, T, heads * K) as (B, T, heads, K), with their norm if any."""
+        if self.qk_norm is not None:
+            point = getattr(self, f"unnormalized_{name}_point")
+            x = self._split(point(x, training=training), heads)
+            x = getattr(self, f"{name}_norm")(x, training=training)
+        if self.rotary:
+            x = getattr(self, f"unrotated_{name}_point")(x, training=training)
+        return x if self.qk_norm is not None else self._split(x, heads)
 
     def _split(self, x, heads):
         """(B, T, heads * K) to (B, T, heads, K)."""
         batch, length = ops.shape(x)[:2]
         return ops.reshape(x, (batch, length, heads, self.width))
-
-    def _heads(self, x, heads):
-        """(B, T, heads * K) to (B, heads, T, K)."""
-        return ops.transpose(self._split(x, heads), (0, 2, 1, 3))
 
     def _attend(self, q, keys, values, biases, training):
         """Context (B, T, H * K) and probabilities (B, H, T, S)."""

@@ -20,15 +20,20 @@ class _Block(QuantizedLayer):
     def __init__(
         self, num_heads, intermediate_dim, *, head_dim=None, num_key_value_heads=None, dropout=0.0,
         attention_dropout=0.0, activation="gelu", gated=False, norm="layer_norm", epsilon=1e-6,
-        pre_norm=False, use_bias=True, rotary=False, causal=False, rank=0, bits=None, **kwargs,
+        pre_norm=False, sandwich=False, first_norm=True, parallel=False, use_bias=True,
+        qkv_bias=None, qk_norm=None, rotary=False, causal=False, rank=0, bits=None, **kwargs,
     ):  # fmt: skip
         super().__init__(bits=bits, **kwargs)
+        if parallel and not pre_norm:
+            raise ValueError(f"Expected pre_norm of parallel sublayers, got pre_norm={pre_norm}.")
+        self.parallel = parallel
         self.attention_arguments = {
             "num_heads": num_heads,
             "head_dim": head_dim,
             "num_key_value_heads": num_key_value_heads,
             "dropout": attention_dropout,
             "use_bias": use_bias,
+            "qkv_bias": qkv_bias,
             "rank": rank,
         }
         self.residual_arguments = {
@@ -36,8 +41,13 @@ class _Block(QuantizedLayer):
             "dropout": dropout,
             "norm": norm,
             "epsilon": epsilon,
+            "sandwich": sandwich,
         }
-        self.attention = self._residual("attention", self._attention(rotary=rotary, causal=causal))
+        attention = self._attention(
+            rotary=rotary, causal=causal, qk_norm=epsilon if qk_norm else None
+        )
+        first = {} if first_norm else {"norm": None}
+        self.attention = self._residual("attention", attention, **first)
         feed_forward = FeedForward(
             intermediate_dim, activation=activation, gated=gated, use_bias=use_bias,
             rank=rank, bits=self.bits, dtype=self.dtype_policy, name="sublayer",
@@ -53,10 +63,17 @@ class _Block(QuantizedLayer):
     def compute_mask(self, inputs, previous_mask):
         return token_mask(inputs, previous_mask)
 
-    def _residual(self, name, sublayer):
+    def _residual(self, name, sublayer, **changes):
         return Residual(
-            sublayer, bits=self.bits, dtype=self.dtype_policy, name=name, **self.residual_arguments
-        )
+            sublayer, bits=self.bits, dtype=self.dtype_policy, name=name,
+            **{**self.residual_arguments, **changes},
+        )  # fmt: skip
+
+    def _feed_forward(self, x, inputs, training):
+        """The feed-forward layer after attention's x, or parallel to it over the block's inputs."""
+        if self.parallel:
+            return self.feed_forward(inputs, onto=x, training=training)
+        return self.feed_forward(x, training=training)
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
@@ -70,12 +87,19 @@ class EncoderBlock(_Block):
         dropout: dropout rate of each sublayer's output.
         attention_dropout: dropout rate of the attention probabilities.
         activation, gated: see `FeedForward`.
-        norm, epsilon, pre_norm: see `Residual`.
-        use_bias: whether the projections have a bias.
+        norm, epsilon, pre_norm, sandwich: see `Residual`.
+        first_norm: whether attention has a norm.
+        parallel: whether the feed-forward layer reads the block's inputs as attention does, not
+            attention's outputs (GPT-NeoX; Black et al. 2022, arXiv:2204.06745).
+        use_bias, qkv_bias: see `MultiHeadAttention`.
+        qk_norm: whether self attention normalizes queries and keys, with the same epsilon.
         rank: rank of the projections' low-rank factors, see `MultiHeadAttention`.
-        rotary: whether self attention rotates queries and keys by their positions.
+        rotary: rotation of queries and keys in self attention, see `MultiHeadAttention`.
         causal: whether self attention masks later positions.
         bits: bit widths, see `QuantizedLayer`.
+
+    Raises:
+        ValueError: if a post-norm block is parallel, or see `Residual`.
     """
 
     def build(self, input_shape):
@@ -85,7 +109,7 @@ class EncoderBlock(_Block):
     def call(self, inputs, mask=None, *, bias=None, training=None):
         """Returns (B, T, D) for inputs (B, T, D); mask and bias as in `MultiHeadAttention`."""
         x = self.attention(inputs, training=training, **_given(mask=mask, bias=bias))
-        return self.feed_forward(x, training=training)
+        return self._feed_forward(x, inputs, training)
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -149,7 +173,7 @@ class DecoderBlock(_Block):
                 ),
             )  # fmt: skip
             x = x[0] if memory_cache is not None else x
-        x = self.feed_forward(x, training=training)
+        x = self._feed_forward(x, inputs, training)
         return x if cache is None else (x, cache)
 
     def project_memory(self, memory):

@@ -26,6 +26,7 @@ class TokenEmbedding(QuantizedLayer):
         hidden_dim: width of the vectors, D.
         scale: factor of the vectors, for example sqrt(D).
         initializer_stddev: standard deviation of the truncated normal that initializes the table.
+        logits_bias: whether a bias is added to the logits.
         bits: bit widths, see `QuantizedLayer`. A stored table has one symmetric range, so that
             the device stores it once for the look-up and for the logits; with `kernel_bits` alone
             it is the table's own, in 8 bits. With `row_bits` the inputs of the logits are rounded.
@@ -33,8 +34,8 @@ class TokenEmbedding(QuantizedLayer):
     """
 
     def __init__(
-        self, vocab_size, hidden_dim, *, scale=1.0, initializer_stddev=0.02, bits=None,
-        **kwargs,
+        self, vocab_size, hidden_dim, *, scale=1.0, initializer_stddev=0.02, logits_bias=False,
+        bits=None, **kwargs,
     ):  # fmt: skip
         super().__init__(bits=bits, **kwargs)
         # Ids may arrive as floats, and a half-precision float does not represent all of them.
@@ -43,12 +44,17 @@ class TokenEmbedding(QuantizedLayer):
         self.hidden_dim = hidden_dim
         self.scale = scale
         self.initializer_stddev = initializer_stddev
+        self.logits_bias = logits_bias
 
     def build(self, input_shape):
         self.embeddings = self.add_weight(
             name="embeddings", shape=(self.vocab_size, self.hidden_dim),
             initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_stddev),
         )  # fmt: skip
+        if self.logits_bias:
+            self.bias = self.add_weight(
+                name="logits_bias", shape=(self.vocab_size,), initializer="zeros"
+            )
         bits = None if self.activation_bits is None else min(self.activation_bits, TABLE_BITS)
         self.point = self._point("point", bits, symmetric=True)
         scaled_bits = self.inner_bits if self.scale != 1.0 else None
@@ -59,7 +65,7 @@ class TokenEmbedding(QuantizedLayer):
 
         Args:
             inputs: ids (B, T) of any dtype; with `logits`, vectors (B, T, D).
-            logits: whether to return the products with every row of the table.
+            logits: whether to return the products with every row of the table, plus the bias.
 
         Returns:
             (B, T, D); with `logits` (B, T, V).
@@ -68,7 +74,10 @@ class TokenEmbedding(QuantizedLayer):
         if logits:
             table = self.point(table, training=training)
             rows = self._rounded_rows(ops.cast(inputs, self.compute_dtype))
-            return ops.matmul(rows, ops.transpose(table))
+            products = ops.matmul(rows, ops.transpose(table))
+            if not self.logits_bias:
+                return products
+            return products + ops.cast(self.bias, products.dtype)
         x = self.point(ops.take(table, as_ids(inputs), axis=0), training=training)
         return self.scaled_point(x * self.scale, training=training) if self.scale != 1.0 else x
 

@@ -70,6 +70,17 @@ def causal_mask(target_length, source_length, start=0):
     return ops.less_equal(source, target)
 
 
+def window_mask(target_length, source_length, start, window):
+    """Returns (1, T, S): True where the distance of two positions is below `window`.
+
+    Beltagy et al. 2020, arXiv:2004.05150, section 3.1. Arguments are as in `causal_bias`.
+    """
+    target = ops.expand_dims(ops.arange(target_length) + start, (0, 2))
+    source = ops.expand_dims(ops.arange(source_length), (0, 1))
+    near = ops.less(source - target, window)
+    return ops.logical_and(near, ops.less(target - source, window))
+
+
 def raised_to(unmasked, masked, point, margin=0.0):
     """Raises masked values to just below the lowest unmasked one while a point has a tracker.
 

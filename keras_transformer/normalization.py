@@ -34,6 +34,7 @@ class _Norm(QuantizedLayer):
 
     Args:
         epsilon: constant added before the square root.
+        factor: constant factor of gamma.
         bits: bit widths; with `inner_bits` epsilon is left out, because the stored values bound
             the root. Other widths have no effect on the result.
     """
@@ -41,9 +42,10 @@ class _Norm(QuantizedLayer):
     has_beta = False
     inner_points = ("square", "mean_square", "inverse", "normal", "gamma")
 
-    def __init__(self, *, epsilon=1e-6, bits=None, **kwargs):
+    def __init__(self, *, epsilon=1e-6, factor=1.0, bits=None, **kwargs):
         super().__init__(bits=bits, **kwargs)
         self.epsilon = epsilon
+        self.factor = factor
 
     def build(self, input_shape):
         self.gamma = self.add_weight(
@@ -56,6 +58,10 @@ class _Norm(QuantizedLayer):
         self.points = {}
         for name in self.inner_points if self.inner_bits is not None else ():
             self.points[name] = self._point(f"{name}_point", self.inner_bits, dtype="float32")
+
+    def _gamma(self, dtype):
+        gamma = ops.cast(self.gamma, dtype)
+        return gamma if self.factor == 1.0 else gamma * self.factor
 
     def _stored(self, name, values, training):
         return self.points[name](values, training=training)
@@ -83,7 +89,7 @@ class _Norm(QuantizedLayer):
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class LayerNorm(_Norm):
-    """`y = gamma * (x - mean) / sqrt(variance + epsilon) + beta`.
+    """`y = factor * gamma * (x - mean) / sqrt(variance + epsilon) + beta`.
 
     Ba et al. 2016, arXiv:1607.06450, section 3. Inputs and outputs are (..., D). Under mixed
     precision it computes in float32, with weights that are not rounded to a narrower type.
@@ -100,7 +106,7 @@ class LayerNorm(_Norm):
         share = 1.0 / x.shape[-1]
         centred = x - ops.sum(x * share, axis=-1, keepdims=True)
         variance = ops.sum(ops.square(centred) * share, axis=-1, keepdims=True)
-        factor = ops.rsqrt(variance + self.epsilon) * ops.cast(self.gamma, dtype)
+        factor = ops.rsqrt(variance + self.epsilon) * self._gamma(dtype)
         beta = ops.cast(self.beta, dtype)
         if self.row_bits is not None:
             # The converter would fold a vector into the bias of the next projection, and the
@@ -113,26 +119,27 @@ class LayerNorm(_Norm):
         stored = partial(self._stored, training=training)
         mean = stored("mean", ops.mean(x, axis=-1, keepdims=True))
         normal = self._divided_by_root(stored("centred", x - mean), training)
-        gamma = stored("gamma", ops.cast(self.gamma, "float32"))
+        gamma = stored("gamma", self._gamma("float32"))
         beta = stored("beta", ops.cast(self.beta, "float32"))
         return stored("scaled", normal * gamma) + beta
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class RMSNorm(_Norm):
-    """`y = gamma * x / sqrt(mean(x**2) + epsilon)` (Zhang and Sennrich 2019, arXiv:1910.07467).
+    """`y = factor * gamma * x / sqrt(mean(x**2) + epsilon)`.
 
-    Inputs and outputs are (..., D). Precision is as in `LayerNorm`.
+    Zhang and Sennrich 2019, arXiv:1910.07467. Inputs and outputs are (..., D). Precision is as in
+    `LayerNorm`.
     """
 
     def call(self, inputs, training=None):
         dtype = keras.backend.result_type(self.compute_dtype, "float32")
         x = ops.cast(inputs, dtype)
         if self.inner_bits is not None:
-            gamma = self._stored("gamma", ops.cast(self.gamma, "float32"), training)
+            gamma = self._stored("gamma", self._gamma("float32"), training)
             return ops.cast(self._divided_by_root(x, training) * gamma, self.compute_dtype)
         mean_square = ops.sum(ops.square(x) * (1.0 / x.shape[-1]), axis=-1, keepdims=True)
-        y = x * (ops.rsqrt(mean_square + self.epsilon) * ops.cast(self.gamma, dtype))
+        y = x * (ops.rsqrt(mean_square + self.epsilon) * self._gamma(dtype))
         return ops.cast(y, self.compute_dtype)
 
 

@@ -93,42 +93,72 @@ class LearnedPositionalEncoding(QuantizedLayer):
         return input_shape
 
 
+def rotated_columns(width, fraction):
+    """Returns the number of columns of a head of a width that are rotated."""
+    return int(width * fraction)
+
+
+def slowed(frequency, *, factor, low_freq_factor, high_freq_factor, original_length):
+    """Returns the frequencies of Llama 3.1, whose long waves are longer by a factor.
+
+    Dubey et al. 2024, arXiv:2407.21783, section 3.2, as in the released code. Waves with less than
+    `low_freq_factor` turns in the original length are slowed, those with more than
+    `high_freq_factor` are not, and those between partly.
+
+    Args:
+        frequency: radians in a position, an array.
+        factor: what the slowest frequencies are divided by.
+        low_freq_factor, high_freq_factor: numbers of turns, the second above the first.
+        original_length: number of positions that the model was trained on at first.
+    """
+    turns = original_length * frequency / (2 * math.pi)
+    kept = np.clip((turns - low_freq_factor) / (high_freq_factor - low_freq_factor), 0.0, 1.0)
+    return (frequency * (kept + (1.0 - kept) / factor)).astype("float32")
+
+
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class RotaryEmbedding(keras.layers.Layer):
     """Rotates pairs of columns by an angle proportional to the position (Su et al. 2021).
 
-    arXiv:2104.09864, with column i paired with column i + K/2 as in Llama. The dot product of a
-    rotated query and a rotated key depends only on their distance.
+    arXiv:2104.09864, with column i paired with column i + R/2 of the R rotated ones, as in Llama.
+    The dot product of a rotated query and a rotated key depends only on their distance.
 
     Args:
-        max_wavelength: base of the geometric series of wavelengths.
+        max_wavelength: base of the geometric series of wavelengths, theta.
+        scaling: Llama 3's slowing of long waves, the arguments of `slowed`; None for none.
+        fraction: share of the K columns that is rotated, the first ones (GPT-NeoX).
     """
 
-    def __init__(self, *, max_wavelength=10_000.0, **kwargs):
+    def __init__(self, *, max_wavelength=10_000.0, scaling=None, fraction=1.0, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True
         self.max_wavelength = max_wavelength
+        self.scaling = scaling
+        self.fraction = fraction
 
     def call(self, inputs, start=0, axis=2):
         """Rotates inputs (B, H, T, K), or (B, T, H, K) with `axis=1`, starting at position `start`.
 
         Raises:
-            ValueError: if K is odd.
+            ValueError: if the number of rotated columns is odd.
         """
-        width = inputs.shape[-1]
+        width = rotated_columns(inputs.shape[-1], self.fraction)
         if width % 2:
             raise ValueError(f"Expected an even head width to rotate, got K={width}.")
         half = width // 2
         frequency = self.max_wavelength ** (-np.arange(half, dtype="float32") / half)
+        if self.scaling:
+            frequency = slowed(frequency, **self.scaling)
         position = ops.cast(ops.arange(ops.shape(inputs)[axis]) + start, "float32")
         angle = ops.expand_dims(position, 1) * ops.convert_to_tensor(frequency)
         if axis == 1:
             angle = ops.expand_dims(angle, 1)
         cosine = ops.cast(ops.cos(angle), self.compute_dtype)
         sine = ops.cast(ops.sin(angle), self.compute_dtype)
-        left, right = ops.split(inputs, 2, axis=-1)
+        parts = [half, width] if width < inputs.shape[-1] else 2
+        left, right, *rest = ops.split(inputs, parts, axis=-1)
         return ops.concatenate(
-            [left * cosine - right * sine, right * cosine + left * sine], axis=-1
+            [left * cosine - right * sine, right * cosine + left * sine, *rest], axis=-1
         )
 
     def compute_output_shape(self, input_shape):
@@ -228,3 +258,26 @@ class AlibiBias(keras.layers.Layer):
 
     def compute_mask(self, inputs, previous_mask):
         return None
+
+
+POSITION_BIASES = {"t5": RelativePositionBias, "alibi": AlibiBias}
+
+
+def make_position_bias(kind, num_heads, *, bidirectional, **kwargs):
+    """Returns the layer of a bias of the scores with the given name.
+
+    Args:
+        kind: `t5` or `alibi`.
+        num_heads: H.
+        bidirectional: see `RelativePositionBias`.
+
+    Raises:
+        ValueError: if the name is unknown.
+    """
+    if kind not in POSITION_BIASES:
+        raise ValueError(
+            f"Expected position_bias to be None or one of {', '.join(POSITION_BIASES)}, "
+            f"got position_bias={kind!r}."
+        )
+    direction = {"bidirectional": bidirectional} if kind == "t5" else {}
+    return POSITION_BIASES[kind](num_heads, **direction, **kwargs)

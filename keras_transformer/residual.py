@@ -13,6 +13,8 @@ class Residual(QuantizedLayer):
     """`Norm(x + Dropout(Sublayer(x)))`, or `x + Dropout(Sublayer(Norm(x)))` with `pre_norm`.
 
     Vaswani et al. 2017, section 3.1; the pre-norm form is from Xiong et al. 2020, arXiv:2002.04745.
+    With `sandwich` too it is `x + Dropout(Norm'(Sublayer(Norm(x))))` (Gemma Team 2024,
+    arXiv:2408.00118).
     Inputs and outputs are (B, T, D). Further arguments of the call are passed to the sublayer, and
     its further outputs are returned after the sum.
 
@@ -20,30 +22,47 @@ class Residual(QuantizedLayer):
         sublayer: layer that maps (B, T, D) to (B, T, D).
         pre_norm: whether the norm is applied before the sublayer.
         dropout: dropout rate of the sublayer's output.
-        norm: `layer_norm` or `rms_norm`.
+        norm: `layer_norm` or `rms_norm`; None for none, with `pre_norm`.
         epsilon: epsilon of the norm.
+        sandwich: whether the sublayer's output is normalized too.
         bits: bit widths, see `QuantizedLayer`; the sum is an inner tensor.
+
+    Raises:
+        ValueError: if a post-norm layer has a sandwich or no norm.
     """
 
     def __init__(
         self, sublayer, *, pre_norm=False, dropout=0.0, norm="layer_norm", epsilon=1e-6,
-        bits=None, **kwargs,
+        sandwich=False, bits=None, **kwargs,
     ):  # fmt: skip
         super().__init__(bits=bits, **kwargs)
+        if not pre_norm and (sandwich or norm is None):
+            raise ValueError(
+                "Expected a sandwich, or no norm, with pre_norm alone, "
+                f"got pre_norm={pre_norm}, sandwich={sandwich}, norm={norm!r}."
+            )
         self.sublayer = sublayer
         self.pre_norm = pre_norm
         self.dropout_rate = dropout
         self.norm_kind = norm
         self.epsilon = epsilon
+        self.sandwich = sandwich
         same = {"dtype": self.dtype_policy}
-        self.norm = make_norm(norm, epsilon=epsilon, bits=self.bits, name="norm", **same)
+        normalizing = {"epsilon": epsilon, "bits": self.bits, **same}
+        self.norm = None if norm is None else make_norm(norm, name="norm", **normalizing)
+        self.post_norm = make_norm(norm, name="post_norm", **normalizing) if sandwich else None
         self.sum_point = QuantPoint(self.inner_bits, name="sum_point", **same)
-        self.norm_point = QuantPoint(self.activation_bits, name="norm_point", **same)
+        self.norm_point = None
+        if norm is not None:
+            self.norm_point = QuantPoint(self.activation_bits, name="norm_point", **same)
         self.dropout = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
 
     def build(self, x_shape, memory_shape=None):
-        self.norm.build(x_shape)
-        self.norm_point.build(x_shape)
+        if self.norm is not None:
+            self.norm.build(x_shape)
+            self.norm_point.build(x_shape)
+        if self.sandwich:
+            self.post_norm.build(x_shape)
         self.sum_point.build(x_shape)
         self.dropout.build(x_shape)
         if not self.sublayer.built:
@@ -51,8 +70,10 @@ class Residual(QuantizedLayer):
             self.sublayer.build(*shapes)
 
     def call(
-        self, x, memory=None, *, cache_index=None, return_scores=False, training=None, **tensors
+        self, x, memory=None, *, onto=None, cache_index=None, return_scores=False, training=None,
+        **tensors,
     ):  # fmt: skip
+        """Returns the sum of the sublayer's outputs and of `onto` (B, T, D), by default `x`."""
         # Keras does not accept tensors among keyword arguments that the signature names.
         if memory is not None:
             tensors["memory"] = memory
@@ -62,12 +83,17 @@ class Residual(QuantizedLayer):
         inputs = self._normalize(x, training) if self.pre_norm else x
         outputs = self.sublayer(inputs, training=training, **others, **tensors)
         outputs, *others = outputs if isinstance(outputs, tuple) else (outputs,)
+        if self.sandwich:
+            outputs = self.post_norm(outputs, training=training)
+        x = x if onto is None else onto
         y = self.sum_point(x + self.dropout(outputs, training=training), training=training)
         if not self.pre_norm:
             y = self._normalize(y, training)
         return (y, *others) if others else y
 
     def _normalize(self, x, training):
+        if self.norm is None:
+            return x
         return self.norm_point(self.norm(x, training=training), training=training)
 
     def compute_mask(self, inputs, previous_mask):
@@ -84,6 +110,7 @@ class Residual(QuantizedLayer):
             "dropout": self.dropout_rate,
             "norm": self.norm_kind,
             "epsilon": self.epsilon,
+            "sandwich": self.sandwich,
             "bits": self.bits,
         }
 

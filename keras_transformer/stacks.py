@@ -11,18 +11,20 @@ from keras_transformer.masks import (
     causal_mask,
     over_heads,
     token_mask,
+    window_mask,
 )
 from keras_transformer.normalization import make_norm
-from keras_transformer.positions import AlibiBias, RelativePositionBias
+from keras_transformer.positions import make_position_bias
 from keras_transformer.quantization import QuantizedLayer, QuantPoint
 from keras_transformer.room import CACHE_NAMES, within
 
 # Arguments that a stack passes to its blocks and does not read itself.
 BLOCK_ARGUMENTS = (
     "head_dim", "num_key_value_heads", "dropout", "attention_dropout", "activation", "gated",
-    "use_bias", "rotary", "rank",
+    "use_bias", "qkv_bias", "qk_norm", "sandwich", "parallel", "rotary", "rank",
 )  # fmt: skip
-POSITION_BIASES = {"t5": RelativePositionBias, "alibi": AlibiBias}
+# Letters of a pattern of blocks: attention within a window, and to all positions.
+LOCAL, GLOBAL = "L", "G"
 
 
 def _without_mask(x):
@@ -39,8 +41,8 @@ class _Stack(QuantizedLayer):
 
     def __init__(
         self, num_layers, num_heads, intermediate_dim, *, position_bias=None, norm="layer_norm",
-        epsilon=1e-6, pre_norm=False, bits=None, name=None, dtype=None, trainable=True,
-        **block_arguments,
+        epsilon=1e-6, pre_norm=False, first_norm=True, shared=False, window=0, pattern="L",
+        local_rotary=None, bits=None, name=None, dtype=None, trainable=True, **block_arguments,
     ):  # fmt: skip
         super().__init__(bits=bits, name=name, dtype=dtype, trainable=trainable)
         for argument, value in block_arguments.items():
@@ -49,27 +51,32 @@ class _Stack(QuantizedLayer):
                     f"Expected arguments of a block among {', '.join(self.block_arguments)}, "
                     f"got {argument}={value!r}."
                 )
-        if position_bias not in (None, *POSITION_BIASES):
-            raise ValueError(
-                f"Expected position_bias to be None or one of {', '.join(POSITION_BIASES)}, "
-                f"got position_bias={position_bias!r}."
-            )
+        if not pattern or set(pattern) - {LOCAL, GLOBAL}:
+            letters = f"the letters {LOCAL} and {GLOBAL}"
+            raise ValueError(f"Expected pattern to be of {letters}, got pattern={pattern!r}.")
         self.num_layers = num_layers
+        self.window = window
+        self.pattern = pattern
         same = {"dtype": self.dtype_policy}
         self.stored_mask = StoredMask(bits=self.bits, name="stored_mask", **same)
         self.position_bias = None
         if position_bias is not None:
-            direction = {"bidirectional": self.bidirectional} if position_bias == "t5" else {}
-            self.position_bias = POSITION_BIASES[position_bias](
-                num_heads, name="position_bias", **direction, **same
-            )
-        self.blocks = [
-            self._block(
+            self.position_bias = make_position_bias(
+                position_bias, num_heads, bidirectional=self.bidirectional, name="position_bias",
+                **same,
+            )  # fmt: skip
+
+        def block(i):
+            arguments = dict(block_arguments)
+            if self._is_local(i) and local_rotary is not None:
+                arguments["rotary"] = local_rotary
+            return self._block(
                 num_heads, intermediate_dim, norm=norm, epsilon=epsilon, pre_norm=pre_norm,
-                bits=self.bits, name=f"block_{i}", **block_arguments, **same,
-            )
-            for i in range(num_layers)
-        ]  # fmt: skip
+                first_norm=first_norm or i > 0, bits=self.bits, name=f"block_{i}", **arguments,
+                **same,
+            )  # fmt: skip
+
+        self.blocks = [block(0)] * num_layers if shared else [block(i) for i in range(num_layers)]
         self.running = range(num_layers)
         self.final_norm = None
         if pre_norm:
@@ -80,6 +87,9 @@ class _Stack(QuantizedLayer):
 
     def _block(self, *args, **kwargs):
         return self.block_class(*args, **kwargs)
+
+    def _is_local(self, i):
+        return self.window > 0 and self.pattern[i % len(self.pattern)] == LOCAL
 
     @contextlib.contextmanager
     def only_blocks(self, numbers):
@@ -106,6 +116,12 @@ class _Stack(QuantizedLayer):
         if self.final_norm is not None:
             self.final_norm.build(shape)
             self.final_point.build(shape)
+
+    def _windowed(self, bias, *lengths_and_start):
+        """The bias of local blocks: with the window's, where there is a window."""
+        if not self.window:
+            return bias
+        return self._add(bias, self._mask_bias(window_mask(*lengths_and_start, self.window)))
 
     def _finish(self, x, training):
         if self.final_norm is None:
@@ -143,19 +159,25 @@ class Encoder(_Stack):
         intermediate_dim: F.
         position_bias: `t5`, `alibi`, or None.
         norm, epsilon, pre_norm: see `Residual`; a pre-norm stack ends with one more norm.
+        first_norm: whether the attention of the first block has a norm.
+        shared: whether all blocks are one, with the same weights (Lan et al. 2020,
+            arXiv:1909.11942).
+        window: distance below which positions attend to each other in local blocks; 0 for any.
+        pattern: letters of the blocks, again from the first after the last: `L` local, `G` global.
+        local_rotary: `rotary` of the local blocks; by default that of all.
         bits: bit widths, see `QuantizedLayer`.
         **block_arguments: `head_dim`, `num_key_value_heads`, `dropout`, `attention_dropout`,
-            `activation`, `gated`, `use_bias`, `rotary` and `rank` of each block, see
-            `EncoderBlock`.
+            `activation`, `gated`, `use_bias`, `qkv_bias`, `qk_norm`, `sandwich`, `parallel`,
+            `rotary` and `rank`, see `EncoderBlock`.
 
     Raises:
-        ValueError: if the position bias or an argument is unknown.
+        ValueError: if the position bias, the pattern or an argument is unknown.
     """
 
     block_class = EncoderBlock
 
     def build(self, input_shape):
-        for block in self.blocks:
+        for block in dict.fromkeys(self.blocks):
             block.build(input_shape)
         self._build_ends(input_shape)
 
@@ -172,9 +194,11 @@ class Encoder(_Stack):
         bias = None if mask is None else self._mask_bias(mask)
         if self.position_bias is not None:
             bias = self._add(bias, self.position_bias(inputs))
+        length = keras.ops.shape(inputs)[1]
+        biases = bias, self._windowed(bias, length, length, 0)
         x = inputs if mask is None else _without_mask(inputs)
         for i in self.running:
-            x = self.blocks[i](x, bias=bias, training=training)
+            x = self.blocks[i](x, bias=biases[self._is_local(i)], training=training)
         return self._finish(x, training)
 
     def compute_output_shape(self, input_shape):
@@ -205,7 +229,7 @@ class Decoder(_Stack):
         return super()._block(*args, causal=False, **kwargs)
 
     def build(self, inputs_shape, memory_shape=None):
-        for block in self.blocks:
+        for block in dict.fromkeys(self.blocks):
             block.build(inputs_shape, memory_shape)
         self._build_ends(inputs_shape)
 
@@ -243,9 +267,11 @@ class Decoder(_Stack):
             start, attended = cache_index, cache[0][0]
         if mask is None and cache is None:
             mask = inputs_mask
-        bias = self._causal_bias(length, keras.ops.shape(attended)[1], start, mask)
+        source_length = keras.ops.shape(attended)[1]
+        bias = self._causal_bias(length, source_length, start, mask)
         if self.position_bias is not None:
             bias = bias + self.position_bias(inputs, attended, start=start)
+        biases = bias, self._windowed(bias, length, source_length, start)
         memory_bias = None
         if memory_mask is not None:
             memory_bias = self._mask_bias(memory_mask)
@@ -253,8 +279,9 @@ class Decoder(_Stack):
         x, new_cache = inputs if mask is None else _without_mask(inputs), []
         for i in self.running:
             x = self.blocks[i](
-                x, memory, bias=bias, memory_bias=memory_bias, training=training,
-                cache=None if cache is None else cache[i], cache_index=cache_index,
+                x, memory, bias=biases[self._is_local(i)], memory_bias=memory_bias,
+                training=training, cache=None if cache is None else cache[i],
+                cache_index=cache_index,
                 memory_cache=None if memory_cache is None else memory_cache[i],
             )  # fmt: skip
             if cache is not None:

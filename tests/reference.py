@@ -53,16 +53,31 @@ def sinusoid(length, width):
     return table
 
 
-def rotate(x, start=0):
+def rotate(x, start=0, *, max_wavelength=10_000.0, scaling=None, fraction=1.0):
     """(T, K) rotated from position `start` on (Su et al. 2021).
 
-    Column i is the real part and column i + K/2 the imaginary part of one complex number.
+    Column i is the real part and column i + R/2 the imaginary part of one complex number; R are
+    the first columns, a fraction of K.
     """
-    half = x.shape[-1] // 2
+    half = int(x.shape[-1] * fraction) // 2
     position = np.arange(start, start + len(x))[:, None]
-    angle = position * 10_000.0 ** (-np.arange(half) / half)
-    turned = (x[:, :half] + 1j * x[:, half:]) * np.exp(1j * angle)
-    return np.concatenate([turned.real, turned.imag], axis=-1)
+    frequency = np.array([max_wavelength ** (-i / half) for i in range(half)])
+    if scaling:
+        frequency = np.array([llama3(one, **scaling) for one in frequency])
+    turned = (x[:, :half] + 1j * x[:, half : 2 * half]) * np.exp(1j * position * frequency)
+    return np.concatenate([turned.real, turned.imag, x[:, 2 * half :]], axis=-1)
+
+
+def llama3(frequency, *, factor, low_freq_factor, high_freq_factor, original_length):
+    """One frequency of Llama 3.1, in the three cases of the released `apply_scaling`."""
+    wavelength = 2 * math.pi / frequency
+    if wavelength < original_length / high_freq_factor:
+        return frequency
+    if wavelength > original_length / low_freq_factor:
+        return frequency / factor
+    smooth = original_length / wavelength - low_freq_factor
+    smooth /= high_freq_factor - low_freq_factor
+    return (1 - smooth) * frequency / factor + smooth * frequency
 
 
 def t5_bucket(distance, *, num_buckets=32, max_distance=128, bidirectional=True):
@@ -125,7 +140,7 @@ def over_heads(mask):
 
 def attention(
     w, query, memory=None, *, num_heads, num_key_value_heads=None, allowed=True, bias=0.0,
-    rotary=False,
+    rotary=False, qk_norm=None,
 ):  # fmt: skip
     """Returns (B, T, D) and the probabilities (B, H, T, S), one head of one row at a time."""
     memory = query if memory is None else memory
@@ -142,8 +157,12 @@ def attention(
             own = slice(head * width, (head + 1) * width)
             shared = slice(head // group * width, (head // group + 1) * width)
             queries, keys, values = q[row, :, own], k[row, :, shared], v[row, :, shared]
-            if rotary:
-                queries, keys = rotate(queries), rotate(keys)
+            if qk_norm is not None:
+                queries = rms_norm(w["query_norm"], queries, qk_norm)
+                keys = rms_norm(w["key_norm"], keys, qk_norm)
+            if rotary is not False:
+                settings = rotary if isinstance(rotary, dict) else {}
+                queries, keys = rotate(queries, **settings), rotate(keys, **settings)
             scores = queries @ keys.T / math.sqrt(width) + bias[row, head]
             weights = softmax(np.where(allowed[row, head], scores, -np.inf))
             probabilities[row, head] = weights
@@ -158,20 +177,28 @@ def feed_forward(w, x, *, activation="gelu", gated=False):
     return projection(w["down"], hidden)
 
 
-def residual(w, x, sublayer, *, norm="layer_norm", pre_norm=False, epsilon=1e-6):
-    def normalize(y):
-        return NORMS[norm](w["norm"], y, epsilon)
+def residual(
+    w, x, sublayer, *, norm="layer_norm", pre_norm=False, epsilon=1e-6, sandwich=False, onto=None
+):
+    def normalize(y, name="norm"):
+        return NORMS[norm](w[name], y, epsilon) if name in w else y
 
-    return x + sublayer(normalize(x)) if pre_norm else normalize(x + sublayer(x))
+    if not pre_norm:
+        return normalize(x + sublayer(x))
+    y = sublayer(normalize(x))
+    return (x if onto is None else onto) + (normalize(y, "post_norm") if sandwich else y)
 
 
 def block(
     w, x, memory=None, *, num_heads, num_key_value_heads=None, allowed=True, bias=0.0,
-    memory_allowed=True, rotary=False, activation="gelu", gated=False, **norm,
+    memory_allowed=True, rotary=False, activation="gelu", gated=False, qk_norm=False,
+    parallel=False, epsilon=1e-6, **norm,
 ):  # fmt: skip
     """An encoder's or a decoder's block: cross attention where there are weights for it."""
     heads = {"num_heads": num_heads, "num_key_value_heads": num_key_value_heads}
     about_self = {**heads, "allowed": allowed, "bias": bias, "rotary": rotary}
+    about_self["qk_norm"] = epsilon if qk_norm else None
+    inputs = x
     sublayers = {
         "attention": lambda v, y: attention(v, y, **about_self)[0],
         "cross_attention": lambda v, y: attention(v, y, memory, **heads, allowed=memory_allowed)[0],
@@ -180,20 +207,33 @@ def block(
     for name, sublayer in sublayers.items():
         if name in w:
             inner = w[name]["sublayer"]
-            x = residual(w[name], x, lambda y, f=sublayer, v=inner: f(v, y), **norm)
+            beside = parallel and name == "feed_forward"
+            x = residual(
+                w[name], inputs if beside else x, lambda y, f=sublayer, v=inner: f(v, y),
+                onto=x if beside else None, epsilon=epsilon, **norm,
+            )  # fmt: skip
     return x
 
 
-def stack(w, x, memory=None, *, num_layers, norm="layer_norm", pre_norm=False, epsilon=1e-6, **kw):
+def stack(
+    w, x, memory=None, *, num_layers, norm="layer_norm", pre_norm=False, epsilon=1e-6,
+    allowed=True, shared=False, window=0, pattern="L", local_rotary=None, rotary=False, **kw,
+):  # fmt: skip
     """An encoder, or with a causal `allowed` a decoder."""
+    near = np.abs(distances(x.shape[1], x.shape[1])) < (window or np.inf)
     for i in range(num_layers):
-        x = block(w[f"block_{i}"], x, memory, norm=norm, pre_norm=pre_norm, epsilon=epsilon, **kw)
+        is_local = bool(window) and pattern[i % len(pattern)] == "L"
+        turned = local_rotary if is_local and local_rotary is not None else rotary
+        x = block(
+            w[f"block_{0 if shared else i}"], x, memory, norm=norm, pre_norm=pre_norm,
+            epsilon=epsilon, rotary=turned, allowed=allowed & near if is_local else allowed, **kw,
+        )  # fmt: skip
     return NORMS[norm](w["final_norm"], x, epsilon) if pre_norm else x
 
 
-def logits(table, x):
-    """(B, T, V), by the rows of the embedding's table (V, D)."""
-    return x @ table.T
+def logits(table, x, bias=0.0):
+    """(B, T, V), by the rows of the embedding's table (V, D), plus a bias (V,)."""
+    return x @ table.T + bias
 
 
 def fake_quant(x, minimum, maximum, bits):

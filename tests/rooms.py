@@ -42,8 +42,13 @@ ROOMS = {
         "zoo.errors zoo.tokenizers", "keras sentencepiece tensorflow tensorflow_text"
     ),
     "zoo.models.families": Room("zoo.errors"),
+    "zoo.models.families.encoders": Room("zoo.models.families"),
+    "zoo.models.families.decoders": Room("zoo.models.families"),
+    "zoo.models.families.encoder_decoders": Room("zoo.models.families"),
     "zoo.models": Room(
-        "layers zoo.models.families zoo.data zoo.errors zoo.modalities zoo.tokenizers",
+        "layers zoo.models.families zoo.models.families.decoders "
+        "zoo.models.families.encoder_decoders zoo.models.families.encoders zoo.data zoo.errors "
+        "zoo.modalities zoo.tokenizers",
         "keras numpy tensorflow",
     ),
     "zoo.models.running": Room(
@@ -86,7 +91,7 @@ ROOMS = {
     "zoo.pretrained": Room(
         "layers zoo.checkpoint zoo.data zoo.errors zoo.modalities zoo.models zoo.models.families "
         "zoo.recipe zoo.storage zoo.tasks zoo.tokenizers zoo.vocabularies",
-        "huggingface_hub keras ml_dtypes numpy safetensors torch",
+        "huggingface_hub keras ml_dtypes numpy safetensors tensorflow torch",
     ),
     "zoo.named": Room(
         "zoo.errors zoo.models zoo.pretrained zoo.tabular zoo.tasks", "keras"

@@ -13,7 +13,8 @@ import numpy as np
 
 from keras_transformer.zoo.data.labels import read_labels
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.models.config import ADDED_POSITIONS, TransformerConfig
+from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.config_checks import ADDED_POSITIONS
 from keras_transformer.zoo.models.memory import kernel_parameters, parameters_of
 
 CONFIG, WEIGHTS, LABELS = "config.json", "weights.safetensors", "labels.txt"
@@ -100,7 +101,8 @@ class CheckpointConfig:
         least = parameters_of(self.shape)
         if self.shape.architecture == "encoder":
             least += kernel_parameters(self.shape, self.shape.hidden_dim, len(self.labels))
-        if least > found or self.shape.num_layers > len(weights):
+        blocks = 1 if self.shape.share_layers else self.shape.num_layers
+        if least > found or blocks > len(weights):
             raise InputError(
                 f"{CONFIG} of {path} is of a model with {self.shape.num_layers} layers and at "
                 f"least {least} weights, {WEIGHTS} has {found}."

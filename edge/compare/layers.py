@@ -109,14 +109,14 @@ def find_layers(
     rounds_rows = get_precision(precision).row_bits is not None
     known: dict[str, set[int]] = defaultdict(set)
 
-    def meet(signature, point, values, tensors):
+    def meet(signature, name, point, values, tensors):
         step = None if point.bits is None else point.scale
         inside, fitting, size = both.inside[signature], {}, _size(values)
         for place, tensor in tensors.items():
             if _same_kind(
                 tensor, values, step, is_flat=place in inside.projected
             ) and not _is_far(values, tensor, size):
-                error = _distance(values, tensor, size).max()
+                error = distances(values, tensor, size).max()
                 is_rounded = inside.is_rounded(place, known[signature])
                 limit = _limit(tensor, is_rounded, precision)
                 near = limit
@@ -126,16 +126,16 @@ def find_layers(
                     near = FIND_RELATIVE
                 if error <= near:
                     fitting[place] = error
-                    limits[signature, point.path, place] = limit
-        before = errors.setdefault(signature, {}).get(point.path, fitting)
-        errors[signature][point.path] = {
+                    limits[signature, name, place] = limit
+        before = errors.setdefault(signature, {}).get(name, fitting)
+        errors[signature][name] = {
             place: max(error, before[place]) for place, error in fitting.items() if place in before
         }
         if not fitting:
             return values
         nearest = min(fitting, key=fitting.get)
         if tensors[nearest].step is None and fitting[nearest] > limits[
-            signature, point.path, nearest
+            signature, name, nearest
         ]:
             # A tensor that is not the point's own, such as a projection whose bias is added after
             # it, must not replace the point's values.
@@ -216,21 +216,21 @@ def explain(
     found: dict[tuple[str, str], LayerDifference] = {}
     sizes: Counter = Counter()
 
-    def meet(follows, signature, point, values, tensors):
-        place = places[signature].get(point.path)
+    def meet(follows, signature, name, point, values, tensors):
+        place = places[signature].get(name)
         if place is None:
             return values
-        tensor, key = tensors[place], (signature, point.path)
+        tensor, key = tensors[place], (signature, name)
         if key not in found:
             is_integer = tensor.step is not None
             known = places[signature].values()
             is_rounded = both.inside[signature].is_rounded(place, known)
             found[key] = LayerDifference(
-                signature=signature, layer=point.path, is_integer=is_integer,
+                signature=signature, layer=name, is_integer=is_integer,
                 limit=_limit(tensor, is_rounded, runner.precision),
             )  # fmt: skip
         layer = found[key]
-        distance = _distance(values, tensor, _size(values))
+        distance = distances(values, tensor, _size(values))
         if not follows:
             layer.total = max(layer.total, float(distance.max()))
             return values
@@ -265,8 +265,8 @@ def _size(values):
     return max(float(np.sqrt(np.mean(np.square(values)))), 1e-9)
 
 
-def _distance(values, tensor, size):
-    """Distances in the tensor's steps, or relative to the values' size, see `OUTLIER`."""
+def distances(values, tensor, size):
+    """Returns distances in the tensor's steps, or relative to the values' size, see `OUTLIER`."""
     # Scores of masked positions are near float32's largest number. A tensor that the runtime has
     # not written may have any value, and belongs to no point.
     with np.errstate(invalid="ignore", over="ignore"):
@@ -280,7 +280,7 @@ def _is_far(values, tensor, size):
     every = max(1, values.size // SAMPLE)
     some = Tensor(values=tensor.values.reshape(-1)[::every], step=tensor.step)
     most = FIND_RELATIVE if tensor.step is None else FIND_STEPS_OFF
-    return _distance(values.reshape(-1)[::every], some, size).max() > most
+    return distances(values.reshape(-1)[::every], some, size).max() > most
 
 
 def _limit(tensor, is_rounded, precision):

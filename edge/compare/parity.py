@@ -15,8 +15,8 @@ most, and the limits:
 | integer | 16 output steps | 10 | the same, of about twice as many tensors |
 
 Of vectors the direction counts: in place of steps their smallest cosine has a limit, 0.98 and, of
-integer files, 0.97. Random models measured 0.9999 (dynamic_int8), 0.9993 (int8) and 0.998 (integer);
-all-MiniLM-L6-v2, whose outliers make ties costlier, 0.993 (dynamic_int8).
+integer files, 0.97. Random models measured 0.9999 (dynamic_int8), 0.9993 (int8), 0.998 (integer);
+all-MiniLM-L6-v2, whose outliers make ties costlier, 0.993 (dynamic_int8, on odd texts).
 
 A tie is a value so near the middle of two steps that it rounds either way; its effects cause more
 ties, up to the cost of rounding itself. Steps are those of a stored output, or 1/255 of the range

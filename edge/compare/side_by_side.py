@@ -1,5 +1,6 @@
 """Side-by-side execution of a file and its Keras model, signature by signature."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import keras
@@ -21,9 +22,10 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.build import all_layers
 from keras_transformer.zoo.tokenizers.tokenizer import pad_rows
 
-# Called with a signature, a point, its values in the Keras model, and the file's tensors by index;
-# its return value replaces those values in the Keras model.
-Meet = Callable[[str, QuantPoint, np.ndarray, Mapping[int, Tensor]], np.ndarray]
+# Called with a signature, a point's name, the point, its values in the Keras model, and the file's
+# tensors by index; its return value replaces those values in the Keras model. The name is the path,
+# and `PATH:2`, `PATH:3`, ... in the further passes of a block that is several.
+Meet = Callable[[str, str, QuantPoint, np.ndarray, Mapping[int, Tensor]], np.ndarray]
 
 
 class SideBySide:
@@ -54,6 +56,10 @@ class SideBySide:
         }
         layers = all_layers(model)
         self.points = [layer for layer in layers if isinstance(layer, QuantPoint)]
+        shares = checkpoint.config.share_layers
+        self._repeated = {
+            point for point in self.points if shares and point.path.startswith("encoder/block_0/")
+        }
 
     def run(self, columns: Mapping[str, Sequence[np.ndarray]], *meetings: Meet) -> None:
         """Runs rows, cut to the length, in the file once and in Keras once for each meeting."""
@@ -97,15 +103,16 @@ class SideBySide:
         function = self._functions[signature].python_function
         try:
             for meet in meetings:
-                met = set()
+                met = Counter()
 
                 def observe(point, values, meet=meet, met=met):
-                    # A point that occurs again has a part of the same values: a cache, or a table's
-                    # rows.
-                    if point in met:
+                    met[point] += 1
+                    # Another point that occurs again has a part of the same values: a cache, or a
+                    # table's rows.
+                    if met[point] > 1 and point not in self._repeated:
                         return values
-                    met.add(point)
-                    found = meet(signature, point, ops.convert_to_numpy(values), tensors)
+                    name = point.path if met[point] == 1 else f"{point.path}:{met[point]}"
+                    found = meet(signature, name, point, ops.convert_to_numpy(values), tensors)
                     return ops.convert_to_tensor(found, "float32")
 
                 for point in self.points:

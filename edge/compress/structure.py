@@ -54,6 +54,17 @@ def smaller(
                 f"Expected {name} to be from 1 to the model's {now[name]}, got {name}={number}."
             )
     changes = {}
+    if config.share_layers and (heads or neurons):
+        raise InputError(
+            "Expected all heads and neurons to stay in a model whose blocks share their weights, "
+            f"got heads={heads}, neurons={neurons}; give layers."
+        )
+    differ = len(set(config.layer_pattern)) > 1 or not config.first_norm
+    if layers is not None and layers < config.num_layers and differ:
+        raise InputError(
+            "Expected all layers to stay in a model whose layers are of several kinds, got "
+            f"layers={layers}; give heads or neurons."
+        )
     if heads is not None and heads < config.num_heads:
         _check_heads(config, heads)
         changes = {"num_heads": heads, "head_dim": config.head_width}
@@ -70,7 +81,7 @@ def _check_heads(config: TransformerConfig, heads: int) -> None:
             f"Expected heads to be a multiple of the model's {config.num_key_value_heads} "
             f"key-value heads, got heads={heads}."
         )
-    if config.positions == "alibi":
+    if config.score_bias == "alibi":
         raise InputError(
             "Expected all heads to stay in a model with alibi positions, whose slopes follow from "
             f"their number, got heads={heads}; give neurons or layers."
@@ -102,7 +113,7 @@ def narrowed(
         for path, scores in _shared(config, importance.heads).items():
             kept = most_important(scores, new.num_heads, _groups(config))
             stack, _, place = path.split("/", 2)
-            if config.positions == "t5" and place.startswith("attention/"):
+            if config.score_bias == "t5" and place.startswith("attention/"):
                 table = f"{stack}/{_SHARED_BIAS}"
                 result[table] = weights[table][:, kept]
             of_heads = kept[:, None] * config.head_width + np.arange(config.head_width)
@@ -125,6 +136,8 @@ def shortened(
         kept: indices of the blocks to keep by name of the stack, equally many of each.
     """
     layers = len(next(iter(kept.values())))
+    if config.share_layers:
+        return config.replace(num_layers=layers), dict(weights)
     result = {}
     for path, value in weights.items():
         match = _BLOCK.fullmatch(path)
@@ -160,7 +173,7 @@ def _groups(config: TransformerConfig) -> int:
 
 def _shared(config: TransformerConfig, heads: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The scores, summed over the attentions of a stack that share a position bias."""
-    if config.positions != "t5":
+    if config.score_bias != "t5":
         return dict(heads)
     own = {path: path.split("/", 2)[::2] for path in heads}
     return {

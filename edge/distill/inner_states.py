@@ -11,6 +11,7 @@ from keras import ops
 from keras_transformer.attention import MultiHeadAttention
 from keras_transformer.masks import attention_bias
 from keras_transformer.stacks import Decoder, Encoder
+from keras_transformer.zoo.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,7 +53,16 @@ def matched_blocks(student: keras.Model, teacher: keras.Model) -> list[Blocks]:
 
     TinyBERT's uniform mapping (Jiao et al. 2020, arXiv:1909.10351, section 4.2), rounded up where
     the numbers of layers do not divide.
+
+    Raises:
+        InputError: if the blocks of a stack share their weights, of which only the last is heard.
     """
+    for stack in (stack for own, other, _ in _stacks(student, teacher) for stack in (own, other)):
+        if len(set(stack.blocks)) < len(stack.blocks):
+            raise InputError(
+                "Expected blocks with weights of their own to compare hidden states of, got "
+                f"share_layers=True in {stack.name}."
+            )
     return [
         Blocks(
             own=block,

@@ -38,9 +38,25 @@ KINDS = {
         "architecture": "encoder-decoder", "positions": "t5", "pre_norm": True,
         "norm": "rms_norm", "num_key_value_heads": 2,
     },
+    "gemma": {
+        "architecture": "decoder", "pre_norm": True, "positions": "rotary", "norm": "rms_norm",
+        "qk_norm": True, "sandwich_norms": True, "window": 8, "layer_pattern": "LG",
+        "rope_theta": 500.0, "local_rope_theta": 100.0, "num_key_value_heads": 1,
+    },
+    "pythia": {
+        "architecture": "decoder", "pre_norm": True, "positions": "rotary",
+        "rotary_fraction": 0.5, "parallel_residual": True, "tied_head": False,
+        "rope_scaling": {
+            "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_length": 24,
+        },
+    },
+    "bart": {
+        "architecture": "encoder-decoder", "embedding_norm": True, "logits_bias": True,
+        "position_bias": "t5",
+    },
 }  # fmt: skip
-DECODERS = ("gpt", "llama", "alibi")
-TRANSLATORS = ("transformer", "t5")
+DECODERS = ("gpt", "llama", "alibi", "gemma", "pythia")
+TRANSLATORS = ("transformer", "t5", "bart")
 
 
 def random_ids(lengths, seed=0):

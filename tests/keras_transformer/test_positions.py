@@ -23,6 +23,9 @@ from tests.keras_transformer.checks import (
 )
 
 B, T, S, D, H = 2, 5, 7, 6, 4
+SCALING = {
+    "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_length": 256,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("width", [1, 6, 7])
@@ -80,6 +83,19 @@ def test_rotation_equals_the_reference(start):
     assert_close(other, rotated(x, start).transpose(0, 2, 1, 3))
 
 
+@pytest.mark.parametrize("theta", [10_000.0, 500_000.0])
+@pytest.mark.parametrize("scaling", [None, SCALING])
+@pytest.mark.parametrize("fraction", [1.0, 0.25])
+def test_settings_of_rotation_equal_the_reference(theta, scaling, fraction):
+    x, settings = normal(1, 1, 600, 32), {"scaling": scaling, "fraction": fraction}
+    layer = RotaryEmbedding(max_wavelength=theta, **settings)
+    expected = reference.rotate(x[0, 0], 3, max_wavelength=theta, **settings)
+    # Angles of up to 600 radians are rounded to 3e-5.
+    assert_close(layer(x, start=3)[0, 0], expected, atol=3e-4)
+    turned = layer(x.transpose(0, 2, 1, 3), start=3, axis=1)[0, :, 0]
+    assert_close(turned, expected, atol=3e-4)
+
+
 def test_rotated_products_depend_on_the_distance_only():
     q, k = normal(1, 1, 1, D), normal(1, 1, 1, D, seed=1)
 
@@ -99,6 +115,8 @@ def test_gradients_of_rotation():
 def test_an_odd_width_is_not_rotated():
     with pytest.raises(ValueError, match="got K=5"):
         RotaryEmbedding()(normal(B, H, T, 5))
+    with pytest.raises(ValueError, match="got K=3"):
+        RotaryEmbedding(fraction=0.5)(normal(B, H, T, 6))
 
 
 @pytest.mark.parametrize("bidirectional", [True, False])
@@ -152,7 +170,9 @@ def test_alibi_equals_the_reference():
 LAYERS = {
     "sinusoidal": lambda **kwargs: SinusoidalPositionalEncoding(8, **kwargs),
     "learned": lambda **kwargs: LearnedPositionalEncoding(8, **kwargs),
-    "rotary": lambda **kwargs: RotaryEmbedding(max_wavelength=500.0, **kwargs),
+    "rotary": lambda **kwargs: RotaryEmbedding(
+        max_wavelength=500.0, scaling=SCALING, fraction=0.7, **kwargs
+    ),
     "t5": lambda **kwargs: RelativePositionBias(H, num_buckets=8, **kwargs),
     "alibi": lambda **kwargs: AlibiBias(H, **kwargs),
 }

@@ -19,6 +19,7 @@ from tests.keras_transformer.checks import (
 B, T, S, D, H, F, N = 2, 4, 5, 8, 4, 6, 2
 X, MEMORY = normal(B, T, D), normal(B, S, D - 2, seed=1)
 MASK, MEMORY_MASK = random_mask(B, T), random_mask(B, S, seed=1)
+PADDED = np.arange(T) < np.array([[T], [T - 1]])
 FORMS = {
     "post_norm": {},
     "pre_norm_alibi": {"pre_norm": True, "position_bias": "alibi"},
@@ -27,11 +28,28 @@ FORMS = {
         "pre_norm": True, "norm": "rms_norm", "gated": True, "activation": "silu",
         "num_key_value_heads": 2, "rotary": True, "use_bias": False,
     },
+    "qwen": {
+        "pre_norm": True, "norm": "rms_norm", "use_bias": False, "qkv_bias": True, "qk_norm": True,
+        "rotary": {"max_wavelength": 100.0},
+    },
+    "gemma": {
+        "pre_norm": True, "norm": "rms_norm", "sandwich": True, "qk_norm": True, "window": 2,
+        "pattern": "LG", "rotary": {"max_wavelength": 1000.0}, "num_key_value_heads": 1,
+        "local_rotary": {"max_wavelength": 10.0},
+    },
+    "modern": {"pre_norm": True, "first_norm": False, "window": 2, "pattern": "GL", "rotary": True},
+    "pythia": {
+        "pre_norm": True, "parallel": True, "rotary": {"fraction": 0.5}, "head_dim": 4,
+    },
+    "shared": {"shared": True},
 }  # fmt: skip
 forms = pytest.mark.parametrize("form", FORMS)
 
 
-def expected(w, x, memory=None, *, bidirectional=True, position_bias=None, use_bias=True, **kw):
+def expected(
+    w, x, memory=None, *, bidirectional=True, position_bias=None, use_bias=True, qkv_bias=None,
+    head_dim=None, first_norm=True, **kw,
+):  # fmt: skip
     length, bias = x.shape[1], 0.0
     if position_bias == "t5":
         bias = reference.t5_bias(w["position_bias"], length, length, bidirectional=bidirectional)
@@ -40,10 +58,15 @@ def expected(w, x, memory=None, *, bidirectional=True, position_bias=None, use_b
     return reference.stack(w, x, memory, num_layers=N, num_heads=H, bias=bias, **kw)
 
 
-def decoded(w, form, x=X, mask=MASK, memory=MEMORY):
+def mask_of(form):
+    """A mask of tokens with which no window of the form is empty."""
+    return PADDED if "window" in form else MASK
+
+
+def decoded(w, form, x=X, memory=MEMORY):
     return expected(
         w, x, memory, bidirectional=False, memory_allowed=reference.over_heads(MEMORY_MASK),
-        allowed=reference.causal(x.shape[1]) & reference.over_heads(mask), **form,
+        allowed=reference.causal(x.shape[1]) & reference.over_heads(mask_of(form)), **form,
     )  # fmt: skip
 
 
@@ -52,7 +75,9 @@ def test_encoder_equals_the_reference(form):
     form = FORMS[form]
     layer = built(Encoder(N, H, F, **form), X)
     w = values(layer)
-    for mask in (None, MASK, random_mask(B, T, T), random_mask(B, H, T, T)):
+    # Each position attends at least to itself, which is within any window.
+    pairs, heads = random_mask(B, T, T) | np.eye(T, dtype=bool), random_mask(B, H, T, T)
+    for mask in (None, mask_of(form), pairs, heads | np.eye(T, dtype=bool)):
         allowed = True if mask is None else reference.over_heads(mask)
         assert_close(layer(X, mask=mask), expected(w, X, allowed=allowed, **form), atol=1e-5)
 
@@ -61,7 +86,7 @@ def test_encoder_equals_the_reference(form):
 def test_decoder_equals_the_reference(form):
     form = FORMS[form]
     layer = built(Decoder(N, H, F, cross_attention=True, **form), X, MEMORY)
-    outputs = layer(X, MEMORY, mask=MASK, memory_mask=MEMORY_MASK)
+    outputs = layer(X, MEMORY, mask=mask_of(form), memory_mask=MEMORY_MASK)
     assert_close(outputs, decoded(values(layer), form), atol=1e-5)
 
 
@@ -70,12 +95,12 @@ def test_decoder_without_a_memory():
     assert_close(layer(X), expected(values(layer), X, allowed=reference.causal(T)), atol=1e-5)
 
 
-@pytest.mark.parametrize("form", ["t5", "llama"])
+@pytest.mark.parametrize("form", ["t5", "llama", "gemma", "pythia", "shared"])
 def test_gradients_along_random_directions(form):
     form = FORMS[form]
     layer = built(Decoder(N, H, F, cross_attention=True, **form), X, MEMORY)
     of_inputs, of_weights = gradients(
-        layer, [X, MEMORY], mask=MASK, memory_mask=MEMORY_MASK, training=False
+        layer, [X, MEMORY], mask=mask_of(form), memory_mask=MEMORY_MASK, training=False
     )
     w, upstream = values(layer), normal(*X.shape, seed=99).astype("float64")
 
@@ -105,11 +130,12 @@ def test_gradients_along_random_directions(form):
 def test_cached_steps_equal_one_pass(form):
     form = FORMS[form]
     layer = built(Decoder(N, H, F, cross_attention=True, **form), X, MEMORY)
-    outputs = keras.ops.convert_to_numpy(layer(X, MEMORY, mask=MASK, memory_mask=MEMORY_MASK))
+    tokens = mask_of(form)
+    outputs = keras.ops.convert_to_numpy(layer(X, MEMORY, mask=tokens, memory_mask=MEMORY_MASK))
     memory_cache = layer.project_memory(keras.ops.convert_to_tensor(MEMORY))
-    shape = (B, T + 2, form.get("num_key_value_heads", H), D // H)
+    shape = (B, T + 2, form.get("num_key_value_heads", H), form.get("head_dim", D // H))
     cache = tuple((np.zeros(shape, "float32"), np.zeros(shape, "float32")) for _ in range(N))
-    mask, start = np.concatenate([MASK, np.ones((B, 2), bool)], axis=1), 0
+    mask, start = np.concatenate([tokens, np.ones((B, 2), bool)], axis=1), 0
     for size in (2, 1, 1):
         step, cache = layer(
             X[:, start : start + size], mask=mask, cache=cache, cache_index=start,
@@ -139,7 +165,7 @@ def test_masked_and_future_tokens_change_nothing(form):
     np.testing.assert_array_equal(before[MASK], after[MASK])
 
 
-@pytest.mark.parametrize("form", ["t5", "llama"])
+@pytest.mark.parametrize("form", ["t5", "llama", "gemma", "modern", "pythia", "shared"])
 def test_round_trips(tmp_path, form):
     bits = {"activation_bits": 8, "kernel_bits": 8}
     check_round_trip(tmp_path, Encoder(N, H, F, **FORMS[form], bits=bits), X, mask=MASK)
@@ -148,18 +174,38 @@ def test_round_trips(tmp_path, form):
 
 
 @pytest.mark.parametrize(
-    ("policy", "form"), [("mixed_float16", "llama"), ("mixed_bfloat16", "pre_norm_alibi")]
+    ("policy", "form"),
+    [("mixed_float16", "llama"), ("mixed_bfloat16", "pre_norm_alibi"), ("mixed_float16", "gemma")],
 )
 def test_precision(policy, form):
     def decoder(**kwargs):
         return Decoder(N, H, F, cross_attention=True, **FORMS[form], **kwargs)
 
-    check_precision(policy, decoder, X, MEMORY, mask=MASK, memory_mask=MEMORY_MASK)
+    mask = mask_of(FORMS[form])
+    check_precision(policy, decoder, X, MEMORY, mask=mask, memory_mask=MEMORY_MASK)
 
 
 def test_an_unknown_position_bias_is_refused():
     with pytest.raises(ValueError, match="one of t5, alibi, got position_bias='sine'"):
         Encoder(N, H, F, position_bias="sine")
+
+
+@pytest.mark.parametrize("pattern", ["", "LX"])
+def test_a_pattern_of_other_letters_is_refused(pattern):
+    with pytest.raises(ValueError, match=f"letters L and G, got pattern='{pattern}'"):
+        Encoder(N, H, F, window=2, pattern=pattern)
+
+
+@pytest.mark.parametrize("form", [{"sandwich": True}, {"first_norm": False}, {"parallel": True}])
+def test_forms_of_pre_norm_are_refused_after_the_sublayer(form):
+    with pytest.raises(ValueError, match="got pre_norm=False"):
+        Encoder(N, H, F, **form)
+
+
+def test_a_shared_block_has_the_weights_of_one():
+    assert len(built(Encoder(3, H, F, shared=True), X).weights) == len(
+        built(Encoder(1, H, F), X).weights
+    )
 
 
 def test_an_unknown_argument_of_a_block_is_refused():

@@ -27,7 +27,10 @@ PLENTY = 256 * 2**20
 NOBODY = 65534
 RESUMED = ("train", "quantize", "prune", "distill", "search")
 # Files that hold a time, of their making or of what was measured.
-_TIMED = (".litertlm", ".onnx", "MODEL_CARD.md", ".json", ".pb", ".html", ".pt", ".png", ".svg")
+_TIMED = (".litertlm", ".onnx", "MODEL_CARD.md", ".json", ".pb", ".html", ".pt", ".png", ".svg",
+          "variables.data-00000-of-00001", "variables.index")  # fmt: skip
+# TensorFlow's, which forgets it where the disk is full.
+_NOT_OURS = "__autograph_generated_file"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,7 +189,8 @@ def try_temporary(case: Case, work: Path, size: int) -> tuple[int, list[str]]:
         code, _ = run([*case.words, case.option, out / case.out], log, temporary=disk.folder)
         if code == 0:
             return code, []
-        left = [*disk.folder.iterdir(), *(() if "search" in case.name else out.iterdir())]
+        temporary = (one for one in disk.folder.iterdir() if not one.name.startswith(_NOT_OURS))
+        left = [*temporary, *(() if "search" in case.name else out.iterdir())]
         wrong = sentences(log)
         return code, [*wrong, *(f"left behind: {path.name}" for path in left)]
     finally:

@@ -1,6 +1,7 @@
 """Commands on tiny models in forked processes, which a file operation or the clock may kill."""
 
 import atexit
+import codecs
 import dataclasses
 import os
 import random
@@ -119,6 +120,7 @@ def run(
         if temporary is not None:
             os.environ["TMPDIR"], tempfile.tempdir = str(temporary), None
         if user:
+            codecs.lookup("ascii")  # Python's own modules may be closed to that user
             log.touch()
             os.chown(log, user, user)
             os.setgroups([])

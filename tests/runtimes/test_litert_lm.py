@@ -14,6 +14,7 @@ from keras_transformer.edge.targets.litertlm.lm_replay import MODEL
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.tokenizers.piece_list import MASK, SPECIAL_TOKENS
+from tests.edge import generators
 from tests.edge.generators import changes_for, quantized_writer, writer
 from tests.zoo.vocabularies.test_sentencepiece import TEXTS
 
@@ -129,3 +130,14 @@ def test_other_tokens_than_ours_are_not_kept(monkeypatch):
 def test_a_file_that_is_none():
     with pytest.raises(RunError, match="^Running the file in LiteRT-LM failed: "):
         lm_parity._continued(b"LITERTLM", ["ab"], 4)
+
+
+def test_a_model_of_few_positions_is_written_to_its_end(monkeypatch):
+    """LiteRT-LM counts the last token, which nothing reads, among the positions."""
+    monkeypatch.setattr(generators, "WRITER_LENGTH", 16)
+    writer.cache_clear()
+    exported = convert(writer_of_words("gpt"), target="litertlm")
+    writer.cache_clear()
+    measured = exported.measured["greedy tokens of LiteRT-LM"]
+    tokens = int(measured.removeprefix("the same, up to ").removesuffix(" of each prompt"))
+    assert 4 < tokens < 16

@@ -28,7 +28,8 @@ PAD_ID = 0
 class Text(Modality):
     """Strings as token ids of a vocabulary; id 0 is padding.
 
-    A model over whole texts reads `ids`, and for pairs `segment_ids`, 1 for the second text.
+    A model over whole texts reads `ids`, and for pairs `segment_ids`, 1 for the second text, unless
+    the tokenizer has no segments.
 
     Attributes:
         tokenizer: tokenizer of the input.
@@ -47,6 +48,9 @@ class Text(Modality):
         check_settings(cls.name, settings, ())
         ids = InputSpec(name="ids", padding=PAD_ID)
         return (ids, InputSpec(name="segment_ids")) if pair else (ids,)
+
+    def inputs(self, *, pair: bool = False) -> tuple[InputSpec, ...]:
+        return super().inputs(pair=pair and self.tokenizer.config.special.segments)
 
     def encode(self, rows: Sequence[str], pairs: Sequence[str] | None = None) -> Features:
         encoded = self.tokenizer.encode(rows, pairs, max_length=self.max_length)

@@ -11,13 +11,19 @@ from keras_transformer.masks import MASKED_SCORE, MaskedMax, StoredMask
 from keras_transformer.stacks import Decoder, Encoder
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.text import PAD_ID
-from keras_transformer.zoo.models.config import ADDED_POSITIONS, TransformerConfig
+from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.config_checks import ADDED_POSITIONS
 from keras_transformer.zoo.models.float_layers import keep_float
-from keras_transformer.zoo.models.heads import Head, HeadOwner, head_of
+from keras_transformer.zoo.models.heads import LOGITS_HEAD, Head, HeadOwner, head_of
 from keras_transformer.zoo.models.inputs import read_inputs
 from keras_transformer.zoo.models.memory import check_build
 from keras_transformer.zoo.models.parts import Parts
 from keras_transformer.zoo.models.text_inputs import token_embedding
+
+# What a model of integers only does not compute otherwise.
+FLOAT_ONLY = {
+    "position_bias": "none", "qk_norm": False, "sandwich_norms": False, "window": 0,
+}  # fmt: skip
 
 
 def build(
@@ -50,10 +56,12 @@ def build(
     """
     check_build(config)
     widths = all_bits(bits)
-    if widths["inner_bits"] is not None and config.positions not in ADDED_POSITIONS:
+    if widths["inner_bits"] is not None:
+        _check_integers(config)
+    if config.pooler == "gelu" and (widths["activation_bits"] or 0) > 8:
         raise InputError(
-            f"Expected positions to be {' or '.join(ADDED_POSITIONS)} in a model of integers only, "
-            f"got positions={config.positions!r}."
+            "Expected a pooler other than gelu, which the converter does not store in more than "
+            f"8 bits, got activation_bits={widths['activation_bits']}."
         )
     if (widths["activation_bits"] or 0) > 8 and config.positions == "rotary":
         raise InputError(
@@ -70,6 +78,21 @@ def build(
         model = models.decoder_model(cross_attention=config.architecture == "encoder-decoder")
     keep_float(model, keep)
     return model
+
+
+def _check_integers(config: TransformerConfig) -> None:
+    """Raises InputError if a device without floats cannot compute a config's model."""
+    if config.positions not in ADDED_POSITIONS:
+        raise InputError(
+            f"Expected positions to be {' or '.join(ADDED_POSITIONS)} in a model of integers only, "
+            f"got positions={config.positions!r}."
+        )
+    for name, value in FLOAT_ONLY.items():
+        if getattr(config, name) != value:
+            raise InputError(
+                f"Expected {name}={value!r} in a model of integers only, "
+                f"got {name}={getattr(config, name)!r}."
+            )
 
 
 class _Models(Parts):
@@ -98,6 +121,11 @@ class _Models(Parts):
             if self.config.pooler == "none":
                 return self.point("pooled_point")(x)
             x = self.point("pooler_point")(self.projection(self.config.hidden_dim, "pooler")(x))
+            if self.config.pooler != "tanh":
+                relu = self.config.pooler == "relu"
+                return self.point("pooled_point")(
+                    ops.relu(x) if relu else ops.gelu(x, approximate=False)
+                )
             if (self.bits["activation_bits"] or 0) > 8:
                 # The converter would store a tanh in 8 bits, but not a difference.
                 return self.point("pooled_point")(2.0 * ops.sigmoid(2.0 * x) - 1.0)
@@ -143,15 +171,19 @@ class _Models(Parts):
         x = self._embed(ids, embedding)
         stack = self.stack(Decoder, "decoder", cross_attention=cross_attention)
         x = stack(x, mask=ops.not_equal(ids, PAD_ID), **memory)
-        logits = embedding(x, logits=True)
+        if c.tied_head:
+            logits = embedding(x, logits=True)
+        else:
+            logits = self.projection(c.vocab_size, LOGITS_HEAD, use_bias=c.logits_bias)(x)
         logits = ops.cast(self.point("logits_point")(logits), "float32")
         return keras.Model(inputs, logits, name=f"{c.architecture}_model")
 
     def _embed(self, ids, embedding, prefix=""):
-        """(B, T) to (B, T, D), the input of a stack without an embedding norm."""
+        """(B, T) to (B, T, D), the input of a stack."""
+        c = self.config
         x = self.add_positions(embedding(ids), f"{prefix}position_embedding")
-        point = self.inner_point if self.config.pre_norm else self.point
-        x = point(f"{prefix}embedding_point")(x)
+        point = self.inner_point if c.pre_norm or c.has_embedding_norm else self.point
+        x = self.normalized_embeddings(point(f"{prefix}embedding_point")(x), prefix)
         return self.dropout(f"{prefix}dropout" if prefix else "embedding_dropout")(x)
 
 

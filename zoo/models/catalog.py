@@ -2,27 +2,43 @@
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.models.families.bert import BERT
-from keras_transformer.zoo.models.families.distilbert import DISTILBERT
-from keras_transformer.zoo.models.families.electra import ELECTRA
+from keras_transformer.zoo.models.families.decoders.gemma import GEMMA
+from keras_transformer.zoo.models.families.decoders.gpt import GPT
+from keras_transformer.zoo.models.families.decoders.llama import LLAMA
+from keras_transformer.zoo.models.families.decoders.opt import OPT
+from keras_transformer.zoo.models.families.decoders.pythia import PYTHIA
+from keras_transformer.zoo.models.families.decoders.qwen import QWEN2, QWEN3
+from keras_transformer.zoo.models.families.encoder_decoders.bart import BART
+from keras_transformer.zoo.models.families.encoder_decoders.marian import MARIAN
+from keras_transformer.zoo.models.families.encoder_decoders.t5 import MT5, T5
+from keras_transformer.zoo.models.families.encoder_decoders.transformer import TRANSFORMER
+from keras_transformer.zoo.models.families.encoders.albert import ALBERT
+from keras_transformer.zoo.models.families.encoders.bert import BERT
+from keras_transformer.zoo.models.families.encoders.distilbert import DISTILBERT
+from keras_transformer.zoo.models.families.encoders.electra import ELECTRA
+from keras_transformer.zoo.models.families.encoders.modernbert import MODERNBERT
+from keras_transformer.zoo.models.families.encoders.mpnet import MPNET
+from keras_transformer.zoo.models.families.encoders.roberta import ROBERTA
 from keras_transformer.zoo.models.families.family import Size
-from keras_transformer.zoo.models.families.gpt import GPT
-from keras_transformer.zoo.models.families.llama import LLAMA
-from keras_transformer.zoo.models.families.marian import MARIAN
-from keras_transformer.zoo.models.families.opt import OPT
 from keras_transformer.zoo.models.families.published import Published
-from keras_transformer.zoo.models.families.roberta import ROBERTA
-from keras_transformer.zoo.models.families.t5 import T5
-from keras_transformer.zoo.models.families.transformer import TRANSFORMER
 
 FAMILIES = {
+    "albert": ALBERT,
+    "bart": BART,
     "bert": BERT,
     "distilbert": DISTILBERT,
     "electra": ELECTRA,
+    "gemma": GEMMA,
     "gpt": GPT,
     "llama": LLAMA,
     "marian": MARIAN,
+    "modernbert": MODERNBERT,
+    "mpnet": MPNET,
+    "mt5": MT5,
     "opt": OPT,
+    "pythia": PYTHIA,
+    "qwen2": QWEN2,
+    "qwen3": QWEN3,
     "roberta": ROBERTA,
     "t5": T5,
     "transformer": TRANSFORMER,

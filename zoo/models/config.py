@@ -5,22 +5,20 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models.config_checks import (
+    POSITION_BIASES,
+    check_together,
+    check_value,
+)
 
-ARCHITECTURES = ("encoder", "decoder", "encoder-decoder")
-ADDED_POSITIONS = ("learned", "sinusoidal")
-POSITIONS = (*ADDED_POSITIONS, "rotary", "t5", "alibi")
-CHOICES = {
-    "architecture": ARCHITECTURES,
-    "positions": POSITIONS,
-    "activation": ("relu", "gelu", "gelu_tanh", "silu"),
-    "norm": ("layer_norm", "rms_norm"),
-    "pooling": ("first", "mean", "max"),
-    "pooler": ("tanh", "none"),
-}
-
-# Integers whose 0 means none, or derived from another one.
-OPTIONAL = (
-    "vocab_size", "num_key_value_heads", "num_segments", "source_vocab_size", "head_dim", "rank"
+# Fields that a checkpoint written before them lacks; their defaults are the earlier behaviour.
+_LATER = ("source_vocab_size", "head_dim", "rank", "modality", "modality_settings")
+# Of these, those that are written only where they are not the default, as an earlier version reads.
+_NEWEST = (
+    "rope_theta", "rope_scaling", "rotary_fraction", "tied_head", "logits_bias", "qkv_bias",
+    "position_bias", "pooler", "embedding_dim", "share_layers", "qk_norm", "sandwich_norms",
+    "embedding_norm", "first_norm", "parallel_residual", "window", "layer_pattern",
+    "local_rope_theta",
 )  # fmt: skip
 
 
@@ -50,12 +48,33 @@ class TransformerConfig:
         epsilon: epsilon of the norm.
         pre_norm: whether norms come before each sublayer and at the end, not after each sublayer.
         use_bias: whether projections have a bias.
+        qkv_bias: whether those of queries, keys and values have one; None for `use_bias`.
+        qk_norm: whether each head's queries and keys of self attention have an RMS norm.
+        sandwich_norms: whether each sublayer's output has a norm too (pre-norm only).
+        first_norm: whether the first block's attention has a norm (pre-norm may have none).
+        embedding_norm: whether embeddings have a norm; None for an encoder that is not pre-norm.
+        parallel_residual: whether the feed-forward layer reads what attention reads (pre-norm
+            only).
+        share_layers: whether the blocks share their weights (encoder only).
         positions: `learned`, `sinusoidal`, `rotary`, `t5` or `alibi`.
+        position_bias: `t5` or `alibi` bias of the scores beside other positions, or `none`.
+        rope_theta: base of the wavelengths of rotary positions.
+        rope_scaling: Llama 3's scaling of rotary positions: `factor`, `low_freq_factor`,
+            `high_freq_factor` and `original_length`; empty for none.
+        rotary_fraction: share of a head's columns that rotary positions rotate.
+        window: distance below which the positions of local blocks attend to each other; 0 for any.
+        layer_pattern: letters of the blocks, again from the first after the last: `L` local, `G`
+            global.
+        local_rope_theta: `rope_theta` of local blocks; 0 for the same, without scaling otherwise.
         num_segments: number of segments of the segment embedding; 0 for no such embedding.
         pooling: pooling of an encoder's outputs: the `first`, or the `mean` or `max` of those
             without padding.
-        pooler: layer that follows the `first`: BERT's `tanh` of a projection, or `none`.
+        pooler: layer that follows the `first`: `tanh` (BERT's), `relu` or `gelu` of a projection,
+            or `none`.
         scale_embeddings: whether token embeddings are multiplied by sqrt(D).
+        embedding_dim: width of the embeddings before a projection to D; 0 for D (encoder only).
+        tied_head: whether logits are products with the token table, not with a kernel of their own.
+        logits_bias: whether the logits have a bias.
         modality: modality of the inputs, see `modalities.registry`.
         modality_settings: settings of the modality, such as the size of an image.
     """
@@ -79,17 +98,34 @@ class TransformerConfig:
     epsilon: float = 1e-12
     pre_norm: bool = False
     use_bias: bool = True
+    qkv_bias: bool | None = None
+    qk_norm: bool = False
+    sandwich_norms: bool = False
+    first_norm: bool = True
+    embedding_norm: bool | None = None
+    parallel_residual: bool = False
+    share_layers: bool = False
     positions: str = "learned"
+    position_bias: str = "none"
+    rope_theta: float = 10_000.0
+    rope_scaling: Mapping[str, float] = dataclasses.field(default_factory=dict, hash=False)
+    rotary_fraction: float = 1.0
+    window: int = 0
+    layer_pattern: str = "L"
+    local_rope_theta: float = 0.0
     num_segments: int = 0
     pooling: str = "first"
     pooler: str = "tanh"
     scale_embeddings: bool = False
+    embedding_dim: int = 0
+    tied_head: bool = True
+    logits_bias: bool = False
     modality: str = "text"
     modality_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            _check_value(field, getattr(self, field.name))
+            check_value(field, getattr(self, field.name))
         self._check_modality()
         if not self.head_dim and self.hidden_dim % self.num_heads:
             raise InputError(
@@ -106,10 +142,10 @@ class TransformerConfig:
                 "Expected source_vocab_size to be 0 for an architecture other than "
                 f"encoder-decoder, got source_vocab_size={self.source_vocab_size}."
             )
-        if self.positions == "rotary" and self.head_width % 2:
-            raise InputError(
-                f"Expected an even head width for rotary positions, got {self.head_width}."
-            )
+        rotated = int(self.head_width * self.rotary_fraction)
+        if self.positions == "rotary" and rotated % 2:
+            raise InputError(f"Expected an even head width for rotary positions, got {rotated}.")
+        check_together(self)
 
     def _check_modality(self):
         reads_text = self.modality == "text"
@@ -122,6 +158,19 @@ class TransformerConfig:
             raise InputError(
                 f"Expected vocab_size to be {wanted}, got vocab_size={self.vocab_size}."
             )
+
+    @property
+    def score_bias(self) -> str | None:
+        """The bias of the scores, `t5`, `alibi` or None."""
+        kinds = (self.positions, self.position_bias)
+        return next((kind for kind in kinds if kind in POSITION_BIASES), None)
+
+    @property
+    def has_embedding_norm(self) -> bool:
+        """Whether embeddings have a norm."""
+        if self.embedding_norm is None:
+            return self.architecture == "encoder" and not self.pre_norm
+        return self.embedding_norm
 
     @property
     def head_width(self) -> int:
@@ -148,6 +197,10 @@ class TransformerConfig:
         if self.modality == "text":
             # The format from before other modalities existed.
             del value["modality"], value["modality_settings"]
+        default = type(self).__dataclass_fields__
+        for name in _NEWEST:
+            if value[name] in (default[name].default, {}):
+                del value[name]
         return value
 
     @classmethod
@@ -157,34 +210,9 @@ class TransformerConfig:
         Raises:
             InputError: if a name is missing or unknown, or a value impossible.
         """
-        # Fields added after a checkpoint was written default to the earlier behaviour.
-        later = {"source_vocab_size", "head_dim", "rank", "pooler", "modality", "modality_settings"}
         known = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(value, Mapping) or not known - later <= set(value) <= known:
+        if not isinstance(value, Mapping) or not known - {*_LATER, *_NEWEST} <= set(value) <= known:
             raise InputError(
                 f"Expected a model config with exactly {', '.join(sorted(known))}, got {value!r}."
             )
         return cls(**value)
-
-
-def _check_value(field: dataclasses.Field, value: Any) -> None:
-    """Raises InputError if a value has another type or is outside the field's bounds."""
-    name = field.name
-    if name in CHOICES and value not in CHOICES[name]:
-        raise InputError(f"Expected {name} to be one of {', '.join(CHOICES[name])}, got {value!r}.")
-    if field.type is bool and not isinstance(value, bool):
-        raise InputError(f"Expected {name} to be true or false, got {name}={value!r}.")
-    if field.type is int:
-        least = 0 if name in OPTIONAL else 1
-        if type(value) is not int or value < least:
-            raise InputError(
-                f"Expected {name} to be an integer of at least {least}, got {name}={value!r}."
-            )
-        if value >= 2**63:
-            raise InputError(f"Expected {name} to be below 2**63, got {name}={value}.")
-    if name == "modality_settings" and not isinstance(value, Mapping):
-        raise InputError(f"Expected {name} to be values by name, got {name}={value!r}.")
-    if field.type is float:
-        below = 1.0
-        if type(value) not in (int, float) or not 0.0 <= value < below:
-            raise InputError(f"Expected {name} to be from 0 to below 1, got {name}={value!r}.")

@@ -8,6 +8,7 @@ from keras_transformer.attention import MultiHeadAttention
 from keras_transformer.quantization import Projection
 from keras_transformer.stacks import Decoder
 from keras_transformer.zoo.models.build import is_range
+from keras_transformer.zoo.models.heads import LOGITS_HEAD
 
 # A task's head, which is not counted: models are compared without it.
 HEAD = "head"
@@ -30,7 +31,7 @@ def multiply_adds(model: keras.Model, length: int) -> int:
     The matrix products are counted: projections, scores, contexts, feed-forward layers, and the
     logits of decoders at every position; look-ups, norms, activations and a task's head are not.
     """
-    total = 0
+    total, names = 0, {layer.name for layer in model.layers}
     for layer in model.layers:
         if layer.name == HEAD:
             continue
@@ -41,6 +42,6 @@ def multiply_adds(model: keras.Model, length: int) -> int:
                 total += vectors * math.prod(inner.kernel.shape)
             elif isinstance(inner, MultiHeadAttention):
                 total += 2 * length * length * inner.num_heads * inner.width
-        if isinstance(layer, Decoder):
+        if isinstance(layer, Decoder) and LOGITS_HEAD not in names:
             total += length * math.prod(model.get_layer("token_embedding").embeddings.shape)
     return total

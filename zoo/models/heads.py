@@ -8,6 +8,8 @@ from keras import ops
 
 from keras_transformer.zoo.errors import InputError
 
+# Layer of the logits that are not tied to the table of tokens.
+LOGITS_HEAD = "logits_head"
 # Kind -> the architectures that support it.
 HEADS = {"pooled": ("encoder",), "vector": ("encoder",), "tied": ("decoder", "encoder-decoder")}
 # The smallest length that a vector is divided by, as in TFLite's op.

@@ -11,6 +11,7 @@ from keras_transformer.attention import MultiHeadAttention
 from keras_transformer.quantization import Projection
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.heads import LOGITS_HEAD
 
 _FLOAT = 4
 # Measured: the layers of a block, as Python objects and graphs.
@@ -64,10 +65,15 @@ def parameters_of(config: TransformerConfig) -> int:
     )  # fmt: skip
     feed_forward = kernel_parameters(c, c.hidden_dim, c.intermediate_dim) * (3 if c.gated else 2)
     # A decoder's block with cross-attention has a second attention.
-    blocks = c.num_layers * (kinds * (attention + feed_forward) + (kinds - 1) * attention)
+    blocks = kinds * (attention + feed_forward) + (kinds - 1) * attention
+    blocks *= 1 if c.share_layers else c.num_layers
     positions = kinds * c.max_length if c.positions == "learned" else 0
     tables = c.vocab_size + c.source_vocab_size + c.num_segments + positions
-    return tables * c.hidden_dim + blocks
+    width, head = c.embedding_dim or c.hidden_dim, 0
+    if not c.tied_head:
+        head = kernel_parameters(c, c.hidden_dim, c.vocab_size)
+    projection = kernel_parameters(c, c.embedding_dim, c.hidden_dim) if c.embedding_dim else 0
+    return tables * width + projection + head + blocks
 
 
 def kernel_parameters(config: TransformerConfig, inputs: int, outputs: int) -> int:
@@ -85,7 +91,8 @@ def step_bytes(model: keras.Model, tokens: int, length: int, copies: int) -> int
             values += layer.kernel.shape[1]
         elif isinstance(layer, MultiHeadAttention):
             values += layer.num_heads * length
-    if len(model.outputs[0].shape) == 3:
+    is_counted = LOGITS_HEAD in {layer.name for layer in model.layers}
+    if len(model.outputs[0].shape) == 3 and not is_counted:
         values += model.outputs[0].shape[-1]
     return _FLOAT * (weights * (1 + copies) + tokens * values)
 
@@ -108,7 +115,8 @@ def _physical_bytes() -> int:
 
 
 def _blocks(config: TransformerConfig) -> int:
-    return config.num_layers * (2 if config.architecture == "encoder-decoder" else 1)
+    layers = 1 if config.share_layers else config.num_layers
+    return layers * (2 if config.architecture == "encoder-decoder" else 1)
 
 
 def _has_gpu() -> bool:

@@ -33,11 +33,11 @@ class Parts:
         """A quantization point of an inner tensor, with `inner_bits`."""
         return QuantPoint(self.bits["inner_bits"], dtype=self.dtype, name=name, **kwargs)
 
-    def projection(self, units, name, inputs=None):
+    def projection(self, units, name, inputs=None, *, use_bias=True):
         """A projection to the given units, by default from the stack's width."""
         return make_projection(
             units, inputs or self.config.hidden_dim, rank=self.config.rank, bits=self.bits,
-            dtype=self.dtype, name=name,
+            use_bias=use_bias, dtype=self.dtype, name=name,
         )  # fmt: skip
 
     def norm(self, name):
@@ -63,11 +63,34 @@ class Parts:
         return kind(self.config.max_length, bits=self.bits, dtype=self.dtype, name=name)(x)
 
     def embedded(self, x):
-        """The stack's input from embedded (B, T, D): normalized unless pre-norm, with dropout."""
-        if not self.config.pre_norm:
-            x = self.norm("embedding_norm")(x)
-            x = self.point("embedding_norm_point")(x)
-        return self.dropout("embedding_dropout")(x)
+        """An encoder's input (B, T, D) from embedded vectors: their norm, dropout, projection."""
+        x = self.normalized_embeddings(x)
+        x = self.dropout("embedding_dropout")(x)
+        if self.config.embedding_dim:
+            x = self.projection(self.config.hidden_dim, "embedding_projection", x.shape[-1])(x)
+            if self.bits["activation_bits"] is None:
+                # The converter would fold the bias into that of the block's projections, and the
+                # runtime round their inputs before it is added. Doubled halves are the same.
+                x = 2.0 * (0.5 * x)
+            x = self.point("embedding_projection_point")(x)
+        return x
+
+    def normalized_embeddings(self, x, prefix=""):
+        """Embedded (B, T, D), normalized if the config has it so."""
+        if not self.config.has_embedding_norm:
+            return x
+        x = self.norm(f"{prefix}embedding_norm")(x)
+        return self.point(f"{prefix}embedding_norm_point")(x)
+
+    def rotary(self, theta):
+        """The rotation of queries and keys, see `MultiHeadAttention`."""
+        c = self.config
+        if c.positions != "rotary":
+            return False
+        changes = {"max_wavelength": theta, "fraction": c.rotary_fraction}
+        if c.rope_scaling and theta == c.rope_theta:
+            changes["scaling"] = dict(c.rope_scaling)
+        return changes
 
     def stack(self, stack_class, name, **kwargs):
         """An `Encoder` or `Decoder`."""
@@ -77,7 +100,11 @@ class Parts:
             head_dim=c.head_dim or None, num_key_value_heads=c.num_key_value_heads or None,
             dropout=c.dropout, attention_dropout=c.attention_dropout,
             activation=c.activation, gated=c.gated, norm=c.norm, epsilon=c.epsilon,
-            pre_norm=c.pre_norm, use_bias=c.use_bias, rotary=c.positions == "rotary", rank=c.rank,
-            position_bias=c.positions if c.positions in ("t5", "alibi") else None,
+            pre_norm=c.pre_norm, sandwich=c.sandwich_norms, first_norm=c.first_norm,
+            parallel=c.parallel_residual, shared=c.share_layers,
+            use_bias=c.use_bias, qkv_bias=c.qkv_bias, qk_norm=c.qk_norm, rank=c.rank,
+            rotary=self.rotary(c.rope_theta), position_bias=c.score_bias,
+            window=c.window, pattern=c.layer_pattern,
+            local_rotary=self.rotary(c.local_rope_theta or c.rope_theta),
             bits=self.bits, dtype=self.dtype, name=name, **kwargs,
         )  # fmt: skip

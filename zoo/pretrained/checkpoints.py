@@ -13,7 +13,6 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.pretrained.load import Pretrained, load_pretrained
-from keras_transformer.zoo.pretrained.probe_texts import PROBE_TEXTS
 from keras_transformer.zoo.pretrained.source import is_published
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.classification import Classification
@@ -31,6 +30,27 @@ _MOST_TOKENS = 512
 # learning rate for smaller models.
 _DEFAULTS = {"optimizer": "adamw", "weight_decay": 0.01, "epochs": 3}
 _RATES = ((50e6, 1e-4), (200e6, 5e-5), (float("inf"), 2e-5))
+
+# Texts on which a converted model is compared with the Keras model: its own data are not known.
+PROBE_TEXTS = (
+    "A charming film.",
+    "The train to the coast leaves at half past seven, and the last one back is at ten.",
+    "No.",
+    "How do I reset the password of my account?",
+    "She sold the house, bought a boat with the money and has not been seen in town since.",
+    "Water boils at 100 °C at sea level, at about 93 °C at 2,000 m.",
+    "I would not recommend it to anyone: the food was cold, the waiter rude, the bill wrong.",
+    "def add(a, b): return a + b",
+    "Der Zug hat wegen eines Unwetters ungefähr zwanzig Minuten Verspätung.",
+    "¿Dónde está la biblioteca?",
+    "Ce n'est pas la mer à boire, mais il faudra s'y mettre dès demain matin.",
+    "Москва — столица России.",
+    "今日は天気がいいですね。",
+    "The committee, which had met three times without result, agreed on Thursday to postpone the "
+    "decision until the figures of the last quarter are known and both sides have read them.",
+    "Book a table for four at eight tonight",
+    "2024-05-17, order 4711: 3 x 19.99 EUR",
+)
 
 
 def as_checkpoint(given: Checkpoint | str | os.PathLike) -> Checkpoint:
@@ -83,11 +103,11 @@ def task_of(pretrained: Pretrained) -> Task:
 
 def modality_of(pretrained: Pretrained, max_length: int) -> Text:
     """Returns the modality with the published tokenizers, for training in bulk."""
-    tokenizers = pretrained.tokenizers
+    tokenizers, segments = pretrained.tokenizers, pretrained.config.num_segments > 1
     target = tokenizers.target
     return Text(
-        max_length=max_length, tokenizer=_in_bulk(tokenizers.tokenizer),
-        target_tokenizer=None if target is None else _in_bulk(target),
+        max_length=max_length, tokenizer=_in_bulk(tokenizers.tokenizer, segments),
+        target_tokenizer=None if target is None else _in_bulk(target, segments),
     )  # fmt: skip
 
 
@@ -125,8 +145,12 @@ def assign(pretrained: Pretrained, config: TransformerConfig, model: keras.Model
     dataclasses.replace(pretrained, config=config).assign(model)
 
 
-def _in_bulk(tokenizer: Tokenizer) -> TextTokenizer:
-    return TextTokenizer(tokenizer.config, tokenizer.vocabulary)
+def _in_bulk(tokenizer: Tokenizer, segments: bool) -> TextTokenizer:
+    """The tokenizer of training, without segments for a model that has none."""
+    config, special = tokenizer.config, tokenizer.config.special
+    if special.segments and not segments:
+        config = dataclasses.replace(config, special=dataclasses.replace(special, segments=False))
+    return TextTokenizer(config, tokenizer.vocabulary)
 
 
 def _probes(task: Task, modality: Text) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build
@@ -109,10 +110,20 @@ class Pretrained:
         )
 
     def assign(self, model: keras.Model, *, head: bool = False) -> None:
-        """Assigns the weights one by one; see `weights`."""
+        """Assigns the weights one by one, tables in parts; see `weights`."""
         weights = self.weights(model, head=head)
+        in_parts = keras.config.backend() == "tensorflow"
         for weight in model.weights:
-            if weight.path in weights:
+            if weight.path not in weights:
+                continue
+            if in_parts and weights.is_table(weight.path):
+                for first, rows in weights.parts(weight.path):
+                    # The slices of a variable read it, and a variable that is being read is copied.
+                    tf.raw_ops.ResourceStridedSliceAssign(
+                        ref=weight.value.handle, begin=[first, 0],
+                        end=[first + len(rows), rows.shape[1]], strides=[1, 1], value=rows,
+                    )  # fmt: skip
+            else:
                 weight.assign(weights[weight.path])
 
     def build(
@@ -161,6 +172,8 @@ def load_pretrained(
     tokenizers = tokenizers or read_tokenizer(folder)
     _check_vocabulary(config.vocab_size, tokenizers.rows, published, tensors)
     config = config.replace(vocab_size=len(tokenizers.rows))
+    if config.architecture != "encoder" and (tokenizers.rows < 0).any():
+        config = config.replace(logits_bias=True)
     least = parameters_of(config)
     if least > tensors.size + len(tokenizers.rows) * config.hidden_dim:
         raise InputError(

@@ -56,5 +56,7 @@ def named_tokens(folder: Path, pieces: Mapping[str, int]) -> dict[str, str]:
                 found.setdefault(role, value)
     if not found:
         for role, names in _USUAL.items():
-            found |= {role: name for name in names if name in pieces}
+            for name in names:
+                if name in pieces:
+                    found.setdefault(role, name)
     return found

@@ -7,14 +7,14 @@ import numpy as np
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.models.families.published import Published, Tensor
+from keras_transformer.zoo.models.families.published import Published, Tensor, computed
 from keras_transformer.zoo.pretrained.tensors import Tensors
 
 _BLOCK = re.compile(r"(?<=block_)\d+")
 # Names in the first files of BERT, which TensorFlow wrote.
 _OLD_NAMES = (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias"))
-# Rows of a table that are compared at once.
-_ROWS = 4096
+# Rows of a table that are read at once.
+_ROWS = 1024
 
 
 def _head_part(
@@ -54,6 +54,7 @@ COMPUTED: dict[str, Callable[[tuple[int, ...]], np.ndarray]] = {
 # Operations that change values alone.
 _OF_VALUES = ("scaled", "plus_one")
 _VOCABULARY = "vocabulary"
+_ABSENT = computed("absent")
 
 
 class RenamedWeights(Mapping[str, np.ndarray]):
@@ -82,7 +83,10 @@ class RenamedWeights(Mapping[str, np.ndarray]):
         self._tensors = tensors
         self._names = known_names(published, tensors)
         self._shapes = {path: tuple(shape) for path, shape in shapes.items()}
-        table = {**table_of(published, config), **(heads or {})}
+        self._absent_logit = np.float32(published.absent_logit)
+        # Of a vocabulary with padding that the published one lacks.
+        biases = dict.fromkeys(("token_embedding/logits_bias", "logits_head/bias"), _ABSENT)
+        table = {**biases, **table_of(published, config), **(heads or {})}
         self._sources = {path: _source(path, table) for path in shapes}
         used = set()
         for path, source in self._sources.items():
@@ -92,9 +96,14 @@ class RenamedWeights(Mapping[str, np.ndarray]):
 
     def __getitem__(self, path: str) -> np.ndarray:
         source = self._sources[path]
+        if source == _ABSENT:
+            is_absent = False if self.rows is None else self.rows < 0
+            return np.where(is_absent, self._absent_logit, np.zeros(self._shapes[path], np.float32))
         if not source.name:
             [(name,)] = source.steps
             return COMPUTED[name](self._shapes[path]).astype(np.float32)
+        if self.is_table(path):
+            return np.concatenate([part for _, part in self.parts(path)])
         x = self._tensors[self._names[source.name]].read()
         for name, *arguments in source.steps:
             if name == _VOCABULARY:
@@ -102,6 +111,24 @@ class RenamedWeights(Mapping[str, np.ndarray]):
             else:
                 x = OPERATIONS[name](x, self.config, *arguments)
         return np.ascontiguousarray(x)
+
+    def is_table(self, path: str) -> bool:
+        """Whether a weight is a table of the vocabulary, which can be read in parts."""
+        return self._sources[path].steps == ((_VOCABULARY,),)
+
+    def parts(self, path: str) -> Iterator[tuple[int, np.ndarray]]:
+        """Yields the rows of a table in parts, each with the number of its first row."""
+        tensor = self._tensors[self._names[self._sources[path].name]]
+        rows = np.arange(tensor.shape[0]) if self.rows is None else self.rows
+        for first in range(0, len(rows), _ROWS):
+            part = rows[first : first + _ROWS]
+            x = tensor.take(np.maximum(part, 0))
+            x[part < 0] = 0
+            yield first, x
+
+    def __contains__(self, path: object) -> bool:
+        # A mapping's own would read the array.
+        return path in self._sources
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._sources)

@@ -70,7 +70,7 @@ def arrange(
     single, pair, segments = templates
     roles = {"pad": pad, "unk": unk, "begin": begin, "end": end, "mask": named.get("mask")}
     special = SpecialTokens(
-        **roles, more=tuple(dict.fromkeys(name for name in more if name not in roles.values())),
+        **roles, more=tuple(name for name in dict.fromkeys(more) if name not in roles.values()),
         single=single, pair=pair, segments=segments,
     )  # fmt: skip
     return Arranged(names, np.array(rows, np.int32), special)

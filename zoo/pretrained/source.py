@@ -15,7 +15,7 @@ from keras_transformer.zoo.storage.manifest import MANIFEST
 
 HUB = "hf:"
 CONFIG = "config.json"
-_ID = re.compile(r"[\w.-]+/[\w.-]+|[\w.-]+")
+_ID = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # Weights as safetensors, settings, texts and vocabularies: nothing that could hold code.
 PATTERNS = (
@@ -52,9 +52,11 @@ def is_published(name: str | os.PathLike, *, or_checkpoint: bool = True) -> bool
         or_checkpoint: whether it may be a checkpoint instead, as a folder without config.json or
             with a manifest is; else every folder is published.
     """
+    # A command's argument may be the path `hf:OWNER/NAME`.
+    name = os.fspath(name)
     if name in CATALOG:
         return False
-    if isinstance(name, str) and name.startswith(HUB):
+    if name.startswith(HUB):
         return True
     path = Path(name)
     if path.suffix == ".safetensors":
@@ -76,7 +78,8 @@ def locate(name: str | os.PathLike) -> Location:
         InputError: if it is no model, or cannot be downloaded.
         OSError: if the disk is full.
     """
-    if isinstance(name, str) and name.startswith(HUB):
+    name = os.fspath(name)
+    if name.startswith(HUB):
         return _downloaded(name)
     path = Path(name)
     if not path.exists():
@@ -90,7 +93,7 @@ def locate(name: str | os.PathLike) -> Location:
             "distill go on from one."
         )
     weights = None if path.is_dir() else path
-    return Location(name=str(name), folder=folder, weights=weights)
+    return Location(name=name, folder=folder, weights=weights)
 
 
 def _downloaded(name: str) -> Location:

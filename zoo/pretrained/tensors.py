@@ -43,10 +43,7 @@ class Tensor:
         Raises:
             InputError: if these are no floating-point numbers.
         """
-        if self.dtype not in _FLOATS:
-            raise InputError(
-                f"Expected weights in {', '.join(_FLOATS)}, got {self.dtype} in {self.file}."
-            )
+        self._check_type()
         dtype = np.dtype(_FLOATS[self.dtype])
         rows = slice(begin, end).indices(self.shape[0]) if self.shape else (0, 1, 1)
         inner = int(np.prod(self.shape[1:], dtype=np.int64))
@@ -60,6 +57,21 @@ class Tensor:
         return values.astype(np.float32, copy=False).reshape(shape)
 
 
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Returns rows in any order as float32, without reading the others."""
+        self._check_type()
+        mapped = np.memmap(
+            self.file, np.dtype(_FLOATS[self.dtype]), "r", offset=self.begin, shape=self.shape
+        )
+        return mapped[rows].astype(np.float32)
+
+    def _check_type(self) -> None:
+        if self.dtype not in _FLOATS:
+            raise InputError(
+                f"Expected weights in {', '.join(_FLOATS)}, got {self.dtype} in {self.file}."
+            )
+
+
 class PickledTensor:
     """A tensor that PyTorch loaded."""
 
@@ -71,6 +83,10 @@ class PickledTensor:
         """Returns the array, or some of its rows, as float32."""
         value = self._value[begin:end] if self.shape else self._value
         return value.detach().float().numpy()
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Returns rows in any order as float32."""
+        return self._value.detach()[rows].float().numpy()
 
 
 class Tensors(Mapping[str, Tensor | PickledTensor]):

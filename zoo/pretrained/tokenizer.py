@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.pretrained.byte_pairs import read_byte_pairs
+from keras_transformer.zoo.pretrained.marian import read_marian
 from keras_transformer.zoo.pretrained.published_files import read_json
+from keras_transformer.zoo.pretrained.unigrams import MODELS, read_model, read_unigrams
 from keras_transformer.zoo.pretrained.word_pieces import read_word_pieces
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
@@ -38,9 +41,38 @@ def read_tokenizer(folder: str | os.PathLike) -> PublishedTokenizer:
         InputError: if the folder has no tokenizer, or one that cannot be reproduced.
     """
     folder = Path(folder)
-    path = folder / "tokenizer.json"
-    kind = read_json(path).get("model", {}).get("type")
-    if kind == "WordPiece" or (kind is None and (folder / "vocab.txt").is_file()):
-        tokenizer, arranged = read_word_pieces(folder)
+    try:
+        return _read(folder)
+    except (AttributeError, KeyError, TypeError, IndexError) as error:
+        # What was published elsewhere may have any form.
+        raise InputError(
+            f"Expected a tokenizer as `transformers` writes it in {folder}, got an error: "
+            f"{type(error).__name__}: {error}."
+        ) from error
+
+
+def _read(folder: Path) -> PublishedTokenizer:
+    kind = read_json(folder / "tokenizer.json").get("model", {}).get("type")
+    readers = {"WordPiece": read_word_pieces, "BPE": read_byte_pairs, "Unigram": read_unigrams}
+    if kind is not None and kind not in readers:
+        raise InputError(
+            f"Expected a tokenizer.json of {', '.join(readers)} in {folder}, got {kind}."
+        )
+    if kind is not None:
+        tokenizer, arranged = readers[kind](folder)
         return PublishedTokenizer(tokenizer=tokenizer, rows=arranged.rows)
-    raise InputError(f"Expected a tokenizer in {folder}, got none.")
+    if (folder / "source.spm").is_file():
+        source, target, arranged = read_marian(folder)
+        return PublishedTokenizer(tokenizer=source, rows=arranged.rows, target=target)
+    for name, read in (("vocab.txt", read_word_pieces), ("vocab.json", read_byte_pairs)):
+        if (folder / name).is_file():
+            tokenizer, arranged = read(folder)
+            return PublishedTokenizer(tokenizer=tokenizer, rows=arranged.rows)
+    for name in MODELS:
+        if (folder / name).is_file():
+            tokenizer, arranged = read_model(folder, folder / name)
+            return PublishedTokenizer(tokenizer=tokenizer, rows=arranged.rows)
+    raise InputError(
+        f"Expected tokenizer.json, vocab.txt, vocab.json or {', '.join(MODELS)} in {folder}, "
+        "got none."
+    )

@@ -13,7 +13,7 @@ from keras_transformer.zoo.tokenizers.piece_list import (
     UNK,
     Vocabulary,
 )
-from keras_transformer.zoo.tokenizers.special import SpecialTokens
+from keras_transformer.zoo.tokenizers.special import DEFAULT_SPECIAL, SpecialTokens
 
 _CACHED_WORDS = 1 << 16
 _NO_SPACE_BEFORE = re.compile(r" (?=[.,!?;:)\]}%])")
@@ -45,7 +45,7 @@ class WordPieces:
         vocabulary: Vocabulary,
         *,
         is_too_long: Callable[[str], bool],
-        special: SpecialTokens = SpecialTokens(),
+        special: SpecialTokens = DEFAULT_SPECIAL,
         normalization: str = "nfkc",
         **fold: Any,
     ):

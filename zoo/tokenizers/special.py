@@ -1,4 +1,4 @@
-"""Special tokens: the pieces that no text is read as, their roles, and where a model expects them."""
+"""Special tokens: the pieces that no text is read as, their roles and templates."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -125,3 +125,7 @@ class SpecialTokens:
                 f"Expected special tokens to be an object of {', '.join(known)}, got {value!r}."
             )
         return cls(**value)
+
+
+# The special tokens of vocabularies that are learned here, which are BERT's.
+DEFAULT_SPECIAL = SpecialTokens()

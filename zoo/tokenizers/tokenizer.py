@@ -10,8 +10,15 @@ from typing import Self
 import numpy as np
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.tokenizers.piece_list import VOCABULARY_FILES, Vocabulary
+from keras_transformer.zoo.tokenizers.byte_bpe import ByteBPE
+from keras_transformer.zoo.tokenizers.piece_list import (
+    CHARSMAP_FILE,
+    TOKENIZER_FILES,
+    VOCABULARY_FILES,
+    Vocabulary,
+)
 from keras_transformer.zoo.tokenizers.pieces import Bytes, Characters, WordPieces
+from keras_transformer.zoo.tokenizers.sentence_bpe import SentenceBPE
 from keras_transformer.zoo.tokenizers.special import Frame
 from keras_transformer.zoo.tokenizers.tokenizer_config import TokenizerConfig
 from keras_transformer.zoo.tokenizers.unigram import Unigram
@@ -222,6 +229,8 @@ class Tokenizer:
         files = {prefix + CONFIG_FILE: config}
         if kind in VOCABULARY_FILES:
             files[prefix + VOCABULARY_FILES[kind]] = self.vocabulary.to_bytes(kind)
+        if self.config.has_charsmap:
+            files[prefix + CHARSMAP_FILE] = self.vocabulary.charsmap
         return files
 
     @classmethod
@@ -242,9 +251,14 @@ class Tokenizer:
         if config.kind not in VOCABULARY_FILES:
             return cls(config)
         source = prefix + VOCABULARY_FILES[config.kind]
-        if source not in files:
-            raise InputError(f"Expected {source} beside {name}, got none.")
-        return cls(config, Vocabulary.from_bytes(files[source], config.kind, source))
+        table = prefix + CHARSMAP_FILE
+        for needed in (source, table) if config.has_charsmap else (source,):
+            if needed not in files:
+                raise InputError(f"Expected {needed} beside {name}, got none.")
+        vocabulary = Vocabulary.from_bytes(files[source], config.kind, source)
+        if config.has_charsmap:
+            vocabulary = dataclasses.replace(vocabulary, charsmap=bytes(files[table]))
+        return cls(config, vocabulary)
 
     def save(self, folder: str | os.PathLike) -> None:
         """Writes tokenizer.json and the vocabulary file into an existing folder."""
@@ -261,7 +275,7 @@ class Tokenizer:
         """
         folder = pathlib.Path(folder)
         files = {CONFIG_FILE: (folder / CONFIG_FILE).read_bytes()}
-        for name in VOCABULARY_FILES.values():
+        for name in TOKENIZER_FILES:
             if (folder / name).is_file():
                 files[name] = (folder / name).read_bytes()
         return cls.from_files(files)
@@ -269,7 +283,7 @@ class Tokenizer:
 
 def _model(
     config: TokenizerConfig, vocabulary: Vocabulary
-) -> WordPieces | Bytes | Characters | Unigram:
+) -> WordPieces | Bytes | Characters | Unigram | ByteBPE | SentenceBPE:
     if config.kind == "wordpiece":
         return WordPieces(
             vocabulary, is_too_long=config.is_too_long, special=config.special,
@@ -278,7 +292,11 @@ def _model(
     if config.kind == "characters":
         return Characters(vocabulary, **config.fold)
     if config.kind == "sentencepiece":
-        return Unigram(vocabulary, normalization=config.normalization, **config.fold)
+        return Unigram(vocabulary, config)
+    if config.kind == "bpe":
+        return ByteBPE(vocabulary, config)
+    if config.kind == "sentencepiece_bpe":
+        return SentenceBPE(vocabulary, config)
     if vocabulary:
         raise InputError(
             f"Expected no vocabulary for a bytes tokenizer, got {len(vocabulary)} pieces."

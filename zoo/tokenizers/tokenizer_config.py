@@ -6,11 +6,12 @@ from typing import Any, Self
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.tokenizers.normalize import ACCENTS
-from keras_transformer.zoo.tokenizers.special import SpecialTokens
+from keras_transformer.zoo.tokenizers.special import DEFAULT_SPECIAL, SpecialTokens
 from keras_transformer.zoo.tokenizers.splitters import SPLITTERS
 
-KINDS = ("wordpiece", "bytes", "characters", "sentencepiece", "bpe", "sentencepiece_bpe")
-# Kinds that only published vocabularies have: none is learned here.
+# Kinds whose vocabularies are learned here.
+KINDS = ("wordpiece", "bytes", "characters", "sentencepiece")
+# Kinds that only published vocabularies have.
 PUBLISHED_KINDS = ("bpe", "sentencepiece_bpe")
 # Normalizations by kind, the default first.
 _NORMALIZATIONS = {
@@ -90,7 +91,7 @@ class TokenizerConfig:
     normalization: str | None = None
     max_characters_per_word: int | None = None
     max_bytes_per_word: int | None = None
-    special: SpecialTokens = SpecialTokens()
+    special: SpecialTokens = DEFAULT_SPECIAL
     splitter: str | None = None
     prefix_space: bool | None = None
     single_spaces: bool | None = None
@@ -102,7 +103,7 @@ class TokenizerConfig:
     def __post_init__(self):
         if self.max_characters_per_word is None and self.max_bytes_per_word is None:
             object.__setattr__(self, "max_characters_per_word", _MAX_CHARACTERS_PER_WORD)
-        self._choose("kind", KINDS)
+        self._choose("kind", KINDS + PUBLISHED_KINDS)
         if self.normalization is None:
             object.__setattr__(self, "normalization", _NORMALIZATIONS[self.kind][0])
         self._choose("normalization", _NORMALIZATIONS[self.kind])
@@ -152,9 +153,9 @@ class TokenizerConfig:
         """Sets the defaults of settings that only some kinds have, and checks them."""
         if not isinstance(self.special, SpecialTokens):
             raise InputError(f"Expected special tokens, got special={self.special!r}.")
-        if self.kind not in _NAMED and self.special != SpecialTokens():
+        if self.kind not in _NAMED and self.special != DEFAULT_SPECIAL:
             raise InputError(
-                f"Expected the special tokens {', '.join(SpecialTokens().names)} of a tokenizer "
+                f"Expected the special tokens {', '.join(DEFAULT_SPECIAL.names)} of a tokenizer "
                 f"of the kind {self.kind}, got {', '.join(self.special.names)}."
             )
         for name, defaults in _BY_KIND.items():
@@ -179,6 +180,13 @@ class TokenizerConfig:
                     f"got {name}={value!r}."
                 )
             object.__setattr__(self, name, value)
+        if self.kind in PUBLISHED_KINDS or self.normalization == "charsmap":
+            for name in ("lowercase", "strip_accents"):
+                if getattr(self, name):
+                    raise InputError(
+                        f"Expected the tokenizer's {name} to be false for the kind {self.kind} "
+                        f"with the normalization {self.normalization}, got {name}=True."
+                    )
         if self.splitter is not None:
             self._choose("splitter", tuple(SPLITTERS))
         if any(not isinstance(piece, str) or not piece for piece in self.added or ()):
@@ -196,13 +204,16 @@ class TokenizerConfig:
                 f"Expected a special token unk for a tokenizer of the kind {self.kind} that does "
                 "not know all texts, got none."
             )
-        # The same settings were once fixed, and ours have no other.
-        ours = self.kind == "sentencepiece" and self.normalization != "charsmap"
-        for name in ("prefix_space", "single_spaces"):
-            if ours and getattr(self, name) is not True:
+        if self.kind == "sentencepiece" and not self.single_spaces:
+            raise InputError(
+                "Expected the tokenizer's single_spaces to be true for sentencepiece, got "
+                "single_spaces=False."
+            )
+        if self.normalization != "charsmap" and self.kind == "sentencepiece":
+            if not self.prefix_space:
                 raise InputError(
-                    f"Expected the tokenizer's {name} to be true with the normalization "
-                    f"{self.normalization}, got {name}=False."
+                    "Expected the tokenizer's prefix_space to be true with the normalization "
+                    f"{self.normalization}, got prefix_space=False."
                 )
 
     @property
@@ -252,7 +263,7 @@ class TokenizerConfig:
         for name, defaults in _BY_KIND.items():
             if values[name] == defaults.get(self.kind):
                 del values[name]
-        if self.special == SpecialTokens():
+        if self.special == DEFAULT_SPECIAL:
             del values["special"]
         return {name: value for name, value in values.items() if value is not None}
 

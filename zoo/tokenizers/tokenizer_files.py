@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from keras_transformer.zoo.tokenizers.piece_list import VOCABULARY_FILES
+from keras_transformer.zoo.tokenizers.piece_list import TOKENIZER_FILES
 from keras_transformer.zoo.tokenizers.tokenizer import CONFIG_FILE, Tokenizer
 
 # Prefix of the names of the target tokenizer's files.
 _TARGET = "target_"
 FILE_NAMES = frozenset(
-    prefix + name for prefix in ("", _TARGET) for name in (CONFIG_FILE, *VOCABULARY_FILES.values())
+    prefix + name for prefix in ("", _TARGET) for name in (CONFIG_FILE, *TOKENIZER_FILES)
 )
 
 

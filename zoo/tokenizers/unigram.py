@@ -1,15 +1,21 @@
 """The unigram language model over pieces of words, compatible with SentencePiece."""
 
 import functools
+import math
+import re
 import unicodedata
 from array import array
 from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.tokenizers.marked import SPACE, Marker
 from keras_transformer.zoo.tokenizers.normalize import fold_text
-from keras_transformer.zoo.tokenizers.piece_list import BYTE_PIECES, SPECIAL_TOKENS, Vocabulary
+from keras_transformer.zoo.tokenizers.piece_list import BYTE_PIECES, Vocabulary
+from keras_transformer.zoo.tokenizers.tokenizer_config import TokenizerConfig
 
-SPACE = "\u2581"
+# The words of a marked text.
+_WORDS = re.compile(f"{SPACE}[^{SPACE}]*|[^{SPACE}]+")
 _CACHED_WORDS = 1 << 16
 # Penalty of a character outside the vocabulary, relative to the least probable piece.
 _UNKNOWN_PENALTY = 10.0
@@ -20,7 +26,8 @@ class Edge(NamedTuple):
 
     Attributes:
         start, end: range of the characters that it covers.
-        ids: id of the piece, or ids of the bytes of a character outside the vocabulary.
+        ids: id of the piece, or ids of the bytes of a character outside the vocabulary, or the
+            unknown token's.
         score: log probability of the piece.
         known: whether the piece is in the vocabulary.
     """
@@ -38,30 +45,45 @@ class Unigram:
     Each word begins with "▁", which represents the space before it. With the normalization `nfkc`
     the text is NFKC-normalized and folded, and white space separates words; with `identity` it is
     only folded, and each space separates words, which may be empty, so that ids restore the text,
-    white space included. A character outside the vocabulary becomes its UTF-8 bytes. The ids are
-    those of SentencePiece, which rounds sums to float32 at every position and, of equal sums,
-    selects the one whose last piece is longest.
+    white space included. With `charsmap` the vocabulary's own table replaces characters. A
+    character outside the vocabulary becomes its UTF-8 bytes, or a run of them in a word the unknown
+    token. The ids are those of SentencePiece, which rounds sums to float32 at every position and,
+    of equal sums, selects the one whose last piece is longest.
 
     Args:
         vocabulary: pieces in the order of their ids, with their scores.
-        normalization: `nfkc` or `identity`.
-        **fold: arguments of `normalize.fold_text`.
+        config: settings of kind `sentencepiece`.
     """
 
-    def __init__(self, vocabulary: Vocabulary, *, normalization: str = "nfkc", **fold: Any):
-        self.piece_ids = vocabulary.check("sentencepiece")
-        self.size = len(vocabulary)
-        self._is_identity = normalization == "identity"
-        self._fold = fold
-        self._byte_ids = tuple(self.piece_ids[piece] for piece in BYTE_PIECES)
+    def __init__(self, vocabulary: Vocabulary, config: TokenizerConfig):
+        special = config.special
+        has_bytes = config.byte_fallback
+        self.piece_ids = vocabulary.check(
+            "sentencepiece", special=special.names, has_bytes=has_bytes
+        )
+        # Pieces past the last id are only known to split words.
+        self.size = len(vocabulary) - config.unknown_pieces
+        if any(self.piece_ids[name] >= self.size for name in special.names):
+            raise InputError(
+                "Expected special tokens with ids, got unknown_pieces="
+                f"{config.unknown_pieces} of {len(vocabulary)} pieces."
+            )
+        self._is_identity = config.normalization == "identity"
+        self._marker = Marker(vocabulary.charsmap, config) if config.has_charsmap else None
+        self._fold = config.fold
+        self._unknown_id = None if special.unk is None else self.piece_ids[special.unk]
+        bytes_ = BYTE_PIECES if has_bytes else ()
+        self._byte_ids = tuple(self.piece_ids[piece] for piece in bytes_)
         # The text of each id.
         self._bytes = [piece.encode() for piece in vocabulary]
         for byte, i in enumerate(self._byte_ids):
             self._bytes[i] = bytes([byte])
-        special = {*SPECIAL_TOKENS, *BYTE_PIECES}
+        hidden = {*special.names, *bytes_}
         scores = array("f", vocabulary.scores)
         self._edges = {
-            piece: ((i,), scores[i]) for piece, i in self.piece_ids.items() if piece not in special
+            piece: ((i if i < self.size else self._unknown_id,), scores[i])
+            for piece, i in self.piece_ids.items()
+            if piece not in hidden and scores[i] != -math.inf
         }
         self._longest = max(map(len, self._edges), default=1)
         lowest = min((score for _, score in self._edges.values()), default=0.0)
@@ -71,6 +93,8 @@ class Unigram:
 
     def normalize(self, text: str) -> str:
         """Returns the text that `text(ids(...))` restores."""
+        if self._marker is not None:
+            return self._marker.mark(text).replace(SPACE, " ").removeprefix(" ")
         if self._is_identity:
             return fold_text(text, **self._fold).replace(SPACE, " ")
         folded = fold_text(unicodedata.normalize("NFKC", text), **self._fold)
@@ -78,6 +102,8 @@ class Unigram:
 
     def split(self, text: str) -> list[str]:
         """Returns the words, each with a leading "▁", which are matched one by one."""
+        if self._marker is not None:
+            return _WORDS.findall(self._marker.mark(text))
         normal = self.normalize(text)
         return [SPACE + word for word in normal.split(" ")] if normal else []
 
@@ -91,7 +117,13 @@ class Unigram:
         return joined.replace(SPACE, " ").removeprefix(" ")
 
     def _match(self, word: str) -> tuple[int, ...]:
-        return tuple(i for edge in best_path(self.edges(word)) for i in edge.ids)
+        path = best_path(self.edges(word))
+        if self._byte_ids:
+            return tuple(i for edge in path for i in edge.ids)
+        # A run of unknown characters is one token.
+        before = [True, *(edge.known for edge in path)]
+        pairs = zip(path, before, strict=False)
+        return tuple(i for edge, known in pairs for i in edge.ids if edge.known or known)
 
     def edges(self, word: str) -> list[list[Edge]]:
         """Returns the pieces that start at each character of a word, shortest first.
@@ -105,7 +137,9 @@ class Unigram:
                 if found := self._edges.get(word[start:end]):
                     row.append(Edge(start, end, *found))
             if not row or row[0].end > start + 1:
-                fallback = tuple(self._byte_ids[byte] for byte in word[start].encode())
+                fallback = (self._unknown_id,)
+                if self._byte_ids:
+                    fallback = tuple(self._byte_ids[byte] for byte in word[start].encode())
                 row.append(Edge(start, start + 1, fallback, self._unknown, known=False))
             rows.append(row)
         return rows

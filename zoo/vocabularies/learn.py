@@ -187,12 +187,16 @@ class TextTokenizer(Tokenizer):
 
     Raises:
         InputError: as for `Tokenizer`, or if tensorflow-text is not installed and the tokenizer is
-            not one of characters.
+            of a kind that it splits.
     """
 
     def __init__(self, config: TokenizerConfig, vocabulary: Sequence[str] = ()):
         super().__init__(config, vocabulary)
-        if config.kind == "characters":
+        # Published kinds match as fast in Python, which remembers words.
+        self._is_bulk = config.kind in ("wordpiece", "bytes") or (
+            config.kind == "sentencepiece" and not config.has_charsmap and config.byte_fallback
+        )
+        if not self._is_bulk:
             return
         self._ops = text_ops(f"splits text for the {config.kind} tokenizer")
         if config.kind == "bytes":
@@ -212,7 +216,7 @@ class TextTokenizer(Tokenizer):
 
     def pieces(self, texts: Sequence[str]) -> list[list[int]]:
         """Returns each text's ids without special tokens."""
-        if not texts or self.config.kind == "characters":
+        if not texts or not self._is_bulk:
             return super().pieces(texts)
         if self.config.kind == "bytes":
             folded = tf.constant([self.model.fold(text) for text in texts], tf.string)

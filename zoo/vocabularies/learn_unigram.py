@@ -42,9 +42,7 @@ def learn_unigram(texts: Sequence[str], size: int, config: TokenizerConfig) -> V
     """
     fixed = (*SPECIAL_TOKENS, *BYTE_PIECES)
     # A model without pieces matches nothing, but it normalizes and splits words.
-    empty = Unigram(
-        Vocabulary(fixed, (0.0,) * len(fixed)), normalization=config.normalization, **config.fold
-    )  # fmt: skip
+    empty = Unigram(Vocabulary(fixed, (0.0,) * len(fixed)), config)
     # Sorted, so that the result does not depend on the order of the texts.
     words = [word for text in sorted(map(empty.normalize, texts)) for word in empty.split(text)]
     lines = list(_lines(words, (size - len(fixed)) // 2))

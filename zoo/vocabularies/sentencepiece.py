@@ -38,6 +38,11 @@ def to_sentencepiece(tokenizer: Tokenizer) -> bytes:
             f"Expected a tokenizer of the kind sentencepiece, got kind={config.kind}; train the "
             "model with --tokenizer sentencepiece."
         )
+    if config.has_charsmap or not config.byte_fallback:
+        raise InputError(
+            "Expected a tokenizer that was learned here, got a published one of "
+            f"normalization={config.normalization}; use the model's own SentencePiece file."
+        )
     model = sentencepiece_model_pb2.ModelProto.FromString(model_proto(tokenizer.vocabulary))
     spec = _normalizer(config.normalization, **config.fold)
     model.normalizer_spec.ParseFromString(spec)

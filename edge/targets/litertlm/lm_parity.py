@@ -33,8 +33,9 @@ def check_continued(packed: bytes, graph: bytes, checkpoint: Checkpoint) -> int:
     decoded = (checkpoint.tokenizer.decode(ids).rstrip() for ids in starts)
     prompts = [text for text in decoded if text]
     ids = checkpoint.tokenizer.pieces(prompts)
-    # A prompt starts with one more token, and the last generated one is not read.
-    max_tokens = min(NEW_TOKENS, steps.cache_length - max(map(len, ids)))
+    # A prompt starts with one more token. Nothing reads the last one that is written, but LiteRT-LM
+    # counts it among the positions too.
+    max_tokens = min(NEW_TOKENS, steps.cache_length - 1 - max(map(len, ids)))
     generator = TextGenerator(steps, checkpoint.tokenizer, reads_sources=False)
     texts = [made.text for made in generator.generate(prompts, max_tokens=max_tokens)]
     found = _continued(packed, prompts, max_tokens)

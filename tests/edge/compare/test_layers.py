@@ -7,10 +7,11 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_transformer.edge.compare.compare import compare_layers
-from keras_transformer.edge.compare.layers import explain
+from keras_transformer.edge.compare.layers import FLOAT_LIMIT, distances, explain
 from keras_transformer.edge.quantize.ranges import learned_points
 from keras_transformer.edge.runtime.packed import pack, unpack
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.tflite.inside import Tensor
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.training.run_data import read_inputs
 from tests.edge.generators import generator
@@ -130,3 +131,19 @@ def test_what_cannot_be_explained(runs, files, tmp_path):
         f"{older} does not say where its layers stand; convert the checkpoint again, with "
         "--target plain."
     )
+
+
+def test_the_rounding_of_an_outlier_is_not_that_of_its_layer():
+    # As in block 0 of all-MiniLM-L6-v2: 195 among values of size 1.8, and a float32 sum of it.
+    values = np.full((100, 100), 1.75)
+    values[3, 5] = 195.0
+    outlier, other = (3, 5), (3, 6)
+    for place, error, is_within in (
+        (outlier, 3e-4, True), (outlier, 3e-3, False), (other, 3e-4, False)
+    ):  # fmt: skip
+        found = values.copy()
+        found[place] += error
+        tensor = Tensor(values=found, step=None)
+        assert (distances(values, tensor, 1.75).max() <= FLOAT_LIMIT) == is_within
+    steps = Tensor(values=values + 0.5, step=0.5)
+    assert distances(values, steps, 1.75).max() == 1.0

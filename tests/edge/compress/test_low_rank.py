@@ -6,7 +6,7 @@ import pytest
 from keras_transformer.edge.compress.low_rank import factorized, rank_of_energy
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
-from keras_transformer.zoo.models.config import ARCHITECTURES
+from keras_transformer.zoo.models.config_checks import ARCHITECTURES
 from tests.zoo import tiny
 
 RANK = 5

@@ -31,6 +31,9 @@ FORMS = {
     "one_key_encoder": ("encoder", {"num_key_value_heads": 1}),
     "translator": ("encoder-decoder", {"positions": "sinusoidal", "activation": "relu"}),
     "t5_translator": ("encoder-decoder", {"positions": "t5", "num_key_value_heads": 4}),
+    "untied_t5_bias": (
+        "decoder", {"position_bias": "t5", "tied_head": False, "qkv_bias": True, "use_bias": False},
+    ),
     "grouped_t5": ("encoder-decoder", {"positions": "t5", "num_key_value_heads": 2}),
 }
 forms = pytest.mark.parametrize("form", FORMS)
@@ -91,7 +94,7 @@ def without_effect(weights, config, heads, neurons):
             off = np.concatenate([
                 group * size + rng.permutation(size)[heads // groups :] for group in range(groups)
             ])  # fmt: skip
-            if config.positions == "t5" and "cross" not in path:
+            if config.score_bias == "t5" and "cross" not in path:
                 off = shared.setdefault(path.split("/")[0], off)
             by_head = value.reshape(config.num_heads, config.head_width, -1).copy()
             by_head[off] = 0
@@ -135,6 +138,14 @@ def test_blocks_that_add_nothing_can_be_left_out(form):
     set_weights(small, fewer)
     assert new == config.replace(num_layers=LAYERS - 1)
     np.testing.assert_allclose(outputs(small, data), outputs(model, data), **TOLERANCE)
+
+
+def test_shared_blocks_run_fewer_times():
+    config = tiny.config(share_layers=True, num_layers=3)
+    weights = get_weights(build(config, tiny.TASK))
+    new, fewer = shortened(config, weights, {"encoder": [1, 2]})
+    assert new == config.replace(num_layers=2)
+    set_weights(build(new, tiny.TASK), fewer)
 
 
 def test_the_shrunk_attention_and_feed_forward_are_the_references():
@@ -210,6 +221,24 @@ def test_sizes_and_their_key_value_heads():
             {"heads": 2},
             "Expected all heads to stay in a model with alibi positions, whose slopes follow from "
             "their number, got heads=2; give neurons or layers.",
+        ),
+        (
+            {"share_layers": True},
+            {"heads": 2, "layers": 1},
+            "Expected all heads and neurons to stay in a model whose blocks share their weights, "
+            "got heads=2, neurons=None; give layers.",
+        ),
+        *(
+            (
+                {"num_layers": 2, **several},
+                {"layers": 1},
+                "Expected all layers to stay in a model whose layers are of several kinds, got "
+                "layers=1; give heads or neurons.",
+            )
+            for several in (
+                {"window": 3, "layer_pattern": "GL"},
+                {"pre_norm": True, "first_norm": False},
+            )
         ),
     ],
 )

@@ -13,7 +13,7 @@ from keras_transformer.edge.tflite.schema import check_kernels, check_ops, kerne
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.text import Text
-from keras_transformer.zoo.models.config import ADDED_POSITIONS
+from keras_transformer.zoo.models.config_checks import ADDED_POSITIONS
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from tests.edge.models import LENGTH, VOCABULARY, calibration, random_model
 
@@ -40,6 +40,16 @@ FAMILIES = {
         "task_name": "regression", "positions": "sinusoidal", "scale_embeddings": True,
         "activation": "relu", "pooling": "max",
     },
+    "modernbert": {
+        "positions": "rotary", "pre_norm": True, "embedding_norm": True, "first_norm": False,
+        "gated": True, "use_bias": False, "window": 3, "layer_pattern": "GL", "num_layers": 2,
+        "rope_theta": 500.0, "local_rope_theta": 100.0, "pooling": "mean", "num_segments": 0,
+    },
+    "albert": {
+        "embedding_dim": 64, "share_layers": True, "num_layers": 2, "pooler": "relu",
+        "activation": "gelu_tanh",
+    },
+    "mpnet": {"position_bias": "t5", "num_segments": 0, "pooler": "none"},
 }  # fmt: skip
 SINGLY = {
     **{f"activation={name}": {"activation": name} for name in ("relu", "gelu_tanh", "silu")},
@@ -75,6 +85,8 @@ def check(settings, precision):
 def is_possible(settings, precision):
     """An integer device has no rotations, one of integers alone no biases of positions either."""
     positions, spec = settings.get("positions", "learned"), PRECISIONS[precision]
+    if "position_bias" in settings:
+        return spec.inner_bits is None
     if (spec.activation_bits or 0) > 8:
         return positions != "rotary"
     return positions in ADDED_POSITIONS or spec.inner_bits is None
@@ -93,7 +105,7 @@ def is_possible(settings, precision):
 )
 def test_families_convert(family, precision, tmp_path):
     if not is_possible(FAMILIES[family], precision):
-        with pytest.raises(InputError, match="^Expected positions "):
+        with pytest.raises(InputError, match="^Expected position"):
             check(FAMILIES[family], precision)
         return
     converted = check(FAMILIES[family], precision)

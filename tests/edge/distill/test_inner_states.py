@@ -9,6 +9,7 @@ from keras_transformer.edge.distill.inner_states import (
     matched_projections,
     relation_difference,
 )
+from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build
 from tests.zoo import tiny
 
@@ -37,6 +38,11 @@ def test_blocks_follow_evenly(own, other, expected):
     pairs = matched_blocks(encoder(num_layers=own), encoder(num_layers=other, hidden_dim=8))
     assert paths(pairs) == [(f"block_{i}", f"block_{j}") for i, j in enumerate(expected)]
     assert {(p.stack, p.widths, p.reads) for p in pairs} == {("encoder", (16, 8), "ids")}
+
+
+def test_shared_blocks_have_no_hidden_states_of_their_own():
+    with pytest.raises(InputError, match="got share_layers=True in encoder"):
+        matched_blocks(encoder(num_layers=2), encoder(num_layers=2, share_layers=True))
 
 
 def test_both_stacks_and_cross_attention_follow():

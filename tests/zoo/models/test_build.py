@@ -8,9 +8,10 @@ from keras import ops
 from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, build, get_weights, set_weights
-from keras_transformer.zoo.models.config import ARCHITECTURES, CHOICES, POSITIONS
+from keras_transformer.zoo.models.config_checks import ARCHITECTURES, CHOICES, POSITIONS
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.regression import Regression
+from tests import reference
 from tests.zoo import tiny
 
 PAIR = Classification(labels=("a", "b", "c"), pair=True)
@@ -21,13 +22,37 @@ VARIANTS = [
     *({"norm": norm, "pre_norm": pre} for norm in CHOICES["norm"] for pre in (False, True)),
     *({"activation": activation, "gated": True} for activation in CHOICES["activation"]),
     {"num_key_value_heads": 1, "use_bias": False},
-    {"num_segments": 0, "scale_embeddings": True},
+    {"num_segments": 0, "scale_embeddings": True}, {"pooler": "none"},
+]
+ROTARY = {"positions": "rotary", "pre_norm": True, "num_layers": 2}
+NEW_FORMS = [
+    {
+        **ROTARY, "norm": "rms_norm", "rope_theta": 500.0, "use_bias": False, "qkv_bias": True,
+        "rope_scaling": {
+            "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_length": 24,
+        },
+    },
+    {
+        **ROTARY, "norm": "rms_norm", "qk_norm": True, "sandwich_norms": True, "window": 3,
+        "layer_pattern": "LG", "local_rope_theta": 100.0,
+    },
+    {**ROTARY, "rotary_fraction": 0.5, "parallel_residual": True},
+    {**ROTARY, "embedding_norm": True, "first_norm": False, "window": 3, "layer_pattern": "GL"},
+    {"position_bias": "t5", "embedding_norm": True},
+]
+OF_LOGITS = [{"tied_head": False}, {"logits_bias": True}, {"tied_head": False, "logits_bias": True}]
+OF_ENCODERS = [
+    {"embedding_dim": 8, "share_layers": True, "num_layers": 3},
+    *({"pooler": pooler} for pooler in CHOICES["pooler"]),
 ]
 # Pooling and segments are the encoder's; a block's parts are the same in all three.
 CASES = [
     *(("encoder", changes) for changes in VARIANTS),
     *(("decoder", changes) for changes in VARIANTS if "positions" in changes),
     *(("encoder-decoder", changes) for changes in VARIANTS if {"positions", "norm"} & set(changes)),
+    *(("encoder", changes) for changes in (*NEW_FORMS, *OF_ENCODERS)),
+    *(("decoder", changes) for changes in (*NEW_FORMS, *OF_LOGITS)),
+    *(("encoder-decoder", changes) for changes in (NEW_FORMS[-1], *OF_LOGITS)),
 ]
 
 
@@ -142,6 +167,57 @@ def test_logits_are_tied_to_the_embeddings(architecture):
     table = get_weights(model)[tables[0]]
     expected = outputs(hidden, inputs) @ table.T
     np.testing.assert_allclose(outputs(model, inputs), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ["decoder", "encoder-decoder"])
+@pytest.mark.parametrize("changes", OF_LOGITS, ids=str)
+def test_logits_of_their_own(architecture, changes):
+    model = filled(build(tiny.config(architecture, **changes)))
+    weights = get_weights(model)
+    kernel = weights["token_embedding/embeddings"].T
+    name = "token_embedding/logits_bias"
+    if not changes.get("tied_head", True):
+        kernel, name = weights["logits_head/kernel"], "logits_head/bias"
+    assert (name in weights) == changes.get("logits_bias", False)
+    inputs = inputs_of(model)
+    hidden = outputs(keras.Model(model.inputs, model.get_layer("decoder").output), inputs)
+    expected = reference.logits(kernel.T, hidden, weights.get(name, 0.0))
+    np.testing.assert_allclose(outputs(model, inputs), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_shared_blocks_and_narrow_embeddings_have_fewer_weights():
+    config = tiny.config(embedding_dim=8, share_layers=True, num_layers=3)
+    weights = get_weights(build(config))
+    assert {path.split("/")[1] for path in weights if path.startswith("encoder/")} == {"block_0"}
+    assert weights["token_embedding/embeddings"].shape == (20, 8)
+    assert weights["embedding_projection/kernel"].shape == (8, 16)
+    assert weights["embedding_norm/gamma"].shape == (8,)
+
+
+INTEGERS = {"kernel_bits": 8, "activation_bits": 8, "inner_bits": 8}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"position_bias": "t5"}, {"qk_norm": True}, {"sandwich_norms": True, "pre_norm": True},
+        {"window": 3},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_integers_alone_do_not_compute_is_refused(changes):
+    name, value = next(iter(changes.items()))
+    message = rf"^Expected {name}=.* in a model of integers only, got {name}={value!r}\.$"
+    with pytest.raises(InputError, match=message):
+        build(tiny.config(**changes), tiny.TASK, bits=INTEGERS)
+
+
+def test_a_gelu_of_more_than_8_bits_is_refused():
+    with pytest.raises(InputError, match="a pooler other than gelu, .*, got activation_bits=16"):
+        build(
+            tiny.config(pooler="gelu"), tiny.TASK,
+            bits={"kernel_bits": 8, "activation_bits": 16},
+        )  # fmt: skip
 
 
 def test_a_source_vocabulary_is_looked_up_in_its_own_table():

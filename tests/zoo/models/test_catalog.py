@@ -15,9 +15,9 @@ from keras_transformer.zoo.models.catalog import (
     SIZES,
     get_config,
 )
-from keras_transformer.zoo.models.config import ARCHITECTURES, POSITIONS
+from keras_transformer.zoo.models.config_checks import ARCHITECTURES, POSITIONS
 from keras_transformer.zoo.models.counts import multiply_adds, parameters
-from keras_transformer.zoo.models.families.bert import pretraining_head_parameters
+from keras_transformer.zoo.models.families.encoders.bert import pretraining_head_parameters
 from keras_transformer.zoo.models.families.family import COUNTED_LENGTH
 from keras_transformer.zoo.tasks.registry import tasks_for
 from tests.zoo import tiny
@@ -182,7 +182,7 @@ def test_unknown_name_lists_the_known():
 
 def test_every_architecture_says_its_tasks():
     assert {name: tasks_for(name) for name in ARCHITECTURES} == {
-        "encoder": ("classification", "regression"),
+        "encoder": ("classification", "regression", "embedding"),
         "decoder": ("language-modeling",),
         "encoder-decoder": ("translation",),
     }

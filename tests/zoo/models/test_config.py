@@ -5,12 +5,40 @@ import re
 import pytest
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.models.config import CHOICES, OPTIONAL, TransformerConfig
+from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.config_checks import CHOICES, OPTIONAL
 from keras_transformer.zoo.printable import shortened
 from tests.zoo import tiny
 
 SIZES = ("max_length", "hidden_dim", "intermediate_dim", "num_layers", "num_heads")
-FLAGS = ("gated", "pre_norm", "use_bias", "scale_embeddings")
+FLAGS = (
+    "gated", "pre_norm", "use_bias", "scale_embeddings", "qk_norm", "sandwich_norms", "first_norm",
+    "parallel_residual", "share_layers", "tied_head", "logits_bias",
+)  # fmt: skip
+SCALING = {
+    "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_length": 16,
+}  # fmt: skip
+# Values other than the defaults, each with what it needs.
+NEWEST = {
+    "rope_theta": {"rope_theta": 5e5, "positions": "rotary"},
+    "rope_scaling": {"rope_scaling": SCALING, "positions": "rotary"},
+    "rotary_fraction": {"rotary_fraction": 0.5, "positions": "rotary"},
+    "local_rope_theta": {"local_rope_theta": 100.0, "positions": "rotary", "window": 3},
+    "window": {"window": 3},
+    "layer_pattern": {"layer_pattern": "LLG", "window": 3},
+    "qkv_bias": {"qkv_bias": True, "use_bias": False},
+    "qk_norm": {"qk_norm": True},
+    "position_bias": {"position_bias": "t5"},
+    "pooler": {"pooler": "relu"},
+    "embedding_norm": {"embedding_norm": True, "pre_norm": True},
+    "sandwich_norms": {"sandwich_norms": True, "pre_norm": True},
+    "first_norm": {"first_norm": False, "pre_norm": True},
+    "parallel_residual": {"parallel_residual": True, "pre_norm": True},
+    "share_layers": {"share_layers": True},
+    "embedding_dim": {"embedding_dim": 8},
+    "tied_head": {"tied_head": False, "architecture": "decoder"},
+    "logits_bias": {"logits_bias": True, "architecture": "decoder"},
+}
 RATES = ("dropout", "attention_dropout", "epsilon")
 
 
@@ -108,6 +136,128 @@ def test_json_from_before_there_was_a_setting(name):
     value = config.to_json()
     assert value.pop(name) == 0
     assert TransformerConfig.from_json(value) == config
+
+
+def test_json_from_before_there_were_poolers():
+    value = tiny.config().to_json()
+    assert "pooler" not in value
+    assert TransformerConfig.from_json(value) == tiny.config()
+
+
+@pytest.mark.parametrize("name", NEWEST)
+def test_newest_settings_are_written_where_they_are_not_the_default(name):
+    config = tiny.config(**NEWEST[name])
+    assert name not in tiny.config().to_json()
+    value = json.loads(json.dumps(config.to_json()))
+    assert value[name] == NEWEST[name][name]
+    assert TransformerConfig.from_json(value) == config
+
+
+@pytest.mark.parametrize("name", ["qkv_bias", "embedding_norm"])
+@pytest.mark.parametrize("value", [1, "yes"])
+def test_flags_that_follow_others_may_be_null(name, value):
+    with refused(f"Expected {name} to be true, false or null, got {name}={value!r}."):
+        tiny.config(**{name: value})
+    assert getattr(tiny.config(**{name: None}), name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "bounds"),
+    [
+        ("rope_theta", 0.5, "from 1 to below 1e+12"),
+        ("rope_theta", float("nan"), "from 1 to below 1e+12"),
+        ("local_rope_theta", -1.0, "from 0 to below 1e+12"),
+        ("rotary_fraction", 0.0, "from 0.01 to below 1.01"),
+        ("rotary_fraction", 1.5, "from 0.01 to below 1.01"),
+    ],
+)
+def test_bounds_of_rotations(name, value, bounds):
+    with refused(f"Expected {name} to be {bounds}, got {name}={value!r}."):
+        tiny.config(**{name: value}, positions="rotary")
+
+
+@pytest.mark.parametrize("value", [{"factor": 8.0}, [8.0], {**SCALING, "factor": -1.0}, 8.0])
+def test_a_scaling_has_all_of_its_numbers(value):
+    message = (
+        "Expected rope_scaling to be empty or numbers above 0 by the names factor, "
+        f"low_freq_factor, high_freq_factor, original_length, got rope_scaling={value!r}."
+    )
+    with refused(shortened(message)):
+        tiny.config(rope_scaling=value, positions="rotary")
+
+
+def test_the_factors_of_a_scaling_are_in_order():
+    with pytest.raises(InputError, match="high_freq_factor of rope_scaling to be above low_freq"):
+        tiny.config(rope_scaling={**SCALING, "high_freq_factor": 1.0}, positions="rotary")
+
+
+@pytest.mark.parametrize("value", ["", "LX", 3])
+def test_a_pattern_is_of_two_letters(value):
+    with refused(
+        f"Expected layer_pattern to be of the letters L and G, got layer_pattern={value!r}."
+    ):
+        tiny.config(layer_pattern=value, window=3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"sandwich_norms": True},
+            "Expected sandwich_norms=True only with pre_norm, got pre_norm=False.",
+        ),
+        (
+            {"first_norm": False},
+            "Expected first_norm=False only with pre_norm, got pre_norm=False.",
+        ),
+        (
+            {"parallel_residual": True},
+            "Expected parallel_residual=True only with pre_norm, got pre_norm=False.",
+        ),
+        (
+            {"tied_head": False},
+            "Expected tied_head=False only with a decoder or encoder-decoder, "
+            "got architecture='encoder'.",
+        ),
+        (
+            {"embedding_dim": 8, "architecture": "decoder"},
+            "Expected embedding_dim=8 only with an encoder, got architecture='decoder'.",
+        ),
+        (
+            {"share_layers": True, "architecture": "decoder"},
+            "Expected share_layers=True only with an encoder, got architecture='decoder'.",
+        ),
+        (
+            {"rope_theta": 5.0},
+            "Expected rope_theta=5.0 only with rotary positions, got positions='learned'.",
+        ),
+        (
+            {"rope_scaling": SCALING},
+            f"Expected rope_scaling={SCALING!r} only with rotary positions, "
+            "got positions='learned'.",
+        ),
+        (
+            {"layer_pattern": "LG"},
+            "Expected layer_pattern='LG' only with a window, got window=0.",
+        ),
+        (
+            {"position_bias": "t5", "positions": "alibi"},
+            "Expected position_bias='t5' only with positions that are no bias, "
+            "got positions='alibi'.",
+        ),
+        (
+            {"share_layers": True, "window": 3},
+            "Expected window=3 only with blocks of their own, got share_layers=True.",
+        ),
+        (
+            {"positions": "rotary", "rotary_fraction": 0.4, "num_heads": 2},
+            "Expected an even head width for rotary positions, got 3.",
+        ),
+    ],
+)
+def test_settings_that_need_others(changes, message):
+    with refused(shortened(message)):
+        tiny.config(**changes)
 
 
 @pytest.mark.parametrize("value", [{}, [], None, {**tiny.config().to_json(), "extra": 1}])

@@ -9,7 +9,7 @@ import pytest
 import keras_transformer as kt
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.models import memory
+from keras_transformer.zoo.models import counts, memory
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.catalog import CATALOG, SIZES
 
@@ -23,12 +23,37 @@ def test_parameters_are_those_of_the_catalogue_without_norms_and_biases(name):
 
 
 @pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("gpt_tiny", {"tied_head": False}),
+        ("gpt_tiny", {"tied_head": False, "logits_bias": True, "qkv_bias": False}),
+        ("bert_tiny", {"embedding_dim": 64, "num_layers": 6}),
+        ("bert_tiny", {"embedding_dim": 256, "share_layers": True, "num_layers": 6}),
+        ("transformer_tiny", {"tied_head": False, "position_bias": "t5"}),
+    ],
+)
+def test_parameters_follow_the_settings(name, changes):
+    config = CATALOG[name].replace(**{"vocab_size": 500, **changes})
+    least, built = memory.parameters_of(config), counts.parameters(build(config))
+    assert 0.95 * built < least <= built
+
+
+def test_logits_of_their_own_are_counted_once():
+    config = CATALOG["gpt_tiny"].replace(**TINY, max_length=32)
+    tied, untied = build(config), build(config.replace(tied_head=False))
+    weights = [sum(math.prod(one.shape) for one in m.trainable_weights) for m in (tied, untied)]
+    steps = [memory.step_bytes(m, 40, 8, 0) for m in (tied, untied)]
+    assert steps[1] - steps[0] == 4 * (weights[1] - weights[0])
+    assert counts.multiply_adds(tied, 8) == counts.multiply_adds(untied, 8)
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"hidden_dim": 1_099_511_627_776}, {"num_layers": 3_000_000}, {"vocab_size": 2**40},
         {"max_length": 2**40}, {"intermediate_dim": 2**50}, {"num_heads": 2**40, "head_dim": 64},
         {"num_segments": 2**40}, {"hidden_dim": 2**62}, {"max_length": 2**40, "positions": "t5"},
-        {"rank": 2**40, "intermediate_dim": 2**40},
+        {"rank": 2**40, "intermediate_dim": 2**40}, {"embedding_dim": 2**50},
     ],
 )  # fmt: skip
 def test_absurd_sizes_are_refused_at_once(changes):

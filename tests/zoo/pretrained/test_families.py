@@ -48,9 +48,14 @@ def outputs(pretrained, arrays):
         return ops.convert_to_numpy(model(inputs))
     if architecture == "encoder-decoder":
         target = ours[arrays["decoder_input_ids"]]
-        target[:, 0] = len(rows) - 1
+        if len(rows) > len(np.unique(rows)):
+            # The copy of the padding that a decoder starts with.
+            target[:, 0] = len(rows) - 1
         inputs = {"source_ids": ids, "ids": target}
-    logits = ops.convert_to_numpy(pretrained.build()(inputs))[..., ours]
+    logits = ops.convert_to_numpy(pretrained.build()(inputs))
+    # Padding that the published vocabulary lacks has no probability.
+    assert (np.exp(logits[..., rows < 0] - logits.max(-1, keepdims=True)) < 1e-20).all()
+    logits = logits[..., ours]
     return logits * arrays["attention_mask"][..., None] if architecture == "decoder" else logits
 
 

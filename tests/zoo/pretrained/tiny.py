@@ -32,6 +32,7 @@ class Tiny:
         settings: arguments of the config.
         output: name of the output that is compared; `pooled` for the mean of the last states.
         pad: published id of padding, None for none.
+        untied: whether the head gets a kernel of its own where the config does not give it one.
     """
 
     kind: str
@@ -39,11 +40,13 @@ class Tiny:
     settings: Mapping[str, Any]
     output: str = "logits"
     pad: int | None = 0
+    untied: bool = False
 
     @property
     def starts_with_pad(self) -> bool:
         """Whether a decoder's first token is the padding."""
-        return self.settings.get("decoder_start_token_id") is not None
+        start = self.settings.get("decoder_start_token_id")
+        return start is not None and start == self.pad
 
     @property
     def rows(self) -> np.ndarray:
@@ -65,6 +68,15 @@ _ROBERTA = {
     "layer_norm_eps": 1e-5,
 }  # fmt: skip
 _LABELS = {"id2label": {0: "bad", 1: "fair", 2: "good"}}
+_LLAMA = dict(
+    vocab_size=VOCAB, hidden_size=WIDTH, intermediate_size=24, num_hidden_layers=2,
+    num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=LONGEST,
+    pad_token_id=0, bos_token_id=1, eos_token_id=2,
+)  # fmt: skip
+_LLAMA3 = {
+    "rope_type": "llama3", "rope_theta": 500.0, "factor": 8.0, "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0, "original_max_position_embeddings": 24,
+}  # fmt: skip
 _T5 = dict(
     vocab_size=VOCAB, d_model=WIDTH, d_kv=6, d_ff=24, num_layers=2, num_decoder_layers=2,
     num_heads=2, decoder_start_token_id=0,
@@ -108,6 +120,86 @@ MODELS = {
         ),
     ),
     "t5": Tiny(kind="T5ForConditionalGeneration", config="T5Config", settings=_T5),
+    "t5_untied": Tiny(
+        kind="T5ForConditionalGeneration", config="T5Config", untied=True,
+        settings={**_T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
+    ),
+    "t5_unscaled": Tiny(
+        kind="T5ForConditionalGeneration", config="T5Config",
+        settings={**_T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
+    ),
+    "mt5": Tiny(
+        kind="MT5ForConditionalGeneration", config="MT5Config", settings=_T5, untied=True
+    ),
+    "llama": Tiny(
+        kind="LlamaForCausalLM", config="LlamaConfig",
+        settings={**_LLAMA, "tie_word_embeddings": False, "head_dim": 6},
+    ),
+    "llama3": Tiny(
+        kind="LlamaForCausalLM", config="LlamaConfig",
+        settings={**_LLAMA, "tie_word_embeddings": True, "rope_parameters": _LLAMA3},
+    ),
+    "qwen2": Tiny(
+        kind="Qwen2ForCausalLM", config="Qwen2Config",
+        settings={
+            **_LLAMA, "tie_word_embeddings": True,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 1e6},
+        },
+    ),
+    "qwen3": Tiny(
+        kind="Qwen3ForCausalLM", config="Qwen3Config",
+        settings={**_LLAMA, "tie_word_embeddings": True, "head_dim": 8},
+    ),
+    "gemma3": Tiny(
+        kind="Gemma3ForCausalLM", config="Gemma3TextConfig",
+        settings={
+            **_LLAMA, "head_dim": 8, "query_pre_attn_scalar": 8, "sliding_window": 4,
+            "num_hidden_layers": 3,
+            "layer_types": ["sliding_attention", "sliding_attention", "full_attention"],
+        },
+    ),
+    "pythia": Tiny(
+        kind="GPTNeoXForCausalLM", config="GPTNeoXConfig",
+        settings=dict(
+            vocab_size=VOCAB, hidden_size=WIDTH, num_hidden_layers=2, num_attention_heads=2,
+            intermediate_size=24, max_position_embeddings=LONGEST,
+        ),
+    ),
+    "mpnet": Tiny(
+        kind="MPNetModel", config="MPNetConfig", output="pooler_output", pad=1,
+        settings={**_BERT, "max_position_embeddings": LONGEST + 2},
+    ),
+    "albert": Tiny(
+        kind="AlbertModel", config="AlbertConfig", output="pooler_output",
+        settings={**_BERT, "embedding_size": 8, "num_hidden_layers": 3},
+    ),
+    "electra_small": Tiny(
+        kind="ElectraForSequenceClassification", config="ElectraConfig",
+        settings={**_BERT, **_LABELS, "embedding_size": 8},
+    ),
+    "distilbert_classes": Tiny(
+        kind="DistilBertForSequenceClassification", config="DistilBertConfig",
+        settings=dict(
+            vocab_size=VOCAB, dim=WIDTH, n_layers=2, n_heads=2, hidden_dim=24,
+            max_position_embeddings=LONGEST, **_LABELS,
+        ),
+    ),
+    "modernbert": Tiny(
+        kind="ModernBertModel", config="ModernBertConfig", output="pooled",
+        settings=dict(
+            vocab_size=VOCAB, hidden_size=WIDTH, intermediate_size=24, num_hidden_layers=4,
+            num_attention_heads=2, max_position_embeddings=LONGEST, local_attention=6,
+            pad_token_id=0, cls_token_id=2, sep_token_id=3, bos_token_id=2, eos_token_id=3,
+        ),
+    ),
+    "bart": Tiny(
+        kind="BartForConditionalGeneration", config="BartConfig", pad=1,
+        settings=dict(
+            vocab_size=VOCAB, d_model=WIDTH, encoder_layers=2, decoder_layers=2,
+            encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=24,
+            decoder_ffn_dim=24, max_position_embeddings=LONGEST,
+        ),
+    ),
     "marian": Tiny(
         kind="MarianMTModel", config="MarianConfig", pad=VOCAB - 1,
         settings=dict(
@@ -130,7 +222,11 @@ def make(name: str, folder: Path) -> dict[str, np.ndarray]:
     torch.manual_seed(0)
     config = getattr(transformers, tiny.config)(**tiny.settings)
     model = getattr(transformers, tiny.kind)(config).eval()
+    if tiny.untied:
+        model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight) * 0.2)
     with torch.no_grad():
+        if hasattr(model, "final_logits_bias"):
+            model.final_logits_bias.normal_()
         for parameter in model.parameters():
             # Wider than at the start of a training: nothing may hide behind small numbers.
             if parameter.requires_grad:
@@ -157,12 +253,12 @@ def rows(tiny: Tiny) -> dict[str, np.ndarray]:
     mask = np.arange(LONGEST) < np.array(lengths)[:, None]
     pad = tiny.pad or 0
     values = {"input_ids": np.where(mask, ids, pad), "attention_mask": mask.astype("int64")}
-    if tiny.config in ("BertConfig", "ElectraConfig"):
+    if tiny.config in ("BertConfig", "ElectraConfig", "AlbertConfig"):
         values["token_type_ids"] = np.zeros_like(ids)
         values["token_type_ids"][1, 5 : lengths[1]] = 1
-    if tiny.starts_with_pad:
+    if tiny.kind.endswith(("ConditionalGeneration", "MTModel")):
         target = rng.integers(FIRST, VOCAB - 1, (3, LONGEST - 2))
-        target[:, 0] = pad
+        target[:, 0] = pad if tiny.starts_with_pad else tiny.settings.get("eos_token_id", 2)
         values["decoder_input_ids"] = target
     return values
 

@@ -18,11 +18,11 @@ def test_case_and_accents_by_kind(kind):
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"kind": "words"}, "one of wordpiece, bytes, characters, sentencepiece, got kind='words'"),
+        ({"kind": "words"}, "characters, sentencepiece, bpe, sentencepiece_bpe, got kind='words'"),
         ({"lowercase": 1}, "true or false, got lowercase=1"),
         ({"strip_accents": "no"}, "true or false, got strip_accents='no'"),
         ({"accents": "latin"}, "accents to be one of european, all, got accents='latin'"),
-        ({"normalization": 1}, "one of nfkc, identity, got normalization=1"),
+        ({"normalization": 1}, "one of nfkc, identity, bert, got normalization=1"),
         ({"max_characters_per_word": 0}, "positive integer, got max_characters_per_word=0"),
         (
             {"max_characters_per_word": 5, "max_bytes_per_word": 9},

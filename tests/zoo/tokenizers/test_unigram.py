@@ -9,11 +9,13 @@ import tensorflow as tf
 import tensorflow_text
 
 from keras_transformer.zoo.tokenizers.piece_list import BYTE_PIECES, SPECIAL_TOKENS, Vocabulary
+from keras_transformer.zoo.tokenizers.tokenizer_config import TokenizerConfig
 from keras_transformer.zoo.tokenizers.unigram import Unigram, best_path
 from keras_transformer.zoo.vocabularies.learn_unigram import model_proto
 
 FIXED = (*SPECIAL_TOKENS, *BYTE_PIECES)
-EXACT = {"lowercase": False, "strip_accents": False}
+EXACT = TokenizerConfig(kind="sentencepiece")
+FOLDED = TokenizerConfig(kind="sentencepiece", lowercase=True, strip_accents=True)
 HARD = [
     "",
     " \t\n\u2028\u3000",
@@ -72,7 +74,7 @@ def check_best(found, cuts):
 
 def test_the_best_cut_of_all():
     generator = random.Random(0)
-    unigram = Unigram(random_vocabulary(generator, lambda g: -10 * g.random()), **EXACT)
+    unigram = Unigram(random_vocabulary(generator, lambda g: -10 * g.random()), EXACT)
     for word in random_words(generator, 200):
         edges = unigram.edges(word[:9])
         check_best(best_path(edges), list(every_cut(edges)))
@@ -80,7 +82,7 @@ def test_the_best_cut_of_all():
 
 def test_the_best_cut_without_some_pieces():
     generator = random.Random(1)
-    unigram = Unigram(random_vocabulary(generator, lambda g: -10 * g.random()), **EXACT)
+    unigram = Unigram(random_vocabulary(generator, lambda g: -10 * g.random()), EXACT)
     for word in random_words(generator, 200):
         edges = unigram.edges(word[:9])
         longer = [edge for row in edges for edge in row if edge.end > edge.start + 1]
@@ -104,27 +106,27 @@ def test_the_best_cut_without_some_pieces():
 def test_ids_are_those_of_sentencepiece(scores, seed):
     generator = random.Random(seed)
     pieces = random_vocabulary(generator, scores)
-    unigram = Unigram(pieces, **EXACT)
+    unigram = Unigram(pieces, EXACT)
     words = random_words(generator, 2000)
     words += [word for text in HARD for word in unigram.split(text)]
     assert [list(unigram.match(word)) for word in words] == sentencepiece_ids(pieces, words)
 
 
 def test_characters_outside_the_vocabulary_become_bytes():
-    unigram = Unigram(vocabulary(["▁", "a", "▁a"], [-3.0, -2.0, -1.0]), **EXACT)
+    unigram = Unigram(vocabulary(["▁", "a", "▁a"], [-3.0, -2.0, -1.0]), EXACT)
     assert unigram.ids("a aé") == [263, 263, 5 + 0xC3, 5 + 0xA9]
     assert unigram.ids("🙂") == [261, *(5 + byte for byte in b"\xf0\x9f\x99\x82")]
 
 
 def test_of_equal_cuts_the_one_with_the_longest_last_piece():
-    unigram = Unigram(vocabulary(["▁", "a", "b", "ab", "▁a"], [-1.0] * 5), **EXACT)
+    unigram = Unigram(vocabulary(["▁", "a", "b", "ab", "▁a"], [-1.0] * 5), EXACT)
     assert unigram.ids("ab") == [261, 264]
 
 
-@pytest.mark.parametrize("settings", [EXACT, {"lowercase": True, "strip_accents": True}])
+@pytest.mark.parametrize("settings", [EXACT, FOLDED])
 def test_text_comes_back_normalized(settings):
     generator = random.Random(2)
-    unigram = Unigram(random_vocabulary(generator, lambda g: -g.random()), **settings)
+    unigram = Unigram(random_vocabulary(generator, lambda g: -g.random()), settings)
     ranges = (0x80, 0x3000, 0x110000)
     texts = HARD + [
         "".join(chr(generator.randrange(end)) for end in generator.choices(ranges, k=20))
@@ -144,7 +146,7 @@ IDENTICAL = [
 def test_text_comes_back_as_it_was():
     generator = random.Random(2)
     pieces = random_vocabulary(generator, lambda g: -g.random())
-    unigram = Unigram(pieces, normalization="identity", **EXACT)
+    unigram = Unigram(pieces, TokenizerConfig(kind="sentencepiece", normalization="identity"))
     assert [unigram.text(unigram.ids(text)) for text in IDENTICAL] == IDENTICAL
     words = [word for text in [*HARD, *IDENTICAL] for word in unigram.split(text)]
     assert [list(unigram.match(word)) for word in words] == sentencepiece_ids(pieces, words)
@@ -164,11 +166,11 @@ def test_text_comes_back_as_it_was():
 )
 def test_normalization(text, exact, folded):
     pieces = vocabulary(["a"], [-1.0])
-    assert Unigram(pieces, **EXACT).normalize(text) == exact
-    assert Unigram(pieces, lowercase=True, strip_accents=True).normalize(text) == folded
+    assert Unigram(pieces, EXACT).normalize(text) == exact
+    assert Unigram(pieces, FOLDED).normalize(text) == folded
 
 
 def test_text_of_any_ids():
-    unigram = Unigram(vocabulary(["▁", "a", "▁a"], [-1.0] * 3), **EXACT)
+    unigram = Unigram(vocabulary(["▁", "a", "▁a"], [-1.0] * 3), EXACT)
     broken = [262, 5 + 0xC3, 263, 5 + 0xA9, 261, 261]
     assert unigram.text(broken) == "a\ufffd a\ufffd  "

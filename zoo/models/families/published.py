@@ -209,6 +209,7 @@ class Published:
         variants: further tensors where a setting of our config has a value.
         zeros: regular expressions of tensors that the model does not have, and that are zero in
             every file that it can be read from.
+        absent_logit: logit of padding that the published vocabulary lacks, far below all others.
         tied: further names of a tensor, by its name in the table: a file has one or several of
             them, which are equal.
     """
@@ -223,4 +224,5 @@ class Published:
         default_factory=dict
     )
     zeros: tuple[str, ...] = ()
+    absent_logit: float = -64.0
     tied: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)

@@ -6,6 +6,7 @@ from keras import ops
 from keras_transformer.room import checked_places
 from keras_transformer.zoo.models.build import PAD_ID
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.heads import LOGITS_HEAD
 
 
 class Stepwise:
@@ -73,13 +74,16 @@ class Stepwise:
 
     def logits(self, x):
         """Returns (B, T, V) for (B, T, D)."""
-        logits = self.layers["logits_point"](self.layers["token_embedding"](x, logits=True))
-        return ops.cast(logits, "float32")
+        head = self.layers.get(LOGITS_HEAD)
+        logits = self.layers["token_embedding"](x, logits=True) if head is None else head(x)
+        return ops.cast(self.layers["logits_point"](logits), "float32")
 
     def _embed(self, ids, embedding, prefix="", start=0):
         x = embedding(ids)
         positions = self.layers.get(f"{prefix}position_embedding")
         if positions is not None:
             x = positions(x, start=start)
-        point = self.layers.get(f"{prefix}embedding_point")
-        return x if point is None else point(x)
+        for name in ("embedding_point", "embedding_norm", "embedding_norm_point"):
+            layer = self.layers.get(f"{prefix}{name}")
+            x = x if layer is None else layer(x)
+        return x

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_transformer.zoo.models.build import build
-from keras_transformer.zoo.models.config import POSITIONS
+from keras_transformer.zoo.models.config_checks import POSITIONS
 from keras_transformer.zoo.models.running.decoding_steps import KerasSteps
 from keras_transformer.zoo.models.running.stepwise import Stepwise
 from tests.zoo import tiny
@@ -22,6 +22,16 @@ VARIANTS = [
         "positions": "rotary", "num_heads": 4, "num_key_value_heads": 2, "use_bias": False,
     },
     {"scale_embeddings": True, "use_bias": False, "positions": "sinusoidal"},
+    {
+        "pre_norm": True, "norm": "rms_norm", "positions": "rotary", "rope_theta": 500.0,
+        "qk_norm": True, "sandwich_norms": True, "window": 3, "layer_pattern": "LG",
+        "local_rope_theta": 100.0, "tied_head": False, "qkv_bias": True, "use_bias": False,
+    },
+    {
+        "pre_norm": True, "positions": "rotary", "rotary_fraction": 0.5,
+        "parallel_residual": True, "logits_bias": True, "embedding_norm": True,
+    },
+    {"position_bias": "t5", "embedding_norm": True, "logits_bias": True, "tied_head": False},
 ]  # fmt: skip
 
 
