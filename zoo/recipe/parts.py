@@ -195,9 +195,9 @@ class Training(Part):
         xla: whether steps are compiled with XLA.
         seed: seed of the initial weights, dropout and the order of rows.
         save_every: steps between saved states to resume from; each epoch's end is saved too.
-        freeze: path patterns of the weights that stay as they are, see `freezing.freeze`.
+        freeze: path patterns of the weights that stay as they are, see `adaptation.freezing`.
         lora: rank of the adapters that are trained in place of the blocks' kernels, see
-            `training.lora`; 0 to train the weights themselves.
+            `adaptation.lora`; 0 to train the weights themselves.
     """
 
     epochs: int = option(10, above_zero=True)

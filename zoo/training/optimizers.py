@@ -9,7 +9,7 @@ from keras import ops
 from keras_transformer.quantization import Projection
 from keras_transformer.zoo.models.build import all_layers, is_range
 from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.training.layer_rates import layer_rates
+from keras_transformer.zoo.training.adaptation.layer_rates import layer_rates
 
 # Ratio of the learning rate of the logarithm of a range's bound to that of the weights: fine-tuning
 # uses a fraction of the weights' first rate, and the bounds have few steps to converge.

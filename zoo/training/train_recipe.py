@@ -20,10 +20,10 @@ from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.recipe import Model, Recipe
 from keras_transformer.zoo.recipe.training_data import resolved
 from keras_transformer.zoo.tasks.registry import tasks_for
+from keras_transformer.zoo.training.adaptation.freezing import freeze
+from keras_transformer.zoo.training.adaptation.lora import add_adapters, merged_weights
 from keras_transformer.zoo.training.fit import Fit
-from keras_transformer.zoo.training.freezing import freeze
 from keras_transformer.zoo.training.learn_modality import with_selected_tokenizer
-from keras_transformer.zoo.training.lora import add_adapters, merged_weights
 from keras_transformer.zoo.training.random_state import random_state_kept
 from keras_transformer.zoo.training.run_data import (
     deciding,

@@ -10,8 +10,8 @@ from keras import ops
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights
 from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.training.freezing import freeze
-from keras_transformer.zoo.training.layer_rates import layer_rates
+from keras_transformer.zoo.training.adaptation.freezing import freeze
+from keras_transformer.zoo.training.adaptation.layer_rates import layer_rates
 from keras_transformer.zoo.training.optimizers import make_optimizer
 from keras_transformer.zoo.training.train_recipe import train_recipe
 from tests.zoo import tiny

@@ -12,7 +12,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.pretrained.load import load_pretrained
 from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.training.lora import adapted, add_adapters, merged_weights
+from keras_transformer.zoo.training.adaptation.lora import adapted, add_adapters, merged_weights
 from keras_transformer.zoo.training.train_recipe import train_recipe
 from tests.zoo import tiny
 from tests.zoo.training.test_fine_tuning import BERT, fine_tuned, write_words

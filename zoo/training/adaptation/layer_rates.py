@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from keras_transformer.zoo.training.freezing import is_embedding
+from keras_transformer.zoo.training.adaptation.freezing import is_embedding
 
 _BLOCK = re.compile(r"(\w+)/block_(\d+)/")
 
