@@ -22,10 +22,12 @@ AVERAGED = ("precision", "recall", "f1")
     help=f"Show every class, not only the {MAX_CLASSES} with the lowest F1.",
 )
 @options.threads()
+@options.workers()
 @options.as_json()
 def evaluate(
-    model: Path, data: Path, per_class: bool, threads: int, as_json: bool, **given: Any
-) -> None:
+    model: Path, data: Path, per_class: bool, threads: int, workers: int, as_json: bool,
+    **given: Any,
+) -> None:  # fmt: skip
     """Evaluate a CHECKPOINT or a FILE.tflite on labelled data, translations or plain text.
 
     A file is run by the device's interpreter, a checkpoint by Keras.
@@ -40,7 +42,7 @@ def evaluate(
     from keras_transformer.zoo.tasks import measure
     from keras_transformer.zoo.tasks.unknown import unknown_warning
 
-    predictor = load(model, threads=threads)
+    predictor = load(model, threads=threads, workers=workers)
     decoding = generation.decoding_of(predictor, given)
     columns = {name: given[name] for name in options.COLUMNS}
     with display.busy(f"Measuring on {data}"):

@@ -219,6 +219,15 @@ threads = partial(
     help="Number of threads of the .tflite interpreter.",
 )
 
+workers = partial(
+    click.option,
+    "--workers",
+    type=IntegerRange(min=1, max=1024),
+    default=1,
+    show_default=True,
+    help="Number of processes that run a .tflite file at once.",
+)
+
 keep = partial(
     click.option,
     "--keep",

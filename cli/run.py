@@ -38,14 +38,16 @@ MATCHES = 5
     help="Text file whose most similar lines are ranked for each TEXT, by a model of embeddings.",
 )
 @click.option(
-    "--matches", type=click.IntRange(min=1), metavar="N",
+    "--matches", type=options.IntegerRange(min=1), metavar="N",
     help=f"Number of lines that --nearest ranks.  [default: {MATCHES}]",
 )
 @options.threads()
+@options.workers()
 @options.as_json()
 def run(
     model: Path, texts: tuple[str, ...], pairs: tuple[str, ...], stop: tuple[str, ...],
-    nearest: Path | None, matches: int | None, threads: int, as_json: bool, **given: Any,
+    nearest: Path | None, matches: int | None, threads: int, workers: int, as_json: bool,
+    **given: Any,
 ) -> None:  # fmt: skip
     """Predict, translate, continue or embed raw TEXTs with a CHECKPOINT or a FILE.tflite.
 
@@ -63,7 +65,7 @@ def run(
     """
     from keras_transformer.edge.load import load
 
-    predictor = load(model, threads=threads)
+    predictor = load(model, threads=threads, workers=workers)
     decoding = generation.decoding_of(predictor, given)
     if stop and not predictor.generates:
         raise InputError(f"Expected --stop only for a model that generates text, got {stop[0]!r}.")

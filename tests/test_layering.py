@@ -29,9 +29,9 @@ LOCAL_IMPORTS = {
     # A `.tflite` is opened where TensorFlow is not installed.
     ("edge/load.py", "keras_transformer"),
     # Half of the time in which the runtime loads; a file is opened with it, and not before.
-    ("edge/runtime/runner.py", "keras_transformer"),
+    ("edge/runtime/interpreters.py", "keras_transformer"),
     # Only a file that reads strings needs it, on a host that has it.
-    ("edge/runtime/runner.py", "tensorflow_text"),
+    ("edge/runtime/interpreters.py", "tensorflow_text"),
     ("edge/runtime/checks/trial_process.py", "tensorflow_text"),
     # Extras, which a model on the hub or in a file of PyTorch needs.
     ("zoo/pretrained/source.py", "huggingface_hub"),

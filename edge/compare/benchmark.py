@@ -13,10 +13,10 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_transformer.edge.compare import memory
+from keras_transformer.edge.runtime.interpreters import make_interpreter
 from keras_transformer.edge.runtime.names import DECODE, PREDICT
 from keras_transformer.edge.runtime.opening import open_file
 from keras_transformer.edge.runtime.packed import Source, contents, name_of, names_of
-from keras_transformer.edge.runtime.runner import make_interpreter
 from keras_transformer.edge.tflite.delegation import find_delegation
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.storage.temporary import temporary_folder

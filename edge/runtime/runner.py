@@ -4,25 +4,23 @@ import functools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_transformer.edge.runtime.decode_graph import DecodeGraph
 from keras_transformer.edge.runtime.engines import Engines
 from keras_transformer.edge.runtime.file_decoder import FileSteps
+from keras_transformer.edge.runtime.interpreters import ReadFile, open_graph
 from keras_transformer.edge.runtime.names import (
     EMBEDDING,
     LOGITS,
     PREDICT,
     PROBABILITIES,
     TEXTS,
-    cache_names,
     shortest_fit,
 )
 from keras_transformer.edge.runtime.opening import open_file
 from keras_transformer.edge.runtime.packed import Source, contents, name_of
-from keras_transformer.edge.runtime.predict_graph import PredictGraph
 from keras_transformer.edge.runtime.worker import Worker
 from keras_transformer.zoo.data.plain_text import load_plain_text
 from keras_transformer.zoo.errors import InputError
@@ -39,55 +37,8 @@ if TYPE_CHECKING:
 
 # Rows that are sent to a worker at once: few enough that all end at about the same time.
 _ROWS_OF_A_CALL = 64
-
-
-def make_interpreter(
-    flatbuffer: bytes, description: Mapping[str, Any], *, threads: int = 1
-) -> "Interpreter":
-    """Returns an interpreter with the ops that a file needs.
-
-    Args:
-        flatbuffer, description: results of `unpack`.
-        threads: number of threads.
-
-    Raises:
-        InputError: if the file needs TensorFlow Text, which is not installed, or LiteRT refuses it.
-    """
-    from keras_transformer.edge.runtime.litert import Interpreter, InterpreterWithCustomOps
-
-    if not description.get("custom_ops"):
-        return Interpreter(model_content=flatbuffer, num_threads=threads)
-    try:
-        import tensorflow_text
-    except ModuleNotFoundError:
-        raise InputError(
-            "Expected tensorflow-text, whose ops the file's tokenizer is made of; pip install "
-            "tensorflow-text, or convert with --target plain."
-        ) from None
-    return InterpreterWithCustomOps(
-        model_content=flatbuffer, num_threads=threads,
-        custom_op_registerers=tensorflow_text.tflite_registrar.SELECT_TFTEXT_OPS,
-    )  # fmt: skip
-
-
-class _File(NamedTuple):
-    """A file that was read: a source of what was in it then."""
-
-    data: bytes
-    path: Any
-
-    def __bytes__(self):
-        return self.data
-
-
-def _open(
-    file: _File, description: Mapping[str, Any], lengths: Sequence[int], threads: int
-) -> PredictGraph | DecodeGraph:
-    """Returns an engine with an interpreter of its own; all share the file's bytes."""
-    interpreter = make_interpreter(file.data, description, threads=threads)
-    if PREDICT in interpreter.get_signature_list():
-        return PredictGraph(interpreter, lengths)
-    return DecodeGraph(interpreter, cache_names(description["model"]["num_layers"]))
+# More threads or processes than any device has.
+_MOST = 1024
 
 
 class Runner(Predictor):
@@ -117,18 +68,18 @@ class Runner(Predictor):
     Raises:
         FileNotFoundError: if there is no such file.
         InputError: if the file was not made by `convert`, is truncated or modified, or `threads` or
-            `workers` is below 1.
+            `workers` is not from 1 to 1024.
         TypeError: if the source is neither a path nor bytes.
     """
 
     def __init__(self, source: Source, *, threads: int = 1, workers: int = 1):
         for name, value in {"threads": threads, "workers": workers}.items():
-            if type(value) is not int or value < 1:
-                raise InputError(f"Expected {name} to be at least 1, got {name}={value!r}.")
+            if type(value) is not int or not 1 <= value <= _MOST:
+                raise InputError(f"Expected {name} to be from 1 to {_MOST}, got {name}={value!r}.")
         is_path = isinstance(source, str | os.PathLike)
         self.path = Path(source) if is_path else getattr(source, "path", None)
         self.name = name_of(source)
-        self._file = _File(contents(source), source if is_path else self.path)
+        self._file = ReadFile(contents(source), source if is_path else self.path)
         self._counts = {"threads": threads, "workers": workers}
         opened = open_file(self._file)
         self.description = description = opened.description
@@ -142,7 +93,7 @@ class Runner(Predictor):
         self.output = description.get("output", LOGITS)
         self.labels = opened.labels
         self._engines: Engines[Any] = Engines(
-            functools.partial(_open, self._file, description, self.lengths, threads), 1
+            functools.partial(open_graph, self._file, description, self.lengths, threads), 1
         )
         self._workers: Engines[Worker] | None = None
         if workers > 1:

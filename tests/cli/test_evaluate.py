@@ -6,6 +6,7 @@ import pytest
 from keras_transformer.cli.evaluate import AVERAGED, print_metrics
 from keras_transformer.edge.load import load
 from keras_transformer.edge.runtime.packed import pack, unpack
+from keras_transformer.edge.runtime.worker import Worker
 from keras_transformer.zoo.tasks.classification import Classification
 from tests.cli.calls import SENTENCES, call, error_of, write_table
 
@@ -174,6 +175,20 @@ def test_no_model(data, tmp_path):
     ):
         result = call("evaluate", model, "--data", data.validation)
         assert error_of(result) == (2, f"Error: {sentence}")
+
+
+def test_workers_change_nothing(monkeypatch, file, data):
+    calls, answered = [], Worker.call
+    monkeypatch.setattr(
+        Worker, "call", lambda *given: calls.append(given[0]) or answered(*given)
+    )
+    command = ("evaluate", file, "--data", data.validation, "--json")
+    one, two = call(*command), call(*command, "--workers", 2)
+    assert (two.exit_code, two.stdout) == (0, one.stdout)
+    words = [text for text, _ in SENTENCES]
+    one, two = call("run", file, *words), call("run", file, *words, "--workers", 2)
+    assert (two.exit_code, two.stdout) == (0, one.stdout)
+    assert len({id(worker) for worker in calls}) > 1
 
 
 @pytest.mark.parametrize("threads", ["0", "two"])

@@ -29,6 +29,14 @@ def test_tokens_are_rows_of_the_table(scale):
     check_gradients(layer, lambda w, ids: scale * w["embeddings"][ids], IDS)
 
 
+def test_logits_may_have_a_bias():
+    layer = built(TokenEmbedding(V, D, logits_bias=True), IDS)
+    w = values(layer)
+    assert w["logits_bias"].shape == (V,)
+    expected = reference.logits(w["embeddings"], X, w["logits_bias"])
+    assert_close(layer(X, logits=True), expected)
+
+
 def test_logits_are_products_with_the_same_table():
     layer = built(TokenEmbedding(V, D, scale=2.0), IDS)
     assert_close(layer(X, logits=True), reference.logits(values(layer)["embeddings"], X))

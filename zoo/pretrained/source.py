@@ -15,6 +15,7 @@ from keras_transformer.zoo.storage.manifest import MANIFEST
 
 HUB = "hf:"
 CONFIG = "config.json"
+_RECIPE = "recipe.json"
 _ID = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # Weights as safetensors, settings, texts and vocabularies: nothing that could hold code.
@@ -63,7 +64,9 @@ def is_published(name: str | os.PathLike, *, or_checkpoint: bool = True) -> bool
         return True
     if not path.is_dir():
         return False
-    is_whole = (path / CONFIG).is_file() and not (path / MANIFEST).exists()
+    # A checkpoint that lost its manifest is a damaged one.
+    is_own = any((path / name).exists() for name in (MANIFEST, _RECIPE))
+    is_whole = (path / CONFIG).is_file() and not is_own
     return is_whole or not or_checkpoint
 
 

@@ -43,10 +43,10 @@ def test_as_json(runs, files):
     value = compared.to_json()
     assert list(value) == [
         "path", "precision", "size", "metric", "value", "checkpoint_value", "parity",
-        "num_truncated",
+        "num_truncated", "metric_signature",
     ]  # fmt: skip
     assert list(value["parity"]) == [
-        "rows", "agreement", "largest", "relative", "steps", "most_steps",
+        "rows", "agreement", "largest", "relative", "steps", "most_steps", "cosine",
     ]  # fmt: skip
 
 

@@ -68,6 +68,13 @@ def test_no_texts(runner):
     assert runner.scores([]).shape == (0, 3)
 
 
+@pytest.mark.parametrize("count", [0, -1, 1025, 10**30, True, 2.0])
+@pytest.mark.parametrize("name", ["threads", "workers"])
+def test_counts_that_no_device_has(files, name, count):
+    with pytest.raises(InputError, match=f"^Expected {name} to be from 1 to 1024, got {name}="):
+        Runner(files["int8"], **{name: count})
+
+
 def test_threads_change_nothing(files):
     one, two = (Runner(files["int8"], threads=threads) for threads in (1, 2))
     np.testing.assert_array_equal(two.scores(TEXTS), one.scores(TEXTS))

@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from keras_transformer.edge.runtime.interpreters import make_interpreter
 from keras_transformer.edge.runtime.packed import unpack
-from keras_transformer.edge.runtime.runner import Runner, make_interpreter
+from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.targets.text import TextGraph
 from keras_transformer.zoo.errors import InputError, RunError
