@@ -43,9 +43,15 @@ FIELDS = {
     "l2": "L2 penalty on the kernels of projections.",
     "clip_norm": "Largest global norm of the gradients; 0 for no clipping.",
     "beta_2": "Adam's decay rate of the mean squared gradient.",
+    "layer_decay": "Factor of the learning rate of each block over that of the next one towards "
+    "the output; embeddings have the smallest rate. 1 for equal rates.",
     "average": "Number of last epochs whose mean weights are validated and kept; 0 for none.",
     "ema": "Decay of the moving average of weights that is validated and kept; 0 for no averaging.",
     "seed": "Random seed; the same seed on the same machine gives the same weights.",
+    "freeze": "Weights that stay as they are: path patterns, separated by commas, such as "
+    "embeddings,encoder/block_[0-3].",
+    "lora": "Rank of the adapters that are trained, with the head, in place of the other weights "
+    "of a published model; 0 to train the weights themselves.",
     "save_every": "Number of steps between saved states; a state is also saved after each epoch.",
 }
 # Option of a recipe, the flags that turn it on and off, help.

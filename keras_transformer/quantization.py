@@ -7,7 +7,7 @@ The module `bits` documents the widths.
 """
 
 import math
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import keras
 from keras import ops
@@ -239,6 +239,7 @@ class Projection(QuantizedLayer):
         self.use_bias = use_bias
         self.factor = factor
         self.observer = None
+        self.adapter = None
         self.kernel_initializer = kernel_initializer
 
     def build(self, input_shape):
@@ -263,7 +264,20 @@ class Projection(QuantizedLayer):
             kernel = straight_through(kernel, self.rounded_kernel(kernel))
         outputs = ops.matmul(self._rounded_rows(inputs), ops.cast(kernel, self.compute_dtype))
         outputs = outputs + self.bias if self.use_bias else outputs
+        if self.adapter is not None:
+            outputs = outputs + self.adapter(inputs)
         return outputs if self.factor == 1.0 else outputs * self.factor
+
+    def adapt(self, adapter):
+        """Adds an adapter's outputs to those of the projection, before the factor."""
+        # Keras locks the state of a built layer; its own `enable_lora` unlocks it likewise.
+        self._tracker.unlock()
+        self.adapter = adapter
+        self._tracker.lock()
+        with ExitStack() as scopes:
+            for name in self.path.split("/"):
+                scopes.enter_context(keras.name_scope(name))
+            adapter.build((None, self.kernel.shape[0]))
 
     def stay_float(self):
         """Permanently disables rounding of the kernel."""

@@ -96,10 +96,11 @@ ROOMS = {
     "zoo.named": Room(
         "zoo.errors zoo.models zoo.pretrained zoo.tabular zoo.tasks", "keras"
     ),
+    "zoo.training.adaptation": Room("layers zoo.errors zoo.models", "keras numpy"),
     "zoo.training": Room(
         "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.modalities "
         "zoo.models zoo.models.running zoo.pretrained zoo.progress zoo.recipe zoo.storage "
-        "zoo.tabular zoo.tasks zoo.tokenizers zoo.vocabularies",
+        "zoo.tabular zoo.tasks zoo.tokenizers zoo.training.adaptation zoo.vocabularies",
         "keras numpy",
     ),
     "edge.graphs": Room(

@@ -145,6 +145,8 @@ class Optimizer(Part):
         average: number of last epochs whose mean weights are validated and saved (Vaswani et al.
             2017, section 6.1); 0 for none.
         label_smoothing: fraction of the target spread over all classes.
+        layer_decay: factor of the learning rate of each block over that of the next one towards
+            the output, see `layer_rates`; 1 for equal rates.
     """
 
     name: str = option("adam", name="optimizer", choices=("adam", "adamw", "sgd", "momentum"))
@@ -159,6 +161,7 @@ class Optimizer(Part):
     ema: float = option(0.0, fraction=True)
     average: int = 0
     label_smoothing: float = option(0.0, fraction=True)
+    layer_decay: float = option(1.0, above_zero=True)
 
     def __post_init__(self):
         super().__post_init__()
@@ -166,6 +169,11 @@ class Optimizer(Part):
             raise InputError(
                 "Expected weight_decay to be 0 for an optimizer other than adamw, got "
                 f"weight_decay={self.weight_decay}, optimizer={self.name}; use l2 or adamw."
+            )
+        if self.layer_decay > 1:
+            raise InputError(
+                "Expected layer_decay to be above 0 and at most 1, got "
+                f"layer_decay={self.layer_decay}."
             )
         if self.ema and self.average:
             raise InputError(
@@ -187,6 +195,9 @@ class Training(Part):
         xla: whether steps are compiled with XLA.
         seed: seed of the initial weights, dropout and the order of rows.
         save_every: steps between saved states to resume from; each epoch's end is saved too.
+        freeze: path patterns of the weights that stay as they are, see `adaptation.freezing`.
+        lora: rank of the adapters that are trained in place of the blocks' kernels, see
+            `adaptation.lora`; 0 to train the weights themselves.
     """
 
     epochs: int = option(10, above_zero=True)
@@ -196,6 +207,8 @@ class Training(Part):
     xla: bool = False
     seed: int = 0
     save_every: int = option(1000, above_zero=True)
+    freeze: str = ""
+    lora: int = 0
 
     def __post_init__(self):
         super().__post_init__()

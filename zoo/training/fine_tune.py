@@ -44,6 +44,9 @@ DEFAULTS = {
     "dtype": "float32",
     "xla": False,
     "distill": None,
+    "freeze": "",
+    "layer_decay": 1.0,
+    "lora": 0,
 }
 
 

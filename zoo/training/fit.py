@@ -26,11 +26,7 @@ from keras_transformer.zoo.storage.files import (
     write_folder,
 )
 from keras_transformer.zoo.tasks.task import Task
-from keras_transformer.zoo.training.optimizers import (
-    copies_of_weights,
-    make_optimizer,
-    regularize,
-)
+from keras_transformer.zoo.training.optimizers import copies_of_weights, make_optimizer, regularize
 from keras_transformer.zoo.training.run_state import Progress, from_one, in_one
 
 MASK_ID, FIRST_ORDINARY_ID = 4, 5
@@ -88,7 +84,8 @@ class Fit:
         rows, length = batches.largest()
         check_training(model, rows * length, length, copies_of_weights(recipe))
         self.total_steps = recipe.training.total_steps(len(batches))
-        self.optimizer = make_optimizer(recipe, self.total_steps)
+        paths = [weight.path for weight in model.weights]
+        self.optimizer = make_optimizer(recipe, self.total_steps, paths)
         regularize(model, recipe.optimizer.l1, recipe.optimizer.l2)
         self.learner.compile(
             optimizer=self.optimizer, loss=task.loss(recipe.optimizer.label_smoothing),

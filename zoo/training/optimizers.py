@@ -1,6 +1,7 @@
 """Optimizers and learning-rate schedules by name."""
 
 import math
+from collections.abc import Mapping, Sequence
 
 import keras
 from keras import ops
@@ -8,6 +9,7 @@ from keras import ops
 from keras_transformer.quantization import Projection
 from keras_transformer.zoo.models.build import all_layers, is_range
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.training.adaptation.layer_rates import layer_rates
 
 # Ratio of the learning rate of the logarithm of a range's bound to that of the weights: fine-tuning
 # uses a fraction of the weights' first rate, and the bounds have few steps to converge.
@@ -116,12 +118,61 @@ class RangeSGD(_RangeSteps, keras.optimizers.SGD):
     """SGD over weights and the bounds of ranges."""
 
 
-# Name -> the optimizer, and its variant for runs that learn ranges.
+class _LayerSteps:
+    """An optimizer with a factor of the learning rate, and so of the weight decay, by weight.
+
+    Args:
+        rates: factors by weight path.
+        **kwargs: arguments of the optimizer.
+    """
+
+    def __init__(self, *, rates: Mapping[str, float], **kwargs):
+        super().__init__(**kwargs)
+        self.rates = dict(rates)
+
+    def get_config(self):
+        return {**super().get_config(), "rates": dict(self.rates)}
+
+    def build(self, variables):
+        # A step gets the backend's variables, which have no path.
+        self.factors = [self.rates[variable.path] for variable in variables]
+        super().build(variables)
+
+    def update_step(self, gradient, variable, learning_rate):
+        super().update_step(gradient, variable, learning_rate * self._factor(variable))
+
+    def _apply_weight_decay(self, variables):
+        decay = self.weight_decay
+        for variable in variables if decay is not None else ():
+            self.weight_decay = decay * self._factor(variable)
+            super()._apply_weight_decay([variable])
+        self.weight_decay = decay
+
+    def _factor(self, variable):
+        return self.factors[self._get_variable_index(variable)]
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class LayerAdam(_LayerSteps, keras.optimizers.Adam):
+    """Adam with learning rates by weight."""
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class LayerAdamW(_LayerSteps, AdamW):
+    """AdamW with learning rates by weight."""
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class LayerSGD(_LayerSteps, keras.optimizers.SGD):
+    """SGD with learning rates by weight."""
+
+
+# Name -> the optimizer, and its variants for runs that learn ranges, and with rates by weight.
 OPTIMIZERS = {
-    "adam": (keras.optimizers.Adam, RangeAdam),
-    "adamw": (AdamW, RangeAdamW),
-    "sgd": (keras.optimizers.SGD, RangeSGD),
-    "momentum": (keras.optimizers.SGD, RangeSGD),
+    "adam": (keras.optimizers.Adam, RangeAdam, LayerAdam),
+    "adamw": (AdamW, RangeAdamW, LayerAdamW),
+    "sgd": (keras.optimizers.SGD, RangeSGD, LayerSGD),
+    "momentum": (keras.optimizers.SGD, RangeSGD, LayerSGD),
 }
 
 
@@ -133,10 +184,18 @@ def copies_of_weights(recipe: Recipe) -> int:
     return moments + averaged + 2
 
 
-def make_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimizer:
-    """Returns the optimizer of a recipe for a run of the given number of steps."""
+def make_optimizer(
+    recipe: Recipe, total_steps: int, paths: Sequence[str] = ()
+) -> keras.optimizers.Optimizer:
+    """Returns the optimizer of a recipe for a run of the given number of steps.
+
+    Args:
+        recipe: recipe of the run.
+        total_steps: number of its steps.
+        paths: paths of the model's weights, which a layer decay needs.
+    """
     given, quantize = recipe.optimizer, recipe.quantize
-    kind, range_kind = OPTIMIZERS[given.name]
+    kind, range_kind, layer_kind = OPTIMIZERS[given.name]
     arguments = {
         "learning_rate": WarmupSchedule(
             given.schedule, given.learning_rate, round(given.warmup * total_steps), total_steps
@@ -145,7 +204,9 @@ def make_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimiz
     }
     if given.ema:
         arguments |= {"use_ema": True, "ema_momentum": given.ema}
-    if quantize is not None and quantize.ranges == "learned":
+    if given.layer_decay < 1:
+        kind, arguments["rates"] = layer_kind, layer_rates(paths, given.layer_decay)
+    elif quantize is not None and quantize.ranges == "learned":
         kind, arguments["moving_steps"] = range_kind, quantize.moving_steps(total_steps)
     if given.name == "adam":
         return kind(beta_2=given.beta_2, **arguments)

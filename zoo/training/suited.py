@@ -1,9 +1,13 @@
 """The options of a run that its training data choose, where the user chose none."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
+import numpy as np
+
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.pretrained.checkpoints import fine_tuning_defaults, modality_of
+from keras_transformer.zoo.pretrained.load import Pretrained
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.task import Task
@@ -11,6 +15,13 @@ from keras_transformer.zoo.tokenizers.scripts import spaces_words
 
 # What a learned vocabulary of words decides, and other tokenizers do not.
 _OF_WORDS = ("vocab_size", "max_length")
+# Rows that a fine-tuning reads in all its epochs, the epochs that this may be, and those without a
+# better one after which it stops.
+_ROWS_READ, _EPOCHS, _PATIENCE = 100_000, (3, 10), 2
+# Learning rate of adapters over that of all weights (Schulman et al. 2025, LoRA Without Regret).
+_LORA_RATE = 10
+# Percentage of the rows that are not cut, and the divisor of a length.
+_UNCUT, _LENGTH_STEP = 99, 8
 
 
 def suited(
@@ -37,10 +48,51 @@ def suited(
     fixed = {*chosen, *(["epochs"] if recipe.training.steps else ())}
     fixed |= set(() if _learns_words(recipe, task, train) else _OF_WORDS)
     values = {name: value for name, value in values.items() if name not in fixed}
+    return _changed(recipe, values, settings, len(train), report)
+
+
+def suited_to_published(
+    recipe: Recipe, pretrained: Pretrained, task: Task, train: Any, chosen: Collection[str],
+    report: Report,
+) -> Recipe:  # fmt: skip
+    """Returns the recipe with the options that suit a start from published weights.
+
+    Args:
+        recipe, task, train, chosen, report: see `suited`.
+        pretrained: published model; its pooling stays.
+    """
+    defaults = fine_tuning_defaults(pretrained)
+    if recipe.training.lora:
+        defaults["learning_rate"] *= _LORA_RATE
+    values = {
+        **defaults, "warmup": 0.1, "patience": _PATIENCE,
+        "epochs": int(np.clip(np.ceil(_ROWS_READ / len(train)), *_EPOCHS)),
+    }  # fmt: skip
+    if pretrained.config.architecture == "encoder":
+        values["max_length"] = _uncut_length(pretrained, task, train)
+    fixed = {*chosen, *(["epochs", "patience"] if recipe.training.steps else ())}
+    values = {name: value for name, value in values.items() if name not in fixed}
+    settings = {} if "dropout" in chosen else {"dropout": 0.1}
+    return _changed(recipe, values, settings, len(train), report)
+
+
+def _uncut_length(pretrained: Pretrained, task: Task, train: Any) -> int:
+    """The length in tokens that most rows have at most."""
+    modality = modality_of(pretrained, pretrained.max_length)
+    rows = next(iter(task.inputs(train, modality).values()))
+    longest = np.percentile([len(row) for row in rows], _UNCUT)
+    steps = int(np.ceil(longest / _LENGTH_STEP))
+    return min(max(steps, 2) * _LENGTH_STEP, pretrained.max_length)
+
+
+def _changed(
+    recipe: Recipe, values: Mapping[str, Any], settings: Mapping[str, Any], rows: int,
+    report: Report,
+) -> Recipe:  # fmt: skip
     if not values and not settings:
         return recipe
     shown = ", ".join(f"{name} {value}" for name, value in {**values, **settings}.items())
-    report.note(f"The {len(train)} training rows suit {shown}; options of yours take precedence.")
+    report.note(f"The {rows} training rows suit {shown}; options of yours take precedence.")
     return recipe.replace(**values, settings={**recipe.model.settings, **settings})
 
 

@@ -138,7 +138,9 @@ def _published_options(model: str, options: Mapping[str, Any]) -> dict[str, Any]
                 f"Expected no {name} for a published model, which has its own tokenizer, got "
                 f"{name}={options[name]!r}."
             )
-    return fine_tuning_defaults(load_pretrained(model))
+    pretrained = load_pretrained(model)
+    longest = min(OPTIONS["max_length"].default, pretrained.max_length)
+    return {**fine_tuning_defaults(pretrained), "max_length": longest}
 
 
 def _changed(

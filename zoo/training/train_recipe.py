@@ -10,7 +10,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.labels import similar_labels
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.models.build import build
+from keras_transformer.zoo.models.build import build, set_weights
 from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.memory import check_build
@@ -20,6 +20,8 @@ from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.recipe import Model, Recipe
 from keras_transformer.zoo.recipe.training_data import resolved
 from keras_transformer.zoo.tasks.registry import tasks_for
+from keras_transformer.zoo.training.adaptation.freezing import freeze
+from keras_transformer.zoo.training.adaptation.lora import add_adapters, merged_weights
 from keras_transformer.zoo.training.fit import Fit
 from keras_transformer.zoo.training.learn_modality import with_selected_tokenizer
 from keras_transformer.zoo.training.random_state import random_state_kept
@@ -37,7 +39,7 @@ from keras_transformer.zoo.training.run_folder import (
     stop_if_finished,
     working_folder,
 )
-from keras_transformer.zoo.training.suited import suited
+from keras_transformer.zoo.training.suited import suited, suited_to_published
 
 # Model name of a recipe whose settings are a whole config, without a catalogue name.
 OWN_CONFIG = "custom"
@@ -92,15 +94,24 @@ def train_recipe(
                 f"Expected {name} to be null where a model is trained anew, got {name}={part}; "
                 f"use keras-transformer {name}."
             )
+    if recipe.training.lora and pretrained is None:
+        raise InputError(
+            "Expected lora to be 0 where a model is trained from nothing, got "
+            f"lora={recipe.training.lora}; name a published model."
+        )
     given = {"train": train, "validation": validation}
     given = {name: source for name, source in given.items() if source is not None}
     recipe = resolved(recipe, in_memory=given)
+    if chosen is not None:
+        task, *parts = read_run(recipe, config, **given)
+        given = dict(zip(("train", "validation"), parts, strict=True))
+        rows = given["train"]
+        if pretrained is None:
+            recipe = suited(recipe, config, task, rows, chosen, report)
+        else:
+            recipe = suited_to_published(recipe, pretrained, task, rows, chosen, report)
+        config = config_of(recipe, pretrained)
     if pretrained is None:
-        if chosen is not None:
-            task, *parts = read_run(recipe, config, **given)
-            given = dict(zip(("train", "validation"), parts, strict=True))
-            recipe = suited(recipe, config, task, given["train"], chosen, report)
-            config = config_of(recipe)
         data = learn_run_data(recipe, config, **given)
         recipe = with_selected_tokenizer(recipe, data.modality, report)
     else:
@@ -120,6 +131,9 @@ def train_recipe(
     model = build(config, data.task, dtype=recipe.training.dtype)
     if pretrained is not None:
         assign(pretrained, config, model)
+    if rank := recipe.training.lora:
+        add_adapters(model, rank)
+    freeze(model, recipe.training.freeze)
     fit = Fit(
         model, data.task, recipe, training_batches(data, recipe), data.validator(), folder=folder,
         report=report, scalars=scalars, metric=deciding(data, report),
@@ -128,6 +142,9 @@ def train_recipe(
         fit.resume()
     report.start("train", fit.total_steps)
     best = fit.run()
+    if rank:
+        model = build(config, data.task, dtype=recipe.training.dtype)
+        set_weights(model, merged_weights(fit.model))
     checkpoint = Checkpoint(
         config=config, task=data.task, modality=data.modality, model=model, recipe=recipe,
         metrics={"validation": best}, probes=data.probes(recipe.training.seed), rows=rows,
