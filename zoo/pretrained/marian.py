@@ -35,7 +35,8 @@ def read_marian(folder: Path) -> tuple[Tokenizer, Tokenizer, Arranged]:
         ((FIRST, end), (FIRST, SECOND, end), False), has_unknown=True,
         starts_with_pad=starts_with_pad(folder),
     )  # fmt: skip
-    return *(_tokenizer(folder / f"{side}.spm", arranged) for side in ("source", "target")), arranged
+    source, target = (_tokenizer(folder / f"{side}.spm", arranged) for side in ("source", "target"))
+    return source, target, arranged
 
 
 def _tokenizer(path: Path, arranged: Arranged) -> Tokenizer:

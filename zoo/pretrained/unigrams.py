@@ -92,7 +92,8 @@ def read_model(folder: Path, path: Path) -> tuple[Tokenizer, Arranged]:
         settings = read_json(folder / "tokenizer_config.json")
         before = (begin,) if settings.get("add_bos_token", True) else ()
         after = (end,) if settings.get("add_eos_token", False) else ()
-        templates = (*before, FIRST, *after), (*before, FIRST, *after, *before, SECOND, *after), False
+        single = (*before, FIRST, *after)
+        templates = single, (*single, *before, SECOND, *after), False
     named = {role: name for role, name in named.items() if name is not None}
     by_piece = {piece: i for i, piece in pieces.items()}
     named |= named_tokens(folder, by_piece) if (folder / "tokenizer_config.json").is_file() else {}
@@ -178,7 +179,7 @@ def _charsmap(normalizer: Any, path: Path) -> bytes:
         elif kind == "Replace" and part["pattern"] == {"Regex": " {2,}"}:
             pass  # joined spaces, as SentencePiece joins them
         elif kind != "Strip" or part.get("strip_left"):
-            raise InputError(f"Expected a table of characters as normalizer of {path}, got {part!r}.")
+            raise InputError(f"Expected SentencePiece's normalizer in {path}, got {part!r}.")
     return found
 
 

@@ -1,6 +1,7 @@
 """The unigram language model over pieces of words, compatible with SentencePiece."""
 
 import functools
+import itertools
 import math
 import re
 import unicodedata
@@ -85,6 +86,10 @@ class Unigram:
             for piece, i in self.piece_ids.items()
             if piece not in hidden and scores[i] != -math.inf
         }
+        self._unused = {
+            piece: i for piece, i in self.piece_ids.items()
+            if piece not in hidden and scores[i] == -math.inf and i < self.size
+        }  # fmt: skip
         self._longest = max(map(len, self._edges), default=1)
         lowest = min((score for _, score in self._edges.values()), default=0.0)
         self._unknown = array("f", [lowest - _UNKNOWN_PENALTY])[0]
@@ -120,10 +125,15 @@ class Unigram:
         path = best_path(self.edges(word))
         if self._byte_ids:
             return tuple(i for edge in path for i in edge.ids)
-        # A run of unknown characters is one token.
-        before = [True, *(edge.known for edge in path)]
-        pairs = zip(path, before, strict=False)
-        return tuple(i for edge, known in pairs for i in edge.ids if edge.known or known)
+        found: list[int] = []
+        for known, run in itertools.groupby(path, key=lambda edge: edge.known):
+            if known:
+                found += [i for edge in run for i in edge.ids]
+            else:
+                # A run of unknown characters is one token; of Marian's, a piece of another model.
+                text = "".join(word[edge.start : edge.end] for edge in run)
+                found.append(self._unused.get(text, self._unknown_id))
+        return tuple(found)
 
     def edges(self, word: str) -> list[list[Edge]]:
         """Returns the pieces that start at each character of a word, shortest first.
