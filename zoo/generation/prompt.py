@@ -6,11 +6,7 @@ from typing import NamedTuple
 from keras_transformer.zoo.data.plain_text import line_ids
 from keras_transformer.zoo.data.text_files import plain_lines
 from keras_transformer.zoo.tokenizers.normalize import is_white
-from keras_transformer.zoo.tokenizers.piece_list import (
-    BYTE_PIECES,
-    CONTINUATION,
-    SPECIAL_TOKENS,
-)
+from keras_transformer.zoo.tokenizers.piece_list import BYTE_PIECES, CONTINUATION
 from keras_transformer.zoo.tokenizers.pieces import WordPieces
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 from keras_transformer.zoo.tokenizers.unigram import SPACE, Unigram
@@ -41,7 +37,12 @@ def read_prompt(text: str, tokenizer: Tokenizer) -> Prompt:
     """
     text = plain_lines(text)
     if tokenizer.config.keeps_lines:
-        return Prompt(tokenizer.pieces([text])[0], [], False)
+        [ids] = tokenizer.pieces([text])
+        if not tokenizer.config.ends_texts:
+            return Prompt(ids, [], False)
+        # A published decoder's own first token. Only bytes have their text by themselves.
+        line = [] if tokenizer.config.kind == "bpe" else ids
+        return Prompt([*tokenizer.single_frame.before, *ids], line, False)
     *whole, last = text.split("\n")
     line, ends_in_space = [], bool(last.strip()) and _ends_in_space(last, tokenizer)
     if last.strip():
@@ -79,11 +80,11 @@ class Continuation:
 
 def continuing_ids(tokenizer: Tokenizer) -> list[int]:
     """Returns the ids of pieces that go on with a word, as none does behind a space."""
-    pieces = tokenizer.vocabulary.pieces
+    pieces, special = tokenizer.vocabulary.pieces, tokenizer.config.special.names
     if isinstance(tokenizer.model, WordPieces):
         found = [piece.startswith(CONTINUATION) and piece != CONTINUATION for piece in pieces]
     elif isinstance(tokenizer.model, Unigram):
-        found = [piece not in SPECIAL_TOKENS and not piece.startswith(SPACE) for piece in pieces]
+        found = [piece not in special and not piece.startswith(SPACE) for piece in pieces]
     else:
         found = []
     return [i for i, continues in enumerate(found) if continues]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.prompt import Continuation, Prompt, writes_line_breaks
 from keras_transformer.zoo.tokenizers.normalize import is_white
-from keras_transformer.zoo.tokenizers.piece_list import CONTINUATION, SPECIAL_TOKENS
+from keras_transformer.zoo.tokenizers.piece_list import CONTINUATION
 from keras_transformer.zoo.tokenizers.pieces import WordPieces, spaced
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 from keras_transformer.zoo.tokenizers.unigram import Unigram
@@ -34,6 +34,7 @@ class Stops:
     def __init__(
         self, texts: Collection[str], tokenizer: Tokenizer, *, reads_sources: bool = False
     ):
+        config = tokenizer.config
         has_lines = writes_line_breaks(tokenizer, reads_sources=reads_sources)
         if not has_lines:
             texts = [text for text in texts if not text or text.strip("\r\n\x85")]
@@ -43,8 +44,9 @@ class Stops:
         self.texts = [_written(text, tokenizer, has_lines=has_lines) for text in texts]
         self.ids: list[int] = []
         if self.texts:
-            special = {tokenizer.model.piece_ids[token] for token in SPECIAL_TOKENS}
-            words = Prompt([], [] if tokenizer.config.keeps_lines else [tokenizer.unk_id], False)
+            special = tokenizer.special_ids
+            by_themselves = config.keeps_lines and config.kind != "sentencepiece_bpe"
+            words = Prompt([], [] if by_themselves else [tokenizer.unk_id], False)
             inside = Continuation(tokenizer, words)
             self.ids = [
                 i for i in range(tokenizer.vocab_size)
@@ -86,7 +88,7 @@ def _written(text: str, tokenizer: Tokenizer, *, has_lines: bool) -> str:
         words = " ".join(model.split(text))
         _check_words(words, text)
         written = spaced(_with_ends(words, text, is_white))
-        pieces = set(model.piece_ids) - set(SPECIAL_TOKENS)
+        pieces = set(model.piece_ids) - set(config.special.names)
         letters = (c for piece in pieces for c in piece.removeprefix(CONTINUATION))
         known: set[str] | None = {" ", *letters}
     elif isinstance(model, Unigram):

@@ -18,7 +18,6 @@ from keras_transformer.zoo.generation.prompt import (
 )
 from keras_transformer.zoo.generation.stops import Stops
 from keras_transformer.zoo.modalities.raw_texts import checked_texts
-from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.target_language import check_language, encode_sources
 from keras_transformer.zoo.tokenizers.tokenizer import Encoded, Tokenizer
 
@@ -98,7 +97,7 @@ class TextGenerator:
         self.languages = languages
         # Ids past the tokenizer's are languages, which are only read.
         self._unwritten = {
-            *range(len(SPECIAL_TOKENS)), *range(self.writer.vocab_size, model.vocab_size)
+            *self.writer.special_ids, *range(self.writer.vocab_size, model.vocab_size)
         }  # fmt: skip
         if not writes_line_breaks(self.writer, reads_sources=reads_sources):
             self._unwritten.update(line_break_ids(self.writer))
@@ -138,7 +137,7 @@ class TextGenerator:
             checked_texts(stop, "stop texts"), self.writer, reads_sources=self.reads_sources
         )
         stop_ids = set()
-        if self.reads_sources or not self.writer.config.keeps_lines:
+        if self.reads_sources or self.writer.config.ends_texts:
             stop_ids.add(self.writer.sep_id)
         forbidden = self._unwritten - stop_ids
         results: dict[int, Generation] = {}

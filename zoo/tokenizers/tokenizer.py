@@ -105,6 +105,7 @@ class Tokenizer:
         pad_id, unk_id, cls_id, sep_id: ids of the special tokens pad, unk (that of pad where
             nothing is unknown), begin and end.
         special_ids: ids of all special tokens.
+        single_frame, pair_frame: ids of the special tokens around a text and a pair.
     """
 
     def __init__(self, config: TokenizerConfig, vocabulary: Sequence[str] = ()):
@@ -121,7 +122,7 @@ class Tokenizer:
         # Where nothing is unknown no token is.
         self.unk_id = self.pad_id if special.unk is None else ids[special.unk]
         self.special_ids = {ids[name] for name in special.names}
-        self._single, self._pair = (
+        self.single_frame, self.pair_frame = (
             Frame(*([ids[name] for name in part] for part in frame))
             for frame in (special.single_frame, special.pair_frame)
         )
@@ -159,7 +160,7 @@ class Tokenizer:
             max_length: maximum number of tokens of a row, special tokens included. The end of a
                 longer row is truncated; in a pair, the longer text is truncated first.
         """
-        frame = self._single if pairs is None else self._pair
+        frame = self.single_frame if pairs is None else self.pair_frame
         shortest = frame.size + (1 if pairs is None else 2)
         if max_length < shortest:
             raise InputError(
