@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_transformer.zoo.data.plain_text import PlainText
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.pretrained.checkpoints import fine_tuning_defaults, modality_of
 from keras_transformer.zoo.pretrained.load import Pretrained
@@ -48,7 +49,7 @@ def suited(
     fixed = {*chosen, *(["epochs"] if recipe.training.steps else ())}
     fixed |= set(() if _learns_words(recipe, task, train) else _OF_WORDS)
     values = {name: value for name, value in values.items() if name not in fixed}
-    return _changed(recipe, values, settings, len(train), report)
+    return _changed(recipe, values, settings, train, report)
 
 
 def suited_to_published(
@@ -66,14 +67,18 @@ def suited_to_published(
         defaults["learning_rate"] *= _LORA_RATE
     values = {
         **defaults, "warmup": 0.1, "patience": _PATIENCE,
-        "epochs": int(np.clip(np.ceil(_ROWS_READ / len(train)), *_EPOCHS)),
+        "epochs": _EPOCHS[0] if isinstance(train, PlainText) else _epochs(len(train)),
     }  # fmt: skip
     if pretrained.config.architecture == "encoder":
         values["max_length"] = _uncut_length(pretrained, task, train)
     fixed = {*chosen, *(["epochs", "patience"] if recipe.training.steps else ())}
     values = {name: value for name, value in values.items() if name not in fixed}
     settings = {} if "dropout" in chosen else {"dropout": 0.1}
-    return _changed(recipe, values, settings, len(train), report)
+    return _changed(recipe, values, settings, train, report)
+
+
+def _epochs(rows: int) -> int:
+    return int(np.clip(np.ceil(_ROWS_READ / rows), *_EPOCHS))
 
 
 def _uncut_length(pretrained: Pretrained, task: Task, train: Any) -> int:
@@ -86,13 +91,16 @@ def _uncut_length(pretrained: Pretrained, task: Task, train: Any) -> int:
 
 
 def _changed(
-    recipe: Recipe, values: Mapping[str, Any], settings: Mapping[str, Any], rows: int,
+    recipe: Recipe, values: Mapping[str, Any], settings: Mapping[str, Any], train: Any,
     report: Report,
 ) -> Recipe:  # fmt: skip
     if not values and not settings:
         return recipe
+    data = "training text suits" if isinstance(train, PlainText) else (
+        f"{len(train)} training rows suit"
+    )
     shown = ", ".join(f"{name} {value}" for name, value in {**values, **settings}.items())
-    report.note(f"The {rows} training rows suit {shown}; options of yours take precedence.")
+    report.note(f"The {data} {shown}; options of yours take precedence.")
     return recipe.replace(**values, settings={**recipe.model.settings, **settings})
 
 
