@@ -31,7 +31,8 @@ ROOMS = {
     "zoo.backends": Room("zoo.errors", "keras"),
     "zoo.outputs": Room("", "numpy", device=True),
     "edge.precision": Room("zoo.errors", device=True),
-    "zoo.tokenizers": Room("zoo.errors", "numpy", device=True),
+    "zoo.tokenizers.normalizers": Room("zoo.errors", "numpy", device=True),
+    "zoo.tokenizers": Room("zoo.errors zoo.tokenizers.normalizers", "numpy", device=True),
     "zoo.modalities": Room(
         "zoo.errors zoo.printable zoo.tokenizers", "numpy", device=True
     ),
@@ -39,7 +40,8 @@ ROOMS = {
         "zoo.errors zoo.modalities zoo.numerals zoo.printable zoo.tokenizers", "numpy", device=True
     ),
     "zoo.vocabularies": Room(
-        "zoo.errors zoo.tokenizers", "keras sentencepiece tensorflow tensorflow_text"
+        "zoo.errors zoo.tokenizers "
+        "zoo.tokenizers.normalizers", "keras sentencepiece tensorflow tensorflow_text"
     ),
     "zoo.models.families": Room("zoo.errors"),
     "zoo.models.families.encoders": Room("zoo.models.families"),
@@ -56,7 +58,8 @@ ROOMS = {
     ),
     "zoo.samples": Room("zoo.errors zoo.storage", "babel numpy sklearn"),
     "zoo.generation": Room(
-        "zoo.data zoo.errors zoo.modalities zoo.tokenizers", "numpy", device=True
+        "zoo.data zoo.errors zoo.modalities zoo.tokenizers "
+        "zoo.tokenizers.normalizers", "numpy", device=True
     ),
     "zoo.predictor": Room(
         "zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.tokenizers", "numpy", device=True
@@ -70,7 +73,8 @@ ROOMS = {
         "ai_edge_litert numpy tensorflow_text", device=True,
     ),
     "zoo.evaluation": Room(
-        "zoo.data zoo.errors zoo.generation zoo.tokenizers", "keras numpy sacrebleu scipy sklearn",
+        "zoo.data zoo.errors zoo.generation zoo.tokenizers "
+        "zoo.tokenizers.normalizers", "keras numpy sacrebleu scipy sklearn",
     ),
     "zoo.tasks": Room(
         "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models "
@@ -100,7 +104,8 @@ ROOMS = {
     "zoo.training": Room(
         "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.modalities "
         "zoo.models zoo.models.running zoo.pretrained zoo.progress zoo.recipe zoo.storage "
-        "zoo.tabular zoo.tasks zoo.tokenizers zoo.training.adaptation zoo.vocabularies",
+        "zoo.tabular zoo.tasks zoo.tokenizers "
+        "zoo.tokenizers.normalizers zoo.training.adaptation zoo.vocabularies",
         "keras numpy",
     ),
     "edge.graphs": Room(
@@ -139,7 +144,7 @@ ROOMS = {
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
         "edge.runtime edge.tflite zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.numerals "
-        "zoo.storage zoo.tokenizers",
+        "zoo.storage zoo.tokenizers zoo.tokenizers.normalizers",
         "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",
     ),
     "edge.targets.exported": Room(
@@ -161,7 +166,8 @@ ROOMS = {
         "keras matplotlib",
     ),
     "edge.demo": Room(
-        "edge.runtime zoo.errors zoo.outputs zoo.printable zoo.storage zoo.tokenizers"
+        "edge.runtime zoo.errors zoo.outputs zoo.printable zoo.storage zoo.tokenizers "
+        "zoo.tokenizers.normalizers"
     ),
     "edge.quickstart": Room(
         "edge.compare edge.precision edge.quantize edge.runtime edge.targets zoo.backends "

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
-from keras_transformer.zoo.tokenizers.normalize import (
+from keras_transformer.zoo.tokenizers.normalizers.normalize import (
     is_european_accent,
     is_mark,
     is_white,

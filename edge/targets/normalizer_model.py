@@ -12,8 +12,8 @@ from typing import Any
 import flatbuffers
 import numpy as np
 
-from keras_transformer.zoo.tokenizers.bert import fold_bert_character
-from keras_transformer.zoo.tokenizers.normalize import fold_character, is_white
+from keras_transformer.zoo.tokenizers.normalizers.bert import fold_bert_character
+from keras_transformer.zoo.tokenizers.normalizers.normalize import fold_character, is_white
 
 # The value of a character: whether its normal form differs, the form's start in the pool, its
 # length.

@@ -18,7 +18,7 @@ import pytest
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.targets.registry import TARGETS
-from keras_transformer.zoo.tokenizers.normalize import is_european_accent, split_words
+from keras_transformer.zoo.tokenizers.normalizers.normalize import is_european_accent, split_words
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from tests.edge.models import calibration, random_model, trained_on

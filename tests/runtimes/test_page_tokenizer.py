@@ -12,7 +12,7 @@ import pytest
 from keras_transformer.edge.demo import demo
 from keras_transformer.edge.demo.character_table import character_table
 from keras_transformer.edge.runtime.packed import pack
-from keras_transformer.zoo.tokenizers.normalize import ACCENTS, split_words
+from keras_transformer.zoo.tokenizers.normalizers.normalize import ACCENTS, split_words
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from keras_transformer.zoo.vocabularies.learn import learn_vocabulary
 from tests.hard_strings import HARD

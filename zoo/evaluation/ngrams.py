@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.svm import LinearSVC
 
-from keras_transformer.zoo.tokenizers.scripts import spaces_words
+from keras_transformer.zoo.tokenizers.normalizers.scripts import spaces_words
 
 # Words and punctuation marks, one or two in a row.
 _WORDS = {"token_pattern": r"\w+|[^\w\s]", "ngram_range": (1, 2)}

@@ -6,7 +6,7 @@ from typing import Any
 
 import sacrebleu
 
-from keras_transformer.zoo.tokenizers.scripts import script_shares
+from keras_transformer.zoo.tokenizers.normalizers.scripts import script_shares
 
 # Of the references' characters, from which on a script decides how BLEU splits words.
 _DECIDING_SHARE = 0.1

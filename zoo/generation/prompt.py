@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from keras_transformer.zoo.data.plain_text import line_ids
 from keras_transformer.zoo.data.text_files import plain_lines
-from keras_transformer.zoo.tokenizers.normalize import is_white
+from keras_transformer.zoo.tokenizers.normalizers.normalize import is_white
 from keras_transformer.zoo.tokenizers.piece_list import BYTE_PIECES, CONTINUATION
 from keras_transformer.zoo.tokenizers.pieces import WordPieces
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.prompt import Continuation, Prompt, writes_line_breaks
-from keras_transformer.zoo.tokenizers.normalize import is_white
+from keras_transformer.zoo.tokenizers.normalizers.normalize import is_white
 from keras_transformer.zoo.tokenizers.piece_list import CONTINUATION
 from keras_transformer.zoo.tokenizers.pieces import WordPieces, spaced
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer

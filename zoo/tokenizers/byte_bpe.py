@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Sequence
 
 from keras_transformer.zoo.tokenizers.merges import merge
+from keras_transformer.zoo.tokenizers.normalizers.splitters import SPLITTERS
 from keras_transformer.zoo.tokenizers.piece_list import BYTE_ALPHABET, Vocabulary
-from keras_transformer.zoo.tokenizers.splitters import SPLITTERS
 from keras_transformer.zoo.tokenizers.tokenizer_config import TokenizerConfig
 
 _CACHED_WORDS = 1 << 16

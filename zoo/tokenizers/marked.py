@@ -2,7 +2,7 @@
 
 import re
 
-from keras_transformer.zoo.tokenizers.charsmap import Charsmap
+from keras_transformer.zoo.tokenizers.normalizers.charsmap import Charsmap
 from keras_transformer.zoo.tokenizers.tokenizer_config import TokenizerConfig
 
 SPACE = "\u2581"

@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from keras_transformer.zoo.tokenizers.bert import word_splitter
-from keras_transformer.zoo.tokenizers.normalize import fold_text
+from keras_transformer.zoo.tokenizers.normalizers.bert import word_splitter
+from keras_transformer.zoo.tokenizers.normalizers.normalize import fold_text
 from keras_transformer.zoo.tokenizers.piece_list import (
     CONTINUATION,
     SPECIAL_TOKENS,

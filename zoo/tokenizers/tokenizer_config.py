@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.tokenizers.normalize import ACCENTS
+from keras_transformer.zoo.tokenizers.normalizers.normalize import ACCENTS
+from keras_transformer.zoo.tokenizers.normalizers.splitters import SPLITTERS
 from keras_transformer.zoo.tokenizers.special import DEFAULT_SPECIAL, SpecialTokens
-from keras_transformer.zoo.tokenizers.splitters import SPLITTERS
 
 # Kinds whose vocabularies are learned here.
 KINDS = ("wordpiece", "bytes", "characters", "sentencepiece")

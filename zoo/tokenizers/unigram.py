@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.tokenizers.marked import SPACE, Marker
-from keras_transformer.zoo.tokenizers.normalize import fold_text
+from keras_transformer.zoo.tokenizers.normalizers.normalize import fold_text
 from keras_transformer.zoo.tokenizers.piece_list import BYTE_PIECES, Vocabulary
 from keras_transformer.zoo.tokenizers.tokenizer_config import TokenizerConfig
 

@@ -12,7 +12,7 @@ from keras_transformer.zoo.pretrained.load import Pretrained
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.task import Task
-from keras_transformer.zoo.tokenizers.scripts import spaces_words
+from keras_transformer.zoo.tokenizers.normalizers.scripts import spaces_words
 
 # What a learned vocabulary of words decides, and other tokenizers do not.
 _OF_WORDS = ("vocab_size", "max_length")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from keras_transformer.zoo.tokenizers.scripts import spaces_words
+from keras_transformer.zoo.tokenizers.normalizers.scripts import spaces_words
 
 # Of a smaller vocabulary, sentencepiece's 256 bytes leave too little.
 _LEAST_SENTENCEPIECE = 512

@@ -10,8 +10,8 @@ import keras
 import tensorflow as tf
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.tokenizers.bert import word_splitter
-from keras_transformer.zoo.tokenizers.normalize import fold_text, stands_alone
+from keras_transformer.zoo.tokenizers.normalizers.bert import word_splitter
+from keras_transformer.zoo.tokenizers.normalizers.normalize import fold_text, stands_alone
 from keras_transformer.zoo.tokenizers.piece_list import (
     CONTINUATION,
     SPECIAL_TOKENS,

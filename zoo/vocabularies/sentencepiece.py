@@ -8,7 +8,7 @@ from typing import Any
 from sentencepiece import SentencePieceNormalizer, sentencepiece_model_pb2
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.tokenizers.normalize import fold_text
+from keras_transformer.zoo.tokenizers.normalizers.normalize import fold_text
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 from keras_transformer.zoo.tokenizers.unigram import SPACE
 from keras_transformer.zoo.vocabularies.learn_unigram import model_proto

@@ -11,7 +11,7 @@ from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.targets.text import TextGraph
 from keras_transformer.zoo.errors import InputError, RunError
-from keras_transformer.zoo.tokenizers.normalize import split_words
+from keras_transformer.zoo.tokenizers.normalizers.normalize import split_words
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from tests.edge.models import VOCABULARY, calibration, random_model

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keras_transformer.zoo.tokenizers.scripts import script_shares, unspaced_share
+from keras_transformer.zoo.tokenizers.normalizers.scripts import script_shares, unspaced_share
 from keras_transformer.zoo.vocabularies.choose import choose_kind
 
 

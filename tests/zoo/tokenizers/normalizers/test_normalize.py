@@ -3,7 +3,7 @@ import unicodedata
 
 import pytest
 
-from keras_transformer.zoo.tokenizers.normalize import (
+from keras_transformer.zoo.tokenizers.normalizers.normalize import (
     fold_text,
     is_white,
     split_words,

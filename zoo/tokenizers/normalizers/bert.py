@@ -4,7 +4,7 @@ import functools
 import unicodedata
 from collections.abc import Callable
 
-from keras_transformer.zoo.tokenizers.normalize import split_words, stands_alone
+from keras_transformer.zoo.tokenizers.normalizers.normalize import split_words, stands_alone
 
 # Ideographs that the `tokenizers` library does not isolate: its block E begins at U+2B920.
 _NOT_ISOLATED = range(0x2B820, 0x2B920)

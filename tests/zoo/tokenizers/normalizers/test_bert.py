@@ -2,8 +2,8 @@
 
 import pytest
 
-from keras_transformer.zoo.tokenizers.bert import split_bert_words, word_splitter
-from keras_transformer.zoo.tokenizers.normalize import split_words
+from keras_transformer.zoo.tokenizers.normalizers.bert import split_bert_words, word_splitter
+from keras_transformer.zoo.tokenizers.normalizers.normalize import split_words
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS, Vocabulary
 from keras_transformer.zoo.tokenizers.special import SpecialTokens
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
