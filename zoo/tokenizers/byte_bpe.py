@@ -38,7 +38,8 @@ class ByteBPE:
     """
 
     def __init__(self, vocabulary: Vocabulary, config: TokenizerConfig):
-        self.piece_ids = vocabulary.check("bpe", special=config.special.names + config.added)
+        added = config.added or ()
+        self.piece_ids = vocabulary.check("bpe", special=config.special.names + added)
         self.size = len(vocabulary)
         pieces = vocabulary.pieces
         self._ranks = {
@@ -46,9 +47,9 @@ class ByteBPE:
             for rank, (left, right) in enumerate(vocabulary.merges)
         }
         self._config = config
-        self._split = SPLITTERS[config.splitter]
-        self._added = split_around(config.added)
-        as_text = {*config.special.names, *config.added}
+        self._split = SPLITTERS[str(config.splitter)]
+        self._added = split_around(added)
+        as_text = {*config.special.names, *added}
         self._bytes = [
             piece.encode() if piece in as_text else _piece_bytes(piece) for piece in pieces
         ]

@@ -54,7 +54,7 @@ class WordPieces:
         self.split = word_splitter(normalization, **fold)
         self.is_too_long = is_too_long
         self.longest = max(map(len, vocabulary))
-        self._unknown = (self.piece_ids[special.unk],)
+        self._unknown = (self.piece_ids[special.unk or special.pad],)
         self._pieces = vocabulary.pieces
         # Words repeat: a corpus of 680,000 words has 14,000 distinct ones.
         self.match = functools.lru_cache(_CACHED_WORDS)(self._match)

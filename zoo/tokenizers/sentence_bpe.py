@@ -31,14 +31,16 @@ class SentenceBPE:
 
     def __init__(self, vocabulary: Vocabulary, config: TokenizerConfig):
         special = config.special
-        names = special.names + config.added
+        added = config.added or ()
+        names = special.names + added
         self.piece_ids = vocabulary.check(
-            "sentencepiece_bpe", special=names, has_bytes=config.byte_fallback
+            "sentencepiece_bpe", special=names, has_bytes=bool(config.byte_fallback)
         )
         self.size = len(vocabulary)
         self._marker = Marker(vocabulary.charsmap, config)
-        self._added = split_around(config.added)
-        self._unknown = None if special.unk is None else self.piece_ids[special.unk]
+        self._added = split_around(added)
+        # Where nothing is unknown no token is.
+        self._unknown = self.piece_ids[special.unk or special.pad]
         bytes_ = BYTE_PIECES if config.byte_fallback else ()
         self._byte_ids = [self.piece_ids[piece] for piece in bytes_]
         # The text of each id.
@@ -55,7 +57,7 @@ class SentenceBPE:
             self._rank = self._rank_of_pair
         else:
             scores = array("f", vocabulary.scores)
-            frozen = {*hidden, *config.added}
+            frozen = {*hidden, *added}
             self._ranks = {
                 piece: -scores[i] for piece, i in self._ids.items()
                 if scores[i] != float("-inf") and piece not in frozen

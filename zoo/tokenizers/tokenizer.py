@@ -288,7 +288,7 @@ def _model(
     if config.kind == "wordpiece":
         return WordPieces(
             vocabulary, is_too_long=config.is_too_long, special=config.special,
-            normalization=config.normalization, **config.fold,
+            normalization=str(config.normalization), **config.fold,
         )  # fmt: skip
     if config.kind == "characters":
         return Characters(vocabulary, **config.fold)

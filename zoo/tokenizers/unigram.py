@@ -58,12 +58,12 @@ class Unigram:
 
     def __init__(self, vocabulary: Vocabulary, config: TokenizerConfig):
         special = config.special
-        has_bytes = config.byte_fallback
+        has_bytes = bool(config.byte_fallback)
         self.piece_ids = vocabulary.check(
             "sentencepiece", special=special.names, has_bytes=has_bytes
         )
         # Pieces past the last id are only known to split words.
-        self.size = len(vocabulary) - config.unknown_pieces
+        self.size = len(vocabulary) - (config.unknown_pieces or 0)
         if any(self.piece_ids[name] >= self.size for name in special.names):
             raise InputError(
                 "Expected special tokens with ids, got unknown_pieces="
@@ -72,7 +72,8 @@ class Unigram:
         self._is_identity = config.normalization == "identity"
         self._marker = Marker(vocabulary.charsmap, config) if config.has_charsmap else None
         self._fold = config.fold
-        self._unknown_id = None if special.unk is None else self.piece_ids[special.unk]
+        # Where nothing is unknown no token is.
+        self._unknown_id = self.piece_ids[special.unk or special.pad]
         bytes_ = BYTE_PIECES if has_bytes else ()
         self._byte_ids = tuple(self.piece_ids[piece] for piece in bytes_)
         # The text of each id.
@@ -147,7 +148,7 @@ class Unigram:
                 if found := self._edges.get(word[start:end]):
                     row.append(Edge(start, end, *found))
             if not row or row[0].end > start + 1:
-                fallback = (self._unknown_id,)
+                fallback: tuple[int, ...] = (self._unknown_id,)
                 if self._byte_ids:
                     fallback = tuple(self._byte_ids[byte] for byte in word[start].encode())
                 row.append(Edge(start, start + 1, fallback, self._unknown, known=False))

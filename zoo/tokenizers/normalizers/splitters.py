@@ -62,7 +62,9 @@ class _Classes(dict):
         return _SPACE if character in _SPACES else _OTHER
 
 
-def _splitter(pattern: str, *, has_case: bool = False, folds: bool = False):
+def _splitter(
+    pattern: str, *, has_case: bool = False, folds: bool = False
+) -> Callable[[str], list[str]]:
     classes = _Classes(has_case=has_case, folds=folds)
     parts = re.compile(pattern, re.ASCII)
 
