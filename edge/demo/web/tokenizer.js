@@ -66,6 +66,10 @@ export class Tokenizer {
 }
 
 function pieceModel(config, files, folding, prefix) {
+  const { special, normalization, byte_fallback: hasBytes } = config;
+  if (special || normalization === "bert" || normalization === "charsmap" || hasBytes === false) {
+    throw new Error("This page knows no tokenizer of a published model.");
+  }
   if (config.kind === "bytes") return new Bytes(folding);
   if (config.kind === "characters") {
     return new Characters(JSON.parse(textOf(files, `${prefix}characters.json`)), folding);

@@ -134,7 +134,7 @@ def test_latin_greek_and_cyrillic_accents_go(text, stripped):
 
 
 def test_the_docs_tell_an_app_the_same():
-    page = pathlib.Path(__file__).parents[3] / "docs" / "targets" / "normalization.md"
+    page = pathlib.Path(__file__).parents[4] / "docs" / "targets" / "normalization.md"
     [_, code] = page.read_text(encoding="utf-8").split("```python\n")
     told: dict = {}
     exec(code.partition("```")[0], told)
