@@ -238,7 +238,7 @@ def test_mistakes(translator, tmp_path, arguments, sentence):
         (
             ["bert_tiny", "--task", "translation", "--source", "en", "--target", "de"],
             "Expected a task that the encoder bert_tiny can be trained for (classification, "
-            "regression), got task='translation'.",
+            "regression, embedding), got task='translation'.",
         ),
         (
             ["gpt_nano", "--task", "translation", "--source", "en", "--target", "de"],
