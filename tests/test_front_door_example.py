@@ -75,7 +75,7 @@ def test_the_example(reviews):
     assert kt.benchmark(file, runs=2).files[0].precision == "int8"
 
     # What came from memory is not in the folder.
-    with pytest.raises(kt.InputError, match=r"^Expected train .* from memory .*train= in Python"):
+    with pytest.raises(kt.InputError, match=r"^The training data was in memory .*train= in Python"):
         kt.quantize(loaded, "int8")
     given = {"train": (texts, labels), "validation": "dev.tsv", "epochs": 1}
     tiny.assert_same_weights(*(

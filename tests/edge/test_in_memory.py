@@ -88,7 +88,8 @@ def test_what_is_no_file(source):
 
 @pytest.mark.parametrize("threads", [0, 1.5, None], ids=str)
 def test_threads_that_are_none(files, threads):
-    with pytest.raises(InputError, match=f"^Expected threads to be from 1 to 1024, got .*{threads}.$"):
+    message = f"^Expected threads to be from 1 to 1024, got .*{threads}.$"
+    with pytest.raises(InputError, match=message):
         Runner(files["int8"], threads=threads)
 
 

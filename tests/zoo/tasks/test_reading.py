@@ -111,6 +111,8 @@ def test_every_task_splits(name):
         source = (TEXTS, range(20))
     if name == "classification":
         source = (TEXTS, ["x", "y"] * 10)
+    if name == "embedding":
+        source = (TEXTS, TEXTS, range(20))
     _, train, validation = task.read_parts(source, 0.25)
     if name == "language-modeling":
         assert train.text + validation.text == "".join(f"{text}\n" for text in TEXTS)

@@ -13,7 +13,8 @@ from keras_transformer.zoo.storage.files import write_folder
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.labelled import LabelledData
 from keras_transformer.zoo.tasks.translation import Translation
-from keras_transformer.zoo.tokenizers.tokenizer import PAD, SPECIAL_TOKENS, TokenizerConfig
+from keras_transformer.zoo.tokenizers.piece_list import PAD, SPECIAL_TOKENS
+from keras_transformer.zoo.tokenizers.tokenizer import TokenizerConfig
 from keras_transformer.zoo.training.run_data import run_data_of
 from keras_transformer.zoo.training.train_recipe import train_recipe
 from keras_transformer.zoo.vocabularies.learn import TextTokenizer
