@@ -142,7 +142,10 @@ def quickstart(
         load_pairs(paths[split], source=text, target=target) for split in ("train", "test")
     )
     options = {"overwrite": overwrite, "report": report}
-    floats = train_recipe(job.recipe(out / "data", seed), out / "float", **options)
+    # The job has a baseline of its own.
+    floats = train_recipe(
+        job.recipe(out / "data", seed), out / "float", baseline=False, **options
+    )  # fmt: skip
     integers = quantize(floats, out=out / "int8", epochs=job.qat_epochs, **options)
     models = {"Keras": floats, "Keras, int8 QAT": integers}
 
