@@ -27,7 +27,8 @@ from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.registry import TASKS
-from keras_transformer.zoo.tokenizers.tokenizer import SPECIAL_TOKENS, Tokenizer, TokenizerConfig
+from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 
 
 def untrained(name: str, length: int) -> tuple[Checkpoint, np.ndarray]:
