@@ -7,7 +7,7 @@ import { sha256 } from "./sha256.js";
 
 export const FORMAT = "keras-transformer-zoo tflite 1";
 const DESCRIPTION = "model.json";
-const KNOWN = /^(model\.json|labels\.txt|(target_)?(tokenizer\.json|vocab\.txt|characters\.json|sentencepiece\.tsv))$/;
+const KNOWN = /^(model\.json|labels\.txt|(target_)?(tokenizer\.json|vocab\.txt|characters\.json|sentencepiece\.tsv|bpe\.json|charsmap\.bin))$/;
 const [END, ENTRY, LOCAL, STORED, DEFLATED] = [0x06054b50, 0x02014b50, 0x04034b50, 0, 8];
 const [END_BYTES, ENTRY_BYTES, LOCAL_BYTES, HASH_BYTES] = [22, 46, 30, 64];
 // As `Runner` has it.
