@@ -11,6 +11,11 @@ from keras_transformer.zoo.errors import InputError
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
 
+# LiteRT 2.3's FULLY_CONNECTED leaves its output as it was where a kernel of int4 has a scale for
+# each block of inputs; XNNPACK's does not.
+_NEEDS_XNNPACK = "int4"
+_DELEGATE = "DELEGATE"
+
 
 def make_interpreter(
     flatbuffer: bytes, description: Mapping[str, Any], *, threads: int = 1
@@ -22,12 +27,16 @@ def make_interpreter(
         threads: number of threads.
 
     Raises:
-        InputError: if the file needs TensorFlow Text, which is not installed, or LiteRT refuses it.
+        InputError: if the file needs TensorFlow Text, which is not installed, LiteRT refuses it, or
+            it is of int4 and this LiteRT does without XNNPACK.
     """
     from keras_transformer.edge.runtime.litert import Interpreter, InterpreterWithCustomOps
 
     if not description.get("custom_ops"):
-        return Interpreter(model_content=flatbuffer, num_threads=threads)
+        interpreter = Interpreter(model_content=flatbuffer, num_threads=threads)
+        if description["precision"] == _NEEDS_XNNPACK:
+            _check_delegated(interpreter)
+        return interpreter
     try:
         import tensorflow_text
     except ModuleNotFoundError:
@@ -39,6 +48,16 @@ def make_interpreter(
         model_content=flatbuffer, num_threads=threads,
         custom_op_registerers=tensorflow_text.tflite_registrar.SELECT_TFTEXT_OPS,
     )  # fmt: skip
+
+
+def _check_delegated(interpreter: "Interpreter") -> None:
+    """Raises InputError where no delegate runs a part of the main graph."""
+    interpreter.allocate_tensors()
+    if all(node["op_name"] != _DELEGATE for node in interpreter._get_ops_details()):
+        raise InputError(
+            "Expected a LiteRT with XNNPACK to run precision=int4, whose kernels LiteRT's own ops "
+            "pass over without a result or an error; convert with --precision dynamic_int8."
+        )
 
 
 class ReadFile(NamedTuple):

@@ -14,6 +14,7 @@ from keras_transformer.edge.publish.model_card import NAME, origin_of
 from keras_transformer.edge.targets.artifact import KIND, Artifact
 from keras_transformer.edge.targets.exported import replay
 from keras_transformer.edge.targets.exported.graph_parity import graphs_parity
+from keras_transformer.edge.targets.exported.trained_positions import of_trained_positions
 from keras_transformer.edge.targets.writer import Writer
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
@@ -45,7 +46,7 @@ class FolderWriter(Writer):
 
     def write(self, request: Request) -> Artifact:
         """Returns the folder, after its runtime reproduced the outputs of Keras."""
-        checkpoint = request.checkpoint
+        checkpoint = of_trained_positions(request.checkpoint)
         if request.lengths is not None:
             raise InputError(
                 f"Expected no lengths for the target {self.name}, whose graphs read any; got "

@@ -1,10 +1,13 @@
 """Files whose kernels alone are integers: what they hold, read by the schema."""
 
+import functools
+
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+from keras_transformer.edge.runtime import litert
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
@@ -122,3 +125,22 @@ def test_the_runtimes_own_kernels_round_as_xnnpack_does(tmp_path):
     predict = plain.get_signature_runner("predict")
     found = [next(iter(predict(ids=row[None]).values()))[0] for row in padded]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_int4_needs_xnnpack(tmp_path, monkeypatch):
+    """LiteRT's own FULLY_CONNECTED passes over kernels with a scale for each block of inputs."""
+    trained = random_model()
+    path = file_of(tmp_path, trained, "int4", lengths=[12])
+    plain = functools.partial(
+        litert.Interpreter,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    predict = plain(model_content=unpack(path)[0]).get_signature_runner("predict")
+    padded = np.pad(trained.probes["ids"], ((0, 0), (0, 12 - trained.probes["ids"].shape[1])))
+    given = np.concatenate([next(iter(predict(ids=row[None]).values())) for row in padded])
+    expected = Runner(path).run({"ids": trained.probes["ids"]})
+    assert len(np.unique(given, axis=0)) < len(np.unique(expected, axis=0)) // 4
+    monkeypatch.setattr(litert, "Interpreter", plain)
+    with pytest.raises(InputError, match="with XNNPACK to run precision=int4"):
+        Runner(path)
+    Runner(file_of(tmp_path, trained, "dynamic_int8"))

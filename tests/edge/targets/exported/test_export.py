@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from safetensors.numpy import load_file, save_file
 
 from keras_transformer.edge.targets import target as edge_target
@@ -21,6 +22,7 @@ from tests.edge.models import random_model, random_rows
 TENSORFLOW_ALONE = """
 import sys
 import numpy as np
+import tensorflow as tf
 import tensorflow as tf
 from safetensors.numpy import load_file, save_file
 rows = load_file(sys.argv[2])
@@ -205,3 +207,25 @@ def test_what_is_said_of_integers_and_of_lengths(arguments, sentence):
     with pytest.raises(InputError) as error:
         convert(random_model(), target="saved_model", **arguments)
     assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize("kind", ["encoder", "gpt", "transformer"])
+def test_positions_that_were_never_trained_are_left_out(kind, tmp_path):
+    trained = random_model() if kind == "encoder" else generator(kind, positions="learned")
+    longest = trained.longest
+    assert longest < trained.config.max_length
+    exported = convert(trained, target="saved_model")
+    assert exported.description["model"]["max_length"] == longest
+    exported.save(tmp_path / "export")
+    saved = tf.saved_model.load(str(tmp_path / "export" / "saved_model"))
+    tables = {
+        tuple(one.shape) for captured in saved.captured for one in captured
+        if "position_embedding" in one.name
+    }  # fmt: skip
+    assert tables == {(longest, trained.config.hidden_dim)}
+    if kind == "encoder":
+        predict = saved.signatures["predict"]
+        ids = np.ones((1, longest + 1), "int32")
+        assert predict(ids=tf.constant(ids[:, 1:]))["output"].shape == (1, 3)
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            predict(ids=tf.constant(ids))
