@@ -28,7 +28,7 @@ from keras_transformer.zoo.vocabularies.learn import TextTokenizer
 _MOST_TOKENS = 512
 # Of a fine-tuning from published weights: those of Devlin et al. 2018, appendix A.3, with a larger
 # learning rate for smaller models.
-_DEFAULTS = {"optimizer": "adamw", "weight_decay": 0.01, "epochs": 3}
+FINE_TUNING = {"optimizer": "adamw", "weight_decay": 0.01, "epochs": 3}
 _RATES = ((50e6, 1e-4), (200e6, 5e-5), (float("inf"), 2e-5))
 
 # Texts on which a converted model is compared with the Keras model: its own data are not known.
@@ -114,7 +114,7 @@ def modality_of(pretrained: Pretrained, max_length: int) -> Text:
 def fine_tuning_defaults(pretrained: Pretrained) -> dict[str, Any]:
     """Returns the defaults of recipe options where a run begins with published weights."""
     rate = next(rate for most, rate in _RATES if pretrained.parameters < most)
-    return {**_DEFAULTS, "learning_rate": rate}
+    return {**FINE_TUNING, "learning_rate": rate}
 
 
 def opened(recipe: Recipe) -> tuple[Recipe, Pretrained | None]:
@@ -127,7 +127,7 @@ def opened(recipe: Recipe) -> tuple[Recipe, Pretrained | None]:
         FileNotFoundError, InputError: see `load_pretrained`.
         InputError: if a file is another than when the recipe was written.
     """
-    if not is_published(recipe.model.name):
+    if not is_published(recipe.model.name, or_checkpoint=False):
         return recipe, None
     pretrained = load_pretrained(recipe.model.name)
     found, expected = pretrained.provenance, recipe.model.published.get("sha256", {})

@@ -8,8 +8,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.pretrained.checkpoints import fine_tuning_defaults
-from keras_transformer.zoo.pretrained.load import load_pretrained
+from keras_transformer.zoo.pretrained.checkpoints import FINE_TUNING
 from keras_transformer.zoo.pretrained.source import is_published
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import OPTIONS, Recipe
@@ -107,7 +106,8 @@ def _recipe(
             f"Expected a name of the catalogue, a config or a recipe, got model={model!r}."
         )
     elif is_published(model, or_checkpoint=False):
-        given |= _published_options(model, options)
+        _check_own_tokenizer(options)
+        given |= FINE_TUNING
     task = DEFAULT_TASK if task is None else task
     if not isinstance(task, str | Task):
         raise TypeError(
@@ -130,17 +130,14 @@ def _recipe(
     return Recipe.of_task(kind, **given, **places, model=model, settings=dict(settings or {}))
 
 
-def _published_options(model: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Default options of a run that begins with a published model."""
+def _check_own_tokenizer(options: Mapping[str, Any]) -> None:
+    """Raises InputError for an option of tokenizers beside a published model."""
     for name, option in OPTIONS.items():
         if option.part == "tokenizer" and name in options:
             raise InputError(
                 f"Expected no {name} for a published model, which has its own tokenizer, got "
                 f"{name}={options[name]!r}."
             )
-    pretrained = load_pretrained(model)
-    longest = min(OPTIONS["max_length"].default, pretrained.max_length)
-    return {**fine_tuning_defaults(pretrained), "max_length": longest}
 
 
 def _changed(

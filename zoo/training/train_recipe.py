@@ -85,7 +85,11 @@ def train_recipe(
     """
     report = report or default_report()
     folder = working_folder(out, resume=resume, overwrite=overwrite)
-    recipe, pretrained = opened(recipe)
+    pretrained = None
+    if recipe.model.name != OWN_CONFIG:
+        recipe, pretrained = opened(recipe)
+    if pretrained is not None and chosen is not None and "max_length" not in chosen:
+        recipe = recipe.replace(max_length=min(recipe.data.max_length, pretrained.max_length))
     config = config_of(recipe, pretrained)
     later = {"prune": recipe.prune, "quantize": recipe.quantize, "distill": recipe.distill}
     for name, part in later.items():
@@ -105,11 +109,10 @@ def train_recipe(
     if chosen is not None:
         task, *parts = read_run(recipe, config, **given)
         given = dict(zip(("train", "validation"), parts, strict=True))
-        rows = given["train"]
         if pretrained is None:
-            recipe = suited(recipe, config, task, rows, chosen, report)
+            recipe = suited(recipe, config, task, given["train"], chosen, report)
         else:
-            recipe = suited_to_published(recipe, pretrained, task, rows, chosen, report)
+            recipe = suited_to_published(recipe, pretrained, task, given["train"], chosen, report)
         config = config_of(recipe, pretrained)
     if pretrained is None:
         data = learn_run_data(recipe, config, **given)

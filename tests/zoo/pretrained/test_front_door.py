@@ -43,9 +43,13 @@ def refused(sentence, kind=kt.InputError):
 
 
 def test_training_begins_with_the_published_weights(folder, monkeypatch):
+    from keras_transformer.zoo.pretrained import load
     from keras_transformer.zoo.training import train_recipe
 
-    first = {}
+    first, read, read_tokenizer = {}, [], load.read_tokenizer
+    monkeypatch.setattr(
+        load, "read_tokenizer", lambda folder: read.append(folder) or read_tokenizer(folder)
+    )
 
     def fit(model, *args, **kwargs):
         first.update(get_weights(model))
@@ -54,6 +58,8 @@ def test_training_begins_with_the_published_weights(folder, monkeypatch):
     monkeypatch.setattr(train_recipe, "Fit", fit)
     with pytest.raises(KeyboardInterrupt):
         kt.train(str(folder), train=ROWS, **OPTIONS)
+    # A large vocabulary takes seconds.
+    assert len(read) == 1
     published = get_weights(kt.load(folder).model)
     assert {*first} - {*published} == {"head/kernel", "head/bias"}
     for path, value in published.items():
