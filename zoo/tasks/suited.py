@@ -13,9 +13,10 @@ _EPOCHS = (3, 30)
 _MANY = 100_000
 # Share of the distinct words, and the pieces that a vocabulary of it may have.
 _SHARE_OF_WORDS, _PIECES = 0.5, (1000, 16_000)
-# Percentage of the texts that are not cut, pieces of a word, and the lengths that this may be.
-_UNCUT, _PIECES_OF_A_WORD, _LENGTHS = 99, 1.4, (16, 128)
-_LENGTH_STEP = 8
+# Pieces of a word, special tokens, and the longest length that words are given.
+_PIECES_OF_A_WORD, _SPECIAL, _LONGEST = 1.4, 3, 128
+# Percentage of the texts that are not cut, the divisor of a length, and the shortest one.
+_UNCUT, _LENGTH_STEP, _SHORTEST = 99, 8, 16
 _WORD = re.compile(r"\w+|[^\w\s]")
 
 
@@ -34,20 +35,30 @@ def suited_to(texts: Sequence[str], pairs: Sequence[str] | None) -> dict[str, An
     if pairs is not None:
         words = [[*one, *_WORD.findall(two.lower())] for one, two in zip(words, pairs, strict=True)]
     pieces = _SHARE_OF_WORDS * len(set().union(*words))
-    longest = np.percentile([len(one) for one in words], _UNCUT) * _PIECES_OF_A_WORD + 3
+    lengths = [len(one) * _PIECES_OF_A_WORD + _SPECIAL for one in words]
     few = len(texts) < _MANY
     return {
-        "epochs": _bounded(_TEXTS_READ / len(texts), _EPOCHS),
+        "epochs": bounded(_TEXTS_READ / len(texts), _EPOCHS),
         "learning_rate": 1e-3,
         "token_dropout": 0.2 if few else 0.0,
         "label_smoothing": 0.1 if few else 0.0,
-        "vocab_size": 100 * _bounded(pieces / 100, [bound // 100 for bound in _PIECES]),
-        "max_length": _LENGTH_STEP
-        * _bounded(longest / _LENGTH_STEP, [bound // _LENGTH_STEP for bound in _LENGTHS]),
+        "vocab_size": 100 * bounded(pieces / 100, [bound // 100 for bound in _PIECES]),
+        "max_length": uncut_length(lengths, _LONGEST),
         "settings": {"pooling": "max", "dropout": 0.3 if few else 0.1},
     }
 
 
-def _bounded(value: float, bounds: Sequence[int]) -> int:
-    """The next integer from a value on that is within bounds."""
+def uncut_length(lengths: Sequence[float], longest: int) -> int:
+    """Returns a length in tokens that nearly all texts have at most.
+
+    Args:
+        lengths: tokens of each text.
+        longest: positions of the model, or of what is asked for at most.
+    """
+    found = np.percentile(lengths, _UNCUT)
+    return min(max(_LENGTH_STEP * int(np.ceil(found / _LENGTH_STEP)), _SHORTEST), longest)
+
+
+def bounded(value: float, bounds: Sequence[int]) -> int:
+    """Returns the next integer from a value on that is within bounds."""
     return int(np.clip(np.ceil(value), *bounds))

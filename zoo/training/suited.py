@@ -3,14 +3,13 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import numpy as np
-
 from keras_transformer.zoo.data.plain_text import PlainText
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.pretrained.checkpoints import fine_tuning_defaults, modality_of
 from keras_transformer.zoo.pretrained.load import Pretrained
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.tasks.suited import bounded, uncut_length
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.normalizers.scripts import spaces_words
 
@@ -21,8 +20,6 @@ _OF_WORDS = ("vocab_size", "max_length")
 _ROWS_READ, _EPOCHS, _PATIENCE = 100_000, (3, 10), 2
 # Learning rate of adapters over that of all weights (Schulman et al. 2025, LoRA Without Regret).
 _LORA_RATE = 10
-# Percentage of the rows that are not cut, and the divisor of a length.
-_UNCUT, _LENGTH_STEP = 99, 8
 
 
 def suited(
@@ -67,27 +64,17 @@ def suited_to_published(
         defaults["learning_rate"] *= _LORA_RATE
     values = {
         **defaults, "warmup": 0.1, "patience": _PATIENCE,
-        "epochs": _EPOCHS[0] if isinstance(train, PlainText) else _epochs(len(train)),
+        "epochs": _EPOCHS[0] if isinstance(train, PlainText)
+        else bounded(_ROWS_READ / len(train), _EPOCHS),
     }  # fmt: skip
     if pretrained.config.architecture == "encoder":
-        values["max_length"] = _uncut_length(pretrained, task, train)
+        modality = modality_of(pretrained, pretrained.max_length)
+        rows = next(iter(task.inputs(train, modality).values()))
+        values["max_length"] = uncut_length(list(map(len, rows)), pretrained.max_length)
     fixed = {*chosen, *(["epochs", "patience"] if recipe.training.steps else ())}
     values = {name: value for name, value in values.items() if name not in fixed}
     settings = {} if "dropout" in chosen else {"dropout": 0.1}
     return _changed(recipe, values, settings, train, report)
-
-
-def _epochs(rows: int) -> int:
-    return int(np.clip(np.ceil(_ROWS_READ / rows), *_EPOCHS))
-
-
-def _uncut_length(pretrained: Pretrained, task: Task, train: Any) -> int:
-    """The length in tokens that most rows have at most."""
-    modality = modality_of(pretrained, pretrained.max_length)
-    rows = next(iter(task.inputs(train, modality).values()))
-    longest = np.percentile([len(row) for row in rows], _UNCUT)
-    steps = int(np.ceil(longest / _LENGTH_STEP))
-    return min(max(steps, 2) * _LENGTH_STEP, pretrained.max_length)
 
 
 def _changed(
