@@ -105,6 +105,21 @@ class PublishedConfig:
         if not any(type(value) is type(one) and value == one for one in only):
             raise self._error(key, " or ".join(map(repr, only)), value)
 
+    def sizes(self, max_length: int) -> dict[str, int]:
+        """Returns vocabulary, length, widths, layers and heads under the names that most have.
+
+        Args:
+            max_length: positions where the key is missing.
+        """
+        return {
+            "vocab_size": self.integer("vocab_size"),
+            "max_length": self.integer("max_position_embeddings", max_length),
+            "hidden_dim": self.integer("hidden_size"),
+            "intermediate_dim": self.integer("intermediate_size"),
+            "num_layers": self.integer("num_hidden_layers"),
+            "num_heads": self.integer("num_attention_heads"),
+        }
+
     def check_read(self) -> None:
         """Checks that nothing is left that could change the function.
 
@@ -186,6 +201,18 @@ def dense(ours: str, theirs: str, *, bias: bool = True) -> dict[str, Tensor]:
     """The rename of a PyTorch `Linear`, whose kernel is (out, in)."""
     kernel = {f"{ours}/kernel": Tensor(f"{theirs}.weight").transposed()}
     return kernel | ({f"{ours}/bias": Tensor(f"{theirs}.bias")} if bias else {})
+
+
+def attention(
+    ours: str, query: str, key: str, value: str, output: str, *, bias: bool = True
+) -> dict[str, Tensor]:
+    """The rename of the four `Linear` of an attention sublayer of ours."""
+    names = {"query": query, "key": key, "value": value, "output": output}
+    return {
+        path: tensor
+        for name, theirs in names.items()
+        for path, tensor in dense(f"{ours}/sublayer/{name}", theirs, bias=bias).items()
+    }
 
 
 def layer_norm(ours: str, theirs: str) -> dict[str, Tensor]:

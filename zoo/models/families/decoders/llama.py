@@ -11,6 +11,7 @@ from keras_transformer.zoo.models.families.published import (
     Published,
     PublishedConfig,
     Tensor,
+    attention,
     dense,
 )
 from keras_transformer.zoo.models.families.rotary import rotary_settings
@@ -31,13 +32,10 @@ def _settings(
 
 def published_settings(c: PublishedConfig, *, tied: bool = False) -> dict[str, Any]:
     """Settings of Llama and of what has the same config.json."""
-    heads = c.integer("num_attention_heads")
+    sizes = c.sizes(2048)
     return dict(
-        architecture="decoder", vocab_size=c.integer("vocab_size"),
-        max_length=c.integer("max_position_embeddings", 2048),
-        hidden_dim=c.integer("hidden_size"), intermediate_dim=c.integer("intermediate_size"),
-        num_layers=c.integer("num_hidden_layers"), num_heads=heads,
-        num_key_value_heads=c.integer("num_key_value_heads", heads),
+        architecture="decoder", **sizes,
+        num_key_value_heads=c.integer("num_key_value_heads", sizes["num_heads"]),
         activation=c.choice("hidden_act", "silu"), gated=True, norm="rms_norm",
         epsilon=c.rate("rms_norm_eps", 1e-6), pre_norm=True, use_bias=False, positions="rotary",
         dropout=0.0, attention_dropout=c.rate("attention_dropout", 0.0),
@@ -59,10 +57,9 @@ ATTENTION, FEED_FORWARD = "decoder/block_{}/attention", "decoder/block_{}/feed_f
 BODY = {
     "token_embedding/embeddings": Tensor("embed_tokens.weight").vocabulary(),
     f"{ATTENTION}/norm/gamma": Tensor("layers.{}.input_layernorm.weight"),
-    **dense(f"{ATTENTION}/sublayer/query", "layers.{}.self_attn.q_proj", bias=False),
-    **dense(f"{ATTENTION}/sublayer/key", "layers.{}.self_attn.k_proj", bias=False),
-    **dense(f"{ATTENTION}/sublayer/value", "layers.{}.self_attn.v_proj", bias=False),
-    **dense(f"{ATTENTION}/sublayer/output", "layers.{}.self_attn.o_proj", bias=False),
+    **attention(
+        ATTENTION, *(f"layers.{{}}.self_attn.{name}_proj" for name in "qkvo"), bias=False
+    ),
     f"{FEED_FORWARD}/norm/gamma": Tensor("layers.{}.post_attention_layernorm.weight"),
     **dense(f"{FEED_FORWARD}/sublayer/gate", "layers.{}.mlp.gate_proj", bias=False),
     **dense(f"{FEED_FORWARD}/sublayer/up", "layers.{}.mlp.up_proj", bias=False),

@@ -7,6 +7,7 @@ from keras_transformer.zoo.models.families.published import (
     Published,
     PublishedConfig,
     Tensor,
+    attention,
     dense,
     layer_norm,
 )
@@ -48,10 +49,10 @@ OPT = Family(
             "token_embedding/embeddings": Tensor("embed_tokens.weight").vocabulary(),
             "position_embedding/embeddings": Tensor("embed_positions.weight").from_row(_UNUSED),
             **layer_norm(f"{_ATTENTION}/norm", f"{_BLOCK}.self_attn_layer_norm"),
-            **dense(f"{_ATTENTION}/sublayer/query", f"{_BLOCK}.self_attn.q_proj"),
-            **dense(f"{_ATTENTION}/sublayer/key", f"{_BLOCK}.self_attn.k_proj"),
-            **dense(f"{_ATTENTION}/sublayer/value", f"{_BLOCK}.self_attn.v_proj"),
-            **dense(f"{_ATTENTION}/sublayer/output", f"{_BLOCK}.self_attn.out_proj"),
+            **attention(
+                _ATTENTION,
+                *(f"{_BLOCK}.self_attn.{name}_proj" for name in ("q", "k", "v", "out")),
+            ),
             **layer_norm(f"{_FEED_FORWARD}/norm", f"{_BLOCK}.final_layer_norm"),
             **dense(f"{_FEED_FORWARD}/sublayer/up", f"{_BLOCK}.fc1"),
             **dense(f"{_FEED_FORWARD}/sublayer/down", f"{_BLOCK}.fc2"),

@@ -18,10 +18,7 @@ def _settings(c: PublishedConfig) -> dict[str, Any]:
     c.expect("is_decoder", False, True)
     theta, fraction = c.number("rotary_emb_base", 10_000.0), c.number("rotary_pct", 0.25)
     return dict(
-        architecture="decoder", vocab_size=c.integer("vocab_size"),
-        max_length=c.integer("max_position_embeddings", 2048),
-        hidden_dim=c.integer("hidden_size"), intermediate_dim=c.integer("intermediate_size"),
-        num_layers=c.integer("num_hidden_layers"), num_heads=c.integer("num_attention_heads"),
+        architecture="decoder", **c.sizes(2048),
         activation=c.choice("hidden_act", "gelu"), epsilon=c.rate("layer_norm_eps", 1e-5),
         pre_norm=True, parallel_residual=c.flag("use_parallel_residual", True),
         positions="rotary", **rotary_settings(c, theta=theta, fraction=fraction),

@@ -7,6 +7,7 @@ from keras_transformer.zoo.models.families.published import (
     Published,
     PublishedConfig,
     Tensor,
+    attention,
     computed,
     dense,
     layer_norm,
@@ -52,10 +53,7 @@ def published_settings(c: PublishedConfig) -> dict[str, Any]:
 
 def _attention(ours: str, theirs: str) -> dict[str, Tensor]:
     return {
-        **dense(f"{ours}/sublayer/query", f"{theirs}.q_proj"),
-        **dense(f"{ours}/sublayer/key", f"{theirs}.k_proj"),
-        **dense(f"{ours}/sublayer/value", f"{theirs}.v_proj"),
-        **dense(f"{ours}/sublayer/output", f"{theirs}.out_proj"),
+        **attention(ours, *(f"{theirs}.{name}_proj" for name in ("q", "k", "v", "out"))),
         **layer_norm(f"{ours}/norm", f"{theirs}_layer_norm"),
     }
 

@@ -7,6 +7,7 @@ from keras_transformer.zoo.models.families.family import Family
 from keras_transformer.zoo.models.families.published import (
     Published,
     PublishedConfig,
+    attention,
     dense,
     layer_norm,
 )
@@ -40,10 +41,10 @@ ALBERT = Family(
         tensors={
             **{path: tensor for path, tensor in BODY.items() if not path.startswith("encoder/")},
             **dense("embedding_projection", "encoder.embedding_hidden_mapping_in"),
-            **dense(f"{_ATTENTION}/sublayer/query", f"{_BLOCK}.attention.query"),
-            **dense(f"{_ATTENTION}/sublayer/key", f"{_BLOCK}.attention.key"),
-            **dense(f"{_ATTENTION}/sublayer/value", f"{_BLOCK}.attention.value"),
-            **dense(f"{_ATTENTION}/sublayer/output", f"{_BLOCK}.attention.dense"),
+            **attention(
+                _ATTENTION,
+                *(f"{_BLOCK}.attention.{name}" for name in ("query", "key", "value", "dense")),
+            ),
             **layer_norm(f"{_ATTENTION}/norm", f"{_BLOCK}.attention.LayerNorm"),
             **dense(f"{_FEED_FORWARD}/sublayer/up", f"{_BLOCK}.ffn"),
             **dense(f"{_FEED_FORWARD}/sublayer/down", f"{_BLOCK}.ffn_output"),

@@ -7,6 +7,7 @@ from keras_transformer.zoo.models.families.published import (
     Published,
     PublishedConfig,
     Tensor,
+    attention,
     dense,
     layer_norm,
 )
@@ -41,10 +42,7 @@ def published_settings(c: PublishedConfig) -> dict[str, Any]:
     ):  # fmt: skip
         c.get(key)
     return dict(
-        architecture="encoder", vocab_size=c.integer("vocab_size"),
-        max_length=c.integer("max_position_embeddings", 512),
-        hidden_dim=c.integer("hidden_size"), intermediate_dim=c.integer("intermediate_size"),
-        num_layers=c.integer("num_hidden_layers"), num_heads=c.integer("num_attention_heads"),
+        architecture="encoder", **c.sizes(512),
         activation=c.choice("hidden_act", "gelu"), dropout=c.rate("hidden_dropout_prob", 0.1),
         attention_dropout=c.rate("attention_probs_dropout_prob", 0.1),
         epsilon=c.rate("layer_norm_eps", 1e-12), num_segments=c.integer("type_vocab_size", 2),
@@ -58,10 +56,10 @@ BODY = {
     "position_embedding/embeddings": Tensor("embeddings.position_embeddings.weight"),
     "segment_embedding/embeddings": Tensor("embeddings.token_type_embeddings.weight"),
     **layer_norm("embedding_norm", "embeddings.LayerNorm"),
-    **dense(f"{_ATTENTION}/sublayer/query", f"{_SELF}.query"),
-    **dense(f"{_ATTENTION}/sublayer/key", f"{_SELF}.key"),
-    **dense(f"{_ATTENTION}/sublayer/value", f"{_SELF}.value"),
-    **dense(f"{_ATTENTION}/sublayer/output", f"{_BLOCK}.attention.output.dense"),
+    **attention(
+        _ATTENTION, f"{_SELF}.query", f"{_SELF}.key", f"{_SELF}.value",
+        f"{_BLOCK}.attention.output.dense",
+    ),
     **layer_norm(f"{_ATTENTION}/norm", f"{_BLOCK}.attention.output.LayerNorm"),
     **dense("encoder/block_{}/feed_forward/sublayer/up", f"{_BLOCK}.intermediate.dense"),
     **dense("encoder/block_{}/feed_forward/sublayer/down", f"{_BLOCK}.output.dense"),

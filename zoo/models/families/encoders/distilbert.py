@@ -7,6 +7,7 @@ from keras_transformer.zoo.models.families.published import (
     Published,
     PublishedConfig,
     Tensor,
+    attention,
     dense,
     layer_norm,
 )
@@ -39,10 +40,10 @@ DISTILBERT = Family(
             "token_embedding/embeddings": Tensor("embeddings.word_embeddings.weight").vocabulary(),
             "position_embedding/embeddings": Tensor("embeddings.position_embeddings.weight"),
             **layer_norm("embedding_norm", "embeddings.LayerNorm"),
-            **dense(f"{_ATTENTION}/sublayer/query", f"{_BLOCK}.attention.q_lin"),
-            **dense(f"{_ATTENTION}/sublayer/key", f"{_BLOCK}.attention.k_lin"),
-            **dense(f"{_ATTENTION}/sublayer/value", f"{_BLOCK}.attention.v_lin"),
-            **dense(f"{_ATTENTION}/sublayer/output", f"{_BLOCK}.attention.out_lin"),
+            **attention(
+                _ATTENTION,
+                *(f"{_BLOCK}.attention.{name}_lin" for name in ("q", "k", "v", "out")),
+            ),
             **layer_norm(f"{_ATTENTION}/norm", f"{_BLOCK}.sa_layer_norm"),
             **dense(f"{_FEED_FORWARD}/sublayer/up", f"{_BLOCK}.ffn.lin1"),
             **dense(f"{_FEED_FORWARD}/sublayer/down", f"{_BLOCK}.ffn.lin2"),

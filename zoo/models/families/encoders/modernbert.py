@@ -35,10 +35,7 @@ def _settings(c: PublishedConfig) -> dict[str, Any]:
     period = c.integer("global_attn_every_n_layers", 3)
     return {
         **dict(
-            architecture="encoder", vocab_size=c.integer("vocab_size"),
-            max_length=c.integer("max_position_embeddings", 8192),
-            hidden_dim=c.integer("hidden_size"), intermediate_dim=c.integer("intermediate_size"),
-            num_layers=c.integer("num_hidden_layers"), num_heads=c.integer("num_attention_heads"),
+            architecture="encoder", **c.sizes(8192),
             activation=c.choice("hidden_activation", "gelu"), gated=True,
             epsilon=c.rate("norm_eps", 1e-5), pre_norm=True, use_bias=False,
             embedding_norm=True, first_norm=False, positions="rotary",

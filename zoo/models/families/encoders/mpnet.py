@@ -8,6 +8,7 @@ from keras_transformer.zoo.models.families.published import (
     Published,
     PublishedConfig,
     Tensor,
+    attention,
     dense,
     layer_norm,
 )
@@ -40,10 +41,7 @@ MPNET = Family(
                 "embeddings.position_embeddings.weight"
             ).from_row(_UNUSED),
             "encoder/position_bias/embeddings": Tensor("encoder.relative_attention_bias.weight"),
-            **dense(f"{_ATTENTION}/sublayer/query", f"{_BLOCK}.attn.q"),
-            **dense(f"{_ATTENTION}/sublayer/key", f"{_BLOCK}.attn.k"),
-            **dense(f"{_ATTENTION}/sublayer/value", f"{_BLOCK}.attn.v"),
-            **dense(f"{_ATTENTION}/sublayer/output", f"{_BLOCK}.attn.o"),
+            **attention(_ATTENTION, *(f"{_BLOCK}.attn.{name}" for name in "qkvo")),
             **layer_norm(f"{_ATTENTION}/norm", f"{_BLOCK}.LayerNorm"),
             **dense("pooler", "pooler.dense"),
         },
