@@ -38,6 +38,17 @@ LOCAL_IMPORTS = {
     ("zoo/pretrained/tensors.py", "torch"),
     # Windows has no limits of a process's memory.
     ("edge/runtime/checks/trial_process.py", "resource"),
+    # Tasks measure files, too, which Keras' seconds would double; only training needs it.
+    ("zoo/models/heads.py", "keras_transformer"),
+    *(
+        (f"zoo/tasks/{task}.py", package)
+        for task in ("classification", "embedding", "generating", "regression")
+        for package in ("keras", "keras_transformer")
+    ),
+    *(
+        (f"zoo/tasks/{task}.py", "keras_transformer")
+        for task in ("labelled", "language_modeling", "translation")
+    ),
     # It is not needed to write a file, and loads where it is installed.
     ("edge/targets/litertlm/lm_replay.py", "litert_lm"),
     # An exported folder is loaded by one of three runtimes, and the others need not be there.

@@ -23,6 +23,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.checkpoint import Checkpoint
@@ -131,7 +132,8 @@ def main(length: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for precision in ("float32", "dynamic_int8", "int8"):
             path = Path(folder) / f"{precision}.tflite"
-            path.write_bytes(bytes(convert(trained, precision, calibration=calibration)))
+            given = calibration if PRECISIONS[precision].is_static else None
+            path.write_bytes(bytes(convert(trained, precision, calibration=given)))
             runs[f"{precision}.tflite, cache"] = loop(Runner(path).steps, prompt, length)
         runs["float32.tflite, no cache"] = without_cache(trained, prompt, length, Path(folder))
     for name, kind in (("Keras, our loop", KerasSteps), ("Keras, our loop, XLA", CompiledSteps)):

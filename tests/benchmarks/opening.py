@@ -18,13 +18,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
+from latency import untrained, write_files
 from rich.console import Console
 from rich.table import Table
 
 from keras_transformer.edge.runtime.checks.verify import verify
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
-from tests.benchmarks.latency import untrained, write_files
 
 # What a process does that opens a file: prints the seconds of the checks, and of all.
 FRESH = """

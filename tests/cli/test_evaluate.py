@@ -1,5 +1,7 @@
 import gzip
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -7,8 +9,10 @@ from keras_transformer.cli.evaluate import AVERAGED, print_metrics
 from keras_transformer.edge.load import load
 from keras_transformer.edge.runtime.packed import pack, unpack
 from keras_transformer.edge.runtime.worker import Worker
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.tasks.classification import Classification
 from tests.cli.calls import SENTENCES, call, error_of, write_table
+from tests.edge.generators import generator
 
 
 def test_a_checkpoint_and_its_file_have_the_metrics_of_python(checkpoint, file, data):
@@ -24,6 +28,41 @@ def test_a_checkpoint_and_its_file_have_the_metrics_of_python(checkpoint, file, 
             "precision": precision, "max_length": 16, **expected,
         }  # fmt: skip
         assert expected["rows"] == 8
+
+
+# A command in a process that cannot import Keras.
+WITHOUT_FRAMEWORKS = """
+import sys
+sys.modules.update(dict.fromkeys(("keras", "tensorflow")))
+sys.argv[0] = "keras-transformer"
+from keras_transformer.cli.main import run
+run()
+"""
+
+
+def without_frameworks(*arguments):
+    """What a command prints without Keras and its backends."""
+    command = [sys.executable, "-c", WITHOUT_FRAMEWORKS, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_file_needs_no_keras(file, data):
+    arguments = ("evaluate", file, "--data", data.validation, "--json")
+    assert without_frameworks(*arguments) == json.loads(call(*arguments).stdout)
+
+
+def test_files_that_write_need_no_keras(tmp_path):
+    plain, pairs = tmp_path / "plain.txt", tmp_path / "pairs.tsv"
+    plain.write_text("abc abd abe abf", encoding="utf-8")
+    pairs.write_text("source\ttarget\nabc\txyz\n", encoding="utf-8")
+    for kind, path in (("gpt", plain), ("transformer", pairs)):
+        converted = tmp_path / f"{kind}.tflite"
+        converted.write_bytes(bytes(convert(generator(kind), "float32")))
+        found = without_frameworks("evaluate", converted, "--data", path, "--json")
+        assert found["precision"] == "float32"
+        assert "perplexity" in found if kind == "gpt" else "bleu" in found
 
 
 def test_the_tables(file, data):

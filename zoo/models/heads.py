@@ -1,19 +1,17 @@
 """Heads: the output layers of models."""
 
 import dataclasses
-from typing import Protocol, Self
-
-import keras
-from keras import ops
+from typing import TYPE_CHECKING, Protocol, Self
 
 from keras_transformer.zoo.errors import InputError
+
+if TYPE_CHECKING:
+    import keras
 
 # Layer of the logits that are not tied to the table of tokens.
 LOGITS_HEAD = "logits_head"
 # Kind -> the architectures that support it.
 HEADS = {"pooled": ("encoder",), "vector": ("encoder",), "tied": ("decoder", "encoder-decoder")}
-# The smallest length that a vector is divided by, as in TFLite's op.
-LEAST_LENGTH = 1e-6
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,8 +58,10 @@ class Head:
         """Returns the head of standardized outputs, or of vectors as they are."""
         return dataclasses.replace(self, mean=0.0, deviation=1.0, normalize=False)
 
-    def last_layer(self) -> keras.layers.Layer | None:
+    def last_layer(self) -> "keras.layers.Layer | None":
         """Returns the layer that follows all others, if the outputs are not `is_standard`."""
+        from keras_transformer.zoo.models.last_layers import InUnits, UnitLength
+
         if self.normalize:
             return UnitLength(name="unit_length")
         return None if self.is_standard else InUnits(self.mean, self.deviation, name="in_units")
@@ -87,41 +87,3 @@ class HeadOwner(Protocol):
 def head_of(given: Head | HeadOwner | None) -> Head | None:
     """Returns the given head, or the head of the given task."""
     return given if given is None or isinstance(given, Head) else given.head()
-
-
-@keras.saving.register_keras_serializable(package="keras_transformer")
-class InUnits(keras.layers.Layer):
-    """`y = x deviation + mean`, in float32 whatever the layers before it compute in.
-
-    It has no weights: a model of rounded or half-precision layers stores standardized numbers, and
-    only its output is large.
-
-    Args:
-        mean, deviation: of the targets.
-    """
-
-    def __init__(self, mean=0.0, deviation=1.0, **kwargs):
-        super().__init__(**{**kwargs, "dtype": "float32"})
-        self.mean = mean
-        self.deviation = deviation
-
-    def call(self, inputs):
-        return inputs * self.deviation + self.mean
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-
-@keras.saving.register_keras_serializable(package="keras_transformer")
-class UnitLength(keras.layers.Layer):
-    """`y = x / |x|` of vectors (B, D), in float32 whatever the layers before it compute in."""
-
-    def __init__(self, **kwargs):
-        super().__init__(**{**kwargs, "dtype": "float32"})
-
-    def call(self, inputs):
-        squares = ops.sum(ops.square(inputs), axis=-1, keepdims=True)
-        return inputs * ops.rsqrt(ops.maximum(squares, LEAST_LENGTH**2))
-
-    def compute_output_shape(self, input_shape):
-        return input_shape

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from keras import ops
 
 from keras_transformer.zoo.data.labels import class_indices, learn_labels
 from keras_transformer.zoo.data.tables import Examples, Table
@@ -15,7 +14,6 @@ from keras_transformer.zoo.evaluation.metrics import classification_metrics, und
 from keras_transformer.zoo.evaluation.ngrams import ngram_accuracy
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.tasks.labelled import LabelledTask
-from keras_transformer.zoo.tasks.losses import ClassLoss
 from keras_transformer.zoo.tasks.suited import suited_to
 
 
@@ -58,6 +56,8 @@ class Classification(LabelledTask):
 
         Label smoothing is that of Szegedy et al. 2016, section 7.
         """
+        from keras_transformer.zoo.tasks.losses import ClassLoss
+
         return ClassLoss(label_smoothing)
 
     def targets(self, table: Table, label: str) -> tuple[np.ndarray, Sequence[str]]:
@@ -91,6 +91,8 @@ class Classification(LabelledTask):
         return {} if found is None else {"accuracy": found}
 
     def output_difference(self, targets, expected, outputs, temperature: float):
+        from keras import ops
+
         return ops.mean(softened_divergence(expected, outputs, temperature))
 
 
@@ -107,6 +109,8 @@ def softened_divergence(expected, outputs, temperature: float):
     Returns:
         The divergence (...) in nats.
     """
+    from keras import ops
+
     expected = ops.log_softmax(expected / temperature)
     found = ops.log_softmax(outputs / temperature)
     return ops.sum(ops.exp(expected) * (expected - found), axis=-1) * temperature**2

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from keras import ops
 
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.data.labels import numbers
@@ -18,7 +17,6 @@ from keras_transformer.zoo.evaluation.metrics import regression_metrics, undefin
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.outputs import EMBEDDING, cosines
 from keras_transformer.zoo.tasks.labelled import LabelledTask
-from keras_transformer.zoo.tasks.losses import CosineLoss, unit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,6 +71,8 @@ class Embedding(LabelledTask):
                 "Expected label_smoothing to be 0 for embedding, "
                 f"got label_smoothing={label_smoothing}."
             )
+        from keras_transformer.zoo.tasks.losses import CosineLoss
+
         return CosineLoss(self.lowest, self.highest)
 
     def targets(self, table: Table, label: str) -> tuple[np.ndarray, Sequence[str]]:
@@ -118,6 +118,10 @@ class Embedding(LabelledTask):
         Where they differ in width, that of the squared differences of all cosines in the batch
         (Tung and Mori 2019, arXiv:1907.09682).
         """
+        from keras import ops
+
+        from keras_transformer.zoo.tasks.losses import unit
+
         expected, outputs = unit(expected), unit(outputs)
         if expected.shape[-1] == outputs.shape[-1]:
             return ops.mean(1.0 - ops.sum(expected * outputs, axis=-1))

@@ -3,13 +3,10 @@
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from keras import ops
-
 from keras_transformer.zoo.data.batches import NO_TARGET
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.tasks.classification import softened_divergence
-from keras_transformer.zoo.tasks.losses import TokenLoss, mean_where
 from keras_transformer.zoo.tasks.task import Task
 
 VALIDATION_TOKENS = 2048
@@ -29,6 +26,8 @@ class GeneratingTask(Task):
 
     def loss(self, label_smoothing: float = 0.0) -> Callable:
         """Returns the mean cross entropy of targets (B, T) and logits (B, T, V)."""
+        from keras_transformer.zoo.tasks.losses import TokenLoss
+
         return TokenLoss(label_smoothing)
 
     def output_difference(self, targets, expected, outputs, temperature: float) -> Any:
@@ -36,5 +35,9 @@ class GeneratingTask(Task):
 
         Word-level distillation: Kim and Rush 2016, arXiv:1606.07947, section 3.1.
         """
+        from keras import ops
+
+        from keras_transformer.zoo.tasks.losses import mean_where
+
         divergence = softened_divergence(expected, outputs, temperature)
         return mean_where(divergence, ops.not_equal(targets, NO_TARGET))

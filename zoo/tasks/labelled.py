@@ -4,9 +4,8 @@ import abc
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import keras
 import numpy as np
 
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
@@ -16,10 +15,12 @@ from keras_transformer.zoo.data.tables import Examples, Table, column
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.modalities.modality import Features, InputSpec, Modality
 from keras_transformer.zoo.modalities.registry import modality_named
-from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, predict
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.vocabularies.piece_dropout import PieceDropout
+
+if TYPE_CHECKING:
+    import keras
 
 NUM_PROBES = 64
 
@@ -203,7 +204,10 @@ class LabelledData:
             return SampledBatches(augmented)
         return of(self._encoded_train)
 
-    def validator(self) -> Callable[[keras.Model], dict[str, Any]]:
+    def validator(self) -> "Callable[[keras.Model], dict[str, Any]]":
+        # Keras is not imported where a file alone is evaluated.
+        from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, predict
+
         batches = Batches(
             self._encoded_validation.of(self._inputs), specs=self._inputs,
             batch_tokens=PREDICT_TOKENS,

@@ -4,9 +4,8 @@ import dataclasses
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import keras
 import numpy as np
 
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
@@ -15,12 +14,14 @@ from keras_transformer.zoo.data.sources import Source, texts_in
 from keras_transformer.zoo.data.text_files import plain_lines
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
-from keras_transformer.zoo.evaluation.perplexity import block_batches, language_perplexity
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.tasks.generating import AS_WRITTEN, GeneratingTask
 from keras_transformer.zoo.tasks.task import check_share
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    import keras
 
 NUM_PROBES = 32
 
@@ -119,6 +120,8 @@ class LanguageData:
 
         All blocks have the same length, so there is nothing to bucket.
         """
+        from keras_transformer.zoo.evaluation.perplexity import block_batches
+
         stream = token_stream(self.train, self.tokenizer)
 
         def sample(epoch: int) -> Batches:
@@ -132,7 +135,9 @@ class LanguageData:
 
         return SampledBatches(sample)
 
-    def validator(self) -> Callable[[keras.Model], dict[str, Any]]:
+    def validator(self) -> "Callable[[keras.Model], dict[str, Any]]":
+        from keras_transformer.zoo.evaluation.perplexity import language_perplexity
+
         return language_perplexity(self.validation, self.tokenizer, self.max_length)
 
     def written_metrics(self, model: Any) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from keras import ops
 
 from keras_transformer.zoo.data.labels import numbers
 from keras_transformer.zoo.data.tables import Examples, Table
@@ -14,7 +13,6 @@ from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.metrics import regression_metrics, undefined_by_numbers
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.tasks.labelled import LabelledTask
-from keras_transformer.zoo.tasks.losses import NumberLoss
 
 # Steps of float32 at the mean that the deviation of targets has to be: a model's output is the sum
 # of both.
@@ -68,6 +66,8 @@ class Regression(LabelledTask):
                 "Expected label_smoothing to be 0 for regression, "
                 f"got label_smoothing={label_smoothing}."
             )
+        from keras_transformer.zoo.tasks.losses import NumberLoss
+
         return NumberLoss(self.deviation)
 
     def targets(self, table: Table, label: str) -> tuple[np.ndarray, Sequence[str]]:
@@ -105,6 +105,8 @@ class Regression(LabelledTask):
         return undefined_by_numbers(examples.targets)
 
     def output_difference(self, targets, expected, outputs, temperature: float):
+        from keras import ops
+
         return ops.mean(ops.square((outputs - expected) / self.deviation))
 
     def to_json(self) -> dict[str, Any]:

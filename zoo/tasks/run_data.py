@@ -1,14 +1,16 @@
 """The interface of a run's data, encoded for its model."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import keras
 import numpy as np
 
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.progress import Report
+
+if TYPE_CHECKING:
+    import keras
 
 
 class RunData(Protocol):
@@ -39,7 +41,7 @@ class RunData(Protocol):
             piece_dropout: see `PieceDropout`; above 0, rows are encoded again in every epoch.
         """
 
-    def validator(self) -> Callable[[keras.Model], dict[str, Any]]:
+    def validator(self) -> "Callable[[keras.Model], dict[str, Any]]":
         """Returns a function from a model to its metrics on the validation examples."""
 
     def written_metrics(self, model: Any) -> dict[str, Any]:

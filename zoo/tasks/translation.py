@@ -3,16 +3,14 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import keras
 import numpy as np
 
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.pairs import SentencePairs, pairs_of
 from keras_transformer.zoo.data.sources import Source, read_source
 from keras_transformer.zoo.evaluation.metric import Metric
-from keras_transformer.zoo.evaluation.perplexity import Perplexity
 from keras_transformer.zoo.evaluation.text_metrics import text_metrics
 from keras_transformer.zoo.generation.text import TextGenerator
 from keras_transformer.zoo.modalities.text import Text
@@ -21,6 +19,9 @@ from keras_transformer.zoo.tasks.generating import AS_WRITTEN, VALIDATION_TOKENS
 from keras_transformer.zoo.tokenizers.target_language import encode_sources
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, pad_rows
 from keras_transformer.zoo.vocabularies.piece_dropout import PieceDropout
+
+if TYPE_CHECKING:
+    import keras
 
 NUM_PROBES = 64
 
@@ -154,8 +155,10 @@ class TranslationData:
 
         return SampledBatches(sample)
 
-    def validator(self) -> Callable[[keras.Model], dict[str, Any]]:
+    def validator(self) -> "Callable[[keras.Model], dict[str, Any]]":
         columns, targets, _ = self._encoded_validation
+        from keras_transformer.zoo.evaluation.perplexity import Perplexity
+
         return Perplexity(Batches(columns, targets, batch_tokens=VALIDATION_TOKENS))
 
     def written_metrics(self, model: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import { Tensor, loadAndCompile } from "@litertjs/core";
 import { textOf, unpack } from "./archive.js";
+import { checkGraphs } from "./graphs.js";
 import { Tokenizer } from "./tokenizer.js";
 
 export class Model {
@@ -30,6 +31,7 @@ export class Model {
     const response = await fetch(address);
     if (!response.ok) throw new Error(`${address} could not be read (${response.status}).`);
     const parts = await unpack(new Uint8Array(await response.arrayBuffer()));
+    checkGraphs(parts.flatbuffer);
     const compiled = await loadAndCompile(parts.flatbuffer, { accelerator: "wasm" });
     return new Model(parts, table, compiled);
   }

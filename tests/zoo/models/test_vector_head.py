@@ -6,7 +6,8 @@ import pytest
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
-from keras_transformer.zoo.models.heads import LEAST_LENGTH, Head, UnitLength
+from keras_transformer.zoo.models.heads import Head
+from keras_transformer.zoo.models.last_layers import LEAST_LENGTH, UnitLength
 from tests.zoo import tiny
 
 IDS = {"ids": np.array([[5, 6, 7], [9, 8, 0]], "int32")}

@@ -8,12 +8,9 @@ import pytest
 
 from keras_transformer.zoo.data.plain_text import PlainText, blocks, load_plain_text, token_stream
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.evaluation.perplexity import block_batches
 from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.tasks.language_modeling import (
-    LanguageData,
-    LanguageModeling,
-    block_batches,
-)
+from keras_transformer.zoo.tasks.language_modeling import LanguageData, LanguageModeling
 from keras_transformer.zoo.tasks.registry import TASKS
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
