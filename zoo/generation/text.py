@@ -167,6 +167,8 @@ class TextGenerator:
             if self.reads_sources:
                 cache = self.model.encode(ids)
                 first = np.full(len(group), self.writer.cls_id, np.int32)
+                # A decoder's first token is only read; it may be a copy of another token.
+                options["uncounted_ids"] = {self.writer.cls_id} - stop_ids
                 room = self.model.cache_length
             else:
                 read = np.stack(ids)
