@@ -33,8 +33,9 @@ ROOMS = {
     "edge.precision": Room("zoo.errors", device=True),
     "zoo.tokenizers.normalizers": Room("zoo.errors", "numpy", device=True),
     "zoo.tokenizers": Room("zoo.errors zoo.tokenizers.normalizers", "numpy", device=True),
+    "zoo.chat": Room("zoo.errors zoo.tokenizers", "jinja2", device=True),
     "zoo.modalities": Room(
-        "zoo.errors zoo.printable zoo.tokenizers", "numpy", device=True
+        "zoo.chat zoo.errors zoo.printable zoo.tokenizers", "numpy", device=True
     ),
     "zoo.data": Room(
         "zoo.errors zoo.modalities zoo.numerals zoo.printable zoo.tokenizers", "numpy", device=True
@@ -62,7 +63,8 @@ ROOMS = {
         "zoo.tokenizers.normalizers", "numpy", device=True
     ),
     "zoo.predictor": Room(
-        "zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.tokenizers", "numpy", device=True
+        "zoo.chat zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.tokenizers", "numpy",
+        device=True,
     ),
     "edge.runtime.checks": Room(
         "zoo.errors", "ai_edge_litert numpy tensorflow_text", device=True
@@ -93,8 +95,8 @@ ROOMS = {
         "keras numpy",
     ),
     "zoo.pretrained": Room(
-        "layers zoo.checkpoint zoo.data zoo.errors zoo.modalities zoo.models zoo.models.families "
-        "zoo.recipe zoo.storage zoo.tasks zoo.tokenizers zoo.vocabularies",
+        "layers zoo.chat zoo.checkpoint zoo.data zoo.errors zoo.modalities zoo.models "
+        "zoo.models.families zoo.recipe zoo.storage zoo.tasks zoo.tokenizers zoo.vocabularies",
         "huggingface_hub keras ml_dtypes numpy safetensors tensorflow torch",
     ),
     "zoo.named": Room(
@@ -132,8 +134,8 @@ ROOMS = {
         "keras numpy tensorflow tensorflow_model_optimization",
     ),
     "edge.distill": Room(
-        "edge.precision edge.quantize layers zoo.backends zoo.checkpoint zoo.data zoo.errors "
-        "zoo.models zoo.pretrained zoo.progress zoo.tasks zoo.training", "keras",
+        "edge.precision edge.quantize layers zoo.backends zoo.chat zoo.checkpoint zoo.data "
+        "zoo.errors zoo.models zoo.pretrained zoo.progress zoo.tasks zoo.training", "keras",
     ),
     "edge.convert": Room(
         "edge.precision edge.quantize edge.tflite layers zoo.checkpoint zoo.data zoo.errors "

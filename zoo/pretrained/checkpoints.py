@@ -8,11 +8,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_transformer.zoo.chat.published import read_chat
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.pretrained.load import Pretrained, load_pretrained
+from keras_transformer.zoo.pretrained.published_files import read_json
 from keras_transformer.zoo.pretrained.source import is_published
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.classification import Classification
@@ -105,8 +107,11 @@ def modality_of(pretrained: Pretrained, max_length: int) -> Text:
     """Returns the modality with the published tokenizers, for training in bulk."""
     tokenizers, segments = pretrained.tokenizers, pretrained.config.num_segments > 1
     target = tokenizers.target
+    chat = None
+    if pretrained.config.architecture == "decoder":
+        chat = read_chat(pretrained.location.folder, read_json)
     return Text(
-        max_length=max_length, tokenizer=_in_bulk(tokenizers.tokenizer, segments),
+        max_length=max_length, chat=chat, tokenizer=_in_bulk(tokenizers.tokenizer, segments),
         target_tokenizer=None if target is None else _in_bulk(target, segments),
     )  # fmt: skip
 

@@ -116,7 +116,8 @@ def train_recipe(
         config = config_of(recipe, pretrained)
     if pretrained is None:
         data = learn_run_data(recipe, config, **given)
-        recipe = with_selected_tokenizer(recipe, data.modality, report)
+        modality = data.modality
+        recipe = with_selected_tokenizer(recipe, modality, report)
     else:
         modality = modality_of(pretrained, recipe.data.max_length)
         data = learn_run_data(recipe, config, **given, modality=modality)
@@ -149,7 +150,7 @@ def train_recipe(
         model = build(config, data.task, dtype=recipe.training.dtype)
         set_weights(model, merged_weights(fit.model))
     checkpoint = Checkpoint(
-        config=config, task=data.task, modality=data.modality, model=model, recipe=recipe,
+        config=config, task=data.task, modality=modality, model=model, recipe=recipe,
         metrics={"validation": best}, probes=data.probes(recipe.training.seed), rows=rows,
     )  # fmt: skip
     checkpoint.metrics["validation"] |= {**data.written_metrics(checkpoint), **unknown}
