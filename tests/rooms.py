@@ -157,8 +157,8 @@ ROOMS = {
     ),
     "edge.targets.litertlm": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.runtime edge.targets "
-        "edge.targets.exported edge.tflite zoo.checkpoint zoo.errors zoo.generation zoo.storage "
-        "zoo.tokenizers zoo.vocabularies",
+        "edge.targets.exported edge.tflite zoo.chat zoo.checkpoint zoo.errors zoo.generation "
+        "zoo.storage zoo.tokenizers zoo.vocabularies",
         "ai_edge_litert keras litert_lm litert_lm_builder numpy tensorflow",
     ),
     "edge.choose": Room(
