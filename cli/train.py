@@ -171,6 +171,8 @@ def train(
 ) -> None:  # fmt: skip
     """Train a MODEL on your own data: of the catalogue, or a published one from its weights.
 
+    Without MODEL the catalogue's one that suits the task and the number of rows is trained.
+
     A published model is a folder that transformers wrote, a .safetensors file beside its
     config.json, or hf:OWNER/NAME[@REVISION].
 
@@ -189,8 +191,6 @@ def train(
     if mixed_precision is not None:
         changes["dtype"] = MIXED[mixed_precision]
     run = {"model": recipe_of(recipe_file, changes)} if recipe_file is not None else changes
-    if "model" not in run:
-        raise click.UsageError("Missing argument 'MODEL'; `keras-transformer models` lists them.")
     for name in ("train", "validation") if recipe_file is None else ():
         if name not in run:
             raise click.UsageError(f"Missing option '--{name}'.")

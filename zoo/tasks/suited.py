@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 # Texts that a run reads in all its epochs, and the epochs that this may be.
-_TEXTS_READ = 150_000
-_EPOCHS = (3, 30)
+_TEXTS_READ = 250_000
+_EPOCHS = (3, 50)
 # Number of texts from which on a model is less regularized.
 _MANY = 100_000
 # Share of the distinct words, and the pieces that a vocabulary of it may have.
@@ -38,6 +38,9 @@ def suited_to(texts: Sequence[str], pairs: Sequence[str] | None) -> dict[str, An
     lengths = [len(one) * _PIECES_OF_A_WORD + _SPECIAL for one in words]
     few = len(texts) < _MANY
     return {
+        "model": "bert_tiny" if few else "bert_mini",
+        "optimizer": "adamw",
+        "weight_decay": 0.05,
         "epochs": bounded(_TEXTS_READ / len(texts), _EPOCHS),
         "learning_rate": 1e-3,
         "token_dropout": 0.2 if few else 0.0,

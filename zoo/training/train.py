@@ -25,7 +25,7 @@ _ARGUMENTS = (
 
 
 def train(
-    model: str | TransformerConfig | Recipe,
+    model: str | TransformerConfig | Recipe | None = None,
     task: Task | str | None = None,
     *,
     train: Source | None = None,
@@ -44,7 +44,8 @@ def train(
     Args:
         model: catalogue name, config, or the recipe of a run to repeat; or a published model whose
             weights and tokenizer the run begins with: a folder that `transformers` wrote, a
-            safetensors file beside its config.json, or `hf:OWNER/NAME[@REVISION]`.
+            safetensors file beside its config.json, or `hf:OWNER/NAME[@REVISION]`. By default the
+            catalogue's model that suits the task and the number of training examples.
         task: task such as `Classification(labels=["bad", "good"])`, or its name; classification by
             default. Missing labels are learned from the training data.
         train: path, pair of sequences (texts, labels), columns by name or a data frame, or rows:
@@ -71,9 +72,9 @@ def train(
         RunError: if the loss became infinite or not a number.
     """
     chosen = None
-    if isinstance(model, str):
+    if model is None or isinstance(model, str):
         # A config and a recipe say all of a model; a name leaves to the data what is not given.
-        chosen = {*options, *(settings or {})}
+        chosen = {*options, *(settings or {}), *([] if model is None else ["model"])}
     places = data_options(train=train, validation=validation)
     recipe = _recipe(model, task, settings, options, places)
     return train_recipe(
@@ -83,7 +84,7 @@ def train(
 
 
 def _recipe(
-    model: str | TransformerConfig | Recipe, task: Task | str | None,
+    model: str | TransformerConfig | Recipe | None, task: Task | str | None,
     settings: Mapping[str, Any] | None, options: dict[str, Any], places: dict[str, Any],
 ) -> Recipe:  # fmt: skip
     """Returns the recipe of a run.
@@ -101,11 +102,11 @@ def _recipe(
         for name in ("vocab_size", "max_length"):
             # The config of a modality other than text has no vocabulary.
             given[name] = min(OPTIONS[name].default, getattr(config, name) or OPTIONS[name].default)
-    elif not isinstance(model, str):
+    elif model is not None and not isinstance(model, str):
         raise TypeError(
             f"Expected a name of the catalogue, a config or a recipe, got model={model!r}."
         )
-    elif is_published(model, or_checkpoint=False):
+    elif model is not None and is_published(model, or_checkpoint=False):
         _check_own_tokenizer(options)
         given |= FINE_TUNING
     task = DEFAULT_TASK if task is None else task
@@ -127,7 +128,9 @@ def _recipe(
     given |= options
     if "validation_share" in places:
         given.setdefault("split_seed", given.get("seed", OPTIONS["seed"].default))
-    return Recipe.of_task(kind, **given, **places, model=model, settings=dict(settings or {}))
+    if model is not None:
+        given["model"] = model
+    return Recipe.of_task(kind, **given, **places, settings=dict(settings or {}))
 
 
 def _check_own_tokenizer(options: Mapping[str, Any]) -> None:

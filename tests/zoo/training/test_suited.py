@@ -18,9 +18,10 @@ def texts_of(rows, words, length=5, seed=0):
 
 def test_few_texts_are_read_more_often_and_with_more_noise():
     few, many = suited_to(texts_of(5000, 400), None), suited_to(texts_of(120_000, 400, 1), None)
-    assert (few["epochs"], many["epochs"]) == (30, 3)
-    assert suited_to(texts_of(15_000, 400), None)["epochs"] == 10
-    assert suited_to(["a b"] * 10, None)["epochs"] == 30
+    assert (few["epochs"], many["epochs"]) == (50, 3)
+    assert suited_to(texts_of(25_000, 400), None)["epochs"] == 10
+    assert suited_to(["a b"] * 10, None)["epochs"] == 50
+    assert (few["model"], many["model"]) == ("bert_tiny", "bert_mini")
     assert (few["token_dropout"], few["settings"]["dropout"]) == (0.2, 0.3)
     assert (many["token_dropout"], many["settings"]["dropout"]) == (0.0, 0.1)
 
