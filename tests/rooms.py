@@ -92,8 +92,12 @@ ROOMS = {
         "zoo.tabular zoo.tasks zoo.vocabularies",
         "keras numpy",
     ),
+    "zoo.prune_vocabulary": Room(
+        "zoo.checkpoint zoo.data zoo.errors zoo.modalities zoo.models zoo.recipe zoo.tasks "
+        "zoo.tokenizers", "numpy",
+    ),
     "zoo.pretrained": Room(
-        "layers zoo.checkpoint zoo.data zoo.errors zoo.modalities zoo.models zoo.models.families "
+        "layers zoo.checkpoint zoo.prune_vocabulary zoo.data zoo.errors zoo.modalities zoo.models zoo.models.families "
         "zoo.recipe zoo.storage zoo.tasks zoo.tokenizers zoo.vocabularies",
         "huggingface_hub keras ml_dtypes numpy safetensors tensorflow torch",
     ),
@@ -144,7 +148,7 @@ ROOMS = {
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
         "edge.runtime edge.tflite zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.numerals "
-        "zoo.storage zoo.tokenizers zoo.tokenizers.normalizers",
+        "zoo.progress zoo.prune_vocabulary zoo.storage zoo.tokenizers zoo.tokenizers.normalizers",
         "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",
     ),
     "edge.targets.exported": Room(

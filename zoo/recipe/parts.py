@@ -101,6 +101,11 @@ class Tokenizer(Part):
         kind: `wordpiece`, `sentencepiece`, `characters` or `bytes` (option `tokenizer`); `auto`
             until a run has read its data, which select it.
         vocabulary: path of an existing vocab.txt; empty to learn one from the training data.
+        prune_vocabulary: path of the texts whose pieces the vocabulary of published weights keeps;
+            empty for the whole vocabulary, and for texts in memory.
+        pruned: SHA-256 of these texts, the numbers of pieces before and after, the number of
+            parameters that left, and whether they left after the run; empty for the whole
+            vocabulary.
         vocab_size: maximum number of entries of a learned vocabulary.
         shared_vocabulary: whether source and target of a translation share vocabulary and table.
         lowercase, strip_accents: whether text normalization lowercases and strips accents.
@@ -117,6 +122,8 @@ class Tokenizer(Part):
     lowercase: bool = True
     strip_accents: bool = True
     normalization: str = option("nfkc", choices=("nfkc", "identity"))
+    prune_vocabulary: str = ""
+    pruned: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         super().__post_init__()
