@@ -97,8 +97,8 @@ ROOMS = {
         "zoo.tokenizers", "numpy",
     ),
     "zoo.pretrained": Room(
-        "layers zoo.checkpoint zoo.prune_vocabulary zoo.data zoo.errors zoo.modalities zoo.models zoo.models.families "
-        "zoo.recipe zoo.storage zoo.tasks zoo.tokenizers zoo.vocabularies",
+        "layers zoo.checkpoint zoo.data zoo.errors zoo.modalities zoo.models zoo.models.families "
+        "zoo.prune_vocabulary zoo.recipe zoo.storage zoo.tasks zoo.tokenizers zoo.vocabularies",
         "huggingface_hub keras ml_dtypes numpy safetensors tensorflow torch",
     ),
     "zoo.named": Room(
@@ -107,7 +107,8 @@ ROOMS = {
     "zoo.training.adaptation": Room("layers zoo.errors zoo.models", "keras numpy"),
     "zoo.training": Room(
         "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.modalities "
-        "zoo.models zoo.models.running zoo.pretrained zoo.progress zoo.recipe zoo.storage "
+        "zoo.models zoo.models.running zoo.pretrained zoo.progress zoo.prune_vocabulary "
+        "zoo.recipe zoo.storage "
         "zoo.tabular zoo.tasks zoo.tokenizers "
         "zoo.tokenizers.normalizers zoo.training.adaptation zoo.vocabularies",
         "keras numpy",
@@ -144,7 +145,9 @@ ROOMS = {
         "zoo.models zoo.models.running zoo.storage",
         "keras tensorflow",
     ),
-    "edge.publish": Room("edge.runtime zoo.checkpoint zoo.models zoo.printable"),
+    "edge.publish": Room(
+        "edge.runtime zoo.checkpoint zoo.models zoo.printable zoo.prune_vocabulary"
+    ),
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
         "edge.runtime edge.tflite zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.numerals "

@@ -78,6 +78,45 @@ def read_texts(source: Texts) -> KeptTexts:
     return KeptTexts(texts, file, rows_digest(texts))
 
 
+def recipe_of_run(recipe: Recipe) -> Recipe:
+    """Returns the recipe of a run that is repeated: its vocabulary is whole if it was then."""
+    if recipe.tokenizer.pruned.get("after_training"):
+        return recipe.replace(prune_vocabulary="", pruned={})
+    return recipe
+
+
+def texts_of_run(recipe: Recipe, source: Iterable[str] | None = None) -> KeptTexts | None:
+    """Returns the texts that the vocabulary of a run is pruned to; None for a whole vocabulary.
+
+    Args:
+        recipe: recipe of the run.
+        source: texts in memory, in place of the recipe's file.
+
+    Raises:
+        FileNotFoundError, InputError, TypeError: see `read_texts`.
+        InputError: if the recipe's texts were in memory, or the file has others since.
+    """
+    file, pruned = recipe.tokenizer.prune_vocabulary, recipe.tokenizer.pruned
+    if source is not None:
+        return read_texts(source)
+    if not file:
+        if pruned:
+            raise InputError(
+                f"The texts that the vocabulary was pruned to were in memory (SHA-256 "
+                f"{pruned['sha256'][:12]}): give --prune-vocabulary FILE (prune_vocabulary= in "
+                "Python)."
+            )
+        return None
+    texts = read_texts(file)
+    if pruned and pruned["sha256"] != texts.digest:
+        raise InputError(
+            f"Expected {file} to hold the texts of the recipe (SHA-256 {pruned['sha256'][:12]}), "
+            f"got others (SHA-256 {texts.digest[:12]}); bring those back, or give "
+            "--prune-vocabulary FILE (prune_vocabulary= in Python)."
+        )
+    return texts
+
+
 def prune_tokenizers(
     tokenizer: Tokenizer, target: Tokenizer | None, texts: Mapping[str, Sequence[str]], *,
     one_table: bool,
@@ -232,12 +271,18 @@ def _pieces(config: TransformerConfig) -> int:
 def pruning_note(recipe: Recipe) -> str:
     """Returns the effect of pruning a model's vocabulary in a sentence."""
     pruned = recipe.tokenizer.pruned
-    file = recipe.tokenizer.prune_vocabulary
     megabytes = _FLOAT_BYTES * pruned["parameters"] / 1e6
     return (
-        f"The vocabulary is pruned to {Path(file).name if file else 'the given texts'}: "
-        f"{pruned['pieces']:,} -> {pruned['kept']:,} pieces, {megabytes:.1f} MB less in float32."
+        f"The vocabulary is pruned to {kept_for(recipe)}: {pruned['pieces']:,} -> "
+        f"{pruned['kept']:,} pieces, {megabytes:.1f} MB less in float32."
     )
+
+
+def kept_for(recipe: Recipe) -> str:
+    """Returns in words the texts that a pruned vocabulary keeps the pieces of."""
+    file, pruned = recipe.tokenizer.prune_vocabulary, recipe.tokenizer.pruned
+    rows = "" if pruned["after_training"] else " and the training rows"
+    return f"{Path(file).name if file else 'the given texts'}{rows}"
 
 
 def probes_of(task: Task, modality: Text, texts: Sequence[str]) -> dict[str, np.ndarray]:

@@ -7,6 +7,9 @@ from typing import Any
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.recipe.options import Part, check_text, option
 
+# What a recipe records of a pruned vocabulary.
+_PRUNED = dict(sha256=str, pieces=int, kept=int, parameters=int, after_training=bool)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Model(Part):
@@ -131,6 +134,10 @@ class Tokenizer(Part):
             raise InputError(
                 f"Expected no vocabulary for the {self.kind} tokenizer, "
                 f"got vocabulary={self.vocabulary!r}."
+            )
+        if {name: type(value) for name, value in self.pruned.items()} not in ({}, _PRUNED):
+            raise InputError(
+                f"Expected pruned to hold {', '.join(_PRUNED)}, got pruned={dict(self.pruned)!r}."
             )
 
 

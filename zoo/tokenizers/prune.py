@@ -1,6 +1,7 @@
 """Smaller vocabularies: the pieces that some texts need, which are split as before."""
 
 import dataclasses
+import math
 from collections.abc import Iterable, Sequence
 
 from keras_transformer.zoo.errors import InputError
@@ -61,11 +62,13 @@ def with_ids(tokenizer: Tokenizer, kept: Sequence[int]) -> Tokenizer:
         (places[left], places[right]) for left, right in whole.merges
         if left in places and right in places and ids[whole[left] + whole[right]] in places
     )  # fmt: skip
+    scores = [whole.scores[i] for i in kept] if whole.scores else []
+    if config.kind == "sentencepiece_bpe" and not (scores or merges):
+        # Characters alone: a file has merges or scores, and pieces of these are never merged.
+        scores = [-math.inf] * len(kept)
     vocabulary = Vocabulary(
-        tuple(whole[i] for i in kept),
-        tuple(whole.scores[i] for i in kept) if whole.scores else (),
-        merges=merges, charsmap=whole.charsmap,
-    )  # fmt: skip
+        tuple(whole[i] for i in kept), tuple(scores), merges=merges, charsmap=whole.charsmap
+    )
     if config.unknown_pieces:
         without = sum(i >= tokenizer.vocab_size for i in kept)
         config = dataclasses.replace(config, unknown_pieces=without)
