@@ -135,7 +135,8 @@ def _vocabulary(checkpoint: Checkpoint) -> str | None:
     pruned = checkpoint.recipe.tokenizer.pruned
     if not pruned:
         return None
-    since = ", and the scores were measured before" if pruned["after_training"] else ""
+    measured = pruned["after_training"] and checkpoint.metrics
+    since = ", and the scores were measured before" if measured else ""
     return (
         f"{pruned['kept']:,} of {pruned['pieces']:,} pieces, those of "
         f"{kept_for(checkpoint.recipe)}{since}; other texts are read in smaller pieces"
