@@ -96,7 +96,7 @@ class WordPieces:
 
     def _greedy(self, word: str) -> tuple[list[int], bool]:
         """The ids of the longest pieces up to where none matches, and whether that is the end."""
-        found = []
+        found: list[int] = []
         start, prefix = 0, ""
         while start < len(word):
             end = min(len(word), start + self.longest)
