@@ -72,4 +72,4 @@ def with_ids(tokenizer: Tokenizer, kept: Sequence[int]) -> Tokenizer:
     if config.unknown_pieces:
         without = sum(i >= tokenizer.vocab_size for i in kept)
         config = dataclasses.replace(config, unknown_pieces=without)
-    return type(tokenizer)(config, vocabulary)
+    return Tokenizer(config, vocabulary)
