@@ -155,6 +155,11 @@ class FileOrShare(click.ParamType):
     "--vocabulary", type=DATA_FILE, metavar="FILE",
     help="Existing vocab.txt to use instead of learning a vocabulary.",
 )
+@options.prune_vocabulary(
+    type=DATA_FILE,
+    help="Text file for a published model: pieces of its vocabulary that neither its lines nor the "
+    "training rows need leave the model; other texts are read in smaller pieces.",
+)
 @recipe_options
 @click.option(
     "--mixed-precision", type=click.Choice(tuple(MIXED)),
@@ -180,6 +185,9 @@ def train(
 
     Example: keras-transformer train bert_tiny --train train.tsv --validation dev.tsv --text
     sentence --label label --out my_model
+
+    A published model with a vocabulary for texts of one kind: keras-transformer train
+    hf:OWNER/NAME --train train.tsv --validation dev.tsv --prune-vocabulary texts.txt --out my_model
 
     A translator: keras-transformer train transformer_tiny --task translation --train train.tsv
     --validation dev.tsv --source en --target de --out translator

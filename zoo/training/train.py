@@ -1,5 +1,6 @@
 """The front door to training, with options by name."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.pretrained.checkpoints import FINE_TUNING
 from keras_transformer.zoo.pretrained.source import is_published
 from keras_transformer.zoo.progress import Report
+from keras_transformer.zoo.prune_vocabulary import Texts
 from keras_transformer.zoo.recipe import OPTIONS, Recipe
-from keras_transformer.zoo.recipe.training_data import data_options, rows_given
+from keras_transformer.zoo.recipe.training_data import data_options, is_path, rows_given
 from keras_transformer.zoo.tasks.registry import DEFAULT_TASK, task_named
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.training.train_recipe import OWN_CONFIG, train_recipe
@@ -20,7 +22,7 @@ from keras_transformer.zoo.training.train_recipe import OWN_CONFIG, train_recipe
 # Recipe options that have a separate argument, or are not for the user to set.
 _ARGUMENTS = (
     "model", "settings", "published", "train", "validation", "validation_share", "columns",
-    "digest",
+    "digest", "pruned",
 )  # fmt: skip
 
 
@@ -37,6 +39,7 @@ def train(
     report: Report | None = None,
     scalars: Callable[[str, float, int], None] | None = None,
     settings: Mapping[str, Any] | None = None,
+    prune_vocabulary: Texts | None = None,
     **options: Any,
 ) -> Checkpoint:
     """Trains a model and returns the checkpoint of its best epoch.
@@ -61,6 +64,8 @@ def train(
         report: receives progress callbacks; by default see `progress.default_report`.
         scalars: callback with the name, the value and the step of a curve's point.
         settings: changes to the model's config, such as `{"dropout": 0.3}`.
+        prune_vocabulary: for a published model, texts whose pieces, with those of the training
+            rows, are all that its vocabulary keeps: a file, one text a line, or a list of texts.
         **options: options of the recipe, such as `epochs=3`, and column names of the data by their
             use, such as `text="sentence"`.
 
@@ -76,10 +81,16 @@ def train(
         # A config and a recipe say all of a model; a name leaves to the data what is not given.
         chosen = {*options, *(settings or {}), *([] if model is None else ["model"])}
     places = data_options(train=train, validation=validation)
+    texts = None
+    if prune_vocabulary is not None:
+        is_file = is_path(prune_vocabulary)
+        options["prune_vocabulary"] = os.fspath(prune_vocabulary) if is_file else ""
+        texts = None if is_file else prune_vocabulary
     recipe = _recipe(model, task, settings, options, places)
     return train_recipe(
         recipe, out, **rows_given(train=train, validation=validation), resume=resume,
         overwrite=overwrite, baseline=baseline, chosen=chosen, report=report, scalars=scalars,
+        prune_vocabulary=texts,
     )  # fmt: skip
 
 
@@ -136,7 +147,7 @@ def _recipe(
 def _check_own_tokenizer(options: Mapping[str, Any]) -> None:
     """Raises InputError for an option of tokenizers beside a published model."""
     for name, option in OPTIONS.items():
-        if option.part == "tokenizer" and name in options:
+        if option.part == "tokenizer" and name in options and name != "prune_vocabulary":
             raise InputError(
                 f"Expected no {name} for a published model, which has its own tokenizer, got "
                 f"{name}={options[name]!r}."
