@@ -18,7 +18,6 @@ from keras_transformer.zoo.pretrained.roles import (
 )
 from keras_transformer.zoo.pretrained.sentence_pieces import SentencePieces, read_sentence_pieces
 from keras_transformer.zoo.tokenizers.marked import SPACE
-from keras_transformer.zoo.tokenizers.normalizers.charsmap import Charsmap
 from keras_transformer.zoo.tokenizers.piece_list import BYTE_PIECES, Vocabulary
 from keras_transformer.zoo.tokenizers.special import FIRST, SECOND
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
@@ -139,18 +138,21 @@ def model_tokenizer(model: SentencePieces, arranged: Arranged, unknown: int = 0)
     if not model.is_bpe:
         if not model.single_spaces:
             raise InputError("Expected a unigram model that joins spaces, got one that does not.")
-        # As SentencePiece scores them, which does not replace their characters.
+        # As SentencePiece scores them.
         scores |= {piece: _USER_BONUS * (len(piece.encode()) - 1) for piece in user}
-        table = Charsmap(charsmap)
-        for piece in user:
-            if table.normalize(piece) != piece:
-                raise InputError(
-                    f"Expected user-defined pieces that the table of characters keeps, got {piece!r}."
-                )
-        return _tokenizer(
+        tokenizer = _tokenizer(
             arranged, scores, charsmap, byte_fallback=model.byte_fallback,
             unknown_pieces=unknown, prefix_space=model.prefix_space,
         )  # fmt: skip
+        for piece in user:
+            # It does not replace their characters.
+            text = piece.replace(SPACE, " ").strip(" ")
+            if tokenizer.model.normalize(text) != text:
+                raise InputError(
+                    f"Expected user-defined pieces that the table of characters keeps, got "
+                    f"{piece!r}."
+                )
+        return tokenizer
     config = TokenizerConfig(
         kind="sentencepiece_bpe", special=arranged.special,
         normalization="charsmap" if model.charsmap else "identity",

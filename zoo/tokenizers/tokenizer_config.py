@@ -34,8 +34,8 @@ _BY_KIND: dict[str, dict[str, Any]] = {
     "added": {"bpe": (), "sentencepiece_bpe": ()},
     "unknown_pieces": {"sentencepiece": 0},
 }
-# How a unigram model's texts are split: by SentencePiece, or by the `tokenizers` library, at spaces,
-# those at the end left out or not, or at all white space.
+# How a unigram model's texts are split: by SentencePiece, or as the `tokenizers` library does at
+# spaces, or at those that do not end the text, or at all white space.
 _UNIGRAM_SPLITTERS = ("sentencepiece", "metaspace", "metaspace_strip", "whitespace")
 # Kinds whose special tokens have names of their own.
 _NAMED = ("wordpiece", "sentencepiece", "bpe", "sentencepiece_bpe")

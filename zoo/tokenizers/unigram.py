@@ -52,6 +52,8 @@ class Cut(NamedTuple):
         size: sum of the scores' absolute values.
         room: what the sizes of the words before it may add up to at most, for the segmentation to
             be the same in a text whose sums are rounded to float32.
+        joins_before, joins_after: whether the first and the last part are unknown, and one token
+            with those of a neighbouring word.
     """
 
     ids: tuple[int, ...]
@@ -59,6 +61,8 @@ class Cut(NamedTuple):
     scores: tuple[float, ...]
     size: float
     room: float
+    joins_before: bool
+    joins_after: bool
 
 
 class Unigram:
@@ -120,14 +124,20 @@ class Unigram:
         if len(known) < len(scores):
             never = [piece for piece, i in self._ids.items() if scores[i] == -math.inf]
             self._unused = {piece: i for piece in never if (i := self._ids.pop(piece)) < self.size}
-        # The length of the longest piece by its first character.
-        self._reach: dict[str, int] = {}
-        for piece in self._ids:
-            if len(piece) > self._reach.get(piece[0], 0):
-                self._reach[piece[0]] = len(piece)
         self._unknown = array(self._floats, [min(known, default=0.0) - _UNKNOWN_PENALTY])[0]
         # Words repeat: a corpus of 700,000 words has 35,000 distinct ones.
         self.cut = functools.lru_cache(_CACHED_WORDS)(self._cut)
+
+    @functools.cached_property
+    def _reach(self) -> dict[str, int]:
+        """The length of the longest piece by its first three characters."""
+        found: dict[str, int] = {}
+        for piece in self._ids:
+            if len(piece) > 2:
+                begin = piece[:3]
+                if len(piece) > found.get(begin, 0):
+                    found[begin] = len(piece)
+        return found
 
     def normalize(self, text: str) -> str:
         """Returns the text that `text(ids(...))` restores."""
@@ -148,16 +158,19 @@ class Unigram:
     def ids(self, text: str) -> list[int]:
         """Returns the ids of a text."""
         cuts = [self.cut(word) for word in self.split(text)]
-        if self._goes_on:
-            size = 0.0
+        found: list[int] = []
+        if not self._goes_on:
             for cut in cuts:
-                if size > cut.room:
-                    return self._ids_in_order(cuts)
-                size += cut.size
-            for before, cut in itertools.pairwise(cuts):
-                if before.parts[-1][1] < 0 and cut.parts[0][1] < 0:
-                    return self._ids_in_order(cuts)
-        return [i for cut in cuts for i in cut.ids]
+                found += cut.ids
+            return found
+        before, was_unknown = 0.0, False
+        for ids, _, _, size, room, joins_before, joins_after in cuts:
+            if before > room or (was_unknown and joins_before):
+                return self._ids_in_order(cuts)
+            before += size
+            was_unknown = joins_after
+            found += ids
+        return found
 
     def match(self, word: str) -> tuple[int, ...]:
         """Returns the ids of a word by itself."""
@@ -184,7 +197,10 @@ class Unigram:
         return self._ids_of(parts)
 
     def _ids_of(self, parts: Sequence[tuple[str, int]]) -> list[int]:
-        found: list[int] = []
+        found = [i for _, i in parts]
+        if min(found) >= 0 and max(found) < self.size:
+            return found
+        found = []
         for is_unknown, run in itertools.groupby(parts, key=lambda part: part[1] < 0):
             if not is_unknown:
                 found += [i if i < self.size else self._unknown_id for _, i in run]
@@ -199,22 +215,25 @@ class Unigram:
 
     def _cut(self, word: str, before: float = 0.0) -> Cut:
         """Splits a word whose sums begin with that of the words before it."""
-        length, ids, scores, rounds = len(word), self._ids, self._scores, self._goes_on
+        length, ids, scores, reach = len(word), self._ids, self._scores, self._reach
         # See `best_path`; later versions of SentencePiece round all sums before they compare them.
+        is_single, rounds_all = self._floats == "f", self._goes_on
         rounded = array("f", [0.0])
         sums = array(self._floats, [before]) * (length + 1)
         seconds = [-math.inf] * (length + 1)
         starts, found = [-1] * (length + 1), [-1] * (length + 1)
         for start in range(length):
-            here, has_single = sums[start], False
-            last = min(length, start + self._reach.get(word[start], 1))
-            for end in range(start + 1, last + 1):
-                i = ids.get(word[start:end])
-                if i is None:
+            here = sums[start]
+            last = start + reach.get(word[start : start + 3], 2)
+            for end in range(start + 1, min(length, last) + 1):
+                i = ids.get(word[start:end], -1)
+                if i >= 0:
+                    total = here + scores[i]
+                elif end == start + 1:
+                    total = here + self._unknown
+                else:
                     continue
-                has_single = has_single or end == start + 1
-                total = here + scores[i]
-                if rounds:
+                if rounds_all or (i < 0 and is_single):
                     rounded[0] = total
                     total = rounded[0]
                 if starts[end] < 0:
@@ -224,28 +243,18 @@ class Unigram:
                     sums[end], starts[end], found[end] = total, start, i
                 elif total > seconds[end]:
                     seconds[end] = total
-            if not has_single:
-                end = start + 1
-                total = here + self._unknown
-                if self._floats == "f":
-                    rounded[0] = total
-                    total = rounded[0]
-                if starts[end] < 0 or total > sums[end]:
-                    seconds[end] = sums[end] if starts[end] >= 0 else -math.inf
-                    sums[end], starts[end], found[end] = total, start, -1
-                elif total > seconds[end]:
-                    seconds[end] = total
         path, gap, end = [], math.inf, length
         while end:
             gap = min(gap, sums[end] - seconds[end])
             path.append((word[starts[end] : end], found[end]))
             end = starts[end]
         parts = tuple(path[::-1])
-        of_parts = tuple(self._unknown if i < 0 else scores[i] for _, i in parts)
+        of_parts = tuple([self._unknown if i < 0 else scores[i] for _, i in parts])
         size = sum(map(abs, of_parts))
         # Two sums of `length` scores, each rounded by half a step of at most 2^-23 of its size.
         room = gap / (_ROUNDING * (length + 1)) - size
-        return Cut(tuple(self._ids_of(parts)), parts, of_parts, size, room)
+        joins = [not self._byte_ids and parts[place][1] < 0 for place in (0, -1)]
+        return Cut(tuple(self._ids_of(parts)), parts, of_parts, size, room, *joins)
 
     def edges(self, word: str) -> list[list[Edge]]:
         """Returns the pieces that start at each character of a word, shortest first.
@@ -255,8 +264,8 @@ class Unigram:
         rows = []
         for start in range(len(word)):
             row = []
-            last = min(len(word), start + self._reach.get(word[start], 1))
-            for end in range(start + 1, last + 1):
+            last = start + self._reach.get(word[start : start + 3], 2)
+            for end in range(start + 1, min(len(word), last) + 1):
                 if (i := self._ids.get(word[start:end])) is not None:
                     ids = (i if i < self.size else self._unknown_id,)
                     row.append(Edge(start, end, ids, self._scores[i]))

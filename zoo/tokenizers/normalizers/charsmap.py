@@ -73,7 +73,7 @@ class Charsmap:
 
     def normalize(self, text: str) -> str:
         """Returns the text with its sequences replaced."""
-        if self._is_plain and text.isascii() and text.isprintable():
+        if self._is_kept(text):
             return text
         found = [self._chunk(chunk) for chunk in _CHUNKS.findall(text)]
         if None in found:
@@ -81,8 +81,13 @@ class Charsmap:
             found = [self._replace_longest(text, is_whole=True)]
         return "".join(found)
 
+    def _is_kept(self, text: str) -> bool:
+        return self._is_plain and text.isascii() and text.isprintable()
+
     def _replace_longest(self, text: str, is_whole: bool = False) -> str | None:
         """The text with its longest sequences replaced; None where a space could extend one."""
+        if self._is_kept(text):
+            return text
         found, start = [], 0
         while start < len(text):
             node, best, after = 0, text[start], start + 1
@@ -102,6 +107,8 @@ class Charsmap:
 
     def _replace_clusters(self, text: str) -> str:
         """The text with its short clusters replaced, and the characters of its longer ones."""
+        if self._is_kept(text):
+            return text
         found, start = [], 0
         while start < len(text):
             end = start + 1
