@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.numerals import read_number
 from keras_transformer.zoo.tokenizers.bpe_file import bpe_from_text, bpe_to_bytes
 
 PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
@@ -203,11 +204,8 @@ def _read_list(text: str, source: str) -> tuple[str, ...]:
 
 def _read_pair(line: str, number: int, source: str) -> tuple[str, float]:
     piece, _, score = line.rpartition("\t")
-    try:
-        value = float(score)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value) and score != "-inf":
+    value = -math.inf if score == "-inf" else read_number(score)
+    if value is None or not (math.isfinite(value) or score == "-inf"):
         raise InputError(
             f"Expected a piece, a tab and its score on every line of {source}, "
             f"got {line!r} on line {number}."

@@ -36,8 +36,8 @@ def trained(path, **settings):
     """A SentencePiece model of the package's own trainer."""
     with open(path, "wb") as file:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(TEXTS), model_writer=file, vocab_size=350, pad_id=-1,
-            hard_vocab_limit=False, minloglevel=2, num_threads=1, **settings,
+            sentence_iterator=iter(TEXTS), model_writer=file, vocab_size=350,
+            hard_vocab_limit=False, minloglevel=2, num_threads=1, **{"pad_id": -1, **settings},
         )  # fmt: skip
     return sentencepiece.SentencePieceProcessor(model_file=str(path))
 

@@ -1,0 +1,124 @@
+"""The unigram model of a tokenizer.json has the ids of the `tokenizers` library."""
+
+import base64
+
+import pytest
+from sentencepiece import sentencepiece_model_pb2
+
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.pretrained.tokenizer import read_tokenizer
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
+from tests.zoo.pretrained.test_tokenizer_files import SAMPLE, published_ids, write
+from tests.zoo.pretrained.test_tokenizers import trained
+
+STRIP = {"type": "Strip", "strip_left": False, "strip_right": True}
+JOIN = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "▁"}
+METASPACE = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
+WORDS = {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, METASPACE]}
+SPACED = [
+    "", " ", "  ", " low  tower ", "low\u3000tower\n", "\ttower", "▁low ▁▁ low▁", "low\u200d",
+    "a\x1c b",
+]  # fmt: skip
+# Sequences that the table of characters has: of single characters, of short clusters, and of long.
+CLUSTERED = [
+    "cafe\u0301 ﬁ\u0301n", "か\u3099 ক\u09c7\u09be", "\u1112\u1161\u11ab", "u\u0308\u0301", "²\u0301 ½",
+]  # fmt: skip
+
+
+def unigram_json(tmp_path, normalizers, splitter, **model):
+    """The tokenizer.json of a small model, and the table of SentencePiece's NMT rules."""
+    theirs = trained(tmp_path / "m", model_type="unigram", normalization_rule_name="nmt_nfkc")
+    proto = sentencepiece_model_pb2.ModelProto.FromString(theirs.serialized_model_proto())
+    table = base64.b64encode(proto.normalizer_spec.precompiled_charsmap).decode()
+    normalizers = [
+        {"type": "Precompiled", "precompiled_charsmap": table} if one == "table" else one
+        for one in normalizers
+    ]
+    # Scores that float32 does not have.
+    vocab = [[one.piece, one.score / 3 if one.type == 1 else 0.0] for one in proto.pieces]
+    values = {
+        "version": "1.0", "truncation": None, "padding": None, "decoder": None,
+        "post_processor": None, "pre_tokenizer": splitter,
+        "added_tokens": [
+            {"id": i, "content": name, "single_word": False, "lstrip": False, "rstrip": False,
+             "normalized": False, "special": True}
+            for i, name in enumerate(("<unk>", "<s>", "</s>"))
+        ],
+        "normalizer": {"type": "Sequence", "normalizers": normalizers} if normalizers else None,
+        "model": {
+            "type": "Unigram", "unk_id": 0, "vocab": vocab, "byte_fallback": False, **model,
+        },
+    }  # fmt: skip
+    write(tmp_path, tokenizer=values)
+    return values
+
+
+FORMS = [
+    ([], METASPACE), ([JOIN], METASPACE), (["table", STRIP, JOIN], METASPACE),
+    (["table", {**JOIN, "content": " "}], {**METASPACE, "prepend_scheme": "first"}),
+    (["table"], WORDS), ([], WORDS),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("normalizers, splitter", FORMS)
+def test_unigrams_of_a_tokenizer_json(tmp_path, normalizers, splitter):
+    tokenizers = pytest.importorskip("tokenizers")
+    unigram_json(tmp_path, normalizers, splitter)
+    theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    published = read_tokenizer(tmp_path)
+    texts = [text for text in (*SAMPLE, *SPACED, *CLUSTERED) if "<s>" not in text]
+    found = theirs.encode_batch(texts, add_special_tokens=False)
+    assert published_ids(published, texts) == [one.ids for one in found]
+    again = Tokenizer.from_files(published.tokenizer.to_files())
+    assert again.pieces(texts) == published.tokenizer.pieces(texts)
+
+
+# Worked by hand, for where the library is not installed.
+@pytest.mark.parametrize(
+    "normalizers, splitter, words",
+    [
+        ([], METASPACE, ["▁a", "▁", "▁b\u3000", "▁"]),
+        ([JOIN], METASPACE, ["▁a", "▁b\u3000", "▁"]),
+        ([STRIP, JOIN], METASPACE, ["▁a", "▁b"]),
+        (["table"], METASPACE, ["▁a", "▁", "▁b", "▁", "▁"]),
+        (["table", STRIP, JOIN], METASPACE, ["▁a", "▁b"]),
+        ([], WORDS, ["▁a", "▁b"]),
+    ],
+)
+def test_words_of_a_text(tmp_path, normalizers, splitter, words):
+    unigram_json(tmp_path, normalizers, splitter)
+    assert read_tokenizer(tmp_path).tokenizer.model.split(" a  b\u3000 ") == words
+
+
+def test_a_table_is_read_cluster_by_cluster(tmp_path):
+    unigram_json(tmp_path, ["table"], WORDS)
+    model = read_tokenizer(tmp_path).tokenizer.model
+    assert model.split("cafe\u0301 ½") == ["▁caf\u00e9", "▁1\u20442"]
+    # One of six bytes is left as it is, and of a shorter one the rest is lost.
+    assert model.split("か\u3099 ﬁ\u0301n") == ["▁か\u3099", "▁fin"]
+
+
+@pytest.mark.parametrize(
+    "normalizers, splitter, model, message",
+    [
+        ([{"type": "Lowercase"}], WORDS, {}, "SentencePiece's normalizer in .*Lowercase"),
+        ([{**STRIP, "strip_left": True}], WORDS, {}, "SentencePiece's normalizer in .*'Strip'"),
+        ([{**JOIN, "content": "_"}], WORDS, {}, "SentencePiece's normalizer in .*'_'"),
+        ([JOIN, "table"], WORDS, {}, "in this order, got Replace, Precompiled"),
+        ([], None, {}, "Metaspace as pre_tokenizer of .*got None"),
+        ([], {**METASPACE, "split": False}, {}, "Metaspace as pre_tokenizer"),
+        ([], {**METASPACE, "prepend_scheme": "never"}, {}, "Metaspace as pre_tokenizer"),
+        ([], {**METASPACE, "replacement": "_"}, {}, "Metaspace as pre_tokenizer"),
+        ([], METASPACE, {"vocab": [["a", "b"]]}, "numbers as scores in .*'b' of 'a'"),
+        ([], METASPACE, {"vocab": [["a", float("nan")]]}, "numbers as scores in .*nan of 'a'"),
+        ([], METASPACE, {"vocab": [["a▁b", -1.0]]}, "pieces of one word, got 'a▁b'"),
+    ],
+)
+def test_unigrams_that_cannot_be_reproduced(tmp_path, normalizers, splitter, model, message):
+    values = unigram_json(tmp_path, normalizers, splitter)
+    if model:
+        special = [[one["content"], 0.0] for one in values["added_tokens"]]
+        values["model"]["vocab"] = [*special, *model["vocab"]]
+        write(tmp_path, tokenizer=values)
+    with pytest.raises(InputError, match=message):
+        read_tokenizer(tmp_path)
