@@ -1,6 +1,5 @@
 """Each form of a published tokenizer's files has the ids of the library that wrote it."""
 
-import json
 
 import pytest
 import sentencepiece
@@ -8,17 +7,18 @@ from sentencepiece import sentencepiece_model_pb2
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.pretrained.tokenizer import read_tokenizer
-from keras_transformer.zoo.tokenizers.piece_list import BYTE_ALPHABET, BYTE_PIECES
+from keras_transformer.zoo.tokenizers.piece_list import BYTE_PIECES
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 from tests.hard_strings import UTF8
-from tests.zoo.pretrained.test_tokenizers import TEXTS, trained
+from tests.zoo.pretrained.tokenizer_files import (
+    TEXTS,
+    byte_fallback_json,
+    old_files,
+    trained,
+    write,
+)
 
 SAMPLE = [*TEXTS[:100], *UTF8]
-
-
-def write(folder, **files):
-    for name, value in files.items():
-        (folder / f"{name}.json").write_text(json.dumps(value), encoding="utf-8")
 
 
 def published_ids(published, texts=SAMPLE):
@@ -115,55 +115,15 @@ def test_sums_go_on_over_words_and_are_rounded(tmp_path):
     assert alone != theirs.encode(texts)
 
 
-def byte_pairs_of(pieces):
-    """All merges of two pieces into a third, the most probable third first."""
-    scores = {one.piece: one.score for one in pieces if one.type == one.NORMAL}
-    merges = [
-        (-score, piece[:cut], piece[cut:]) for piece, score in scores.items()
-        for cut in range(1, len(piece)) if piece[:cut] in scores and piece[cut:] in scores
-    ]  # fmt: skip
-    return [f"{left} {right}" for _, left, right in sorted(merges, key=lambda merge: merge[0])]
-
-
 def test_a_tokenizer_json_with_bytes(tmp_path):
-    theirs = trained(
-        tmp_path / "m", model_type="bpe", byte_fallback=True, remove_extra_whitespaces=False,
-        normalization_rule_name="identity",
-    )  # fmt: skip
-    model = sentencepiece_model_pb2.ModelProto.FromString(theirs.serialized_model_proto())
-    vocab = {one.piece: i for i, one in enumerate(model.pieces)}
-    specials = ("<unk>", "<s>", "</s>")
-    values = {
-        "added_tokens": [
-            {"id": vocab[name], "content": name, "special": True} for name in specials
-        ],
-        "normalizer": {"type": "Sequence", "normalizers": [
-            {"type": "Prepend", "prepend": "▁"},
-            {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
-        ]},
-        "pre_tokenizer": None,
-        "model": {
-            "type": "BPE", "vocab": vocab, "merges": byte_pairs_of(model.pieces), "fuse_unk": True,
-            "byte_fallback": True, "unk_token": "<unk>",
-        },
-    }  # fmt: skip
-    write(tmp_path, tokenizer=values)
+    theirs = byte_fallback_json(tmp_path)
     published = read_tokenizer(tmp_path)
     expected = theirs.encode(SAMPLE)
     assert published_ids(published) == expected
-    byte_ids = {vocab[piece] for piece in BYTE_PIECES}
+    byte_ids = set(theirs.piece_to_id(list(BYTE_PIECES)))
     assert sum(not byte_ids.isdisjoint(ids) for ids in expected) > 20
     again = Tokenizer.from_files(published.tokenizer.to_files())
     assert again.pieces(SAMPLE) == published.tokenizer.pieces(SAMPLE)
-
-
-def old_files(folder, merges="#version: 0.2\nl o\nlo w\nĠ low\nĠ t\n"):
-    names = ["<s>", "<pad>", "</s>", "<unk>", *BYTE_ALPHABET, "lo", "low", "Ġlow", "Ġt", "<mask>"]
-    vocab = {name: i for i, name in enumerate(names)}
-    write(folder, vocab=vocab, config={"model_type": "roberta"})
-    if merges is not None:
-        (folder / "merges.txt").write_text(merges, encoding="utf-8")
-    return vocab
 
 
 def test_vocab_json_and_merges(tmp_path):

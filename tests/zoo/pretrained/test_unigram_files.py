@@ -1,56 +1,23 @@
 """The unigram model of a tokenizer.json has the ids of the `tokenizers` library."""
 
-import base64
 
 import pytest
-from sentencepiece import sentencepiece_model_pb2
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.pretrained.tokenizer import read_tokenizer
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
-from tests.zoo.pretrained.test_tokenizer_files import SAMPLE, published_ids, write
-from tests.zoo.pretrained.test_tokenizers import trained
+from tests.zoo.pretrained.test_tokenizer_files import SAMPLE, published_ids
+from tests.zoo.pretrained.tokenizer_files import JOIN, METASPACE, STRIP, WORDS, unigram_json, write
 
-STRIP = {"type": "Strip", "strip_left": False, "strip_right": True}
-JOIN = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "▁"}
-METASPACE = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
-WORDS = {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, METASPACE]}
 SPACED = [
     "", " ", "  ", " low  tower ", "low\u3000tower\n", "\ttower", "▁low ▁▁ low▁", "low\u200d",
     "a\x1c b",
 ]  # fmt: skip
-# Sequences that the table of characters has: of single characters, of short clusters, and of long.
+# Sequences of the table: of single characters, of short clusters, and of long ones.
 CLUSTERED = [
-    "cafe\u0301 ﬁ\u0301n", "か\u3099 ক\u09c7\u09be", "\u1112\u1161\u11ab", "u\u0308\u0301", "²\u0301 ½",
+    "cafe\u0301 ﬁ\u0301n", "か\u3099 ক\u09c7\u09be", "\u1112\u1161\u11ab", "u\u0308\u0301",
+    "²\u0301 ½",
 ]  # fmt: skip
-
-
-def unigram_json(tmp_path, normalizers, splitter, **model):
-    """The tokenizer.json of a small model, and the table of SentencePiece's NMT rules."""
-    theirs = trained(tmp_path / "m", model_type="unigram", normalization_rule_name="nmt_nfkc")
-    proto = sentencepiece_model_pb2.ModelProto.FromString(theirs.serialized_model_proto())
-    table = base64.b64encode(proto.normalizer_spec.precompiled_charsmap).decode()
-    normalizers = [
-        {"type": "Precompiled", "precompiled_charsmap": table} if one == "table" else one
-        for one in normalizers
-    ]
-    # Scores that float32 does not have.
-    vocab = [[one.piece, one.score / 3 if one.type == 1 else 0.0] for one in proto.pieces]
-    values = {
-        "version": "1.0", "truncation": None, "padding": None, "decoder": None,
-        "post_processor": None, "pre_tokenizer": splitter,
-        "added_tokens": [
-            {"id": i, "content": name, "single_word": False, "lstrip": False, "rstrip": False,
-             "normalized": False, "special": True}
-            for i, name in enumerate(("<unk>", "<s>", "</s>"))
-        ],
-        "normalizer": {"type": "Sequence", "normalizers": normalizers} if normalizers else None,
-        "model": {
-            "type": "Unigram", "unk_id": 0, "vocab": vocab, "byte_fallback": False, **model,
-        },
-    }  # fmt: skip
-    write(tmp_path, tokenizer=values)
-    return values
 
 
 FORMS = [
