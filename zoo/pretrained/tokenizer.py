@@ -43,7 +43,9 @@ def read_tokenizer(folder: str | os.PathLike) -> PublishedTokenizer:
     folder = Path(folder)
     try:
         return _read(folder)
-    except (AttributeError, KeyError, TypeError, IndexError) as error:
+    except InputError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
         # What was published elsewhere may have any form.
         raise InputError(
             f"Expected a tokenizer as `transformers` writes it in {folder}, got an error: "

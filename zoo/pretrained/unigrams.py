@@ -26,7 +26,7 @@ from keras_transformer.zoo.tokenizers.tokenizer_config import TokenizerConfig
 MODELS = ("spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "spm.model")
 # A table of characters that replaces none: a trie of one unit.
 _NO_RULES = b"\4\0\0\0\0\0\0\0"
-_EXTRA_IDS = 100
+_EXTRA_IDS, _MOST_EXTRA_IDS = 100, 10_000
 # The score of a user-defined piece for each byte after its first.
 _USER_BONUS = 0.1
 
@@ -242,7 +242,13 @@ def _family(folder: Path) -> str | None:
 
 
 def _extra_ids(folder: Path) -> int:
-    return int(read_json(folder / "tokenizer_config.json").get("extra_ids", _EXTRA_IDS))
+    path = folder / "tokenizer_config.json"
+    count = read_json(path).get("extra_ids", _EXTRA_IDS)
+    if type(count) is not int or not 0 <= count <= _MOST_EXTRA_IDS:
+        raise InputError(
+            f"Expected extra_ids of {path} to be from 0 to {_MOST_EXTRA_IDS}, got {count!r}."
+        )
+    return count
 
 
 def _piece(pieces: Mapping[int, str], *names: str) -> str | None:
