@@ -26,9 +26,7 @@ def write_seeds(folder: Path) -> None:
     for name in FORMS:
         path = folder / TOKENIZERS / name
         path.mkdir(parents=True)
-        _WRITERS[name](path)
-        # The SentencePiece model that a tokenizer.json was made of.
-        (path / "m").unlink(missing_ok=True)
+        write_form(name, path)
         kept = folder / KEPT / name
         kept.mkdir(parents=True)
         read_tokenizer(path).tokenizer.save(kept)
@@ -41,6 +39,13 @@ def write_seeds(folder: Path) -> None:
         path = folder / MODELS / "bert" / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(value))
+
+
+def write_form(name: str, folder: Path) -> None:
+    """Writes a whole tokenizer of a form into a folder."""
+    _WRITERS[name](folder)
+    # The SentencePiece model that a tokenizer.json was made of.
+    (folder / "m").unlink(missing_ok=True)
 
 
 def _write_shards(folder):
