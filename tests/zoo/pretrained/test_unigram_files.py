@@ -89,3 +89,11 @@ def test_unigrams_that_cannot_be_reproduced(tmp_path, normalizers, splitter, mod
         write(tmp_path, tokenizer=values)
     with pytest.raises(InputError, match=message):
         read_tokenizer(tmp_path)
+
+
+def test_pieces_are_not_added_to_unigrams(tmp_path):
+    values = unigram_json(tmp_path, [], METASPACE)
+    values["added_tokens"].append({"id": 9, "content": "<b>", "special": False})
+    write(tmp_path, tokenizer=values)
+    with pytest.raises(InputError, match="only special tokens to be added in .*, got '<b>'"):
+        read_tokenizer(tmp_path)
