@@ -1,7 +1,7 @@
 """Equal ids on real sentences, where KERAS_TRANSFORMER_DATA names a folder with tables of them.
 
-Every `.tsv` and `.tsv.gz` below it is read, each cell a text. KERAS_TRANSFORMER_REAL may name a folder
-with published tokenizer.json files of unigrams, which are compared with the `tokenizers` library.
+Every `.tsv` and `.tsv.gz` below it is read, each cell a text. KERAS_TRANSFORMER_REAL may name a
+folder with tokenizer.json files of unigrams, which are compared with the `tokenizers` library.
 """
 
 import gzip
