@@ -124,7 +124,11 @@ class Unigram:
         if len(known) < len(scores):
             never = [piece for piece, i in self._ids.items() if scores[i] == -math.inf]
             self._unused = {piece: i for piece in never if (i := self._ids.pop(piece)) < self.size}
-        self._unknown = array(self._floats, [min(known, default=0.0) - _UNKNOWN_PENALTY])[0]
+        lowest = min(known, default=0.0)
+        self._unknown = array(self._floats, [lowest - _UNKNOWN_PENALTY])[0]
+        # The least probable piece, relative to which the unknown is scored.
+        least = [i for i in self._ids.values() if scores[i] == lowest]
+        self.required = frozenset((*self._byte_ids, *least[:1]))
         # Words repeat: a corpus of 700,000 words has 35,000 distinct ones.
         self.cut = functools.lru_cache(_CACHED_WORDS)(self._cut)
 
@@ -181,6 +185,11 @@ class Unigram:
         pieces, bytes_ = self._pieces, self._bytes_by_id
         joined = b"".join(bytes_.get(i) or pieces[i].encode() for i in ids)
         return joined.decode(errors="replace").replace(SPACE, " ").removeprefix(" ")
+
+    def used(self, word: str) -> set[int]:
+        """Returns the ids of the pieces of a word, and places past the last id of those without."""
+        cut = self.cut(word)
+        return {i for _, i in cut.parts if i >= 0}.union(cut.ids)
 
     def _ids_in_order(self, cuts: Sequence[Cut]) -> list[int]:
         """The ids of words whose sums go on."""

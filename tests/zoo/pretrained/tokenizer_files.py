@@ -9,10 +9,10 @@ from sentencepiece import sentencepiece_model_pb2
 
 from keras_transformer.zoo.tokenizers.piece_list import BYTE_ALPHABET
 
-_WORDS = (
+SAMPLED = (
     "the", "lower", "tower", "Straße", "naïve", "ﬁne", "Ｆｕｌｌ", "東京", "12", "3.5", "m²", "«so»"
 )  # fmt: skip
-TEXTS = [" ".join(np.random.default_rng(n).permutation(_WORDS)[: 3 + n % 7]) for n in range(400)]
+TEXTS = [" ".join(np.random.default_rng(n).permutation(SAMPLED)[: 3 + n % 7]) for n in range(400)]
 STRIP = {"type": "Strip", "strip_left": False, "strip_right": True}
 JOIN = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "▁"}
 METASPACE = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
