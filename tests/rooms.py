@@ -32,7 +32,9 @@ ROOMS = {
     "zoo.outputs": Room("", "numpy", device=True),
     "edge.precision": Room("zoo.errors", device=True),
     "zoo.tokenizers.normalizers": Room("zoo.errors", "numpy", device=True),
-    "zoo.tokenizers": Room("zoo.errors zoo.tokenizers.normalizers", "numpy", device=True),
+    "zoo.tokenizers": Room(
+        "zoo.errors zoo.numerals zoo.tokenizers.normalizers", "numpy", device=True
+    ),
     "zoo.chat": Room("zoo.errors zoo.tokenizers", "jinja2", device=True),
     "zoo.modalities": Room(
         "zoo.chat zoo.errors zoo.printable zoo.tokenizers", "numpy", device=True

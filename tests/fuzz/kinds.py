@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import safetensors.numpy
 
+from tests.fuzz import published
 from tests.fuzz.archives import damaged_archive
 from tests.fuzz.models import damaged_model
 from tests.fuzz.mutate import damaged_bytes, damaged_json, damaged_value
@@ -228,4 +229,11 @@ KINDS = {
     "checkpoints": Kind("checkpoint", _make_checkpoint, _read_checkpoint),
     "tflite": Kind("int8.tflite", _make_tflite, _read_file),
     "archives": Kind("float32.tflite", _make_archive, _read_file),
+    "kept_tokenizers": Kind(f"{published.KEPT}/t5", published.make_kept, _read_vocabulary),
+    "published_tokenizers": Kind(
+        f"{published.TOKENIZERS}/t5", published.make_tokenizer, published.read_tokenizer
+    ),
+    "published_models": Kind(
+        f"{published.MODELS}/bert", published.make_model, published.read_model
+    ),
 }

@@ -9,6 +9,7 @@ from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.registry import TASKS
 from tests.edge import generators, models
 from tests.fuzz.names import CHECKPOINT
+from tests.fuzz.published_seeds import write_seeds
 from tests.zoo import tiny
 
 
@@ -39,6 +40,7 @@ def make_seeds(folder: Path) -> None:
         (folder / kind).mkdir()
         tokenizer = checkpoint.tokenizer if kind == "wordpiece" else generators.writer().tokenizer
         tokenizer.save(folder / kind)
+    write_seeds(folder)
 
 
 def _write_other_tables(folder):

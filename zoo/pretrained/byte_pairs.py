@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.pretrained.published_files import named_tokens, read_json
+from keras_transformer.zoo.pretrained.published_files import flat, named_tokens, read_json
 from keras_transformer.zoo.pretrained.roles import (
     Arranged,
     arrange,
@@ -30,14 +30,18 @@ _PATTERNS = {
 }  # fmt: skip
 
 
-def read_byte_pairs(folder: Path) -> tuple[Tokenizer, Arranged]:
+def read_byte_pairs(folder: Path, values: Mapping[str, Any]) -> tuple[Tokenizer, Arranged]:
     """Returns the BPE tokenizer in a folder.
+
+    Args:
+        folder: folder of the model.
+        values: content of its tokenizer.json; empty for vocab.json and merges.txt.
 
     Raises:
         InputError: if it cannot be reproduced.
     """
     path = folder / "tokenizer.json"
-    values = read_json(path) or _old_values(folder)
+    values = values or _old_values(folder)
     model = values["model"]
     for name in ("continuing_subword_prefix", "end_of_word_suffix"):
         if model.get(name):
@@ -81,11 +85,11 @@ def _merge(row: str | Sequence[str], ids: Mapping[str, int], path: Path) -> tupl
 
 def _byte_settings(values: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """The normalization and the splitter of byte-level BPE."""
-    normalizers = _flat(values.get("normalizer"), "normalizers")
+    normalizers = flat(values.get("normalizer"), "normalizers")
     kinds = [one["type"] for one in normalizers]
     if kinds not in ([], ["NFC"]):
         raise InputError(f"Expected no normalizer but NFC in {path}, got {', '.join(kinds)}.")
-    parts = _flat(values.get("pre_tokenizer"), "pretokenizers")
+    parts = flat(values.get("pre_tokenizer"), "pretokenizers")
     kinds = [one["type"] for one in parts]
     level = parts[-1] if kinds[-1:] == ["ByteLevel"] else {}
     splitter = None
@@ -111,14 +115,14 @@ def _byte_settings(values: Mapping[str, Any], path: Path) -> dict[str, Any]:
 def _sentence_settings(values: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """The settings of SentencePiece's BPE, which Llama 2, Mistral and Gemma have."""
     has_prefix, marks = False, False
-    for one in _flat(values.get("normalizer"), "normalizers"):
+    for one in flat(values.get("normalizer"), "normalizers"):
         if one["type"] == "Prepend" and one.get("prepend") == SPACE:
             has_prefix = True
         elif one["type"] == "Replace" and one.get("content") == SPACE:
             marks = one["pattern"] == {"String": " "}
         else:
             raise InputError(f"Expected normalizers of {path} to mark spaces, got {one!r}.")
-    for one in _flat(values.get("pre_tokenizer"), "pretokenizers"):
+    for one in flat(values.get("pre_tokenizer"), "pretokenizers"):
         if one["type"] == "Metaspace" and not one.get("split", True):
             scheme = one.get("prepend_scheme", "always")
             has_prefix, marks = has_prefix or scheme in ("first", "always"), True
@@ -128,15 +132,6 @@ def _sentence_settings(values: Mapping[str, Any], path: Path) -> dict[str, Any]:
     if not marks:
         raise InputError(f"Expected a normalizer or pre_tokenizer of {path} to mark spaces.")
     return {"kind": "sentencepiece_bpe", "prefix_space": has_prefix, "byte_fallback": True}
-
-
-def _flat(value: Any, name: str) -> list[dict[str, Any]]:
-    """The parts of a sequence of normalizers or pre-tokenizers."""
-    if value is None:
-        return []
-    if value["type"] == "Sequence":
-        return [part for one in value[name] for part in _flat(one, name)]
-    return [value]
 
 
 def _old_values(folder: Path) -> dict[str, Any]:

@@ -166,7 +166,7 @@ def load_pretrained(
     family, published = family_of(values, folder / CONFIG)
     tensors = open_tensors(folder, location.weights)
     config = read_config(values, published, str(folder / CONFIG), pooling=modules.pooling)
-    heads, labels = _head_of(values, published)
+    heads, labels = _head_of(values, published, folder / CONFIG)
     if config.architecture == "encoder" and modules.pooling is None:
         has_pooler = _has_pooler(published, heads, tensors)
         config = config.replace(pooling="first" if has_pooler else "mean")
@@ -212,7 +212,16 @@ def read_config(
         InputError: if a key is missing, impossible, or would change the function.
     """
     reader = PublishedConfig(values, source)
-    settings = published.settings(reader)
+    try:
+        settings = published.settings(reader)
+    except InputError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
+        # What was published elsewhere may have any form.
+        raise InputError(
+            f"Expected a config as `transformers` writes it in {source}, got an error: "
+            f"{type(error).__name__}: {error}."
+        ) from error
     reader.check_read()
     if pooling is not None:
         settings |= {"pooling": pooling, "pooler": "none"}
@@ -240,10 +249,15 @@ def _check_vocabulary(
 
 
 def _head_of(
-    values: Mapping[str, Any], published: Published
+    values: Mapping[str, Any], published: Published, path: Path
 ) -> tuple[Mapping[str, Tensor], tuple[str, ...]]:
     """The table of a head of classes that config.json names, and the classes."""
-    for architecture in values.get("architectures") or ():
+    architectures = values.get("architectures") or []
+    if not isinstance(architectures, list) or not all(isinstance(n, str) for n in architectures):
+        raise InputError(
+            f"Expected architectures of {path} to be a list of names, got {architectures!r}."
+        )
+    for architecture in architectures:
         labels = values.get("id2label")
         if architecture in published.heads and isinstance(labels, Mapping):
             return published.heads[architecture], tuple(map(str, labels.values()))

@@ -60,3 +60,12 @@ def named_tokens(folder: Path, pieces: Mapping[str, int]) -> dict[str, str]:
                 if name in pieces:
                     found.setdefault(role, name)
     return found
+
+
+def flat(value: Any, name: str) -> list[dict[str, Any]]:
+    """Returns the parts of a sequence of normalizers or pre-tokenizers in a tokenizer.json."""
+    if value is None:
+        return []
+    if value["type"] == "Sequence":
+        return [part for one in value[name] for part in flat(one, name)]
+    return [value]

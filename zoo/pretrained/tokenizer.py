@@ -43,7 +43,9 @@ def read_tokenizer(folder: str | os.PathLike) -> PublishedTokenizer:
     folder = Path(folder)
     try:
         return _read(folder)
-    except (AttributeError, KeyError, TypeError, IndexError) as error:
+    except InputError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
         # What was published elsewhere may have any form.
         raise InputError(
             f"Expected a tokenizer as `transformers` writes it in {folder}, got an error: "
@@ -52,21 +54,22 @@ def read_tokenizer(folder: str | os.PathLike) -> PublishedTokenizer:
 
 
 def _read(folder: Path) -> PublishedTokenizer:
-    kind = read_json(folder / "tokenizer.json").get("model", {}).get("type")
+    values = read_json(folder / "tokenizer.json")
+    kind = values.get("model", {}).get("type")
     readers = {"WordPiece": read_word_pieces, "BPE": read_byte_pairs, "Unigram": read_unigrams}
     if kind is not None and kind not in readers:
         raise InputError(
             f"Expected a tokenizer.json of {', '.join(readers)} in {folder}, got {kind}."
         )
     if kind is not None:
-        tokenizer, arranged = readers[kind](folder)
+        tokenizer, arranged = readers[kind](folder, values)
         return PublishedTokenizer(tokenizer=tokenizer, rows=arranged.rows)
     if (folder / "source.spm").is_file():
         source, target, arranged = read_marian(folder)
         return PublishedTokenizer(tokenizer=source, rows=arranged.rows, target=target)
     for name, read in (("vocab.txt", read_word_pieces), ("vocab.json", read_byte_pairs)):
         if (folder / name).is_file():
-            tokenizer, arranged = read(folder)
+            tokenizer, arranged = read(folder, {})
             return PublishedTokenizer(tokenizer=tokenizer, rows=arranged.rows)
     for name in MODELS:
         if (folder / name).is_file():

@@ -8,7 +8,7 @@ from typing import Any
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.pretrained import sentence_pieces
-from keras_transformer.zoo.pretrained.published_files import named_tokens, read_json
+from keras_transformer.zoo.pretrained.published_files import flat, named_tokens, read_json
 from keras_transformer.zoo.pretrained.roles import (
     Arranged,
     Templates,
@@ -26,28 +26,36 @@ from keras_transformer.zoo.tokenizers.tokenizer_config import TokenizerConfig
 MODELS = ("spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "spm.model")
 # A table of characters that replaces none: a trie of one unit.
 _NO_RULES = b"\4\0\0\0\0\0\0\0"
-_EXTRA_IDS = 100
+_EXTRA_IDS, _MOST_EXTRA_IDS = 100, 10_000
+# The score of a user-defined piece for each byte after its first.
+_USER_BONUS = 0.1
 
 
-def read_unigrams(folder: Path) -> tuple[Tokenizer, Arranged]:
+def read_unigrams(folder: Path, values: Mapping[str, Any]) -> tuple[Tokenizer, Arranged]:
     """Returns the unigram tokenizer of a folder's tokenizer.json.
+
+    Args:
+        folder: folder of the model.
+        values: content of its tokenizer.json.
 
     Raises:
         InputError: if it cannot be reproduced.
     """
     path = folder / "tokenizer.json"
-    values = read_json(path)
     model = values["model"]
     rows = model["vocab"]
     added = values.get("added_tokens") or []
     in_text = [one["content"] for one in added if not one["special"]]
     if in_text:
         raise InputError(f"Expected only special tokens to be added in {path}, got {in_text[0]!r}.")
+    scores = dict(rows)
+    for piece, score in scores.items():
+        if type(score) not in (float, int) or not math.isfinite(score):
+            raise InputError(f"Expected numbers as scores in {path}, got {score!r} of {piece!r}.")
     pieces = dict(enumerate(piece for piece, _ in rows))
-    scores = {piece: float(score) for piece, score in rows}
     pieces |= {one["id"]: one["content"] for one in added}
-    _check_metaspace(values.get("pre_tokenizer"), path)
-    has_bytes = bool(model.get("byte_fallback"))
+    settings = _metaspace(values.get("normalizer"), values.get("pre_tokenizer"), path)
+    settings["byte_fallback"] = bool(model.get("byte_fallback"))
     named = named_tokens(folder, {piece: i for i, piece in pieces.items()})
     if model.get("unk_id") is not None:
         named["unk"] = pieces[model["unk_id"]]
@@ -56,9 +64,8 @@ def read_unigrams(folder: Path) -> tuple[Tokenizer, Arranged]:
         more=[one["content"] for one in added], has_unknown=True,
         starts_with_pad=starts_with_pad(folder),
     )  # fmt: skip
-    charsmap = _charsmap(values.get("normalizer"), path)
-    tokenizer = _tokenizer(arranged, scores, charsmap, byte_fallback=has_bytes)
-    return tokenizer, arranged
+    charsmap = _charsmap(values.get("normalizer"))
+    return _tokenizer(arranged, scores, charsmap, **settings), arranged
 
 
 def read_model(folder: Path, path: Path) -> tuple[Tokenizer, Arranged]:
@@ -131,13 +138,21 @@ def model_tokenizer(model: SentencePieces, arranged: Arranged, unknown: int = 0)
     if not model.is_bpe:
         if not model.single_spaces:
             raise InputError("Expected a unigram model that joins spaces, got one that does not.")
-        highest = max(scores.values(), default=0.0)
         # As SentencePiece scores them.
-        scores |= {piece: len(piece.encode()) * highest - 0.1 for piece in user}
-        return _tokenizer(
+        scores |= {piece: _USER_BONUS * (len(piece.encode()) - 1) for piece in user}
+        tokenizer = _tokenizer(
             arranged, scores, charsmap, byte_fallback=model.byte_fallback,
             unknown_pieces=unknown, prefix_space=model.prefix_space,
         )  # fmt: skip
+        for piece in user:
+            # It does not replace their characters.
+            text = piece.replace(SPACE, " ").strip(" ")
+            if tokenizer.model.normalize(text) != text:
+                raise InputError(
+                    f"Expected user-defined pieces that the table of characters keeps, got "
+                    f"{piece!r}."
+                )
+        return tokenizer
     config = TokenizerConfig(
         kind="sentencepiece_bpe", special=arranged.special,
         normalization="charsmap" if model.charsmap else "identity",
@@ -168,29 +183,47 @@ def _tokenizer(
     return Tokenizer(config, Vocabulary(tuple(arranged.pieces), values, charsmap=charsmap))
 
 
-def _charsmap(normalizer: Any, path: Path) -> bytes:
+def _charsmap(normalizer: Any) -> bytes:
     """The table of characters among the normalizers of a tokenizer.json."""
-    parts = (normalizer or {}).get("normalizers", [normalizer] if normalizer else [])
-    found = _NO_RULES
-    for part in parts:
-        kind = part["type"]
-        if kind == "Precompiled":
-            found = base64.b64decode(part["precompiled_charsmap"])
-        elif kind == "Replace" and part["pattern"] == {"Regex": " {2,}"}:
-            pass  # joined spaces, as SentencePiece joins them
-        elif kind != "Strip" or part.get("strip_left"):
+    for part in flat(normalizer, "normalizers"):
+        if part["type"] == "Precompiled":
+            return base64.b64decode(part["precompiled_charsmap"], validate=True)
+    return _NO_RULES
+
+
+def _metaspace(normalizer: Any, splitter: Any, path: Path) -> dict[str, Any]:
+    """The settings of what a tokenizer.json does to spaces."""
+    steps = []
+    for part in flat(normalizer, "normalizers"):
+        is_joining = (
+            part["type"] == "Replace" and part["pattern"] == {"Regex": " {2,}"}
+            and part["content"] in (" ", SPACE)
+        )  # fmt: skip
+        is_known = part["type"] == "Precompiled" or is_joining or part["type"] == "Strip"
+        if not is_known or part.get("strip_left"):
             raise InputError(f"Expected SentencePiece's normalizer in {path}, got {part!r}.")
-    return found
-
-
-def _check_metaspace(splitter: Any, path: Path) -> None:
-    """Raises InputError unless words are split as SentencePiece splits them."""
-    parts = (splitter or {}).get("pretokenizers", [splitter] if splitter else [])
+        if part["type"] != "Strip" or part["strip_right"]:
+            steps.append(part["type"])
+    # The table is read first, and spaces are joined last.
+    if steps != [step for step in ("Precompiled", "Strip", "Replace") if step in steps]:
+        raise InputError(
+            f"Expected the normalizers Precompiled, Strip and Replace of {path} in this order, "
+            f"got {', '.join(steps)}."
+        )
+    parts = flat(splitter, "pretokenizers")
     kinds = [part["type"] for part in parts]
-    metaspace = parts[-1] if kinds in (["Metaspace"], ["WhitespaceSplit", "Metaspace"]) else {}
-    has_prefix = metaspace.get("prepend_scheme", "always") in ("always", "first")
-    if not metaspace or not has_prefix or not metaspace.get("add_prefix_space", True):
+    has_words = kinds == ["WhitespaceSplit", "Metaspace"]
+    last = parts[-1] if has_words or kinds == ["Metaspace"] else {}
+    schemes = ("always",) if has_words else ("always", "first")
+    has_prefix = last.get("prepend_scheme", "always") in schemes
+    is_plain = last.get("replacement") == SPACE and last.get("split", True)
+    if not (is_plain and has_prefix and last.get("add_prefix_space", True)):
         raise InputError(f"Expected Metaspace as pre_tokenizer of {path}, got {splitter!r}.")
+    stripped = "metaspace_strip" if "Strip" in steps else "metaspace"
+    return {
+        "splitter": "whitespace" if has_words else stripped,
+        "single_spaces": "Replace" in steps,
+    }
 
 
 def _family(folder: Path) -> str | None:
@@ -209,7 +242,13 @@ def _family(folder: Path) -> str | None:
 
 
 def _extra_ids(folder: Path) -> int:
-    return int(read_json(folder / "tokenizer_config.json").get("extra_ids", _EXTRA_IDS))
+    path = folder / "tokenizer_config.json"
+    count = read_json(path).get("extra_ids", _EXTRA_IDS)
+    if type(count) is not int or not 0 <= count <= _MOST_EXTRA_IDS:
+        raise InputError(
+            f"Expected extra_ids of {path} to be from 0 to {_MOST_EXTRA_IDS}, got {count!r}."
+        )
+    return count
 
 
 def _piece(pieces: Mapping[int, str], *names: str) -> str | None:

@@ -12,14 +12,17 @@ from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 from keras_transformer.zoo.tokenizers.tokenizer_config import TokenizerConfig
 
 
-def read_word_pieces(folder: Path) -> tuple[Tokenizer, Arranged]:
+def read_word_pieces(folder: Path, values: dict[str, Any]) -> tuple[Tokenizer, Arranged]:
     """Returns the tokenizer of word pieces in a folder.
+
+    Args:
+        folder: folder of the model.
+        values: content of its tokenizer.json; empty for vocab.txt.
 
     Raises:
         InputError: if it cannot be reproduced.
     """
     path = folder / "tokenizer.json"
-    values = read_json(path)
     settings = _settings(values, path) if values else _old_settings(folder)
     pieces = _pieces(values, folder)
     named = named_tokens(folder, {piece: i for i, piece in pieces.items()})

@@ -3,7 +3,7 @@
 import functools
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from keras_transformer.zoo.tokenizers.merges import merge
 from keras_transformer.zoo.tokenizers.normalizers.splitters import SPLITTERS
@@ -20,12 +20,28 @@ def whole_text(text: str) -> str:
     return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
 
 
-def split_around(pieces: Sequence[str]) -> re.Pattern | None:
-    """Returns the expression that splits a text around pieces, the longest first, keeping them."""
-    if not pieces:
-        return None
-    longest_first = sorted(pieces, key=len, reverse=True)
-    return re.compile(f"({'|'.join(map(re.escape, longest_first))})")
+class AddedPieces:
+    """Pieces that are found in a text before it is split, the longest first.
+
+    Args:
+        pieces: texts of the pieces.
+    """
+
+    def __init__(self, pieces: Sequence[str]):
+        longest_first = sorted(pieces, key=len, reverse=True)
+        self._pieces = frozenset(pieces)
+        self._pattern = re.compile(f"({'|'.join(map(re.escape, longest_first))})")
+
+    def __contains__(self, part: str) -> bool:
+        return part in self._pieces
+
+    def split(self, text: str, split: Callable[[str], list[str]]) -> list[str]:
+        """Returns the pieces in a text, and between them the parts that a function splits."""
+        if not self._pieces:
+            return split(text)
+        runs = enumerate(self._pattern.split(text))
+        # Every second is an added piece.
+        return [part for i, run in runs for part in ([run] if i % 2 else split(run))]
 
 
 class ByteBPE:
@@ -48,7 +64,7 @@ class ByteBPE:
         }
         self._config = config
         self._split = SPLITTERS[str(config.splitter)]
-        self._added = split_around(added)
+        self._added = AddedPieces(added)
         as_text = {*config.special.names, *added}
         self._bytes = [
             piece.encode() if piece in as_text else _piece_bytes(piece) for piece in pieces
@@ -69,12 +85,7 @@ class ByteBPE:
 
     def split(self, text: str) -> list[str]:
         """Returns the parts, which are matched one by one."""
-        text = self.fold(text)
-        if self._added is None:
-            return self._parts(text)
-        runs = enumerate(self._added.split(text))
-        # Every second is an added piece.
-        return [part for i, run in runs for part in ([run] if i % 2 else self._parts(run))]
+        return self._added.split(self.fold(text), self._parts)
 
     def _parts(self, text: str) -> list[str]:
         if self._config.prefix_space and text and text[0] != " ":
@@ -95,7 +106,7 @@ class ByteBPE:
         return {*self._match(part, made), *(self.piece_ids[piece] for piece in made)}
 
     def _match(self, part: str, made: set[str] | None = None) -> tuple[int, ...]:
-        if self._added is not None and self._added.fullmatch(part):
+        if part in self._added:
             return (self.piece_ids[part],)
         # Published vocabularies lack some control characters, which are left out.
         bytes_ = (BYTE_ALPHABET[byte] for byte in part.encode())

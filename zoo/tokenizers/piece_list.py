@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.numerals import read_number
 from keras_transformer.zoo.tokenizers.bpe_file import bpe_from_text, bpe_to_bytes
 
 PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
@@ -42,6 +43,8 @@ _UNUSABLE = {
 }
 _MAX_PIECE_BYTES = {"bpe": 4096, "sentencepiece_bpe": 4096}
 _USUAL_PIECE_BYTES = 256
+# Maximum number of UTF-8 bytes of a character.
+_MOST_BYTES = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,30 +130,16 @@ class Vocabulary(Sequence[str]):
             InputError: if a piece is unusable or repeated, a special token or byte is missing,
                 the padding is not first, or the scores do not fit.
         """
-        ids: dict[str, int] = {}
+        ids = dict(zip(self.pieces, range(len(self.pieces)), strict=True))
         most_bytes = _MAX_PIECE_BYTES.get(kind, _USUAL_PIECE_BYTES)
-        for index, piece in enumerate(self.pieces):
-            if not piece or _UNUSABLE[kind].search(piece):
-                raise InputError(
-                    f"Expected one piece on every line of {source}, "
-                    f"got {piece!r} on line {index + 1}."
-                )
-            if kind == "characters" and len(piece) > 1 and piece not in special:
-                raise InputError(
-                    f"Expected every piece of {source} to be one character, got {piece!r}."
-                )
-            num_bytes = len(piece.removeprefix(CONTINUATION).encode())
-            if num_bytes > most_bytes:
-                raise InputError(
-                    f"Expected pieces of at most {most_bytes} bytes in {source}, "
-                    f"got {num_bytes} bytes on line {index + 1}."
-                )
-            if piece in ids:
-                raise InputError(
-                    f"Expected every piece of {source} once, "
-                    f"got {piece!r} on lines {ids[piece] + 1} and {index + 1}."
-                )
-            ids[piece] = index
+        is_usual = (
+            kind != "characters" and len(ids) == len(self.pieces) and "" not in ids
+            and _UNUSABLE[kind].search("".join(self.pieces)) is None
+            and max(map(len, self.pieces), default=0) * _MOST_BYTES <= most_bytes
+        )  # fmt: skip
+        # Large vocabularies are checked at once, and piece by piece for the error.
+        if not is_usual:
+            self._check_pieces(kind, source, special, most_bytes)
         fixed = {"sentencepiece": BYTE_PIECES, "sentencepiece_bpe": BYTE_PIECES}
         required = (*special, *(fixed.get(kind, ()) if has_bytes else ()))
         for token in required:
@@ -174,6 +163,34 @@ class Vocabulary(Sequence[str]):
                 )
         return ids
 
+    def _check_pieces(
+        self, kind: str, source: str, special: Sequence[str], most_bytes: int
+    ) -> None:
+        """Raises InputError if a piece is unusable or repeated."""
+        ids: dict[str, int] = {}
+        for index, piece in enumerate(self.pieces):
+            if not piece or _UNUSABLE[kind].search(piece):
+                raise InputError(
+                    f"Expected one piece on every line of {source}, "
+                    f"got {piece!r} on line {index + 1}."
+                )
+            if kind == "characters" and len(piece) > 1 and piece not in special:
+                raise InputError(
+                    f"Expected every piece of {source} to be one character, got {piece!r}."
+                )
+            num_bytes = len(piece.removeprefix(CONTINUATION).encode())
+            if num_bytes > most_bytes:
+                raise InputError(
+                    f"Expected pieces of at most {most_bytes} bytes in {source}, "
+                    f"got {num_bytes} bytes on line {index + 1}."
+                )
+            if piece in ids:
+                raise InputError(
+                    f"Expected every piece of {source} once, "
+                    f"got {piece!r} on lines {ids[piece] + 1} and {index + 1}."
+                )
+            ids[piece] = index
+
 
 def _read_list(text: str, source: str) -> tuple[str, ...]:
     try:
@@ -187,11 +204,8 @@ def _read_list(text: str, source: str) -> tuple[str, ...]:
 
 def _read_pair(line: str, number: int, source: str) -> tuple[str, float]:
     piece, _, score = line.rpartition("\t")
-    try:
-        value = float(score)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value) and score != "-inf":
+    value = -math.inf if score == "-inf" else read_number(score)
+    if value is None or not (math.isfinite(value) or score == "-inf"):
         raise InputError(
             f"Expected a piece, a tab and its score on every line of {source}, "
             f"got {line!r} on line {number}."

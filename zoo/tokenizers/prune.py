@@ -37,8 +37,12 @@ def needed_ids(tokenizer: Tokenizer, texts: Iterable[str]) -> set[int]:
             "Expected a tokenizer with a vocabulary to prune, got kind='bytes', whose 256 ids any "
             "text may need."
         )
-    parts = {part for text in texts for part in model.split(text)}
+    parts: set[str] = set()
     found = {*tokenizer.special_ids, *model.required}
+    for text in texts:
+        parts.update(model.split(text))
+        # Sums of some models go on over words, which may be split otherwise there.
+        found.update(model.ids(text))
     found = found.union(*map(model.used, parts))
     characters = {*_PRINTED_ASCII}.union(*parts)
     if tokenizer.config.kind == "wordpiece":

@@ -5,7 +5,7 @@ import re
 from array import array
 from collections.abc import Sequence
 
-from keras_transformer.zoo.tokenizers.byte_bpe import split_around
+from keras_transformer.zoo.tokenizers.byte_bpe import AddedPieces
 from keras_transformer.zoo.tokenizers.marked import SPACE, Marker
 from keras_transformer.zoo.tokenizers.merges import merge
 from keras_transformer.zoo.tokenizers.piece_list import BYTE_PIECES, Vocabulary
@@ -38,7 +38,7 @@ class SentenceBPE:
         )
         self.size = len(vocabulary)
         self._marker = Marker(vocabulary.charsmap, config)
-        self._added = split_around(added)
+        self._added = AddedPieces(added)
         # Where nothing is unknown no token is.
         self._unknown = self.piece_ids[special.unk or special.pad]
         bytes_ = BYTE_PIECES if config.byte_fallback else ()
@@ -75,12 +75,7 @@ class SentenceBPE:
 
     def split(self, text: str) -> list[str]:
         """Returns the parts, which are matched one by one."""
-        marked = self._marker.mark(text)
-        if self._added is None:
-            return self._parts(marked)
-        runs = enumerate(self._added.split(marked))
-        # Every second is an added piece.
-        return [part for i, run in runs for part in ([run] if i % 2 else self._parts(run))]
+        return self._added.split(self._marker.mark(text), self._parts)
 
     def _parts(self, marked: str) -> list[str]:
         if self._splits:
@@ -103,7 +98,7 @@ class SentenceBPE:
         return {*self._match(part, made), *(self.piece_ids[piece] for piece in made)}
 
     def _match(self, part: str, made: set[str] | None = None) -> tuple[int, ...]:
-        if self._added is not None and self._added.fullmatch(part):
+        if part in self._added:
             return (self.piece_ids[part],)
         found: list[int] = []
         was_unknown = False

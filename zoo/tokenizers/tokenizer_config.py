@@ -26,7 +26,7 @@ _NORMALIZATIONS = {
 _VERBATIM = ("characters", "sentencepiece", "bpe", "sentencepiece_bpe")
 # Settings of some kinds only, with their defaults.
 _BY_KIND: dict[str, dict[str, Any]] = {
-    "splitter": {"bpe": "gpt2"},
+    "splitter": {"bpe": "gpt2", "sentencepiece": "sentencepiece"},
     "prefix_space": {"sentencepiece": True, "bpe": False, "sentencepiece_bpe": True},
     "single_spaces": {"sentencepiece": True, "sentencepiece_bpe": False},
     "byte_fallback": {"sentencepiece": True, "sentencepiece_bpe": True},
@@ -34,6 +34,9 @@ _BY_KIND: dict[str, dict[str, Any]] = {
     "added": {"bpe": (), "sentencepiece_bpe": ()},
     "unknown_pieces": {"sentencepiece": 0},
 }
+# How a unigram model's texts are split: by SentencePiece, or as the `tokenizers` library does at
+# spaces, or at those that do not end the text, or at all white space.
+_UNIGRAM_SPLITTERS = ("sentencepiece", "metaspace", "metaspace_strip", "whitespace")
 # Kinds whose special tokens have names of their own.
 _NAMED = ("wordpiece", "sentencepiece", "bpe", "sentencepiece_bpe")
 # Names of the shares of tokens and of rows that a tokenizer does not know.
@@ -71,11 +74,15 @@ class TokenizerConfig:
             (word pieces only). 100 by default.
         max_bytes_per_word: maximum number of UTF-8 bytes instead, as in older files.
         special: special tokens and templates.
-        splitter: name of the function that splits a text before bpe, see `splitters`.
+        splitter: name of the function that splits a text before bpe, see `splitters`; of
+            sentencepiece "sentencepiece", or what the `tokenizers` library splits at, with its
+            sums and its reading of the table: "metaspace" for spaces, "metaspace_strip" for those
+            that do not end the text, "whitespace" for all white space.
         prefix_space: whether a space precedes each text: true by default for sentencepiece and
             sentencepiece_bpe, false for bpe, which adds it where the text does not begin with one.
         single_spaces: whether spaces are joined, and removed at a text's ends: by default true for
-            sentencepiece and false for sentencepiece_bpe. Of sentencepiece only for "charsmap".
+            sentencepiece and false for sentencepiece_bpe. With "metaspace" those at the ends are
+            not removed.
         byte_fallback: whether a character that is not in the vocabulary becomes its bytes (the
             default), rather than one unknown token for a run of them.
         whole_words: whether bpe merges nothing of a part that is a piece.
@@ -188,7 +195,8 @@ class TokenizerConfig:
                         f"with the normalization {self.normalization}, got {name}=True."
                     )
         if self.splitter is not None:
-            self._choose("splitter", tuple(SPLITTERS))
+            is_bytes = self.kind == "bpe"
+            self._choose("splitter", tuple(SPLITTERS) if is_bytes else _UNIGRAM_SPLITTERS)
         if any(not isinstance(piece, str) or not piece for piece in self.added or ()):
             raise InputError(
                 f"Expected the tokenizer's added to be a list of texts, got added={self.added!r}."
@@ -204,17 +212,26 @@ class TokenizerConfig:
                 f"Expected a special token unk for a tokenizer of the kind {self.kind} that does "
                 "not know all texts, got none."
             )
-        if self.kind == "sentencepiece" and not self.single_spaces:
+        if self.kind == "sentencepiece":
+            self._check_spaces()
+
+    def _check_spaces(self) -> None:
+        """Raises InputError for spaces that a unigram model cannot have."""
+        if not self.single_spaces and not self.is_metaspace:
             raise InputError(
-                "Expected the tokenizer's single_spaces to be true for sentencepiece, got "
-                "single_spaces=False."
+                f"Expected the tokenizer's single_spaces to be true with the splitter "
+                f"{self.splitter}, got single_spaces=False."
             )
-        if self.normalization != "charsmap" and self.kind == "sentencepiece":
-            if not self.prefix_space:
-                raise InputError(
-                    "Expected the tokenizer's prefix_space to be true with the normalization "
-                    f"{self.normalization}, got prefix_space=False."
-                )
+        if not self.prefix_space and (not self.has_charsmap or self.is_metaspace):
+            raise InputError(
+                "Expected the tokenizer's prefix_space to be true with the normalization "
+                f"{self.normalization} and the splitter {self.splitter}, got prefix_space=False."
+            )
+        if self.is_metaspace and not self.has_charsmap:
+            raise InputError(
+                f"Expected the normalization charsmap with the splitter {self.splitter}, got "
+                f"normalization={self.normalization!r}."
+            )
 
     @property
     def keeps_lines(self) -> bool:
@@ -235,6 +252,11 @@ class TokenizerConfig:
     def has_charsmap(self) -> bool:
         """Whether a table of characters belongs to the vocabulary."""
         return self.normalization == "charsmap"
+
+    @property
+    def is_metaspace(self) -> bool:
+        """Whether a unigram model is read as the `tokenizers` library reads it."""
+        return self.kind == "sentencepiece" and self.splitter != "sentencepiece"
 
     @property
     def fold(self) -> dict[str, Any]:

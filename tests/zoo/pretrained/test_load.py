@@ -35,6 +35,8 @@ def refused(*parts):
     [
         ({"model_type": "mamba"}, "to be one of albert, bart, bert, camembert, distilbert"),
         ({"model_type": "none"}, "got None."),
+        ({"architectures": 3}, "Expected architectures of {} to be a list of names, got 3."),
+        ({"architectures": [[]]}, "Expected architectures of {} to be a list of names, got [[]]."),
         ({"hidden_act": "mish"}, "Expected hidden_act of {} to be one of gelu, gelu_new"),
         ({"is_decoder": True}, "to be False, got is_decoder=True."),
         ({"position_embedding_type": "relative_key"}, "to be 'absolute', got position_emb"),
@@ -153,6 +155,13 @@ def test_without_a_pooler_the_mean_is_taken(folder):
     found = load_pretrained(folder)
     assert found.config.pooling == "mean"
     assert found.parameters == sum(array.size for array in arrays.values())
+
+
+def test_a_config_of_another_form(tmp_path):
+    shutil.copytree(REFERENCES / "llama3", tmp_path / "llama3")
+    change(tmp_path / "llama3" / "config.json", rope_parameters=3)
+    with refused("Expected a config as `transformers` writes it in ", ": 'int' object is not a"):
+        load_pretrained(tmp_path / "llama3")
 
 
 def test_the_licence_of_the_readme(folder):

@@ -3,19 +3,14 @@
 import json
 import unicodedata
 
-import numpy as np
 import pytest
-import sentencepiece
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.pretrained.tokenizer import read_tokenizer
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 from tests.hard_strings import UTF8
+from tests.zoo.pretrained.tokenizer_files import TEXTS, trained
 
-WORDS = (
-    "the", "lower", "tower", "Straße", "naïve", "ﬁne", "Ｆｕｌｌ", "東京", "12", "3.5", "m²", "«so»"
-)  # fmt: skip
-TEXTS = [" ".join(np.random.default_rng(n).permutation(WORDS)[: 3 + n % 7]) for n in range(400)]
 KINDS = {
     "bpe of Llama 2": {
         "model_type": "bpe", "byte_fallback": True, "normalization_rule_name": "identity",
@@ -30,16 +25,6 @@ KINDS = {
     "unigram of T5": {"model_type": "unigram", "normalization_rule_name": "nmt_nfkc"},
     "unigram that folds": {"model_type": "unigram", "normalization_rule_name": "nmt_nfkc_cf"},
 }  # fmt: skip
-
-
-def trained(path, **settings):
-    """A SentencePiece model of the package's own trainer."""
-    with open(path, "wb") as file:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(TEXTS), model_writer=file, vocab_size=350, pad_id=-1,
-            hard_vocab_limit=False, minloglevel=2, num_threads=1, **settings,
-        )  # fmt: skip
-    return sentencepiece.SentencePieceProcessor(model_file=str(path))
 
 
 @pytest.mark.parametrize("kind", KINDS)

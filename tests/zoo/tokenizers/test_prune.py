@@ -23,7 +23,8 @@ from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfi
 from keras_transformer.zoo.vocabularies.learn import learn_vocabulary
 from tests.hard_strings import HARD, UTF8
 from tests.tensorflow_text_pieces import matched_pieces
-from tests.zoo.pretrained.test_tokenizers import KINDS, TEXTS, WORDS, trained
+from tests.zoo.pretrained.test_tokenizers import KINDS
+from tests.zoo.pretrained.tokenizer_files import SAMPLED, TEXTS, trained
 
 REAL = Path(os.environ.get("KERAS_TRANSFORMER_REAL", "absent"))
 KEPT, OTHERS = TEXTS[:12], TEXTS[12:200]
@@ -123,7 +124,7 @@ def test_pieces_without_ids_still_split_words(tmp_path):
     published = marian(tmp_path)
     for tokenizer in (published.tokenizer, published.target):
         assert tokenizer.config.unknown_pieces > 0
-        texts = [word for word in WORDS if tokenizer.unk_id in tokenizer.pieces([word])[0]][:2]
+        texts = [word for word in SAMPLED if tokenizer.unk_id in tokenizer.pieces([word])[0]][:2]
         assert texts
         pruned = pruned_to(tokenizer, texts)
         assert 0 < pruned.config.unknown_pieces < tokenizer.config.unknown_pieces

@@ -112,6 +112,15 @@ def test_ids_are_those_of_sentencepiece(scores, seed):
     assert [list(unigram.match(word)) for word in words] == sentencepiece_ids(pieces, words)
 
 
+def test_words_are_cut_as_the_best_path_of_their_edges():
+    generator = random.Random(5)
+    for scores in (lambda g: -10 * g.random(), lambda g: -g.choice((0.1, 0.2, 0.3))):
+        unigram = Unigram(random_vocabulary(generator, scores), EXACT)
+        for word in random_words(generator, 500):
+            path = best_path(unigram.edges(word))
+            assert unigram.match(word) == tuple(i for edge in path for i in edge.ids)
+
+
 def test_characters_outside_the_vocabulary_become_bytes():
     unigram = Unigram(vocabulary(["▁", "a", "▁a"], [-3.0, -2.0, -1.0]), EXACT)
     assert unigram.ids("a aé") == [263, 263, 5 + 0xC3, 5 + 0xA9]

@@ -13,6 +13,7 @@ from collections.abc import Callable
 _SPACES = frozenset(
     [*map(chr, range(0x2000, 0x200B)), *"\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000"]
 )
+WHITE_SPACE = "".join(sorted(_SPACES | set("\t\n\v\f\r ")))
 # The character of each class. Neither `a` nor `A` is in a contraction.
 _LOWER, _UPPER, _UNCASED, _MARK, _NUMBER, _SPACE, _OTHER = "a", "A", "\x01", "\x02", "0", "\t", "!"
 # The one character outside ASCII that equals a contraction's letter but for case.
