@@ -132,8 +132,9 @@ ROOMS = {
         "keras numpy tensorflow tensorflow_model_optimization",
     ),
     "edge.distill": Room(
-        "edge.precision edge.quantize layers zoo.backends zoo.checkpoint zoo.data zoo.errors "
-        "zoo.models zoo.pretrained zoo.progress zoo.tasks zoo.training", "keras",
+        "edge.compress edge.precision edge.quantize layers zoo.backends zoo.checkpoint zoo.data "
+        "zoo.errors zoo.models zoo.pretrained zoo.progress zoo.recipe zoo.tasks zoo.training",
+        "keras",
     ),
     "edge.convert": Room(
         "edge.precision edge.quantize edge.tflite layers zoo.checkpoint zoo.data zoo.errors "

@@ -279,6 +279,8 @@ class Distill(Part):
             attention.
         beams: beams with which the teacher generates the targets of a translation; 0 to use those
             of the data.
+        init: whose weights the student began with: the `student`'s own, which are new for a model
+            of the catalogue, or the `teacher`'s.
     """
 
     share: float = 0.5
@@ -286,6 +288,7 @@ class Distill(Part):
     hidden_weight: float = 0.0
     attention_weight: float = 0.0
     beams: int = 0
+    init: str = option("student", choices=("student", "teacher"))
 
 
 def check_percentile(percentile: float) -> None:
