@@ -86,21 +86,24 @@ ROOMS = {
         "ai_edge_litert flatbuffers keras numpy",
     ),
     "zoo.checkpoint_config": Room("zoo.data zoo.errors zoo.models", "numpy"),
+    "zoo.training.adaptation": Room(
+        "layers zoo.checkpoint_config zoo.errors zoo.models zoo.storage", "keras numpy"
+    ),
     "zoo.checkpoint": Room(
         "zoo.checkpoint_config zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities "
         "zoo.models zoo.models.running zoo.outputs zoo.predictor zoo.recipe zoo.storage "
-        "zoo.tabular zoo.tasks zoo.vocabularies",
+        "zoo.tabular zoo.tasks zoo.training.adaptation zoo.vocabularies",
         "keras numpy",
     ),
     "zoo.pretrained": Room(
-        "layers zoo.checkpoint zoo.data zoo.errors zoo.modalities zoo.models zoo.models.families "
-        "zoo.recipe zoo.storage zoo.tasks zoo.tokenizers zoo.vocabularies",
+        "layers zoo.checkpoint zoo.checkpoint_config zoo.data zoo.errors zoo.modalities "
+        "zoo.models zoo.models.families zoo.recipe zoo.storage zoo.tasks zoo.tokenizers "
+        "zoo.training.adaptation zoo.vocabularies",
         "huggingface_hub keras ml_dtypes numpy safetensors tensorflow torch",
     ),
     "zoo.named": Room(
         "zoo.errors zoo.models zoo.pretrained zoo.tabular zoo.tasks", "keras"
     ),
-    "zoo.training.adaptation": Room("layers zoo.errors zoo.models", "keras numpy"),
     "zoo.training": Room(
         "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.modalities "
         "zoo.models zoo.models.running zoo.pretrained zoo.progress zoo.recipe zoo.storage "

@@ -28,6 +28,9 @@ from keras_transformer.zoo.training.fine_tune import Retraining, changed_recipe
 from keras_transformer.zoo.training.random_state import random_state_kept
 from keras_transformer.zoo.training.run_folder import one_run
 
+# Of the run that the student's recipe is from, what this one does not do.
+_WHOLE = {"lora": 0, "adapter": False}
+
 
 @needs_backend("distill")
 @one_run
@@ -95,7 +98,10 @@ def distill(
         "beams": beams,
         "init": init,
     }
-    recipe = (qat_recipe if student.is_quantized else changed_recipe)(student.recipe, changes)
+    if student.is_quantized:
+        recipe = qat_recipe(student.recipe, changes)
+    else:
+        recipe = changed_recipe(student.recipe, changes, _WHOLE)
     run = Retraining(
         checkpoint=student, recipe=recipe, out=out, train=train, validation=validation,
         resume=resume, overwrite=overwrite, report=report, scalars=scalars, origin=teacher,
