@@ -256,10 +256,12 @@ class Checkpoint(Predictor):
                 f"Expected a checkpoint with all its weights in {path}, got an adapter, which "
                 "keras_transformer.load opens with its base."
             )
-        weights = {} if adapted is not None else weights_from_bytes(files[WEIGHTS])
-        sizes = [value.size for value in weights.values()]
-        numbers, arrays = (sum(sizes), len(sizes)) if adapted is None else adapted.size
-        config.check_size(numbers, arrays, path)
+        if adapted is None:
+            weights = weights_from_bytes(files[WEIGHTS])
+            sizes = [value.size for value in weights.values()]
+            config.check_size(sum(sizes), len(sizes), path)
+        else:
+            config.check_size(*adapted.size, path, f"the base with {ADAPTER}")
         probes = weights_from_bytes(files[PROBES])
         recipe = Recipe.from_json(files[RECIPE], f"{path}/{RECIPE}")
         metrics = read_metrics(files[METRICS], path)

@@ -93,13 +93,16 @@ class CheckpointConfig:
             modality=modality, max_length=length, bits=bits, keep=keep,
         )  # fmt: skip
 
-    def check_size(self, numbers: int, arrays: int, path: object) -> None:
+    def check_size(
+        self, numbers: int, arrays: int, path: object, weights: str = WEIGHTS
+    ) -> None:
         """Checks that a model of this shape has no more than its weights, before it is built.
 
         Args:
             numbers: number of numbers of the weights.
             arrays: number of their arrays.
             path: of the folder, for messages.
+            weights: name of the weights, for messages.
 
         Raises:
             InputError: it would have more, or tables that are larger than any model's.
@@ -111,7 +114,7 @@ class CheckpointConfig:
         if least > numbers or blocks > arrays:
             raise InputError(
                 f"{CONFIG} of {path} is of a model with {self.shape.num_layers} layers and at "
-                f"least {least} weights, {WEIGHTS} has {numbers}."
+                f"least {least} weights, {weights} has {numbers}."
             )
         waves = self.shape.max_length * self.shape.hidden_dim
         if self.shape.positions in ADDED_POSITIONS and waves > _MOST_WAVES:

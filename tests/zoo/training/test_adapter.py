@@ -114,6 +114,30 @@ def test_all_that_opens_a_checkpoint_opens_it(folder, tmp_path):
     assert Checkpoint.load(tmp_path / "int8").is_quantized
 
 
+@pytest.mark.parametrize(
+    ("base", "task", "columns"),
+    [("llama", "language-modeling", {}), ("t5", "translation", {"source": "en", "target": "de"})],
+)
+def test_models_that_write(base, task, columns, tmp_path):
+    texts = [" ".join(f"w{(i * j) % 9}" for j in range(1, 5)) for i in range(40)]
+    for name in ("train", "validation"):
+        (tmp_path / f"{name}.txt").write_text("\n".join(texts) + "\n")
+        rows = ["en\tde", *(f"{text}\t{text[::-1][1::2]}" for text in texts)]
+        (tmp_path / f"{name}.tsv").write_text("\n".join(rows) + "\n")
+    kind = "tsv" if columns else "txt"
+    data = {name: tmp_path / f"{name}.{kind}" for name in ("train", "validation")}
+    for name, adapter in (("merged", False), ("adapter", True)):
+        kt.train(
+            str(REFERENCES / base), task, **data, **columns, out=tmp_path / name, adapter=adapter,
+            **OPTIONS,
+        )  # fmt: skip
+    merged, adapted = kt.load(tmp_path / "merged"), kt.load(tmp_path / "adapter")
+    tiny.assert_same_weights(get_weights(adapted.model), get_weights(merged.model))
+    stored = weights_from_bytes((tmp_path / "adapter" / "adapter.safetensors").read_bytes())
+    assert all("/adapter/" in path for path in stored)
+    assert any(value.any() for path, value in stored.items() if path.endswith("/up"))
+
+
 def test_saving_it_again_writes_all_weights(folder, tmp_path):
     kt.load(folder / "adapter").save(tmp_path / "whole")
     tiny.assert_same_weights(
@@ -236,7 +260,9 @@ def test_weights_that_do_not_fit(folder, tmp_path):
     config = json.loads((folder / "adapter" / "config.json").read_text())
     config["model"]["hidden_dim"] = 2**20
     changed(folder, tmp_path, config=json.dumps(config).encode())
-    with refused(f"config.json of {path} is of a model with 2 layers and at least"):
+    with pytest.raises(
+        InputError, match="2 layers and at least .* the base with adapter.safetensors has [0-9]+"
+    ):
         kt.load(path)
     config["model"]["hidden_dim"] = 8
     changed(folder, tmp_path, config=json.dumps(config).encode())
