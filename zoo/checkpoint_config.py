@@ -19,7 +19,7 @@ from keras_transformer.zoo.models.memory import kernel_parameters, parameters_of
 
 CONFIG, WEIGHTS, LABELS = "config.json", "weights.safetensors", "labels.txt"
 RECIPE, METRICS, PROBES = "recipe.json", "metrics.json", "probes.safetensors"
-_FILES = (CONFIG, LABELS, RECIPE, METRICS, PROBES)
+_FILES = (LABELS, RECIPE, METRICS, PROBES)
 # In place of the weights, those of an adapter, see `adaptation.adapter`.
 ADAPTER, ADAPTER_CONFIG = "adapter.safetensors", "adapter.json"
 _MOST_LENGTH = 1 << 20
@@ -60,7 +60,7 @@ class CheckpointConfig:
         Raises:
             InputError: a file is missing, or a value is missing, of another type or out of bounds.
         """
-        for name in (ADAPTER if ADAPTER in files else WEIGHTS, *_FILES):
+        for name in (CONFIG, ADAPTER if ADAPTER in files else WEIGHTS, *_FILES):
             if name not in files:
                 raise InputError(f"{path} is no checkpoint of a trained model: it has no {name}.")
         values = read_object(files[CONFIG], f"{CONFIG} of {path}")
