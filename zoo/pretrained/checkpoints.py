@@ -25,7 +25,6 @@ from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tasks.translation import Translation
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, pad_rows
 from keras_transformer.zoo.training.adaptation.adapter import AdaptedWeights, Adapter
-from keras_transformer.zoo.vocabularies.learn import TextTokenizer
 
 # Tokens that a published model reads or writes by default: caches of its longest context would
 # be many times its weights.
@@ -111,8 +110,8 @@ def modality_of(pretrained: Pretrained, max_length: int) -> Text:
     tokenizers, segments = pretrained.tokenizers, pretrained.config.num_segments > 1
     target = tokenizers.target
     return Text(
-        max_length=max_length, tokenizer=_in_bulk(tokenizers.tokenizer, segments),
-        target_tokenizer=None if target is None else _in_bulk(target, segments),
+        max_length=max_length, tokenizer=_for_training(tokenizers.tokenizer, segments),
+        target_tokenizer=None if target is None else _for_training(target, segments),
     )  # fmt: skip
 
 
@@ -200,12 +199,12 @@ def _found(source: str, path: str | os.PathLike) -> str:
     )
 
 
-def _in_bulk(tokenizer: Tokenizer, segments: bool) -> TextTokenizer:
+def _for_training(tokenizer: Tokenizer, segments: bool) -> Tokenizer:
     """The tokenizer of training, without segments for a model that has none."""
     config, special = tokenizer.config, tokenizer.config.special
     if special.segments and not segments:
         config = dataclasses.replace(config, special=dataclasses.replace(special, segments=False))
-    return TextTokenizer(config, tokenizer.vocabulary)
+    return Tokenizer(config, tokenizer.vocabulary)
 
 
 def _probes(task: Task, modality: Text) -> dict[str, np.ndarray]:
