@@ -152,6 +152,9 @@ def test_what_cannot_be(adapters, tmp_path):
         kt.train(str(adapters / "bert"), **data, **{**OPTIONS, "lora": 0}, adapter=True)
     with refused("Expected a folder (out) where adapter=True, got out=None."):
         kt.train(str(adapters / "bert"), **data, **OPTIONS, adapter=True)
+    with refused("Expected no prune_vocabulary where adapter=True"):
+        kt.train(str(adapters / "bert"), **data, **OPTIONS, adapter=True, out=tmp_path / "out",
+                 prune_vocabulary=["w1 w2"])  # fmt: skip
     with refused(
         f"Expected a checkpoint with all its weights in {adapters / 'adapter'}, got an adapter"
     ):
