@@ -7,11 +7,17 @@ import click
 
 from keras_transformer.cli import options, training
 from keras_transformer.cli.train import settings_of
+from keras_transformer.zoo.recipe import CHOICES
 
 
 @click.command()
 @click.argument("teacher", type=click.Path(path_type=Path))
-@click.argument("student", metavar="MODEL|CHECKPOINT")
+@click.argument("student", metavar="[MODEL|CHECKPOINT]", required=False)
+@click.option(
+    "--init", type=click.Choice(CHOICES["init"]), default="student", show_default=True,
+    help="Whose weights the student begins with: its own, which are new for a MODEL of the "
+    "catalogue, or the teacher's, with every k-th of its blocks, the last one included.",
+)
 @click.option(
     "--share", type=options.NUMBER, default=0.5, show_default=True,
     help="Share of the loss on the teacher's outputs; the rest is the labels'.",
@@ -40,14 +46,18 @@ from keras_transformer.cli.train import settings_of
 @training.going_on(
     data="the student's", epochs="the recipe's", learning_rate="the recipe's"
 )
-def distill(teacher: Path, student: str, settings: dict[str, Any], **given: Any) -> None:
+def distill(teacher: Path, student: str | None, settings: dict[str, Any], **given: Any) -> None:
     """Train a small model on the outputs of a TEACHER checkpoint and the labels, for any task.
 
     The student is a MODEL of the catalogue, with the teacher's tokenizer and recipe; a published
     MODEL, from its weights, which has to have the teacher's tokenizer; or a
-    CHECKPOINT that is fine-tuned from its weights and may be quantized.
+    CHECKPOINT that is fine-tuned from its weights and may be quantized. With --init teacher it
+    may be left out: the student is the teacher with fewer blocks.
 
     Example: keras-transformer distill my_model bert_tiny --out my_student
+
+    The teacher with fewer blocks: keras-transformer distill my_model --init teacher --set
+    num_layers=3 --out my_student
     """
     from keras_transformer.edge.distill import distill as edge_distill
 

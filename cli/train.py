@@ -62,6 +62,9 @@ SWITCHES = (
      "Whether accents are removed (the default of tasks over whole texts) or kept."),
     ("shared_vocabulary", "--shared-vocabulary", "--separate-vocabularies",
      "Whether source and target of a translation share one vocabulary (the default)."),
+    ("adapter", "--adapter", "--no-adapter",
+     "Whether --out holds the adapters of --lora and the head alone, which are opened with the "
+     "published model that they belong to, or all weights with the adapters merged (the default)."),
     ("xla", "--xla", "--no-xla", "Whether steps are compiled with XLA (by default not)."),
 )  # fmt: skip
 
@@ -191,6 +194,9 @@ def train(
 
     A translator: keras-transformer train transformer_tiny --task translation --train train.tsv
     --validation dev.tsv --source en --target de --out translator
+
+    An adapter: keras-transformer train hf:sentence-transformers/all-MiniLM-L6-v2 --lora 8 --adapter
+    --train train.tsv --validation dev.tsv --out my_adapter
 
     A language model: keras-transformer train gpt_tiny --task language-modeling --train train.txt
     --validation dev.txt --out writer

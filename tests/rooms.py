@@ -90,10 +90,13 @@ ROOMS = {
         "ai_edge_litert flatbuffers keras numpy",
     ),
     "zoo.checkpoint_config": Room("zoo.data zoo.errors zoo.models", "numpy"),
+    "zoo.training.adaptation": Room(
+        "layers zoo.checkpoint_config zoo.errors zoo.models zoo.storage", "keras numpy"
+    ),
     "zoo.checkpoint": Room(
         "zoo.checkpoint_config zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities "
         "zoo.models zoo.models.running zoo.outputs zoo.predictor zoo.recipe zoo.storage "
-        "zoo.tabular zoo.tasks zoo.vocabularies",
+        "zoo.tabular zoo.tasks zoo.training.adaptation zoo.vocabularies",
         "keras numpy",
     ),
     "zoo.prune_vocabulary": Room(
@@ -101,15 +104,14 @@ ROOMS = {
         "zoo.tokenizers", "numpy",
     ),
     "zoo.pretrained": Room(
-        "layers zoo.chat zoo.checkpoint zoo.data zoo.errors zoo.modalities zoo.models "
-        "zoo.models.families zoo.prune_vocabulary zoo.recipe zoo.storage zoo.tasks zoo.tokenizers "
-        "zoo.vocabularies",
+        "layers zoo.chat zoo.checkpoint zoo.checkpoint_config zoo.data zoo.errors zoo.modalities "
+        "zoo.models zoo.models.families zoo.prune_vocabulary zoo.recipe zoo.storage zoo.tasks "
+        "zoo.tokenizers zoo.training.adaptation zoo.vocabularies",
         "huggingface_hub keras ml_dtypes numpy safetensors tensorflow torch",
     ),
     "zoo.named": Room(
         "zoo.errors zoo.models zoo.pretrained zoo.tabular zoo.tasks", "keras"
     ),
-    "zoo.training.adaptation": Room("layers zoo.errors zoo.models", "keras numpy"),
     "zoo.training": Room(
         "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.modalities "
         "zoo.models zoo.models.running zoo.pretrained zoo.progress zoo.prune_vocabulary "
@@ -142,8 +144,9 @@ ROOMS = {
         "keras numpy tensorflow tensorflow_model_optimization",
     ),
     "edge.distill": Room(
-        "edge.precision edge.quantize layers zoo.backends zoo.chat zoo.checkpoint zoo.data "
-        "zoo.errors zoo.models zoo.pretrained zoo.progress zoo.tasks zoo.training", "keras",
+        "edge.compress edge.precision edge.quantize layers zoo.backends zoo.chat zoo.checkpoint "
+        "zoo.data zoo.errors zoo.models zoo.pretrained zoo.progress zoo.recipe zoo.tasks "
+        "zoo.training", "keras",
     ),
     "edge.convert": Room(
         "edge.precision edge.quantize edge.tflite layers zoo.checkpoint zoo.data zoo.errors "

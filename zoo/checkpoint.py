@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_transformer.zoo.checkpoint_config import (
+    ADAPTER,
     CONFIG,
     METRICS,
     PROBES,
@@ -47,6 +48,7 @@ from keras_transformer.zoo.tabular import Metrics, number
 from keras_transformer.zoo.tasks.measure import evaluate
 from keras_transformer.zoo.tasks.registry import task_from_json
 from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.training.adaptation.adapter import AdaptedWeights, Adapter
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
@@ -188,8 +190,16 @@ class Checkpoint(Predictor):
             reads_sources=self.reads_sources,
         )  # fmt: skip
 
-    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Writes the checkpoint folder atomically."""
+    def save(
+        self, path: str | Path, *, overwrite: bool = False, adapter: Adapter | None = None
+    ) -> None:
+        """Writes the checkpoint folder atomically.
+
+        Args:
+            path: path of the folder.
+            overwrite: whether to replace a checkpoint.
+            adapter: what the folder holds of the weights, if the others are those of its base.
+        """
         config = {
             "model": self.config.to_json(),
             "task": self.task.to_json(),
@@ -201,7 +211,10 @@ class Checkpoint(Predictor):
             path,
             {
                 "config.json": _json(config),
-                "weights.safetensors": weights_to_bytes(get_weights(self.model)),
+                **(
+                    {WEIGHTS: weights_to_bytes(get_weights(self.model))} if adapter is None
+                    else adapter.files()
+                ),
                 **self.modality.files(),
                 "labels.txt": "".join(f"{label}\n" for label in self.labels).encode(),
                 "recipe.json": self.recipe.to_json().encode(),
@@ -209,7 +222,7 @@ class Checkpoint(Predictor):
                 "probes.safetensors": weights_to_bytes(self.probes),
             },
             overwrite=overwrite,
-        )
+        )  # fmt: skip
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -220,12 +233,36 @@ class Checkpoint(Predictor):
             InputError: if it is not a checkpoint, a file is missing or was edited, or its files do
                 not fit together.
         """
-        files = read_folder(path)
+        return cls.of_files(read_folder(path), path)
+
+    @classmethod
+    def of_files(
+        cls, files: Mapping[str, bytes], path: object, adapted: AdaptedWeights | None = None
+    ) -> Self:
+        """Reads the files of a checkpoint folder.
+
+        Args:
+            files: contents by name.
+            path: of the folder, for messages.
+            adapted: weights of the model, where the files hold an adapter.
+
+        Raises:
+            InputError: see `load`.
+        """
         config = CheckpointConfig.of_files(files, path)
-        weights = weights_from_bytes(files[WEIGHTS])
-        config.check_size(weights, path)
+        if adapted is None and ADAPTER in files:
+            raise InputError(
+                f"Expected a checkpoint with all its weights in {path}, got an adapter, which "
+                "keras_transformer.load opens with its base."
+            )
+        if adapted is None:
+            weights = weights_from_bytes(files[WEIGHTS])
+            sizes = [value.size for value in weights.values()]
+            config.check_size(sum(sizes), len(sizes), path)
+        else:
+            config.check_size(*adapted.size, path, f"the base with {ADAPTER}")
         probes = weights_from_bytes(files[PROBES])
-        recipe = Recipe.from_json(files[RECIPE], str(Path(path) / RECIPE))
+        recipe = Recipe.from_json(files[RECIPE], f"{path}/{RECIPE}")
         metrics = read_metrics(files[METRICS], path)
         task = task_from_json(config.task, config.labels)
         modality = modality_named(config.modality).from_files(
@@ -239,7 +276,10 @@ class Checkpoint(Predictor):
             raise
         except ValueError as error:  # Keras', and of widths that no layer has
             raise InputError(f"{CONFIG} of {path} is of no model: {error}") from None
-        set_weights(model, weights)
+        if adapted is None:
+            set_weights(model, weights)
+        else:
+            adapted.assign(model, config.shape)
         check_probes(probes, [one.name for one in model.inputs], path)
         return cls(
             config=config.shape, task=task, modality=modality, model=model, recipe=recipe,

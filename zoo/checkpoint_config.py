@@ -19,7 +19,9 @@ from keras_transformer.zoo.models.memory import kernel_parameters, parameters_of
 
 CONFIG, WEIGHTS, LABELS = "config.json", "weights.safetensors", "labels.txt"
 RECIPE, METRICS, PROBES = "recipe.json", "metrics.json", "probes.safetensors"
-_FILES = (CONFIG, WEIGHTS, LABELS, RECIPE, METRICS, PROBES)
+_FILES = (LABELS, RECIPE, METRICS, PROBES)
+# In place of the weights, those of an adapter, see `adaptation.adapter`.
+ADAPTER, ADAPTER_CONFIG = "adapter.safetensors", "adapter.json"
 _MOST_LENGTH = 1 << 20
 _MOST_WAVES = 1 << 28  # numbers in a table that no weight stands for
 _MOST_BLOCK = 1 << 16
@@ -58,7 +60,7 @@ class CheckpointConfig:
         Raises:
             InputError: a file is missing, or a value is missing, of another type or out of bounds.
         """
-        for name in _FILES:
+        for name in (CONFIG, ADAPTER if ADAPTER in files else WEIGHTS, *_FILES):
             if name not in files:
                 raise InputError(f"{path} is no checkpoint of a trained model: it has no {name}.")
         values = read_object(files[CONFIG], f"{CONFIG} of {path}")
@@ -91,21 +93,28 @@ class CheckpointConfig:
             modality=modality, max_length=length, bits=bits, keep=keep,
         )  # fmt: skip
 
-    def check_size(self, weights: Mapping[str, np.ndarray], path: object) -> None:
-        """Checks that a model of this shape has no more than these weights, before it is built.
+    def check_size(
+        self, numbers: int, arrays: int, path: object, weights: str = WEIGHTS
+    ) -> None:
+        """Checks that a model of this shape has no more than its weights, before it is built.
+
+        Args:
+            numbers: number of numbers of the weights.
+            arrays: number of their arrays.
+            path: of the folder, for messages.
+            weights: name of the weights, for messages.
 
         Raises:
             InputError: it would have more, or tables that are larger than any model's.
         """
-        found = sum(value.size for value in weights.values())
         least = parameters_of(self.shape)
         if self.shape.architecture == "encoder":
             least += kernel_parameters(self.shape, self.shape.hidden_dim, len(self.labels))
         blocks = 1 if self.shape.share_layers else self.shape.num_layers
-        if least > found or blocks > len(weights):
+        if least > numbers or blocks > arrays:
             raise InputError(
                 f"{CONFIG} of {path} is of a model with {self.shape.num_layers} layers and at "
-                f"least {least} weights, {WEIGHTS} has {found}."
+                f"least {least} weights, {weights} has {numbers}."
             )
         waves = self.shape.max_length * self.shape.hidden_dim
         if self.shape.positions in ADDED_POSITIONS and waves > _MOST_WAVES:

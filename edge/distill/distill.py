@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from keras_transformer.edge.distill.following import Following, Guidance
+from keras_transformer.edge.distill.students import new_student, shallower
 from keras_transformer.edge.precision import precision_of
 from keras_transformer.edge.quantize.qat import qat_recipe
 from keras_transformer.edge.quantize.ranges import train_ranges
@@ -21,12 +20,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
-from keras_transformer.zoo.pretrained.checkpoints import (
-    as_checkpoint,
-    assign,
-    modality_of,
-    opened,
-)
+from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.pretrained.source import is_published
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.tasks.task import Task
@@ -34,39 +28,9 @@ from keras_transformer.zoo.tasks.translation import translations
 from keras_transformer.zoo.training.fine_tune import Retraining, changed_recipe
 from keras_transformer.zoo.training.random_state import random_state_kept
 from keras_transformer.zoo.training.run_folder import one_run
-from keras_transformer.zoo.training.train_recipe import config_of
 
-
-def new_student(teacher: Checkpoint, name: str, settings: Mapping[str, Any]) -> Checkpoint:
-    """Returns an untrained model with the teacher's labels and tokenizers.
-
-    A published model has its weights and its own tokenizers.
-
-    Its recipe is the teacher's except for the model, as a starting point.
-
-    Raises:
-        InputError: if a name or setting is unknown, or the model does not support the task.
-    """
-    recipe = teacher.recipe.replace(
-        model=name, settings=dict(settings), published={}, prune=None, quantize=None
-    )
-    recipe, pretrained = opened(recipe)
-    config, modality = config_of(recipe, pretrained), teacher.modality
-    if pretrained is None:
-        config = config.replace(
-            vocab_size=teacher.config.vocab_size,
-            source_vocab_size=teacher.config.source_vocab_size,
-        )
-    else:
-        modality = modality_of(pretrained, teacher.max_length)
-    keras.utils.set_random_seed(recipe.training.seed)
-    model = build(config, teacher.task)
-    if pretrained is not None:
-        assign(pretrained, config, model)
-    return Checkpoint(
-        config=config, task=teacher.task, modality=modality, model=model, recipe=recipe,
-        metrics={}, probes={}, rows=teacher.rows,
-    )  # fmt: skip
+# Of the run that the student's recipe is from, what this one does not do.
+_WHOLE = {"lora": 0, "adapter": False}
 
 
 @needs_backend("distill")
@@ -74,10 +38,11 @@ def new_student(teacher: Checkpoint, name: str, settings: Mapping[str, Any]) -> 
 @random_state_kept()
 def distill(
     teacher: Checkpoint | str | Path,
-    student: Checkpoint | str | Path,
+    student: Checkpoint | str | Path | None = None,
     out: str | Path | None = None,
     *,
     settings: Mapping[str, Any] | None = None,
+    init: str = "student",
     share: float = 0.5,
     temperature: float = 2.0,
     hidden_weight: float = 0.0,
@@ -97,9 +62,12 @@ def distill(
         teacher: a checkpoint, or its folder.
         student: a name of the catalogue, or a published model, see `new_student`; or a checkpoint,
             or its folder, with the same labels and vocabularies, whose weights are the initial
-            ones; a quantized one stays quantized, and its ranges are trained too.
+            ones; a quantized one stays quantized, and its ranges are trained too. None for the
+            teacher's own shape with changed settings, where `init` is `teacher`.
         out: the new checkpoint folder; None keeps the checkpoint in memory.
         settings: changes to the config of a new student.
+        init: `teacher` for a new student that begins with blocks of the teacher, see `shallower`;
+            `student` for the student's own weights.
         share, temperature, hidden_weight, attention_weight: weights of the losses, see `Guidance`.
         beams: for a translation, the number of beams with which the teacher generates the targets
             (sequence-level distillation: Kim and Rush 2016, arXiv:1606.07947, section 3.2), each
@@ -110,14 +78,15 @@ def distill(
         **changes: changes to the student's recipe, such as `epochs`.
 
     Raises:
-        InputError: if the models' tasks, labels or vocabularies differ, a value is out of range, or
-            the data does not fit.
+        InputError: if the models' tasks, labels or vocabularies differ, or their shapes where the
+            student begins with the teacher's blocks, a value is out of range, or the data does not
+            fit.
     """
     guidance = Guidance(
         share=share, temperature=temperature, hidden=hidden_weight, attention=attention_weight
     )
     teacher = as_checkpoint(teacher)
-    student = _student(teacher, student, settings, changes)
+    student = _student(teacher, student, settings, init, changes)
     _check(teacher, student)
     _check_values(guidance, beams, teacher.task)
     changes |= {
@@ -128,8 +97,12 @@ def distill(
         "hidden_weight": float(hidden_weight),
         "attention_weight": float(attention_weight),
         "beams": beams,
+        "init": init,
     }
-    recipe = (qat_recipe if student.is_quantized else changed_recipe)(student.recipe, changes)
+    if student.is_quantized:
+        recipe = qat_recipe(student.recipe, changes)
+    else:
+        recipe = changed_recipe(student.recipe, changes, _WHOLE)
     run = Retraining(
         checkpoint=student, recipe=recipe, out=out, train=train, validation=validation,
         resume=resume, overwrite=overwrite, report=report, scalars=scalars, origin=teacher,
@@ -153,12 +126,25 @@ def distill(
 
 
 def _student(
-    teacher: Checkpoint, student: Checkpoint | str | Path, settings: Mapping[str, Any] | None,
-    changes: Mapping[str, Any],
+    teacher: Checkpoint, student: Checkpoint | str | Path | None,
+    settings: Mapping[str, Any] | None, init: str, changes: Mapping[str, Any],
 ) -> Checkpoint:  # fmt: skip
     """The given checkpoint, or a new student initialized with the run's seed."""
     is_name = isinstance(student, str) and not Path(student).is_dir()
-    if is_name or (isinstance(student, str | Path) and is_published(student)):
+    is_new = is_name or (isinstance(student, str | Path) and is_published(student))
+    if init == "teacher":
+        if student is not None and not is_new:
+            raise InputError(
+                "Expected a student of the catalogue, a published one or none where it begins with "
+                f"the teacher's blocks, got a checkpoint and init={init}."
+            )
+        return shallower(teacher, None if student is None else str(student), settings or {})
+    if student is None:
+        raise InputError(
+            "Expected a student, by its name or its checkpoint, where it does not begin with the "
+            f"teacher's blocks, got none and init={init}."
+        )
+    if is_new:
         seed = changes.get("seed", teacher.recipe.training.seed)
         recipe = teacher.recipe.replace(seed=seed)
         teacher = dataclasses.replace(teacher, recipe=recipe)

@@ -49,10 +49,7 @@ class Projections:
 
 
 def matched_blocks(student: keras.Model, teacher: keras.Model) -> list[Blocks]:
-    """Pairs every block of the student with one of the teacher, evenly from the last one down.
-
-    TinyBERT's uniform mapping (Jiao et al. 2020, arXiv:1909.10351, section 4.2), rounded up where
-    the numbers of layers do not divide.
+    """Pairs every block of the student with one of the teacher, see `even_places`.
 
     Raises:
         InputError: if the blocks of a stack share their weights, of which only the last is heard.
@@ -65,13 +62,27 @@ def matched_blocks(student: keras.Model, teacher: keras.Model) -> list[Blocks]:
             )
     return [
         Blocks(
-            own=block,
-            other=other.blocks[math.ceil((place + 1) * len(other.blocks) / len(own.blocks)) - 1],
-            widths=(_width(own), _width(other)), stack=own.name, reads=reads,
+            own=block, other=other.blocks[place], widths=(_width(own), _width(other)),
+            stack=own.name, reads=reads,
         )
         for own, other, reads in _stacks(student, teacher)
-        for place, block in enumerate(own.blocks)
+        for block, place in zip(
+            own.blocks, even_places(len(own.blocks), len(other.blocks)), strict=True
+        )
     ]  # fmt: skip
+
+
+def even_places(count: int, total: int) -> list[int]:
+    """Returns the indices of some of a stack's blocks, spread evenly from the last one down.
+
+    TinyBERT's uniform mapping (Jiao et al. 2020, arXiv:1909.10351, section 4.2), rounded up where
+    the numbers do not divide.
+
+    Args:
+        count: number of blocks of the student.
+        total: number of blocks of the teacher; of fewer than the student's, some occur again.
+    """
+    return [math.ceil((place + 1) * total / count) - 1 for place in range(count)]
 
 
 def matched_projections(student: keras.Model, teacher: keras.Model) -> list[Projections]:

@@ -18,6 +18,18 @@ def test_a_student_of_the_catalogue(checkpoint, data, tmp_path):
     assert json.loads((out / "config.json").read_text())["model"]["hidden_dim"] == 16
 
 
+def test_the_teacher_with_fewer_blocks(checkpoint, data, tmp_path):
+    out = tmp_path / "student"
+    result = call(
+        "distill", checkpoint, "--init", "teacher", "--set", "num_layers=1", "--train", data.train,
+        "--epochs", 1, "--out", out,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    recipe = json.loads((out / "recipe.json").read_text())
+    assert (recipe["distill"]["init"], recipe["model"]["settings"]["num_layers"]) == ("teacher", 1)
+    assert json.loads((out / "config.json").read_text())["model"]["num_layers"] == 1
+
+
 def test_mistakes(checkpoint, tmp_path):
     out = tmp_path / "student"
     for arguments, sentence in (
@@ -27,6 +39,8 @@ def test_mistakes(checkpoint, tmp_path):
          "translation, got beams=2 for classification."),
         (["bert_tiny", "--set", "vocab_size=9"], "Expected no setting vocab_size: it follows from "
          "the tokenizer."),
+        ([], "Expected a student, by its name or its checkpoint, where it does not begin with the "
+         "teacher's blocks, got none and init=student."),
         ([checkpoint, "--set", "hidden_dim=8"], "Expected settings only for a model of "
          "the catalogue, got settings={'hidden_dim': 8}."),
     ):  # fmt: skip

@@ -3,18 +3,20 @@
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import Any
 
 import keras
 
 from keras_transformer.zoo.chat.published import read_chat
 from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.checkpoint_config import ADAPTER
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.pretrained.load import Pretrained, load_pretrained
 from keras_transformer.zoo.pretrained.published_files import read_json
-from keras_transformer.zoo.pretrained.source import is_published
+from keras_transformer.zoo.pretrained.source import HUB, is_published
 from keras_transformer.zoo.pretrained.tokenizer import PublishedTokenizer
 from keras_transformer.zoo.prune_vocabulary import (
     KeptTexts,
@@ -27,12 +29,14 @@ from keras_transformer.zoo.prune_vocabulary import (
     texts_of,
 )
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.storage.files import read_folder
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.embedding import Embedding
 from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tasks.translation import Translation
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
+from keras_transformer.zoo.training.adaptation.adapter import AdaptedWeights, Adapter
 
 # Tokens that a published model reads or writes by default: caches of its longest context would
 # be many times its weights.
@@ -74,14 +78,15 @@ def as_checkpoint(
         prune_vocabulary: texts whose pieces alone the vocabulary keeps, see `prune_checkpoint`.
 
     Raises:
-        FileNotFoundError: if there is no such folder.
-        InputError: if it is not a checkpoint, or a file is missing or was edited.
+        FileNotFoundError: if there is no such folder, or no base of its adapter.
+        InputError: if it is not a checkpoint, a file is missing or was edited, or the base of its
+            adapter has changed.
         TypeError: if it is neither a checkpoint nor a path.
     """
     if isinstance(given, str | os.PathLike):
         if is_published(given):
             return published_checkpoint(given, prune_vocabulary=prune_vocabulary)
-        given = Checkpoint.load(given)
+        given = _stored(given)
     if not isinstance(given, Checkpoint):
         raise TypeError(f"Expected a checkpoint or the path of its folder, got {given!r}.")
     return given if prune_vocabulary is None else prune_checkpoint(given, prune_vocabulary)
@@ -200,6 +205,56 @@ def opened(recipe: Recipe) -> tuple[Recipe, Pretrained | None]:
 def assign(pretrained: Pretrained, config: TransformerConfig, model: keras.Model) -> None:
     """Assigns the published weights to a model with changed settings; its head stays as it is."""
     dataclasses.replace(pretrained, config=config).assign(model)
+
+
+def base_of_adapter(pretrained: Pretrained) -> dict[str, Any]:
+    """Returns the origin of a base for its adapters, with an absolute path if it is no hub's."""
+    source = pretrained.location.name
+    source = source if source.startswith(HUB) else os.path.abspath(source)
+    return {**pretrained.provenance, "source": source}
+
+
+def _stored(path: str | os.PathLike) -> Checkpoint:
+    """The checkpoint of a folder, whose other weights are published if it holds an adapter."""
+    files = read_folder(path)
+    if ADAPTER not in files:
+        return Checkpoint.of_files(files, path)
+    adapter = Adapter.of_files(files, path)
+    base = _base_of(adapter, path)
+    weights = AdaptedWeights(
+        adapter=adapter, path=path, base_arrays=len(base.tensors),
+        # A row of padding may be added, see `load_pretrained`.
+        base_numbers=base.tensors.size + len(base.tokenizers.rows) * base.config.hidden_dim,
+        assign_base=lambda model, config: assign(base, config, model),
+    )  # fmt: skip
+    return Checkpoint.of_files(files, path, weights)
+
+
+def _base_of(adapter: Adapter, path: str | os.PathLike) -> Pretrained:
+    """The published model that an adapter belongs to, at its source or beside the adapter."""
+    source = adapter.base["source"]
+    if not source.startswith(HUB):
+        source = _found(source, path)
+    pretrained = load_pretrained(source)
+    found, expected = pretrained.provenance["sha256"], adapter.base["sha256"]
+    for name in sorted({*found, *expected}):
+        if found.get(name) != expected.get(name):
+            raise InputError(
+                f"Expected {name} of {source} to be that of the base of {path} (SHA-256 "
+                f"{expected.get(name)}), got another one (SHA-256 {found.get(name)})."
+            )
+    return pretrained
+
+
+def _found(source: str, path: str | os.PathLike) -> str:
+    """The path of a base: where two folders have moved, they may stand side by side."""
+    places = [source, str(Path(os.path.abspath(path)).parent / PurePath(source).name)]
+    for place in places:
+        if is_published(place) and Path(place).exists():
+            return place
+    raise FileNotFoundError(
+        f"There is no published model {' or '.join(places)}, which {path} is an adapter of."
+    )
 
 
 def _for_training(tokenizer: Tokenizer, segments: bool) -> Tokenizer:

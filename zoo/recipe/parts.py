@@ -212,6 +212,8 @@ class Training(Part):
         freeze: path patterns of the weights that stay as they are, see `adaptation.freezing`.
         lora: rank of the adapters that are trained in place of the blocks' kernels, see
             `adaptation.lora`; 0 to train the weights themselves.
+        adapter: whether the checkpoint holds the adapters and the head alone, see
+            `adaptation.adapter`, rather than all weights with the adapters merged into them.
     """
 
     epochs: int = option(10, above_zero=True)
@@ -223,11 +225,14 @@ class Training(Part):
     save_every: int = option(1000, above_zero=True)
     freeze: str = ""
     lora: int = 0
+    adapter: bool = False
 
     def __post_init__(self):
         super().__post_init__()
         if self.seed >= 2**32:
             raise InputError(f"Expected seed to be below 2**32, got seed={self.seed}.")
+        if self.adapter and not self.lora:
+            raise InputError("Expected lora to be above 0 where adapter=True, got lora=0.")
 
     def total_steps(self, batches: int) -> int:
         """Returns the number of steps of a run with the given number of batches in an epoch."""
@@ -293,6 +298,8 @@ class Distill(Part):
             attention.
         beams: beams with which the teacher generates the targets of a translation; 0 to use those
             of the data.
+        init: whose weights the student began with: the `student`'s own, which are new for a model
+            of the catalogue, or the `teacher`'s.
     """
 
     share: float = 0.5
@@ -300,6 +307,7 @@ class Distill(Part):
     hidden_weight: float = 0.0
     attention_weight: float = 0.0
     beams: int = 0
+    init: str = option("student", choices=("student", "teacher"))
 
 
 def check_percentile(percentile: float) -> None:

@@ -47,6 +47,7 @@ DEFAULTS = {
     "freeze": "",
     "layer_decay": 1.0,
     "lora": 0,
+    "adapter": False,
 }
 
 

@@ -11,11 +11,13 @@ from typing import Any, ParamSpec, TypeVar
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.storage.beside import check_writable, new_beside, remove, target
 from keras_transformer.zoo.storage.files import check_folder_target, read_folder
 from keras_transformer.zoo.storage.locks import clear_abandoned, only_run
+from keras_transformer.zoo.training.adaptation.adapter import Adapter
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -129,7 +131,7 @@ def stop_if_finished(
     if _is_of_run(out, recipe, origin):
         remove_states(folder)
         report.ended(out)
-        raise FinishedRun(dataclasses.replace(Checkpoint.load(out), rows=rows))
+        raise FinishedRun(dataclasses.replace(as_checkpoint(out), rows=rows))
     if not overwrite:
         raise FileExistsError(
             f"{out} exists and is not of the run that is to be resumed; choose another path or "
@@ -138,11 +140,19 @@ def stop_if_finished(
 
 
 def save_run(
-    checkpoint: Checkpoint, out: str | Path | None, folder: Path | None, *, overwrite: bool
-) -> None:
-    """Writes the checkpoint of a run that ended, and removes its states, if it has a folder."""
+    checkpoint: Checkpoint, out: str | Path | None, folder: Path | None, *, overwrite: bool,
+    adapter: Adapter | None = None,
+) -> None:  # fmt: skip
+    """Writes the checkpoint of a run that ended, and removes its states, if it has a folder.
+
+    Args:
+        checkpoint: of the run.
+        out, folder: see `working_folder`.
+        overwrite: see `Checkpoint.save`.
+        adapter: see `Checkpoint.save`.
+    """
     if out is not None:
-        checkpoint.save(out, overwrite=overwrite)
+        checkpoint.save(out, overwrite=overwrite, adapter=adapter)
         remove_states(folder)
 
 

@@ -14,7 +14,13 @@ from keras_transformer.zoo.models.build import build, set_weights
 from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.memory import check_build
-from keras_transformer.zoo.pretrained.checkpoints import assign, modality_of, opened, pruned
+from keras_transformer.zoo.pretrained.checkpoints import (
+    assign,
+    base_of_adapter,
+    modality_of,
+    opened,
+    pruned,
+)
 from keras_transformer.zoo.pretrained.load import Pretrained
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.prune_vocabulary import (
@@ -26,6 +32,7 @@ from keras_transformer.zoo.prune_vocabulary import (
 from keras_transformer.zoo.recipe import Model, Recipe
 from keras_transformer.zoo.recipe.training_data import resolved
 from keras_transformer.zoo.tasks.registry import tasks_for
+from keras_transformer.zoo.training.adaptation.adapter import Adapter
 from keras_transformer.zoo.training.adaptation.freezing import freeze
 from keras_transformer.zoo.training.adaptation.lora import add_adapters, merged_weights
 from keras_transformer.zoo.training.fit import Fit
@@ -118,6 +125,13 @@ def train_recipe(
             "Expected lora to be 0 where a model is trained from nothing, got "
             f"lora={recipe.training.lora}; name a published model."
         )
+    if recipe.training.adapter and out is None:
+        raise InputError("Expected a folder (out) where adapter=True, got out=None.")
+    if recipe.training.adapter and kept is not None:
+        raise InputError(
+            "Expected no prune_vocabulary where adapter=True, whose base has the whole vocabulary; "
+            "convert --prune-vocabulary prunes it afterwards."
+        )
     given = {"train": train, "validation": validation}
     given = {name: source for name, source in given.items() if source is not None}
     recipe = resolved(recipe, in_memory=given)
@@ -169,6 +183,9 @@ def train_recipe(
         fit.resume()
     report.start("train", fit.total_steps)
     best = fit.run()
+    adapter = None
+    if recipe.training.adapter:
+        adapter = Adapter.of_model(fit.model, base_of_adapter(pretrained))
     if rank:
         model = build(config, data.task, dtype=recipe.training.dtype)
         set_weights(model, merged_weights(fit.model))
@@ -179,7 +196,7 @@ def train_recipe(
     checkpoint.metrics["validation"] |= {**data.written_metrics(checkpoint), **unknown}
     if baseline and (found := data.task.baseline(data.train, data.validation)):
         checkpoint.metrics["baseline"] = found
-    save_run(checkpoint, out, folder, overwrite=overwrite)
+    save_run(checkpoint, out, folder, overwrite=overwrite, adapter=adapter)
     return checkpoint
 
 

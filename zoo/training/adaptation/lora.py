@@ -18,8 +18,10 @@ from keras_transformer.zoo.models.build import all_layers, get_weights
 
 _IN_BLOCK = re.compile(r"\w+/block_\d+/")
 _ADAPTER = "adapter"
+# Ends of the paths of an adapter's factors.
+FACTORS = (f"/{_ADAPTER}/down", f"/{_ADAPTER}/up")
 # Layers that are new, or that belong to the head, and stay trainable.
-_HEAD = ("head/", "pooler/")
+HEAD = ("head/", "pooler/")
 
 
 def add_adapters(model: keras.Model, rank: int) -> None:
@@ -40,7 +42,7 @@ def add_adapters(model: keras.Model, rank: int) -> None:
             f"got lora={rank}."
         )
     for weight in model.weights:
-        weight.trainable = weight.path.startswith(_HEAD)
+        weight.trainable = weight.path.startswith(HEAD)
     for one in projections:
         one.adapt(LowRankAdapter(one.units, rank, dtype=one.dtype_policy, name=_ADAPTER))
 
@@ -51,6 +53,12 @@ def adapted(model: keras.Model) -> list[Projection]:
         one for one in all_layers(model)
         if isinstance(one, Projection) and one.built and _IN_BLOCK.match(one.path)
     ]  # fmt: skip
+
+
+def factors_of(projection: Projection) -> tuple[str, str]:
+    """Returns the paths of the factors of a projection's adapter, the first and the second."""
+    down, up = (f"{projection.path}{factor}" for factor in FACTORS)
+    return down, up
 
 
 def merged_weights(model: keras.Model) -> dict[str, np.ndarray]:
