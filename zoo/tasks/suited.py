@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-# Texts that a run reads in all its epochs, and the epochs that this may be.
-_TEXTS_READ = 250_000
+# Tokens that a run reads in all its epochs, and the epochs that this may be.
+_TOKENS_READ = 4_000_000
 _EPOCHS = (3, 50)
 # Number of texts from which on a model is less regularized.
 _MANY = 100_000
@@ -41,7 +41,7 @@ def suited_to(texts: Sequence[str], pairs: Sequence[str] | None) -> dict[str, An
         "model": "bert_tiny" if few else "bert_mini",
         "optimizer": "adamw",
         "weight_decay": 0.05,
-        "epochs": bounded(_TEXTS_READ / len(texts), _EPOCHS),
+        "epochs": bounded(_TOKENS_READ / sum(lengths), _EPOCHS),
         "learning_rate": 2e-3 if few else 1e-3,
         "token_dropout": 0.1 if few else 0.0,
         "label_smoothing": 0.1 if few else 0.0,
