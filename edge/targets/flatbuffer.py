@@ -177,6 +177,12 @@ class FlatbufferWriter(Writer):
                 f"Expected a tokenizer of word pieces for the target {self.name}, got "
                 f"kind={kind!r}; train with --tokenizer wordpiece."
             )
+        special = checkpoint.tokenizer.config.special
+        if special.unk is None or special.single != (special.begin, FIRST, special.end):
+            return (
+                f"Expected an unknown token, and one token on either side of a text for the target "
+                f"{self.name}, got unk={special.unk!r} and single={' '.join(special.single)!r}."
+            )
         return None
 
 
