@@ -22,6 +22,7 @@ from keras_transformer.edge.tflite.compact import compact
 from keras_transformer.edge.tflite.schema import output_step
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.tokenizers.special import FIRST
 
 RUNS = 30
 FILE = "model.tflite"

@@ -96,7 +96,11 @@ class MediaPipe(FlatbufferWriter):
                 "Expected a tokenizer that folds case, as MediaPipe's always does, got "
                 "lowercase=False."
             )
-        return _other_words(checkpoint) or _too_long_word(checkpoint) or self._wrong_calibration(checkpoint.labels)
+        return (
+            _other_words(checkpoint)
+            or _too_long_word(checkpoint)
+            or self._wrong_calibration(checkpoint.labels)
+        )
 
     def loading(self, checkpoint: Checkpoint) -> str:
         """Returns a program for MediaPipe, and the normalization that it needs."""
@@ -189,8 +193,8 @@ def _other_words(checkpoint: Checkpoint) -> str | None:
     names = (config.special.unk, config.special.begin, config.special.end)
     if names != (UNK, CLS, SEP):
         return (
-            f"Expected the special tokens {UNK}, {CLS} and {SEP}, whose names MediaPipe's tokenizer "
-            f"looks up, got {', '.join(map(str, names))}; use --target plain or text."
+            f"Expected the special tokens {UNK}, {CLS} and {SEP}, which MediaPipe's tokenizer "
+            f"looks up by name, got {', '.join(map(str, names))}; use --target plain or text."
         )
     if config.normalization == "bert":
         return (
