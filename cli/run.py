@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from keras_transformer.cli import generation, options
+from keras_transformer.cli.chat import asked, chat_options
 from keras_transformer.cli.vectors import ranked_as_json, ranked_lines, shown_vector, values
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.outputs import Prediction, Vector
@@ -32,6 +33,7 @@ MATCHES = 5
     "--stop", multiple=True, type=options.TEXT, metavar="TEXT",
     help="Text at which generation stops; may be repeated.",
 )
+@chat_options
 @generation.decoding_options
 @click.option(
     "--nearest", type=options.EXISTING_FILE, metavar="FILE",
@@ -61,11 +63,13 @@ def run(
 
     A language model: keras-transformer run writer "ROMEO:" --temperature 0.8 --top-k 40
 
+    A model of conversations: keras-transformer run talker.tflite --chat "Why is the sky blue?"
+
     Similar lines: keras-transformer run embedder.tflite "a charming film" --nearest reviews.txt
     """
     from keras_transformer.edge.load import load
 
-    predictor = load(model, threads=threads, workers=workers)
+    predictor = asked(load(model, threads=threads, workers=workers), given)
     decoding = generation.decoding_of(predictor, given)
     if stop and not predictor.generates:
         raise InputError(f"Expected --stop only for a model that generates text, got {stop[0]!r}.")

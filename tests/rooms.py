@@ -33,8 +33,9 @@ ROOMS = {
     "edge.precision": Room("zoo.errors", device=True),
     "zoo.tokenizers.normalizers": Room("zoo.errors", "numpy", device=True),
     "zoo.tokenizers": Room("zoo.errors zoo.tokenizers.normalizers", "numpy", device=True),
+    "zoo.chat": Room("zoo.errors zoo.tokenizers", "jinja2", device=True),
     "zoo.modalities": Room(
-        "zoo.errors zoo.printable zoo.tokenizers", "numpy", device=True
+        "zoo.chat zoo.errors zoo.printable zoo.tokenizers", "numpy", device=True
     ),
     "zoo.data": Room(
         "zoo.errors zoo.modalities zoo.numerals zoo.printable zoo.tokenizers", "numpy", device=True
@@ -62,7 +63,8 @@ ROOMS = {
         "zoo.tokenizers.normalizers", "numpy", device=True
     ),
     "zoo.predictor": Room(
-        "zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.tokenizers", "numpy", device=True
+        "zoo.chat zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.tokenizers", "numpy",
+        device=True,
     ),
     "edge.runtime.checks": Room(
         "zoo.errors", "ai_edge_litert numpy tensorflow_text", device=True
@@ -78,7 +80,7 @@ ROOMS = {
     ),
     "zoo.tasks": Room(
         "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models "
-        "zoo.models.running zoo.predictor "
+        "zoo.models.running zoo.numerals zoo.predictor "
         "zoo.outputs zoo.progress zoo.tabular zoo.tokenizers zoo.vocabularies", "keras numpy",
     ),
     "edge.tflite": Room(
@@ -92,9 +94,14 @@ ROOMS = {
         "zoo.tabular zoo.tasks zoo.vocabularies",
         "keras numpy",
     ),
+    "zoo.prune_vocabulary": Room(
+        "zoo.checkpoint zoo.data zoo.errors zoo.modalities zoo.models zoo.recipe zoo.tasks "
+        "zoo.tokenizers", "numpy",
+    ),
     "zoo.pretrained": Room(
-        "layers zoo.checkpoint zoo.data zoo.errors zoo.modalities zoo.models zoo.models.families "
-        "zoo.recipe zoo.storage zoo.tasks zoo.tokenizers zoo.vocabularies",
+        "layers zoo.chat zoo.checkpoint zoo.data zoo.errors zoo.modalities zoo.models "
+        "zoo.models.families zoo.prune_vocabulary zoo.recipe zoo.storage zoo.tasks zoo.tokenizers "
+        "zoo.vocabularies",
         "huggingface_hub keras ml_dtypes numpy safetensors tensorflow torch",
     ),
     "zoo.named": Room(
@@ -103,7 +110,8 @@ ROOMS = {
     "zoo.training.adaptation": Room("layers zoo.errors zoo.models", "keras numpy"),
     "zoo.training": Room(
         "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.modalities "
-        "zoo.models zoo.models.running zoo.pretrained zoo.progress zoo.recipe zoo.storage "
+        "zoo.models zoo.models.running zoo.pretrained zoo.progress zoo.prune_vocabulary "
+        "zoo.recipe zoo.storage "
         "zoo.tabular zoo.tasks zoo.tokenizers "
         "zoo.tokenizers.normalizers zoo.training.adaptation zoo.vocabularies",
         "keras numpy",
@@ -132,19 +140,21 @@ ROOMS = {
         "keras numpy tensorflow tensorflow_model_optimization",
     ),
     "edge.distill": Room(
-        "edge.precision edge.quantize layers zoo.backends zoo.checkpoint zoo.data zoo.errors "
-        "zoo.models zoo.pretrained zoo.progress zoo.tasks zoo.training", "keras",
+        "edge.precision edge.quantize layers zoo.backends zoo.chat zoo.checkpoint zoo.data "
+        "zoo.errors zoo.models zoo.pretrained zoo.progress zoo.tasks zoo.training", "keras",
     ),
     "edge.convert": Room(
         "edge.precision edge.quantize edge.tflite layers zoo.checkpoint zoo.data zoo.errors "
         "zoo.models zoo.models.running zoo.storage",
         "keras tensorflow",
     ),
-    "edge.publish": Room("edge.runtime zoo.checkpoint zoo.models zoo.printable"),
+    "edge.publish": Room(
+        "edge.runtime zoo.checkpoint zoo.models zoo.printable zoo.prune_vocabulary"
+    ),
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
         "edge.runtime edge.tflite zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.numerals "
-        "zoo.storage zoo.tokenizers zoo.tokenizers.normalizers",
+        "zoo.progress zoo.prune_vocabulary zoo.storage zoo.tokenizers zoo.tokenizers.normalizers",
         "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",
     ),
     "edge.targets.exported": Room(
@@ -155,8 +165,8 @@ ROOMS = {
     ),
     "edge.targets.litertlm": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.runtime edge.targets "
-        "edge.targets.exported edge.tflite zoo.checkpoint zoo.errors zoo.generation zoo.storage "
-        "zoo.tokenizers zoo.vocabularies",
+        "edge.targets.exported edge.tflite zoo.chat zoo.checkpoint zoo.errors zoo.generation "
+        "zoo.storage zoo.tokenizers zoo.vocabularies",
         "ai_edge_litert keras litert_lm litert_lm_builder numpy tensorflow",
     ),
     "edge.choose": Room(

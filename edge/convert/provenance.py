@@ -10,7 +10,8 @@ from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.storage.files import weights_to_bytes
 
 # Files are shared, so folders of the training machine are left out.
-_PATHS = (("data", "train"), ("data", "validation"), ("tokenizer", "vocabulary"))
+_PATHS = (("data", "train"), ("data", "validation"), ("tokenizer", "vocabulary"),
+          ("tokenizer", "prune_vocabulary"))  # fmt: skip
 
 
 def provenance(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -72,6 +72,8 @@ class Runner(Predictor):
         TypeError: if the source is neither a path nor bytes.
     """
 
+    _chats_by_turns = True
+
     def __init__(self, source: Source, *, threads: int = 1, workers: int = 1):
         for name, value in {"threads": threads, "workers": workers}.items():
             if type(value) is not int or not 1 <= value <= _MOST:

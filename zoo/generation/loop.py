@@ -41,6 +41,7 @@ def generate(
     ends: Callable[[int, np.ndarray], bool] | None = None,
     spared_ids: Collection[int] = (),
     not_first_ids: Collection[int] = (),
+    uncounted_ids: Collection[int] = (),
 ) -> list[Generated]:
     """Generates the continuation of each row with greedy decoding, sampling or beam search.
 
@@ -67,6 +68,8 @@ def generate(
         ends: called as ends(row, ids) with all new ids of a row, whether they end it.
         spared_ids: tokens that repetition control spares beside the stop tokens.
         not_first_ids: tokens that are forbidden in the first step alone.
+        uncounted_ids: forbidden tokens that no text holds, such as the first one of a decoder:
+            beam search takes the probability of the others among all tokens but these.
 
     Returns:
         The new tokens of each row. A row is unfinished if it reached its limit, or if the rule
@@ -104,7 +107,8 @@ def generate(
     if not len(history):
         return []
     not_first = _ids("not_first_ids", list(not_first_ids), steps.vocab_size)
-    permitted = _Permitted(steps, forbidden, not_first)
+    uncounted = _ids("uncounted_ids", list(uncounted_ids), steps.vocab_size)
+    permitted = _Permitted(steps, forbidden, not_first, uncounted)
     stops = np.zeros(steps.vocab_size, bool)
     stops[stop_ids] = True
     spared = stops.copy()
@@ -209,7 +213,9 @@ def _one_by_one(
 class _Permitted:
     """The model's steps with forbidden tokens impossible and logits checked to be finite."""
 
-    def __init__(self, steps: Steps, forbidden: np.ndarray, not_first: np.ndarray):
+    def __init__(
+        self, steps: Steps, forbidden: np.ndarray, not_first: np.ndarray, uncounted: np.ndarray
+    ):
         self.vocab_size = steps.vocab_size
         self.select = steps.select
         self._step = steps.step
@@ -217,12 +223,27 @@ class _Permitted:
         self.bias[forbidden] = -np.inf
         self._next_bias = self.bias.copy()
         self._next_bias[not_first] = -np.inf
+        self._uncounted = uncounted
 
     def step(self, tokens: np.ndarray, cache: Any) -> tuple[np.ndarray, Any]:
         logits, cache = self._step(tokens, cache)
+        return self._permitted(logits), cache
+
+    def scored(self, tokens: np.ndarray, cache: Any) -> tuple[np.ndarray, np.ndarray, Any]:
+        """Returns what `step` does, and the normalizers (B,) of the tokens that are counted."""
+        logits, cache = self._step(tokens, cache)
+        permitted = self._permitted(logits)
+        if len(self._uncounted):
+            logits = logits.copy()
+            logits[:, self._uncounted] = -np.inf
+        normalizers = log_normalizer(logits)
+        _check_finite(normalizers)
+        return permitted, normalizers, cache
+
+    def _permitted(self, logits: np.ndarray) -> np.ndarray:
         logits, self._next_bias = logits + self._next_bias, self.bias
         _check_finite(logits.max(axis=1))
-        return logits, cache
+        return logits
 
 
 def _check_finite(highest: np.ndarray) -> None:

@@ -133,23 +133,65 @@ class TextGenerator:
         texts = checked_texts(texts)
         choice = Decoding.of(**decoding)
         check_language(self.languages, language)
-        stops = Stops(
-            checked_texts(stop, "stop texts"), self.writer, reads_sources=self.reads_sources
-        )
-        stop_ids = set()
+        stops, stop_ids = self._stops(stop), set()
         if self.reads_sources or self.writer.config.ends_texts:
             stop_ids.add(self.writer.sep_id)
-        forbidden = self._unwritten - stop_ids
-        results: dict[int, Generation] = {}
-        prompts: list[Prompt] = []
         if self.reads_sources:
             encoded = self._sources(texts, language)
-            rows, truncated = encoded.ids, encoded.truncated
+            ids, truncated = encoded.ids, encoded.truncated
+            return self._written(ids, truncated, [], choice, stops, stop_ids, on_text)
+        prompts = [read_prompt(text, self.tokenizer) for text in texts]
+        return self._continued(prompts, choice, stops, stop_ids, on_text)
+
+    def answer(
+        self,
+        conversations: Sequence[Sequence[int]],
+        *,
+        end_ids: Collection[int],
+        stop: Collection[str] = (),
+        on_text: Callable[[int, str], None] | None = None,
+        **decoding: Any,
+    ) -> list[Generation]:
+        """Generates what follows ids, such as those of a conversation.
+
+        Args:
+            conversations: ids of each, which end where the answer begins.
+            end_ids: tokens that end an answer.
+            stop, on_text, **decoding: see `generate`.
+
+        Raises:
+            InputError, TypeError: as `generate`.
+        """
+        choice, stops = Decoding.of(**decoding), self._stops(stop)
+        # Only bytes have their text by themselves.
+        is_whole = self.writer.config.kind == "bpe"
+        prompts = [Prompt([*ids], [] if is_whole else [*ids], False) for ids in conversations]
+        return self._continued(prompts, choice, stops, {*end_ids}, on_text)
+
+    def _stops(self, stop: Collection[str]) -> Stops:
+        texts = checked_texts(stop, "stop texts")
+        return Stops(texts, self.writer, reads_sources=self.reads_sources)
+
+    def _continued(
+        self, prompts: Sequence[Prompt], choice: Decoding, stops: Stops, stop_ids: set[int],
+        on_text: Callable[[int, str], None] | None,
+    ) -> list[Generation]:  # fmt: skip
+        """What follows each prompt."""
+        self._check(prompts)
+        rows = [np.array(prompt.ids, np.int32) for prompt in prompts]
+        return self._written(rows, [False] * len(rows), prompts, choice, stops, stop_ids, on_text)
+
+    def _written(
+        self, rows: Sequence[np.ndarray], truncated: Sequence[bool], prompts: Sequence[Prompt],
+        choice: Decoding, stops: Stops, stop_ids: set[int],
+        on_text: Callable[[int, str], None] | None,
+    ) -> list[Generation]:  # fmt: skip
+        """What is written for sources or behind prompts."""
+        forbidden = self._unwritten - stop_ids
+        results: dict[int, Generation] = {}
+        if self.reads_sources:
             written = [Continuation(self.writer)] * len(rows)
         else:
-            prompts = self._prompts(texts)
-            rows = [np.array(prompt.ids, np.int32) for prompt in prompts]
-            truncated = [False] * len(rows)
             written = [Continuation(self.writer, prompt) for prompt in prompts]
 
         def write(group: list[int]) -> None:
@@ -167,6 +209,8 @@ class TextGenerator:
             if self.reads_sources:
                 cache = self.model.encode(ids)
                 first = np.full(len(group), self.writer.cls_id, np.int32)
+                # A decoder's first token is only read; it may be a copy of another token.
+                options["uncounted_ids"] = {self.writer.cls_id} - stop_ids
                 room = self.model.cache_length
             else:
                 read = np.stack(ids)
@@ -196,9 +240,8 @@ class TextGenerator:
             self.tokenizer, texts, self.model.source_length, self.languages, languages
         )
 
-    def _prompts(self, texts: Sequence[str]) -> list[Prompt]:
-        """What each prompt is read as."""
-        prompts = [read_prompt(text, self.tokenizer) for text in texts]
+    def _check(self, prompts: Sequence[Prompt]) -> None:
+        """Raises InputError for a prompt without a token, or longer than the cache."""
         for row, (ids, _, _) in enumerate(prompts, start=1):
             if not ids:
                 raise InputError(f"Expected prompt {row} to hold a token to go on from, got none.")
@@ -207,7 +250,6 @@ class TextGenerator:
                     f"Expected prompt {row} to have at most the {self.model.cache_length} tokens "
                     f"of the model's cache, got {len(ids)}; shorten it."
                 )
-        return prompts
 
     def _groups(self, rows: Sequence[np.ndarray], prompts: Sequence[Prompt]) -> list[list[int]]:
         """Places of the rows that are read together: prompts of a kind, sources of like length."""

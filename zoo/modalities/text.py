@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from keras_transformer.zoo.chat import chat as chats
 from keras_transformer.zoo.modalities.modality import (
     Features,
     InputSpec,
@@ -34,10 +35,12 @@ class Text(Modality):
     Attributes:
         tokenizer: tokenizer of the input.
         target_tokenizer: tokenizer of the output, if it differs.
+        chat: how a model of conversations reads them; None for any other.
     """
 
     tokenizer: Tokenizer
     target_tokenizer: Tokenizer | None = None
+    chat: chats.Chat | None = None
 
     name: ClassVar[str] = "text"
     rows: ClassVar[str] = "texts"
@@ -103,19 +106,19 @@ class Text(Modality):
         return None
 
     def files(self) -> dict[str, bytes]:
-        return tokenizers_to_files(self.tokenizer, self.target_tokenizer)
+        files = tokenizers_to_files(self.tokenizer, self.target_tokenizer)
+        return files | ({} if self.chat is None else self.chat.to_files())
 
     @classmethod
     def file_names(cls) -> frozenset[str]:
-        return FILE_NAMES
+        return FILE_NAMES | chats.FILE_NAMES
 
     @classmethod
     def from_files(
-        cls, files: Mapping[str, bytes], *, max_length: int, settings: Mapping[str, Any],
-        tokenizer_class: type[Tokenizer] = Tokenizer,
-    ) -> Self:  # fmt: skip
-        tokenizer, target_tokenizer = tokenizers_from_files(files, tokenizer_class)
+        cls, files: Mapping[str, bytes], *, max_length: int, settings: Mapping[str, Any]
+    ) -> Self:
+        tokenizer, target_tokenizer = tokenizers_from_files(files)
         return cls(
             max_length=max_length, settings=settings, tokenizer=tokenizer,
-            target_tokenizer=target_tokenizer,
+            target_tokenizer=target_tokenizer, chat=chats.Chat.from_files(files),
         )  # fmt: skip

@@ -17,7 +17,10 @@ from keras_transformer.edge.targets.litertlm.lm_replay import MODEL
 from keras_transformer.edge.targets.litertlm.lm_signatures import make_lm_signatures
 from keras_transformer.edge.targets.litertlm.lm_steps import LmSteps
 from keras_transformer.edge.tflite.schema import output_step
+from keras_transformer.zoo.chat.chat import Chat
 from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 from keras_transformer.zoo.vocabularies.sentencepiece import to_sentencepiece
 
 RUNTIME = "litert_lm"
@@ -73,12 +76,18 @@ class LiteRtLm(FlatbufferWriter):
         """
         graph, checkpoint = self.graph(request), request.checkpoint
         length, pieces = graph.description["max_length"], to_sentencepiece(checkpoint.tokenizer)
-        packed = pack(bytes(graph), pieces, checkpoint.tokenizer, length)
+        chat = getattr(checkpoint.modality, "chat", None)
+        affixes, told = {}, ""
+        if chat is not None:
+            affixes, told = _affixes_of(chat, checkpoint.tokenizer)
+        packed = pack(bytes(graph), pieces, checkpoint.tokenizer, length, chat, affixes)
         continued = "not installed"
         if find_spec(RUNTIME) is not None:
             num_tokens = check_continued(packed, bytes(graph), checkpoint)
             continued = f"the same, up to {num_tokens} of each prompt"
         measured = {"greedy tokens of LiteRT-LM": continued}
+        if told:
+            measured["chat"] = told
         return dataclasses.replace(graph, files={MODEL: packed}, measured=measured)
 
     def graph(self, request: Request) -> Artifact:
@@ -103,3 +112,19 @@ class LiteRtLm(FlatbufferWriter):
     def loading(self, checkpoint: Checkpoint) -> str:
         """Returns a program for LiteRT-LM."""
         return LOADING
+
+
+def _affixes_of(chat: Chat, tokenizer: Tokenizer) -> tuple[dict[str, tuple[str, str]], str]:
+    """The texts around messages by role, none if that is not all of a template; and what it is."""
+    derived = chat.derived()
+    if derived.turns is None:
+        reason = derived.reason or "jinja2, which is not installed, shows what it says"
+        return {}, f"the template alone: {reason}"
+    # LiteRT-LM writes the start token itself.
+    start = tokenizer.config.special.end
+    is_there = derived.turns.opening.startswith(start)
+    try:
+        affixes = derived.turns.affixes(start if is_there else "")
+    except InputError as error:
+        return {}, f"the template alone: {error}"
+    return affixes, f"the template, and the texts around messages of {', '.join(affixes)}"

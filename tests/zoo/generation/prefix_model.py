@@ -102,44 +102,54 @@ def exhaustive(model, prefix, stops, forbidden, max_tokens, length_penalty, no_r
         for ids in itertools.product(living, repeat=length):
             if no_repeat and repeats([*prefix[1:], *ids], no_repeat):
                 continue
-            own = 0.0
+            score = own = 0.0
             for i in range(length):
-                own += log_softmax(permitted(model, (*prefix, *ids[:i]), forbidden))[ids[i]]
+                before = (*prefix, *ids[:i])
+                own += log_softmax(permitted(model, before, forbidden))[ids[i]]
+                score += log_softmax(permitted(model, before))[ids[i]]
             if length == max_tokens:
-                found.append((False, own / length**length_penalty, own, list(ids)))
+                found.append((score / length**length_penalty, own, list(ids), False))
                 continue
             ends = log_softmax(permitted(model, (*prefix, *ids), forbidden))
+            scores = log_softmax(permitted(model, (*prefix, *ids)))
             for stop in stops:
-                whole = own + ends[stop]
-                found.append((True, whole / (length + 1) ** length_penalty, whole, list(ids)))
-    finished, _, own, ids = max(found)
+                whole = (score + scores[stop]) / (length + 1) ** length_penalty
+                found.append((whole, own + ends[stop], list(ids), True))
+    _, own, ids, finished = max(found)
     return ids, own, finished
 
 
 def slow_beam_search(model, prefix, stops, forbidden, decoding):
-    """Beam search over lists, which never ends early: ids, log probability, finished."""
+    """Beam search over lists: ids, log probability, finished."""
     # Score, own log probability, ids.
-    alive, finished = [(0.0, 0.0, [])], []
+    alive, complete = [(0.0, 0.0, [])], []
     for length in range(1, decoding.max_tokens + 1):
         extensions = []
         for score, own, ids in alive:
             so_far = [*prefix[1:], *ids]
-            logits = permitted(model, (*prefix, *ids), forbidden)
-            plain = log_softmax(logits)
+            plain = log_softmax(permitted(model, (*prefix, *ids), forbidden))
             seen = set(so_far) - set(stops)
-            guide = log_softmax(penalized(logits, seen, decoding.repetition_penalty))
-            for token in logits:
+            guide = log_softmax(permitted(model, (*prefix, *ids)))
+            guide = penalized(guide, seen, decoding.repetition_penalty)
+            for token in plain:
                 n = decoding.no_repeat_ngram
                 if token in stops or not n or not repeats([*so_far, token], n):
                     extensions.append((score + guide[token], own + plain[token], [*ids, token]))
         extensions.sort(key=lambda extension: -extension[0])
         extensions = extensions[: decoding.beams * (1 + len(stops))]
-        finished += [
-            (score / length**decoding.length_penalty, own, ids[:-1])
-            for score, own, ids in extensions
-            if ids[-1] in stops
-        ]
+        for place, (score, own, ids) in enumerate(extensions):
+            ends = ids[-1] in stops
+            if place < decoding.beams and (ends or length == decoding.max_tokens):
+                ids = ids[:-1] if ends else ids
+                complete.append((score / length**decoding.length_penalty, own, ids, ends))
+        complete = sorted(complete, key=lambda one: -one[0])[: decoding.beams]
         alive = [extension for extension in extensions if extension[2][-1] not in stops]
         alive = alive[: decoding.beams]
-    _, own, ids = max(finished or alive)
-    return ids, own, bool(finished)
+        if len(complete) == decoding.beams and (
+            not alive or alive[0][0] / length**decoding.length_penalty <= complete[-1][0]
+        ):
+            break
+    if not complete:
+        return alive[0][2], alive[0][1], False
+    _, own, ids, finished = complete[0]
+    return ids, own, finished

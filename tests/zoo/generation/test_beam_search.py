@@ -20,9 +20,16 @@ PENALTIES = [1.0, 0.0, 0.6, 2.5, -0.7]
 
 
 def covering(num_living, num_stops, max_tokens):
-    """The beams whose extensions are all extensions there are, so that nothing is ever dropped."""
-    extensions = num_living ** (max_tokens - 1) * (num_living + num_stops)
-    return math.ceil(extensions / (1 + num_stops))
+    """As many beams as the last step has extensions and all steps ends: nothing is dropped."""
+    last = num_living ** (max_tokens - 1) * (num_living + num_stops)
+    earlier = sum(num_living**length * num_stops for length in range(max_tokens - 1))
+    return last + earlier
+
+
+def padded(model, vocab_size):
+    """The model with tokens that are almost impossible, as there must be one for each beam."""
+    rest = np.full(vocab_size - model.vocab_size, -30.0)
+    return PrefixModel(vocab_size, logits=lambda prefix: [*model.logits(prefix), *rest])
 
 
 @pytest.mark.parametrize("length_penalty", PENALTIES)
@@ -35,7 +42,7 @@ def test_a_wide_search_is_exhaustive(num_living, stops, max_tokens, length_penal
     used = 1 + len(stops) + num_living
     vocab_size = max(beams, used)
     forbidden = (START, *range(used, vocab_size))
-    model = PrefixModel(vocab_size, seed=num_living)
+    model = padded(PrefixModel(used, seed=num_living), vocab_size)
     decoding = Decoding(max_tokens=max_tokens, beams=beams, length_penalty=length_penalty)
     rows = range(12)
     found = run(model, decoding, rows=rows, stop_ids=stops, forbidden_ids=forbidden)
@@ -50,7 +57,7 @@ def test_a_wide_search_is_exhaustive(num_living, stops, max_tokens, length_penal
 def test_a_wide_search_is_exhaustive_over_what_does_not_repeat():
     beams = covering(3, 1, 4)
     forbidden = (START, *range(5, beams))
-    model = PrefixModel(beams, seed=9)
+    model = padded(PrefixModel(5, seed=9), beams)
     decoding = Decoding(max_tokens=4, beams=beams, no_repeat_ngram=2, length_penalty=2.0)
     prompt = np.array([2, 3, 2])
     found = generate(
@@ -99,59 +106,64 @@ def test_a_batch_is_its_rows():
 def ending(probability):
     """A model whose every step ends with some probability; three others share the rest."""
     rest = math.log((1 - probability) / 3)
-    return PrefixModel(5, logits=lambda prefix: [0.0, math.log(probability), rest, rest, rest])
+    return PrefixModel(5, logits=lambda prefix: [-60, math.log(probability), rest, rest, rest])
 
 
-def test_a_row_ends_when_nothing_alive_can_win():
-    # Without a length penalty the end at once has log 0.6, and whatever goes on has log 0.4 / 3.
+@pytest.mark.parametrize("length_penalty", [0.0, 1.0, 2.0, -1.0])
+def test_a_row_ends_when_its_beams_are_complete_and_none_alive_is_better(length_penalty):
+    # The end at once, then one of each of the two hypotheses alive: those alive after the second
+    # step are worse by their length so far, whatever they could score at the limit.
     model = ending(0.6)
-    (found,) = run(model, Decoding(max_tokens=50, beams=3, length_penalty=0.0))
-    assert (found.ids.tolist(), found.finished, model.batches) == ([], True, [1])
+    (found,) = run(model, Decoding(max_tokens=50, beams=3, length_penalty=length_penalty))
+    assert (found.ids.tolist(), found.finished, model.batches) == ([], True, [1, 3])
     assert found.log_probability == pytest.approx(math.log(0.6))
 
 
-def test_a_positive_penalty_lets_long_hypotheses_hope():
-    # After n tokens the best alive has n log(0.4 / 3): its bound, n log(0.4 / 3) / 50, is below
-    # the log 0.6 that is finished from the 13th token on.
-    model = ending(0.6)
-    (found,) = run(model, Decoding(max_tokens=50, beams=3))
-    assert (found.ids.tolist(), found.finished) == ([], True)
-    assert model.batches == [1] + [3] * 12
-    assert 12 * math.log(0.4 / 3) / 50 > math.log(0.6) > 13 * math.log(0.4 / 3) / 50
-
-
-def test_a_negative_penalty_bounds_by_the_next_length():
-    # The end at once scores log 0.1, which is above the 2 log 0.3 of an alive token at length 2.
+def test_an_end_counts_among_the_first_beams_alone():
+    # Three tokens are more probable than the end: with three beams it is not looked at.
     model = ending(0.1)
-    (found,) = run(model, Decoding(max_tokens=50, beams=3, length_penalty=-1.0))
-    assert (found.ids.tolist(), found.finished, model.batches) == ([], True, [1])
-    # log 0.08 is below 2 log (0.92 / 3), but above what any two tokens score at length 3.
-    model = ending(0.08)
-    (found,) = run(model, Decoding(max_tokens=50, beams=3, length_penalty=-1.0))
-    assert (found.ids.tolist(), found.finished, model.batches) == ([], True, [1, 3])
+    (found,) = run(model, Decoding(max_tokens=6, beams=3))
+    assert (found.ids.tolist(), found.finished) == ([2] * 6, False)
+    assert model.batches == [1] + [3] * 5
+    (found,) = run(ending(0.1), Decoding(max_tokens=1, beams=4, length_penalty=-1.0))
+    assert (found.ids.tolist(), found.finished) == ([2], False)
+    # A fourth beam takes it, and ends of low probability win where length is punished.
+    (found,) = run(ending(0.1), Decoding(max_tokens=6, beams=4, length_penalty=-1.0))
+    assert (found.ids.tolist(), found.finished) == ([], True)
 
 
 def test_rows_that_are_done_leave_the_batch():
     def logits(prefix):
-        # Row r ends for sure after r tokens, which are certain too.
+        # Row r ends for sure after r tokens or more, which are certain too.
         row, length = prefix[0] - 100, len(prefix) - 2
-        return [0.0, 40.0 if length == row else -40.0, 30.0, -40.0]
+        return [0.0, 40.0 if length >= row else -40.0, 30.0, -40.0]
 
     model = PrefixModel(4, logits=logits)
     found = run(model, Decoding(max_tokens=9, beams=2, length_penalty=0.0), rows=(0, 2, 3))
     assert [g.ids.tolist() for g in found] == [[], [2, 2], [2, 2, 2]]
-    assert model.batches == [3, 4, 4, 2]
+    # A row's second beam is complete one step after its first.
+    assert model.batches == [3, 6, 4, 4, 2]
 
 
-def test_what_breaks_off_wins_only_where_nothing_ends():
-    # The end is improbable, but within the best extensions of two beams.
-    likely = PrefixModel(3, logits=lambda prefix: [0.0, -2.0, 2.0])
-    (found,) = run(likely, Decoding(max_tokens=3, beams=2))
-    assert (found.ids.tolist(), found.finished) == ([2, 2], True)
-    never = PrefixModel(4, logits=lambda prefix: [0.0, -np.inf, 2.0, 1.0])
-    (found,) = run(never, Decoding(max_tokens=3, beams=2))
+def test_what_breaks_off_competes_with_what_ended():
+    # The end is the second best extension, but a token less than that costs.
+    unlikely = PrefixModel(3, logits=lambda prefix: [-60, -2.0, 2.0])
+    (found,) = run(unlikely, Decoding(max_tokens=3, beams=2))
     assert (found.ids.tolist(), found.finished) == ([2, 2, 2], False)
-    assert found.log_probability == pytest.approx(-3 * math.log1p(math.exp(-1)))
+    assert found.log_probability == pytest.approx(-3 * math.log1p(math.exp(-4)))
+    likely = PrefixModel(3, logits=lambda prefix: [-60, 2.0, -2.0])
+    (found,) = run(likely, Decoding(max_tokens=3, beams=2))
+    assert (found.ids.tolist(), found.finished) == ([], True)
+
+
+def test_a_ban_leaves_the_probability_of_the_others():
+    # After token 3 a forbidden one has almost everything: the score of what goes on is low,
+    # whereas the log probability that is told is that among the tokens that are not forbidden.
+    model = PrefixModel(4, lambda prefix: [9.0 if prefix[-1] == 3 else -60, -60, 0.0, 0.1])
+    (found,) = run(model, Decoding(max_tokens=2, beams=2))
+    assert found.ids.tolist() == [2, 3]
+    rest = -math.log1p(math.exp(0.1))
+    assert found.log_probability == pytest.approx(rest + (rest + 0.1))
 
 
 def test_without_a_stop_token_the_most_probable_is_found():
@@ -176,18 +188,14 @@ def test_equal_scores_prefer_the_lower_id():
     assert found.ids.tolist() == [1, 1, 1]
 
 
-def test_the_second_limit_holds_for_the_bound_too():
-    model = ending(0.6)
-    run(model, Decoding(max_tokens=50, beams=3), max_tokens=5)
-    # 2 log(0.4 / 3) / 5 is below log 0.6.
-    assert model.batches == [1, 3]
+def test_the_second_limit_ends_hypotheses_too():
+    model = ending(0.1)
+    (found,) = run(model, Decoding(max_tokens=50, beams=3), max_tokens=5)
+    assert (found.ids.tolist(), found.finished, len(model.batches)) == ([2] * 5, False, 5)
 
 
 def test_of_equal_scores_the_first_to_finish_wins():
-    # Every step ends with probability one half: all hypotheses score log(1/2) a token.
+    # All tokens are equally probable, so all hypotheses score the same.
     model = PrefixModel(3, logits=lambda prefix: np.zeros(3))
     (found,) = run(model, Decoding(max_tokens=4, beams=2))
-    assert (found.ids.tolist(), found.finished, model.batches) == ([], True, [1] * 4)
-    # Without a length penalty what is alive can at best draw level.
-    (found,) = run(model, Decoding(max_tokens=4, beams=2, length_penalty=0.0))
-    assert (found.ids.tolist(), found.finished, model.batches) == ([], True, [1] * 5)
+    assert (found.ids.tolist(), found.finished, model.batches) == ([], True, [1, 1])

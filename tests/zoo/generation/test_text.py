@@ -65,7 +65,8 @@ class Scripted:
 def upper(source, fed):
     """The source's letters with the other tokenizer's ids, then its end."""
     assert fed[0] == CLS and source[-1] == SEP
-    token = source[len(fed) - 1]
+    # Beams read past a source's end what they wrote in its place.
+    token = source[min(len(fed), len(source)) - 1]
     return token if token == SEP else token + 2
 
 

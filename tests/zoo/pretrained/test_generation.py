@@ -86,16 +86,15 @@ def gpt(tmp_path_factory):
     return folder, model, tokenizer
 
 
-@pytest.fixture(scope="module")
-def t5(tmp_path_factory):
+def translator(folder, more):
+    """A model of T5's kind, with more rows than tokens, and its tokenizer."""
     import torch
     import transformers
 
-    folder = tmp_path_factory.mktemp("t5")
     tokenizer = unigrams(folder)
     torch.manual_seed(0)
     config = transformers.T5Config(
-        vocab_size=len(tokenizer) + 4, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4,
+        vocab_size=len(tokenizer) + more, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4,
         decoder_start_token_id=0, pad_token_id=0, eos_token_id=1,
     )  # fmt: skip
     model = widened(transformers.T5ForConditionalGeneration(config))
@@ -103,26 +102,34 @@ def t5(tmp_path_factory):
     return folder, model, tokenizer
 
 
-def test_a_decoder_continues_as_published(gpt):
+@pytest.fixture(scope="module")
+def t5(tmp_path_factory):
+    return translator(tmp_path_factory.mktemp("t5"), more=4)
+
+
+@pytest.mark.parametrize("beams", [1, 4])
+def test_a_decoder_continues_as_published(gpt, beams):
     folder, model, tokenizer = gpt
-    found = kt.load(folder).generations(PROMPTS, max_tokens=TOKENS)
+    found = kt.load(folder).generations(PROMPTS, max_tokens=TOKENS, beams=beams)
     for prompt, one in zip(PROMPTS, found, strict=True):
         ids = tokenizer(prompt, return_tensors="pt")
         expected = model.generate(
-            **ids, max_new_tokens=TOKENS, do_sample=False, pad_token_id=0
+            **ids, max_new_tokens=TOKENS, do_sample=False, pad_token_id=0, num_beams=beams
         )[0][ids["input_ids"].shape[1] :]
         assert one.text == tokenizer.decode(expected, skip_special_tokens=True)
 
 
-def test_a_translator_writes_as_published(t5):
-    folder, model, tokenizer = t5
-    found = kt.load(folder).generations(PROMPTS, max_tokens=TOKENS)
-    # Special tokens but the end, and rows of no token, which ours never writes.
+@pytest.mark.parametrize(("beams", "more"), [(1, 4), (4, 0)])
+def test_a_translator_writes_as_published(tmp_path, beams, more):
+    folder, model, tokenizer = translator(tmp_path, more)
+    found = kt.load(folder).generations(PROMPTS, max_tokens=TOKENS, beams=beams)
+    # Special tokens but the end, and rows of no token, which ours never writes: what a random model
+    # gives the latter is in the scores of beams.
     banned = [0, 2, *range(len(tokenizer), model.config.vocab_size)]
     for prompt, one in zip(PROMPTS, found, strict=True):
         expected = model.generate(
             **tokenizer(prompt, return_tensors="pt"), max_new_tokens=TOKENS, do_sample=False,
-            suppress_tokens=banned,
+            suppress_tokens=banned, num_beams=beams,
         )[0]  # fmt: skip
         assert one.text == tokenizer.decode(expected, skip_special_tokens=True)
 

@@ -9,15 +9,19 @@ from google.protobuf import text_format
 from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.targets import target as edge_target
 from keras_transformer.edge.targets.convert import convert
+from keras_transformer.zoo.chat.chat import Chat
+from keras_transformer.zoo.chat.template import render
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models.build import build
 from tests.edge.generators import WRITER_LENGTH, generator, quantized_writer, writer
 from tests.edge.models import random_model
+from tests.zoo.chat.templates import DATED, HEADERS
 
 litertlm_builder = pytest.importorskip("litert_lm_builder.litertlm_builder")
 llm_metadata_pb2 = pytest.importorskip("litert_lm_builder.runtime.proto.llm_metadata_pb2")
 litertlm = pytest.importorskip("keras_transformer.edge.targets.litertlm.litertlm")
+lm_file = pytest.importorskip("keras_transformer.edge.targets.litertlm.lm_file")
 
 
 @pytest.fixture
@@ -142,4 +146,58 @@ def test_the_builder_is_not_installed(monkeypatch):
     assert str(error.value) == (
         "Expected litert_lm_builder to be installed, which the target litertlm needs; "
         'type: pip install "keras-transformer-zoo[litertlm]"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("template", "affixes", "told"),
+    [
+        (
+            HEADERS,
+            {
+                role: (f"<|start|>{name}<|stop|>\n\n", "<|eot|>")
+                for role, name in (("user", "user"), ("model", "assistant"), ("system", "system"))
+            },
+            "the template, and the texts around messages of user, assistant, system",
+        ),
+        (DATED, {}, "the template alone: Expected a chat template without the date, got one that "
+         "writes it."),
+        ("{{ messages[0].content }}", {}, "the template alone: Expected a chat template that "
+         "writes each message, got one that leaves out message 2."),
+    ],
+)  # fmt: skip
+def test_a_chat_in_the_file(without_runtime, tmp_path, template, affixes, told):
+    sep = writer().tokenizer.config.special.end
+    chat = Chat(template=template, tokens={"bos_token": sep}, ends=("a",))
+    modality = dataclasses.replace(writer().modality, chat=chat)
+    exported = convert(dataclasses.replace(writer(), modality=modality), target="litertlm")
+    assert exported.measured["chat"] == told
+    packed, folder = tmp_path / "model.litertlm", tmp_path / "unpacked"
+    packed.write_bytes(bytes(exported))
+    litertlm_builder.unpack(str(packed), str(folder))
+    text = (folder / "LlmMetadataProto.pbtext").read_text()
+    metadata = text_format.Parse(text, llm_metadata_pb2.LlmMetadata())
+    assert metadata.jinja_prompt_template == lm_file.lm_template(chat, writer().tokenizer)
+    found = {
+        role: (getattr(metadata.prompt_templates, role).prefix,
+               getattr(metadata.prompt_templates, role).suffix)
+        for role in ("user", "model", "system") if metadata.prompt_templates.HasField(role)
+    }  # fmt: skip
+    assert found == affixes
+    ends = [3, writer().tokenizer.model.piece_ids["a"]]
+    assert [list(stop.token_ids.ids) for stop in metadata.stop_tokens] == [[end] for end in ends]
+    # The runtime writes the first token, and gives contents in parts.
+    parts = [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]
+    whole = [{"role": "user", "content": "Hi"}]
+    for messages in (parts, whole):
+        written = render(metadata.jinja_prompt_template, messages, {})
+        assert written == chat.text(whole).removeprefix(sep)
+
+
+def test_a_chat_that_nobody_tried(without_runtime, monkeypatch):
+    monkeypatch.setattr("keras_transformer.zoo.chat.chat.has_jinja", lambda: False)
+    modality = dataclasses.replace(writer().modality, chat=Chat(template=HEADERS))
+    exported = convert(dataclasses.replace(writer(), modality=modality), target="litertlm")
+    assert exported.measured["chat"] == (
+        "the template alone: jinja2, which is not installed, shows what it says"
     )
