@@ -10,12 +10,14 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
+from keras_transformer.zoo.tokenizers.normalizers.bert import fold_bert_character, is_isolated
 from keras_transformer.zoo.tokenizers.normalizers.normalize import (
     is_european_accent,
     is_mark,
     is_white,
     stands_alone,
 )
+from keras_transformer.zoo.tokenizers.normalizers.splitters import character_class
 
 # Planes 4 to 13 are unassigned: their code points have the properties of plane 3's last one.
 _CODES = (*range(0x40000), *range(0xE0000, sys.maxunicode + 1))
@@ -29,7 +31,9 @@ def character_table() -> dict[str, Any]:
         `unicode`, the version; `casefold`, the characters that case folding changes and their
         results; `marks` (Mn), `accents` (the marks of Latin, Greek and Cyrillic letters), `spaces`
         (word separators), `alone` (characters that are words by themselves) and `unassigned`, each
-        as code points [first, past its last, ...].
+        as code points [first, past its last, ...]; for BERT's normalization `lowercase`, as
+        `casefold`, and `erased`, `blank` (white space) and `isolated`, as `alone`; and `classes`,
+        the code points outside ASCII of each class of `splitters`.
     """
     characters = [chr(code) for code in _CODES]
     categories = [unicodedata.category(character) for character in characters]
@@ -38,6 +42,9 @@ def character_table() -> dict[str, Any]:
         for character in characters
         if character.casefold() != character
     }
+    lowered = {one: one.lower() for one in characters if one.lower() != one}
+    normal = [fold_bert_character(code, lowercase=False, strip_accents=False) for code in _CODES]
+    classes = [character_class(code) if code > 127 else "" for code in _CODES]
     return {
         "unicode": unicodedata.unidata_version,
         "casefold": folded,
@@ -46,6 +53,13 @@ def character_table() -> dict[str, Any]:
         "spaces": _bounds(map(is_white, characters)),
         "alone": _bounds(map(stands_alone, characters)),
         "unassigned": _bounds(category == "Cn" for category in categories),
+        "lowercase": lowered,
+        "erased": _bounds(one == "" for one in normal),
+        "blank": _bounds(one == " " for one in normal),
+        "isolated": _bounds(map(is_isolated, characters)),
+        "classes": {
+            name: _bounds(one == name for one in classes) for name in sorted({*classes} - {"", "!"})
+        },
     }
 
 

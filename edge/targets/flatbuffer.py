@@ -22,6 +22,7 @@ from keras_transformer.edge.tflite.compact import compact
 from keras_transformer.edge.tflite.schema import output_step
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.tokenizers.special import FIRST
 
 RUNS = 30
 FILE = "model.tflite"
@@ -176,6 +177,12 @@ class FlatbufferWriter(Writer):
             return (
                 f"Expected a tokenizer of word pieces for the target {self.name}, got "
                 f"kind={kind!r}; train with --tokenizer wordpiece."
+            )
+        special = checkpoint.tokenizer.config.special
+        if special.unk is None or special.single != (special.begin, FIRST, special.end):
+            return (
+                f"Expected an unknown token, and one token on either side of a text for the target "
+                f"{self.name}, got unk={special.unk!r} and single={' '.join(special.single)!r}."
             )
         return None
 

@@ -28,6 +28,7 @@ from keras_transformer.edge.tflite.metadata import (
 )
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.numerals import read_number
+from keras_transformer.zoo.tokenizers.piece_list import CLS, SEP, UNK
 
 # Name of an input -> its description.
 INPUTS = {
@@ -95,7 +96,11 @@ class MediaPipe(FlatbufferWriter):
                 "Expected a tokenizer that folds case, as MediaPipe's always does, got "
                 "lowercase=False."
             )
-        return _too_long_word(checkpoint) or self._wrong_calibration(checkpoint.labels)
+        return (
+            _other_words(checkpoint)
+            or _too_long_word(checkpoint)
+            or self._wrong_calibration(checkpoint.labels)
+        )
 
     def loading(self, checkpoint: Checkpoint) -> str:
         """Returns a program for MediaPipe, and the normalization that it needs."""
@@ -180,6 +185,23 @@ class MediaPipe(FlatbufferWriter):
                     f"in line {number} of the score calibration, got {line!r}."
                 )
         return None
+
+
+def _other_words(checkpoint: Checkpoint) -> str | None:
+    """Returns a reason if MediaPipe would look up other special tokens, or read other words."""
+    config = checkpoint.tokenizer.config
+    names = (config.special.unk, config.special.begin, config.special.end)
+    if names != (UNK, CLS, SEP):
+        return (
+            f"Expected the special tokens {UNK}, {CLS} and {SEP}, which MediaPipe's tokenizer "
+            f"looks up by name, got {', '.join(map(str, names))}; use --target plain or text."
+        )
+    if config.normalization == "bert":
+        return (
+            "Expected a vocabulary of this project's own normalization, which an app does before "
+            "MediaPipe's tokenizer, got normalization='bert'; use --target plain or text."
+        )
+    return None
 
 
 def _too_long_word(checkpoint: Checkpoint) -> str | None:

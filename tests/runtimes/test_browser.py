@@ -16,6 +16,7 @@ from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.tasks.translation import Translation
+from keras_transformer.zoo.tokenizers.special import SpecialTokens
 from keras_transformer.zoo.tokenizers.target_language import encode_sources
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from keras_transformer.zoo.vocabularies.learn import learn_vocabulary
@@ -177,6 +178,22 @@ def test_pairs_and_numbers(tab, tmp_path):
         found = with_model(tab, PREDICT, list(zip(firsts, seconds, strict=True)))
     expected = [one.score for one in Runner(path).predict(firsts, seconds)]
     np.testing.assert_allclose([one["value"] for one in found], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_pairs_of_a_model_without_segments(tab, tmp_path):
+    trained = models.random_model("regression", pair=True, num_segments=0)
+    special = SpecialTokens(segments=False, pair=("[CLS]", "$A", "[SEP]", "[SEP]", "$B", "[SEP]"))
+    config = TokenizerConfig(special=special, normalization="bert")
+    tokenizer = Tokenizer(config, trained.tokenizer.vocabulary)
+    trained.modality = dataclasses.replace(trained.modality, tokenizer=tokenizer)
+    path = tmp_path / "pairs.tflite"
+    path.write_bytes(bytes(convert(trained, "float32")))
+    with our_demo([path], tmp_path / "demo") as address:
+        tab.open(address)
+        wait_until_loaded(tab)
+        [found] = with_model(tab, PREDICT, [("w1 w2", "w6")])
+    [expected] = Runner(path).predict(["w1 w2"], ["w6"])
+    np.testing.assert_allclose(found["value"], expected.score, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "language"), [("one", None), ("two", "fr")])

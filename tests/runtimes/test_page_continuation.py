@@ -14,6 +14,7 @@ from keras_transformer.edge.runtime.packed import pack
 from keras_transformer.zoo.generation.prompt import read_prompt
 from keras_transformer.zoo.generation.text import TextGenerator
 from tests.hard_strings import HARD
+from tests.runtimes.test_page_published import T5, byte_bpe, sentence_bpe
 from tests.zoo.generation.test_prompt import KINDS, TOKENIZERS, any_ids, random_text
 from tests.zoo.generation.test_text import Scripted
 
@@ -60,6 +61,30 @@ def by_python(tokenizer, text, written, *, reads_sources):
     generator = TextGenerator(model, tokenizer, reads_sources=reads_sources)
     [text] = generator.generate([text], max_tokens=NEW_TOKENS)
     return text.text
+
+
+@pytest.mark.parametrize("kind", ["bpe", "sentencepiece_bpe"])
+def test_the_page_goes_on_as_a_published_decoder(folder, kind):
+    tokenizer = byte_bpe(splitter="llama3") if kind == "bpe" else sentence_bpe()
+    rng = random.Random(kind)
+    special = tokenizer.special_ids
+    ordinary = [i for i in range(tokenizer.vocab_size) if i not in special]
+    prompts = []
+    for text in ("ab", "ab ", "the newest\n", "Straße 🙂", "東京 x"):
+        # The last id is of half a character, or of any piece; special tokens are not written.
+        new = [sorted([2, rng.choice(ordinary)]) for _ in range(NEW_TOKENS - 1)]
+        prompts.append((text, [*new, [tokenizer.sep_id]]))
+    found = by_page(folder, tokenizer, "language-modeling", prompts)
+    for (text, written), one in zip(prompts, found, strict=True):
+        assert one["ids"] == read_prompt(text, tokenizer).ids, ascii(text)
+        assert one["ids"][0] == tokenizer.cls_id
+        assert one["texts"][-1] == by_python(tokenizer, text, written, reads_sources=False)
+
+
+def test_a_prompt_without_tokens_is_an_error(folder):
+    tokenizer = byte_bpe(splitter="gpt2", special=T5)
+    with pytest.raises(AssertionError, match="The text holds no token to go on from"):
+        by_page(folder, tokenizer, "language-modeling", [("\x7f", [])])
 
 
 def cases(kind):

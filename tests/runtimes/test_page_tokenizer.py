@@ -12,6 +12,7 @@ import pytest
 from keras_transformer.edge.demo import demo
 from keras_transformer.edge.demo.character_table import character_table
 from keras_transformer.edge.runtime.packed import pack
+from keras_transformer.zoo.tokenizers.normalizers.bert import split_bert_words
 from keras_transformer.zoo.tokenizers.normalizers.normalize import ACCENTS, split_words
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from keras_transformer.zoo.vocabularies.learn import learn_vocabulary
@@ -29,10 +30,16 @@ FOLDINGS = [
     for lowercase, strip_accents in ((True, True), (True, False), (False, True))
 ]
 FOLDINGS = [{**fold, "accents": accents} for fold in FOLDINGS for accents in ACCENTS]
+BERT_FOLDINGS = [
+    {"lowercase": lowercase, "strip_accents": strip_accents}
+    for lowercase in (True, False) for strip_accents in (True, False)
+]  # fmt: skip
 CONFIGS = [
     TokenizerConfig(),
     TokenizerConfig(lowercase=False, strip_accents=False, max_bytes_per_word=40),
     TokenizerConfig(accents="all", max_characters_per_word=30),
+    TokenizerConfig(normalization="bert"),
+    TokenizerConfig(normalization="bert", lowercase=False, strip_accents=False),
     TokenizerConfig(kind="characters"),
     TokenizerConfig(kind="characters", lowercase=True, strip_accents=True),
     TokenizerConfig(kind="bytes", lowercase=False),
@@ -64,7 +71,8 @@ def answer(tokenizers, tmp_path_factory):
         path.write_bytes(pack(FLATBUFFER, {}, tokenizer.to_files()))
     request = {
         "files": list(map(str, files)), "texts": HARD, "pairs": HARD[::-1], "maxLength": MAX_LENGTH,
-        "codes": CODES, "foldings": FOLDINGS,
+        "codes": CODES,
+        "foldings": FOLDINGS + [{**fold, "bert": True} for fold in BERT_FOLDINGS],
     }  # fmt: skip
     script = Path(__file__).with_name("tokenize.mjs")
     done = subprocess.run(
@@ -99,7 +107,11 @@ def test_every_character_is_folded_and_split_as_python_does(answer):
     for fold in FOLDINGS:
         changed = every_character(lambda text, fold=fold: " ".join(split_words(text, **fold)))
         expected.append(changed)
-    expected.append(every_character(lambda text: unicodedata.normalize("NFKC", text)))
+    for fold in BERT_FOLDINGS:
+        changed = every_character(lambda text, fold=fold: " ".join(split_bert_words(text, **fold)))
+        expected.append(changed)
+    for form in ("NFKC", "NFC"):
+        expected.append(every_character(lambda text, form=form: unicodedata.normalize(form, text)))
     assert answer["characters"] == expected
 
 

@@ -5,6 +5,7 @@ import { pathToFileURL } from "node:url";
 
 const folder = pathToFileURL(`${process.argv[2]}/`);
 const { unpack } = await import(new URL("archive.js", folder));
+const { BertFolding } = await import(new URL("bert.js", folder));
 const { Folding, UnicodeTable } = await import(new URL("text.js", folder));
 const { Tokenizer } = await import(new URL("tokenizer.js", folder));
 
@@ -30,8 +31,10 @@ for (const path of files) {
   });
 }
 for (const settings of foldings) {
-  const folding = new Folding(table, settings);
+  const folding = new (settings.bert ? BertFolding : Folding)(table, settings);
   result.characters.push(everyCharacter((character) => folding.words(character).join(" ")));
 }
-result.characters.push(everyCharacter((character) => table.normalize(character)));
+for (const form of ["NFKC", "NFC"]) {
+  result.characters.push(everyCharacter((character) => table.normalize(character, form)));
+}
 console.log(JSON.stringify(result));

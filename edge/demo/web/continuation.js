@@ -12,7 +12,13 @@ import { split } from "./text.js";
  */
 export function readPrompt(tokenizer, text) {
   const plain = plainLines(text);
-  if (tokenizer.keepsLines) return { ids: tokenizer.pieces(plain), line: [], afterSpace: false };
+  if (tokenizer.keepsLines) {
+    const ids = tokenizer.pieces(plain);
+    if (!tokenizer.endsTexts) return { ids, line: [], afterSpace: false };
+    // A published decoder's own first token. Only bytes have their text by themselves.
+    const line = tokenizer.config.kind === "bpe" ? [] : ids;
+    return { ids: [...tokenizer.single[0], ...ids], line, afterSpace: false };
+  }
   // Lines end in [SEP], so that it precedes the first token of a line.
   const lines = plain.split("\n");
   const last = lines.pop();
@@ -65,5 +71,5 @@ function plainLines(text) {
 
 function endsInSpace(model, line) {
   if (model instanceof WordPieces) return model.folding.table.isSpace(Array.from(line).pop());
-  return model.words(`${line}a`).pop() === model.words("a").pop();
+  return model.split(`${line}a`).pop() === model.split("a").pop();
 }

@@ -2,11 +2,11 @@
 
 import { Tensor } from "@litertjs/core";
 import { Continuation, readPrompt } from "./continuation.js";
-import { SPECIAL_TOKENS } from "./pieces.js";
 import { free, idTensor } from "./model.js";
 
 const MOST_TOKENS = 128;
 const REPLACEMENT = "\ufffd";
+const LINE_BREAK = /^<0x0[AD]>$|[\n\r\x85]/;
 
 /**
  * Returns what the model is to read first.
@@ -21,6 +21,7 @@ export function readerIds(model, text, language) {
   if (model.task !== "translation") {
     const prompt = readPrompt(tokenizer, text);
     const { ids } = prompt;
+    if (!ids.length) throw new Error("The text holds no token to go on from.");
     if (ids.length > maxLength) {
       throw new Error(`The text has ${ids.length} tokens, the model holds ${maxLength}: shorten it.`);
     }
@@ -43,10 +44,10 @@ export async function* generate(model, { ids, continuation }) {
   const isTranslation = model.task === "translation";
   const { writer } = model;
   const steps = new Steps(model);
-  const stops = new Set(isTranslation || !writer.keepsLines ? [writer.end] : []);
+  const stops = new Set(isTranslation || writer.endsTexts ? [writer.end] : []);
   const writesLineBreaks = writer.keepsLines || (isTranslation && writer.model.isIdentity);
-  const isWritten = (id) => writesLineBreaks || !writer.model.breaksLine(id);
-  const isToken = (id) => id >= SPECIAL_TOKENS.length && id < writer.size;
+  const isWritten = (id) => writesLineBreaks || !LINE_BREAK.test(writer.model.names[id]);
+  const isToken = (id) => id < writer.size && !writer.special.has(id);
   const allowed = (id) => stops.has(id) || (isToken(id) && isWritten(id));
   const room = model.lengths[model.lengths.length - 1];
   const limit = Math.min(MOST_TOKENS, isTranslation ? room : room - ids.length + 1);

@@ -41,6 +41,12 @@ export class Model {
     return "decode" in this.compiled.signatures;
   }
 
+  /** Whether the model reads which of two texts a token is from. */
+  get hasSegments() {
+    const inputs = this.compiled.signatures.predict.getInputDetails();
+    return inputs.some(({ name }) => name === "segment_ids");
+  }
+
   /** Returns the shortest length of the file's inputs that holds so many tokens. */
   lengthFor(tokens) {
     return this.lengths.find((length) => length >= tokens);

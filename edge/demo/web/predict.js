@@ -22,7 +22,7 @@ const MOST_MILLISECONDS = 150;
 export async function predict(model, encoded) {
   const length = model.lengthFor(encoded.ids.length);
   const inputs = { ids: idTensor(encoded.ids, length) };
-  if (model.pair) inputs.segment_ids = idTensor(encoded.segmentIds, length);
+  if (model.hasSegments) inputs.segment_ids = idTensor(encoded.segmentIds, length);
   try {
     const scores = await run(model, length, inputs);
     const times = [];

@@ -7,33 +7,45 @@
  */
 
 const REPLACEMENT = "\ufffd";
+const OTHER_CLASS = "!";
 // What Python's `str.split` takes for white space.
 const WHITE = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/u;
 
 /** What Python knows of characters: `unicode.json`. */
 export class UnicodeTable {
-  constructor({ casefold, marks, accents, spaces, alone, unassigned }) {
+  constructor(known) {
+    const { casefold, lowercase, marks, accents, spaces, alone, unassigned } = known;
     this.casefold = new Map(Object.entries(casefold));
+    this.lowercase = new Map(Object.entries(lowercase));
     this.isMark = within(marks);
     this.isEuropeanAccent = within(accents);
     this.isSpace = within(spaces);
     this.standsAlone = within(alone);
     this.isUnassigned = within(unassigned);
+    this.isErased = within(known.erased);
+    this.isBlank = within(known.blank);
+    this.isIsolated = within(known.isolated);
+    this.classes = Object.entries(known.classes).map(([name, bounds]) => [name, within(bounds)]);
   }
 
-  /** Returns the text in normalization form KC; characters without a meaning yet stay as they are. */
-  normalize(text) {
+  /** Returns the class of a character outside ASCII, of those that splitters tell apart. */
+  classOf(character) {
+    return this.classes.find(([, holds]) => holds(character))?.[0] ?? OTHER_CLASS;
+  }
+
+  /** Returns a normal form of a text; characters without a meaning yet stay as they are. */
+  normalize(text, form = "NFKC") {
     let result = "";
     let run = "";
     for (const character of text) {
       if (this.isUnassigned(character)) {
-        result += run.normalize("NFKC") + character;
+        result += run.normalize(form) + character;
         run = "";
       } else {
         run += character;
       }
     }
-    return result + run.normalize("NFKC");
+    return result + run.normalize(form);
   }
 }
 
@@ -55,28 +67,15 @@ export class Folding {
 
   /** Returns the text folded; it always has a UTF-8 form. */
   fold(text) {
-    return this.#translate(text, this.folded, (character) => this.#fold(character));
+    return translate(text, this.folded, (character) => this.#fold(character));
   }
 
   /** Returns the words, as BERT's basic tokenizer splits them. */
   words(text) {
-    const spaced = this.#translate(text, this.spaced, (character) =>
+    const spaced = translate(text, this.spaced, (character) =>
       Array.from(this.#fold(character), (folded) => this.#space(folded)).join(""),
     );
     return split(spaced);
-  }
-
-  #translate(text, known, change) {
-    let result = "";
-    for (const character of text) {
-      let changed = known.get(character);
-      if (changed === undefined) {
-        changed = change(character);
-        known.set(character, changed);
-      }
-      result += changed;
-    }
-    return result;
   }
 
   #fold(character) {
@@ -95,6 +94,25 @@ export class Folding {
     if (this.table.isSpace(character)) return " ";
     return this.table.standsAlone(character) ? ` ${character} ` : character;
   }
+}
+
+/** Returns a text with U+FFFD for each half of a surrogate pair, which has no UTF-8 form. */
+export function wholeText(text) {
+  return text.replace(/[\ud800-\udfff]/gu, REPLACEMENT);
+}
+
+/** Returns a text with each character changed; what is known of one is kept in a map. */
+export function translate(text, known, change) {
+  let result = "";
+  for (const character of text) {
+    let changed = known.get(character);
+    if (changed === undefined) {
+      changed = change(character);
+      known.set(character, changed);
+    }
+    result += changed;
+  }
+  return result;
 }
 
 /** Returns the parts between white space, as Python's `str.split` does. */

@@ -102,7 +102,9 @@ export function speakResults() {
 /** Shows the tokens that the models read; ids past the tokenizer's are languages. */
 export function showTokens(tokenizer, { ids, truncated }, languages = []) {
   const items = ids.map((id) => {
-    const item = made("li", "", tokenizer.model.names[id] ?? languages[id - tokenizer.size]);
+    const isLanguage = id >= tokenizer.size;
+    const name = isLanguage ? languages[id - tokenizer.size] : tokenizer.model.name(id);
+    const item = made("li", "", name);
     item.append(made("small", "", id));
     return item;
   });

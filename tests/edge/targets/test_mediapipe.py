@@ -14,6 +14,7 @@ from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.targets.target import About
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.tokenizers.special import SpecialTokens
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from tests.edge.generators import generator
 from tests.edge.models import VOCABULARY, calibration, random_model
@@ -174,6 +175,18 @@ def with_pad_id(pad_id):
     return trained
 
 
+def with_tokenizer(**settings):
+    trained = random_model()
+    tokenizer = Tokenizer(TokenizerConfig(**settings), VOCABULARY)
+    trained.modality = dataclasses.replace(trained.modality, tokenizer=tokenizer)
+    return trained
+
+
+# [MASK] in the place of [SEP].
+MASK_ENDS = SpecialTokens(end="[MASK]", mask="[SEP]", single=("[CLS]", "$A", "[MASK]"))
+ONLY_END = SpecialTokens(single=("$A", "[SEP]"))
+
+
 def with_a_larger_vocabulary():
     trained = random_model()
     tokenizer = Tokenizer(TokenizerConfig(), [*VOCABULARY, "more"])
@@ -191,6 +204,15 @@ def with_a_larger_vocabulary():
         (lambda: with_pad_id(1), {}, {}, r"Expected \[PAD\] to be id 0 of the vocabulary, got 1"),
         (with_a_larger_vocabulary, {}, {}, "at most the embedding's 40 ids, got 41 pieces"),
         (cased, {}, {}, "folds case, as MediaPipe's always does, got lowercase=False"),
+        (
+            lambda: with_tokenizer(special=MASK_ENDS), {}, {},
+            r"special tokens \[UNK\], \[CLS\] and \[SEP\], .* got \[UNK\], \[CLS\], \[MASK\]; use",
+        ),
+        (
+            lambda: with_tokenizer(special=ONLY_END), {}, {},
+            r"one token on either side of a text .* single='\$A \[SEP\]'",
+        ),
+        (lambda: with_tokenizer(normalization="bert"), {}, {}, "got normalization='bert'; use"),
         (with_long_words, {}, {}, "at most the 100 bytes .* got one of 12. bytes"),
         (random_model, {}, {"lengths": [8, 12]}, "Expected one length .* got lengths=8,12"),
         (

@@ -11,8 +11,10 @@ from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.targets.text import TextGraph
 from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.tokenizers.normalizers.bert import split_bert_words
 from keras_transformer.zoo.tokenizers.normalizers.normalize import split_words
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
+from keras_transformer.zoo.tokenizers.special import SpecialTokens
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from tests.edge.models import VOCABULARY, calibration, random_model
 from tests.hard_strings import UTF8
@@ -53,6 +55,28 @@ def test_ids_are_the_tokenizers(reader, rows):
         _, ids = runner.run_texts(texts)
         for text, row, wanted in zip(texts, ids, expected[start:], strict=False):
             np.testing.assert_array_equal(row, wanted, err_msg=repr(text[:40]))
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_ids_of_berts_normalization_and_other_roles(tmp_path, lowercase):
+    words = split_bert_words(" ".join(UTF8), lowercase=lowercase, strip_accents=lowercase)
+    letters = sorted(set("".join(words)))
+    names = ["<pad>", "<unk>", "<s>", "</s>"]
+    pieces = [*names, *letters[5:], *(f"##{c}" for c in letters[5:])]
+    special = SpecialTokens(
+        pad="<pad>", unk="<unk>", begin="<s>", end="</s>", mask=None,
+        single=("<s>", "$A", "</s>"), pair=("<s>", "$A", "</s>", "$B", "</s>"),
+    )  # fmt: skip
+    config = TokenizerConfig(
+        normalization="bert", lowercase=lowercase, strip_accents=lowercase, special=special
+    )
+    trained = with_pieces(config, pieces, max_length=64)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(bytes(convert(trained, "float32", lengths=[64], target="text")))
+    _, ids = Runner(path).run_texts(UTF8)
+    expected, _ = trained.tokenizer.encode(UTF8, max_length=64).pad(64)
+    for text, row, wanted in zip(UTF8, ids, expected, strict=True):
+        np.testing.assert_array_equal(row, wanted, err_msg=repr(text[:40]))
 
 
 def test_predictions_are_the_keras_models(reader):
@@ -116,6 +140,12 @@ def swapped(trained, make, args):
         (
             lambda: with_pieces(TokenizerConfig(kind="characters"), [*SPECIAL_TOKENS, "a"]),
             "float32", "a tokenizer of word pieces for the target text, got kind='characters'",
+        ),
+        (
+            lambda: with_pieces(
+                TokenizerConfig(special=SpecialTokens(single=("[CLS]", "$A"))), VOCABULARY
+            ),
+            "float32", r"one token on either side of a text .* single='\[CLS\] \$A'",
         ),
     ],
 )  # fmt: skip

@@ -39,9 +39,12 @@ class _Table(dict):
         return "".join(c.lower() for c in character) if self.lowercase else character
 
     def _spaced(self, character: str) -> str:
-        if stands_alone(character) and ord(character) not in _NOT_ISOLATED:
-            return f" {character} "
-        return character
+        return f" {character} " if is_isolated(character) else character
+
+
+def is_isolated(character: str) -> bool:
+    """Whether a character is always a word of its own: punctuation or an ideograph."""
+    return stands_alone(character) and ord(character) not in _NOT_ISOLATED
 
 
 @functools.cache

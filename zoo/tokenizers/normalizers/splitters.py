@@ -5,6 +5,7 @@ Published splitters are regular expressions over Unicode's letters, numbers and 
 over ASCII finds the parts at the same places.
 """
 
+import functools
 import re
 import unicodedata
 from collections.abc import Callable
@@ -61,6 +62,16 @@ class _Classes(dict):
         if category[0] == "N":
             return _NUMBER
         return _SPACE if character in _SPACES else _OTHER
+
+
+@functools.cache
+def _cased() -> _Classes:
+    return _Classes(has_case=True, folds=False)
+
+
+def character_class(code: int) -> str:
+    """Returns the class of a code point, where capitals and marks are classes of their own."""
+    return _cased()[code]
 
 
 def _splitter(
