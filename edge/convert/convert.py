@@ -8,7 +8,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_transformer.edge.convert.marked import marks_of, traced
+from keras_transformer.edge.convert.freed import release_freed_memory
+from keras_transformer.edge.convert.marked import Marked, marks_of
 from keras_transformer.edge.precision import Precision, kept_patterns, precision_of
 from keras_transformer.edge.quantize.qat import grid_weights, quantized_model, weights_on_grid
 from keras_transformer.edge.quantize.rounding import round_biases
@@ -93,6 +94,7 @@ def convert_graph(
     flatbuffer = _to_flatbuffer(
         signatures(exported), exported, marks, spec, allow_custom_ops=bool(custom_ops)
     )
+    release_freed_memory()
     flatbuffer = rewrite(flatbuffer)
     stored = stored_kernels(model, spec)
     if not is_final:
@@ -202,14 +204,12 @@ def _to_flatbuffer(
     marks: Sequence[Mark], spec: Precision, *, allow_custom_ops: bool,
 ) -> bytes:  # fmt: skip
     """Runs the converter on signatures that share their weights."""
-    module = tf.Module()
-    concrete = {name: traced(function, model, marks) for name, function in signatures.items()}
-    # Variables that a function closes over are saved only if the module refers to them.
-    module.captured = [one.variables for one in concrete.values()]
     with temporary_folder() as folder:
-        tf.saved_model.save(module, str(folder), signatures=concrete)
+        _save(signatures, model, marks, str(folder))
+        # The traced graphs are many times as large as what was saved.
+        release_freed_memory()
         converter = tf.lite.TFLiteConverter.from_saved_model(
-            str(folder), signature_keys=list(concrete)
+            str(folder), signature_keys=list(signatures)
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         converter.allow_custom_ops = allow_custom_ops
@@ -218,3 +218,12 @@ def _to_flatbuffer(
         if spec.name == "float16":
             converter.target_spec.supported_types = [tf.float16]
         return converter.convert()
+
+
+def _save(signatures, model, marks, folder):
+    """Traces signatures and saves them."""
+    module, marked = tf.Module(), Marked(model, marks)
+    concrete = {name: marked.traced(function) for name, function in signatures.items()}
+    # Variables that a function closes over are saved only if the module refers to them.
+    module.captured = [one.variables for one in concrete.values()]
+    tf.saved_model.save(module, folder, signatures=concrete)

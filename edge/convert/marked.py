@@ -1,6 +1,8 @@
 """Traces the signatures of a file with marks in place of kernels and tables, see `tflite.marks`."""
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
@@ -38,31 +40,55 @@ def marks_of(model: keras.Model) -> list[Mark]:
         if shape[axis] > 1:
             place = 0 if block is None else int(block[1])
             groups.setdefault((name, shape, axis), {})[place] = path
+    shapes = Counter(frozenset(shape) for _, shape, _ in groups)
     return [
         Mark(
             number=number, paths=tuple(paths[place] for place in sorted(paths)), shape=shape,
-            axis=axis,
+            axis=axis, is_alone=len(set(shape)) == 2 and shapes[frozenset(shape)] == 1,
         )
         for number, ((_, shape, axis), paths) in enumerate(groups.items(), start=1)
     ]  # fmt: skip
 
 
-def traced(
-    function: tf.types.experimental.GenericFunction, model: keras.Model, marks: list[Mark]
-) -> tf.types.experimental.ConcreteFunction:
-    """Returns the graph of a function of the model, with marks in place of weights."""
-    if not marks:
-        return function.get_concrete_function()
-    variables = {variable.path: variable for variable in model.variables}
+class Marked:
+    """Traces functions of a model with marks in place of weights.
 
-    def marked(*inputs):
-        mapping = []
-        for mark in marks:
-            constant = tf.constant(mark.values())
-            mapping += [(variables[path], constant) for path in mark.paths]
-        with keras.StatelessScope(state_mapping=mapping):
-            return function.python_function(*inputs)
+    Args:
+        model: the model.
+        marks: the marks.
 
-    return tf.function(
-        marked, input_signature=function.input_signature, autograph=False
-    ).get_concrete_function()
+    Attributes:
+        variables: those that the graphs read besides the model's own.
+    """
+
+    def __init__(self, model: keras.Model, marks: Sequence[Mark]):
+        self._weights = {variable.path: variable for variable in model.variables}
+        self._marks = marks
+        # A constant is copied into each graph; those that are one number are small.
+        self.variables = {
+            mark.number: tf.Variable(mark.values(), trainable=False)
+            for mark in marks
+            if not mark.is_alone
+        }
+
+    def traced(
+        self, function: tf.types.experimental.GenericFunction
+    ) -> tf.types.experimental.ConcreteFunction:
+        """Returns the graph of a function."""
+        if not self._marks:
+            return function.get_concrete_function()
+
+        def marked(*inputs):
+            mapping = []
+            for mark in self._marks:
+                if mark.is_alone:
+                    value = tf.constant(mark.ratio, shape=mark.shape)
+                else:
+                    value = tf.convert_to_tensor(self.variables[mark.number])
+                mapping += [(self._weights[path], value) for path in mark.paths]
+            with keras.StatelessScope(state_mapping=mapping):
+                return function.python_function(*inputs)
+
+        return tf.function(
+            marked, input_signature=function.input_signature, autograph=False
+        ).get_concrete_function()

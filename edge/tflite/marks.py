@@ -3,7 +3,8 @@
 The converter copies constants many times over. It is given marks in place of kernels and tables,
 and the weights are written into the file that it returns, one by one. A mark is 1 in the first
 place of an axis and its own ratio in all others, so that it is recognized after the converter has
-transposed it or multiplied it by a factor of each channel, which is then read from it.
+transposed it or multiplied it by a factor of each channel, which is then read from it. The only
+mark of a shape, such as a table, is 1 everywhere: the converter stores that as one number.
 
 Blocks run one after another, and their kernels of one name share a mark: the first op that reads it
 is block 0's. Weights of which this is not known have a mark each.
@@ -31,17 +32,19 @@ class Mark:
         paths: paths of the weights, in the order in which a graph reads them.
         shape: shape of each weight.
         axis: axis of the weights that a matmul sums over, of at least 2.
+        is_alone: whether no other mark has its shape or the transposed one, which is another.
     """
 
     number: int
     paths: tuple[str, ...]
     shape: tuple[int, int]
     axis: int
+    is_alone: bool
 
     @property
     def ratio(self) -> float:
         """The number in all places of the axis but the first."""
-        return 1.0 + self.number / _PARTS
+        return 1.0 if self.is_alone else 1.0 + self.number / _PARTS
 
     def values(self) -> np.ndarray:
         """Returns the constant, float32."""
@@ -138,7 +141,8 @@ class Constants:
             return None
         values = values.reshape(shape)
         for mark in marks:
-            for axis in range(2):
+            # Of those that are alone the shape says which axis it is.
+            for axis in (shape.index(mark.shape[mark.axis]),) if mark.is_alone else range(2):
                 rows = np.moveaxis(values, axis, 0)
                 is_transposed = axis != mark.axis
                 if (shape[::-1] if is_transposed else shape) != mark.shape or len(rows) < 2:
