@@ -69,6 +69,10 @@ def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] |
 )
 @options.keep()
 @options.percentile()
+@options.prune_vocabulary(
+    help="Text file: pieces of the vocabulary that its lines do not need leave the model, whose "
+    "outputs for them stay the same; other texts are read in smaller pieces."
+)
 @click.option(
     "--lengths", metavar="N,N,...", callback=lengths_of,
     help="Input lengths in tokens, such as 16,32,64: the shortest that fits a text is run.  "
@@ -96,7 +100,7 @@ def convert(
     checkpoint: Path, precision: str | None, calibration: Path | None, percentile: float,
     keep: tuple[str, ...], lengths: list[int] | None, target: str, name: str | None,
     description: str, model_version: str, licence: str, out: Path, overwrite: bool,
-    **of_targets: Any,
+    prune_vocabulary: Path | None, **of_targets: Any,
 ) -> None:  # fmt: skip
     """Convert a CHECKPOINT for a target, by default to a .tflite file with tokenizer and labels.
 
@@ -111,12 +115,16 @@ def convert(
 
     Example: keras-transformer convert my_model_int8 --out my_model.tflite
 
+    A published model for texts of one kind: keras-transformer convert hf:OWNER/NAME --precision
+    dynamic_int8 --prune-vocabulary texts.txt --out my_model.tflite
+
     For ONNX Runtime: keras-transformer convert my_model --target onnx --out my_model_onnx
     """
     from keras_transformer.cli import display
     from keras_transformer.edge.targets import convert as edge_convert
     from keras_transformer.zoo.backends import check_backend
     from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
+    from keras_transformer.zoo.prune_vocabulary import pruning_note
     from keras_transformer.zoo.storage.locks import only_run
 
     check_backend("convert")
@@ -130,7 +138,9 @@ def convert(
     edge_convert.open_writer(target, about, **given).check_out(out, overwrite=overwrite)
     # Of several that replace one path the last one's stays; without --overwrite only one may end.
     with contextlib.nullcontext() if overwrite else only_run(out):
-        trained = as_checkpoint(checkpoint)
+        trained = as_checkpoint(checkpoint, prune_vocabulary=prune_vocabulary)
+        if prune_vocabulary is not None:
+            display.note(pruning_note(trained.recipe))
         artifact = edge_convert.convert(
             trained, precision, target=target, calibration=calibration, percentile=percentile,
             keep=keep, lengths=lengths, about=about, **given,

@@ -236,6 +236,13 @@ keep = partial(
     help="Layers to keep in float, by path, such as encoder/block_0=float32; may be repeated.",
 )
 
+prune_vocabulary = partial(
+    click.option,
+    "--prune-vocabulary",
+    type=EXISTING_FILE,
+    metavar="FILE",
+)
+
 resume = partial(
     click.option,
     "--resume",

@@ -155,6 +155,11 @@ class FileOrShare(click.ParamType):
     "--vocabulary", type=DATA_FILE, metavar="FILE",
     help="Existing vocab.txt to use instead of learning a vocabulary.",
 )
+@options.prune_vocabulary(
+    type=DATA_FILE,
+    help="Text file for a published model: pieces of its vocabulary that neither its lines nor the "
+    "training rows need leave the model; other texts are read in smaller pieces.",
+)
 @recipe_options
 @click.option(
     "--mixed-precision", type=click.Choice(tuple(MIXED)),
@@ -171,6 +176,8 @@ def train(
 ) -> None:  # fmt: skip
     """Train a MODEL on your own data: of the catalogue, or a published one from its weights.
 
+    Without MODEL the catalogue's one that suits the task and the number of rows is trained.
+
     A published model is a folder that transformers wrote, a .safetensors file beside its
     config.json, or hf:OWNER/NAME[@REVISION].
 
@@ -178,6 +185,9 @@ def train(
 
     Example: keras-transformer train bert_tiny --train train.tsv --validation dev.tsv --text
     sentence --label label --out my_model
+
+    A published model with a vocabulary for texts of one kind: keras-transformer train
+    hf:OWNER/NAME --train train.tsv --validation dev.tsv --prune-vocabulary texts.txt --out my_model
 
     A translator: keras-transformer train transformer_tiny --task translation --train train.tsv
     --validation dev.tsv --source en --target de --out translator
@@ -189,8 +199,6 @@ def train(
     if mixed_precision is not None:
         changes["dtype"] = MIXED[mixed_precision]
     run = {"model": recipe_of(recipe_file, changes)} if recipe_file is not None else changes
-    if "model" not in run:
-        raise click.UsageError("Missing argument 'MODEL'; `keras-transformer models` lists them.")
     for name in ("train", "validation") if recipe_file is None else ():
         if name not in run:
             raise click.UsageError(f"Missing option '--{name}'.")

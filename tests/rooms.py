@@ -78,7 +78,7 @@ ROOMS = {
     ),
     "zoo.tasks": Room(
         "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models "
-        "zoo.models.running zoo.predictor "
+        "zoo.models.running zoo.numerals zoo.predictor "
         "zoo.outputs zoo.progress zoo.tabular zoo.tokenizers zoo.vocabularies", "keras numpy",
     ),
     "edge.tflite": Room(
@@ -92,9 +92,13 @@ ROOMS = {
         "zoo.tabular zoo.tasks zoo.vocabularies",
         "keras numpy",
     ),
+    "zoo.prune_vocabulary": Room(
+        "zoo.checkpoint zoo.data zoo.errors zoo.modalities zoo.models zoo.recipe zoo.tasks "
+        "zoo.tokenizers", "numpy",
+    ),
     "zoo.pretrained": Room(
         "layers zoo.checkpoint zoo.data zoo.errors zoo.modalities zoo.models zoo.models.families "
-        "zoo.recipe zoo.storage zoo.tasks zoo.tokenizers zoo.vocabularies",
+        "zoo.prune_vocabulary zoo.recipe zoo.storage zoo.tasks zoo.tokenizers zoo.vocabularies",
         "huggingface_hub keras ml_dtypes numpy safetensors tensorflow torch",
     ),
     "zoo.named": Room(
@@ -103,7 +107,8 @@ ROOMS = {
     "zoo.training.adaptation": Room("layers zoo.errors zoo.models", "keras numpy"),
     "zoo.training": Room(
         "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.modalities "
-        "zoo.models zoo.models.running zoo.pretrained zoo.progress zoo.recipe zoo.storage "
+        "zoo.models zoo.models.running zoo.pretrained zoo.progress zoo.prune_vocabulary "
+        "zoo.recipe zoo.storage "
         "zoo.tabular zoo.tasks zoo.tokenizers "
         "zoo.tokenizers.normalizers zoo.training.adaptation zoo.vocabularies",
         "keras numpy",
@@ -140,11 +145,13 @@ ROOMS = {
         "zoo.models zoo.models.running zoo.storage",
         "keras tensorflow",
     ),
-    "edge.publish": Room("edge.runtime zoo.checkpoint zoo.models zoo.printable"),
+    "edge.publish": Room(
+        "edge.runtime zoo.checkpoint zoo.models zoo.printable zoo.prune_vocabulary"
+    ),
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
         "edge.runtime edge.tflite zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.numerals "
-        "zoo.storage zoo.tokenizers zoo.tokenizers.normalizers",
+        "zoo.progress zoo.prune_vocabulary zoo.storage zoo.tokenizers zoo.tokenizers.normalizers",
         "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",
     ),
     "edge.targets.exported": Room(

@@ -36,6 +36,10 @@ LOCAL_IMPORTS = {
     # Extras, which a model on the hub or in a file of PyTorch needs.
     ("zoo/pretrained/source.py", "huggingface_hub"),
     ("zoo/pretrained/tensors.py", "torch"),
+    # The models train on other backends where TensorFlow is not installed.
+    ("zoo/models/running/decoding_steps.py", "tensorflow"),
+    ("zoo/pretrained/load.py", "tensorflow"),
+    ("zoo/vocabularies/learn.py", "tensorflow"),
     # Windows has no limits of a process's memory.
     ("edge/runtime/checks/trial_process.py", "resource"),
     # Tasks measure files, too, which Keras' seconds would double; only training needs it.

@@ -47,7 +47,6 @@ from keras_transformer.zoo.tabular import Metrics, number
 from keras_transformer.zoo.tasks.measure import evaluate
 from keras_transformer.zoo.tasks.registry import task_from_json
 from keras_transformer.zoo.tasks.task import Task
-from keras_transformer.zoo.vocabularies.learn import TextTokenizer
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
@@ -230,8 +229,7 @@ class Checkpoint(Predictor):
         metrics = read_metrics(files[METRICS], path)
         task = task_from_json(config.task, config.labels)
         modality = modality_named(config.modality).from_files(
-            files, max_length=config.max_length, settings=config.shape.modality_settings,
-            tokenizer_class=TextTokenizer,
+            files, max_length=config.max_length, settings=config.shape.modality_settings
         )  # fmt: skip
         if reason := modality.misfit(config.shape.to_json()):
             raise InputError(f"The checkpoint {path}: {reason[0].lower()}{reason[1:]}")

@@ -4,7 +4,9 @@ Python's `float` and `int` also read `1_0` as 10, and the digits of other script
 """
 
 import re
+from typing import Any
 
+LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _SPACES = " \t\r\n"
@@ -17,6 +19,13 @@ def read_number(text: str) -> float | None:
     """
     text = text.strip(_SPACES)
     return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def is_float32(value: Any) -> bool:
+    """Whether a value is a finite number that float32 holds, to its nearest one."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    # An integer of any size can be compared; as a float it could not be held.
+    return is_number and abs(value) <= LARGEST_FLOAT32
 
 
 def read_integer(text: str) -> int | None:

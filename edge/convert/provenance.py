@@ -10,7 +10,8 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.storage.files import weights_digest
 
 # Files are shared, so folders of the training machine are left out.
-_PATHS = (("data", "train"), ("data", "validation"), ("tokenizer", "vocabulary"))
+_PATHS = (("data", "train"), ("data", "validation"), ("tokenizer", "vocabulary"),
+          ("tokenizer", "prune_vocabulary"))  # fmt: skip
 
 
 def provenance(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from keras_transformer.edge.runtime.names import EMBEDDING
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.counts import parameters
 from keras_transformer.zoo.printable import printable
+from keras_transformer.zoo.prune_vocabulary import kept_for
 
 NAME = "MODEL_CARD.md"
 TITLE = "# Model card\n"
@@ -60,6 +61,7 @@ def origin_of(checkpoint: Checkpoint) -> Origin:
             "what": _what(checkpoint),
             "labels": _labels(checkpoint.labels),
             "began with": _origin(checkpoint),
+            "vocabulary": _vocabulary(checkpoint),
             "data": _data(checkpoint),
             "in float, by Keras": _score(checkpoint, is_float=True),
         },
@@ -126,6 +128,19 @@ def _origin(checkpoint: Checkpoint) -> str | None:
     source = published["source"]
     name = source if source.startswith("hf:") else Path(source).name
     return f"the published weights of {name}, licence {published['licence'] or 'not stated'}"
+
+
+def _vocabulary(checkpoint: Checkpoint) -> str | None:
+    """A pruned vocabulary: its size, and what is read in smaller pieces than it was."""
+    pruned = checkpoint.recipe.tokenizer.pruned
+    if not pruned:
+        return None
+    measured = pruned["after_training"] and checkpoint.metrics
+    since = ", and the scores were measured before" if measured else ""
+    return (
+        f"{pruned['kept']:,} of {pruned['pieces']:,} pieces, those of "
+        f"{kept_for(checkpoint.recipe)}{since}; other texts are read in smaller pieces"
+    )
 
 
 def _data(checkpoint: Checkpoint) -> str | None:

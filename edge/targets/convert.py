@@ -16,6 +16,8 @@ from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.progress import default_report
+from keras_transformer.zoo.prune_vocabulary import Texts, prune_checkpoint, pruning_note
 
 
 @needs_backend("convert")
@@ -28,6 +30,7 @@ def convert(
     percentile: float = 100.0,
     keep: Sequence[str] = (),
     lengths: Sequence[int] | None = None,
+    prune_vocabulary: Texts | None = None,
     about: About | None = None,
     **options: Any,
 ) -> Artifact:
@@ -45,6 +48,8 @@ def convert(
         keep: layers of a float checkpoint that stay float, such as `encoder/block_0/*=float32`.
         lengths: input lengths in tokens, one signature each; the longest is that of the caches of a
             generative model. The checkpoint's own length by default.
+        prune_vocabulary: texts whose pieces alone the vocabulary keeps: a file, one text a line, or
+            a list of texts, see `prune_checkpoint`.
         about: name, description, version and license of the model.
         **options: options of the target.
 
@@ -54,6 +59,9 @@ def convert(
         RunError: if the host lacks an op, or the result does not match the model.
     """
     writer = open_writer(target, about, **options)
+    if prune_vocabulary is not None:
+        checkpoint = prune_checkpoint(checkpoint, prune_vocabulary)
+        default_report().note(pruning_note(checkpoint.recipe))
     reason = writer.loads(checkpoint)
     if reason is not None:
         raise InputError(reason)

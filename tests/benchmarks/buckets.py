@@ -21,9 +21,9 @@ from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.registry import TASKS
-from keras_transformer.zoo.tokenizers.tokenizer import TokenizerConfig
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from keras_transformer.zoo.training.fit import Fit
-from keras_transformer.zoo.vocabularies.learn import TextTokenizer, learn_vocabulary
+from keras_transformer.zoo.vocabularies.learn import learn_vocabulary
 
 STEPS_A_TURN = 8
 
@@ -43,7 +43,7 @@ def main(train: str, text: str, label: str, model: str, length: int, rounds: int
     task = Classification(labels=tuple(examples.labels))
     config = TokenizerConfig()
     vocabulary = learn_vocabulary(examples.texts, recipe.tokenizer.vocab_size, config)
-    tokenizer = TextTokenizer(config, vocabulary)
+    tokenizer = Tokenizer(config, vocabulary)
     columns = {"ids": tokenizer.encode(examples.texts, max_length=length).ids}
     shape = get_config(model).replace(vocab_size=tokenizer.vocab_size)
     keras.utils.set_random_seed(0)

@@ -221,10 +221,7 @@ def test_mistakes_in_options(data, tmp_path, arguments, sentence):
 
 def test_missing_arguments(data, tmp_path):
     out = ("--out", tmp_path / "model")
-    assert error_of(call("train", *out)) == (
-        2,
-        "Error: Missing argument 'MODEL'; `keras-transformer models` lists them.",
-    )
+    assert error_of(call("train", *out)) == (2, "Error: Missing option '--train'.")
     assert error_of(call("train", "bert_tiny", *out)) == (2, "Error: Missing option '--train'.")
 
 

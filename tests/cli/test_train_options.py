@@ -11,7 +11,8 @@ NAMES_OF_OPTIONS = {"dtype": "mixed_precision"}
 def test_every_field_of_a_recipe_is_an_option():
     names, later = {parameter.name for parameter in train.params}, ("prune", "quantize", "distill")
     fields = {name for name, option in OPTIONS.items() if option.part not in later}
-    fields -= {"columns", "digest", "labels", "published", "split_seed", "validation_share"}
+    fields -= {"columns", "digest", "labels", "pruned", "published", "split_seed"}
+    fields -= {"validation_share"}
     fields = {NAMES_OF_OPTIONS.get(name, name) for name in fields}
     fields |= {use for task in TASKS.values() for use in task.columns}
     assert fields <= names

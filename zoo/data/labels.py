@@ -8,11 +8,10 @@ import numpy as np
 
 from keras_transformer.zoo.data.tables import Table, column, quoted
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.numerals import read_number
+from keras_transformer.zoo.numerals import LARGEST_FLOAT32, is_float32, read_number
 
 INTEGER = re.compile(r"-?[0-9]{1,18}")
 MAX_NAMED_LABELS = 10
-_LARGEST = float(np.finfo(np.float32).max)
 
 
 def learn_labels(table: Table, label: str) -> list[str]:
@@ -100,10 +99,10 @@ def numbers(table: Table, label: str) -> np.ndarray:
             raise InputError(
                 f"{table.at(i)}: expected a finite number in column {label!r}, got {value!r}."
             )
-        if abs(number) > _LARGEST:
+        if not is_float32(number):
             raise InputError(
-                f"{table.at(i)}: expected a number of at most {_LARGEST:.6g} in column {label!r}, "
-                f"which is the largest that float32 holds, got {value!r}."
+                f"{table.at(i)}: expected a number of at most {LARGEST_FLOAT32:.6g} in column "
+                f"{label!r}, which is the largest that float32 holds, got {value!r}."
             )
         targets[i] = number
     return targets

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
 # Rows of the model's inputs by name: for each input one array per row, without the batch axis.
 Columns = Mapping[str, Sequence[np.ndarray]]
@@ -234,16 +233,14 @@ class Modality(abc.ABC):
 
     @classmethod
     def from_files(
-        cls, files: Mapping[str, bytes], *, max_length: int, settings: Mapping[str, Any],
-        tokenizer_class: type[Tokenizer] = Tokenizer,
-    ) -> Self:  # fmt: skip
+        cls, files: Mapping[str, bytes], *, max_length: int, settings: Mapping[str, Any]
+    ) -> Self:
         """Creates a modality from the result of `files`, which may include other files.
 
         Args:
             files: contents by name.
             max_length: maximum number of positions of a row.
             settings: settings of the modality.
-            tokenizer_class: class of the tokenizers, if the modality has any.
 
         Raises:
             InputError: if a file is missing or damaged.

@@ -111,10 +111,9 @@ class Text(Modality):
 
     @classmethod
     def from_files(
-        cls, files: Mapping[str, bytes], *, max_length: int, settings: Mapping[str, Any],
-        tokenizer_class: type[Tokenizer] = Tokenizer,
-    ) -> Self:  # fmt: skip
-        tokenizer, target_tokenizer = tokenizers_from_files(files, tokenizer_class)
+        cls, files: Mapping[str, bytes], *, max_length: int, settings: Mapping[str, Any]
+    ) -> Self:
+        tokenizer, target_tokenizer = tokenizers_from_files(files)
         return cls(
             max_length=max_length, settings=settings, tokenizer=tokenizer,
             target_tokenizer=target_tokenizer,

@@ -2,11 +2,10 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
@@ -14,14 +13,24 @@ from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.pretrained.load import Pretrained, load_pretrained
 from keras_transformer.zoo.pretrained.source import is_published
+from keras_transformer.zoo.pretrained.tokenizer import PublishedTokenizer
+from keras_transformer.zoo.prune_vocabulary import (
+    KeptTexts,
+    Texts,
+    probes_of,
+    prune_checkpoint,
+    prune_tokenizers,
+    read_texts,
+    recorded,
+    texts_of,
+)
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.embedding import Embedding
 from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tasks.translation import Translation
-from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, pad_rows
-from keras_transformer.zoo.vocabularies.learn import TextTokenizer
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
 # Tokens that a published model reads or writes by default: caches of its longest context would
 # be many times its weights.
@@ -53,8 +62,14 @@ PROBE_TEXTS = (
 )
 
 
-def as_checkpoint(given: Checkpoint | str | os.PathLike) -> Checkpoint:
+def as_checkpoint(
+    given: Checkpoint | str | os.PathLike, *, prune_vocabulary: Texts | None = None
+) -> Checkpoint:
     """Returns the given checkpoint, or loads one from its folder, or a published model.
+
+    Args:
+        given: checkpoint, its folder or a published model.
+        prune_vocabulary: texts whose pieces alone the vocabulary keeps, see `prune_checkpoint`.
 
     Raises:
         FileNotFoundError: if there is no such folder.
@@ -62,31 +77,67 @@ def as_checkpoint(given: Checkpoint | str | os.PathLike) -> Checkpoint:
         TypeError: if it is neither a checkpoint nor a path.
     """
     if isinstance(given, str | os.PathLike):
-        return published_checkpoint(given) if is_published(given) else Checkpoint.load(given)
+        if is_published(given):
+            return published_checkpoint(given, prune_vocabulary=prune_vocabulary)
+        given = Checkpoint.load(given)
     if not isinstance(given, Checkpoint):
         raise TypeError(f"Expected a checkpoint or the path of its folder, got {given!r}.")
-    return given
+    return given if prune_vocabulary is None else prune_checkpoint(given, prune_vocabulary)
 
 
-def published_checkpoint(name: str | os.PathLike) -> Checkpoint:
+def published_checkpoint(
+    name: str | os.PathLike, *, prune_vocabulary: Texts | None = None
+) -> Checkpoint:
     """Returns a published model as it is: an embedder, a classifier, a writer or a translator.
 
+    Args:
+        name: see `load_pretrained`.
+        prune_vocabulary: texts whose pieces alone the vocabulary keeps; other rows are not read.
+
     Raises:
-        FileNotFoundError, InputError: see `load_pretrained`.
+        FileNotFoundError, InputError: see `load_pretrained` and `read_texts`.
     """
     pretrained = load_pretrained(name)
     task = task_of(pretrained)
+    origin, whole, probes = pretrained.provenance, pretrained.config, PROBE_TEXTS
+    texts = None if prune_vocabulary is None else read_texts(prune_vocabulary)
+    if texts is not None:
+        pretrained, probes = pruned(pretrained, task, texts), texts.texts
     modality = modality_of(pretrained, min(pretrained.max_length, _MOST_TOKENS))
     columns = {use: use for use, column in task.columns.items() if column == ""}
     recipe = Recipe.of_task(
-        task, model=pretrained.location.name, published=pretrained.provenance, train="",
+        task, model=pretrained.location.name, published=origin, train="",
         validation="", max_length=modality.max_length, **columns, **task.options(),
     )  # fmt: skip
+    if texts is not None:
+        recipe = recorded(recipe, texts, whole, pretrained.config, after_training=True)
     return Checkpoint(
         config=pretrained.config, task=task, modality=modality,
         model=pretrained.build(task, trained_head=bool(task.labels)), recipe=recipe, metrics={},
-        probes=_probes(task, modality),
+        probes=probes_of(task, modality, probes),
     )  # fmt: skip
+
+
+def pruned(
+    pretrained: Pretrained, task: Task, texts: KeptTexts,
+    more: Mapping[str, Sequence[str]] | None = None,
+) -> Pretrained:  # fmt: skip
+    """Returns a published model with the part of its vocabulary that texts need.
+
+    Args:
+        pretrained: published model.
+        task: task that the model will do.
+        texts, more: texts, see `texts_of`.
+    """
+    tokenizers = pretrained.tokenizers
+    kept = prune_tokenizers(
+        tokenizers.tokenizer, tokenizers.target, texts_of(task, texts, more), one_table=True
+    )
+    smaller = PublishedTokenizer(
+        tokenizer=kept.tokenizer, rows=tokenizers.rows[kept.rows], target=kept.target
+    )
+    config = pretrained.config.replace(vocab_size=len(kept.rows))
+    return dataclasses.replace(pretrained, tokenizers=smaller, config=config)
 
 
 def task_of(pretrained: Pretrained) -> Task:
@@ -106,8 +157,8 @@ def modality_of(pretrained: Pretrained, max_length: int) -> Text:
     tokenizers, segments = pretrained.tokenizers, pretrained.config.num_segments > 1
     target = tokenizers.target
     return Text(
-        max_length=max_length, tokenizer=_in_bulk(tokenizers.tokenizer, segments),
-        target_tokenizer=None if target is None else _in_bulk(target, segments),
+        max_length=max_length, tokenizer=_for_training(tokenizers.tokenizer, segments),
+        target_tokenizer=None if target is None else _for_training(target, segments),
     )  # fmt: skip
 
 
@@ -145,20 +196,9 @@ def assign(pretrained: Pretrained, config: TransformerConfig, model: keras.Model
     dataclasses.replace(pretrained, config=config).assign(model)
 
 
-def _in_bulk(tokenizer: Tokenizer, segments: bool) -> TextTokenizer:
+def _for_training(tokenizer: Tokenizer, segments: bool) -> Tokenizer:
     """The tokenizer of training, without segments for a model that has none."""
     config, special = tokenizer.config, tokenizer.config.special
     if special.segments and not segments:
         config = dataclasses.replace(config, special=dataclasses.replace(special, segments=False))
-    return TextTokenizer(config, tokenizer.vocabulary)
-
-
-def _probes(task: Task, modality: Text) -> dict[str, np.ndarray]:
-    """A few rows of inputs by name, on which every conversion is checked."""
-    texts = list(PROBE_TEXTS)
-    source: Any = texts if task.generates else {"text": texts}
-    if task.reads_sources:
-        source = {"source": texts, "target": texts}
-    examples = task.examples_of(source, labelled=False)
-    inputs: Mapping[str, list[np.ndarray]] = task.inputs(examples, modality)
-    return {name: pad_rows(rows) for name, rows in inputs.items()}
+    return Tokenizer(config, tokenizer.vocabulary)

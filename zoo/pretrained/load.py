@@ -11,7 +11,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build
@@ -113,6 +112,8 @@ class Pretrained:
         """Assigns the weights one by one, tables in parts; see `weights`."""
         weights = self.weights(model, head=head)
         in_parts = keras.config.backend() == "tensorflow"
+        if in_parts:
+            import tensorflow as tf
         for weight in model.weights:
             if weight.path not in weights:
                 continue

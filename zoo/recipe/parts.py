@@ -7,6 +7,9 @@ from typing import Any
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.recipe.options import Part, check_text, option
 
+# What a recipe records of a pruned vocabulary.
+_PRUNED = dict(sha256=str, pieces=int, kept=int, parameters=int, after_training=bool)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Model(Part):
@@ -101,6 +104,11 @@ class Tokenizer(Part):
         kind: `wordpiece`, `sentencepiece`, `characters` or `bytes` (option `tokenizer`); `auto`
             until a run has read its data, which select it.
         vocabulary: path of an existing vocab.txt; empty to learn one from the training data.
+        prune_vocabulary: path of the texts whose pieces the vocabulary of published weights keeps;
+            empty for the whole vocabulary, and for texts in memory.
+        pruned: SHA-256 of these texts, the numbers of pieces before and after, the number of
+            parameters that left, and whether they left after the run; empty for the whole
+            vocabulary.
         vocab_size: maximum number of entries of a learned vocabulary.
         shared_vocabulary: whether source and target of a translation share vocabulary and table.
         lowercase, strip_accents: whether text normalization lowercases and strips accents.
@@ -117,6 +125,8 @@ class Tokenizer(Part):
     lowercase: bool = True
     strip_accents: bool = True
     normalization: str = option("nfkc", choices=("nfkc", "identity"))
+    prune_vocabulary: str = ""
+    pruned: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         super().__post_init__()
@@ -124,6 +134,10 @@ class Tokenizer(Part):
             raise InputError(
                 f"Expected no vocabulary for the {self.kind} tokenizer, "
                 f"got vocabulary={self.vocabulary!r}."
+            )
+        if {name: type(value) for name, value in self.pruned.items()} not in ({}, _PRUNED):
+            raise InputError(
+                f"Expected pruned to hold {', '.join(_PRUNED)}, got pruned={dict(self.pruned)!r}."
             )
 
 

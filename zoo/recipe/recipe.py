@@ -120,7 +120,8 @@ class Recipe:
     def replace(self, **options: Any) -> Self:
         """Returns a copy with some options changed, or without a part: `prune=None`.
 
-        A new training file resets the digest, and a new validation file the share.
+        A new training file resets the digest, a new validation file the share, and other texts to
+        prune the vocabulary to what is recorded of the last.
         """
         values = {name: part and dict(vars(part)) for name, part in self._parts().items()}
         return self._made(self.task, _with_options(values, options), "The recipe")
@@ -239,6 +240,8 @@ def _with_options(values: dict[str, Any], options: Mapping[str, Any]) -> dict[st
         values["data"] = {**(values["data"] or {}), "columns": columns}
     if "train" in options and "digest" not in options:
         values["data"]["digest"] = ""
+    if "prune_vocabulary" in options and "pruned" not in options:
+        values["tokenizer"]["pruned"] = {}
     if "validation" in options and "validation_share" not in options:
         values["data"]["validation_share"] = 0.0
     return values

@@ -1,7 +1,6 @@
 """Embedding of texts: vectors whose cosines say how similar two texts are."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -15,6 +14,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.metrics import regression_metrics, undefined_by_numbers
 from keras_transformer.zoo.models.heads import Head
+from keras_transformer.zoo.numerals import is_float32
 from keras_transformer.zoo.outputs import EMBEDDING, cosines
 from keras_transformer.zoo.tasks.labelled import LabelledTask
 
@@ -55,7 +55,7 @@ class Embedding(LabelledTask):
                 f"Expected normalize to be true or false, got normalize={self.normalize!r}."
             )
         ends = (self.lowest, self.highest)
-        if not all(map(_is_finite, ends)) or not self.lowest < self.highest:
+        if not all(map(is_float32, ends)) or not self.lowest < self.highest:
             raise InputError(
                 "Expected lowest and highest to be finite numbers in ascending order, got "
                 f"lowest={self.lowest!r}, highest={self.highest!r}."
@@ -154,8 +154,3 @@ class Embedding(LabelledTask):
 
 
 _OWN = ("normalize", "lowest", "highest")
-
-
-def _is_finite(value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and abs(value) <= float(np.finfo(np.float32).max) and not math.isnan(value)

@@ -43,6 +43,7 @@ class LabelledTask(Task):
     columns: ClassVar[Mapping[str, str | None]] = {
         "text": "text", "text_pair": None, "label": "label"
     }  # fmt: skip
+    defaults: ClassVar[Mapping[str, Any]] = {"model": "bert_tiny"}
     needs_pairs: ClassVar[bool] = True
 
     @abc.abstractmethod

@@ -33,7 +33,9 @@ class LanguageModeling(GeneratingTask):
     name: ClassVar[str] = "language-modeling"
     architectures: ClassVar[tuple[str, ...]] = ("decoder",)
     columns: ClassVar[Mapping[str, str | None]] = {}
-    defaults: ClassVar[Mapping[str, Any]] = {"tokenizer": "characters", **AS_WRITTEN}
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "model": "gpt_tiny", "tokenizer": "characters", **AS_WRITTEN
+    }  # fmt: skip
     metric: ClassVar[Metric] = Metric(name="perplexity", points=-1.0)
 
     def read(

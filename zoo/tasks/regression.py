@@ -12,6 +12,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.metrics import regression_metrics, undefined_by_numbers
 from keras_transformer.zoo.models.heads import Head
+from keras_transformer.zoo.numerals import LARGEST_FLOAT32, is_float32
 from keras_transformer.zoo.tasks.labelled import LabelledTask
 
 # Steps of float32 at the mean that the deviation of targets has to be: a model's output is the sum
@@ -19,7 +20,6 @@ from keras_transformer.zoo.tasks.labelled import LabelledTask
 FEWEST_STEPS = 16
 # The smallest number that float32 holds with all its digits.
 _SMALLEST = float(np.finfo(np.float32).tiny)
-_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,10 +47,7 @@ class Regression(LabelledTask):
     def __post_init__(self):
         for name in ("mean", "deviation"):
             value = getattr(self, name)
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            least = _SMALLEST if name == "deviation" else -_LARGEST
-            # An integer of any size can be compared; as a float it could not be held.
-            if not is_number or not least <= value <= _LARGEST:
+            if not is_float32(value) or (name == "deviation" and value < _SMALLEST):
                 wanted = "a finite number" + (" above 0" if name == "deviation" else "")
                 raise InputError(
                     f"Expected {name} to be {wanted} that float32 holds, got {name}={value!r}."
@@ -85,7 +82,7 @@ class Regression(LabelledTask):
         mean, deviation = float(targets.mean()), float(targets.std())
         if np.ptp(targets) == 0:
             return dataclasses.replace(self, mean=float(targets[0]), deviation=1.0)
-        if deviation < _SMALLEST or np.abs(targets - mean).max() > _LARGEST:
+        if deviation < _SMALLEST or np.abs(targets - mean).max() > LARGEST_FLOAT32:
             raise InputError(
                 f"{examples.path}: expected numbers whose differences float32 holds, got a "
                 f"deviation of {deviation:.6g} around {mean:.6g}; give them in another unit."

@@ -41,7 +41,8 @@ class Translation(GeneratingTask):
     architectures: ClassVar[tuple[str, ...]] = ("encoder-decoder",)
     columns: ClassVar[Mapping[str, str | None]] = {"source": "", "target": ""}
     defaults: ClassVar[Mapping[str, Any]] = {
-        "tokenizer": "sentencepiece", "label_smoothing": 0.1, **AS_WRITTEN
+        "model": "transformer_tiny", "tokenizer": "sentencepiece", "label_smoothing": 0.1,
+        **AS_WRITTEN,
     }  # fmt: skip
     metric: ClassVar[Metric] = Metric(name="bleu", points=1.0)
     reads_sources: ClassVar[bool] = True

@@ -57,6 +57,8 @@ class ByteBPE:
         self._whole = {} if not config.whole_words else {
             piece: i for piece, i in self.piece_ids.items() if piece not in as_text
         }  # fmt: skip
+        names = (*BYTE_ALPHABET, *added)
+        self.required = frozenset(self.piece_ids[one] for one in names if one in self.piece_ids)
         # Words repeat: a corpus of 700,000 words has 35,000 distinct ones.
         self.match = functools.lru_cache(_CACHED_WORDS)(self._match)
 
@@ -87,7 +89,12 @@ class ByteBPE:
         """Returns the text of the bytes; invalid UTF-8 becomes U+FFFD."""
         return b"".join(self._bytes[i] for i in ids).decode(errors="replace")
 
-    def _match(self, part: str) -> tuple[int, ...]:
+    def used(self, part: str) -> set[int]:
+        """Returns the ids of the pieces of a part, and of those that are merged further."""
+        made: set[str] = set()
+        return {*self._match(part, made), *(self.piece_ids[piece] for piece in made)}
+
+    def _match(self, part: str, made: set[str] | None = None) -> tuple[int, ...]:
         if self._added is not None and self._added.fullmatch(part):
             return (self.piece_ids[part],)
         # Published vocabularies lack some control characters, which are left out.
@@ -95,7 +102,7 @@ class ByteBPE:
         symbols = [symbol for symbol in bytes_ if symbol in self.piece_ids]
         if (whole := self._whole.get("".join(symbols))) is not None:
             return (whole,)
-        return tuple(self.piece_ids[piece] for piece in merge(symbols, self._rank))
+        return tuple(self.piece_ids[piece] for piece in merge(symbols, self._rank, made))
 
     def _rank(self, left: str, right: str) -> int | None:
         return self._ranks.get((left, right))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 Rank = Callable[[str, str], float | None]
 
 
-def merge(symbols: list[str], rank: Rank) -> list[str]:
+def merge(symbols: list[str], rank: Rank, made: set[str] | None = None) -> list[str]:
     """Merges neighbouring symbols, the least rank first, until none has a rank.
 
     Of equal ranks the leftmost is merged first (Sennrich et al. 2016, arXiv:1508.07909).
@@ -15,6 +15,7 @@ def merge(symbols: list[str], rank: Rank) -> list[str]:
     Args:
         symbols: symbols of a word.
         rank: function of two neighbouring symbols.
+        made: receives every symbol that a merge makes, merged further or not.
 
     Returns:
         The merged symbols, which are those given when joined.
@@ -41,6 +42,8 @@ def merge(symbols: list[str], rank: Rank) -> list[str]:
         if rank(parts[left], parts[right]) != value:
             continue
         parts[left], parts[right] = joined, ""
+        if made is not None:
+            made.add(joined)
         following[left] = following[right]
         if following[right] >= 0:
             preceding[following[right]] = left

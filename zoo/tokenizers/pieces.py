@@ -40,6 +40,8 @@ class WordPieces:
         **fold: arguments of `normalize.fold_text`.
     """
 
+    required: frozenset[int] = frozenset()
+
     def __init__(
         self,
         vocabulary: Vocabulary,
@@ -81,21 +83,30 @@ class WordPieces:
                 words.append(piece.removeprefix(CONTINUATION))
         return spaced(" ".join(words))
 
+    def used(self, word: str) -> set[int]:
+        """Returns the ids of the pieces that matching a word meets, also of one left unknown."""
+        return set() if self.is_too_long(word) else set(self._greedy(word)[0])
+
     def _match(self, word: str) -> tuple[int, ...]:
         """Splits one word into the ids of its pieces."""
         if self.is_too_long(word):
             return self._unknown
-        found = []
+        found, is_whole = self._greedy(word)
+        return tuple(found) if is_whole else self._unknown
+
+    def _greedy(self, word: str) -> tuple[list[int], bool]:
+        """The ids of the longest pieces up to where none matches, and whether that is the end."""
+        found: list[int] = []
         start, prefix = 0, ""
         while start < len(word):
             end = min(len(word), start + self.longest)
             while end > start and prefix + word[start:end] not in self.piece_ids:
                 end -= 1
             if end == start:
-                return self._unknown
+                return found, False
             found.append(self.piece_ids[prefix + word[start:end]])
             start, prefix = end, CONTINUATION
-        return tuple(found)
+        return found, True
 
 
 class Bytes:
@@ -132,6 +143,8 @@ class Characters:
         **fold: arguments of `normalize.fold_text`.
     """
 
+    required: frozenset[int] = frozenset()
+
     def __init__(self, vocabulary: Vocabulary, **fold: Any):
         self.piece_ids = vocabulary.check("characters")
         self.size = len(vocabulary)
@@ -141,6 +154,14 @@ class Characters:
     def fold(self, text: str) -> str:
         """Returns the text whose characters are the pieces."""
         return fold_text(text, **self._fold)
+
+    def split(self, text: str) -> list[str]:
+        """Returns the characters."""
+        return list(self.fold(text))
+
+    def used(self, character: str) -> set[int]:
+        """Returns the id of a character, if it has one."""
+        return {self.piece_ids[character]} if character in self.piece_ids else set()
 
     def ids(self, text: str) -> list[int]:
         """Returns the ids of a text."""

@@ -63,6 +63,7 @@ class SentenceBPE:
                 if scores[i] != float("-inf") and piece not in frozen
             }  # fmt: skip
             self._rank = self._rank_of_joined
+        self.required = frozenset((*self._byte_ids, *(self.piece_ids[one] for one in added)))
         self._splits = not any(_ACROSS.search(piece) for piece in self._ids)
         # Words repeat: a corpus of 700,000 words has 35,000 distinct ones.
         self.match = functools.lru_cache(_CACHED_WORDS)(self._match)
@@ -96,12 +97,17 @@ class SentenceBPE:
         text = joined.replace(SPACE, " ")
         return text.removeprefix(" ") if self._marker.has_prefix else text
 
-    def _match(self, part: str) -> tuple[int, ...]:
+    def used(self, part: str) -> set[int]:
+        """Returns the ids of the pieces of a part, and of those that are merged further."""
+        made: set[str] = set()
+        return {*self._match(part, made), *(self.piece_ids[piece] for piece in made)}
+
+    def _match(self, part: str, made: set[str] | None = None) -> tuple[int, ...]:
         if self._added is not None and self._added.fullmatch(part):
             return (self.piece_ids[part],)
         found: list[int] = []
         was_unknown = False
-        for piece in merge(list(part), self._rank):
+        for piece in merge(list(part), self._rank, made):
             known = self._ids.get(piece)
             if known is not None:
                 found.append(known)

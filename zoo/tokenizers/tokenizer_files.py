@@ -18,16 +18,16 @@ def tokenizers_to_files(tokenizer: Tokenizer, target: Tokenizer | None) -> dict[
 
 
 def tokenizers_from_files(
-    files: Mapping[str, bytes], kind: type[Tokenizer] = Tokenizer
+    files: Mapping[str, bytes]
 ) -> tuple[Tokenizer, Tokenizer | None]:
     """Creates the source tokenizer and the target tokenizer, if it is separate.
 
     Args:
         files: result of `tokenizers_to_files`, which may include other files.
-        kind: class of both tokenizers.
 
     Raises:
         InputError: if the files do not describe a tokenizer.
     """
     has_target = _TARGET + CONFIG_FILE in files
-    return kind.from_files(files), kind.from_files(files, _TARGET) if has_target else None
+    target = Tokenizer.from_files(files, _TARGET) if has_target else None
+    return Tokenizer.from_files(files), target

@@ -94,6 +94,9 @@ class Unigram:
         self._longest = max(map(len, self._edges), default=1)
         lowest = min((score for _, score in self._edges.values()), default=0.0)
         self._unknown = array("f", [lowest - _UNKNOWN_PENALTY])[0]
+        # The least probable piece, relative to which the unknown is scored.
+        least = [self.piece_ids[one] for one, (_, score) in self._edges.items() if score == lowest]
+        self.required = frozenset((*self._byte_ids, *least[:1]))
         # Words repeat: a corpus of 700,000 words has 35,000 distinct ones.
         self.match = functools.lru_cache(_CACHED_WORDS)(self._match)
 
@@ -121,6 +124,12 @@ class Unigram:
         """Returns the text of the pieces; invalid UTF-8 becomes U+FFFD."""
         joined = b"".join(self._bytes[i] for i in ids).decode(errors="replace")
         return joined.replace(SPACE, " ").removeprefix(" ")
+
+    def used(self, word: str) -> set[int]:
+        """Returns the ids of the pieces of a word, and places past the last id of those without."""
+        path = best_path(self.edges(word))
+        known = {self.piece_ids[word[edge.start : edge.end]] for edge in path if edge.known}
+        return known.union(self.match(word))
 
     def _match(self, word: str) -> tuple[int, ...]:
         path = best_path(self.edges(word))

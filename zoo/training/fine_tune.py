@@ -67,7 +67,8 @@ def changed_recipe(
     """
     values = {**(defaults or {}), **changes}
     places = data_options(**{name: values.pop(name, None) for name in ("train", "validation")})
-    known = [name for name in (*OPTIONS, *recipe.data.columns) if name != "columns"]
+    others = ("columns", "prune_vocabulary", "pruned")
+    known = [name for name in (*OPTIONS, *recipe.data.columns) if name not in others]
     for name, value in values.items():
         # A part that the run removes is not an option.
         if name not in known and value is not None:

@@ -13,11 +13,7 @@ from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from keras_transformer.zoo.vocabularies.choose import choose_kind
-from keras_transformer.zoo.vocabularies.learn import (
-    TextTokenizer,
-    learn_vocabulary,
-    read_vocabulary,
-)
+from keras_transformer.zoo.vocabularies.learn import learn_vocabulary, read_vocabulary
 
 
 def learn_modality(
@@ -99,7 +95,7 @@ def _learn_tokenizer(recipe: Recipe, texts: Sequence[str], config: TransformerCo
         normalization=given.normalization,
     )  # fmt: skip
     if given.kind == "bytes":
-        return TextTokenizer(settings)
+        return Tokenizer(settings)
     limit = config.vocab_size
     if given.vocabulary:
         vocabulary = read_vocabulary(given.vocabulary)
@@ -115,7 +111,7 @@ def _learn_tokenizer(recipe: Recipe, texts: Sequence[str], config: TransformerCo
                 f"got vocab_size={given.vocab_size}."
             )
         vocabulary = learn_vocabulary(texts, given.vocab_size, settings)
-    return TextTokenizer(settings, vocabulary)
+    return Tokenizer(settings, vocabulary)
 
 
 # Modality -> the function that learns it from the training data, where it is learned.

@@ -36,7 +36,7 @@ def suited(
         chosen: names of the options and of the model's settings that stay as they are.
         report: receives a note.
     """
-    values = task.suited(train)
+    values = {"model": recipe.model.name, **task.suited(train)}
     settings = {
         name: value for name, value in values.pop("settings", {}).items() if name not in chosen
     }
@@ -44,6 +44,9 @@ def suited(
         values["vocab_size"] = min(values["vocab_size"], config.vocab_size)
         values["max_length"] = min(values["max_length"], config.max_length)
     fixed = {*chosen, *(["epochs"] if recipe.training.steps else ())}
+    if "optimizer" in chosen:
+        # The decay is the suited optimizer's.
+        fixed.add("weight_decay")
     fixed |= set(() if _learns_words(recipe, task, train) else _OF_WORDS)
     values = {name: value for name, value in values.items() if name not in fixed}
     return _changed(recipe, values, settings, train, report)

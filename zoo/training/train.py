@@ -1,5 +1,6 @@
 """The front door to training, with options by name."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.pretrained.checkpoints import FINE_TUNING
 from keras_transformer.zoo.pretrained.source import is_published
 from keras_transformer.zoo.progress import Report
+from keras_transformer.zoo.prune_vocabulary import Texts
 from keras_transformer.zoo.recipe import OPTIONS, Recipe
-from keras_transformer.zoo.recipe.training_data import data_options, rows_given
+from keras_transformer.zoo.recipe.training_data import data_options, is_path, rows_given
 from keras_transformer.zoo.tasks.registry import DEFAULT_TASK, task_named
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.training.train_recipe import OWN_CONFIG, train_recipe
@@ -20,12 +22,12 @@ from keras_transformer.zoo.training.train_recipe import OWN_CONFIG, train_recipe
 # Recipe options that have a separate argument, or are not for the user to set.
 _ARGUMENTS = (
     "model", "settings", "published", "train", "validation", "validation_share", "columns",
-    "digest",
+    "digest", "pruned",
 )  # fmt: skip
 
 
 def train(
-    model: str | TransformerConfig | Recipe,
+    model: str | TransformerConfig | Recipe | None = None,
     task: Task | str | None = None,
     *,
     train: Source | None = None,
@@ -37,6 +39,7 @@ def train(
     report: Report | None = None,
     scalars: Callable[[str, float, int], None] | None = None,
     settings: Mapping[str, Any] | None = None,
+    prune_vocabulary: Texts | None = None,
     **options: Any,
 ) -> Checkpoint:
     """Trains a model and returns the checkpoint of its best epoch.
@@ -44,7 +47,8 @@ def train(
     Args:
         model: catalogue name, config, or the recipe of a run to repeat; or a published model whose
             weights and tokenizer the run begins with: a folder that `transformers` wrote, a
-            safetensors file beside its config.json, or `hf:OWNER/NAME[@REVISION]`.
+            safetensors file beside its config.json, or `hf:OWNER/NAME[@REVISION]`. By default the
+            catalogue's model that suits the task and the number of training examples.
         task: task such as `Classification(labels=["bad", "good"])`, or its name; classification by
             default. Missing labels are learned from the training data.
         train: path, pair of sequences (texts, labels), columns by name or a data frame, or rows:
@@ -60,6 +64,8 @@ def train(
         report: receives progress callbacks; by default see `progress.default_report`.
         scalars: callback with the name, the value and the step of a curve's point.
         settings: changes to the model's config, such as `{"dropout": 0.3}`.
+        prune_vocabulary: for a published model, texts whose pieces, with those of the training
+            rows, are all that its vocabulary keeps: a file, one text a line, or a list of texts.
         **options: options of the recipe, such as `epochs=3`, and column names of the data by their
             use, such as `text="sentence"`.
 
@@ -71,19 +77,25 @@ def train(
         RunError: if the loss became infinite or not a number.
     """
     chosen = None
-    if isinstance(model, str):
+    if model is None or isinstance(model, str):
         # A config and a recipe say all of a model; a name leaves to the data what is not given.
-        chosen = {*options, *(settings or {})}
+        chosen = {*options, *(settings or {}), *([] if model is None else ["model"])}
     places = data_options(train=train, validation=validation)
+    texts = None
+    if prune_vocabulary is not None:
+        is_file = is_path(prune_vocabulary)
+        options["prune_vocabulary"] = os.fspath(prune_vocabulary) if is_file else ""
+        texts = None if is_file else prune_vocabulary
     recipe = _recipe(model, task, settings, options, places)
     return train_recipe(
         recipe, out, **rows_given(train=train, validation=validation), resume=resume,
         overwrite=overwrite, baseline=baseline, chosen=chosen, report=report, scalars=scalars,
+        prune_vocabulary=texts,
     )  # fmt: skip
 
 
 def _recipe(
-    model: str | TransformerConfig | Recipe, task: Task | str | None,
+    model: str | TransformerConfig | Recipe | None, task: Task | str | None,
     settings: Mapping[str, Any] | None, options: dict[str, Any], places: dict[str, Any],
 ) -> Recipe:  # fmt: skip
     """Returns the recipe of a run.
@@ -101,11 +113,11 @@ def _recipe(
         for name in ("vocab_size", "max_length"):
             # The config of a modality other than text has no vocabulary.
             given[name] = min(OPTIONS[name].default, getattr(config, name) or OPTIONS[name].default)
-    elif not isinstance(model, str):
+    elif model is not None and not isinstance(model, str):
         raise TypeError(
             f"Expected a name of the catalogue, a config or a recipe, got model={model!r}."
         )
-    elif is_published(model, or_checkpoint=False):
+    elif model is not None and is_published(model, or_checkpoint=False):
         _check_own_tokenizer(options)
         given |= FINE_TUNING
     task = DEFAULT_TASK if task is None else task
@@ -127,13 +139,15 @@ def _recipe(
     given |= options
     if "validation_share" in places:
         given.setdefault("split_seed", given.get("seed", OPTIONS["seed"].default))
-    return Recipe.of_task(kind, **given, **places, model=model, settings=dict(settings or {}))
+    if model is not None:
+        given["model"] = model
+    return Recipe.of_task(kind, **given, **places, settings=dict(settings or {}))
 
 
 def _check_own_tokenizer(options: Mapping[str, Any]) -> None:
     """Raises InputError for an option of tokenizers beside a published model."""
     for name, option in OPTIONS.items():
-        if option.part == "tokenizer" and name in options:
+        if option.part == "tokenizer" and name in options and name != "prune_vocabulary":
             raise InputError(
                 f"Expected no {name} for a published model, which has its own tokenizer, got "
                 f"{name}={options[name]!r}."

@@ -1,6 +1,6 @@
 """Training from a recipe: from data to a checkpoint."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import keras
@@ -14,9 +14,15 @@ from keras_transformer.zoo.models.build import build, set_weights
 from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.memory import check_build
-from keras_transformer.zoo.pretrained.checkpoints import assign, modality_of, opened
+from keras_transformer.zoo.pretrained.checkpoints import assign, modality_of, opened, pruned
 from keras_transformer.zoo.pretrained.load import Pretrained
 from keras_transformer.zoo.progress import Report, default_report
+from keras_transformer.zoo.prune_vocabulary import (
+    pruning_note,
+    recipe_of_run,
+    recorded,
+    texts_of_run,
+)
 from keras_transformer.zoo.recipe import Model, Recipe
 from keras_transformer.zoo.recipe.training_data import resolved
 from keras_transformer.zoo.tasks.registry import tasks_for
@@ -58,6 +64,7 @@ def train_recipe(
     overwrite: bool = False,
     baseline: bool = True,
     chosen: Collection[str] | None = None,
+    prune_vocabulary: Iterable[str] | None = None,
     report: Report | None = None,
     scalars: Callable[[str, float, int], None] | None = None,
 ) -> Checkpoint:
@@ -75,6 +82,7 @@ def train_recipe(
             `ngram_accuracy`; their accuracy is `metrics["baseline"]` of the checkpoint.
         chosen: names of the options that the user chose; the data choose others, see `suited`.
             None if the whole recipe is chosen.
+        prune_vocabulary: texts in memory, in place of the recipe's file, see `train.train`.
         report: receives progress callbacks; by default see `progress.default_report`.
         scalars: see `Fit`.
 
@@ -91,6 +99,13 @@ def train_recipe(
     if pretrained is not None and chosen is not None and "max_length" not in chosen:
         recipe = recipe.replace(max_length=min(recipe.data.max_length, pretrained.max_length))
     config = config_of(recipe, pretrained)
+    recipe = recipe_of_run(recipe) if prune_vocabulary is None else recipe
+    kept = texts_of_run(recipe, prune_vocabulary)
+    if kept is not None and pretrained is None:
+        raise InputError(
+            "Expected prune_vocabulary only for a published model, whose vocabulary is not learned "
+            f"from the training data, got model={recipe.model.name}."
+        )
     later = {"prune": recipe.prune, "quantize": recipe.quantize, "distill": recipe.distill}
     for name, part in later.items():
         if part is not None:
@@ -106,9 +121,17 @@ def train_recipe(
     given = {"train": train, "validation": validation}
     given = {name: source for name, source in given.items() if source is not None}
     recipe = resolved(recipe, in_memory=given)
-    if chosen is not None:
+    if chosen is not None or kept is not None:
         task, *parts = read_run(recipe, config, **given)
         given = dict(zip(("train", "validation"), parts, strict=True))
+    if kept is not None:
+        smaller = pruned(pretrained, task, kept, task.vocabulary_texts(given["train"]))
+        recipe = recorded(
+            recipe, kept, pretrained.config, smaller.config, after_training=False
+        )
+        report.note(pruning_note(recipe))
+        pretrained, config = smaller, config_of(recipe, smaller)
+    if chosen is not None:
         if pretrained is None:
             recipe = suited(recipe, config, task, given["train"], chosen, report)
         else:

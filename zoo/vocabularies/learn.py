@@ -1,13 +1,14 @@
-"""Vocabulary learning, and the bulk tokenizer of training."""
+"""Vocabulary learning."""
 
 import collections
 import contextlib
+import importlib
 import os
 import pathlib
 from collections.abc import Sequence
+from types import ModuleType
 
 import keras
-import tensorflow as tf
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.tokenizers.normalizers.bert import word_splitter
@@ -17,9 +18,8 @@ from keras_transformer.zoo.tokenizers.piece_list import (
     SPECIAL_TOKENS,
     Vocabulary,
 )
-from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
-from keras_transformer.zoo.vocabularies.learn_unigram import learn_unigram, model_proto
-from keras_transformer.zoo.vocabularies.text_ops import text_ops
+from keras_transformer.zoo.tokenizers.tokenizer import TokenizerConfig
+from keras_transformer.zoo.vocabularies.learn_unigram import learn_unigram
 
 # The learner's time grows with the number of distinct words (a second per round for 14,000); beyond
 # the 50,000 most frequent ones, words are too rare to contribute a piece.
@@ -29,12 +29,6 @@ _MAX_ROUNDS = 5
 # Fraction by which a vocabulary may be too large before its rarest pieces are removed.
 _SLACK = 0.1
 _LEARNER = "tensorflow_text.tools.wordpiece_vocab.wordpiece_tokenizer_learner_lib"
-
-if keras.config.backend() != "tensorflow":
-    # TensorFlow then only splits words, and would reserve GPU memory that the training backend
-    # needs. In a process that has already used TensorFlow's devices they stay visible.
-    with contextlib.suppress(RuntimeError):
-        tf.config.set_visible_devices([], "GPU")
 
 
 def learn_vocabulary(texts: Sequence[str], size: int, config: TokenizerConfig) -> Vocabulary:
@@ -129,7 +123,7 @@ def _search(counts: list[tuple[str, int]], size: int, entries: dict[str, None]) 
     words = [item for item in counts if len(item[0]) <= _MAX_WORD_LENGTH][:_MAX_WORDS]
     if not words:
         return []
-    learner = text_ops("learns word pieces", _LEARNER)
+    learner = _learner()
     found: dict[int, list[str]] = {}
     rank, tried = size, set()
     for _ in range(_MAX_ROUNDS):
@@ -158,6 +152,37 @@ def _search(counts: list[tuple[str, int]], size: int, entries: dict[str, None]) 
     return found[min(found, key=lambda total: abs(total - size))]
 
 
+def _learner(module: str = _LEARNER) -> ModuleType:
+    """Imports the learner of word pieces; tensorflow-text has no wheel for Windows.
+
+    Raises:
+        InputError: if it is not installed.
+    """
+    try:
+        learner = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in ("tensorflow", "tensorflow_text"):
+            raise
+        raise InputError(
+            f"Expected tensorflow-text to be installed, which learns word pieces, got no module "
+            f"{missing}; pip install tensorflow-text on Linux or macOS (it has no Windows "
+            "release), give a vocabulary, or train with the characters tokenizer."
+        ) from None
+    if keras.config.backend() != "tensorflow":
+        _leave_devices()
+    return learner
+
+
+def _leave_devices() -> None:
+    """Keeps TensorFlow, which only learns words, from memory that the training backend needs."""
+    import tensorflow as tf
+
+    # In a process that has already used TensorFlow's devices they stay visible.
+    with contextlib.suppress(RuntimeError):
+        tf.config.set_visible_devices([], "GPU")
+
+
 def read_vocabulary(path: str | os.PathLike) -> list[str]:
     """Reads a `vocab.txt` of word pieces: one per line, with the line number from 0 as its id.
 
@@ -176,62 +201,3 @@ def read_vocabulary(path: str | os.PathLike) -> list[str]:
         vocabulary.pop()
     Vocabulary(tuple(vocabulary)).check("wordpiece", str(path))
     return vocabulary
-
-
-class TextTokenizer(Tokenizer):
-    """The tokenizer of training: `Tokenizer`'s ids, matched in bulk by tensorflow-text.
-
-    Args:
-        config: settings of the tokenizer.
-        vocabulary: pieces, as for `Tokenizer`.
-
-    Raises:
-        InputError: as for `Tokenizer`, or if tensorflow-text is not installed and the tokenizer is
-            of a kind that it splits.
-    """
-
-    def __init__(self, config: TokenizerConfig, vocabulary: Sequence[str] = ()):
-        super().__init__(config, vocabulary)
-        # Published kinds match as fast in Python, which remembers words.
-        self._is_bulk = config.kind in ("wordpiece", "bytes") or (
-            config.kind == "sentencepiece" and not config.has_charsmap and config.byte_fallback
-        )
-        if not self._is_bulk:
-            return
-        self._ops = text_ops(f"splits text for the {config.kind} tokenizer")
-        if config.kind == "bytes":
-            self._splitter = self._ops.ByteSplitter()
-        elif config.kind == "wordpiece":
-            self._splitter = self._ops.FastWordpieceTokenizer(
-                vocab=list(self.vocabulary),
-                suffix_indicator=CONTINUATION,
-                max_bytes_per_word=config.most_bytes_per_word,
-                token_out_type=tf.int32,
-                unknown_token=config.special.unk,
-                no_pretokenization=True,
-                support_detokenization=False,
-            )
-        elif config.kind == "sentencepiece":
-            self._proto = model_proto(self.vocabulary)
-
-    def pieces(self, texts: Sequence[str]) -> list[list[int]]:
-        """Returns each text's ids without special tokens."""
-        if not texts or not self._is_bulk:
-            return super().pieces(texts)
-        if self.config.kind == "bytes":
-            folded = tf.constant([self.model.fold(text) for text in texts], tf.string)
-            return (tf.cast(self._splitter.split(folded), tf.int32) + len(SPECIAL_TOKENS)).to_list()
-        split = [self.model.split(text) for text in texts]
-        # Words repeat: a corpus of 680,000 words has 14,000 distinct ones.
-        words = list(dict.fromkeys(word for row in split for word in row))
-        splitter = self._splitter if self.config.kind == "wordpiece" else self._sentencepiece()
-        found = splitter.tokenize(tf.constant(words, tf.string)).to_list()
-        matched = dict(zip(words, found, strict=True))
-        if self.config.kind == "wordpiece":
-            matched |= {word: [self.unk_id] for word in words if self.config.is_too_long(word)}
-        return [[piece for word in row for piece in matched[word]] for row in split]
-
-    def _sentencepiece(self):
-        # Created each time: setting a random seed clears TensorFlow's kernels, and with them the
-        # model of an earlier tokenizer.
-        return self._ops.SentencepieceTokenizer(self._proto, out_type=tf.int32)

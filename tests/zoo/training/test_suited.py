@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from keras_transformer.zoo.recipe import OPTIONS, Recipe
+from keras_transformer.zoo.tasks.registry import TASKS
 from keras_transformer.zoo.tasks.suited import suited_to
 from keras_transformer.zoo.training.train import train
 from tests.zoo import tiny
@@ -18,10 +19,11 @@ def texts_of(rows, words, length=5, seed=0):
 
 def test_few_texts_are_read_more_often_and_with_more_noise():
     few, many = suited_to(texts_of(5000, 400), None), suited_to(texts_of(120_000, 400, 1), None)
-    assert (few["epochs"], many["epochs"]) == (30, 3)
-    assert suited_to(texts_of(15_000, 400), None)["epochs"] == 10
-    assert suited_to(["a b"] * 10, None)["epochs"] == 30
-    assert (few["token_dropout"], few["settings"]["dropout"]) == (0.2, 0.3)
+    assert (few["epochs"], many["epochs"]) == (50, 3)
+    assert suited_to(texts_of(25_000, 400), None)["epochs"] == 10
+    assert suited_to(["a b"] * 10, None)["epochs"] == 50
+    assert (few["model"], many["model"]) == ("bert_tiny", "bert_mini")
+    assert (few["token_dropout"], few["settings"]["dropout"]) == (0.1, 0.2)
     assert (many["token_dropout"], many["settings"]["dropout"]) == (0.0, 0.1)
 
 
@@ -57,14 +59,14 @@ def run(folder, **options):
 def test_what_was_chosen_is_said_and_stands_in_the_recipe(tmp_path):
     checkpoint, notes = run(tmp_path)
     assert notes == [
-        "The 96 training rows suit learning_rate 0.001, token_dropout 0.2, label_smoothing 0.1, "
-        "vocab_size 1000, max_length 16, pooling max, dropout 0.3; options of yours take "
-        "precedence."
+        "The 96 training rows suit optimizer adamw, weight_decay 0.05, learning_rate 0.002, "
+        "token_dropout 0.1, label_smoothing 0.1, vocab_size 1000, max_length 16, pooling max, "
+        "dropout 0.2; options of yours take precedence."
     ]  # fmt: skip
     assert checkpoint.config.pooling == "max"
     saved = json.loads((tmp_path / "out" / "recipe.json").read_text())
-    assert saved["model"]["settings"] == {**tiny.SETTINGS, "pooling": "max", "dropout": 0.3}
-    assert saved["optimizer"]["learning_rate"] == 0.001
+    assert saved["model"]["settings"] == {**tiny.SETTINGS, "pooling": "max", "dropout": 0.2}
+    assert saved["optimizer"]["learning_rate"] == 0.002
     assert saved["data"]["max_length"] == 16
     # As often as without --steps, but those decide.
     assert saved["training"]["epochs"] == OPTIONS["epochs"].default
@@ -81,6 +83,37 @@ def test_options_of_the_user_stay(tmp_path):
     assert (recipe.optimizer.learning_rate, recipe.data.max_length) == (0.01, 20)
     assert recipe.data.token_dropout == 0.0
     assert recipe.optimizer.label_smoothing == 0.1
+
+
+def test_a_chosen_optimizer_has_no_decay_of_another(tmp_path):
+    checkpoint, [note] = run(tmp_path, optimizer="adam")
+    optimizer = checkpoint.recipe.optimizer
+    assert (optimizer.name, optimizer.weight_decay) == ("adam", 0.0)
+    assert "weight_decay" not in note
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [("classification", "bert_tiny"), ("regression", "bert_tiny"), ("embedding", "bert_tiny"),
+     ("translation", "transformer_tiny"), ("language-modeling", "gpt_tiny")],
+)  # fmt: skip
+def test_each_task_has_a_model_by_default(task, name):
+    columns = {use: "c" for use, column in TASKS[task].columns.items() if column == ""}
+    recipe = Recipe.of_task(TASKS[task], train="t", validation="v", **columns)
+    assert recipe.model.name == name
+
+
+def test_the_model_is_said_where_the_user_named_none(tmp_path):
+    tiny.write_tables(tmp_path)
+    heard = tiny.Heard()
+    settings = {**tiny.SETTINGS, "hidden_dim": 16}
+    checkpoint = train(
+        train=tmp_path / "train.tsv", validation=tmp_path / "validation.tsv", steps=2,
+        settings=settings, report=heard,
+    )  # fmt: skip
+    assert checkpoint.recipe.model.name == "bert_tiny"
+    [note] = [note for note in heard.notes if "suit" in note]
+    assert note.startswith("The 96 training rows suit model bert_tiny, optimizer adamw")
 
 
 def test_a_recipe_is_repeated_as_it_is(tmp_path):

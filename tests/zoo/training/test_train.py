@@ -14,10 +14,9 @@ from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.labelled import LabelledData
 from keras_transformer.zoo.tasks.translation import Translation
 from keras_transformer.zoo.tokenizers.piece_list import PAD, SPECIAL_TOKENS
-from keras_transformer.zoo.tokenizers.tokenizer import TokenizerConfig
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from keras_transformer.zoo.training.run_data import run_data_of
 from keras_transformer.zoo.training.train_recipe import train_recipe
-from keras_transformer.zoo.vocabularies.learn import TextTokenizer
 from tests.zoo import tiny
 
 
@@ -67,7 +66,7 @@ def test_cut_rows_are_counted(tmp_path):
     path = tmp_path / "rows.tsv"
     path.write_text("text\tlabel\n" + "a a a\tx\na\ty\na a a a\tx\n", encoding="utf-8")
     examples = Classification().read(path)
-    tokenizer = TextTokenizer(TokenizerConfig(), [PAD, "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"])
+    tokenizer = Tokenizer(TokenizerConfig(), [PAD, "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"])
     data = LabelledData(
         task=tiny.TASK, train=examples, validation=examples,
         modality=Text(tokenizer=tokenizer, max_length=5),

@@ -8,12 +8,9 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.tokenizers.piece_list import CLS, MASK, PAD, SEP, UNK
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from keras_transformer.zoo.tokenizers.tokenizer_config import KINDS
-from keras_transformer.zoo.vocabularies.learn import (
-    TextTokenizer,
-    learn_vocabulary,
-    read_vocabulary,
-)
-from keras_transformer.zoo.vocabularies.text_ops import text_ops
+from keras_transformer.zoo.vocabularies import learn
+from keras_transformer.zoo.vocabularies.learn import learn_vocabulary, read_vocabulary
+from tests.tensorflow_text_pieces import matched_pieces
 
 SPECIAL = [PAD, UNK, CLS, SEP, MASK]
 SENTENCES = [
@@ -97,52 +94,38 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
-def test_training_and_device_give_the_same_word_pieces(vocabularies, settings):
+def test_tensorflow_text_matches_the_same_word_pieces(vocabularies, settings):
     texts = [*HARD.values(), *random_texts(500), EVERY_CHARACTER]
     config = TokenizerConfig(**settings)
     for vocabulary in vocabularies:
-        device = Tokenizer(config, vocabulary).pieces(texts)
-        training = TextTokenizer(config, vocabulary).pieces(texts)
-        assert training == device
+        tokenizer = Tokenizer(config, vocabulary)
+        assert tokenizer.pieces(texts) == matched_pieces(tokenizer, texts)
 
 
 @pytest.mark.parametrize("settings", SETTINGS[::2], ids=str)
-def test_training_and_device_give_the_same_bytes(settings):
+def test_tensorflow_text_splits_the_same_bytes(settings):
     texts = [*HARD.values(), *random_texts(500), EVERY_CHARACTER]
     config = TokenizerConfig(kind="bytes", **settings)
-    assert TextTokenizer(config).pieces(texts) == Tokenizer(config).pieces(texts)
+    tokenizer = Tokenizer(config)
+    assert tokenizer.pieces(texts) == matched_pieces(tokenizer, texts)
 
 
 @pytest.mark.parametrize("settings", SETTINGS[::2], ids=str)
-@pytest.mark.parametrize("kind", ["characters", "sentencepiece"])
-def test_training_and_device_give_the_same_pieces(kind, settings):
+def test_tensorflow_text_matches_the_same_sentencepieces(settings):
     texts = [*HARD.values(), *random_texts(500), EVERY_CHARACTER]
-    config = TokenizerConfig(kind=kind, **settings)
-    vocabulary = learn_vocabulary([*SENTENCES, *random_texts(20)], 500, config)
-    device = Tokenizer(config, vocabulary).pieces(texts)
-    assert TextTokenizer(config, vocabulary).pieces(texts) == device
+    config = TokenizerConfig(kind="sentencepiece", **settings)
+    tokenizer = Tokenizer(config, learn_vocabulary([*SENTENCES, *random_texts(20)], 500, config))
+    assert tokenizer.pieces(texts) == matched_pieces(tokenizer, texts)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_texts_and_no_words(kind):
     config = TokenizerConfig(kind=kind)
     vocabulary = () if kind == "bytes" else learn_vocabulary(SENTENCES, 400, config)
-    training = TextTokenizer(config, vocabulary)
+    training = Tokenizer(config, vocabulary)
     assert training.pieces([]) == []
     assert training.pieces(["", ""]) == [[], []]
     assert training.encode([], max_length=8).pad()[0].shape == (0, 0)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_text_tokenizer_loads_what_the_device_saves(kind, tmp_path):
-    config = TokenizerConfig(kind=kind)
-    vocabulary = () if kind == "bytes" else learn_vocabulary(SENTENCES, 400, config)
-    device = Tokenizer(config, vocabulary)
-    device.save(tmp_path)
-    loaded = TextTokenizer.load(tmp_path)
-    assert type(loaded) is TextTokenizer
-    assert loaded.vocabulary == device.vocabulary
-    assert loaded.pieces(SENTENCES) == device.pieces(SENTENCES)
 
 
 def test_learned_vocabulary_of_a_small_text():
@@ -259,13 +242,17 @@ def without_tensorflow_text(monkeypatch):
     return hide
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "characters"])
-def test_a_tokenizer_names_tensorflow_text_where_it_is_missing(without_tensorflow_text, kind):
+@pytest.mark.parametrize("kind", KINDS)
+def test_texts_are_encoded_without_tensorflow_text(without_tensorflow_text, kind):
     config = TokenizerConfig(kind=kind)
     vocabulary = () if kind == "bytes" else learn_vocabulary(SENTENCES, 300, config)
+    tokenizer = Tokenizer(config, vocabulary)
+    expected = matched_pieces(tokenizer, SENTENCES) if kind != "characters" else [
+        [vocabulary.index(character) if character in vocabulary else 1 for character in text]
+        for text in SENTENCES
+    ]  # fmt: skip
     without_tensorflow_text()
-    with pytest.raises(InputError, match=f"tensorflow-text .* for the {kind} tokenizer"):
-        TextTokenizer(config, vocabulary)
+    assert Tokenizer(config, vocabulary).pieces(SENTENCES) == expected
 
 
 def test_learning_word_pieces_names_tensorflow_text_where_it_is_missing(without_tensorflow_text):
@@ -274,15 +261,6 @@ def test_learning_word_pieces_names_tensorflow_text_where_it_is_missing(without_
         learn_vocabulary(SENTENCES, 300, TokenizerConfig(kind="wordpiece"))
 
 
-def test_characters_need_no_tensorflow_text(without_tensorflow_text):
-    without_tensorflow_text()
-    config = TokenizerConfig(kind="characters")
-    vocabulary = learn_vocabulary(SENTENCES, 300, config)
-    assert TextTokenizer(config, vocabulary).pieces(["low"]) == [
-        [vocabulary.pieces.index(character) for character in "low"]
-    ]
-
-
 def test_another_missing_module_is_not_taken_for_tensorflow_text():
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
-        text_ops("is of no use", "no_such_module")
+        learn._learner("no_such_module")

@@ -4,7 +4,7 @@ import pytest
 
 from keras_transformer.zoo.tokenizers.piece_list import BYTE_PIECES, SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
-from keras_transformer.zoo.vocabularies.learn import TextTokenizer, learn_vocabulary
+from keras_transformer.zoo.vocabularies.learn import learn_vocabulary
 
 CONFIG = TokenizerConfig(kind="sentencepiece")
 FIXED = (*SPECIAL_TOKENS, *BYTE_PIECES)
@@ -60,7 +60,7 @@ def test_identity_learns_characters_as_they_are():
     identity = TokenizerConfig(kind="sentencepiece", normalization="identity")
     vocabulary = learn_vocabulary(texts, 400, identity)
     assert {"，", "？", "²", "ﬁ", "\u3000"} <= set("".join(vocabulary))
-    tokenizer = TextTokenizer(identity, vocabulary)
+    tokenizer = Tokenizer(identity, vocabulary)
     assert [tokenizer.decode(row) for row in tokenizer.pieces(texts)] == texts
     read = Tokenizer.from_files(tokenizer.to_files())
     assert read.vocabulary == vocabulary
@@ -95,8 +95,6 @@ def test_names_of_special_tokens_in_a_text():
 
 
 def test_learning_and_cutting_say_nothing(capfd):
-    TextTokenizer(TokenizerConfig(kind="bytes")).pieces(["TensorFlow is up"])
-    capfd.readouterr()
     vocabulary = learn_vocabulary(TEXTS, 340, CONFIG)
-    TextTokenizer(CONFIG, vocabulary).pieces(TEXTS)
+    Tokenizer(CONFIG, vocabulary).pieces(TEXTS)
     assert capfd.readouterr() == ("", "")

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
 from keras_transformer.zoo.errors import InputError
@@ -21,6 +20,8 @@ def compiled(function, xla):
     """Returns a function as a graph on TensorFlow; other backends run it eagerly."""
     if keras.config.backend() != "tensorflow":
         return function
+    import tensorflow as tf
+
     # XLA compiles a program for each shape, so a graph with relaxed shapes is of no use to it.
     return tf.function(function, reduce_retracing=not xla, autograph=False, jit_compile=xla)
 

@@ -7,8 +7,9 @@ from keras_transformer.zoo.tokenizers.normalizers.normalize import split_words
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS, Vocabulary
 from keras_transformer.zoo.tokenizers.special import SpecialTokens
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
-from keras_transformer.zoo.vocabularies.learn import TextTokenizer, learn_vocabulary
+from keras_transformer.zoo.vocabularies.learn import learn_vocabulary
 from tests.hard_strings import HARD
+from tests.tensorflow_text_pieces import matched_pieces
 
 FOLDED = {"lowercase": True, "strip_accents": True}
 
@@ -40,13 +41,12 @@ def test_case_and_accents_can_stay():
     assert ours("Ä\u200bß") == split_words("Ä\u200bß", **FOLDED) == ["a", "ss"]
 
 
-def test_training_and_the_device_give_the_same_ids():
+def test_tensorflow_text_matches_the_same_pieces():
     config = TokenizerConfig(normalization="bert")
     vocabulary = learn_vocabulary([text for text in HARD if len(text) < 200], 700, config)
     assert "ß" in "".join(vocabulary) and "ss" not in vocabulary
-    assert TextTokenizer(config, vocabulary).pieces(HARD) == (
-        Tokenizer(config, vocabulary).pieces(HARD)
-    )
+    tokenizer = Tokenizer(config, vocabulary)
+    assert tokenizer.pieces(HARD) == matched_pieces(tokenizer, HARD)
     copy = Tokenizer.from_files(Tokenizer(config, vocabulary).to_files())
     assert copy.config == config and copy.pieces(HARD) == Tokenizer(config, vocabulary).pieces(HARD)
 
@@ -59,14 +59,13 @@ def test_an_unknown_word_has_the_id_of_its_role():
     )  # fmt: skip
     vocabulary = Vocabulary(("<pad>", "<s>", "</s>", "<unk>", "a", "##b"))
     config = TokenizerConfig(normalization="bert", special=special)
-    for kind in (Tokenizer, TextTokenizer):
-        tokenizer = kind(config, vocabulary)
-        assert tokenizer.pieces(["a ab c", "<s>"]) == [[4, 4, 5, 3], [3, 3, 3]]
-        encoded = tokenizer.encode(["a"], ["ab"], max_length=8)
-        assert [row.tolist() for row in encoded.ids] == [[1, 4, 2, 2, 4, 5, 2]]
-        assert not encoded.segment_ids[0].any()
-        assert [row.tolist() for row in tokenizer.encode(["a a a"], max_length=4).ids] == [
-            [1, 4, 4, 2]
-        ]
-        assert tokenizer.decode([1, 4, 5, 2, 0]) == "ab"
+    tokenizer = Tokenizer(config, vocabulary)
+    assert tokenizer.pieces(["a ab c", "<s>"]) == [[4, 4, 5, 3], [3, 3, 3]]
+    encoded = tokenizer.encode(["a"], ["ab"], max_length=8)
+    assert [row.tolist() for row in encoded.ids] == [[1, 4, 2, 2, 4, 5, 2]]
+    assert not encoded.segment_ids[0].any()
+    assert [row.tolist() for row in tokenizer.encode(["a a a"], max_length=4).ids] == [
+        [1, 4, 4, 2]
+    ]
+    assert tokenizer.decode([1, 4, 5, 2, 0]) == "ab"
     assert not set(SPECIAL_TOKENS) & set(tokenizer.vocabulary)
