@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_transformer.initial import initializer_or
 from keras_transformer.quantization import QuantizedLayer
 from keras_transformer.rounding import round_table, straight_through
 
@@ -49,7 +50,9 @@ class TokenEmbedding(QuantizedLayer):
     def build(self, input_shape):
         self.embeddings = self.add_weight(
             name="embeddings", shape=(self.vocab_size, self.hidden_dim),
-            initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_stddev),
+            initializer=initializer_or(
+                keras.initializers.TruncatedNormal(stddev=self.initializer_stddev)
+            ),
         )  # fmt: skip
         if self.logits_bias:
             self.bias = self.add_weight(

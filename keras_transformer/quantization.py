@@ -13,6 +13,7 @@ import keras
 from keras import ops
 
 from keras_transformer.bits import all_bits, check_width
+from keras_transformer.initial import initializer_or
 from keras_transformer.rounding import kernel_scale, round_kernel, round_rows, straight_through
 
 _INITIAL_RANGE = 6.0  # replaced by calibration before a point is used
@@ -251,7 +252,7 @@ class Projection(QuantizedLayer):
         # Rounded before the cast: the grid is that of the stored kernel.
         self.kernel = self.add_weight(
             name="kernel", shape=(input_shape[-1], self.units), autocast=False,
-            initializer=self.kernel_initializer,
+            initializer=initializer_or(self.kernel_initializer),
         )  # fmt: skip
         if self.use_bias:
             self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")

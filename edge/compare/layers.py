@@ -134,14 +134,14 @@ def find_layers(
         if not fitting:
             return values
         nearest = min(fitting, key=fitting.get)
-        if tensors[nearest].step is None and fitting[nearest] > limits[
-            signature, name, nearest
-        ]:
+        tensor = tensors[nearest]
+        if tensor.step is None and fitting[nearest] > limits[signature, name, nearest]:
             # A tensor that is not the point's own, such as a projection whose bias is added after
             # it, must not replace the point's values.
             return values
         known[signature].add(nearest)
-        return tensors[nearest].values.reshape(values.shape)
+        tensors.reached(fitting)
+        return tensor.values.reshape(values.shape)
 
     rows = 1 if checkpoint.task.generates else FIND_ROWS
     both.run({name: probes[:rows] for name, probes in checkpoint.probes.items()}, meet)

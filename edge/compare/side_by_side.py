@@ -16,7 +16,7 @@ from keras_transformer.edge.runtime.names import (
     cache_names,
     memory_names,
 )
-from keras_transformer.edge.tflite.inside import Inside, Tensor
+from keras_transformer.edge.tflite.inside import Computed, Inside
 from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.build import all_layers
@@ -25,7 +25,7 @@ from keras_transformer.zoo.tokenizers.tokenizer import pad_rows
 # Called with a signature, a point's name, the point, its values in the Keras model, and the file's
 # tensors by index; its return value replaces those values in the Keras model. The name is the path,
 # and `PATH:2`, `PATH:3`, ... in the further passes of a block that is several.
-Meet = Callable[[str, str, QuantPoint, np.ndarray, Mapping[int, Tensor]], np.ndarray]
+Meet = Callable[[str, str, QuantPoint, np.ndarray, Computed], np.ndarray]
 
 
 class SideBySide:
@@ -49,9 +49,14 @@ class SideBySide:
         tensors: Mapping[str, Sequence[int]] | None = None, steps: int,
     ):  # fmt: skip
         self.checkpoint, self.length, self.steps = checkpoint, length, steps
+        # Blocks of about a piece each; several meetings need all tensors.
+        most_pieces = checkpoint.config.num_layers if tensors is None else 1
         self._functions = make_signatures(checkpoint, model, [length])
         self.inside = {
-            name: Inside(flatbuffer, name, None if tensors is None else tensors[name])
+            name: Inside(
+                flatbuffer, name, None if tensors is None else tensors[name],
+                most_pieces=most_pieces,
+            )  # fmt: skip
             for name in self._functions
         }
         layers = all_layers(model)
@@ -99,7 +104,7 @@ class SideBySide:
 
     def _call(self, signature, inputs, meetings):
         """The file's outputs."""
-        outputs, tensors = self.inside[signature].run(inputs)
+        tensors = self.inside[signature].run(inputs)
         function = self._functions[signature].python_function
         try:
             for meet in meetings:
@@ -121,4 +126,4 @@ class SideBySide:
         finally:
             for point in self.points:
                 point.observer = None
-        return outputs
+        return tensors.outputs()

@@ -6,11 +6,15 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras import ops
 
+from keras_transformer.edge.convert.freed import release_freed_memory
+from keras_transformer.edge.convert.marked import Marked, marks_of
 from keras_transformer.edge.precision import Precision, kept_patterns, precision_of
-from keras_transformer.edge.quantize.qat import grid_weights, quantized_model
+from keras_transformer.edge.quantize.qat import grid_weights, quantized_model, weights_on_grid
 from keras_transformer.edge.quantize.rounding import round_biases
-from keras_transformer.edge.tflite.narrow import narrow, stored_kernels
+from keras_transformer.edge.tflite.marks import Mark
+from keras_transformer.edge.tflite.narrow import stored_kernels, with_weights
 from keras_transformer.edge.tflite.rewrite import rewrite
 from keras_transformer.edge.tflite.schema import check_integers, check_kernels, check_ops
 from keras_transformer.edge.tflite.units import in_units
@@ -20,8 +24,9 @@ from keras_transformer.quantization import Projection
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.models.build import all_layers, build, set_weights
+from keras_transformer.zoo.models.build import all_layers, build, set_weights, shared_weights
 from keras_transformer.zoo.models.running.predict import model_inputs
+from keras_transformer.zoo.models.unset import unset_weights
 from keras_transformer.zoo.storage.temporary import temporary_folder
 
 
@@ -82,12 +87,22 @@ def convert_graph(
     model, bits, kept = _simulation(
         request.checkpoint, spec, request.calibration, request.percentile, request.keep
     )
-    made = signatures(_exported(request.checkpoint, model, bits, kept, length))
-    flatbuffer = _to_flatbuffer(made, spec, allow_custom_ops=bool(custom_ops))
+    # The converter itself computes the integers and the halves of these files from the values.
+    is_final = spec.is_static or spec.name == "float16"
+    marks = [] if is_final else marks_of(model)
+    exported = _exported(request.checkpoint, model, bits, kept, length, is_written=not marks)
+    flatbuffer = _to_flatbuffer(
+        signatures(exported), exported, marks, spec, allow_custom_ops=bool(custom_ops)
+    )
+    release_freed_memory()
     flatbuffer = rewrite(flatbuffer)
     stored = stored_kernels(model, spec)
-    if spec.rounds_kernels and not spec.is_static:
-        flatbuffer = narrow(flatbuffer, stored)
+    if not is_final:
+        weights = weights_on_grid(model)
+        flatbuffer = with_weights(
+            flatbuffer, marks, lambda path: ops.convert_to_numpy(weights[path]()),
+            stored if spec.rounds_kernels else None,
+        )  # fmt: skip
     check_ops(flatbuffer, custom_ops)
     check_kernels(flatbuffer, spec.kernel_type, stored.others)
     if spec.inner_bits is not None:
@@ -132,17 +147,18 @@ def _simulation(
 
 def _exported(
     checkpoint: Checkpoint, model: keras.Model, bits: Mapping[str, Any], keep: Sequence[str],
-    length: int,
+    length: int, *, is_written: bool,
 ) -> keras.Model:  # fmt: skip
     """The model whose graph is converted, with position tables cut to the file's input length.
 
-    Its kernels are on their grid and are not rounded in the graph: the converter derives the same
-    scales from the values, and rejects a per-channel FakeQuant on a kernel. Its outputs are
-    standardized, see `in_units`.
+    Its kernels are not rounded in the graph: the converter rejects a per-channel FakeQuant on a
+    kernel. Where they are written into the graph they are on their grid, from which the converter
+    derives the same scales. Its outputs are standardized, see `in_units`.
     """
     shape = checkpoint.config.replace(max_length=length)
-    exported = build(shape, checkpoint.task.head().standard(), bits=bits, keep=keep)
-    weights = grid_weights(model)
+    with unset_weights():
+        exported = build(shape, checkpoint.task.head().standard(), bits=bits, keep=keep)
+    weights = dict(grid_weights(model) if is_written else shared_weights(model))
     for layer in exported.layers:
         if isinstance(layer, LearnedPositionalEncoding):
             path = layer.embeddings.path
@@ -184,18 +200,16 @@ def checked_lengths(checkpoint: Checkpoint, lengths: Sequence[int] | None) -> li
 
 
 def _to_flatbuffer(
-    signatures: Mapping[str, tf.types.experimental.GenericFunction], spec: Precision, *,
-    allow_custom_ops: bool,
+    signatures: Mapping[str, tf.types.experimental.GenericFunction], model: keras.Model,
+    marks: Sequence[Mark], spec: Precision, *, allow_custom_ops: bool,
 ) -> bytes:  # fmt: skip
     """Runs the converter on signatures that share their weights."""
-    module = tf.Module()
-    concrete = {name: function.get_concrete_function() for name, function in signatures.items()}
-    # Variables that a function closes over are saved only if the module refers to them.
-    module.captured = [one.variables for one in concrete.values()]
     with temporary_folder() as folder:
-        tf.saved_model.save(module, str(folder), signatures=concrete)
+        _save(signatures, model, marks, str(folder))
+        # The traced graphs are many times as large as what was saved.
+        release_freed_memory()
         converter = tf.lite.TFLiteConverter.from_saved_model(
-            str(folder), signature_keys=list(concrete)
+            str(folder), signature_keys=list(signatures)
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         converter.allow_custom_ops = allow_custom_ops
@@ -204,3 +218,12 @@ def _to_flatbuffer(
         if spec.name == "float16":
             converter.target_spec.supported_types = [tf.float16]
         return converter.convert()
+
+
+def _save(signatures, model, marks, folder):
+    """Traces signatures and saves them."""
+    module, marked = tf.Module(), Marked(model, marks)
+    concrete = {name: marked.traced(function) for name, function in signatures.items()}
+    # Variables that a function closes over are saved only if the module refers to them.
+    module.captured = [one.variables for one in concrete.values()]
+    tf.saved_model.save(module, folder, signatures=concrete)

@@ -1,13 +1,13 @@
 """Provenance of a file: the checkpoint's hash, and the run that made it."""
 
-import hashlib
 import json
 from pathlib import PurePath
 from typing import Any
 
+from keras import ops
+
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.models.build import get_weights
-from keras_transformer.zoo.storage.files import weights_to_bytes
+from keras_transformer.zoo.storage.files import weights_digest
 
 # Files are shared, so folders of the training machine are left out.
 _PATHS = (("data", "train"), ("data", "validation"), ("tokenizer", "vocabulary"),
@@ -26,8 +26,12 @@ def provenance(checkpoint: Checkpoint) -> dict[str, Any]:
         recipe["model"]["published"]["source"] = recipe["model"]["name"]
     for part, name in _PATHS:
         recipe[part][name] = PurePath(recipe[part][name]).name
-    weights = weights_to_bytes(get_weights(checkpoint.model))
-    return {"weights_sha256": hashlib.sha256(weights).hexdigest(), "recipe": recipe}
+    weights = {weight.path: weight for weight in checkpoint.model.weights}
+    digest = weights_digest(
+        {path: tuple(weight.shape) for path, weight in weights.items()},
+        lambda path: ops.convert_to_numpy(weights[path].value),
+    )
+    return {"weights_sha256": digest, "recipe": recipe}
 
 
 def named_origin(name: str) -> str:

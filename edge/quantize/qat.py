@@ -1,6 +1,7 @@
 """Quantization-aware training: fine-tuning of a float model with simulated rounding."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.models.build import all_layers, build, get_weights, set_weights
+from keras_transformer.zoo.models.build import all_layers, build, set_weights, shared_weights
+from keras_transformer.zoo.models.unset import unset_weights
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
@@ -52,8 +54,9 @@ def quantized_model(
     spec = get_precision(precision)
     _check_widths(checkpoint, spec)
     patterns = kept_patterns(spec, keep)
-    model = build(checkpoint.config, checkpoint.task, bits=spec.bits, keep=patterns)
-    set_weights(model, get_weights(checkpoint.model), ranges_missing=True)
+    with unset_weights():
+        model = build(checkpoint.config, checkpoint.task, bits=spec.bits, keep=patterns)
+    set_weights(model, shared_weights(checkpoint.model), ranges_missing=True)
     if spec.is_static:
         calibrate(model, batches, percentile=percentile)
     return model
@@ -156,18 +159,29 @@ def quantize(
 
 
 def grid_weights(model: keras.Model) -> dict[str, np.ndarray]:
-    """Returns the weights with every kernel and table rounded to the grid of the file.
+    """Returns the weights with every kernel and table rounded to the grid of the file."""
+    return {path: ops.convert_to_numpy(weight()) for path, weight in weights_on_grid(model).items()}
+
+
+def weights_on_grid(model: keras.Model) -> dict[str, Callable[[], Any]]:
+    """Returns functions by path that compute a weight, rounded if it is a kernel or a table.
 
     A table is used for look-ups and as a kernel, and the converter rounds it for each use: on its
     grid both results are equal, and the file stores it once.
     """
-    weights = get_weights(model)
+    weights = {weight.path: partial(ops.convert_to_tensor, weight) for weight in model.weights}
     for layer in all_layers(model):
         if isinstance(layer, Projection) and layer.kernel_bits is not None:
-            rounded = layer.rounded_kernel(layer.kernel.value)
-            weights[layer.kernel.path] = ops.convert_to_numpy(rounded)
+            weights[layer.kernel.path] = partial(_rounded_kernel, layer)
         elif isinstance(layer, TokenEmbedding):
-            # The cast makes a tensor of the variable, since a tracker takes only tensors.
-            rounded = layer.point(ops.cast(layer.table(), "float32"), training=False)
-            weights[layer.embeddings.path] = ops.convert_to_numpy(rounded)
+            weights[layer.embeddings.path] = partial(_rounded_table, layer)
     return weights
+
+
+def _rounded_kernel(layer: Projection) -> Any:
+    return layer.rounded_kernel(layer.kernel.value)
+
+
+def _rounded_table(layer: TokenEmbedding) -> Any:
+    # The cast makes a tensor of the variable, since a tracker takes only tensors.
+    return layer.point(ops.cast(layer.table(), "float32"), training=False)

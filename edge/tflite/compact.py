@@ -1,5 +1,7 @@
 """Compaction of a TFLite flatbuffer: fewer bytes, with the same graph and values."""
 
+from hashlib import sha256
+
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -20,7 +22,9 @@ class _SharingBuilder(flatbuffers.Builder):
         self._written: dict[tuple, int] = {}
 
     def CreateNumpyVector(self, x: np.ndarray) -> int:
-        key = (x.dtype.str, x.tobytes())
+        # The hash of a large constant: its bytes would be kept beside those that are written.
+        data = np.ascontiguousarray(x).reshape(-1).view(np.uint8)
+        key = (x.dtype.str, data.tobytes() if data.size < 64 else sha256(data).digest())
         if key not in self._written:
             if x.dtype == np.uint8:
                 self.Prep(_ALIGNMENT, x.nbytes)
@@ -61,4 +65,4 @@ def to_bytes(model: schema.ModelT, size: int) -> bytes:
             buffer.data = None
     builder = _SharingBuilder(size)
     builder.Finish(model.Pack(builder), _IDENTIFIER)
-    return bytes(builder.Output())
+    return bytes(memoryview(builder.Bytes)[builder.Head() :])

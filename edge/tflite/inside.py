@@ -1,17 +1,21 @@
 """Reads intermediate tensors of a TFLite signature while it runs."""
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from itertools import chain
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from ai_edge_litert.interpreter import Interpreter
 
-from keras_transformer.edge.tflite.compact import to_bytes
+from keras_transformer.edge.tflite.pieces import Pieces
 from keras_transformer.edge.tflite.schema import op_name
 
 _TYPES = schema.TensorType
 _FLOAT, _INTEGERS = _TYPES.FLOAT32, (_TYPES.INT8, _TYPES.INT16)
+# Bytes of tensors that are computed at a time at least.
+_LEAST = 128 << 20
+# Pieces whose tensors are held.
+_HELD = 3
 _NARROW = {_TYPES.INT4, _TYPES.INT8, _TYPES.INT16, _TYPES.FLOAT16}
 
 
@@ -28,6 +32,65 @@ class Tensor:
     step: float | None
 
 
+class Computed(Mapping[int, Tensor]):
+    """The tensors of one run by index, of which a large graph holds a few blocks' at a time.
+
+    It runs piece by piece: those of three pieces are here, and where `reached` is told of one of
+    the last, the next piece follows. The Keras model computes in about the same order.
+
+    Args:
+        pieces: pieces of the graph.
+        outputs: names of the signature's own outputs by index.
+        values: values of its inputs by index.
+    """
+
+    def __init__(
+        self, pieces: Pieces, outputs: Mapping[int, str], values: dict[int, np.ndarray]
+    ):
+        self._pieces, self._names, self._values = pieces, outputs, values
+        self._outputs: dict[str, np.ndarray] = {}
+        self._recent: list[dict[int, Tensor]] = []
+        self._done = 0
+        for _ in range(min(2, len(pieces))):
+            self._advance()
+
+    def __getitem__(self, place: int) -> Tensor:
+        return next(part[place] for part in self._recent if place in part)
+
+    def __iter__(self) -> Iterator[int]:
+        return chain.from_iterable(self._recent)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._recent))
+
+    def reached(self, places: Collection[int]) -> None:
+        """Says that a point has the values of these tensors, and all before them were compared."""
+        if self._done < len(self._pieces) and self._recent[-1].keys() >= set(places):
+            self._advance()
+
+    def outputs(self) -> dict[str, np.ndarray]:
+        """Runs what is left, and returns the signature's own outputs by name."""
+        while self._done < len(self._pieces):
+            self._advance()
+        return {name: self._outputs[name] for name in self._names.values()}
+
+    def _advance(self):
+        del self._recent[: 1 - _HELD]
+        found = self._pieces.run(self._done, self._values)
+        self._done += 1
+        self._outputs |= {
+            name: found[place] for place, name in self._names.items() if place in found
+        }
+        self._recent.append({place: self._tensor(place, found.pop(place)) for place in list(found)})
+
+    def _tensor(self, place, values):
+        if values.dtype == np.float32:
+            return Tensor(values=values, step=None)
+        step, zero_point = self._pieces.quantization[place]
+        values = (values.astype(np.int32) - zero_point) * np.float32(step)
+        return Tensor(values=values, step=float(step))
+
+
 class Inside:
     """Runs one signature of a file, and returns intermediate tensors with its outputs.
 
@@ -39,22 +102,23 @@ class Inside:
         signature: its name.
         tensors: indices of the tensors in the signature's graph; by default all computed ones that
             are float, or integers with one scale.
+        most_pieces: most pieces that a large graph is run in, see `Computed`.
 
     Attributes:
-        outputs: names of the signature's own outputs.
+        shapes: shapes of the signature's inputs by name.
         tensor_names: tensor names of the graph by index.
         projected: indices of the outputs of matmuls with a kernel, and of the same values in other
             shapes or with a constant added.
     """
 
     def __init__(
-        self, flatbuffer: bytes, signature: str, tensors: Collection[int] | None = None
-    ):
+        self, flatbuffer: bytes, signature: str, tensors: Collection[int] | None = None, *,
+        most_pieces: int = 1,
+    ):  # fmt: skip
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
         [entry] = [one for one in model.signatureDefs if one.signatureKey.decode() == signature]
         graph = model.subgraphs[entry.subgraphIndex]
-        names = {output.tensorIndex: output.name.decode() for output in entry.outputs}
-        self.outputs = list(names.values())
+        self._names = {output.tensorIndex: output.name.decode() for output in entry.outputs}
         self.tensor_names = [tensor.name.decode() for tensor in graph.tensors]
         self.projected: dict[int, set[int]] = {}
         for op in graph.operators:
@@ -73,29 +137,20 @@ class Inside:
             for output in op.outputs.tolist()
         }
         self._types = [tensor.type for tensor in graph.tensors]
-        for place in _stored(graph, self._sources) if tensors is None else tensors:
-            if place not in names:
-                names[place] = f"inside_{place}"
-                added = schema.TensorMapT()
-                added.name, added.tensorIndex = names[place].encode(), place
-                entry.outputs.append(added)
-        graph.outputs = np.array([output.tensorIndex for output in entry.outputs], np.int32)
-        self._interpreter = Interpreter(model_content=to_bytes(model, len(flatbuffer)))
-        self._runner = self._interpreter.get_signature_runner(signature)
-        self._names = names
-        self._details = self._runner.get_output_details()
+        exposed = set(_stored(graph, self._sources) if tensors is None else tensors)
+        self._pieces = Pieces(
+            model, entry, exposed | set(self._names), most=most_pieces, least_bytes=_LEAST
+        )
+        self._inputs = {one.name.decode(): one.tensorIndex for one in entry.inputs}
         self.shapes = {
-            name: tuple(detail["shape"])
-            for name, detail in self._runner.get_input_details().items()
+            name: tuple(graph.tensors[place].shape.tolist())
+            for name, place in self._inputs.items()
         }
 
-    def run(
-        self, inputs: Mapping[str, np.ndarray]
-    ) -> tuple[dict[str, np.ndarray], dict[int, Tensor]]:
-        """Returns the signature's own outputs by name, and the tensors by index."""
-        results = self._runner(**inputs)
-        tensors = {place: self._tensor(place, results[name]) for place, name in self._names.items()}
-        return {name: results[name] for name in self.outputs}, tensors
+    def run(self, inputs: Mapping[str, np.ndarray]) -> Computed:
+        """Returns the tensors of a run on inputs by name."""
+        values = {self._inputs[name]: value for name, value in inputs.items()}
+        return Computed(self._pieces, self._names, values)
 
     def is_rounded(self, place: int, known: Collection[int]) -> bool:
         """Whether a float tensor is computed from known tensors with less than float32 precision.
@@ -113,13 +168,6 @@ class Inside:
                     seen.add(source)
                     ahead.append(source)
         return False
-
-    def _tensor(self, place, values):
-        if values.dtype == np.float32:
-            return Tensor(values=values, step=None)
-        step, zero_point = self._details[self._names[place]]["quantization"]
-        values = (values.astype(np.int32) - zero_point) * np.float32(step)
-        return Tensor(values=values, step=float(step))
 
 
 def _is_constant(model, graph, place):

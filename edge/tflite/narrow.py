@@ -7,7 +7,7 @@ row (TensorFlow Lite's dynamic range quantization).
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -15,6 +15,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.tflite.compact import to_bytes
+from keras_transformer.edge.tflite.marks import Constants, Mark
 from keras_transformer.edge.tflite.schema import TYPE_NAMES, op_name
 from keras_transformer.embeddings import TABLE_BITS, TokenEmbedding
 from keras_transformer.quantization import Projection
@@ -24,6 +25,7 @@ from keras_transformer.zoo.models.build import all_layers
 # Largest distance of a scaled value from an integer: the float32 error after the converter has
 # multiplied a kernel by a constant.
 _OFF_GRID = 1e-2
+_ROWS = 1024
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,22 +62,39 @@ def stored_kernels(model: keras.Model, spec: Precision) -> StoredKernels:
     )
 
 
-def narrow(flatbuffer: bytes, stored: StoredKernels) -> bytes:
-    """Returns a float32 file with its matmul kernels and token tables stored as integers.
+def with_weights(
+    flatbuffer: bytes, marks: Sequence[Mark], weight: Callable[[str], np.ndarray],
+    stored: StoredKernels | None,
+) -> bytes:  # fmt: skip
+    """Returns a float32 file with weights in place of marks.
+
+    Args:
+        flatbuffer: the file with marks.
+        marks: the marks.
+        weight: function that returns a weight by its path, on its grid.
+        stored: how matmul kernels and token tables are stored as integers; None if they stay float.
 
     Raises:
-        RunError: if a kernel is not on a grid, and is not one of those that stay float.
+        RunError: if a mark is not found, or a kernel is not on a grid, and is not one of those that
+            stay float.
     """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
-    _Narrowing(model, stored).run()
-    return to_bytes(model, len(flatbuffer))
+    constants = Constants(model, marks, weight)
+    if stored is not None:
+        _Narrowing(model, stored, constants).run()
+    constants.fill()
+    sizes = (len(one.data) for one in model.buffers if one.data is not None)
+    return to_bytes(model, sum(sizes) + len(flatbuffer))
 
 
 class _Narrowing:
-    def __init__(self, model: schema.ModelT, stored: StoredKernels):
+    def __init__(self, model: schema.ModelT, stored: StoredKernels, constants: Constants):
         self.model = model
         self.stored = stored
+        self.constants = constants
         self.buffers: dict[bytes, int] = {}
+        # Buffer of the integers, and scales, by that of the floats: signatures share kernels.
+        self.narrowed: dict[int, tuple[int, np.ndarray] | None] = {}
 
     def run(self):
         for graph in self.model.subgraphs:
@@ -98,18 +117,9 @@ class _Narrowing:
         shape = graph.tensors[place].shape
         return () if shape is None else tuple(int(size) for size in shape)
 
-    def _values(self, graph, place):
-        """The values of a constant, or None if it is not one."""
-        tensor = graph.tensors[place]
-        data = self.model.buffers[tensor.buffer].data
-        if data is None or not len(data):
-            return None
-        values = np.frombuffer(np.asarray(data, np.uint8).tobytes(), np.float32)
-        return values.reshape(self._shape(graph, place))
-
     def _is_float_constant(self, graph, place):
-        is_float = TYPE_NAMES[graph.tensors[place].type] == "FLOAT32"
-        return is_float and self._values(graph, place) is not None
+        tensor = graph.tensors[place]
+        return TYPE_NAMES[tensor.type] == "FLOAT32" and self.constants.is_constant(tensor)
 
     def _is_narrow(self, graph, place):
         return TYPE_NAMES[graph.tensors[place].type] in ("INT8", "INT4")
@@ -117,15 +127,27 @@ class _Narrowing:
     def _narrow_table(self, graph, place):
         if not self._is_float_constant(graph, place):  # shared with another op, already narrowed
             return
-        values = self._values(graph, place)
-        scale = np.abs(values).max(keepdims=True) / (2 ** (TABLE_BITS - 1) - 1)
-        integers = _integers(values, scale)
-        if integers is None:
-            raise RunError(f"Expected the table {self._name(graph, place)} to lie on one grid.")
-        self._store(graph, place, integers, scale.reshape(-1), "INT8")
+        tensor = graph.tensors[place]
+        if tensor.buffer not in self.narrowed:
+            values = self.constants.values(tensor)
+            scale = np.abs(values).max(keepdims=True) / (2 ** (TABLE_BITS - 1) - 1)
+            integers = _integers(values, scale)
+            if integers is None:
+                raise RunError(f"Expected the table {self._name(graph, place)} to lie on one grid.")
+            self.narrowed[tensor.buffer] = self._buffer(integers.tobytes()), scale.reshape(-1)
+        self._store(graph, tensor, *self.narrowed[tensor.buffer], "INT8")
 
     def _narrow_kernel(self, graph, place):
-        values = self._values(graph, place)
+        tensor, kind = graph.tensors[place], "INT8" if self.stored.bits == 8 else "INT4"
+        if tensor.buffer not in self.narrowed:
+            self.narrowed[tensor.buffer] = self._narrowed_kernel(graph, place)
+        narrowed = self.narrowed[tensor.buffer]
+        if narrowed is not None:
+            self._store(graph, tensor, *narrowed, kind)
+
+    def _narrowed_kernel(self, graph, place):
+        """The buffer of a kernel's integers and their scales; None if it stays float."""
+        values = self.constants.values(graph.tensors[place])
         outputs, width = values.shape
         block = self.stored.block or width
         largest = 2 ** (self.stored.bits - 1) - 1
@@ -134,31 +156,26 @@ class _Narrowing:
         integers = _integers(values.reshape(outputs, -1, block), scale)
         if integers is None:
             if ("FLOAT32", values.shape) in self.stored.others:
-                return
+                return None
             raise RunError(
                 f"Expected the kernel {self._name(graph, place)} of shape {values.shape} to lie on "
                 f"a grid of {self.stored.bits} bits."
             )
-        integers = integers.reshape(values.shape)
         if self.stored.bits == 8:
-            self._store(graph, place, integers, scale.reshape(-1), "INT8")
-        else:
-            self._store(graph, place, integers, scale.reshape(outputs, -1), "INT4")
+            return self._buffer(integers.tobytes()), scale.reshape(-1)
+        return self._buffer(_packed(integers).tobytes()), scale.reshape(outputs, -1)
 
     def _name(self, graph, place):
         return graph.tensors[place].name.decode()
 
-    def _store(self, graph, place, integers, scale, kind):
-        tensor = graph.tensors[place]
-        tensor.type = getattr(schema.TensorType, kind)
+    def _store(self, graph, tensor, buffer, scale, kind):
+        tensor.type, tensor.buffer = getattr(schema.TensorType, kind), buffer
         quantization = schema.QuantizationParametersT()
         quantization.quantizedDimension = 0
         if kind == "INT8":
-            tensor.buffer = self._buffer(integers.tobytes())
             quantization.scale = scale.astype(np.float32)
             quantization.zeroPoint = np.zeros(scale.size, np.int64)
         else:
-            tensor.buffer = self._buffer(_packed(integers).tobytes())
             details = schema.BlockwiseQuantizationT()
             details.scales = self._constant(graph, tensor.name + b"_scales", scale)
             details.zeroPoints = -1
@@ -217,9 +234,16 @@ class _Narrowing:
 
 def _integers(values: np.ndarray, scale: np.ndarray) -> np.ndarray | None:
     """Values divided by their scale as int8, or None if they are not on its grid."""
-    exact = values.astype(np.float64) / scale
-    integers = np.rint(exact)
-    return integers.astype(np.int8) if np.abs(exact - integers).max() < _OFF_GRID else None
+    integers = np.empty(values.shape, np.int8)
+    # In parts: the exact quotients of a table take twice its memory.
+    for first in range(0, len(values), _ROWS):
+        rows = slice(first, first + _ROWS)
+        exact = values[rows].astype(np.float64) / (scale if len(scale) == 1 else scale[rows])
+        rounded = np.rint(exact)
+        if not np.abs(exact - rounded).max() < _OFF_GRID:
+            return None
+        integers[rows] = rounded
+    return integers
 
 
 def _packed(integers: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Builds the Keras model of a config, and reads and assigns weights by path."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -197,19 +198,28 @@ def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
     return {weight.path: ops.convert_to_numpy(weight.value) for weight in model.weights}
 
 
+def shared_weights(model: keras.Model) -> dict[str, Any]:
+    """Returns the model's weights by path, as the backend's tensors.
+
+    In TensorFlow and JAX the models that these are assigned to share their memory, until one of
+    them is trained.
+    """
+    return {weight.path: ops.convert_to_tensor(weight) for weight in model.weights}
+
+
 def is_range(path: str) -> bool:
     """Whether a weight's path or name belongs to a bound of a quantization point."""
     return path.partition(":")[0].endswith(("range_min", "range_max"))
 
 
 def set_weights(
-    model: keras.Model, weights: Mapping[str, np.ndarray], *, ranges_missing: bool = False
+    model: keras.Model, weights: Mapping[str, Any], *, ranges_missing: bool = False
 ) -> None:
     """Assigns weights by path, strictly.
 
     Args:
         model: model to assign to.
-        weights: arrays by weight path, from `get_weights`.
+        weights: arrays or tensors by weight path, from `get_weights` or `shared_weights`.
         ranges_missing: whether the ranges of quantization points may be missing, as in the weights
             of a float model for a quantized one.
 

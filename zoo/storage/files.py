@@ -3,8 +3,10 @@
 import contextlib
 import errno
 import hashlib
+import json
+import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -220,6 +222,27 @@ def weights_to_bytes(weights: Mapping[str, np.ndarray]) -> bytes:
     return safetensors.numpy.save(
         {name: np.asarray(weights[name], order="C") for name in sorted(weights)}
     )
+
+
+def weights_digest(shapes: Mapping[str, tuple[int, ...]], read: Callable[[str], np.ndarray]) -> str:
+    """Returns the SHA-256 of `weights_to_bytes` without holding all weights at once.
+
+    Args:
+        shapes: shapes of the weights by name; all are float32.
+        read: function that returns the array of a name.
+    """
+    header, end = {}, 0
+    for name in sorted(shapes):
+        begin, end = end, end + 4 * math.prod(shapes[name])
+        header[name] = {
+            "dtype": "F32", "shape": list(shapes[name]), "data_offsets": [begin, end],
+        }  # fmt: skip
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    digest = hashlib.sha256(len(text).to_bytes(8, "little") + text)
+    for name in header:
+        digest.update(np.ascontiguousarray(read(name), "<f4").reshape(-1).view(np.uint8))
+    return digest.hexdigest()
 
 
 def weights_from_bytes(data: bytes) -> dict[str, np.ndarray]:

@@ -1,12 +1,18 @@
 """Weights as bytes in the safetensors format."""
 
+import hashlib
+
 import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.storage.files import weights_from_bytes, weights_to_bytes
+from keras_transformer.zoo.storage.files import (
+    weights_digest,
+    weights_from_bytes,
+    weights_to_bytes,
+)
 
 
 def test_weights_round_trip():
@@ -44,3 +50,15 @@ def test_weights_cut_short():
     data = weights_to_bytes({"a": np.zeros(100, np.float32)})
     with pytest.raises(InputError, match="Expected weights in the safetensors format"):
         weights_from_bytes(data[:-1])
+
+
+def test_the_digest_is_that_of_the_bytes():
+    rng = np.random.default_rng(0)
+    weights = {
+        "b/é": rng.normal(size=(3, 5)).astype("float32"),
+        "a": np.float32(2.5).reshape(()),
+        "c/kernel": rng.normal(size=(4, 2)).astype("float32").T,
+    }
+    shapes = {name: value.shape for name, value in weights.items()}
+    expected = hashlib.sha256(weights_to_bytes(weights)).hexdigest()
+    assert weights_digest(shapes, weights.__getitem__) == expected
