@@ -153,17 +153,21 @@ def _rows(
 
 
 def texts_of(
-    task: Task, texts: KeptTexts, more: Mapping[str, Sequence[str]] | None = None
-) -> dict[str, list[str]]:
+    task: Task, texts: KeptTexts, modality: Text,
+    more: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, list[str]]:  # fmt: skip
     """Returns texts by the tokenizer's name: those of a translator may be of either side.
 
     Args:
         task: task of the model.
         texts: texts to prune the vocabulary to.
+        modality: modality of the model, which reads texts in its chat too, if it has one.
         more: training texts, see `Task.vocabulary_texts`.
     """
+    chat = modality.chat
+    said = [] if chat is None else chat.read_with(texts.texts, modality.tokenizer)
     names = ("tokenizer", "target_tokenizer") if task.reads_sources else ("tokenizer",)
-    return {name: [*texts.texts, *(more or {}).get(name, ())] for name in names}
+    return {name: [*texts.texts, *said, *(more or {}).get(name, ())] for name in names}
 
 
 def prune_checkpoint(checkpoint: Checkpoint, source: Texts) -> Checkpoint:
@@ -194,7 +198,7 @@ def prune_checkpoint(checkpoint: Checkpoint, source: Texts) -> Checkpoint:
     texts = read_texts(source)
     modality, config = checkpoint.modality, checkpoint.config
     rows = prune_tokenizers(
-        modality.tokenizer, modality.target_tokenizer, texts_of(checkpoint.task, texts),
+        modality.tokenizer, modality.target_tokenizer, texts_of(checkpoint.task, texts, modality),
         one_table=not config.source_vocab_size,
     )  # fmt: skip
     pruned = dataclasses.replace(

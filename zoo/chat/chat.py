@@ -1,5 +1,6 @@
 """A model's chat: its template, the ids of a conversation, and the tokens that end an answer."""
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -7,7 +8,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
-from keras_transformer.zoo.chat.messages import Message, checked_messages
+from keras_transformer.zoo.chat.messages import (
+    ASSISTANT,
+    SYSTEM,
+    USER,
+    Message,
+    checked_messages,
+)
 from keras_transformer.zoo.chat.template import has_jinja, render
 from keras_transformer.zoo.chat.turns import Turns, derived_turns
 from keras_transformer.zoo.errors import InputError
@@ -76,14 +83,7 @@ class Chat:
 
     def ids(self, text: str, tokenizer: Tokenizer) -> list[int]:
         """Returns the ids of a conversation's text, whose special tokens are read as tokens."""
-        names = _special_names(tokenizer)
-        parts = re.split(f"({'|'.join(map(re.escape, names))})", text)
-        # Every second part is a token.
-        for place in range(1, len(parts), 2):
-            if parts[place] in self.left:
-                parts[place - 1] = parts[place - 1].rstrip()
-            if parts[place] in self.right:
-                parts[place + 1] = parts[place + 1].lstrip()
+        parts = self._parts(text, tokenizer)
         inside = tokenizer if self.spaced else _unspaced(tokenizer)
         found: list[int] = []
         for place, part in enumerate(parts):
@@ -92,6 +92,31 @@ class Chat:
             elif part:
                 found += (inside if place else tokenizer).pieces([part])[0]
         return found
+
+    def read_with(self, texts: Iterable[str], tokenizer: Tokenizer) -> list[str]:
+        """Returns what stands between special tokens where each text is a user's message.
+
+        A vocabulary that is pruned to texts needs the pieces of the template's own words too.
+        """
+        asked = [[{"role": USER, "content": text}] for text in texts]
+        more = [{"role": USER, "content": "."}, {"role": ASSISTANT, "content": "."}]
+        found = [self.text([*more, *one], by_turns=True) for one in asked]
+        with contextlib.suppress(InputError):  # of a template without messages of the system
+            system = {"role": SYSTEM, "content": "."}
+            found += [self.text([system, *one], by_turns=True) for one in asked[:1]]
+        found += [self.text(one, by_turns=True) for one in asked]
+        return [part for text in found for part in self._parts(text, tokenizer)[::2] if part]
+
+    def _parts(self, text: str, tokenizer: Tokenizer) -> list[str]:
+        """The parts of a conversation's text, of which every second one is a special token."""
+        names = _special_names(tokenizer)
+        parts = re.split(f"({'|'.join(map(re.escape, names))})", text)
+        for place in range(1, len(parts), 2):
+            if parts[place] in self.left:
+                parts[place - 1] = parts[place - 1].rstrip()
+            if parts[place] in self.right:
+                parts[place + 1] = parts[place + 1].lstrip()
+        return parts
 
     def end_ids(self, tokenizer: Tokenizer) -> set[int]:
         """Returns the ids of the tokens that end an answer."""

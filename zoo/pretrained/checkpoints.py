@@ -103,8 +103,14 @@ def published_checkpoint(
 
     Raises:
         FileNotFoundError, InputError: see `load_pretrained` and `read_texts`.
+        InputError: if the family reads or writes other sequences than a task here.
     """
     pretrained = load_pretrained(name)
+    if reason := pretrained.published.only_trained:
+        raise InputError(
+            f"Expected a model that is used as it is, got {pretrained.location.name}, which "
+            f"{reason}, unlike a translator here; train it with keras-transformer train first."
+        )
     task = task_of(pretrained)
     origin, whole, probes = pretrained.provenance, pretrained.config, PROBE_TEXTS
     texts = None if prune_vocabulary is None else read_texts(prune_vocabulary)
@@ -137,9 +143,8 @@ def pruned(
         texts, more: texts, see `texts_of`.
     """
     tokenizers = pretrained.tokenizers
-    kept = prune_tokenizers(
-        tokenizers.tokenizer, tokenizers.target, texts_of(task, texts, more), one_table=True
-    )
+    read = texts_of(task, texts, modality_of(pretrained, pretrained.max_length), more)
+    kept = prune_tokenizers(tokenizers.tokenizer, tokenizers.target, read, one_table=True)
     smaller = PublishedTokenizer(
         tokenizer=kept.tokenizer, rows=tokenizers.rows[kept.rows], target=kept.target
     )

@@ -232,3 +232,17 @@ def test_a_model_without_a_chat():
     writer = kt.load(REFERENCES / "gpt2")
     with pytest.raises(kt.InputError, match="^Expected a model with a chat template, as published"):
         writer.chat([{"role": "user", "content": "a"}])
+
+
+@needs_transformers
+def test_a_pruned_vocabulary_reads_the_template_as_before(talker):
+    folder, *_ = talker
+    asked = TEXTS[:3]
+    whole, pruned = kt.load(folder), kt.load(folder, prune_vocabulary=asked)
+    assert pruned.tokenizer.vocab_size < whole.tokenizer.vocab_size
+    old = {piece: i for i, piece in enumerate(whole.tokenizer.vocabulary)}
+    ids = [old[piece] for piece in pruned.tokenizer.vocabulary]
+    for text in asked:
+        for before in ([], [{"role": "system", "content": "."}]):
+            messages = [*before, {"role": "user", "content": text}]
+            assert [ids[i] for i in pruned.chat_ids(messages)] == whole.chat_ids(messages)

@@ -10,6 +10,7 @@ import safetensors.numpy
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.families.published import PublishedConfig
+from keras_transformer.zoo.pretrained.checkpoints import published_checkpoint
 from keras_transformer.zoo.pretrained.load import load_pretrained
 from tests.zoo.pretrained.tiny import REFERENCES, WORDPIECE
 
@@ -184,3 +185,8 @@ def test_weights_are_one_array_at_a_time(folder):
         np.testing.assert_array_equal(weights[weight.path], weight.numpy())
     named = load_pretrained(folder / "model.safetensors")
     assert named.provenance["sha256"] == found.provenance["sha256"]
+
+
+def test_a_family_that_is_only_trained_is_not_used_as_it_is():
+    with pytest.raises(InputError, match="bart, which reads sources between .* train it with"):
+        published_checkpoint(REFERENCES / "bart")

@@ -19,7 +19,7 @@ ACTIVATIONS = {
 # Keys of a config.json that change nothing of the outputs computed here.
 HARMLESS = frozenset(
     """
-    _name_or_path architectures attn_implementation _attn_implementation
+    _name_or_path _model_name_or_path architectures attn_implementation _attn_implementation
     _attn_implementation_autoset bad_words_ids begin_suppress_tokens bos_token_id
     chunk_size_feed_forward classifier_dropout classifier_dropout_prob classif_dropout
     decoder_start_token_id diversity_penalty do_sample dtype early_stopping
@@ -239,6 +239,8 @@ class Published:
         absent_logit: logit of padding that the published vocabulary lacks, far below all others.
         tied: further names of a tensor, by its name in the table: a file has one or several of
             them, which are equal.
+        only_trained: why a model that writes is trained on before it is used; empty for one that
+            can be used as it is.
     """
 
     model_types: tuple[str, ...]
@@ -253,3 +255,4 @@ class Published:
     zeros: tuple[str, ...] = ()
     absent_logit: float = -64.0
     tied: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    only_trained: str = ""

@@ -47,5 +47,6 @@ BART = Family(
         left_out=(r"classification_head\..*",),
         prefixes=("model.",),
         tied=TIED,
+        only_trained="reads sources between <s> and </s> and writes after </s>",
     ),
 )
