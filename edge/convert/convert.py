@@ -29,6 +29,9 @@ from keras_transformer.zoo.models.running.predict import model_inputs
 from keras_transformer.zoo.models.unset import unset_weights
 from keras_transformer.zoo.storage.temporary import temporary_folder
 
+# Parameters from which on freed memory is worth the half second of its collection.
+_LARGE = 20_000_000
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Request:
@@ -94,7 +97,8 @@ def convert_graph(
     flatbuffer = _to_flatbuffer(
         signatures(exported), exported, marks, spec, allow_custom_ops=bool(custom_ops)
     )
-    release_freed_memory()
+    if model.count_params() > _LARGE:
+        release_freed_memory()
     flatbuffer = rewrite(flatbuffer)
     stored = stored_kernels(model, spec)
     if not is_final:
