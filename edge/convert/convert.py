@@ -97,8 +97,7 @@ def convert_graph(
     flatbuffer = _to_flatbuffer(
         signatures(exported), exported, marks, spec, allow_custom_ops=bool(custom_ops)
     )
-    if model.count_params() > _LARGE:
-        release_freed_memory()
+    _free(model)
     flatbuffer = rewrite(flatbuffer)
     stored = stored_kernels(model, spec)
     if not is_final:
@@ -115,6 +114,11 @@ def convert_graph(
     if not head.is_standard:
         flatbuffer = in_units(flatbuffer, head)
     return Graph(flatbuffer=flatbuffer, model=model, kept=kept)
+
+
+def _free(model: keras.Model) -> None:
+    if model.count_params() > _LARGE:
+        release_freed_memory()
 
 
 def _simulation(
@@ -211,7 +215,7 @@ def _to_flatbuffer(
     with temporary_folder() as folder:
         _save(signatures, model, marks, str(folder))
         # The traced graphs are many times as large as what was saved.
-        release_freed_memory()
+        _free(model)
         converter = tf.lite.TFLiteConverter.from_saved_model(
             str(folder), signature_keys=list(signatures)
         )

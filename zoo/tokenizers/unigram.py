@@ -109,9 +109,10 @@ class Unigram:
         self._bytes_by_id = {i: bytes([byte]) for byte, i in enumerate(self._byte_ids)}
         self._floats = "d" if config.is_metaspace else "f"
         self._goes_on = config.has_charsmap and not config.is_metaspace
-        self._scores = scores = vocabulary.scores
+        scores: Sequence[float] = vocabulary.scores
         if not config.has_charsmap:
-            self._scores = scores = array("f", scores)
+            scores = array("f", scores)
+        self._scores = scores
         # The library finds pieces of bytes in texts too.
         hidden = special.names if config.is_metaspace else (*special.names, *bytes_)
         self._ids = dict(self.piece_ids)

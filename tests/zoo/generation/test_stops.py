@@ -8,6 +8,7 @@ import pytest
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.decoding import Decoding
+from keras_transformer.zoo.generation.prompt import read_prompt
 from keras_transformer.zoo.generation.stops import Stops
 from keras_transformer.zoo.generation.text import TextGenerator
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
@@ -30,7 +31,7 @@ from tests.zoo.generation.test_text import Scripted, streamed
 
 def written(tokenizer, prompt, ids, **options):
     """What is written, streamed and not, and whether it ended."""
-    start = len(generator_of(tokenizer, ids)._prompts([prompt])[0].ids)
+    start = len(read_prompt(prompt, tokenizer).ids)
     [made] = generator_of(tokenizer, ids, start).generate([prompt], **options)
     told = []
     [again] = generator_of(tokenizer, ids, start).generate(

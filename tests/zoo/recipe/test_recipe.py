@@ -219,7 +219,7 @@ def test_json_round_trip(tmp_path):
     [
         ("[]", "Expected r.json to hold an object, got []."),
         ('{"model": {"name": "m"}}', "r.json lacks task."),
-        ('{"task": "regression", "model": {}}', "r.json lacks model (model.name)."),
+        ('{"task": "regression", "model": {}}', "r.json lacks train (data.train)."),
         (
             '{"task": "regression", "model": {"name": "m"}, "data": {"train": "t"}}',
             "r.json lacks validation (data.validation).",

@@ -19,7 +19,7 @@ def texts_of(rows, words, length=5, seed=0):
 
 def test_few_texts_are_read_more_often_and_with_more_noise():
     few, many = suited_to(texts_of(5000, 400), None), suited_to(texts_of(120_000, 400, 1), None)
-    assert (few["epochs"], many["epochs"]) == (50, 4)
+    assert (few["epochs"], many["epochs"]) == (50, 8)
     # 25 words are 35 pieces, and three special tokens.
     assert suited_to(texts_of(5000, 400, 25), None)["epochs"] == 22
     assert suited_to(texts_of(400_000, 400, 5, 1), None)["epochs"] == 3

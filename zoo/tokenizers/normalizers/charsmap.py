@@ -75,11 +75,15 @@ class Charsmap:
         """Returns the text with its sequences replaced."""
         if self._is_kept(text):
             return text
-        found = [self._chunk(chunk) for chunk in _CHUNKS.findall(text)]
-        if None in found:
-            # Some sequence of the table goes on behind a space.
-            found = [self._replace_longest(text, is_whole=True)]
-        return "".join(found)
+        parts = []
+        for chunk in _CHUNKS.findall(text):
+            if (part := self._chunk(chunk)) is None:
+                # Some sequence of the table goes on behind a space.
+                whole = self._replace_longest(text, is_whole=True)
+                assert whole is not None
+                return whole
+            parts.append(part)
+        return "".join(parts)
 
     def _is_kept(self, text: str) -> bool:
         return self._is_plain and text.isascii() and text.isprintable()
