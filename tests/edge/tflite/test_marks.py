@@ -39,8 +39,12 @@ def kernels_of(trained, precision):
 
 
 @pytest.mark.parametrize(
-    ("kind", "precision"), [("llama", "dynamic_int8"), ("t5", "float32"), ("gemma", "int4")]
-)
+    ("kind", "precision"),
+    [
+        ("llama", "dynamic_int8"), ("t5", "float32"),
+        pytest.param("gemma", "int4", marks=pytest.mark.slow),
+    ],
+)  # fmt: skip
 def test_files_hold_the_same_kernels_as_without_marks(kind, precision, monkeypatch):
     # The order of independent ops may be another one.
     trained = generator(kind, num_layers=3, **changes_for(precision))

@@ -95,7 +95,12 @@ def test_all_that_opens_a_checkpoint_opens_it(adapters, tmp_path):
 
 @pytest.mark.parametrize(
     ("base", "task", "columns"),
-    [("llama", "language-modeling", {}), ("t5", "translation", {"source": "en", "target": "de"})],
+    [
+        ("llama", "language-modeling", {}),
+        pytest.param(
+            "t5", "translation", {"source": "en", "target": "de"}, marks=pytest.mark.slow
+        ),
+    ],
 )
 def test_models_that_write(base, task, columns, tmp_path):
     texts = [" ".join(f"w{(i * j) % 9}" for j in range(1, 5)) for i in range(40)]
