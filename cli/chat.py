@@ -50,13 +50,18 @@ def asked(predictor: Any, given: Mapping[str, Any]) -> Any:
     """Returns the predictor, which takes questions with `--chat`.
 
     Raises:
-        InputError: for an option that is only of use with `--chat`, or of none with it.
+        InputError: for an option that is only of use with `--chat`, or of none with it, and for a
+            model that writes no text.
     """
     system = given["system"]
     if not given["chat"]:
         if system is not None:
             raise InputError(f"Expected --system only with --chat, got {system!r}.")
         return predictor
+    if not predictor.generates:
+        raise InputError(
+            f"Expected --chat only for a model of conversations, got one of {predictor.task_name}."
+        )
     if given["language"] is not None:
         raise InputError(f"Expected no --language with --chat, got {given['language']!r}.")
     return Questions(predictor, system)

@@ -11,6 +11,7 @@ from keras_transformer.zoo.chat.chat import Chat
 from tests.cli.calls import call, error_of
 from tests.cli.generating import plain_data, trained
 from tests.zoo.chat.templates import system, user
+from tests.zoo.pretrained.tiny import REFERENCES
 
 pytest.importorskip("jinja2")
 # Of the letters that the tiny writer knows.
@@ -90,3 +91,10 @@ def test_a_broken_template_is_one_sentence_with_its_line(talker, tmp_path):
 )
 def test_a_model_or_an_option_without_a_chat(plain, options, said):
     assert error_of(call("run", plain.file, *options)) == (2, f"Error: {said}")
+
+
+def test_a_model_that_writes_nothing_has_no_chat():
+    code, line = error_of(call("run", REFERENCES / "bert", "w1", "--chat"))
+    assert (code, line) == (
+        2, "Error: Expected --chat only for a model of conversations, got one of embedding."
+    )  # fmt: skip
