@@ -27,9 +27,7 @@ def make_seeds(folder: Path) -> None:
     }
     for name, artifact in (classifier | written).items():
         (folder / name).write_bytes(bytes(artifact))
-    tiny.write_tables(folder)
-    tiny.write_pairs(folder)
-    tiny.write_texts(folder)
+    tiny.write_data(folder)
     _write_other_tables(folder)
     recipe = Recipe.of_task(
         TASKS["classification"], model="bert_tiny", settings=tiny.SETTINGS, train="train.tsv",

@@ -3,18 +3,13 @@
 import gzip
 import io
 import itertools
-import json
 import os
 import random
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from keras_transformer.edge.demo import demo
-from keras_transformer.edge.demo.character_table import character_table
-from keras_transformer.edge.runtime.packed import pack
 from keras_transformer.zoo.pretrained.sentence_pieces import read_sentence_pieces
 from keras_transformer.zoo.pretrained.tokenizer import read_tokenizer
 from keras_transformer.zoo.tokenizers.normalizers.splitters import SPLITTERS
@@ -22,7 +17,7 @@ from keras_transformer.zoo.tokenizers.piece_list import BYTE_ALPHABET, BYTE_PIEC
 from keras_transformer.zoo.tokenizers.special import SpecialTokens
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from tests.hard_strings import HARD
-from tests.runtimes.test_page_tokenizer import FLATBUFFER, MAX_LENGTH
+from tests.runtimes.test_page_tokenizer import MAX_LENGTH, ask_page
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
 REAL = Path(os.environ.get("KERAS_TRANSFORMER_REAL", "none"))
@@ -143,25 +138,6 @@ def made(folder):
     yield "unigram nfkc", unigram(b"", size=4, byte_fallback=False)
 
 
-def ask_page(folder, tokenizers, texts, pairs):
-    shutil.copytree(Path(demo.__file__).parent / "web", folder, dirs_exist_ok=True)
-    (folder / "package.json").write_text('{"type": "module"}', encoding="utf-8")
-    (folder / "unicode.json").write_text(json.dumps(character_table()), encoding="utf-8")
-    files = [folder / f"{number}.tflite" for number in range(len(tokenizers))]
-    for path, tokenizer in zip(files, tokenizers, strict=True):
-        path.write_bytes(pack(FLATBUFFER, {}, tokenizer.to_files()))
-    request = {
-        "files": list(map(str, files)), "texts": texts, "pairs": pairs, "maxLength": MAX_LENGTH,
-        "codes": [], "foldings": [],
-    }  # fmt: skip
-    script = Path(__file__).with_name("tokenize.mjs")
-    done = subprocess.run(
-        ["node", script, folder], input=json.dumps(request).encode(), capture_output=True
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    return json.loads(done.stdout)["tokenizers"]
-
-
 def compare(tokenizer, page, texts, pairs):
     pieces = tokenizer.pieces(texts)
     single = tokenizer.encode(texts, max_length=MAX_LENGTH)
@@ -176,7 +152,7 @@ def compare(tokenizer, page, texts, pairs):
 
 def test_every_kind_and_setting_gives_the_ids_that_python_gives(tmp_path):
     tokenizers = dict(made(tmp_path))
-    answers = ask_page(tmp_path / "page", list(tokenizers.values()), TEXTS, PAIRS)
+    answers = ask_page(tmp_path / "page", list(tokenizers.values()), TEXTS, PAIRS)["tokenizers"]
     for tokenizer, page in zip(tokenizers.values(), answers, strict=True):
         compare(tokenizer, page, TEXTS, PAIRS)
 
@@ -198,6 +174,6 @@ def test_published_vocabularies_on_real_sentences(tmp_path):
     babel = pytest.importorskip("keras_transformer.zoo.samples.languages")
     names = ("ar", "el", "hi", "ja", "ko", "ru", "zh", "de")
     texts += [text for text, _ in babel.language_examples(names)["train"]][::4]
-    answers = ask_page(tmp_path / "page", tokenizers, texts, texts[::-1])
+    answers = ask_page(tmp_path / "page", tokenizers, texts, texts[::-1])["tokenizers"]
     for tokenizer, page in zip(tokenizers, answers, strict=True):
         compare(tokenizer, page, texts, texts[::-1])

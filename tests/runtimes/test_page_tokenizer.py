@@ -62,6 +62,14 @@ def tokenizers():
 def answer(tokenizers, tmp_path_factory):
     """What the page's modules make of the hard strings."""
     folder = tmp_path_factory.mktemp("page")
+    return ask_page(
+        folder, tokenizers, HARD, HARD[::-1], codes=CODES,
+        foldings=FOLDINGS + [{**fold, "bert": True} for fold in BERT_FOLDINGS],
+    )  # fmt: skip
+
+
+def ask_page(folder, tokenizers, texts, pairs, *, codes=(), foldings=()):
+    """What the page's modules make of texts, and of pairs with them, for each tokenizer."""
     shutil.copytree(Path(demo.__file__).parent / "web", folder, dirs_exist_ok=True)
     # Node takes a file for a module only where it is told so.
     (folder / "package.json").write_text('{"type": "module"}', encoding="utf-8")
@@ -70,9 +78,8 @@ def answer(tokenizers, tmp_path_factory):
     for path, tokenizer in zip(files, tokenizers, strict=True):
         path.write_bytes(pack(FLATBUFFER, {}, tokenizer.to_files()))
     request = {
-        "files": list(map(str, files)), "texts": HARD, "pairs": HARD[::-1], "maxLength": MAX_LENGTH,
-        "codes": CODES,
-        "foldings": FOLDINGS + [{**fold, "bert": True} for fold in BERT_FOLDINGS],
+        "files": list(map(str, files)), "texts": texts, "pairs": pairs, "maxLength": MAX_LENGTH,
+        "codes": codes, "foldings": foldings,
     }  # fmt: skip
     script = Path(__file__).with_name("tokenize.mjs")
     done = subprocess.run(

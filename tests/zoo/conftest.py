@@ -8,9 +8,7 @@ from tests.zoo import tiny
 def tables(tmp_path_factory):
     """The folder of training and validation data for each kind of task."""
     folder = tmp_path_factory.mktemp("tables")
-    tiny.write_tables(folder)
-    tiny.write_pairs(folder)
-    tiny.write_texts(folder)
+    tiny.write_data(folder)
     return folder
 
 

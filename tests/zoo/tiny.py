@@ -73,6 +73,13 @@ def write_texts(folder: Path, seed=0) -> None:
         (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def write_data(folder: Path) -> None:
+    """Writes training and validation data for each kind of task."""
+    write_tables(folder)
+    write_pairs(folder)
+    write_texts(folder)
+
+
 def translation_recipe(folder: Path, **changes) -> Recipe:
     values = {
         "model": "transformer_tiny", "source": "en", "target": "de",

@@ -28,9 +28,7 @@ PLACES = {2: (2, 4), 3: (1, 3, 4)}
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tables")
-    tiny.write_tables(folder)
-    tiny.write_pairs(folder)
-    tiny.write_texts(folder)
+    tiny.write_data(folder)
     return folder
 
 
