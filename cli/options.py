@@ -203,11 +203,11 @@ percentile = partial(
     click.option,
     "--percentile",
     type=NUMBER,
-    default=100.0,
-    show_default=True,
+    default=0.0,
     metavar="PERCENT",
     help="Central share of a tensor's values that its calibrated range covers; 100 is "
-    "from the smallest to the largest.",
+    "from the smallest to the largest.  [default: the range that rounds them with the least "
+    "squared error]",
 )
 
 threads = partial(

@@ -16,7 +16,8 @@ class Precision:
         kernel_type: TFLite type of the matmul kernels in the file.
         kernel_bits: width to which kernels are rounded.
         kernel_block: number of kernel inputs that share a scale; None for all.
-        row_bits: width to which a runtime rounds the inputs of matmuls, row by row, or None.
+        row_bits: width to which a runtime rounds the inputs of matmuls, row by row, or None; with
+            `activation_bits`, of those whose outputs a residual connection adds.
         activation_bits: width of stored activations, or None where they are float.
         inner_bits: width of the values between matmuls, or None where they are float.
     """
@@ -53,7 +54,8 @@ PRECISIONS = {
         Precision(name="float32", kernel_type="FLOAT32"),
         Precision(name="float16", kernel_type="FLOAT16"),
         Precision(name="dynamic_int8", kernel_type="INT8", kernel_bits=8, row_bits=8),
-        Precision(name="int8", kernel_type="INT8", kernel_bits=8, activation_bits=8),
+        Precision(name="int8", kernel_type="INT8", kernel_bits=8, row_bits=8, activation_bits=8),
+        Precision(name="static_int8", kernel_type="INT8", kernel_bits=8, activation_bits=8),
         Precision(
             name="integer", kernel_type="INT8", kernel_bits=8, activation_bits=8, inner_bits=8
         ),

@@ -72,9 +72,9 @@ class MultiHeadAttention(QuantizedLayer):
             )
         self.width = self.head_dim or hidden_dim // self.num_heads
 
-        def projection(units, name, shape, use_bias=self.qkv_bias, **kwargs):
+        def projection(units, name, shape, use_bias=self.qkv_bias, bits=self.bits, **kwargs):
             layer = make_projection(
-                units, shape[-1], rank=self.rank, use_bias=use_bias, bits=self.bits,
+                units, shape[-1], rank=self.rank, use_bias=use_bias, bits=bits,
                 dtype=self.dtype_policy, name=name, **kwargs,
             )  # fmt: skip
             layer.build(shape)
@@ -124,9 +124,10 @@ class MultiHeadAttention(QuantizedLayer):
         )
         self.probabilities_dropout.build(None)
         self.output_projection = projection(
-            hidden_dim, "output", (*query_shape[:-1], width), use_bias=self.use_bias
-        )
-        self.output_point = point("output_point")
+            hidden_dim, "output", (*query_shape[:-1], width), use_bias=self.use_bias,
+            bits=self.residual_bits,
+        )  # fmt: skip
+        self.output_point = point("output_point", self.residual_bits["activation_bits"])
 
     def call(
         self, query, memory=None, mask=None, *, bias=None, cache=None, cache_index=None,

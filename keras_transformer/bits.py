@@ -5,7 +5,10 @@ A name that is missing or None means float:
 - `kernel_block`: number of consecutive inputs of a kernel that share a scale; by default all.
 - `activation_bits`: width of the inputs and outputs of matmuls.
 - `row_bits`: width of dynamic quantization: a device that computes in float rounds the input of a
-  matmul at run time, each row between its own bounds.
+  matmul at run time, each row between its own bounds. With `activation_bits` it does so only for
+  the projections whose outputs are added to a residual connection, and these outputs are float:
+  published models have channels there that are so large that stored steps would be coarse
+  (Bondarenko et al. 2021, arXiv:2109.12948).
 - `inner_bits`: width of the tensors between matmuls, inside norms, activations and softmax, which
   only a device that computes in integers throughout stores.
 """

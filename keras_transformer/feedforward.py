@@ -51,9 +51,9 @@ class FeedForward(QuantizedLayer):
     def build(self, input_shape):
         narrow, wide = input_shape, (*input_shape[:-1], self.intermediate_dim)
 
-        def projection(shape, units, name):
+        def projection(shape, units, name, bits=self.bits):
             return make_projection(
-                units, shape[-1], rank=self.rank, use_bias=self.use_bias, bits=self.bits,
+                units, shape[-1], rank=self.rank, use_bias=self.use_bias, bits=bits,
                 dtype=self.dtype_policy, name=name,
             )  # fmt: skip
 
@@ -78,11 +78,11 @@ class FeedForward(QuantizedLayer):
         self.activation_point = point("activation_point")
         self.hidden_dropout = Dropout(self.dropout, dtype=self.dtype_policy, name="hidden_dropout")
         self.hidden_dropout.build(wide)
-        self.down = projection(wide, narrow[-1], "down")
+        self.down = projection(wide, narrow[-1], "down", self.residual_bits)
         # The gate is built first, so that a seed initializes each kernel as in earlier versions.
         self.up.build(narrow)
         self.down.build(wide)
-        self.down_point = point("down_point")
+        self.down_point = point("down_point", self.residual_bits["activation_bits"])
 
     def call(self, inputs, training=None):
         x = self.up_point(self.up(inputs), training=training)

@@ -108,7 +108,7 @@ class LayerNorm(_Norm):
         variance = ops.sum(ops.square(centred) * share, axis=-1, keepdims=True)
         factor = ops.rsqrt(variance + self.epsilon) * self._gamma(dtype)
         beta = ops.cast(self.beta, dtype)
-        if self.row_bits is not None:
+        if self.rounds_rows:
             # The converter would fold a vector into the bias of the next projection, and the
             # runtime would round that projection's inputs before beta is added.
             beta = ops.expand_dims(beta, 0)

@@ -198,9 +198,21 @@ class QuantizedLayer(_RoundingLayer):
             self.output_observer(self, outputs)
         return outputs
 
+    @property
+    def rounds_rows(self):
+        """Whether a device rounds the inputs of the matmuls row by row, and stores none."""
+        return self.row_bits is not None and self.activation_bits is None
+
+    @property
+    def residual_bits(self):
+        """Widths of a projection, and of its output, that a residual connection adds."""
+        if self.row_bits is None:
+            return self.bits
+        return {**self.bits, "activation_bits": None}
+
     def _rounded_rows(self, inputs):
         """The inputs of a matmul with a rounded kernel; the gradient passes straight through."""
-        if self.kernel_bits is None or self.row_bits is None:
+        if self.kernel_bits is None or not self.rounds_rows:
             return inputs
         rounded = ops.cast(round_rows(inputs, self.row_bits), inputs.dtype)
         return straight_through(inputs, rounded)
@@ -225,7 +237,7 @@ class Projection(QuantizedLayer):
         use_bias: whether `b` exists.
         factor: constant factor, which the converter folds into the kernel and the bias.
         bits: bit widths; `kernel_bits` and `kernel_block` of the kernel, `row_bits` of the inputs
-            of a rounded kernel. Other widths have no effect.
+            of a rounded kernel where there are no `activation_bits`.
 
     Raises:
         ValueError: if the bits are impossible, or the block does not divide the inputs' width.
@@ -287,8 +299,8 @@ class Projection(QuantizedLayer):
 
     @contextmanager
     def rounded_once(self):
-        """Rounds the kernel once for all calls in the context; with `row_bits`, at each call."""
-        if self.kernel_bits is None or self.row_bits is not None:
+        """Rounds the kernel once for all calls in the context; if `rounds_rows`, at each call."""
+        if self.kernel_bits is None or self.rounds_rows:
             yield
             return
         bits, kernel = self.kernel_bits, ops.convert_to_numpy(self.kernel.value)

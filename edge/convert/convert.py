@@ -50,7 +50,7 @@ class Request:
     checkpoint: Checkpoint
     precision: Precision
     calibration: Batches | None = None
-    percentile: float = 100.0
+    percentile: float = 0.0
     keep: Sequence[str] = ()
     lengths: Sequence[int] | None = None
 
@@ -106,6 +106,9 @@ def convert_graph(
             flatbuffer, marks, lambda path: ops.convert_to_numpy(weights[path]()),
             stored if spec.rounds_kernels else None,
         )  # fmt: skip
+    elif spec.row_bits is not None:
+        # Kernels between floats: the converter narrows only those between integers.
+        flatbuffer = with_weights(flatbuffer, [], dict(weights_on_grid(model)).__getitem__, stored)
     check_ops(flatbuffer, custom_ops)
     check_kernels(flatbuffer, spec.kernel_type, stored.others)
     if spec.inner_bits is not None:

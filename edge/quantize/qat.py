@@ -37,7 +37,7 @@ from keras_transformer.zoo.training.run_folder import one_run
 
 def quantized_model(
     checkpoint: Checkpoint, batches: Batches | None, precision: str = "int8",
-    keep: Sequence[str] = (), *, percentile: float = 100.0,
+    keep: Sequence[str] = (), *, percentile: float = 0.0,
 ) -> keras.Model:  # fmt: skip
     """Builds the quantized form of a float model.
 
@@ -137,7 +137,7 @@ def quantize(
     changes |= {"train": train, "validation": validation}
     recipe = qat_recipe(checkpoint.recipe, changes)
     ranges, percentile = recipe.quantize.ranges, recipe.quantize.percentile
-    if not spec.is_static and (ranges == "learned" or percentile != 100):
+    if not spec.is_static and (ranges == "learned" or percentile):
         raise InputError(
             f"Expected no learned ranges and no percentile for {precision}, which has no ranges, "
             f"got ranges={ranges}, percentile={percentile:g}."

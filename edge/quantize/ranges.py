@@ -1,12 +1,14 @@
 """Quantization ranges: calibrated on batches, then tracked or learned, and frozen."""
 
 from contextlib import ExitStack
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from keras_transformer.edge.quantize.least_error import Sample
 from keras_transformer.quantization import Projection, QuantPoint
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
@@ -32,7 +34,7 @@ def learned_points(model: keras.Model) -> list[QuantPoint]:
     return [p for p in all_layers(model) if isinstance(p, QuantPoint) and p.is_learned]
 
 
-def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 100.0) -> None:
+def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 0.0) -> None:
     """Sets every quantization point's range from the values of some batches.
 
     Values are not rounded meanwhile.
@@ -42,18 +44,26 @@ def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 100.0
         batches: batches, of which the first `CALIBRATION_BATCHES` are read.
         percentile: central share of the values in percent that a range covers; values beyond are
             clipped (Wu et al. 2020, arXiv:2004.09602, section 3.3). It is computed from at most
-            `SAMPLE` values per batch. 100 is from the smallest to the largest value.
+            `SAMPLE` values per batch. 100 is from the smallest to the largest value, 0 for the
+            range that rounds a sample of the values with the least squared error.
 
     Raises:
-        InputError: if the percentile is out of range.
+        InputError: if the percentile is out of range, or a value is not finite.
     """
     check_percentile(percentile)
-    seen: dict[QuantPoint, list[np.ndarray]] = {}
+    seen: dict[QuantPoint, list[Any]] = {}
     rng = np.random.default_rng(0)
 
     def observe(point, inputs, training):
         values = ops.convert_to_numpy(inputs).reshape(-1)
-        if percentile == 100:
+        if not np.isfinite(values).all():
+            raise InputError(
+                f"Expected finite values to calibrate on, got {values[~np.isfinite(values)][0]} in "
+                f"{point.path}; the weights or the rows are broken."
+            )
+        if not percentile:
+            values = Sample.of(values, rng)
+        elif percentile == 100:
             values = np.array([values.min(), values.max()])
         elif values.size > SAMPLE:
             values = values[rng.integers(0, values.size, SAMPLE)]
@@ -74,9 +84,13 @@ def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 100.0
     finally:
         for point in points:
             point.tracker = None
-    outside = (100 - percentile) / 2
     for point in points:
-        low, high = np.percentile(np.concatenate(seen[point]), (outside, 100 - outside))
+        if not percentile:
+            sample = Sample.joined(seen[point])
+            low, high = sample.bounds(point.bits, symmetric=point.symmetric)
+        else:
+            outside = (100 - percentile) / 2
+            low, high = np.percentile(np.concatenate(seen[point]), (outside, 100 - outside))
         point.set_range(float(low), float(high))
 
 

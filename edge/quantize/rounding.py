@@ -57,8 +57,9 @@ def _points_read(
     layers = all_layers(model)
     points = [layer for layer in layers if isinstance(layer, QuantPoint) and layer.bits is not None]
     projections = [
-        layer for layer in layers if isinstance(layer, Projection) and layer.kernel_bits is not None
-    ]
+        layer for layer in layers
+        if isinstance(layer, Projection) and layer.kernel_bits is not None and not layer.rounds_rows
+    ]  # fmt: skip
     try:
         for point in points:
             point.observer = remember

@@ -1,7 +1,10 @@
 """`convert`: from a checkpoint to an artifact for a target."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from keras_transformer.edge.convert.convert import Request
 from keras_transformer.edge.precision import Precision, get_precision, precision_of
@@ -19,6 +22,9 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.progress import default_report
 from keras_transformer.zoo.prune_vocabulary import Texts, prune_checkpoint, pruning_note
 
+# Rows of the calibration data on which a published model's file is compared.
+_COMPARED_ROWS = 64
+
 
 @needs_backend("convert")
 def convert(
@@ -27,7 +33,7 @@ def convert(
     *,
     target: str = "plain",
     calibration: Batches | Source | Rows | None = None,
-    percentile: float = 100.0,
+    percentile: float = 0.0,
     keep: Sequence[str] = (),
     lengths: Sequence[int] | None = None,
     prune_vocabulary: Texts | None = None,
@@ -76,12 +82,33 @@ def convert(
     _check_calibration(checkpoint, spec, calibration, percentile)
     if calibration is not None and not isinstance(calibration, Batches | SampledBatches):
         calibration = calibration_batches(checkpoint, calibration)
+    if calibration is not None and not checkpoint.metrics:
+        checkpoint = _compared_on(checkpoint, calibration)
     return writer.write(
         Request(
             checkpoint=checkpoint, precision=spec, calibration=calibration, percentile=percentile,
             keep=tuple(keep), lengths=None if lengths is None else tuple(lengths),
         )
     )  # fmt: skip
+
+
+def _compared_on(checkpoint: Checkpoint, batches: Batches | SampledBatches) -> Checkpoint:
+    """The checkpoint with rows of batches as further probes.
+
+    A published model's own are texts of all kinds, see `checkpoints.PROBE_TEXTS`: what the file
+    will read is known from the calibration rows alone.
+    """
+    rows: dict[str, list[np.ndarray]] = {
+        spec.name: list(checkpoint.probes[spec.name]) for spec in checkpoint.inputs
+    }
+    most = len(next(iter(rows.values()))) + _COMPARED_ROWS
+    for batch in batches.epoch(0):
+        for name, values in rows.items():
+            values.extend(batch.inputs[name])
+        if len(values) >= most:
+            break
+    probes = {spec.name: spec.pad(rows[spec.name][:most]) for spec in checkpoint.inputs}
+    return dataclasses.replace(checkpoint, probes=probes)
 
 
 def open_writer(target: str, about: About | None = None, **options: Any) -> Writer:
@@ -104,7 +131,7 @@ def _check_calibration(
             "Expected calibration data only where a float checkpoint becomes one of integers, got "
             f"precision={spec.name} for a {kind} checkpoint."
         )
-    if calibration is None and percentile != 100:
+    if calibration is None and percentile:
         raise InputError(
             f"Expected percentile only with calibration data, got percentile={percentile:g}."
         )

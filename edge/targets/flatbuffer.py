@@ -8,7 +8,7 @@ import keras
 
 from keras_transformer.edge.compare.benchmark import device_name, median_latency
 from keras_transformer.edge.compare.layers import find_layers
-from keras_transformer.edge.compare.parity import Parity, measure_parity
+from keras_transformer.edge.compare.parity import LIMITS, Parity, measure_parity
 from keras_transformer.edge.convert.convert import Graph, Request, checked_lengths, convert_graph
 from keras_transformer.edge.convert.provenance import provenance
 from keras_transformer.edge.graphs.static import make_signatures
@@ -86,8 +86,9 @@ class FlatbufferWriter(Writer):
             "labels.txt": "".join(f"{label}\n" for label in checkpoint.labels).encode(),
         }
         data = pack(flatbuffer, description, files, is_stored=self.is_stored)
-        parity = self.parity(graph.model, checkpoint, data)
-        parity.check(spec)
+        follows = self.knows_layers and spec.rounds_kernels and LIMITS[spec.name].steps is not None
+        parity = self.parity(checkpoint.model if follows else graph.model, checkpoint, data)
+        parity.check(spec, layers_follow=follows)
         return self.artifact(
             target=self.name, precision=spec.name, files={FILE: data}, parity=parity,
             description=description, origin=origin_of(checkpoint),

@@ -100,7 +100,7 @@ class _Narrowing:
         for graph in self.model.subgraphs:
             for op in list(graph.operators):
                 name = op_name(self.model.operatorCodes[op.opcodeIndex])
-                if name == "GATHER" and self._shape(graph, op.inputs[0]) in self.stored.tables:
+                if name == "GATHER" and self._reads_floats(graph, op):
                     self._narrow_table(graph, op.inputs[0])
                     self._dequantize_after(graph, op)
                 elif name == "FULLY_CONNECTED" and self._is_float_constant(graph, op.inputs[1]):
@@ -120,6 +120,11 @@ class _Narrowing:
     def _is_float_constant(self, graph, place):
         tensor = graph.tensors[place]
         return TYPE_NAMES[tensor.type] == "FLOAT32" and self.constants.is_constant(tensor)
+
+    def _reads_floats(self, graph, op):
+        """Whether a look-up in a table that is to be narrow gives floats."""
+        is_float = TYPE_NAMES[graph.tensors[op.outputs[0]].type] == "FLOAT32"
+        return is_float and self._shape(graph, op.inputs[0]) in self.stored.tables
 
     def _is_narrow(self, graph, place):
         return TYPE_NAMES[graph.tensors[place].type] in ("INT8", "INT4")

@@ -263,14 +263,14 @@ class Quantize(Part):
         precision: target precision.
         keep: patterns of the layers that stay float, separated by commas.
         percentile: percentage of the values, the middle ones, that a calibrated range covers; 100
-            for the smallest to the largest value.
+            for the smallest to the largest value, 0 for the range with the least squared error.
         ranges: update of the ranges in training: `moving-average` or `learned`.
         freeze_ranges: fraction of the steps, at the end, in which the ranges are frozen.
     """
 
     precision: str = "int8"
     keep: str = ""
-    percentile: float = 100.0
+    percentile: float = 0.0
     ranges: str = option("moving-average", choices=("moving-average", "learned"))
     freeze_ranges: float = 0.0
 
@@ -311,8 +311,8 @@ class Distill(Part):
 
 
 def check_percentile(percentile: float) -> None:
-    """Raises InputError if the percentile is not above 50 and at most 100."""
-    if not 50 < percentile <= 100:
+    """Raises InputError if the percentile is neither 0 nor above 50 and at most 100."""
+    if percentile != 0 and not 50 < percentile <= 100:
         raise InputError(
             f"Expected percentile to be above 50 and at most 100, got percentile={percentile}."
         )
