@@ -52,15 +52,15 @@ def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 0.0) 
     """
     check_percentile(percentile)
     seen: dict[QuantPoint, list[Any]] = {}
+    broken: list[tuple[float, str]] = []
     rng = np.random.default_rng(0)
 
     def observe(point, inputs, training):
         values = ops.convert_to_numpy(inputs).reshape(-1)
         if not np.isfinite(values).all():
-            raise InputError(
-                f"Expected finite values to calibrate on, got {values[~np.isfinite(values)][0]} in "
-                f"{point.path}; the weights or the rows are broken."
-            )
+            # Keras would add its own words to an error that is raised in a call.
+            broken.append((values[~np.isfinite(values)][0], point.path))
+            return inputs
         if not percentile:
             values = Sample.of(values, rng)
         elif percentile == 100:
@@ -81,6 +81,11 @@ def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 0.0) 
                     stack.enter_context(layer.rounded_once())
             for batch, _ in zip(batches.epoch(0), range(CALIBRATION_BATCHES), strict=False):
                 model(batch.inputs, training=False)
+                if broken:
+                    raise InputError(
+                        f"Expected finite values to calibrate on, got {broken[0][0]} in "
+                        f"{broken[0][1]}; the weights or the rows are broken."
+                    )
     finally:
         for point in points:
             point.tracker = None

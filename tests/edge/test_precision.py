@@ -16,7 +16,8 @@ def test_what_is_stored_how():
         "float32": ("FLOAT32", False, {}),
         "float16": ("FLOAT16", False, {}),
         "dynamic_int8": ("INT8", False, {"kernel_bits": 8, "row_bits": 8}),
-        "int8": ("INT8", True, {"kernel_bits": 8, "activation_bits": 8}),
+        "int8": ("INT8", True, {"kernel_bits": 8, "row_bits": 8, "activation_bits": 8}),
+        "static_int8": ("INT8", True, {"kernel_bits": 8, "activation_bits": 8}),
         "integer": ("INT8", True, {"kernel_bits": 8, "activation_bits": 8, "inner_bits": 8}),
         "int16x8": ("INT8", True, {"kernel_bits": 8, "activation_bits": 16}),
         "int4": ("INT4", False, {"kernel_bits": 4, "kernel_block": 32, "row_bits": 8}),
@@ -28,8 +29,8 @@ def test_unknown_precision_lists_the_known_ones():
     with pytest.raises(InputError) as caught:
         get_precision("int7")
     assert str(caught.value) == (
-        "Expected precision to be one of float32, float16, dynamic_int8, int8, integer, int16x8, "
-        "int4, got 'int7'."
+        "Expected precision to be one of float32, float16, dynamic_int8, int8, static_int8, "
+        "integer, int16x8, int4, got 'int7'."
     )
 
 

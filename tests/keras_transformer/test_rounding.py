@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_transformer import LayerNorm, Projection
+from keras_transformer import FeedForward, LayerNorm, MultiHeadAttention, Projection
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.rounding import kernel_scale, round_kernel, round_rows
 from tests.keras_transformer.checks import assert_close, gradients, normal
@@ -44,6 +44,43 @@ def test_a_projection_reads_rounded_rows_where_its_kernel_is_rounded():
         kernel = layer.kernel.value
         kernel = array(round_kernel(kernel, 8) if "kernel_bits" in bits else kernel)
         assert_close(array(layer(x)), expected @ kernel)
+
+
+RESIDUAL = {"kernel_bits": 8, "row_bits": 8, "activation_bits": 8}
+
+
+def test_what_a_residual_connection_adds_is_float_where_rows_are_rounded_too():
+    x = normal(2, 3, 8).astype("float32")
+    layer = FeedForward(16, activation="relu", bits=RESIDUAL)
+    layer.build(x.shape)
+    layer.activation_point.set_range(0.0, 1.5)
+    up, down = (array(round_kernel(one.kernel.value, 8)) for one in (layer.up, layer.down))
+    step = 1.5 / 255
+    hidden = np.clip(np.rint(np.maximum(x @ up, 0.0) / step), 0, 255) * step
+    expected = array(round_rows(hidden.astype("float32"), 8)) @ down
+    assert_close(array(layer(x)), expected)
+    assert layer.down_point.bits is None
+    # The inputs of the other projection are stored, and not rounded a second time.
+    assert layer.down.rounds_rows and not layer.up.rounds_rows
+
+
+def test_the_output_of_attention_is_float_where_rows_are_rounded_too():
+    layer = MultiHeadAttention(2, bits=RESIDUAL)
+    layer.build((2, 3, 8))
+    assert layer.output_projection.rounds_rows
+    assert layer.output_point.bits is None
+    for name in ("query", "key", "value"):
+        assert not getattr(layer, name).rounds_rows
+    assert layer.context_point.bits == layer.value_point.bits == 8
+
+
+def test_low_rank_factors_of_what_a_residual_connection_adds():
+    layer = FeedForward(16, rank=2, bits=RESIDUAL)
+    layer.build((2, 3, 8))
+    factors = layer.down.reduce, layer.down.expand
+    assert all(one.rounds_rows for one in factors)
+    assert layer.down.reduced_point.bits is None
+    assert layer.up.reduced_point.bits == 8
 
 
 def test_gradients_pass_straight_through_the_rounding_of_rows():

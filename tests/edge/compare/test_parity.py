@@ -28,21 +28,71 @@ def test_difference_of_classes():
     reference = np.array([[3.0, 0.0], [0.0, 4.0]])
     outputs = np.array([[3.0, 0.5], [4.25, 4.0]])
     assert difference(reference, outputs, 0.5) == Parity(
-        rows=2, agreement=0.5, largest=4.25, relative=4.25 / 2.5, steps=8.5, most_steps=8.5
+        rows=2, agreement=0.5, largest=4.25, relative=4.25 / 2.5, steps=8.5, most_steps=8.5,
+        departing=0.5,
+    )  # fmt: skip
+
+
+def test_a_choice_half_as_likely_departs():
+    reference = np.tile(np.log([[0.5, 0.26, 0.24]]), (3, 1)) + 7.0
+    outputs = np.eye(3) * 5.0
+    # 0.26 is more than half of 0.5, 0.24 less.
+    assert difference(reference, outputs, None).departing == pytest.approx(1 / 3)
+
+
+def test_a_vector_of_another_direction_departs():
+    angles = np.array([0.0, 0.6, 0.7, 3.0])  # cosines 1, 0.83, 0.76, -0.99
+    outputs = 3.0 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    found = difference(np.tile([[1.0, 0.0]], (4, 1)), outputs, None, vectors=True)
+    assert found.departing == 0.5
+    assert found.cosine == pytest.approx(np.cos(3.0))
+
+
+def test_a_number_off_by_more_than_a_twentieth_of_the_range_departs():
+    reference = np.array([[0.0], [10.0], [5.0], [2.0]])
+    outputs = reference + [[0.49], [-0.51], [0.6], [0.0]]
+    assert difference(reference, outputs, None).departing == 0.5
+    assert difference(100 + 2 * reference, 100 + 2 * outputs, None, (100.0, 2.0)).departing == 0.5
+
+
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [
+        ({}, "choices that the model finds less than half as likely as its own"),
+        (
+            {"cosine": 0.2, "agreement": None},
+            "vectors of a cosine below 0.8 with the model's",
+        ),
+        ({"agreement": None}, "numbers off by more than 5% of their range"),
+    ],
+)
+def test_a_file_of_which_many_rows_depart_is_refused(values, what):
+    spec = get_precision("int8")
+    parity(departing=0.05, steps=30.0, most_steps=30.0, **values).check(spec, layers_follow=True)
+    with pytest.raises(RunError) as caught:
+        parity(departing=0.06, **values).check(spec, layers_follow=True)
+    assert str(caught.value) == (
+        f"Expected the int8 file to follow the Keras model within 5% of rows, got 6.0% with {what} "
+        f"on 9 rows; nothing was written{REMEDY}."
     )
+
+
+def test_numbers_that_are_none_are_refused():
+    with pytest.raises(RunError, match="got 0.0% with choices"):
+        parity(largest=np.nan).check(get_precision("int8"), layers_follow=True)
 
 
 def test_difference_of_floats_in_steps_of_8_bits():
     outputs = np.array([[1.0], [2.5]])
     assert difference(np.array([[1.0], [2.0]]), outputs, None) == Parity(
         rows=2, agreement=None, largest=0.5, relative=0.5 / np.sqrt(2.5), steps=127.5,
-        most_steps=127.5,
+        most_steps=127.5, departing=0.5,
     )  # fmt: skip
 
 
 REMEDY = (
-    "; train for it with keras-transformer quantize, or keep layers float with "
-    "--keep PATTERN=float32"
+    "; train for it with keras-transformer quantize, or keep the layers float that "
+    "keras-transformer sensitivity names, with --keep PATTERN=float32"
 )
 
 
@@ -58,7 +108,7 @@ REMEDY = (
                 f"{steps} output steps in 99% of rows", "17.0 there and 19.0 at most", REMEDY,
             )
             for precision, steps in (
-                ("int8", 8), ("dynamic_int8", 8), ("int4", 8), ("integer", 16)
+                ("int8", 8), ("static_int8", 8), ("dynamic_int8", 8), ("int4", 8), ("integer", 16)
             )
         ),
         ("float32", {"largest": np.nan}, "0.0001 of the outputs' size", "0", ""),
