@@ -52,6 +52,9 @@ FIELDS = {
     "embeddings,encoder/block_[0-3].",
     "lora": "Rank of the adapters that are trained, with the head, in place of the other weights "
     "of a published model; 0 to train the weights themselves.",
+    "lora_layers": "Layers that have the adapters of --lora: patterns of their paths, or of "
+    "their ends, separated by commas, such as query,value or feed_forward; * for all kernels "
+    "of the blocks.",
     "save_every": "Number of steps between saved states; a state is also saved after each epoch.",
 }
 # Option of a recipe, the flags that turn it on and off, help.
@@ -72,6 +75,8 @@ SWITCHES = (
 # Options that the training rows of a classification decide by default.
 BY_DATA = ("vocab_size", "max_length", "learning_rate", "epochs", "label_smoothing",
            "token_dropout")  # fmt: skip
+# Defaults of runs, where recipes that lack the option have another.
+OF_RUNS = {"lora_layers": "query,value"}
 
 
 def recipe_options(command: Callable) -> Callable:
@@ -84,7 +89,7 @@ def recipe_options(command: Callable) -> Callable:
         by_data = "; by the data for a classification" if name in BY_DATA else ""
         add = click.option(
             f"--{name.replace('_', '-')}", name, type=kind,
-            help=f"{text}  [default: {OPTIONS[name].default}{by_data}]",
+            help=f"{text}  [default: {OF_RUNS.get(name, OPTIONS[name].default)}{by_data}]",
         )  # fmt: skip
         command = add(command)
     return command
