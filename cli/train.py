@@ -75,8 +75,6 @@ SWITCHES = (
 # Options that the training rows of a classification decide by default.
 BY_DATA = ("vocab_size", "max_length", "learning_rate", "epochs", "label_smoothing",
            "token_dropout")  # fmt: skip
-# Defaults of runs, where recipes that lack the option have another.
-OF_RUNS = {"lora_layers": "query,value"}
 
 
 def recipe_options(command: Callable) -> Callable:
@@ -89,7 +87,7 @@ def recipe_options(command: Callable) -> Callable:
         by_data = "; by the data for a classification" if name in BY_DATA else ""
         add = click.option(
             f"--{name.replace('_', '-')}", name, type=kind,
-            help=f"{text}  [default: {OF_RUNS.get(name, OPTIONS[name].default)}{by_data}]",
+            help=f"{text}  [default: {OPTIONS[name].default}{by_data}]",
         )  # fmt: skip
         command = add(command)
     return command

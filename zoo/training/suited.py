@@ -20,8 +20,6 @@ _OF_WORDS = ("vocab_size", "max_length")
 _ROWS_READ, _EPOCHS, _PATIENCE = 100_000, (3, 10), 2
 # Learning rate of adapters over that of all weights (Schulman et al. 2025, LoRA Without Regret).
 _LORA_RATE = 10
-# Layers that have adapters (Hu et al. 2021, section 4.2).
-_LORA_LAYERS = "query,value"
 
 
 def suited(
@@ -67,7 +65,6 @@ def suited_to_published(
     defaults = fine_tuning_defaults(pretrained)
     if recipe.training.lora:
         defaults["learning_rate"] *= _LORA_RATE
-        defaults["lora_layers"] = _LORA_LAYERS
     values = {
         **defaults, "warmup": 0.1, "patience": _PATIENCE,
         "epochs": _EPOCHS[0] if isinstance(train, PlainText)

@@ -126,8 +126,8 @@ def test_adapters_beside_all_kernels_and_those_of_before(adapters, tmp_path):
     data = {name: adapters / f"{name}.tsv" for name in ("train", "validation")}
     for name, adapter in (("merged", False), ("adapter", True)):
         kt.train(
-            str(adapters / "bert"), **data, out=tmp_path / name, adapter=adapter, lora_layers="*",
-            **OPTIONS,
+            str(adapters / "bert"), **data, out=tmp_path / name, adapter=adapter,
+            **{**OPTIONS, "lora_layers": "*"},
         )  # fmt: skip
     merged = get_weights(kt.load(tmp_path / "merged").model)
     tiny.assert_same_weights(get_weights(kt.load(tmp_path / "adapter").model), merged)

@@ -157,10 +157,12 @@ def test_the_base_of_a_path_is_found_from_anywhere(adapters, tmp_path, monkeypat
 
 def test_what_cannot_be(adapters, tmp_path):
     data = {name: adapters / f"{name}.tsv" for name in ("train", "validation")}
+    no_lora = {**OPTIONS, "lora": 0}
+    del no_lora["lora_layers"]
     with refused("Expected lora to be above 0 where adapter=True, got lora=0."):
-        kt.train(str(adapters / "bert"), **data, **{**OPTIONS, "lora": 0}, adapter=True)
+        kt.train(str(adapters / "bert"), **data, **no_lora, lora_layers="*", adapter=True)
     with refused("Expected lora to be above 0 where lora_layers=query, got lora=0."):
-        kt.train(str(adapters / "bert"), **data, **{**OPTIONS, "lora": 0}, lora_layers="query")
+        kt.train(str(adapters / "bert"), **data, **no_lora, lora_layers="query")
     with refused("Expected a folder (out) where adapter=True, got out=None."):
         kt.train(str(adapters / "bert"), **data, **OPTIONS, adapter=True)
     with refused("Expected no prune_vocabulary where adapter=True"):
