@@ -29,6 +29,8 @@ FILE_WIDTH = 200
 # Text of users is not markup: `[PAD]` is printed literally.
 PLAIN = {"highlight": False, "markup": False, "emoji": False}
 NUMBER = re.compile(r"[-<]?[0-9]")
+# Places of texts that a note names.
+PLACES = 10
 
 
 class Progress(Report):
@@ -161,3 +163,8 @@ def busy(what: str) -> Iterator[None]:
     console = Console(stderr=True, **PLAIN)
     with console.status(Text(printable(what, console.encoding))):
         yield
+
+
+def first_of(places: Sequence[int]) -> str:
+    """Returns the first places as text."""
+    return ", ".join([*map(str, places[:PLACES]), *(["..."] if len(places) > PLACES else [])])

@@ -210,23 +210,16 @@ percentile = partial(
     "squared error]",
 )
 
-threads = partial(
-    click.option,
-    "--threads",
-    type=IntegerRange(min=1, max=1024),
-    default=1,
-    show_default=True,
-    help="Number of threads of the .tflite interpreter.",
-)
+# With the bounds of `Runner`.
+_count = partial(
+    click.option, type=IntegerRange(min=1, max=1024), default=1, show_default=True,
+)  # fmt: skip
+
+threads = partial(_count, "--threads", help="Number of threads of the .tflite interpreter.")
 
 workers = partial(
-    click.option,
-    "--workers",
-    type=IntegerRange(min=1, max=1024),
-    default=1,
-    show_default=True,
-    help="Number of processes that run a .tflite file at once.",
-)
+    _count, "--workers", help="Number of processes that run a .tflite file at once."
+)  # fmt: skip
 
 keep = partial(
     click.option,

@@ -182,11 +182,11 @@ def note_cuts(predictor: Any, results: Sequence[Any]) -> None:
     """Says which texts were cut, by their place; None stands for a blank line."""
     from keras_transformer.cli import display
 
-    cut = [str(row) for row, one in enumerate(results, start=1) if one and one.truncated]
+    cut = [row for row, one in enumerate(results, start=1) if one and one.truncated]
     if cut:
         display.note(
             f"{len(cut)} of {len(results)} texts are longer than {predictor.max_length} tokens "
-            f"and were cut: {', '.join(cut[:10])}{', ...' if len(cut) > 10 else ''}."
+            f"and were cut: {display.first_of(cut)}."
         )
 
 
@@ -203,12 +203,11 @@ def unknown_of(
     if found is None:
         return [{}] * (len(texts) + len(blank))
     shares = in_places(found, blank, 0.0)
-    unread = [str(place) for place, share in enumerate(shares, start=1) if share == 1]
+    unread = [place for place, share in enumerate(shares, start=1) if share == 1]
     if unread:
         display.note(
             f"{len(unread)} of {len(shares)} texts are all unknown tokens, of which the model "
-            f"reads no more than their number: {', '.join(unread[:10])}"
-            f"{', ...' if len(unread) > 10 else ''}."
+            f"reads no more than their number: {display.first_of(unread)}."
         )
     return [{UNKNOWN_TOKENS: share} for share in shares]
 
@@ -249,11 +248,10 @@ def read_lines(predictor: Any) -> tuple[list[str], list[str], list[int]]:
     passed_over = predictor.generates or predictor.pair
     blank = [place for place, line in enumerate(lines) if not line.strip()]
     if blank:
-        named = ", ".join(str(place + 1) for place in blank[:10])
         display.note(
             f"{len(blank)} of {len(lines)} lines of standard input are blank"
             f"{' and were passed over' if passed_over else ''}: "
-            f"{named}{', ...' if len(blank) > 10 else ''}."
+            f"{display.first_of([place + 1 for place in blank])}."
         )
     if not passed_over:
         return lines, [], []

@@ -52,6 +52,9 @@ FIELDS = {
     "embeddings,encoder/block_[0-3].",
     "lora": "Rank of the adapters that are trained, with the head, in place of the other weights "
     "of a published model; 0 to train the weights themselves.",
+    "lora_layers": "Layers that have the adapters of --lora: patterns of their paths, or of "
+    "their ends, separated by commas, such as query,value or feed_forward; * for all kernels "
+    "of the blocks.",
     "save_every": "Number of steps between saved states; a state is also saved after each epoch.",
 }
 # Option of a recipe, the flags that turn it on and off, help.

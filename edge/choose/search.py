@@ -2,7 +2,6 @@
 
 import dataclasses
 import gzip
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,12 +19,11 @@ from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.evaluation.metric import Metric, check_max_drop
-from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.recipe.training_data import file_digest, is_path, rows_digest
 from keras_transformer.zoo.storage.beside import check_writable, resolved, target
-from keras_transformer.zoo.storage.files import weights_to_bytes, write_file
+from keras_transformer.zoo.storage.files import weights_digest, write_file
 from keras_transformer.zoo.storage.locks import clear_abandoned
 from keras_transformer.zoo.training.run_folder import one_run
 
@@ -102,7 +100,8 @@ def search(
         return checkpoint.task.evaluate(predictor, examples, **decoding)
 
     run = {
-        "weights": _hash(checkpoint), "data": _digest(data if is_path(data) else examples),
+        "weights": weights_digest(checkpoint.model.weights),
+        "data": _digest(data if is_path(data) else examples),
         "columns": dict(columns), "decoding": decoding,
         **{name: _named(source) for name, source in workshop.data.items()},
     }  # fmt: skip
@@ -208,10 +207,6 @@ def _read(path: Path) -> dict[str, Any]:
 def _write(out: Path, found: Search) -> None:
     text = json.dumps(found.to_json(), indent=2, ensure_ascii=False) + "\n"
     write_file(out / RESULTS, text.encode(), overwrite=True)
-
-
-def _hash(checkpoint: Checkpoint) -> str:
-    return hashlib.sha256(weights_to_bytes(get_weights(checkpoint.model))).hexdigest()
 
 
 def _digest(source: str | Path | Rows) -> str:

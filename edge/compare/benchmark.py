@@ -13,7 +13,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_transformer.edge.compare import memory
-from keras_transformer.edge.runtime.interpreters import make_interpreter
+from keras_transformer.edge.runtime.interpreters import check_counts, make_interpreter
 from keras_transformer.edge.runtime.names import DECODE, PREDICT
 from keras_transformer.edge.runtime.opening import open_file
 from keras_transformer.edge.runtime.packed import Source, contents, name_of, names_of
@@ -115,17 +115,17 @@ def benchmark(files: Source | Sequence[Source], *, threads: int = 1, runs: int =
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if a file was not made by `convert`, there is no file, or a number is not
-            positive.
+        InputError: if a file was not made by `convert`, there is no file, `threads` is not from 1
+            to 1024 or `runs` not positive.
         TypeError: if an item of `files` is not a file.
         RunError: if the process that measures memory fails.
     """
     sources = files if isinstance(files, list | tuple) else [files]
     if not sources:
         raise InputError("Expected at least one file to measure.")
-    for name, value in (("threads", threads), ("runs", runs)):
-        if type(value) is not int or value < 1:
-            raise InputError(f"Expected {name} to be at least 1, got {name}={value!r}.")
+    check_counts(threads=threads)
+    if type(runs) is not int or runs < 1:
+        raise InputError(f"Expected runs to be at least 1, got runs={runs!r}.")
     names = names_of(sources)
     loaded = [_load(source, threads) for source in sources]
     milliseconds = _latencies([interpreter for interpreter, _ in loaded], runs)

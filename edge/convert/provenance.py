@@ -4,8 +4,6 @@ import json
 from pathlib import PurePath
 from typing import Any
 
-from keras import ops
-
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.storage.files import weights_digest
 
@@ -26,12 +24,7 @@ def provenance(checkpoint: Checkpoint) -> dict[str, Any]:
         recipe["model"]["published"]["source"] = recipe["model"]["name"]
     for part, name in _PATHS:
         recipe[part][name] = PurePath(recipe[part][name]).name
-    weights = {weight.path: weight for weight in checkpoint.model.weights}
-    digest = weights_digest(
-        {path: tuple(weight.shape) for path, weight in weights.items()},
-        lambda path: ops.convert_to_numpy(weights[path].value),
-    )
-    return {"weights_sha256": digest, "recipe": recipe}
+    return {"weights_sha256": weights_digest(checkpoint.model.weights), "recipe": recipe}
 
 
 def named_origin(name: str) -> str:

@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 # each block of inputs; XNNPACK's does not.
 _NEEDS_XNNPACK = "int4"
 _DELEGATE = "DELEGATE"
+# More threads or processes than any device has.
+_MOST = 1024
+
+
+def check_counts(**counts: Any) -> None:
+    """Raises InputError if a number of threads or processes is not from 1 to 1024."""
+    for name, value in counts.items():
+        if type(value) is not int or not 1 <= value <= _MOST:
+            raise InputError(f"Expected {name} to be from 1 to {_MOST}, got {name}={value!r}.")
 
 
 def make_interpreter(

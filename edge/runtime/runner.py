@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_transformer.edge.runtime.engines import Engines
 from keras_transformer.edge.runtime.file_decoder import FileSteps
-from keras_transformer.edge.runtime.interpreters import ReadFile, open_graph
+from keras_transformer.edge.runtime.interpreters import ReadFile, check_counts, open_graph
 from keras_transformer.edge.runtime.names import (
     EMBEDDING,
     LOGITS,
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 # Rows that are sent to a worker at once: few enough that all end at about the same time.
 _ROWS_OF_A_CALL = 64
-# More threads or processes than any device has.
-_MOST = 1024
 
 
 class Runner(Predictor):
@@ -75,9 +73,7 @@ class Runner(Predictor):
     _chats_by_turns = True
 
     def __init__(self, source: Source, *, threads: int = 1, workers: int = 1):
-        for name, value in {"threads": threads, "workers": workers}.items():
-            if type(value) is not int or not 1 <= value <= _MOST:
-                raise InputError(f"Expected {name} to be from 1 to {_MOST}, got {name}={value!r}.")
+        check_counts(threads=threads, workers=workers)
         is_path = isinstance(source, str | os.PathLike)
         self.path = Path(source) if is_path else getattr(source, "path", None)
         self.name = name_of(source)

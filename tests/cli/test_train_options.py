@@ -28,4 +28,5 @@ def test_defaults_in_the_help_are_those_of_a_recipe():
     assert f"Peak learning rate. [default: {rate}; by the data for a classification]" in text
     decay = OPTIONS["beta_2"].default
     assert f"decay rate of the mean squared gradient. [default: {decay}]" in text
+    assert "* for all kernels of the blocks. [default: *]" in text
     assert "--tokenizer [auto|wordpiece|sentencepiece|characters|bytes]" in text

@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 from tests.edge.demo.pages import install_litertjs
-from tests.kills.jobs import SETTINGS, jobs, run, train_words
+from tests.kills.jobs import SETTINGS, jobs, run, train_words, write_data
 from tests.kills.killing import contents, differing, warm_up
 from tests.zoo import tiny
 
@@ -231,7 +231,7 @@ def try_link(case: Case, work: Path, expected: dict[str, bytes]) -> tuple[int, l
 
 def prepare(work: Path) -> None:
     """Makes the data, the checkpoints and the file."""
-    tiny.write_tables(work)
+    write_data(work)
     tiny.write_texts(work)
     log = work / "prepared.log"
     writer = (

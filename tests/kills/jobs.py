@@ -5,6 +5,7 @@ import codecs
 import dataclasses
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -14,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.zoo import tiny
+from tests.zoo.pretrained.tiny import REFERENCES
+from tests.zoo.training.test_fine_tuning import write_words
 
 SETTINGS = [word for name, value in tiny.SETTINGS.items() for word in ("--set", f"{name}={value}")]
 # What changes something on the disk. `open` is one of them where it may write.
@@ -39,6 +42,7 @@ def jobs(folder: Path) -> list[Job]:
     validation = str(folder / "validation.tsv")
     return [
         Job("train", train_words(folder)),
+        Job("train adapter", adapter_words(folder)),
         Job("quantize", ("quantize", model, "--epochs", "2")),
         Job("prune sparsity", ("prune", model, "--sparsity", "0.5", "--epochs", "2")),
         Job("prune heads", ("prune", model, "--heads", "1", "--epochs", "2")),
@@ -59,6 +63,24 @@ def train_words(folder: Path) -> tuple[str, ...]:
         "--batch-tokens", "256", "--bucket", "16", "--learning-rate", "0.01", "--epochs", "3",
         "--save-every", "2", "--ema", "0.8", "--token-dropout", "0.1",
     )  # fmt: skip
+
+
+def adapter_words(folder: Path) -> tuple[str, ...]:
+    """Returns the words of a run of `train` that saves an adapter, but for `--out`."""
+    return (
+        "train", str(folder / "bert"), "--train", str(folder / "words" / "train.tsv"),
+        "--validation", str(folder / "words" / "validation.tsv"), "--lora", "2", "--adapter",
+        "--learning-rate", "0.02", "--batch-tokens", "60", "--epochs", "3", "--save-every", "2",
+        "--ema", "0.8",
+    )  # fmt: skip
+
+
+def write_data(folder: Path) -> None:
+    """Writes the data of all jobs, and the published model of the adapter."""
+    tiny.write_tables(folder)
+    (folder / "words").mkdir(exist_ok=True)
+    write_words(folder / "words")
+    shutil.copytree(REFERENCES / "bert", folder / "bert", dirs_exist_ok=True)
 
 
 class Killer:

@@ -18,8 +18,7 @@ import time
 from pathlib import Path
 
 from keras_transformer.cli.main import COMMANDS
-from tests.kills.jobs import Job, jobs, run, train_words
-from tests.zoo import tiny
+from tests.kills.jobs import Job, jobs, run, train_words, write_data
 
 # What a run measures of time and memory, and no two are alike in.
 _NOT_COMPARED = ("results.json", "report.html", "pareto.svg", "pareto.png")
@@ -127,7 +126,7 @@ def main() -> None:
     given = parser.parse_args()
     work = given.folder or Path(tempfile.mkdtemp(prefix="kills-"))
     work.mkdir(parents=True, exist_ok=True)
-    tiny.write_tables(work)
+    write_data(work)
     warm_up()
     if not (work / "model").exists():
         run([*train_words(work), "--out", work / "model"], work / "model.log")

@@ -15,6 +15,9 @@ from tests.edge import generators
 from tests.edge.models import calibration, random_model
 
 
+SLOW = ("float16", "int16x8", "static_int8")
+
+
 def run_compiled(model, signature, inputs, shapes):
     """Outputs by name, in the given shapes."""
     read, given = {}, {}
@@ -61,7 +64,7 @@ def compare(path):
 @pytest.mark.parametrize(
     "precision",
     [
-        pytest.param(name, marks=pytest.mark.slow if name in ("float16", "int16x8") else ())
+        pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
         for name in PRECISIONS
     ],
 )

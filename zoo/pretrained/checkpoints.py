@@ -8,14 +8,12 @@ from typing import Any
 
 import keras
 
-from keras_transformer.zoo.chat.published import read_chat
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.checkpoint_config import ADAPTER
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.pretrained.load import Pretrained, load_pretrained
-from keras_transformer.zoo.pretrained.published_files import read_json
 from keras_transformer.zoo.pretrained.source import HUB, is_published
 from keras_transformer.zoo.pretrained.tokenizer import PublishedTokenizer
 from keras_transformer.zoo.prune_vocabulary import (
@@ -168,11 +166,8 @@ def modality_of(pretrained: Pretrained, max_length: int) -> Text:
     """Returns the modality with the published tokenizers, for training in bulk."""
     tokenizers, segments = pretrained.tokenizers, pretrained.config.num_segments > 1
     target = tokenizers.target
-    chat = None
-    if pretrained.config.architecture == "decoder":
-        chat = read_chat(pretrained.location.folder, read_json)
     return Text(
-        max_length=max_length, chat=chat,
+        max_length=max_length, chat=pretrained.chat,
         tokenizer=_for_training(tokenizers.tokenizer, segments),
         target_tokenizer=None if target is None else _for_training(target, segments),
     )  # fmt: skip

@@ -5,13 +5,15 @@ import functools
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_transformer.zoo.chat.chat import Chat
+from keras_transformer.zoo.chat.published import read_chat
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.catalog import PUBLISHED
@@ -61,6 +63,12 @@ class Pretrained:
     labels: tuple[str, ...] = ()
     licence: str = ""
     _heads: Mapping[str, Tensor] = dataclasses.field(default_factory=dict, repr=False)
+    _chat: Callable[[], Chat | None] = dataclasses.field(repr=False)
+
+    @property
+    def chat(self) -> Chat | None:
+        """The chat of a decoder with a template, None for others."""
+        return self._chat() if self.config.architecture == "decoder" else None
 
     @functools.cached_property
     def provenance(self) -> dict[str, Any]:
@@ -186,6 +194,7 @@ def load_pretrained(
         tokenizers=tokenizers, normalize=modules.normalize, labels=labels, _heads=heads,
         max_length=min(modules.max_length or config.max_length, config.max_length),
         licence=_licence(location.folder),
+        _chat=functools.cache(functools.partial(read_chat, location.folder, read_json)),
     )  # fmt: skip
 
 

@@ -3,17 +3,8 @@
 Imports errors.
 """
 
-from keras_transformer.zoo.recipe.parts import (
-    Data,
-    Distill,
-    Model,
-    Optimizer,
-    Prune,
-    Quantize,
-    Tokenizer,
-    Training,
-    check_percentile,
-)
+from keras_transformer.zoo.recipe.compression import Distill, Prune, Quantize, check_percentile
+from keras_transformer.zoo.recipe.parts import Data, Model, Optimizer, Tokenizer, Training
 from keras_transformer.zoo.recipe.recipe import CHOICES, OPTIONS, Recipe
 
 __all__ = [

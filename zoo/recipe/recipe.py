@@ -7,17 +7,9 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.recipe.compression import Distill, Prune, Quantize
 from keras_transformer.zoo.recipe.options import Part, option_name
-from keras_transformer.zoo.recipe.parts import (
-    Data,
-    Distill,
-    Model,
-    Optimizer,
-    Prune,
-    Quantize,
-    Tokenizer,
-    Training,
-)
+from keras_transformer.zoo.recipe.parts import Data, Model, Optimizer, Tokenizer, Training
 
 PARTS: Mapping[str, type[Part]] = {
     "model": Model, "data": Data, "tokenizer": Tokenizer, "optimizer": Optimizer,

@@ -6,8 +6,9 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -224,24 +225,28 @@ def weights_to_bytes(weights: Mapping[str, np.ndarray]) -> bytes:
     )
 
 
-def weights_digest(shapes: Mapping[str, tuple[int, ...]], read: Callable[[str], np.ndarray]) -> str:
-    """Returns the SHA-256 of `weights_to_bytes` without holding all weights at once.
+def weights_digest(*models: Iterable[Any]) -> str:
+    """Returns the SHA-256 of `weights_to_bytes` of models, one after the other.
+
+    One array is held at a time.
 
     Args:
-        shapes: shapes of the weights by name; all are float32.
-        read: function that returns the array of a name.
+        *models: weights of each: float32, with `path` and `shape`, which NumPy makes arrays of.
     """
-    header, end = {}, 0
-    for name in sorted(shapes):
-        begin, end = end, end + 4 * math.prod(shapes[name])
-        header[name] = {
-            "dtype": "F32", "shape": list(shapes[name]), "data_offsets": [begin, end],
-        }  # fmt: skip
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    digest = hashlib.sha256(len(text).to_bytes(8, "little") + text)
-    for name in header:
-        digest.update(np.ascontiguousarray(read(name), "<f4").reshape(-1).view(np.uint8))
+    digest = hashlib.sha256()
+    for weights in models:
+        ordered = sorted(weights, key=lambda weight: weight.path)
+        header, end = {}, 0
+        for weight in ordered:
+            begin, end = end, end + 4 * math.prod(weight.shape)
+            header[weight.path] = {
+                "dtype": "F32", "shape": list(weight.shape), "data_offsets": [begin, end],
+            }  # fmt: skip
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        text += b" " * (-len(text) % 8)
+        digest.update(len(text).to_bytes(8, "little") + text)
+        for weight in ordered:
+            digest.update(np.ascontiguousarray(weight, "<f4").reshape(-1).view(np.uint8))
     return digest.hexdigest()
 
 

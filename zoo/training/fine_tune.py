@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,11 @@ from keras_transformer.zoo.data.pairs import SentencePairs
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.data.tables import Examples
-from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.models.running.predict import model_inputs
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.recipe import OPTIONS, Recipe
 from keras_transformer.zoo.recipe.training_data import data_options, resolved, rows_given
-from keras_transformer.zoo.storage.files import weights_to_bytes
+from keras_transformer.zoo.storage.files import weights_digest
 from keras_transformer.zoo.tasks.run_data import RunData
 from keras_transformer.zoo.training.fit import Fit
 from keras_transformer.zoo.training.run_data import (
@@ -47,6 +45,7 @@ DEFAULTS = {
     "freeze": "",
     "layer_decay": 1.0,
     "lora": 0,
+    "lora_layers": "*",
     "adapter": False,
 }
 
@@ -117,7 +116,8 @@ class Retraining:
         self.report = self.report or default_report()
         self.folder = working_folder(self.out, resume=self.resume, overwrite=self.overwrite)
         self.origin = self.origin or self.checkpoint
-        self._began_from = "" if self.folder is None else _digest(self.checkpoint, self.origin)
+        began = (self.checkpoint.model.weights, self.origin.model.weights)
+        self._began_from = "" if self.folder is None else weights_digest(*began)
         given = self._in_memory()
         self.recipe = resolved(self.recipe, in_memory=given)
         self.data = run_data_of(self.checkpoint, self.recipe, **given)
@@ -210,11 +210,3 @@ class Retraining:
         result.metrics["validation"] |= validation_unknown(self.data)
         save_run(result, self.out, self.folder, overwrite=self.overwrite)
         return result
-
-
-def _digest(*checkpoints: Checkpoint) -> str:
-    """The SHA-256 of the weights of checkpoints, one after the other."""
-    digest = hashlib.sha256()
-    for checkpoint in checkpoints:
-        digest.update(weights_to_bytes(get_weights(checkpoint.model)))
-    return digest.hexdigest()

@@ -173,7 +173,7 @@ def train_recipe(
     if pretrained is not None:
         assign(pretrained, config, model)
     if rank := recipe.training.lora:
-        add_adapters(model, rank)
+        add_adapters(model, rank, recipe.training.lora_layers)
     freeze(model, recipe.training.freeze)
     fit = Fit(
         model, data.task, recipe, training_batches(data, recipe), data.validator(), folder=folder,
@@ -185,7 +185,8 @@ def train_recipe(
     best = fit.run()
     adapter = None
     if recipe.training.adapter:
-        adapter = Adapter.of_model(fit.model, base_of_adapter(pretrained))
+        base, layers = base_of_adapter(pretrained), recipe.training.lora_layers
+        adapter = Adapter.of_model(fit.model, base, layers)
     if rank:
         model = build(config, data.task, dtype=recipe.training.dtype)
         set_weights(model, merged_weights(fit.model))

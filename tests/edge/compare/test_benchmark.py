@@ -68,11 +68,15 @@ def test_one_file_from_its_bytes(files):
     assert [file.path for file in two.files] == ["file 1", str(files["int8"])]
 
 
-@pytest.mark.parametrize(("name", "value"), [("threads", 0), ("runs", 0), ("runs", 1.5)])
-def test_numbers_that_are_not_positive(files, name, value):
+@pytest.mark.parametrize(
+    ("name", "value", "bounds"),
+    [("threads", 0, "from 1 to 1024"), ("threads", 1025, "from 1 to 1024"),
+     ("runs", 0, "at least 1"), ("runs", 1.5, "at least 1")],
+)  # fmt: skip
+def test_numbers_out_of_bounds(files, name, value, bounds):
     with pytest.raises(InputError) as caught:
         benchmark(files["int8"], **{name: value})
-    assert str(caught.value) == f"Expected {name} to be at least 1, got {name}={value}."
+    assert str(caught.value) == f"Expected {name} to be {bounds}, got {name}={value}."
 
 
 def test_a_failing_child_is_reported(files, monkeypatch):

@@ -161,6 +161,17 @@ def test_answers_equal_transformers(talker, beams):
 
 
 @needs_transformers
+def test_a_chat_is_read_once_where_the_vocabulary_is_pruned(talker, monkeypatch):
+    folder, *_ = talker
+    calls = []
+    monkeypatch.setattr(
+        "keras_transformer.zoo.pretrained.load.read_chat",
+        lambda *args: calls.append(args) or read_chat(*args),
+    )
+    pruned = kt.load(folder, prune_vocabulary=TEXTS)
+    assert pruned.modality.chat == kt.load(folder).modality.chat and len(calls) == 2
+
+
 def test_a_chat_goes_with_its_model(talker, tmp_path, monkeypatch):
     folder, *_ = talker
     checkpoint = kt.load(folder)

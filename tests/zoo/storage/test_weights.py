@@ -2,6 +2,7 @@
 
 import hashlib
 
+import keras
 import ml_dtypes
 import numpy as np
 import pytest
@@ -59,6 +60,11 @@ def test_the_digest_is_that_of_the_bytes():
         "a": np.float32(2.5).reshape(()),
         "c/kernel": rng.normal(size=(4, 2)).astype("float32").T,
     }
-    shapes = {name: value.shape for name, value in weights.items()}
-    expected = hashlib.sha256(weights_to_bytes(weights)).hexdigest()
-    assert weights_digest(shapes, weights.__getitem__) == expected
+    variables = [keras.Variable(value, name="one") for value in weights.values()]
+    for variable, path in zip(variables, weights, strict=True):
+        variable._path = path
+    data = weights_to_bytes(weights)
+    assert weights_digest(variables) == hashlib.sha256(data).hexdigest()
+    assert weights_digest(variables, variables[:1], []) == hashlib.sha256(
+        data + weights_to_bytes({"b/é": weights["b/é"]}) + weights_to_bytes({})
+    ).hexdigest()

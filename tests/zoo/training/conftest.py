@@ -8,7 +8,10 @@ import keras_transformer as kt
 from tests.zoo.pretrained.tiny import REFERENCES
 from tests.zoo.training.test_fine_tuning import write_words
 
-OPTIONS = {"epochs": 2, "lora": 2, "learning_rate": 0.02, "baseline": False, "report": kt.Report()}
+OPTIONS = {
+    "epochs": 2, "lora": 2, "lora_layers": "query,value", "learning_rate": 0.02, "baseline": False,
+    "report": kt.Report(),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")

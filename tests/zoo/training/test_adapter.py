@@ -11,7 +11,7 @@ import pytest
 import keras_transformer as kt
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
-from keras_transformer.zoo.storage.files import read_folder, weights_from_bytes
+from keras_transformer.zoo.storage.files import read_folder, weights_from_bytes, write_folder
 from keras_transformer.zoo.training.adaptation.adapter import Adapter
 from keras_transformer.zoo.training.adaptation.lora import add_adapters, merged_weights
 from keras_transformer.zoo.training.train_recipe import train_recipe
@@ -23,6 +23,7 @@ from tests.zoo.training.test_lora import CONFIGS
 from tests.zoo.training.test_resume import stopped_and_resumed
 
 TEXTS = [f"w{i % 7} w{i % 11} w{i % 5}" for i in range(20)]
+LAYERS = ("query", "value")
 BASE = {"source": "hf:a/b", "revision": "c", "licence": "mit", "sha256": {"config.json": "0"}}
 
 
@@ -41,7 +42,7 @@ def test_an_adapter_gives_the_outputs_of_the_merged_model(adapters):
             value, get_weights(adapted.model)[path]
         )
     ]  # fmt: skip
-    assert len(changed) == 12  # query, key, value, output, up and down of two blocks
+    assert len(changed) == 4 and all(path.split("/")[-2] in LAYERS for path in changed)
     assert adapted.labels == merged.labels == ("0", "1")
     assert adapted.metrics == merged.metrics
     assert adapted.recipe.training.adapter and not merged.recipe.training.adapter
@@ -55,12 +56,11 @@ def test_its_folder_is_small_and_says_its_base(adapters):
     assert sum(map(len, files.values())) < 2**20
     said = json.loads(files["adapter.json"])
     published = kt.load(adapters / "bert").recipe.model.published
-    assert said == {"rank": 2, "alpha": 4.0, "base": published}
+    assert said == {"rank": 2, "alpha": 4.0, "layers": "query,value", "base": published}
     assert set(published["sha256"]) == {"config.json", "model.safetensors"}
     stored = weights_from_bytes(files["adapter.safetensors"])
     blocks = [f"encoder/block_{i}" for i in range(2)]
-    names = [f"attention/sublayer/{one}" for one in ("query", "key", "value", "output")]
-    names += [f"feed_forward/sublayer/{one}" for one in ("up", "down")]
+    names = [f"attention/sublayer/{one}" for one in LAYERS]
     factors = {
         f"{block}/{name}/adapter/{factor}"
         for block in blocks for name in names for factor in ("down", "up")
@@ -122,6 +122,30 @@ def test_models_that_write(base, task, columns, tmp_path):
     assert any(value.any() for path, value in stored.items() if path.endswith("/up"))
 
 
+def test_adapters_beside_all_kernels_and_those_of_before(adapters, tmp_path):
+    data = {name: adapters / f"{name}.tsv" for name in ("train", "validation")}
+    for name, adapter in (("merged", False), ("adapter", True)):
+        kt.train(
+            str(adapters / "bert"), **data, out=tmp_path / name, adapter=adapter,
+            **{**OPTIONS, "lora_layers": "*"},
+        )  # fmt: skip
+    merged = get_weights(kt.load(tmp_path / "merged").model)
+    tiny.assert_same_weights(get_weights(kt.load(tmp_path / "adapter").model), merged)
+    files = read_folder(tmp_path / "adapter")
+    stored = weights_from_bytes(files["adapter.safetensors"])
+    # Query, key, value, output, up and down of two blocks.
+    assert sum(path.endswith("/up") for path in stored) == 12
+    # Written before layers could be chosen: neither the adapter nor the recipe says them.
+    said, recipe = (json.loads(files[name]) for name in ("adapter.json", "recipe.json"))
+    assert (said.pop("layers"), recipe["training"].pop("lora_layers")) == ("*", "*")
+    files |= {"adapter.json": json.dumps(said).encode(), "recipe.json": json.dumps(recipe).encode()}
+    write_folder(tmp_path / "before", files)
+    before = kt.load(tmp_path / "before")
+    tiny.assert_same_weights(get_weights(before.model), merged)
+    again = train_recipe(before.recipe, tmp_path / "again", baseline=False)
+    tiny.assert_same_weights(get_weights(again.model), merged)
+
+
 def test_saving_it_again_writes_all_weights(adapters, tmp_path):
     kt.load(adapters / "adapter").save(tmp_path / "whole")
     tiny.assert_same_weights(
@@ -130,17 +154,18 @@ def test_saving_it_again_writes_all_weights(adapters, tmp_path):
     )
 
 
+@pytest.mark.parametrize("layers", ["*", "query,value"])
 @pytest.mark.parametrize("kind", CONFIGS)
-def test_factors_of_each_architecture_come_back(kind):
+def test_factors_of_each_architecture_come_back(kind, layers):
     keras.utils.set_random_seed(0)
     head = tiny.TASK if kind == "encoder" else None
     model, plain = build(CONFIGS[kind], head), build(CONFIGS[kind], head)
     set_weights(plain, get_weights(model))
-    add_adapters(model, 3)
+    add_adapters(model, 3, layers)
     rng = np.random.default_rng(0)
     for weight in model.trainable_weights:
         weight.assign(rng.standard_normal(weight.shape))
-    written = Adapter.of_model(model, BASE).files()
+    written = Adapter.of_model(model, BASE, layers).files()
     adapter = Adapter.of_files(written, "x")
     assert (adapter.rank, adapter.alpha, adapter.base) == (3, 6.0, BASE)
     adapter.merge_into(plain, "x")

@@ -45,7 +45,9 @@ def test_descriptions_that_are_none(adapters, tmp_path):
         ({"rank": True}, "to have a rank above 0, got True."),
         ({"alpha": float("inf")}, "to have a finite alpha above 0, got inf."),
         ({"alpha": "4"}, "to have a finite alpha above 0, got '4'."),
-        ({"more": 1}, "to have rank, alpha and base, got ['rank', 'alpha', 'base', 'more']."),
+        ({"more": 1}, "to have rank, alpha, layers and base, got ['rank', 'alpha', 'layers', "
+         "'base', 'more']."),
+        ({"layers": 1}, "to have layers that are text, got 1."),
         ({"base": {"source": "x"}}, "to have a base with source, revision, licence and sha256, got "
          "{'source': 'x'}."),
         ({"base": {**said["base"], "source": ""}}, "to have a base with a source, got {"),
@@ -66,7 +68,7 @@ def test_descriptions_that_are_none(adapters, tmp_path):
 
 def test_weights_that_do_not_fit(adapters, tmp_path):
     weights = weights_from_bytes((adapters / "adapter" / "adapter.safetensors").read_bytes())
-    down, up = (f"encoder/block_1/attention/sublayer/key/adapter/{one}" for one in ("down", "up"))
+    down, up = (f"encoder/block_1/attention/sublayer/value/adapter/{one}" for one in ("down", "up"))
     path = tmp_path / "changed"
     has = f"Expected adapter.safetensors of {path} to have"
     for changes, sentence in (
@@ -86,6 +88,13 @@ def test_weights_that_do_not_fit(adapters, tmp_path):
     changed(adapters, tmp_path, adapter=json.dumps({**said, "rank": 3}).encode())
     with pytest.raises(InputError, match=r"floats of shape \(\d+, 3\) as .* shape \(\d+, 2\)"):
         kt.load(path)
+    for layers, sentence in (
+        ("query", f"{has} what its model has, got encoder/block_0/attention/sublayer/value/adap"),
+        ("query,gate", "Expected the pattern 'gate' of lora_layers to match the path of a layer"),
+    ):
+        changed(adapters, tmp_path, adapter=json.dumps({**said, "layers": layers}).encode())
+        with refused(sentence):
+            kt.load(path)
     config = json.loads((adapters / "adapter" / "config.json").read_text())
     config["model"]["hidden_dim"] = 2**20
     changed(adapters, tmp_path, config=json.dumps(config).encode())
@@ -148,8 +157,12 @@ def test_the_base_of_a_path_is_found_from_anywhere(adapters, tmp_path, monkeypat
 
 def test_what_cannot_be(adapters, tmp_path):
     data = {name: adapters / f"{name}.tsv" for name in ("train", "validation")}
+    no_lora = {**OPTIONS, "lora": 0}
+    del no_lora["lora_layers"]
     with refused("Expected lora to be above 0 where adapter=True, got lora=0."):
-        kt.train(str(adapters / "bert"), **data, **{**OPTIONS, "lora": 0}, adapter=True)
+        kt.train(str(adapters / "bert"), **data, **no_lora, lora_layers="*", adapter=True)
+    with refused("Expected lora to be above 0 where lora_layers=query, got lora=0."):
+        kt.train(str(adapters / "bert"), **data, **no_lora, lora_layers="query")
     with refused("Expected a folder (out) where adapter=True, got out=None."):
         kt.train(str(adapters / "bert"), **data, **OPTIONS, adapter=True)
     with refused("Expected no prune_vocabulary where adapter=True"):

@@ -12,7 +12,12 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.pretrained.load import load_pretrained
 from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.training.adaptation.lora import adapted, add_adapters, merged_weights
+from keras_transformer.zoo.training.adaptation.lora import (
+    adapted,
+    add_adapters,
+    merged_weights,
+    projections_of,
+)
 from keras_transformer.zoo.training.train_recipe import train_recipe
 from tests.zoo import tiny
 from tests.zoo.training.test_fine_tuning import BERT, fine_tuned, write_words
@@ -91,6 +96,38 @@ def test_an_adapter_needs_a_rank():
         LowRankAdapter(4, 0)
 
 
+@pytest.mark.parametrize(
+    ("layers", "count"),
+    [
+        ("*", 16),
+        ("query,value", 6),
+        ("encoder/*/query , decoder/block_0/cross_attention", 5),
+        ("feed_forward,cross_attention/sublayer/ke[xy]", 5),
+        ("block_0/feed_forward", 4),
+    ],
+)
+def test_patterns_of_layers(layers, count):
+    model = build(CONFIGS["encoder-decoder"])
+    paths = [one.path for one in projections_of(model)]
+    add_adapters(model, 3, layers)
+    found = [one.path for one in adapted(model)]
+    assert found == [path for path in paths if path in found] and len(found) == count
+    names = {
+        f"{path}/adapter/{factor}" for path in found for factor in ("down", "up")
+    }  # fmt: skip
+    assert {weight.path for weight in model.trainable_weights} == names
+    assert set(merged_weights(model)) == set(get_weights(build(CONFIGS["encoder-decoder"])))
+
+
+@pytest.mark.parametrize(
+    ("layers", "shown"),
+    [("query,gate", "'gate'"), ("", "''"), (",", "','"), ("head", "'head'"), ("uery", "'uery'")],
+)
+def test_patterns_that_match_nothing(layers, shown):
+    with pytest.raises(InputError, match=f"the pattern {shown} of lora_layers .* encoder/block_."):
+        add_adapters(build(CONFIGS["encoder"], tiny.TASK), 3, layers)
+
+
 def test_ranks_that_are_too_large():
     with pytest.raises(InputError, match="below 16, .* got lora=16"):
         add_adapters(build(CONFIGS["encoder"], tiny.TASK), 16)
@@ -115,7 +152,8 @@ def test_a_fine_tuned_checkpoint_is_a_plain_one(tmp_path):
             assert same != in_block_kernel, path
     loaded = Checkpoint.load(tmp_path / "out")
     tiny.assert_same_weights(get_weights(loaded.model), weights)
-    assert Recipe.from_file(tmp_path / "out" / "recipe.json").training.lora == 2
+    recorded = Recipe.from_file(tmp_path / "out" / "recipe.json").training
+    assert (recorded.lora, recorded.lora_layers) == (2, "*")
 
 
 def test_a_run_with_adapters_is_resumed(tmp_path):

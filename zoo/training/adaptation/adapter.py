@@ -14,7 +14,13 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.storage.files import weights_from_bytes, weights_to_bytes
-from keras_transformer.zoo.training.adaptation.lora import FACTORS, HEAD, adapted, factors_of
+from keras_transformer.zoo.training.adaptation.lora import (
+    FACTORS,
+    HEAD,
+    adapted,
+    factors_of,
+    projections_of,
+)
 
 # Of the origin of a base, see `Pretrained.provenance`.
 _ORIGIN = ("source", "revision", "licence")
@@ -28,28 +34,35 @@ class Adapter:
         base: origin of the other weights: source, revision, licence, and the SHA-256 of each file.
         rank: rank of the factors.
         alpha: numerator of their constant factor, `alpha / rank`.
+        layers: patterns of the layers that have them, see `lora.projections_of`; `*` in files
+            that do not say it.
         weights: factors, and weights of the head, by path.
     """
 
     base: Mapping[str, Any]
     rank: int
     alpha: float
+    layers: str
     weights: Mapping[str, np.ndarray]
 
     @classmethod
-    def of_model(cls, model: keras.Model, base: Mapping[str, Any]) -> Self:
+    def of_model(cls, model: keras.Model, base: Mapping[str, Any], layers: str = "*") -> Self:
         """Returns the adapter of a model that has adapters, see `lora.add_adapters`.
 
         Args:
             model: trained model.
             base: origin of the weights that it began with.
+            layers: patterns of the layers that have adapters.
         """
         found = adapted(model)[0].adapter
         weights = {
             path: value for path, value in get_weights(model).items()
             if path.startswith(HEAD) or path.endswith(FACTORS)
         }  # fmt: skip
-        return cls(base=base, rank=found.rank, alpha=found.factor * found.rank, weights=weights)
+        return cls(
+            base=base, rank=found.rank, alpha=found.factor * found.rank, layers=layers,
+            weights=weights,
+        )  # fmt: skip
 
     @classmethod
     def of_files(cls, files: Mapping[str, bytes], path: object) -> Self:
@@ -66,12 +79,15 @@ class Adapter:
             raise InputError(f"The adapter {path} lacks its file {ADAPTER_CONFIG}.")
         values = read_object(files[ADAPTER_CONFIG], f"{ADAPTER_CONFIG} of {path}")
         rank, alpha, base = (values.get(name) for name in ("rank", "alpha", "base"))
-        if set(values) != {"rank", "alpha", "base"}:
-            raise _unexpected(path, "rank, alpha and base", list(values))
+        layers = values.get("layers", "*")
+        if {*values, "layers"} != {"rank", "alpha", "layers", "base"}:
+            raise _unexpected(path, "rank, alpha, layers and base", list(values))
         if type(rank) is not int or rank < 1:
             raise _unexpected(path, "a rank above 0", rank)
         if type(alpha) not in (int, float) or not math.isfinite(alpha) or alpha <= 0:
             raise _unexpected(path, "a finite alpha above 0", alpha)
+        if not isinstance(layers, str):
+            raise _unexpected(path, "layers that are text", layers)
         if not isinstance(base, dict) or set(base) != {*_ORIGIN, "sha256"}:
             raise _unexpected(path, "a base with source, revision, licence and sha256", base)
         hashes = base["sha256"]
@@ -79,11 +95,14 @@ class Adapter:
             raise _unexpected(path, "a base with a source", base)
         if not isinstance(hashes, dict) or not hashes:
             raise _unexpected(path, "the SHA-256 of the base's files", hashes)
-        return cls(base=base, rank=rank, alpha=alpha, weights=weights_from_bytes(files[ADAPTER]))
+        weights = weights_from_bytes(files[ADAPTER])
+        return cls(base=base, rank=rank, alpha=alpha, layers=layers, weights=weights)
 
     def files(self) -> dict[str, bytes]:
         """Returns the contents of its files by name."""
-        described = {"rank": self.rank, "alpha": self.alpha, "base": dict(self.base)}
+        described = {
+            "rank": self.rank, "alpha": self.alpha, "layers": self.layers, "base": dict(self.base),
+        }  # fmt: skip
         text = json.dumps(described, indent=2, ensure_ascii=False) + "\n"
         return {ADAPTER: weights_to_bytes(self.weights), ADAPTER_CONFIG: text.encode()}
 
@@ -95,7 +114,8 @@ class Adapter:
             path: of the adapter's folder, for messages.
 
         Raises:
-            InputError: if a weight is missing, left over or of another shape.
+            InputError: if a weight is missing, left over or of another shape, or no layer has the
+                name of a pattern.
         """
         rest = dict(self.weights)
 
@@ -109,7 +129,7 @@ class Adapter:
                 )
             return value
 
-        for one in adapted(model):
+        for one in projections_of(model, self.layers):
             width, units = one.kernel.shape
             down, up = factors_of(one)
             change = keras.ops.matmul(take(down, (width, self.rank)), take(up, (self.rank, units)))

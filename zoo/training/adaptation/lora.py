@@ -1,10 +1,12 @@
 """Low-rank adaptation (LoRA): only small factors beside the kernels, and the head, are trained.
 
-Hu et al. 2021, arXiv:2106.09685. Adapters stand beside every kernel of the blocks, attention's and
-the feed-forward layers'. Afterwards they are merged into the kernels, so that a checkpoint with
-them is one like any other.
+Hu et al. 2021, arXiv:2106.09685. Adapters stand beside kernels of the blocks, selected by path
+patterns: those of queries and values (section 4.2), or others of attention and the feed-forward
+layers. Afterwards they are merged into the kernels, so that a checkpoint with them is one like any
+other.
 """
 
+import fnmatch
 import re
 
 import keras
@@ -24,17 +26,18 @@ FACTORS = (f"/{_ADAPTER}/down", f"/{_ADAPTER}/up")
 HEAD = ("head/", "pooler/")
 
 
-def add_adapters(model: keras.Model, rank: int) -> None:
-    """Adds adapters to the projections of a model's blocks, and freezes what is not the head.
+def add_adapters(model: keras.Model, rank: int, layers: str = "*") -> None:
+    """Adds adapters to projections of a model's blocks, and freezes what is not the head.
 
     Args:
         model: built model.
         rank: rank of the adapters.
+        layers: patterns of the projections, see `projections_of`.
 
     Raises:
-        InputError: if the rank is not below the width of a kernel.
+        InputError: if the rank is not below the width of a kernel, or a pattern matches nothing.
     """
-    projections = adapted(model)
+    projections = projections_of(model, layers)
     smallest = min(min(one.kernel.shape) for one in projections)
     if not 0 < rank < smallest:
         raise InputError(
@@ -47,12 +50,35 @@ def add_adapters(model: keras.Model, rank: int) -> None:
         one.adapt(LowRankAdapter(one.units, rank, dtype=one.dtype_policy, name=_ADAPTER))
 
 
-def adapted(model: keras.Model) -> list[Projection]:
-    """Returns the projections of a model's blocks."""
-    return [
+def projections_of(model: keras.Model, layers: str = "*") -> list[Projection]:
+    """Returns projections of a model's blocks.
+
+    Args:
+        model: built model.
+        layers: patterns of the paths of layers, or of the ends of their paths, separated by
+            commas, with `*`, `?` and `[...]` as in a shell; each matches a layer with all its
+            sublayers: `query,value`, `feed_forward`, `encoder/block_[4-5]`, or `*` for all.
+
+    Raises:
+        InputError: if a pattern matches nothing, or there is none.
+    """
+    known = [
         one for one in all_layers(model)
         if isinstance(one, Projection) and one.built and _IN_BLOCK.match(one.path)
     ]  # fmt: skip
+    patterns = list(filter(None, map(str.strip, layers.split(","))))
+    for pattern in patterns or [layers]:
+        if not any(_matches(one.path, pattern) for one in known):
+            raise InputError(
+                f"Expected the pattern {pattern!r} of lora_layers to match the path of a layer "
+                f"with a kernel in a block, such as {known[0].path}, or its end; it matches none."
+            )
+    return [one for one in known if any(_matches(one.path, pattern) for pattern in patterns)]
+
+
+def adapted(model: keras.Model) -> list[Projection]:
+    """Returns the projections of a model that have adapters."""
+    return [one for one in projections_of(model) if one.adapter is not None]
 
 
 def factors_of(projection: Projection) -> tuple[str, str]:
@@ -70,3 +96,8 @@ def merged_weights(model: keras.Model) -> dict[str, np.ndarray]:
         path = one.kernel.path
         weights[path] = weights[path] + ops.convert_to_numpy(one.adapter.change)
     return weights
+
+
+def _matches(path: str, pattern: str) -> bool:
+    ends = (pattern, f"*/{pattern}")
+    return any(fnmatch.fnmatchcase(path, f"{end}{rest}") for end in ends for rest in ("", "/*"))

@@ -1,0 +1,85 @@
+"""The parts of a recipe that compression adds: pruning, quantization and distillation."""
+
+import dataclasses
+
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.recipe.options import Part, option
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Prune(Part):
+    """Pruning.
+
+    Attributes:
+        sparsity: fraction of weights set to zero; 0 for none.
+        pattern: pattern of the zeros: `element`, `block` or `2:4`.
+        clusters: number of values to which each kernel and token table is clustered; 0 for no
+            clustering.
+    """
+
+    sparsity: float = option(0.0, fraction=True)
+    pattern: str = option("element", choices=("element", "block", "2:4"))
+    clusters: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Quantize(Part):
+    """Quantization-aware training.
+
+    Attributes:
+        precision: target precision.
+        keep: patterns of the layers that stay float, separated by commas.
+        percentile: percentage of the values, the middle ones, that a calibrated range covers; 100
+            for the smallest to the largest value, 0 for the range with the least squared error.
+        ranges: update of the ranges in training: `moving-average` or `learned`.
+        freeze_ranges: fraction of the steps, at the end, in which the ranges are frozen.
+    """
+
+    precision: str = "int8"
+    keep: str = ""
+    percentile: float = 0.0
+    ranges: str = option("moving-average", choices=("moving-average", "learned"))
+    freeze_ranges: float = 0.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_percentile(self.percentile)
+        if self.freeze_ranges > 1:
+            raise InputError(
+                f"Expected freeze_ranges to be from 0 to 1, got freeze_ranges={self.freeze_ranges}."
+            )
+
+    def moving_steps(self, total_steps: int) -> int:
+        """Returns the number of steps in which ranges are updated; afterwards they are frozen."""
+        return round((1 - self.freeze_ranges) * total_steps)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Distill(Part):
+    """Distillation; the arguments of `edge.distill`.
+
+    Attributes:
+        share: weight of the teacher's outputs in the loss.
+        temperature: divisor of the logits.
+        hidden_weight, attention_weight: loss weights of the differences of hidden states and of
+            attention.
+        beams: beams with which the teacher generates the targets of a translation; 0 to use those
+            of the data.
+        init: whose weights the student began with: the `student`'s own, which are new for a model
+            of the catalogue, or the `teacher`'s.
+    """
+
+    share: float = 0.5
+    temperature: float = 2.0
+    hidden_weight: float = 0.0
+    attention_weight: float = 0.0
+    beams: int = 0
+    init: str = option("student", choices=("student", "teacher"))
+
+
+def check_percentile(percentile: float) -> None:
+    """Raises InputError if the percentile is neither 0 nor above 50 and at most 100."""
+    if percentile != 0 and not 50 < percentile <= 100:
+        raise InputError(
+            f"Expected percentile to be above 50 and at most 100, got percentile={percentile}."
+        )
