@@ -14,7 +14,6 @@ from keras_transformer.edge.targets.convert import convert
 from tests.edge import generators
 from tests.edge.models import calibration, random_model
 
-
 SLOW = ("float16", "int16x8", "static_int8")
 
 
