@@ -216,7 +216,7 @@ def test_percentiles_of_many_values_come_from_a_sample():
 def test_the_default_has_the_least_squared_error():
     model, point = one_point(-1.0, 1.0)
     # The best bounds of so many values of Laplace's distribution are 9.9 for 8 bits (Banner et al.
-    # 2019, arXiv:1810.05723, table 1), the largest of them are beyond 12.
+    # 2019, arXiv:1810.05723, table 1), the largest of them are 13.5 and 11.9.
     x = np.random.default_rng(0).laplace(0.0, 1.0, (4, 1000, 50)).astype("float32")
 
     def error():
