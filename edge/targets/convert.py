@@ -82,7 +82,7 @@ def convert(
     _check_calibration(checkpoint, spec, calibration, percentile)
     if calibration is not None and not isinstance(calibration, Batches | SampledBatches):
         calibration = calibration_batches(checkpoint, calibration)
-    if calibration is not None and not checkpoint.metrics:
+    if calibration is not None and not (checkpoint.metrics or checkpoint.task.generates):
         checkpoint = _compared_on(checkpoint, calibration)
     return writer.write(
         Request(

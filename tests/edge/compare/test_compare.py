@@ -47,6 +47,7 @@ def test_as_json(runs, files):
     ]  # fmt: skip
     assert list(value["parity"]) == [
         "rows", "agreement", "largest", "relative", "steps", "most_steps", "cosine",
+        "departing",
     ]  # fmt: skip
 
 

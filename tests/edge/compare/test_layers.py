@@ -32,7 +32,7 @@ def rows_of(runs):
     return {name: rows[:12] for name, rows in inputs.items()}
 
 
-def altered(path, out, layer, change):
+def altered(path, out, layer):
     """Writes a file with a change in the first value of what a layer's op reads last, its bias."""
     flatbuffer, description, files = unpack(path)
     data = bytearray(flatbuffer)
@@ -41,9 +41,11 @@ def altered(path, out, layer, change):
     place = description["layers"]["predict"][layer]
     ops = [graph.Operators(i) for i in range(graph.OperatorsLength())]
     [op] = [op for op in ops if place in op.OutputsAsNumpy()]
-    bias = model.Buffers(graph.Tensors(op.Inputs(op.InputsLength() - 1)).Buffer()).DataAsNumpy()
-    values = bias.view(np.int32 if description["precision"] == "int8" else np.float32)
-    values[0] += change
+    bias = graph.Tensors(op.Inputs(op.InputsLength() - 1))
+    is_integer = bias.Type() == schema.TensorType.INT32
+    values = model.Buffers(bias.Buffer()).DataAsNumpy().view(np.int32 if is_integer else np.float32)
+    # Several steps of the output, or several times the size of its values.
+    values[0] += 10_000 if is_integer else 8.0
     description = {
         name: value for name, value in description.items()
         if name not in ("format", "flatbuffer_bytes")
@@ -83,9 +85,7 @@ def test_no_layer_of_an_honest_file_departs(runs, files, precision):
 def test_an_altered_bias_is_found_where_it_is_added(runs, files, tmp_path, precision, name):
     trained = runs.quantized if precision == "int8" else runs.trained
     layer = f"encoder/block_1/{name}"
-    # Several steps of the output, or several times the size of its values.
-    change = 10_000 if precision == "int8" else 8.0
-    path = altered(files[precision], tmp_path / "altered.tflite", layer, change)
+    path = altered(files[precision], tmp_path / "altered.tflite", layer)
     found = compare_layers(trained, [path], rows_of(runs))[str(path)]
     assert [one.layer for one in found if one.departs] == [layer]
     [departing] = [one for one in found if one.departs]

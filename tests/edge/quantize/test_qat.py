@@ -24,7 +24,7 @@ def test_the_best_weights_include_their_ranges(runs):
     measured = loaded.task.evaluate(loaded, runs.examples)
     assert measured["accuracy"] == loaded.metrics["validation"]["accuracy"] > 0.9
     assert loaded.metrics["float"] == runs.trained.metrics["validation"]
-    assert loaded.bits == {"kernel_bits": 8, "activation_bits": 8}
+    assert loaded.bits == {"kernel_bits": 8, "row_bits": 8, "activation_bits": 8}
 
 
 def test_kernels_and_tables_are_written_on_their_grid(runs):
