@@ -106,8 +106,15 @@ def find_layers(
     both = SideBySide(checkpoint, model, flatbuffer, length, steps=FIND_STEPS)
     errors: dict[str, dict[str, dict[int, float]]] = {}
     limits: dict[tuple[str, str, int], float] = {}
-    rounds_rows = get_precision(precision).row_bits is not None
+    spec = get_precision(precision)
     known: dict[str, set[int]] = defaultdict(set)
+    # Where rows are rounded as the file runs, a tensor may be found by far less than it must have.
+    # With stored activations these are outputs of projections alone.
+    loose_everywhere = spec.row_bits is not None and not spec.is_static
+    loose = {
+        name: set().union(*inside.projected.values()) if spec.row_bits is not None else set()
+        for name, inside in both.inside.items()
+    }
 
     def meet(signature, name, point, values, tensors):
         step = None if point.bits is None else point.scale
@@ -122,7 +129,7 @@ def find_layers(
                 near = limit
                 if tensor.step is not None:
                     near = FIND_STEPS_OFF
-                elif is_rounded and rounds_rows:
+                elif is_rounded and (place in loose[signature] or loose_everywhere):
                     near = FIND_RELATIVE
                 if error <= near:
                     fitting[place] = error

@@ -64,11 +64,12 @@ def flips(model, runner, sources):
 def test_the_simulation_follows_the_file_step_for_step(tmp_path):
     trained, batches = generator("transformer"), calibration("transformer")
     path = tmp_path / "model.tflite"
-    path.write_bytes(bytes(convert(trained, "int8", calibration=batches)))
+    # Ties of row-wise rounding, which int8 has too, are not those of the file.
+    path.write_bytes(bytes(convert(trained, "static_int8", calibration=batches)))
     runner, sources = Runner(path), random_ids([LENGTH, 20, 7, 25], seed=3)
-    model = quantized_model(trained, batches)
+    model = quantized_model(trained, batches, "static_int8")
     free = flips(model, runner, sources)
-    rounded = quantized_model(trained, batches)
+    rounded = quantized_model(trained, batches, "static_int8")
     set_weights(rounded, get_weights(model))
     round_biases(rounded, trained.probes)
     assert flips(rounded, runner, sources) < min(0.01, free / 3)
