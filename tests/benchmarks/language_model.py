@@ -6,9 +6,10 @@
     python tests/benchmarks/language_model.py speed files --gguf model-Q8_0.gguf
 
 MODEL is a folder that transformers wrote. `write` writes what our parity check would refuse too.
-`same` counts the tokens, chosen greedily or by beam search, up to the first that differs from what
-transformers' float32 model writes for the same ids. `speed` times the decoding of our files and of
-llama.cpp (llama-cpp-python) with one thread, in turns; the end of a text is no reason to stop.
+`same` compares texts, chosen greedily or by beam search, since our vocabularies number the pieces
+otherwise: it counts the tokens that transformers' float32 model wrote up to the first difference.
+`speed` times the decoding of our files and of llama.cpp (llama-cpp-python) with one thread, in
+turns; the end of a text is no reason to stop.
 """
 
 import statistics
@@ -59,21 +60,20 @@ def write(model: str, folder: Path, precision: str) -> None:
     (folder / f"{precision}.tflite").write_bytes(data)
 
 
-def continuation(steps, prompt: np.ndarray, tokens: int, beams: int = 1, stops=()) -> list[int]:
-    """What a model of ours writes after the prompt's ids (T,)."""
+def continuation(steps, prompt: np.ndarray, tokens: int) -> list[int]:
+    """What a file of ours writes after the prompt's ids (T,), whatever they stand for."""
     from keras_transformer.zoo.generation.decoding import Decoding
     from keras_transformer.zoo.generation.loop import generate
 
     cache = steps.prefill(prompt[None, :-1])
-    decoding = Decoding(max_tokens=tokens, beams=beams)
-    return list(generate(steps, cache, prompt[-1:], decoding, stop_ids=stops)[0].ids)
+    decoding = Decoding(max_tokens=tokens)
+    return list(generate(steps, cache, prompt[-1:], decoding, stop_ids=())[0].ids)
 
 
-def until_different(ours: list[int], reference: list[int]) -> int:
-    """Number of tokens before the first difference."""
-    pairs = zip(ours, reference, strict=False)
-    same = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(ours), len(reference)))
-    return same
+def until_different(text: str, reference: list[int], decode) -> int:
+    """Number of the reference's tokens that a text begins with."""
+    counts = range(len(reference) + 1)
+    return max(count for count in counts if text.startswith(decode(reference[:count])))
 
 
 @main.command()
@@ -91,6 +91,8 @@ def same(
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from keras_transformer.edge.runtime.runner import Runner
+    from keras_transformer.zoo.predictor import Predictor
+    from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 
     tokenizer = AutoTokenizer.from_pretrained(model)
     reference = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
@@ -104,22 +106,15 @@ def same(
             do_sample=False, pad_token_id=end,
         )  # fmt: skip
         expected.append(made[0, len(row) :].tolist())
-    sides = {path.name: Runner(path).steps for path in sorted(folder.glob("*.tflite"))}
+    sides = {path.name: Runner(path) for path in sorted(folder.glob("*.tflite"))}
     if with_keras:
-        from keras_transformer.zoo.models.running.decoding_steps import KerasSteps
-        from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
-
-        checkpoint = as_checkpoint(model)
-        for text, row in zip(PROMPTS, ids, strict=False):
-            own = checkpoint.modality.tokenizer.encode(text)
-            click.echo(f"our tokenizer's ids equal, as a part: {str(row.tolist())[1:-1]!r} {own}")
-        sides["Keras"] = KerasSteps(checkpoint.model, checkpoint.config, LENGTH)
-    for name, steps in sides.items():
-        found = [continuation(steps, row, tokens, beams, (end,)) for row in ids]
-        counts = [
-            f"{until_different(own, want)} of {len(want)}"
-            for own, want in zip(found, expected, strict=True)
-        ]
+        sides["Keras"] = Predictor(as_checkpoint(model))
+    for name, side in sides.items():
+        counts = []
+        for text, want in zip(PROMPTS, expected, strict=False):
+            own = side.generate([text], max_tokens=tokens, beams=beams)[0]
+            want = [number for number in want if number != end]
+            counts.append(f"{until_different(own, want, tokenizer.decode)} of {len(want)}")
         click.echo(f"{name}, {beams} beams: {'; '.join(counts)}")
     for want in expected:
         click.echo(repr(tokenizer.decode(want)))
@@ -138,7 +133,8 @@ def llama(path: str, prompt: np.ndarray, tokens: int):
         model.eval(prompt.tolist())
         made = []
         for _ in range(tokens):
-            made.append(int(model.scores[model.n_tokens - 1].argmax()))
+            logits = llama_cpp.llama_get_logits_ith(model.ctx, -1)
+            made.append(int(np.ctypeslib.as_array(logits, (model.n_vocab(),)).argmax()))
             model.eval(made[-1:])
         return made
 
