@@ -43,8 +43,10 @@ def test_a_choice_half_as_likely_departs():
 def test_a_vector_of_another_direction_departs():
     angles = np.array([0.0, 0.6, 0.7, 3.0])  # cosines 1, 0.83, 0.76, -0.99
     outputs = 3.0 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    found = difference(np.tile([[1.0, 0.0]], (4, 1)), outputs, None, vectors=True)
+    reference = np.tile([[1.0, 0.0]], (4, 1))
+    found = difference(reference, outputs, None, vectors=True, direction=0.8)
     assert found.departing == 0.5
+    assert difference(reference, outputs, None, vectors=True, direction=0.7).departing == 0.25
     assert found.cosine == pytest.approx(np.cos(3.0))
 
 
@@ -61,7 +63,7 @@ def test_a_number_off_by_more_than_a_twentieth_of_the_range_departs():
         ({}, "choices that the model finds less than half as likely as its own"),
         (
             {"cosine": 0.2, "agreement": None},
-            "vectors of a cosine below 0.8 with the model's",
+            "vectors of a cosine below 0.95 with the model's",
         ),
         ({"agreement": None}, "numbers off by more than 5% of their range"),
     ],
