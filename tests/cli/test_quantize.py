@@ -22,7 +22,7 @@ def test_a_run_reports_and_writes_a_checkpoint(quantized):
     assert result.stderr.startswith("Device: cpu:0 (tensorflow backend)\nEpoch 1: loss ")
     assert result.stdout.endswith(f"\nWrote {out}\n")
     config = json.loads((out / "config.json").read_text())
-    assert config["bits"] == {"kernel_bits": 8, "activation_bits": 8}
+    assert config["bits"] == {"kernel_bits": 8, "row_bits": 8, "activation_bits": 8}
     recipe = json.loads((out / "recipe.json").read_text())
     assert (recipe["training"]["epochs"], recipe["optimizer"]["learning_rate"]) == (2, 1e-3)
     quantize = recipe["quantize"]
@@ -109,7 +109,7 @@ def test_a_full_disk(checkpoint, tmp_path, monkeypatch):
         (
             ["--precision", "dynamic_int8", "--ranges", "learned"],
             "Expected no learned ranges and no percentile for dynamic_int8, which has no ranges, "
-            "got ranges=learned, percentile=100.",
+            "got ranges=learned, percentile=0.",
         ),
         (["--percentile", "50"], "Expected percentile to be above 50 and at most 100, got "),
         (["--learning-rate", "-1"], "Expected learning_rate to be above 0"),

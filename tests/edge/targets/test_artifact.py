@@ -135,6 +135,13 @@ def test_what_is_refused_before_any_work(arguments, sentence):
     assert str(error.value) == sentence
 
 
+def test_a_checkpoint_of_the_former_int8_is_of_static_int8():
+    trained = random_model()
+    trained.bits = {"kernel_bits": 8, "activation_bits": 8}
+    with pytest.raises(InputError, match="^Expected precision static_int8, for which this checkpo"):
+        convert(trained, "int8")
+
+
 def test_a_quantized_checkpoint_is_converted_to_its_own_precision():
     trained = random_model()
     trained.bits = {"kernel_bits": 8, "row_bits": 8}
