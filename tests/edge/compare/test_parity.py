@@ -182,7 +182,13 @@ def disturbed(flatbuffer, steps):
     return bytes(data)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(
+    "precision",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name == "static_int8" else ())
+        for name in PRECISIONS
+    ],
+)
 def test_a_file_with_a_disturbed_row_of_one_kernel_is_refused(tmp_path, precision):
     trained = checkpoint_for(precision)
     path = tmp_path / "model.tflite"
