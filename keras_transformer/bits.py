@@ -31,6 +31,11 @@ def all_bits(bits=None):
     return {name: bits.get(name) for name in BITS}
 
 
+def residual_bits(bits):
+    """Returns the widths of a projection, and of its output, that a residual connection adds."""
+    return bits if bits["row_bits"] is None else {**bits, "activation_bits": None}
+
+
 def check_width(name, value):
     """Raises ValueError if the width of a stored integer is neither None nor from 2 to 16."""
     if value is not None and not 2 <= value <= 16:

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_transformer.activations import ACTIVATIONS, SIGMOID_SLOPES
-from keras_transformer.bits import unit_range
+from keras_transformer.bits import residual_bits, unit_range
 from keras_transformer.dropout import Dropout
 from keras_transformer.low_rank import make_projection
 from keras_transformer.quantization import QuantizedLayer
@@ -78,11 +78,11 @@ class FeedForward(QuantizedLayer):
         self.activation_point = point("activation_point")
         self.hidden_dropout = Dropout(self.dropout, dtype=self.dtype_policy, name="hidden_dropout")
         self.hidden_dropout.build(wide)
-        self.down = projection(wide, narrow[-1], "down", self.residual_bits)
+        self.down = projection(wide, narrow[-1], "down", residual_bits(self.bits))
         # The gate is built first, so that a seed initializes each kernel as in earlier versions.
         self.up.build(narrow)
         self.down.build(wide)
-        self.down_point = point("down_point", self.residual_bits["activation_bits"])
+        self.down_point = point("down_point", residual_bits(self.bits)["activation_bits"])
 
     def call(self, inputs, training=None):
         x = self.up_point(self.up(inputs), training=training)

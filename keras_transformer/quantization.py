@@ -203,13 +203,6 @@ class QuantizedLayer(_RoundingLayer):
         """Whether a device rounds the inputs of the matmuls row by row, and stores none."""
         return self.row_bits is not None and self.activation_bits is None
 
-    @property
-    def residual_bits(self):
-        """Widths of a projection, and of its output, that a residual connection adds."""
-        if self.row_bits is None:
-            return self.bits
-        return {**self.bits, "activation_bits": None}
-
     def _rounded_rows(self, inputs):
         """The inputs of a matmul with a rounded kernel; the gradient passes straight through."""
         if self.kernel_bits is None or not self.rounds_rows:
