@@ -40,23 +40,14 @@ def main() -> None:
 @click.option("--precision", default="float32", show_default=True)
 def write(model: str, folder: Path, precision: str) -> None:
     """Write our file of a precision, and say what the parity check thinks of it."""
-    from keras_transformer.edge.compare.parity import Parity
+    from refused import written_though_refused
+
     from keras_transformer.edge.targets.convert import convert
-    from keras_transformer.zoo.errors import RunError
     from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 
-    refuse = Parity.check
-
-    def say(self, spec):
-        click.echo(f"{precision}: {self}")
-        try:
-            refuse(self, spec)
-        except RunError as error:
-            click.echo(f"written here, though refused: {error}")
-
-    Parity.check = say
     folder.mkdir(exist_ok=True)
-    data = bytes(convert(as_checkpoint(model), precision, lengths=[LENGTH]))
+    with written_though_refused():
+        data = bytes(convert(as_checkpoint(model), precision, lengths=[LENGTH]))
     (folder / f"{precision}.tflite").write_bytes(data)
 
 
