@@ -86,7 +86,7 @@ class FlatbufferWriter(Writer):
             "labels.txt": "".join(f"{label}\n" for label in checkpoint.labels).encode(),
         }
         data = pack(flatbuffer, description, files, is_stored=self.is_stored)
-        follows = self.knows_layers and spec.rounds_kernels and LIMITS[spec.name].steps is not None
+        follows = self.knows_layers and LIMITS[spec.name].steps is not None
         parity = self.parity(checkpoint.model if follows else graph.model, checkpoint, data)
         parity.check(spec, layers_follow=follows)
         return self.artifact(
