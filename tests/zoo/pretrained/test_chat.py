@@ -172,6 +172,7 @@ def test_a_chat_is_read_once_where_the_vocabulary_is_pruned(talker, monkeypatch)
     assert pruned.modality.chat == kt.load(folder).modality.chat and len(calls) == 2
 
 
+@needs_transformers
 def test_a_chat_goes_with_its_model(talker, tmp_path, monkeypatch):
     folder, *_ = talker
     checkpoint = kt.load(folder)
