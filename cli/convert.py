@@ -69,6 +69,7 @@ def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] |
 )
 @options.keep()
 @options.percentile()
+@options.smooth(show_default="auto with --calibration, else none")
 @options.prune_vocabulary(
     help="Text file: pieces of the vocabulary that its lines do not need leave the model, whose "
     "outputs for them stay the same; other texts are read in smaller pieces."
@@ -98,8 +99,8 @@ def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] |
 @options.overwrite()
 def convert(
     checkpoint: Path, precision: str | None, calibration: Path | None, percentile: float,
-    keep: tuple[str, ...], lengths: list[int] | None, target: str, name: str | None,
-    description: str, model_version: str, licence: str, out: Path, overwrite: bool,
+    smooth: str | None, keep: tuple[str, ...], lengths: list[int] | None, target: str,
+    name: str | None, description: str, model_version: str, licence: str, out: Path, overwrite: bool,
     prune_vocabulary: Path | None, **of_targets: Any,
 ) -> None:  # fmt: skip
     """Convert a CHECKPOINT for a target, by default to a .tflite file with tokenizer and labels.
@@ -143,7 +144,7 @@ def convert(
             display.note(pruning_note(trained.recipe))
         artifact = edge_convert.convert(
             trained, precision, target=target, calibration=calibration, percentile=percentile,
-            keep=keep, lengths=lengths, about=about, **given,
+            smooth=smooth, keep=keep, lengths=lengths, about=about, **given,
         )  # fmt: skip
         written = artifact.save(out, overwrite=overwrite)
     parity, made = artifact.parity, artifact.description.get("lengths", ())

@@ -210,6 +210,15 @@ percentile = partial(
     "squared error]",
 )
 
+smooth = partial(
+    click.option,
+    "--smooth",
+    metavar="auto|none|0.5",
+    help="Whether channels of activations that are huge move into the kernels behind them before "
+    "rounding: auto takes the strength with the least error for each tensor, a number is the "
+    "strength of all.",
+)
+
 # With the bounds of `Runner`.
 _count = partial(
     click.option, type=IntegerRange(min=1, max=1024), default=1, show_default=True,

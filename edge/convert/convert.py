@@ -41,8 +41,9 @@ class Request:
         checkpoint: a float checkpoint, or a quantized one of this precision.
         precision: precision of the file.
         calibration: batches that ranges are calibrated on when a float checkpoint becomes an
-            integer file.
+            integer file, and that smoothing is measured on.
         percentile: percentile of the ranges, see `ranges.calibrate`.
+        smooth: smoothing of a float checkpoint, see `smoothing.smoothed`.
         keep: layers of a float checkpoint that stay float, such as `encoder/block_0/*=float32`.
         lengths: input lengths in tokens, one signature each; None for the target's default.
     """
@@ -51,6 +52,7 @@ class Request:
     precision: Precision
     calibration: Batches | None = None
     percentile: float = 0.0
+    smooth: str = "none"
     keep: Sequence[str] = ()
     lengths: Sequence[int] | None = None
 
@@ -87,9 +89,7 @@ def convert_graph(
         RunError: if an op is not allowed, or a kernel has the wrong type.
     """
     spec = request.precision
-    model, bits, kept = _simulation(
-        request.checkpoint, spec, request.calibration, request.percentile, request.keep
-    )
+    model, bits, kept = _simulation(request)
     # The converter itself computes the integers and the halves of these files from the values.
     is_final = spec.is_static or spec.name == "float16"
     marks = [] if is_final else marks_of(model)
@@ -125,10 +125,10 @@ def _free(model: keras.Model) -> None:
 
 
 def _simulation(
-    checkpoint: Checkpoint, spec: Precision, calibration: Batches | None, percentile: float,
-    keep: Sequence[str],
-) -> tuple[keras.Model, Mapping[str, Any], Sequence[str]]:  # fmt: skip
+    request: Request,
+) -> tuple[keras.Model, Mapping[str, Any], Sequence[str]]:
     """The model that the file must match, its widths, and the patterns of layers kept in float."""
+    checkpoint, spec, keep = request.checkpoint, request.precision, request.keep
     if checkpoint.is_quantized:
         ready = precision_of(checkpoint.bits).name
         if spec.name != ready:
@@ -145,12 +145,15 @@ def _simulation(
     patterns = kept_patterns(spec, keep)
     if not spec.rounds_kernels:
         return checkpoint.model, spec.bits, patterns
-    if spec.is_static and calibration is None:
+    if spec.is_static and request.calibration is None:
         raise InputError(
             f"Expected calibration data to convert a float checkpoint to {spec.name}; give "
             "--calibration FILE, or train it on with keras-transformer quantize first."
         )
-    model = quantized_model(checkpoint, calibration, spec.name, keep, percentile=percentile)
+    model = quantized_model(
+        checkpoint, request.calibration, spec.name, keep, percentile=request.percentile,
+        smooth=request.smooth,
+    )  # fmt: skip
     if spec.is_static:
         round_biases(model, model_inputs(model, checkpoint.probes))
     return model, spec.bits, patterns

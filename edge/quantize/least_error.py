@@ -11,6 +11,13 @@ _SHARES = np.linspace(0.2, 1.0, 41)
 _SMALLEST = 1e-6
 
 
+def on_grid(values: np.ndarray, low: float, high: float, bits: int) -> np.ndarray:
+    """Rounds values to the grid of `2**bits` values between two bounds, which contain zero."""
+    step = (high - low) / (2**bits - 1)
+    zero = np.round(-low / step)
+    return (np.clip(np.round(values / step) + zero, 0, 2**bits - 1) - zero) * step
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sample:
     """Values of a tensor, and the number of values that each stands for.
@@ -47,10 +54,7 @@ class Sample:
 
     def error(self, low: float, high: float, bits: int) -> float:
         """Returns the sum of squared errors on the grid of `2**bits` values between two bounds."""
-        step = (high - low) / (2**bits - 1)
-        zero = np.round(-low / step)
-        integers = np.clip(np.round(self.values / step) + zero, 0, 2**bits - 1) - zero
-        return float(self.weights @ np.square(integers * step - self.values))
+        return float(self.weights @ np.square(on_grid(self.values, low, high, bits) - self.values))
 
     def bounds(self, bits: int, *, symmetric: bool) -> tuple[float, float]:
         """Returns the bounds with the least squared error, which contain zero.

@@ -18,6 +18,7 @@ from keras_transformer.edge.precision import (
 )
 from keras_transformer.edge.quantize.ranges import calibrate, train_ranges
 from keras_transformer.edge.quantize.rounding import round_biases
+from keras_transformer.edge.quantize.smoothing import smoothed
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import Projection
 from keras_transformer.zoo.backends import needs_backend
@@ -28,7 +29,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, build, set_weights, shared_weights
 from keras_transformer.zoo.models.unset import unset_weights
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
-from keras_transformer.zoo.progress import Report
+from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.training.fine_tune import DEFAULTS, Retraining, changed_recipe
 from keras_transformer.zoo.training.random_state import random_state_kept
@@ -37,16 +38,20 @@ from keras_transformer.zoo.training.run_folder import one_run
 
 def quantized_model(
     checkpoint: Checkpoint, batches: Batches | None, precision: str = "int8",
-    keep: Sequence[str] = (), *, percentile: float = 0.0,
+    keep: Sequence[str] = (), *, percentile: float = 0.0, smooth: str = "none",
+    report: Report | None = None,
 ) -> keras.Model:  # fmt: skip
     """Builds the quantized form of a float model.
 
     Args:
         checkpoint: the float model.
-        batches: batches on which ranges are calibrated, for a precision that has ranges.
+        batches: batches on which ranges are calibrated, for a precision that has ranges, and sizes
+            for smoothing.
         precision: name of the precision, see `precision`.
         keep: layers to keep in float, see `kept_patterns`.
         percentile: percentile of the ranges, see `ranges.calibrate`.
+        smooth: smoothing, see `smoothing.smoothed`; `none` for none.
+        report: told what was smoothed; the default one otherwise.
 
     Raises:
         InputError: if the precision or a kept layer does not fit the model.
@@ -56,7 +61,12 @@ def quantized_model(
     patterns = kept_patterns(spec, keep)
     with unset_weights():
         model = build(checkpoint.config, checkpoint.task, bits=spec.bits, keep=patterns)
-    set_weights(model, shared_weights(checkpoint.model), ranges_missing=True)
+    weights = shared_weights(checkpoint.model)
+    if smooth != "none":
+        found = smoothed(checkpoint.model, batches, spec, smooth)
+        weights |= found.weights
+        (report or default_report()).note(str(found))
+    set_weights(model, weights, ranges_missing=True)
     if spec.is_static:
         calibrate(model, batches, percentile=percentile)
     return model
@@ -146,7 +156,10 @@ def quantize(
         checkpoint=checkpoint, recipe=recipe, out=out, train=train, validation=validation,
         resume=resume, overwrite=overwrite, report=report, scalars=scalars,
     )  # fmt: skip
-    model = quantized_model(checkpoint, run.batches, precision, keep, percentile=percentile)
+    model = quantized_model(
+        checkpoint, run.batches, precision, keep, percentile=percentile,
+        smooth=recipe.quantize.smooth, report=report,
+    )  # fmt: skip
     if spec.is_static:
         train_ranges(model, run.recipe, run.total_steps)
     kept = keep_pruned(model, run.recipe)

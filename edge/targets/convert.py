@@ -21,6 +21,7 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.progress import default_report
 from keras_transformer.zoo.prune_vocabulary import Texts, prune_checkpoint, pruning_note
+from keras_transformer.zoo.recipe import check_smooth
 
 # Rows of the calibration data on which a published model's file is compared.
 _COMPARED_ROWS = 64
@@ -34,6 +35,7 @@ def convert(
     target: str = "plain",
     calibration: Batches | Source | Rows | None = None,
     percentile: float = 0.0,
+    smooth: str | float | None = None,
     keep: Sequence[str] = (),
     lengths: Sequence[int] | None = None,
     prune_vocabulary: Texts | None = None,
@@ -48,9 +50,11 @@ def convert(
             checkpoint, or float32.
         target: name of the target, see `registry.TARGETS`.
         calibration: data that ranges are calibrated on when a float checkpoint becomes an integer
-            file: batches, a file with the checkpoint's columns, or data in memory as for `train`;
-            labels may be missing.
+            file, and that smoothing is measured on: batches, a file with the checkpoint's columns,
+            or data in memory as for `train`; labels may be missing.
         percentile: percentile of the ranges, see `ranges.calibrate`.
+        smooth: `auto`, `none` or a strength from 0 to 1, see `smoothing.smoothed`; by default
+            `auto` with calibration data and `none` without.
         keep: layers of a float checkpoint that stay float, such as `encoder/block_0/*=float32`.
         lengths: input lengths in tokens, one signature each; the longest is that of the caches of a
             generative model. The checkpoint's own length by default.
@@ -79,7 +83,9 @@ def convert(
             f"Expected a precision that the target {target} can run, which are "
             f"{', '.join(writer.target.precisions)}; got precision={spec.name}."
         )
-    _check_calibration(checkpoint, spec, calibration, percentile)
+    smooth = ("none" if calibration is None else "auto") if smooth is None else str(smooth)
+    check_smooth(smooth)
+    _check_calibration(checkpoint, spec, calibration, percentile, smooth)
     if calibration is not None and not isinstance(calibration, Batches | SampledBatches):
         calibration = calibration_batches(checkpoint, calibration)
     if calibration is not None and not (checkpoint.metrics or checkpoint.task.generates):
@@ -87,7 +93,7 @@ def convert(
     return writer.write(
         Request(
             checkpoint=checkpoint, precision=spec, calibration=calibration, percentile=percentile,
-            keep=tuple(keep), lengths=None if lengths is None else tuple(lengths),
+            smooth=smooth, keep=tuple(keep), lengths=None if lengths is None else tuple(lengths),
         )
     )  # fmt: skip
 
@@ -123,15 +129,23 @@ def open_writer(target: str, about: About | None = None, **options: Any) -> Writ
 
 
 def _check_calibration(
-    checkpoint: Checkpoint, spec: Precision, calibration: Any, percentile: float
+    checkpoint: Checkpoint, spec: Precision, calibration: Any, percentile: float, smooth: str
 ) -> None:
-    if calibration is not None and (not spec.is_static or checkpoint.is_quantized):
+    if calibration is not None and (not spec.rounds_kernels or checkpoint.is_quantized):
         kind = "quantized" if checkpoint.is_quantized else "float"
         raise InputError(
             "Expected calibration data only where a float checkpoint becomes one of integers, got "
             f"precision={spec.name} for a {kind} checkpoint."
         )
-    if calibration is None and percentile:
+    if calibration is None and smooth != "none":
+        raise InputError(f"Expected smooth only with calibration data, got smooth={smooth}.")
+    if percentile and (calibration is None or not spec.is_static):
         raise InputError(
-            f"Expected percentile only with calibration data, got percentile={percentile:g}."
+            "Expected percentile only with calibration data and a precision that has ranges, got "
+            f"percentile={percentile:g} for {spec.name}."
+        )
+    if calibration is not None and smooth == "none" and not spec.is_static:
+        raise InputError(
+            f"Expected calibration data for {spec.name}, which has no ranges, only to smooth it, "
+            "got smooth=none; leave one of them out."
         )

@@ -3,6 +3,7 @@
 import dataclasses
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.numerals import read_number
 from keras_transformer.zoo.recipe.options import Part, option
 
 
@@ -31,6 +32,8 @@ class Quantize(Part):
         keep: patterns of the layers that stay float, separated by commas.
         percentile: percentage of the values, the middle ones, that a calibrated range covers; 100
             for the smallest to the largest value, 0 for the range with the least squared error.
+        smooth: smoothing of huge channels before rounding: `none`, `auto`, or a strength from 0 to
+            1, see `smoothing.smoothed`.
         ranges: update of the ranges in training: `moving-average` or `learned`.
         freeze_ranges: fraction of the steps, at the end, in which the ranges are frozen.
     """
@@ -38,12 +41,14 @@ class Quantize(Part):
     precision: str = "int8"
     keep: str = ""
     percentile: float = 0.0
+    smooth: str = "none"
     ranges: str = option("moving-average", choices=("moving-average", "learned"))
     freeze_ranges: float = 0.0
 
     def __post_init__(self):
         super().__post_init__()
         check_percentile(self.percentile)
+        check_smooth(self.smooth)
         if self.freeze_ranges > 1:
             raise InputError(
                 f"Expected freeze_ranges to be from 0 to 1, got freeze_ranges={self.freeze_ranges}."
@@ -82,4 +87,13 @@ def check_percentile(percentile: float) -> None:
     if percentile != 0 and not 50 < percentile <= 100:
         raise InputError(
             f"Expected percentile to be above 50 and at most 100, got percentile={percentile}."
+        )
+
+
+def check_smooth(smooth: str) -> None:
+    """Raises InputError if the smoothing is neither `auto`, `none` nor a number from 0 to 1."""
+    number = read_number(smooth)
+    if smooth not in ("auto", "none") and (number is None or not 0 <= number <= 1):
+        raise InputError(
+            f"Expected smooth to be auto, none or a number from 0 to 1, got smooth={smooth!r}."
         )

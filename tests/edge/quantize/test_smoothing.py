@@ -1,0 +1,168 @@
+"""Smoothing: equal outputs in float, smaller errors when rounded, and what it refuses."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_transformer.edge.precision import get_precision
+from keras_transformer.edge.quantize.qat import quantized_model
+from keras_transformer.edge.quantize.seams import seams
+from keras_transformer.edge.quantize.smoothing import STRENGTHS, smoothed
+from keras_transformer.edge.targets.convert import convert
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models.build import build, get_weights, set_weights
+from keras_transformer.zoo.models.running.predict import model_inputs
+from tests.edge import generators
+from tests.edge.models import calibration, random_model
+
+# Between them every seam and what stands beside it: shared heads, gates, relu, cross attention,
+# parallel sublayers, norms of heads, post-norm, and low-rank factors.
+KINDS = {kind: {} for kind in generators.KINDS} | {"low_rank": {"rank": 4}}
+
+
+def with_large_channels(checkpoint):
+    """The checkpoint with norms, values and hidden units that have a channel 20 times as large."""
+    weights = get_weights(checkpoint.model)
+    for path, value in weights.items():
+        if path.endswith(("norm/gamma", "value/kernel", "up/kernel")):
+            value[..., 5] *= 20.0
+    model = build(checkpoint.config, checkpoint.task)
+    set_weights(model, weights)
+    return dataclasses.replace(checkpoint, model=model)
+
+
+@pytest.fixture(scope="module")
+def llama():
+    return with_large_channels(generators.generator("llama", intermediate_dim=64))
+
+
+def outputs(model, checkpoint):
+    return ops.convert_to_numpy(model(model_inputs(model, checkpoint.probes), training=False))
+
+
+def changed_to(checkpoint, weights):
+    model = build(checkpoint.config, checkpoint.task)
+    set_weights(model, {**get_weights(checkpoint.model), **weights})
+    return model
+
+
+@pytest.mark.parametrize("strength", ["0.6", "auto"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_outputs_in_float_stay(kind, strength):
+    name = "llama" if kind == "low_rank" else kind
+    checkpoint = with_large_channels(generators.generator(name, **KINDS[kind]))
+    found = smoothed(
+        checkpoint.model, generators.calibration(name), get_precision("dynamic_int8"), strength
+    )
+    expected = outputs(checkpoint.model, checkpoint)
+    actual = outputs(changed_to(checkpoint, found.weights), checkpoint)
+    assert any(found.strengths.values())
+    # Float32 sums of other terms in the same order.
+    np.testing.assert_allclose(actual, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_seams_of_a_gated_decoder(llama):
+    blocks = [f"decoder/block_{number}" for number in range(2)]
+    expected = [
+        (f"{block}/{writer}", [f"{block}/{reader}" for reader in readers], size)
+        for block in blocks
+        for writer, readers, size in (
+            (
+                "attention/norm",
+                [f"attention/sublayer/{one}" for one in ("query", "key", "value")], 32,
+            ),
+            ("attention/sublayer/value", ["attention/sublayer/output"], 16),
+            ("feed_forward/norm", [f"feed_forward/sublayer/{one}" for one in ("up", "gate")], 32),
+            ("feed_forward/sublayer/up", ["feed_forward/sublayer/down"], 64),
+        )
+    ]  # fmt: skip
+    found = [
+        (one.name, [reader.path for reader in one.readers], one.shared[0] * one.shared[2])
+        for one in seams(llama.model)
+    ]
+    assert found == expected
+
+
+def test_post_norm_blocks_have_the_seams_between_linear_layers_alone():
+    encoder = random_model(activation="gelu")
+    assert [one.name for one in seams(encoder.model)] == [
+        "encoder/block_0/attention/sublayer/value"
+    ]
+    rectified = random_model(activation="relu")
+    assert [one.name for one in seams(rectified.model)] == [
+        "encoder/block_0/attention/sublayer/value", "encoder/block_0/feed_forward/sublayer/up",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("precision", ["dynamic_int8", "int8", "static_int8", "int4"])
+def test_large_channels_cost_less(llama, precision):
+    batches = generators.calibration("llama")
+    exact = outputs(llama.model, llama)
+
+    def error(smooth):
+        model = quantized_model(llama, batches, precision, smooth=smooth)
+        return np.square(outputs(model, llama) - exact).mean()
+
+    assert error("auto") < 0.7 * error("none")
+
+
+def test_the_factors_of_a_strength(llama):
+    """Against the formula, on the norm before the first feed-forward layer."""
+    batches = generators.calibration("llama")
+    found = smoothed(llama.model, batches, get_precision("dynamic_int8"), "0.5")
+    seam = next(one for one in seams(llama.model) if one.name.endswith("0/feed_forward/norm"))
+    seen = []
+    reader = seam.readers[0]
+    reader.observer = lambda _, inputs: seen.append(ops.convert_to_numpy(inputs).reshape(-1, 32))
+    for batch in batches.epoch(0):
+        llama.model(batch.inputs, training=False)
+    reader.observer = None
+    kernels = np.concatenate([ops.convert_to_numpy(one.kernel) for one in seam.readers], axis=1)
+    sizes = np.abs(np.concatenate(seen)).max(0)
+    factors = np.sqrt(sizes / np.abs(kernels).max(1))
+    gamma = ops.convert_to_numpy(llama.model.get_layer("decoder").blocks[0].feed_forward.norm.gamma)
+    ratio = gamma / found.weights[seam.writers[0]]
+    # Up to one constant, which no rounding of rows sees.
+    np.testing.assert_allclose(ratio / ratio[0], factors / factors[0], rtol=1e-4)
+
+
+def test_auto_chooses_what_is_listed(llama):
+    found = smoothed(
+        llama.model, generators.calibration("llama"), get_precision("dynamic_int8"), "auto"
+    )
+    assert set(found.strengths.values()) <= set(STRENGTHS)
+    assert str(found).startswith("Smoothed ")
+
+
+@pytest.mark.parametrize("smooth", ["half", "1.5", "-0.1", "nan", ""])
+def test_other_strengths_are_refused(llama, smooth):
+    with pytest.raises(InputError, match="Expected smooth to be auto, none or a number"):
+        convert(llama, "dynamic_int8", calibration=generators.calibration("llama"), smooth=smooth)
+
+
+def test_smoothing_needs_data_and_data_a_use(llama):
+    with pytest.raises(InputError, match="Expected smooth only with calibration data"):
+        convert(llama, "dynamic_int8", smooth="auto")
+    batches = generators.calibration("llama")
+    with pytest.raises(InputError, match="only to smooth it, got smooth=none"):
+        convert(llama, "dynamic_int8", calibration=batches, smooth="none")
+    with pytest.raises(InputError, match="Expected calibration data only where a float checkpoint"):
+        convert(llama, "float32", calibration=batches)
+    with pytest.raises(InputError, match="Expected percentile only with calibration data and"):
+        convert(llama, "dynamic_int8", calibration=batches, percentile=99.0)
+
+
+@pytest.mark.parametrize("precision", ["dynamic_int8", "int8"])
+def test_files_of_smoothed_models_are_written(llama, precision):
+    artifact = convert(
+        llama, precision, calibration=generators.calibration("llama"), lengths=[8, 32]
+    )
+    assert artifact.parity.rows
+
+
+def test_an_encoder_without_seams_that_help_stays():
+    encoder = random_model()
+    found = smoothed(encoder.model, calibration(), get_precision("int8"), "auto")
+    assert set(found.strengths) == {"encoder/block_0/attention/sublayer/value"}
