@@ -96,7 +96,7 @@ def costly_layers(
     if spec.inner_bits is not None:
         return (
             f"{clause}, and a file of integers alone keeps none in float; train for it with "
-            "keras-transformer quantize, or choose --precision int8"
+            "keras-transformer quantize, or try --precision int8"
         )
     keepable = [group for group in order if group.is_keepable]
     least = simulation.departing(keepable)
