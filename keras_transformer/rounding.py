@@ -2,6 +2,12 @@
 
 from keras import ops
 
+# Scales of blocks are stored as float16: XNNPACK refuses 0, which a runtime may make of subnormal
+# numbers.
+SMALLEST_BLOCK_SCALE = 2.0**-14
+# Largest value from which the scale of a channel or a table is computed at least.
+SMALLEST_VALUE = 1e-9
+
 
 def round_rows(x, bits):
     """Rounds each row of (..., D) to the grid that a runtime computes for it when it runs.
@@ -39,7 +45,7 @@ def round_kernel(kernel, bits, block=None, factor=1.0):
 
     Returns:
         The kernel, with every block of a column an integer multiple of its scale,
-        `max|block| / (2**(bits-1) - 1)`.
+        `max|block| / (2**(bits-1) - 1)` or, of blocks, `SMALLEST_BLOCK_SCALE` if that is larger.
     """
     width, units = kernel.shape
     blocks = ops.reshape(kernel, (-1, block or width, units))
@@ -50,21 +56,27 @@ def round_kernel(kernel, bits, block=None, factor=1.0):
 def kernel_scale(kernel, bits, block=None, factor=1.0):
     """Returns the scales (width / block, 1, units) of `round_kernel`'s grid.
 
-    The scale of a block, times the factor, has the 8 significant bits that XNNPACK retains.
+    The scale of a block, times the factor, has the 8 significant bits that XNNPACK retains, and is
+    at least `SMALLEST_BLOCK_SCALE`.
     """
     width, units = kernel.shape
     blocks = ops.reshape(kernel, (-1, block or width, units))
-    largest = ops.max(ops.abs(blocks), axis=1, keepdims=True)
-    scale = ops.maximum(largest, 1e-9) / (2 ** (bits - 1) - 1)
+    scale = _scale(ops.max(ops.abs(blocks), axis=1, keepdims=True), bits)
     if block is None:
         return scale
-    return ops.cast(ops.cast(scale * factor, "bfloat16"), "float32") / factor
+    scale = ops.cast(ops.cast(scale * factor, "bfloat16"), "float32")
+    return ops.maximum(scale, SMALLEST_BLOCK_SCALE) / factor
 
 
 def round_table(table, bits):
     """Rounds a table to a symmetric grid with one scale, as a device stores it for look-ups."""
-    scale = ops.maximum(ops.max(ops.abs(table)), 1e-9) / (2 ** (bits - 1) - 1)
+    scale = _scale(ops.max(ops.abs(table)), bits)
     return ops.round(table / scale) * scale
+
+
+def _scale(largest, bits):
+    """The step of a symmetric grid; that of zeros alone is positive too, as runtimes require."""
+    return ops.maximum(largest, SMALLEST_VALUE) / (2 ** (bits - 1) - 1)
 
 
 def straight_through(values, rounded):

@@ -10,7 +10,7 @@ REGISTRY = "zoo/tasks/registry.py"
 OTHER_MEANINGS = {
     (path, "embedding") for path in (
         "zoo/outputs.py", "edge/runtime/names.py", "edge/targets/registry.py",
-        "edge/choose/layer_groups.py", "zoo/training/adaptation/freezing.py",
+        "edge/compare/layer_groups.py", "zoo/training/adaptation/freezing.py",
     )
 }  # fmt: skip
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_transformer.edge.choose.figures import figure_bytes, new_figure
-from keras_transformer.edge.choose.layer_groups import Group, groups_of
+from keras_transformer.edge.compare.layer_groups import Group, groups_of
 from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.quantize.qat import quantized_model
 from keras_transformer.edge.quantize.ranges import calibration_batches

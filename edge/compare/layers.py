@@ -14,11 +14,20 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_transformer.edge.compare.distances import (
+    FIND_RELATIVE,
+    FIND_STEPS_OFF,
+    STEP_LIMIT,
+    distances,
+    is_far,
+    limit_of,
+    same_kind,
+    size_of,
+)
 from keras_transformer.edge.compare.side_by_side import SideBySide
 from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
-from keras_transformer.edge.tflite.inside import Tensor
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
@@ -26,20 +35,6 @@ from keras_transformer.zoo.models.build import build, get_weights, set_weights
 # The first step of a decoder shows little: attention to one token is 1.
 FIND_ROWS, FIND_STEPS = 3, 3
 ROWS, STEPS = 64, 4
-# The converter computes a tensor's scale from the same range in another order.
-SCALE_TOLERANCE = 1e-4
-# Largest error of a layer, given the same inputs. In steps for an integer tensor: a value near the
-# middle of two can round either way. Relative to its size for a float one: sums are added in
-# another order, and a float16 file rounds constants.
-STEP_LIMIT, FLOAT_LIMIT, FLOAT16_LIMIT = 1.5, 1e-4, 2e-2
-# Pretrained models have channels a hundred times as large as the rest (Bondarenko et al. 2021,
-# arXiv:2109.12948): the rounding of a float beyond so many sizes is counted in parts of its own.
-OUTLIER = 16
-# Distance within which a tensor is taken for a point's, before its error is measured.
-FIND_STEPS_OFF, FIND_RELATIVE = 8, 0.5
-# Number of values that suffice to rule out most tensors for a point.
-SAMPLE = 128
-
 # signature -> path of a point -> index of its tensor in the signature's graph
 Places = Mapping[str, Mapping[str, int]]
 
@@ -108,28 +103,22 @@ def find_layers(
     limits: dict[tuple[str, str, int], float] = {}
     spec = get_precision(precision)
     known: dict[str, set[int]] = defaultdict(set)
-    # Where rows are rounded as the file runs, a tensor may be found by far less than it must have.
-    # With stored activations these are outputs of projections alone.
-    loose_everywhere = spec.row_bits is not None and not spec.is_static
-    loose = {
-        name: set().union(*inside.projected.values()) if spec.row_bits is not None else set()
-        for name, inside in both.inside.items()
-    }
+    loose = {signature: _loose(inside, spec) for signature, inside in both.inside.items()}
 
     def meet(signature, name, point, values, tensors):
         step = None if point.bits is None else point.scale
-        inside, fitting, size = both.inside[signature], {}, _size(values)
+        inside, fitting, size = both.inside[signature], {}, size_of(values)
         for place, tensor in tensors.items():
-            if _same_kind(
-                tensor, values, step, is_flat=place in inside.projected
-            ) and not _is_far(values, tensor, size):
+            if same_kind(tensor, values, step, is_flat=place in inside.projected) and not is_far(
+                values, tensor, size
+            ):
                 error = distances(values, tensor, size).max()
                 is_rounded = inside.is_rounded(place, known[signature])
-                limit = _limit(tensor, is_rounded, precision)
+                limit = limit_of(tensor, is_rounded, precision)
                 near = limit
                 if tensor.step is not None:
                     near = FIND_STEPS_OFF
-                elif is_rounded and (place in loose[signature] or loose_everywhere):
+                elif is_rounded and place in loose[signature]:
                     near = FIND_RELATIVE
                 if error <= near:
                     fitting[place] = error
@@ -234,10 +223,10 @@ def explain(
             is_rounded = both.inside[signature].is_rounded(place, known)
             found[key] = LayerDifference(
                 signature=signature, layer=name, is_integer=is_integer,
-                limit=_limit(tensor, is_rounded, runner.precision),
+                limit=limit_of(tensor, is_rounded, runner.precision),
             )  # fmt: skip
         layer = found[key]
-        distance = distances(values, tensor, _size(values))
+        distance = distances(values, tensor, size_of(values))
         if not follows:
             layer.total = max(layer.total, float(distance.max()))
             return values
@@ -253,51 +242,17 @@ def explain(
     return list(found.values())
 
 
-def _same_kind(tensor, values, step, *, is_flat):
-    if (step is None) != (tensor.step is None):
-        return False
-    # For one token, a projection's output is split into heads by a reshape at most.
-    same_size = is_flat and tensor.values.size == values.size
-    if not same_size and _without_ones(tensor.values.shape) != _without_ones(values.shape):
-        return False
-    return step is None or abs(tensor.step / step - 1.0) <= SCALE_TOLERANCE
+def _loose(inside, spec):
+    """Places of tensors that may be found by far less than they must have.
 
-
-def _without_ones(shape):
-    return [size for size in shape if size != 1]
-
-
-def _size(values):
-    """Root mean square."""
-    return max(float(np.sqrt(np.mean(np.square(values)))), 1e-9)
-
-
-def distances(values, tensor, size):
-    """Returns distances in the tensor's steps, or relative to the values' size, see `OUTLIER`."""
-    # Scores of masked positions are near float32's largest number. A tensor that the runtime has
-    # not written may have any value, and belongs to no point.
-    with np.errstate(invalid="ignore", over="ignore"):
-        difference = tensor.values.reshape(values.shape).astype("float64") - values
-        return np.abs(difference) / (tensor.step or np.maximum(size, np.abs(values) / OUTLIER))
-
-
-def _is_far(values, tensor, size):
-    """Whether a sample of the values shows that the tensor is not the point's."""
-    # Most tensors of a shape belong to other points: a sample of the values is enough.
-    every = max(1, values.size // SAMPLE)
-    some = Tensor(values=tensor.values.reshape(-1)[::every], step=tensor.step)
-    most = FIND_RELATIVE if tensor.step is None else FIND_STEPS_OFF
-    return distances(values.reshape(-1)[::every], some, size).max() > most
-
-
-def _limit(tensor, is_rounded, precision):
-    """The largest distance of a tensor, given the same inputs, that the precision explains."""
-    if tensor.step is not None:
-        return STEP_LIMIT
-    # A float16 file computes in float32, but each of its constants is rounded.
-    if precision == "float16" or (is_rounded and precision == "int16x8"):
-        return FLOAT16_LIMIT
-    return FLOAT_LIMIT
+    They are computed from rows that are rounded as the file runs; with stored activations these are
+    outputs of projections alone.
+    """
+    if spec.row_bits is None:
+        return set()
+    if spec.is_static:
+        return set().union(*inside.projected.values())
+    return set(range(len(inside.tensor_names)))
 
 
 def _simulation(checkpoint, spec, runner):

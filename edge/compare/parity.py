@@ -38,7 +38,7 @@ of the Keras model's outputs on the compared rows where the file's are float.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -125,13 +125,17 @@ class Parity:
             return f"{self.cosine:.4f}"
         return None if self.agreement is None else f"{self.agreement:.2%}"
 
-    def check(self, spec: Precision, *, layers_follow: bool = False) -> None:
+    def check(
+        self, spec: Precision, *, layers_follow: bool = False,
+        costly: Callable[[], str | None] | None = None,
+    ) -> None:  # fmt: skip
         """Raises RunError when the difference is larger than the precision explains.
 
         Args:
             spec: precision of the file.
             layers_follow: whether its layers were compared, and the outputs are compared with those
                 of the checkpoint's own model.
+            costly: function that returns a clause on the layers that cost the file most.
         """
         limit = LIMITS[spec.name]
         got, excess = f"{self.relative:.3g}", not np.isfinite(self.largest)
@@ -150,15 +154,16 @@ class Parity:
             got = f"{self.most_steps:.1f} there and {self.steps:.1f} at most"
             excess = excess or self.most_steps > limit.steps
         if excess:
-            remedy = ""
-            if spec.rounds_kernels:
+            remedy = None if costly is None else costly()
+            if remedy is None and spec.rounds_kernels:
                 remedy = (
-                    "; train for it with keras-transformer quantize, or keep the layers float that "
+                    "train for it with keras-transformer quantize, or keep the layers float that "
                     "keras-transformer sensitivity names, with --keep PATTERN=float32"
                 )
             raise RunError(
                 f"Expected the {spec.name} file to follow the Keras model within {wanted}, got "
-                f"{got} on {self.rows} rows; nothing was written{remedy}."
+                f"{got} on {self.rows} rows; nothing was written"
+                f"{f'; {remedy}' if remedy else ''}."
             )
 
     def _departure(self, limit: Limit) -> str:
@@ -243,7 +248,8 @@ def runner_parity(model: keras.Model, checkpoint: Checkpoint, runner: Runner) ->
     """Runs the checkpoint's probes through the Keras model and through a file."""
     if runner.generates:
         return steps_parity(model, checkpoint, runner.steps, runner.description["output_step"])
-    return outputs_difference(*_whole_texts(model, checkpoint, runner), runner)
+    expected = model_outputs(model, checkpoint, runner.max_length)
+    return outputs_difference(expected, runner.run(_inputs(checkpoint, runner.max_length)), runner)
 
 
 def steps_parity(
@@ -268,35 +274,46 @@ def keras_outputs(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> np.nd
     return ops.convert_to_numpy(model(inputs, training=False))
 
 
-def _whole_texts(model, checkpoint, runner):
-    """Outputs (rows, outputs) of both."""
+def model_outputs(model: keras.Model, checkpoint: Checkpoint, length: int) -> np.ndarray:
+    """Returns a model's outputs (rows, outputs) for the probes, of which a file's are compared."""
+    if not checkpoint.task.generates:
+        return keras_outputs(model, model_inputs(model, _inputs(checkpoint, length)))
+    probes = _cut(checkpoint, length)
+    logits = keras_outputs(model, probes)
+    return np.concatenate([logits[row, first:last] for row, first, last in _written(probes)])
+
+
+def _inputs(checkpoint, length):
     # Both get the same padding: padded positions are rounded and clipped too.
-    inputs = {
-        spec.name: spec.fit(checkpoint.probes[spec.name], runner.max_length)
-        for spec in checkpoint.inputs
-    }
-    return keras_outputs(model, model_inputs(model, inputs)), runner.run(inputs)
+    return {spec.name: spec.fit(checkpoint.probes[spec.name], length) for spec in checkpoint.inputs}
 
 
-def _next_tokens(model, checkpoint, steps):
-    """Logits (positions, V) of both after each token of the probes: all at once, and by steps.
+def _cut(checkpoint, length):
+    return {name: ids[:, :length] for name, ids in checkpoint.probes.items()}
+
+
+def _written(probes):
+    """The number of each row, of the first of its tokens that are compared, and of its tokens.
 
     `prefill` reads a longer part of each next probe, so that every signature runs.
     """
-    references, outputs = [], []
-    probes = {name: ids[:, : steps.cache_length] for name, ids in checkpoint.probes.items()}
-    logits = keras_outputs(model, probes)
     for row, ids in enumerate(probes["ids"]):
         num_tokens = int(np.count_nonzero(ids))
-        first = 0
+        first = 0 if "source_ids" in probes else row * num_tokens // len(probes["ids"])
+        yield row, first, num_tokens
+
+
+def _next_tokens(model, checkpoint, steps):
+    """Logits (positions, V) of both after each token of the probes: all at once, and by steps."""
+    outputs, probes = [], _cut(checkpoint, steps.cache_length)
+    for row, first, num_tokens in _written(probes):
+        ids = probes["ids"][row]
         if "source_ids" in probes:
             source = probes["source_ids"][row]
             cache = steps.encode([source[: np.count_nonzero(source)]])
         else:
-            first = row * num_tokens // len(probes["ids"])
             cache = steps.prefill(ids[None, :first])
         for place in range(first, num_tokens):
             found, cache = steps.step(ids[place : place + 1], cache)
             outputs.append(found[0])
-        references.append(logits[row, first:num_tokens])
-    return np.concatenate(references), np.array(outputs)
+    return model_outputs(model, checkpoint, steps.cache_length), np.array(outputs)

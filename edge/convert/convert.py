@@ -23,7 +23,7 @@ from keras_transformer.positions import LearnedPositionalEncoding
 from keras_transformer.quantization import Projection
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
-from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models.build import all_layers, build, set_weights, shared_weights
 from keras_transformer.zoo.models.running.predict import model_inputs
 from keras_transformer.zoo.models.unset import unset_weights
@@ -110,7 +110,15 @@ def convert_graph(
         # Kernels between floats: the converter narrows only those between integers.
         flatbuffer = with_weights(flatbuffer, [], dict(weights_on_grid(model)).__getitem__, stored)
     check_ops(flatbuffer, custom_ops)
-    check_kernels(flatbuffer, spec.kernel_type, stored.others)
+    try:
+        check_kernels(flatbuffer, spec.kernel_type, stored.others)
+    except RunError as error:
+        if not kept:
+            raise
+        raise RunError(
+            f"{str(error)[:-1]}; the converter leaves a kernel float whose outputs are kept so: "
+            f"keep its layer as a whole in place of {', '.join(kept)}."
+        ) from error
     if spec.inner_bits is not None:
         check_integers(flatbuffer)
     head = request.checkpoint.task.head()

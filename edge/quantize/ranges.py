@@ -108,8 +108,8 @@ def calibration_batches(checkpoint: Checkpoint, source: Source | Rows) -> Batche
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if the file cannot be read, lacks a column, has a label that the model lacks, or
-            has fewer than `CALIBRATION_ROWS` rows.
+        InputError: if the file cannot be read, lacks a column, has a label that the model lacks,
+            has fewer than `CALIBRATION_ROWS` rows, or rows that are all the same for the model.
     """
     examples = checkpoint.task.examples_of(
         source, checkpoint.columns, name="calibration", labelled=False
@@ -120,6 +120,11 @@ def calibration_batches(checkpoint: Checkpoint, source: Source | Rows) -> Batche
         raise InputError(
             f"{examples.path}: expected at least {CALIBRATION_ROWS} rows to calibrate on, got "
             f"{rows}; give the training data or a part of it."
+        )
+    if all(np.array_equal(column[0], row) for column in inputs.values() for row in column[1:]):
+        raise InputError(
+            f"{examples.path}: expected rows that differ to calibrate on, got {rows} that are the "
+            "same for the model; give the training data or a part of it."
         )
     recipe = checkpoint.recipe
     return Batches(

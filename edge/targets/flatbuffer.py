@@ -2,11 +2,13 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import keras
 
 from keras_transformer.edge.compare.benchmark import device_name, median_latency
+from keras_transformer.edge.compare.costly import costly_layers
 from keras_transformer.edge.compare.layers import find_layers
 from keras_transformer.edge.compare.parity import LIMITS, Parity, measure_parity
 from keras_transformer.edge.convert.convert import Graph, Request, checked_lengths, convert_graph
@@ -88,7 +90,12 @@ class FlatbufferWriter(Writer):
         data = pack(flatbuffer, description, files, is_stored=self.is_stored)
         follows = self.knows_layers and LIMITS[spec.name].steps is not None
         parity = self.parity(checkpoint.model if follows else graph.model, checkpoint, data)
-        parity.check(spec, layers_follow=follows)
+        costly = None
+        if follows and not checkpoint.is_quantized:
+            costly = partial(
+                costly_layers, checkpoint, graph.model, spec, graph.kept, lengths[-1]
+            )  # fmt: skip
+        parity.check(spec, layers_follow=follows, costly=costly)
         return self.artifact(
             target=self.name, precision=spec.name, files={FILE: data}, parity=parity,
             description=description, origin=origin_of(checkpoint),

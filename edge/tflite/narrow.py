@@ -19,6 +19,7 @@ from keras_transformer.edge.tflite.marks import Constants, Mark
 from keras_transformer.edge.tflite.schema import TYPE_NAMES, op_name
 from keras_transformer.embeddings import TABLE_BITS, TokenEmbedding
 from keras_transformer.quantization import Projection
+from keras_transformer.rounding import SMALLEST_BLOCK_SCALE, SMALLEST_VALUE
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.models.build import all_layers
 
@@ -135,7 +136,7 @@ class _Narrowing:
         tensor = graph.tensors[place]
         if tensor.buffer not in self.narrowed:
             values = self.constants.values(tensor)
-            scale = np.abs(values).max(keepdims=True) / (2 ** (TABLE_BITS - 1) - 1)
+            scale = _scale(np.abs(values).max(keepdims=True), TABLE_BITS)
             integers = _integers(values, scale)
             if integers is None:
                 raise RunError(f"Expected the table {self._name(graph, place)} to lie on one grid.")
@@ -155,9 +156,10 @@ class _Narrowing:
         values = self.constants.values(graph.tensors[place])
         outputs, width = values.shape
         block = self.stored.block or width
-        largest = 2 ** (self.stored.bits - 1) - 1
-        scale = np.abs(values.reshape(outputs, -1, block)).max(-1, keepdims=True)
-        scale = np.maximum(scale, 1e-9) / np.float32(largest)
+        largest = np.abs(values.reshape(outputs, -1, block)).max(-1, keepdims=True)
+        scale = _scale(largest, self.stored.bits)
+        if self.stored.block is not None:
+            scale = np.maximum(scale, np.float32(SMALLEST_BLOCK_SCALE))
         integers = _integers(values.reshape(outputs, -1, block), scale)
         if integers is None:
             if ("FLOAT32", values.shape) in self.stored.others:
@@ -235,6 +237,11 @@ class _Narrowing:
         code.version = 2
         self.model.operatorCodes.append(code)
         return len(self.model.operatorCodes) - 1
+
+
+def _scale(largest: np.ndarray, bits: int) -> np.ndarray:
+    """The step of `round_kernel`'s grid and of `round_table`'s, from values that lie on it."""
+    return np.maximum(largest, np.float32(SMALLEST_VALUE)) / np.float32(2 ** (bits - 1) - 1)
 
 
 def _integers(values: np.ndarray, scale: np.ndarray) -> np.ndarray | None:

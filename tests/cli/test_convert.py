@@ -1,9 +1,12 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.models.build import get_weights, set_weights
 from tests.cli.calls import call, error_of, fill_disk
 
 
@@ -120,6 +123,50 @@ def test_calibration_where_it_has_no_use(checkpoint, data, tmp_path):
         "Error: Expected calibration data only where a float checkpoint becomes one of integers, "
         "got precision=float16 for a float checkpoint.",
     )
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        ([], "the file is empty."),
+        (["sentence\tverdict"], "the file has a header but no rows."),
+        (["en\tde", *["one\teins"] * 40], "there is no column 'sentence'; the columns are 'en', "
+         "'de'."),
+        (["sentence", *["a fine film"] * 31], "expected at least 32 rows to calibrate on, got 31; "
+         "give the training data or a part of it."),
+        (["sentence", *["a fine film"] * 40], "expected rows that differ to calibrate on, got 40 "
+         "that are the same for the model; give the training data or a part of it."),
+    ],
+)  # fmt: skip
+def test_mistakes_in_calibration_data(checkpoint, tmp_path, lines, sentence):
+    path, out = tmp_path / "rows.tsv", tmp_path / "out"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    out.mkdir()
+    result = call(
+        "convert", checkpoint, "--precision", "int8", "--calibration", path, "--out", out / "m",
+    )  # fmt: skip
+    assert error_of(result) == (2, f"Error: {path}: {sentence}")
+    assert result.stderr.count("\n") == 1
+    assert list(out.iterdir()) == []
+
+
+def test_a_checkpoint_that_is_no_numbers(checkpoint, data, tmp_path):
+    broken = Checkpoint.load(checkpoint)
+    weights = get_weights(broken.model)
+    [path] = [path for path in weights if path.endswith("block_0/feed_forward/sublayer/up/bias")]
+    weights[path][0] = np.nan
+    set_weights(broken.model, weights)
+    broken.save(tmp_path / "broken")
+    result = call(
+        "convert", tmp_path / "broken", "--precision", "int8", "--calibration", data.train,
+        "--out", tmp_path / "m.tflite",
+    )  # fmt: skip
+    assert error_of(result) == (
+        2,
+        "Error: Expected finite values to calibrate on, got nan in "
+        "encoder/block_0/feed_forward/sublayer/up_point; the weights or the rows are broken.",
+    )
+    assert [one.name for one in tmp_path.iterdir()] == ["broken"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from keras_transformer.edge.choose.layer_groups import BETWEEN, Group
 from keras_transformer.edge.choose.sensitivity import (
     GroupCost,
     Kept,
@@ -15,6 +14,7 @@ from keras_transformer.edge.choose.sensitivity import (
     sensitivity,
     sensitivity_figure,
 )
+from keras_transformer.edge.compare.layer_groups import BETWEEN, Group
 from keras_transformer.edge.quantize.qat import quantized_model
 from keras_transformer.edge.quantize.ranges import calibration_batches
 from keras_transformer.zoo.errors import InputError

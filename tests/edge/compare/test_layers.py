@@ -7,7 +7,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_transformer.edge.compare.compare import compare_layers
-from keras_transformer.edge.compare.layers import FLOAT_LIMIT, distances, explain
+from keras_transformer.edge.compare.distances import FLOAT_LIMIT, distances
+from keras_transformer.edge.compare.layers import explain
 from keras_transformer.edge.quantize.ranges import learned_points
 from keras_transformer.edge.runtime.packed import pack, unpack
 from keras_transformer.edge.runtime.runner import Runner

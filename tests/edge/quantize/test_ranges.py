@@ -145,6 +145,9 @@ def test_calibration_reads_no_validation_data(runs):
         (["text", *["a"] * 31],
          "{}: expected at least 32 rows to calibrate on, got 31; give the training data or a part "
          "of it."),
+        (["text\tlabel", *["bread soup\tfood", "bread  soup\tmusic"] * 20],
+         "{}: expected rows that differ to calibrate on, got 40 that are the same for the model; "
+         "give the training data or a part of it."),
     ],
 )  # fmt: skip
 def test_calibration_data_that_does_not_fit(runs, tmp_path, lines, sentence):
@@ -157,7 +160,7 @@ def test_calibration_data_that_does_not_fit(runs, tmp_path, lines, sentence):
 
 def test_labels_may_be_missing_in_calibration_data(runs, tmp_path):
     path = tmp_path / "rows.tsv"
-    path.write_text("text\n" + "bread soup\n" * 32)
+    path.write_text("text\n" + "bread soup\nsoup\n" * 16)
     batches = calibration_batches(runs.trained, path)
     assert sum(len(batch.index) for batch in batches.in_order()) == 32
 

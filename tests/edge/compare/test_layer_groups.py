@@ -1,7 +1,7 @@
 import pytest
 
-from keras_transformer.edge.choose import layer_groups
-from keras_transformer.edge.choose.layer_groups import BETWEEN, ENDS, OUTPUT, groups_of
+from keras_transformer.edge.compare import layer_groups
+from keras_transformer.edge.compare.layer_groups import BETWEEN, ENDS, OUTPUT, groups_of
 from keras_transformer.edge.precision import PRECISIONS, TRAINED_PRECISIONS
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import Projection, QuantPoint
