@@ -100,8 +100,8 @@ def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] |
 def convert(
     checkpoint: Path, precision: str | None, calibration: Path | None, percentile: float,
     smooth: str | None, keep: tuple[str, ...], lengths: list[int] | None, target: str,
-    name: str | None, description: str, model_version: str, licence: str, out: Path, overwrite: bool,
-    prune_vocabulary: Path | None, **of_targets: Any,
+    name: str | None, description: str, model_version: str, licence: str, out: Path,
+    overwrite: bool, prune_vocabulary: Path | None, **of_targets: Any,
 ) -> None:  # fmt: skip
     """Convert a CHECKPOINT for a target, by default to a .tflite file with tokenizer and labels.
 

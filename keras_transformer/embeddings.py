@@ -28,10 +28,10 @@ class TokenEmbedding(QuantizedLayer):
         scale: factor of the vectors, for example sqrt(D).
         initializer_stddev: standard deviation of the truncated normal that initializes the table.
         logits_bias: whether a bias is added to the logits.
-        bits: bit widths, see `QuantizedLayer`. A stored table has one symmetric range, so that
-            the device stores it once for the look-up and for the logits; with `kernel_bits` alone
-            it is the table's own, in 8 bits. With `row_bits` the inputs of the logits are rounded.
-            The scaled vectors are an inner tensor.
+        bits: bit widths, see `QuantizedLayer`. A device stores the table once for the look-up and
+            for the logits: with `activation_bits` in one symmetric range, or without them in 8 bits
+            with a range for each row, whose look-ups are floats. With `row_bits` the inputs of the
+            logits are rounded. The scaled vectors are an inner tensor.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class TokenEmbedding(QuantizedLayer):
         self.stays_float = True
 
     def table(self):
-        """Returns the table (V, D), rounded to its own grid with `kernel_bits` alone."""
+        """Returns the table (V, D), rounded row by row where it has `kernel_bits` alone."""
         table = ops.convert_to_tensor(self.embeddings)
         if self.kernel_bits is None or self.activation_bits is not None:
             return table

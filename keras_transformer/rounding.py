@@ -69,8 +69,8 @@ def kernel_scale(kernel, bits, block=None, factor=1.0):
 
 
 def round_table(table, bits):
-    """Rounds a table to a symmetric grid with one scale, as a device stores it for look-ups."""
-    scale = _scale(ops.max(ops.abs(table)), bits)
+    """Rounds a table (V, D) to symmetric grids, each row between its own bounds."""
+    scale = _scale(ops.max(ops.abs(table), axis=-1, keepdims=True), bits)
     return ops.round(table / scale) * scale
 
 

@@ -5,6 +5,7 @@ and scales that it was computed from. A runtime rounds the inputs of a matmul dy
 row (TensorFlow Lite's dynamic range quantization).
 """
 
+import copy
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +36,7 @@ class StoredKernels:
 
     Attributes:
         bits, block: width and block size of the kernels.
-        tables: shapes (V, D) of the token tables that are stored in 8 bits with one scale.
+        tables: shapes (V, D) of the token tables that are stored in 8 bits.
         others: number of kernels stored in another type than the precision's, by type and shape
             (outputs first).
     """
@@ -54,7 +55,7 @@ def stored_kernels(model: keras.Model, spec: Precision) -> StoredKernels:
             others["FLOAT32", tuple(layer.kernel.shape)[::-1]] += 1
         if isinstance(layer, TokenEmbedding):
             shape = tuple(layer.embeddings.shape)
-            is_float = layer.point.bits is None if spec.is_static else layer.kernel_bits is None
+            is_float = layer.point.bits is None and layer.kernel_bits is None
             others["FLOAT32" if is_float else "INT8", shape] += 1
             if not is_float:
                 tables.add(shape)
@@ -102,8 +103,7 @@ class _Narrowing:
             for op in list(graph.operators):
                 name = op_name(self.model.operatorCodes[op.opcodeIndex])
                 if name == "GATHER" and self._reads_floats(graph, op):
-                    self._narrow_table(graph, op.inputs[0])
-                    self._dequantize_after(graph, op)
+                    self._narrow_look_up(graph, op)
                 elif name == "FULLY_CONNECTED" and self._is_float_constant(graph, op.inputs[1]):
                     if self._shape(graph, op.inputs[1]) in self.stored.tables:
                         self._narrow_table(graph, op.inputs[1])
@@ -135,13 +135,62 @@ class _Narrowing:
             return
         tensor = graph.tensors[place]
         if tensor.buffer not in self.narrowed:
-            values = self.constants.values(tensor)
-            scale = _scale(np.abs(values).max(keepdims=True), TABLE_BITS)
-            integers = _integers(values, scale)
-            if integers is None:
-                raise RunError(f"Expected the table {self._name(graph, place)} to lie on one grid.")
-            self.narrowed[tensor.buffer] = self._buffer(integers.tobytes()), scale.reshape(-1)
+            self.narrowed[tensor.buffer] = self._narrowed_table(graph, place)
         self._store(graph, tensor, *self.narrowed[tensor.buffer], "INT8")
+
+    def _narrowed_table(self, graph, place):
+        """The buffer of a table's integers and their scales, one for each row."""
+        values = self.constants.values(graph.tensors[place])
+        scale = _scale(np.abs(values).max(-1, keepdims=True), TABLE_BITS)
+        integers = _integers(values, scale)
+        if integers is None:
+            raise RunError(
+                f"Expected each row of the table {self._name(graph, place)} to lie on a grid."
+            )
+        return self._buffer(integers.tobytes()), scale.reshape(-1)
+
+    def _narrow_look_up(self, graph, op):
+        """Makes a look-up take rows of integers, and of scales that multiply them.
+
+        The look-up of a table with a scale for each row is not an op of all runtimes, so the
+        integers are looked up with a scale of 1.
+        """
+        place, floats = op.inputs[0], graph.tensors[op.outputs[0]]
+        table = graph.tensors[place]
+        self._narrow_table(graph, place)
+        scales = np.asarray(table.quantization.scale, np.float32)
+        integers = copy.copy(table)
+        integers.name = table.name + b"_integers"
+        self._store(graph, integers, table.buffer, np.ones(1), "INT8")
+        readers = sum(int(place) in one.inputs for one in graph.operators)
+        if readers > 1:
+            op.inputs = np.array([self._added(graph, integers), op.inputs[1]], np.int32)
+        else:
+            graph.tensors[place] = integers
+        of_rows = [int(size) for size in floats.shape]
+        stored, counts, steps = (
+            self._added(graph, self._tensor(floats.name + suffix, kind, shape))
+            for suffix, kind, shape in (
+                (b"_integers", "INT8", of_rows), (b"_counts", "FLOAT32", of_rows),
+                (b"_steps", "FLOAT32", [*of_rows[:-1], 1]),
+            )
+        )  # fmt: skip
+        self._store(graph, graph.tensors[stored], 0, np.ones(1), "INT8")
+        column = self._tensor(table.name + b"_scales", "FLOAT32", [len(scales), 1])
+        column.buffer = self._buffer(scales.tobytes())
+        outputs, op.outputs = op.outputs, np.array([stored], np.int32)
+        after = [
+            self._op("DEQUANTIZE", 2, [stored], [counts]),
+            self._op("GATHER", 1, [self._added(graph, column), op.inputs[1]], [steps]),
+            self._op("MUL", 1, [counts, steps], outputs),
+        ]
+        after[1].builtinOptionsType, after[1].builtinOptions = (
+            op.builtinOptionsType, op.builtinOptions,
+        )  # fmt: skip
+        after[2].builtinOptionsType = schema.BuiltinOptions.MulOptions
+        after[2].builtinOptions = schema.MulOptionsT()
+        at = graph.operators.index(op) + 1
+        graph.operators[at:at] = after
 
     def _narrow_kernel(self, graph, place):
         tensor, kind = graph.tensors[place], "INT8" if self.stored.bits == 8 else "INT4"
@@ -193,11 +242,19 @@ class _Narrowing:
 
     def _constant(self, graph, name, values):
         """Adds a float16 constant and returns its index."""
-        tensor = schema.TensorT()
-        tensor.name = name
-        tensor.type = schema.TensorType.FLOAT16
-        tensor.shape = np.array(values.shape, np.int32)
+        tensor = self._tensor(name, "FLOAT16", values.shape)
         tensor.buffer = self._buffer(values.astype(np.float16).tobytes())
+        return self._added(graph, tensor)
+
+    @staticmethod
+    def _tensor(name, kind, shape):
+        tensor = schema.TensorT()
+        tensor.name, tensor.type, tensor.buffer = name, getattr(schema.TensorType, kind), 0
+        tensor.shape = np.array(shape, np.int32)
+        return tensor
+
+    @staticmethod
+    def _added(graph, tensor):
         graph.tensors.append(tensor)
         return len(graph.tensors) - 1
 
@@ -210,31 +267,20 @@ class _Narrowing:
             self.buffers[data] = len(self.model.buffers) - 1
         return self.buffers[data]
 
-    def _dequantize_after(self, graph, op):
-        """Makes a look-up return integers, and adds an op that dequantizes them."""
-        table, floats = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-        looked_up = schema.TensorT()
-        looked_up.name = floats.name + b"_stored"
-        looked_up.type = table.type
-        looked_up.shape = floats.shape
-        looked_up.buffer = 0
-        looked_up.quantization = table.quantization
-        graph.tensors.append(looked_up)
-        dequantize = schema.OperatorT()
-        dequantize.opcodeIndex = self._dequantize_code()
-        dequantize.inputs = np.array([len(graph.tensors) - 1], np.int32)
-        dequantize.outputs = np.array([op.outputs[0]], np.int32)
-        op.outputs = dequantize.inputs.copy()
-        graph.operators.insert(graph.operators.index(op) + 1, dequantize)
+    def _op(self, name, version, inputs, outputs):
+        op = schema.OperatorT()
+        op.opcodeIndex = self._code(name, version)
+        op.inputs, op.outputs = np.array(inputs, np.int32), np.array(outputs, np.int32)
+        return op
 
-    def _dequantize_code(self):
-        """The index of the op code, which is added if it is missing."""
+    def _code(self, name, version):
+        """The index of an op code, which is added if it is missing."""
         for place, code in enumerate(self.model.operatorCodes):
-            if op_name(code) == "DEQUANTIZE":
+            if op_name(code) == name and code.version >= version:
                 return place
         code = schema.OperatorCodeT()
-        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
-        code.version = 2
+        code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, name)
+        code.version = version
         self.model.operatorCodes.append(code)
         return len(self.model.operatorCodes) - 1
 
