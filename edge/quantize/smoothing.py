@@ -3,7 +3,7 @@
 Published models have channels that are up to a hundred times as large as the others, and one grid
 for all of them leaves few steps to the rest. A factor for each channel divides the activations and
 multiplies the kernels' rows, which changes nothing in float (Xiao et al. 2023, arXiv:2211.10438,
-section 4).
+section 4). Factors are powers of two, so that float outputs do not change by a single bit.
 """
 
 import dataclasses
@@ -66,7 +66,8 @@ def smoothed(model: keras.Model, batches: Batches, precision: Precision, strengt
         precision: precision to which activations and kernels will be rounded.
         strength: `auto`, which takes for each seam the strength of `STRENGTHS` that rounds the
             readers' outputs with the least squared error, or a number from 0 to 1: the exponent of
-            the activations' sizes in a factor, `max|x|**s / max|w|**(1 - s)`.
+            the activations' sizes in a factor, the power of two nearest to
+            `max|x|**s / max|w|**(1 - s)` over its mean.
 
     Raises:
         InputError: if the strength is neither, or the model has no tensor that can be smoothed.
@@ -107,14 +108,14 @@ def _value(weight: keras.Variable, changed: dict[str, np.ndarray]) -> np.ndarray
 def _factors(
     seam: Seam, inputs: _Read, kernels: list[np.ndarray], strength: float
 ) -> np.ndarray:  # fmt: skip
-    """The factors (C,) of a strength, with a geometric mean of 1."""
+    """The factors (C,) of a strength: powers of two, with a geometric mean near 1."""
     if not strength:
         return np.ones(seam.shared[0] * seam.shared[2], np.float32)
-    activations = np.log(np.maximum(seam.largest(inputs.largest), _SMALLEST))
+    activations = np.log2(np.maximum(seam.largest(inputs.largest), _SMALLEST))
     rows = np.max([np.abs(kernel).max(1) for kernel in kernels], axis=0)
-    weights = np.log(np.maximum(seam.largest(rows), _SMALLEST))
+    weights = np.log2(np.maximum(seam.largest(rows), _SMALLEST))
     exponents = strength * activations - (1.0 - strength) * weights
-    return np.exp(exponents - exponents.mean()).astype(np.float32)
+    return np.exp2(np.rint(exponents - exponents.mean())).astype(np.float32)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
