@@ -43,6 +43,19 @@ def check_width(name, value):
         raise ValueError(f"Expected {name} to be None or from 2 to 16, got {name}={value}.")
 
 
+def check_bounds(minimum, maximum):
+    """Raises ValueError if a fixed range lacks one bound or does not contain zero."""
+    if (minimum is None) != (maximum is None):
+        raise ValueError(
+            "Expected minimum and maximum to be given together, "
+            f"got minimum={minimum}, maximum={maximum}."
+        )
+    if minimum is not None and not minimum <= 0.0 <= maximum:
+        raise ValueError(
+            f"Expected the range to contain zero, got minimum={minimum}, maximum={maximum}."
+        )
+
+
 def unit_range(bits):
     """Returns the range with which devices store values from 0 to 1, such as probabilities.
 

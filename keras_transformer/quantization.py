@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 import keras
 from keras import ops
 
-from keras_transformer.bits import all_bits, check_width
+from keras_transformer.bits import all_bits, check_bounds, check_width
 from keras_transformer.initial import initializer_or
 from keras_transformer.rounding import kernel_scale, round_kernel, round_rows, straight_through
 
@@ -72,15 +72,7 @@ class QuantPoint(_RoundingLayer):
         super().__init__(**kwargs)
         self.supports_masking = True
         check_width("bits", bits)
-        if (minimum is None) != (maximum is None):
-            raise ValueError(
-                "Expected minimum and maximum to be given together, "
-                f"got minimum={minimum}, maximum={maximum}."
-            )
-        if minimum is not None and not minimum <= 0.0 <= maximum:
-            raise ValueError(
-                f"Expected the range to contain zero, got minimum={minimum}, maximum={maximum}."
-            )
+        check_bounds(minimum, maximum)
         self.bits = bits
         self.symmetric = symmetric or (bits is not None and bits > 8)
         self.minimum = minimum
@@ -296,15 +288,22 @@ class Projection(QuantizedLayer):
         if self.kernel_bits is None or self.rounds_rows:
             yield
             return
-        bits, kernel = self.kernel_bits, ops.convert_to_numpy(self.kernel.value)
-        rounded = ops.convert_to_tensor(self.kernel)
+        kernel, rounded = ops.convert_to_numpy(self.kernel), ops.convert_to_tensor(self.kernel)
         self.kernel.assign(straight_through(rounded, self.rounded_kernel(rounded)))
-        self.kernel_bits = None
+        try:
+            with self.in_float():
+                yield
+        finally:
+            self.kernel.assign(kernel)
+
+    @contextmanager
+    def in_float(self):
+        """Rounds neither the kernel nor the inputs in the context."""
+        bits, self.kernel_bits = self.kernel_bits, None
         try:
             yield
         finally:
             self.kernel_bits = bits
-            self.kernel.assign(kernel)
 
     @property
     def scale(self):

@@ -7,8 +7,6 @@ section 4). Factors are powers of two, so that float outputs do not change by a 
 """
 
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import keras
 import numpy as np
@@ -16,6 +14,7 @@ from keras import ops
 
 from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.quantize.least_error import Sample, on_grid
+from keras_transformer.edge.quantize.observing import observed
 from keras_transformer.edge.quantize.seams import Seam, seams
 from keras_transformer.quantization import Projection
 from keras_transformer.rounding import round_kernel, round_rows
@@ -167,18 +166,7 @@ def _inputs_of(
         drawn = rng.integers(0, len(found), -(-_ROWS // count))
         rows.setdefault(projection.path, []).append(found[drawn])
 
-    with _observed(projections, remember):
+    with observed(projections, remember):
         for batch, _ in zip(batches.epoch(0), range(count), strict=False):
             model(batch.inputs, training=False)
     return {path: _Read(largest=largest[path], rows=np.concatenate(rows[path])) for path in largest}
-
-
-@contextmanager
-def _observed(projections: list[Projection], observer) -> Iterator[None]:
-    for one in projections:
-        one.observer = observer
-    try:
-        yield
-    finally:
-        for one in projections:
-            one.observer = None

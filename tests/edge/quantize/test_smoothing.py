@@ -22,6 +22,10 @@ from tests.edge.models import calibration, random_model
 KINDS = {kind: {} for kind in generators.KINDS} | {"low_rank": {"rank": 4}}
 
 
+# Kernels that queries and keys begin with.
+SCORING = tuple(f"{name}/{part}kernel" for name in ("query", "key") for part in ("", "reduce/"))
+
+
 def with_large_channels(checkpoint):
     """The checkpoint with norms, values and hidden units that have a channel 20 times as large.
 
@@ -32,7 +36,7 @@ def with_large_channels(checkpoint):
     for path, value in weights.items():
         if path.endswith(("norm/gamma", "value/kernel", "up/kernel")):
             value[..., 5] *= 20.0
-        if path.endswith(tuple(f"{a}/{b}kernel" for a in ("query", "key") for b in ("", "reduce/"))):
+        if path.endswith(SCORING):
             value[5] /= 20.0
     model = build(checkpoint.config, checkpoint.task)
     set_weights(model, weights)
