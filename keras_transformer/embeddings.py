@@ -73,15 +73,15 @@ class TokenEmbedding(QuantizedLayer):
         Returns:
             (B, T, D); with `logits` (B, T, V).
         """
-        table = ops.cast(self.table(), self.compute_dtype)
         if logits:
-            table = self.point(table, training=training)
+            table = self.point(ops.cast(self.table(), self.compute_dtype), training=training)
             rows = self._rounded_rows(ops.cast(inputs, self.compute_dtype))
             products = ops.matmul(rows, ops.transpose(table))
             if not self.logits_bias:
                 return products
             return products + ops.cast(self.bias, products.dtype)
-        x = self.point(ops.take(table, as_ids(inputs), axis=0), training=training)
+        x = ops.cast(self._rows(as_ids(inputs)), self.compute_dtype)
+        x = self.point(x, training=training)
         return self.scaled_point(x * self.scale, training=training) if self.scale != 1.0 else x
 
     def stay_float(self):
@@ -92,9 +92,21 @@ class TokenEmbedding(QuantizedLayer):
     def table(self):
         """Returns the table (V, D), rounded to its own grid with `kernel_bits` alone."""
         table = ops.convert_to_tensor(self.embeddings)
-        if self.kernel_bits is None or self.activation_bits is not None:
+        if not self._is_rounded:
             return table
         return straight_through(table, round_table(table, TABLE_BITS))
+
+    def _rows(self, ids):
+        """The rows of `table` for ids, of which alone copies are made."""
+        table = ops.convert_to_tensor(self.embeddings)
+        rows = ops.take(table, ids, axis=0)
+        if not self._is_rounded:
+            return rows
+        return straight_through(rows, round_table(table, TABLE_BITS, rows))
+
+    @property
+    def _is_rounded(self):
+        return self.kernel_bits is not None and self.activation_bits is None
 
     def compute_output_spec(self, inputs, *, logits=False, training=None):
         shape = (*inputs.shape, self.hidden_dim)

@@ -61,10 +61,17 @@ def kernel_scale(kernel, bits, block=None, factor=1.0):
     return ops.cast(ops.cast(scale * factor, "bfloat16"), "float32") / factor
 
 
-def round_table(table, bits):
-    """Rounds a table to a symmetric grid with one scale, as a device stores it for look-ups."""
-    scale = ops.maximum(ops.max(ops.abs(table)), 1e-9) / (2 ** (bits - 1) - 1)
-    return ops.round(table / scale) * scale
+def round_table(table, bits, rows=None):
+    """Rounds a table to a symmetric grid with one scale, as a device stores it for look-ups.
+
+    Args:
+        table: the table (V, D).
+        bits: width of the stored integer.
+        rows: rows of the table, which are rounded in place of all.
+    """
+    largest = ops.maximum(ops.max(table), -ops.min(table))
+    scale = ops.maximum(largest, 1e-9) / (2 ** (bits - 1) - 1)
+    return ops.round((table if rows is None else rows) / scale) * scale
 
 
 def straight_through(values, rounded):
