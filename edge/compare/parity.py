@@ -285,8 +285,9 @@ def _next_tokens(model, checkpoint, steps):
     """
     references, outputs = [], []
     probes = {name: ids[:, : steps.cache_length] for name, ids in checkpoint.probes.items()}
-    logits = keras_outputs(model, probes)
     for row, ids in enumerate(probes["ids"]):
+        # Row by row: the logits of a large vocabulary take more than the model.
+        logits = keras_outputs(model, {name: rows[row : row + 1] for name, rows in probes.items()})
         num_tokens = int(np.count_nonzero(ids))
         first = 0
         if "source_ids" in probes:
@@ -298,5 +299,5 @@ def _next_tokens(model, checkpoint, steps):
         for place in range(first, num_tokens):
             found, cache = steps.step(ids[place : place + 1], cache)
             outputs.append(found[0])
-        references.append(logits[row, first:num_tokens])
+        references.append(logits[0, first:num_tokens])
     return np.concatenate(references), np.array(outputs)
