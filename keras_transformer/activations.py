@@ -4,6 +4,7 @@ import contextlib
 import contextvars
 import math
 
+import keras
 from keras import ops
 
 _has_own_gradient = contextvars.ContextVar("has_own_gradient", default=True)
@@ -11,9 +12,10 @@ _has_own_gradient = contextvars.ContextVar("has_own_gradient", default=True)
 
 @contextlib.contextmanager
 def without_own_gradients():
-    """Computes activations with Keras ops only inside the context.
+    """Computes activations with ops that have no custom gradient inside the context.
 
-    A custom gradient is a Python function, which a PyTorch trace cannot record.
+    A custom gradient is a Python function, which a PyTorch trace cannot record, and which
+    TensorFlow registers for the life of the process, with all of the graph that it was traced in.
     """
     token = _has_own_gradient.set(False)
     try:
@@ -48,11 +50,18 @@ def _gelu(x):
     return half * doubled, gradient
 
 
+def silu(x):
+    """Returns `x * sigmoid(x)` (Elfwing et al. 2017, arXiv:1702.03118)."""
+    # TensorFlow's own computes the sigmoid twice in training, and saves the memory of it.
+    is_custom = keras.config.backend() == "tensorflow"
+    return ops.silu(x) if _has_own_gradient.get() or not is_custom else x * ops.sigmoid(x)
+
+
 ACTIVATIONS = {
     "relu": ops.relu,
     "gelu": gelu,
     "gelu_tanh": lambda x: ops.gelu(x, approximate=True),
-    "silu": ops.silu,
+    "silu": silu,
 }
 
 # Activation -> the slope of the sigmoid for which `x * sigmoid(slope * x)` equals the activation or

@@ -73,15 +73,16 @@ class TokenEmbedding(QuantizedLayer):
         Returns:
             (B, T, D); with `logits` (B, T, V).
         """
-        table = ops.cast(self.table(), self.compute_dtype)
         if logits:
-            table = self.point(table, training=training)
+            table = self.point(ops.cast(self.table(), self.compute_dtype), training=training)
             rows = self._rounded_rows(ops.cast(inputs, self.compute_dtype))
             products = ops.matmul(rows, ops.transpose(table))
             if not self.logits_bias:
                 return products
             return products + ops.cast(self.bias, products.dtype)
-        x = self.point(ops.take(table, as_ids(inputs), axis=0), training=training)
+        # Rounded once looked up: all rows would be copied for each call.
+        rows = self._rounded(ops.take(ops.convert_to_tensor(self.embeddings), as_ids(inputs), 0))
+        x = self.point(ops.cast(rows, self.compute_dtype), training=training)
         return self.scaled_point(x * self.scale, training=training) if self.scale != 1.0 else x
 
     def stay_float(self):
@@ -91,10 +92,12 @@ class TokenEmbedding(QuantizedLayer):
 
     def table(self):
         """Returns the table (V, D), rounded row by row where it has `kernel_bits` alone."""
-        table = ops.convert_to_tensor(self.embeddings)
+        return self._rounded(ops.convert_to_tensor(self.embeddings))
+
+    def _rounded(self, rows):
         if self.kernel_bits is None or self.activation_bits is not None:
-            return table
-        return straight_through(table, round_table(table, TABLE_BITS))
+            return rows
+        return straight_through(rows, round_table(rows, TABLE_BITS))
 
     def compute_output_spec(self, inputs, *, logits=False, training=None):
         shape = (*inputs.shape, self.hidden_dim)

@@ -69,8 +69,9 @@ def kernel_scale(kernel, bits, block=None, factor=1.0):
 
 
 def round_table(table, bits):
-    """Rounds a table (V, D) to symmetric grids, each row between its own bounds."""
-    scale = _scale(ops.max(ops.abs(table), axis=-1, keepdims=True), bits)
+    """Rounds rows of a table (..., D) to symmetric grids, each between its own bounds."""
+    largest = ops.maximum(ops.max(table, -1, keepdims=True), -ops.min(table, -1, keepdims=True))
+    scale = _scale(largest, bits)
     return ops.round(table / scale) * scale
 
 

@@ -15,9 +15,9 @@ from keras_transformer.edge.compare.parity import (
     DEPARTING,
     LIMITS,
     difference,
-    model_outputs,
     units_of,
 )
+from keras_transformer.edge.compare.probes import model_outputs
 from keras_transformer.edge.precision import Precision
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.build import build, get_weights, set_weights

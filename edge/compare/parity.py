@@ -43,15 +43,14 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
+from keras_transformer.edge.compare.probes import model_outputs, next_tokens, probe_inputs
 from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.runtime.names import EMBEDDING, LOGITS, PROBABILITIES
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.generation.text import Model
-from keras_transformer.zoo.models.running.predict import model_inputs
 from keras_transformer.zoo.outputs import cosines
 
 
@@ -249,7 +248,7 @@ def runner_parity(model: keras.Model, checkpoint: Checkpoint, runner: Runner) ->
     if runner.generates:
         return steps_parity(model, checkpoint, runner.steps, runner.description["output_step"])
     expected = model_outputs(model, checkpoint, runner.max_length)
-    return outputs_difference(expected, runner.run(_inputs(checkpoint, runner.max_length)), runner)
+    return outputs_difference(expected, runner.run(probe_inputs(checkpoint, runner.max_length)), runner)
 
 
 def steps_parity(
@@ -263,57 +262,4 @@ def steps_parity(
         steps: the file's steps of generation.
         step: step of its logits, see `output_step`.
     """
-    return difference(*_next_tokens(model, checkpoint, steps), step)
-
-
-def keras_outputs(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Returns the model's outputs, computed eagerly.
-
-    Tracing and compiling a graph takes many times what it would save for inputs that run once.
-    """
-    return ops.convert_to_numpy(model(inputs, training=False))
-
-
-def model_outputs(model: keras.Model, checkpoint: Checkpoint, length: int) -> np.ndarray:
-    """Returns a model's outputs (rows, outputs) for the probes, of which a file's are compared."""
-    if not checkpoint.task.generates:
-        return keras_outputs(model, model_inputs(model, _inputs(checkpoint, length)))
-    probes = _cut(checkpoint, length)
-    logits = keras_outputs(model, probes)
-    return np.concatenate([logits[row, first:last] for row, first, last in _written(probes)])
-
-
-def _inputs(checkpoint, length):
-    # Both get the same padding: padded positions are rounded and clipped too.
-    return {spec.name: spec.fit(checkpoint.probes[spec.name], length) for spec in checkpoint.inputs}
-
-
-def _cut(checkpoint, length):
-    return {name: ids[:, :length] for name, ids in checkpoint.probes.items()}
-
-
-def _written(probes):
-    """The number of each row, of the first of its tokens that are compared, and of its tokens.
-
-    `prefill` reads a longer part of each next probe, so that every signature runs.
-    """
-    for row, ids in enumerate(probes["ids"]):
-        num_tokens = int(np.count_nonzero(ids))
-        first = 0 if "source_ids" in probes else row * num_tokens // len(probes["ids"])
-        yield row, first, num_tokens
-
-
-def _next_tokens(model, checkpoint, steps):
-    """Logits (positions, V) of both after each token of the probes: all at once, and by steps."""
-    outputs, probes = [], _cut(checkpoint, steps.cache_length)
-    for row, first, num_tokens in _written(probes):
-        ids = probes["ids"][row]
-        if "source_ids" in probes:
-            source = probes["source_ids"][row]
-            cache = steps.encode([source[: np.count_nonzero(source)]])
-        else:
-            cache = steps.prefill(ids[None, :first])
-        for place in range(first, num_tokens):
-            found, cache = steps.step(ids[place : place + 1], cache)
-            outputs.append(found[0])
-    return model_outputs(model, checkpoint, steps.cache_length), np.array(outputs)
+    return difference(*next_tokens(model, checkpoint, steps), step)

@@ -16,6 +16,7 @@ from keras_transformer.edge.runtime.names import (
     cache_names,
     memory_names,
 )
+from keras_transformer.edge.tflite.freed import release_freed_memory
 from keras_transformer.edge.tflite.inside import Computed, Inside
 from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.checkpoint import Checkpoint
@@ -49,6 +50,7 @@ class SideBySide:
         tensors: Mapping[str, Sequence[int]] | None = None, steps: int,
     ):  # fmt: skip
         self.checkpoint, self.length, self.steps = checkpoint, length, steps
+        self._model = model
         # Blocks of about a piece each; several meetings need all tensors.
         most_pieces = checkpoint.config.num_layers if tensors is None else 1
         self._functions = make_signatures(checkpoint, model, [length])
@@ -96,6 +98,8 @@ class SideBySide:
             prompt = pad_rows([ids[:first]], self.length)
             read = self._call(PREFILL, {"ids": prompt, "position": start, **caches}, meetings)
             caches = {name: read[name] for name in names}
+            # The other signature runs in one piece, beside what all pieces of this one took.
+            release_freed_memory(self._model)
         for place in range(first, min(first + self.steps, len(ids))):
             token, position = ids[None, place : place + 1], np.array([place], np.int32)
             inputs = {"ids": token, "position": position, **caches, **memory}

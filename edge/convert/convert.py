@@ -8,11 +8,12 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_transformer.edge.convert.freed import release_freed_memory
+from keras_transformer.activations import without_own_gradients
 from keras_transformer.edge.convert.marked import Marked, marks_of
 from keras_transformer.edge.precision import Precision, kept_patterns, precision_of
 from keras_transformer.edge.quantize.qat import grid_weights, quantized_model, weights_on_grid
 from keras_transformer.edge.quantize.rounding import round_biases
+from keras_transformer.edge.tflite.freed import release_freed_memory
 from keras_transformer.edge.tflite.marks import Mark
 from keras_transformer.edge.tflite.narrow import stored_kernels, with_weights
 from keras_transformer.edge.tflite.rewrite import rewrite
@@ -28,9 +29,6 @@ from keras_transformer.zoo.models.build import all_layers, build, set_weights, s
 from keras_transformer.zoo.models.running.predict import model_inputs
 from keras_transformer.zoo.models.unset import unset_weights
 from keras_transformer.zoo.storage.temporary import temporary_folder
-
-# Parameters from which on freed memory is worth the half second of its collection.
-_LARGE = 20_000_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,7 +95,7 @@ def convert_graph(
     flatbuffer = _to_flatbuffer(
         signatures(exported), exported, marks, spec, allow_custom_ops=bool(custom_ops)
     )
-    _free(model)
+    release_freed_memory(model)
     flatbuffer = rewrite(flatbuffer)
     stored = stored_kernels(model, spec)
     if not is_final:
@@ -125,11 +123,6 @@ def convert_graph(
     if not head.is_standard:
         flatbuffer = in_units(flatbuffer, head)
     return Graph(flatbuffer=flatbuffer, model=model, kept=kept)
-
-
-def _free(model: keras.Model) -> None:
-    if model.count_params() > _LARGE:
-        release_freed_memory()
 
 
 def _simulation(
@@ -229,12 +222,14 @@ def _to_flatbuffer(
     with temporary_folder() as folder:
         _save(signatures, model, marks, str(folder))
         # The traced graphs are many times as large as what was saved.
-        _free(model)
+        release_freed_memory(model)
         converter = tf.lite.TFLiteConverter.from_saved_model(
             str(folder), signature_keys=list(signatures)
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         converter.allow_custom_ops = allow_custom_ops
+        # `compact` drops it, and to add it the converter reads and writes the whole file once more.
+        converter.exclude_conversion_metadata = True
         if spec.is_static or spec.name == "float16":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if spec.name == "float16":
@@ -245,7 +240,8 @@ def _to_flatbuffer(
 def _save(signatures, model, marks, folder):
     """Traces signatures and saves them."""
     module, marked = tf.Module(), Marked(model, marks)
-    concrete = {name: marked.traced(function) for name, function in signatures.items()}
+    with without_own_gradients():
+        concrete = {name: marked.traced(function) for name, function in signatures.items()}
     # Variables that a function closes over are saved only if the module refers to them.
     module.captured = [one.variables for one in concrete.values()]
     tf.saved_model.save(module, folder, signatures=concrete)

@@ -59,10 +59,11 @@ def pack(
         for name, data in {DESCRIPTION: text.encode(), **files}.items():
             archive.writestr(zipfile.ZipInfo(name, _EPOCH), data, compression)
         archive.comment = bytes(_HASH_BYTES)
-    body = buffer.getvalue()[:-_HASH_BYTES]
-    digest = _hash(body)
+    # In place: the body and the hash would be copies.
+    with buffer.getbuffer() as data:
+        digest = data[-_HASH_BYTES:] = _hash(data[:-_HASH_BYTES])
     _VOUCHED.add(digest)
-    return body + digest
+    return buffer.getvalue()
 
 
 def unpack(
@@ -83,7 +84,7 @@ def unpack(
     data, name = contents(source), name or name_of(source)
     if data[4:8] != TFLITE_IDENTIFIER:
         raise InputError(f"{name} is no TFLite file.")
-    if data[-_HASH_BYTES:] != _hash(data[:-_HASH_BYTES]):
+    if data[-_HASH_BYTES:] != _hash(memoryview(data)[:-_HASH_BYTES]):
         raise InputError(
             f"{name} is not as keras-transformer convert wrote it: it was made by another "
             "program, cut short or changed."
@@ -149,5 +150,5 @@ def names_of(sources: Sequence[Source]) -> list[str]:
     ]
 
 
-def _hash(data: bytes) -> bytes:
+def _hash(data: bytes | memoryview) -> bytes:
     return hashlib.sha256(data).hexdigest().encode()

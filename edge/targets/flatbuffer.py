@@ -21,6 +21,7 @@ from keras_transformer.edge.runtime.packed import pack
 from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.edge.targets.writer import Writer
 from keras_transformer.edge.tflite.compact import compact
+from keras_transformer.edge.tflite.freed import release_freed_memory
 from keras_transformer.edge.tflite.schema import output_step
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
@@ -78,6 +79,8 @@ class FlatbufferWriter(Writer):
         )  # fmt: skip
         facts = self.facts(graph.flatbuffer)
         flatbuffer = self.finish(compact(graph.flatbuffer))
+        # The file of the converter's names is not held beside this one.
+        graph = dataclasses.replace(graph, flatbuffer=flatbuffer)
         description = {
             **self._description(request, graph, lengths, flatbuffer),
             **facts,
@@ -109,6 +112,8 @@ class FlatbufferWriter(Writer):
         layers = {}
         if self.knows_layers:
             layers = find_layers(checkpoint, graph.model, flatbuffer, lengths[-1], precision)
+            # The tensors of a large graph take as much as its weights.
+            release_freed_memory(graph.model)
         return {
             "target": self.name,
             "output": self.output(checkpoint),

@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text
 
-from keras_transformer.edge.compare.parity import Parity, keras_outputs, outputs_difference
+from keras_transformer.edge.compare.parity import Parity, outputs_difference
+from keras_transformer.edge.compare.probes import keras_outputs
 from keras_transformer.edge.graphs.static import probabilities
 from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.runtime.names import LOGITS, PREDICT, PROBABILITIES, TEXTS

@@ -18,7 +18,10 @@ class _SharingBuilder(flatbuffers.Builder):
     """
 
     def __init__(self, initial_size: int):
-        super().__init__(initial_size)
+        super().__init__(0)
+        # Memory that nothing was written to is not yet the process' own, unlike a bytearray's.
+        self.Bytes = memoryview(np.empty(max(initial_size, 1), np.uint8))
+        self.head = len(self.Bytes)
         self._written: dict[tuple, int] = {}
 
     def CreateNumpyVector(self, x: np.ndarray) -> int:
@@ -56,13 +59,14 @@ def to_bytes(model: schema.ModelT, size: int) -> bytes:
 
     Args:
         model: model; constants that no tensor uses are left out.
-        size: estimated size in bytes.
+        size: estimated size in bytes of all but its constants.
     """
     used = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
     used |= {entry.buffer for entry in model.metadata or ()}
     for place, buffer in enumerate(model.buffers):
         if place not in used:
             buffer.data = None
-    builder = _SharingBuilder(size)
+    constants = (len(buffer.data) for buffer in model.buffers if buffer.data is not None)
+    builder = _SharingBuilder(size + sum(constants))
     builder.Finish(model.Pack(builder), _IDENTIFIER)
     return bytes(memoryview(builder.Bytes)[builder.Head() :])

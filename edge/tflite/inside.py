@@ -13,7 +13,7 @@ from keras_transformer.edge.tflite.schema import op_name
 _TYPES = schema.TensorType
 _FLOAT, _INTEGERS = _TYPES.FLOAT32, (_TYPES.INT8, _TYPES.INT16)
 # Bytes of tensors that are computed at a time at least.
-_LEAST = 128 << 20
+_LEAST = 64 << 20
 # Pieces whose tensors are held.
 _HELD = 3
 _NARROW = {_TYPES.INT4, _TYPES.INT8, _TYPES.INT16, _TYPES.FLOAT16}

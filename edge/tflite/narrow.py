@@ -85,8 +85,7 @@ def with_weights(
     if stored is not None:
         _Narrowing(model, stored, constants).run()
     constants.fill()
-    sizes = (len(one.data) for one in model.buffers if one.data is not None)
-    return to_bytes(model, sum(sizes) + len(flatbuffer))
+    return to_bytes(model, len(flatbuffer))
 
 
 class _Narrowing:

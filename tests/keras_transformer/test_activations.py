@@ -1,5 +1,6 @@
-"""The gradient that gelu brings along."""
+"""Activations with and without custom gradients."""
 
+import contextlib
 import math
 
 import keras
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_transformer.activations import gelu, without_own_gradients
+from keras_transformer.activations import gelu, silu, without_own_gradients
 from tests.keras_transformer.checks import gradients, normal
 
 
@@ -54,3 +55,15 @@ def test_without_its_own_gradient_gelu_is_keras():
     with without_own_gradients():
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(gelu(x)), theirs)
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(gelu(x)), own)
+
+
+@pytest.mark.parametrize("is_custom", [True, False])
+def test_silu(is_custom):
+    with contextlib.nullcontext() if is_custom else without_own_gradients():
+        actual = keras.ops.convert_to_numpy(silu(keras.ops.convert_to_tensor(X)))
+        slope = gradient(silu, X)
+    x = X.astype("float64")
+    sigmoid = 1 / (1 + np.exp(-x))
+    np.testing.assert_allclose(actual, x * sigmoid, rtol=1e-5, atol=1e-7)
+    expected = (sigmoid + x * sigmoid * (1 - sigmoid)) * normal(*X.shape, seed=99)
+    np.testing.assert_allclose(slope, expected, rtol=1e-5, atol=1e-6)

@@ -29,6 +29,23 @@ def test_tokens_are_rows_of_the_table(scale):
     check_gradients(layer, lambda w, ids: scale * w["embeddings"][ids], IDS)
 
 
+def test_rounded_tokens_are_rows_of_the_rounded_table():
+    layer = built(TokenEmbedding(V, D, bits={"kernel_bits": 8}), IDS)
+    table = values(layer)["embeddings"]
+    largest = np.abs(table).argmax() // D
+    others = np.array([[row for row in range(V) if row != largest]], "int32")
+    scale = np.abs(table).max() / 127
+    actual = keras.ops.convert_to_numpy(layer(others))
+    # The scale is the whole table's, of which not all rows are here.
+    assert_close(actual, np.rint(table[others] / scale) * scale, atol=1e-6)
+    np.testing.assert_array_equal(actual, keras.ops.convert_to_numpy(layer.table())[others])
+    # Straight through: a row's gradient is the sum of those of its uses.
+    _, slopes = gradients(layer, [IDS])
+    expected = np.zeros((V, D))
+    np.add.at(expected, IDS, normal(*IDS.shape, D, seed=99))
+    assert_close(slopes["embeddings"], expected)
+
+
 def test_logits_may_have_a_bias():
     layer = built(TokenEmbedding(V, D, logits_bias=True), IDS)
     w = values(layer)

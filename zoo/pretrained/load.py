@@ -126,12 +126,13 @@ class Pretrained:
             if weight.path not in weights:
                 continue
             if in_parts and weights.is_table(weight.path):
+                # A variable whose slices were assigned is copied whenever it is read. This tensor
+                # is the variable's own, and becomes resident as it is filled.
+                table = tf.raw_ops.Empty(shape=weight.shape, dtype=weight.dtype)
+                weight.assign(table)
                 for first, rows in weights.parts(weight.path):
-                    # The slices of a variable read it, and a variable that is being read is copied.
-                    tf.raw_ops.ResourceStridedSliceAssign(
-                        ref=weight.value.handle, begin=[first, 0],
-                        end=[first + len(rows), rows.shape[1]], strides=[1, 1], value=rows,
-                    )  # fmt: skip
+                    places = np.arange(first, first + len(rows), dtype=np.int32)
+                    tf.raw_ops.InplaceUpdate(x=table, i=places, v=tf.cast(rows, weight.dtype))
             else:
                 weight.assign(weights[weight.path])
 

@@ -3,7 +3,8 @@
 import pytest
 
 from keras_transformer.edge.compare.costly import costly_layers
-from keras_transformer.edge.compare.parity import DEPARTING, difference, model_outputs
+from keras_transformer.edge.compare.parity import DEPARTING, difference
+from keras_transformer.edge.compare.probes import model_outputs
 from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.quantize.qat import quantized_model
 from keras_transformer.edge.quantize.ranges import learned_points

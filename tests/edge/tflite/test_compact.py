@@ -1,10 +1,11 @@
 import flatbuffers
 import numpy as np
+import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_transformer.edge.runtime.packed import unpack
-from keras_transformer.edge.tflite.compact import compact
+from keras_transformer.edge.tflite.compact import compact, to_bytes
 from keras_transformer.edge.tflite.schema import count_ops
 
 
@@ -46,3 +47,10 @@ def test_constants_are_aligned_as_the_schema_asks(files):
         starts = [b.ctypes.data - start for b in buffers if isinstance(b, np.ndarray)]
         assert len(starts) > 10
         assert {place % 16 for place in starts} == {0}
+
+
+@pytest.mark.parametrize("size", [0, 1 << 24])
+def test_any_estimate_of_the_size_gives_the_same_bytes(files, size):
+    flatbuffer, _, _ = unpack(files["int8"])
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
+    assert to_bytes(model, size) == flatbuffer

@@ -1,7 +1,10 @@
 """Files that were converted with marks in place of weights, against those with the weights."""
 
+import gc
+
 import numpy as np
 import pytest
+import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_transformer.edge.convert import convert as conversion
@@ -53,6 +56,21 @@ def test_files_hold_the_same_kernels_as_without_marks(kind, precision, monkeypat
     assert len(marked) > 20
     monkeypatch.setattr(conversion, "marks_of", lambda model: [])
     assert kernels_of(trained, precision) == marked
+
+
+def graphs():
+    """The graphs in memory."""
+    gc.collect()
+    return sum(issubclass(type(one), tf.Graph) for one in gc.get_objects())
+
+
+def test_no_graph_is_held_after_a_conversion():
+    # TensorFlow registers custom gradients, such as its own of silu, for good.
+    trained = generator("llama", num_layers=3)
+    kernels_of(trained, "float32")
+    before = graphs()
+    kernels_of(trained, "float32")
+    assert graphs() == before
 
 
 def test_a_model_whose_norms_add_has_no_marks():

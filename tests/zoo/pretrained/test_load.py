@@ -187,6 +187,13 @@ def test_weights_are_one_array_at_a_time(folder):
     assert named.provenance["sha256"] == found.provenance["sha256"]
 
 
+def test_the_table_of_the_vocabulary_is_not_copied_where_it_is_read(folder):
+    model = load_pretrained(folder).build()
+    [table] = [one for one in model.weights if one.path == "token_embedding/embeddings"]
+    read = [np.asarray(memoryview(table.value.read_value())) for _ in range(2)]
+    assert np.shares_memory(*read)
+
+
 def test_a_family_that_is_only_trained_is_not_used_as_it_is():
     with pytest.raises(InputError, match="bart, which reads sources between .* train it with"):
         published_checkpoint(REFERENCES / "bart")

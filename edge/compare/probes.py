@@ -1,0 +1,74 @@
+"""Outputs of a Keras model and of a file for the rows that a checkpoint keeps for comparisons."""
+
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.generation.text import Model
+from keras_transformer.zoo.models.running.predict import model_inputs
+
+
+def keras_outputs(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Returns the model's outputs, computed eagerly.
+
+    Tracing and compiling a graph takes many times what it would save for inputs that run once.
+    """
+    return ops.convert_to_numpy(model(inputs, training=False))
+
+
+def model_outputs(model: keras.Model, checkpoint: Checkpoint, length: int) -> np.ndarray:
+    """Returns a model's outputs (rows, outputs) for the probes, of which a file's are compared."""
+    if not checkpoint.task.generates:
+        return keras_outputs(model, model_inputs(model, probe_inputs(checkpoint, length)))
+    probes = _cut(checkpoint, length)
+    found = []
+    for row, first, last in _written(probes):
+        # Row by row: the logits of a large vocabulary take more than the model.
+        logits = keras_outputs(model, {name: ids[row : row + 1] for name, ids in probes.items()})
+        found.append(logits[0, first:last])
+    return np.concatenate(found)
+
+
+def probe_inputs(checkpoint: Checkpoint, length: int) -> dict[str, np.ndarray]:
+    """Returns the probes as a file of a length reads them."""
+    # Both get the same padding: padded positions are rounded and clipped too.
+    return {spec.name: spec.fit(checkpoint.probes[spec.name], length) for spec in checkpoint.inputs}
+
+
+def _cut(checkpoint, length):
+    return {name: ids[:, :length] for name, ids in checkpoint.probes.items()}
+
+
+def _written(probes):
+    """The number of each row, of the first of its tokens that are compared, and of its tokens.
+
+    `prefill` reads a longer part of each next probe, so that every signature runs.
+    """
+    for row, ids in enumerate(probes["ids"]):
+        num_tokens = int(np.count_nonzero(ids))
+        first = 0 if "source_ids" in probes else row * num_tokens // len(probes["ids"])
+        yield row, first, num_tokens
+
+
+def next_tokens(
+    model: keras.Model, checkpoint: Checkpoint, steps: Model
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the logits (positions, V) after each token of the probes.
+
+    The model's are computed all at once, the file's step by step.
+    """
+    outputs, probes = [], _cut(checkpoint, steps.cache_length)
+    for row, first, num_tokens in _written(probes):
+        ids = probes["ids"][row]
+        if "source_ids" in probes:
+            source = probes["source_ids"][row]
+            cache = steps.encode([source[: np.count_nonzero(source)]])
+        else:
+            cache = steps.prefill(ids[None, :first])
+        for place in range(first, num_tokens):
+            found, cache = steps.step(ids[place : place + 1], cache)
+            outputs.append(found[0])
+    return model_outputs(model, checkpoint, steps.cache_length), np.array(outputs)
