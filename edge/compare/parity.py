@@ -248,7 +248,8 @@ def runner_parity(model: keras.Model, checkpoint: Checkpoint, runner: Runner) ->
     if runner.generates:
         return steps_parity(model, checkpoint, runner.steps, runner.description["output_step"])
     expected = model_outputs(model, checkpoint, runner.max_length)
-    return outputs_difference(expected, runner.run(probe_inputs(checkpoint, runner.max_length)), runner)
+    found = runner.run(probe_inputs(checkpoint, runner.max_length))
+    return outputs_difference(expected, found, runner)
 
 
 def steps_parity(
