@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from keras_transformer.quantization import Projection, QuantPoint
+from keras_transformer.quantization import Projection
 
 
 @contextmanager
@@ -19,20 +19,3 @@ def observed(
     finally:
         for one in projections:
             one.observer = None
-
-
-@contextmanager
-def unrounded(points: Sequence[QuantPoint]) -> Iterator[None]:
-    """Makes points the identity."""
-    before = [one.tracker for one in points]
-    for one in points:
-        one.tracker = _identity
-    try:
-        yield
-    finally:
-        for one, tracker in zip(points, before, strict=True):
-            one.tracker = tracker
-
-
-def _identity(_point, inputs, _training):
-    return inputs

@@ -16,7 +16,6 @@ from keras_transformer.edge.precision import (
     get_precision,
     kept_patterns,
 )
-from keras_transformer.edge.quantize.learned_rounding import learn_rounding
 from keras_transformer.edge.quantize.ranges import calibrate, train_ranges
 from keras_transformer.edge.quantize.rounding import round_biases
 from keras_transformer.edge.quantize.smoothing import smoothed
@@ -40,7 +39,7 @@ from keras_transformer.zoo.training.run_folder import one_run
 def quantized_model(
     checkpoint: Checkpoint, batches: Batches | None, precision: str = "int8",
     keep: Sequence[str] = (), *, percentile: float = 0.0, smooth: str = "none",
-    rounding: str = "nearest", report: Report | None = None,
+    report: Report | None = None,
 ) -> keras.Model:  # fmt: skip
     """Builds the quantized form of a float model.
 
@@ -52,8 +51,6 @@ def quantized_model(
         keep: layers to keep in float, see `kept_patterns`.
         percentile: percentile of the ranges, see `ranges.calibrate`.
         smooth: smoothing, see `smoothing.smoothed`; `none` for none.
-        rounding: rounding of the kernels: to the `nearest` point of their grid, or `learned`, see
-            `learned_rounding.learn_rounding`.
         report: told what was smoothed; the default one otherwise.
 
     Raises:
@@ -70,8 +67,6 @@ def quantized_model(
         weights |= found.weights
         (report or default_report()).note(str(found))
     set_weights(model, weights, ranges_missing=True)
-    if rounding == "learned":
-        learn_rounding(model, batches)
     if spec.is_static:
         calibrate(model, batches, percentile=percentile)
     return model
