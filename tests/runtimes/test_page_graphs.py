@@ -57,8 +57,8 @@ def graphs():
         name: convert(trained, name, calibration=calibration() if name == "int8" else None)
         for name in ("float32", "int8", "int4")
     }
-    made["gpt"] = convert(generator("gpt", **changes_for("int4")), "int4")
-    made["transformer"] = convert(generator("transformer"), "dynamic_int8")
+    made["gpt"] = convert(generator("gpt", num_layers=1, **changes_for("int4")), "int4")
+    made["transformer"] = convert(generator("transformer", num_layers=1), "dynamic_int8")
     return {name: unpack(bytes(one))[0] for name, one in made.items()}
 
 

@@ -41,7 +41,7 @@ def kernels_of(trained, precision):
 @pytest.mark.parametrize(
     ("kind", "precision"),
     [
-        ("llama", "dynamic_int8"), ("t5", "float32"),
+        ("llama", "dynamic_int8"), pytest.param("t5", "float32", marks=pytest.mark.slow),
         pytest.param("gemma", "int4", marks=pytest.mark.slow),
     ],
 )  # fmt: skip
