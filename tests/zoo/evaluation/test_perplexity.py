@@ -59,10 +59,10 @@ def expected_sums(model, columns, targets):
 )
 def test_every_real_token_counts_once(architecture, num_characters):
     rng = np.random.default_rng(0)
-    targets = some_rows(rng, 16)
+    targets = some_rows(rng, 8)
     columns = {"ids": [rng.integers(1, 20, len(row)).astype("int32") for row in targets]}
     if architecture == "encoder-decoder":
-        columns = {"source_ids": some_rows(rng, 16), **columns}
+        columns = {"source_ids": some_rows(rng, 8), **columns}
     model, _ = model_of(architecture)
     measure = Perplexity(Batches(columns, targets, batch_tokens=20), num_characters)
     found = measure(model)
@@ -79,7 +79,7 @@ def test_every_real_token_counts_once(architecture, num_characters):
 
 def test_the_weights_of_the_moment_are_measured():
     rng = np.random.default_rng(1)
-    targets = some_rows(rng, 16)
+    targets = some_rows(rng, 8)
     columns = {"ids": [rng.integers(1, 20, len(row)).astype("int32") for row in targets]}
     model, _ = model_of("decoder")
     measure = Perplexity(Batches(columns, targets, batch_tokens=20, bucket=1))

@@ -34,8 +34,8 @@ STORED = {
     "integer": {"bits": {**INT8, "inner_bits": 8}},
     "kept": {"bits": INT8, "keep": ["*block_0/feed_forward", "token_embedding", "head"]},
 }
-# How each family is stored in the default run.
-USUAL = ("float", "kept", "int8", "integer", "kernels", "int8", "float", "int8")
+# How a family is stored in the default run, if it is in it.
+USUAL = (None, "kept", "int8", "integer", None, "kernels", None, "float")
 
 
 def tiny(name, **changes):
