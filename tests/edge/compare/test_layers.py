@@ -106,7 +106,8 @@ def test_an_altered_bias_is_found_where_it_is_added(runs, files, tmp_path, preci
 
 
 @pytest.mark.parametrize(("kind", "signatures"), [
-    ("transformer", ["encode", "decode"]), ("gpt", ["prefill", "decode"]),
+    ("transformer", ["encode", "decode"]),
+    pytest.param("gpt", ["prefill", "decode"], marks=pytest.mark.slow),
 ])  # fmt: skip
 def test_every_signature_of_a_model_that_writes(written, kind, signatures):
     trained = generator(kind)

@@ -95,6 +95,7 @@ def test_a_run_writes_a_smaller_checkpoint(runs, small):
     assert effect(trained)["multiply_adds_kept"] < 0.3
 
 
+@pytest.mark.slow
 def test_a_smaller_checkpoint_is_quantized_and_converted(runs, small, tmp_path):
     quantized = quantize(Checkpoint.load(small), out=tmp_path / "int8", epochs=1)
     assert quantized.config.num_heads == 1

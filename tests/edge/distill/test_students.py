@@ -126,6 +126,7 @@ def test_a_quantized_teacher_gives_its_float_weights(runs):
     assert not student.is_quantized and student.recipe.quantize is None
 
 
+@pytest.mark.slow
 def test_it_stands_in_the_recipe_and_is_resumed_to_the_bit(runs, tmp_path):
     options = {
         "init": "teacher", "settings": {"num_layers": 1, "dropout": 0.1}, "hidden_weight": 1.0,

@@ -47,7 +47,7 @@ def kernels_of(trained, precision):
 )  # fmt: skip
 def test_files_hold_the_same_kernels_as_without_marks(kind, precision, monkeypatch):
     # The order of independent ops may be another one.
-    trained = generator(kind, num_layers=3, **changes_for(precision))
+    trained = generator(kind, num_layers=2, **changes_for(precision))
     assert len(marks_of(trained.model)) > 3
     marked = kernels_of(trained, precision)
     assert len(marked) > 20

@@ -164,8 +164,10 @@ def test_the_builder_is_not_installed(monkeypatch):
         ),
         (DATED, {}, "the template alone: Expected a chat template without the date, got one that "
          "writes it."),
-        ("{{ messages[0].content }}", {}, "the template alone: Expected a chat template that "
-         "writes each message, got one that leaves out message 2."),
+        pytest.param(
+            "{{ messages[0].content }}", {}, "the template alone: Expected a chat template that "
+            "writes each message, got one that leaves out message 2.", marks=pytest.mark.slow,
+        ),
     ],
 )  # fmt: skip
 def test_a_chat_in_the_file(without_runtime, tmp_path, template, affixes, told):
