@@ -98,7 +98,7 @@ def is_possible(settings, precision):
         # Each family and each precision, and int8 of every kind of position.
         [
             ("bert", "float32"), ("bert", "int8"), ("bert", "integer"), ("llama", "dynamic_int8"),
-            ("llama", "int8"), ("t5_pair", "int8"), ("alibi", "float16"), ("paper", "integer"),
+            ("t5_pair", "int8"), ("alibi", "float16"), ("paper", "integer"),
             ("modernbert", "int4"), ("albert", "int16x8"), ("mpnet", "int8"),
         ],
     ),
