@@ -185,7 +185,7 @@ def disturbed(flatbuffer, steps):
 
 @pytest.mark.parametrize(
     "precision",
-    # One of each type of kernels, and the tightest limit of integers.
+    # Kernels of floats, of 8 and of 4 bits, and activations of 16.
     mostly_slow(PRECISIONS, ["float32", "int8", "int16x8", "int4"]),
 )
 def test_a_file_with_a_disturbed_row_of_one_kernel_is_refused(tmp_path, precision):
