@@ -132,8 +132,8 @@ def test_a_translation_ends_where_the_cache_does(runners, monkeypatch):
     runner = runners["transformer"]
     recorded = Recorded(runner.steps, monkeypatch)
     found = runner.generations(["a tree"], max_tokens=100, no_repeat_ngram=1)
-    expected = generator("transformer").generator().generate(
-        ["a tree"], max_tokens=100, no_repeat_ngram=1
+    expected = (
+        generator("transformer").generator().generate(["a tree"], max_tokens=100, no_repeat_ngram=1)
     )
     assert recorded.positions == list(range(len(recorded.positions)))
     assert len(recorded.positions) <= LENGTH
