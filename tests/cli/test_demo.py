@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.calls import call, error_of
 from tests.edge.demo.pages import install_litertjs, write_model
+from tests.slow import mostly_slow
 
 
 def test_export_writes_a_folder(tmp_path):
@@ -31,7 +32,10 @@ def test_files_that_do_not_fit_are_refused_before_anything_is_fetched(tmp_path, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tflite", "b.tflite"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+@pytest.mark.parametrize("number", mostly_slow(SIGNALS, [signal.SIGTERM]))
 def test_the_page_is_served_until_it_is_ended(tmp_path, number):
     litert = install_litertjs(tmp_path / "npm")
     path = write_model(tmp_path / "model.tflite")

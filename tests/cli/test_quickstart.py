@@ -11,6 +11,7 @@ from keras_transformer.cli.quickstart import TASKS
 from keras_transformer.edge.quickstart import dates, languages
 from keras_transformer.edge.runtime.runner import Runner
 from tests.cli.calls import SETTINGS, call, error_of
+from tests.slow import mostly_slow
 
 pytest.importorskip("babel")
 NUMBER = r" +(\d+\.\d+)%"
@@ -82,6 +83,7 @@ def test_the_table_has_a_row_for_every_baseline_model_and_file(of_dates):
     assert lines["Keras"].split()[-3:] == ["-", "-", "-"]
 
 
+@pytest.mark.slow
 def test_the_classifier_learns_scripts(of_languages):
     folder, printed = of_languages
     lines = lines_of(
@@ -103,7 +105,7 @@ def test_the_predictions_are_those_of_the_file(of_dates):
     assert f"The file to put in an app: {folder / 'dates-int8.tflite'}\n" in printed
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", mostly_slow(TASKS, ["dates"]))
 def test_the_commands_to_go_on_with_work(task, request):
     folder, printed = request.getfixturevalue(f"of_{task}")
     commands = [shlex.split(line)[1:] for line in printed.split("Go on with:\n")[1].splitlines()]

@@ -9,6 +9,7 @@ from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.evaluation.text_metrics import text_metrics
 from tests.cli.calls import call, error_of, write_table
 from tests.cli.generating import PAIRS, trained, training_arguments, translation_data
+from tests.slow import mostly_slow
 
 TASK = ["transformer_tiny", "--task", "translation", "--source", "en", "--target", "de"]
 TEXTS = ["one two", "five", "four three"]
@@ -150,17 +151,20 @@ def test_a_file_of_several_lengths(translator):
     assert set(runner.interpreter.get_signature_list()) == {"encode", "encode_8", "decode"}
 
 
-def test_it_is_quantized_and_becomes_int8(translator, tmp_path):
-    result = call("quantize", translator.checkpoint, "--epochs", 1, "--out", tmp_path / "int8")
-    assert result.exit_code == 0, result.output
-    calibrated = ("--calibration", translator.train)
-    for model, options in ((tmp_path / "int8", ()), (translator.checkpoint, calibrated)):
-        file = tmp_path / f"{model.name}.tflite"
-        result = call("convert", model, "--precision", "int8", *options, "--out", file)
+@pytest.mark.parametrize("way", mostly_slow(["quantize", "calibration"], ["quantize"]))
+def test_it_is_quantized_and_becomes_int8(translator, tmp_path, way):
+    model, options, file = translator.checkpoint, (), tmp_path / "model.tflite"
+    if way == "calibration":
+        options = ("--calibration", translator.train)
+    else:
+        model = tmp_path / "int8"
+        result = call("quantize", translator.checkpoint, "--epochs", 1, "--out", model)
         assert result.exit_code == 0, result.output
-        assert "tokens compared with the Keras model" in result.stdout
-        assert "the same in output steps" in result.stdout
-        assert len(Runner(file).generate(TEXTS, max_tokens=4)) == 3
+    result = call("convert", model, "--precision", "int8", *options, "--out", file)
+    assert result.exit_code == 0, result.output
+    assert "tokens compared with the Keras model" in result.stdout
+    assert "the same in output steps" in result.stdout
+    assert len(Runner(file).generate(TEXTS, max_tokens=4)) == 3
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from keras_transformer.edge.runtime import Runner
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.training.train_recipe import train_recipe
+from tests.slow import mostly_slow
 
 TEXTS = ["some rain and more wind today", "a violin", "soup with cheese"]
 WAYS = {
@@ -21,7 +22,7 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", mostly_slow(WAYS, ["quantize"]))
 def test_a_result_is_kept_in_memory_and_saved_later(way, runs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = WAYS[way](runs.trained, epochs=1)
@@ -81,8 +82,7 @@ def test_what_is_no_file(source):
     with pytest.raises(TypeError) as caught:
         Runner(source)
     assert str(caught.value) == (
-        "Expected the path of a .tflite file, its bytes, or what convert returned, "
-        f"got {source!r}."
+        f"Expected the path of a .tflite file, its bytes, or what convert returned, got {source!r}."
     )
 
 

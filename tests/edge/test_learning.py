@@ -70,6 +70,7 @@ def check(trained, path, prompts, expected, options):
     assert min(scores.values()) >= LEAST, scores
 
 
+@pytest.mark.slow
 def test_an_encoder_decoder_copies_reverses_and_sorts(digits, tmp_path):
     """A model of three targets, told which one by the token in front of the source."""
     train_digits, test = digits

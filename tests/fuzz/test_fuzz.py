@@ -12,17 +12,17 @@ import pytest
 from tests.fuzz import fuzz as fuzzing
 from tests.fuzz.kinds import KINDS
 from tests.fuzz.mutate import VALUES, damaged_value
-
-INPUTS = 200
+from tests.slow import mostly_slow
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_damaged_inputs(seeds, tmp_path, kind):
-    counts = fuzzing.fuzz(kind, seeds, tmp_path, INPUTS)
-    assert counts.inputs == INPUTS
+@pytest.mark.parametrize("inputs", mostly_slow([80, 400], [80]))
+def test_damaged_inputs(seeds, tmp_path, kind, inputs):
+    counts = fuzzing.fuzz(kind, seeds, tmp_path, inputs)
+    assert counts.inputs == inputs
     assert counts.texts == []
     # Neither is the damage too small nor so large that no reader gets beyond the first check.
-    assert counts.fine + counts.sentences == INPUTS
+    assert counts.fine + counts.sentences == inputs
     assert min(counts.fine, counts.sentences) > 2
 
 

@@ -14,7 +14,7 @@ from keras_transformer.edge.targets.convert import convert
 from tests.edge import generators
 from tests.edge.models import calibration, random_model
 
-SLOW = ("float16", "int16x8", "static_int8")
+SLOW = ("float32", "float16", "dynamic_int8", "int16x8", "static_int8")
 
 
 def run_compiled(model, signature, inputs, shapes):
@@ -62,10 +62,7 @@ def compare(path):
 
 @pytest.mark.parametrize(
     "precision",
-    [
-        pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
-        for name in PRECISIONS
-    ],
+    [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in PRECISIONS],
 )
 def test_an_encoder_in_every_precision(precision, tmp_path):
     batches = calibration() if PRECISIONS[precision].is_static else None
@@ -79,8 +76,10 @@ def test_an_encoder_in_every_precision(precision, tmp_path):
     ("kind", "precision"),
     [
         ("transformer", "int8"),
-        *(pytest.param(kind, "float32", marks=() if kind == "llama" else pytest.mark.slow)
-          for kind in generators.KINDS),
+        *(
+            pytest.param(kind, "float32", marks=() if kind == "llama" else pytest.mark.slow)
+            for kind in generators.KINDS
+        ),
     ],
 )
 def test_models_that_generate(kind, precision, tmp_path):

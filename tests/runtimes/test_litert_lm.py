@@ -16,6 +16,7 @@ from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.tokenizers.piece_list import MASK, SPECIAL_TOKENS
 from tests.edge import generators
 from tests.edge.generators import changes_for, quantized_writer, writer
+from tests.slow import mostly_slow
 from tests.zoo.vocabularies.test_sentencepiece import TEXTS
 
 litert_lm = pytest.importorskip("litert_lm")
@@ -74,7 +75,7 @@ def greedy(trained, prompt=PROMPT):
     return ids[start:], forbidden
 
 
-@pytest.mark.parametrize("kind", ["llama", "gpt"])
+@pytest.mark.parametrize("kind", mostly_slow(["llama", "gpt"], ["llama"]))
 def test_64_greedy_tokens_equal_ours(kind, tmp_path):
     trained = writer_of_words(kind)
     ids, forbidden = greedy(trained)
@@ -99,9 +100,7 @@ def test_every_precision_runs(precision, tmp_path):
     if precision in ("int8", "int16x8"):
         exported = convert(quantized_writer(precision, "gpt"), target="litertlm")
     else:
-        exported = convert(
-            writer("llama", **changes_for(precision)), precision, target="litertlm"
-        )
+        exported = convert(writer("llama", **changes_for(precision)), precision, target="litertlm")
     measured = exported.measured["greedy tokens of LiteRT-LM"]
     assert measured == "the same, up to 64 of each prompt"
 

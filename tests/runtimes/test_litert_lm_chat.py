@@ -9,7 +9,8 @@ import pytest
 
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.chat.chat import Chat
-from tests.edge.generators import writer
+from tests.edge.generators import WRITER_LENGTH, writer
+from tests.slow import mostly_slow
 from tests.zoo.chat.templates import CONVERSATIONS, TEMPLATES
 
 pytest.importorskip("litert_lm")
@@ -27,12 +28,14 @@ print(json.dumps(texts))
 """
 
 
-@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize("name", mostly_slow(TEMPLATES, ["chatml", "thinking"]))
 def test_conversations_equal_the_template(name, tmp_path):
     chat = Chat(template=TEMPLATES[name], tokens={"bos_token": "<bos>"})
     trained = writer()
     modality = dataclasses.replace(trained.modality, chat=chat)
-    exported = convert(dataclasses.replace(trained, modality=modality), target="litertlm")
+    exported = convert(
+        dataclasses.replace(trained, modality=modality), target="litertlm", lengths=[WRITER_LENGTH]
+    )
     path = tmp_path / "model.litertlm"
     path.write_bytes(bytes(exported))
     asked = list(CONVERSATIONS.values())

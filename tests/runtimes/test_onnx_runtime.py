@@ -7,6 +7,7 @@ from keras_transformer.edge.targets.convert import convert
 from tests.edge.generators import generator, random_ids
 from tests.edge.models import random_model, random_rows
 from tests.runtimes.exported import assert_close, assert_translates, empty_caches
+from tests.slow import mostly_slow
 
 pytest.importorskip("tf2onnx", reason="tf2onnx writes the files")
 onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime runs the files")
@@ -19,7 +20,7 @@ def opened(exported, name):
     return lambda inputs: dict(zip(names, session.run(names, dict(inputs)), strict=True))
 
 
-@pytest.mark.parametrize("pooling", ["first", "max"])
+@pytest.mark.parametrize("pooling", mostly_slow(["first", "max"], ["max"]))
 def test_a_classifier_in_batches_of_any_size_and_length(pooling):
     trained = random_model(pooling=pooling, pair=True)
     predict = opened(convert(trained, target="onnx"), "predict")
@@ -45,7 +46,7 @@ def test_a_translator(kind):
     assert stored < 4 * trained.model.count_params() + 100_000
 
 
-@pytest.mark.parametrize("kind", ["gpt", "llama", "alibi"])
+@pytest.mark.parametrize("kind", mostly_slow(["gpt", "llama", "alibi"], ["llama"]))
 def test_a_prompt_at_once_and_token_by_token(kind):
     """One graph reads both; the length of the caches is the app's choice."""
     trained = generator(kind, num_layers=1)

@@ -55,10 +55,10 @@ def graphs():
     trained = random_model()
     made = {
         name: convert(trained, name, calibration=calibration() if name == "int8" else None)
-        for name in ("float32", "int8", "int4")
+        for name in ("float32", "int8")
     }
-    made["gpt"] = convert(generator("gpt", **changes_for("int4")), "int4")
-    made["transformer"] = convert(generator("transformer"), "dynamic_int8")
+    made["gpt"] = convert(generator("gpt", num_layers=1, **changes_for("int4")), "int4")
+    made["transformer"] = convert(generator("transformer", num_layers=1), "dynamic_int8")
     return {name: unpack(bytes(one))[0] for name, one in made.items()}
 
 
@@ -77,7 +77,7 @@ def opening(sentence):
 
 
 def test_whole_graphs(checked, graphs):
-    assert checked(list(graphs.values())) == [None] * 5
+    assert checked(list(graphs.values())) == [None] * len(graphs)
 
 
 def test_what_does_not_fit(checked, graphs):

@@ -1,5 +1,6 @@
 """Where a file departs: in no layer of an honest file, and where its bytes were altered."""
 
+import itertools
 import json
 
 import numpy as np
@@ -16,6 +17,7 @@ from keras_transformer.edge.tflite.inside import Tensor
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.training.run_data import read_inputs
 from tests.edge.generators import generator
+from tests.slow import mostly_slow
 
 BLOCK = (
     "attention/sublayer/query_point", "attention/sublayer/key_point",
@@ -31,6 +33,9 @@ def rows_of(runs):
     trained = runs.trained
     inputs = read_inputs(trained, trained.recipe.data.validation, **trained.columns)
     return {name: rows[:12] for name, rows in inputs.items()}
+
+
+ALTERED = "attention/sublayer/value_point", "feed_forward/sublayer/down_point"
 
 
 def altered(path, out, layer):
@@ -55,7 +60,9 @@ def altered(path, out, layer):
     return out
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16", "dynamic_int8", "int8"])
+@pytest.mark.parametrize(
+    "precision", mostly_slow(["float32", "float16", "dynamic_int8", "int8"], ["float32", "int8"])
+)
 def test_no_layer_of_an_honest_file_departs(runs, files, precision):
     trained = runs.quantized if precision == "int8" else runs.trained
     layers = explain(trained, Runner(files[precision]), rows_of(runs))
@@ -79,9 +86,12 @@ def test_no_layer_of_an_honest_file_departs(runs, files, precision):
         assert max(one.own for one in layers) < 1e-5
 
 
-@pytest.mark.parametrize("precision", ["float32", "dynamic_int8", "int8"])
 @pytest.mark.parametrize(
-    "name", ["attention/sublayer/value_point", "feed_forward/sublayer/down_point"]
+    ("precision", "name"),
+    mostly_slow(
+        itertools.product(["float32", "dynamic_int8", "int8"], ALTERED),
+        [("float32", ALTERED[0]), ("dynamic_int8", ALTERED[1]), ("int8", ALTERED[0])],
+    ),
 )
 def test_an_altered_bias_is_found_where_it_is_added(runs, files, tmp_path, precision, name):
     trained = runs.quantized if precision == "int8" else runs.trained
@@ -96,7 +106,8 @@ def test_an_altered_bias_is_found_where_it_is_added(runs, files, tmp_path, preci
 
 
 @pytest.mark.parametrize(("kind", "signatures"), [
-    ("transformer", ["encode", "decode"]), ("gpt", ["prefill", "decode"]),
+    ("transformer", ["encode", "decode"]),
+    pytest.param("gpt", ["prefill", "decode"], marks=pytest.mark.slow),
 ])  # fmt: skip
 def test_every_signature_of_a_model_that_writes(written, kind, signatures):
     trained = generator(kind)

@@ -14,6 +14,7 @@ from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.models.running.predict import model_inputs
 from tests.edge.models import calibration, random_model
+from tests.slow import mostly_slow
 
 
 def parity(**values):
@@ -184,10 +185,8 @@ def disturbed(flatbuffer, steps):
 
 @pytest.mark.parametrize(
     "precision",
-    [
-        pytest.param(name, marks=pytest.mark.slow if name == "static_int8" else ())
-        for name in PRECISIONS
-    ],
+    # Kernels of floats, of 8 and of 4 bits, and activations of 16.
+    mostly_slow(PRECISIONS, ["float32", "int8", "int16x8", "int4"]),
 )
 def test_a_file_with_a_disturbed_row_of_one_kernel_is_refused(tmp_path, precision):
     trained = checkpoint_for(precision)

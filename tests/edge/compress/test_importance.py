@@ -11,6 +11,7 @@ from keras_transformer.edge.compress.structure import shortened
 from keras_transformer.zoo.data.batches import NO_TARGET
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from tests.edge.compress.test_structure import LAYERS, Given, model_of
+from tests.slow import mostly_slow
 
 
 def row_losses(model, task, data):
@@ -25,7 +26,9 @@ def row_losses(model, task, data):
     return np.array(losses)
 
 
-@pytest.mark.parametrize("form", ["encoder", "grouped_decoder", "translator"])
+@pytest.mark.parametrize(
+    "form", mostly_slow(["encoder", "grouped_decoder", "translator"], ["grouped_decoder"])
+)
 def test_importance_is_the_gradient_of_each_gate(form):
     model, config, task = model_of(form)
     data = Given(config, task)

@@ -17,6 +17,9 @@ from keras_transformer.zoo.models.counts import multiply_adds, parameters
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Distill, Prune, Quantize
 from keras_transformer.zoo.training.train_recipe import train_recipe
+from tests.slow import mostly_slow
+
+WAYS = mostly_slow([{"sparsity": 0.6}, {"clusters": 8}], [{"sparsity": 0.6}])
 
 
 def values_of(model):
@@ -52,7 +55,7 @@ def test_zeros_stay_through_quantization_and_compress(runs, sparse, tmp_path):
     assert thin < 0.85 * dense, (thin, dense)
 
 
-@pytest.mark.parametrize("way", [{"sparsity": 0.6}, {"clusters": 8}], ids=str)
+@pytest.mark.parametrize("way", WAYS, ids=str)
 def test_a_killed_run_ends_where_the_unbroken_one_does(runs, tmp_path, way):
     class Killed(Exception):
         pass
@@ -92,6 +95,7 @@ def test_a_run_writes_a_smaller_checkpoint(runs, small):
     assert effect(trained)["multiply_adds_kept"] < 0.3
 
 
+@pytest.mark.slow
 def test_a_smaller_checkpoint_is_quantized_and_converted(runs, small, tmp_path):
     quantized = quantize(Checkpoint.load(small), out=tmp_path / "int8", epochs=1)
     assert quantized.config.num_heads == 1
@@ -143,9 +147,7 @@ def test_a_run_writes_a_checkpoint_of_few_values(sparse, clustered):
 def test_values_stay_few_in_the_file_and_through_quantization(clustered, tmp_path):
     trained = Checkpoint.load(clustered)
     shapes = {value.size for value in values_of(trained.model)}
-    model = schema.ModelT.InitFromObj(
-        schema.Model.GetRootAs(bytes(convert(trained, "float32")), 0)
-    )
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(bytes(convert(trained, "float32")), 0))
     kernels = [
         buffer.data.view("float32")
         for buffer in model.buffers
@@ -154,9 +156,7 @@ def test_values_stay_few_in_the_file_and_through_quantization(clustered, tmp_pat
     assert len(kernels) > 12
     assert max(len(np.unique(kernel)) for kernel in kernels) <= 8
     quantized = quantize(trained, out=tmp_path / "int8", epochs=1)
-    for before, after in zip(
-        values_of(trained.model), values_of(quantized.model), strict=True
-    ):
+    for before, after in zip(values_of(trained.model), values_of(quantized.model), strict=True):
         assert len(np.unique(after)) <= 8
         np.testing.assert_array_equal(after == 0, before == 0)
     assert convert(quantized, "int8").parity.agreement == 1

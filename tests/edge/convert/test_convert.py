@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.config_checks import ADDED_POSITIONS
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from tests.edge.models import LENGTH, VOCABULARY, calibration, random_model
+from tests.slow import mostly_slow
 
 # A value next to the middle of two steps can fall either way in the file, and the layers that
 # follow carry that on; weights drawn at random leave many outputs small beside the largest.
@@ -91,16 +93,16 @@ def is_possible(settings, precision):
 
 @pytest.mark.parametrize(
     ("family", "precision"),
-    [
-        pytest.param(family, precision, marks=() if usual else pytest.mark.slow)
-        for family in FAMILIES
-        for precision in PRECISIONS
-        for usual in [
-            (family == "bert" and precision != "static_int8") or precision == "int8"
-            or (family, precision) == ("paper", "integer")
-        ]
-    ],
-)
+    mostly_slow(
+        itertools.product(FAMILIES, PRECISIONS),
+        # Each family and each precision, and int8 of every kind of position.
+        [
+            ("bert", "float32"), ("bert", "int8"), ("bert", "integer"), ("llama", "dynamic_int8"),
+            ("t5_pair", "int8"), ("alibi", "float16"), ("paper", "integer"),
+            ("modernbert", "int4"), ("albert", "int16x8"), ("mpnet", "int8"),
+        ],
+    ),
+)  # fmt: skip
 def test_families_convert(family, precision, tmp_path):
     if not is_possible(FAMILIES[family], precision):
         with pytest.raises(InputError, match="^Expected position"):

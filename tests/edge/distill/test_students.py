@@ -13,6 +13,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import get_weights, is_range
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from tests.edge.distill.test_distill import untrained
+from tests.slow import mostly_slow
 from tests.zoo import tiny
 from tests.zoo.pretrained.tiny import REFERENCES
 
@@ -83,7 +84,7 @@ def test_a_student_begins_with_blocks_of_its_teacher(kind, layers, tables):
     assert student.recipe.model.settings["num_layers"] == layers
 
 
-@pytest.mark.parametrize("kind", ["encoder", "decoder"])
+@pytest.mark.parametrize("kind", mostly_slow(["encoder", "decoder"], ["decoder"]))
 def test_a_run_begins_there(kind, tables):
     teacher = teacher_of(kind, tables)
     student = distill(
@@ -125,6 +126,7 @@ def test_a_quantized_teacher_gives_its_float_weights(runs):
     assert not student.is_quantized and student.recipe.quantize is None
 
 
+@pytest.mark.slow
 def test_it_stands_in_the_recipe_and_is_resumed_to_the_bit(runs, tmp_path):
     options = {
         "init": "teacher", "settings": {"num_layers": 1, "dropout": 0.1}, "hidden_weight": 1.0,

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
@@ -30,6 +32,7 @@ from tests.edge.generators import (
     padded,
     random_ids,
 )
+from tests.slow import mostly_slow
 
 CACHES = {"kv_cache_k_0", "kv_cache_v_0", "kv_cache_k_1", "kv_cache_v_1"}
 MEMORY = {"memory_k_0", "memory_v_0", "memory_k_1", "memory_v_1"}
@@ -69,7 +72,7 @@ def tables(flatbuffer, *shapes):
     return found
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", mostly_slow(KINDS, ["llama", "transformer"]))
 def test_signatures_and_tensors_have_the_documented_names(kind, written):
     expected = DECODER if kind in DECODERS else ENCODER_DECODER
     listed = opened(written(kind)).get_signature_list()
@@ -101,7 +104,7 @@ def test_shapes_are_static(kind, written):
             assert detail["dtype"] == (np.int32 if is_integer else np.float32), (name, tensor)
 
 
-@pytest.mark.parametrize("kind", TRANSLATORS)
+@pytest.mark.parametrize("kind", mostly_slow(TRANSLATORS, ["transformer"]))
 def test_a_short_encode_gives_what_the_longest_gives(kind, written):
     interpreter = opened(written(kind))
     for length in LENGTHS[:-1]:
@@ -115,7 +118,7 @@ def test_a_short_encode_gives_what_the_longest_gives(kind, written):
                 )
 
 
-@pytest.mark.parametrize("kind", DECODERS)
+@pytest.mark.parametrize("kind", mostly_slow(DECODERS, ["llama", "gemma"]))
 def test_a_short_prefill_gives_what_the_longest_gives_at_once_or_in_parts(kind, written):
     interpreter = opened(written(kind))
     ids = np.stack(random_ids([16]))
@@ -146,7 +149,7 @@ def test_a_short_prefill_gives_what_the_longest_gives_at_once_or_in_parts(kind, 
         pytest.param(kind, precision, marks=() if usual else pytest.mark.slow)
         for kind in ("transformer", "llama")
         for precision in PRECISIONS
-        for usual in [kind == "transformer" and precision in ("float32", "int8", "integer")]
+        for usual in [kind == "transformer" and precision in ("int8", "integer")]
     ],
 )
 def test_every_precision_converts_with_builtins_and_narrow_kernels(kind, precision, written):
@@ -180,15 +183,20 @@ def test_every_precision_converts_with_builtins_and_narrow_kernels(kind, precisi
         assert description["output_step"] == pytest.approx(width / 255, rel=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["llama", "transformer"])
+@pytest.mark.parametrize("kind", mostly_slow(["llama", "transformer"], ["transformer"]))
 def test_the_int8_file_looks_up_and_multiplies_one_table(kind, written):
     flatbuffer, _, _ = unpack(written(kind, "int8"))
     [(_, shape, kind_of_tensor)] = tables(flatbuffer, (VOCAB_SIZE, 32), (32, VOCAB_SIZE))
     assert (shape, kind_of_tensor) == ((VOCAB_SIZE, 32), schema.TensorType.INT8)
 
 
-@pytest.mark.parametrize("precision", ["float32", "int8"])
-@pytest.mark.parametrize("kind", ["gpt", "transformer"])
+@pytest.mark.parametrize(
+    ("kind", "precision"),
+    mostly_slow(
+        itertools.product(["gpt", "transformer"], ["float32", "int8"]),
+        [("transformer", "int8")],
+    ),
+)
 def test_positions_that_no_input_reaches_are_left_out(kind, precision, written):
     """The model has twice as many as the file's inputs."""
     flatbuffer, _, _ = unpack(written(kind, precision))
@@ -197,7 +205,7 @@ def test_positions_that_no_input_reaches_are_left_out(kind, precision, written):
     assert not tables(flatbuffer, (2 * LENGTH, 32))
 
 
-@pytest.mark.parametrize("kind", ["gpt", "llama", "transformer"])
+@pytest.mark.parametrize("kind", mostly_slow(["gpt", "llama", "transformer"], ["llama"]))
 def test_the_weights_of_a_float_file_stand_in_it_once(kind, written):
     flatbuffer, _, _ = unpack(written(kind))
     held = sum(map(len, constants(flatbuffer)))
@@ -212,6 +220,7 @@ def test_the_weights_of_a_float_file_stand_in_it_once(kind, written):
     assert held < 1.05 * one
 
 
+@pytest.mark.slow
 def test_more_lengths_add_a_graph_each_and_no_weights():
     trained = generator("transformer", hidden_dim=64, intermediate_dim=256)
     batches = calibration("transformer")

@@ -6,6 +6,7 @@ from keras_transformer.edge.publish.model_card import with_section
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.targets.target import About
 from tests.edge.generators import generator
+from tests.slow import mostly_slow
 
 ABOUT = About(name="m", description="Tells a from b.", version="3", license="CC0")
 
@@ -39,7 +40,7 @@ def test_a_float_checkpoint_says_nothing_of_another_precision(runs):
     assert "| in float, by Keras | accuracy" in text
 
 
-@pytest.mark.parametrize("kind", ["gpt", "transformer"])
+@pytest.mark.parametrize("kind", mostly_slow(["gpt", "transformer"], ["gpt"]))
 def test_models_that_generate(kind):
     text = convert(generator(kind)).card("w.tflite")
     assert 'print(Runner("w.tflite").generate(["a text"]))' in text

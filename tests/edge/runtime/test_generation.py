@@ -1,5 +1,6 @@
 """What a file generates, beside the Keras model that it was converted from."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from tests.edge.generators import DECODERS, KINDS, LENGTH, LENGTHS, TRANSLATORS, generator
+from tests.slow import mostly_slow
 
 # Of 1 to 32 tokens, in the order of no length; the last is no ASCII.
 TEXTS = ["a tree", "b", "What was it that you said?", "five", "3.14159265", "naïve 天気"]
@@ -48,8 +50,13 @@ def test_says_what_it_is(runners):
     assert runners["gpt"].columns == {}
 
 
-@pytest.mark.parametrize("decoding", DECODINGS)
-@pytest.mark.parametrize("kind", ["gpt", "llama", "transformer"])
+@pytest.mark.parametrize(
+    ("kind", "decoding"),
+    mostly_slow(
+        itertools.product(("gpt", "llama", "transformer"), DECODINGS),
+        [*itertools.product(("transformer",), DECODINGS), ("llama", [*DECODINGS][0])],
+    ),
+)
 def test_texts_are_those_of_the_keras_model(kind, decoding, runners):
     options = {"max_tokens": 6, **DECODINGS[decoding]}
     expected = generator(kind).generator().generate(TEXTS, **options)
@@ -125,8 +132,8 @@ def test_a_translation_ends_where_the_cache_does(runners, monkeypatch):
     runner = runners["transformer"]
     recorded = Recorded(runner.steps, monkeypatch)
     found = runner.generations(["a tree"], max_tokens=100, no_repeat_ngram=1)
-    expected = generator("transformer").generator().generate(
-        ["a tree"], max_tokens=100, no_repeat_ngram=1
+    expected = (
+        generator("transformer").generator().generate(["a tree"], max_tokens=100, no_repeat_ngram=1)
     )
     assert recorded.positions == list(range(len(recorded.positions)))
     assert len(recorded.positions) <= LENGTH

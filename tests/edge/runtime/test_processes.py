@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import itertools
 import json
 import multiprocessing
 import os
@@ -17,6 +18,7 @@ from keras_transformer.edge.runtime import worker
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.runtime.worker import Worker
 from keras_transformer.zoo.errors import RunError
+from tests.slow import mostly_slow
 
 TEXTS = ["some rain and more wind today", "a violin", "soup with cheese", "", "RAIN Clöud"]
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -91,8 +93,12 @@ def run(program, *arguments, seconds=120):
 
 
 @needs_fork
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("kind", ["int8", "gpt", "transformer"])
+@pytest.mark.parametrize(
+    ("kind", "workers"),
+    mostly_slow(
+        itertools.product(["int8", "gpt", "transformer"], [1, 2]), [("int8", 2), ("transformer", 1)]
+    ),
+)
 def test_a_forked_process_computes_the_same(kind, workers, files, written):
     path = files[kind] if kind in files else written(kind)
     texts = [text for text in TEXTS if text] * 2

@@ -14,6 +14,7 @@ from tests.edge.models import random_model
 from tests.fuzz.published import FORMS
 from tests.fuzz.published_seeds import write_form
 from tests.hard_strings import HARD
+from tests.slow import mostly_slow
 
 LENGTH = 32
 PROMPTS = ["the tower", "naïve ﬁne", "low m²\n«so»", "東"]
@@ -39,23 +40,22 @@ def file_of(checkpoint, tokenizer, path):
     return checkpoint, Runner(path)
 
 
-@pytest.mark.parametrize("form", FORMS)
+# One of each kind, and of each normalization.
+WRITTEN = ["bytes", "llama", "merges", "t5", "words"]
+
+
+@pytest.mark.parametrize("form", mostly_slow(FORMS, ["bytes", "words", "xlm_r"]))
 def test_classes_and_ids(tokenizers, form, tmp_path):
     tokenizer = tokenizers[form]
     segments = 2 if tokenizer.config.special.segments else 1
-    model = random_model(
-        vocab_size=tokenizer.vocab_size, num_segments=segments, max_length=LENGTH
-    )
+    model = random_model(vocab_size=tokenizer.vocab_size, num_segments=segments, max_length=LENGTH)
     checkpoint, runner = file_of(model, tokenizer, tmp_path / "model.tflite")
     assert runner.tokenizer.pieces(TEXTS) == tokenizer.pieces(TEXTS)
-    np.testing.assert_allclose(
-        runner.scores(TEXTS), checkpoint.scores(TEXTS), rtol=1e-4, atol=1e-5
-    )
+    np.testing.assert_allclose(runner.scores(TEXTS), checkpoint.scores(TEXTS), rtol=1e-4, atol=1e-5)
     assert len({tuple(row) for row in np.round(runner.scores(TEXTS), 4).tolist()}) > 4
 
 
-# One of each kind, and of each normalization.
-@pytest.mark.parametrize("form", ["bytes", "llama", "merges", "t5", "words"])
+@pytest.mark.parametrize("form", mostly_slow(WRITTEN, ["llama", "merges", "t5"]))
 def test_written_texts(tokenizers, form, tmp_path):
     tokenizer = tokenizers[form]
     model = generator("llama", vocab_size=tokenizer.vocab_size, num_layers=1)

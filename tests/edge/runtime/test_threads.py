@@ -1,5 +1,6 @@
 """One runner in several threads, several workers in one runner: the answers of one alone."""
 
+import itertools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.errors import InputError
 from tests.edge.models import random_model
+from tests.slow import mostly_slow
 
 THREADS = 8
 PROMPTS = ["abc", "a longer prompt", "x", "what the", "0123456789"]
@@ -52,8 +54,13 @@ def regression():
     return bytes(convert(random_model("regression"), "float32", lengths=[4, 8, 12]))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("kind", ["float32", "int8", "regression"])
+@pytest.mark.parametrize(
+    ("kind", "workers"),
+    mostly_slow(
+        itertools.product(["float32", "int8", "regression"], [1, 2]),
+        [("int8", 1), ("int8", 2), ("regression", 1)],
+    ),
+)
 def test_predictions_of_eight_threads_are_those_of_one(kind, workers, files, runs, regression):
     source = regression if kind == "regression" else files[kind]
     texts = [" ".join(f"w{i}" for i in range(n)) for n in range(1, 15)] + runs.examples.texts[:50]
@@ -61,8 +68,12 @@ def test_predictions_of_eight_threads_are_those_of_one(kind, workers, files, run
     assert wrong_of(lambda text: runner.scores([text]).tolist(), texts, 2_000) == 0
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("kind", ["gpt", "transformer"])
+@pytest.mark.parametrize(
+    ("kind", "workers"),
+    mostly_slow(
+        itertools.product(["gpt", "transformer"], [1, 2]), [("gpt", 2), ("transformer", 1)]
+    ),
+)
 def test_texts_of_eight_threads_are_those_of_one(kind, workers, written):
     runner = Runner(written(kind), workers=workers)
     cases = [(prompt, options) for prompt in PROMPTS for options in OPTIONS]

@@ -1,6 +1,7 @@
 """Files of models of embeddings: vectors of length 1 in every precision and for every host."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -18,8 +19,10 @@ from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.outputs import Vector, cosines
 from keras_transformer.zoo.tasks.measure import evaluate
 from tests.edge.models import calibration, random_model
+from tests.slow import mostly_slow
 
 TEXTS = ["w1 w2 w3", "w30 w5", "w9", "w3 w3 w8 w7 w12"]
+POOLED = {"pooling": "mean"}, {"pooling": "first", "pooler": "none"}
 PAIRS = TEXTS[:3], TEXTS[1:], [1.0, 2.0, 5.0]
 
 
@@ -41,10 +44,14 @@ def file(embedder):
     return convert(embedder)
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16", "dynamic_int8", "int8", "integer"])
-@pytest.mark.parametrize("settings", [
-    {"pooling": "mean"}, {"pooling": "first", "pooler": "none"}
-], ids=["mean", "first"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("settings", "precision"),
+    mostly_slow(
+        itertools.product(POOLED, ("float32", "float16", "dynamic_int8", "int8", "integer")),
+        [(POOLED[1], "float32"), (POOLED[0], "dynamic_int8"), (POOLED[1], "int8"),
+         (POOLED[0], "integer")],
+    ), ids=str,
+)  # fmt: skip
 def test_vectors_have_length_1_in_every_precision(precision, settings):
     checkpoint = random_model("embedding", **settings)
     given = {"calibration": calibration()} if get_precision(precision).is_static else {}

@@ -24,12 +24,21 @@ ARENA = 64 * 1024
 @pytest.mark.parametrize(
     "settings",
     [
-        {"num_layers": 2, "pooling": "mean", "num_segments": 0},
-        {"pooling": "max", "activation": "relu", "norm": "rms_norm", "pre_norm": True},
+        pytest.param(
+            {"num_layers": 2, "pooling": "mean", "num_segments": 0}, marks=pytest.mark.slow
+        ),
+        {
+            "num_layers": 2,
+            "num_segments": 0,
+            "pooling": "max",
+            "activation": "relu",
+            "norm": "rms_norm",
+            "pre_norm": True,
+        },
         pytest.param({"pooling": "first", "positions": "sinusoidal"}, marks=pytest.mark.slow),
     ],
     ids=["mean", "max", "first"],
-)
+)  # fmt: skip
 def test_a_file_of_integers_runs_on_a_microcontroller(settings, tmp_path):
     path = tmp_path / "model.tflite"
     path.write_bytes(bytes(convert(random_model(**settings), "integer", calibration=calibration())))

@@ -18,6 +18,7 @@ from keras_transformer.zoo.tokenizers.special import SpecialTokens
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from tests.edge.models import VOCABULARY, calibration, random_model
 from tests.hard_strings import UTF8
+from tests.slow import mostly_slow
 
 FOLDED = {"lowercase": True, "strip_accents": True}
 # Every character of the hard strings is a piece, at the start of a word and within it, but for
@@ -57,7 +58,7 @@ def test_ids_are_the_tokenizers(reader, rows):
             np.testing.assert_array_equal(row, wanted, err_msg=repr(text[:40]))
 
 
-@pytest.mark.parametrize("lowercase", [True, False])
+@pytest.mark.parametrize("lowercase", mostly_slow([True, False], [True]))
 def test_ids_of_berts_normalization_and_other_roles(tmp_path, lowercase):
     words = split_bert_words(" ".join(UTF8), lowercase=lowercase, strip_accents=lowercase)
     letters = sorted(set("".join(words)))

@@ -108,7 +108,7 @@ def test_what_is_kept_stays_as_it_was(tmp_path):
 
 
 def test_a_table_is_held_once(tmp_path):
-    trained = generator("gpt", **changes_for("int4"))
+    trained = generator("gpt", num_layers=1, **changes_for("int4"))
     for precision in ("dynamic_int8", "int4"):
         flatbuffer = unpack(file_of(tmp_path, trained, precision, lengths=[8, 16]))[0]
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))

@@ -13,6 +13,7 @@ from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.tflite.schema import count_ops
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from tests.edge.models import calibration, random_model
+from tests.slow import mostly_slow
 
 MEAN, DEVIATION = 250_000.0, 70_000.0
 
@@ -25,7 +26,7 @@ def in_units(checkpoint, mean=MEAN, deviation=DEVIATION):
     return dataclasses.replace(checkpoint, task=task, model=model)
 
 
-@pytest.mark.parametrize("precision", ["float16", "int8", "integer", "int4"])
+@pytest.mark.parametrize("precision", mostly_slow(["float16", "int8", "integer", "int4"], ["int8"]))
 def test_a_file_of_any_precision_writes_units(precision):
     # No float16 holds the mean or the deviation, and 256 steps from 0 to the mean are coarse.
     standard = random_model("regression")

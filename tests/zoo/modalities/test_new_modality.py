@@ -1,5 +1,7 @@
 """A new modality is a file with it, a file with its embedding, and an entry of a table for each."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,7 @@ from keras_transformer.zoo.modalities.registry import MODALITIES
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.inputs import EMBEDDINGS
 from keras_transformer.zoo.tasks.classification import Classification
+from tests.slow import mostly_slow
 from tests.zoo.modalities import toy_embeddings, toy_modalities
 
 SHAPE = {
@@ -28,6 +31,12 @@ CONFIGS = {
     "picture": TransformerConfig(**SHAPE, max_length=4, modality="picture"),
 }
 LABELS = ("falls", "rises")
+NAMES = tuple(CONFIGS)
+
+
+def of_trained(usual):
+    """Parametrizes the fixture `trained`: the other modality is slow."""
+    return pytest.mark.parametrize("trained", mostly_slow(NAMES, [usual]), indirect=True)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,7 +66,7 @@ def rows_of(name, count, seed=0):
     return rows, labels
 
 
-@pytest.fixture(scope="module", params=list(CONFIGS))
+@pytest.fixture(scope="module", params=NAMES)
 def trained(request, toys, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param) / "checkpoint"
     kt.train(
@@ -66,6 +75,11 @@ def trained(request, toys, tmp_path_factory):
         batch_tokens=128,
     )  # fmt: skip
     return Checkpoint.load(folder)
+
+
+@pytest.fixture(scope="module")
+def file(trained):
+    return convert(trained)
 
 
 def test_it_trains_saves_and_loads(trained):
@@ -78,7 +92,14 @@ def test_it_trains_saves_and_loads(trained):
         _ = trained.tokenizer
 
 
-@pytest.mark.parametrize("precision", ["float32", "dynamic_int8", "int8"])
+@pytest.mark.parametrize(
+    ("trained", "precision"),
+    mostly_slow(
+        itertools.product(NAMES, ("float32", "dynamic_int8", "int8")),
+        [("series", "dynamic_int8"), ("picture", "int8")],
+    ),
+    indirect=["trained"],
+)
 def test_its_file_predicts_the_same(trained, precision, tmp_path):
     name = trained.modality.name
     rows, labels = rows_of(name, 100, seed=3)
@@ -95,6 +116,7 @@ def test_its_file_predicts_the_same(trained, precision, tmp_path):
     assert [one.label for one in ours] == [one.label for one in theirs]
 
 
+@of_trained("picture")
 def test_a_quantized_one(trained):
     name = trained.modality.name
     small = kt.quantize(
@@ -110,8 +132,8 @@ def test_a_quantized_one(trained):
     assert layers and not any(layer.departs for layer in layers)
 
 
-def test_what_shows_a_file(trained):
-    file = convert(trained)
+@of_trained("picture")
+def test_what_shows_a_file(trained, file):
     [measured] = benchmark(file, runs=1).files
     assert measured.signature == "predict"
     names = [spec.name for spec in trained.inputs]
@@ -119,6 +141,7 @@ def test_what_shows_a_file(trained):
     assert sorted(found) == sorted(names)
 
 
+@of_trained("picture")
 def test_its_exported_graph(trained):
     assert convert(trained, target="saved_model").parity.rows == 64
 
@@ -134,10 +157,11 @@ def test_lengths(trained):
             convert(trained, lengths=[2, 4])
 
 
-def test_rows_that_it_does_not_take(trained):
+@of_trained("picture")
+def test_rows_that_it_does_not_take(trained, file):
     name = trained.modality.name
     rows, _ = rows_of(name, 2)
-    for predictor in (trained, Runner(convert(trained))):
+    for predictor in (trained, Runner(file)):
         with pytest.raises(TypeError, match=f"Expected a list of {trained.modality.rows}, got str"):
             predictor.predict("row")
         with pytest.raises(InputError, match=f"Expected single {trained.modality.rows}, as the"):

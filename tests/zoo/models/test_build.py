@@ -1,3 +1,4 @@
+import itertools
 import re
 
 import keras
@@ -12,6 +13,7 @@ from keras_transformer.zoo.models.config_checks import ARCHITECTURES, CHOICES, P
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.regression import Regression
 from tests import reference
+from tests.slow import mostly_slow
 from tests.zoo import tiny
 
 PAIR = Classification(labels=("a", "b", "c"), pair=True)
@@ -22,19 +24,32 @@ VARIANTS = [
     *({"norm": norm, "pre_norm": pre} for norm in CHOICES["norm"] for pre in (False, True)),
     *({"activation": activation, "gated": True} for activation in CHOICES["activation"]),
     {"num_key_value_heads": 1, "use_bias": False},
-    {"num_segments": 0, "scale_embeddings": True}, {"pooler": "none"},
+    {"num_segments": 0, "scale_embeddings": True},
+    {"pooler": "none"},
 ]
 ROTARY = {"positions": "rotary", "pre_norm": True, "num_layers": 2}
 NEW_FORMS = [
     {
-        **ROTARY, "norm": "rms_norm", "rope_theta": 500.0, "use_bias": False, "qkv_bias": True,
+        **ROTARY,
+        "norm": "rms_norm",
+        "rope_theta": 500.0,
+        "use_bias": False,
+        "qkv_bias": True,
         "rope_scaling": {
-            "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_length": 24,
+            "factor": 8.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_length": 24,
         },
     },
     {
-        **ROTARY, "norm": "rms_norm", "qk_norm": True, "sandwich_norms": True, "window": 3,
-        "layer_pattern": "LG", "local_rope_theta": 100.0,
+        **ROTARY,
+        "norm": "rms_norm",
+        "qk_norm": True,
+        "sandwich_norms": True,
+        "window": 3,
+        "layer_pattern": "LG",
+        "local_rope_theta": 100.0,
     },
     {**ROTARY, "rotary_fraction": 0.5, "parallel_residual": True},
     {**ROTARY, "embedding_norm": True, "first_norm": False, "window": 3, "layer_pattern": "GL"},
@@ -46,7 +61,7 @@ OF_ENCODERS = [
     *({"pooler": pooler} for pooler in CHOICES["pooler"]),
 ]
 # Pooling and segments are the encoder's; a block's parts are the same in all three.
-CASES = [
+ALL = [
     *(("encoder", changes) for changes in VARIANTS),
     *(("decoder", changes) for changes in VARIANTS if "positions" in changes),
     *(("encoder-decoder", changes) for changes in VARIANTS if {"positions", "norm"} & set(changes)),
@@ -54,6 +69,30 @@ CASES = [
     *(("decoder", changes) for changes in (*NEW_FORMS, *OF_LOGITS)),
     *(("encoder-decoder", changes) for changes in (NEW_FORMS[-1], *OF_LOGITS)),
 ]
+
+
+# Each choice by itself is slow; by default a case has one of every kind.
+TOGETHER = [
+    {"positions": positions, "pooling": pooling, "norm": norm, "pre_norm": pre_norm, **others}
+    for positions, pooling, norm, pre_norm, others in zip(
+        POSITIONS,
+        itertools.cycle(CHOICES["pooling"]),
+        itertools.cycle(CHOICES["norm"]),
+        (False, True, True, False, False),
+        (
+            *({"activation": activation, "gated": True} for activation in CHOICES["activation"]),
+            {"num_key_value_heads": 1, "use_bias": False, "scale_embeddings": True},
+        ),
+        strict=False,
+    )
+]
+USUAL = [
+    *(("encoder", changes) for changes in (*TOGETHER, OF_ENCODERS[0])),
+    *(("decoder", changes) for changes in (*NEW_FORMS[:-1], TOGETHER[-1])),
+    *(("encoder-decoder", changes) for changes in (NEW_FORMS[-1], OF_LOGITS[-1], TOGETHER[1])),
+]
+ALL += [case for case in USUAL if case not in ALL]
+CASES = mostly_slow(ALL, USUAL)
 
 
 def refused(message):
@@ -235,8 +274,13 @@ def test_a_source_vocabulary_is_looked_up_in_its_own_table():
     np.testing.assert_allclose(outputs(own, moved), outputs(shared, inputs), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    ("architecture", "dtype"),
+    mostly_slow(
+        itertools.product(ARCHITECTURES, ("mixed_bfloat16", "mixed_float16")),
+        [("encoder", "mixed_float16"), ("encoder-decoder", "mixed_bfloat16")],
+    ),
+)
 def test_mixed_precision_gives_float32(architecture, dtype):
     task = tiny.TASK if architecture == "encoder" else None
     model = build(tiny.config(architecture), task, dtype=dtype)
@@ -250,7 +294,11 @@ def test_mixed_precision_gives_float32(architecture, dtype):
     np.testing.assert_allclose(result, outputs(plain, inputs), atol=0.05)
 
 
-@pytest.mark.parametrize(("architecture", "changes"), CASES, ids=str)
+# Paths and shapes alone: those of each architecture, and of layers that others lack.
+OF_PATHS = [USUAL[1], ("encoder", OF_ENCODERS[0]), ("decoder", NEW_FORMS[1]), USUAL[-3]]
+
+
+@pytest.mark.parametrize(("architecture", "changes"), mostly_slow(ALL, OF_PATHS), ids=str)
 def test_float_weights_are_a_subset_of_the_quantized(architecture, changes):
     config = tiny.config(architecture, **changes)
     task = tiny.TASK if architecture == "encoder" else None

@@ -8,12 +8,13 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.models.last_layers import LEAST_LENGTH, UnitLength
+from tests.slow import mostly_slow
 from tests.zoo import tiny
 
 IDS = {"ids": np.array([[5, 6, 7], [9, 8, 0]], "int32")}
 
 
-@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
+@pytest.mark.parametrize("dtype", mostly_slow(["float32", "mixed_float16"], ["float32"]))
 def test_a_vector_is_the_pooled_output_or_of_length_1(dtype):
     pooled = build(tiny.config(pooling="mean"), dtype=dtype)
     plain = build(tiny.config(pooling="mean"), Head(kind="vector"), dtype=dtype)

@@ -164,15 +164,19 @@ def test_the_builder_is_not_installed(monkeypatch):
         ),
         (DATED, {}, "the template alone: Expected a chat template without the date, got one that "
          "writes it."),
-        ("{{ messages[0].content }}", {}, "the template alone: Expected a chat template that "
-         "writes each message, got one that leaves out message 2."),
+        pytest.param(
+            "{{ messages[0].content }}", {}, "the template alone: Expected a chat template that "
+            "writes each message, got one that leaves out message 2.", marks=pytest.mark.slow,
+        ),
     ],
 )  # fmt: skip
 def test_a_chat_in_the_file(without_runtime, tmp_path, template, affixes, told):
     sep = writer().tokenizer.config.special.end
     chat = Chat(template=template, tokens={"bos_token": sep}, ends=("a",))
     modality = dataclasses.replace(writer().modality, chat=chat)
-    exported = convert(dataclasses.replace(writer(), modality=modality), target="litertlm")
+    exported = convert(
+        dataclasses.replace(writer(), modality=modality), target="litertlm", lengths=[WRITER_LENGTH]
+    )
     assert exported.measured["chat"] == told
     packed, folder = tmp_path / "model.litertlm", tmp_path / "unpacked"
     packed.write_bytes(bytes(exported))
@@ -199,7 +203,9 @@ def test_a_chat_in_the_file(without_runtime, tmp_path, template, affixes, told):
 def test_a_chat_that_nobody_tried(without_runtime, monkeypatch):
     monkeypatch.setattr("keras_transformer.zoo.chat.chat.has_jinja", lambda: False)
     modality = dataclasses.replace(writer().modality, chat=Chat(template=HEADERS))
-    exported = convert(dataclasses.replace(writer(), modality=modality), target="litertlm")
+    exported = convert(
+        dataclasses.replace(writer(), modality=modality), target="litertlm", lengths=[WRITER_LENGTH]
+    )
     assert exported.measured["chat"] == (
         "the template alone: jinja2, which is not installed, shows what it says"
     )

@@ -1,5 +1,7 @@
 """Cached steps against the model's own logits over the whole sequence."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.config_checks import POSITIONS
 from keras_transformer.zoo.models.running.decoding_steps import KerasSteps
 from keras_transformer.zoo.models.running.stepwise import Stepwise
+from tests.slow import mostly_slow
 from tests.zoo import tiny
 
 LENGTH, ROOM = 9, 12
@@ -72,8 +75,19 @@ def stepwise_logits(model, config, ids, stretches, source=None, room=ROOM):
     return np.concatenate(made, axis=1)
 
 
-@pytest.mark.parametrize("changes", VARIANTS, ids=str)
-@pytest.mark.parametrize("architecture", ["decoder", "encoder-decoder"])
+ARCHITECTURES = ("decoder", "encoder-decoder")
+# Each position, norm and form of heads, with one of the two architectures.
+USUAL = [
+    ("decoder", {"positions": "learned"}),
+    *(("decoder", VARIANTS[n]) for n in (-7, -5, -3, -2)),
+    *(("encoder-decoder", VARIANTS[n]) for n in (-8, -4, -1)),
+]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "changes"),
+    mostly_slow(itertools.product(ARCHITECTURES, VARIANTS), USUAL), ids=str,
+)  # fmt: skip
 def test_cached_equals_uncached(architecture, changes):
     model, config = model_of(architecture, **changes)
     ids, inputs, source = some_ids(), {}, None
@@ -85,8 +99,14 @@ def test_cached_equals_uncached(architecture, changes):
     np.testing.assert_allclose(found, expected, **TOLERANCE)
 
 
-@pytest.mark.parametrize("room", [LENGTH, ROOM])
-@pytest.mark.parametrize("stretches", [(1,) * LENGTH, (LENGTH,), (7, 2)], ids=str)
+@pytest.mark.parametrize(
+    ("stretches", "room"),
+    mostly_slow(
+        itertools.product([(1,) * LENGTH, (LENGTH,), (7, 2)], (LENGTH, ROOM)),
+        [((1,) * LENGTH, LENGTH), ((7, 2), ROOM)],
+    ),
+    ids=str,
+)
 def test_any_stretches_and_room_will_do(stretches, room):
     model, config = model_of("decoder", positions="t5")
     ids = some_ids()
@@ -114,7 +134,11 @@ def next_logits(steps, cache, ids):
 
 
 @pytest.mark.parametrize(
-    ("positions", "prompt"), [*((name, 5) for name in POSITIONS), ("rotary", 0), ("rotary", 1)]
+    ("positions", "prompt"),
+    mostly_slow(
+        [*((name, 5) for name in POSITIONS), ("rotary", 0), ("rotary", 1), ("t5", 1)],
+        [("learned", 5), ("rotary", 0), ("t5", 1)],
+    ),
 )
 def test_prompts_are_filled_in_at_once(positions, prompt):
     model, config = model_of("decoder", positions=positions)
@@ -135,8 +159,14 @@ def test_ragged_sources_are_read_together():
         np.testing.assert_allclose(found[i], alone[0], **TOLERANCE)
 
 
-@pytest.mark.parametrize("chosen", [[2, 0], [2, 1, 0, 0, 1]], ids=str)
-@pytest.mark.parametrize("architecture", ["decoder", "encoder-decoder"])
+@pytest.mark.parametrize(
+    ("architecture", "chosen"),
+    mostly_slow(
+        itertools.product(ARCHITECTURES, ([2, 0], [2, 1, 0, 0, 1])),
+        [("encoder-decoder", [2, 1, 0, 0, 1])],
+    ),
+    ids=str,
+)
 def test_beams_take_their_caches_with_them(architecture, chosen):
     """After a reordering each row goes on from the tokens and the source of the row it was."""
     model, config = model_of(architecture, positions="rotary", num_key_value_heads=1)
