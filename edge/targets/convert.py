@@ -19,7 +19,7 @@ from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.progress import default_report
+from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.prune_vocabulary import Texts, prune_checkpoint, pruning_note
 from keras_transformer.zoo.recipe import check_smooth
 
@@ -40,6 +40,7 @@ def convert(
     lengths: Sequence[int] | None = None,
     prune_vocabulary: Texts | None = None,
     about: About | None = None,
+    report: Report | None = None,
     **options: Any,
 ) -> Artifact:
     """Converts a checkpoint for a target, and verifies that the result is the same model.
@@ -54,13 +55,14 @@ def convert(
             or data in memory as for `train`; labels may be missing.
         percentile: percentile of the ranges, see `ranges.calibrate`.
         smooth: `auto`, `none` or a strength from 0 to 1, see `smoothing.smoothed`; by default
-            `auto` with calibration data and `none` without.
+            `auto` with calibration data, but `none` without or for a clustered checkpoint.
         keep: layers of a float checkpoint that stay float, such as `encoder/block_0/*=float32`.
         lengths: input lengths in tokens, one signature each; the longest is that of the caches of a
             generative model. The checkpoint's own length by default.
         prune_vocabulary: texts whose pieces alone the vocabulary keeps: a file, one text a line, or
             a list of texts, see `prune_checkpoint`.
         about: name, description, version and license of the model.
+        report: told what was pruned or smoothed; by default see `progress.default_report`.
         **options: options of the target.
 
     Raises:
@@ -71,7 +73,7 @@ def convert(
     writer = open_writer(target, about, **options)
     if prune_vocabulary is not None:
         checkpoint = prune_checkpoint(checkpoint, prune_vocabulary)
-        default_report().note(pruning_note(checkpoint.recipe))
+        (report or default_report()).note(pruning_note(checkpoint.recipe))
     reason = writer.loads(checkpoint)
     if reason is not None:
         raise InputError(reason)
@@ -83,7 +85,12 @@ def convert(
             f"Expected a precision that the target {target} can run, which are "
             f"{', '.join(writer.target.precisions)}; got precision={spec.name}."
         )
-    smooth = ("none" if calibration is None else "auto") if smooth is None else str(smooth)
+    if smooth is None:
+        # A clustered kernel whose rows are scaled has more values, and compresses worse.
+        prune = checkpoint.recipe.prune
+        is_clustered = prune is not None and prune.clusters > 0
+        smooth = "none" if calibration is None or is_clustered else "auto"
+    smooth = str(smooth)
     check_smooth(smooth)
     _check_calibration(checkpoint, spec, calibration, percentile, smooth)
     if calibration is not None and not isinstance(calibration, Batches | SampledBatches):
@@ -94,6 +101,7 @@ def convert(
         Request(
             checkpoint=checkpoint, precision=spec, calibration=calibration, percentile=percentile,
             smooth=smooth, keep=tuple(keep), lengths=None if lengths is None else tuple(lengths),
+            report=report,
         )
     )  # fmt: skip
 
