@@ -144,7 +144,8 @@ def convert(
             display.note(pruning_note(trained.recipe))
         artifact = edge_convert.convert(
             trained, precision, target=target, calibration=calibration, percentile=percentile,
-            smooth=smooth, keep=keep, lengths=lengths, about=about, report=display.Progress(), **given,
+            smooth=smooth, keep=keep, lengths=lengths, about=about, report=display.Progress(),
+            **given,
         )  # fmt: skip
         written = artifact.save(out, overwrite=overwrite)
     parity, made = artifact.parity, artifact.description.get("lengths", ())

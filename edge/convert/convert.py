@@ -28,7 +28,6 @@ from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models.build import all_layers, build, set_weights, shared_weights
 from keras_transformer.zoo.models.running.predict import model_inputs
 from keras_transformer.zoo.models.unset import unset_weights
-from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.storage.temporary import temporary_folder
 
 
@@ -45,7 +44,7 @@ class Request:
         smooth: smoothing of a float checkpoint, see `smoothing.smoothed`.
         keep: layers of a float checkpoint that stay float, such as `encoder/block_0/*=float32`.
         lengths: input lengths in tokens, one signature each; None for the target's default.
-        report: told what was smoothed; by default see `progress.default_report`.
+        note: told what was smoothed.
     """
 
     checkpoint: Checkpoint
@@ -55,7 +54,7 @@ class Request:
     smooth: str = "none"
     keep: Sequence[str] = ()
     lengths: Sequence[int] | None = None
-    report: Report | None = None
+    note: Callable[[str], None] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -156,7 +155,7 @@ def _simulation(
         )
     model = quantized_model(
         checkpoint, request.calibration, spec.name, keep, percentile=request.percentile,
-        smooth=request.smooth, report=request.report,
+        smooth=request.smooth, note=request.note,
     )  # fmt: skip
     if spec.is_static:
         round_biases(model, model_inputs(model, checkpoint.probes))

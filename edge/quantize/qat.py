@@ -29,7 +29,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, build, set_weights, shared_weights
 from keras_transformer.zoo.models.unset import unset_weights
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
-from keras_transformer.zoo.progress import Report, default_report
+from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.training.fine_tune import DEFAULTS, Retraining, changed_recipe
 from keras_transformer.zoo.training.random_state import random_state_kept
@@ -39,7 +39,7 @@ from keras_transformer.zoo.training.run_folder import one_run
 def quantized_model(
     checkpoint: Checkpoint, batches: Batches | None, precision: str = "int8",
     keep: Sequence[str] = (), *, percentile: float = 0.0, smooth: str = "none",
-    report: Report | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> keras.Model:  # fmt: skip
     """Builds the quantized form of a float model.
 
@@ -51,7 +51,7 @@ def quantized_model(
         keep: layers to keep in float, see `kept_patterns`.
         percentile: percentile of the ranges, see `ranges.calibrate`.
         smooth: smoothing, see `smoothing.smoothed`; `none` for none.
-        report: told what was smoothed; the default one otherwise.
+        note: told what was smoothed.
 
     Raises:
         InputError: if the precision or a kept layer does not fit the model.
@@ -65,7 +65,8 @@ def quantized_model(
     if smooth != "none":
         found = smoothed(checkpoint.model, batches, spec, smooth)
         weights |= found.weights
-        (report or default_report()).note(str(found))
+        if note is not None:
+            note(str(found))
     set_weights(model, weights, ranges_missing=True)
     if spec.is_static:
         calibrate(model, batches, percentile=percentile)
@@ -158,7 +159,7 @@ def quantize(
     )  # fmt: skip
     model = quantized_model(
         checkpoint, run.batches, precision, keep, percentile=percentile,
-        smooth=recipe.quantize.smooth, report=report,
+        smooth=recipe.quantize.smooth, note=run.report.note,
     )  # fmt: skip
     if spec.is_static:
         train_ranges(model, run.recipe, run.total_steps)

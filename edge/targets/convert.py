@@ -9,6 +9,7 @@ import numpy as np
 from keras_transformer.edge.convert.convert import Request
 from keras_transformer.edge.precision import Precision, get_precision, precision_of
 from keras_transformer.edge.quantize.ranges import calibration_batches
+from keras_transformer.edge.quantize.smoothing import check_smooth
 from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.edge.targets.registry import check_options, get_target
 from keras_transformer.edge.targets.target import About
@@ -21,7 +22,6 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.prune_vocabulary import Texts, prune_checkpoint, pruning_note
-from keras_transformer.zoo.recipe import check_smooth
 
 # Rows of the calibration data on which a published model's file is compared.
 _COMPARED_ROWS = 64
@@ -101,7 +101,7 @@ def convert(
         Request(
             checkpoint=checkpoint, precision=spec, calibration=calibration, percentile=percentile,
             smooth=smooth, keep=tuple(keep), lengths=None if lengths is None else tuple(lengths),
-            report=report,
+            note=(report or default_report()).note,
         )
     )  # fmt: skip
 

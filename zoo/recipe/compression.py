@@ -1,10 +1,13 @@
 """The parts of a recipe that compression adds: pruning, quantization and distillation."""
 
 import dataclasses
+import re
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.numerals import read_number
 from keras_transformer.zoo.recipe.options import Part, option
+
+# A decimal number from 0 to 1.
+_SHARE = re.compile(r"0?\.[0-9]+|[01](\.0*)?|0\.[0-9]*")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,8 +95,7 @@ def check_percentile(percentile: float) -> None:
 
 def check_smooth(smooth: str) -> None:
     """Raises InputError if the smoothing is neither `auto`, `none` nor a number from 0 to 1."""
-    number = read_number(smooth)
-    if smooth not in ("auto", "none") and (number is None or not 0 <= number <= 1):
+    if smooth not in ("auto", "none") and not _SHARE.fullmatch(smooth):
         raise InputError(
             f"Expected smooth to be auto, none or a number from 0 to 1, got smooth={smooth!r}."
         )
