@@ -147,9 +147,13 @@ def _check_calibration(
         )
     if calibration is None and smooth != "none":
         raise InputError(f"Expected smooth only with calibration data, got smooth={smooth}.")
-    if percentile and (calibration is None or not spec.is_static):
+    if percentile and calibration is None:
         raise InputError(
-            "Expected percentile only with calibration data and a precision that has ranges, got "
+            f"Expected percentile only with calibration data, got percentile={percentile:g}."
+        )
+    if percentile and not spec.is_static:
+        raise InputError(
+            "Expected percentile only for a precision that has ranges, got "
             f"percentile={percentile:g} for {spec.name}."
         )
     if calibration is not None and smooth == "none" and not spec.is_static:
