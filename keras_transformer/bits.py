@@ -6,10 +6,9 @@ A name that is missing or None means float:
 - `activation_bits`: width of the inputs and outputs of matmuls.
 - `row_bits`: width of dynamic quantization: a device that computes in float rounds the input of a
   matmul at run time, each row between its own bounds. With `activation_bits` it does so only for
-  the projections whose outputs are added to a residual connection, for the table of tokens and for
-  the logits over a vocabulary, and these outputs are float: published models have channels and
-  rows there that are so large that stored steps would be coarse (Bondarenko et al. 2021,
-  arXiv:2109.12948).
+  the projections whose outputs are added to a residual connection, and these outputs are float:
+  published models have channels there that are so large that stored steps would be coarse
+  (Bondarenko et al. 2021, arXiv:2109.12948).
 - `inner_bits`: width of the tensors between matmuls, inside norms, activations and softmax, which
   only a device that computes in integers throughout stores.
 """
@@ -33,7 +32,7 @@ def all_bits(bits=None):
 
 
 def residual_bits(bits):
-    """Returns the widths of what a residual connection or a softmax over a vocabulary reads."""
+    """Returns the widths of a projection, and of its output, that a residual connection adds."""
     return bits if bits["row_bits"] is None else {**bits, "activation_bits": None}
 
 

@@ -153,7 +153,7 @@ def _check_calibration(
         )
     if percentile and not spec.is_static:
         raise InputError(
-            "Expected percentile only for a precision that has ranges, got "
+            "Expected percentile only for a precision with ranges, got "
             f"percentile={percentile:g} for {spec.name}."
         )
     if calibration is not None and smooth == "none" and not spec.is_static:

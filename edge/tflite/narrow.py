@@ -55,7 +55,7 @@ def stored_kernels(model: keras.Model, spec: Precision) -> StoredKernels:
             others["FLOAT32", tuple(layer.kernel.shape)[::-1]] += 1
         if isinstance(layer, TokenEmbedding):
             shape = tuple(layer.embeddings.shape)
-            is_float = layer.point.bits is None and layer.kernel_bits is None
+            is_float = layer.point.bits is None if spec.is_static else layer.kernel_bits is None
             others["FLOAT32" if is_float else "INT8", shape] += 1
             if not is_float:
                 tables.add(shape)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_transformer.bits import all_bits, residual_bits, tanh_range, unit_range
+from keras_transformer.bits import all_bits, tanh_range, unit_range
 from keras_transformer.masks import MASKED_SCORE, MaskedMax, StoredMask
 from keras_transformer.stacks import Decoder, Encoder
 from keras_transformer.zoo.errors import InputError
@@ -172,13 +172,11 @@ class _Models(Parts):
         x = self._embed(ids, embedding)
         stack = self.stack(Decoder, "decoder", cross_attention=cross_attention)
         x = stack(x, mask=ops.not_equal(ids, PAD_ID), **memory)
-        bits = residual_bits(self.bits)
         if c.tied_head:
             logits = embedding(x, logits=True)
         else:
-            head = self.projection(c.vocab_size, LOGITS_HEAD, use_bias=c.logits_bias, bits=bits)
-            logits = head(x)
-        logits = ops.cast(self.point("logits_point", bits)(logits), "float32")
+            logits = self.projection(c.vocab_size, LOGITS_HEAD, use_bias=c.logits_bias)(x)
+        logits = ops.cast(self.point("logits_point")(logits), "float32")
         return keras.Model(inputs, logits, name=f"{c.architecture}_model")
 
     def _embed(self, ids, embedding, prefix=""):

@@ -38,8 +38,7 @@ def rounded(model):
 @pytest.mark.parametrize("pre_norm", [False, True])
 @pytest.mark.parametrize("architecture", SUBLAYERS)
 def test_groups_stand_as_data_flows(architecture, pre_norm):
-    # `int8` leaves the logits of a decoder float.
-    groups = groups_of(made(architecture, PRECISIONS["static_int8"].bits, pre_norm=pre_norm))
+    groups = groups_of(made(architecture, PRECISIONS["int8"].bits, pre_norm=pre_norm))
     assert [group.name for group in groups] == [
         "embedding", *SUBLAYERS[architecture], BETWEEN, *HEADS[architecture], OUTPUT,
     ]  # fmt: skip

@@ -167,7 +167,7 @@ def test_smoothing_needs_data_and_data_a_use(llama):
         convert(llama, "dynamic_int8", calibration=batches, smooth="none")
     with pytest.raises(InputError, match="Expected calibration data only where a float checkpoint"):
         convert(llama, "float32", calibration=batches)
-    with pytest.raises(InputError, match="Expected percentile only for a precision that has ranges"):
+    with pytest.raises(InputError, match="Expected percentile only for a precision with ranges"):
         convert(llama, "dynamic_int8", calibration=batches, percentile=99.0)
 
 
