@@ -69,7 +69,7 @@ def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] |
 )
 @options.keep()
 @options.percentile()
-@options.smooth(show_default="auto with --calibration, else none")
+@options.smooth(show_default="auto for dynamic_int8 and int4 with --calibration, else none")
 @options.prune_vocabulary(
     help="Text file: pieces of the vocabulary that its lines do not need leave the model, whose "
     "outputs for them stay the same; other texts are read in smaller pieces."

@@ -55,7 +55,7 @@ def convert(
             or data in memory as for `train`; labels may be missing.
         percentile: percentile of the ranges, see `ranges.calibrate`.
         smooth: `auto`, `none` or a strength from 0 to 1, see `smoothing.smoothed`; by default
-            `auto` with calibration data, but `none` without or for a clustered checkpoint.
+            `auto` where calibration data has no other use, and `none` for precisions with ranges.
         keep: layers of a float checkpoint that stay float, such as `encoder/block_0/*=float32`.
         lengths: input lengths in tokens, one signature each; the longest is that of the caches of a
             generative model. The checkpoint's own length by default.
@@ -86,10 +86,8 @@ def convert(
             f"{', '.join(writer.target.precisions)}; got precision={spec.name}."
         )
     if smooth is None:
-        # A clustered kernel whose rows are scaled has more values, and compresses worse.
-        prune = checkpoint.recipe.prune
-        is_clustered = prune is not None and prune.clusters > 0
-        smooth = "none" if calibration is None or is_clustered else "auto"
+        # Ranges are what calibration is for where there are any; it has no other use elsewhere.
+        smooth = "none" if calibration is None or spec.is_static else "auto"
     smooth = str(smooth)
     check_smooth(smooth)
     _check_calibration(checkpoint, spec, calibration, percentile, smooth)

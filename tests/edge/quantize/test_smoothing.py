@@ -16,7 +16,6 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.running.predict import model_inputs
 from keras_transformer.zoo.progress import Printed
-from keras_transformer.zoo.recipe import Prune
 from tests.edge import generators
 from tests.edge.models import calibration, random_model
 
@@ -175,17 +174,16 @@ def test_smoothing_needs_data_and_data_a_use(llama):
     "precision", ["dynamic_int8", pytest.param("int8", marks=pytest.mark.slow)]
 )
 def test_files_of_smoothed_models_are_written(llama, precision):
-    artifact = convert(llama, precision, calibration=generators.calibration("llama"), lengths=[8])
+    batches = generators.calibration("llama")
+    artifact = convert(llama, precision, calibration=batches, smooth="auto", lengths=[8])
     assert artifact.parity.rows
 
 
-@pytest.mark.parametrize("clusters", [0, 16])
-def test_clustered_kernels_keep_their_values(clusters):
-    encoder = random_model()
-    recipe = dataclasses.replace(encoder.recipe, prune=Prune(clusters=clusters))
-    clustered, told = dataclasses.replace(encoder, recipe=recipe), io.StringIO()
-    convert(clustered, "int8", calibration=calibration(), report=Printed(told))
-    assert ("Smoothed " in told.getvalue()) == (not clusters)
+@pytest.mark.parametrize("precision", ["int8", "dynamic_int8"])
+def test_precisions_without_ranges_are_smoothed_by_default(precision):
+    told = io.StringIO()
+    convert(random_model(), precision, calibration=calibration(), report=Printed(told))
+    assert ("Smoothed " in told.getvalue()) == (precision == "dynamic_int8")
 
 
 def test_an_encoder_without_seams_that_help_stays():
