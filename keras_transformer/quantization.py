@@ -288,22 +288,15 @@ class Projection(QuantizedLayer):
         if self.kernel_bits is None or self.rounds_rows:
             yield
             return
-        kernel, rounded = ops.convert_to_numpy(self.kernel), ops.convert_to_tensor(self.kernel)
+        bits, kernel = self.kernel_bits, ops.convert_to_numpy(self.kernel.value)
+        rounded = ops.convert_to_tensor(self.kernel)
         self.kernel.assign(straight_through(rounded, self.rounded_kernel(rounded)))
-        try:
-            with self.in_float():
-                yield
-        finally:
-            self.kernel.assign(kernel)
-
-    @contextmanager
-    def in_float(self):
-        """Rounds neither the kernel nor the inputs in the context."""
-        bits, self.kernel_bits = self.kernel_bits, None
+        self.kernel_bits = None
         try:
             yield
         finally:
             self.kernel_bits = bits
+            self.kernel.assign(kernel)
 
     @property
     def scale(self):

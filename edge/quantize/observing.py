@@ -1,21 +1,21 @@
-"""What a model's layers are given, seen from outside for the length of a context."""
+"""What a model's layers are given or give, seen from outside for the length of a context."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from keras_transformer.quantization import Projection
+from keras_transformer.quantization import Projection, QuantPoint
 
 
 @contextmanager
 def observed(
-    projections: Sequence[Projection], observer: Callable[[Projection, Any], None]
+    layers: Sequence[Projection | QuantPoint], observer: Callable[[Any, Any], Any]
 ) -> Iterator[None]:
-    """Calls `observer(projection, inputs)` before each of the projections is computed."""
-    for one in projections:
+    """Sets the observer of layers, see `Projection` and `QuantPoint`."""
+    for one in layers:
         one.observer = observer
     try:
         yield
     finally:
-        for one in projections:
+        for one in layers:
             one.observer = None

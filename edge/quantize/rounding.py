@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_transformer.edge.quantize.observing import observed
 from keras_transformer.quantization import Projection, QuantPoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.models.build import all_layers
@@ -60,17 +61,8 @@ def _points_read(
         layer for layer in layers
         if isinstance(layer, Projection) and layer.kernel_bits is not None and not layer.rounds_rows
     ]  # fmt: skip
-    try:
-        for point in points:
-            point.observer = remember
-        for projection in projections:
-            projection.observer = look_up
+    with observed(points, remember), observed(projections, look_up):
         model({name: ids[:ROWS] for name, ids in inputs.items()}, training=False)
-    finally:
-        for point in points:
-            point.observer = None
-        for projection in projections:
-            projection.observer = None
     for projection, point in found.items():
         if point is None:
             raise RunError(f"Expected {projection.path} to read a rounded tensor; none was found.")

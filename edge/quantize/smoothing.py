@@ -78,20 +78,20 @@ def smoothed(model: keras.Model, batches: Batches, precision: Precision, strengt
             f"Expected a model with blocks to smooth, got {model.name} without; give --smooth none."
         )
     read = _inputs_of([seam.readers[0] for seam in places], model, batches)
+    of_path = {weight.path: weight for weight in model.weights}
     weights: dict[str, np.ndarray] = {}
     strengths = {}
     for seam in places:
         inputs = read[seam.readers[0].path]
         kernels = [_value(one.kernel, weights) for one in seam.readers]
         if strength == "auto":
-            grid = _Grid(precision=precision, seam=seam, inputs=inputs, kernels=kernels)
+            grid = _Grid(precision, seam, inputs.rows, kernels)
             found = min(STRENGTHS, key=lambda one: grid.error(_factors(seam, inputs, kernels, one)))
         else:
             found = float(strength)
         strengths[seam.name] = found
         if found:
             factors = _factors(seam, inputs, kernels, found)
-            of_path = {weight.path: weight for weight in model.weights}
             for path in seam.writers:
                 weights[path] = _value(of_path[path], weights) / factors
             for reader, kernel in zip(seam.readers, kernels, strict=True):
@@ -117,26 +117,26 @@ def _factors(
     return np.exp2(np.rint(exponents - exponents.mean())).astype(np.float32)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class _Grid:
     """The squared error of rounding what a seam's readers read, and their kernels."""
 
-    precision: Precision
-    seam: Seam
-    inputs: _Read
-    kernels: list[np.ndarray]
+    def __init__(
+        self, precision: Precision, seam: Seam, rows: np.ndarray, kernels: list[np.ndarray]
+    ):
+        self.precision, self.seam, self.rows, self.kernels = precision, seam, rows, kernels
+        self.exact = [rows @ kernel for kernel in kernels]
 
     def error(self, factors: np.ndarray) -> float:
         """Returns the error of the readers' outputs with the factors (C,)."""
         spread = self.seam.spread(factors)
-        rounded = self._rounded(self.inputs.rows / spread)
+        rounded = self._rounded(self.rows / spread)
         error = 0.0
-        for kernel in self.kernels:
+        for kernel, exact in zip(self.kernels, self.exact, strict=True):
             stored = round_kernel(
                 kernel * spread[:, None], self.precision.kernel_bits, self.precision.kernel_block
             )
             outputs = rounded @ ops.convert_to_numpy(stored)
-            error += float(np.square(outputs - self.inputs.rows @ kernel).sum())
+            error += float(np.square(outputs - exact).sum())
         return error
 
     def _rounded(self, rows: np.ndarray) -> np.ndarray:

@@ -70,10 +70,10 @@ def convert(
             or the target, calibration data is missing, or a package is not installed.
         RunError: if the host lacks an op, or the result does not match the model.
     """
-    writer = open_writer(target, about, **options)
+    writer, report = open_writer(target, about, **options), report or default_report()
     if prune_vocabulary is not None:
         checkpoint = prune_checkpoint(checkpoint, prune_vocabulary)
-        (report or default_report()).note(pruning_note(checkpoint.recipe))
+        report.note(pruning_note(checkpoint.recipe))
     reason = writer.loads(checkpoint)
     if reason is not None:
         raise InputError(reason)
@@ -99,7 +99,7 @@ def convert(
         Request(
             checkpoint=checkpoint, precision=spec, calibration=calibration, percentile=percentile,
             smooth=smooth, keep=tuple(keep), lengths=None if lengths is None else tuple(lengths),
-            note=(report or default_report()).note,
+            note=report.note,
         )
     )  # fmt: skip
 
