@@ -28,6 +28,7 @@ def reviews(tmp_path, monkeypatch):
     return list(texts), list(labels)
 
 
+@pytest.mark.slow
 def test_the_example(reviews):
     texts, labels = reviews
 

@@ -82,7 +82,6 @@ def same(
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from keras_transformer.edge.runtime.runner import Runner
-    from keras_transformer.zoo.predictor import Predictor
     from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 
     tokenizer = AutoTokenizer.from_pretrained(model)
@@ -99,7 +98,7 @@ def same(
         expected.append(made[0, len(row) :].tolist())
     sides = {path.name: Runner(path) for path in sorted(folder.glob("*.tflite"))}
     if with_keras:
-        sides["Keras"] = Predictor(as_checkpoint(model))
+        sides["Keras"] = as_checkpoint(model)
     for name, side in sides.items():
         counts = []
         for text, want in zip(PROMPTS, expected, strict=False):

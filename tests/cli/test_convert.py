@@ -49,6 +49,7 @@ def test_a_file_for_mediapipe(checkpoint, tmp_path):
     assert Runner(out).embed(["a fine film"]).shape == (1, 16)
 
 
+@pytest.mark.slow
 def test_a_file_for_a_microcontroller(checkpoint, data, tmp_path):
     pytest.importorskip("tflite_micro")
     arguments = (

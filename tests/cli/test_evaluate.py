@@ -53,6 +53,7 @@ def test_a_file_needs_no_keras(file, data):
     assert without_frameworks(*arguments) == json.loads(call(*arguments).stdout)
 
 
+@pytest.mark.slow
 def test_files_that_write_need_no_keras(tmp_path):
     plain, pairs = tmp_path / "plain.txt", tmp_path / "pairs.tsv"
     plain.write_text("abc abd abe abf", encoding="utf-8")

@@ -44,6 +44,7 @@ def test_a_run_that_had_ended_writes_nothing(quantized, checkpoint, data):
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
+@pytest.mark.slow
 def test_learned_ranges_of_a_percentile(checkpoint, tmp_path):
     options = ("--ranges", "learned", "--freeze-ranges", "0.5", "--percentile", "99.9")
     result = call("quantize", checkpoint, "--epochs", 1, *options, "--out", tmp_path / "model")

@@ -95,6 +95,7 @@ def test_what_a_crash_writes_arrives():
     assert set(result.stderr.splitlines()) == {"ours", *REAL.splitlines()}
 
 
+@pytest.mark.slow
 def test_the_exit_code_and_the_sentence_of_an_error_are_kept():
     program = "from keras_transformer.cli.main import run; import sys; sys.argv[0] = 'kt'; run()"
     result = ran(program, "evaluate", "nothing", "--data", __file__)
@@ -113,6 +114,7 @@ def stray_lines(folder, arguments):
     return [line for line in result.stderr.splitlines() if not line.startswith(own)]
 
 
+@pytest.mark.slow
 def test_commands_print_no_stray_lines(tmp_path, data):
     """The console script's own lines are all that stands on stderr."""
     calls = [

@@ -16,6 +16,7 @@ def searched(checkpoint, data, tmp_path_factory):
     return call(*arguments), out, arguments
 
 
+@pytest.mark.slow
 def test_a_search_prints_the_table_and_names_a_file(searched):
     result, out, _ = searched
     assert result.exit_code == 0, result.output

@@ -23,6 +23,7 @@ def translator(tmp_path_factory):
     return trained(folder, (train, validation), *TASK, lengths="16")
 
 
+@pytest.mark.slow
 def test_a_run_measures_each_target(translator):
     assert "bleu de" in translator.printed and "bleu back" in translator.printed
     assert (translator.checkpoint / "labels.txt").read_text() == "de\nback\n"

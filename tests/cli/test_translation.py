@@ -151,6 +151,7 @@ def test_a_file_of_several_lengths(translator):
     assert set(runner.interpreter.get_signature_list()) == {"encode", "encode_8", "decode"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", mostly_slow(["quantize", "calibration"], ["quantize"]))
 def test_it_is_quantized_and_becomes_int8(translator, tmp_path, way):
     model, options, file = translator.checkpoint, (), tmp_path / "model.tflite"

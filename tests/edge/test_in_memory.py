@@ -22,6 +22,7 @@ WAYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", mostly_slow(WAYS, ["quantize"]))
 def test_a_result_is_kept_in_memory_and_saved_later(way, runs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

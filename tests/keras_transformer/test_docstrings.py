@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import keras_transformer
 
 MODULES = sorted(
@@ -14,6 +16,7 @@ MODULES = sorted(
 )
 
 
+@pytest.mark.slow
 def test_the_layers_are_imported_without_docstrings():
     assert "keras_transformer.blocks" in MODULES
     program = f"import {', '.join(MODULES)}; print(__debug__, keras_transformer.blocks.__doc__)"

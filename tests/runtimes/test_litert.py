@@ -75,7 +75,7 @@ def test_an_encoder_in_every_precision(precision, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "precision"),
     [
-        ("transformer", "int8"),
+        pytest.param("transformer", "int8", marks=pytest.mark.slow),
         *(
             pytest.param(kind, "float32", marks=() if kind == "llama" else pytest.mark.slow)
             for kind in generators.KINDS

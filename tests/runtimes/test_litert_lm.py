@@ -75,6 +75,7 @@ def greedy(trained, prompt=PROMPT):
     return ids[start:], forbidden
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", mostly_slow(["llama", "gpt"], ["llama"]))
 def test_64_greedy_tokens_equal_ours(kind, tmp_path):
     trained = writer_of_words(kind)
@@ -105,6 +106,7 @@ def test_every_precision_runs(precision, tmp_path):
     assert measured == "the same, up to 64 of each prompt"
 
 
+@pytest.mark.slow
 def test_ids_of_hard_texts_equal_ours(tmp_path):
     tokenizer = writer().tokenizer
     texts = [text for text in TEXTS if text and "\0" not in text]
@@ -114,6 +116,7 @@ def test_ids_of_hard_texts_equal_ours(tmp_path):
     assert found["ends"] == [tokenizer.sep_id, [[tokenizer.sep_id]]]
 
 
+@pytest.mark.slow
 def test_other_tokens_than_ours_are_not_kept(monkeypatch):
     generate = lm_parity.TextGenerator.generate
 
@@ -131,6 +134,7 @@ def test_a_file_that_is_none():
         lm_parity._continued(b"LITERTLM", ["ab"], 4)
 
 
+@pytest.mark.slow
 def test_a_model_of_few_positions_is_written_to_its_end(monkeypatch):
     """LiteRT-LM counts the last token, which nothing reads, among the positions."""
     monkeypatch.setattr(generators, "WRITER_LENGTH", 16)

@@ -28,7 +28,7 @@ print(json.dumps(texts))
 """
 
 
-@pytest.mark.parametrize("name", mostly_slow(TEMPLATES, ["chatml", "thinking"]))
+@pytest.mark.parametrize("name", mostly_slow(TEMPLATES, ["thinking"]))
 def test_conversations_equal_the_template(name, tmp_path):
     chat = Chat(template=TEMPLATES[name], tokens={"bos_token": "<bos>"})
     trained = writer()

@@ -22,6 +22,7 @@ from tests.edge.runtime.checks.changes import changed, constant, graph, set_fiel
 from tests.edge.runtime.checks.test_graph import CHANGES, blockwise, kernel, last_tensor
 from tests.fuzz.models import damaged_model
 from tests.fuzz.mutate import damaged_bytes
+from tests.slow import mostly_slow
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
 WEB = Path(demo.__file__).parent / "web"
@@ -76,6 +77,7 @@ def opening(sentence):
     return re.split(r"scales from|['\"\d]", sentence)[0]
 
 
+@pytest.mark.slow
 def test_whole_graphs(checked, graphs):
     assert checked(list(graphs.values())) == [None] * len(graphs)
 
@@ -155,7 +157,7 @@ def test_what_takes_too_much(checked, graphs):
     assert re.match(r"The file is damaged: a graph takes \d+ multiplications, more than", work)
 
 
-@pytest.mark.parametrize("damage", [damaged_model, damaged_bytes])
+@pytest.mark.parametrize("damage", mostly_slow([damaged_model, damaged_bytes], [damaged_bytes]))
 def test_random_damage(checked, graphs, damage):
     """The page and Python refuse the same files, and no error is of another kind."""
     rng = random.Random(0)

@@ -150,6 +150,7 @@ def compare(tokenizer, page, texts, pairs):
         assert page["paired"][row]["segmentIds"] == paired.segment_ids[row].tolist()
 
 
+@pytest.mark.slow
 def test_every_kind_and_setting_gives_the_ids_that_python_gives(tmp_path):
     tokenizers = dict(made(tmp_path))
     answers = ask_page(tmp_path / "page", list(tokenizers.values()), TEXTS, PAIRS)["tokenizers"]

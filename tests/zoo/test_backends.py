@@ -9,6 +9,7 @@ import pytest
 
 from keras_transformer.zoo.backends import BACKENDS, check_backend
 from keras_transformer.zoo.errors import InputError
+from tests.slow import mostly_slow
 
 # Calls with paths that do not exist, which would be another error.
 PROGRAM = """
@@ -58,7 +59,7 @@ print(json.dumps(said))
 """
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch", "numpy"])
+@pytest.mark.parametrize("backend", mostly_slow(["jax", "torch", "numpy"], ["jax", "torch"]))
 def test_each_verb_is_refused_or_runs(backend, tmp_path):
     pytest.importorskip(backend)
     program = tmp_path / "program.py"

@@ -12,6 +12,7 @@ import pytest
 import keras_transformer as kt
 from keras_transformer.zoo.models.running.predict import model_inputs
 from keras_transformer.zoo.prune_vocabulary import prune_checkpoint, prune_tokenizers
+from tests.slow import mostly_slow
 from tests.zoo.tokenizers.test_prune import marian
 
 SMALL = {"hidden_dim": 16, "intermediate_dim": 16, "num_heads": 2, "num_layers": 1, "dropout": 0.0}
@@ -70,7 +71,7 @@ def test_a_classifier_of_pairs(kind, tmp_path):
 
 
 @pytest.mark.parametrize("shared", [True, False])
-@pytest.mark.parametrize("target", ["de", "de,en"])
+@pytest.mark.parametrize("target", mostly_slow(["de", "de,en"], ["de,en"]))
 def test_a_translator(shared, target, tmp_path):
     """Tables of both sides or one of each, with rows of languages past the tokenizer's."""
     data = {"en": [one for one, _ in SENTENCES], "de": [other for _, other in SENTENCES]}

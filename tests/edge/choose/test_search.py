@@ -60,6 +60,7 @@ def made(found, monkeypatch, tmp_path):
     return names
 
 
+@pytest.mark.slow
 def test_each_file_is_made_measured_and_timed(runs, found):
     result, out = found
     assert [row.name for row in result.rows] == ["float32", "int8", "int8-4"]
@@ -76,6 +77,7 @@ def test_each_file_is_made_measured_and_timed(runs, found):
     assert result.choice.name in ("float32", "int8")
 
 
+@pytest.mark.slow
 def test_bleu_splits_words_by_the_script_of_the_data(tmp_path):
     pairs = (["a", "bc"], ["我爱自然语言处理。", "今天的天气很好。"])
     [float32] = search(
@@ -256,6 +258,7 @@ def test_a_search_goes_where_a_link_leads_and_alone(runs, made, tmp_path):
     assert (tmp_path / "link").is_symlink()
 
 
+@pytest.mark.slow
 def test_training_rungs_leave_checkpoints_that_a_resumed_search_takes(
     runs, tmp_path, monkeypatch
 ):

@@ -117,6 +117,7 @@ def test_the_figure(kind, start):
     assert sensitivity_figure(result(None), kind).startswith(start)
 
 
+@pytest.mark.slow
 def test_nothing_kept_is_the_quantized_model_and_everything_kept_the_float_one(runs):
     batches = calibration_batches(runs.trained, runs.trained.recipe.data.train)
 
@@ -150,6 +151,7 @@ def with_outliers(trained, factor=1000.0):
     return dataclasses.replace(trained, model=model)
 
 
+@pytest.mark.slow
 def test_the_layers_that_cost_accuracy_are_found_and_kept(runs):
     found = sensitivity(
         with_outliers(runs.trained), runs.folder / "validation.tsv", columns=COLUMNS, max_drop=2.0

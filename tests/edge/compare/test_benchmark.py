@@ -15,6 +15,7 @@ def measured(files):
     return benchmark([files["float32"], files["int8"]], runs=7)
 
 
+@pytest.mark.slow
 def test_every_file_is_measured(measured, files):
     assert [file.path for file in measured.files] == [str(files["float32"]), str(files["int8"])]
     assert [file.precision for file in measured.files] == ["float32", "int8"]

@@ -90,7 +90,7 @@ def test_no_layer_of_an_honest_file_departs(runs, files, precision):
     ("precision", "name"),
     mostly_slow(
         itertools.product(["float32", "dynamic_int8", "int8"], ALTERED),
-        [("float32", ALTERED[0]), ("dynamic_int8", ALTERED[1]), ("int8", ALTERED[0])],
+        [("int8", ALTERED[0])],
     ),
 )
 def test_an_altered_bias_is_found_where_it_is_added(runs, files, tmp_path, precision, name):
@@ -109,6 +109,7 @@ def test_an_altered_bias_is_found_where_it_is_added(runs, files, tmp_path, preci
     ("transformer", ["encode", "decode"]),
     pytest.param("gpt", ["prefill", "decode"], marks=pytest.mark.slow),
 ])  # fmt: skip
+@pytest.mark.slow
 def test_every_signature_of_a_model_that_writes(written, kind, signatures):
     trained = generator(kind)
     layers = explain(trained, Runner(written(kind)), {

@@ -46,6 +46,7 @@ def test_a_run_writes_a_sparse_checkpoint(runs, sparse):
     assert sparsity_of(runs.trained.model) < 0.01
 
 
+@pytest.mark.slow
 def test_zeros_stay_through_quantization_and_compress(runs, sparse, tmp_path):
     quantized = quantize(Checkpoint.load(sparse), out=tmp_path / "int8", epochs=1)
     assert sparsity_of(quantized.model) >= 0.8 - 1e-3
@@ -55,6 +56,7 @@ def test_zeros_stay_through_quantization_and_compress(runs, sparse, tmp_path):
     assert thin < 0.85 * dense, (thin, dense)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS, ids=str)
 def test_a_killed_run_ends_where_the_unbroken_one_does(runs, tmp_path, way):
     class Killed(Exception):
@@ -114,6 +116,7 @@ def factored(runs, tmp_path_factory):
     return folder / "factored"
 
 
+@pytest.mark.slow
 def test_a_run_writes_a_checkpoint_of_factors(runs, factored, tmp_path):
     trained = Checkpoint.load(factored)
     assert trained.config == runs.trained.config.replace(rank=6)
@@ -144,6 +147,7 @@ def test_a_run_writes_a_checkpoint_of_few_values(sparse, clustered):
     assert effect(trained)["values_of_a_kernel"] == 8
 
 
+@pytest.mark.slow
 def test_values_stay_few_in_the_file_and_through_quantization(clustered, tmp_path):
     trained = Checkpoint.load(clustered)
     shapes = {value.size for value in values_of(trained.model)}

@@ -97,8 +97,8 @@ def is_possible(settings, precision):
         itertools.product(FAMILIES, PRECISIONS),
         # Each family and each precision, and int8 of every kind of position.
         [
-            ("bert", "float32"), ("bert", "int8"), ("bert", "integer"), ("llama", "dynamic_int8"),
-            ("t5_pair", "int8"), ("alibi", "float16"), ("paper", "integer"),
+            ("bert", "float32"), ("bert", "integer"), ("llama", "dynamic_int8"),
+            ("t5_pair", "int8"), ("alibi", "float16"), ("paper", "int8"),
             ("modernbert", "int4"), ("albert", "int16x8"), ("mpnet", "int8"),
         ],
     ),

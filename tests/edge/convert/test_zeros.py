@@ -69,7 +69,7 @@ def stored_scales(data):
     ("precision", "change"),
     [
         ("int4", zeros_of_all_kinds),
-        ("int4", pruned),
+        pytest.param("int4", pruned, marks=pytest.mark.slow),
         pytest.param("int4", tables, marks=pytest.mark.slow),
         ("dynamic_int8", tables),
         *(

@@ -55,6 +55,7 @@ def test_a_student_learns(runs, tmp_path):
     np.testing.assert_allclose(made.scores(texts), again.scores(texts), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_distillation_is_resumed_to_the_bit(runs, tmp_path):
     """With a map between widths and averaged weights, killed after its own dropout and masks."""
     options = {
@@ -85,6 +86,7 @@ def test_a_distillation_is_resumed_to_the_bit(runs, tmp_path):
     assert (done.hidden_weight, done.attention_weight) == (1.0, 1.0)
 
 
+@pytest.mark.slow
 def test_a_translator_learns_what_its_teacher_writes(tables, tmp_path, monkeypatch):
     teacher = untrained(tiny.translation_recipe(tables, shared_vocabulary=False, bucket=16))
     followed = []
@@ -116,6 +118,7 @@ def learned(teacher, out, heard, **options):
     return made
 
 
+@pytest.mark.slow
 def test_a_quantized_student_stays_quantized(runs, tmp_path):
     made = distill(runs.trained, runs.quantized, tmp_path / "int8", epochs=1)
     assert made.bits == runs.quantized.bits

@@ -149,7 +149,7 @@ def test_a_short_prefill_gives_what_the_longest_gives_at_once_or_in_parts(kind, 
         pytest.param(kind, precision, marks=() if usual else pytest.mark.slow)
         for kind in ("transformer", "llama")
         for precision in PRECISIONS
-        for usual in [kind == "transformer" and precision in ("int8", "integer")]
+        for usual in [kind == "transformer" and precision == "int8"]
     ],
 )
 def test_every_precision_converts_with_builtins_and_narrow_kernels(kind, precision, written):

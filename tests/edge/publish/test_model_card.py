@@ -11,6 +11,7 @@ from tests.slow import mostly_slow
 ABOUT = About(name="m", description="Tells a from b.", version="3", license="CC0")
 
 
+@pytest.mark.slow
 def test_what_a_card_says(runs):
     converted = convert(runs.quantized, about=ABOUT)
     text = converted.card("folder/topics.tflite")
@@ -40,6 +41,7 @@ def test_a_float_checkpoint_says_nothing_of_another_precision(runs):
     assert "| in float, by Keras | accuracy" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", mostly_slow(["gpt", "transformer"], ["gpt"]))
 def test_models_that_generate(kind):
     text = convert(generator(kind)).card("w.tflite")

@@ -129,6 +129,7 @@ def test_ranges_keep_their_form_and_freeze_to_the_bit(ranges, optimizer, rate):
         assert all((one != other).any() for one, other in zip(kernels, kernels[1:], strict=False))
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_to_the_bit(runs, tmp_path):
     options = {"epochs": 1, "save_every": 4, "ranges": "learned", "freeze_ranges": 0.5, "seed": 3}
     heard = tiny.Heard()

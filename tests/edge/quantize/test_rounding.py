@@ -61,6 +61,7 @@ def flips(model, runner, sources):
     return found / total
 
 
+@pytest.mark.slow
 def test_the_simulation_follows_the_file_step_for_step(tmp_path):
     trained, batches = generator("transformer"), calibration("transformer")
     path = tmp_path / "model.tflite"

@@ -18,6 +18,7 @@ from keras_transformer.zoo.models.running.predict import model_inputs
 from keras_transformer.zoo.progress import Printed
 from tests.edge import generators
 from tests.edge.models import calibration, random_model
+from tests.slow import mostly_slow
 
 # Between them every seam and what stands beside it: shared heads, gates, relu, cross attention,
 # parallel sublayers, norms of heads, post-norm, and low-rank factors.
@@ -60,7 +61,7 @@ def changed_to(checkpoint, weights):
     return model
 
 
-@pytest.mark.parametrize("strength", ["0.6", "auto"])
+@pytest.mark.parametrize("strength", mostly_slow(["0.6", "auto"], ["auto"]))
 @pytest.mark.parametrize("kind", KINDS)
 def test_outputs_in_float_stay(kind, strength):
     name = "llama" if kind == "low_rank" else kind
@@ -111,7 +112,10 @@ def test_post_norm_blocks_have_the_seams_between_linear_layers_alone():
 # The kernels of int4 themselves cost the most.
 @pytest.mark.parametrize(
     ("precision", "most"),
-    [("dynamic_int8", 0.7), ("int8", 0.7), ("static_int8", 0.7), ("int4", 0.9)],
+    mostly_slow(
+        [("dynamic_int8", 0.7), ("int8", 0.7), ("static_int8", 0.7), ("int4", 0.9)],
+        [("int8", 0.7), ("int4", 0.9)],
+    ),
 )
 def test_large_channels_cost_less(llama, precision, most):
     batches = generators.calibration("llama")
@@ -179,7 +183,7 @@ def test_files_of_smoothed_models_are_written(llama, precision):
     assert artifact.parity.rows
 
 
-@pytest.mark.parametrize("precision", ["int8", "dynamic_int8"])
+@pytest.mark.parametrize("precision", mostly_slow(["int8", "dynamic_int8"], ["dynamic_int8"]))
 def test_precisions_without_ranges_are_smoothed_by_default(precision):
     told = io.StringIO()
     convert(random_model(), precision, calibration=calibration(), report=Printed(told))

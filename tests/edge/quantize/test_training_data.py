@@ -61,6 +61,7 @@ def test_the_data_of_another_folder_is_not_taken(folder, ours, tmp_path, monkeyp
     assert made.recipe.data.digest != file_digest("train.tsv")
 
 
+@pytest.mark.slow
 def test_other_data_is_taken_only_where_it_is_given(folder, ours, tmp_path):
     path = str(folder / "theirs" / "train.tsv")
     # The file under the checkpoint's own path is another one now.

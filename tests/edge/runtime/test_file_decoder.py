@@ -12,6 +12,7 @@ from tests.edge.generators import (
     padded,
     random_ids,
 )
+from tests.slow import mostly_slow
 
 
 def steps_of(path):
@@ -32,7 +33,7 @@ def uncached(kind, ids, sources):
     return np.asarray(generator(kind).model.predict_on_batch(inputs))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", mostly_slow(KINDS, ["t5", "pythia"]))
 def test_each_step_gives_the_models_logits_until_the_cache_is_full(kind, written):
     steps = steps_of(written(kind))
     assert (steps.has_memory, steps.lengths) == (kind in TRANSLATORS, list(LENGTHS))

@@ -185,7 +185,7 @@ def test_no_texts(runners):
     assert runners["transformer"].generate([]) == []
 
 
-@pytest.mark.parametrize("kind", ["gpt", "transformer"])
+@pytest.mark.parametrize("kind", mostly_slow(["gpt", "transformer"], ["transformer"]))
 def test_int8_texts_are_written_without_tensorflow_and_keras(kind, written):
     path = written(kind, "int8")
     program = f"""

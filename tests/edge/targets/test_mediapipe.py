@@ -41,6 +41,7 @@ def paths(tmp_path_factory):
     return written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("file", "plain"), [("classifier", "plain"), ("int8", "int8_plain")])
 def test_probabilities_are_those_of_the_plain_file(paths, file, plain):
     expected = Runner(paths[plain]).predict(TEXTS)

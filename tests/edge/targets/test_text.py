@@ -58,6 +58,7 @@ def test_ids_are_the_tokenizers(reader, rows):
             np.testing.assert_array_equal(row, wanted, err_msg=repr(text[:40]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lowercase", mostly_slow([True, False], [True]))
 def test_ids_of_berts_normalization_and_other_roles(tmp_path, lowercase):
     words = split_bert_words(" ".join(UTF8), lowercase=lowercase, strip_accents=lowercase)

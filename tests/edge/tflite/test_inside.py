@@ -15,6 +15,7 @@ def flatbuffer():
     return unpack(bytes(convert(random_model(num_layers=6), "float32")))[0]
 
 
+@pytest.mark.slow
 def test_pieces_compute_what_the_whole_does(flatbuffer, monkeypatch):
     inputs = {"ids": np.arange(1, 13, dtype=np.int32)[None]}
     whole = Inside(flatbuffer, "predict").run(inputs)

@@ -64,6 +64,7 @@ def graphs():
     return sum(issubclass(type(one), tf.Graph) for one in gc.get_objects())
 
 
+@pytest.mark.slow
 def test_no_graph_is_held_after_a_conversion():
     # TensorFlow registers custom gradients, such as its own of silu, for good.
     trained = generator("llama", num_layers=3)

@@ -107,6 +107,7 @@ def test_what_is_kept_stays_as_it_was(tmp_path):
     assert Runner(path).precision == "dynamic_int8"
 
 
+@pytest.mark.slow
 def test_a_table_is_held_once(tmp_path):
     trained = generator("gpt", num_layers=1, **changes_for("int4"))
     for precision in ("dynamic_int8", "int4"):
@@ -142,6 +143,7 @@ def test_the_runtimes_own_kernels_round_as_xnnpack_does(tmp_path):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_int4_needs_xnnpack(tmp_path, monkeypatch):
     """LiteRT's own FULLY_CONNECTED passes over kernels with a scale for each block of inputs."""
     trained = random_model()

@@ -26,6 +26,7 @@ def in_units(checkpoint, mean=MEAN, deviation=DEVIATION):
     return dataclasses.replace(checkpoint, task=task, model=model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", mostly_slow(["float16", "int8", "integer", "int4"], ["int8"]))
 def test_a_file_of_any_precision_writes_units(precision):
     # No float16 holds the mean or the deviation, and 256 steps from 0 to the mean are coarse.

@@ -116,6 +116,7 @@ def test_its_file_predicts_the_same(trained, precision, tmp_path):
     assert [one.label for one in ours] == [one.label for one in theirs]
 
 
+@pytest.mark.slow
 @of_trained("picture")
 def test_a_quantized_one(trained):
     name = trained.modality.name
@@ -141,6 +142,7 @@ def test_what_shows_a_file(trained, file):
     assert sorted(found) == sorted(names)
 
 
+@pytest.mark.slow
 @of_trained("picture")
 def test_its_exported_graph(trained):
     assert convert(trained, target="saved_model").parity.rows == 64

@@ -72,6 +72,7 @@ def counted():
     return {name: counts for name, *counts in lines}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CATALOG)
 def test_every_entry_states_the_counts_of_the_built_model(counted, name):
     assert counted[name] == [SIZES[name].parameters, SIZES[name].multiply_adds]

@@ -134,6 +134,7 @@ def test_ids_may_be_of_any_dtype(policy):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.slow
 def test_a_new_process_loads_it_with_nothing_but_an_import(tmp_path):
     model = filled(build(tiny("gpt_nano")))
     model.save(tmp_path / "m.keras")

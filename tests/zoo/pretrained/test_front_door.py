@@ -12,6 +12,7 @@ import keras_transformer as kt
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.recipe import Recipe
 from tests.cli.calls import call, error_of
+from tests.slow import mostly_slow
 from tests.zoo.pretrained.tiny import REFERENCES
 
 # w1 w2 ... are its words.
@@ -92,6 +93,7 @@ def test_a_recipe_is_repeated_only_with_the_same_files(folder, trained, tmp_path
         kt.train(changed, train=ROWS, report=kt.Report())
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed(folder, trained, tmp_path):
     options = {**OPTIONS, "out": tmp_path / "out", "train": ROWS, "save_every": 1}
 
@@ -106,6 +108,7 @@ def test_a_run_is_resumed(folder, trained, tmp_path):
         np.testing.assert_allclose(value, get_weights(resumed.model)[path], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_file_says_where_it_began(trained, tmp_path):
     quantized = kt.quantize(trained, precision="int8", epochs=1, report=kt.Report())
     assert quantized.recipe.model == trained.recipe.model
@@ -163,7 +166,7 @@ def test_building(folder):
         kt.build(str(folder), kt.Translation())
 
 
-@pytest.mark.parametrize("name", ["bert", "distilbert"])
+@pytest.mark.parametrize("name", mostly_slow(["bert", "distilbert"], ["bert"]))
 def test_pairs_with_and_without_segments(name, recwarn):
     texts, labels = ROWS
     rows = (texts, texts[::-1], labels)
@@ -178,6 +181,7 @@ def test_pairs_with_and_without_segments(name, recwarn):
     assert not [str(warning.message) for warning in recwarn if "structure" in str(warning.message)]
 
 
+@pytest.mark.slow
 def test_students_and_teachers(folder, trained, tmp_path):
     student = kt.distill(
         trained, str(folder), train=ROWS, validation=ROWS, epochs=1, report=kt.Report()

@@ -15,6 +15,7 @@ from keras_transformer.zoo.models.running.predict import model_inputs
 from keras_transformer.zoo.prune_vocabulary import pruning_note, read_texts
 from keras_transformer.zoo.recipe import Recipe
 from tests.cli.calls import call, error_of
+from tests.slow import mostly_slow
 from tests.zoo.pretrained.tiny import REFERENCES
 
 REAL = Path(os.environ.get("KERAS_TRANSFORMER_REAL", "absent"))
@@ -75,7 +76,10 @@ def _saved(checkpoint, folder):
 
 
 @pytest.mark.parametrize(
-    ("name", "precision"), [("bert", "float32"), ("bert", "dynamic_int8"), ("gpt2", "float32")]
+    ("name", "precision"), mostly_slow(
+        [("bert", "float32"), ("bert", "dynamic_int8"), ("gpt2", "float32")],
+        [("bert", "dynamic_int8")],
+    ),
 )
 def test_the_file_is_of_the_pruned_model(name, precision, tmp_path):
     texts = tmp_path / "texts.txt"
@@ -109,6 +113,7 @@ def test_the_file_is_of_the_pruned_model(name, precision, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_training_counts_the_training_rows(tmp_path, monkeypatch):
     from keras_transformer.zoo.training import train_recipe
 
@@ -213,6 +218,7 @@ def test_texts(tmp_path):
         read_texts(tmp_path / "absent.txt")
 
 
+@pytest.mark.slow
 def test_commands(tmp_path):
     texts, table = tmp_path / "texts.txt", tmp_path / "train.tsv"
     texts.write_text("\n".join(TEXTS))

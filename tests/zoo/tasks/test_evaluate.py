@@ -15,6 +15,7 @@ from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.registry import TASKS, task_of
 from keras_transformer.zoo.tasks.regression import Regression
 from tests.edge.generators import generator
+from tests.slow import mostly_slow
 
 COLUMNS = {"source": "en", "target": "de"}
 SOURCES, TARGETS = ["a tree", "b", "five of us"], ["ein Baum", "b", "zu fünft"]
@@ -103,7 +104,7 @@ def test_a_translator_is_measured_by_bleu(pairs):
     assert found["rows"] == 3
 
 
-@pytest.mark.parametrize("kind", ["transformer", "gpt"])
+@pytest.mark.parametrize("kind", mostly_slow(["transformer", "gpt"], ["transformer"]))
 def test_generating_models_are_searched(kind, pairs, plain, tmp_path):
     trained, out = generator(kind), tmp_path / "choice"
     data, columns = (pairs, COLUMNS) if kind == "transformer" else (plain, {})

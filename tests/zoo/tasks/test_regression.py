@@ -85,6 +85,7 @@ def test_what_goes_on_from_prices_stays_as_good(priced, of):
     assert explained(later) > 0.8
 
 
+@pytest.mark.slow
 def test_an_int8_output_has_its_steps_between_the_targets(priced):
     _, trained = priced
     int8 = quantize(trained, epochs=1)

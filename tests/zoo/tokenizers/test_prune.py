@@ -22,6 +22,7 @@ from keras_transformer.zoo.tokenizers.special import SpecialTokens
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from keras_transformer.zoo.vocabularies.learn import learn_vocabulary
 from tests.hard_strings import HARD, UTF8
+from tests.slow import mostly_slow
 from tests.tensorflow_text_pieces import matched_pieces
 from tests.zoo.pretrained.test_tokenizers import KINDS
 from tests.zoo.pretrained.tokenizer_files import SAMPLED, TEXTS, trained
@@ -175,7 +176,7 @@ def test_random_word_pieces(seed):
         pruned_to(tokenizer, [" ".join(random_words(rng, [*"abcd"], 4))])
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", mostly_slow(range(3), [0]))
 @pytest.mark.parametrize("byte_fallback", [True, False])
 def test_random_unigrams(seed, byte_fallback):
     """Scores of few values: many segmentations are equally probable, or all but rounding."""

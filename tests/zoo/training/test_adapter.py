@@ -70,6 +70,7 @@ def test_its_folder_is_small_and_says_its_base(adapters):
     assert json.loads(files["config.json"])["task"]["name"] == "classification"
 
 
+@pytest.mark.slow
 def test_all_that_opens_a_checkpoint_opens_it(adapters, tmp_path):
     adapter, merged = adapters / "adapter", adapters / "merged"
     out = tmp_path / "x.tflite"
@@ -122,6 +123,7 @@ def test_models_that_write(base, task, columns, tmp_path):
     assert any(value.any() for path, value in stored.items() if path.endswith("/up"))
 
 
+@pytest.mark.slow
 def test_adapters_beside_all_kernels_and_those_of_before(adapters, tmp_path):
     data = {name: adapters / f"{name}.tsv" for name in ("train", "validation")}
     for name, adapter in (("merged", False), ("adapter", True)):
@@ -172,6 +174,7 @@ def test_factors_of_each_architecture_come_back(kind, layers):
     tiny.assert_same_weights(get_weights(plain), merged_weights(model))
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_and_a_finished_one_is_not_repeated(adapters, tmp_path):
     recipe = kt.load(adapters / "adapter").recipe.replace(save_every=2)
     stopped_and_resumed(recipe, tmp_path, 0.6)

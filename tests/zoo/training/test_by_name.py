@@ -58,6 +58,7 @@ def test_a_task_says_its_columns_and_labels(monkeypatch):
     assert recipe_of(monkeypatch, "bert_tiny", **rows)[1] == rows
 
 
+@pytest.mark.slow
 def test_a_config_and_a_recipe_in_place_of_a_name(tables):
     config = tiny.config(vocab_size=50)
     files = {"train": tables / "train.tsv", "validation": str(tables / "validation.tsv")}
@@ -76,6 +77,7 @@ def test_a_config_and_a_recipe_in_place_of_a_name(tables):
     assert isinstance(config, TransformerConfig)
 
 
+@pytest.mark.slow
 def test_a_share_of_a_file_is_the_same_for_all_that_follows(tables, tmp_path):
     made = train(
         "bert_tiny", train=tables / "train.tsv", validation=0.25, out=tmp_path / "out", **OPTIONS
@@ -88,6 +90,7 @@ def test_a_share_of_a_file_is_the_same_for_all_that_follows(tables, tmp_path):
     assert int8.recipe.data.validation_share == 0.0
 
 
+@pytest.mark.slow
 def test_rows_are_handed_on_and_replaced(tables):
     made = train("bert_tiny", train=ROWS, validation=0.25, **OPTIONS)
     assert [len(made.rows[name]) for name in ("train", "validation")] == [60, 20]

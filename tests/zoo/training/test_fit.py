@@ -8,6 +8,7 @@ import pytest
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.storage.files import read_folder, weights_from_bytes
+from tests.slow import mostly_slow
 from tests.zoo import tiny
 
 ADVICE = "Lower the learning rate or raise the warm-up."
@@ -202,7 +203,7 @@ def test_moving_average_is_validated_and_the_weights_go_on_unaveraged():
     tiny.assert_same_weights(get_weights(run.model), seen[2])
 
 
-@pytest.mark.parametrize("average", [1, 3, 9])
+@pytest.mark.parametrize("average", mostly_slow([1, 3, 9], [3]))
 def test_the_mean_of_the_last_epochs_is_validated_and_the_weights_go_on(average):
     options = {"epochs": 5, "optimizer": "momentum", "learning_rate": 0.5}
     seen = []

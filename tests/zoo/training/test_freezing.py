@@ -73,6 +73,7 @@ def test_frozen_weights_stay_bit_for_bit_and_the_others_do_not(tables, tmp_path)
     assert saved.training.freeze == "embeddings,encoder/block_0"
 
 
+@pytest.mark.slow
 def test_a_run_with_frozen_parts_and_rates_by_depth_is_resumed(tables, tmp_path):
     recipe = tiny.recipe(
         tables, settings=TWO_BLOCKS, freeze="token_embedding", layer_decay=0.5, save_every=2,

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from keras_transformer.zoo.checkpoint import Checkpoint
 from tests.zoo import tiny
@@ -28,6 +29,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 def test_training_on_jax(tables, tmp_path):
     recipe = tiny.recipe(
         tables, epochs=2, batch_tokens=512, bucket=16, ema=0.5, l2=1e-4, optimizer="adamw",

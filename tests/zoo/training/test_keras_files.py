@@ -14,6 +14,7 @@ from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
 from keras_transformer.zoo.tasks.translation import Translation
 from keras_transformer.zoo.training.keras_file import load_model
 from keras_transformer.zoo.training.optimizers import make_optimizer
+from tests.slow import mostly_slow
 from tests.zoo import tiny
 
 CLASSES = Classification(labels=("a", "b", "c"))
@@ -63,7 +64,7 @@ def assert_goes_on_the_same(model, loaded):
         np.testing.assert_allclose(get_weights(loaded)[path], value, atol=1e-6, err_msg=path)
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", mostly_slow(KINDS, ["bert_tiny", "llama_nano"]))
 def test_a_trained_model_comes_back(tmp_path, tables, name):
     recipe = tiny.recipe(tables, optimizer="adamw", weight_decay=0.5, ema=0.9)
     model = compiled(model_of(name), recipe, KINDS[name])
@@ -74,13 +75,14 @@ def test_a_trained_model_comes_back(tmp_path, tables, name):
     assert_goes_on_the_same(model, loaded)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd", "momentum"])
+@pytest.mark.parametrize("optimizer", mostly_slow(["adam", "sgd", "momentum"], ["momentum"]))
 def test_every_optimizer_comes_back(tmp_path, tables, optimizer):
     model = compiled(model_of("bert_tiny"), tiny.recipe(tables, optimizer=optimizer), CLASSES)
     trained(model, range(3))
     assert_goes_on_the_same(model, reloaded(model, tmp_path))
 
 
+@pytest.mark.slow
 def test_a_new_process_loads_it_with_nothing_but_an_import(tmp_path, tables):
     model = compiled(model_of("gpt_nano"), tiny.recipe(tables), KINDS["gpt_nano"])
     trained(model, range(1))

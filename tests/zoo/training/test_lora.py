@@ -156,6 +156,7 @@ def test_a_fine_tuned_checkpoint_is_a_plain_one(tmp_path):
     assert (recorded.lora, recorded.lora_layers) == (2, "*")
 
 
+@pytest.mark.slow
 def test_a_run_with_adapters_is_resumed(tmp_path):
     write_words(tmp_path)
     trained, _ = fine_tuned(tmp_path, epochs=3, lora=2, save_every=2, batch_tokens=60)

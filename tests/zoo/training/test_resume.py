@@ -11,6 +11,7 @@ import pytest
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.training.train_recipe import train_recipe
+from tests.slow import mostly_slow
 from tests.zoo import tiny
 
 # Steps that a moment can be hit in. Each says its number, and the last waits to be killed.
@@ -109,6 +110,7 @@ def stopped_and_resumed(recipe, tmp_path, share):
     return unbroken
 
 
+@pytest.mark.slow
 def test_averaged_epochs_of_a_translation_are_resumed(tables, tmp_path):
     """In the last epoch, where there were more epochs than are averaged."""
     recipe = tiny.translation_recipe(
@@ -119,7 +121,7 @@ def test_averaged_epochs_of_a_translation_are_resumed(tables, tmp_path):
     assert len(unbroken.epochs) == 4
 
 
-@pytest.mark.parametrize("share", [0.3, 0.9])
+@pytest.mark.parametrize("share", mostly_slow([0.3, 0.9], [0.9]))
 def test_a_number_of_steps_of_a_language_model_is_resumed(tables, tmp_path, share):
     recipe = tiny.language_recipe(tables, steps=13, average=3, save_every=2)
     unbroken = stopped_and_resumed(recipe, tmp_path, share)

@@ -83,6 +83,7 @@ def test_another_run_is_not_taken_for_the_one_that_ended(resumable):
         train_recipe(recipe, out, resume=True)
 
 
+@pytest.mark.slow
 def test_a_quantized_checkpoint_of_another_float_one_is_not_taken(ended, tmp_path):
     recipe, folder = ended
     source = Checkpoint.load(folder / "out")
@@ -96,6 +97,7 @@ def test_a_quantized_checkpoint_of_another_float_one_is_not_taken(ended, tmp_pat
         quantize(source, out=out, epochs=1, resume=True)
 
 
+@pytest.mark.slow
 def test_a_state_from_another_checkpoint_is_not_resumed(ended, tmp_path):
     source = Checkpoint.load(ended[1] / "out")
 

@@ -17,6 +17,7 @@ def texts_of(rows, words, length=5, seed=0):
     return [" ".join(f"w{one}" for one in rng.integers(words, size=length)) for _ in range(rows)]
 
 
+@pytest.mark.slow
 def test_few_texts_are_read_more_often_and_with_more_noise():
     few, many = suited_to(texts_of(5000, 400), None), suited_to(texts_of(120_000, 400, 1), None)
     assert (few["epochs"], many["epochs"]) == (50, 8)
@@ -118,6 +119,7 @@ def test_the_model_is_said_where_the_user_named_none(tmp_path):
     assert note.startswith("The 96 training rows suit model bert_tiny, optimizer adamw")
 
 
+@pytest.mark.slow
 def test_a_recipe_is_repeated_as_it_is(tmp_path):
     first, _ = run(tmp_path, label_smoothing=0.0)
     recipe = Recipe.from_file(tmp_path / "out" / "recipe.json")

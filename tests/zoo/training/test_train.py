@@ -88,6 +88,7 @@ def assert_writes_the_same(trained, loaded, texts):
         np.testing.assert_array_equal(loaded.probes[name], value)
 
 
+@pytest.mark.slow
 def test_translation_with_a_shared_vocabulary(tables, tmp_path):
     recipe = tiny.translation_recipe(tables, tokenizer="sentencepiece", vocab_size=320, epochs=3)
     trained = train_recipe(recipe, tmp_path / "out", report=(report := tiny.Heard()))

@@ -45,6 +45,7 @@ def test_another_metric_decides_where_all_targets_are_one_number(constant):
     assert "pearson" not in repr(trained)
 
 
+@pytest.mark.slow
 def test_later_runs_and_choices_go_by_it_too(constant, tmp_path):
     path, trained, _ = constant
     heard = tiny.Heard()

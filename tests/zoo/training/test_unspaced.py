@@ -88,6 +88,7 @@ def test_unknown_tokens_are_said_and_recorded():
     assert 0 < found["unknown_tokens"] < 0.2
 
 
+@pytest.mark.slow
 def test_what_was_chosen_is_not_chosen_again(tables):
     recipe = tiny.recipe(tables, epochs=1)
     assert recipe.tokenizer.kind == "auto"

@@ -78,6 +78,7 @@ def test_rules_are_named_as_in_the_schema():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["gpt", "transformer"])
 def test_files_that_generate_are_ruled(written, kind):
     assert verify(unpack(written(kind))[0], kind).is_ruled

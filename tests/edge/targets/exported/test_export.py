@@ -103,6 +103,7 @@ def test_a_folder_is_no_bytes_and_has_a_card(pairs, tmp_path):
     exported.save(out, overwrite=True)
 
 
+@pytest.mark.slow
 def test_a_translator_as_a_saved_model():
     exported = convert(generator("t5", num_layers=1), target="saved_model")
     graphs = exported.description["graphs"]
@@ -114,6 +115,7 @@ def test_a_translator_as_a_saved_model():
     assert exported.parity.rows == 12 * 11
 
 
+@pytest.mark.slow
 def test_graphs_that_give_something_else_are_not_kept(monkeypatch):
     """Another epsilon in the norms, which no shape and no name tells."""
     trained = random_model()

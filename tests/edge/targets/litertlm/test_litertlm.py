@@ -60,11 +60,13 @@ def test_the_parts_of_the_file(without_runtime, tmp_path):
     assert (metadata.max_num_tokens, metadata.sampler_params.k) == (96, 1)
 
 
+@pytest.mark.slow
 def test_a_quantized_checkpoint_is_written_in_its_own_precision(without_runtime):
     exported = convert(quantized_writer("int8", "gpt"), target="litertlm")
     assert exported.precision == "int8"
 
 
+@pytest.mark.slow
 def test_a_float_checkpoint_is_calibrated(without_runtime):
     rows = Batches({"ids": list(writer("gpt").probes["ids"])}, batch_tokens=512)
     exported = convert(
@@ -125,6 +127,7 @@ def test_what_litert_lm_does_not_run(trained, precision, sentence, without_runti
     assert str(error.value) == sentence
 
 
+@pytest.mark.slow
 def test_a_graph_that_computes_something_else_is_not_kept(without_runtime, monkeypatch):
     """Another epsilon in the norms, which no shape and no name tells."""
     signatures = litertlm.make_lm_signatures
@@ -200,6 +203,7 @@ def test_a_chat_in_the_file(without_runtime, tmp_path, template, affixes, told):
         assert written == chat.text(whole).removeprefix(sep)
 
 
+@pytest.mark.slow
 def test_a_chat_that_nobody_tried(without_runtime, monkeypatch):
     monkeypatch.setattr("keras_transformer.zoo.chat.chat.has_jinja", lambda: False)
     modality = dataclasses.replace(writer().modality, chat=Chat(template=HEADERS))

@@ -47,6 +47,7 @@ def read(interpreter, name, tokens, start, caches, length=None):
     )
 
 
+@pytest.mark.slow
 def test_signatures_are_those_of_the_executor(interpreter):
     cache = (1, WRITER_LENGTH, 2, 8)
     listed = interpreter.get_signature_list()

@@ -63,6 +63,7 @@ def told(function):
     return text.replace(str(os.getpid()), "PARENT").replace(str(child), "CHILD")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_fork_is_told_to_use_another_model(learned):
     _, trained = learned
