@@ -65,6 +65,13 @@ def _facts(description: dict[str, Any], size: int) -> list[tuple[str, Any]]:
     if isinstance(shown.get("learning_rate"), float):
         shown["learning_rate"] = f"{shown['learning_rate']:.6g}"
     metrics = description.get("metrics", {})
+    published = parts.get("model", {}).get("published")
+    began = None
+    if isinstance(published, dict) and published:
+        licence = published.get("licence") or "not stated"
+        began = f"the published weights of {published.get('source')}, licence {licence}"
+    if began and not metrics:
+        shown = {}
     scores = {
         name: metrics[name]
         for name in display.EPOCH_METRICS
@@ -83,10 +90,11 @@ def _facts(description: dict[str, Any], size: int) -> list[tuple[str, Any]]:
         ("tokens", ", ".join(map(str, description.get("lengths", [description["max_length"]])))),
         (
             "measured on validation by Keras",
-            ", ".join(f"{words(name)} {number(value)}" for name, value in scores.items()),
+            ", ".join(f"{words(name)} {number(value)}" for name, value in scores.items()) or None,
         ),
         ("unknown tokens of validation", _unknown(metrics)),
-        ("recipe", ", ".join(f"{name} {value}" for name, value in shown.items())),
+        ("began with", began),
+        ("recipe", ", ".join(f"{name} {value}" for name, value in shown.items()) or None),
         ("weights, SHA-256", provenance.get("weights_sha256")),
     ]
 

@@ -220,7 +220,7 @@ def train(
         )  # fmt: skip
     training.print_result(
         out, trained.metrics["validation"], trained.metrics.get("baseline"),
-        had_ended=hearers["report"].had_ended,
+        had_ended=hearers["report"].had_ended, is_pretrained=bool(trained.recipe.model.published),
     )  # fmt: skip
 
 

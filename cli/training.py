@@ -96,7 +96,7 @@ def go_on(
 
 def print_result(
     out: Path, metrics: Mapping[str, Any], baseline: Mapping[str, float] | None = None, *,
-    had_ended: bool,
+    had_ended: bool, is_pretrained: bool = False,
 ) -> None:  # fmt: skip
     """Prints the validation metrics of the run, and the path of its checkpoint if it wrote that.
 
@@ -105,9 +105,15 @@ def print_result(
         metrics: of the model.
         baseline: of n-grams on the same data, if they were fitted.
         had_ended: whether the run had ended before it was resumed, so that nothing is written.
+        is_pretrained: whether the run began with published weights.
     """
     from keras_transformer.cli import display
 
+    advice = (
+        "Try more epochs or more data." if is_pretrained else
+        "Try a pretrained model first (keras-transformer models lists them), then more epochs or "
+        "more data."
+    )  # fmt: skip
     shown = {name: value for name, value in metrics.items() if isinstance(value, float | str)}
     rows = [(display.words(name), value) for name, value in shown.items()]
     for name, value in (baseline or {}).items():
@@ -117,8 +123,7 @@ def print_result(
         if value > metrics[name]:
             display.note(
                 f"A linear classifier of n-grams has the better {display.words(name)} here: "
-                f"{value:.2%} against {metrics[name]:.2%}. Try a pretrained model first "
-                "(keras-transformer models lists them), then more epochs or more data."
+                f"{value:.2%} against {metrics[name]:.2%}. {advice}"
             )
     if not had_ended:
         display.say(f"\nWrote {out}")

@@ -30,6 +30,8 @@ class Origin:
         unit: the input of one invocation, in words.
         classifies: whether it predicts one of its labels.
         generates: whether it generates text.
+        began: whether it began with published weights.
+        is_measured: whether it has scores on validation data.
     """
 
     rows: Mapping[str, str | None]
@@ -37,6 +39,8 @@ class Origin:
     unit: str
     classifies: bool
     generates: bool
+    began: bool
+    is_measured: bool
 
     def limits(self, length: int, output: str | None) -> Iterator[str]:
         """Yields the limits of the model, one sentence each.
@@ -50,7 +54,8 @@ class Origin:
             yield "It always answers with one of its labels, to a text that fits none of them too."
         if self.generates:
             yield "What it writes is neither checked nor filtered."
-        yield "The scores are of the validation data, which may have chosen the epoch."
+        if self.is_measured:
+            yield "The scores are of the validation data, which may have chosen the epoch."
         yield "Languages, dialects and groups of people were not measured one by one."
 
 
@@ -69,6 +74,8 @@ def origin_of(checkpoint: Checkpoint) -> Origin:
         unit="a token" if checkpoint.task.generates else "a text",
         classifies=checkpoint.task.output == "classes",
         generates=checkpoint.task.generates,
+        began=bool(checkpoint.recipe.model.published),
+        is_measured=bool(checkpoint.metrics),
     )
 
 

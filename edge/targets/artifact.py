@@ -8,6 +8,7 @@ from typing import Any
 
 from keras_transformer.edge.compare.parity import Parity
 from keras_transformer.edge.publish.model_card import NAME, Origin, card_section, with_section
+from keras_transformer.edge.targets.target import About
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.storage.beside import resolved
 from keras_transformer.zoo.storage.files import file_aside, write_folder
@@ -71,16 +72,18 @@ class Artifact:
         """
         path = Path(name or self.default_name)
         about = self.description["about"]
+        is_silent = about["license"] == About.license
         rows = {
             f"in {self.precision}, by Keras": self.origin.score,
-            "this folder" if self.is_folder else "this file": _parity(self.parity),
+            "this folder" if self.is_folder else "this file": _parity(self.parity, self.origin),
             "target": self.target,
             "tokens": ", ".join(map(str, self.description.get("lengths", ()))) or None,
             **self.measured,
             "size": f"{self.size:,} bytes",
             "latency": self.latency(),
             "version": about["version"],
-            "licence": about["license"],
+            # Weights that were published have their licence in the origin's row.
+            "licence": None if is_silent and self.origin.began else about["license"],
             "weights, SHA-256": f"`{self.description['provenance']['weights_sha256']}`",
         }
         return card_section(
@@ -140,11 +143,13 @@ class Artifact:
         return {}
 
 
-def _parity(parity: Parity) -> str:
+def _parity(parity: Parity, origin: Origin) -> str:
     same = "" if parity.agreement is None else f"the same choice in {parity.agreement:.1%}, "
     if parity.cosine is not None:
         same = f"cosines of {parity.cosine:.4f} and above, "
+    # A published model has built-in texts and calibration rows in place of validation data.
+    rows = "rows of validation" if origin.is_measured else "texts"
     return (
-        f"on {parity.rows} rows of validation against Keras: {same}largest difference "
+        f"on {parity.rows} {rows} against Keras: {same}largest difference "
         f"{parity.largest:.2g} ({parity.steps:.1f} output steps)"
     )

@@ -93,8 +93,15 @@ def convert(
     _check_calibration(checkpoint, spec, calibration, percentile, smooth)
     if calibration is not None and not isinstance(calibration, Batches | SampledBatches):
         calibration = calibration_batches(checkpoint, calibration)
-    if calibration is not None and not (checkpoint.metrics or checkpoint.task.generates):
+    is_as_published = not (checkpoint.metrics or checkpoint.task.generates)
+    if calibration is not None and is_as_published:
         checkpoint = _compared_on(checkpoint, calibration)
+    if is_as_published and lengths is None and target == "plain":
+        # Its length is the longest that it was trained on, whatever the texts are.
+        report.note(
+            f"Every text is computed at {checkpoint.modality.max_length} tokens; with more lengths "
+            "(--lengths 16,64,256) the shortest that fits a text is."
+        )
     return writer.write(
         Request(
             checkpoint=checkpoint, precision=spec, calibration=calibration, percentile=percentile,

@@ -5,7 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.pretrained.published_files import flat, named_tokens, read_json
+from keras_transformer.zoo.pretrained.published_files import (
+    flat,
+    named_tokens,
+    pieces_of,
+    read_json,
+)
 from keras_transformer.zoo.pretrained.roles import (
     Arranged,
     arrange,
@@ -46,9 +51,10 @@ def read_byte_pairs(folder: Path, values: Mapping[str, Any]) -> tuple[Tokenizer,
     for name in ("continuing_subword_prefix", "end_of_word_suffix"):
         if model.get(name):
             raise InputError(f"Expected no {name} in {path}, got {model[name]!r}.")
-    pieces = {i: piece for piece, i in model["vocab"].items()}
+    if model.get("dropout"):
+        raise InputError(f"Expected no dropout of merges in {path}, got {model['dropout']!r}.")
     added = values.get("added_tokens") or []
-    pieces |= {one["id"]: one["content"] for one in added}
+    pieces = pieces_of(model["vocab"], added, path)
     # Byte pieces merge with nothing and have no rank.
     if model.get("byte_fallback"):
         settings = _sentence_settings(values, path)

@@ -14,7 +14,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.pretrained.load import Pretrained, load_pretrained
-from keras_transformer.zoo.pretrained.source import HUB, is_published
+from keras_transformer.zoo.pretrained.source import HUB, TOKENIZER_FILES, is_published
 from keras_transformer.zoo.pretrained.tokenizer import PublishedTokenizer
 from keras_transformer.zoo.prune_vocabulary import (
     KeptTexts,
@@ -108,6 +108,12 @@ def published_checkpoint(
         raise InputError(
             f"Expected a model that is used as it is, got {pretrained.location.name}, which "
             f"{reason}, unlike a translator here; train it with keras-transformer train first."
+        )
+    if pretrained.other_head:
+        raise InputError(
+            f"Expected a model that is used as it is, got {pretrained.location.name} with the head "
+            f"{pretrained.other_head}, which no task here does; train it with keras-transformer "
+            "train first, with a new head."
         )
     task = task_of(pretrained)
     origin, whole, probes = pretrained.provenance, pretrained.config, PROBE_TEXTS
@@ -237,7 +243,9 @@ def _base_of(adapter: Adapter, path: str | os.PathLike) -> Pretrained:
         source = _found(source, path)
     pretrained = load_pretrained(source)
     found, expected = pretrained.provenance["sha256"], adapter.base["sha256"]
-    for name in sorted({*found, *expected}):
+    # Adapters of before say nothing of their base's tokenizer.
+    untold = () if expected.keys() & {*TOKENIZER_FILES} else TOKENIZER_FILES
+    for name in sorted({*found, *expected}.difference(untold)):
         if found.get(name) != expected.get(name):
             raise InputError(
                 f"Expected {name} of {source} to be that of the base of {path} (SHA-256 "
@@ -248,7 +256,8 @@ def _base_of(adapter: Adapter, path: str | os.PathLike) -> Pretrained:
 
 def _found(source: str, path: str | os.PathLike) -> str:
     """The path of a base: where two folders have moved, they may stand side by side."""
-    places = [source, str(Path(os.path.abspath(path)).parent / PurePath(source).name)]
+    beside = str(Path(os.path.abspath(path)).parent / PurePath(source).name)
+    places = [*dict.fromkeys((source, beside))]
     for place in places:
         if is_published(place) and Path(place).exists():
             return place

@@ -24,7 +24,13 @@ from keras_transformer.zoo.models.memory import parameters_of
 from keras_transformer.zoo.pretrained.published_files import read_json
 from keras_transformer.zoo.pretrained.renames import RenamedWeights, known_names, table_of
 from keras_transformer.zoo.pretrained.sentence import read_sentence_modules
-from keras_transformer.zoo.pretrained.source import CONFIG, Location, locate, refuse_code
+from keras_transformer.zoo.pretrained.source import (
+    CONFIG,
+    TOKENIZER_FILES,
+    Location,
+    locate,
+    refuse_code,
+)
 from keras_transformer.zoo.pretrained.tensors import Tensors, open_tensors
 from keras_transformer.zoo.pretrained.tokenizer import PublishedTokenizer, read_tokenizer
 
@@ -32,6 +38,11 @@ _LICENCE = re.compile(r"(?m)^license:[ \t]*([\w.+-]+)[ \t]*$")
 # Weights that a task trains anew, and those of a pooler that a file may lack.
 _HEAD, _POOLER = "head/", "pooler/"
 _TABLE = "token_embedding/embeddings"
+# Ends of the names of classes whose head does what was trained; others were trained with.
+_TASKS = (
+    "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering",
+    "ForMultipleChoice",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -49,6 +60,8 @@ class Pretrained:
         normalize: whether its vectors are scaled to length 1.
         max_length: number of tokens that its files recommend at most.
         labels: names of the classes of its head; empty without a head of classes.
+        other_head: the head that config.json names and that no task here does as it is; empty for
+            none.
         licence: licence that its README states, empty for none.
     """
 
@@ -61,6 +74,7 @@ class Pretrained:
     normalize: bool = False
     max_length: int
     labels: tuple[str, ...] = ()
+    other_head: str = ""
     licence: str = ""
     _heads: Mapping[str, Tensor] = dataclasses.field(default_factory=dict, repr=False)
     _chat: Callable[[], Chat | None] = dataclasses.field(repr=False)
@@ -72,8 +86,13 @@ class Pretrained:
 
     @functools.cached_property
     def provenance(self) -> dict[str, Any]:
-        """Where it came from: source, revision, licence, and the SHA-256 of each file by name."""
-        files = [self.location.folder / CONFIG, *self.tensors.files]
+        """Where it came from: source, revision, licence, and the SHA-256 of each file by name.
+
+        Of config, weights and tokenizer, by whose order the rows of the embeddings are found.
+        """
+        folder = self.tensors.files[0].parent
+        tokenizer = [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
+        files = [self.location.folder / CONFIG, *self.tensors.files, *tokenizer]
         return {
             "source": self.location.name, "revision": self.location.revision,
             "licence": self.licence, "sha256": {file.name: _sha256(file) for file in files},
@@ -105,7 +124,8 @@ class Pretrained:
             InputError: if a tensor is missing, left over, or of another shape.
         """
         fresh = [] if head else [_HEAD]
-        if not _has_pooler(self.published, self._heads if head else {}, self.tensors):
+        # A head that is read has learned behind its pooler.
+        if not head and not _has_pooler(self.published, {}, self.tensors):
             fresh.append(_POOLER)
         shapes = {
             weight.path: tuple(weight.shape) for weight in model.weights
@@ -175,11 +195,18 @@ def load_pretrained(
     family, published = family_of(values, folder / CONFIG)
     tensors = open_tensors(folder, location.weights)
     config = read_config(values, published, str(folder / CONFIG), pooling=modules.pooling)
-    heads, labels = _head_of(values, published, folder / CONFIG)
+    heads, labels, other_head = _head_of(values, published, folder / CONFIG)
     if config.architecture == "encoder" and modules.pooling is None:
-        has_pooler = _has_pooler(published, heads, tensors)
+        has_pooler = _pooler_of(published, heads) is not None if labels else _has_pooler(
+            published, heads, tensors
+        )
         config = config.replace(pooling="first" if has_pooler else "mean")
     tokenizers = tokenizers or read_tokenizer(folder)
+    if modules.lowercase and not tokenizers.tokenizer.config.lowercase:
+        raise InputError(
+            f"Expected a tokenizer that lowercases in {folder}, whose sentence_bert_config.json "
+            "has do_lower_case=True, got one that does not."
+        )
     _check_vocabulary(config.vocab_size, tokenizers.rows, published, tensors)
     config = config.replace(vocab_size=len(tokenizers.rows))
     if config.architecture != "encoder" and (tokenizers.rows < 0).any():
@@ -192,7 +219,8 @@ def load_pretrained(
         )
     return Pretrained(
         location=location, family=family, config=config, tensors=tensors, published=published,
-        tokenizers=tokenizers, normalize=modules.normalize, labels=labels, _heads=heads,
+        tokenizers=tokenizers, normalize=modules.normalize, labels=labels,
+        other_head=other_head, _heads=heads,
         max_length=min(modules.max_length or config.max_length, config.max_length),
         licence=_licence(location.folder),
         _chat=functools.cache(functools.partial(read_chat, location.folder, read_json)),
@@ -260,22 +288,49 @@ def _check_vocabulary(
 
 def _head_of(
     values: Mapping[str, Any], published: Published, path: Path
-) -> tuple[Mapping[str, Tensor], tuple[str, ...]]:
-    """The table of a head of classes that config.json names, and the classes."""
+) -> tuple[Mapping[str, Tensor], tuple[str, ...], str]:
+    """The table of a head of classes that config.json names, the classes, and another head."""
     architectures = values.get("architectures") or []
     if not isinstance(architectures, list) or not all(isinstance(n, str) for n in architectures):
         raise InputError(
             f"Expected architectures of {path} to be a list of names, got {architectures!r}."
         )
     for architecture in architectures:
-        labels = values.get("id2label")
-        if architecture in published.heads and isinstance(labels, Mapping):
-            return published.heads[architecture], tuple(map(str, labels.values()))
-    return {}, ()
+        if architecture in published.heads:
+            labels, problem = _labels_of(values, path), values.get("problem_type")
+            if problem not in (None, "single_label_classification"):
+                return {}, (), f"{architecture} of problem_type={problem}"
+            if len(labels) == 1:
+                return {}, (), f"{architecture} of one output"
+            return published.heads[architecture], labels, ""
+        if architecture.endswith(_TASKS):
+            return {}, (), architecture
+    return {}, (), ""
+
+
+def _labels_of(values: Mapping[str, Any], path: Path) -> tuple[str, ...]:
+    """The names of classes by their numbers, in whatever order the file has them."""
+    # Without names `transformers` has two.
+    given = values.get("id2label")
+    if given is None:
+        count = values.get("num_labels", 2)
+        if type(count) is not int or not 0 < count < 2**31:
+            raise InputError(f"Expected num_labels of {path} to be positive, got {count!r}.")
+        return tuple(f"LABEL_{i}" for i in range(count))
+    keys = [str(i) for i in range(len(given))] if isinstance(given, Mapping) else []
+    if not keys or set(given) != set(keys):
+        raise InputError(
+            f"Expected id2label of {path} to name the classes 0, 1, 2 and so on, got {given!r}."
+        )
+    return tuple(str(given[key]) for key in keys)
+
+
+def _pooler_of(published: Published, heads: Mapping[str, Tensor]) -> Tensor | None:
+    return {**published.tensors, **heads}.get("pooler/kernel")
 
 
 def _has_pooler(published: Published, heads: Mapping[str, Tensor], tensors: Tensors) -> bool:
-    source = {**published.tensors, **heads}.get("pooler/kernel")
+    source = _pooler_of(published, heads)
     return source is not None and source.name in known_names(published, tensors)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from keras_transformer.zoo.errors import InputError
 
+# SentencePiece models.
+MODELS = ("spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "spm.model")
 # Names of the special tokens where no file states their roles.
 _USUAL = {
     "pad": ("[PAD]", "<pad>"),
@@ -33,6 +35,26 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"Expected {path} to hold an object, got {type(value).__name__}.")
     return value
+
+
+def pieces_of(vocab: Mapping[str, int], added: list[dict[str, Any]], path: Path) -> dict[int, str]:
+    """Returns the pieces of a tokenizer.json by id.
+
+    Args:
+        vocab: ids by piece.
+        added: its `added_tokens`.
+        path: the file, for messages.
+
+    Raises:
+        InputError: if two pieces have the same id.
+    """
+    pieces: dict[int, str] = {}
+    for piece, i in [*vocab.items(), *((one["content"], one["id"]) for one in added)]:
+        if pieces.setdefault(i, piece) != piece:
+            raise InputError(
+                f"Expected one piece of each id in {path}, got {pieces[i]!r} and {piece!r} of {i}."
+            )
+    return pieces
 
 
 def named_tokens(folder: Path, pieces: Mapping[str, int]) -> dict[str, str]:

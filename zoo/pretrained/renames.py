@@ -86,7 +86,10 @@ class RenamedWeights(Mapping[str, np.ndarray]):
         self._absent_logit = np.float32(published.absent_logit)
         # Of a vocabulary with padding that the published one lacks.
         biases = dict.fromkeys(("token_embedding/logits_bias", "logits_head/bias"), _ABSENT)
-        table = {**biases, **table_of(published, config), **(heads or {})}
+        stored = {
+            path: tensor for path, tensor in published.stored.items() if tensor.name in self._names
+        }
+        table = {**biases, **table_of(published, config), **stored, **(heads or {})}
         self._sources = {path: _source(path, table) for path in shapes}
         used = set()
         for path, source in self._sources.items():
@@ -104,7 +107,7 @@ class RenamedWeights(Mapping[str, np.ndarray]):
             return COMPUTED[name](self._shapes[path]).astype(np.float32)
         if self.is_table(path):
             return np.concatenate([part for _, part in self.parts(path)])
-        x = self._tensors[self._names[source.name]].read()
+        x = self._finite(source, self._tensors[self._names[source.name]].read())
         for name, *arguments in source.steps:
             if name == _VOCABULARY:
                 x = x if self.rows is None else _ordered(x, self.rows)
@@ -118,13 +121,22 @@ class RenamedWeights(Mapping[str, np.ndarray]):
 
     def parts(self, path: str) -> Iterator[tuple[int, np.ndarray]]:
         """Yields the rows of a table in parts, each with the number of its first row."""
-        tensor = self._tensors[self._names[self._sources[path].name]]
+        source = self._sources[path]
+        tensor = self._tensors[self._names[source.name]]
         rows = np.arange(tensor.shape[0]) if self.rows is None else self.rows
         for first in range(0, len(rows), _ROWS):
             part = rows[first : first + _ROWS]
-            x = tensor.take(np.maximum(part, 0))
+            x = self._finite(source, tensor.take(np.maximum(part, 0)))
             x[part < 0] = 0
             yield first, x
+
+    def _finite(self, source: Tensor, x: np.ndarray) -> np.ndarray:
+        if not np.isfinite(x).all():
+            raise InputError(
+                f"Expected finite numbers in {self._names[source.name]} of {self._tensors.source}, "
+                f"got {x[~np.isfinite(x)].flat[0]}."
+            )
+        return x
 
     def __contains__(self, path: object) -> bool:
         # A mapping's own would read the array.

@@ -20,12 +20,14 @@ class SentenceModules:
         pooling: pooling of its outputs, None without such modules.
         normalize: whether vectors are scaled to length 1.
         max_length: maximum number of tokens, None for the model's.
+        lowercase: whether texts are lowercased before they are tokenized.
     """
 
     folder: str = ""
     pooling: str | None = None
     normalize: bool = False
     max_length: int | None = None
+    lowercase: bool = False
 
 
 def read_sentence_modules(folder: Path) -> SentenceModules:
@@ -40,7 +42,12 @@ def read_sentence_modules(folder: Path) -> SentenceModules:
     kinds = []
     places = {}
     for module in _modules(path):
-        kind = str(module.get("type")).rpartition(".")[2]
+        library, _, kind = str(module.get("type")).rpartition(".")
+        if library.partition(".")[0] != "sentence_transformers":
+            raise InputError(
+                f"Expected modules of sentence_transformers in {path}, got "
+                f"{module.get('type')!r}, whose code is never run."
+            )
         kinds.append(kind)
         places[kind] = str(module.get("path", ""))
     if kinds not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
@@ -55,12 +62,14 @@ def read_sentence_modules(folder: Path) -> SentenceModules:
             f"{settings['default_prompt_name']!r}."
         )
     transformer = folder / places["Transformer"]
-    limit = read_json(transformer / "sentence_bert_config.json").get("max_seq_length")
+    own = read_json(transformer / "sentence_bert_config.json")
+    limit = own.get("max_seq_length")
     if limit is not None and (type(limit) is not int or limit < 1):
         raise InputError(f"Expected max_seq_length in {folder} to be positive, got {limit!r}.")
     return SentenceModules(
         folder=places["Transformer"], pooling=_pooling(folder / places["Pooling"] / "config.json"),
         normalize="Normalize" in kinds, max_length=limit,
+        lowercase=bool(own.get("do_lower_case")),
     )  # fmt: skip
 
 

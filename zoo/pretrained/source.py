@@ -9,7 +9,7 @@ from pathlib import Path
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.catalog import CATALOG
-from keras_transformer.zoo.pretrained.published_files import read_json
+from keras_transformer.zoo.pretrained.published_files import MODELS, read_json
 from keras_transformer.zoo.pretrained.tensors import INDEX, PICKLED, WEIGHTS
 from keras_transformer.zoo.storage.manifest import MANIFEST
 
@@ -18,6 +18,10 @@ CONFIG = "config.json"
 _RECIPE = "recipe.json"
 _ID = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+TOKENIZER_FILES = (
+    "tokenizer.json", "vocab.json", "vocab.txt", "merges.txt", "added_tokens.json", *MODELS,
+    "source.spm", "target.spm",
+)  # fmt: skip
 # Weights as safetensors, settings, texts and vocabularies: nothing that could hold code.
 PATTERNS = (
     CONFIG, "generation_config.json", WEIGHTS, INDEX, "model-*-of-*.safetensors",

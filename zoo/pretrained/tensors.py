@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import json
+import pickle
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -75,18 +76,31 @@ class Tensor:
 class PickledTensor:
     """A tensor that PyTorch loaded."""
 
-    def __init__(self, value: Any):
-        self._value = value
+    def __init__(self, value: Any, file: Path):
+        self._value, self._file = value, file
         self.shape = tuple(value.shape)
 
     def read(self, begin: int = 0, end: int | None = None) -> np.ndarray:
-        """Returns the array, or some of its rows, as float32."""
+        """Returns the array, or some of its rows, as float32.
+
+        Raises:
+            InputError: if these are no floating-point numbers.
+        """
+        self._check_type()
         value = self._value[begin:end] if self.shape else self._value
         return value.detach().float().numpy()
 
     def take(self, rows: np.ndarray) -> np.ndarray:
         """Returns rows in any order as float32."""
+        self._check_type()
         return self._value.detach()[rows].float().numpy()
+
+    def _check_type(self) -> None:
+        if not self._value.is_floating_point():
+            raise InputError(
+                f"Expected weights of floating-point numbers, got {self._value.dtype} in "
+                f"{self._file}."
+            )
 
 
 class Tensors(Mapping[str, Tensor | PickledTensor]):
@@ -149,7 +163,9 @@ def open_tensors(folder: Path, file: Path | None = None) -> Tensors:
 
 def _open_shards(folder: Path, index: Path) -> Tensors:
     names = read_json(index).get("weight_map")
-    if not isinstance(names, dict) or not all(isinstance(one, str) for one in names.values()):
+    if not isinstance(names, dict) or not names or not all(
+        isinstance(one, str) for one in names.values()
+    ):  # fmt: skip
         raise InputError(f"Expected {index} to name the file of each weight, got no weight_map.")
     tensors: dict[str, Tensor | PickledTensor] = {}
     files = []
@@ -201,11 +217,25 @@ def _unpickled(path: Path) -> Tensors:
         values = torch.load(
             path, weights_only=True, map_location="cpu", mmap=zipfile.is_zipfile(path)
         )
-    except Exception as error:  # of pickle, of zip files, or PyTorch's own
+    except pickle.UnpicklingError:
+        # Its message says how to run the code in the file.
+        raise InputError(
+            f"Expected {path} to hold tensors alone, got other objects or a damaged file; convert "
+            "it to safetensors where you trust it."
+        ) from None
+    except Exception as error:  # of zip files, or PyTorch's own
         reason = str(error).strip().split("\n")[0]
         raise InputError(
             f"Expected {path} to hold tensors alone, got an error: {reason}"
         ) from None
-    if not isinstance(values, dict) or not all(map(torch.is_tensor, values.values())):
+    if not isinstance(values, dict):
         raise InputError(f"Expected {path} to hold tensors by name, got {type(values).__name__}.")
-    return Tensors({name: PickledTensor(value) for name, value in values.items()}, [path])
+    for name, value in values.items():
+        if not isinstance(name, str) or not torch.is_tensor(value):
+            raise InputError(
+                f"Expected {path} to hold tensors by name, got {type(value).__name__} by {name!r}."
+            )
+        if value.layout != torch.strided or value.is_meta or value.is_quantized:
+            kind = "quantized" if value.is_quantized else "meta" if value.is_meta else value.layout
+            raise InputError(f"Expected {name} of {path} to be a plain tensor, got a {kind} one.")
+    return Tensors({name: PickledTensor(value, path) for name, value in values.items()}, [path])

@@ -9,8 +9,8 @@ import numpy as np
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.pretrained.byte_pairs import read_byte_pairs
 from keras_transformer.zoo.pretrained.marian import read_marian
-from keras_transformer.zoo.pretrained.published_files import read_json
-from keras_transformer.zoo.pretrained.unigrams import MODELS, read_model, read_unigrams
+from keras_transformer.zoo.pretrained.published_files import MODELS, read_json
+from keras_transformer.zoo.pretrained.unigrams import read_model, read_unigrams
 from keras_transformer.zoo.pretrained.word_pieces import read_word_pieces
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 

@@ -23,7 +23,6 @@ from keras_transformer.zoo.tokenizers.special import FIRST, SECOND
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 from keras_transformer.zoo.tokenizers.tokenizer_config import TokenizerConfig
 
-MODELS = ("spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "spm.model")
 # A table of characters that replaces none: a trie of one unit.
 _NO_RULES = b"\4\0\0\0\0\0\0\0"
 _EXTRA_IDS, _MOST_EXTRA_IDS = 100, 10_000

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.pretrained.published_files import named_tokens, read_json
+from keras_transformer.zoo.pretrained.published_files import named_tokens, pieces_of, read_json
 from keras_transformer.zoo.pretrained.roles import Arranged, arrange, read_templates
 from keras_transformer.zoo.tokenizers.piece_list import CONTINUATION, Vocabulary
 from keras_transformer.zoo.tokenizers.special import FIRST, SECOND
@@ -26,7 +26,10 @@ def read_word_pieces(folder: Path, values: dict[str, Any]) -> tuple[Tokenizer, A
     settings = _settings(values, path) if values else _old_settings(folder)
     pieces = _pieces(values, folder)
     named = named_tokens(folder, {piece: i for i, piece in pieces.items()})
+    _check_added(folder, values, named)
     if values:
+        unknown = values["model"].get("unk_token", "[UNK]")
+        named |= {"unk": unknown} if unknown in pieces.values() else {}
         templates = read_templates(values.get("post_processor"), path)
     else:
         begin, end = named.get("cls", "[CLS]"), named.get("sep", "[SEP]")
@@ -40,10 +43,28 @@ def read_word_pieces(folder: Path, values: dict[str, Any]) -> tuple[Tokenizer, A
 
 def _pieces(values: dict[str, Any], folder: Path) -> dict[int, str]:
     if values:
-        pieces = {i: piece for piece, i in values["model"]["vocab"].items()}
-        return pieces | {one["id"]: one["content"] for one in values.get("added_tokens", [])}
+        added = values.get("added_tokens") or []
+        return pieces_of(values["model"]["vocab"], added, folder / "tokenizer.json")
     lines = (folder / "vocab.txt").read_bytes().decode().removesuffix("\n").split("\n")
     return dict(enumerate(line.removesuffix("\r") for line in lines))
+
+
+def _check_added(folder: Path, values: dict[str, Any], named: dict[str, str]) -> None:
+    """Raises InputError for an added token that is found in texts before words are split."""
+    path = folder / "tokenizer.json"
+    added: list[tuple[str, Any]] = [
+        (one["content"], one["special"]) for one in values.get("added_tokens") or ()
+    ]
+    if not values:
+        path = folder / "added_tokens.json"
+        special = {*named.values()}
+        added = [(token, token in special) for token in read_json(path)]
+        settings = read_json(folder / "tokenizer_config.json")
+        for one in (settings.get("added_tokens_decoder") or {}).values():
+            added.append((one["content"], one.get("special", False)))
+    for token, is_special in added:
+        if not is_special:
+            raise InputError(f"Expected only special tokens to be added in {path}, got {token!r}.")
 
 
 def _settings(values: dict[str, Any], path: Path) -> dict[str, Any]:

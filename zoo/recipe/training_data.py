@@ -93,10 +93,11 @@ def training_file(data: Data) -> Path:
         InputError: if the data came from memory, or the file has another digest.
     """
     if not data.train:
-        raise InputError(
-            f"The training data was in memory (SHA-256 {_short(data.digest) or 'unknown'}), which "
-            "no checkpoint holds: give --train FILE (train= in Python)."
-        )
+        given = (
+            f"The training data was in memory (SHA-256 {_short(data.digest)}), which no checkpoint "
+            "holds" if data.digest else "The checkpoint names no training data"
+        )  # fmt: skip
+        raise InputError(f"{given}: give --train FILE (train= in Python).")
     path = Path(os.path.abspath(data.train))
     found = file_digest(path)
     if data.digest not in ("", found):

@@ -58,7 +58,10 @@ def stored(*, is_folder=False):
             "about": {"description": "", "version": "1", "license": "MIT"}, "max_length": 4,
             "provenance": {"weights_sha256": "0"},
         },
-        origin=Origin(rows={}, score="1", unit="a text", classifies=True, generates=False),
+        origin=Origin(
+            rows={}, score="1", unit="a text", classifies=True, generates=False, began=False,
+            is_measured=True,
+        ),
         loading="", is_folder=is_folder,
     )  # fmt: skip
 

@@ -71,7 +71,7 @@ def test_a_trained_model_knows_where_it_began(folder, trained):
     model = trained.recipe.model
     assert model.name == str(folder)
     assert model.published["licence"] == "mit"
-    assert set(model.published["sha256"]) == {"config.json", "model.safetensors"}
+    assert set(model.published["sha256"]) == {"config.json", "model.safetensors", "vocab.txt"}
     assert trained.recipe.optimizer.learning_rate == 1e-4
     assert trained.recipe.optimizer.name == "adamw"
     assert trained.tokenizer.vocabulary[5] == "w0" and trained.tokenizer.config.lowercase

@@ -121,6 +121,12 @@ def test_sentence_modules(folder):
     (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 8}')
     found = load_pretrained(folder)
     assert (found.normalize, found.max_length, found.config.max_length) == (True, 8, 12)
+    # The folder's tokenizer lowercases, until it does not.
+    (folder / "sentence_bert_config.json").write_text('{"do_lower_case": true}')
+    load_pretrained(folder)
+    (folder / "tokenizer_config.json").write_text('{"do_lower_case": false}')
+    with refused("Expected a tokenizer that lowercases in", "has do_lower_case=True"):
+        load_pretrained(folder)
     (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 0}')
     with refused("Expected max_seq_length in", "to be positive, got 0."):
         load_pretrained(folder)
@@ -131,6 +137,11 @@ def test_sentence_modules_that_we_lack(folder):
         sentence_modules(folder, "Transformer", "Pooling", pooling=modes)
         with refused("to be one of cls, mean, max, got"):
             load_pretrained(folder)
+    sentence_modules(folder, "Transformer", "Pooling", pooling=("mean_tokens",))
+    path = folder / "modules.json"
+    path.write_text(path.read_text().replace("sentence_transformers.", "my_code.", 1))
+    with refused("Expected modules of sentence_transformers in", "'my_code.models.Transformer'"):
+        load_pretrained(folder)
     sentence_modules(folder, "Transformer", "Pooling", "Dense", pooling=("mean_tokens",))
     with refused("Expected the modules Transformer, Pooling and perhaps Normalize", "Dense."):
         load_pretrained(folder)

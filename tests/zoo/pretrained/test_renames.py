@@ -124,3 +124,23 @@ def test_what_the_model_lacks_has_to_be_zero(tmp_path):
     weights(tmp_path, {"x": X, "b": 0 * X}, table, shapes, zeros=("b",))
     with refused(f"Expected b of {tmp_path / WEIGHTS} to be zero"):
         weights(tmp_path, {"x": X, "b": X}, table, shapes, zeros=("b",))
+
+
+def test_what_some_files_have_is_read_in_place_of_what_is_computed(tmp_path):
+    table, shapes = {"ours": computed("zeros")}, {"ours": (4, 6)}
+    stored = {"ours": Tensor("x")}
+    np.testing.assert_array_equal(
+        weights(tmp_path, {"y": X}, table, shapes, stored=stored, left_out=("y",))["ours"], 0 * X
+    )
+    found = weights(tmp_path, {"x": X}, table, shapes, stored=stored)
+    np.testing.assert_array_equal(found["ours"], X)
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+@pytest.mark.parametrize("source", [Tensor("x"), Tensor("x").vocabulary()])
+def test_weights_are_finite(tmp_path, source, value):
+    broken = X.copy()
+    broken[2, 1] = value
+    found = weights(tmp_path, {"x": broken}, {"ours": source}, {"ours": (4, 6)}, np.arange(4))
+    with refused(f"Expected finite numbers in x of {tmp_path / WEIGHTS}, got {value}"):
+        found["ours"]

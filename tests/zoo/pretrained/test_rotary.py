@@ -43,6 +43,21 @@ def test_both_forms_say_the_same(values, theta, scaling):
     c.check_read()
 
 
+@pytest.mark.parametrize("kind", ["default", "llama3"])
+def test_whole_heads_are_rotated_but_where_the_family_says_so(kind):
+    values = {
+        "rope_parameters": {
+            **(LLAMA3 if kind == "llama3" else {}), "rope_type": kind, "rope_theta": 100.0,
+            "partial_rotary_factor": 0.5,
+        }
+    }  # fmt: skip
+    with pytest.raises(InputError, match="'partial_rotary_factor': 0.5"):
+        rotary_settings(PublishedConfig(values, "file"))
+    if kind == "default":
+        found = rotary_settings(PublishedConfig(values, "file"), fraction=0.25)
+        assert found["rotary_fraction"] == 0.5
+
+
 @pytest.mark.parametrize(
     "scaling",
     [

@@ -61,9 +61,10 @@ def test_shards_are_one_model(tmp_path):
     (tmp_path / INDEX).write_text(json.dumps({"weight_map": {"a": "../elsewhere.safetensors"}}))
     with refused("'../elsewhere.safetensors'"):
         open_tensors(tmp_path)
-    (tmp_path / INDEX).write_text("{}")
-    with refused("to name the file of each weight, got no weight_map"):
-        open_tensors(tmp_path)
+    for empty in ("{}", '{"weight_map": {}}'):
+        (tmp_path / INDEX).write_text(empty)
+        with refused("to name the file of each weight, got no weight_map"):
+            open_tensors(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -122,11 +123,38 @@ def test_files_of_pytorch(tmp_path):
         open_tensors(tmp_path)
     # It would run a function of the file's choice.
     torch.save({"x": print}, tmp_path / PICKLED)
-    with refused(f"{tmp_path / PICKLED} to hold tensors alone, got an error: Weights only load"):
+    with refused(f"{tmp_path / PICKLED} to hold tensors alone, got other objects or a damaged"):
         open_tensors(tmp_path)
     (tmp_path / PICKLED).write_bytes(b"no pickle")
-    with refused("to hold tensors alone, got an error"):
+    with refused("to hold tensors alone, got other objects or a damaged file"):
         open_tensors(tmp_path)
+
+
+@needs_torch
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+def test_tensors_of_pytorch_that_are_no_weights(tmp_path):
+    import torch
+
+    plain = torch.tensor(VALUES)
+    for value, kind in (
+        (plain.to_sparse(), "x of .* to be a plain tensor, got a torch.sparse_coo one"),
+        (plain.to("meta"), "x of .* to be a plain tensor, got a meta one"),
+        (
+            torch.quantize_per_tensor(plain, 0.1, 0, torch.qint8),
+            "x of .* to be a plain tensor, got a quantized one",
+        ),
+        ({"y": plain}, "to hold tensors by name, got dict by 'x'"),
+    ):
+        torch.save({"x": value}, tmp_path / PICKLED)
+        with pytest.raises(InputError, match=kind):
+            open_tensors(tmp_path)
+    torch.save({3: plain}, tmp_path / PICKLED)
+    with refused("to hold tensors by name, got Tensor by 3"):
+        open_tensors(tmp_path)
+    for value in (plain.to(torch.int8), plain.to(torch.complex64)):
+        torch.save({"x": value}, tmp_path / PICKLED)
+        with refused("Expected weights of floating-point numbers, got", str(value.dtype)):
+            open_tensors(tmp_path)["x"].read()
 
 
 def test_files_of_pytorch_need_it(tmp_path, monkeypatch):

@@ -59,6 +59,13 @@ def changed(values, path, value):
         (BYTES, "post_processor", {"type": "Guess"}, "a post_processor of known templates in {}"),
         (WORDS, "normalizer.clean_text", False, "clean_text to be True in {}, got False"),
         (WORDS, "model.continuing_subword_prefix", "@@", "prefix to be '##' in {}, got '@@'"),
+        (BYTES, "model.dropout", 0.5, "no dropout of merges in {}, got 0.5"),
+        (BYTES, "model.vocab", {"<s>": 0, "a": 1, "b": 1}, "one piece of each id in {}, got 'a' a"),
+        (
+            WORDS, "added_tokens", [{"id": 1, "content": "c++", "special": False}],
+            "only special tokens to be added in {}, got 'c\\+\\+'",
+        ),
+        (WORDS, "model.vocab", {"[CLS]": 0, "[UNK]": 0}, "one piece of each id in {}, got"),
         (WORDS, "model.vocab", {"a": 0}, "a published tokenizer with a token sep, eos, cls or bos"),
     ],
 )  # fmt: skip
@@ -169,3 +176,29 @@ def test_special_tokens_have_ids():
     )
     with pytest.raises(InputError, match="special tokens with ids, got unknown_pieces=1 of 3"):
         Tokenizer(config, Vocabulary(tuple(pieces), (0.0,) * 3))
+
+
+def test_the_unknown_token_is_the_models(tmp_path):
+    vocab = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "<none>": 4, "a": 5}
+    write(
+        tmp_path,
+        tokenizer=changed(
+            changed(WORDS, "model.vocab", vocab), "model.unk_token", "<none>"
+        ),
+    )
+    tokenizer = read_tokenizer(tmp_path).tokenizer
+    assert tokenizer.config.special.unk == "<none>"
+
+
+def test_added_tokens_beside_a_vocab_txt(tmp_path):
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n")
+    read_tokenizer(tmp_path)
+    (tmp_path / "added_tokens.json").write_text('{"catdog": 5}')
+    with pytest.raises(InputError, match="only special tokens to be added in .*, got 'catdog'"):
+        read_tokenizer(tmp_path)
+    (tmp_path / "added_tokens.json").unlink()
+    (tmp_path / "tokenizer_config.json").write_text(
+        '{"added_tokens_decoder": {"5": {"content": "catdog", "special": false}}}'
+    )
+    with pytest.raises(InputError, match="only special tokens to be added in .*, got 'catdog'"):
+        read_tokenizer(tmp_path)

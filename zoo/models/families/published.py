@@ -234,6 +234,8 @@ class Published:
         left_out: regular expressions of tensors that the model does not need.
         prefixes: prefixes that the names may have, such as that of a model with a head.
         variants: further tensors where a setting of our config has a value.
+        stored: tensors by our weight path that some files have, and that are read in place of those
+            of `tensors` there.
         zeros: regular expressions of tensors that the model does not have, and that are zero in
             every file that it can be read from.
         absent_logit: logit of padding that the published vocabulary lacks, far below all others.
@@ -252,6 +254,7 @@ class Published:
     variants: Mapping[tuple[str, Any], Mapping[str, Tensor]] = dataclasses.field(
         default_factory=dict
     )
+    stored: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
     zeros: tuple[str, ...] = ()
     absent_logit: float = -64.0
     tied: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)

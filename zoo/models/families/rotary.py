@@ -15,9 +15,15 @@ _KINDS = {"full_attention": "G", "sliding_attention": "L"}
 
 
 def rotary_settings(
-    c: PublishedConfig, *, theta: float = 10_000.0, fraction: float = 1.0
+    c: PublishedConfig, *, theta: float = 10_000.0, fraction: float | None = None
 ) -> dict[str, Any]:
     """Returns `rope_theta`, `rope_scaling` and `rotary_fraction`, with given defaults.
+
+    Args:
+        c: config.json.
+        theta: theta where there is none.
+        fraction: rotated share of each head where there is none; None for a family that rotates
+            whole heads, whatever the file says.
 
     Raises:
         InputError: if the positions are of another kind than Llama 2's and Llama 3's.
@@ -42,7 +48,7 @@ def local_settings(
     found, given = {}, c.get("rope_parameters") or {}
     for kind, default in theta.items():
         old = c.get(old_names[kind], default)
-        settings = _read({"rope_theta": old, **given.get(kind, {})}, c, 1.0)
+        settings = _read({"rope_theta": old, **given.get(kind, {})}, c, None)
         if settings["rope_scaling"]:
             raise _error(c, settings["rope_scaling"])
         found[kind] = settings["rope_theta"]
@@ -59,15 +65,18 @@ def local_settings(
     }  # fmt: skip
 
 
-def _read(values: Mapping[str, Any], c: PublishedConfig, fraction: float) -> dict[str, Any]:
+def _read(values: Mapping[str, Any], c: PublishedConfig, fraction: float | None) -> dict[str, Any]:
     values = dict(values)
     # `type` is the earlier name.
     kind = values.pop("rope_type", values.pop("type", "default"))
     values.pop("type", None)
     result = {
         "rope_theta": values.pop("rope_theta"), "rope_scaling": {},
-        "rotary_fraction": values.pop("partial_rotary_factor", fraction),
+        "rotary_fraction": values.pop("partial_rotary_factor", fraction or 1.0),
     }  # fmt: skip
+    if result["rotary_fraction"] != 1 and (fraction is None or kind != "default"):
+        # Which `transformers` ignores, or fails at.
+        raise _error(c, {"rope_type": kind, "partial_rotary_factor": result["rotary_fraction"]})
     if kind == "llama3" and set(values) == set(_SCALING):
         result["rope_scaling"] = {ours: values[theirs] for theirs, ours in _SCALING.items()}
     elif kind != "default" or values:

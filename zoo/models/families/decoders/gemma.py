@@ -29,7 +29,9 @@ def _settings(c: PublishedConfig) -> dict[str, Any]:
         c, {"full_attention": "rope_theta", "sliding_attention": "rope_local_base_freq"},
         full_attention=1e6, sliding_attention=1e4,
     )  # fmt: skip
-    period = c.integer("_sliding_window_pattern", c.integer("sliding_window_pattern", 6))
+    # The underscored key is written, and never read.
+    c.get("_sliding_window_pattern")
+    period = c.integer("sliding_window_pattern", 6)
     return {
         **settings, "layer_pattern": "L" * (period - 1) + "G", **local,
         "activation": c.choice("hidden_activation", "gelu_pytorch_tanh"), "head_dim": head_dim,

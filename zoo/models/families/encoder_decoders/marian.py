@@ -93,7 +93,10 @@ MARIAN = Family(
             "position_embedding/embeddings": computed("sines_then_cosines"),
             **STACKS,
         },
-        left_out=(r"(encoder|decoder)\.embed_positions\.weight",),
+        stored={
+            "source_position_embedding/embeddings": Tensor("encoder.embed_positions.weight"),
+            "position_embedding/embeddings": Tensor("decoder.embed_positions.weight"),
+        },
         prefixes=("model.",),
         tied=TIED,
     ),
