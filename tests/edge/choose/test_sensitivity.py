@@ -9,11 +9,11 @@ from keras_transformer.edge.choose.sensitivity import (
     GroupCost,
     Kept,
     Sensitivity,
-    Simulation,
     fewest_kept,
     sensitivity,
     sensitivity_figure,
 )
+from keras_transformer.edge.choose.simulation import Simulation
 from keras_transformer.edge.compare.layer_groups import BETWEEN, Group
 from keras_transformer.edge.quantize.qat import quantized_model
 from keras_transformer.edge.quantize.ranges import calibration_batches
@@ -109,6 +109,9 @@ def test_verdicts():
     assert result(kept("a", 0.75)).verdict() == (
         "No choice met 0.5 points: the nearest, a in float, loses 0.75 points; train the "
         "checkpoint on with keras-transformer quantize."
+    )
+    assert result(kept("", 0.75)).verdict().startswith(
+        "No choice met 0.5 points: the nearest, nothing in float, loses 0.75 points"
     )
 
 
