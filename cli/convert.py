@@ -60,16 +60,15 @@ def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] |
 
 
 def _check_mixed(
-    precision: str | None, data: Path | None, max_drop: float | None, calibration: Path | None,
-    keep: tuple[str, ...],
+    precision: str | None, calibration: Path | None, keep: tuple[str, ...], of_mixed: dict[str, Any]
 ) -> None:  # fmt: skip
     if precision != MIXED:
-        for flag, value in (("--data", data), ("--max-drop", max_drop)):
-            if value is not None:
-                got = "no --precision" if precision is None else f"--precision {precision}"
-                raise click.UsageError(f"Expected {flag} only with --precision mixed, got {got}.")
+        got = "no --precision" if precision is None else f"--precision {precision}"
+        for name in of_mixed:
+            flag = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"Expected {flag} only with --precision mixed, got {got}.")
         return
-    for flag, value in (("--data", data), ("--calibration", calibration)):
+    for flag, value in (("--data", of_mixed.get("data")), ("--calibration", calibration)):
         if value is None:
             raise click.UsageError(f"Expected {flag} FILE with --precision mixed, got none.")
     if keep:
@@ -94,6 +93,10 @@ def _check_mixed(
     "--max-drop", type=options.NUMBER, metavar="POINTS",
     help="Largest acceptable loss against the float model: hundredths of accuracy or correlation, "
     "BLEU, perplexity.  [default: 0.5; only with --precision mixed]",
+)
+@options.language(
+    help="Target language of a translator with several to measure: the name of its column.  "
+    "[only with --precision mixed]"
 )
 @click.option(
     "--calibration", type=options.EXISTING_FILE, metavar="FILE",
@@ -135,7 +138,7 @@ def convert(
     smooth: str | None, keep: tuple[str, ...], lengths: list[int] | None, target: str,
     name: str | None, description: str, model_version: str, licence: str, out: Path,
     overwrite: bool, prune_vocabulary: Path | None, data: Path | None, max_drop: float | None,
-    **of_targets: Any,
+    language: str | None, **of_targets: Any,
 ) -> None:  # fmt: skip
     """Convert a CHECKPOINT for a target, by default to a .tflite file with tokenizer and labels.
 
@@ -166,7 +169,9 @@ def convert(
     from keras_transformer.zoo.storage.locks import only_run
 
     check_backend("convert")
-    _check_mixed(precision, data, max_drop, calibration, keep)
+    of_mixed = {"data": data, "max_drop": max_drop, "language": language}
+    of_mixed = {name: value for name, value in of_mixed.items() if value is not None}
+    _check_mixed(precision, calibration, keep, of_mixed)
     about = About(
         name=name or out.stem, description=description, version=model_version, license=licence
     )
@@ -188,8 +193,7 @@ def convert(
         if precision == MIXED:
             from keras_transformer.edge.choose.mixed import mixed
 
-            budget = {} if max_drop is None else {"max_drop": max_drop}
-            artifact = mixed(trained, data, **budget, **common).artifact
+            artifact = mixed(trained, **of_mixed, **common).artifact
         else:
             artifact = edge_convert.convert(trained, precision, keep=keep, **common)
         written = artifact.save(out, overwrite=overwrite)

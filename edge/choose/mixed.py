@@ -79,6 +79,7 @@ def mixed(
     calibration: Source | Rows,
     max_drop: float = 0.5,
     columns: Mapping[str, str | None] | None = None,
+    language: str | None = None,
     target: str = "plain",
     percentile: float = 0.0,
     smooth: str | float | None = None,
@@ -100,6 +101,7 @@ def mixed(
         max_drop: largest acceptable drop of the file below the float model, in points of the
             metric: hundredths of accuracy or correlation, BLEU, perplexity.
         columns: columns of `data` by role; those of training by default.
+        language: target language of a multilingual translator to measure.
         target, percentile, smooth, lengths, about: see `convert`.
         report: receives progress callbacks for each group, and what was found.
         **options: options of the target.
@@ -127,13 +129,16 @@ def mixed(
     smooth = "none" if smooth is None else smooth
     # Data in memory may be readable only once.
     task = checkpoint.task
-    examples = task.examples_of(data, columns_of(checkpoint) if columns is None else columns)
+    decoding = {"language": language} if language else {}
+    if columns is None:
+        columns = columns_of(checkpoint, language=language)
+    examples = task.examples_of(data, columns)
     calibration = task.examples_of(
         calibration, checkpoint.columns, name="calibration", labelled=False
     )
     found = sensitivity(
-        checkpoint, examples, precision=PRECISION, max_drop=max_drop, calibration=calibration,
-        percentile=percentile, smooth=smooth, report=report,
+        checkpoint, examples, columns=columns, precision=PRECISION, max_drop=max_drop,
+        calibration=calibration, percentile=percentile, smooth=smooth, report=report, **decoding,
     )  # fmt: skip
     if not found.kept.is_met:
         raise RunError(found.verdict())
@@ -145,12 +150,15 @@ def mixed(
     )  # fmt: skip
     made = Mixed(artifact=make(keep=found.kept.keep), found=found, value=None, drop=None)
     if _is_evaluable(made.artifact, checkpoint):
-        made = _evaluated(made, checkpoint, examples)
+        measured = task.evaluate(Runner(made.artifact), examples, **decoding)
+        made = _within(made, found.metric.value(measured))
     if found.kept.groups:
         made = _compared(made, make)
+    if made.refused:
+        report.note(f"There is no {PRECISION} file with nothing kept to compare: {made.refused}")
     artifact = made.artifact
-    measured = {**artifact.measured, **made.rows()}
-    return dataclasses.replace(made, artifact=dataclasses.replace(artifact, measured=measured))
+    artifact = dataclasses.replace(artifact, measured={**artifact.measured, **made.rows()})
+    return dataclasses.replace(made, artifact=artifact)
 
 
 def _is_evaluable(artifact: Artifact, checkpoint: Checkpoint) -> bool:
@@ -160,21 +168,22 @@ def _is_evaluable(artifact: Artifact, checkpoint: Checkpoint) -> bool:
     return artifact.description["output"] != EMBEDDING or checkpoint.task.output == EMBEDDING
 
 
-def _evaluated(made: Mixed, checkpoint: Checkpoint, examples: Rows) -> Mixed:
+def _within(made: Mixed, value: float) -> Mixed:
     """The file with its metric.
 
     Raises:
         RunError: if it is beyond the budget, which the simulation met.
     """
-    metric, kept = made.found.metric, made.found.kept
-    value = metric.value(checkpoint.task.evaluate(Runner(made.artifact), examples))
-    drop = metric.drop(made.found.float_value, value)
+    kept = made.found.kept
+    drop = made.found.metric.drop(made.found.float_value, value)
     if drop > kept.max_drop:
         names = ", ".join(group.name for group in kept.groups) or "nothing"
+        smaller = kept.max_drop - (drop - kept.drop)
+        advice = f"try a budget of {smaller:.2f}" if smaller > 0 else "give a larger budget"
         raise RunError(
-            f"The file with {names} in float loses {drop:.2f} points, more than {kept.max_drop:g}, "
-            f"though its simulation loses {kept.drop:.2f}; give a max_drop that is smaller by the "
-            "difference."
+            f"The file with {names} in float loses {drop:.2f} points of at most "
+            f"{kept.max_drop:g}, its simulation {kept.drop:.2f}; {advice}, or train the checkpoint "
+            "on with keras-transformer quantize."
         )
     return dataclasses.replace(made, value=value, drop=drop)
 
