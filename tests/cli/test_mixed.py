@@ -82,6 +82,7 @@ def test_the_costly_layers_stay_float(checkpoint, data, tmp_path):
     assert expected - evaluate(runner, data.validation)["accuracy"] <= 0.01
 
 
+@pytest.mark.slow
 def test_a_budget_that_cannot_be_met(checkpoint, data, tmp_path):
     def scale(weights):
         # What the last norm writes is stored between sublayers, which no file keeps in float.

@@ -90,6 +90,14 @@ def test_a_file_within_the_budget():
     assert (within.value, within.drop) == (0.896, pytest.approx(0.4))
 
 
+def test_a_budget_that_no_choice_meets(monkeypatch):
+    nearest = found(HEAD, drop=0.75)
+    monkeypatch.setattr(module, "sensitivity", lambda *_, **__: nearest)
+    # Nothing is converted, which would need rows that differ.
+    with pytest.raises(RunError, match="^No choice met 0.5 points: the nearest, head in fl"):
+        mixed(random_model(), (TEXTS, ["a"] * 33), calibration=(["w1"] * 33,))
+
+
 def test_a_quantized_checkpoint():
     quantized = dataclasses.replace(random_model(), bits=get_precision("int8").bits)
     with pytest.raises(InputError, match="^Expected a float checkpoint for mixed precision, got a"):
