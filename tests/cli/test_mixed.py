@@ -7,13 +7,17 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
+from keras_transformer.edge.choose.simulation import Simulation
+from keras_transformer.edge.quantize.ranges import calibration_batches
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.targets.convert import convert as edge_convert
 from keras_transformer.edge.tflite.schema import kernels
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.build import get_weights, set_weights
 from keras_transformer.zoo.tasks.measure import evaluate
 from tests.cli.calls import call, error_of
+from tests.edge.models import with_outliers
 
 
 def changed(checkpoint, folder, change):
@@ -96,6 +100,24 @@ def test_a_budget_that_cannot_be_met(checkpoint, data, tmp_path):
     assert line.startswith("Error: No choice met 1 points: the nearest, ")
     assert "in float, loses " in line
     assert [path.name for path in tmp_path.iterdir()] == ["scaled"]
+
+
+@pytest.mark.slow
+def test_what_is_kept_is_simulated_with_the_ranges_of_its_file(checkpoint, data):
+    """Rounded, attention writes noise, and the ranges behind it would be those of the noise."""
+    broken = with_outliers(Checkpoint.load(checkpoint), 1e5)
+    examples = broken.task.examples_of(data.validation, broken.columns)
+
+    def measure(predictor):
+        return broken.task.evaluate(predictor, examples)
+
+    batches = calibration_batches(broken, data.train)
+    simulation = Simulation(broken, "int8", batches, measure, broken.task.metric)
+    [attention] = [one for one in simulation.groups if one.name.endswith("/attention")]
+    keep = [f"{pattern}=float32" for pattern in attention.patterns]
+    file = Runner(edge_convert(broken, "int8", calibration=batches, keep=keep))
+    assert simulation.calibrated_value([attention]) == measure(file)["accuracy"] == 1.0
+    assert simulation.value([attention]) < 1.0
 
 
 @pytest.mark.slow
