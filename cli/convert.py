@@ -13,6 +13,9 @@ from keras_transformer.edge.targets.registry import TARGETS
 from keras_transformer.edge.targets.target import About, Option
 from keras_transformer.zoo.numerals import read_integer
 
+# Not a precision of layers: int8, with the layers in float that a budget needs.
+MIXED = "mixed"
+
 
 class ConvertCommand(click.Command):
     """A command with `--target` and the options of every target in the table."""
@@ -56,11 +59,44 @@ def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] |
     return lengths
 
 
+def _check_mixed(
+    precision: str | None, calibration: Path | None, keep: tuple[str, ...], of_mixed: dict[str, Any]
+) -> None:  # fmt: skip
+    if precision != MIXED:
+        got = "no --precision" if precision is None else f"--precision {precision}"
+        for name in of_mixed:
+            flag = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"Expected {flag} only with --precision mixed, got {got}.")
+        return
+    for flag, value in (("--data", of_mixed.get("data")), ("--calibration", calibration)):
+        if value is None:
+            raise click.UsageError(f"Expected {flag} FILE with --precision mixed, got none.")
+    if keep:
+        raise click.UsageError(
+            "Expected no --keep with --precision mixed, which finds the layers to keep, got "
+            f"{', '.join(keep)}."
+        )
+
+
 @click.command(cls=ConvertCommand)
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option(
-    "--precision", type=click.Choice(tuple(PRECISIONS)),
-    help="Precision of the result.  [default: float32, or that of a quantized checkpoint]",
+    "--precision", type=click.Choice((*PRECISIONS, MIXED)),
+    help="Precision of the result; mixed is int8 with the fewest layers in float that keep the "
+    "loss within --max-drop.  [default: float32, or that of a quantized checkpoint]",
+)
+@options.data(
+    help="Labelled rows, pairs or text, with the checkpoint's columns, on which the loss is "
+    "measured. They make the choice, so do not use a test split.  [only with --precision mixed]"
+)
+@click.option(
+    "--max-drop", type=options.NUMBER, metavar="POINTS",
+    help="Largest acceptable loss against the float model: hundredths of accuracy or correlation, "
+    "BLEU, perplexity.  [default: 0.5; only with --precision mixed]",
+)
+@options.language(
+    help="Target language of a translator with several to measure: the name of its column.  "
+    "[only with --precision mixed]"
 )
 @click.option(
     "--calibration", type=options.EXISTING_FILE, metavar="FILE",
@@ -101,7 +137,8 @@ def convert(
     checkpoint: Path, precision: str | None, calibration: Path | None, percentile: float,
     smooth: str | None, keep: tuple[str, ...], lengths: list[int] | None, target: str,
     name: str | None, description: str, model_version: str, licence: str, out: Path,
-    overwrite: bool, prune_vocabulary: Path | None, **of_targets: Any,
+    overwrite: bool, prune_vocabulary: Path | None, data: Path | None, max_drop: float | None,
+    language: str | None, **of_targets: Any,
 ) -> None:  # fmt: skip
     """Convert a CHECKPOINT for a target, by default to a .tflite file with tokenizer and labels.
 
@@ -119,6 +156,9 @@ def convert(
     A published model for texts of one kind: keras-transformer convert hf:OWNER/NAME --precision
     dynamic_int8 --prune-vocabulary texts.txt --out my_model.tflite
 
+    With layers in float for accuracy: keras-transformer convert my_model --precision mixed
+    --max-drop 0.5 --data validation.tsv --calibration train.tsv --out my_model.tflite
+
     For ONNX Runtime: keras-transformer convert my_model --target onnx --out my_model_onnx
     """
     from keras_transformer.cli import display
@@ -129,6 +169,9 @@ def convert(
     from keras_transformer.zoo.storage.locks import only_run
 
     check_backend("convert")
+    of_mixed = {"data": data, "max_drop": max_drop, "language": language}
+    of_mixed = {name: value for name, value in of_mixed.items() if value is not None}
+    _check_mixed(precision, calibration, keep, of_mixed)
     about = About(
         name=name or out.stem, description=description, version=model_version, license=licence
     )
@@ -142,11 +185,17 @@ def convert(
         trained = as_checkpoint(checkpoint, prune_vocabulary=prune_vocabulary)
         if prune_vocabulary is not None:
             display.note(pruning_note(trained.recipe))
-        artifact = edge_convert.convert(
-            trained, precision, target=target, calibration=calibration, percentile=percentile,
-            smooth=smooth, keep=keep, lengths=lengths, about=about, report=display.Progress(),
+        common = {
+            "target": target, "calibration": calibration, "percentile": percentile,
+            "smooth": smooth, "lengths": lengths, "about": about, "report": display.Progress(),
             **given,
-        )  # fmt: skip
+        }  # fmt: skip
+        if precision == MIXED:
+            from keras_transformer.edge.choose.mixed import mixed
+
+            artifact = mixed(trained, **of_mixed, **common).artifact
+        else:
+            artifact = edge_convert.convert(trained, precision, keep=keep, **common)
         written = artifact.save(out, overwrite=overwrite)
     parity, made = artifact.parity, artifact.description.get("lengths", ())
     compressed = sum(len(gzip.compress(data)) for data in artifact.files.values())

@@ -6,9 +6,9 @@
     checkpoint.predict(["a charming film"])
 
 Models: `models`, `build`, `train`, `load`, `evaluate`, `Checkpoint`. Compression: `prune`,
-`distill`, `quantize`. Deployment: `convert`, `Runner`, `inspect`, `compare`, `benchmark`,
-`search`, `sensitivity`. Layers, on TensorFlow, JAX and PyTorch: `MultiHeadAttention`, `Encoder`
-and their sublayers.
+`distill`, `quantize`. Deployment: `convert`, `mixed`, `Runner`, `inspect`, `compare`,
+`benchmark`, `search`, `sensitivity`. Layers, on TensorFlow, JAX and PyTorch:
+`MultiHeadAttention`, `Encoder` and their sublayers.
 
 Shapes in the docstrings use these letters: B batch, T target length, S source length, D hidden
 width, H heads, KV key-value heads, K head width, F intermediate width, V vocabulary.
@@ -66,6 +66,7 @@ _MODULES = {
     "edge.compare.compare": ("compare",),
     "edge.compare.inspect": ("inspect",),
     "edge.compare.benchmark": ("benchmark",),
+    "edge.choose.mixed": ("mixed",),
     "edge.choose.search": ("search",),
     "edge.choose.sensitivity": ("sensitivity",),
 }

@@ -2,6 +2,7 @@ from keras_transformer.attention import MultiHeadAttention as MultiHeadAttention
 from keras_transformer.blocks import DecoderBlock as DecoderBlock
 from keras_transformer.blocks import EncoderBlock as EncoderBlock
 from keras_transformer.dropout import Dropout as Dropout
+from keras_transformer.edge.choose.mixed import mixed as mixed
 from keras_transformer.edge.choose.search import search as search
 from keras_transformer.edge.choose.sensitivity import sensitivity as sensitivity
 from keras_transformer.edge.compare.benchmark import benchmark as benchmark

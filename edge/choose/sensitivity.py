@@ -1,15 +1,16 @@
 """Quantization sensitivity: the accuracy that each group of layers costs when quantized alone."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from keras_transformer.edge.choose.figures import figure_bytes, new_figure
-from keras_transformer.edge.compare.layer_groups import Group, groups_of
+from keras_transformer.edge.choose.simulation import Simulation
+from keras_transformer.edge.compare.layer_groups import Group
 from keras_transformer.edge.precision import get_precision
-from keras_transformer.edge.quantize.qat import quantized_model
 from keras_transformer.edge.quantize.ranges import calibration_batches
+from keras_transformer.edge.quantize.smoothing import check_smooth
 from keras_transformer.zoo.backends import needs_backend
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.columns import columns_of
@@ -17,7 +18,6 @@ from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric, check_max_drop
-from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.tabular import Grid, Tabular
@@ -60,10 +60,14 @@ class Kept:
         return self.drop <= self.max_drop
 
     @property
+    def keep(self) -> tuple[str, ...]:
+        """The corresponding `keep` of `convert` and `quantize`."""
+        return tuple(f"{pattern}=float32" for group in self.groups for pattern in group.patterns)
+
+    @property
     def options(self) -> str:
-        """The corresponding options of `convert` and `quantize`."""
-        patterns = [pattern for group in self.groups for pattern in group.patterns]
-        return " ".join(f'--keep "{pattern}=float32"' for pattern in patterns)
+        """The same as options of the commands."""
+        return " ".join(f'--keep "{one}"' for one in self.keep)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
@@ -103,9 +107,9 @@ class Sensitivity(Tabular):
         """Returns a sentence that says what to keep float."""
         kept, name = self.kept, self.precision
         budget = f"{kept.max_drop:g} points"
-        if not kept.groups:
+        names = ", ".join(group.name for group in kept.groups) or "nothing"
+        if kept.is_met and not kept.groups:
             return f"All of it can be {name}: {kept.drop:.2f} points of at most {budget} are lost."
-        names = ", ".join(group.name for group in kept.groups)
         if kept.is_met:
             return (
                 f"With {names} in float {kept.drop:.2f} points of at most {budget} are lost: "
@@ -124,48 +128,6 @@ class Sensitivity(Tabular):
         return value
 
 
-class Simulation:
-    """A float model whose groups can be quantized together or one by one.
-
-    Args:
-        checkpoint: the float model.
-        precision: the simulated precision.
-        batches: batches on which the ranges are calibrated once, see `quantized_model`.
-        measure: function from a predictor to its metrics.
-        metric: the metric that decides.
-
-    Attributes:
-        groups: groups of the model.
-    """
-
-    def __init__(
-        self, checkpoint: Checkpoint, precision: str, batches: Any, measure: Callable,
-        metric: Metric,
-    ):  # fmt: skip
-        self.checkpoint = checkpoint
-        self.bits = get_precision(precision).bits
-        self.measure = measure
-        self.metric = metric
-        model = quantized_model(checkpoint, batches, precision)
-        self.weights = get_weights(model)
-        self.groups = groups_of(model)
-
-    def float_value(self) -> float:
-        """Returns the metric of the float model."""
-        return self._value(self.checkpoint)
-
-    def value(self, kept: Iterable[Group]) -> float:
-        """Returns the metric with these groups in float and the others quantized."""
-        patterns = [pattern for group in kept for pattern in group.patterns]
-        quantized = {"bits": self.bits, "keep": patterns}
-        model = build(self.checkpoint.config, self.checkpoint.task, **quantized)
-        set_weights(model, self.weights)
-        return self._value(dataclasses.replace(self.checkpoint, model=model, **quantized))
-
-    def _value(self, checkpoint: Checkpoint) -> float:
-        return self.metric.value(self.measure(checkpoint))
-
-
 @needs_backend("sensitivity")
 def sensitivity(
     checkpoint: Checkpoint | str | Path,
@@ -175,6 +137,8 @@ def sensitivity(
     precision: str = "int8",
     max_drop: float | None = None,
     calibration: Source | Rows | None = None,
+    percentile: float = 0.0,
+    smooth: str | float = "none",
     report: Report | None = None,
     **decoding: Any,
 ) -> Sensitivity:
@@ -191,6 +155,7 @@ def sensitivity(
         precision: a precision that rounds kernels.
         max_drop: largest acceptable drop, in points of the metric.
         calibration: data that the ranges are calibrated on, likewise; the training data by default.
+        percentile, smooth: see `convert`.
         report: receives progress callbacks for each group.
         **decoding: decoding options of a translator, see `Decoding`.
 
@@ -208,6 +173,7 @@ def sensitivity(
     spec = get_precision(precision)
     if not spec.rounds_kernels:
         raise InputError(f"Expected a precision that rounds kernels, got precision={precision!r}.")
+    check_smooth(smooth := str(smooth))
     source = training_rows(checkpoint) if calibration is None else calibration
     examples = checkpoint.task.examples_of(data, columns)
 
@@ -219,7 +185,9 @@ def sensitivity(
     for note in task.notes(task.metric, examples):
         report.note(note)
     metric = task.defined(task.metric, examples)
-    simulation = Simulation(checkpoint, precision, batches, measure, metric)
+    simulation = Simulation(
+        checkpoint, precision, batches, measure, metric, percentile=percentile, smooth=smooth,
+    )  # fmt: skip
     groups = simulation.groups
     float_value = simulation.float_value()
     report.note(f"{checkpoint.task.name} in float: {metric.name} {float_value:.4f}.")
@@ -230,8 +198,8 @@ def sensitivity(
         report.note(f"{group.name}, {number} of {len(groups)}: {drop:.2f} points lost.")
         costs.append(GroupCost(group=group, value=value, drop=drop))
 
-    def kept(chosen: Sequence[Group], value: float | None = None) -> Kept:
-        value = simulation.value(chosen) if value is None else value
+    def kept(chosen: Sequence[Group]) -> Kept:
+        value = simulation.calibrated_value(chosen) if chosen else simulation.value(())
         return Kept(
             groups=tuple(chosen), value=value, drop=metric.drop(float_value, value),
             max_drop=max_drop or 0.0,

@@ -74,17 +74,10 @@ def convert(
     if prune_vocabulary is not None:
         checkpoint = prune_checkpoint(checkpoint, prune_vocabulary)
         report.note(pruning_note(checkpoint.recipe))
-    reason = writer.loads(checkpoint)
-    if reason is not None:
-        raise InputError(reason)
     if precision is None:
         precision = precision_of(checkpoint.bits).name if checkpoint.is_quantized else "float32"
     spec = get_precision(precision)
-    if spec.name not in writer.target.precisions:
-        raise InputError(
-            f"Expected a precision that the target {target} can run, which are "
-            f"{', '.join(writer.target.precisions)}; got precision={spec.name}."
-        )
+    check_host(writer, checkpoint, spec)
     if smooth is None:
         # Ranges are what calibration is for where there are any; it has no other use elsewhere.
         smooth = "none" if calibration is None or spec.is_static else "auto"
@@ -139,6 +132,18 @@ def open_writer(target: str, about: About | None = None, **options: Any) -> Writ
     entry = get_target(target)
     check_options(entry, options)
     return entry.open(about, **options)
+
+
+def check_host(writer: Writer, checkpoint: Checkpoint, spec: Precision) -> None:
+    """Raises InputError if a target's host cannot load the checkpoint or run the precision."""
+    reason = writer.loads(checkpoint)
+    if reason is not None:
+        raise InputError(reason)
+    if spec.name not in writer.target.precisions:
+        raise InputError(
+            f"Expected a precision that the target {writer.name} can run, which are "
+            f"{', '.join(writer.target.precisions)}; got precision={spec.name}."
+        )
 
 
 def _check_calibration(

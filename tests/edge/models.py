@@ -72,6 +72,19 @@ def random_model(task_name="classification", *, pair=False, seed=0, **settings):
     )  # fmt: skip
 
 
+def with_outliers(trained, factor=1000.0):
+    """The same function in float, by value vectors one entry of which is far larger than others."""
+    weights = get_weights(trained.model)
+    for path in [path for path in weights if path.endswith("attention/sublayer/value/kernel")]:
+        layer = path.removesuffix("value/kernel")
+        weights[path][:, 0] *= factor
+        weights[f"{layer}value/bias"][0] *= factor
+        weights[f"{layer}output/kernel"][0] /= factor
+    model = build(trained.config, trained.task)
+    set_weights(model, weights)
+    return dataclasses.replace(trained, model=model)
+
+
 def calibration(*, pair=False):
     """Batches for the ranges of a random model."""
     rows = random_rows(128, pair=pair, seed=2)

@@ -110,6 +110,7 @@ class Embedding(LabelledTask):
         return regression_metrics(targets, found)
 
     def undefined(self, examples: Examples) -> dict[str, str]:
+        self._check_scored(examples, "evaluate")
         return undefined_by_numbers(examples.targets)
 
     def output_difference(self, targets, expected, outputs, temperature: float):

@@ -9,18 +9,18 @@ from keras_transformer.edge.choose.sensitivity import (
     GroupCost,
     Kept,
     Sensitivity,
-    Simulation,
     fewest_kept,
     sensitivity,
     sensitivity_figure,
 )
+from keras_transformer.edge.choose.simulation import Simulation
 from keras_transformer.edge.compare.layer_groups import BETWEEN, Group
 from keras_transformer.edge.quantize.qat import quantized_model
 from keras_transformer.edge.quantize.ranges import calibration_batches
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.tasks.classification import Classification
+from tests.edge.models import with_outliers
 
 COLUMNS = {"text": "text", "text_pair": None, "label": "label"}
 
@@ -110,6 +110,9 @@ def test_verdicts():
         "No choice met 0.5 points: the nearest, a in float, loses 0.75 points; train the "
         "checkpoint on with keras-transformer quantize."
     )
+    assert result(kept("", 0.75)).verdict().startswith(
+        "No choice met 0.5 points: the nearest, nothing in float, loses 0.75 points"
+    )
 
 
 @pytest.mark.parametrize(("kind", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
@@ -131,24 +134,12 @@ def test_nothing_kept_is_the_quantized_model_and_everything_kept_the_float_one(r
     in_float = runs.trained.scores(texts).sum()
     # The same graph is compiled twice.
     assert simulation.value(()) == pytest.approx(expected, rel=1e-5)
+    assert simulation.calibrated_value(()) == pytest.approx(expected, rel=1e-5)
     assert simulation.value(simulation.groups) == pytest.approx(in_float, rel=1e-5)
     assert simulation.float_value() == pytest.approx(in_float, rel=1e-5)
     [head] = [one for one in simulation.groups if one.name == "head"]
     values = {simulation.value([head]), simulation.value(()), in_float}
     assert len(values) == 3
-
-
-def with_outliers(trained, factor=1000.0):
-    """The same function in float, by value vectors one entry of which is far larger than others."""
-    weights = get_weights(trained.model)
-    for path in [path for path in weights if path.endswith("attention/sublayer/value/kernel")]:
-        layer = path.removesuffix("value/kernel")
-        weights[path][:, 0] *= factor
-        weights[f"{layer}value/bias"][0] *= factor
-        weights[f"{layer}output/kernel"][0] /= factor
-    model = build(trained.config, trained.task)
-    set_weights(model, weights)
-    return dataclasses.replace(trained, model=model)
 
 
 @pytest.mark.slow
