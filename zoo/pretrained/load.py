@@ -21,9 +21,14 @@ from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.families.published import Published, PublishedConfig, Tensor
 from keras_transformer.zoo.models.heads import Head, HeadOwner
 from keras_transformer.zoo.models.memory import parameters_of
+from keras_transformer.zoo.pretrained.heads import (
+    has_pooler,
+    head_of,
+    read_sentence_modules,
+    usual_pooling,
+)
 from keras_transformer.zoo.pretrained.published_files import read_json
 from keras_transformer.zoo.pretrained.renames import RenamedWeights, known_names, table_of
-from keras_transformer.zoo.pretrained.sentence import read_sentence_modules
 from keras_transformer.zoo.pretrained.source import (
     CONFIG,
     TOKENIZER_FILES,
@@ -38,11 +43,6 @@ _LICENCE = re.compile(r"(?m)^license:[ \t]*([\w.+-]+)[ \t]*$")
 # Weights that a task trains anew, and those of a pooler that a file may lack.
 _HEAD, _POOLER = "head/", "pooler/"
 _TABLE = "token_embedding/embeddings"
-# Ends of the names of classes whose head does what was trained; others were trained with.
-_TASKS = (
-    "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering",
-    "ForMultipleChoice",
-)  # fmt: skip
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -125,7 +125,7 @@ class Pretrained:
         """
         fresh = [] if head else [_HEAD]
         # A head that is read has learned behind its pooler.
-        if not head and not _has_pooler(self.published, {}, self.tensors):
+        if not head and not has_pooler(self.published, {}, self.tensors):
             fresh.append(_POOLER)
         shapes = {
             weight.path: tuple(weight.shape) for weight in model.weights
@@ -195,12 +195,9 @@ def load_pretrained(
     family, published = family_of(values, folder / CONFIG)
     tensors = open_tensors(folder, location.weights)
     config = read_config(values, published, str(folder / CONFIG), pooling=modules.pooling)
-    heads, labels, other_head = _head_of(values, published, folder / CONFIG)
+    heads, labels, other_head = head_of(values, published, folder / CONFIG)
     if config.architecture == "encoder" and modules.pooling is None:
-        has_pooler = _pooler_of(published, heads) is not None if labels else _has_pooler(
-            published, heads, tensors
-        )
-        config = config.replace(pooling="first" if has_pooler else "mean")
+        config = config.replace(pooling=usual_pooling(published, heads, tensors))
     tokenizers = tokenizers or read_tokenizer(folder)
     if modules.lowercase and not tokenizers.tokenizer.config.lowercase:
         raise InputError(
@@ -284,54 +281,6 @@ def _check_vocabulary(
             f"Expected a tokenizer of at most the {vocab_size} rows in {tensors.source}, got one "
             f"of {int(rows.max()) + 1} tokens."
         )
-
-
-def _head_of(
-    values: Mapping[str, Any], published: Published, path: Path
-) -> tuple[Mapping[str, Tensor], tuple[str, ...], str]:
-    """The table of a head of classes that config.json names, the classes, and another head."""
-    architectures = values.get("architectures") or []
-    if not isinstance(architectures, list) or not all(isinstance(n, str) for n in architectures):
-        raise InputError(
-            f"Expected architectures of {path} to be a list of names, got {architectures!r}."
-        )
-    for architecture in architectures:
-        if architecture in published.heads:
-            labels, problem = _labels_of(values, path), values.get("problem_type")
-            if problem not in (None, "single_label_classification"):
-                return {}, (), f"{architecture} of problem_type={problem}"
-            if len(labels) == 1:
-                return {}, (), f"{architecture} of one output"
-            return published.heads[architecture], labels, ""
-        if architecture.endswith(_TASKS):
-            return {}, (), architecture
-    return {}, (), ""
-
-
-def _labels_of(values: Mapping[str, Any], path: Path) -> tuple[str, ...]:
-    """The names of classes by their numbers, in whatever order the file has them."""
-    # Without names `transformers` has two.
-    given = values.get("id2label")
-    if given is None:
-        count = values.get("num_labels", 2)
-        if type(count) is not int or not 0 < count < 2**31:
-            raise InputError(f"Expected num_labels of {path} to be positive, got {count!r}.")
-        return tuple(f"LABEL_{i}" for i in range(count))
-    keys = [str(i) for i in range(len(given))] if isinstance(given, Mapping) else []
-    if not keys or set(given) != set(keys):
-        raise InputError(
-            f"Expected id2label of {path} to name the classes 0, 1, 2 and so on, got {given!r}."
-        )
-    return tuple(str(given[key]) for key in keys)
-
-
-def _pooler_of(published: Published, heads: Mapping[str, Tensor]) -> Tensor | None:
-    return {**published.tensors, **heads}.get("pooler/kernel")
-
-
-def _has_pooler(published: Published, heads: Mapping[str, Tensor], tensors: Tensors) -> bool:
-    source = _pooler_of(published, heads)
-    return source is not None and source.name in known_names(published, tensors)
 
 
 def _licence(folder: Path) -> str:

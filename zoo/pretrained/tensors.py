@@ -3,7 +3,6 @@
 import dataclasses
 import importlib.util
 import json
-import pickle
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -217,16 +216,11 @@ def _unpickled(path: Path) -> Tensors:
         values = torch.load(
             path, weights_only=True, map_location="cpu", mmap=zipfile.is_zipfile(path)
         )
-    except pickle.UnpicklingError:
-        # Its message says how to run the code in the file.
+    except Exception as error:  # of pickle, of zip files, or PyTorch's own
+        # Their messages say how to run the code in a file.
         raise InputError(
-            f"Expected {path} to hold tensors alone, got other objects or a damaged file; convert "
-            "it to safetensors where you trust it."
-        ) from None
-    except Exception as error:  # of zip files, or PyTorch's own
-        reason = str(error).strip().split("\n")[0]
-        raise InputError(
-            f"Expected {path} to hold tensors alone, got an error: {reason}"
+            f"Expected {path} to hold tensors alone, got other objects or a damaged file "
+            f"({type(error).__name__}); convert it to safetensors where you trust it."
         ) from None
     if not isinstance(values, dict):
         raise InputError(f"Expected {path} to hold tensors by name, got {type(values).__name__}.")

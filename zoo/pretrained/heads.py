@@ -1,14 +1,96 @@
-"""The modules of a `sentence-transformers` folder: what follows the Transformer."""
+"""What follows a published Transformer: the head that config.json names, or further modules.
+
+The modules are those of a `sentence-transformers` folder.
+"""
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models.families.published import Published, Tensor
 from keras_transformer.zoo.pretrained.published_files import read_json
+from keras_transformer.zoo.pretrained.renames import known_names
+from keras_transformer.zoo.pretrained.tensors import Tensors
 
 _POOLINGS = {"cls": "first", "mean": "mean", "max": "max"}
+# Ends of the names of classes whose head does what was trained; others were trained with.
+_TASKS = (
+    "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering",
+    "ForMultipleChoice",
+)  # fmt: skip
+
+
+def head_of(
+    values: Mapping[str, Any], published: Published, path: Path
+) -> tuple[Mapping[str, Tensor], tuple[str, ...], str]:
+    """Returns the head that a config.json names.
+
+    Args:
+        values: config.json.
+        published: tables of the family.
+        path: the file, for messages.
+
+    Returns:
+        The table of a head of classes, the names of the classes, and the name of a head that no
+        task here does as it is; each is empty for none.
+
+    Raises:
+        InputError: if architectures or the classes are of another form.
+    """
+    architectures = values.get("architectures") or []
+    if not isinstance(architectures, list) or not all(isinstance(n, str) for n in architectures):
+        raise InputError(
+            f"Expected architectures of {path} to be a list of names, got {architectures!r}."
+        )
+    for architecture in architectures:
+        if architecture in published.heads:
+            labels, problem = _labels_of(values, path), values.get("problem_type")
+            if problem not in (None, "single_label_classification"):
+                return {}, (), f"{architecture} of problem_type={problem}"
+            if len(labels) == 1:
+                return {}, (), f"{architecture} of one output"
+            return published.heads[architecture], labels, ""
+        if architecture.endswith(_TASKS):
+            return {}, (), architecture
+    return {}, (), ""
+
+
+def _labels_of(values: Mapping[str, Any], path: Path) -> tuple[str, ...]:
+    """The names of classes by their numbers, in whatever order the file has them."""
+    # Without names `transformers` has two.
+    given = values.get("id2label")
+    if given is None:
+        count = values.get("num_labels", 2)
+        if type(count) is not int or not 0 < count < 2**31:
+            raise InputError(f"Expected num_labels of {path} to be positive, got {count!r}.")
+        return tuple(f"LABEL_{i}" for i in range(count))
+    keys = [str(i) for i in range(len(given))] if isinstance(given, Mapping) else []
+    if not keys or set(given) != set(keys):
+        raise InputError(
+            f"Expected id2label of {path} to name the classes 0, 1, 2 and so on, got {given!r}."
+        )
+    return tuple(str(given[key]) for key in keys)
+
+
+def usual_pooling(published: Published, heads: Mapping[str, Tensor], tensors: Tensors) -> str:
+    """Returns the pooling before the head, which needs its pooler, or else what the file has."""
+    is_first = _pooler_of(published, heads) is not None if heads else has_pooler(
+        published, heads, tensors
+    )
+    return "first" if is_first else "mean"
+
+
+def _pooler_of(published: Published, heads: Mapping[str, Tensor]) -> Tensor | None:
+    return {**published.tensors, **heads}.get("pooler/kernel")
+
+
+def has_pooler(published: Published, heads: Mapping[str, Tensor], tensors: Tensors) -> bool:
+    """Whether a model's file has its pooler."""
+    source = _pooler_of(published, heads)
+    return source is not None and source.name in known_names(published, tensors)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
