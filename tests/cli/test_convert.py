@@ -73,6 +73,7 @@ def test_the_precision_is_the_checkpoints_own(checkpoint, tmp_path):
     assert Runner(out).precision == "float32"
 
 
+@pytest.mark.slow
 def test_a_folder_is_written_and_replaced(checkpoint, tmp_path):
     out = tmp_path / "folder"
     arguments = ("convert", checkpoint, "--target", "saved_model", "--out", out)

@@ -31,6 +31,7 @@ def test_a_run_measures_each_target(translator):
     assert {"bleu", "bleu_de", "bleu_back"} <= set(validation)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["de", "back"])
 def test_a_checkpoint_and_its_file_write_the_same(translator, language):
     arguments = (*TEXTS, "--language", language, "--max-tokens", "8", "--json")
@@ -50,6 +51,7 @@ def test_a_checkpoint_and_its_file_write_the_same(translator, language):
         assert abs(one["log_probability"] - elsewhere.log_probability) > 1e-3
 
 
+@pytest.mark.slow
 def test_the_language_names_its_column(translator):
     result = call(
         "evaluate", translator.file, "--data", translator.validation, "--language", "back",
@@ -70,6 +72,7 @@ def test_the_language_names_its_column(translator):
     assert json.loads(compared.stdout)["files"][0]["parity"]["agreement"] == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["run", "evaluate", "compare"])
 @pytest.mark.parametrize("language", ["nl", None])
 def test_an_unknown_language(translator, command, language):
@@ -80,6 +83,7 @@ def test_an_unknown_language(translator, command, language):
     assert error_of(result) == (2, f"Error: Expected language to be one of de, back, got {got}.")
 
 
+@pytest.mark.slow
 def test_targets_that_cannot_be(translator, tmp_path):
     arguments = ["--train", translator.train, "--validation", translator.validation]
     for target, sentence in (

@@ -82,6 +82,7 @@ def test_whole_graphs(checked, graphs):
     assert checked(list(graphs.values())) == [None] * len(graphs)
 
 
+@pytest.mark.slow
 def test_what_does_not_fit(checked, graphs):
     """Each change of the runtime's own tests."""
     made = [changed(graphs["int8"], change) for change, _ in CHANGES]
@@ -111,6 +112,7 @@ def strings(data, size):
     return add
 
 
+@pytest.mark.slow
 def test_what_else_does_not_fit(checked, graphs):
     data = graphs["float32"]
     blocks = int(np.prod(kernel(schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))).shape))
@@ -137,6 +139,7 @@ def test_what_else_does_not_fit(checked, graphs):
     assert checked([changed(data, strings(text, 1))]) == [None]
 
 
+@pytest.mark.slow
 def test_what_takes_too_much(checked, graphs):
     def wide(model):
         """An op makes a tensor of two gigabytes at least."""
@@ -157,6 +160,7 @@ def test_what_takes_too_much(checked, graphs):
     assert re.match(r"The file is damaged: a graph takes \d+ multiplications, more than", work)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", mostly_slow([damaged_model, damaged_bytes], [damaged_bytes]))
 def test_random_damage(checked, graphs, damage):
     """The page and Python refuse the same files, and no error is of another kind."""

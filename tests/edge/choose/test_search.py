@@ -89,6 +89,7 @@ def test_bleu_splits_words_by_the_script_of_the_data(tmp_path):
     assert results["candidates"][0]["metric_signature"] == float32.metric_signature
 
 
+@pytest.mark.slow
 def test_the_results_are_a_file(found):
     result, out = found
     value = json.loads((out / "results.json").read_text())
@@ -101,6 +102,7 @@ def test_the_results_are_a_file(found):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_killed_search_goes_on_with_what_is_missing(runs, found, made, tmp_path, monkeypatch):
     out, make = tmp_path / "choice", Workshop.make
 
@@ -131,6 +133,7 @@ def test_a_killed_search_goes_on_with_what_is_missing(runs, found, made, tmp_pat
     assert made == ["float32", "int8", "int8-4", "int8"]
 
 
+@pytest.mark.slow
 def test_resuming_with_other_data_is_refused(runs, found, made, tmp_path):
     _, out = found
     data = tmp_path / "other.tsv"
@@ -146,6 +149,7 @@ def test_resuming_with_other_data_is_refused(runs, found, made, tmp_path):
     assert (out / "results.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_resuming_in_another_folder_with_a_file_of_the_same_name_is_refused(
     runs, made, tmp_path, monkeypatch
 ):
@@ -161,6 +165,7 @@ def test_resuming_in_another_folder_with_a_file_of_the_same_name_is_refused(
         searched(runs, tmp_path / "out", train="train.tsv", candidates=LADDER[:1], resume=True)
 
 
+@pytest.mark.slow
 def test_overwriting_discards_the_files_of_the_search_before(runs, made, tmp_path):
     out = tmp_path / "choice"
     searched(runs, out)
@@ -172,6 +177,7 @@ def test_overwriting_discards_the_files_of_the_search_before(runs, made, tmp_pat
     assert made == ["float32", "int8", "int8-4", "float32", "int8"]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_made_says_why_and_the_others_go_on(runs, made, tmp_path, monkeypatch):
     make = Workshop.make
 
@@ -236,6 +242,7 @@ def test_a_quantized_checkpoint_and_a_folder_of_something_else(runs, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_search_that_was_killed_in_its_first_write_begins_again(runs, made, tmp_path):
     out = tmp_path / "choice"
     out.mkdir()
@@ -249,6 +256,7 @@ def test_a_search_that_was_killed_in_its_first_write_begins_again(runs, made, tm
     assert [path.name for path in tmp_path.iterdir()] == ["choice"]
 
 
+@pytest.mark.slow
 def test_a_search_goes_where_a_link_leads_and_alone(runs, made, tmp_path):
     (tmp_path / "link").symlink_to("choice")
     with only_run(tmp_path / "choice"), pytest.raises(FileExistsError, match="is under way in pr"):

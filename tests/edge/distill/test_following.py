@@ -99,6 +99,7 @@ def test_nothing_is_to_learn_from_the_same_weights(kind):
         assert nothing == pytest.approx(0.0, abs=1e-5) and something > 1e-3, part
 
 
+@pytest.mark.slow
 def test_a_wider_teacher_is_followed_through_a_map():
     guidance = {"share": 0.5, "temperature": 1.0, "hidden": 1.0, "attention": 1.0}
     for kind, stacks in (("encoder-decoder", ("encoder", "decoder")), ("encoder", ("encoder",))):

@@ -118,6 +118,7 @@ def test_a_short_encode_gives_what_the_longest_gives(kind, written):
                 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", mostly_slow(DECODERS, ["llama", "gemma"]))
 def test_a_short_prefill_gives_what_the_longest_gives_at_once_or_in_parts(kind, written):
     interpreter = opened(written(kind))
@@ -205,6 +206,7 @@ def test_positions_that_no_input_reaches_are_left_out(kind, precision, written):
     assert not tables(flatbuffer, (2 * LENGTH, 32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", mostly_slow(["gpt", "llama", "transformer"], ["llama"]))
 def test_the_weights_of_a_float_file_stand_in_it_once(kind, written):
     flatbuffer, _, _ = unpack(written(kind))

@@ -68,6 +68,7 @@ def test_the_recipe_trains_on_briefly_and_in_float32():
     assert (optimizer.ema, data.token_dropout, data.train) == (0.0, 0.1, "a.tsv")
 
 
+@pytest.mark.slow
 def test_calibration_alone_is_kept_where_training_spoils_it(runs, tmp_path):
     spoiled = quantize(runs.trained, out=tmp_path / "int8", epochs=1, learning_rate=50.0)
     kept = get_weights(spoiled.model)

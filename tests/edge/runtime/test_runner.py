@@ -182,6 +182,7 @@ class Counted:
         return self.signature(**inputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", [pytest.param("float32", marks=pytest.mark.slow), "int8"])
 def test_the_shortest_length_that_fits_is_run(precision, tmp_path):
     trained = trained_on(random_model(), 16)

@@ -81,6 +81,7 @@ def test_texts_of_eight_threads_are_those_of_one(kind, workers, written):
     assert wrong_of(lambda prompt: streamed(runner, prompt), PROMPTS, 64) == 0
 
 
+@pytest.mark.slow
 def test_predictions_and_perplexities_at_once(written, tmp_path):
     path = tmp_path / "plain.txt"
     path.write_text("some words to go by, more than the cache holds\n" * 2)

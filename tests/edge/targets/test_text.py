@@ -92,6 +92,7 @@ def test_predictions_are_the_keras_models(reader):
     np.testing.assert_allclose(scores, probabilities, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_cased_tokenizer_and_stored_activations(tmp_path):
     config = TokenizerConfig(lowercase=False, strip_accents=False)
     trained = with_pieces(config, [*VOCABULARY[:-1], "Ä"])

@@ -41,6 +41,7 @@ def kernels_of(trained, precision):
     return sorted(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "precision"),
     [

@@ -95,6 +95,7 @@ def test_parameters_are_near_the_published_number(name):
     assert SIZES[name].parameters / 1e6 == pytest.approx(published, rel=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("published", LLAMA_2)
 def test_the_llama_family_at_the_size_of_llama_2(counted, published):
     config = get_config("llama_tiny").replace(**LLAMA_2[published])

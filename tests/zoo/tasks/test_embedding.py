@@ -74,6 +74,7 @@ def test_texts_of_one_kind_get_similar_vectors(trained, tmp_path):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "of",
     [

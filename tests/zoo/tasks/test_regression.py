@@ -69,6 +69,7 @@ def test_prices_are_learned_and_written_in_their_own_units(priced, tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "of",
     [
@@ -94,6 +95,7 @@ def test_an_int8_output_has_its_steps_between_the_targets(priced):
     assert point.scale * trained.task.deviation < 900
 
 
+@pytest.mark.slow
 def test_prices_in_half_precision(priced):
     folder, _ = priced
     recipe = tiny.recipe(

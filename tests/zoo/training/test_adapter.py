@@ -57,7 +57,7 @@ def test_its_folder_is_small_and_says_its_base(adapters):
     said = json.loads(files["adapter.json"])
     published = kt.load(adapters / "bert").recipe.model.published
     assert said == {"rank": 2, "alpha": 4.0, "layers": "query,value", "base": published}
-    assert set(published["sha256"]) == {"config.json", "model.safetensors"}
+    assert set(published["sha256"]) == {"config.json", "model.safetensors", "vocab.txt"}
     stored = weights_from_bytes(files["adapter.safetensors"])
     blocks = [f"encoder/block_{i}" for i in range(2)]
     names = [f"attention/sublayer/{one}" for one in LAYERS]

@@ -66,6 +66,7 @@ def test_options_of_the_user_stay(tmp_path):
     assert trained.config.dropout == 0.0
 
 
+@pytest.mark.slow
 def test_a_recipe_of_a_fine_tuning_is_repeated_as_it_is(tmp_path):
     write_words(tmp_path)
     first, _ = fine_tuned(tmp_path, epochs=1, freeze="embeddings")

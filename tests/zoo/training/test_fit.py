@@ -274,6 +274,7 @@ def test_every_optimizer_and_schedule_lowers_the_loss(optimizer, schedule):
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [{"dtype": "mixed_bfloat16", "ema": 0.5}, {"dtype": "mixed_float16", "ema": 0.5},

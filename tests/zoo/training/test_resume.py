@@ -121,6 +121,7 @@ def test_averaged_epochs_of_a_translation_are_resumed(tables, tmp_path):
     assert len(unbroken.epochs) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", mostly_slow([0.3, 0.9], [0.9]))
 def test_a_number_of_steps_of_a_language_model_is_resumed(tables, tmp_path, share):
     recipe = tiny.language_recipe(tables, steps=13, average=3, save_every=2)
@@ -129,6 +130,7 @@ def test_a_number_of_steps_of_a_language_model_is_resumed(tables, tmp_path, shar
     assert len(unbroken.epochs) > 1
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(tables, tmp_path):
     recipe = tiny.recipe(tables, epochs=1)
     first, again = (get_weights(train_recipe(recipe, tmp_path / out).model) for out in ("a", "b"))
@@ -137,6 +139,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(tables, tmp_p
     assert (one["head/kernel"] != other["head/kernel"]).all()
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(tables, tmp_path):
     recipe, out = tiny.recipe(tables, learning_rate=1e30, save_every=1), tmp_path / "out"
     state = tmp_path / "out.training" / "state"

@@ -129,6 +129,7 @@ def test_a_recipe_is_repeated_as_it_is(tmp_path):
     assert not [note for note in heard.notes if "suit" in note]
 
 
+@pytest.mark.slow
 def test_other_tokenizers_keep_their_lengths(tmp_path):
     checkpoint, [note] = run(tmp_path, tokenizer="bytes")
     assert "max_length" not in note

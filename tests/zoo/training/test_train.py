@@ -24,6 +24,7 @@ def refused(kind, message):
     return pytest.raises(kind, match=f"^{re.escape(message)}$")
 
 
+@pytest.mark.slow
 def test_regression_with_an_existing_vocabulary(tables, learned, tmp_path):
     path = tmp_path / "vocab.txt"
     vocabulary = learned[1].tokenizer.vocabulary
@@ -110,6 +111,7 @@ def test_translation_with_a_shared_vocabulary(tables, tmp_path):
     assert_writes_the_same(trained, loaded, ["the old box", "things", "some of ours"])
 
 
+@pytest.mark.slow
 def test_translation_with_a_vocabulary_for_each_side(tables, tmp_path):
     recipe = tiny.translation_recipe(
         tables, tokenizer="characters", shared_vocabulary=False, max_length=24, bucket=24,

@@ -87,6 +87,7 @@ def test_the_error_decides_between_epochs_of_a_regression(tables):
     assert best["mean_squared_error"] == pytest.approx(0.01, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_class_that_validation_lacks_is_said(tables, tmp_path):
     path = tmp_path / "validation.tsv"
     header, *rows = (tables / "validation.tsv").read_text(encoding="utf-8").splitlines()

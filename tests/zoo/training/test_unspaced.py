@@ -56,6 +56,7 @@ def trained(**options):
     return checkpoint, [note for note in notes.notes if "training rows suit" not in note]
 
 
+@pytest.mark.slow
 def test_the_defaults_learn_thai(tmp_path):
     checkpoint, notes = trained(epochs=10, out=tmp_path / "out")
     assert notes == [
