@@ -51,20 +51,22 @@ def _pieces(values: dict[str, Any], folder: Path) -> dict[int, str]:
 
 def _check_added(folder: Path, values: dict[str, Any], named: dict[str, str]) -> None:
     """Raises InputError for an added token that is found in texts before words are split."""
-    path = folder / "tokenizer.json"
-    added: list[tuple[str, Any]] = [
-        (one["content"], one["special"]) for one in values.get("added_tokens") or ()
+    added: list[tuple[str, str, Any]] = [
+        ("tokenizer.json", one["content"], one["special"])
+        for one in values.get("added_tokens") or ()
     ]
     if not values:
-        path = folder / "added_tokens.json"
         special = {*named.values()}
-        added = [(token, token in special) for token in read_json(path)]
-        settings = read_json(folder / "tokenizer_config.json")
-        for one in (settings.get("added_tokens_decoder") or {}).values():
-            added.append((one["content"], one.get("special", False)))
-    for token, is_special in added:
+        file = "added_tokens.json"
+        added = [(file, token, token in special) for token in read_json(folder / file)]
+        file = "tokenizer_config.json"
+        decoder = read_json(folder / file).get("added_tokens_decoder") or {}
+        added += [(file, one["content"], one.get("special", False)) for one in decoder.values()]
+    for file, token, is_special in added:
         if not is_special:
-            raise InputError(f"Expected only special tokens to be added in {path}, got {token!r}.")
+            raise InputError(
+                f"Expected only special tokens to be added in {folder / file}, got {token!r}."
+            )
 
 
 def _settings(values: dict[str, Any], path: Path) -> dict[str, Any]:

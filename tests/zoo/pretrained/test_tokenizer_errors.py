@@ -194,11 +194,11 @@ def test_added_tokens_beside_a_vocab_txt(tmp_path):
     (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n")
     read_tokenizer(tmp_path)
     (tmp_path / "added_tokens.json").write_text('{"catdog": 5}')
-    with pytest.raises(InputError, match="only special tokens to be added in .*, got 'catdog'"):
+    with pytest.raises(InputError, match="to be added in .*/added_tokens.json, got 'catdog'"):
         read_tokenizer(tmp_path)
     (tmp_path / "added_tokens.json").unlink()
     (tmp_path / "tokenizer_config.json").write_text(
         '{"added_tokens_decoder": {"5": {"content": "catdog", "special": false}}}'
     )
-    with pytest.raises(InputError, match="only special tokens to be added in .*, got 'catdog'"):
+    with pytest.raises(InputError, match="to be added in .*/tokenizer_config.json, got 'catdog'"):
         read_tokenizer(tmp_path)
