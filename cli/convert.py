@@ -106,6 +106,7 @@ def _check_mixed(
 @options.keep()
 @options.percentile()
 @options.smooth(show_default="auto for dynamic_int8 and int4 with --calibration, else none")
+@options.rounding()
 @options.prune_vocabulary(
     help="Text file: pieces of the vocabulary that its lines do not need leave the model, whose "
     "outputs for them stay the same; other texts are read in smaller pieces."
@@ -135,8 +136,8 @@ def _check_mixed(
 @options.overwrite()
 def convert(
     checkpoint: Path, precision: str | None, calibration: Path | None, percentile: float,
-    smooth: str | None, keep: tuple[str, ...], lengths: list[int] | None, target: str,
-    name: str | None, description: str, model_version: str, licence: str, out: Path,
+    smooth: str | None, rounding: str, keep: tuple[str, ...], lengths: list[int] | None,
+    target: str, name: str | None, description: str, model_version: str, licence: str, out: Path,
     overwrite: bool, prune_vocabulary: Path | None, data: Path | None, max_drop: float | None,
     language: str | None, **of_targets: Any,
 ) -> None:  # fmt: skip
@@ -187,8 +188,8 @@ def convert(
             display.note(pruning_note(trained.recipe))
         common = {
             "target": target, "calibration": calibration, "percentile": percentile,
-            "smooth": smooth, "lengths": lengths, "about": about, "report": display.Progress(),
-            **given,
+            "smooth": smooth, "rounding": rounding, "lengths": lengths, "about": about,
+            "report": display.Progress(), **given,
         }  # fmt: skip
         if precision == MIXED:
             from keras_transformer.edge.choose.mixed import mixed

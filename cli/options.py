@@ -219,6 +219,16 @@ smooth = partial(
     "strength of all.",
 )
 
+rounding = partial(
+    click.option,
+    "--rounding",
+    type=click.Choice(("nearest", "learned")),
+    default="nearest",
+    show_default=True,
+    help="Rounding of the kernels: learned makes up for each error in the inputs that follow, "
+    "as calibration data asks for.",
+)
+
 # With the bounds of `Runner`.
 _count = partial(
     click.option, type=IntegerRange(min=1, max=1024), default=1, show_default=True,

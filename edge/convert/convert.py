@@ -39,9 +39,10 @@ class Request:
         checkpoint: a float checkpoint, or a quantized one of this precision.
         precision: precision of the file.
         calibration: batches that ranges are calibrated on when a float checkpoint becomes an
-            integer file, and that smoothing is measured on.
+            integer file, and that smoothing and rounding are measured on.
         percentile: percentile of the ranges, see `ranges.calibrate`.
         smooth: smoothing of a float checkpoint, see `smoothing.smoothed`.
+        rounding: rounding of a float checkpoint's kernels, see `quantized_model`.
         keep: layers of a float checkpoint that stay float, such as `encoder/block_0/*=float32`.
         lengths: input lengths in tokens, one signature each; None for the target's default.
         note: told what was smoothed.
@@ -52,6 +53,7 @@ class Request:
     calibration: Batches | None = None
     percentile: float = 0.0
     smooth: str = "none"
+    rounding: str = "nearest"
     keep: Sequence[str] = ()
     lengths: Sequence[int] | None = None
     note: Callable[[str], None] | None = None
@@ -155,7 +157,7 @@ def _simulation(
         )
     model = quantized_model(
         checkpoint, request.calibration, spec.name, keep, percentile=request.percentile,
-        smooth=request.smooth, note=request.note,
+        smooth=request.smooth, rounding=request.rounding, note=request.note,
     )  # fmt: skip
     if spec.is_static:
         round_biases(model, model_inputs(model, checkpoint.probes))

@@ -16,6 +16,7 @@ from keras_transformer.edge.precision import (
     get_precision,
     kept_patterns,
 )
+from keras_transformer.edge.quantize.learned_rounding import learn_rounding
 from keras_transformer.edge.quantize.ranges import calibrate, train_ranges
 from keras_transformer.edge.quantize.rounding import round_biases
 from keras_transformer.edge.quantize.smoothing import smoothed
@@ -39,19 +40,21 @@ from keras_transformer.zoo.training.run_folder import one_run
 def quantized_model(
     checkpoint: Checkpoint, batches: Batches | None, precision: str = "int8",
     keep: Sequence[str] = (), *, percentile: float = 0.0, smooth: str = "none",
-    note: Callable[[str], None] | None = None,
+    rounding: str = "nearest", note: Callable[[str], None] | None = None,
 ) -> keras.Model:  # fmt: skip
     """Builds the quantized form of a float model.
 
     Args:
         checkpoint: the float model.
-        batches: batches on which ranges are calibrated, for a precision that has ranges, and sizes
-            for smoothing.
+        batches: batches on which ranges are calibrated, for a precision that has ranges, sizes for
+            smoothing, and inputs for rounding.
         precision: name of the precision, see `precision`.
         keep: layers to keep in float, see `kept_patterns`.
         percentile: percentile of the ranges, see `ranges.calibrate`.
         smooth: smoothing, see `smoothing.smoothed`; `none` for none.
-        note: told what was smoothed.
+        rounding: rounding of the kernels, `nearest` or `learned`, see
+            `learned_rounding.learn_rounding`.
+        note: told what was smoothed and learned.
 
     Raises:
         InputError: if the precision or a kept layer does not fit the model.
@@ -70,6 +73,8 @@ def quantized_model(
     set_weights(model, weights, ranges_missing=True)
     if spec.is_static:
         calibrate(model, batches, percentile=percentile)
+    if rounding == "learned":
+        learn_rounding(model, batches, note)
     return model
 
 

@@ -9,7 +9,6 @@ import numpy as np
 from keras_transformer.edge.convert.convert import Request
 from keras_transformer.edge.precision import Precision, get_precision, precision_of
 from keras_transformer.edge.quantize.ranges import calibration_batches
-from keras_transformer.edge.quantize.smoothing import check_smooth
 from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.edge.targets.registry import check_options, get_target
 from keras_transformer.edge.targets.target import About
@@ -22,6 +21,7 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.prune_vocabulary import Texts, prune_checkpoint, pruning_note
+from keras_transformer.zoo.recipe import check_rounding, check_smooth
 
 # Rows of the calibration data on which a published model's file is compared.
 _COMPARED_ROWS = 64
@@ -36,6 +36,7 @@ def convert(
     calibration: Batches | Source | Rows | None = None,
     percentile: float = 0.0,
     smooth: str | float | None = None,
+    rounding: str = "nearest",
     keep: Sequence[str] = (),
     lengths: Sequence[int] | None = None,
     prune_vocabulary: Texts | None = None,
@@ -51,11 +52,13 @@ def convert(
             checkpoint, or float32.
         target: name of the target, see `registry.TARGETS`.
         calibration: data that ranges are calibrated on when a float checkpoint becomes an integer
-            file, and that smoothing is measured on: batches, a file with the checkpoint's columns,
-            or data in memory as for `train`; labels may be missing.
+            file, and that smoothing and rounding are measured on: batches, a file with the
+            checkpoint's columns, or data in memory as for `train`; labels may be missing.
         percentile: percentile of the ranges, see `ranges.calibrate`.
         smooth: `auto`, `none` or a strength from 0 to 1, see `smoothing.smoothed`; by default
             `auto` where calibration data has no other use, and `none` for precisions with ranges.
+        rounding: rounding of the kernels, `nearest` or `learned`, see
+            `learned_rounding.learn_rounding`.
         keep: layers of a float checkpoint that stay float, such as `encoder/block_0/*=float32`.
         lengths: input lengths in tokens, one signature each; the longest is that of the caches of a
             generative model. The checkpoint's own length by default.
@@ -83,7 +86,8 @@ def convert(
         smooth = "none" if calibration is None or spec.is_static else "auto"
     smooth = str(smooth)
     check_smooth(smooth)
-    _check_calibration(checkpoint, spec, calibration, percentile, smooth)
+    check_rounding(rounding)
+    _check_calibration(checkpoint, spec, calibration, percentile, smooth, rounding)
     if calibration is not None and not isinstance(calibration, Batches | SampledBatches):
         calibration = calibration_batches(checkpoint, calibration)
     is_as_published = not (checkpoint.metrics or checkpoint.task.generates)
@@ -98,8 +102,8 @@ def convert(
     return writer.write(
         Request(
             checkpoint=checkpoint, precision=spec, calibration=calibration, percentile=percentile,
-            smooth=smooth, keep=tuple(keep), lengths=None if lengths is None else tuple(lengths),
-            note=report.note,
+            smooth=smooth, rounding=rounding, keep=tuple(keep),
+            lengths=None if lengths is None else tuple(lengths), note=report.note,
         )
     )  # fmt: skip
 
@@ -147,8 +151,9 @@ def check_host(writer: Writer, checkpoint: Checkpoint, spec: Precision) -> None:
 
 
 def _check_calibration(
-    checkpoint: Checkpoint, spec: Precision, calibration: Any, percentile: float, smooth: str
-) -> None:
+    checkpoint: Checkpoint, spec: Precision, calibration: Any, percentile: float, smooth: str,
+    rounding: str,
+) -> None:  # fmt: skip
     if calibration is not None and (not spec.rounds_kernels or checkpoint.is_quantized):
         kind = "quantized" if checkpoint.is_quantized else "float"
         raise InputError(
@@ -157,6 +162,8 @@ def _check_calibration(
         )
     if calibration is None and smooth != "none":
         raise InputError(f"Expected smooth only with calibration data, got smooth={smooth}.")
+    if calibration is None and rounding != "nearest":
+        raise InputError(f"Expected rounding only with calibration data, got rounding={rounding}.")
     if percentile and calibration is None:
         raise InputError(
             f"Expected percentile only with calibration data, got percentile={percentile:g}."
@@ -166,8 +173,9 @@ def _check_calibration(
             "Expected percentile only for a precision with ranges, got "
             f"percentile={percentile:g} for {spec.name}."
         )
-    if calibration is not None and smooth == "none" and not spec.is_static:
+    is_unused = smooth == "none" and rounding == "nearest" and not spec.is_static
+    if calibration is not None and is_unused:
         raise InputError(
-            f"Expected calibration data for {spec.name}, which has no ranges, only to smooth it, "
-            "got smooth=none; leave one of them out."
+            f"Expected calibration data for {spec.name}, which has no ranges, only to smooth it or "
+            "to learn its rounding, got smooth=none and rounding=nearest; leave the data out."
         )
