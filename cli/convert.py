@@ -60,7 +60,8 @@ def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] |
 
 
 def _check_mixed(
-    precision: str | None, calibration: Path | None, keep: tuple[str, ...], of_mixed: dict[str, Any]
+    precision: str | None, calibration: Path | None, keep: tuple[str, ...], rounding: str,
+    of_mixed: dict[str, Any],
 ) -> None:  # fmt: skip
     if precision != MIXED:
         got = "no --precision" if precision is None else f"--precision {precision}"
@@ -71,6 +72,11 @@ def _check_mixed(
     for flag, value in (("--data", of_mixed.get("data")), ("--calibration", calibration)):
         if value is None:
             raise click.UsageError(f"Expected {flag} FILE with --precision mixed, got none.")
+    if rounding != "nearest":
+        raise click.UsageError(
+            "Expected no --rounding with --precision mixed, whose simulation rounds to the nearest "
+            f"values, got {rounding}."
+        )
     if keep:
         raise click.UsageError(
             "Expected no --keep with --precision mixed, which finds the layers to keep, got "
@@ -172,7 +178,7 @@ def convert(
     check_backend("convert")
     of_mixed = {"data": data, "max_drop": max_drop, "language": language}
     of_mixed = {name: value for name, value in of_mixed.items() if value is not None}
-    _check_mixed(precision, calibration, keep, of_mixed)
+    _check_mixed(precision, calibration, keep, rounding, of_mixed)
     about = About(
         name=name or out.stem, description=description, version=model_version, license=licence
     )
@@ -188,15 +194,17 @@ def convert(
             display.note(pruning_note(trained.recipe))
         common = {
             "target": target, "calibration": calibration, "percentile": percentile,
-            "smooth": smooth, "rounding": rounding, "lengths": lengths, "about": about,
-            "report": display.Progress(), **given,
+            "smooth": smooth, "lengths": lengths, "about": about, "report": display.Progress(),
+            **given,
         }  # fmt: skip
         if precision == MIXED:
             from keras_transformer.edge.choose.mixed import mixed
 
             artifact = mixed(trained, **of_mixed, **common).artifact
         else:
-            artifact = edge_convert.convert(trained, precision, keep=keep, **common)
+            artifact = edge_convert.convert(
+                trained, precision, keep=keep, rounding=rounding, **common
+            )
         written = artifact.save(out, overwrite=overwrite)
     parity, made = artifact.parity, artifact.description.get("lengths", ())
     compressed = sum(len(gzip.compress(data)) for data in artifact.files.values())

@@ -83,7 +83,6 @@ def mixed(
     target: str = "plain",
     percentile: float = 0.0,
     smooth: str | float | None = None,
-    rounding: str = "nearest",
     lengths: Sequence[int] | None = None,
     about: About | None = None,
     report: Report | None = None,
@@ -103,7 +102,7 @@ def mixed(
             metric: hundredths of accuracy or correlation, BLEU, perplexity.
         columns: columns of `data` by role; those of training by default.
         language: target language of a multilingual translator to measure.
-        target, percentile, smooth, rounding, lengths, about: see `convert`.
+        target, percentile, smooth, lengths, about: see `convert`.
         report: receives progress callbacks for each group, and what was found.
         **options: options of the target.
 
@@ -139,16 +138,15 @@ def mixed(
     )
     found = sensitivity(
         checkpoint, examples, columns=columns, precision=PRECISION, max_drop=max_drop,
-        calibration=calibration, percentile=percentile, smooth=smooth, rounding=rounding,
-        report=report, **decoding,
+        calibration=calibration, percentile=percentile, smooth=smooth, report=report, **decoding,
     )  # fmt: skip
     if not found.kept.is_met:
         raise RunError(found.verdict())
     report.note(found.verdict())
     make = partial(
         convert, checkpoint, PRECISION, target=target, calibration=calibration,
-        percentile=percentile, smooth=smooth, rounding=rounding, lengths=lengths, about=about,
-        report=report, **options,
+        percentile=percentile, smooth=smooth, lengths=lengths, about=about, report=report,
+        **options,
     )  # fmt: skip
     made = Mixed(artifact=make(keep=found.kept.keep), found=found, value=None, drop=None)
     if _is_evaluable(made.artifact, checkpoint):

@@ -10,6 +10,7 @@ from keras_transformer.edge.choose.simulation import Simulation
 from keras_transformer.edge.compare.layer_groups import Group
 from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.quantize.ranges import calibration_batches
+from keras_transformer.edge.quantize.smoothing import check_smooth
 from keras_transformer.zoo.backends import needs_backend
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.columns import columns_of
@@ -19,7 +20,6 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric, check_max_drop
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.progress import Report, default_report
-from keras_transformer.zoo.recipe import check_rounding, check_smooth
 from keras_transformer.zoo.tabular import Grid, Tabular
 from keras_transformer.zoo.training.run_data import training_rows
 
@@ -139,7 +139,6 @@ def sensitivity(
     calibration: Source | Rows | None = None,
     percentile: float = 0.0,
     smooth: str | float = "none",
-    rounding: str = "nearest",
     report: Report | None = None,
     **decoding: Any,
 ) -> Sensitivity:
@@ -156,7 +155,7 @@ def sensitivity(
         precision: a precision that rounds kernels.
         max_drop: largest acceptable drop, in points of the metric.
         calibration: data that the ranges are calibrated on, likewise; the training data by default.
-        percentile, smooth, rounding: see `convert`.
+        percentile, smooth: see `convert`.
         report: receives progress callbacks for each group.
         **decoding: decoding options of a translator, see `Decoding`.
 
@@ -175,7 +174,6 @@ def sensitivity(
     if not spec.rounds_kernels:
         raise InputError(f"Expected a precision that rounds kernels, got precision={precision!r}.")
     check_smooth(smooth := str(smooth))
-    check_rounding(rounding)
     source = training_rows(checkpoint) if calibration is None else calibration
     examples = checkpoint.task.examples_of(data, columns)
 
@@ -189,7 +187,6 @@ def sensitivity(
     metric = task.defined(task.metric, examples)
     simulation = Simulation(
         checkpoint, precision, batches, measure, metric, percentile=percentile, smooth=smooth,
-        rounding=rounding,
     )  # fmt: skip
     groups = simulation.groups
     float_value = simulation.float_value()

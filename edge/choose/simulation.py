@@ -23,7 +23,7 @@ class Simulation:
         batches: batches on which the ranges are calibrated, see `quantized_model`.
         measure: function from a predictor to its metrics.
         metric: the metric that decides.
-        **quantization: `percentile`, `smooth` and `rounding`, see `quantized_model`.
+        **rounding: `percentile` and `smooth`, see `quantized_model`.
 
     Attributes:
         groups: groups of the model.
@@ -31,15 +31,15 @@ class Simulation:
 
     def __init__(
         self, checkpoint: Checkpoint, precision: str, batches: Any, measure: Callable,
-        metric: Metric, **quantization: Any,
+        metric: Metric, **rounding: Any,
     ):  # fmt: skip
         self.checkpoint = checkpoint
         self.precision = precision
         self.batches = batches
         self.measure = measure
         self.metric = metric
-        self.quantization = quantization
-        model = quantized_model(checkpoint, batches, precision, **quantization)
+        self.rounding = rounding
+        model = quantized_model(checkpoint, batches, precision, **rounding)
         self.weights = get_weights(model)
         self.groups = groups_of(model)
 
@@ -66,7 +66,7 @@ class Simulation:
         patterns = _patterns(kept)
         model = quantized_model(
             self.checkpoint, self.batches, self.precision,
-            [f"{pattern}=float32" for pattern in patterns], **self.quantization,
+            [f"{pattern}=float32" for pattern in patterns], **self.rounding,
         )  # fmt: skip
         return self._quantized_value(model, patterns)
 

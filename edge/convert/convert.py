@@ -91,7 +91,7 @@ def convert_graph(
         RunError: if an op is not allowed, or a kernel has the wrong type.
     """
     spec = request.precision
-    model, bits, kept = _simulation(request)
+    model, bits, kept = simulation(request)
     # The converter itself computes the integers and the halves of these files from the values.
     is_final = spec.is_static or spec.name == "float16"
     marks = [] if is_final else marks_of(model)
@@ -129,10 +129,14 @@ def convert_graph(
     return Graph(flatbuffer=flatbuffer, model=model, kept=kept)
 
 
-def _simulation(
+def simulation(
     request: Request,
 ) -> tuple[keras.Model, Mapping[str, Any], Sequence[str]]:
-    """The model that the file must match, its widths, and the patterns of layers kept in float."""
+    """Returns the model that the file must match, its widths, and the patterns of float layers.
+
+    Raises:
+        InputError: if the precision does not fit the checkpoint, or calibration data is missing.
+    """
     checkpoint, spec, keep = request.checkpoint, request.precision, request.keep
     if checkpoint.is_quantized:
         ready = precision_of(checkpoint.bits).name

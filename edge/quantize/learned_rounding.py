@@ -11,8 +11,10 @@ from keras_transformer.edge.quantize.observing import observed
 from keras_transformer.quantization import Projection
 from keras_transformer.rounding import kernel_scale, round_rows
 from keras_transformer.zoo.data.batches import Batches
+from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers
 
+ROUNDINGS = ("nearest", "learned")
 _BATCHES = 32
 # Moments of inputs that are held at once, in numbers; each pass over the batches fills as many.
 _HELD = 2**26
@@ -22,6 +24,14 @@ _DAMPING = 0.01
 _SHARES = np.linspace(1.0, 0.7, 13, dtype=np.float32)
 # Inputs whose errors are moved to the others together.
 _PANEL = 64
+
+
+def check_rounding(rounding: str) -> None:
+    """Raises InputError if the rounding of kernels is unknown."""
+    if rounding not in ROUNDINGS:
+        raise InputError(
+            f"Expected rounding to be one of {', '.join(ROUNDINGS)}, got rounding={rounding!r}."
+        )
 
 
 @dataclasses.dataclass(eq=False)

@@ -8,7 +8,9 @@ import numpy as np
 
 from keras_transformer.edge.convert.convert import Request
 from keras_transformer.edge.precision import Precision, get_precision, precision_of
+from keras_transformer.edge.quantize.learned_rounding import check_rounding
 from keras_transformer.edge.quantize.ranges import calibration_batches
+from keras_transformer.edge.quantize.smoothing import check_smooth
 from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.edge.targets.registry import check_options, get_target
 from keras_transformer.edge.targets.target import About
@@ -21,7 +23,6 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.prune_vocabulary import Texts, prune_checkpoint, pruning_note
-from keras_transformer.zoo.recipe import check_rounding, check_smooth
 
 # Rows of the calibration data on which a published model's file is compared.
 _COMPARED_ROWS = 64

@@ -11,7 +11,13 @@ from keras_transformer.edge.compare.benchmark import device_name, median_latency
 from keras_transformer.edge.compare.costly import costly_layers
 from keras_transformer.edge.compare.layers import find_layers
 from keras_transformer.edge.compare.parity import LIMITS, Parity, measure_parity
-from keras_transformer.edge.convert.convert import Graph, Request, checked_lengths, convert_graph
+from keras_transformer.edge.convert.convert import (
+    Graph,
+    Request,
+    checked_lengths,
+    convert_graph,
+    simulation,
+)
 from keras_transformer.edge.convert.provenance import provenance
 from keras_transformer.edge.graphs.static import make_signatures
 from keras_transformer.edge.precision import Precision
@@ -95,9 +101,7 @@ class FlatbufferWriter(Writer):
         parity = self.parity(checkpoint.model if follows else graph.model, checkpoint, data)
         costly = None
         if follows and not checkpoint.is_quantized:
-            costly = partial(
-                costly_layers, checkpoint, graph.model, spec, graph.kept, lengths[-1]
-            )  # fmt: skip
+            costly = partial(_costly, request, graph, lengths[-1])
         parity.check(spec, layers_follow=follows, costly=costly)
         return self.artifact(
             target=self.name, precision=spec.name, files={FILE: data}, parity=parity,
@@ -198,6 +202,14 @@ class FlatbufferWriter(Writer):
                 f"{self.name}, got unk={special.unk!r} and single={' '.join(special.single)!r}."
             )
         return None
+
+
+def _costly(request: Request, graph: Graph, length: int) -> str | None:
+    model = graph.model
+    if request.rounding != "nearest":
+        # A learned kernel is on its grid: kept in float, it would have its errors nevertheless.
+        model, _, _ = simulation(dataclasses.replace(request, rounding="nearest", note=None))
+    return costly_layers(request.checkpoint, model, request.precision, graph.kept, length)
 
 
 def _plain(metrics: Mapping[str, Any]) -> dict[str, Any]:

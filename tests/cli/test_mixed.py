@@ -167,6 +167,10 @@ MIXED = ("--precision", "mixed")
             "head=float32.",
         ),
         (
+            [*MIXED, "--data", "{rows}", "--calibration", "{rows}", "--rounding", "learned"],
+            "Expected no --rounding with --precision mixed",
+        ),
+        (
             [*MIXED, "--data", "{rows}", "--calibration", "{rows}", "--max-drop", "-1"],
             "Expected max_drop to be 0 or more points, got max_drop=-1.0.",
         ),

@@ -8,7 +8,6 @@ from keras_transformer.zoo.recipe.compression import (
     Prune,
     Quantize,
     check_percentile,
-    check_rounding,
     check_smooth,
 )
 from keras_transformer.zoo.recipe.parts import Data, Model, Optimizer, Tokenizer, Training
@@ -16,5 +15,5 @@ from keras_transformer.zoo.recipe.recipe import CHOICES, OPTIONS, Recipe
 
 __all__ = [
     "CHOICES", "OPTIONS", "Data", "Distill", "Model", "Optimizer", "Prune", "Quantize", "Recipe",
-    "Tokenizer", "Training", "check_percentile", "check_rounding", "check_smooth",
+    "Tokenizer", "Training", "check_percentile", "check_smooth",
 ]  # fmt: skip

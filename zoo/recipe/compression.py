@@ -93,17 +93,6 @@ def check_percentile(percentile: float) -> None:
         )
 
 
-ROUNDINGS = ("nearest", "learned")
-
-
-def check_rounding(rounding: str) -> None:
-    """Raises InputError if the rounding of kernels is unknown."""
-    if rounding not in ROUNDINGS:
-        raise InputError(
-            f"Expected rounding to be one of {', '.join(ROUNDINGS)}, got rounding={rounding!r}."
-        )
-
-
 def check_smooth(smooth: str) -> None:
     """Raises InputError if the smoothing is neither `auto`, `none` nor a number from 0 to 1."""
     if smooth not in ("auto", "none") and not _SHARE.fullmatch(smooth):
