@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.slow import mostly_slow
-
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
@@ -67,7 +65,8 @@ def test_an_example_is_small(name):
     assert example.added <= MAX_LINES * len(example.new)
 
 
-@pytest.mark.parametrize("name", mostly_slow(SECTIONS, list(SECTIONS)[:1]))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SECTIONS)
 def test_an_example_runs(name, tmp_path):
     package = tmp_path / "keras_transformer"
     shutil.copytree(ROOT / "keras_transformer", package)

@@ -14,7 +14,7 @@ from keras_transformer.edge.targets.convert import convert
 from tests.edge import generators
 from tests.edge.models import calibration, random_model
 
-SLOW = ("float32", "float16", "dynamic_int8", "int16x8", "static_int8")
+SLOW = ("int4", "float32", "float16", "dynamic_int8", "int16x8", "static_int8")
 
 
 def run_compiled(model, signature, inputs, shapes):

@@ -61,7 +61,7 @@ def altered(path, out, layer):
 
 
 @pytest.mark.parametrize(
-    "precision", mostly_slow(["float32", "float16", "dynamic_int8", "int8"], ["float32", "int8"])
+    "precision", mostly_slow(["float32", "float16", "dynamic_int8", "int8"], ["int8"])
 )
 def test_no_layer_of_an_honest_file_departs(runs, files, precision):
     trained = runs.quantized if precision == "int8" else runs.trained

@@ -185,7 +185,7 @@ def disturbed(flatbuffer, steps):
 
 @pytest.mark.parametrize(
     "precision",
-    mostly_slow(PRECISIONS, ["float32", "int8"]),
+    mostly_slow(PRECISIONS, ["int8"]),
 )
 def test_a_file_with_a_disturbed_row_of_one_kernel_is_refused(tmp_path, precision):
     trained = checkpoint_for(precision)

@@ -16,6 +16,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
 from tests import reference
+from tests.slow import mostly_slow
 from tests.zoo import tiny
 
 NEURONS, HEADS, LAYERS = 12, 4, 3
@@ -37,6 +38,9 @@ FORMS = {
     "grouped_t5": ("encoder-decoder", {"positions": "t5", "num_key_value_heads": 2}),
 }
 forms = pytest.mark.parametrize("form", FORMS)
+some_forms = pytest.mark.parametrize(
+    "form", mostly_slow(FORMS, ["gated_encoder", "grouped_decoder", "t5_translator"])
+)
 
 
 def model_of(form, **changes):
@@ -106,7 +110,7 @@ def without_effect(weights, config, heads, neurons):
     return result
 
 
-@forms
+@some_forms
 def test_what_adds_nothing_can_be_left_out(form):
     model, config, task = model_of(form)
     heads, neurons = 2, 5

@@ -95,11 +95,10 @@ def is_possible(settings, precision):
     ("family", "precision"),
     mostly_slow(
         itertools.product(FAMILIES, PRECISIONS),
-        # Each family and each precision, and int8 of every kind of position.
+        # Each precision but float32, and most families.
         [
-            ("bert", "float32"), ("bert", "integer"), ("llama", "dynamic_int8"),
-            ("t5_pair", "int8"), ("alibi", "float16"), ("paper", "int8"),
-            ("modernbert", "int4"), ("albert", "int16x8"), ("mpnet", "int8"),
+            ("bert", "integer"), ("llama", "dynamic_int8"), ("t5_pair", "int8"),
+            ("alibi", "float16"), ("modernbert", "int4"), ("albert", "int16x8"),
         ],
     ),
 )  # fmt: skip
@@ -142,7 +141,7 @@ def test_a_trained_models_files_follow_it(runs, files):
     assert (int8.agreement, int8.steps <= 3) == (1.0, True)
 
 
-@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("precision", mostly_slow(["float32", "int8"], ["int8"]))
 def test_converting_twice_gives_equal_bytes(runs, files, precision):
     name = "int8" if precision == "int8" else "float"
     again = bytes(convert(Checkpoint.load(runs.folder / name), precision))

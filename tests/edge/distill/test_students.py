@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import re
 
 import numpy as np
@@ -70,8 +71,12 @@ def test_even_places():
     assert even_places(3, 5) == [1, 3, 4]
 
 
-@pytest.mark.parametrize("layers", PLACES)
-@pytest.mark.parametrize("kind", RECIPES)
+@pytest.mark.parametrize(
+    ("kind", "layers"),
+    mostly_slow(
+        itertools.product(RECIPES, PLACES), [("encoder", 2), ("encoder-decoder", 3)]
+    ),
+)
 def test_a_student_begins_with_blocks_of_its_teacher(kind, layers, tables):
     teacher = teacher_of(kind, tables)
     student = shallower(teacher, None, {"num_layers": layers})

@@ -72,7 +72,7 @@ def tables(flatbuffer, *shapes):
     return found
 
 
-@pytest.mark.parametrize("kind", mostly_slow(KINDS, ["llama", "transformer"]))
+@pytest.mark.parametrize("kind", mostly_slow(KINDS, ["transformer"]))
 def test_signatures_and_tensors_have_the_documented_names(kind, written):
     expected = DECODER if kind in DECODERS else ENCODER_DECODER
     listed = opened(written(kind)).get_signature_list()
@@ -150,7 +150,7 @@ def test_a_short_prefill_gives_what_the_longest_gives_at_once_or_in_parts(kind, 
         pytest.param(kind, precision, marks=() if usual else pytest.mark.slow)
         for kind in ("transformer", "llama")
         for precision in PRECISIONS
-        for usual in [kind == "transformer" and precision == "int8"]
+        for usual in [kind == "llama" and precision == "int8"]
     ],
 )
 def test_every_precision_converts_with_builtins_and_narrow_kernels(kind, precision, written):

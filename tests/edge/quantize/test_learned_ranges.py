@@ -16,6 +16,7 @@ from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.registry import TASKS
 from keras_transformer.zoo.training.optimizers import make_optimizer
 from tests.edge.models import one_point, range_of
+from tests.slow import mostly_slow
 from tests.zoo import tiny
 
 
@@ -90,10 +91,13 @@ def recipe_of(ranges, **changes):
 
 @pytest.mark.parametrize(
     ("ranges", "optimizer", "rate"),
-    [
-        ("moving-average", "adam", 1e-2), ("learned", "adam", 1e-2), ("learned", "adam", 1e3),
-        ("learned", "adamw", 1e-2), ("learned", "momentum", 1e-2),
-    ],
+    mostly_slow(
+        [
+            ("moving-average", "adam", 1e-2), ("learned", "adam", 1e-2), ("learned", "adam", 1e3),
+            ("learned", "adamw", 1e-2), ("learned", "momentum", 1e-2),
+        ],
+        [("moving-average", "adam", 1e-2), ("learned", "adam", 1e3)],
+    ),
 )  # fmt: skip
 def test_ranges_keep_their_form_and_freeze_to_the_bit(ranges, optimizer, rate):
     points = [QuantPoint(8, name="any"), QuantPoint(8, symmetric=True, name="symmetric")]

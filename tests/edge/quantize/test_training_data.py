@@ -51,6 +51,7 @@ def ways_on(checkpoint, out, **given):
     )
 
 
+@pytest.mark.slow
 def test_the_data_of_another_folder_is_not_taken(folder, ours, tmp_path, monkeypatch):
     monkeypatch.chdir(folder / "theirs")
     made = quantize(ours, out=tmp_path / "int8", epochs=1)

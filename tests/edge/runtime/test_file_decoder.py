@@ -33,7 +33,7 @@ def uncached(kind, ids, sources):
     return np.asarray(generator(kind).model.predict_on_batch(inputs))
 
 
-@pytest.mark.parametrize("kind", mostly_slow(KINDS, ["t5", "pythia"]))
+@pytest.mark.parametrize("kind", mostly_slow(KINDS, ["t5"]))
 def test_each_step_gives_the_models_logits_until_the_cache_is_full(kind, written):
     steps = steps_of(written(kind))
     assert (steps.has_memory, steps.lengths) == (kind in TRANSLATORS, list(LENGTHS))
@@ -48,7 +48,7 @@ def test_each_step_gives_the_models_logits_until_the_cache_is_full(kind, written
         close(logits, expected[:, place])
 
 
-@pytest.mark.parametrize("kind", DECODERS)
+@pytest.mark.parametrize("kind", mostly_slow(DECODERS, ["llama", "gpt"]))
 @pytest.mark.parametrize("count", [1, 7, 8, 9, 16, 31, 32])
 def test_a_prompt_of_any_length_is_read_at_once(kind, count, written):
     steps = steps_of(written(kind))

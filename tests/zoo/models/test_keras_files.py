@@ -35,7 +35,7 @@ STORED = {
     "kept": {"bits": INT8, "keep": ["*block_0/feed_forward", "token_embedding", "head"]},
 }
 # How a family is stored in the default run, if it is in it.
-USUAL = (None, "kept", "int8", "integer", None, "kernels", None, "float")
+USUAL = (None, "kept", None, "integer", None, "kernels", None, None)
 
 
 def tiny(name, **changes):

@@ -44,6 +44,7 @@ def kill_after(step, pause, recipe_path, out):
     assert process.returncode == -9
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_equals_unbroken(tables, tmp_path):
     recipe = tiny.recipe(
         tables, epochs=3, save_every=3, token_dropout=0.1, ema=0.8, optimizer="adamw",

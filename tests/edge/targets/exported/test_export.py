@@ -17,7 +17,6 @@ from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models.build import build
 from tests.edge.generators import generator
 from tests.edge.models import random_model, random_rows
-from tests.slow import mostly_slow
 
 # TensorFlow alone, as somebody writes it who has model.json and README.md to go by.
 TENSORFLOW_ALONE = """
@@ -212,7 +211,8 @@ def test_what_is_said_of_integers_and_of_lengths(arguments, sentence):
     assert str(error.value) == sentence
 
 
-@pytest.mark.parametrize("kind", mostly_slow(["encoder", "gpt", "transformer"], ["encoder"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["encoder", "gpt", "transformer"])
 def test_positions_that_were_never_trained_are_left_out(kind, tmp_path):
     trained = (
         random_model() if kind == "encoder" else generator(kind, positions="learned", num_layers=1)

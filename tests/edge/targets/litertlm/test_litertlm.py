@@ -165,8 +165,10 @@ def test_the_builder_is_not_installed(monkeypatch):
             },
             "the template, and the texts around messages of user, assistant, system",
         ),
-        (DATED, {}, "the template alone: Expected a chat template without the date, got one that "
-         "writes it."),
+        pytest.param(
+            DATED, {}, "the template alone: Expected a chat template without the date, got one "
+            "that writes it.", marks=pytest.mark.slow,
+        ),
         pytest.param(
             "{{ messages[0].content }}", {}, "the template alone: Expected a chat template that "
             "writes each message, got one that leaves out message 2.", marks=pytest.mark.slow,

@@ -9,13 +9,17 @@ from keras_transformer.zoo.generation.decoding import Decoding
 from keras_transformer.zoo.generation.loop import generate
 from keras_transformer.zoo.models.running.compiled_steps import CompiledSteps
 from keras_transformer.zoo.models.running.decoding_steps import KerasSteps
+from tests.slow import mostly_slow
 from tests.zoo.models.running.test_stepwise import ROOM, model_of, padded_sources, some_ids
 
 FORBIDDEN = (0, 1)
 IDS = some_ids(rows=5, length=4)
 
 
-@pytest.fixture(scope="module", params=["decoder", "encoder-decoder"])
+@pytest.fixture(
+    scope="module",
+    params=mostly_slow(["decoder", "encoder-decoder"], ["encoder-decoder"]),
+)
 def sides(request):
     """The steps one at a time, and compiled: each shape is compiled once."""
     model, config = model_of(request.param, seed=2, positions="learned", pre_norm=True)
