@@ -17,7 +17,7 @@ class Precision:
         kernel_bits: width to which kernels are rounded.
         kernel_block: number of kernel inputs that share a scale; None for all.
         row_bits: width to which a runtime rounds the inputs of matmuls, row by row, or None; with
-            `activation_bits`, of those whose outputs a residual connection adds.
+            `activation_bits`, of those that `keras_transformer.bits` names.
         activation_bits: width of stored activations, or None where they are float.
         inner_bits: width of the values between matmuls, or None where they are float.
     """

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_transformer.bits import residual_bits, unit_range
+from keras_transformer.bits import dynamic_bits, unit_range
 from keras_transformer.dropout import Dropout
 from keras_transformer.low_rank import make_projection
 from keras_transformer.masks import MARGIN, attention_bias, causal_bias, raised_to, token_mask
@@ -125,9 +125,9 @@ class MultiHeadAttention(QuantizedLayer):
         self.probabilities_dropout.build(None)
         self.output_projection = projection(
             hidden_dim, "output", (*query_shape[:-1], width), use_bias=self.use_bias,
-            bits=residual_bits(self.bits),
+            bits=dynamic_bits(self.bits),
         )  # fmt: skip
-        self.output_point = point("output_point", residual_bits(self.bits)["activation_bits"])
+        self.output_point = point("output_point", dynamic_bits(self.bits)["activation_bits"])
 
     def call(
         self, query, memory=None, mask=None, *, bias=None, cache=None, cache_index=None,

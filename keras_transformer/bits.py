@@ -5,10 +5,10 @@ A name that is missing or None means float:
 - `kernel_block`: number of consecutive inputs of a kernel that share a scale; by default all.
 - `activation_bits`: width of the inputs and outputs of matmuls.
 - `row_bits`: width of dynamic quantization: a device that computes in float rounds the input of a
-  matmul at run time, each row between its own bounds. With `activation_bits` it does so only for
-  the projections whose outputs are added to a residual connection, and these outputs are float:
-  published models have channels there that are so large that stored steps would be coarse
-  (Bondarenko et al. 2021, arXiv:2109.12948).
+  matmul at run time, each row between its own bounds. With `activation_bits` it does so only where
+  published models have channels so large that stored steps would be coarse (Bondarenko et al. 2021,
+  arXiv:2109.12948; Sun et al. 2024, arXiv:2402.17762), and their outputs are float: where they are
+  added to a residual connection, in gated feed-forward layers, and at the logits of a vocabulary.
 - `inner_bits`: width of the tensors between matmuls, inside norms, activations and softmax, which
   only a device that computes in integers throughout stores.
 """
@@ -31,8 +31,12 @@ def all_bits(bits=None):
     return {name: bits.get(name) for name in BITS}
 
 
-def residual_bits(bits):
-    """Returns the widths of a projection, and of its output, that a residual connection adds."""
+def dynamic_bits(bits):
+    """Returns the widths of a matmul whose inputs are rounded row by row, if there are `row_bits`.
+
+    Its outputs are float then.
+    """
+    bits = all_bits(bits)
     return bits if bits["row_bits"] is None else {**bits, "activation_bits": None}
 
 

@@ -52,7 +52,9 @@ class _Block(QuantizedLayer):
             intermediate_dim, activation=activation, gated=gated, use_bias=use_bias,
             rank=rank, bits=self.bits, dtype=self.dtype_policy, name="sublayer",
         )  # fmt: skip
-        self.feed_forward = self._residual("feed_forward", feed_forward)
+        # A norm before it is stored as its projections read it; one behind it is read by others.
+        read = {"bits": feed_forward.bits} if pre_norm else {}
+        self.feed_forward = self._residual("feed_forward", feed_forward, **read)
 
     def _attention(self, **kwargs):
         return MultiHeadAttention(
@@ -65,8 +67,8 @@ class _Block(QuantizedLayer):
 
     def _residual(self, name, sublayer, **changes):
         return Residual(
-            sublayer, bits=self.bits, dtype=self.dtype_policy, name=name,
-            **{**self.residual_arguments, **changes},
+            sublayer, dtype=self.dtype_policy, name=name,
+            **{**self.residual_arguments, "bits": self.bits, **changes},
         )  # fmt: skip
 
     def _feed_forward(self, x, inputs, training):

@@ -94,8 +94,13 @@ class TokenEmbedding(QuantizedLayer):
         """Returns the table (V, D), rounded row by row where it has `kernel_bits` alone."""
         return self._rounded(ops.convert_to_tensor(self.embeddings))
 
+    @property
+    def rounds_table(self):
+        """Whether the table is stored in 8 bits with a range for each row."""
+        return self.kernel_bits is not None and self.activation_bits is None
+
     def _rounded(self, rows):
-        if self.kernel_bits is None or self.activation_bits is not None:
+        if not self.rounds_table:
             return rows
         return straight_through(rows, round_table(rows, TABLE_BITS))
 

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_transformer.activations import ACTIVATIONS, SIGMOID_SLOPES
-from keras_transformer.bits import residual_bits, unit_range
+from keras_transformer.bits import dynamic_bits, unit_range
 from keras_transformer.dropout import Dropout
 from keras_transformer.low_rank import make_projection
 from keras_transformer.quantization import QuantizedLayer
@@ -23,9 +23,9 @@ class FeedForward(QuantizedLayer):
         gated: whether a second, activated projection multiplies the first.
         dropout: dropout rate after the activation.
         rank: rank of the low-rank factors of each projection that they make smaller; 0 for none.
-        bits: bit widths, see `QuantizedLayer`. With `inner_bits`, or activations of more than 8
-            bits, an activation other than relu is computed as `x * sigmoid(slope * x)`, whose ops
-            such a device supports.
+        bits: bit widths, see `QuantizedLayer`; those of a gated layer are the `dynamic_bits`. With
+            `inner_bits`, or activations of more than 8 bits, an activation other than relu is
+            computed as `x * sigmoid(slope * x)`, whose ops such a device supports.
 
     Raises:
         ValueError: if the activation is unknown.
@@ -35,7 +35,7 @@ class FeedForward(QuantizedLayer):
         self, intermediate_dim, *, activation="gelu", gated=False, dropout=0.0, use_bias=True,
         rank=0, bits=None, **kwargs,
     ):  # fmt: skip
-        super().__init__(bits=bits, **kwargs)
+        super().__init__(bits=dynamic_bits(bits) if gated else bits, **kwargs)
         if activation not in ACTIVATIONS:
             raise ValueError(
                 f"Expected activation to be one of {', '.join(ACTIVATIONS)}, "
@@ -78,11 +78,11 @@ class FeedForward(QuantizedLayer):
         self.activation_point = point("activation_point")
         self.hidden_dropout = Dropout(self.dropout, dtype=self.dtype_policy, name="hidden_dropout")
         self.hidden_dropout.build(wide)
-        self.down = projection(wide, narrow[-1], "down", residual_bits(self.bits))
+        self.down = projection(wide, narrow[-1], "down", dynamic_bits(self.bits))
         # The gate is built first, so that a seed initializes each kernel as in earlier versions.
         self.up.build(narrow)
         self.down.build(wide)
-        self.down_point = point("down_point", residual_bits(self.bits)["activation_bits"])
+        self.down_point = point("down_point", dynamic_bits(self.bits)["activation_bits"])
 
     def call(self, inputs, training=None):
         x = self.up_point(self.up(inputs), training=training)

@@ -4,6 +4,7 @@ import contextlib
 
 import keras
 
+from keras_transformer.bits import dynamic_bits
 from keras_transformer.blocks import DecoderBlock, EncoderBlock
 from keras_transformer.masks import (
     StoredMask,
@@ -83,7 +84,9 @@ class _Stack(QuantizedLayer):
             self.final_norm = make_norm(
                 norm, epsilon=epsilon, bits=self.bits, name="final_norm", **same
             )
-            self.final_point = QuantPoint(self.activation_bits, name="final_point", **same)
+            # Logits alone read what a decoder writes.
+            stored = self.bits if self.bidirectional else dynamic_bits(self.bits)
+            self.final_point = QuantPoint(stored["activation_bits"], name="final_point", **same)
 
     def _block(self, *args, **kwargs):
         return self.block_class(*args, **kwargs)

@@ -32,6 +32,7 @@ class Seam:
         shared: numbers of groups, of heads in each, and of channels in a head: C is the first
             times the last, C' the product of all.
         adds: whether what the readers give is added to a residual connection.
+        is_stored: whether a device with `row_bits` and `activation_bits` stores the tensor.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Seam:
     readers: tuple[Projection, ...]
     shared: tuple[int, int, int]
     adds: bool
+    is_stored: bool
 
     def spread(self, factors: np.ndarray) -> np.ndarray:
         """Returns the factors (C,) for the rows (C',) of the readers' kernels."""
@@ -70,35 +72,39 @@ def seams(model: keras.Model) -> Iterator[Seam]:
 def _of_attention(residual: Residual, *, is_cross: bool) -> Iterator[Seam]:
     layer: MultiHeadAttention = residual.sublayer
     own = () if is_cross else (layer.key, layer.value)
-    yield from _behind_norm(residual, (layer.query, *own))
+    yield from _behind_norm(residual, (layer.query, *own), is_stored=True)
     groups = layer.num_key_value_heads
     shared = groups, layer.num_heads // groups, layer.width
-    yield _between(layer.value, layer.output_projection, shared)
+    yield _between(layer.value, layer.output_projection, shared, is_stored=True)
 
 
 def _of_feed_forward(residual: Residual) -> Iterator[Seam]:
     layer: FeedForward = residual.sublayer
-    yield from _behind_norm(residual, (layer.up, layer.gate) if layer.gated else (layer.up,))
+    readers = (layer.up, layer.gate) if layer.gated else (layer.up,)
+    yield from _behind_norm(residual, readers, is_stored=not layer.gated)
     if layer.gated or layer.activation == "relu":
-        yield _between(layer.up, layer.down, (1, 1, layer.intermediate_dim))
+        shared = (1, 1, layer.intermediate_dim)
+        yield _between(layer.up, layer.down, shared, is_stored=not layer.gated)
 
 
-def _behind_norm(residual: Residual, readers: tuple[Projection, ...]) -> Iterator[Seam]:
+def _behind_norm(
+    residual: Residual, readers: tuple[Projection, ...], *, is_stored: bool
+) -> Iterator[Seam]:
     norm = residual.norm
     if residual.pre_norm and norm is not None:
         writers = (norm.gamma.path, norm.beta.path) if norm.has_beta else (norm.gamma.path,)
         yield Seam(
             name=norm.path, writers=writers, readers=tuple(map(_first, readers)),
-            shared=(1, 1, norm.gamma.shape[0]), adds=False,
+            shared=(1, 1, norm.gamma.shape[0]), adds=False, is_stored=is_stored,
         )  # fmt: skip
 
 
-def _between(writer, reader, shared: tuple[int, int, int]) -> Seam:
+def _between(writer, reader, shared: tuple[int, int, int], *, is_stored: bool) -> Seam:
     writer = writer.expand if isinstance(writer, LowRankProjection) else writer
     biases = (writer.bias.path,) if writer.use_bias else ()
     return Seam(
         name=writer.path, writers=(writer.kernel.path, *biases), readers=(_first(reader),),
-        shared=shared, adds=True,
+        shared=shared, adds=True, is_stored=is_stored,
     )  # fmt: skip
 
 

@@ -141,11 +141,14 @@ class _Grid:
 
     def _rounded(self, rows: np.ndarray) -> np.ndarray:
         spec = self.precision
-        if spec.activation_bits is not None:
+        is_stored = self.seam.is_stored or spec.row_bits is None
+        if spec.activation_bits is not None and is_stored:
             sample = Sample.of(rows, np.random.default_rng(0))
             bounds = sample.bounds(spec.activation_bits, symmetric=spec.activation_bits > 8)
             rows = on_grid(rows, *bounds, spec.activation_bits)
-        if spec.row_bits is not None and (spec.activation_bits is None or self.seam.adds):
+        if spec.row_bits is not None and (
+            spec.activation_bits is None or self.seam.adds or not is_stored
+        ):
             rows = ops.convert_to_numpy(round_rows(rows, spec.row_bits))
         return rows
 

@@ -55,9 +55,9 @@ def stored_kernels(model: keras.Model, spec: Precision) -> StoredKernels:
             others["FLOAT32", tuple(layer.kernel.shape)[::-1]] += 1
         if isinstance(layer, TokenEmbedding):
             shape = tuple(layer.embeddings.shape)
-            is_float = layer.point.bits is None if spec.is_static else layer.kernel_bits is None
-            others["FLOAT32" if is_float else "INT8", shape] += 1
-            if not is_float:
+            is_rounded = layer.rounds_table or layer.point.bits is not None
+            others["INT8" if is_rounded else "FLOAT32", shape] += 1
+            if is_rounded:
                 tables.add(shape)
     return StoredKernels(
         bits=spec.kernel_bits, block=spec.kernel_block, tables=frozenset(tables), others=others

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_transformer.bits import all_bits, tanh_range, unit_range
+from keras_transformer.bits import all_bits, dynamic_bits, tanh_range, unit_range
 from keras_transformer.masks import MASKED_SCORE, MaskedMax, StoredMask
 from keras_transformer.stacks import Decoder, Encoder
 from keras_transformer.zoo.errors import InputError
@@ -175,8 +175,11 @@ class _Models(Parts):
         if c.tied_head:
             logits = embedding(x, logits=True)
         else:
-            logits = self.projection(c.vocab_size, LOGITS_HEAD, use_bias=c.logits_bias)(x)
-        logits = ops.cast(self.point("logits_point")(logits), "float32")
+            logits = self.projection(
+                c.vocab_size, LOGITS_HEAD, use_bias=c.logits_bias, bits=dynamic_bits(self.bits)
+            )(x)
+        logits = self.point("logits_point", dynamic_bits(self.bits))(logits)
+        logits = ops.cast(logits, "float32")
         return keras.Model(inputs, logits, name=f"{c.architecture}_model")
 
     def _embed(self, ids, embedding, prefix=""):

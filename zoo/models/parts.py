@@ -25,19 +25,19 @@ class Parts:
         self.bits = bits
         self.dtype = dtype
 
-    def point(self, name):
-        """A quantization point with `activation_bits`."""
-        return QuantPoint(self.bits["activation_bits"], dtype=self.dtype, name=name)
+    def point(self, name, bits=None):
+        """A quantization point with `activation_bits`, by default the model's."""
+        return QuantPoint((bits or self.bits)["activation_bits"], dtype=self.dtype, name=name)
 
     def inner_point(self, name, **kwargs):
         """A quantization point of an inner tensor, with `inner_bits`."""
         return QuantPoint(self.bits["inner_bits"], dtype=self.dtype, name=name, **kwargs)
 
-    def projection(self, units, name, inputs=None, *, use_bias=True):
+    def projection(self, units, name, inputs=None, *, use_bias=True, bits=None):
         """A projection to the given units, by default from the stack's width."""
         return make_projection(
-            units, inputs or self.config.hidden_dim, rank=self.config.rank, bits=self.bits,
-            use_bias=use_bias, dtype=self.dtype, name=name,
+            units, inputs or self.config.hidden_dim, rank=self.config.rank,
+            bits=bits or self.bits, use_bias=use_bias, dtype=self.dtype, name=name,
         )  # fmt: skip
 
     def norm(self, name):

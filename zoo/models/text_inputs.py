@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from keras import KerasTensor, ops
 
+from keras_transformer.bits import dynamic_bits
 from keras_transformer.embeddings import SegmentEmbedding, TokenEmbedding
 from keras_transformer.zoo.modalities.text import PAD_ID
 from keras_transformer.zoo.models.parts import Parts
@@ -34,5 +35,5 @@ def token_embedding(
         vocab_size or c.vocab_size, c.embedding_dim or c.hidden_dim,
         scale=c.hidden_dim**0.5 if c.scale_embeddings else 1.0,
         initializer_stddev=stddev, logits_bias=c.logits_bias and c.tied_head and vocab_size is None,
-        bits=parts.bits, dtype=parts.dtype, name=name,
+        bits=dynamic_bits(parts.bits), dtype=parts.dtype, name=name,
     )  # fmt: skip
