@@ -34,7 +34,9 @@ class MultiHeadAttention(QuantizedLayer):
         rotary: whether queries and keys are rotated by their positions, or the arguments of
             `RotaryEmbedding`, with which they are.
         rank: rank of the low-rank factors of each projection that they make smaller; 0 for none.
-        bits: bit widths, see `QuantizedLayer`; the scores plus biases are an inner tensor.
+        bits: bit widths, see `QuantizedLayer`; the scores plus biases are an inner tensor. Rotated
+            or normalized queries and keys are stored only afterwards: their projections, and that
+            of the values, have the `dynamic_bits`.
 
     Raises:
         ValueError: if a number of heads does not divide evenly or a mask's rank is not 2 to 4.
@@ -62,6 +64,12 @@ class MultiHeadAttention(QuantizedLayer):
         self.rotary_arguments = rotary if isinstance(rotary, dict) else {}
         self.rank = rank
 
+    @property
+    def input_bits(self):
+        """Widths of the matmuls that read the inputs, and of the inputs themselves."""
+        changed = self.rotary or self.qk_norm is not None
+        return dynamic_bits(self.bits) if changed else self.bits
+
     def build(self, query_shape, memory_shape=None):
         hidden_dim = query_shape[-1]
         memory_shape = memory_shape or query_shape
@@ -72,7 +80,9 @@ class MultiHeadAttention(QuantizedLayer):
             )
         self.width = self.head_dim or hidden_dim // self.num_heads
 
-        def projection(units, name, shape, use_bias=self.qkv_bias, bits=self.bits, **kwargs):
+        read = self.input_bits
+
+        def projection(units, name, shape, use_bias=self.qkv_bias, bits=read, **kwargs):
             layer = make_projection(
                 units, shape[-1], rank=self.rank, use_bias=use_bias, bits=bits,
                 dtype=self.dtype_policy, name=name, **kwargs,
@@ -97,8 +107,10 @@ class MultiHeadAttention(QuantizedLayer):
         self.key_point = point("key_point", symmetric=True)
         self.value_point = point("value_point", symmetric=True)
         if normalized:
-            self.unnormalized_query_point = point("unnormalized_query_point")
-            self.unnormalized_key_point = point("unnormalized_key_point")
+            self.unnormalized_query_point, self.unnormalized_key_point = (
+                point(f"unnormalized_{name}_point", read["activation_bits"])
+                for name in ("query", "key")
+            )
             self.query_norm, self.key_norm = (
                 RMSNorm(
                     epsilon=self.qk_norm, factor=factor, bits=self.bits, dtype=self.dtype_policy,
@@ -112,9 +124,12 @@ class MultiHeadAttention(QuantizedLayer):
             self.rotation = RotaryEmbedding(
                 **self.rotary_arguments, dtype=self.dtype_policy, name="rotation"
             )
-            # The rotation is between the projection and the stored tensor: both sides are stored.
-            self.unrotated_query_point = point("unrotated_query_point")
-            self.unrotated_key_point = point("unrotated_key_point")
+            # The rotation is between the projection and the stored tensor: both sides are stored
+            # where rows are not rounded.
+            self.unrotated_query_point, self.unrotated_key_point = (
+                point(f"unrotated_{name}_point", read["activation_bits"])
+                for name in ("query", "key")
+            )
         self.scores_point = point("scores_point")
         self.masked_scores_point = point("masked_scores_point", self.inner_bits)
         self.probabilities_point = point("probabilities_point", **unit_range(self.activation_bits))

@@ -52,9 +52,7 @@ class _Block(QuantizedLayer):
             intermediate_dim, activation=activation, gated=gated, use_bias=use_bias,
             rank=rank, bits=self.bits, dtype=self.dtype_policy, name="sublayer",
         )  # fmt: skip
-        # A norm before it is stored as its projections read it; one behind it is read by others.
-        read = {"bits": feed_forward.bits} if pre_norm else {}
-        self.feed_forward = self._residual("feed_forward", feed_forward, **read)
+        self.feed_forward = self._residual("feed_forward", feed_forward)
 
     def _attention(self, **kwargs):
         return MultiHeadAttention(
@@ -66,9 +64,12 @@ class _Block(QuantizedLayer):
         return token_mask(inputs, previous_mask)
 
     def _residual(self, name, sublayer, **changes):
+        # The output of a norm is stored as the sublayer behind it reads it; others read that of a
+        # post-norm, too.
+        read = sublayer.input_bits if self.residual_arguments["pre_norm"] else self.bits
         return Residual(
-            sublayer, dtype=self.dtype_policy, name=name,
-            **{**self.residual_arguments, "bits": self.bits, **changes},
+            sublayer, bits=read, dtype=self.dtype_policy, name=name,
+            **{**self.residual_arguments, **changes},
         )  # fmt: skip
 
     def _feed_forward(self, x, inputs, training):
