@@ -111,7 +111,9 @@ def _check_mixed(
 )
 @options.keep()
 @options.percentile()
-@options.smooth(show_default="auto for dynamic_int8 and int4 with --calibration, else none")
+@options.smooth(
+    show_default="with --calibration auto for dynamic_int8, int4 and pre-norm models, else none"
+)
 @options.rounding()
 @options.prune_vocabulary(
     help="Text file: pieces of the vocabulary that its lines do not need leave the model, whose "

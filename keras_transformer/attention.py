@@ -34,9 +34,8 @@ class MultiHeadAttention(QuantizedLayer):
         rotary: whether queries and keys are rotated by their positions, or the arguments of
             `RotaryEmbedding`, with which they are.
         rank: rank of the low-rank factors of each projection that they make smaller; 0 for none.
-        bits: bit widths, see `QuantizedLayer`; the scores plus biases are an inner tensor. Rotated
-            or normalized queries and keys are stored only afterwards: their projections, and that
-            of the values, have the `dynamic_bits`.
+        bits: bit widths, see `QuantizedLayer`; the scores plus biases are an inner tensor. Those of
+            attention with rotated or normalized queries are the `dynamic_bits`.
 
     Raises:
         ValueError: if a number of heads does not divide evenly or a mask's rank is not 2 to 4.
@@ -46,7 +45,8 @@ class MultiHeadAttention(QuantizedLayer):
         self, num_heads, *, head_dim=None, num_key_value_heads=None, dropout=0.0, use_bias=True,
         qkv_bias=None, qk_norm=None, causal=False, rotary=False, rank=0, bits=None, **kwargs,
     ):  # fmt: skip
-        super().__init__(bits=bits, **kwargs)
+        is_plain = rotary is False and qk_norm is None
+        super().__init__(bits=bits if is_plain else dynamic_bits(bits), **kwargs)
         self.num_heads = num_heads
         self.num_key_value_heads = num_key_value_heads or num_heads
         if num_heads % self.num_key_value_heads:
@@ -64,12 +64,6 @@ class MultiHeadAttention(QuantizedLayer):
         self.rotary_arguments = rotary if isinstance(rotary, dict) else {}
         self.rank = rank
 
-    @property
-    def input_bits(self):
-        """Widths of the matmuls that read the inputs, and of the inputs themselves."""
-        changed = self.rotary or self.qk_norm is not None
-        return dynamic_bits(self.bits) if changed else self.bits
-
     def build(self, query_shape, memory_shape=None):
         hidden_dim = query_shape[-1]
         memory_shape = memory_shape or query_shape
@@ -80,9 +74,7 @@ class MultiHeadAttention(QuantizedLayer):
             )
         self.width = self.head_dim or hidden_dim // self.num_heads
 
-        read = self.input_bits
-
-        def projection(units, name, shape, use_bias=self.qkv_bias, bits=read, **kwargs):
+        def projection(units, name, shape, use_bias=self.qkv_bias, bits=self.bits, **kwargs):
             layer = make_projection(
                 units, shape[-1], rank=self.rank, use_bias=use_bias, bits=bits,
                 dtype=self.dtype_policy, name=name, **kwargs,
@@ -107,10 +99,8 @@ class MultiHeadAttention(QuantizedLayer):
         self.key_point = point("key_point", symmetric=True)
         self.value_point = point("value_point", symmetric=True)
         if normalized:
-            self.unnormalized_query_point, self.unnormalized_key_point = (
-                point(f"unnormalized_{name}_point", read["activation_bits"])
-                for name in ("query", "key")
-            )
+            self.unnormalized_query_point = point("unnormalized_query_point")
+            self.unnormalized_key_point = point("unnormalized_key_point")
             self.query_norm, self.key_norm = (
                 RMSNorm(
                     epsilon=self.qk_norm, factor=factor, bits=self.bits, dtype=self.dtype_policy,
@@ -124,12 +114,9 @@ class MultiHeadAttention(QuantizedLayer):
             self.rotation = RotaryEmbedding(
                 **self.rotary_arguments, dtype=self.dtype_policy, name="rotation"
             )
-            # The rotation is between the projection and the stored tensor: both sides are stored
-            # where rows are not rounded.
-            self.unrotated_query_point, self.unrotated_key_point = (
-                point(f"unrotated_{name}_point", read["activation_bits"])
-                for name in ("query", "key")
-            )
+            # The rotation is between the projection and the stored tensor: both sides are stored.
+            self.unrotated_query_point = point("unrotated_query_point")
+            self.unrotated_key_point = point("unrotated_key_point")
         self.scores_point = point("scores_point")
         self.masked_scores_point = point("masked_scores_point", self.inner_bits)
         self.probabilities_point = point("probabilities_point", **unit_range(self.activation_bits))

@@ -8,8 +8,8 @@ A name that is missing or None means float:
   matmul at run time, each row between its own bounds. With `activation_bits` it does so only where
   published models have channels so large that stored steps would be coarse (Bondarenko et al. 2021,
   arXiv:2109.12948; Sun et al. 2024, arXiv:2402.17762), and their outputs are float: where they are
-  added to a residual connection, in gated feed-forward layers, before queries and keys are rotated
-  or normalized, and at the logits of a vocabulary.
+  added to a residual connection, in attention with rotated or normalized queries, in gated
+  feed-forward layers, and at the logits of a vocabulary.
 - `inner_bits`: width of the tensors between matmuls, inside norms, activations and softmax, which
   only a device that computes in integers throughout stores.
 """

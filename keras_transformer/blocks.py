@@ -66,7 +66,7 @@ class _Block(QuantizedLayer):
     def _residual(self, name, sublayer, **changes):
         # The output of a norm is stored as the sublayer behind it reads it; others read that of a
         # post-norm, too.
-        read = sublayer.input_bits if self.residual_arguments["pre_norm"] else self.bits
+        read = sublayer.bits if self.residual_arguments["pre_norm"] else self.bits
         return Residual(
             sublayer, bits=read, dtype=self.dtype_policy, name=name,
             **{**self.residual_arguments, **changes},

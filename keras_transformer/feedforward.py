@@ -48,11 +48,6 @@ class FeedForward(QuantizedLayer):
         self.use_bias = use_bias
         self.rank = rank
 
-    @property
-    def input_bits(self):
-        """Widths of the matmuls that read the inputs, and of the inputs themselves."""
-        return self.bits
-
     def build(self, input_shape):
         narrow, wide = input_shape, (*input_shape[:-1], self.intermediate_dim)
 

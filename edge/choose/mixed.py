@@ -13,7 +13,12 @@ from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.runtime.names import EMBEDDING
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.artifact import Artifact
-from keras_transformer.edge.targets.convert import check_host, convert, open_writer
+from keras_transformer.edge.targets.convert import (
+    check_host,
+    convert,
+    default_smooth,
+    open_writer,
+)
 from keras_transformer.edge.targets.flatbuffer import TfliteFile
 from keras_transformer.edge.targets.target import About
 from keras_transformer.zoo.backends import needs_backend
@@ -125,8 +130,8 @@ def mixed(
     check_host(writer, checkpoint, get_precision(PRECISION))
     if lengths is not None:
         checked_lengths(checkpoint, lengths)
-    # That of `convert` for a precision with ranges.
-    smooth = "none" if smooth is None else smooth
+    if smooth is None:
+        smooth = default_smooth(checkpoint, get_precision(PRECISION))
     # Data in memory may be readable only once.
     task = checkpoint.task
     decoding = {"language": language} if language else {}

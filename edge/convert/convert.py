@@ -12,6 +12,7 @@ from keras_transformer.activations import without_own_gradients
 from keras_transformer.edge.convert.marked import Marked, marks_of
 from keras_transformer.edge.precision import Precision, kept_patterns, precision_of
 from keras_transformer.edge.quantize.qat import grid_weights, quantized_model, weights_on_grid
+from keras_transformer.edge.quantize.ranges import learned_points
 from keras_transformer.edge.quantize.rounding import round_biases
 from keras_transformer.edge.tflite.freed import release_freed_memory
 from keras_transformer.edge.tflite.marks import Mark
@@ -92,6 +93,9 @@ def convert_graph(
     """
     spec = request.precision
     model, bits, kept = simulation(request)
+    if spec.is_static and not learned_points(model):
+        # All that the model multiplies is rounded row by row.
+        spec = dataclasses.replace(spec, activation_bits=None)
     # The converter itself computes the integers and the halves of these files from the values.
     is_final = spec.is_static or spec.name == "float16"
     marks = [] if is_final else marks_of(model)
@@ -163,8 +167,13 @@ def simulation(
         checkpoint, request.calibration, spec.name, keep, percentile=request.percentile,
         smooth=request.smooth, rounding=request.rounding, note=request.note,
     )  # fmt: skip
-    if spec.is_static:
+    if spec.is_static and learned_points(model):
         round_biases(model, model_inputs(model, checkpoint.probes))
+    elif spec.is_static and request.note is not None:
+        request.note(
+            f"This model stores no activations in {spec.name}: each matmul rounds its inputs row "
+            "by row, as in dynamic_int8, which needs no calibration."
+        )
     return model, spec.bits, patterns
 
 

@@ -108,7 +108,7 @@ class Inside:
         shapes: shapes of the signature's inputs by name.
         tensor_names: tensor names of the graph by index.
         projected: indices of the outputs of matmuls with a kernel, and of the same values in other
-            shapes, with a constant added, or rounded.
+            shapes or with a constant added.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Inside:
                 self.projected[int(op.outputs[0])] = {int(op.outputs[0])}
             # The converter may move a bias into a constant that is added after the matmul.
             given = [one for one in op.inputs.tolist() if not _is_constant(model, graph, one)]
-            is_same = name in ("RESHAPE", "TRANSPOSE", "ADD", "QUANTIZE") and len(given) == 1
+            is_same = name in ("RESHAPE", "TRANSPOSE", "ADD") and len(given) == 1
             for same in self.projected.values() if is_same else ():
                 if given[0] in same:
                     same.add(int(op.outputs[0]))

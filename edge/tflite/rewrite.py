@@ -17,6 +17,8 @@ def rewrite(flatbuffer: bytes) -> bytes:
     - `keras.ops.take` adds a table's length to ids below 0, which ours never are: a LESS, an ADD
       and a SELECT for each look-up, the last of which microcontrollers lack.
     - After a softmax that is stored in 16 bits the converter rounds to 8 bits first.
+    - Where a float softmax is reshaped before a float matmul, the converter stores it in between,
+      in steps of 1/256.
     """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
     for graph in model.subgraphs:
@@ -40,6 +42,13 @@ class _Graph:
             place = self._rounded_before(op)
             if place is not None:
                 self._read_instead(lambda reader, op=op: reader is op, op.inputs[0], place)
+        for op in list(self.graph.operators):
+            reshape = self._reshaped_softmax(op)
+            if reshape is not None:
+                floats = self._made_by(reshape.inputs[0], "QUANTIZE").inputs[0]
+                reshape.inputs = np.array([floats, *reshape.inputs[1:]], np.int32)
+                reshape.outputs = op.outputs
+                self.graph.operators.remove(op)
         self._drop_unread()
 
     def _made_by(self, place: int, name: str) -> schema.OperatorT | None:
@@ -65,6 +74,17 @@ class _Graph:
         is_float = self.graph.tensors[place].type == schema.TensorType.FLOAT32
         wider = self.graph.tensors[op.outputs[0]].type == schema.TensorType.INT16
         return place if is_float and wider else None
+
+    def _reshaped_softmax(self, op: schema.OperatorT) -> schema.OperatorT | None:
+        """The RESHAPE between a float softmax and a DEQUANTIZE, if nothing else reads it."""
+        if self.names[id(op)] != "DEQUANTIZE":
+            return None
+        reshape = self._made_by(op.inputs[0], "RESHAPE")
+        rounded = reshape and self._made_by(reshape.inputs[0], "QUANTIZE")
+        if rounded is None or self._made_by(rounded.inputs[0], "SOFTMAX") is None:
+            return None
+        readers = [one for one in self.graph.operators if op.inputs[0] in one.inputs]
+        return reshape if readers == [op] and op.inputs[0] not in self.graph.outputs else None
 
     def _read_instead(self, reads: Callable, old: int, new: int) -> None:
         for reader in self.graph.operators:

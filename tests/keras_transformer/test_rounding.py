@@ -4,7 +4,13 @@ import keras
 import numpy as np
 import pytest
 
-from keras_transformer import FeedForward, LayerNorm, MultiHeadAttention, Projection
+from keras_transformer import (
+    EncoderBlock,
+    FeedForward,
+    LayerNorm,
+    MultiHeadAttention,
+    Projection,
+)
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.rounding import kernel_scale, round_kernel, round_rows
 from tests.keras_transformer.checks import assert_close, gradients, normal
@@ -124,3 +130,37 @@ def test_a_norm_before_rounded_rows_is_the_same_norm():
     plain.build(x.shape)
     plain.set_weights(layer.get_weights())
     assert_close(array(layer(x)), array(plain(x)))
+
+
+def test_gated_layers_and_rotated_attention_store_nothing_where_rows_are_rounded_too():
+    """Both follow the formula with rows and kernels alone rounded."""
+    x = normal(2, 3, 8).astype("float32")
+    gated = FeedForward(16, activation="silu", gated=True, use_bias=False, bits=RESIDUAL)
+    gated.build(x.shape)
+    up, gate, down = (
+        array(round_kernel(one.kernel.value, 8)) for one in (gated.up, gated.gate, gated.down)
+    )
+    rows = array(round_rows(x, 8))
+    gates = rows @ gate
+    hidden = gates / (1.0 + np.exp(-gates)) * (rows @ up)
+    assert_close(array(gated(x)), array(round_rows(hidden.astype("float32"), 8)) @ down)
+    for changes in ({"rotary": True}, {"qk_norm": 1e-6}):
+        attention = MultiHeadAttention(2, bits=RESIDUAL, **changes)
+        attention.build((2, 3, 8))
+        assert stored(attention) == []
+        assert all(one.rounds_rows for one in (attention.query, attention.key, attention.value))
+
+
+def stored(layer):
+    return [one.path for one in layer._flatten_layers() if getattr(one, "is_learned", False)]
+
+
+@pytest.mark.parametrize("pre_norm", [False, True])
+@pytest.mark.parametrize("gated", [False, True])
+def test_a_norm_is_stored_as_what_reads_it(gated, pre_norm):
+    block = EncoderBlock(2, 16, gated=gated, pre_norm=pre_norm, bits=RESIDUAL)
+    block.build((2, 3, 8))
+    # Others read the output of a post-norm as integers.
+    is_stored = not (gated and pre_norm)
+    assert (block.feed_forward.norm_point.bits == 8) == is_stored
+    assert block.attention.norm_point.bits == 8

@@ -10,6 +10,8 @@ from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.tflite.schema import kernels
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import get_weights, set_weights
+from keras_transformer.zoo.progress import Report
+from tests.edge import generators
 from tests.edge.models import calibration, random_model, random_rows
 
 
@@ -62,3 +64,23 @@ def test_weights_that_are_no_numbers_are_named():
         "Expected finite values to calibrate on, got nan in "
         "encoder/block_0/feed_forward/sublayer/up_point; the weights or the rows are broken."
     )
+
+
+def test_attention_with_shared_keys_can_be_kept():
+    """The converter would store its softmax between float ops."""
+    made = random_model(num_layers=2, num_key_value_heads=2)
+    keep = ["encoder/block_0/attention/*=float32"]
+    assert convert(made, "int8", calibration=calibration(), keep=keep).parity.rows
+
+
+def test_a_model_that_stores_no_activations_says_so():
+    told = []
+    made = generators.generator("llama", intermediate_dim=64)
+    report = Report()
+    report.note = told.append
+    batches = generators.calibration("llama")
+    options = {"calibration": batches, "smooth": "none", "lengths": [8], "report": report}
+    file = convert(made, "int8", **options)
+    assert [text for text in told if text.startswith("This model stores no activations in int8")]
+    dynamic = convert(made, "dynamic_int8", lengths=[8])
+    assert unpack(bytes(file))[0] == unpack(bytes(dynamic))[0]

@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
@@ -43,3 +45,34 @@ def test_another_selection_stays():
     assert count_ops(after) == count_ops(before)
     ids = np.array([-1, 5, 2, -3], "int32")
     np.testing.assert_array_equal(run(after, ids), np.where(ids < 0, ids + 6, 2 * ids))
+
+
+def test_a_float_softmax_is_not_stored_before_it_is_reshaped():
+    """As the converter leaves attention that is kept in float beside integers, with shared keys."""
+    def attend(x, kernel):
+        def stored(values):
+            return tf.quantization.fake_quant_with_min_max_args(values, -4.0, 4.0)
+
+        floats = tf.reshape(tf.nn.softmax(x), [1, 2, 6])
+        return tf.matmul(floats, kernel), stored(stored(x) + stored(x))
+
+    specs = tf.TensorSpec([1, 4, 3], tf.float32), tf.TensorSpec([1, 6, 5], tf.float32)
+    concrete = tf.function(attend, input_signature=specs).get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    before = converter.convert()
+    after = rewrite(before)
+    removed = Counter(count_ops(before)) - Counter(count_ops(after))
+    assert removed == {"QUANTIZE": 1, "DEQUANTIZE": 1}
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1, 4, 3)).astype("float32")
+    kernel = rng.normal(size=(1, 6, 5)).astype("float32")
+    shares = np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+    interpreter = Interpreter(model_content=after)
+    interpreter.allocate_tensors()
+    for detail in interpreter.get_input_details():
+        interpreter.set_tensor(detail["index"], x if detail["shape"][1] == 4 else kernel)
+    interpreter.invoke()
+    found = [interpreter.get_tensor(one["index"]) for one in interpreter.get_output_details()]
+    [products] = [one for one in found if one.shape == (1, 2, 5)]
+    np.testing.assert_allclose(products, shares.reshape(1, 2, 6) @ kernel, rtol=1e-5, atol=1e-6)

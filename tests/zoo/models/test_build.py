@@ -267,3 +267,24 @@ def test_all_layers_reaches_the_deepest():
     names = {layer.path for layer in all_layers(build(tiny.config(), tiny.TASK))
              if isinstance(layer, QuantPoint)}  # fmt: skip
     assert any(name.endswith("attention/sublayer/scores_point") for name in names)
+
+
+@pytest.mark.parametrize("tied_head", [True, False])
+def test_int8_leaves_logits_float_and_gives_each_row_of_the_table_a_scale(tied_head):
+    bits = {**INT8, "row_bits": 8}
+    config = tiny.config("decoder", tied_head=tied_head, num_segments=0, pre_norm=True)
+    model = build(config, bits=bits)
+    stored = [one.path for one in all_layers(model) if isinstance(one, QuantPoint) and one.bits]
+    assert stored
+    assert all(path.startswith("decoder/block_") for path in stored)
+    table = model.get_layer("token_embedding")
+    assert table.rounds_table
+    assert (table if tied_head else model.get_layer("logits_head")).rounds_rows
+
+
+def test_int8_of_a_llama_stores_no_activations():
+    changes = {"positions": "rotary", "norm": "rms_norm", "gated": True, "pre_norm": True}
+    model = build(
+        tiny.config("decoder", num_segments=0, **changes), bits={**INT8, "row_bits": 8}
+    )
+    assert not [one.path for one in all_layers(model) if isinstance(one, QuantPoint) and one.bits]
