@@ -225,8 +225,8 @@ rounding = partial(
     type=click.Choice(("nearest", "learned")),
     default="nearest",
     show_default=True,
-    help="Rounding of the kernels: learned makes up for each error in the inputs that follow, "
-    "as calibration data asks for.",
+    help="Rounding of the kernels: to the nearest values, or learned from calibration data, so "
+    "that their outputs stay as near as they can.",
 )
 
 # With the bounds of `Runner`.
