@@ -16,7 +16,7 @@ from tests.slow import mostly_slow
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("inputs", mostly_slow([40, 400], [40]))
+@pytest.mark.parametrize("inputs", mostly_slow([80, 400], [80]))
 def test_damaged_inputs(seeds, tmp_path, kind, inputs):
     counts = fuzzing.fuzz(kind, seeds, tmp_path, inputs)
     assert counts.inputs == inputs

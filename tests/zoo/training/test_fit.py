@@ -257,15 +257,12 @@ def test_the_schedule_ends_with_the_steps():
     assert rates == pytest.approx([0.01 / 4, 0.0], abs=1e-8)
 
 
+SCHEDULED = {"adam": "cosine", "adamw": "inverse_sqrt", "sgd": "linear", "momentum": "constant"}
+
+
 @pytest.mark.parametrize(
     ("optimizer", "schedule"),
-    mostly_slow(
-        [
-            ("adam", "cosine"), ("adamw", "inverse_sqrt"), ("sgd", "linear"),
-            ("momentum", "constant"),
-        ],
-        [("adamw", "inverse_sqrt"), ("momentum", "constant")],
-    ),
+    mostly_slow(SCHEDULED.items(), [("adamw", "inverse_sqrt"), ("momentum", "constant")]),
 )
 def test_every_optimizer_and_schedule_lowers_the_loss(optimizer, schedule):
     rate = {"adam": 0.01, "adamw": 0.01, "sgd": 0.3, "momentum": 0.05}[optimizer]
