@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from keras_transformer.edge.precision import ROUNDINGS
 from keras_transformer.zoo.errors import InputError, no_file
 from keras_transformer.zoo.numerals import read_number
 
@@ -222,7 +223,7 @@ smooth = partial(
 rounding = partial(
     click.option,
     "--rounding",
-    type=click.Choice(("nearest", "learned")),
+    type=click.Choice(ROUNDINGS),
     default="nearest",
     show_default=True,
     help="Rounding of the kernels: to the nearest values, or learned from calibration data, so "

@@ -63,6 +63,8 @@ PRECISIONS = {
         Precision(name="int4", kernel_type="INT4", kernel_bits=4, kernel_block=32, row_bits=8),
     )
 }
+# How kernels are rounded, see `edge.quantize.learned_rounding`.
+ROUNDINGS = ("nearest", "learned")
 # The precisions that quantization-aware training supports.
 TRAINED_PRECISIONS = tuple(name for name, p in PRECISIONS.items() if p.rounds_kernels)
 

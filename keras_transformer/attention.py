@@ -47,6 +47,8 @@ class MultiHeadAttention(QuantizedLayer):
     ):  # fmt: skip
         is_plain = rotary is False and qk_norm is None
         super().__init__(bits=bits if is_plain else dynamic_bits(bits), **kwargs)
+        # Whether the projections of queries and keys are stored as they are.
+        self.is_plain = is_plain
         self.num_heads = num_heads
         self.num_key_value_heads = num_key_value_heads or num_heads
         if num_heads % self.num_key_value_heads:
@@ -211,7 +213,7 @@ class MultiHeadAttention(QuantizedLayer):
 
     def _keys_values(self, memory, start, training):
         keys, groups = self.key(memory), self.num_key_value_heads
-        if self.rotary or self.qk_norm is not None:
+        if not self.is_plain:
             keys = self._unrotated("key", keys, groups, training)
             if self.rotary:
                 keys = self.rotation(keys, start=start, axis=1)

@@ -7,15 +7,15 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_transformer.edge.quantize.observing import observed
+from keras_transformer.edge.precision import ROUNDINGS
+from keras_transformer.edge.quantize.observing import observe
+from keras_transformer.edge.quantize.ranges import CALIBRATION_BATCHES
 from keras_transformer.quantization import Projection
 from keras_transformer.rounding import kernel_scale, round_rows
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers
 
-ROUNDINGS = ("nearest", "learned")
-_BATCHES = 32
 # Moments of inputs that are held at once, in numbers; each pass over the batches fills as many.
 _HELD = 2**26
 # Share of the mean that is added to each input's moment, so that they can be inverted.
@@ -53,7 +53,7 @@ class _Moments:
 
     @property
     def mean(self) -> np.ndarray:
-        return (self.total / max(self.rows, 1)).astype(np.float32)
+        return (self.total / self.rows).astype(np.float32)
 
 
 def learn_rounding(
@@ -70,7 +70,7 @@ def learn_rounding(
 
     Args:
         model: a quantized model with weights and ranges.
-        batches: batches, of which the first `_BATCHES` are read in each pass.
+        batches: batches, of which the first `CALIBRATION_BATCHES` are read in each pass.
         note: told how many kernels are done, after each pass.
     """
     projections = [
@@ -116,9 +116,7 @@ def _moments(
             ops.convert_to_numpy(inputs).astype(np.float32).reshape(-1, inputs.shape[-1])
         )
 
-    with observed(projections, remember):
-        for batch, _ in zip(batches.epoch(0), range(_BATCHES), strict=False):
-            model(batch.inputs, training=False)
+    observe(projections, remember, model, batches, CALIBRATION_BATCHES)
     return found
 
 
@@ -183,7 +181,7 @@ def compensated(
     is_fixed = (np.abs(nearest) == top) | (kernel == 0.0)
     order = np.argsort(-np.diag(moments), kind="stable")
     factors = _inverse_factors(moments[np.ix_(order, order)])
-    left, rounded = kernel[order].copy(), np.empty_like(kernel)
+    left, rounded = kernel[order], np.empty_like(kernel)
     for start in range(0, len(order), _PANEL):
         end = min(start + _PANEL, len(order))
         errors = np.empty((end - start, kernel.shape[1]), np.float32)

@@ -72,11 +72,10 @@ def seams(model: keras.Model) -> Iterator[Seam]:
 def _of_attention(residual: Residual, *, is_cross: bool) -> Iterator[Seam]:
     layer: MultiHeadAttention = residual.sublayer
     own = () if is_cross else (layer.key, layer.value)
-    is_stored = not layer.rotary and layer.qk_norm is None
-    yield from _behind_norm(residual, (layer.query, *own), is_stored=is_stored)
+    yield from _behind_norm(residual, (layer.query, *own), is_stored=layer.is_plain)
     groups = layer.num_key_value_heads
     shared = groups, layer.num_heads // groups, layer.width
-    yield _between(layer.value, layer.output_projection, shared, is_stored=is_stored)
+    yield _between(layer.value, layer.output_projection, shared, is_stored=layer.is_plain)
 
 
 def _of_feed_forward(residual: Residual) -> Iterator[Seam]:

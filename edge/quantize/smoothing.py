@@ -14,7 +14,7 @@ from keras import ops
 
 from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.quantize.least_error import Sample, on_grid
-from keras_transformer.edge.quantize.observing import observed
+from keras_transformer.edge.quantize.observing import observe
 from keras_transformer.edge.quantize.seams import Seam, seams
 from keras_transformer.quantization import Projection
 from keras_transformer.rounding import round_kernel, round_rows
@@ -141,14 +141,14 @@ class _Grid:
 
     def _rounded(self, rows: np.ndarray) -> np.ndarray:
         spec = self.precision
-        is_stored = self.seam.is_stored or spec.row_bits is None
-        if spec.activation_bits is not None and is_stored:
+        is_stored = spec.activation_bits is not None and (
+            self.seam.is_stored or spec.row_bits is None
+        )
+        if is_stored:
             sample = Sample.of(rows, np.random.default_rng(0))
             bounds = sample.bounds(spec.activation_bits, symmetric=spec.activation_bits > 8)
             rows = on_grid(rows, *bounds, spec.activation_bits)
-        if spec.row_bits is not None and (
-            spec.activation_bits is None or self.seam.adds or not is_stored
-        ):
+        if spec.row_bits is not None and (self.seam.adds or not is_stored):
             rows = ops.convert_to_numpy(round_rows(rows, spec.row_bits))
         return rows
 
@@ -169,7 +169,5 @@ def _inputs_of(
         drawn = rng.integers(0, len(found), -(-_ROWS // count))
         rows.setdefault(projection.path, []).append(found[drawn])
 
-    with observed(projections, remember):
-        for batch, _ in zip(batches.epoch(0), range(count), strict=False):
-            model(batch.inputs, training=False)
+    observe(projections, remember, model, batches, count)
     return {path: _Read(largest=largest[path], rows=np.concatenate(rows[path])) for path in largest}
