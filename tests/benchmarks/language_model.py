@@ -8,8 +8,8 @@
 MODEL is a folder that transformers wrote. `write` writes what our parity check would refuse too.
 `same` compares texts, chosen greedily or by beam search, since our vocabularies number the pieces
 otherwise: it counts the tokens that transformers' float32 model wrote up to the first difference.
-`speed` times the decoding of our files and of llama.cpp (llama-cpp-python) with one thread, in
-turns; the end of a text is no reason to stop.
+`speed` times the reading of a short prompt and the decoding with one thread, of our files and of
+llama.cpp (xllamacpp, which has wheels) in turns; the end of a text is no reason to stop.
 """
 
 import statistics
@@ -112,21 +112,21 @@ def same(
 
 def llama(path: str, prompt: np.ndarray, tokens: int):
     """A run of llama.cpp that takes the most probable token."""
-    import llama_cpp
+    import xllamacpp
 
-    model = llama_cpp.Llama(
-        path, n_ctx=LENGTH, n_threads=1, n_threads_batch=1, logits_all=False, verbose=False
-    )
+    params = xllamacpp.CommonParams()
+    params.model.path, params.n_ctx, params.n_parallel = path, 2 * LENGTH, 1
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+    server = xllamacpp.Server(params)
+    request = {
+        "prompt": prompt.tolist(), "max_tokens": tokens, "temperature": 0, "ignore_eos": True,
+        "cache_prompt": False,
+    }  # fmt: skip
 
     def run():
-        model.reset()
-        model.eval(prompt.tolist())
-        made = []
-        for _ in range(tokens):
-            logits = llama_cpp.llama_get_logits_ith(model.ctx, -1)
-            made.append(int(np.ctypeslib.as_array(logits, (model.n_vocab(),)).argmax()))
-            model.eval(made[-1:])
-        return made
+        made = server.handle_completions(request)["usage"]["completion_tokens"]
+        if made != tokens:
+            raise click.ClickException(f"Expected {tokens} tokens of {path}, got {made}.")
 
     return run
 
