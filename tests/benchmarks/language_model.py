@@ -20,6 +20,8 @@ import click
 import numpy as np
 
 LENGTH = 128
+# A short prompt is not read at the full length.
+LENGTHS = (16, LENGTH)
 PROMPTS = (
     "The capital of France is",
     "Once upon a time, there was a little girl who",
@@ -47,7 +49,7 @@ def write(model: str, folder: Path, precision: str) -> None:
 
     folder.mkdir(exist_ok=True)
     with written_though_refused():
-        data = bytes(convert(as_checkpoint(model), precision, lengths=[LENGTH]))
+        data = bytes(convert(as_checkpoint(model), precision, lengths=LENGTHS))
     (folder / f"{precision}.tflite").write_bytes(data)
 
 
