@@ -1,6 +1,5 @@
 """Quantization ranges: calibrated on batches, then tracked or learned, and frozen."""
 
-from contextlib import ExitStack
 from typing import Any
 
 import keras
@@ -9,7 +8,8 @@ import tensorflow as tf
 from keras import ops
 
 from keras_transformer.edge.quantize.least_error import Sample
-from keras_transformer.quantization import Projection, QuantPoint
+from keras_transformer.edge.quantize.observing import rounded_once
+from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.data.rows import Rows
@@ -75,10 +75,7 @@ def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 0.0) 
         point.set_range(0.0, 0.0)  # masked scores lie below the range, see `raised_to`
         point.tracker = observe
     try:
-        with ExitStack() as stack:
-            for layer in all_layers(model):
-                if isinstance(layer, Projection):
-                    stack.enter_context(layer.rounded_once())
+        with rounded_once(model):
             for batch, _ in zip(batches.epoch(0), range(CALIBRATION_BATCHES), strict=False):
                 model(batch.inputs, training=False)
                 if broken:
