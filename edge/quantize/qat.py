@@ -17,7 +17,7 @@ from keras_transformer.edge.precision import (
     kept_patterns,
 )
 from keras_transformer.edge.quantize.learned_rounding import learn_rounding
-from keras_transformer.edge.quantize.ranges import calibrate, check_histogram, train_ranges
+from keras_transformer.edge.quantize.ranges import calibrate, check_ranges, train_ranges
 from keras_transformer.edge.quantize.rounding import round_biases
 from keras_transformer.edge.quantize.smoothing import smoothed
 from keras_transformer.embeddings import TokenEmbedding
@@ -159,7 +159,7 @@ def quantize(
             f"Expected no learned ranges, no percentile and no method for {precision}, which has "
             f"no ranges, got ranges={ranges}, percentile={percentile:g}, range_method={method}."
         )
-    check_histogram(method, spec.activation_bits)
+    check_ranges(method, percentile, spec.activation_bits)
     run = Retraining(
         checkpoint=checkpoint, recipe=recipe, out=out, train=train, validation=validation,
         resume=resume, overwrite=overwrite, report=report, scalars=scalars,

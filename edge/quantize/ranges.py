@@ -35,8 +35,9 @@ def learned_points(model: keras.Model) -> list[QuantPoint]:
     return [p for p in all_layers(model) if isinstance(p, QuantPoint) and p.is_learned]
 
 
-def check_histogram(method: str, bits: int | None) -> None:
-    """Raises InputError if ranges of these bits have no entropy, see `entropy_bounds`."""
+def check_ranges(method: str, percentile: float, bits: int | None) -> None:
+    """Raises InputError if ranges of these bits cannot be calibrated so, see `calibrate`."""
+    check_range_method(method, percentile)
     if method == "entropy" and (bits or 0) > 8:
         raise InputError(
             "Expected a range_method other than entropy for activations of more than 8 bits, whose "
@@ -68,9 +69,8 @@ def calibrate(
         InputError: if the percentile is out of range, the method is unknown, does not suit the
             points' bits or is given besides a percentile, or a value is not finite.
     """
-    check_range_method(method, percentile)
     points = learned_points(model)
-    check_histogram(method, max((point.bits for point in points), default=None))
+    check_ranges(method, percentile, max((point.bits for point in points), default=None))
     percentile = 100.0 if method == "min-max" else percentile
     drawn = {"drawn": DRAWN} if method == "entropy" else {}
     seen: dict[QuantPoint, list[Any]] = {}

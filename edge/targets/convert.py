@@ -9,7 +9,7 @@ import numpy as np
 from keras_transformer.edge.convert.convert import Request
 from keras_transformer.edge.precision import Precision, get_precision, precision_of
 from keras_transformer.edge.quantize.learned_rounding import check_rounding
-from keras_transformer.edge.quantize.ranges import calibration_batches, check_histogram
+from keras_transformer.edge.quantize.ranges import calibration_batches, check_ranges
 from keras_transformer.edge.quantize.smoothing import check_smooth
 from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.edge.targets.registry import check_options, get_target
@@ -23,7 +23,6 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.prune_vocabulary import Texts, prune_checkpoint, pruning_note
-from keras_transformer.zoo.recipe import check_range_method
 
 # Rows of the calibration data on which a published model's file is compared.
 _COMPARED_ROWS = 64
@@ -89,12 +88,11 @@ def convert(
     smooth = str(smooth)
     check_smooth(smooth)
     check_rounding(rounding)
-    check_range_method(range_method, percentile)
+    check_ranges(range_method, percentile, spec.activation_bits)
     ranges = f"percentile={percentile:g}" if percentile else ""
     if range_method != "least-error":
         ranges = f"range_method={range_method}"
     _check_calibration(checkpoint, spec, calibration, ranges, smooth, rounding)
-    check_histogram(range_method, spec.activation_bits)
     if calibration is not None and not isinstance(calibration, Batches | SampledBatches):
         calibration = calibration_batches(checkpoint, calibration)
     is_as_published = not (checkpoint.metrics or checkpoint.task.generates)
