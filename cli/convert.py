@@ -111,6 +111,7 @@ def _check_mixed(
 )
 @options.keep()
 @options.percentile()
+@options.range_method(default="least-error")
 @options.smooth(
     show_default="with --calibration auto for dynamic_int8, int4 and pre-norm models, else none"
 )
@@ -144,9 +145,10 @@ def _check_mixed(
 @options.overwrite()
 def convert(
     checkpoint: Path, precision: str | None, calibration: Path | None, percentile: float,
-    smooth: str | None, rounding: str, keep: tuple[str, ...], lengths: list[int] | None,
-    target: str, name: str | None, description: str, model_version: str, licence: str, out: Path,
-    overwrite: bool, prune_vocabulary: Path | None, data: Path | None, max_drop: float | None,
+    range_method: str, smooth: str | None, rounding: str, keep: tuple[str, ...],
+    lengths: list[int] | None, target: str, name: str | None, description: str,
+    model_version: str, licence: str, out: Path, overwrite: bool,
+    prune_vocabulary: Path | None, data: Path | None, max_drop: float | None,
     language: str | None, **of_targets: Any,
 ) -> None:  # fmt: skip
     """Convert a CHECKPOINT for a target, by default to a .tflite file with tokenizer and labels.
@@ -196,8 +198,8 @@ def convert(
             display.note(pruning_note(trained.recipe))
         common = {
             "target": target, "calibration": calibration, "percentile": percentile,
-            "smooth": smooth, "lengths": lengths, "about": about, "report": display.Progress(),
-            **given,
+            "range_method": range_method, "smooth": smooth, "lengths": lengths, "about": about,
+            "report": display.Progress(), **given,
         }  # fmt: skip
         if precision == MIXED:
             from keras_transformer.edge.choose.mixed import mixed

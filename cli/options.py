@@ -19,6 +19,7 @@ import click
 from keras_transformer.edge.precision import ROUNDINGS
 from keras_transformer.zoo.errors import InputError, no_file
 from keras_transformer.zoo.numerals import read_number
+from keras_transformer.zoo.recipe import RANGE_METHODS
 
 
 class Text(click.ParamType):
@@ -209,6 +210,15 @@ percentile = partial(
     help="Central share of a tensor's values that its calibrated range covers; 100 is "
     "from the smallest to the largest.  [default: the range that rounds them with the least "
     "squared error]",
+)
+
+range_method = partial(
+    click.option,
+    "--range-method",
+    type=click.Choice(RANGE_METHODS),
+    help="Calibrated range of a tensor: the one with the least squared error, from the smallest to "
+    "the largest value, or with the least change of their distribution; instead of --percentile.  "
+    "[default: least-error]",
 )
 
 smooth = partial(

@@ -30,6 +30,7 @@ from keras_transformer.zoo.recipe import CHOICES
     "[default: 0.2]",
 )
 @options.percentile()
+@options.range_method()
 @options.smooth(default="none", show_default=True)
 @training.going_on(
     data="the checkpoint's", epochs="a fifth of the recipe's",

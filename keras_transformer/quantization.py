@@ -172,6 +172,7 @@ class QuantizedLayer(_RoundingLayer):
         super().__init__(**kwargs)
         self.supports_masking = True
         self.output_observer = None
+        self._round_rows = round_rows
         widths = all_bits(bits)
         self.kernel_bits = widths["kernel_bits"]
         self.kernel_block = widths["kernel_block"]
@@ -195,12 +196,18 @@ class QuantizedLayer(_RoundingLayer):
         """Whether a device rounds the inputs of the matmuls row by row, and stores none."""
         return self.row_bits is not None and self.activation_bits is None
 
-    def _rounded_rows(self, inputs):
-        """The inputs of a matmul with a rounded kernel; the gradient passes straight through."""
+    def rows_read(self, inputs):
+        """The inputs of the matmul with a rounded kernel, float32 where the device rounds them."""
         if self.kernel_bits is None or not self.rounds_rows:
             return inputs
-        rounded = ops.cast(round_rows(inputs, self.row_bits), inputs.dtype)
-        return straight_through(inputs, rounded)
+        return self._round_rows(inputs, self.row_bits)
+
+    def _rounded_rows(self, inputs):
+        """The same with the type of the inputs; the gradient passes straight through."""
+        rounded = self.rows_read(inputs)
+        if rounded is inputs:
+            return inputs
+        return straight_through(inputs, ops.cast(rounded, inputs.dtype))
 
     def _point(self, name, width, **kwargs):
         """Makes and builds a point; further arguments are those of `QuantPoint`."""
@@ -238,6 +245,7 @@ class Projection(QuantizedLayer):
         self.factor = factor
         self.observer = None
         self.adapter = None
+        self._once_rounded = None
         self.kernel_initializer = kernel_initializer
 
     def build(self, input_shape):
@@ -257,9 +265,7 @@ class Projection(QuantizedLayer):
     def call(self, inputs):
         if self.observer is not None:
             self.observer(self, inputs)
-        kernel = ops.convert_to_tensor(self.kernel)
-        if self.kernel_bits is not None:
-            kernel = straight_through(kernel, self.rounded_kernel(kernel))
+        kernel = self._used_kernel() if self._once_rounded is None else self._once_rounded
         outputs = ops.matmul(self._rounded_rows(inputs), ops.cast(kernel, self.compute_dtype))
         outputs = outputs + self.bias if self.use_bias else outputs
         if self.adapter is not None:
@@ -282,21 +288,24 @@ class Projection(QuantizedLayer):
         self.kernel_bits = None
         self.stays_float = True
 
+    def _used_kernel(self):
+        kernel = ops.convert_to_tensor(self.kernel)
+        if self.kernel_bits is None:
+            return kernel
+        return straight_through(kernel, self.rounded_kernel(kernel))
+
     @contextmanager
-    def rounded_once(self):
-        """Rounds the kernel once for all calls in the context; if `rounds_rows`, at each call."""
-        if self.kernel_bits is None or self.rounds_rows:
-            yield
-            return
-        bits, kernel = self.kernel_bits, ops.convert_to_numpy(self.kernel.value)
-        rounded = ops.convert_to_tensor(self.kernel)
-        self.kernel.assign(straight_through(rounded, self.rounded_kernel(rounded)))
-        self.kernel_bits = None
+    def rounded_once(self, rows=round_rows):
+        """Rounds the kernel once for all calls in the context, in which it must not change.
+
+        Args:
+            rows: function that rounds the inputs meanwhile, with the results of `round_rows`.
+        """
+        self._once_rounded, self._round_rows = self._used_kernel(), rows
         try:
             yield
         finally:
-            self.kernel_bits = bits
-            self.kernel.assign(kernel)
+            self._once_rounded, self._round_rows = None, round_rows
 
     @property
     def scale(self):

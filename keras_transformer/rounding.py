@@ -33,6 +33,18 @@ def round_rows(x, bits):
     return (ops.clip(ops.round(x * steps) + zero, lowest, highest) - zero) * (1.0 / steps)
 
 
+class SharedRows:
+    """`round_rows` for eager calls that rounds a tensor once for all that read it in succession."""
+
+    def __init__(self):
+        self._last = None
+
+    def __call__(self, x, bits):
+        if self._last is None or self._last[0] is not x or self._last[1] != bits:
+            self._last = x, bits, round_rows(x, bits)
+        return self._last[2]
+
+
 def round_kernel(kernel, bits, block=None, factor=1.0):
     """Rounds a kernel to the symmetric grid that TFLite stores.
 

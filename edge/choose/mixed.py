@@ -87,6 +87,7 @@ def mixed(
     language: str | None = None,
     target: str = "plain",
     percentile: float = 0.0,
+    range_method: str = "least-error",
     smooth: str | float | None = None,
     lengths: Sequence[int] | None = None,
     about: About | None = None,
@@ -107,7 +108,7 @@ def mixed(
             metric: hundredths of accuracy or correlation, BLEU, perplexity.
         columns: columns of `data` by role; those of training by default.
         language: target language of a multilingual translator to measure.
-        target, percentile, smooth, lengths, about: see `convert`.
+        target, percentile, range_method, smooth, lengths, about: see `convert`.
         report: receives progress callbacks for each group, and what was found.
         **options: options of the target.
 
@@ -143,14 +144,16 @@ def mixed(
     )
     found = sensitivity(
         checkpoint, examples, columns=columns, precision=PRECISION, max_drop=max_drop,
-        calibration=calibration, percentile=percentile, smooth=smooth, report=report, **decoding,
+        calibration=calibration, percentile=percentile, range_method=range_method, smooth=smooth,
+        report=report, **decoding,
     )  # fmt: skip
     if not found.kept.is_met:
         raise RunError(found.verdict())
     report.note(found.verdict())
     make = partial(
         convert, checkpoint, PRECISION, target=target, calibration=calibration,
-        percentile=percentile, smooth=smooth, lengths=lengths, about=about, report=report,
+        percentile=percentile, range_method=range_method, smooth=smooth, lengths=lengths,
+        about=about, report=report,
         **options,
     )  # fmt: skip
     made = Mixed(artifact=make(keep=found.kept.keep), found=found, value=None, drop=None)

@@ -138,6 +138,7 @@ def sensitivity(
     max_drop: float | None = None,
     calibration: Source | Rows | None = None,
     percentile: float = 0.0,
+    range_method: str = "least-error",
     smooth: str | float = "none",
     report: Report | None = None,
     **decoding: Any,
@@ -155,7 +156,7 @@ def sensitivity(
         precision: a precision that rounds kernels.
         max_drop: largest acceptable drop, in points of the metric.
         calibration: data that the ranges are calibrated on, likewise; the training data by default.
-        percentile, smooth: see `convert`.
+        percentile, range_method, smooth: see `convert`.
         report: receives progress callbacks for each group.
         **decoding: decoding options of a translator, see `Decoding`.
 
@@ -186,7 +187,8 @@ def sensitivity(
         report.note(note)
     metric = task.defined(task.metric, examples)
     simulation = Simulation(
-        checkpoint, precision, batches, measure, metric, percentile=percentile, smooth=smooth,
+        checkpoint, precision, batches, measure, metric, percentile=percentile,
+        range_method=range_method, smooth=smooth,
     )  # fmt: skip
     groups = simulation.groups
     float_value = simulation.float_value()

@@ -23,7 +23,7 @@ class Simulation:
         batches: batches on which the ranges are calibrated, see `quantized_model`.
         measure: function from a predictor to its metrics.
         metric: the metric that decides.
-        **rounding: `percentile` and `smooth`, see `quantized_model`.
+        **rounding: `percentile`, `range_method` and `smooth`, see `quantized_model`.
 
     Attributes:
         groups: groups of the model.

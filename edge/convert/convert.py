@@ -41,7 +41,7 @@ class Request:
         precision: precision of the file.
         calibration: batches that ranges are calibrated on when a float checkpoint becomes an
             integer file, and that smoothing and rounding are measured on.
-        percentile: percentile of the ranges, see `ranges.calibrate`.
+        percentile, range_method: percentile or method of the ranges, see `ranges.calibrate`.
         smooth: smoothing of a float checkpoint, see `smoothing.smoothed`.
         rounding: rounding of a float checkpoint's kernels, see `quantized_model`.
         keep: layers of a float checkpoint that stay float, such as `encoder/block_0/*=float32`.
@@ -53,6 +53,7 @@ class Request:
     precision: Precision
     calibration: Batches | None = None
     percentile: float = 0.0
+    range_method: str = "least-error"
     smooth: str = "none"
     rounding: str = "nearest"
     keep: Sequence[str] = ()
@@ -165,7 +166,8 @@ def simulation(
         )
     model = quantized_model(
         checkpoint, request.calibration, spec.name, keep, percentile=request.percentile,
-        smooth=request.smooth, rounding=request.rounding, note=request.note,
+        range_method=request.range_method, smooth=request.smooth, rounding=request.rounding,
+        note=request.note,
     )  # fmt: skip
     if spec.is_static and learned_points(model):
         round_biases(model, model_inputs(model, checkpoint.probes))

@@ -1,17 +1,19 @@
 """Rounding of kernels that keeps their outputs on calibration data, not each value."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_transformer.edge.precision import ROUNDINGS
-from keras_transformer.edge.quantize.observing import observe
+from keras_transformer.edge.quantize.observing import Enough, observe, observed
 from keras_transformer.edge.quantize.ranges import CALIBRATION_BATCHES
 from keras_transformer.quantization import Projection
-from keras_transformer.rounding import kernel_scale, round_rows
+from keras_transformer.rounding import kernel_scale
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers
@@ -35,25 +37,58 @@ def check_rounding(rounding: str) -> None:
 
 
 @dataclasses.dataclass(eq=False)
-class _Moments:
-    """Second moments (D, D) and the mean (D,) of what a projection reads, over all rows."""
+class Moments:
+    """Second moments (D, D) and the mean (D,) of rows that projections read.
+
+    The order and the factors are computed once, from the moments at that time.
+    """
 
     second: np.ndarray
     total: np.ndarray
     rows: int = 0
 
     @classmethod
-    def of_width(cls, width: int) -> "_Moments":
+    def of_width(cls, width: int) -> "Moments":
+        """Returns those of no rows."""
         return cls(np.zeros((width, width), np.float32), np.zeros(width, np.float64))
 
-    def add(self, rows: np.ndarray) -> None:
-        self.second += rows.T @ rows
-        self.total += rows.sum(0, dtype=np.float64)
+    def add(self, rows: Any) -> None:
+        """Adds rows (..., D)."""
+        rows = ops.reshape(ops.cast(rows, "float32"), (-1, rows.shape[-1]))
+        # By the backend: NumPy's threads and its own would compete for the same cores.
+        self.second += ops.convert_to_numpy(ops.matmul(ops.transpose(rows), rows))
+        self.total += ops.convert_to_numpy(rows).sum(0, dtype=np.float64)
         self.rows += len(rows)
 
     @property
     def mean(self) -> np.ndarray:
+        """The mean (D,)."""
         return (self.total / self.rows).astype(np.float32)
+
+    @functools.cached_property
+    def order(self) -> np.ndarray:
+        """The inputs (D,), those of the largest moment first."""
+        return np.argsort(-np.diag(self.second), kind="stable")
+
+    @functools.cached_property
+    def factors(self) -> np.ndarray:
+        """The upper Cholesky factor (D, D) of the inverse of the damped moments, in that order."""
+        moments = self.second[np.ix_(self.order, self.order)].astype(np.float64)
+        mean = float(np.diag(moments).mean()) or 1.0
+        damped = moments + np.eye(len(moments)) * _DAMPING * mean
+        return np.linalg.cholesky(np.linalg.inv(damped)).T.astype(np.float32)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Readers:
+    """Projections that read the same tensors, and how many in each run of the model."""
+
+    projections: tuple[Projection, ...]
+    calls: int
+
+    @property
+    def first(self) -> Projection:
+        return self.projections[0]
 
 
 def learn_rounding(
@@ -78,54 +113,80 @@ def learn_rounding(
         if isinstance(layer, Projection) and layer.kernel_bits is not None
     ]  # fmt: skip
     done = 0
-    for group in _groups(projections):
+    for group in _groups(_readers(projections, model, batches)):
         moments = _moments(group, model, batches)
-        for projection in group:
-            found = moments.pop(projection.path)
-            if found.rows:
+        for readers in group:
+            found = moments.pop(readers.first.path)
+            for projection in readers.projections:
                 _round(projection, found)
-        done += len(group)
+            done += len(readers.projections)
         if note is not None:
             note(f"Learned the rounding of {done} of {len(projections)} kernels.")
 
 
-def _groups(projections: Sequence[Projection]) -> Iterator[list[Projection]]:
-    """Consecutive projections whose moments are held together."""
-    group: list[Projection] = []
-    held = 0
+def _readers(
+    projections: Sequence[Projection], model: keras.Model, batches: Batches
+) -> list[_Readers]:
+    """Those of the projections that the model runs, by the tensors that they read of one row."""
+    read: dict[str, list[Any]] = {}
+
+    def remember(projection, inputs):
+        read.setdefault(projection.path, []).append(inputs)
+
+    with observed(projections, remember):
+        batch = next(iter(batches.epoch(0)))
+        model({name: rows[:1] for name, rows in batch.inputs.items()}, training=False)
+    shared: dict[tuple, list[Projection]] = {}
     for projection in projections:
-        size = projection.kernel.shape[0] ** 2
+        tensors = read.get(projection.path, ())
+        rounding = projection.rounds_rows, projection.row_bits
+        shared.setdefault((*map(id, tensors), *rounding), []).append(projection)
+    return [
+        _Readers(tuple(found), len(read[found[0].path]))
+        for found in shared.values() if found[0].path in read
+    ]  # fmt: skip
+
+
+def _groups(readers: Sequence[_Readers]) -> Iterator[list[_Readers]]:
+    """Consecutive readers whose moments are held together."""
+    group: list[_Readers] = []
+    held = 0
+    for one in readers:
+        size = one.first.kernel.shape[0] ** 2
         if group and held + size > _HELD:
             yield group
             group, held = [], 0
-        group.append(projection)
+        group.append(one)
         held += size
     if group:
         yield group
 
 
 def _moments(
-    projections: Sequence[Projection], model: keras.Model, batches: Batches
-) -> dict[str, _Moments]:  # fmt: skip
-    found = {one.path: _Moments.of_width(one.kernel.shape[0]) for one in projections}
+    group: Sequence[_Readers], model: keras.Model, batches: Batches
+) -> dict[str, Moments]:  # fmt: skip
+    """Moments of what each of a group reads, by the path of its first projection."""
+    found = {one.first.path: Moments.of_width(one.first.kernel.shape[0]) for one in group}
+    calls = sum(one.calls for one in group)
+    left = calls
 
     def remember(projection, inputs):
-        if projection.rounds_rows:
-            inputs = round_rows(inputs, projection.row_bits)
-        found[projection.path].add(
-            ops.convert_to_numpy(inputs).astype(np.float32).reshape(-1, inputs.shape[-1])
-        )
+        nonlocal left
+        found[projection.path].add(projection.rows_read(inputs))
+        left -= 1
+        if not left:
+            left = calls
+            raise Enough
 
-    observe(projections, remember, model, batches, CALIBRATION_BATCHES)
+    observe([one.first for one in group], remember, model, batches, CALIBRATION_BATCHES)
     return found
 
 
-def _round(projection: Projection, moments: _Moments) -> None:
+def _round(projection: Projection, moments: Moments) -> None:
     """Assigns a projection its rounded kernel, and the bias that makes up for the mean error."""
     kernel = ops.convert_to_numpy(projection.kernel.value)
-    weights = np.diag(moments.second)
-    scale = least_error_scale(kernel, weights, projection)
-    rounded = compensated(kernel, moments.second, scale, projection.kernel_bits)
+    scale = least_error_scale(kernel, np.diag(moments.second), projection)
+    rounded = compensated(kernel, moments, scale, projection.kernel_bits)
     if projection.use_bias:
         projection.bias.assign(projection.bias + moments.mean @ (kernel - rounded))
     projection.kernel.assign(rounded)
@@ -162,9 +223,7 @@ def least_error_scale(
     return np.broadcast_to(scales, shape).reshape(width, units)
 
 
-def compensated(
-    kernel: np.ndarray, moments: np.ndarray, scale: np.ndarray, bits: int
-) -> np.ndarray:
+def compensated(kernel: np.ndarray, moments: Moments, scale: np.ndarray, bits: int) -> np.ndarray:
     """Rounds a kernel (width, units) to multiples of the scales, each error made up for.
 
     The largest value of each scale's share stays at the end of the grid, from which the scale is
@@ -172,15 +231,14 @@ def compensated(
 
     Args:
         kernel: (width, units).
-        moments: (width, width), second moments of the inputs.
+        moments: moments of the inputs.
         scale: (width, units).
         bits: width of the stored integers.
     """
     top = 2 ** (bits - 1) - 1
     nearest = np.clip(np.rint(kernel / scale), -top, top)
     is_fixed = (np.abs(nearest) == top) | (kernel == 0.0)
-    order = np.argsort(-np.diag(moments), kind="stable")
-    factors = _inverse_factors(moments[np.ix_(order, order)])
+    order, factors = moments.order, moments.factors
     left, rounded = kernel[order], np.empty_like(kernel)
     for start in range(0, len(order), _PANEL):
         end = min(start + _PANEL, len(order))
@@ -193,11 +251,3 @@ def compensated(
             left[at + 1 : end] -= np.outer(factors[at, at + 1 : end], errors[at - start])
         left[end:] -= factors[start:end, end:].T @ errors
     return rounded
-
-
-def _inverse_factors(moments: np.ndarray) -> np.ndarray:
-    """The upper Cholesky factor of the inverse of damped moments."""
-    moments = moments.astype(np.float64)
-    mean = float(np.diag(moments).mean()) or 1.0
-    damped = moments + np.eye(len(moments)) * _DAMPING * mean
-    return np.linalg.cholesky(np.linalg.inv(damped)).T.astype(np.float32)

@@ -30,18 +30,26 @@ class Sample:
     weights: np.ndarray
 
     @classmethod
-    def of(cls, values: np.ndarray, rng: np.random.Generator) -> "Sample":
-        """Draws a sample of values of any shape, the extremes included."""
+    def of(
+        cls, values: np.ndarray, rng: np.random.Generator, drawn: int = _OF_THE_REST
+    ) -> "Sample":  # fmt: skip
+        """Draws a sample of values of any shape, the extremes included.
+
+        Args:
+            values: the values.
+            rng: the generator that draws.
+            drawn: number of values besides the extremes.
+        """
         values = values.reshape(-1).astype(np.float32, copy=False)
         weights = np.ones(values.size, np.float32)
-        if values.size > 2 * _AT_EACH_END + _OF_THE_REST:
+        if values.size > 2 * _AT_EACH_END + drawn:
             last = values.size - _AT_EACH_END
             ordered = np.partition(values, (_AT_EACH_END, last - 1))
             rest = ordered[_AT_EACH_END:last]
-            drawn = rest[rng.integers(0, rest.size, _OF_THE_REST)]
-            values = np.concatenate([ordered[:_AT_EACH_END], drawn, ordered[last:]])
+            some = rest[rng.integers(0, rest.size, drawn)]
+            values = np.concatenate([ordered[:_AT_EACH_END], some, ordered[last:]])
             weights = np.ones(values.size, np.float32)
-            weights[_AT_EACH_END:-_AT_EACH_END] = rest.size / _OF_THE_REST
+            weights[_AT_EACH_END:-_AT_EACH_END] = rest.size / drawn
         return cls(values=values, weights=weights)
 
     @classmethod

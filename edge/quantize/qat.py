@@ -17,7 +17,7 @@ from keras_transformer.edge.precision import (
     kept_patterns,
 )
 from keras_transformer.edge.quantize.learned_rounding import learn_rounding
-from keras_transformer.edge.quantize.ranges import calibrate, train_ranges
+from keras_transformer.edge.quantize.ranges import calibrate, check_ranges, train_ranges
 from keras_transformer.edge.quantize.rounding import round_biases
 from keras_transformer.edge.quantize.smoothing import smoothed
 from keras_transformer.embeddings import TokenEmbedding
@@ -39,8 +39,8 @@ from keras_transformer.zoo.training.run_folder import one_run
 
 def quantized_model(
     checkpoint: Checkpoint, batches: Batches | None, precision: str = "int8",
-    keep: Sequence[str] = (), *, percentile: float = 0.0, smooth: str = "none",
-    rounding: str = "nearest", note: Callable[[str], None] | None = None,
+    keep: Sequence[str] = (), *, percentile: float = 0.0, range_method: str = "least-error",
+    smooth: str = "none", rounding: str = "nearest", note: Callable[[str], None] | None = None,
 ) -> keras.Model:  # fmt: skip
     """Builds the quantized form of a float model.
 
@@ -50,7 +50,7 @@ def quantized_model(
             smoothing, and inputs for rounding.
         precision: name of the precision, see `precision`.
         keep: layers to keep in float, see `kept_patterns`.
-        percentile: percentile of the ranges, see `ranges.calibrate`.
+        percentile, range_method: percentile or method of the ranges, see `ranges.calibrate`.
         smooth: smoothing, see `smoothing.smoothed`; `none` for none.
         rounding: rounding of the kernels, `nearest` or `learned`, see
             `learned_rounding.learn_rounding`.
@@ -72,7 +72,7 @@ def quantized_model(
             note(str(found))
     set_weights(model, weights, ranges_missing=True)
     if spec.is_static:
-        calibrate(model, batches, percentile=percentile)
+        calibrate(model, batches, percentile=percentile, method=range_method)
     if rounding == "learned":
         learn_rounding(model, batches, note)
     return model
@@ -153,17 +153,19 @@ def quantize(
     changes |= {"train": train, "validation": validation}
     recipe = qat_recipe(checkpoint.recipe, changes)
     ranges, percentile = recipe.quantize.ranges, recipe.quantize.percentile
-    if not spec.is_static and (ranges == "learned" or percentile):
+    method = recipe.quantize.range_method
+    if not spec.is_static and (ranges == "learned" or percentile or method != "least-error"):
         raise InputError(
-            f"Expected no learned ranges and no percentile for {precision}, which has no ranges, "
-            f"got ranges={ranges}, percentile={percentile:g}."
+            f"Expected no learned ranges, no percentile and no method for {precision}, which has "
+            f"no ranges, got ranges={ranges}, percentile={percentile:g}, range_method={method}."
         )
+    check_ranges(method, percentile, spec.activation_bits)
     run = Retraining(
         checkpoint=checkpoint, recipe=recipe, out=out, train=train, validation=validation,
         resume=resume, overwrite=overwrite, report=report, scalars=scalars,
     )  # fmt: skip
     model = quantized_model(
-        checkpoint, run.batches, precision, keep, percentile=percentile,
+        checkpoint, run.batches, precision, keep, percentile=percentile, range_method=method,
         smooth=recipe.quantize.smooth, note=run.report.note,
     )  # fmt: skip
     if spec.is_static:

@@ -1,6 +1,5 @@
 """Quantization ranges: calibrated on batches, then tracked or learned, and frozen."""
 
-from contextlib import ExitStack
 from typing import Any
 
 import keras
@@ -8,15 +7,17 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from keras_transformer.edge.quantize.entropy import DRAWN, entropy_bounds
 from keras_transformer.edge.quantize.least_error import Sample
-from keras_transformer.quantization import Projection, QuantPoint
+from keras_transformer.edge.quantize.observing import rounded_once
+from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers
-from keras_transformer.zoo.recipe import Recipe, check_percentile
+from keras_transformer.zoo.recipe import Recipe, check_range_method
 from keras_transformer.zoo.training.run_data import read_inputs
 
 CALIBRATION_BATCHES = 32
@@ -34,7 +35,20 @@ def learned_points(model: keras.Model) -> list[QuantPoint]:
     return [p for p in all_layers(model) if isinstance(p, QuantPoint) and p.is_learned]
 
 
-def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 0.0) -> None:
+def check_ranges(method: str, percentile: float, bits: int | None) -> None:
+    """Raises InputError if ranges of these bits cannot be calibrated so, see `calibrate`."""
+    check_range_method(method, percentile)
+    if method == "entropy" and (bits or 0) > 8:
+        raise InputError(
+            "Expected a range_method other than entropy for activations of more than 8 bits, whose "
+            f"grid is finer than its histogram, got {bits} bits."
+        )
+
+
+def calibrate(
+    model: keras.Model, batches: Batches, *, percentile: float = 0.0,
+    method: str = "least-error",
+) -> None:  # fmt: skip
     """Sets every quantization point's range from the values of some batches.
 
     Values are not rounded meanwhile.
@@ -45,12 +59,20 @@ def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 0.0) 
         percentile: central share of the values in percent that a range covers; values beyond are
             clipped (Wu et al. 2020, arXiv:2004.09602, section 3.3). It is computed from at most
             `SAMPLE` values per batch. 100 is from the smallest to the largest value, 0 for the
-            range that rounds a sample of the values with the least squared error.
+            range of the method.
+        method: `least-error` for the range that rounds a sample of the values with the least
+            squared error, `entropy` for the one whose rounded values have the distribution of the
+            values as nearly as possible, see `entropy.entropy_bounds`, `min-max` for the smallest
+            to the largest value.
 
     Raises:
-        InputError: if the percentile is out of range, or a value is not finite.
+        InputError: if the percentile is out of range, the method is unknown, does not suit the
+            points' bits or is given besides a percentile, or a value is not finite.
     """
-    check_percentile(percentile)
+    points = learned_points(model)
+    check_ranges(method, percentile, max((point.bits for point in points), default=None))
+    percentile = 100.0 if method == "min-max" else percentile
+    drawn = {"drawn": DRAWN} if method == "entropy" else {}
     seen: dict[QuantPoint, list[Any]] = {}
     broken: list[tuple[float, str]] = []
     rng = np.random.default_rng(0)
@@ -62,7 +84,7 @@ def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 0.0) 
             broken.append((values[~np.isfinite(values)][0], point.path))
             return inputs
         if not percentile:
-            values = Sample.of(values, rng)
+            values = Sample.of(values, rng, **drawn)
         elif percentile == 100:
             values = np.array([values.min(), values.max()])
         elif values.size > SAMPLE:
@@ -70,15 +92,11 @@ def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 0.0) 
         seen.setdefault(point, []).append(values)
         return inputs
 
-    points = learned_points(model)
     for point in points:
         point.set_range(0.0, 0.0)  # masked scores lie below the range, see `raised_to`
         point.tracker = observe
     try:
-        with ExitStack() as stack:
-            for layer in all_layers(model):
-                if isinstance(layer, Projection):
-                    stack.enter_context(layer.rounded_once())
+        with rounded_once(model):
             for batch, _ in zip(batches.epoch(0), range(CALIBRATION_BATCHES), strict=False):
                 model(batch.inputs, training=False)
                 if broken:
@@ -92,7 +110,8 @@ def calibrate(model: keras.Model, batches: Batches, *, percentile: float = 0.0) 
     for point in points:
         if not percentile:
             sample = Sample.joined(seen[point])
-            low, high = sample.bounds(point.bits, symmetric=point.symmetric)
+            bounds = entropy_bounds if method == "entropy" else Sample.bounds
+            low, high = bounds(sample, point.bits, symmetric=point.symmetric)
         else:
             outside = (100 - percentile) / 2
             low, high = np.percentile(np.concatenate(seen[point]), (outside, 100 - outside))

@@ -9,7 +9,7 @@ import numpy as np
 from keras_transformer.edge.convert.convert import Request
 from keras_transformer.edge.precision import Precision, get_precision, precision_of
 from keras_transformer.edge.quantize.learned_rounding import check_rounding
-from keras_transformer.edge.quantize.ranges import calibration_batches
+from keras_transformer.edge.quantize.ranges import calibration_batches, check_ranges
 from keras_transformer.edge.quantize.smoothing import check_smooth
 from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.edge.targets.registry import check_options, get_target
@@ -36,6 +36,7 @@ def convert(
     target: str = "plain",
     calibration: Batches | Source | Rows | None = None,
     percentile: float = 0.0,
+    range_method: str = "least-error",
     smooth: str | float | None = None,
     rounding: str = "nearest",
     keep: Sequence[str] = (),
@@ -55,7 +56,7 @@ def convert(
         calibration: data that ranges are calibrated on when a float checkpoint becomes an integer
             file, and that smoothing and rounding are measured on: batches, a file with the
             checkpoint's columns, or data in memory as for `train`; labels may be missing.
-        percentile: percentile of the ranges, see `ranges.calibrate`.
+        percentile, range_method: percentile or method of the ranges, see `ranges.calibrate`.
         smooth: `auto`, `none` or a strength from 0 to 1, see `smoothing.smoothed`; with
             calibration data see `default_smooth`.
         rounding: rounding of the kernels, `nearest` or `learned`, see
@@ -87,7 +88,11 @@ def convert(
     smooth = str(smooth)
     check_smooth(smooth)
     check_rounding(rounding)
-    _check_calibration(checkpoint, spec, calibration, percentile, smooth, rounding)
+    check_ranges(range_method, percentile, spec.activation_bits)
+    ranges = f"percentile={percentile:g}" if percentile else ""
+    if range_method != "least-error":
+        ranges = f"range_method={range_method}"
+    _check_calibration(checkpoint, spec, calibration, ranges, smooth, rounding)
     if calibration is not None and not isinstance(calibration, Batches | SampledBatches):
         calibration = calibration_batches(checkpoint, calibration)
     is_as_published = not (checkpoint.metrics or checkpoint.task.generates)
@@ -102,7 +107,7 @@ def convert(
     return writer.write(
         Request(
             checkpoint=checkpoint, precision=spec, calibration=calibration, percentile=percentile,
-            smooth=smooth, rounding=rounding, keep=tuple(keep),
+            range_method=range_method, smooth=smooth, rounding=rounding, keep=tuple(keep),
             lengths=None if lengths is None else tuple(lengths), note=report.note,
         )
     )  # fmt: skip
@@ -160,7 +165,7 @@ def check_host(writer: Writer, checkpoint: Checkpoint, spec: Precision) -> None:
 
 
 def _check_calibration(
-    checkpoint: Checkpoint, spec: Precision, calibration: Any, percentile: float, smooth: str,
+    checkpoint: Checkpoint, spec: Precision, calibration: Any, ranges: str, smooth: str,
     rounding: str,
 ) -> None:  # fmt: skip
     if calibration is not None and (not spec.rounds_kernels or checkpoint.is_quantized):
@@ -173,14 +178,12 @@ def _check_calibration(
         raise InputError(f"Expected smooth only with calibration data, got smooth={smooth}.")
     if calibration is None and rounding != "nearest":
         raise InputError(f"Expected rounding only with calibration data, got rounding={rounding}.")
-    if percentile and calibration is None:
+    name = ranges.partition("=")[0]
+    if ranges and calibration is None:
+        raise InputError(f"Expected {name} only with calibration data, got {ranges}.")
+    if ranges and not spec.is_static:
         raise InputError(
-            f"Expected percentile only with calibration data, got percentile={percentile:g}."
-        )
-    if percentile and not spec.is_static:
-        raise InputError(
-            "Expected percentile only for a precision with ranges, got "
-            f"percentile={percentile:g} for {spec.name}."
+            f"Expected {name} only for a precision with ranges, got {ranges} for {spec.name}."
         )
     is_unused = smooth == "none" and rounding == "nearest" and not spec.is_static
     if calibration is not None and is_unused:

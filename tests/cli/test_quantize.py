@@ -110,8 +110,12 @@ def test_a_full_disk(checkpoint, tmp_path, monkeypatch):
         (["--freeze-ranges", "-0.5"], "Expected freeze_ranges not to be negative, got "),
         (
             ["--precision", "dynamic_int8", "--ranges", "learned"],
-            "Expected no learned ranges and no percentile for dynamic_int8, which has no ranges, "
-            "got ranges=learned, percentile=0.",
+            "Expected no learned ranges, no percentile and no method for dynamic_int8, which has "
+            "no ranges, got ranges=learned, percentile=0, range_method=least-error.",
+        ),
+        (
+            ["--precision", "int16x8", "--range-method", "entropy"],
+            "Expected a range_method other than entropy for activations of more than 8 bits",
         ),
         (["--percentile", "50"], "Expected percentile to be above 50 and at most 100, got "),
         (["--learning-rate", "-1"], "Expected learning_rate to be above 0"),

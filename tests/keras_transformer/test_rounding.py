@@ -12,7 +12,7 @@ from keras_transformer import (
     Projection,
 )
 from keras_transformer.embeddings import TokenEmbedding
-from keras_transformer.rounding import kernel_scale, round_kernel, round_rows
+from keras_transformer.rounding import SharedRows, kernel_scale, round_kernel, round_rows
 from tests.keras_transformer.checks import assert_close, gradients, normal
 
 array = keras.ops.convert_to_numpy
@@ -50,6 +50,16 @@ def test_a_projection_reads_rounded_rows_where_its_kernel_is_rounded():
         kernel = layer.kernel.value
         kernel = array(round_kernel(kernel, 8) if "kernel_bits" in bits else kernel)
         assert_close(array(layer(x)), expected @ kernel)
+
+
+def test_a_tensor_is_rounded_once_for_all_that_read_it_in_succession():
+    x, other = (keras.ops.convert_to_tensor(normal(3, 8, seed=seed)) for seed in (0, 1))
+    rows = SharedRows()
+    calls = [(x, 8), (x, 8), (other, 8), (x, 8), (x, 4)]
+    found = [rows(*call) for call in calls]
+    for call, rounded_ in zip(calls, found, strict=True):
+        np.testing.assert_array_equal(array(rounded_), array(round_rows(*call)))
+    assert found[1] is found[0] and found[3] is not found[0]
 
 
 RESIDUAL = {"kernel_bits": 8, "row_bits": 8, "activation_bits": 8}

@@ -6,6 +6,8 @@ import re
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.recipe.options import Part, option
 
+# Criteria of a calibrated range, of which the first is the default.
+RANGE_METHODS = ("least-error", "min-max", "entropy")
 # A decimal number from 0 to 1.
 _SHARE = re.compile(r"0?\.[0-9]+|[01](\.0*)?|0\.[0-9]*")
 
@@ -34,7 +36,9 @@ class Quantize(Part):
         precision: target precision.
         keep: patterns of the layers that stay float, separated by commas.
         percentile: percentage of the values, the middle ones, that a calibrated range covers; 100
-            for the smallest to the largest value, 0 for the range with the least squared error.
+            for the smallest to the largest value, 0 for the range of `range_method`.
+        range_method: criterion of a calibrated range: `least-error`, `min-max` or `entropy`, see
+            `ranges.calibrate`.
         smooth: smoothing of huge channels before rounding: `none`, `auto`, or a strength from 0 to
             1, see `smoothing.smoothed`.
         ranges: update of the ranges in training: `moving-average` or `learned`.
@@ -44,13 +48,14 @@ class Quantize(Part):
     precision: str = "int8"
     keep: str = ""
     percentile: float = 0.0
+    range_method: str = option("least-error", choices=RANGE_METHODS)
     smooth: str = "none"
     ranges: str = option("moving-average", choices=("moving-average", "learned"))
     freeze_ranges: float = 0.0
 
     def __post_init__(self):
         super().__post_init__()
-        check_percentile(self.percentile)
+        check_range_method(self.range_method, self.percentile)
         check_smooth(self.smooth)
         if self.freeze_ranges > 1:
             raise InputError(
@@ -90,6 +95,20 @@ def check_percentile(percentile: float) -> None:
     if percentile != 0 and not 50 < percentile <= 100:
         raise InputError(
             f"Expected percentile to be above 50 and at most 100, got percentile={percentile}."
+        )
+
+
+def check_range_method(method: str, percentile: float) -> None:
+    """Raises InputError if the method is unknown, the percentile impossible, or both are given."""
+    check_percentile(percentile)
+    if method not in RANGE_METHODS:
+        raise InputError(
+            f"Expected range_method to be one of {', '.join(RANGE_METHODS)}, got {method!r}."
+        )
+    if percentile and method != RANGE_METHODS[0]:
+        raise InputError(
+            f"Expected either percentile or range_method, got percentile={percentile:g}, "
+            f"range_method={method}."
         )
 
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_transformer.edge.quantize import learned_rounding
 from keras_transformer.edge.quantize.learned_rounding import (
+    Moments,
     compensated,
     learn_rounding,
     least_error_scale,
@@ -37,11 +39,16 @@ def projection(bits, width=32, units=6, seed=0, **kwargs):
     return layer, rows
 
 
+def moments_of(rows):
+    moments = Moments.of_width(rows.shape[-1])
+    moments.add(rows)
+    return moments
+
+
 def learned(layer, rows):
     kernel = ops.convert_to_numpy(layer.kernel)
-    moments = rows.T @ rows
-    scale = least_error_scale(kernel, np.diag(moments), layer)
-    return kernel, compensated(kernel, moments, scale, layer.kernel_bits)
+    scale = least_error_scale(kernel, np.square(rows).sum(0), layer)
+    return kernel, compensated(kernel, moments_of(rows), scale, layer.kernel_bits)
 
 
 def nearest(layer, kernel):
@@ -83,7 +90,7 @@ def test_the_rounding_is_near_the_best_of_all():
     candidates = (np.floor(kernel[:, 0] / scale[:, 0]) + ups).clip(-7, 7) * scale[:, 0]
     differences = candidates - kernel[:, 0]
     errors = np.einsum("ni,ij,nj->n", differences, moments, differences)
-    found = compensated(kernel, moments, scale, 4)[:, 0] - kernel[:, 0]
+    found = compensated(kernel, moments_of(rows), scale, 4)[:, 0] - kernel[:, 0]
     nearest_ = np.rint(kernel[:, 0] / scale[:, 0]) * scale[:, 0] - kernel[:, 0]
     assert errors.min() <= found @ moments @ found * (1 + 1e-5)
     assert found @ moments @ found < 0.5 * (nearest_ @ moments @ nearest_)
@@ -94,7 +101,7 @@ def test_uncorrelated_inputs_round_to_the_nearest_value():
     layer, _ = projection({"kernel_bits": 8})
     kernel = ops.convert_to_numpy(layer.kernel)
     scale = np.broadcast_to(ops.convert_to_numpy(layer.scale)[:, 0], kernel.shape)
-    found = compensated(kernel, np.eye(len(kernel), dtype=np.float32), scale, 8)
+    found = compensated(kernel, moments_of(np.eye(len(kernel), dtype=np.float32)), scale, 8)
     np.testing.assert_allclose(found, nearest(layer, kernel), rtol=1e-6, atol=1e-7)
 
 
@@ -140,7 +147,7 @@ def test_the_mean_of_each_output_stays():
     layers = [one for one in all_layers(model) if isinstance(one, Projection)]
     for layer in layers:
         layer.observer = lambda one, rows: seen.setdefault(one.path, []).append(
-            ops.convert_to_numpy(one._rounded_rows(rows)).reshape(-1, rows.shape[-1])
+            ops.convert_to_numpy(one.rows_read(rows)).reshape(-1, rows.shape[-1])
         )
     for batch in batches.epoch(0):
         model(batch.inputs, training=False)
@@ -180,3 +187,58 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(InputError, match="got smooth=none and rounding=nearest"):
         convert(checkpoint, "int4", calibration=batches, smooth="none")
     convert(checkpoint, "int4", calibration=batches, smooth="none", rounding="learned")
+
+
+def separate_moments(layers, model, batches):
+    """What each projection reads in plain calls, summed by itself."""
+    found = {one.path: moments_of(np.zeros((0, one.kernel.shape[0]), "float32")) for one in layers}
+    for layer in layers:
+        layer.observer = lambda one, rows: found[one.path].add(one.rows_read(rows))
+    for batch in batches.epoch(0):
+        model(batch.inputs, training=False)
+    for layer in layers:
+        layer.observer = None
+    return found
+
+
+@pytest.mark.parametrize("precision", ["int4", "int8"])
+@pytest.mark.parametrize("kind", mostly_slow(["llama", "bart", "gemma"], ["llama", "bart"]))
+def test_projections_that_read_one_tensor_share_its_moments(kind, precision):
+    checkpoint = generators.generator(kind, intermediate_dim=64, hidden_dim=32)
+    batches = generators.calibration(kind)
+    model = quantized_model(checkpoint, batches, precision)
+    layers = [one for one in all_layers(model) if isinstance(one, Projection)]
+    separate = separate_moments(layers, model, batches)
+    readers = learned_rounding._readers(layers, model, batches)
+    together = {
+        frozenset(one.path.split("/")[-1] for one in shared.projections)
+        for shared in readers if len(shared.projections) > 1
+    }  # fmt: skip
+    assert {"query", "key", "value"} in together
+    assert ({"up", "gate"} in together) == (kind != "bart")
+    assert ({"key", "value"} in together) == (kind == "bart")  # of all cross attention
+    assert {one for shared in readers for one in shared.projections} == set(layers)
+    # In one pass, and in several that end where their projections have been met.
+    for group in (readers, readers[:2], readers[2:5], readers[5:]):
+        shared = learned_rounding._moments(group, model, batches)
+        for one in group:
+            for projection in one.projections:
+                expected, found = separate[projection.path], shared[one.first.path]
+                np.testing.assert_array_equal(found.second, expected.second)
+                np.testing.assert_array_equal(found.mean, expected.mean)
+                assert found.rows == expected.rows
+
+
+def test_passes_of_parts_of_the_projections_learn_the_same(monkeypatch):
+    checkpoint = generators.generator("llama", intermediate_dim=64, hidden_dim=32)
+    batches = generators.calibration("llama")
+    weights, told = [], []
+    # A pass sees the kernels that earlier ones rounded, which is another rounding than of one pass.
+    for held in (learned_rounding._HELD, 1):
+        monkeypatch.setattr(learned_rounding, "_HELD", held)
+        model = quantized_model(checkpoint, batches, "int4", rounding="learned", note=told.append)
+        weights.append(get_weights(model))
+    assert len(told) == 1 + 8
+    assert told[-1] == told[0] == "Learned the rounding of 14 of 14 kernels."
+    first = "decoder/block_0/attention/sublayer/query/kernel"
+    np.testing.assert_array_equal(weights[0][first], weights[1][first])
