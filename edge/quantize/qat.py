@@ -1,5 +1,6 @@
 """Quantization-aware training: fine-tuning of a float model with simulated rounding."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -134,7 +135,8 @@ def quantize(
         out: the new checkpoint folder; None keeps the checkpoint in memory.
         keep: layers to keep in float, such as `encoder/block_0/*=float32`.
         share, temperature: weights of the loss on the float model's outputs, see `Guidance`; with
-            a share of 0 the float model is not run.
+            a share of 0 the float model is not run, with one of 1 the labels do not count, and
+            there is no dropout.
         train, validation: data to use in place of the checkpoint's, as for `train.train`. Rows in
             memory are kept only as long as the process that trained on them.
         resume, overwrite, report, scalars: options of the run, see `train.train`.
@@ -171,8 +173,8 @@ def quantize(
         resume=resume, overwrite=overwrite, report=report, scalars=scalars,
     )  # fmt: skip
     model = quantized_model(
-        checkpoint, run.batches, precision, keep, percentile=percentile,
-        smooth=recipe.quantize.smooth, note=run.report.note,
+        _without_dropout(checkpoint) if share == 1 else checkpoint, run.batches, precision, keep,
+        percentile=percentile, smooth=recipe.quantize.smooth, note=run.report.note,
     )  # fmt: skip
     learner = model
     if share:
@@ -186,6 +188,16 @@ def quantize(
     metrics = {"float": checkpoint.metrics.get("validation")}
     settle = round_biases if spec.is_static else None
     return run.finish(fit, "quantize", spec.bits, settle, keep=patterns, **metrics)
+
+
+def _without_dropout(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with a config from which a model without dropout is built.
+
+    A model with dropout would learn to have the float model's outputs on the average over what is
+    dropped, and so others without dropout. Labels need it.
+    """
+    config = checkpoint.config.replace(dropout=0.0, attention_dropout=0.0)
+    return dataclasses.replace(checkpoint, config=config)
 
 
 def grid_weights(model: keras.Model) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ from keras_transformer.edge.quantize import qat
 from keras_transformer.edge.quantize.qat import quantize, quantized_model
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.models.build import get_weights, set_weights
+from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from tests.edge.distill.test_distill import untrained
 from tests.zoo import tiny
 
@@ -77,6 +77,15 @@ def test_the_recipe_has_the_share_and_the_float_model_stays(unsure):
     tiny.assert_same_weights(get_weights(unsure.model), before)
 
 
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_there_is_no_dropout_where_labels_do_not_count(runs, share):
+    _, made = first_loss(runs.trained, share=share)
+    assert made.config.attention_dropout == runs.trained.config.attention_dropout == 0.1
+    ids = {"ids": np.arange(5, 13, dtype="int32").reshape(2, 4)}
+    training, running = (np.asarray(made.model(ids, training=one)) for one in (True, False))
+    assert np.array_equal(training, running) == (share == 1)
+
+
 def test_without_a_share_the_float_model_is_not_run(unsure, monkeypatch):
     def followed(*arguments):
         raise AssertionError("The float model is run.")
@@ -99,12 +108,16 @@ def test_models_of_text_follow_the_float_one(tables, recipe, precision):
 
 @pytest.mark.slow
 def test_what_was_trained_in_bfloat16_is_followed(runs, tmp_path):
-    floats = untrained(runs.trained.recipe.replace(dtype="mixed_bfloat16"))
+    """A model still in memory computes as it was trained; the simulation is in float32."""
+    model = build(runs.trained.config, runs.trained.task, dtype="mixed_bfloat16")
+    set_weights(model, get_weights(runs.trained.model))
     heard = tiny.Heard()
     made = quantize(
-        floats, out=tmp_path / "int8", share=1.0, epochs=1, dtype="mixed_bfloat16", report=heard
-    )
+        dataclasses.replace(runs.trained, model=model), out=tmp_path / "int8", share=1.0,
+        epochs=1, report=heard,
+    )  # fmt: skip
     assert heard.epochs[0][1] < 0.1
+    assert made.metrics["validation"]["accuracy"] > 0.9
     assert Checkpoint.load(tmp_path / "int8").recipe.distill == made.recipe.distill
 
 
