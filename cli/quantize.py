@@ -32,7 +32,7 @@ from keras_transformer.zoo.recipe import CHOICES
 @options.percentile()
 @options.smooth(default="none", show_default=True)
 @options.share(
-    default=0.0, help="Share of the loss on the float model's outputs; the rest is the labels'."
+    default=1.0, help="Share of the loss on the float model's outputs; the rest is the labels'."
 )
 @options.temperature()
 @training.going_on(

@@ -114,7 +114,7 @@ def quantize(
     *,
     out: str | Path | None = None,
     keep: Sequence[str] = (),
-    share: float = 0.0,
+    share: float = 1.0,
     temperature: float = 2.0,
     train: Source | None = None,
     validation: Source | float | None = None,
