@@ -18,14 +18,10 @@ from keras_transformer.zoo.recipe import CHOICES
     help="Whose weights the student begins with: its own, which are new for a MODEL of the "
     "catalogue, or the teacher's, with every k-th of its blocks, the last one included.",
 )
-@click.option(
-    "--share", type=options.NUMBER, default=0.5, show_default=True,
-    help="Share of the loss on the teacher's outputs; the rest is the labels'.",
+@options.share(
+    default=0.5, help="Share of the loss on the teacher's outputs; the rest is the labels'."
 )
-@click.option(
-    "--temperature", type=options.NUMBER, default=2.0, show_default=True,
-    help="Divisor of the logits of both models: above 1, small probabilities count more.",
-)
+@options.temperature()
 @click.option(
     "--hidden-weight", type=options.NUMBER, default=0.0, show_default=True,
     help="Weight of the difference between the blocks' outputs and the teacher's.",

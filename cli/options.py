@@ -240,6 +240,17 @@ rounding = partial(
     "that their outputs stay as near as they can.",
 )
 
+share = partial(click.option, "--share", type=NUMBER, show_default=True)
+
+temperature = partial(
+    click.option,
+    "--temperature",
+    type=NUMBER,
+    default=2.0,
+    show_default=True,
+    help="Divisor of the logits of both models: above 1, small probabilities count more.",
+)
+
 # With the bounds of `Runner`.
 _count = partial(
     click.option, type=IntegerRange(min=1, max=1024), default=1, show_default=True,

@@ -32,6 +32,10 @@ from keras_transformer.zoo.recipe import CHOICES
 @options.percentile()
 @options.range_method()
 @options.smooth(default="none", show_default=True)
+@options.share(
+    default=1.0, help="Share of the loss on the float model's outputs; the rest is the labels'."
+)
+@options.temperature()
 @training.going_on(
     data="the checkpoint's", epochs="a fifth of the recipe's",
     learning_rate="a twentieth of the recipe's",

@@ -135,7 +135,7 @@ ROOMS = {
     ),
     "edge.compress": Room(
         "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.models zoo.pretrained "
-        "zoo.progress zoo.recipe zoo.training",
+        "zoo.progress zoo.recipe zoo.tasks zoo.training",
         "keras numpy tensorflow tensorflow_model_optimization",
     ),
     "edge.quantize": Room(

@@ -1,4 +1,4 @@
-"""Pruning and clustering: a smaller or better compressible checkpoint.
+"""Pruning, clustering, and the losses of distillation.
 
-Imports training and models.
+Imports tasks, training and models.
 """

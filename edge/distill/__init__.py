@@ -1,4 +1,4 @@
 """Distillation: a student that follows a teacher.
 
-Imports quantize and training.
+Imports compress, quantize and training.
 """

@@ -1,6 +1,6 @@
 """Distillation: training of a small model on a teacher's outputs and the labels.
 
-Hinton et al. 2015, arXiv:1503.02531; the losses are in `following`.
+Hinton et al. 2015, arXiv:1503.02531; the losses are in `compress.following`.
 """
 
 import dataclasses
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_transformer.edge.distill.following import Following, Guidance
+from keras_transformer.edge.compress.following import Following, Guidance
 from keras_transformer.edge.distill.students import new_student, shallower
 from keras_transformer.edge.precision import precision_of
 from keras_transformer.edge.quantize.qat import qat_recipe
@@ -82,13 +82,15 @@ def distill(
             student begins with the teacher's blocks, a value is out of range, or the data does not
             fit.
     """
+    if not 0 < share <= 1:
+        raise InputError(f"Expected share to be above 0 and at most 1, got share={share}.")
     guidance = Guidance(
         share=share, temperature=temperature, hidden=hidden_weight, attention=attention_weight
     )
     teacher = as_checkpoint(teacher)
     student = _student(teacher, student, settings, init, changes)
     _check(teacher, student)
-    _check_values(guidance, beams, teacher.task)
+    _check_beams(beams, teacher.task)
     changes |= {
         "train": train,
         "validation": validation,
@@ -180,21 +182,7 @@ def _check(teacher: Checkpoint, student: Checkpoint) -> None:
         )
 
 
-def _check_values(guidance: Guidance, beams: int, task: Task) -> None:
-    if not 0 < guidance.share <= 1:
-        raise InputError(
-            f"Expected share to be above 0 and at most 1, got share={guidance.share}."
-        )
-    if not 0 < guidance.temperature < float("inf"):
-        raise InputError(
-            f"Expected temperature to be above 0, got temperature={guidance.temperature}."
-        )
-    for name in ("hidden", "attention"):
-        weight = getattr(guidance, name)
-        if not 0 <= weight < float("inf"):
-            raise InputError(
-                f"Expected {name}_weight not to be negative, got {name}_weight={weight}."
-            )
+def _check_beams(beams: int, task: Task) -> None:
     if beams < 0:
         raise InputError(f"Expected beams not to be negative, got beams={beams}.")
     if beams and not task.reads_sources:

@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
+from keras_transformer.edge.compress.inner_states import even_places
 from keras_transformer.edge.compress.structure import shortened
-from keras_transformer.edge.distill.inner_states import even_places
 from keras_transformer.stacks import Decoder, Encoder
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError

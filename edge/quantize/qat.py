@@ -1,5 +1,6 @@
 """Quantization-aware training: fine-tuning of a float model with simulated rounding."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_transformer.edge.compress.following import Following, Guidance
 from keras_transformer.edge.compress.prune import keep_pruned
 from keras_transformer.edge.precision import (
     TRAINED_PRECISIONS,
@@ -112,6 +114,8 @@ def quantize(
     *,
     out: str | Path | None = None,
     keep: Sequence[str] = (),
+    share: float = 1.0,
+    temperature: float = 2.0,
     train: Source | None = None,
     validation: Source | float | None = None,
     resume: bool = False,
@@ -130,6 +134,9 @@ def quantize(
         precision: precision of the file to convert to.
         out: the new checkpoint folder; None keeps the checkpoint in memory.
         keep: layers to keep in float, such as `encoder/block_0/*=float32`.
+        share, temperature: weights of the loss on the float model's outputs, see `Guidance`; with
+            a share of 0 the float model is not run, with one of 1 the labels do not count, and
+            there is no dropout.
         train, validation: data to use in place of the checkpoint's, as for `train.train`. Rows in
             memory are kept only as long as the process that trained on them.
         resume, overwrite, report, scalars: options of the run, see `train.train`.
@@ -137,8 +144,9 @@ def quantize(
 
     Raises:
         InputError: if the model is quantized already, the precision rounds nothing or does not fit
-            the model, or the data does not fit.
+            the model, a value is out of range, or the data does not fit.
     """
+    guidance = Guidance(share=share, temperature=temperature)
     checkpoint = as_checkpoint(checkpoint)
     if checkpoint.is_quantized:
         raise InputError("Expected a float checkpoint to quantize, got a quantized one.")
@@ -151,6 +159,8 @@ def quantize(
     patterns = kept_patterns(spec, keep)
     changes |= {"precision": precision, "keep": ",".join(patterns)}
     changes |= {"train": train, "validation": validation}
+    if share:
+        changes |= {"share": float(share), "temperature": float(temperature)}
     recipe = qat_recipe(checkpoint.recipe, changes)
     ranges, percentile = recipe.quantize.ranges, recipe.quantize.percentile
     method = recipe.quantize.range_method
@@ -165,18 +175,32 @@ def quantize(
         resume=resume, overwrite=overwrite, report=report, scalars=scalars,
     )  # fmt: skip
     model = quantized_model(
-        checkpoint, run.batches, precision, keep, percentile=percentile, range_method=method,
-        smooth=recipe.quantize.smooth, note=run.report.note,
+        _without_dropout(checkpoint) if share == 1 else checkpoint, run.batches, precision, keep,
+        percentile=percentile, range_method=method, smooth=recipe.quantize.smooth,
+        note=run.report.note,
     )  # fmt: skip
+    learner = model
+    if share:
+        learner = Following(model, checkpoint.model, checkpoint.task, guidance)
     if spec.is_static:
-        train_ranges(model, run.recipe, run.total_steps)
+        train_ranges(model, run.recipe, run.total_steps, learner)
     kept = keep_pruned(model, run.recipe)
-    fit = run.fit(model)
+    fit = run.fit(model, learner)
     fit.after_step = kept
     fit.consider_start()
     metrics = {"float": checkpoint.metrics.get("validation")}
     settle = round_biases if spec.is_static else None
     return run.finish(fit, "quantize", spec.bits, settle, keep=patterns, **metrics)
+
+
+def _without_dropout(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with a config from which a model without dropout is built.
+
+    A model with dropout would learn to have the float model's outputs on the average over what is
+    dropped, and so others without dropout. Labels need it.
+    """
+    config = checkpoint.config.replace(dropout=0.0, attention_dropout=0.0)
+    return dataclasses.replace(checkpoint, config=config)
 
 
 def grid_weights(model: keras.Model) -> dict[str, np.ndarray]:

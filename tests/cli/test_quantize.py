@@ -11,7 +11,8 @@ def quantized(tmp_path_factory, checkpoint, data):
     folder = tmp_path_factory.mktemp("quantized")
     result = call(
         "quantize", checkpoint, "--train", data.train, "--epochs", 2, "--learning-rate", "1e-3",
-        "--tensorboard", folder / "curves", "--out", folder / "model",
+        "--share", "0.25", "--temperature", "3", "--tensorboard", folder / "curves",
+        "--out", folder / "model",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     return folder / "model", result
@@ -27,6 +28,7 @@ def test_a_run_reports_and_writes_a_checkpoint(quantized):
     assert (recipe["training"]["epochs"], recipe["optimizer"]["learning_rate"]) == (2, 1e-3)
     quantize = recipe["quantize"]
     assert (quantize["ranges"], quantize["freeze_ranges"]) == ("moving-average", 0.2)
+    assert (recipe["distill"]["share"], recipe["distill"]["temperature"]) == (0.25, 3.0)
     assert any((out.parent / "curves").iterdir())
 
 
@@ -35,7 +37,7 @@ def test_a_run_that_had_ended_writes_nothing(quantized, checkpoint, data):
     before = (out / "manifest.json").stat()  # reading it changes the time of access alone
     result = call(
         "quantize", checkpoint, "--train", data.train, "--epochs", 2, "--learning-rate", "1e-3",
-        "--out", out, "--resume",
+        "--share", "0.25", "--temperature", "3", "--out", out, "--resume",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert f"Note: {out} is whole already: the run had ended.\n" in result.stderr
@@ -117,6 +119,8 @@ def test_a_full_disk(checkpoint, tmp_path, monkeypatch):
             ["--precision", "int16x8", "--range-method", "entropy"],
             "Expected a range_method other than entropy for activations of more than 8 bits",
         ),
+        (["--share", "1.5"], "Expected share to be from 0 to 1, got share=1.5."),
+        (["--temperature", "0"], "Expected temperature to be above 0, got temperature=0.0."),
         (["--percentile", "50"], "Expected percentile to be above 50 and at most 100, got "),
         (["--learning-rate", "-1"], "Expected learning_rate to be above 0"),
         (["--train", "no.tsv"], "There is no file no.tsv."),

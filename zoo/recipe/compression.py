@@ -71,6 +71,9 @@ class Quantize(Part):
 class Distill(Part):
     """Distillation; the arguments of `edge.distill`.
 
+    In a run of `quantize` the float model is the teacher, and there are only a share and a
+    temperature.
+
     Attributes:
         share: weight of the teacher's outputs in the loss.
         temperature: divisor of the logits.

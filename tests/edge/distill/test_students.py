@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import keras_transformer as kt
+from keras_transformer.edge.compress.inner_states import even_places
 from keras_transformer.edge.distill.distill import distill
-from keras_transformer.edge.distill.inner_states import even_places
 from keras_transformer.edge.distill.students import new_student, shallower
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError

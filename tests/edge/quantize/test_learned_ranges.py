@@ -135,7 +135,10 @@ def test_ranges_keep_their_form_and_freeze_to_the_bit(ranges, optimizer, rate):
 
 @pytest.mark.slow
 def test_a_run_is_resumed_to_the_bit(runs, tmp_path):
-    options = {"epochs": 1, "save_every": 4, "ranges": "learned", "freeze_ranges": 0.5, "seed": 3}
+    options = {
+        "epochs": 1, "save_every": 4, "ranges": "learned", "freeze_ranges": 0.5, "seed": 3,
+        "share": 0.5,
+    }  # fmt: skip
     heard = tiny.Heard()
     whole = quantize(runs.trained, out=tmp_path / "whole", report=heard, **options)
     last = int(0.7 * heard.starts[0][1])

@@ -79,13 +79,14 @@ def test_texts_of_one_kind_get_similar_vectors(trained, tmp_path):
     "of",
     [
         lambda checkpoint: quantize(checkpoint, epochs=1),
+        lambda checkpoint: quantize(checkpoint, epochs=1, share=1.0),
         lambda checkpoint: distill(checkpoint, checkpoint, epochs=1),
         lambda checkpoint: distill(
             checkpoint, "bert_tiny", epochs=8,
             settings={**tiny.SETTINGS, "hidden_dim": 24, "pooling": "mean"},
         ),  # fmt: skip
     ],
-    ids=["int8", "distilled on", "distilled anew, of another width"],
+    ids=["int8", "int8 of the float model", "distilled on", "distilled anew, of another width"],
 )
 def test_what_goes_on_from_vectors_stays_as_good(trained, of):
     assert of(trained[1]).metrics["validation"]["spearman"] > 0.75

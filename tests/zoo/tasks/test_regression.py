@@ -74,11 +74,12 @@ def test_prices_are_learned_and_written_in_their_own_units(priced, tmp_path):
     "of",
     [
         lambda trained: quantize(trained, epochs=2),
+        lambda trained: quantize(trained, epochs=1, share=1.0),
         lambda trained: prune(trained, sparsity=0.3, epochs=3),
         lambda trained: distill(trained, trained, epochs=1),
         lambda trained: distill(trained, "bert_tiny", settings=tiny.SETTINGS, epochs=12),
     ],
-    ids=["int8", "pruned", "distilled on", "distilled anew"],
+    ids=["int8", "int8 of the float model", "pruned", "distilled on", "distilled anew"],
 )
 def test_what_goes_on_from_prices_stays_as_good(priced, of):
     _, trained = priced

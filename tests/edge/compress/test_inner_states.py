@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from keras_transformer.edge.distill.inner_states import (
+from keras_transformer.edge.compress.inner_states import (
     hidden_difference,
     listening,
     matched_blocks,

@@ -6,13 +6,14 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
-from keras_transformer.edge.distill.inner_states import (
+from keras_transformer.edge.compress.inner_states import (
     hidden_difference,
     listening,
     matched_blocks,
     matched_projections,
     relation_difference,
 )
+from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import PAD_ID
 from keras_transformer.zoo.tasks.task import Task
 
@@ -26,12 +27,29 @@ class Guidance:
         temperature: divisor of the logits of both models.
         hidden: weight of the blocks' `hidden_difference`.
         attention: weight of the last blocks' `relation_difference`.
+
+    Raises:
+        InputError: if a value is out of range.
     """
 
     share: float
     temperature: float
     hidden: float = 0.0
     attention: float = 0.0
+
+    def __post_init__(self):
+        if not 0 <= self.share <= 1:
+            raise InputError(f"Expected share to be from 0 to 1, got share={self.share}.")
+        if not 0 < self.temperature < float("inf"):
+            raise InputError(
+                f"Expected temperature to be above 0, got temperature={self.temperature}."
+            )
+        for name in ("hidden", "attention"):
+            weight = getattr(self, name)
+            if not 0 <= weight < float("inf"):
+                raise InputError(
+                    f"Expected {name}_weight not to be negative, got {name}_weight={weight}."
+                )
 
 
 class Following(keras.Model):
@@ -97,6 +115,8 @@ class Following(keras.Model):
         total = total + self.guidance.share * self.task.output_difference(
             y, expected, outputs, self.guidance.temperature
         )
+        if not states:
+            return total
         real = {name: ops.cast(ops.not_equal(ids, PAD_ID), "float32") for name, ids in x.items()}
         both = list(zip(states, expected_states, strict=True))
         count = len(self._blocks)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from keras_transformer.edge.distill.following import Following, Guidance
+from keras_transformer.edge.compress.following import Following, Guidance
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
