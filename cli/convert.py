@@ -61,7 +61,7 @@ def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] |
 
 def _check_mixed(
     precision: str | None, calibration: Path | None, keep: tuple[str, ...], rounding: str,
-    of_mixed: dict[str, Any],
+    rotate: bool, of_mixed: dict[str, Any],
 ) -> None:  # fmt: skip
     if precision != MIXED:
         got = "no --precision" if precision is None else f"--precision {precision}"
@@ -76,6 +76,10 @@ def _check_mixed(
         raise click.UsageError(
             "Expected no --rounding with --precision mixed, whose simulation rounds to the nearest "
             f"values, got {rounding}."
+        )
+    if rotate:
+        raise click.UsageError(
+            "Expected no --rotate with --precision mixed, whose activations are integers."
         )
     if keep:
         raise click.UsageError(
@@ -116,6 +120,7 @@ def _check_mixed(
     show_default="with --calibration auto for dynamic_int8, int4 and pre-norm models, else none"
 )
 @options.rounding()
+@options.rotate()
 @options.prune_vocabulary(
     help="Text file: pieces of the vocabulary that its lines do not need leave the model, whose "
     "outputs for them stay the same; other texts are read in smaller pieces."
@@ -145,7 +150,7 @@ def _check_mixed(
 @options.overwrite()
 def convert(
     checkpoint: Path, precision: str | None, calibration: Path | None, percentile: float,
-    range_method: str, smooth: str | None, rounding: str, keep: tuple[str, ...],
+    range_method: str, smooth: str | None, rounding: str, rotate: bool, keep: tuple[str, ...],
     lengths: list[int] | None, target: str, name: str | None, description: str,
     model_version: str, licence: str, out: Path, overwrite: bool,
     prune_vocabulary: Path | None, data: Path | None, max_drop: float | None,
@@ -182,7 +187,7 @@ def convert(
     check_backend("convert")
     of_mixed = {"data": data, "max_drop": max_drop, "language": language}
     of_mixed = {name: value for name, value in of_mixed.items() if value is not None}
-    _check_mixed(precision, calibration, keep, rounding, of_mixed)
+    _check_mixed(precision, calibration, keep, rounding, rotate, of_mixed)
     about = About(
         name=name or out.stem, description=description, version=model_version, license=licence
     )
@@ -207,7 +212,7 @@ def convert(
             artifact = mixed(trained, **of_mixed, **common).artifact
         else:
             artifact = edge_convert.convert(
-                trained, precision, keep=keep, rounding=rounding, **common
+                trained, precision, keep=keep, rounding=rounding, rotate=rotate, **common
             )
         written = artifact.save(out, overwrite=overwrite)
     parity, made = artifact.parity, artifact.description.get("lengths", ())

@@ -251,6 +251,14 @@ temperature = partial(
     help="Divisor of the logits of both models: above 1, small probabilities count more.",
 )
 
+rotate = partial(
+    click.option,
+    "--rotate",
+    is_flag=True,
+    help="Rotate the residual stream of a decoder with RMS norms before rounding, so that none of "
+    "its channels is huge; tied logits get a kernel of their own.",
+)
+
 # With the bounds of `Runner`.
 _count = partial(
     click.option, type=IntegerRange(min=1, max=1024), default=1, show_default=True,

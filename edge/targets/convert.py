@@ -10,6 +10,7 @@ from keras_transformer.edge.convert.convert import Request
 from keras_transformer.edge.precision import Precision, get_precision, precision_of
 from keras_transformer.edge.quantize.learned_rounding import check_rounding
 from keras_transformer.edge.quantize.ranges import calibration_batches, check_ranges
+from keras_transformer.edge.quantize.rotation import rotated
 from keras_transformer.edge.quantize.smoothing import check_smooth
 from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.edge.targets.registry import check_options, get_target
@@ -39,6 +40,7 @@ def convert(
     range_method: str = "least-error",
     smooth: str | float | None = None,
     rounding: str = "nearest",
+    rotate: bool = False,
     keep: Sequence[str] = (),
     lengths: Sequence[int] | None = None,
     prune_vocabulary: Texts | None = None,
@@ -61,6 +63,8 @@ def convert(
             calibration data see `default_smooth`.
         rounding: rounding of the kernels, `nearest` or `learned`, see
             `learned_rounding.learn_rounding`.
+        rotate: whether the residual stream of a float checkpoint is rotated before it is rounded,
+            see `rotation.rotated`.
         keep: layers of a float checkpoint that stay float, such as `encoder/block_0/*=float32`.
         lengths: input lengths in tokens, one signature each; the longest is that of the caches of a
             generative model. The checkpoint's own length by default.
@@ -82,6 +86,8 @@ def convert(
     if precision is None:
         precision = precision_of(checkpoint.bits).name if checkpoint.is_quantized else "float32"
     spec = get_precision(precision)
+    if rotate:
+        checkpoint = _rotated(checkpoint, spec, report)
     check_host(writer, checkpoint, spec)
     if smooth is None:
         smooth = "none" if calibration is None else default_smooth(checkpoint, spec)
@@ -111,6 +117,19 @@ def convert(
             lengths=None if lengths is None else tuple(lengths), note=report.note,
         )
     )  # fmt: skip
+
+
+def _rotated(checkpoint: Checkpoint, spec: Precision, report: Report) -> Checkpoint:
+    if not spec.rounds_kernels:
+        raise InputError(
+            f"Expected rotate only for a precision that rounds kernels, got rotate for {spec.name}."
+        )
+    turned, config = rotated(checkpoint), checkpoint.config
+    own = ""
+    if config.tied_head:
+        own = f"; the logits have a kernel of their own, {config.vocab_size:,} columns more"
+    report.note(f"Rotated the residual stream of {config.hidden_dim} channels{own}.")
+    return turned
 
 
 def default_smooth(checkpoint: Checkpoint, spec: Precision) -> str:
