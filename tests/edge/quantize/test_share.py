@@ -96,7 +96,7 @@ def test_without_a_share_the_float_model_is_not_run(unsure, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["int8", "integer", "int4"])
+@pytest.mark.parametrize("precision", ["int8", "integer", "dynamic_int8"])
 @pytest.mark.parametrize("recipe", [tiny.language_recipe, tiny.translation_recipe])
 def test_models_of_text_follow_the_float_one(tables, recipe, precision):
     """A loss without labels begins near zero, since the weights are those of the float model."""
