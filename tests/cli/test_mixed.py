@@ -171,6 +171,10 @@ MIXED = ("--precision", "mixed")
             "Expected no --rounding with --precision mixed",
         ),
         (
+            [*MIXED, "--data", "{rows}", "--calibration", "{rows}", "--rotate"],
+            "Expected no --rotate with --precision mixed",
+        ),
+        (
             [*MIXED, "--data", "{rows}", "--calibration", "{rows}", "--max-drop", "-1"],
             "Expected max_drop to be 0 or more points, got max_drop=-1.0.",
         ),
