@@ -8,7 +8,12 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_transformer.edge.compare.compare import compare_layers
-from keras_transformer.edge.compare.distances import FLOAT_LIMIT, distances
+from keras_transformer.edge.compare.distances import (
+    BLOCKS_LIMIT,
+    FLOAT_LIMIT,
+    distances,
+    limit_of,
+)
 from keras_transformer.edge.compare.layers import explain
 from keras_transformer.edge.quantize.ranges import learned_points
 from keras_transformer.edge.runtime.packed import pack, unpack
@@ -160,3 +165,40 @@ def test_the_rounding_of_an_outlier_is_not_that_of_its_layer():
         assert (distances(values, tensor, 1.75).max() <= FLOAT_LIMIT) == is_within
     steps = Tensor(values=values + 0.5, step=0.5)
     assert distances(values, steps, 1.75).max() == 1.0
+
+
+def test_sums_of_blocks_have_a_limit_of_their_own():
+    """The zero point's share and the blocks' sums nearly cancel where one input is huge."""
+    rng = np.random.default_rng(0)
+    width, units, block = 1536, 576, 32
+    inputs = rng.standard_normal(width).astype(np.float32)
+    inputs[7] = 300.0
+    kernel = np.abs(rng.standard_normal((width, units))).astype(np.float32) * 0.05
+    kernel[7, 3] = 1.0
+    blocks = kernel.reshape(-1, block, units)
+    scale = np.abs(blocks).max(1, keepdims=True) / np.float32(7)
+    integers = np.rint(blocks / scale)
+
+    step = np.float32((inputs.max() - inputs.min()) / 255)
+    zero = np.rint(-128 - inputs.min() / step)
+    stored = np.clip(np.rint(inputs / step) + zero, -128, 127).reshape(-1, block, 1)
+    outputs = np.zeros(units, np.float32)
+    for whole in (np.full_like(stored, -zero), stored):
+        for row, integer, one in zip(whole, integers, scale[:, 0], strict=True):
+            outputs += (row * integer).sum(0).astype(np.float32) * one
+    outputs = outputs * step
+
+    def exact(integers):
+        return ((stored - zero) * step * (integers * scale.astype(np.float64))).sum((0, 1))
+
+    expected = exact(integers)
+    size = float(np.sqrt(np.mean(np.square(expected))))
+    off = distances(expected, Tensor(values=outputs, step=None), size).max()
+    assert FLOAT_LIMIT < off < BLOCKS_LIMIT
+
+    integers[5, 4, 3] += 1  # one wrong value of the kernel is not explained
+    wrong = Tensor(values=exact(integers).astype(np.float32), step=None)
+    assert distances(expected, wrong, size).max() > BLOCKS_LIMIT
+    limits = [limit_of(wrong, is_rounded, "int4") for is_rounded in (True, False)]
+    assert limits == [BLOCKS_LIMIT, FLOAT_LIMIT]
+    assert limit_of(wrong, True, "dynamic_int8") == FLOAT_LIMIT
