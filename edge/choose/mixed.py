@@ -153,8 +153,7 @@ def mixed(
     make = partial(
         convert, checkpoint, PRECISION, target=target, calibration=calibration,
         percentile=percentile, range_method=range_method, smooth=smooth, lengths=lengths,
-        about=about, report=report,
-        **options,
+        about=about, report=report, **options,
     )  # fmt: skip
     made = Mixed(artifact=make(keep=found.kept.keep), found=found, value=None, drop=None)
     if _is_evaluable(made.artifact, checkpoint):

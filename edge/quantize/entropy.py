@@ -1,11 +1,10 @@
 """Ranges that keep the distribution of a tensor's values (Migacz 2017)."""
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
 
-from keras_transformer.edge.quantize.least_error import Sample
+from keras_transformer.edge.quantize.least_error import Sample, searched_bounds
 
 # S. Migacz, "8-bit Inference with TensorRT", GPU Technology Conference 2017, slide 38.
 _BINS = 2048
@@ -14,7 +13,6 @@ DRAWN = 2**14
 # Bounds are searched among these shares of the extremes. The smallest leave a bin of the histogram
 # to each value of 8 bits, as TensorRT's do.
 _SHARES = np.linspace(0.125, 1.0, 57)
-_SMALLEST = 1e-6
 # Share of the values that a bin has at least, where the rounded values are compared: the
 # divergence from a bin with none is infinite.
 _LEAST = 1e-6
@@ -41,11 +39,7 @@ class Histogram:
             sample: the values.
             symmetric: whether both edges are as far from zero as the farther extreme.
         """
-        low = min(float(sample.values.min()), 0.0)
-        high = max(float(sample.values.max()), low + _SMALLEST, 0.0)
-        if symmetric:
-            high = max(high, -low)
-            low = -high
+        low, high = sample.extremes(symmetric=symmetric)
         counts, _ = np.histogram(sample.values, _BINS, (low, high), weights=sample.weights)
         return cls(counts=counts.astype(np.float64), low=low, high=high)
 
@@ -93,18 +87,8 @@ def entropy_bounds(sample: Sample, bits: int, *, symmetric: bool) -> tuple[float
         symmetric: whether the bounds are equally far from zero.
     """
     found = Histogram.of(sample, symmetric=symmetric)
-    low, high = found.low, found.high
-    if symmetric:
-        share = _best(lambda share: found.divergence(low * share, high * share, bits))
-        return low * share, high * share
-    of_low = of_high = 1.0
-    for _ in range(2):
-        of_high = _best(lambda share, kept=of_low: found.divergence(low * kept, high * share, bits))
-        of_low = _best(lambda share, kept=of_high: found.divergence(low * share, high * kept, bits))
-    return low * of_low, high * of_high
 
+    def divergence(low, high):
+        return found.divergence(low, high, bits)
 
-def _best(divergence: Callable[[float], float]) -> float:
-    """The share with the least divergence; of equal ones the largest."""
-    shares = _SHARES[::-1]
-    return float(shares[int(np.argmin([divergence(share) for share in shares]))])
+    return searched_bounds(found.low, found.high, _SHARES, divergence, symmetric)

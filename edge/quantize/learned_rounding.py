@@ -138,13 +138,11 @@ def _readers(
         model({name: rows[:1] for name, rows in batch.inputs.items()}, training=False)
     shared: dict[tuple, list[Projection]] = {}
     for projection in projections:
-        tensors = read.get(projection.path, ())
-        rounding = projection.rounds_rows, projection.row_bits
-        shared.setdefault((*map(id, tensors), *rounding), []).append(projection)
-    return [
-        _Readers(tuple(found), len(read[found[0].path]))
-        for found in shared.values() if found[0].path in read
-    ]  # fmt: skip
+        if projection.path in read:
+            rounding = projection.rounds_rows, projection.row_bits
+            key = (*map(id, read[projection.path]), *rounding)
+            shared.setdefault(key, []).append(projection)
+    return [_Readers(tuple(found), len(read[found[0].path])) for found in shared.values()]
 
 
 def _groups(readers: Sequence[_Readers]) -> Iterator[list[_Readers]]:

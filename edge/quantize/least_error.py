@@ -1,6 +1,7 @@
 """Ranges that round a sample of values with the least squared error."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -70,23 +71,44 @@ class Sample:
         Both are sought in turn, twice, each among the same shares of its extreme value (Nagel et
         al. 2021, arXiv:2106.08295, section 3.1, names the criterion).
         """
+
+        def error(low, high):
+            return np.inf if high - low < _SMALLEST else self.error(low, high, bits)
+
+        return searched_bounds(*self.extremes(symmetric=symmetric), _SHARES, error, symmetric)
+
+    def extremes(self, *, symmetric: bool) -> tuple[float, float]:
+        """Returns the smallest and the largest value, or zero, which they have between them.
+
+        If `symmetric`, both are as far from zero as the farther one.
+        """
         low = min(float(self.values.min()), 0.0)
         high = max(float(self.values.max()), low + _SMALLEST, 0.0)
         if symmetric:
             high = max(high, -low)
-            share = self._best(lambda share: (-high * share, high * share), bits)
-            return -high * share, high * share
-        of_low = of_high = 1.0
-        for _ in range(2):
-            of_high = self._best(lambda share, kept=of_low: (low * kept, high * share), bits)
-            of_low = self._best(lambda share, kept=of_high: (low * share, high * kept), bits)
-        return low * of_low, high * of_high
+            low = -high
+        return low, high
 
-    def _best(self, bounds, bits):
-        """The share whose bounds have the least error; of equal ones the largest."""
-        errors = [
-            np.inf if bounds(share)[1] - bounds(share)[0] < _SMALLEST
-            else self.error(*bounds(share), bits)
-            for share in _SHARES[::-1]
-        ]  # fmt: skip
-        return float(_SHARES[::-1][int(np.argmin(errors))])
+
+def searched_bounds(
+    low: float, high: float, shares: np.ndarray, cost: Callable[[float, float], float],
+    symmetric: bool,
+) -> tuple[float, float]:  # fmt: skip
+    """Returns the bounds of the least cost, each one of the ascending shares of its extreme.
+
+    Both have the same share if `symmetric`; else they are sought in turn, twice. Of equal ones the
+    largest is taken.
+    """
+
+    def best(bounds):
+        costs = [cost(*bounds(share)) for share in shares[::-1]]
+        return float(shares[::-1][int(np.argmin(costs))])
+
+    if symmetric:
+        share = best(lambda share: (low * share, high * share))
+        return low * share, high * share
+    of_low = of_high = 1.0
+    for _ in range(2):
+        of_high = best(lambda share, kept=of_low: (low * kept, high * share))
+        of_low = best(lambda share, kept=of_high: (low * share, high * kept))
+    return low * of_low, high * of_high

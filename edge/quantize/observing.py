@@ -32,18 +32,14 @@ def observed(
 
 
 @contextmanager
-def rounded_once(model: keras.Model) -> Iterator[SharedRows]:
-    """Rounds each kernel once for all eager calls in the context, and each tensor read once.
-
-    Yields:
-        The function that rounds rows meanwhile.
-    """
+def rounded_once(model: keras.Model) -> Iterator[None]:
+    """Rounds each kernel once for all eager calls in the context, and each tensor read once."""
     rows = SharedRows()
     with ExitStack() as stack:
         for layer in all_layers(model):
             if isinstance(layer, Projection):
                 stack.enter_context(layer.rounded_once(rows))
-        yield rows
+        yield
 
 
 def observe(

@@ -12,6 +12,7 @@ import dataclasses
 import numpy as np
 
 from keras_transformer.blocks import DecoderBlock
+from keras_transformer.edge.quantize.seams import seams
 from keras_transformer.stacks import Decoder
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
@@ -82,11 +83,11 @@ def rotated(checkpoint: Checkpoint) -> Checkpoint:
             weights[_HEAD_BIAS] = weights.pop(_BIAS)
     turn = rotation(config.hidden_dim)
 
-    def read(norm, *kernels):
-        gamma = weights[norm.gamma.path][:, None]
-        for path in kernels:
-            weights[path] = turn.T @ (gamma * weights[path])
-        weights[norm.gamma.path] = np.ones(len(gamma))
+    def read(path, *kernels):
+        gamma = weights[path][:, None]
+        for kernel in kernels:
+            weights[kernel] = turn.T @ (gamma * weights[kernel])
+        weights[path] = np.ones(len(gamma))
 
     def write(layer):
         weights[layer.kernel.path] = weights[layer.kernel.path] @ turn
@@ -94,17 +95,15 @@ def rotated(checkpoint: Checkpoint) -> Checkpoint:
             weights[layer.bias.path] = weights[layer.bias.path] @ turn
 
     weights[_TABLE] = weights[_TABLE] @ turn
+    for seam in seams(checkpoint.model):
+        if not seam.adds:  # behind a norm without beta
+            read(seam.writers[0], *(one.kernel.path for one in seam.readers))
     for layer in all_layers(checkpoint.model):
         if isinstance(layer, DecoderBlock):
-            attention, forward = layer.attention.sublayer, layer.feed_forward.sublayer
-            readers = (attention.query, attention.key, attention.value)
-            read(layer.attention.norm, *(one.kernel.path for one in readers))
-            write(attention.output_projection)
-            readers = (forward.up, forward.gate) if forward.gated else (forward.up,)
-            read(layer.feed_forward.norm, *(one.kernel.path for one in readers))
-            write(forward.down)
+            write(layer.attention.sublayer.output_projection)
+            write(layer.feed_forward.sublayer.down)
         elif isinstance(layer, Decoder):
-            read(layer.final_norm, _HEAD)
+            read(layer.final_norm.gamma.path, _HEAD)
     with unset_weights():
         model = build(config, checkpoint.task)
     set_weights(model, {path: np.float32(value) for path, value in weights.items()})
