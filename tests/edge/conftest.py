@@ -16,6 +16,7 @@ from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.training.train_recipe import train_recipe
 from tests.edge import generators
+from tests.zoo import tiny
 
 TOPICS = {
     "food": "bread soup apple cheese pepper",
@@ -47,6 +48,14 @@ def write_rows(path, count, seed):
         words = [*rng.choice(TOPICS[label].split(), 2), *rng.choice(FILLERS, rng.integers(2, 7))]
         lines.append(f"{' '.join(rng.permutation(words))}\t{label}")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """The folder of training and validation data for each kind of task."""
+    folder = tmp_path_factory.mktemp("tables")
+    tiny.write_data(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -31,14 +31,6 @@ def untrained(recipe):
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def tables(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tables")
-    tiny.write_pairs(folder)
-    tiny.write_texts(folder)
-    return folder
-
-
 def test_a_student_learns(runs, tmp_path):
     student = new_student(runs.trained, "bert_tiny", SMALL)
     assert student.config.vocab_size == runs.trained.tokenizer.vocab_size

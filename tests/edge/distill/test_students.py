@@ -27,13 +27,6 @@ RECIPES = {
 PLACES = {2: (2, 4), 3: (1, 3, 4)}
 
 
-@pytest.fixture(scope="module")
-def tables(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tables")
-    tiny.write_data(folder)
-    return folder
-
-
 def teacher_of(kind, tables, **settings):
     """A teacher of five blocks in each stack, whose norms and biases differ too."""
     settings = {**tiny.SETTINGS, "num_layers": 5, **settings}

@@ -21,14 +21,6 @@ TARGETS = ["weather", "music", "food", "music"]
 
 
 @pytest.fixture(scope="module")
-def tables(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tables")
-    tiny.write_pairs(folder)
-    tiny.write_texts(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def unsure(runs):
     """A float model without dropout that rounding changes: no class is all but certain."""
     recipe = runs.trained.recipe
