@@ -274,8 +274,9 @@ keep = partial(
     click.option,
     "--keep",
     multiple=True,
-    metavar="PATTERN=float32",
-    help="Layers to keep in float, by path, such as encoder/block_0=float32; may be repeated.",
+    metavar="PATTERN=float32|int8",
+    help="Layers to keep in float, or in int8 where others are int4, by path, such as "
+    "encoder/block_0=float32; may be repeated.",
 )
 
 prune_vocabulary = partial(

@@ -95,11 +95,12 @@ def precision_of(bits: dict[str, Any]) -> Precision:
 
 
 def kept_patterns(precision: Precision, keep: Sequence[str]) -> tuple[str, ...]:
-    """Returns the patterns of layers that stay float, as `models.build` takes them.
+    """Returns the patterns of layers that stay float or wide, as `models.build` takes them.
 
     Args:
         precision: precision of the other layers.
-        keep: patterns of layer paths, each followed by `=float32`.
+        keep: patterns of layer paths, each followed by `=float32`, or by `=int8` for kernels where
+            those of the precision are narrower.
 
     Raises:
         InputError: if a pattern names another width, or the precision rounds no layer.
@@ -109,13 +110,15 @@ def kept_patterns(precision: Precision, keep: Sequence[str]) -> tuple[str, ...]:
             "Expected a precision that rounds kernels where layers are to be kept, got "
             f"precision={precision.name}."
         )
+    widths = ("float32", "int8") if precision.kernel_type == "INT4" else ("float32",)
     patterns = []
     for one in keep:
         pattern, _, width = one.rpartition("=")
-        if width != "float32" or not pattern:
+        if width not in widths or not pattern:
+            forms = " or ".join(f"PATTERN={one}" for one in widths)
             raise InputError(
-                f"Expected what is kept as PATTERN=float32, such as encoder/block_0/*=float32, "
+                f"Expected what is kept as {forms}, such as encoder/block_0/*=float32, "
                 f"got {one!r}."
             )
-        patterns.append(pattern)
+        patterns.append(pattern if width == "float32" else one)
     return tuple(sorted(set(patterns)))

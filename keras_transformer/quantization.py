@@ -13,6 +13,7 @@ import keras
 from keras import ops
 
 from keras_transformer.bits import all_bits, check_bounds, check_width
+from keras_transformer.decisions import WIDE_BITS, RoundingLayer
 from keras_transformer.initial import initializer_or
 from keras_transformer.rounding import kernel_scale, round_kernel, round_rows, straight_through
 
@@ -20,37 +21,8 @@ _INITIAL_RANGE = 6.0  # replaced by calibration before a point is used
 _SMALLEST_RANGE = 1e-6  # a tensor that was always zero still needs a scale
 
 
-class _RoundingLayer(keras.layers.Layer):
-    """A layer that rounds, itself or in its sublayers.
-
-    The effects of `stay_float` and `train_range`, which are called after building, are saved with
-    the layer.
-    """
-
-    stays_float = False
-    trains_range = False
-
-    def get_build_config(self):
-        decided = {
-            one.path.removeprefix(self.path): [one.stays_float, one.trains_range]
-            for one in self._flatten_layers()
-            if isinstance(one, _RoundingLayer) and (one.stays_float or one.trains_range)
-        }
-        return {**(super().get_build_config() or {}), "decided": decided}
-
-    def build_from_config(self, config):
-        super().build_from_config(config)
-        inside = {one.path: one for one in self._flatten_layers()}
-        for path, (stays_float, trains_range) in config.get("decided", {}).items():
-            one = inside[f"{self.path}{path}"]
-            if trains_range:
-                one.train_range()
-            if stays_float:
-                one.stay_float()
-
-
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class QuantPoint(_RoundingLayer):
+class QuantPoint(RoundingLayer):
     """Rounds a tensor to a grid of `2**bits` values between two bounds; the identity without bits.
 
     The bounds are the non-trainable weights `range_min` and `range_max`, unless `minimum` and
@@ -155,7 +127,7 @@ class QuantPoint(_RoundingLayer):
         return input_shape
 
 
-class QuantizedLayer(_RoundingLayer):
+class QuantizedLayer(RoundingLayer):
     """A layer whose kernels and tensors are stored with given bit widths.
 
     `output_observer`, when set, is called as `output_observer(layer, outputs)` after each call:
@@ -287,6 +259,11 @@ class Projection(QuantizedLayer):
         """Permanently disables rounding of the kernel."""
         self.kernel_bits = None
         self.stays_float = True
+
+    def stay_wide(self):
+        """Permanently rounds the kernel to 8 bits, with a scale for each output."""
+        self.kernel_bits, self.kernel_block = WIDE_BITS, None
+        self.stays_wide = True
 
     def _used_kernel(self):
         kernel = ops.convert_to_tensor(self.kernel)

@@ -66,7 +66,7 @@ class Checkpoint(Predictor):
         metrics: metrics on the validation data.
         probes: inputs (rows, ...) of a few validation rows by name, on which `convert` compares.
         bits: bit widths of a quantized model, see `models.build`; empty for float.
-        keep: patterns of the layers that stay float in it, see `models.build`.
+        keep: patterns of the layers that stay float or wide in it, see `models.build`.
         rows: in-memory examples of its run, by `train` and `validation`, for further training in
             the same process. They are not saved.
     """

@@ -6,7 +6,7 @@ import re
 import keras
 
 from keras_transformer.stacks import Decoder, Encoder
-from keras_transformer.zoo.models.float_layers import STREAM, rounded_layers
+from keras_transformer.zoo.models.kept_layers import STREAM, rounded_layers
 
 # Values stored between sublayers belong to none of them: the next matmul reads them as integers.
 BETWEEN = "between sublayers"

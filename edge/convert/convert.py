@@ -44,7 +44,7 @@ class Request:
         percentile, range_method: percentile or method of the ranges, see `ranges.calibrate`.
         smooth: smoothing of a float checkpoint, see `smoothing.smoothed`.
         rounding: rounding of a float checkpoint's kernels, see `quantized_model`.
-        keep: layers of a float checkpoint that stay float, such as `encoder/block_0/*=float32`.
+        keep: layers of a float checkpoint to keep, such as `encoder/block_0/*=float32`.
         lengths: input lengths in tokens, one signature each; None for the target's default.
         note: told what was smoothed.
     """

@@ -51,7 +51,7 @@ def quantized_model(
         batches: batches on which ranges are calibrated, for a precision that has ranges, sizes for
             smoothing, and inputs for rounding.
         precision: name of the precision, see `precision`.
-        keep: layers to keep in float, see `kept_patterns`.
+        keep: layers to keep in float or in int8, see `kept_patterns`.
         percentile, range_method: percentile or method of the ranges, see `ranges.calibrate`.
         smooth: smoothing, see `smoothing.smoothed`; `none` for none.
         rounding: rounding of the kernels, `nearest` or `learned`, see
@@ -133,7 +133,7 @@ def quantize(
         checkpoint: the float model, or its folder.
         precision: precision of the file to convert to.
         out: the new checkpoint folder; None keeps the checkpoint in memory.
-        keep: layers to keep in float, such as `encoder/block_0/*=float32`.
+        keep: layers to keep in float, such as `encoder/block_0/*=float32`, see `kept_patterns`.
         share, temperature: weights of the loss on the float model's outputs, see `Guidance`; with
             a share of 0 the float model is not run, with one of 1 the labels do not count, and
             there is no dropout.

@@ -65,7 +65,8 @@ def convert(
             `learned_rounding.learn_rounding`.
         rotate: whether the residual stream of a float checkpoint is rotated before it is rounded,
             see `rotation.rotated`.
-        keep: layers of a float checkpoint that stay float, such as `encoder/block_0/*=float32`.
+        keep: layers of a float checkpoint that stay float, such as `encoder/block_0/*=float32`, or
+            kernels that stay in int8 where others are int4, such as `*/down=int8`.
         lengths: input lengths in tokens, one signature each; the longest is that of the caches of a
             generative model. The checkpoint's own length by default.
         prune_vocabulary: texts whose pieces alone the vocabulary keeps: a file, one text a line, or

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from keras_transformer.decisions import WIDE_BITS
 from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.tflite.compact import to_bytes
 from keras_transformer.edge.tflite.marks import Constants, Mark
@@ -51,8 +52,9 @@ def stored_kernels(model: keras.Model, spec: Precision) -> StoredKernels:
     """Returns the required storage types for the file of a model."""
     others, tables = Counter(), set()
     for layer in all_layers(model) if spec.rounds_kernels else ():
-        if isinstance(layer, Projection) and layer.kernel_bits is None:
-            others["FLOAT32", tuple(layer.kernel.shape)[::-1]] += 1
+        if isinstance(layer, Projection) and layer.kernel_bits != spec.kernel_bits:
+            kind = "FLOAT32" if layer.kernel_bits is None else "INT8"
+            others[kind, tuple(layer.kernel.shape)[::-1]] += 1
         if isinstance(layer, TokenEmbedding):
             shape = tuple(layer.embeddings.shape)
             is_rounded = layer.rounds_table or layer.point.bits is not None
@@ -94,8 +96,8 @@ class _Narrowing:
         self.stored = stored
         self.constants = constants
         self.buffers: dict[bytes, int] = {}
-        # Buffer of the integers, and scales, by that of the floats: signatures share kernels.
-        self.narrowed: dict[int, tuple[int, np.ndarray] | None] = {}
+        # Buffer of the integers, scales and type, by that of the floats: signatures share kernels.
+        self.narrowed: dict[int, tuple | None] = {}
 
     def run(self):
         for graph in self.model.subgraphs:
@@ -135,10 +137,10 @@ class _Narrowing:
         tensor = graph.tensors[place]
         if tensor.buffer not in self.narrowed:
             self.narrowed[tensor.buffer] = self._narrowed_table(graph, place)
-        self._store(graph, tensor, *self.narrowed[tensor.buffer], "INT8")
+        self._store(graph, tensor, *self.narrowed[tensor.buffer])
 
     def _narrowed_table(self, graph, place):
-        """The buffer of a table's integers and their scales, one for each row."""
+        """The buffer of a table's integers, their scales, one for each row, and type."""
         values = self.constants.values(graph.tensors[place])
         scale = _scale(np.abs(values).max(-1, keepdims=True), TABLE_BITS)
         integers = _integers(values, scale)
@@ -146,7 +148,7 @@ class _Narrowing:
             raise RunError(
                 f"Expected each row of the table {self._name(graph, place)} to lie on a grid."
             )
-        return self._buffer(integers.tobytes()), scale.reshape(-1)
+        return self._buffer(integers.tobytes()), scale.reshape(-1), "INT8"
 
     def _narrow_look_up(self, graph, op):
         """Makes a look-up take rows of integers, and of scales that multiply them.
@@ -192,33 +194,42 @@ class _Narrowing:
         graph.operators[at:at] = after
 
     def _narrow_kernel(self, graph, place):
-        tensor, kind = graph.tensors[place], "INT8" if self.stored.bits == 8 else "INT4"
+        tensor = graph.tensors[place]
         if tensor.buffer not in self.narrowed:
             self.narrowed[tensor.buffer] = self._narrowed_kernel(graph, place)
         narrowed = self.narrowed[tensor.buffer]
         if narrowed is not None:
-            self._store(graph, tensor, *narrowed, kind)
+            self._store(graph, tensor, *narrowed)
 
     def _narrowed_kernel(self, graph, place):
-        """The buffer of a kernel's integers and their scales; None if it stays float."""
+        """The buffer of a kernel's integers, their scales and type; None if it stays float."""
         values = self.constants.values(graph.tensors[place])
+        own, others = (self.stored.bits, self.stored.block), self.stored.others
+        wide = [(WIDE_BITS, None)] if ("INT8", values.shape) in others else []
+        for bits, block in (own, *wide):
+            narrowed = self._on_grid(values, bits, block)
+            if narrowed is not None:
+                return narrowed
+        if ("FLOAT32", values.shape) in others:
+            return None
+        raise RunError(
+            f"Expected the kernel {self._name(graph, place)} of shape {values.shape} to lie on "
+            f"a grid of {self.stored.bits} bits."
+        )
+
+    def _on_grid(self, values, bits, block):
+        """The same for one width; None if a value is not on the grid."""
         outputs, width = values.shape
-        block = self.stored.block or width
-        largest = np.abs(values.reshape(outputs, -1, block)).max(-1, keepdims=True)
-        scale = _scale(largest, self.stored.bits)
-        if self.stored.block is not None:
+        blocks = values.reshape(outputs, -1, block or width)
+        scale = _scale(np.abs(blocks).max(-1, keepdims=True), bits)
+        if block is not None:
             scale = np.maximum(scale, np.float32(SMALLEST_BLOCK_SCALE))
-        integers = _integers(values.reshape(outputs, -1, block), scale)
+        integers = _integers(blocks, scale)
         if integers is None:
-            if ("FLOAT32", values.shape) in self.stored.others:
-                return None
-            raise RunError(
-                f"Expected the kernel {self._name(graph, place)} of shape {values.shape} to lie on "
-                f"a grid of {self.stored.bits} bits."
-            )
-        if self.stored.bits == 8:
-            return self._buffer(integers.tobytes()), scale.reshape(-1)
-        return self._buffer(_packed(integers).tobytes()), scale.reshape(outputs, -1)
+            return None
+        if bits == WIDE_BITS:
+            return self._buffer(integers.tobytes()), scale.reshape(-1), "INT8"
+        return self._buffer(_packed(integers).tobytes()), scale.reshape(outputs, -1), "INT4"
 
     def _name(self, graph, place):
         return graph.tensors[place].name.decode()

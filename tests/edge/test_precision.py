@@ -51,9 +51,20 @@ def test_what_is_kept_is_said_by_patterns(name):
     assert kept_patterns(get_precision(name), []) == ()
 
 
+def test_kernels_stay_in_int8_among_narrower_ones():
+    keep = ["*/down=int8", "head=float32"]
+    assert kept_patterns(get_precision("int4"), keep) == ("*/down=int8", "head")
+
+
 @pytest.mark.parametrize(
     ("precision", "keep", "message"),
     [
+        ("int8", "head=int8",
+         "Expected what is kept as PATTERN=float32, such as encoder/block_0/*=float32, got "
+         "'head=int8'."),
+        ("int4", "head=int16",
+         "Expected what is kept as PATTERN=float32 or PATTERN=int8, such as "
+         "encoder/block_0/*=float32, got 'head=int16'."),
         ("float16", "head=float32",
          "Expected a precision that rounds kernels where layers are to be kept, got "
          "precision=float16."),

@@ -14,9 +14,9 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.text import PAD_ID
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.config_checks import ADDED_POSITIONS
-from keras_transformer.zoo.models.float_layers import keep_float
 from keras_transformer.zoo.models.heads import LOGITS_HEAD, Head, HeadOwner, head_of
 from keras_transformer.zoo.models.inputs import read_inputs
+from keras_transformer.zoo.models.kept_layers import keep_layers
 from keras_transformer.zoo.models.memory import check_build
 from keras_transformer.zoo.models.parts import Parts
 from keras_transformer.zoo.models.text_inputs import token_embedding
@@ -48,7 +48,7 @@ def build(
         head: head of the model, or a task that has one; None for an encoder's pooled vectors, or
             the tied logits of a decoder.
         bits: bit widths, see `keras_transformer.bits`; None for float.
-        keep: path patterns of the layers that stay float, see `keep_float`.
+        keep: path patterns of the layers that stay float or wide, see `keep_layers`.
         dtype: Keras dtype policy of the layers; outputs are float32 even with mixed precision.
 
     Raises:
@@ -77,7 +77,7 @@ def build(
         model = models.encoder_model(head)
     else:
         model = models.decoder_model(cross_attention=config.architecture == "encoder-decoder")
-    keep_float(model, keep)
+    keep_layers(model, keep)
     return model
 
 

@@ -34,7 +34,7 @@ class Quantize(Part):
 
     Attributes:
         precision: target precision.
-        keep: patterns of the layers that stay float, separated by commas.
+        keep: patterns of the layers that stay float or wide, separated by commas.
         percentile: percentage of the values, the middle ones, that a calibrated range covers; 100
             for the smallest to the largest value, 0 for the range of `range_method`.
         range_method: criterion of a calibrated range: `least-error`, `min-max` or `entropy`, see

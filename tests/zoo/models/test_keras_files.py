@@ -12,7 +12,7 @@ from keras_transformer import Encoder, TokenEmbedding
 from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.models.build import all_layers, build, get_weights
 from keras_transformer.zoo.models.catalog import CATALOG
-from keras_transformer.zoo.models.float_layers import rounded_layers
+from keras_transformer.zoo.models.kept_layers import rounded_layers
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.regression import Regression
 
@@ -29,7 +29,7 @@ FAMILIES = [
 ]  # fmt: skip
 STORED = {
     "float": {},
-    "kernels": {"bits": {"kernel_bits": 4, "kernel_block": 4}},
+    "kernels": {"bits": {"kernel_bits": 4, "kernel_block": 4}, "keep": ["*/down=int8"]},
     "int8": {"bits": INT8},
     "integer": {"bits": {**INT8, "inner_bits": 8}},
     "kept": {"bits": INT8, "keep": ["*block_0/feed_forward", "token_embedding", "head"]},

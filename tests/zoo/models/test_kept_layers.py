@@ -56,3 +56,21 @@ def test_kernels_alone_are_kept():
 def test_a_pattern_has_to_match():
     with pytest.raises(InputError, match="^Expected the pattern 'encoder/block_7/\\*' to match "):
         rounded(["encoder/block_0", "encoder/block_7/*"])
+
+
+def test_kernels_stay_wide_among_narrow_ones():
+    model = build(CONFIG, TASK, bits={"kernel_bits": 4, "kernel_block": 8, "row_bits": 8},
+                  keep=["*/down=int8", "head"])  # fmt: skip
+    widths = {
+        layer.path.rpartition("/")[2]: (layer.kernel_bits, layer.kernel_block)
+        for layer in all_layers(model) if isinstance(layer, Projection)
+    }  # fmt: skip
+    assert widths["down"] == (8, None) and widths["head"] == (None, 8)
+    assert {widths[name] for name in ("query", "key", "value", "output", "up")} == {(4, 8)}
+
+
+def test_only_a_narrow_kernel_stays_wide():
+    with pytest.raises(InputError, match="kernel of fewer than 8 bits, such as encoder/block_0/"):
+        rounded(["*/down=int8"])
+    with pytest.raises(InputError, match="'\\*/point' to match the path of a kernel"):
+        rounded(["*/point=int8"], {"kernel_bits": 4, "kernel_block": 8, "row_bits": 8})

@@ -1,41 +1,49 @@
-"""Layers of a quantized model that stay float, selected by path patterns."""
+"""Layers of a quantized model that stay float or wide, selected by path patterns."""
 
 import fnmatch
 from collections.abc import Sequence
 
 import keras
 
+from keras_transformer.decisions import WIDE_BITS
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import Projection, QuantPoint
 from keras_transformer.zoo.errors import InputError
 
+# Suffix of the patterns of kernels that stay wide.
+WIDE = "=int8"
 # Inputs and outputs of blocks, which a neighbour's matmul may need as integers.
 STREAM = ("norm_point", "final_point", "embedding_norm_point", "embedding_point")
 
 
-def keep_float(model: keras.Model, patterns: Sequence[str]) -> None:
-    """Makes layers of a built model compute in float.
+def keep_layers(model: keras.Model, patterns: Sequence[str]) -> None:
+    """Makes layers of a built model compute in float, or kernels stay wide among narrow ones.
 
     A pattern matches a layer with all its sublayers. `encoder/block_0` excludes the tensors stored
     between blocks, since the neighbours' matmuls read them; only their own names match them.
 
     Args:
         model: model built with bits.
-        patterns: patterns of layer paths, with `*`, `?` and `[...]` as in a shell.
+        patterns: patterns of layer paths, with `*`, `?` and `[...]` as in a shell; those that end
+            in `=int8` are of kernels that stay wide.
 
     Raises:
-        InputError: if a pattern matches no layer that is rounded.
+        InputError: if a pattern matches no layer that is rounded, or no kernel of fewer bits.
     """
     layers = rounded_layers(model)
-    for pattern in patterns:
-        kept = [layer for layer in layers if _matches(layer.path, pattern)]
+    for one in patterns:
+        pattern = one.removesuffix(WIDE)
+        stays_wide = pattern != one
+        candidates = [layer for layer in layers if _is_narrow(layer)] if stays_wide else layers
+        kept = [layer for layer in candidates if _matches(layer.path, pattern)]
         if not kept:
+            what = f"kernel of fewer than {WIDE_BITS} bits" if stays_wide else "layer"
             raise InputError(
-                f"Expected the pattern {pattern!r} to match the path of a layer, such as "
-                f"{layers[0].path if layers else 'encoder/block_0/*'}; it matches none."
+                f"Expected the pattern {pattern!r} to match the path of a {what}, such as "
+                f"{candidates[0].path if candidates else 'encoder/block_0/*'}; it matches none."
             )
         for layer in kept:
-            layer.stay_float()
+            layer.stay_wide() if stays_wide else layer.stay_float()
 
 
 def rounded_layers(model: keras.Model) -> list[keras.layers.Layer]:
@@ -48,6 +56,10 @@ def _is_rounded(layer):
     if isinstance(layer, QuantPoint):
         return layer.bits is not None
     return isinstance(layer, Projection | TokenEmbedding) and layer.kernel_bits is not None
+
+
+def _is_narrow(layer):
+    return isinstance(layer, Projection) and (layer.kernel_bits or WIDE_BITS) < WIDE_BITS
 
 
 def _matches(path, pattern):
