@@ -25,7 +25,7 @@ import numpy as np
 
 LENGTH = 128
 WARM_UP = 10
-PRECISIONS = ("float32", "dynamic_int8", "int8")
+PRECISIONS = ("float32", "dynamic_int8", "int8", "static_int8", "int4", "integer")
 PEERS = {"their float32": "float32", "their dynamic": "dynamic_wi8_afp32"}
 
 
