@@ -1,0 +1,1 @@
+"""Integer arithmetic of a model's graph, to the last bit as LiteRT and XNNPACK compute it."""
