@@ -64,20 +64,28 @@ def multiply(x: np.ndarray, y: np.ndarray, xs: Grid, ys: Grid, out: Grid) -> np.
     return scaled((x - xs.zero) * (y - ys.zero), F(xs.scale * ys.scale) / out.scale, out)
 
 
-def mean(x: np.ndarray, axis: int, xs: Grid, out: Grid) -> np.ndarray:
+def mean(axis: int, x: np.ndarray, xs: Grid, out: Grid) -> np.ndarray:
     """XNNPACK qs8-rsum over one axis, which stays with size 1."""
     total = (x - xs.zero).sum(axis, keepdims=True)
     return scaled(total, F(xs.scale / out.scale) * (F(1) / F(x.shape[axis])), out)
 
 
-def add(x: np.ndarray, y: np.ndarray, xs: Grid, ys: Grid, out: Grid, sign: int = 1) -> np.ndarray:
-    """XNNPACK qs8-vadd: 21-bit multipliers, and ties to the higher value; `sign` -1 subtracts.
+def add(x: np.ndarray, y: np.ndarray, xs: Grid, ys: Grid, out: Grid) -> np.ndarray:
+    """XNNPACK qs8-vadd: 21-bit multipliers, and ties to the higher value.
 
     Raises:
         RunError: if a step is so much larger than the output's that XNNPACK leaves the sum to
             LiteRT's own kernel, which overflows.
     """
-    a, b = F(xs.scale / out.scale), F(ys.scale / out.scale)
+    return _sum(x - xs.zero, y - ys.zero, F(xs.scale / out.scale), F(ys.scale / out.scale), out)
+
+
+def subtract(x: np.ndarray, y: np.ndarray, xs: Grid, ys: Grid, out: Grid) -> np.ndarray:
+    """The same of a difference."""
+    return _sum(x - xs.zero, ys.zero - y, F(xs.scale / out.scale), F(ys.scale / out.scale), out)
+
+
+def _sum(x, y, a, b, out):
     if max(a, b) >= 256:
         raise RunError(
             "Expected the steps of a sum to be less than 256 times its output's, got "
@@ -85,7 +93,7 @@ def add(x: np.ndarray, y: np.ndarray, xs: Grid, ys: Grid, out: Grid, sign: int =
         )
     shift = 21 - math.frexp(max(a, b))[1]
     by = [int(np.rint(math.ldexp(float(factor), shift))) for factor in (a, b)]
-    total = np.int64(x - xs.zero) * by[0] + sign * np.int64(y - ys.zero) * by[1]
+    total = np.int64(x) * by[0] + np.int64(y) * by[1]
     return _clipped(((total + (1 << (shift - 1))) >> shift) + out.zero)
 
 
@@ -136,13 +144,26 @@ class Kernel:
         return np.maximum(stored, out.zero) if relu else stored
 
 
-def function_of(name: str, x: np.ndarray, xs: Grid, out: Grid) -> np.ndarray:
-    """XNNPACK's table of `Sigmoid` or `Tanh` (operators/unary-elementwise-nc.c)."""
-    domain = np.arange(LOWEST, HIGHEST + 1)
-    values = np.float64(xs.values(domain))
-    computed = np.tanh(values) if name == "Tanh" else 1.0 / (1.0 + np.exp(-values))
-    table = _clipped(np.rint(F(computed) * (F(1) / out.scale)) + out.zero)
-    return table[x - LOWEST]
+def sigmoid(x: np.ndarray, xs: Grid, out: Grid) -> np.ndarray:
+    """XNNPACK's LOGISTIC, a table."""
+    return _table_of(lambda values: 1.0 / (1.0 + np.exp(-values)), xs, out)[x - LOWEST]
+
+
+def tanh(x: np.ndarray, xs: Grid, out: Grid) -> np.ndarray:
+    """XNNPACK's TANH, a table."""
+    return _table_of(np.tanh, xs, out)[x - LOWEST]
+
+
+def _table_of(function, xs, out):
+    """The results for all 256 values (operators/unary-elementwise-nc.c)."""
+    values = function(np.float64(xs.values(np.arange(LOWEST, HIGHEST + 1))))
+    return _clipped(np.rint(F(values) * (F(1) / out.scale)) + out.zero)
+
+
+def convert(x: np.ndarray, xs: Grid, out: Grid) -> np.ndarray:
+    """XNNPACK qs8-vcvt, the QUANTIZE from one grid to another: a multiplier of 8 binary places."""
+    factor = np.rint(F(256) * F(xs.scale / out.scale)).astype(np.int64)
+    return _clipped((((x - xs.zero) * factor + 128) >> 8) + out.zero)
 
 
 def softmax(x: np.ndarray, xs: Grid, out: Grid) -> np.ndarray:

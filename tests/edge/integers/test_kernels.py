@@ -28,11 +28,8 @@ def test_two_tensors(name, seed):
         name, [((1, 256, 256), xs), ((1, 256, 256), ys)], out, (1, 256, 256),
         options=(f"{name.title()}Options", {}),
     )  # fmt: skip
-    if name == "MUL":
-        expected = kernels.multiply(ROWS, COLUMNS, xs, ys, out)
-    else:
-        expected = kernels.add(ROWS, COLUMNS, xs, ys, out, 1 if name == "ADD" else -1)
-    np.testing.assert_array_equal(run(data, ROWS, COLUMNS), expected)
+    kernel = {"ADD": kernels.add, "SUB": kernels.subtract, "MUL": kernels.multiply}[name]
+    np.testing.assert_array_equal(run(data, ROWS, COLUMNS), kernel(ROWS, COLUMNS, xs, ys, out))
 
 
 def test_steps_that_are_too_far_apart():
@@ -50,7 +47,7 @@ def test_a_mean(seed, width):
         constants=[{"shape": (1,), "dtype": TYPES.INT32, "data": np.array([2], np.int32)}],
         options=("ReducerOptions", {"keepDims": True}),
     )  # fmt: skip
-    np.testing.assert_array_equal(run(data, x), kernels.mean(x, -1, xs, out))
+    np.testing.assert_array_equal(run(data, x), kernels.mean(-1, x, xs, out))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -95,13 +92,13 @@ def test_a_projection(seed, relu):
 
 
 @pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize(("op", "name"), [("LOGISTIC", "Sigmoid"), ("TANH", "Tanh")])
+@pytest.mark.parametrize(("op", "name"), [("LOGISTIC", "sigmoid"), ("TANH", "tanh")])
 def test_a_function(op, name, seed):
     [xs] = grids(seed, 1)
-    out = {"Sigmoid": Grid.of(0.0, 255 / 256), "Tanh": Grid.of(-1.0, 127 / 128)}[name]
+    out = {"sigmoid": Grid.of(0.0, 255 / 256), "tanh": Grid.of(-1.0, 127 / 128)}[name]
     data = single_op(op, [((1, 256), xs)], out, (1, 256))
     found = run(data, ALL[None])[0]
-    np.testing.assert_array_equal(found, kernels.function_of(name, ALL, xs, out))
+    np.testing.assert_array_equal(found, getattr(kernels, name)(ALL, xs, out))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -122,3 +119,10 @@ def test_a_softmax(seed, width):
         "SOFTMAX", [(x.shape, xs)], out, x.shape, options=("SoftmaxOptions", {"beta": 1.0})
     )
     np.testing.assert_array_equal(run(data, x), kernels.softmax(x, xs, out))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_another_grid(seed):
+    xs, out = grids(seed, 2)
+    data = single_op("QUANTIZE", [((1, 256), xs)], out, (1, 256))
+    np.testing.assert_array_equal(run(data, ALL[None])[0], kernels.convert(ALL, xs, out))
