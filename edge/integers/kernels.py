@@ -212,14 +212,14 @@ def _saturated(value: int) -> int:
 
 
 def _doubled_high(a: int, b: int) -> int:
-    """gemmlowp's SaturatingRoundingDoublingHighMul of Python integers."""
+    """Gemmlowp's SaturatingRoundingDoublingHighMul of Python integers."""
     product = a * b
     nudged = product + ((1 << 30) if product >= 0 else 1 - (1 << 30))
     return nudged // (1 << 31) if nudged >= 0 else -(-nudged // (1 << 31))
 
 
 def rescaled(x: np.ndarray, factor: float, shift: int = 0) -> np.ndarray:
-    """`x * factor * 2**shift` in fixed point (`QuantizeMultiplier`, `MultiplyByQuantizedMultiplier`)."""
+    """`x * factor * 2**shift` in the fixed point of LiteRT's `QuantizeMultiplier`."""
     fraction, exponent = math.frexp(factor)
     multiplier = math.floor(fraction * (1 << 31) + 0.5)
     if multiplier == 1 << 31:

@@ -8,13 +8,14 @@ with the same outputs has the same graph, weights, scales and arithmetic.
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from keras_transformer.activations import without_own_gradients
 from keras_transformer.edge.integers import kernels
 from keras_transformer.edge.integers.values import Computed, Linear, Stored, Unrounded
 from keras_transformer.zoo.errors import RunError
@@ -22,7 +23,8 @@ from keras_transformer.zoo.errors import RunError
 _FAKE_QUANT = "FakeQuantWithMinMaxVars"
 # Ops that pass their first input on, and those that move values without changing them.
 _SAME = {"Identity", "IdentityN", "StopGradient", "PreventGradient"}
-_MOVING = {"Reshape", "Transpose", "StridedSlice", "Slice", "ExpandDims", "Squeeze", "GatherV2"}
+_RESHAPING = {"Reshape", "ExpandDims", "Squeeze"}
+_MOVING = {"Transpose", "StridedSlice", "Slice", "GatherV2"}
 _PRODUCTS = {"MatMul", "BatchMatMulV2"}
 _PAIRS = {
     "AddV2": kernels.add, "Sub": kernels.subtract, "Mul": kernels.multiply,
@@ -40,23 +42,31 @@ class IntegerGraph:
         function: the function, see `graphs.static`; its quantization points are FakeQuant ops of 8
             bits.
 
+    Attributes:
+        shapes: shapes of the inputs by name.
+
     Raises:
         RunError: if the graph computes with stored integers what no kernel here does.
     """
 
     def __init__(self, function: tf.types.experimental.GenericFunction):
-        concrete = function.get_concrete_function()
+        with without_own_gradients():
+            concrete = function.get_concrete_function()
         graph = concrete.graph
         self._inputs = {
             tensor.op.name: tensor.op.get_attr("_user_specified_name").decode()
             for tensor in concrete.inputs[: len(concrete.inputs) - len(concrete.captured_inputs)]
         }  # fmt: skip
+        self.shapes = {
+            name: tuple(graph.get_tensor_by_name(f"{place}:0").shape)
+            for place, name in self._inputs.items()
+        }
         self._outputs = {name: one.name for name, one in concrete.structured_outputs.items()}
         # What does not depend on the inputs is computed once.
         self._fixed: dict[str, Any] = {
             inside.name: outside for outside, inside in graph.captures
         }
-        self._steps, self._ready = [], {}
+        self._steps, self._calls, self._ready = [], {}, {}
         needed = _needed(concrete.structured_outputs.values())
         free = set()
         for op in graph.get_operations():
@@ -71,12 +81,24 @@ class IntegerGraph:
             else:
                 self._compute(op, self._fixed)
 
-    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Returns the outputs by name for inputs by name; stored ones as float32."""
+    def run(
+        self, inputs: Mapping[str, np.ndarray], points: dict[str, np.ndarray] | None = None
+    ) -> dict[str, np.ndarray]:  # fmt: skip
+        """Runs the graph.
+
+        Args:
+            inputs: inputs by name.
+            points: receives the float32 values of each FakeQuant by the op's name.
+
+        Returns:
+            The outputs by name; stored ones as float32.
+        """
         values = dict(self._fixed)
         values |= {f"{place}:0": np.asarray(inputs[name]) for place, name in self._inputs.items()}
         for op in self._steps:
             self._compute(op, values)
+            if points is not None and op.type == _FAKE_QUANT:
+                points[op.name] = values[op.outputs[0].name].floats()
         return {name: _floats(values[place]) for name, place in self._outputs.items()}
 
     def _compute(self, op, values):
@@ -84,16 +106,26 @@ class IntegerGraph:
         several = found if isinstance(found, list) else [found]
         values |= {one.name: value for one, value in zip(op.outputs, several, strict=True)}
 
+    def _executed(self, op, inputs):
+        """The result of an op on arrays."""
+        if op.type == "Const":
+            return tf.make_ndarray(op.get_attr("value"))
+        if op.name not in self._calls:
+            self._calls[op.name] = _call_of(op)
+        return self._calls[op.name](inputs)
+
     def _result(self, op, inputs):
         if op.type in _SAME:
             return inputs[: len(op.outputs)]
         if op.type == _FAKE_QUANT:
             return _stored(op, *inputs)
         if not any(isinstance(one, Stored | Unrounded) for one in inputs):
-            return _executed(op, inputs)
+            return self._executed(op, inputs)
         first = inputs[0]
+        if op.type in _RESHAPING:
+            return first.moved(lambda integers: integers.reshape(op.outputs[0].shape))
         if op.type in _MOVING or (op.type == "Max" and isinstance(first, Stored)):
-            return first.moved(lambda integers: _executed(op, [integers, *inputs[1:]]))
+            return first.moved(lambda integers: self._executed(op, [integers, *inputs[1:]]))
         if op.type == "XlaDynamicUpdateSlice":  # a cache is float between two calls
             return _updated(*map(_floats, inputs))
         if op.type == "Cast" and isinstance(first, Stored):  # of the outputs
@@ -105,6 +137,25 @@ class IntegerGraph:
                 f"Expected ops that have an integer kernel, got {op.type} of {shapes} in {op.name}."
             )
         return computed
+
+
+def _call_of(op) -> Callable:
+    """A function of an op's input arrays, which TensorFlow computes."""
+    function, arguments = getattr(tf.raw_ops, op.type), op.op_def.input_arg
+    # In the order of the op's definition, in which some inputs have other names.
+    names = [name for name in inspect.signature(function).parameters if name != "name"]
+    attributes = {name: op.get_attr(name) for name in names[len(arguments) :]}
+    counts = [one.number_attr and op.get_attr(one.number_attr) for one in arguments]
+
+    def call(inputs):
+        given, left = {}, list(inputs)
+        for name, count in zip(names, counts, strict=False):
+            given[name] = left[:count] if count else left[0]
+            del left[: count or 1]
+        outputs = function(**given, **attributes)
+        return [_array(one) for one in outputs] if isinstance(outputs, list) else _array(outputs)
+
+    return call
 
 
 def _needed(tensors) -> set[str]:
@@ -175,20 +226,3 @@ def _updated(cache, part, start):
 
 def _floats(value):
     return value.floats() if isinstance(value, Stored) else np.asarray(value)
-
-
-def _executed(op, inputs) -> Any:
-    """The result of an op on arrays, by TensorFlow."""
-    if op.type == "Const":
-        return tf.make_ndarray(op.get_attr("value"))
-    function = getattr(tf.raw_ops, op.type)
-    # In the order of the op's definition, whose names are others for some inputs.
-    names = [name for name in inspect.signature(function).parameters if name != "name"]
-    given, left, arguments = {}, list(inputs), op.op_def.input_arg
-    for name, argument in zip(names, arguments, strict=False):
-        count = op.get_attr(argument.number_attr) if argument.number_attr else None
-        given[name] = left.pop(0) if count is None else left[:count]
-        del left[: count or 0]
-    wanted = names[len(arguments) :]
-    outputs = function(**given, **{name: op.get_attr(name) for name in wanted})
-    return [one.numpy() for one in outputs] if isinstance(outputs, list) else _array(outputs)
