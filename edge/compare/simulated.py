@@ -6,6 +6,7 @@ its effects may cause more: in all but a few rows they stay within some steps.
 """
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -47,13 +48,13 @@ class Simulation:
     Attributes:
         checkpoint: the checkpoint with these probes alone.
         graphs: the signatures by name.
-        points: path of the quantization point of each FakeQuant, by the op's name.
+        points: name of the quantization point of each FakeQuant, by signature and the op's name.
     """
 
     def __init__(
         self, checkpoint: Checkpoint, model: keras.Model, spec: Precision, length: int
     ):  # fmt: skip
-        self.length, self.points = length, {}
+        self.length, self.graphs, self.points = length, {}, {}
         probes = {name: rows[:ROWS] for name, rows in checkpoint.probes.items()}
         self.checkpoint = dataclasses.replace(checkpoint, probes=probes)
         head = checkpoint.task.head()
@@ -66,17 +67,19 @@ class Simulation:
         points = [layer for layer in all_layers(model) if isinstance(layer, QuantPoint)]
         try:
             for point in points:
-                point.observer = self._remember
-            self.graphs = {
-                name: IntegerGraph(function)
-                for name, function in make_signatures(self.checkpoint, model, [length]).items()
-            }
+                point.observer = self._named
+            for name, function in make_signatures(self.checkpoint, model, [length]).items():
+                self._tracing, self._met = self.points.setdefault(name, {}), Counter()
+                self.graphs[name] = IntegerGraph(function)
         finally:
             for point in points:
                 point.observer = None
 
-    def _remember(self, point, outputs):
-        self.points[outputs.op.name] = point.path
+    def _named(self, point, outputs):
+        """Names a point as `SideBySide` does, while a signature is traced."""
+        self._met[point] += 1
+        passes = "" if self._met[point] == 1 else f":{self._met[point]}"
+        self._tracing[outputs.op.name] = f"{point.path}{passes}"
         return outputs
 
     def rows(self) -> Iterator[dict[str, np.ndarray]]:
@@ -117,7 +120,7 @@ class _Beside:
         self.shapes = self.graph.shapes
         # In the order in which they run.
         self.paths = {
-            op: path for op, path in simulation.points.items() if path in places
+            op: path for op, path in simulation.points[signature].items() if path in places
         }  # fmt: skip
         self.places, self.off, self.rows = places, {}, []
         self.inside = Inside(flatbuffer, signature, set(places.values()))
