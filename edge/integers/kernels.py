@@ -160,12 +160,6 @@ def _table_of(function, xs, out):
     return _clipped(np.rint(F(values) * (F(1) / out.scale)) + out.zero)
 
 
-def convert(x: np.ndarray, xs: Grid, out: Grid) -> np.ndarray:
-    """XNNPACK qs8-vcvt, the QUANTIZE from one grid to another: a multiplier of 8 binary places."""
-    factor = np.rint(F(256) * F(xs.scale / out.scale)).astype(np.int64)
-    return _clipped((((x - xs.zero) * factor + 128) >> 8) + out.zero)
-
-
 def softmax(x: np.ndarray, xs: Grid, out: Grid) -> np.ndarray:
     """LiteRT's SOFTMAX over the last axis: a table of exponentials, summed in float32."""
     table = F(np.exp(np.float64(-xs.scale * F(np.arange(256)))))

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from keras_transformer.activations import without_own_gradients
 from keras_transformer.edge.integers import kernels
-from keras_transformer.edge.integers.values import Computed, Linear, Stored, Unrounded
+from keras_transformer.edge.integers.values import Computed, Floats, Linear, Stored, Unrounded
 from keras_transformer.zoo.errors import RunError
 
 _FAKE_QUANT = "FakeQuantWithMinMaxVars"
@@ -183,7 +183,7 @@ def _kernel(op, inputs, ready) -> Unrounded | None:
             return linear.plus(bias)
         case [Linear() as linear, np.ndarray() as factor] if kind == "Mul":
             return linear.times(factor)
-        case [Linear() as linear] if kind == "Relu":
+        case [Linear() as linear] | [Stored(source=Linear() as linear)] if kind == "Relu":
             return linear.clipped()
         case [Stored() as x, Stored() as y] if kind in _PAIRS:
             return Computed(kernel=_PAIRS[kind], inputs=(x, y))
@@ -206,10 +206,9 @@ def _stored(op, value, minimum, maximum):
         raise RunError(f"Expected points of 8 bits, got {op.get_attr('num_bits')} in {op.name}.")
     grid = kernels.Grid.of(float(minimum), float(maximum))
     if isinstance(value, Stored):
-        return value.on(grid)
-    if isinstance(value, Unrounded):
-        return value.rounded(grid)
-    return Stored(integers=grid.store(np.asarray(value)), grid=grid)
+        # The op before it stores its result on the grid of the last point at once.
+        return value.source.rounded(grid)
+    return (value if isinstance(value, Unrounded) else Floats(values=value)).rounded(grid)
 
 
 def _array(tensor):

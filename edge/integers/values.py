@@ -9,42 +9,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_transformer.edge.integers import kernels
 from keras_transformer.edge.integers.kernels import Grid, Kernel
 
 Move = Callable[[np.ndarray], np.ndarray]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Stored:
-    """A tensor of int8 values, as int32, and its grid."""
-
-    integers: np.ndarray
-    grid: Grid
-
-    @classmethod
-    def constant(cls, value: np.ndarray) -> "Stored":
-        """A float in the graph, which the converter stores in the range from 0 to it."""
-        grid = Grid.of(min(float(value.min()), 0.0), max(float(value.max()), 0.0))
-        return cls(integers=grid.store(value), grid=grid)
-
-    def floats(self) -> np.ndarray:
-        """The float32 values."""
-        return self.grid.values(self.integers)
-
-    def moved(self, move: Move) -> "Stored":
-        """The tensor with its values in another order or shape."""
-        return Stored(integers=np.asarray(move(self.integers)), grid=self.grid)
-
-    def transposed(self) -> "Stored":
-        """The last two axes in the other order."""
-        return self.moved(lambda integers: np.swapaxes(integers, -1, -2))
-
-    def on(self, grid: Grid) -> "Stored":
-        """The tensor on another grid."""
-        if grid == self.grid:
-            return self
-        return Stored(integers=kernels.convert(self.integers, self.grid, grid), grid=grid)
 
 
 class Unrounded:
@@ -54,9 +21,60 @@ class Unrounded:
         """The integers on a grid."""
         raise NotImplementedError
 
-    def rounded(self, out: Grid) -> Stored:
+    def rounded(self, out: Grid) -> "Stored":
         """The result on a grid."""
-        return Stored(integers=self.finish(out), grid=out)
+        return Stored(integers=self.finish(out), grid=out, source=self)
+
+    def moved(self, move: Move) -> "Unrounded":
+        """The result with its values in another order or shape."""
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Stored:
+    """A tensor of int8 values.
+
+    Attributes:
+        integers: the values, int32.
+        grid: their grid.
+        source: the result that was rounded to them.
+    """
+
+    integers: np.ndarray
+    grid: Grid
+    source: Unrounded
+
+    @classmethod
+    def constant(cls, value: np.ndarray) -> "Stored":
+        """A float in the graph, which the converter stores in the range from 0 to it."""
+        grid = Grid.of(min(float(value.min()), 0.0), max(float(value.max()), 0.0))
+        return Floats(values=value).rounded(grid)
+
+    def floats(self) -> np.ndarray:
+        """The float32 values."""
+        return self.grid.values(self.integers)
+
+    def moved(self, move: Move) -> "Stored":
+        """The tensor with its values in another order or shape."""
+        integers = np.asarray(move(self.integers))
+        return Stored(integers=integers, grid=self.grid, source=self.source.moved(move))
+
+    def transposed(self) -> "Stored":
+        """The last two axes in the other order."""
+        return self.moved(lambda integers: np.swapaxes(integers, -1, -2))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Floats(Unrounded):
+    """Floats that were computed before, such as constants."""
+
+    values: np.ndarray
+
+    def finish(self, out: Grid) -> np.ndarray:
+        return out.store(self.values)
+
+    def moved(self, move: Move) -> "Floats":
+        return Floats(values=move(self.values))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

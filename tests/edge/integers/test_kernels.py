@@ -119,10 +119,3 @@ def test_a_softmax(seed, width):
         "SOFTMAX", [(x.shape, xs)], out, x.shape, options=("SoftmaxOptions", {"beta": 1.0})
     )
     np.testing.assert_array_equal(run(data, x), kernels.softmax(x, xs, out))
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_another_grid(seed):
-    xs, out = grids(seed, 2)
-    data = single_op("QUANTIZE", [((1, 256), xs)], out, (1, 256))
-    np.testing.assert_array_equal(run(data, ALL[None])[0], kernels.convert(ALL, xs, out))
