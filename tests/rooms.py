@@ -126,9 +126,12 @@ ROOMS = {
     "edge.load": Room(
         "edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor zoo.pretrained"
     ),
+    "edge.integers": Room(
+        "edge.runtime layers zoo.errors zoo.tokenizers", "numpy tensorflow"
+    ),
     "edge.compare": Room(
-        "edge.graphs edge.precision edge.runtime edge.runtime.checks edge.tflite layers "
-        "zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.generation "
+        "edge.graphs edge.integers edge.precision edge.runtime edge.runtime.checks edge.tflite "
+        "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.generation "
         "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.pretrained zoo.storage "
         "zoo.tabular zoo.tasks zoo.tokenizers",
         "ai_edge_litert keras numpy",

@@ -9,6 +9,8 @@ import numpy as np
 
 from keras_transformer.edge.compare.layers import LayerDifference, explain
 from keras_transformer.edge.compare.parity import Parity, outputs_difference, runner_parity
+from keras_transformer.edge.compare.simulated import Simulation, simulated_parity
+from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.runtime.packed import Source, names_of
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.backends import needs_backend
@@ -167,7 +169,7 @@ def _compare_texts(
         written = runner.generations(pairs.sources, **decoding)
         texts = [one.text for one in written]
         same = sum(a == b for a, b in zip(texts, expected, strict=True)) / len(texts)
-        parity = runner_parity(checkpoint.model, checkpoint, runner)
+        parity = _steps_parity(checkpoint, runner)
         compared.append(
             Comparison(
                 path=runner.name, precision=runner.precision, size=len(bytes(runner)),
@@ -178,6 +180,15 @@ def _compare_texts(
             )  # fmt: skip
         )
     return compared
+
+
+def _steps_parity(checkpoint: Checkpoint, runner: Runner) -> Parity:
+    """The difference of logits; of a file of integers, from its simulation in integers."""
+    spec = get_precision(runner.precision)
+    if spec.inner_bits is None or not checkpoint.is_quantized:
+        return runner_parity(checkpoint.model, checkpoint, runner)
+    simulation = Simulation(checkpoint, checkpoint.model, spec, runner.max_length)
+    return simulated_parity(simulation, runner)
 
 
 @needs_backend("compare --layers")

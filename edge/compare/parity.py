@@ -1,9 +1,10 @@
 """Parity of a file with the Keras model that it was converted from.
 
-A new file is checked twice. Layer by layer, given the file's own values (`layers.find_layers`), it
-must compute what the Keras model does that rounds as it does. At the outputs, a file of rounded
-kernels must keep what the checkpoint's own model says in at least 95 % of the rows: the float
-model, or the one that was trained with rounding. A row departs where
+A new file is checked twice, one of integers once more (see `simulated`). Layer by layer, given the
+file's own values (`layers.find_layers`), it must compute what the Keras model does that rounds as
+it does. At the outputs, a file of rounded kernels must keep what the checkpoint's own model says in
+at least 95 % of the rows: the float model, or the one that was trained with rounding. A row departs
+where
 
 - the file chooses a class or a token that the model finds less than half as likely as its own
   choice: between two that are about as likely, either is as good;

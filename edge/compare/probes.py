@@ -60,6 +60,12 @@ def next_tokens(
 
     The model's are computed all at once, the file's step by step.
     """
+    expected = model_outputs(model, checkpoint, steps.cache_length)
+    return expected, stepwise_outputs(checkpoint, steps)
+
+
+def stepwise_outputs(checkpoint: Checkpoint, steps: Model) -> np.ndarray:
+    """Returns the logits (positions, V) after each token of the probes, computed step by step."""
     outputs, probes = [], _cut(checkpoint, steps.cache_length)
     for row, first, num_tokens in _written(probes):
         ids = probes["ids"][row]
@@ -71,4 +77,4 @@ def next_tokens(
         for place in range(first, num_tokens):
             found, cache = steps.step(ids[place : place + 1], cache)
             outputs.append(found[0])
-    return model_outputs(model, checkpoint, steps.cache_length), np.array(outputs)
+    return np.array(outputs)

@@ -11,6 +11,7 @@ from keras_transformer.edge.compare.benchmark import device_name, median_latency
 from keras_transformer.edge.compare.costly import costly_layers
 from keras_transformer.edge.compare.layers import find_layers
 from keras_transformer.edge.compare.parity import LIMITS, Parity, measure_parity
+from keras_transformer.edge.compare.simulated import Simulation, check_simulated
 from keras_transformer.edge.convert.convert import (
     Graph,
     Request,
@@ -113,9 +114,12 @@ class FlatbufferWriter(Writer):
         self, request: Request, graph: Graph, lengths: Sequence[int], flatbuffer: bytes
     ) -> dict[str, Any]:
         checkpoint, precision = request.checkpoint, request.precision.name
-        layers = {}
+        layers, simulated = {}, {}
         if self.knows_layers:
             layers = find_layers(checkpoint, graph.model, flatbuffer, lengths[-1], precision)
+            if request.precision.inner_bits is not None:
+                simulation = Simulation(checkpoint, graph.model, request.precision, lengths[-1])
+                simulated = {"simulated": check_simulated(simulation, flatbuffer, layers)}
             # The tensors of a large graph take as much as its weights.
             release_freed_memory(graph.model)
         return {
@@ -135,6 +139,7 @@ class FlatbufferWriter(Writer):
             "columns": checkpoint.columns,
             "output_step": output_step(flatbuffer),
             "layers": layers,
+            **simulated,
             "metrics": _plain(checkpoint.metrics),
             "provenance": provenance(checkpoint),
         }
