@@ -56,11 +56,16 @@ from keras_transformer.zoo.outputs import Prediction as Prediction
 from keras_transformer.zoo.outputs import Vector as Vector
 from keras_transformer.zoo.progress import Report as Report
 from keras_transformer.zoo.recipe import Recipe as Recipe
+from keras_transformer.zoo.tagging.decoding import Tagged as Tagged
+from keras_transformer.zoo.tagging.decoding import TaggedSpan as TaggedSpan
 from keras_transformer.zoo.tasks.classification import Classification as Classification
 from keras_transformer.zoo.tasks.embedding import Embedding as Embedding
 from keras_transformer.zoo.tasks.language_modeling import LanguageModeling as LanguageModeling
 from keras_transformer.zoo.tasks.measure import evaluate as evaluate
 from keras_transformer.zoo.tasks.regression import Regression as Regression
 from keras_transformer.zoo.tasks.task import Task as Task
+from keras_transformer.zoo.tasks.tagging.token_classification import (
+    TokenClassification as TokenClassification,
+)
 from keras_transformer.zoo.tasks.translation import Translation as Translation
 from keras_transformer.zoo.training.train import train as train

@@ -11,7 +11,10 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.text import Generation, TextGenerator
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.modalities.text import Text
-from keras_transformer.zoo.outputs import EMBEDDING, OUTPUTS, Outputs, Prediction, Vector
+from keras_transformer.zoo.outputs import EMBEDDING, OUTPUTS, TAGS, Outputs, Prediction, Vector
+from keras_transformer.zoo.tagging.decoding import Tagged
+from keras_transformer.zoo.tagging.windows import TagOutputs, windows_of
+from keras_transformer.zoo.tagging.words import checked_words
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
 
@@ -20,8 +23,8 @@ class Predictor:
 
     Attributes:
         task_name: name of the model's task.
-        output_kind: `classes`, `number` or `embedding`, see `OUTPUTS`; `text` for a model that
-            generates.
+        output_kind: `classes`, `number`, `embedding` or `tags`, see `OUTPUTS`; `text` for a model
+            that generates.
         reads_sources: whether it generates a target for a source rather than continuing a prompt.
         labels: names of the classes, or the target languages of a multilingual translator.
         pair: whether an example is two rows.
@@ -80,13 +83,21 @@ class Predictor:
         """Whether the model's outputs are vectors."""
         return self.output_kind == EMBEDDING
 
+    @property
+    def tags(self) -> bool:
+        """Whether the model's outputs are tags of the words of a text."""
+        return self.output_kind == TAGS
+
     def predict(
         self, rows: Iterable[Any], pairs: Iterable[Any] | None = None
-    ) -> list[Prediction] | list[Vector]:
-        """Predicts for raw rows, or for pairs of them; a model of embeddings returns vectors.
+    ) -> list[Prediction] | list[Vector] | list[Tagged]:
+        """Predicts for raw rows, or for pairs of them.
+
+        A model of embeddings returns vectors, one that tags words their entities or tags.
 
         Args:
-            rows: raw rows; for text a list, an array or a column of strings.
+            rows: raw rows; for text a list, an array or a column of strings; for a model that tags
+                words also lists of words.
             pairs: second row of each example, for a task over pairs.
 
         Raises:
@@ -97,8 +108,12 @@ class Predictor:
         outputs = self.outputs(rows, pairs)
         return OUTPUTS[self.output_kind](self.labels, outputs)
 
-    def scores(self, rows: Iterable[Any], pairs: Iterable[Any] | None = None) -> np.ndarray:
+    def scores(
+        self, rows: Iterable[Any], pairs: Iterable[Any] | None = None
+    ) -> np.ndarray | list[np.ndarray]:
         """Returns the model's outputs (rows, outputs): logits, predicted numbers or vectors.
+
+        Those of a model that tags words are a list of logits (words, tags) for each row.
 
         Raises:
             InputError, TypeError: as `predict`.
@@ -115,7 +130,9 @@ class Predictor:
             raise InputError(f"Expected a model of embeddings, got one of {self.task_name}.")
         return self.scores(rows)
 
-    def outputs(self, rows: Iterable[Any], pairs: Iterable[Any] | None = None) -> Outputs:
+    def outputs(
+        self, rows: Iterable[Any], pairs: Iterable[Any] | None = None
+    ) -> Outputs | TagOutputs:
         """Returns the scores, and which rows were truncated to the model's length.
 
         Raises:
@@ -123,7 +140,11 @@ class Predictor:
         """
         if self.generates:
             raise InputError(f"Expected a model that predicts labels, got one of {self.task_name}.")
-        return self._outputs(*self.checked(rows, pairs))
+        rows, pairs = self.checked(rows, pairs)
+        if not self.tags:
+            return self._outputs(rows, pairs)
+        windows = windows_of(self.tokenizer, rows, self.max_length)
+        return windows.outputs(self._encoded_outputs({"ids": windows.ids}), len(self.labels))
 
     def checked(
         self, rows: Iterable[Any], pairs: Iterable[Any] | None
@@ -133,13 +154,13 @@ class Predictor:
         Raises:
             InputError, TypeError: as `predict`.
         """
-        rows, _ = self.modality.checked(rows)
+        rows = checked_words(rows) if self.tags else self.modality.checked(rows)[0]
         if (pairs is not None) != self.pair:
             expected = "pairs of" if self.pair else "single"
             raise InputError(
                 f"Expected {expected} {self.modality.rows}, as the model was trained on."
             )
-        return self.modality.checked(rows, pairs)
+        return (rows, None) if pairs is None else self.modality.checked(rows, pairs)
 
     def generate(self, texts: Iterable[str], **options: Any) -> list[str]:
         """Returns the translation of each source, or the continuation of each prompt.
@@ -218,6 +239,10 @@ class Predictor:
 
     def _outputs(self, rows: list[Any], pairs: list[Any] | None) -> Outputs:
         """Outputs of checked rows."""
+        raise NotImplementedError
+
+    def _encoded_outputs(self, columns: Mapping[str, list[np.ndarray]]) -> Sequence[np.ndarray]:
+        """The output of each encoded row, of a model that tags words: (T or more, tags)."""
         raise NotImplementedError
 
     def _generator(self, **options: Any) -> TextGenerator:

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.generation.text import Model
+from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.models.running.predict import model_inputs
 
 
@@ -19,10 +20,24 @@ def keras_outputs(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> np.nd
     return ops.convert_to_numpy(model(inputs, training=False))
 
 
+def at_positions(
+    outputs: np.ndarray, modality: Modality, inputs: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """Returns outputs (rows, outputs), or those (rows, T, outputs) of positions one by one.
+
+    Positions of padding, which nothing reads, are left out.
+    """
+    if outputs.ndim == 2:
+        return outputs
+    return outputs[np.arange(outputs.shape[1]) < modality.num_real(inputs)[:, None]]
+
+
 def model_outputs(model: keras.Model, checkpoint: Checkpoint, length: int) -> np.ndarray:
     """Returns a model's outputs (rows, outputs) for the probes, of which a file's are compared."""
     if not checkpoint.task.generates:
-        return keras_outputs(model, model_inputs(model, probe_inputs(checkpoint, length)))
+        inputs = probe_inputs(checkpoint, length)
+        outputs = keras_outputs(model, model_inputs(model, inputs))
+        return at_positions(outputs, checkpoint.modality, inputs)
     probes = _cut(checkpoint, length)
     found = []
     for row, first, last in _written(probes):
