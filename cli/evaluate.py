@@ -83,10 +83,11 @@ def print_metrics(result: dict[str, Any], per_class: bool) -> None:
         return
     averages = [
         (average, *(result[f"{average}_{name}"] for name in AVERAGED))
-        for average in ("macro", "micro")
-    ]
-    display.say()
-    display.table(None, ("Average", "Precision", "Recall", "F1"), averages)
+        for average in ("macro", "micro") if f"{average}_f1" in result
+    ]  # fmt: skip
+    if averages:
+        display.say()
+        display.table(None, ("Average", "Precision", "Recall", "F1"), averages)
     rows = [(label, *values.values()) for label, values in classes.items()]
     title = None
     if len(rows) > MAX_CLASSES and not per_class:

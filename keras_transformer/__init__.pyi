@@ -63,9 +63,9 @@ from keras_transformer.zoo.tasks.embedding import Embedding as Embedding
 from keras_transformer.zoo.tasks.language_modeling import LanguageModeling as LanguageModeling
 from keras_transformer.zoo.tasks.measure import evaluate as evaluate
 from keras_transformer.zoo.tasks.regression import Regression as Regression
-from keras_transformer.zoo.tasks.task import Task as Task
 from keras_transformer.zoo.tasks.tagging.token_classification import (
     TokenClassification as TokenClassification,
 )
+from keras_transformer.zoo.tasks.task import Task as Task
 from keras_transformer.zoo.tasks.translation import Translation as Translation
 from keras_transformer.zoo.training.train import train as train

@@ -162,7 +162,7 @@ ROOMS = {
         "keras tensorflow",
     ),
     "edge.publish": Room(
-        "edge.runtime zoo.checkpoint zoo.models zoo.printable zoo.prune_vocabulary"
+        "edge.runtime zoo.checkpoint zoo.models zoo.outputs zoo.printable zoo.prune_vocabulary"
     ),
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "

@@ -10,7 +10,7 @@ from keras_transformer.zoo.tabular import number, words
 
 # Metrics printed for an epoch, as far as the task has them.
 EPOCH_METRICS = (
-    "accuracy", "macro_f1", "pearson", "spearman", "mean_squared_error", "loss", "perplexity",
+    "f1", "accuracy", "macro_f1", "pearson", "spearman", "mean_squared_error", "loss", "perplexity",
     "token_accuracy", "bits_per_character",
 )  # fmt: skip
 

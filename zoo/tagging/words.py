@@ -107,5 +107,5 @@ def listed_words(value: Any, place: str) -> list[str]:
         if not isinstance(word, str):
             raise TypeError(f"{place}: expected words to be strings, got {word!r}.")
         if not word:
-            raise InputError(f"{place}: expected words of at least one character, got an empty one.")
+            raise InputError(f"{place}: expected words of some characters, got an empty one.")
     return words
