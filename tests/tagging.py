@@ -17,7 +17,7 @@ def sentences(count, seed):
     words, tags = [], []
     for _ in range(count):
         row, named = [], []
-        for _ in range(rng.integers(1, 4)):
+        for _ in range(rng.integers(1, 6)):
             filler = rng.choice(FILLERS, rng.integers(1, 3)).tolist()
             row += filler
             named += ["O"] * len(filler)
