@@ -12,7 +12,7 @@ LABELS = ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
 
 
 def sentences(count, seed):
-    """Rows of words and their tags by BIO: the first names of entities, perhaps with second ones."""
+    """Rows of words and their tags by BIO: first names of entities, perhaps with second ones."""
     rng = np.random.default_rng(seed)
     words, tags = [], []
     for _ in range(count):

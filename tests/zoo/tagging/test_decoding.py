@@ -84,8 +84,8 @@ def test_an_entity_goes_on_over_a_word_that_was_not_read():
 
 
 def test_plain_tags_are_those_of_each_word():
-    found = outputs_of([joined(["dogs", "bark"]), joined([])], [["NOUN", "VERB"], []], ("NOUN", "VERB"))
-    tagged, empty = OUTPUTS[TAGS](("NOUN", "VERB"), found)
+    labels, rows = ("NOUN", "VERB"), [joined(["dogs", "bark"]), joined([])]
+    tagged, empty = OUTPUTS[TAGS](labels, outputs_of(rows, [["NOUN", "VERB"], []], labels))
     assert [(span.label, span.text, span.start) for span in tagged.spans] == [
         ("NOUN", "dogs", 0), ("VERB", "bark", 5)
     ]  # fmt: skip

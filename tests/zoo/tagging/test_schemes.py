@@ -37,7 +37,7 @@ def by_conlleval(tags):
     last, last_type = "O", ""
     for place, tag in enumerate([*tags, "O"]):
         prefix, _, kind = tag.partition("-")
-        ends = last in "ES" or (last in "BI" and prefix in "BSO") or (last != "O" and last_type != kind)
+        ends = last in "ES" or (last in "BI" and prefix in "BSO") or last_type != kind
         begins = prefix in "BS" or (last in "ESO" and prefix in "EI") or (
             prefix != "O" and last_type != kind
         )

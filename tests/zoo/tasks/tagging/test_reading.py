@@ -109,7 +109,7 @@ def spans(*given):
          ", line 1: expected a tag for each of the 2 tokens, got 1 tags."),
         ([{"tokens": ["a"], "tags": ["O"]}, {"tokens": ["a"]}],
          ", line 2: expected the key 'tags', got 'tokens'."),
-        ([{"tokens": ["a", ""], "tags": ["O", "O"]}], ", line 1: expected words of some characters"),
+        ([{"tokens": [""], "tags": ["O"]}], ", line 1: expected words of some characters"),
         ([{"tokens": 3, "tags": ["O"]}], ", line 1: expected a text or a list of words, got 3"),
         ([{"tokens": [], "tags": []}], ", line 1: expected at least one word, got none."),
         ([{"tokens": ["a"], "tags": "O"}], ", line 1: expected a list of tags or spans, got 'O'."),

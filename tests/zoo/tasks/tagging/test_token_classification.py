@@ -8,11 +8,14 @@ import keras_transformer as kt
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import NO_TARGET
 from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.models.heads import Head
+from keras_transformer.zoo.pretrained.load import load_pretrained
 from keras_transformer.zoo.tagging.windows import TagOutputs
 from keras_transformer.zoo.tasks.registry import task_from_json, tasks_for
 from keras_transformer.zoo.tasks.tagging.token_classification import TokenClassification
 from tests.tagging import LABELS, SETTINGS, conll, sentences, trained
+from tests.zoo.pretrained.tiny import REFERENCES
 from tests.zoo.tiny import Heard
 
 TEXT = "the  old ship saw Anna Stone, and Lima."
@@ -223,3 +226,14 @@ def test_the_task_is_read_back_from_json():
 )
 def test_what_goes_on_from_it_stays_as_good(of):
     assert of(trained()).metrics["validation"]["f1"] > 0.8
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "modernbert"])
+def test_published_encoders_keep_their_weights_below_the_head(family):
+    published = load_pretrained(REFERENCES / family)
+    weights = get_weights(published.build())
+    found = get_weights(published.build(TokenClassification(labels=LABELS)))
+    assert {path for path in found if path not in weights} == {"head/kernel", "head/bias"}
+    for path, value in found.items():
+        if not path.startswith("head/"):
+            np.testing.assert_array_equal(value, weights[path], err_msg=path)
