@@ -3,6 +3,7 @@
 from typing import Any
 
 from keras_transformer.cli.vectors import shown_vector
+from keras_transformer.zoo.answering.answers import Answer
 from keras_transformer.zoo.outputs import Prediction, Vector
 from keras_transformer.zoo.tagging.decoding import Tagged
 
@@ -11,7 +12,7 @@ BAR_WIDTH = 20
 SHOWN_CHARACTERS = 60
 
 
-def values(prediction: Prediction | Vector | Tagged) -> dict[str, Any]:
+def values(prediction: Prediction | Vector | Tagged | Answer) -> dict[str, Any]:
     """Returns the values of a prediction as a JSON-serializable object."""
     fields = prediction._asdict()
     if isinstance(prediction, Tagged):
@@ -30,6 +31,14 @@ def print_table(texts: Any, predictions: list) -> None:
             for text, one in zip(texts, predictions, strict=True)
         ]
         display.table(None, ("Text", "Width", "Vector"), rows)
+    elif isinstance(found, Answer):
+        rows = [
+            (short(text), short(one.text) or "no answer",
+             "" if one.start is None else f"{one.start}-{one.end}", f"{one.score:.1%}")
+            if one else ("",) * 4
+            for text, one in zip(texts, predictions, strict=True)
+        ]  # fmt: skip
+        display.table(None, ("Question", "Answer", "Characters", "Probability"), rows)
     elif isinstance(found, Tagged):
         numbered = len(texts) > 1
         rows = [

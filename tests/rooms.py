@@ -37,7 +37,8 @@ ROOMS = {
     "zoo.tagging": Room(
         "zoo.errors zoo.tokenizers zoo.tokenizers.normalizers", "numpy", device=True
     ),
-    "zoo.outputs": Room("zoo.tagging", "numpy", device=True),
+    "zoo.answering": Room("zoo.errors zoo.tagging zoo.tokenizers", "numpy", device=True),
+    "zoo.outputs": Room("zoo.answering zoo.tagging", "numpy", device=True),
     "zoo.chat": Room("zoo.errors zoo.tokenizers", "jinja2", device=True),
     "zoo.modalities": Room(
         "zoo.chat zoo.errors zoo.printable zoo.tokenizers", "numpy", device=True
@@ -69,8 +70,8 @@ ROOMS = {
         "zoo.tokenizers.normalizers", "numpy", device=True
     ),
     "zoo.predictor": Room(
-        "zoo.chat zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.tagging zoo.tokenizers",
-        "numpy", device=True,
+        "zoo.answering zoo.chat zoo.errors zoo.generation zoo.modalities zoo.numerals zoo.outputs "
+        "zoo.tagging zoo.tokenizers", "numpy", device=True,
     ),
     "edge.runtime.checks": Room(
         "zoo.errors", "ai_edge_litert numpy tensorflow_text", device=True
@@ -85,13 +86,18 @@ ROOMS = {
         "zoo.tokenizers.normalizers", "keras numpy sacrebleu scipy sklearn",
     ),
     "zoo.tasks": Room(
-        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models "
+        "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models "
         "zoo.models.running zoo.numerals zoo.predictor "
         "zoo.outputs zoo.progress zoo.tabular zoo.tokenizers zoo.vocabularies", "keras numpy",
     ),
     "zoo.tasks.tagging": Room(
         "zoo.data zoo.errors zoo.evaluation zoo.modalities zoo.models zoo.models.running "
         "zoo.outputs zoo.progress zoo.tagging zoo.tasks zoo.vocabularies", "keras numpy",
+    ),
+    "zoo.tasks.answering": Room(
+        "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.modalities zoo.models "
+        "zoo.models.running zoo.outputs zoo.progress zoo.tagging zoo.tasks zoo.vocabularies",
+        "keras numpy",
     ),
     "edge.tflite": Room(
         "edge.precision edge.runtime layers zoo.errors zoo.models",
@@ -137,8 +143,8 @@ ROOMS = {
     "edge.compare": Room(
         "edge.graphs edge.precision edge.runtime edge.runtime.checks edge.tflite layers "
         "zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.generation "
-        "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.pretrained zoo.storage "
-        "zoo.tabular zoo.tasks zoo.tokenizers",
+        "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.predictor zoo.pretrained "
+        "zoo.storage zoo.tabular zoo.tasks zoo.tokenizers",
         "ai_edge_litert keras numpy",
     ),
     "edge.compress": Room(

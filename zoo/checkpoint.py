@@ -187,6 +187,10 @@ class Checkpoint(Predictor):
         batches = Batches(columns, specs=self.inputs, batch_tokens=PREDICT_TOKENS)
         return predict_each(self.model, batches)
 
+    @property
+    def _validation_metrics(self) -> Mapping[str, Any]:
+        return self.metrics.get("validation") or {}
+
     def _generator(self, *, xla: bool = False) -> TextGenerator:
         steps = (CompiledSteps if xla else KerasSteps)(self.model, self.config, self.max_length)
         return TextGenerator(

@@ -5,10 +5,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_transformer.zoo.answering.answers import answer_predictions
 from keras_transformer.zoo.tagging.decoding import tag_predictions
 
-# Kind of the outputs that are vectors of the rows, and of those that are tags of their words.
-EMBEDDING, TAGS = "embedding", "tags"
+# Kinds of the outputs that are vectors of the rows, tags of their words, and spans that answer.
+EMBEDDING, TAGS, ANSWERS = "embedding", "tags", "answers"
+# Those of a model with outputs at each position.
+BY_POSITION = (TAGS, ANSWERS)
 
 
 class Outputs(NamedTuple):
@@ -123,4 +126,5 @@ OUTPUTS: dict[str, Callable[[Sequence[str], Any], list[Any]]] = {
     "number": number_predictions,
     EMBEDDING: vector_predictions,
     TAGS: tag_predictions,
+    ANSWERS: answer_predictions,
 }

@@ -242,11 +242,11 @@ def _compare(
     outputs = runner.run(inputs)
     metric = checkpoint.task.defined(checkpoint.task.metric, examples).name
     value, checkpoint_value = (
-        checkpoint.task.measured(examples, modality, found)[metric]
+        checkpoint.task.measured(checkpoint, examples, modality, found)[metric]
         for found in (outputs, reference)
     )
     reference, outputs = (
-        at_positions(found, modality, inputs) for found in (reference, outputs)
+        at_positions(found, checkpoint, inputs) for found in (reference, outputs)
     )
     return Comparison(
         path=runner.name,

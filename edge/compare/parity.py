@@ -254,7 +254,7 @@ def runner_parity(model: keras.Model, checkpoint: Checkpoint, runner: Runner) ->
         return steps_parity(model, checkpoint, runner.steps, runner.description["output_step"])
     expected = model_outputs(model, checkpoint, runner.max_length)
     inputs = probe_inputs(checkpoint, runner.max_length)
-    found = at_positions(runner.run(inputs), checkpoint.modality, inputs)
+    found = at_positions(runner.run(inputs), checkpoint, inputs)
     return outputs_difference(expected, found, runner)
 
 

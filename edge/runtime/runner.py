@@ -28,7 +28,7 @@ from keras_transformer.zoo.generation.scoring import stepwise_perplexity
 from keras_transformer.zoo.generation.text import Each, Generation, TextGenerator, in_turn
 from keras_transformer.zoo.modalities.modality import InputSpec
 from keras_transformer.zoo.modalities.raw_texts import checked_texts
-from keras_transformer.zoo.outputs import Outputs, pad_positions
+from keras_transformer.zoo.outputs import BY_POSITION, Outputs, pad_positions
 from keras_transformer.zoo.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -145,8 +145,8 @@ class Runner(Predictor):
         """Returns the outputs (rows, outputs) for padded inputs of the model by name.
 
         They are logits or numbers of the head, vectors if the file outputs embeddings, and log
-        probabilities if it outputs probabilities. A file that tags words outputs logits at each
-        position (rows, T, tags), 0 beyond the length that it ran.
+        probabilities if it outputs probabilities. A file whose outputs are `BY_POSITION` gives
+        logits at each (rows, T, outputs), 0 beyond the length that it ran.
 
         Args:
             arrays: inputs (rows, T, ...) with T at most `max_length`, or (rows, ...) of a fixed
@@ -169,7 +169,7 @@ class Runner(Predictor):
             return self._predict(lengths[row], inputs)[0][0]
 
         outputs = [output(row) for row in range(len(lengths))]
-        if not self.tags:
+        if self.output_kind not in BY_POSITION:
             return np.array(outputs)
         return pad_positions(outputs, next(iter(arrays.values())).shape[1])
 
@@ -233,6 +233,10 @@ class Runner(Predictor):
         """Ranges of rows for a call each: a few for each worker, of at most so many rows."""
         size = max(1, min(most, -(-count // (4 * self._workers.count))))
         return [range(first, min(first + size, count)) for first in range(0, count, size)]
+
+    @property
+    def _validation_metrics(self) -> Mapping[str, Any]:
+        return self.description.get("metrics") or {}
 
     def _generator(self, *, each: Each = in_turn) -> TextGenerator:
         return TextGenerator(

@@ -62,7 +62,7 @@ def test_outputs_are_those_of_keras_at_each_real_position(file):
     assert short.any() and not short.all()
     np.testing.assert_array_equal(found[short, 8:], 0)
     np.testing.assert_array_equal(
-        at_positions(found, runner.modality, inputs), found[real]
+        at_positions(found, runner, inputs), found[real]
     )
 
 
@@ -88,7 +88,8 @@ def test_the_card_says_what_it_does(file):
 
 @pytest.mark.parametrize("target", ["mediapipe", "text"])
 def test_hosts_of_one_answer_refuse_it(target):
-    with pytest.raises(InputError, match=f"target {target}, whose host reads no more, got a tag"):
+    said = f"target {target}, whose host reads no more, got one at each position"
+    with pytest.raises(InputError, match=said):
         kt.convert(trained(), target=target)
 
 

@@ -190,7 +190,7 @@ def read_tagged(
     if suffix != _JSONL:
         known = ", ".join((*SUFFIXES, _JSONL))
         raise InputError(f"{path}: expected a name that ends in {known} (or one of them and .gz).")
-    for line, row in _json_rows(path):
+    for line, row in json_rows(path):
         by_words, by_tags = _columns(row, words, tags)
         for key in (by_words, by_tags):
             if key is not None and key not in row:
@@ -234,7 +234,8 @@ def _columns(known: Any, words: str, tags: str | None) -> tuple[str, str | None]
     return words, tags
 
 
-def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yields the objects of a JSON Lines file with their lines; InputError for another line."""
     for line, text in enumerate(rows_on_lines(read_text(path)).split("\n"), start=1):
         if not text.strip():
             continue

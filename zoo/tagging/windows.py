@@ -142,7 +142,7 @@ def windows_of(tokenizer: Tokenizer, rows: Sequence[Words], max_length: int) -> 
         ends = np.cumsum([len(ids) for ids in pieces], dtype=np.int64)
         starts = ends - [len(ids) for ids in pieces]
         is_real = ends > starts
-        ranges = _ranges(starts, ends, room)
+        ranges = word_ranges(starts, ends, room)
         owners = _owners(starts, ends, ranges)
         for place, (first, end) in enumerate(ranges):
             ids = [i for word in pieces[first:end] for i in word]
@@ -160,8 +160,13 @@ def lead_of_words(tokenizer: Tokenizer) -> str:
     return "" if has_own else " "
 
 
-def _ranges(starts: np.ndarray, ends: np.ndarray, room: int) -> list[tuple[int, int]]:
-    """The first word of each window, and that behind its last."""
+def word_ranges(starts: np.ndarray, ends: np.ndarray, room: int) -> list[tuple[int, int]]:
+    """Returns the first word of each window, and that behind its last.
+
+    Args:
+        starts, ends: ranges (words,) of the words' pieces in a row; none is longer than the room.
+        room: number of pieces of a window.
+    """
     found: list[tuple[int, int]] = []
     count = len(starts)
     if not count or not ends[-1]:

@@ -109,7 +109,7 @@ class LabelledTask(Task):
         return modality.encode(*self.rows(examples))
 
     def measured(
-        self, examples: Examples, modality: Modality, outputs: Sequence[np.ndarray]
+        self, predictor: Any, examples: Examples, modality: Modality, outputs: Any
     ) -> dict[str, Any]:
         return self.metrics(examples.targets, np.asarray(outputs))
 

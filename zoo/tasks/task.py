@@ -116,7 +116,7 @@ class Task(abc.ABC):
         """Encodes examples for a model that does not generate."""
         raise NotImplementedError
 
-    def measured(self, examples: Read, modality: Modality, outputs: Any) -> dict[str, Any]:
+    def measured(self, predictor: Any, examples: Read, modality: Modality, outputs: Any) -> dict:
         """Returns the metrics of a model's outputs, one for each row that `encode` returned."""
         raise NotImplementedError
 

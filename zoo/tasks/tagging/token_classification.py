@@ -155,7 +155,7 @@ class TokenClassification(Task):
         return Features({"ids": windows.ids}, windows.truncated)
 
     def measured(
-        self, examples: TaggedRows, modality: Text, outputs: Sequence[np.ndarray]
+        self, predictor: Any, examples: TaggedRows, modality: Text, outputs: Any
     ) -> dict[str, Any]:
         windows = self.windows(examples, modality)
         return self.metrics(examples, windows.outputs(outputs, len(self.labels)))
