@@ -49,12 +49,13 @@ LOCAL_IMPORTS = {
     *(
         (f"zoo/tasks/{task}.py", package)
         for task in "classification embedding generating regression "
-        "tagging/token_classification".split()
+        "tagging/token_classification answering/question_answering".split()
         for package in ("keras", "keras_transformer")
     ),
     *(
         (f"zoo/tasks/{task}.py", "keras_transformer")
-        for task in ("labelled", "language_modeling", "translation", "tagging/tagged_data")
+        for task in ("labelled", "language_modeling", "translation", "tagging/tagged_data",
+                     "answering/question_data")
     ),
     # It is not needed to write a file, and loads where it is installed.
     ("edge/targets/litertlm/lm_replay.py", "litert_lm"),

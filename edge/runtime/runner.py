@@ -275,10 +275,12 @@ class Runner(Predictor):
 
     def _by_workers(self, workers, method, arguments, count):
         """Results of a method for the parts of rows that the workers compute, in order."""
-        return workers.each(
-            lambda part: workers.claim().engine.call(method, *arguments(part)),
-            self._parts(count, _ROWS_OF_A_CALL),
-        )
+
+        def computed(part: range) -> Any:
+            claim = workers.claim()
+            return claim.engine.call(method, *arguments(part))
+
+        return workers.each(computed, self._parts(count, _ROWS_OF_A_CALL))
 
     def _gathered(self, workers, rows, pairs):
         """Outputs as the workers compute them."""

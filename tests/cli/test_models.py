@@ -32,7 +32,10 @@ def test_the_list_as_json():
         "parameters": 4_385_920,
         "parameters_with_pretraining_heads": 4_433_468,
         "multiply_adds_at_128_tokens": 58_736_640,
-        "tasks": ["classification", "regression", "embedding", "token-classification"],
+        "tasks": [
+            "classification", "regression", "embedding", "token-classification",
+            "question-answering",
+        ],
     }
 
 

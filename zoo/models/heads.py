@@ -46,7 +46,7 @@ class Head:
             raise InputError(f"Expected kind to be one of {', '.join(HEADS)}, got {self.kind!r}.")
         if (self.kind in _PROJECTED) != (self.units is not None):
             raise InputError(
-                f"Expected units of a head of kind {' or '.join(_PROJECTED)} alone, got "
+                f"Expected units of a {' or '.join(_PROJECTED)} head alone, got "
                 f"kind={self.kind!r}, units={self.units}."
             )
         if self.normalize and self.kind != "vector":

@@ -193,7 +193,7 @@ def test_the_head_is_one_of_positions():
     for architecture in ("decoder", "encoder-decoder"):
         with pytest.raises(InputError, match="Expected a tokens head on encoder"):
             head.check(architecture)
-    with pytest.raises(InputError, match="Expected units of a head of kind pooled or tokens"):
+    with pytest.raises(InputError, match="Expected units of a pooled or tokens head"):
         Head(kind="tokens")
     with pytest.raises(InputError, match="Expected labels"):
         TokenClassification().head()
