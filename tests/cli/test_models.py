@@ -16,7 +16,7 @@ def test_the_list_has_every_model_with_its_cost():
     assert all(f"\n{known.name} " in result.stdout for known in KNOWN_MODELS)
     assert lines[0].split() == [
         "bert_tiny", "encoder", "4.4", "M", "58.7", "M", "classification,", "regression,",
-        "embedding",
+        "embedding,", "token-classification,", "question-answering",
     ]  # fmt: skip
     assert "the published counts of BERT include its pre-training heads" in result.stdout
 

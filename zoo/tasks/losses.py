@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_transformer.zoo.answering.windows import BEGINS, ENDS, MAY_BEGIN, MAY_END
 from keras_transformer.zoo.data.batches import NO_TARGET
+from keras_transformer.zoo.tasks.classification import softened_divergence
 
 # Logit of a position where no span may begin or end; its probability is 0, and all are finite.
 _CLOSED = -1e9
@@ -125,8 +126,6 @@ def span_divergence(targets, expected, outputs, temperature: float):
         expected, outputs: logits (B, T, 2) of teacher and student.
         temperature: divisor of both.
     """
-    from keras_transformer.zoo.tasks.classification import softened_divergence
-
     both = zip(_ends(targets, expected), _ends(targets, outputs), strict=True)
     values = [
         softened_divergence(
