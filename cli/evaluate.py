@@ -37,6 +37,7 @@ def evaluate(
     A translator: keras-transformer evaluate translator --data test.tsv --beams 5
     """
     from keras_transformer.cli import display
+    from keras_transformer.cli.predictions import longer
     from keras_transformer.edge.load import load
     from keras_transformer.zoo.evaluation.metrics import not_defined
     from keras_transformer.zoo.tasks import measure
@@ -49,10 +50,7 @@ def evaluate(
         result = measure.evaluate(predictor, data, **{**columns, **decoding})
     cut = result.get("truncated", 0)
     if cut:
-        display.note(
-            f"{cut:,} of {result['rows']:,} rows of {data} are longer than "
-            f"{predictor.max_length} tokens and were cut."
-        )
+        display.note(f"{cut:,} of {result['rows']:,} rows of {data} {longer(predictor)}.")
     if warning := unknown_warning(result, str(data)):
         display.note(warning)
     for note in not_defined(result.get("undefined", {})):

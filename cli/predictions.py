@@ -4,7 +4,7 @@ from typing import Any
 
 from keras_transformer.cli.vectors import shown_vector
 from keras_transformer.zoo.answering.answers import Answer
-from keras_transformer.zoo.outputs import Prediction, Vector
+from keras_transformer.zoo.outputs import BY_POSITION, Prediction, Vector
 from keras_transformer.zoo.tagging.decoding import Tagged
 
 MAX_LABELS = 5
@@ -18,6 +18,14 @@ def values(prediction: Prediction | Vector | Tagged | Answer) -> dict[str, Any]:
     if isinstance(prediction, Tagged):
         return {**fields, "spans": [span._asdict() for span in prediction.spans]}
     return {**fields, "vector": fields["vector"].tolist()} if "vector" in fields else fields
+
+
+def longer(predictor: Any) -> str:
+    """Returns in words what was cut of a text."""
+    most = f"{predictor.max_length} tokens"
+    if predictor.output_kind in BY_POSITION:
+        return f"have a word that is longer than {most}, or too long a question, which was cut"
+    return f"are longer than {most} and were cut"
 
 
 def print_table(texts: Any, predictions: list) -> None:

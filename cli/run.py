@@ -10,7 +10,7 @@ import click
 
 from keras_transformer.cli import generation, options
 from keras_transformer.cli.chat import asked, chat_options
-from keras_transformer.cli.predictions import print_table, short, values
+from keras_transformer.cli.predictions import longer, print_table, short, values
 from keras_transformer.cli.vectors import ranked_as_json, ranked_lines
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.outputs import Prediction
@@ -185,8 +185,7 @@ def note_cuts(predictor: Any, results: Sequence[Any]) -> None:
     cut = [row for row, one in enumerate(results, start=1) if one and one.truncated]
     if cut:
         display.note(
-            f"{len(cut)} of {len(results)} texts are longer than {predictor.max_length} tokens "
-            f"and were cut: {display.first_of(cut)}."
+            f"{len(cut)} of {len(results)} texts {longer(predictor)}: {display.first_of(cut)}."
         )
 
 

@@ -133,8 +133,14 @@ class Predictor:
         Those of a model that tags words are a list of logits (words, tags) for each row.
 
         Raises:
-            InputError, TypeError: as `predict`.
+            InputError, TypeError: as `predict`, or if the model answers questions, whose outputs
+                are those of several windows.
         """
+        if self.answers_questions:
+            raise InputError(
+                f"Expected a model with scores for a row, got one of {self.task_name}; predict "
+                "gives its answers."
+            )
         return self.outputs(rows, pairs).scores
 
     def embed(self, rows: Iterable[Any]) -> np.ndarray:

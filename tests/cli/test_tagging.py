@@ -84,3 +84,11 @@ def test_compare_prints_the_f1(folder):
     )
     assert result.exit_code == 0, result.output
     assert "f1" in result.stdout.lower()
+
+
+def test_a_word_that_is_cut_is_said(folder):
+    result = call("run", folder / "model.tflite", "Anna" * 30, "--json")
+    assert result.stderr == (
+        "Note: 1 of 1 texts have a word that is longer than 20 tokens, or too long a question, "
+        "which was cut: 1.\n"
+    )

@@ -198,3 +198,8 @@ def test_the_task_is_read_back_from_json():
 )
 def test_what_goes_on_from_it_stays_as_good(of):
     assert of(trained()).metrics["validation"]["f1"] > 0.8
+
+
+def test_scores_are_those_of_rows_alone():
+    with pytest.raises(InputError, match="got one of question-answering; predict gives its ans"):
+        trained().scores(["where ?"], ["Oslo"])
