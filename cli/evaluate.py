@@ -37,6 +37,7 @@ def evaluate(
     A translator: keras-transformer evaluate translator --data test.tsv --beams 5
     """
     from keras_transformer.cli import display
+    from keras_transformer.cli.predictions import longer
     from keras_transformer.edge.load import load
     from keras_transformer.zoo.evaluation.metrics import not_defined
     from keras_transformer.zoo.tasks import measure
@@ -49,10 +50,7 @@ def evaluate(
         result = measure.evaluate(predictor, data, **{**columns, **decoding})
     cut = result.get("truncated", 0)
     if cut:
-        display.note(
-            f"{cut:,} of {result['rows']:,} rows of {data} are longer than "
-            f"{predictor.max_length} tokens and were cut."
-        )
+        display.note(f"{cut:,} of {result['rows']:,} rows of {data} {longer(predictor)}.")
     if warning := unknown_warning(result, str(data)):
         display.note(warning)
     for note in not_defined(result.get("undefined", {})):
@@ -83,10 +81,11 @@ def print_metrics(result: dict[str, Any], per_class: bool) -> None:
         return
     averages = [
         (average, *(result[f"{average}_{name}"] for name in AVERAGED))
-        for average in ("macro", "micro")
-    ]
-    display.say()
-    display.table(None, ("Average", "Precision", "Recall", "F1"), averages)
+        for average in ("macro", "micro") if f"{average}_f1" in result
+    ]  # fmt: skip
+    if averages:
+        display.say()
+        display.table(None, ("Average", "Precision", "Recall", "F1"), averages)
     rows = [(label, *values.values()) for label, values in classes.items()]
     title = None
     if len(rows) > MAX_CLASSES and not per_class:

@@ -10,15 +10,13 @@ import click
 
 from keras_transformer.cli import generation, options
 from keras_transformer.cli.chat import asked, chat_options
-from keras_transformer.cli.vectors import ranked_as_json, ranked_lines, shown_vector, values
+from keras_transformer.cli.predictions import longer, print_table, short, values
+from keras_transformer.cli.vectors import ranked_as_json, ranked_lines
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.outputs import Prediction, Vector
+from keras_transformer.zoo.outputs import Prediction
 
 # In place of what a blank line has none of.
 NONE = Prediction(None, None, {}, False)
-MAX_LABELS = 5
-BAR_WIDTH = 20
-SHOWN_CHARACTERS = 60
 MATCHES = 5
 
 
@@ -51,7 +49,7 @@ def run(
     nearest: Path | None, matches: int | None, threads: int, workers: int, as_json: bool,
     **given: Any,
 ) -> None:  # fmt: skip
-    """Predict, translate, continue or embed raw TEXTs with a CHECKPOINT or a FILE.tflite.
+    """Predict, tag, translate, continue or embed raw TEXTs with a CHECKPOINT or a FILE.tflite.
 
     Without TEXT, the lines of standard input are read, with a tab between the two texts for a model
     of pairs. A file is run without TensorFlow. The text generated for a single TEXT is printed
@@ -64,6 +62,8 @@ def run(
     A language model: keras-transformer run writer "ROMEO:" --temperature 0.8 --top-k 40
 
     A model of conversations: keras-transformer run talker.tflite --chat "Why is the sky blue?"
+
+    Entities: keras-transformer run tagger.tflite "Ada Lovelace lived in London."
 
     Similar lines: keras-transformer run embedder.tflite "a charming film" --nearest reviews.txt
     """
@@ -185,8 +185,7 @@ def note_cuts(predictor: Any, results: Sequence[Any]) -> None:
     cut = [row for row, one in enumerate(results, start=1) if one and one.truncated]
     if cut:
         display.note(
-            f"{len(cut)} of {len(results)} texts are longer than {predictor.max_length} tokens "
-            f"and were cut: {display.first_of(cut)}."
+            f"{len(cut)} of {len(results)} texts {longer(predictor)}: {display.first_of(cut)}."
         )
 
 
@@ -276,40 +275,3 @@ def print_json(model: Path, rows: list[dict[str, Any]]) -> None:
 
     result = {"model": str(model), "predictions": rows}
     display.say_json(result)
-
-
-def print_table(texts: Any, predictions: list) -> None:
-    from keras_transformer.cli import display
-
-    found = next(one for one in predictions if one)
-    if isinstance(found, Vector):
-        rows = [
-            (short(text), len(one.vector), shown_vector(one.vector))
-            for text, one in zip(texts, predictions, strict=True)
-        ]
-        display.table(None, ("Text", "Width", "Vector"), rows)
-    elif found.label is None:
-        rows = [
-            (short(text), one.score if one else None)
-            for text, one in zip(texts, predictions, strict=True)
-        ]
-        display.table(None, ("Text", "Value"), rows)
-    elif len(texts) == 1:
-        best = sorted(predictions[0].scores.items(), key=lambda item: -item[1])[:MAX_LABELS]
-        rows = [(label, f"{score:.1%}", bar(score)) for label, score in best]
-        display.table(None, ("Label", "Probability", ""), rows)
-    else:
-        rows = [
-            (short(text), one.label, f"{one.score:.1%}", bar(one.score)) if one else ("",) * 4
-            for text, one in zip(texts, predictions, strict=True)
-        ]
-        display.table(None, ("Text", "Label", "Probability", ""), rows)
-
-
-def short(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"
-
-
-def bar(share: float) -> str:
-    return "█" * round(share * BAR_WIDTH)

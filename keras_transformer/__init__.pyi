@@ -46,6 +46,7 @@ from keras_transformer.quantization import QuantPoint as QuantPoint
 from keras_transformer.residual import Residual as Residual
 from keras_transformer.stacks import Decoder as Decoder
 from keras_transformer.stacks import Encoder as Encoder
+from keras_transformer.zoo.answering.answers import Answer as Answer
 from keras_transformer.zoo.checkpoint import Checkpoint as Checkpoint
 from keras_transformer.zoo.errors import InputError as InputError
 from keras_transformer.zoo.errors import RunError as RunError
@@ -56,11 +57,19 @@ from keras_transformer.zoo.outputs import Prediction as Prediction
 from keras_transformer.zoo.outputs import Vector as Vector
 from keras_transformer.zoo.progress import Report as Report
 from keras_transformer.zoo.recipe import Recipe as Recipe
+from keras_transformer.zoo.tagging.decoding import Tagged as Tagged
+from keras_transformer.zoo.tagging.decoding import TaggedSpan as TaggedSpan
+from keras_transformer.zoo.tasks.answering.question_answering import (
+    QuestionAnswering as QuestionAnswering,
+)
 from keras_transformer.zoo.tasks.classification import Classification as Classification
 from keras_transformer.zoo.tasks.embedding import Embedding as Embedding
 from keras_transformer.zoo.tasks.language_modeling import LanguageModeling as LanguageModeling
 from keras_transformer.zoo.tasks.measure import evaluate as evaluate
 from keras_transformer.zoo.tasks.regression import Regression as Regression
+from keras_transformer.zoo.tasks.tagging.token_classification import (
+    TokenClassification as TokenClassification,
+)
 from keras_transformer.zoo.tasks.task import Task as Task
 from keras_transformer.zoo.tasks.translation import Translation as Translation
 from keras_transformer.zoo.training.train import train as train

@@ -29,18 +29,23 @@ ROOMS = {
     "zoo.tabular": Room("zoo.printable", device=True),
     "zoo.progress": Room("zoo.printable zoo.tabular", device=True),
     "zoo.backends": Room("zoo.errors", "keras"),
-    "zoo.outputs": Room("", "numpy", device=True),
     "edge.precision": Room("zoo.errors", device=True),
     "zoo.tokenizers.normalizers": Room("zoo.errors", "numpy", device=True),
     "zoo.tokenizers": Room(
         "zoo.errors zoo.numerals zoo.tokenizers.normalizers", "numpy", device=True
     ),
+    "zoo.tagging": Room(
+        "zoo.errors zoo.tokenizers zoo.tokenizers.normalizers", "numpy", device=True
+    ),
+    "zoo.answering": Room("zoo.errors zoo.tagging zoo.tokenizers", "numpy", device=True),
+    "zoo.outputs": Room("zoo.answering zoo.tagging", "numpy", device=True),
     "zoo.chat": Room("zoo.errors zoo.tokenizers", "jinja2", device=True),
     "zoo.modalities": Room(
         "zoo.chat zoo.errors zoo.printable zoo.tokenizers", "numpy", device=True
     ),
     "zoo.data": Room(
-        "zoo.errors zoo.modalities zoo.numerals zoo.printable zoo.tokenizers", "numpy", device=True
+        "zoo.errors zoo.modalities zoo.numerals zoo.printable zoo.tagging zoo.tokenizers", "numpy",
+        device=True,
     ),
     "zoo.vocabularies": Room(
         "zoo.errors zoo.tokenizers "
@@ -65,8 +70,8 @@ ROOMS = {
         "zoo.tokenizers.normalizers", "numpy", device=True
     ),
     "zoo.predictor": Room(
-        "zoo.chat zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.tokenizers", "numpy",
-        device=True,
+        "zoo.answering zoo.chat zoo.errors zoo.generation zoo.modalities zoo.numerals zoo.outputs "
+        "zoo.tagging zoo.tokenizers", "numpy", device=True,
     ),
     "edge.runtime.checks": Room(
         "zoo.errors", "ai_edge_litert numpy tensorflow_text", device=True
@@ -77,13 +82,22 @@ ROOMS = {
         "ai_edge_litert numpy tensorflow_text", device=True,
     ),
     "zoo.evaluation": Room(
-        "zoo.data zoo.errors zoo.generation zoo.tokenizers "
+        "zoo.data zoo.errors zoo.generation zoo.tagging zoo.tokenizers "
         "zoo.tokenizers.normalizers", "keras numpy sacrebleu scipy sklearn",
     ),
     "zoo.tasks": Room(
-        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models "
+        "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models "
         "zoo.models.running zoo.numerals zoo.predictor "
         "zoo.outputs zoo.progress zoo.tabular zoo.tokenizers zoo.vocabularies", "keras numpy",
+    ),
+    "zoo.tasks.tagging": Room(
+        "zoo.data zoo.errors zoo.evaluation zoo.modalities zoo.models zoo.models.running "
+        "zoo.outputs zoo.progress zoo.tagging zoo.tasks zoo.vocabularies", "keras numpy",
+    ),
+    "zoo.tasks.answering": Room(
+        "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.modalities zoo.models "
+        "zoo.models.running zoo.outputs zoo.progress zoo.tagging zoo.tasks zoo.vocabularies",
+        "keras numpy",
     ),
     "edge.tflite": Room(
         "edge.precision edge.runtime layers zoo.errors zoo.models",
@@ -132,8 +146,8 @@ ROOMS = {
     "edge.compare": Room(
         "edge.graphs edge.integers edge.precision edge.runtime edge.runtime.checks edge.tflite "
         "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.generation "
-        "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.pretrained zoo.storage "
-        "zoo.tabular zoo.tasks zoo.tokenizers",
+        "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.predictor zoo.pretrained "
+        "zoo.storage zoo.tabular zoo.tasks zoo.tokenizers",
         "ai_edge_litert keras numpy",
     ),
     "edge.compress": Room(
@@ -157,12 +171,13 @@ ROOMS = {
         "keras tensorflow",
     ),
     "edge.publish": Room(
-        "edge.runtime zoo.checkpoint zoo.models zoo.printable zoo.prune_vocabulary"
+        "edge.runtime zoo.checkpoint zoo.models zoo.outputs zoo.printable zoo.prune_vocabulary"
     ),
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
         "edge.runtime edge.tflite zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.numerals "
-        "zoo.progress zoo.prune_vocabulary zoo.storage zoo.tokenizers zoo.tokenizers.normalizers",
+        "zoo.outputs zoo.progress zoo.prune_vocabulary zoo.storage zoo.tokenizers "
+        "zoo.tokenizers.normalizers",
         "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",
     ),
     "edge.targets.exported": Room(

@@ -48,12 +48,14 @@ LOCAL_IMPORTS = {
     ("zoo/models/heads.py", "keras_transformer"),
     *(
         (f"zoo/tasks/{task}.py", package)
-        for task in ("classification", "embedding", "generating", "regression")
+        for task in "classification embedding generating regression "
+        "tagging/token_classification answering/question_answering".split()
         for package in ("keras", "keras_transformer")
     ),
     *(
         (f"zoo/tasks/{task}.py", "keras_transformer")
-        for task in ("labelled", "language_modeling", "translation")
+        for task in ("labelled", "language_modeling", "translation", "tagging/tagged_data",
+                     "answering/question_data")
     ),
     # It is not needed to write a file, and loads where it is installed.
     ("edge/targets/litertlm/lm_replay.py", "litert_lm"),

@@ -33,7 +33,7 @@ from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.running.compiled_steps import CompiledSteps
 from keras_transformer.zoo.models.running.decoding_steps import KerasSteps
-from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, predict
+from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, predict_each
 from keras_transformer.zoo.models.running.turns import turn_of
 from keras_transformer.zoo.outputs import Outputs
 from keras_transformer.zoo.predictor import Predictor
@@ -178,10 +178,18 @@ class Checkpoint(Predictor):
         if not rows:
             return Outputs(np.zeros((0, self.model.output_shape[-1]), "float32"), [])
         encoded = self.modality.encode(rows, pairs)
-        batches = Batches(
-            encoded.of(self.inputs), specs=self.inputs, batch_tokens=PREDICT_TOKENS
-        )
-        return Outputs(predict(self.model, batches), encoded.truncated)
+        found = self._encoded_outputs(encoded.of(self.inputs))
+        return Outputs(np.stack(found), encoded.truncated)
+
+    def _encoded_outputs(self, columns: Mapping[str, list[np.ndarray]]) -> list[np.ndarray]:
+        if not next(iter(columns.values())):
+            return []
+        batches = Batches(columns, specs=self.inputs, batch_tokens=PREDICT_TOKENS)
+        return predict_each(self.model, batches)
+
+    @property
+    def _validation_metrics(self) -> Mapping[str, Any]:
+        return self.metrics.get("validation") or {}
 
     def _generator(self, *, xla: bool = False) -> TextGenerator:
         steps = (CompiledSteps if xla else KerasSteps)(self.model, self.config, self.max_length)

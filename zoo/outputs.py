@@ -5,8 +5,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# Kind of the outputs that are vectors of the rows.
-EMBEDDING = "embedding"
+from keras_transformer.zoo.answering.answers import answer_predictions
+from keras_transformer.zoo.tagging.decoding import tag_predictions
+
+# Kinds of the outputs that are vectors of the rows, tags of their words, and spans that answer.
+EMBEDDING, TAGS, ANSWERS = "embedding", "tags", "answers"
+# Those of a model with outputs at each position.
+BY_POSITION = (TAGS, ANSWERS)
 
 
 class Outputs(NamedTuple):
@@ -75,6 +80,14 @@ def vector_predictions(labels: Sequence[str], outputs: Outputs) -> list[Vector]:
     return [Vector(*one) for one in zip(outputs.scores, outputs.truncated, strict=True)]
 
 
+def pad_positions(outputs: Sequence[np.ndarray], length: int) -> np.ndarray:
+    """Returns outputs (T, outputs) of rows as one array (rows, length, outputs), cut or with 0."""
+    padded = np.zeros((len(outputs), length, outputs[0].shape[-1]), outputs[0].dtype)
+    for row, values in zip(padded, outputs, strict=True):
+        row[: len(values)] = values[:length]
+    return padded
+
+
 def nearest(
     queries: np.ndarray, vectors: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -108,8 +121,10 @@ def unit_vectors(vectors: np.ndarray) -> np.ndarray:
 
 # Kind of output -> the function from labels and outputs to predictions. Generated text, of the
 # kind `text`, is not the output of one pass: see `generation`.
-OUTPUTS: dict[str, Callable[[Sequence[str], Outputs], list[Any]]] = {
+OUTPUTS: dict[str, Callable[[Sequence[str], Any], list[Any]]] = {
     "classes": class_predictions,
     "number": number_predictions,
     EMBEDDING: vector_predictions,
+    TAGS: tag_predictions,
+    ANSWERS: answer_predictions,
 }

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_transformer.edge.compare.layers import LayerDifference, explain
 from keras_transformer.edge.compare.parity import Parity, outputs_difference, runner_parity
+from keras_transformer.edge.compare.probes import at_positions
 from keras_transformer.edge.compare.simulated import Simulation, simulated_parity
 from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.runtime.packed import Source, names_of
@@ -244,19 +245,27 @@ def _compare(
     """Compares one file; `references` caches the checkpoint's outputs by length."""
     length = runner.max_length
     modality = dataclasses.replace(checkpoint.modality, max_length=length)
-    encoded = modality.encode(*checkpoint.task.rows(examples))
+    encoded = checkpoint.task.encode(examples, modality)
     inputs = encoded.pad(checkpoint.inputs, length)
     if length not in references:
         references[length] = _padded_outputs(checkpoint, inputs, length)
     reference = references[length]
     outputs = runner.run(inputs)
+    metric = checkpoint.task.defined(checkpoint.task.metric, examples).name
+    value, checkpoint_value = (
+        checkpoint.task.measured(checkpoint, examples, modality, found)[metric]
+        for found in (outputs, reference)
+    )
+    reference, outputs = (
+        at_positions(found, checkpoint, inputs) for found in (reference, outputs)
+    )
     return Comparison(
         path=runner.name,
         precision=runner.precision,
         size=len(bytes(runner)),
-        metric=_metric(checkpoint, examples),
-        value=_value(checkpoint, examples, outputs),
-        checkpoint_value=_value(checkpoint, examples, reference),
+        metric=metric,
+        value=value,
+        checkpoint_value=checkpoint_value,
         parity=outputs_difference(reference, outputs, runner),
         num_truncated=encoded.num_truncated,
     )
@@ -276,15 +285,6 @@ def _padded_outputs(
         part = {name: array[start : start + rows] for name, array in inputs.items()}
         parts.append(np.asarray(checkpoint.model.predict_on_batch(part)))
     return np.concatenate(parts)
-
-
-def _value(checkpoint: Checkpoint, examples: Examples, outputs: np.ndarray) -> float | None:
-    found = checkpoint.task.metrics(examples.targets, outputs)
-    return found[_metric(checkpoint, examples)]
-
-
-def _metric(checkpoint: Checkpoint, examples: Examples) -> str:
-    return checkpoint.task.defined(checkpoint.task.metric, examples).name
 
 
 def _number(value: float | None, form: str) -> str | None:

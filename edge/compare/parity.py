@@ -45,7 +45,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_transformer.edge.compare.probes import model_outputs, next_tokens, probe_inputs
+from keras_transformer.edge.compare.probes import (
+    at_positions,
+    model_outputs,
+    next_tokens,
+    probe_inputs,
+)
 from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.runtime.names import EMBEDDING, LOGITS, PROBABILITIES
 from keras_transformer.edge.runtime.runner import Runner
@@ -249,7 +254,8 @@ def runner_parity(model: keras.Model, checkpoint: Checkpoint, runner: Runner) ->
     if runner.generates:
         return steps_parity(model, checkpoint, runner.steps, runner.description["output_step"])
     expected = model_outputs(model, checkpoint, runner.max_length)
-    found = runner.run(probe_inputs(checkpoint, runner.max_length))
+    inputs = probe_inputs(checkpoint, runner.max_length)
+    found = at_positions(runner.run(inputs), checkpoint, inputs)
     return outputs_difference(expected, found, runner)
 
 

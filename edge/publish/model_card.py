@@ -12,12 +12,16 @@ from typing import Any
 from keras_transformer.edge.runtime.names import EMBEDDING
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.counts import parameters
+from keras_transformer.zoo.outputs import BY_POSITION
 from keras_transformer.zoo.printable import printable
 from keras_transformer.zoo.prune_vocabulary import kept_for
 
 NAME = "MODEL_CARD.md"
 TITLE = "# Model card\n"
 _SHOWN_LABELS = 12
+_SHOWN_METRICS = (
+    "f1", "exact_match", "accuracy", "macro_f1", "pearson", "spearman", "bleu", "chrf", "perplexity"
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,6 +34,7 @@ class Origin:
         unit: the input of one invocation, in words.
         classifies: whether it predicts one of its labels.
         generates: whether it generates text.
+        by_position: whether it has outputs at each position, of windows of a long text.
         began: whether it began with published weights.
         is_measured: whether it has scores on validation data.
     """
@@ -39,6 +44,7 @@ class Origin:
     unit: str
     classifies: bool
     generates: bool
+    by_position: bool
     began: bool
     is_measured: bool
 
@@ -49,7 +55,8 @@ class Origin:
             length: number of tokens that the file reads.
             output: kind of output, see `edge.runtime.names`.
         """
-        yield f"It reads at most {length} tokens; what is longer is cut."
+        longer = "read in several windows, by Runner" if self.by_position else "cut"
+        yield f"It reads at most {length} tokens; what is longer is {longer}."
         if self.classifies and output != EMBEDDING:
             yield "It always answers with one of its labels, to a text that fits none of them too."
         if self.generates:
@@ -74,6 +81,7 @@ def origin_of(checkpoint: Checkpoint) -> Origin:
         unit="a token" if checkpoint.task.generates else "a text",
         classifies=checkpoint.task.output == "classes",
         generates=checkpoint.task.generates,
+        by_position=checkpoint.task.output in BY_POSITION,
         began=bool(checkpoint.recipe.model.published),
         is_measured=bool(checkpoint.metrics),
     )
@@ -168,8 +176,7 @@ def _score(checkpoint: Checkpoint, *, is_float: bool) -> str | None:
         return None
     shown = {
         name: value for name, value in metrics.items()
-        if name in ("accuracy", "macro_f1", "pearson", "spearman", "bleu", "chrf", "perplexity")
-        and value is not None
+        if name in _SHOWN_METRICS and value is not None
     }  # fmt: skip
     return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in shown.items())
 

@@ -32,6 +32,7 @@ from keras_transformer.edge.tflite.freed import release_freed_memory
 from keras_transformer.edge.tflite.schema import output_step
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.outputs import BY_POSITION
 from keras_transformer.zoo.tokenizers.special import FIRST
 
 RUNS = 30
@@ -184,6 +185,11 @@ class FlatbufferWriter(Writer):
     def needs_encoder(self, checkpoint: Checkpoint, *, classes: bool) -> str | None:
         """Returns a reason if the task is not over single texts, or not classification."""
         task = checkpoint.task
+        if task.output in BY_POSITION:
+            return (
+                f"Expected one output for a text for the target {self.name}, whose host reads no "
+                f"more, got one at each position in {task.name}; convert for the target plain."
+            )
         if task.generates or task.pair or (classes and not task.labels):
             wanted = "labels" if classes else "a task"
             return (

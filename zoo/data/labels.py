@@ -22,15 +22,7 @@ def learn_labels(table: Table, label: str) -> list[str]:
     """
     values = column(table, label)
     for row, value in enumerate(values):
-        # labels.txt has one label per line.
-        if value.splitlines() != [value]:
-            raise InputError(
-                f"{table.at(row)}: expected a label of one line, got {value!r}."
-            )
-        if not _is_unicode(value):
-            raise InputError(
-                f"{table.at(row)}: expected a label of whole characters, got {value!r}."
-            )
+        check_label(value, table.at(row))
     names = sorted(set(values))
     if len(names) < 2:
         raise InputError(
@@ -40,6 +32,35 @@ def learn_labels(table: Table, label: str) -> list[str]:
     if all(INTEGER.fullmatch(name) for name in names):
         names.sort(key=int)
     return names
+
+
+def checked_labels(labels: Sequence[str]) -> tuple[str, ...]:
+    """Returns the labels of a task.
+
+    Raises:
+        InputError: if there is only one, or one is there twice.
+        TypeError: if they are no list of names.
+    """
+    if isinstance(labels, str):
+        raise TypeError(f"Expected labels to be a list of names, got {labels!r}.")
+    labels = tuple(labels)
+    for label in labels:
+        if not isinstance(label, str):
+            raise TypeError(f"Expected labels to be names, got {label!r}.")
+    if len(labels) == 1:
+        raise InputError(f"Expected at least two labels, got {list(labels)}.")
+    if len(set(labels)) < len(labels):
+        raise InputError(f"Expected each label once, got {list(labels)}.")
+    return labels
+
+
+def check_label(value: str, place: str) -> None:
+    """Raises InputError if a label is not one line of whole characters."""
+    # labels.txt has one label per line.
+    if value.splitlines() != [value]:
+        raise InputError(f"{place}: expected a label of one line, got {value!r}.")
+    if not _is_unicode(value):
+        raise InputError(f"{place}: expected a label of whole characters, got {value!r}.")
 
 
 def read_labels(data: bytes, what: str) -> tuple[str, ...]:

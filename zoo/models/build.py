@@ -39,7 +39,8 @@ def build(
 
     - encoder: the inputs of the config's modality; for text int32 `ids` (B, T), 0 where a position
       is padding, and `segment_ids` (B, T) for a head over pairs. Outputs are the head's (B, units),
-      or the pooled vectors (B, D) of a `vector` head or without one.
+      (B, T, units) of a `tokens` head, or the pooled vectors (B, D) of a `vector` head or without
+      one.
     - decoder: `ids` (B, T). Outputs are logits (B, T, V).
     - encoder-decoder: `source_ids` (B, S) and `ids` (B, T). Outputs are logits (B, T, V).
 
@@ -105,7 +106,8 @@ class _Models(Parts):
         pair = head is not None and head.pair and c.num_segments > 1
         inputs, x, mask = read_inputs(self, pair=pair)
         x = self.stack(Encoder, "encoder")(x, mask=mask)
-        x = self._pool(x, mask)
+        if head is None or head.kind != "tokens":
+            x = self._pool(x, mask)
         if head is not None and head.units is not None:
             x = self.dropout("head_dropout")(x)
             x = self.projection(head.units, "head")(x)

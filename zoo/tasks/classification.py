@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from keras_transformer.zoo.data.labels import class_indices, learn_labels
+from keras_transformer.zoo.data.labels import checked_labels, class_indices, learn_labels
 from keras_transformer.zoo.data.tables import Examples, Table
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
@@ -34,17 +34,7 @@ class Classification(LabelledTask):
     selection: ClassVar[Metric] = metric
 
     def __post_init__(self):
-        if isinstance(self.labels, str):
-            raise TypeError(f"Expected labels to be a list of names, got {self.labels!r}.")
-        labels = tuple(self.labels)
-        for label in labels:
-            if not isinstance(label, str):
-                raise TypeError(f"Expected labels to be names, got {label!r}.")
-        if len(labels) == 1:
-            raise InputError(f"Expected at least two labels, got {list(labels)}.")
-        if len(set(labels)) < len(labels):
-            raise InputError(f"Expected each label once, got {list(labels)}.")
-        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "labels", checked_labels(self.labels))
 
     def head(self) -> Head:
         if not self.labels:

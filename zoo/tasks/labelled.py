@@ -103,8 +103,15 @@ class LabelledTask(Task):
         return LabelledData(task=self, train=train, validation=validation, modality=modality)
 
     def inputs(self, examples: Examples, modality: Modality) -> dict[str, list[np.ndarray]]:
-        encoded = modality.encode(*self.rows(examples))
-        return encoded.of(modality.inputs(pair=self.pair))
+        return self.encode(examples, modality).of(modality.inputs(pair=self.pair))
+
+    def encode(self, examples: Examples, modality: Modality) -> Features:
+        return modality.encode(*self.rows(examples))
+
+    def measured(
+        self, predictor: Any, examples: Examples, modality: Modality, outputs: Any
+    ) -> dict[str, Any]:
+        return self.metrics(examples.targets, np.asarray(outputs))
 
     def rows(self, examples: Examples) -> tuple[list[Any], list[Any] | None]:
         """Returns the rows that the model reads, and their second rows.

@@ -239,8 +239,9 @@ def test_json_round_trip(tmp_path):
         ),
         (
             '{"task": "tagging"}',
-            "Expected task to be one of classification, regression, embedding, translation, "
-            "language-modeling, got 'tagging'.",
+            "Expected task to be one of classification, regression, embedding, "
+            "token-classification, question-answering, translation, language-modeling, "
+            "got 'tagging'.",
         ),
         (
             '{"task": "regression", "data": {"columns": {"source": "en"}}}',

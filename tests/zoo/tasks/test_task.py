@@ -66,8 +66,8 @@ def test_the_metric_that_decides(task, metric, better, worse, generates):
 
 def test_impossible_tasks():
     with refused(
-        "Expected task to be one of classification, regression, embedding, translation, "
-        "language-modeling, "
+        "Expected task to be one of classification, regression, embedding, "
+        "token-classification, question-answering, translation, language-modeling, "
         "got task='tagging'."
     ):
         task_named("tagging")

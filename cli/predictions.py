@@ -1,0 +1,86 @@
+"""Predictions as they are shown: tables, and JSON-serializable objects."""
+
+from typing import Any
+
+from keras_transformer.cli.vectors import shown_vector
+from keras_transformer.zoo.answering.answers import Answer
+from keras_transformer.zoo.outputs import BY_POSITION, Prediction, Vector
+from keras_transformer.zoo.tagging.decoding import Tagged
+
+MAX_LABELS = 5
+BAR_WIDTH = 20
+SHOWN_CHARACTERS = 60
+
+
+def values(prediction: Prediction | Vector | Tagged | Answer) -> dict[str, Any]:
+    """Returns the values of a prediction as a JSON-serializable object."""
+    fields = prediction._asdict()
+    if isinstance(prediction, Tagged):
+        return {**fields, "spans": [span._asdict() for span in prediction.spans]}
+    return {**fields, "vector": fields["vector"].tolist()} if "vector" in fields else fields
+
+
+def longer(predictor: Any) -> str:
+    """Returns in words what was cut of a text."""
+    most = f"{predictor.max_length} tokens"
+    if predictor.output_kind in BY_POSITION:
+        return f"have a word that is longer than {most}, or too long a question, which was cut"
+    return f"are longer than {most} and were cut"
+
+
+def print_table(texts: Any, predictions: list) -> None:
+    """Prints the predictions for texts."""
+    from keras_transformer.cli import display
+
+    found = next(one for one in predictions if one)
+    if isinstance(found, Vector):
+        rows = [
+            (short(text), len(one.vector), shown_vector(one.vector))
+            for text, one in zip(texts, predictions, strict=True)
+        ]
+        display.table(None, ("Text", "Width", "Vector"), rows)
+    elif isinstance(found, Answer):
+        rows = [
+            (short(text), short(one.text) or "no answer",
+             "" if one.start is None else f"{one.start}-{one.end}", f"{one.score:.1%}")
+            if one else ("",) * 4
+            for text, one in zip(texts, predictions, strict=True)
+        ]  # fmt: skip
+        display.table(None, ("Question", "Answer", "Characters", "Probability"), rows)
+    elif isinstance(found, Tagged):
+        numbered = len(texts) > 1
+        rows = [
+            (*([place] if numbered else []), short(span.text), span.label,
+             f"{span.start}-{span.end}", f"{span.score:.1%}", bar(span.score))
+            for place, one in enumerate(predictions, start=1)
+            for span in one.spans
+        ]  # fmt: skip
+        columns = ("Text", "Label", "Characters", "Probability", "")
+        display.table(None, (*(["Line"] if numbered else []), *columns), rows)
+    elif found.label is None:
+        rows = [
+            (short(text), one.score if one else None)
+            for text, one in zip(texts, predictions, strict=True)
+        ]
+        display.table(None, ("Text", "Value"), rows)
+    elif len(texts) == 1:
+        best = sorted(predictions[0].scores.items(), key=lambda item: -item[1])[:MAX_LABELS]
+        rows = [(label, f"{score:.1%}", bar(score)) for label, score in best]
+        display.table(None, ("Label", "Probability", ""), rows)
+    else:
+        rows = [
+            (short(text), one.label, f"{one.score:.1%}", bar(one.score)) if one else ("",) * 4
+            for text, one in zip(texts, predictions, strict=True)
+        ]
+        display.table(None, ("Text", "Label", "Probability", ""), rows)
+
+
+def short(text: str) -> str:
+    """Returns a text on one line, shortened."""
+    text = " ".join(text.split())
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"
+
+
+def bar(share: float) -> str:
+    """Returns a share as a bar."""
+    return "█" * round(share * BAR_WIDTH)
