@@ -5,7 +5,7 @@
     checkpoint = kt.load("sentiment")
     checkpoint.predict(["a charming film"])
 
-Models: `models`, `build`, `train`, `load`, `evaluate`, `Checkpoint`. Compression: `prune`,
+Models: `models`, `build`, `train`, `fuse`, `load`, `evaluate`, `Checkpoint`. Compression: `prune`,
 `distill`, `quantize`. Deployment: `convert`, `mixed`, `Runner`, `inspect`, `compare`,
 `benchmark`, `search`, `sensitivity`. Layers, on TensorFlow, JAX and PyTorch:
 `MultiHeadAttention`, `Encoder` and their sublayers.
@@ -51,6 +51,7 @@ _MODULES = {
     "zoo.tasks.translation": ("Translation",),
     "zoo.tasks.language_modeling": ("LanguageModeling",),
     "zoo.training.train": ("train",),
+    "zoo.fusion.fuse": ("fuse",),
     "zoo.checkpoint": ("Checkpoint",),
     "zoo.tasks.measure": ("evaluate",),
     "zoo.outputs": ("Prediction", "Vector"),

@@ -49,6 +49,7 @@ from keras_transformer.stacks import Encoder as Encoder
 from keras_transformer.zoo.checkpoint import Checkpoint as Checkpoint
 from keras_transformer.zoo.errors import InputError as InputError
 from keras_transformer.zoo.errors import RunError as RunError
+from keras_transformer.zoo.fusion.fuse import fuse as fuse
 from keras_transformer.zoo.models.config import TransformerConfig as TransformerConfig
 from keras_transformer.zoo.named import build as build
 from keras_transformer.zoo.named import models as models

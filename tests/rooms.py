@@ -120,6 +120,10 @@ ROOMS = {
         "zoo.tokenizers.normalizers zoo.training.adaptation zoo.vocabularies",
         "keras numpy",
     ),
+    "zoo.fusion": Room(
+        "zoo.checkpoint zoo.data zoo.errors zoo.models zoo.pretrained zoo.recipe zoo.storage "
+        "zoo.tasks zoo.training", "numpy scipy",
+    ),
     "edge.graphs": Room(
         "edge.runtime layers zoo.checkpoint zoo.models zoo.models.running", "keras tensorflow"
     ),

@@ -12,6 +12,7 @@ from typing import Any
 from keras_transformer.edge.runtime.names import EMBEDDING
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.counts import parameters
+from keras_transformer.zoo.models.fused_config import members_of
 from keras_transformer.zoo.printable import printable
 from keras_transformer.zoo.prune_vocabulary import kept_for
 
@@ -114,7 +115,9 @@ def card_section(
 def _what(checkpoint: Checkpoint) -> str:
     c = checkpoint.config
     count = f"{parameters(checkpoint.model) / 1e6:.1f} M parameters"
-    layers = f"{c.num_layers} layers of width {c.hidden_dim}"
+    several = len(members_of(c))
+    layers = f"{several} models of together " if several > 1 else ""
+    layers += f"{c.num_layers} layers of width {c.hidden_dim}{' at most' if several > 1 else ''}"
     pairs = " of pairs of texts" if checkpoint.task.pair else ""
     return f"{c.architecture}, {layers}, {count}; {checkpoint.task.name}{pairs}"
 
