@@ -1,12 +1,14 @@
 """Weights of members, fitted to validation data on the simplex."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import nnls
 
 # A member with a smaller weight is left out: it changes no answer that the others agree on.
 LEAST_WEIGHT = 1e-3
+# Distance in nats from the smallest cross entropy at which the weights are fitted.
+_NEAR = 1e-5
 # The smallest probability that a target may have, as in `last_layers.Fused`.
 _LEAST_PROBABILITY = 1e-30
 
@@ -14,7 +16,10 @@ _LEAST_PROBABILITY = 1e-30
 def class_shares(targets: np.ndarray, outputs: Sequence[np.ndarray]) -> np.ndarray:
     """Returns the weights that minimize the cross entropy of the mean probabilities.
 
-    The cross entropy is convex in the weights.
+    It is convex in the weights. Each is multiplied by the mean ratio of the member's probability of
+    the target to all members' (expectation maximization; Cover 1984, "An algorithm for maximizing
+    expected log investment return", whose bound is the criterion: the logarithm of the largest
+    ratio is at least the distance to the minimum).
 
     Args:
         targets: class indices (rows,).
@@ -24,42 +29,39 @@ def class_shares(targets: np.ndarray, outputs: Sequence[np.ndarray]) -> np.ndarr
     # (rows, members): the members' probabilities of the target.
     found = np.stack([_probabilities(one)[rows, targets] for one in outputs], axis=1)
     found = np.maximum(found, _LEAST_PROBABILITY)
-
-    def loss(weights):
-        mean = found @ weights
-        return -np.log(mean).mean(), -(found / mean[:, None]).mean(axis=0)
-
-    return _on_simplex(loss, len(outputs))
+    weights = np.full(len(outputs), 1 / len(outputs))
+    while True:
+        ratios = (found / (found @ weights)[:, None]).mean(axis=0)
+        if np.log(ratios.max()) < _NEAR:
+            return _without_least(weights)
+        weights = weights * ratios
 
 
 def number_shares(targets: np.ndarray, outputs: Sequence[np.ndarray]) -> np.ndarray:
     """Returns the weights that minimize the mean squared error of the mean number.
 
+    With weights whose sum is 1 the error is that of the members' errors E, and the minimum of
+    |E w| is the direction of the minimum of |E u|^2 + (sum u - 1)^2 over u >= 0.
+
     Args:
         targets: numbers (rows,).
         outputs: numbers (rows, 1) of each member.
     """
-    found = np.concatenate(outputs, axis=1).astype("float64")
-    scale = float(targets.std()) or 1.0
+    errors = np.concatenate(outputs, axis=1).astype("float64") - targets[:, None]
+    size = np.sqrt(np.square(errors).sum(axis=0).min())
+    if size == 0:
+        return _without_least(np.square(errors).sum(axis=0) == 0)
+    weights, _ = nnls(
+        np.concatenate([errors / size, np.ones((1, len(outputs)))]),
+        np.concatenate([np.zeros(len(errors)), [1.0]]),
+    )
+    return _without_least(weights)
 
-    def loss(weights):
-        error = (found @ weights - targets) / scale
-        return np.square(error).mean(), 2 * (error[:, None] * found / scale).mean(axis=0)
 
-    return _on_simplex(loss, len(outputs))
-
-
-def _on_simplex(loss: Callable, members: int) -> np.ndarray:
-    """The minimum of a convex function and its gradient, among weights above 0 with the sum 1."""
-    found = minimize(
-        loss, np.full(members, 1 / members), jac=True, method="SLSQP",
-        bounds=[(0.0, 1.0)] * members, options={"ftol": 1e-12, "maxiter": 1000},
-        constraints={
-            "type": "eq", "fun": lambda weights: weights.sum() - 1.0,
-            "jac": lambda weights: np.ones(members),
-        },
-    )  # fmt: skip
-    weights = np.where(found.x < LEAST_WEIGHT, 0.0, found.x)
+def _without_least(weights: np.ndarray) -> np.ndarray:
+    """Weights with a sum of 1, of which those below the least are 0."""
+    weights = weights / weights.sum()
+    weights = np.where(weights < LEAST_WEIGHT, 0.0, weights)
     return weights / weights.sum()
 
 
