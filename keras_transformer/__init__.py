@@ -7,7 +7,7 @@
 
 Models: `models`, `build`, `train`, `fuse`, `load`, `evaluate`, `Checkpoint`. Compression: `prune`,
 `distill`, `quantize`. Deployment: `convert`, `mixed`, `Runner`, `inspect`, `compare`,
-`benchmark`, `search`, `sensitivity`. Layers, on TensorFlow, JAX and PyTorch:
+`significance`, `benchmark`, `search`, `sensitivity`. Layers, on TensorFlow, JAX and PyTorch:
 `MultiHeadAttention`, `Encoder` and their sublayers.
 
 Shapes in the docstrings use these letters: B batch, T target length, S source length, D hidden
@@ -65,6 +65,7 @@ _MODULES = {
     "edge.targets.convert": ("convert",),
     "edge.runtime.runner": ("Runner",),
     "edge.compare.compare": ("compare",),
+    "edge.compare.significance": ("significance",),
     "edge.compare.inspect": ("inspect",),
     "edge.compare.benchmark": ("benchmark",),
     "edge.choose.mixed": ("mixed",),

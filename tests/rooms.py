@@ -131,10 +131,10 @@ ROOMS = {
         "edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor zoo.pretrained"
     ),
     "edge.compare": Room(
-        "edge.graphs edge.precision edge.runtime edge.runtime.checks edge.tflite layers "
+        "edge.graphs edge.load edge.precision edge.runtime edge.runtime.checks edge.tflite layers "
         "zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.generation "
-        "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.pretrained zoo.storage "
-        "zoo.tabular zoo.tasks zoo.tokenizers",
+        "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.predictor zoo.pretrained "
+        "zoo.storage zoo.tabular zoo.tasks zoo.tokenizers",
         "ai_edge_litert keras numpy",
     ),
     "edge.compress": Room(
