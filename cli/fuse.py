@@ -48,6 +48,6 @@ def fuse(
         (one["name"], one["weight"], *(one.get(name) for name in shown))
         for one in fused.metrics["members"]
     ]
-    rows.append((out.name, None, *(metrics.get(name) for name in shown)))
+    rows.append((str(out), None, *(metrics.get(name) for name in shown)))
     display.table(None, ("Model", "Weight", *map(display.words, shown)), rows)
     display.say(f"\nWrote {out}")

@@ -12,7 +12,7 @@ from typing import Any
 from keras_transformer.edge.runtime.names import EMBEDDING
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.counts import parameters
-from keras_transformer.zoo.models.fused_config import members_of
+from keras_transformer.zoo.models.fused_config import FUSED, members_of
 from keras_transformer.zoo.printable import printable
 from keras_transformer.zoo.prune_vocabulary import kept_for
 
@@ -75,7 +75,7 @@ def origin_of(checkpoint: Checkpoint) -> Origin:
         unit="a token" if checkpoint.task.generates else "a text",
         classifies=checkpoint.task.output == "classes",
         generates=checkpoint.task.generates,
-        began=bool(checkpoint.recipe.model.published),
+        began=bool(_published(checkpoint)),
         is_measured=bool(checkpoint.metrics),
     )
 
@@ -132,12 +132,19 @@ def _labels(labels: Sequence[str]) -> str | None:
 
 def _origin(checkpoint: Checkpoint) -> str | None:
     """The published weights, and their licence, which the file's users have to keep."""
-    published = checkpoint.recipe.model.published
-    if not published:
-        return None
-    source = published["source"]
-    name = source if source.startswith("hf:") else Path(source).name
-    return f"the published weights of {name}, licence {published['licence'] or 'not stated'}"
+    told = []
+    for published in _published(checkpoint):
+        source = published["source"]
+        name = source if source.startswith("hf:") else Path(source).name
+        told.append(f"{name}, licence {published['licence'] or 'not stated'}")
+    return f"the published weights of {'; of '.join(dict.fromkeys(told))}" if told else None
+
+
+def _published(checkpoint: Checkpoint) -> list[Mapping[str, Any]]:
+    """The published weights that a model, or each of several that answer as one, began with."""
+    model = checkpoint.recipe.model
+    several = model.settings["members"] if model.name == FUSED else ()
+    return [one for one in (model.published, *(part["published"] for part in several)) if one]
 
 
 def _vocabulary(checkpoint: Checkpoint) -> str | None:

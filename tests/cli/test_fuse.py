@@ -12,7 +12,7 @@ def test_fuse_writes_a_checkpoint_that_is_evaluated(tmp_path, checkpoint, data):
     assert result.exit_code == 0, result.output
     heads, _, *rows = (line.split() for line in result.stdout.splitlines()[:5])
     assert heads == ["Model", "Weight", "accuracy"]
-    assert [row[0] for row in rows] == [checkpoint.name] * 2 + ["fused"]
+    assert [row[0] for row in rows] == [str(checkpoint)] * 2 + [str(out)]
     assert [row[1] for row in rows] == ["0.5000", "0.5000", "-"]
     assert result.stdout.endswith(f"Wrote {out}\n")
     alone, both = (

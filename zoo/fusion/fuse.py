@@ -89,7 +89,7 @@ def fuse(
     changes, rows = _places(members[0], data, run)
     members = [dataclasses.replace(one, rows=rows) for one in members]
     result, weights, measured = (_soup if by == "soup" else _together)(members, by, run)
-    result.recipe = result.recipe.replace(**changes)
+    result.recipe = result.recipe.replace(max_length=longest, **changes)
     result.metrics = {
         "validation": {**measured.pop(), **validation_unknown(run)},
         "members": [
@@ -246,13 +246,13 @@ def _origin(member: Checkpoint) -> dict[str, Any]:
     """What a recipe says of a member."""
     model = member.recipe.model
     return {
-        "model": model.name, "settings": dict(model.settings), "published": dict(model.published),
+        "name": model.name, "settings": dict(model.settings), "published": dict(model.published),
         "seed": member.recipe.training.seed, "weights_sha256": weights_digest(member.model.weights),
     }  # fmt: skip
 
 
 def _name(member: Any, place: int) -> str:
-    return Path(member).name if isinstance(member, str | Path) else f"member {place}"
+    return str(member) if isinstance(member, str | Path) else f"member {place}"
 
 
 def _described(checkpoint: Checkpoint) -> str:

@@ -1,13 +1,18 @@
 """Several models in one file, and one small model made of several."""
 
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 
 from keras_transformer.edge.compare.compare import compare
 from keras_transformer.edge.compare.layer_groups import groups_of
 from keras_transformer.edge.compress.prune import prune
+from keras_transformer.edge.convert.provenance import provenance
 from keras_transformer.edge.distill.distill import distill, new_student
 from keras_transformer.edge.precision import PRECISIONS
+from keras_transformer.edge.publish.model_card import origin_of
 from keras_transformer.edge.quantize.qat import quantize
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
@@ -22,7 +27,9 @@ TEXTS = ["rain and wind", "a song", "we saw more of this bread today"]
 @pytest.fixture(scope="module")
 def members(runs):
     """The trained model, and a smaller one with random weights."""
-    other = new_student(runs.trained, "bert_tiny", {**SMALL, "pooling": "mean"})
+    other = new_student(
+        runs.trained, "bert_tiny", {**SMALL, "hidden_dim": 32, "pooling": "mean"}
+    )
     rng = np.random.default_rng(0)
     for weight in other.model.weights:
         weight.assign_add(rng.normal(0, 0.1, weight.shape))
@@ -74,6 +81,27 @@ def test_several_are_trained_for_integers_together(fused, runs):
     made = quantize(fused, epochs=1)
     assert made.metrics["float"] == fused.metrics["validation"]
     assert convert(made, "int8").parity.agreement > 0.95
+
+
+def test_cards_tell_the_licences_of_all_members(members):
+    published = [
+        {"source": f"/home/someone/{name}", "revision": None, "licence": licence, "sha256": {}}
+        for name, licence in (("mini", "mit"), ("tiny", "apache-2.0"))
+    ]
+    began = [
+        dataclasses.replace(one, recipe=one.recipe.replace(model=told["source"], published=told))
+        for one, told in zip(members, published, strict=True)
+    ]
+    made = fuse(began)
+    origin = origin_of(made)
+    assert origin.began
+    assert origin.rows["began with"] == (
+        "the published weights of mini, licence mit; of tiny, licence apache-2.0"
+    )
+    assert origin.rows["what"].startswith("encoder, 2 models of together 3 layers of width 32 at")
+    recorded = provenance(made)["recipe"]["model"]["settings"]["members"]
+    assert [one["name"] for one in recorded] == ["mini", "tiny"]
+    assert "someone" not in json.dumps(recorded)
 
 
 def test_what_needs_one_model(fused, runs):

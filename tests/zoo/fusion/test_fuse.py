@@ -68,11 +68,12 @@ def test_the_mean_of_members_is_a_checkpoint(trained, tables, tmp_path):
     accuracy = float((expected.argmax(1) == rows.targets).mean())
     assert made.metrics["validation"]["accuracy"] == again.evaluate(rows)["accuracy"] == accuracy
     names = [(one["name"], one["weight"]) for one in again.metrics["members"]]
-    assert names == [("one", 1 / 3), ("two", 1 / 3), ("wide", 1 / 3)]
+    assert names == [(str(path), 1 / 3) for path in members]
     found = [one["accuracy"] for one in again.metrics["members"]]
     assert found == [float((one.argmax(1) == rows.targets).mean()) for one in scores]
     recipe = again.recipe
     assert recipe.model.name == "fused" and recipe.model.settings["combine"] == "probabilities"
+    assert recipe.data.max_length == 12
     assert [one["seed"] for one in recipe.model.settings["members"]] == [1, 2, 3]
     assert repr(again).startswith("Checkpoint(fused: classification, ")
     with pytest.raises(InputError, match="^Expected the recipe of one model to train"):
