@@ -5,9 +5,9 @@
     checkpoint = kt.load("sentiment")
     checkpoint.predict(["a charming film"])
 
-Models: `models`, `build`, `train`, `load`, `evaluate`, `Checkpoint`. Compression: `prune`,
+Models: `models`, `build`, `train`, `fuse`, `load`, `evaluate`, `Checkpoint`. Compression: `prune`,
 `distill`, `quantize`. Deployment: `convert`, `mixed`, `Runner`, `inspect`, `compare`,
-`benchmark`, `search`, `sensitivity`. Layers, on TensorFlow, JAX and PyTorch:
+`significance`, `benchmark`, `search`, `sensitivity`. Layers, on TensorFlow, JAX and PyTorch:
 `MultiHeadAttention`, `Encoder` and their sublayers.
 
 Shapes in the docstrings use these letters: B batch, T target length, S source length, D hidden
@@ -53,6 +53,7 @@ _MODULES = {
     "zoo.tasks.translation": ("Translation",),
     "zoo.tasks.language_modeling": ("LanguageModeling",),
     "zoo.training.train": ("train",),
+    "zoo.fusion.fuse": ("fuse",),
     "zoo.checkpoint": ("Checkpoint",),
     "zoo.tasks.measure": ("evaluate",),
     "zoo.outputs": ("Prediction", "Vector"),
@@ -68,6 +69,7 @@ _MODULES = {
     "edge.targets.convert": ("convert",),
     "edge.runtime.runner": ("Runner",),
     "edge.compare.compare": ("compare",),
+    "edge.compare.significance": ("significance",),
     "edge.compare.inspect": ("inspect",),
     "edge.compare.benchmark": ("benchmark",),
     "edge.choose.mixed": ("mixed",),

@@ -8,6 +8,7 @@ from keras_transformer.edge.choose.sensitivity import sensitivity as sensitivity
 from keras_transformer.edge.compare.benchmark import benchmark as benchmark
 from keras_transformer.edge.compare.compare import compare as compare
 from keras_transformer.edge.compare.inspect import inspect as inspect
+from keras_transformer.edge.compare.significance import significance as significance
 from keras_transformer.edge.compress.prune import prune as prune
 from keras_transformer.edge.distill.distill import distill as distill
 from keras_transformer.edge.load import load as load
@@ -50,6 +51,7 @@ from keras_transformer.zoo.answering.answers import Answer as Answer
 from keras_transformer.zoo.checkpoint import Checkpoint as Checkpoint
 from keras_transformer.zoo.errors import InputError as InputError
 from keras_transformer.zoo.errors import RunError as RunError
+from keras_transformer.zoo.fusion.fuse import fuse as fuse
 from keras_transformer.zoo.models.config import TransformerConfig as TransformerConfig
 from keras_transformer.zoo.named import build as build
 from keras_transformer.zoo.named import models as models

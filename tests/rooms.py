@@ -134,6 +134,10 @@ ROOMS = {
         "zoo.tokenizers.normalizers zoo.training.adaptation zoo.vocabularies",
         "keras numpy",
     ),
+    "zoo.fusion": Room(
+        "zoo.checkpoint zoo.data zoo.errors zoo.models zoo.pretrained zoo.recipe zoo.storage "
+        "zoo.tasks zoo.training", "numpy scipy",
+    ),
     "edge.graphs": Room(
         "edge.runtime layers zoo.checkpoint zoo.models zoo.models.running", "keras tensorflow"
     ),
@@ -144,8 +148,9 @@ ROOMS = {
         "edge.runtime layers zoo.errors zoo.tokenizers", "numpy tensorflow"
     ),
     "edge.compare": Room(
-        "edge.graphs edge.integers edge.precision edge.runtime edge.runtime.checks edge.tflite "
-        "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.generation "
+        "edge.graphs edge.integers edge.load edge.precision edge.runtime edge.runtime.checks "
+        "edge.tflite layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation "
+        "zoo.generation "
         "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.predictor zoo.pretrained "
         "zoo.storage zoo.tabular zoo.tasks zoo.tokenizers",
         "ai_edge_litert keras numpy",

@@ -30,7 +30,7 @@ from keras_transformer.zoo.generation.text import TextGenerator
 from keras_transformer.zoo.modalities.modality import Features, InputSpec, Modality
 from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
-from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.fused_config import Config
 from keras_transformer.zoo.models.running.compiled_steps import CompiledSteps
 from keras_transformer.zoo.models.running.decoding_steps import KerasSteps
 from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, predict_each
@@ -58,7 +58,7 @@ class Checkpoint(Predictor):
     It predicts, generates text and evaluates itself, see `Predictor` and `evaluate`.
 
     Attributes:
-        config: architecture and sizes of the model.
+        config: architecture and sizes of the model, or of several that answer as one.
         task: task of the model, with the labels.
         modality: modality of the inputs, with the tokenizers or whatever else encodes rows.
         model: Keras model.
@@ -71,7 +71,7 @@ class Checkpoint(Predictor):
             the same process. They are not saved.
     """
 
-    config: TransformerConfig
+    config: Config
     task: Task
     modality: Modality
     model: keras.Model

@@ -12,6 +12,7 @@ from typing import Any
 from keras_transformer.edge.runtime.names import EMBEDDING
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.counts import parameters
+from keras_transformer.zoo.models.fused_config import FUSED, members_of
 from keras_transformer.zoo.outputs import BY_POSITION
 from keras_transformer.zoo.printable import printable
 from keras_transformer.zoo.prune_vocabulary import kept_for
@@ -82,7 +83,7 @@ def origin_of(checkpoint: Checkpoint) -> Origin:
         classifies=checkpoint.task.output == "classes",
         generates=checkpoint.task.generates,
         by_position=checkpoint.task.output in BY_POSITION,
-        began=bool(checkpoint.recipe.model.published),
+        began=bool(_published(checkpoint)),
         is_measured=bool(checkpoint.metrics),
     )
 
@@ -122,7 +123,9 @@ def card_section(
 def _what(checkpoint: Checkpoint) -> str:
     c = checkpoint.config
     count = f"{parameters(checkpoint.model) / 1e6:.1f} M parameters"
-    layers = f"{c.num_layers} layers of width {c.hidden_dim}"
+    several = len(members_of(c))
+    layers = f"{several} models of together " if several > 1 else ""
+    layers += f"{c.num_layers} layers of width {c.hidden_dim}{' at most' if several > 1 else ''}"
     pairs = " of pairs of texts" if checkpoint.task.pair else ""
     return f"{c.architecture}, {layers}, {count}; {checkpoint.task.name}{pairs}"
 
@@ -137,12 +140,19 @@ def _labels(labels: Sequence[str]) -> str | None:
 
 def _origin(checkpoint: Checkpoint) -> str | None:
     """The published weights, and their licence, which the file's users have to keep."""
-    published = checkpoint.recipe.model.published
-    if not published:
-        return None
-    source = published["source"]
-    name = source if source.startswith("hf:") else Path(source).name
-    return f"the published weights of {name}, licence {published['licence'] or 'not stated'}"
+    told = []
+    for published in _published(checkpoint):
+        source = published["source"]
+        name = source if source.startswith("hf:") else Path(source).name
+        told.append(f"{name}, licence {published['licence'] or 'not stated'}")
+    return f"the published weights of {'; of '.join(dict.fromkeys(told))}" if told else None
+
+
+def _published(checkpoint: Checkpoint) -> list[Mapping[str, Any]]:
+    """The published weights that a model, or each of several that answer as one, began with."""
+    model = checkpoint.recipe.model
+    several = model.settings["members"] if model.name == FUSED else ()
+    return [one for one in (model.published, *(part["published"] for part in several)) if one]
 
 
 def _vocabulary(checkpoint: Checkpoint) -> str | None:

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from keras_transformer.zoo.models.catalog import CATALOG, SIZES
-from keras_transformer.zoo.models.known import KNOWN_MODELS
+from keras_transformer.zoo.models.families.known import KNOWN_MODELS
 from tests.cli.calls import call, error_of
 
 

@@ -12,6 +12,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.metrics import classification_metrics, undefined_by_classes
 from keras_transformer.zoo.evaluation.ngrams import ngram_accuracy
+from keras_transformer.zoo.evaluation.significance import Answers
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.tasks.labelled import LabelledTask
 from keras_transformer.zoo.tasks.suited import suited_to
@@ -65,6 +66,10 @@ class Classification(LabelledTask):
 
     def metrics(self, targets: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
         return classification_metrics(targets, scores, self.labels)
+
+    def answered(self, metric: Metric, targets: np.ndarray, scores: np.ndarray) -> Answers:
+        right = scores.argmax(axis=1) == targets
+        return Answers(metric=metric, of=lambda rows: float(right[rows].mean()), right=right)
 
     def undefined(self, examples: Examples) -> dict[str, str]:
         return undefined_by_classes(examples.targets, self.labels)

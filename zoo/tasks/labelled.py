@@ -13,6 +13,8 @@ from keras_transformer.zoo.data.pair_batches import PairBatches
 from keras_transformer.zoo.data.sources import Source, read_source
 from keras_transformer.zoo.data.tables import Examples, Table, column
 from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.evaluation.metric import Metric
+from keras_transformer.zoo.evaluation.significance import Answers
 from keras_transformer.zoo.modalities.modality import Features, InputSpec, Modality
 from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.progress import Report
@@ -141,6 +143,28 @@ class LabelledTask(Task):
             "rows": len(examples), "truncated": int(truncated.sum()),
             **self.metrics(examples.targets, finite(outputs.scores)),
         }  # fmt: skip
+
+    def answers(self, predictor: Any, examples: Examples) -> Answers:
+        """Returns a model's answers to examples with targets, to be measured on any of the rows.
+
+        Raises:
+            InputError: if the examples have no targets.
+        """
+        if examples.targets is None:
+            raise InputError(f"{examples.path}: expected a label column to evaluate on.")
+        scores = finite(predictor.outputs(*self.rows(examples)).scores)
+        return self.answered(self.defined(self.metric, examples), examples.targets, scores)
+
+    def answered(self, metric: Metric, targets: np.ndarray, scores: np.ndarray) -> Answers:
+        """Returns the answers of outputs to targets (rows,), see `answers`."""
+        # First all first rows and then all second ones, where each is an output of its own.
+        by_row = scores.reshape(-1, len(targets), *scores.shape[1:])
+
+        def of(rows: np.ndarray) -> float | None:
+            drawn = by_row[:, rows].reshape(-1, *scores.shape[1:])
+            return self.metrics(targets[rows], drawn)[metric.name]
+
+        return Answers(metric=metric, of=of)
 
     def options(self) -> dict[str, Any]:
         labels = {"labels": self.labels} if self.labels else {}
