@@ -150,9 +150,8 @@ ROOMS = {
     "edge.compare": Room(
         "edge.graphs edge.integers edge.load edge.precision edge.runtime edge.runtime.checks "
         "edge.tflite layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation "
-        "zoo.generation "
-        "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.predictor zoo.pretrained "
-        "zoo.storage zoo.tabular zoo.tasks zoo.tokenizers",
+        "zoo.generation zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.predictor "
+        "zoo.pretrained zoo.storage zoo.tabular zoo.tasks zoo.tokenizers",
         "ai_edge_litert keras numpy",
     ),
     "edge.compress": Room(
