@@ -137,7 +137,7 @@ def test_a_soup_is_a_model_of_one_shape(trained, tables, tmp_path):
     assert again.config == Checkpoint.load(trained / "one").config
     best = max(one["accuracy"] for one in again.metrics["members"])
     assert made.metrics["validation"]["accuracy"] >= best
-    with pytest.raises(InputError, match="^Expected members of one shape.*in wide and"):
+    with pytest.raises(InputError, match="^Expected members of one shape.*wide and"):
         fuse(members_of(trained, "one", "wide"), by="soup")
 
 

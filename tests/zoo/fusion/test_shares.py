@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_transformer.zoo.fusion.shares import LEAST_WEIGHT, class_shares, number_shares
 
-STEPS = 50
+STEPS = 20
 
 
 def simplex(members):
