@@ -6,8 +6,10 @@ which the model's tensors can be allocated, invokes the model there, and prints 
 """
 
 import sys
+from pathlib import Path
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 from tflite_micro.python.tflite_micro import runtime
 
 ALIGNMENT = 16
@@ -43,8 +45,11 @@ def main() -> None:
     path = sys.argv[1]
     size = smallest(path)
     interpreter = load(path, size)
-    details = interpreter.get_input_details(0)
-    interpreter.set_input(np.ones(details["shape"], details["dtype"]), 0)
+    graph = schema.Model.GetRootAs(Path(path).read_bytes()).Subgraphs(0)
+    for place in range(graph.InputsLength()):
+        # What is not set is whatever the arena held, which may be no token and no segment.
+        details = interpreter.get_input_details(place)
+        interpreter.set_input(np.ones(details["shape"], details["dtype"]), place)
     interpreter.invoke()
     print(size * ALIGNMENT)
 

@@ -60,6 +60,11 @@ def test_a_file_of_integers_runs_on_a_microcontroller(settings, tmp_path):
     np.testing.assert_allclose(found, expected, rtol=0, atol=8 * description["output_step"])
 
 
+def test_the_arena_of_a_model_of_pairs_is_measured():
+    pairs = convert(random_model(pair=True), "integer", calibration=calibration(pair=True))
+    assert arena_bytes(bytes(pairs)) < ARENA
+
+
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
     path = tmp_path_factory.mktemp("micro") / "my-model.tflite"
