@@ -27,10 +27,12 @@ class Grid:
     Attributes:
         scale: step, a float32.
         zero: the integer that stores 0.
+        step: the step before it was rounded to float32, by which the converter rounds constants.
     """
 
     scale: np.float32
     zero: int
+    step: float
 
     @classmethod
     def of(cls, minimum: float, maximum: float) -> "Grid":
@@ -38,13 +40,12 @@ class Grid:
         # Both compute it in double, and the file stores the scale as float32.
         width = float(maximum) - float(minimum)
         zero = LOWEST - float(minimum) / (width / 255)
-        return cls(
-            scale=F(width / 255), zero=int(np.clip(math.floor(zero + 0.5), LOWEST, HIGHEST))
-        )
+        zero = int(np.clip(math.floor(zero + 0.5), LOWEST, HIGHEST))
+        return cls(scale=F(width / 255), zero=zero, step=width / 255)
 
     def store(self, values: np.ndarray) -> np.ndarray:
         """Rounds floats (any shape) to the grid: int32."""
-        return _clipped(np.rint(np.float64(values) / np.float64(self.scale)) + self.zero)
+        return _clipped(np.rint(np.float64(values) / self.step) + self.zero)
 
     def values(self, integers: np.ndarray) -> np.ndarray:
         """The float32 values of integers (any shape)."""
