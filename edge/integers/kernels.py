@@ -27,12 +27,12 @@ class Grid:
     Attributes:
         scale: step, a float32.
         zero: the integer that stores 0.
-        step: the step before it was rounded to float32, by which the converter rounds constants.
+        step: the step as FakeQuant computes it, a float32; the converter rounds constants by it.
     """
 
     scale: np.float32
     zero: int
-    step: float
+    step: np.float32
 
     @classmethod
     def of(cls, minimum: float, maximum: float) -> "Grid":
@@ -41,11 +41,13 @@ class Grid:
         width = float(maximum) - float(minimum)
         zero = LOWEST - float(minimum) / (width / 255)
         zero = int(np.clip(math.floor(zero + 0.5), LOWEST, HIGHEST))
-        return cls(scale=F(width / 255), zero=zero, step=width / 255)
+        return cls(scale=F(width / 255), zero=zero, step=F(F(maximum) - F(minimum)) / F(255))
 
     def store(self, values: np.ndarray) -> np.ndarray:
         """Rounds floats (any shape) to the grid: int32."""
-        return _clipped(np.rint(np.float64(values) / self.step) + self.zero)
+        lowest = F(LOWEST - self.zero) * self.step
+        steps = np.floor((F(values) - lowest) * (F(1) / self.step) + F(0.5))
+        return _clipped(steps + LOWEST)
 
     def values(self, integers: np.ndarray) -> np.ndarray:
         """The float32 values of integers (any shape)."""
