@@ -19,7 +19,7 @@ AVERAGED = ("precision", "recall", "f1")
 @generation.decoding_options
 @click.option(
     "--per-class", is_flag=True,
-    help=f"Show every class, not only the {MAX_CLASSES} with the lowest F1.",
+    help=f"Show every class or label, not only the {MAX_CLASSES} with the lowest F1.",
 )
 @options.threads()
 @options.workers()
@@ -71,12 +71,12 @@ def evaluate(
 def print_metrics(result: dict[str, Any], per_class: bool) -> None:
     from keras_transformer.cli import display
 
-    classes = result.get("per_class", {})
+    classes = result.get("per_class") or result.get("per_label") or {}
     averaged = {f"{average}_{name}" for average in ("macro", "micro") for name in AVERAGED}
     rows = [
         (display.words(name), value)
         for name, value in result.items()
-        if name not in ("per_class", "truncated", "undefined", *averaged)
+        if name not in ("per_class", "per_label", "truncated", "undefined", *averaged)
     ]
     display.table(None, ("Metric", "Value"), rows)
     if not classes:
@@ -88,13 +88,15 @@ def print_metrics(result: dict[str, Any], per_class: bool) -> None:
     display.say()
     display.table(None, ("Average", "Precision", "Recall", "F1"), averages)
     rows = [(label, *values.values()) for label, values in classes.items()]
-    title = None
+    title, whose = None, "classes" if "per_class" in result else "labels"
     if len(rows) > MAX_CLASSES and not per_class:
         title = (
-            f"The {MAX_CLASSES} of {len(rows)} classes with the lowest F1; "
+            f"The {MAX_CLASSES} of {len(rows)} {whose} with the lowest F1; "
             "--per-class shows all."
         )
         # A class without F1 has none that is low.
         rows = sorted(rows, key=lambda row: math.inf if row[3] is None else row[3])[:MAX_CLASSES]
     display.say()
-    display.table(title, ("Class", "Precision", "Recall", "F1", "Rows"), rows)
+    heads = [display.words(name).capitalize() for name in next(iter(classes.values()))]
+    kind = "Class" if "per_class" in result else "Label"
+    display.table(title, (kind, *heads), rows)

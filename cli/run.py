@@ -10,15 +10,11 @@ import click
 
 from keras_transformer.cli import generation, options
 from keras_transformer.cli.chat import asked, chat_options
-from keras_transformer.cli.vectors import ranked_as_json, ranked_lines, shown_vector, values
+from keras_transformer.cli.predictions import print_table, short
+from keras_transformer.cli.vectors import ranked_as_json, ranked_lines, values
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.outputs import Prediction, Vector
+from keras_transformer.zoo.outputs import LABEL_SETS, LabelSet, Prediction
 
-# In place of what a blank line has none of.
-NONE = Prediction(None, None, {}, False)
-MAX_LABELS = 5
-BAR_WIDTH = 20
-SHOWN_CHARACTERS = 60
 MATCHES = 5
 
 
@@ -97,10 +93,13 @@ def run(
     texts, seconds = in_places(texts, blank, ""), in_places(pairs or texts, blank, "")
     note_cuts(predictor, predictions)
     if as_json:
+        # In place of what a blank line has none of.
+        is_set = predictor.output_kind == LABEL_SETS
+        nothing = LabelSet({}, {}, False) if is_set else Prediction(None, None, {}, False)
         rows = [
             {
                 "text": text, **({"pair": pair} if pairs else {}),
-                **values(prediction or NONE), **share,
+                **values(prediction or nothing), **share,
             }
             for text, pair, prediction, share in zip(
                 texts, seconds, predictions, unknown, strict=True
@@ -276,40 +275,3 @@ def print_json(model: Path, rows: list[dict[str, Any]]) -> None:
 
     result = {"model": str(model), "predictions": rows}
     display.say_json(result)
-
-
-def print_table(texts: Any, predictions: list) -> None:
-    from keras_transformer.cli import display
-
-    found = next(one for one in predictions if one)
-    if isinstance(found, Vector):
-        rows = [
-            (short(text), len(one.vector), shown_vector(one.vector))
-            for text, one in zip(texts, predictions, strict=True)
-        ]
-        display.table(None, ("Text", "Width", "Vector"), rows)
-    elif found.label is None:
-        rows = [
-            (short(text), one.score if one else None)
-            for text, one in zip(texts, predictions, strict=True)
-        ]
-        display.table(None, ("Text", "Value"), rows)
-    elif len(texts) == 1:
-        best = sorted(predictions[0].scores.items(), key=lambda item: -item[1])[:MAX_LABELS]
-        rows = [(label, f"{score:.1%}", bar(score)) for label, score in best]
-        display.table(None, ("Label", "Probability", ""), rows)
-    else:
-        rows = [
-            (short(text), one.label, f"{one.score:.1%}", bar(one.score)) if one else ("",) * 4
-            for text, one in zip(texts, predictions, strict=True)
-        ]
-        display.table(None, ("Text", "Label", "Probability", ""), rows)
-
-
-def short(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"
-
-
-def bar(share: float) -> str:
-    return "█" * round(share * BAR_WIDTH)

@@ -38,6 +38,9 @@ FIELDS = {
     "translation by default).",
     "token_dropout": "Share of the training tokens that are replaced by [MASK].",
     "piece_dropout": "Probability, at each piece, of splitting a training word further.",
+    "class_weights": "Whether rare labels are weighed up in the loss: balanced weighs labels by "
+    "the inverse of their number of training rows.",
+    "separator": "Character between the labels of a row (multi-label only).",
     "weight_decay": "Decoupled weight decay (adamw only).",
     "l1": "L1 penalty on the kernels of projections.",
     "l2": "L2 penalty on the kernels of projections.",

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_transformer.zoo.outputs import Prediction, Vector, nearest
+from keras_transformer.zoo.outputs import LabelSet, Prediction, Vector, nearest
 
 SHOWN_NUMBERS = 5
 # Lines whose outputs are computed together.
@@ -78,7 +78,7 @@ def ranked_as_json(
     ]  # fmt: skip
 
 
-def values(prediction: Prediction | Vector) -> dict[str, Any]:
+def values(prediction: Prediction | LabelSet | Vector) -> dict[str, Any]:
     """Returns the values of a prediction as a JSON-serializable object."""
     fields = prediction._asdict()
     return {**fields, "vector": fields["vector"].tolist()} if "vector" in fields else fields

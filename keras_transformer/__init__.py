@@ -46,6 +46,7 @@ _MODULES = {
     "zoo.recipe": ("Recipe",),
     "zoo.tasks.task": ("Task",),
     "zoo.tasks.classification": ("Classification",),
+    "zoo.tasks.multi_label": ("MultiLabel",),
     "zoo.tasks.regression": ("Regression",),
     "zoo.tasks.embedding": ("Embedding",),
     "zoo.tasks.translation": ("Translation",),
@@ -53,7 +54,7 @@ _MODULES = {
     "zoo.training.train": ("train",),
     "zoo.checkpoint": ("Checkpoint",),
     "zoo.tasks.measure": ("evaluate",),
-    "zoo.outputs": ("Prediction", "Vector"),
+    "zoo.outputs": ("LabelSet", "Prediction", "Vector"),
     "zoo.progress": ("Report",),
     "zoo.errors": ("InputError", "RunError"),
     # Compression, conversion and deployment.

@@ -29,7 +29,7 @@ ROOMS = {
     "zoo.tabular": Room("zoo.printable", device=True),
     "zoo.progress": Room("zoo.printable zoo.tabular", device=True),
     "zoo.backends": Room("zoo.errors", "keras"),
-    "zoo.outputs": Room("", "numpy", device=True),
+    "zoo.outputs": Room("zoo.errors", "numpy", device=True),
     "edge.precision": Room("zoo.errors", device=True),
     "zoo.tokenizers.normalizers": Room("zoo.errors", "numpy", device=True),
     "zoo.tokenizers": Room(
@@ -80,8 +80,9 @@ ROOMS = {
         "zoo.data zoo.errors zoo.generation zoo.tokenizers "
         "zoo.tokenizers.normalizers", "keras numpy sacrebleu scipy sklearn",
     ),
+    "zoo.losses": Room("zoo.data", "keras"),
     "zoo.tasks": Room(
-        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models "
+        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.losses zoo.modalities zoo.models "
         "zoo.models.running zoo.numerals zoo.predictor "
         "zoo.outputs zoo.progress zoo.tabular zoo.tokenizers zoo.vocabularies", "keras numpy",
     ),
@@ -129,8 +130,8 @@ ROOMS = {
     "edge.compare": Room(
         "edge.graphs edge.precision edge.runtime edge.runtime.checks edge.tflite layers "
         "zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.generation "
-        "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.pretrained zoo.storage "
-        "zoo.tabular zoo.tasks zoo.tokenizers",
+        "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.predictor zoo.pretrained "
+        "zoo.storage zoo.tabular zoo.tasks zoo.tokenizers",
         "ai_edge_litert keras numpy",
     ),
     "edge.compress": Room(
@@ -154,12 +155,13 @@ ROOMS = {
         "keras tensorflow",
     ),
     "edge.publish": Room(
-        "edge.runtime zoo.checkpoint zoo.models zoo.printable zoo.prune_vocabulary"
+        "edge.runtime zoo.checkpoint zoo.models zoo.outputs zoo.printable zoo.prune_vocabulary"
     ),
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
         "edge.runtime edge.tflite zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.numerals "
-        "zoo.progress zoo.prune_vocabulary zoo.storage zoo.tokenizers zoo.tokenizers.normalizers",
+        "zoo.outputs zoo.progress zoo.prune_vocabulary zoo.storage zoo.tokenizers "
+        "zoo.tokenizers.normalizers",
         "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",
     ),
     "edge.targets.exported": Room(

@@ -48,7 +48,7 @@ LOCAL_IMPORTS = {
     ("zoo/models/heads.py", "keras_transformer"),
     *(
         (f"zoo/tasks/{task}.py", package)
-        for task in ("classification", "embedding", "generating", "regression")
+        for task in ("classification", "embedding", "generating", "multi_label", "regression")
         for package in ("keras", "keras_transformer")
     ),
     *(

@@ -1,12 +1,14 @@
 """Predictions from model outputs, by the kind of output; NumPy only."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-# Kind of the outputs that are vectors of the rows.
-EMBEDDING = "embedding"
+from keras_transformer.zoo.errors import InputError
+
+# Kinds of outputs: logits of classes, logits of any number of labels, and vectors of the rows.
+CLASSES, LABEL_SETS, EMBEDDING = "classes", "label sets", "embedding"
 
 
 class Outputs(NamedTuple):
@@ -37,6 +39,20 @@ class Prediction(NamedTuple):
     truncated: bool
 
 
+class LabelSet(NamedTuple):
+    """The labels of one row.
+
+    Attributes:
+        labels: probability of each label that reaches its threshold, most probable first.
+        scores: probability of each label.
+        truncated: whether the row was truncated to the model's length.
+    """
+
+    labels: dict[str, float]
+    scores: dict[str, float]
+    truncated: bool
+
+
 class Vector(NamedTuple):
     """The vector of one row.
 
@@ -60,6 +76,35 @@ def class_predictions(labels: Sequence[str], outputs: Outputs) -> list[Predictio
         best = int(row.argmax())
         results.append(Prediction(labels[best], float(row[best]), named, cut))
     return results
+
+
+def label_set_predictions(
+    labels: Sequence[str], outputs: Outputs, thresholds: Sequence[float] = ()
+) -> list[LabelSet]:
+    """Converts logits (rows, labels) to the labels of each row.
+
+    Args:
+        labels: names of the labels.
+        outputs: logits.
+        thresholds: probability of each label from which on it is predicted; empty for 0.5.
+    """
+    cuts = threshold_logits(thresholds, len(labels))
+    results = []
+    for row, cut in zip(outputs.scores.astype("float64"), outputs.truncated, strict=True):
+        probabilities = np.exp(-np.logaddexp(0.0, -row)).tolist()
+        named = dict(zip(labels, probabilities, strict=True))
+        chosen = [place for place in np.argsort(-row, kind="stable") if row[place] >= cuts[place]]
+        found = {labels[place]: probabilities[place] for place in chosen}
+        results.append(LabelSet(found, named, cut))
+    return results
+
+
+def threshold_logits(thresholds: Sequence[float], count: int) -> np.ndarray:
+    """Returns the logits (count,) of thresholds, in float64; 0 if there are none."""
+    if not len(thresholds):
+        return np.zeros(count)
+    probabilities = np.asarray(thresholds, "float64")
+    return np.log(probabilities) - np.log1p(-probabilities)
 
 
 def number_predictions(labels: Sequence[str], outputs: Outputs) -> list[Prediction]:
@@ -106,10 +151,44 @@ def unit_vectors(vectors: np.ndarray) -> np.ndarray:
     return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
 
 
-# Kind of output -> the function from labels and outputs to predictions. Generated text, of the
-# kind `text`, is not the output of one pass: see `generation`.
-OUTPUTS: dict[str, Callable[[Sequence[str], Outputs], list[Any]]] = {
-    "classes": class_predictions,
+# Kind of output -> the function from labels, outputs and a `decision` to predictions. Generated
+# text, of the kind `text`, is not the output of one pass: see `generation`.
+OUTPUTS: dict[str, Callable[..., list[Any]]] = {
+    CLASSES: class_predictions,
+    LABEL_SETS: label_set_predictions,
     "number": number_predictions,
     EMBEDDING: vector_predictions,
+}
+
+
+def decision_of(kind: str, task: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
+    """Returns what decides between a model's outputs: arguments of its function in `OUTPUTS`.
+
+    Args:
+        kind: kind of output.
+        task: the task as JSON.
+        labels: names of the labels.
+
+    Raises:
+        InputError: if a value is impossible.
+    """
+    found = {name: task[name] for name in _DECISIONS.get(kind, ()) if name in task}
+    for name, value in found.items():
+        _DECISIONS[kind][name](value, len(labels))
+    return found
+
+
+def check_thresholds(thresholds: Any, count: int) -> None:
+    """Raises InputError if thresholds are not probabilities, one for each of the labels."""
+    is_list = isinstance(thresholds, list | tuple) and len(thresholds) == count
+    if not is_list or not all(type(one) is float and 0 < one < 1 for one in thresholds):
+        raise InputError(
+            f"Expected thresholds to be {count} numbers above 0 and below 1, got "
+            f"thresholds={thresholds!r}."
+        )
+
+
+# Kind of output -> what decides between them, with its check.
+_DECISIONS: dict[str, dict[str, Callable[[Any, int], None]]] = {
+    LABEL_SETS: {"thresholds": check_thresholds},
 }

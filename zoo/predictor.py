@@ -11,7 +11,14 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.text import Generation, TextGenerator
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.modalities.text import Text
-from keras_transformer.zoo.outputs import EMBEDDING, OUTPUTS, Outputs, Prediction, Vector
+from keras_transformer.zoo.outputs import (
+    EMBEDDING,
+    OUTPUTS,
+    LabelSet,
+    Outputs,
+    Prediction,
+    Vector,
+)
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
 
@@ -20,8 +27,8 @@ class Predictor:
 
     Attributes:
         task_name: name of the model's task.
-        output_kind: `classes`, `number` or `embedding`, see `OUTPUTS`; `text` for a model that
-            generates.
+        output_kind: kind of the outputs, see `OUTPUTS`; `text` for a model that generates.
+        decision: what decides between the outputs, see `decision_of`.
         reads_sources: whether it generates a target for a source rather than continuing a prompt.
         labels: names of the classes, or the target languages of a multilingual translator.
         pair: whether an example is two rows.
@@ -32,6 +39,7 @@ class Predictor:
 
     task_name: str
     output_kind: str
+    decision: Mapping[str, Any]
     reads_sources: bool = False
     labels: Sequence[str]
     pair: bool
@@ -82,8 +90,10 @@ class Predictor:
 
     def predict(
         self, rows: Iterable[Any], pairs: Iterable[Any] | None = None
-    ) -> list[Prediction] | list[Vector]:
-        """Predicts for raw rows, or for pairs of them; a model of embeddings returns vectors.
+    ) -> list[Prediction] | list[LabelSet] | list[Vector]:
+        """Predicts for raw rows, or for pairs of them.
+
+        A model of embeddings returns vectors, one of any number of labels sets of them.
 
         Args:
             rows: raw rows; for text a list, an array or a column of strings.
@@ -95,7 +105,7 @@ class Predictor:
             TypeError: if rows are not a sequence.
         """
         outputs = self.outputs(rows, pairs)
-        return OUTPUTS[self.output_kind](self.labels, outputs)
+        return OUTPUTS[self.output_kind](self.labels, outputs, **self.decision)
 
     def scores(self, rows: Iterable[Any], pairs: Iterable[Any] | None = None) -> np.ndarray:
         """Returns the model's outputs (rows, outputs): logits, predicted numbers or vectors.

@@ -12,12 +12,17 @@ from typing import Any
 from keras_transformer.edge.runtime.names import EMBEDDING
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.counts import parameters
+from keras_transformer.zoo.outputs import CLASSES
 from keras_transformer.zoo.printable import printable
 from keras_transformer.zoo.prune_vocabulary import kept_for
 
 NAME = "MODEL_CARD.md"
 TITLE = "# Model card\n"
 _SHOWN_LABELS = 12
+_SHOWN_METRICS = (
+    "accuracy", "micro_f1", "macro_f1", "mean_average_precision", "pearson", "spearman", "bleu",
+    "chrf", "perplexity",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,7 +77,7 @@ def origin_of(checkpoint: Checkpoint) -> Origin:
         },
         score=_score(checkpoint, is_float=False),
         unit="a token" if checkpoint.task.generates else "a text",
-        classifies=checkpoint.task.output == "classes",
+        classifies=checkpoint.task.output == CLASSES,
         generates=checkpoint.task.generates,
         began=bool(checkpoint.recipe.model.published),
         is_measured=bool(checkpoint.metrics),
@@ -168,7 +173,7 @@ def _score(checkpoint: Checkpoint, *, is_float: bool) -> str | None:
         return None
     shown = {
         name: value for name, value in metrics.items()
-        if name in ("accuracy", "macro_f1", "pearson", "spearman", "bleu", "chrf", "perplexity")
+        if name in _SHOWN_METRICS
         and value is not None
     }  # fmt: skip
     return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in shown.items())

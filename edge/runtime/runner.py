@@ -89,7 +89,7 @@ class Runner(Predictor):
         self.lengths = description.get("lengths", [self.max_length])
         self.columns = description.get("columns", dict.fromkeys(("text", "text_pair", "label")))
         self.output = description.get("output", LOGITS)
-        self.labels = opened.labels
+        self.labels, self.decision = opened.labels, opened.decision
         self._engines: Engines[Any] = Engines(
             functools.partial(open_graph, self._file, description, self.lengths, threads), 1
         )

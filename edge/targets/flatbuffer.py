@@ -31,6 +31,7 @@ from keras_transformer.edge.tflite.freed import release_freed_memory
 from keras_transformer.edge.tflite.schema import output_step
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.outputs import CLASSES
 from keras_transformer.zoo.tokenizers.special import FIRST
 
 RUNS = 30
@@ -177,10 +178,10 @@ class FlatbufferWriter(Writer):
         return measure_parity(model, checkpoint, data)
 
     def needs_encoder(self, checkpoint: Checkpoint, *, classes: bool) -> str | None:
-        """Returns a reason if the task is not over single texts, or not classification."""
+        """Returns a reason if the task is not over single texts, or not of one label each."""
         task = checkpoint.task
-        if task.generates or task.pair or (classes and not task.labels):
-            wanted = "labels" if classes else "a task"
+        if task.generates or task.pair or (classes and task.output != CLASSES):
+            wanted = "one label" if classes else "a task"
             return (
                 f"Expected {wanted} of single texts for the target {self.name}, got "
                 f"{'pairs in ' if task.pair else ''}{task.name}."

@@ -39,6 +39,7 @@ class Data(Part):
         labels: class names in index order; empty to learn them from the training data.
         columns: column names by their use, such as `{"text": "sentence"}`; null for an optional
             one. Each use is an option.
+        separator: character between the labels of a row, where it has any number of them.
         digest: SHA-256 of the training data, see `training_data`; empty until a run starts.
         max_length: maximum number of tokens of an example; longer ones are truncated and counted.
         batch_tokens: maximum number of tokens of a batch, padding included.
@@ -54,6 +55,7 @@ class Data(Part):
     validation_share: float = option(0.0, fraction=True)
     split_seed: int = 0
     labels: tuple[str, ...] = ()
+    separator: str = option(",", of_task=True)
     digest: str = ""
     max_length: int = option(64, above_zero=True)
     batch_tokens: int = option(2048, above_zero=True)
@@ -159,6 +161,7 @@ class Optimizer(Part):
         average: number of last epochs whose mean weights are validated and saved (Vaswani et al.
             2017, section 6.1); 0 for none.
         label_smoothing: fraction of the target spread over all classes.
+        class_weights: `balanced` to weigh rare labels up in the loss, or `none`.
         layer_decay: factor of the learning rate of each block over that of the next one towards
             the output, see `layer_rates`; 1 for equal rates.
     """
@@ -175,6 +178,7 @@ class Optimizer(Part):
     ema: float = option(0.0, fraction=True)
     average: int = 0
     label_smoothing: float = option(0.0, fraction=True)
+    class_weights: str = option("none", choices=("none", "balanced"), of_task=True)
     layer_decay: float = option(1.0, above_zero=True)
 
     def __post_init__(self):

@@ -34,17 +34,7 @@ class Classification(LabelledTask):
     selection: ClassVar[Metric] = metric
 
     def __post_init__(self):
-        if isinstance(self.labels, str):
-            raise TypeError(f"Expected labels to be a list of names, got {self.labels!r}.")
-        labels = tuple(self.labels)
-        for label in labels:
-            if not isinstance(label, str):
-                raise TypeError(f"Expected labels to be names, got {label!r}.")
-        if len(labels) == 1:
-            raise InputError(f"Expected at least two labels, got {list(labels)}.")
-        if len(set(labels)) < len(labels):
-            raise InputError(f"Expected each label once, got {list(labels)}.")
-        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "labels", checked_labels(self.labels))
 
     def head(self) -> Head:
         if not self.labels:
@@ -56,7 +46,7 @@ class Classification(LabelledTask):
 
         Label smoothing is that of Szegedy et al. 2016, section 7.
         """
-        from keras_transformer.zoo.tasks.losses import ClassLoss
+        from keras_transformer.zoo.losses.losses import ClassLoss
 
         return ClassLoss(label_smoothing)
 
@@ -94,6 +84,26 @@ class Classification(LabelledTask):
         from keras import ops
 
         return ops.mean(softened_divergence(expected, outputs, temperature))
+
+
+def checked_labels(labels: Sequence[str]) -> tuple[str, ...]:
+    """Returns labels as a tuple.
+
+    Raises:
+        InputError: if there is only one, or one is there twice.
+        TypeError: if they are not names.
+    """
+    if isinstance(labels, str):
+        raise TypeError(f"Expected labels to be a list of names, got {labels!r}.")
+    labels = tuple(labels)
+    for label in labels:
+        if not isinstance(label, str):
+            raise TypeError(f"Expected labels to be names, got {label!r}.")
+    if len(labels) == 1:
+        raise InputError(f"Expected at least two labels, got {list(labels)}.")
+    if len(set(labels)) < len(labels):
+        raise InputError(f"Expected each label once, got {list(labels)}.")
+    return labels
 
 
 def softened_divergence(expected, outputs, temperature: float):

@@ -71,7 +71,7 @@ class Embedding(LabelledTask):
                 "Expected label_smoothing to be 0 for embedding, "
                 f"got label_smoothing={label_smoothing}."
             )
-        from keras_transformer.zoo.tasks.losses import CosineLoss
+        from keras_transformer.zoo.losses.losses import CosineLoss
 
         return CosineLoss(self.lowest, self.highest)
 
@@ -121,7 +121,7 @@ class Embedding(LabelledTask):
         """
         from keras import ops
 
-        from keras_transformer.zoo.tasks.losses import unit
+        from keras_transformer.zoo.losses.losses import unit
 
         expected, outputs = unit(expected), unit(outputs)
         if expected.shape[-1] == outputs.shape[-1]:

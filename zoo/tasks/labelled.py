@@ -35,6 +35,8 @@ class LabelledTask(Task):
         pair: whether an example is a pair of rows.
         modality: name of the modality of the rows.
         needs_pairs: whether a named column of second rows is required where targets are not.
+        reads_lists: whether a row may have a list of labels.
+        stored: names of the fields that `to_json` holds where they are not the default.
     """
 
     pair: bool = False
@@ -45,10 +47,12 @@ class LabelledTask(Task):
     }  # fmt: skip
     defaults: ClassVar[Mapping[str, Any]] = {"model": "bert_tiny"}
     needs_pairs: ClassVar[bool] = True
+    reads_lists: ClassVar[bool] = False
+    stored: ClassVar[tuple[str, ...]] = ()
 
     @abc.abstractmethod
     def targets(self, table: Table, label: str) -> tuple[np.ndarray, Sequence[str]]:
-        """Returns the targets (rows,) of a column, and the class names, if any."""
+        """Returns the targets of a column, see `Examples`, and the class names, if any."""
 
     @abc.abstractmethod
     def metrics(self, targets: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
@@ -72,7 +76,8 @@ class LabelledTask(Task):
         others = [] if label is None else [label]
         if pair is not None and not (labelled or self.needs_pairs):
             texts, others = [text], [pair, *others]
-        table = read_source(source, texts, others, name=name, is_text=kind.is_text)
+        lists = [label] if self.reads_lists and label is not None else []
+        table = read_source(source, texts, others, name=name, is_text=kind.is_text, lists=lists)
         if pair is not None and pair not in (*texts, *table.columns):
             pair = None
         is_there = label in table.columns and label not in table.problems
@@ -137,21 +142,36 @@ class LabelledTask(Task):
 
     def options(self) -> dict[str, Any]:
         labels = {"labels": self.labels} if self.labels else {}
-        return {**labels, **({"text_pair": "text_pair"} if self.pair else {})}
+        own = self._changed(self.own_options)
+        return {**labels, **({"text_pair": "text_pair"} if self.pair else {}), **own}
+
+    def to_json(self) -> dict[str, Any]:
+        return super().to_json() | self._changed(self.stored)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], labels: tuple[str, ...]) -> Self:
-        task = super().from_json(value, labels)
+        own = {name: value[name] for name in cls.stored if name in value}
+        others = {name: one for name, one in value.items() if name not in own}
+        task = super().from_json(others, labels)
         named = {"labels": labels} if labels else {}
         if labels and "labels" not in {field.name for field in dataclasses.fields(cls)}:
             raise InputError(
                 f"Expected no labels for {cls.name}, got {len(labels)}: the task was changed."
             )
-        return dataclasses.replace(task, pair=bool(value["pair"]), **named)
+        return dataclasses.replace(task, pair=bool(value["pair"]), **named, **own)
 
     @classmethod
     def of_columns(cls, columns: Mapping[str, str | None]) -> Self:
         return cls(pair=columns.get("text_pair") is not None)
+
+    def _changed(self, names: Sequence[str]) -> dict[str, Any]:
+        """The fields of these names that are not the default."""
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        values = {name: getattr(self, name) for name in names}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in values.items() if value != defaults[name]
+        }  # fmt: skip
 
     def _check_pairs(self, examples: Examples) -> None:
         if (examples.pairs is not None) != self.pair:
@@ -206,15 +226,19 @@ class LabelledData:
         return of(self._encoded_train)
 
     def validator(self) -> "Callable[[keras.Model], dict[str, Any]]":
-        # Keras is not imported where a file alone is evaluated.
-        from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, predict
-
-        batches = Batches(
-            self._encoded_validation.of(self._inputs), specs=self._inputs,
-            batch_tokens=PREDICT_TOKENS,
-        )  # fmt: skip
         targets = self.validation.targets
-        return lambda model: self.task.metrics(targets, finite(predict(model, batches)))
+        return lambda model: self.task.metrics(targets, self.validation_scores(model))
+
+    def validation_scores(self, model: "keras.Model") -> np.ndarray:
+        """Returns a model's outputs for the validation rows.
+
+        Raises:
+            RunError: if they are not finite.
+        """
+        # Keras is not imported where a file alone is evaluated.
+        from keras_transformer.zoo.models.running.predict import predict
+
+        return finite(predict(model, self._validation_batches))
 
     def written_metrics(self, model: Any) -> dict[str, Any]:
         return {}
@@ -239,6 +263,15 @@ class LabelledData:
     @functools.cached_property
     def _inputs(self) -> tuple[InputSpec, ...]:
         return self.modality.inputs(pair=self.task.pair)
+
+    @functools.cached_property
+    def _validation_batches(self) -> Batches:
+        from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS
+
+        return Batches(
+            self._encoded_validation.of(self._inputs), specs=self._inputs,
+            batch_tokens=PREDICT_TOKENS,
+        )  # fmt: skip
 
     @functools.cached_property
     def _encoded_train(self) -> Features:

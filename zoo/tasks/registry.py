@@ -26,6 +26,7 @@ _ROOM = "keras_transformer.zoo.tasks"
 TASKS = TaskTable(
     {
         "classification": f"{_ROOM}.classification.Classification",
+        "multi-label": f"{_ROOM}.multi_label.MultiLabel",
         "regression": f"{_ROOM}.regression.Regression",
         "embedding": f"{_ROOM}.embedding.Embedding",
         "translation": f"{_ROOM}.translation.Translation",

@@ -59,6 +59,7 @@ def read_run(
     task = task_named(recipe.task).of_columns(data.columns).reading(config.modality)
     if data.labels:
         task = task.with_labels(data.labels)
+    task = task.with_options(recipe.task_options)
     return _read_parts(task, recipe, train, validation)
 
 

@@ -1,0 +1,40 @@
+"""Losses of sets of labels."""
+
+from collections.abc import Sequence
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class LabelSetLoss(keras.losses.Loss):
+    """Mean binary cross entropy in nats of targets (B, labels) of 0 and 1 and logits (B, labels).
+
+    Args:
+        label_smoothing: fraction of each target that is spread over both values (Szegedy et al.
+            2016, arXiv:1512.00567, section 7).
+        weights: weight of a label where a row has it, one for each label; empty for 1.
+    """
+
+    def __init__(
+        self, label_smoothing: float = 0.0, weights: Sequence[float] = (), name="label_set_loss",
+        **kwargs,
+    ):  # fmt: skip
+        super().__init__(name=name, **kwargs)
+        self.label_smoothing = label_smoothing
+        self.weights = tuple(weights)
+
+    def call(self, y_true, y_pred):
+        logits = ops.cast(y_pred, "float32")
+        targets = ops.cast(y_true, "float32")
+        smooth = targets * (1.0 - self.label_smoothing) + self.label_smoothing / 2
+        # -log p and -log(1 - p), which a large logit leaves finite.
+        nats = smooth * ops.softplus(-logits) + (1.0 - smooth) * ops.softplus(logits)
+        if self.weights:
+            weights = ops.convert_to_tensor(self.weights, "float32")
+            nats = nats * (1.0 + targets * (weights - 1.0))
+        return ops.mean(nats)
+
+    def get_config(self):
+        own = {"label_smoothing": self.label_smoothing, "weights": self.weights}
+        return {**super().get_config(), **own}
