@@ -21,12 +21,22 @@ AVERAGED = ("precision", "recall", "f1")
     "--per-class", is_flag=True,
     help=f"Show every class or label, not only the {MAX_CLASSES} with the lowest F1.",
 )
+@click.option(
+    "--errors", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Table to write the wrong rows to, worst first: .tsv, .csv or .jsonl.",
+)
+@click.option(
+    "--figures", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+    help="Folder for the confusion matrix and the reliability diagram of a classification; needs "
+    'pip install "keras-transformer-zoo[report]".',
+)
+@options.overwrite(help="Replace an existing file of --errors.")
 @options.threads()
 @options.workers()
 @options.as_json()
 def evaluate(
-    model: Path, data: Path, per_class: bool, threads: int, workers: int, as_json: bool,
-    **given: Any,
+    model: Path, data: Path, per_class: bool, errors: Path | None, figures: Path | None,
+    overwrite: bool, threads: int, workers: int, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Evaluate a CHECKPOINT or a FILE.tflite on labelled data, translations or plain text.
 
@@ -34,9 +44,14 @@ def evaluate(
 
     Example: keras-transformer evaluate my_model.tflite --data test.tsv
 
+    What it gets wrong: keras-transformer evaluate my_model --data test.tsv --errors wrong.csv
+    --figures figures
+
     A translator: keras-transformer evaluate translator --data test.tsv --beams 5
     """
     from keras_transformer.cli import display
+    from keras_transformer.edge.choose.figures import check_matplotlib
+    from keras_transformer.edge.diagnose.diagnosis import check_errors_path, diagnose
     from keras_transformer.edge.load import load
     from keras_transformer.zoo.evaluation.metrics import not_defined
     from keras_transformer.zoo.tasks import measure
@@ -45,8 +60,21 @@ def evaluate(
     predictor = load(model, threads=threads, workers=workers)
     decoding = generation.decoding_of(predictor, given)
     columns = {name: given[name] for name in options.COLUMNS}
+    if errors is not None:
+        check_errors_path(errors, overwrite=overwrite)
+    if figures is not None:
+        check_matplotlib()
     with display.busy(f"Measuring on {data}"):
-        result = measure.evaluate(predictor, data, **{**columns, **decoding})
+        if errors is None and figures is None:
+            result = measure.evaluate(predictor, data, **{**columns, **decoding})
+        else:
+            found = diagnose(predictor, data, **{**columns, **decoding})
+            result = found.metrics
+            if figures is not None:
+                found.write_figures(figures)
+            if errors is not None:
+                count = found.write_errors(errors, overwrite=overwrite)
+                display.note(f"Wrote {count:,} wrong rows to {errors}.")
     cut = result.get("truncated", 0)
     if cut:
         display.note(

@@ -40,6 +40,8 @@ FIELDS = {
     "piece_dropout": "Probability, at each piece, of splitting a training word further.",
     "class_weights": "Whether rare labels are weighed up in the loss: balanced weighs labels by "
     "the inverse of their number of training rows.",
+    "focal": "Exponent of the focal loss, which counts less what is predicted well; 0 for the "
+    "cross entropy.",
     "separator": "Character between the labels of a row (multi-label only).",
     "weight_decay": "Decoupled weight decay (adamw only).",
     "l1": "L1 penalty on the kernels of projections.",
@@ -71,6 +73,9 @@ SWITCHES = (
     ("adapter", "--adapter", "--no-adapter",
      "Whether --out holds the adapters of --lora and the head alone, which are opened with the "
      "published model that they belong to, or all weights with the adapters merged (the default)."),
+    ("calibrate", "--calibrate", "--no-calibrate",
+     "Whether the probabilities of a classification are calibrated on the validation data (the "
+     "default)."),
     ("xla", "--xla", "--no-xla", "Whether steps are compiled with XLA (by default not)."),
 )  # fmt: skip
 

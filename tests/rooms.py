@@ -114,8 +114,9 @@ ROOMS = {
         "zoo.errors zoo.models zoo.pretrained zoo.tabular zoo.tasks", "keras"
     ),
     "zoo.training": Room(
-        "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.modalities "
-        "zoo.models zoo.models.running zoo.pretrained zoo.progress zoo.prune_vocabulary "
+        "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.losses "
+        "zoo.modalities zoo.models zoo.models.running zoo.pretrained zoo.progress "
+        "zoo.prune_vocabulary "
         "zoo.recipe zoo.storage "
         "zoo.tabular zoo.tasks zoo.tokenizers "
         "zoo.tokenizers.normalizers zoo.training.adaptation zoo.vocabularies",
@@ -181,6 +182,10 @@ ROOMS = {
         "edge.targets layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation "
         "zoo.models zoo.pretrained zoo.progress zoo.recipe zoo.storage zoo.tabular zoo.training",
         "keras matplotlib",
+    ),
+    "edge.diagnose": Room(
+        "edge.choose zoo.data zoo.errors zoo.evaluation zoo.outputs zoo.predictor zoo.storage "
+        "zoo.tabular zoo.tasks", "numpy",
     ),
     "edge.demo": Room(
         "edge.runtime zoo.errors zoo.outputs zoo.printable zoo.storage zoo.tokenizers "

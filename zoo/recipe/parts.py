@@ -162,6 +162,7 @@ class Optimizer(Part):
             2017, section 6.1); 0 for none.
         label_smoothing: fraction of the target spread over all classes.
         class_weights: `balanced` to weigh rare labels up in the loss, or `none`.
+        focal: exponent of the focal loss, see `ClassLoss`; 0 for the cross entropy.
         layer_decay: factor of the learning rate of each block over that of the next one towards
             the output, see `layer_rates`; 1 for equal rates.
     """
@@ -179,6 +180,7 @@ class Optimizer(Part):
     average: int = 0
     label_smoothing: float = option(0.0, fraction=True)
     class_weights: str = option("none", choices=("none", "balanced"), of_task=True)
+    focal: float = option(0.0, of_task=True)
     layer_decay: float = option(1.0, above_zero=True)
 
     def __post_init__(self):
@@ -210,6 +212,8 @@ class Training(Part):
         patience: epochs without improvement of the validation metric before early stopping; 0 to
             disable it.
         dtype: `float32`, `mixed_bfloat16` or `mixed_float16`.
+        calibrate: whether the probabilities of classes are calibrated on the validation data, see
+            `Classification.temperature`.
         xla: whether steps are compiled with XLA.
         seed: seed of the initial weights, dropout and the order of rows.
         save_every: steps between saved states to resume from; each epoch's end is saved too.
@@ -226,6 +230,7 @@ class Training(Part):
     steps: int = 0
     patience: int = 0
     dtype: str = option("float32", choices=("float32", "mixed_bfloat16", "mixed_float16"))
+    calibrate: bool = option(True, of_task=True)
     xla: bool = False
     seed: int = 0
     save_every: int = option(1000, above_zero=True)

@@ -2,44 +2,57 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from keras_transformer.zoo.data.labels import class_indices, learn_labels
 from keras_transformer.zoo.data.tables import Examples, Table
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.evaluation.calibration import (
+    best_temperature,
+    expected_calibration_error,
+)
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.metrics import classification_metrics, undefined_by_classes
 from keras_transformer.zoo.evaluation.ngrams import ngram_accuracy
-from keras_transformer.zoo.models.heads import Head
-from keras_transformer.zoo.tasks.labelled import LabelledTask
-from keras_transformer.zoo.tasks.suited import suited_to
+from keras_transformer.zoo.outputs import CLASSES, check_temperature, class_probabilities
+from keras_transformer.zoo.tasks.labelled import LabelledData
+from keras_transformer.zoo.tasks.named_labels import NamedLabelsTask
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Classification(LabelledTask):
+class Classification(NamedLabelsTask):
     """Classification of texts, or of pairs of texts.
 
     Attributes:
-        labels: class names in index order; empty to learn them from the training data.
+        labels, class_weights, focal, weights: see `NamedLabelsTask`.
         pair: whether an example is a pair of texts.
+        calibrate: whether the temperature is tuned on validation data.
+        temperature: divisor of the logits whose softmax is the probabilities, see
+            `class_probabilities`.
     """
 
-    labels: tuple[str, ...] = ()
+    calibrate: bool = dataclasses.field(default=True, compare=False)
+    temperature: float = dataclasses.field(default=1.0, compare=False)
 
     name: ClassVar[str] = "classification"
-    output: ClassVar[str] = "classes"
+    output: ClassVar[str] = CLASSES
     metric: ClassVar[Metric] = Metric(name="accuracy", points=100.0)
     selection: ClassVar[Metric] = metric
+    own_options: ClassVar[tuple[str, ...]] = (*NamedLabelsTask.own_options, "calibrate")
+    stored: ClassVar[tuple[str, ...]] = (*NamedLabelsTask.stored, "calibrate", "temperature")
 
     def __post_init__(self):
-        object.__setattr__(self, "labels", checked_labels(self.labels))
-
-    def head(self) -> Head:
-        if not self.labels:
-            raise InputError("Expected labels, one for each output of the model, got none.")
-        return Head(units=len(self.labels), pair=self.pair)
+        super().__post_init__()
+        if not isinstance(self.calibrate, bool):
+            raise InputError(
+                f"Expected calibrate to be true or false, got calibrate={self.calibrate!r}."
+            )
+        check_temperature(self.temperature)
 
     def loss(self, label_smoothing: float = 0.0) -> Callable:
         """Returns the mean cross entropy of indices (B,) and logits (B, classes).
@@ -48,29 +61,39 @@ class Classification(LabelledTask):
         """
         from keras_transformer.zoo.losses.losses import ClassLoss
 
-        return ClassLoss(label_smoothing)
+        return ClassLoss(label_smoothing, self.weights, self.focal)
+
+    def balanced_weights(self, targets: np.ndarray) -> np.ndarray:
+        """Returns for each class the mean number of rows of a class over its own."""
+        counts = np.bincount(targets, minlength=len(self.labels))
+        # A class without rows has no row to weigh.
+        return np.where(counts, len(targets) / (len(self.labels) * np.maximum(counts, 1)), 1.0)
+
+    def tuned(self, data: LabelledData, model: "keras.Model") -> tuple[Self, dict[str, Any]]:
+        """Returns the task with the temperature of the validation data, see `best_temperature`."""
+        if not self.calibrate:
+            return self, {}
+        targets, scores = data.validation.targets, data.validation_scores(model)
+        task = dataclasses.replace(self, temperature=best_temperature(targets, scores))
+        return task, task.metrics(targets, scores)
 
     def targets(self, table: Table, label: str) -> tuple[np.ndarray, Sequence[str]]:
         names = self.labels or learn_labels(table, label)
         return class_indices(table, label, names), names
 
-    def with_labels(self, labels: Sequence[str]) -> Self:
-        return dataclasses.replace(self, labels=tuple(labels))
-
-    def learned_from(self, examples: Examples) -> Self:
-        return dataclasses.replace(self, labels=tuple(examples.labels))
-
     def strata(self, examples: Examples) -> np.ndarray | None:
         return examples.targets
 
     def metrics(self, targets: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
-        return classification_metrics(targets, scores, self.labels)
+        """Returns `classification_metrics`, and the error of the probabilities as confidences."""
+        confidences = class_probabilities(scores, self.temperature).max(axis=1)
+        hits = scores.argmax(axis=1) == targets
+        error = expected_calibration_error(hits, confidences)
+        found = classification_metrics(targets, scores, self.labels)
+        return {"accuracy": found["accuracy"], "expected_calibration_error": error, **found}
 
     def undefined(self, examples: Examples) -> dict[str, str]:
         return undefined_by_classes(examples.targets, self.labels)
-
-    def suited(self, train: Examples) -> dict[str, Any]:
-        return suited_to(train.texts, train.pairs) if self.modality == "text" else {}
 
     def baseline(self, train: Examples, validation: Examples) -> dict[str, float]:
         """Returns the accuracy of n-grams, see `ngram_accuracy`; two texts count as one."""
@@ -84,26 +107,6 @@ class Classification(LabelledTask):
         from keras import ops
 
         return ops.mean(softened_divergence(expected, outputs, temperature))
-
-
-def checked_labels(labels: Sequence[str]) -> tuple[str, ...]:
-    """Returns labels as a tuple.
-
-    Raises:
-        InputError: if there is only one, or one is there twice.
-        TypeError: if they are not names.
-    """
-    if isinstance(labels, str):
-        raise TypeError(f"Expected labels to be a list of names, got {labels!r}.")
-    labels = tuple(labels)
-    for label in labels:
-        if not isinstance(label, str):
-            raise TypeError(f"Expected labels to be names, got {label!r}.")
-    if len(labels) == 1:
-        raise InputError(f"Expected at least two labels, got {list(labels)}.")
-    if len(set(labels)) < len(labels):
-        raise InputError(f"Expected each label once, got {list(labels)}.")
-    return labels
 
 
 def softened_divergence(expected, outputs, temperature: float):

@@ -15,6 +15,7 @@ from keras_transformer.zoo.data.tables import Examples, Table, column
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.modalities.modality import Features, InputSpec, Modality
 from keras_transformer.zoo.modalities.registry import modality_named
+from keras_transformer.zoo.outputs import Outputs
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.vocabularies.piece_dropout import PieceDropout
@@ -131,9 +132,20 @@ class LabelledTask(Task):
             raise InputError(
                 f"Expected {name} only for a model that generates text, got {name}={value!r}."
             )
+        return self.measured(examples, self.outputs_of(predictor, examples))
+
+    def outputs_of(self, predictor: Any, examples: Examples) -> Outputs:
+        """Returns a checkpoint's or a file's outputs for examples with targets.
+
+        Raises:
+            InputError: if there are no targets, or the rows do not fit.
+        """
         if examples.targets is None:
             raise InputError(f"{examples.path}: expected a label column to evaluate on.")
-        outputs = predictor.outputs(*self.rows(examples))
+        return predictor.outputs(*self.rows(examples))
+
+    def measured(self, examples: Examples, outputs: Outputs) -> dict[str, Any]:
+        """Returns the result of `evaluate` for outputs of the examples."""
         truncated = np.array(outputs.truncated).reshape(-1, len(examples)).any(axis=0)
         return {
             "rows": len(examples), "truncated": int(truncated.sum()),

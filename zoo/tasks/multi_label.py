@@ -15,40 +15,29 @@ from keras_transformer.zoo.evaluation.label_sets import (
     undefined_by_label_sets,
 )
 from keras_transformer.zoo.evaluation.metric import Metric
-from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.outputs import LABEL_SETS, check_thresholds, threshold_logits
-from keras_transformer.zoo.tasks.classification import checked_labels
-from keras_transformer.zoo.tasks.labelled import LabelledData, LabelledTask
-from keras_transformer.zoo.tasks.suited import suited_to
+from keras_transformer.zoo.tasks.labelled import LabelledData
+from keras_transformer.zoo.tasks.named_labels import NamedLabelsTask
 
 if TYPE_CHECKING:
     import keras
 
-BALANCED = "balanced"
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MultiLabel(LabelledTask):
+class MultiLabel(NamedLabelsTask):
     """Multi-label classification of texts, or of pairs of texts: any number of labels each.
 
     Each label has a probability of its own, and a threshold that is tuned on validation data.
 
     Attributes:
-        labels: names in index order; empty to learn them from the training data.
+        labels, class_weights, focal, weights: see `NamedLabelsTask`.
         pair: whether an example is a pair of texts.
         separator: character between the labels of a text; lists of labels need none.
-        class_weights: `balanced` to weigh a label, where a row has it, by the number of training
-            rows that do not have it over those that do; else `none`.
         thresholds: probability of each label from which on it is predicted; empty for 0.5.
-        weights: of the labels in the loss, learned from the training data.
     """
 
-    labels: tuple[str, ...] = ()
-    # Models that differ in these alone compute the same.
     separator: str = dataclasses.field(default=",", compare=False)
-    class_weights: str = dataclasses.field(default="none", compare=False)
     thresholds: tuple[float, ...] = dataclasses.field(default=(), compare=False)
-    weights: tuple[float, ...] = dataclasses.field(default=(), compare=False)
 
     name: ClassVar[str] = "multi-label"
     output: ClassVar[str] = LABEL_SETS
@@ -57,53 +46,35 @@ class MultiLabel(LabelledTask):
     selection: ClassVar[Metric] = Metric(name="mean_average_precision", points=100.0)
     fallback: ClassVar[Metric] = Metric(name="cross_entropy", points=-1.0)
     reads_lists: ClassVar[bool] = True
-    own_options: ClassVar[tuple[str, ...]] = ("separator", "class_weights")
-    stored: ClassVar[tuple[str, ...]] = ("separator", "class_weights", "thresholds", "weights")
+    own_options: ClassVar[tuple[str, ...]] = (*NamedLabelsTask.own_options, "separator")
+    stored: ClassVar[tuple[str, ...]] = (*NamedLabelsTask.stored, "separator", "thresholds")
 
     def __post_init__(self):
-        object.__setattr__(self, "labels", checked_labels(self.labels))
-        for name in ("thresholds", "weights"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        super().__post_init__()
+        object.__setattr__(self, "thresholds", tuple(self.thresholds))
         if not isinstance(self.separator, str) or len(self.separator) != 1:
             raise InputError(
                 f"Expected separator to be one character, got separator={self.separator!r}."
             )
-        if self.class_weights not in ("none", BALANCED):
-            raise InputError(
-                f"Expected class_weights to be none or {BALANCED}, got "
-                f"class_weights={self.class_weights!r}."
-            )
         if self.thresholds:
             check_thresholds(self.thresholds, len(self.labels))
-        check_weights(self.weights, len(self.labels))
-
-    def head(self) -> Head:
-        if not self.labels:
-            raise InputError("Expected labels, one for each output of the model, got none.")
-        return Head(units=len(self.labels), pair=self.pair)
 
     def loss(self, label_smoothing: float = 0.0) -> Callable:
         """Returns the mean binary cross entropy of targets and logits (B, labels)."""
         from keras_transformer.zoo.losses.label_sets import LabelSetLoss
 
-        return LabelSetLoss(label_smoothing, self.weights)
+        return LabelSetLoss(label_smoothing, self.weights, self.focal)
 
     def targets(self, table: Table, label: str) -> tuple[np.ndarray, Sequence[str]]:
         names = self.labels or learn_label_sets(table, label, self.separator)
         return label_indicators(table, label, self.separator, names), names
 
-    def with_labels(self, labels: Sequence[str]) -> Self:
-        return dataclasses.replace(self, labels=tuple(labels))
-
-    def learned_from(self, examples: Examples) -> Self:
-        task = dataclasses.replace(self, labels=tuple(examples.labels), weights=())
-        if self.class_weights != BALANCED:
-            return task
-        with_it = examples.targets.sum(axis=0)
-        without = len(examples) - with_it
+    def balanced_weights(self, targets: np.ndarray) -> np.ndarray:
+        """Returns for each label the number of rows without it over those with it."""
+        with_it = targets.sum(axis=0)
+        without = len(targets) - with_it
         # A label that all rows have, or none, has nothing to be balanced with.
-        weights = np.where(with_it * without > 0, without / np.maximum(with_it, 1), 1.0)
-        return dataclasses.replace(task, weights=tuple(weights.tolist()))
+        return np.where(with_it * without > 0, without / np.maximum(with_it, 1), 1.0)
 
     def tuned(self, data: LabelledData, model: "keras.Model") -> tuple[Self, dict[str, Any]]:
         """Returns the task with thresholds of the best F1 on the validation data, and its metrics.
@@ -122,9 +93,7 @@ class MultiLabel(LabelledTask):
         return undefined_by_label_sets(examples.targets)
 
     def suited(self, train: Examples) -> dict[str, Any]:
-        if self.modality != "text":
-            return {}
-        values = suited_to(train.texts, train.pairs)
+        values = super().suited(train)
         # Half of a smoothed target would be far more than most labels' share of the rows.
         return {name: value for name, value in values.items() if name != "label_smoothing"}
 
@@ -138,14 +107,3 @@ class MultiLabel(LabelledTask):
         has = share * (ops.softplus(-outputs) - ops.softplus(-expected))
         lacks = (1.0 - share) * (ops.softplus(outputs) - ops.softplus(expected))
         return ops.mean(has + lacks) * temperature**2
-
-
-def check_weights(weights: Sequence[Any], count: int) -> None:
-    """Raises InputError if weights of labels are not positive, or not one for each label."""
-    if weights and (
-        len(weights) != count or not all(type(one) is float and 0 < one < 1e9 for one in weights)
-    ):
-        raise InputError(
-            f"Expected weights to be {count} numbers above 0, got weights={list(weights)!r}."
-        )
-

@@ -4,12 +4,12 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from keras_transformer.zoo.data.plain_text import PlainText
+from keras_transformer.zoo.data.suited import bounded, uncut_length
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.pretrained.checkpoints import fine_tuning_defaults, modality_of
 from keras_transformer.zoo.pretrained.load import Pretrained
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.tasks.suited import bounded, uncut_length
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.normalizers.scripts import spaces_words
 

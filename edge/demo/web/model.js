@@ -21,6 +21,7 @@ export class Model {
     this.labels = textOf(files, "labels.txt").split("\n").slice(0, -1);
     this.choosesSets = description.output_kind === "label sets";
     this.thresholds = description.task.thresholds;
+    this.temperature = description.task.temperature;
     this.tokenizer = new Tokenizer(files, table);
     this.writer = files.has("target_tokenizer.json")
       ? new Tokenizer(files, table, "target_")

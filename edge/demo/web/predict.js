@@ -51,8 +51,8 @@ async function run(model, length, inputs) {
 }
 
 /** Labels of which one is right: the most probable is chosen. */
-function bestOf({ labels }, scores) {
-  const probabilities = softmax(scores);
+function bestOf({ labels, temperature }, scores) {
+  const probabilities = softmax(Array.from(scores, (score) => score / (temperature ?? 1)));
   const best = probabilities.indexOf(Math.max(...probabilities));
   return labels.map((label, i) => ({ label, probability: probabilities[i], chosen: i === best }));
 }

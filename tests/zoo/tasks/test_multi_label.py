@@ -199,6 +199,9 @@ def test_loss_is_the_mean_of_binary_cross_entropies():
     np.testing.assert_allclose(
         found, (plain * np.where(targets > 0, weights, 1)).mean(), rtol=1e-5
     )
+    found = LabelSetLoss(focal=2.0)(targets, logits)
+    right = np.where(targets > 0, p, 1 - p)
+    np.testing.assert_allclose(found, ((1 - right) ** 2 * plain).mean(), rtol=1e-5)
     smooth = targets * 0.8 + 0.1
     expected = -(smooth * np.log(p) + (1 - smooth) * np.log(1 - p)).mean()
     np.testing.assert_allclose(LabelSetLoss(0.2)(targets, logits), expected, rtol=1e-5)
