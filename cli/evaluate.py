@@ -22,6 +22,10 @@ AVERAGED = ("precision", "recall", "f1")
     help=f"Show every class or label, not only the {MAX_CLASSES} with the lowest F1.",
 )
 @click.option(
+    "--out-of-scope", type=options.EXISTING_FILE, metavar="FILE",
+    help="Rows that the model is to reject, as one that was trained with --out-of-scope can.",
+)
+@click.option(
     "--errors", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
     help="Table to write the wrong rows to, worst first: .tsv, .csv or .jsonl.",
 )
@@ -35,8 +39,8 @@ AVERAGED = ("precision", "recall", "f1")
 @options.workers()
 @options.as_json()
 def evaluate(
-    model: Path, data: Path, per_class: bool, errors: Path | None, figures: Path | None,
-    overwrite: bool, threads: int, workers: int, as_json: bool, **given: Any,
+    model: Path, data: Path, per_class: bool, out_of_scope: Path | None, errors: Path | None,
+    figures: Path | None, overwrite: bool, threads: int, workers: int, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Evaluate a CHECKPOINT or a FILE.tflite on labelled data, translations or plain text.
 
@@ -54,21 +58,22 @@ def evaluate(
     from keras_transformer.edge.diagnose.diagnosis import check_errors_path, diagnose
     from keras_transformer.edge.load import load
     from keras_transformer.zoo.evaluation.metrics import not_defined
+    from keras_transformer.zoo.evaluation.unknown import unknown_warning
     from keras_transformer.zoo.tasks import measure
-    from keras_transformer.zoo.tasks.unknown import unknown_warning
 
     predictor = load(model, threads=threads, workers=workers)
     decoding = generation.decoding_of(predictor, given)
     columns = {name: given[name] for name in options.COLUMNS}
+    asked = {**columns, **decoding, "out_of_scope": out_of_scope}
     if errors is not None:
         check_errors_path(errors, overwrite=overwrite)
     if figures is not None:
         check_matplotlib()
     with display.busy(f"Measuring on {data}"):
         if errors is None and figures is None:
-            result = measure.evaluate(predictor, data, **{**columns, **decoding})
+            result = measure.evaluate(predictor, data, **asked)
         else:
-            found = diagnose(predictor, data, **{**columns, **decoding})
+            found = diagnose(predictor, data, **asked)
             result = found.metrics
             if figures is not None:
                 found.write_figures(figures)

@@ -8,6 +8,8 @@ from keras_transformer.zoo.outputs import LabelSet, Vector
 MAX_LABELS = 5
 BAR_WIDTH = 20
 SHOWN_CHARACTERS = 60
+# In place of the label of a row that a classifier rejects.
+OUT_OF_SCOPE = "out of scope"
 
 
 def print_table(texts: Any, predictions: list) -> None:
@@ -26,7 +28,7 @@ def print_table(texts: Any, predictions: list) -> None:
             for text, one in zip(texts, predictions, strict=True)
         ]
         display.table(None, ("Text", "Labels"), rows)
-    elif found.label is None:
+    elif not found.scores:
         rows = [
             (short(text), one.score if one else None)
             for text, one in zip(texts, predictions, strict=True)
@@ -35,10 +37,12 @@ def print_table(texts: Any, predictions: list) -> None:
     elif len(texts) == 1:
         best = sorted(predictions[0].scores.items(), key=lambda item: -item[1])[:MAX_LABELS]
         rows = [(label, f"{score:.1%}", bar(score)) for label, score in best]
-        display.table(None, ("Label", "Probability", ""), rows)
+        title = OUT_OF_SCOPE.capitalize() if found.label is None else None
+        display.table(title, ("Label", "Probability", ""), rows)
     else:
         rows = [
-            (short(text), one.label, f"{one.score:.1%}", bar(one.score)) if one else ("",) * 4
+            (short(text), one.label or OUT_OF_SCOPE, f"{one.score:.1%}", bar(one.score))
+            if one else ("",) * 4
             for text, one in zip(texts, predictions, strict=True)
         ]
         display.table(None, ("Text", "Label", "Probability", ""), rows)

@@ -42,6 +42,8 @@ FIELDS = {
     "the inverse of their number of training rows.",
     "focal": "Exponent of the focal loss, which counts less what is predicted well; 0 for the "
     "cross entropy.",
+    "scope_score": "Score that --out-of-scope finds a threshold of: the largest probability, the "
+    "energy or the largest logit.",
     "separator": "Character between the labels of a row (multi-label only).",
     "weight_decay": "Decoupled weight decay (adamw only).",
     "l1": "L1 penalty on the kernels of projections.",
@@ -153,6 +155,11 @@ class FileOrShare(click.ParamType):
 )
 @options.source(help="Column of a translation's source text.")
 @options.target(help="Column of a translation's target text; several for one model, such as de,fr.")
+@click.option(
+    "--out-of-scope", type=DATA_FILE, metavar="FILE",
+    help="Rows that a classification is to reject: with the validation rows they decide below "
+    "which --scope-score a prediction has no label.",
+)
 @options.out()
 @options.overwrite()
 @options.resume()

@@ -29,7 +29,8 @@ ROOMS = {
     "zoo.tabular": Room("zoo.printable", device=True),
     "zoo.progress": Room("zoo.printable zoo.tabular", device=True),
     "zoo.backends": Room("zoo.errors", "keras"),
-    "zoo.outputs": Room("zoo.errors", "numpy", device=True),
+    "zoo.scope": Room("zoo.errors", "numpy", device=True),
+    "zoo.outputs": Room("zoo.errors zoo.scope", "numpy", device=True),
     "edge.precision": Room("zoo.errors", device=True),
     "zoo.tokenizers.normalizers": Room("zoo.errors", "numpy", device=True),
     "zoo.tokenizers": Room(
@@ -77,14 +78,15 @@ ROOMS = {
         "ai_edge_litert numpy tensorflow_text", device=True,
     ),
     "zoo.evaluation": Room(
-        "zoo.data zoo.errors zoo.generation zoo.tokenizers "
+        "zoo.data zoo.errors zoo.generation zoo.modalities zoo.tokenizers "
         "zoo.tokenizers.normalizers", "keras numpy sacrebleu scipy sklearn",
     ),
     "zoo.losses": Room("zoo.data", "keras"),
     "zoo.tasks": Room(
         "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.losses zoo.modalities zoo.models "
         "zoo.models.running zoo.numerals zoo.predictor "
-        "zoo.outputs zoo.progress zoo.tabular zoo.tokenizers zoo.vocabularies", "keras numpy",
+        "zoo.outputs zoo.progress zoo.scope zoo.tabular zoo.tokenizers zoo.vocabularies",
+        "keras numpy",
     ),
     "edge.tflite": Room(
         "edge.precision edge.runtime layers zoo.errors zoo.models",
@@ -161,7 +163,7 @@ ROOMS = {
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
         "edge.runtime edge.tflite zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.numerals "
-        "zoo.outputs zoo.progress zoo.prune_vocabulary zoo.storage zoo.tokenizers "
+        "zoo.outputs zoo.progress zoo.prune_vocabulary zoo.scope zoo.storage zoo.tokenizers "
         "zoo.tokenizers.normalizers",
         "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",
     ),

@@ -53,7 +53,7 @@ LOCAL_IMPORTS = {
     ),
     *(
         (f"zoo/tasks/{task}.py", "keras_transformer")
-        for task in ("labelled", "language_modeling", "translation")
+        for task in ("labelled_data", "language_modeling", "translation")
     ),
     # It is not needed to write a file, and loads where it is installed.
     ("edge/targets/litertlm/lm_replay.py", "litert_lm"),

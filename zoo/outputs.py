@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.scope import check_out_of_scope, is_in_scope
 
 # Kinds of outputs: logits of classes, logits of any number of labels, and vectors of the rows.
 CLASSES, LABEL_SETS, EMBEDDING = "classes", "label sets", "embedding"
@@ -27,7 +28,7 @@ class Prediction(NamedTuple):
     """The prediction for one row.
 
     Attributes:
-        label: most probable class; None for regression.
+        label: most probable class; None for regression, and for a row out of the model's scope.
         score: probability of the label, or the predicted number.
         scores: probability of each label; empty for regression.
         truncated: whether the row was truncated to the model's length.
@@ -66,21 +67,25 @@ class Vector(NamedTuple):
 
 
 def class_predictions(
-    labels: Sequence[str], outputs: Outputs, temperature: float = 1.0
-) -> list[Prediction]:
+    labels: Sequence[str], outputs: Outputs, temperature: float = 1.0,
+    out_of_scope: Mapping[str, Any] | None = None,
+) -> list[Prediction]:  # fmt: skip
     """Converts logits (rows, labels) to the most probable class of each row.
 
     Args:
         labels: names of the classes.
         outputs: logits.
         temperature: divisor of the logits, see `class_probabilities`.
+        out_of_scope: what decides which rows have no label, see `is_in_scope`.
     """
     results = []
     probabilities = class_probabilities(outputs.scores, temperature)
-    for row, cut in zip(probabilities, outputs.truncated, strict=True):
+    inside = is_in_scope(outputs.scores, temperature, out_of_scope)
+    for row, is_inside, cut in zip(probabilities, inside, outputs.truncated, strict=True):
         named = dict(zip(labels, row.tolist(), strict=True))
         best = int(row.argmax())
-        results.append(Prediction(labels[best], float(row[best]), named, cut))
+        label = labels[best] if is_inside else None
+        results.append(Prediction(label, float(row[best]), named, cut))
     return results
 
 
@@ -216,6 +221,6 @@ def check_temperature(temperature: Any, count: int = 0) -> None:
 
 # Kind of output -> what decides between them, with its check.
 _DECISIONS: dict[str, dict[str, Callable[[Any, int], None]]] = {
-    CLASSES: {"temperature": check_temperature},
+    CLASSES: {"temperature": check_temperature, "out_of_scope": check_out_of_scope},
     LABEL_SETS: {"thresholds": check_thresholds},
 }

@@ -12,13 +12,13 @@ from keras_transformer.edge.diagnose.row_tables import check_suffix, table_bytes
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.evaluation.unknown import unknown_shares
 from keras_transformer.zoo.outputs import CLASSES, LABEL_SETS, OUTPUTS, Outputs
 from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.storage.files import check_file_target, write_file
 from keras_transformer.zoo.tabular import Metrics
-from keras_transformer.zoo.tasks.measure import read_options
+from keras_transformer.zoo.tasks.measure import read_options, scope_metrics
 from keras_transformer.zoo.tasks.registry import task_of
-from keras_transformer.zoo.tasks.unknown import unknown_shares
 
 FORMATS = ("svg", "png")
 
@@ -140,13 +140,16 @@ class Diagnosis:
             yield abs(off), place, {"label": target, "prediction": one.score, "difference": off}
 
 
-def diagnose(predictor: Predictor, data: Source, **options: Any) -> Diagnosis:
+def diagnose(
+    predictor: Predictor, data: Source, *, out_of_scope: Source | None = None, **options: Any
+) -> Diagnosis:
     """Evaluates a model, and keeps what it computes for each row.
 
     Args:
         predictor: checkpoint or `Runner`.
         data: labelled rows: a path, or data in memory, see `Task.read`.
-        **options: column names by their use, see `measure.evaluate`.
+        out_of_scope: rows that a classifier is to reject, see `measure.evaluate`.
+        **options: column names by their use.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -163,6 +166,8 @@ def diagnose(predictor: Predictor, data: Source, **options: Any) -> Diagnosis:
     examples = task.examples_of(data, columns)
     outputs = task.outputs_of(predictor, examples)
     metrics = task.measured(examples, outputs)
+    if out_of_scope is not None:
+        metrics |= scope_metrics(predictor, out_of_scope, columns)
     return Diagnosis(
         kind=predictor.output_kind, labels=predictor.labels, examples=examples, outputs=outputs,
         predictions=OUTPUTS[predictor.output_kind](

@@ -22,7 +22,7 @@ def table_bytes(
 ) -> bytes:
     """Returns rows as TSV, CSV or JSON Lines, by the suffix of a path.
 
-    Lists are joined by commas, except in JSON Lines.
+    Lists are joined by commas, and None is empty, except in JSON Lines.
 
     Args:
         rows: values by column.
@@ -54,4 +54,6 @@ def table_bytes(
 def _cell(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(value)
+    if value is None:
+        return ""
     return f"{value:.6g}" if isinstance(value, float) else str(value)

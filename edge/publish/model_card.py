@@ -33,7 +33,7 @@ class Origin:
         rows: rows of the table by name.
         score: validation score in the precision of a quantized checkpoint.
         unit: the input of one invocation, in words.
-        classifies: whether it predicts one of its labels.
+        classifies: whether it always predicts one of its labels.
         generates: whether it generates text.
         began: whether it began with published weights.
         is_measured: whether it has scores on validation data.
@@ -77,7 +77,8 @@ def origin_of(checkpoint: Checkpoint) -> Origin:
         },
         score=_score(checkpoint, is_float=False),
         unit="a token" if checkpoint.task.generates else "a text",
-        classifies=checkpoint.task.output == CLASSES,
+        classifies=checkpoint.output_kind == CLASSES
+        and "out_of_scope" not in checkpoint.decision,
         generates=checkpoint.task.generates,
         began=bool(checkpoint.recipe.model.published),
         is_measured=bool(checkpoint.metrics),

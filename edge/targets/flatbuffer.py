@@ -32,6 +32,7 @@ from keras_transformer.edge.tflite.schema import output_step
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.outputs import CLASSES
+from keras_transformer.zoo.scope import PROBABILITY
 from keras_transformer.zoo.tokenizers.special import FIRST
 
 RUNS = 30
@@ -187,6 +188,16 @@ class FlatbufferWriter(Writer):
                 f"{'pairs in ' if task.pair else ''}{task.name}."
             )
         return None
+
+    def needs_probability(self, checkpoint: Checkpoint) -> str | None:
+        """Returns a reason if probabilities do not decide what is out of a classifier's scope."""
+        decides = checkpoint.decision.get("out_of_scope")
+        if decides is None or decides["score"] == PROBABILITY:
+            return None
+        return (
+            f"Expected scope_score to be {PROBABILITY} for the target {self.name}, whose outputs "
+            f"are probabilities, got scope_score={decides['score']!r}."
+        )
 
     def needs_wordpieces(self, checkpoint: Checkpoint) -> str | None:
         """Returns a reason if BERT's tokenizer cannot replace the checkpoint's."""

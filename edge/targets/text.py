@@ -53,6 +53,7 @@ class TextGraph(FlatbufferWriter):
         return (
             super().loads(checkpoint)
             or self.needs_encoder(checkpoint, classes=False)
+            or self.needs_probability(checkpoint)
             or self.needs_wordpieces(checkpoint)
         )
 

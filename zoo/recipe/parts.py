@@ -40,6 +40,9 @@ class Data(Part):
         columns: column names by their use, such as `{"text": "sentence"}`; null for an optional
             one. Each use is an option.
         separator: character between the labels of a row, where it has any number of them.
+        out_of_scope: path of rows whose label is none of a classification's, on which, with the
+            validation rows, it is tuned what it rejects; empty for nothing.
+        scope_score: score below whose threshold a row is rejected, see `scope.SCORES`.
         digest: SHA-256 of the training data, see `training_data`; empty until a run starts.
         max_length: maximum number of tokens of an example; longer ones are truncated and counted.
         batch_tokens: maximum number of tokens of a batch, padding included.
@@ -56,6 +59,10 @@ class Data(Part):
     split_seed: int = 0
     labels: tuple[str, ...] = ()
     separator: str = option(",", of_task=True)
+    out_of_scope: str = ""
+    scope_score: str = option(
+        "probability", choices=("probability", "energy", "max-logit"), of_task=True
+    )
     digest: str = ""
     max_length: int = option(64, above_zero=True)
     batch_tokens: int = option(2048, above_zero=True)

@@ -1,7 +1,7 @@
 """Classification of texts or pairs of texts: one of several labels each."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -16,8 +16,10 @@ from keras_transformer.zoo.evaluation.calibration import (
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.metrics import classification_metrics, undefined_by_classes
 from keras_transformer.zoo.evaluation.ngrams import ngram_accuracy
+from keras_transformer.zoo.evaluation.out_of_scope import best_scope_threshold
 from keras_transformer.zoo.outputs import CLASSES, check_temperature, class_probabilities
-from keras_transformer.zoo.tasks.labelled import LabelledData
+from keras_transformer.zoo.scope import PROBABILITY, SCORES, check_out_of_scope, is_in_scope
+from keras_transformer.zoo.tasks.labelled_data import LabelledData
 from keras_transformer.zoo.tasks.named_labels import NamedLabelsTask
 
 if TYPE_CHECKING:
@@ -32,19 +34,29 @@ class Classification(NamedLabelsTask):
         labels, class_weights, focal, weights: see `NamedLabelsTask`.
         pair: whether an example is a pair of texts.
         calibrate: whether the temperature is tuned on validation data.
+        scope_score: name of the score by which rows are rejected as out of the scope, see
+            `scope.SCORES`.
         temperature: divisor of the logits whose softmax is the probabilities, see
             `class_probabilities`.
+        out_of_scope: what decides which rows have no label, see `is_in_scope`; None for nothing.
     """
 
     calibrate: bool = dataclasses.field(default=True, compare=False)
+    scope_score: str = dataclasses.field(default=PROBABILITY, compare=False)
     temperature: float = dataclasses.field(default=1.0, compare=False)
+    out_of_scope: Mapping[str, Any] | None = dataclasses.field(default=None, compare=False)
 
     name: ClassVar[str] = "classification"
     output: ClassVar[str] = CLASSES
     metric: ClassVar[Metric] = Metric(name="accuracy", points=100.0)
     selection: ClassVar[Metric] = metric
-    own_options: ClassVar[tuple[str, ...]] = (*NamedLabelsTask.own_options, "calibrate")
-    stored: ClassVar[tuple[str, ...]] = (*NamedLabelsTask.stored, "calibrate", "temperature")
+    own_options: ClassVar[tuple[str, ...]] = (
+        *NamedLabelsTask.own_options, "calibrate", "scope_score"
+    )
+    stored: ClassVar[tuple[str, ...]] = (
+        *NamedLabelsTask.stored, "calibrate", "scope_score", "temperature", "out_of_scope"
+    )
+    has_scope: ClassVar[bool] = True
 
     def __post_init__(self):
         super().__post_init__()
@@ -52,7 +64,14 @@ class Classification(NamedLabelsTask):
             raise InputError(
                 f"Expected calibrate to be true or false, got calibrate={self.calibrate!r}."
             )
+        if self.scope_score not in SCORES:
+            raise InputError(
+                f"Expected scope_score to be one of {', '.join(SCORES)}, got "
+                f"scope_score={self.scope_score!r}."
+            )
         check_temperature(self.temperature)
+        if self.out_of_scope is not None:
+            check_out_of_scope(self.out_of_scope)
 
     def loss(self, label_smoothing: float = 0.0) -> Callable:
         """Returns the mean cross entropy of indices (B,) and logits (B, classes).
@@ -70,12 +89,44 @@ class Classification(NamedLabelsTask):
         return np.where(counts, len(targets) / (len(self.labels) * np.maximum(counts, 1)), 1.0)
 
     def tuned(self, data: LabelledData, model: "keras.Model") -> tuple[Self, dict[str, Any]]:
-        """Returns the task with the temperature of the validation data, see `best_temperature`."""
-        if not self.calibrate:
+        """Returns the task with the temperature of the validation data, see `best_temperature`.
+
+        With rows out of the scope, it has the threshold of `best_scope_threshold` too.
+        """
+        if not self.calibrate and data.out_of_scope is None:
             return self, {}
         targets, scores = data.validation.targets, data.validation_scores(model)
-        task = dataclasses.replace(self, temperature=best_temperature(targets, scores))
-        return task, task.metrics(targets, scores)
+        task = self
+        if self.calibrate:
+            task = dataclasses.replace(task, temperature=best_temperature(targets, scores))
+        if data.out_of_scope is None:
+            return task, task.metrics(targets, scores)
+        outside = data.scores_of(model, data.out_of_scope)
+        score = SCORES[task.scope_score]
+        threshold = best_scope_threshold(
+            score(scores, task.temperature), scores.argmax(axis=1) == targets,
+            score(outside, task.temperature),
+        )  # fmt: skip
+        decides = {"score": task.scope_score, "threshold": threshold}
+        task = dataclasses.replace(task, out_of_scope=decides)
+        return task, task.metrics(targets, scores) | task.scope_metrics(outside)
+
+    def scope_metrics(self, scores: np.ndarray) -> dict[str, Any]:
+        """Returns the share of rows out of the scope that are rejected.
+
+        Args:
+            scores: logits (rows, classes) of such rows.
+
+        Raises:
+            InputError: if nothing decides what is out of the scope.
+        """
+        if self.out_of_scope is None:
+            raise InputError(
+                "Expected a model that rejects what is out of its scope, got one without a "
+                "threshold; train with --out-of-scope."
+            )
+        rejected = ~is_in_scope(scores, self.temperature, self.out_of_scope)
+        return {"out_of_scope_recall": float(rejected.mean()), "out_of_scope_rows": len(scores)}
 
     def targets(self, table: Table, label: str) -> tuple[np.ndarray, Sequence[str]]:
         names = self.labels or learn_labels(table, label)
@@ -85,12 +136,20 @@ class Classification(NamedLabelsTask):
         return examples.targets
 
     def metrics(self, targets: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
-        """Returns `classification_metrics`, and the error of the probabilities as confidences."""
+        """Returns `classification_metrics`, and the error of the probabilities as confidences.
+
+        `accuracy` is that of the most probable labels; where rows may be rejected,
+        `in_scope_accuracy` counts those of rows that are not.
+        """
         confidences = class_probabilities(scores, self.temperature).max(axis=1)
         hits = scores.argmax(axis=1) == targets
         error = expected_calibration_error(hits, confidences)
         found = classification_metrics(targets, scores, self.labels)
-        return {"accuracy": found["accuracy"], "expected_calibration_error": error, **found}
+        own = {"accuracy": found["accuracy"]}
+        if self.out_of_scope is not None:
+            accepted = is_in_scope(scores, self.temperature, self.out_of_scope)
+            own["in_scope_accuracy"] = float((hits & accepted).mean())
+        return {**own, "expected_calibration_error": error, **found}
 
     def undefined(self, examples: Examples) -> dict[str, str]:
         return undefined_by_classes(examples.targets, self.labels)

@@ -16,7 +16,7 @@ from keras_transformer.zoo.evaluation.label_sets import (
 )
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.outputs import LABEL_SETS, check_thresholds, threshold_logits
-from keras_transformer.zoo.tasks.labelled import LabelledData
+from keras_transformer.zoo.tasks.labelled_data import LabelledData
 from keras_transformer.zoo.tasks.named_labels import NamedLabelsTask
 
 if TYPE_CHECKING:

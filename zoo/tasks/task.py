@@ -43,6 +43,7 @@ class Task(abc.ABC):
         generates: whether outputs are logits of the next token at each position.
         reads_sources: whether it generates targets for sources rather than continuing prompts.
         own_options: names of the recipe options that set fields of the task.
+        has_scope: whether a model may reject rows as out of its scope.
         labels: class names in index order, or the target languages of a multilingual model.
         pair: whether an example is a pair of rows.
         modality: name of the inputs' modality.
@@ -59,6 +60,7 @@ class Task(abc.ABC):
     generates: ClassVar[bool] = False
     reads_sources: ClassVar[bool] = False
     own_options: ClassVar[tuple[str, ...]] = ()
+    has_scope: ClassVar[bool] = False
     labels: tuple[str, ...] = ()
     pair: bool = False
     modality: str = "text"
@@ -168,8 +170,7 @@ class Task(abc.ABC):
         """Returns the task with what decides between its outputs tuned on the validation examples.
 
         Args:
-            data: data of the run.
-            model: trained Keras model.
+            data, model: data of the run, and the trained Keras model.
 
         Returns:
             The task, and the validation metrics that this changes.
@@ -209,8 +210,7 @@ class Task(abc.ABC):
             seed: seed of the split.
 
         Returns:
-            The task with labels learned from the training examples, the training examples, and the
-            validation examples.
+            The task with labels learned from the training examples, these, and the validation ones.
 
         Raises:
             FileNotFoundError, InputError, TypeError: as `read` and `split`.
@@ -253,7 +253,7 @@ class Task(abc.ABC):
         return {}
 
     def baseline(self, train: Read, validation: Read) -> dict[str, float]:
-        """Returns a simple method's metrics on validation examples, fitted to training examples."""
+        """Returns a simple method's validation metrics, fitted to training examples."""
         return {}
 
     @property

@@ -50,11 +50,21 @@ async function run(model, length, inputs) {
   return scores;
 }
 
-/** Labels of which one is right: the most probable is chosen. */
-function bestOf({ labels, temperature }, scores) {
-  const probabilities = softmax(Array.from(scores, (score) => score / (temperature ?? 1)));
-  const best = probabilities.indexOf(Math.max(...probabilities));
+/** Labels of which one is right: the most probable is chosen, if the text is in the scope. */
+function bestOf({ labels, temperature, outOfScope }, scores) {
+  const probabilities = softmax(Array.from(scores, (score) => score / temperature));
+  const highest = Math.max(...probabilities);
+  const isInside = !outOfScope || scopeScore(outOfScope.score, scores, highest) >= outOfScope.threshold;
+  const best = isInside ? probabilities.indexOf(highest) : -1;
   return labels.map((label, i) => ({ label, probability: probabilities[i], chosen: i === best }));
+}
+
+/** The score by which a text is in the model's scope. */
+function scopeScore(name, scores, probability) {
+  const highest = Math.max(...scores);
+  if (name === "probability") return probability;
+  if (name === "max-logit") return highest;
+  return highest + Math.log(scores.reduce((sum, one) => sum + Math.exp(one - highest), 0));
 }
 
 /** Labels of which any number is right: those are chosen that reach their thresholds. */

@@ -9,7 +9,9 @@ import pytest
 import scipy.special
 import sklearn.utils.class_weight
 import tensorflow as tf
+from click.testing import CliRunner
 
+from keras_transformer.cli.main import main
 from keras_transformer.edge.runtime.packed import pack, unpack
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
@@ -17,6 +19,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.losses.losses import ClassLoss
 from keras_transformer.zoo.tasks.classification import Classification
+from keras_transformer.zoo.tasks.measure import evaluate
 from keras_transformer.zoo.tasks.registry import task_from_json
 from keras_transformer.zoo.training.train_recipe import train_recipe
 from tests.zoo import tiny
@@ -120,3 +123,88 @@ def test_a_file_with_another_temperature_is_refused(learned, temperature):
 def test_impossible_tasks_are_refused(values, message):
     with refused(message):
         Classification(**values)
+
+
+@pytest.fixture(scope="module")
+def scoped(tables, tmp_path_factory):
+    """The folder and the model of a run with rows out of its scope: those without a keyword."""
+    folder = tmp_path_factory.mktemp("scoped")
+    lines = ["text\tlabel", *(f"{word} things of ours\tnone" for word in tiny.FILLERS)]
+    (folder / "outside.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    recipe = tiny.recipe(tables, epochs=6, out_of_scope=str(folder / "outside.tsv"))
+    return folder, train_recipe(recipe, folder / "out")
+
+
+def test_what_is_out_of_scope_has_no_label(scoped, tables):
+    folder, trained = scoped
+    decides = trained.task.out_of_scope
+    assert decides["score"] == "probability" and 0 < decides["threshold"] < 1.01
+    loaded, runner = Checkpoint.load(folder / "out"), Runner(convert(trained))
+    assert loaded.decision == runner.decision
+    texts = [*TEXTS, *(f"{word} things of ours" for word in tiny.FILLERS)]
+    expected = trained.scores(texts)
+    largest = scipy.special.softmax(expected / trained.task.temperature, axis=1).max(axis=1)
+    # Rounding decides where a probability is next to the threshold.
+    clear = np.abs(largest - decides["threshold"]) > 1e-4
+    assert clear.sum() > 5
+    for predictor in (trained, loaded, runner):
+        found = np.array([one.label is None for one in predictor.predict(texts)])
+        np.testing.assert_array_equal(found[clear], (largest < decides["threshold"])[clear])
+    rows = tables / "validation.tsv"
+    for predictor in (loaded, runner):
+        found = evaluate(predictor, rows, out_of_scope=folder / "outside.tsv")
+        assert found["out_of_scope_rows"] == 10
+        assert found["out_of_scope_recall"] + found["in_scope_accuracy"] > 1.0
+        assert found["in_scope_accuracy"] <= found["accuracy"]
+    measured = trained.metrics["validation"]
+    for name in ("in_scope_accuracy", "out_of_scope_recall"):
+        assert measured[name] == pytest.approx(found[name], abs=0.11), name
+    card = convert(trained).card()
+    assert "always answers" not in card and "always answers" in convert(
+        dataclasses.replace(trained, task=dataclasses.replace(trained.task, out_of_scope=None))
+    ).card()
+
+
+def test_out_of_scope_is_shown(scoped, tables, tmp_path):
+    folder, trained = scoped
+    trained = dataclasses.replace(
+        trained, task=dataclasses.replace(
+            trained.task, out_of_scope={"score": "probability", "threshold": 2.0}
+        ),
+    )  # fmt: skip
+    path = tmp_path / "m.tflite"
+    path.write_bytes(bytes(convert(trained)))
+    run = CliRunner()
+    shown = run.invoke(main, ["run", str(path), "the iron box"])
+    assert shown.stdout.strip().startswith("Out of scope") and "fruit" in shown.stdout
+    shown = run.invoke(main, ["run", str(path), "the iron box", "a plum"])
+    assert shown.stdout.count("out of scope") == 2
+    shown = run.invoke(main, ["run", str(path), "the iron box", "--json"])
+    assert json.loads(shown.stdout)["predictions"][0]["label"] is None
+    command = ["evaluate", str(path), "--data", str(tables / "validation.tsv")]
+    outside = ["--out-of-scope", str(folder / "outside.tsv")]
+    shown = run.invoke(main, [*command, *outside, "--errors", str(tmp_path / "wrong.csv")])
+    assert shown.exit_code == 0 and re.search(r"out of scope recall +1\.0000", shown.stdout)
+    assert len((tmp_path / "wrong.csv").read_text().splitlines()) == 49
+
+
+def test_who_rejects_nothing_says_so(learned, tables):
+    with refused(
+        "Expected a model that rejects what is out of its scope, got one without a threshold; "
+        "train with --out-of-scope."
+    ):
+        evaluate(learned[1], tables / "validation.tsv", out_of_scope=tables / "validation.tsv")
+    path = str(tables / "validation.tsv")
+    with refused(f"Expected no out_of_scope for regression, got out_of_scope={path!r}."):
+        train_recipe(tiny.recipe(tables, task="regression", label="number", out_of_scope=path))
+
+
+def test_outputs_that_are_probabilities_have_no_energy(learned):
+    trained = learned[1]
+    decides = {"score": "energy", "threshold": 1.0}
+    task = dataclasses.replace(trained.task, out_of_scope=decides)
+    with refused(
+        "Expected scope_score to be probability for the target text, whose outputs are "
+        "probabilities, got scope_score='energy'."
+    ):
+        convert(dataclasses.replace(trained, task=task), target="text")

@@ -11,7 +11,7 @@ from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.recipe.training_data import resolved
 from keras_transformer.zoo.storage.files import write_folder
 from keras_transformer.zoo.tasks.classification import Classification
-from keras_transformer.zoo.tasks.labelled import LabelledData
+from keras_transformer.zoo.tasks.labelled_data import LabelledData
 from keras_transformer.zoo.tasks.translation import Translation
 from keras_transformer.zoo.tokenizers.piece_list import PAD, SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
