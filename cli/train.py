@@ -44,6 +44,9 @@ FIELDS = {
     "cross entropy.",
     "scope_score": "Score that --out-of-scope finds a threshold of: the largest probability, the "
     "energy or the largest logit.",
+    "objective": "What an embedding learns: scores of pairs, or ranking of pairs that match, "
+    "which have none.",
+    "widths": "Numbers of an embedding's first values that are to do alone, such as 64,128.",
     "separator": "Character between the labels of a row (multi-label only).",
     "weight_decay": "Decoupled weight decay (adamw only).",
     "l1": "L1 penalty on the kernels of projections.",
@@ -152,6 +155,10 @@ class FileOrShare(click.ParamType):
 @options.text_pair()
 @options.label(
     help="Column of the labels: names, integers, or numbers to predict.  [default: label]"
+)
+@click.option(
+    "--negative", type=options.TEXT, metavar="COLUMN",
+    help="Column of a text that does not match the first (embedding with --objective ranking).",
 )
 @options.source(help="Column of a translation's source text.")
 @options.target(help="Column of a translation's target text; several for one model, such as de,fr.")

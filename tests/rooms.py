@@ -78,7 +78,7 @@ ROOMS = {
         "ai_edge_litert numpy tensorflow_text", device=True,
     ),
     "zoo.evaluation": Room(
-        "zoo.data zoo.errors zoo.generation zoo.modalities zoo.tokenizers "
+        "zoo.data zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.tokenizers "
         "zoo.tokenizers.normalizers", "keras numpy sacrebleu scipy sklearn",
     ),
     "zoo.losses": Room("zoo.data", "keras"),

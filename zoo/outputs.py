@@ -173,6 +173,22 @@ def unit_vectors(vectors: np.ndarray) -> np.ndarray:
     return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
 
 
+def shortened(vectors: np.ndarray, width: int) -> np.ndarray:
+    """Returns the first numbers (rows, width) of vectors (rows, D), of length 1, in float32.
+
+    A model that was trained with such a width gives vectors that are to do alone.
+
+    Raises:
+        InputError: if the width is not from 1 to D.
+    """
+    if type(width) is not int or not 1 <= width <= vectors.shape[1]:
+        raise InputError(
+            f"Expected width to be from 1 to the {vectors.shape[1]} numbers of a vector, got "
+            f"width={width!r}."
+        )
+    return unit_vectors(vectors[:, :width]).astype("float32")
+
+
 # Kind of output -> the function from labels, outputs and a `decision` to predictions. Generated
 # text, of the kind `text`, is not the output of one pass: see `generation`.
 OUTPUTS: dict[str, Callable[..., list[Any]]] = {

@@ -18,6 +18,7 @@ from keras_transformer.zoo.outputs import (
     Outputs,
     Prediction,
     Vector,
+    shortened,
 )
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
@@ -115,15 +116,20 @@ class Predictor:
         """
         return self.outputs(rows, pairs).scores
 
-    def embed(self, rows: Iterable[Any]) -> np.ndarray:
+    def embed(self, rows: Iterable[Any], *, width: int | None = None) -> np.ndarray:
         """Returns the vectors (rows, D) of raw rows.
+
+        Args:
+            rows: raw rows.
+            width: number of the first values to return, see `shortened`; None for all.
 
         Raises:
             InputError, TypeError: as `predict`, or if the model's outputs are no vectors.
         """
         if not self.embeds:
             raise InputError(f"Expected a model of embeddings, got one of {self.task_name}.")
-        return self.scores(rows)
+        vectors = self.scores(rows)
+        return vectors if width is None else shortened(vectors, width)
 
     def outputs(self, rows: Iterable[Any], pairs: Iterable[Any] | None = None) -> Outputs:
         """Returns the scores, and which rows were truncated to the model's length.

@@ -58,6 +58,7 @@ class Examples(Rows):
     Attributes:
         texts: text of each row, or the raw row of another modality.
         pairs: second text of each row, or None if the task reads one.
+        negatives: text of each row that does not match the first, or None.
         targets: (rows,) int32 indices into `labels`, or float32 numbers; (rows, labels) float32,
             1 for each label of a row and 0 for the others; None without labels.
         labels: class names in index order; empty where targets are numbers.
@@ -71,6 +72,7 @@ class Examples(Rows):
     labels: list[str]
     path: Path | str
     lines: list[int]
+    negatives: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -81,6 +83,7 @@ class Examples(Rows):
             self,
             texts=[self.texts[row] for row in rows],
             pairs=self.pairs and [self.pairs[row] for row in rows],
+            negatives=self.negatives and [self.negatives[row] for row in rows],
             targets=None if self.targets is None else self.targets[list(rows)],
             lines=[self.lines[row] for row in rows],
         )
@@ -92,7 +95,8 @@ class Examples(Rows):
             targets = [[label for label, has in row if has] for row in named]
         elif self.labels:
             targets = [self.labels[target] for target in targets]
-        columns = [column for column in (self.texts, self.pairs, targets) if column]
+        parts = (self.texts, self.pairs, self.negatives, targets)
+        columns = [column for column in parts if column]
         return zip(*columns, strict=True)
 
 

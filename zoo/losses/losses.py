@@ -84,36 +84,6 @@ class NumberLoss(keras.losses.Loss):
         return {**super().get_config(), "deviation": self.deviation}
 
 
-@keras.saving.register_keras_serializable(package="keras_transformer")
-class CosineLoss(keras.losses.Loss):
-    """Mean squared error of the cosines of pairs of vectors.
-
-    Args:
-        lowest, highest: scores that cosines of 0 and of 1 stand for.
-    """
-
-    def __init__(self, lowest=0.0, highest=1.0, name="cosine_loss", **kwargs):
-        super().__init__(name=name, **kwargs)
-        self.lowest = lowest
-        self.highest = highest
-
-    def call(self, y_true, y_pred):
-        """The loss of (B,) scores and (2 B, D) vectors: all first ones, then all second ones."""
-        first, second = ops.split(unit(ops.cast(y_pred, "float32")), 2)
-        scores = ops.cast(ops.reshape(y_true, (-1,)), "float32")
-        expected = (scores - self.lowest) / (self.highest - self.lowest)
-        return ops.mean(ops.square(ops.sum(first * second, axis=-1) - expected))
-
-    def get_config(self):
-        return {**super().get_config(), "lowest": self.lowest, "highest": self.highest}
-
-
-def unit(vectors):
-    """Vectors (..., D) divided by their length, of which a square root of 0 has no gradient."""
-    squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
-    return vectors * ops.rsqrt(ops.maximum(squares, 1e-12))
-
-
 def token_loss(targets, logits, label_smoothing: float = 0.0):
     """Mean cross entropy in nats of targets (B, T) and logits (B, T, V).
 

@@ -170,6 +170,9 @@ class Optimizer(Part):
         label_smoothing: fraction of the target spread over all classes.
         class_weights: `balanced` to weigh rare labels up in the loss, or `none`.
         focal: exponent of the focal loss, see `ClassLoss`; 0 for the cross entropy.
+        objective: of an embedding: `scores` of pairs, or `ranking` of pairs that match.
+        widths: numbers of the first values of its vectors that are to do alone, separated by
+            commas.
         layer_decay: factor of the learning rate of each block over that of the next one towards
             the output, see `layer_rates`; 1 for equal rates.
     """
@@ -188,6 +191,8 @@ class Optimizer(Part):
     label_smoothing: float = option(0.0, fraction=True)
     class_weights: str = option("none", choices=("none", "balanced"), of_task=True)
     focal: float = option(0.0, of_task=True)
+    objective: str = option("scores", choices=("scores", "ranking"), of_task=True)
+    widths: str = option("", of_task=True)
     layer_decay: float = option(1.0, above_zero=True)
 
     def __post_init__(self):

@@ -62,20 +62,22 @@ class LabelledTask(Task):
         name: str = "data", labelled: bool = True,
     ) -> Examples:  # fmt: skip
         names = self.named_columns(columns)
-        text, pair, label = names["text"], names["text_pair"], names["label"]
+        text, pair, negative = names["text"], names["text_pair"], names.get("negative")
+        label, is_needed = self.label_of(names, labelled)
         if pair is None and self.pair:
             pair = "text_pair"
         texts = [text] if pair is None else [text, pair]
         kind = modality_named(self.modality)
         others = [] if label is None else [label]
         if pair is not None and not (labelled or self.needs_pairs):
-            texts, others = [text], [pair, *others]
+            texts, others, negative = [text], [pair, *others], None
+        texts += [] if negative is None else [negative]
         lists = [label] if self.reads_lists and label is not None else []
         table = read_source(source, texts, others, name=name, is_text=kind.is_text, lists=lists)
         if pair is not None and pair not in (*texts, *table.columns):
             pair = None
-        is_there = label in table.columns and label not in table.problems
-        if label is not None and not labelled and not is_there:
+        is_there = label in table.columns and (labelled or label not in table.problems)
+        if label is not None and not is_needed and not is_there:
             label = None
         targets, labels = None, list(self.labels)
         if label is not None:
@@ -87,11 +89,24 @@ class LabelledTask(Task):
 
         return Examples(
             texts=rows(text), pairs=None if pair is None else rows(pair),
+            negatives=None if negative is None else rows(negative),
             targets=targets, labels=list(labels), path=table.path, lines=table.lines,
         )  # fmt: skip
 
+    def label_of(
+        self, names: Mapping[str, str | None], labelled: bool
+    ) -> tuple[str | None, bool]:
+        """Returns the column of the targets, and whether it is required.
+
+        Args:
+            names: names of all columns by their use.
+            labelled: whether targets are required.
+        """
+        return names["label"], labelled
+
     def vocabulary_texts(self, examples: Examples) -> dict[str, Sequence[str]]:
-        return {"tokenizer": [*examples.texts, *(examples.pairs or [])]}
+        texts = (examples.texts, examples.pairs or [], examples.negatives or [])
+        return {"tokenizer": [text for part in texts for text in part]}
 
     def reading(self, modality: str) -> Self:
         return dataclasses.replace(self, modality=modality)
@@ -147,11 +162,11 @@ class LabelledTask(Task):
 
     def options(self) -> dict[str, Any]:
         labels = {"labels": self.labels} if self.labels else {}
-        own = self._changed(self.own_options)
+        own = self.changed(self.own_options)
         return {**labels, **({"text_pair": "text_pair"} if self.pair else {}), **own}
 
     def to_json(self) -> dict[str, Any]:
-        return super().to_json() | self._changed(self.stored)
+        return super().to_json() | self.changed(self.stored)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], labels: tuple[str, ...]) -> Self:
@@ -169,8 +184,8 @@ class LabelledTask(Task):
     def of_columns(cls, columns: Mapping[str, str | None]) -> Self:
         return cls(pair=columns.get("text_pair") is not None)
 
-    def _changed(self, names: Sequence[str]) -> dict[str, Any]:
-        """The fields of these names that are not the default."""
+    def changed(self, names: Sequence[str]) -> dict[str, Any]:
+        """Returns the fields of these names that are not the default."""
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         values = {name: getattr(self, name) for name in names}
         return {
