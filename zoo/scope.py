@@ -53,7 +53,7 @@ def is_in_scope(
 def check_out_of_scope(value: Any, count: int = 0) -> None:
     """Raises InputError if a value does not name a score and a threshold."""
     fits = isinstance(value, Mapping) and set(value) == {"score", "threshold"}
-    if not fits or value["score"] not in SCORES or not (
+    if not fits or value["score"] not in list(SCORES) or not (
         type(value["threshold"]) is float and abs(value["threshold"]) < np.inf
     ):  # fmt: skip
         raise InputError(

@@ -58,6 +58,7 @@ def test_no_threshold_is_better():
     [
         "probability", {}, {"score": "luck", "threshold": 0.5}, {"score": "energy"},
         {"score": "energy", "threshold": 1}, {"score": "energy", "threshold": float("nan")},
+        {"score": [], "threshold": 0.5},
     ],
 )  # fmt: skip
 def test_other_decisions_are_refused(value):

@@ -53,6 +53,7 @@ def read_source(
             f"Expected {name} to be a path, columns or rows, got {_described(source)}."
         )
     values = {key: _listed(column, key, name) for key, column in columns.items()}
+    # The values of columns of lists, without the lists.
     flat = {}
     for key in set(lists) & set(values):
         values[key] = [_listed(one, key, name) if _is_list(one) else one for one in values[key]]

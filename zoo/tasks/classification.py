@@ -64,7 +64,7 @@ class Classification(NamedLabelsTask):
             raise InputError(
                 f"Expected calibrate to be true or false, got calibrate={self.calibrate!r}."
             )
-        if self.scope_score not in SCORES:
+        if self.scope_score not in list(SCORES):
             raise InputError(
                 f"Expected scope_score to be one of {', '.join(SCORES)}, got "
                 f"scope_score={self.scope_score!r}."

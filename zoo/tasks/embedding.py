@@ -25,6 +25,13 @@ from keras_transformer.zoo.numerals import is_float32
 from keras_transformer.zoo.outputs import EMBEDDING, cosines
 from keras_transformer.zoo.tasks.labelled import LabelledTask
 
+_OWN = ("normalize", "lowest", "highest")
+SCORES, RANKING = "scores", "ranking"
+_RANK = Metric(name="mean_reciprocal_rank", points=100.0)
+_SPEARMAN = Metric(name="spearman", points=100.0)
+_ERROR = Metric(name="mean_squared_error", points=-1.0)
+_WIDTH = re.compile("[1-9][0-9]{0,5}")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Embedding(LabelledTask):
@@ -250,13 +257,6 @@ class Embedding(LabelledTask):
             raise InputError(f"{examples.path}: expected a column of second texts to {purpose} on.")
 
 
-_OWN = ("normalize", "lowest", "highest")
-SCORES, RANKING = "scores", "ranking"
-_RANK = Metric(name="mean_reciprocal_rank", points=100.0)
-_SPEARMAN = Metric(name="spearman", points=100.0)
-_ERROR = Metric(name="mean_squared_error", points=-1.0)
-
-
 def _numbers_in(widths: str) -> tuple[int, ...]:
     """The widths in a text, ascending.
 
@@ -269,6 +269,3 @@ def _numbers_in(widths: str) -> tuple[int, ...]:
             f"Expected widths to be integers above 0, separated by commas, got widths={widths!r}."
         )
     return tuple(sorted({int(part) for part in parts}))
-
-
-_WIDTH = re.compile("[1-9][0-9]{0,5}")

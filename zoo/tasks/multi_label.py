@@ -51,12 +51,13 @@ class MultiLabel(NamedLabelsTask):
 
     def __post_init__(self):
         super().__post_init__()
-        object.__setattr__(self, "thresholds", tuple(self.thresholds))
+        if isinstance(self.thresholds, list):
+            object.__setattr__(self, "thresholds", tuple(self.thresholds))
         if not isinstance(self.separator, str) or len(self.separator) != 1:
             raise InputError(
                 f"Expected separator to be one character, got separator={self.separator!r}."
             )
-        if self.thresholds:
+        if self.thresholds != ():
             check_thresholds(self.thresholds, len(self.labels))
 
     def loss(self, label_smoothing: float = 0.0) -> Callable:

@@ -40,7 +40,8 @@ class NamedLabelsTask(LabelledTask):
 
     def __post_init__(self):
         object.__setattr__(self, "labels", _checked_labels(self.labels))
-        object.__setattr__(self, "weights", tuple(self.weights))
+        weights = self.weights if isinstance(self.weights, list | tuple) else (self.weights,)
+        object.__setattr__(self, "weights", tuple(weights))
         if self.class_weights not in ("none", BALANCED):
             raise InputError(
                 f"Expected class_weights to be none or {BALANCED}, got "

@@ -232,6 +232,10 @@ def test_distillation_compares_each_label_alone():
          "class_weights='even'."),
         ({"labels": LABELS, "weights": (1.0,)}, "Expected weights to be 3 numbers above 0, got "
          "weights=[1.0]."),
+        ({"labels": LABELS, "weights": 5}, "Expected weights to be 3 numbers above 0, got "
+         "weights=[5]."),
+        ({"labels": LABELS, "thresholds": 5}, "Expected thresholds to be 3 numbers above 0 and "
+         "below 1, got thresholds=5."),
         ({"labels": LABELS, "thresholds": (0.0, 0.5, 0.5)}, "Expected thresholds to be 3 numbers "
          "above 0 and below 1, got thresholds=(0.0, 0.5, 0.5)."),
     ],
