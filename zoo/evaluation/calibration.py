@@ -31,9 +31,10 @@ class Bin(NamedTuple):
 def best_temperature(targets: np.ndarray, logits: np.ndarray) -> float:
     """Returns the divisor of logits whose softmax has the least cross entropy.
 
-    Guo et al. 2017, arXiv:1706.04599, section 4.2. Targets are less than certain, as Platt 1999
-    (Probabilistic outputs for support vector machines, section 2.2) has them: (n + 1) / (n + k) for
-    n rows and k classes, so that rows which are all right leave a finite one.
+    Guo et al. 2017, arXiv:1706.04599, section 4.2. Targets are less than certain, as those of Platt
+    1999 (Probabilistic outputs for support vector machines, section 2.2) are, by one row more that
+    is spread over all k classes, (n + 1 / k) / (n + 1) for n rows: where all are right, a finite
+    temperature is the best.
 
     Args:
         targets: class indices (n,).
@@ -41,8 +42,8 @@ def best_temperature(targets: np.ndarray, logits: np.ndarray) -> float:
     """
     rows, classes = logits.shape
     logits = logits.astype("float64")
-    wanted = np.full((rows, classes), 1 / (rows + classes))
-    wanted[np.arange(rows), targets] = (rows + 1) / (rows + classes)
+    wanted = np.full((rows, classes), 1 / classes / (rows + 1))
+    wanted[np.arange(rows), targets] += rows / (rows + 1)
 
     def cross_entropy(log_temperature: float) -> float:
         scaled = logits / np.exp(log_temperature)

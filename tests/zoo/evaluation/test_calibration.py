@@ -27,7 +27,7 @@ def test_the_temperature_of_drawn_labels_is_found():
         -scipy.special.log_softmax(LOGITS / t, axis=1)[np.arange(4000), TARGETS].mean()
         for t in tried
     ]
-    # The targets are less than certain by 3 in 4,004, which moves the minimum a little.
+    # The targets are less than certain by 3 in 16,004, which moves the minimum a little.
     assert found == pytest.approx(tried[np.argmin(nats)], rel=0.01)
     assert best_temperature(TARGETS, LOGITS / 2.5) == pytest.approx(found / 2.5, rel=1e-3)
 
@@ -47,8 +47,8 @@ def test_calibrated_probabilities_have_a_smaller_error():
 def test_rows_that_are_all_right_leave_a_finite_temperature():
     logits = np.eye(3, dtype="float32")[[0, 1, 2] * 5] * 4
     found = best_temperature(np.array([0, 1, 2] * 5), logits)
-    # p of the label is (n + 1) / (n + k) at the minimum.
-    assert class_probabilities(logits, found)[0, 0] == pytest.approx(16 / 18, abs=1e-4)
+    # p of the label is (n + 1 / k) / (n + 1) at the minimum.
+    assert class_probabilities(logits, found)[0, 0] == pytest.approx((15 + 1 / 3) / 16, abs=1e-4)
     # Logits that say nothing have none.
     wrong = best_temperature(np.array([1, 2, 0] * 5), logits)
     assert wrong == pytest.approx(HIGHEST_TEMPERATURE, rel=1e-3)
