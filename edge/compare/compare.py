@@ -23,6 +23,8 @@ from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, model_i
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.tabular import Grid, Tabular
 from keras_transformer.zoo.tasks.measure import read_options
+from keras_transformer.zoo.tasks.registry import task_of
+from keras_transformer.zoo.tasks.task import Task
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -208,14 +210,16 @@ def compare_layers(
 
 def _check_same_model(checkpoint: Checkpoint, runner: Runner) -> None:
     """Raises InputError if a file has another task, other labels or another vocabulary."""
+    # A model that was trained on has thresholds and a temperature of its own.
+    tuned = checkpoint.task.tuned_fields
     ours = {
-        "task": checkpoint.task.to_json(),
+        "task": {k: v for k, v in checkpoint.task.to_json().items() if k not in tuned},
         "labels": list(checkpoint.labels),
         "model": checkpoint.config.to_json(),
         "tokenizer": checkpoint.modality.files(),
     }
     theirs = {
-        "task": runner.description["task"],
+        "task": {k: v for k, v in runner.description["task"].items() if k not in tuned},
         "labels": list(runner.labels),
         "model": runner.description["model"],
         "tokenizer": runner.modality.files(),
@@ -244,8 +248,8 @@ def _compare(
         precision=runner.precision,
         size=len(bytes(runner)),
         metric=_metric(checkpoint, examples),
-        value=_value(checkpoint, examples, outputs),
-        checkpoint_value=_value(checkpoint, examples, reference),
+        value=_value(task_of(runner), examples, outputs),
+        checkpoint_value=_value(checkpoint.task, examples, reference),
         parity=outputs_difference(reference, outputs, runner),
         num_truncated=encoded.num_truncated,
     )
@@ -267,9 +271,9 @@ def _padded_outputs(
     return np.concatenate(parts)
 
 
-def _value(checkpoint: Checkpoint, examples: Examples, outputs: np.ndarray) -> float | None:
-    found = checkpoint.task.metrics(examples.targets, outputs)
-    return found[_metric(checkpoint, examples)]
+def _value(task: Task, examples: Examples, outputs: np.ndarray) -> float | None:
+    found = task.metrics(examples.targets, outputs)
+    return found[task.defined(task.metric, examples).name]
 
 
 def _metric(checkpoint: Checkpoint, examples: Examples) -> str:

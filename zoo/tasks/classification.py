@@ -57,6 +57,7 @@ class Classification(NamedLabelsTask):
         *NamedLabelsTask.stored, "calibrate", "scope_score", "temperature", "out_of_scope"
     )
     has_scope: ClassVar[bool] = True
+    tuned_fields: ClassVar[tuple[str, ...]] = ("temperature", "out_of_scope")
 
     def __post_init__(self):
         super().__post_init__()

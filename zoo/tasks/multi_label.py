@@ -46,6 +46,7 @@ class MultiLabel(NamedLabelsTask):
     selection: ClassVar[Metric] = Metric(name="mean_average_precision", points=100.0)
     fallback: ClassVar[Metric] = Metric(name="cross_entropy", points=-1.0)
     reads_lists: ClassVar[bool] = True
+    tuned_fields: ClassVar[tuple[str, ...]] = ("thresholds",)
     own_options: ClassVar[tuple[str, ...]] = (*NamedLabelsTask.own_options, "separator")
     stored: ClassVar[tuple[str, ...]] = (*NamedLabelsTask.stored, "separator", "thresholds")
 

@@ -44,6 +44,7 @@ class Task(abc.ABC):
         reads_sources: whether it generates targets for sources rather than continuing prompts.
         own_options: names of the recipe options that set fields of the task.
         has_scope: whether a model may reject rows as out of its scope.
+        tuned_fields: names of the fields that `tuned` sets.
         labels: class names in index order, or the target languages of a multilingual model.
         pair: whether an example is a pair of rows.
         modality: name of the inputs' modality.
@@ -61,6 +62,7 @@ class Task(abc.ABC):
     reads_sources: ClassVar[bool] = False
     own_options: ClassVar[tuple[str, ...]] = ()
     has_scope: ClassVar[bool] = False
+    tuned_fields: ClassVar[tuple[str, ...]] = ()
     labels: tuple[str, ...] = ()
     pair: bool = False
     modality: str = "text"
@@ -169,11 +171,7 @@ class Task(abc.ABC):
     def tuned(self, data: RunData, model: Any) -> tuple[Self, dict[str, Any]]:
         """Returns the task with what decides between its outputs tuned on the validation examples.
 
-        Args:
-            data, model: data of the run, and the trained Keras model.
-
-        Returns:
-            The task, and the validation metrics that this changes.
+        The second result is the validation metrics that this changes; `model` is the trained one.
         """
         return self, {}
 

@@ -259,3 +259,13 @@ def test_its_options_are_no_other_task_s(tables):
             "bert_tiny", "classification", train=tables / "train.tsv", validation=0.2,
             separator="|",
         )  # fmt: skip
+
+
+def test_a_file_of_a_model_that_was_trained_on_is_compared(trained, quantized):
+    folder, checkpoint = trained
+    artifact = convert(quantized)
+    [one] = compare(checkpoint, artifact, folder / "validation.tsv")
+    found = evaluate(Runner(artifact), folder / "validation.tsv")
+    # Each has its own thresholds.
+    assert one.value == pytest.approx(found["micro_f1"])
+    assert one.checkpoint_value == checkpoint.metrics["validation"]["micro_f1"]
