@@ -240,3 +240,5 @@ _DECISIONS: dict[str, dict[str, Callable[[Any, int], None]]] = {
     CLASSES: {"temperature": check_temperature, "out_of_scope": check_out_of_scope},
     LABEL_SETS: {"thresholds": check_thresholds},
 }
+# Names of all that decides, in any task's JSON.
+DECIDING = frozenset(name for checks in _DECISIONS.values() for name in checks)
