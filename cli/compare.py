@@ -11,7 +11,7 @@ from keras_transformer.cli import generation, options
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.argument(
-    "files", metavar="FILE.tflite...", nargs=-1, required=True, type=options.EXISTING_FILE
+    "files", metavar="FILE.tflite...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
 @options.data(required=True)
 @options.text(help="Column of the text.  [default: as in training]")
@@ -23,12 +23,24 @@ from keras_transformer.cli import generation, options
     "--layers", is_flag=True,
     help="Show the differences layer by layer instead.",
 )
+@click.option(
+    "--significance", is_flag=True,
+    help="Test whether the models differ beyond chance instead; each may be any of the task.",
+)
+@click.option(
+    "--samples", type=options.IntegerRange(min=100), metavar="N",
+    help="Number of samples of the bootstrap.  [default: 1000]",
+)
+@click.option(
+    "--sample-seed", type=options.IntegerRange(min=0), metavar="N",
+    help="Seed of the bootstrap.  [default: 0]",
+)
 @generation.decoding_options
 @options.threads()
 @options.as_json()
 def compare(
-    checkpoint: Path, files: tuple[Path, ...], data: Path, layers: bool, threads: int,
-    as_json: bool, **given: Any,
+    checkpoint: Path, files: tuple[Path, ...], data: Path, layers: bool, significance: bool,
+    samples: int | None, sample_seed: int | None, threads: int, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Show how closely .tflite files follow their checkpoint.
 
@@ -41,7 +53,14 @@ def compare(
     that the layer itself adds, and the difference accumulated up to it. The first layer that adds
     more than the precision explains is reported.
 
+    With --significance every model is measured as it is, and its difference from CHECKPOINT in the
+    deciding metric is shown with its 95 % interval, by a paired bootstrap of the rows, and for
+    classifiers with McNemar's exact test. Then CHECKPOINT and each FILE may be any checkpoint or
+    file of one task with the same labels.
+
     Example: keras-transformer compare runs/intent runs/intent.tflite --data test.tsv
+
+    Two runs: keras-transformer compare runs/small runs/large --data test.tsv --significance
     """
     from keras_transformer.cli import display
     from keras_transformer.edge.compare import compare as edge_compare
@@ -50,6 +69,15 @@ def compare(
     from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
     from keras_transformer.zoo.training.run_data import read_inputs
 
+    if significance:
+        chosen = {"samples": samples, "sample_seed": sample_seed}
+        _show_significance(checkpoint, files, data, layers, chosen, threads, as_json, given)
+        return
+    for name, value in (("samples", samples), ("sample-seed", sample_seed)):
+        if value is not None:
+            raise click.UsageError(f"Expected --{name} only with --significance, got {value}.")
+    for file in files:
+        options.EXISTING_FILE.convert(file, None, None)
     check_backend("compare --layers" if layers else "compare")
     trained = as_checkpoint(checkpoint)
     decoding = generation.decoding_of(trained, given)
@@ -76,6 +104,31 @@ def compare(
     for comparison in compared:
         if comparison.num_truncated:
             display.say(f"{comparison.num_truncated} rows were cut to fit {comparison.path}.")
+
+
+def _show_significance(
+    checkpoint: Path, files: tuple[Path, ...], data: Path, layers: bool, chosen: dict[str, Any],
+    threads: int, as_json: bool, given: dict[str, Any],
+) -> None:  # fmt: skip
+    from keras_transformer.cli import display
+    from keras_transformer.edge.compare.significance import significance
+    from keras_transformer.edge.load import load
+
+    if layers:
+        raise click.UsageError("Expected --layers or --significance, got both.")
+    models = [load(path, threads=threads) for path in (checkpoint, *files)]
+    decoding = generation.decoding_of(models[0], given)
+    columns = {name: given[name] for name in options.COLUMNS}
+    named = {name: value for name, value in chosen.items() if value is not None}
+    with display.busy(f"Testing differences on {data}"):
+        found = significance(
+            models, data, names=[str(path) for path in (checkpoint, *files)], **named,
+            **{**columns, **decoding},
+        )  # fmt: skip
+    if as_json:
+        display.say_json({"first": found.first, "models": [one.to_json() for one in found]})
+        return
+    display.grids(found, title=f"{data}, {found.conditions}")
 
 
 def _show_layers(checkpoint: Path, found: dict[str, list], as_json: bool) -> None:

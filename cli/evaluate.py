@@ -54,6 +54,7 @@ def evaluate(
     A translator: keras-transformer evaluate translator --data test.tsv --beams 5
     """
     from keras_transformer.cli import display
+    from keras_transformer.cli.predictions import longer
     from keras_transformer.edge.choose.figures import check_matplotlib
     from keras_transformer.edge.diagnose.diagnosis import check_errors_path, diagnose
     from keras_transformer.edge.load import load
@@ -82,10 +83,7 @@ def evaluate(
                 display.note(f"Wrote {count:,} wrong rows to {errors}.")
     cut = result.get("truncated", 0)
     if cut:
-        display.note(
-            f"{cut:,} of {result['rows']:,} rows of {data} are longer than "
-            f"{predictor.max_length} tokens and were cut."
-        )
+        display.note(f"{cut:,} of {result['rows']:,} rows of {data} {longer(predictor)}.")
     if warning := unknown_warning(result, str(data)):
         display.note(warning)
     for note in not_defined(result.get("undefined", {})):
@@ -116,10 +114,11 @@ def print_metrics(result: dict[str, Any], per_class: bool) -> None:
         return
     averages = [
         (average, *(result[f"{average}_{name}"] for name in AVERAGED))
-        for average in ("macro", "micro")
-    ]
-    display.say()
-    display.table(None, ("Average", "Precision", "Recall", "F1"), averages)
+        for average in ("macro", "micro") if f"{average}_f1" in result
+    ]  # fmt: skip
+    if averages:
+        display.say()
+        display.table(None, ("Average", "Precision", "Recall", "F1"), averages)
     rows = [(label, *values.values()) for label, values in classes.items()]
     title, whose = None, "classes" if "per_class" in result else "labels"
     if len(rows) > MAX_CLASSES and not per_class:

@@ -33,6 +33,11 @@ COMMANDS = {
         "evaluate",
         "Evaluate a checkpoint or a .tflite file on data.",
     ),
+    "fuse": (
+        "keras_transformer.cli.fuse",
+        "fuse",
+        "Make one model of several checkpoints: a mean, a vote or a soup.",
+    ),
     "prune": (
         "keras_transformer.cli.prune",
         "prune",

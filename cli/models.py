@@ -12,7 +12,7 @@ from keras_transformer.zoo.models.catalog import (
 )
 from keras_transformer.zoo.models.families.encoders.bert import BERT, pretraining_head_parameters
 from keras_transformer.zoo.models.families.family import COUNTED_LENGTH as LENGTH
-from keras_transformer.zoo.models.known import KNOWN_MODELS
+from keras_transformer.zoo.models.families.known import KNOWN_MODELS
 
 CONVENTION = (
     "Parameters are those of the model without a task's head, tied tables counted once; the "

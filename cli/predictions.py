@@ -1,9 +1,11 @@
-"""Predictions as tables."""
+"""Predictions as they are shown: tables, and JSON-serializable objects."""
 
 from typing import Any
 
 from keras_transformer.cli.vectors import shown_vector
-from keras_transformer.zoo.outputs import LabelSet, Vector
+from keras_transformer.zoo.answering.answers import Answer
+from keras_transformer.zoo.outputs import BY_POSITION, LabelSet, Prediction, Vector
+from keras_transformer.zoo.tagging.decoding import Tagged
 
 MAX_LABELS = 5
 BAR_WIDTH = 20
@@ -12,7 +14,24 @@ SHOWN_CHARACTERS = 60
 OUT_OF_SCOPE = "out of scope"
 
 
+def values(prediction: Prediction | LabelSet | Vector | Tagged | Answer) -> dict[str, Any]:
+    """Returns the values of a prediction as a JSON-serializable object."""
+    fields = prediction._asdict()
+    if isinstance(prediction, Tagged):
+        return {**fields, "spans": [span._asdict() for span in prediction.spans]}
+    return {**fields, "vector": fields["vector"].tolist()} if "vector" in fields else fields
+
+
+def longer(predictor: Any) -> str:
+    """Returns in words what was cut of a text."""
+    most = f"{predictor.max_length} tokens"
+    if predictor.output_kind in BY_POSITION:
+        return f"have a word that is longer than {most}, or too long a question, which was cut"
+    return f"are longer than {most} and were cut"
+
+
 def print_table(texts: Any, predictions: list) -> None:
+    """Prints the predictions for texts."""
     from keras_transformer.cli import display
 
     found = next(one for one in predictions if one)
@@ -28,6 +47,24 @@ def print_table(texts: Any, predictions: list) -> None:
             for text, one in zip(texts, predictions, strict=True)
         ]
         display.table(None, ("Text", "Labels"), rows)
+    elif isinstance(found, Answer):
+        rows = [
+            (short(text), short(one.text) or "no answer",
+             "" if one.start is None else f"{one.start}-{one.end}", f"{one.score:.1%}")
+            if one else ("",) * 4
+            for text, one in zip(texts, predictions, strict=True)
+        ]  # fmt: skip
+        display.table(None, ("Question", "Answer", "Characters", "Probability"), rows)
+    elif isinstance(found, Tagged):
+        numbered = len(texts) > 1
+        rows = [
+            (*([place] if numbered else []), short(span.text), span.label,
+             f"{span.start}-{span.end}", f"{span.score:.1%}", bar(span.score))
+            for place, one in enumerate(predictions, start=1)
+            for span in one.spans
+        ]  # fmt: skip
+        columns = ("Text", "Label", "Characters", "Probability", "")
+        display.table(None, (*(["Line"] if numbered else []), *columns), rows)
     elif not found.scores:
         rows = [
             (short(text), one.score if one else None)
@@ -53,9 +90,11 @@ def shown_labels(labels: dict[str, float]) -> str:
 
 
 def short(text: str) -> str:
+    """Returns a text on one line, shortened."""
     text = " ".join(text.split())
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"
 
 
 def bar(share: float) -> str:
+    """Returns a share as a bar."""
     return "█" * round(share * BAR_WIDTH)

@@ -10,8 +10,8 @@ import click
 
 from keras_transformer.cli import generation, options
 from keras_transformer.cli.chat import asked, chat_options
-from keras_transformer.cli.predictions import print_table, short
-from keras_transformer.cli.vectors import ranked_as_json, ranked_lines, values
+from keras_transformer.cli.predictions import longer, print_table, short, values
+from keras_transformer.cli.vectors import ranked_as_json, ranked_lines
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.outputs import LABEL_SETS, LabelSet, Prediction
 
@@ -47,7 +47,7 @@ def run(
     nearest: Path | None, matches: int | None, threads: int, workers: int, as_json: bool,
     **given: Any,
 ) -> None:  # fmt: skip
-    """Predict, translate, continue or embed raw TEXTs with a CHECKPOINT or a FILE.tflite.
+    """Predict, tag, translate, continue or embed raw TEXTs with a CHECKPOINT or a FILE.tflite.
 
     Without TEXT, the lines of standard input are read, with a tab between the two texts for a model
     of pairs. A file is run without TensorFlow. The text generated for a single TEXT is printed
@@ -60,6 +60,8 @@ def run(
     A language model: keras-transformer run writer "ROMEO:" --temperature 0.8 --top-k 40
 
     A model of conversations: keras-transformer run talker.tflite --chat "Why is the sky blue?"
+
+    Entities: keras-transformer run tagger.tflite "Ada Lovelace lived in London."
 
     Similar lines: keras-transformer run embedder.tflite "a charming film" --nearest reviews.txt
     """
@@ -184,8 +186,7 @@ def note_cuts(predictor: Any, results: Sequence[Any]) -> None:
     cut = [row for row, one in enumerate(results, start=1) if one and one.truncated]
     if cut:
         display.note(
-            f"{len(cut)} of {len(results)} texts are longer than {predictor.max_length} tokens "
-            f"and were cut: {display.first_of(cut)}."
+            f"{len(cut)} of {len(results)} texts {longer(predictor)}: {display.first_of(cut)}."
         )
 
 

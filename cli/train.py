@@ -144,17 +144,19 @@ class FileOrShare(click.ParamType):
 @click.option(
     "--train", type=DATA_FILE, metavar="FILE",
     help="Training data with a header: .tsv, .csv or .jsonl, plain or .gz; for "
-    "language-modeling plain text.",
+    "language-modeling plain text; for token-classification .conll, .conllu or .jsonl; "
+    "for question-answering .json or .jsonl.",
 )
 @click.option(
     "--validation", type=FileOrShare(), metavar="FILE|SHARE",
     help="Validation data, or a share of the training data such as 0.1; the epoch that is "
     "best on them is kept.",
 )
-@options.text(help="Column of the text.  [default: text]")
+@options.text(help="Column of the text; of the words in CoNLL, by number.  [default: text]")
 @options.text_pair()
 @options.label(
-    help="Column of the labels: names, integers, or numbers to predict.  [default: label]"
+    help="Column of the labels: names, integers, or numbers to predict; of the tags in CoNLL, by "
+    "number.  [default: label]"
 )
 @click.option(
     "--negative", type=options.TEXT, metavar="COLUMN",
@@ -222,6 +224,9 @@ def train(
 
     An adapter: keras-transformer train hf:sentence-transformers/all-MiniLM-L6-v2 --lora 8 --adapter
     --train train.tsv --validation dev.tsv --out my_adapter
+
+    A tagger: keras-transformer train bert_mini --task token-classification --train train.conll
+    --validation dev.conll --out tagger
 
     A language model: keras-transformer train gpt_tiny --task language-modeling --train train.txt
     --validation dev.txt --out writer

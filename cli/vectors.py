@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_transformer.zoo.outputs import LabelSet, Prediction, Vector, nearest
+from keras_transformer.zoo.outputs import Vector, nearest
 
 SHOWN_NUMBERS = 5
 # Lines whose outputs are computed together.
@@ -76,12 +76,6 @@ def ranked_as_json(
         }
         for text, one, lines in zip(texts, results, ranked, strict=True)
     ]  # fmt: skip
-
-
-def values(prediction: Prediction | LabelSet | Vector) -> dict[str, Any]:
-    """Returns the values of a prediction as a JSON-serializable object."""
-    fields = prediction._asdict()
-    return {**fields, "vector": fields["vector"].tolist()} if "vector" in fields else fields
 
 
 def shown_vector(vector: np.ndarray) -> str:

@@ -5,9 +5,9 @@
     checkpoint = kt.load("sentiment")
     checkpoint.predict(["a charming film"])
 
-Models: `models`, `build`, `train`, `load`, `evaluate`, `Checkpoint`. Compression: `prune`,
+Models: `models`, `build`, `train`, `fuse`, `load`, `evaluate`, `Checkpoint`. Compression: `prune`,
 `distill`, `quantize`. Deployment: `convert`, `mixed`, `Runner`, `inspect`, `compare`,
-`benchmark`, `search`, `sensitivity`. Layers, on TensorFlow, JAX and PyTorch:
+`significance`, `benchmark`, `search`, `sensitivity`. Layers, on TensorFlow, JAX and PyTorch:
 `MultiHeadAttention`, `Encoder` and their sublayers.
 
 Shapes in the docstrings use these letters: B batch, T target length, S source length, D hidden
@@ -49,12 +49,17 @@ _MODULES = {
     "zoo.tasks.multi_label": ("MultiLabel",),
     "zoo.tasks.regression": ("Regression",),
     "zoo.tasks.embedding": ("Embedding",),
+    "zoo.tasks.answering.question_answering": ("QuestionAnswering",),
+    "zoo.tasks.tagging.token_classification": ("TokenClassification",),
     "zoo.tasks.translation": ("Translation",),
     "zoo.tasks.language_modeling": ("LanguageModeling",),
     "zoo.training.train": ("train",),
+    "zoo.fusion.fuse": ("fuse",),
     "zoo.checkpoint": ("Checkpoint",),
     "zoo.tasks.measure": ("evaluate",),
     "zoo.outputs": ("LabelSet", "Prediction", "Vector"),
+    "zoo.answering.answers": ("Answer",),
+    "zoo.tagging.decoding": ("Tagged", "TaggedSpan"),
     "zoo.progress": ("Report",),
     "zoo.errors": ("InputError", "RunError"),
     # Compression, conversion and deployment.
@@ -65,6 +70,7 @@ _MODULES = {
     "edge.targets.convert": ("convert",),
     "edge.runtime.runner": ("Runner",),
     "edge.compare.compare": ("compare",),
+    "edge.compare.significance": ("significance",),
     "edge.compare.inspect": ("inspect",),
     "edge.compare.benchmark": ("benchmark",),
     "edge.choose.mixed": ("mixed",),

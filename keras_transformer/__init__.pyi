@@ -8,6 +8,7 @@ from keras_transformer.edge.choose.sensitivity import sensitivity as sensitivity
 from keras_transformer.edge.compare.benchmark import benchmark as benchmark
 from keras_transformer.edge.compare.compare import compare as compare
 from keras_transformer.edge.compare.inspect import inspect as inspect
+from keras_transformer.edge.compare.significance import significance as significance
 from keras_transformer.edge.compress.prune import prune as prune
 from keras_transformer.edge.distill.distill import distill as distill
 from keras_transformer.edge.load import load as load
@@ -46,9 +47,11 @@ from keras_transformer.quantization import QuantPoint as QuantPoint
 from keras_transformer.residual import Residual as Residual
 from keras_transformer.stacks import Decoder as Decoder
 from keras_transformer.stacks import Encoder as Encoder
+from keras_transformer.zoo.answering.answers import Answer as Answer
 from keras_transformer.zoo.checkpoint import Checkpoint as Checkpoint
 from keras_transformer.zoo.errors import InputError as InputError
 from keras_transformer.zoo.errors import RunError as RunError
+from keras_transformer.zoo.fusion.fuse import fuse as fuse
 from keras_transformer.zoo.models.config import TransformerConfig as TransformerConfig
 from keras_transformer.zoo.named import build as build
 from keras_transformer.zoo.named import models as models
@@ -57,12 +60,20 @@ from keras_transformer.zoo.outputs import Prediction as Prediction
 from keras_transformer.zoo.outputs import Vector as Vector
 from keras_transformer.zoo.progress import Report as Report
 from keras_transformer.zoo.recipe import Recipe as Recipe
+from keras_transformer.zoo.tagging.decoding import Tagged as Tagged
+from keras_transformer.zoo.tagging.decoding import TaggedSpan as TaggedSpan
+from keras_transformer.zoo.tasks.answering.question_answering import (
+    QuestionAnswering as QuestionAnswering,
+)
 from keras_transformer.zoo.tasks.classification import Classification as Classification
 from keras_transformer.zoo.tasks.embedding import Embedding as Embedding
 from keras_transformer.zoo.tasks.language_modeling import LanguageModeling as LanguageModeling
 from keras_transformer.zoo.tasks.measure import evaluate as evaluate
 from keras_transformer.zoo.tasks.multi_label import MultiLabel as MultiLabel
 from keras_transformer.zoo.tasks.regression import Regression as Regression
+from keras_transformer.zoo.tasks.tagging.token_classification import (
+    TokenClassification as TokenClassification,
+)
 from keras_transformer.zoo.tasks.task import Task as Task
 from keras_transformer.zoo.tasks.translation import Translation as Translation
 from keras_transformer.zoo.training.train import train as train

@@ -76,3 +76,13 @@ def tanh_range(bits):
     """Returns the range with which devices store values from -1 to 1."""
     steps = 2 ** ((bits or 8) - 1)
     return {"minimum": -1.0, "maximum": (steps - 1) / steps}
+
+
+def symmetric_range(bits):
+    """Returns a range in which both -1 and 1 are stored exactly, with zero point 0.
+
+    The zero point of a range from -1 to 1 would be the middle of two integers, of which the
+    converter takes another one than the simulation.
+    """
+    steps = 2 ** ((bits or 8) - 1)
+    return {"minimum": -steps / (steps - 1), "maximum": 1.0}

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_transformer.bits import symmetric_range
 from keras_transformer.quantization import QuantizedLayer
 from keras_transformer.room import within
 
@@ -48,7 +49,7 @@ class SinusoidalPositionalEncoding(QuantizedLayer):
 
     def build(self, input_shape):
         self.table = sinusoid(self.max_length, input_shape[-1], self.max_wavelength)
-        self.point = self._point("point", self.inner_bits, minimum=-1.0, maximum=1.0)
+        self.point = self._point("point", self.inner_bits, **symmetric_range(self.inner_bits))
 
     def call(self, inputs, start=0):
         """Adds the encodings of positions `start` to `start + T`."""

@@ -29,23 +29,30 @@ ROOMS = {
     "zoo.tabular": Room("zoo.printable", device=True),
     "zoo.progress": Room("zoo.printable zoo.tabular", device=True),
     "zoo.backends": Room("zoo.errors", "keras"),
-    "zoo.scope": Room("zoo.errors", "numpy", device=True),
-    "zoo.outputs": Room("zoo.errors zoo.scope", "numpy", device=True),
     "edge.precision": Room("zoo.errors", device=True),
     "zoo.tokenizers.normalizers": Room("zoo.errors", "numpy", device=True),
     "zoo.tokenizers": Room(
         "zoo.errors zoo.numerals zoo.tokenizers.normalizers", "numpy", device=True
+    ),
+    "zoo.tagging": Room(
+        "zoo.errors zoo.tokenizers zoo.tokenizers.normalizers", "numpy", device=True
+    ),
+    "zoo.answering": Room("zoo.errors zoo.tagging zoo.tokenizers", "numpy", device=True),
+    "zoo.scope": Room("zoo.errors", "numpy", device=True),
+    "zoo.outputs": Room(
+        "zoo.answering zoo.errors zoo.scope zoo.tagging", "numpy", device=True
     ),
     "zoo.chat": Room("zoo.errors zoo.tokenizers", "jinja2", device=True),
     "zoo.modalities": Room(
         "zoo.chat zoo.errors zoo.printable zoo.tokenizers", "numpy", device=True
     ),
     "zoo.data": Room(
-        "zoo.errors zoo.modalities zoo.numerals zoo.printable zoo.tokenizers", "numpy", device=True
+        "zoo.errors zoo.modalities zoo.numerals zoo.printable zoo.tagging zoo.tokenizers", "numpy",
+        device=True,
     ),
     "zoo.vocabularies": Room(
         "zoo.errors zoo.tokenizers "
-        "zoo.tokenizers.normalizers", "keras sentencepiece tensorflow tensorflow_text"
+        "zoo.tokenizers.normalizers", "keras numpy sentencepiece tensorflow tensorflow_text"
     ),
     "zoo.models.families": Room("zoo.errors"),
     "zoo.models.families.encoders": Room("zoo.models.families"),
@@ -66,8 +73,8 @@ ROOMS = {
         "zoo.tokenizers.normalizers", "numpy", device=True
     ),
     "zoo.predictor": Room(
-        "zoo.chat zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.tokenizers", "numpy",
-        device=True,
+        "zoo.answering zoo.chat zoo.errors zoo.generation zoo.modalities zoo.numerals zoo.outputs "
+        "zoo.tagging zoo.tokenizers", "numpy", device=True,
     ),
     "edge.runtime.checks": Room(
         "zoo.errors", "ai_edge_litert numpy tensorflow_text", device=True
@@ -78,14 +85,24 @@ ROOMS = {
         "ai_edge_litert numpy tensorflow_text", device=True,
     ),
     "zoo.evaluation": Room(
-        "zoo.data zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.tokenizers "
+        "zoo.data zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.tagging zoo.tokenizers "
         "zoo.tokenizers.normalizers", "keras numpy sacrebleu scipy sklearn",
     ),
-    "zoo.losses": Room("zoo.data", "keras"),
+    "zoo.losses": Room("zoo.answering zoo.data", "keras"),
     "zoo.tasks": Room(
-        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.losses zoo.modalities zoo.models "
+        "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.generation zoo.losses zoo.modalities "
+        "zoo.models "
         "zoo.models.running zoo.numerals zoo.predictor "
         "zoo.outputs zoo.progress zoo.scope zoo.tabular zoo.tokenizers zoo.vocabularies",
+        "keras numpy",
+    ),
+    "zoo.tasks.tagging": Room(
+        "zoo.data zoo.errors zoo.evaluation zoo.losses zoo.modalities zoo.models "
+        "zoo.models.running zoo.outputs zoo.progress zoo.tagging zoo.tasks zoo.vocabularies", "keras numpy",
+    ),
+    "zoo.tasks.answering": Room(
+        "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.losses zoo.modalities zoo.models "
+        "zoo.models.running zoo.outputs zoo.progress zoo.tagging zoo.tasks zoo.vocabularies",
         "keras numpy",
     ),
     "edge.tflite": Room(
@@ -124,17 +141,24 @@ ROOMS = {
         "zoo.tokenizers.normalizers zoo.training.adaptation zoo.vocabularies",
         "keras numpy",
     ),
+    "zoo.fusion": Room(
+        "zoo.checkpoint zoo.data zoo.errors zoo.models zoo.pretrained zoo.recipe zoo.storage "
+        "zoo.tasks zoo.training", "numpy scipy",
+    ),
     "edge.graphs": Room(
         "edge.runtime layers zoo.checkpoint zoo.models zoo.models.running", "keras tensorflow"
     ),
     "edge.load": Room(
         "edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor zoo.pretrained"
     ),
+    "edge.integers": Room(
+        "edge.runtime layers zoo.errors zoo.tokenizers", "numpy tensorflow"
+    ),
     "edge.compare": Room(
-        "edge.graphs edge.precision edge.runtime edge.runtime.checks edge.tflite layers "
-        "zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.generation "
-        "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.predictor zoo.pretrained "
-        "zoo.storage zoo.tabular zoo.tasks zoo.tokenizers",
+        "edge.graphs edge.integers edge.load edge.precision edge.runtime edge.runtime.checks "
+        "edge.tflite layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation "
+        "zoo.generation zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.predictor "
+        "zoo.pretrained zoo.storage zoo.tabular zoo.tasks zoo.tokenizers",
         "ai_edge_litert keras numpy",
     ),
     "edge.compress": Room(

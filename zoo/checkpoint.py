@@ -30,10 +30,10 @@ from keras_transformer.zoo.generation.text import TextGenerator
 from keras_transformer.zoo.modalities.modality import Features, InputSpec, Modality
 from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
-from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.fused_config import Config
 from keras_transformer.zoo.models.running.compiled_steps import CompiledSteps
 from keras_transformer.zoo.models.running.decoding_steps import KerasSteps
-from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, predict
+from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, predict_each
 from keras_transformer.zoo.models.running.turns import turn_of
 from keras_transformer.zoo.outputs import Outputs, decision_of
 from keras_transformer.zoo.predictor import Predictor
@@ -58,7 +58,7 @@ class Checkpoint(Predictor):
     It predicts, generates text and evaluates itself, see `Predictor` and `evaluate`.
 
     Attributes:
-        config: architecture and sizes of the model.
+        config: architecture and sizes of the model, or of several that answer as one.
         task: task of the model, with the labels.
         modality: modality of the inputs, with the tokenizers or whatever else encodes rows.
         model: Keras model.
@@ -71,7 +71,7 @@ class Checkpoint(Predictor):
             the same process. They are not saved.
     """
 
-    config: TransformerConfig
+    config: Config
     task: Task
     modality: Modality
     model: keras.Model
@@ -183,10 +183,18 @@ class Checkpoint(Predictor):
         if not rows:
             return Outputs(np.zeros((0, self.model.output_shape[-1]), "float32"), [])
         encoded = self.modality.encode(rows, pairs)
-        batches = Batches(
-            encoded.of(self.inputs), specs=self.inputs, batch_tokens=PREDICT_TOKENS
-        )
-        return Outputs(predict(self.model, batches), encoded.truncated)
+        found = self._encoded_outputs(encoded.of(self.inputs))
+        return Outputs(np.stack(found), encoded.truncated)
+
+    def _encoded_outputs(self, columns: Mapping[str, list[np.ndarray]]) -> list[np.ndarray]:
+        if not next(iter(columns.values())):
+            return []
+        batches = Batches(columns, specs=self.inputs, batch_tokens=PREDICT_TOKENS)
+        return predict_each(self.model, batches)
+
+    @property
+    def _validation_metrics(self) -> Mapping[str, Any]:
+        return self.metrics.get("validation") or {}
 
     def _generator(self, *, xla: bool = False) -> TextGenerator:
         steps = (CompiledSteps if xla else KerasSteps)(self.model, self.config, self.max_length)

@@ -13,8 +13,8 @@ import numpy as np
 
 from keras_transformer.zoo.data.labels import read_labels
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.config_checks import ADDED_POSITIONS
+from keras_transformer.zoo.models.fused_config import Config, config_from_json, members_of
 from keras_transformer.zoo.models.memory import kernel_parameters, parameters_of
 
 CONFIG, WEIGHTS, LABELS = "config.json", "weights.safetensors", "labels.txt"
@@ -41,7 +41,7 @@ class CheckpointConfig:
         keep: patterns of the layers that stay float in it.
     """
 
-    shape: TransformerConfig
+    shape: Config
     task: Mapping[str, Any]
     labels: tuple[str, ...]
     modality: str
@@ -81,7 +81,7 @@ class CheckpointConfig:
             raise _unexpected(path, "the name of a modality", modality)
         bits, keep = _bits(values["bits"], path)
         try:
-            shape = TransformerConfig.from_json(values["model"])
+            shape = config_from_json(values["model"])
         except InputError as error:
             raise InputError(f"{CONFIG} of {path}: {error}") from None
         if shape.positions == "learned" and length > shape.max_length:
@@ -107,21 +107,23 @@ class CheckpointConfig:
         Raises:
             InputError: it would have more, or tables that are larger than any model's.
         """
-        least = parameters_of(self.shape)
-        if self.shape.architecture == "encoder":
-            least += kernel_parameters(self.shape, self.shape.hidden_dim, len(self.labels))
-        blocks = 1 if self.shape.share_layers else self.shape.num_layers
+        shapes = members_of(self.shape)
+        least = sum(map(parameters_of, shapes))
+        for one in shapes if self.shape.architecture == "encoder" else ():
+            least += kernel_parameters(one, one.hidden_dim, len(self.labels))
+        blocks = sum(1 if one.share_layers else one.num_layers for one in shapes)
         if least > numbers or blocks > arrays:
             raise InputError(
                 f"{CONFIG} of {path} is of a model with {self.shape.num_layers} layers and at "
                 f"least {least} weights, {weights} has {numbers}."
             )
-        waves = self.shape.max_length * self.shape.hidden_dim
-        if self.shape.positions in ADDED_POSITIONS and waves > _MOST_WAVES:
-            raise InputError(
-                f"{CONFIG} of {path} is of a model with {self.shape.max_length} positions of "
-                f"width {self.shape.hidden_dim}, more than {_MOST_WAVES} numbers."
-            )
+        for one in shapes:
+            waves = one.max_length * one.hidden_dim
+            if one.positions in ADDED_POSITIONS and waves > _MOST_WAVES:
+                raise InputError(
+                    f"{CONFIG} of {path} is of a model with {one.max_length} positions of "
+                    f"width {one.hidden_dim}, more than {_MOST_WAVES} numbers."
+                )
 
 
 def read_object(data: bytes, what: str) -> dict[str, Any]:

@@ -5,11 +5,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_transformer.zoo.answering.answers import answer_predictions
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.scope import check_out_of_scope, is_in_scope
+from keras_transformer.zoo.tagging.decoding import tag_predictions
 
-# Kinds of outputs: logits of classes, logits of any number of labels, and vectors of the rows.
+# Kinds of outputs: logits of classes, logits of any number of labels, vectors of the rows, tags of
+# their words, and spans that answer.
 CLASSES, LABEL_SETS, EMBEDDING = "classes", "label sets", "embedding"
+TAGS, ANSWERS = "tags", "answers"
+# Those of a model with outputs at each position.
+BY_POSITION = (TAGS, ANSWERS)
 
 
 class Outputs(NamedTuple):
@@ -142,6 +148,14 @@ def vector_predictions(labels: Sequence[str], outputs: Outputs) -> list[Vector]:
     return [Vector(*one) for one in zip(outputs.scores, outputs.truncated, strict=True)]
 
 
+def pad_positions(outputs: Sequence[np.ndarray], length: int) -> np.ndarray:
+    """Returns outputs (T, outputs) of rows as one array (rows, length, outputs), cut or with 0."""
+    padded = np.zeros((len(outputs), length, outputs[0].shape[-1]), outputs[0].dtype)
+    for row, values in zip(padded, outputs, strict=True):
+        row[: len(values)] = values[:length]
+    return padded
+
+
 def nearest(
     queries: np.ndarray, vectors: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -196,6 +210,8 @@ OUTPUTS: dict[str, Callable[..., list[Any]]] = {
     LABEL_SETS: label_set_predictions,
     "number": number_predictions,
     EMBEDDING: vector_predictions,
+    TAGS: tag_predictions,
+    ANSWERS: answer_predictions,
 }
 
 

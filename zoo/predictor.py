@@ -6,20 +6,28 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from keras_transformer.zoo.answering.answers import Answer, AnswerOutputs, answer_outputs
+from keras_transformer.zoo.answering.windows import question_windows
 from keras_transformer.zoo.chat.chat import Chat
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.text import Generation, TextGenerator
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.modalities.text import Text
+from keras_transformer.zoo.numerals import is_float32
 from keras_transformer.zoo.outputs import (
+    ANSWERS,
     EMBEDDING,
     OUTPUTS,
+    TAGS,
     LabelSet,
     Outputs,
     Prediction,
     Vector,
     shortened,
 )
+from keras_transformer.zoo.tagging.decoding import Tagged
+from keras_transformer.zoo.tagging.windows import TagOutputs, windows_of
+from keras_transformer.zoo.tagging.words import checked_words, words_of
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
 
@@ -89,15 +97,28 @@ class Predictor:
         """Whether the model's outputs are vectors."""
         return self.output_kind == EMBEDDING
 
+    @property
+    def answers_questions(self) -> bool:
+        """Whether the model's outputs are spans of a context."""
+        return self.output_kind == ANSWERS
+
+    @property
+    def tags(self) -> bool:
+        """Whether the model's outputs are tags of the words of a text."""
+        return self.output_kind == TAGS
+
     def predict(
         self, rows: Iterable[Any], pairs: Iterable[Any] | None = None
-    ) -> list[Prediction] | list[LabelSet] | list[Vector]:
+    ) -> list[Prediction] | list[LabelSet] | list[Vector] | list[Tagged] | list[Answer]:
         """Predicts for raw rows, or for pairs of them.
 
-        A model of embeddings returns vectors, one of any number of labels sets of them.
+        A model of any number of labels returns sets of them, one of embeddings vectors, one that
+        tags words their entities or tags, and one that answers questions an answer for each
+        question and its context, the second row.
 
         Args:
-            rows: raw rows; for text a list, an array or a column of strings.
+            rows: raw rows; for text a list, an array or a column of strings; for a model that tags
+                words also lists of words.
             pairs: second row of each example, for a task over pairs.
 
         Raises:
@@ -108,12 +129,22 @@ class Predictor:
         outputs = self.outputs(rows, pairs)
         return OUTPUTS[self.output_kind](self.labels, outputs, **self.decision)
 
-    def scores(self, rows: Iterable[Any], pairs: Iterable[Any] | None = None) -> np.ndarray:
+    def scores(
+        self, rows: Iterable[Any], pairs: Iterable[Any] | None = None
+    ) -> np.ndarray | list[np.ndarray]:
         """Returns the model's outputs (rows, outputs): logits, predicted numbers or vectors.
 
+        Those of a model that tags words are a list of logits (words, tags) for each row.
+
         Raises:
-            InputError, TypeError: as `predict`.
+            InputError, TypeError: as `predict`, or if the model answers questions, whose outputs
+                are those of several windows.
         """
+        if self.answers_questions:
+            raise InputError(
+                f"Expected a model with scores for a row, got one of {self.task_name}; predict "
+                "gives its answers."
+            )
         return self.outputs(rows, pairs).scores
 
     def embed(self, rows: Iterable[Any], *, width: int | None = None) -> np.ndarray:
@@ -131,7 +162,9 @@ class Predictor:
         vectors = self.scores(rows)
         return vectors if width is None else shortened(vectors, width)
 
-    def outputs(self, rows: Iterable[Any], pairs: Iterable[Any] | None = None) -> Outputs:
+    def outputs(
+        self, rows: Iterable[Any], pairs: Iterable[Any] | None = None
+    ) -> Outputs | TagOutputs | AnswerOutputs:
         """Returns the scores, and which rows were truncated to the model's length.
 
         Raises:
@@ -139,7 +172,42 @@ class Predictor:
         """
         if self.generates:
             raise InputError(f"Expected a model that predicts labels, got one of {self.task_name}.")
-        return self._outputs(*self.checked(rows, pairs))
+        rows, pairs = self.checked(rows, pairs)
+        if self.answers_questions:
+            contexts = [words_of(context) for context in pairs or ()]
+            asked = question_windows(self.tokenizer, rows, contexts, self.max_length)
+            names = [spec.name for spec in self.modality.inputs(pair=True)]
+            found = self._encoded_outputs({name: asked.columns[name] for name in names})
+            return answer_outputs(asked, found, self.null_threshold)
+        if not self.tags:
+            return self._outputs(rows, pairs)
+        windows = windows_of(self.tokenizer, rows, self.max_length)
+        return windows.outputs(self._encoded_outputs({"ids": windows.ids}), len(self.labels))
+
+    def answer(self, question: str, context: str) -> Answer:
+        """Returns the span of a context that answers a question, or that it has none.
+
+        `predict(questions, contexts)` answers several.
+
+        Raises:
+            InputError: if the model does not answer questions.
+            TypeError: if either is not a string.
+        """
+        if not self.answers_questions:
+            raise InputError(f"Expected a model of answers, got one of {self.task_name}.")
+        return self.predict([question], [context])[0]
+
+    @property
+    def null_threshold(self) -> float | None:
+        """Margin of no answer above which none is given, tuned on validation data; None for none.
+
+        Raises:
+            InputError: if it is recorded, but is no number.
+        """
+        value = self._validation_metrics.get("null_threshold")
+        if value is not None and not is_float32(value):
+            raise InputError(f"Expected null_threshold to be a number, got {value!r}.")
+        return value
 
     def checked(
         self, rows: Iterable[Any], pairs: Iterable[Any] | None
@@ -149,13 +217,13 @@ class Predictor:
         Raises:
             InputError, TypeError: as `predict`.
         """
-        rows, _ = self.modality.checked(rows)
+        rows = checked_words(rows) if self.tags else self.modality.checked(rows)[0]
         if (pairs is not None) != self.pair:
             expected = "pairs of" if self.pair else "single"
             raise InputError(
                 f"Expected {expected} {self.modality.rows}, as the model was trained on."
             )
-        return self.modality.checked(rows, pairs)
+        return (rows, None) if pairs is None else self.modality.checked(rows, pairs)
 
     def generate(self, texts: Iterable[str], **options: Any) -> list[str]:
         """Returns the translation of each source, or the continuation of each prompt.
@@ -232,8 +300,17 @@ class Predictor:
         """The generator that `generate` reuses."""
         return self.generator()
 
+    @property
+    def _validation_metrics(self) -> Mapping[str, Any]:
+        """Metrics on the validation data of training."""
+        raise NotImplementedError
+
     def _outputs(self, rows: list[Any], pairs: list[Any] | None) -> Outputs:
         """Outputs of checked rows."""
+        raise NotImplementedError
+
+    def _encoded_outputs(self, columns: Mapping[str, list[np.ndarray]]) -> Sequence[np.ndarray]:
+        """The output (T or more, outputs) of each encoded row, of one `BY_POSITION`."""
         raise NotImplementedError
 
     def _generator(self, **options: Any) -> TextGenerator:

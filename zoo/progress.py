@@ -10,8 +10,8 @@ from keras_transformer.zoo.tabular import number, words
 
 # Metrics printed for an epoch, as far as the task has them.
 EPOCH_METRICS = (
-    "accuracy", "macro_f1", "pearson", "spearman", "mean_squared_error", "loss", "perplexity",
-    "token_accuracy", "bits_per_character",
+    "f1", "exact_match", "accuracy", "macro_f1", "pearson", "spearman", "mean_squared_error",
+    "loss", "perplexity", "token_accuracy", "bits_per_character",
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from keras_transformer.zoo.modalities.raw_texts import checked_texts
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.fused_config import check_single
 from keras_transformer.zoo.models.memory import parameters_of
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.recipe.training_data import is_path, rows_digest
@@ -195,6 +196,7 @@ def prune_checkpoint(checkpoint: Checkpoint, source: Texts) -> Checkpoint:
             f"{checkpoint.precision}; prune the one that it was made from."
         )
     check_whole(checkpoint.recipe)
+    check_single(checkpoint.config, "to prune the vocabulary of")
     texts = read_texts(source)
     modality, config = checkpoint.modality, checkpoint.config
     rows = prune_tokenizers(

@@ -9,6 +9,9 @@ import numpy as np
 
 from keras_transformer.edge.compare.layers import LayerDifference, explain
 from keras_transformer.edge.compare.parity import Parity, outputs_difference, runner_parity
+from keras_transformer.edge.compare.probes import at_positions
+from keras_transformer.edge.compare.simulated import Simulation, simulated_parity
+from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.runtime.packed import Source, names_of
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.backends import needs_backend
@@ -24,7 +27,6 @@ from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.tabular import Grid, Tabular
 from keras_transformer.zoo.tasks.measure import read_options
 from keras_transformer.zoo.tasks.registry import task_of
-from keras_transformer.zoo.tasks.task import Task
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -169,7 +171,7 @@ def _compare_texts(
         written = runner.generations(pairs.sources, **decoding)
         texts = [one.text for one in written]
         same = sum(a == b for a, b in zip(texts, expected, strict=True)) / len(texts)
-        parity = runner_parity(checkpoint.model, checkpoint, runner)
+        parity = _steps_parity(checkpoint, runner)
         compared.append(
             Comparison(
                 path=runner.name, precision=runner.precision, size=len(bytes(runner)),
@@ -180,6 +182,15 @@ def _compare_texts(
             )  # fmt: skip
         )
     return compared
+
+
+def _steps_parity(checkpoint: Checkpoint, runner: Runner) -> Parity:
+    """The difference of logits; of a file of integers, from its simulation in integers."""
+    spec = get_precision(runner.precision)
+    if spec.inner_bits is None or not checkpoint.is_quantized:
+        return runner_parity(checkpoint.model, checkpoint, runner)
+    simulation = Simulation(checkpoint, checkpoint.model, spec, runner.max_length)
+    return simulated_parity(simulation, runner)
 
 
 @needs_backend("compare --layers")
@@ -237,19 +248,27 @@ def _compare(
     """Compares one file; `references` caches the checkpoint's outputs by length."""
     length = runner.max_length
     modality = dataclasses.replace(checkpoint.modality, max_length=length)
-    encoded = modality.encode(*checkpoint.task.rows(examples))
+    encoded = checkpoint.task.encode(examples, modality)
     inputs = encoded.pad(checkpoint.inputs, length)
     if length not in references:
         references[length] = _padded_outputs(checkpoint, inputs, length)
     reference = references[length]
     outputs = runner.run(inputs)
+    metric = checkpoint.task.defined(checkpoint.task.metric, examples).name
+    value, checkpoint_value = (
+        task.measured(checkpoint, examples, modality, found)[metric]
+        for task, found in ((task_of(runner), outputs), (checkpoint.task, reference))
+    )
+    reference, outputs = (
+        at_positions(found, checkpoint, inputs) for found in (reference, outputs)
+    )
     return Comparison(
         path=runner.name,
         precision=runner.precision,
         size=len(bytes(runner)),
-        metric=_metric(checkpoint, examples),
-        value=_value(task_of(runner), examples, outputs),
-        checkpoint_value=_value(checkpoint.task, examples, reference),
+        metric=metric,
+        value=value,
+        checkpoint_value=checkpoint_value,
         parity=outputs_difference(reference, outputs, runner),
         num_truncated=encoded.num_truncated,
     )
@@ -269,15 +288,6 @@ def _padded_outputs(
         part = {name: array[start : start + rows] for name, array in inputs.items()}
         parts.append(np.asarray(checkpoint.model.predict_on_batch(part)))
     return np.concatenate(parts)
-
-
-def _value(task: Task, examples: Examples, outputs: np.ndarray) -> float | None:
-    found = task.metrics(examples.targets, outputs)
-    return found[task.defined(task.metric, examples).name]
-
-
-def _metric(checkpoint: Checkpoint, examples: Examples) -> str:
-    return checkpoint.task.defined(checkpoint.task.metric, examples).name
 
 
 def _number(value: float | None, form: str) -> str | None:

@@ -6,6 +6,7 @@ import re
 import keras
 
 from keras_transformer.stacks import Decoder, Encoder
+from keras_transformer.zoo.models.fused_config import without_prefix
 from keras_transformer.zoo.models.kept_layers import STREAM, rounded_layers
 
 # Values stored between sublayers belong to none of them: the next matmul reads them as integers.
@@ -39,13 +40,16 @@ class Group:
 def groups_of(model: keras.Model) -> list[Group]:
     """Returns the groups of a model that was built with bits, in the order of the data flow."""
     # Keras lists layers in the order of their distance to the output.
-    stacks = [isinstance(layer, Encoder | Decoder) for layer in model.layers]
-    last = len(stacks) - 1 - stacks[::-1].index(True)
     place = {layer.name: number for number, layer in enumerate(model.layers)}
+    # The last stack of each model that is one of several.
+    last = {
+        _member(layer.name): number
+        for number, layer in enumerate(model.layers) if isinstance(layer, Encoder | Decoder)
+    }  # fmt: skip
     paths: dict[str, list[str]] = {}
     for layer in rounded_layers(model):
         top, _, _ = layer.path.partition("/")
-        name = _name(layer.path) or ENDS[place[top] > last]
+        name = _name(layer.path) or ENDS[place[top] > last[_member(top)]]
         paths.setdefault(name, []).append(layer.path)
     return [
         Group(name=name, patterns=_patterns(name, paths[name]))
@@ -55,14 +59,20 @@ def groups_of(model: keras.Model) -> list[Group]:
 
 def _name(path: str) -> str | None:
     """The group of a layer that is neither before nor after the stacks, or None."""
-    if path.rpartition("/")[2] in STREAM:
+    alone = without_prefix(path)
+    if alone.rpartition("/")[2] in STREAM:
         return BETWEEN
-    if path in OUTPUT_POINTS:
+    if alone in OUTPUT_POINTS:
         return OUTPUT
     sublayer = SUBLAYER.match(path)
-    if sublayer is None and path.startswith(STACKS):
+    if sublayer is None and alone.startswith(STACKS):
         return BETWEEN
     return sublayer and sublayer[1]
+
+
+def _member(name: str) -> str:
+    """The beginning of the names of a member's layers; empty for a model alone."""
+    return name.removesuffix(without_prefix(name))
 
 
 def _patterns(name: str, paths: list[str]) -> tuple[str, ...]:
@@ -77,7 +87,7 @@ def _patterns(name: str, paths: list[str]) -> tuple[str, ...]:
 
 def _order(name: str) -> tuple[int, int, str]:
     """Sort key: embeddings, encoder and decoder blocks by number, values between, head, output."""
-    stack, _, rest = name.partition("/")
+    stack, _, rest = without_prefix(name).partition("/")
     number = re.search(r"\d+", rest)
     kinds = ("embedding", "encoder", "decoder", BETWEEN, "head", OUTPUT)
-    return kinds.index(stack), int(number[0]) if number else 0, rest
+    return kinds.index(stack), int(number[0]) if number else 0, rest + _member(name)

@@ -1,9 +1,10 @@
 """Parity of a file with the Keras model that it was converted from.
 
-A new file is checked twice. Layer by layer, given the file's own values (`layers.find_layers`), it
-must compute what the Keras model does that rounds as it does. At the outputs, a file of rounded
-kernels must keep what the checkpoint's own model says in at least 95 % of the rows: the float
-model, or the one that was trained with rounding. A row departs where
+A new file is checked twice, one of integers once more (see `simulated`). Layer by layer, given the
+file's own values (`layers.find_layers`), it must compute what the Keras model does that rounds as
+it does. At the outputs, a file of rounded kernels must keep what the checkpoint's own model says in
+at least 95 % of the rows: the float model, or the one that was trained with rounding. A row departs
+where
 
 - the file chooses a class or a token that the model finds less than half as likely as its own
   choice: between two that are about as likely, either is as good;
@@ -46,7 +47,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_transformer.edge.compare.probes import model_outputs, next_tokens, probe_inputs
+from keras_transformer.edge.compare.probes import (
+    at_positions,
+    model_outputs,
+    next_tokens,
+    probe_inputs,
+)
 from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.runtime.names import EMBEDDING, LOGITS, PROBABILITIES
 from keras_transformer.edge.runtime.runner import Runner
@@ -268,7 +274,8 @@ def runner_parity(model: keras.Model, checkpoint: Checkpoint, runner: Runner) ->
     if runner.generates:
         return steps_parity(model, checkpoint, runner.steps, runner.description["output_step"])
     expected = model_outputs(model, checkpoint, runner.max_length)
-    found = runner.run(probe_inputs(checkpoint, runner.max_length))
+    inputs = probe_inputs(checkpoint, runner.max_length)
+    found = at_positions(runner.run(inputs), checkpoint, inputs)
     return outputs_difference(expected, found, runner)
 
 

@@ -9,6 +9,7 @@ from keras import ops
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.generation.text import Model
 from keras_transformer.zoo.models.running.predict import model_inputs
+from keras_transformer.zoo.predictor import Predictor
 
 
 def keras_outputs(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -19,10 +20,30 @@ def keras_outputs(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> np.nd
     return ops.convert_to_numpy(model(inputs, training=False))
 
 
+def at_positions(
+    outputs: np.ndarray, predictor: Predictor, inputs: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """Returns outputs as rows (rows, outputs) of which each has a choice.
+
+    Of outputs (rows, T, outputs) each position is one, padding left out, which nothing reads. Of
+    spans (rows, T, 2) the logits (T,) of each begin and each end are one; padding has the lowest.
+    """
+    if outputs.ndim == 2:
+        return outputs
+    is_real = np.arange(outputs.shape[1]) < predictor.modality.num_real(inputs)[:, None]
+    if not predictor.answers_questions:
+        return outputs[is_real]
+    ends, is_real = np.concatenate([outputs[..., 0], outputs[..., 1]]), np.tile(is_real, (2, 1))
+    lowest = np.where(is_real, ends, np.inf).min(axis=1, keepdims=True)
+    return np.where(is_real, ends, lowest)
+
+
 def model_outputs(model: keras.Model, checkpoint: Checkpoint, length: int) -> np.ndarray:
     """Returns a model's outputs (rows, outputs) for the probes, of which a file's are compared."""
     if not checkpoint.task.generates:
-        return keras_outputs(model, model_inputs(model, probe_inputs(checkpoint, length)))
+        inputs = probe_inputs(checkpoint, length)
+        outputs = keras_outputs(model, model_inputs(model, inputs))
+        return at_positions(outputs, checkpoint, inputs)
     probes = _cut(checkpoint, length)
     found = []
     for row, first, last in _written(probes):
@@ -60,6 +81,12 @@ def next_tokens(
 
     The model's are computed all at once, the file's step by step.
     """
+    expected = model_outputs(model, checkpoint, steps.cache_length)
+    return expected, stepwise_outputs(checkpoint, steps)
+
+
+def stepwise_outputs(checkpoint: Checkpoint, steps: Model) -> np.ndarray:
+    """Returns the logits (positions, V) after each token of the probes, computed step by step."""
     outputs, probes = [], _cut(checkpoint, steps.cache_length)
     for row, first, num_tokens in _written(probes):
         ids = probes["ids"][row]
@@ -71,4 +98,4 @@ def next_tokens(
         for place in range(first, num_tokens):
             found, cache = steps.step(ids[place : place + 1], cache)
             outputs.append(found[0])
-    return model_outputs(model, checkpoint, steps.cache_length), np.array(outputs)
+    return np.array(outputs)

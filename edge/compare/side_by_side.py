@@ -21,6 +21,7 @@ from keras_transformer.edge.tflite.inside import Computed, Inside
 from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.build import all_layers
+from keras_transformer.zoo.models.fused_config import without_prefix
 from keras_transformer.zoo.tokenizers.tokenizer import pad_rows
 
 # Called with a signature, a point's name, the point, its values in the Keras model, and the file's
@@ -65,8 +66,9 @@ class SideBySide:
         self.points = [layer for layer in layers if isinstance(layer, QuantPoint)]
         shares = checkpoint.config.share_layers
         self._repeated = {
-            point for point in self.points if shares and point.path.startswith("encoder/block_0/")
-        }
+            point for point in self.points
+            if shares and without_prefix(point.path).startswith("encoder/block_0/")
+        }  # fmt: skip
 
     def run(self, columns: Mapping[str, Sequence[np.ndarray]], *meetings: Meet) -> None:
         """Runs rows, cut to the length, in the file once and in Keras once for each meeting."""

@@ -5,6 +5,7 @@ from pathlib import PurePath
 from typing import Any
 
 from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.models.fused_config import FUSED
 from keras_transformer.zoo.storage.files import weights_digest
 
 # Files are shared, so folders of the training machine are left out.
@@ -19,9 +20,11 @@ def provenance(checkpoint: Checkpoint) -> dict[str, Any]:
     `recipe.json`, with the names of files but not their folders.
     """
     recipe = json.loads(checkpoint.recipe.to_json())
-    if recipe["model"]["published"]:
-        recipe["model"]["name"] = named_origin(recipe["model"]["name"])
-        recipe["model"]["published"]["source"] = recipe["model"]["name"]
+    several = recipe["model"]["name"] == FUSED
+    for model in (recipe["model"], *(recipe["model"]["settings"]["members"] if several else ())):
+        if model["published"]:
+            model["name"] = named_origin(model["name"])
+            model["published"]["source"] = model["name"]
     for part, name in _PATHS:
         recipe[part][name] = PurePath(recipe[part][name]).name
     return {"weights_sha256": weights_digest(checkpoint.model.weights), "recipe": recipe}

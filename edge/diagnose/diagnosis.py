@@ -165,7 +165,7 @@ def diagnose(
     task = task_of(predictor)
     examples = task.examples_of(data, columns)
     outputs = task.outputs_of(predictor, examples)
-    metrics = task.measured(examples, outputs)
+    metrics = task.metrics_of(examples, outputs)
     if out_of_scope is not None:
         metrics |= scope_metrics(predictor, out_of_scope, columns)
     return Diagnosis(

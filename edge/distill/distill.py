@@ -20,6 +20,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
+from keras_transformer.zoo.models.fused_config import check_single
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.pretrained.source import is_published
 from keras_transformer.zoo.progress import Report
@@ -88,6 +89,8 @@ def distill(
         share=share, temperature=temperature, hidden=hidden_weight, attention=attention_weight
     )
     teacher = as_checkpoint(teacher)
+    if hidden_weight or attention_weight:
+        check_single(teacher.config, "whose inner states a student follows")
     student = _student(teacher, student, settings, init, changes)
     _check(teacher, student)
     _check_beams(beams, teacher.task)
@@ -135,6 +138,7 @@ def _student(
     is_name = isinstance(student, str) and not Path(student).is_dir()
     is_new = is_name or (isinstance(student, str | Path) and is_published(student))
     if init == "teacher":
+        check_single(teacher.config, "whose blocks a student begins with")
         if student is not None and not is_new:
             raise InputError(
                 "Expected a student of the catalogue, a published one or none where it begins with "

@@ -63,13 +63,9 @@ def entry_points(model: keras.Model, config: TransformerConfig) -> dict[str, Ent
         return {
             PREDICT: EntryPoint(
                 inputs={
-                    tensor.name: (
-                        ("B", *("T" if size is None else size for size in tensor.shape[1:])),
-                        tensor.dtype,
-                    )
-                    for tensor in model.inputs
+                    tensor.name: (_free_shape(tensor), tensor.dtype) for tensor in model.inputs
                 },
-                outputs={"output": (("B", model.outputs[0].shape[-1]), "float32")},
+                outputs={"output": (_free_shape(model.outputs[0]), "float32")},
                 call=_unchecked(lambda inputs: {"output": model(inputs, training=False)}),
             )
         }
@@ -94,6 +90,10 @@ def entry_points(model: keras.Model, config: TransformerConfig) -> dict[str, Ent
         call=decode,
     )  # fmt: skip
     return graphs
+
+
+def _free_shape(tensor):
+    return ("B", *("T" if size is None else size for size in tensor.shape[1:]))
 
 
 def _unchecked(call):

@@ -30,8 +30,7 @@ from keras_transformer.edge.runtime.names import (
     signature_name,
 )
 from keras_transformer.zoo.checkpoint import Checkpoint
-
-_IMPERCEPTIBLE = 1e-30
+from keras_transformer.zoo.models.last_layers import IMPERCEPTIBLE
 
 
 def make_signatures(
@@ -99,6 +98,4 @@ def static_function(
 
 def probabilities(logits):
     """Returns the softmax of logits (B, outputs), computed in float in any precision."""
-    # The converter would store the softmax of stored logits in steps of 1/256. It leaves a sum of
-    # unknown range in float, and cannot fold a constant that is too small to change a logit.
-    return tf.nn.softmax(logits + _IMPERCEPTIBLE)
+    return tf.nn.softmax(logits + IMPERCEPTIBLE)

@@ -12,7 +12,8 @@ from typing import Any
 from keras_transformer.edge.runtime.names import EMBEDDING
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.counts import parameters
-from keras_transformer.zoo.outputs import CLASSES
+from keras_transformer.zoo.models.fused_config import FUSED, members_of
+from keras_transformer.zoo.outputs import BY_POSITION, CLASSES
 from keras_transformer.zoo.printable import printable
 from keras_transformer.zoo.prune_vocabulary import kept_for
 
@@ -20,8 +21,8 @@ NAME = "MODEL_CARD.md"
 TITLE = "# Model card\n"
 _SHOWN_LABELS = 12
 _SHOWN_METRICS = (
-    "accuracy", "micro_f1", "macro_f1", "mean_average_precision", "pearson", "spearman", "bleu",
-    "chrf", "perplexity",
+    "f1", "exact_match", "accuracy", "micro_f1", "macro_f1", "mean_average_precision", "pearson",
+    "spearman", "bleu", "chrf", "perplexity",
 )  # fmt: skip
 
 
@@ -35,6 +36,7 @@ class Origin:
         unit: the input of one invocation, in words.
         classifies: whether it always predicts one of its labels.
         generates: whether it generates text.
+        by_position: whether it has outputs at each position, of windows of a long text.
         began: whether it began with published weights.
         is_measured: whether it has scores on validation data.
     """
@@ -44,6 +46,7 @@ class Origin:
     unit: str
     classifies: bool
     generates: bool
+    by_position: bool
     began: bool
     is_measured: bool
 
@@ -54,7 +57,8 @@ class Origin:
             length: number of tokens that the file reads.
             output: kind of output, see `edge.runtime.names`.
         """
-        yield f"It reads at most {length} tokens; what is longer is cut."
+        longer = "read in several windows, by Runner" if self.by_position else "cut"
+        yield f"It reads at most {length} tokens; what is longer is {longer}."
         if self.classifies and output != EMBEDDING:
             yield "It always answers with one of its labels, to a text that fits none of them too."
         if self.generates:
@@ -80,7 +84,8 @@ def origin_of(checkpoint: Checkpoint) -> Origin:
         classifies=checkpoint.output_kind == CLASSES
         and "out_of_scope" not in checkpoint.decision,
         generates=checkpoint.task.generates,
-        began=bool(checkpoint.recipe.model.published),
+        by_position=checkpoint.task.output in BY_POSITION,
+        began=bool(_published(checkpoint)),
         is_measured=bool(checkpoint.metrics),
     )
 
@@ -120,7 +125,9 @@ def card_section(
 def _what(checkpoint: Checkpoint) -> str:
     c = checkpoint.config
     count = f"{parameters(checkpoint.model) / 1e6:.1f} M parameters"
-    layers = f"{c.num_layers} layers of width {c.hidden_dim}"
+    several = len(members_of(c))
+    layers = f"{several} models of together " if several > 1 else ""
+    layers += f"{c.num_layers} layers of width {c.hidden_dim}{' at most' if several > 1 else ''}"
     pairs = " of pairs of texts" if checkpoint.task.pair else ""
     return f"{c.architecture}, {layers}, {count}; {checkpoint.task.name}{pairs}"
 
@@ -135,12 +142,19 @@ def _labels(labels: Sequence[str]) -> str | None:
 
 def _origin(checkpoint: Checkpoint) -> str | None:
     """The published weights, and their licence, which the file's users have to keep."""
-    published = checkpoint.recipe.model.published
-    if not published:
-        return None
-    source = published["source"]
-    name = source if source.startswith("hf:") else Path(source).name
-    return f"the published weights of {name}, licence {published['licence'] or 'not stated'}"
+    told = []
+    for published in _published(checkpoint):
+        source = published["source"]
+        name = source if source.startswith("hf:") else Path(source).name
+        told.append(f"{name}, licence {published['licence'] or 'not stated'}")
+    return f"the published weights of {'; of '.join(dict.fromkeys(told))}" if told else None
+
+
+def _published(checkpoint: Checkpoint) -> list[Mapping[str, Any]]:
+    """The published weights that a model, or each of several that answer as one, began with."""
+    model = checkpoint.recipe.model
+    several = model.settings["members"] if model.name == FUSED else ()
+    return [one for one in (model.published, *(part["published"] for part in several)) if one]
 
 
 def _vocabulary(checkpoint: Checkpoint) -> str | None:
@@ -174,8 +188,7 @@ def _score(checkpoint: Checkpoint, *, is_float: bool) -> str | None:
         return None
     shown = {
         name: value for name, value in metrics.items()
-        if name in _SHOWN_METRICS
-        and value is not None
+        if name in _SHOWN_METRICS and value is not None
     }  # fmt: skip
     return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in shown.items())
 

@@ -18,6 +18,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, build, get_weights, set_weights
 from keras_transformer.zoo.models.config_checks import ADDED_POSITIONS
+from keras_transformer.zoo.models.fused_config import check_single
 from keras_transformer.zoo.models.unset import unset_weights
 
 _TABLE, _BIAS = "token_embedding/embeddings", "token_embedding/logits_bias"
@@ -46,6 +47,7 @@ def check_rotation(checkpoint: Checkpoint) -> None:
     if checkpoint.is_quantized:
         raise InputError("Expected a float checkpoint to rotate, got a quantized one.")
     config = checkpoint.config
+    check_single(config, "to rotate")
     needed = {
         "architecture": "decoder", "norm": "rms_norm", "pre_norm": True, "sandwich_norms": False,
         "first_norm": True, "has_embedding_norm": False, "rank": 0,

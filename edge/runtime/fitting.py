@@ -19,8 +19,8 @@ from keras_transformer.edge.runtime.names import (
 )
 from keras_transformer.zoo.modalities.modality import InputSpec, Modality
 from keras_transformer.zoo.modalities.text import Text
+from keras_transformer.zoo.outputs import ANSWERS, BY_POSITION, OUTPUTS
 from keras_transformer.zoo.outputs import EMBEDDING as VECTORS
-from keras_transformer.zoo.outputs import OUTPUTS
 
 _OUTPUTS = (LOGITS, PROBABILITIES, EMBEDDING)
 _TYPES = {"int32": "INT32", "float32": "FLOAT32", "uint8": "UINT8", "int8": "INT8"}
@@ -74,6 +74,12 @@ def _predicting(
     beside = modality.beside({name: spec.pad([], 1) for name, spec in specs.items()})
     embeds = description.get("output_kind") == VECTORS
     width = None if gives == EMBEDDING else max(1, len(labels))
+    kind = description.get("output_kind")
+    if kind in BY_POSITION and (gives != LOGITS or not isinstance(modality, Text)):
+        yield f"Expected logits of texts where output_kind={kind!r}, got output={gives!r}."
+        return
+    if kind == ANSWERS:
+        width = 2
     if embeds:
         width = description["model"].get("hidden_dim")
     names = set(model.signatures[PREDICT].inputs)
@@ -88,7 +94,8 @@ def _predicting(
             wanted = ", ".join(sorted({*specs, *beside}))
             yield f"Expected {signature} to read {wanted}, got {', '.join(found) or 'nothing'}."
             return
-        ends: dict[str, Wanted] = {gives: ("FLOAT32", (1, None))}
+        positions = (length,) if kind in BY_POSITION else ()
+        ends: dict[str, Wanted] = {gives: ("FLOAT32", (1, *positions, None))}
         if reads_texts:
             ends.update({TEXTS: ("STRING", (1,)), "ids": ("INT32", (1, None))})
         for name in () if reads_texts else names:

@@ -28,7 +28,7 @@ from keras_transformer.zoo.generation.scoring import stepwise_perplexity
 from keras_transformer.zoo.generation.text import Each, Generation, TextGenerator, in_turn
 from keras_transformer.zoo.modalities.modality import InputSpec
 from keras_transformer.zoo.modalities.raw_texts import checked_texts
-from keras_transformer.zoo.outputs import Outputs, shortened
+from keras_transformer.zoo.outputs import BY_POSITION, Outputs, pad_positions, shortened
 from keras_transformer.zoo.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -145,7 +145,8 @@ class Runner(Predictor):
         """Returns the outputs (rows, outputs) for padded inputs of the model by name.
 
         They are logits or numbers of the head, vectors if the file outputs embeddings, and log
-        probabilities if it outputs probabilities.
+        probabilities if it outputs probabilities. A file whose outputs are `BY_POSITION` gives
+        logits at each (rows, T, outputs), 0 beyond the length that it ran.
 
         Args:
             arrays: inputs (rows, T, ...) with T at most `max_length`, or (rows, ...) of a fixed
@@ -167,7 +168,10 @@ class Runner(Predictor):
             }
             return self._predict(lengths[row], inputs)[0][0]
 
-        return np.array([output(row) for row in range(len(lengths))])
+        outputs = [output(row) for row in range(len(lengths))]
+        if self.output_kind not in BY_POSITION:
+            return np.array(outputs)
+        return pad_positions(outputs, next(iter(arrays.values())).shape[1])
 
     def run_texts(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Returns the outputs of `run` for texts (rows,), and their ids (rows, T).
@@ -231,6 +235,10 @@ class Runner(Predictor):
         size = max(1, min(most, -(-count // (4 * self._workers.count))))
         return [range(first, min(first + size, count)) for first in range(0, count, size)]
 
+    @property
+    def _validation_metrics(self) -> Mapping[str, Any]:
+        return self.description.get("metrics") or {}
+
     def _generator(self, *, each: Each = in_turn) -> TextGenerator:
         return TextGenerator(
             self.steps, self.tokenizer, self.target_tokenizer, self.labels,
@@ -255,14 +263,33 @@ class Runner(Predictor):
         width = self.description["model"]["hidden_dim"] if self.embeds else max(1, len(self.labels))
         return Outputs(np.array(outputs, "float32").reshape(len(outputs), width), truncated)
 
+    def _encoded_outputs(self, columns: Mapping[str, list[np.ndarray]]) -> list[np.ndarray]:
+        count = len(next(iter(columns.values())))
+        if self._workers is not None and count:
+
+            def some(part: range) -> tuple[dict[str, list[np.ndarray]]]:
+                return ({name: rows[part.start : part.stop] for name, rows in columns.items()},)
+
+            return sum(self._by_workers(self._workers, "_encoded_outputs", some, count), [])
+        rows = ({name: one[row][None] for name, one in columns.items()} for row in range(count))
+        return [self.run(row)[0] for row in rows]
+
+    def _by_workers(self, workers, method, arguments, count):
+        """Results of a method for the parts of rows that the workers compute, in order."""
+
+        def computed(part: range) -> Any:
+            claim = workers.claim()
+            return claim.engine.call(method, *arguments(part))
+
+        return workers.each(computed, self._parts(count, _ROWS_OF_A_CALL))
+
     def _gathered(self, workers, rows, pairs):
         """Outputs as the workers compute them."""
 
-        def computed(part: range) -> Outputs:
+        def some(part: range) -> tuple[list[Any], list[Any] | None]:
             first, end = part.start, part.stop
-            some, claim = None if pairs is None else pairs[first:end], workers.claim()
-            return claim.engine.call("_outputs", rows[first:end], some)
+            return rows[first:end], None if pairs is None else pairs[first:end]
 
-        found = workers.each(computed, self._parts(len(rows), _ROWS_OF_A_CALL))
+        found = self._by_workers(workers, "_outputs", some, len(rows))
         truncated = [cut for one in found for cut in one.truncated]
         return Outputs(np.concatenate([one.scores for one in found]), truncated)

@@ -76,6 +76,7 @@ class Artifact:
         rows = {
             f"in {self.precision}, by Keras": self.origin.score,
             "this folder" if self.is_folder else "this file": _parity(self.parity, self.origin),
+            "in integers": _simulated(**self.description.get("simulated", {})),
             "target": self.target,
             "tokens": ", ".join(map(str, self.description.get("lengths", ()))) or None,
             **self.measured,
@@ -153,3 +154,10 @@ def _parity(parity: Parity, origin: Origin) -> str:
         f"on {parity.rows} {rows} against Keras: {same}largest difference "
         f"{parity.largest:.2g} ({parity.steps:.1f} output steps)"
     )
+
+
+def _simulated(*, rows: int = 0, equal: float = 0.0, layers: int = 0) -> str | None:
+    """The comparison of a file of integers with its simulation, in words."""
+    if not rows:
+        return None
+    return f"{equal:.1%} of {rows} calls equal their simulation, each of {layers} layers compared"

@@ -11,6 +11,7 @@ from keras_transformer.edge.compare.benchmark import device_name, median_latency
 from keras_transformer.edge.compare.costly import costly_layers
 from keras_transformer.edge.compare.layers import find_layers
 from keras_transformer.edge.compare.parity import LIMITS, Parity, measure_parity
+from keras_transformer.edge.compare.simulated import Simulation, check_simulated
 from keras_transformer.edge.convert.convert import (
     Graph,
     Request,
@@ -31,7 +32,7 @@ from keras_transformer.edge.tflite.freed import release_freed_memory
 from keras_transformer.edge.tflite.schema import output_step
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.outputs import CLASSES
+from keras_transformer.zoo.outputs import BY_POSITION, CLASSES
 from keras_transformer.zoo.scope import PROBABILITY
 from keras_transformer.zoo.tokenizers.special import FIRST
 
@@ -115,9 +116,12 @@ class FlatbufferWriter(Writer):
         self, request: Request, graph: Graph, lengths: Sequence[int], flatbuffer: bytes
     ) -> dict[str, Any]:
         checkpoint, precision = request.checkpoint, request.precision.name
-        layers = {}
+        layers, simulated = {}, {}
         if self.knows_layers:
             layers = find_layers(checkpoint, graph.model, flatbuffer, lengths[-1], precision)
+            if request.precision.inner_bits is not None:
+                simulation = Simulation(checkpoint, graph.model, request.precision, lengths[-1])
+                simulated = {"simulated": check_simulated(simulation, flatbuffer, layers)}
             # The tensors of a large graph take as much as its weights.
             release_freed_memory(graph.model)
         return {
@@ -137,6 +141,7 @@ class FlatbufferWriter(Writer):
             "columns": checkpoint.columns,
             "output_step": output_step(flatbuffer),
             "layers": layers,
+            **simulated,
             "metrics": _plain(checkpoint.metrics),
             "provenance": provenance(checkpoint),
         }
@@ -181,6 +186,11 @@ class FlatbufferWriter(Writer):
     def needs_encoder(self, checkpoint: Checkpoint, *, classes: bool) -> str | None:
         """Returns a reason if the task is not over single texts, or not of one label each."""
         task = checkpoint.task
+        if task.output in BY_POSITION:
+            return (
+                f"Expected one output for a text for the target {self.name}, whose host reads no "
+                f"more, got one at each position in {task.name}; convert for the target plain."
+            )
         if task.generates or task.pair or (classes and task.output != CLASSES):
             wanted = "one label" if classes else "a task"
             return (

@@ -38,6 +38,23 @@ def test_compare_layer_by_layer(checkpoint, file, data):
     assert message.startswith("Error: Expected --beams only for a model that generates text")
 
 
+def test_significance_of_two_models(checkpoint, file, data):
+    arguments = ("compare", file, checkpoint, "--data", data.validation, "--significance")
+    result = call(*arguments, "--sample-seed", "4", "--samples", "200")
+    assert result.exit_code == 0, result.output
+    title, heads, _, first, second = result.stdout.splitlines()
+    assert title == f"{data.validation}, 8 rows; paired bootstrap of 200 samples, seed 4"
+    assert "McNemar's p" in heads
+    assert first.split()[0] == str(file)
+    assert second.split()[2:] == ["+0.0000", "+0.0000", "to", "+0.0000", "no", "0", "0", "1"]
+    found = json.loads(call(*arguments, "--json").stdout)
+    assert (found["first"], found["models"][0]["mcnemar"]["p_value"]) == (str(file), 1.0)
+    code, message = error_of(call(*arguments, "--layers"))
+    assert (code, message) == (2, "Error: Expected --layers or --significance, got both.")
+    code, message = error_of(call(*arguments[:-1], "--sample-seed", "4"))
+    assert (code, message) == (2, "Error: Expected --sample-seed only with --significance, got 4.")
+
+
 def test_benchmark_measures_every_file(file):
     result = call("benchmark", file, file, "--runs", "3", "--json")
     assert result.exit_code == 0, result.output

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from keras_transformer.zoo.models.catalog import CATALOG, SIZES
-from keras_transformer.zoo.models.known import KNOWN_MODELS
+from keras_transformer.zoo.models.families.known import KNOWN_MODELS
 from tests.cli.calls import call, error_of
 
 
@@ -16,7 +16,7 @@ def test_the_list_has_every_model_with_its_cost():
     assert all(f"\n{known.name} " in result.stdout for known in KNOWN_MODELS)
     assert lines[0].split() == [
         "bert_tiny", "encoder", "4.4", "M", "58.7", "M", "classification,", "regression,",
-        "embedding",
+        "embedding,", "token-classification,", "question-answering",
     ]  # fmt: skip
     assert "the published counts of BERT include its pre-training heads" in result.stdout
 
@@ -32,7 +32,10 @@ def test_the_list_as_json():
         "parameters": 4_385_920,
         "parameters_with_pretraining_heads": 4_433_468,
         "multiply_adds_at_128_tokens": 58_736_640,
-        "tasks": ["classification", "regression", "embedding"],
+        "tasks": [
+            "classification", "regression", "embedding", "token-classification",
+            "question-answering",
+        ],
     }
 
 

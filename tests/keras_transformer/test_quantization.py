@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from keras_transformer import Projection, QuantPoint
-from keras_transformer.bits import all_bits, tanh_range, unit_range
+from keras_transformer.bits import all_bits, symmetric_range, tanh_range, unit_range
+from keras_transformer.masks import STORED_MASKED_SCORE
+from keras_transformer.positions import SinusoidalPositionalEncoding
 from keras_transformer.rounding import round_kernel, round_table
 from tests import reference
 from tests.keras_transformer.checks import (
@@ -147,6 +149,23 @@ def test_what_lies_between_known_bounds_is_stored_in_known_steps():
     assert unit_range(8) == {"minimum": 0.0, "maximum": 255 / 256}
     assert tanh_range(8) == {"minimum": -1.0, "maximum": 127 / 128}
     assert unit_range(16) == tanh_range(16) == {"minimum": -1.0, "maximum": 32767 / 32768}
+    assert symmetric_range(8) == {"minimum": -128 / 127, "maximum": 1.0}
+
+
+@pytest.mark.parametrize("bounds", [
+    unit_range(8), tanh_range(8), symmetric_range(8),
+    {"minimum": STORED_MASKED_SCORE, "maximum": 0.0},
+])  # fmt: skip
+def test_the_zero_of_a_fixed_range_is_an_integer(bounds):
+    """The converter rounds the middle of two to another one than FakeQuant does."""
+    zero = -bounds["minimum"] / (bounds["maximum"] - bounds["minimum"]) * 255
+    assert zero == pytest.approx(round(zero), abs=1e-9)
+
+
+def test_a_sinusoid_stores_1_exactly():
+    layer = SinusoidalPositionalEncoding(4, bits={"inner_bits": 8})
+    found = np.array(built(layer, np.zeros((1, 4, 6), "float32"))(np.zeros((1, 4, 6), "float32")))
+    assert_close(found[0, 0], [0.0, 1.0] * 3)
 
 
 @pytest.mark.parametrize("use_bias", [False, True])

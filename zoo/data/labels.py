@@ -32,6 +32,26 @@ def learn_labels(table: Table, label: str) -> list[str]:
     return names
 
 
+def checked_labels(labels: Sequence[str]) -> tuple[str, ...]:
+    """Returns the labels of a task.
+
+    Raises:
+        InputError: if there is only one, or one is there twice.
+        TypeError: if they are no list of names.
+    """
+    if isinstance(labels, str):
+        raise TypeError(f"Expected labels to be a list of names, got {labels!r}.")
+    labels = tuple(labels)
+    for label in labels:
+        if not isinstance(label, str):
+            raise TypeError(f"Expected labels to be names, got {label!r}.")
+    if len(labels) == 1:
+        raise InputError(f"Expected at least two labels, got {list(labels)}.")
+    if len(set(labels)) < len(labels):
+        raise InputError(f"Expected each label once, got {list(labels)}.")
+    return labels
+
+
 def check_label(value: str, place: str) -> None:
     """Raises InputError if a label is not one line of whole characters; names its place."""
     # labels.txt has one label per line.

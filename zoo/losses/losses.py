@@ -3,7 +3,12 @@
 import keras
 from keras import ops
 
+from keras_transformer.zoo.answering.windows import BEGINS, ENDS, MAY_BEGIN, MAY_END
 from keras_transformer.zoo.data.batches import NO_TARGET
+from keras_transformer.zoo.losses.divergence import softened_divergence
+
+# Logit of a position where no span may begin or end; its probability is 0, and all are finite.
+_CLOSED = -1e9
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
@@ -82,6 +87,53 @@ class NumberLoss(keras.losses.Loss):
 
     def get_config(self):
         return {**super().get_config(), "deviation": self.deviation}
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class SpanLoss(keras.losses.Loss):
+    """Mean cross entropy in nats of the begin and the end of a span, of windows of any length.
+
+    Targets (B, T) are the bits of `answering.windows`, `NO_TARGET` for padding; logits (B, T, 2)
+    compete at the positions where a span may begin, or end.
+    """
+
+    def __init__(self, name="span_loss", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+    def call(self, y_true, y_pred):
+        nats = 0.0
+        for logits, is_open, is_right in _ends(y_true, y_pred):
+            found = ops.log_softmax(ops.where(is_open, logits, _CLOSED))
+            nats = nats - ops.mean(ops.sum(ops.where(is_right, found, 0.0), axis=-1))
+        return nats / 2.0
+
+
+def span_divergence(targets, expected, outputs, temperature: float):
+    """The mean divergence of a span's begin and end, as `softened_divergence` of each.
+
+    Args:
+        targets: as for `SpanLoss`.
+        expected, outputs: logits (B, T, 2) of teacher and student.
+        temperature: divisor of both.
+    """
+    both = zip(_ends(targets, expected), _ends(targets, outputs), strict=True)
+    values = [
+        softened_divergence(
+            ops.where(is_open, teacher, _CLOSED), ops.where(is_open, student, _CLOSED), temperature
+        )
+        for (teacher, is_open, _), (student, _, _) in both
+    ]
+    return ops.mean(values[0] + values[1]) / 2.0
+
+
+def _ends(targets, logits):
+    """For begin and end: logits (B, T), where it may be, and where it is."""
+    codes = ops.maximum(ops.cast(targets, "int32"), 0)
+    for place, (may, does) in enumerate(((MAY_BEGIN, BEGINS), (MAY_END, ENDS))):
+        is_open, is_right = (
+            ops.not_equal(ops.bitwise_and(codes, bit), 0) for bit in (may, does)
+        )
+        yield logits[..., place], is_open, is_right
 
 
 def token_loss(targets, logits, label_smoothing: float = 0.0):

@@ -14,9 +14,11 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.text import PAD_ID
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.config_checks import ADDED_POSITIONS
+from keras_transformer.zoo.models.fused_config import Config, FusedConfig, members_of, prefix_of
 from keras_transformer.zoo.models.heads import LOGITS_HEAD, Head, HeadOwner, head_of
 from keras_transformer.zoo.models.inputs import read_inputs
 from keras_transformer.zoo.models.kept_layers import keep_layers
+from keras_transformer.zoo.models.last_layers import Fused
 from keras_transformer.zoo.models.memory import check_build
 from keras_transformer.zoo.models.parts import Parts
 from keras_transformer.zoo.models.text_inputs import token_embedding
@@ -28,7 +30,7 @@ FLOAT_ONLY = {
 
 
 def build(
-    config: TransformerConfig,
+    config: Config,
     head: Head | HeadOwner | None = None,
     *,
     bits: Mapping[str, int | None] | None = None,
@@ -39,12 +41,14 @@ def build(
 
     - encoder: the inputs of the config's modality; for text int32 `ids` (B, T), 0 where a position
       is padding, and `segment_ids` (B, T) for a head over pairs. Outputs are the head's (B, units),
-      or the pooled vectors (B, D) of a `vector` head or without one.
+      (B, T, units) of a `tokens` head, or the pooled vectors (B, D) of a `vector` head or without
+      one.
     - decoder: `ids` (B, T). Outputs are logits (B, T, V).
     - encoder-decoder: `source_ids` (B, S) and `ids` (B, T). Outputs are logits (B, T, V).
+    - a `FusedConfig`: the inputs of an encoder. Outputs are those of `last_layers.Fused`.
 
     Args:
-        config: architecture and sizes of the model.
+        config: architecture and sizes of the model, or of several that answer as one.
         head: head of the model, or a task that has one; None for an encoder's pooled vectors, or
             the tied logits of a decoder.
         bits: bit widths, see `keras_transformer.bits`; None for float.
@@ -55,8 +59,23 @@ def build(
         InputError: if it does not fit in memory, the architecture does not support the head, a
             pattern matches nothing, or the positions cannot be computed in these integers.
     """
-    check_build(config)
-    widths = all_bits(bits)
+    head, widths = head_of(head), all_bits(bits)
+    for one in members_of(config):
+        check_build(one)
+        _check(one, head, widths)
+    if isinstance(config, FusedConfig):
+        model = _fused_model(config, head, widths, dtype)
+    elif config.architecture == "encoder":
+        model = _Models(config, widths, dtype).encoder_model(head)
+    else:
+        cross_attention = config.architecture == "encoder-decoder"
+        model = _Models(config, widths, dtype).decoder_model(cross_attention=cross_attention)
+    keep_layers(model, keep)
+    return model
+
+
+def _check(config: TransformerConfig, head: Head | None, widths: Mapping[str, int | None]) -> None:
+    """Raises InputError if a config's model cannot have the head or be computed in the widths."""
     if widths["inner_bits"] is not None:
         _check_integers(config)
     if config.pooler == "gelu" and (widths["activation_bits"] or 0) > 8:
@@ -69,16 +88,36 @@ def build(
             "Expected positions other than rotary, which the converter does not store in more than "
             f"8 bits, got activation_bits={widths['activation_bits']}."
         )
-    head = head_of(head)
     if head is not None:
         head.check(config.architecture)
-    models = _Models(config, widths, dtype)
-    if config.architecture == "encoder":
-        model = models.encoder_model(head)
-    else:
-        model = models.decoder_model(cross_attention=config.architecture == "encoder-decoder")
-    keep_layers(model, keep)
-    return model
+
+
+def _fused_model(
+    config: FusedConfig, head: Head | None, widths: Mapping[str, int | None], dtype: str
+) -> keras.Model:
+    """Builds one model of several encoders with a projection each."""
+    if head is None or head.units is None:
+        raise InputError("Expected a head with outputs on several models that answer as one.")
+    if widths["inner_bits"] is not None:
+        raise InputError(
+            "Expected a precision with floats for several models that answer as one, whose "
+            f"probabilities are floats, got inner_bits={widths['inner_bits']}; make one model of "
+            "them with keras-transformer distill for files of integers alone."
+        )
+    inputs, outputs = {}, []
+    for number, member in enumerate(config.members):
+        models = _Models(member, widths, dtype, prefix_of(number))
+        read, x = models.encoder_outputs(head, inputs)
+        inputs |= read
+        outputs.append(x)
+    return _ended(inputs, Fused(config.combine, config.weights, name="fused")(outputs), head)
+
+
+def _ended(inputs, outputs, head):
+    """An encoder's model, with the last layer of its head."""
+    if head is not None and (last := head.last_layer()) is not None:
+        outputs = last(outputs)
+    return keras.Model(inputs, outputs, name="encoder_model")
 
 
 def _check_integers(config: TransformerConfig) -> None:
@@ -100,20 +139,21 @@ class _Models(Parts):
     """Builds the models of the three architectures."""
 
     def encoder_model(self, head):
-        c = self.config
+        return _ended(*self.encoder_outputs(head), head)
+
+    def encoder_outputs(self, head, known=None):
+        """The inputs by name, those `known` among them, and the outputs before the last layer."""
         # Without a table of several segments nothing distinguishes the two rows.
-        pair = head is not None and head.pair and c.num_segments > 1
-        inputs, x, mask = read_inputs(self, pair=pair)
+        pair = head is not None and head.pair and self.config.num_segments > 1
+        inputs, x, mask = read_inputs(self, pair=pair, known=known)
         x = self.stack(Encoder, "encoder")(x, mask=mask)
-        x = self._pool(x, mask)
+        if head is None or head.kind != "tokens":
+            x = self._pool(x, mask)
         if head is not None and head.units is not None:
             x = self.dropout("head_dropout")(x)
             x = self.projection(head.units, "head")(x)
             x = self.point("head_point")(x)
-        outputs = ops.cast(x, "float32")
-        if head is not None and (last := head.last_layer()) is not None:
-            outputs = last(outputs)
-        return keras.Model(inputs, outputs, name="encoder_model")
+        return inputs, ops.cast(x, "float32")
 
     def _pool(self, x, mask):
         """(B, T, D) to (B, D)."""

@@ -8,6 +8,7 @@ from keras_transformer.attention import MultiHeadAttention
 from keras_transformer.quantization import Projection
 from keras_transformer.stacks import Decoder
 from keras_transformer.zoo.models.build import is_range
+from keras_transformer.zoo.models.fused_config import without_prefix
 from keras_transformer.zoo.models.heads import LOGITS_HEAD
 
 # A task's head, which is not counted: models are compared without it.
@@ -19,7 +20,7 @@ def parameters(model: keras.Model) -> int:
     return sum(
         math.prod(weight.shape)
         for layer in model.layers
-        if layer.name != HEAD
+        if without_prefix(layer.name) != HEAD
         for weight in layer.weights
         if not is_range(weight.path)
     )
@@ -33,7 +34,7 @@ def multiply_adds(model: keras.Model, length: int) -> int:
     """
     total, names = 0, {layer.name for layer in model.layers}
     for layer in model.layers:
-        if layer.name == HEAD:
+        if without_prefix(layer.name) == HEAD:
             continue
         for inner in layer._flatten_layers():
             if isinstance(inner, Projection):

@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 # Layer of the logits that are not tied to the table of tokens.
 LOGITS_HEAD = "logits_head"
 # Kind -> the architectures that support it.
-HEADS = {"pooled": ("encoder",), "vector": ("encoder",), "tied": ("decoder", "encoder-decoder")}
+HEADS = {
+    "pooled": ("encoder",), "tokens": ("encoder",), "vector": ("encoder",),
+    "tied": ("decoder", "encoder-decoder"),
+}  # fmt: skip
+# Those of a projection to `units`.
+_PROJECTED = ("pooled", "tokens")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,8 +24,9 @@ class Head:
     """The outputs on top of a stack.
 
     Attributes:
-        kind: `pooled`, a projection of the pooled vector of the text; `vector`, that vector itself;
-            or `tied`, logits of the next token from the tied embedding table.
+        kind: `pooled`, a projection of the pooled vector of the text; `tokens`, one of the vector
+            at each position; `vector`, the pooled vector itself; or `tied`, logits of the next
+            token from the tied embedding table.
         units: width of a projection; None where the output has none.
         pair: whether the model reads two texts, distinguished by `segment_ids`.
         mean, deviation: mean and standard deviation of the targets, which scale the standardized
@@ -38,10 +44,10 @@ class Head:
     def __post_init__(self):
         if self.kind not in HEADS:
             raise InputError(f"Expected kind to be one of {', '.join(HEADS)}, got {self.kind!r}.")
-        if (self.kind == "pooled") != (self.units is not None):
+        if (self.kind in _PROJECTED) != (self.units is not None):
             raise InputError(
-                f"Expected units of a pooled head alone, got kind={self.kind!r}, "
-                f"units={self.units}."
+                f"Expected units of a {' or '.join(_PROJECTED)} head alone, got "
+                f"kind={self.kind!r}, units={self.units}."
             )
         if self.normalize and self.kind != "vector":
             raise InputError(

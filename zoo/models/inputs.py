@@ -20,13 +20,14 @@ EMBEDDINGS: dict[str, Embedding | str] = {
 
 
 def read_inputs(
-    parts: Parts, *, pair: bool
+    parts: Parts, *, pair: bool, known: Mapping[str, KerasTensor] | None = None
 ) -> tuple[dict[str, KerasTensor], KerasTensor, KerasTensor]:
     """Creates the inputs of a model's modality and embeds them.
 
     Args:
         parts: parts of the model.
         pair: whether an example is two rows.
+        known: inputs of another member of the model, which are not created again.
 
     Returns:
         The inputs by name, the vectors (B, T, D) and the mask (B, T).
@@ -36,8 +37,11 @@ def read_inputs(
     """
     config = parts.config
     specs = modality_named(config.modality).specs(config.modality_settings, pair=pair)
+    known = known or {}
     inputs = {
-        spec.name: keras.Input(spec.shape, dtype=spec.dtype, name=spec.name) for spec in specs
+        spec.name: keras.Input(spec.shape, dtype=spec.dtype, name=spec.name)
+        if spec.name not in known else known[spec.name]
+        for spec in specs
     }
     embed = EMBEDDINGS[config.modality]
     if isinstance(embed, str):

@@ -9,6 +9,7 @@ from keras_transformer.decisions import WIDE_BITS
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import Projection, QuantPoint
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models.fused_config import without_prefix
 
 # Suffix of the patterns of kernels that stay wide.
 WIDE = "=int8"
@@ -66,4 +67,4 @@ def _matches(path, pattern):
     if not any(fnmatch.fnmatchcase(path, one) for one in (pattern, f"{pattern}/*")):
         return False
     name = path.rpartition("/")[2]
-    return name not in STREAM or pattern.rpartition("/")[2] == name
+    return without_prefix(name) not in STREAM or pattern.rpartition("/")[2] == name

@@ -1,10 +1,15 @@
-"""Layers that follow all others of a model: units of numbers, lengths of vectors."""
+"""Layers that follow all others of a model: units, lengths of vectors, several members' output."""
 
 import keras
 from keras import ops
 
 # The smallest length that a vector is divided by, as in TFLite's op.
 LEAST_LENGTH = 1e-6
+# The smallest probability of several members, whose logarithm is the output: 1e-30 is -69.
+_LEAST_PROBABILITY = 1e-30
+# A converter would store the softmax of stored logits in steps of 1/256. It leaves a sum of unknown
+# range in float, and cannot fold a constant that is too small to change a logit.
+IMPERCEPTIBLE = 1e-30
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
@@ -43,3 +48,53 @@ class UnitLength(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class Fused(keras.layers.Layer):
+    """One output (B, units) of those of several members `x_m` (B, units), in float32.
+
+    With `p_m = softmax(x_m)` and weights `w_m`, the output is
+
+    - `probabilities`: `log(sum_m w_m p_m)`, whose softmax is the weighted mean of the members'
+      probabilities (the linear opinion pool: Genest and Zidek 1986, section 3);
+    - `votes`: `log((sum_m v_m + sum_m w_m p_m) / (M + 1))`, where `v_m` is 1 at the class that is
+      the most probable of a member: each has one vote, and the mean probabilities have one
+      together, which decides between classes with as many votes and never against more;
+    - `numbers`: `sum_m w_m x_m`.
+
+    Args:
+        combine: what becomes of the outputs.
+        weights: weights of the members, with a sum of 1.
+    """
+
+    def __init__(self, combine, weights, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.combine = combine
+        self.weights_of_members = [float(weight) for weight in weights]
+
+    def call(self, outputs):
+        if self.combine == "numbers":
+            return self._mean(outputs)
+        found = [ops.softmax(one + IMPERCEPTIBLE) for one in outputs]
+        mean = self._mean(found)
+        if self.combine == "votes":
+            votes = [
+                ops.cast(ops.equal(one, ops.max(one, axis=-1, keepdims=True)), "float32")
+                for one in found
+            ]
+            mean = (sum(votes[1:], votes[0]) + mean) / (len(found) + 1.0)
+        return ops.log(ops.maximum(mean, _LEAST_PROBABILITY))
+
+    def _mean(self, values):
+        weighted = [
+            weight * one for weight, one in zip(self.weights_of_members, values, strict=True)
+        ]
+        return sum(weighted[1:], weighted[0])
+
+    def get_config(self):
+        own = {"combine": self.combine, "weights": self.weights_of_members}
+        return {**super().get_config(), **own}
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0]

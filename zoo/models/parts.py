@@ -18,38 +18,49 @@ class Parts:
         config: config of the model.
         bits: bit widths, with every name of `keras_transformer.bits`.
         dtype: Keras dtype policy of the layers.
+        prefix: beginning of the names, where several models are one.
     """
 
-    def __init__(self, config: TransformerConfig, bits: Mapping[str, int | None], dtype: str):
+    def __init__(
+        self, config: TransformerConfig, bits: Mapping[str, int | None], dtype: str,
+        prefix: str = "",
+    ):  # fmt: skip
         self.config = config
         self.bits = bits
         self.dtype = dtype
+        self.prefix = prefix
+
+    def named(self, name):
+        """The name of a layer in the model."""
+        return f"{self.prefix}{name}"
 
     def point(self, name, bits=None):
         """A quantization point with `activation_bits`, by default the model's."""
-        return QuantPoint((bits or self.bits)["activation_bits"], dtype=self.dtype, name=name)
+        width = (bits or self.bits)["activation_bits"]
+        return QuantPoint(width, dtype=self.dtype, name=self.named(name))
 
     def inner_point(self, name, **kwargs):
         """A quantization point of an inner tensor, with `inner_bits`."""
-        return QuantPoint(self.bits["inner_bits"], dtype=self.dtype, name=name, **kwargs)
+        width = self.bits["inner_bits"]
+        return QuantPoint(width, dtype=self.dtype, name=self.named(name), **kwargs)
 
     def projection(self, units, name, inputs=None, *, use_bias=True, bits=None):
         """A projection to the given units, by default from the stack's width."""
         return make_projection(
             units, inputs or self.config.hidden_dim, rank=self.config.rank,
-            bits=bits or self.bits, use_bias=use_bias, dtype=self.dtype, name=name,
+            bits=bits or self.bits, use_bias=use_bias, dtype=self.dtype, name=self.named(name),
         )  # fmt: skip
 
     def norm(self, name):
         """A norm of the config's kind."""
         c = self.config
         return make_norm(
-            c.norm, epsilon=c.epsilon, bits=self.bits, dtype=self.dtype, name=name
+            c.norm, epsilon=c.epsilon, bits=self.bits, dtype=self.dtype, name=self.named(name)
         )
 
     def dropout(self, name):
         """Dropout at the config's rate."""
-        return keras.layers.Dropout(self.config.dropout, dtype=self.dtype, name=name)
+        return keras.layers.Dropout(self.config.dropout, dtype=self.dtype, name=self.named(name))
 
     def add_positions(self, x, name="position_embedding"):
         """Adds learned or sinusoidal positions to (B, T, D), if the config has these."""
@@ -60,7 +71,9 @@ class Parts:
         kind = kinds.get(self.config.positions)
         if kind is None:
             return x
-        return kind(self.config.max_length, bits=self.bits, dtype=self.dtype, name=name)(x)
+        return kind(
+            self.config.max_length, bits=self.bits, dtype=self.dtype, name=self.named(name)
+        )(x)
 
     def embedded(self, x):
         """An encoder's input (B, T, D) from embedded vectors: their norm, dropout, projection."""
@@ -106,5 +119,5 @@ class Parts:
             rotary=self.rotary(c.rope_theta), position_bias=c.score_bias,
             window=c.window, pattern=c.layer_pattern,
             local_rotary=self.rotary(c.local_rope_theta or c.rope_theta),
-            bits=self.bits, dtype=self.dtype, name=name, **kwargs,
+            bits=self.bits, dtype=self.dtype, name=self.named(name), **kwargs,
         )  # fmt: skip

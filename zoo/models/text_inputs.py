@@ -18,7 +18,8 @@ def embed_text(parts: Parts, inputs: Mapping[str, KerasTensor]) -> tuple[KerasTe
     if c.num_segments:
         segments = (inputs["segment_ids"],) if "segment_ids" in inputs else ()
         x = SegmentEmbedding(
-            c.num_segments, bits=parts.bits, dtype=parts.dtype, name="segment_embedding"
+            c.num_segments, bits=parts.bits, dtype=parts.dtype,
+            name=parts.named("segment_embedding"),
         )(x, *segments)
         x = parts.inner_point("segment_sum_point")(x)
     return parts.embedded(x), ops.not_equal(ids, PAD_ID)
@@ -35,5 +36,5 @@ def token_embedding(
         vocab_size or c.vocab_size, c.embedding_dim or c.hidden_dim,
         scale=c.hidden_dim**0.5 if c.scale_embeddings else 1.0,
         initializer_stddev=stddev, logits_bias=c.logits_bias and c.tied_head and vocab_size is None,
-        bits=dynamic_bits(parts.bits), dtype=parts.dtype, name=name,
+        bits=dynamic_bits(parts.bits), dtype=parts.dtype, name=parts.named(name),
     )  # fmt: skip

@@ -112,7 +112,7 @@ def published_checkpoint(
     if pretrained.other_head:
         raise InputError(
             f"Expected a model that is used as it is, got {pretrained.location.name} with the head "
-            f"{pretrained.other_head}, which no task here does; train it with keras-transformer "
+            f"{pretrained.other_head}, which is not read; train it with keras-transformer "
             "train first, with a new head."
         )
     task = task_of(pretrained)

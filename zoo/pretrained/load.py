@@ -60,7 +60,7 @@ class Pretrained:
         normalize: whether its vectors are scaled to length 1.
         max_length: number of tokens that its files recommend at most.
         labels: names of the classes of its head; empty without a head of classes.
-        other_head: the head that config.json names and that no task here does as it is; empty for
+        other_head: the head that config.json names and that is not read as it is; empty for
             none.
         licence: licence that its README states, empty for none.
     """

@@ -17,6 +17,8 @@ from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.metrics import classification_metrics, undefined_by_classes
 from keras_transformer.zoo.evaluation.ngrams import ngram_accuracy
 from keras_transformer.zoo.evaluation.out_of_scope import best_scope_threshold
+from keras_transformer.zoo.evaluation.significance import Answers
+from keras_transformer.zoo.losses.divergence import softened_divergence
 from keras_transformer.zoo.outputs import CLASSES, check_temperature, class_probabilities
 from keras_transformer.zoo.scope import PROBABILITY, SCORES, check_out_of_scope, is_in_scope
 from keras_transformer.zoo.tasks.labelled_data import LabelledData
@@ -152,6 +154,10 @@ class Classification(NamedLabelsTask):
             own["in_scope_accuracy"] = float((hits & accepted).mean())
         return {**own, "expected_calibration_error": error, **found}
 
+    def answered(self, metric: Metric, targets: np.ndarray, scores: np.ndarray) -> Answers:
+        right = scores.argmax(axis=1) == targets
+        return Answers(metric=metric, of=lambda rows: float(right[rows].mean()), right=right)
+
     def undefined(self, examples: Examples) -> dict[str, str]:
         return undefined_by_classes(examples.targets, self.labels)
 
@@ -167,26 +173,6 @@ class Classification(NamedLabelsTask):
         from keras import ops
 
         return ops.mean(softened_divergence(expected, outputs, temperature))
-
-
-def softened_divergence(expected, outputs, temperature: float):
-    """KL divergence from the teacher's softened probabilities, times temperature squared.
-
-    The factor preserves the size of gradients (Hinton et al. 2015, arXiv:1503.02531, section 2.1).
-
-    Args:
-        expected: logits of the teacher, (..., classes).
-        outputs: logits of the student, (..., classes).
-        temperature: divisor of both.
-
-    Returns:
-        The divergence (...) in nats.
-    """
-    from keras import ops
-
-    expected = ops.log_softmax(expected / temperature)
-    found = ops.log_softmax(outputs / temperature)
-    return ops.sum(ops.exp(expected) * (expected - found), axis=-1) * temperature**2
 
 
 def _joined(examples: Examples) -> list[str]:

@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 from keras_transformer.zoo.data.batches import NO_TARGET
 from keras_transformer.zoo.evaluation.metric import Metric
+from keras_transformer.zoo.losses.divergence import softened_divergence
 from keras_transformer.zoo.models.heads import Head
-from keras_transformer.zoo.tasks.classification import softened_divergence
 from keras_transformer.zoo.tasks.task import Task
 
 VALIDATION_TOKENS = 2048

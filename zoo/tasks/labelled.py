@@ -12,7 +12,9 @@ from keras_transformer.zoo.data.pair_batches import PairBatches
 from keras_transformer.zoo.data.sources import Source, read_source
 from keras_transformer.zoo.data.tables import Examples, Table, column
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.modalities.modality import Modality
+from keras_transformer.zoo.evaluation.metric import Metric
+from keras_transformer.zoo.evaluation.significance import Answers
+from keras_transformer.zoo.modalities.modality import Features, Modality
 from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.outputs import Outputs
 from keras_transformer.zoo.tasks.labelled_data import LabelledData, finite
@@ -117,8 +119,15 @@ class LabelledTask(Task):
         return LabelledData(task=self, train=train, validation=validation, modality=modality)
 
     def inputs(self, examples: Examples, modality: Modality) -> dict[str, list[np.ndarray]]:
-        encoded = modality.encode(*self.rows(examples))
-        return encoded.of(modality.inputs(pair=self.pair))
+        return self.encode(examples, modality).of(modality.inputs(pair=self.pair))
+
+    def encode(self, examples: Examples, modality: Modality) -> Features:
+        return modality.encode(*self.rows(examples))
+
+    def measured(
+        self, predictor: Any, examples: Examples, modality: Modality, outputs: Any
+    ) -> dict[str, Any]:
+        return self.metrics(examples.targets, np.asarray(outputs))
 
     def rows(self, examples: Examples) -> tuple[list[Any], list[Any] | None]:
         """Returns the rows that the model reads, and their second rows.
@@ -140,7 +149,7 @@ class LabelledTask(Task):
             raise InputError(
                 f"Expected {name} only for a model that generates text, got {name}={value!r}."
             )
-        return self.measured(examples, self.outputs_of(predictor, examples))
+        return self.metrics_of(examples, self.outputs_of(predictor, examples))
 
     def outputs_of(self, predictor: Any, examples: Examples) -> Outputs:
         """Returns a checkpoint's or a file's outputs for examples with targets.
@@ -152,13 +161,35 @@ class LabelledTask(Task):
             raise InputError(f"{examples.path}: expected a label column to evaluate on.")
         return predictor.outputs(*self.rows(examples))
 
-    def measured(self, examples: Examples, outputs: Outputs) -> dict[str, Any]:
+    def metrics_of(self, examples: Examples, outputs: Outputs) -> dict[str, Any]:
         """Returns the result of `evaluate` for outputs of the examples."""
         truncated = np.array(outputs.truncated).reshape(-1, len(examples)).any(axis=0)
         return {
             "rows": len(examples), "truncated": int(truncated.sum()),
             **self.metrics(examples.targets, finite(outputs.scores)),
         }  # fmt: skip
+
+    def answers(self, predictor: Any, examples: Examples) -> Answers:
+        """Returns a model's answers to examples with targets, to be measured on any of the rows.
+
+        Raises:
+            InputError: if the examples have no targets.
+        """
+        if examples.targets is None:
+            raise InputError(f"{examples.path}: expected a label column to evaluate on.")
+        scores = finite(predictor.outputs(*self.rows(examples)).scores)
+        return self.answered(self.defined(self.metric, examples), examples.targets, scores)
+
+    def answered(self, metric: Metric, targets: np.ndarray, scores: np.ndarray) -> Answers:
+        """Returns the answers of outputs to targets (rows,), see `answers`."""
+        # First all first rows and then all second ones, where each is an output of its own.
+        by_row = scores.reshape(-1, len(targets), *scores.shape[1:])
+
+        def of(rows: np.ndarray) -> float | None:
+            drawn = by_row[:, rows].reshape(-1, *scores.shape[1:])
+            return self.metrics(targets[rows], drawn)[metric.name]
+
+        return Answers(metric=metric, of=of)
 
     def options(self) -> dict[str, Any]:
         labels = {"labels": self.labels} if self.labels else {}

@@ -10,8 +10,8 @@ import numpy as np
 
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.plain_text import PlainText, blocks, load_plain_text, token_stream
+from keras_transformer.zoo.data.rows import check_share
 from keras_transformer.zoo.data.sources import Source, texts_in
-from keras_transformer.zoo.data.split import check_share
 from keras_transformer.zoo.data.text_files import plain_lines
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric

@@ -6,11 +6,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from keras_transformer.zoo.data.suited import suited_to
 from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.tasks.labelled import LabelledTask
+from keras_transformer.zoo.vocabularies.suited import suited_to
 
 BALANCED = "balanced"
 _LARGEST_FOCAL, _LARGEST_WEIGHT = 10, 1e9

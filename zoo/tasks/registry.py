@@ -29,6 +29,8 @@ TASKS = TaskTable(
         "multi-label": f"{_ROOM}.multi_label.MultiLabel",
         "regression": f"{_ROOM}.regression.Regression",
         "embedding": f"{_ROOM}.embedding.Embedding",
+        "token-classification": f"{_ROOM}.tagging.token_classification.TokenClassification",
+        "question-answering": f"{_ROOM}.answering.question_answering.QuestionAnswering",
         "translation": f"{_ROOM}.translation.Translation",
         "language-modeling": f"{_ROOM}.language_modeling.LanguageModeling",
     }

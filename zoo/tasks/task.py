@@ -8,13 +8,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from keras_transformer.zoo.data.rows import Rows
+from keras_transformer.zoo.data.rows import Rows, check_share, split_rows
 from keras_transformer.zoo.data.sources import Source
-from keras_transformer.zoo.data.split import check_share, split_rows
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.metrics import not_defined
-from keras_transformer.zoo.modalities.modality import Modality
+from keras_transformer.zoo.modalities.modality import Features, Modality
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.tasks.run_data import RunData
 
@@ -25,8 +24,8 @@ Read = Any
 class Task(abc.ABC):
     """A task: a frozen dataclass in its own file, and an entry in `registry.TASKS`.
 
-    The first five methods define the model and its data, the next two the evaluation; the others
-    have a default that suits most tasks. Examples have the type that `read` returns: `Rows` with a
+    The abstract methods define the model, its data and the evaluation; the others have a default
+    that suits most tasks. Examples have the type that `read` returns: `Rows` with a
     length and `take(rows)`.
 
     Attributes:
@@ -35,8 +34,7 @@ class Task(abc.ABC):
         columns: column names of the data by their use; None for an optional column, empty for one
             that must be named.
         defaults: values of recipe options whose default differs for this task.
-        output: kind of the outputs, which a device needs to interpret them: `text`, or one of
-            `outputs.OUTPUTS`.
+        output: kind of the outputs, see `outputs.OUTPUTS`; or `text`.
         metric: metric that selects between models, among the results of `evaluate`.
         selection: metric that selects the best epoch, among the results of `RunData.validator`.
         fallback: metric that decides where the examples leave one of them undefined.
@@ -73,9 +71,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def loss(self, label_smoothing: float = 0.0) -> Callable:
-        """Returns the loss function of targets and outputs, a mean.
-
-        Targets of -1 (`batches.NO_TARGET`) are ignored.
+        """Returns the mean loss of targets and outputs, in which targets of -1 do not count.
 
         Raises:
             InputError: if `label_smoothing` is not 0 and the task does not support it.
@@ -123,6 +119,14 @@ class Task(abc.ABC):
     def inputs(self, examples: Read, modality: Modality) -> dict[str, list[np.ndarray]]:
         """Returns the encoded rows of the model's inputs by name."""
 
+    def encode(self, examples: Read, modality: Modality) -> Features:
+        """Encodes examples for a model that does not generate."""
+        raise NotImplementedError
+
+    def measured(self, predictor: Any, examples: Read, modality: Modality, outputs: Any) -> dict:
+        """Returns the metrics of a model's outputs, one for each row that `encode` returned."""
+        raise NotImplementedError
+
     @abc.abstractmethod
     def evaluate(self, predictor: Any, examples: Read, **decoding: Any) -> dict[str, Any]:
         """Evaluates a checkpoint or a file.
@@ -169,10 +173,7 @@ class Task(abc.ABC):
         return self
 
     def tuned(self, data: RunData, model: Any) -> tuple[Self, dict[str, Any]]:
-        """Returns the task with what decides between its outputs tuned on the validation examples.
-
-        The second result is the validation metrics that this changes; `model` is the trained one.
-        """
+        """Returns the task with `tuned_fields` of validation examples, and metrics they change."""
         return self, {}
 
     def strata(self, examples: Read) -> np.ndarray | None:

@@ -11,6 +11,7 @@ from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.pairs import SentencePairs, pairs_of
 from keras_transformer.zoo.data.sources import Source, read_source
 from keras_transformer.zoo.evaluation.metric import Metric
+from keras_transformer.zoo.evaluation.significance import Answers, bleu_of_rows
 from keras_transformer.zoo.evaluation.text_metrics import text_metrics
 from keras_transformer.zoo.generation.text import TextGenerator
 from keras_transformer.zoo.modalities.text import Text
@@ -88,6 +89,11 @@ class Translation(GeneratingTask):
             "rows": len(written), "truncated": sum(one.truncated for one in written),
             **text_metrics([one.text for one in written], examples.targets),
         }  # fmt: skip
+
+    def answers(self, predictor: Any, examples: SentencePairs, **decoding: Any) -> Answers:
+        """Returns a model's translations, whose BLEU can be measured on any of the rows."""
+        texts = predictor.generate(examples.sources, **decoding)
+        return Answers(metric=self.metric, of=bleu_of_rows(texts, examples.targets))
 
     def options(self) -> dict[str, Any]:
         return {"target": ",".join(self.labels)} if self.labels else {}

@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from keras_transformer.zoo.data.plain_text import PlainText
-from keras_transformer.zoo.data.suited import bounded, uncut_length
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.pretrained.checkpoints import fine_tuning_defaults, modality_of
 from keras_transformer.zoo.pretrained.load import Pretrained
@@ -12,6 +11,7 @@ from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.normalizers.scripts import spaces_words
+from keras_transformer.zoo.vocabularies.suited import bounded, uncut_length
 
 # What a learned vocabulary of words decides, and other tokenizers do not.
 _OF_WORDS = ("vocab_size", "max_length")

@@ -13,6 +13,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, set_weights
 from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.fused_config import FUSED
 from keras_transformer.zoo.models.memory import check_build
 from keras_transformer.zoo.pretrained.checkpoints import (
     assign,
@@ -238,6 +239,11 @@ def config_of(recipe: Recipe, pretrained: Pretrained | None = None) -> Transform
 
 def _named_config(model: Model, pretrained: Pretrained | None) -> TransformerConfig:
     """The config of a model with changed settings, or one given entirely by settings."""
+    if model.name == FUSED:
+        raise InputError(
+            "Expected the recipe of one model to train, got that of several that answer as one; "
+            "train each, and fuse them with keras-transformer fuse."
+        )
     if model.name == OWN_CONFIG:
         return TransformerConfig.from_json(model.settings)
     config = get_config(model.name) if pretrained is None else pretrained.config

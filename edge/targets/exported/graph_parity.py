@@ -93,7 +93,7 @@ def _reference(checkpoint):
     if not checkpoint.task.generates:
         columns = model_inputs(checkpoint.model, columns)
     outputs = _in_float32(lambda: np.asarray(checkpoint.model.predict_on_batch(dict(columns))))
-    return outputs if checkpoint.task.generates else outputs[:, None]
+    return outputs[:, None] if outputs.ndim == 2 else outputs
 
 
 def _in_float32(compute):

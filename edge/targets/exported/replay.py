@@ -71,6 +71,11 @@ def _whole(graphs, description, probes, part):
         rows = probes[tensor["name"]][part].astype(tensor["type"])
         inputs[tensor["name"]] = rows[:, :longest] if "T" in tensor["shape"] else rows
     outputs = graphs[PREDICT](inputs)["output"]
+    if outputs.ndim == 3:
+        is_real = np.arange(outputs.shape[1]) < probes[NUM_REAL][part][:, None]
+        rows, places = np.nonzero(is_real)
+        yield outputs[rows, places], rows, places
+        return
     rows = np.arange(len(outputs))
     yield outputs, rows, np.zeros_like(rows)
 

@@ -16,7 +16,7 @@ from keras_transformer.activations import without_own_gradients
 from keras_transformer.edge.graphs.free import EntryPoint, entry_points
 from keras_transformer.zoo.data.labels import read_labels
 from keras_transformer.zoo.models.build import build, set_weights
-from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.fused_config import config_from_json
 from keras_transformer.zoo.storage.files import read_folder, weights_from_bytes
 from keras_transformer.zoo.tasks.registry import task_from_json
 
@@ -54,7 +54,7 @@ def main() -> None:
     files = read_folder(folder / "checkpoint")
     described = json.loads(files["config.json"])
     labels = read_labels(files["labels.txt"], "labels.txt")
-    config = TransformerConfig.from_json(described["model"])
+    config = config_from_json(described["model"])
     model = build(config, task_from_json(described["task"], labels))
     set_weights(model, weights_from_bytes(files["weights.safetensors"]))
     for name, graph in entry_points(model, config).items():

@@ -15,7 +15,7 @@ def of_trained_positions(checkpoint: Checkpoint) -> Checkpoint:
     longest = checkpoint.longest
     if longest == checkpoint.config.max_length:
         return checkpoint
-    config = dataclasses.replace(checkpoint.config, max_length=longest)
+    config = checkpoint.config.replace(max_length=longest)
     model = build(config, checkpoint.task)
     weights = get_weights(checkpoint.model)
     tables = {weight.path for weight in model.weights if weight.shape != weights[weight.path].shape}

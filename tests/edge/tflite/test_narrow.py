@@ -153,8 +153,8 @@ def test_the_runtimes_own_kernels_round_as_xnnpack_does(tmp_path):
     )
     predict = plain.get_signature_runner("predict")
     found = [next(iter(predict(ids=row[None]).values()))[0] for row in padded]
-    # Processors add floats in other orders, which turns a rounding in a few rows. Without asymmetric
-    # inputs every row would be off.
+    # Processors add floats in other orders, which turns a rounding in a few rows. Without
+    # asymmetric inputs every row would be off.
     same = np.isclose(found, expected, rtol=1e-4, atol=1e-5).all(axis=1)
     assert same.mean() >= 0.95
     np.testing.assert_allclose(found, expected, atol=0.05)

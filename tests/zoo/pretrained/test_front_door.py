@@ -206,7 +206,10 @@ def test_students_and_teachers(folder, trained, tmp_path):
 def test_commands(folder, tmp_path):
     shown = json.loads(call("models", folder, "--json").stdout)
     assert (shown["family"], shown["as_it_is"], shown["licence"]) == ("bert", "embedding", "mit")
-    assert shown["tasks"] == ["classification", "regression", "embedding"]
+    assert shown["tasks"] == [
+        "classification", "regression", "embedding", "token-classification",
+        "question-answering",
+    ]
     rows = call("models", folder).stdout.splitlines()
     assert any(row.split() == ["parameters", f"{shown['parameters']:,}"] for row in rows)
     result = call("convert", folder, "--out", tmp_path / "m.tflite")

@@ -1,7 +1,7 @@
 """The list of published models."""
 
 from keras_transformer.zoo.models.catalog import PUBLISHED
-from keras_transformer.zoo.models.known import KNOWN_MODELS
+from keras_transformer.zoo.models.families.known import KNOWN_MODELS
 from keras_transformer.zoo.pretrained.source import HUB
 
 

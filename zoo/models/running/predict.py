@@ -23,6 +23,15 @@ def predict(model: keras.Model, batches: Batches) -> np.ndarray:
     Raises:
         RunError: the process was forked since the model was made.
     """
+    return np.stack(predict_each(model, batches))
+
+
+def predict_each(model: keras.Model, batches: Batches) -> list[np.ndarray]:
+    """Returns the outputs of each row, which may differ in length: (outputs,), or (T, outputs).
+
+    Raises:
+        RunError: see `predict`.
+    """
     with turn_of(model):
         return _predicted(model, batches)
 
@@ -37,11 +46,7 @@ def _predicted(model, batches):
         # the last bits: a second call on the same batches has to return the same as the first.
         for batch in batches.one_of_each_shape():
             outputs_of(batch)
-    rows, parts = [], []
+    found: dict[int, np.ndarray] = {}
     for batch in batches.in_order():
-        parts.append(outputs_of(batch))
-        rows.append(batch.index)
-    outputs = np.concatenate(parts)
-    result = np.empty_like(outputs)
-    result[np.concatenate(rows)] = outputs
-    return result
+        found.update(zip(batch.index.tolist(), outputs_of(batch), strict=True))
+    return [found[row] for row in range(len(found))]

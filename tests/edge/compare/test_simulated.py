@@ -1,0 +1,98 @@
+"""Files of integers are their simulation: bit by bit, in each layer and from end to end."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from keras_transformer.edge.compare.simulated import (
+    Simulation,
+    check_simulated,
+    simulated_parity,
+)
+from keras_transformer.edge.precision import get_precision
+from keras_transformer.edge.quantize.qat import quantized_model
+from keras_transformer.edge.quantize.rounding import round_biases
+from keras_transformer.edge.runtime.packed import unpack
+from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.targets.convert import convert
+from keras_transformer.zoo.errors import RunError
+from keras_transformer.zoo.models.running.predict import model_inputs
+from tests.edge import generators, models
+
+SPEC = get_precision("integer")
+
+
+def quantized(trained, batches):
+    """A checkpoint as `quantize` leaves it."""
+    model = quantized_model(trained, batches, "integer")
+    round_biases(model, model_inputs(model, trained.probes))
+    return dataclasses.replace(trained, model=model, bits=dict(SPEC.bits))
+
+
+@pytest.fixture(scope="module")
+def translator():
+    """A translator of every sublayer, its file, and its simulation."""
+    trained = generators.generator("transformer", pre_norm=True, num_layers=1)
+    checkpoint = quantized(trained, generators.calibration("transformer"))
+    runner = Runner(convert(checkpoint))
+    return runner, Simulation(checkpoint, checkpoint.model, SPEC, runner.max_length)
+
+
+def test_every_layer_and_logit_of_a_translator_is_equal(translator):
+    runner, simulation = translator
+    found = runner.description["simulated"]
+    # Each token of eight rows, and the encoder once for each of them.
+    assert (found["rows"], found["equal"]) == (8 * 20 + 8, 1.0)
+    assert found["layers"] > 60
+    parity = simulated_parity(simulation, runner)
+    assert parity.rows == 8 * 20
+    # The file's scale is that of the range to one bit of a float32.
+    assert parity.steps < 1e-4
+
+
+def test_a_changed_weight_is_found_where_it_is_read(translator):
+    runner, simulation = translator
+    flatbuffer, layers = unpack(runner)[0], runner.description["layers"]
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
+    [entry] = [one for one in model.signatureDefs if one.signatureKey == b"decode"]
+    graph = model.subgraphs[entry.subgraphIndex]
+    path = "decoder/block_0/feed_forward/sublayer/down_point"
+    place = layers["decode"][path]
+    [op] = [op for op in graph.operators if place in op.outputs]
+    buffer = model.buffers[graph.tensors[op.inputs[2]].buffer]
+    bias = np.array(buffer.data, np.uint8).view(np.int32)
+    bias += 5000
+    buffer.data = bias.view(np.uint8)
+    with pytest.raises(RunError, match=rf"8 steps .* in 99% of rows, .* differs is {path} in"):
+        check_simulated(simulation, _bytes(model, len(flatbuffer)), layers)
+
+
+def _bytes(model, size):
+    from keras_transformer.edge.tflite.compact import to_bytes
+
+    return to_bytes(model, size)
+
+
+@pytest.mark.parametrize("settings", [
+    {"pooling": "mean", "pre_norm": True, "norm": "rms_norm"},
+    pytest.param({"pooling": "max", "activation": "relu"}, marks=pytest.mark.slow),
+    pytest.param({"num_layers": 2}, marks=pytest.mark.slow),
+])  # fmt: skip
+def test_encoders(settings):
+    artifact = convert(
+        models.random_model(**settings), "integer", calibration=models.calibration()
+    )
+    found = artifact.description["simulated"]
+    assert (found["rows"], found["equal"]) == (8, 1.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", [{}, {"tied_head": False, "activation": "silu"}])
+def test_decoders(changes):
+    artifact = convert(
+        generators.generator("gpt", **changes), "integer",
+        calibration=generators.calibration("gpt"),
+    )  # fmt: skip
+    assert artifact.description["simulated"]["equal"] == 1.0

@@ -1,0 +1,66 @@
+"""Files of models that answer questions: the same answers on the device."""
+
+import functools
+
+import numpy as np
+import pytest
+
+import keras_transformer as kt
+from keras_transformer.edge.compare.probes import at_positions, probe_inputs
+from keras_transformer.edge.precision import PRECISIONS
+from keras_transformer.zoo.errors import InputError
+from tests.answering import questions, trained
+
+ROWS = questions(40, 1, unanswerable=0.3)
+SLOW = [pytest.param(one, marks=pytest.mark.slow) for one in ("float16", "int8", "int4", "integer")]
+
+
+@pytest.fixture(scope="module")
+def file():
+    """Converts to a precision, each only once."""
+
+    @functools.cache
+    def converted(precision):
+        is_static = PRECISIONS[precision].is_static
+        return kt.convert(trained(), precision, calibration=ROWS if is_static else None)
+
+    return converted
+
+
+@pytest.mark.parametrize("precision", ["float32", "dynamic_int8", *SLOW])
+def test_a_file_answers_as_the_checkpoint_does(file, precision):
+    made = file(precision)
+    assert made.parity.agreement > 0.95 and made.parity.rows == 2 * len(trained().probes["ids"])
+    runner = kt.Runner(made)
+    assert runner.null_threshold == trained().null_threshold
+    long = "Anna Bob Carla Dora " * 20 + "Lima " + "Emil " * 30
+    for context in ("Anna saw Bob in  Oslo, Carla", "Anna Bob Carla", long):
+        found, expected = (one.answer("where ?", context) for one in (runner, trained()))
+        assert found[:3] == expected[:3]
+        assert found.score == pytest.approx(expected.score, abs=0.1)
+    found = kt.evaluate(runner, ROWS)
+    assert found["f1"] == pytest.approx(trained().evaluate(ROWS)["f1"], abs=0.05)
+
+
+def test_parity_chooses_among_the_positions_of_a_row(file):
+    inputs = probe_inputs(trained(), trained().max_length)
+    outputs = trained().model.predict_on_batch(inputs)
+    found = at_positions(outputs, trained(), inputs)
+    real = inputs["ids"] != 0
+    for end in (0, 1):
+        for row in range(len(real)):
+            kept = found[end * len(real) + row]
+            np.testing.assert_array_equal(kept[real[row]], outputs[row, real[row], end])
+            assert kept.argmax() < real[row].sum()
+    [one] = kt.compare(trained(), file("dynamic_int8"), ROWS)
+    assert one.metric == "f1" and one.parity.agreement > 0.95
+    assert one.checkpoint_value == trained().evaluate(ROWS)["f1"]
+
+
+def test_others_do_not_answer(file):
+    with pytest.raises(InputError, match="target mediapipe, whose host reads no more"):
+        kt.convert(trained(), target="mediapipe")
+    from tests.tagging import trained as tagger
+
+    with pytest.raises(InputError, match="Expected a model of answers, got one of token-class"):
+        tagger().answer("where ?", "Oslo")

@@ -1,0 +1,265 @@
+"""Fusion: one checkpoint of several trained ones, whose outputs or weights are averaged.
+
+What answers as one is built of a `FusedConfig`: one flat model with the layers of every member,
+which is evaluated, quantized, converted and distilled like any other. A soup is a model of the
+members' own shape.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.data.rows import Rows
+from keras_transformer.zoo.data.sources import Source
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.fusion.shares import class_shares, number_shares
+from keras_transformer.zoo.fusion.soup import greedy_soup
+from keras_transformer.zoo.models.build import build, get_weights, set_weights
+from keras_transformer.zoo.models.fused_config import (
+    FUSED,
+    Config,
+    FusedConfig,
+    check_single,
+    prefix_of,
+)
+from keras_transformer.zoo.models.unset import unset_weights
+from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
+from keras_transformer.zoo.recipe.training_data import data_options, is_path, resolved
+from keras_transformer.zoo.storage.files import check_folder_target, weights_digest
+from keras_transformer.zoo.tasks.labelled import finite
+from keras_transformer.zoo.tasks.run_data import RunData
+from keras_transformer.zoo.training.run_data import run_data_of, validation_unknown
+from keras_transformer.zoo.training.run_folder import one_run
+
+# How members become one.
+WAYS = ("mean", "fitted", "vote", "soup")
+# Kind of the task's outputs -> what becomes of the members' outputs, by default and in a vote.
+_COMBINE = {"classes": ("probabilities", "votes"), "number": ("numbers", None)}
+_SHARES = {"classes": class_shares, "number": number_shares}
+
+
+@one_run
+def fuse(
+    members: Sequence[Checkpoint | str | Path],
+    out: str | Path | None = None,
+    *,
+    by: str = "mean",
+    data: Source | None = None,
+    overwrite: bool = False,
+) -> Checkpoint:
+    """Makes one checkpoint of several of the same task, labels and vocabulary.
+
+    Args:
+        members: at least two float checkpoints, or their folders.
+        out: the new checkpoint folder; None keeps the checkpoint in memory.
+        by: `mean` of the members' probabilities, or of their numbers in a regression; `fitted`,
+            that mean with weights that minimize the loss on the validation data; `vote` of the
+            classifiers; or `soup`, the mean of the weights of models of one shape, see
+            `greedy_soup`, for any task.
+        data: validation data: a path, or data in memory; None for the first member's own.
+        overwrite: whether to replace a checkpoint.
+
+    Returns:
+        The checkpoint. Its metrics on the validation data stand beside those of each `member`, with
+        its weight. Members that are fitted a weight below `LEAST_WEIGHT` are left out, and a soup
+        those that do not help; what is left may be one of the members. It reads as many tokens as
+        the member that reads the fewest. Its recipe names the data of the first member, by which it
+        may be trained on.
+
+    Raises:
+        FileNotFoundError, InputError: if data or a checkpoint cannot be read, the members' tasks,
+            labels, vocabularies or shapes differ, or the task's outputs cannot be fused.
+    """
+    if out is not None:
+        check_folder_target(out, overwrite=overwrite)
+    if by not in WAYS:
+        raise InputError(f"Expected by to be one of {', '.join(WAYS)}, got by={by!r}.")
+    if isinstance(members, str | Path | Checkpoint) or len(members) < 2:
+        count = len(members) if isinstance(members, list | tuple) else 1
+        raise InputError(f"Expected at least two checkpoints to fuse, got {count}.")
+    names = [_name(one, place) for place, one in enumerate(members, start=1)]
+    members = [as_checkpoint(one) for one in members]
+    _check(members, names, by)
+    longest = min(one.max_length for one in members)
+    modality = dataclasses.replace(members[0].modality, max_length=longest)
+    members = [dataclasses.replace(one, modality=modality) for one in members]
+    run = _run_data(members[0], data)
+    changes, rows = _places(members[0], data, run)
+    members = [dataclasses.replace(one, rows=rows) for one in members]
+    result, weights, measured = (_soup if by == "soup" else _together)(members, by, run)
+    result.recipe = result.recipe.replace(max_length=longest, **changes)
+    result.metrics = {
+        "validation": {**measured.pop(), **validation_unknown(run)},
+        "members": [
+            {"name": name, "weight": weight, **_plain(metrics)}
+            for name, weight, metrics in zip(names, weights, measured, strict=True)
+        ],
+    }
+    result.metrics["validation"] |= run.written_metrics(result)
+    if out is not None:
+        result.save(out, overwrite=overwrite)
+    return result
+
+
+def _together(
+    members: Sequence[Checkpoint], by: str, run: RunData
+) -> tuple[Checkpoint, list[float], list[dict[str, Any]]]:
+    """The fused checkpoint, the members' weights, and the metrics of the members and of itself."""
+    first, targets = members[0], run.validation.targets
+    mean, votes = _COMBINE[first.output_kind]
+    rows = first.task.rows(run.validation)
+    outputs = [finite(one.outputs(*rows).scores) for one in members]
+    weights = [1 / len(members)] * len(members)
+    if by == "fitted":
+        weights = _SHARES[first.output_kind](targets, outputs).tolist()
+    kept = [place for place, weight in enumerate(weights) if weight]
+    if len(kept) == 1:
+        result = members[kept[0]]
+        result = dataclasses.replace(result, probes=run.probes(result.recipe.training.seed))
+    else:
+        config = FusedConfig(
+            members=tuple(members[place].config for place in kept),
+            combine=votes if by == "vote" else mean,
+            weights=tuple(weights[place] for place in kept),
+        )  # fmt: skip
+        with unset_weights():
+            model = build(config, first.task)
+        set_weights(
+            model,
+            {
+                f"{prefix_of(number)}{path}": value
+                for number, place in enumerate(kept)
+                for path, value in get_weights(members[place].model).items()
+            },
+        )
+        recipe = first.recipe.replace(
+            model=FUSED, published={}, settings={
+                "combine": config.combine, "weights": list(config.weights),
+                "members": [_origin(members[place]) for place in kept],
+            },
+        )  # fmt: skip
+        result = Checkpoint(
+            config=config, task=first.task, modality=first.modality, model=model, recipe=recipe,
+            metrics={}, probes=run.probes(recipe.training.seed), rows=first.rows,
+        )  # fmt: skip
+    outputs.append(finite(result.outputs(*rows).scores))
+    return result, weights, [first.task.metrics(targets, one) for one in outputs]
+
+
+def _soup(
+    members: Sequence[Checkpoint], by: str, run: RunData
+) -> tuple[Checkpoint, list[float], list[dict[str, Any]]]:
+    """The same for a model of averaged weights."""
+    validate, task = run.validator(), members[0].task
+    metric = task.defined(task.selection, run.validation)
+    measured = [validate(one.model) for one in members]
+    with unset_weights():
+        model = build(members[0].config, task)
+
+    def measure(weights):
+        set_weights(model, weights)
+        return metric.score(validate(model))
+
+    mean, kept = greedy_soup(
+        [get_weights(one.model) for one in members], list(map(metric.score, measured)), measure
+    )
+    set_weights(model, mean)
+    best = members[kept[0]]
+    result = dataclasses.replace(
+        best, model=model, probes=run.probes(best.recipe.training.seed)
+    )
+    weights = [1 / len(kept) if place in kept else 0.0 for place in range(len(members))]
+    return result, weights, [*measured, validate(model)]
+
+
+def _check(members: Sequence[Checkpoint], names: Sequence[str], by: str) -> None:
+    """Raises InputError if members cannot become one."""
+    first = members[0]
+    for one, name in zip(members, names, strict=True):
+        if one.is_quantized:
+            raise InputError(
+                f"Expected float checkpoints to fuse, got {name} of precision={one.precision}; "
+                "fuse the float ones, and quantize what that gives."
+            )
+        if (one.task.to_json(), one.labels) != (first.task.to_json(), first.labels):
+            raise InputError(
+                f"Expected members of one task with the same labels, got {_described(first)} in "
+                f"{names[0]} and {_described(one)} in {name}."
+            )
+        ours, theirs = one.modality.files(), first.modality.files()
+        for file in sorted({*ours, *theirs}):
+            if ours.get(file) != theirs.get(file):
+                raise InputError(
+                    f"Expected members with one vocabulary, got another {file} in {name} than in "
+                    f"{names[0]}; train them on the same data, or from the same published model."
+                )
+        if by == "soup":
+            if _shape(one) != _shape(first):
+                raise InputError(
+                    "Expected members of one shape, whose weights are averaged, got "
+                    f"{one.recipe.model.name} in {name} and {first.recipe.model.name} in "
+                    f"{names[0]} with other settings; fuse them by=mean."
+                )
+        else:
+            check_single(one.config, "for each member")
+    if by != "soup" and first.output_kind not in _COMBINE:
+        raise InputError(
+            "Expected models of classification or regression, whose outputs are averaged, got "
+            f"{first.task_name}; by=soup averages the weights of models of one shape."
+        )
+    if by == "vote" and _COMBINE[first.output_kind][1] is None:
+        raise InputError(
+            f"Expected models that choose a label where they vote, got {first.task_name}; fuse "
+            "them by=mean or by=fitted."
+        )
+
+
+def _shape(checkpoint: Checkpoint) -> Config:
+    return checkpoint.config.replace(dropout=0.0, attention_dropout=0.0)
+
+
+def _run_data(first: Checkpoint, data: Source | None) -> RunData:
+    """The validation data: the given one, or that of the first member."""
+    if data is not None:
+        examples = first.task.examples_of(data, first.columns)
+        return first.task.run_data(examples, examples, first.modality)
+    rows = dict(first.rows)
+    recipe = resolved(first.recipe, in_memory=rows)
+    return run_data_of(first, recipe, **rows)
+
+
+def _places(
+    first: Checkpoint, data: Source | None, run: RunData
+) -> tuple[dict[str, Any], dict[str, Rows]]:
+    """What a recipe says of the validation data, and the rows that are in memory."""
+    if data is None:
+        return {}, dict(first.rows)
+    rows = {name: part for name, part in first.rows.items() if name != "validation"}
+    if not is_path(data):
+        rows["validation"] = run.validation
+    return data_options(validation=data), rows
+
+
+def _origin(member: Checkpoint) -> dict[str, Any]:
+    """What a recipe says of a member."""
+    model = member.recipe.model
+    return {
+        "name": model.name, "settings": dict(model.settings), "published": dict(model.published),
+        "seed": member.recipe.training.seed, "weights_sha256": weights_digest(member.model.weights),
+    }  # fmt: skip
+
+
+def _name(member: Any, place: int) -> str:
+    return str(member) if isinstance(member, str | Path) else f"member {place}"
+
+
+def _described(checkpoint: Checkpoint) -> str:
+    labels = f" with the labels {', '.join(checkpoint.labels)}" if checkpoint.labels else ""
+    return f"{checkpoint.task_name}{' of pairs' if checkpoint.pair else ''}{labels}"
+
+
+def _plain(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Metrics without the tables by class and the reasons."""
+    return {name: value for name, value in metrics.items() if not isinstance(value, dict)}

@@ -1,0 +1,181 @@
+"""The config of several encoders that answer as one.
+
+`models.build` makes one flat Keras model of it: the members' layers, whose names begin with
+`member_0_`, `member_1_` and so on, read the same inputs, and `last_layers.Fused` makes one output
+of theirs. Quantization points, export, parity, checkpoints and files therefore see a model like any
+other, with a stack of blocks for each member.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models.config import TransformerConfig
+
+# Name of the model in the recipe of several that answer as one, by which none can be trained.
+FUSED = "fused"
+_PREFIX = re.compile(r"member_\d+_")
+
+
+def prefix_of(member: int) -> str:
+    """Returns the beginning of the names of a member's layers."""
+    return f"member_{member}_"
+
+
+def without_prefix(path: str) -> str:
+    """Returns a layer's name or path as it is in the member alone."""
+    return _PREFIX.sub("", path, count=1) if _PREFIX.match(path) else path
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FusedConfig:
+    """The config of several encoders that answer as one; `models.build` makes one model of them.
+
+    It has the values of a `TransformerConfig` that say something of all members.
+
+    Attributes:
+        members: configs of the members, which read the same inputs.
+        combine: what becomes of the members' outputs: mean `probabilities`, `votes` or mean
+            `numbers`, see `last_layers.Fused`.
+        weights: weights of the members, above 0, with a sum of 1.
+    """
+
+    members: tuple[TransformerConfig, ...]
+    combine: str
+    weights: tuple[float, ...]
+
+    architecture: ClassVar[str] = "encoder"
+    source_vocab_size: ClassVar[int] = 0
+    COMBINATIONS: ClassVar[tuple[str, ...]] = ("probabilities", "votes", "numbers")
+
+    def __post_init__(self):
+        if self.combine not in self.COMBINATIONS:
+            raise InputError(
+                f"Expected combine to be one of {', '.join(self.COMBINATIONS)}, got "
+                f"{self.combine!r}."
+            )
+        if len(self.members) < 2 or len(self.weights) != len(self.members):
+            raise InputError(
+                "Expected at least two members with a weight each, got "
+                f"{len(self.members)} members and weights={list(self.weights)}."
+            )
+        are_numbers = all(type(one) is float and 0 < one < 1 for one in self.weights)
+        if not are_numbers or abs(sum(self.weights) - 1.0) > 1e-6:
+            raise InputError(
+                f"Expected weights above 0 with a sum of 1, got weights={list(self.weights)}."
+            )
+        for name in ("architecture", "vocab_size", "modality", "modality_settings"):
+            found = [getattr(one, name) for one in (self, *self.members)]
+            for one in found[1:]:
+                if one != found[0]:
+                    raise InputError(
+                        f"Expected members of one {name}, got {found[0]!r} and {one!r}."
+                    )
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of entries of the members' vocabulary, V."""
+        return self.members[0].vocab_size
+
+    @property
+    def modality(self) -> str:
+        """Modality of the inputs."""
+        return self.members[0].modality
+
+    @property
+    def modality_settings(self) -> Mapping[str, Any]:
+        """Settings of the modality."""
+        return self.members[0].modality_settings
+
+    @property
+    def max_length(self) -> int:
+        """Number of tokens that every member reads."""
+        return min(one.max_length for one in self.members)
+
+    @property
+    def num_layers(self) -> int:
+        """Number of blocks of all members."""
+        return sum(one.num_layers for one in self.members)
+
+    @property
+    def positions(self) -> str:
+        """`learned` if any member learns its positions, else the first member's."""
+        found = [one.positions for one in self.members]
+        return "learned" if "learned" in found else found[0]
+
+    @property
+    def share_layers(self) -> bool:
+        """Whether the blocks of any member share their weights."""
+        return any(one.share_layers for one in self.members)
+
+    @property
+    def pre_norm(self) -> bool:
+        """Whether the norms of any member come before each sublayer."""
+        return any(one.pre_norm for one in self.members)
+
+    @property
+    def hidden_dim(self) -> int:
+        """Hidden width of the widest member."""
+        return max(one.hidden_dim for one in self.members)
+
+    def replace(self, **changes: Any) -> Self:
+        """Returns a copy with values changed in every member, see `TransformerConfig.replace`."""
+        members = tuple(one.replace(**changes) for one in self.members)
+        return dataclasses.replace(self, members=members)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the values as a JSON-serializable object, with those that files name first."""
+        return {
+            "architecture": self.architecture, "vocab_size": self.vocab_size,
+            "source_vocab_size": 0, "num_layers": self.num_layers,
+            "modality_settings": dict(self.modality_settings), "combine": self.combine,
+            "weights": list(self.weights), "members": [one.to_json() for one in self.members],
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Creates the config from the result of `to_json`.
+
+        Raises:
+            InputError: if a name is missing or unknown, or a value impossible.
+        """
+        members, weights = value.get("members"), value.get("weights")
+        if not isinstance(members, list) or not isinstance(weights, list):
+            raise InputError(f"Expected members and weights of a fused model, got {value!r}.")
+        made = cls(
+            members=tuple(map(TransformerConfig.from_json, members)),
+            combine=value.get("combine"), weights=tuple(weights),
+        )  # fmt: skip
+        if made.to_json() != value:
+            raise InputError(f"Expected the config of a fused model, got {value!r}.")
+        return made
+
+
+# The config of a model.
+Config = TransformerConfig | FusedConfig
+
+
+def config_from_json(value: Mapping[str, Any]) -> Config:
+    """Creates the config of one model or of several from the result of `to_json`.
+
+    Raises:
+        InputError: if a name is missing or unknown, or a value impossible.
+    """
+    is_fused = isinstance(value, Mapping) and "members" in value
+    return (FusedConfig if is_fused else TransformerConfig).from_json(value)
+
+
+def members_of(config: Config) -> tuple[TransformerConfig, ...]:
+    """Returns the configs of the models that a config is of."""
+    return config.members if isinstance(config, FusedConfig) else (config,)
+
+
+def check_single(config: Config, what: str) -> None:
+    """Raises InputError if a config is of several models; `what` says what one is needed for."""
+    if isinstance(config, FusedConfig):
+        raise InputError(
+            f"Expected one model {what}, got {len(config.members)} that answer as one; use a "
+            "member, or one that keras-transformer distill makes of them."
+        )
