@@ -98,7 +98,8 @@ ROOMS = {
     ),
     "zoo.tasks.tagging": Room(
         "zoo.data zoo.errors zoo.evaluation zoo.losses zoo.modalities zoo.models "
-        "zoo.models.running zoo.outputs zoo.progress zoo.tagging zoo.tasks zoo.vocabularies", "keras numpy",
+        "zoo.models.running zoo.outputs zoo.progress zoo.tagging zoo.tasks zoo.vocabularies",
+        "keras numpy",
     ),
     "zoo.tasks.answering": Room(
         "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.losses zoo.modalities zoo.models "
