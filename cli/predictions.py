@@ -4,15 +4,17 @@ from typing import Any
 
 from keras_transformer.cli.vectors import shown_vector
 from keras_transformer.zoo.answering.answers import Answer
-from keras_transformer.zoo.outputs import BY_POSITION, Prediction, Vector
+from keras_transformer.zoo.outputs import BY_POSITION, LabelSet, Prediction, Vector
 from keras_transformer.zoo.tagging.decoding import Tagged
 
 MAX_LABELS = 5
 BAR_WIDTH = 20
 SHOWN_CHARACTERS = 60
+# In place of the label of a row that a classifier rejects.
+OUT_OF_SCOPE = "out of scope"
 
 
-def values(prediction: Prediction | Vector | Tagged | Answer) -> dict[str, Any]:
+def values(prediction: Prediction | LabelSet | Vector | Tagged | Answer) -> dict[str, Any]:
     """Returns the values of a prediction as a JSON-serializable object."""
     fields = prediction._asdict()
     if isinstance(prediction, Tagged):
@@ -39,6 +41,12 @@ def print_table(texts: Any, predictions: list) -> None:
             for text, one in zip(texts, predictions, strict=True)
         ]
         display.table(None, ("Text", "Width", "Vector"), rows)
+    elif isinstance(found, LabelSet):
+        rows = [
+            (short(text), shown_labels(one.labels) if one else "")
+            for text, one in zip(texts, predictions, strict=True)
+        ]
+        display.table(None, ("Text", "Labels"), rows)
     elif isinstance(found, Answer):
         rows = [
             (short(text), short(one.text) or "no answer",
@@ -57,7 +65,7 @@ def print_table(texts: Any, predictions: list) -> None:
         ]  # fmt: skip
         columns = ("Text", "Label", "Characters", "Probability", "")
         display.table(None, (*(["Line"] if numbered else []), *columns), rows)
-    elif found.label is None:
+    elif not found.scores:
         rows = [
             (short(text), one.score if one else None)
             for text, one in zip(texts, predictions, strict=True)
@@ -66,13 +74,19 @@ def print_table(texts: Any, predictions: list) -> None:
     elif len(texts) == 1:
         best = sorted(predictions[0].scores.items(), key=lambda item: -item[1])[:MAX_LABELS]
         rows = [(label, f"{score:.1%}", bar(score)) for label, score in best]
-        display.table(None, ("Label", "Probability", ""), rows)
+        title = OUT_OF_SCOPE.capitalize() if found.label is None else None
+        display.table(title, ("Label", "Probability", ""), rows)
     else:
         rows = [
-            (short(text), one.label, f"{one.score:.1%}", bar(one.score)) if one else ("",) * 4
+            (short(text), one.label or OUT_OF_SCOPE, f"{one.score:.1%}", bar(one.score))
+            if one else ("",) * 4
             for text, one in zip(texts, predictions, strict=True)
         ]
         display.table(None, ("Text", "Label", "Probability", ""), rows)
+
+
+def shown_labels(labels: dict[str, float]) -> str:
+    return ", ".join(f"{label} {score:.1%}" for label, score in labels.items()) or "-"
 
 
 def short(text: str) -> str:

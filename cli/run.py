@@ -13,10 +13,8 @@ from keras_transformer.cli.chat import asked, chat_options
 from keras_transformer.cli.predictions import longer, print_table, short, values
 from keras_transformer.cli.vectors import ranked_as_json, ranked_lines
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.outputs import Prediction
+from keras_transformer.zoo.outputs import LABEL_SETS, LabelSet, Prediction
 
-# In place of what a blank line has none of.
-NONE = Prediction(None, None, {}, False)
 MATCHES = 5
 
 
@@ -97,10 +95,13 @@ def run(
     texts, seconds = in_places(texts, blank, ""), in_places(pairs or texts, blank, "")
     note_cuts(predictor, predictions)
     if as_json:
+        # In place of what a blank line has none of.
+        is_set = predictor.output_kind == LABEL_SETS
+        nothing = LabelSet({}, {}, False) if is_set else Prediction(None, None, {}, False)
         rows = [
             {
                 "text": text, **({"pair": pair} if pairs else {}),
-                **values(prediction or NONE), **share,
+                **values(prediction or nothing), **share,
             }
             for text, pair, prediction, share in zip(
                 texts, seconds, predictions, unknown, strict=True

@@ -38,6 +38,16 @@ FIELDS = {
     "translation by default).",
     "token_dropout": "Share of the training tokens that are replaced by [MASK].",
     "piece_dropout": "Probability, at each piece, of splitting a training word further.",
+    "class_weights": "Whether rare labels are weighed up in the loss: balanced weighs labels by "
+    "the inverse of their number of training rows.",
+    "focal": "Exponent of the focal loss, which counts less what is predicted well; 0 for the "
+    "cross entropy.",
+    "scope_score": "Score that --out-of-scope finds a threshold of: the largest probability, the "
+    "energy or the largest logit.",
+    "objective": "What an embedding learns: scores of pairs, or ranking of pairs that match, "
+    "which have none.",
+    "widths": "Numbers of an embedding's first values that are to do alone, such as 64,128.",
+    "separator": "Character between the labels of a row (multi-label only).",
     "weight_decay": "Decoupled weight decay (adamw only).",
     "l1": "L1 penalty on the kernels of projections.",
     "l2": "L2 penalty on the kernels of projections.",
@@ -68,6 +78,9 @@ SWITCHES = (
     ("adapter", "--adapter", "--no-adapter",
      "Whether --out holds the adapters of --lora and the head alone, which are opened with the "
      "published model that they belong to, or all weights with the adapters merged (the default)."),
+    ("calibrate", "--calibrate", "--no-calibrate",
+     "Whether the probabilities of a classification are calibrated on the validation data (the "
+     "default)."),
     ("xla", "--xla", "--no-xla", "Whether steps are compiled with XLA (by default not)."),
 )  # fmt: skip
 
@@ -145,8 +158,17 @@ class FileOrShare(click.ParamType):
     help="Column of the labels: names, integers, or numbers to predict; of the tags in CoNLL, by "
     "number.  [default: label]"
 )
+@click.option(
+    "--negative", type=options.TEXT, metavar="COLUMN",
+    help="Column of a text that does not match the first (embedding with --objective ranking).",
+)
 @options.source(help="Column of a translation's source text.")
 @options.target(help="Column of a translation's target text; several for one model, such as de,fr.")
+@click.option(
+    "--out-of-scope", type=DATA_FILE, metavar="FILE",
+    help="Rows that a classification is to reject: with the validation rows they decide below "
+    "which --scope-score a prediction has no label.",
+)
 @options.out()
 @options.overwrite()
 @options.resume()

@@ -55,6 +55,7 @@ from keras_transformer.zoo.fusion.fuse import fuse as fuse
 from keras_transformer.zoo.models.config import TransformerConfig as TransformerConfig
 from keras_transformer.zoo.named import build as build
 from keras_transformer.zoo.named import models as models
+from keras_transformer.zoo.outputs import LabelSet as LabelSet
 from keras_transformer.zoo.outputs import Prediction as Prediction
 from keras_transformer.zoo.outputs import Vector as Vector
 from keras_transformer.zoo.progress import Report as Report
@@ -68,6 +69,7 @@ from keras_transformer.zoo.tasks.classification import Classification as Classif
 from keras_transformer.zoo.tasks.embedding import Embedding as Embedding
 from keras_transformer.zoo.tasks.language_modeling import LanguageModeling as LanguageModeling
 from keras_transformer.zoo.tasks.measure import evaluate as evaluate
+from keras_transformer.zoo.tasks.multi_label import MultiLabel as MultiLabel
 from keras_transformer.zoo.tasks.regression import Regression as Regression
 from keras_transformer.zoo.tasks.tagging.token_classification import (
     TokenClassification as TokenClassification,

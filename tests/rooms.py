@@ -38,7 +38,10 @@ ROOMS = {
         "zoo.errors zoo.tokenizers zoo.tokenizers.normalizers", "numpy", device=True
     ),
     "zoo.answering": Room("zoo.errors zoo.tagging zoo.tokenizers", "numpy", device=True),
-    "zoo.outputs": Room("zoo.answering zoo.tagging", "numpy", device=True),
+    "zoo.scope": Room("zoo.errors", "numpy", device=True),
+    "zoo.outputs": Room(
+        "zoo.answering zoo.errors zoo.scope zoo.tagging", "numpy", device=True
+    ),
     "zoo.chat": Room("zoo.errors zoo.tokenizers", "jinja2", device=True),
     "zoo.modalities": Room(
         "zoo.chat zoo.errors zoo.printable zoo.tokenizers", "numpy", device=True
@@ -49,7 +52,7 @@ ROOMS = {
     ),
     "zoo.vocabularies": Room(
         "zoo.errors zoo.tokenizers "
-        "zoo.tokenizers.normalizers", "keras sentencepiece tensorflow tensorflow_text"
+        "zoo.tokenizers.normalizers", "keras numpy sentencepiece tensorflow tensorflow_text"
     ),
     "zoo.models.families": Room("zoo.errors"),
     "zoo.models.families.encoders": Room("zoo.models.families"),
@@ -82,20 +85,24 @@ ROOMS = {
         "ai_edge_litert numpy tensorflow_text", device=True,
     ),
     "zoo.evaluation": Room(
-        "zoo.data zoo.errors zoo.generation zoo.tagging zoo.tokenizers "
+        "zoo.data zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.tagging zoo.tokenizers "
         "zoo.tokenizers.normalizers", "keras numpy sacrebleu scipy sklearn",
     ),
+    "zoo.losses": Room("zoo.answering zoo.data", "keras"),
     "zoo.tasks": Room(
-        "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models "
+        "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.generation zoo.losses zoo.modalities "
+        "zoo.models "
         "zoo.models.running zoo.numerals zoo.predictor "
-        "zoo.outputs zoo.progress zoo.tabular zoo.tokenizers zoo.vocabularies", "keras numpy",
+        "zoo.outputs zoo.progress zoo.scope zoo.tabular zoo.tokenizers zoo.vocabularies",
+        "keras numpy",
     ),
     "zoo.tasks.tagging": Room(
-        "zoo.data zoo.errors zoo.evaluation zoo.modalities zoo.models zoo.models.running "
-        "zoo.outputs zoo.progress zoo.tagging zoo.tasks zoo.vocabularies", "keras numpy",
+        "zoo.data zoo.errors zoo.evaluation zoo.losses zoo.modalities zoo.models "
+        "zoo.models.running zoo.outputs zoo.progress zoo.tagging zoo.tasks zoo.vocabularies",
+        "keras numpy",
     ),
     "zoo.tasks.answering": Room(
-        "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.modalities zoo.models "
+        "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.losses zoo.modalities zoo.models "
         "zoo.models.running zoo.outputs zoo.progress zoo.tagging zoo.tasks zoo.vocabularies",
         "keras numpy",
     ),
@@ -127,8 +134,9 @@ ROOMS = {
         "zoo.errors zoo.models zoo.pretrained zoo.tabular zoo.tasks", "keras"
     ),
     "zoo.training": Room(
-        "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.modalities "
-        "zoo.models zoo.models.running zoo.pretrained zoo.progress zoo.prune_vocabulary "
+        "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.losses "
+        "zoo.modalities zoo.models zoo.models.running zoo.pretrained zoo.progress "
+        "zoo.prune_vocabulary "
         "zoo.recipe zoo.storage "
         "zoo.tabular zoo.tasks zoo.tokenizers "
         "zoo.tokenizers.normalizers zoo.training.adaptation zoo.vocabularies",
@@ -180,7 +188,7 @@ ROOMS = {
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
         "edge.runtime edge.tflite zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.numerals "
-        "zoo.outputs zoo.progress zoo.prune_vocabulary zoo.storage zoo.tokenizers "
+        "zoo.outputs zoo.progress zoo.prune_vocabulary zoo.scope zoo.storage zoo.tokenizers "
         "zoo.tokenizers.normalizers",
         "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",
     ),
@@ -201,6 +209,10 @@ ROOMS = {
         "edge.targets layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation "
         "zoo.models zoo.pretrained zoo.progress zoo.recipe zoo.storage zoo.tabular zoo.training",
         "keras matplotlib",
+    ),
+    "edge.diagnose": Room(
+        "edge.choose zoo.data zoo.errors zoo.evaluation zoo.outputs zoo.predictor zoo.storage "
+        "zoo.tabular zoo.tasks", "numpy",
     ),
     "edge.demo": Room(
         "edge.runtime zoo.errors zoo.outputs zoo.printable zoo.storage zoo.tokenizers "

@@ -12,7 +12,7 @@ import keras_transformer as kt
 STUB = Path(__file__).parent.parent / "keras_transformer" / "__init__.pyi"
 TASK = kt.Classification(labels=("bad", "good"))
 ENCODERS = (
-    "classification", "regression", "embedding", "token-classification",
+    "classification", "multi-label", "regression", "embedding", "token-classification",
     "question-answering",
 )
 SMALL = {"hidden_dim": 8, "intermediate_dim": 16, "num_layers": 1, "num_heads": 2}

@@ -46,15 +46,16 @@ LOCAL_IMPORTS = {
     ("edge/runtime/checks/trial_process.py", "resource"),
     # Tasks measure files, too, which Keras' seconds would double; only training needs it.
     ("zoo/models/heads.py", "keras_transformer"),
+    ("zoo/losses/divergence.py", "keras"),
     *(
         (f"zoo/tasks/{task}.py", package)
-        for task in "classification embedding generating regression "
+        for task in "classification embedding generating multi_label regression "
         "tagging/token_classification answering/question_answering".split()
         for package in ("keras", "keras_transformer")
     ),
     *(
         (f"zoo/tasks/{task}.py", "keras_transformer")
-        for task in ("labelled", "language_modeling", "translation", "tagging/tagged_data",
+        for task in ("labelled_data", "language_modeling", "translation", "tagging/tagged_data",
                      "answering/question_data")
     ),
     # It is not needed to write a file, and loads where it is installed.

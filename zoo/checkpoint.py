@@ -35,7 +35,7 @@ from keras_transformer.zoo.models.running.compiled_steps import CompiledSteps
 from keras_transformer.zoo.models.running.decoding_steps import KerasSteps
 from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, predict_each
 from keras_transformer.zoo.models.running.turns import turn_of
-from keras_transformer.zoo.outputs import Outputs
+from keras_transformer.zoo.outputs import Outputs, decision_of
 from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.storage.files import (
@@ -102,6 +102,11 @@ class Checkpoint(Predictor):
     def output_kind(self) -> str:
         """Kind of the model's outputs, see `Predictor`."""
         return self.task.output
+
+    @property
+    def decision(self) -> dict[str, Any]:
+        """What decides between the outputs, see `decision_of`."""
+        return decision_of(self.task.output, self.task.to_json(), self.labels)
 
     @property
     def reads_sources(self) -> bool:

@@ -1,15 +1,19 @@
 """Predictions from model outputs, by the kind of output; NumPy only."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_transformer.zoo.answering.answers import answer_predictions
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.scope import check_out_of_scope, is_in_scope
 from keras_transformer.zoo.tagging.decoding import tag_predictions
 
-# Kinds of the outputs that are vectors of the rows, tags of their words, and spans that answer.
-EMBEDDING, TAGS, ANSWERS = "embedding", "tags", "answers"
+# Kinds of outputs: logits of classes, logits of any number of labels, vectors of the rows, tags of
+# their words, and spans that answer.
+CLASSES, LABEL_SETS, EMBEDDING = "classes", "label sets", "embedding"
+TAGS, ANSWERS = "tags", "answers"
 # Those of a model with outputs at each position.
 BY_POSITION = (TAGS, ANSWERS)
 
@@ -30,7 +34,7 @@ class Prediction(NamedTuple):
     """The prediction for one row.
 
     Attributes:
-        label: most probable class; None for regression.
+        label: most probable class; None for regression, and for a row out of the model's scope.
         score: probability of the label, or the predicted number.
         scores: probability of each label; empty for regression.
         truncated: whether the row was truncated to the model's length.
@@ -38,6 +42,20 @@ class Prediction(NamedTuple):
 
     label: str | None
     score: float
+    scores: dict[str, float]
+    truncated: bool
+
+
+class LabelSet(NamedTuple):
+    """The labels of one row.
+
+    Attributes:
+        labels: probability of each label that reaches its threshold, most probable first.
+        scores: probability of each label.
+        truncated: whether the row was truncated to the model's length.
+    """
+
+    labels: dict[str, float]
     scores: dict[str, float]
     truncated: bool
 
@@ -54,17 +72,67 @@ class Vector(NamedTuple):
     truncated: bool
 
 
-def class_predictions(labels: Sequence[str], outputs: Outputs) -> list[Prediction]:
-    """Converts logits (rows, labels) to the most probable class of each row."""
-    scores = outputs.scores
-    exponents = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
-    probabilities = exponents / exponents.sum(axis=1, keepdims=True)
+def class_predictions(
+    labels: Sequence[str], outputs: Outputs, temperature: float = 1.0,
+    out_of_scope: Mapping[str, Any] | None = None,
+) -> list[Prediction]:  # fmt: skip
+    """Converts logits (rows, labels) to the most probable class of each row.
+
+    Args:
+        labels: names of the classes.
+        outputs: logits.
+        temperature: divisor of the logits, see `class_probabilities`.
+        out_of_scope: what decides which rows have no label, see `is_in_scope`.
+    """
     results = []
-    for row, cut in zip(probabilities, outputs.truncated, strict=True):
+    probabilities = class_probabilities(outputs.scores, temperature)
+    inside = is_in_scope(outputs.scores, temperature, out_of_scope)
+    for row, is_inside, cut in zip(probabilities, inside, outputs.truncated, strict=True):
         named = dict(zip(labels, row.tolist(), strict=True))
         best = int(row.argmax())
-        results.append(Prediction(labels[best], float(row[best]), named, cut))
+        label = labels[best] if is_inside else None
+        results.append(Prediction(label, float(row[best]), named, cut))
     return results
+
+
+def class_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Returns the softmax (rows, classes) of logits divided by a temperature.
+
+    The temperature of a calibrated model makes its probabilities shares of right predictions (Guo
+    et al. 2017, arXiv:1706.04599, section 4.2); the most probable class stays.
+    """
+    logits = logits / np.float32(temperature)
+    exponents = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
+    return exponents / exponents.sum(axis=1, keepdims=True)
+
+
+def label_set_predictions(
+    labels: Sequence[str], outputs: Outputs, thresholds: Sequence[float] = ()
+) -> list[LabelSet]:
+    """Converts logits (rows, labels) to the labels of each row.
+
+    Args:
+        labels: names of the labels.
+        outputs: logits.
+        thresholds: probability of each label from which on it is predicted; empty for 0.5.
+    """
+    cuts = threshold_logits(thresholds, len(labels))
+    results = []
+    for row, cut in zip(outputs.scores.astype("float64"), outputs.truncated, strict=True):
+        probabilities = np.exp(-np.logaddexp(0.0, -row)).tolist()
+        named = dict(zip(labels, probabilities, strict=True))
+        chosen = [place for place in np.argsort(-row, kind="stable") if row[place] >= cuts[place]]
+        found = {labels[place]: probabilities[place] for place in chosen}
+        results.append(LabelSet(found, named, cut))
+    return results
+
+
+def threshold_logits(thresholds: Sequence[float], count: int) -> np.ndarray:
+    """Returns the logits (count,) of thresholds, in float64; 0 if there are none."""
+    if not len(thresholds):
+        return np.zeros(count)
+    probabilities = np.asarray(thresholds, "float64")
+    return np.log(probabilities) - np.log1p(-probabilities)
 
 
 def number_predictions(labels: Sequence[str], outputs: Outputs) -> list[Prediction]:
@@ -119,12 +187,74 @@ def unit_vectors(vectors: np.ndarray) -> np.ndarray:
     return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
 
 
-# Kind of output -> the function from labels and outputs to predictions. Generated text, of the
-# kind `text`, is not the output of one pass: see `generation`.
-OUTPUTS: dict[str, Callable[[Sequence[str], Any], list[Any]]] = {
-    "classes": class_predictions,
+def shortened(vectors: np.ndarray, width: int) -> np.ndarray:
+    """Returns the first numbers (rows, width) of vectors (rows, D), of length 1, in float32.
+
+    A model that was trained with such a width gives vectors that are to do alone.
+
+    Raises:
+        InputError: if the width is not from 1 to D.
+    """
+    if type(width) is not int or not 1 <= width <= vectors.shape[1]:
+        raise InputError(
+            f"Expected width to be from 1 to the {vectors.shape[1]} numbers of a vector, got "
+            f"width={width!r}."
+        )
+    return unit_vectors(vectors[:, :width]).astype("float32")
+
+
+# Kind of output -> the function from labels, outputs and a `decision` to predictions. Generated
+# text, of the kind `text`, is not the output of one pass: see `generation`.
+OUTPUTS: dict[str, Callable[..., list[Any]]] = {
+    CLASSES: class_predictions,
+    LABEL_SETS: label_set_predictions,
     "number": number_predictions,
     EMBEDDING: vector_predictions,
     TAGS: tag_predictions,
     ANSWERS: answer_predictions,
 }
+
+
+def decision_of(kind: str, task: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
+    """Returns what decides between a model's outputs: arguments of its function in `OUTPUTS`.
+
+    Args:
+        kind: kind of output.
+        task: the task as JSON.
+        labels: names of the labels.
+
+    Raises:
+        InputError: if a value is impossible.
+    """
+    found = {name: task[name] for name in _DECISIONS.get(kind, ()) if name in task}
+    for name, value in found.items():
+        _DECISIONS[kind][name](value, len(labels))
+    return found
+
+
+def check_thresholds(thresholds: Any, count: int) -> None:
+    """Raises InputError if thresholds are not probabilities, one for each of the labels."""
+    is_list = isinstance(thresholds, list | tuple) and len(thresholds) == count
+    if not is_list or not all(type(one) is float and 0 < one < 1 for one in thresholds):
+        raise InputError(
+            f"Expected thresholds to be {count} numbers above 0 and below 1, got "
+            f"thresholds={thresholds!r}."
+        )
+
+
+def check_temperature(temperature: Any, count: int = 0) -> None:
+    """Raises InputError if a temperature is not a number from 0.01 to 100."""
+    if type(temperature) is not float or not 0.01 <= temperature <= 100:
+        raise InputError(
+            f"Expected temperature to be a number from 0.01 to 100, got temperature="
+            f"{temperature!r}."
+        )
+
+
+# Kind of output -> what decides between them, with its check.
+_DECISIONS: dict[str, dict[str, Callable[[Any, int], None]]] = {
+    CLASSES: {"temperature": check_temperature, "out_of_scope": check_out_of_scope},
+    LABEL_SETS: {"thresholds": check_thresholds},
+}
+# Names of all that decides, in any task's JSON.
+DECIDING = frozenset(name for checks in _DECISIONS.values() for name in checks)

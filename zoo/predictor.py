@@ -19,9 +19,11 @@ from keras_transformer.zoo.outputs import (
     EMBEDDING,
     OUTPUTS,
     TAGS,
+    LabelSet,
     Outputs,
     Prediction,
     Vector,
+    shortened,
 )
 from keras_transformer.zoo.tagging.decoding import Tagged
 from keras_transformer.zoo.tagging.windows import TagOutputs, windows_of
@@ -34,8 +36,8 @@ class Predictor:
 
     Attributes:
         task_name: name of the model's task.
-        output_kind: `classes`, `number`, `embedding`, `tags` or `answers`, see `OUTPUTS`; `text`
-            for a model that generates.
+        output_kind: kind of the outputs, see `OUTPUTS`; `text` for a model that generates.
+        decision: what decides between the outputs, see `decision_of`.
         reads_sources: whether it generates a target for a source rather than continuing a prompt.
         labels: names of the classes, or the target languages of a multilingual translator.
         pair: whether an example is two rows.
@@ -46,6 +48,7 @@ class Predictor:
 
     task_name: str
     output_kind: str
+    decision: Mapping[str, Any]
     reads_sources: bool = False
     labels: Sequence[str]
     pair: bool
@@ -106,11 +109,12 @@ class Predictor:
 
     def predict(
         self, rows: Iterable[Any], pairs: Iterable[Any] | None = None
-    ) -> list[Prediction] | list[Vector] | list[Tagged] | list[Answer]:
+    ) -> list[Prediction] | list[LabelSet] | list[Vector] | list[Tagged] | list[Answer]:
         """Predicts for raw rows, or for pairs of them.
 
-        A model of embeddings returns vectors, one that tags words their entities or tags, and one
-        that answers questions an answer for each question and its context, the second row.
+        A model of any number of labels returns sets of them, one of embeddings vectors, one that
+        tags words their entities or tags, and one that answers questions an answer for each
+        question and its context, the second row.
 
         Args:
             rows: raw rows; for text a list, an array or a column of strings; for a model that tags
@@ -123,7 +127,7 @@ class Predictor:
             TypeError: if rows are not a sequence.
         """
         outputs = self.outputs(rows, pairs)
-        return OUTPUTS[self.output_kind](self.labels, outputs)
+        return OUTPUTS[self.output_kind](self.labels, outputs, **self.decision)
 
     def scores(
         self, rows: Iterable[Any], pairs: Iterable[Any] | None = None
@@ -143,15 +147,20 @@ class Predictor:
             )
         return self.outputs(rows, pairs).scores
 
-    def embed(self, rows: Iterable[Any]) -> np.ndarray:
+    def embed(self, rows: Iterable[Any], *, width: int | None = None) -> np.ndarray:
         """Returns the vectors (rows, D) of raw rows.
+
+        Args:
+            rows: raw rows.
+            width: number of the first values to return, see `shortened`; None for all.
 
         Raises:
             InputError, TypeError: as `predict`, or if the model's outputs are no vectors.
         """
         if not self.embeds:
             raise InputError(f"Expected a model of embeddings, got one of {self.task_name}.")
-        return self.scores(rows)
+        vectors = self.scores(rows)
+        return vectors if width is None else shortened(vectors, width)
 
     def outputs(
         self, rows: Iterable[Any], pairs: Iterable[Any] | None = None

@@ -26,6 +26,7 @@ from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, model_i
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.tabular import Grid, Tabular
 from keras_transformer.zoo.tasks.measure import read_options
+from keras_transformer.zoo.tasks.registry import task_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -220,14 +221,16 @@ def compare_layers(
 
 def _check_same_model(checkpoint: Checkpoint, runner: Runner) -> None:
     """Raises InputError if a file has another task, other labels or another vocabulary."""
+    # A model that was trained on has thresholds and a temperature of its own.
+    tuned = checkpoint.task.tuned_fields
     ours = {
-        "task": checkpoint.task.to_json(),
+        "task": {k: v for k, v in checkpoint.task.to_json().items() if k not in tuned},
         "labels": list(checkpoint.labels),
         "model": checkpoint.config.to_json(),
         "tokenizer": checkpoint.modality.files(),
     }
     theirs = {
-        "task": runner.description["task"],
+        "task": {k: v for k, v in runner.description["task"].items() if k not in tuned},
         "labels": list(runner.labels),
         "model": runner.description["model"],
         "tokenizer": runner.modality.files(),
@@ -253,8 +256,8 @@ def _compare(
     outputs = runner.run(inputs)
     metric = checkpoint.task.defined(checkpoint.task.metric, examples).name
     value, checkpoint_value = (
-        checkpoint.task.measured(checkpoint, examples, modality, found)[metric]
-        for found in (outputs, reference)
+        task.measured(checkpoint, examples, modality, found)[metric]
+        for task, found in ((task_of(runner), outputs), (checkpoint.task, reference))
     )
     reference, outputs = (
         at_positions(found, checkpoint, inputs) for found in (reference, outputs)

@@ -14,6 +14,7 @@ from keras_transformer.edge.compare.layer_groups import Group, groups_of
 from keras_transformer.edge.compare.parity import (
     DEPARTING,
     LIMITS,
+    cuts_of,
     difference,
     units_of,
 )
@@ -51,7 +52,7 @@ class _Simulation:
             self.expected, self._outputs(self._model(floats), self.checkpoint), None,
             units_of(self.checkpoint.task.to_json()),
             vectors=self.checkpoint.task.output == EMBEDDING, direction=limit.direction,
-            off=limit.off,
+            off=limit.off, cuts=cuts_of(self.checkpoint),
         ).departing  # fmt: skip
 
     def cost(self, group: Group) -> float:

@@ -8,6 +8,8 @@ where
 
 - the file chooses a class or a token that the model finds less than half as likely as its own
   choice: between two that are about as likely, either is as good;
+- it decides on a label of any number of them otherwise than the model, which finds the odds more
+  than twice, or less than half, those of the label's threshold;
 - the cosine of its vector with the model's is below 0.98 for dynamic_int8, 0.95 for files of int8
   activations, 0.8 for int4. On STS-B's test pairs the smallest cosines of all-MiniLM-L6-v2's files
   were 0.99 (dynamic_int8), 0.93 (int8) and 0.82 (int4), which lost 0.1, 0.3 and 0.1 points of
@@ -57,7 +59,8 @@ from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.generation.text import Model
-from keras_transformer.zoo.outputs import cosines
+from keras_transformer.zoo.outputs import LABEL_SETS, cosines, threshold_logits
+from keras_transformer.zoo.predictor import Predictor
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,7 +107,8 @@ class Parity:
 
     Attributes:
         rows: number of rows that were compared.
-        agreement: share of rows with the same highest output; None for regression and vectors.
+        agreement: share of rows with the same highest output, or the same set of labels; None for
+            regression and vectors.
         largest: largest absolute difference.
         relative: the same divided by the root mean square of the Keras outputs.
         steps: the same in steps of the file's stored output, or of 8 bits over the range of the
@@ -182,7 +186,7 @@ class Parity:
 def difference(
     reference: np.ndarray, outputs: np.ndarray, step: float | None,
     units: tuple[float, float] = (0.0, 1.0), *, vectors: bool = False,
-    direction: float | None = None, off: float = 0.05,
+    direction: float | None = None, off: float = 0.05, cuts: np.ndarray | None = None,
 ) -> Parity:  # fmt: skip
     """Compares outputs (rows, outputs) with the reference's.
 
@@ -194,6 +198,8 @@ def difference(
         vectors: whether the outputs are vectors, whose cosines are computed too.
         direction: cosine below which a vector departs; None for never.
         off: share of the range of the reference by which a number departs.
+        cuts: logit (outputs,) of each label from which on it is chosen, if a row has any number of
+            them; see `cuts_of`.
     """
     mean, deviation = units
     reference, outputs = ((part - mean) / deviation for part in (reference, outputs))
@@ -203,12 +209,19 @@ def difference(
     largest = float(by_row.max())
     size = float(np.sqrt(np.mean(np.square(reference))))
     classes = reference.shape[1] > 1 and not vectors
-    agreement = float((outputs.argmax(1) == reference.argmax(1)).mean()) if classes else None
+    agreement = None
+    if classes and cuts is not None:
+        others = (outputs >= cuts) != (reference >= cuts)
+        agreement = float((~others.any(axis=1)).mean())
+    elif classes:
+        agreement = float((outputs.argmax(1) == reference.argmax(1)).mean())
     width = max(float(np.ptp(reference)), 255e-9)
     unit = (step or 0.0) / deviation or width / 255
     cosine = cosines(reference, outputs) if vectors else None
     if cosine is not None:
         departs = cosine < (-np.inf if direction is None else direction)
+    elif classes and cuts is not None:
+        departs = (others & (np.abs(reference - cuts) > _REGRET)).any(axis=1)
     elif classes:
         chosen = np.take_along_axis(reference, outputs.argmax(1)[:, None], axis=1)[:, 0]
         departs = reference.max(axis=1) - chosen > _REGRET
@@ -235,8 +248,15 @@ def outputs_difference(reference: np.ndarray, outputs: np.ndarray, runner: Runne
     return difference(
         reference, outputs, runner.description["output_step"], units_of(task),
         vectors=runner.embeds or runner.output == EMBEDDING, direction=limit.direction,
-        off=limit.off,
+        off=limit.off, cuts=cuts_of(runner),
     )  # fmt: skip
+
+
+def cuts_of(predictor: Predictor) -> np.ndarray | None:
+    """Returns the logits from which on labels are chosen, where a row has any number of them."""
+    if predictor.output_kind != LABEL_SETS:
+        return None
+    return threshold_logits(predictor.decision.get("thresholds", ()), len(predictor.labels))
 
 
 def units_of(task: Mapping[str, Any]) -> tuple[float, float]:

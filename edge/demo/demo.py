@@ -16,7 +16,7 @@ from keras_transformer.edge.demo.character_table import character_table
 from keras_transformer.edge.demo.litertjs import copy_litertjs
 from keras_transformer.edge.runtime.packed import LABELS, unpack
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.outputs import ANSWERS, EMBEDDING, TAGS
+from keras_transformer.zoo.outputs import ANSWERS, DECIDING, EMBEDDING, TAGS
 from keras_transformer.zoo.printable import printable
 from keras_transformer.zoo.storage.files import new_folder
 
@@ -186,7 +186,8 @@ def _common(path):
             f"{refused}."
         )
     return {
-        "task": description["task"],
+        # A model that was trained on has thresholds and a temperature of its own.
+        "task": {k: v for k, v in description["task"].items() if k not in DECIDING},
         "length": description["max_length"],
         "labels": labels,
         "tokenizer": files,

@@ -13,7 +13,7 @@ from keras_transformer.edge.runtime.names import EMBEDDING
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.counts import parameters
 from keras_transformer.zoo.models.fused_config import FUSED, members_of
-from keras_transformer.zoo.outputs import BY_POSITION
+from keras_transformer.zoo.outputs import BY_POSITION, CLASSES
 from keras_transformer.zoo.printable import printable
 from keras_transformer.zoo.prune_vocabulary import kept_for
 
@@ -21,7 +21,8 @@ NAME = "MODEL_CARD.md"
 TITLE = "# Model card\n"
 _SHOWN_LABELS = 12
 _SHOWN_METRICS = (
-    "f1", "exact_match", "accuracy", "macro_f1", "pearson", "spearman", "bleu", "chrf", "perplexity"
+    "f1", "exact_match", "accuracy", "micro_f1", "macro_f1", "mean_average_precision", "pearson",
+    "spearman", "bleu", "chrf", "perplexity",
 )  # fmt: skip
 
 
@@ -33,7 +34,7 @@ class Origin:
         rows: rows of the table by name.
         score: validation score in the precision of a quantized checkpoint.
         unit: the input of one invocation, in words.
-        classifies: whether it predicts one of its labels.
+        classifies: whether it always predicts one of its labels.
         generates: whether it generates text.
         by_position: whether it has outputs at each position, of windows of a long text.
         began: whether it began with published weights.
@@ -80,7 +81,8 @@ def origin_of(checkpoint: Checkpoint) -> Origin:
         },
         score=_score(checkpoint, is_float=False),
         unit="a token" if checkpoint.task.generates else "a text",
-        classifies=checkpoint.task.output == "classes",
+        classifies=checkpoint.output_kind == CLASSES
+        and "out_of_scope" not in checkpoint.decision,
         generates=checkpoint.task.generates,
         by_position=checkpoint.task.output in BY_POSITION,
         began=bool(_published(checkpoint)),

@@ -21,6 +21,7 @@ from keras_transformer.zoo.data.labels import read_labels
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.modalities.registry import modality_named
+from keras_transformer.zoo.outputs import decision_of
 
 
 class Opened(NamedTuple):
@@ -30,6 +31,7 @@ class Opened(NamedTuple):
         flatbuffer, description, files: see `unpack`.
         labels: of the classes, or of the targets of a translator of several.
         modality: of what it reads.
+        decision: what decides between its outputs, see `decision_of`.
         model: its graphs.
         trial: what LiteRT made of them in a process of its own; None where it was not asked.
     """
@@ -39,6 +41,7 @@ class Opened(NamedTuple):
     files: dict[str, bytes]
     labels: tuple[str, ...]
     modality: Modality
+    decision: dict[str, Any]
     model: Model
     trial: Trial | None
 
@@ -66,6 +69,8 @@ def open_file(source: Source, *, is_tried: bool = False) -> Opened:
             files, max_length=description["max_length"],
             settings=description["model"].get("modality_settings", {}),
         )  # fmt: skip
+        kind = description.get("output_kind", "")
+        decision = decision_of(kind, description["task"], labels)
     except InputError as error:
         raise InputError(_sentence(name, str(error))) from None
     model, is_ruled = verify(flatbuffer, name)
@@ -75,7 +80,7 @@ def open_file(source: Source, *, is_tried: bool = False) -> Opened:
     if is_tried or not (is_ruled or is_vouched(data)):
         trial = try_file(flatbuffer, description.get("custom_ops", []), name)
         vouch(data)
-    return Opened(flatbuffer, description, files, labels, modality, model, trial)
+    return Opened(flatbuffer, description, files, labels, modality, decision, model, trial)
 
 
 def _sentence(name: str, reason: str) -> str:

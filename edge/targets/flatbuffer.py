@@ -32,7 +32,8 @@ from keras_transformer.edge.tflite.freed import release_freed_memory
 from keras_transformer.edge.tflite.schema import output_step
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.outputs import BY_POSITION
+from keras_transformer.zoo.outputs import BY_POSITION, CLASSES
+from keras_transformer.zoo.scope import PROBABILITY
 from keras_transformer.zoo.tokenizers.special import FIRST
 
 RUNS = 30
@@ -183,20 +184,30 @@ class FlatbufferWriter(Writer):
         return measure_parity(model, checkpoint, data)
 
     def needs_encoder(self, checkpoint: Checkpoint, *, classes: bool) -> str | None:
-        """Returns a reason if the task is not over single texts, or not classification."""
+        """Returns a reason if the task is not over single texts, or not of one label each."""
         task = checkpoint.task
         if task.output in BY_POSITION:
             return (
                 f"Expected one output for a text for the target {self.name}, whose host reads no "
                 f"more, got one at each position in {task.name}; convert for the target plain."
             )
-        if task.generates or task.pair or (classes and not task.labels):
-            wanted = "labels" if classes else "a task"
+        if task.generates or task.pair or (classes and task.output != CLASSES):
+            wanted = "one label" if classes else "a task"
             return (
                 f"Expected {wanted} of single texts for the target {self.name}, got "
                 f"{'pairs in ' if task.pair else ''}{task.name}."
             )
         return None
+
+    def needs_probability(self, checkpoint: Checkpoint) -> str | None:
+        """Returns a reason if probabilities do not decide what is out of a classifier's scope."""
+        decides = checkpoint.decision.get("out_of_scope")
+        if decides is None or decides["score"] == PROBABILITY:
+            return None
+        return (
+            f"Expected scope_score to be {PROBABILITY} for the target {self.name}, whose outputs "
+            f"are probabilities, got scope_score={decides['score']!r}."
+        )
 
     def needs_wordpieces(self, checkpoint: Checkpoint) -> str | None:
         """Returns a reason if BERT's tokenizer cannot replace the checkpoint's."""

@@ -87,6 +87,7 @@ class MediaPipe(FlatbufferWriter):
         reason = (
             super().loads(checkpoint)
             or self.needs_encoder(checkpoint, classes=self.gives == PROBABILITIES)
+            or self.needs_probability(checkpoint)
             or self.needs_wordpieces(checkpoint)
         )
         if reason is not None:

@@ -21,6 +21,7 @@ from keras_transformer.edge.targets.flatbuffer import FlatbufferWriter
 from keras_transformer.edge.targets.normalizer_model import normalizer_model
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
+from keras_transformer.zoo.outputs import CLASSES
 from keras_transformer.zoo.tokenizers.piece_list import CONTINUATION
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
@@ -52,6 +53,7 @@ class TextGraph(FlatbufferWriter):
         return (
             super().loads(checkpoint)
             or self.needs_encoder(checkpoint, classes=False)
+            or self.needs_probability(checkpoint)
             or self.needs_wordpieces(checkpoint)
         )
 
@@ -60,8 +62,8 @@ class TextGraph(FlatbufferWriter):
         return LOADING
 
     def output(self, checkpoint: Checkpoint) -> str:
-        """Returns `PROBABILITIES`, or `LOGITS` for a regression's numbers."""
-        return PROBABILITIES if checkpoint.labels else LOGITS
+        """Returns `PROBABILITIES` of classes, or else `LOGITS`."""
+        return PROBABILITIES if checkpoint.output_kind == CLASSES else LOGITS
 
     def signatures(
         self, checkpoint: Checkpoint, model: keras.Model, lengths: Sequence[int], spec: Precision

@@ -10,18 +10,20 @@ from keras_transformer.edge.load import load
 from keras_transformer.edge.runtime.packed import pack, unpack
 from keras_transformer.edge.runtime.worker import Worker
 from keras_transformer.edge.targets.convert import convert
-from keras_transformer.zoo.tasks.classification import Classification
+from keras_transformer.zoo.tasks.registry import task_of
 from tests.cli.calls import SENTENCES, call, error_of, write_table
 from tests.edge.generators import generator
 
 
 def test_a_checkpoint_and_its_file_have_the_metrics_of_python(checkpoint, file, data):
-    task = Classification(labels=("bad", "good"))
-    examples = task.read(data.validation, {"text": "sentence", "label": "verdict"})
+    columns = {"text": "sentence", "label": "verdict"}
     for model, precision in ((checkpoint, "float32"), (file, "float32")):
         result = call("evaluate", model, "--data", data.validation, "--json")
         assert (result.exit_code, result.stderr) == (0, "")
-        expected = task.evaluate(load(model), examples)
+        predictor = load(model)
+        task = task_of(predictor)
+        expected = task.evaluate(predictor, task.read(data.validation, columns))
+        assert task.temperature != 1.0
         expected |= {"unknown_tokens": 0.0, "rows_with_unknown_tokens": 0.0}
         assert json.loads(result.stdout) == {
             "model": str(model), "data": str(data.validation), "task": "classification",
@@ -73,7 +75,7 @@ def test_the_tables(file, data):
         [line.split() for line in table.splitlines()] for table in result.stdout.split("\n\n")
     )
     assert [row[0] for row in metrics[2:]] == [
-        "rows", "accuracy", "matthews", "unknown", "rows",
+        "rows", "accuracy", "expected", "matthews", "unknown", "rows",
     ]  # fmt: skip
     assert averages[0] == ["Average", "Precision", "Recall", "F1"]
     assert [row[0] for row in averages[2:]] == ["macro", "micro"]

@@ -9,7 +9,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.storage.files import write_folder
-from keras_transformer.zoo.tasks.labelled import NUM_PROBES
+from keras_transformer.zoo.tasks.labelled_data import NUM_PROBES
 from tests.zoo import tiny
 
 FILES = (

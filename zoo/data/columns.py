@@ -46,8 +46,13 @@ def columns_of(
                 f"Expected columns of {model.task_name} ({known}), got {name}={value!r}."
             )
         columns[name] = value
+    optional = {"text_pair"}
+    if "negative" in columns:
+        # Only training reads negatives, and pairs that match have no scores.
+        columns["negative"] = None
+        optional |= {"negative", "label"}
     for name, value in columns.items():
-        if value is None and (name != "text_pair" or model.pair):
+        if value is None and (name not in optional or (name == "text_pair" and model.pair)):
             raise InputError(
                 f"Expected the name of the column {name}, which the model does not say, got none."
             )

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
@@ -23,14 +23,12 @@ def learn_labels(table: Table, label: str) -> list[str]:
     values = column(table, label)
     for row, value in enumerate(values):
         check_label(value, table.at(row))
-    names = sorted(set(values))
+    names = in_order(set(values))
     if len(names) < 2:
         raise InputError(
             f"{table.path}: expected at least two classes in column {label!r}, "
             f"got only {names[0]!r}."
         )
-    if all(INTEGER.fullmatch(name) for name in names):
-        names.sort(key=int)
     return names
 
 
@@ -55,12 +53,18 @@ def checked_labels(labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_label(value: str, place: str) -> None:
-    """Raises InputError if a label is not one line of whole characters."""
+    """Raises InputError if a label is not one line of whole characters; names its place."""
     # labels.txt has one label per line.
     if value.splitlines() != [value]:
         raise InputError(f"{place}: expected a label of one line, got {value!r}.")
     if not _is_unicode(value):
         raise InputError(f"{place}: expected a label of whole characters, got {value!r}.")
+
+
+def in_order(names: Collection[str]) -> list[str]:
+    """Returns labels in numeric order when all are integers, else sorted."""
+    is_numeric = all(INTEGER.fullmatch(name) for name in names)
+    return sorted(sorted(names), key=int if is_numeric else None)
 
 
 def read_labels(data: bytes, what: str) -> tuple[str, ...]:
@@ -92,18 +96,29 @@ def class_indices(table: Table, label: str, labels: Sequence[str]) -> np.ndarray
     Raises:
         InputError: if a label is unknown.
     """
-    values = column(table, label)
+    index = class_index(table, label, labels)
+    values = enumerate(column(table, label))
+    return np.array([index(value, row) for row, value in values], dtype=np.int32)
+
+
+def class_index(
+    table: Table, label: str, labels: Sequence[str]
+) -> Callable[[str, int], int]:
+    """Returns a function from a label and its row to the label's index, see `class_indices`."""
     index = {name: i for i, name in enumerate(labels)}
     if label in table.integers and not any(INTEGER.fullmatch(name) for name in labels):
         index = {str(i): i for i in range(len(labels))}
-    for row, value in enumerate(values):
+
+    def of(value: str, row: int) -> int:
         if value not in index:
             known, more = list(index)[:MAX_NAMED_LABELS], len(index) - MAX_NAMED_LABELS
             raise InputError(
                 f"{table.at(row)}: unknown label {value!r}; the known labels are "
                 f"{quoted(known)}{f' and {more} more' if more > 0 else ''}."
             )
-    return np.array([index[value] for value in values], dtype=np.int32)
+        return index[value]
+
+    return of
 
 
 def numbers(table: Table, label: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Batches of pairs of rows that a model reads one by one."""
+"""Batches of pairs or triplets of rows that a model reads one by one."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,17 +8,19 @@ import numpy as np
 from keras_transformer.zoo.data.batches import Batch, Batches
 from keras_transformer.zoo.modalities.modality import InputSpec
 
-_SECOND = "second "
+_PLACES = ("", "second ", "third ")
 
 
 class PairBatches:
     """Batches like those of `Batches`, whose inputs (2 B, ...) are first rows, then second ones.
 
+    Third rows, if there are any, follow: (3 B, ...).
+
     Args:
-        columns: rows by the name of the model's input: all first rows, then all second ones.
+        columns: rows by the name of the model's input: all first rows, then all second ones, ...
         targets: targets (pairs,).
         specs: specs of the columns.
-        batch_tokens: maximum number of tokens of a batch, of first and second rows together.
+        batch_tokens: maximum number of tokens of a batch, of all rows together.
         bucket, seed: see `Batches`.
     """
 
@@ -28,11 +30,17 @@ class PairBatches:
     ):  # fmt: skip
         self._specs = tuple(specs)
         count = len(targets)
-        both = {name: rows[:count] for name, rows in columns.items()}
-        both |= {_SECOND + name: rows[count:] for name, rows in columns.items()}
-        seconds = [dataclasses.replace(spec, name=_SECOND + spec.name) for spec in specs]
+        self._parts = _PLACES[: len(next(iter(columns.values()))) // max(1, count)]
+        together = {
+            part + name: rows[place * count : (place + 1) * count]
+            for place, part in enumerate(self._parts) for name, rows in columns.items()
+        }  # fmt: skip
+        every = [
+            dataclasses.replace(spec, name=part + spec.name)
+            for part in self._parts for spec in specs
+        ]  # fmt: skip
         self._pairs = Batches(
-            both, targets, specs=[*specs, *seconds], batch_tokens=max(1, batch_tokens // 2),
+            together, targets, specs=every, batch_tokens=max(1, batch_tokens // len(self._parts)),
             bucket=bucket, seed=seed,
         )  # fmt: skip
 
@@ -42,7 +50,7 @@ class PairBatches:
     def largest(self) -> tuple[int, int]:
         """Returns the number of rows and the padded length of the batch of the most tokens."""
         pairs, length = self._pairs.largest()
-        return 2 * pairs, length
+        return len(self._parts) * pairs, length
 
     def fingerprint(self) -> str:
         """Identifies the data, as `Batches.fingerprint` does."""
@@ -59,7 +67,7 @@ class PairBatches:
     def _joined(self, batch: Batch) -> Batch:
         inputs = {}
         for spec in self._specs:
-            parts = [batch.inputs[spec.name], batch.inputs[_SECOND + spec.name]]
+            parts = [batch.inputs[part + spec.name] for part in self._parts]
             if spec.is_variable:
                 width = max(part.shape[1] for part in parts)
                 parts = [spec.fit(part, width) for part in parts]

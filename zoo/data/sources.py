@@ -20,7 +20,7 @@ Source = str | Path | tuple[Sequence[Any], ...] | Mapping[str, Sequence[Any]] | 
 
 def read_source(
     source: Source, texts: Sequence[str], others: Sequence[str] = (), *, name: str = "data",
-    is_text: bool = True,
+    is_text: bool = True, lists: Sequence[str] = (),
 ) -> Table:  # fmt: skip
     """Reads columns of text, and of labels and numbers as text.
 
@@ -30,6 +30,7 @@ def read_source(
         others: names of the columns that follow in a tuple, which may be missing.
         name: name of data in memory in messages.
         is_text: whether the rows are texts; otherwise values in memory are left as they are.
+        lists: names of the columns whose values in memory may be lists.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -52,6 +53,13 @@ def read_source(
             f"Expected {name} to be a path, columns or rows, got {_described(source)}."
         )
     values = {key: _listed(column, key, name) for key, column in columns.items()}
+    # The values of columns of lists, without the lists.
+    flat = {}
+    for key in set(lists) & set(values):
+        values[key] = [_listed(one, key, name) if _is_list(one) else one for one in values[key]]
+        flat[key] = [
+            part for one in values[key] for part in (one if isinstance(one, list) else [one])
+        ]
     lengths = {key: len(column) for key, column in values.items()}
     if len(set(lengths.values())) > 1:
         found = " and ".join(f"{length} of {key!r}" for key, length in lengths.items())
@@ -62,7 +70,9 @@ def read_source(
         path=name,
         columns={
             key: list(column) if key in texts and not is_text else [
-                _text(one, key in texts, f"{name}, row {row}", key)
+                [_text(part, False, f"{name}, row {row}", key) for part in one]
+                if key in flat and isinstance(one, list)
+                else _text(one, key in texts, f"{name}, row {row}", key)
                 for row, one in enumerate(column, start=1)
             ]
             for key, column in values.items()
@@ -70,7 +80,7 @@ def read_source(
         lines=list(range(1, max(lengths.values()) + 1)),
         unit="row",
         integers=frozenset(
-            key for key, column in values.items() if all(map(_is_integer, column))
+            key for key, column in {**values, **flat}.items() if all(map(_is_integer, column))
         ),
     )  # fmt: skip
 
@@ -146,6 +156,11 @@ def _listed(column, key, name):
             f"Expected the column {key!r} of {name} to be a list, got {_described(column)}."
         )
     return list(column)
+
+
+def _is_list(value):
+    """Whether a value in memory is a list of values."""
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
 
 
 def _is_integer(value):

@@ -30,11 +30,12 @@ class Table:
 
     Attributes:
         path: file of the table, or the name of data in memory.
-        columns: texts by column name.
+        columns: texts by column name; a row of a column in `lists` may hold a list of texts.
         lines: line on which each row starts, or the row's number; counted from 1.
         unit: unit of `lines`: `line` or `row`.
         integers: names of the in-memory columns that held integers, here converted to text.
         problems: errors of columns without a text in each row, by column name.
+        lists: errors of columns with a list of texts in a row, where one text is needed.
     """
 
     path: Path | str
@@ -43,6 +44,7 @@ class Table:
     unit: str = "line"
     integers: frozenset[str] = frozenset()
     problems: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    lists: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def at(self, row: int) -> str:
         """Returns the location of a row, for messages."""
@@ -56,7 +58,9 @@ class Examples(Rows):
     Attributes:
         texts: text of each row, or the raw row of another modality.
         pairs: second text of each row, or None if the task reads one.
-        targets: (rows,) int32 indices into `labels`, or float32 numbers; None without labels.
+        negatives: text of each row that does not match the first, or None.
+        targets: (rows,) int32 indices into `labels`, or float32 numbers; (rows, labels) float32,
+            1 for each label of a row and 0 for the others; None without labels.
         labels: class names in index order; empty where targets are numbers.
         path: file of the rows, or the name of data in memory.
         lines: line on which each row starts, or its number.
@@ -68,6 +72,7 @@ class Examples(Rows):
     labels: list[str]
     path: Path | str
     lines: list[int]
+    negatives: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -78,14 +83,20 @@ class Examples(Rows):
             self,
             texts=[self.texts[row] for row in rows],
             pairs=self.pairs and [self.pairs[row] for row in rows],
+            negatives=self.negatives and [self.negatives[row] for row in rows],
             targets=None if self.targets is None else self.targets[list(rows)],
             lines=[self.lines[row] for row in rows],
         )
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         targets = [] if self.targets is None else self.targets.tolist()
-        targets = [self.labels[target] for target in targets] if self.labels else targets
-        columns = [column for column in (self.texts, self.pairs, targets) if column]
+        if self.labels and self.targets is not None and self.targets.ndim == 2:
+            named = (zip(self.labels, row, strict=True) for row in targets)
+            targets = [[label for label, has in row if has] for row in named]
+        elif self.labels:
+            targets = [self.labels[target] for target in targets]
+        parts = (self.texts, self.pairs, self.negatives, targets)
+        columns = [column for column in parts if column]
         return zip(*columns, strict=True)
 
 
@@ -93,7 +104,8 @@ def read_table(path: str | Path) -> Table:
     """Reads a table of text: TSV, CSV or JSON Lines by its suffix, plain or with `.gz` after it.
 
     TSV has no quoting; CSV is quoted as in RFC 4180; in JSON Lines every line that is not blank is
-    an object, in which only the requested keys are required, with texts, numbers, true or false.
+    an object, in which only the requested keys are required, with texts, numbers, true or false, or
+    lists of them.
     Numbers in JSON retain their digits as written. For line ends see `rows_on_lines`.
 
     Raises:
@@ -164,6 +176,7 @@ def _jsonl_table(path: Path, text: str) -> Table:
     lines: list[int] = []
     columns: dict[str, list] = {}
     problems: dict[str, str] = {}
+    lists: dict[str, str] = {}
     for line, source in enumerate(text.split("\n"), start=1):
         if not source.strip():
             continue
@@ -175,15 +188,17 @@ def _jsonl_table(path: Path, text: str) -> Table:
                     problems[key] = (
                         f"{path}, line {lines[0]}: expected the key {key!r}, which line {line} has."
                     )
-            text, wrong = _json_text(value)
+            text, kind = _json_text(value)
             if key in seen:
-                wrong = f"the column {key!r} is there twice."
-            elif wrong is not None:
-                wrong = (
-                    f"expected {key!r} to be a string, a number, true or false, got {wrong}."
+                problems.setdefault(
+                    key, f"{path}, line {line}: the column {key!r} is there twice."
                 )
-            if wrong is not None:
-                problems.setdefault(key, f"{path}, line {line}: {wrong}")
+            elif kind is not None:
+                wrong = (
+                    f"{path}, line {line}: expected {key!r} to be a string, a number, true or "
+                    f"false, got {kind}."
+                )
+                (lists if isinstance(text, list) else problems).setdefault(key, wrong)
             seen.add(key)
             columns[key].append(text)
         for key in columns.keys() - seen:
@@ -194,7 +209,7 @@ def _jsonl_table(path: Path, text: str) -> Table:
         lines.append(line)
     if not lines:
         raise InputError(f"{path}: the file is empty.")
-    return Table(path=path, columns=columns, lines=lines, problems=problems)
+    return Table(path=path, columns=columns, lines=lines, problems=problems, lists=lists)
 
 
 def _json_pairs(path: Path, line: int, source: str) -> list[tuple[str, object]]:
@@ -214,13 +229,17 @@ class _NoNumber(str):
     """`NaN`, `Infinity` or `-Infinity`, which Python's JSON has and JSON has not."""
 
 
-def _json_text(value: object) -> tuple[str, str | None]:
-    """A value as text, or what it is in place of one."""
+def _json_text(value: object) -> tuple[str | list[str], str | None]:
+    """A value as text or a list of texts, and what it is if not one text."""
+    if isinstance(value, list):
+        texts = [_json_text(one) for one in value]
+        wrong = [kind for _, kind in texts if kind is not None]
+        return ("", f"a list of {wrong[0]}") if wrong else ([text for text, _ in texts], "a list")
     if isinstance(value, bool):
         return ("true" if value else "false"), None
     if isinstance(value, str) and not isinstance(value, _NoNumber):
         return value, None
-    kind = {tuple: "an object", list: "a list", _NoNumber: str(value)}.get(type(value), "null")
+    kind = {tuple: "an object", _NoNumber: str(value)}.get(type(value), "null")
     return "", kind
 
 
@@ -229,6 +248,18 @@ def column(table: Table, name: str) -> list[str]:
 
     Raises:
         InputError: there is none of that name, or a row of it holds no text.
+    """
+    found = column_of_lists(table, name)
+    if name in table.lists:
+        raise InputError(table.lists[name])
+    return found
+
+
+def column_of_lists(table: Table, name: str) -> list[str | list[str]]:
+    """Returns a column whose rows are texts or lists of texts.
+
+    Raises:
+        InputError: there is none of that name, or a row of it holds neither.
     """
     if name in table.problems:
         raise InputError(table.problems[name])

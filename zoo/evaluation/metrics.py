@@ -49,10 +49,10 @@ def classification_metrics(
         targets, predictions, labels=range(len(labels)), zero_division=np.nan
     )
     result["per_class"] = {
-        label: dict(zip((*names, "rows"), (*map(_or_none, row[:3]), int(row[3])), strict=True))
+        label: dict(zip((*names, "rows"), (*map(or_none, row[:3]), int(row[3])), strict=True))
         for label, row in zip(labels, zip(*columns, strict=True), strict=True)
     }
-    return _with_reasons(result, undefined)
+    return with_reasons(result, undefined)
 
 
 def regression_metrics(targets: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def regression_metrics(targets: np.ndarray, scores: np.ndarray) -> dict[str, Any
         for name, correlation in zip(CORRELATIONS, functions, strict=True)
     }
     result["mean_squared_error"] = float(np.mean(np.square(targets - predictions)))
-    return _with_reasons(result, undefined)
+    return with_reasons(result, undefined)
 
 
 def undefined_by_classes(targets: np.ndarray, labels: Sequence[str]) -> dict[str, str]:
@@ -112,9 +112,11 @@ def _named(labels: Sequence[str], present: np.ndarray) -> str:
     return " or ".join(absent[:MAX_NAMED_LABELS]) + (f" or {more} more" if more > 0 else "")
 
 
-def _or_none(value: float) -> float | None:
+def or_none(value: float) -> float | None:
+    """Returns a number, or None for one that is not."""
     return None if np.isnan(value) else float(value)
 
 
-def _with_reasons(result: dict[str, Any], undefined: Mapping[str, str]) -> dict[str, Any]:
+def with_reasons(result: dict[str, Any], undefined: Mapping[str, str]) -> dict[str, Any]:
+    """Returns metrics with what is `undefined` among them, if anything."""
     return {**result, "undefined": dict(undefined)} if undefined else result

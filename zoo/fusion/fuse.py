@@ -141,11 +141,14 @@ def _together(
             },
         )  # fmt: skip
         result = Checkpoint(
-            config=config, task=first.task, modality=first.modality, model=model, recipe=recipe,
-            metrics={}, probes=run.probes(recipe.training.seed), rows=first.rows,
+            config=config, task=first.task.tuned(run, model)[0], modality=first.modality,
+            model=model, recipe=recipe, metrics={}, probes=run.probes(recipe.training.seed),
+            rows=first.rows,
         )  # fmt: skip
     outputs.append(finite(result.outputs(*rows).scores))
-    return result, weights, [first.task.metrics(targets, one) for one in outputs]
+    tasks = [*(one.task for one in members), result.task]
+    measured = [task.metrics(targets, one) for task, one in zip(tasks, outputs, strict=True)]
+    return result, weights, measured
 
 
 def _soup(
@@ -168,10 +171,17 @@ def _soup(
     set_weights(model, mean)
     best = members[kept[0]]
     result = dataclasses.replace(
-        best, model=model, probes=run.probes(best.recipe.training.seed)
+        best, model=model, task=best.task.tuned(run, model)[0],
+        probes=run.probes(best.recipe.training.seed),
     )
     weights = [1 / len(kept) if place in kept else 0.0 for place in range(len(members))]
     return result, weights, [*measured, validate(model)]
+
+
+def _untuned(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The task as JSON, without what validation data decided."""
+    task = checkpoint.task
+    return {name: one for name, one in task.to_json().items() if name not in task.tuned_fields}
 
 
 def _check(members: Sequence[Checkpoint], names: Sequence[str], by: str) -> None:
@@ -183,7 +193,7 @@ def _check(members: Sequence[Checkpoint], names: Sequence[str], by: str) -> None
                 f"Expected float checkpoints to fuse, got {name} of precision={one.precision}; "
                 "fuse the float ones, and quantize what that gives."
             )
-        if (one.task.to_json(), one.labels) != (first.task.to_json(), first.labels):
+        if (_untuned(one), one.labels) != (_untuned(first), first.labels):
             raise InputError(
                 f"Expected members of one task with the same labels, got {_described(first)} in "
                 f"{names[0]} and {_described(one)} in {name}."

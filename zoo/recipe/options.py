@@ -15,7 +15,7 @@ _KINDS = {int: "an integer", float: "a number", bool: "true or false", str: "tex
 
 def option(
     default: Any = dataclasses.MISSING, *, name: str | None = None, choices: Sequence[str] = (),
-    above_zero: bool = False, fraction: bool = False,
+    above_zero: bool = False, fraction: bool = False, of_task: bool = False,
 ) -> Any:  # fmt: skip
     """Declares a field of a recipe's part.
 
@@ -25,9 +25,10 @@ def option(
         choices: allowed values of a string.
         above_zero: whether zero is rejected; numbers are never negative.
         fraction: whether the value is at least 0 and below 1.
+        of_task: whether it sets a field of the task, see `Recipe.task_options`.
     """
     bounds = {"name": name, "choices": choices, "above_zero": above_zero, "fraction": fraction}
-    return dataclasses.field(default=default, metadata=bounds)
+    return dataclasses.field(default=default, metadata={**bounds, "of_task": of_task})
 
 
 def option_name(field: dataclasses.Field) -> str:

@@ -39,6 +39,10 @@ class Data(Part):
         labels: class names in index order; empty to learn them from the training data.
         columns: column names by their use, such as `{"text": "sentence"}`; null for an optional
             one. Each use is an option.
+        separator: character between the labels of a row, where it has any number of them.
+        out_of_scope: path of rows whose label is none of a classification's, on which, with the
+            validation rows, it is tuned what it rejects; empty for nothing.
+        scope_score: score below whose threshold a row is rejected, see `scope.SCORES`.
         digest: SHA-256 of the training data, see `training_data`; empty until a run starts.
         max_length: maximum number of tokens of an example; longer ones are truncated and counted.
         batch_tokens: maximum number of tokens of a batch, padding included.
@@ -54,6 +58,11 @@ class Data(Part):
     validation_share: float = option(0.0, fraction=True)
     split_seed: int = 0
     labels: tuple[str, ...] = ()
+    separator: str = option(",", of_task=True)
+    out_of_scope: str = ""
+    scope_score: str = option(
+        "probability", choices=("probability", "energy", "max-logit"), of_task=True
+    )
     digest: str = ""
     max_length: int = option(64, above_zero=True)
     batch_tokens: int = option(2048, above_zero=True)
@@ -159,6 +168,11 @@ class Optimizer(Part):
         average: number of last epochs whose mean weights are validated and saved (Vaswani et al.
             2017, section 6.1); 0 for none.
         label_smoothing: fraction of the target spread over all classes.
+        class_weights: `balanced` to weigh rare labels up in the loss, or `none`.
+        focal: exponent of the focal loss, see `ClassLoss`; 0 for the cross entropy.
+        objective: of an embedding: `scores` of pairs, or `ranking` of pairs that match.
+        widths: numbers of the first values of its vectors that are to do alone, separated by
+            commas.
         layer_decay: factor of the learning rate of each block over that of the next one towards
             the output, see `layer_rates`; 1 for equal rates.
     """
@@ -175,6 +189,10 @@ class Optimizer(Part):
     ema: float = option(0.0, fraction=True)
     average: int = 0
     label_smoothing: float = option(0.0, fraction=True)
+    class_weights: str = option("none", choices=("none", "balanced"), of_task=True)
+    focal: float = option(0.0, of_task=True)
+    objective: str = option("scores", choices=("scores", "ranking"), of_task=True)
+    widths: str = option("", of_task=True)
     layer_decay: float = option(1.0, above_zero=True)
 
     def __post_init__(self):
@@ -206,6 +224,8 @@ class Training(Part):
         patience: epochs without improvement of the validation metric before early stopping; 0 to
             disable it.
         dtype: `float32`, `mixed_bfloat16` or `mixed_float16`.
+        calibrate: whether the probabilities of classes are calibrated on the validation data, see
+            `Classification.temperature`.
         xla: whether steps are compiled with XLA.
         seed: seed of the initial weights, dropout and the order of rows.
         save_every: steps between saved states to resume from; each epoch's end is saved too.
@@ -222,6 +242,7 @@ class Training(Part):
     steps: int = 0
     patience: int = 0
     dtype: str = option("float32", choices=("float32", "mixed_bfloat16", "mixed_float16"))
+    calibrate: bool = option(True, of_task=True)
     xla: bool = False
     seed: int = 0
     save_every: int = option(1000, above_zero=True)

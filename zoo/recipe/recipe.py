@@ -29,6 +29,7 @@ class Option:
         default: value if neither the user nor the task sets another; `dataclasses.MISSING` for
             none.
         choices: allowed values of a string, if restricted.
+        of_task: whether it sets a field of the task.
     """
 
     part: str
@@ -36,12 +37,13 @@ class Option:
     kind: Any
     default: Any
     choices: tuple[str, ...]
+    of_task: bool
 
 
 OPTIONS = {
     option_name(field): Option(
         part=part, field=field.name, kind=field.type, default=field.default,
-        choices=field.metadata.get("choices", ()),
+        choices=field.metadata.get("choices", ()), of_task=field.metadata.get("of_task", False),
     )
     for part, kind in PARTS.items()
     for field in dataclasses.fields(kind)
@@ -94,6 +96,16 @@ class Recipe:
                 raise InputError(
                     f"Expected {name} to be {kind.__name__}(...), got {name}={part!r}."
                 )
+
+    @property
+    def task_options(self) -> dict[str, Any]:
+        """The options that set fields of the task, where they are not the default."""
+        of_task = {name: option for name, option in OPTIONS.items() if option.of_task}
+        values = {
+            name: getattr(getattr(self, option.part), option.field)
+            for name, option in of_task.items()
+        }
+        return {name: value for name, value in values.items() if value != of_task[name].default}
 
     @classmethod
     def of_task(cls, task: TaskDefaults, /, **options: Any) -> Self:

@@ -71,7 +71,11 @@ def resolved(recipe: Recipe, *, in_memory: Collection[str] = ()) -> Recipe:
         InputError: if the training file is not the recipe's, see `training_file`.
     """
     vocabulary = recipe.tokenizer.vocabulary
-    changes = {"vocabulary": vocabulary and os.path.abspath(vocabulary)}
+    outside = recipe.data.out_of_scope
+    changes = {
+        "vocabulary": vocabulary and os.path.abspath(vocabulary),
+        "out_of_scope": outside and os.path.abspath(outside),
+    }
     if "train" not in in_memory:
         train = training_file(recipe.data)
         changes |= {"train": str(train), "digest": file_digest(train)}

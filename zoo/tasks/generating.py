@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 from keras_transformer.zoo.data.batches import NO_TARGET
 from keras_transformer.zoo.evaluation.metric import Metric
+from keras_transformer.zoo.losses.divergence import softened_divergence
 from keras_transformer.zoo.models.heads import Head
-from keras_transformer.zoo.tasks.classification import softened_divergence
 from keras_transformer.zoo.tasks.task import Task
 
 VALIDATION_TOKENS = 2048
@@ -26,7 +26,7 @@ class GeneratingTask(Task):
 
     def loss(self, label_smoothing: float = 0.0) -> Callable:
         """Returns the mean cross entropy of targets (B, T) and logits (B, T, V)."""
-        from keras_transformer.zoo.tasks.losses import TokenLoss
+        from keras_transformer.zoo.losses.losses import TokenLoss
 
         return TokenLoss(label_smoothing)
 
@@ -37,7 +37,7 @@ class GeneratingTask(Task):
         """
         from keras import ops
 
-        from keras_transformer.zoo.tasks.losses import mean_where
+        from keras_transformer.zoo.losses.losses import mean_where
 
         divergence = softened_divergence(expected, outputs, temperature)
         return mean_where(divergence, ops.not_equal(targets, NO_TARGET))

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.plain_text import PlainText, blocks, load_plain_text, token_stream
+from keras_transformer.zoo.data.rows import check_share
 from keras_transformer.zoo.data.sources import Source, texts_in
 from keras_transformer.zoo.data.text_files import plain_lines
 from keras_transformer.zoo.errors import InputError
@@ -17,7 +18,6 @@ from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.tasks.generating import AS_WRITTEN, GeneratingTask
-from keras_transformer.zoo.tasks.task import check_share
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
 if TYPE_CHECKING:

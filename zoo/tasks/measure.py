@@ -6,14 +6,16 @@ from typing import Any
 from keras_transformer.zoo.data.columns import COLUMNS, columns_of
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.evaluation.unknown import unknown_shares
 from keras_transformer.zoo.generation.decoding import Decoding
 from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.tabular import Metrics
 from keras_transformer.zoo.tasks.registry import task_of
-from keras_transformer.zoo.tasks.unknown import unknown_shares
 
 
-def evaluate(predictor: Predictor, data: Source, **options: Any) -> Metrics:
+def evaluate(
+    predictor: Predictor, data: Source, *, out_of_scope: Source | None = None, **options: Any
+) -> Metrics:
     """Returns the metrics of the predictor's task, and the numbers of rows and of truncated rows.
 
     Shares of unknown tokens and of the rows that have one are included, see `unknown_shares`.
@@ -22,6 +24,8 @@ def evaluate(predictor: Predictor, data: Source, **options: Any) -> Metrics:
         predictor: checkpoint or `Runner`.
         data: labelled rows, sources and targets, or plain text: a path, or data in memory, see
             `Task.read`.
+        out_of_scope: rows that a classifier with a threshold for them is to reject; their share is
+            `out_of_scope_recall`.
         **options: column names by their use, such as `label="topic"`, by default those of training;
             `language` of a multilingual translator; and decoding options of a translator, see
             `Decoding`.
@@ -34,8 +38,29 @@ def evaluate(predictor: Predictor, data: Source, **options: Any) -> Metrics:
     columns, decoding = read_options(predictor, options)
     task = task_of(predictor)
     examples = task.examples_of(data, columns)
-    metrics = task.evaluate(predictor, examples, **decoding)
+    outside = {} if out_of_scope is None else scope_metrics(predictor, out_of_scope, columns)
+    metrics = {**task.evaluate(predictor, examples, **decoding), **outside}
     return Metrics({**metrics, **unknown_shares(task, examples, predictor.modality)})
+
+
+def scope_metrics(
+    predictor: Predictor, data: Source, columns: Mapping[str, str | None]
+) -> dict[str, Any]:
+    """Returns the metrics of rows that a classifier is to reject, see `evaluate`.
+
+    Args:
+        predictor: checkpoint or `Runner`.
+        data: rows; their labels do not matter.
+        columns: columns to read, by their use.
+
+    Raises:
+        InputError: if the data does not fit the task, or the model rejects nothing.
+    """
+    task = task_of(predictor)
+    if not task.has_scope:
+        raise InputError(f"Expected no out_of_scope for {task.name}, got out_of_scope={data!r}.")
+    rows = task.read(data, {**columns, "label": None}, name="out_of_scope", labelled=False)
+    return task.scope_metrics(predictor.outputs(*task.rows(rows)).scores)
 
 
 def read_options(

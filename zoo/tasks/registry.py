@@ -26,6 +26,7 @@ _ROOM = "keras_transformer.zoo.tasks"
 TASKS = TaskTable(
     {
         "classification": f"{_ROOM}.classification.Classification",
+        "multi-label": f"{_ROOM}.multi_label.MultiLabel",
         "regression": f"{_ROOM}.regression.Regression",
         "embedding": f"{_ROOM}.embedding.Embedding",
         "token-classification": f"{_ROOM}.tagging.token_classification.TokenClassification",

@@ -63,7 +63,7 @@ class Regression(LabelledTask):
                 "Expected label_smoothing to be 0 for regression, "
                 f"got label_smoothing={label_smoothing}."
             )
-        from keras_transformer.zoo.tasks.losses import NumberLoss
+        from keras_transformer.zoo.losses.losses import NumberLoss
 
         return NumberLoss(self.deviation)
 

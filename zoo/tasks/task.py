@@ -1,13 +1,14 @@
 """The interface of a task: its data, head, loss, metrics and defaults."""
 
 import abc
+import dataclasses
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from keras_transformer.zoo.data.rows import Rows
+from keras_transformer.zoo.data.rows import Rows, check_share, split_rows
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
@@ -39,6 +40,9 @@ class Task(abc.ABC):
         fallback: metric that decides where the examples leave one of them undefined.
         generates: whether outputs are logits of the next token at each position.
         reads_sources: whether it generates targets for sources rather than continuing prompts.
+        own_options: names of the recipe options that set fields of the task.
+        has_scope: whether a model may reject rows as out of its scope.
+        tuned_fields: names of the fields that `tuned` sets.
         labels: class names in index order, or the target languages of a multilingual model.
         pair: whether an example is a pair of rows.
         modality: name of the inputs' modality.
@@ -54,6 +58,9 @@ class Task(abc.ABC):
     fallback: ClassVar[Metric | None] = None
     generates: ClassVar[bool] = False
     reads_sources: ClassVar[bool] = False
+    own_options: ClassVar[tuple[str, ...]] = ()
+    has_scope: ClassVar[bool] = False
+    tuned_fields: ClassVar[tuple[str, ...]] = ()
     labels: tuple[str, ...] = ()
     pair: bool = False
     modality: str = "text"
@@ -165,6 +172,10 @@ class Task(abc.ABC):
         """Returns the task with its labels, if any, learned from the training examples."""
         return self
 
+    def tuned(self, data: RunData, model: Any) -> tuple[Self, dict[str, Any]]:
+        """Returns the task with `tuned_fields` of validation examples, and metrics they change."""
+        return self, {}
+
     def strata(self, examples: Read) -> np.ndarray | None:
         """Returns the groups (rows,) for a stratified split of the examples, if any."""
         return None
@@ -174,30 +185,16 @@ class Task(abc.ABC):
 
         Args:
             examples: examples with `take`.
-            share: fraction of the rows in the second part; the first has at least one row of each
-                group.
+            share: fraction of the rows in the second part, see `split_rows`.
             seed: seed of the split.
 
         Raises:
             InputError: if the share is not between 0 and 1, or leaves a part without rows.
         """
-        check_share(share)
         groups = self.strata(examples)
         groups = np.zeros(len(examples), np.int32) if groups is None else groups
-        order = np.random.default_rng(seed).permutation(len(examples))
-        chosen, due = [], 0.0
-        for group in np.unique(groups):
-            rows = order[groups[order] == group]
-            due += share * len(rows)
-            count = int(np.clip(round(due) - len(chosen), 0, len(rows) - 1))
-            chosen += rows[:count].tolist()
-        if not chosen:
-            raise InputError(
-                f"Expected validation to be a share of the training data that holds a row, "
-                f"got validation={share} of {len(examples)} rows."
-            )
-        first = np.setdiff1d(np.arange(len(examples)), chosen)
-        return examples.take(first.tolist()), examples.take(sorted(chosen))
+        first, second = split_rows(groups, share, seed=seed)
+        return examples.take(first), examples.take(second)
 
     def read_parts(
         self, train: Source, validation: Source | float,
@@ -212,8 +209,7 @@ class Task(abc.ABC):
             seed: seed of the split.
 
         Returns:
-            The task with labels learned from the training examples, the training examples, and the
-            validation examples.
+            The task with labels learned from the training examples, these, and the validation ones.
 
         Raises:
             FileNotFoundError, InputError, TypeError: as `read` and `split`.
@@ -256,7 +252,7 @@ class Task(abc.ABC):
         return {}
 
     def baseline(self, train: Read, validation: Read) -> dict[str, float]:
-        """Returns a simple method's metrics on validation examples, fitted to training examples."""
+        """Returns a simple method's validation metrics, fitted to training examples."""
         return {}
 
     @property
@@ -298,6 +294,17 @@ class Task(abc.ABC):
         """
         raise InputError(f"Expected no labels for {self.name}, got labels={list(labels)}.")
 
+    def with_options(self, options: Mapping[str, Any]) -> Self:
+        """Returns the task with the recipe options that set its fields, see `own_options`.
+
+        Raises:
+            InputError: if the task has no such field, or the value is impossible.
+        """
+        for name, value in options.items():
+            if name not in self.own_options:
+                raise InputError(f"Expected no {name} for {self.name}, got {name}={value!r}.")
+        return dataclasses.replace(self, **options) if options else self
+
     def named_columns(self, columns: Mapping[str, str | None] | None) -> dict[str, str | None]:
         """Returns the names of all columns: the given ones, else the task's own, else their use.
 
@@ -310,11 +317,3 @@ class Task(abc.ABC):
                 raise InputError(f"Expected columns of {self.name} among {known}, got {use!r}.")
         names = {**self.columns, **(columns or {})}
         return {use: use if column == "" else column for use, column in names.items()}
-
-
-def check_share(share: float) -> None:
-    """Raises InputError if a validation share is not between 0 and 1."""
-    if not 0 < share < 1:
-        raise InputError(
-            f"Expected validation to be data or a share between 0 and 1, got validation={share}."
-        )

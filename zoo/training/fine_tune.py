@@ -67,7 +67,9 @@ def changed_recipe(
     """
     values = {**(defaults or {}), **changes}
     places = data_options(**{name: values.pop(name, None) for name in ("train", "validation")})
-    others = ("columns", "prune_vocabulary", "pruned")
+    # The task has what the first run learned.
+    others = ["columns", "prune_vocabulary", "pruned"]
+    others += [name for name, option in OPTIONS.items() if option.of_task]
     known = [name for name in (*OPTIONS, *recipe.data.columns) if name not in others]
     for name, value in values.items():
         # A part that the run removes is not an option.
@@ -201,9 +203,11 @@ class Retraining:
         if settle is not None:
             settle(fit.model, model_inputs(fit.model, probes))
             best = fit.validate(fit.model)
+        task, changed = checkpoint.task.tuned(self.data, fit.model)
         result = Checkpoint(
-            config=checkpoint.config, task=checkpoint.task, modality=checkpoint.modality,
-            model=fit.model, recipe=self.recipe, metrics={"validation": best, **metrics},
+            config=checkpoint.config, task=task, modality=checkpoint.modality,
+            model=fit.model, recipe=self.recipe,
+            metrics={"validation": {**best, **changed}, **metrics},
             probes=probes, bits=dict(bits or {}), keep=tuple(keep), rows=self.rows,
         )  # fmt: skip
         result.metrics["validation"] |= self.data.written_metrics(result)

@@ -9,8 +9,10 @@ from pathlib import Path
 import keras
 
 from keras_transformer.zoo.errors import no_file
+from keras_transformer.zoo.losses import label_sets as _label_sets  # noqa: F401
+from keras_transformer.zoo.losses import losses as _losses  # noqa: F401
+from keras_transformer.zoo.losses import vectors as _vectors  # noqa: F401
 from keras_transformer.zoo.models import build as _layers  # noqa: F401
-from keras_transformer.zoo.tasks import losses as _losses  # noqa: F401
 from keras_transformer.zoo.training import optimizers as _optimizers  # noqa: F401
 
 

@@ -1,5 +1,6 @@
 """Reading and encoding of the data of a recipe, for any task."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
+from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
+from keras_transformer.zoo.evaluation.unknown import unknown_shares, unknown_warning
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.progress import Report
@@ -18,7 +21,6 @@ from keras_transformer.zoo.recipe.training_data import rows_digest, training_fil
 from keras_transformer.zoo.tasks.registry import task_named
 from keras_transformer.zoo.tasks.run_data import RunData
 from keras_transformer.zoo.tasks.task import Task
-from keras_transformer.zoo.tasks.unknown import unknown_shares, unknown_warning
 from keras_transformer.zoo.training.learn_modality import learn_modality
 
 
@@ -40,7 +42,7 @@ def learn_run_data(
     task, train, validation = read_run(recipe, config, train=train, validation=validation)
     if modality is None:
         modality = learn_modality(recipe, config, task, train)
-    return task.run_data(train, validation, modality)
+    return _with_outside(task.run_data(train, validation, modality), recipe)
 
 
 def read_run(
@@ -59,6 +61,7 @@ def read_run(
     task = task_named(recipe.task).of_columns(data.columns).reading(config.modality)
     if data.labels:
         task = task.with_labels(data.labels)
+    task = task.with_options(recipe.task_options)
     return _read_parts(task, recipe, train, validation)
 
 
@@ -78,7 +81,22 @@ def run_data_of(
     """
     task = checkpoint.task
     _, train, validation = _read_parts(task, recipe, train, validation)
-    return task.run_data(train, validation, checkpoint.modality)
+    return _with_outside(task.run_data(train, validation, checkpoint.modality), recipe)
+
+
+def _with_outside(data: RunData, recipe: Recipe) -> RunData:
+    """The data with the rows of a recipe that are out of the model's scope, if it names any."""
+    path = recipe.data.out_of_scope
+    if not path:
+        return data
+    if not data.task.has_scope:
+        raise InputError(
+            f"Expected no out_of_scope for {data.task.name}, got out_of_scope={path!r}."
+        )
+    # Whatever their label is called, it is none of the model's.
+    columns = {**recipe.data.columns, "label": None}
+    outside = data.task.read(path, columns, labelled=False)
+    return dataclasses.replace(data, out_of_scope=outside)
 
 
 def in_memory(recipe: Recipe, data: RunData) -> tuple[Recipe, dict[str, Rows]]:

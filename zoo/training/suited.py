@@ -9,9 +9,9 @@ from keras_transformer.zoo.pretrained.checkpoints import fine_tuning_defaults, m
 from keras_transformer.zoo.pretrained.load import Pretrained
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.tasks.suited import bounded, uncut_length
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.normalizers.scripts import spaces_words
+from keras_transformer.zoo.vocabularies.suited import bounded, uncut_length
 
 # What a learned vocabulary of words decides, and other tokenizers do not.
 _OF_WORDS = ("vocab_size", "max_length")

@@ -19,6 +19,10 @@ export class Model {
     this.maxLength = description.max_length;
     this.lengths = description.lengths ?? [description.max_length];
     this.labels = textOf(files, "labels.txt").split("\n").slice(0, -1);
+    this.choosesSets = description.output_kind === "label sets";
+    this.thresholds = description.task.thresholds;
+    this.temperature = description.task.temperature ?? 1;
+    this.outOfScope = description.task.out_of_scope;
     this.tokenizer = new Tokenizer(files, table);
     this.writer = files.has("target_tokenizer.json")
       ? new Tokenizer(files, table, "target_")

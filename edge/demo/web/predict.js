@@ -7,7 +7,8 @@ const MOST_MILLISECONDS = 150;
 
 /**
  * @typedef {object} Prediction
- * @property {{label: string, probability: number}[]} labels most probable first; none in regression
+ * @property {{label: string, probability: number, chosen: boolean}[]} labels most probable first,
+ *     and whether the model chooses each; none in regression
  * @property {?number} value in regression
  * @property {number} milliseconds of one run, the median
  * @property {number} runs that were timed
@@ -35,7 +36,8 @@ export async function predict(model, encoded) {
     }
     const timing = { milliseconds: median(times), runs: times.length };
     if (model.task === "regression") return { labels: [], value: scores[0], ...timing };
-    return { labels: ranked(model.labels, softmax(scores)), value: null, ...timing };
+    const labels = model.choosesSets ? eachAlone(model, scores) : bestOf(model, scores);
+    return { labels: ranked(labels), value: null, ...timing };
   } finally {
     free(inputs);
   }
@@ -48,6 +50,31 @@ async function run(model, length, inputs) {
   return scores;
 }
 
+/** Labels of which one is right: the most probable is chosen, if the text is in the scope. */
+function bestOf({ labels, temperature, outOfScope }, scores) {
+  const probabilities = softmax(Array.from(scores, (score) => score / temperature));
+  const highest = Math.max(...probabilities);
+  const isInside = !outOfScope || scopeScore(outOfScope.score, scores, highest) >= outOfScope.threshold;
+  const best = isInside ? probabilities.indexOf(highest) : -1;
+  return labels.map((label, i) => ({ label, probability: probabilities[i], chosen: i === best }));
+}
+
+/** The score by which a text is in the model's scope. */
+function scopeScore(name, scores, probability) {
+  const highest = Math.max(...scores);
+  if (name === "probability") return probability;
+  if (name === "max-logit") return highest;
+  return highest + Math.log(scores.reduce((sum, one) => sum + Math.exp(one - highest), 0));
+}
+
+/** Labels of which any number is right: those are chosen that reach their thresholds. */
+function eachAlone({ labels, thresholds }, scores) {
+  return labels.map((label, i) => {
+    const probability = 1 / (1 + Math.exp(-scores[i]));
+    return { label, probability, chosen: probability >= (thresholds?.[i] ?? 0.5) };
+  });
+}
+
 function softmax(scores) {
   const highest = scores.reduce((most, score) => Math.max(most, score), -Infinity);
   const exponents = Array.from(scores, (score) => Math.exp(score - highest));
@@ -55,10 +82,8 @@ function softmax(scores) {
   return exponents.map((one) => one / sum);
 }
 
-function ranked(labels, probabilities) {
-  return labels
-    .map((label, i) => ({ label, probability: probabilities[i] }))
-    .sort((one, other) => other.probability - one.probability);
+function ranked(labels) {
+  return labels.toSorted((one, other) => other.probability - one.probability);
 }
 
 function median(values) {

@@ -3,6 +3,7 @@
 const SHOWN_LABELS = 5;
 const TASKS = {
   classification: { title: "Classification", label: "Text to classify" },
+  "multi-label": { title: "Classification", label: "Text to classify" },
   regression: { title: "Regression", label: "Text to measure" },
   translation: { title: "Translation", label: "Text to translate", action: "Translate" },
   "language-modeling": { title: "Continuation", label: "How the text begins", action: "Continue" },
@@ -64,11 +65,11 @@ export function showPrediction(place, { labels, value, milliseconds, runs }) {
   let result;
   if (value === null) {
     result = made("ol", "labels");
-    for (const { label, probability } of labels.slice(0, SHOWN_LABELS)) {
+    for (const { label, probability, chosen } of shownOf(labels)) {
       const bar = made("span", "bar");
       bar.style.setProperty("--share", probability);
       bar.setAttribute("aria-hidden", "true");
-      const row = made("li");
+      const row = made("li", chosen ? "chosen" : "");
       row.append(made("span", "label", label), made("span", "probability", percent(probability)), bar);
       result.append(row);
     }
@@ -78,6 +79,11 @@ export function showPrediction(place, { labels, value, milliseconds, runs }) {
   card.querySelector(".result").replaceChildren(result);
   card.querySelector(".speed").textContent =
     `${milliseconds.toFixed(milliseconds < 10 ? 2 : 0)} ms on one thread, median of ${runs} runs`;
+}
+
+/** The first labels, and all that are chosen. */
+function shownOf(labels) {
+  return labels.filter(({ chosen }, place) => chosen || place < SHOWN_LABELS);
 }
 
 /** Shows what is written so far. */
@@ -93,8 +99,9 @@ export function showText(place, prompt, { text, tokens, readMilliseconds, perSec
 /** Says the results, the best label of each or what it wrote, to those who listen to the page. */
 export function speakResults() {
   const results = cards.map((card) => {
-    const best = card.querySelector(".result li, .result p").innerText.replaceAll("\n", " ");
-    return `${card.querySelector("h2").textContent}: ${best}`;
+    const chosen = [...card.querySelectorAll(".result li.chosen, .result p")];
+    const said = chosen.map((one) => one.innerText.replaceAll("\n", " ")).join(", ");
+    return `${card.querySelector("h2").textContent}: ${said || "no label"}`;
   });
   element("spoken").textContent = results.join(". ");
 }

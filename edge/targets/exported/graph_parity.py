@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_transformer.edge.compare.parity import Parity, difference, units_of
+from keras_transformer.edge.compare.parity import Parity, cuts_of, difference, units_of
 from keras_transformer.edge.targets.exported import replay
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
@@ -55,7 +55,7 @@ def graphs_parity(
         found = weights_from_bytes((folder / replay.OUTPUTS).read_bytes())
     reference = _reference(checkpoint)[found["rows"], found["places"]]
     units = units_of(checkpoint.task.to_json())
-    parity = difference(reference, found["outputs"], None, units)
+    parity = difference(reference, found["outputs"], None, units, cuts=cuts_of(checkpoint))
     size = float(np.abs(reference - units[0]).max())
     if not parity.largest <= TOLERANCE * size:
         raise RunError(

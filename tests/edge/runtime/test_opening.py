@@ -66,7 +66,7 @@ def message(path, description=None, files=None):
         ("modality", "smell", "expected modality to be one of"),
         ("output", "vector", "output to be one of output, probabilities, embedding"),
         ("output", "probabilities", "expected predict to have probabilities, got none"),
-        ("output_kind", "text", "output_kind to be one of classes, number, embedding"),
+        ("output_kind", "text", "output_kind to be one of classes, label sets, number, embedding"),
         ("output_step", "x" * 100, "got output_step='" + "x" * 77 + "…'."),
         ("custom_ops", "x", "got custom_ops='x'"),
         ("columns", {"text": 1}, "got columns={'text': 1}"),

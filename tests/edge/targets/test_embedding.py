@@ -107,7 +107,7 @@ def test_other_hosts(embedder):
     for target, options in (("mediapipe", {"embedding": True}), ("text", {})):
         runner = Runner(convert(embedder, target=target, **options))
         np.testing.assert_allclose(runner.embed(TEXTS), expected, atol=1e-6, err_msg=target)
-    with pytest.raises(InputError, match="^Expected labels of single texts for the target mediapi"):
+    with pytest.raises(InputError, match="^Expected one label of single texts for the target"):
         convert(embedder, target="mediapipe")
 
 

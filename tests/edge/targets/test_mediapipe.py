@@ -199,7 +199,7 @@ def with_a_larger_vocabulary():
     ("make", "options", "arguments", "sentence"),
     [
         (random_model, {}, {"precision": "integer"}, "which are float32, float16, dynamic_int8"),
-        (lambda: random_model("regression"), {}, {}, "Expected labels of single texts"),
+        (lambda: random_model("regression"), {}, {}, "Expected one label of single texts"),
         (lambda: random_model(pair=True), {}, {}, "got pairs in classification"),
         (lambda: generator("gpt"), {}, {}, "got language-modeling"),
         (lambda: with_pad_id(1), {}, {}, r"Expected \[PAD\] to be id 0 of the vocabulary, got 1"),

@@ -239,7 +239,7 @@ def test_json_round_trip(tmp_path):
         ),
         (
             '{"task": "tagging"}',
-            "Expected task to be one of classification, regression, embedding, "
+            "Expected task to be one of classification, multi-label, regression, embedding, "
             "token-classification, question-answering, translation, language-modeling, "
             "got 'tagging'.",
         ),

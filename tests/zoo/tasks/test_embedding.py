@@ -218,8 +218,13 @@ def test_data_without_pairs_or_scores():
     task = Embedding()
     with refused("data: expected a column of second texts to train on."):
         task.learned_from(task.read((["a"],), labelled=False))
-    with refused("data: expected a column of scores to evaluate on."):
-        task.evaluate(None, task.read(PAIRS[:2], labelled=False))
+    with refused("data: expected a column of second texts to evaluate on."):
+        task.evaluate(None, task.read((["a"],), labelled=False))
+    with refused(
+        "data: expected a column of scores (label) to train on, or objective=ranking for pairs "
+        "that match."
+    ):
+        task.learned_from(task.read(PAIRS[:2]))
     with pytest.raises(InputError, match=r"data: there is no column 'text_pair'"):
         task.read({"text": ["a"], "label": [1.0]})
     with refused("Expected label_smoothing to be 0 for embedding, got label_smoothing=0.1."):

@@ -6,9 +6,9 @@ import tensorflow as tf
 from keras import ops
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.losses.losses import token_loss
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
-from keras_transformer.zoo.tasks.losses import token_loss
 from keras_transformer.zoo.tasks.registry import TASKS, task_from_json, task_named
 from keras_transformer.zoo.tasks.regression import Regression
 from keras_transformer.zoo.tasks.translation import Translation
@@ -66,7 +66,7 @@ def test_the_metric_that_decides(task, metric, better, worse, generates):
 
 def test_impossible_tasks():
     with refused(
-        "Expected task to be one of classification, regression, embedding, "
+        "Expected task to be one of classification, multi-label, regression, embedding, "
         "token-classification, question-answering, translation, language-modeling, "
         "got task='tagging'."
     ):

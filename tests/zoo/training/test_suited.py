@@ -7,8 +7,8 @@ import pytest
 
 from keras_transformer.zoo.recipe import OPTIONS, Recipe
 from keras_transformer.zoo.tasks.registry import TASKS
-from keras_transformer.zoo.tasks.suited import suited_to
 from keras_transformer.zoo.training.train import train
+from keras_transformer.zoo.vocabularies.suited import suited_to
 from tests.zoo import tiny
 
 

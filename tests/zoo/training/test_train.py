@@ -11,7 +11,7 @@ from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.recipe.training_data import resolved
 from keras_transformer.zoo.storage.files import write_folder
 from keras_transformer.zoo.tasks.classification import Classification
-from keras_transformer.zoo.tasks.labelled import LabelledData
+from keras_transformer.zoo.tasks.labelled_data import LabelledData
 from keras_transformer.zoo.tasks.translation import Translation
 from keras_transformer.zoo.tokenizers.piece_list import PAD, SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
@@ -169,8 +169,8 @@ def test_an_unknown_column_of_a_translation(tables, tmp_path, name):
         (
             {"model": "bert_tiny", "task": "translation", "source": "text", "target": "second"},
             "Expected a task that the encoder bert_tiny can be trained for "
-            "(classification, regression, embedding, token-classification, question-answering), "
-            "got task='translation'.",
+            "(classification, multi-label, regression, embedding, token-classification, "
+            "question-answering), got task='translation'.",
         ),
         (
             {"model": "transformer_tiny", "task": "language-modeling"},

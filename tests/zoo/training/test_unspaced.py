@@ -6,13 +6,13 @@ import random
 import pytest
 
 from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.evaluation.unknown import unknown_shares, unknown_warning
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
 from keras_transformer.zoo.tasks.measure import evaluate
 from keras_transformer.zoo.tasks.translation import Translation
-from keras_transformer.zoo.tasks.unknown import unknown_shares, unknown_warning
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from keras_transformer.zoo.training.train import train

@@ -26,8 +26,8 @@ from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.outputs import ANSWERS
 from keras_transformer.zoo.tasks.answering.question_data import QuestionData
-from keras_transformer.zoo.tasks.suited import suited_to
 from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.vocabularies.suited import suited_to
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,13 +64,13 @@ class QuestionAnswering(Task):
                 f"Expected label_smoothing to be 0 for {self.name}, "
                 f"got label_smoothing={label_smoothing}."
             )
-        from keras_transformer.zoo.tasks.losses import SpanLoss
+        from keras_transformer.zoo.losses.losses import SpanLoss
 
         return SpanLoss()
 
     def output_difference(self, targets, expected, outputs, temperature: float):
         """The mean divergence of the distributions of begin and end over the context."""
-        from keras_transformer.zoo.tasks.losses import span_divergence
+        from keras_transformer.zoo.losses.losses import span_divergence
 
         return span_divergence(targets, expected, outputs, temperature)
 

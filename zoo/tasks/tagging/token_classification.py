@@ -19,6 +19,7 @@ from keras_transformer.zoo.evaluation.tag_metrics import (
     undefined_by_entities,
     word_metrics,
 )
+from keras_transformer.zoo.losses.divergence import softened_divergence
 from keras_transformer.zoo.modalities.modality import Features
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.heads import Head
@@ -33,10 +34,9 @@ from keras_transformer.zoo.tagging.schemes import (
     tags_of,
 )
 from keras_transformer.zoo.tagging.windows import TagOutputs, Windows, windows_of
-from keras_transformer.zoo.tasks.classification import softened_divergence
-from keras_transformer.zoo.tasks.suited import suited_to
 from keras_transformer.zoo.tasks.tagging.tagged_data import TaggedData
 from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.vocabularies.suited import suited_to
 
 F1 = Metric(name="f1", points=100.0)
 ACCURACY = Metric(name="accuracy", points=100.0)
@@ -91,7 +91,7 @@ class TokenClassification(Task):
 
     def loss(self, label_smoothing: float = 0.0) -> Callable:
         """Returns the mean cross entropy of indices (B, T) and logits (B, T, tags)."""
-        from keras_transformer.zoo.tasks.losses import TokenLoss
+        from keras_transformer.zoo.losses.losses import TokenLoss
 
         return TokenLoss(label_smoothing)
 
@@ -99,7 +99,7 @@ class TokenClassification(Task):
         """The mean divergence over the first pieces of words, which have a target."""
         from keras import ops
 
-        from keras_transformer.zoo.tasks.losses import mean_where
+        from keras_transformer.zoo.losses.losses import mean_where
 
         divergence = softened_divergence(expected, outputs, temperature)
         return mean_where(divergence, ops.not_equal(targets, NO_TARGET))

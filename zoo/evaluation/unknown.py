@@ -4,14 +4,13 @@ from typing import Any
 
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.modalities.text import Text
-from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.tokenizer_config import ROWS_WITH_UNKNOWN, UNKNOWN_TOKENS
 
 # Share of the tokens from which on a warning is due.
 _MANY = 0.01
 
 
-def unknown_shares(task: Task, examples: Any, modality: Modality) -> dict[str, float]:
+def unknown_shares(task: Any, examples: Any, modality: Modality) -> dict[str, float]:
     """Returns the shares of tokens that are [UNK] and of rows that have one.
 
     Rows of plain text are its lines. Tokenizers without unknown tokens have no shares.

@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_transformer.zoo.answering.windows import BEGINS, ENDS, MAY_BEGIN, MAY_END
 from keras_transformer.zoo.data.batches import NO_TARGET
-from keras_transformer.zoo.tasks.classification import softened_divergence
+from keras_transformer.zoo.losses.divergence import softened_divergence
 
 # Logit of a position where no span may begin or end; its probability is 0, and all are finite.
 _CLOSED = -1e9
@@ -18,21 +18,35 @@ class ClassLoss(keras.losses.Loss):
     Args:
         label_smoothing: fraction of each target that is spread over all classes (Szegedy et al.
             2016, arXiv:1512.00567, section 7).
+        weights: weight of the rows of each class; empty for 1.
+        focal: exponent of 1 - p, the factor of a row whose label has the probability p (Lin et al.
+            2017, arXiv:1708.02002, section 3.2); 0 for the cross entropy as it is.
     """
 
-    def __init__(self, label_smoothing=0.0, name="class_loss", **kwargs):
+    def __init__(self, label_smoothing=0.0, weights=(), focal=0.0, name="class_loss", **kwargs):
         super().__init__(name=name, **kwargs)
         self.label_smoothing = label_smoothing
+        self.weights = tuple(weights)
+        self.focal = focal
 
     def call(self, y_true, y_pred):
         classes = y_pred.shape[-1]
         indices = ops.cast(ops.reshape(y_true, (-1,)), "int32")
-        targets = ops.one_hot(indices, classes)
-        targets = targets * (1.0 - self.label_smoothing) + self.label_smoothing / classes
-        return ops.mean(-ops.sum(targets * ops.log_softmax(y_pred), axis=-1))
+        labels = ops.one_hot(indices, classes)
+        targets = labels * (1.0 - self.label_smoothing) + self.label_smoothing / classes
+        log_probabilities = ops.log_softmax(y_pred)
+        nats = -ops.sum(targets * log_probabilities, axis=-1)
+        if self.focal:
+            # An exponent below 1 has no gradient at 0.
+            missing = 1.0 - ops.exp(ops.sum(labels * log_probabilities, axis=-1))
+            nats = nats * ops.maximum(missing, 1e-6) ** self.focal
+        if self.weights:
+            nats = nats * ops.take(ops.convert_to_tensor(self.weights, "float32"), indices)
+        return ops.mean(nats)
 
     def get_config(self):
-        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+        own = {name: getattr(self, name) for name in ("label_smoothing", "weights", "focal")}
+        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
@@ -73,30 +87,6 @@ class NumberLoss(keras.losses.Loss):
 
     def get_config(self):
         return {**super().get_config(), "deviation": self.deviation}
-
-
-@keras.saving.register_keras_serializable(package="keras_transformer")
-class CosineLoss(keras.losses.Loss):
-    """Mean squared error of the cosines of pairs of vectors.
-
-    Args:
-        lowest, highest: scores that cosines of 0 and of 1 stand for.
-    """
-
-    def __init__(self, lowest=0.0, highest=1.0, name="cosine_loss", **kwargs):
-        super().__init__(name=name, **kwargs)
-        self.lowest = lowest
-        self.highest = highest
-
-    def call(self, y_true, y_pred):
-        """The loss of (B,) scores and (2 B, D) vectors: all first ones, then all second ones."""
-        first, second = ops.split(unit(ops.cast(y_pred, "float32")), 2)
-        scores = ops.cast(ops.reshape(y_true, (-1,)), "float32")
-        expected = (scores - self.lowest) / (self.highest - self.lowest)
-        return ops.mean(ops.square(ops.sum(first * second, axis=-1) - expected))
-
-    def get_config(self):
-        return {**super().get_config(), "lowest": self.lowest, "highest": self.highest}
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
@@ -144,12 +134,6 @@ def _ends(targets, logits):
             ops.not_equal(ops.bitwise_and(codes, bit), 0) for bit in (may, does)
         )
         yield logits[..., place], is_open, is_right
-
-
-def unit(vectors):
-    """Vectors (..., D) divided by their length, of which a square root of 0 has no gradient."""
-    squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
-    return vectors * ops.rsqrt(ops.maximum(squares, 1e-12))
 
 
 def token_loss(targets, logits, label_smoothing: float = 0.0):

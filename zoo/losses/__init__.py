@@ -1,0 +1,4 @@
+"""Losses of the tasks, serializable with a saved model.
+
+Imports data.
+"""

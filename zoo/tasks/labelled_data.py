@@ -1,0 +1,152 @@
+"""Training and validation rows with one target each, encoded for a model."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keras_transformer.zoo.data.batches import Batches, SampledBatches
+from keras_transformer.zoo.data.pair_batches import PairBatches
+from keras_transformer.zoo.data.tables import Examples
+from keras_transformer.zoo.errors import RunError
+from keras_transformer.zoo.modalities.modality import Features, InputSpec, Modality
+from keras_transformer.zoo.progress import Report
+from keras_transformer.zoo.vocabularies.piece_dropout import PieceDropout
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_transformer.zoo.tasks.labelled import LabelledTask
+
+NUM_PROBES = 64
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class LabelledData:
+    """Training and validation rows of a run, see `RunData`.
+
+    Attributes:
+        train, validation: examples.
+        modality: modality that encodes them.
+        out_of_scope: rows that the model is to reject, if any, see `Task.has_scope`.
+    """
+
+    task: "LabelledTask"
+    train: Examples
+    validation: Examples
+    modality: Modality
+    out_of_scope: Examples | None = None
+
+    @property
+    def vocab_sizes(self) -> dict[str, int]:
+        return self.modality.model_settings()
+
+    def batches(
+        self, *, batch_tokens: int, bucket: int, seed: int, piece_dropout: float = 0.0
+    ) -> Batches | PairBatches | SampledBatches:
+        def of(encoded: Features) -> Batches | PairBatches:
+            return self.task.batches(
+                encoded.of(self._inputs), self.train.targets, specs=self._inputs,
+                batch_tokens=batch_tokens, bucket=bucket, seed=seed,
+            )  # fmt: skip
+
+        if piece_dropout:
+            tokenizer = PieceDropout(self.modality.tokenizer, piece_dropout)
+            text = dataclasses.replace(self.modality, tokenizer=tokenizer)
+
+            def sample(epoch: int) -> Batches:
+                tokenizer.seed(seed, epoch)
+                return of(self._encode(self.train, text))
+
+            return SampledBatches(sample)
+        if self.modality.augments:
+
+            def augmented(epoch: int) -> Batches:
+                encoded, rng = self._encoded_train, np.random.default_rng((seed, epoch))
+                return of(encoded._replace(columns=self.modality.augment(encoded.columns, rng)))
+
+            return SampledBatches(augmented)
+        return of(self._encoded_train)
+
+    def validator(self) -> "Callable[[keras.Model], dict[str, Any]]":
+        targets = self.validation.targets
+        return lambda model: self.task.metrics(targets, self.validation_scores(model))
+
+    def validation_scores(self, model: "keras.Model") -> np.ndarray:
+        """Returns a model's outputs for the validation rows.
+
+        Raises:
+            RunError: if they are not finite.
+        """
+        return _outputs(model, self._validation_batches)
+
+    def scores_of(self, model: "keras.Model", part: Examples) -> np.ndarray:
+        """Returns a model's outputs for other rows, as `validation_scores`."""
+        return _outputs(model, self._unshuffled(self._encode(part, self.modality)))
+
+    def written_metrics(self, model: Any) -> dict[str, Any]:
+        return {}
+
+    def probes(self, seed: int) -> dict[str, np.ndarray]:
+        encoded = self._encoded_validation
+        count = min(NUM_PROBES, len(encoded.truncated))
+        rows = np.random.default_rng(seed).choice(len(encoded.truncated), count, replace=False)
+        return {
+            spec.name: spec.pad([encoded.columns[spec.name][row] for row in rows])
+            for spec in self._inputs
+        }
+
+    def report_cuts(self, report: Report) -> None:
+        for part, encoded in (
+            (self.train, self._encoded_train), (self.validation, self._encoded_validation)
+        ):  # fmt: skip
+            report.cut(
+                part.path, len(encoded.truncated), encoded.num_truncated, self.modality.max_length
+            )
+
+    @functools.cached_property
+    def _inputs(self) -> tuple[InputSpec, ...]:
+        return self.modality.inputs(pair=self.task.pair)
+
+    @functools.cached_property
+    def _validation_batches(self) -> Batches:
+        return self._unshuffled(self._encoded_validation)
+
+    def _unshuffled(self, encoded: Features) -> Batches:
+        # Keras is not imported where a file alone is evaluated.
+        from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS
+
+        return Batches(encoded.of(self._inputs), specs=self._inputs, batch_tokens=PREDICT_TOKENS)
+
+    @functools.cached_property
+    def _encoded_train(self) -> Features:
+        return self._encode(self.train, self.modality)
+
+    @functools.cached_property
+    def _encoded_validation(self) -> Features:
+        return self._encode(self.validation, self.modality)
+
+    def _encode(self, part: Examples, modality: Modality) -> Features:
+        return modality.encode(*self.task.rows(part))
+
+
+def _outputs(model: "keras.Model", batches: Batches) -> np.ndarray:
+    from keras_transformer.zoo.models.running.predict import predict
+
+    return finite(predict(model, batches))
+
+
+def finite(scores: np.ndarray) -> np.ndarray:
+    """Returns outputs (rows, outputs) that are to be measured.
+
+    Raises:
+        RunError: one is infinite or not a number, of which the highest is no prediction.
+    """
+    wrong = np.count_nonzero(~np.isfinite(scores).all(axis=1))
+    if wrong:
+        raise RunError(
+            f"Expected finite outputs of the model, got others in {wrong} of {len(scores)} rows."
+        )
+    return scores
