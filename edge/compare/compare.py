@@ -26,7 +26,7 @@ from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, model_i
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.tabular import Grid, Tabular
 from keras_transformer.zoo.tasks.measure import read_options
-from keras_transformer.zoo.tasks.registry import task_of
+from keras_transformer.zoo.tasks.registry import task_of, untuned
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -222,15 +222,14 @@ def compare_layers(
 def _check_same_model(checkpoint: Checkpoint, runner: Runner) -> None:
     """Raises InputError if a file has another task, other labels or another vocabulary."""
     # A model that was trained on has thresholds and a temperature of its own.
-    tuned = checkpoint.task.tuned_fields
     ours = {
-        "task": {k: v for k, v in checkpoint.task.to_json().items() if k not in tuned},
+        "task": untuned(checkpoint.task)[0],
         "labels": list(checkpoint.labels),
         "model": checkpoint.config.to_json(),
         "tokenizer": checkpoint.modality.files(),
     }
     theirs = {
-        "task": {k: v for k, v in runner.description["task"].items() if k not in tuned},
+        "task": untuned(task_of(runner))[0],
         "labels": list(runner.labels),
         "model": runner.description["model"],
         "tokenizer": runner.modality.files(),

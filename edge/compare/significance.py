@@ -21,10 +21,8 @@ from keras_transformer.zoo.evaluation.significance import (
 )
 from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.tabular import Grid, Tabular
-from keras_transformer.zoo.tasks.labelled import LabelledTask
 from keras_transformer.zoo.tasks.measure import read_options
-from keras_transformer.zoo.tasks.registry import task_of
-from keras_transformer.zoo.tasks.translation import Translation
+from keras_transformer.zoo.tasks.registry import task_of, untuned
 
 _LEAST_SAMPLES = 100
 
@@ -149,13 +147,8 @@ def significance(
         one if isinstance(one, Predictor) else load(one, threads=threads) for one in models
     ]
     task = task_of(models[0])
-    if not isinstance(task, LabelledTask | Translation):
-        raise InputError(
-            "Expected models of labels, numbers, vectors or translations to draw the rows of, got "
-            f"one of {task.name}."
-        )
     for model, name in zip(models, names, strict=True):
-        if (task_of(model), tuple(model.labels)) != (task, tuple(models[0].labels)):
+        if untuned(task_of(model)) != untuned(task):
             raise InputError(
                 f"Expected models of one task with the same labels, got {model.task_name} with "
                 f"{len(model.labels)} labels in {name} and {task.name} with "
@@ -163,8 +156,8 @@ def significance(
             )
     columns, decoding = read_options(models[0], options)
     examples = task.examples_of(data, columns)
-    rows = np.arange(len(examples))
     first, *others = (task.answers(model, examples, **decoding) for model in models)
+    rows = np.arange(len(examples))
     value = first.of(rows)
     differences = []
     for name, other in zip(names[1:], others, strict=True):

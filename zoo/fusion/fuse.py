@@ -29,6 +29,7 @@ from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.recipe.training_data import data_options, is_path, resolved
 from keras_transformer.zoo.storage.files import check_folder_target, weights_digest
 from keras_transformer.zoo.tasks.labelled import finite
+from keras_transformer.zoo.tasks.registry import untuned
 from keras_transformer.zoo.tasks.run_data import RunData
 from keras_transformer.zoo.training.run_data import run_data_of, validation_unknown
 from keras_transformer.zoo.training.run_folder import one_run
@@ -178,12 +179,6 @@ def _soup(
     return result, weights, [*measured, validate(model)]
 
 
-def _untuned(checkpoint: Checkpoint) -> dict[str, Any]:
-    """The task as JSON, without what validation data decided."""
-    task = checkpoint.task
-    return {name: one for name, one in task.to_json().items() if name not in task.tuned_fields}
-
-
 def _check(members: Sequence[Checkpoint], names: Sequence[str], by: str) -> None:
     """Raises InputError if members cannot become one."""
     first = members[0]
@@ -193,7 +188,7 @@ def _check(members: Sequence[Checkpoint], names: Sequence[str], by: str) -> None
                 f"Expected float checkpoints to fuse, got {name} of precision={one.precision}; "
                 "fuse the float ones, and quantize what that gives."
             )
-        if (_untuned(one), one.labels) != (_untuned(first), first.labels):
+        if untuned(one.task) != untuned(first.task):
             raise InputError(
                 f"Expected members of one task with the same labels, got {_described(first)} in "
                 f"{names[0]} and {_described(one)} in {name}."

@@ -13,6 +13,7 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.metrics import not_defined
+from keras_transformer.zoo.evaluation.significance import Answers
 from keras_transformer.zoo.modalities.modality import Features, Modality
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.tasks.run_data import RunData
@@ -176,6 +177,10 @@ class Task(abc.ABC):
         """Returns the task with `tuned_fields` of validation examples, and metrics they change."""
         return self, {}
 
+    def answers(self, predictor: Any, examples: Read) -> Answers:
+        """Returns a model's answers, to be measured on any rows; InputError if it has none."""
+        raise InputError(f"Expected a task whose rows can be drawn one by one, got {self.name}.")
+
     def strata(self, examples: Read) -> np.ndarray | None:
         """Returns the groups (rows,) for a stratified split of the examples, if any."""
         return None
@@ -279,11 +284,7 @@ class Task(abc.ABC):
 
     @classmethod
     def of_columns(cls, columns: Mapping[str, str | None]) -> Self:
-        """Creates the task of a recipe, before it learns labels from data.
-
-        Args:
-            columns: column names by their use.
-        """
+        """Creates the task of a recipe with column names by their use, without labels."""
         return cls()
 
     def with_labels(self, labels: Sequence[str]) -> Self:

@@ -110,7 +110,7 @@ def test_translations():
         ),
         (
             lambda one: [Told(LanguageModeling())] * 2, {},
-            "^Expected models of labels, .*, got one of language-modeling",
+            "^Expected a task whose rows can be drawn one by one, got language-modeling",
         ),
     ],
 )  # fmt: skip

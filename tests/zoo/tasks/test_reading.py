@@ -113,6 +113,14 @@ def test_every_task_splits(name):
         source = (TEXTS, ["x", "y"] * 10)
     if name == "embedding":
         source = (TEXTS, TEXTS, range(20))
+    if name == "token-classification":
+        source = ([text.split() for text in TEXTS], [["A", "B"]] * 20)
+    if name == "question-answering":
+        source = [
+            {"question": "What?", "context": text,
+             "answers": {"text": ["text"], "answer_start": [0]}}
+            for text in TEXTS
+        ]  # fmt: skip
     _, train, validation = task.read_parts(source, 0.25)
     if name == "language-modeling":
         assert train.text + validation.text == "".join(f"{text}\n" for text in TEXTS)
