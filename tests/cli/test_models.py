@@ -15,8 +15,8 @@ def test_the_list_has_every_model_with_its_cost():
     assert [line.split()[0] for line in lines] == list(CATALOG)
     assert all(f"\n{known.name} " in result.stdout for known in KNOWN_MODELS)
     assert lines[0].split() == [
-        "bert_tiny", "encoder", "4.4", "M", "58.7", "M", "classification,", "regression,",
-        "embedding,", "token-classification,", "question-answering",
+        "bert_tiny", "encoder", "4.4", "M", "58.7", "M", "classification,", "multi-label,",
+        "regression,", "embedding,", "token-classification,", "question-answering",
     ]  # fmt: skip
     assert "the published counts of BERT include its pre-training heads" in result.stdout
 
@@ -33,7 +33,7 @@ def test_the_list_as_json():
         "parameters_with_pretraining_heads": 4_433_468,
         "multiply_adds_at_128_tokens": 58_736_640,
         "tasks": [
-            "classification", "regression", "embedding", "token-classification",
+            "classification", "multi-label", "regression", "embedding", "token-classification",
             "question-answering",
         ],
     }

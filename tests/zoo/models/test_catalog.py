@@ -185,7 +185,7 @@ def test_unknown_name_lists_the_known():
 def test_every_architecture_says_its_tasks():
     assert {name: tasks_for(name) for name in ARCHITECTURES} == {
         "encoder": (
-            "classification", "regression", "embedding", "token-classification",
+            "classification", "multi-label", "regression", "embedding", "token-classification",
             "question-answering",
         ),
         "decoder": ("language-modeling",),

@@ -207,7 +207,7 @@ def test_commands(folder, tmp_path):
     shown = json.loads(call("models", folder, "--json").stdout)
     assert (shown["family"], shown["as_it_is"], shown["licence"]) == ("bert", "embedding", "mit")
     assert shown["tasks"] == [
-        "classification", "regression", "embedding", "token-classification",
+        "classification", "multi-label", "regression", "embedding", "token-classification",
         "question-answering",
     ]
     rows = call("models", folder).stdout.splitlines()
