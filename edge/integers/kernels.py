@@ -17,7 +17,11 @@ import numpy as np
 from keras_transformer.zoo.errors import RunError
 
 LOWEST, HIGHEST = -128, 127
+ALL = np.arange(LOWEST, HIGHEST + 1)
 F = np.float32
+# Half the width to which the converter widens the range of a channel that is nearly zeros
+# (`kNearZeroTolerance` in quantization_utils.cc).
+SMALLEST = 5e-7
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -131,7 +135,7 @@ class Kernel:
     @classmethod
     def of(cls, values: np.ndarray, bias: np.ndarray | None = None) -> "Kernel":
         """Stores a kernel (width, units) that lies on its grid."""
-        largest = np.abs(values).max(0).astype(np.float64)
+        largest = np.maximum(np.abs(values).max(0).astype(np.float64), SMALLEST)
         scales = F(largest / HIGHEST)
         integers = np.rint(np.float64(values) / np.float64(scales))
         return cls(integers=integers.astype(np.int32), scales=scales, bias=bias)
@@ -159,8 +163,26 @@ def tanh(x: np.ndarray, xs: Grid, out: Grid) -> np.ndarray:
 
 def _table_of(function, xs, out):
     """The results for all 256 values (operators/unary-elementwise-nc.c)."""
-    values = function(np.float64(xs.values(np.arange(LOWEST, HIGHEST + 1))))
+    values = function(np.float64(xs.values(ALL)))
     return _clipped(np.rint(F(values) * (F(1) / out.scale)) + out.zero)
+
+
+def looked_up(values: np.ndarray, x: np.ndarray, out: Grid) -> np.ndarray:
+    """LiteRT's tables (`LUTPopulate`): x is stored as its one of 256 float32 values is."""
+    table = F(values) * (F(1) / out.scale)
+    # Of ties to the one that is further from 0, as C's round.
+    rounded = np.trunc(np.float64(table) + np.copysign(0.5, table))
+    return _clipped(rounded + out.zero)[x - LOWEST]
+
+
+def erf(values: np.ndarray) -> np.ndarray:
+    """The error function of float32 values (n,)."""
+    return F([math.erf(value) for value in values.tolist()])
+
+
+def erfc(values: np.ndarray) -> np.ndarray:
+    """`1 - erf` of float32 values (n,)."""
+    return F([math.erfc(value) for value in values.tolist()])
 
 
 def softmax(x: np.ndarray, xs: Grid, out: Grid) -> np.ndarray:

@@ -17,7 +17,14 @@ import tensorflow as tf
 
 from keras_transformer.activations import without_own_gradients
 from keras_transformer.edge.integers import kernels
-from keras_transformer.edge.integers.values import Computed, Floats, Linear, Stored, Unrounded
+from keras_transformer.edge.integers.values import (
+    Computed,
+    Floats,
+    Linear,
+    Pointwise,
+    Stored,
+    Unrounded,
+)
 from keras_transformer.zoo.errors import RunError
 
 _FAKE_QUANT = "FakeQuantWithMinMaxVars"
@@ -32,6 +39,11 @@ _PAIRS = {
 _SINGLE = {
     "Rsqrt": kernels.inverse_root, "Softmax": kernels.softmax, "Sigmoid": kernels.sigmoid,
     "Tanh": kernels.tanh,
+}  # fmt: skip
+# Parts of GELU, which a file computes as one op, whichever of them TensorFlow writes.
+_POINTWISE = {
+    "Mul": np.multiply, "RealDiv": np.divide, "AddV2": np.add, "Neg": np.negative,
+    "Erf": kernels.erf, "Erfc": kernels.erfc,
 }  # fmt: skip
 
 
@@ -193,7 +205,7 @@ def _kernel(op, inputs, ready) -> Unrounded | None:
             return Computed(kernel=partial(kernels.mean, int(axis)), inputs=(x,))
         case [Stored() as x] if kind in _SINGLE:
             return Computed(kernel=_SINGLE[kind], inputs=(x,))
-    return None
+    return Pointwise.of(_POINTWISE[kind], inputs) if kind in _POINTWISE else None
 
 
 def _turned(op, y):

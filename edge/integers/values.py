@@ -5,10 +5,12 @@ reshapes and transpositions.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import numpy as np
 
+from keras_transformer.edge.integers import kernels
 from keras_transformer.edge.integers.kernels import Grid, Kernel
 
 Move = Callable[[np.ndarray], np.ndarray]
@@ -99,6 +101,48 @@ class Computed(Unrounded):
     def moved(self, move: Move) -> "Computed":
         """The result with its values in another order or shape."""
         return dataclasses.replace(self, moves=(*self.moves, move))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Pointwise(Unrounded):
+    """A function of each value of a tensor, which a file computes as one op, by a table.
+
+    Attributes:
+        x: the tensor.
+        values: (256,) the function of each integer's value, float32.
+        moves: see `Computed`.
+    """
+
+    x: Stored
+    values: np.ndarray
+    moves: tuple[Move, ...] = ()
+
+    @classmethod
+    def of(cls, function: Callable[..., np.ndarray], inputs: Sequence[Any]) -> Self | None:
+        """A function of scalars and of values of one tensor; None of other inputs."""
+        tensors = [one.x if isinstance(one, Pointwise) else one for one in inputs]
+        [x, *others] = [one for one in tensors if not isinstance(one, np.ndarray)]
+        scalars = [one for one in tensors if isinstance(one, np.ndarray)]
+        moved = any(isinstance(one, Pointwise) and one.moves for one in inputs)
+        is_one = isinstance(x, Stored) and all(one is x for one in others)
+        if moved or not is_one or any(one.size > 1 for one in scalars):
+            return None
+        values = function(*map(_tabulated, inputs))
+        return cls(x=x, values=values)
+
+    def finish(self, out: Grid) -> np.ndarray:
+        return _moved(kernels.looked_up(self.values, self.x.integers, out), self.moves)
+
+    def moved(self, move: Move) -> "Pointwise":
+        """The result with its values in another order or shape."""
+        return dataclasses.replace(self, moves=(*self.moves, move))
+
+
+def _tabulated(one):
+    """The value of an input of `Pointwise.of` for each integer."""
+    if isinstance(one, Pointwise):
+        return one.values
+    return one.grid.values(kernels.ALL) if isinstance(one, Stored) else np.reshape(one, ())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

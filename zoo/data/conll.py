@@ -76,7 +76,9 @@ def read_conll(path: Path, words: str, tags: str | None) -> list[Sentence]:
             continue
         if _COMMENT.match(line) or (has_tabs and line.startswith("#") and "\t" not in line):
             continue
-        cells = line.split("\t") if has_tabs else line.split()
+        # No-break spaces are part of a word, as in 10 000; spaces at the end of a cell of none.
+        cells = line.split("\t") if has_tabs else line.split(" ")
+        cells = [cell.strip(" ") for cell in cells if has_tabs or cell]
         if cells[0].startswith(_DOCUMENT):
             continue
         place = f"{path}, line {number}"

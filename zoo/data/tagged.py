@@ -79,8 +79,8 @@ class Read:
         widened: see `TaggedRows`.
     """
 
-    def __init__(self, path: Path | str, unit: str):
-        self.path = path
+    def __init__(self, path: Path | str, unit: str, *, labelled: bool):
+        self.path, self._is_labelled = path, labelled
         self.texts: list[Words] = []
         self.tags: list[list[Any]] = []
         self.lines: list[int] = []
@@ -117,7 +117,7 @@ class Read:
         if not text.places:
             raise InputError(f"{place}: expected at least one word, got none.")
         self.texts.append(text)
-        if tags is None:
+        if not self._is_labelled:
             return
         if isinstance(tags, np.ndarray):
             tags = tags.tolist()
@@ -182,7 +182,7 @@ def read_tagged(
     if not isinstance(source, str | os.PathLike):
         return _of_memory(source, words, tags, name)
     path = Path(source)
-    found = Read(path, "line")
+    found = Read(path, "line", labelled=tags is not None)
     if is_conll(path):
         found.add_sentences(path, words, tags)
         return found
@@ -218,7 +218,7 @@ def _of_memory(source: Any, words: str, tags: str | None, name: str) -> Read:
     table = read_source(source, names, name=name, is_text=False)
     if tags is not None and tags not in table.columns:
         raise InputError(f"{name}: expected a column {tags!r}, got {quoted(list(table.columns))}.")
-    found = Read(name, "row")
+    found = Read(name, "row", labelled=tags is not None)
     for place, line in enumerate(table.lines):
         value = table.columns[words][place]
         value = value.tolist() if isinstance(value, np.ndarray) else value

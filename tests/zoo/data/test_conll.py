@@ -48,6 +48,13 @@ def test_first_and_last_column_by_default(write, name, ends):
     ]  # fmt: skip
 
 
+def test_spaces_around_cells_are_of_no_word_and_no_break_spaces_are(write):
+    expected = [(["10\u00a0000", "a b"], ["O", "B-X"], [1, 2])]
+    assert read_conll(write("10\u00a0000\tO \n a b \tB-X\n"), "tokens", "tags") == expected
+    spaced = read_conll(write(" 10\u00a0000  O \n\u3042 B-X\n"), "tokens", "tags")
+    assert spaced == [(["10\u00a0000", "\u3042"], ["O", "B-X"], [1, 2])]
+
+
 def test_columns_by_number(write):
     path = write(SPACED)
     [first, _] = read_conll(path, "2", "-2")

@@ -11,6 +11,7 @@ from keras_transformer.zoo.answering.answers import answer_outputs
 from keras_transformer.zoo.answering.windows import QuestionWindows
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.questions import QuestionRows
+from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.modality import InputSpec
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.progress import Report
@@ -116,13 +117,19 @@ class QuestionData:
     def _inputs(self) -> tuple[InputSpec, ...]:
         return self.modality.inputs(pair=True)
 
+    def _read(self, rows: QuestionRows) -> QuestionWindows:
+        windows = self.task.windows(rows, self.modality)
+        if not windows.windows:
+            raise InputError(f"{rows.path}: expected a word that the tokenizer reads, got none.")
+        return windows
+
     @functools.cached_property
     def _train(self) -> QuestionWindows:
-        return self.task.windows(self.train, self.modality)
+        return self._read(self.train)
 
     @functools.cached_property
     def _validation(self) -> QuestionWindows:
-        return self.task.windows(self.validation, self.modality)
+        return self._read(self.validation)
 
 
 def _words_of(context: Words, start: int, length: int) -> tuple[int, int] | None:

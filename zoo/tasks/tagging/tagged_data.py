@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_transformer.zoo.data.batches import NO_TARGET, Batches, SampledBatches
 from keras_transformer.zoo.data.tagged import TaggedRows
+from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.modality import InputSpec
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.progress import Report
@@ -100,10 +101,16 @@ class TaggedData:
     def _inputs(self) -> tuple[InputSpec, ...]:
         return self.modality.inputs()
 
+    def _read(self, rows: TaggedRows) -> Windows:
+        windows = self.task.windows(rows, self.modality)
+        if not windows.windows:
+            raise InputError(f"{rows.path}: expected a word that the tokenizer reads, got none.")
+        return windows
+
     @functools.cached_property
     def _train(self) -> Windows:
-        return self.task.windows(self.train, self.modality)
+        return self._read(self.train)
 
     @functools.cached_property
     def _validation(self) -> Windows:
-        return self.task.windows(self.validation, self.modality)
+        return self._read(self.validation)

@@ -178,6 +178,13 @@ def test_targets_of_training_rows():
     assert batch.inputs["segment_ids"][0, begin] == 1
 
 
+def test_contexts_of_which_nothing_is_read_are_an_error():
+    odd = TASK.read([{"question": "where ?", "context": "\u00ad", "answers": []}], name="odd")
+    data = TASK.run_data(odd, odd, trained().modality)
+    with pytest.raises(InputError, match="^odd: expected a word that the tokenizer reads, got"):
+        data.batches(batch_tokens=64, bucket=4, seed=0)
+
+
 def test_the_task_is_read_back_from_json():
     value = TASK.to_json()
     assert value == {"name": "question-answering", "pair": True}

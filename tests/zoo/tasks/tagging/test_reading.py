@@ -113,6 +113,8 @@ def spans(*given):
         ([{"tokens": 3, "tags": ["O"]}], ", line 1: expected a text or a list of words, got 3"),
         ([{"tokens": [], "tags": []}], ", line 1: expected at least one word, got none."),
         ([{"tokens": ["a"], "tags": "O"}], ", line 1: expected a list of tags or spans, got 'O'."),
+        ([{"tokens": ["a"], "tags": None}],
+         ", line 1: expected a list of tags or spans, got None."),
         ([{"tokens": ["a"], "tags": [None]}], ", line 1: expected a tag to be text, or an index"),
         ([{"tokens": ["a"], "tags": [7]}], ", line 1: expected a tag to be text, or an index"),
         ([{"tokens": ["a"], "tags": ["a\nb"]}], ", line 1: expected a label of one line"),

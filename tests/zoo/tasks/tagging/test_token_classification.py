@@ -1,5 +1,6 @@
 """A model that tags words: its training, predictions, evaluation and successors."""
 
+import re
 
 import numpy as np
 import pytest
@@ -166,6 +167,14 @@ def test_what_is_split_repaired_or_unread_is_reported():
         "data: 1 rows are longer than 20 tokens and are read in several windows.",
         "data: 1 tags break the rules of their scheme; they are read as conlleval does.",
     ]
+
+
+def test_rows_of_which_nothing_is_read_are_an_error_of_their_file(tmp_path):
+    path = tmp_path / "odd.conll"
+    path.write_text("\u00ad\tO\n", encoding="utf-8")
+    rows = trained().task.read(([["a"]], [["O"]])), trained().task.read(path)
+    with pytest.raises(InputError, match=f"^{re.escape(str(path))}: expected a word that the"):
+        trained().task.run_data(*rows, trained().modality).validator()
 
 
 def test_rows_without_entities_are_decided_by_accuracy():
