@@ -182,7 +182,7 @@ class Predictor:
         if not self.tags:
             return self._outputs(rows, pairs)
         windows = windows_of(self.tokenizer, rows, self.max_length)
-        return windows.outputs(self._encoded_outputs({"ids": windows.ids}), len(self.labels))
+        return windows.outputs(self._encoded_outputs(windows.columns), len(self.labels))
 
     def answer(self, question: str, context: str) -> Answer:
         """Returns the span of a context that answers a question, or that it has none.

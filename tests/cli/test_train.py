@@ -194,7 +194,7 @@ def test_a_folder_of_the_users_is_not_taken_for_states(data, tmp_path):
     ("arguments", "sentence"),
     [
         (["--text", "txt"], "there is no column 'txt'; the columns are 'sentence', 'verdict'."),
-        (["--task", "tagging"], "'tagging' is not one of 'classification', 'regression', 'em"),
+        (["--task", "tagging"], "'tagging' is not one of 'classification', 'multi-label'"),
         (["--optimizer", "lamb"], "'lamb' is not one of 'adam', 'adamw', 'sgd', 'momentum'."),
         (["--epochs", "many"], "Invalid value for '--epochs': 'many' is not a valid integer."),
         (["--epochs", "0"], "Expected epochs to be above 0, got epochs=0."),

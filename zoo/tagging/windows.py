@@ -69,9 +69,9 @@ class Windows(NamedTuple):
     truncated: list[bool]
 
     @property
-    def ids(self) -> list[np.ndarray]:
-        """The ids (T,) of each window."""
-        return [window.ids for window in self.windows]
+    def columns(self) -> dict[str, list[np.ndarray]]:
+        """The model's inputs: the ids (T,) of each window."""
+        return {"ids": [window.ids for window in self.windows]}
 
     @property
     def num_split(self) -> int:

@@ -106,7 +106,7 @@ def test_a_quantized_checkpoint():
 
 def test_an_embedder_without_scores():
     embedder = random_model("embedding", pooling="mean", pooler="none")
-    with pytest.raises(InputError, match="^data: there is no column 'label'; the columns are"):
+    with pytest.raises(InputError, match="^data: there is no column 'text_pair'; the columns are"):
         mixed(embedder, (TEXTS,), columns={"text": "text"}, calibration=(TEXTS,))
     columns = {"text": "text", "text_pair": None, "label": None}
     with pytest.raises(InputError, match="^data: expected a column of second texts to evaluate on"):

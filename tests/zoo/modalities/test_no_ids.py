@@ -21,7 +21,7 @@ OF_TEXT = {
     ("zoo/tasks/language_modeling.py", None): "it reads and writes text",
     ("zoo/training/fit.py", None): "[MASK] in place of tokens",
     ("edge/compare/probes.py", "_written"): "what a generator reads and writes",
-    ("edge/compare/probes.py", "next_tokens"): "a generator, token by token",
+    ("edge/compare/probes.py", "stepwise_outputs"): "a generator, token by token",
     ("edge/compare/side_by_side.py", "_write"): "a generator, token by token",
     ("edge/graphs/free.py", "entry_points"): "the graphs of generators",
     ("edge/graphs/named_steps.py", None): "the graphs of generators",

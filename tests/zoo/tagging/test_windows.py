@@ -91,7 +91,7 @@ def test_a_word_longer_than_the_model_is_cut_and_flagged(tokenizers):
     assert found.truncated == [True, False]
     read = np.concatenate([window.words for window in found.windows if window.row == 0])
     np.testing.assert_array_equal(np.sort(read), [0, 1, 2])
-    assert max(map(len, found.ids)) == 12
+    assert max(map(len, found.columns["ids"])) == 12
 
 
 def test_a_word_that_vanishes_is_not_read(tokenizers):
@@ -105,7 +105,7 @@ def test_a_word_that_vanishes_is_not_read(tokenizers):
     np.testing.assert_array_equal(scores[0][[0, 2]], outputs[0][positions])
     np.testing.assert_array_equal(scores[0][1], 0)
     [targets] = found.targets([np.array([2, 1, 0]), np.array([1])], -1)
-    expected = np.full(len(found.ids[0]), -1)
+    expected = np.full(len(found.columns["ids"][0]), -1)
     expected[positions] = [2, 0]
     np.testing.assert_array_equal(targets, expected)
 

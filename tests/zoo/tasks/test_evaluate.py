@@ -37,7 +37,7 @@ def plain(tmp_path):
 
 
 def test_every_task_has_a_metric_and_its_points():
-    assert {type(TASKS[name].metric) for name in TASKS} == {Metric}
+    assert {type(TASKS[name]().metric) for name in TASKS} == {Metric}
     assert TASKS["classification"].metric.drop(0.9, 0.88) == pytest.approx(2.0)
     assert TASKS["translation"].metric.drop(37.5, 38.0) == -0.5
     assert TASKS["language-modeling"].metric.drop(12.0, 12.5) == 0.5

@@ -81,7 +81,7 @@ class QuestionData:
 
     def probes(self, seed: int) -> dict[str, np.ndarray]:
         columns = self._columns(self._validation)
-        rows = len(columns["ids"])
+        rows = len(next(iter(columns.values())))
         chosen = np.random.default_rng(seed).choice(rows, min(NUM_PROBES, rows), replace=False)
         return {
             spec.name: spec.pad([columns[spec.name][row] for row in chosen])

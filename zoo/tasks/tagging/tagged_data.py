@@ -46,7 +46,7 @@ class TaggedData:
     ) -> Batches | SampledBatches:
         def of(windows: Windows) -> Batches:
             return Batches(
-                {"ids": windows.ids}, windows.targets(self.train.targets, NO_TARGET),
+                windows.columns, windows.targets(self.train.targets, NO_TARGET),
                 specs=self._inputs, batch_tokens=batch_tokens, bucket=bucket, seed=seed,
             )  # fmt: skip
 
@@ -66,7 +66,7 @@ class TaggedData:
         from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, predict_each
 
         windows, count = self._validation, len(self.task.labels)
-        batches = Batches({"ids": windows.ids}, specs=self._inputs, batch_tokens=PREDICT_TOKENS)
+        batches = Batches(windows.columns, specs=self._inputs, batch_tokens=PREDICT_TOKENS)
         return lambda model: self.task.metrics(
             self.validation, windows.outputs(predict_each(model, batches), count)
         )
@@ -75,10 +75,12 @@ class TaggedData:
         return {}
 
     def probes(self, seed: int) -> dict[str, np.ndarray]:
-        ids = self._validation.ids
-        count = min(NUM_PROBES, len(ids))
-        rows = np.random.default_rng(seed).choice(len(ids), count, replace=False)
-        return {spec.name: spec.pad([ids[row] for row in rows]) for spec in self._inputs}
+        windows, columns = self._validation.windows, self._validation.columns
+        count = min(NUM_PROBES, len(windows))
+        rows = np.random.default_rng(seed).choice(len(windows), count, replace=False)
+        return {
+            spec.name: spec.pad([columns[spec.name][row] for row in rows]) for spec in self._inputs
+        }
 
     def report_cuts(self, report: Report) -> None:
         """Reports what is split or cut, and what of the tags was changed."""

@@ -148,11 +148,11 @@ class TokenClassification(Task):
         return windows_of(modality.tokenizer, examples.texts, modality.max_length)
 
     def inputs(self, examples: TaggedRows, modality: Text) -> dict[str, list[np.ndarray]]:
-        return {"ids": self.windows(examples, modality).ids}
+        return self.windows(examples, modality).columns
 
     def encode(self, examples: TaggedRows, modality: Text) -> Features:
         windows = self.windows(examples, modality)
-        return Features({"ids": windows.ids}, windows.truncated)
+        return Features(windows.columns, windows.truncated)
 
     def measured(
         self, predictor: Any, examples: TaggedRows, modality: Text, outputs: Any
