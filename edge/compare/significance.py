@@ -25,6 +25,8 @@ from keras_transformer.zoo.tasks.measure import read_options
 from keras_transformer.zoo.tasks.registry import task_of, untuned
 
 _LEAST_SAMPLES = 100
+# Of fewer rows, samples are too alike to say how much other rows would differ.
+_LEAST_ROWS = 20
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -158,6 +160,10 @@ def significance(
     examples = task.examples_of(data, columns)
     first, *others = (task.answers(model, examples, **decoding) for model in models)
     rows = np.arange(len(examples))
+    if len(rows) < _LEAST_ROWS:
+        raise InputError(
+            f"Expected at least {_LEAST_ROWS} rows to draw samples of, got {len(rows)}."
+        )
     value = first.of(rows)
     differences = []
     for name, other in zip(names[1:], others, strict=True):

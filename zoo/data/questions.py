@@ -119,22 +119,27 @@ def read_questions(
 
 
 def _squad(path: Path) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    text = read_text(path)
     try:
-        articles = json.loads(text)["data"]
-        for article in articles:
-            for paragraph in article["paragraphs"]:
-                for one in paragraph["qas"]:
-                    place = f"{path}, question {one.get('id')!r}"
-                    answers = [] if one.get("is_impossible") else one.get("answers", [])
-                    yield place, (one["question"], paragraph["context"], answers)
+        articles = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: bad JSON ({error}).") from None
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path}: expected SQuAD's form, data of paragraphs with a context and qas, got an "
-            f"error: {type(error).__name__} {error}."
-        ) from None
+    for place, article in _parts(articles, "data", str(path)):
+        for inside, paragraph in _parts(article, "paragraphs", place):
+            for number, one in _parts(paragraph, "qas", inside):
+                if not isinstance(one, Mapping):
+                    raise InputError(f"{number}: expected an object of a question, got {one!r}.")
+                where = f"{path}, question {one['id']!r}" if "id" in one else number
+                answers = [] if one.get("is_impossible") else one.get("answers", [])
+                yield where, (one.get("question"), paragraph.get("context"), answers)
+
+
+def _parts(value: Any, key: str, place: str) -> Iterator[tuple[str, Any]]:
+    """Yields the places and the entries of a list in an object of SQuAD's form."""
+    parts = value.get(key) if isinstance(value, Mapping) else None
+    if not isinstance(parts, list):
+        raise InputError(f"{place}: expected SQuAD's form, an object with a list of {key!r}.")
+    for number, part in enumerate(parts):
+        yield f"{place}, {key}[{number}]", part
 
 
 def _lines(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, tuple[Any, ...]]]:

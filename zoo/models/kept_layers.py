@@ -32,7 +32,8 @@ def keep_layers(model: keras.Model, patterns: Sequence[str]) -> None:
         InputError: if a pattern matches no layer that is rounded, or no kernel of fewer bits.
     """
     layers = rounded_layers(model)
-    for one in patterns:
+    # What is named twice stays float.
+    for one in sorted(patterns, key=lambda pattern: not pattern.endswith(WIDE)):
         pattern = one.removesuffix(WIDE)
         stays_wide = pattern != one
         candidates = [layer for layer in layers if _is_narrow(layer)] if stays_wide else layers

@@ -119,6 +119,11 @@ def test_what_cannot_be_tested(change, options, message, runs):
         significance(change(runs.trained), runs.folder / "validation.tsv", **options)
 
 
+def test_few_rows_say_nothing(runs):
+    with pytest.raises(InputError, match="^Expected at least 20 rows to draw samples of, got 3.$"):
+        significance([runs.trained] * 2, runs.examples.take([0, 1, 2]))
+
+
 def test_a_runner_is_called_by_its_name(runs, files):
     found = significance([Runner(files["float32"]), runs.trained], runs.examples, samples=100)
     assert (found.first, found[0].model) == (str(files["float32"]), "model 2")

@@ -60,12 +60,12 @@ def test_a_pattern_has_to_match():
 
 def test_kernels_stay_wide_among_narrow_ones():
     model = build(CONFIG, TASK, bits={"kernel_bits": 4, "kernel_block": 8, "row_bits": 8},
-                  keep=["*/down=int8", "head"])  # fmt: skip
+                  keep=["*/down=int8", "head", "head=int8"])  # fmt: skip
     widths = {
         layer.path.rpartition("/")[2]: (layer.kernel_bits, layer.kernel_block)
         for layer in all_layers(model) if isinstance(layer, Projection)
     }  # fmt: skip
-    assert widths["down"] == (8, None) and widths["head"] == (None, 8)
+    assert widths["down"] == (8, None) and widths["head"] == (None, None)
     assert {widths[name] for name in ("query", "key", "value", "output", "up")} == {(4, 8)}
 
 

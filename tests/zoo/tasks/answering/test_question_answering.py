@@ -84,7 +84,12 @@ def changed(**changes):
         ({"data": [{"paragraphs": [{"context": "b", "qas": [{"id": "7", "question": "a",
                                                              "answers": 3}]}]}]},
          "a.json", "question '7': expected a list of answers, got 3."),
-        ({"x": 3}, "a.json", "expected SQuAD's form, data of paragraphs"),
+        ({"x": 3}, "a.json", "a.json: expected SQuAD's form, an object with a list of 'data'."),
+        ({"data": [{"paragraphs": []}, []]}, "a.json", "a.json, data[1]: expected SQuAD's form"),
+        (
+            {"data": [{"paragraphs": [{"context": "a", "qas": [3]}]}]}, "a.json",
+            "data[0], paragraphs[0], qas[0]: expected an object of a question, got 3.",
+        ),
         ({"data": []}, "a.json", "expected at least one question, got none."),
         ("{", "a.json", "bad JSON"), ("", "a.jsonl", "expected at least one question, got none."),
         ("a\n", "a.csv", "expected a name that ends in .json or .jsonl"),
