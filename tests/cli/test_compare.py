@@ -1,6 +1,7 @@
 """`compare` and `benchmark` on the tiny model."""
 
 import json
+from pathlib import Path
 
 from tests.cli.calls import call, error_of
 
@@ -38,12 +39,15 @@ def test_compare_layer_by_layer(checkpoint, file, data):
     assert message.startswith("Error: Expected --beams only for a model that generates text")
 
 
-def test_significance_of_two_models(checkpoint, file, data):
-    arguments = ("compare", file, checkpoint, "--data", data.validation, "--significance")
+def test_significance_of_two_models(checkpoint, file, data, tmp_path):
+    head, *lines = Path(data.validation).read_text().splitlines(keepends=True)
+    rows = tmp_path / "rows.tsv"
+    rows.write_text(head + "".join(lines * 3))
+    arguments = ("compare", file, checkpoint, "--data", rows, "--significance")
     result = call(*arguments, "--sample-seed", "4", "--samples", "200")
     assert result.exit_code == 0, result.output
     title, heads, _, first, second = result.stdout.splitlines()
-    assert title == f"{data.validation}, 8 rows; paired bootstrap of 200 samples, seed 4"
+    assert title == f"{rows}, 24 rows; paired bootstrap of 200 samples, seed 4"
     assert "McNemar's p" in heads
     assert first.split()[0] == str(file)
     assert second.split()[2:] == ["+0.0000", "+0.0000", "to", "+0.0000", "no", "0", "0", "1"]
