@@ -116,9 +116,10 @@ def kept_patterns(precision: Precision, keep: Sequence[str]) -> tuple[str, ...]:
         pattern, _, width = one.rpartition("=")
         if width not in widths or not pattern:
             forms = " or ".join(f"PATTERN={one}" for one in widths)
+            hint = " (int8 is for kernels of int4)" if width == "int8" else ""
             raise InputError(
                 f"Expected what is kept as {forms}, such as encoder/block_0/*=float32, "
-                f"got {one!r}."
+                f"got {one!r}{hint}."
             )
         patterns.append(pattern if width == "float32" else one)
     return tuple(sorted(set(patterns)))

@@ -61,7 +61,7 @@ def test_kernels_stay_in_int8_among_narrower_ones():
     [
         ("int8", "head=int8",
          "Expected what is kept as PATTERN=float32, such as encoder/block_0/*=float32, got "
-         "'head=int8'."),
+         "'head=int8' (int8 is for kernels of int4)."),
         ("int4", "head=int16",
          "Expected what is kept as PATTERN=float32 or PATTERN=int8, such as "
          "encoder/block_0/*=float32, got 'head=int16'."),
