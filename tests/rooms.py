@@ -97,14 +97,15 @@ ROOMS = {
         "keras numpy",
     ),
     "zoo.tasks.tagging": Room(
-        "zoo.data zoo.errors zoo.evaluation zoo.losses zoo.modalities zoo.models "
+        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.losses zoo.modalities zoo.models "
         "zoo.models.running zoo.outputs zoo.progress zoo.tagging zoo.tasks zoo.vocabularies",
         "keras numpy",
     ),
     "zoo.tasks.answering": Room(
-        "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.losses zoo.modalities zoo.models "
-        "zoo.models.running zoo.outputs zoo.progress zoo.tagging zoo.tasks zoo.vocabularies",
-        "keras numpy",
+        "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.generation zoo.losses "
+        "zoo.modalities zoo.models zoo.outputs zoo.tagging zoo.tasks zoo.tasks.tagging "
+        "zoo.vocabularies",
+        "numpy",
     ),
     "edge.tflite": Room(
         "edge.precision edge.runtime layers zoo.errors zoo.models",
@@ -143,8 +144,8 @@ ROOMS = {
         "keras numpy",
     ),
     "zoo.fusion": Room(
-        "zoo.checkpoint zoo.data zoo.errors zoo.models zoo.pretrained zoo.recipe zoo.storage "
-        "zoo.tasks zoo.training", "numpy scipy",
+        "zoo.checkpoint zoo.data zoo.errors zoo.models zoo.outputs zoo.pretrained zoo.recipe "
+        "zoo.storage zoo.tasks zoo.training", "numpy scipy",
     ),
     "edge.graphs": Room(
         "edge.runtime layers zoo.checkpoint zoo.models zoo.models.running", "keras tensorflow"

@@ -55,8 +55,7 @@ LOCAL_IMPORTS = {
     ),
     *(
         (f"zoo/tasks/{task}.py", "keras_transformer")
-        for task in ("labelled_data", "language_modeling", "translation", "tagging/tagged_data",
-                     "answering/question_data")
+        for task in ("labelled_data", "language_modeling", "translation", "tagging/windowed_data")
     ),
     # It is not needed to write a file, and loads where it is installed.
     ("edge/targets/litertlm/lm_replay.py", "litert_lm"),

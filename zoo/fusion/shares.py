@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import nnls
 
+from keras_transformer.zoo.outputs import class_probabilities
+
 # A member with a smaller weight is left out: it changes no answer that the others agree on.
 LEAST_WEIGHT = 1e-3
 # Distance in nats from the smallest cross entropy at which the weights are fitted.
@@ -27,7 +29,8 @@ def class_shares(targets: np.ndarray, outputs: Sequence[np.ndarray]) -> np.ndarr
     """
     rows = np.arange(len(targets))
     # (rows, members): the members' probabilities of the target.
-    found = np.stack([_probabilities(one)[rows, targets] for one in outputs], axis=1)
+    probabilities = [class_probabilities(one.astype("float64")) for one in outputs]
+    found = np.stack([one[rows, targets] for one in probabilities], axis=1)
     found = np.maximum(found, _LEAST_PROBABILITY)
     weights = np.full(len(outputs), 1 / len(outputs))
     while True:
@@ -63,8 +66,3 @@ def _without_least(weights: np.ndarray) -> np.ndarray:
     weights = weights / weights.sum()
     weights = np.where(weights < LEAST_WEIGHT, 0.0, weights)
     return weights / weights.sum()
-
-
-def _probabilities(logits: np.ndarray) -> np.ndarray:
-    exponents = np.exp(logits.astype("float64") - logits.max(axis=1, keepdims=True))
-    return exponents / exponents.sum(axis=1, keepdims=True)

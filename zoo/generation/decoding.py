@@ -1,6 +1,7 @@
 """The values of generation: the interface of a model, the decoding options and the result."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -155,4 +156,12 @@ def check_integer(name: str, value: Any, *, least: int) -> None:
     if type(value) is not int or value < least:
         raise InputError(
             f"Expected {name} to be an integer of at least {least}, got {name}={value!r}."
+        )
+
+
+def check_no_decoding(options: Mapping[str, Any]) -> None:
+    """Raises InputError if there are decoding options, of a model that generates no text."""
+    for name, value in options.items():
+        raise InputError(
+            f"Expected {name} only for a model that generates text, got {name}={value!r}."
         )

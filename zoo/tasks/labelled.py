@@ -14,6 +14,7 @@ from keras_transformer.zoo.data.tables import Examples, Table, column
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.significance import Answers
+from keras_transformer.zoo.generation.decoding import check_no_decoding
 from keras_transformer.zoo.modalities.modality import Features, Modality
 from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.outputs import Outputs
@@ -118,9 +119,6 @@ class LabelledTask(Task):
     ) -> LabelledData:
         return LabelledData(task=self, train=train, validation=validation, modality=modality)
 
-    def inputs(self, examples: Examples, modality: Modality) -> dict[str, list[np.ndarray]]:
-        return self.encode(examples, modality).of(modality.inputs(pair=self.pair))
-
     def encode(self, examples: Examples, modality: Modality) -> Features:
         return modality.encode(*self.rows(examples))
 
@@ -145,10 +143,7 @@ class LabelledTask(Task):
         return Batches(columns, targets, **options)
 
     def evaluate(self, predictor: Any, examples: Examples, **decoding: Any) -> dict[str, Any]:
-        for name, value in decoding.items():
-            raise InputError(
-                f"Expected {name} only for a model that generates text, got {name}={value!r}."
-            )
+        check_no_decoding(decoding)
         return self.metrics_of(examples, self.outputs_of(predictor, examples))
 
     def outputs_of(self, predictor: Any, examples: Examples) -> Outputs:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from keras_transformer.zoo.data.labels import checked_labels
 from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.heads import Head
@@ -39,7 +40,7 @@ class NamedLabelsTask(LabelledTask):
     stored: ClassVar[tuple[str, ...]] = ("class_weights", "focal", "weights")
 
     def __post_init__(self):
-        object.__setattr__(self, "labels", _checked_labels(self.labels))
+        object.__setattr__(self, "labels", checked_labels(self.labels))
         weights = self.weights if isinstance(self.weights, list | tuple) else (self.weights,)
         object.__setattr__(self, "weights", tuple(weights))
         if self.class_weights not in ("none", BALANCED):
@@ -82,18 +83,3 @@ class NamedLabelsTask(LabelledTask):
 
     def suited(self, train: Examples) -> dict[str, Any]:
         return suited_to(train.texts, train.pairs) if self.modality == "text" else {}
-
-
-def _checked_labels(labels: Sequence[str]) -> tuple[str, ...]:
-    """Labels as a tuple, each of them once."""
-    if isinstance(labels, str):
-        raise TypeError(f"Expected labels to be a list of names, got {labels!r}.")
-    labels = tuple(labels)
-    for label in labels:
-        if not isinstance(label, str):
-            raise TypeError(f"Expected labels to be names, got {label!r}.")
-    if len(labels) == 1:
-        raise InputError(f"Expected at least two labels, got {list(labels)}.")
-    if len(set(labels)) < len(labels):
-        raise InputError(f"Expected each label once, got {list(labels)}.")
-    return labels

@@ -116,9 +116,9 @@ class Task(abc.ABC):
                 and counted.
         """
 
-    @abc.abstractmethod
     def inputs(self, examples: Read, modality: Modality) -> dict[str, list[np.ndarray]]:
         """Returns the encoded rows of the model's inputs by name."""
+        return self.encode(examples, modality).of(modality.inputs(pair=self.pair))
 
     def encode(self, examples: Read, modality: Modality) -> Features:
         """Encodes examples for a model that does not generate."""

@@ -21,6 +21,7 @@ from keras_transformer.zoo.evaluation.answer_metrics import (
     best_threshold,
 )
 from keras_transformer.zoo.evaluation.metric import Metric
+from keras_transformer.zoo.generation.decoding import check_no_decoding
 from keras_transformer.zoo.modalities.modality import Features
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.heads import Head
@@ -100,9 +101,6 @@ class QuestionAnswering(Task):
             modality.tokenizer, examples.questions, examples.contexts, modality.max_length
         )
 
-    def inputs(self, examples: QuestionRows, modality: Text) -> dict[str, list[np.ndarray]]:
-        return self.encode(examples, modality).of(modality.inputs(pair=True))
-
     def encode(self, examples: QuestionRows, modality: Text) -> Features:
         windows = self.windows(examples, modality)
         return Features(windows.columns, windows.truncated)
@@ -115,10 +113,7 @@ class QuestionAnswering(Task):
 
     def evaluate(self, predictor: Any, examples: QuestionRows, **decoding: Any) -> dict[str, Any]:
         """Evaluates answers with the threshold that was tuned on the validation data."""
-        for name, value in decoding.items():
-            raise InputError(
-                f"Expected {name} only for a model that generates text, got {name}={value!r}."
-            )
+        check_no_decoding(decoding)
         if examples.targets is None:
             raise InputError(f"{examples.path}: expected answers to evaluate on.")
         outputs = predictor.outputs(

@@ -19,6 +19,7 @@ from keras_transformer.zoo.evaluation.tag_metrics import (
     undefined_by_entities,
     word_metrics,
 )
+from keras_transformer.zoo.generation.decoding import check_no_decoding
 from keras_transformer.zoo.losses.divergence import softened_divergence
 from keras_transformer.zoo.modalities.modality import Features
 from keras_transformer.zoo.modalities.text import Text
@@ -147,9 +148,6 @@ class TokenClassification(Task):
         """Returns the windows that the model reads of the examples."""
         return windows_of(modality.tokenizer, examples.texts, modality.max_length)
 
-    def inputs(self, examples: TaggedRows, modality: Text) -> dict[str, list[np.ndarray]]:
-        return self.windows(examples, modality).columns
-
     def encode(self, examples: TaggedRows, modality: Text) -> Features:
         windows = self.windows(examples, modality)
         return Features(windows.columns, windows.truncated)
@@ -161,10 +159,7 @@ class TokenClassification(Task):
         return self.metrics(examples, windows.outputs(outputs, len(self.labels)))
 
     def evaluate(self, predictor: Any, examples: TaggedRows, **decoding: Any) -> dict[str, Any]:
-        for name, value in decoding.items():
-            raise InputError(
-                f"Expected {name} only for a model that generates text, got {name}={value!r}."
-            )
+        check_no_decoding(decoding)
         if examples.targets is None:
             raise InputError(f"{examples.path}: expected tags to evaluate on.")
         outputs = predictor.outputs(examples.texts)
