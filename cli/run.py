@@ -11,7 +11,7 @@ import click
 from keras_transformer.cli import generation, options
 from keras_transformer.cli.chat import asked, chat_options
 from keras_transformer.cli.predictions import longer, print_table, short, values
-from keras_transformer.cli.vectors import ranked_as_json, ranked_lines
+from keras_transformer.cli.vectors import ranked_as_json, ranked_lines, typed
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.outputs import LABEL_SETS, LabelSet, Prediction
 
@@ -39,13 +39,18 @@ MATCHES = 5
     "--matches", type=options.IntegerRange(min=1), metavar="N",
     help=f"Number of lines that --nearest ranks.  [default: {MATCHES}]",
 )
+@click.option(
+    "--vectors", type=click.Choice(("float32", "int8")), metavar="TYPE",
+    help="Type of the vectors that a model of embeddings prints: int8 is 127 times a vector of "
+    "length 1, rounded.  [default: float32]",
+)
 @options.threads()
 @options.workers()
 @options.as_json()
 def run(
     model: Path, texts: tuple[str, ...], pairs: tuple[str, ...], stop: tuple[str, ...],
-    nearest: Path | None, matches: int | None, threads: int, workers: int, as_json: bool,
-    **given: Any,
+    nearest: Path | None, matches: int | None, vectors: str | None, threads: int, workers: int,
+    as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Predict, tag, translate, continue or embed raw TEXTs with a CHECKPOINT or a FILE.tflite.
 
@@ -79,6 +84,11 @@ def run(
         )
     if matches is not None and nearest is None:
         raise InputError(f"Expected --matches only with --nearest, got --matches {matches}.")
+    if vectors is not None and (nearest is not None or not predictor.embeds):
+        raise InputError(
+            "Expected --vectors only for a model of embeddings, and not with --nearest, got "
+            f"--vectors {vectors} for one of {predictor.task_name}."
+        )
     blank: list[int] = []
     if texts:
         check_arguments(texts, pairs)
@@ -90,7 +100,8 @@ def run(
     if nearest is not None:
         write_nearest(predictor, model, texts, nearest, matches or MATCHES, as_json)
         return
-    predictions = in_places(predictor.predict(list(texts), list(pairs) or None), blank)
+    predictions = predictor.predict(list(texts), list(pairs) or None)
+    predictions = in_places(predictions if vectors is None else typed(predictions, vectors), blank)
     unknown = unknown_of(predictor, texts, pairs, blank)
     texts, seconds = in_places(texts, blank, ""), in_places(pairs or texts, blank, "")
     note_cuts(predictor, predictions)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_transformer.zoo.outputs import Vector, nearest
+from keras_transformer.zoo.outputs import Vector, nearest, vectors_as
 
 SHOWN_NUMBERS = 5
 # Lines whose outputs are computed together.
@@ -78,7 +78,13 @@ def ranked_as_json(
     ]  # fmt: skip
 
 
+def typed(results: Sequence[Vector], dtype: str) -> list[Vector]:
+    """Returns vectors in another type, see `vectors_as`."""
+    return [one._replace(vector=vectors_as(one.vector[None], None, dtype)[0]) for one in results]
+
+
 def shown_vector(vector: np.ndarray) -> str:
     """Returns the first numbers of a vector as text."""
     more = " ..." if len(vector) > SHOWN_NUMBERS else ""
-    return " ".join(f"{number:.4f}" for number in vector[:SHOWN_NUMBERS]) + more
+    form = "d" if vector.dtype.kind == "i" else ".4f"
+    return " ".join(f"{number:{form}}" for number in vector[:SHOWN_NUMBERS]) + more

@@ -88,7 +88,7 @@ ROOMS = {
         "zoo.data zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.tagging zoo.tokenizers "
         "zoo.tokenizers.normalizers", "keras numpy sacrebleu scipy sklearn",
     ),
-    "zoo.losses": Room("zoo.answering zoo.data", "keras"),
+    "zoo.losses": Room("zoo.answering zoo.data zoo.errors", "keras"),
     "zoo.tasks": Room(
         "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.generation zoo.losses zoo.modalities "
         "zoo.models "

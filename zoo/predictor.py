@@ -23,7 +23,7 @@ from keras_transformer.zoo.outputs import (
     Outputs,
     Prediction,
     Vector,
-    shortened,
+    vectors_as,
 )
 from keras_transformer.zoo.tagging.decoding import Tagged
 from keras_transformer.zoo.tagging.windows import TagOutputs, windows_of
@@ -147,20 +147,22 @@ class Predictor:
             )
         return self.outputs(rows, pairs).scores
 
-    def embed(self, rows: Iterable[Any], *, width: int | None = None) -> np.ndarray:
+    def embed(
+        self, rows: Iterable[Any], *, width: int | None = None, dtype: str = "float32"
+    ) -> np.ndarray:
         """Returns the vectors (rows, D) of raw rows.
 
         Args:
             rows: raw rows.
             width: number of the first values to return, see `shortened`; None for all.
+            dtype: float32, or int8 for a quarter of the bytes, see `int8_vectors`.
 
         Raises:
             InputError, TypeError: as `predict`, or if the model's outputs are no vectors.
         """
         if not self.embeds:
             raise InputError(f"Expected a model of embeddings, got one of {self.task_name}.")
-        vectors = self.scores(rows)
-        return vectors if width is None else shortened(vectors, width)
+        return vectors_as(self.scores(rows), width, dtype)
 
     def outputs(
         self, rows: Iterable[Any], pairs: Iterable[Any] | None = None
