@@ -25,6 +25,9 @@ FIELDS = {
     "identity changes nothing (the default of models that write).",
     "max_length": "Largest length in tokens, special ones included; longer texts are cut and "
     "counted.",
+    "stride": "Number of tokens that neighbouring windows of a text longer than --max-length have "
+    "in common, as transformers counts it (token-classification and question-answering); 0 for a "
+    "quarter of a window.",
     "optimizer": "Optimizer; momentum is SGD with momentum 0.9.",
     "learning_rate": "Peak learning rate.",
     "schedule": "Schedule of the learning rate after the warm-up.",

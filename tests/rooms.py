@@ -81,7 +81,7 @@ ROOMS = {
     ),
     "edge.runtime": Room(
         "edge.runtime.checks zoo.data zoo.errors zoo.generation zoo.modalities zoo.outputs "
-        "zoo.predictor zoo.tokenizers",
+        "zoo.predictor zoo.tagging zoo.tokenizers",
         "ai_edge_litert numpy tensorflow_text", device=True,
     ),
     "zoo.evaluation": Room(
@@ -118,7 +118,7 @@ ROOMS = {
     "zoo.checkpoint": Room(
         "zoo.checkpoint_config zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities "
         "zoo.models zoo.models.running zoo.outputs zoo.predictor zoo.recipe zoo.storage "
-        "zoo.tabular zoo.tasks zoo.training.adaptation zoo.vocabularies",
+        "zoo.tabular zoo.tagging zoo.tasks zoo.training.adaptation zoo.vocabularies",
         "keras numpy",
     ),
     "zoo.prune_vocabulary": Room(

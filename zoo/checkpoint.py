@@ -45,6 +45,7 @@ from keras_transformer.zoo.storage.files import (
     write_folder,
 )
 from keras_transformer.zoo.tabular import Metrics, number
+from keras_transformer.zoo.tagging.windows import stride_of
 from keras_transformer.zoo.tasks.measure import evaluate
 from keras_transformer.zoo.tasks.registry import task_from_json
 from keras_transformer.zoo.tasks.task import Task
@@ -107,6 +108,11 @@ class Checkpoint(Predictor):
     def decision(self) -> dict[str, Any]:
         """What decides between the outputs, see `decision_of`."""
         return decision_of(self.task.output, self.task.to_json(), self.labels)
+
+    @property
+    def stride(self) -> int:
+        """Overlap of windows, see `Predictor`."""
+        return stride_of(self.task.to_json())
 
     @property
     def reads_sources(self) -> bool:

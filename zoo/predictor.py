@@ -38,6 +38,7 @@ class Predictor:
         task_name: name of the model's task.
         output_kind: kind of the outputs, see `OUTPUTS`; `text` for a model that generates.
         decision: what decides between the outputs, see `decision_of`.
+        stride: overlap of the windows of a model of tags or answers, see `windows_of`.
         reads_sources: whether it generates a target for a source rather than continuing a prompt.
         labels: names of the classes, or the target languages of a multilingual translator.
         pair: whether an example is two rows.
@@ -49,6 +50,7 @@ class Predictor:
     task_name: str
     output_kind: str
     decision: Mapping[str, Any]
+    stride: int = 0
     reads_sources: bool = False
     labels: Sequence[str]
     pair: bool
@@ -74,11 +76,7 @@ class Predictor:
 
     @property
     def target_tokenizer(self) -> Tokenizer | None:
-        """Tokenizer of the output, if it differs.
-
-        Raises:
-            InputError: if the model reads no text.
-        """
+        """Tokenizer of the output, if it differs; InputError if the model reads no text."""
         return self._text.target_tokenizer
 
     @property
@@ -177,13 +175,13 @@ class Predictor:
         rows, pairs = self.checked(rows, pairs)
         if self.answers_questions:
             contexts = [words_of(context) for context in pairs or ()]
-            asked = question_windows(self.tokenizer, rows, contexts, self.max_length)
+            asked = question_windows(self.tokenizer, rows, contexts, self.max_length, self.stride)
             names = [spec.name for spec in self.modality.inputs(pair=True)]
             found = self._encoded_outputs({name: asked.columns[name] for name in names})
             return answer_outputs(asked, found, self.null_threshold)
         if not self.tags:
             return self._outputs(rows, pairs)
-        windows = windows_of(self.tokenizer, rows, self.max_length)
+        windows = windows_of(self.tokenizer, rows, self.max_length, self.stride)
         return windows.outputs(self._encoded_outputs(windows.columns), len(self.labels))
 
     def answer(self, question: str, context: str) -> Answer:
@@ -203,8 +201,7 @@ class Predictor:
     def null_threshold(self) -> float | None:
         """Margin of no answer above which none is given, tuned on validation data; None for none.
 
-        Raises:
-            InputError: if it is recorded, but is no number.
+        InputError if it is recorded, but is no number.
         """
         value = self._validation_metrics.get("null_threshold")
         if value is not None and not is_float32(value):

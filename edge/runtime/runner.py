@@ -90,6 +90,7 @@ class Runner(Predictor):
         self.columns = description.get("columns", dict.fromkeys(("text", "text_pair", "label")))
         self.output = description.get("output", LOGITS)
         self.labels, self.decision = opened.labels, opened.decision
+        self.stride = opened.stride
         self._engines: Engines[Any] = Engines(
             functools.partial(open_graph, self._file, description, self.lengths, threads), 1
         )

@@ -136,3 +136,18 @@ def test_a_shorter_file_reads_more_windows():
     shorter = dataclasses.replace(trained().modality, max_length=12)
     rows = trained().task.read(([["the", "ship"] * 12], [["O"] * 24]))
     assert trained().task.windows(rows, shorter).num_split == 1
+
+
+def test_a_file_has_the_stride_of_its_windows():
+    changed = dataclasses.replace(
+        trained(), task=dataclasses.replace(trained().task, stride=9), rows={}
+    )
+    runner = kt.Runner(kt.convert(changed))
+    assert (runner.stride, changed.stride, kt.Runner(kt.convert(trained())).stride) == (9, 9, 0)
+    rows = [sentences(1, seed)[0][0] * 6 for seed in range(3)]
+    for one, other in zip(runner.scores(rows), changed.scores(rows), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+    assert any(
+        np.abs(one - other).max() > 1e-3
+        for one, other in zip(changed.scores(rows), trained().scores(rows), strict=True)
+    )

@@ -21,7 +21,6 @@ from keras_transformer.zoo.evaluation.tag_metrics import (
 )
 from keras_transformer.zoo.generation.decoding import check_no_decoding
 from keras_transformer.zoo.losses.divergence import softened_divergence
-from keras_transformer.zoo.modalities.modality import Features
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.outputs import TAGS as TAG_OUTPUTS
@@ -36,7 +35,7 @@ from keras_transformer.zoo.tagging.schemes import (
 )
 from keras_transformer.zoo.tagging.windows import TagOutputs, Windows, windows_of
 from keras_transformer.zoo.tasks.tagging.tagged_data import TaggedData
-from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tasks.tagging.windowed_task import WindowedTask
 from keras_transformer.zoo.vocabularies.suited import suited_to
 
 F1 = Metric(name="f1", points=100.0)
@@ -44,7 +43,7 @@ ACCURACY = Metric(name="accuracy", points=100.0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TokenClassification(Task):
+class TokenClassification(WindowedTask):
     """Classification of the words of texts: a tag for each.
 
     Tags of the scheme BIO or BIOES are those of entities, which decoding keeps to the rules of the
@@ -66,6 +65,7 @@ class TokenClassification(Task):
     fallback: ClassVar[Metric] = ACCURACY
 
     def __post_init__(self):
+        super().__post_init__()
         object.__setattr__(self, "labels", checked_labels(self.labels))
         if (other := stranger(self.labels)) is not None:
             raise InputError(_mixed(other))
@@ -146,11 +146,9 @@ class TokenClassification(Task):
 
     def windows(self, examples: TaggedRows, modality: Text) -> Windows:
         """Returns the windows that the model reads of the examples."""
-        return windows_of(modality.tokenizer, examples.texts, modality.max_length)
-
-    def encode(self, examples: TaggedRows, modality: Text) -> Features:
-        windows = self.windows(examples, modality)
-        return Features(windows.columns, windows.truncated)
+        return windows_of(
+            modality.tokenizer, examples.texts, modality.max_length, self.stride
+        )
 
     def measured(
         self, predictor: Any, examples: TaggedRows, modality: Text, outputs: Any
@@ -203,12 +201,11 @@ class TokenClassification(Task):
         return dataclasses.replace(self, labels=tuple(examples.labels))
 
     def options(self) -> dict[str, Any]:
-        return {"labels": self.labels} if self.labels else {}
+        return super().options() | ({"labels": self.labels} if self.labels else {})
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], labels: tuple[str, ...]) -> Self:
-        super().from_json(value, labels)
-        return cls(labels=labels)
+        return super().from_json(value, labels).with_labels(labels)
 
     def _named(self, read: Read) -> list[list[str]]:
         """The tags of each row as text; integers in memory are indices of the task's labels."""

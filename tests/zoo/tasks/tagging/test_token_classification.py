@@ -246,3 +246,11 @@ def test_published_encoders_keep_their_weights_below_the_head(family):
     for path, value in found.items():
         if not path.startswith("head/"):
             np.testing.assert_array_equal(value, weights[path], err_msg=path)
+
+
+def test_a_stride_belongs_to_the_model():
+    task = TokenClassification(labels=LABELS, stride=3)
+    again = task_from_json(task.to_json(), LABELS)
+    assert again.stride == 3 and again.labels == LABELS
+    assert task.options() == {"stride": 3, "labels": LABELS}
+    assert "stride" not in TokenClassification(labels=LABELS).to_json()
