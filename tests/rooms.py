@@ -216,7 +216,7 @@ ROOMS = {
         "zoo.tabular zoo.tasks", "numpy",
     ),
     "edge.demo": Room(
-        "edge.runtime zoo.errors zoo.outputs zoo.printable zoo.storage zoo.tokenizers "
+        "edge.runtime zoo.errors zoo.outputs zoo.printable zoo.storage zoo.tagging zoo.tokenizers "
         "zoo.tokenizers.normalizers"
     ),
     "edge.quickstart": Room(
