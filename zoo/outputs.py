@@ -8,7 +8,7 @@ import numpy as np
 from keras_transformer.zoo.answering.answers import answer_predictions
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.scope import check_out_of_scope, is_in_scope
-from keras_transformer.zoo.tagging.decoding import tag_predictions
+from keras_transformer.zoo.tagging.decoding import check_constrained, tag_predictions
 
 # Kinds of outputs: logits of classes, logits of any number of labels, vectors of the rows, tags of
 # their words, and spans that answer.
@@ -275,6 +275,7 @@ def check_temperature(temperature: Any, count: int = 0) -> None:
 _DECISIONS: dict[str, dict[str, Callable[[Any, int], None]]] = {
     CLASSES: {"temperature": check_temperature, "out_of_scope": check_out_of_scope},
     LABEL_SETS: {"thresholds": check_thresholds},
+    TAGS: {"constrained": check_constrained},
 }
 # Names of all that decides, in any task's JSON.
 DECIDING = frozenset(name for checks in _DECISIONS.values() for name in checks)

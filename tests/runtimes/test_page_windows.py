@@ -1,5 +1,6 @@
 """The demo page's words, windows, entities and answers, run by Node, are those of Python."""
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -116,11 +117,12 @@ def test_entities_and_tags_are_those_of_python(tokenizers, answer, number):
             ], ascii(text)  # fmt: skip
             assert page["tagTruncated"] == expected.truncated[0]
             counts.append(len(expected.windows))
-            for labels, spans in zip(LABELS, page["spans"], strict=True):
+            rules = itertools.product(LABELS, (True, False))
+            for (labels, constrained), spans in zip(rules, page["spans"], strict=True):
                 outputs = expected.outputs(
                     outputs_of(expected.windows, len(labels)), len(labels)
                 )
-                [tagged] = tag_predictions(labels, outputs)
+                [tagged] = tag_predictions(labels, outputs, constrained)
                 assert [(one["label"], one["start"], one["end"]) for one in spans] == [
                     (one.label, one.start, one.end) for one in tagged.spans
                 ], ascii(text)

@@ -34,8 +34,11 @@ for (const path of files) {
     for (const [row, text] of texts.entries()) {
       const { places, words } = wordsOf(text, table);
       const tagged = tagWindows(tokenizer, words, maxLength, stride);
-      const spans = labels.map((names) =>
-        tagSpans(names, places, tagged.windows, outputsOf(tagged.windows, names.length)),
+      const spans = labels.flatMap((names) =>
+        [true, false].map((constrained) => {
+          const outputs = outputsOf(tagged.windows, names.length);
+          return tagSpans({ labels: names, constrained }, places, tagged.windows, outputs);
+        }),
       );
       const asked = questionWindows(tokenizer, questions[row], words, maxLength, stride);
       const outputs = outputsOf(asked.windows, 2);
@@ -54,7 +57,7 @@ for (const [number, path] of files.slice(0, 1).entries()) {
   const { files: parts } = await unpack(readFileSync(path));
   const model = {
     tokenizer: new Tokenizer(parts, table), table, maxLength, stride, labels: labels[0],
-    outputKind: "tags", nullThreshold: threshold, hasSegments: true, lengthFor: () => maxLength,
+    constrained: true, outputKind: "tags", nullThreshold: threshold, hasSegments: true, lengthFor: () => maxLength,
     run: async (kind, length, { ids, segment_ids: segments }) => {
       if (segments.data.length !== length) throw new Error("no segments");
       const units = model.outputKind === "tags" ? model.labels.length : 2;

@@ -16,6 +16,7 @@ export class Model {
     this.table = table;
     this.task = description.task.name;
     this.outputKind = description.output_kind;
+    this.constrained = description.task.constrained ?? true;
     this.stride = description.task.stride ?? 0;
     this.nullThreshold = description.metrics?.null_threshold ?? null;
     this.pair = description.task.pair;

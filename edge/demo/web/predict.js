@@ -72,7 +72,8 @@ export async function predictSpans(model, { places, windows }) {
   for (const one of windows) outputs.push(await outputOf(model, one));
   const timing = { milliseconds: performance.now() - began, runs: windows.length };
   if (model.outputKind === "tags") {
-    return { spans: tagSpans(model.labels, places, windows, outputs), score: null, ...timing };
+    const spans = tagSpans(model, places, windows, outputs);
+    return { spans, score: null, ...timing };
   }
   const { start, end, score } = bestAnswer(places, windows, outputs, model.nullThreshold);
   const spans = start === null ? [] : [{ label: "answer", start, end, score }];

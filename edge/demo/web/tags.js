@@ -13,13 +13,13 @@ const PREFIXES = ["B", "I", "O", "E", "S"];
 
 /**
  * Returns what a model found in a text.
- * @param {string[]} labels
+ * @param {{labels: string[], constrained: boolean}} model whose tags keep to the rules or do not
  * @param {number[][]} places ranges of the words
  * @param {Window[]} windows see `tagWindows`
  * @param {Float32Array[]} outputs logits (T, labels) of each window
  * @return {Span[]}
  */
-export function tagSpans(labels, places, windows, outputs) {
+export function tagSpans({ labels, constrained }, places, windows, outputs) {
   const byWord = new Map();
   for (const [number, { words, starts }] of windows.entries()) {
     for (const [i, word] of words.entries()) {
@@ -30,7 +30,7 @@ export function tagSpans(labels, places, windows, outputs) {
   const read = [...byWord.keys()].toSorted((one, other) => one - other);
   const rows = read.map((word) => logProbabilities(byWord.get(word)));
   const scheme = schemeOf(labels);
-  const tags = bestTags(rows, scheme === null ? null : rulesOf(labels, scheme));
+  const tags = bestTags(rows, scheme && constrained ? rulesOf(labels, scheme) : null);
   const found =
     scheme === null
       ? tags.map((tag, place) => ({ label: labels[tag], first: place, end: place + 1 }))

@@ -24,7 +24,7 @@ from keras_transformer.zoo.losses.divergence import softened_divergence
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.outputs import TAGS as TAG_OUTPUTS
-from keras_transformer.zoo.tagging.decoding import row_tags
+from keras_transformer.zoo.tagging.decoding import check_constrained, row_tags
 from keras_transformer.zoo.tagging.schemes import (
     OUTSIDE,
     all_tags,
@@ -51,9 +51,12 @@ class TokenClassification(WindowedTask):
 
     Attributes:
         labels: tags in index order; empty to learn them from the training data.
+        constrained: whether decoding keeps to the rules; otherwise each word has its most probable
+            tag, and an `I-X` that goes on with nothing begins an entity.
     """
 
     labels: tuple[str, ...] = ()
+    constrained: bool = True
 
     name: ClassVar[str] = "token-classification"
     output: ClassVar[str] = TAG_OUTPUTS
@@ -67,6 +70,7 @@ class TokenClassification(WindowedTask):
     def __post_init__(self):
         super().__post_init__()
         object.__setattr__(self, "labels", checked_labels(self.labels))
+        check_constrained(self.constrained)
         if (other := stranger(self.labels)) is not None:
             raise InputError(_mixed(other))
 
@@ -131,7 +135,7 @@ class TokenClassification(WindowedTask):
             for row, (found, given) in enumerate(zip(entities, tags, strict=True)):
                 kept = tags_of(found, len(given), scheme)
                 repaired += sum(a != b for a, b in zip(kept, given, strict=True))
-                tags[row] = tags_of(found, len(given), scheme_of(labels))
+                tags[row] = _known(tags_of(found, len(given), scheme_of(labels)), labels)
         labels = labels or _plain_labels(read, tags)
         return TaggedRows(
             texts=read.texts, targets=_indices(read, tags, labels), labels=labels, path=read.path,
@@ -181,7 +185,8 @@ class TokenClassification(WindowedTask):
                 f"{len(examples)} rows."
             )
         named = (*self.labels, OUTSIDE if self.has_entities else None)
-        found = [[named[tag] for tag in row] for row in row_tags(self.labels, outputs)]
+        tags = row_tags(self.labels, outputs, self.constrained)
+        found = [[named[tag] for tag in row] for row in tags]
         return (entity_metrics if self.has_entities else word_metrics)(examples.tags(), found)
 
     def undefined(self, examples: TaggedRows) -> dict[str, str]:
@@ -203,9 +208,16 @@ class TokenClassification(WindowedTask):
     def options(self) -> dict[str, Any]:
         return super().options() | ({"labels": self.labels} if self.labels else {})
 
+    def to_json(self) -> dict[str, Any]:
+        return super().to_json() | ({} if self.constrained else {"constrained": False})
+
     @classmethod
     def from_json(cls, value: Mapping[str, Any], labels: tuple[str, ...]) -> Self:
-        return super().from_json(value, labels).with_labels(labels)
+        others = {name: one for name, one in value.items() if name != "constrained"}
+        task = super().from_json(others, labels)
+        return dataclasses.replace(
+            task, labels=tuple(labels), constrained=value.get("constrained", True)
+        )
 
     def _named(self, read: Read) -> list[list[str]]:
         """The tags of each row as text; integers in memory are indices of the task's labels."""
@@ -224,6 +236,12 @@ class TokenClassification(WindowedTask):
                 named.append(tag)
             found.append(named)
         return found
+
+
+def _known(tags: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """Tags with I-X for each B-X that labels lack, as where data in IOB1 had none."""
+    inside = {tag: f"I{tag[1:]}" for tag in tags if tag.startswith("B-") and tag not in labels}
+    return [inside[tag] if inside.get(tag) in labels else tag for tag in tags]
 
 
 def _mixed(tag: str) -> str:

@@ -12,7 +12,9 @@ from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.pretrained.load import load_pretrained
+from keras_transformer.zoo.tagging.decoding import tag_predictions
 from keras_transformer.zoo.tagging.windows import TagOutputs
+from keras_transformer.zoo.tagging.words import joined
 from keras_transformer.zoo.tasks.registry import task_from_json, tasks_for
 from keras_transformer.zoo.tasks.tagging.token_classification import TokenClassification
 from tests.tagging import LABELS, SETTINGS, conll, sentences, trained
@@ -254,3 +256,21 @@ def test_a_stride_belongs_to_the_model():
     assert again.stride == 3 and again.labels == LABELS
     assert task.options() == {"stride": 3, "labels": LABELS}
     assert "stride" not in TokenClassification(labels=LABELS).to_json()
+
+
+def test_tags_that_keep_to_no_rules():
+    """A model that learned IOB1 begins entities with I-."""
+    task = TokenClassification(labels=LABELS, constrained=False)
+    assert task_from_json(task.to_json(), LABELS) == task
+    scores = np.full((3, 5), -5.0, "float32")
+    scores[[0, 1, 2], [4, 4, 0]] = 5.0  # I-PER I-PER O
+    outputs = TagOutputs([scores], [np.ones(3, bool)], [joined(["a", "b", "c"])], [False])
+    [free] = tag_predictions(LABELS, outputs, constrained=False)
+    [kept] = tag_predictions(LABELS, outputs)
+    assert [(one.label, one.text) for one in free.spans] == [("PER", "a b")]
+    assert free.spans[0].score > 0.99 > sum(one.score for one in kept.spans)
+    with pytest.raises(InputError, match="^Expected constrained to be true or false, got .*=1.$"):
+        task_from_json({**task.to_json(), "constrained": 1}, LABELS)
+    assert task.read(([["a", "b"]], [["I-LOC", "I-LOC"]])).tags() == [["B-LOC", "I-LOC"]]
+    lacking = TokenClassification(labels=("O", "I-LOC", "B-PER", "I-PER"))
+    assert lacking.read(([["a", "b"]], [["B-LOC", "I-LOC"]])).tags() == [["I-LOC", "I-LOC"]]
