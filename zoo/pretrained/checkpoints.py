@@ -96,8 +96,7 @@ def as_checkpoint(
 def published_checkpoint(
     name: str | os.PathLike, *, prune_vocabulary: Texts | None = None
 ) -> Checkpoint:
-    """Returns a published model as it is: an embedder, a classifier, a tagger, a model
-    of answers, a writer or a translator.
+    """Returns a published model as it is, with the task of its head or of its family.
 
     Args:
         name: see `load_pretrained`.

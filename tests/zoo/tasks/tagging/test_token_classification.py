@@ -271,6 +271,6 @@ def test_tags_that_keep_to_no_rules():
     assert free.spans[0].score > 0.99 > sum(one.score for one in kept.spans)
     with pytest.raises(InputError, match="^Expected constrained to be true or false, got .*=1.$"):
         task_from_json({**task.to_json(), "constrained": 1}, LABELS)
-    assert task.read(([["a", "b"]], [["I-LOC", "I-LOC"]])).tags() == [["B-LOC", "I-LOC"]]
+    assert task.read(([["a", "b"]], [["I-LOC", "O"]])).tags() == [["B-LOC", "O"]]
     lacking = TokenClassification(labels=("O", "I-LOC", "B-PER", "I-PER"))
-    assert lacking.read(([["a", "b"]], [["B-LOC", "I-LOC"]])).tags() == [["I-LOC", "I-LOC"]]
+    assert lacking.read(([["a", "b"]], [["B-LOC", "O"]])).tags() == [["I-LOC", "O"]]
