@@ -126,7 +126,7 @@ class TokenClassification(WindowedTask):
                 lines=read.lines,
             )  # fmt: skip
         tags = self._named(read)
-        labels, repaired = list(self.labels), 0
+        labels, repairs = list(self.labels), [0] * len(tags)
         scheme = scheme_of(sorted({tag for row in tags for tag in row}))
         if scheme is not None and (self.has_entities or not labels):
             _check_not_mixed(read, tags)
@@ -134,12 +134,12 @@ class TokenClassification(WindowedTask):
             entities = [entities_of(row) for row in tags]
             for row, (found, given) in enumerate(zip(entities, tags, strict=True)):
                 kept = tags_of(found, len(given), scheme)
-                repaired += sum(a != b for a, b in zip(kept, given, strict=True))
+                repairs[row] = sum(a != b for a, b in zip(kept, given, strict=True))
                 tags[row] = _known(tags_of(found, len(given), scheme_of(labels)), labels)
         labels = labels or _plain_labels(read, tags)
         return TaggedRows(
             texts=read.texts, targets=_indices(read, tags, labels), labels=labels, path=read.path,
-            lines=read.lines, repaired=repaired, widened=read.widened,
+            lines=read.lines, repairs=repairs, widenings=read.widenings,
         )  # fmt: skip
 
     def vocabulary_texts(self, examples: TaggedRows) -> dict[str, Sequence[str]]:

@@ -167,7 +167,19 @@ def test_what_is_split_repaired_or_unread_is_reported():
         "data: 1 words are empty to the tokenizer and are not read.",
         "data: 1 tags break the rules of their scheme; they are read as conlleval does.",
         "data: 1 rows are longer than 20 tokens and are read in several windows.",
-        "data: 1 tags break the rules of their scheme; they are read as conlleval does.",
+    ]
+
+
+def test_a_share_of_the_rows_has_its_own_counts_and_no_note_of_its_own():
+    task = trained().task
+    words, tags = [["Anna", "went"]] * 8 + [["the"] * 30], [["I-PER", "O"]] * 8 + [["O"] * 30]
+    rows, heard = task.read((words, tags)), Heard()
+    train, validation = task.split(rows, 0.5)
+    assert 0 < sum(train.repairs) < 8 and sum(train.repairs) + sum(validation.repairs) == 8
+    task.run_data(train, validation, trained().modality).report_cuts(heard)
+    assert heard.notes == [
+        "data: 1 rows are longer than 20 tokens and are read in several windows.",
+        "data: 8 tags break the rules of their scheme; they are read as conlleval does.",
     ]
 
 
