@@ -107,6 +107,15 @@ class Predictor:
         """Whether the model's outputs are tags of the words of a text."""
         return self.output_kind == TAGS
 
+    @property
+    def head_names(self) -> tuple[str, ...]:
+        """Names of the tasks of a model of several, each of which `head` predicts alone."""
+        return ()
+
+    def head(self, name: str) -> "Predictor":
+        """Returns one task of a model of several; InputError if it has none of that name."""
+        raise InputError(f"Expected a model of several tasks, got one of {self.task_name}.")
+
     def predict(
         self, rows: Iterable[Any], pairs: Iterable[Any] | None = None
     ) -> list[Prediction] | list[LabelSet] | list[Vector] | list[Tagged] | list[Answer]:
@@ -114,7 +123,8 @@ class Predictor:
 
         A model of any number of labels returns sets of them, one of embeddings vectors, one that
         tags words their entities or tags, and one that answers questions an answer for each
-        question and its context, the second row.
+        question and its context, the second row. One of several tasks returns for each row the
+        predictions by task, of the tasks over pairs if second rows are given, else of the others.
 
         Args:
             rows: raw rows; for text a list, an array or a column of strings; for a model that tags
@@ -126,6 +136,8 @@ class Predictor:
                 another number, or the model generates text.
             TypeError: if rows are not a sequence.
         """
+        if self.head_names:
+            return predictions_by_head(self, rows, pairs)
         outputs = self.outputs(rows, pairs)
         return OUTPUTS[self.output_kind](self.labels, outputs, **self.decision)
 
@@ -170,7 +182,7 @@ class Predictor:
         Raises:
             InputError, TypeError: as `predict`.
         """
-        if self.generates:
+        if self.generates or self.head_names:
             raise InputError(f"Expected a model that predicts labels, got one of {self.task_name}.")
         rows, pairs = self.checked(rows, pairs)
         if self.answers_questions:
@@ -316,3 +328,22 @@ class Predictor:
     def _generator(self, **options: Any) -> TextGenerator:
         """A new text generator, for a model that generates."""
         raise NotImplementedError
+
+
+def predictions_by_head(
+    predictor: Predictor, rows: Iterable[Any], pairs: Iterable[Any] | None = None
+) -> list[dict[str, Any]]:
+    """Returns the predictions of a model of several tasks by the task's name, for each row.
+
+    Raises:
+        InputError, TypeError: see `Predictor.predict`; or if no task reads such rows.
+    """
+    rows = list(rows) if isinstance(rows, Iterable) and not isinstance(rows, str) else rows
+    pairs = pairs if pairs is None else list(pairs)
+    heads = {name: predictor.head(name) for name in predictor.head_names}
+    asked = {name: one for name, one in heads.items() if one.pair == (pairs is not None)}
+    if not asked:
+        wanted = "single" if pairs is not None else "pairs of"
+        raise InputError(f"Expected {wanted} {predictor.modality.rows}, which the tasks read.")
+    found = [one.predict(rows, pairs) for one in asked.values()]
+    return [dict(zip(asked, one, strict=True)) for one in zip(*found, strict=True)]

@@ -278,6 +278,11 @@ class Task(abc.ABC):
             raise InputError(f"Expected a task with name and pair, got {value!r}.")
         return cls().reading(value.get("modality", "text"))
 
+    def untuned(self) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Returns the task as JSON, without what was tuned on validation rows, and its labels."""
+        value = {name: one for name, one in self.to_json().items() if name not in self.tuned_fields}
+        return value, tuple(self.labels)
+
     def options(self) -> dict[str, Any]:
         """Returns the recipe options that recreate the task, see `of_columns`."""
         return {}
