@@ -9,7 +9,7 @@ from keras_transformer.zoo.models.heads import weights_of_head
 from keras_transformer.zoo.models.kept_layers import keep_layers
 from keras_transformer.zoo.models.unset import unset_weights
 from keras_transformer.zoo.tasks.multi_task.multi_data import probes_of_head
-from keras_transformer.zoo.tasks.multi_task.multi_task import BY_TASK, MultiTask
+from keras_transformer.zoo.tasks.multi_task.multi_task import BY_TASK
 
 
 def head_view(checkpoint: Any, name: str) -> Any:
@@ -22,7 +22,7 @@ def head_view(checkpoint: Any, name: str) -> Any:
     Raises:
         InputError: if the model has no several tasks, or none of that name.
     """
-    tasks = checkpoint.task.tasks if isinstance(checkpoint.task, MultiTask) else {}
+    tasks = checkpoint.task.tasks if checkpoint.head_names else {}
     if name not in tasks:
         known = ", ".join(tasks) or "none, it has one task"
         raise InputError(f"Expected a head of the model ({known}), got {name!r}.")

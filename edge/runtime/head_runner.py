@@ -3,8 +3,6 @@
 import functools
 from typing import Any
 
-import numpy as np
-
 from keras_transformer.edge.runtime.names import LOGITS, PREDICT
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.errors import InputError
@@ -20,6 +18,9 @@ class HeadRunner(Runner):
         whole: runner of the file.
         name: name of the task.
 
+    Attributes:
+        head_name: the same.
+
     Raises:
         InputError: if the file has no several tasks, or none of that name.
     """
@@ -29,14 +30,15 @@ class HeadRunner(Runner):
         if name not in heads:
             known = ", ".join(heads) or "none, it has one task"
             raise InputError(f"Expected a head of {whole.name} ({known}), got {name!r}.")
-        self._whole, self._head = whole, name
+        self._whole, self.head_name = whole, name
         self.path, self.name, self._file = whole.path, whole.name, whole._file
         self.description = {**whole.description, **heads[name], "heads": {}}
         task = self.description["task"]
         self.task = self.task_name = task["name"]
         self.pair, self.precision = task["pair"], whole.precision
         self.modality, self.lengths, self.output = whole.modality, whole.lengths, LOGITS
-        self.columns, self.output_kind = self.description["columns"], self.description["output_kind"]
+        self.columns = self.description["columns"]
+        self.output_kind = self.description["output_kind"]
         self.labels = tuple(self.description["labels"])
         self.decision = decision_of(self.output_kind, task, self.labels)
         self._engines, self._passes = whole._engines, whole._passes
@@ -47,10 +49,10 @@ class HeadRunner(Runner):
         self._beside = [one for one in signature["inputs"] if one not in self._specs]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return functools.partial(_head_of, self._head), (self._whole,)
+        return functools.partial(_head_of, self.head_name), (self._whole,)
 
     def _predict(self, length, inputs):
-        output = self._passes.output(self._head, length, inputs, self._beside)
+        output = self._passes.output(self.head_name, length, inputs, self._beside)
         return output, {LOGITS: output}
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_transformer.edge.runtime.engines import Engines
 from keras_transformer.edge.runtime.file_decoder import FileSteps
+from keras_transformer.edge.runtime.head_passes import Passes
 from keras_transformer.edge.runtime.interpreters import ReadFile, check_counts, open_graph
 from keras_transformer.edge.runtime.names import (
     EMBEDDING,
@@ -19,7 +20,6 @@ from keras_transformer.edge.runtime.names import (
     TEXTS,
     shortest_fit,
 )
-from keras_transformer.edge.runtime.head_passes import Passes
 from keras_transformer.edge.runtime.opening import open_file
 from keras_transformer.edge.runtime.packed import Source, contents, name_of
 from keras_transformer.edge.runtime.worker import Worker

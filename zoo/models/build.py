@@ -49,8 +49,8 @@ def build(
 
     Args:
         config: architecture and sizes of the model, or of several that answer as one.
-        head: head of the model or several, or a task that has them; None for an encoder's pooled vectors, or
-            the tied logits of a decoder.
+        head: head of the model or several, or a task that has them; None for an encoder's pooled
+            vectors, or the tied logits of a decoder.
         bits: bit widths, see `keras_transformer.bits`; None for float.
         keep: path patterns of the layers that stay float or wide, see `keep_layers`.
         dtype: Keras dtype policy of the layers; outputs are float32 even with mixed precision.

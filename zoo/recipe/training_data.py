@@ -4,16 +4,16 @@ import hashlib
 import json
 import numbers
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from keras_transformer.zoo.errors import InputError, no_file
+from keras_transformer.zoo.recipe.parts import Data
 from keras_transformer.zoo.recipe.recipe import Recipe
 
-
-# Task whose data are a table that names other files, and the file of a teacher's weights.
-MULTI_TASK, _WEIGHTS = "multi-task", "weights.safetensors"
+# File of a teacher's weights in its folder.
+_WEIGHTS = "weights.safetensors"
 
 
 def data_options(*, train: Any = None, validation: Any = None) -> dict[str, Any]:
@@ -80,8 +80,8 @@ def resolved(recipe: Recipe, *, in_memory: Collection[str] = ()) -> Recipe:
         "out_of_scope": outside and os.path.abspath(outside),
     }
     if "train" not in in_memory:
-        train = training_file(recipe)
-        changes |= {"train": str(train), "digest": _digest(train, recipe.task)}
+        train = training_file(recipe.data)
+        changes |= {"train": str(train), "digest": _digest(train)}
     if "validation" not in in_memory and not recipe.data.validation_share:
         if not recipe.data.validation:
             raise InputError(
@@ -92,14 +92,13 @@ def resolved(recipe: Recipe, *, in_memory: Collection[str] = ()) -> Recipe:
     return recipe.replace(**changes)
 
 
-def training_file(recipe: Recipe) -> Path:
-    """Returns the absolute path of a recipe's training data after checking its digest.
+def training_file(data: Data) -> Path:
+    """Returns the absolute path of the training data after checking its digest.
 
     Raises:
         FileNotFoundError: if there is no such file.
         InputError: if the data came from memory, or the file has another digest.
     """
-    data = recipe.data
     if not data.train:
         given = (
             f"The training data was in memory (SHA-256 {_short(data.digest)}), which no checkpoint "
@@ -107,7 +106,7 @@ def training_file(recipe: Recipe) -> Path:
         )  # fmt: skip
         raise InputError(f"{given}: give --train FILE (train= in Python).")
     path = Path(os.path.abspath(data.train))
-    found = _digest(path, recipe.task)
+    found = _digest(path)
     if data.digest not in ("", found):
         raise InputError(
             f"Expected {path} to be the training data of the recipe (SHA-256 "
@@ -117,25 +116,31 @@ def training_file(recipe: Recipe) -> Path:
     return path
 
 
-def _digest(path: Path, task: str) -> str:
+def _digest(path: Path) -> str:
     """The SHA-256 of a file; of a table of tasks, that of all files that it names too."""
-    if task != MULTI_TASK:
-        return file_digest(path)
-    digest = hashlib.sha256(file_digest(path).encode())
+    own = file_digest(path)
+    named = [path.parent / name for name in _named_in(path)]
+    if not named:
+        return own
+    # Whoever reads the table says which files are missing.
+    digests = [file_digest(one) for one in named if one.is_file()]
+    return hashlib.sha256("".join([own, *digests]).encode()).hexdigest()
+
+
+def _named_in(path: Path) -> Iterator[str]:
+    """The files that a table of tasks names; none of any other file."""
+    if path.suffix != ".json":
+        return
     try:
         table = json.loads(path.read_bytes())
-        named = [
-            path.parent / (entry[part] if part != "teacher" else f"{entry[part]}/{_WEIGHTS}")
-            for entry in table.values() for part in ("train", "validation", "teacher")
-            if isinstance(entry.get(part), str) and entry[part]
-        ]  # fmt: skip
-    except (ValueError, RecursionError, AttributeError):
-        # Whoever reads the table says what is wrong with it.
-        return digest.hexdigest()
-    for file in named:
-        if file.is_file():
-            digest.update(file_digest(file).encode())
-    return digest.hexdigest()
+    except (ValueError, RecursionError):
+        return
+    for entry in table.values() if isinstance(table, dict) else ():
+        if not isinstance(entry, dict) or "task" not in entry:
+            continue
+        for part, file in (("train", ""), ("validation", ""), ("teacher", f"/{_WEIGHTS}")):
+            if isinstance(entry.get(part), str):
+                yield f"{entry[part]}{file}"
 
 
 def file_digest(path: str | Path) -> str:

@@ -5,6 +5,7 @@ import keras
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
+from keras_transformer.zoo.tasks.multi_task.learner import MultiTaskLearner
 from keras_transformer.zoo.tasks.multi_task.multi_data import MultiData
 from keras_transformer.zoo.tasks.run_data import RunData
 
@@ -17,8 +18,6 @@ def learner_of(model: keras.Model, data: RunData) -> keras.Model | None:
     """
     if not isinstance(data, MultiData):
         return None
-    from keras_transformer.zoo.tasks.multi_task.learner import MultiTaskLearner
-
     teachers = {}
     for name, entry in data.train.teachers.items():
         teacher = as_checkpoint(entry.teacher)
@@ -36,8 +35,8 @@ def _check(teacher: Checkpoint, data: MultiData, name: str) -> None:
         )
     if teacher.modality.files() != data.modality.files():
         raise InputError(
-            f"Expected the teacher of {name} to have the model's vocabulary, got another one; train "
-            "both from the same published model, or with the same --vocabulary."
+            f"Expected the teacher of {name} to have the model's vocabulary, got another one; "
+            "train both from the same published model, or with the same --vocabulary."
         )
     if teacher.longest < data.modality.max_length:
         raise InputError(

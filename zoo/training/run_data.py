@@ -118,7 +118,7 @@ def training_rows(checkpoint: Checkpoint) -> Rows | Path:
         FileNotFoundError: if there is no such file.
         InputError: if the rows were in the memory of another process, or the file has changed.
     """
-    return checkpoint.rows.get("train") or training_file(checkpoint.recipe)
+    return checkpoint.rows.get("train") or training_file(checkpoint.recipe.data)
 
 
 def _read_parts(

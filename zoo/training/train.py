@@ -14,12 +14,8 @@ from keras_transformer.zoo.pretrained.source import is_published
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.prune_vocabulary import Texts
 from keras_transformer.zoo.recipe import OPTIONS, Recipe
-from keras_transformer.zoo.recipe.training_data import (
-    MULTI_TASK,
-    data_options,
-    is_path,
-    rows_given,
-)
+from keras_transformer.zoo.recipe.training_data import data_options, is_path, rows_given
+from keras_transformer.zoo.tasks.multi_task.multi_task import MultiTask
 from keras_transformer.zoo.tasks.registry import DEFAULT_TASK, task_named
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.training.train_recipe import OWN_CONFIG, train_recipe
@@ -86,8 +82,8 @@ def train(
     if isinstance(task, Mapping):
         if train is not None:
             raise TypeError("Expected no train beside several tasks, which name their own data.")
-        train, task = task, MULTI_TASK
-    if task == MULTI_TASK and validation is None:
+        train, task = task, MultiTask.name
+    if task == MultiTask.name and validation is None:
         validation = train
     chosen = None
     if model is None or isinstance(model, str):

@@ -16,12 +16,7 @@ from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.models.heads import Heads
 from keras_transformer.zoo.outputs import BY_HEAD
 from keras_transformer.zoo.tasks.multi_task.multi_data import MultiData, MultiRows
-from keras_transformer.zoo.tasks.multi_task.task_table import (
-    MULTI_TASK,
-    Entry,
-    is_table,
-    read_table,
-)
+from keras_transformer.zoo.tasks.multi_task.task_table import Entry, is_table, read_table
 from keras_transformer.zoo.tasks.registry import task_from_json
 from keras_transformer.zoo.tasks.task import Task
 
@@ -55,7 +50,7 @@ class MultiTask(Task):
     sampling_power: float = dataclasses.field(default=0.75, compare=False)
     loss_weights: str = dataclasses.field(default="fixed", compare=False)
 
-    name: ClassVar[str] = MULTI_TASK
+    name: ClassVar[str] = "multi-task"
     columns: ClassVar[Mapping[str, str | None]] = {}
     defaults: ClassVar[Mapping[str, Any]] = {"model": "bert_mini"}
     output: ClassVar[str] = BY_HEAD

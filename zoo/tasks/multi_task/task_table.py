@@ -11,14 +11,13 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.data.text_files import read_text
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.heads import check_head_name
-from keras_transformer.zoo.tasks.registry import TASKS, task_named
+from keras_transformer.zoo.outputs import BY_HEAD
+from keras_transformer.zoo.tasks.registry import TASKS, task_named, tasks_for
 from keras_transformer.zoo.tasks.task import Task
 
 # Parts of an entry's data, and what it says beside them.
 PARTS = ("train", "validation", "test")
 _OTHERS = ("task", "weight", "teacher", "share", "temperature")
-# Name of the task of such a table.
-MULTI_TASK = "multi-task"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -122,25 +121,22 @@ def _entry(key: str, value: Any, table: str, folder: Path | None) -> Entry:
             f"Expected {key} in {table} to be an object that names its task, got {value!r}."
         )
     given = value["task"]
-    if not isinstance(given, Task | str) or given == MULTI_TASK:
-        raise InputError(f"Expected task of {key} in {table} to be a task, got {given!r}.")
-    if isinstance(given, str) and given not in TASKS:
-        known = ", ".join(one for one in TASKS if one != MULTI_TASK)
+    known = [one for one in tasks_for("encoder") if TASKS[one].output != BY_HEAD]
+    kind = task_named(given) if isinstance(given, str) and given in TASKS else given
+    if getattr(kind, "name", None) not in known:
         raise InputError(
-            f"Expected task of {key} in {table} to be one of {known}, got {given!r}."
+            f"Expected task of {key} in {table} to be one of {', '.join(known)}, got {given!r}."
         )
-    kind = task_named(given) if isinstance(given, str) else given
-    if "encoder" not in kind.architectures:
-        raise InputError(
-            f"Expected task of {key} in {table} to be one of an encoder, got {kind.name}."
-        )
-    known = [*_OTHERS, *PARTS, *kind.columns, *kind.own_options]
+    names = [*_OTHERS, *PARTS, *kind.columns, *kind.own_options]
     for name in value:
-        if name not in known:
+        if name not in names:
             raise InputError(
-                f"Expected {key} in {table} to say {', '.join(known)}, got {name!r}."
+                f"Expected {key} in {table} to say {', '.join(names)}, got {name!r}."
             )
-    columns = dict(kind.columns) | {one: value[one] for one in kind.columns if one in value}
+    of_task = {} if isinstance(given, str) else given.options()
+    columns = {
+        one: value.get(one, of_task.get(one, default)) for one, default in kind.columns.items()
+    }
     options = {one: value[one] for one in kind.own_options if one in value}
     task = kind.of_columns(columns) if isinstance(given, str) else given
     numbers = {one: _number(value[one], one, key, table) for one in _OTHERS[1:2] + _OTHERS[3:]
