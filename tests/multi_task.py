@@ -1,6 +1,7 @@
 """Three tasks over easy sentences that a tiny model learns together, and such a model."""
 
 import functools
+import json
 
 import keras_transformer as kt
 from tests.tagging import SETTINGS, sentences
@@ -51,3 +52,29 @@ OPTIONS = {
 def trained():
     """A checkpoint of the three tasks, trained once for all tests of a process."""
     return kt.train("bert_tiny", table(), epochs=12, **OPTIONS)
+
+
+def two_tasks():
+    """Two of them, of few rows."""
+    made = {name: entry for name, entry in table().items() if name != "named"}
+    made["kind"]["train"] = texts_and(40, 0, first_kind)
+    made["names"] |= {"train": sentences(30, 0), "text": "text", "label": "label"}
+    return made
+
+
+def written(folder, made):
+    """A table on disk: texts in a table each, words in JSON Lines."""
+    for name, entry in made.items():
+        for part in ("train", "validation", "test"):
+            rows = entry[part]
+            lines = [
+                json.dumps(dict(zip(("text", "label"), row, strict=True)))
+                if len(row) == 2 else
+                json.dumps(dict(zip(("text", "text_pair", "label"), row, strict=True)))
+                for row in zip(*rows, strict=True)
+            ]  # fmt: skip
+            entry[part] = f"{name}_{part}.jsonl"
+            (folder / entry[part]).write_text("\n".join(lines), encoding="utf-8")
+    path = folder / "tasks.json"
+    path.write_text(json.dumps(made), encoding="utf-8")
+    return path

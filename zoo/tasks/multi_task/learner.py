@@ -66,6 +66,9 @@ class MultiTaskLearner(keras.Model):
         total = self._weights.get(name, 1.0) * total
         if self.log_variances is not None:
             total = ops.exp(-self.log_variances[name]) * total + 0.5 * self.log_variances[name]
+            # Gradients of zero for the others, as for their heads.
+            total = total + 0.0 * sum(ops.convert_to_tensor(one) for one in
+                                      self.log_variances.values())  # fmt: skip
         return total + sum(self.losses, 0.0)
 
 

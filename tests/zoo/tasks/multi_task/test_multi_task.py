@@ -11,10 +11,20 @@ from keras import ops
 import keras_transformer as kt
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights
+from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.models.heads import Head, Heads
 from keras_transformer.zoo.tasks.multi_task.learner import MultiTaskLearner
 from keras_transformer.zoo.tasks.multi_task.multi_task import MultiTask
-from tests.multi_task import OPTIONS, first_kind, pairs, table, texts_and, trained
+from tests.multi_task import (
+    OPTIONS,
+    first_kind,
+    pairs,
+    table,
+    texts_and,
+    trained,
+    two_tasks,
+    written,
+)
 from tests.tagging import sentences
 
 ROWS = ["the old ship saw Anna Stone and Lima .", "the ship saw nothing of Paris ."]
@@ -85,10 +95,17 @@ def test_a_checkpoint_is_read_as_it_was_written(tmp_path):
     read = kt.load(tmp_path / "saved")
     assert read.task == checkpoint.task and read.task.untuned() == checkpoint.task.untuned()
     assert read.metrics == json.loads(json.dumps(checkpoint.metrics))
-    assert read.predict(ROWS) == checkpoint.predict(ROWS)
-    one = read.head("names")
+    one = read.head("kind")
     one.save(tmp_path / "one")
-    assert kt.load(tmp_path / "one").predict(ROWS) == one.predict(ROWS)
+    # A graph that has run other shapes may differ in the last bits.
+    expected = checkpoint.head("kind").scores(ROWS)
+    for found in (one, kt.load(tmp_path / "one")):
+        np.testing.assert_allclose(found.scores(ROWS), expected, atol=1e-5)
+    for found, other in zip(read.predict(ROWS), checkpoint.predict(ROWS), strict=True):
+        assert found["kind"].label == other["kind"].label
+        assert [one[:4] for one in found["names"].spans] == [
+            one[:4] for one in other["names"].spans
+        ]  # fmt: skip
 
 
 def test_a_task_json_of_another_form_is_refused():
@@ -98,31 +115,9 @@ def test_a_task_json_of_another_form_is_refused():
             MultiTask.from_json({**value, **changed}, ())
 
 
-def written(folder, made):
-    """A table on disk: texts in a table each, words in JSON Lines."""
-    for name, entry in made.items():
-        for part in ("train", "validation", "test"):
-            rows = entry[part]
-            lines = [
-                json.dumps(dict(zip(("text", "label"), row, strict=True)))
-                if len(row) == 2 else
-                json.dumps(dict(zip(("text", "text_pair", "label"), row, strict=True)))
-                for row in zip(*rows, strict=True)
-            ]  # fmt: skip
-            entry[part] = f"{name}_{part}.jsonl"
-            (folder / entry[part]).write_text("\n".join(lines), encoding="utf-8")
-    path = folder / "tasks.json"
-    path.write_text(json.dumps(made), encoding="utf-8")
-    return path
-
-
 @pytest.fixture
 def two(tmp_path):
-    """A table of two small tasks in files."""
-    made = {name: entry for name, entry in table().items() if name != "named"}
-    made["kind"]["train"] = texts_and(40, 0, first_kind)
-    made["names"] |= {"train": sentences(30, 0), "text": "text", "label": "label"}
-    return written(tmp_path, made)
+    return written(tmp_path, two_tasks())
 
 
 def test_a_run_from_files_is_resumed_and_repeated(two, tmp_path, monkeypatch):
@@ -156,7 +151,7 @@ def test_a_run_from_files_is_resumed_and_repeated(two, tmp_path, monkeypatch):
 def test_losses_are_weighted_by_the_table_or_by_uncertainty():
     """A batch's loss is its task's, by hand; others' heads have gradients of zero."""
     heads = {"a": Head(units=2), "b": Head(units=1)}
-    config = kt.get_config("bert_tiny").replace(vocab_size=9, dropout=0.0, attention_dropout=0.0)
+    config = get_config("bert_tiny").replace(vocab_size=9, dropout=0.0, attention_dropout=0.0)
     model = build(config, Heads(heads=heads))
     task = MultiTask(
         tasks={"a": kt.Classification(labels=["x", "y"]), "b": kt.Regression()},

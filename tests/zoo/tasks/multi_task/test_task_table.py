@@ -53,7 +53,7 @@ def test_a_table_may_be_compressed(folder):
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        ("[]", "an object with an entry for each, got []"),
+        ("[]", "an object with an entry for each, got"),
         ("{", "to be a table of tasks in JSON"),
         ({"a": entry()}, "at least two tasks in .*tasks.json, got 1"),
         ('{"a": {}, "a": {}}', "each name once, got 'a' twice"),
