@@ -76,8 +76,8 @@ ROOMS = {
         "zoo.chat zoo.errors zoo.generation zoo.modalities zoo.tokenizers", device=True
     ),
     "zoo.predictor": Room(
-        "zoo.answering zoo.chatting zoo.errors zoo.generation zoo.modalities zoo.numerals zoo.outputs "
-        "zoo.tagging zoo.tokenizers", "numpy", device=True,
+        "zoo.answering zoo.chatting zoo.errors zoo.generation zoo.modalities zoo.numerals "
+        "zoo.outputs zoo.tagging zoo.tokenizers", "numpy", device=True,
     ),
     "edge.runtime.checks": Room(
         "zoo.errors zoo.outputs", "ai_edge_litert numpy tensorflow_text", device=True
@@ -125,8 +125,8 @@ ROOMS = {
     ),
     "zoo.checkpoint": Room(
         "zoo.checkpoint_config zoo.data zoo.errors zoo.evaluation zoo.generation zoo.head_view "
-        "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.predictor zoo.recipe zoo.storage "
-        "zoo.tabular zoo.tasks zoo.training.adaptation zoo.vocabularies",
+        "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.predictor zoo.recipe "
+        "zoo.storage zoo.tabular zoo.tasks zoo.training.adaptation zoo.vocabularies",
         "keras numpy",
     ),
     "zoo.prune_vocabulary": Room(
@@ -198,8 +198,8 @@ ROOMS = {
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
         "edge.runtime edge.tflite zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.head_view "
-        "zoo.numerals zoo.outputs zoo.progress zoo.prune_vocabulary zoo.scope zoo.storage zoo.tokenizers "
-        "zoo.tokenizers.normalizers",
+        "zoo.numerals zoo.outputs zoo.progress zoo.prune_vocabulary zoo.scope zoo.storage "
+        "zoo.tokenizers zoo.tokenizers.normalizers",
         "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",
     ),
     "edge.targets.exported": Room(
