@@ -11,7 +11,13 @@ import click
 from keras_transformer.cli import generation, options
 from keras_transformer.cli.chat import asked, chat_options
 from keras_transformer.cli.predictions import longer, print_table, short, values
-from keras_transformer.cli.vectors import ranked_as_json, ranked_lines, typed
+from keras_transformer.cli.vectors import (
+    check_vectors,
+    ranked_as_json,
+    ranked_lines,
+    typed,
+    vectors_option,
+)
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.outputs import LABEL_SETS, LabelSet, Prediction
 
@@ -39,18 +45,15 @@ MATCHES = 5
     "--matches", type=options.IntegerRange(min=1), metavar="N",
     help=f"Number of lines that --nearest ranks.  [default: {MATCHES}]",
 )
-@click.option(
-    "--vectors", type=click.Choice(("float32", "int8")), metavar="TYPE",
-    help="Type of the vectors that a model of embeddings prints: int8 is 127 times a vector of "
-    "length 1, rounded.  [default: float32]",
-)
+@options.head()
+@vectors_option
 @options.threads()
 @options.workers()
 @options.as_json()
 def run(
     model: Path, texts: tuple[str, ...], pairs: tuple[str, ...], stop: tuple[str, ...],
-    nearest: Path | None, matches: int | None, vectors: str | None, threads: int, workers: int,
-    as_json: bool, **given: Any,
+    head: str | None, nearest: Path | None, matches: int | None, vectors: str | None,
+    threads: int, workers: int, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Predict, tag, translate, continue or embed raw TEXTs with a CHECKPOINT or a FILE.tflite.
 
@@ -72,24 +75,19 @@ def run(
     """
     from keras_transformer.edge.load import load
 
-    predictor = asked(load(model, threads=threads, workers=workers), given)
+    opened = options.headed(load(model, threads=threads, workers=workers), head)
+    predictor = asked(opened, given)
     decoding = generation.decoding_of(predictor, given)
     if stop and not predictor.generates:
         raise InputError(f"Expected --stop only for a model that generates text, got {stop[0]!r}.")
     if pairs and not predictor.pair:
         raise InputError(f"Expected no --pair for a model of single texts, got {pairs[0]!r}.")
-    if nearest is not None and not predictor.embeds:
-        raise InputError(
-            f"Expected --nearest only for a model of embeddings, got one of {predictor.task_name}."
-        )
-    if matches is not None and nearest is None:
-        raise InputError(f"Expected --matches only with --nearest, got --matches {matches}.")
-    if vectors is not None and (nearest is not None or not predictor.embeds):
-        raise InputError(
-            "Expected --vectors only for a model of embeddings, and not with --nearest, got "
-            f"--vectors {vectors} for one of {predictor.task_name}."
-        )
+    check_vectors(predictor, vectors, nearest, matches)
     blank: list[int] = []
+    if predictor.head_names:
+        check_arguments(texts, pairs)
+        write_by_head(predictor, model, texts, pairs, as_json)
+        return
     if texts:
         check_arguments(texts, pairs)
     else:
@@ -121,6 +119,36 @@ def run(
         print_json(model, rows)
     else:
         print_table(texts, predictions)
+
+
+def write_by_head(
+    predictor: Any, model: Path, texts: Sequence[str], pairs: Sequence[str], as_json: bool
+) -> None:
+    """Prints what each of several tasks predicts for texts."""
+    from keras_transformer.cli import display
+
+    if not texts:
+        raise click.UsageError(
+            "Expected TEXTs for a model of several tasks, or --head to read standard input."
+        )
+    predictions = predictor.predict(list(texts), list(pairs) or None)
+    if as_json:
+        rows = [
+            {
+                "text": text, **({"pair": pairs[place]} if pairs else {}),
+                "heads": {name: values(one) for name, one in found.items()},
+            }
+            for place, (text, found) in enumerate(zip(texts, predictions, strict=True))
+        ]  # fmt: skip
+        print_json(model, rows)
+        return
+    for place, name in enumerate(predictions[0]):
+        found = [one[name] for one in predictions]
+        note_cuts(predictor.head(name), found)
+        if place:
+            display.say()
+        display.say(name)
+        print_table(texts, found)
 
 
 def write_nearest(

@@ -49,6 +49,7 @@ class Data(Part):
         stride: number of tokens that neighbouring windows of a longer text have in common, where
             it is read in windows; 0 for a quarter of a window.
         bucket: divisor of the padded lengths.
+        sampling_power: power of the sizes of several tasks by which their batches are drawn.
         token_dropout: fraction of training tokens replaced by [MASK].
         piece_dropout: probability of skipping a matching piece of a training word, see
             `PieceDropout`.
@@ -70,6 +71,7 @@ class Data(Part):
     stride: int = option(0, of_task=True)
     batch_tokens: int = option(2048, above_zero=True)
     bucket: int = option(4, above_zero=True)
+    sampling_power: float = option(0.75, of_task=True)
     token_dropout: float = option(0.0, fraction=True)
     piece_dropout: float = option(0.0, fraction=True)
 
@@ -176,6 +178,8 @@ class Optimizer(Part):
         objective: of an embedding: `scores` of pairs, or `ranking` of pairs that match.
         widths: numbers of the first values of its vectors that are to do alone, separated by
             commas.
+        loss_weights: of several tasks: `fixed` weights of their losses, or with learned
+            `uncertainty`.
         layer_decay: factor of the learning rate of each block over that of the next one towards
             the output, see `layer_rates`; 1 for equal rates.
     """
@@ -196,6 +200,7 @@ class Optimizer(Part):
     focal: float = option(0.0, of_task=True)
     objective: str = option("scores", choices=("scores", "ranking"), of_task=True)
     widths: str = option("", of_task=True)
+    loss_weights: str = option("fixed", choices=("fixed", "uncertainty"), of_task=True)
     layer_decay: float = option(1.0, above_zero=True)
 
     def __post_init__(self):
