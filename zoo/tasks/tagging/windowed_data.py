@@ -100,7 +100,8 @@ class WindowedData(abc.ABC):
             for rows, windows in ((self.train, self._train), (self.validation, self._validation))
         ]
         train, validation = self.train, self.validation
-        if train.path == validation.path and not set(train.lines) & set(validation.lines):
+        is_share = train.path == validation.path and set(train.rows()).isdisjoint(validation.rows())
+        if is_share:
             # A share of the training data has one note with the rest of it.
             pairs = zip(*parts, strict=True)
             parts = [[(one + other, what) for (one, what), (other, _) in pairs]]

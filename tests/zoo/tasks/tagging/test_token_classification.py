@@ -172,7 +172,8 @@ def test_what_is_split_repaired_or_unread_is_reported():
 
 def test_a_share_of_the_rows_has_its_own_counts_and_no_note_of_its_own():
     task = trained().task
-    words, tags = [["Anna", "went"]] * 8 + [["the"] * 30], [["I-PER", "O"]] * 8 + [["O"] * 30]
+    words = [["Anna", f"went{i}"] for i in range(8)] + [["the"] * 30]
+    tags = [["I-PER", "O"]] * 8 + [["O"] * 30]
     rows, heard = task.read((words, tags)), Heard()
     train, validation = task.split(rows, 0.5)
     assert 0 < sum(train.repairs) < 8 and sum(train.repairs) + sum(validation.repairs) == 8
