@@ -47,6 +47,8 @@ FIELDS = {
     "cross entropy.",
     "scope_score": "Score that --out-of-scope finds a threshold of: the largest probability, the "
     "energy or the largest logit.",
+    "scope_weight": "Weight of the share of --out-of-scope rows that are rejected beside the share "
+    "of validation rows that are answered rightly; below 1 for fewer rejections.",
     "objective": "What an embedding learns: scores of pairs, or ranking of pairs that match, "
     "which have none.",
     "loss_weights": "Weights of the losses of several tasks: those of the table, or times what is "
