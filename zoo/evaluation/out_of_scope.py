@@ -10,7 +10,8 @@ def best_scope_threshold(
 
     A row in the scope counts where it is accepted and its label right, one out of it where it is
     rejected (Larson et al. 2019, arXiv:1909.02027, section 3); both sides count by the weight
-    alone, however many rows they have. The threshold lies midway between two scores; of equals it is the lowest.
+    alone, however many rows they have. The threshold lies midway between two scores; of equals it
+    is the lowest.
 
     Args:
         inside: scores of rows in the scope, (rows,).
