@@ -72,22 +72,28 @@ class Fused(keras.layers.Layer):
 
     def __init__(self, combine, weights, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
+        self.supports_masking = True
         self.combine = combine
         self.weights_of_members = [float(weight) for weight in weights]
 
     def call(self, outputs):
         if self.combine == "numbers":
             return self._mean(outputs)
-        outputs = [one + IMPERCEPTIBLE for one in outputs]
         if self.combine == "vectors":
-            return self._mean([_unit(one) for one in outputs])
+            return self._mean([_unit(one + IMPERCEPTIBLE) for one in outputs])
         if self.combine == "label_probabilities":
             # That of the other answer is no difference from 1, which would be 0 from 17 on.
             mean, other = (
-                self._mean([ops.sigmoid(sign * one) for one in outputs]) for sign in (1.0, -1.0)
+                self._mean([ops.sigmoid(sign * (one + IMPERCEPTIBLE)) for one in outputs])
+                for sign in (1.0, -1.0)
             )
             return _log(mean) - _log(other)
-        found = [ops.softmax(one) for one in outputs]
+        # Without the difference the constant would become the bias of the logits' matmul, and with it
+        # what a norm before that adds, which the rounding of rows would miss.
+        found = [
+            ops.softmax((one - ops.max(one, axis=-1, keepdims=True)) + IMPERCEPTIBLE)
+            for one in outputs
+        ]
         mean = self._mean(found)
         if self.combine == "votes":
             votes = [
@@ -106,6 +112,9 @@ class Fused(keras.layers.Layer):
     def get_config(self):
         own = {"combine": self.combine, "weights": self.weights_of_members}
         return {**super().get_config(), **own}
+
+    def compute_mask(self, inputs, mask=None):
+        return None
 
     def compute_output_shape(self, input_shape):
         return input_shape[0]
