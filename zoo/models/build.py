@@ -110,8 +110,8 @@ def _fused(
         )
     if widths["inner_bits"] is not None:
         raise InputError(
-            "Expected a precision with floats for several models that answer as one, whose "
-            f"probabilities are floats, got inner_bits={widths['inner_bits']}; make one model of "
+            "Expected a precision with floats for several models that answer as one, whose mean "
+            f"is computed in floats, got inner_bits={widths['inner_bits']}; make one model of "
             "them with keras-transformer distill for files of integers alone."
         )
     inputs, outputs = {}, []

@@ -147,10 +147,11 @@ class FusedConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the values as a JSON-serializable object, with those that files name first."""
+        width = {"hidden_dim": self.hidden_dim} if self.combine == "vectors" else {}
         return {
             "architecture": self.architecture, "vocab_size": self.vocab_size,
             "source_vocab_size": self.source_vocab_size, "num_layers": self.num_layers,
-            "modality_settings": dict(self.modality_settings), "combine": self.combine,
+            **width, "modality_settings": dict(self.modality_settings), "combine": self.combine,
             "weights": list(self.weights), "members": [one.to_json() for one in self.members],
         }  # fmt: skip
 
