@@ -14,9 +14,9 @@ from keras_transformer.zoo.training.train_recipe import config_of
 from tests.zoo import tiny
 
 
-def drawn(recipe, seed):
+def drawn(recipe, seed, **rows):
     """A checkpoint of a recipe with random weights, large enough to choose every label."""
-    data = learn_run_data(recipe, config_of(recipe))
+    data = learn_run_data(recipe, config_of(recipe), **rows)
     config = config_of(recipe).replace(**data.vocab_sizes)
     model, rng = build(config, data.task), np.random.default_rng(seed)
     for weight in model.weights:
