@@ -100,8 +100,8 @@ class OfTags(Average):
 
     def found(self, outputs: Any) -> np.ndarray:
         scores, targets = (
-            np.concatenate([row[is_read] for row, is_read in zip(part, outputs.is_read, strict=True)])
-            for part in (outputs.scores, self.run.validation.targets)
+            np.concatenate([one[read] for one, read in zip(rows, outputs.is_read, strict=True)])
+            for rows in (outputs.scores, self.run.validation.targets)
         )
         probabilities = class_probabilities(finite(scores).astype("float64"))
         return probabilities[np.arange(len(targets)), targets]

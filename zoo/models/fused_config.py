@@ -14,8 +14,8 @@ from typing import Any, ClassVar, Self
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import TransformerConfig
 
-# Name of the model in the recipe of several that answer as one, by which none can be trained; and of
-# the layer that makes one output of theirs.
+# Name of the model in the recipe of several that answer as one, by which none can be trained, and
+# of the layer that makes one output of theirs.
 FUSED = "fused"
 _PREFIX = re.compile(r"member_\d+_")
 

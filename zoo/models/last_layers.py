@@ -88,8 +88,8 @@ class Fused(keras.layers.Layer):
                 for sign in (1.0, -1.0)
             )
             return _log(mean) - _log(other)
-        # Without the difference the constant would become the bias of the logits' matmul, and with it
-        # what a norm before that adds, which the rounding of rows would miss.
+        # Without the difference the constant would become the bias of the logits' matmul, and with
+        # it what a norm before that adds, which the rounding of rows would miss.
         found = [
             ops.softmax((one - ops.max(one, axis=-1, keepdims=True)) + IMPERCEPTIBLE)
             for one in outputs

@@ -233,7 +233,7 @@ def test_json_of_no_config(changes):
 
 
 def test_what_cannot_be_built():
-    with pytest.raises(InputError, match="^Expected a head whose outputs .* as probabilities .*'vector'"):
+    with pytest.raises(InputError, match="^Expected a head whose .* as probabilities .*'vector'"):
         build(fused_of("probabilities"), Head(kind="vector"))
     members = (MEMBERS[0], tiny.config(num_layers=2))
     with pytest.raises(InputError, match="^Expected a precision with floats .*inner_bits=8"):
