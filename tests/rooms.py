@@ -72,12 +72,15 @@ ROOMS = {
         "zoo.data zoo.errors zoo.modalities zoo.tokenizers "
         "zoo.tokenizers.normalizers", "numpy", device=True
     ),
+    "zoo.chatting": Room(
+        "zoo.chat zoo.errors zoo.generation zoo.modalities zoo.tokenizers", device=True
+    ),
     "zoo.predictor": Room(
-        "zoo.answering zoo.chat zoo.errors zoo.generation zoo.modalities zoo.numerals zoo.outputs "
-        "zoo.tagging zoo.tokenizers", "numpy", device=True,
+        "zoo.answering zoo.chatting zoo.errors zoo.generation zoo.modalities zoo.numerals "
+        "zoo.outputs zoo.tagging zoo.tokenizers", "numpy", device=True,
     ),
     "edge.runtime.checks": Room(
-        "zoo.errors", "ai_edge_litert numpy tensorflow_text", device=True
+        "zoo.errors zoo.outputs", "ai_edge_litert numpy tensorflow_text", device=True
     ),
     "edge.runtime": Room(
         "edge.runtime.checks zoo.data zoo.errors zoo.generation zoo.modalities zoo.outputs "
@@ -107,6 +110,11 @@ ROOMS = {
         "zoo.vocabularies",
         "numpy",
     ),
+    "zoo.tasks.multi_task": Room(
+        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models zoo.outputs "
+        "zoo.progress zoo.tasks", "keras numpy",
+    ),
+    "zoo.head_view": Room("zoo.errors zoo.models zoo.tasks.multi_task"),
     "edge.tflite": Room(
         "edge.precision edge.runtime layers zoo.errors zoo.models",
         "ai_edge_litert flatbuffers keras numpy",
@@ -116,9 +124,9 @@ ROOMS = {
         "layers zoo.checkpoint_config zoo.errors zoo.models zoo.storage", "keras numpy"
     ),
     "zoo.checkpoint": Room(
-        "zoo.checkpoint_config zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities "
-        "zoo.models zoo.models.running zoo.outputs zoo.predictor zoo.recipe zoo.storage "
-        "zoo.tabular zoo.tasks zoo.training.adaptation zoo.vocabularies",
+        "zoo.checkpoint_config zoo.data zoo.errors zoo.evaluation zoo.generation zoo.head_view "
+        "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.predictor zoo.recipe "
+        "zoo.storage zoo.tabular zoo.tasks zoo.training.adaptation zoo.vocabularies",
         "keras numpy",
     ),
     "zoo.prune_vocabulary": Room(
@@ -139,7 +147,7 @@ ROOMS = {
         "zoo.modalities zoo.models zoo.models.running zoo.pretrained zoo.progress "
         "zoo.prune_vocabulary "
         "zoo.recipe zoo.storage "
-        "zoo.tabular zoo.tasks zoo.tokenizers "
+        "zoo.tabular zoo.tasks zoo.tasks.multi_task zoo.tokenizers "
         "zoo.tokenizers.normalizers zoo.training.adaptation zoo.vocabularies",
         "keras numpy",
     ),
@@ -148,7 +156,8 @@ ROOMS = {
         "zoo.storage zoo.tasks zoo.training", "numpy scipy",
     ),
     "edge.graphs": Room(
-        "edge.runtime layers zoo.checkpoint zoo.models zoo.models.running", "keras tensorflow"
+        "edge.runtime layers zoo.checkpoint zoo.models zoo.models.running zoo.tasks.multi_task",
+        "keras tensorflow",
     ),
     "edge.load": Room(
         "edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor zoo.pretrained"
@@ -188,7 +197,8 @@ ROOMS = {
     ),
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
-        "edge.runtime edge.tflite zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.models "
+        "edge.runtime edge.tflite zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.head_view "
+        "zoo.models "
         "zoo.numerals zoo.outputs zoo.progress zoo.prune_vocabulary zoo.scope zoo.storage "
         "zoo.tokenizers zoo.tokenizers.normalizers",
         "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",

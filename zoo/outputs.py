@@ -14,6 +14,8 @@ from keras_transformer.zoo.tagging.decoding import tag_predictions
 # their words, and spans that answer.
 CLASSES, LABEL_SETS, EMBEDDING = "classes", "label sets", "embedding"
 TAGS, ANSWERS = "tags", "answers"
+# Outputs of several heads, each of a kind of its own.
+BY_HEAD = "by head"
 # Those of a model with outputs at each position.
 BY_POSITION = (TAGS, ANSWERS)
 

@@ -126,6 +126,11 @@ def compare(
         TypeError: if an argument is not a checkpoint, file or data, or an option is unknown.
     """
     checkpoint = as_checkpoint(checkpoint)
+    if checkpoint.head_names:
+        raise InputError(
+            f"Expected one task to compare, got {', '.join(checkpoint.head_names)}; name one with "
+            "--head (head() in Python)."
+        )
     runners = _runners(files, threads)
     for runner in runners:
         _check_same_model(checkpoint, runner)

@@ -21,7 +21,7 @@ from keras_transformer.zoo.models.fused_config import (
     members_of,
     prefix_of,
 )
-from keras_transformer.zoo.models.heads import LOGITS_HEAD, Head, HeadOwner, head_of
+from keras_transformer.zoo.models.heads import LOGITS_HEAD, Head, HeadOwner, Heads, head_of
 from keras_transformer.zoo.models.inputs import read_inputs
 from keras_transformer.zoo.models.kept_layers import keep_layers
 from keras_transformer.zoo.models.last_layers import Fused
@@ -37,7 +37,7 @@ FLOAT_ONLY = {
 
 def build(
     config: Config,
-    head: Head | HeadOwner | None = None,
+    head: Head | Heads | HeadOwner | None = None,
     *,
     bits: Mapping[str, int | None] | None = None,
     keep: Sequence[str] = (),
@@ -48,15 +48,15 @@ def build(
     - encoder: the inputs of the config's modality; for text int32 `ids` (B, T), 0 where a position
       is padding, and `segment_ids` (B, T) for a head over pairs. Outputs are the head's (B, units),
       (B, T, units) of a `tokens` head, or the pooled vectors (B, D) of a `vector` head or without
-      one.
+      one; of several heads, outputs by name.
     - decoder: `ids` (B, T). Outputs are logits (B, T, V).
     - encoder-decoder: `source_ids` (B, S) and `ids` (B, T). Outputs are logits (B, T, V).
     - a `FusedConfig`: the inputs of its members. Outputs are those of `last_layers.Fused`.
 
     Args:
         config: architecture and sizes of the model, or of several that answer as one.
-        head: head of the model, or a task that has one; None for an encoder's pooled vectors, or
-            the tied logits of a decoder.
+        head: head of the model or several, or a task that has them; None for an encoder's pooled
+            vectors, or the tied logits of a decoder.
         bits: bit widths, see `keras_transformer.bits`; None for float.
         keep: path patterns of the layers that stay float or wide, see `keep_layers`.
         dtype: Keras dtype policy of the layers; outputs are float32 even with mixed precision.
@@ -73,9 +73,7 @@ def build(
         inputs, outputs = _fused(config, head, widths, dtype)
     else:
         inputs, outputs = _Models(config, widths, dtype).ends(head)
-    if head is not None and (last := head.last_layer()) is not None:
-        outputs = last(outputs)
-    model = keras.Model(inputs, outputs, name=f"{config.architecture}_model")
+    model = keras.Model(inputs, _ended(outputs, head), name=f"{config.architecture}_model")
     keep_layers(model, keep)
     return model
 
@@ -102,12 +100,13 @@ def _fused(
     config: FusedConfig, head: Head | None, widths: Mapping[str, int | None], dtype: str
 ) -> tuple[dict[str, Any], Any]:
     """The inputs of several models by name, and the one output of theirs."""
-    needs_head = config.architecture == "encoder"
-    if needs_head and (head is None or (head.kind == "vector") != (config.combine == "vectors")):
-        raise InputError(
-            f"Expected a head whose outputs are combined as {config.combine} on several models "
-            f"that answer as one, got {'none' if head is None else f'kind={head.kind!r}'}."
-        )
+    if config.architecture == "encoder":
+        kind = head.kind if isinstance(head, Head) else None
+        if kind is None or (kind == "vector") != (config.combine == "vectors"):
+            raise InputError(
+                f"Expected a head whose outputs are combined as {config.combine} on several models "
+                f"that answer as one, got kind={kind!r}."
+            )
     if widths["inner_bits"] is not None:
         raise InputError(
             "Expected a precision with floats for several models that answer as one, whose mean "
@@ -121,6 +120,18 @@ def _fused(
         inputs |= read
         outputs.append(x)
     return inputs, Fused(config.combine, config.weights, name=FUSED)(outputs)
+
+
+def _ended(outputs, head):
+    """The outputs after the last layer of a model's head, or of each of its heads."""
+    if isinstance(head, Heads):
+        return {
+            name: outputs[name] if (last := one.last_layer(f"{name}_")) is None
+            else last(outputs[name])
+            for name, one in head.heads.items()
+        }  # fmt: skip
+    last = None if head is None else head.last_layer()
+    return outputs if last is None else last(outputs)
 
 
 def _check_integers(config: TransformerConfig) -> None:
@@ -152,13 +163,25 @@ class _Models(Parts):
         pair = head is not None and head.pair and self.config.num_segments > 1
         inputs, x, mask = read_inputs(self, pair=pair, known=known)
         x = self.stack(Encoder, "encoder")(x, mask=mask)
-        if head is None or head.kind != "tokens":
-            x = self._pool(x, mask)
+        if not isinstance(head, Heads):
+            if head is None or head.kind != "tokens":
+                x = self._pool(x, mask)
+            return inputs, self._head_outputs(x, head)
+        pooled = None
+        if any(one.kind != "tokens" for one in head.heads.values()):
+            pooled = self._pool(x, mask)
+        return inputs, {
+            name: self._head_outputs(x if one.kind == "tokens" else pooled, one, f"{name}_")
+            for name, one in head.heads.items()
+        }
+
+    def _head_outputs(self, x, head, prefix=""):
+        """The outputs of a head on (B, D), or on (B, T, D)."""
         if head is not None and head.units is not None:
-            x = self.dropout("head_dropout")(x)
-            x = self.projection(head.units, "head")(x)
-            x = self.point("head_point")(x)
-        return inputs, ops.cast(x, "float32")
+            x = self.dropout(f"{prefix}head_dropout")(x)
+            x = self.projection(head.units, f"{prefix}head")(x)
+            x = self.point(f"{prefix}head_point")(x)
+        return ops.cast(x, "float32")
 
     def _pool(self, x, mask):
         """(B, T, D) to (B, D)."""
