@@ -8,7 +8,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.label_sets import best_thresholds
 from keras_transformer.zoo.fusion.fuse import fuse
 from keras_transformer.zoo.tasks.labelled import finite
-from tests import answering, tagging
+from tests import answering, multi_task, tagging
 from tests.zoo import tiny
 from tests.zoo.fusion.test_fuse import drawn
 
@@ -98,3 +98,9 @@ def test_answers_are_not_averaged(tables):
     one = drawn(recipe, 1, train=rows, validation=rows)
     with pytest.raises(InputError, match="^Expected models whose outputs are averaged, got quest"):
         fuse([one, one], data=rows)
+
+
+def test_several_tasks_are_not_averaged():
+    one = multi_task.trained()
+    with pytest.raises(InputError, match="^Expected models whose outputs are averaged, got multi"):
+        fuse([one, one])
