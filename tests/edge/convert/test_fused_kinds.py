@@ -11,6 +11,7 @@ from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.fusion.fuse import fuse
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
+from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.multi_label import MultiLabel
 from keras_transformer.zoo.tasks.tagging.token_classification import TokenClassification
 from tests.edge.models import calibration, random_model
@@ -35,7 +36,10 @@ def with_head(layers, task):
     model = build(made.config, task)
     weights = get_weights(made.model)
     set_weights(model, {weight.path: weights[weight.path] for weight in model.weights})
-    return dataclasses.replace(made, task=task, model=model)
+    recipe = Recipe.of_task(
+        type(task), model="bert_tiny", train="train.tsv", validation="validation.tsv"
+    )
+    return dataclasses.replace(made, task=task, model=model, recipe=recipe)
 
 
 def members_of(task):
