@@ -16,7 +16,7 @@ from keras_transformer.edge.demo.character_table import character_table
 from keras_transformer.edge.demo.litertjs import copy_litertjs
 from keras_transformer.edge.runtime.packed import LABELS, unpack
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.outputs import ANSWERS, DECIDING, EMBEDDING, TAGS
+from keras_transformer.zoo.outputs import DECIDING, EMBEDDING
 from keras_transformer.zoo.printable import printable
 from keras_transformer.zoo.storage.files import new_folder
 
@@ -177,13 +177,9 @@ def _common(path):
             f"Expected a file for the target {' or '.join(_TARGETS)}, whose ids the page makes; "
             f"{path} is for {target}."
         )
-    refused = {EMBEDDING: "vectors", TAGS: "tags of words", ANSWERS: "spans of contexts"}.get(
-        description.get("output_kind")
-    )
-    if refused is not None:
+    if description.get("output_kind") == EMBEDDING:
         raise InputError(
-            f"Expected a file that predicts or writes, which the page shows; {path} gives "
-            f"{refused}."
+            f"Expected a file that predicts or writes, which the page shows; {path} gives vectors."
         )
     return {
         # A model that was trained on has thresholds and a temperature of its own.

@@ -9,6 +9,7 @@ from keras_transformer.edge.runtime.names import LOGITS, PREDICT
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.outputs import decision_of
+from keras_transformer.zoo.tagging.windows import stride_of
 
 
 class HeadRunner(Runner):
@@ -43,6 +44,7 @@ class HeadRunner(Runner):
         self.output_kind = self.description["output_kind"]
         self.labels = tuple(self.description["labels"])
         self.decision = decision_of(self.output_kind, task, self.labels)
+        self.stride = stride_of(task)
         self._engines, self._passes = whole._engines, whole._passes
         self._workers, self._heads = None, {}
         self._specs = {spec.name: spec for spec in self.modality.inputs(pair=self.pair)}

@@ -67,7 +67,7 @@ def test_the_metric_that_decides(task, metric, better, worse, generates):
 def test_impossible_tasks():
     with refused(
         "Expected task to be one of classification, multi-label, regression, embedding, "
-        "token-classification, question-answering, translation, language-modeling, "
+        "token-classification, question-answering, translation, language-modeling, similarity, "
         "got task='tagging'."
     ):
         task_named("tagging")

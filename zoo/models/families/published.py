@@ -16,6 +16,8 @@ ACTIVATIONS = {
     "silu": "silu",
     "swish": "silu",
 }
+# Ends of the names of classes with outputs at each position.
+OF_TAGS, OF_ANSWERS = "ForTokenClassification", "ForQuestionAnswering"
 # Keys of a config.json that change nothing of the outputs computed here.
 HARMLESS = frozenset(
     """
@@ -218,6 +220,14 @@ def attention(
 def layer_norm(ours: str, theirs: str) -> dict[str, Tensor]:
     """The rename of a PyTorch `LayerNorm`."""
     return {f"{ours}/gamma": Tensor(f"{theirs}.weight"), f"{ours}/beta": Tensor(f"{theirs}.bias")}
+
+
+def position_heads(*classes: str) -> dict[str, dict[str, Tensor]]:
+    """The heads of tags and of answers of classes of `transformers`, such as `Bert`."""
+    return {
+        f"{name}{end}": dense("head", theirs) for name in classes
+        for end, theirs in ((OF_TAGS, "classifier"), (OF_ANSWERS, "qa_outputs"))
+    }  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from keras_transformer.zoo.models.families.published import (
     attention,
     dense,
     layer_norm,
+    position_heads,
 )
 
 
@@ -51,7 +52,10 @@ ALBERT = Family(
             **layer_norm(f"{_FEED_FORWARD}/norm", f"{_BLOCK}.full_layer_layer_norm"),
             **dense("pooler", "pooler"),
         },
-        heads={"AlbertForSequenceClassification": dense("head", "classifier")},
+        heads={
+            "AlbertForSequenceClassification": dense("head", "classifier"),
+            **position_heads("Albert"),
+        },
         left_out=(
             r"embeddings\.(position|token_type)_ids", r"predictions\..*", r"sop_classifier\..*",
             r"pooler\..*", r"classifier\..*", r"qa_outputs\..*",

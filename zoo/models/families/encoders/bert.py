@@ -10,6 +10,7 @@ from keras_transformer.zoo.models.families.published import (
     attention,
     dense,
     layer_norm,
+    position_heads,
 )
 
 
@@ -74,7 +75,9 @@ PUBLISHED = Published(
     model_types=("bert",),
     settings=published_settings,
     tensors={**BODY, **dense("pooler", "pooler.dense")},
-    heads={"BertForSequenceClassification": dense("head", "classifier")},
+    heads={
+        "BertForSequenceClassification": dense("head", "classifier"), **position_heads("Bert"),
+    },
     left_out=LEFT_OUT,
     prefixes=("bert.",),
 )

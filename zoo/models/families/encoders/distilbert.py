@@ -10,6 +10,7 @@ from keras_transformer.zoo.models.families.published import (
     attention,
     dense,
     layer_norm,
+    position_heads,
 )
 
 
@@ -52,7 +53,8 @@ DISTILBERT = Family(
         heads={
             "DistilBertForSequenceClassification": {
                 **dense("pooler", "pre_classifier"), **dense("head", "classifier"),
-            }
+            },
+            **position_heads("DistilBert"),
         },
         left_out=(
             r"vocab_transform\..*", r"vocab_layer_norm\..*", r"vocab_projector\..*",
