@@ -44,8 +44,10 @@ FIELDS = {
     "cross entropy.",
     "scope_score": "Score that --out-of-scope finds a threshold of: the largest probability, the "
     "energy or the largest logit.",
+    "mask_share": "Share of the tokens that masked-language-modeling hides.",
     "objective": "What an embedding learns: scores of pairs, or ranking of pairs that match, "
-    "which have none.",
+    "which have none; what masked-language-modeling learns: masked words (its default), or "
+    "which words a small generator replaced.",
     "widths": "Numbers of an embedding's first values that are to do alone, such as 64,128.",
     "separator": "Character between the labels of a row (multi-label only).",
     "weight_decay": "Decoupled weight decay (adamw only).",

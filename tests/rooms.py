@@ -39,9 +39,6 @@ ROOMS = {
     ),
     "zoo.answering": Room("zoo.errors zoo.tagging zoo.tokenizers", "numpy", device=True),
     "zoo.scope": Room("zoo.errors", "numpy", device=True),
-    "zoo.outputs": Room(
-        "zoo.answering zoo.errors zoo.scope zoo.tagging", "numpy", device=True
-    ),
     "zoo.chat": Room("zoo.errors zoo.tokenizers", "jinja2", device=True),
     "zoo.modalities": Room(
         "zoo.chat zoo.errors zoo.printable zoo.tokenizers", "numpy", device=True
@@ -50,6 +47,13 @@ ROOMS = {
         "zoo.errors zoo.modalities zoo.numerals zoo.printable zoo.tagging zoo.tokenizers", "numpy",
         device=True,
     ),
+    "zoo.masking": Room(
+        "zoo.data zoo.errors zoo.tagging zoo.tokenizers", "numpy", device=True
+    ),
+    "zoo.outputs": Room(
+        "zoo.answering zoo.errors zoo.masking zoo.scope zoo.tagging", "numpy", device=True
+    ),
+    "zoo.by_position": Room("zoo.answering zoo.masking zoo.outputs zoo.tagging", "numpy", device=True),
     "zoo.vocabularies": Room(
         "zoo.errors zoo.tokenizers "
         "zoo.tokenizers.normalizers", "keras numpy sentencepiece tensorflow tensorflow_text"
@@ -73,8 +77,9 @@ ROOMS = {
         "zoo.tokenizers.normalizers", "numpy", device=True
     ),
     "zoo.predictor": Room(
-        "zoo.answering zoo.chat zoo.errors zoo.generation zoo.modalities zoo.numerals zoo.outputs "
-        "zoo.tagging zoo.tokenizers", "numpy", device=True,
+        "zoo.answering zoo.by_position zoo.chat zoo.errors zoo.generation zoo.masking "
+        "zoo.modalities zoo.numerals zoo.outputs zoo.tagging zoo.tokenizers", "numpy",
+        device=True,
     ),
     "edge.runtime.checks": Room(
         "zoo.errors", "ai_edge_litert numpy tensorflow_text", device=True
@@ -106,6 +111,12 @@ ROOMS = {
         "zoo.modalities zoo.models zoo.outputs zoo.tagging zoo.tasks zoo.tasks.tagging "
         "zoo.vocabularies",
         "numpy",
+    ),
+    "zoo.tasks.masked": Room(
+        "zoo.by_position zoo.data zoo.errors zoo.evaluation zoo.generation zoo.losses zoo.masking "
+        "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.progress zoo.tasks "
+        "zoo.tokenizers",
+        "keras numpy",
     ),
     "edge.tflite": Room(
         "edge.precision edge.runtime layers zoo.errors zoo.models",

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_transformer.bits import all_bits, dynamic_bits, tanh_range, unit_range
+from keras_transformer.feedforward import HeadTransform
 from keras_transformer.masks import MASKED_SCORE, MaskedMax, StoredMask
 from keras_transformer.stacks import Decoder, Encoder
 from keras_transformer.zoo.errors import InputError
@@ -15,7 +16,7 @@ from keras_transformer.zoo.modalities.text import PAD_ID
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.config_checks import ADDED_POSITIONS
 from keras_transformer.zoo.models.fused_config import Config, FusedConfig, members_of, prefix_of
-from keras_transformer.zoo.models.heads import LOGITS_HEAD, Head, HeadOwner, head_of
+from keras_transformer.zoo.models.heads import HEAD, LOGITS_HEAD, Head, HeadOwner, head_of
 from keras_transformer.zoo.models.inputs import read_inputs
 from keras_transformer.zoo.models.kept_layers import keep_layers
 from keras_transformer.zoo.models.last_layers import Fused
@@ -41,8 +42,8 @@ def build(
 
     - encoder: the inputs of the config's modality; for text int32 `ids` (B, T), 0 where a position
       is padding, and `segment_ids` (B, T) for a head over pairs. Outputs are the head's (B, units),
-      (B, T, units) of a `tokens` head, or the pooled vectors (B, D) of a `vector` head or without
-      one.
+      (B, T, units) of a `tokens` head, logits (B, T, V) of a `masked` one, or the pooled vectors
+      (B, D) of a `vector` head or without one.
     - decoder: `ids` (B, T). Outputs are logits (B, T, V).
     - encoder-decoder: `source_ids` (B, S) and `ids` (B, T). Outputs are logits (B, T, V).
     - a `FusedConfig`: the inputs of an encoder. Outputs are those of `last_layers.Fused`.
@@ -145,15 +146,32 @@ class _Models(Parts):
         """The inputs by name, those `known` among them, and the outputs before the last layer."""
         # Without a table of several segments nothing distinguishes the two rows.
         pair = head is not None and head.pair and self.config.num_segments > 1
+        kind = None if head is None else head.kind
+        self.has_logits_bias = kind == "masked"
         inputs, x, mask = read_inputs(self, pair=pair, known=known)
         x = self.stack(Encoder, "encoder")(x, mask=mask)
-        if head is None or head.kind != "tokens":
+        if kind == "masked":
+            return inputs, self._masked_logits(x)
+        if kind != "tokens":
             x = self._pool(x, mask)
         if head is not None and head.units is not None:
             x = self.dropout("head_dropout")(x)
-            x = self.projection(head.units, "head")(x)
+            x = self.projection(head.units, HEAD)(x)
             x = self.point("head_point")(x)
         return inputs, ops.cast(x, "float32")
+
+    def _masked_logits(self, x):
+        """(B, T, D) to the logits (B, T, V) of the token at each position."""
+        c, table = self.config, self.tables["token_embedding"]
+        x = HeadTransform(
+            table.hidden_dim, activation=c.activation, norm=c.norm, epsilon=c.epsilon,
+            use_bias=c.use_bias, rank=c.rank, bits=self.bits, dtype=self.dtype,
+            name=self.named(HEAD),
+        )(x)  # fmt: skip
+        return self._logits(table(x, logits=True))
+
+    def _logits(self, logits):
+        return ops.cast(self.point("logits_point", dynamic_bits(self.bits))(logits), "float32")
 
     def _pool(self, x, mask):
         """(B, T, D) to (B, D)."""
@@ -218,9 +236,7 @@ class _Models(Parts):
             logits = self.projection(
                 c.vocab_size, LOGITS_HEAD, use_bias=c.logits_bias, bits=dynamic_bits(self.bits)
             )(x)
-        logits = self.point("logits_point", dynamic_bits(self.bits))(logits)
-        logits = ops.cast(logits, "float32")
-        return keras.Model(inputs, logits, name=f"{c.architecture}_model")
+        return keras.Model(inputs, self._logits(logits), name=f"{c.architecture}_model")
 
     def _embed(self, ids, embedding, prefix=""):
         """(B, T) to (B, T, D), the input of a stack."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import keras
 
+from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.low_rank import make_projection
 from keras_transformer.normalization import make_norm
 from keras_transformer.positions import LearnedPositionalEncoding, SinusoidalPositionalEncoding
@@ -29,6 +30,9 @@ class Parts:
         self.bits = bits
         self.dtype = dtype
         self.prefix = prefix
+        self.has_logits_bias = config.logits_bias and config.tied_head
+        # Filled as they are made, for logits that are tied to one.
+        self.tables: dict[str, TokenEmbedding] = {}
 
     def named(self, name):
         """The name of a layer in the model."""

@@ -78,6 +78,16 @@ class Task(abc.ABC):
             InputError: if `label_smoothing` is not 0 and the task does not support it.
         """
 
+    def learner(self, model: Any, config: Any, data: RunData) -> Any:
+        """Returns what training steps train in place of the model, see `Fit`; None for the model.
+
+        Args:
+            model: built model.
+            config: its config.
+            data: data of the run.
+        """
+        return None
+
     @abc.abstractmethod
     def read(
         self, source: Source, columns: Mapping[str, str | None] | None = None, *,

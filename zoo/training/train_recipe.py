@@ -178,7 +178,8 @@ def train_recipe(
     freeze(model, recipe.training.freeze)
     fit = Fit(
         model, data.task, recipe, training_batches(data, recipe), data.validator(), folder=folder,
-        report=report, scalars=scalars, metric=deciding(data, report),
+        report=report, scalars=scalars, learner=data.task.learner(model, config, data),
+        metric=deciding(data, report),
     )  # fmt: skip
     if resume:
         fit.resume()
