@@ -10,7 +10,7 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.pretrained.checkpoints import FINE_TUNING
-from keras_transformer.zoo.pretrained.source import is_published
+from keras_transformer.zoo.pretrained.source import is_checkpoint, is_published
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.prune_vocabulary import Texts
 from keras_transformer.zoo.recipe import OPTIONS, Recipe
@@ -117,7 +117,7 @@ def _recipe(
         raise TypeError(
             f"Expected a name of the catalogue, a config or a recipe, got model={model!r}."
         )
-    elif model is not None and is_published(model, or_checkpoint=False):
+    elif model is not None and (is_published(model, or_checkpoint=False) or is_checkpoint(model)):
         _check_own_tokenizer(options)
         given |= FINE_TUNING
     task = DEFAULT_TASK if task is None else task
@@ -145,11 +145,11 @@ def _recipe(
 
 
 def _check_own_tokenizer(options: Mapping[str, Any]) -> None:
-    """Raises InputError for an option of tokenizers beside a published model."""
+    """Raises InputError for an option of tokenizers beside a published model or a checkpoint."""
     for name, option in OPTIONS.items():
         if option.part == "tokenizer" and name in options and name != "prune_vocabulary":
             raise InputError(
-                f"Expected no {name} for a published model, which has its own tokenizer, got "
+                f"Expected no {name} for a trained model, which has its own tokenizer, got "
                 f"{name}={options[name]!r}."
             )
 
