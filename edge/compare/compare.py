@@ -152,7 +152,7 @@ def _runners(files: Source | Sequence[Source], threads: int = 1) -> list[Runner]
 def _read(
     checkpoint: Checkpoint, source: sources.Source | Rows, columns: Mapping[str, str | None]
 ) -> Examples | SentencePairs:
-    if checkpoint.generates and not checkpoint.reads_sources:
+    if not checkpoint.task.columns:
         raise InputError(
             "Expected a checkpoint of translation or of labels to compare, got one of "
             f"{checkpoint.task_name}; evaluate each instead."

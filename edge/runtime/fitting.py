@@ -19,7 +19,7 @@ from keras_transformer.edge.runtime.names import (
 )
 from keras_transformer.zoo.modalities.modality import InputSpec, Modality
 from keras_transformer.zoo.modalities.text import Text
-from keras_transformer.zoo.outputs import ANSWERS, BY_POSITION, OUTPUTS
+from keras_transformer.zoo.outputs import ANSWERS, BY_POSITION, MASKS, OUTPUTS
 from keras_transformer.zoo.outputs import EMBEDDING as VECTORS
 
 _OUTPUTS = (LOGITS, PROBABILITIES, EMBEDDING)
@@ -80,6 +80,8 @@ def _predicting(
         return
     if kind == ANSWERS:
         width = 2
+    if kind == MASKS:
+        width = description["model"].get("vocab_size")
     if embeds:
         width = description["model"].get("hidden_dim")
     names = set(model.signatures[PREDICT].inputs)
@@ -105,7 +107,9 @@ def _predicting(
         out = model.tensor(signature, gives)
         if out is not None and width is not None and out.shape[-1:] != (width,):
             size = out.shape[-1] if out.shape else 0
-            if embeds:
+            if kind == MASKS:
+                yield f"Expected logits of the model's vocab_size={width}, got {size} outputs."
+            elif embeds:
                 yield f"Expected vectors of the model's hidden_dim={width}, got {size} outputs."
             else:
                 yield f"Expected as many labels as the {size} outputs, got {len(labels)}."
