@@ -17,8 +17,9 @@ from keras_transformer.zoo.tagging.decoding import tag_predictions
 CLASSES, LABEL_SETS, EMBEDDING = "classes", "label sets", "embedding"
 TAGS, ANSWERS = "tags", "answers"
 MASKS, REPLACED = "masked pieces", "replaced pieces"
-# Those of a model with outputs at each position.
-BY_POSITION = (TAGS, ANSWERS, MASKS, REPLACED)
+# Those of a model that reads a long text in several windows, and with outputs at each position.
+WINDOWED = (TAGS, ANSWERS)
+BY_POSITION = (*WINDOWED, MASKS, REPLACED)
 
 
 class Outputs(NamedTuple):

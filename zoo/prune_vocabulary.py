@@ -300,10 +300,10 @@ def probes_of(task: Task, modality: Text, texts: Sequence[str]) -> dict[str, np.
         texts: texts, of which some are taken at equal distances.
     """
     texts = list(texts)[:: -(-len(texts) // _MOST_PROBES)]
-    source: Any = texts if task.generates else {use: texts for use in ("text", "text_pair")}
+    source: Any = {use: texts for use in ("text", "text_pair")} if task.columns else texts
     if task.reads_sources:
         source = {use: texts for use in ("source", *(task.labels or ("target",)))}
-    elif not (task.generates or task.pair):
+    elif task.columns and not task.pair:
         del source["text_pair"]
     examples = task.examples_of(source, labelled=False)
     inputs: Mapping[str, list[np.ndarray]] = task.inputs(examples, modality)

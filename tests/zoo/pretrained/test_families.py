@@ -27,8 +27,8 @@ needs_minilm = pytest.mark.skipif(not MINILM.is_dir(), reason="needs KERAS_TRANS
 TOLERANCE = 1e-5
 
 
-def outputs(pretrained, arrays):
-    """Our outputs of published ids, in the published order."""
+def outputs(pretrained, arrays, masked=False):
+    """Our outputs of published ids, in the published order; of a head for masked words if so."""
     architecture, rows = pretrained.config.architecture, pretrained.tokenizers.rows
     ours = np.zeros(rows.max() + 1, "int32")
     # Backwards: a copy that a decoder starts with comes last.
@@ -41,6 +41,9 @@ def outputs(pretrained, arrays):
         pair = pretrained.config.num_segments > 1
         if pair:
             inputs["segment_ids"] = arrays["token_type_ids"].astype("int32")
+        if masked:
+            logits = ops.convert_to_numpy(pretrained.build(Head(kind="masked", pair=pair))(inputs))
+            return logits[..., ours] * arrays["attention_mask"][..., None]
         units = len(pretrained.labels)
         model = pretrained.build(Head(units=units or 1, pair=pair), trained_head=bool(units))
         if not units:
@@ -63,9 +66,10 @@ def outputs(pretrained, arrays):
 def check(name, folder, arrays):
     tiny = MODELS[name]
     tokenizers = PublishedTokenizer(tokenizer=None, rows=tiny.rows)
-    found = outputs(load_pretrained(folder, tokenizers=tokenizers), arrays)
+    masked = tiny.kind.endswith("ForMaskedLM")
+    found = outputs(load_pretrained(folder, tokenizers=tokenizers), arrays, masked)
     expected = arrays["expected"]
-    if tiny.kind.endswith(("LMHeadModel", "CausalLM")):
+    if masked or tiny.kind.endswith(("LMHeadModel", "CausalLM")):
         expected = expected * arrays["attention_mask"][..., None]
     assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, atol=TOLERANCE * np.abs(expected).max(), rtol=0)
@@ -73,7 +77,7 @@ def check(name, folder, arrays):
 
 # A variant of each family's blocks; the others differ by a head, a table or a flag.
 USUAL = (
-    "bert_classes", "distilbert", "roberta", "gpt2", "opt", "t5", "mt5", "llama3", "qwen3",
+    "bert_classes", "bert_masked", "distilbert", "roberta", "gpt2", "opt", "t5", "mt5", "llama3", "qwen3",
     "gemma3", "pythia", "mpnet", "albert", "electra_small", "modernbert", "bart", "marian",
 )  # fmt: skip
 

@@ -86,6 +86,7 @@ MODELS = {
     "bert_classes": Tiny(
         kind="BertForSequenceClassification", config="BertConfig", settings={**_BERT, **_LABELS}
     ),
+    "bert_masked": Tiny(kind="BertForMaskedLM", config="BertConfig", settings=_BERT),
     "distilbert": Tiny(
         kind="DistilBertModel", config="DistilBertConfig", output="pooled",
         settings=dict(
@@ -100,6 +101,9 @@ MODELS = {
     "xlm_roberta_classes": Tiny(
         kind="XLMRobertaForSequenceClassification", config="XLMRobertaConfig",
         settings={**_ROBERTA, **_LABELS}, pad=1,
+    ),
+    "roberta_masked": Tiny(
+        kind="RobertaForMaskedLM", config="RobertaConfig", settings=_ROBERTA, pad=1
     ),
     "electra": Tiny(
         kind="ElectraModel", config="ElectraConfig", output="pooled",
@@ -173,6 +177,10 @@ MODELS = {
         kind="AlbertModel", config="AlbertConfig", output="pooler_output",
         settings={**_BERT, "embedding_size": 8, "num_hidden_layers": 3},
     ),
+    "albert_masked": Tiny(
+        kind="AlbertForMaskedLM", config="AlbertConfig",
+        settings={**_BERT, "embedding_size": 8, "num_hidden_layers": 3},
+    ),
     "electra_small": Tiny(
         kind="ElectraForSequenceClassification", config="ElectraConfig",
         settings={**_BERT, **_LABELS, "embedding_size": 8},
@@ -182,6 +190,13 @@ MODELS = {
         settings=dict(
             vocab_size=VOCAB, dim=WIDTH, n_layers=2, n_heads=2, hidden_dim=24,
             max_position_embeddings=LONGEST, **_LABELS,
+        ),
+    ),
+    "distilbert_masked": Tiny(
+        kind="DistilBertForMaskedLM", config="DistilBertConfig",
+        settings=dict(
+            vocab_size=VOCAB, dim=WIDTH, n_layers=2, n_heads=2, hidden_dim=24,
+            max_position_embeddings=LONGEST,
         ),
     ),
     "modernbert": Tiny(

@@ -10,6 +10,7 @@ from keras_transformer.zoo.models.families.published import (
     attention,
     dense,
     layer_norm,
+    masked_head,
 )
 
 
@@ -52,6 +53,7 @@ ALBERT = Family(
             **dense("pooler", "pooler"),
         },
         heads={"AlbertForSequenceClassification": dense("head", "classifier")},
+        masked_head=masked_head("predictions.dense", "predictions.LayerNorm", "predictions.bias"),
         left_out=(
             r"embeddings\.(position|token_type)_ids", r"predictions\..*", r"sop_classifier\..*",
             r"pooler\..*", r"classifier\..*", r"qa_outputs\..*",

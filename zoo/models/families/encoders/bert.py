@@ -10,6 +10,7 @@ from keras_transformer.zoo.models.families.published import (
     attention,
     dense,
     layer_norm,
+    masked_head,
 )
 
 
@@ -75,6 +76,10 @@ PUBLISHED = Published(
     settings=published_settings,
     tensors={**BODY, **dense("pooler", "pooler.dense")},
     heads={"BertForSequenceClassification": dense("head", "classifier")},
+    masked_head=masked_head(
+        "cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm",
+        "cls.predictions.bias",
+    ),
     left_out=LEFT_OUT,
     prefixes=("bert.",),
 )

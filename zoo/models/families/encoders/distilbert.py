@@ -10,6 +10,7 @@ from keras_transformer.zoo.models.families.published import (
     attention,
     dense,
     layer_norm,
+    masked_head,
 )
 
 
@@ -54,6 +55,7 @@ DISTILBERT = Family(
                 **dense("pooler", "pre_classifier"), **dense("head", "classifier"),
             }
         },
+        masked_head=masked_head("vocab_transform", "vocab_layer_norm", "vocab_projector.bias"),
         left_out=(
             r"vocab_transform\..*", r"vocab_layer_norm\..*", r"vocab_projector\..*",
             r"pre_classifier\..*", r"classifier\..*", r"qa_outputs\..*",

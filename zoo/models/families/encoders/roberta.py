@@ -9,6 +9,7 @@ from keras_transformer.zoo.models.families.published import (
     PublishedConfig,
     Tensor,
     dense,
+    masked_head,
 )
 
 # Rows of the position table before the first token's: up to the padding's id, and itself.
@@ -40,6 +41,7 @@ ROBERTA = Family(
             f"{name}ForSequenceClassification": _HEAD
             for name in ("Roberta", "XLMRoberta", "Camembert")
         },
+        masked_head=masked_head("lm_head.dense", "lm_head.layer_norm", "lm_head.bias"),
         left_out=LEFT_OUT,
         prefixes=("roberta.",),
     ),
