@@ -124,7 +124,7 @@ class MaskedData:
             rng = np.random.default_rng((seed, epoch))
             # The same number of blocks in every epoch, whatever its start.
             spare = len(stream) - room
-            start = int(rng.integers(min(room, spare) + 1)) if spare > 0 else 0
+            start = int(rng.integers(min(room, spare + 1))) if spare > 0 else 0
             count = max(1, len(stream) // room - 1)
             blocks = framed_blocks(stream[start:], self.modality)[:count]
             return MaskedText.of(blocks, tokenizer, self.task, rng).batches(batch_tokens, seed)
