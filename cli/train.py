@@ -146,7 +146,7 @@ class FileOrShare(click.ParamType):
 @click.option(
     "--train", type=DATA_FILE, metavar="FILE",
     help="Training data with a header: .tsv, .csv or .jsonl, plain or .gz; for "
-    "language-modeling plain text; for token-classification .conll, .conllu or .jsonl; "
+    "language-modeling and masked-language-modeling plain text; for token-classification .conll, .conllu or .jsonl; "
     "for question-answering .json or .jsonl.",
 )
 @click.option(
@@ -206,12 +206,12 @@ def train(
     out: Path, overwrite: bool, resume: bool, tensorboard: Path | None, recipe_file: Path | None,
     baseline: bool, mixed_precision: str | None, settings: dict[str, Any], **given: Any,
 ) -> None:  # fmt: skip
-    """Train a MODEL on your own data: of the catalogue, or a published one from its weights.
+    """Train a MODEL on your own data: of the catalogue, or from the weights of a trained one.
 
     Without MODEL the catalogue's one that suits the task and the number of rows is trained.
 
-    A published model is a folder that transformers wrote, a .safetensors file beside its
-    config.json, or hf:OWNER/NAME[@REVISION].
+    A trained one is a checkpoint folder, or a published model: a folder that transformers wrote, a
+    .safetensors file beside its config.json, or hf:OWNER/NAME[@REVISION].
 
     Writes a checkpoint folder with the best weights, the tokenizer, the labels and recipe.json.
 
@@ -232,6 +232,10 @@ def train(
 
     A language model: keras-transformer train gpt_tiny --task language-modeling --train train.txt
     --validation dev.txt --out writer
+
+    An encoder that has read plain text first: keras-transformer train bert_mini --task
+    masked-language-modeling --train texts.txt --validation 0.05 --out pretrained; then
+    keras-transformer train ./pretrained --train train.tsv --validation dev.tsv --out my_model
     """
     changes = {name: value for name, value in given.items() if value is not None}
     if mixed_precision is not None:

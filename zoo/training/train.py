@@ -45,10 +45,11 @@ def train(
     """Trains a model and returns the checkpoint of its best epoch.
 
     Args:
-        model: catalogue name, config, or the recipe of a run to repeat; or a published model whose
-            weights and tokenizer the run begins with: a folder that `transformers` wrote, a
-            safetensors file beside its config.json, or `hf:OWNER/NAME[@REVISION]`. By default the
-            catalogue's model that suits the task and the number of training examples.
+        model: catalogue name, config, or the recipe of a run to repeat; or a trained model whose
+            weights and tokenizer the run begins with: the folder of a float checkpoint, a folder
+            that `transformers` wrote, a safetensors file beside its config.json, or
+            `hf:OWNER/NAME[@REVISION]`. By default the catalogue's model that suits the task and
+            the number of training examples.
         task: task such as `Classification(labels=["bad", "good"])`, or its name; classification by
             default. Missing labels are learned from the training data.
         train: path, pair of sequences (texts, labels), columns by name or a data frame, or rows:

@@ -127,6 +127,7 @@ def train_recipe(
             "Expected no prune_vocabulary where adapter=True, whose base has the whole vocabulary; "
             "convert --prune-vocabulary prunes it afterwards."
         )
+    base = start.base() if recipe.training.adapter else None
     given = {"train": train, "validation": validation}
     given = {name: source for name, source in given.items() if source is not None}
     recipe = resolved(recipe, in_memory=given)
@@ -179,8 +180,7 @@ def train_recipe(
     best = fit.run()
     adapter = None
     if recipe.training.adapter:
-        base, layers = start.base(), recipe.training.lora_layers
-        adapter = Adapter.of_model(fit.model, base, layers)
+        adapter = Adapter.of_model(fit.model, base, recipe.training.lora_layers)
     if rank:
         model = build(config, data.task, dtype=recipe.training.dtype)
         set_weights(model, merged_weights(fit.model))

@@ -120,8 +120,10 @@ def test_what_does_not_fit(folder, tmp_path):
         train(folder, prune_vocabulary=["anna"])
     with refused("Expected a published model where adapter=True, got the checkpoint"):
         train(folder, lora=2, adapter=True, epochs=1, out=tmp_path / "out")
-    with refused("Expected a model among bert_tiny", f"got '{tmp_path}'"):
+    with refused(f"Expected a published model with config.json in {tmp_path}, got none"):
         train(tmp_path)
+    with refused("Expected a model among bert_tiny", "got 'nothing_there'"):
+        train("nothing_there")
 
 
 def test_all_blocks_are_used(folder, tmp_path):
