@@ -146,8 +146,8 @@ class FileOrShare(click.ParamType):
 @click.option(
     "--train", type=DATA_FILE, metavar="FILE",
     help="Training data with a header: .tsv, .csv or .jsonl, plain or .gz; for "
-    "language-modeling and masked-language-modeling plain text; for token-classification .conll, .conllu or .jsonl; "
-    "for question-answering .json or .jsonl.",
+    "language-modeling and masked-language-modeling plain text; for token-classification .conll, "
+    ".conllu or .jsonl; for question-answering .json or .jsonl.",
 )
 @click.option(
     "--validation", type=FileOrShare(), metavar="FILE|SHARE",

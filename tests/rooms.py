@@ -53,7 +53,9 @@ ROOMS = {
     "zoo.outputs": Room(
         "zoo.answering zoo.errors zoo.masking zoo.scope zoo.tagging", "numpy", device=True
     ),
-    "zoo.by_position": Room("zoo.answering zoo.masking zoo.outputs zoo.tagging", "numpy", device=True),
+    "zoo.by_position": Room(
+        "zoo.answering zoo.masking zoo.outputs zoo.tagging", "numpy", device=True
+    ),
     "zoo.vocabularies": Room(
         "zoo.errors zoo.tokenizers "
         "zoo.tokenizers.normalizers", "keras numpy sentencepiece tensorflow tensorflow_text"

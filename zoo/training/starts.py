@@ -134,8 +134,8 @@ class OwnStart:
         prune = checkpoint.recipe.prune
         if prune is not None and (prune.sparsity or prune.clusters):
             raise InputError(
-                f"Expected a dense checkpoint to begin with, got {path}, which was pruned and whose "
-                "zeros a run would fill; name the one that it was pruned from."
+                f"Expected a dense checkpoint to begin with, got {path}, whose zeros a run would "
+                "fill; name the one that it was pruned from."
             )
         files = {name: data for name, data in read_folder(path).items() if name not in _UNREAD}
         digests = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}

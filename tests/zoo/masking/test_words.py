@@ -55,4 +55,5 @@ def test_a_long_run_is_no_word_and_rows_begin_one():
     numbers = WordRules(WORDS).numbers(ids)
     assert (numbers[:MOST_PIECES] == 0).all()
     assert numbers[MOST_PIECES:].tolist() == list(range(1, MOST_PIECES + 2))
-    assert WordRules(WORDS).numbers(np.array([5, 6, 6, 6]), np.array([0, 2])).tolist() == [0, 0, 1, 1]
+    numbers = WordRules(WORDS).numbers(np.array([5, 6, 6, 6]), np.array([0, 2]))
+    assert numbers.tolist() == [0, 0, 1, 1]

@@ -77,8 +77,8 @@ def check(name, folder, arrays):
 
 # A variant of each family's blocks; the others differ by a head, a table or a flag.
 USUAL = (
-    "bert_classes", "bert_masked", "distilbert", "roberta", "gpt2", "opt", "t5", "mt5", "llama3", "qwen3",
-    "gemma3", "pythia", "mpnet", "albert", "electra_small", "modernbert", "bart", "marian",
+    "bert_classes", "bert_masked", "distilbert", "roberta", "gpt2", "opt", "t5", "mt5", "llama3",
+    "qwen3", "gemma3", "pythia", "mpnet", "albert", "electra_small", "modernbert", "bart", "marian",
 )  # fmt: skip
 
 

@@ -61,7 +61,8 @@ class MaskedLanguageModeling(Task):
             )
         if type(self.mask_share) is not float or not 0 < self.mask_share < 1:
             raise InputError(
-                f"Expected mask_share to be above 0 and below 1, got mask_share={self.mask_share!r}."
+                "Expected mask_share to be above 0 and below 1, got mask_share="
+                f"{self.mask_share!r}."
             )
 
     @property
