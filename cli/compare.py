@@ -36,11 +36,13 @@ from keras_transformer.cli import generation, options
     help="Seed of the bootstrap.  [default: 0]",
 )
 @generation.decoding_options
+@options.head()
 @options.threads()
 @options.as_json()
 def compare(
     checkpoint: Path, files: tuple[Path, ...], data: Path, layers: bool, significance: bool,
-    samples: int | None, sample_seed: int | None, threads: int, as_json: bool, **given: Any,
+    samples: int | None, sample_seed: int | None, head: str | None, threads: int, as_json: bool,
+    **given: Any,
 ) -> None:  # fmt: skip
     """Show how closely .tflite files follow their checkpoint.
 
@@ -64,6 +66,7 @@ def compare(
     """
     from keras_transformer.cli import display
     from keras_transformer.edge.compare import compare as edge_compare
+    from keras_transformer.edge.runtime.runner import Runner
     from keras_transformer.zoo.backends import check_backend
     from keras_transformer.zoo.data.columns import columns_of
     from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
@@ -71,7 +74,7 @@ def compare(
 
     if significance:
         chosen = {"samples": samples, "sample_seed": sample_seed}
-        _show_significance(checkpoint, files, data, layers, chosen, threads, as_json, given)
+        _show_significance(checkpoint, files, data, layers, chosen, head, threads, as_json, given)
         return
     for name, value in (("samples", samples), ("sample-seed", sample_seed)):
         if value is not None:
@@ -79,7 +82,8 @@ def compare(
     for file in files:
         options.EXISTING_FILE.convert(file, None, None)
     check_backend("compare --layers" if layers else "compare")
-    trained = as_checkpoint(checkpoint)
+    trained = options.headed(as_checkpoint(checkpoint), head)
+    opened = [options.headed(Runner(file, threads=threads), head) for file in files]
     decoding = generation.decoding_of(trained, given)
     columns = {name: given[name] for name in options.COLUMNS}
     if layers:
@@ -90,13 +94,11 @@ def compare(
         with display.busy(f"Comparing layers on {data}"):
             columns = columns_of(trained, **columns)
             inputs = read_inputs(trained, data, language=language, **columns)
-            found = edge_compare.compare_layers(trained, files, inputs)
+            found = edge_compare.compare_layers(trained, opened, inputs)
         _show_layers(checkpoint, found, as_json)
         return
     with display.busy(f"Comparing on {data}"):
-        compared = edge_compare.compare(
-            trained, files, data, threads=threads, **{**columns, **decoding}
-        )
+        compared = edge_compare.compare(trained, opened, data, **{**columns, **decoding})
     if as_json:
         display.say_json({"files": [comparison.to_json() for comparison in compared]})
         return
@@ -108,7 +110,7 @@ def compare(
 
 def _show_significance(
     checkpoint: Path, files: tuple[Path, ...], data: Path, layers: bool, chosen: dict[str, Any],
-    threads: int, as_json: bool, given: dict[str, Any],
+    head: str | None, threads: int, as_json: bool, given: dict[str, Any],
 ) -> None:  # fmt: skip
     from keras_transformer.cli import display
     from keras_transformer.edge.compare.significance import significance
@@ -116,13 +118,14 @@ def _show_significance(
 
     if layers:
         raise click.UsageError("Expected --layers or --significance, got both.")
-    models = [load(path, threads=threads) for path in (checkpoint, *files)]
+    paths = (checkpoint, *files)
+    models = [options.headed(load(path, threads=threads), head) for path in paths]
     decoding = generation.decoding_of(models[0], given)
     columns = {name: given[name] for name in options.COLUMNS}
     named = {name: value for name, value in chosen.items() if value is not None}
     with display.busy(f"Testing differences on {data}"):
         found = significance(
-            models, data, names=[str(path) for path in (checkpoint, *files)], **named,
+            models, data, names=[str(path) for path in paths], **named,
             **{**columns, **decoding},
         )  # fmt: skip
     if as_json:

@@ -9,12 +9,15 @@ import click
 from keras_transformer.cli import generation, options
 
 MAX_CLASSES = 20
+# Metrics of each of several tasks.
+BY_TASK = "by_task"
 AVERAGED = ("precision", "recall", "f1")
 
 
 @click.command()
 @click.argument("model", metavar="CHECKPOINT|FILE.tflite", type=click.Path(path_type=Path))
 @options.data(required=True)
+@options.head()
 @options.columns
 @generation.decoding_options
 @click.option(
@@ -39,8 +42,9 @@ AVERAGED = ("precision", "recall", "f1")
 @options.workers()
 @options.as_json()
 def evaluate(
-    model: Path, data: Path, per_class: bool, out_of_scope: Path | None, errors: Path | None,
-    figures: Path | None, overwrite: bool, threads: int, workers: int, as_json: bool, **given: Any,
+    model: Path, data: Path, head: str | None, per_class: bool, out_of_scope: Path | None,
+    errors: Path | None, figures: Path | None, overwrite: bool, threads: int, workers: int,
+    as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Evaluate a CHECKPOINT or a FILE.tflite on labelled data, translations or plain text.
 
@@ -52,6 +56,9 @@ def evaluate(
     --figures figures
 
     A translator: keras-transformer evaluate translator --data test.tsv --beams 5
+
+    Several tasks, whose table names a test file of each: keras-transformer evaluate assistant
+    --data tasks.json
     """
     from keras_transformer.cli import display
     from keras_transformer.cli.predictions import longer
@@ -62,7 +69,7 @@ def evaluate(
     from keras_transformer.zoo.evaluation.unknown import unknown_warning
     from keras_transformer.zoo.tasks import measure
 
-    predictor = load(model, threads=threads, workers=workers)
+    predictor = options.headed(load(model, threads=threads, workers=workers), head)
     decoding = generation.decoding_of(predictor, given)
     columns = {name: given[name] for name in options.COLUMNS}
     asked = {**columns, **decoding, "out_of_scope": out_of_scope}
@@ -99,17 +106,22 @@ def evaluate(
         print_metrics(result, per_class)
 
 
-def print_metrics(result: dict[str, Any], per_class: bool) -> None:
+def print_metrics(result: dict[str, Any], per_class: bool, title: str | None = None) -> None:
+    """Prints the metrics of a model, and those of each of several tasks."""
     from keras_transformer.cli import display
 
+    by_task = result.get(BY_TASK, {})
     classes = result.get("per_class") or result.get("per_label") or {}
     averaged = {f"{average}_{name}" for average in ("macro", "micro") for name in AVERAGED}
     rows = [
         (display.words(name), value)
         for name, value in result.items()
-        if name not in ("per_class", "per_label", "truncated", "undefined", *averaged)
+        if name not in ("per_class", "per_label", "truncated", "undefined", BY_TASK, *averaged)
     ]
-    display.table(None, ("Metric", "Value"), rows)
+    display.table(title, ("Metric", "Value"), rows)
+    for name, one in by_task.items():
+        display.say()
+        print_metrics(one, per_class, name)
     if not classes:
         return
     averages = [

@@ -117,6 +117,20 @@ data = partial(
     help="Data file with a header: .tsv, .csv or .jsonl, plain or .gz.",
 )
 
+head = partial(
+    click.option,
+    "--head",
+    type=TEXT,
+    metavar="TASK",
+    help="Name of one task of a model of several.",
+)
+
+
+def headed(predictor: Any, name: str | None) -> Any:
+    """Returns a predictor, or the one of its tasks that `--head` names."""
+    return predictor if name is None else predictor.head(name)
+
+
 text = partial(
     click.option,
     "--text",

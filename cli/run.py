@@ -39,13 +39,14 @@ MATCHES = 5
     "--matches", type=options.IntegerRange(min=1), metavar="N",
     help=f"Number of lines that --nearest ranks.  [default: {MATCHES}]",
 )
+@options.head()
 @options.threads()
 @options.workers()
 @options.as_json()
 def run(
     model: Path, texts: tuple[str, ...], pairs: tuple[str, ...], stop: tuple[str, ...],
-    nearest: Path | None, matches: int | None, threads: int, workers: int, as_json: bool,
-    **given: Any,
+    head: str | None, nearest: Path | None, matches: int | None, threads: int, workers: int,
+    as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Predict, tag, translate, continue or embed raw TEXTs with a CHECKPOINT or a FILE.tflite.
 
@@ -69,7 +70,8 @@ def run(
     """
     from keras_transformer.edge.load import load
 
-    predictor = asked(load(model, threads=threads, workers=workers), given)
+    opened = options.headed(load(model, threads=threads, workers=workers), head)
+    predictor = asked(opened, given)
     decoding = generation.decoding_of(predictor, given)
     if stop and not predictor.generates:
         raise InputError(f"Expected --stop only for a model that generates text, got {stop[0]!r}.")
@@ -82,6 +84,10 @@ def run(
     if matches is not None and nearest is None:
         raise InputError(f"Expected --matches only with --nearest, got --matches {matches}.")
     blank: list[int] = []
+    if predictor.head_names:
+        check_arguments(texts, pairs)
+        write_by_head(predictor, model, texts, pairs, as_json)
+        return
     if texts:
         check_arguments(texts, pairs)
     else:
@@ -112,6 +118,36 @@ def run(
         print_json(model, rows)
     else:
         print_table(texts, predictions)
+
+
+def write_by_head(
+    predictor: Any, model: Path, texts: Sequence[str], pairs: Sequence[str], as_json: bool
+) -> None:
+    """Prints what each of several tasks predicts for texts."""
+    from keras_transformer.cli import display
+
+    if not texts:
+        raise click.UsageError(
+            "Expected TEXTs for a model of several tasks, or --head to read standard input."
+        )
+    predictions = predictor.predict(list(texts), list(pairs) or None)
+    if as_json:
+        rows = [
+            {
+                "text": text, **({"pair": pairs[place]} if pairs else {}),
+                "heads": {name: values(one) for name, one in found.items()},
+            }
+            for place, (text, found) in enumerate(zip(texts, predictions, strict=True))
+        ]  # fmt: skip
+        print_json(model, rows)
+        return
+    for place, name in enumerate(predictions[0]):
+        found = [one[name] for one in predictions]
+        note_cuts(predictor.head(name), found)
+        if place:
+            display.say()
+        display.say(name)
+        print_table(texts, found)
 
 
 def write_nearest(

@@ -48,6 +48,10 @@ FIELDS = {
     "objective": "What an embedding learns: scores of pairs, or ranking of pairs that match, "
     "which have none; what masked-language-modeling learns: masked words (its default), or "
     "which words a small generator replaced.",
+    "loss_weights": "Weights of the losses of several tasks: those of the table, or times what is "
+    "learned of each task's uncertainty.",
+    "sampling_power": "Power of the tasks' sizes by which batches of several tasks are drawn: 1 "
+    "for every row once in an epoch, 0 for as many batches of each.",
     "widths": "Numbers of an embedding's first values that are to do alone, such as 64,128.",
     "separator": "Character between the labels of a row (multi-label only).",
     "weight_decay": "Decoupled weight decay (adamw only).",
@@ -171,6 +175,12 @@ class FileOrShare(click.ParamType):
     help="Rows that a classification is to reject: with the validation rows they decide below "
     "which --scope-score a prediction has no label.",
 )
+@click.option(
+    "--tasks", type=DATA_FILE, metavar="FILE",
+    help="Table of several tasks for one model, in JSON, in place of --task, --train, "
+    "--validation and columns: for each task an object with task, train, validation, and what else "
+    "differs from the defaults.",
+)
 @options.out()
 @options.overwrite()
 @options.resume()
@@ -204,7 +214,8 @@ class FileOrShare(click.ParamType):
 )
 def train(
     out: Path, overwrite: bool, resume: bool, tensorboard: Path | None, recipe_file: Path | None,
-    baseline: bool, mixed_precision: str | None, settings: dict[str, Any], **given: Any,
+    tasks: str | None, baseline: bool, mixed_precision: str | None, settings: dict[str, Any],
+    **given: Any,
 ) -> None:  # fmt: skip
     """Train a MODEL on your own data: of the catalogue, or from the weights of a trained one.
 
@@ -230,6 +241,8 @@ def train(
     A tagger: keras-transformer train bert_mini --task token-classification --train train.conll
     --validation dev.conll --out tagger
 
+    Several tasks in one model: keras-transformer train bert_mini --tasks tasks.json --out assistant
+
     A language model: keras-transformer train gpt_tiny --task language-modeling --train train.txt
     --validation dev.txt --out writer
 
@@ -238,6 +251,8 @@ def train(
     keras-transformer train ./pretrained --train train.tsv --validation dev.tsv --out my_model
     """
     changes = {name: value for name, value in given.items() if value is not None}
+    if tasks is not None:
+        changes |= of_table(tasks, changes)
     if mixed_precision is not None:
         changes["dtype"] = MIXED[mixed_precision]
     run = {"model": recipe_of(recipe_file, changes)} if recipe_file is not None else changes
@@ -255,6 +270,19 @@ def train(
         out, trained.metrics["validation"], trained.metrics.get("baseline"),
         had_ended=hearers["report"].had_ended, is_pretrained=bool(trained.recipe.model.published),
     )  # fmt: skip
+
+
+def of_table(tasks: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Returns the options of a run on several tasks, whose table names their data."""
+    for name in ("task", "train", *options.COLUMNS, "negative", "out_of_scope"):
+        if name in given:
+            raise click.UsageError(
+                f"Expected no --{name.replace('_', '-')} beside --tasks, whose file says it for "
+                "each task."
+            )
+    from keras_transformer.zoo.tasks.multi_task.multi_task import MultiTask
+
+    return {"task": MultiTask.name, "train": tasks, "validation": given.get("validation", tasks)}
 
 
 def recipe_of(file: Path, changes: dict[str, Any]) -> Recipe:

@@ -47,6 +47,7 @@ _MODULES = {
     "zoo.tasks.task": ("Task",),
     "zoo.tasks.classification": ("Classification",),
     "zoo.tasks.multi_label": ("MultiLabel",),
+    "zoo.tasks.multi_task.multi_task": ("MultiTask",),
     "zoo.tasks.regression": ("Regression",),
     "zoo.tasks.embedding": ("Embedding",),
     "zoo.tasks.answering.question_answering": ("QuestionAnswering",),

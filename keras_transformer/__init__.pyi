@@ -75,6 +75,7 @@ from keras_transformer.zoo.tasks.masked.masked_language_modeling import (
 )
 from keras_transformer.zoo.tasks.measure import evaluate as evaluate
 from keras_transformer.zoo.tasks.multi_label import MultiLabel as MultiLabel
+from keras_transformer.zoo.tasks.multi_task.multi_task import MultiTask as MultiTask
 from keras_transformer.zoo.tasks.regression import Regression as Regression
 from keras_transformer.zoo.tasks.tagging.token_classification import (
     TokenClassification as TokenClassification,

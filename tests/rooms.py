@@ -78,13 +78,16 @@ ROOMS = {
         "zoo.data zoo.errors zoo.modalities zoo.tokenizers "
         "zoo.tokenizers.normalizers", "numpy", device=True
     ),
+    "zoo.chatting": Room(
+        "zoo.chat zoo.errors zoo.generation zoo.modalities zoo.tokenizers", device=True
+    ),
     "zoo.predictor": Room(
-        "zoo.answering zoo.by_position zoo.chat zoo.errors zoo.generation zoo.masking "
+        "zoo.answering zoo.by_position zoo.chatting zoo.errors zoo.generation zoo.masking "
         "zoo.modalities zoo.numerals zoo.outputs zoo.tagging zoo.tokenizers", "numpy",
         device=True,
     ),
     "edge.runtime.checks": Room(
-        "zoo.errors", "ai_edge_litert numpy tensorflow_text", device=True
+        "zoo.errors zoo.outputs", "ai_edge_litert numpy tensorflow_text", device=True
     ),
     "edge.runtime": Room(
         "edge.runtime.checks zoo.data zoo.errors zoo.generation zoo.modalities zoo.outputs "
@@ -120,6 +123,11 @@ ROOMS = {
         "zoo.tokenizers",
         "keras numpy",
     ),
+    "zoo.tasks.multi_task": Room(
+        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models zoo.outputs "
+        "zoo.progress zoo.tasks", "keras numpy",
+    ),
+    "zoo.head_view": Room("zoo.errors zoo.models zoo.tasks.multi_task"),
     "edge.tflite": Room(
         "edge.precision edge.runtime layers zoo.errors zoo.models",
         "ai_edge_litert flatbuffers keras numpy",
@@ -129,14 +137,14 @@ ROOMS = {
         "layers zoo.checkpoint_config zoo.errors zoo.models zoo.storage", "keras numpy"
     ),
     "zoo.checkpoint": Room(
-        "zoo.checkpoint_config zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities "
-        "zoo.models zoo.models.running zoo.outputs zoo.predictor zoo.recipe zoo.storage "
-        "zoo.tabular zoo.tasks zoo.training.adaptation zoo.vocabularies",
+        "zoo.checkpoint_config zoo.data zoo.errors zoo.evaluation zoo.generation zoo.head_view "
+        "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.predictor zoo.recipe "
+        "zoo.storage zoo.tabular zoo.tasks zoo.training.adaptation zoo.vocabularies",
         "keras numpy",
     ),
     "zoo.prune_vocabulary": Room(
-        "zoo.checkpoint zoo.data zoo.errors zoo.modalities zoo.models zoo.recipe zoo.tasks "
-        "zoo.tokenizers", "numpy",
+        "zoo.checkpoint zoo.data zoo.errors zoo.modalities zoo.models zoo.outputs zoo.recipe "
+        "zoo.tasks zoo.tokenizers", "numpy",
     ),
     "zoo.pretrained": Room(
         "layers zoo.chat zoo.checkpoint zoo.checkpoint_config zoo.data zoo.errors zoo.modalities "
@@ -148,11 +156,10 @@ ROOMS = {
         "zoo.errors zoo.models zoo.pretrained zoo.tabular zoo.tasks", "keras"
     ),
     "zoo.training": Room(
-        "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.losses "
-        "zoo.modalities zoo.models zoo.models.running zoo.pretrained zoo.progress "
-        "zoo.prune_vocabulary "
-        "zoo.recipe zoo.storage "
-        "zoo.tabular zoo.tasks zoo.tokenizers "
+        "layers zoo.backends zoo.checkpoint zoo.checkpoint_config zoo.data zoo.errors "
+        "zoo.evaluation zoo.losses zoo.modalities zoo.models zoo.models.running zoo.pretrained "
+        "zoo.progress zoo.prune_vocabulary zoo.recipe zoo.storage "
+        "zoo.tabular zoo.tasks zoo.tasks.masked zoo.tasks.multi_task zoo.tokenizers "
         "zoo.tokenizers.normalizers zoo.training.adaptation zoo.vocabularies",
         "keras numpy",
     ),
@@ -161,7 +168,8 @@ ROOMS = {
         "zoo.storage zoo.tasks zoo.training", "numpy scipy",
     ),
     "edge.graphs": Room(
-        "edge.runtime layers zoo.checkpoint zoo.models zoo.models.running", "keras tensorflow"
+        "edge.runtime layers zoo.checkpoint zoo.models zoo.models.running zoo.tasks.multi_task",
+        "keras tensorflow",
     ),
     "edge.load": Room(
         "edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor zoo.pretrained"
@@ -172,8 +180,8 @@ ROOMS = {
     "edge.compare": Room(
         "edge.graphs edge.integers edge.load edge.precision edge.runtime edge.runtime.checks "
         "edge.tflite layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation "
-        "zoo.generation zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.predictor "
-        "zoo.pretrained zoo.storage zoo.tabular zoo.tasks zoo.tokenizers",
+        "zoo.generation zoo.masking zoo.modalities zoo.models zoo.models.running zoo.outputs "
+        "zoo.predictor zoo.pretrained zoo.storage zoo.tabular zoo.tasks zoo.tokenizers",
         "ai_edge_litert keras numpy",
     ),
     "edge.compress": Room(
@@ -201,9 +209,9 @@ ROOMS = {
     ),
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
-        "edge.runtime edge.tflite zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.numerals "
-        "zoo.outputs zoo.progress zoo.prune_vocabulary zoo.scope zoo.storage zoo.tokenizers "
-        "zoo.tokenizers.normalizers",
+        "edge.runtime edge.tflite zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.head_view "
+        "zoo.numerals zoo.outputs zoo.progress zoo.prune_vocabulary zoo.scope zoo.storage "
+        "zoo.tokenizers zoo.tokenizers.normalizers",
         "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",
     ),
     "edge.targets.exported": Room(

@@ -30,6 +30,7 @@ LOCAL_IMPORTS = {
     ("edge/load.py", "keras_transformer"),
     # Half of the time in which the runtime loads; a file is opened with it, and not before.
     ("edge/runtime/interpreters.py", "keras_transformer"),
+    ("edge/runtime/runner.py", "keras_transformer"),  # one task of a file is a runner itself
     # Only a file that reads strings needs it, on a host that has it.
     ("edge/runtime/interpreters.py", "tensorflow_text"),
     ("edge/runtime/checks/trial_process.py", "tensorflow_text"),
@@ -50,12 +51,14 @@ LOCAL_IMPORTS = {
     *(
         (f"zoo/tasks/{task}.py", package)
         for task in "classification embedding generating multi_label regression "
-        "tagging/token_classification answering/question_answering".split()
+        "tagging/token_classification answering/question_answering "
+        "masked/masked_language_modeling".split()
         for package in ("keras", "keras_transformer")
     ),
     *(
         (f"zoo/tasks/{task}.py", "keras_transformer")
-        for task in ("labelled_data", "language_modeling", "translation", "tagging/windowed_data")
+        for task in "labelled_data language_modeling translation tagging/windowed_data "
+        "multi_task/multi_task multi_task/multi_data masked/masked_data".split()
     ),
     # It is not needed to write a file, and loads where it is installed.
     ("edge/targets/litertlm/lm_replay.py", "litert_lm"),

@@ -27,6 +27,7 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.perplexity import language_perplexity
 from keras_transformer.zoo.generation.text import TextGenerator
+from keras_transformer.zoo.head_view import head_view
 from keras_transformer.zoo.modalities.modality import Features, InputSpec, Modality
 from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
@@ -35,7 +36,7 @@ from keras_transformer.zoo.models.running.compiled_steps import CompiledSteps
 from keras_transformer.zoo.models.running.decoding_steps import KerasSteps
 from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, predict_each
 from keras_transformer.zoo.models.running.turns import turn_of
-from keras_transformer.zoo.outputs import Outputs, decision_of
+from keras_transformer.zoo.outputs import BY_HEAD, Outputs, decision_of
 from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.storage.files import (
@@ -84,6 +85,7 @@ class Checkpoint(Predictor):
 
     def __post_init__(self):
         turn_of(self.model)  # from here on it belongs to this process
+        self._heads: dict[str, Checkpoint] = {}
 
     def __repr__(self) -> str:
         found = self.metrics.get("validation", {}).get(self.task.deciding_metric)
@@ -162,6 +164,17 @@ class Checkpoint(Predictor):
             InputError, TypeError: as `predict`.
         """
         return self.modality.encode(*self.checked(rows, pairs))
+
+    @property
+    def head_names(self) -> tuple[str, ...]:
+        """Names of the tasks of a model of several."""
+        return tuple(self.task.tasks) if self.output_kind == BY_HEAD else ()
+
+    def head(self, name: str) -> Self:
+        """Returns one task of a model of several as a checkpoint, see `head_view`."""
+        if name not in self._heads:
+            self._heads[name] = head_view(self, name)
+        return self._heads[name]
 
     def evaluate(self, data: Source | Rows, **options: Any) -> Metrics:
         """Evaluates the model, see `measure.evaluate`.

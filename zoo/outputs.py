@@ -17,6 +17,8 @@ from keras_transformer.zoo.tagging.decoding import tag_predictions
 CLASSES, LABEL_SETS, EMBEDDING = "classes", "label sets", "embedding"
 TAGS, ANSWERS = "tags", "answers"
 MASKS, REPLACED = "masked pieces", "replaced pieces"
+# Outputs of several heads, each of a kind of its own.
+BY_HEAD = "by head"
 # Those of a model that reads a long text in several windows, and with outputs at each position.
 WINDOWED = (TAGS, ANSWERS)
 BY_POSITION = (*WINDOWED, MASKS, REPLACED)

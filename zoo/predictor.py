@@ -2,13 +2,13 @@
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from keras_transformer.zoo.answering.answers import Answer, AnswerOutputs
 from keras_transformer.zoo.by_position import READ
-from keras_transformer.zoo.chat.chat import Chat
+from keras_transformer.zoo.chatting import Chatting
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.text import Generation, TextGenerator
 from keras_transformer.zoo.masking.fills import Filled, FillOutputs
@@ -35,7 +35,7 @@ from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 _Predicted = Prediction | LabelSet | Vector | Tagged | Answer | Filled | ReplacedPieces
 
 
-class Predictor:
+class Predictor(Chatting):
     """Predicts or generates for raw rows of the model's modality, such as texts.
 
     Attributes:
@@ -59,8 +59,6 @@ class Predictor:
     precision: str
     modality: Modality
     columns: Mapping[str, str | None]
-    # Whether the texts that were derived from a chat template are enough, without Jinja2.
-    _chats_by_turns: ClassVar[bool] = False
 
     @property
     def max_length(self) -> int:
@@ -111,6 +109,15 @@ class Predictor:
         """Whether the model's outputs are tags of the words of a text."""
         return self.output_kind == TAGS
 
+    @property
+    def head_names(self) -> tuple[str, ...]:
+        """Names of the tasks of a model of several, each of which `head` predicts alone."""
+        return ()
+
+    def head(self, name: str) -> "Predictor":
+        """Returns one task of a model of several; InputError if it has none of that name."""
+        raise InputError(f"Expected a model of several tasks, got one of {self.task_name}.")
+
     def predict(
         self, rows: Iterable[Any], pairs: Iterable[Any] | None = None
     ) -> list[_Predicted]:
@@ -119,7 +126,9 @@ class Predictor:
         A model of any number of labels returns sets of them, one of embeddings vectors, one that
         tags words their entities or tags, one that answers questions an answer for each question
         and its context, the second row, one of masked words the likely pieces for each [MASK], and
-        one of replaced pieces the probability of each that it is one.
+        one of replaced pieces the probability of each that it is one. One of several tasks returns
+        for each row the predictions by task, of the tasks over pairs if second rows are given, else
+        of the others.
 
         Args:
             rows: raw rows; for text a list, an array or a column of strings; for a model that tags
@@ -131,8 +140,21 @@ class Predictor:
                 another number, a text has no [MASK] to fill, or the model generates text.
             TypeError: if rows are not a sequence.
         """
+        if self.head_names:
+            return self._predictions_by_head(rows, pairs)
         outputs = self.outputs(rows, pairs)
         return OUTPUTS[self.output_kind](self.labels, outputs, **self.decision)
+
+    def _predictions_by_head(self, rows, pairs):
+        """The predictions by the task's name, for each row."""
+        rows, pairs = self.modality.checked(rows, pairs)
+        heads = {name: self.head(name) for name in self.head_names}
+        asked = {name: one for name, one in heads.items() if one.pair == (pairs is not None)}
+        if not asked:
+            wanted = "pairs of" if pairs is None else "single"
+            raise InputError(f"Expected {wanted} {self.modality.rows}, which the tasks read.")
+        found = [one.predict(rows, pairs) for one in asked.values()]
+        return [dict(zip(asked, one, strict=True)) for one in zip(*found, strict=True)]
 
     def scores(
         self, rows: Iterable[Any], pairs: Iterable[Any] | None = None
@@ -176,7 +198,7 @@ class Predictor:
         Raises:
             InputError, TypeError: as `predict`.
         """
-        if self.generates:
+        if self.generates or self.head_names:
             raise InputError(f"Expected a model that predicts labels, got one of {self.task_name}.")
         rows, pairs = self.checked(rows, pairs)
         read = READ.get(self.output_kind)
@@ -241,45 +263,6 @@ class Predictor:
     def generations(self, texts: Iterable[str], **options: Any) -> list[Generation]:
         """Returns the results of `generate` with log probabilities and truncation flags."""
         return self._own_generator.generate(texts, **options)
-
-    def chat(self, messages: Iterable[Any], **options: Any) -> str:
-        """Returns the model's answer to a conversation.
-
-        Args:
-            messages: objects of the texts `role`, such as `user`, and `content`; the last one is
-                the user's.
-            **options: see `TextGenerator.answer`: `max_tokens=40`, `temperature=0.7`, ...
-
-        Raises:
-            InputError: if the model has no chat template, it does not take the messages, or Jinja2
-                is needed for it and not installed.
-            TypeError: if messages are no such objects, or an option is unknown.
-        """
-        return self.answers([messages], **options)[0].text
-
-    def answers(self, conversations: Iterable[Iterable[Any]], **options: Any) -> list[Generation]:
-        """Returns the results of `chat` for several conversations, with log probabilities."""
-        ids = [self.chat_ids(messages) for messages in conversations]
-        end_ids = self._chat.end_ids(self.tokenizer)
-        return self._own_generator.answer(ids, end_ids=end_ids, **options)
-
-    def chat_ids(self, messages: Iterable[Any]) -> list[int]:
-        """Returns the ids of a conversation, up to where the model's answer begins.
-
-        Raises:
-            InputError, TypeError: as `chat`.
-        """
-        text = self._chat.text(messages, by_turns=self._chats_by_turns)
-        return self._chat.ids(text, self.tokenizer)
-
-    @property
-    def _chat(self) -> Chat:
-        if not self.generates or self._text.chat is None:
-            raise InputError(
-                "Expected a model with a chat template, as published models of conversations have, "
-                f"got one of {self.task_name} without."
-            )
-        return self._text.chat
 
     def generator(self, **options: Any) -> TextGenerator:
         """Returns the text generator of the model.

@@ -17,6 +17,7 @@ from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.fused_config import check_single
 from keras_transformer.zoo.models.memory import parameters_of
+from keras_transformer.zoo.outputs import MASKS, REPLACED
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.recipe.training_data import is_path, rows_digest
 from keras_transformer.zoo.tasks.task import Task
@@ -300,10 +301,11 @@ def probes_of(task: Task, modality: Text, texts: Sequence[str]) -> dict[str, np.
         texts: texts, of which some are taken at equal distances.
     """
     texts = list(texts)[:: -(-len(texts) // _MOST_PROBES)]
-    source: Any = {use: texts for use in ("text", "text_pair")} if task.columns else texts
+    is_plain = task.generates or task.output in (MASKS, REPLACED)
+    source: Any = texts if is_plain else {use: texts for use in ("text", "text_pair")}
     if task.reads_sources:
         source = {use: texts for use in ("source", *(task.labels or ("target",)))}
-    elif task.columns and not task.pair:
+    elif not (is_plain or task.pair):
         del source["text_pair"]
     examples = task.examples_of(source, labelled=False)
     inputs: Mapping[str, list[np.ndarray]] = task.inputs(examples, modality)

@@ -23,6 +23,7 @@ from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.text_metrics import text_metrics
 from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, model_inputs
+from keras_transformer.zoo.outputs import MASKS, REPLACED
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.tabular import Grid, Tabular
 from keras_transformer.zoo.tasks.measure import read_options
@@ -126,6 +127,11 @@ def compare(
         TypeError: if an argument is not a checkpoint, file or data, or an option is unknown.
     """
     checkpoint = as_checkpoint(checkpoint)
+    if checkpoint.head_names:
+        raise InputError(
+            f"Expected one task to compare, got {', '.join(checkpoint.head_names)}; name one with "
+            "--head (head() in Python)."
+        )
     runners = _runners(files, threads)
     for runner in runners:
         _check_same_model(checkpoint, runner)
@@ -152,7 +158,8 @@ def _runners(files: Source | Sequence[Source], threads: int = 1) -> list[Runner]
 def _read(
     checkpoint: Checkpoint, source: sources.Source | Rows, columns: Mapping[str, str | None]
 ) -> Examples | SentencePairs:
-    if not checkpoint.task.columns:
+    is_plain = checkpoint.output_kind in (MASKS, REPLACED)
+    if is_plain or (checkpoint.generates and not checkpoint.reads_sources):
         raise InputError(
             "Expected a checkpoint of translation or of labels to compare, got one of "
             f"{checkpoint.task_name}; evaluate each instead."

@@ -26,8 +26,10 @@ from keras_transformer.edge.compare.distances import (
 )
 from keras_transformer.edge.compare.side_by_side import SideBySide
 from keras_transformer.edge.precision import get_precision
+from keras_transformer.edge.runtime.head_runner import HeadRunner
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.tflite.head_signatures import of_head
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
@@ -205,7 +207,7 @@ def explain(
             "which does not hold the file's ranges."
         )
     both = SideBySide(
-        checkpoint, _simulation(checkpoint, spec, runner), unpack(runner)[0], runner.max_length,
+        checkpoint, _simulation(checkpoint, spec, runner), _graphs(runner), runner.max_length,
         steps=STEPS,
         tensors={signature: list(paths.values()) for signature, paths in places.items()},
     )  # fmt: skip
@@ -240,6 +242,14 @@ def explain(
     rows = {name: rows[:ROWS] for name, rows in columns.items()}
     both.run(rows, partial(meet, True), partial(meet, False))
     return list(found.values())
+
+
+def _graphs(runner: Runner) -> bytes:
+    """The model of a file; of one task of several, as a file of its own has it."""
+    flatbuffer = unpack(runner)[0]
+    if not isinstance(runner, HeadRunner):
+        return flatbuffer
+    return of_head(flatbuffer, runner.head_name, runner.lengths)
 
 
 def _loose(inside, spec):

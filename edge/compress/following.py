@@ -100,6 +100,7 @@ class Following(keras.Model):
         def of_labels(targets, outputs):
             return (1.0 - self.guidance.share) * loss(targets, outputs)
 
+        self._of_labels = of_labels
         super().compile(loss=of_labels, **arguments)
 
     def call(self, inputs, training=None):
@@ -111,7 +112,11 @@ class Following(keras.Model):
         expected, expected_states = keras.tree.map_structure(
             ops.stop_gradient, self._read_teacher(x, training=False)
         )
-        total = super().compute_loss(x, y, outputs, sample_weight, training)
+        if isinstance(outputs, dict):
+            # Keras wants a target for each output; a batch has those of one of several tasks.
+            total = self._of_labels(y, outputs) + sum(self.losses, 0.0)
+        else:
+            total = super().compute_loss(x, y, outputs, sample_weight, training)
         total = total + self.guidance.share * self.task.output_difference(
             y, expected, outputs, self.guidance.temperature
         )

@@ -3,6 +3,8 @@
 | model | signature | inputs | outputs |
 |---|---|---|---|
 | encoder | `predict`, `predict_N` | its modality's, such as `ids` (1, N) | `output` |
+| encoder of several tasks | `predict`, `predict_N` | the same | an output by each task's name |
+| encoder of several tasks | `TASK`, `TASK_N` for each | those that the task reads | `output` |
 | encoder-decoder | `encode`, `encode_N` | `ids` (1, N) | `memory_k_0`, `memory_v_0`, ... |
 | encoder-decoder | `decode` | one token, caches, memory, `memory_mask` (1, S) | `logits`, caches |
 | decoder | `prefill`, `prefill_N` | N tokens, caches | caches |
@@ -31,6 +33,7 @@ from keras_transformer.edge.runtime.names import (
 )
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.last_layers import IMPERCEPTIBLE
+from keras_transformer.zoo.tasks.multi_task.learner import head_models
 
 
 def make_signatures(
@@ -43,15 +46,30 @@ def make_signatures(
         model: the Keras model whose graph is converted.
         lengths: input lengths in tokens, ascending; the last is that of the caches.
     """
+    if checkpoint.head_names:
+        made = _predicting(PREDICT, checkpoint.inputs, lengths, lambda inputs: dict(model(inputs)))
+        models = head_models(model, checkpoint.task)
+        for name, task in checkpoint.task.tasks.items():
+            call = _one_output(models[name])
+            made |= _predicting(name, checkpoint.modality.inputs(pair=task.pair), lengths, call)
+        return made
     if not checkpoint.task.generates:
-        return {
-            signature_name(PREDICT, length, lengths): static_function(
-                lambda inputs: {LOGITS: model(inputs, training=False)},
-                {spec.name: (spec.size(1, length), spec.dtype) for spec in checkpoint.inputs},
-            )
-            for length in reversed(lengths)
-        }
+        return _predicting(PREDICT, checkpoint.inputs, lengths, _one_output(model))
     return _Generating(checkpoint, model, lengths[-1]).signatures(lengths)
+
+
+def _one_output(model):
+    return lambda inputs: {LOGITS: model(inputs, training=False)}
+
+
+def _predicting(kind, specs, lengths, call):
+    """The signatures of a kind, one for each length."""
+    return {
+        signature_name(kind, length, lengths): static_function(
+            call, {spec.name: (spec.size(1, length), spec.dtype) for spec in specs}
+        )
+        for length in reversed(lengths)
+    }
 
 
 class _Generating:

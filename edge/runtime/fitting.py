@@ -17,9 +17,17 @@ from keras_transformer.edge.runtime.names import (
     memory_names,
     signature_name,
 )
+from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.modality import InputSpec, Modality
 from keras_transformer.zoo.modalities.text import Text
-from keras_transformer.zoo.outputs import ANSWERS, BY_POSITION, MASKS, OUTPUTS
+from keras_transformer.zoo.outputs import (
+    ANSWERS,
+    BY_HEAD,
+    BY_POSITION,
+    MASKS,
+    OUTPUTS,
+    decision_of,
+)
 from keras_transformer.zoo.outputs import EMBEDDING as VECTORS
 
 _OUTPUTS = (LOGITS, PROBABILITIES, EMBEDDING)
@@ -48,11 +56,13 @@ def misfits(
     lengths = description.get("lengths", [description["max_length"]])
     kind = description.get("output_kind")
     generates = PREDICT not in model.signatures
-    known = ("text",) if generates else tuple(OUTPUTS)
+    known = ("text",) if generates else (*OUTPUTS, BY_HEAD)
     if kind is not None and kind not in known:
         yield f"Expected output_kind to be one of {', '.join(known)}, got output_kind={kind!r}."
     if generates:
         yield from _generating(description, lengths, modality, model)
+    elif kind == BY_HEAD:
+        yield from _by_head(description, lengths, modality, model)
     else:
         yield from _predicting(description, lengths, labels, modality, model)
     if isinstance(modality, Text):
@@ -113,6 +123,54 @@ def _predicting(
                 yield f"Expected vectors of the model's hidden_dim={width}, got {size} outputs."
             else:
                 yield f"Expected as many labels as the {size} outputs, got {len(labels)}."
+
+
+def _by_head(
+    description: Mapping[str, Any], lengths: Sequence[int], modality: Modality, model: Model
+) -> Iterator[str]:
+    """What does not fit in a file of several heads, each of which is read as a file of its own."""
+    heads = description.get("heads") or {}
+    if not heads:
+        yield f"Expected heads where output_kind={BY_HEAD!r}, got none."
+    for name, head in heads.items():
+        own = {
+            signature_name(PREDICT, length, lengths): signature_name(name, length, lengths)
+            for length in lengths
+        }
+        missing = [one for one in own.values() if one not in model.signatures]
+        if missing:
+            yield _no_signature(missing[0], model)
+            continue
+        signatures = {one: model.signatures[theirs] for one, theirs in own.items()}
+        labels = head["labels"]
+        try:
+            decision_of(head["output_kind"], head["task"], labels)
+        except InputError as error:
+            yield f"{name}: {error}"
+        whole = {**description, **head}
+        for reason in _predicting(
+            whole, lengths, labels, modality, model._replace(signatures=signatures)
+        ):
+            yield f"{name}: {reason}"
+    specs = {spec.name for spec in modality.inputs(pair=description["task"]["pair"])}
+    for length in lengths:
+        signature = signature_name(PREDICT, length, lengths)
+        if signature not in model.signatures:
+            yield _no_signature(signature, model)
+            continue
+        found = model.signatures[signature]
+        if set(found.outputs) != set(heads) or set(found.inputs) != specs:
+            yield (
+                f"Expected {signature} to read {', '.join(sorted(specs))} and to give "
+                f"{', '.join(sorted(heads))}, got {', '.join(sorted(found.inputs))} and "
+                f"{', '.join(sorted(found.outputs))}."
+            )
+            continue
+        ids: dict[str, Wanted] = dict.fromkeys(specs, ("INT32", (1, length)))
+        for name, head in heads.items():
+            positions = (length,) if head["output_kind"] in BY_POSITION else ()
+            ids[name] = ("FLOAT32", (1, *positions, None))
+        yield from _wrong(model, signature, ids)
 
 
 def _generating(

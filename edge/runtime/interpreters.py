@@ -85,5 +85,5 @@ def open_graph(
     """Returns an engine with an interpreter of its own; all share the file's bytes."""
     interpreter = make_interpreter(file.data, description, threads=threads)
     if PREDICT in interpreter.get_signature_list():
-        return PredictGraph(interpreter, lengths)
+        return PredictGraph(interpreter, lengths, description.get("heads", ()))
     return DecodeGraph(interpreter, cache_names(description["model"]["num_layers"]))

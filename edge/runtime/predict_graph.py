@@ -1,7 +1,7 @@
-"""A file's `predict`, at each of its lengths."""
+"""A file's `predict`, or the signatures of its heads, at each of its lengths."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,23 +13,34 @@ if TYPE_CHECKING:
 
 
 class PredictGraph:
-    """Runs `predict`; threads that call it take turns.
+    """Runs `predict`, or a head's signature; threads that call it take turns.
 
     Args:
         interpreter: of the file.
         lengths: tokens of the inputs, ascending.
+        heads: names of the heads of a file of several.
     """
 
-    def __init__(self, interpreter: "Interpreter", lengths: Sequence[int]):
+    def __init__(
+        self, interpreter: "Interpreter", lengths: Sequence[int], heads: Iterable[str] = ()
+    ):
         self.interpreter = interpreter
         self._lock = threading.Lock()
         self._signatures = {
-            length: interpreter.get_signature_runner(signature_name(PREDICT, length, lengths))
-            for length in lengths
-        }
+            (kind, length): interpreter.get_signature_runner(signature_name(kind, length, lengths))
+            for kind in (PREDICT, *heads) for length in lengths
+        }  # fmt: skip
 
-    def __call__(self, length: int, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Returns the outputs by name for inputs of a length by name."""
+    def __call__(
+        self, length: int, inputs: dict[str, np.ndarray], kind: str = PREDICT
+    ) -> dict[str, np.ndarray]:
+        """Returns the outputs by name for inputs of a length by name.
+
+        Args:
+            length: of the inputs.
+            inputs: by name.
+            kind: `predict`, or the name of a head.
+        """
         # Setting the inputs, computing and reading the outputs are three steps of LiteRT.
         with self._lock:
-            return self._signatures[length](**inputs)
+            return self._signatures[kind, length](**inputs)

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_transformer.edge.runtime.engines import Engines
 from keras_transformer.edge.runtime.file_decoder import FileSteps
+from keras_transformer.edge.runtime.head_passes import Passes
 from keras_transformer.edge.runtime.interpreters import ReadFile, check_counts, open_graph
 from keras_transformer.edge.runtime.names import (
     EMBEDDING,
@@ -94,6 +95,8 @@ class Runner(Predictor):
             functools.partial(open_graph, self._file, description, self.lengths, threads), 1
         )
         self._workers: Engines[Worker] | None = None
+        self._heads: dict[str, Runner] = {}
+        self._passes = Passes(self._engines)
         if workers > 1:
             there = functools.partial(type(self), threads=threads)
             self._workers = Engines(
@@ -130,6 +133,24 @@ class Runner(Predictor):
 
     def __repr__(self) -> str:
         return f"Runner({self.name}: {self.task_name}, {self.precision}, {self.max_length} tokens)"
+
+    @property
+    def head_names(self) -> tuple[str, ...]:
+        """Names of the tasks of a file of several."""
+        return tuple(self.description.get("heads", ()))
+
+    def head(self, name: str) -> "Runner":
+        """Returns one task of a file of several, see `HeadRunner`."""
+        from keras_transformer.edge.runtime.head_runner import HeadRunner
+
+        if name not in self._heads:
+            self._heads[name] = HeadRunner(self, name)
+        return self._heads[name]
+
+    def predict(self, rows: Iterable[Any], pairs: Iterable[Any] | None = None) -> list[Any]:
+        """Predicts for raw rows, see `Predictor`; all tasks of a file of several in one pass."""
+        with self._passes.kept():
+            return super().predict(rows, pairs)
 
     @property
     def reads_texts(self) -> bool:

@@ -25,6 +25,8 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.prune_vocabulary import Texts, prune_checkpoint, pruning_note
 
+# Target whose files have several heads.
+_OF_HEADS = "plain"
 # Rows of the calibration data on which a published model's file is compared.
 _COMPARED_ROWS = 64
 
@@ -174,6 +176,12 @@ def open_writer(target: str, about: About | None = None, **options: Any) -> Writ
 
 def check_host(writer: Writer, checkpoint: Checkpoint, spec: Precision) -> None:
     """Raises InputError if a target's host cannot load the checkpoint or run the precision."""
+    if checkpoint.head_names and writer.name != _OF_HEADS:
+        raise InputError(
+            f"Expected the target {_OF_HEADS} for a model of several tasks, got target="
+            f"{writer.name}; convert one of them, load(...).head({checkpoint.head_names[0]!r}) in "
+            "Python."
+        )
     reason = writer.loads(checkpoint)
     if reason is not None:
         raise InputError(reason)

@@ -26,6 +26,7 @@ from keras_transformer.edge.publish.model_card import origin_of
 from keras_transformer.edge.runtime.names import LOGITS
 from keras_transformer.edge.runtime.packed import pack
 from keras_transformer.edge.targets.artifact import Artifact
+from keras_transformer.edge.targets.heads import DESCRIBED, head_parts, heads_parity
 from keras_transformer.edge.targets.writer import Writer
 from keras_transformer.edge.tflite.compact import compact
 from keras_transformer.edge.tflite.freed import release_freed_memory
@@ -101,9 +102,12 @@ class FlatbufferWriter(Writer):
         }
         data = pack(flatbuffer, description, files, is_stored=self.is_stored)
         follows = self.knows_layers and LIMITS[spec.name].steps is not None
-        parity = self.parity(checkpoint.model if follows else graph.model, checkpoint, data)
+        if checkpoint.head_names:
+            parity = heads_parity(request, graph, data, follows=follows)
+        else:
+            parity = self.parity(checkpoint.model if follows else graph.model, checkpoint, data)
         costly = None
-        if follows and not checkpoint.is_quantized:
+        if follows and not checkpoint.is_quantized and not checkpoint.head_names:
             costly = partial(_costly, request, graph, lengths[-1])
         parity.check(spec, layers_follow=follows, costly=costly)
         return self.artifact(
@@ -117,7 +121,14 @@ class FlatbufferWriter(Writer):
     ) -> dict[str, Any]:
         checkpoint, precision = request.checkpoint, request.precision.name
         layers, simulated = {}, {}
-        if self.knows_layers:
+        if checkpoint.head_names:
+            heads = {}
+            for name, asked, own, graphs in head_parts(request, graph, lengths, flatbuffer):
+                found = self._description(asked, own, lengths, graphs)
+                found["labels"] = list(asked.checkpoint.labels)
+                heads[name] = {one: found[one] for one in DESCRIBED if one in found}
+            simulated = {"heads": heads}
+        elif self.knows_layers:
             layers = find_layers(checkpoint, graph.model, flatbuffer, lengths[-1], precision)
             if request.precision.inner_bits is not None:
                 simulation = Simulation(checkpoint, graph.model, request.precision, lengths[-1])
@@ -139,7 +150,7 @@ class FlatbufferWriter(Writer):
             "model": checkpoint.config.to_json(),
             "recipe": checkpoint.recipe.model.name,
             "columns": checkpoint.columns,
-            "output_step": output_step(flatbuffer),
+            "output_step": None if checkpoint.head_names else output_step(flatbuffer),
             "layers": layers,
             **simulated,
             "metrics": _plain(checkpoint.metrics),

@@ -5,33 +5,50 @@ bias a float16 file then cannot hold, or stores the sum in 256 steps from zero t
 of length 1 it would store in 256 steps from -1 to 1, of which most elements use a few.
 """
 
+import re
+
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_transformer.edge.runtime.names import EMBEDDING, LOGITS
 from keras_transformer.edge.tflite.compact import to_bytes
 from keras_transformer.edge.tflite.schema import op_name
-from keras_transformer.zoo.models.heads import Head
+from keras_transformer.zoo.models.heads import Head, Heads
 
 
-def in_units(flatbuffer: bytes, head: Head) -> bytes:
-    """Returns the file with the last layer of a head appended, in float32.
+def in_units(flatbuffer: bytes, head: Head | Heads) -> bytes:
+    """Returns the file with the last layer of each head appended, in float32.
 
     Its output is multiplied by a deviation and added to a mean, or divided by its length.
 
     Args:
         flatbuffer: whose output is standardized.
-        head: of the model.
+        head: of the model, or its heads.
     """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
-    names = (LOGITS, EMBEDDING) if head.normalize else (LOGITS,)
     for signature in model.signatureDefs:
         for output in signature.outputs:
-            if output.name.decode() in names:
+            one = _head_of(head, signature.signatureKey.decode(), output.name.decode())
+            if one is not None and not one.is_standard:
                 graph = model.subgraphs[signature.subgraphIndex]
-                append = _of_unit_length if head.normalize else _appended
-                output.tensorIndex = append(model, graph, output.tensorIndex, head)
+                append = _of_unit_length if one.normalize else _appended
+                output.tensorIndex = append(model, graph, output.tensorIndex, one)
     return to_bytes(model, len(flatbuffer))
+
+
+def _head_of(head: Head | Heads, signature: str, output: str) -> Head | None:
+    """The head whose output this is; None where it is of none."""
+    if isinstance(head, Heads):
+        if output in head.heads:
+            return head.heads[output]
+        if output != LOGITS:
+            return None
+        return next(
+            one for name, one in head.heads.items()
+            if re.fullmatch(rf"{name}(_\d+)?", signature)
+        )  # fmt: skip
+    names = (LOGITS, EMBEDDING) if head.normalize else (LOGITS,)
+    return head if output in names else None
 
 
 def _of_unit_length(model: schema.ModelT, graph: schema.SubGraphT, place: int, head: Head) -> int:

@@ -8,7 +8,6 @@ import numpy as np
 from keras import ops
 
 from keras_transformer.bits import all_bits, dynamic_bits, tanh_range, unit_range
-from keras_transformer.feedforward import HeadTransform
 from keras_transformer.masks import MASKED_SCORE, MaskedMax, StoredMask
 from keras_transformer.stacks import Decoder, Encoder
 from keras_transformer.zoo.errors import InputError
@@ -16,7 +15,7 @@ from keras_transformer.zoo.modalities.text import PAD_ID
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.config_checks import ADDED_POSITIONS
 from keras_transformer.zoo.models.fused_config import Config, FusedConfig, members_of, prefix_of
-from keras_transformer.zoo.models.heads import HEAD, LOGITS_HEAD, Head, HeadOwner, head_of
+from keras_transformer.zoo.models.heads import LOGITS_HEAD, Head, HeadOwner, Heads, head_of
 from keras_transformer.zoo.models.inputs import read_inputs
 from keras_transformer.zoo.models.kept_layers import keep_layers
 from keras_transformer.zoo.models.last_layers import Fused
@@ -32,7 +31,7 @@ FLOAT_ONLY = {
 
 def build(
     config: Config,
-    head: Head | HeadOwner | None = None,
+    head: Head | Heads | HeadOwner | None = None,
     *,
     bits: Mapping[str, int | None] | None = None,
     keep: Sequence[str] = (),
@@ -43,15 +42,15 @@ def build(
     - encoder: the inputs of the config's modality; for text int32 `ids` (B, T), 0 where a position
       is padding, and `segment_ids` (B, T) for a head over pairs. Outputs are the head's (B, units),
       (B, T, units) of a `tokens` head, logits (B, T, V) of a `masked` one, or the pooled vectors
-      (B, D) of a `vector` head or without one.
+      (B, D) of a `vector` head or without one; of several heads, outputs by name.
     - decoder: `ids` (B, T). Outputs are logits (B, T, V).
     - encoder-decoder: `source_ids` (B, S) and `ids` (B, T). Outputs are logits (B, T, V).
     - a `FusedConfig`: the inputs of an encoder. Outputs are those of `last_layers.Fused`.
 
     Args:
         config: architecture and sizes of the model, or of several that answer as one.
-        head: head of the model, or a task that has one; None for an encoder's pooled vectors, or
-            the tied logits of a decoder.
+        head: head of the model or several, or a task that has them; None for an encoder's pooled
+            vectors, or the tied logits of a decoder.
         bits: bit widths, see `keras_transformer.bits`; None for float.
         keep: path patterns of the layers that stay float or wide, see `keep_layers`.
         dtype: Keras dtype policy of the layers; outputs are float32 even with mixed precision.
@@ -97,7 +96,7 @@ def _fused_model(
     config: FusedConfig, head: Head | None, widths: Mapping[str, int | None], dtype: str
 ) -> keras.Model:
     """Builds one model of several encoders with a projection each."""
-    if head is None or head.units is None:
+    if not isinstance(head, Head) or head.units is None:
         raise InputError("Expected a head with outputs on several models that answer as one.")
     if widths["inner_bits"] is not None:
         raise InputError(
@@ -115,8 +114,14 @@ def _fused_model(
 
 
 def _ended(inputs, outputs, head):
-    """An encoder's model, with the last layer of its head."""
-    if head is not None and (last := head.last_layer()) is not None:
+    """An encoder's model, with the last layer of its head, or of each of its heads."""
+    if isinstance(head, Heads):
+        outputs = {
+            name: outputs[name] if (last := one.last_layer(f"{name}_")) is None
+            else last(outputs[name])
+            for name, one in head.heads.items()
+        }  # fmt: skip
+    elif head is not None and (last := head.last_layer()) is not None:
         outputs = last(outputs)
     return keras.Model(inputs, outputs, name="encoder_model")
 
@@ -146,29 +151,31 @@ class _Models(Parts):
         """The inputs by name, those `known` among them, and the outputs before the last layer."""
         # Without a table of several segments nothing distinguishes the two rows.
         pair = head is not None and head.pair and self.config.num_segments > 1
-        kind = None if head is None else head.kind
+        kind = getattr(head, "kind", None)
         self.has_logits_bias = kind == "masked"
         inputs, x, mask = read_inputs(self, pair=pair, known=known)
         x = self.stack(Encoder, "encoder")(x, mask=mask)
-        if kind == "masked":
-            return inputs, self._masked_logits(x)
-        if kind != "tokens":
-            x = self._pool(x, mask)
-        if head is not None and head.units is not None:
-            x = self.dropout("head_dropout")(x)
-            x = self.projection(head.units, HEAD)(x)
-            x = self.point("head_point")(x)
-        return inputs, ops.cast(x, "float32")
+        if not isinstance(head, Heads):
+            if kind == "masked":
+                return inputs, self._logits(self.masked_logits(x))
+            if kind != "tokens":
+                x = self._pool(x, mask)
+            return inputs, self._head_outputs(x, head)
+        pooled = None
+        if any(one.kind != "tokens" for one in head.heads.values()):
+            pooled = self._pool(x, mask)
+        return inputs, {
+            name: self._head_outputs(x if one.kind == "tokens" else pooled, one, f"{name}_")
+            for name, one in head.heads.items()
+        }
 
-    def _masked_logits(self, x):
-        """(B, T, D) to the logits (B, T, V) of the token at each position."""
-        c, table = self.config, self.tables["token_embedding"]
-        x = HeadTransform(
-            table.hidden_dim, activation=c.activation, norm=c.norm, epsilon=c.epsilon,
-            use_bias=c.use_bias, rank=c.rank, bits=self.bits, dtype=self.dtype,
-            name=self.named(HEAD),
-        )(x)  # fmt: skip
-        return self._logits(table(x, logits=True))
+    def _head_outputs(self, x, head, prefix=""):
+        """The outputs of a head on (B, D), or on (B, T, D)."""
+        if head is not None and head.units is not None:
+            x = self.dropout(f"{prefix}head_dropout")(x)
+            x = self.projection(head.units, f"{prefix}head")(x)
+            x = self.point(f"{prefix}head_point")(x)
+        return ops.cast(x, "float32")
 
     def _logits(self, logits):
         return ops.cast(self.point("logits_point", dynamic_bits(self.bits))(logits), "float32")

@@ -1,7 +1,9 @@
 """Heads: the output layers of models."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Protocol, Self
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from keras_transformer.zoo.errors import InputError
 
@@ -67,13 +69,19 @@ class Head:
         """Returns the head of standardized outputs, or of vectors as they are."""
         return dataclasses.replace(self, mean=0.0, deviation=1.0, normalize=False)
 
-    def last_layer(self) -> "keras.layers.Layer | None":
-        """Returns the layer that follows all others, if the outputs are not `is_standard`."""
+    def last_layer(self, prefix: str = "") -> "keras.layers.Layer | None":
+        """Returns the layer that follows all others, if the outputs are not `is_standard`.
+
+        Args:
+            prefix: beginning of its name, where the model has several heads.
+        """
         from keras_transformer.zoo.models.last_layers import InUnits, UnitLength
 
         if self.normalize:
-            return UnitLength(name="unit_length")
-        return None if self.is_standard else InUnits(self.mean, self.deviation, name="in_units")
+            return UnitLength(name=f"{prefix}unit_length")
+        if self.is_standard:
+            return None
+        return InUnits(self.mean, self.deviation, name=f"{prefix}in_units")
 
     def check(self, architecture: str) -> None:
         """Raises InputError if the architecture does not support this head."""
@@ -84,15 +92,82 @@ class Head:
             )
 
 
+# Names of heads, which begin the names of layers and are those of a file's signatures.
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
+# Signatures that a file may have beside those of its heads.
+_TAKEN = ("predict", "encode", "prefill", "decode", "ids", "segment_ids", "mask", "output")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Heads:
+    """Several heads on one encoder, which give their outputs by name.
+
+    Attributes:
+        heads: the heads by name.
+    """
+
+    heads: Mapping[str, Head]
+
+    def __post_init__(self):
+        if len(self.heads) < 2:
+            raise InputError(f"Expected at least two heads, got {len(self.heads)}.")
+        for name in self.heads:
+            check_head_name(name)
+
+    @property
+    def pair(self) -> bool:
+        """Whether the model reads two texts for any of the heads."""
+        return any(one.pair for one in self.heads.values())
+
+    @property
+    def is_standard(self) -> bool:
+        """Whether all outputs are what is computed, as they are."""
+        return all(one.is_standard for one in self.heads.values())
+
+    def standard(self) -> Self:
+        """Returns the heads of standardized outputs, or of vectors as they are."""
+        return dataclasses.replace(
+            self, heads={name: one.standard() for name, one in self.heads.items()}
+        )
+
+    def check(self, architecture: str) -> None:
+        """Raises InputError if the architecture does not support one of the heads."""
+        for one in self.heads.values():
+            one.check(architecture)
+
+
+def check_head_name(name: Any) -> None:
+    """Raises InputError if a head cannot have a name."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _TAKEN:
+        raise InputError(
+            "Expected the name of a task in a model of several to be lowercase letters, digits and "
+            f"underscores that begin with a letter, and none of {', '.join(_TAKEN)}, got {name!r}."
+        )
+
+
+def weights_of_head(
+    weights: Mapping[str, Any], name: str, paths: Iterable[str]
+) -> dict[str, Any]:  # fmt: skip
+    """Returns the weights of a model with one of several heads.
+
+    Args:
+        weights: weights of the model of several, by path.
+        name: name of the head.
+        paths: paths of the weights of the model of one.
+    """
+    own = {path: f"{name}_{path}" if path.startswith("head") else path for path in paths}
+    return {path: weights[source] for path, source in own.items()}
+
+
 class HeadOwner(Protocol):
     """The part of a task's interface that models use."""
 
     pair: bool
 
-    def head(self) -> Head:
-        """Returns the head of the task's model."""
+    def head(self) -> Head | Heads:
+        """Returns the head of the task's model, or its heads."""
 
 
-def head_of(given: Head | HeadOwner | None) -> Head | None:
-    """Returns the given head, or the head of the given task."""
-    return given if given is None or isinstance(given, Head) else given.head()
+def head_of(given: Head | Heads | HeadOwner | None) -> Head | Heads | None:
+    """Returns the given head or heads, or those of the given task."""
+    return given if given is None or isinstance(given, Head | Heads) else given.head()

@@ -17,7 +17,9 @@ WIDE = "=int8"
 STREAM = ("norm_point", "final_point", "embedding_norm_point", "embedding_point")
 
 
-def keep_layers(model: keras.Model, patterns: Sequence[str]) -> None:
+def keep_layers(
+    model: keras.Model, patterns: Sequence[str], *, head: str = ""
+) -> tuple[str, ...]:  # fmt: skip
     """Makes layers of a built model compute in float, or kernels stay wide among narrow ones.
 
     A pattern matches a layer with all its sublayers. `encoder/block_0` excludes the tensors stored
@@ -27,18 +29,24 @@ def keep_layers(model: keras.Model, patterns: Sequence[str]) -> None:
         model: model built with bits.
         patterns: patterns of layer paths, with `*`, `?` and `[...]` as in a shell; those that end
             in `=int8` are of kernels that stay wide.
+        head: name of the model's head in a model of several, whose layers the patterns are of;
+            those that match other heads' layers alone are left out.
+
+    Returns:
+        Patterns that match the same layers of this model.
 
     Raises:
         InputError: if a pattern matches no layer that is rounded, or no kernel of fewer bits.
     """
-    layers = rounded_layers(model)
+    layers, found = rounded_layers(model), []
     # What is named twice stays float.
     for one in sorted(patterns, key=lambda pattern: not pattern.endswith(WIDE)):
         pattern = one.removesuffix(WIDE)
         stays_wide = pattern != one
         candidates = [layer for layer in layers if _is_narrow(layer)] if stays_wide else layers
-        kept = [layer for layer in candidates if _matches(layer.path, pattern)]
-        if not kept:
+        kept = [layer for layer in candidates if _matches(_path(layer, head), pattern)]
+        found += [f"{layer.path}{WIDE if stays_wide else ''}" for layer in kept]
+        if not kept and not head:
             what = f"kernel of fewer than {WIDE_BITS} bits" if stays_wide else "layer"
             raise InputError(
                 f"Expected the pattern {pattern!r} to match the path of a {what}, such as "
@@ -46,6 +54,7 @@ def keep_layers(model: keras.Model, patterns: Sequence[str]) -> None:
             )
         for layer in kept:
             layer.stay_wide() if stays_wide else layer.stay_float()
+    return tuple(found) if head else tuple(patterns)
 
 
 def rounded_layers(model: keras.Model) -> list[keras.layers.Layer]:
@@ -62,6 +71,11 @@ def _is_rounded(layer):
 
 def _is_narrow(layer):
     return isinstance(layer, Projection) and (layer.kernel_bits or WIDE_BITS) < WIDE_BITS
+
+
+def _path(layer, head):
+    """A layer's path in the model of several heads, of which `head` is one."""
+    return f"{head}_{layer.path}" if head and layer.path.startswith("head") else layer.path
 
 
 def _matches(path, pattern):

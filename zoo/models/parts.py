@@ -5,11 +5,13 @@ from collections.abc import Mapping
 import keras
 
 from keras_transformer.embeddings import TokenEmbedding
+from keras_transformer.feedforward import HeadTransform
 from keras_transformer.low_rank import make_projection
 from keras_transformer.normalization import make_norm
 from keras_transformer.positions import LearnedPositionalEncoding, SinusoidalPositionalEncoding
 from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.heads import HEAD
 
 
 class Parts:
@@ -91,6 +93,16 @@ class Parts:
                 x = 2.0 * (0.5 * x)
             x = self.point("embedding_projection_point")(x)
         return x
+
+    def masked_logits(self, x):
+        """(B, T, D) to the logits (B, T, V) of the token at each position."""
+        c, table = self.config, self.tables["token_embedding"]
+        x = HeadTransform(
+            table.hidden_dim, activation=c.activation, norm=c.norm, epsilon=c.epsilon,
+            use_bias=c.use_bias, rank=c.rank, bits=self.bits, dtype=self.dtype,
+            name=self.named(HEAD),
+        )(x)  # fmt: skip
+        return table(x, logits=True)
 
     def normalized_embeddings(self, x, prefix=""):
         """Embedded (B, T, D), normalized if the config has it so."""

@@ -47,6 +47,7 @@ class Data(Part):
         max_length: maximum number of tokens of an example; longer ones are truncated and counted.
         batch_tokens: maximum number of tokens of a batch, padding included.
         bucket: divisor of the padded lengths.
+        sampling_power: power of the sizes of several tasks by which their batches are drawn.
         token_dropout: fraction of training tokens replaced by [MASK].
         piece_dropout: probability of skipping a matching piece of a training word, see
             `PieceDropout`.
@@ -68,6 +69,7 @@ class Data(Part):
     max_length: int = option(64, above_zero=True)
     batch_tokens: int = option(2048, above_zero=True)
     bucket: int = option(4, above_zero=True)
+    sampling_power: float = option(0.75, of_task=True)
     token_dropout: float = option(0.0, fraction=True)
     piece_dropout: float = option(0.0, fraction=True)
     mask_share: float = option(0.15, above_zero=True, fraction=True, of_task=True)
@@ -176,6 +178,8 @@ class Optimizer(Part):
             language modeling: `masked` words, or `replaced` ones.
         widths: numbers of the first values of its vectors that are to do alone, separated by
             commas.
+        loss_weights: of several tasks: `fixed` weights of their losses, or with learned
+            `uncertainty`.
         layer_decay: factor of the learning rate of each block over that of the next one towards
             the output, see `layer_rates`; 1 for equal rates.
     """
@@ -198,6 +202,7 @@ class Optimizer(Part):
         "scores", choices=("scores", "ranking", "masked", "replaced"), of_task=True
     )
     widths: str = option("", of_task=True)
+    loss_weights: str = option("fixed", choices=("fixed", "uncertainty"), of_task=True)
     layer_decay: float = option(1.0, above_zero=True)
 
     def __post_init__(self):

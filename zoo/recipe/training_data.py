@@ -4,13 +4,16 @@ import hashlib
 import json
 import numbers
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from keras_transformer.zoo.errors import InputError, no_file
 from keras_transformer.zoo.recipe.parts import Data
 from keras_transformer.zoo.recipe.recipe import Recipe
+
+# File of a teacher's weights in its folder.
+_WEIGHTS = "weights.safetensors"
 
 
 def data_options(*, train: Any = None, validation: Any = None) -> dict[str, Any]:
@@ -78,7 +81,7 @@ def resolved(recipe: Recipe, *, in_memory: Collection[str] = ()) -> Recipe:
     }
     if "train" not in in_memory:
         train = training_file(recipe.data)
-        changes |= {"train": str(train), "digest": file_digest(train)}
+        changes |= {"train": str(train), "digest": _digest(train)}
     if "validation" not in in_memory and not recipe.data.validation_share:
         if not recipe.data.validation:
             raise InputError(
@@ -103,7 +106,7 @@ def training_file(data: Data) -> Path:
         )  # fmt: skip
         raise InputError(f"{given}: give --train FILE (train= in Python).")
     path = Path(os.path.abspath(data.train))
-    found = file_digest(path)
+    found = _digest(path)
     if data.digest not in ("", found):
         raise InputError(
             f"Expected {path} to be the training data of the recipe (SHA-256 "
@@ -111,6 +114,33 @@ def training_file(data: Data) -> Path:
             "or give --train FILE (train= in Python) for a run on other data."
         )
     return path
+
+
+def _digest(path: Path) -> str:
+    """The SHA-256 of a file; of a table of tasks, that of all files that it names too."""
+    own = file_digest(path)
+    named = [path.parent / name for name in _named_in(path)]
+    if not named:
+        return own
+    # Whoever reads the table says which files are missing.
+    digests = [file_digest(one) for one in named if one.is_file()]
+    return hashlib.sha256("".join([own, *digests]).encode()).hexdigest()
+
+
+def _named_in(path: Path) -> Iterator[str]:
+    """The files that a table of tasks names; none of any other file."""
+    if path.suffix != ".json":
+        return
+    try:
+        table = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return
+    for entry in table.values() if isinstance(table, dict) else ():
+        if not isinstance(entry, dict) or "task" not in entry:
+            continue
+        for part, file in (("train", ""), ("validation", ""), ("teacher", f"/{_WEIGHTS}")):
+            if isinstance(entry.get(part), str):
+                yield f"{entry[part]}{file}"
 
 
 def file_digest(path: str | Path) -> str:

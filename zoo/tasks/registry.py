@@ -34,6 +34,7 @@ TASKS = TaskTable(
         "masked-language-modeling": (
             f"{_ROOM}.masked.masked_language_modeling.MaskedLanguageModeling"
         ),
+        "multi-task": f"{_ROOM}.multi_task.multi_task.MultiTask",
         "translation": f"{_ROOM}.translation.Translation",
         "language-modeling": f"{_ROOM}.language_modeling.LanguageModeling",
     }
@@ -74,8 +75,7 @@ def task_from_json(value: Any, labels: tuple[str, ...]) -> Any:
 
 def untuned(task: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Returns what makes a task the same as another: all but what was tuned on validation rows."""
-    value = {name: one for name, one in task.to_json().items() if name not in task.tuned_fields}
-    return value, tuple(task.labels)
+    return task.untuned()
 
 
 def task_of(predictor: Any) -> Any:

@@ -78,16 +78,6 @@ class Task(abc.ABC):
             InputError: if `label_smoothing` is not 0 and the task does not support it.
         """
 
-    def learner(self, model: Any, config: Any, data: RunData) -> Any:
-        """Returns what training steps train in place of the model, see `Fit`; None for the model.
-
-        Args:
-            model: built model.
-            config: its config.
-            data: data of the run.
-        """
-        return None
-
     @abc.abstractmethod
     def read(
         self, source: Source, columns: Mapping[str, str | None] | None = None, *,
@@ -103,9 +93,8 @@ class Task(abc.ABC):
             labelled: whether targets are required.
 
         Raises:
-            FileNotFoundError: if there is no such file.
+            FileNotFoundError, TypeError: if there is no such file, or data of another type.
             InputError: if a column, a row or a value is missing, or does not fit the task.
-            TypeError: if data in memory has another type.
         """
 
     @abc.abstractmethod
@@ -121,9 +110,8 @@ class Task(abc.ABC):
         """Returns the data of a run.
 
         Args:
-            train, validation: examples.
-            modality: modality that encodes them; rows longer than its `max_length` are truncated
-                and counted.
+            modality: modality that encodes the examples; rows longer than its `max_length` are
+                truncated and counted.
         """
 
     def inputs(self, examples: Read, modality: Modality) -> dict[str, list[np.ndarray]]:
@@ -180,7 +168,7 @@ class Task(abc.ABC):
         return self
 
     def learned_from(self, examples: Read) -> Self:
-        """Returns the task with its labels, if any, learned from the training examples."""
+        """Returns the task with labels, if it has any, learned from the training examples."""
         return self
 
     def tuned(self, data: RunData, model: Any) -> tuple[Self, dict[str, Any]]:
@@ -199,7 +187,6 @@ class Task(abc.ABC):
         """Splits examples in two at random, stratified by `strata`.
 
         Args:
-            examples: examples with `take`.
             share: fraction of the rows in the second part, see `split_rows`.
             seed: seed of the split.
 
@@ -218,10 +205,8 @@ class Task(abc.ABC):
         """Reads the data of a run.
 
         Args:
-            train: training data, see `examples_of`.
-            validation: likewise, or a fraction of the training data, see `split`.
-            columns: column names by their use.
-            seed: seed of the split.
+            train, validation: data, see `examples_of`; or a fraction of it to `split` off.
+            columns, seed: column names by their use, and the seed of the split.
 
         Returns:
             The task with labels learned from the training examples, these, and the validation ones.
@@ -258,7 +243,7 @@ class Task(abc.ABC):
         """Returns what examples leave undefined in sentences, and what decides in its place."""
         undefined = self.undefined(examples)
         sentences = [f"{examples.path}: {one}" for one in not_defined(undefined)]
-        if metric.name in undefined:
+        if metric.name in undefined and self.fallback is not None:
             sentences[-1] = f"{sentences[-1][:-1]}; {self.fallback.name} decides."
         return sentences
 
@@ -287,6 +272,11 @@ class Task(abc.ABC):
         if set(value) - {"modality"} != {"name", "pair"}:
             raise InputError(f"Expected a task with name and pair, got {value!r}.")
         return cls().reading(value.get("modality", "text"))
+
+    def untuned(self) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Returns the task as JSON, without what was tuned on validation rows, and its labels."""
+        value = {name: one for name, one in self.to_json().items() if name not in self.tuned_fields}
+        return value, tuple(self.labels)
 
     def options(self) -> dict[str, Any]:
         """Returns the recipe options that recreate the task, see `of_columns`."""

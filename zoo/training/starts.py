@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -38,7 +39,8 @@ from keras_transformer.zoo.tasks.task import Task
 # Files of a checkpoint that say nothing of what a run begins with.
 _UNREAD = (METRICS, PROBES, RECIPE)
 # Weights that a task has trained for itself alone; a pooler is not one of those.
-_OUTPUTS, _POOLER = (f"{HEAD}/", TIED_BIAS), "pooler/"
+# Those of several tasks have their names before them.
+_HEAD, _POOLER = re.compile(rf"(\w+_)?{HEAD}/"), "pooler/"
 _POSITIONS = "position_embedding/embeddings"
 
 
@@ -161,7 +163,7 @@ class OwnStart:
         """Number of parameters, without a head."""
         return sum(
             int(np.prod(value.shape)) for path, value in self._weights.items()
-            if not path.startswith(_OUTPUTS)
+            if not (_HEAD.match(path) or path == TIED_BIAS)
         )  # fmt: skip
 
     @property
@@ -179,14 +181,13 @@ class OwnStart:
         ours, weights = self.checkpoint.task, self._weights
         same = (ours.name, ours.labels, ours.head()) == (task.name, task.labels, task.head())
         writes = config.architecture != "encoder"
-        new = tuple(
-            part for part, is_kept in (
-                (_OUTPUTS[0], same or writes), (_OUTPUTS[1], same or writes),
-                (_POOLER, self._has_pooler),
-            ) if not is_kept
-        )  # fmt: skip
+
+        def is_output(path):
+            return not writes and bool(_HEAD.match(path) or path == TIED_BIAS)
+
         for variable in model.weights:
-            if variable.path.startswith(new):
+            is_new = is_output(variable.path) and not same
+            if is_new or (variable.path.startswith(_POOLER) and not self._has_pooler):
                 continue
             value = weights.get(variable.path)
             if value is not None and variable.path.endswith(_POSITIONS):
@@ -201,7 +202,7 @@ class OwnStart:
         wanted = {variable.path for variable in model.weights}
         unused = [
             path for path in sorted(set(weights) - wanted)
-            if not path.startswith((*_OUTPUTS, _POOLER)) or (writes and path == TIED_BIAS)
+            if not (is_output(path) or path.startswith(_POOLER))
         ]  # fmt: skip
         if unused:
             raise InputError(

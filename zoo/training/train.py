@@ -15,6 +15,7 @@ from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.prune_vocabulary import Texts
 from keras_transformer.zoo.recipe import OPTIONS, Recipe
 from keras_transformer.zoo.recipe.training_data import data_options, is_path, rows_given
+from keras_transformer.zoo.tasks.multi_task.multi_task import MultiTask
 from keras_transformer.zoo.tasks.registry import DEFAULT_TASK, task_named
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.training.train_recipe import OWN_CONFIG, train_recipe
@@ -28,7 +29,7 @@ _ARGUMENTS = (
 
 def train(
     model: str | TransformerConfig | Recipe | None = None,
-    task: Task | str | None = None,
+    task: Task | str | Mapping[str, Any] | None = None,
     *,
     train: Source | None = None,
     validation: Source | float | None = None,
@@ -51,7 +52,9 @@ def train(
             `hf:OWNER/NAME[@REVISION]`. By default the catalogue's model that suits the task and
             the number of training examples.
         task: task such as `Classification(labels=["bad", "good"])`, or its name; classification by
-            default. Missing labels are learned from the training data.
+            default. Missing labels are learned from the training data. A mapping is of several
+            tasks that one model learns, each with its data: `{"intent": {"task":
+            Classification(), "train": ..., "validation": ...}, ...}`, see `read_table`.
         train: path, pair of sequences (texts, labels), columns by name or a data frame, or rows:
             tuples, or mappings by column name.
         validation: likewise, or a fraction of the training data, such as 0.1, for a stratified
@@ -77,6 +80,12 @@ def train(
         FileExistsError: if `out` exists, or an unfinished run of it.
         RunError: if the loss became infinite or not a number.
     """
+    if isinstance(task, Mapping):
+        if train is not None:
+            raise TypeError("Expected no train beside several tasks, which name their own data.")
+        train, task = task, MultiTask.name
+    if task == MultiTask.name and validation is None:
+        validation = train
     chosen = None
     if model is None or isinstance(model, str):
         # A config and a recipe say all of a model; a name leaves to the data what is not given.

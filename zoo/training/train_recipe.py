@@ -31,6 +31,7 @@ from keras_transformer.zoo.training.adaptation.freezing import freeze
 from keras_transformer.zoo.training.adaptation.lora import add_adapters, merged_weights
 from keras_transformer.zoo.training.fit import Fit
 from keras_transformer.zoo.training.learn_modality import with_selected_tokenizer
+from keras_transformer.zoo.training.multi_task import learner_of
 from keras_transformer.zoo.training.random_state import random_state_kept
 from keras_transformer.zoo.training.run_data import (
     deciding,
@@ -171,8 +172,8 @@ def train_recipe(
     freeze(model, recipe.training.freeze)
     fit = Fit(
         model, data.task, recipe, training_batches(data, recipe), data.validator(), folder=folder,
-        report=report, scalars=scalars, learner=data.task.learner(model, config, data),
-        metric=deciding(data, report),
+        report=report, scalars=scalars, metric=deciding(data, report),
+        learner=learner_of(model, config, data),
     )  # fmt: skip
     if resume:
         fit.resume()

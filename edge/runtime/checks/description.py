@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.outputs import OUTPUTS
 
 _MOST_LENGTH = 1 << 20
 _MOST_COUNT = 1 << 31
@@ -55,6 +56,20 @@ def _are_places(value: Any) -> bool:
     return _by_name(_by_name(_or_none(_is_count)))(value)
 
 
+def _is_head(value: Any) -> bool:
+    """Whether a value describes a head of a file of several."""
+    if not isinstance(value, dict):
+        return False
+    task, columns = value.get("task"), value.get("columns")
+    return (
+        _is_object(task) and _is_text(task.get("name")) and _is_flag(task.get("pair"))
+        and _are_texts(value.get("labels")) and _is_text(value.get("output_kind"))
+        and value.get("output_kind") in OUTPUTS and _by_name(_or_none(_is_text))(columns)
+        and _or_none(_is_number)(value.get("output_step"))
+        and _are_places(value.get("layers")) and _is_object(value.get("metrics"))
+    )  # fmt: skip
+
+
 # What must be there, and what may be, by dotted name; older files have no more than the first.
 _REQUIRED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "task": ("an object", _is_object),
@@ -74,6 +89,7 @@ _OPTIONAL: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "modality": ("text", _is_text),
     "output": ("text", _is_text),
     "output_kind": ("text", _is_text),
+    "heads": ("an object of heads by name", lambda value: _by_name(_is_head)(value)),
     "output_step": ("a number or null", _or_none(_is_number)),
     "custom_ops": ("a list of text", _are_texts),
     "keep": ("a list of text", _are_texts),

@@ -208,7 +208,7 @@ def test_commands(folder, tmp_path):
     assert (shown["family"], shown["as_it_is"], shown["licence"]) == ("bert", "embedding", "mit")
     assert shown["tasks"] == [
         "classification", "multi-label", "regression", "embedding", "token-classification",
-        "question-answering", "masked-language-modeling",
+        "question-answering", "masked-language-modeling", "multi-task",
     ]
     rows = call("models", folder).stdout.splitlines()
     assert any(row.split() == ["parameters", f"{shown['parameters']:,}"] for row in rows)

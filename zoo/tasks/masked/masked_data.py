@@ -10,9 +10,11 @@ import numpy as np
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.plain_text import PlainText, token_stream
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.masking.masking import Masking
+from keras_transformer.zoo.masking.masking import Masking, mask_id, most_masked
 from keras_transformer.zoo.modalities.text import Text
+from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.progress import Report
+from keras_transformer.zoo.tasks.masked.scores import ReplacementScores
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -136,6 +138,15 @@ class MaskedData:
         """Number of tokens of a training block."""
         return self.modality.max_length - self._room + min(self._room, len(self._stream))
 
+    def learner(self, model: "keras.Model", config: TransformerConfig) -> "keras.Model":
+        """Returns what training steps train in place of the model, see `Fit`."""
+        from keras_transformer.zoo.tasks.masked.learners import MaskedLearner, ReplacedLearner
+
+        most = most_masked(self.task.mask_share, self.longest)
+        if self.task.restores:
+            return MaskedLearner(model, most)
+        return ReplacedLearner(model, config, most, mask_id(self.modality.tokenizer))
+
     def validator(self) -> "Callable[[keras.Model], dict[str, Any]]":
         if not self.task.restores:
             return self._replacements
@@ -146,7 +157,6 @@ class MaskedData:
     def _replacements(self, model: "keras.Model") -> dict[str, Any]:
         # Keras is not imported where a file alone is evaluated.
         from keras_transformer.zoo.models.running.predict import predict_each
-        from keras_transformer.zoo.tasks.masked.scores import ReplacementScores
 
         scores = ReplacementScores()
         outputs = predict_each(model, self._fixed.batches(_VALIDATION_TOKENS))

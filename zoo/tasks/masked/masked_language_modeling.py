@@ -14,7 +14,6 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.generation.decoding import check_no_decoding
 from keras_transformer.zoo.losses.divergence import softened_divergence
-from keras_transformer.zoo.masking.masking import mask_id, most_masked
 from keras_transformer.zoo.modalities.modality import Features
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.heads import Head
@@ -97,14 +96,6 @@ class MaskedLanguageModeling(Task):
                 f"got label_smoothing={label_smoothing}."
             )
         return ReplacedLoss()
-
-    def learner(self, model: Any, config: Any, data: MaskedData) -> Any:
-        from keras_transformer.zoo.tasks.masked.learners import MaskedLearner, ReplacedLearner
-
-        most = most_masked(self.mask_share, data.longest)
-        if self.restores:
-            return MaskedLearner(model, most)
-        return ReplacedLearner(model, config, most, mask_id(data.modality.tokenizer))
 
     def read(
         self, source: Source, columns: Mapping[str, str | None] | None = None, *,

@@ -1,0 +1,60 @@
+"""One task of a file of several."""
+
+import functools
+from typing import Any
+
+from keras_transformer.edge.runtime.names import LOGITS, PREDICT
+from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.outputs import decision_of
+
+
+class HeadRunner(Runner):
+    """Runs one task of a `.tflite` file of several, with the file's interpreter.
+
+    It computes in this process, whatever the workers of the file are.
+
+    Args:
+        whole: runner of the file.
+        name: name of the task.
+
+    Attributes:
+        head_name: the same.
+
+    Raises:
+        InputError: if the file has no several tasks, or none of that name.
+    """
+
+    def __init__(self, whole: Runner, name: str):
+        heads = whole.description.get("heads", {})
+        if name not in heads:
+            known = ", ".join(heads) or "none, it has one task"
+            raise InputError(f"Expected a head of {whole.name} ({known}), got {name!r}.")
+        self._whole, self.head_name = whole, name
+        self.path, self.name, self._file = whole.path, whole.name, whole._file
+        self.description = {**whole.description, **heads[name], "heads": {}}
+        task = self.description["task"]
+        self.task = self.task_name = task["name"]
+        self.pair, self.precision = task["pair"], whole.precision
+        self.modality, self.lengths, self.output = whole.modality, whole.lengths, LOGITS
+        self.columns = self.description["columns"]
+        self.output_kind = self.description["output_kind"]
+        self.labels = tuple(self.description["labels"])
+        self.decision = decision_of(self.output_kind, task, self.labels)
+        self._engines, self._passes = whole._engines, whole._passes
+        self._workers, self._heads = None, {}
+        self._specs = {spec.name: spec for spec in self.modality.inputs(pair=self.pair)}
+        self._inputs = list(self._specs)
+        signature = self.interpreter.get_signature_list()[PREDICT]
+        self._beside = [one for one in signature["inputs"] if one not in self._specs]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return functools.partial(_head_of, self.head_name), (self._whole,)
+
+    def _predict(self, length, inputs):
+        output = self._passes.output(self.head_name, length, inputs, self._beside)
+        return output, {LOGITS: output}
+
+
+def _head_of(name: str, whole: Runner) -> Runner:
+    return whole.head(name)

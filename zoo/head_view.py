@@ -1,0 +1,52 @@
+"""One head of a checkpoint of several tasks, as a checkpoint of its own."""
+
+import dataclasses
+from typing import Any
+
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models.build import build, get_weights, set_weights
+from keras_transformer.zoo.models.heads import weights_of_head
+from keras_transformer.zoo.models.kept_layers import keep_layers
+from keras_transformer.zoo.models.unset import unset_weights
+from keras_transformer.zoo.tasks.multi_task.multi_data import probes_of_head
+from keras_transformer.zoo.tasks.multi_task.multi_task import BY_TASK
+
+
+def head_view(checkpoint: Any, name: str) -> Any:
+    """Returns a checkpoint of the encoder with one of the heads, which has copies of the weights.
+
+    Args:
+        checkpoint: `Checkpoint` of several tasks.
+        name: name of the task.
+
+    Raises:
+        InputError: if the model has no several tasks, or none of that name.
+    """
+    tasks = checkpoint.task.tasks if checkpoint.head_names else {}
+    if name not in tasks:
+        known = ", ".join(tasks) or "none, it has one task"
+        raise InputError(f"Expected a head of the model ({known}), got {name!r}.")
+    task = tasks[name]
+    with unset_weights():
+        model = build(checkpoint.config, task, bits=checkpoint.bits)
+    keep = keep_layers(model, checkpoint.keep, head=name)
+    weights = get_weights(model)
+    set_weights(model, weights_of_head(get_weights(checkpoint.model), name, weights))
+    recipe = checkpoint.recipe
+    recipe = dataclasses.replace(
+        recipe, task=task.name,
+        data=dataclasses.replace(
+            recipe.data, train="", validation="", digest="", sampling_power=1.0,
+            columns=checkpoint.task.columns_of.get(name, task.columns),
+        ),
+        optimizer=dataclasses.replace(recipe.optimizer, loss_weights="fixed"),
+    )  # fmt: skip
+    inputs = [spec.name for spec in checkpoint.modality.inputs(pair=task.pair)]
+    return dataclasses.replace(
+        checkpoint, task=task, model=model, recipe=recipe, rows={}, keep=keep,
+        metrics={
+            part: found[BY_TASK][name] for part, found in checkpoint.metrics.items()
+            if isinstance(found, dict) and BY_TASK in found
+        },
+        probes=probes_of_head(checkpoint.probes, list(tasks).index(name), inputs),
+    )  # fmt: skip

@@ -1,0 +1,49 @@
+"""The learner of a model of several tasks, with the teachers that their table names."""
+
+import keras
+
+from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
+from keras_transformer.zoo.tasks.masked.masked_data import MaskedData
+from keras_transformer.zoo.tasks.multi_task.learner import MultiTaskLearner
+from keras_transformer.zoo.tasks.multi_task.multi_data import MultiData
+from keras_transformer.zoo.tasks.run_data import RunData
+
+
+def learner_of(
+    model: keras.Model, config: TransformerConfig, data: RunData
+) -> keras.Model | None:
+    """Returns the model that a run's steps train, see `Fit`; None for the model itself.
+
+    Raises:
+        FileNotFoundError, InputError: if a teacher cannot be opened, or does not fit its task.
+    """
+    if not isinstance(data, MultiData):
+        return data.learner(model, config) if isinstance(data, MaskedData) else None
+    teachers = {}
+    for name, entry in data.train.teachers.items():
+        teacher = as_checkpoint(entry.teacher)
+        _check(teacher, data, name)
+        teachers[name] = (teacher.model, entry.share, entry.temperature)
+    return MultiTaskLearner(model, data.task, data.train.weights, teachers)
+
+
+def _check(teacher: Checkpoint, data: MultiData, name: str) -> None:
+    task = data.task.tasks[name]
+    if teacher.task.untuned() != task.untuned():
+        raise InputError(
+            f"Expected the teacher of {name} to have its task and labels, got one of "
+            f"{teacher.task_name} with {len(teacher.labels)} labels."
+        )
+    if teacher.modality.files() != data.modality.files():
+        raise InputError(
+            f"Expected the teacher of {name} to have the model's vocabulary, got another one; "
+            "train both from the same published model, or with the same --vocabulary."
+        )
+    if teacher.longest < data.modality.max_length:
+        raise InputError(
+            f"Expected a teacher of {name} that reads the model's {data.modality.max_length} "
+            f"tokens, got one of max_length={teacher.longest}."
+        )
