@@ -50,9 +50,8 @@ LOCAL_IMPORTS = {
     ("zoo/losses/divergence.py", "keras"),
     *(
         (f"zoo/tasks/{task}.py", package)
-        for task in "classification embedding generating multi_label regression "
-        "tagging/token_classification answering/question_answering "
-        "masked/masked_language_modeling".split()
+        for task in "classification embedding generating multi_label regression masked/"
+        "masked_language_modeling tagging/token_classification answering/question_answering".split()
         for package in ("keras", "keras_transformer")
     ),
     *(

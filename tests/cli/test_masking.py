@@ -51,7 +51,7 @@ def test_fills_and_metrics(folder):
     assert [one["masks"][0]["start"] for one in found] == [5, 4]
     assert len(found[1]["masks"][0]["pieces"]) == 5
     result = call("run", folder / "model", "bob")
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (2, "")
     assert "Expected [MASK] in each text, got none in text 1: 'bob'." in result.stderr
     result = call("evaluate", folder / "model", "--data", folder / "texts.txt", "--json")
     assert json.loads(result.stdout)["token_accuracy"] > 0.9
@@ -59,7 +59,7 @@ def test_fills_and_metrics(folder):
         "evaluate", folder / "model", "--data", folder / "texts.txt", "--errors",
         folder / "errors.tsv",
     )  # fmt: skip
-    assert result.exit_code == 1 and "predicts labels or numbers" in result.stderr
+    assert result.exit_code == 2 and "predicts labels or numbers" in result.stderr
 
 
 def test_replaced_pieces(folder):

@@ -172,12 +172,7 @@ class MaskedData:
         blocks = text_blocks(self.validation, self.modality)
         full = [block for block in blocks if len(block) == len(blocks[0])]
         rows = rng.choice(len(full), min(NUM_PROBES, len(full)), replace=False)
-        masking = Masking(tokenizer=self.modality.tokenizer, share=self.task.mask_share)
-        chosen = [full[row] for row in rows]
-        if self.task.restores:
-            ids, _ = masking.masked(chosen, rng, always=True)
-        else:
-            ids, _ = masking.replaced(chosen, rng)
+        ids = self.task.shown([full[row] for row in rows], self.modality, rng)
         return {"ids": np.array(ids, np.int32)}
 
     def report_cuts(self, report: Report) -> None:

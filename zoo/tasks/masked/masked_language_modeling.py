@@ -14,6 +14,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.generation.decoding import check_no_decoding
 from keras_transformer.zoo.losses.divergence import softened_divergence
+from keras_transformer.zoo.masking.masking import Masking
 from keras_transformer.zoo.modalities.modality import Features
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.heads import Head
@@ -125,6 +126,20 @@ class MaskedLanguageModeling(Task):
     def encode(self, examples: PlainText, modality: Text) -> Features:
         found = self.fixed(examples, modality)
         return Features({"ids": found.ids}, [False] * len(found.ids))
+
+    def inputs(self, examples: PlainText, modality: Text) -> dict[str, list[np.ndarray]]:
+        """Returns blocks whose drawn pieces are all [MASK], as those of texts to fill are."""
+        blocks = text_blocks(examples, modality)
+        return {"ids": self.shown(blocks, modality, np.random.default_rng(0))}
+
+    def shown(
+        self, blocks: Sequence[np.ndarray], modality: Text, rng: np.random.Generator
+    ) -> list[np.ndarray]:
+        """Returns the ids of blocks as a model reads them that is used, see `inputs`."""
+        masking = Masking(tokenizer=modality.tokenizer, share=self.mask_share)
+        if self.restores:
+            return masking.masked(blocks, rng, always=True)[0]
+        return masking.replaced(blocks, rng)[0]
 
     def evaluate(self, predictor: Any, examples: PlainText, **decoding: Any) -> dict[str, Any]:
         """Evaluates on the blocks of a text with masks, or replacements, that are always the same.
