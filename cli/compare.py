@@ -106,6 +106,11 @@ def compare(
     for comparison in compared:
         if comparison.num_truncated:
             display.say(f"{comparison.num_truncated} rows were cut to fit {comparison.path}.")
+        if comparison.same_weights is False:
+            display.note(
+                f"{comparison.path} was made from other weights than those of {checkpoint}: of "
+                "another model, or of one that was trained on, rotated or pruned since."
+            )
 
 
 def _show_significance(

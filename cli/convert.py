@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from keras_transformer.cli import options
-from keras_transformer.edge.precision import PRECISIONS
+from keras_transformer.edge.precision import PRECISIONS, get_precision
 from keras_transformer.edge.targets.registry import TARGETS
 from keras_transformer.edge.targets.target import About, Option
 from keras_transformer.zoo.numerals import read_integer
@@ -217,20 +217,20 @@ def convert(
         written = artifact.save(out, overwrite=overwrite)
     parity, made = artifact.parity, artifact.description.get("lengths", ())
     compressed = sum(len(gzip.compress(data)) for data in artifact.files.values())
+    departures = parity.departures(get_precision(artifact.precision))
+    unit = "tokens" if trained.task.generates else "rows"
     rows = [
         ("precision", artifact.precision),
         ("size", display.size(artifact.size)),
         ("size, compressed by gzip", display.size(compressed)),
         ("target", target),
         ("lengths", ", ".join(map(str, made)) or "any"),
-        (
-            "tokens compared with the Keras model" if trained.task.generates
-            else "rows compared with the Keras model", str(parity.rows),
-        ),
+        (f"{unit} compared with the Keras model", str(parity.rows)),
         *(
             [("same choice", None if parity.agreement is None else f"{parity.agreement:.1%}")]
             if parity.cosine is None else [("smallest cosine", f"{parity.cosine:.4f}")]
         ),
+        *([(f"{unit} that depart", departures)] if departures else []),
         ("largest difference of outputs", f"{parity.largest:.2g}"),
         ("the same in output steps", f"{parity.steps:.1f}"),
         *artifact.measured.items(),

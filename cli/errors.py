@@ -1,8 +1,9 @@
 """Errors of the command line: one sentence and an exit code."""
 
 import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
@@ -16,6 +17,9 @@ from keras_transformer.zoo.printable import printable, shortened
 USER_MISTAKE = 2
 FAILURE = 1
 BACKENDS = ("tensorflow", "jax", "torch", "numpy", "openvino")
+# What precedes an argument in a sentence of ours, and does not where a name is part of another.
+_BEFORE = r"(?:(?<=got )|(?<=, )|(?<=where )|(?<=for )|(?<=and ))"
+_NO_PART = r"(?<![\w./'\"=-])"
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
@@ -31,8 +35,13 @@ class CommandError(click.ClickException):
 
 
 @contextmanager
-def in_one_sentence() -> Iterator[None]:
+def in_one_sentence(
+    options: Callable[[], Iterable[click.Parameter]] = tuple
+) -> Iterator[None]:
     """Converts the expected errors, and only those, to a `CommandError`.
+
+    Args:
+        options: returns the options by whose names a sentence is to call its arguments.
 
     A mistake of the user's exits with 2, a failure with 1, an interruption with 130, a
     signal with 128 and its number. Any other exception is a bug of ours and keeps its traceback.
@@ -43,7 +52,9 @@ def in_one_sentence() -> Iterator[None]:
         raise  # click prints the help of the one, and ends quietly (`... | head`) on the other
     except click.UsageError as error:
         raise CommandError(_one_line(error.format_message()), USER_MISTAKE) from error
-    except (InputError, FileNotFoundError, FileExistsError) as error:
+    except InputError as error:
+        raise CommandError(as_options(_sentence(error), options()), USER_MISTAKE) from error
+    except (FileNotFoundError, FileExistsError) as error:
         raise CommandError(_sentence(error), USER_MISTAKE) from error
     except (RunError, OSError) as error:
         raise CommandError(_sentence(error), FAILURE) from error
@@ -56,6 +67,27 @@ def in_one_sentence() -> Iterator[None]:
         raise CommandError(mistake, USER_MISTAKE) from error
     except KeyboardInterrupt as error:
         raise CommandError("Interrupted.", INTERRUPTED) from error
+
+
+def as_options(sentence: str, parameters: Iterable[click.Parameter]) -> str:
+    """Returns a sentence of Python's arguments, `got max_drop=-1`, with options in their place.
+
+    A name of one word may be another thing, unless a value follows it or the sentence is about it.
+    """
+    for one in parameters:
+        option = next((name for name in one.opts if name.startswith("--")), None)
+        if option is None:
+            continue
+        name = option[2:].replace("-", "_")
+        if getattr(one, "is_flag", False):
+            off = next(iter(one.secondary_opts), None)
+            sentence = re.sub(f"{_BEFORE}{name}=True\\b", option, sentence)
+            sentence = re.sub(f"{_BEFORE}{name}=False\\b", off or f"no {option}", sentence)
+        sentence = re.sub(f"{_BEFORE}{name}=", f"{option} ", sentence)
+        sentence = re.sub(f"^Expected {name}(?= (?:to|only)\\b)", f"Expected {option}", sentence)
+        if "_" in name:
+            sentence = re.sub(f"{_NO_PART}{name}(?![\\w=(./'\"])", option, sentence)
+    return sentence
 
 
 def _backend_mistake(error: Exception) -> str | None:

@@ -129,7 +129,11 @@ class LazyGroup(click.Group):
         known = self.list_commands(ctx)
         if args[0] not in known and not ctx.resilient_parsing:
             ctx.fail(f"No such command {args[0]!r}; the commands are {', '.join(known)}.")
-        return super().resolve_command(ctx, args)
+        found = super().resolve_command(ctx, args)
+        # What a recipe says has the names that it has there.
+        by_recipe = any(word.split("=")[0] == "--recipe" for word in args)
+        ctx.meta[_COMMAND] = None if by_recipe else found[1]
+        return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         lines = {name: line for name, (_, _, line) in self.table.items()}
@@ -153,7 +157,11 @@ class LazyGroup(click.Group):
             return super().make_context(info_name, args, **kwargs)
 
     def invoke(self, ctx: click.Context):
-        with in_one_sentence():
+        def options() -> list[click.Parameter]:
+            command = ctx.meta.get(_COMMAND)
+            return [] if command is None else command.get_params(ctx)
+
+        with in_one_sentence(options):
             return super().invoke(ctx)
 
 
@@ -191,6 +199,10 @@ def max_unpacked_option() -> click.Option:
         callback=lift,
         help="What a packed file of data may unpack to.  [default: 50 times its size, at least 16]",
     )  # fmt: skip
+
+
+# Where a context has the command that is run, unless a recipe has its options.
+_COMMAND = "keras_transformer.command"
 
 
 @click.group(cls=LazyGroup, table=COMMANDS, name="keras-transformer", params=[verbose_option()])

@@ -11,7 +11,13 @@ import click
 from keras_transformer.cli import generation, options
 from keras_transformer.cli.chat import asked, chat_options
 from keras_transformer.cli.predictions import longer, print_table, short, values
-from keras_transformer.cli.vectors import ranked_as_json, ranked_lines
+from keras_transformer.cli.vectors import (
+    check_vectors,
+    ranked_as_json,
+    ranked_lines,
+    typed,
+    vectors_option,
+)
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.outputs import LABEL_SETS, LabelSet, Prediction
 
@@ -40,13 +46,14 @@ MATCHES = 5
     help=f"Number of lines that --nearest ranks.  [default: {MATCHES}]",
 )
 @options.head()
+@vectors_option
 @options.threads()
 @options.workers()
 @options.as_json()
 def run(
     model: Path, texts: tuple[str, ...], pairs: tuple[str, ...], stop: tuple[str, ...],
-    head: str | None, nearest: Path | None, matches: int | None, threads: int, workers: int,
-    as_json: bool, **given: Any,
+    head: str | None, nearest: Path | None, matches: int | None, vectors: str | None,
+    threads: int, workers: int, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Predict, tag, translate, continue or embed raw TEXTs with a CHECKPOINT or a FILE.tflite.
 
@@ -77,12 +84,7 @@ def run(
         raise InputError(f"Expected --stop only for a model that generates text, got {stop[0]!r}.")
     if pairs and not predictor.pair:
         raise InputError(f"Expected no --pair for a model of single texts, got {pairs[0]!r}.")
-    if nearest is not None and not predictor.embeds:
-        raise InputError(
-            f"Expected --nearest only for a model of embeddings, got one of {predictor.task_name}."
-        )
-    if matches is not None and nearest is None:
-        raise InputError(f"Expected --matches only with --nearest, got --matches {matches}.")
+    check_vectors(predictor, vectors, nearest, matches)
     blank: list[int] = []
     if predictor.head_names:
         check_arguments(texts, pairs)
@@ -98,7 +100,8 @@ def run(
     if nearest is not None:
         write_nearest(predictor, model, texts, nearest, matches or MATCHES, as_json)
         return
-    predictions = in_places(predictor.predict(list(texts), list(pairs) or None), blank)
+    predictions = predictor.predict(list(texts), list(pairs) or None)
+    predictions = in_places(predictions if vectors is None else typed(predictions, vectors), blank)
     unknown = unknown_of(predictor, texts, pairs, blank)
     texts, seconds = in_places(texts, blank, ""), in_places(pairs or texts, blank, "")
     note_cuts(predictor, predictions)

@@ -11,7 +11,7 @@ from keras_transformer.cli import options, training
 from keras_transformer.zoo.numerals import read_number
 from keras_transformer.zoo.recipe import CHOICES, OPTIONS, Recipe
 from keras_transformer.zoo.recipe.training_data import data_options
-from keras_transformer.zoo.tasks.registry import DEFAULT_TASK, TASKS
+from keras_transformer.zoo.tasks.registry import ALIASES, DEFAULT_TASK, TASKS
 
 MIXED = {"none": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
@@ -25,6 +25,9 @@ FIELDS = {
     "identity changes nothing (the default of models that write).",
     "max_length": "Largest length in tokens, special ones included; longer texts are cut and "
     "counted.",
+    "stride": "Number of tokens that neighbouring windows of a text longer than --max-length have "
+    "in common, as transformers counts it (token-classification and question-answering); 0 for a "
+    "quarter of a window.",
     "optimizer": "Optimizer; momentum is SGD with momentum 0.9.",
     "learning_rate": "Peak learning rate.",
     "schedule": "Schedule of the learning rate after the warm-up.",
@@ -144,8 +147,10 @@ class FileOrShare(click.ParamType):
 @click.command()
 @click.argument("model", required=False)
 @click.option(
-    "--task", type=click.Choice(tuple(TASKS)),
-    help=f"Task of the model.  [default: {DEFAULT_TASK}]",
+    "--task", type=click.Choice((*TASKS, *ALIASES)),
+    help="Task of the model; "
+    + ", ".join(f"{alias} is another name of {name}" for alias, name in ALIASES.items())
+    + f".  [default: {DEFAULT_TASK}]",
 )
 @click.option(
     "--train", type=DATA_FILE, metavar="FILE",
@@ -240,6 +245,9 @@ def train(
 
     A tagger: keras-transformer train bert_mini --task token-classification --train train.conll
     --validation dev.conll --out tagger
+
+    Vectors for search: keras-transformer train bert_mini --task similarity --objective ranking
+    --train pairs.tsv --validation 0.1 --text question --text-pair answer --out finder
 
     Several tasks in one model: keras-transformer train bert_mini --tasks tasks.json --out assistant
 

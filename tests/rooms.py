@@ -91,14 +91,14 @@ ROOMS = {
     ),
     "edge.runtime": Room(
         "edge.runtime.checks zoo.data zoo.errors zoo.generation zoo.modalities zoo.outputs "
-        "zoo.predictor zoo.tokenizers",
+        "zoo.predictor zoo.tagging zoo.tokenizers",
         "ai_edge_litert numpy tensorflow_text", device=True,
     ),
     "zoo.evaluation": Room(
         "zoo.data zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.tagging zoo.tokenizers "
         "zoo.tokenizers.normalizers", "keras numpy sacrebleu scipy sklearn",
     ),
-    "zoo.losses": Room("zoo.answering zoo.data", "keras"),
+    "zoo.losses": Room("zoo.answering zoo.data zoo.errors", "keras"),
     "zoo.tasks": Room(
         "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.generation zoo.losses zoo.modalities "
         "zoo.models "
@@ -139,7 +139,7 @@ ROOMS = {
     "zoo.checkpoint": Room(
         "zoo.checkpoint_config zoo.data zoo.errors zoo.evaluation zoo.generation zoo.head_view "
         "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.predictor zoo.recipe "
-        "zoo.storage zoo.tabular zoo.tasks zoo.training.adaptation zoo.vocabularies",
+        "zoo.storage zoo.tabular zoo.tagging zoo.tasks zoo.training.adaptation zoo.vocabularies",
         "keras numpy",
     ),
     "zoo.prune_vocabulary": Room(
@@ -148,8 +148,9 @@ ROOMS = {
     ),
     "zoo.pretrained": Room(
         "layers zoo.chat zoo.checkpoint zoo.checkpoint_config zoo.data zoo.errors zoo.modalities "
-        "zoo.models zoo.models.families zoo.prune_vocabulary zoo.recipe zoo.storage zoo.tasks "
-        "zoo.tokenizers zoo.training.adaptation zoo.vocabularies",
+        "zoo.models zoo.models.families zoo.outputs zoo.prune_vocabulary zoo.recipe zoo.storage "
+        "zoo.tasks zoo.tasks.answering zoo.tasks.tagging zoo.tokenizers zoo.training.adaptation "
+        "zoo.vocabularies",
         "huggingface_hub keras ml_dtypes numpy safetensors tensorflow torch",
     ),
     "zoo.named": Room(
@@ -191,7 +192,7 @@ ROOMS = {
     ),
     "edge.quantize": Room(
         "edge.compress edge.precision layers zoo.backends zoo.checkpoint zoo.data zoo.errors "
-        "zoo.models zoo.pretrained zoo.progress zoo.recipe zoo.training",
+        "zoo.models zoo.models.running zoo.pretrained zoo.progress zoo.recipe zoo.training",
         "keras numpy tensorflow tensorflow_model_optimization",
     ),
     "edge.distill": Room(
@@ -237,7 +238,7 @@ ROOMS = {
         "zoo.tabular zoo.tasks", "numpy",
     ),
     "edge.demo": Room(
-        "edge.runtime zoo.errors zoo.outputs zoo.printable zoo.storage zoo.tokenizers "
+        "edge.runtime zoo.errors zoo.outputs zoo.printable zoo.storage zoo.tagging zoo.tokenizers "
         "zoo.tokenizers.normalizers"
     ),
     "edge.quickstart": Room(

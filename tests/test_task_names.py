@@ -2,7 +2,7 @@
 
 import ast
 
-from keras_transformer.zoo.tasks.registry import TASKS
+from keras_transformer.zoo.tasks.registry import ALIASES, TASKS
 from tests.test_layering import CLI, EDGE, MODULES, ZOO, named, parsed
 
 REGISTRY = "zoo/tasks/registry.py"
@@ -36,7 +36,7 @@ def names_in(tree: ast.AST) -> list[str]:
         node.value
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and id(node) not in described
-        and isinstance(node.value, str) and node.value in list(TASKS)
+        and isinstance(node.value, str) and node.value in (*TASKS, *ALIASES)
     ]  # fmt: skip
 
 

@@ -27,13 +27,15 @@ def in_parts(
 
 
 def _tags(predictor: Any, rows: list[Any], pairs: None, run: Callable) -> TagOutputs:
-    windows = windows_of(predictor.tokenizer, rows, predictor.max_length)
+    windows = windows_of(predictor.tokenizer, rows, predictor.max_length, predictor.stride)
     return windows.outputs(run(windows.columns), len(predictor.labels))
 
 
 def _answers(predictor: Any, rows: list[Any], pairs: list[Any], run: Callable) -> AnswerOutputs:
     contexts = [words_of(context) for context in pairs or ()]
-    asked = question_windows(predictor.tokenizer, rows, contexts, predictor.max_length)
+    asked = question_windows(
+        predictor.tokenizer, rows, contexts, predictor.max_length, predictor.stride
+    )
     names = [spec.name for spec in predictor.modality.inputs(pair=True)]
     found = run({name: asked.columns[name] for name in names})
     return answer_outputs(asked, found, predictor.null_threshold)

@@ -46,6 +46,7 @@ from keras_transformer.zoo.storage.files import (
     write_folder,
 )
 from keras_transformer.zoo.tabular import Metrics, number
+from keras_transformer.zoo.tagging.windows import stride_of
 from keras_transformer.zoo.tasks.measure import evaluate
 from keras_transformer.zoo.tasks.registry import task_from_json
 from keras_transformer.zoo.tasks.task import Task
@@ -85,6 +86,7 @@ class Checkpoint(Predictor):
 
     def __post_init__(self):
         turn_of(self.model)  # from here on it belongs to this process
+        self.stride = stride_of(self.task.to_json())
         self._heads: dict[str, Checkpoint] = {}
 
     def __repr__(self) -> str:

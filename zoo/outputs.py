@@ -10,7 +10,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.masking.fills import fill_predictions
 from keras_transformer.zoo.masking.replacements import replaced_predictions
 from keras_transformer.zoo.scope import check_out_of_scope, is_in_scope
-from keras_transformer.zoo.tagging.decoding import tag_predictions
+from keras_transformer.zoo.tagging.decoding import check_constrained, tag_predictions
 
 # Kinds of outputs: logits of classes, logits of any number of labels, vectors of the rows, tags of
 # their words, spans that answer, the pieces behind each [MASK], and whether a piece was replaced.
@@ -209,6 +209,26 @@ def shortened(vectors: np.ndarray, width: int) -> np.ndarray:
     return unit_vectors(vectors[:, :width]).astype("float32")
 
 
+def int8_vectors(vectors: np.ndarray) -> np.ndarray:
+    """Returns vectors (rows, D) of length 1 in int8: 127 times each number, rounded.
+
+    A product of two is 127 * 127 times their cosine, within rounding.
+    """
+    return np.rint(127 * unit_vectors(vectors)).astype("int8")
+
+
+def vectors_as(vectors: np.ndarray, width: int | None, dtype: str) -> np.ndarray:
+    """Returns vectors (rows, D), `shortened` unless the width is None, in float32 or int8.
+
+    Raises:
+        InputError: if the width is not from 1 to D, or the type is another.
+    """
+    if dtype not in ("float32", "int8"):
+        raise InputError(f"Expected dtype to be float32 or int8, got dtype={dtype!r}.")
+    vectors = vectors if width is None else shortened(vectors, width)
+    return int8_vectors(vectors) if dtype == "int8" else vectors
+
+
 # Kind of output -> the function from labels, outputs and a `decision` to predictions. Generated
 # text, of the kind `text`, is not the output of one pass: see `generation`.
 OUTPUTS: dict[str, Callable[..., list[Any]]] = {
@@ -263,6 +283,7 @@ def check_temperature(temperature: Any, count: int = 0) -> None:
 _DECISIONS: dict[str, dict[str, Callable[[Any, int], None]]] = {
     CLASSES: {"temperature": check_temperature, "out_of_scope": check_out_of_scope},
     LABEL_SETS: {"thresholds": check_thresholds},
+    TAGS: {"constrained": check_constrained},
 }
 # Names of all that decides, in any task's JSON.
 DECIDING = frozenset(name for checks in _DECISIONS.values() for name in checks)

@@ -25,7 +25,7 @@ from keras_transformer.zoo.outputs import (
     Outputs,
     Prediction,
     Vector,
-    shortened,
+    vectors_as,
 )
 from keras_transformer.zoo.tagging.decoding import Tagged
 from keras_transformer.zoo.tagging.windows import TagOutputs
@@ -42,6 +42,7 @@ class Predictor(Chatting):
         task_name: name of the model's task.
         output_kind: kind of the outputs, see `OUTPUTS`; `text` for a model that generates.
         decision: what decides between the outputs, see `decision_of`.
+        stride: overlap of the windows of a model of tags or answers, see `windows_of`.
         reads_sources: whether it generates a target for a source rather than continuing a prompt.
         labels: names of the classes, or the target languages of a multilingual translator.
         pair: whether an example is two rows.
@@ -53,6 +54,7 @@ class Predictor(Chatting):
     task_name: str
     output_kind: str
     decision: Mapping[str, Any]
+    stride: int = 0
     reads_sources: bool = False
     labels: Sequence[str]
     pair: bool
@@ -76,11 +78,7 @@ class Predictor(Chatting):
 
     @property
     def target_tokenizer(self) -> Tokenizer | None:
-        """Tokenizer of the output, if it differs.
-
-        Raises:
-            InputError: if the model reads no text.
-        """
+        """Tokenizer of the output, if it differs; InputError if the model reads no text."""
         return self._text.target_tokenizer
 
     @property
@@ -175,20 +173,22 @@ class Predictor(Chatting):
             )
         return self.outputs(rows, pairs).scores
 
-    def embed(self, rows: Iterable[Any], *, width: int | None = None) -> np.ndarray:
+    def embed(
+        self, rows: Iterable[Any], *, width: int | None = None, dtype: str = "float32"
+    ) -> np.ndarray:
         """Returns the vectors (rows, D) of raw rows.
 
         Args:
             rows: raw rows.
             width: number of the first values to return, see `shortened`; None for all.
+            dtype: float32, or int8 for a quarter of the bytes, see `int8_vectors`.
 
         Raises:
             InputError, TypeError: as `predict`, or if the model's outputs are no vectors.
         """
         if not self.embeds:
             raise InputError(f"Expected a model of embeddings, got one of {self.task_name}.")
-        vectors = self.scores(rows)
-        return vectors if width is None else shortened(vectors, width)
+        return vectors_as(self.scores(rows), width, dtype)
 
     def outputs(
         self, rows: Iterable[Any], pairs: Iterable[Any] | None = None
@@ -223,8 +223,7 @@ class Predictor(Chatting):
     def null_threshold(self) -> float | None:
         """Margin of no answer above which none is given, tuned on validation data; None for none.
 
-        Raises:
-            InputError: if it is recorded, but is no number.
+        InputError if it is recorded, but is no number.
         """
         value = self._validation_metrics.get("null_threshold")
         if value is not None and not is_float32(value):

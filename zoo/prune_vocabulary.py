@@ -301,12 +301,12 @@ def probes_of(task: Task, modality: Text, texts: Sequence[str]) -> dict[str, np.
         texts: texts, of which some are taken at equal distances.
     """
     texts = list(texts)[:: -(-len(texts) // _MOST_PROBES)]
-    is_plain = task.generates or task.output in (MASKS, REPLACED)
-    source: Any = texts if is_plain else {use: texts for use in ("text", "text_pair")}
+    # In the order of the task's columns, whatever their names.
+    source: Any = texts
     if task.reads_sources:
         source = {use: texts for use in ("source", *(task.labels or ("target",)))}
-    elif not (is_plain or task.pair):
-        del source["text_pair"]
+    elif not (task.generates or task.output in (MASKS, REPLACED)):
+        source = (texts, texts) if task.pair else (texts,)
     examples = task.examples_of(source, labelled=False)
     inputs: Mapping[str, list[np.ndarray]] = task.inputs(examples, modality)
     return {name: pad_rows(rows) for name, rows in inputs.items()}

@@ -25,6 +25,7 @@ from keras_transformer.zoo.evaluation.text_metrics import text_metrics
 from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, model_inputs
 from keras_transformer.zoo.outputs import MASKS, REPLACED
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
+from keras_transformer.zoo.storage.files import weights_digest
 from keras_transformer.zoo.tabular import Grid, Tabular
 from keras_transformer.zoo.tasks.measure import read_options
 from keras_transformer.zoo.tasks.registry import task_of, untuned
@@ -44,6 +45,8 @@ class Comparison:
         parity: difference of their outputs.
         num_truncated: number of rows that were cut to the file's length.
         metric_signature: settings of the metric, where it has some: sacrebleu's of BLEU.
+        same_weights: whether the file was made from the checkpoint's weights, as it says itself;
+            None where it does not say.
     """
 
     path: str
@@ -55,6 +58,7 @@ class Comparison:
     parity: Parity
     num_truncated: int
     metric_signature: str | None = None
+    same_weights: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns the values as a JSON-serializable object."""
@@ -186,9 +190,15 @@ def _compare_texts(
                 checkpoint_value=reference["bleu"], metric_signature=reference["bleu_signature"],
                 parity=dataclasses.replace(parity, rows=len(texts), agreement=same),
                 num_truncated=sum(one.truncated for one in written),
+                same_weights=_has_weights(checkpoint, runner),
             )  # fmt: skip
         )
     return compared
+
+
+def _has_weights(checkpoint: Checkpoint, runner: Runner) -> bool | None:
+    found = runner.description.get("provenance", {}).get("weights_sha256")
+    return None if found is None else found == weights_digest(checkpoint.model.weights)
 
 
 def _steps_parity(checkpoint: Checkpoint, runner: Runner) -> Parity:
@@ -276,7 +286,7 @@ def _compare(
         value=value,
         checkpoint_value=checkpoint_value,
         parity=outputs_difference(reference, outputs, runner),
-        num_truncated=encoded.num_truncated,
+        num_truncated=encoded.num_truncated, same_weights=_has_weights(checkpoint, runner),
     )
 
 

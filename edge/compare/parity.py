@@ -175,6 +175,15 @@ class Parity:
                 f"{f'; {remedy}' if remedy else ''}."
             )
 
+    def departures(self, spec: Precision) -> str | None:
+        """Returns how many rows depart and what that is, in words; None where each has to agree."""
+        if LIMITS[spec.name].steps is None:
+            return None
+        return (
+            f"{round(self.departing * self.rows)} of {self.rows} "
+            f"({self._departure(LIMITS[spec.name])}; {DEPARTING:.0%} may)"
+        )
+
     def _departure(self, limit: Limit) -> str:
         if self.cosine is not None:
             return f"vectors of a cosine below {limit.direction:g} with the model's"

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
+from keras_transformer.zoo.tagging.words import is_between_words, is_digit
 from keras_transformer.zoo.tokenizers.normalizers.bert import fold_bert_character, is_isolated
 from keras_transformer.zoo.tokenizers.normalizers.normalize import (
     is_european_accent,
@@ -30,10 +31,11 @@ def character_table() -> dict[str, Any]:
     Returns:
         `unicode`, the version; `casefold`, the characters that case folding changes and their
         results; `marks` (Mn), `accents` (the marks of Latin, Greek and Cyrillic letters), `spaces`
-        (word separators), `alone` (characters that are words by themselves) and `unassigned`, each
-        as code points [first, past its last, ...]; for BERT's normalization `lowercase`, as
-        `casefold`, and `erased`, `blank` (white space) and `isolated`, as `alone`; and `classes`,
-        the code points outside ASCII of each class of `splitters`.
+        (word separators), `alone` (characters that are words by themselves), `unassigned`, and
+        `between` and `digits` of `tagging.words`, each as code points [first, past its last, ...];
+        for BERT's normalization `lowercase`, as `casefold`, and `erased`, `blank` (white space) and
+        `isolated`, as `alone`; and `classes`, the code points outside ASCII of each class of
+        `splitters`.
     """
     characters = [chr(code) for code in _CODES]
     categories = [unicodedata.category(character) for character in characters]
@@ -52,6 +54,8 @@ def character_table() -> dict[str, Any]:
         "accents": _bounds(map(is_european_accent, characters)),
         "spaces": _bounds(map(is_white, characters)),
         "alone": _bounds(map(stands_alone, characters)),
+        "between": _bounds(map(is_between_words, characters)),
+        "digits": _bounds(map(is_digit, characters)),
         "unassigned": _bounds(category == "Cn" for category in categories),
         "lowercase": lowered,
         "erased": _bounds(one == "" for one in normal),

@@ -16,7 +16,7 @@ from keras_transformer.edge.demo.character_table import character_table
 from keras_transformer.edge.demo.litertjs import copy_litertjs
 from keras_transformer.edge.runtime.packed import LABELS, unpack
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.outputs import ANSWERS, DECIDING, EMBEDDING, MASKS, REPLACED, TAGS
+from keras_transformer.zoo.outputs import DECIDING, EMBEDDING, MASKS, REPLACED
 from keras_transformer.zoo.printable import printable
 from keras_transformer.zoo.storage.files import new_folder
 
@@ -178,8 +178,7 @@ def _common(path):
             f"{path} is for {target}."
         )
     refused = {
-        EMBEDDING: "vectors", TAGS: "tags of words", ANSWERS: "spans of contexts",
-        MASKS: "pieces for masks", REPLACED: "probabilities of pieces",
+        EMBEDDING: "vectors", MASKS: "pieces for masks", REPLACED: "probabilities of pieces",
     }.get(description.get("output_kind"))  # fmt: skip
     if refused is not None:
         raise InputError(

@@ -20,7 +20,7 @@ from keras_transformer.edge.precision import (
 )
 from keras_transformer.edge.quantize.learned_rounding import learn_rounding
 from keras_transformer.edge.quantize.ranges import calibrate, check_ranges, train_ranges
-from keras_transformer.edge.quantize.rounding import round_biases
+from keras_transformer.edge.quantize.rounding import round_biases, validated_as_stored
 from keras_transformer.edge.quantize.smoothing import smoothed
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import Projection
@@ -30,6 +30,7 @@ from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, build, set_weights, shared_weights
+from keras_transformer.zoo.models.running.predict import model_inputs
 from keras_transformer.zoo.models.unset import unset_weights
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.progress import Report
@@ -187,6 +188,10 @@ def quantize(
     kept = keep_pruned(model, run.recipe)
     fit = run.fit(model, learner)
     fit.after_step = kept
+    if spec.is_static:
+        # The best epoch is that of the model that is kept.
+        probes = model_inputs(model, run.data.probes(run.recipe.training.seed))
+        fit.validate = validated_as_stored(fit.validate, probes)
     fit.consider_start()
     metrics = {"float": checkpoint.metrics.get("validation")}
     settle = round_biases if spec.is_static else None

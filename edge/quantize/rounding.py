@@ -5,7 +5,8 @@ kernel's (Jacob et al. 2018, section 2.4). The rounding is a thousandth of an ou
 moves one value in a thousand to its neighbour, and after a few layers a third of all values.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -35,6 +36,31 @@ def round_biases(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> None:
             scale = ops.convert_to_numpy(scale).astype("float64").reshape(-1)
             bias = ops.convert_to_numpy(projection.bias.value).astype("float64")
             projection.bias.assign((np.round(bias / scale) * scale).astype("float32"))
+
+
+def validated_as_stored(
+    validate: Callable[[keras.Model], dict[str, Any]], inputs: Mapping[str, np.ndarray]
+) -> Callable[[keras.Model], dict[str, Any]]:
+    """Returns a validation of a model with its biases rounded, which it has back afterwards.
+
+    Args:
+        validate: validation of a model.
+        inputs: see `round_biases`.
+    """
+
+    def validated(model: keras.Model) -> dict[str, Any]:
+        biases = [
+            (layer.bias, ops.convert_to_numpy(layer.bias.value))
+            for layer in all_layers(model) if isinstance(layer, Projection) and layer.use_bias
+        ]  # fmt: skip
+        round_biases(model, inputs)
+        try:
+            return validate(model)
+        finally:
+            for bias, value in biases:
+                bias.assign(value)
+
+    return validated
 
 
 def _points_read(

@@ -1,12 +1,15 @@
 """One task of a file of several."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
+from keras_transformer.edge.runtime.interpreters import ReadFile
 from keras_transformer.edge.runtime.names import LOGITS, PREDICT
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.outputs import decision_of
+from keras_transformer.zoo.tagging.windows import stride_of
 
 
 class HeadRunner(Runner):
@@ -30,7 +33,7 @@ class HeadRunner(Runner):
         if name not in heads:
             known = ", ".join(heads) or "none, it has one task"
             raise InputError(f"Expected a head of {whole.name} ({known}), got {name!r}.")
-        self._whole, self.head_name = whole, name
+        self.head_name, self._counts = name, whole._counts
         self.path, self.name, self._file = whole.path, whole.name, whole._file
         self.description = {**whole.description, **heads[name], "heads": {}}
         task = self.description["task"]
@@ -41,6 +44,7 @@ class HeadRunner(Runner):
         self.output_kind = self.description["output_kind"]
         self.labels = tuple(self.description["labels"])
         self.decision = decision_of(self.output_kind, task, self.labels)
+        self.stride = stride_of(task)
         self._engines, self._passes = whole._engines, whole._passes
         self._workers, self._heads = None, {}
         self._specs = {spec.name: spec for spec in self.modality.inputs(pair=self.pair)}
@@ -49,12 +53,12 @@ class HeadRunner(Runner):
         self._beside = [one for one in signature["inputs"] if one not in self._specs]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return functools.partial(_head_of, self.head_name), (self._whole,)
+        return functools.partial(_head_of, self.head_name, self._counts), (self._file,)
 
     def _predict(self, length, inputs):
         output = self._passes.output(self.head_name, length, inputs, self._beside)
         return output, {LOGITS: output}
 
 
-def _head_of(name: str, whole: Runner) -> Runner:
-    return whole.head(name)
+def _head_of(name: str, counts: Mapping[str, int], file: ReadFile) -> Runner:
+    return Runner(file, **counts).head(name)

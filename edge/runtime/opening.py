@@ -22,6 +22,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.outputs import decision_of
+from keras_transformer.zoo.tagging.windows import stride_of
 
 
 class Opened(NamedTuple):
@@ -32,6 +33,7 @@ class Opened(NamedTuple):
         labels: of the classes, or of the targets of a translator of several.
         modality: of what it reads.
         decision: what decides between its outputs, see `decision_of`.
+        stride: overlap of its windows, see `windows_of`.
         model: its graphs.
         trial: what LiteRT made of them in a process of its own; None where it was not asked.
     """
@@ -42,6 +44,7 @@ class Opened(NamedTuple):
     labels: tuple[str, ...]
     modality: Modality
     decision: dict[str, Any]
+    stride: int
     model: Model
     trial: Trial | None
 
@@ -71,6 +74,7 @@ def open_file(source: Source, *, is_tried: bool = False) -> Opened:
         )  # fmt: skip
         kind = description.get("output_kind", "")
         decision = decision_of(kind, description["task"], labels)
+        stride = stride_of(description["task"])
     except InputError as error:
         raise InputError(_sentence(name, str(error))) from None
     model, is_ruled = verify(flatbuffer, name)
@@ -80,7 +84,9 @@ def open_file(source: Source, *, is_tried: bool = False) -> Opened:
     if is_tried or not (is_ruled or is_vouched(data)):
         trial = try_file(flatbuffer, description.get("custom_ops", []), name)
         vouch(data)
-    return Opened(flatbuffer, description, files, labels, modality, decision, model, trial)
+    return Opened(
+        flatbuffer, description, files, labels, modality, decision, stride, model, trial
+    )
 
 
 def _sentence(name: str, reason: str) -> str:

@@ -29,7 +29,7 @@ from keras_transformer.zoo.generation.scoring import stepwise_perplexity
 from keras_transformer.zoo.generation.text import Each, Generation, TextGenerator, in_turn
 from keras_transformer.zoo.modalities.modality import InputSpec
 from keras_transformer.zoo.modalities.raw_texts import checked_texts
-from keras_transformer.zoo.outputs import BY_POSITION, Outputs, pad_positions, shortened
+from keras_transformer.zoo.outputs import BY_POSITION, Outputs, pad_positions, vectors_as
 from keras_transformer.zoo.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ class Runner(Predictor):
         self.columns = description.get("columns", dict.fromkeys(("text", "text_pair", "label")))
         self.output = description.get("output", LOGITS)
         self.labels, self.decision = opened.labels, opened.decision
+        self.stride = opened.stride
         self._engines: Engines[Any] = Engines(
             functools.partial(open_graph, self._file, description, self.lengths, threads), 1
         )
@@ -206,10 +207,12 @@ class Runner(Predictor):
         outputs, found = self._predict(self.max_length, {TEXTS: encoded})
         return outputs, found["ids"]
 
-    def embed(self, texts: Iterable[Any], *, width: int | None = None) -> np.ndarray:
+    def embed(
+        self, texts: Iterable[Any], *, width: int | None = None, dtype: str = "float32"
+    ) -> np.ndarray:
         """Returns the vectors (rows, D) of raw rows; InputError if the file outputs none."""
         if self.embeds:
-            return super().embed(texts, width=width)
+            return super().embed(texts, width=width, dtype=dtype)
         if self.output != EMBEDDING:
             raise InputError(
                 f"Expected a file that gives embeddings, {self.name} gives {self.output}; convert "
@@ -217,7 +220,7 @@ class Runner(Predictor):
             )
         encoded = self.modality.encode(*self.modality.checked(texts))
         vectors = self.run(encoded.pad(tuple(self._specs.values()), self.max_length))
-        return vectors if width is None else shortened(vectors, width)
+        return vectors_as(vectors, width, dtype)
 
     def _predict(self, length, inputs):
         """Returns logits as `run` does, and all outputs of the graph by name."""

@@ -28,6 +28,7 @@ from keras_transformer.edge.tflite.metadata import (
 )
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.numerals import read_number
+from keras_transformer.zoo.outputs import EMBEDDING as VECTORS
 from keras_transformer.zoo.tokenizers.piece_list import CLS, SEP, UNK
 
 # Name of an input -> its description.
@@ -65,7 +66,8 @@ class MediaPipe(FlatbufferWriter):
 
     Args:
         target, about: arguments of `Writer`.
-        embedding: whether the file outputs the text's vector, for `TextEmbedder`.
+        embedding: whether the file outputs the text's vector, for `TextEmbedder`, as that of a
+            model of embeddings does in any case.
         score_calibration: lines for `TextClassifier`, one per label: scale, slope, offset and
             optionally the lowest score to map, separated by commas; or an empty line.
     """
@@ -84,6 +86,9 @@ class MediaPipe(FlatbufferWriter):
 
     def loads(self, checkpoint: Checkpoint) -> str | None:
         """Rejects checkpoints that MediaPipe Tasks cannot run, or would hang on."""
+        if checkpoint.task.output == VECTORS:
+            # It has nothing else to give.
+            self.gives = EMBEDDING
         reason = (
             super().loads(checkpoint)
             or self.needs_encoder(checkpoint, classes=self.gives == PROBABILITIES)
@@ -100,7 +105,7 @@ class MediaPipe(FlatbufferWriter):
         return (
             _other_words(checkpoint)
             or _too_long_word(checkpoint)
-            or self._wrong_calibration(checkpoint.labels)
+            or self._wrong_calibration(checkpoint)
         )
 
     def loading(self, checkpoint: Checkpoint) -> str:
@@ -169,10 +174,16 @@ class MediaPipe(FlatbufferWriter):
         """Compares the file's bytes with the exported part of the Keras model."""
         return super().parity(self.given(model), checkpoint, data)
 
-    def _wrong_calibration(self, labels: Sequence[str]) -> str | None:
+    def _wrong_calibration(self, checkpoint: Checkpoint) -> str | None:
         """Returns an error message if there is a score calibration and it is invalid."""
         if self.score_calibration is None:
             return None
+        labels = checkpoint.labels
+        if checkpoint.task.output == VECTORS:
+            return (
+                "Expected no score calibration for a model of vectors, which has no scores, got "
+                f"one for {checkpoint.task.name}."
+            )
         lines = self.score_calibration.decode().splitlines()
         if len(lines) != len(labels):
             return (

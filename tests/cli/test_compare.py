@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.models.build import get_weights, set_weights
 from tests.cli.calls import call, error_of
 
 
@@ -78,3 +80,19 @@ def test_a_foreign_file_is_refused(tmp_path):
     code, message = error_of(call("benchmark", path))
     assert code == 2
     assert str(path) in message
+
+
+def test_a_file_of_other_weights_is_said_to_be_one(checkpoint, file, data, tmp_path):
+    other = Checkpoint.load(checkpoint)
+    weights = get_weights(other.model)
+    set_weights(other.model, {**weights, "head/bias": weights["head/bias"] + 1})
+    other.save(tmp_path / "other")
+    notes = [
+        call("compare", one, file, "--data", data.validation).stderr
+        for one in (checkpoint, tmp_path / "other")
+    ]
+    assert "other weights" not in notes[0]
+    assert " ".join(notes[1].split()) == (
+        f"Note: {file} was made from other weights than those of {tmp_path / 'other'}: of another "
+        "model, or of one that was trained on, rotated or pruned since."
+    )

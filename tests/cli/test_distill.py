@@ -33,14 +33,14 @@ def test_the_teacher_with_fewer_blocks(checkpoint, data, tmp_path):
 def test_mistakes(checkpoint, tmp_path):
     out = tmp_path / "student"
     for arguments, sentence in (
-        (["bert_tiny", "--share", "2"], "Expected share to be above 0 and at most 1, got "
-         "share=2.0."),
-        (["bert_tiny", "--beams", "2"], "Expected beams to be 0 for a task other than "
-         "translation, got beams=2 for classification."),
+        (["bert_tiny", "--share", "2"], "Expected --share to be above 0 and at most 1, got "
+         "--share 2.0."),
+        (["bert_tiny", "--beams", "2"], "Expected --beams to be 0 for a task other than "
+         "translation, got --beams 2 for classification."),
         (["bert_tiny", "--set", "vocab_size=9"], "Expected no setting vocab_size: it follows from "
          "the tokenizer."),
         ([], "Expected a student, by its name or its checkpoint, where it does not begin with the "
-         "teacher's blocks, got none and init=student."),
+         "teacher's blocks, got none and --init student."),
         ([checkpoint, "--set", "hidden_dim=8"], "Expected settings only for a model of "
          "the catalogue, got settings={'hidden_dim': 8}."),
     ):  # fmt: skip

@@ -24,7 +24,7 @@ def embedder(tmp_path_factory):
     table.write_text("\n".join(["one\tother\tscore", *rows]) + "\n", encoding="utf-8")
     sets = [word for name, value in SETTINGS.items() for word in ("--set", f"{name}={value}")]
     result = call(
-        "train", "bert_tiny", "--task", "embedding", "--train", table, "--validation", table,
+        "train", "bert_tiny", "--task", "similarity", "--train", table, "--validation", table,
         "--text", "one", "--text-pair", "other", "--label", "score", "--vocab-size", "100",
         "--max-length", "16", "--learning-rate", "0.01", "--batch-tokens", "256", "--epochs", "6",
         *sets, "--out", folder / "model",
@@ -83,9 +83,21 @@ def test_vectors_are_shown_in_short_and_in_full(embedder):
     }  # fmt: skip
 
 
+def test_vectors_in_int8(embedder):
+    for name in ("model", "model.tflite"):
+        result = call("run", embedder / name, "a fine film", "--vectors", "int8", "--json")
+        [value] = json.loads(result.stdout)["predictions"]
+        expected = load(embedder / name).embed(["a fine film"], dtype="int8")[0].tolist()
+        assert value["vector"] == expected and all(type(one) is int for one in expected)
+    shown = call("run", embedder / name, "a fine film", "--vectors", "int8").stdout
+    assert " ".join(map(str, expected[:5])) in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["--vectors", "int8", "--nearest", __file__], "Expected --vectors only for a model of "
+         "embeddings, and not with --nearest, got --vectors int8 for one of embedding."),
         (["--matches", "2"], "Expected --matches only with --nearest, got --matches 2."),
         (["--beams", "2"], "Expected --beams only for a model that generates text, got one of "
          "embedding."),

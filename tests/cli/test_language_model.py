@@ -135,8 +135,8 @@ def test_int8_by_calibration(writer, tmp_path):
         (["run", "{file}", ""], "Expected prompt 1 to hold a token to go on from, got none."),
         (
             ["run", "{file}", "a", "--top-p", "0.9"],
-            "Expected a temperature above 0 with top_k or top_p, got temperature=0, top_k=0, "
-            "top_p=0.9.",
+            "Expected a temperature above 0 with --top-k or --top-p, got --temperature 0, "
+            "--top-k 0, --top-p 0.9.",
         ),
         (
             ["run", "{file}", "a", "--stop", "7"],
@@ -144,15 +144,15 @@ def test_int8_by_calibration(writer, tmp_path):
         ),
         (
             ["run", "{file}", "a", "--max-tokens", "0"],
-            "Expected max_tokens to be an integer of at least 1, got max_tokens=0.",
+            "Expected --max-tokens to be an integer of at least 1, got --max-tokens 0.",
         ),
         (
             ["evaluate", "{file}", "--data", "{validation}", "--beams", "2"],
-            "Expected no beams to measure a model of language-modeling, got beams=2.",
+            "Expected no beams to measure a model of language-modeling, got --beams 2.",
         ),
         (
             ["evaluate", "{checkpoint}", "--data", "{validation}", "--source", "a"],
-            "Expected columns of language-modeling (none), got source='a'.",
+            "Expected columns of language-modeling (none), got --source 'a'.",
         ),
         (
             ["compare", "{checkpoint}", "{file}", "--data", "{validation}"],
@@ -175,7 +175,7 @@ def test_mistakes(writer, arguments, sentence):
         (b" \n\n", "{train}: expected text to learn from, the file is empty."),
         (b"one\ncaf\xe9\n", "{train}, line 2: the file is not UTF-8 (byte 0xe9)."),
         (LINES.encode(), "Expected a task that the encoder-decoder transformer_tiny can be "
-         "trained for (translation), got task='language-modeling'."),
+         "trained for (translation), got --task 'language-modeling'."),
     ],
     ids=["empty", "blank", "not UTF-8", "encoder-decoder"],
 )  # fmt: skip

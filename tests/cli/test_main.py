@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from keras_transformer.cli import options
+from keras_transformer.cli.errors import as_options
 from keras_transformer.cli.main import COMMANDS, LazyGroup, main
 from keras_transformer.zoo.errors import InputError, RunError
 
@@ -241,3 +242,22 @@ def test_an_argument_that_no_system_takes(word):
     assert (result.exit_code, result.stdout) == (2, "")
     sentence = "Expected arguments without NUL and lone surrogates"
     assert result.stderr == f"Error: {sentence}, got {word!r}.\n"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "said"),
+    [
+        ("Expected rounding only with calibration data, got rounding=learned.",
+         "Expected --rounding only with calibration data, got --rounding learned."),
+        ("Expected range_method to be least-error, got range_method='x', percentile=99.9.",
+         "Expected --range-method to be least-error, got --range-method 'x', --percentile 99.9."),
+        ("Expected rotate only for a float checkpoint, got rotate=True.",
+         "Expected --rotate only for a float checkpoint, got --rotate."),
+        # What is no option, or part of another thing.
+        ("Expected lengths up to 9, got length=12.", "Expected lengths up to 9, got length=12."),
+        *[("/data/rounding=x/my_range_method.tsv: expected a range, got 'rounding=1'.",) * 2],
+    ],
+)  # fmt: skip
+def test_sentences_name_options_and_not_arguments(sentence, said):
+    command = main.get_command(click.Context(main), "convert")
+    assert as_options(sentence, command.get_params(click.Context(main))) == said

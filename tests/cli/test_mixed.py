@@ -151,7 +151,7 @@ MIXED = ("--precision", "mixed")
         ),
         (
             [*MIXED, "--data", "{rows}", "--calibration", "{rows}", "--language", "de"],
-            "Expected language only for a model that generates text, got language='de'.",
+            "Expected --language only for a model that generates text, got --language 'de'.",
         ),
         (
             [*MIXED, "--calibration", "{rows}"],
@@ -176,12 +176,12 @@ MIXED = ("--precision", "mixed")
         ),
         (
             [*MIXED, "--data", "{rows}", "--calibration", "{rows}", "--max-drop", "-1"],
-            "Expected max_drop to be 0 or more points, got max_drop=-1.0.",
+            "Expected --max-drop to be 0 or more points, got --max-drop -1.0.",
         ),
         (
             [*MIXED, "--data", "{rows}", "--calibration", "{rows}", "--target", "saved_model"],
             "Expected a precision that the target saved_model can run, which are float32; got "
-            "precision=int8.",
+            "--precision int8.",
         ),
         (
             [*MIXED, "--data", "{rows}", "--calibration", "{rows}", "--lengths", "64"],
@@ -189,7 +189,7 @@ MIXED = ("--precision", "mixed")
         ),
         (
             [*MIXED, "--data", "{rows}", "--calibration", "{rows}", "--smooth", "2"],
-            "Expected smooth to be auto, none or a number from 0 to 1, got smooth='2'.",
+            "Expected --smooth to be auto, none or a number from 0 to 1, got --smooth '2'.",
         ),
     ],
 )  # fmt: skip

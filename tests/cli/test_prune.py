@@ -37,16 +37,16 @@ def test_a_run_makes_a_smaller_model(checkpoint, data, tmp_path):
 def test_mistakes(checkpoint, tmp_path):
     out = tmp_path / "sparse"
     for arguments, sentence in (
-        (["--sparsity", "1"], "Expected sparsity to be from 0 to below 1, got sparsity=1.0."),
+        (["--sparsity", "1"], "Expected --sparsity to be from 0 to below 1, got --sparsity 1.0."),
         (
             [],
             "Expected one way to prune (heads, neurons and layers; rank or energy; sparsity and "
             "pattern; or clusters), got none.",
         ),
-        (["--heads", 3], "Expected heads to be from 1 to the model's 2, got heads=3."),
+        (["--heads", 3], "Expected --heads to be from 1 to the model's 2, got --heads 3."),
         (
             ["--sparsity", "0.7", "--pattern", "2:4"],
-            "Expected sparsity to be 0.5 for 2:4, got sparsity=0.7.",
+            "Expected --sparsity to be 0.5 for 2:4, got --sparsity 0.7.",
         ),
     ):
         result = call("prune", checkpoint, *arguments, "--out", out)

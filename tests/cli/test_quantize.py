@@ -75,10 +75,10 @@ def test_precisions_that_do_not_fit_it(quantized, data, tmp_path):
     assert error_of(call(*arguments, "float16")) == (
         2,
         "Error: Expected precision int8, for which this checkpoint was quantized, got "
-        "precision=float16; convert the float checkpoint that it was made from.",
+        "--precision float16; convert the float checkpoint that it was made from.",
     )
     code, line = error_of(call(*arguments, "int8", "--calibration", data.train))
-    assert (code, "got precision=int8 for a quantized checkpoint." in line) == (2, True)
+    assert (code, "got --precision int8 for a quantized checkpoint." in line) == (2, True)
 
 
 def test_a_quantized_checkpoint_is_refused(quantized, tmp_path):
@@ -108,21 +108,21 @@ def test_a_full_disk(checkpoint, tmp_path, monkeypatch):
     [
         (["--epochs", "0"], "Invalid value for '--epochs'"),
         (["--ranges", "fast"], "'fast' is not one of 'moving-average', 'learned'"),
-        (["--freeze-ranges", "1.5"], "Expected freeze_ranges to be from 0 to 1, got "),
-        (["--freeze-ranges", "-0.5"], "Expected freeze_ranges not to be negative, got "),
+        (["--freeze-ranges", "1.5"], "Expected --freeze-ranges to be from 0 to 1, got "),
+        (["--freeze-ranges", "-0.5"], "Expected --freeze-ranges not to be negative, got "),
         (
             ["--precision", "dynamic_int8", "--ranges", "learned"],
             "Expected no learned ranges, no percentile and no method for dynamic_int8, which has "
-            "no ranges, got ranges=learned, percentile=0, range_method=least-error.",
+            "no ranges, got --ranges learned, --percentile 0, --range-method least-error.",
         ),
         (
             ["--precision", "int16x8", "--range-method", "entropy"],
-            "Expected a range_method other than entropy for activations of more than 8 bits",
+            "Expected a --range-method other than entropy for activations of more than 8 bits",
         ),
-        (["--share", "1.5"], "Expected share to be from 0 to 1, got share=1.5."),
-        (["--temperature", "0"], "Expected temperature to be above 0, got temperature=0.0."),
-        (["--percentile", "50"], "Expected percentile to be above 50 and at most 100, got "),
-        (["--learning-rate", "-1"], "Expected learning_rate to be above 0"),
+        (["--share", "1.5"], "Expected --share to be from 0 to 1, got --share 1.5."),
+        (["--temperature", "0"], "Expected --temperature to be above 0, got --temperature 0.0."),
+        (["--percentile", "50"], "Expected --percentile to be above 50 and at most 100, got "),
+        (["--learning-rate", "-1"], "Expected --learning-rate to be above 0"),
         (["--train", "no.tsv"], "There is no file no.tsv."),
     ],
 )

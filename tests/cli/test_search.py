@@ -49,8 +49,8 @@ def test_a_search_that_is_there(searched):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--max-drop", "-1"], "Expected max_drop to be 0 or more points, got max_drop=-1.0."),
-        (["--sparsity", "0.5,1"], "Expected sparsity to be above 0 and below 1, got 1.0."),
+        (["--max-drop", "-1"], "Expected --max-drop to be 0 or more points, got --max-drop -1.0."),
+        (["--sparsity", "0.5,1"], "Expected --sparsity to be above 0 and below 1, got 1.0."),
         (
             ["--sparsity", "half"],
             "Invalid value for '--sparsity': Expected numbers with commas between, got 'half'.",

@@ -39,7 +39,7 @@ def test_as_json(checkpoint, data):
     ("arguments", "sentence"),
     [
         (["--plot", "a.pdf"], "Expected --plot to end in .svg or .png, got a.pdf."),
-        (["--max-drop", "-1"], "Expected max_drop to be 0 or more points, got max_drop=-1.0."),
+        (["--max-drop", "-1"], "Expected --max-drop to be 0 or more points, got --max-drop -1.0."),
     ],
 )
 def test_mistakes(checkpoint, data, arguments, sentence):

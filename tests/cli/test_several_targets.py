@@ -80,7 +80,7 @@ def test_an_unknown_language(translator, command, language):
     rest = TEXTS if command == "run" else ["--data", translator.validation]
     result = call(command, *models, *rest, *([] if language is None else ["--language", language]))
     got = "none" if language is None else f"'{language}'"
-    assert error_of(result) == (2, f"Error: Expected language to be one of de, back, got {got}.")
+    assert error_of(result) == (2, f"Error: Expected --language to be one of de, back, got {got}.")
 
 
 @pytest.mark.slow
@@ -89,7 +89,7 @@ def test_targets_that_cannot_be(translator, tmp_path):
     for target, sentence in (
         ("de,nl", f"{translator.train}: there is no column 'nl'; the columns are 'en', 'de', "
          "'back'."),
-        ("de,de", "Expected target to name each column once, got target='de,de'."),
+        ("de,de", "Expected --target to name each column once, got --target 'de,de'."),
     ):  # fmt: skip
         result = call("train", *TASK[:-1], target, *arguments, "--out", tmp_path / "model")
         assert error_of(result) == (2, f"Error: {sentence}")

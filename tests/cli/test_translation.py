@@ -175,23 +175,23 @@ def test_it_is_quantized_and_becomes_int8(translator, tmp_path, way):
         (["run", "{file}", "a", " "], "Expected text 2 to hold something to read, got ' '."),
         (
             ["run", "{file}", "a", "--beams", "0"],
-            "Expected beams to be an integer of at least 1, got beams=0.",
+            "Expected --beams to be an integer of at least 1, got --beams 0.",
         ),
         (
             ["run", "{file}", "a", "--max-tokens", "-1"],
-            "Expected max_tokens to be an integer of at least 1, got max_tokens=-1.",
+            "Expected --max-tokens to be an integer of at least 1, got --max-tokens -1.",
         ),
         (
             ["run", "{checkpoint}", "a", "--beams", "10000"],
-            "Expected beams to be at most the vocabulary's {size}, got beams=10000.",
+            "Expected --beams to be at most the vocabulary's {size}, got --beams 10000.",
         ),
         (
             ["run", "{file}", "a", "--beams", "2", "--temperature", "1"],
-            "Expected beams to be 1 where tokens are sampled, got beams=2, temperature=1.0.",
+            "Expected --beams to be 1 where tokens are sampled, got --beams 2, --temperature 1.0.",
         ),
         (
             ["run", "{file}", "a", "--temperature", "nan"],
-            "Expected temperature to be a finite number, got temperature=nan.",
+            "Expected --temperature to be a finite number, got --temperature nan.",
         ),
         (
             ["run", "{file}", "a", "--stop", "e7"],
@@ -203,7 +203,7 @@ def test_it_is_quantized_and_becomes_int8(translator, tmp_path, way):
         ),
         (
             ["evaluate", "{file}", "--data", "{validation}", "--label", "en"],
-            "Expected columns of translation (source, target), got label='en'.",
+            "Expected columns of translation (source, target), got --label 'en'.",
         ),
         (
             ["evaluate", "{checkpoint}", "--data", "{validation}", "--target", "nl"],
@@ -211,7 +211,7 @@ def test_it_is_quantized_and_becomes_int8(translator, tmp_path, way):
         ),
         (
             ["compare", "{checkpoint}", "{file}", "--data", "{validation}", "--text", "en"],
-            "Expected columns of translation (source, target), got text='en'.",
+            "Expected columns of translation (source, target), got --text 'en'.",
         ),
         (
             ["convert", "{checkpoint}", "--precision", "float32", "--lengths", "16,33", "--out",
@@ -234,7 +234,7 @@ def test_mistakes(translator, tmp_path, arguments, sentence):
     [
         (
             ["transformer_tiny", "--task", "translation", "--source", "en"],
-            "Expected target to name a column of the data, got none; give target.",
+            "Expected --target to name a column of the data, got none; give target.",
         ),
         (
             ["transformer_tiny", "--task", "translation", "--source", "en", "--target", "nl"],
@@ -249,7 +249,7 @@ def test_mistakes(translator, tmp_path, arguments, sentence):
         (
             ["gpt_nano", "--task", "translation", "--source", "en", "--target", "de"],
             "Expected a task that the decoder gpt_nano can be trained for (language-modeling), "
-            "got task='translation'.",
+            "got --task 'translation'.",
         ),
     ],
     ids=["no target", "no such column", "encoder", "decoder"],

@@ -1,5 +1,6 @@
 """Files of models that answer questions: the same answers on the device."""
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -8,7 +9,10 @@ import pytest
 import keras_transformer as kt
 from keras_transformer.edge.compare.probes import at_positions, probe_inputs
 from keras_transformer.edge.precision import PRECISIONS
+from keras_transformer.zoo.answering.answers import answer_outputs
+from keras_transformer.zoo.answering.windows import question_windows
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.tagging.words import words_of
 from tests.answering import questions, trained
 
 ROWS = questions(40, 1, unanswerable=0.3)
@@ -64,3 +68,22 @@ def test_others_do_not_answer(file):
 
     with pytest.raises(InputError, match="Expected a model of answers, got one of token-class"):
         tagger().answer("where ?", "Oslo")
+
+
+def test_a_file_reads_windows_as_the_checkpoint_does(file, tmp_path):
+    changed = dataclasses.replace(
+        trained(), task=dataclasses.replace(trained().task, stride=6), rows={}
+    )
+    changed.save(tmp_path / "m")
+    runner, loaded = kt.Runner(kt.convert(changed)), kt.load(tmp_path / "m")
+    long = "Anna Bob Carla Dora " * 9 + "Lima " + "Emil " * 30
+    words = words_of(long)
+    for one in (changed, runner, loaded):
+        assert one.stride == 6
+        asked = question_windows(one.tokenizer, ["where ?"], [words], one.max_length, 6)
+        outputs = one._encoded_outputs(asked.columns)
+        expected = answer_outputs(asked, outputs, None).candidates
+        [found] = one.outputs(["where ?"], [long]).candidates
+        np.testing.assert_allclose(found, expected[0], rtol=1e-5)
+    [other] = trained().outputs(["where ?"], [long]).candidates
+    assert abs(other.normalizer - found.normalizer) > 1e-4

@@ -8,11 +8,13 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 import keras_transformer as kt
+from keras_transformer.edge.choose.candidates import Candidate
+from keras_transformer.edge.choose.search import search
 from keras_transformer.edge.compare.compare import compare_layers
 from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.runtime.packed import pack, unpack
 from keras_transformer.zoo.errors import InputError
-from tests.multi_task import table, trained
+from tests.multi_task import SETTINGS, table, trained
 
 ROWS = ["the old ship saw Anna Stone and Lima .", "the ship saw nothing of Paris ."]
 SLOW = [pytest.param(one, marks=pytest.mark.slow) for one in ("float16", "integer")]
@@ -115,6 +117,30 @@ def test_training_for_int8_takes_all_tasks(file):
     assert runner.precision == "int8"
     measured = kt.evaluate(runner, table())
     assert measured["mean"] == pytest.approx(trained().evaluate(table())["mean"], abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: kt.prune(trained(), heads=1, epochs=1),
+        pytest.param(lambda: kt.prune(trained(), sparsity=0.5, epochs=2), marks=pytest.mark.slow),
+        lambda: kt.distill(trained(), "bert_tiny", settings=SETTINGS, epochs=1),
+    ],
+    ids=["structure", "magnitude", "distillation"],
+)
+def test_all_tasks_are_pruned_and_distilled(made):
+    checkpoint = made()
+    assert checkpoint.head_names == trained().head_names
+    assert checkpoint.head("kind").predict(ROWS)
+    assert 0 < checkpoint.metrics["validation"]["mean"] <= 1
+
+
+@pytest.mark.slow
+def test_a_search_measures_the_mean_of_the_tasks(tmp_path):
+    candidates = [Candidate(precision=one) for one in ("float32", "dynamic_int8")]
+    found = search(trained(), table(), tmp_path / "found", candidates=candidates, runs=3)
+    assert found.metric.name == "mean" and [row.error for row in found.rows] == [None, None]
+    assert found.rows[0].value == pytest.approx(trained().evaluate(table())["mean"], abs=1e-3)
 
 
 def test_other_targets_take_one_task():

@@ -1,7 +1,8 @@
 """Windows of questions and contexts, and the positions where an answer may begin and end in them.
 
 A context is read word by word, as texts are that are tagged. One that does not fit in beside its
-question has several windows, each with the whole question, which overlap by a quarter.
+question has several windows, each with the whole question, which overlap by a quarter, or by the
+stride that the model was trained with.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.tagging.windows import lead_of_words, word_ranges
+from keras_transformer.zoo.tagging.windows import check_stride, lead_of_words, word_ranges
 from keras_transformer.zoo.tagging.words import Words
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
@@ -88,8 +89,9 @@ class QuestionWindows(NamedTuple):
 
 
 def question_windows(
-    tokenizer: Tokenizer, questions: Sequence[str], contexts: Sequence[Words], max_length: int
-) -> QuestionWindows:
+    tokenizer: Tokenizer, questions: Sequence[str], contexts: Sequence[Words], max_length: int,
+    stride: int = 0,
+) -> QuestionWindows:  # fmt: skip
     """Encodes questions with their contexts.
 
     Args:
@@ -97,9 +99,12 @@ def question_windows(
         questions: a question for each row.
         contexts: a context for each row; one without words has no window.
         max_length: maximum number of tokens of a window, special tokens included.
+        stride: number of tokens of the context that neighbouring windows have in common, rounded
+            down to whole words; 0 for a quarter of what it has of a window.
 
     Raises:
-        InputError: if no question and context fit in.
+        InputError: if no question and context fit in, or the stride leaves no room beside the
+            longest question.
     """
     frame, lead = tokenizer.pair_frame, lead_of_words(tokenizer)
     before, between, after = frame
@@ -108,6 +113,7 @@ def question_windows(
             f"Expected max_length to be at least {frame.size + 2}, got max_length={max_length}."
         )
     whole = max_length - frame.size
+    check_stride(stride, whole - min(MOST_OF_A_QUESTION, whole // 2), max_length)
     windows, truncated = [], []
     asked = tokenizer.pieces(questions)
     for number, (question, context) in enumerate(zip(asked, contexts, strict=True)):
@@ -118,7 +124,7 @@ def question_windows(
         pieces = [ids[:room] for ids in pieces]
         ends = np.cumsum([len(ids) for ids in pieces], dtype=np.int64)
         starts = ends - [len(ids) for ids in pieces]
-        for first, end in word_ranges(starts, ends, room):
+        for first, end in word_ranges(starts, ends, room, stride):
             ids = [i for word in pieces[first:end] for i in word]
             words = first + np.flatnonzero(ends[first:end] > starts[first:end])
             array = np.array([*head, *ids, *after], np.int32)

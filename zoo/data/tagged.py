@@ -34,8 +34,10 @@ class TaggedRows(Rows):
         labels: tags in index order.
         path: file of the rows, or the name of data in memory.
         lines: line on which each row starts, or its number.
-        repaired: number of tags that broke the rules of their scheme and were changed.
-        widened: number of spans that did not begin or end where a word does.
+        repairs: number of tags of each row that broke the rules of their scheme and were changed;
+            empty for none.
+        widenings: number of spans of each row that did not begin or end where a word does; empty
+            for none.
     """
 
     texts: list[Words]
@@ -43,8 +45,8 @@ class TaggedRows(Rows):
     labels: list[str]
     path: Path | str
     lines: list[int]
-    repaired: int = 0
-    widened: int = 0
+    repairs: Sequence[int] = ()
+    widenings: Sequence[int] = ()
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -56,6 +58,8 @@ class TaggedRows(Rows):
             texts=[self.texts[row] for row in rows],
             targets=self.targets and [self.targets[row] for row in rows],
             lines=[self.lines[row] for row in rows],
+            repairs=[self.repairs[row] for row in rows] if self.repairs else (),
+            widenings=[self.widenings[row] for row in rows] if self.widenings else (),
         )
 
     def tags(self) -> list[list[str]]:
@@ -76,7 +80,7 @@ class Read:
         texts: the words of each row.
         tags: the tags of each row, as text; None without tags.
         lines: line on which each row starts, or its number.
-        widened: see `TaggedRows`.
+        widenings: see `TaggedRows`.
     """
 
     def __init__(self, path: Path | str, unit: str, *, labelled: bool):
@@ -84,7 +88,7 @@ class Read:
         self.texts: list[Words] = []
         self.tags: list[list[Any]] = []
         self.lines: list[int] = []
-        self.widened = 0
+        self.widenings: list[int] = []
         self._unit = unit
         self._word_lines: list[list[int]] = []
 
@@ -99,6 +103,7 @@ class Read:
         for one in read_conll(path, words, tags):
             self.texts.append(joined(one.words))
             self.tags.append(one.tags or [])
+            self.widenings.append(0)
             self.lines.append(one.lines[0])
             self._word_lines.append(one.lines)
 
@@ -117,6 +122,7 @@ class Read:
         if not text.places:
             raise InputError(f"{place}: expected at least one word, got none.")
         self.texts.append(text)
+        self.widenings.append(0)
         if not self._is_labelled:
             return
         if isinstance(tags, np.ndarray):
@@ -143,7 +149,7 @@ class Read:
             if not len(touched):
                 raise InputError(f"{place}: expected a span with a word in it, got {span!r}.")
             first, last = int(touched[0]), int(touched[-1])
-            self.widened += bool(starts[first] < start or ends[last] > end)
+            self.widenings[-1] += bool(starts[first] < start or ends[last] > end)
             found.append(Entity(label, first, last + 1))
         found.sort(key=lambda one: one.first)
         for one, other in zip(found, found[1:], strict=False):

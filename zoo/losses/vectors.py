@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_transformer.zoo.errors import InputError
+
 # Cosines are at most 1, and their softmax would hardly differ.
 SCALE = 20.0
 _NEVER = -1e9
@@ -92,8 +94,16 @@ def over_widths(vectors: Any, widths: Sequence[int], loss: Callable[[Any], Any])
         vectors: (..., D).
         widths: numbers of the first ones, each at most D.
         loss: function of the shortened vectors.
+
+    Raises:
+        InputError: if a width is above D.
     """
     whole = vectors.shape[-1]
+    if max(widths, default=0) > whole:
+        raise InputError(
+            f"Expected widths to be at most the {whole} numbers of a vector, got "
+            f"widths={','.join(map(str, widths))}."
+        )
     parts = [vectors[..., :width] for width in widths if width != whole] + [vectors]
     return sum(loss(part) for part in parts) / len(parts)
 

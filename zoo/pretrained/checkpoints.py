@@ -13,6 +13,7 @@ from keras_transformer.zoo.checkpoint_config import ADAPTER
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.outputs import ANSWERS, CLASSES, TAGS
 from keras_transformer.zoo.pretrained.load import Pretrained, load_pretrained
 from keras_transformer.zoo.pretrained.source import HUB, TOKENIZER_FILES, is_published
 from keras_transformer.zoo.pretrained.tokenizer import PublishedTokenizer
@@ -28,9 +29,11 @@ from keras_transformer.zoo.prune_vocabulary import (
 )
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.storage.files import read_folder
+from keras_transformer.zoo.tasks.answering.question_answering import QuestionAnswering
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.embedding import Embedding
 from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
+from keras_transformer.zoo.tasks.tagging.token_classification import TokenClassification
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tasks.translation import Translation
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
@@ -93,7 +96,7 @@ def as_checkpoint(
 def published_checkpoint(
     name: str | os.PathLike, *, prune_vocabulary: Texts | None = None
 ) -> Checkpoint:
-    """Returns a published model as it is: an embedder, a classifier, a writer or a translator.
+    """Returns a published model as it is, with the task of its head or of its family.
 
     Args:
         name: see `load_pretrained`.
@@ -109,10 +112,10 @@ def published_checkpoint(
             f"Expected a model that is used as it is, got {pretrained.location.name}, which "
             f"{reason}, unlike a translator here; train it with keras-transformer train first."
         )
-    if pretrained.other_head:
+    if pretrained.head.other:
         raise InputError(
             f"Expected a model that is used as it is, got {pretrained.location.name} with the head "
-            f"{pretrained.other_head}, which is not read; train it with keras-transformer "
+            f"{pretrained.head.other}, which is not read; train it with keras-transformer "
             "train first, with a new head."
         )
     task = task_of(pretrained)
@@ -128,10 +131,10 @@ def published_checkpoint(
     )  # fmt: skip
     if texts is not None:
         recipe = recorded(recipe, texts, whole, pretrained.config, after_training=True)
+    model = pretrained.build(task, trained_head=bool(pretrained.head.output))
     return Checkpoint(
-        config=pretrained.config, task=task, modality=modality,
-        model=pretrained.build(task, trained_head=bool(task.labels)), recipe=recipe, metrics={},
-        probes=probes_of(task, modality, probes),
+        config=pretrained.config, task=task, modality=modality, model=model, recipe=recipe,
+        metrics={}, probes=probes_of(task, modality, probes),
     )  # fmt: skip
 
 
@@ -163,8 +166,14 @@ def task_of(pretrained: Pretrained) -> Task:
         return LanguageModeling()
     if architecture == "encoder-decoder":
         return Translation()
-    if pretrained.labels:
-        return Classification(labels=pretrained.labels)
+    head = pretrained.head
+    if head.output == TAGS:
+        # Each tag by itself, as `transformers` has it: some begin entities with I-, which is IOB1.
+        return TokenClassification(labels=head.labels, constrained=False)
+    if head.output == ANSWERS:
+        return QuestionAnswering()
+    if head.output == CLASSES:
+        return Classification(labels=head.labels)
     return Embedding(normalize=pretrained.normalize)
 
 

@@ -10,32 +10,46 @@ from pathlib import Path
 from typing import Any
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.models.families.published import Published, Tensor
+from keras_transformer.zoo.models.families.published import (
+    OF_ANSWERS,
+    OF_TAGS,
+    Published,
+    Tensor,
+)
+from keras_transformer.zoo.outputs import ANSWERS, CLASSES, TAGS
 from keras_transformer.zoo.pretrained.published_files import read_json
 from keras_transformer.zoo.pretrained.renames import known_names
 from keras_transformer.zoo.pretrained.tensors import Tensors
 
 _POOLINGS = {"cls": "first", "mean": "mean", "max": "max"}
 # Ends of the names of classes whose head does what was trained; others were trained with.
-_TASKS = (
-    "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering",
-    "ForMultipleChoice",
-)  # fmt: skip
+_TASKS = ("ForSequenceClassification", OF_TAGS, OF_ANSWERS, "ForMultipleChoice")
 
 
-def head_of(
-    values: Mapping[str, Any], published: Published, path: Path
-) -> tuple[Mapping[str, Tensor], tuple[str, ...], str]:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PublishedHead:
+    """The head of a published model.
+
+    Attributes:
+        output: kind of its outputs, see `outputs.OUTPUTS`; empty where no head is read.
+        tensors: its table.
+        labels: names of its classes or tags.
+        other: name of a head that no task here does as it is; empty for none.
+    """
+
+    output: str = ""
+    tensors: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    other: str = ""
+
+
+def head_of(values: Mapping[str, Any], published: Published, path: Path) -> PublishedHead:
     """Returns the head that a config.json names.
 
     Args:
         values: config.json.
         published: tables of the family.
         path: the file, for messages.
-
-    Returns:
-        The table of a head of classes, the names of the classes, and the name of a head that no
-        task here does as it is; each is empty for none.
 
     Raises:
         InputError: if architectures or the classes are of another form.
@@ -47,15 +61,19 @@ def head_of(
         )
     for architecture in architectures:
         if architecture in published.heads:
+            tensors = published.heads[architecture]
+            if architecture.endswith(OF_ANSWERS):
+                return PublishedHead(output=ANSWERS, tensors=tensors)
             labels, problem = _labels_of(values, path), values.get("problem_type")
-            if problem not in (None, "single_label_classification"):
-                return {}, (), f"{architecture} of problem_type={problem}"
+            output = TAGS if architecture.endswith(OF_TAGS) else CLASSES
+            if output == CLASSES and problem not in (None, "single_label_classification"):
+                return PublishedHead(other=f"{architecture} of problem_type={problem}")
             if len(labels) == 1:
-                return {}, (), f"{architecture} of one output"
-            return published.heads[architecture], labels, ""
+                return PublishedHead(other=f"{architecture} of one output")
+            return PublishedHead(output=output, tensors=tensors, labels=labels)
         if architecture.endswith(_TASKS):
-            return {}, (), architecture
-    return {}, (), ""
+            return PublishedHead(other=architecture)
+    return PublishedHead()
 
 
 def _labels_of(values: Mapping[str, Any], path: Path) -> tuple[str, ...]:
@@ -75,8 +93,9 @@ def _labels_of(values: Mapping[str, Any], path: Path) -> tuple[str, ...]:
     return tuple(str(given[key]) for key in keys)
 
 
-def usual_pooling(published: Published, heads: Mapping[str, Tensor], tensors: Tensors) -> str:
-    """Returns the pooling before the head, which needs its pooler, or else what the file has."""
+def usual_pooling(published: Published, head: PublishedHead, tensors: Tensors) -> str:
+    """Returns the pooling before a head of classes, which needs a pooler, or what the file has."""
+    heads = head.tensors if head.output == CLASSES else {}
     is_first = _pooler_of(published, heads) is not None if heads else has_pooler(
         published, heads, tensors
     )

@@ -18,10 +18,11 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.catalog import PUBLISHED
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.models.families.published import Published, PublishedConfig, Tensor
+from keras_transformer.zoo.models.families.published import Published, PublishedConfig
 from keras_transformer.zoo.models.heads import Head, HeadOwner
 from keras_transformer.zoo.models.memory import parameters_of
 from keras_transformer.zoo.pretrained.heads import (
+    PublishedHead,
     has_pooler,
     head_of,
     read_sentence_modules,
@@ -59,9 +60,7 @@ class Pretrained:
         tokenizers: its tokenizers.
         normalize: whether its vectors are scaled to length 1.
         max_length: number of tokens that its files recommend at most.
-        labels: names of the classes of its head; empty without a head of classes.
-        other_head: the head that config.json names and that is not read as it is; empty for
-            none.
+        head: the head that config.json names.
         licence: licence that its README states, empty for none.
     """
 
@@ -73,10 +72,8 @@ class Pretrained:
     tokenizers: PublishedTokenizer
     normalize: bool = False
     max_length: int
-    labels: tuple[str, ...] = ()
-    other_head: str = ""
+    head: PublishedHead = PublishedHead()
     licence: str = ""
-    _heads: Mapping[str, Tensor] = dataclasses.field(default_factory=dict, repr=False)
     _chat: Callable[[], Chat | None] = dataclasses.field(repr=False)
 
     @property
@@ -123,7 +120,7 @@ class Pretrained:
         Raises:
             InputError: if a tensor is missing, left over, or of another shape.
         """
-        heads = self._heads if head else self._masked_head(model)
+        heads = self.head.tensors if head else self._masked_head(model)
         fresh = [] if head or heads else [_HEAD]
         # A head that is read has learned behind its pooler.
         if not head and not has_pooler(self.published, {}, self.tensors):
@@ -203,9 +200,9 @@ def load_pretrained(
     family, published = family_of(values, folder / CONFIG)
     tensors = open_tensors(folder, location.weights)
     config = read_config(values, published, str(folder / CONFIG), pooling=modules.pooling)
-    heads, labels, other_head = head_of(values, published, folder / CONFIG)
+    head = head_of(values, published, folder / CONFIG)
     if config.architecture == "encoder" and modules.pooling is None:
-        config = config.replace(pooling=usual_pooling(published, heads, tensors))
+        config = config.replace(pooling=usual_pooling(published, head, tensors))
     tokenizers = tokenizers or read_tokenizer(folder)
     if modules.lowercase and not tokenizers.tokenizer.config.lowercase:
         raise InputError(
@@ -224,8 +221,7 @@ def load_pretrained(
         )
     return Pretrained(
         location=location, family=family, config=config, tensors=tensors, published=published,
-        tokenizers=tokenizers, normalize=modules.normalize, labels=labels,
-        other_head=other_head, _heads=heads,
+        tokenizers=tokenizers, normalize=modules.normalize, head=head,
         max_length=min(modules.max_length or config.max_length, config.max_length),
         licence=_licence(location.folder),
         _chat=functools.cache(functools.partial(read_chat, location.folder, read_json)),

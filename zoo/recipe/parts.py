@@ -46,6 +46,8 @@ class Data(Part):
         digest: SHA-256 of the training data, see `training_data`; empty until a run starts.
         max_length: maximum number of tokens of an example; longer ones are truncated and counted.
         batch_tokens: maximum number of tokens of a batch, padding included.
+        stride: number of tokens that neighbouring windows of a longer text have in common, where
+            it is read in windows; 0 for a quarter of a window.
         bucket: divisor of the padded lengths.
         sampling_power: power of the sizes of several tasks by which their batches are drawn.
         token_dropout: fraction of training tokens replaced by [MASK].
@@ -67,6 +69,7 @@ class Data(Part):
     )
     digest: str = ""
     max_length: int = option(64, above_zero=True)
+    stride: int = option(0, of_task=True)
     batch_tokens: int = option(2048, above_zero=True)
     bucket: int = option(4, above_zero=True)
     sampling_power: float = option(0.75, of_task=True)

@@ -167,7 +167,8 @@ class Recipe:
         if tasks is not None:
             if task not in tasks:
                 raise InputError(f"Expected task to be one of {', '.join(tasks)}, got {task!r}.")
-            values = _of(tasks[task])
+            # A table may know a task by another name than its own.
+            task, values = tasks[task].name, _of(tasks[task])
         for name, part in given.items():
             if name == "task" or (part is None and name in _OF_A_LATER_RUN):
                 continue

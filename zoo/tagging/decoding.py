@@ -1,10 +1,11 @@
 """Tags and entities from a model's outputs for words."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.tagging.schemes import Rules, entities_of, rules_of, scheme_of
 from keras_transformer.zoo.tagging.windows import TagOutputs
 
@@ -73,9 +74,23 @@ def best_tags(scores: np.ndarray, rules: Rules | None) -> np.ndarray:
     return np.array(path[::-1])
 
 
-def row_tags(labels: Sequence[str], outputs: TagOutputs) -> list[np.ndarray]:
-    """Returns the indices of the tags (words,) of each row; -1 for a word that was not read."""
-    rules = rules_of(labels)
+def check_constrained(value: Any, count: int = 0) -> None:
+    """Raises InputError if what says whether decoding keeps to the rules is not true or false."""
+    if type(value) is not bool:
+        raise InputError(f"Expected constrained to be true or false, got constrained={value!r}.")
+
+
+def row_tags(
+    labels: Sequence[str], outputs: TagOutputs, constrained: bool = True
+) -> list[np.ndarray]:
+    """Returns the indices of the tags (words,) of each row; -1 for a word that was not read.
+
+    Args:
+        labels: the tags.
+        outputs: logits.
+        constrained: whether rows keep to the rules of the tags' scheme.
+    """
+    rules = rules_of(labels) if constrained else None
     found = []
     for scores, is_read in zip(outputs.scores, outputs.is_read, strict=True):
         tags = np.full(len(scores), -1)
@@ -84,11 +99,14 @@ def row_tags(labels: Sequence[str], outputs: TagOutputs) -> list[np.ndarray]:
     return found
 
 
-def tag_predictions(labels: Sequence[str], outputs: TagOutputs) -> list[Tagged]:
-    """Converts logits of words to the entities of each row, or to each word's tag."""
+def tag_predictions(
+    labels: Sequence[str], outputs: TagOutputs, constrained: bool = True
+) -> list[Tagged]:
+    """Converts logits to the entities of each row, or to each word's tag, see `row_tags`."""
     has_entities = scheme_of(labels) is not None
     found = []
-    for tags, scores, is_read, row, cut in zip(row_tags(labels, outputs), *outputs, strict=True):
+    rows = row_tags(labels, outputs, constrained)
+    for tags, scores, is_read, row, cut in zip(rows, *outputs, strict=True):
         probability = np.exp(np.take_along_axis(log_probabilities(scores), tags[:, None], axis=1))
         spans = []
         for label, words in _spans(labels, tags, np.flatnonzero(is_read), has_entities):

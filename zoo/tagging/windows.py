@@ -5,11 +5,12 @@ BPE) a space precedes it; those of SentencePiece put their own before it. The fi
 stands for it: there its tag is learned and predicted.
 
 A row of more pieces than the model reads has several windows of whole words, which overlap by a
-quarter. A word in two of them is read in the one where it is further from the edge.
+quarter, or by the stride that the model was trained with. A word in two of them is read in the one
+where it is further from the edge.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -115,16 +116,20 @@ class Windows(NamedTuple):
         return found
 
 
-def windows_of(tokenizer: Tokenizer, rows: Sequence[Words], max_length: int) -> Windows:
+def windows_of(
+    tokenizer: Tokenizer, rows: Sequence[Words], max_length: int, stride: int = 0
+) -> Windows:
     """Encodes the words of rows.
 
     Args:
         tokenizer: tokenizer of the model.
         rows: rows; one without words has no window.
         max_length: maximum number of tokens of a window, special tokens included.
+        stride: number of tokens that neighbouring windows have in common, rounded down to whole
+            words; 0 for a quarter of a window.
 
     Raises:
-        InputError: if nothing but special tokens fits in.
+        InputError: if nothing but special tokens fits in, or the stride leaves no room.
     """
     before, _, after = tokenizer.single_frame
     room = max_length - len(before) - len(after)
@@ -133,6 +138,7 @@ def windows_of(tokenizer: Tokenizer, rows: Sequence[Words], max_length: int) -> 
             f"Expected max_length to be at least {1 + len(before) + len(after)}, "
             f"got max_length={max_length}."
         )
+    check_stride(stride, room, max_length)
     lead = lead_of_words(tokenizer)
     windows, truncated = [], []
     for number, row in enumerate(rows):
@@ -142,7 +148,7 @@ def windows_of(tokenizer: Tokenizer, rows: Sequence[Words], max_length: int) -> 
         ends = np.cumsum([len(ids) for ids in pieces], dtype=np.int64)
         starts = ends - [len(ids) for ids in pieces]
         is_real = ends > starts
-        ranges = word_ranges(starts, ends, room)
+        ranges = word_ranges(starts, ends, room, stride)
         owners = _owners(starts, ends, ranges)
         for place, (first, end) in enumerate(ranges):
             ids = [i for word in pieces[first:end] for i in word]
@@ -160,12 +166,40 @@ def lead_of_words(tokenizer: Tokenizer) -> str:
     return "" if has_own else " "
 
 
-def word_ranges(starts: np.ndarray, ends: np.ndarray, room: int) -> list[tuple[int, int]]:
+def stride_of(task: Mapping[str, Any]) -> int:
+    """Returns the stride of a task as JSON, see `windows_of`.
+
+    Raises:
+        InputError: if it is no number of tokens.
+    """
+    stride = task.get("stride", 0)
+    if type(stride) is not int or not 0 <= stride < 2**31:
+        raise InputError(
+            f"Expected stride to be a number of tokens, or 0 for a quarter of a window, got "
+            f"stride={stride!r}."
+        )
+    return stride
+
+
+def check_stride(stride: int, room: int, max_length: int) -> None:
+    """Raises InputError if a stride leaves nothing of the room for other tokens."""
+    if stride >= room:
+        raise InputError(
+            f"Expected stride to be below {room}, the tokens of a text that a window of "
+            f"max_length={max_length} has room for, got stride={stride}."
+        )
+
+
+def word_ranges(
+    starts: np.ndarray, ends: np.ndarray, room: int, stride: int = 0
+) -> list[tuple[int, int]]:
     """Returns the first word of each window, and that behind its last.
 
     Args:
         starts, ends: ranges (words,) of the words' pieces in a row; none is longer than the room.
         room: number of pieces of a window.
+        stride: number of pieces, of whole words, that windows have in common, at most; 0 for a
+            quarter.
     """
     found: list[tuple[int, int]] = []
     count = len(starts)
@@ -179,7 +213,7 @@ def word_ranges(starts: np.ndarray, ends: np.ndarray, room: int) -> list[tuple[i
             return found
         # The first word from which on the window's rest is at most the overlap, and the next word
         # fits in.
-        again = max(ends[end - 1] - int(OVERLAP * room), ends[end] - room)
+        again = max(ends[end - 1] - (stride or int(OVERLAP * room)), ends[end] - room)
         first = max(first + 1, min(int(np.searchsorted(starts, again)), end))
 
 

@@ -41,18 +41,28 @@ class _Classes(dict):
     """Maps a code point to the character of its class, computed on first use."""
 
     def __missing__(self, code: int) -> str:
-        self[code] = self._class(chr(code))
+        self[code] = _class_of(chr(code))
         return self[code]
 
-    def _class(self, character: str) -> str:
-        category = unicodedata.category(character)
-        if character.isspace() or category in ("Cc", "Zs", "Zl", "Zp"):
-            return _WHITE
-        if character in ".,":
-            return character
-        if stands_alone(character):
-            return _ALONE
-        return _DIGIT if category == "Nd" else _LETTER
+
+def _class_of(character: str) -> str:
+    if is_between_words(character):
+        return _WHITE
+    if character in ".,":
+        return character
+    if stands_alone(character):
+        return _ALONE
+    return _DIGIT if is_digit(character) else _LETTER
+
+
+def is_between_words(character: str) -> bool:
+    """Whether a character separates words: white space and control characters."""
+    return character.isspace() or unicodedata.category(character) in ("Cc", "Zs", "Zl", "Zp")
+
+
+def is_digit(character: str) -> bool:
+    """Whether a character is a decimal digit."""
+    return unicodedata.category(character) == "Nd"
 
 
 _CLASSES = _Classes()

@@ -130,8 +130,14 @@ class Embedding(LabelledTask):
     ) -> Examples:  # fmt: skip
         """Reads pairs with scores; or pairs that match, whose targets are ids of second texts.
 
-        Scores are those of a named column, or of `label` unless the objective is ranking.
+        Scores are those of a named column, or of `label` unless the objective is ranking, for which
+        a third column in memory is one of hard negatives.
         """
+        named = self.named_columns(columns)
+        if self.objective == RANKING and not (named["negative"] or named["label"]):
+            # In memory the third column can be nothing else.
+            third = "negative" if _is_of_three(source) else None
+            columns = {**(columns or {}), "negative": third}
         examples = super().read(source, columns, name=name, labelled=labelled)
         if examples.pairs is None or examples.targets is not None:
             return examples
@@ -255,6 +261,13 @@ class Embedding(LabelledTask):
     def _check_pairs_of(self, examples: Examples, purpose: str) -> None:
         if examples.pairs is None or examples.targets is None:
             raise InputError(f"{examples.path}: expected a column of second texts to {purpose} on.")
+
+
+def _is_of_three(source: Source) -> bool:
+    """Whether data in memory is three columns, or rows of three values, without names."""
+    if isinstance(source, list) and source:
+        source = source[0]
+    return isinstance(source, tuple) and len(source) == 3
 
 
 def _numbers_in(widths: str) -> tuple[int, ...]:

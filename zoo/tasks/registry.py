@@ -7,15 +7,22 @@ from typing import Any
 
 from keras_transformer.zoo.errors import InputError
 
+# Another name of a task, by which it is asked for -> the name in recipes, checkpoints and files.
+ALIASES = {"similarity": "embedding"}
+
 
 class TaskTable(collections.UserDict):
     """Task classes by name; an entry may be an import path, which is imported on first use.
 
-    This makes the names available before Keras is loaded.
+    This makes the names available before Keras is loaded. A task is also found by its alias, which
+    is not among the names.
     """
 
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(ALIASES.get(name, name))
+
     def __getitem__(self, name: str) -> Any:
-        value = super().__getitem__(name)
+        value = super().__getitem__(ALIASES.get(name, name))
         if not isinstance(value, str):
             return value
         module, _, task = value.rpartition(".")
@@ -43,13 +50,14 @@ DEFAULT_TASK = "classification"
 
 
 def task_named(name: str) -> Any:
-    """Returns the class of a task.
+    """Returns the class of a task, by its name or its alias.
 
     Raises:
         InputError: if the name is unknown; the message lists the known ones.
     """
     if name not in TASKS:
-        raise InputError(f"Expected task to be one of {', '.join(TASKS)}, got task={name!r}.")
+        known = ", ".join((*TASKS, *ALIASES))
+        raise InputError(f"Expected task to be one of {known}, got task={name!r}.")
     return TASKS[name]
 
 

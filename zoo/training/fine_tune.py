@@ -22,6 +22,7 @@ from keras_transformer.zoo.recipe.training_data import data_options, resolved, r
 from keras_transformer.zoo.storage.files import weights_digest
 from keras_transformer.zoo.tasks.run_data import RunData
 from keras_transformer.zoo.training.fit import Fit
+from keras_transformer.zoo.training.multi_task import learner_of
 from keras_transformer.zoo.training.run_data import (
     deciding,
     in_memory,
@@ -165,12 +166,13 @@ class Retraining:
 
         Args:
             model: built model with the initial weights.
-            learner, companions: see `Fit`.
+            learner, companions: see `Fit`; a model of several tasks has a learner of its own.
         """
         fit = Fit(
             model, self.checkpoint.task, self.recipe, self.batches, self.data.validator(),
-            folder=self.folder, report=self.report, scalars=self.scalars, learner=learner,
-            companions=companions, metric=deciding(self.data, self.report),
+            folder=self.folder, report=self.report, scalars=self.scalars,
+            learner=learner or learner_of(model, self.data), companions=companions,
+            metric=deciding(self.data, self.report),
         )  # fmt: skip
         # A state holds what became of the weights that the run went on from.
         fit.progress.data += self._began_from

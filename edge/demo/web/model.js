@@ -13,7 +13,12 @@ export class Model {
    */
   constructor({ description, files }, table, compiled) {
     this.description = description;
+    this.table = table;
     this.task = description.task.name;
+    this.outputKind = description.output_kind;
+    this.constrained = description.task.constrained ?? true;
+    this.stride = description.task.stride ?? 0;
+    this.nullThreshold = description.metrics?.null_threshold ?? null;
     this.pair = description.task.pair;
     this.precision = description.precision;
     this.maxLength = description.max_length;
@@ -43,6 +48,11 @@ export class Model {
   /** Whether the model writes text, rather than labels or a number. */
   get writes() {
     return "decode" in this.compiled.signatures;
+  }
+
+  /** Whether the model reads a text in windows, for it has outputs at each position. */
+  get readsWindows() {
+    return ["tags", "answers"].includes(this.outputKind);
   }
 
   /** Whether the model reads which of two texts a token is from. */

@@ -3,7 +3,7 @@
 import { loadLiteRt } from "@litertjs/core";
 import { generate, readerIds } from "./generate.js";
 import { Model } from "./model.js";
-import { predict } from "./predict.js";
+import { predict, predictSpans, readWindows } from "./predict.js";
 import { UnicodeTable } from "./text.js";
 import * as view from "./view.js";
 
@@ -33,6 +33,8 @@ async function warmUp(model) {
     if (model.writes) {
       const read = readerIds(model, "a", model.labels[0]);
       for await (const _ of generate(model, read)) if (performance.now() > end) break;
+    } else if (model.readsWindows) {
+      await predictSpans(model, readWindows(model, "a", model.pair ? "a" : null));
     } else {
       await predict(model, { ids, segmentIds: [0] });
     }
@@ -60,6 +62,21 @@ async function predictAll(models, signal) {
     const prediction = await predict(model, encoded);
     if (signal.aborted) return;
     view.showPrediction(place, prediction);
+    await nextFrame();
+  }
+  view.speakResults();
+}
+
+/** Finds entities, tags or an answer with every model, one after the other. */
+async function markAll(models, signal) {
+  const context = models[0].model.pair ? pair.value : null;
+  if (!text.value.trim() || context?.trim() === "") return view.clear();
+  const read = readWindows(models[0].model, text.value, context);
+  view.showWindows(models[0].model.tokenizer, read);
+  for (const [place, { model }] of models.entries()) {
+    const found = await predictSpans(model, read);
+    if (signal.aborted) return;
+    view.showSpans(place, read.characters, found);
     await nextFrame();
   }
   view.speakResults();
@@ -99,7 +116,8 @@ async function start() {
   const models = await load();
   const { model } = models[0];
   view.showModels(models);
-  const runAll = model.writes ? generateAll : predictAll;
+  const readAll = model.readsWindows ? markAll : predictAll;
+  const runAll = model.writes ? generateAll : readAll;
   let aborter = new AbortController();
   let running = Promise.resolve();
   const run = () => {
@@ -124,7 +142,7 @@ async function start() {
     event.preventDefault();
     run();
   });
-  if (runAll === predictAll) {
+  if (!model.writes) {
     let pause;
     form.addEventListener("input", () => {
       clearTimeout(pause);

@@ -1,6 +1,10 @@
-/** Labels or a number for a text, and the time that the model takes. */
+/** Labels, a number or spans for a text, and the time that the model takes. */
 
+import { bestAnswer } from "./answers.js";
 import { free, idTensor } from "./model.js";
+import { tagSpans } from "./tags.js";
+import { questionWindows, tagWindows } from "./windows.js";
+import { wordsOf } from "./words.js";
 
 const [LEAST_RUNS, MOST_RUNS] = [3, 9];
 const MOST_MILLISECONDS = 150;
@@ -21,9 +25,7 @@ const MOST_MILLISECONDS = 150;
  * @return {Promise<Prediction>}
  */
 export async function predict(model, encoded) {
-  const length = model.lengthFor(encoded.ids.length);
-  const inputs = { ids: idTensor(encoded.ids, length) };
-  if (model.hasSegments) inputs.segment_ids = idTensor(encoded.segmentIds, length);
+  const { length, inputs } = inputsOf(model, encoded);
   try {
     const scores = await run(model, length, inputs);
     const times = [];
@@ -41,6 +43,57 @@ export async function predict(model, encoded) {
   } finally {
     free(inputs);
   }
+}
+
+/**
+ * Returns the words of what is typed, and the windows in which a model of tags or answers reads them.
+ * @param {Model} model
+ * @param {string} text
+ * @param {?string} context of the question, where the text is one
+ */
+export function readWindows({ tokenizer, table, maxLength, stride }, text, context) {
+  if (context === null) {
+    const read = wordsOf(text, table);
+    return { ...read, ...tagWindows(tokenizer, read.words, maxLength, stride) };
+  }
+  const read = wordsOf(context, table);
+  return { ...read, ...questionWindows(tokenizer, text, read.words, maxLength, stride) };
+}
+
+/**
+ * Runs a model on windows: the first once to warm up, then each for the clock.
+ * @return {Promise<{spans: Span[], score: ?number, milliseconds: number, runs: number}>} entities or
+ *     tags; or the answer, if there is one, and its probability or that of none
+ */
+export async function predictSpans(model, { places, windows }) {
+  const outputs = [];
+  if (windows.length) await outputOf(model, windows[0]);
+  const began = performance.now();
+  for (const one of windows) outputs.push(await outputOf(model, one));
+  const timing = { milliseconds: performance.now() - began, runs: windows.length };
+  if (model.outputKind === "tags") {
+    const spans = tagSpans(model, places, windows, outputs);
+    return { spans, score: null, ...timing };
+  }
+  const { start, end, score } = bestAnswer(places, windows, outputs, model.nullThreshold);
+  const spans = start === null ? [] : [{ label: "answer", start, end, score }];
+  return { spans, score, ...timing };
+}
+
+async function outputOf(model, encoded) {
+  const { length, inputs } = inputsOf(model, encoded);
+  try {
+    return await run(model, length, inputs);
+  } finally {
+    free(inputs);
+  }
+}
+
+function inputsOf(model, encoded) {
+  const length = model.lengthFor(encoded.ids.length);
+  const inputs = { ids: idTensor(encoded.ids, length) };
+  if (model.hasSegments) inputs.segment_ids = idTensor(encoded.segmentIds, length);
+  return { length, inputs };
 }
 
 async function run(model, length, inputs) {

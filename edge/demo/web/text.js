@@ -22,6 +22,8 @@ export class UnicodeTable {
     this.isSpace = within(spaces);
     this.standsAlone = within(alone);
     this.isUnassigned = within(unassigned);
+    this.isBetweenWords = within(known.between);
+    this.isDigit = within(known.digits);
     this.isErased = within(known.erased);
     this.isBlank = within(known.blank);
     this.isIsolated = within(known.isolated);

@@ -5,6 +5,8 @@ const TASKS = {
   classification: { title: "Classification", label: "Text to classify" },
   "multi-label": { title: "Classification", label: "Text to classify" },
   regression: { title: "Regression", label: "Text to measure" },
+  "token-classification": { title: "Tags", label: "Text to tag" },
+  "question-answering": { title: "Answers", label: "Question", second: "Context" },
   translation: { title: "Translation", label: "Text to translate", action: "Translate" },
   "language-modeling": { title: "Continuation", label: "How the text begins", action: "Continue" },
 };
@@ -18,9 +20,11 @@ const cards = [];
 /** Shows what is loaded, and lets the user begin. */
 export function showModels(models) {
   const { model } = models[0];
-  const { title, label, action } = TASKS[model.task];
+  const { title, label, action, second } = TASKS[model.task];
   document.title = element("title").textContent = title;
-  element("text-label").textContent = model.pair ? "First text" : label;
+  const isPair = model.pair && !second;
+  element("text-label").textContent = isPair ? "First text" : label;
+  element("pair-label").textContent = second ?? "Second text";
   element("pair-field").hidden = !model.pair;
   element("actions").hidden = !model.writes;
   element("run").textContent = action ?? "Run";
@@ -81,6 +85,27 @@ export function showPrediction(place, { labels, value, milliseconds, runs }) {
     `${milliseconds.toFixed(milliseconds < 10 ? 2 : 0)} ms on one thread, median of ${runs} runs`;
 }
 
+/** Shows a text with its entities, tags or answer, each with its type and its probability. */
+export function showSpans(place, characters, { spans, score, milliseconds, runs }) {
+  const card = cards[place];
+  const paragraph = made("p", "marked");
+  const textOf = (start, end) => characters.slice(start, end).join("");
+  let shown = 0;
+  for (const { label, start, end, score: probability } of spans) {
+    const mark = made("mark", "", textOf(start, end));
+    mark.append(made("small", "", ` ${label} ${percent(probability)}`));
+    paragraph.append(textOf(shown, start), mark);
+    shown = end;
+  }
+  paragraph.append(textOf(shown));
+  const none = score === null ? "Nothing is found." : `No answer (${percent(score)}).`;
+  const said = spans.length ? [] : [made("p", "empty", none)];
+  card.querySelector(".result").replaceChildren(...said, paragraph);
+  card.querySelector(".speed").textContent =
+    `${milliseconds.toFixed(milliseconds < 10 ? 2 : 0)} ms on one thread` +
+    (runs > 1 ? ` for ${runs} windows` : "");
+}
+
 /** The first labels, and all that are chosen. */
 function shownOf(labels) {
   return labels.filter(({ chosen }, place) => chosen || place < SHOWN_LABELS);
@@ -99,7 +124,9 @@ export function showText(place, prompt, { text, tokens, readMilliseconds, perSec
 /** Says the results, the best label of each or what it wrote, to those who listen to the page. */
 export function speakResults() {
   const results = cards.map((card) => {
-    const chosen = [...card.querySelectorAll(".result li.chosen, .result p")];
+    const marks = [...card.querySelectorAll(".result mark")];
+    const others = ".result li.chosen, .result p:not(.marked)";
+    const chosen = marks.length ? marks : [...card.querySelectorAll(others)];
     const said = chosen.map((one) => one.innerText.replaceAll("\n", " ")).join(", ");
     return `${card.querySelector("h2").textContent}: ${said || "no label"}`;
   });
@@ -119,6 +146,15 @@ export function showTokens(tokenizer, { ids, truncated }, languages = []) {
   element("token-count").textContent = `(${ids.length})`;
   element("tokens").hidden = false;
   notice(truncated ? `The text is cut to the ${ids.length} tokens that the model reads.` : "");
+}
+
+/** Shows the tokens of the first window that the models read, and says if there are more. */
+export function showWindows(tokenizer, { windows, truncated }) {
+  const ids = windows[0]?.ids ?? [];
+  showTokens(tokenizer, { ids, truncated: false });
+  const split = `The text is read in ${windows.length} windows of ${ids.length} tokens or fewer.`;
+  const cut = "A word, or the question, is too long for the model and cut.";
+  notice([windows.length > 1 ? split : "", truncated ? cut : ""].filter((one) => one).join(" "));
 }
 
 export function busy(isBusy) {

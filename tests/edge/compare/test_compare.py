@@ -35,7 +35,10 @@ def test_files_in_the_order_given(runs, files):
 def test_a_float_checkpoint_is_its_own_reference(runs, files):
     [int8] = compare(runs.trained, [files["int8"]], runs.examples)
     assert int8.checkpoint_value == runs.value_of(runs.trained)
-    assert int8.parity.steps > 3.0
+    assert int8.parity.steps > 2.0
+    # It was made from another checkpoint, which is this one trained on.
+    assert int8.same_weights is False
+    assert compare(runs.trained, files["float32"], runs.examples)[0].same_weights is True
 
 
 def test_as_json(runs, files):
@@ -43,7 +46,7 @@ def test_as_json(runs, files):
     value = compared.to_json()
     assert list(value) == [
         "path", "precision", "size", "metric", "value", "checkpoint_value", "parity",
-        "num_truncated", "metric_signature",
+        "num_truncated", "metric_signature", "same_weights",
     ]  # fmt: skip
     assert list(value["parity"]) == [
         "rows", "agreement", "largest", "relative", "steps", "most_steps", "cosine",

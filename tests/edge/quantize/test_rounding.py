@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_transformer.edge.quantize.qat import quantized_model
-from keras_transformer.edge.quantize.rounding import round_biases
+from keras_transformer.edge.quantize.rounding import round_biases, validated_as_stored
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.quantization import Projection, QuantPoint
@@ -74,3 +74,16 @@ def test_the_simulation_follows_the_file_step_for_step(tmp_path):
     set_weights(rounded, get_weights(model))
     round_biases(rounded, trained.probes)
     assert flips(rounded, runner, sources) < min(0.01, free / 3)
+
+
+def test_a_model_is_validated_with_the_biases_of_its_file():
+    point = QuantPoint(8)
+    model, projection = model_of(point)
+    point.set_range(-1.0, 2.0)
+    inputs = {"x": np.ones((3, 6), "float32")}
+    before = np.array(projection.bias.value)
+    seen = validated_as_stored(lambda one: {"bias": np.array(projection.bias.value)}, inputs)(model)
+    np.testing.assert_array_equal(np.array(projection.bias.value), before)
+    round_biases(model, inputs)
+    np.testing.assert_array_equal(seen["bias"], np.array(projection.bias.value))
+    assert np.abs(seen["bias"] - before).max() > 0

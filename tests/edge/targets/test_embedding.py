@@ -101,14 +101,22 @@ def test_the_card_says_cosines_and_no_choice(file, tmp_path):
     assert "the same choice" not in card and "one of its labels" not in card
 
 
+def test_mediapipe_gets_a_text_embedder_without_being_asked(embedder):
+    expected = Runner(convert(embedder)).embed(TEXTS)
+    artifact = convert(embedder, target="mediapipe")
+    assert bytes(artifact) == bytes(convert(embedder, target="mediapipe", embedding=True))
+    np.testing.assert_allclose(Runner(artifact).embed(TEXTS), expected, atol=1e-6)
+    assert "text.TextEmbedder.create_from_options" in artifact.card("m.tflite")
+    with pytest.raises(InputError, match="^Expected no score calibration for a model of vectors"):
+        convert(embedder, target="mediapipe", score_calibration=b"1,1,1")
+
+
 @pytest.mark.slow
 def test_other_hosts(embedder):
     expected = Runner(convert(embedder)).embed(TEXTS)
     for target, options in (("mediapipe", {"embedding": True}), ("text", {})):
         runner = Runner(convert(embedder, target=target, **options))
         np.testing.assert_allclose(runner.embed(TEXTS), expected, atol=1e-6, err_msg=target)
-    with pytest.raises(InputError, match="^Expected one label of single texts for the target"):
-        convert(embedder, target="mediapipe")
 
 
 def test_the_demo_page_shows_no_vectors(file, tmp_path):

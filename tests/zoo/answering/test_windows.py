@@ -80,3 +80,18 @@ def test_what_is_cut_is_flagged(tokenizer):
     assert question_windows(tokenizer, ["who?"], [words_of(" ")], 64).windows == []
     with pytest.raises(InputError, match="max_length=4"):
         question_windows(tokenizer, ["who?"], contexts[:1], 4)
+
+
+def test_a_stride_is_the_overlap_in_tokens(tokenizer):
+    words = "ship " * 60
+    asked = tokenizer.model.ids("who sailed?")
+    size = len(tokenizer.model.ids("ship"))
+    for stride in (2 * size, 5 * size):
+        found = question_windows(tokenizer, ["who sailed?"], [words_of(words)], 40, stride).windows
+        kept = (40 - 3 - len(asked)) // size
+        for one, other in zip(found[:-2], found[1:-1], strict=True):
+            assert len(set(one.words) & set(other.words)) == stride // size
+            assert len(one.words) == kept
+    # A question may take half of the 37 tokens beside the special ones.
+    with pytest.raises(InputError, match="^Expected stride to be below 19, .* got stride=19.$"):
+        question_windows(tokenizer, ["who?"], [words_of(words)], 40, 19)

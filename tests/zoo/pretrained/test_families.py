@@ -11,6 +11,7 @@ import safetensors.numpy
 from keras import ops
 
 from keras_transformer.zoo.models.heads import Head
+from keras_transformer.zoo.outputs import ANSWERS, BY_POSITION, TAGS
 from keras_transformer.zoo.pretrained.load import load_pretrained
 from keras_transformer.zoo.pretrained.tokenizer import PublishedTokenizer
 from tests.slow import mostly_slow
@@ -38,15 +39,22 @@ def outputs(pretrained, arrays, masked=False):
     ids = np.where(arrays["attention_mask"] > 0, ours[arrays["input_ids"]], 0)
     inputs = {"ids": ids}
     if architecture == "encoder":
-        pair = pretrained.config.num_segments > 1
+        output = pretrained.head.output
+        pair = pretrained.config.num_segments > 1 and output != TAGS
         if pair:
             inputs["segment_ids"] = arrays["token_type_ids"].astype("int32")
         if masked:
             logits = ops.convert_to_numpy(pretrained.build(Head(kind="masked", pair=pair))(inputs))
             return logits[..., ours] * arrays["attention_mask"][..., None]
-        units = len(pretrained.labels)
-        model = pretrained.build(Head(units=units or 1, pair=pair), trained_head=bool(units))
-        if not units:
+        kind = "tokens" if output in BY_POSITION else "pooled"
+        units = 2 if output == ANSWERS else len(pretrained.head.labels) or 1
+        model = pretrained.build(
+            Head(kind=kind, units=units, pair=pair), trained_head=bool(output)
+        )
+        if output in BY_POSITION:
+            # What stands at padding is no output.
+            return ops.convert_to_numpy(model(inputs)) * arrays["attention_mask"][..., None]
+        if not output:
             # The pooled vectors, before the head that has not been trained.
             model = keras.Model(model.inputs, model.get_layer("head_dropout").output)
         return ops.convert_to_numpy(model(inputs))
@@ -69,7 +77,8 @@ def check(name, folder, arrays):
     masked = tiny.kind.endswith("ForMaskedLM")
     found = outputs(load_pretrained(folder, tokenizers=tokenizers), arrays, masked)
     expected = arrays["expected"]
-    if masked or tiny.kind.endswith(("LMHeadModel", "CausalLM")):
+    at_positions = ("LMHeadModel", "CausalLM", "ForTokenClassification", "ForQuestionAnswering")
+    if masked or tiny.kind.endswith(at_positions):
         expected = expected * arrays["attention_mask"][..., None]
     assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, atol=TOLERANCE * np.abs(expected).max(), rtol=0)
@@ -77,7 +86,8 @@ def check(name, folder, arrays):
 
 # A variant of each family's blocks; the others differ by a head, a table or a flag.
 USUAL = (
-    "bert_classes", "bert_masked", "distilbert", "roberta", "gpt2", "opt", "t5", "mt5", "llama3",
+    "bert_classes", "bert_tags", "bert_answers", "bert_masked", "distilbert", "distilbert_answers",
+    "roberta", "roberta_answers", "electra_small_tags", "gpt2", "opt", "t5", "mt5", "llama3",
     "qwen3", "gemma3", "pythia", "mpnet", "albert", "electra_small", "modernbert", "bart", "marian",
 )  # fmt: skip
 

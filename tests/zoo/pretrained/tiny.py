@@ -30,7 +30,8 @@ class Tiny:
         kind: name of its class.
         config: name of its config's class.
         settings: arguments of the config.
-        output: name of the output that is compared; `pooled` for the mean of the last states.
+        output: name of the output that is compared; `pooled` for the mean of the last states,
+            `spans` for the logits of begin and end.
         pad: published id of padding, None for none.
         untied: whether the head gets a kernel of its own where the config does not give it one.
     """
@@ -68,6 +69,11 @@ _ROBERTA = {
     "layer_norm_eps": 1e-5,
 }  # fmt: skip
 _LABELS = {"id2label": {0: "bad", 1: "fair", 2: "good"}}
+_TAGS = {"id2label": {0: "O", 1: "B-LOC", 2: "I-LOC", 3: "I-PER"}}
+_DISTILBERT = dict(
+    vocab_size=VOCAB, dim=WIDTH, n_layers=2, n_heads=2, hidden_dim=24,
+    max_position_embeddings=LONGEST,
+)  # fmt: skip
 _LLAMA = dict(
     vocab_size=VOCAB, hidden_size=WIDTH, intermediate_size=24, num_hidden_layers=2,
     num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=LONGEST,
@@ -87,12 +93,26 @@ MODELS = {
         kind="BertForSequenceClassification", config="BertConfig", settings={**_BERT, **_LABELS}
     ),
     "bert_masked": Tiny(kind="BertForMaskedLM", config="BertConfig", settings=_BERT),
+    "bert_tags": Tiny(
+        kind="BertForTokenClassification", config="BertConfig", settings={**_BERT, **_TAGS}
+    ),
+    "bert_answers": Tiny(
+        kind="BertForQuestionAnswering", config="BertConfig", settings=_BERT, output="spans"
+    ),
+    "distilbert_answers": Tiny(
+        kind="DistilBertForQuestionAnswering", config="DistilBertConfig", settings=_DISTILBERT,
+        output="spans",
+    ),
+    "roberta_answers": Tiny(
+        kind="RobertaForQuestionAnswering", config="RobertaConfig", settings=_ROBERTA,
+        output="spans", pad=1,
+    ),
+    "electra_small_tags": Tiny(
+        kind="ElectraForTokenClassification", config="ElectraConfig",
+        settings={**_BERT, **_TAGS, "embedding_size": 8},
+    ),
     "distilbert": Tiny(
-        kind="DistilBertModel", config="DistilBertConfig", output="pooled",
-        settings=dict(
-            vocab_size=VOCAB, dim=WIDTH, n_layers=2, n_heads=2, hidden_dim=24,
-            max_position_embeddings=LONGEST,
-        ),
+        kind="DistilBertModel", config="DistilBertConfig", output="pooled", settings=_DISTILBERT
     ),
     "roberta": Tiny(
         kind="RobertaModel", config="RobertaConfig", settings=_ROBERTA, output="pooler_output",
@@ -187,17 +207,10 @@ MODELS = {
     ),
     "distilbert_classes": Tiny(
         kind="DistilBertForSequenceClassification", config="DistilBertConfig",
-        settings=dict(
-            vocab_size=VOCAB, dim=WIDTH, n_layers=2, n_heads=2, hidden_dim=24,
-            max_position_embeddings=LONGEST, **_LABELS,
-        ),
+        settings={**_DISTILBERT, **_LABELS},
     ),
     "distilbert_masked": Tiny(
-        kind="DistilBertForMaskedLM", config="DistilBertConfig",
-        settings=dict(
-            vocab_size=VOCAB, dim=WIDTH, n_layers=2, n_heads=2, hidden_dim=24,
-            max_position_embeddings=LONGEST,
-        ),
+        kind="DistilBertForMaskedLM", config="DistilBertConfig", settings=_DISTILBERT
     ),
     "modernbert": Tiny(
         kind="ModernBertModel", config="ModernBertConfig", output="pooled",
@@ -254,6 +267,8 @@ def make(name: str, folder: Path) -> dict[str, np.ndarray]:
     if tiny.output == "pooled":
         mask = inputs["attention_mask"][..., None]
         expected = (outputs[0].numpy() * mask).sum(1) / mask.sum(1)
+    elif tiny.output == "spans":
+        expected = torch.stack([outputs.start_logits, outputs.end_logits], -1).numpy()
     else:
         expected = outputs[tiny.output].numpy()
     return {**inputs, "expected": expected}
@@ -270,7 +285,8 @@ def rows(tiny: Tiny) -> dict[str, np.ndarray]:
     values = {"input_ids": np.where(mask, ids, pad), "attention_mask": mask.astype("int64")}
     if tiny.config in ("BertConfig", "ElectraConfig", "AlbertConfig"):
         values["token_type_ids"] = np.zeros_like(ids)
-        values["token_type_ids"][1, 5 : lengths[1]] = 1
+        if not tiny.kind.endswith("ForTokenClassification"):
+            values["token_type_ids"][1, 5 : lengths[1]] = 1
     if tiny.kind.endswith(("ConditionalGeneration", "MTModel")):
         target = rng.integers(FIRST, VOCAB - 1, (3, LONGEST - 2))
         target[:, 0] = pad if tiny.starts_with_pad else tiny.settings.get("eos_token_id", 2)

@@ -298,6 +298,9 @@ def test_json_that_names_a_task_takes_its_defaults():
     assert Recipe.from_json(text, tasks=TASKS, tokenizer="bytes").tokenizer.kind == "bytes"
     other = Recipe.from_json(text, tasks=TASKS, task="regression", text="sentence")
     assert other == recipe("regression", text="sentence")
+    for alias in (Recipe.from_json(text, tasks=TASKS, task="similarity"),
+                  Recipe.from_json(text.replace("language-modeling", "similarity"), tasks=TASKS)):
+        assert alias == recipe("embedding") and alias.task == "embedding"
 
 
 def test_a_part_checks_itself():

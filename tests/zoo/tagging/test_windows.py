@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.tagging.windows import OVERLAP, lead_of_words, windows_of
+from keras_transformer.zoo.tagging.windows import (
+    OVERLAP,
+    lead_of_words,
+    stride_of,
+    windows_of,
+)
 from keras_transformer.zoo.tagging.words import joined, words_of
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS, Vocabulary
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
@@ -113,3 +118,29 @@ def test_a_word_that_vanishes_is_not_read(tokenizers):
 def test_a_length_without_room_is_refused(tokenizers):
     with pytest.raises(InputError, match="max_length=2"):
         windows_of(tokenizers["bytes"], [joined(["a"])], 2)
+
+
+@pytest.mark.parametrize("stride", [1, 5, 9, 13])
+def test_windows_have_as_many_tokens_in_common_as_the_stride_says(tokenizers, stride):
+    """A byte and its space are a word of two tokens: the strides are rounded down to whole ones."""
+    row, length = joined(list("abcdefgh" * 9)), 16
+    found = windows_of(tokenizers["bytes"], [row], length, stride).windows
+    room, step = (length - 2) // 2, (length - 2) // 2 - stride // 2
+    texts = [tuple(window.ids[1:-1]) for window in found]
+    ids = [i for word in row.words for i in tokenizers["bytes"].model.ids(f" {word}")]
+    starts = range(0, len(row.words) - room + step, step)
+    expected = [ids[2 * first : 2 * (first + room)] for first in starts]
+    # The last window begins as early as it can.
+    assert texts[:-1] == [tuple(part) for part in expected[: len(texts) - 1]]
+    assert list(texts[-1]) == ids[-len(texts[-1]) :]
+    read = np.sort(np.concatenate([window.words for window in found]))
+    np.testing.assert_array_equal(read, np.arange(len(row.words)))
+
+
+def test_a_stride_leaves_room(tokenizers):
+    with pytest.raises(InputError, match="^Expected stride to be below 14, .* got stride=14.$"):
+        windows_of(tokenizers["bytes"], [joined(["a"])], 16, 14)
+    for stride in (-1, 2.0, True, "8", 2**31):
+        with pytest.raises(InputError, match=f"^Expected stride .* got stride={stride!r}.$"):
+            stride_of({"stride": stride})
+    assert stride_of({}) == 0

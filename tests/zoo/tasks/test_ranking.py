@@ -19,6 +19,7 @@ from keras_transformer.zoo.modalities.modality import InputSpec
 from keras_transformer.zoo.tasks.embedding import Embedding
 from keras_transformer.zoo.tasks.measure import evaluate
 from keras_transformer.zoo.tasks.registry import task_from_json
+from keras_transformer.zoo.training.train import train
 from keras_transformer.zoo.training.train_recipe import train_recipe
 from tests.zoo import tiny
 
@@ -72,6 +73,10 @@ def test_matches_are_found(trained):
         np.testing.assert_allclose(
             short, whole[:, :4] / np.linalg.norm(whole[:, :4]), rtol=1e-5, atol=1e-6
         )
+        np.testing.assert_array_equal(
+            predictor.embed(["the iron box"], width=4, dtype="int8"),
+            np.round(127 * short.astype("float64")).astype("int8"), strict=True,
+        )  # fmt: skip
     with refused("Expected width to be from 1 to the 16 numbers of a vector, got width=17."):
         loaded.embed(["a"], width=17)
 
@@ -109,6 +114,31 @@ def test_pairs_that_match_are_read_without_scores():
     # For another objective a column `label` is scores.
     scored = Embedding().read({"text": ["a"], "text_pair": ["x"], "label": [0.5]})
     np.testing.assert_array_equal(scored.targets, np.array([0.5], "float32"), strict=True)
+
+
+def test_a_third_column_in_memory_is_of_negatives():
+    task = Embedding(objective="ranking")
+    for source in (TRIPLETS, list(zip(*TRIPLETS, strict=True))):
+        assert task.read(source).negatives == ["e", "f"]
+    assert task.read(TRIPLETS[:2]).negatives is None
+    # For scores it is a column of them, as it is where their column is named.
+    assert Embedding().read((["a"], ["b"], [1.0])).negatives is None
+    assert task.read((["a"], ["b"], [1.0]), {"label": "score"}).negatives is None
+
+
+def test_triplets_from_memory_train_a_model_of_similarity():
+    rng = random.Random(0)
+    texts, pairs, negatives = ([tiny.sentence(rng, "tin") for _ in range(12)] for _ in range(3))
+    given = {
+        "task": "similarity", "train": (texts, pairs, negatives), "objective": "ranking",
+        "validation": (texts[:4], pairs[:4]), "epochs": 1, "vocab_size": 60, "max_length": 16,
+        "settings": {**tiny.SETTINGS, "pooling": "mean"},
+    }  # fmt: skip
+    made = train("bert_tiny", **given, widths="4,16")
+    assert made.recipe.task == "embedding" and made.task.name == "embedding"
+    assert set(made.metrics["validation"]) >= {"recall_at_1", "mean_reciprocal_rank_4"}
+    with refused("Expected widths to be at most the 16 numbers of a vector, got widths=4,17."):
+        train("bert_tiny", **given, widths="17,4")
 
 
 def test_objectives_refuse_the_other_data():

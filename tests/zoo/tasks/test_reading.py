@@ -10,7 +10,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
-from keras_transformer.zoo.tasks.registry import TASKS, task_named
+from keras_transformer.zoo.tasks.registry import ALIASES, TASKS, task_named
 from keras_transformer.zoo.tasks.regression import Regression
 from keras_transformer.zoo.tasks.translation import Translation
 from keras_transformer.zoo.training.run_data import learn_run_data, read_inputs, training_batches
@@ -179,5 +179,11 @@ def test_inputs_need_no_labels(learned):
 
 
 def test_an_unknown_task_lists_the_known():
-    with refused(f"Expected task to be one of {', '.join(TASKS)}, got task='tagging'."):
+    known = ", ".join((*TASKS, *ALIASES))
+    with refused(f"Expected task to be one of {known}, got task='tagging'."):
         task_named("tagging")
+
+
+def test_a_task_has_one_name_by_which_it_is_kept():
+    assert task_named("similarity") is task_named("embedding") is TASKS["similarity"]
+    assert "similarity" in TASKS and "similarity" not in list(TASKS)

@@ -16,6 +16,8 @@ ACTIVATIONS = {
     "silu": "silu",
     "swish": "silu",
 }
+# Ends of the names of classes with outputs at each position.
+OF_TAGS, OF_ANSWERS = "ForTokenClassification", "ForQuestionAnswering"
 # Keys of a config.json that change nothing of the outputs computed here.
 HARMLESS = frozenset(
     """
@@ -228,6 +230,14 @@ def masked_head(transform: str, norm: str, bias: str) -> dict[str, Tensor]:
     return {
         **dense("head/transform", transform), **layer_norm("head/norm", norm),
         "token_embedding/logits_bias": Tensor(bias).vocabulary(),
+    }  # fmt: skip
+
+
+def position_heads(*classes: str) -> dict[str, dict[str, Tensor]]:
+    """The heads of tags and of answers of classes of `transformers`, such as `Bert`."""
+    return {
+        f"{name}{end}": dense("head", theirs) for name in classes
+        for end, theirs in ((OF_TAGS, "classifier"), (OF_ANSWERS, "qa_outputs"))
     }  # fmt: skip
 
 

@@ -22,17 +22,16 @@ from keras_transformer.zoo.evaluation.answer_metrics import (
 )
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.generation.decoding import check_no_decoding
-from keras_transformer.zoo.modalities.modality import Features
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.outputs import ANSWERS
 from keras_transformer.zoo.tasks.answering.question_data import QuestionData
-from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tasks.tagging.windowed_task import WindowedTask
 from keras_transformer.zoo.vocabularies.suited import suited_to
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class QuestionAnswering(Task):
+class QuestionAnswering(WindowedTask):
     """Answering of questions by a span of a context, or by none.
 
     The model reads a question and a context, and gives two logits at each position: that the answer
@@ -52,6 +51,7 @@ class QuestionAnswering(Task):
     selection: ClassVar[Metric] = metric
 
     def __post_init__(self):
+        super().__post_init__()
         if self.pair is not True:
             raise InputError(f"Expected pairs of texts for {self.name}, got pair={self.pair}.")
 
@@ -98,12 +98,9 @@ class QuestionAnswering(Task):
     def windows(self, examples: QuestionRows, modality: Text) -> QuestionWindows:
         """Returns the windows that the model reads of the examples."""
         return question_windows(
-            modality.tokenizer, examples.questions, examples.contexts, modality.max_length
-        )
-
-    def encode(self, examples: QuestionRows, modality: Text) -> Features:
-        windows = self.windows(examples, modality)
-        return Features(windows.columns, windows.truncated)
+            modality.tokenizer, examples.questions, examples.contexts, modality.max_length,
+            self.stride,
+        )  # fmt: skip
 
     def measured(
         self, predictor: Any, examples: QuestionRows, modality: Text, outputs: Any

@@ -35,7 +35,7 @@ class TaggedData(WindowedData):
             f"rows have a word of more than {length} tokens, whose end is not read."
         )
         yield windows.num_unread, "words are empty to the tokenizer and are not read."
-        yield rows.repaired, (
+        yield sum(rows.repairs), (
             "tags break the rules of their scheme; they are read as conlleval does."
         )
-        yield rows.widened, "spans do not begin and end where words do; they are widened."
+        yield sum(rows.widenings), "spans do not begin and end where words do; they are widened."

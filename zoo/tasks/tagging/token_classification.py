@@ -21,11 +21,10 @@ from keras_transformer.zoo.evaluation.tag_metrics import (
 )
 from keras_transformer.zoo.generation.decoding import check_no_decoding
 from keras_transformer.zoo.losses.divergence import softened_divergence
-from keras_transformer.zoo.modalities.modality import Features
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.outputs import TAGS as TAG_OUTPUTS
-from keras_transformer.zoo.tagging.decoding import row_tags
+from keras_transformer.zoo.tagging.decoding import check_constrained, row_tags
 from keras_transformer.zoo.tagging.schemes import (
     OUTSIDE,
     all_tags,
@@ -36,7 +35,7 @@ from keras_transformer.zoo.tagging.schemes import (
 )
 from keras_transformer.zoo.tagging.windows import TagOutputs, Windows, windows_of
 from keras_transformer.zoo.tasks.tagging.tagged_data import TaggedData
-from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tasks.tagging.windowed_task import WindowedTask
 from keras_transformer.zoo.vocabularies.suited import suited_to
 
 F1 = Metric(name="f1", points=100.0)
@@ -44,7 +43,7 @@ ACCURACY = Metric(name="accuracy", points=100.0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TokenClassification(Task):
+class TokenClassification(WindowedTask):
     """Classification of the words of texts: a tag for each.
 
     Tags of the scheme BIO or BIOES are those of entities, which decoding keeps to the rules of the
@@ -52,9 +51,12 @@ class TokenClassification(Task):
 
     Attributes:
         labels: tags in index order; empty to learn them from the training data.
+        constrained: whether decoding keeps to the rules; otherwise each word has its most probable
+            tag, and an `I-X` that goes on with nothing begins an entity.
     """
 
     labels: tuple[str, ...] = ()
+    constrained: bool = True
 
     name: ClassVar[str] = "token-classification"
     output: ClassVar[str] = TAG_OUTPUTS
@@ -66,7 +68,9 @@ class TokenClassification(Task):
     fallback: ClassVar[Metric] = ACCURACY
 
     def __post_init__(self):
+        super().__post_init__()
         object.__setattr__(self, "labels", checked_labels(self.labels))
+        check_constrained(self.constrained)
         if (other := stranger(self.labels)) is not None:
             raise InputError(_mixed(other))
 
@@ -122,7 +126,7 @@ class TokenClassification(Task):
                 lines=read.lines,
             )  # fmt: skip
         tags = self._named(read)
-        labels, repaired = list(self.labels), 0
+        labels, repairs = list(self.labels), [0] * len(tags)
         scheme = scheme_of(sorted({tag for row in tags for tag in row}))
         if scheme is not None and (self.has_entities or not labels):
             _check_not_mixed(read, tags)
@@ -130,12 +134,12 @@ class TokenClassification(Task):
             entities = [entities_of(row) for row in tags]
             for row, (found, given) in enumerate(zip(entities, tags, strict=True)):
                 kept = tags_of(found, len(given), scheme)
-                repaired += sum(a != b for a, b in zip(kept, given, strict=True))
-                tags[row] = tags_of(found, len(given), scheme_of(labels))
+                repairs[row] = sum(a != b for a, b in zip(kept, given, strict=True))
+                tags[row] = _known(tags_of(found, len(given), scheme_of(labels)), labels)
         labels = labels or _plain_labels(read, tags)
         return TaggedRows(
             texts=read.texts, targets=_indices(read, tags, labels), labels=labels, path=read.path,
-            lines=read.lines, repaired=repaired, widened=read.widened,
+            lines=read.lines, repairs=repairs, widenings=read.widenings,
         )  # fmt: skip
 
     def vocabulary_texts(self, examples: TaggedRows) -> dict[str, Sequence[str]]:
@@ -146,11 +150,9 @@ class TokenClassification(Task):
 
     def windows(self, examples: TaggedRows, modality: Text) -> Windows:
         """Returns the windows that the model reads of the examples."""
-        return windows_of(modality.tokenizer, examples.texts, modality.max_length)
-
-    def encode(self, examples: TaggedRows, modality: Text) -> Features:
-        windows = self.windows(examples, modality)
-        return Features(windows.columns, windows.truncated)
+        return windows_of(
+            modality.tokenizer, examples.texts, modality.max_length, self.stride
+        )
 
     def measured(
         self, predictor: Any, examples: TaggedRows, modality: Text, outputs: Any
@@ -183,7 +185,8 @@ class TokenClassification(Task):
                 f"{len(examples)} rows."
             )
         named = (*self.labels, OUTSIDE if self.has_entities else None)
-        found = [[named[tag] for tag in row] for row in row_tags(self.labels, outputs)]
+        tags = row_tags(self.labels, outputs, self.constrained)
+        found = [[named[tag] for tag in row] for row in tags]
         return (entity_metrics if self.has_entities else word_metrics)(examples.tags(), found)
 
     def undefined(self, examples: TaggedRows) -> dict[str, str]:
@@ -203,12 +206,18 @@ class TokenClassification(Task):
         return dataclasses.replace(self, labels=tuple(examples.labels))
 
     def options(self) -> dict[str, Any]:
-        return {"labels": self.labels} if self.labels else {}
+        return super().options() | ({"labels": self.labels} if self.labels else {})
+
+    def to_json(self) -> dict[str, Any]:
+        return super().to_json() | ({} if self.constrained else {"constrained": False})
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], labels: tuple[str, ...]) -> Self:
-        super().from_json(value, labels)
-        return cls(labels=labels)
+        others = {name: one for name, one in value.items() if name != "constrained"}
+        task = super().from_json(others, labels)
+        return dataclasses.replace(
+            task, labels=tuple(labels), constrained=value.get("constrained", True)
+        )
 
     def _named(self, read: Read) -> list[list[str]]:
         """The tags of each row as text; integers in memory are indices of the task's labels."""
@@ -227,6 +236,12 @@ class TokenClassification(Task):
                 named.append(tag)
             found.append(named)
         return found
+
+
+def _known(tags: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """Tags with I-X for each B-X that labels lack, as where data in IOB1 had none."""
+    inside = {tag: f"I{tag[1:]}" for tag in tags if tag.startswith("B-") and tag not in labels}
+    return [inside[tag] if inside.get(tag) in labels else tag for tag in tags]
 
 
 def _mixed(tag: str) -> str:

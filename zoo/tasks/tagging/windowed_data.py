@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -94,10 +95,19 @@ class WindowedData(abc.ABC):
         }
 
     def report_cuts(self, report: Report) -> None:
-        for rows, windows in ((self.train, self._train), (self.validation, self._validation)):
-            for count, what in self.cuts(rows, windows):
-                if count:
-                    report.note(f"{rows.path}: {count} {what}")
+        parts = [
+            [(count, f"{rows.path}: {{}} {what}") for count, what in self.cuts(rows, windows)]
+            for rows, windows in ((self.train, self._train), (self.validation, self._validation))
+        ]
+        train, validation = self.train, self.validation
+        is_share = train.path == validation.path and set(train.rows()).isdisjoint(validation.rows())
+        if is_share:
+            # A share of the training data has one note with the rest of it.
+            pairs = zip(*parts, strict=True)
+            parts = [[(one + other, what) for (one, what), (other, _) in pairs]]
+        for count, what in itertools.chain(*parts):
+            if count:
+                report.note(what.format(count))
 
     def _columns(self, windows: Any) -> dict[str, list[np.ndarray]]:
         return {spec.name: windows.columns[spec.name] for spec in self._inputs}

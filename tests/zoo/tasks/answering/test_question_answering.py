@@ -13,7 +13,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.tasks.answering.question_answering import QuestionAnswering
 from keras_transformer.zoo.tasks.registry import task_from_json
-from tests.answering import questions, trained
+from tests.answering import SETTINGS, questions, trained
 from tests.zoo.tiny import Heard
 
 TASK = QuestionAnswering()
@@ -215,3 +215,19 @@ def test_what_goes_on_from_it_stays_as_good(of):
 def test_scores_are_those_of_rows_alone():
     with pytest.raises(InputError, match="got one of question-answering; predict gives its ans"):
         trained().scores(["where ?"], ["Oslo"])
+
+
+def test_a_stride_belongs_to_the_model():
+    value = QuestionAnswering(stride=7).to_json()
+    assert value == {**TASK.to_json(), "stride": 7} and task_from_json(value, ()).stride == 7
+    assert QuestionAnswering(stride=7).options() == {"stride": 7} and TASK.options() == {}
+    with pytest.raises(InputError, match="^Expected stride to be a number .* got stride=-1.$"):
+        task_from_json({**value, "stride": -1}, ())
+    with pytest.raises(InputError, match="^Expected no stride for classification, got stride=7.$"):
+        kt.train("bert_tiny", train=(["a", "b"], [0, 1]), validation=0.5, stride=7)
+    given = {"train": questions(20, 0), "validation": questions(9, 1), "settings": SETTINGS,
+             "max_length": 16, "vocab_size": 60, "report": kt.Report()}  # fmt: skip
+    made = kt.train("bert_tiny", "question-answering", **given, stride=5, epochs=1)
+    assert (made.stride, made.task.stride, made.recipe.data.stride) == (5, 5, 5)
+    with pytest.raises(InputError, match="^Expected stride to be below 7, .* got stride=7.$"):
+        kt.train("bert_tiny", "question-answering", **given, stride=7)

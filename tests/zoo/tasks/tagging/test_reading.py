@@ -73,7 +73,7 @@ def test_labels_of_entities_are_all_of_the_scheme():
     bioes = TASK.read((WORDS, [["B-P", "E-P", "O"], ["O", "O"]])).labels
     assert bioes == ["O", "B-P", "I-P", "E-P", "S-P"]
     plain = TASK.read((WORDS, [["N", "N", "V"], ["N", "."]]))
-    assert plain.labels == [".", "N", "V"] and plain.repaired == 0
+    assert plain.labels == [".", "N", "V"] and sum(plain.repairs) == 0
     with pytest.raises(InputError, match="Expected two labels|at least two tags, got only 'N'"):
         TASK.read((WORDS, [["N"] * 3, ["N"] * 2]))
 
@@ -81,12 +81,12 @@ def test_labels_of_entities_are_all_of_the_scheme():
 def test_broken_rows_are_repaired_and_counted():
     examples = TASK.read((WORDS, [["I-PER", "I-PER", "O"], ["O", "I-LOC"]]))
     assert examples.tags() == [["B-PER", "I-PER", "O"], ["O", "B-LOC"]]
-    assert examples.repaired == 2
+    assert sum(examples.repairs) == 2
     # BIO is no fault in the data of a model of BIOES.
     bioes = TokenClassification(labels=["O", "B-PER", "I-PER", "E-PER", "S-PER"])
     examples = bioes.read((WORDS, [["B-PER", "I-PER", "O"], ["B-PER", "O"]]))
     assert examples.tags() == [["B-PER", "E-PER", "O"], ["S-PER", "O"]]
-    assert examples.repaired == 0
+    assert sum(examples.repairs) == 0
 
 
 def test_spans_are_widened_to_words():
@@ -95,7 +95,7 @@ def test_spans_are_widened_to_words():
     examples = TASK.read({"text": [text], "spans": [spans]})
     assert examples.texts[0].words == ["un", "-", "American", "na\u00efve"]
     assert examples.tags() == [["O", "O", "B-X", "B-Y"]]
-    assert examples.widened == 1, "the second one only has spaces at its start"
+    assert sum(examples.widenings) == 1, "the second one only has spaces at its start"
 
 
 def spans(*given):

@@ -12,7 +12,9 @@ from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.pretrained.load import load_pretrained
+from keras_transformer.zoo.tagging.decoding import tag_predictions
 from keras_transformer.zoo.tagging.windows import TagOutputs
+from keras_transformer.zoo.tagging.words import joined
 from keras_transformer.zoo.tasks.registry import task_from_json, tasks_for
 from keras_transformer.zoo.tasks.tagging.token_classification import TokenClassification
 from tests.tagging import LABELS, SETTINGS, conll, sentences, trained
@@ -165,7 +167,20 @@ def test_what_is_split_repaired_or_unread_is_reported():
         "data: 1 words are empty to the tokenizer and are not read.",
         "data: 1 tags break the rules of their scheme; they are read as conlleval does.",
         "data: 1 rows are longer than 20 tokens and are read in several windows.",
-        "data: 1 tags break the rules of their scheme; they are read as conlleval does.",
+    ]
+
+
+def test_a_share_of_the_rows_has_its_own_counts_and_no_note_of_its_own():
+    task = trained().task
+    words = [["Anna", f"went{i}"] for i in range(8)] + [["the"] * 30]
+    tags = [["I-PER", "O"]] * 8 + [["O"] * 30]
+    rows, heard = task.read((words, tags)), Heard()
+    train, validation = task.split(rows, 0.5)
+    assert 0 < sum(train.repairs) < 8 and sum(train.repairs) + sum(validation.repairs) == 8
+    task.run_data(train, validation, trained().modality).report_cuts(heard)
+    assert heard.notes == [
+        "data: 1 rows are longer than 20 tokens and are read in several windows.",
+        "data: 8 tags break the rules of their scheme; they are read as conlleval does.",
     ]
 
 
@@ -246,3 +261,29 @@ def test_published_encoders_keep_their_weights_below_the_head(family):
     for path, value in found.items():
         if not path.startswith("head/"):
             np.testing.assert_array_equal(value, weights[path], err_msg=path)
+
+
+def test_a_stride_belongs_to_the_model():
+    task = TokenClassification(labels=LABELS, stride=3)
+    again = task_from_json(task.to_json(), LABELS)
+    assert again.stride == 3 and again.labels == LABELS
+    assert task.options() == {"stride": 3, "labels": LABELS}
+    assert "stride" not in TokenClassification(labels=LABELS).to_json()
+
+
+def test_tags_that_keep_to_no_rules():
+    """A model that learned IOB1 begins entities with I-."""
+    task = TokenClassification(labels=LABELS, constrained=False)
+    assert task_from_json(task.to_json(), LABELS) == task
+    scores = np.full((3, 5), -5.0, "float32")
+    scores[[0, 1, 2], [4, 4, 0]] = 5.0  # I-PER I-PER O
+    outputs = TagOutputs([scores], [np.ones(3, bool)], [joined(["a", "b", "c"])], [False])
+    [free] = tag_predictions(LABELS, outputs, constrained=False)
+    [kept] = tag_predictions(LABELS, outputs)
+    assert [(one.label, one.text) for one in free.spans] == [("PER", "a b")]
+    assert free.spans[0].score > 0.99 > sum(one.score for one in kept.spans)
+    with pytest.raises(InputError, match="^Expected constrained to be true or false, got .*=1.$"):
+        task_from_json({**task.to_json(), "constrained": 1}, LABELS)
+    assert task.read(([["a", "b"]], [["I-LOC", "O"]])).tags() == [["B-LOC", "O"]]
+    lacking = TokenClassification(labels=("O", "I-LOC", "B-PER", "I-PER"))
+    assert lacking.read(([["a", "b"]], [["B-LOC", "O"]])).tags() == [["I-LOC", "O"]]

@@ -11,6 +11,7 @@ from keras_transformer.zoo.models.families.published import (
     dense,
     layer_norm,
     masked_head,
+    position_heads,
 )
 
 
@@ -52,7 +53,10 @@ ALBERT = Family(
             **layer_norm(f"{_FEED_FORWARD}/norm", f"{_BLOCK}.full_layer_layer_norm"),
             **dense("pooler", "pooler"),
         },
-        heads={"AlbertForSequenceClassification": dense("head", "classifier")},
+        heads={
+            "AlbertForSequenceClassification": dense("head", "classifier"),
+            **position_heads("Albert"),
+        },
         masked_head=masked_head("predictions.dense", "predictions.LayerNorm", "predictions.bias"),
         left_out=(
             r"embeddings\.(position|token_type)_ids", r"predictions\..*", r"sop_classifier\..*",

@@ -11,6 +11,7 @@ from keras_transformer.zoo.models.families.published import (
     dense,
     layer_norm,
     masked_head,
+    position_heads,
 )
 
 
@@ -75,7 +76,9 @@ PUBLISHED = Published(
     model_types=("bert",),
     settings=published_settings,
     tensors={**BODY, **dense("pooler", "pooler.dense")},
-    heads={"BertForSequenceClassification": dense("head", "classifier")},
+    heads={
+        "BertForSequenceClassification": dense("head", "classifier"), **position_heads("Bert"),
+    },
     masked_head=masked_head(
         "cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm",
         "cls.predictions.bias",

@@ -11,6 +11,7 @@ from keras_transformer.zoo.models.families.published import (
     dense,
     layer_norm,
     masked_head,
+    position_heads,
 )
 
 
@@ -53,7 +54,8 @@ DISTILBERT = Family(
         heads={
             "DistilBertForSequenceClassification": {
                 **dense("pooler", "pre_classifier"), **dense("head", "classifier"),
-            }
+            },
+            **position_heads("DistilBert"),
         },
         masked_head=masked_head("vocab_transform", "vocab_layer_norm", "vocab_projector.bias"),
         left_out=(

@@ -4,7 +4,12 @@ from typing import Any
 
 from keras_transformer.zoo.models.families.encoders.bert import BODY, LEFT_OUT, published_settings
 from keras_transformer.zoo.models.families.family import Family
-from keras_transformer.zoo.models.families.published import Published, PublishedConfig, dense
+from keras_transformer.zoo.models.families.published import (
+    Published,
+    PublishedConfig,
+    dense,
+    position_heads,
+)
 
 
 def _settings(c: PublishedConfig) -> dict[str, Any]:
@@ -25,7 +30,8 @@ ELECTRA = Family(
         heads={
             "ElectraForSequenceClassification": {
                 **dense("pooler", "classifier.dense"), **dense("head", "classifier.out_proj"),
-            }
+            },
+            **position_heads("Electra"),
         },
         left_out=(
             *LEFT_OUT, r"discriminator_predictions\..*", r"generator_predictions\..*",

@@ -11,6 +11,7 @@ from keras_transformer.zoo.models.families.published import (
     attention,
     dense,
     layer_norm,
+    position_heads,
 )
 
 # Rows of the position table before the first token's: up to the padding's id, and itself.
@@ -48,7 +49,8 @@ MPNET = Family(
         heads={
             "MPNetForSequenceClassification": {
                 **dense("pooler", "classifier.dense"), **dense("head", "classifier.out_proj"),
-            }
+            },
+            **position_heads("MPNet"),
         },
         left_out=LEFT_OUT,
         prefixes=("mpnet.",),

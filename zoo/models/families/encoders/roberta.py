@@ -10,6 +10,7 @@ from keras_transformer.zoo.models.families.published import (
     Tensor,
     dense,
     masked_head,
+    position_heads,
 )
 
 # Rows of the position table before the first token's: up to the padding's id, and itself.
@@ -22,6 +23,7 @@ def _settings(c: PublishedConfig) -> dict[str, Any]:
     return {**settings, "max_length": settings["max_length"] - _UNUSED}
 
 
+_CLASSES = ("Roberta", "XLMRoberta", "Camembert")
 _HEAD = {**dense("pooler", "classifier.dense"), **dense("head", "classifier.out_proj")}
 
 ROBERTA = Family(
@@ -38,8 +40,8 @@ ROBERTA = Family(
             **dense("pooler", "pooler.dense"),
         },
         heads={
-            f"{name}ForSequenceClassification": _HEAD
-            for name in ("Roberta", "XLMRoberta", "Camembert")
+            **{f"{name}ForSequenceClassification": _HEAD for name in _CLASSES},
+            **position_heads(*_CLASSES),
         },
         masked_head=masked_head("lm_head.dense", "lm_head.layer_norm", "lm_head.bias"),
         left_out=LEFT_OUT,
