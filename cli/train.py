@@ -48,6 +48,8 @@ FIELDS = {
     "scope_score": "Score that --out-of-scope finds a threshold of: the largest probability, the "
     "energy or the largest logit.",
     "mask_share": "Share of the tokens that masked-language-modeling hides.",
+    "scope_weight": "Weight of the share of --out-of-scope rows that are rejected beside the share "
+    "of validation rows that are answered rightly; below 1 for fewer rejections.",
     "objective": "What an embedding learns: scores of pairs, or ranking of pairs that match, "
     "which have none; what masked-language-modeling learns: masked words (its default), or "
     "which words a small generator replaced.",

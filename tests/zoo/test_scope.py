@@ -36,15 +36,16 @@ def test_scores(name):
     )
 
 
-def test_no_threshold_is_better():
+@pytest.mark.parametrize("weight", [1.0, 0.25, 4.0])
+def test_no_threshold_is_better(weight):
     rng = np.random.default_rng(1)
     inside, outside = np.round(rng.normal(1, 1, 80), 1), np.round(rng.normal(-0.5, 1, 30), 1)
     hits = rng.random(80) < 0.8
 
     def value(cut):
-        return ((inside >= cut) & hits).mean() + (outside < cut).mean()
+        return ((inside >= cut) & hits).mean() + weight * (outside < cut).mean()
 
-    found = best_scope_threshold(inside, hits, outside)
+    found = best_scope_threshold(inside, hits, outside, weight)
     tried = [value(cut) for cut in np.arange(-5, 5, 0.01)]
     assert value(found) == pytest.approx(max(tried))
     # Where no row is right, all are rejected; where there is nothing to reject, none is.

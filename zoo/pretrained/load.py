@@ -18,7 +18,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.catalog import PUBLISHED
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.models.families.published import Published, PublishedConfig
+from keras_transformer.zoo.models.families.published import Published, PublishedConfig, Tensor
 from keras_transformer.zoo.models.heads import Head, HeadOwner
 from keras_transformer.zoo.models.memory import parameters_of
 from keras_transformer.zoo.pretrained.heads import (

@@ -43,6 +43,7 @@ class Data(Part):
         out_of_scope: path of rows whose label is none of a classification's, on which, with the
             validation rows, it is tuned what it rejects; empty for nothing.
         scope_score: score below whose threshold a row is rejected, see `scope.SCORES`.
+        scope_weight: weight of the rows of `out_of_scope` beside the validation rows.
         digest: SHA-256 of the training data, see `training_data`; empty until a run starts.
         max_length: maximum number of tokens of an example; longer ones are truncated and counted.
         batch_tokens: maximum number of tokens of a batch, padding included.
@@ -67,6 +68,7 @@ class Data(Part):
     scope_score: str = option(
         "probability", choices=("probability", "energy", "max-logit"), of_task=True
     )
+    scope_weight: float = option(1.0, above_zero=True, of_task=True)
     digest: str = ""
     max_length: int = option(64, above_zero=True)
     stride: int = option(0, of_task=True)

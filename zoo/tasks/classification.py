@@ -19,6 +19,7 @@ from keras_transformer.zoo.evaluation.ngrams import ngram_accuracy
 from keras_transformer.zoo.evaluation.out_of_scope import best_scope_threshold
 from keras_transformer.zoo.evaluation.significance import Answers
 from keras_transformer.zoo.losses.divergence import softened_divergence
+from keras_transformer.zoo.numerals import is_float32
 from keras_transformer.zoo.outputs import CLASSES, check_temperature, class_probabilities
 from keras_transformer.zoo.scope import PROBABILITY, SCORES, check_out_of_scope, is_in_scope
 from keras_transformer.zoo.tasks.labelled_data import LabelledData
@@ -38,6 +39,8 @@ class Classification(NamedLabelsTask):
         calibrate: whether the temperature is tuned on validation data.
         scope_score: name of the score by which rows are rejected as out of the scope, see
             `scope.SCORES`.
+        scope_weight: weight of what is out of the scope where its threshold is found, see
+            `best_scope_threshold`.
         temperature: divisor of the logits whose softmax is the probabilities, see
             `class_probabilities`.
         out_of_scope: what decides which rows have no label, see `is_in_scope`; None for nothing.
@@ -45,6 +48,7 @@ class Classification(NamedLabelsTask):
 
     calibrate: bool = dataclasses.field(default=True, compare=False)
     scope_score: str = dataclasses.field(default=PROBABILITY, compare=False)
+    scope_weight: float = dataclasses.field(default=1.0, compare=False)
     temperature: float = dataclasses.field(default=1.0, compare=False)
     out_of_scope: Mapping[str, Any] | None = dataclasses.field(default=None, compare=False)
 
@@ -53,10 +57,11 @@ class Classification(NamedLabelsTask):
     metric: ClassVar[Metric] = Metric(name="accuracy", points=100.0)
     selection: ClassVar[Metric] = metric
     own_options: ClassVar[tuple[str, ...]] = (
-        *NamedLabelsTask.own_options, "calibrate", "scope_score"
+        *NamedLabelsTask.own_options, "calibrate", "scope_score", "scope_weight"
     )
     stored: ClassVar[tuple[str, ...]] = (
-        *NamedLabelsTask.stored, "calibrate", "scope_score", "temperature", "out_of_scope"
+        *NamedLabelsTask.stored, "calibrate", "scope_score", "scope_weight", "temperature",
+        "out_of_scope",
     )
     has_scope: ClassVar[bool] = True
     tuned_fields: ClassVar[tuple[str, ...]] = ("temperature", "out_of_scope")
@@ -71,6 +76,11 @@ class Classification(NamedLabelsTask):
             raise InputError(
                 f"Expected scope_score to be one of {', '.join(SCORES)}, got "
                 f"scope_score={self.scope_score!r}."
+            )
+        if not is_float32(self.scope_weight) or not self.scope_weight > 0:
+            raise InputError(
+                "Expected scope_weight to be a number above 0, got "
+                f"scope_weight={self.scope_weight!r}."
             )
         check_temperature(self.temperature)
         if self.out_of_scope is not None:
@@ -108,7 +118,7 @@ class Classification(NamedLabelsTask):
         score = SCORES[task.scope_score]
         threshold = best_scope_threshold(
             score(scores, task.temperature), scores.argmax(axis=1) == targets,
-            score(outside, task.temperature),
+            score(outside, task.temperature), task.scope_weight,
         )  # fmt: skip
         decides = {"score": task.scope_score, "threshold": threshold}
         task = dataclasses.replace(task, out_of_scope=decides)
