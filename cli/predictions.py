@@ -4,7 +4,9 @@ from typing import Any
 
 from keras_transformer.cli.vectors import shown_vector
 from keras_transformer.zoo.answering.answers import Answer
-from keras_transformer.zoo.outputs import BY_POSITION, LabelSet, Prediction, Vector
+from keras_transformer.zoo.masking.fills import Filled
+from keras_transformer.zoo.masking.replacements import ReplacedPieces
+from keras_transformer.zoo.outputs import WINDOWED, LabelSet, Prediction, Vector
 from keras_transformer.zoo.tagging.decoding import Tagged
 
 MAX_LABELS = 5
@@ -14,18 +16,22 @@ SHOWN_CHARACTERS = 60
 OUT_OF_SCOPE = "out of scope"
 
 
-def values(prediction: Prediction | LabelSet | Vector | Tagged | Answer) -> dict[str, Any]:
+def values(
+    prediction: Prediction | LabelSet | Vector | Tagged | Answer | Filled | ReplacedPieces,
+) -> dict[str, Any]:
     """Returns the values of a prediction as a JSON-serializable object."""
     fields = prediction._asdict()
     if isinstance(prediction, Tagged):
         return {**fields, "spans": [span._asdict() for span in prediction.spans]}
+    if isinstance(prediction, Filled):
+        return {**fields, "masks": [mask._asdict() for mask in prediction.masks]}
     return {**fields, "vector": fields["vector"].tolist()} if "vector" in fields else fields
 
 
 def longer(predictor: Any) -> str:
     """Returns in words what was cut of a text."""
     most = f"{predictor.max_length} tokens"
-    if predictor.output_kind in BY_POSITION:
+    if predictor.output_kind in WINDOWED:
         return f"have a word that is longer than {most}, or too long a question, which was cut"
     return f"are longer than {most} and were cut"
 
@@ -64,6 +70,26 @@ def print_table(texts: Any, predictions: list) -> None:
             for span in one.spans
         ]  # fmt: skip
         columns = ("Text", "Label", "Characters", "Probability", "")
+        display.table(None, (*(["Line"] if numbered else []), *columns), rows)
+    elif isinstance(found, Filled):
+        numbered = len(texts) > 1
+        rows = [
+            (*([place] if numbered else []), f"{mask.start}-{mask.end}", piece, f"{share:.1%}",
+             bar(share))
+            for place, one in enumerate(predictions, start=1)
+            for mask in one.masks
+            for piece, share in mask.pieces.items()
+        ]  # fmt: skip
+        columns = ("Characters", "Piece", "Probability", "")
+        display.table(None, (*(["Line"] if numbered else []), *columns), rows)
+    elif isinstance(found, ReplacedPieces):
+        numbered = len(texts) > 1
+        rows = [
+            (*([place] if numbered else []), piece, f"{share:.1%}", bar(share))
+            for place, one in enumerate(predictions, start=1)
+            for piece, share in one.pieces
+        ]  # fmt: skip
+        columns = ("Piece", "Replaced", "")
         display.table(None, (*(["Line"] if numbered else []), *columns), rows)
     elif not found.scores:
         rows = [

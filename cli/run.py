@@ -69,6 +69,8 @@ def run(
 
     A model of conversations: keras-transformer run talker.tflite --chat "Why is the sky blue?"
 
+    Masked words: keras-transformer run pretrained "Paris is the [MASK] of France."
+
     Entities: keras-transformer run tagger.tflite "Ada Lovelace lived in London."
 
     Similar lines: keras-transformer run embedder.tflite "a charming film" --nearest reviews.txt

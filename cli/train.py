@@ -47,10 +47,12 @@ FIELDS = {
     "cross entropy.",
     "scope_score": "Score that --out-of-scope finds a threshold of: the largest probability, the "
     "energy or the largest logit.",
+    "mask_share": "Share of the tokens that masked-language-modeling hides.",
     "scope_weight": "Weight of the share of --out-of-scope rows that are rejected beside the share "
     "of validation rows that are answered rightly; below 1 for fewer rejections.",
     "objective": "What an embedding learns: scores of pairs, or ranking of pairs that match, "
-    "which have none.",
+    "which have none; what masked-language-modeling learns: masked words (its default), or "
+    "which words a small generator replaced.",
     "loss_weights": "Weights of the losses of several tasks: those of the table, or times what is "
     "learned of each task's uncertainty.",
     "sampling_power": "Power of the tasks' sizes by which batches of several tasks are drawn: 1 "
@@ -155,8 +157,8 @@ class FileOrShare(click.ParamType):
 @click.option(
     "--train", type=DATA_FILE, metavar="FILE",
     help="Training data with a header: .tsv, .csv or .jsonl, plain or .gz; for "
-    "language-modeling plain text; for token-classification .conll, .conllu or .jsonl; "
-    "for question-answering .json or .jsonl.",
+    "language-modeling and masked-language-modeling plain text; for token-classification .conll, "
+    ".conllu or .jsonl; for question-answering .json or .jsonl.",
 )
 @click.option(
     "--validation", type=FileOrShare(), metavar="FILE|SHARE",
@@ -222,12 +224,12 @@ def train(
     tasks: str | None, baseline: bool, mixed_precision: str | None, settings: dict[str, Any],
     **given: Any,
 ) -> None:  # fmt: skip
-    """Train a MODEL on your own data: of the catalogue, or a published one from its weights.
+    """Train a MODEL on your own data: of the catalogue, or from the weights of a trained one.
 
     Without MODEL the catalogue's one that suits the task and the number of rows is trained.
 
-    A published model is a folder that transformers wrote, a .safetensors file beside its
-    config.json, or hf:OWNER/NAME[@REVISION].
+    A trained one is a checkpoint folder, or a published model: a folder that transformers wrote, a
+    .safetensors file beside its config.json, or hf:OWNER/NAME[@REVISION].
 
     Writes a checkpoint folder with the best weights, the tokenizer, the labels and recipe.json.
 
@@ -253,6 +255,10 @@ def train(
 
     A language model: keras-transformer train gpt_tiny --task language-modeling --train train.txt
     --validation dev.txt --out writer
+
+    An encoder that has read plain text first: keras-transformer train bert_mini --task
+    masked-language-modeling --train texts.txt --validation 0.05 --out pretrained; then
+    keras-transformer train ./pretrained --train train.tsv --validation dev.tsv --out my_model
     """
     changes = {name: value for name, value in given.items() if value is not None}
     if tasks is not None:

@@ -52,6 +52,8 @@ from keras_transformer.zoo.checkpoint import Checkpoint as Checkpoint
 from keras_transformer.zoo.errors import InputError as InputError
 from keras_transformer.zoo.errors import RunError as RunError
 from keras_transformer.zoo.fusion.fuse import fuse as fuse
+from keras_transformer.zoo.masking.fills import Filled as Filled
+from keras_transformer.zoo.masking.replacements import ReplacedPieces as ReplacedPieces
 from keras_transformer.zoo.models.config import TransformerConfig as TransformerConfig
 from keras_transformer.zoo.named import build as build
 from keras_transformer.zoo.named import models as models
@@ -68,6 +70,9 @@ from keras_transformer.zoo.tasks.answering.question_answering import (
 from keras_transformer.zoo.tasks.classification import Classification as Classification
 from keras_transformer.zoo.tasks.embedding import Embedding as Embedding
 from keras_transformer.zoo.tasks.language_modeling import LanguageModeling as LanguageModeling
+from keras_transformer.zoo.tasks.masked.masked_language_modeling import (
+    MaskedLanguageModeling as MaskedLanguageModeling,
+)
 from keras_transformer.zoo.tasks.measure import evaluate as evaluate
 from keras_transformer.zoo.tasks.multi_label import MultiLabel as MultiLabel
 from keras_transformer.zoo.tasks.multi_task.multi_task import MultiTask as MultiTask

@@ -7,11 +7,56 @@ from keras_transformer.activations import ACTIVATIONS, SIGMOID_SLOPES
 from keras_transformer.bits import dynamic_bits, unit_range
 from keras_transformer.dropout import Dropout
 from keras_transformer.low_rank import make_projection
+from keras_transformer.normalization import make_norm
 from keras_transformer.quantization import QuantizedLayer
 
 
+class _Activated(QuantizedLayer):
+    """Base of the layers that activate what they project; `activation` is a name of `ACTIVATIONS`.
+
+    With `inner_bits`, or activations of more than 8 bits, an activation other than relu is computed
+    as `x * sigmoid(slope * x)`, whose ops such a device supports.
+    """
+
+    def _check_activation(self, activation):
+        if activation not in ACTIVATIONS:
+            raise ValueError(
+                f"Expected activation to be one of {', '.join(ACTIVATIONS)}, "
+                f"got activation={activation!r}."
+            )
+
+    @property
+    def _projected_bits(self):
+        """The width of what is activated: a relu is fused into the projection before it."""
+        return None if self.activation == "relu" else self.activation_bits
+
+    def _build_activation(self):
+        slope = SIGMOID_SLOPES.get(self.activation)
+        self.slope_point = self._point(
+            "slope_point", None if slope in (None, 1.0) else self.inner_bits
+        )
+        self.sigmoid_point = self._point(
+            "sigmoid_point", None if slope is None else self.inner_bits,
+            **unit_range(self.inner_bits),
+        )  # fmt: skip
+        self.activation_point = self._point("activation_point", self.activation_bits)
+
+    def _activate(self, x, training):
+        """Any shape to the same."""
+        is_plain = self.inner_bits is None and (self.activation_bits or 0) <= 8
+        if is_plain or self.activation not in SIGMOID_SLOPES:
+            return ACTIVATIONS[self.activation](x)
+        slope = SIGMOID_SLOPES[self.activation]
+        if self.inner_bits is None:
+            # The converter would multiply a quantized x by a float: both factors have to be floats.
+            scaled = x * (2.0 * slope)
+            return scaled * ops.sigmoid(0.5 * scaled) * (0.5 / slope)
+        inputs = x if slope == 1.0 else self.slope_point(x * slope, training=training)
+        return x * self.sigmoid_point(ops.sigmoid(inputs), training=training)
+
+
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class FeedForward(QuantizedLayer):
+class FeedForward(_Activated):
     """`W2 f(W1 x + b1) + b2`, or gated `W2 (f(Wg x) * (W1 x))`.
 
     Vaswani et al. 2017, section 3.3; the gated form is from Shazeer 2020, arXiv:2002.05202.
@@ -23,9 +68,7 @@ class FeedForward(QuantizedLayer):
         gated: whether a second, activated projection multiplies the first.
         dropout: dropout rate after the activation.
         rank: rank of the low-rank factors of each projection that they make smaller; 0 for none.
-        bits: bit widths, see `QuantizedLayer`; those of a gated layer are the `dynamic_bits`. With
-            `inner_bits`, or activations of more than 8 bits, an activation other than relu is
-            computed as `x * sigmoid(slope * x)`, whose ops such a device supports.
+        bits: bit widths, see `QuantizedLayer`; those of a gated layer are the `dynamic_bits`.
 
     Raises:
         ValueError: if the activation is unknown.
@@ -36,11 +79,7 @@ class FeedForward(QuantizedLayer):
         rank=0, bits=None, **kwargs,
     ):  # fmt: skip
         super().__init__(bits=dynamic_bits(bits) if gated else bits, **kwargs)
-        if activation not in ACTIVATIONS:
-            raise ValueError(
-                f"Expected activation to be one of {', '.join(ACTIVATIONS)}, "
-                f"got activation={activation!r}."
-            )
+        self._check_activation(activation)
         self.intermediate_dim = intermediate_dim
         self.activation = activation
         self.gated = gated
@@ -60,8 +99,7 @@ class FeedForward(QuantizedLayer):
         def point(name, width=self.activation_bits, **kwargs):
             return self._point(name, width, **kwargs)
 
-        # A relu is fused into the projection before it, so nothing is stored between the two.
-        before = None if self.activation == "relu" else self.activation_bits
+        before = self._projected_bits
         self.up = projection(narrow, self.intermediate_dim, "up")
         self.up_point = point("up_point", self.activation_bits if self.gated else before)
         if self.gated:
@@ -69,13 +107,7 @@ class FeedForward(QuantizedLayer):
             self.gate.build(narrow)
             self.gate_point = point("gate_point", before)
             self.activated_gate_point = point("activated_gate_point")
-        slope = SIGMOID_SLOPES.get(self.activation)
-        self.slope_point = point("slope_point", None if slope in (None, 1.0) else self.inner_bits)
-        self.sigmoid_point = point(
-            "sigmoid_point", None if slope is None else self.inner_bits,
-            **unit_range(self.inner_bits),
-        )  # fmt: skip
-        self.activation_point = point("activation_point")
+        self._build_activation()
         self.hidden_dropout = Dropout(self.dropout, dtype=self.dtype_policy, name="hidden_dropout")
         self.hidden_dropout.build(wide)
         self.down = projection(wide, narrow[-1], "down", dynamic_bits(self.bits))
@@ -95,18 +127,62 @@ class FeedForward(QuantizedLayer):
         x = self.hidden_dropout(x, training=training)
         return self.down_point(self.down(x), training=training)
 
-    def _activate(self, x, training):
-        """(B, T, F) to (B, T, F)."""
-        is_plain = self.inner_bits is None and (self.activation_bits or 0) <= 8
-        if is_plain or self.activation not in SIGMOID_SLOPES:
-            return ACTIVATIONS[self.activation](x)
-        slope = SIGMOID_SLOPES[self.activation]
-        if self.inner_bits is None:
-            # The converter would multiply a quantized x by a float: both factors have to be floats.
-            scaled = x * (2.0 * slope)
-            return scaled * ops.sigmoid(0.5 * scaled) * (0.5 / slope)
-        inputs = x if slope == 1.0 else self.slope_point(x * slope, training=training)
-        return x * self.sigmoid_point(ops.sigmoid(inputs), training=training)
-
     def compute_output_shape(self, input_shape):
         return input_shape
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class HeadTransform(_Activated):
+    """`norm(f(W x + b))` of (B, T, D), from which logits of tokens are computed.
+
+    Devlin et al. 2018, arXiv:1810.04805, as `get_masked_lm_output` of their repository.
+
+    Args:
+        units: width of the outputs, that of the token embeddings.
+        activation: see `FeedForward`.
+        norm: `layer_norm` or `rms_norm`.
+        epsilon: epsilon of the norm.
+        use_bias: whether the projection has a bias.
+        rank: rank of the low-rank factors of the kernel that they make smaller; 0 for none.
+        bits: bit widths, see `QuantizedLayer`.
+
+    Raises:
+        ValueError: if the activation is unknown.
+    """
+
+    def __init__(
+        self, units, *, activation="gelu", norm="layer_norm", epsilon=1e-12, use_bias=True, rank=0,
+        bits=None, **kwargs,
+    ):  # fmt: skip
+        super().__init__(bits=bits, **kwargs)
+        self._check_activation(activation)
+        self.units = units
+        self.activation = activation
+        self.norm_kind = norm
+        self.epsilon = epsilon
+        self.use_bias = use_bias
+        self.rank = rank
+
+    def build(self, input_shape):
+        shape = (*input_shape[:-1], self.units)
+        self.transform = make_projection(
+            self.units, input_shape[-1], rank=self.rank, use_bias=self.use_bias, bits=self.bits,
+            dtype=self.dtype_policy, name="transform",
+        )  # fmt: skip
+        self.transform.build(input_shape)
+        self.transform_point = self._point("transform_point", self._projected_bits)
+        self._build_activation()
+        self.norm = make_norm(
+            self.norm_kind, epsilon=self.epsilon, bits=self.bits, dtype=self.dtype_policy,
+            name="norm",
+        )  # fmt: skip
+        self.norm.build(shape)
+        self.norm_point = self._point("norm_point", self.activation_bits)
+
+    def call(self, inputs, training=None):
+        x = self.transform_point(self.transform(inputs), training=training)
+        x = self.activation_point(self._activate(x, training), training=training)
+        return self.norm_point(self.norm(x), training=training)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.units)

@@ -39,9 +39,6 @@ ROOMS = {
     ),
     "zoo.answering": Room("zoo.errors zoo.tagging zoo.tokenizers", "numpy", device=True),
     "zoo.scope": Room("zoo.errors", "numpy", device=True),
-    "zoo.outputs": Room(
-        "zoo.answering zoo.errors zoo.scope zoo.tagging", "numpy", device=True
-    ),
     "zoo.chat": Room("zoo.errors zoo.tokenizers", "jinja2", device=True),
     "zoo.modalities": Room(
         "zoo.chat zoo.errors zoo.printable zoo.tokenizers", "numpy", device=True
@@ -49,6 +46,15 @@ ROOMS = {
     "zoo.data": Room(
         "zoo.errors zoo.modalities zoo.numerals zoo.printable zoo.tagging zoo.tokenizers", "numpy",
         device=True,
+    ),
+    "zoo.masking": Room(
+        "zoo.data zoo.errors zoo.tagging zoo.tokenizers", "numpy", device=True
+    ),
+    "zoo.outputs": Room(
+        "zoo.answering zoo.errors zoo.masking zoo.scope zoo.tagging", "numpy", device=True
+    ),
+    "zoo.by_position": Room(
+        "zoo.answering zoo.masking zoo.outputs zoo.tagging", "numpy", device=True
     ),
     "zoo.vocabularies": Room(
         "zoo.errors zoo.tokenizers "
@@ -76,8 +82,9 @@ ROOMS = {
         "zoo.chat zoo.errors zoo.generation zoo.modalities zoo.tokenizers", device=True
     ),
     "zoo.predictor": Room(
-        "zoo.answering zoo.chatting zoo.errors zoo.generation zoo.modalities zoo.numerals "
-        "zoo.outputs zoo.tagging zoo.tokenizers", "numpy", device=True,
+        "zoo.answering zoo.by_position zoo.chatting zoo.errors zoo.generation zoo.masking "
+        "zoo.modalities zoo.numerals zoo.outputs zoo.tagging zoo.tokenizers", "numpy",
+        device=True,
     ),
     "edge.runtime.checks": Room(
         "zoo.errors zoo.outputs", "ai_edge_litert numpy tensorflow_text", device=True
@@ -110,6 +117,12 @@ ROOMS = {
         "zoo.vocabularies",
         "numpy",
     ),
+    "zoo.tasks.masked": Room(
+        "zoo.by_position zoo.data zoo.errors zoo.evaluation zoo.generation zoo.losses zoo.masking "
+        "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.progress zoo.tasks "
+        "zoo.tokenizers",
+        "keras numpy",
+    ),
     "zoo.tasks.multi_task": Room(
         "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models zoo.outputs "
         "zoo.progress zoo.tasks", "keras numpy",
@@ -130,8 +143,8 @@ ROOMS = {
         "keras numpy",
     ),
     "zoo.prune_vocabulary": Room(
-        "zoo.checkpoint zoo.data zoo.errors zoo.modalities zoo.models zoo.recipe zoo.tasks "
-        "zoo.tokenizers", "numpy",
+        "zoo.checkpoint zoo.data zoo.errors zoo.modalities zoo.models zoo.outputs zoo.recipe "
+        "zoo.tasks zoo.tokenizers", "numpy",
     ),
     "zoo.pretrained": Room(
         "layers zoo.chat zoo.checkpoint zoo.checkpoint_config zoo.data zoo.errors zoo.modalities "
@@ -144,11 +157,10 @@ ROOMS = {
         "zoo.errors zoo.models zoo.pretrained zoo.tabular zoo.tasks", "keras"
     ),
     "zoo.training": Room(
-        "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation zoo.losses "
-        "zoo.modalities zoo.models zoo.models.running zoo.pretrained zoo.progress "
-        "zoo.prune_vocabulary "
-        "zoo.recipe zoo.storage "
-        "zoo.tabular zoo.tasks zoo.tasks.multi_task zoo.tokenizers "
+        "layers zoo.backends zoo.checkpoint zoo.checkpoint_config zoo.data zoo.errors "
+        "zoo.evaluation zoo.losses zoo.modalities zoo.models zoo.models.running zoo.pretrained "
+        "zoo.progress zoo.prune_vocabulary zoo.recipe zoo.storage "
+        "zoo.tabular zoo.tasks zoo.tasks.masked zoo.tasks.multi_task zoo.tokenizers "
         "zoo.tokenizers.normalizers zoo.training.adaptation zoo.vocabularies",
         "keras numpy",
     ),
@@ -169,8 +181,8 @@ ROOMS = {
     "edge.compare": Room(
         "edge.graphs edge.integers edge.load edge.precision edge.runtime edge.runtime.checks "
         "edge.tflite layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation "
-        "zoo.generation zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.predictor "
-        "zoo.pretrained zoo.storage zoo.tabular zoo.tasks zoo.tokenizers",
+        "zoo.generation zoo.masking zoo.modalities zoo.models zoo.models.running zoo.outputs "
+        "zoo.predictor zoo.pretrained zoo.storage zoo.tabular zoo.tasks zoo.tokenizers",
         "ai_edge_litert keras numpy",
     ),
     "edge.compress": Room(

@@ -13,7 +13,7 @@ STUB = Path(__file__).parent.parent / "keras_transformer" / "__init__.pyi"
 TASK = kt.Classification(labels=("bad", "good"))
 ENCODERS = (
     "classification", "multi-label", "regression", "embedding", "token-classification",
-    "question-answering", "multi-task",
+    "question-answering", "masked-language-modeling", "multi-task",
 )
 SMALL = {"hidden_dim": 8, "intermediate_dim": 16, "num_layers": 1, "num_heads": 2}
 

@@ -50,14 +50,14 @@ LOCAL_IMPORTS = {
     ("zoo/losses/divergence.py", "keras"),
     *(
         (f"zoo/tasks/{task}.py", package)
-        for task in "classification embedding generating multi_label regression "
-        "tagging/token_classification answering/question_answering".split()
+        for task in "classification embedding generating multi_label regression masked/"
+        "masked_language_modeling tagging/token_classification answering/question_answering".split()
         for package in ("keras", "keras_transformer")
     ),
     *(
         (f"zoo/tasks/{task}.py", "keras_transformer")
         for task in "labelled_data language_modeling translation tagging/windowed_data "
-        "multi_task/multi_task multi_task/multi_data".split()
+        "multi_task/multi_task multi_task/multi_data masked/masked_data".split()
     ),
     # It is not needed to write a file, and loads where it is installed.
     ("edge/targets/litertlm/lm_replay.py", "litert_lm"),

@@ -198,10 +198,10 @@ class Checkpoint(Predictor):
         if not rows:
             return Outputs(np.zeros((0, self.model.output_shape[-1]), "float32"), [])
         encoded = self.modality.encode(rows, pairs)
-        found = self._encoded_outputs(encoded.of(self.inputs))
+        found = self.encoded_outputs(encoded.of(self.inputs))
         return Outputs(np.stack(found), encoded.truncated)
 
-    def _encoded_outputs(self, columns: Mapping[str, list[np.ndarray]]) -> list[np.ndarray]:
+    def encoded_outputs(self, columns: Mapping[str, list[np.ndarray]]) -> list[np.ndarray]:
         if not next(iter(columns.values())):
             return []
         batches = Batches(columns, specs=self.inputs, batch_tokens=PREDICT_TOKENS)

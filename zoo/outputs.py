@@ -7,17 +7,21 @@ import numpy as np
 
 from keras_transformer.zoo.answering.answers import answer_predictions
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.masking.fills import fill_predictions
+from keras_transformer.zoo.masking.replacements import replaced_predictions
 from keras_transformer.zoo.scope import check_out_of_scope, is_in_scope
 from keras_transformer.zoo.tagging.decoding import check_constrained, tag_predictions
 
 # Kinds of outputs: logits of classes, logits of any number of labels, vectors of the rows, tags of
-# their words, and spans that answer.
+# their words, spans that answer, the pieces behind each [MASK], and whether a piece was replaced.
 CLASSES, LABEL_SETS, EMBEDDING = "classes", "label sets", "embedding"
 TAGS, ANSWERS = "tags", "answers"
+MASKS, REPLACED = "masked pieces", "replaced pieces"
 # Outputs of several heads, each of a kind of its own.
 BY_HEAD = "by head"
-# Those of a model with outputs at each position.
-BY_POSITION = (TAGS, ANSWERS)
+# Those of a model that reads a long text in several windows, and with outputs at each position.
+WINDOWED = (TAGS, ANSWERS)
+BY_POSITION = (*WINDOWED, MASKS, REPLACED)
 
 
 class Outputs(NamedTuple):
@@ -234,6 +238,8 @@ OUTPUTS: dict[str, Callable[..., list[Any]]] = {
     EMBEDDING: vector_predictions,
     TAGS: tag_predictions,
     ANSWERS: answer_predictions,
+    MASKS: fill_predictions,
+    REPLACED: replaced_predictions,
 }
 
 

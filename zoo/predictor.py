@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from keras_transformer.zoo.answering.answers import Answer, AnswerOutputs, answer_outputs
-from keras_transformer.zoo.answering.windows import question_windows
+from keras_transformer.zoo.answering.answers import Answer, AnswerOutputs
+from keras_transformer.zoo.by_position import READ
 from keras_transformer.zoo.chatting import Chatting
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.text import Generation, TextGenerator
+from keras_transformer.zoo.masking.fills import Filled, FillOutputs
+from keras_transformer.zoo.masking.replacements import PieceOutputs, ReplacedPieces
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.numerals import is_float32
@@ -26,9 +28,11 @@ from keras_transformer.zoo.outputs import (
     vectors_as,
 )
 from keras_transformer.zoo.tagging.decoding import Tagged
-from keras_transformer.zoo.tagging.windows import TagOutputs, windows_of
-from keras_transformer.zoo.tagging.words import checked_words, words_of
+from keras_transformer.zoo.tagging.windows import TagOutputs
+from keras_transformer.zoo.tagging.words import checked_words
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
+
+_Predicted = Prediction | LabelSet | Vector | Tagged | Answer | Filled | ReplacedPieces
 
 
 class Predictor(Chatting):
@@ -114,13 +118,15 @@ class Predictor(Chatting):
 
     def predict(
         self, rows: Iterable[Any], pairs: Iterable[Any] | None = None
-    ) -> list[Prediction] | list[LabelSet] | list[Vector] | list[Tagged] | list[Answer]:
+    ) -> list[_Predicted]:
         """Predicts for raw rows, or for pairs of them.
 
         A model of any number of labels returns sets of them, one of embeddings vectors, one that
-        tags words their entities or tags, and one that answers questions an answer for each
-        question and its context, the second row. One of several tasks returns for each row the
-        predictions by task, of the tasks over pairs if second rows are given, else of the others.
+        tags words their entities or tags, one that answers questions an answer for each question
+        and its context, the second row, one of masked words the likely pieces for each [MASK], and
+        one of replaced pieces the probability of each that it is one. One of several tasks returns
+        for each row the predictions by task, of the tasks over pairs if second rows are given, else
+        of the others.
 
         Args:
             rows: raw rows; for text a list, an array or a column of strings; for a model that tags
@@ -129,7 +135,7 @@ class Predictor(Chatting):
 
         Raises:
             InputError: if rows are a single string, second rows are missing, unexpected or of
-                another number, or the model generates text.
+                another number, a text has no [MASK] to fill, or the model generates text.
             TypeError: if rows are not a sequence.
         """
         if self.head_names:
@@ -153,7 +159,8 @@ class Predictor(Chatting):
     ) -> np.ndarray | list[np.ndarray]:
         """Returns the model's outputs (rows, outputs): logits, predicted numbers or vectors.
 
-        Those of a model that tags words are a list of logits (words, tags) for each row.
+        Those of a model that tags words are a list of logits (words, tags) for each row; of masked
+        words (masks, V), of replaced pieces (pieces,).
 
         Raises:
             InputError, TypeError: as `predict`, or if the model answers questions, whose outputs
@@ -185,7 +192,7 @@ class Predictor(Chatting):
 
     def outputs(
         self, rows: Iterable[Any], pairs: Iterable[Any] | None = None
-    ) -> Outputs | TagOutputs | AnswerOutputs:
+    ) -> Outputs | TagOutputs | AnswerOutputs | FillOutputs | PieceOutputs:
         """Returns the scores, and which rows were truncated to the model's length.
 
         Raises:
@@ -194,16 +201,10 @@ class Predictor(Chatting):
         if self.generates or self.head_names:
             raise InputError(f"Expected a model that predicts labels, got one of {self.task_name}.")
         rows, pairs = self.checked(rows, pairs)
-        if self.answers_questions:
-            contexts = [words_of(context) for context in pairs or ()]
-            asked = question_windows(self.tokenizer, rows, contexts, self.max_length, self.stride)
-            names = [spec.name for spec in self.modality.inputs(pair=True)]
-            found = self._encoded_outputs({name: asked.columns[name] for name in names})
-            return answer_outputs(asked, found, self.null_threshold)
-        if not self.tags:
+        read = READ.get(self.output_kind)
+        if read is None:
             return self._outputs(rows, pairs)
-        windows = windows_of(self.tokenizer, rows, self.max_length, self.stride)
-        return windows.outputs(self._encoded_outputs(windows.columns), len(self.labels))
+        return read(self, rows, pairs, self.encoded_outputs)
 
     def answer(self, question: str, context: str) -> Answer:
         """Returns the span of a context that answers a question, or that it has none.
@@ -290,7 +291,7 @@ class Predictor(Chatting):
         """Outputs of checked rows."""
         raise NotImplementedError
 
-    def _encoded_outputs(self, columns: Mapping[str, list[np.ndarray]]) -> Sequence[np.ndarray]:
+    def encoded_outputs(self, columns: Mapping[str, list[np.ndarray]]) -> Sequence[np.ndarray]:
         """The output (T or more, outputs) of each encoded row, of one `BY_POSITION`."""
         raise NotImplementedError
 

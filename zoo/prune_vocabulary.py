@@ -17,6 +17,7 @@ from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.fused_config import check_single
 from keras_transformer.zoo.models.memory import parameters_of
+from keras_transformer.zoo.outputs import MASKS, REPLACED
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.recipe.training_data import is_path, rows_digest
 from keras_transformer.zoo.tasks.task import Task
@@ -301,9 +302,11 @@ def probes_of(task: Task, modality: Text, texts: Sequence[str]) -> dict[str, np.
     """
     texts = list(texts)[:: -(-len(texts) // _MOST_PROBES)]
     # In the order of the task's columns, whatever their names.
-    source: Any = texts if task.generates else (texts, texts) if task.pair else (texts,)
+    source: Any = texts
     if task.reads_sources:
         source = {use: texts for use in ("source", *(task.labels or ("target",)))}
+    elif not (task.generates or task.output in (MASKS, REPLACED)):
+        source = (texts, texts) if task.pair else (texts,)
     examples = task.examples_of(source, labelled=False)
     inputs: Mapping[str, list[np.ndarray]] = task.inputs(examples, modality)
     return {name: pad_rows(rows) for name, rows in inputs.items()}

@@ -23,6 +23,7 @@ from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.text_metrics import text_metrics
 from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, model_inputs
+from keras_transformer.zoo.outputs import MASKS, REPLACED
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.storage.files import weights_digest
 from keras_transformer.zoo.tabular import Grid, Tabular
@@ -161,7 +162,8 @@ def _runners(files: Source | Sequence[Source], threads: int = 1) -> list[Runner]
 def _read(
     checkpoint: Checkpoint, source: sources.Source | Rows, columns: Mapping[str, str | None]
 ) -> Examples | SentencePairs:
-    if checkpoint.generates and not checkpoint.reads_sources:
+    is_plain = checkpoint.output_kind in (MASKS, REPLACED)
+    if is_plain or (checkpoint.generates and not checkpoint.reads_sources):
         raise InputError(
             "Expected a checkpoint of translation or of labels to compare, got one of "
             f"{checkpoint.task_name}; evaluate each instead."

@@ -8,7 +8,9 @@ from keras import ops
 
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.generation.text import Model
+from keras_transformer.zoo.masking.masking import mask_id
 from keras_transformer.zoo.models.running.predict import model_inputs
+from keras_transformer.zoo.outputs import MASKS
 from keras_transformer.zoo.predictor import Predictor
 
 
@@ -25,11 +27,14 @@ def at_positions(
 ) -> np.ndarray:
     """Returns outputs as rows (rows, outputs) of which each has a choice.
 
-    Of outputs (rows, T, outputs) each position is one, padding left out, which nothing reads. Of
-    spans (rows, T, 2) the logits (T,) of each begin and each end are one; padding has the lowest.
+    Of outputs (rows, T, outputs) each position is one, padding left out, which nothing reads; of
+    logits of masked pieces each [MASK]. Of spans (rows, T, 2) the logits (T,) of each begin and
+    each end are one; padding has the lowest.
     """
     if outputs.ndim == 2:
         return outputs
+    if predictor.output_kind == MASKS:
+        return outputs[inputs["ids"] == mask_id(predictor.tokenizer)]
     is_real = np.arange(outputs.shape[1]) < predictor.modality.num_real(inputs)[:, None]
     if not predictor.answers_questions:
         return outputs[is_real]

@@ -16,7 +16,7 @@ from keras_transformer.edge.demo.character_table import character_table
 from keras_transformer.edge.demo.litertjs import copy_litertjs
 from keras_transformer.edge.runtime.packed import LABELS, unpack
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.outputs import DECIDING, EMBEDDING
+from keras_transformer.zoo.outputs import DECIDING, EMBEDDING, MASKS, REPLACED
 from keras_transformer.zoo.printable import printable
 from keras_transformer.zoo.storage.files import new_folder
 
@@ -177,9 +177,13 @@ def _common(path):
             f"Expected a file for the target {' or '.join(_TARGETS)}, whose ids the page makes; "
             f"{path} is for {target}."
         )
-    if description.get("output_kind") == EMBEDDING:
+    refused = {
+        EMBEDDING: "vectors", MASKS: "pieces for masks", REPLACED: "probabilities of pieces",
+    }.get(description.get("output_kind"))  # fmt: skip
+    if refused is not None:
         raise InputError(
-            f"Expected a file that predicts or writes, which the page shows; {path} gives vectors."
+            f"Expected a file that predicts or writes, which the page shows; {path} gives "
+            f"{refused}."
         )
     return {
         # A model that was trained on has thresholds and a temperature of its own.

@@ -13,7 +13,7 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.unknown import unknown_shares
-from keras_transformer.zoo.outputs import CLASSES, LABEL_SETS, OUTPUTS, Outputs
+from keras_transformer.zoo.outputs import BY_POSITION, CLASSES, LABEL_SETS, OUTPUTS, Outputs
 from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.storage.files import check_file_target, write_file
 from keras_transformer.zoo.tabular import Metrics
@@ -156,7 +156,7 @@ def diagnose(
         InputError: if the data or an option does not fit the task, or the model does not predict
             labels or numbers.
     """
-    if predictor.generates or predictor.embeds:
+    if predictor.generates or predictor.embeds or predictor.output_kind in BY_POSITION:
         raise InputError(
             "Expected a model that predicts labels or numbers where its errors are asked for, got "
             f"one of {predictor.task_name}."

@@ -13,7 +13,7 @@ from keras_transformer.edge.runtime.names import EMBEDDING
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.counts import parameters
 from keras_transformer.zoo.models.fused_config import FUSED, members_of
-from keras_transformer.zoo.outputs import BY_POSITION, CLASSES
+from keras_transformer.zoo.outputs import CLASSES, WINDOWED
 from keras_transformer.zoo.printable import printable
 from keras_transformer.zoo.prune_vocabulary import kept_for
 
@@ -36,7 +36,7 @@ class Origin:
         unit: the input of one invocation, in words.
         classifies: whether it always predicts one of its labels.
         generates: whether it generates text.
-        by_position: whether it has outputs at each position, of windows of a long text.
+        windowed: whether it reads a long text in several windows.
         began: whether it began with published weights.
         is_measured: whether it has scores on validation data.
     """
@@ -46,7 +46,7 @@ class Origin:
     unit: str
     classifies: bool
     generates: bool
-    by_position: bool
+    windowed: bool
     began: bool
     is_measured: bool
 
@@ -57,7 +57,7 @@ class Origin:
             length: number of tokens that the file reads.
             output: kind of output, see `edge.runtime.names`.
         """
-        longer = "read in several windows, by Runner" if self.by_position else "cut"
+        longer = "read in several windows, by Runner" if self.windowed else "cut"
         yield f"It reads at most {length} tokens; what is longer is {longer}."
         if self.classifies and output != EMBEDDING:
             yield "It always answers with one of its labels, to a text that fits none of them too."
@@ -84,7 +84,7 @@ def origin_of(checkpoint: Checkpoint) -> Origin:
         classifies=checkpoint.output_kind == CLASSES
         and "out_of_scope" not in checkpoint.decision,
         generates=checkpoint.task.generates,
-        by_position=checkpoint.task.output in BY_POSITION,
+        windowed=checkpoint.task.output in WINDOWED,
         began=bool(_published(checkpoint)),
         is_measured=bool(checkpoint.metrics),
     )

@@ -20,7 +20,14 @@ from keras_transformer.edge.runtime.names import (
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.modality import InputSpec, Modality
 from keras_transformer.zoo.modalities.text import Text
-from keras_transformer.zoo.outputs import ANSWERS, BY_HEAD, BY_POSITION, OUTPUTS, decision_of
+from keras_transformer.zoo.outputs import (
+    ANSWERS,
+    BY_HEAD,
+    BY_POSITION,
+    MASKS,
+    OUTPUTS,
+    decision_of,
+)
 from keras_transformer.zoo.outputs import EMBEDDING as VECTORS
 
 _OUTPUTS = (LOGITS, PROBABILITIES, EMBEDDING)
@@ -83,6 +90,8 @@ def _predicting(
         return
     if kind == ANSWERS:
         width = 2
+    if kind == MASKS:
+        width = description["model"].get("vocab_size")
     if embeds:
         width = description["model"].get("hidden_dim")
     names = set(model.signatures[PREDICT].inputs)
@@ -108,7 +117,9 @@ def _predicting(
         out = model.tensor(signature, gives)
         if out is not None and width is not None and out.shape[-1:] != (width,):
             size = out.shape[-1] if out.shape else 0
-            if embeds:
+            if kind == MASKS:
+                yield f"Expected logits of the model's vocab_size={width}, got {size} outputs."
+            elif embeds:
                 yield f"Expected vectors of the model's hidden_dim={width}, got {size} outputs."
             else:
                 yield f"Expected as many labels as the {size} outputs, got {len(labels)}."

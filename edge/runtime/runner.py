@@ -287,14 +287,14 @@ class Runner(Predictor):
         width = self.description["model"]["hidden_dim"] if self.embeds else max(1, len(self.labels))
         return Outputs(np.array(outputs, "float32").reshape(len(outputs), width), truncated)
 
-    def _encoded_outputs(self, columns: Mapping[str, list[np.ndarray]]) -> list[np.ndarray]:
+    def encoded_outputs(self, columns: Mapping[str, list[np.ndarray]]) -> list[np.ndarray]:
         count = len(next(iter(columns.values())))
         if self._workers is not None and count:
 
             def some(part: range) -> tuple[dict[str, list[np.ndarray]]]:
                 return ({name: rows[part.start : part.stop] for name, rows in columns.items()},)
 
-            return sum(self._by_workers(self._workers, "_encoded_outputs", some, count), [])
+            return sum(self._by_workers(self._workers, "encoded_outputs", some, count), [])
         rows = ({name: one[row][None] for name, one in columns.items()} for row in range(count))
         return [self.run(row)[0] for row in rows]
 

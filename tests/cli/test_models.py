@@ -16,7 +16,8 @@ def test_the_list_has_every_model_with_its_cost():
     assert all(f"\n{known.name} " in result.stdout for known in KNOWN_MODELS)
     assert lines[0].split() == [
         "bert_tiny", "encoder", "4.4", "M", "58.7", "M", "classification,", "multi-label,",
-        "regression,", "embedding,", "token-classification,", "question-answering",
+        "regression,", "embedding,", "token-classification,", "question-answering,",
+        "masked-language-modeling,", "multi-task",
     ]  # fmt: skip
     assert "the published counts of BERT include its pre-training heads" in result.stdout
 
@@ -34,7 +35,7 @@ def test_the_list_as_json():
         "multiply_adds_at_128_tokens": 58_736_640,
         "tasks": [
             "classification", "multi-label", "regression", "embedding", "token-classification",
-            "question-answering",
+            "question-answering", "masked-language-modeling", "multi-task",
         ],
     }
 

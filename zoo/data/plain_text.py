@@ -1,12 +1,15 @@
 """Plain text as one stream of tokens, cut into blocks; NumPy only."""
 
 import dataclasses
+import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from keras_transformer.zoo.data.rows import Rows
+from keras_transformer.zoo.data.rows import Rows, check_share
+from keras_transformer.zoo.data.sources import Source, texts_in
 from keras_transformer.zoo.data.text_files import plain_lines, read_text
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
@@ -44,6 +47,50 @@ def load_plain_text(path: str | Path | PlainText) -> PlainText:
     if not text.strip():
         raise InputError(f"{path}: expected text to learn from, the file is empty.")
     return PlainText(text=text, path=path)
+
+
+def read_plain(source: Source, name: str) -> PlainText:
+    """Reads plain text from a file, or texts in memory, which become lines.
+
+    Args:
+        source: path, `PlainText` or texts.
+        name: name of texts in memory.
+
+    Raises:
+        FileNotFoundError, InputError: see `load_plain_text`.
+    """
+    if isinstance(source, str | os.PathLike | PlainText):
+        return load_plain_text(source)
+    text = plain_lines("".join(f"{text}\n" for text in texts_in(source, name)))
+    if not text.strip():
+        raise InputError(f"{name}: expected text to learn from, got only blanks.")
+    return PlainText(text=text, path=name)
+
+
+def split_plain(plain: PlainText, share: float) -> tuple[PlainText, PlainText]:
+    """Splits a text in two at the start of a line; the second part is its end.
+
+    Args:
+        plain: the text.
+        share: share of the second part.
+
+    Raises:
+        InputError: if the share is not between 0 and 1, or leaves a part without a line.
+    """
+    check_share(share)
+    lines = re.findall(r"[^\n]*\n|[^\n]+", plain.text)
+    ends = np.cumsum([len(line) for line in lines])
+    # The start of the line nearest to the share.
+    distances = np.abs(ends - (1 - share) * ends[-1])
+    first = int(distances[: max(1, len(lines) - 1)].argmin()) + 1
+    parts = ["".join(lines[:first]), "".join(lines[first:])]
+    if not all(part.strip() for part in parts):
+        raise InputError(
+            "Expected validation to be a share of the training data that holds a line, "
+            f"got validation={share} of {len(lines)} lines."
+        )
+    one, other = (dataclasses.replace(plain, text=part) for part in parts)
+    return one, other
 
 
 def line_ids(lines: Iterable[str], tokenizer: Tokenizer) -> list[int]:

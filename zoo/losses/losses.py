@@ -69,6 +69,22 @@ class TokenLoss(keras.losses.Loss):
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
+class ReplacedLoss(keras.losses.Loss):
+    """Mean cross entropy in nats of logits (B, T, 1) that a piece replaces another one.
+
+    Targets (B, T) are above 0 where it does, `NO_TARGET` where it does not count.
+    """
+
+    def __init__(self, name="replaced_loss", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+    def call(self, y_true, y_pred):
+        targets, logits = ops.cast(y_true, "int32"), y_pred[..., 0]
+        nats = ops.softplus(ops.where(targets > 0, -logits, logits))
+        return mean_where(nats, ops.not_equal(targets, NO_TARGET))
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
 class NumberLoss(keras.losses.Loss):
     """Mean squared error of (B,) numbers and (B, 1) outputs, in deviations.
 

@@ -47,8 +47,8 @@ def build(
 
     - encoder: the inputs of the config's modality; for text int32 `ids` (B, T), 0 where a position
       is padding, and `segment_ids` (B, T) for a head over pairs. Outputs are the head's (B, units),
-      (B, T, units) of a `tokens` head, or the pooled vectors (B, D) of a `vector` head or without
-      one; of several heads, outputs by name.
+      (B, T, units) of a `tokens` head, logits (B, T, V) of a `masked` one, or the pooled vectors
+      (B, D) of a `vector` head or without one; of several heads, outputs by name.
     - decoder: `ids` (B, T). Outputs are logits (B, T, V).
     - encoder-decoder: `source_ids` (B, S) and `ids` (B, T). Outputs are logits (B, T, V).
     - a `FusedConfig`: the inputs of its members. Outputs are those of `last_layers.Fused`.
@@ -161,10 +161,14 @@ class _Models(Parts):
     def _encoder(self, head, known):
         # Without a table of several segments nothing distinguishes the two rows.
         pair = head is not None and head.pair and self.config.num_segments > 1
+        kind = getattr(head, "kind", None)
+        self.has_logits_bias = kind == "masked"
         inputs, x, mask = read_inputs(self, pair=pair, known=known)
         x = self.stack(Encoder, "encoder")(x, mask=mask)
         if not isinstance(head, Heads):
-            if head is None or head.kind != "tokens":
+            if kind == "masked":
+                return inputs, self._logits(self.masked_logits(x))
+            if kind != "tokens":
                 x = self._pool(x, mask)
             return inputs, self._head_outputs(x, head)
         pooled = None
@@ -182,6 +186,9 @@ class _Models(Parts):
             x = self.projection(head.units, f"{prefix}head")(x)
             x = self.point(f"{prefix}head_point")(x)
         return ops.cast(x, "float32")
+
+    def _logits(self, logits):
+        return ops.cast(self.point("logits_point", dynamic_bits(self.bits))(logits), "float32")
 
     def _pool(self, x, mask):
         """(B, T, D) to (B, D)."""
@@ -248,8 +255,7 @@ class _Models(Parts):
             logits = self.projection(
                 c.vocab_size, LOGITS_HEAD, use_bias=c.logits_bias, bits=dynamic_bits(self.bits)
             )(x)
-        logits = self.point("logits_point", dynamic_bits(self.bits))(logits)
-        return inputs, ops.cast(logits, "float32")
+        return inputs, self._logits(logits)
 
     def _embed(self, ids, embedding, prefix=""):
         """(B, T) to (B, T, D), the input of a stack."""

@@ -9,20 +9,22 @@ from keras_transformer.quantization import Projection
 from keras_transformer.stacks import Decoder
 from keras_transformer.zoo.models.build import is_range
 from keras_transformer.zoo.models.fused_config import without_prefix
-from keras_transformer.zoo.models.heads import LOGITS_HEAD
-
-# A task's head, which is not counted: models are compared without it.
-HEAD = "head"
+from keras_transformer.zoo.models.heads import HEAD, LOGITS_HEAD, TIED_BIAS
 
 
 def parameters(model: keras.Model) -> int:
-    """Returns the number of parameters, without head and ranges; tied tables are counted once."""
+    """Returns the number of parameters, without a task's head, which models are compared without.
+
+    Nor are ranges counted; tied tables are counted once.
+    """
+    # The bias of tied logits is a decoder's own, but an encoder's head.
+    writes = any(isinstance(layer, Decoder) for layer in model.layers)
     return sum(
         math.prod(weight.shape)
         for layer in model.layers
         if without_prefix(layer.name) != HEAD
         for weight in layer.weights
-        if not is_range(weight.path)
+        if not is_range(weight.path) and (writes or weight.path != TIED_BIAS)
     )
 
 

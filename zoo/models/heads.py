@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 
 # Layer of the logits that are not tied to the table of tokens.
 LOGITS_HEAD = "logits_head"
+# Weights of a head: of its layer, and the bias of logits that are tied to the table.
+HEAD, TIED_BIAS = "head", "token_embedding/logits_bias"
 # Kind -> the architectures that support it.
 HEADS = {
     "pooled": ("encoder",), "tokens": ("encoder",), "vector": ("encoder",),
-    "tied": ("decoder", "encoder-decoder"),
+    "masked": ("encoder",), "tied": ("decoder", "encoder-decoder"),
 }  # fmt: skip
 # Those of a projection to `units`.
 _PROJECTED = ("pooled", "tokens")
@@ -27,8 +29,9 @@ class Head:
 
     Attributes:
         kind: `pooled`, a projection of the pooled vector of the text; `tokens`, one of the vector
-            at each position; `vector`, the pooled vector itself; or `tied`, logits of the next
-            token from the tied embedding table.
+            at each position; `vector`, the pooled vector itself; `masked`, logits of the token at
+            each position from a transform and the tied embedding table (Devlin et al. 2018, their
+            `get_masked_lm_output`); or `tied`, logits of the next token from that table.
         units: width of a projection; None where the output has none.
         pair: whether the model reads two texts, distinguished by `segment_ids`.
         mean, deviation: mean and standard deviation of the targets, which scale the standardized

@@ -4,11 +4,14 @@ from collections.abc import Mapping
 
 import keras
 
+from keras_transformer.embeddings import TokenEmbedding
+from keras_transformer.feedforward import HeadTransform
 from keras_transformer.low_rank import make_projection
 from keras_transformer.normalization import make_norm
 from keras_transformer.positions import LearnedPositionalEncoding, SinusoidalPositionalEncoding
 from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.heads import HEAD
 
 
 class Parts:
@@ -29,6 +32,9 @@ class Parts:
         self.bits = bits
         self.dtype = dtype
         self.prefix = prefix
+        self.has_logits_bias = config.logits_bias and config.tied_head
+        # Filled as they are made, for logits that are tied to one.
+        self.tables: dict[str, TokenEmbedding] = {}
 
     def named(self, name):
         """The name of a layer in the model."""
@@ -87,6 +93,16 @@ class Parts:
                 x = 2.0 * (0.5 * x)
             x = self.point("embedding_projection_point")(x)
         return x
+
+    def masked_logits(self, x):
+        """(B, T, D) to the logits (B, T, V) of the token at each position."""
+        c, table = self.config, self.tables["token_embedding"]
+        x = HeadTransform(
+            table.hidden_dim, activation=c.activation, norm=c.norm, epsilon=c.epsilon,
+            use_bias=c.use_bias, rank=c.rank, bits=self.bits, dtype=self.dtype,
+            name=self.named(HEAD),
+        )(x)  # fmt: skip
+        return table(x, logits=True)
 
     def normalized_embeddings(self, x, prefix=""):
         """Embedded (B, T, D), normalized if the config has it so."""

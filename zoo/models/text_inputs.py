@@ -32,9 +32,11 @@ def token_embedding(
     c = parts.config
     # Vectors that are scaled by sqrt(D) have an initial variance of 1 after scaling.
     stddev = c.hidden_dim**-0.5 if c.scale_embeddings else 0.02
-    return TokenEmbedding(
+    made = TokenEmbedding(
         vocab_size or c.vocab_size, c.embedding_dim or c.hidden_dim,
         scale=c.hidden_dim**0.5 if c.scale_embeddings else 1.0,
-        initializer_stddev=stddev, logits_bias=c.logits_bias and c.tied_head and vocab_size is None,
+        initializer_stddev=stddev, logits_bias=parts.has_logits_bias and vocab_size is None,
         bits=dynamic_bits(parts.bits), dtype=parts.dtype, name=parts.named(name),
     )  # fmt: skip
+    parts.tables[name] = made
+    return made

@@ -207,14 +207,25 @@ def opened(recipe: Recipe) -> tuple[Recipe, Pretrained | None]:
     if not is_published(recipe.model.name, or_checkpoint=False):
         return recipe, None
     pretrained = load_pretrained(recipe.model.name)
-    found, expected = pretrained.provenance, recipe.model.published.get("sha256", {})
-    for file, digest in expected.items():
-        if found["sha256"].get(file) != digest:
-            raise InputError(
-                f"Expected {file} of {recipe.model.name} to be the file of the recipe, got another "
-                f"one (SHA-256 {found['sha256'].get(file)})."
-            )
+    found = pretrained.provenance
+    check_files(found["sha256"], recipe.model.published, recipe.model.name)
     return recipe.replace(model=pretrained.location.name, published=found), pretrained
+
+
+def check_files(found: Mapping[str, str], origin: Mapping[str, Any], name: str) -> None:
+    """Raises InputError if a file is another than when a recipe was written.
+
+    Args:
+        found: SHA-256 of each file.
+        origin: what the recipe records, see `Pretrained.provenance`.
+        name: name of the model.
+    """
+    for file, digest in origin.get("sha256", {}).items():
+        if found.get(file) != digest:
+            raise InputError(
+                f"Expected {file} of {name} to be the file of the recipe, got another one "
+                f"(SHA-256 {found.get(file)})."
+            )
 
 
 def assign(pretrained: Pretrained, config: TransformerConfig, model: keras.Model) -> None:

@@ -18,7 +18,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.catalog import PUBLISHED
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.models.families.published import Published, PublishedConfig
+from keras_transformer.zoo.models.families.published import Published, PublishedConfig, Tensor
 from keras_transformer.zoo.models.heads import Head, HeadOwner
 from keras_transformer.zoo.models.memory import parameters_of
 from keras_transformer.zoo.pretrained.heads import (
@@ -120,7 +120,8 @@ class Pretrained:
         Raises:
             InputError: if a tensor is missing, left over, or of another shape.
         """
-        fresh = [] if head else [_HEAD]
+        heads = self.head.tensors if head else self._masked_head(model)
+        fresh = [] if head or heads else [_HEAD]
         # A head that is read has learned behind its pooler.
         if not head and not has_pooler(self.published, {}, self.tensors):
             fresh.append(_POOLER)
@@ -130,8 +131,15 @@ class Pretrained:
         }  # fmt: skip
         return RenamedWeights(
             self.published, self.tensors, self.config, shapes, rows=self.tokenizers.rows,
-            heads=self.head.tensors if head else {},
+            heads=heads,
         )
+
+    def _masked_head(self, model: keras.Model) -> Mapping[str, Tensor]:
+        """The table of a `masked` head, if the model has one and the file its tensors."""
+        head, known = self.published.masked_head, known_names(self.published, self.tensors)
+        paths = {weight.path for weight in model.weights}
+        is_there = set(head) <= paths and all(one.name in known for one in head.values())
+        return head if is_there else {}
 
     def assign(self, model: keras.Model, *, head: bool = False) -> None:
         """Assigns the weights one by one, tables in parts; see `weights`."""

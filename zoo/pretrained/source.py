@@ -74,6 +74,14 @@ def is_published(name: str | os.PathLike, *, or_checkpoint: bool = True) -> bool
     return is_whole or not or_checkpoint
 
 
+def is_checkpoint(name: str | os.PathLike) -> bool:
+    """Whether a name is the folder of a checkpoint of ours; one of the catalogue's is not."""
+    name = os.fspath(name)
+    if name in CATALOG or not Path(name).is_dir():
+        return False
+    return any((Path(name) / one).exists() for one in (MANIFEST, _RECIPE))
+
+
 def locate(name: str | os.PathLike) -> Location:
     """Returns where a published model is, after downloading it if it is one of the hub.
 

@@ -54,6 +54,7 @@ class Data(Part):
         token_dropout: fraction of training tokens replaced by [MASK].
         piece_dropout: probability of skipping a matching piece of a training word, see
             `PieceDropout`.
+        mask_share: fraction of the tokens that masked language modeling hides.
     """
 
     train: str
@@ -76,6 +77,7 @@ class Data(Part):
     sampling_power: float = option(0.75, of_task=True)
     token_dropout: float = option(0.0, fraction=True)
     piece_dropout: float = option(0.0, fraction=True)
+    mask_share: float = option(0.15, above_zero=True, fraction=True, of_task=True)
 
     def __post_init__(self):
         super().__post_init__()
@@ -177,7 +179,8 @@ class Optimizer(Part):
         label_smoothing: fraction of the target spread over all classes.
         class_weights: `balanced` to weigh rare labels up in the loss, or `none`.
         focal: exponent of the focal loss, see `ClassLoss`; 0 for the cross entropy.
-        objective: of an embedding: `scores` of pairs, or `ranking` of pairs that match.
+        objective: of an embedding: `scores` of pairs, or `ranking` of pairs that match; of masked
+            language modeling: `masked` words, or `replaced` ones.
         widths: numbers of the first values of its vectors that are to do alone, separated by
             commas.
         loss_weights: of several tasks: `fixed` weights of their losses, or with learned
@@ -200,7 +203,9 @@ class Optimizer(Part):
     label_smoothing: float = option(0.0, fraction=True)
     class_weights: str = option("none", choices=("none", "balanced"), of_task=True)
     focal: float = option(0.0, of_task=True)
-    objective: str = option("scores", choices=("scores", "ranking"), of_task=True)
+    objective: str = option(
+        "scores", choices=("scores", "ranking", "masked", "replaced"), of_task=True
+    )
     widths: str = option("", of_task=True)
     loss_weights: str = option("fixed", choices=("fixed", "uncertainty"), of_task=True)
     layer_decay: float = option(1.0, above_zero=True)

@@ -1,18 +1,20 @@
 """Language modeling: prediction of the next token of plain text."""
 
 import dataclasses
-import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
-from keras_transformer.zoo.data.plain_text import PlainText, blocks, load_plain_text, token_stream
-from keras_transformer.zoo.data.rows import check_share
-from keras_transformer.zoo.data.sources import Source, texts_in
-from keras_transformer.zoo.data.text_files import plain_lines
+from keras_transformer.zoo.data.plain_text import (
+    PlainText,
+    blocks,
+    read_plain,
+    split_plain,
+    token_stream,
+)
+from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.modalities.text import Text
@@ -44,31 +46,13 @@ class LanguageModeling(GeneratingTask):
     ) -> PlainText:  # fmt: skip
         """Reads plain text from a file, or texts in memory, which become lines."""
         self.named_columns(columns)
-        if isinstance(source, str | os.PathLike | PlainText):
-            return load_plain_text(source)
-        text = plain_lines("".join(f"{text}\n" for text in texts_in(source, name)))
-        if not text.strip():
-            raise InputError(f"{name}: expected text to learn from, got only blanks.")
-        return PlainText(text=text, path=name)
+        return read_plain(source, name)
 
     def split(
         self, examples: PlainText, share: float, *, seed: int = 0
     ) -> tuple[PlainText, PlainText]:
         """Splits a text in two at the start of a line; the second part is its end."""
-        check_share(share)
-        lines = re.findall(r"[^\n]*\n|[^\n]+", examples.text)
-        ends = np.cumsum([len(line) for line in lines])
-        # The start of the line nearest to the share.
-        distances = np.abs(ends - (1 - share) * ends[-1])
-        first = int(distances[: max(1, len(lines) - 1)].argmin()) + 1
-        parts = ["".join(lines[:first]), "".join(lines[first:])]
-        if not all(part.strip() for part in parts):
-            raise InputError(
-                "Expected validation to be a share of the training data that holds a line, "
-                f"got validation={share} of {len(lines)} lines."
-            )
-        first, second = (dataclasses.replace(examples, text=part) for part in parts)
-        return first, second
+        return split_plain(examples, share)
 
     def vocabulary_texts(self, examples: PlainText) -> dict[str, Sequence[str]]:
         return {"tokenizer": [examples.text]}

@@ -38,6 +38,9 @@ TASKS = TaskTable(
         "embedding": f"{_ROOM}.embedding.Embedding",
         "token-classification": f"{_ROOM}.tagging.token_classification.TokenClassification",
         "question-answering": f"{_ROOM}.answering.question_answering.QuestionAnswering",
+        "masked-language-modeling": (
+            f"{_ROOM}.masked.masked_language_modeling.MaskedLanguageModeling"
+        ),
         "multi-task": f"{_ROOM}.multi_task.multi_task.MultiTask",
         "translation": f"{_ROOM}.translation.Translation",
         "language-modeling": f"{_ROOM}.language_modeling.LanguageModeling",

@@ -4,20 +4,24 @@ import keras
 
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
+from keras_transformer.zoo.tasks.masked.masked_data import MaskedData
 from keras_transformer.zoo.tasks.multi_task.learner import MultiTaskLearner
 from keras_transformer.zoo.tasks.multi_task.multi_data import MultiData
 from keras_transformer.zoo.tasks.run_data import RunData
 
 
-def learner_of(model: keras.Model, data: RunData) -> keras.Model | None:
+def learner_of(
+    model: keras.Model, config: TransformerConfig, data: RunData
+) -> keras.Model | None:
     """Returns the model that a run's steps train, see `Fit`; None for the model itself.
 
     Raises:
         FileNotFoundError, InputError: if a teacher cannot be opened, or does not fit its task.
     """
     if not isinstance(data, MultiData):
-        return None
+        return data.learner(model, config) if isinstance(data, MaskedData) else None
     teachers = {}
     for name, entry in data.train.teachers.items():
         teacher = as_checkpoint(entry.teacher)

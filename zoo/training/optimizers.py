@@ -135,7 +135,7 @@ class _LayerSteps:
 
     def build(self, variables):
         # A step gets the backend's variables, which have no path.
-        self.factors = [self.rates[variable.path] for variable in variables]
+        self.factors = [self.rates.get(variable.path, 1.0) for variable in variables]
         super().build(variables)
 
     def update_step(self, gradient, variable, learning_rate):

@@ -5,12 +5,12 @@ from typing import Any
 
 from keras_transformer.zoo.data.plain_text import PlainText
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.pretrained.checkpoints import fine_tuning_defaults, modality_of
-from keras_transformer.zoo.pretrained.load import Pretrained
+from keras_transformer.zoo.pretrained.checkpoints import fine_tuning_defaults
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.normalizers.scripts import spaces_words
+from keras_transformer.zoo.training.starts import Start
 from keras_transformer.zoo.vocabularies.suited import bounded, uncut_length
 
 # What a learned vocabulary of words decides, and other tokenizers do not.
@@ -52,17 +52,17 @@ def suited(
     return _changed(recipe, values, settings, train, report)
 
 
-def suited_to_published(
-    recipe: Recipe, pretrained: Pretrained, task: Task, train: Any, chosen: Collection[str],
+def suited_to_start(
+    recipe: Recipe, start: Start, task: Task, train: Any, chosen: Collection[str],
     report: Report,
 ) -> Recipe:  # fmt: skip
-    """Returns the recipe with the options that suit a start from published weights.
+    """Returns the recipe with the options that suit a start from trained weights.
 
     Args:
         recipe, task, train, chosen, report: see `suited`.
-        pretrained: published model; its pooling stays.
+        start: what the run begins with; its pooling stays.
     """
-    defaults = fine_tuning_defaults(pretrained)
+    defaults = fine_tuning_defaults(start)
     if recipe.training.lora:
         defaults["learning_rate"] *= _LORA_RATE
     values = {
@@ -70,10 +70,10 @@ def suited_to_published(
         "epochs": _EPOCHS[0] if isinstance(train, PlainText)
         else bounded(_ROWS_READ / len(train), _EPOCHS),
     }  # fmt: skip
-    if pretrained.config.architecture == "encoder":
-        modality = modality_of(pretrained, pretrained.max_length)
+    if start.config.architecture == "encoder":
+        modality = start.modality(start.max_length)
         rows = next(iter(task.inputs(train, modality).values()))
-        values["max_length"] = uncut_length(list(map(len, rows)), pretrained.max_length)
+        values["max_length"] = uncut_length(list(map(len, rows)), start.max_length)
     fixed = {*chosen, *(["epochs", "patience"] if recipe.training.steps else ())}
     values = {name: value for name, value in values.items() if name not in fixed}
     settings = {} if "dropout" in chosen else {"dropout": 0.1}

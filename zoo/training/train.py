@@ -10,7 +10,7 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.pretrained.checkpoints import FINE_TUNING
-from keras_transformer.zoo.pretrained.source import is_published
+from keras_transformer.zoo.pretrained.source import is_checkpoint, is_published
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.prune_vocabulary import Texts
 from keras_transformer.zoo.recipe import OPTIONS, Recipe
@@ -46,10 +46,11 @@ def train(
     """Trains a model and returns the checkpoint of its best epoch.
 
     Args:
-        model: catalogue name, config, or the recipe of a run to repeat; or a published model whose
-            weights and tokenizer the run begins with: a folder that `transformers` wrote, a
-            safetensors file beside its config.json, or `hf:OWNER/NAME[@REVISION]`. By default the
-            catalogue's model that suits the task and the number of training examples.
+        model: catalogue name, config, or the recipe of a run to repeat; or a trained model whose
+            weights and tokenizer the run begins with: the folder of a float checkpoint, a folder
+            that `transformers` wrote, a safetensors file beside its config.json, or
+            `hf:OWNER/NAME[@REVISION]`. By default the catalogue's model that suits the task and
+            the number of training examples.
         task: task such as `Classification(labels=["bad", "good"])`, or its name; classification by
             default. Missing labels are learned from the training data. A mapping is of several
             tasks that one model learns, each with its data: `{"intent": {"task":
@@ -126,7 +127,7 @@ def _recipe(
         raise TypeError(
             f"Expected a name of the catalogue, a config or a recipe, got model={model!r}."
         )
-    elif model is not None and is_published(model, or_checkpoint=False):
+    elif model is not None and (is_published(model, or_checkpoint=False) or is_checkpoint(model)):
         _check_own_tokenizer(options)
         given |= FINE_TUNING
     task = DEFAULT_TASK if task is None else task
@@ -154,11 +155,11 @@ def _recipe(
 
 
 def _check_own_tokenizer(options: Mapping[str, Any]) -> None:
-    """Raises InputError for an option of tokenizers beside a published model."""
+    """Raises InputError for an option of tokenizers beside a published model or a checkpoint."""
     for name, option in OPTIONS.items():
         if option.part == "tokenizer" and name in options and name != "prune_vocabulary":
             raise InputError(
-                f"Expected no {name} for a published model, which has its own tokenizer, got "
+                f"Expected no {name} for a trained model, which has its own tokenizer, got "
                 f"{name}={options[name]!r}."
             )
 

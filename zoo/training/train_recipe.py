@@ -15,13 +15,6 @@ from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.fused_config import FUSED
 from keras_transformer.zoo.models.memory import check_build
-from keras_transformer.zoo.pretrained.checkpoints import (
-    assign,
-    base_of_adapter,
-    modality_of,
-    opened,
-    pruned,
-)
 from keras_transformer.zoo.pretrained.load import Pretrained
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.prune_vocabulary import (
@@ -54,7 +47,8 @@ from keras_transformer.zoo.training.run_folder import (
     stop_if_finished,
     working_folder,
 )
-from keras_transformer.zoo.training.suited import suited, suited_to_published
+from keras_transformer.zoo.training.starts import Start, opened_start
+from keras_transformer.zoo.training.suited import suited, suited_to_start
 
 # Model name of a recipe whose settings are a whole config, without a catalogue name.
 OWN_CONFIG = "custom"
@@ -102,15 +96,15 @@ def train_recipe(
     """
     report = report or default_report()
     folder = working_folder(out, resume=resume, overwrite=overwrite)
-    pretrained = None
+    start = None
     if recipe.model.name != OWN_CONFIG:
-        recipe, pretrained = opened(recipe)
-    if pretrained is not None and chosen is not None and "max_length" not in chosen:
-        recipe = recipe.replace(max_length=min(recipe.data.max_length, pretrained.max_length))
-    config = config_of(recipe, pretrained)
+        recipe, start = opened_start(recipe)
+    if start is not None and chosen is not None and "max_length" not in chosen:
+        recipe = recipe.replace(max_length=min(recipe.data.max_length, start.max_length))
+    config = config_of(recipe, start)
     recipe = recipe_of_run(recipe) if prune_vocabulary is None else recipe
     kept = texts_of_run(recipe, prune_vocabulary)
-    if kept is not None and pretrained is None:
+    if kept is not None and start is None:
         raise InputError(
             "Expected prune_vocabulary only for a published model, whose vocabulary is not learned "
             f"from the training data, got model={recipe.model.name}."
@@ -122,7 +116,7 @@ def train_recipe(
                 f"Expected {name} to be null where a model is trained anew, got {name}={part}; "
                 f"use keras-transformer {name}."
             )
-    if recipe.training.lora and pretrained is None:
+    if recipe.training.lora and start is None:
         raise InputError(
             "Expected lora to be 0 where a model is trained from nothing, got "
             f"lora={recipe.training.lora}; name a published model."
@@ -134,6 +128,7 @@ def train_recipe(
             "Expected no prune_vocabulary where adapter=True, whose base has the whole vocabulary; "
             "convert --prune-vocabulary prunes it afterwards."
         )
+    base = start.base() if recipe.training.adapter else None
     given = {"train": train, "validation": validation}
     given = {name: source for name, source in given.items() if source is not None}
     recipe = resolved(recipe, in_memory=given)
@@ -141,24 +136,22 @@ def train_recipe(
         task, *parts = read_run(recipe, config, **given)
         given = dict(zip(("train", "validation"), parts, strict=True))
     if kept is not None:
-        smaller = pruned(pretrained, task, kept, task.vocabulary_texts(given["train"]))
-        recipe = recorded(
-            recipe, kept, pretrained.config, smaller.config, after_training=False
-        )
+        smaller = start.pruned(task, kept, task.vocabulary_texts(given["train"]))
+        recipe = recorded(recipe, kept, start.config, smaller.config, after_training=False)
         report.note(pruning_note(recipe))
-        pretrained, config = smaller, config_of(recipe, smaller)
+        start, config = smaller, config_of(recipe, smaller)
     if chosen is not None:
-        if pretrained is None:
+        if start is None:
             recipe = suited(recipe, config, task, given["train"], chosen, report)
         else:
-            recipe = suited_to_published(recipe, pretrained, task, given["train"], chosen, report)
-        config = config_of(recipe, pretrained)
-    if pretrained is None:
+            recipe = suited_to_start(recipe, start, task, given["train"], chosen, report)
+        config = config_of(recipe, start)
+    if start is None:
         data = learn_run_data(recipe, config, **given)
         modality = data.modality
         recipe = with_selected_tokenizer(recipe, modality, report)
     else:
-        modality = modality_of(pretrained, recipe.data.max_length)
+        modality = start.modality(recipe.data.max_length)
         data = learn_run_data(recipe, config, **given, modality=modality)
     recipe, rows = in_memory(recipe, data)
     stop_if_finished(
@@ -172,15 +165,15 @@ def train_recipe(
 
     keras.utils.set_random_seed(recipe.training.seed)
     model = build(config, data.task, dtype=recipe.training.dtype)
-    if pretrained is not None:
-        assign(pretrained, config, model)
+    if start is not None:
+        start.assign(config, model, data.task)
     if rank := recipe.training.lora:
         add_adapters(model, rank, recipe.training.lora_layers)
     freeze(model, recipe.training.freeze)
     fit = Fit(
         model, data.task, recipe, training_batches(data, recipe), data.validator(), folder=folder,
         report=report, scalars=scalars, metric=deciding(data, report),
-        learner=learner_of(model, data),
+        learner=learner_of(model, config, data),
     )  # fmt: skip
     if resume:
         fit.resume()
@@ -188,8 +181,7 @@ def train_recipe(
     best = fit.run()
     adapter = None
     if recipe.training.adapter:
-        base, layers = base_of_adapter(pretrained), recipe.training.lora_layers
-        adapter = Adapter.of_model(fit.model, base, layers)
+        adapter = Adapter.of_model(fit.model, base, recipe.training.lora_layers)
     if rank:
         model = build(config, data.task, dtype=recipe.training.dtype)
         set_weights(model, merged_weights(fit.model))
@@ -206,17 +198,17 @@ def train_recipe(
     return checkpoint
 
 
-def config_of(recipe: Recipe, pretrained: Pretrained | None = None) -> TransformerConfig:
+def config_of(recipe: Recipe, start: Start | Pretrained | None = None) -> TransformerConfig:
     """Returns a model's config with a recipe's settings, before a vocabulary is learned.
 
     Args:
         recipe: recipe of the run.
-        pretrained: published model, in place of one of the catalogue.
+        start: what the run begins with, in place of a model of the catalogue.
 
     Raises:
         InputError: if the model does not fit the recipe, or a setting is impossible.
     """
-    config = _named_config(recipe.model, pretrained)
+    config = _named_config(recipe.model, start)
     # Before the vocabulary is learned, which can make it only larger.
     check_build(config.replace(vocab_size=min(config.vocab_size, 1), source_vocab_size=0))
     known = tasks_for(config.architecture)
@@ -230,7 +222,7 @@ def config_of(recipe: Recipe, pretrained: Pretrained | None = None) -> Transform
             f"Expected max_length to be at most the model's {config.max_length}, "
             f"got max_length={recipe.data.max_length}."
         )
-    tells_apart = config.num_segments >= 2 or pretrained is not None
+    tells_apart = config.num_segments >= 2 or start is not None
     if recipe.data.columns.get("text_pair") is not None and not tells_apart:
         raise InputError(
             f"Expected a model with two segments for pairs, got {recipe.model.name} "
@@ -239,7 +231,7 @@ def config_of(recipe: Recipe, pretrained: Pretrained | None = None) -> Transform
     return config
 
 
-def _named_config(model: Model, pretrained: Pretrained | None) -> TransformerConfig:
+def _named_config(model: Model, start: Start | Pretrained | None) -> TransformerConfig:
     """The config of a model with changed settings, or one given entirely by settings."""
     if model.name == FUSED:
         raise InputError(
@@ -248,7 +240,7 @@ def _named_config(model: Model, pretrained: Pretrained | None) -> TransformerCon
         )
     if model.name == OWN_CONFIG:
         return TransformerConfig.from_json(model.settings)
-    config = get_config(model.name) if pretrained is None else pretrained.config
+    config = get_config(model.name) if start is None else start.config
     for name in ("vocab_size", "source_vocab_size"):
         if name in model.settings:
             raise InputError(f"Expected no setting {name}: it follows from the tokenizer.")

@@ -186,7 +186,7 @@ def test_every_architecture_says_its_tasks():
     assert {name: tasks_for(name) for name in ARCHITECTURES} == {
         "encoder": (
             "classification", "multi-label", "regression", "embedding", "token-classification",
-            "question-answering",
+            "question-answering", "masked-language-modeling", "multi-task",
         ),
         "decoder": ("language-modeling",),
         "encoder-decoder": ("translation",),

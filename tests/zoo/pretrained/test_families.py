@@ -28,8 +28,8 @@ needs_minilm = pytest.mark.skipif(not MINILM.is_dir(), reason="needs KERAS_TRANS
 TOLERANCE = 1e-5
 
 
-def outputs(pretrained, arrays):
-    """Our outputs of published ids, in the published order."""
+def outputs(pretrained, arrays, masked=False):
+    """Our outputs of published ids, in the published order; of a head for masked words if so."""
     architecture, rows = pretrained.config.architecture, pretrained.tokenizers.rows
     ours = np.zeros(rows.max() + 1, "int32")
     # Backwards: a copy that a decoder starts with comes last.
@@ -43,6 +43,9 @@ def outputs(pretrained, arrays):
         pair = pretrained.config.num_segments > 1 and output != TAGS
         if pair:
             inputs["segment_ids"] = arrays["token_type_ids"].astype("int32")
+        if masked:
+            logits = ops.convert_to_numpy(pretrained.build(Head(kind="masked", pair=pair))(inputs))
+            return logits[..., ours] * arrays["attention_mask"][..., None]
         kind = "tokens" if output in BY_POSITION else "pooled"
         units = 2 if output == ANSWERS else len(pretrained.head.labels) or 1
         model = pretrained.build(
@@ -71,10 +74,11 @@ def outputs(pretrained, arrays):
 def check(name, folder, arrays):
     tiny = MODELS[name]
     tokenizers = PublishedTokenizer(tokenizer=None, rows=tiny.rows)
-    found = outputs(load_pretrained(folder, tokenizers=tokenizers), arrays)
+    masked = tiny.kind.endswith("ForMaskedLM")
+    found = outputs(load_pretrained(folder, tokenizers=tokenizers), arrays, masked)
     expected = arrays["expected"]
     at_positions = ("LMHeadModel", "CausalLM", "ForTokenClassification", "ForQuestionAnswering")
-    if tiny.kind.endswith(at_positions):
+    if masked or tiny.kind.endswith(at_positions):
         expected = expected * arrays["attention_mask"][..., None]
     assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, atol=TOLERANCE * np.abs(expected).max(), rtol=0)
@@ -82,9 +86,9 @@ def check(name, folder, arrays):
 
 # A variant of each family's blocks; the others differ by a head, a table or a flag.
 USUAL = (
-    "bert_classes", "bert_tags", "bert_answers", "distilbert", "distilbert_answers", "roberta",
-    "roberta_answers", "electra_small_tags", "gpt2", "opt", "t5", "mt5", "llama3", "qwen3",
-    "gemma3", "pythia", "mpnet", "albert", "electra_small", "modernbert", "bart", "marian",
+    "bert_classes", "bert_tags", "bert_answers", "bert_masked", "distilbert", "distilbert_answers",
+    "roberta", "roberta_answers", "electra_small_tags", "gpt2", "opt", "t5", "mt5", "llama3",
+    "qwen3", "gemma3", "pythia", "mpnet", "albert", "electra_small", "modernbert", "bart", "marian",
 )  # fmt: skip
 
 

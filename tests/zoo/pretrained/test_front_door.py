@@ -122,7 +122,7 @@ def test_the_file_says_where_it_began(trained, tmp_path):
 
 def test_options_that_a_published_model_has_already(folder):
     for name, value in (("vocab_size", 50), ("lowercase", False), ("tokenizer", "bytes")):
-        with refused(f"Expected no {name} for a published model, which has its own tokenizer"):
+        with refused(f"Expected no {name} for a trained model, which has its own tokenizer"):
             kt.train(str(folder), train=ROWS, **OPTIONS, **{name: value})
     with refused("Expected no setting vocab_size: it follows from the tokenizer."):
         kt.train(str(folder), train=ROWS, **OPTIONS, settings={"vocab_size": 9})
@@ -208,7 +208,7 @@ def test_commands(folder, tmp_path):
     assert (shown["family"], shown["as_it_is"], shown["licence"]) == ("bert", "embedding", "mit")
     assert shown["tasks"] == [
         "classification", "multi-label", "regression", "embedding", "token-classification",
-        "question-answering",
+        "question-answering", "masked-language-modeling", "multi-task",
     ]
     rows = call("models", folder).stdout.splitlines()
     assert any(row.split() == ["parameters", f"{shown['parameters']:,}"] for row in rows)

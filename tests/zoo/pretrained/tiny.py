@@ -92,6 +92,7 @@ MODELS = {
     "bert_classes": Tiny(
         kind="BertForSequenceClassification", config="BertConfig", settings={**_BERT, **_LABELS}
     ),
+    "bert_masked": Tiny(kind="BertForMaskedLM", config="BertConfig", settings=_BERT),
     "bert_tags": Tiny(
         kind="BertForTokenClassification", config="BertConfig", settings={**_BERT, **_TAGS}
     ),
@@ -120,6 +121,9 @@ MODELS = {
     "xlm_roberta_classes": Tiny(
         kind="XLMRobertaForSequenceClassification", config="XLMRobertaConfig",
         settings={**_ROBERTA, **_LABELS}, pad=1,
+    ),
+    "roberta_masked": Tiny(
+        kind="RobertaForMaskedLM", config="RobertaConfig", settings=_ROBERTA, pad=1
     ),
     "electra": Tiny(
         kind="ElectraModel", config="ElectraConfig", output="pooled",
@@ -193,6 +197,10 @@ MODELS = {
         kind="AlbertModel", config="AlbertConfig", output="pooler_output",
         settings={**_BERT, "embedding_size": 8, "num_hidden_layers": 3},
     ),
+    "albert_masked": Tiny(
+        kind="AlbertForMaskedLM", config="AlbertConfig",
+        settings={**_BERT, "embedding_size": 8, "num_hidden_layers": 3},
+    ),
     "electra_small": Tiny(
         kind="ElectraForSequenceClassification", config="ElectraConfig",
         settings={**_BERT, **_LABELS, "embedding_size": 8},
@@ -200,6 +208,9 @@ MODELS = {
     "distilbert_classes": Tiny(
         kind="DistilBertForSequenceClassification", config="DistilBertConfig",
         settings={**_DISTILBERT, **_LABELS},
+    ),
+    "distilbert_masked": Tiny(
+        kind="DistilBertForMaskedLM", config="DistilBertConfig", settings=_DISTILBERT
     ),
     "modernbert": Tiny(
         kind="ModernBertModel", config="ModernBertConfig", output="pooled",

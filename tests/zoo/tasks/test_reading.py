@@ -106,7 +106,8 @@ def test_a_share_is_stratified_and_seeded():
 @pytest.mark.parametrize("name", TASKS)
 def test_every_task_splits(name):
     task = TASKS[name]()
-    source = TEXTS if name == "language-modeling" else (TEXTS, TEXTS)
+    is_plain = name in ("language-modeling", "masked-language-modeling")
+    source = TEXTS if is_plain else (TEXTS, TEXTS)
     if name == "regression":
         source = (TEXTS, range(20))
     if name == "classification":
@@ -122,7 +123,7 @@ def test_every_task_splits(name):
             for text in TEXTS
         ]  # fmt: skip
     _, train, validation = task.read_parts(source, 0.25)
-    if name == "language-modeling":
+    if is_plain:
         assert train.text + validation.text == "".join(f"{text}\n" for text in TEXTS)
         assert len(validation.text.splitlines()) == 5
     else:

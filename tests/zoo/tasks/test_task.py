@@ -67,8 +67,8 @@ def test_the_metric_that_decides(task, metric, better, worse, generates):
 def test_impossible_tasks():
     with refused(
         "Expected task to be one of classification, multi-label, regression, embedding, "
-        "token-classification, question-answering, translation, language-modeling, similarity, "
-        "got task='tagging'."
+        "token-classification, question-answering, masked-language-modeling, multi-task, "
+        "translation, language-modeling, similarity, got task='tagging'."
     ):
         task_named("tagging")
     with refused("Expected at least two labels, got ['a']."):

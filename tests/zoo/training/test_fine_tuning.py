@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.training.suited import suited_to_published
+from keras_transformer.zoo.training.suited import suited_to_start
 from keras_transformer.zoo.training.train import train
 from tests.zoo import tiny
 from tests.zoo.pretrained.tiny import REFERENCES
@@ -95,7 +95,7 @@ class Published:
     ],
 )  # fmt: skip
 def test_rates_follow_the_size_and_epochs_the_rows(tmp_path, parameters, rows, rate, epochs):
-    recipe = suited_to_published(
+    recipe = suited_to_start(
         tiny.recipe(tmp_path), Published(parameters), tiny.TASK, np.zeros(int(rows)), (),
         tiny.Heard(),
     )  # fmt: skip

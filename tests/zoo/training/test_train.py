@@ -170,7 +170,7 @@ def test_an_unknown_column_of_a_translation(tables, tmp_path, name):
             {"model": "bert_tiny", "task": "translation", "source": "text", "target": "second"},
             "Expected a task that the encoder bert_tiny can be trained for "
             "(classification, multi-label, regression, embedding, token-classification, "
-            "question-answering), got task='translation'.",
+            "question-answering, masked-language-modeling, multi-task), got task='translation'.",
         ),
         (
             {"model": "transformer_tiny", "task": "language-modeling"},

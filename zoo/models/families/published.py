@@ -222,6 +222,17 @@ def layer_norm(ours: str, theirs: str) -> dict[str, Tensor]:
     return {f"{ours}/gamma": Tensor(f"{theirs}.weight"), f"{ours}/beta": Tensor(f"{theirs}.bias")}
 
 
+def masked_head(transform: str, norm: str, bias: str) -> dict[str, Tensor]:
+    """The rename of a head of masked language modeling: `Linear`, `LayerNorm`, bias of the logits.
+
+    Their kernel is the table of tokens.
+    """
+    return {
+        **dense("head/transform", transform), **layer_norm("head/norm", norm),
+        "token_embedding/logits_bias": Tensor(bias).vocabulary(),
+    }  # fmt: skip
+
+
 def position_heads(*classes: str) -> dict[str, dict[str, Tensor]]:
     """The heads of tags and of answers of classes of `transformers`, such as `Bert`."""
     return {
@@ -241,6 +252,7 @@ class Published:
         tensors: published tensors by our weight path, with `{}` for the number of a block. Of a
             path that the config's model does not have nothing is read.
         heads: further tensors by the class in `architectures` of config.json whose head we have.
+        masked_head: further tensors of a `masked` head, which some files have.
         left_out: regular expressions of tensors that the model does not need.
         prefixes: prefixes that the names may have, such as that of a model with a head.
         variants: further tensors where a setting of our config has a value.
@@ -259,6 +271,7 @@ class Published:
     settings: Callable[[PublishedConfig], dict[str, Any]]
     tensors: Mapping[str, Tensor]
     heads: Mapping[str, Mapping[str, Tensor]] = dataclasses.field(default_factory=dict)
+    masked_head: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
     variants: Mapping[tuple[str, Any], Mapping[str, Tensor]] = dataclasses.field(

@@ -11,7 +11,6 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.data.text_files import read_text
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.heads import check_head_name
-from keras_transformer.zoo.outputs import BY_HEAD
 from keras_transformer.zoo.tasks.registry import TASKS, task_named, tasks_for
 from keras_transformer.zoo.tasks.task import Task
 
@@ -121,7 +120,7 @@ def _entry(key: str, value: Any, table: str, folder: Path | None) -> Entry:
             f"Expected {key} in {table} to be an object that names its task, got {value!r}."
         )
     given = value["task"]
-    known = [one for one in tasks_for("encoder") if TASKS[one].output != BY_HEAD]
+    known = [one for one in tasks_for("encoder") if TASKS[one].columns]
     kind = task_named(given) if isinstance(given, str) and given in TASKS else given
     if getattr(kind, "name", None) not in known:
         raise InputError(

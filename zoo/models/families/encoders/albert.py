@@ -10,6 +10,7 @@ from keras_transformer.zoo.models.families.published import (
     attention,
     dense,
     layer_norm,
+    masked_head,
     position_heads,
 )
 
@@ -56,6 +57,7 @@ ALBERT = Family(
             "AlbertForSequenceClassification": dense("head", "classifier"),
             **position_heads("Albert"),
         },
+        masked_head=masked_head("predictions.dense", "predictions.LayerNorm", "predictions.bias"),
         left_out=(
             r"embeddings\.(position|token_type)_ids", r"predictions\..*", r"sop_classifier\..*",
             r"pooler\..*", r"classifier\..*", r"qa_outputs\..*",

@@ -10,6 +10,7 @@ from keras_transformer.zoo.models.families.published import (
     attention,
     dense,
     layer_norm,
+    masked_head,
     position_heads,
 )
 
@@ -78,6 +79,10 @@ PUBLISHED = Published(
     heads={
         "BertForSequenceClassification": dense("head", "classifier"), **position_heads("Bert"),
     },
+    masked_head=masked_head(
+        "cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm",
+        "cls.predictions.bias",
+    ),
     left_out=LEFT_OUT,
     prefixes=("bert.",),
 )

@@ -10,6 +10,7 @@ from keras_transformer.zoo.models.families.published import (
     attention,
     dense,
     layer_norm,
+    masked_head,
     position_heads,
 )
 
@@ -56,6 +57,7 @@ DISTILBERT = Family(
             },
             **position_heads("DistilBert"),
         },
+        masked_head=masked_head("vocab_transform", "vocab_layer_norm", "vocab_projector.bias"),
         left_out=(
             r"vocab_transform\..*", r"vocab_layer_norm\..*", r"vocab_projector\..*",
             r"pre_classifier\..*", r"classifier\..*", r"qa_outputs\..*",

@@ -9,6 +9,7 @@ from keras_transformer.zoo.models.families.published import (
     PublishedConfig,
     Tensor,
     dense,
+    masked_head,
     position_heads,
 )
 
@@ -42,6 +43,7 @@ ROBERTA = Family(
             **{f"{name}ForSequenceClassification": _HEAD for name in _CLASSES},
             **position_heads(*_CLASSES),
         },
+        masked_head=masked_head("lm_head.dense", "lm_head.layer_norm", "lm_head.bias"),
         left_out=LEFT_OUT,
         prefixes=("roberta.",),
     ),

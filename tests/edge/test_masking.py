@@ -1,0 +1,92 @@
+"""Files of masked language models: the same pieces on the device."""
+
+import functools
+
+import numpy as np
+import pytest
+
+import keras_transformer as kt
+from keras_transformer.edge.compare.probes import at_positions, probe_inputs
+from keras_transformer.edge.precision import PRECISIONS
+from keras_transformer.zoo.errors import InputError
+from tests.masking import lines, trained
+
+ROWS = lines(120, 7)
+SLOW = [pytest.param(one, marks=pytest.mark.slow) for one in ("float16", "int8", "int4", "integer")]
+TEXTS = {
+    "masked": ["bob [MASK] bob", "carla carla [MASK] [MASK] " + "carla " * 20],
+    "replaced": ["bob bob dora bob bob bob", "carla " * 20],
+}
+
+
+@pytest.fixture(scope="module")
+def file():
+    """Converts an objective's model to a precision, each only once."""
+
+    @functools.cache
+    def converted(objective, precision):
+        calibration = ROWS if PRECISIONS[precision].is_static else None
+        return kt.convert(trained(objective), precision, calibration=calibration)
+
+    return converted
+
+
+@pytest.mark.parametrize("objective", ["masked", "replaced"])
+@pytest.mark.parametrize("precision", ["float32", "dynamic_int8", *SLOW])
+def test_a_file_predicts_as_the_checkpoint_does(file, objective, precision):
+    made, checkpoint = file(objective, precision), trained(objective)
+    runner = kt.Runner(made)
+    both = zip(*(one.predict(TEXTS[objective]) for one in (runner, checkpoint)), strict=True)
+    for found, expected in both:
+        assert found.truncated == expected.truncated
+        if objective == "masked":
+            for one, other in zip(found.masks, expected.masks, strict=True):
+                assert (one.start, one.end) == (other.start, other.end)
+                best = next(iter(other.pieces))
+                assert one.pieces[best] == pytest.approx(other.pieces[best], abs=0.15)
+        else:
+            assert [name for name, _ in found.pieces] == [name for name, _ in expected.pieces]
+            shares = [[share for _, share in one.pieces] for one in (found, expected)]
+            assert shares[0] == pytest.approx(shares[1], abs=0.2)
+    found, expected = kt.evaluate(runner, lines(40, 1)), checkpoint.evaluate(lines(40, 1))
+    assert found["loss"] == pytest.approx(expected["loss"], abs=0.1)
+
+
+def test_parity_is_of_the_masks_alone(file):
+    checkpoint = trained()
+    inputs = probe_inputs(checkpoint, checkpoint.max_length)
+    outputs = checkpoint.model.predict_on_batch(inputs)
+    found = at_positions(outputs, checkpoint, inputs)
+    np.testing.assert_array_equal(found, outputs[inputs["ids"] == 4])
+    made = file("masked", "float32")
+    assert made.parity.rows == len(found) >= len(inputs["ids"])
+    assert made.parity.agreement == 1.0
+    assert file("replaced", "float32").parity.agreement is None
+
+
+@pytest.mark.slow
+def test_a_file_of_a_model_that_was_trained_with_rounding():
+    quantized = kt.quantize(
+        trained(), precision="int8", epochs=1, train=lines(60, 0), validation=lines(40, 1),
+        report=kt.Report(),
+    )  # fmt: skip
+    runner = kt.Runner(kt.convert(quantized, "int8"))
+    assert kt.evaluate(runner, lines(40, 1))["token_accuracy"] > 0.9
+
+
+def test_a_part_of_the_vocabulary():
+    checkpoint = trained()
+    made = kt.convert(checkpoint, prune_vocabulary=["anna anna", "bob"])
+    runner = kt.Runner(made)
+    assert runner.tokenizer.vocab_size < checkpoint.tokenizer.vocab_size
+    [found] = runner.predict(["anna anna [MASK] anna"])
+    assert next(iter(found.masks[0].pieces)) == "anna"
+
+
+def test_what_is_refused(file):
+    with pytest.raises(InputError, match="target mediapipe, whose host reads no more"):
+        kt.convert(trained(), target="mediapipe")
+    with pytest.raises(InputError, match="evaluate each instead"):
+        kt.compare(trained(), file("masked", "float32"), ROWS)
+    with pytest.raises(InputError, match=r"^Expected \[MASK\] in each text, got none in text 1"):
+        kt.Runner(file("masked", "float32")).predict(["anna"])
