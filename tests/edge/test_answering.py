@@ -81,7 +81,7 @@ def test_a_file_reads_windows_as_the_checkpoint_does(file, tmp_path):
     for one in (changed, runner, loaded):
         assert one.stride == 6
         asked = question_windows(one.tokenizer, ["where ?"], [words], one.max_length, 6)
-        outputs = one._encoded_outputs(asked.columns)
+        outputs = one.encoded_outputs(asked.columns)
         expected = answer_outputs(asked, outputs, None).candidates
         [found] = one.outputs(["where ?"], [long]).candidates
         np.testing.assert_allclose(found, expected[0], rtol=1e-5)
