@@ -171,9 +171,8 @@ class _Models(Parts):
             if kind != "tokens":
                 x = self._pool(x, mask)
             return inputs, self._head_outputs(x, head)
-        pooled = None
-        if any(one.kind != "tokens" for one in head.heads.values()):
-            pooled = self._pool(x, mask)
+        kinds = {one.kind for one in head.heads.values()}
+        pooled = None if kinds == {"tokens"} else self._pool(x, mask)
         return inputs, {
             name: self._head_outputs(x if one.kind == "tokens" else pooled, one, f"{name}_")
             for name, one in head.heads.items()

@@ -21,6 +21,8 @@ HEADS = {
 }  # fmt: skip
 # Those of a projection to `units`.
 _PROJECTED = ("pooled", "tokens")
+# Those of which a model may have several.
+_SEVERAL = (*_PROJECTED, "vector")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,8 +113,13 @@ class Heads:
     def __post_init__(self):
         if len(self.heads) < 2:
             raise InputError(f"Expected at least two heads, got {len(self.heads)}.")
-        for name in self.heads:
+        for name, head in self.heads.items():
             check_head_name(name)
+            if head.kind not in _SEVERAL:
+                raise InputError(
+                    f"Expected heads of the kinds {', '.join(_SEVERAL)} where a model has several, "
+                    f"got kind={head.kind!r} of {name}."
+                )
 
     @property
     def pair(self) -> bool:

@@ -30,7 +30,7 @@ def test_segments_are_read_of_pairs_alone():
 
 
 def test_impossible_heads():
-    with refused("Expected kind to be one of pooled, tokens, vector, tied, got 'span'."):
+    with refused("Expected kind to be one of pooled, tokens, vector, masked, tied, got 'span'."):
         Head(kind="span")
     with refused("Expected units of a pooled or tokens head alone, got kind='pooled', units=None."):
         Head()
