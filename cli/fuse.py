@@ -16,8 +16,8 @@ WAYS = ("mean", "fitted", "vote", "soup")
 @options.out()
 @click.option(
     "--by", type=click.Choice(WAYS), default="mean", show_default=True,
-    help="What is averaged: probabilities, equally or with weights that are fitted to the "
-    "validation data; votes; or the weights of models of one shape.",
+    help="What is averaged: probabilities, numbers or vectors, equally or with weights that are "
+    "fitted to the validation data; votes; or the weights of models of one shape.",
 )
 @options.data(
     help="Validation data: .tsv, .csv or .jsonl, plain or .gz.  [default: the first CHECKPOINT's]"
@@ -27,6 +27,8 @@ def fuse(
     members: tuple[Path, ...], out: Path, by: str, data: Path | None, overwrite: bool
 ) -> None:
     """Make one model of several float CHECKPOINTs of one task, with its labels and vocabulary.
+
+    Translators and language models choose each token by the mean of their probabilities.
 
     The result is evaluated, quantized and converted to one file like any other checkpoint, at the
     cost of all its members; `distill` makes one small model of it. A soup (--by soup) is a model of

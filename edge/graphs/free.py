@@ -26,7 +26,7 @@ import keras
 from keras_transformer.edge.graphs.named_steps import NamedSteps
 from keras_transformer.edge.runtime.names import DECODE, ENCODE, NEW, PREDICT
 from keras_transformer.room import checked_places
-from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.fused_config import Config
 
 # A shape, in which a letter stands for any length, and a type.
 Spec = tuple[tuple[str | int, ...], str]
@@ -57,7 +57,7 @@ class EntryPoint:
         }
 
 
-def entry_points(model: keras.Model, config: TransformerConfig) -> dict[str, EntryPoint]:
+def entry_points(model: keras.Model, config: Config) -> dict[str, EntryPoint]:
     """Returns the graphs of a model that `models.build` built from a config, by name."""
     if config.architecture == "encoder":
         return {

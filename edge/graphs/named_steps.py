@@ -7,8 +7,8 @@ import keras
 from keras import ops
 
 from keras_transformer.edge.runtime.names import cache_names, memory_names
-from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.models.running.stepwise import Stepwise
+from keras_transformer.zoo.models.fused_config import Config, members_of
+from keras_transformer.zoo.models.running.fused_steps import stepwise_of
 
 Tensors = Mapping[str, Any]
 
@@ -21,8 +21,8 @@ class NamedSteps:
         config: its config.
     """
 
-    def __init__(self, model: keras.Model, config: TransformerConfig):
-        self._stepwise = Stepwise(model, config)
+    def __init__(self, model: keras.Model, config: Config):
+        self._stepwise = stepwise_of(model, config)
         self._config = config
         self._cache = cache_names(config.num_layers)
         self._memory = memory_names(config.num_layers)
@@ -61,12 +61,17 @@ class NamedSteps:
 
     def last_logits(self, x: Any) -> Any:
         """(B, V) after the last of (B, T, D)."""
-        return self._stepwise.logits(x[:, -1:])[:, 0]
+        return self._stepwise.last_logits(x)
 
     def _specs(self, names, batch, length):
-        c = self._config
-        shape = (batch, length, c.num_key_value_heads or c.num_heads, c.head_width)
-        return {name: (shape, "float32") for name in names}
+        sizes = [
+            (one.num_key_value_heads or one.num_heads, one.head_width)
+            for one in members_of(self._config) for _ in range(2 * one.num_layers)
+        ]  # fmt: skip
+        return {
+            name: ((batch, length, *size), "float32")
+            for name, size in zip(names, sizes if names else [], strict=True)
+        }
 
 
 def _named(names, pairs):

@@ -27,6 +27,7 @@ from keras_transformer.edge.tflite.metadata import (
     add_metadata,
 )
 from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.models.fused_config import members_of
 from keras_transformer.zoo.numerals import read_number
 from keras_transformer.zoo.outputs import EMBEDDING as VECTORS
 from keras_transformer.zoo.tokenizers.piece_list import CLS, SEP, UNK
@@ -97,6 +98,12 @@ class MediaPipe(FlatbufferWriter):
         )
         if reason is not None:
             return reason
+        several = len(members_of(checkpoint.config))
+        if self.gives == EMBEDDING and several > 1 and checkpoint.output_kind != VECTORS:
+            return (
+                f"Expected one model whose vector is the output, got {several} that answer as one; "
+                "use a member, or one that keras-transformer distill makes of them."
+            )
         if not checkpoint.tokenizer.config.lowercase:
             return (
                 "Expected a tokenizer that folds case, as MediaPipe's always does, got "
@@ -122,7 +129,9 @@ class MediaPipe(FlatbufferWriter):
 
     def given(self, model: keras.Model) -> keras.Model:
         """Returns the model, or its part that outputs the text's vector."""
-        if self.gives == PROBABILITIES or model.layers[-1].name in _VECTORS:
+        last = model.layers[-1]
+        is_vector = last.name in _VECTORS or getattr(last, "combine", None) == "vectors"
+        if self.gives == PROBABILITIES or is_vector:
             return model
         pooled = model.get_layer("pooled_point").output
         return keras.Model(model.inputs, keras.ops.cast(pooled, "float32"))

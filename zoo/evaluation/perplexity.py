@@ -13,7 +13,7 @@ VALIDATION_TOKENS = 2048
 
 
 class _TokenScores(keras.layers.Layer):
-    """Nats and hits (B, 2), summed over the targets (B, T) that are not padding."""
+    """Nats and hits (B, T, 2) of the targets (B, T), 0 at padding."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -24,7 +24,7 @@ class _TokenScores(keras.layers.Layer):
         targets = ops.maximum(targets, 0)
         nats = ops.sparse_categorical_crossentropy(targets, logits, from_logits=True)
         hits = ops.cast(ops.equal(ops.argmax(logits, axis=-1), targets), "float32")
-        return ops.stack([ops.sum(nats * real, axis=1), ops.sum(hits * real, axis=1)], axis=1)
+        return ops.stack([nats * real, hits * real], axis=-1)
 
 
 class Perplexity:
@@ -43,12 +43,20 @@ class Perplexity:
 
     def __call__(self, model: keras.Model) -> dict[str, float]:
         """Returns loss (nats a token), perplexity, token accuracy and bits per character."""
-        scorer = self._scorer(model)
-        sums, count = np.zeros(2), 0
+        return self.metrics(self.scores(model))
+
+    def metrics(self, scores: np.ndarray) -> dict[str, float]:
+        """Returns the metrics of the result of `scores`."""
+        nats, hits = scores.sum(axis=0, dtype="float64").tolist()
+        return summary(nats, hits, len(scores), self.num_characters)
+
+    def scores(self, model: keras.Model) -> np.ndarray:
+        """Returns nats and hits (targets, 2), with the targets in one order for every model."""
+        scorer, found = self._scorer(model), []
         for batch in self.batches.in_order():
-            sums += scorer.predict_on_batch([batch.inputs, batch.targets]).sum(0, dtype="float64")
-            count += batch.num_targets
-        return summary(float(sums[0]), float(sums[1]), count, self.num_characters)
+            scores = scorer.predict_on_batch([batch.inputs, batch.targets])
+            found.append(np.asarray(scores)[batch.targets != NO_TARGET])
+        return np.concatenate(found)
 
     def _scorer(self, model: keras.Model) -> keras.Model:
         """The model with its scores on top, so that logits stay on the backend."""

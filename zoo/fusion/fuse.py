@@ -14,7 +14,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.fusion.shares import class_shares, number_shares
+from keras_transformer.zoo.fusion.averages import AVERAGES
 from keras_transformer.zoo.fusion.soup import greedy_soup
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.fused_config import (
@@ -28,7 +28,6 @@ from keras_transformer.zoo.models.unset import unset_weights
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.recipe.training_data import data_options, is_path, resolved
 from keras_transformer.zoo.storage.files import check_folder_target, weights_digest
-from keras_transformer.zoo.tasks.labelled import finite
 from keras_transformer.zoo.tasks.registry import untuned
 from keras_transformer.zoo.tasks.run_data import RunData
 from keras_transformer.zoo.training.run_data import run_data_of, validation_unknown
@@ -36,9 +35,6 @@ from keras_transformer.zoo.training.run_folder import one_run
 
 # How members become one.
 WAYS = ("mean", "fitted", "vote", "soup")
-# Kind of the task's outputs -> what becomes of the members' outputs, by default and in a vote.
-_COMBINE = {"classes": ("probabilities", "votes"), "number": ("numbers", None)}
-_SHARES = {"classes": class_shares, "number": number_shares}
 
 
 @one_run
@@ -55,10 +51,10 @@ def fuse(
     Args:
         members: at least two float checkpoints, or their folders.
         out: the new checkpoint folder; None keeps the checkpoint in memory.
-        by: `mean` of the members' probabilities, or of their numbers in a regression; `fitted`,
-            that mean with weights that minimize the loss on the validation data; `vote` of the
-            classifiers; or `soup`, the mean of the weights of models of one shape, see
-            `greedy_soup`, for any task.
+        by: `mean` of the members' probabilities of classes, labels, tags or the next token, of
+            their numbers in a regression, or of their unit vectors; `fitted`, that mean with
+            weights that minimize the loss on the validation data; `vote` of the classifiers; or
+            `soup`, the mean of the weights of models of one shape, see `greedy_soup`, for any task.
         data: validation data: a path, or data in memory; None for the first member's own.
         overwrite: whether to replace a checkpoint.
 
@@ -98,7 +94,6 @@ def fuse(
             for name, weight, metrics in zip(names, weights, measured, strict=True)
         ],
     }
-    result.metrics["validation"] |= run.written_metrics(result)
     if out is not None:
         result.save(out, overwrite=overwrite)
     return result
@@ -108,13 +103,12 @@ def _together(
     members: Sequence[Checkpoint], by: str, run: RunData
 ) -> tuple[Checkpoint, list[float], list[dict[str, Any]]]:
     """The fused checkpoint, the members' weights, and the metrics of the members and of itself."""
-    first, targets = members[0], run.validation.targets
-    mean, votes = _COMBINE[first.output_kind]
-    rows = first.task.rows(run.validation)
-    outputs = [finite(one.outputs(*rows).scores) for one in members]
+    first = members[0]
+    average = AVERAGES[first.output_kind](run)
+    outputs = list(map(average.outputs, members))
     weights = [1 / len(members)] * len(members)
     if by == "fitted":
-        weights = _SHARES[first.output_kind](targets, outputs).tolist()
+        weights = average.shares(outputs).tolist()
     kept = [place for place, weight in enumerate(weights) if weight]
     if len(kept) == 1:
         result = members[kept[0]]
@@ -122,7 +116,7 @@ def _together(
     else:
         config = FusedConfig(
             members=tuple(members[place].config for place in kept),
-            combine=votes if by == "vote" else mean,
+            combine=average.votes if by == "vote" else average.combine,
             weights=tuple(weights[place] for place in kept),
         )  # fmt: skip
         with unset_weights():
@@ -146,10 +140,8 @@ def _together(
             model=model, recipe=recipe, metrics={}, probes=run.probes(recipe.training.seed),
             rows=first.rows,
         )  # fmt: skip
-    outputs.append(finite(result.outputs(*rows).scores))
-    tasks = [*(one.task for one in members), result.task]
-    measured = [task.metrics(targets, one) for task, one in zip(tasks, outputs, strict=True)]
-    return result, weights, measured
+    measured = list(map(average.metrics, members, outputs))
+    return result, weights, [*measured, average.metrics(result, average.outputs(result))]
 
 
 def _soup(
@@ -176,7 +168,8 @@ def _soup(
         probes=run.probes(best.recipe.training.seed),
     )
     weights = [1 / len(kept) if place in kept else 0.0 for place in range(len(members))]
-    return result, weights, [*measured, validate(model)]
+    found = validate(model) | run.written_metrics(result)
+    return result, weights, [*measured, found]
 
 
 def _check(members: Sequence[Checkpoint], names: Sequence[str], by: str) -> None:
@@ -209,15 +202,29 @@ def _check(members: Sequence[Checkpoint], names: Sequence[str], by: str) -> None
                 )
         else:
             check_single(one.config, "for each member")
-    if by != "soup" and first.output_kind not in _COMBINE:
+    if by == "soup":
+        return
+    average = AVERAGES.get(first.output_kind)
+    if average is None:
         raise InputError(
-            "Expected models of classification or regression, whose outputs are averaged, got "
+            "Expected models whose outputs are averaged, got "
             f"{first.task_name}; by=soup averages the weights of models of one shape."
         )
-    if by == "vote" and _COMBINE[first.output_kind][1] is None:
+    if by == "vote" and average.votes is None:
         raise InputError(
             f"Expected models that choose a label where they vote, got {first.task_name}; fuse "
-            "them by=mean or by=fitted."
+            "them by=mean."
+        )
+    if by == "fitted" and not average.has_shares:
+        raise InputError(
+            f"Expected models of probabilities or numbers where weights are fitted, got "
+            f"{first.task_name}; fuse them by=mean."
+        )
+    widths = [one.config.hidden_dim for one in members]
+    if average.combine == "vectors" and len(set(widths)) > 1:
+        raise InputError(
+            "Expected embedders whose vectors are of one width, got hidden_dim="
+            f"{', '.join(map(str, widths))} in {', '.join(names)}; distill them to one width first."
         )
 
 

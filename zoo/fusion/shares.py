@@ -5,8 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import nnls
 
-from keras_transformer.zoo.outputs import class_probabilities
-
 # A member with a smaller weight is left out: it changes no answer that the others agree on.
 LEAST_WEIGHT = 1e-3
 # Distance in nats from the smallest cross entropy at which the weights are fitted.
@@ -15,7 +13,7 @@ _NEAR = 1e-5
 _LEAST_PROBABILITY = 1e-30
 
 
-def class_shares(targets: np.ndarray, outputs: Sequence[np.ndarray]) -> np.ndarray:
+def probability_shares(found: np.ndarray) -> np.ndarray:
     """Returns the weights that minimize the cross entropy of the mean probabilities.
 
     It is convex in the weights. Each is multiplied by the mean ratio of the member's probability of
@@ -24,15 +22,10 @@ def class_shares(targets: np.ndarray, outputs: Sequence[np.ndarray]) -> np.ndarr
     ratio is at least the distance to the minimum).
 
     Args:
-        targets: class indices (rows,).
-        outputs: logits (rows, classes) of each member.
+        found: probabilities (targets, members) of the targets: classes, labels or tokens.
     """
-    rows = np.arange(len(targets))
-    # (rows, members): the members' probabilities of the target.
-    probabilities = [class_probabilities(one.astype("float64")) for one in outputs]
-    found = np.stack([one[rows, targets] for one in probabilities], axis=1)
     found = np.maximum(found, _LEAST_PROBABILITY)
-    weights = np.full(len(outputs), 1 / len(outputs))
+    weights = np.full(found.shape[1], 1 / found.shape[1])
     while True:
         ratios = (found / (found @ weights)[:, None]).mean(axis=0)
         if np.log(ratios.max()) < _NEAR:

@@ -14,7 +14,13 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.text import PAD_ID
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.config_checks import ADDED_POSITIONS
-from keras_transformer.zoo.models.fused_config import Config, FusedConfig, members_of, prefix_of
+from keras_transformer.zoo.models.fused_config import (
+    FUSED,
+    Config,
+    FusedConfig,
+    members_of,
+    prefix_of,
+)
 from keras_transformer.zoo.models.heads import LOGITS_HEAD, Head, HeadOwner, Heads, head_of
 from keras_transformer.zoo.models.inputs import read_inputs
 from keras_transformer.zoo.models.kept_layers import keep_layers
@@ -45,7 +51,7 @@ def build(
       (B, D) of a `vector` head or without one; of several heads, outputs by name.
     - decoder: `ids` (B, T). Outputs are logits (B, T, V).
     - encoder-decoder: `source_ids` (B, S) and `ids` (B, T). Outputs are logits (B, T, V).
-    - a `FusedConfig`: the inputs of an encoder. Outputs are those of `last_layers.Fused`.
+    - a `FusedConfig`: the inputs of its members. Outputs are those of `last_layers.Fused`.
 
     Args:
         config: architecture and sizes of the model, or of several that answer as one.
@@ -64,12 +70,10 @@ def build(
         check_build(one)
         _check(one, head, widths)
     if isinstance(config, FusedConfig):
-        model = _fused_model(config, head, widths, dtype)
-    elif config.architecture == "encoder":
-        model = _Models(config, widths, dtype).encoder_model(head)
+        inputs, outputs = _fused(config, head, widths, dtype)
     else:
-        cross_attention = config.architecture == "encoder-decoder"
-        model = _Models(config, widths, dtype).decoder_model(cross_attention=cross_attention)
+        inputs, outputs = _Models(config, widths, dtype).ends(head)
+    model = keras.Model(inputs, _ended(outputs, head), name=f"{config.architecture}_model")
     keep_layers(model, keep)
     return model
 
@@ -92,38 +96,42 @@ def _check(config: TransformerConfig, head: Head | None, widths: Mapping[str, in
         head.check(config.architecture)
 
 
-def _fused_model(
+def _fused(
     config: FusedConfig, head: Head | None, widths: Mapping[str, int | None], dtype: str
-) -> keras.Model:
-    """Builds one model of several encoders with a projection each."""
-    if not isinstance(head, Head) or head.units is None:
-        raise InputError("Expected a head with outputs on several models that answer as one.")
+) -> tuple[dict[str, Any], Any]:
+    """The inputs of several models by name, and the one output of theirs."""
+    if config.architecture == "encoder":
+        kind = head.kind if isinstance(head, Head) else None
+        if kind is None or (kind == "vector") != (config.combine == "vectors"):
+            raise InputError(
+                f"Expected a head whose outputs are combined as {config.combine} on several models "
+                f"that answer as one, got kind={kind!r}."
+            )
     if widths["inner_bits"] is not None:
         raise InputError(
-            "Expected a precision with floats for several models that answer as one, whose "
-            f"probabilities are floats, got inner_bits={widths['inner_bits']}; make one model of "
+            "Expected a precision with floats for several models that answer as one, whose mean "
+            f"is computed in floats, got inner_bits={widths['inner_bits']}; make one model of "
             "them with keras-transformer distill for files of integers alone."
         )
     inputs, outputs = {}, []
     for number, member in enumerate(config.members):
         models = _Models(member, widths, dtype, prefix_of(number))
-        read, x = models.encoder_outputs(head, inputs)
+        read, x = models.ends(head, inputs)
         inputs |= read
         outputs.append(x)
-    return _ended(inputs, Fused(config.combine, config.weights, name="fused")(outputs), head)
+    return inputs, Fused(config.combine, config.weights, name=FUSED)(outputs)
 
 
-def _ended(inputs, outputs, head):
-    """An encoder's model, with the last layer of its head, or of each of its heads."""
+def _ended(outputs, head):
+    """The outputs after the last layer of a model's head, or of each of its heads."""
     if isinstance(head, Heads):
-        outputs = {
+        return {
             name: outputs[name] if (last := one.last_layer(f"{name}_")) is None
             else last(outputs[name])
             for name, one in head.heads.items()
         }  # fmt: skip
-    elif head is not None and (last := head.last_layer()) is not None:
-        outputs = last(outputs)
-    return keras.Model(inputs, outputs, name="encoder_model")
+    last = None if head is None else head.last_layer()
+    return outputs if last is None else last(outputs)
 
 
 def _check_integers(config: TransformerConfig) -> None:
@@ -144,11 +152,13 @@ def _check_integers(config: TransformerConfig) -> None:
 class _Models(Parts):
     """Builds the models of the three architectures."""
 
-    def encoder_model(self, head):
-        return _ended(*self.encoder_outputs(head), head)
-
-    def encoder_outputs(self, head, known=None):
+    def ends(self, head, known=None):
         """The inputs by name, those `known` among them, and the outputs before the last layer."""
+        if self.config.architecture == "encoder":
+            return self._encoder(head, known)
+        return self._decoder(known or {})
+
+    def _encoder(self, head, known):
         # Without a table of several segments nothing distinguishes the two rows.
         pair = head is not None and head.pair and self.config.num_segments > 1
         kind = getattr(head, "kind", None)
@@ -220,15 +230,17 @@ class _Models(Parts):
         largest = MaskedMax(bits=self.bits, dtype=self.dtype, name="largest")
         return self.point("pooled_point")(largest(x, bias))
 
-    def decoder_model(self, *, cross_attention):
+    def _decoder(self, known):
         c = self.config
-        ids = keras.Input((None,), dtype="int32", name="ids")
-        inputs, memory = {"ids": ids}, {}
+        cross_attention = c.architecture == "encoder-decoder"
+        inputs = {
+            name: known[name] if name in known else keras.Input((None,), dtype="int32", name=name)
+            for name in (("source_ids", "ids") if cross_attention else ("ids",))
+        }
+        ids, memory = inputs["ids"], {}
         embedding = token_embedding(self)
         if cross_attention:
-            source = keras.Input((None,), dtype="int32", name="source_ids")
-            inputs = {"source_ids": source, "ids": ids}
-            read = embedding
+            source, read = inputs["source_ids"], embedding
             if c.source_vocab_size:
                 read = token_embedding(self, c.source_vocab_size, "source_token_embedding")
             mask = ops.not_equal(source, PAD_ID)
@@ -243,7 +255,7 @@ class _Models(Parts):
             logits = self.projection(
                 c.vocab_size, LOGITS_HEAD, use_bias=c.logits_bias, bits=dynamic_bits(self.bits)
             )(x)
-        return keras.Model(inputs, self._logits(logits), name=f"{c.architecture}_model")
+        return inputs, self._logits(logits)
 
     def _embed(self, ids, embedding, prefix=""):
         """(B, T) to (B, T, D), the input of a stack."""

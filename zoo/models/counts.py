@@ -34,7 +34,7 @@ def multiply_adds(model: keras.Model, length: int) -> int:
     The matrix products are counted: projections, scores, contexts, feed-forward layers, and the
     logits of decoders at every position; look-ups, norms, activations and a task's head are not.
     """
-    total, names = 0, {layer.name for layer in model.layers}
+    total, layers = 0, {layer.name: layer for layer in model.layers}
     for layer in model.layers:
         if without_prefix(layer.name) == HEAD:
             continue
@@ -45,6 +45,7 @@ def multiply_adds(model: keras.Model, length: int) -> int:
                 total += vectors * math.prod(inner.kernel.shape)
             elif isinstance(inner, MultiHeadAttention):
                 total += 2 * length * length * inner.num_heads * inner.width
-        if isinstance(layer, Decoder) and LOGITS_HEAD not in names:
-            total += length * math.prod(model.get_layer("token_embedding").embeddings.shape)
+        prefix = layer.name.removesuffix(without_prefix(layer.name))
+        if isinstance(layer, Decoder) and f"{prefix}{LOGITS_HEAD}" not in layers:
+            total += length * math.prod(layers[f"{prefix}token_embedding"].embeddings.shape)
     return total

@@ -1,4 +1,4 @@
-"""The config of several encoders that answer as one.
+"""The config of several models that answer as one.
 
 `models.build` makes one flat Keras model of it: the members' layers, whose names begin with
 `member_0_`, `member_1_` and so on, read the same inputs, and `last_layers.Fused` makes one output
@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Self
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import TransformerConfig
 
-# Name of the model in the recipe of several that answer as one, by which none can be trained.
+# Name of the model in the recipe of several that answer as one, by which none can be trained, and
+# of the layer that makes one output of theirs.
 FUSED = "fused"
 _PREFIX = re.compile(r"member_\d+_")
 
@@ -31,14 +32,15 @@ def without_prefix(path: str) -> str:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FusedConfig:
-    """The config of several encoders that answer as one; `models.build` makes one model of them.
+    """The config of several models that answer as one; `models.build` makes one model of them.
 
     It has the values of a `TransformerConfig` that say something of all members.
 
     Attributes:
         members: configs of the members, which read the same inputs.
-        combine: what becomes of the members' outputs: mean `probabilities`, `votes` or mean
-            `numbers`, see `last_layers.Fused`.
+        combine: what becomes of the members' outputs: mean `probabilities` of classes or tokens,
+            `votes`, mean `numbers`, mean `vectors` or mean `label_probabilities`, see
+            `last_layers.Fused`.
         weights: weights of the members, above 0, with a sum of 1.
     """
 
@@ -46,9 +48,9 @@ class FusedConfig:
     combine: str
     weights: tuple[float, ...]
 
-    architecture: ClassVar[str] = "encoder"
-    source_vocab_size: ClassVar[int] = 0
-    COMBINATIONS: ClassVar[tuple[str, ...]] = ("probabilities", "votes", "numbers")
+    COMBINATIONS: ClassVar[tuple[str, ...]] = (
+        "probabilities", "votes", "numbers", "vectors", "label_probabilities"
+    )  # fmt: skip
 
     def __post_init__(self):
         if self.combine not in self.COMBINATIONS:
@@ -66,13 +68,31 @@ class FusedConfig:
             raise InputError(
                 f"Expected weights above 0 with a sum of 1, got weights={list(self.weights)}."
             )
-        for name in ("architecture", "vocab_size", "modality", "modality_settings"):
-            found = [getattr(one, name) for one in (self, *self.members)]
+        same = (
+            "architecture", "vocab_size", "source_vocab_size", "modality", "modality_settings"
+        )  # fmt: skip
+        for name in (*same, *(("hidden_dim",) if self.combine == "vectors" else ())):
+            found = [getattr(one, name) for one in self.members]
             for one in found[1:]:
                 if one != found[0]:
                     raise InputError(
                         f"Expected members of one {name}, got {found[0]!r} and {one!r}."
                     )
+        if self.architecture != "encoder" and self.combine != "probabilities":
+            raise InputError(
+                f"Expected combine to be probabilities for members of architecture="
+                f"{self.architecture!r}, got {self.combine!r}."
+            )
+
+    @property
+    def architecture(self) -> str:
+        """Architecture of the members."""
+        return self.members[0].architecture
+
+    @property
+    def source_vocab_size(self) -> int:
+        """Number of entries of the members' source vocabulary; 0 for a shared one."""
+        return self.members[0].source_vocab_size
 
     @property
     def vocab_size(self) -> int:
@@ -127,10 +147,11 @@ class FusedConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the values as a JSON-serializable object, with those that files name first."""
+        width = {"hidden_dim": self.hidden_dim} if self.combine == "vectors" else {}
         return {
             "architecture": self.architecture, "vocab_size": self.vocab_size,
-            "source_vocab_size": 0, "num_layers": self.num_layers,
-            "modality_settings": dict(self.modality_settings), "combine": self.combine,
+            "source_vocab_size": self.source_vocab_size, "num_layers": self.num_layers,
+            **width, "modality_settings": dict(self.modality_settings), "combine": self.combine,
             "weights": list(self.weights), "members": [one.to_json() for one in self.members],
         }  # fmt: skip
 

@@ -43,8 +43,7 @@ class UnitLength(keras.layers.Layer):
         super().__init__(**{**kwargs, "dtype": "float32"})
 
     def call(self, inputs):
-        squares = ops.sum(ops.square(inputs), axis=-1, keepdims=True)
-        return inputs * ops.rsqrt(ops.maximum(squares, LEAST_LENGTH**2))
+        return _unit(inputs)
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -52,16 +51,19 @@ class UnitLength(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class Fused(keras.layers.Layer):
-    """One output (B, units) of those of several members `x_m` (B, units), in float32.
+    """One output of those of several members `x_m`, (B, units) or (B, T, units), in float32.
 
     With `p_m = softmax(x_m)` and weights `w_m`, the output is
 
     - `probabilities`: `log(sum_m w_m p_m)`, whose softmax is the weighted mean of the members'
-      probabilities (the linear opinion pool: Genest and Zidek 1986, section 3);
+      probabilities, of classes or of the next token (the linear opinion pool: Genest and Zidek
+      1986, section 3);
     - `votes`: `log((sum_m v_m + sum_m w_m p_m) / (M + 1))`, where `v_m` is 1 at the class that is
       the most probable of a member: each has one vote, and the mean probabilities have one
       together, which decides between classes with as many votes and never against more;
-    - `numbers`: `sum_m w_m x_m`.
+    - `numbers`: `sum_m w_m x_m`;
+    - `vectors`: `sum_m w_m x_m / |x_m|`;
+    - `label_probabilities`: the logit of `sum_m w_m sigmoid(x_m)`.
 
     Args:
         combine: what becomes of the outputs.
@@ -70,13 +72,28 @@ class Fused(keras.layers.Layer):
 
     def __init__(self, combine, weights, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
+        self.supports_masking = True
         self.combine = combine
         self.weights_of_members = [float(weight) for weight in weights]
 
     def call(self, outputs):
         if self.combine == "numbers":
             return self._mean(outputs)
-        found = [ops.softmax(one + IMPERCEPTIBLE) for one in outputs]
+        if self.combine == "vectors":
+            return self._mean([_unit(one + IMPERCEPTIBLE) for one in outputs])
+        if self.combine == "label_probabilities":
+            # That of the other answer is no difference from 1, which would be 0 from 17 on.
+            mean, other = (
+                self._mean([ops.sigmoid(sign * (one + IMPERCEPTIBLE)) for one in outputs])
+                for sign in (1.0, -1.0)
+            )
+            return _log(mean) - _log(other)
+        # Without the difference the constant would become the bias of the logits' matmul, and with
+        # it what a norm before that adds, which the rounding of rows would miss.
+        found = [
+            ops.softmax((one - ops.max(one, axis=-1, keepdims=True)) + IMPERCEPTIBLE)
+            for one in outputs
+        ]
         mean = self._mean(found)
         if self.combine == "votes":
             votes = [
@@ -84,7 +101,7 @@ class Fused(keras.layers.Layer):
                 for one in found
             ]
             mean = (sum(votes[1:], votes[0]) + mean) / (len(found) + 1.0)
-        return ops.log(ops.maximum(mean, _LEAST_PROBABILITY))
+        return _log(mean)
 
     def _mean(self, values):
         weighted = [
@@ -96,5 +113,17 @@ class Fused(keras.layers.Layer):
         own = {"combine": self.combine, "weights": self.weights_of_members}
         return {**super().get_config(), **own}
 
+    def compute_mask(self, inputs, mask=None):
+        return None
+
     def compute_output_shape(self, input_shape):
         return input_shape[0]
+
+
+def _unit(vectors):
+    squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
+    return vectors * ops.rsqrt(ops.maximum(squares, LEAST_LENGTH**2))
+
+
+def _log(probabilities):
+    return ops.log(ops.maximum(probabilities, _LEAST_PROBABILITY))

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from keras_transformer.zoo.fusion.shares import LEAST_WEIGHT, class_shares, number_shares
+from keras_transformer.zoo.fusion.shares import LEAST_WEIGHT, number_shares, probability_shares
 
 STEPS = 20
 
@@ -15,14 +15,14 @@ def simplex(members):
     return [np.array([*one, STEPS - sum(one)]) / STEPS for one in grid if sum(one) <= STEPS]
 
 
-def cross_entropy(targets, outputs, weights):
+def found_by(targets, outputs):
+    """The probabilities (rows, members) of the targets."""
     exponents = [np.exp(one - one.max(1, keepdims=True)) for one in outputs]
     shares = [one / one.sum(1, keepdims=True) for one in exponents]
-    mean = sum(weight * one for weight, one in zip(weights, shares, strict=True))
-    return -np.log(mean[np.arange(len(targets)), targets]).mean()
+    return np.stack([one[np.arange(len(targets)), targets] for one in shares], axis=1)
 
 
-def test_class_weights_are_the_best_of_all():
+def test_weights_of_probabilities_are_the_best_of_all():
     rng = np.random.default_rng(0)
     targets = rng.integers(0, 3, 200)
     # Each member is good at one class, the last at none.
@@ -31,10 +31,15 @@ def test_class_weights_are_the_best_of_all():
         for place, good in enumerate((4.0, 2.0, 3.0))
     ]
     outputs.append(rng.normal(0, 4, (200, 3)))
-    weights = class_shares(targets, outputs)
-    best = min(simplex(4), key=lambda one: cross_entropy(targets, outputs, one))
+    found = found_by(targets, outputs)
+
+    def cross_entropy(weights):
+        return -np.log(found @ weights).mean()
+
+    weights = probability_shares(found)
+    best = min(simplex(4), key=cross_entropy)
     np.testing.assert_allclose(weights, best, atol=1 / STEPS)
-    assert cross_entropy(targets, outputs, weights) <= cross_entropy(targets, outputs, best) + 1e-5
+    assert cross_entropy(weights) <= cross_entropy(best) + 1e-5
     assert weights.sum() == 1.0 and weights[3] == 0.0 and (weights[:3] > LEAST_WEIGHT).all()
 
 
@@ -62,5 +67,6 @@ def test_a_member_without_errors_has_all_the_weight():
 
 
 def test_members_that_are_the_same_share_the_weight():
-    targets, logits = np.array([0, 1, 1]), np.array([[2.0, 0.0], [0.0, 1.0], [0.0, 3.0]])
-    np.testing.assert_allclose(class_shares(targets, [logits, logits]), [0.5, 0.5])
+    np.testing.assert_allclose(
+        probability_shares(np.array([[0.9, 0.9], [0.5, 0.5], [0.1, 0.1]])), [0.5, 0.5]
+    )

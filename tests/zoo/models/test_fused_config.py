@@ -106,6 +106,39 @@ def test_numbers_are_averaged_in_their_units():
     )
 
 
+def test_unit_vectors_are_averaged():
+    members = (MEMBERS[0], tiny.config(num_layers=2, pooling="mean"))
+    for normalize in (True, False):
+        head = Head(kind="vector", normalize=normalize)
+        together, alone = built(fused_of("vectors", members, (0.4, 0.6)), head)
+        found = [model.predict_on_batch(inputs_of(model)) for model in alone]
+        units = [one / np.linalg.norm(one, axis=1, keepdims=True) for one in found]
+        expected = 0.4 * units[0] + 0.6 * units[1]
+        if normalize:
+            expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+        vectors = together.predict_on_batch(inputs_of(together))
+        np.testing.assert_allclose(vectors, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_probabilities_of_labels_are_averaged_each():
+    rng = np.random.default_rng(2)
+    outputs = [rng.normal(0, 3, (50, 4)).astype("float32") for _ in WEIGHTS]
+    outputs[0][0], outputs[1][0], outputs[2][0] = 40.0, 30.0, 25.0
+    found = np.asarray(Fused("label_probabilities", WEIGHTS)(outputs))
+    members = [1 / (1 + np.exp(-one.astype("float64"))) for one in outputs]
+    others = [1 / (1 + np.exp(one.astype("float64"))) for one in outputs]
+    mean, other = (
+        sum(weight * one for weight, one in zip(WEIGHTS, part, strict=True))
+        for part in (members, others)
+    )
+    np.testing.assert_allclose(found, np.log(mean) - np.log(other), rtol=1e-4, atol=1e-5)
+
+
+def test_a_mask_of_the_members_is_none_of_the_outputs():
+    layer = Fused("probabilities", (0.5, 0.5))
+    assert layer.supports_masking and layer.compute_mask([None, None], [None, True]) is None
+
+
 def test_extreme_logits_stay_finite():
     found = np.asarray(Fused("probabilities", (0.5, 0.5))([np.array([[500.0, 0.0]])] * 2))
     np.testing.assert_allclose(found, [[0.0, np.log(1e-30)]], rtol=1e-5)
@@ -120,6 +153,13 @@ def test_the_layer_is_saved_with_its_arguments():
 
 
 def test_it_counts_what_its_members_count():
+    decoders = tuple(
+        tiny.config("decoder", num_segments=0, num_layers=layers, tied_head=layers > 1)
+        for layers in (1, 2)
+    )
+    together, alone = built(fused_of("probabilities", decoders, (0.5, 0.5)), Head(kind="tied"))
+    assert parameters(together) == sum(map(parameters, alone))
+    assert multiply_adds(together, 8) == sum(multiply_adds(model, 8) for model in alone)
     together, alone = built(fused_of("probabilities"), Head(units=3))
     assert parameters(together) == sum(map(parameters, alone))
     assert multiply_adds(together, 8) == sum(multiply_adds(model, 8) for model in alone)
@@ -136,6 +176,15 @@ def test_json_and_values_of_all_members():
     check_single(MEMBERS[0], "to prune")
     with pytest.raises(InputError, match="^Expected one model to prune, got 3 that answer as one"):
         check_single(config, "to prune")
+    writers = tuple(
+        tiny.config("encoder-decoder", num_segments=0, source_vocab_size=30, num_layers=layers)
+        for layers in (1, 3)
+    )
+    config = fused_of("probabilities", writers, (0.5, 0.5))
+    assert config_from_json(json.loads(json.dumps(config.to_json()))) == config
+    assert (config.architecture, config.source_vocab_size) == ("encoder-decoder", 30)
+    vectors = fused_of("vectors", MEMBERS[::2], (0.5, 0.5)).to_json()
+    assert vectors["hidden_dim"] == 16 and config_from_json(vectors).to_json() == vectors
     assert without_prefix("member_12_encoder/block_0") == "encoder/block_0"
     assert without_prefix("encoder/member_1_x") == "encoder/member_1_x"
 
@@ -155,6 +204,11 @@ def test_json_and_values_of_all_members():
         (
             {"members": (*MEMBERS[:2], tiny.config("decoder", num_segments=0))},
             "members of one architecture, got 'encoder' and 'decoder'",
+        ),
+        ({"combine": "vectors"}, "members of one hidden_dim, got 16 and 24"),
+        (
+            {"members": (tiny.config("decoder", num_segments=0),) * 3, "combine": "votes"},
+            "combine to be probabilities for members of architecture='decoder', got 'votes'",
         ),
     ],
 )
@@ -179,7 +233,7 @@ def test_json_of_no_config(changes):
 
 
 def test_what_cannot_be_built():
-    with pytest.raises(InputError, match="^Expected a head with outputs on several models"):
+    with pytest.raises(InputError, match="^Expected a head whose .* as probabilities .*'vector'"):
         build(fused_of("probabilities"), Head(kind="vector"))
     members = (MEMBERS[0], tiny.config(num_layers=2))
     with pytest.raises(InputError, match="^Expected a precision with floats .*inner_bits=8"):

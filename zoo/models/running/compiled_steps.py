@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.fused_config import Config
 from keras_transformer.zoo.models.running.decoding_steps import KerasSteps, compiled
 
 
@@ -21,7 +21,7 @@ class CompiledSteps(KerasSteps):
         **options: see `KerasSteps`.
     """
 
-    def __init__(self, model: Any, config: TransformerConfig, length: int, **options: Any):
+    def __init__(self, model: Any, config: Config, length: int, **options: Any):
         super().__init__(model, config, length, xla=True, **options)
         self._loop = compiled(self._greedy, xla=True)
 

@@ -8,8 +8,8 @@ from keras import ops
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import PAD_ID
-from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.models.running.stepwise import Stepwise
+from keras_transformer.zoo.models.fused_config import Config
+from keras_transformer.zoo.models.running.fused_steps import stepwise_of
 from keras_transformer.zoo.models.running.turns import turn_of
 from keras_transformer.zoo.tokenizers.tokenizer import pad_rows
 
@@ -42,7 +42,7 @@ class KerasSteps:
     """
 
     def __init__(
-        self, model: keras.Model, config: TransformerConfig, length: int,
+        self, model: keras.Model, config: Config, length: int,
         *, batch_size: int = BATCH_SIZE, xla: bool = False,
     ):  # fmt: skip
         self.model = model
@@ -51,7 +51,7 @@ class KerasSteps:
         self.source_length = self.cache_length = length
         self.batch_size = batch_size
         self._check_process = turn_of(model).check
-        self._stepwise = Stepwise(model, config)
+        self._stepwise = stepwise_of(model, config)
         self._encode = compiled(self._stepwise.encode, xla)
         self._read = compiled(lambda *arguments: self._stepwise.decode(*arguments)[1], xla)
         self._write = compiled(self._next, xla)

@@ -18,11 +18,15 @@ class Stepwise:
     Args:
         model: model built by `models.build`.
         config: config of the model.
+        prefix: beginning of the names of its layers, where it is one of several.
     """
 
-    def __init__(self, model: keras.Model, config: TransformerConfig):
+    def __init__(self, model: keras.Model, config: TransformerConfig, prefix: str = ""):
         self.config = config
-        self.layers = {layer.name: layer for layer in model.layers}
+        self.layers = {
+            layer.name.removeprefix(prefix): layer for layer in model.layers
+            if layer.name.startswith(prefix)
+        }  # fmt: skip
         self.has_memory = config.architecture == "encoder-decoder"
 
     def encode(self, source_ids):
@@ -77,6 +81,10 @@ class Stepwise:
         head = self.layers.get(LOGITS_HEAD)
         logits = self.layers["token_embedding"](x, logits=True) if head is None else head(x)
         return ops.cast(self.layers["logits_point"](logits), "float32")
+
+    def last_logits(self, x):
+        """Returns (B, V) for the last of (B, T, D)."""
+        return self.logits(x[:, -1:])[:, 0]
 
     def _embed(self, ids, embedding, prefix="", start=0):
         x = embedding(ids)
