@@ -12,9 +12,11 @@ def test_the_list_has_every_model_with_its_cost():
     assert (result.exit_code, result.stderr) == (0, "")
     head, _, *lines = result.stdout.split("\n\n")[0].splitlines()
     assert head.split("  ")[0] == "Model" and "Multiply-adds at 128 tokens" in head
-    assert [line.split()[0] for line in lines] == list(CATALOG)
+    # The tasks of a model may go on in a second line.
+    begins = [place for place, line in enumerate(lines) if not line.startswith(" ")]
+    assert [lines[place].split()[0] for place in begins] == list(CATALOG)
     assert all(f"\n{known.name} " in result.stdout for known in KNOWN_MODELS)
-    assert lines[0].split() == [
+    assert " ".join(lines[: begins[1]]).split() == [
         "bert_tiny", "encoder", "4.4", "M", "58.7", "M", "classification,", "multi-label,",
         "regression,", "embedding,", "token-classification,", "question-answering,",
         "masked-language-modeling,", "multi-task",

@@ -244,7 +244,7 @@ def test_mistakes(translator, tmp_path, arguments, sentence):
             ["bert_tiny", "--task", "translation", "--source", "en", "--target", "de"],
             "Expected a task that the encoder bert_tiny can be trained for (classification, "
             "multi-label, regression, embedding, token-classification, question-answering, "
-            "masked-language-modeling, multi-task), got task='translation'.",
+            "masked-language-modeling, multi-task), got --task 'translation'.",
         ),
         (
             ["gpt_nano", "--task", "translation", "--source", "en", "--target", "de"],

@@ -171,7 +171,7 @@ class Retraining:
         fit = Fit(
             model, self.checkpoint.task, self.recipe, self.batches, self.data.validator(),
             folder=self.folder, report=self.report, scalars=self.scalars,
-            learner=learner or learner_of(model, self.data), companions=companions,
+            learner=learner or learner_of(model, self.checkpoint.config, self.data), companions=companions,
             metric=deciding(self.data, self.report),
         )  # fmt: skip
         # A state holds what became of the weights that the run went on from.
