@@ -10,8 +10,9 @@ from keras_transformer.zoo.tabular import number, words
 
 # Metrics printed for an epoch, as far as the task has them.
 EPOCH_METRICS = (
-    "f1", "exact_match", "accuracy", "macro_f1", "pearson", "spearman", "mean_squared_error",
-    "loss", "perplexity", "token_accuracy", "bits_per_character",
+    "mean", "f1", "exact_match", "accuracy", "mean_average_precision", "mean_reciprocal_rank",
+    "macro_f1", "pearson", "spearman", "mean_squared_error", "loss", "perplexity",
+    "token_accuracy", "bits_per_character",
 )  # fmt: skip
 
 

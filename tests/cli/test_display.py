@@ -33,12 +33,17 @@ def test_epochs_and_notes_are_lines_on_stderr(capsys):
         progress.epoch(1, 0.5, {"accuracy": 0.25, "macro_f1": 0.125, "per_class": {}}, True)
         progress.note("3 rows of [file] were cut.")
         progress.epoch(2, 0.25, {"pearson": 0.5, "spearman": -0.5}, False)
+        for deciding in ("mean", "mean_average_precision", "mean_reciprocal_rank"):
+            progress.epoch(3, 0.25, {deciding: 0.5}, False)
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.split("\n", 3)[:3] == [
+    assert captured.err.split("\n", 6)[:6] == [
         "Epoch 1: loss 0.5000, validation accuracy 0.2500, macro F1 0.1250, the best so far",
         "Note: 3 rows of [file] were cut.",
         "Epoch 2: loss 0.2500, validation pearson 0.5000, spearman -0.5000",
+        "Epoch 3: loss 0.2500, validation mean 0.5000",
+        "Epoch 3: loss 0.2500, validation mean average precision 0.5000",
+        "Epoch 3: loss 0.2500, validation mean reciprocal rank 0.5000",
     ]
     assert "train" not in captured.err
 
