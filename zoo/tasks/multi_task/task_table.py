@@ -140,13 +140,15 @@ def _entry(key: str, value: Any, table: str, folder: Path | None) -> Entry:
     task = kind.of_columns(columns) if isinstance(given, str) else given
     numbers = {one: _number(value[one], one, key, table) for one in _OTHERS[1:2] + _OTHERS[3:]
                if one in value}  # fmt: skip
-    teacher = value.get("teacher", "")
+    teacher = value.get("teacher") or ""
+    if teacher or (folder is not None and "teacher" in value):
+        teacher = str(_located(value["teacher"], "teacher", key, table, folder))
     return Entry(
         task=task.with_options(options), columns=columns,
         sources={
             part: _located(value[part], part, key, table, folder) for part in PARTS if part in value
         },
-        teacher=teacher and str(_located(teacher, "teacher", key, table, folder)), **numbers,
+        teacher=teacher, **numbers,
     )  # fmt: skip
 
 
@@ -163,7 +165,8 @@ def _located(value: Any, part: str, key: str, table: str, folder: Path | None) -
     if folder is None or (part == "validation" and type(value) is float):
         return value
     if not isinstance(value, str) or not value:
-        raise InputError(f"Expected {part} of {key} in {table} to be a path, got {value!r}.")
+        wanted = "a path, or a share such as 0.1" if part == "validation" else "a path"
+        raise InputError(f"Expected {part} of {key} in {table} to be {wanted}, got {value!r}.")
     path = folder / value
     if not path.exists():
         raise InputError(f"Expected {part} of {key} in {table} to be there, got no {path}.")
