@@ -156,6 +156,11 @@ def diagnose(
         InputError: if the data or an option does not fit the task, or the model does not predict
             labels or numbers.
     """
+    if predictor.head_names:
+        raise InputError(
+            f"Expected one task where its errors are asked for, got "
+            f"{', '.join(predictor.head_names)}; name one with --head (head() in Python)."
+        )
     if predictor.generates or predictor.embeds or predictor.output_kind in BY_POSITION:
         raise InputError(
             "Expected a model that predicts labels or numbers where its errors are asked for, got "

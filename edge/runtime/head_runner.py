@@ -35,7 +35,14 @@ class HeadRunner(Runner):
             raise InputError(f"Expected a head of {whole.name} ({known}), got {name!r}.")
         self.head_name, self._counts = name, whole._counts
         self.path, self.name, self._file = whole.path, whole.name, whole._file
-        self.description = {**whole.description, **heads[name], "heads": {}}
+        # The hash of this head's checkpoint; that of the whole is of other weights.
+        provenance = {
+            **whole.description.get("provenance", {}),
+            "weights_sha256": heads[name].get("weights_sha256"),
+        }
+        self.description = {
+            **whole.description, **heads[name], "provenance": provenance, "heads": {}
+        }  # fmt: skip
         task = self.description["task"]
         self.task = self.task_name = task["name"]
         self.pair, self.precision = task["pair"], whole.precision

@@ -127,6 +127,7 @@ class FlatbufferWriter(Writer):
                 found = self._description(asked, own, lengths, graphs)
                 found["labels"] = list(asked.checkpoint.labels)
                 heads[name] = {one: found[one] for one in DESCRIBED if one in found}
+                heads[name]["weights_sha256"] = found["provenance"]["weights_sha256"]
             simulated = {"heads": heads}
         elif self.knows_layers:
             layers = find_layers(checkpoint, graph.model, flatbuffer, lengths[-1], precision)

@@ -77,9 +77,19 @@ def test_one_task_of_a_file_is_compared(folder):
     command = ("compare", folder / "model", folder / "model.tflite", "--data")
     result = call(*command, folder / "kind_test.jsonl", "--head", "kind")
     assert result.exit_code == 0 and "accuracy" in result.stdout, result.output
+    assert "other weights" not in result.output
     result = call(*command, folder / "kind_test.jsonl", "--head", "kind", "--layers")
     assert result.exit_code == 0 and "No layer of" in result.stdout, result.output
     result = call(*command, folder / "kind_test.jsonl", "--head", "kind", "--significance")
     assert result.exit_code == 0, result.output
     code, said = error_of(call(*command, folder / "tasks.json"))
     assert code == 2 and "name one with --head" in said
+
+
+def test_errors_are_of_one_task(folder, tmp_path):
+    command = ("evaluate", folder / "model.tflite", "--data")
+    asked = ("--errors", tmp_path / "wrong.csv")
+    code, said = error_of(call(*command, folder / "tasks.json", *asked))
+    assert code == 2 and "got kind, names, named; name one with --head" in said
+    result = call(*command, folder / "kind_test.jsonl", "--head", "kind", *asked)
+    assert result.exit_code == 0 and (tmp_path / "wrong.csv").exists(), result.output
