@@ -62,7 +62,7 @@ def _name(path: str) -> str | None:
     alone = without_prefix(path)
     if alone.rpartition("/")[2] in STREAM:
         return BETWEEN
-    if alone in OUTPUT_POINTS:
+    if alone.endswith(OUTPUT_POINTS):
         return OUTPUT
     sublayer = SUBLAYER.match(path)
     if sublayer is None and alone.startswith(STACKS):

@@ -161,14 +161,13 @@ class _Models(Parts):
     def _encoder(self, head, known):
         # Without a table of several segments nothing distinguishes the two rows.
         pair = head is not None and head.pair and self.config.num_segments > 1
-        kind = getattr(head, "kind", None)
-        self.has_logits_bias = kind == "masked"
+        self.has_logits_bias = getattr(head, "kind", None) == "masked"
         inputs, x, mask = read_inputs(self, pair=pair, known=known)
         x = self.stack(Encoder, "encoder")(x, mask=mask)
         if not isinstance(head, Heads):
-            if kind == "masked":
+            if self.has_logits_bias:
                 return inputs, self._logits(self.masked_logits(x))
-            if kind != "tokens":
+            if head is None or head.kind != "tokens":
                 x = self._pool(x, mask)
             return inputs, self._head_outputs(x, head)
         kinds = {one.kind for one in head.heads.values()}

@@ -9,7 +9,7 @@ from keras_transformer.quantization import Projection
 from keras_transformer.stacks import Decoder
 from keras_transformer.zoo.models.build import is_range
 from keras_transformer.zoo.models.fused_config import without_prefix
-from keras_transformer.zoo.models.heads import HEAD, LOGITS_HEAD, TIED_BIAS
+from keras_transformer.zoo.models.heads import LOGITS_HEAD, TIED_BIAS, is_of_head
 
 
 def parameters(model: keras.Model) -> int:
@@ -22,7 +22,7 @@ def parameters(model: keras.Model) -> int:
     return sum(
         math.prod(weight.shape)
         for layer in model.layers
-        if without_prefix(layer.name) != HEAD
+        if not is_of_head(layer.name)
         for weight in layer.weights
         if not is_range(weight.path) and (writes or weight.path != TIED_BIAS)
     )
@@ -36,7 +36,7 @@ def multiply_adds(model: keras.Model, length: int) -> int:
     """
     total, layers = 0, {layer.name: layer for layer in model.layers}
     for layer in model.layers:
-        if without_prefix(layer.name) == HEAD:
+        if is_of_head(layer.name):
             continue
         for inner in layer._flatten_layers():
             if isinstance(inner, Projection):

@@ -166,6 +166,12 @@ def weights_of_head(
     return {path: weights[source] for path, source in own.items()}
 
 
+def is_of_head(path: str) -> bool:
+    """Whether a layer or a weight is of a head's projection, that of one of several too."""
+    top = path.partition("/")[0]
+    return top == HEAD or (top.endswith(f"_{HEAD}") and not top.endswith(LOGITS_HEAD))
+
+
 class HeadOwner(Protocol):
     """The part of a task's interface that models use."""
 

@@ -19,7 +19,7 @@ from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.catalog import PUBLISHED
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.families.published import Published, PublishedConfig, Tensor
-from keras_transformer.zoo.models.heads import Head, HeadOwner
+from keras_transformer.zoo.models.heads import Head, HeadOwner, is_of_head
 from keras_transformer.zoo.models.memory import parameters_of
 from keras_transformer.zoo.pretrained.heads import (
     PublishedHead,
@@ -42,7 +42,7 @@ from keras_transformer.zoo.pretrained.tokenizer import PublishedTokenizer, read_
 
 _LICENCE = re.compile(r"(?m)^license:[ \t]*([\w.+-]+)[ \t]*$")
 # Weights that a task trains anew, and those of a pooler that a file may lack.
-_HEAD, _POOLER = "head/", "pooler/"
+_POOLER = "pooler/"
 _TABLE = "token_embedding/embeddings"
 
 
@@ -121,13 +121,12 @@ class Pretrained:
             InputError: if a tensor is missing, left over, or of another shape.
         """
         heads = self.head.tensors if head else self._masked_head(model)
-        fresh = [] if head or heads else [_HEAD]
         # A head that is read has learned behind its pooler.
-        if not head and not has_pooler(self.published, {}, self.tensors):
-            fresh.append(_POOLER)
+        reads_pooler = head or has_pooler(self.published, {}, self.tensors)
         shapes = {
             weight.path: tuple(weight.shape) for weight in model.weights
-            if not weight.path.startswith(tuple(fresh))
+            if (head or heads or not is_of_head(weight.path))
+            and (reads_pooler or not weight.path.startswith(_POOLER))
         }  # fmt: skip
         return RenamedWeights(
             self.published, self.tensors, self.config, shapes, rows=self.tokenizers.rows,

@@ -171,8 +171,8 @@ class Retraining:
         fit = Fit(
             model, self.checkpoint.task, self.recipe, self.batches, self.data.validator(),
             folder=self.folder, report=self.report, scalars=self.scalars,
-            learner=learner or learner_of(model, self.checkpoint.config, self.data), companions=companions,
-            metric=deciding(self.data, self.report),
+            learner=learner or learner_of(model, self.checkpoint.config, self.data),
+            companions=companions, metric=deciding(self.data, self.report),
         )  # fmt: skip
         # A state holds what became of the weights that the run went on from.
         fit.progress.data += self._began_from

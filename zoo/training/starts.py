@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import hashlib
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -19,7 +18,7 @@ from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.fused_config import check_single
-from keras_transformer.zoo.models.heads import HEAD, TIED_BIAS
+from keras_transformer.zoo.models.heads import TIED_BIAS, is_of_head
 from keras_transformer.zoo.pretrained.checkpoints import (
     as_checkpoint,
     assign,
@@ -40,7 +39,7 @@ from keras_transformer.zoo.tasks.task import Task
 _UNREAD = (METRICS, PROBES, RECIPE)
 # Weights that a task has trained for itself alone; a pooler is not one of those.
 # Those of several tasks have their names before them.
-_HEAD, _POOLER = re.compile(rf"(\w+_)?{HEAD}/"), "pooler/"
+_POOLER = "pooler/"
 _POSITIONS = "position_embedding/embeddings"
 
 
@@ -163,7 +162,7 @@ class OwnStart:
         """Number of parameters, without a head."""
         return sum(
             int(np.prod(value.shape)) for path, value in self._weights.items()
-            if not (_HEAD.match(path) or path == TIED_BIAS)
+            if not (is_of_head(path) or path == TIED_BIAS)
         )  # fmt: skip
 
     @property
@@ -183,7 +182,7 @@ class OwnStart:
         writes = config.architecture != "encoder"
 
         def is_output(path):
-            return not writes and bool(_HEAD.match(path) or path == TIED_BIAS)
+            return not writes and (is_of_head(path) or path == TIED_BIAS)
 
         for variable in model.weights:
             is_new = is_output(variable.path) and not same

@@ -122,12 +122,19 @@ def test_every_task_splits(name):
              "answers": {"text": ["text"], "answer_start": [0]}}
             for text in TEXTS
         ]  # fmt: skip
+    if name == "multi-task":
+        source = {
+            "a": {"task": "classification", "train": (TEXTS, ["x", "y"] * 10)},
+            "b": {"task": "regression", "train": (TEXTS, range(20))},
+        }
     _, train, validation = task.read_parts(source, 0.25)
     if is_plain:
         assert train.text + validation.text == "".join(f"{text}\n" for text in TEXTS)
         assert len(validation.text.splitlines()) == 5
     else:
-        assert (len(train), len(validation)) == (15, 5)
+        # Two tasks of as many rows.
+        of = 2 if name == "multi-task" else 1
+        assert (len(train), len(validation)) == (15 * of, 5 * of)
 
 
 @pytest.mark.parametrize("share", [0, 1, 1.5, -0.1, float("nan")])

@@ -16,9 +16,9 @@ from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.storage.files import weights_from_bytes, weights_to_bytes
 from keras_transformer.zoo.training.adaptation.lora import (
     FACTORS,
-    HEAD,
     adapted,
     factors_of,
+    is_trained_whole,
     projections_of,
 )
 
@@ -57,7 +57,7 @@ class Adapter:
         found = adapted(model)[0].adapter
         weights = {
             path: value for path, value in get_weights(model).items()
-            if path.startswith(HEAD) or path.endswith(FACTORS)
+            if is_trained_whole(path) or path.endswith(FACTORS)
         }  # fmt: skip
         return cls(
             base=base, rank=found.rank, alpha=found.factor * found.rank, layers=layers,
@@ -135,7 +135,7 @@ class Adapter:
             change = keras.ops.matmul(take(down, (width, self.rank)), take(up, (self.rank, units)))
             one.kernel.assign_add(change * (self.alpha / self.rank))
         for weight in model.weights:
-            if weight.path.startswith(HEAD):
+            if is_trained_whole(weight.path):
                 weight.assign(take(weight.path, tuple(weight.shape)))
         if rest:
             raise InputError(

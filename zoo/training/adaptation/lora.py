@@ -17,13 +17,13 @@ from keras_transformer.adapters import LowRankAdapter
 from keras_transformer.quantization import Projection
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, get_weights
+from keras_transformer.zoo.models.heads import is_of_head
 
 _IN_BLOCK = re.compile(r"\w+/block_\d+/")
 _ADAPTER = "adapter"
 # Ends of the paths of an adapter's factors.
 FACTORS = (f"/{_ADAPTER}/down", f"/{_ADAPTER}/up")
-# Layers that are new, or that belong to the head, and stay trainable.
-HEAD = ("head/", "pooler/")
+_POOLER = "pooler/"
 
 
 def add_adapters(model: keras.Model, rank: int, layers: str = "*") -> None:
@@ -45,9 +45,14 @@ def add_adapters(model: keras.Model, rank: int, layers: str = "*") -> None:
             f"got lora={rank}."
         )
     for weight in model.weights:
-        weight.trainable = weight.path.startswith(HEAD)
+        weight.trainable = is_trained_whole(weight.path)
     for one in projections:
         one.adapt(LowRankAdapter(one.units, rank, dtype=one.dtype_policy, name=_ADAPTER))
+
+
+def is_trained_whole(path: str) -> bool:
+    """Whether a weight is new, or belongs to the head, and so is trained itself."""
+    return is_of_head(path) or path.startswith(_POOLER)
 
 
 def projections_of(model: keras.Model, layers: str = "*") -> list[Projection]:
