@@ -113,6 +113,7 @@ def _check_mixed(
     help="Data to calibrate the ranges on, with the checkpoint's columns, when a float checkpoint "
     "becomes an integer file.",
 )
+@options.head(help="Name of the one task of a model of several that is converted.")
 @options.keep()
 @options.percentile()
 @options.range_method(default="least-error")
@@ -154,7 +155,7 @@ def convert(
     lengths: list[int] | None, target: str, name: str | None, description: str,
     model_version: str, licence: str, out: Path, overwrite: bool,
     prune_vocabulary: Path | None, data: Path | None, max_drop: float | None,
-    language: str | None, **of_targets: Any,
+    language: str | None, head: str | None, **of_targets: Any,
 ) -> None:  # fmt: skip
     """Convert a CHECKPOINT for a target, by default to a .tflite file with tokenizer and labels.
 
@@ -201,6 +202,7 @@ def convert(
         trained = as_checkpoint(checkpoint, prune_vocabulary=prune_vocabulary)
         if prune_vocabulary is not None:
             display.note(pruning_note(trained.recipe))
+        trained = options.headed(trained, head)
         common = {
             "target": target, "calibration": calibration, "percentile": percentile,
             "range_method": range_method, "smooth": smooth, "lengths": lengths, "about": about,

@@ -179,8 +179,8 @@ def check_host(writer: Writer, checkpoint: Checkpoint, spec: Precision) -> None:
     if checkpoint.head_names and writer.name != _OF_HEADS:
         raise InputError(
             f"Expected the target {_OF_HEADS} for a model of several tasks, got target="
-            f"{writer.name}; convert one of them, load(...).head({checkpoint.head_names[0]!r}) in "
-            "Python."
+            f"{writer.name}; convert one of them, with --head "
+            f"{checkpoint.head_names[0]} (load(...).head() in Python)."
         )
     reason = writer.loads(checkpoint)
     if reason is not None:

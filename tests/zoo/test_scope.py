@@ -10,6 +10,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.out_of_scope import best_scope_threshold
 from keras_transformer.zoo.outputs import Outputs, class_predictions
 from keras_transformer.zoo.scope import SCORES, check_out_of_scope, is_in_scope
+from keras_transformer.zoo.training.train import train
 
 LOGITS = np.random.default_rng(0).normal(0, 3, (20, 5)).astype("float32")
 EXPECTED = {
@@ -69,3 +70,11 @@ def test_other_decisions_are_refused(value):
     )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         check_out_of_scope(value)
+
+
+@pytest.mark.parametrize("option", [{"scope_score": "energy"}, {"scope_weight": 0.5}])
+def test_a_threshold_needs_rows_to_reject(option):
+    with pytest.raises(InputError, match=f"Expected {next(iter(option))} only with out_of_scope"):
+        train(
+            "bert_tiny", train=(["a", "b"] * 5, ["x", "y"] * 5), validation=0.2, epochs=1, **option
+        )

@@ -40,6 +40,12 @@ def learn_run_data(
         InputError: if the recipe or the data has a mistake.
     """
     task, train, validation = read_run(recipe, config, train=train, validation=validation)
+    for name in ("scope_score", "scope_weight"):
+        if name in recipe.task_options and not recipe.data.out_of_scope:
+            raise InputError(
+                f"Expected {name} only with out_of_scope, which names the rows to reject, got "
+                f"{name}={recipe.task_options[name]!r}."
+            )
     if modality is None:
         modality = learn_modality(recipe, config, task, train)
     return _with_outside(task.run_data(train, validation, modality), recipe)
