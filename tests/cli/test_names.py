@@ -58,6 +58,6 @@ def test_data_of_a_run_have_names_that_a_recipe_holds(folder, data, checkpoint, 
     for words in (("train", *data.arguments), ("quantize", checkpoint)):
         code, sentence = error_of(call(*words, "--train", train, "--out", tmp_path / "out"))
         assert code == 2
-        assert sentence.startswith("Error: Expected --train to be UTF-8 without NUL, as a recipe is")
+        assert sentence.startswith("Error: Expected --train to be UTF-8 without NUL, as a recipe")
         assert SHOWN in sentence and sentence.endswith("; rename what has another name.")
     assert not (tmp_path / "out").exists()
