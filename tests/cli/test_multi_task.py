@@ -84,7 +84,8 @@ def test_one_task_of_a_file_is_compared(folder):
     assert result.exit_code == 0, result.output
     one = call("convert", folder / "model", "--head", "kind", "--out", folder / "kind.tflite")
     assert one.exit_code == 0, one.output
-    result = call("evaluate", folder / "kind.tflite", "--data", folder / "kind_test.jsonl", "--json")
+    rows = folder / "kind_test.jsonl"
+    result = call("evaluate", folder / "kind.tflite", "--data", rows, "--json")
     assert json.loads(result.stdout)["task"] == "classification"
     code, said = error_of(call(*command, folder / "tasks.json"))
     assert code == 2 and "name one with --head" in said
