@@ -18,7 +18,7 @@ def test_every_field_of_a_recipe_is_an_option():
     assert fields <= names
     # Those of every command are added where a command is first looked up.
     assert names - fields - {"max_unpacked", "verbose"} == {
-        "out", "overwrite", "resume", "tensorboard", "recipe_file", "task", "baseline"
+        "out", "overwrite", "resume", "tensorboard", "recipe_file", "task", "tasks", "baseline"
     }
 
 
