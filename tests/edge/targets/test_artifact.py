@@ -60,7 +60,7 @@ def stored(*, is_folder=False):
         },
         origin=Origin(
             rows={}, score="1", unit="a text", classifies=True, generates=False, began=False,
-            by_position=False, is_measured=True,
+            windowed=False, is_measured=True,
         ),
         loading="", is_folder=is_folder,
     )  # fmt: skip

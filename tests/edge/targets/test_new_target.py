@@ -74,11 +74,14 @@ def test_its_option_is_in_the_help():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--motto", "play"], "Expected motto only with the target toy, got target=plain."),
+        (
+                ["--motto", "play"],
+                "Expected --motto only with the target toy, got --target plain.",
+            ),
         (
             ["--target", "toy", "--precision", "float16"],
             "Expected a precision that the target toy can run, which are float32; got "
-            "precision=float16.",
+            "--precision float16.",
         ),
     ],
 )
