@@ -48,7 +48,7 @@ def make_signatures(
     """
     if checkpoint.head_names:
         made = _predicting(PREDICT, checkpoint.inputs, lengths, lambda inputs: dict(model(inputs)))
-        models = head_models(model, checkpoint.task)
+        models = head_models(model, checkpoint.task, checkpoint.modality)
         for name, task in checkpoint.task.tasks.items():
             call = _one_output(models[name])
             made |= _predicting(name, checkpoint.modality.inputs(pair=task.pair), lengths, call)

@@ -51,6 +51,7 @@ class Passes:
             return claim.engine(length, inputs, head)[LOGITS]
         key = (length, *((name, array.tobytes()) for name, array in sorted(inputs.items())))
         if key not in passes:
-            beside = {name: np.zeros_like(inputs["ids"]) for name in zeros}
+            first = next(iter(inputs.values()))
+            beside = {name: np.zeros_like(first) for name in zeros}
             passes[key] = claim.engine(length, {**inputs, **beside}, PREDICT)
         return passes[key][head]

@@ -1,10 +1,12 @@
 """Training of one model on several tasks: their losses, weights and teachers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
+
+from keras_transformer.zoo.modalities.modality import Modality
 
 if TYPE_CHECKING:
     from keras_transformer.zoo.tasks.multi_task.multi_task import MultiTask
@@ -89,18 +91,21 @@ def of_one(
     return losses[name](targets[name], outputs[name], *more) + 0.0 * idle
 
 
-def head_models(model: keras.Model, task: "MultiTask") -> dict[str, keras.Model]:
+def head_models(
+    model: keras.Model, task: "MultiTask", modality: Modality
+) -> dict[str, keras.Model]:
     """Returns models of the inputs and outputs of each head alone, which share the layers."""
-    return {name: _head_model(model, name, one.pair) for name, one in task.tasks.items()}
+    return {
+        name: _head_model(model, name, [spec.name for spec in modality.inputs(pair=one.pair)])
+        for name, one in task.tasks.items()
+    }
 
 
-def _head_model(model: keras.Model, name: str, pair: bool) -> keras.Model:
+def _head_model(model: keras.Model, name: str, reads: Sequence[str]) -> keras.Model:
     given = {tensor.name: tensor for tensor in model.inputs}
     inputs = {
-        key: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=key)
-        for key, tensor in given.items() if pair or key != "segment_ids"
-    }  # fmt: skip
-    beside = {} if pair or "segment_ids" not in given else {
-        "segment_ids": ops.zeros_like(inputs["ids"])
+        key: keras.Input(given[key].shape[1:], dtype=given[key].dtype, name=key) for key in reads
     }
+    # What a row of its own lacks is 0, see `multi_data.completed`.
+    beside = {key: ops.zeros_like(inputs[reads[0]]) for key in given if key not in reads}
     return keras.Model(inputs, model({**inputs, **beside})[name], name=f"{name}_model")

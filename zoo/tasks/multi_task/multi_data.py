@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 # Name of the probes' column that says by its place whose rows they are.
 HEAD = "head"
-# Name of the column that tells two texts apart, 0 where there is one.
-_SEGMENTS = "segment_ids"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,14 +78,14 @@ class MultiBatches:
         parts: batches of the tasks by name.
         power: the exponent.
         seed: seed, with the epoch's number, of the order.
-        segments: whether the model reads `segment_ids`, which are 0 for single texts.
+        inputs: names of the model's inputs, see `completed`.
     """
 
     def __init__(
         self, parts: Mapping[str, Batches | SampledBatches], power: float, seed: int, *,
-        segments: bool,
+        inputs: Sequence[str],
     ):  # fmt: skip
-        self._parts, self._seed, self._segments = parts, seed, segments
+        self._parts, self._seed, self._inputs = parts, seed, inputs
         sizes = np.array([len(part) for part in parts.values()], "float64")
         shares = sizes**power / np.sum(sizes**power)
         counts = np.maximum(1, np.rint(shares * sizes.sum())).astype(int)
@@ -137,7 +135,7 @@ class MultiBatches:
 
     def _of(self, name: str, batch: Batch) -> TaskBatch:
         targets = None if batch.targets is None else {name: batch.targets}
-        inputs = _with_segments(batch.inputs) if self._segments else batch.inputs
+        inputs = completed(batch.inputs, self._inputs)
         return TaskBatch(inputs=inputs, targets=targets, index=batch.index, own=batch)
 
 
@@ -168,8 +166,8 @@ class MultiData:
             )
             for name, part in self.parts.items()
         }
-        segments = any(one.name == _SEGMENTS for one in self.modality.inputs(pair=self.task.pair))
-        return MultiBatches(made, self.task.sampling_power, seed, segments=segments)
+        names = [spec.name for spec in self.modality.inputs(pair=self.task.pair)]
+        return MultiBatches(made, self.task.sampling_power, seed, inputs=names)
 
     def validator(self) -> "Callable[[keras.Model], dict[str, Any]]":
         from keras_transformer.zoo.tasks.multi_task.learner import head_models
@@ -180,7 +178,7 @@ class MultiData:
 
         def validate(model: "keras.Model") -> dict[str, Any]:
             if not made or made[0][0] is not model:
-                made[:] = [(model, head_models(model, self.task))]
+                made[:] = [(model, head_models(model, self.task, self.modality))]
             found = {name: of(made[0][1][name]) for name, of in validators.items()}
             return self.task.joined(found, self.validation)
 
@@ -194,7 +192,7 @@ class MultiData:
         specs = {spec.name: spec for spec in self.modality.inputs(pair=self.task.pair)}
         rows: dict[str, list[np.ndarray]] = {name: [] for name in (*specs, HEAD)}
         for place, part in enumerate(self.parts.values()):
-            probes = _with_segments(part.probes(seed))
+            probes = completed(part.probes(seed), list(specs))
             count = len(next(iter(probes.values())))
             rows[HEAD].append(np.full(count, place, "int32"))
             for name in specs:
@@ -221,6 +219,12 @@ def probes_of_head(
     return {name: probes[name][own] for name in names}
 
 
-def _with_segments(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Inputs of a model of pairs: those of single texts are of the first segment."""
-    return {_SEGMENTS: np.zeros_like(inputs["ids"]), **inputs}
+def completed(inputs: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Returns all inputs of a model: those of pairs alone are 0 for single rows.
+
+    Args:
+        inputs: arrays of a batch or of a row.
+        names: names of the inputs.
+    """
+    first = next(iter(inputs.values()))
+    return {name: inputs[name] if name in inputs else np.zeros_like(first) for name in names}

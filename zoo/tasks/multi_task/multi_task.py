@@ -15,7 +15,7 @@ from keras_transformer.zoo.generation.decoding import check_no_decoding
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.models.heads import Heads
 from keras_transformer.zoo.outputs import BY_HEAD
-from keras_transformer.zoo.tasks.multi_task.multi_data import MultiData, MultiRows
+from keras_transformer.zoo.tasks.multi_task.multi_data import MultiData, MultiRows, completed
 from keras_transformer.zoo.tasks.multi_task.task_table import Entry, is_table, read_table
 from keras_transformer.zoo.tasks.registry import task_from_json
 from keras_transformer.zoo.tasks.task import Task
@@ -179,10 +179,9 @@ class MultiTask(Task):
         names = [spec.name for spec in modality.inputs(pair=self.pair)]
         for key, part in examples.parts.items():
             found = self._of(examples, key).inputs(part, modality)
-            for name in names:
-                # Single texts are of the first segment.
-                rows = found.get(name) or [np.zeros_like(ids) for ids in found["ids"]]
-                columns.setdefault(name, []).extend(rows)
+            for row in zip(*found.values(), strict=True):
+                for name, value in completed(dict(zip(found, row, strict=True)), names).items():
+                    columns.setdefault(name, []).append(value)
         return columns
 
     def run_data(
@@ -226,7 +225,7 @@ class MultiTask(Task):
     def tuned(self, data: MultiData, model: "keras.Model") -> tuple[Self, dict[str, Any]]:
         from keras_transformer.zoo.tasks.multi_task.learner import head_models
 
-        models, tasks, changed = head_models(model, self), {}, {}
+        models, tasks, changed = head_models(model, self, data.modality), {}, {}
         for name, task in self.tasks.items():
             tasks[name], changed[name] = task.tuned(data.parts[name], models[name])
         found = {

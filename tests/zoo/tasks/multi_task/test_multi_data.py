@@ -26,7 +26,7 @@ def names(made, number, **more):
 def test_tasks_are_drawn_by_their_sizes_to_a_power(power, counts):
     sizes = {"a": 16, "b": 4, "c": 1}
     made = MultiBatches(
-        {name: batches(size) for name, size in sizes.items()}, power, 0, segments=False
+        {name: batches(size) for name, size in sizes.items()}, power, 0, inputs=["ids"]
     )
     # By hand: 21 batches by 16, 4 and 1 to the power.
     assert len(made) == sum(counts)
@@ -36,7 +36,7 @@ def test_tasks_are_drawn_by_their_sizes_to_a_power(power, counts):
 
 
 def test_an_epoch_of_power_1_has_every_row_once():
-    made = MultiBatches({"a": batches(5), "b": batches(2)}, 1.0, 0, segments=False)
+    made = MultiBatches({"a": batches(5), "b": batches(2)}, 1.0, 0, inputs=["ids"])
     seen = {"a": [], "b": []}
     for batch in made.epoch(3):
         [(name, targets)] = batch.targets.items()
@@ -49,7 +49,7 @@ def test_an_epoch_of_power_1_has_every_row_once():
 
 
 def test_a_small_task_is_seen_again_and_a_large_one_in_part():
-    made = MultiBatches({"a": batches(12), "b": batches(2)}, 0.0, 0, segments=False)
+    made = MultiBatches({"a": batches(12), "b": batches(2)}, 0.0, 0, inputs=["ids"])
     assert made.counts == {"a": 7, "b": 7}
     epochs = []
     for number in range(2):
@@ -65,7 +65,7 @@ def test_a_small_task_is_seen_again_and_a_large_one_in_part():
 
 
 def test_an_epoch_goes_on_from_any_batch():
-    made = MultiBatches({"a": batches(3), "b": batches(5)}, 0.5, 7, segments=False)
+    made = MultiBatches({"a": batches(3), "b": batches(5)}, 0.5, 7, inputs=["ids"])
     whole = list(made.epoch(2))
     for start in range(len(whole) + 1):
         rest = list(made.epoch(2, start=start))
@@ -76,7 +76,7 @@ def test_an_epoch_goes_on_from_any_batch():
 
 
 def test_single_texts_are_of_the_first_segment_of_a_model_of_pairs():
-    made = MultiBatches({"a": batches(1), "b": batches(1)}, 1.0, 0, segments=True)
+    made = MultiBatches({"a": batches(1), "b": batches(1)}, 1.0, 0, inputs=["ids", "segment_ids"])
     for batch in itertools.chain(made.epoch(0), made.one_of_each_shape()):
         np.testing.assert_array_equal(batch.inputs["segment_ids"], np.zeros((4, 3)))
 
@@ -84,7 +84,7 @@ def test_single_texts_are_of_the_first_segment_of_a_model_of_pairs():
 def test_the_fingerprint_is_of_all_rows_and_of_the_draw():
     def of(power=1.0, seed=0, count=2):
         parts = {"a": batches(count), "b": batches(3)}
-        return MultiBatches(parts, power, seed, segments=False).fingerprint()
+        return MultiBatches(parts, power, seed, inputs=["ids"]).fingerprint()
 
     assert of() == of()
     assert len({of(), of(power=0.0), of(seed=1), of(count=1)}) == 4
