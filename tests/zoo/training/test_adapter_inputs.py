@@ -176,5 +176,5 @@ def test_what_cannot_be(adapters, tmp_path):
         "train", adapters / "bert", "--train", data["train"], "--validation", data["validation"],
         "--adapter", "--out", tmp_path / "out",
     )  # fmt: skip
-    sentence = "Error: Expected lora to be above 0 where adapter=True, got lora=0."
+    sentence = "Error: Expected --lora to be above 0 where --adapter, got --lora 0."
     assert error_of(result) == (2, sentence)
