@@ -7,7 +7,6 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.heads import weights_of_head
 from keras_transformer.zoo.models.kept_layers import keep_layers
-from keras_transformer.zoo.models.unset import unset_weights
 from keras_transformer.zoo.tasks.multi_task.multi_data import probes_of_head
 from keras_transformer.zoo.tasks.multi_task.multi_task import BY_TASK
 
@@ -27,8 +26,7 @@ def head_view(checkpoint: Any, name: str) -> Any:
         known = ", ".join(tasks) or "none, it has one task"
         raise InputError(f"Expected a head of the model ({known}), got {name!r}.")
     task = tasks[name]
-    with unset_weights():
-        model = build(checkpoint.config, task, bits=checkpoint.bits)
+    model = build(checkpoint.config, task, bits=checkpoint.bits)
     keep = keep_layers(model, checkpoint.keep, head=name)
     weights = get_weights(model)
     set_weights(model, weights_of_head(get_weights(checkpoint.model), name, weights))
