@@ -20,6 +20,7 @@ from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.tasks.generating import AS_WRITTEN, GeneratingTask
+from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -28,17 +29,10 @@ if TYPE_CHECKING:
 NUM_PROBES = 32
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class LanguageModeling(GeneratingTask):
-    """Prediction of the next token of a text."""
+class PlainTextTask(Task):
+    """A task over plain text, which has no columns; subclasses add what is learned of it."""
 
-    name: ClassVar[str] = "language-modeling"
-    architectures: ClassVar[tuple[str, ...]] = ("decoder",)
     columns: ClassVar[Mapping[str, str | None]] = {}
-    defaults: ClassVar[Mapping[str, Any]] = {
-        "model": "gpt_tiny", "tokenizer": "characters", **AS_WRITTEN
-    }  # fmt: skip
-    metric: ClassVar[Metric] = Metric(name="perplexity", points=-1.0)
 
     def read(
         self, source: Source, columns: Mapping[str, str | None] | None = None, *,
@@ -56,6 +50,18 @@ class LanguageModeling(GeneratingTask):
 
     def vocabulary_texts(self, examples: PlainText) -> dict[str, Sequence[str]]:
         return {"tokenizer": [examples.text]}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LanguageModeling(PlainTextTask, GeneratingTask):
+    """Prediction of the next token of a text."""
+
+    name: ClassVar[str] = "language-modeling"
+    architectures: ClassVar[tuple[str, ...]] = ("decoder",)
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "model": "gpt_tiny", "tokenizer": "characters", **AS_WRITTEN
+    }  # fmt: skip
+    metric: ClassVar[Metric] = Metric(name="perplexity", points=-1.0)
 
     def run_data(
         self, train: PlainText, validation: PlainText, modality: Text

@@ -8,8 +8,7 @@ import numpy as np
 
 from keras_transformer.zoo.by_position import in_parts
 from keras_transformer.zoo.data.batches import NO_TARGET
-from keras_transformer.zoo.data.plain_text import PlainText, read_plain, split_plain
-from keras_transformer.zoo.data.sources import Source
+from keras_transformer.zoo.data.plain_text import PlainText
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.generation.decoding import check_no_decoding
@@ -20,16 +19,16 @@ from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.outputs import MASKS
 from keras_transformer.zoo.outputs import REPLACED as REPLACED_PIECES
+from keras_transformer.zoo.tasks.language_modeling import PlainTextTask
 from keras_transformer.zoo.tasks.masked.masked_data import MaskedData, MaskedText, text_blocks
 from keras_transformer.zoo.tasks.masked.scores import MaskScores, ReplacementScores
-from keras_transformer.zoo.tasks.task import Task
 
 MASKED, REPLACED = "masked", "replaced"
 _OWN = ("objective", "mask_share")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MaskedLanguageModeling(Task):
+class MaskedLanguageModeling(PlainTextTask):
     """Prediction of masked words, or detection of replaced ones, by an encoder.
 
     Whole words are masked (Devlin et al. 2019, arXiv:1810.04805, section 3.1). With the objective
@@ -45,7 +44,6 @@ class MaskedLanguageModeling(Task):
     mask_share: float = 0.15
 
     name: ClassVar[str] = "masked-language-modeling"
-    columns: ClassVar[Mapping[str, str | None]] = {}
     defaults: ClassVar[Mapping[str, Any]] = {
         "model": "bert_mini", "objective": MASKED, "max_length": 128, "batch_tokens": 4096,
         "optimizer": "adamw", "weight_decay": 0.01, "learning_rate": 1e-3,
@@ -97,23 +95,6 @@ class MaskedLanguageModeling(Task):
                 f"got label_smoothing={label_smoothing}."
             )
         return ReplacedLoss()
-
-    def read(
-        self, source: Source, columns: Mapping[str, str | None] | None = None, *,
-        name: str = "data", labelled: bool = True,
-    ) -> PlainText:  # fmt: skip
-        """Reads plain text from a file, or texts in memory, which become lines."""
-        self.named_columns(columns)
-        return read_plain(source, name)
-
-    def split(
-        self, examples: PlainText, share: float, *, seed: int = 0
-    ) -> tuple[PlainText, PlainText]:
-        """Splits a text in two at the start of a line; the second part is its end."""
-        return split_plain(examples, share)
-
-    def vocabulary_texts(self, examples: PlainText) -> dict[str, Sequence[str]]:
-        return {"tokenizer": [examples.text]}
 
     def run_data(self, train: PlainText, validation: PlainText, modality: Text) -> MaskedData:
         return MaskedData(task=self, train=train, validation=validation, modality=modality)
