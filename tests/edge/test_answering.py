@@ -1,19 +1,18 @@
 """Files of models that answer questions: the same answers on the device."""
 
 import dataclasses
-import functools
 
 import numpy as np
 import pytest
 
 import keras_transformer as kt
 from keras_transformer.edge.compare.probes import at_positions, probe_inputs
-from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.zoo.answering.answers import answer_outputs
 from keras_transformer.zoo.answering.windows import question_windows
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.tagging.words import words_of
 from tests.answering import questions, trained
+from tests.edge.converted import converter
 
 ROWS = questions(40, 1, unanswerable=0.3)
 SLOW = [pytest.param(one, marks=pytest.mark.slow) for one in ("float16", "int8", "int4", "integer")]
@@ -22,13 +21,7 @@ SLOW = [pytest.param(one, marks=pytest.mark.slow) for one in ("float16", "int8",
 @pytest.fixture(scope="module")
 def file():
     """Converts to a precision, each only once."""
-
-    @functools.cache
-    def converted(precision):
-        is_static = PRECISIONS[precision].is_static
-        return kt.convert(trained(), precision, calibration=ROWS if is_static else None)
-
-    return converted
+    return converter(trained, ROWS)
 
 
 @pytest.mark.parametrize("precision", ["float32", "dynamic_int8", *SLOW])

@@ -1,14 +1,13 @@
 """Files of masked language models: the same pieces on the device."""
 
-import functools
 
 import numpy as np
 import pytest
 
 import keras_transformer as kt
 from keras_transformer.edge.compare.probes import at_positions, probe_inputs
-from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.zoo.errors import InputError
+from tests.edge.converted import converter
 from tests.masking import lines, trained
 
 ROWS = lines(120, 7)
@@ -22,13 +21,7 @@ TEXTS = {
 @pytest.fixture(scope="module")
 def file():
     """Converts an objective's model to a precision, each only once."""
-
-    @functools.cache
-    def converted(objective, precision):
-        calibration = ROWS if PRECISIONS[precision].is_static else None
-        return kt.convert(trained(objective), precision, calibration=calibration)
-
-    return converted
+    return converter(trained, ROWS)
 
 
 @pytest.mark.parametrize("objective", ["masked", "replaced"])

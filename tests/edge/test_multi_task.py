@@ -1,7 +1,6 @@
 """Files of several tasks: a signature for each, one for all, and the same predictions."""
 
 import copy
-import functools
 
 import numpy as np
 import pytest
@@ -11,9 +10,9 @@ import keras_transformer as kt
 from keras_transformer.edge.choose.candidates import Candidate
 from keras_transformer.edge.choose.search import search
 from keras_transformer.edge.compare.compare import compare_layers
-from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.runtime.packed import pack, unpack
 from keras_transformer.zoo.errors import InputError
+from tests.edge.converted import converter
 from tests.multi_task import SETTINGS, table, trained
 
 ROWS = ["the old ship saw Anna Stone and Lima .", "the ship saw nothing of Paris ."]
@@ -23,16 +22,7 @@ SLOW = [pytest.param(one, marks=pytest.mark.slow) for one in ("float16", "intege
 @pytest.fixture(scope="module")
 def file():
     """Converts to a precision, each only once; float32 has two lengths."""
-
-    @functools.cache
-    def converted(precision):
-        is_static = PRECISIONS[precision].is_static
-        return kt.convert(
-            trained(), precision, calibration=table() if is_static else None,
-            lengths=[24, 40] if precision == "float32" else None,
-        )  # fmt: skip
-
-    return converted
+    return converter(trained, table(), lengths=[24, 40])
 
 
 def choices(found):

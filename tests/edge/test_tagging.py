@@ -1,7 +1,6 @@
 """Files of models that tag words: the same tags on the device, and hosts that cannot give them."""
 
 import dataclasses
-import functools
 
 import numpy as np
 import pytest
@@ -9,9 +8,9 @@ import pytest
 import keras_transformer as kt
 from keras_transformer.edge.compare.probes import at_positions, probe_inputs
 from keras_transformer.edge.demo.demo import check_files
-from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.runtime.packed import pack, unpack
 from keras_transformer.zoo.errors import InputError
+from tests.edge.converted import converter
 from tests.tagging import sentences, trained
 
 TEXTS = ["the  old ship saw Anna Stone, and Lima.", "", "the ship saw Anna Stone . " * 12]
@@ -21,16 +20,7 @@ SLOW = [pytest.param(one, marks=pytest.mark.slow) for one in ("float16", "intege
 @pytest.fixture(scope="module")
 def file():
     """Converts to a precision, each only once; float32 has several lengths."""
-
-    @functools.cache
-    def converted(precision):
-        is_static = PRECISIONS[precision].is_static
-        return kt.convert(
-            trained(), precision, calibration=sentences(40, 0) if is_static else None,
-            lengths=[8, 20] if precision == "float32" else None,
-        )  # fmt: skip
-
-    return converted
+    return converter(trained, sentences(40, 0), lengths=[8, 20])
 
 
 def spans(predicted):

@@ -22,7 +22,7 @@ from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfi
 from keras_transformer.zoo.vocabularies.learn import learn_vocabulary
 from tests.edge import generators, models
 from tests.hard_strings import HARD
-from tests.runtimes.chromium import EXECUTABLE, chromium
+from tests.runtimes.chromium import EXECUTABLE
 
 pytestmark = [
     pytest.mark.skipif(EXECUTABLE is None, reason="Chromium is not installed"),
@@ -62,12 +62,6 @@ GENERATE = """async (model, texts, load) => {
     }
     return results;
 }"""
-
-
-@pytest.fixture(scope="module")
-def tab():
-    with chromium() as tab:
-        yield tab
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import pytest
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
 from tests import answering, tagging
-from tests.runtimes.chromium import chromium
 from tests.runtimes.test_browser import our_demo, pytestmark, wait_until_loaded, with_model
 
 __all__ = ["pytestmark"]
@@ -19,12 +18,6 @@ SPANS = """async (model, texts, load) => {
     }
     return results;
 }"""
-
-
-@pytest.fixture(scope="module")
-def tab():
-    with chromium() as tab:
-        yield tab
 
 
 def test_entities_are_marked_where_runner_finds_them(tab, tmp_path):

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from keras_transformer.edge.demo import demo
 from keras_transformer.edge.runtime.packed import pack
 from keras_transformer.zoo.tokenizers.tokenizer_files import FILE_NAMES
 from tests.edge.runtime.checks.test_archive import FLATBUFFER, described, packed
 from tests.fuzz.archives import damaged_archive
 from tests.fuzz.seals import seal
+from tests.runtimes.page import write_page
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
 FOREIGN = (
@@ -26,9 +26,7 @@ LABELS = ("labels.txt", b"a\nb\n")
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
-    shutil.copytree(Path(demo.__file__).parent / "web", folder, dirs_exist_ok=True)
-    # Node takes a file for a module only if it is told so.
-    (folder / "package.json").write_text('{"type": "module"}', encoding="utf-8")
+    write_page(folder)
     return folder
 
 

@@ -1,25 +1,19 @@
 """What the demo page's modules, run by Node, add to a prompt is what Python adds."""
 
-import json
 import random
 import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 
-from keras_transformer.edge.demo import demo
-from keras_transformer.edge.demo.character_table import character_table
-from keras_transformer.edge.runtime.packed import pack
 from keras_transformer.zoo.generation.prompt import read_prompt
 from keras_transformer.zoo.generation.text import TextGenerator
 from tests.hard_strings import HARD
+from tests.runtimes.page import answer_of, write_files, write_page
 from tests.runtimes.test_page_published import T5, byte_bpe, sentence_bpe
 from tests.zoo.generation.test_prompt import KINDS, TOKENIZERS, any_ids, random_text
 from tests.zoo.generation.test_text import Scripted
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
-FLATBUFFER = b"\x20\0\0\0TFL3" + bytes(range(60))
 SEP, NEW_TOKENS = 3, 10
 # In the place of LiteRT.js: what the page makes inputs of.
 LITERT = "export class Tensor { delete() {} }\nexport const loadAndCompile = null;\n"
@@ -29,27 +23,15 @@ LITERT = "export class Tensor { delete() {} }\nexport const loadAndCompile = nul
 def folder(tmp_path_factory):
     """The page's modules as Node loads them."""
     folder = tmp_path_factory.mktemp("page")
-    shutil.copytree(Path(demo.__file__).parent / "web", folder, dirs_exist_ok=True)
-    package = folder / "node_modules" / "@litertjs" / "core"
-    package.mkdir(parents=True)
-    (package / "index.js").write_text(LITERT, encoding="utf-8")
-    for place in (folder, package):
-        (place / "package.json").write_text('{"type": "module"}', encoding="utf-8")
-    (folder / "unicode.json").write_text(json.dumps(character_table()), encoding="utf-8")
+    write_page(folder, litert=LITERT)
     return folder
 
 
 def by_page(folder, tokenizer, task, prompts):
     """What the page reads and shows, where the equally most probable ids of each step are given."""
-    file = folder / "model.tflite"
-    file.write_bytes(pack(FLATBUFFER, {}, tokenizer.to_files()))
-    request = {"file": str(file), "task": task, "prompts": prompts, "newTokens": NEW_TOKENS}
-    script = Path(__file__).with_name("continue.mjs")
-    done = subprocess.run(
-        ["node", script, folder], input=json.dumps(request).encode(), capture_output=True
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    return json.loads(done.stdout)
+    [file] = write_files(folder, [tokenizer])
+    request = {"file": file, "task": task, "prompts": prompts, "newTokens": NEW_TOKENS}
+    return answer_of("continue.mjs", folder, request)
 
 
 def by_python(tokenizer, text, written, *, reads_sources):

@@ -1,25 +1,19 @@
 """The demo page's tokenizers, run by Node, give what Python's give."""
 
 import hashlib
-import json
 import shutil
-import subprocess
 import unicodedata
-from pathlib import Path
 
 import pytest
 
-from keras_transformer.edge.demo import demo
-from keras_transformer.edge.demo.character_table import character_table
-from keras_transformer.edge.runtime.packed import pack
 from keras_transformer.zoo.tokenizers.normalizers.bert import split_bert_words
 from keras_transformer.zoo.tokenizers.normalizers.normalize import ACCENTS, split_words
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from keras_transformer.zoo.vocabularies.learn import learn_vocabulary
 from tests.hard_strings import HARD
+from tests.runtimes.page import answer_of, write_files, write_page
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
-FLATBUFFER = b"\x20\0\0\0TFL3" + bytes(range(60))
 # Even those of the hard strings that are not too long for a learner.
 LEARNED = [text for text in HARD[::2] if len(text) < 200]
 MAX_LENGTH = 24
@@ -74,23 +68,14 @@ def answer(tokenizers, tmp_path_factory):
 
 def ask_page(folder, tokenizers, texts, pairs, *, codes=(), foldings=()):
     """What the page's modules make of texts, and of pairs with them, for each tokenizer."""
-    shutil.copytree(Path(demo.__file__).parent / "web", folder, dirs_exist_ok=True)
-    # Node takes a file for a module only where it is told so.
-    (folder / "package.json").write_text('{"type": "module"}', encoding="utf-8")
-    (folder / "unicode.json").write_text(json.dumps(character_table()), encoding="utf-8")
-    files = [folder / f"{number}.tflite" for number in range(len(tokenizers))]
-    for path, tokenizer in zip(files, tokenizers, strict=True):
-        path.write_bytes(pack(FLATBUFFER, {}, tokenizer.to_files()))
-    request = {
-        "files": list(map(str, files)), "texts": texts, "pairs": pairs, "maxLength": MAX_LENGTH,
-        "codes": codes, "foldings": foldings,
-    }  # fmt: skip
-    script = Path(__file__).with_name("tokenize.mjs")
-    done = subprocess.run(
-        ["node", script, folder], input=json.dumps(request).encode(), capture_output=True
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    return json.loads(done.stdout)
+    write_page(folder)
+    return answer_of(
+        "tokenize.mjs", folder,
+        {
+            "files": write_files(folder, tokenizers), "texts": texts, "pairs": pairs,
+            "maxLength": MAX_LENGTH, "codes": codes, "foldings": foldings,
+        },
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("number", range(len(CONFIGS)))

@@ -1,17 +1,11 @@
 """The demo page's words, windows, entities and answers, run by Node, are those of Python."""
 
 import itertools
-import json
 import shutil
-import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from keras_transformer.edge.demo import demo
-from keras_transformer.edge.demo.character_table import character_table
-from keras_transformer.edge.runtime.packed import pack
 from keras_transformer.zoo.answering.answers import answer_outputs, answer_predictions
 from keras_transformer.zoo.answering.windows import question_windows
 from keras_transformer.zoo.tagging.decoding import tag_predictions
@@ -21,7 +15,8 @@ from keras_transformer.zoo.tokenizers.special import SpecialTokens
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from keras_transformer.zoo.vocabularies.learn import learn_vocabulary
 from tests.hard_strings import HARD
-from tests.runtimes.test_page_tokenizer import FLATBUFFER, LEARNED, SOME_CODES
+from tests.runtimes.page import answer_of, write_files, write_page
+from tests.runtimes.test_page_tokenizer import LEARNED, SOME_CODES
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
 LONG = "Ada Lovelace, who lived in St. James's (London), paid 1,000.50 for a two-year lease. " * 3
@@ -41,6 +36,7 @@ CONFIGS = [
     ),
 ]  # fmt: skip
 THRESHOLD = -3.0
+# What the page takes of LiteRT.js.
 LITERT = """
 export class Tensor { constructor(data, shape) { this.data = data; } delete() {} }
 export function loadAndCompile() {}
@@ -58,27 +54,14 @@ def outputs_of(windows, units):
 
 
 def ask(folder, tokenizers, texts, questions):
-    shutil.copytree(Path(demo.__file__).parent / "web", folder, dirs_exist_ok=True)
-    (folder / "package.json").write_text('{"type": "module"}', encoding="utf-8")
-    (folder / "unicode.json").write_text(json.dumps(character_table()), encoding="utf-8")
-    # What the page takes of LiteRT.js.
-    stub = folder / "node_modules" / "@litertjs" / "core"
-    stub.mkdir(parents=True)
-    (stub / "package.json").write_text('{"type": "module", "main": "index.js"}', encoding="utf-8")
-    (stub / "index.js").write_text(LITERT, encoding="utf-8")
-    files = [folder / f"{number}.tflite" for number in range(len(tokenizers))]
-    for path, tokenizer in zip(files, tokenizers, strict=True):
-        path.write_bytes(pack(FLATBUFFER, {}, tokenizer.to_files()))
-    request = {
-        "files": list(map(str, files)), "texts": texts, "questions": questions, "rules": RULES,
-        "labels": LABELS, "threshold": THRESHOLD,
-    }  # fmt: skip
-    script = Path(__file__).with_name("windows.mjs")
-    done = subprocess.run(
-        ["node", script, folder], input=json.dumps(request).encode(), capture_output=True
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    return json.loads(done.stdout)
+    write_page(folder, litert=LITERT)
+    return answer_of(
+        "windows.mjs", folder,
+        {
+            "files": write_files(folder, tokenizers), "texts": texts, "questions": questions,
+            "rules": RULES, "labels": LABELS, "threshold": THRESHOLD,
+        },
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

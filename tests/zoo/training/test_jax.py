@@ -29,22 +29,27 @@ print(json.dumps({
 """
 
 
+def trained_on_jax(program, recipe, folder):
+    """What a program says of the checkpoint `out` that it trains from a recipe, on JAX."""
+    path, out = folder / "recipe.json", folder / "out"
+    path.write_text(recipe.to_json(), encoding="utf-8")
+    result = subprocess.run(
+        [sys.executable, "-c", program, str(path), str(out)], capture_output=True, text=True,
+        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout.splitlines()[-1])
+
+
 @pytest.mark.slow
 def test_training_on_jax(tables, tmp_path):
     recipe = tiny.recipe(
         tables, epochs=2, batch_tokens=512, bucket=16, ema=0.5, l2=1e-4, optimizer="adamw",
         weight_decay=0.01, save_every=2,
     )  # fmt: skip
-    path, out = tmp_path / "recipe.json", tmp_path / "out"
-    path.write_text(recipe.to_json(), encoding="utf-8")
-    result = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(path), str(out)], capture_output=True, text=True,
-        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
-    )  # fmt: skip
-    assert result.returncode == 0, result.stderr
-    said = json.loads(result.stdout.splitlines()[-1])
+    said = trained_on_jax(PROGRAM, recipe, tmp_path)
     assert (said["backend"], said["jit"], said["visible"]) == ("jax", True, ["CPU"])
-    loaded = Checkpoint.load(out)
+    loaded = Checkpoint.load(tmp_path / "out")
     assert loaded.metrics == said["metrics"]
     scores = loaded.scores(["an old plum", "the iron"])
     np.testing.assert_allclose(scores, said["scores"], rtol=1e-4, atol=1e-5)

@@ -1,9 +1,5 @@
 """Runs of masked language modeling that are resumed, and on JAX."""
 
-import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -11,6 +7,7 @@ import pytest
 import keras_transformer as kt
 from keras_transformer.zoo.recipe import Recipe
 from tests.masking import SETTINGS, lines
+from tests.zoo.training.test_jax import trained_on_jax
 from tests.zoo.training.test_resume import stopped_and_resumed
 
 PROGRAM = """
@@ -48,15 +45,8 @@ def test_a_run_is_resumed(objective, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("objective", ["masked", "replaced"])
 def test_training_on_jax(objective, tmp_path):
-    path, out = tmp_path / "recipe.json", tmp_path / "out"
     given = recipe(tmp_path, objective, epochs=3, learning_rate=1e-2)
-    path.write_text(given.to_json(), encoding="utf-8")
-    result = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(path), str(out)], capture_output=True, text=True,
-        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
-    )  # fmt: skip
-    assert result.returncode == 0, result.stderr
-    said = json.loads(result.stdout.splitlines()[-1])
+    said = trained_on_jax(PROGRAM, given, tmp_path)
     assert said["backend"] == "jax"
-    found = kt.load(out).evaluate(lines(60, 1))
+    found = kt.load(tmp_path / "out").evaluate(lines(60, 1))
     np.testing.assert_allclose(found["loss"], said["loss"], rtol=1e-4)
