@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 LOGITS_HEAD = "logits_head"
 # Weights of a head: of its layer, and the bias of logits that are tied to the table.
 HEAD, TIED_BIAS = "head", "token_embedding/logits_bias"
+# Beginning of the paths of an encoder's pooler, whose vector a head reads.
+POOLER = "pooler/"
 # Kind -> the architectures that support it.
 HEADS = {
     "pooled": ("encoder",), "tokens": ("encoder",), "vector": ("encoder",),

@@ -19,7 +19,7 @@ from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.catalog import PUBLISHED
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.families.published import Published, PublishedConfig, Tensor
-from keras_transformer.zoo.models.heads import Head, HeadOwner, is_of_head
+from keras_transformer.zoo.models.heads import POOLER, Head, HeadOwner, is_of_head
 from keras_transformer.zoo.models.memory import parameters_of
 from keras_transformer.zoo.pretrained.heads import (
     PublishedHead,
@@ -42,7 +42,6 @@ from keras_transformer.zoo.pretrained.tokenizer import PublishedTokenizer, read_
 
 _LICENCE = re.compile(r"(?m)^license:[ \t]*([\w.+-]+)[ \t]*$")
 # Weights that a task trains anew, and those of a pooler that a file may lack.
-_POOLER = "pooler/"
 _TABLE = "token_embedding/embeddings"
 
 
@@ -103,7 +102,7 @@ class Pretrained:
             re.compile(re.escape(one.name).replace(r"\{\}", r"\d+"))
             for path, one in table_of(self.published, self.config).items()
             if one.name
-            if self.config.pooling == "first" or not path.startswith(_POOLER)
+            if self.config.pooling == "first" or not path.startswith(POOLER)
         ]
         found = {
             tensor for name, tensor in names.items() if any(one.fullmatch(name) for one in used)
@@ -126,7 +125,7 @@ class Pretrained:
         shapes = {
             weight.path: tuple(weight.shape) for weight in model.weights
             if (head or heads or not is_of_head(weight.path))
-            and (reads_pooler or not weight.path.startswith(_POOLER))
+            and (reads_pooler or not weight.path.startswith(POOLER))
         }  # fmt: skip
         return RenamedWeights(
             self.published, self.tensors, self.config, shapes, rows=self.tokenizers.rows,

@@ -80,8 +80,8 @@ def resolved(recipe: Recipe, *, in_memory: Collection[str] = ()) -> Recipe:
         "out_of_scope": outside and os.path.abspath(outside),
     }
     if "train" not in in_memory:
-        train = training_file(recipe.data)
-        changes |= {"train": str(train), "digest": _digest(train)}
+        train, digest = _checked(recipe.data)
+        changes |= {"train": str(train), "digest": digest}
     if "validation" not in in_memory and not recipe.data.validation_share:
         if not recipe.data.validation:
             raise InputError(
@@ -99,6 +99,11 @@ def training_file(data: Data) -> Path:
         FileNotFoundError: if there is no such file.
         InputError: if the data came from memory, or the file has another digest.
     """
+    return _checked(data)[0]
+
+
+def _checked(data: Data) -> tuple[Path, str]:
+    """The absolute path of the training data and its digest, see `training_file`."""
     if not data.train:
         given = (
             f"The training data was in memory (SHA-256 {_short(data.digest)}), which no checkpoint "
@@ -113,7 +118,7 @@ def training_file(data: Data) -> Path:
             f"{_short(data.digest)}), got other data (SHA-256 {_short(found)}); bring that back, "
             "or give --train FILE (train= in Python) for a run on other data."
         )
-    return path
+    return path, found
 
 
 def _digest(path: Path) -> str:

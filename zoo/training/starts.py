@@ -18,7 +18,7 @@ from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.fused_config import check_single
-from keras_transformer.zoo.models.heads import TIED_BIAS, is_of_head
+from keras_transformer.zoo.models.heads import POOLER, TIED_BIAS, is_of_head
 from keras_transformer.zoo.pretrained.checkpoints import (
     as_checkpoint,
     assign,
@@ -37,9 +37,6 @@ from keras_transformer.zoo.tasks.task import Task
 
 # Files of a checkpoint that say nothing of what a run begins with.
 _UNREAD = (METRICS, PROBES, RECIPE)
-# Weights that a task has trained for itself alone; a pooler is not one of those.
-# Those of several tasks have their names before them.
-_POOLER = "pooler/"
 _POSITIONS = "position_embedding/embeddings"
 
 
@@ -186,7 +183,7 @@ class OwnStart:
 
         for variable in model.weights:
             is_new = is_output(variable.path) and not same
-            if is_new or (variable.path.startswith(_POOLER) and not self._has_pooler):
+            if is_new or (variable.path.startswith(POOLER) and not self._has_pooler):
                 continue
             value = weights.get(variable.path)
             if value is not None and variable.path.endswith(_POSITIONS):
@@ -201,7 +198,7 @@ class OwnStart:
         wanted = {variable.path for variable in model.weights}
         unused = [
             path for path in sorted(set(weights) - wanted)
-            if not (is_output(path) or path.startswith(_POOLER))
+            if not (is_output(path) or path.startswith(POOLER))
         ]  # fmt: skip
         if unused:
             raise InputError(
@@ -224,7 +221,7 @@ class OwnStart:
     @property
     def _has_pooler(self) -> bool:
         """Whether its training has reached a pooler."""
-        return any(path.startswith(_POOLER) for path in self._weights)
+        return any(path.startswith(POOLER) for path in self._weights)
 
     @functools.cached_property
     def _weights(self) -> dict[str, np.ndarray]:

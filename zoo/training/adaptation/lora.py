@@ -17,13 +17,12 @@ from keras_transformer.adapters import LowRankAdapter
 from keras_transformer.quantization import Projection
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, get_weights
-from keras_transformer.zoo.models.heads import is_of_head
+from keras_transformer.zoo.models.heads import POOLER, is_of_head
 
 _IN_BLOCK = re.compile(r"\w+/block_\d+/")
 _ADAPTER = "adapter"
 # Ends of the paths of an adapter's factors.
 FACTORS = (f"/{_ADAPTER}/down", f"/{_ADAPTER}/up")
-_POOLER = "pooler/"
 
 
 def add_adapters(model: keras.Model, rank: int, layers: str = "*") -> None:
@@ -52,7 +51,7 @@ def add_adapters(model: keras.Model, rank: int, layers: str = "*") -> None:
 
 def is_trained_whole(path: str) -> bool:
     """Whether a weight is new, or belongs to the head, and so is trained itself."""
-    return is_of_head(path) or path.startswith(_POOLER)
+    return is_of_head(path) or path.startswith(POOLER)
 
 
 def projections_of(model: keras.Model, layers: str = "*") -> list[Projection]:
