@@ -9,8 +9,6 @@ import click
 from keras_transformer.cli import generation, options
 
 MAX_CLASSES = 20
-# Metrics of each of several tasks.
-BY_TASK = "by_task"
 AVERAGED = ("precision", "recall", "f1")
 
 
@@ -109,6 +107,7 @@ def evaluate(
 def print_metrics(result: dict[str, Any], per_class: bool, title: str | None = None) -> None:
     """Prints the metrics of a model, and those of each of several tasks."""
     from keras_transformer.cli import display
+    from keras_transformer.zoo.tasks.multi_task.multi_task import BY_TASK
 
     by_task = result.get(BY_TASK, {})
     classes = result.get("per_class") or result.get("per_label") or {}

@@ -87,7 +87,7 @@ class Checkpoint(Predictor):
     def __post_init__(self):
         turn_of(self.model)  # from here on it belongs to this process
         self.stride = stride_of(self.task.to_json())
-        self._heads: dict[str, Checkpoint] = {}
+        self._heads = {}
 
     def __repr__(self) -> str:
         found = self.metrics.get("validation", {}).get(self.task.deciding_metric)
@@ -172,11 +172,8 @@ class Checkpoint(Predictor):
         """Names of the tasks of a model of several."""
         return tuple(self.task.tasks) if self.output_kind == BY_HEAD else ()
 
-    def head(self, name: str) -> Self:
-        """Returns one task of a model of several as a checkpoint, see `head_view`."""
-        if name not in self._heads:
-            self._heads[name] = head_view(self, name)
-        return self._heads[name]
+    def _head(self, name: str) -> Self:
+        return head_view(self, name)
 
     def evaluate(self, data: Source | Rows, **options: Any) -> Metrics:
         """Evaluates the model, see `measure.evaluate`.

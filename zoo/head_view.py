@@ -3,7 +3,6 @@
 import dataclasses
 from typing import Any
 
-from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.heads import weights_of_head
 from keras_transformer.zoo.models.kept_layers import keep_layers
@@ -16,15 +15,9 @@ def head_view(checkpoint: Any, name: str) -> Any:
 
     Args:
         checkpoint: `Checkpoint` of several tasks.
-        name: name of the task.
-
-    Raises:
-        InputError: if the model has no several tasks, or none of that name.
+        name: name of one of the tasks.
     """
-    tasks = checkpoint.task.tasks if checkpoint.head_names else {}
-    if name not in tasks:
-        known = ", ".join(tasks) or "none, it has one task"
-        raise InputError(f"Expected a head of the model ({known}), got {name!r}.")
+    tasks = checkpoint.task.tasks
     task = tasks[name]
     model = build(checkpoint.config, task, bits=checkpoint.bits)
     keep = keep_layers(model, checkpoint.keep, head=name)

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -61,6 +61,9 @@ class Predictor(Chatting):
     precision: str
     modality: Modality
     columns: Mapping[str, str | None]
+    # The heads that were asked for, and the name of the whole in messages.
+    _heads: dict[str, Any]
+    _called = "the model"
 
     @property
     def max_length(self) -> int:
@@ -112,9 +115,14 @@ class Predictor(Chatting):
         """Names of the tasks of a model of several, each of which `head` predicts alone."""
         return ()
 
-    def head(self, name: str) -> "Predictor":
+    def head(self, name: str) -> Self:
         """Returns one task of a model of several; InputError if it has none of that name."""
-        raise InputError(f"Expected a model of several tasks, got one of {self.task_name}.")
+        if name not in self.head_names:
+            known = ", ".join(self.head_names) or "none, it has one task"
+            raise InputError(f"Expected a head of {self._called} ({known}), got {name!r}.")
+        if name not in self._heads:
+            self._heads[name] = self._head(name)
+        return self._heads[name]
 
     def predict(
         self, rows: Iterable[Any], pairs: Iterable[Any] | None = None
@@ -285,6 +293,10 @@ class Predictor(Chatting):
     @property
     def _validation_metrics(self) -> Mapping[str, Any]:
         """Metrics on the validation data of training."""
+        raise NotImplementedError
+
+    def _head(self, name: str) -> Self:
+        """One of the tasks of a model of several."""
         raise NotImplementedError
 
     def _outputs(self, rows: list[Any], pairs: list[Any] | None) -> Outputs:

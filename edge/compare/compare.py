@@ -28,7 +28,7 @@ from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.storage.files import weights_digest
 from keras_transformer.zoo.tabular import Grid, Tabular
 from keras_transformer.zoo.tasks.measure import read_options
-from keras_transformer.zoo.tasks.registry import task_of, untuned
+from keras_transformer.zoo.tasks.registry import task_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -140,13 +140,15 @@ def compare(
     for runner in runners:
         _check_same_model(checkpoint, runner)
     columns, decoding = read_options(checkpoint, options)
-    data = _read(checkpoint, data, columns)
+    data, weights = _read(checkpoint, data, columns), weights_digest(checkpoint.model.weights)
     if checkpoint.reads_sources:
-        return _compare_texts(checkpoint, runners, data, decoding)
+        return _compare_texts(checkpoint, runners, data, decoding, weights)
     if data.targets is None:
         raise InputError(f"{data.path}: expected a label column to compare on.")
     references: dict[int, np.ndarray] = {}
-    return Comparisons(_compare(checkpoint, runner, data, references) for runner in runners)
+    return Comparisons(
+        _compare(checkpoint, runner, data, references, weights) for runner in runners
+    )
 
 
 def _runners(files: Source | Sequence[Source], threads: int = 1) -> list[Runner]:
@@ -173,7 +175,7 @@ def _read(
 
 def _compare_texts(
     checkpoint: Checkpoint, runners: Sequence[Runner], pairs: SentencePairs,
-    decoding: Mapping[str, Any],
+    decoding: Mapping[str, Any], weights: str,
 ) -> Comparisons:  # fmt: skip
     expected = checkpoint.generate(pairs.sources, **decoding)
     reference = text_metrics(expected, pairs.targets)
@@ -190,15 +192,16 @@ def _compare_texts(
                 checkpoint_value=reference["bleu"], metric_signature=reference["bleu_signature"],
                 parity=dataclasses.replace(parity, rows=len(texts), agreement=same),
                 num_truncated=sum(one.truncated for one in written),
-                same_weights=_has_weights(checkpoint, runner),
+                same_weights=_has_weights(runner, weights),
             )  # fmt: skip
         )
     return compared
 
 
-def _has_weights(checkpoint: Checkpoint, runner: Runner) -> bool | None:
+def _has_weights(runner: Runner, weights: str) -> bool | None:
+    """Whether a file says that it was made from weights of a hash; None where it says nothing."""
     found = runner.description.get("provenance", {}).get("weights_sha256")
-    return None if found is None else found == weights_digest(checkpoint.model.weights)
+    return None if found is None else found == weights
 
 
 def _steps_parity(checkpoint: Checkpoint, runner: Runner) -> Parity:
@@ -240,13 +243,13 @@ def _check_same_model(checkpoint: Checkpoint, runner: Runner) -> None:
     """Raises InputError if a file has another task, other labels or another vocabulary."""
     # A model that was trained on has thresholds and a temperature of its own.
     ours = {
-        "task": untuned(checkpoint.task)[0],
+        "task": checkpoint.task.untuned()[0],
         "labels": list(checkpoint.labels),
         "model": checkpoint.config.to_json(),
         "tokenizer": checkpoint.modality.files(),
     }
     theirs = {
-        "task": untuned(task_of(runner))[0],
+        "task": task_of(runner).untuned()[0],
         "labels": list(runner.labels),
         "model": runner.description["model"],
         "tokenizer": runner.modality.files(),
@@ -259,8 +262,9 @@ def _check_same_model(checkpoint: Checkpoint, runner: Runner) -> None:
 
 
 def _compare(
-    checkpoint: Checkpoint, runner: Runner, examples: Examples, references: dict[int, np.ndarray]
-) -> Comparison:
+    checkpoint: Checkpoint, runner: Runner, examples: Examples,
+    references: dict[int, np.ndarray], weights: str,
+) -> Comparison:  # fmt: skip
     """Compares one file; `references` caches the checkpoint's outputs by length."""
     length = runner.max_length
     modality = dataclasses.replace(checkpoint.modality, max_length=length)
@@ -286,7 +290,7 @@ def _compare(
         value=value,
         checkpoint_value=checkpoint_value,
         parity=outputs_difference(reference, outputs, runner),
-        num_truncated=encoded.num_truncated, same_weights=_has_weights(checkpoint, runner),
+        num_truncated=encoded.num_truncated, same_weights=_has_weights(runner, weights),
     )
 
 

@@ -22,7 +22,7 @@ from keras_transformer.zoo.evaluation.significance import (
 from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.tabular import Grid, Tabular
 from keras_transformer.zoo.tasks.measure import read_options
-from keras_transformer.zoo.tasks.registry import task_of, untuned
+from keras_transformer.zoo.tasks.registry import task_of
 
 _LEAST_SAMPLES = 100
 # Of fewer rows, samples are too alike to say how much other rows would differ.
@@ -150,7 +150,7 @@ def significance(
     ]
     task = task_of(models[0])
     for model, name in zip(models, names, strict=True):
-        if untuned(task_of(model)) != untuned(task):
+        if task_of(model).untuned() != task.untuned():
             raise InputError(
                 f"Expected models of one task with the same labels, got {model.task_name} with "
                 f"{len(model.labels)} labels in {name} and {task.name} with "

@@ -7,7 +7,6 @@ from typing import Any
 from keras_transformer.edge.runtime.interpreters import ReadFile
 from keras_transformer.edge.runtime.names import LOGITS, PREDICT
 from keras_transformer.edge.runtime.runner import Runner
-from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.outputs import decision_of
 from keras_transformer.zoo.tagging.windows import stride_of
 
@@ -19,30 +18,22 @@ class HeadRunner(Runner):
 
     Args:
         whole: runner of the file.
-        name: name of the task.
+        name: name of one of its tasks.
 
     Attributes:
         head_name: the same.
-
-    Raises:
-        InputError: if the file has no several tasks, or none of that name.
     """
 
     def __init__(self, whole: Runner, name: str):
-        heads = whole.description.get("heads", {})
-        if name not in heads:
-            known = ", ".join(heads) or "none, it has one task"
-            raise InputError(f"Expected a head of {whole.name} ({known}), got {name!r}.")
+        own = whole.description["heads"][name]
         self.head_name, self._counts = name, whole._counts
         self.path, self.name, self._file = whole.path, whole.name, whole._file
         # The hash of this head's checkpoint; that of the whole is of other weights.
         provenance = {
             **whole.description.get("provenance", {}),
-            "weights_sha256": heads[name].get("weights_sha256"),
+            "weights_sha256": own.get("weights_sha256"),
         }
-        self.description = {
-            **whole.description, **heads[name], "provenance": provenance, "heads": {}
-        }  # fmt: skip
+        self.description = {**whole.description, **own, "provenance": provenance, "heads": {}}
         task = self.description["task"]
         self.task = self.task_name = task["name"]
         self.pair, self.precision = task["pair"], whole.precision

@@ -96,7 +96,7 @@ class Runner(Predictor):
             functools.partial(open_graph, self._file, description, self.lengths, threads), 1
         )
         self._workers: Engines[Worker] | None = None
-        self._heads: dict[str, Runner] = {}
+        self._heads = {}
         self._passes = Passes(self._engines)
         if workers > 1:
             there = functools.partial(type(self), threads=threads)
@@ -140,13 +140,14 @@ class Runner(Predictor):
         """Names of the tasks of a file of several."""
         return tuple(self.description.get("heads", ()))
 
-    def head(self, name: str) -> "Runner":
-        """Returns one task of a file of several, see `HeadRunner`."""
+    @property
+    def _called(self) -> str:
+        return self.name
+
+    def _head(self, name: str) -> "Runner":
         from keras_transformer.edge.runtime.head_runner import HeadRunner
 
-        if name not in self._heads:
-            self._heads[name] = HeadRunner(self, name)
-        return self._heads[name]
+        return HeadRunner(self, name)
 
     def predict(self, rows: Iterable[Any], pairs: Iterable[Any] | None = None) -> list[Any]:
         """Predicts for raw rows, see `Predictor`; all tasks of a file of several in one pass."""

@@ -10,7 +10,7 @@ from keras_transformer.edge.compare.parity import Parity, runner_parity
 from keras_transformer.edge.convert.convert import Graph, Request
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.tflite.head_signatures import of_head
-from keras_transformer.zoo.head_view import head_view
+from keras_transformer.zoo.checkpoint import Checkpoint
 
 # What a file's description says of each head.
 DESCRIBED = (
@@ -29,12 +29,9 @@ def head_parts(
         lengths: of its inputs.
         flatbuffer: its graphs.
     """
-    checkpoint = request.checkpoint
-    rounded = dataclasses.replace(
-        checkpoint, model=graph.model, bits=request.precision.bits, keep=graph.kept
-    )
+    checkpoint, rounded = request.checkpoint, _rounded(request, graph)
     for name in checkpoint.head_names:
-        own = head_view(rounded, name)
+        own = rounded.head(name)
         yield (
             name, dataclasses.replace(request, checkpoint=checkpoint.head(name)),
             dataclasses.replace(graph, model=own.model, kept=own.keep),
@@ -50,16 +47,24 @@ def heads_parity(request: Request, graph: Graph, data: bytes, *, follows: bool) 
         data: the file.
         follows: whether the checkpoint's own model is the reference, not that which rounds.
     """
-    checkpoint, runner = request.checkpoint, Runner(data)
-    if not follows:
-        checkpoint = dataclasses.replace(
-            checkpoint, model=graph.model, bits=request.precision.bits, keep=graph.kept
-        )
-    found = []
-    for name in checkpoint.head_names:
-        own = checkpoint.head(name)
-        found.append(runner_parity(own.model, own, runner.head(name)))
-    return joined(found)
+    checkpoint = request.checkpoint if follows else _rounded(request, graph)
+    runner, heads = Runner(data), map(checkpoint.head, checkpoint.head_names)
+    return joined(
+        [
+            runner_parity(own.model, own, runner.head(name))
+            for name, own in zip(checkpoint.head_names, heads, strict=True)
+        ]
+    )
+
+
+def _rounded(request: Request, graph: Graph) -> Checkpoint:
+    """The checkpoint with the model that the file must match."""
+    checkpoint = request.checkpoint
+    if graph.model is checkpoint.model:
+        return checkpoint
+    return dataclasses.replace(
+        checkpoint, model=graph.model, bits=request.precision.bits, keep=graph.kept
+    )
 
 
 def joined(parities: Sequence[Parity]) -> Parity:

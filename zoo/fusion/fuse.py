@@ -28,7 +28,6 @@ from keras_transformer.zoo.models.unset import unset_weights
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.recipe.training_data import data_options, is_path, resolved
 from keras_transformer.zoo.storage.files import check_folder_target, weights_digest
-from keras_transformer.zoo.tasks.registry import untuned
 from keras_transformer.zoo.tasks.run_data import RunData
 from keras_transformer.zoo.training.run_data import run_data_of, validation_unknown
 from keras_transformer.zoo.training.run_folder import one_run
@@ -136,7 +135,7 @@ def _together(
             },
         )  # fmt: skip
         result = Checkpoint(
-            config=config, task=first.task.tuned(run, model)[0], modality=first.modality,
+            config=config, task=first.task.tuned(run, model, {})[0], modality=first.modality,
             model=model, recipe=recipe, metrics={}, probes=run.probes(recipe.training.seed),
             rows=first.rows,
         )  # fmt: skip
@@ -162,14 +161,13 @@ def _soup(
         [get_weights(one.model) for one in members], list(map(metric.score, measured)), measure
     )
     set_weights(model, mean)
-    best = members[kept[0]]
+    best, found = members[kept[0]], validate(model)
     result = dataclasses.replace(
-        best, model=model, task=best.task.tuned(run, model)[0],
+        best, model=model, task=best.task.tuned(run, model, found)[0],
         probes=run.probes(best.recipe.training.seed),
     )
     weights = [1 / len(kept) if place in kept else 0.0 for place in range(len(members))]
-    found = validate(model) | run.written_metrics(result)
-    return result, weights, [*measured, found]
+    return result, weights, [*measured, found | run.written_metrics(result)]
 
 
 def _check(members: Sequence[Checkpoint], names: Sequence[str], by: str) -> None:
@@ -181,7 +179,7 @@ def _check(members: Sequence[Checkpoint], names: Sequence[str], by: str) -> None
                 f"Expected float checkpoints to fuse, got {name} of precision={one.precision}; "
                 "fuse the float ones, and quantize what that gives."
             )
-        if untuned(one.task) != untuned(first.task):
+        if one.task.untuned() != first.task.untuned():
             raise InputError(
                 f"Expected members of one task with the same labels, got {_described(first)} in "
                 f"{names[0]} and {_described(one)} in {name}."

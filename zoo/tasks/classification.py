@@ -101,19 +101,21 @@ class Classification(NamedLabelsTask):
         # A class without rows has no row to weigh.
         return np.where(counts, len(targets) / (len(self.labels) * np.maximum(counts, 1)), 1.0)
 
-    def tuned(self, data: LabelledData, model: "keras.Model") -> tuple[Self, dict[str, Any]]:
+    def tuned(
+        self, data: LabelledData, model: "keras.Model", metrics: dict
+    ) -> tuple[Self, dict[str, Any]]:
         """Returns the task with the temperature of the validation data, see `best_temperature`.
 
         With rows out of the scope, it has the threshold of `best_scope_threshold` too.
         """
         if not self.calibrate and data.out_of_scope is None:
-            return self, {}
+            return self, dict(metrics)
         targets, scores = data.validation.targets, data.validation_scores(model)
         task = self
         if self.calibrate:
             task = dataclasses.replace(task, temperature=best_temperature(targets, scores))
         if data.out_of_scope is None:
-            return task, task.metrics(targets, scores)
+            return task, {**metrics, **task.metrics(targets, scores)}
         outside = data.scores_of(model, data.out_of_scope)
         score = SCORES[task.scope_score]
         threshold = best_scope_threshold(
@@ -122,7 +124,8 @@ class Classification(NamedLabelsTask):
         )  # fmt: skip
         decides = {"score": task.scope_score, "threshold": threshold}
         task = dataclasses.replace(task, out_of_scope=decides)
-        return task, task.metrics(targets, scores) | task.scope_metrics(outside)
+        found = task.metrics(targets, scores) | task.scope_metrics(outside)
+        return task, {**metrics, **found}
 
     def scope_metrics(self, scores: np.ndarray) -> dict[str, Any]:
         """Returns the share of rows out of the scope that are rejected.

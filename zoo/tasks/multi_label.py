@@ -78,14 +78,16 @@ class MultiLabel(NamedLabelsTask):
         # A label that all rows have, or none, has nothing to be balanced with.
         return np.where(with_it * without > 0, without / np.maximum(with_it, 1), 1.0)
 
-    def tuned(self, data: LabelledData, model: "keras.Model") -> tuple[Self, dict[str, Any]]:
+    def tuned(
+        self, data: LabelledData, model: "keras.Model", metrics: dict
+    ) -> tuple[Self, dict[str, Any]]:
         """Returns the task with thresholds of the best F1 on the validation data, and its metrics.
 
         See `best_thresholds`.
         """
         targets, scores = data.validation.targets, data.validation_scores(model)
         task = dataclasses.replace(self, thresholds=tuple(best_thresholds(targets, scores)))
-        return task, task.metrics(targets, scores)
+        return task, {**metrics, **task.metrics(targets, scores)}
 
     def metrics(self, targets: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
         cuts = threshold_logits(self.thresholds, len(self.labels))

@@ -81,11 +81,6 @@ def task_from_json(value: Any, labels: tuple[str, ...]) -> Any:
     return task_named(value["name"]).from_json(value, labels)
 
 
-def untuned(task: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Returns what makes a task the same as another: all but what was tuned on validation rows."""
-    return task.untuned()
-
-
 def task_of(predictor: Any) -> Any:
     """Returns the task of a `Checkpoint`, or of a `Runner`, from its file."""
     if isinstance(predictor.task, str):

@@ -171,9 +171,9 @@ class Task(abc.ABC):
         """Returns the task with labels, if it has any, learned from the training examples."""
         return self
 
-    def tuned(self, data: RunData, model: Any) -> tuple[Self, dict[str, Any]]:
-        """Returns the task with `tuned_fields` of validation examples, and metrics they change."""
-        return self, {}
+    def tuned(self, data: RunData, model: Any, metrics: dict) -> tuple[Self, dict[str, Any]]:
+        """Returns the task with `tuned_fields` of validation examples, and the metrics with it."""
+        return self, dict(metrics)
 
     def answers(self, predictor: Any, examples: Read) -> Answers:
         """Returns a model's answers, to be measured on any rows; InputError if it has none."""
@@ -209,7 +209,7 @@ class Task(abc.ABC):
             columns, seed: column names by their use, and the seed of the split.
 
         Returns:
-            The task with labels learned from the training examples, these, and the validation ones.
+            The task with learned labels, the training examples, and the validation ones.
 
         Raises:
             FileNotFoundError, InputError, TypeError: as `read` and `split`.
@@ -274,7 +274,7 @@ class Task(abc.ABC):
         return cls().reading(value.get("modality", "text"))
 
     def untuned(self) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """Returns the task as JSON, without what was tuned on validation rows, and its labels."""
+        """Returns what makes it the same as another: JSON without `tuned_fields`, and labels."""
         value = {name: one for name, one in self.to_json().items() if name not in self.tuned_fields}
         return value, tuple(self.labels)
 

@@ -205,12 +205,12 @@ class Retraining:
         if settle is not None:
             settle(fit.model, model_inputs(fit.model, probes))
             best = fit.validate(fit.model)
-        task, changed = checkpoint.task.tuned(self.data, fit.model)
+        task, measured = checkpoint.task.tuned(self.data, fit.model, best)
         result = Checkpoint(
             config=checkpoint.config, task=task, modality=checkpoint.modality,
             model=fit.model, recipe=self.recipe,
-            metrics={"validation": {**best, **changed}, **metrics},
-            probes=probes, bits=dict(bits or {}), keep=tuple(keep), rows=self.rows,
+            metrics={"validation": measured, **metrics}, probes=probes,
+            bits=dict(bits or {}), keep=tuple(keep), rows=self.rows,
         )  # fmt: skip
         result.metrics["validation"] |= self.data.written_metrics(result)
         result.metrics["validation"] |= validation_unknown(self.data)

@@ -185,11 +185,10 @@ def train_recipe(
     if rank:
         model = build(config, data.task, dtype=recipe.training.dtype)
         set_weights(model, merged_weights(fit.model))
-    task, changed = data.task.tuned(data, model)
+    task, measured = data.task.tuned(data, model, best)
     checkpoint = Checkpoint(
         config=config, task=task, modality=modality, model=model, recipe=recipe,
-        metrics={"validation": {**best, **changed}}, probes=data.probes(recipe.training.seed),
-        rows=rows,
+        metrics={"validation": measured}, probes=data.probes(recipe.training.seed), rows=rows,
     )  # fmt: skip
     checkpoint.metrics["validation"] |= {**data.written_metrics(checkpoint), **unknown}
     if baseline and (found := data.task.baseline(data.train, data.validation)):

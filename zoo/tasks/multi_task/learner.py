@@ -36,8 +36,8 @@ class MultiTaskLearner(keras.Model):
         super().__init__(name="multi_task_learner")
         self.model = model
         self._task, self._weights = task, dict(weights)
-        # In a tuple: their variables are not part of this model, nor of its saved states.
-        self._teachers = (_Untracked(teachers),)
+        # Their variables are not part of this model, nor of its saved states.
+        self._teachers = _Untracked(teachers)
         self.log_variances = None
         if task.loss_weights == "uncertainty":
             self.log_variances = {
@@ -56,8 +56,8 @@ class MultiTaskLearner(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         [name] = y
         total = self._of_labels(y, y_pred)
-        if name in self._teachers[0].values:
-            teacher, share, temperature = self._teachers[0].values[name]
+        if name in self._teachers.values:
+            teacher, share, temperature = self._teachers.values[name]
             expected = ops.stop_gradient(
                 teacher({tensor.name: x[tensor.name] for tensor in teacher.inputs}, training=False)
             )
@@ -81,14 +81,9 @@ class _Untracked:
         self.values = values
 
 
-def of_one(
-    losses: Mapping[str, Callable], outputs: Mapping[str, Any], targets: Mapping[str, Any],
-    *more: Any,
-) -> Any:  # fmt: skip
-    """The loss of the one task that has targets; the others have gradients of zero."""
-    [name] = targets
-    idle = sum(ops.sum(one) for other, one in outputs.items() if other != name)
-    return losses[name](targets[name], outputs[name], *more) + 0.0 * idle
+def idle(outputs: Mapping[str, Any], name: str) -> Any:
+    """Returns 0, of which all outputs but a task's have gradients of zero."""
+    return 0.0 * sum(ops.sum(one) for other, one in outputs.items() if other != name)
 
 
 def head_models(

@@ -14,7 +14,7 @@ from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.generation.decoding import check_no_decoding
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.models.heads import Heads
-from keras_transformer.zoo.outputs import BY_HEAD
+from keras_transformer.zoo.outputs import BY_HEAD, CLASSES, TAGS
 from keras_transformer.zoo.tasks.multi_task.multi_data import MultiData, MultiRows, completed
 from keras_transformer.zoo.tasks.multi_task.task_table import Entry, is_table, read_table
 from keras_transformer.zoo.tasks.registry import task_from_json
@@ -80,23 +80,29 @@ class MultiTask(Task):
 
     def loss(self, label_smoothing: float = 0.0) -> Callable:
         """Returns the loss of targets by the name of their one task, and all outputs by name."""
-        from keras_transformer.zoo.tasks.multi_task.learner import of_one
+        from keras_transformer.zoo.tasks.multi_task.learner import idle
 
-        smoothed = {
+        losses = {
             # Numbers and sets of labels are not smoothed.
-            name: task.loss(label_smoothing if task.output in ("classes", "tags") else 0.0)
+            name: task.loss(label_smoothing if task.output in (CLASSES, TAGS) else 0.0)
             for name, task in self.tasks.items()
         }
-        return lambda targets, outputs: of_one(smoothed, outputs, targets)
+
+        def of_one(targets, outputs):
+            [(name, own)] = targets.items()
+            return losses[name](own, outputs[name]) + idle(outputs, name)
+
+        return of_one
 
     def output_difference(self, targets, expected, outputs, temperature: float):
         """The difference of the one task that has targets."""
-        from keras_transformer.zoo.tasks.multi_task.learner import of_one
+        from keras_transformer.zoo.tasks.multi_task.learner import idle
 
-        [name] = targets
-        difference = self.tasks[name].output_difference
-        found = {name: lambda ours, out: difference(ours, expected[name], out, temperature)}
-        return of_one(found, outputs, targets)
+        [(name, own)] = targets.items()
+        difference = self.tasks[name].output_difference(
+            own, expected[name], outputs[name], temperature
+        )
+        return difference + idle(outputs, name)
 
     def read(
         self, source: Source, columns: Mapping[str, str | None] | None = None, *,
@@ -222,18 +228,18 @@ class MultiTask(Task):
         mean = float(np.mean(scores)) if len(scores) == len(self.tasks) else None
         return {MEAN.name: mean, **deciding, BY_TASK: dict(found)}
 
-    def tuned(self, data: MultiData, model: "keras.Model") -> tuple[Self, dict[str, Any]]:
+    def tuned(
+        self, data: MultiData, model: "keras.Model", metrics: dict
+    ) -> tuple[Self, dict[str, Any]]:
         from keras_transformer.zoo.tasks.multi_task.learner import head_models
 
-        models, tasks, changed = head_models(model, self, data.modality), {}, {}
+        models, tasks, found = head_models(model, self, data.modality), {}, {}
         for name, task in self.tasks.items():
-            tasks[name], changed[name] = task.tuned(data.parts[name], models[name])
-        found = {
-            name: {**of(models[name]), **changed[name]}
-            for name, of in ((name, part.validator()) for name, part in data.parts.items())
-        }
+            tasks[name], found[name] = task.tuned(
+                data.parts[name], models[name], metrics[BY_TASK][name]
+            )
         task = dataclasses.replace(self, tasks=tasks)
-        return task, task.joined(found, data.validation)
+        return task, {**metrics, **task.joined(found, data.validation)}
 
     def undefined(self, examples: MultiRows) -> dict[str, str]:
         reasons = {}
