@@ -14,11 +14,7 @@ from keras_transformer.cli import generation, options
     "files", metavar="FILE.tflite...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
 @options.data(required=True)
-@options.text(help="Column of the text.  [default: as in training]")
-@options.text_pair(help="Column of the second text.  [default: as in training]")
-@options.label(help="Column of the label.  [default: as in training]")
-@options.source(help="Column of the source text.  [default: as in training]")
-@options.target(help="Column of the target text.  [default: as in training]")
+@options.columns
 @click.option(
     "--layers", is_flag=True,
     help="Show the differences layer by layer instead.",

@@ -109,7 +109,7 @@ def _check_mixed(
     "[only with --precision mixed]"
 )
 @click.option(
-    "--calibration", type=options.EXISTING_FILE, metavar="FILE",
+    "--calibration", type=options.EXISTING_DATA, metavar="FILE",
     help="Data to calibrate the ranges on, with the checkpoint's columns, when a float checkpoint "
     "becomes an integer file.",
 )

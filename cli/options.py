@@ -82,7 +82,19 @@ class ExistingFile(click.Path):
         return super().convert(value, param, ctx)
 
 
-EXISTING_FILE = ExistingFile()
+class ExistingData(ExistingFile):
+    """A file of data, or a folder with a folder of files for each class.
+
+    Args:
+        path_type: type of its path.
+    """
+
+    def __init__(self, path_type: type = Path):
+        super().__init__(path_type)
+        self.dir_okay = True
+
+
+EXISTING_FILE, EXISTING_DATA = ExistingFile(), ExistingData()
 
 
 def of_kind(kind: Any) -> Any:
@@ -91,7 +103,7 @@ def of_kind(kind: Any) -> Any:
 
 
 # The options that select the columns of a table.
-COLUMNS = ("text", "text_pair", "label", "source", "target", "language")
+COLUMNS = ("text", "text_pair", "image", "label", "source", "target", "language")
 
 out = partial(
     click.option,
@@ -112,9 +124,10 @@ overwrite = partial(
 data = partial(
     click.option,
     "--data",
-    type=EXISTING_FILE,
+    type=EXISTING_DATA,
     metavar="FILE",
-    help="Data file with a header: .tsv, .csv or .jsonl, plain or .gz.",
+    help="Data file with a header: .tsv, .csv or .jsonl, plain or .gz; for images also a folder "
+    "with a folder for each class, or arrays in .npz.",
 )
 
 head = partial(
@@ -145,6 +158,14 @@ text_pair = partial(
     type=TEXT,
     metavar="COLUMN",
     help="Column of the second text, if an example is a pair.",
+)
+
+image = partial(
+    click.option,
+    "--image",
+    type=TEXT,
+    metavar="COLUMN",
+    help="Column of the images: paths within the folder of the table, or arrays in .npz.",
 )
 
 label = partial(
@@ -182,8 +203,8 @@ language = partial(
 
 def columns(command: Callable) -> Callable:
     """Adds the options of a trained model's data columns, except the language."""
-    added = (text, text_pair, label, source, target)
-    whose = ("text", "second text", "label", "source text", "target text")
+    added = (text, text_pair, image, label, source, target)
+    whose = ("text", "second text", "image", "label", "source text", "target text")
     for option, what in reversed(list(zip(added, whose, strict=True))):
         help_text = f"Column of the {what}.  [default: as in training]"
         command = option(help=help_text)(command)

@@ -51,11 +51,11 @@ def shares_of(_context: Any, _parameter: Any, value: str | None) -> list[float]:
     help="Also try these input lengths in tokens, such as 16,32; longer texts are cut.",
 )
 @click.option(
-    "--train", type=options.EXISTING_FILE, metavar="FILE",
+    "--train", type=options.EXISTING_DATA, metavar="FILE",
     help="Data for calibration and training.  [default: that of the recipe]",
 )
 @click.option(
-    "--validation", type=options.EXISTING_FILE, metavar="FILE",
+    "--validation", type=options.EXISTING_DATA, metavar="FILE",
     help="Data that selects the best epoch of training.  [default: that of the recipe]",
 )
 @options.columns

@@ -22,7 +22,7 @@ from keras_transformer.edge.precision import TRAINED_PRECISIONS
     "accuracy or correlation, BLEU, perplexity.",
 )
 @click.option(
-    "--calibration", type=options.EXISTING_FILE, metavar="FILE",
+    "--calibration", type=options.EXISTING_DATA, metavar="FILE",
     help="Data to calibrate the ranges on.  [default: the training data]",
 )
 @click.option(

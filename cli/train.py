@@ -133,7 +133,7 @@ def settings_of(_context: Any, _parameter: Any, pairs: tuple[str, ...]) -> dict[
     return settings
 
 
-DATA_FILE = options.ExistingFile(str)
+DATA_FILE, DATA = options.ExistingFile(str), options.ExistingData(str)
 
 
 class FileOrShare(click.ParamType):
@@ -143,7 +143,7 @@ class FileOrShare(click.ParamType):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str | float:
         share = read_number(value)
-        return DATA_FILE.convert(value, param, ctx) if share is None else share
+        return DATA.convert(value, param, ctx) if share is None else share
 
 
 @click.command()
@@ -155,8 +155,9 @@ class FileOrShare(click.ParamType):
     + f".  [default: {DEFAULT_TASK}]",
 )
 @click.option(
-    "--train", type=DATA_FILE, metavar="FILE",
-    help="Training data with a header: .tsv, .csv or .jsonl, plain or .gz; for "
+    "--train", type=DATA, metavar="FILE",
+    help="Training data with a header: .tsv, .csv or .jsonl, plain or .gz; for images also a "
+    "folder with a folder for each class, or arrays in .npz; for "
     "language-modeling and masked-language-modeling plain text; for token-classification .conll, "
     ".conllu or .jsonl; for question-answering .json or .jsonl.",
 )
@@ -167,6 +168,10 @@ class FileOrShare(click.ParamType):
 )
 @options.text(help="Column of the text; of the words in CoNLL, by number.  [default: text]")
 @options.text_pair()
+@options.image(
+    help="Column of the images: paths within the folder of the table, or arrays in .npz.  "
+    "[default: image]"
+)
 @options.label(
     help="Column of the labels: names, integers, or numbers to predict; of the tags in CoNLL, by "
     "number.  [default: label]"
@@ -255,6 +260,9 @@ def train(
 
     A language model: keras-transformer train gpt_tiny --task language-modeling --train train.txt
     --validation dev.txt --out writer
+
+    Images: keras-transformer train vit_tiny --train photos/train --validation photos/dev --out
+    photos_model
 
     An encoder that has read plain text first: keras-transformer train bert_mini --task
     masked-language-modeling --train texts.txt --validation 0.05 --out pretrained; then

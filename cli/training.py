@@ -42,11 +42,11 @@ def going_on(*, data: str, epochs: str, learning_rate: str) -> Callable[[Callabl
     """
     added = (
         click.option(
-            "--train", type=options.EXISTING_FILE, metavar="FILE",
+            "--train", type=options.EXISTING_DATA, metavar="FILE",
             help=f"Training data.  [default: that of {data} recipe]",
         ),
         click.option(
-            "--validation", type=options.EXISTING_FILE, metavar="FILE",
+            "--validation", type=options.EXISTING_DATA, metavar="FILE",
             help=f"Validation data.  [default: that of {data} recipe]",
         ),
         click.option(

@@ -6,7 +6,14 @@ from keras import ops
 from keras_transformer.bits import dynamic_bits, unit_range
 from keras_transformer.dropout import Dropout
 from keras_transformer.low_rank import make_projection
-from keras_transformer.masks import MARGIN, attention_bias, causal_bias, raised_to, token_mask
+from keras_transformer.masks import (
+    IMPERCEPTIBLE,
+    MARGIN,
+    attention_bias,
+    causal_bias,
+    raised_to,
+    token_mask,
+)
 from keras_transformer.normalization import RMSNorm
 from keras_transformer.positions import RotaryEmbedding
 from keras_transformer.quantization import QuantizedLayer
@@ -252,6 +259,10 @@ class MultiHeadAttention(QuantizedLayer):
         unmasked = scores
         for bias in biases:
             scores = scores + ops.cast(bias, scores.dtype)
+        if not biases and (self.activation_bits or 0) > 8 and self.inner_bits is None:
+            # The converter would store the softmax of wide scores in 8 bits, which its op cannot.
+            # Of a sum it knows no range, and leaves both in float.
+            scores = scores + IMPERCEPTIBLE
         scores = raised_to(unmasked, scores, self.masked_scores_point, MARGIN)
         scores = self.masked_scores_point(scores, training=training)
         probabilities = self.probabilities_point(ops.softmax(scores), training=training)

@@ -11,6 +11,9 @@ MASKED_SCORE = -3e4
 # The same in an integer: twice the range of any scores, and few enough steps of it.
 STORED_MASKED_SCORE = -512.0
 # Distance from the lowest score to the lower bound of the stored sum, which clips lower sums.
+# A converter would store the softmax of stored values in steps of 1/256. It leaves a sum of unknown
+# range in float, and cannot fold a constant that is too small to change a score.
+IMPERCEPTIBLE = 1e-30
 MARGIN = 8.0
 
 

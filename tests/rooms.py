@@ -40,12 +40,13 @@ ROOMS = {
     "zoo.answering": Room("zoo.errors zoo.tagging zoo.tokenizers", "numpy", device=True),
     "zoo.scope": Room("zoo.errors", "numpy", device=True),
     "zoo.chat": Room("zoo.errors zoo.tokenizers", "jinja2", device=True),
+    "zoo.media": Room("zoo.errors zoo.printable", "PIL numpy", device=True),
     "zoo.modalities": Room(
-        "zoo.chat zoo.errors zoo.printable zoo.tokenizers", "numpy", device=True
+        "zoo.chat zoo.errors zoo.media zoo.printable zoo.tokenizers", "numpy", device=True
     ),
     "zoo.data": Room(
-        "zoo.errors zoo.modalities zoo.numerals zoo.printable zoo.tagging zoo.tokenizers", "numpy",
-        device=True,
+        "zoo.errors zoo.media zoo.modalities zoo.numerals zoo.printable zoo.tagging "
+        "zoo.tokenizers", "numpy", device=True,
     ),
     "zoo.masking": Room(
         "zoo.data zoo.errors zoo.tagging zoo.tokenizers", "numpy", device=True
@@ -64,11 +65,16 @@ ROOMS = {
     "zoo.models.families.encoders": Room("zoo.models.families"),
     "zoo.models.families.decoders": Room("zoo.models.families"),
     "zoo.models.families.encoder_decoders": Room("zoo.models.families"),
+    "zoo.models.families.images": Room("zoo.models.families"),
     "zoo.models": Room(
         "layers zoo.models.families zoo.models.families.decoders "
-        "zoo.models.families.encoder_decoders zoo.models.families.encoders zoo.data zoo.errors "
+        "zoo.models.families.encoder_decoders zoo.models.families.encoders "
+        "zoo.models.families.images zoo.data zoo.errors "
         "zoo.modalities zoo.tokenizers",
         "keras numpy tensorflow",
+    ),
+    "zoo.models.embedded": Room(
+        "layers zoo.errors zoo.modalities zoo.models", "keras"
     ),
     "zoo.models.running": Room(
         "layers zoo.data zoo.errors zoo.models zoo.tokenizers", "keras numpy tensorflow"
@@ -100,8 +106,8 @@ ROOMS = {
     ),
     "zoo.losses": Room("zoo.answering zoo.data zoo.errors", "keras"),
     "zoo.tasks": Room(
-        "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.generation zoo.losses zoo.modalities "
-        "zoo.models "
+        "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.generation zoo.losses zoo.media "
+        "zoo.modalities zoo.models "
         "zoo.models.running zoo.numerals zoo.predictor "
         "zoo.outputs zoo.progress zoo.scope zoo.tabular zoo.tokenizers zoo.vocabularies",
         "keras numpy",

@@ -37,6 +37,8 @@ LOCAL_IMPORTS = {
     # Extras, which a model on the hub or in a file of PyTorch needs.
     ("zoo/pretrained/source.py", "huggingface_hub"),
     ("zoo/pretrained/tensors.py", "torch"),
+    # An extra, which pictures in files need.
+    ("zoo/media/pictures.py", "PIL"),
     # An extra, which a chat template needs.
     ("zoo/chat/template.py", "jinja2"),
     # The models train on other backends where TensorFlow is not installed.

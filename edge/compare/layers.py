@@ -32,7 +32,7 @@ from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.tflite.head_signatures import of_head
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError, RunError
-from keras_transformer.zoo.models.build import build, get_weights, set_weights
+from keras_transformer.zoo.models.build import all_layers, build, get_weights, set_weights
 
 # The first step of a decoder shows little: attention to one token is 1.
 FIND_ROWS, FIND_STEPS = 3, 3
@@ -105,6 +105,7 @@ def find_layers(
     limits: dict[tuple[str, str, int], float] = {}
     spec = get_precision(precision)
     known: dict[str, set[int]] = defaultdict(set)
+    shifts = _shifts(model) if precision == "float16" else {}
     loose = {signature: _loose(inside, spec) for signature, inside in both.inside.items()}
 
     def meet(signature, name, point, values, tensors):
@@ -115,6 +116,10 @@ def find_layers(
                 values, tensor, size
             ):
                 error = distances(values, tensor, size).max()
+                if name in shifts and distances(values - shifts[name], tensor, size).max() < error:
+                    # The values before a norm adds, which the converter adds to a later bias: what
+                    # float16 rounds may be more than all that is added.
+                    continue
                 is_rounded = inside.is_rounded(place, known[signature])
                 limit = limit_of(tensor, is_rounded, precision)
                 near = limit
@@ -242,6 +247,17 @@ def explain(
     rows = {name: rows[:ROWS] for name, rows in columns.items()}
     both.run(rows, partial(meet, True), partial(meet, False))
     return list(found.values())
+
+
+def _shifts(model):
+    """What norms add to the values of the points behind them, by the points' paths."""
+    found = {}
+    for layer in all_layers(model):
+        if getattr(layer, "beta", None) is not None:
+            added = keras.ops.convert_to_numpy(layer.beta)
+            names = f"{layer.path}_point", f"{layer.path.removesuffix('_norm')}_point"
+            found |= dict.fromkeys(names, added)
+    return found
 
 
 def _graphs(runner: Runner) -> bytes:

@@ -31,8 +31,8 @@ from keras_transformer.edge.runtime.names import (
     PREFILL,
     signature_name,
 )
+from keras_transformer.masks import IMPERCEPTIBLE
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.models.last_layers import IMPERCEPTIBLE
 from keras_transformer.zoo.tasks.multi_task.learner import head_models
 
 

@@ -138,6 +138,10 @@ class IntegerGraph:
             return first.moved(lambda integers: integers.reshape(op.outputs[0].shape))
         if op.type in _MOVING or (op.type == "Max" and isinstance(first, Stored)):
             return first.moved(lambda integers: self._executed(op, [integers, *inputs[1:]]))
+        if op.type == "Pad" and isinstance(first, Stored):
+            if first.grid.zero:
+                raise RunError(f"Expected padding of a grid with zero 0, got {first.grid.zero}.")
+            return first.moved(lambda integers: np.pad(integers, inputs[1]))
         if op.type == "XlaDynamicUpdateSlice":  # a cache is float between two calls
             return _updated(*map(_floats, inputs))
         if op.type == "Cast" and isinstance(first, Stored):  # of the outputs

@@ -6,6 +6,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_transformer.edge.tflite.compact import to_bytes
+from keras_transformer.edge.tflite.pixels import store_pixels
 from keras_transformer.edge.tflite.schema import op_name
 
 _SELECTS = ("SELECT", "SELECT_V2")
@@ -19,10 +20,12 @@ def rewrite(flatbuffer: bytes) -> bytes:
     - After a softmax that is stored in 16 bits the converter rounds to 8 bits first.
     - Where a float softmax is reshaped before a float matmul, the converter stores it in between,
       in steps of 1/256.
+    - Of pixels a file of integers computes in float what it could store, see `store_pixels`.
     """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
     for graph in model.subgraphs:
         _Graph(model, graph).rewrite()
+        store_pixels(model, graph)
     return to_bytes(model, len(flatbuffer))
 
 

@@ -7,7 +7,9 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.tokenizers.target_language import check_language
 
 # Uses of columns; `language` is the target language of a translator, in place of `target`.
-COLUMNS = ("text", "text_pair", "label", "source", "target", "language")
+COLUMNS = (
+    "text", "text_pair", "image", "label", "source", "target", "language",
+)  # fmt: skip
 
 
 class Trained(Protocol):
@@ -46,7 +48,7 @@ def columns_of(
                 f"Expected columns of {model.task_name} ({known}), got {name}={value!r}."
             )
         columns[name] = value
-    optional = {"text_pair"}
+    optional = {"text_pair", "image"}
     if "negative" in columns:
         # Only training reads negatives, and pairs that match have no scores.
         columns["negative"] = None

@@ -11,8 +11,12 @@ import numpy as np
 
 from keras_transformer.zoo.data.tables import Table, quoted, read_table
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.media.array_files import read_arrays
+from keras_transformer.zoo.media.class_folders import read_class_folder
 from keras_transformer.zoo.printable import shortened_value
 
+# How the name of a file of arrays ends.
+ARRAYS = ".npz"
 # A path; a tuple of columns (lists, arrays, columns of a data frame); a mapping of columns by name
 # or a data frame; or rows, each a tuple or a mapping by the columns' names.
 Source = str | Path | tuple[Sequence[Any], ...] | Mapping[str, Sequence[Any]] | Iterable[Any]
@@ -20,9 +24,12 @@ Source = str | Path | tuple[Sequence[Any], ...] | Mapping[str, Sequence[Any]] | 
 
 def read_source(
     source: Source, texts: Sequence[str], others: Sequence[str] = (), *, name: str = "data",
-    is_text: bool = True, lists: Sequence[str] = (),
+    is_text: bool = True, lists: Sequence[str] = (), suffixes: Sequence[str] = (),
 ) -> Table:  # fmt: skip
     """Reads columns of text, and of labels and numbers as text.
+
+    Rows that are no text may be in a `.npz` file with an array for each column, or, as files, in a
+    folder with a folder for each label.
 
     Args:
         source: see `Source`.
@@ -31,6 +38,7 @@ def read_source(
         name: name of data in memory in messages.
         is_text: whether the rows are texts; otherwise values in memory are left as they are.
         lists: names of the columns whose values in memory may be lists.
+        suffixes: how the names of files end that are rows themselves; empty if rows are none.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -39,7 +47,12 @@ def read_source(
         TypeError: if the data is none of these, or a value is of another type.
     """
     if isinstance(source, str | os.PathLike):
-        return read_table(source)
+        path = Path(source)
+        if suffixes and path.is_dir():
+            return _of_class_folder(path, texts, others, suffixes)
+        if is_text or path.suffix != ARRAYS:
+            return read_table(path)
+        source, name = read_arrays(path), str(path)
     if isinstance(source, tuple):
         columns = _columns_in_order(source, [*texts, *others], name)
     elif hasattr(source, "keys"):
@@ -83,6 +96,12 @@ def read_source(
             key for key, column in {**values, **flat}.items() if all(map(_is_integer, column))
         ),
     )  # fmt: skip
+
+
+def _of_class_folder(path, texts, others, suffixes):
+    files, names = read_class_folder(path, suffixes)
+    columns = {texts[0]: files, (others or ["label"])[-1]: names}
+    return Table(path=path, columns=columns, lines=list(range(1, len(files) + 1)), unit="file")
 
 
 def texts_in(source: Iterable[str], name: str) -> list[str]:

@@ -32,7 +32,7 @@ class Table:
         path: file of the table, or the name of data in memory.
         columns: texts by column name; a row of a column in `lists` may hold a list of texts.
         lines: line on which each row starts, or the row's number; counted from 1.
-        unit: unit of `lines`: `line` or `row`.
+        unit: unit of `lines`: `line`, `row`, or `file` where each row is one.
         integers: names of the in-memory columns that held integers, here converted to text.
         problems: errors of columns without a text in each row, by column name.
         lists: errors of columns with a list of texts in a row, where one text is needed.
@@ -45,6 +45,11 @@ class Table:
     integers: frozenset[str] = frozenset()
     problems: Mapping[str, str] = dataclasses.field(default_factory=dict)
     lists: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path | None:
+        """Folder of the table's file, which paths in it are relative to; None for other data."""
+        return Path(self.path).parent if self.unit == "line" else None
 
     def at(self, row: int) -> str:
         """Returns the location of a row, for messages."""

@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -116,6 +117,8 @@ class Modality(abc.ABC):
             the model's config.
         name: name of the modality in configs, checkpoints and files.
         rows: name of raw rows in messages.
+        column: use and default name of the column of the rows in a table.
+        suffixes: how the names of its files end, where a row may be a file.
         is_text: whether raw rows are strings, not values that `read_row` reads.
         augments: whether `augment` changes rows.
     """
@@ -125,6 +128,8 @@ class Modality(abc.ABC):
 
     name: ClassVar[str]
     rows: ClassVar[str] = "rows"
+    column: ClassVar[str] = "text"
+    suffixes: ClassVar[tuple[str, ...]] = ()
     is_text: ClassVar[bool] = False
     augments: ClassVar[bool] = False
 
@@ -173,12 +178,22 @@ class Modality(abc.ABC):
         return list(rows), None
 
     @classmethod
-    def read_row(cls, value: Any, place: str) -> Any:
+    def positions(cls, settings: Mapping[str, Any]) -> int | None:
+        """Returns the number of positions of every row, None where rows differ."""
+        specs = cls.specs(settings)
+        if any(spec.is_variable for spec in specs):
+            return None
+        return max(spec.positions for spec in specs)
+
+    @classmethod
+    def read_row(cls, value: Any, place: str, folder: Path | None = None) -> Any:
         """Returns the raw row of a value in a table's column, such as the image at a path.
 
         Args:
             value: string from a file, or a value of data in memory.
             place: location of the value, for messages.
+            folder: folder of the table's file, which paths in it are relative to; None for data in
+                memory.
 
         Raises:
             InputError: if the value is not a row of this modality.

@@ -1,10 +1,11 @@
 """Registry of the modalities by name."""
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.modalities.image import Image
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.modalities.text import Text
 
-MODALITIES: dict[str, type[Modality]] = {"text": Text}
+MODALITIES: dict[str, type[Modality]] = {"image": Image, "text": Text}
 
 
 def modality_named(name: str) -> type[Modality]:

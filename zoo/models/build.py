@@ -27,7 +27,6 @@ from keras_transformer.zoo.models.kept_layers import keep_layers
 from keras_transformer.zoo.models.last_layers import Fused
 from keras_transformer.zoo.models.memory import check_build
 from keras_transformer.zoo.models.parts import Parts
-from keras_transformer.zoo.models.text_inputs import token_embedding
 
 # What a model of integers only does not compute otherwise.
 FLOAT_ONLY = {
@@ -209,6 +208,9 @@ class _Models(Parts):
             return self.inner_point("pooled_point", **stored)(ops.tanh(x))
         if self.bits["inner_bits"] is not None:
             return self._pool_integers(x, mask)
+        if mask is None:
+            pooled = (ops.mean if self.config.pooling == "mean" else ops.max)(x, axis=1)
+            return self.point("pooled_point")(pooled)
         real = ops.expand_dims(ops.cast(mask, x.dtype), -1)
         if self.config.pooling == "mean":
             pooled = ops.sum(x * real, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0)
@@ -236,11 +238,11 @@ class _Models(Parts):
             for name in (("source_ids", "ids") if cross_attention else ("ids",))
         }
         ids, memory = inputs["ids"], {}
-        embedding = token_embedding(self)
+        embedding = self.token_embedding()
         if cross_attention:
             source, read = inputs["source_ids"], embedding
             if c.source_vocab_size:
-                read = token_embedding(self, c.source_vocab_size, "source_token_embedding")
+                read = self.token_embedding(c.source_vocab_size, "source_token_embedding")
             mask = ops.not_equal(source, PAD_ID)
             x = self._embed(source, read, "source_")
             memory = {"memory": self.stack(Encoder, "encoder")(x, mask=mask), "memory_mask": mask}

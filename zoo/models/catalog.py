@@ -20,6 +20,7 @@ from keras_transformer.zoo.models.families.encoders.modernbert import MODERNBERT
 from keras_transformer.zoo.models.families.encoders.mpnet import MPNET
 from keras_transformer.zoo.models.families.encoders.roberta import ROBERTA
 from keras_transformer.zoo.models.families.family import Size
+from keras_transformer.zoo.models.families.images.vit import VIT
 from keras_transformer.zoo.models.families.published import Published
 
 FAMILIES = {
@@ -42,6 +43,7 @@ FAMILIES = {
     "roberta": ROBERTA,
     "t5": T5,
     "transformer": TRANSFORMER,
+    "vit": VIT,
 }
 SIZES: dict[str, Size] = {
     name: size for family in FAMILIES.values() for name, size in family.sizes.items()

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.models.config_checks import (
     POSITION_BIASES,
     check_together,
@@ -149,6 +150,12 @@ class TransformerConfig:
 
     def _check_modality(self):
         reads_text = self.modality == "text"
+        positions = self.positions_of_rows
+        if positions is not None and positions != self.max_length:
+            raise InputError(
+                f"Expected max_length to be the {positions} positions of an input of "
+                f"{self.modality}, got max_length={self.max_length}."
+            )
         if not reads_text and self.architecture != "encoder":
             raise InputError(
                 f"Expected a model that is no encoder to read text, got modality={self.modality!r}."
@@ -158,6 +165,11 @@ class TransformerConfig:
             raise InputError(
                 f"Expected vocab_size to be {wanted}, got vocab_size={self.vocab_size}."
             )
+
+    @property
+    def positions_of_rows(self) -> int | None:
+        """The number of positions that every row has, None where rows differ."""
+        return modality_named(self.modality).positions(self.modality_settings)
 
     @property
     def score_bias(self) -> str | None:
@@ -178,18 +190,29 @@ class TransformerConfig:
         return self.head_dim or self.hidden_dim // self.num_heads
 
     def replace(self, **changes: Any) -> Self:
-        """Returns a copy with some values changed.
+        """Returns a copy with some values changed, also of the modality's settings by their names.
+
+        `max_length` follows from such a setting where every row has as many positions.
 
         Raises:
             InputError: if a name is unknown or a value impossible.
         """
         known = [field.name for field in dataclasses.fields(self)]
+        own = {name: value for name, value in changes.items() if name in self.modality_settings}
+        changes = {name: value for name, value in changes.items() if name not in own}
         for name in changes:
             if name not in known:
+                known += self.modality_settings
                 raise InputError(
                     f"Expected a setting of the model among {', '.join(known)}, got {name!r}."
                 )
-        return dataclasses.replace(self, **changes)
+        if not own:
+            return dataclasses.replace(self, **changes)
+        settings = {**self.modality_settings, **own}
+        positions = modality_named(self.modality).positions(settings)
+        if positions is not None:
+            changes["max_length"] = positions
+        return dataclasses.replace(self, **changes, modality_settings=settings)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the values as a JSON-serializable object."""

@@ -31,6 +31,8 @@ def parameters(model: keras.Model) -> int:
 def multiply_adds(model: keras.Model, length: int) -> int:
     """Returns the multiply-adds of a pass over `length` tokens (of source and target each).
 
+    A model whose inputs have one size passes over one of them.
+
     The matrix products are counted: projections, scores, contexts, feed-forward layers, and the
     logits of decoders at every position; look-ups, norms, activations and a task's head are not.
     """
@@ -39,12 +41,12 @@ def multiply_adds(model: keras.Model, length: int) -> int:
         if is_of_head(layer.name):
             continue
         for inner in layer._flatten_layers():
+            # Inputs of one size have their own length; (B, D) is one vector of each text.
+            vectors = (layer.output.shape[1] or length) if len(layer.output.shape) == 3 else 1
             if isinstance(inner, Projection):
-                # A layer with input (B, D) reads one vector of each text.
-                vectors = length if len(layer.output.shape) == 3 else 1
                 total += vectors * math.prod(inner.kernel.shape)
             elif isinstance(inner, MultiHeadAttention):
-                total += 2 * length * length * inner.num_heads * inner.width
+                total += 2 * vectors * vectors * inner.num_heads * inner.width
         prefix = layer.name.removesuffix(without_prefix(layer.name))
         if isinstance(layer, Decoder) and f"{prefix}{LOGITS_HEAD}" not in layers:
             total += length * math.prod(layers[f"{prefix}token_embedding"].embeddings.shape)

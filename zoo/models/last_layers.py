@@ -3,13 +3,12 @@
 import keras
 from keras import ops
 
+from keras_transformer.masks import IMPERCEPTIBLE
+
 # The smallest length that a vector is divided by, as in TFLite's op.
 LEAST_LENGTH = 1e-6
 # The smallest probability of several members, whose logarithm is the output: 1e-30 is -69.
 _LEAST_PROBABILITY = 1e-30
-# A converter would store the softmax of stored logits in steps of 1/256. It leaves a sum of unknown
-# range in float, and cannot fold a constant that is too small to change a logit.
-IMPERCEPTIBLE = 1e-30
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")

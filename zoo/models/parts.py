@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import keras
 
+from keras_transformer.bits import dynamic_bits
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.feedforward import HeadTransform
 from keras_transformer.low_rank import make_projection
@@ -80,6 +81,20 @@ class Parts:
         return kind(
             self.config.max_length, bits=self.bits, dtype=self.dtype, name=self.named(name)
         )(x)
+
+    def token_embedding(self, vocab_size=None, name="token_embedding"):
+        """The token embedding of a vocabulary, by default the model's own."""
+        c = self.config
+        # Vectors that are scaled by sqrt(D) have an initial variance of 1 after scaling.
+        stddev = c.hidden_dim**-0.5 if c.scale_embeddings else 0.02
+        made = TokenEmbedding(
+            vocab_size or c.vocab_size, c.embedding_dim or c.hidden_dim,
+            scale=c.hidden_dim**0.5 if c.scale_embeddings else 1.0,
+            initializer_stddev=stddev, logits_bias=self.has_logits_bias and vocab_size is None,
+            bits=dynamic_bits(self.bits), dtype=self.dtype, name=self.named(name),
+        )  # fmt: skip
+        self.tables[name] = made
+        return made
 
     def embedded(self, x):
         """An encoder's input (B, T, D) from embedded vectors: their norm, dropout, projection."""

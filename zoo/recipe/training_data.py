@@ -122,7 +122,9 @@ def _checked(data: Data) -> tuple[Path, str]:
 
 
 def _digest(path: Path) -> str:
-    """The SHA-256 of a file; of a table of tasks, that of all files that it names too."""
+    """The SHA-256 of a file; of a folder or a table of tasks, that of all files that it has."""
+    if path.is_dir():
+        return _folder_digest(path)
     own = file_digest(path)
     named = [path.parent / name for name in _named_in(path)]
     if not named:
@@ -130,6 +132,16 @@ def _digest(path: Path) -> str:
     # Whoever reads the table says which files are missing.
     digests = [file_digest(one) for one in named if one.is_file()]
     return hashlib.sha256("".join([own, *digests]).encode()).hexdigest()
+
+
+def _folder_digest(folder: Path) -> str:
+    """The SHA-256 of the names and contents of the files in a folder, hidden ones left out."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if path.is_file() and not any(part.startswith(".") for part in name.parts):
+            digest.update(f"{name.as_posix()}\0{file_digest(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def _named_in(path: Path) -> Iterator[str]:
@@ -174,7 +186,14 @@ def rows_digest(rows: Iterable[Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A NumPy scalar or array as a JSON value."""
+    """A NumPy scalar or array, bytes or a path as a JSON value."""
+    if isinstance(value, os.PathLike):
+        return {"sha256": file_digest(value)}
+    if getattr(value, "ndim", 0) > 1 or isinstance(value, bytes):
+        # Pictures: their numbers one by one would take minutes.
+        kind = [str(value.dtype), list(value.shape)] if hasattr(value, "dtype") else []
+        data = value if isinstance(value, bytes) else value.tobytes()
+        return {"sha256": hashlib.sha256(data).hexdigest(), "array": kind}
     if hasattr(value, "tolist"):
         return value.tolist()
     raise InputError(f"Expected rows of texts and numbers, got {value!r}.")

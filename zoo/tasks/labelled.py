@@ -21,6 +21,9 @@ from keras_transformer.zoo.outputs import Outputs
 from keras_transformer.zoo.tasks.labelled_data import LabelledData, finite
 from keras_transformer.zoo.tasks.task import Task
 
+# Uses of columns whose rows are no text.
+_OTHER_ROWS = ("image",)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LabelledTask(Task):
@@ -40,7 +43,7 @@ class LabelledTask(Task):
     modality: str = "text"
 
     columns: ClassVar[Mapping[str, str | None]] = {
-        "text": "text", "text_pair": None, "label": "label"
+        "text": "text", "text_pair": None, "image": None, "label": "label"
     }  # fmt: skip
     defaults: ClassVar[Mapping[str, Any]] = {"model": "bert_tiny"}
     needs_pairs: ClassVar[bool] = True
@@ -65,18 +68,22 @@ class LabelledTask(Task):
         name: str = "data", labelled: bool = True,
     ) -> Examples:  # fmt: skip
         names = self.named_columns(columns)
-        text, pair, negative = names["text"], names["text_pair"], names.get("negative")
+        kind = modality_named(self.modality)
+        text = _rows_column(names, kind)
+        pair, negative = names["text_pair"], names.get("negative")
         label, is_needed = self.label_of(names, labelled)
         if pair is None and self.pair:
             pair = "text_pair"
         texts = [text] if pair is None else [text, pair]
-        kind = modality_named(self.modality)
         others = [] if label is None else [label]
         if pair is not None and not (labelled or self.needs_pairs):
             texts, others, negative = [text], [pair, *others], None
         texts += [] if negative is None else [negative]
         lists = [label] if self.reads_lists and label is not None else []
-        table = read_source(source, texts, others, name=name, is_text=kind.is_text, lists=lists)
+        table = read_source(
+            source, texts, others, name=name, is_text=kind.is_text, lists=lists,
+            suffixes=kind.suffixes,
+        )  # fmt: skip
         if pair is not None and pair not in (*texts, *table.columns):
             pair = None
         is_there = label in table.columns and (labelled or label not in table.problems)
@@ -88,7 +95,7 @@ class LabelledTask(Task):
 
         def rows(key):
             values = enumerate(column(table, key))
-            return [kind.read_row(value, table.at(place)) for place, value in values]
+            return [kind.read_row(value, table.at(place), table.folder) for place, value in values]
 
         return Examples(
             texts=rows(text), pairs=None if pair is None else rows(pair),
@@ -224,3 +231,14 @@ class LabelledTask(Task):
             rows = modality_named(self.modality).rows
             expected = f"pairs of {rows}" if self.pair else f"single {rows}"
             raise InputError(f"Expected {expected}, as the model was trained on.")
+
+
+def _rows_column(names: Mapping[str, str | None], kind: type[Modality]) -> str:
+    """The column of a modality's rows; InputError if another's is named."""
+    for use in _OTHER_ROWS:
+        if names.get(use) is not None and use != kind.column:
+            raise InputError(
+                f"Expected no column of an {use} for a model that reads {kind.rows}, got "
+                f"{use}={names[use]!r}."
+            )
+    return names.get(kind.column) or kind.column

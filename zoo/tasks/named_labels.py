@@ -9,6 +9,7 @@ import numpy as np
 from keras_transformer.zoo.data.labels import checked_labels
 from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.media.suited import suited_to_pictures
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.tasks.labelled import LabelledTask
 from keras_transformer.zoo.vocabularies.suited import suited_to
@@ -82,4 +83,6 @@ class NamedLabelsTask(LabelledTask):
         return dataclasses.replace(task, weights=tuple(weights.tolist()))
 
     def suited(self, train: Examples) -> dict[str, Any]:
+        if self.modality == "image":
+            return suited_to_pictures(train.texts)
         return suited_to(train.texts, train.pairs) if self.modality == "text" else {}

@@ -47,7 +47,8 @@ def suited(
     if "optimizer" in chosen:
         # The decay is the suited optimizer's.
         fixed.add("weight_decay")
-    fixed |= set(() if _learns_words(recipe, task, train) else _OF_WORDS)
+    if config.modality == "text":
+        fixed |= set(() if _learns_words(recipe, task, train) else _OF_WORDS)
     values = {name: value for name, value in values.items() if name not in fixed}
     return _changed(recipe, values, settings, train, report)
 

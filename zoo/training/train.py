@@ -8,6 +8,7 @@ from typing import Any
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.modalities.registry import MODALITIES
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.pretrained.checkpoints import FINE_TUNING
 from keras_transformer.zoo.pretrained.source import is_checkpoint, is_published
@@ -20,6 +21,8 @@ from keras_transformer.zoo.tasks.registry import DEFAULT_TASK, task_named
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.training.train_recipe import OWN_CONFIG, train_recipe
 
+# Modality -> the model of its rows, where none is named and the data choose no other.
+_DEFAULT_MODELS = {"image": "vit_tiny"}
 # Recipe options that have a separate argument, or are not for the user to set.
 _ARGUMENTS = (
     "model", "settings", "published", "train", "validation", "validation_share", "columns",
@@ -138,6 +141,8 @@ def _recipe(
     kind = task_named(task) if isinstance(task, str) else task
     given |= {} if isinstance(task, str) else task.options()
     _check_names(options, kind.columns)
+    if model is None and (rows := _modality_of(places.get("train", ""), options)) != "text":
+        given["model"] = _DEFAULT_MODELS[rows]
     for name, example in (("train", ""), ("validation", ", or a share such as 0.1")):
         if name not in places:
             raise InputError(
@@ -152,6 +157,21 @@ def _recipe(
     if model is not None:
         given["model"] = model
     return Recipe.of_task(kind, **given, **places, settings=dict(settings or {}))
+
+
+def _modality_of(path: str, options: Mapping[str, Any]) -> str:
+    """The modality of training data without a model: by the named column, or the kind of files."""
+    folder = Path(path)
+    for name, kind in MODALITIES.items():
+        if kind.is_text:
+            continue
+        if options.get(kind.column) is not None:
+            return name
+        if path and folder.is_dir():
+            files = (one for one in folder.rglob("*") if one.is_file())
+            if any(one.suffix.lower() in kind.suffixes for one in files):
+                return name
+    return "text"
 
 
 def _check_own_tokenizer(options: Mapping[str, Any]) -> None:

@@ -102,6 +102,7 @@ def train_recipe(
     if start is not None and chosen is not None and "max_length" not in chosen:
         recipe = recipe.replace(max_length=min(recipe.data.max_length, start.max_length))
     config = config_of(recipe, start)
+    recipe = with_positions(recipe, config, chosen or ())
     recipe = recipe_of_run(recipe) if prune_vocabulary is None else recipe
     kept = texts_of_run(recipe, prune_vocabulary)
     if kept is not None and start is None:
@@ -146,6 +147,7 @@ def train_recipe(
         else:
             recipe = suited_to_start(recipe, start, task, given["train"], chosen, report)
         config = config_of(recipe, start)
+        recipe = with_positions(recipe, config)
     if start is None:
         data = learn_run_data(recipe, config, **given)
         modality = data.modality
@@ -216,7 +218,7 @@ def config_of(recipe: Recipe, start: Start | Pretrained | None = None) -> Transf
             f"Expected a task that the {config.architecture} {recipe.model.name} can be trained "
             f"for ({', '.join(known)}), got task={recipe.task!r}."
         )
-    if recipe.data.max_length > config.max_length:
+    if recipe.data.max_length > config.max_length and not config.positions_of_rows:
         raise InputError(
             f"Expected max_length to be at most the model's {config.max_length}, "
             f"got max_length={recipe.data.max_length}."
@@ -228,6 +230,30 @@ def config_of(recipe: Recipe, start: Start | Pretrained | None = None) -> Transf
             f"with num_segments={config.num_segments}."
         )
     return config
+
+
+def with_positions(
+    recipe: Recipe, config: TransformerConfig, chosen: Collection[str] = ()
+) -> Recipe:
+    """Returns the recipe with the length of inputs that have one size, where they do.
+
+    Args:
+        recipe, config: recipe and config of the model.
+        chosen: names of the options that the user chose.
+
+    Raises:
+        InputError: if the user chose a length.
+    """
+    positions = config.positions_of_rows
+    if positions is None:
+        return recipe
+    if "max_length" in chosen:
+        raise InputError(
+            f"Expected no max_length for a model that reads {config.modality}, whose size is that "
+            f"of its settings ({', '.join(config.modality_settings)}), got "
+            f"max_length={recipe.data.max_length}."
+        )
+    return recipe.replace(max_length=positions)
 
 
 def _named_config(model: Model, start: Start | Pretrained | None) -> TransformerConfig:

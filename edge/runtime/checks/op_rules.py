@@ -277,6 +277,14 @@ def _same_elements(given, made, op):
     return x.type == out.type and [n for n in x.shape if n != 1] == [n for n in out.shape if n != 1]
 
 
+def _padded(given, made, op):
+    (x, sizes), [out] = given, made
+    found = sizes.integers()
+    pairs = list(zip(found[::2], found[1::2], strict=True))
+    wide = [n + a + b for n, (a, b) in zip(x.shape, pairs, strict=True)]
+    return min(found) >= 0 and x.type == out.type and list(out.shape) == wide
+
+
 _FULLY_CONNECTED, _MUL, _BATCH_MATMUL = 9, 18, 126
 # Ops that multiply their first two inputs, and with them the scales.
 MULTIPLY = (_FULLY_CONNECTED, _MUL, _BATCH_MATMUL)
@@ -289,8 +297,9 @@ RULES: dict[int, tuple[str, Rule]] = {
     9: ("FULLY_CONNECTED", _fully_connected), 11: ("L2_NORMALIZATION", _UNARY),
     14: ("LOGISTIC", _UNARY), 18: ("MUL", _BINARY),
     19: ("RELU", _UNARY), 22: ("RESHAPE", _reshape), 25: ("SOFTMAX", _UNARY), 28: ("TANH", _UNARY),
-    36: ("GATHER", _gather), 39: ("TRANSPOSE", _transpose), 40: ("MEAN", _reduce),
-    41: ("SUB", _BINARY), 42: ("DIV", _BINARY), 43: ("SQUEEZE", _same_elements),
+    34: ("PAD", _padded), 36: ("GATHER", _gather), 39: ("TRANSPOSE", _transpose),
+    40: ("MEAN", _reduce), 41: ("SUB", _BINARY), 42: ("DIV", _BINARY),
+    43: ("SQUEEZE", _same_elements),
     45: ("STRIDED_SLICE", _strided_slice), 47: ("EXP", _UNARY), 49: ("SPLIT", _split),
     50: ("LOG_SOFTMAX", _UNARY), 53: ("CAST", _CHANGED), 55: ("MAXIMUM", _BINARY),
     57: ("MINIMUM", _BINARY), 58: ("LESS", _COMPARED), 59: ("NEG", _UNARY),

@@ -15,7 +15,7 @@ INPUTS = ("ids", "segment_ids", "source_ids")
 # Functions that are about text, with the reason; None for a whole file.
 OF_TEXT = {
     ("zoo/modalities/text.py", None): "the modality",
-    ("zoo/models/text_inputs.py", None): "its embedding",
+    ("zoo/models/embedded/text.py", None): "its embedding",
     ("zoo/models/build.py", "_decoder"): "what writes text reads the text before",
     ("zoo/tasks/translation.py", "encode_pairs"): "it reads and writes text",
     ("zoo/tasks/language_modeling.py", None): "it reads and writes text",

@@ -1,0 +1,114 @@
+"""Images as sequences: patches of pixels as numbers, and their positions."""
+
+import keras
+from keras import ops
+
+from keras_transformer.bits import tanh_range
+from keras_transformer.positions import sinusoid
+from keras_transformer.quantization import QuantizedLayer
+
+# Pixels from 0 to 255 become numbers from -1 to 127/128, which 8 bits hold exactly.
+PIXEL_CENTER = 128.0
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class Patches(QuantizedLayer):
+    """Divides pixels into patches (Dosovitskiy et al. 2021, arXiv:2010.11929, section 3.1).
+
+    A pixel `v` becomes `(v - 128) / 128`, which is what an integer device stores of it. A
+    projection of the patches is the convolution whose kernel (patch, patch, C, D) is the
+    projection's (patch * patch * C, D).
+
+    Args:
+        patch: side of a patch in pixels.
+        class_token: whether a patch of zeros, pixels of 128, comes before all others, in the place
+            of `PatchPositions`' token.
+        bits: bit widths, see `QuantizedLayer`; `activation_bits` is that of the pixels.
+    """
+
+    def __init__(self, patch, *, class_token=False, bits=None, **kwargs):
+        super().__init__(bits=bits, **kwargs)
+        # Whole numbers up to 255: Keras would cast the inputs to half precision before they are
+        # centered, which holds them, too, but not what is divided by 128.
+        self.autocast = False
+        self.patch = patch
+        self.class_token = class_token
+
+    def build(self, input_shape):
+        self.point = self._point("point", self.activation_bits, **tanh_range(self.activation_bits))
+
+    def call(self, inputs, training=None):
+        """Returns (B, T, patch * patch * C) for pixels (B, H, W, C) from 0 to 255.
+
+        T is the number of patches, and one more with a class token.
+
+        Patches are in reading order, and so are the pixels of each.
+        """
+        x = (ops.cast(inputs, "float32") - PIXEL_CENTER) / PIXEL_CENTER
+        x = self.point(ops.cast(x, self.compute_dtype), training=training)
+        height, width, channels = inputs.shape[1:]
+        rows, columns, side = height // self.patch, width // self.patch, self.patch
+        x = ops.reshape(x, (-1, rows, side, columns, side * channels))
+        x = ops.transpose(x, (0, 1, 3, 2, 4))
+        x = ops.reshape(x, (-1, rows * columns, side * side * channels))
+        return ops.pad(x, ((0, 0), (1, 0), (0, 0))) if self.class_token else x
+
+    def compute_output_spec(self, inputs, training=None):
+        _, height, width, channels = inputs.shape
+        places = (height // self.patch) * (width // self.patch) + self.class_token
+        shape = (inputs.shape[0], places, self.patch**2 * channels)
+        return keras.KerasTensor(shape, self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class PatchPositions(QuantizedLayer):
+    """Adds to each patch the bias of its projection and its position; a class token is first.
+
+    Dosovitskiy et al. 2021, equation 1, where the projection of the patches has a bias:
+    `[token; x_1 + b; ...; x_N + b] + positions`. All that is added is one table, which a device
+    stores, and the place of the token is filled with zeros before (see `Patches`).
+
+    Args:
+        class_token: whether the first place is that of a learned vector.
+        learned: whether positions are learned; otherwise those of `positions.sinusoid`.
+        initializer_stddev: standard deviation of the truncated normal that initializes the learned
+            vectors.
+        bits: `inner_bits` is the width of the table.
+    """
+
+    def __init__(
+        self, *, class_token=True, learned=True, initializer_stddev=0.02, bits=None, **kwargs
+    ):
+        super().__init__(bits=bits, **kwargs)
+        self.class_token = class_token
+        self.learned = learned
+        self.initializer_stddev = initializer_stddev
+
+    def build(self, input_shape):
+        _, length, width = input_shape
+        normal = keras.initializers.TruncatedNormal(stddev=self.initializer_stddev)
+        if self.learned:
+            self.embeddings = self.add_weight(
+                name="embeddings", shape=(length, width), initializer=normal
+            )
+        else:
+            self.embeddings = sinusoid(length, width)
+        if self.class_token:
+            self.token = self.add_weight(name="token", shape=(width,), initializer=normal)
+        self.bias = self.add_weight(name="bias", shape=(width,), initializer="zeros")
+        self.point = self._point("point", self.inner_bits)
+
+    def call(self, inputs, training=None):
+        """Returns (B, T, D) for (B, T, D)."""
+        table = ops.convert_to_tensor(self.embeddings)
+        bias = ops.convert_to_tensor(self.bias)
+        if self.class_token:
+            first = table[:1] + ops.convert_to_tensor(self.token)
+            table = ops.concatenate([first, table[1:] + bias], axis=0)
+        else:
+            table = table + bias
+        table = self.point(ops.cast(table, self.compute_dtype), training=training)
+        return inputs + table
+
+    def compute_output_shape(self, input_shape):
+        return input_shape

@@ -1,0 +1,30 @@
+"""Arrays in `.npz` files as columns of rows."""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from keras_transformer.zoo.errors import InputError, no_file
+
+
+def read_arrays(path: str | Path) -> Mapping[str, np.ndarray]:
+    """Reads the arrays of a `.npz` file by name, each with the rows along its first axis.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        InputError: if it is damaged, holds objects, or an array has no rows.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise no_file(path)
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, MemoryError) as error:
+        raise InputError(
+            f"{path}: expected arrays as numpy.savez writes them, got what cannot be read "
+            f"({error})."
+        ) from None
+    return {name: array for name, array in arrays.items() if array.ndim}

@@ -1,0 +1,63 @@
+"""Folders of files with a folder for each class."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from keras_transformer.zoo.errors import InputError
+
+
+def read_class_folder(
+    path: str | Path, suffixes: Sequence[str]
+) -> tuple[list[Path], list[str]]:
+    """Returns the files in the folders of a folder, sorted, and the names of their folders.
+
+    Hidden files and folders are passed over, and a link that leads out of the folder is an error.
+
+    Args:
+        path: the folder.
+        suffixes: how the names of the files end, in lower case.
+
+    Raises:
+        InputError: if there are no folders, one has no file, or there is a file of another kind or
+            one beside the folders.
+    """
+    root = Path(path)
+    classes = sorted(one for one in root.iterdir() if not one.name.startswith("."))
+    beside = [one for one in classes if not one.is_dir()]
+    if beside or not classes:
+        got = f"the file {beside[0].name}" if beside else "none"
+        raise InputError(f"{root}: expected a folder of files for each class, got {got}.")
+    files, names = [], []
+    for folder in classes:
+        found = sorted(_files(folder, root, suffixes))
+        if not found:
+            raise InputError(
+                f"{folder}: expected files of the class {folder.name!r} "
+                f"({', '.join(suffixes)}), got none; remove the folder, or fill it."
+            )
+        files += found
+        names += [folder.name] * len(found)
+    return files, names
+
+
+def _files(folder, root, suffixes):
+    for one in folder.rglob("*"):
+        if any(part.startswith(".") for part in one.relative_to(folder).parts) or one.is_dir():
+            continue
+        if one.suffix.lower() not in suffixes:
+            raise InputError(f"{one}: expected a file that ends in {', '.join(suffixes)}.")
+        yield inside(one.relative_to(root), root)
+
+
+def inside(path: Path, folder: Path) -> Path:
+    """Returns the path of a file of a data folder.
+
+    Raises:
+        InputError: if it leaves the folder, by `..`, as an absolute path or through a link.
+    """
+    joined = folder / path
+    if not joined.resolve().is_relative_to(folder.resolve()):
+        raise InputError(
+            f"Expected a path within {folder}, got {path}, which leaves it; copy the file there."
+        )
+    return joined

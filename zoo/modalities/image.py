@@ -1,0 +1,173 @@
+"""The image modality: pictures of one size as 8-bit pixels."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.media.class_folders import inside
+from keras_transformer.zoo.media.pictures import (
+    FILTERS,
+    SUFFIXES,
+    described,
+    fitted,
+    pixels_of,
+    read_picture,
+)
+from keras_transformer.zoo.modalities.modality import (
+    Features,
+    InputSpec,
+    Modality,
+    without_pairs,
+)
+
+# Pixels along a side of the largest input: 16 million of them.
+_MOST_SIDE = 4096
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageSettings:
+    """How pictures are read, and divided into patches.
+
+    Attributes:
+        height, width: size of the model's input in pixels.
+        channels: 1 for grey, 3 for red, green and blue.
+        patch: side of a patch in pixels, which divides height and width.
+        class_tokens: number of learned vectors before the patches: 1 where the first is pooled.
+        crop: see `fitted`.
+        method: method of resizing, `bilinear` or `bicubic`.
+    """
+
+    height: int
+    width: int
+    channels: int = 3
+    patch: int = 16
+    class_tokens: int = 1
+    crop: float = 0.0
+    method: str = "bilinear"
+
+    def __post_init__(self):
+        for name, least, most in (
+            ("height", 1, _MOST_SIDE), ("width", 1, _MOST_SIDE), ("patch", 1, _MOST_SIDE),
+            ("class_tokens", 0, 1),
+        ):  # fmt: skip
+            value = getattr(self, name)
+            if type(value) is not int or not least <= value <= most:
+                raise InputError(
+                    f"Expected {name} to be an integer from {least} to {most}, got "
+                    f"{name}={value!r}."
+                )
+        if self.channels not in (1, 3) or type(self.channels) is not int:
+            raise InputError(f"Expected channels to be 1 or 3, got channels={self.channels!r}.")
+        if self.height % self.patch or self.width % self.patch:
+            raise InputError(
+                f"Expected patch to divide height and width, got patch={self.patch} of "
+                f"{self.height} x {self.width}."
+            )
+        if type(self.crop) not in (int, float) or not 0 <= self.crop <= 1:
+            raise InputError(f"Expected crop to be from 0 to 1, got crop={self.crop!r}.")
+        if self.method not in FILTERS:
+            raise InputError(
+                f"Expected method to be one of {', '.join(FILTERS)}, got method={self.method!r}."
+            )
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """Creates them from the `modality_settings` of a config.
+
+        Raises:
+            InputError: if one is missing, unknown or impossible.
+        """
+        fields = {field.name: field.default for field in dataclasses.fields(cls)}
+        required = {name for name, default in fields.items() if default is dataclasses.MISSING}
+        if not required <= set(settings) <= set(fields):
+            raise InputError(
+                f"Expected the settings of the modality image among {', '.join(fields)}, with "
+                f"{' and '.join(sorted(required))}, got {dict(settings)}."
+            )
+        return cls(**settings)
+
+    @property
+    def num_patches(self) -> int:
+        """Number of patches."""
+        return (self.height // self.patch) * (self.width // self.patch)
+
+    @property
+    def positions(self) -> int:
+        """Number of vectors that the model's stack reads."""
+        return self.class_tokens + self.num_patches
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Image(Modality):
+    """Pictures as uint8 `pixels` (height, width, channels), see `ImageSettings`.
+
+    A raw row is the path of a JPEG, PNG or WebP, its bytes, or an array of uint8 pixels of any
+    size; Pillow decodes files and resizes what has another size than the model's.
+    """
+
+    name: ClassVar[str] = "image"
+    rows: ClassVar[str] = "images"
+    column: ClassVar[str] = "image"
+    suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
+
+    @classmethod
+    def specs(cls, settings: Mapping[str, Any], *, pair: bool = False) -> tuple[InputSpec, ...]:
+        without_pairs(cls.name, pair)
+        of = ImageSettings.of(settings)
+        shape = (of.height, of.width, of.channels)
+        return (InputSpec(name="pixels", dtype="uint8", shape=shape, positions=of.positions),)
+
+    def encode(self, rows: Sequence[Any], pairs: Sequence[Any] | None = None) -> Features:
+        of = ImageSettings.of(self.settings)
+        pixels = [
+            fitted(
+                _pixels(row, of.channels), of.height, of.width, crop=of.crop, method=of.method
+            )
+            for row in rows
+        ]
+        return Features({"pixels": pixels}, [False] * len(rows))
+
+    def checked(
+        self, rows: Iterable[Any], pairs: Iterable[Any] | None = None
+    ) -> tuple[list[Any], list[Any] | None]:
+        if isinstance(rows, Path):
+            raise TypeError(f"Expected a list of {self.rows}, got one path; put it in a list.")
+        found, _ = super().checked(rows, pairs)
+        return [_raw(row, place) for place, row in enumerate(found, start=1)], None
+
+    @classmethod
+    def read_row(cls, value: Any, place: str, folder: Path | None = None) -> Any:
+        if isinstance(value, np.ndarray | bytes):
+            return value
+        if not isinstance(value, str | Path):
+            raise InputError(f"{place}: expected the path of an image, got {described(value)}.")
+        path = Path(value)
+        try:
+            path = path if folder is None else inside(path, folder)
+        except InputError as error:
+            raise InputError(f"{place}: {error}") from None
+        if not path.is_file():
+            raise InputError(f"{place}: there is no image {path}.")
+        return path
+
+
+def _raw(row: Any, place: int) -> Any:
+    """A caller's row: a path, bytes, or an array, also that of a picture of Pillow's."""
+    if isinstance(row, str | Path | bytes | np.ndarray):
+        return row
+    if not hasattr(row, "__array_interface__") and not hasattr(row, "__array__"):
+        raise TypeError(
+            f"Expected images to be paths, bytes or uint8 arrays, got {described(row)} in place "
+            f"{place}."
+        )
+    return np.asarray(row)
+
+
+def _pixels(row: Any, channels: int) -> np.ndarray:
+    if isinstance(row, np.ndarray):
+        return pixels_of(row, channels)
+    return read_picture(row, channels)
