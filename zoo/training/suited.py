@@ -71,7 +71,7 @@ def suited_to_start(
         "epochs": _EPOCHS[0] if isinstance(train, PlainText)
         else bounded(_ROWS_READ / len(train), _EPOCHS),
     }  # fmt: skip
-    if start.config.architecture == "encoder":
+    if start.config.architecture == "encoder" and start.config.modality == "text":
         modality = start.modality(start.max_length)
         rows = next(iter(task.inputs(train, modality).values()))
         values["max_length"] = uncut_length(list(map(len, rows)), start.max_length)

@@ -11,7 +11,7 @@ def _settings(hidden_dim: int, *, side: int = 224, patch: int = 16) -> dict[str,
         architecture="encoder", modality="image", max_length=1 + (side // patch) ** 2,
         modality_settings={
             "height": side, "width": side, "channels": 3, "patch": patch, "class_tokens": 1,
-            "crop": 0.0, "method": "bilinear",
+            "crop": 1.0, "stretch": True, "method": "bilinear",
         },
         hidden_dim=hidden_dim, intermediate_dim=4 * hidden_dim, num_layers=12,
         num_heads=hidden_dim // 64, dropout=0.0, attention_dropout=0.0, epsilon=1e-6,
