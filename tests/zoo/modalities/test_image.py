@@ -10,8 +10,8 @@ from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.tflite.schema import count_ops
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.modalities.image import Image, ImageSettings
+from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.tasks.classification import Classification
 from tests.slow import mostly_slow
 
