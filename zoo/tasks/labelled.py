@@ -46,6 +46,7 @@ class LabelledTask(Task):
         "text": "text", "text_pair": None, "image": None, "label": "label"
     }  # fmt: skip
     defaults: ClassVar[Mapping[str, Any]] = {"model": "bert_tiny"}
+    trains_on_any: ClassVar[bool] = True
     needs_pairs: ClassVar[bool] = True
     reads_lists: ClassVar[bool] = False
     stored: ClassVar[tuple[str, ...]] = ()
