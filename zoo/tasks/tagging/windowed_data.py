@@ -76,13 +76,14 @@ class WindowedData(abc.ABC):
         return SampledBatches(sample)
 
     def validator(self) -> "Callable[[keras.Model], dict[str, Any]]":
-        # Keras is not imported where a file alone is evaluated.
-        from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, predict_each
+        return lambda model: self.metrics(self.outputs(model))
 
-        batches = Batches(
-            self._columns(self._validation), specs=self._inputs, batch_tokens=PREDICT_TOKENS
-        )
-        return lambda model: self.metrics(predict_each(model, batches))
+    def outputs(self, model: "keras.Model") -> list[np.ndarray]:
+        """Returns a model's outputs (T or more, outputs) for the windows of the validation rows."""
+        # Keras is not imported where a file alone is evaluated.
+        from keras_transformer.zoo.models.running.predict import predict_each
+
+        return predict_each(model, self._validation_batches)
 
     def written_metrics(self, model: Any) -> dict[str, Any]:
         return {}
@@ -121,6 +122,13 @@ class WindowedData(abc.ABC):
         if not windows.windows:
             raise InputError(f"{rows.path}: expected a word that the tokenizer reads, got none.")
         return windows
+
+    @functools.cached_property
+    def _validation_batches(self) -> Batches:
+        from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS
+
+        columns = self._columns(self._validation)
+        return Batches(columns, specs=self._inputs, batch_tokens=PREDICT_TOKENS)
 
     @functools.cached_property
     def _train(self) -> Any:
