@@ -201,8 +201,8 @@ ROOMS = {
         "zoo.training", "keras",
     ),
     "edge.convert": Room(
-        "edge.precision edge.quantize edge.tflite layers zoo.checkpoint zoo.data zoo.errors "
-        "zoo.models zoo.models.running zoo.storage",
+        "edge.precision edge.quantize edge.tflite layers zoo.by_position zoo.checkpoint zoo.data "
+        "zoo.errors zoo.models zoo.models.running zoo.storage",
         "keras tensorflow",
     ),
     "edge.publish": Room(
