@@ -12,6 +12,7 @@ from keras_transformer.zoo.fusion.shares import (
     number_shares,
     probability_shares,
 )
+from keras_transformer.zoo.logits import finite, sigmoid
 from keras_transformer.zoo.outputs import (
     ANSWERS,
     CLASSES,
@@ -20,7 +21,6 @@ from keras_transformer.zoo.outputs import (
     TAGS,
     class_probabilities,
 )
-from keras_transformer.zoo.tasks.labelled import finite
 from keras_transformer.zoo.tasks.run_data import RunData
 
 
@@ -90,7 +90,7 @@ class OfLabelSets(Average):
 
     def found(self, outputs: np.ndarray) -> np.ndarray:
         signs = np.where(self.run.validation.targets, 1.0, -1.0)
-        return np.exp(-np.logaddexp(0.0, -signs * outputs)).reshape(-1)
+        return sigmoid(signs * outputs).reshape(-1)
 
 
 class OfVectors(Average):
@@ -124,8 +124,12 @@ class OfAnswers(Average):
 
     combine = "logits"
 
+    def __init__(self, run: RunData):
+        super().__init__(run)
+        self._predict = run.predictor()
+
     def outputs(self, checkpoint: Checkpoint) -> list[np.ndarray]:
-        return self.run.outputs(checkpoint.model)
+        return finite(self._predict(checkpoint.model), of="windows")
 
     def metrics(self, checkpoint: Checkpoint, outputs: list[np.ndarray]) -> dict[str, Any]:
         return self.run.metrics(outputs)
@@ -139,7 +143,7 @@ class OfAnswers(Average):
                 firsts.append(count)
                 rights.append(count + np.flatnonzero(codes[competing] & does).item())
                 count += len(competing)
-        scores = finite(np.concatenate(logits)).astype("float64")
+        scores = np.concatenate(logits).astype("float64")
         return logit_shares(scores, np.array(firsts), np.array(rights))
 
 

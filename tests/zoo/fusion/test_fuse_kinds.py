@@ -7,7 +7,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.label_sets import best_thresholds
 from keras_transformer.zoo.fusion.fuse import fuse
-from keras_transformer.zoo.tasks.labelled import finite
+from keras_transformer.zoo.logits import finite
 from tests import multi_task, tagging
 from tests.zoo import tiny
 from tests.zoo.fusion.test_fuse import drawn

@@ -76,14 +76,21 @@ class WindowedData(abc.ABC):
         return SampledBatches(sample)
 
     def validator(self) -> "Callable[[keras.Model], dict[str, Any]]":
-        return lambda model: self.metrics(self.outputs(model))
+        outputs = self.predictor()
+        return lambda model: self.metrics(outputs(model))
 
-    def outputs(self, model: "keras.Model") -> list[np.ndarray]:
-        """Returns a model's outputs (T or more, outputs) for the windows of the validation rows."""
+    def predictor(self) -> "Callable[[keras.Model], list[np.ndarray]]":
+        """Returns a function from a model to its outputs for the windows of the validation rows.
+
+        They are (T or more, outputs) for each window.
+        """
         # Keras is not imported where a file alone is evaluated.
-        from keras_transformer.zoo.models.running.predict import predict_each
+        from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, predict_each
 
-        return predict_each(model, self._validation_batches)
+        batches = Batches(
+            self._columns(self._validation), specs=self._inputs, batch_tokens=PREDICT_TOKENS
+        )
+        return lambda model: predict_each(model, batches)
 
     def written_metrics(self, model: Any) -> dict[str, Any]:
         return {}
@@ -122,13 +129,6 @@ class WindowedData(abc.ABC):
         if not windows.windows:
             raise InputError(f"{rows.path}: expected a word that the tokenizer reads, got none.")
         return windows
-
-    @functools.cached_property
-    def _validation_batches(self) -> Batches:
-        from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS
-
-        columns = self._columns(self._validation)
-        return Batches(columns, specs=self._inputs, batch_tokens=PREDICT_TOKENS)
 
     @functools.cached_property
     def _train(self) -> Any:
