@@ -17,8 +17,8 @@ from keras_transformer.zoo.models.families.known import KNOWN_MODELS
 CONVENTION = (
     "Parameters are those of the model without a task's head, tied tables counted once; the "
     f"published counts of BERT include its pre-training heads. Multiply-adds are those of the "
-    f"matrix products of one pass over {LENGTH} tokens (of source and of target each), or over one input of "
-    "a model whose inputs have one size, such as an image."
+    f"matrix products of one pass over {LENGTH} tokens (of source and of target each), or over one "
+    "input of a model whose inputs have one size, such as an image."
 )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from keras_transformer.cli import generation, options
+from keras_transformer.cli import generation, kinds, options
 from keras_transformer.cli.chat import asked, chat_options
 from keras_transformer.cli.predictions import longer, print_table, short, values
 from keras_transformer.cli.vectors import (
@@ -26,23 +26,23 @@ MATCHES = 5
 
 @click.command()
 @click.argument("model", metavar="CHECKPOINT|FILE.tflite", type=click.Path(path_type=Path))
-@click.argument("texts", nargs=-1, metavar="[TEXT]...", type=options.TEXT)
+@click.argument("texts", nargs=-1, metavar="[TEXT]...", type=kinds.TEXT)
 @click.option(
-    "--pair", "pairs", multiple=True, type=options.TEXT, metavar="TEXT",
+    "--pair", "pairs", multiple=True, type=kinds.TEXT, metavar="TEXT",
     help="Second text, for a model of pairs: once for each TEXT.",
 )
 @click.option(
-    "--stop", multiple=True, type=options.TEXT, metavar="TEXT",
+    "--stop", multiple=True, type=kinds.TEXT, metavar="TEXT",
     help="Text at which generation stops; may be repeated.",
 )
 @chat_options
 @generation.decoding_options
 @click.option(
-    "--nearest", type=options.EXISTING_FILE, metavar="FILE",
+    "--nearest", type=kinds.EXISTING_FILE, metavar="FILE",
     help="Text file whose most similar lines are ranked for each TEXT, by a model of embeddings.",
 )
 @click.option(
-    "--matches", type=options.IntegerRange(min=1), metavar="N",
+    "--matches", type=kinds.IntegerRange(min=1), metavar="N",
     help=f"Number of lines that --nearest ranks.  [default: {MATCHES}]",
 )
 @options.head()

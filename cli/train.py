@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from keras_transformer.cli import options, training
+from keras_transformer.cli import kinds, options, training
 from keras_transformer.zoo.numerals import read_number
 from keras_transformer.zoo.recipe import CHOICES, OPTIONS, Recipe
 from keras_transformer.zoo.recipe.training_data import data_options
@@ -106,7 +106,7 @@ def recipe_options(command: Callable) -> Callable:
     for name, on, off, text in reversed(SWITCHES):
         command = click.option(f"{on}/{off}", name, default=None, help=text)(command)
     for name, text in reversed(FIELDS.items()):
-        kind = options.of_kind(OPTIONS[name].kind)
+        kind = kinds.of_kind(OPTIONS[name].kind)
         kind = click.Choice(CHOICES[name]) if name in CHOICES else kind
         by_data = "; by the data for a classification" if name in BY_DATA else ""
         add = click.option(
@@ -133,7 +133,7 @@ def settings_of(_context: Any, _parameter: Any, pairs: tuple[str, ...]) -> dict[
     return settings
 
 
-DATA_FILE, DATA = options.ExistingFile(str), options.ExistingData(str)
+DATA_FILE, DATA = kinds.ExistingFile(str), kinds.ExistingData(str)
 
 
 class FileOrShare(click.ParamType):
@@ -177,7 +177,7 @@ class FileOrShare(click.ParamType):
     "number.  [default: label]"
 )
 @click.option(
-    "--negative", type=options.TEXT, metavar="COLUMN",
+    "--negative", type=kinds.TEXT, metavar="COLUMN",
     help="Column of a text that does not match the first (embedding with --objective ranking).",
 )
 @options.source(help="Column of a translation's source text.")
@@ -198,7 +198,7 @@ class FileOrShare(click.ParamType):
 @options.resume()
 @options.tensorboard()
 @click.option(
-    "--recipe", "recipe_file", type=options.EXISTING_FILE, metavar="FILE",
+    "--recipe", "recipe_file", type=kinds.EXISTING_FILE, metavar="FILE",
     help="Repeat the run of a recipe.json; other options override it.",
 )
 @click.option(
@@ -220,7 +220,7 @@ class FileOrShare(click.ParamType):
     help="Compute in 16 bits with 32-bit weights.  [default: none]",
 )
 @click.option(
-    "--set", "settings", type=options.TEXT, multiple=True, metavar="KEY=VALUE",
+    "--set", "settings", type=kinds.TEXT, multiple=True, metavar="KEY=VALUE",
     callback=settings_of,
     help="Change a setting of the model, such as dropout=0.3; may be repeated.",
 )

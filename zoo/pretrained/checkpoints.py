@@ -47,7 +47,8 @@ _MOST_TOKENS = 512
 # Of a fine-tuning from published weights: those of Devlin et al. 2018, appendix A.3, with a larger
 # learning rate for smaller models.
 FINE_TUNING = {"optimizer": "adamw", "weight_decay": 0.01, "epochs": 3}
-_RATES = ((50e6, 1e-4), (200e6, 5e-5), (float("inf"), 2e-5))
+SMALL = 50e6
+_RATES = ((SMALL, 1e-4), (200e6, 5e-5), (float("inf"), 2e-5))
 
 # Texts on which a converted model is compared with the Keras model: its own data are not known.
 PROBE_TEXTS = (

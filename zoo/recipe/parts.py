@@ -19,7 +19,8 @@ class Model(Part):
         name: catalogue name, or that of a published model (option `model`).
         settings: changes to the model's config, such as `{"dropout": 0.3}`.
         published: origin of the weights that the run began with: source, revision, licence, and
-            the SHA-256 of each file; empty where it began with none.
+            the SHA-256 of each file, and of a checkpoint of ours whether its weights go back to
+            runs from nothing (`from_nothing`); empty where it began with none.
     """
 
     name: str = option(name="model")
