@@ -187,7 +187,7 @@ def test_replacing_keeps_the_rest():
 
 
 def test_unknown_and_missing_options():
-    known = [*(name for name in OPTIONS if name != "columns"), "text", "text_pair", "label"]
+    known = [*(name for name in OPTIONS if name != "columns"), *Classification.columns]
     message = f"Expected the options of a recipe among {', '.join(known)}, got 'epoch'."
     with refused(message):
         recipe(epoch=3)
