@@ -55,6 +55,8 @@ class Data(Part):
         token_dropout: fraction of training tokens replaced by [MASK].
         piece_dropout: probability of skipping a matching piece of a training word, see
             `PieceDropout`.
+        augment: kinds of augmentation of training images, with commas between them, see
+            `AugmentedBatches`; empty for none.
         mask_share: fraction of the tokens that masked language modeling hides.
     """
 
@@ -78,6 +80,7 @@ class Data(Part):
     sampling_power: float = option(0.75, of_task=True)
     token_dropout: float = option(0.0, fraction=True)
     piece_dropout: float = option(0.0, fraction=True)
+    augment: str = ""
     mask_share: float = option(0.15, above_zero=True, fraction=True, of_task=True)
 
     def __post_init__(self):

@@ -111,8 +111,8 @@ def test_an_augmentation_sees_an_epoch_once():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: modality_named("smell"), f"Expected modality to be one of {', '.join(MODALITIES)}, "
-         "got modality='smell'."),
+        (lambda: modality_named("smell"), "Expected modality to be one of "
+         f"{', '.join(MODALITIES)}, got modality='smell'."),
         (lambda: SERIES.checked([1], [2]), "Expected no pairs of series, got pairs."),
         (lambda: SERIES.inputs(pair=True), "Expected single rows of the modality series, got "
          "pairs."),
