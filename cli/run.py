@@ -111,7 +111,7 @@ def run(
         nothing = LabelSet({}, {}, False) if is_set else Prediction(None, None, {}, False)
         rows = [
             {
-                "text": text, **({"pair": pair} if pairs else {}),
+                predictor.modality.column: text, **({"pair": pair} if pairs else {}),
                 **values(prediction or nothing), **share,
             }
             for text, pair, prediction, share in zip(
@@ -120,7 +120,7 @@ def run(
         ]
         print_json(model, rows)
     else:
-        print_table(texts, predictions)
+        print_table(texts, predictions, predictor.modality.column)
 
 
 def write_by_head(
