@@ -169,6 +169,27 @@ def test_pixels_are_stored_as_they_are(trained, folders):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "precision"),
+    [("micro", "integer"), ("onnx", "float32"), ("torchscript", "float32"),
+     ("saved_model", "float32")],
+)  # fmt: skip
+def test_other_targets(trained, folders, target, precision):
+    if target == "torchscript":
+        pytest.importorskip("torch")
+    calibration = str(folders["train"]) if precision == "integer" else None
+    # Each is run by its own runtime on the checkpoint's rows before it is written.
+    made = kt.convert(trained, precision, target=target, calibration=calibration)
+    assert (made.parity.rows, made.parity.agreement) == (48, 1.0)
+
+
+@pytest.mark.parametrize("target", ["mediapipe", "text", "litertlm"])
+def test_targets_of_texts(trained, target):
+    with pytest.raises(InputError, match="Expected a model of text, got one of image"):
+        kt.convert(trained, target=target)
+
+
+@pytest.mark.slow
 def test_quantization_aware_training(trained, folders):
     small = kt.quantize(trained, "int8", epochs=1)
     runner = Runner(kt.convert(small, "int8"))
