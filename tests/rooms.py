@@ -165,8 +165,8 @@ ROOMS = {
         "keras numpy",
     ),
     "zoo.fusion": Room(
-        "zoo.checkpoint zoo.data zoo.errors zoo.models zoo.outputs zoo.pretrained zoo.recipe "
-        "zoo.storage zoo.tasks zoo.training", "numpy scipy",
+        "zoo.checkpoint zoo.data zoo.errors zoo.models zoo.models.running zoo.outputs "
+        "zoo.pretrained zoo.recipe zoo.storage zoo.tasks zoo.training", "numpy scipy",
     ),
     "edge.graphs": Room(
         "edge.runtime layers zoo.checkpoint zoo.models zoo.models.running zoo.tasks.multi_task",

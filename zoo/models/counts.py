@@ -5,7 +5,8 @@ import math
 import keras
 
 from keras_transformer.attention import MultiHeadAttention
-from keras_transformer.quantization import Projection
+from keras_transformer.convolution import Convolution
+from keras_transformer.quantization import KernelLayer
 from keras_transformer.stacks import Decoder
 from keras_transformer.zoo.models.build import is_range
 from keras_transformer.zoo.models.fused_config import without_prefix
@@ -31,17 +32,20 @@ def parameters(model: keras.Model) -> int:
 def multiply_adds(model: keras.Model, length: int) -> int:
     """Returns the multiply-adds of a pass over `length` tokens (of source and target each).
 
-    The matrix products are counted: projections, scores, contexts, feed-forward layers, and the
-    logits of decoders at every position; look-ups, norms, activations and a task's head are not.
+    The matrix products are counted: projections, convolutions, scores, contexts, feed-forward
+    layers, and the logits of decoders at every position; look-ups, norms, activations and a task's
+    head are not.
     """
     total, layers = 0, {layer.name: layer for layer in model.layers}
     for layer in model.layers:
         if is_of_head(layer.name):
             continue
         for inner in layer._flatten_layers():
-            if isinstance(inner, Projection):
+            if isinstance(inner, KernelLayer):
                 # A layer with input (B, D) reads one vector of each text.
                 vectors = length if len(layer.output.shape) == 3 else 1
+                if isinstance(inner, Convolution):
+                    vectors = inner.num_places
                 total += vectors * math.prod(inner.kernel.shape)
             elif isinstance(inner, MultiHeadAttention):
                 total += 2 * length * length * inner.num_heads * inner.width

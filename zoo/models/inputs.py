@@ -10,8 +10,9 @@ from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.models.parts import Parts
 
 # Maps a model's parts and its inputs by name, (B, ...) each, to the stack's input (B, T, D), with
-# `Parts.embedded` as last step, and the mask (B, T), True where a position is not padding.
-Embedding = Callable[[Parts, Mapping[str, KerasTensor]], tuple[KerasTensor, KerasTensor]]
+# `Parts.embedded` as last step, and the mask (B, T), True where a position is not padding, or None
+# where no position ever is.
+Embedding = Callable[[Parts, Mapping[str, KerasTensor]], tuple[KerasTensor, KerasTensor | None]]
 
 # Modality -> its embedding, or the import path of it, which is imported on first use.
 EMBEDDINGS: dict[str, Embedding | str] = {
@@ -21,7 +22,7 @@ EMBEDDINGS: dict[str, Embedding | str] = {
 
 def read_inputs(
     parts: Parts, *, pair: bool, known: Mapping[str, KerasTensor] | None = None
-) -> tuple[dict[str, KerasTensor], KerasTensor, KerasTensor]:
+) -> tuple[dict[str, KerasTensor], KerasTensor, KerasTensor | None]:
     """Creates the inputs of a model's modality and embeds them.
 
     Args:
@@ -30,7 +31,7 @@ def read_inputs(
         known: inputs of another member of the model, which are not created again.
 
     Returns:
-        The inputs by name, the vectors (B, T, D) and the mask (B, T).
+        The inputs by name, the vectors (B, T, D) and the mask (B, T) or None.
 
     Raises:
         InputError: if the modality is unknown, or its settings in the config do not fit.
