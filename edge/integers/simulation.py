@@ -209,10 +209,10 @@ def _kernel(op, inputs, ready) -> Unrounded | None:
             return Computed(kernel=_PAIRS[kind], inputs=(x, y))
         case [Stored() as x, np.ndarray() as y] if kind == "Mul":
             return Computed(kernel=kernels.multiply, inputs=(x, Stored.constant(y)))
-        case [Stored() as x, np.ndarray() as axis] if kind == "Mean":
+        case [Stored() as x, np.ndarray() as axis] if kind == "Mean" and axis.size == 1:
             shape = op.outputs[0].shape
             return Computed(
-                kernel=partial(kernels.mean, int(axis)), inputs=(x,),
+                kernel=partial(kernels.mean, axis.item()), inputs=(x,),
                 moves=(lambda integers: integers.reshape(shape),),
             )  # fmt: skip
         case [Stored() as x] if kind in _SINGLE:

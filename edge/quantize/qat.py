@@ -19,7 +19,7 @@ from keras_transformer.edge.precision import (
     kept_patterns,
 )
 from keras_transformer.edge.quantize.learned_rounding import learn_rounding
-from keras_transformer.edge.quantize.ranges import calibrate, check_ranges, train_ranges
+from keras_transformer.edge.quantize.ranges import calibrate, check_ranges, learned_points, train_ranges
 from keras_transformer.edge.quantize.rounding import round_biases, validated_as_stored
 from keras_transformer.edge.quantize.smoothing import smoothed
 from keras_transformer.embeddings import TokenEmbedding
@@ -194,8 +194,15 @@ def quantize(
         fit.validate = validated_as_stored(fit.validate, probes)
     fit.consider_start()
     metrics = {"float": checkpoint.metrics.get("validation")}
-    settle = round_biases if spec.is_static else None
+    settle = _settle if spec.is_static else None
     return run.finish(fit, "quantize", spec.bits, settle, keep=patterns, **metrics)
+
+
+def _settle(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> None:
+    """Ends the training of a model's ranges, and rounds its biases, see `round_biases`."""
+    for point in learned_points(model):
+        point.tracker = None
+    round_biases(model, inputs)
 
 
 def _without_dropout(checkpoint: Checkpoint) -> Checkpoint:

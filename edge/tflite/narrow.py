@@ -222,7 +222,10 @@ class _Narrowing:
     def _on_grid(self, values, bits, block):
         """The same for one width; None if a value is not on the grid."""
         outputs, *inputs = values.shape
-        blocks = values.reshape(outputs, -1, block or math.prod(inputs))
+        width = math.prod(inputs)
+        if block is not None and width % block:  # of a convolution, whose kernels have no blocks
+            return None
+        blocks = values.reshape(outputs, -1, block or width)
         scale = step_of(np.abs(blocks).max(-1, keepdims=True), bits)
         if block is not None:
             scale = np.maximum(scale, np.float32(SMALLEST_BLOCK_SCALE))

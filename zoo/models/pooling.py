@@ -3,7 +3,14 @@
 from keras import KerasTensor, ops
 
 from keras_transformer.bits import tanh_range, unit_range
-from keras_transformer.masks import MARGIN, MASKED_SCORE, MaskedMax, StoredMask, raised_to
+from keras_transformer.masks import (
+    MARGIN,
+    MASKED_SCORE,
+    MaskedMax,
+    StoredMask,
+    raised_to,
+    unmasked,
+)
 from keras_transformer.zoo.models.parts import Parts
 
 
@@ -77,6 +84,8 @@ def _attention(parts, x, mask):
             bias = ops.transpose((1.0 - _real(x, mask)) * MASKED_SCORE, (0, 2, 1))
         point = parts.inner_point("masked_pooling_scores_point")
         scores = point(raised_to(scores, scores + bias, point, MARGIN))
+    else:
+        scores = unmasked(scores, bits)
     shares = parts.point("pooling_shares_point", **unit_range(bits["activation_bits"]))
     pooled = ops.matmul(shares(ops.softmax(scores)), x)
     return parts.point("pooled_point")(ops.squeeze(pooled, 1))
