@@ -19,7 +19,12 @@ from keras_transformer.edge.precision import (
     kept_patterns,
 )
 from keras_transformer.edge.quantize.learned_rounding import learn_rounding
-from keras_transformer.edge.quantize.ranges import calibrate, check_ranges, learned_points, train_ranges
+from keras_transformer.edge.quantize.ranges import (
+    calibrate,
+    check_ranges,
+    learned_points,
+    train_ranges,
+)
 from keras_transformer.edge.quantize.rounding import round_biases, validated_as_stored
 from keras_transformer.edge.quantize.smoothing import smoothed
 from keras_transformer.embeddings import TokenEmbedding
