@@ -205,6 +205,9 @@ def _kernel(op, inputs, ready) -> Unrounded | None:
             return linear.times(factor)
         case [Linear() as linear] | [Stored(source=Linear() as linear)] if kind == "Relu":
             return linear.clipped()
+        case [Stored() as x, Stored() as y] if kind == "BiasAdd" and _ends_with_channels(op):
+            # A sum outside of Keras' layers, with a vector such as the mask of one row.
+            return Computed(kernel=kernels.add, inputs=(x, y))
         case [Stored() as x, Stored() as y] if kind in _PAIRS:
             return Computed(kernel=_PAIRS[kind], inputs=(x, y))
         case [Stored() as x, np.ndarray() as y] if kind == "Mul":
@@ -220,11 +223,15 @@ def _kernel(op, inputs, ready) -> Unrounded | None:
     return Pointwise.of(_POINTWISE[kind], inputs) if kind in _POINTWISE else None
 
 
+def _ends_with_channels(op):
+    return op.get_attr("data_format") == b"NHWC"
+
+
 def _is_plain(op):
     """Whether a convolution is one of images, channels last, with one stride and padding."""
     strides, dilations = op.get_attr("strides"), op.get_attr("dilations")
     return (
-        op.get_attr("padding") == b"SAME" and op.get_attr("data_format") == b"NHWC"
+        op.get_attr("padding") == b"SAME" and _ends_with_channels(op)
         and strides[1] == strides[2] and set(dilations) == {1}
     )  # fmt: skip
 

@@ -94,7 +94,7 @@ def test_files_of_quantized_models(checkpoint, precision):
             if isinstance(one, QuantPoint) and one.name == "head_point"
         ]  # fmt: skip
         limit = 8 if PRECISIONS[precision].activation_bits == 16 else 4
-        assert difference.max() < limit * step and np.median(difference) < step
+        assert difference.max() < limit * step and np.median(difference) < 1.5 * step
         [layers] = compare_layers(small, runner, small.encode(rows).of(small.inputs)).values()
         assert layers and not any(one.departs for one in layers)
     else:
