@@ -180,7 +180,8 @@ ROOMS = {
         "keras numpy",
     ),
     "zoo.fusion": Room(
-        "zoo.answering zoo.checkpoint zoo.data zoo.errors zoo.logits zoo.models zoo.outputs "
+        "zoo.answering zoo.checkpoint zoo.data zoo.errors zoo.logits zoo.models "
+        "zoo.models.running zoo.outputs "
         "zoo.pretrained zoo.recipe zoo.storage zoo.tasks zoo.training", "numpy scipy",
     ),
     "edge.graphs": Room(

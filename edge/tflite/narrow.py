@@ -7,6 +7,7 @@ row (TensorFlow Lite's dynamic range quantization).
 
 import copy
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
@@ -18,17 +19,16 @@ from keras_transformer.decisions import WIDE_BITS
 from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.tflite.compact import to_bytes
 from keras_transformer.edge.tflite.marks import Constants, Mark
+from keras_transformer.edge.tflite.on_grid import integers_of, packed, step_of
 from keras_transformer.edge.tflite.schema import TYPE_NAMES, op_name
 from keras_transformer.embeddings import TABLE_BITS, TokenEmbedding
-from keras_transformer.quantization import Projection
-from keras_transformer.rounding import SMALLEST_BLOCK_SCALE, SMALLEST_VALUE
+from keras_transformer.quantization import KernelLayer
+from keras_transformer.rounding import SMALLEST_BLOCK_SCALE
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.models.build import all_layers
 
-# Largest distance of a scaled value from an integer: the float32 error after the converter has
-# multiplied a kernel by a constant.
-_OFF_GRID = 1e-2
-_ROWS = 1024
+# Ops whose second input is a kernel, outputs first.
+_MATMULS = ("FULLY_CONNECTED", "CONV_2D")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,9 +52,11 @@ def stored_kernels(model: keras.Model, spec: Precision) -> StoredKernels:
     """Returns the required storage types for the file of a model."""
     others, tables = Counter(), set()
     for layer in all_layers(model) if spec.rounds_kernels else ():
-        if isinstance(layer, Projection) and layer.kernel_bits != spec.kernel_bits:
+        if isinstance(layer, KernelLayer) and layer.kernel_bits != spec.kernel_bits:
             kind = "FLOAT32" if layer.kernel_bits is None else "INT8"
-            others[kind, tuple(layer.kernel.shape)[::-1]] += 1
+            *inputs, units = layer.kernel.shape
+            # Those of projections are transposed, those of convolutions begin with the outputs.
+            others[kind, (units, *inputs)] += 1
         if isinstance(layer, TokenEmbedding):
             shape = tuple(layer.embeddings.shape)
             is_rounded = layer.rounds_table or layer.point.bits is not None
@@ -105,14 +107,14 @@ class _Narrowing:
                 name = op_name(self.model.operatorCodes[op.opcodeIndex])
                 if name == "GATHER" and self._reads_floats(graph, op):
                     self._narrow_look_up(graph, op)
-                elif name == "FULLY_CONNECTED" and self._is_float_constant(graph, op.inputs[1]):
+                elif name in _MATMULS and self._is_float_constant(graph, op.inputs[1]):
                     if self._shape(graph, op.inputs[1]) in self.stored.tables:
                         self._narrow_table(graph, op.inputs[1])
                     else:
                         self._narrow_kernel(graph, op.inputs[1])
                 if name == "FULLY_CONNECTED" and self._is_narrow(graph, op.inputs[1]):
                     # XNNPACK always rounds a row of inputs asymmetrically; the runtime's own int8
-                    # kernels do so if the op asks for it.
+                    # kernels do so if the op asks for it; a convolution cannot, and always has it.
                     op.builtinOptions.asymmetricQuantizeInputs = True
 
     def _shape(self, graph, place):
@@ -142,8 +144,8 @@ class _Narrowing:
     def _narrowed_table(self, graph, place):
         """The buffer of a table's integers, their scales, one for each row, and type."""
         values = self.constants.values(graph.tensors[place])
-        scale = _scale(np.abs(values).max(-1, keepdims=True), TABLE_BITS)
-        integers = _integers(values, scale)
+        scale = step_of(np.abs(values).max(-1, keepdims=True), TABLE_BITS)
+        integers = integers_of(values, scale)
         if integers is None:
             raise RunError(
                 f"Expected each row of the table {self._name(graph, place)} to lie on a grid."
@@ -219,17 +221,20 @@ class _Narrowing:
 
     def _on_grid(self, values, bits, block):
         """The same for one width; None if a value is not on the grid."""
-        outputs, width = values.shape
+        outputs, *inputs = values.shape
+        width = math.prod(inputs)
+        if block is not None and width % block:  # of a convolution, whose kernels have no blocks
+            return None
         blocks = values.reshape(outputs, -1, block or width)
-        scale = _scale(np.abs(blocks).max(-1, keepdims=True), bits)
+        scale = step_of(np.abs(blocks).max(-1, keepdims=True), bits)
         if block is not None:
             scale = np.maximum(scale, np.float32(SMALLEST_BLOCK_SCALE))
-        integers = _integers(blocks, scale)
+        integers = integers_of(blocks, scale)
         if integers is None:
             return None
         if bits == WIDE_BITS:
             return self._buffer(integers.tobytes()), scale.reshape(-1), "INT8"
-        return self._buffer(_packed(integers).tobytes()), scale.reshape(outputs, -1), "INT4"
+        return self._buffer(packed(integers).tobytes()), scale.reshape(outputs, -1), "INT4"
 
     def _name(self, graph, place):
         return graph.tensors[place].name.decode()
@@ -293,28 +298,3 @@ class _Narrowing:
         code.version = version
         self.model.operatorCodes.append(code)
         return len(self.model.operatorCodes) - 1
-
-
-def _scale(largest: np.ndarray, bits: int) -> np.ndarray:
-    """The step of `round_kernel`'s grid and of `round_table`'s, from values that lie on it."""
-    return np.maximum(largest, np.float32(SMALLEST_VALUE)) / np.float32(2 ** (bits - 1) - 1)
-
-
-def _integers(values: np.ndarray, scale: np.ndarray) -> np.ndarray | None:
-    """Values divided by their scale as int8, or None if they are not on its grid."""
-    integers = np.empty(values.shape, np.int8)
-    # In parts: the exact quotients of a table take twice its memory.
-    for first in range(0, len(values), _ROWS):
-        rows = slice(first, first + _ROWS)
-        exact = values[rows].astype(np.float64) / (scale if len(scale) == 1 else scale[rows])
-        rounded = np.rint(exact)
-        if not np.abs(exact - rounded).max() < _OFF_GRID:
-            return None
-        integers[rows] = rounded
-    return integers
-
-
-def _packed(integers: np.ndarray) -> np.ndarray:
-    """Packs two 4-bit integers per byte, the first in the lower half."""
-    halves = integers.reshape(-1).view(np.uint8) & 0xF
-    return halves[::2] | halves[1::2] << 4

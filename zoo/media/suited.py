@@ -11,14 +11,14 @@ from keras_transformer.zoo.media.pictures import picture_size
 _LOOKED_AT, _LARGE = 200, 160
 # Patches of a smaller input: more of them cost more than they tell.
 _MOST_PATCHES = 100
-# Pictures that a run reads in all its epochs, the epochs that this may be, and those of a batch.
-_ROWS_READ, _EPOCHS, _BATCH = 600_000, (5, 100), 64
+# Pictures that a run reads in all its epochs, and the epochs that this may be.
+_ROWS_READ, _EPOCHS = 600_000, (5, 100)
 
 
 def suited_to_pictures(rows: Sequence[Any]) -> dict[str, Any]:
     """Returns options of an encoder's run by name, and `settings` of its model.
 
-    Small pictures are read in their own size, in patches of about an eighth of it.
+    Small pictures are read in their own size: by convolutions, or in patches of about an eighth.
 
     Args:
         rows: training rows, paths or arrays.
@@ -38,5 +38,4 @@ def suited_to_pictures(rows: Sequence[Any]) -> dict[str, Any]:
         if side % size == 0 and (side // size) ** 2 <= _MOST_PATCHES
     )  # fmt: skip
     options["settings"] = {"height": side, "width": side, "patch": patch}
-    options["batch_tokens"] = _BATCH * ((side // patch) ** 2 + 1)
-    return options
+    return options | {"model": "cct_4"}

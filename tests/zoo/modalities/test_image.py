@@ -10,6 +10,7 @@ from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.tflite.schema import count_ops
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.media.suited import suited_to_pictures
 from keras_transformer.zoo.modalities.image import Image, ImageSettings
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.tasks.classification import Classification
@@ -212,6 +213,8 @@ def test_options_that_have_no_meaning(folders):
 def test_small_pictures_choose_the_size_of_the_model(folders):
     task = Classification().reading("image")
     found = task.suited(task.read(str(folders["train"])))
-    assert (found["model"], found["settings"]["height"] % 4) == ("vit_tiny", 0)
+    assert (found["model"], found["settings"]["height"] % 4) == ("cct_4", 0)
     side, patch = found["settings"]["width"], found["settings"]["patch"]
-    assert found["batch_tokens"] == 64 * ((side // patch) ** 2 + 1)
+    assert (side % patch, found["augment"]) == (0, "crop")
+    large = [np.zeros((300, 400, 3), np.uint8)] * 3
+    assert suited_to_pictures(large)["settings"] == {}
