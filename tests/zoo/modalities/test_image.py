@@ -1,5 +1,7 @@
 """Images: their settings, rows, and a model of them from a folder of files to a `.tflite` file."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image as Pillow
@@ -184,7 +186,17 @@ def test_other_targets(trained, folders, target, precision):
     assert (made.parity.rows, made.parity.agreement) == (48, 1.0)
 
 
-@pytest.mark.parametrize("target", ["mediapipe", "text", "litertlm"])
+def test_mediapipe_stretches_images(trained):
+    made = kt.convert(trained, target="mediapipe")
+    assert made.parity.agreement == 1.0
+    cropped = dataclasses.replace(
+        trained, modality=Image(max_length=13, settings={**SETTINGS, "crop": 0.8})
+    )
+    with pytest.raises(InputError, match="stretched as a whole, as MediaPipe does it, got crop=0"):
+        kt.convert(cropped, target="mediapipe")
+
+
+@pytest.mark.parametrize("target", ["text", "litertlm"])
 def test_targets_of_texts(trained, target):
     with pytest.raises(InputError, match="Expected a model of text, got one of image"):
         kt.convert(trained, target=target)
