@@ -227,7 +227,7 @@ ROOMS = {
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
         "edge.runtime edge.tflite zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.head_view "
-        "zoo.models "
+        "zoo.modalities zoo.models "
         "zoo.numerals zoo.outputs zoo.progress zoo.prune_vocabulary zoo.scope zoo.storage "
         "zoo.tokenizers zoo.tokenizers.normalizers",
         "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",

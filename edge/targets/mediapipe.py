@@ -17,7 +17,7 @@ from keras_transformer.edge.graphs.static import probabilities, static_function
 from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.runtime.names import EMBEDDING, PREDICT, PROBABILITIES
 from keras_transformer.edge.targets import mediapipe_images as images
-from keras_transformer.edge.targets.flatbuffer import FlatbufferWriter
+from keras_transformer.edge.targets.flatbuffer import FlatbufferWriter, temperature_of
 from keras_transformer.edge.targets.target import About, Target
 from keras_transformer.edge.tflite.metadata import (
     AXIS_LABELS,
@@ -157,7 +157,7 @@ class MediaPipe(FlatbufferWriter):
                 inputs = {"ids": inputs["ids"] * real}
             outputs = given(inputs, training=False)
             if self.gives == PROBABILITIES:
-                outputs = probabilities(outputs)
+                outputs = probabilities(outputs, temperature_of(checkpoint))
             return {self.gives: outputs}
 
         inputs = {name: ((1, lengths[-1]), "int32") for name in INPUTS}
