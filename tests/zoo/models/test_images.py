@@ -53,3 +53,19 @@ def test_cct_in_every_precision(trained, precision):
     # Logits of about 2; int4 kernels have 15 values.
     tolerance = {"float32": 1e-5, "float16": 1e-2, "int4": 0.5}.get(precision, 0.2)
     np.testing.assert_allclose(runner.scores(rows), trained.scores(rows), atol=tolerance)
+
+
+def test_distillation(trained):
+    changes = {"train": pictures(96), "validation": pictures(48, 1), "epochs": 1}
+    student = kt.distill(
+        trained, "cct_2", settings=SMALL, hidden_weight=1.0, **{**changes, "epochs": 6}
+    )
+    assert student.metrics["validation"]["accuracy"] > 0.9
+    with pytest.raises(InputError, match="Expected a student with the teacher's inputs .*16, 16"):
+        kt.distill(trained, "cct_2", **changes)
+    with pytest.raises(InputError, match="a student that reads image, as the teacher does, got"):
+        kt.distill(trained, "bert_tiny", **changes)
+    patches = {**SMALL, "patch": 4, "num_heads": 2}
+    assert kt.distill(trained, "vit_tiny", settings=patches, **changes).labels == trained.labels
+    with pytest.raises(InputError, match="got 16 of the teacher and 17"):
+        kt.distill(trained, "vit_tiny", settings=patches, attention_weight=1.0, **changes)
