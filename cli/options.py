@@ -103,7 +103,7 @@ def of_kind(kind: Any) -> Any:
 
 
 # The options that select the columns of a table.
-COLUMNS = ("text", "text_pair", "image", "label", "source", "target", "language")
+COLUMNS = ("text", "text_pair", "image", "audio", "label", "source", "target", "language")
 
 out = partial(
     click.option,
@@ -126,7 +126,7 @@ data = partial(
     "--data",
     type=EXISTING_DATA,
     metavar="FILE",
-    help="Data file with a header: .tsv, .csv or .jsonl, plain or .gz; for images also a folder "
+    help="Data file with a header: .tsv, .csv or .jsonl, plain or .gz; for images and sounds also a folder "
     "with a folder for each class, or arrays in .npz.",
 )
 
@@ -168,6 +168,14 @@ image = partial(
     help="Column of the images: paths within the folder of the table, or arrays in .npz.",
 )
 
+audio = partial(
+    click.option,
+    "--audio",
+    type=TEXT,
+    metavar="COLUMN",
+    help="Column of the sounds: paths within the folder of the table, or arrays in .npz.",
+)
+
 label = partial(
     click.option,
     "--label",
@@ -203,8 +211,8 @@ language = partial(
 
 def columns(command: Callable) -> Callable:
     """Adds the options of a trained model's data columns, except the language."""
-    added = (text, text_pair, image, label, source, target)
-    whose = ("text", "second text", "image", "label", "source text", "target text")
+    added = (text, text_pair, image, audio, label, source, target)
+    whose = ("text", "second text", "image", "sound", "label", "source text", "target text")
     for option, what in reversed(list(zip(added, whose, strict=True))):
         help_text = f"Column of the {what}.  [default: as in training]"
         command = option(help=help_text)(command)

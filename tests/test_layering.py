@@ -39,6 +39,8 @@ LOCAL_IMPORTS = {
     ("zoo/pretrained/tensors.py", "torch"),
     # An extra, which pictures in files need.
     ("zoo/media/pictures.py", "PIL"),
+    # An extra, which sounds in files need.
+    ("zoo/media/sounds.py", "soundfile"),
     # An extra, which a chat template needs.
     ("zoo/chat/template.py", "jinja2"),
     # The models train on other backends where TensorFlow is not installed.

@@ -1,11 +1,12 @@
-"""Options of a run from scratch that follow from its training pictures."""
+"""Options of a run from scratch that follow from its training pictures or sounds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_transformer.zoo.media.pictures import picture_size
+from keras_transformer.zoo.media.sounds import sound_length
 
 # Pictures whose size is looked at, and the side from which on the model's own size suits them.
 _LOOKED_AT, _LARGE = 200, 160
@@ -13,6 +14,11 @@ _LOOKED_AT, _LARGE = 200, 160
 _MOST_PATCHES = 100
 # Pictures that a run reads in all its epochs, the epochs that this may be, and those of a batch.
 _ROWS_READ, _EPOCHS, _BATCH = 600_000, (5, 100), 64
+# The highest rate that speech needs, in Hz; seconds of a frame and from one to the next, divisor of
+# the length in seconds, and percentage of the sounds that are not cut.
+_MOST_RATE, _FRAME, _HOP, _STEP, _UNCUT = 16_000, 0.03, 0.01, 0.1, 95
+# Vectors of a sound, and the number of sounds that a run reads in all its epochs.
+_MOST_VECTORS, _SOUNDS_READ = 100, 200_000
 
 
 def suited_to_pictures(rows: Sequence[Any]) -> dict[str, Any]:
@@ -40,3 +46,39 @@ def suited_to_pictures(rows: Sequence[Any]) -> dict[str, Any]:
     options["settings"] = {"height": side, "width": side, "patch": patch}
     options["batch_tokens"] = _BATCH * ((side // patch) ** 2 + 1)
     return options
+
+
+def suited_to_sounds(rows: Sequence[Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns options of an encoder's run by name, and `settings` of its model.
+
+    The rate is that of most sounds, at most 16 kHz, and the length that of all but the longest
+    twentieth.
+
+    Args:
+        rows: training rows, see `Audio`; samples without a rate have the model's.
+        settings: settings of the model that are chosen already.
+    """
+    places = np.linspace(0, len(rows) - 1, min(_LOOKED_AT, len(rows))).astype(int)
+    found = [sound_length(rows[place]) for place in places]
+    rates = [rate for _, rate in found if rate is not None]
+    rate = settings.get("rate")
+    if rate is None:
+        rate = min(int(np.median(rates)), _MOST_RATE) if rates else _MOST_RATE
+    seconds = np.percentile([length / (own or rate) for length, own in found], _UNCUT)
+    seconds = max(_STEP, _STEP * np.ceil(round(seconds / _STEP, 6)))
+    given = {
+        "rate": rate, "samples": round(seconds * rate), "frame": round(_FRAME * rate),
+        "hop": round(_HOP * rate), **settings,
+    }  # fmt: skip
+    frames = 1 + (given["samples"] - given["frame"]) // given["hop"]
+    patch = settings.get("patch_frames", max(2, -(-frames // _MOST_VECTORS)))
+    epochs = int(np.clip(np.ceil(_SOUNDS_READ / len(rows)), *_EPOCHS))
+    return {
+        "model": "kwt_tiny", "optimizer": "adamw", "weight_decay": 0.05, "learning_rate": 1e-3,
+        "epochs": epochs, "label_smoothing": 0.1,
+        "batch_tokens": _BATCH * (frames // patch + 1),
+        "settings": {
+            **{name: given[name] for name in ("rate", "samples", "frame", "hop")},
+            "patch_frames": patch, "dropout": 0.1,
+        },
+    }  # fmt: skip

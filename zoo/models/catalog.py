@@ -22,6 +22,7 @@ from keras_transformer.zoo.models.families.encoders.roberta import ROBERTA
 from keras_transformer.zoo.models.families.family import Size
 from keras_transformer.zoo.models.families.images.vit import VIT
 from keras_transformer.zoo.models.families.published import Published
+from keras_transformer.zoo.models.families.sounds.kwt import KWT
 
 FAMILIES = {
     "albert": ALBERT,
@@ -31,6 +32,7 @@ FAMILIES = {
     "electra": ELECTRA,
     "gemma": GEMMA,
     "gpt": GPT,
+    "kwt": KWT,
     "llama": LLAMA,
     "marian": MARIAN,
     "modernbert": MODERNBERT,

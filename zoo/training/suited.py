@@ -36,7 +36,7 @@ def suited(
         chosen: names of the options and of the model's settings that stay as they are.
         report: receives a note.
     """
-    values = {"model": recipe.model.name, **task.suited(train)}
+    values = {"model": recipe.model.name, **task.suited(train, recipe.model.settings)}
     settings = {
         name: value for name, value in values.pop("settings", {}).items() if name not in chosen
     }
