@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_transformer.quantization import QuantizedLayer
+
 # Power below which a band is silence, 100 dB below a tone of full scale in a frame of 480 samples.
 FLOOR = 1e-6
 # Mean and deviation of the logarithms that a model starts with: those of speech at usual levels.
@@ -13,7 +15,7 @@ _LEAST_DEVIATION = 0.1
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class LogMel(keras.layers.Layer):
+class LogMel(QuantizedLayer):
     """A normalized log-mel spectrogram: `(log(max(mel(|DFT(window x)|^2), 1e-6)) - mean) / dev`.
 
     Frame `t` begins at sample `t * hop`; only frames that lie within the samples are computed. The
@@ -69,6 +71,11 @@ class LogMel(keras.layers.Layer):
         _, firsts = np.unique(places, return_index=True)
         self.bands = np.zeros((places.size, self.mels), "float32")
         self.bands[firsts] = bands[places.ravel()[firsts]]
+        # What matrix products multiply by, which stays float32 where kernels are rounded.
+        self.constants = self.first, self.second, self.bands
+        # Where a file's products are compared with the model's; they are never rounded.
+        names = ("samples_point", "transform_point", "bands_point")
+        self.points = [self._point(name, None, dtype="float32") for name in names]
         for name, value in (("mean", _MEAN), ("deviation", _DEVIATION)):
             weight = self.add_weight(
                 name=name, shape=(self.mels,), initializer=keras.initializers.Constant(value),
@@ -120,18 +127,21 @@ class LogMel(keras.layers.Layer):
         (rows, columns), frames = self.sizes, x.shape[1]
         kept = rows // 2 + 1
         x = ops.transpose(ops.reshape(x, (-1, frames, rows, columns)), (0, 1, 3, 2))
-        x = ops.matmul(ops.reshape(x, (-1, frames * columns, rows)), self.first)
+        x = self._product(ops.reshape(x, (-1, frames * columns, rows)), 0)
         x = ops.reshape(x, (-1, frames, columns, 2 * kept))
         # A sum of both parts, each multiplied by its own: (a + bi)(c + di).
         exchanged = ops.concatenate([x[..., kept:], x[..., :kept]], axis=-1)
         x = ops.multiply(x, self.turn[0]) + ops.multiply(exchanged, self.turn[1])
         x = ops.reshape(x, (-1, frames, 2 * columns, kept))
         x = ops.transpose(x, (0, 1, 3, 2))
-        x = ops.matmul(ops.reshape(x, (-1, frames * kept, 2 * columns)), self.second)
+        x = self._product(ops.reshape(x, (-1, frames * kept, 2 * columns)), 1)
         x = ops.square(x)
         x = x[..., :columns] + x[..., columns:]
-        x = ops.matmul(ops.reshape(x, (-1, frames, kept * columns)), self.bands)
+        x = self._product(ops.reshape(x, (-1, frames, kept * columns)), 2)
         return ops.log(ops.maximum(x, FLOOR))
+
+    def _product(self, x, place):
+        return self.points[place](ops.matmul(x, self.constants[place]))
 
     def _frames(self, x):
         """(B, frames, length of the transform) of (B, samples), with what follows a frame in it."""

@@ -6,64 +6,24 @@ row (TensorFlow Lite's dynamic range quantization).
 """
 
 import copy
-import dataclasses
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-import keras
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_transformer.decisions import WIDE_BITS
-from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.tflite.compact import to_bytes
 from keras_transformer.edge.tflite.marks import Constants, Mark
 from keras_transformer.edge.tflite.schema import TYPE_NAMES, op_name
-from keras_transformer.embeddings import TABLE_BITS, TokenEmbedding
-from keras_transformer.quantization import Projection
+from keras_transformer.edge.tflite.stored import StoredKernels
+from keras_transformer.embeddings import TABLE_BITS
 from keras_transformer.rounding import SMALLEST_BLOCK_SCALE, SMALLEST_VALUE
 from keras_transformer.zoo.errors import RunError
-from keras_transformer.zoo.models.build import all_layers
 
 # Largest distance of a scaled value from an integer: the float32 error after the converter has
 # multiplied a kernel by a constant.
 _OFF_GRID = 1e-2
 _ROWS = 1024
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class StoredKernels:
-    """The required storage types of a file's kernels.
-
-    Attributes:
-        bits, block: width and block size of the kernels.
-        tables: shapes (V, D) of the token tables that are stored in 8 bits.
-        others: number of kernels stored in another type than the precision's, by type and shape
-            (outputs first).
-    """
-
-    bits: int | None
-    block: int | None
-    tables: frozenset[tuple[int, int]]
-    others: Mapping[tuple[str, tuple[int, ...]], int]
-
-
-def stored_kernels(model: keras.Model, spec: Precision) -> StoredKernels:
-    """Returns the required storage types for the file of a model."""
-    others, tables = Counter(), set()
-    for layer in all_layers(model) if spec.rounds_kernels else ():
-        if isinstance(layer, Projection) and layer.kernel_bits != spec.kernel_bits:
-            kind = "FLOAT32" if layer.kernel_bits is None else "INT8"
-            others[kind, tuple(layer.kernel.shape)[::-1]] += 1
-        if isinstance(layer, TokenEmbedding):
-            shape = tuple(layer.embeddings.shape)
-            is_rounded = layer.rounds_table or layer.point.bits is not None
-            others["INT8" if is_rounded else "FLOAT32", shape] += 1
-            if is_rounded:
-                tables.add(shape)
-    return StoredKernels(
-        bits=spec.kernel_bits, block=spec.kernel_block, tables=frozenset(tables), others=others
-    )
 
 
 def with_weights(
