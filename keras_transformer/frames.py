@@ -177,7 +177,8 @@ def fourier(rows, columns):
 
     With `n = columns * n1 + n2` and `k = k1 + rows * k2` a transform is
     `sum over n2 of e(n2 k2 / columns) e(n2 k1 / N) sum over n1 of e(n1 k1 / rows) x[n]`, where
-    `e(a) = exp(-2 pi i a)`. Of real numbers `k1` up to `rows / 2` are enough: others are conjugates.
+    `e(a) = exp(-2 pi i a)`. Of real numbers `k1` up to `rows / 2` are enough: the others are
+    conjugates.
 
     Returns:
         The first matrix (rows, 2 K), for K values of `k1`, their real parts first; the factors
@@ -198,7 +199,7 @@ def fourier(rows, columns):
 
 
 def places_of(rows, columns):
-    """Returns the frequencies (K, columns) of what `fourier` computes, from 0 to half its length."""
+    """Returns the frequencies (K, columns) of what `fourier` computes, up to half its length."""
     length = rows * columns
     place = np.arange(rows // 2 + 1)[:, None] + rows * np.arange(columns)
     return np.minimum(place, length - place)

@@ -165,9 +165,9 @@ ROOMS = {
     ),
     "zoo.training": Room(
         "layers zoo.backends zoo.checkpoint zoo.checkpoint_config zoo.data zoo.errors "
-        "zoo.evaluation zoo.losses zoo.modalities zoo.models zoo.models.embedded zoo.models.running "
-        "zoo.pretrained zoo.progress zoo.prune_vocabulary zoo.recipe zoo.storage "
-        "zoo.tabular zoo.tasks zoo.tasks.masked zoo.tasks.multi_task zoo.tokenizers "
+        "zoo.evaluation zoo.losses zoo.modalities zoo.models zoo.models.embedded "
+        "zoo.models.running zoo.pretrained zoo.progress zoo.prune_vocabulary zoo.recipe "
+        "zoo.storage zoo.tabular zoo.tasks zoo.tasks.masked zoo.tasks.multi_task zoo.tokenizers "
         "zoo.tokenizers.normalizers zoo.training.adaptation zoo.vocabularies",
         "keras numpy",
     ),

@@ -37,9 +37,8 @@ LOCAL_IMPORTS = {
     # Extras, which a model on the hub or in a file of PyTorch needs.
     ("zoo/pretrained/source.py", "huggingface_hub"),
     ("zoo/pretrained/tensors.py", "torch"),
-    # An extra, which pictures in files need.
+    # Extras, which pictures and sounds in files need.
     ("zoo/media/pictures.py", "PIL"),
-    # An extra, which sounds in files need.
     ("zoo/media/sounds.py", "soundfile"),
     # An extra, which a chat template needs.
     ("zoo/chat/template.py", "jinja2"),

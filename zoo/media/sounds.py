@@ -18,6 +18,8 @@ _FORMATS = ("WAV", "WAVEX", "FLAC")
 # Samples of the longest sound that is decoded, of all channels: a small file may claim any number.
 MOST_SAMPLES = 1 << 28
 MOST_RATE = 768_000
+# Recordings as floats may pass full scale a little; integers that are stored as floats are far off.
+MOST_LEVEL = 2.0
 # Size of the samples in a WAV file whose writer did not know it, such as a pipe.
 _UNKNOWN_SIZE = 0xFFFFFFFF
 
@@ -49,12 +51,12 @@ def read_sound(source: str | Path | bytes, rate: int) -> np.ndarray:
         rate: rate to return, in Hz.
 
     Returns:
-        float32 (n,), from -1 to 1 but for what resampling adds.
+        float32 (n,), 1 being full scale.
 
     Raises:
         FileNotFoundError: if there is no such file.
         InputError: if it is no such sound, truncated, empty, longer than `MOST_SAMPLES`, or has
-            samples that are not finite.
+            samples that are not finite or beyond `MOST_LEVEL`.
     """
     name = named(source)
     with _opened(source) as sound:
@@ -77,7 +79,7 @@ def sound_of(array: Any, rate: int, own_rate: int | None = None) -> np.ndarray:
 
     Raises:
         InputError: if it is no such array, is empty, or has samples that are not finite or beyond
-            -1 and 1.
+            `MOST_LEVEL`.
     """
     samples = np.asarray(array)
     if samples.dtype != np.int16 and samples.dtype.kind != "f":
@@ -91,13 +93,8 @@ def sound_of(array: Any, rate: int, own_rate: int | None = None) -> np.ndarray:
         )
     if samples.dtype == np.int16:
         samples = samples.astype(np.float32) / 32_768
-    if samples.size and np.abs(samples).max() > 1:
-        raise InputError(
-            "Expected floats from -1 to 1, got a sample of "
-            f"{float(samples.flat[np.abs(samples).argmax()]):g}; integers belong into int16."
-        )
-    own_rate = rate if own_rate is None else own_rate
-    return _one_channel(samples.reshape(len(samples), -1), own_rate, rate, "The array")
+    samples = samples[:, None] if samples.ndim == 1 else samples
+    return _one_channel(samples, rate if own_rate is None else own_rate, rate, "The array")
 
 
 def fitted(samples: np.ndarray, length: int) -> np.ndarray:
@@ -188,6 +185,11 @@ def _one_channel(samples, own_rate, rate, name):
         raise InputError(f"{name}: expected a sound, got one without samples.")
     if not np.isfinite(samples).all():
         raise InputError(f"{name}: expected finite samples, got NaN or infinite ones.")
+    if (level := np.abs(samples).max()) > MOST_LEVEL:
+        raise InputError(
+            f"{name}: expected samples from -1 to 1, got one of size {level:g}; divide by that of "
+            "full scale."
+        )
     mean = samples.mean(axis=1) if samples.shape[1] > 1 else samples[:, 0]
     return resampled(mean.astype(np.float32), checked_rate(own_rate), rate)
 

@@ -85,8 +85,8 @@ class AudioSettings:
         if empty := self._empty_band():
             raise InputError(
                 f"Expected mel bands that are wider than the {self.rate / self.transform:g} Hz "
-                f"between the frequencies of a frame of {self.frame} samples, got mels={self.mels}, "
-                f"of which band {empty} has none; take fewer or a longer frame."
+                f"between the frequencies of a frame of {self.frame} samples, got "
+                f"mels={self.mels}, of which band {empty} has none; take fewer or a longer frame."
             )
         if self.patch_frames > self.num_frames:
             raise InputError(
@@ -164,6 +164,11 @@ class Audio(Modality):
                 name="waveform", dtype="float32", shape=(of.samples,), positions=of.positions
             ),
         )
+
+    @property
+    def longest(self) -> str:
+        of = AudioSettings.of(self.settings)
+        return f"{of.samples / of.rate:g} seconds"
 
     def encode(self, rows: Sequence[Any], pairs: Sequence[Any] | None = None) -> Features:
         of = AudioSettings.of(self.settings)

@@ -250,9 +250,7 @@ class Task(abc.ABC):
     def suited(self, train: Read, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Returns options of a run from scratch that suit the examples; `settings`, the model's.
 
-        Args:
-            train: training examples.
-            settings: settings of the model that are chosen already.
+        Of these, `settings` are chosen already.
         """
         return {}
 

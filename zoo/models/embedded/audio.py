@@ -25,6 +25,13 @@ def embed_audio(parts: Parts, inputs: Mapping[str, KerasTensor]) -> tuple[KerasT
             f"Expected positions to be {' or '.join(_POSITIONS)} for sounds, got "
             f"positions={c.positions!r}."
         )
+    if parts.bits["inner_bits"] is not None:
+        raise InputError(
+            "Expected a precision other than integer for a model that reads sounds, whose log-mel "
+            "spectrogram is computed in floats; static_int8 has integers in all that follows it."
+        )
+    # As the sums of a residual connection are: only where no norm reads them in float.
+    stored = not (c.pre_norm or c.has_embedding_norm)
     has_token = bool(settings.class_tokens)
     x = LogMel(
         settings.rate, settings.frame, settings.hop, settings.mels, settings.low, settings.highest,
@@ -37,8 +44,7 @@ def embed_audio(parts: Parts, inputs: Mapping[str, KerasTensor]) -> tuple[KerasT
     x = parts.point("frame_point")(x)
     x = PatchPositions(
         class_token=has_token, learned=c.positions == "learned", bits=parts.bits,
-        dtype=parts.dtype, name=parts.named("frame_positions"),
+        stored=stored, dtype=parts.dtype, name=parts.named("frame_positions"),
     )(x)  # fmt: skip
-    # As the sums of a residual connection are stored: only where no norm reads them in float.
-    point = parts.inner_point if c.pre_norm or c.has_embedding_norm else parts.point
+    point = parts.point if stored else parts.inner_point
     return parts.embedded(point("position_sum_point")(x)), None

@@ -24,13 +24,16 @@ def embed_image(parts: Parts, inputs: Mapping[str, KerasTensor]) -> tuple[KerasT
             f"Expected positions to be {' or '.join(_POSITIONS)} for images, got "
             f"positions={c.positions!r}."
         )
+    # As the sums of a residual connection are: only where no norm reads them in float.
+    stored = not (c.pre_norm or c.has_embedding_norm)
     made = {"class_token": bool(settings.class_tokens), "bits": parts.bits, "dtype": parts.dtype}
     x = Patches(settings.patch, name=parts.named("patches"), **made)(inputs["pixels"])
     # The bias of the projection is a part of what is added to its outputs.
     x = parts.projection(c.hidden_dim, "patch_projection", x.shape[-1], use_bias=False)(x)
     x = parts.point("patch_point")(x)
     learned = c.positions == "learned"
-    x = PatchPositions(learned=learned, name=parts.named("patch_positions"), **made)(x)
-    # As the sums of a residual connection are stored: only where no norm reads them in float.
-    point = parts.inner_point if c.pre_norm or c.has_embedding_norm else parts.point
+    x = PatchPositions(
+        learned=learned, stored=stored, name=parts.named("patch_positions"), **made
+    )(x)  # fmt: skip
+    point = parts.point if stored else parts.inner_point
     return parts.embedded(point("position_sum_point")(x)), None

@@ -26,7 +26,8 @@ KWT = Family(
     sizes={
         # For microcontrollers: a vector for each 20 ms, and fewer and narrower blocks.
         "kwt_tiny": Size(
-            settings=_settings(64, 3, 2, patch_frames=2), parameters=157_904, multiply_adds=8_588_800
+            settings=_settings(64, 3, 2, patch_frames=2), parameters=157_904,
+            multiply_adds=8_588_800,
         ),
         "kwt_1": Size(settings=_settings(64, 12, 1), parameters=606_608, multiply_adds=73_700_352),
         "kwt_2": Size(
