@@ -4,17 +4,17 @@ from pathlib import Path
 
 import click
 
-from keras_transformer.cli import options
+from keras_transformer.cli import kinds, options
 
 
 @click.command()
 @click.argument(
-    "files", metavar="FILE.tflite...", nargs=-1, required=True, type=options.EXISTING_FILE
+    "files", metavar="FILE.tflite...", nargs=-1, required=True, type=kinds.EXISTING_FILE
 )
 @options.threads()
 @click.option(
     "--runs",
-    type=options.IntegerRange(min=1),
+    type=kinds.IntegerRange(min=1),
     default=100,
     show_default=True,
     help="Number of timed runs of each file; the files take turns.",

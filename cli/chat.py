@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from keras_transformer.cli import options
+from keras_transformer.cli import kinds
 from keras_transformer.zoo.errors import InputError
 
 
@@ -37,7 +37,7 @@ class Questions:
 def chat_options(command: Callable) -> Callable:
     """Adds `--chat` and `--system`."""
     command = click.option(
-        "--system", type=options.TEXT, metavar="TEXT",
+        "--system", type=kinds.TEXT, metavar="TEXT",
         help="Message of the system before each question, with --chat.",
     )(command)  # fmt: skip
     return click.option(

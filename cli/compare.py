@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from keras_transformer.cli import generation, options
+from keras_transformer.cli import generation, kinds, options
 
 
 @click.command()
@@ -24,11 +24,11 @@ from keras_transformer.cli import generation, options
     help="Test whether the models differ beyond chance instead; each may be any of the task.",
 )
 @click.option(
-    "--samples", type=options.IntegerRange(min=100), metavar="N",
+    "--samples", type=kinds.IntegerRange(min=100), metavar="N",
     help="Number of samples of the bootstrap.  [default: 1000]",
 )
 @click.option(
-    "--sample-seed", type=options.IntegerRange(min=0), metavar="N",
+    "--sample-seed", type=kinds.IntegerRange(min=0), metavar="N",
     help="Seed of the bootstrap.  [default: 0]",
 )
 @generation.decoding_options
@@ -76,7 +76,7 @@ def compare(
         if value is not None:
             raise click.UsageError(f"Expected --{name} only with --significance, got {value}.")
     for file in files:
-        options.EXISTING_FILE.convert(file, None, None)
+        kinds.EXISTING_FILE.convert(file, None, None)
     check_backend("compare --layers" if layers else "compare")
     trained = options.headed(as_checkpoint(checkpoint), head)
     opened = [options.headed(Runner(file, threads=threads), head) for file in files]

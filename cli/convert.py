@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from keras_transformer.cli import options
+from keras_transformer.cli import kinds, options
 from keras_transformer.edge.precision import PRECISIONS, get_precision
 from keras_transformer.edge.targets.registry import TARGETS
 from keras_transformer.edge.targets.target import About, Option
@@ -44,7 +44,7 @@ def _target_option(option: Option, targets: list[str]) -> click.Option:
     help_text = f"{option.help}  [only with --target {' or '.join(targets)}]"
     if option.type is bool:
         return click.Option([flag], is_flag=True, help=help_text)
-    kind = options.EXISTING_FILE if option.type is bytes else options.of_kind(option.type)
+    kind = kinds.EXISTING_FILE if option.type is bytes else kinds.of_kind(option.type)
     metavar = "FILE" if option.type is bytes else None
     return click.Option([flag], type=kind, metavar=metavar, help=help_text)
 
@@ -100,7 +100,7 @@ def _check_mixed(
     "measured. They make the choice, so do not use a test split.  [only with --precision mixed]"
 )
 @click.option(
-    "--max-drop", type=options.NUMBER, metavar="POINTS",
+    "--max-drop", type=kinds.NUMBER, metavar="POINTS",
     help="Largest acceptable loss against the float model: hundredths of accuracy or correlation, "
     "BLEU, perplexity.  [default: 0.5; only with --precision mixed]",
 )
@@ -109,7 +109,7 @@ def _check_mixed(
     "[only with --precision mixed]"
 )
 @click.option(
-    "--calibration", type=options.EXISTING_DATA, metavar="FILE",
+    "--calibration", type=kinds.EXISTING_DATA, metavar="FILE",
     help="Data to calibrate the ranges on, with the checkpoint's columns, when a float checkpoint "
     "becomes an integer file.",
 )
@@ -132,19 +132,19 @@ def _check_mixed(
     "[default: the checkpoint's length alone]",
 )
 @click.option(
-    "--name", type=options.TEXT, metavar="TEXT",
+    "--name", type=kinds.TEXT, metavar="TEXT",
     help="Name of the model.  [default: the name of --out]",
 )
 @click.option(
-    "--description", type=options.TEXT, default="", metavar="TEXT",
+    "--description", type=kinds.TEXT, default="", metavar="TEXT",
     help="Description of the model.",
 )
 @click.option(
-    "--model-version", type=options.TEXT, default="1", show_default=True, metavar="TEXT",
+    "--model-version", type=kinds.TEXT, default="1", show_default=True, metavar="TEXT",
     help="Version of the model.",
 )
 @click.option(
-    "--license", "licence", type=options.TEXT, default="not stated", show_default=True,
+    "--license", "licence", type=kinds.TEXT, default="not stated", show_default=True,
     metavar="TEXT", help="License of the model.",
 )
 @options.out()

@@ -5,20 +5,20 @@ from pathlib import Path
 
 import click
 
-from keras_transformer.cli import options
+from keras_transformer.cli import kinds
 
 
 @click.command()
 @click.argument(
     "files", metavar="FILE.tflite [OTHER.tflite]", nargs=-1, required=True,
-    type=options.EXISTING_FILE,
+    type=kinds.EXISTING_FILE,
 )
 @click.option(
     "--export", type=click.Path(path_type=Path), metavar="DIR",
     help="Write the page to a new folder, for any web server, instead of serving it.",
 )
 @click.option(
-    "--port", type=options.IntegerRange(min=0, max=65535), default=8000, show_default=True,
+    "--port", type=kinds.IntegerRange(min=0, max=65535), default=8000, show_default=True,
     help="Port on this machine; 0 for any free one.",
 )
 @click.option(

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from keras_transformer.cli import options, training
+from keras_transformer.cli import kinds, options, training
 from keras_transformer.cli.train import settings_of
 from keras_transformer.zoo.recipe import CHOICES
 
@@ -23,20 +23,20 @@ from keras_transformer.zoo.recipe import CHOICES
 )
 @options.temperature()
 @click.option(
-    "--hidden-weight", type=options.NUMBER, default=0.0, show_default=True,
+    "--hidden-weight", type=kinds.NUMBER, default=0.0, show_default=True,
     help="Weight of the difference between the blocks' outputs and the teacher's.",
 )
 @click.option(
-    "--attention-weight", type=options.NUMBER, default=0.0, show_default=True,
+    "--attention-weight", type=kinds.NUMBER, default=0.0, show_default=True,
     help="Weight of the difference between the last block's attention and the teacher's.",
 )
 @click.option(
-    "--beams", type=options.INTEGER, default=0, show_default=True,
+    "--beams", type=kinds.INTEGER, default=0, show_default=True,
     help="Number of beams with which the teacher generates a translator's targets; 0 for "
     "those of the data.",
 )
 @click.option(
-    "--set", "settings", type=options.TEXT, multiple=True, metavar="KEY=VALUE",
+    "--set", "settings", type=kinds.TEXT, multiple=True, metavar="KEY=VALUE",
     callback=settings_of, help="Change a setting of MODEL, such as pooling=max; may be repeated.",
 )
 @training.going_on(

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from keras_transformer.cli import generation, options
+from keras_transformer.cli import generation, kinds, options
 
 MAX_CLASSES = 20
 AVERAGED = ("precision", "recall", "f1")
@@ -23,7 +23,7 @@ AVERAGED = ("precision", "recall", "f1")
     help=f"Show every class or label, not only the {MAX_CLASSES} with the lowest F1.",
 )
 @click.option(
-    "--out-of-scope", type=options.EXISTING_FILE, metavar="FILE",
+    "--out-of-scope", type=kinds.EXISTING_FILE, metavar="FILE",
     help="Rows that the model is to reject, as one that was trained with --out-of-scope can.",
 )
 @click.option(

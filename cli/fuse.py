@@ -16,8 +16,8 @@ WAYS = ("mean", "fitted", "vote", "soup")
 @options.out()
 @click.option(
     "--by", type=click.Choice(WAYS), default="mean", show_default=True,
-    help="What is averaged: probabilities, numbers or vectors, equally or with weights that are "
-    "fitted to the validation data; votes; or the weights of models of one shape.",
+    help="What is averaged: probabilities, numbers, logits of answers or vectors, equally or with "
+    "weights that are fitted to the validation data; votes; or the weights of models of one shape.",
 )
 @options.data(
     help="Validation data: .tsv, .csv or .jsonl, plain or .gz.  [default: the first CHECKPOINT's]"

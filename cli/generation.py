@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from keras_transformer.cli import options
+from keras_transformer.cli import kinds, options
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.decoding import Decoding
 
@@ -29,7 +29,7 @@ def decoding_options(command: Callable) -> Callable:
     for name, (kind, text) in reversed(FIELDS.items()):
         default = getattr(Decoding(), name)
         command = click.option(
-            f"--{name.replace('_', '-')}", name, type=options.of_kind(kind),
+            f"--{name.replace('_', '-')}", name, type=kinds.of_kind(kind),
             help=f"{text}  [default: {default}]",
         )(command)  # fmt: skip
     return command

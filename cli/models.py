@@ -17,7 +17,8 @@ from keras_transformer.zoo.models.families.known import KNOWN_MODELS
 CONVENTION = (
     "Parameters are those of the model without a task's head, tied tables counted once; the "
     f"published counts of BERT include its pre-training heads. Multiply-adds are those of the "
-    f"matrix products of one pass over {LENGTH} tokens (of source and of target each)."
+    f"matrix products of one pass over {LENGTH} tokens (of source and of target each), or over one "
+    "input of a model whose inputs have one size, such as an image."
 )
 
 
@@ -70,7 +71,7 @@ def describe(name: str) -> dict:
         "parameters": count,
         "parameters_with_pretraining_heads": count + published,
         f"multiply_adds_at_{LENGTH}_tokens": SIZES[name].multiply_adds,
-        "tasks": list(tasks_for(config.architecture)),
+        "tasks": list(tasks_for(config.architecture, config.modality)),
     }
 
 
@@ -128,7 +129,7 @@ def describe_published(name: str) -> dict:
         "licence": found.licence or None,
         "revision": found.location.revision or None,
         "as_it_is": task_of(found).name,
-        "tasks": list(tasks_for(found.config.architecture)),
+        "tasks": list(tasks_for(found.config.architecture, found.config.modality)),
         "configuration": found.config.to_json(),
     }
 

@@ -36,23 +36,24 @@ def longer(predictor: Any) -> str:
     return f"are longer than {most} and were cut"
 
 
-def print_table(texts: Any, predictions: list) -> None:
-    """Prints the predictions for texts."""
+def print_table(texts: Any, predictions: list, rows_of: str = "text") -> None:
+    """Prints the predictions for texts, or for paths of rows of another modality."""
     from keras_transformer.cli import display
 
+    first = rows_of.capitalize()
     found = next(one for one in predictions if one)
     if isinstance(found, Vector):
         rows = [
             (short(text), len(one.vector), shown_vector(one.vector))
             for text, one in zip(texts, predictions, strict=True)
         ]
-        display.table(None, ("Text", "Width", "Vector"), rows)
+        display.table(None, (first, "Width", "Vector"), rows)
     elif isinstance(found, LabelSet):
         rows = [
             (short(text), shown_labels(one.labels) if one else "")
             for text, one in zip(texts, predictions, strict=True)
         ]
-        display.table(None, ("Text", "Labels"), rows)
+        display.table(None, (first, "Labels"), rows)
     elif isinstance(found, Answer):
         rows = [
             (short(text), short(one.text) or "no answer",
@@ -96,7 +97,7 @@ def print_table(texts: Any, predictions: list) -> None:
             (short(text), one.score if one else None)
             for text, one in zip(texts, predictions, strict=True)
         ]
-        display.table(None, ("Text", "Value"), rows)
+        display.table(None, (first, "Value"), rows)
     elif len(texts) == 1:
         best = sorted(predictions[0].scores.items(), key=lambda item: -item[1])[:MAX_LABELS]
         rows = [(label, f"{score:.1%}", bar(score)) for label, score in best]
@@ -108,7 +109,7 @@ def print_table(texts: Any, predictions: list) -> None:
             if one else ("",) * 4
             for text, one in zip(texts, predictions, strict=True)
         ]
-        display.table(None, ("Text", "Label", "Probability", ""), rows)
+        display.table(None, (first, "Label", "Probability", ""), rows)
 
 
 def shown_labels(labels: dict[str, float]) -> str:

@@ -5,25 +5,25 @@ from typing import Any
 
 import click
 
-from keras_transformer.cli import options, training
+from keras_transformer.cli import kinds, training
 from keras_transformer.zoo.recipe import CHOICES
 
 
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("--heads", type=options.INTEGER, help="Number of heads to keep in each attention.")
+@click.option("--heads", type=kinds.INTEGER, help="Number of heads to keep in each attention.")
 @click.option(
-    "--neurons", type=options.INTEGER,
+    "--neurons", type=kinds.INTEGER,
     help="Number of neurons to keep in each feed-forward layer.",
 )
-@click.option("--layers", type=options.INTEGER, help="Number of blocks to keep, in each stack.")
-@click.option("--rank", type=options.INTEGER, help="Rank of the two factors that replace a kernel.")
+@click.option("--layers", type=kinds.INTEGER, help="Number of blocks to keep, in each stack.")
+@click.option("--rank", type=kinds.INTEGER, help="Rank of the two factors that replace a kernel.")
 @click.option(
-    "--energy", type=options.NUMBER,
+    "--energy", type=kinds.NUMBER,
     help="Share of the kernels' squared singular values to keep, with the smallest rank for it.",
 )
 @click.option(
-    "--sparsity", type=options.NUMBER,
+    "--sparsity", type=kinds.NUMBER,
     help="Share of zeros in each kernel and token table.  [default: 0.5 for 2:4]",
 )
 @click.option(
@@ -31,7 +31,7 @@ from keras_transformer.zoo.recipe import CHOICES
     help="Pattern of zeros: single weights, blocks of 4 by 4, or 2 of every 4 inputs.",
 )
 @click.option(
-    "--clusters", type=options.INTEGER, help="Distinct values of each kernel and token table."
+    "--clusters", type=kinds.INTEGER, help="Distinct values of each kernel and token table."
 )
 @training.going_on(
     data="the checkpoint's", epochs="half of the recipe's", learning_rate="half of the recipe's"

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from keras_transformer.cli import options, training
+from keras_transformer.cli import kinds, options, training
 from keras_transformer.edge.precision import TRAINED_PRECISIONS
 from keras_transformer.zoo.recipe import CHOICES
 
@@ -25,7 +25,7 @@ from keras_transformer.zoo.recipe import CHOICES
     help="Method for ranges: tfmot's moving average, or gradients.  [default: moving-average]",
 )
 @click.option(
-    "--freeze-ranges", type=options.NUMBER, metavar="SHARE",
+    "--freeze-ranges", type=kinds.NUMBER, metavar="SHARE",
     help="Final share of the steps in which ranges are frozen; 1 keeps the calibrated ranges.  "
     "[default: 0.2]",
 )

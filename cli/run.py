@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from keras_transformer.cli import generation, options
+from keras_transformer.cli import generation, kinds, options
 from keras_transformer.cli.chat import asked, chat_options
 from keras_transformer.cli.predictions import longer, print_table, short, values
 from keras_transformer.cli.vectors import (
@@ -26,23 +26,23 @@ MATCHES = 5
 
 @click.command()
 @click.argument("model", metavar="CHECKPOINT|FILE.tflite", type=click.Path(path_type=Path))
-@click.argument("texts", nargs=-1, metavar="[TEXT]...", type=options.TEXT)
+@click.argument("texts", nargs=-1, metavar="[TEXT]...", type=kinds.TEXT)
 @click.option(
-    "--pair", "pairs", multiple=True, type=options.TEXT, metavar="TEXT",
+    "--pair", "pairs", multiple=True, type=kinds.TEXT, metavar="TEXT",
     help="Second text, for a model of pairs: once for each TEXT.",
 )
 @click.option(
-    "--stop", multiple=True, type=options.TEXT, metavar="TEXT",
+    "--stop", multiple=True, type=kinds.TEXT, metavar="TEXT",
     help="Text at which generation stops; may be repeated.",
 )
 @chat_options
 @generation.decoding_options
 @click.option(
-    "--nearest", type=options.EXISTING_FILE, metavar="FILE",
+    "--nearest", type=kinds.EXISTING_FILE, metavar="FILE",
     help="Text file whose most similar lines are ranked for each TEXT, by a model of embeddings.",
 )
 @click.option(
-    "--matches", type=options.IntegerRange(min=1), metavar="N",
+    "--matches", type=kinds.IntegerRange(min=1), metavar="N",
     help=f"Number of lines that --nearest ranks.  [default: {MATCHES}]",
 )
 @options.head()
@@ -111,7 +111,7 @@ def run(
         nothing = LabelSet({}, {}, False) if is_set else Prediction(None, None, {}, False)
         rows = [
             {
-                "text": text, **({"pair": pair} if pairs else {}),
+                predictor.modality.column: text, **({"pair": pair} if pairs else {}),
                 **values(prediction or nothing), **share,
             }
             for text, pair, prediction, share in zip(
@@ -120,7 +120,7 @@ def run(
         ]
         print_json(model, rows)
     else:
-        print_table(texts, predictions)
+        print_table(texts, predictions, predictor.modality.column)
 
 
 def write_by_head(

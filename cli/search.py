@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from keras_transformer.cli import options
+from keras_transformer.cli import kinds, options
 from keras_transformer.cli.convert import lengths_of
 from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.zoo.numerals import read_number
@@ -31,7 +31,7 @@ def shares_of(_context: Any, _parameter: Any, value: str | None) -> list[float]:
     "on them, so do not use a test split.",
 )  # fmt: skip
 @click.option(
-    "--max-drop", type=options.NUMBER, default=0.5, show_default=True, metavar="POINTS",
+    "--max-drop", type=kinds.NUMBER, default=0.5, show_default=True, metavar="POINTS",
     help="Largest acceptable loss of the recommended file against float32: hundredths of accuracy "
     "or correlation, BLEU, perplexity.",
 )
@@ -51,18 +51,18 @@ def shares_of(_context: Any, _parameter: Any, value: str | None) -> list[float]:
     help="Also try these input lengths in tokens, such as 16,32; longer texts are cut.",
 )
 @click.option(
-    "--train", type=options.EXISTING_DATA, metavar="FILE",
+    "--train", type=kinds.EXISTING_DATA, metavar="FILE",
     help="Data for calibration and training.  [default: that of the recipe]",
 )
 @click.option(
-    "--validation", type=options.EXISTING_DATA, metavar="FILE",
+    "--validation", type=kinds.EXISTING_DATA, metavar="FILE",
     help="Data that selects the best epoch of training.  [default: that of the recipe]",
 )
 @options.columns
 @options.language()
 @options.threads()
 @click.option(
-    "--runs", type=options.IntegerRange(min=1), default=100, show_default=True,
+    "--runs", type=kinds.IntegerRange(min=1), default=100, show_default=True,
     help="Number of timed runs of each file; the files take turns.",
 )
 @options.out(help="Folder for the files, the table, the figure and the report.")

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from keras_transformer.cli import options
+from keras_transformer.cli import kinds, options
 from keras_transformer.edge.precision import TRAINED_PRECISIONS
 
 
@@ -17,12 +17,12 @@ from keras_transformer.edge.precision import TRAINED_PRECISIONS
     help="Precision to simulate.",
 )
 @click.option(
-    "--max-drop", type=options.NUMBER, metavar="POINTS",
+    "--max-drop", type=kinds.NUMBER, metavar="POINTS",
     help="Also find the fewest groups to keep in float for at most this loss: hundredths of "
     "accuracy or correlation, BLEU, perplexity.",
 )
 @click.option(
-    "--calibration", type=options.EXISTING_DATA, metavar="FILE",
+    "--calibration", type=kinds.EXISTING_DATA, metavar="FILE",
     help="Data to calibrate the ranges on.  [default: the training data]",
 )
 @click.option(

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from keras_transformer.cli import options, training
+from keras_transformer.cli import kinds, options, training
 from keras_transformer.zoo.numerals import read_number
 from keras_transformer.zoo.recipe import CHOICES, OPTIONS, Recipe
 from keras_transformer.zoo.recipe.training_data import data_options
@@ -41,6 +41,8 @@ FIELDS = {
     "translation by default).",
     "token_dropout": "Share of the training tokens that are replaced by [MASK].",
     "piece_dropout": "Probability, at each piece, of splitting a training word further.",
+    "augment": "How training images are changed at random, with commas between: flip, crop, "
+    "randaugment, erase, mixup, cutmix.",
     "class_weights": "Whether rare labels are weighed up in the loss: balanced weighs labels by "
     "the inverse of their number of training rows.",
     "focal": "Exponent of the focal loss, which counts less what is predicted well; 0 for the "
@@ -106,7 +108,7 @@ def recipe_options(command: Callable) -> Callable:
     for name, on, off, text in reversed(SWITCHES):
         command = click.option(f"{on}/{off}", name, default=None, help=text)(command)
     for name, text in reversed(FIELDS.items()):
-        kind = options.of_kind(OPTIONS[name].kind)
+        kind = kinds.of_kind(OPTIONS[name].kind)
         kind = click.Choice(CHOICES[name]) if name in CHOICES else kind
         by_data = "; by the data for a classification" if name in BY_DATA else ""
         add = click.option(
@@ -133,7 +135,7 @@ def settings_of(_context: Any, _parameter: Any, pairs: tuple[str, ...]) -> dict[
     return settings
 
 
-DATA_FILE, DATA = options.ExistingFile(str), options.ExistingData(str)
+DATA_FILE, DATA = kinds.ExistingFile(str), kinds.ExistingData(str)
 
 
 class FileOrShare(click.ParamType):
@@ -181,7 +183,7 @@ class FileOrShare(click.ParamType):
     "number.  [default: label]"
 )
 @click.option(
-    "--negative", type=options.TEXT, metavar="COLUMN",
+    "--negative", type=kinds.TEXT, metavar="COLUMN",
     help="Column of a text that does not match the first (embedding with --objective ranking).",
 )
 @options.source(help="Column of a translation's source text.")
@@ -202,7 +204,7 @@ class FileOrShare(click.ParamType):
 @options.resume()
 @options.tensorboard()
 @click.option(
-    "--recipe", "recipe_file", type=options.EXISTING_FILE, metavar="FILE",
+    "--recipe", "recipe_file", type=kinds.EXISTING_FILE, metavar="FILE",
     help="Repeat the run of a recipe.json; other options override it.",
 )
 @click.option(
@@ -224,7 +226,7 @@ class FileOrShare(click.ParamType):
     help="Compute in 16 bits with 32-bit weights.  [default: none]",
 )
 @click.option(
-    "--set", "settings", type=options.TEXT, multiple=True, metavar="KEY=VALUE",
+    "--set", "settings", type=kinds.TEXT, multiple=True, metavar="KEY=VALUE",
     callback=settings_of,
     help="Change a setting of the model, such as dropout=0.3; may be repeated.",
 )

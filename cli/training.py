@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from keras_transformer.cli import options
+from keras_transformer.cli import kinds, options
 
 
 @contextmanager
@@ -42,19 +42,19 @@ def going_on(*, data: str, epochs: str, learning_rate: str) -> Callable[[Callabl
     """
     added = (
         click.option(
-            "--train", type=options.EXISTING_DATA, metavar="FILE",
+            "--train", type=kinds.EXISTING_DATA, metavar="FILE",
             help=f"Training data.  [default: that of {data} recipe]",
         ),
         click.option(
-            "--validation", type=options.EXISTING_DATA, metavar="FILE",
+            "--validation", type=kinds.EXISTING_DATA, metavar="FILE",
             help=f"Validation data.  [default: that of {data} recipe]",
         ),
         click.option(
-            "--epochs", type=options.IntegerRange(min=1),
+            "--epochs", type=kinds.IntegerRange(min=1),
             help=f"Number of passes over the training data.  [default: {epochs}]",
         ),
         click.option(
-            "--learning-rate", type=options.NUMBER,
+            "--learning-rate", type=kinds.NUMBER,
             help=f"Peak learning rate.  [default: {learning_rate}]",
         ),
         options.seed(default=None, show_default=False, help="Seed.  [default: the recipe's]"),

@@ -1,10 +1,12 @@
 """Questions so easy that a tiny model answers them, and such a model."""
 
+import dataclasses
 import functools
 
 import numpy as np
 
 import keras_transformer as kt
+from keras_transformer.zoo.models.build import build, get_weights, set_weights
 
 NAMES = "Anna Bob Carla Dora Emil Fritz".split()
 PLACES = "Paris Lima Oslo Rome Bern Kyiv".split()
@@ -39,3 +41,18 @@ def trained():
         settings=SETTINGS, max_length=24, vocab_size=120, batch_tokens=512, tokenizer="wordpiece",
         label_smoothing=0.0, report=kt.Report(),
     )  # fmt: skip
+
+
+@functools.cache
+def disturbed(seed):
+    """The same checkpoint with other weights, which answers less well."""
+    first, rng = trained(), np.random.default_rng(seed)
+    model = build(first.config, first.task)
+    set_weights(
+        model,
+        {
+            path: (value + rng.normal(0, 0.1, value.shape)).astype("float32")
+            for path, value in get_weights(first.model).items()
+        },
+    )
+    return dataclasses.replace(first, model=model)

@@ -24,6 +24,7 @@ ROOMS = {
     "zoo.printable": Room(device=True),
     "zoo.errors": Room("zoo.printable", device=True),
     "zoo.numerals": Room(device=True),
+    "zoo.logits": Room("zoo.errors", "numpy", device=True),
     "zoo.storage": Room("zoo.errors", "numpy safetensors"),
     "zoo.recipe": Room("zoo.errors"),
     "zoo.tabular": Room("zoo.printable", device=True),
@@ -49,10 +50,11 @@ ROOMS = {
         "zoo.tokenizers", "numpy", device=True,
     ),
     "zoo.masking": Room(
-        "zoo.data zoo.errors zoo.tagging zoo.tokenizers", "numpy", device=True
+        "zoo.data zoo.errors zoo.logits zoo.tagging zoo.tokenizers", "numpy", device=True
     ),
     "zoo.outputs": Room(
-        "zoo.answering zoo.errors zoo.masking zoo.scope zoo.tagging", "numpy", device=True
+        "zoo.answering zoo.errors zoo.logits zoo.masking zoo.scope zoo.tagging", "numpy",
+        device=True,
     ),
     "zoo.by_position": Room(
         "zoo.answering zoo.masking zoo.outputs zoo.tagging", "numpy", device=True
@@ -75,7 +77,7 @@ ROOMS = {
         "keras numpy tensorflow",
     ),
     "zoo.models.embedded": Room(
-        "layers zoo.data zoo.errors zoo.modalities zoo.models", "keras"
+        "layers zoo.data zoo.errors zoo.modalities zoo.models", "keras numpy"
     ),
     "zoo.models.running": Room(
         "layers zoo.data zoo.errors zoo.models zoo.tokenizers", "keras numpy tensorflow"
@@ -107,27 +109,29 @@ ROOMS = {
     ),
     "zoo.losses": Room("zoo.answering zoo.data zoo.errors", "keras"),
     "zoo.tasks": Room(
-        "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.generation zoo.losses zoo.media "
+        "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.generation zoo.logits zoo.losses "
+        "zoo.media "
         "zoo.modalities zoo.models "
         "zoo.models.running zoo.numerals zoo.predictor "
         "zoo.outputs zoo.progress zoo.scope zoo.tabular zoo.tokenizers zoo.vocabularies",
         "keras numpy",
     ),
     "zoo.tasks.tagging": Room(
-        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.losses zoo.modalities zoo.models "
-        "zoo.models.running zoo.outputs zoo.progress zoo.tagging zoo.tasks zoo.vocabularies",
+        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.logits zoo.losses zoo.modalities "
+        "zoo.models zoo.models.running zoo.outputs zoo.progress zoo.tagging zoo.tasks "
+        "zoo.vocabularies",
         "keras numpy",
     ),
     "zoo.tasks.answering": Room(
-        "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.generation zoo.losses "
+        "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.generation zoo.logits zoo.losses "
         "zoo.modalities zoo.models zoo.outputs zoo.tagging zoo.tasks zoo.tasks.tagging "
         "zoo.vocabularies",
         "numpy",
     ),
     "zoo.tasks.masked": Room(
-        "zoo.by_position zoo.data zoo.errors zoo.evaluation zoo.generation zoo.losses zoo.masking "
-        "zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.progress zoo.tasks "
-        "zoo.tokenizers",
+        "zoo.by_position zoo.data zoo.errors zoo.evaluation zoo.generation zoo.logits zoo.losses "
+        "zoo.masking zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.progress "
+        "zoo.tasks zoo.tokenizers",
         "keras numpy",
     ),
     "zoo.tasks.multi_task": Room(
@@ -153,27 +157,32 @@ ROOMS = {
         "zoo.checkpoint zoo.data zoo.errors zoo.modalities zoo.models zoo.outputs zoo.recipe "
         "zoo.tasks zoo.tokenizers", "numpy",
     ),
+    "zoo.pretrained.vocabularies": Room(
+        "zoo.errors zoo.tokenizers zoo.tokenizers.normalizers zoo.vocabularies", "numpy"
+    ),
     "zoo.pretrained": Room(
         "layers zoo.chat zoo.checkpoint zoo.checkpoint_config zoo.data zoo.errors zoo.modalities "
-        "zoo.models zoo.models.families zoo.outputs zoo.prune_vocabulary zoo.recipe zoo.storage "
-        "zoo.tasks zoo.tasks.answering zoo.tasks.tagging zoo.tokenizers zoo.training.adaptation "
-        "zoo.vocabularies",
+        "zoo.models zoo.models.families zoo.outputs zoo.pretrained.vocabularies "
+        "zoo.prune_vocabulary zoo.recipe zoo.storage zoo.tasks zoo.tasks.answering "
+        "zoo.tasks.tagging zoo.tokenizers zoo.training.adaptation zoo.vocabularies",
         "huggingface_hub keras ml_dtypes numpy safetensors tensorflow torch",
     ),
     "zoo.named": Room(
         "zoo.errors zoo.models zoo.pretrained zoo.tabular zoo.tasks", "keras"
     ),
+    "zoo.augmentation": Room("zoo.data zoo.errors", "keras numpy"),
     "zoo.training": Room(
-        "layers zoo.backends zoo.checkpoint zoo.checkpoint_config zoo.data zoo.errors "
-        "zoo.evaluation zoo.losses zoo.modalities zoo.models zoo.models.embedded "
-        "zoo.models.running zoo.pretrained zoo.progress zoo.prune_vocabulary zoo.recipe "
-        "zoo.storage zoo.tabular zoo.tasks zoo.tasks.masked zoo.tasks.multi_task zoo.tokenizers "
+        "layers zoo.augmentation zoo.backends zoo.checkpoint zoo.checkpoint_config zoo.data "
+        "zoo.errors zoo.evaluation zoo.losses zoo.modalities zoo.models zoo.models.embedded "
+        "zoo.models.running zoo.outputs zoo.pretrained zoo.progress zoo.prune_vocabulary "
+        "zoo.recipe zoo.storage "
+        "zoo.tabular zoo.tasks zoo.tasks.masked zoo.tasks.multi_task zoo.tokenizers "
         "zoo.tokenizers.normalizers zoo.training.adaptation zoo.vocabularies",
         "keras numpy",
     ),
     "zoo.fusion": Room(
-        "zoo.checkpoint zoo.data zoo.errors zoo.models zoo.outputs zoo.pretrained zoo.recipe "
-        "zoo.storage zoo.tasks zoo.training", "numpy scipy",
+        "zoo.answering zoo.checkpoint zoo.data zoo.errors zoo.logits zoo.models zoo.outputs "
+        "zoo.pretrained zoo.recipe zoo.storage zoo.tasks zoo.training", "numpy scipy",
     ),
     "edge.graphs": Room(
         "edge.runtime layers zoo.checkpoint zoo.models zoo.models.running zoo.tasks.multi_task",
@@ -208,8 +217,8 @@ ROOMS = {
         "zoo.training", "keras",
     ),
     "edge.convert": Room(
-        "edge.precision edge.quantize edge.tflite layers zoo.checkpoint zoo.data zoo.errors "
-        "zoo.models zoo.models.running zoo.storage",
+        "edge.precision edge.quantize edge.tflite layers zoo.by_position zoo.checkpoint zoo.data "
+        "zoo.errors zoo.models zoo.models.running zoo.storage",
         "keras tensorflow",
     ),
     "edge.publish": Room(

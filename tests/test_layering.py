@@ -37,17 +37,14 @@ LOCAL_IMPORTS = {
     # Extras, which a model on the hub or in a file of PyTorch needs.
     ("zoo/pretrained/source.py", "huggingface_hub"),
     ("zoo/pretrained/tensors.py", "torch"),
-    # Extras, which pictures and sounds in files need.
-    ("zoo/media/pictures.py", "PIL"),
-    ("zoo/media/sounds.py", "soundfile"),
-    # An extra, which a chat template needs.
+    # Extras, which pictures and sounds in files and chat templates need.
+    *(("zoo/media/pictures.py", "PIL"), ("zoo/media/sounds.py", "soundfile")),
     ("zoo/chat/template.py", "jinja2"),
     # The models train on other backends where TensorFlow is not installed.
     ("zoo/models/running/decoding_steps.py", "tensorflow"),
     ("zoo/pretrained/load.py", "tensorflow"),
     ("zoo/vocabularies/learn.py", "tensorflow"),
-    # Windows has no limits of a process's memory.
-    ("edge/runtime/checks/trial_process.py", "resource"),
+    ("edge/runtime/checks/trial_process.py", "resource"),  # Windows has no limits of memory
     # Tasks measure files, too, which Keras' seconds would double; only training needs it.
     ("zoo/models/heads.py", "keras_transformer"),
     ("zoo/losses/divergence.py", "keras"),

@@ -26,6 +26,20 @@ def in_parts(
         yield from run({name: rows[first : first + _ROWS] for name, rows in columns.items()})
 
 
+def check_windows(kind: str, modality: Any, max_length: int, stride: int) -> None:
+    """Raises InputError if windows of a length have no room beside what they have in common.
+
+    Args:
+        kind: kind of the outputs; those without windows have any length.
+        modality: modality of the model.
+        max_length, stride: see `windows_of` and `question_windows`.
+    """
+    if kind == TAGS:
+        windows_of(modality.tokenizer, [], max_length, stride)
+    elif kind == ANSWERS:
+        question_windows(modality.tokenizer, [], [], max_length, stride)
+
+
 def _tags(predictor: Any, rows: list[Any], pairs: None, run: Callable) -> TagOutputs:
     windows = windows_of(predictor.tokenizer, rows, predictor.max_length, predictor.stride)
     return windows.outputs(run(windows.columns), len(predictor.labels))

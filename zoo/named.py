@@ -42,7 +42,7 @@ class Catalog(Tabular, tuple[CatalogRow, ...]):
 def models() -> Catalog:
     """Returns the models of the catalogue: name, parameters and tasks of each."""
     return Catalog(
-        CatalogRow(name, SIZES[name].parameters, tasks_for(config.architecture))
+        CatalogRow(name, SIZES[name].parameters, tasks_for(config.architecture, config.modality))
         for name, config in CATALOG.items()
     )
 
@@ -99,8 +99,8 @@ def _changed(config: TransformerConfig, changes: dict[str, Any]) -> TransformerC
 
 
 def _check_task(config: TransformerConfig, task: Task | None) -> None:
+    known = tasks_for(config.architecture, config.modality)
     if task is not None and config.architecture not in task.architectures:
         raise InputError(
-            f"Expected a task of an {config.architecture} "
-            f"({', '.join(tasks_for(config.architecture))}), got {task.name}."
+            f"Expected a task of an {config.architecture} ({', '.join(known)}), got {task.name}."
         )

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_transformer.zoo.answering.answers import answer_predictions
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.logits import sigmoid
 from keras_transformer.zoo.masking.fills import fill_predictions
 from keras_transformer.zoo.masking.replacements import replaced_predictions
 from keras_transformer.zoo.scope import check_out_of_scope, is_in_scope
@@ -125,7 +126,7 @@ def label_set_predictions(
     cuts = threshold_logits(thresholds, len(labels))
     results = []
     for row, cut in zip(outputs.scores.astype("float64"), outputs.truncated, strict=True):
-        probabilities = np.exp(-np.logaddexp(0.0, -row)).tolist()
+        probabilities = sigmoid(row).tolist()
         named = dict(zip(labels, probabilities, strict=True))
         chosen = [place for place in np.argsort(-row, kind="stable") if row[place] >= cuts[place]]
         found = {labels[place]: probabilities[place] for place in chosen}

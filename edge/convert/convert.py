@@ -24,6 +24,7 @@ from keras_transformer.edge.tflite.units import in_units
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.positions import LearnedPositionalEncoding
 from keras_transformer.quantization import Projection
+from keras_transformer.zoo.by_position import check_windows
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError, RunError
@@ -210,7 +211,8 @@ def checked_lengths(checkpoint: Checkpoint, lengths: Sequence[int] | None) -> li
 
     Raises:
         InputError: if a length is below 1, above the model's positions, or above the learned
-            positions that training reached.
+            positions that training reached, or the longest has no room beside the stride of the
+            windows that a text is read in.
     """
     given, own = lengths, checkpoint.max_length
     lengths = sorted(set(lengths or [own]))
@@ -231,6 +233,8 @@ def checked_lengths(checkpoint: Checkpoint, lengths: Sequence[int] | None) -> li
             f"on, as it learned no positions beyond them, got length={lengths[-1]}; train "
             "it with a larger max_length."
         )
+    for task in getattr(checkpoint.task, "tasks", {"": checkpoint.task}).values():
+        check_windows(task.output, checkpoint.modality, lengths[-1], getattr(task, "stride", 0))
     return lengths
 
 

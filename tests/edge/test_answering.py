@@ -63,6 +63,14 @@ def test_others_do_not_answer(file):
         tagger().answer("where ?", "Oslo")
 
 
+def test_lengths_without_room_beside_the_stride_are_refused():
+    changed = dataclasses.replace(
+        trained(), task=dataclasses.replace(trained().task, stride=6), rows={}
+    )
+    with pytest.raises(InputError, match="below 6, .* max_length=14 has room for, got stride=6"):
+        kt.convert(changed, lengths=[14])
+
+
 def test_a_file_reads_windows_as_the_checkpoint_does(file, tmp_path):
     changed = dataclasses.replace(
         trained(), task=dataclasses.replace(trained().task, stride=6), rows={}

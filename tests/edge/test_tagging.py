@@ -126,6 +126,18 @@ def test_a_shorter_file_reads_more_windows():
     assert trained().task.windows(rows, shorter).num_split == 1
 
 
+def test_lengths_without_room_beside_the_stride_are_refused():
+    changed = dataclasses.replace(
+        trained(), task=dataclasses.replace(trained().task, stride=9), rows={}
+    )
+    # Two of its tokens are special.
+    assert kt.Runner(kt.convert(changed, lengths=[12])).predict([["Ada"] * 30])
+    with pytest.raises(InputError, match="below 9, .* max_length=11 has room for, got stride=9"):
+        kt.convert(changed, lengths=[4, 11])
+    with pytest.raises(InputError, match="^Expected max_length to be at least 3, got max_length=2"):
+        kt.convert(trained(), lengths=[2])
+
+
 def test_a_file_has_the_stride_of_its_windows():
     changed = dataclasses.replace(
         trained(), task=dataclasses.replace(trained().task, stride=9), rows={}

@@ -34,7 +34,7 @@ def make_tokenizer(seeds: Path, folder: Path, rng: random.Random) -> Path:
 
 def read_tokenizer(path: Path, rng: random.Random):
     """Yields what reads it, and its files as a checkpoint has them."""
-    from keras_transformer.zoo.pretrained.tokenizer import read_tokenizer as read
+    from keras_transformer.zoo.pretrained.vocabularies.tokenizer import read_tokenizer as read
     from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
     def use():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import safetensors.numpy
 
-from keras_transformer.zoo.pretrained.tokenizer import read_tokenizer
+from keras_transformer.zoo.pretrained.vocabularies.tokenizer import read_tokenizer
 from tests.fuzz.published import FAMILIES, FORMS, KEPT, MODELS, TOKENIZERS
 from tests.zoo.pretrained import tokenizer_files
 from tests.zoo.pretrained.tiny import REFERENCES

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from keras_transformer.zoo.pretrained.sentence_pieces import read_sentence_pieces
-from keras_transformer.zoo.pretrained.tokenizer import read_tokenizer
+from keras_transformer.zoo.pretrained.vocabularies.sentence_pieces import read_sentence_pieces
+from keras_transformer.zoo.pretrained.vocabularies.tokenizer import read_tokenizer
 from keras_transformer.zoo.tokenizers.normalizers.splitters import SPLITTERS
 from keras_transformer.zoo.tokenizers.piece_list import BYTE_ALPHABET, BYTE_PIECES, Vocabulary
 from keras_transformer.zoo.tokenizers.special import SpecialTokens

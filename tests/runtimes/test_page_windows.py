@@ -36,6 +36,8 @@ CONFIGS = [
     ),
 ]  # fmt: skip
 THRESHOLD = -3.0
+# Their exponentials are too large or too small for a float.
+LOGITS = [[0.5], [1000.0, 1001.5, -3.0], [-2000.0, -2000.0], [0.0, 1.0, 2.0, 2.0]]
 # What the page takes of LiteRT.js.
 LITERT = """
 export class Tensor { constructor(data, shape) { this.data = data; } delete() {} }
@@ -59,7 +61,7 @@ def ask(folder, tokenizers, texts, questions):
         "windows.mjs", folder,
         {
             "files": write_files(folder, tokenizers), "texts": texts, "questions": questions,
-            "rules": RULES, "labels": LABELS, "threshold": THRESHOLD,
+            "rules": RULES, "labels": LABELS, "threshold": THRESHOLD, "logits": LOGITS,
         },
     )  # fmt: skip
 
@@ -82,6 +84,11 @@ def test_words_are_those_of_python(tmp_path):
     found = ask(tmp_path, [], texts, [])["places"]
     for text, places in zip(texts, found, strict=True):
         assert list(map(tuple, places)) == words_of(text).places, ascii(text)
+
+
+def test_sums_of_exponentials_are_those_of_numpy(answer):
+    expected = [np.logaddexp.reduce(row) for row in LOGITS]
+    np.testing.assert_allclose(answer["logSums"], expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("number", range(len(CONFIGS)))

@@ -6,6 +6,7 @@ const folder = pathToFileURL(`${process.argv[2]}/`);
 const load = (name) => import(new URL(name, folder));
 const { bestAnswer } = await load("answers.js");
 const { unpack } = await load("archive.js");
+const { logSum } = await load("logits.js");
 const { predictSpans, readWindows } = await load("predict.js");
 const { tagSpans } = await load("tags.js");
 const { UnicodeTable } = await load("text.js");
@@ -14,7 +15,7 @@ const { questionWindows, tagWindows } = await load("windows.js");
 const { wordsOf } = await load("words.js");
 
 const table = new UnicodeTable(JSON.parse(readFileSync(new URL("unicode.json", folder))));
-const { files, texts, questions, rules, labels, threshold } = JSON.parse(readFileSync(0));
+const { files, texts, questions, rules, labels, threshold, logits } = JSON.parse(readFileSync(0));
 
 /** Outputs that tell positions and ids apart, the same in Python. */
 function outputsOf(windows, units) {
@@ -26,7 +27,9 @@ function outputsOf(windows, units) {
   );
 }
 
-const result = { places: texts.map((text) => wordsOf(text, table).places), tokenizers: [] };
+const places = texts.map((text) => wordsOf(text, table).places);
+const logSums = logits.map((row) => logSum(Float32Array.from(row)));
+const result = { places, logSums, tokenizers: [] };
 for (const path of files) {
   const tokenizer = new Tokenizer((await unpack(readFileSync(path))).files, table);
   const found = [];

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_transformer.zoo.data.tables import Table, quoted, read_table
+from keras_transformer.zoo.data.tables import SUFFIXES, Table, quoted, read_table
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.media.array_files import read_arrays
 from keras_transformer.zoo.media.class_folders import read_class_folder
@@ -50,6 +50,11 @@ def read_source(
         path = Path(source)
         if suffixes and path.is_dir():
             return _of_class_folder(path, texts, others, suffixes)
+        if suffixes and not path.name.removesuffix(".gz").endswith((*SUFFIXES, ARRAYS)):
+            raise InputError(
+                f"{path}: expected a folder with a folder of files for each class, a table "
+                f"({', '.join(SUFFIXES)}, or one of them and .gz), or arrays ({ARRAYS})."
+            )
         if is_text or path.suffix != ARRAYS:
             return read_table(path)
         source, name = read_arrays(path), str(path)

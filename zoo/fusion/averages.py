@@ -5,10 +5,22 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from keras_transformer.zoo.answering.windows import BEGINS, ENDS, MAY_BEGIN, MAY_END
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.fusion.shares import number_shares, probability_shares
-from keras_transformer.zoo.outputs import CLASSES, EMBEDDING, LABEL_SETS, TAGS, class_probabilities
-from keras_transformer.zoo.tasks.labelled import finite
+from keras_transformer.zoo.fusion.shares import (
+    logit_shares,
+    number_shares,
+    probability_shares,
+)
+from keras_transformer.zoo.logits import finite, sigmoid
+from keras_transformer.zoo.outputs import (
+    ANSWERS,
+    CLASSES,
+    EMBEDDING,
+    LABEL_SETS,
+    TAGS,
+    class_probabilities,
+)
 from keras_transformer.zoo.tasks.run_data import RunData
 
 
@@ -78,7 +90,7 @@ class OfLabelSets(Average):
 
     def found(self, outputs: np.ndarray) -> np.ndarray:
         signs = np.where(self.run.validation.targets, 1.0, -1.0)
-        return np.exp(-np.logaddexp(0.0, -signs * outputs)).reshape(-1)
+        return sigmoid(signs * outputs).reshape(-1)
 
 
 class OfVectors(Average):
@@ -107,6 +119,34 @@ class OfTags(Average):
         return probabilities[np.arange(len(targets)), targets]
 
 
+class OfAnswers(Average):
+    """Averages of the logits of begin and end; the threshold of no answer is tuned again."""
+
+    combine = "logits"
+
+    def __init__(self, run: RunData):
+        super().__init__(run)
+        self._predict = run.predictor()
+
+    def outputs(self, checkpoint: Checkpoint) -> list[np.ndarray]:
+        return finite(self._predict(checkpoint.model), of="windows")
+
+    def metrics(self, checkpoint: Checkpoint, outputs: list[np.ndarray]) -> dict[str, Any]:
+        return self.run.metrics(outputs)
+
+    def shares(self, outputs: Sequence[list[np.ndarray]]) -> np.ndarray:
+        logits, firsts, rights, count = [], [], [], 0
+        for codes, *windows in zip(self.run.validation_targets, *outputs, strict=True):
+            for end, (may, does) in enumerate(((MAY_BEGIN, BEGINS), (MAY_END, ENDS))):
+                competing = np.flatnonzero(codes & may)
+                logits.append(np.stack([one[competing, end] for one in windows], axis=1))
+                firsts.append(count)
+                rights.append(count + np.flatnonzero(codes[competing] & does).item())
+                count += len(competing)
+        scores = np.concatenate(logits).astype("float64")
+        return logit_shares(scores, np.array(firsts), np.array(rights))
+
+
 class OfTokens(Average):
     """Averages of the next token's probabilities; what is written with them is measured too."""
 
@@ -133,5 +173,6 @@ AVERAGES: Mapping[str, type[Average]] = {
     LABEL_SETS: OfLabelSets,
     EMBEDDING: OfVectors,
     TAGS: OfTags,
+    ANSWERS: OfAnswers,
     "text": OfTokens,
 }

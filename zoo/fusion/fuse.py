@@ -51,9 +51,10 @@ def fuse(
         members: at least two float checkpoints, or their folders.
         out: the new checkpoint folder; None keeps the checkpoint in memory.
         by: `mean` of the members' probabilities of classes, labels, tags or the next token, of
-            their numbers in a regression, or of their unit vectors; `fitted`, that mean with
-            weights that minimize the loss on the validation data; `vote` of the classifiers; or
-            `soup`, the mean of the weights of models of one shape, see `greedy_soup`, for any task.
+            their numbers in a regression, of the logits of answers, or of unit vectors; `fitted`,
+            that mean with weights that minimize the loss on the validation data; `vote` of the
+            classifiers; or `soup`, the mean of the weights of models of one shape, see
+            `greedy_soup`, for any task.
         data: validation data: a path, or data in memory; None for the first member's own.
         overwrite: whether to replace a checkpoint.
 
@@ -215,7 +216,7 @@ def _check(members: Sequence[Checkpoint], names: Sequence[str], by: str) -> None
         )
     if by == "fitted" and not average.has_shares:
         raise InputError(
-            f"Expected models of probabilities or numbers where weights are fitted, got "
+            f"Expected models of probabilities, numbers or answers where weights are fitted, got "
             f"{first.task_name}; fuse them by=mean."
         )
     widths = [one.config.hidden_dim for one in members]

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import nnls
+from scipy.optimize import minimize, nnls
+
+from keras_transformer.zoo.errors import RunError
 
 # A member with a smaller weight is left out: it changes no answer that the others agree on.
 LEAST_WEIGHT = 1e-3
@@ -52,6 +54,45 @@ def number_shares(targets: np.ndarray, outputs: Sequence[np.ndarray]) -> np.ndar
         np.concatenate([np.zeros(len(errors)), [1.0]]),
     )
     return _without_least(weights)
+
+
+def logit_shares(logits: np.ndarray, firsts: np.ndarray, rights: np.ndarray) -> np.ndarray:
+    """Returns the weights that minimize the cross entropy of the softmax of the mean logits.
+
+    It is convex in the weights. The derivative of a distribution's is the member's mean logit under
+    it, less that of what is right.
+
+    Args:
+        logits: logits (positions, members) of all distributions, one after the other.
+        firsts: first position of each distribution (distributions,), ascending.
+        rights: position of what is right in each.
+
+    Raises:
+        RunError: if no minimum is found.
+    """
+    counts = np.diff(firsts, append=len(logits))
+
+    def loss(weights):
+        mean = logits @ weights
+        mean -= np.repeat(np.maximum.reduceat(mean, firsts), counts)
+        exponentials = np.exp(mean)
+        sums = np.add.reduceat(exponentials, firsts)
+        shares = exponentials / np.repeat(sums, counts)
+        slope = (shares @ logits - logits[rights].sum(axis=0)) / len(firsts)
+        return (np.log(sums) - mean[rights]).mean(), slope
+
+    members = logits.shape[1]
+    found = minimize(
+        loss, np.full(members, 1 / members), jac=True, method="SLSQP", bounds=[(0, 1)] * members,
+        constraints={
+            "type": "eq", "fun": lambda weights: weights.sum() - 1,
+            "jac": lambda weights: np.ones(members),
+        },
+        options={"ftol": _NEAR / 10},
+    )  # fmt: skip
+    if not found.success:
+        raise RunError(f"Expected weights with the smallest loss, got none: {found.message}.")
+    return _without_least(np.maximum(found.x, 0.0))
 
 
 def _without_least(weights: np.ndarray) -> np.ndarray:

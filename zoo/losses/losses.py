@@ -15,6 +15,8 @@ _CLOSED = -1e9
 class ClassLoss(keras.losses.Loss):
     """Mean cross entropy in nats of class indices (B,) or (B, 1) and logits (B, classes).
 
+    Targets (B, classes) are the shares of the classes in a mixed row.
+
     Args:
         label_smoothing: fraction of each target that is spread over all classes (Szegedy et al.
             2016, arXiv:1512.00567, section 7).
@@ -31,8 +33,10 @@ class ClassLoss(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         classes = y_pred.shape[-1]
-        indices = ops.cast(ops.reshape(y_true, (-1,)), "int32")
-        labels = ops.one_hot(indices, classes)
+        if len(y_true.shape) == 2 and y_true.shape[-1] == classes > 1:
+            labels = ops.cast(y_true, y_pred.dtype)
+        else:
+            labels = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), classes)
         targets = labels * (1.0 - self.label_smoothing) + self.label_smoothing / classes
         log_probabilities = ops.log_softmax(y_pred)
         nats = -ops.sum(targets * log_probabilities, axis=-1)
@@ -41,7 +45,8 @@ class ClassLoss(keras.losses.Loss):
             missing = 1.0 - ops.exp(ops.sum(labels * log_probabilities, axis=-1))
             nats = nats * ops.maximum(missing, 1e-6) ** self.focal
         if self.weights:
-            nats = nats * ops.take(ops.convert_to_tensor(self.weights, "float32"), indices)
+            weights = ops.convert_to_tensor(self.weights, labels.dtype)
+            nats = nats * ops.sum(labels * weights, axis=-1)
         return ops.mean(nats)
 
     def get_config(self):

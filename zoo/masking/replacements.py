@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_transformer.zoo.logits import sigmoid
+
 
 class ReplacedPieces(NamedTuple):
     """The prediction for one text.
@@ -36,6 +38,6 @@ def replaced_predictions(labels: Sequence[str], outputs: PieceOutputs) -> list[R
     """Converts the logit of each piece to the probability that it replaces another one."""
     found = []
     for scores, pieces, cut in zip(*outputs, strict=True):
-        probabilities = np.exp(-np.logaddexp(0.0, -scores.astype("float64")))
-        found.append(ReplacedPieces(list(zip(pieces, probabilities.tolist(), strict=True)), cut))
+        probabilities = sigmoid(scores).tolist()
+        found.append(ReplacedPieces(list(zip(pieces, probabilities, strict=True)), cut))
     return found

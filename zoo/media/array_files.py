@@ -20,8 +20,9 @@ def read_arrays(path: str | Path) -> Mapping[str, np.ndarray]:
     if not path.is_file():
         raise no_file(path)
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        # Opened here: where NumPy raises, it would stay open.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in getattr(stored, "files", ())}
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, MemoryError) as error:
         raise InputError(
             f"{path}: expected arrays as numpy.savez writes them, got what cannot be read "

@@ -114,32 +114,34 @@ def pixels_of(array: Any, channels: int) -> np.ndarray:
     return _pixels(_pillow().fromarray(pixels), channels)
 
 
-def fitted(pixels: np.ndarray, height: int, width: int, *, crop: float, method: str) -> np.ndarray:
-    """Returns a picture in another size.
+def fitted(
+    pixels: np.ndarray, height: int, width: int, *, crop: float, stretch: bool, method: str
+) -> np.ndarray:
+    """Returns the middle of a picture in another size.
 
     Args:
         pixels: uint8 (H, W, channels).
         height, width: size to return.
-        crop: 0 to stretch the whole picture to it; otherwise this share of the middle of what
-            remains in both directions, in the proportions of the size, such as 0.875 for 224 of
-            256 pixels.
+        crop: share of the middle in both directions, such as 0.875 for 224 of 256 pixels.
+        stretch: whether the middle is stretched to the size, not cut to its proportions first.
         method: `bilinear` or `bicubic`, over as many pixels as one stands for.
 
     Returns:
         uint8 (height, width, channels).
     """
-    if pixels.shape[:2] == (height, width) and crop in (0.0, 1.0):
+    if pixels.shape[:2] == (height, width) and crop == 1:
         return pixels
     image = _pillow()
-    box = (0.0, 0.0, float(pixels.shape[1]), float(pixels.shape[0]))
-    if crop:
-        # In pixels of the picture, so that it is resampled once.
-        scale = crop * min(pixels.shape[0] / height, pixels.shape[1] / width)
-        x, y = pixels.shape[1] / 2, pixels.shape[0] / 2
-        box = (
-            max(0.0, x - width * scale / 2), max(0.0, y - height * scale / 2),
-            min(box[2], x + width * scale / 2), min(box[3], y + height * scale / 2),
-        )  # fmt: skip
+    tall, wide = pixels.shape[:2]
+    scales = tall / height, wide / width
+    if not stretch:
+        scales = (min(scales),) * 2
+    # The middle in pixels of the picture, so that it is resampled once.
+    half = crop * scales[0] * height / 2, crop * scales[1] * width / 2
+    box = (
+        max(0.0, wide / 2 - half[1]), max(0.0, tall / 2 - half[0]),
+        min(float(wide), wide / 2 + half[1]), min(float(tall), tall / 2 + half[0]),
+    )  # fmt: skip
     flat = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
     kind = {"bilinear": image.Resampling.BILINEAR, "bicubic": image.Resampling.BICUBIC}[method]
     resized = image.fromarray(np.ascontiguousarray(flat)).resize((width, height), kind, box)

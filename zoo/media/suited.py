@@ -32,7 +32,7 @@ def suited_to_pictures(rows: Sequence[Any]) -> dict[str, Any]:
     epochs = int(np.clip(np.ceil(_ROWS_READ / len(rows)), *_EPOCHS))
     options: dict[str, Any] = {
         "model": "vit_tiny", "optimizer": "adamw", "weight_decay": 0.05, "learning_rate": 1e-3,
-        "epochs": epochs, "label_smoothing": 0.1, "settings": {},
+        "epochs": epochs, "label_smoothing": 0.1, "augment": "crop", "settings": {},
     }  # fmt: skip
     places = np.linspace(0, len(rows) - 1, min(_LOOKED_AT, len(rows))).astype(int)
     side = int(np.median([min(picture_size(rows[place])) for place in places]))

@@ -37,7 +37,7 @@ class ImageSettings:
         channels: 1 for grey, 3 for red, green and blue.
         patch: side of a patch in pixels, which divides height and width.
         class_tokens: number of learned vectors before the patches: 1 where the first is pooled.
-        crop: see `fitted`.
+        crop, stretch: see `fitted`.
         method: method of resizing, `bilinear` or `bicubic`.
     """
 
@@ -46,7 +46,8 @@ class ImageSettings:
     channels: int = 3
     patch: int = 16
     class_tokens: int = 1
-    crop: float = 0.0
+    crop: float = 1.0
+    stretch: bool = True
     method: str = "bilinear"
 
     def __post_init__(self):
@@ -67,8 +68,10 @@ class ImageSettings:
                 f"Expected patch to divide height and width, got patch={self.patch} of "
                 f"{self.height} x {self.width}."
             )
-        if type(self.crop) not in (int, float) or not 0 <= self.crop <= 1:
-            raise InputError(f"Expected crop to be from 0 to 1, got crop={self.crop!r}.")
+        if type(self.crop) not in (int, float) or not 0 < self.crop <= 1:
+            raise InputError(f"Expected crop to be above 0 and at most 1, got crop={self.crop!r}.")
+        if not isinstance(self.stretch, bool):
+            raise InputError(f"Expected stretch to be true or false, got stretch={self.stretch!r}.")
         if self.method not in FILTERS:
             raise InputError(
                 f"Expected method to be one of {', '.join(FILTERS)}, got method={self.method!r}."
@@ -125,7 +128,8 @@ class Image(Modality):
         of = ImageSettings.of(self.settings)
         pixels = [
             fitted(
-                _pixels(row, of.channels), of.height, of.width, crop=of.crop, method=of.method
+                _pixels(row, of.channels), of.height, of.width, crop=of.crop, stretch=of.stretch,
+                method=of.method,
             )
             for row in rows
         ]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.modalities.registry import modality_named
+from keras_transformer.zoo.modalities.registry import MODALITIES, modality_named
 from keras_transformer.zoo.models.config_checks import (
     POSITION_BIASES,
     check_together,
@@ -169,6 +169,8 @@ class TransformerConfig:
     @property
     def positions_of_rows(self) -> int | None:
         """The number of positions that every row has, None where rows differ."""
+        if self.modality not in MODALITIES:
+            return None  # what reads the rows says so
         return modality_named(self.modality).positions(self.modality_settings)
 
     @property

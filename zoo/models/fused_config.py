@@ -39,8 +39,8 @@ class FusedConfig:
     Attributes:
         members: configs of the members, which read the same inputs.
         combine: what becomes of the members' outputs: mean `probabilities` of classes or tokens,
-            `votes`, mean `numbers`, mean `vectors` or mean `label_probabilities`, see
-            `last_layers.Fused`.
+            `votes`, mean `numbers`, mean `logits` of answers, mean `vectors` or mean
+            `label_probabilities`, see `last_layers.Fused`.
         weights: weights of the members, above 0, with a sum of 1.
     """
 
@@ -49,7 +49,7 @@ class FusedConfig:
     weights: tuple[float, ...]
 
     COMBINATIONS: ClassVar[tuple[str, ...]] = (
-        "probabilities", "votes", "numbers", "vectors", "label_probabilities"
+        "probabilities", "votes", "numbers", "logits", "vectors", "label_probabilities"
     )  # fmt: skip
 
     def __post_init__(self):

@@ -100,6 +100,8 @@ class Head:
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 # Signatures that a file may have beside those of its heads.
 _TAKEN = ("predict", "encode", "prefill", "decode", "ids", "segment_ids", "mask", "output")
+# Ends as the names of signatures do where a file has several lengths.
+_NUMBERED = re.compile(r".*_[0-9]+")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -151,6 +153,11 @@ def check_head_name(name: Any) -> None:
         raise InputError(
             "Expected the name of a task in a model of several to be lowercase letters, digits and "
             f"underscores that begin with a letter, and none of {', '.join(_TAKEN)}, got {name!r}."
+        )
+    if _NUMBERED.fullmatch(name):
+        raise InputError(
+            "Expected the name of a task in a model of several not to end in an underscore and a "
+            f"number, as signatures of other lengths do in a file, got {name!r}."
         )
 
 

@@ -61,6 +61,10 @@ class Fused(keras.layers.Layer):
       the most probable of a member: each has one vote, and the mean probabilities have one
       together, which decides between classes with as many votes and never against more;
     - `numbers`: `sum_m w_m x_m`;
+    - `logits`: the same, of begin and end at each position. Their softmax over any positions is the
+      weighted geometric mean of the members', divided by its sum (the logarithmic opinion pool:
+      Genest and Zidek 1986, section 3). Which positions compete, those of whole words of the
+      context, the model is not told, so that it cannot compute an arithmetic mean;
     - `vectors`: `sum_m w_m x_m / |x_m|`;
     - `label_probabilities`: the logit of `sum_m w_m sigmoid(x_m)`.
 
@@ -78,6 +82,13 @@ class Fused(keras.layers.Layer):
     def call(self, outputs):
         if self.combine == "numbers":
             return self._mean(outputs)
+        if self.combine == "logits":
+            # As differences: a converter would multiply a weight into the kernel of a member's
+            # head, whose logits then stand nowhere in the file.
+            first, *others = outputs
+            for weight, one in zip(self.weights_of_members[1:], others, strict=True):
+                first = first + weight * (one - outputs[0])
+            return first
         if self.combine == "vectors":
             return self._mean([_unit(one + IMPERCEPTIBLE) for one in outputs])
         if self.combine == "label_probabilities":

@@ -11,12 +11,14 @@ import keras
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.checkpoint_config import ADAPTER
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.modalities.image import Image
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.outputs import ANSWERS, CLASSES, TAGS
 from keras_transformer.zoo.pretrained.load import Pretrained, load_pretrained
+from keras_transformer.zoo.pretrained.pixels import probe_pictures
 from keras_transformer.zoo.pretrained.source import HUB, TOKENIZER_FILES, is_published
-from keras_transformer.zoo.pretrained.tokenizer import PublishedTokenizer
+from keras_transformer.zoo.pretrained.vocabularies.tokenizer import PublishedTokenizer
 from keras_transformer.zoo.prune_vocabulary import (
     KeptTexts,
     Texts,
@@ -45,7 +47,8 @@ _MOST_TOKENS = 512
 # Of a fine-tuning from published weights: those of Devlin et al. 2018, appendix A.3, with a larger
 # learning rate for smaller models.
 FINE_TUNING = {"optimizer": "adamw", "weight_decay": 0.01, "epochs": 3}
-_RATES = ((50e6, 1e-4), (200e6, 5e-5), (float("inf"), 2e-5))
+SMALL = 50e6
+_RATES = ((SMALL, 1e-4), (200e6, 5e-5), (float("inf"), 2e-5))
 
 # Texts on which a converted model is compared with the Keras model: its own data are not known.
 PROBE_TEXTS = (
@@ -131,10 +134,16 @@ def published_checkpoint(
     )  # fmt: skip
     if texts is not None:
         recipe = recorded(recipe, texts, whole, pretrained.config, after_training=True)
+    if isinstance(modality, Image):
+        spec = modality.inputs()[0]
+        encoded = modality.encode(probe_pictures(*spec.shape))
+        rows = {spec.name: spec.pad(encoded.columns[spec.name])}
+    else:
+        rows = probes_of(task, modality, probes)
     model = pretrained.build(task, trained_head=bool(pretrained.head.output))
     return Checkpoint(
         config=pretrained.config, task=task, modality=modality, model=model, recipe=recipe,
-        metrics={}, probes=probes_of(task, modality, probes),
+        metrics={}, probes=rows,
     )  # fmt: skip
 
 
@@ -150,6 +159,11 @@ def pruned(
         texts, more: texts, see `texts_of`.
     """
     tokenizers = pretrained.tokenizers
+    if tokenizers is None:
+        raise InputError(
+            f"Expected no prune_vocabulary for {pretrained.location.name}, which reads "
+            f"{pretrained.config.modality}, got texts; leave it out."
+        )
     read = texts_of(task, texts, modality_of(pretrained, pretrained.max_length), more)
     kept = prune_tokenizers(tokenizers.tokenizer, tokenizers.target, read, one_table=True)
     smaller = PublishedTokenizer(
@@ -166,19 +180,22 @@ def task_of(pretrained: Pretrained) -> Task:
         return LanguageModeling()
     if architecture == "encoder-decoder":
         return Translation()
-    head = pretrained.head
+    head, modality = pretrained.head, pretrained.config.modality
     if head.output == TAGS:
         # Each tag by itself, as `transformers` has it: some begin entities with I-, which is IOB1.
         return TokenClassification(labels=head.labels, constrained=False)
     if head.output == ANSWERS:
         return QuestionAnswering()
     if head.output == CLASSES:
-        return Classification(labels=head.labels)
-    return Embedding(normalize=pretrained.normalize)
+        return Classification(labels=head.labels).reading(modality)
+    return Embedding(normalize=pretrained.normalize).reading(modality)
 
 
-def modality_of(pretrained: Pretrained, max_length: int) -> Text:
-    """Returns the modality with the published tokenizers, for training in bulk."""
+def modality_of(pretrained: Pretrained, max_length: int) -> Text | Image:
+    """Returns the modality with the published tokenizers, for training in bulk, or of images."""
+    if pretrained.pixels is not None:
+        config = pretrained.config
+        return Image(max_length=config.max_length, settings=config.modality_settings)
     tokenizers, segments = pretrained.tokenizers, pretrained.config.num_segments > 1
     target = tokenizers.target
     return Text(
@@ -247,10 +264,11 @@ def _stored(path: str | os.PathLike) -> Checkpoint:
         return Checkpoint.of_files(files, path)
     adapter = Adapter.of_files(files, path)
     base = _base_of(adapter, path)
+    # A row of padding may be added, see `load_pretrained`.
+    most_rows = 0 if base.rows is None else len(base.rows)
     weights = AdaptedWeights(
         adapter=adapter, path=path, base_arrays=len(base.tensors),
-        # A row of padding may be added, see `load_pretrained`.
-        base_numbers=base.tensors.size + len(base.tokenizers.rows) * base.config.hidden_dim,
+        base_numbers=base.tensors.size + most_rows * base.config.hidden_dim,
         assign_base=lambda model, config: assign(base, config, model),
     )  # fmt: skip
     return Checkpoint.of_files(files, path, weights)

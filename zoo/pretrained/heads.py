@@ -17,9 +17,9 @@ from keras_transformer.zoo.models.families.published import (
     Tensor,
 )
 from keras_transformer.zoo.outputs import ANSWERS, CLASSES, TAGS
-from keras_transformer.zoo.pretrained.published_files import read_json
 from keras_transformer.zoo.pretrained.renames import known_names
 from keras_transformer.zoo.pretrained.tensors import Tensors
+from keras_transformer.zoo.pretrained.vocabularies.files import read_json
 
 _POOLINGS = {"cls": "first", "mean": "mean", "max": "max"}
 # Ends of the names of classes whose head does what was trained; others were trained with.

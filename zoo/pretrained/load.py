@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import hashlib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -28,19 +27,24 @@ from keras_transformer.zoo.pretrained.heads import (
     read_sentence_modules,
     usual_pooling,
 )
-from keras_transformer.zoo.pretrained.published_files import read_json
+from keras_transformer.zoo.pretrained.pixels import PREPROCESSOR, PublishedPixels
 from keras_transformer.zoo.pretrained.renames import RenamedWeights, known_names, table_of
 from keras_transformer.zoo.pretrained.source import (
     CONFIG,
     TOKENIZER_FILES,
     Location,
+    licence_of,
     locate,
     refuse_code,
 )
 from keras_transformer.zoo.pretrained.tensors import Tensors, open_tensors
-from keras_transformer.zoo.pretrained.tokenizer import PublishedTokenizer, read_tokenizer
+from keras_transformer.zoo.pretrained.vocabularies.files import read_json
+from keras_transformer.zoo.pretrained.vocabularies.tokenizer import (
+    PublishedTokenizer,
+    read_tokenizer,
+)
+from keras_transformer.zoo.recipe.training_data import file_digest
 
-_LICENCE = re.compile(r"(?m)^license:[ \t]*([\w.+-]+)[ \t]*$")
 # Weights that a task trains anew, and those of a pooler that a file may lack.
 _TABLE = "token_embedding/embeddings"
 
@@ -55,8 +59,8 @@ class Pretrained:
         config: architecture and sizes of our model.
         tensors: its tensors, of which nothing is read before they are asked for.
         published: tables of the family.
-        rows: row of the published vocabulary of each of our ids, see `PublishedTokenizer`.
-        tokenizers: its tokenizers.
+        tokenizers: its tokenizers; None for a model of images.
+        pixels: how a model of images reads them; None for others.
         normalize: whether its vectors are scaled to length 1.
         max_length: number of tokens that its files recommend at most.
         head: the head that config.json names.
@@ -68,7 +72,8 @@ class Pretrained:
     config: TransformerConfig
     tensors: Tensors
     published: Published
-    tokenizers: PublishedTokenizer
+    tokenizers: PublishedTokenizer | None
+    pixels: PublishedPixels | None = None
     normalize: bool = False
     max_length: int
     head: PublishedHead = PublishedHead()
@@ -84,15 +89,22 @@ class Pretrained:
     def provenance(self) -> dict[str, Any]:
         """Where it came from: source, revision, licence, and the SHA-256 of each file by name.
 
-        Of config, weights and tokenizer, by whose order the rows of the embeddings are found.
+        Of config, weights, how pictures are read, and tokenizer, by whose order the rows of the
+        embeddings are found.
         """
         folder = self.tensors.files[0].parent
-        tokenizer = [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
-        files = [self.location.folder / CONFIG, *self.tensors.files, *tokenizer]
+        readers = (*TOKENIZER_FILES, PREPROCESSOR)
+        reading = [folder / name for name in readers if (folder / name).is_file()]
+        files = [self.location.folder / CONFIG, *self.tensors.files, *reading]
         return {
             "source": self.location.name, "revision": self.location.revision,
-            "licence": self.licence, "sha256": {file.name: _sha256(file) for file in files},
+            "licence": self.licence, "sha256": {file.name: file_digest(file) for file in files},
         }  # fmt: skip
+
+    @property
+    def rows(self) -> np.ndarray | None:
+        """Row of the published vocabulary of each of our ids; None without one."""
+        return None if self.tokenizers is None else self.tokenizers.rows
 
     @property
     def parameters(self) -> int:
@@ -128,7 +140,7 @@ class Pretrained:
             and (reads_pooler or not weight.path.startswith(POOLER))
         }  # fmt: skip
         return RenamedWeights(
-            self.published, self.tensors, self.config, shapes, rows=self.tokenizers.rows,
+            self.published, self.tensors, self.config, shapes, rows=self.rows,
             heads=heads,
         )
 
@@ -158,6 +170,14 @@ class Pretrained:
                     tf.raw_ops.InplaceUpdate(x=table, i=places, v=tf.cast(rows, weight.dtype))
             else:
                 weight.assign(weights[weight.path])
+        if self.pixels is not None:
+            kernel, bias = (
+                next(weight for weight in model.weights if weight.path == path)
+                for path in ("patch_projection/kernel", "patch_positions/bias")
+            )
+            folded = self.pixels.fold(*map(keras.ops.convert_to_numpy, (kernel, bias)))
+            kernel.assign(folded[0])
+            bias.assign(folded[1])
 
     def build(
         self, head: Head | HeadOwner | None = None, *, dtype: str = "float32",
@@ -199,29 +219,32 @@ def load_pretrained(
     tensors = open_tensors(folder, location.weights)
     config = read_config(values, published, str(folder / CONFIG), pooling=modules.pooling)
     head = head_of(values, published, folder / CONFIG)
-    if config.architecture == "encoder" and modules.pooling is None:
-        config = config.replace(pooling=usual_pooling(published, head, tensors))
-    tokenizers = tokenizers or read_tokenizer(folder)
-    if modules.lowercase and not tokenizers.tokenizer.config.lowercase:
+    pixels, added_rows = None, 0
+    if config.modality == "image":
+        pixels = PublishedPixels.of_folder(folder, config)
+        config = config.replace(**pixels.settings)
+    else:
+        if config.architecture == "encoder" and modules.pooling is None:
+            config = config.replace(pooling=usual_pooling(published, head, tensors))
+        tokenizers = tokenizers or read_tokenizer(folder)
+        config = _with_vocabulary(config, tokenizers.rows, published, tensors)
+        added_rows = len(tokenizers.rows)
+    if modules.lowercase and not (tokenizers and tokenizers.tokenizer.config.lowercase):
         raise InputError(
             f"Expected a tokenizer that lowercases in {folder}, whose sentence_bert_config.json "
             "has do_lower_case=True, got one that does not."
         )
-    _check_vocabulary(config.vocab_size, tokenizers.rows, published, tensors)
-    config = config.replace(vocab_size=len(tokenizers.rows))
-    if config.architecture != "encoder" and (tokenizers.rows < 0).any():
-        config = config.replace(logits_bias=True)
     least = parameters_of(config)
-    if least > tensors.size + len(tokenizers.rows) * config.hidden_dim:
+    if least > tensors.size + added_rows * config.hidden_dim:
         raise InputError(
             f"Expected {folder / CONFIG} to be of a model with at most the {tensors.size} numbers "
             f"of {tensors.source}, got one of at least {least}."
         )
     return Pretrained(
         location=location, family=family, config=config, tensors=tensors, published=published,
-        tokenizers=tokenizers, normalize=modules.normalize, head=head,
+        tokenizers=tokenizers, pixels=pixels, normalize=modules.normalize, head=head,
         max_length=min(modules.max_length or config.max_length, config.max_length),
-        licence=_licence(location.folder),
+        licence=licence_of(location.folder),
         _chat=functools.cache(functools.partial(read_chat, location.folder, read_json)),
     )  # fmt: skip
 
@@ -268,10 +291,15 @@ def read_config(
         raise InputError(f"{source} is of no model of ours: {error}") from None
 
 
-def _check_vocabulary(
-    vocab_size: int, rows: np.ndarray, published: Published, tensors: Tensors
-) -> None:
-    """Raises InputError if config, table and tokenizer are of different vocabularies."""
+def _with_vocabulary(
+    config: TransformerConfig, rows: np.ndarray, published: Published, tensors: Tensors
+) -> TransformerConfig:
+    """The config with the vocabulary of a tokenizer.
+
+    Raises:
+        InputError: if config, table and tokenizer are of different vocabularies.
+    """
+    vocab_size = config.vocab_size
     name = known_names(published, tensors).get(published.tensors[_TABLE].name)
     if name is not None and tensors[name].shape[:1] != (vocab_size,):
         raise InputError(
@@ -283,19 +311,6 @@ def _check_vocabulary(
             f"Expected a tokenizer of at most the {vocab_size} rows in {tensors.source}, got one "
             f"of {int(rows.max()) + 1} tokens."
         )
-
-
-def _licence(folder: Path) -> str:
-    """The licence in the front matter of a README.md."""
-    path = folder / "README.md"
-    if not path.is_file():
-        return ""
-    text = path.read_text(encoding="utf-8", errors="replace")
-    front = text.split("\n---", 1)[0] if text.startswith("---") else ""
-    found = _LICENCE.search(front)
-    return found.group(1) if found else ""
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    has_bias = config.architecture != "encoder" and bool((rows < 0).any())
+    changes = {"logits_bias": True} if has_bias else {}
+    return config.replace(vocab_size=len(rows), **changes)

@@ -28,6 +28,9 @@ def _head_part(
 # Operations of the tables, with the config and the arguments there. That of a vocabulary's rows
 # depends on the tokenizer.
 OPERATIONS: dict[str, Callable[..., np.ndarray]] = {
+    "flat": lambda x, config: x.reshape(-1, x.shape[-1]),
+    "first": lambda x, config: x.reshape(-1, x.shape[-1])[0],
+    "of_patches": lambda x, config: x.transpose(2, 3, 1, 0).reshape(-1, len(x)),
     "transposed": lambda x, config: x.T,
     "part": lambda x, config, index, parts: np.split(x, parts, axis=-1)[index],
     "head_part": _head_part,

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.catalog import CATALOG
-from keras_transformer.zoo.pretrained.published_files import MODELS, read_json
 from keras_transformer.zoo.pretrained.tensors import INDEX, PICKLED, WEIGHTS
+from keras_transformer.zoo.pretrained.vocabularies.files import MODELS, read_json
 from keras_transformer.zoo.storage.manifest import MANIFEST
 
 HUB = "hf:"
 CONFIG = "config.json"
 _RECIPE = "recipe.json"
+_LICENCE = re.compile(r"(?m)^license:[ \t]*([\w.+-]+)[ \t]*$")
 _ID = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 TOKENIZER_FILES = (
@@ -28,7 +29,7 @@ PATTERNS = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
     "vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja", "*.model", "*.spm",
     "modules.json", "?_*/config.json", "sentence_bert_config.json",
-    "config_sentence_transformers.json", "README.md",
+    "config_sentence_transformers.json", "preprocessor_config.json", "README.md",
 )  # fmt: skip
 
 
@@ -180,3 +181,14 @@ def refuse_code(folder: Path, name: str) -> None:
             f"Expected a model of known layers, got {name} with auto_map in {CONFIG}: code of a "
             "repository is never run."
         )
+
+
+def licence_of(folder: Path) -> str:
+    """Returns the licence in the front matter of a README.md, empty for none."""
+    path = folder / "README.md"
+    if not path.is_file():
+        return ""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    front = text.split("\n---", 1)[0] if text.startswith("---") else ""
+    found = _LICENCE.search(front)
+    return found.group(1) if found else ""

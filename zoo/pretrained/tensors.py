@@ -13,7 +13,7 @@ import numpy as np
 import safetensors
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.pretrained.published_files import read_json
+from keras_transformer.zoo.pretrained.vocabularies.files import read_json
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLED, PICKLED_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"

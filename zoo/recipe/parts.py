@@ -19,7 +19,8 @@ class Model(Part):
         name: catalogue name, or that of a published model (option `model`).
         settings: changes to the model's config, such as `{"dropout": 0.3}`.
         published: origin of the weights that the run began with: source, revision, licence, and
-            the SHA-256 of each file; empty where it began with none.
+            the SHA-256 of each file, and of a checkpoint of ours whether its weights go back to
+            runs from nothing (`from_nothing`); empty where it began with none.
     """
 
     name: str = option(name="model")
@@ -54,6 +55,8 @@ class Data(Part):
         token_dropout: fraction of training tokens replaced by [MASK].
         piece_dropout: probability of skipping a matching piece of a training word, see
             `PieceDropout`.
+        augment: kinds of augmentation of training images, with commas between them, see
+            `AugmentedBatches`; empty for none.
         mask_share: fraction of the tokens that masked language modeling hides.
     """
 
@@ -77,6 +80,7 @@ class Data(Part):
     sampling_power: float = option(0.75, of_task=True)
     token_dropout: float = option(0.0, fraction=True)
     piece_dropout: float = option(0.0, fraction=True)
+    augment: str = ""
     mask_share: float = option(0.15, above_zero=True, fraction=True, of_task=True)
 
     def __post_init__(self):

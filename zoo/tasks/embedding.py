@@ -57,6 +57,8 @@ class Embedding(LabelledTask):
     lowest: float = dataclasses.field(default=0.0, compare=False)
     highest: float = dataclasses.field(default=1.0, compare=False)
 
+    # It learns of pairs.
+    trains_on_any: ClassVar[bool] = False
     name: ClassVar[str] = "embedding"
     output: ClassVar[str] = EMBEDDING
     columns: ClassVar[Mapping[str, str | None]] = {

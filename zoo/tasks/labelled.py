@@ -15,10 +15,11 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.significance import Answers
 from keras_transformer.zoo.generation.decoding import check_no_decoding
+from keras_transformer.zoo.logits import finite
 from keras_transformer.zoo.modalities.modality import Features, Modality
 from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.outputs import Outputs
-from keras_transformer.zoo.tasks.labelled_data import LabelledData, finite
+from keras_transformer.zoo.tasks.labelled_data import LabelledData
 from keras_transformer.zoo.tasks.task import Task
 
 # Uses of columns whose rows are no text.
@@ -46,6 +47,7 @@ class LabelledTask(Task):
         "text": "text", "text_pair": None, "image": None, "audio": None, "label": "label"
     }  # fmt: skip
     defaults: ClassVar[Mapping[str, Any]] = {"model": "bert_tiny"}
+    trains_on_any: ClassVar[bool] = True
     needs_pairs: ClassVar[bool] = True
     reads_lists: ClassVar[bool] = False
     stored: ClassVar[tuple[str, ...]] = ()

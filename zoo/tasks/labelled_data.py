@@ -10,7 +10,7 @@ import numpy as np
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.pair_batches import PairBatches
 from keras_transformer.zoo.data.tables import Examples
-from keras_transformer.zoo.errors import RunError
+from keras_transformer.zoo.logits import finite
 from keras_transformer.zoo.modalities.modality import Features, InputSpec, Modality
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.vocabularies.piece_dropout import PieceDropout
@@ -136,17 +136,3 @@ def _outputs(model: "keras.Model", batches: Batches) -> np.ndarray:
     from keras_transformer.zoo.models.running.predict import predict
 
     return finite(predict(model, batches))
-
-
-def finite(scores: np.ndarray) -> np.ndarray:
-    """Returns outputs (rows, outputs) that are to be measured.
-
-    Raises:
-        RunError: one is infinite or not a number, of which the highest is no prediction.
-    """
-    wrong = np.count_nonzero(~np.isfinite(scores).all(axis=1))
-    if wrong:
-        raise RunError(
-            f"Expected finite outputs of the model, got others in {wrong} of {len(scores)} rows."
-        )
-    return scores

@@ -61,9 +61,18 @@ def task_named(name: str) -> Any:
     return TASKS[name]
 
 
-def tasks_for(architecture: str) -> tuple[str, ...]:
-    """Returns the names of the tasks that models of an architecture can be trained for."""
-    return tuple(name for name in TASKS if architecture in TASKS[name].architectures)
+def tasks_for(architecture: str, modality: str = "text") -> tuple[str, ...]:
+    """Returns the names of the tasks that models of an architecture can be trained for.
+
+    Args:
+        architecture: architecture of a model.
+        modality: modality of its inputs.
+    """
+    return tuple(
+        name for name in TASKS
+        if architecture in TASKS[name].architectures
+        and (modality == "text" or TASKS[name].trains_on_any)
+    )  # fmt: skip
 
 
 def task_from_json(value: Any, labels: tuple[str, ...]) -> Any:

@@ -35,14 +35,15 @@ class Task(abc.ABC):
         columns: column names of the data by their use; None for an optional column, empty for one
             that must be named.
         defaults: values of recipe options whose default differs for this task.
-        output: kind of the outputs, see `outputs.OUTPUTS`; or `text`.
+        output: kind of the outputs, see `OUTPUTS`; or `text`.
         metric: metric that selects between models, among the results of `evaluate`.
         selection: metric that selects the best epoch, among the results of `RunData.validator`.
         fallback: metric that decides where the examples leave one of them undefined.
         generates: whether outputs are logits of the next token at each position.
         reads_sources: whether it generates targets for sources rather than continuing prompts.
         own_options: names of the recipe options that set fields of the task.
-        has_scope: whether a model may reject rows as out of its scope.
+        trains_on_any, has_scope: whether its rows may be of any modality, not texts alone; whether
+            a model may reject rows as out of its scope.
         tuned_fields: names of the fields that `tuned` sets.
         labels: class names in index order, or the target languages of a multilingual model.
         pair: whether an example is a pair of rows.
@@ -60,6 +61,7 @@ class Task(abc.ABC):
     generates: ClassVar[bool] = False
     reads_sources: ClassVar[bool] = False
     own_options: ClassVar[tuple[str, ...]] = ()
+    trains_on_any: ClassVar[bool] = False
     has_scope: ClassVar[bool] = False
     tuned_fields: ClassVar[tuple[str, ...]] = ()
     labels: tuple[str, ...] = ()
@@ -132,8 +134,7 @@ class Task(abc.ABC):
 
         Args:
             predictor: `Checkpoint` or `Runner`.
-            examples: examples with targets.
-            **decoding: decoding options where text is generated, see `Decoding`.
+            examples, **decoding: examples with targets, and where text is generated `Decoding`.
 
         Returns:
             The metrics by name, including `metric`; `rows`, the number of rows; and `truncated`,
@@ -162,8 +163,7 @@ class Task(abc.ABC):
         """
         if modality != self.modality:
             raise InputError(
-                f"Expected a model that reads {self.modality} for {self.name}, got one of "
-                f"modality={modality!r}."
+                f"Expected a model that reads {self.modality} for {self.name}, got {modality!r}."
             )
         return self
 
@@ -248,10 +248,7 @@ class Task(abc.ABC):
         return sentences
 
     def suited(self, train: Read, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns options of a run from scratch that suit the examples; `settings`, the model's.
-
-        Of these, `settings` are chosen already.
-        """
+        """Returns options of a run from scratch that suit the examples and the `settings` given."""
         return {}
 
     def baseline(self, train: Read, validation: Read) -> dict[str, float]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_transformer.zoo.augmentation.pictures import AugmentedBatches
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.rows import Rows
@@ -15,6 +16,7 @@ from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.unknown import unknown_shares, unknown_warning
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.outputs import CLASSES
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.recipe.training_data import rows_digest, training_file
@@ -160,12 +162,23 @@ def read_inputs(
     return checkpoint.task.inputs(examples, checkpoint.modality)
 
 
-def training_batches(data: RunData, recipe: Recipe) -> Batches | SampledBatches:
+def training_batches(
+    data: RunData, recipe: Recipe
+) -> Batches | SampledBatches | AugmentedBatches:
     """Returns the training batches of a recipe."""
-    return data.batches(
-        batch_tokens=recipe.data.batch_tokens, bucket=recipe.data.bucket,
-        seed=recipe.training.seed, piece_dropout=recipe.data.piece_dropout,
+    seed, augment = recipe.training.seed, recipe.data.augment
+    batches = data.batches(
+        batch_tokens=recipe.data.batch_tokens, bucket=recipe.data.bucket, seed=seed,
+        piece_dropout=recipe.data.piece_dropout,
     )  # fmt: skip
+    if not augment:
+        return batches
+    if data.task.modality != "image":
+        raise InputError(
+            f"Expected augment only for images, got augment={augment!r} for {data.task.modality}."
+        )
+    classes = len(data.task.labels) if data.task.output == CLASSES else 0
+    return AugmentedBatches(batches, augment, seed=seed, classes=classes)
 
 
 def deciding(data: RunData, report: Report) -> Metric:

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import keras
 import numpy as np
@@ -47,11 +47,13 @@ class Start(Protocol):
         config: architecture and sizes.
         max_length: number of tokens that the weights are made for at most.
         parameters: number of parameters, without a head.
+        from_nothing: whether runs of ours learned them from nothing, not from published ones.
     """
 
     config: TransformerConfig
     max_length: int
     parameters: int
+    from_nothing: bool
 
     def modality(self, max_length: int) -> Modality:
         """Returns the modality that encodes the rows of a run."""
@@ -71,6 +73,7 @@ class PublishedStart:
     """A published model, see `Start`."""
 
     pretrained: Pretrained
+    from_nothing: ClassVar[bool] = False
 
     @property
     def config(self) -> TransformerConfig:
@@ -163,11 +166,18 @@ class OwnStart:
         )  # fmt: skip
 
     @property
+    def from_nothing(self) -> bool:
+        """Whether its run, and each that this began with, had no published weights."""
+        origin = self.checkpoint.recipe.model.published
+        return not origin or origin.get("from_nothing", False)
+
+    @property
     def provenance(self) -> dict[str, Any]:
-        """Where it came from, as that of `Pretrained`."""
+        """Where it came from, as that of `Pretrained`, and whether it is `from_nothing`."""
         licence = self.checkpoint.recipe.model.published.get("licence", "")
         return {
-            "source": self.path, "revision": "", "licence": licence, "sha256": dict(self.sha256),
+            "source": self.path, "revision": "", "licence": licence,
+            "from_nothing": self.from_nothing, "sha256": dict(self.sha256),
         }  # fmt: skip
 
     def modality(self, max_length: int) -> Modality:

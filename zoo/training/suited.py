@@ -5,7 +5,7 @@ from typing import Any
 
 from keras_transformer.zoo.data.plain_text import PlainText
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.pretrained.checkpoints import fine_tuning_defaults
+from keras_transformer.zoo.pretrained.checkpoints import SMALL, fine_tuning_defaults
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.task import Task
@@ -20,6 +20,9 @@ _OF_WORDS = ("vocab_size", "max_length")
 _ROWS_READ, _EPOCHS, _PATIENCE = 100_000, (3, 10), 2
 # Learning rate of adapters over that of all weights (Schulman et al. 2025, LoRA Without Regret).
 _LORA_RATE = 10
+# That of a small model from scratch. Weights that such a run has learned are not the narrow optimum
+# of a long one on much text, which this rate would leave; adapters begin at zero beside them.
+_SCRATCH_RATE = 1e-3
 
 
 def suited(
@@ -63,27 +66,34 @@ def suited_to_start(
         recipe, task, train, chosen, report: see `suited`.
         start: what the run begins with; its pooling stays.
     """
-    defaults = fine_tuning_defaults(start)
+    defaults, why = fine_tuning_defaults(start), ""
     if recipe.training.lora:
         defaults["learning_rate"] *= _LORA_RATE
+    elif start.from_nothing and start.parameters < SMALL:
+        defaults["learning_rate"] = _SCRATCH_RATE
+        if "learning_rate" not in chosen:
+            why = (
+                f" Its {start.parameters / 1e6:.1f} million weights were learned from nothing, so "
+                "the learning rate is that of a run from scratch."
+            )
     values = {
         **defaults, "warmup": 0.1, "patience": _PATIENCE,
         "epochs": _EPOCHS[0] if isinstance(train, PlainText)
         else bounded(_ROWS_READ / len(train), _EPOCHS),
     }  # fmt: skip
-    if start.config.architecture == "encoder":
+    if start.config.architecture == "encoder" and start.config.modality == "text":
         modality = start.modality(start.max_length)
         rows = next(iter(task.inputs(train, modality).values()))
         values["max_length"] = uncut_length(list(map(len, rows)), start.max_length)
     fixed = {*chosen, *(["epochs", "patience"] if recipe.training.steps else ())}
     values = {name: value for name, value in values.items() if name not in fixed}
     settings = {} if "dropout" in chosen else {"dropout": 0.1}
-    return _changed(recipe, values, settings, train, report)
+    return _changed(recipe, values, settings, train, report, why)
 
 
 def _changed(
     recipe: Recipe, values: Mapping[str, Any], settings: Mapping[str, Any], train: Any,
-    report: Report,
+    report: Report, why: str = "",
 ) -> Recipe:  # fmt: skip
     if not values and not settings:
         return recipe
@@ -91,7 +101,7 @@ def _changed(
         f"{len(train)} training rows suit"
     )
     shown = ", ".join(f"{name} {value}" for name, value in {**values, **settings}.items())
-    report.note(f"The {data} {shown}; options of yours take precedence.")
+    report.note(f"The {data} {shown}; options of yours take precedence.{why}")
     return recipe.replace(**values, settings={**recipe.model.settings, **settings})
 
 

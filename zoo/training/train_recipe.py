@@ -216,7 +216,7 @@ def config_of(recipe: Recipe, start: Start | Pretrained | None = None) -> Transf
     config = _named_config(recipe.model, start)
     # Before the vocabulary is learned, which can make it only larger.
     check_build(config.replace(vocab_size=min(config.vocab_size, 1), source_vocab_size=0))
-    known = tasks_for(config.architecture)
+    known = tasks_for(config.architecture, config.modality)
     if recipe.task not in known:
         raise InputError(
             f"Expected a task that the {config.architecture} {recipe.model.name} can be trained "

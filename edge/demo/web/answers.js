@@ -1,5 +1,7 @@
 /** The span of a context that answers a question, or that there is none. */
 
+import { logSum } from "./logits.js";
+
 const MOST_WORDS = 30;
 // Position of the first special token, which stands for no answer.
 const NOWHERE = 0;
@@ -47,9 +49,4 @@ export function bestAnswer(places, windows, outputs, threshold) {
 
 function inOrder(one, other) {
   return one.sum - other.sum || one.first - other.first || one.last - other.last;
-}
-
-function logSum(logits) {
-  const highest = logits.reduce((most, one) => Math.max(most, one), -Infinity);
-  return highest + Math.log(logits.reduce((all, one) => all + Math.exp(one - highest), 0));
 }

@@ -1,6 +1,7 @@
 /** Labels, a number or spans for a text, and the time that the model takes. */
 
 import { bestAnswer } from "./answers.js";
+import { logSum } from "./logits.js";
 import { free, idTensor } from "./model.js";
 import { tagSpans } from "./tags.js";
 import { questionWindows, tagWindows } from "./windows.js";
@@ -114,10 +115,8 @@ function bestOf({ labels, temperature, outOfScope }, scores) {
 
 /** The score by which a text is in the model's scope. */
 function scopeScore(name, scores, probability) {
-  const highest = Math.max(...scores);
   if (name === "probability") return probability;
-  if (name === "max-logit") return highest;
-  return highest + Math.log(scores.reduce((sum, one) => sum + Math.exp(one - highest), 0));
+  return name === "max-logit" ? Math.max(...scores) : logSum(scores);
 }
 
 /** Labels of which any number is right: those are chosen that reach their thresholds. */

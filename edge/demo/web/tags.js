@@ -1,5 +1,7 @@
 /** Entities, or the tag of each word, from a model's outputs, by the rules of the tags' scheme. */
 
+import { logSum } from "./logits.js";
+
 const OUTSIDE = "O";
 const PREFIXES = ["B", "I", "O", "E", "S"];
 
@@ -43,9 +45,8 @@ export function tagSpans({ labels, constrained }, places, windows, outputs) {
 }
 
 function logProbabilities(logits) {
-  const highest = logits.reduce((most, one) => Math.max(most, one), -Infinity);
-  const sum = logits.reduce((all, one) => all + Math.exp(one - highest), 0);
-  return Array.from(logits, (one) => one - highest - Math.log(sum));
+  const normalizer = logSum(logits);
+  return Array.from(logits, (one) => one - normalizer);
 }
 
 /** The prefix and the type of a tag; two empty texts for `O` and a plain tag. */

@@ -8,7 +8,7 @@ import pytest
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.modalities.text import Text
-from keras_transformer.zoo.pretrained.tokenizer import read_tokenizer
+from keras_transformer.zoo.pretrained.vocabularies.tokenizer import read_tokenizer
 from tests.edge.generators import generator
 from tests.edge.models import random_model
 from tests.fuzz.published import FORMS

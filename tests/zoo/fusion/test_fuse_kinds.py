@@ -7,8 +7,8 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.label_sets import best_thresholds
 from keras_transformer.zoo.fusion.fuse import fuse
-from keras_transformer.zoo.tasks.labelled import finite
-from tests import answering, multi_task, tagging
+from keras_transformer.zoo.logits import finite
+from tests import multi_task, tagging
 from tests.zoo import tiny
 from tests.zoo.fusion.test_fuse import drawn
 
@@ -36,7 +36,7 @@ def test_vectors_have_the_mean_direction(tables, tmp_path):
     )
     with pytest.raises(InputError, match="vectors are of one width, got hidden_dim=16, 24 in mem"):
         fuse(pair_of(tables, WIDER, **own))
-    with pytest.raises(InputError, match="^Expected models of probabilities or numbers where w"):
+    with pytest.raises(InputError, match="^Expected models of probabilities, numbers or answers"):
         fuse(members, by="fitted")
 
 
@@ -90,14 +90,6 @@ def test_tags_have_the_mean_probabilities(tables):
     fitted = fuse(members, by="fitted", data=validation)
     assert loss(fitted) <= min(map(loss, (*members, made))) + 1e-4
     assert fuse(members, by="vote", data=validation).config.combine == "votes"
-
-
-def test_answers_are_not_averaged(tables):
-    rows = answering.questions(20, 0)
-    recipe = tiny.recipe(tables, task="question-answering", max_length=24)
-    one = drawn(recipe, 1, train=rows, validation=rows)
-    with pytest.raises(InputError, match="^Expected models whose outputs are averaged, got quest"):
-        fuse([one, one], data=rows)
 
 
 def test_several_tasks_are_not_averaged():

@@ -111,8 +111,8 @@ def test_an_augmentation_sees_an_epoch_once():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: modality_named("smell"), "Expected modality to be one of text, got "
-         "modality='smell'."),
+        (lambda: modality_named("smell"), "Expected modality to be one of "
+         f"{', '.join(MODALITIES)}, got modality='smell'."),
         (lambda: SERIES.checked([1], [2]), "Expected no pairs of series, got pairs."),
         (lambda: SERIES.inputs(pair=True), "Expected single rows of the modality series, got "
          "pairs."),
@@ -121,7 +121,7 @@ def test_an_augmentation_sees_an_epoch_once():
         (lambda: Text.specs({"width": 1}), "Expected the settings of the modality text to be none, "
          "got {'width': 1}."),
         (lambda: Translation().reading("series"), "Expected a model that reads text for "
-         "translation, got one of modality='series'."),
+         "translation, got 'series'."),
         (lambda: tiny.config(vocab_size=0), "Expected vocab_size to be at least 1 for a model of "
          "text, got vocab_size=0."),
         (lambda: tiny.config(modality="series"), "Expected vocab_size to be 0 where no text is "

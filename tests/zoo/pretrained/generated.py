@@ -15,7 +15,7 @@ from keras_transformer.zoo.generation.decoding import Decoding
 from keras_transformer.zoo.generation.loop import generate
 from keras_transformer.zoo.models.running.decoding_steps import KerasSteps
 from keras_transformer.zoo.pretrained.load import load_pretrained
-from keras_transformer.zoo.pretrained.tokenizer import PublishedTokenizer
+from keras_transformer.zoo.pretrained.vocabularies.tokenizer import PublishedTokenizer
 from tests.zoo.pretrained.tiny import FIRST, LONGEST, MODELS, REFERENCES, VOCAB
 
 FILE = REFERENCES / "generated.safetensors"

@@ -10,8 +10,8 @@ import pytest
 import keras_transformer as kt
 from keras_transformer.zoo.chat.chat import CHAT_FILE, TEMPLATE_FILE
 from keras_transformer.zoo.chat.published import read_chat
-from keras_transformer.zoo.pretrained.published_files import read_json
-from keras_transformer.zoo.pretrained.tokenizer import read_tokenizer
+from keras_transformer.zoo.pretrained.vocabularies.files import read_json
+from keras_transformer.zoo.pretrained.vocabularies.tokenizer import read_tokenizer
 from tests.zoo.chat.templates import CHATML, CONVERSATIONS, SPECIAL, TEMPLATES
 from tests.zoo.pretrained.test_generation import TEXTS, widened
 from tests.zoo.pretrained.tiny import REFERENCES

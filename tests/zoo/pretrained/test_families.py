@@ -13,7 +13,7 @@ from keras import ops
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.outputs import ANSWERS, BY_POSITION, TAGS
 from keras_transformer.zoo.pretrained.load import load_pretrained
-from keras_transformer.zoo.pretrained.tokenizer import PublishedTokenizer
+from keras_transformer.zoo.pretrained.vocabularies.tokenizer import PublishedTokenizer
 from tests.slow import mostly_slow
 from tests.zoo.pretrained.tiny import MODELS, REFERENCES, make
 

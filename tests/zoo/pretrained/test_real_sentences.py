@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import sentencepiece
 
-from keras_transformer.zoo.pretrained.tokenizer import read_tokenizer
+from keras_transformer.zoo.pretrained.vocabularies.tokenizer import read_tokenizer
 from tests.hard_strings import UTF8
 
 DATA = Path(os.environ.get("KERAS_TRANSFORMER_DATA", "none"))

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.pretrained.tokenizer import read_tokenizer
+from keras_transformer.zoo.pretrained.vocabularies.tokenizer import read_tokenizer
 from keras_transformer.zoo.tokenizers.piece_list import Vocabulary
 from keras_transformer.zoo.tokenizers.special import SpecialTokens
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer

@@ -6,7 +6,7 @@ import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.pretrained.tokenizer import read_tokenizer
+from keras_transformer.zoo.pretrained.vocabularies.tokenizer import read_tokenizer
 from keras_transformer.zoo.tokenizers.piece_list import BYTE_PIECES
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 from tests.hard_strings import UTF8

@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.pretrained.tokenizer import read_tokenizer
+from keras_transformer.zoo.pretrained.vocabularies.tokenizer import read_tokenizer
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 from tests.hard_strings import UTF8
 from tests.zoo.pretrained.tokenizer_files import TEXTS, trained

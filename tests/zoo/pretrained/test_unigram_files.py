@@ -4,7 +4,7 @@
 import pytest
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.pretrained.tokenizer import read_tokenizer
+from keras_transformer.zoo.pretrained.vocabularies.tokenizer import read_tokenizer
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 from tests.zoo.pretrained.test_tokenizer_files import SAMPLE, published_ids
 from tests.zoo.pretrained.tokenizer_files import JOIN, METASPACE, STRIP, WORDS, unigram_json, write

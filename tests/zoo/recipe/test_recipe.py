@@ -16,7 +16,10 @@ from keras_transformer.zoo.recipe import (
     Quantize,
     Recipe,
 )
+from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.registry import TASKS
+
+USES = ", ".join(Classification.columns)
 
 NEEDED = {"model": "bert_tiny", "train": "a.tsv", "validation": "b.tsv"}
 KINDS = {
@@ -81,14 +84,14 @@ def test_texts(name):
 
 
 def test_columns():
-    assert recipe().data.columns == {"text": "text", "text_pair": None, "label": "label"}
+    assert recipe().data.columns == dict(Classification.columns)
     assert recipe(text_pair="b").data.columns["text_pair"] == "b"
     made = recipe("translation", source="en", target="de")
     assert made.data.columns == {"source": "en", "target": "de"}
     assert made.replace(source="fr").data.columns == {"source": "fr", "target": "de"}
     assert recipe("language-modeling").data.columns == {}
     assert recipe(columns={"text": "sentence"}, label="verdict").data.columns == {
-        "text": "sentence", "text_pair": None, "label": "verdict"
+        **Classification.columns, "text": "sentence", "label": "verdict"
     }  # fmt: skip
     with refused("Expected text_pair to be text or null, got text_pair=3."):
         recipe(text_pair=3)
@@ -96,7 +99,7 @@ def test_columns():
         recipe("translation", source="en")
     with refused("Expected columns to be an object, got columns=[1]."):
         recipe(columns=[1])
-    with refused("The recipe has 'source' in columns; known are text, text_pair, label."):
+    with refused(f"The recipe has 'source' in columns; known are {USES}."):
         recipe(columns={"source": "en"})
 
 
@@ -184,7 +187,7 @@ def test_replacing_keeps_the_rest():
 
 
 def test_unknown_and_missing_options():
-    known = [*(name for name in OPTIONS if name != "columns"), "text", "text_pair", "label"]
+    known = [*(name for name in OPTIONS if name != "columns"), *Classification.columns]
     message = f"Expected the options of a recipe among {', '.join(known)}, got 'epoch'."
     with refused(message):
         recipe(epoch=3)
@@ -245,7 +248,7 @@ def test_json_round_trip(tmp_path):
         ),
         (
             '{"task": "regression", "data": {"columns": {"source": "en"}}}',
-            "r.json has 'source' in columns; known are text, text_pair, label.",
+            f"r.json has 'source' in columns; known are {USES}.",
         ),
         (
             '{"task": "regression", "data": {"columns": 3}}',

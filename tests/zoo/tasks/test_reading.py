@@ -84,7 +84,10 @@ def test_plain_text_in_memory_is_lines():
 
 
 def test_unknown_columns():
-    with refused("Expected columns of classification among text, text_pair, label, got 'source'."):
+    with refused(
+        f"Expected columns of classification among {', '.join(Classification.columns)}, got "
+        "'source'."
+    ):
         Classification().read((["a"], ["b"]), {"source": "x"})
     with refused("Expected columns of language-modeling among none, got 'text'."):
         LanguageModeling().read(["a"], {"text": "x"})

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.pretrained.tokenizer import read_tokenizer
+from keras_transformer.zoo.pretrained.vocabularies.tokenizer import read_tokenizer
 from keras_transformer.zoo.tokenizers.piece_list import (
     BYTE_ALPHABET,
     BYTE_PIECES,

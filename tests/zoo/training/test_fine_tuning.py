@@ -76,28 +76,31 @@ def test_a_recipe_of_a_fine_tuning_is_repeated_as_it_is(tmp_path):
     assert not [note for note in heard.notes if "suit" in note]
 
 
-class Published:
-    """A published model as far as its size and length decide defaults."""
+class Trained:
+    """Trained weights as far as their size, length and origin decide defaults."""
 
     max_length = 64
-    parameters = 0
 
-    def __init__(self, parameters):
+    def __init__(self, parameters, from_nothing):
         self.parameters = parameters
+        self.from_nothing = from_nothing
         self.config = tiny.config("decoder")
 
 
 @pytest.mark.parametrize(
-    ("parameters", "rows", "rate", "epochs"),
+    ("parameters", "from_nothing", "rows", "rate", "epochs"),
     [
-        (22e6, 3668, 1e-4, 10), (22e6, 15_000, 1e-4, 7), (110e6, 67_349, 5e-5, 3),
-        (4e8, 9e5, 2e-5, 3),
+        (22e6, False, 3668, 1e-4, 10), (22e6, False, 15_000, 1e-4, 7),
+        (110e6, False, 67_349, 5e-5, 3), (4e8, False, 9e5, 2e-5, 3),
+        (22e6, True, 3668, 1e-3, 10), (110e6, True, 3668, 5e-5, 10),
     ],
 )  # fmt: skip
-def test_rates_follow_the_size_and_epochs_the_rows(tmp_path, parameters, rows, rate, epochs):
+def test_rates_follow_the_size_and_epochs_the_rows(
+    tmp_path, parameters, from_nothing, rows, rate, epochs
+):
     recipe = suited_to_start(
-        tiny.recipe(tmp_path), Published(parameters), tiny.TASK, np.zeros(int(rows)), (),
-        tiny.Heard(),
+        tiny.recipe(tmp_path), Trained(parameters, from_nothing), tiny.TASK, np.zeros(int(rows)),
+        (), tiny.Heard(),
     )  # fmt: skip
     assert (recipe.optimizer.learning_rate, recipe.training.epochs) == (rate, epochs)
     assert (recipe.optimizer.warmup, recipe.training.patience) == (0.1, 2)

@@ -111,6 +111,24 @@ def stopped_and_resumed(recipe, tmp_path, share):
     return unbroken
 
 
+def test_a_run_that_was_stopped_before_its_first_state_starts_anew_and_says_so(tables, tmp_path):
+    recipe = tiny.recipe(tables, steps=3)
+
+    class Stopped(tiny.Heard):
+        def step(self, number, loss):
+            raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        train_recipe(recipe, out, report=Stopped(), baseline=False)
+    # What a kill leaves while the best weights, but no state, are written.
+    (tmp_path / "out.training" / "best").mkdir(parents=True)
+    report = tiny.Heard()
+    train_recipe(recipe, out, resume=True, report=report, baseline=False)
+    assert "No state was kept yet: starting from the first step." in report.notes
+    assert [number for number, _ in report.steps] == [1, 2, 3]
+
+
 @pytest.mark.slow
 def test_averaged_epochs_of_a_translation_are_resumed(tables, tmp_path):
     """In the last epoch, where there were more epochs than are averaged."""

@@ -14,6 +14,7 @@ from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.recipe.compression import Prune
 from keras_transformer.zoo.training.starts import OwnStart
 from tests.masking import NAMES, lines, trained
+from tests.zoo import tiny
 
 ROWS = (lines(60, 3), [NAMES.index(line.split()[0]) % 2 for line in lines(60, 3)])
 
@@ -105,6 +106,36 @@ def test_options_suit_as_for_published_weights(tuned):
     assert (recipe.optimizer.name, recipe.optimizer.weight_decay) == ("adamw", 0.01)
     assert (recipe.training.patience, recipe.optimizer.learning_rate) == (2, 1e-2)
     assert recipe.data.max_length == trained().max_length
+
+
+def test_small_weights_from_nothing_have_the_rate_of_a_run_from_scratch(folder, tmp_path):
+    heard = tiny.Heard()
+    options = {"train": ROWS, "validation": 0.2, "baseline": False, "report": heard, "steps": 1}
+    first = kt.train(str(folder), kt.Classification(), out=tmp_path / "first", **options)
+    assert first.recipe.optimizer.learning_rate == 1e-3
+    [note] = [note for note in heard.notes if "suit" in note]
+    assert "learning_rate 0.001" in note and "0.0 million weights were learned from nothing" in note
+    # A run that begins with this one goes back to nothing as well.
+    again = kt.train(str(tmp_path / "first"), kt.Classification(), **options)
+    assert again.recipe.optimizer.learning_rate == 1e-3
+    assert again.recipe.model.published["from_nothing"] is True
+    options["report"] = heard = tiny.Heard()
+    adapted = kt.train(str(folder), kt.Classification(), lora=2, **options)
+    assert adapted.recipe.optimizer.learning_rate == 1e-3
+    own = kt.train(str(folder), kt.Classification(), learning_rate=2e-3, **options)
+    assert own.recipe.optimizer.learning_rate == 2e-3
+    assert not [note for note in heard.notes if "from nothing" in note]
+
+
+@pytest.mark.parametrize(("origin", "rate"), [({"from_nothing": True}, 1e-3), ({}, 1e-4)])
+def test_weights_that_go_back_to_published_ones_have_their_rate(folder, tmp_path, origin, rate):
+    start = kt.load(folder)
+    published = {"source": "hf:a/b", "revision": "1", "licence": "mit", "sha256": {}, **origin}
+    start.recipe = start.recipe.replace(published=published)
+    start.save(tmp_path / "start")
+    recipe = train(tmp_path / "start", steps=1).recipe
+    assert recipe.optimizer.learning_rate == rate
+    assert recipe.model.published["from_nothing"] is (rate == 1e-3)
 
 
 def test_what_does_not_fit(folder, tmp_path):

@@ -1,16 +1,27 @@
 """Scales of a model's inputs that are learned from training data before the weights are."""
 
+from collections.abc import Iterator
+from typing import Protocol
+
 import keras
+import numpy as np
 
 from keras_transformer.frames import LogMel
-from keras_transformer.zoo.data.batches import Batches, SampledBatches
+from keras_transformer.zoo.data.batches import Batch
 from keras_transformer.zoo.models.build import all_layers
 
 # Rows that scales are learned from.
 _ROWS = 2000
 
 
-def learn_scales(model: keras.Model, batches: Batches | SampledBatches) -> None:
+class Epochs(Protocol):
+    """Training batches by epochs, augmented or not."""
+
+    def epoch(self, number: int, *, start: int = 0) -> Iterator[Batch]:
+        """Yields the batches of an epoch."""
+
+
+def learn_scales(model: keras.Model, batches: Epochs) -> None:
     """Sets the means and deviations of the mel bands of a model that reads sounds.
 
     Args:
@@ -22,7 +33,7 @@ def learn_scales(model: keras.Model, batches: Batches | SampledBatches) -> None:
             layer.learn(_waveforms(batches))
 
 
-def _waveforms(batches):
+def _waveforms(batches: Epochs) -> Iterator[np.ndarray]:
     rows = 0
     for batch in batches.epoch(0):
         yield batch.inputs["waveform"]

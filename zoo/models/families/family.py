@@ -20,7 +20,8 @@ class Size:
     Attributes:
         settings: arguments of `TransformerConfig`.
         parameters: number of parameters without a task's head, tied tables counted once.
-        multiply_adds: multiply-adds of one pass over `COUNTED_LENGTH` tokens.
+        multiply_adds: multiply-adds of one pass over `COUNTED_LENGTH` tokens, or over an input of
+            one size.
     """
 
     settings: Mapping[str, Any]

@@ -189,6 +189,18 @@ class Tensor:
         """The rows of a vocabulary, in the order of our ids."""
         return self._then("vocabulary")
 
+    def flat(self) -> Self:
+        """(1, T, D) to (T, D)."""
+        return self._then("flat")
+
+    def first(self) -> Self:
+        """(1, 1, D) to (D,)."""
+        return self._then("first")
+
+    def of_patches(self) -> Self:
+        """The kernel (D, C, P, P) of a convolution to that of a projection (P P C, D)."""
+        return self._then("of_patches")
+
     def row(self, index: int) -> Self:
         """A single row."""
         return self._then("row", index)

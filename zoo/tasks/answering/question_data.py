@@ -1,7 +1,6 @@
 """Training and validation questions, encoded as the windows that a model reads."""
 
 import dataclasses
-import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +21,12 @@ class QuestionData(WindowedData):
     validation: QuestionRows
 
     def targets(self, windows: QuestionWindows) -> list[np.ndarray]:
-        return [window.targets(self._answers[window.row]) for window in windows.windows]
+        return _targets(self.train, windows)
+
+    @property
+    def validation_targets(self) -> list[np.ndarray]:
+        """The targets (T,) of the windows of the validation rows."""
+        return _targets(self.validation, self._validation)
 
     def metrics(self, outputs: list[np.ndarray]) -> dict[str, Any]:
         found = answer_outputs(self._validation, outputs, None)
@@ -38,14 +42,14 @@ class QuestionData(WindowedData):
             "questions, or words of their contexts, are too long and were cut."
         )
 
-    @functools.cached_property
-    def _answers(self) -> list[tuple[int, int] | None]:
-        """The first and last word of each training answer."""
-        given = zip(self.train.contexts, self.train.targets or [], strict=True)
-        return [
-            _words_of(context, one[0].start, len(one[0].text)) if one else None
-            for context, one in given
-        ]
+
+def _targets(rows: QuestionRows, windows: QuestionWindows) -> list[np.ndarray]:
+    """The targets of windows of rows, whose first answers count."""
+    answers = [
+        _words_of(context, one[0].start, len(one[0].text)) if one else None
+        for context, one in zip(rows.contexts, rows.targets or [], strict=True)
+    ]  # fmt: skip
+    return [window.targets(answers[window.row]) for window in windows.windows]
 
 
 def _words_of(context: Words, start: int, length: int) -> tuple[int, int] | None:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from keras_transformer.zoo.data.batches import NO_TARGET
-from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.generation.next_token import log_normalizer
 from keras_transformer.zoo.generation.scoring import summary
+from keras_transformer.zoo.logits import finite
 
 
 class MaskScores:
@@ -19,7 +19,7 @@ class MaskScores:
     def add(self, outputs: np.ndarray, targets: np.ndarray) -> None:
         """Adds a block: logits (T, V), and the pieces (T,), `NO_TARGET` where none was masked."""
         is_real = targets != NO_TARGET
-        logits, pieces = _finite(outputs[is_real]), targets[is_real]
+        logits, pieces = finite(outputs[is_real], of="pieces"), targets[is_real]
         own = np.take_along_axis(logits, pieces[:, None], axis=1)[:, 0]
         self._nats += float((log_normalizer(logits) - own).sum(dtype="float64"))
         self._hits += int((logits.argmax(axis=1) == pieces).sum())
@@ -40,7 +40,7 @@ class ReplacementScores:
     def add(self, outputs: np.ndarray, targets: np.ndarray) -> None:
         """Adds a block: logits (T, 1), and targets (T,) as those of `Masking.replaced`."""
         is_real = targets != NO_TARGET
-        logits, is_other = _finite(outputs[is_real, 0]), targets[is_real] > 0
+        logits, is_other = finite(outputs[is_real, 0], of="pieces"), targets[is_real] > 0
         self._nats += float(
             np.logaddexp(0.0, np.where(is_other, -logits, logits).astype("float64")).sum()
         )
@@ -55,9 +55,3 @@ class ReplacementScores:
             "precision": found / max(1, found + wrong), "recall": found / max(1, found + missed),
             "f1": 2 * found / max(1, 2 * found + wrong + missed),
         }  # fmt: skip
-
-
-def _finite(logits: np.ndarray) -> np.ndarray:
-    if not np.isfinite(logits).all():
-        raise RunError("Expected finite outputs of the model, got others.")
-    return logits

@@ -12,7 +12,7 @@ from keras_transformer.zoo.data.labels import check_label, checked_labels
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.data.tables import quoted
 from keras_transformer.zoo.data.tagged import Read, TaggedRows, read_tagged
-from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.tag_metrics import (
     entity_metrics,
@@ -20,6 +20,7 @@ from keras_transformer.zoo.evaluation.tag_metrics import (
     word_metrics,
 )
 from keras_transformer.zoo.generation.decoding import check_no_decoding
+from keras_transformer.zoo.logits import finite
 from keras_transformer.zoo.losses.divergence import softened_divergence
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.heads import Head
@@ -178,12 +179,7 @@ class TokenClassification(WindowedTask):
         Raises:
             RunError: an output is infinite or not a number.
         """
-        wrong = sum(not np.isfinite(scores).all() for scores in outputs.scores)
-        if wrong:
-            raise RunError(
-                f"Expected finite outputs of the model, got others in {wrong} of "
-                f"{len(examples)} rows."
-            )
+        finite(outputs.scores)
         named = (*self.labels, OUTSIDE if self.has_entities else None)
         tags = row_tags(self.labels, outputs, self.constrained)
         found = [[named[tag] for tag in row] for row in tags]

@@ -76,13 +76,21 @@ class WindowedData(abc.ABC):
         return SampledBatches(sample)
 
     def validator(self) -> "Callable[[keras.Model], dict[str, Any]]":
+        outputs = self.predictor()
+        return lambda model: self.metrics(outputs(model))
+
+    def predictor(self) -> "Callable[[keras.Model], list[np.ndarray]]":
+        """Returns a function from a model to its outputs for the windows of the validation rows.
+
+        They are (T or more, outputs) for each window.
+        """
         # Keras is not imported where a file alone is evaluated.
         from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, predict_each
 
         batches = Batches(
             self._columns(self._validation), specs=self._inputs, batch_tokens=PREDICT_TOKENS
         )
-        return lambda model: self.metrics(predict_each(model, batches))
+        return lambda model: predict_each(model, batches)
 
     def written_metrics(self, model: Any) -> dict[str, Any]:
         return {}

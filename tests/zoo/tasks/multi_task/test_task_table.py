@@ -61,6 +61,7 @@ def test_a_table_may_be_compressed(folder):
         ({"a": entry(), "b": {"train": "one.tsv"}}, "an object that names its task"),
         ({"A b": entry(), "b": entry()}, "lowercase letters, .* got 'A b'"),
         ({"predict": entry(), "b": entry()}, "none of predict, .* got 'predict'"),
+        ({"a": entry(), "a_16": entry()}, "not to end in an underscore and a number, .* 'a_16'"),
         ({"a": entry(task="guessing"), "b": entry()}, "task of a .* one of classification"),
         ({"a": entry(task="translation"), "b": entry()}, "one of .* got 'translation'"),
         ({"a": entry(task="multi-task"), "b": entry()}, "one of .* got 'multi-task'"),

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.pretrained.byte_pairs import read_byte_pairs
-from keras_transformer.zoo.pretrained.marian import read_marian
-from keras_transformer.zoo.pretrained.published_files import MODELS, read_json
-from keras_transformer.zoo.pretrained.unigrams import read_model, read_unigrams
-from keras_transformer.zoo.pretrained.word_pieces import read_word_pieces
+from keras_transformer.zoo.pretrained.vocabularies.byte_pairs import read_byte_pairs
+from keras_transformer.zoo.pretrained.vocabularies.files import MODELS, read_json
+from keras_transformer.zoo.pretrained.vocabularies.marian import read_marian
+from keras_transformer.zoo.pretrained.vocabularies.unigrams import read_model, read_unigrams
+from keras_transformer.zoo.pretrained.vocabularies.word_pieces import read_word_pieces
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.pretrained.published_files import (
+from keras_transformer.zoo.pretrained.vocabularies.files import (
     flat,
     named_tokens,
     pieces_of,
     read_json,
 )
-from keras_transformer.zoo.pretrained.roles import (
+from keras_transformer.zoo.pretrained.vocabularies.roles import (
     Arranged,
     arrange,
     read_templates,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.pretrained.published_files import read_json
+from keras_transformer.zoo.pretrained.vocabularies.files import read_json
 from keras_transformer.zoo.tokenizers.special import FIRST, SECOND, SpecialTokens
 
 _OWN_PAD, _OWN_START = "[PAD]", "<start>"

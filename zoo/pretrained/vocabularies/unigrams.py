@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.pretrained import sentence_pieces
-from keras_transformer.zoo.pretrained.published_files import flat, named_tokens, read_json
-from keras_transformer.zoo.pretrained.roles import (
+from keras_transformer.zoo.pretrained.vocabularies import sentence_pieces
+from keras_transformer.zoo.pretrained.vocabularies.files import flat, named_tokens, read_json
+from keras_transformer.zoo.pretrained.vocabularies.roles import (
     Arranged,
     Templates,
     arrange,
     read_templates,
     starts_with_pad,
 )
-from keras_transformer.zoo.pretrained.sentence_pieces import SentencePieces, read_sentence_pieces
+from keras_transformer.zoo.pretrained.vocabularies.sentence_pieces import (
+    SentencePieces,
+    read_sentence_pieces,
+)
 from keras_transformer.zoo.tokenizers.marked import SPACE
 from keras_transformer.zoo.tokenizers.piece_list import BYTE_PIECES, Vocabulary
 from keras_transformer.zoo.tokenizers.special import FIRST, SECOND

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.pretrained.published_files import named_tokens, read_json
-from keras_transformer.zoo.pretrained.roles import Arranged, arrange, starts_with_pad
-from keras_transformer.zoo.pretrained.sentence_pieces import (
+from keras_transformer.zoo.pretrained.vocabularies.files import named_tokens, read_json
+from keras_transformer.zoo.pretrained.vocabularies.roles import Arranged, arrange, starts_with_pad
+from keras_transformer.zoo.pretrained.vocabularies.sentence_pieces import (
     NORMAL,
     USER_DEFINED,
     read_sentence_pieces,
 )
-from keras_transformer.zoo.pretrained.unigrams import model_tokenizer
+from keras_transformer.zoo.pretrained.vocabularies.unigrams import model_tokenizer
 from keras_transformer.zoo.tokenizers.special import FIRST, SECOND
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.pretrained.published_files import named_tokens, pieces_of, read_json
-from keras_transformer.zoo.pretrained.roles import Arranged, arrange, read_templates
+from keras_transformer.zoo.pretrained.vocabularies.files import named_tokens, pieces_of, read_json
+from keras_transformer.zoo.pretrained.vocabularies.roles import Arranged, arrange, read_templates
 from keras_transformer.zoo.tokenizers.piece_list import CONTINUATION, Vocabulary
 from keras_transformer.zoo.tokenizers.special import FIRST, SECOND
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer

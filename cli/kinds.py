@@ -1,0 +1,90 @@
+"""Kinds of values that options of several commands take."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keras_transformer.zoo.errors import InputError, no_file
+from keras_transformer.zoo.numerals import read_number
+
+
+class Text(click.ParamType):
+    """A text, which is UTF-8 whatever the locale."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        # Python passes bytes that the locale's encoding lacks as lone surrogates.
+        if not any("\ud800" <= character <= "\udfff" for character in value):
+            return value
+        try:
+            return os.fsencode(value).decode()
+        except UnicodeError:
+            raise InputError(f"Expected texts in UTF-8, got {ascii(value)}.") from None
+
+
+_NOT_FINITE = ("nan", "inf", "infinity")
+
+
+class _PlainDigits:
+    """Numbers in the notation of `numerals`: neither `1_0` nor digits of other scripts."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        # What is not finite is refused by what the option is for, with its bounds.
+        is_plain = not isinstance(value, str) or value.lower().lstrip("+-") in _NOT_FINITE
+        if not is_plain and read_number(value) is None:
+            self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Integer(_PlainDigits, type(click.INT)):
+    """An integer."""
+
+
+class Number(_PlainDigits, type(click.FLOAT)):
+    """A number."""
+
+
+class IntegerRange(_PlainDigits, click.IntRange):
+    """An integer within bounds."""
+
+
+TEXT, INTEGER, NUMBER = Text(), Integer(), Number()
+
+
+class ExistingFile(click.Path):
+    """A readable file: a table of examples, a `.tflite` file.
+
+    Args:
+        path_type: type of its path.
+    """
+
+    def __init__(self, path_type: type = Path):
+        super().__init__(exists=True, dir_okay=False, readable=True, path_type=path_type)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if not os.path.lexists(value):
+            self.fail(str(no_file(value)), param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class ExistingData(ExistingFile):
+    """A file of data, or a folder with a folder of files for each class.
+
+    Args:
+        path_type: type of its path.
+    """
+
+    def __init__(self, path_type: type = Path):
+        super().__init__(path_type)
+        self.dir_okay = True
+
+
+EXISTING_FILE, EXISTING_DATA = ExistingFile(), ExistingData()
+
+
+def of_kind(kind: Any) -> Any:
+    """Returns the type of an option for values of a Python type."""
+    return {int: INTEGER, float: NUMBER}.get(kind, kind)

@@ -1,0 +1,196 @@
+"""Images: their settings, rows, and a model of them from a folder of files to a `.tflite` file."""
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+import keras_transformer as kt
+from keras_transformer.edge.precision import PRECISIONS
+from keras_transformer.edge.runtime.packed import unpack
+from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.tflite.schema import count_ops
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.modalities.image import Image, ImageSettings
+from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.tasks.classification import Classification
+from tests.slow import mostly_slow
+
+SETTINGS = {"height": 16, "width": 12, "patch": 4}
+CONFIG = TransformerConfig(
+    architecture="encoder", hidden_dim=32, intermediate_dim=64, num_layers=1, num_heads=2,
+    max_length=13, dropout=0.0, attention_dropout=0.0, pre_norm=True, pooler="none",
+    modality="image", modality_settings=SETTINGS,
+)  # fmt: skip
+LABELS = ("falls", "rises")
+
+
+def pictures(count, seed=0):
+    """Noisy pictures of several sizes that get darker downwards, or lighter."""
+    rng = np.random.default_rng(seed)
+    rows, labels = [], [LABELS[k] for k in rng.integers(0, 2, count)]
+    for label in labels:
+        height, width = rng.integers(12, 30, 2)
+        slope = np.linspace(-60, 60, height)[:, None, None] * (1 if label == "rises" else -1)
+        picture = rng.normal(128, 10, (height, width, 3)) + slope
+        rows.append(np.clip(picture, 0, 255).astype(np.uint8))
+    return rows, labels
+
+
+def write_folder(folder, count, seed=0):
+    for place, (picture, label) in enumerate(zip(*pictures(count, seed), strict=True)):
+        path = folder / label / f"{place}.{('png', 'webp')[place % 2]}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Pillow.fromarray(picture).save(path, lossless=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("pictures")
+    return {
+        name: write_folder(root / name, count, seed)
+        for seed, (name, count) in enumerate((("train", 160), ("dev", 48), ("test", 40)))
+    }
+
+
+@pytest.fixture(scope="module")
+def trained(folders, tmp_path_factory):
+    out = tmp_path_factory.mktemp("model") / "checkpoint"
+    kt.train(
+        CONFIG, Classification(), train=str(folders["train"]), validation=str(folders["dev"]),
+        out=out, epochs=4, learning_rate=3e-3, batch_tokens=13 * 16,
+    )  # fmt: skip
+    return kt.load(out)
+
+
+def test_settings():
+    assert ImageSettings.of(SETTINGS).positions == 13
+    assert ImageSettings.of({**SETTINGS, "class_tokens": 0}).positions == 12
+    for wrong, message in (
+        ({"height": 16}, "among height, width, .* with height and width, got"),
+        ({**SETTINGS, "size": 3}, "Expected the settings of the modality image among"),
+        ({**SETTINGS, "patch": 5}, "patch to divide height and width, got patch=5 of 16 x 12"),
+        ({**SETTINGS, "height": 0}, "height to be an integer from 1 to 4096, got height=0"),
+        ({**SETTINGS, "channels": 4}, "channels to be 1 or 3, got channels=4"),
+        ({**SETTINGS, "crop": 0.0}, "crop to be above 0 and at most 1, got crop=0.0"),
+        ({**SETTINGS, "stretch": 1}, "stretch to be true or false, got stretch=1"),
+        ({**SETTINGS, "method": "nearest"}, "method to be one of bilinear, bicubic, got"),
+    ):
+        with pytest.raises(InputError, match=message):
+            ImageSettings.of(wrong)
+
+
+def test_a_config_follows_its_settings():
+    assert CONFIG.replace(height=32, patch=2).max_length == 1 + 16 * 6
+    with pytest.raises(InputError, match="max_length to be the 13 positions of an input of image"):
+        CONFIG.replace(max_length=64)
+
+
+def test_raw_rows(tmp_path):
+    [picture], _ = pictures(1)
+    path = tmp_path / "one.png"
+    Pillow.fromarray(picture).save(path)
+    image = Image(max_length=13, settings=SETTINGS)
+    rows, _ = image.checked([str(path), path, path.read_bytes(), picture, Pillow.open(path)])
+    arrays = image.encode(rows).columns["pixels"]
+    assert arrays[0].shape == (16, 12, 3)
+    expected = Pillow.fromarray(picture).resize((12, 16), Pillow.Resampling.BILINEAR)
+    for array in arrays:
+        np.testing.assert_array_equal(array, np.asarray(expected))
+    for wrong in (path, "one.png"):
+        with pytest.raises(TypeError, match="Expected a list of images, got"):
+            image.checked(wrong)
+    with pytest.raises(TypeError, match="paths, bytes or uint8 arrays, got int 3 in place 2"):
+        image.checked([path, 3])
+
+
+def test_it_reads_folders_tables_and_arrays(trained, folders, tmp_path):
+    by_folder = trained.evaluate(str(folders["test"]))
+    assert by_folder["accuracy"] == 1.0
+    assert by_folder["rows"] == 40
+    table = tmp_path / "test.tsv"
+    lines = [f"{one.name}\t{one.parent.name}" for one in sorted(folders["test"].rglob("*.*"))]
+    for one in folders["test"].rglob("*.*"):
+        (tmp_path / one.name).write_bytes(one.read_bytes())
+    table.write_text("image\tlabel\n" + "\n".join(lines) + "\n")
+    assert trained.evaluate(str(table)) == by_folder
+    encoded = trained.encode(sorted(folders["test"].rglob("*.*"))).columns["pixels"]
+    labels = [one.parent.name for one in sorted(folders["test"].rglob("*.*"))]
+    np.savez(tmp_path / "test.npz", image=encoded, label=labels)
+    assert trained.evaluate(str(tmp_path / "test.npz")) == by_folder
+    assert trained.evaluate((encoded, labels)) == by_folder
+
+
+def test_a_table_of_bad_paths(trained, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "outside.png").write_bytes(b"")
+    table = tmp_path / "data" / "rows.tsv"
+    for path, message in (
+        ("none.png", "rows.tsv, line 2: there is no image .*none.png"),
+        ("../outside.png", "rows.tsv, line 2: Expected a path within .*data, got ../outside.png"),
+    ):
+        table.write_text(f"image\tlabel\n{path}\tfalls\n")
+        with pytest.raises(InputError, match=message):
+            trained.evaluate(str(table))
+    (tmp_path / "data" / "bad.png").write_bytes(b"no picture")
+    table.write_text("image\tlabel\nbad.png\tfalls\n")
+    with pytest.raises(InputError, match="bad.png: expected a JPEG, PNG or WebP picture"):
+        trained.evaluate(str(table))
+
+
+@pytest.mark.parametrize(
+    "precision", mostly_slow([one for one in PRECISIONS if one != "int4"], ["int8", "integer"])
+)
+def test_its_files_predict_the_same(trained, folders, precision):
+    static = PRECISIONS[precision].is_static
+    file = kt.convert(
+        trained, precision, calibration=str(folders["train"]) if static else None
+    )
+    runner = Runner(file)
+    assert (runner.modality.name, runner.lengths) == ("image", [13])
+    rows = sorted(folders["test"].rglob("*.*"))
+    ours, theirs = runner.predict(rows), trained.predict(rows)
+    assert [one.label for one in ours] == [one.label for one in theirs]
+    # Standardized logits of about 3; an int8 network of this depth is within a tenth of that.
+    tolerance = {"float32": 1e-4, "float16": 1e-2}.get(precision, 0.5)
+    np.testing.assert_allclose(runner.scores(rows), trained.scores(rows), atol=tolerance)
+
+
+def test_int4_names_the_patches(trained):
+    with pytest.raises(InputError, match="multiple of 32 for int4, got 48 of patch_projection"):
+        kt.convert(trained, "int4")
+
+
+def test_pixels_are_stored_as_they_are(trained, folders):
+    file = kt.convert(trained, "int8", calibration=str(folders["train"]))
+    [pixels] = [one for one in kt.inspect(file).signatures["predict"] if one.role == "input"]
+    assert (pixels.name, pixels.type, tuple(pixels.shape)) == ("pixels", "UINT8", (1, 16, 12, 3))
+    assert "CAST" not in count_ops(unpack(file)[0])
+
+
+@pytest.mark.slow
+def test_quantization_aware_training(trained, folders):
+    small = kt.quantize(trained, "int8", epochs=1)
+    runner = Runner(kt.convert(small, "int8"))
+    rows = sorted(folders["test"].rglob("*.*"))
+    assert [one.label for one in runner.predict(rows)] == [
+        one.label for one in small.predict(rows)
+    ]
+
+
+def test_options_that_have_no_meaning(folders):
+    places = {"train": str(folders["train"]), "validation": str(folders["dev"])}
+    with pytest.raises(InputError, match="Expected no max_length for a model that reads image"):
+        kt.train("vit_tiny", **places, max_length=32)
+    with pytest.raises(InputError, match="Expected token_dropout to be 0 for a model that reads"):
+        kt.train(CONFIG, **places, token_dropout=0.1)
+    with pytest.raises(InputError, match="Expected no image column for a model that reads"):
+        kt.train("bert_tiny", train=(["a", "b"] * 8, ["x", "y"] * 8), validation=0.5, image="path")
+
+
+def test_small_pictures_choose_the_size_of_the_model(folders):
+    task = Classification().reading("image")
+    found = task.suited(task.read(str(folders["train"])), {})
+    assert (found["model"], found["settings"]["height"] % 4) == ("vit_tiny", 0)
+    side, patch = found["settings"]["width"], found["settings"]["patch"]
+    assert found["batch_tokens"] == 64 * ((side // patch) ** 2 + 1)

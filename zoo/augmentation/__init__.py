@@ -1,0 +1,1 @@
+"""Augmentation: training rows that are changed at random in every epoch."""

@@ -1,0 +1,1 @@
+"""Tokenizers that others published: the ids of their own files."""
