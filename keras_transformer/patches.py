@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_transformer.bits import tanh_range
+from keras_transformer.masks import IMPERCEPTIBLE
 from keras_transformer.positions import sinusoid
 from keras_transformer.quantization import QuantizedLayer
 
@@ -114,6 +115,10 @@ class PatchPositions(QuantizedLayer):
         else:
             table = table + bias
         table = self.point(ops.cast(table, self.compute_dtype), training=training)
+        if self.stored and (self.activation_bits or 0) > 8:
+            # The converter would add a table of 8 bits to what has more, which no op does. Of a sum
+            # it knows no range, and leaves it in float.
+            return (inputs + table) + IMPERCEPTIBLE
         return inputs + table
 
     def compute_output_shape(self, input_shape):

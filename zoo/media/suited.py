@@ -18,7 +18,7 @@ _ROWS_READ, _EPOCHS, _BATCH = 600_000, (5, 100), 64
 # the length in seconds, and percentage of the sounds that are not cut.
 _MOST_RATE, _FRAME, _HOP, _STEP, _UNCUT = 16_000, 0.03, 0.01, 0.1, 95
 # Vectors of a sound, and the number of sounds that a run reads in all its epochs.
-_MOST_VECTORS, _SOUNDS_READ = 100, 200_000
+_MOST_VECTORS, _SOUNDS_READ = 100, 100_000
 
 
 def suited_to_pictures(rows: Sequence[Any]) -> dict[str, Any]:
