@@ -178,8 +178,10 @@ class _Narrowing:
         )
 
     def _on_grid(self, values, bits, block):
-        """The same for one width; None if a value is not on the grid."""
+        """The same for one width; None if a value is not on the grid, or blocks do not fit."""
         outputs, width = values.shape
+        if width % (block or width):
+            return None
         blocks = values.reshape(outputs, -1, block or width)
         scale = _scale(np.abs(blocks).max(-1, keepdims=True), bits)
         if block is not None:

@@ -26,8 +26,11 @@ from keras_transformer.zoo.modalities.modality import (
     without_pairs,
 )
 
-# Samples of the longest input: 16 million of them, and of the longest frame.
-_MOST_SAMPLES, _MOST_FRAME = 1 << 24, 1 << 13
+# Samples of the longest input: 16 million of them.
+_MOST_SAMPLES = 1 << 24
+# Samples of a frame. The constants of the transform of a shorter one would be numbers that 8 bits
+# hold, and so be taken for rounded kernels.
+_LEAST_FRAME, _MOST_FRAME = 33, 1 << 13
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,7 +61,7 @@ class AudioSettings:
 
     def __post_init__(self):
         for name, least, most in (
-            ("rate", 1, MOST_RATE), ("samples", 1, _MOST_SAMPLES), ("frame", 2, _MOST_FRAME),
+            ("rate", 1, MOST_RATE), ("samples", 1, _MOST_SAMPLES), ("frame", _LEAST_FRAME, _MOST_FRAME),
             ("hop", 1, _MOST_FRAME), ("mels", 1, 512), ("patch_frames", 1, _MOST_SAMPLES),
             ("class_tokens", 0, 1),
         ):  # fmt: skip
