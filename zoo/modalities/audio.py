@@ -61,9 +61,9 @@ class AudioSettings:
 
     def __post_init__(self):
         for name, least, most in (
-            ("rate", 1, MOST_RATE), ("samples", 1, _MOST_SAMPLES), ("frame", _LEAST_FRAME, _MOST_FRAME),
-            ("hop", 1, _MOST_FRAME), ("mels", 1, 512), ("patch_frames", 1, _MOST_SAMPLES),
-            ("class_tokens", 0, 1),
+            ("rate", 1, MOST_RATE), ("samples", 1, _MOST_SAMPLES),
+            ("frame", _LEAST_FRAME, _MOST_FRAME), ("hop", 1, _MOST_FRAME), ("mels", 1, 512),
+            ("patch_frames", 1, _MOST_SAMPLES), ("class_tokens", 0, 1),
         ):  # fmt: skip
             value = getattr(self, name)
             if type(value) is not int or not least <= value <= most:

@@ -51,7 +51,8 @@ def test_positions():
 
 @pytest.mark.parametrize("changes, message", [
     ({"rate": 0}, "rate=0"), ({"rate": 8000.0}, "rate=8000.0"), ({"samples": True}, "samples=True"),
-    ({"frame": 32}, "from 33 to 8192, got frame=32"), ({"frame": 1700}, "frame=1700"), ({"hop": 241}, "hop=241"),
+    ({"frame": 32}, "from 33 to 8192, got frame=32"), ({"frame": 1700}, "frame=1700"),
+    ({"hop": 241}, "hop=241"),
     ({"mels": 0}, "mels=0"), ({"mels": 128}, "mels=128, of which band 5 has none"),
     ({"low": 4000}, "low=4000"), ({"high": 4001}, "high=4001"), ({"low": float("nan")}, "low=nan"),
     ({"low": "0"}, "low='0'"), ({"patch_frames": 19}, "patch_frames=19"),

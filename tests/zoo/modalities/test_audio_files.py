@@ -21,7 +21,7 @@ SETTINGS = {
 }  # fmt: skip
 CONFIG = TransformerConfig(
     architecture="encoder", hidden_dim=32, intermediate_dim=64, num_layers=1, num_heads=2,
-    max_length=15, dropout=0.0, attention_dropout=0.0, embedding_norm=False, pooler="none",
+    max_length=15, dropout=0.0, attention_dropout=0.0, pooler="none",
     modality="audio", modality_settings=SETTINGS,
 )  # fmt: skip
 LABELS = ("high", "low")
