@@ -26,7 +26,7 @@ from keras_transformer.edge.precision import ROUNDINGS
 from keras_transformer.zoo.recipe import RANGE_METHODS
 
 # The options that select the columns of a table.
-COLUMNS = ("text", "text_pair", "image", "label", "source", "target", "language")
+COLUMNS = ("text", "text_pair", "image", "audio", "label", "source", "target", "language")
 
 out = partial(
     click.option,
@@ -49,8 +49,8 @@ data = partial(
     "--data",
     type=EXISTING_DATA,
     metavar="FILE",
-    help="Data file with a header: .tsv, .csv or .jsonl, plain or .gz; for images also a folder "
-    "with a folder for each class, or arrays in .npz.",
+    help="Data file with a header: .tsv, .csv or .jsonl, plain or .gz; for images and sounds "
+    "also a folder with a folder for each class, or arrays in .npz.",
 )
 
 head = partial(
@@ -67,53 +67,25 @@ def headed(predictor: Any, name: str | None) -> Any:
     return predictor if name is None else predictor.head(name)
 
 
-text = partial(
-    click.option,
-    "--text",
-    type=TEXT,
-    metavar="COLUMN",
-    help="Column of the text.",
-)
+def _column(option: str, help_text: str) -> Callable:
+    return partial(click.option, option, type=TEXT, metavar="COLUMN", help=help_text)
 
-text_pair = partial(
-    click.option,
-    "--text-pair",
-    type=TEXT,
-    metavar="COLUMN",
-    help="Column of the second text, if an example is a pair.",
-)
 
-image = partial(
-    click.option,
+text = _column("--text", "Column of the text.")
+text_pair = _column("--text-pair", "Column of the second text, if an example is a pair.")
+image = _column(
     "--image",
-    type=TEXT,
-    metavar="COLUMN",
-    help="Column of the images: paths within the folder of the table, or arrays in .npz.",
+    "Column of the images: paths within the folder of the table, or arrays in .npz.",
 )
-
-label = partial(
-    click.option,
-    "--label",
-    type=TEXT,
-    metavar="COLUMN",
-    help="Column of the label: a name, an integer, or the number to predict.",
+audio = _column(
+    "--audio",
+    "Column of the sounds: paths within the folder of the table, or arrays in .npz.",
 )
-
-source = partial(
-    click.option,
-    "--source",
-    type=TEXT,
-    metavar="COLUMN",
-    help="Column of a translation's source text.",
+label = _column(
+    "--label", "Column of the label: a name, an integer, or the number to predict."
 )
-
-target = partial(
-    click.option,
-    "--target",
-    type=TEXT,
-    metavar="COLUMN",
-    help="Column of a translation's target text.",
-)
+source = _column("--source", "Column of a translation's source text.")
+target = _column("--target", "Column of a translation's target text.")
 
 language = partial(
     click.option,
@@ -126,8 +98,10 @@ language = partial(
 
 def columns(command: Callable) -> Callable:
     """Adds the options of a trained model's data columns, except the language."""
-    added = (text, text_pair, image, label, source, target)
-    whose = ("text", "second text", "image", "label", "source text", "target text")
+    added = (text, text_pair, image, audio, label, source, target)
+    whose = (
+        "text", "second text", "images", "sounds", "label", "source text", "target text",
+    )  # fmt: skip
     for option, what in reversed(list(zip(added, whose, strict=True))):
         help_text = f"Column of the {what}.  [default: as in training]"
         command = option(help=help_text)(command)

@@ -30,7 +30,7 @@ def values(
 
 def longer(predictor: Any) -> str:
     """Returns in words what was cut of a text."""
-    most = f"{predictor.max_length} tokens"
+    most = predictor.modality.longest
     if predictor.output_kind in WINDOWED:
         return f"have a word that is longer than {most}, or too long a question, which was cut"
     return f"are longer than {most} and were cut"

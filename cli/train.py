@@ -158,8 +158,8 @@ class FileOrShare(click.ParamType):
 )
 @click.option(
     "--train", type=DATA, metavar="FILE",
-    help="Training data with a header: .tsv, .csv or .jsonl, plain or .gz; for images also a "
-    "folder with a folder for each class, or arrays in .npz; for "
+    help="Training data with a header: .tsv, .csv or .jsonl, plain or .gz; for images and "
+    "sounds also a folder with a folder for each class, or arrays in .npz; for "
     "language-modeling and masked-language-modeling plain text; for token-classification .conll, "
     ".conllu or .jsonl; for question-answering .json or .jsonl.",
 )
@@ -173,6 +173,10 @@ class FileOrShare(click.ParamType):
 @options.image(
     help="Column of the images: paths within the folder of the table, or arrays in .npz.  "
     "[default: image]"
+)
+@options.audio(
+    help="Column of the sounds: paths within the folder of the table, or arrays in .npz.  "
+    "[default: audio]"
 )
 @options.label(
     help="Column of the labels: names, integers, or numbers to predict; of the tags in CoNLL, by "
@@ -265,6 +269,8 @@ def train(
 
     Images: keras-transformer train vit_tiny --train photos/train --validation photos/dev --out
     photos_model
+
+    Sounds: keras-transformer train kwt_tiny --train clips/train --validation clips/dev --out words
 
     An encoder that has read plain text first: keras-transformer train bert_mini --task
     masked-language-modeling --train texts.txt --validation 0.05 --out pretrained; then

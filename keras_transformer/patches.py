@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_transformer.bits import tanh_range
+from keras_transformer.masks import IMPERCEPTIBLE
 from keras_transformer.positions import sinusoid
 from keras_transformer.quantization import QuantizedLayer
 
@@ -89,13 +90,17 @@ class PatchPositions(QuantizedLayer):
         learned: whether positions are learned; otherwise those of `positions.sinusoid`.
         initializer_stddev: standard deviation of the truncated normal that initializes the learned
             vectors.
-        bits: `inner_bits` is the width of the table.
+        stored: whether a device that stores what matmuls read stores the sums too, and with them
+            the table.
+        bits: `inner_bits` is the width of the table, or `activation_bits` of one that is stored.
     """
 
     def __init__(
-        self, *, class_token=True, learned=True, initializer_stddev=0.02, bits=None, **kwargs
-    ):
+        self, *, class_token=True, learned=True, initializer_stddev=0.02, stored=False, bits=None,
+        **kwargs,
+    ):  # fmt: skip
         super().__init__(bits=bits, **kwargs)
+        self.stored = stored
         self.class_token = class_token
         self.learned = learned
         self.initializer_stddev = initializer_stddev
@@ -112,7 +117,9 @@ class PatchPositions(QuantizedLayer):
         if self.class_token:
             self.token = self.add_weight(name="token", shape=(width,), initializer=normal)
         self.bias = self.add_weight(name="bias", shape=(width,), initializer="zeros")
-        self.point = self._point("point", self.inner_bits)
+        self.point = self._point(
+            "point", self.activation_bits if self.stored else self.inner_bits
+        )  # fmt: skip
 
     def call(self, inputs, training=None):
         """Returns (B, T, D) for (B, T, D)."""
@@ -124,6 +131,10 @@ class PatchPositions(QuantizedLayer):
         else:
             table = table + bias
         table = self.point(ops.cast(table, self.compute_dtype), training=training)
+        if self.stored and (self.activation_bits or 0) > 8:
+            # The converter would add a table of 8 bits to what has more, which no op does. Of a sum
+            # it knows no range, and leaves it in float.
+            return (inputs + table) + IMPERCEPTIBLE
         return inputs + table
 
     def compute_output_shape(self, input_shape):

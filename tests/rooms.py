@@ -41,7 +41,7 @@ ROOMS = {
     "zoo.answering": Room("zoo.errors zoo.tagging zoo.tokenizers", "numpy", device=True),
     "zoo.scope": Room("zoo.errors", "numpy", device=True),
     "zoo.chat": Room("zoo.errors zoo.tokenizers", "jinja2", device=True),
-    "zoo.media": Room("zoo.errors zoo.printable", "PIL numpy", device=True),
+    "zoo.media": Room("zoo.errors zoo.printable", "PIL numpy soundfile", device=True),
     "zoo.modalities": Room(
         "zoo.chat zoo.errors zoo.media zoo.printable zoo.tokenizers", "numpy", device=True
     ),
@@ -68,15 +68,16 @@ ROOMS = {
     "zoo.models.families.decoders": Room("zoo.models.families"),
     "zoo.models.families.encoder_decoders": Room("zoo.models.families"),
     "zoo.models.families.images": Room("zoo.models.families"),
+    "zoo.models.families.sounds": Room("zoo.models.families"),
     "zoo.models": Room(
         "layers zoo.models.families zoo.models.families.decoders "
         "zoo.models.families.encoder_decoders zoo.models.families.encoders "
-        "zoo.models.families.images zoo.data zoo.errors "
+        "zoo.models.families.images zoo.models.families.sounds zoo.data zoo.errors "
         "zoo.modalities zoo.tokenizers",
         "keras numpy tensorflow",
     ),
     "zoo.models.embedded": Room(
-        "layers zoo.errors zoo.modalities zoo.models", "keras"
+        "layers zoo.data zoo.errors zoo.modalities zoo.models", "keras numpy"
     ),
     "zoo.models.running": Room(
         "layers zoo.data zoo.errors zoo.models zoo.tokenizers", "keras numpy tensorflow"
@@ -172,9 +173,9 @@ ROOMS = {
     "zoo.augmentation": Room("zoo.data zoo.errors", "keras numpy"),
     "zoo.training": Room(
         "layers zoo.augmentation zoo.backends zoo.checkpoint zoo.checkpoint_config zoo.data "
-        "zoo.errors zoo.evaluation zoo.losses zoo.modalities zoo.models zoo.models.running "
-        "zoo.outputs "
-        "zoo.pretrained zoo.progress zoo.prune_vocabulary zoo.recipe zoo.storage "
+        "zoo.errors zoo.evaluation zoo.losses zoo.modalities zoo.models zoo.models.embedded "
+        "zoo.models.running zoo.outputs zoo.pretrained zoo.progress zoo.prune_vocabulary "
+        "zoo.recipe zoo.storage "
         "zoo.tabular zoo.tasks zoo.tasks.masked zoo.tasks.multi_task zoo.tokenizers "
         "zoo.tokenizers.normalizers zoo.training.adaptation zoo.vocabularies",
         "keras numpy",

@@ -37,8 +37,8 @@ LOCAL_IMPORTS = {
     # Extras, which a model on the hub or in a file of PyTorch needs.
     ("zoo/pretrained/source.py", "huggingface_hub"),
     ("zoo/pretrained/tensors.py", "torch"),
-    # Extras, which pictures in files and chat templates need.
-    ("zoo/media/pictures.py", "PIL"),
+    # Extras, which pictures and sounds in files and chat templates need.
+    *(("zoo/media/pictures.py", "PIL"), ("zoo/media/sounds.py", "soundfile")),
     ("zoo/chat/template.py", "jinja2"),
     # The models train on other backends where TensorFlow is not installed.
     ("zoo/models/running/decoding_steps.py", "tensorflow"),

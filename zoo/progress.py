@@ -28,12 +28,11 @@ class Report:
     def epoch(self, epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> None:
         """An epoch is done and validated."""
 
-    def cut(self, path: Path | str, rows: int, num_cut: int, max_length: int) -> None:
-        """`num_cut` of a file's `rows` are longer than the model's input and were truncated."""
+    def cut(self, path: Path | str, rows: int, num_cut: int, longest: str) -> None:
+        """`num_cut` of a file's `rows` are longer than the model's `longest` and were truncated."""
         if num_cut:
             self.note(
-                f"{num_cut} of {rows} rows of {path} are longer than {max_length} tokens and were "
-                "cut."
+                f"{num_cut} of {rows} rows of {path} are longer than {longest} and were cut."
             )
 
     def ended(self, out: Path | str) -> None:

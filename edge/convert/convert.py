@@ -16,9 +16,10 @@ from keras_transformer.edge.quantize.ranges import learned_points
 from keras_transformer.edge.quantize.rounding import round_biases
 from keras_transformer.edge.tflite.freed import release_freed_memory
 from keras_transformer.edge.tflite.marks import Mark
-from keras_transformer.edge.tflite.narrow import stored_kernels, with_weights
+from keras_transformer.edge.tflite.narrow import with_weights
 from keras_transformer.edge.tflite.rewrite import rewrite
 from keras_transformer.edge.tflite.schema import check_integers, check_kernels, check_ops
+from keras_transformer.edge.tflite.stored import stored_kernels
 from keras_transformer.edge.tflite.units import in_units
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.positions import LearnedPositionalEncoding

@@ -6,66 +6,24 @@ row (TensorFlow Lite's dynamic range quantization).
 """
 
 import copy
-import dataclasses
 import math
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-import keras
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_transformer.decisions import WIDE_BITS
-from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.tflite.compact import to_bytes
 from keras_transformer.edge.tflite.marks import Constants, Mark
 from keras_transformer.edge.tflite.on_grid import integers_of, packed, step_of
 from keras_transformer.edge.tflite.schema import TYPE_NAMES, op_name
-from keras_transformer.embeddings import TABLE_BITS, TokenEmbedding
-from keras_transformer.quantization import KernelLayer
+from keras_transformer.edge.tflite.stored import StoredKernels
+from keras_transformer.embeddings import TABLE_BITS
 from keras_transformer.rounding import SMALLEST_BLOCK_SCALE
 from keras_transformer.zoo.errors import RunError
-from keras_transformer.zoo.models.build import all_layers
 
 # Ops whose second input is a kernel, outputs first.
 _MATMULS = ("FULLY_CONNECTED", "CONV_2D")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class StoredKernels:
-    """The required storage types of a file's kernels.
-
-    Attributes:
-        bits, block: width and block size of the kernels.
-        tables: shapes (V, D) of the token tables that are stored in 8 bits.
-        others: number of kernels stored in another type than the precision's, by type and shape
-            (outputs first).
-    """
-
-    bits: int | None
-    block: int | None
-    tables: frozenset[tuple[int, int]]
-    others: Mapping[tuple[str, tuple[int, ...]], int]
-
-
-def stored_kernels(model: keras.Model, spec: Precision) -> StoredKernels:
-    """Returns the required storage types for the file of a model."""
-    others, tables = Counter(), set()
-    for layer in all_layers(model) if spec.rounds_kernels else ():
-        if isinstance(layer, KernelLayer) and layer.kernel_bits != spec.kernel_bits:
-            kind = "FLOAT32" if layer.kernel_bits is None else "INT8"
-            *inputs, units = layer.kernel.shape
-            # Those of projections are transposed, those of convolutions begin with the outputs.
-            others[kind, (units, *inputs)] += 1
-        if isinstance(layer, TokenEmbedding):
-            shape = tuple(layer.embeddings.shape)
-            is_rounded = layer.rounds_table or layer.point.bits is not None
-            others["INT8" if is_rounded else "FLOAT32", shape] += 1
-            if is_rounded:
-                tables.add(shape)
-    return StoredKernels(
-        bits=spec.kernel_bits, block=spec.kernel_block, tables=frozenset(tables), others=others
-    )
 
 
 def with_weights(
@@ -220,10 +178,10 @@ class _Narrowing:
         )
 
     def _on_grid(self, values, bits, block):
-        """The same for one width; None if a value is not on the grid."""
+        """The same for one width; None if a value is not on the grid, or blocks do not fit."""
         outputs, *inputs = values.shape
         width = math.prod(inputs)
-        if block is not None and width % block:  # of a convolution, whose kernels have no blocks
+        if width % (block or width):
             return None
         blocks = values.reshape(outputs, -1, block or width)
         scale = step_of(np.abs(blocks).max(-1, keepdims=True), bits)

@@ -8,7 +8,7 @@ from keras_transformer.zoo.tokenizers.target_language import check_language
 
 # Uses of columns; `language` is the target language of a translator, in place of `target`.
 COLUMNS = (
-    "text", "text_pair", "image", "label", "source", "target", "language",
+    "text", "text_pair", "image", "audio", "label", "source", "target", "language",
 )  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def columns_of(
                 f"Expected columns of {model.task_name} ({known}), got {name}={value!r}."
             )
         columns[name] = value
-    optional = {"text_pair", "image"}
+    optional = {"text_pair", "image", "audio"}
     if "negative" in columns:
         # Only training reads negatives, and pairs that match have no scores.
         columns["negative"] = None

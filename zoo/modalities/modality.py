@@ -158,6 +158,11 @@ class Modality(abc.ABC):
             InputError: if a row does not fit the model.
         """
 
+    @property
+    def longest(self) -> str:
+        """The length of the longest row that is not cut, in words."""
+        return f"{self.max_length} tokens"
+
     def inputs(self, *, pair: bool = False) -> tuple[InputSpec, ...]:
         """Returns the inputs of the model, see `specs`."""
         return self.specs(self.settings, pair=pair)

@@ -23,6 +23,7 @@ from keras_transformer.zoo.models.families.family import Size
 from keras_transformer.zoo.models.families.images.cct import CCT
 from keras_transformer.zoo.models.families.images.vit import VIT
 from keras_transformer.zoo.models.families.published import Published
+from keras_transformer.zoo.models.families.sounds.kwt import KWT
 
 FAMILIES = {
     "albert": ALBERT,
@@ -33,6 +34,7 @@ FAMILIES = {
     "electra": ELECTRA,
     "gemma": GEMMA,
     "gpt": GPT,
+    "kwt": KWT,
     "llama": LLAMA,
     "marian": MARIAN,
     "modernbert": MODERNBERT,

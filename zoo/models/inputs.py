@@ -16,6 +16,7 @@ Embedding = Callable[[Parts, Mapping[str, KerasTensor]], tuple[KerasTensor, Kera
 
 # Modality -> its embedding, or the import path of it, which is imported on first use.
 EMBEDDINGS: dict[str, Embedding | str] = {
+    "audio": "keras_transformer.zoo.models.embedded.audio.embed_audio",
     "image": "keras_transformer.zoo.models.embedded.image.embed_image",
     "text": "keras_transformer.zoo.models.embedded.text.embed_text",
 }

@@ -189,8 +189,8 @@ def _plain(value: Any) -> Any:
     """A NumPy scalar or array, bytes or a path as a JSON value."""
     if isinstance(value, os.PathLike):
         return {"sha256": file_digest(value)}
-    if getattr(value, "ndim", 0) > 1 or isinstance(value, bytes):
-        # Pictures: their numbers one by one would take minutes.
+    if getattr(value, "ndim", 0) or isinstance(value, bytes):
+        # Pictures and sounds: their numbers one by one would take minutes.
         kind = [str(value.dtype), list(value.shape)] if hasattr(value, "dtype") else []
         data = value if isinstance(value, bytes) else value.tobytes()
         return {"sha256": hashlib.sha256(data).hexdigest(), "array": kind}

@@ -23,7 +23,7 @@ from keras_transformer.zoo.tasks.labelled_data import LabelledData
 from keras_transformer.zoo.tasks.task import Task
 
 # Uses of columns whose rows are no text.
-_OTHER_ROWS = ("image",)
+_OTHER_ROWS = ("image", "audio")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class LabelledTask(Task):
     modality: str = "text"
 
     columns: ClassVar[Mapping[str, str | None]] = {
-        "text": "text", "text_pair": None, "image": None, "label": "label"
+        "text": "text", "text_pair": None, "image": None, "audio": None, "label": "label"
     }  # fmt: skip
     defaults: ClassVar[Mapping[str, Any]] = {"model": "bert_tiny"}
     trains_on_any: ClassVar[bool] = True
@@ -240,7 +240,7 @@ def _rows_column(names: Mapping[str, str | None], kind: type[Modality]) -> str:
     for use in _OTHER_ROWS:
         if names.get(use) is not None and use != kind.column:
             raise InputError(
-                f"Expected no column of an {use} for a model that reads {kind.rows}, got "
+                f"Expected no {use} column for a model that reads {kind.rows}, got "
                 f"{use}={names[use]!r}."
             )
     return names.get(kind.column) or kind.column

@@ -103,7 +103,7 @@ class LabelledData:
             (self.train, self._encoded_train), (self.validation, self._encoded_validation)
         ):  # fmt: skip
             report.cut(
-                part.path, len(encoded.truncated), encoded.num_truncated, self.modality.max_length
+                part.path, len(encoded.truncated), encoded.num_truncated, self.modality.longest
             )
 
     @functools.cached_property

@@ -1,7 +1,7 @@
 """Multi-label classification of texts or pairs of texts: any number of labels each."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -96,8 +96,8 @@ class MultiLabel(NamedLabelsTask):
     def undefined(self, examples: Examples) -> dict[str, str]:
         return undefined_by_label_sets(examples.targets)
 
-    def suited(self, train: Examples) -> dict[str, Any]:
-        values = super().suited(train)
+    def suited(self, train: Examples, settings: Mapping[str, Any]) -> dict[str, Any]:
+        values = super().suited(train, settings)
         # Half of a smoothed target would be far more than most labels' share of the rows.
         return {name: value for name, value in values.items() if name != "label_smoothing"}
 

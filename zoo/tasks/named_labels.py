@@ -1,7 +1,7 @@
 """Base of the tasks whose outputs are logits of named labels."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from keras_transformer.zoo.data.labels import checked_labels
 from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.media.suited import suited_to_pictures
+from keras_transformer.zoo.media.suited import suited_to_pictures, suited_to_sounds
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.tasks.labelled import LabelledTask
 from keras_transformer.zoo.vocabularies.suited import suited_to
@@ -82,7 +82,9 @@ class NamedLabelsTask(LabelledTask):
         weights = task.balanced_weights(examples.targets)
         return dataclasses.replace(task, weights=tuple(weights.tolist()))
 
-    def suited(self, train: Examples) -> dict[str, Any]:
+    def suited(self, train: Examples, settings: Mapping[str, Any]) -> dict[str, Any]:
         if self.modality == "image":
-            return suited_to_pictures(train.texts)
+            return suited_to_pictures(train.texts, settings)
+        if self.modality == "audio":
+            return suited_to_sounds(train.texts, settings)
         return suited_to(train.texts, train.pairs) if self.modality == "text" else {}

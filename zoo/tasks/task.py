@@ -247,8 +247,8 @@ class Task(abc.ABC):
             sentences[-1] = f"{sentences[-1][:-1]}; {self.fallback.name} decides."
         return sentences
 
-    def suited(self, train: Read) -> dict[str, Any]:
-        """Returns options of a run from scratch that suit the examples; `settings`, the model's."""
+    def suited(self, train: Read, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns options of a run from scratch that suit the examples and the `settings` given."""
         return {}
 
     def baseline(self, train: Read, validation: Read) -> dict[str, float]:

@@ -191,7 +191,7 @@ class TranslationData:
         for pairs, encoded in (
             (self.train, self._encoded_train), (self.validation, self._encoded_validation)
         ):  # fmt: skip
-            report.cut(pairs.path, len(pairs), encoded[2], self.max_length)
+            report.cut(pairs.path, len(pairs), encoded[2], f"{self.max_length} tokens")
 
     @functools.cached_property
     def _encoded_train(self):

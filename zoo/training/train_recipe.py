@@ -13,6 +13,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, set_weights
 from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.embedded.scales import learn_scales
 from keras_transformer.zoo.models.fused_config import FUSED
 from keras_transformer.zoo.models.memory import check_build
 from keras_transformer.zoo.pretrained.load import Pretrained
@@ -167,13 +168,16 @@ def train_recipe(
 
     keras.utils.set_random_seed(recipe.training.seed)
     model = build(config, data.task, dtype=recipe.training.dtype)
+    batches = training_batches(data, recipe)
     if start is not None:
         start.assign(config, model, data.task)
+    else:
+        learn_scales(model, batches)
     if rank := recipe.training.lora:
         add_adapters(model, rank, recipe.training.lora_layers)
     freeze(model, recipe.training.freeze)
     fit = Fit(
-        model, data.task, recipe, training_batches(data, recipe), data.validator(), folder=folder,
+        model, data.task, recipe, batches, data.validator(), folder=folder,
         report=report, scalars=scalars, metric=deciding(data, report),
         learner=learner_of(model, config, data),
     )  # fmt: skip

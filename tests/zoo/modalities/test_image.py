@@ -218,15 +218,22 @@ def test_options_that_have_no_meaning(folders):
         kt.train("vit_tiny", **places, max_length=32)
     with pytest.raises(InputError, match="Expected token_dropout to be 0 for a model that reads"):
         kt.train(CONFIG, **places, token_dropout=0.1)
-    with pytest.raises(InputError, match="Expected no column of an image for a model that reads"):
+    with pytest.raises(InputError, match="Expected no image column for a model that reads"):
         kt.train("bert_tiny", train=(["a", "b"] * 8, ["x", "y"] * 8), validation=0.5, image="path")
 
 
 def test_small_pictures_choose_the_size_of_the_model(folders):
     task = Classification().reading("image")
-    found = task.suited(task.read(str(folders["train"])))
+    found = task.suited(task.read(str(folders["train"])), {})
     assert (found["model"], found["settings"]["height"] % 4) == ("cct_4", 0)
     side, patch = found["settings"]["width"], found["settings"]["patch"]
     assert (side % patch, found["augment"]) == (0, "crop")
     large = [np.zeros((300, 400, 3), np.uint8)] * 3
-    assert suited_to_pictures(large)["settings"] == {}
+    assert suited_to_pictures(large, {})["settings"] == {}
+    for chosen, settings in (
+        ({"height": 64}, {"height": 64, "width": 28, "patch": 4}),
+        ({"height": 32, "width": 48}, {"height": 32, "width": 48, "patch": 4}),
+        ({"patch": 9}, {"height": 27, "width": 27, "patch": 9}),
+    ):
+        small = [np.zeros((28, 30, 3), np.uint8)] * 3
+        assert suited_to_pictures(small, chosen)["settings"] == settings

@@ -191,3 +191,12 @@ def test_every_architecture_says_its_tasks():
         "decoder": ("language-modeling",),
         "encoder-decoder": ("translation",),
     }
+
+
+@pytest.mark.parametrize("name, thousands", [("kwt_1", 607), ("kwt_2", 2394), ("kwt_3", 5361)])
+def test_keyword_transformers_have_the_counts_of_their_paper(name, thousands):
+    # Berg, O'Connor and Cruz 2021, table 1: with a head for 12 labels, and without the means and
+    # deviations of 40 bands.
+    size = SIZES[name]
+    head = 12 * (size.settings["hidden_dim"] + 1)
+    assert round((size.parameters - 80 + head) / 1000) == thousands

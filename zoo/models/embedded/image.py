@@ -25,6 +25,8 @@ def embed_image(parts: Parts, inputs: Mapping[str, KerasTensor]) -> tuple[KerasT
             f"Expected positions to be {' or '.join(_POSITIONS)} for images, got "
             f"positions={c.positions!r}."
         )
+    # As the sums of a residual connection are: only where no norm reads them in float.
+    stored = not (c.pre_norm or c.has_embedding_norm)
     made, has_token = {"bits": parts.bits, "dtype": parts.dtype}, bool(settings.class_tokens)
     x = Pixels(name=parts.named("pixel_scale"), **made)(inputs["pixels"])
     if settings.convolutions:
@@ -41,9 +43,8 @@ def embed_image(parts: Parts, inputs: Mapping[str, KerasTensor]) -> tuple[KerasT
         x = parts.projection(c.hidden_dim, "patch_projection", x.shape[-1], use_bias=False)(x)
         x = parts.point("patch_point")(x)
     x = PatchPositions(
-        class_token=has_token, learned=c.positions == "learned",
+        class_token=has_token, learned=c.positions == "learned", stored=stored,
         name=parts.named("patch_positions"), **made,
     )(x)  # fmt: skip
-    # As the sums of a residual connection are stored: only where no norm reads them in float.
-    point = parts.inner_point if c.pre_norm or c.has_embedding_norm else parts.point
+    point = parts.point if stored else parts.inner_point
     return parts.embedded(point("position_sum_point")(x)), None

@@ -152,7 +152,7 @@ class QuestionAnswering(WindowedTask):
         found = self.metrics(examples, outputs._replace(threshold=threshold))
         return {**found, "null_threshold": threshold}
 
-    def suited(self, train: QuestionRows) -> dict[str, Any]:
+    def suited(self, train: QuestionRows, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the options that suit a classification of as many texts, but for its lengths."""
         options = suited_to(train.questions, [one.text for one in train.contexts])
         del options["label_smoothing"]

@@ -190,7 +190,7 @@ class TokenClassification(WindowedTask):
             return {}
         return undefined_by_entities(sum(len(entities_of(row)) for row in examples.tags()))
 
-    def suited(self, train: TaggedRows) -> dict[str, Any]:
+    def suited(self, train: TaggedRows, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the options that suit a classification of the texts, but for its pooling."""
         options = suited_to([text.text for text in train.texts], None)
         return {**options, "settings": {"dropout": options["settings"]["dropout"]}}

@@ -1,0 +1,170 @@
+"""A model of sounds from a folder of clips to `.tflite` files."""
+
+import numpy as np
+import pytest
+import soundfile
+
+import keras_transformer as kt
+from keras_transformer.edge.precision import PRECISIONS
+from keras_transformer.edge.runtime.packed import unpack
+from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.tflite.schema import count_ops
+from keras_transformer.frames import LogMel
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.tasks.classification import Classification
+from tests.slow import mostly_slow
+
+RATE = 8000
+SETTINGS = {
+    "rate": RATE, "samples": 2400, "frame": 240, "hop": 80, "mels": 16, "patch_frames": 2,
+}  # fmt: skip
+CONFIG = TransformerConfig(
+    architecture="encoder", hidden_dim=32, intermediate_dim=64, num_layers=1, num_heads=2,
+    max_length=15, dropout=0.0, attention_dropout=0.0, pooler="none",
+    modality="audio", modality_settings=SETTINGS,
+)  # fmt: skip
+LABELS = ("high", "low")
+
+
+def sounds(count, seed=0):
+    """Noisy tones of several lengths and levels that are high or low."""
+    rng = np.random.default_rng(seed)
+    rows, labels = [], [LABELS[k] for k in rng.integers(0, 2, count)]
+    for label in labels:
+        length = rng.integers(1800, 2600)
+        pitch = rng.uniform(0.8, 1.2) * (1200 if label == "high" else 400)
+        tone = np.sin(2 * np.pi * np.arange(length) * pitch / RATE) * rng.uniform(0.1, 0.5)
+        rows.append((32_767 * (tone + rng.normal(0, 0.01, length))).astype(np.int16))
+    return rows, labels
+
+
+def write_folder(folder, count, seed=0):
+    for place, (sound, label) in enumerate(zip(*sounds(count, seed), strict=True)):
+        path = folder / label / f"{place}.{('wav', 'flac')[place % 2]}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, sound, RATE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("sounds")
+    return {
+        name: write_folder(root / name, count, seed)
+        for seed, (name, count) in enumerate((("train", 160), ("dev", 48), ("test", 40)))
+    }
+
+
+@pytest.fixture(scope="module")
+def trained(folders, tmp_path_factory):
+    out = tmp_path_factory.mktemp("model") / "checkpoint"
+    kt.train(
+        CONFIG, Classification(), train=str(folders["train"]), validation=str(folders["dev"]),
+        out=out, epochs=4, learning_rate=3e-3, batch_tokens=15 * 16,
+    )  # fmt: skip
+    return kt.load(out)
+
+
+def test_it_reads_folders_tables_and_arrays(trained, folders, tmp_path):
+    by_folder = trained.evaluate(str(folders["test"]))
+    assert by_folder["accuracy"] == 1.0
+    assert by_folder["rows"] == 40 and by_folder["truncated"] > 0
+    table = tmp_path / "test.csv"
+    paths = sorted(folders["test"].rglob("*.*"))
+    for one in paths:
+        (tmp_path / one.name).write_bytes(one.read_bytes())
+    lines = [f"{one.name},{one.parent.name}" for one in paths]
+    table.write_text("audio,label\n" + "\n".join(lines) + "\n")
+    assert trained.evaluate(str(table)) == by_folder
+    labels = [one.parent.name for one in paths]
+    arrays = [soundfile.read(one, dtype="int16")[0] for one in paths]
+    assert trained.evaluate((arrays, labels)) == by_folder
+    assert trained.evaluate(([(one, RATE) for one in arrays], labels)) == by_folder
+    encoded = np.stack(trained.encode(paths).columns["waveform"])
+    np.savez(tmp_path / "test.npz", audio=encoded, label=labels)
+    found = trained.evaluate(str(tmp_path / "test.npz"))
+    assert found == {**by_folder, "truncated": 0}
+
+
+def test_bands_have_the_scale_of_the_training_data(trained, folders):
+    [layer] = [one for one in trained.model.layers if isinstance(one, LogMel)]
+    rows = np.stack(trained.encode(sorted(folders["train"].rglob("*.*"))).columns["waveform"])
+    found = np.asarray(layer.logarithms(rows)).reshape(-1, 16)
+    found = found[(found > found.min() + 1e-3).any(axis=1)]
+    np.testing.assert_allclose(layer.mean, found.mean(axis=0), atol=1e-3)
+    np.testing.assert_allclose(layer.deviation, found.std(axis=0), atol=1e-3)
+
+
+def test_another_scale_is_not_learned_when_training_goes_on(trained, folders, tmp_path):
+    path = tmp_path / "model"
+    trained.save(path)
+    again = kt.train(str(path), train=sounds(32, seed=5), validation=0.25, epochs=1)
+    before, after = (
+        next(one for one in model.layers if isinstance(one, LogMel))
+        for model in (trained.model, again.model)
+    )
+    np.testing.assert_array_equal(before.mean, after.mean)
+    np.testing.assert_array_equal(before.deviation, after.deviation)
+
+
+@pytest.mark.parametrize(
+    "precision",
+    mostly_slow([one for one in PRECISIONS if one != "integer"], ["int8", "int4", "int16x8"]),
+)
+def test_its_files_predict_the_same(trained, folders, precision):
+    static = PRECISIONS[precision].is_static
+    file = kt.convert(
+        trained, precision, calibration=str(folders["train"]) if static else None
+    )
+    runner = Runner(file)
+    assert (runner.modality.name, runner.lengths) == ("audio", [15])
+    rows = sorted(folders["test"].rglob("*.*"))
+    ours, theirs = runner.predict(rows), trained.predict(rows)
+    assert [one.label for one in ours] == [one.label for one in theirs]
+    # Logits of about 3; an int8 network of this depth is within a tenth of that, int4 is coarser.
+    tolerance = {"float32": 1e-4, "float16": 1e-2, "int16x8": 0.1, "int4": 1.0}.get(precision, 0.5)
+    np.testing.assert_allclose(runner.scores(rows), trained.scores(rows), atol=tolerance)
+    ops = count_ops(unpack(file)[0])
+    # The spectrogram has the same three products in every precision, and no table of places.
+    assert "GATHER" not in ops and "GATHER_ND" not in ops
+
+
+def test_files_of_integers_name_what_to_take(trained, folders):
+    with pytest.raises(InputError, match="static_int8 has integers in all that follows it"):
+        kt.convert(trained, "integer", calibration=str(folders["train"]))
+
+
+def test_the_spectrogram_is_float_and_small(trained, folders):
+    file = kt.convert(trained, "static_int8", calibration=str(folders["train"]))
+    [waveform] = [one for one in kt.inspect(file).signatures["predict"] if one.role == "input"]
+    assert (waveform.name, waveform.type, tuple(waveform.shape)) == (
+        "waveform", "FLOAT32", (1, 2400),
+    )  # fmt: skip
+    [layer] = [one for one in trained.model.layers if isinstance(one, LogMel)]
+    assert sum(one.nbytes for one in layer.constants) < 16_000  # in one product: 260,000
+
+
+@pytest.mark.slow
+def test_quantization_aware_training(trained, folders):
+    small = kt.quantize(trained, "int8", epochs=1)
+    runner = Runner(kt.convert(small, "int8"))
+    rows = sorted(folders["test"].rglob("*.*"))
+    assert [one.label for one in runner.predict(rows)] == [
+        one.label for one in small.predict(rows)
+    ]
+
+
+def test_the_data_choose_rate_and_length(folders):
+    task = Classification().reading("audio")
+    train = task.read(str(folders["train"]))
+    found = task.suited(train, {})["settings"]
+    assert {name: found[name] for name in ("rate", "samples", "frame", "hop")} == {
+        "rate": 8000, "samples": 3200, "frame": 240, "hop": 80,
+    }  # fmt: skip
+    found = task.suited(train, {"rate": 16_000})["settings"]
+    assert (found["samples"], found["frame"], found["hop"]) == (6400, 480, 160)
+    # Arrays are at the model's rate, and long sounds have more frames in a vector.
+    train = task.read(([np.zeros(160_000, np.int16)] * 4, ["a", "b"] * 2))
+    found = task.suited(train, {})["settings"]
+    assert (found["rate"], found["samples"], found["patch_frames"]) == (16_000, 160_000, 10)

@@ -1,0 +1,229 @@
+"""The audio modality: sounds of one rate and length as samples."""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.media.class_folders import inside
+from keras_transformer.zoo.media.sounds import (
+    MOST_RATE,
+    SUFFIXES,
+    checked_rate,
+    fitted,
+    named,
+    read_sound,
+    sound_of,
+)
+from keras_transformer.zoo.modalities.modality import (
+    Features,
+    InputSpec,
+    Modality,
+    without_pairs,
+)
+
+# Samples of the longest input: 16 million of them.
+_MOST_SAMPLES = 1 << 24
+# Samples of a frame. The constants of the transform of a shorter one would be numbers that 8 bits
+# hold, and so be taken for rounded kernels.
+_LEAST_FRAME, _MOST_FRAME = 33, 1 << 13
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AudioSettings:
+    """How sounds are read, and what a model's log-mel spectrogram of them is.
+
+    Attributes:
+        rate: samples a second, in Hz.
+        samples: length of the model's input.
+        frame: length of a frame of the spectrogram, in samples.
+        hop: samples from one frame to the next, at most a frame.
+        mels: number of mel bands.
+        low, high: lower edge of the lowest and upper edge of the highest band, in Hz; a `high` of 0
+            is half of the rate.
+        patch_frames: number of frames that are one vector of the stack.
+        class_tokens: number of learned vectors before the frames: 1 where the first is pooled.
+    """
+
+    rate: int
+    samples: int
+    frame: int
+    hop: int
+    mels: int = 40
+    low: float = 20.0
+    high: float = 0.0
+    patch_frames: int = 1
+    class_tokens: int = 1
+
+    def __post_init__(self):
+        for name, least, most in (
+            ("rate", 1, MOST_RATE), ("samples", 1, _MOST_SAMPLES),
+            ("frame", _LEAST_FRAME, _MOST_FRAME), ("hop", 1, _MOST_FRAME), ("mels", 1, 512),
+            ("patch_frames", 1, _MOST_SAMPLES), ("class_tokens", 0, 1),
+        ):  # fmt: skip
+            value = getattr(self, name)
+            if type(value) is not int or not least <= value <= most:
+                raise InputError(
+                    f"Expected {name} to be an integer from {least} to {most}, got "
+                    f"{name}={value!r}."
+                )
+        if not self.hop <= self.frame <= self.samples:
+            raise InputError(
+                "Expected a hop of at most a frame, and a frame of at most all samples, got "
+                f"hop={self.hop}, frame={self.frame}, samples={self.samples}."
+            )
+        for name in ("low", "high"):
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not math.isfinite(value):
+                raise InputError(f"Expected {name} to be a number of Hz, got {name}={value!r}.")
+        if not 0 <= self.low < self.highest <= self.rate / 2:
+            raise InputError(
+                f"Expected 0 <= low < high <= {self.rate / 2:g} Hz, half of the rate, got "
+                f"low={self.low}, high={self.highest}."
+            )
+        if empty := self._empty_band():
+            raise InputError(
+                f"Expected mel bands that are wider than the {self.rate / self.transform:g} Hz "
+                f"between the frequencies of a frame of {self.frame} samples, got "
+                f"mels={self.mels}, of which band {empty} has none; take fewer or a longer frame."
+            )
+        if self.patch_frames > self.num_frames:
+            raise InputError(
+                f"Expected patch_frames to be at most the {self.num_frames} frames of "
+                f"{self.samples} samples, got patch_frames={self.patch_frames}."
+            )
+
+    def _empty_band(self):
+        """The number of the first band from 1 on that no frequency is in; 0 if there is none."""
+        ends = 2595 * np.log10(1 + np.array([self.low, self.highest]) / 700)
+        edges = 700 * (10 ** (np.linspace(*ends, self.mels + 2) / 2595) - 1)
+        places = edges * self.transform / self.rate
+        # Whole numbers strictly between the edges of each.
+        counts = np.ceil(places[2:]) - np.floor(places[:-2]) - 1
+        return 0 if (counts > 0).all() else int((counts <= 0).argmax()) + 1
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """Creates them from the `modality_settings` of a config.
+
+        Raises:
+            InputError: if one is missing, unknown or impossible.
+        """
+        fields = {field.name: field.default for field in dataclasses.fields(cls)}
+        required = {name for name, default in fields.items() if default is dataclasses.MISSING}
+        if not required <= set(settings) <= set(fields):
+            raise InputError(
+                f"Expected the settings of the modality audio among {', '.join(fields)}, with "
+                f"{', '.join(sorted(required))}, got {dict(settings)}."
+            )
+        return cls(**settings)
+
+    @property
+    def highest(self) -> float:
+        """The upper edge of the highest band, in Hz."""
+        return self.high or self.rate / 2
+
+    @property
+    def transform(self) -> int:
+        """Length of the Fourier transform of a frame: the next power of 2."""
+        return 1 << (self.frame - 1).bit_length()
+
+    @property
+    def num_frames(self) -> int:
+        """Number of frames that lie within the samples."""
+        return 1 + (self.samples - self.frame) // self.hop
+
+    @property
+    def positions(self) -> int:
+        """Number of vectors that the model's stack reads; a last patch that is not full is left."""
+        return self.class_tokens + self.num_frames // self.patch_frames
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Audio(Modality):
+    """Sounds as float32 `waveform` (samples,) from -1 to 1, see `AudioSettings`.
+
+    A raw row is the path of a WAV or FLAC file, its bytes, an array of samples at the model's rate,
+    or a pair of an array and its rate. Channels are averaged, other rates are resampled, of longer
+    sounds the middle is read, and shorter ones have zeros after their end. The samples are floats
+    since that is what the hosts of files take: MediaPipe, browsers, and phones' recorders.
+    """
+
+    name: ClassVar[str] = "audio"
+    rows: ClassVar[str] = "sounds"
+    column: ClassVar[str] = "audio"
+    suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
+
+    @classmethod
+    def specs(cls, settings: Mapping[str, Any], *, pair: bool = False) -> tuple[InputSpec, ...]:
+        without_pairs(cls.name, pair)
+        of = AudioSettings.of(settings)
+        return (
+            InputSpec(
+                name="waveform", dtype="float32", shape=(of.samples,), positions=of.positions
+            ),
+        )
+
+    @property
+    def longest(self) -> str:
+        of = AudioSettings.of(self.settings)
+        return f"{of.samples / of.rate:g} seconds"
+
+    def encode(self, rows: Sequence[Any], pairs: Sequence[Any] | None = None) -> Features:
+        of = AudioSettings.of(self.settings)
+        waveforms, truncated = [], []
+        for row in rows:
+            sound = _sound(row, of.rate)
+            if len(sound) < of.frame:
+                raise InputError(
+                    f"{named(row)}: expected a sound of at least a frame of {of.frame} samples at "
+                    f"{of.rate} Hz, got {len(sound)}."
+                )
+            waveforms.append(fitted(sound, of.samples))
+            truncated.append(len(sound) > of.samples)
+        return Features({"waveform": waveforms}, truncated)
+
+    def checked(
+        self, rows: Iterable[Any], pairs: Iterable[Any] | None = None
+    ) -> tuple[list[Any], list[Any] | None]:
+        if isinstance(rows, Path):
+            raise TypeError(f"Expected a list of {self.rows}, got one path; put it in a list.")
+        found, _ = super().checked(rows, pairs)
+        return [_raw(row, f"place {place}") for place, row in enumerate(found, start=1)], None
+
+    @classmethod
+    def read_row(cls, value: Any, place: str, folder: Path | None = None) -> Any:
+        if not isinstance(value, str | Path):
+            return _raw(value, place)
+        path = Path(value)
+        try:
+            path = path if folder is None else inside(path, folder)
+        except InputError as error:
+            raise InputError(f"{place}: {error}") from None
+        if not path.is_file():
+            raise InputError(f"{place}: there is no sound {path}.")
+        return path
+
+
+def _raw(row: Any, place: str) -> Any:
+    """A caller's row: a path, bytes, an array, or a pair of one and its rate."""
+    if isinstance(row, str | Path | bytes):
+        return row
+    is_pair = isinstance(row, tuple | list) and len(row) == 2 and np.ndim(row[0]) > 0
+    samples = np.asarray(row[0] if is_pair else row)
+    if samples.ndim not in (1, 2) or (samples.dtype != np.int16 and samples.dtype.kind != "f"):
+        raise InputError(
+            f"{place}: expected the path of a sound, its bytes, samples as int16 or as floats from "
+            f"-1 to 1, or a pair of these and their rate, got {named(row)}."
+        )
+    return (samples, checked_rate(row[1])) if is_pair else samples
+
+
+def _sound(row: Any, rate: int) -> np.ndarray:
+    if isinstance(row, tuple):
+        return sound_of(row[0], rate, row[1])
+    return sound_of(row, rate) if isinstance(row, np.ndarray) else read_sound(row, rate)
