@@ -15,9 +15,8 @@ from ai_edge_litert import schema_py_generated as schema
 from keras_transformer.decisions import WIDE_BITS
 from keras_transformer.edge.tflite.compact import to_bytes
 from keras_transformer.edge.tflite.marks import Constants, Mark
-from keras_transformer.edge.tflite.on_grid import integers_of, packed, step_of
 from keras_transformer.edge.tflite.schema import TYPE_NAMES, op_name
-from keras_transformer.edge.tflite.stored import StoredKernels
+from keras_transformer.edge.tflite.stored import StoredKernels, integers_of, packed, step_of
 from keras_transformer.embeddings import TABLE_BITS
 from keras_transformer.rounding import SMALLEST_BLOCK_SCALE
 from keras_transformer.zoo.errors import RunError
