@@ -24,6 +24,8 @@ _MODULES = {
     # Layers.
     "attention": ("MultiHeadAttention",),
     "blocks": ("DecoderBlock", "EncoderBlock"),
+    "convolution": ("Convolution",),
+    "convolutional_tokenizer": ("ConvolutionalTokenizer",),
     "dropout": ("Dropout",),
     "embeddings": ("SegmentEmbedding", "TokenEmbedding"),
     "feedforward": ("FeedForward",),

@@ -1,6 +1,10 @@
 from keras_transformer.attention import MultiHeadAttention as MultiHeadAttention
 from keras_transformer.blocks import DecoderBlock as DecoderBlock
 from keras_transformer.blocks import EncoderBlock as EncoderBlock
+from keras_transformer.convolution import Convolution as Convolution
+from keras_transformer.convolutional_tokenizer import (
+    ConvolutionalTokenizer as ConvolutionalTokenizer,
+)
 from keras_transformer.dropout import Dropout as Dropout
 from keras_transformer.edge.choose.mixed import mixed as mixed
 from keras_transformer.edge.choose.search import search as search

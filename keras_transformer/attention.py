@@ -7,12 +7,12 @@ from keras_transformer.bits import dynamic_bits, unit_range
 from keras_transformer.dropout import Dropout
 from keras_transformer.low_rank import make_projection
 from keras_transformer.masks import (
-    IMPERCEPTIBLE,
     MARGIN,
     attention_bias,
     causal_bias,
     raised_to,
     token_mask,
+    unmasked,
 )
 from keras_transformer.normalization import RMSNorm
 from keras_transformer.positions import RotaryEmbedding
@@ -256,15 +256,14 @@ class MultiHeadAttention(QuantizedLayer):
         scores = self.scores_point(scores, training=training)
         if group > 1:
             scores = ops.reshape(scores, (batch, self.num_heads, length, ops.shape(keys)[1]))
-        unmasked = scores
-        for bias in biases:
-            scores = scores + ops.cast(bias, scores.dtype)
-        if not biases and (self.activation_bits or 0) > 8 and self.inner_bits is None:
-            # The converter would store the softmax of wide scores in 8 bits, which its op cannot.
-            # Of a sum it knows no range, and leaves both in float.
-            scores = scores + IMPERCEPTIBLE
-        scores = raised_to(unmasked, scores, self.masked_scores_point, MARGIN)
-        scores = self.masked_scores_point(scores, training=training)
+        if biases:
+            plain = scores
+            for bias in biases:
+                scores = scores + ops.cast(bias, scores.dtype)
+            scores = raised_to(plain, scores, self.masked_scores_point, MARGIN)
+            scores = self.masked_scores_point(scores, training=training)
+        else:
+            scores = unmasked(scores, self.bits)
         probabilities = self.probabilities_point(ops.softmax(scores), training=training)
         dropped = self.probabilities_dropout(probabilities, training=training)
         if group > 1:

@@ -84,6 +84,18 @@ def window_mask(target_length, source_length, start, window):
     return ops.logical_and(near, ops.less(target - source, window))
 
 
+def unmasked(scores, bits):
+    """Returns scores without a mask as the inputs of a softmax.
+
+    Between stored tensors a device computes the softmax in float, unless it has `inner_bits`. A sum
+    with a mask is float; without one, the converter would make a softmax of 8 bits. It leaves
+    doubled halves, which are the same numbers, in float.
+    """
+    if bits["activation_bits"] is None or bits["inner_bits"] is not None:
+        return scores
+    return 2.0 * (0.5 * scores)
+
+
 def raised_to(unmasked, masked, point, margin=0.0):
     """Raises masked values to just below the lowest unmasked one while a point has a tracker.
 

@@ -13,52 +13,68 @@ PIXEL_CENTER = 128.0
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class Patches(QuantizedLayer):
-    """Divides pixels into patches (Dosovitskiy et al. 2021, arXiv:2010.11929, section 3.1).
-
-    A pixel `v` becomes `(v - 128) / 128`, which is what an integer device stores of it. A
-    projection of the patches is the convolution whose kernel (patch, patch, C, D) is the
-    projection's (patch * patch * C, D).
+class Pixels(QuantizedLayer):
+    """Converts pixels `v` from 0 to 255 to `(v - 128) / 128`, which an integer device stores.
 
     Args:
-        patch: side of a patch in pixels.
-        class_token: whether a patch of zeros, pixels of 128, comes before all others, in the place
-            of `PatchPositions`' token.
         bits: bit widths, see `QuantizedLayer`; `activation_bits` is that of the pixels.
     """
 
-    def __init__(self, patch, *, class_token=False, bits=None, **kwargs):
+    def __init__(self, *, bits=None, **kwargs):
         super().__init__(bits=bits, **kwargs)
         # Whole numbers up to 255: Keras would cast the inputs to half precision before they are
         # centered, which holds them, too, but not what is divided by 128.
         self.autocast = False
-        self.patch = patch
-        self.class_token = class_token
 
     def build(self, input_shape):
         self.point = self._point("point", self.activation_bits, **tanh_range(self.activation_bits))
 
     def call(self, inputs, training=None):
-        """Returns (B, T, patch * patch * C) for pixels (B, H, W, C) from 0 to 255.
+        """Returns (B, H, W, C) for (B, H, W, C)."""
+        x = (ops.cast(inputs, "float32") - PIXEL_CENTER) / PIXEL_CENTER
+        return self.point(ops.cast(x, self.compute_dtype), training=training)
+
+    def compute_output_spec(self, inputs, training=None):
+        return keras.KerasTensor(inputs.shape, self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class Patches(keras.layers.Layer):
+    """Divides images into patches (Dosovitskiy et al. 2021, arXiv:2010.11929, section 3.1).
+
+    A projection of the patches is the convolution whose kernel (patch, patch, C, D) is the
+    projection's (patch * patch * C, D).
+
+    Args:
+        patch: side of a patch in pixels.
+        class_token: whether a patch of zeros comes before all others, in the place of
+            `PatchPositions`' token.
+    """
+
+    def __init__(self, patch, *, class_token=False, **kwargs):
+        super().__init__(**kwargs)
+        self.patch = patch
+        self.class_token = class_token
+
+    def call(self, inputs):
+        """Returns (B, T, patch * patch * C) for (B, H, W, C), in reading order, also in a patch.
 
         T is the number of patches, and one more with a class token.
-
-        Patches are in reading order, and so are the pixels of each.
         """
-        x = (ops.cast(inputs, "float32") - PIXEL_CENTER) / PIXEL_CENTER
-        x = self.point(ops.cast(x, self.compute_dtype), training=training)
         height, width, channels = inputs.shape[1:]
         rows, columns, side = height // self.patch, width // self.patch, self.patch
-        x = ops.reshape(x, (-1, rows, side, columns, side * channels))
+        x = ops.reshape(inputs, (-1, rows, side, columns, side * channels))
         x = ops.transpose(x, (0, 1, 3, 2, 4))
         x = ops.reshape(x, (-1, rows * columns, side * side * channels))
         return ops.pad(x, ((0, 0), (1, 0), (0, 0))) if self.class_token else x
 
-    def compute_output_spec(self, inputs, training=None):
-        _, height, width, channels = inputs.shape
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
         places = (height // self.patch) * (width // self.patch) + self.class_token
-        shape = (inputs.shape[0], places, self.patch**2 * channels)
-        return keras.KerasTensor(shape, self.compute_dtype)
+        return batch, places, self.patch**2 * channels
+
+    def get_config(self):
+        return {**super().get_config(), "patch": self.patch, "class_token": self.class_token}
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")

@@ -188,23 +188,20 @@ class QuantizedLayer(RoundingLayer):
         return point
 
 
-@keras.saving.register_keras_serializable(package="keras_transformer")
-class Projection(QuantizedLayer):
-    """`y = (x W + b) factor` over the last axis, with an optionally rounded kernel.
+class KernelLayer(QuantizedLayer):
+    """A layer that multiplies by a kernel (..., units), optionally rounded with a scale per unit.
 
-    With `kernel_bits` the forward pass uses `round_kernel(W)`, with `row_bits` too `round_rows(x)`,
-    and the gradient passes straight through the rounding. `observer`, when set, is called as
-    `observer(projection, inputs)` before each forward pass.
+    With `kernel_bits` the forward pass uses `round_kernel(W)`, with `row_bits` too the inputs that
+    `rows_read` returns, and the gradient passes straight through the rounding. `observer`, when
+    set, is called as `observer(layer, inputs)` before each forward pass.
 
     Args:
         units: width of the output.
-        use_bias: whether `b` exists.
+        use_bias: whether there is a bias.
         factor: constant factor, which the converter folds into the kernel and the bias.
+        kernel_initializer: initializer of the kernel.
         bits: bit widths; `kernel_bits` and `kernel_block` of the kernel, `row_bits` of the inputs
             of a rounded kernel where there are no `activation_bits`.
-
-    Raises:
-        ValueError: if the bits are impossible, or the block does not divide the inputs' width.
     """
 
     def __init__(
@@ -216,60 +213,33 @@ class Projection(QuantizedLayer):
         self.use_bias = use_bias
         self.factor = factor
         self.observer = None
-        self.adapter = None
         self._once_rounded = None
         self.kernel_initializer = kernel_initializer
 
-    def build(self, input_shape):
-        if self.kernel_block is not None and input_shape[-1] % self.kernel_block:
-            raise ValueError(
-                f"Expected kernel_block to divide the inputs' width of {self.name}, "
-                f"got width={input_shape[-1]}, kernel_block={self.kernel_block}."
-            )
+    def _add_kernel(self, shape):
         # Rounded before the cast: the grid is that of the stored kernel.
         self.kernel = self.add_weight(
-            name="kernel", shape=(input_shape[-1], self.units), autocast=False,
+            name="kernel", shape=shape, autocast=False,
             initializer=initializer_or(self.kernel_initializer),
         )  # fmt: skip
         if self.use_bias:
             self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
-
-    def call(self, inputs):
-        if self.observer is not None:
-            self.observer(self, inputs)
-        kernel = self._used_kernel() if self._once_rounded is None else self._once_rounded
-        outputs = ops.matmul(self._rounded_rows(inputs), ops.cast(kernel, self.compute_dtype))
-        outputs = outputs + self.bias if self.use_bias else outputs
-        if self.adapter is not None:
-            outputs = outputs + self.adapter(inputs)
-        return outputs if self.factor == 1.0 else outputs * self.factor
-
-    def adapt(self, adapter):
-        """Adds an adapter's outputs to those of the projection, before the factor."""
-        # Keras locks the state of a built layer; its own `enable_lora` unlocks it likewise.
-        self._tracker.unlock()
-        self.adapter = adapter
-        self._tracker.lock()
-        with ExitStack() as scopes:
-            for name in self.path.split("/"):
-                scopes.enter_context(keras.name_scope(name))
-            adapter.build((None, self.kernel.shape[0]))
 
     def stay_float(self):
         """Permanently disables rounding of the kernel."""
         self.kernel_bits = None
         self.stays_float = True
 
-    def stay_wide(self):
-        """Permanently rounds the kernel to 8 bits, with a scale for each output."""
-        self.kernel_bits, self.kernel_block = WIDE_BITS, None
-        self.stays_wide = True
-
     def _used_kernel(self):
         kernel = ops.convert_to_tensor(self.kernel)
         if self.kernel_bits is None:
             return kernel
         return straight_through(kernel, self.rounded_kernel(kernel))
+
+    def _multiplied(self):
+        """The kernel that the forward pass multiplies by."""
+        kernel = self._used_kernel() if self._once_rounded is None else self._once_rounded
+        return ops.cast(kernel, self.compute_dtype)
 
     @contextmanager
     def rounded_once(self, rows=round_rows):
@@ -286,12 +256,60 @@ class Projection(QuantizedLayer):
 
     @property
     def scale(self):
-        """The scales (width / block, 1, units) of the stored kernel."""
+        """The scales (width / block, 1, units) of the stored kernel of as many inputs."""
         return kernel_scale(self.kernel.value, self.kernel_bits, self.kernel_block, self.factor)
 
     def rounded_kernel(self, kernel):
-        """Returns the kernel (width, units) on the grid of this projection."""
+        """Returns the kernel (..., units) on the grid of this layer."""
         return round_kernel(kernel, self.kernel_bits, self.kernel_block, self.factor)
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class Projection(KernelLayer):
+    """`y = (x W + b) factor` over the last axis, with an optionally rounded kernel (width, units).
+
+    The arguments are those of `KernelLayer`.
+
+    Raises:
+        ValueError: if the bits are impossible, or the block does not divide the inputs' width.
+    """
+
+    def __init__(self, units, **kwargs):
+        super().__init__(units, **kwargs)
+        self.adapter = None
+
+    def build(self, input_shape):
+        if self.kernel_block is not None and input_shape[-1] % self.kernel_block:
+            raise ValueError(
+                f"Expected kernel_block to divide the inputs' width of {self.name}, "
+                f"got width={input_shape[-1]}, kernel_block={self.kernel_block}."
+            )
+        self._add_kernel((input_shape[-1], self.units))
+
+    def call(self, inputs):
+        if self.observer is not None:
+            self.observer(self, inputs)
+        outputs = ops.matmul(self._rounded_rows(inputs), self._multiplied())
+        outputs = outputs + self.bias if self.use_bias else outputs
+        if self.adapter is not None:
+            outputs = outputs + self.adapter(inputs)
+        return outputs if self.factor == 1.0 else outputs * self.factor
+
+    def adapt(self, adapter):
+        """Adds an adapter's outputs to those of the projection, before the factor."""
+        # Keras locks the state of a built layer; its own `enable_lora` unlocks it likewise.
+        self._tracker.unlock()
+        self.adapter = adapter
+        self._tracker.lock()
+        with ExitStack() as scopes:
+            for name in self.path.split("/"):
+                scopes.enter_context(keras.name_scope(name))
+            adapter.build((None, self.kernel.shape[0]))
+
+    def stay_wide(self):
+        """Permanently rounds the kernel to 8 bits, with a scale for each output."""
+        self.kernel_bits, self.kernel_block = WIDE_BITS, None
+        self.stays_wide = True
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)

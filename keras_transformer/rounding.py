@@ -1,5 +1,7 @@
 """Rounding of kernels, tables and rows of activations to the grids that devices use."""
 
+import math
+
 from keras import ops
 
 # Scales of blocks are stored as float16: XNNPACK refuses 0, which a runtime may make of subnormal
@@ -49,7 +51,7 @@ def round_kernel(kernel, bits, block=None, factor=1.0):
     """Rounds a kernel to the symmetric grid that TFLite stores.
 
     Args:
-        kernel: (width, units).
+        kernel: (..., units), of which all axes before the last together are its width.
         bits: width of the stored integer.
         block: number of consecutive inputs that share a scale, a divisor of the width; by default
             all.
@@ -59,10 +61,8 @@ def round_kernel(kernel, bits, block=None, factor=1.0):
         The kernel, with every block of a column an integer multiple of its scale,
         `max|block| / (2**(bits-1) - 1)` or, of blocks, `SMALLEST_BLOCK_SCALE` if that is larger.
     """
-    width, units = kernel.shape
-    blocks = ops.reshape(kernel, (-1, block or width, units))
     scale = kernel_scale(kernel, bits, block, factor)
-    return ops.reshape(ops.round(blocks / scale) * scale, (width, units))
+    return ops.reshape(ops.round(_blocks(kernel, block) / scale) * scale, kernel.shape)
 
 
 def kernel_scale(kernel, bits, block=None, factor=1.0):
@@ -71,13 +71,17 @@ def kernel_scale(kernel, bits, block=None, factor=1.0):
     The scale of a block, times the factor, has the 8 significant bits that XNNPACK retains, and is
     at least `SMALLEST_BLOCK_SCALE`.
     """
-    width, units = kernel.shape
-    blocks = ops.reshape(kernel, (-1, block or width, units))
-    scale = _scale(ops.max(ops.abs(blocks), axis=1, keepdims=True), bits)
+    scale = _scale(ops.max(ops.abs(_blocks(kernel, block)), axis=1, keepdims=True), bits)
     if block is None:
         return scale
     scale = ops.cast(ops.cast(scale * factor, "bfloat16"), "float32")
     return ops.maximum(scale, SMALLEST_BLOCK_SCALE) / factor
+
+
+def _blocks(kernel, block):
+    """The kernel as (width / block, block, units)."""
+    *inputs, units = kernel.shape
+    return ops.reshape(kernel, (-1, block or math.prod(inputs), units))
 
 
 def round_table(table, bits):

@@ -24,6 +24,26 @@ def projection(w, x):
     return x @ w["kernel"] + w.get("bias", 0.0)
 
 
+def windows(x, size, stride, outside):
+    """(B, places, places, size, size, C) of images, with `outside` at an end as `same` pads it."""
+    pads = []
+    for length in x.shape[1:3]:
+        missing = max((math.ceil(length / stride) - 1) * stride + size - length, 0)
+        pads.append((missing // 2, missing - missing // 2))
+    x = np.pad(x, ((0, 0), *pads, (0, 0)), constant_values=outside)
+    found = np.lib.stride_tricks.sliding_window_view(x, (size, size), axis=(1, 2))
+    return np.moveaxis(found[:, ::stride, ::stride], 3, -1)
+
+
+def convolution(w, x, stride=1):
+    read = windows(x, len(w["kernel"]), stride, 0.0)
+    return np.einsum("bhwijc,ijcd->bhwd", read, w["kernel"]) + w.get("bias", 0.0)
+
+
+def max_pool(x, size=3, stride=2):
+    return windows(x, size, stride, -np.inf).max(axis=(3, 4))
+
+
 def softmax(x):
     """Over the last axis; minus infinity becomes zero."""
     power = np.exp(x - x.max(axis=-1, keepdims=True))

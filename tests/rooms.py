@@ -181,7 +181,8 @@ ROOMS = {
         "keras numpy",
     ),
     "zoo.fusion": Room(
-        "zoo.answering zoo.checkpoint zoo.data zoo.errors zoo.logits zoo.models zoo.outputs "
+        "zoo.answering zoo.checkpoint zoo.data zoo.errors zoo.logits zoo.models "
+        "zoo.models.running zoo.outputs "
         "zoo.pretrained zoo.recipe zoo.storage zoo.tasks zoo.training", "numpy scipy",
     ),
     "edge.graphs": Room(
@@ -227,7 +228,7 @@ ROOMS = {
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
         "edge.runtime edge.tflite zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.head_view "
-        "zoo.models "
+        "zoo.modalities zoo.models "
         "zoo.numerals zoo.outputs zoo.progress zoo.prune_vocabulary zoo.scope zoo.storage "
         "zoo.tokenizers zoo.tokenizers.normalizers",
         "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",

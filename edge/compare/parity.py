@@ -248,10 +248,12 @@ def difference(
 def outputs_difference(reference: np.ndarray, outputs: np.ndarray, runner: Runner) -> Parity:
     """Compares a runner's outputs for arrays or texts with the Keras model's."""
     if runner.output == PROBABILITIES:
-        # The runner returns log probabilities, which are logits up to a constant for each row.
+        # The runner returns logits up to a constant for each row, of which the probabilities of
+        # the file have the sum 1.
+        temperature = runner.description.get("output_temperature", 1.0)
         highest = reference.max(axis=1, keepdims=True)
-        sums = np.log(np.exp(reference - highest).sum(axis=1, keepdims=True))
-        reference = reference - highest - sums
+        shares = np.exp((reference - highest) / temperature)
+        reference = reference - highest - temperature * np.log(shares.sum(axis=1, keepdims=True))
     task = runner.description["task"] if runner.output == LOGITS else {}
     limit = LIMITS[runner.precision]
     return difference(

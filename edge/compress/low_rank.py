@@ -65,7 +65,7 @@ def factorized(
         )
     result = dict(weights)
     for path, kernel in weights.items():
-        if not path.endswith(_KERNEL) or not is_smaller(rank, *kernel.shape):
+        if not _is_matrix(path, kernel) or not is_smaller(rank, *kernel.shape):
             continue
         layer = path.removesuffix(_KERNEL)
         left, values, right = np.linalg.svd(result.pop(path).astype("float64"))
@@ -78,7 +78,12 @@ def factorized(
 
 
 def _kernels(weights: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-    return [value.astype("float64") for path, value in weights.items() if path.endswith(_KERNEL)]
+    return [value.astype("float64") for path, value in weights.items() if _is_matrix(path, value)]
+
+
+def _is_matrix(path: str, weight: np.ndarray) -> bool:
+    """Whether a weight is the kernel of a projection; those of convolutions have four axes."""
+    return path.endswith(_KERNEL) and weight.ndim == 2
 
 
 def _largest_rank(weights: Mapping[str, np.ndarray]) -> int:

@@ -23,14 +23,14 @@ from keras_transformer.edge.tflite.stored import stored_kernels
 from keras_transformer.edge.tflite.units import in_units
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.positions import LearnedPositionalEncoding
-from keras_transformer.quantization import Projection
+from keras_transformer.quantization import KernelLayer
 from keras_transformer.zoo.by_position import check_windows
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models.build import all_layers, build, set_weights, shared_weights
 from keras_transformer.zoo.models.running.predict import model_inputs
-from keras_transformer.zoo.models.unset import unset_weights
+from keras_transformer.zoo.models.running.unset import unset_weights
 from keras_transformer.zoo.storage.temporary import temporary_folder
 
 
@@ -102,7 +102,7 @@ def convert_graph(
     # The converter itself computes the integers and the halves of these files from the values.
     is_final = spec.is_static or spec.name == "float16"
     marks = [] if is_final else marks_of(model)
-    exported = _exported(request.checkpoint, model, bits, kept, length, is_written=not marks)
+    exported = _exported(request.checkpoint, model, bits, kept, length, marks)
     flatbuffer = _to_flatbuffer(
         signatures(exported), exported, marks, spec, allow_custom_ops=bool(custom_ops)
     )
@@ -183,25 +183,26 @@ def simulation(
 
 def _exported(
     checkpoint: Checkpoint, model: keras.Model, bits: Mapping[str, Any], keep: Sequence[str],
-    length: int, *, is_written: bool,
+    length: int, marks: Sequence[Mark],
 ) -> keras.Model:  # fmt: skip
     """The model whose graph is converted, with position tables cut to the file's input length.
 
     Its kernels are not rounded in the graph: the converter rejects a per-channel FakeQuant on a
-    kernel. Where they are written into the graph they are on their grid, from which the converter
-    derives the same scales. Its outputs are standardized, see `in_units`.
+    kernel. Those without a mark are on their grid, from which the converter derives the same
+    scales. Its outputs are standardized, see `in_units`.
     """
     shape = checkpoint.config.replace(max_length=length)
     with unset_weights():
         exported = build(shape, checkpoint.task.head().standard(), bits=bits, keep=keep)
-    weights = dict(grid_weights(model) if is_written else shared_weights(model))
+    marked = {path for mark in marks for path in mark.paths}
+    weights = shared_weights(model) | grid_weights(model, without=marked)
     for layer in exported.layers:
         if isinstance(layer, LearnedPositionalEncoding):
             path = layer.embeddings.path
             weights[path] = weights[path][:length]
     set_weights(exported, weights)
     for layer in all_layers(exported):
-        if isinstance(layer, Projection | TokenEmbedding):
+        if isinstance(layer, KernelLayer | TokenEmbedding):
             layer.stay_float()
     return exported
 

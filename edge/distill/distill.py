@@ -93,6 +93,8 @@ def distill(
         check_single(teacher.config, "whose inner states a student follows")
     student = _student(teacher, student, settings, init, changes)
     _check(teacher, student)
+    if (hidden_weight or attention_weight) and student.modality.name != "text":
+        _check_positions(teacher, student)
     _check_beams(beams, teacher.task)
     changes |= {
         "train": train,
@@ -175,7 +177,16 @@ def _check(teacher: Checkpoint, student: Checkpoint) -> None:
                 f"Expected a student with the teacher's vocabulary, got another {name} "
                 f"(vocab_size={student.config.vocab_size} for {teacher.config.vocab_size})."
             )
-    if teacher.longest < student.max_length:
+    ours, theirs = (
+        [(spec.name, spec.shape) for spec in one.modality.inputs()] for one in (student, teacher)
+    )
+    if ours != theirs:
+        raise InputError(
+            f"Expected a student with the teacher's inputs {dict(theirs)}, got {dict(ours)}; "
+            "--set gives it their size."
+        )
+    has_one_size = student.config.positions_of_rows is not None
+    if teacher.longest < student.max_length and not has_one_size:
         raise InputError(
             f"Expected a teacher that reads the student's {student.max_length} tokens, "
             f"got one of max_length={teacher.longest}."
@@ -183,6 +194,16 @@ def _check(teacher: Checkpoint, student: Checkpoint) -> None:
     if student.recipe.prune is not None:
         raise InputError(
             "Expected a dense student, got one that was pruned; distill first and prune then."
+        )
+
+
+def _check_positions(teacher: Checkpoint, student: Checkpoint) -> None:
+    """Raises InputError if the states of a student do not stand where the teacher's do."""
+    ours, theirs = student.config.positions_of_rows, teacher.config.positions_of_rows
+    if ours is None or ours != theirs:
+        raise InputError(
+            "Expected hidden_weight and attention_weight to be 0 for models whose positions are "
+            f"not as many in every row and in both, got {theirs} of the teacher and {ours}."
         )
 
 

@@ -95,6 +95,11 @@ def _named(
     )
     recipe, pretrained = opened(recipe)
     config = config_of(recipe, pretrained)
+    if config.modality != teacher.config.modality:
+        raise InputError(
+            f"Expected a student that reads {teacher.config.modality}, as the teacher does, got "
+            f"{name}, which reads {config.modality}."
+        )
     if pretrained is None:
         config = config.replace(
             vocab_size=teacher.config.vocab_size,
@@ -108,11 +113,18 @@ def _student(
     pretrained: Pretrained | None, model: keras.Model,
 ) -> Checkpoint:  # fmt: skip
     """A checkpoint of a model with the teacher's task and its own or the teacher's tokenizers."""
-    own = pretrained is not None
+    modality, positions = teacher.modality, config.positions_of_rows
+    if pretrained is not None:
+        modality = modality_of(pretrained, teacher.max_length)
+    elif positions is not None:
+        # Its own settings, such as the size of its patches.
+        recipe = recipe.replace(max_length=positions)
+        modality = dataclasses.replace(
+            modality, max_length=positions, settings=config.modality_settings
+        )
     return Checkpoint(
         config=config, task=teacher.task, model=model, recipe=recipe, metrics={}, probes={},
-        rows=teacher.rows,
-        modality=modality_of(pretrained, teacher.max_length) if own else teacher.modality,
+        rows=teacher.rows, modality=modality,
     )  # fmt: skip
 
 

@@ -114,6 +114,8 @@ def static_function(
     return tf.function(call, input_signature=[specs], autograph=False)
 
 
-def probabilities(logits):
-    """Returns the softmax of logits (B, outputs), computed in float in any precision."""
+def probabilities(logits, temperature=1.0):
+    """Returns the softmax of logits (B, outputs) divided by a temperature, computed in float."""
+    if temperature != 1.0:
+        logits = logits / temperature
     return tf.nn.softmax(logits + IMPERCEPTIBLE)

@@ -151,6 +151,26 @@ class Kernel:
         return np.maximum(stored, out.zero) if relu else stored
 
 
+def windows(x: np.ndarray, size: tuple[int, int], stride: int, outside: int) -> np.ndarray:
+    """The values (B, height, width, h * w * C) under a window at each place of padded images.
+
+    Args:
+        x: (B, height, width, C).
+        size: h and w.
+        stride: distance between neighbouring places.
+        outside: value of the padding, TensorFlow's `SAME`.
+    """
+    missing = [
+        max(0, (-(-length // stride) - 1) * stride + window - length)
+        for length, window in zip(x.shape[1:3], size, strict=True)
+    ]
+    padding = [(one // 2, one - one // 2) for one in missing]
+    x = np.pad(x, ((0, 0), *padding, (0, 0)), constant_values=outside)
+    found = np.lib.stride_tricks.sliding_window_view(x, size, axis=(1, 2))
+    found = np.moveaxis(found[:, ::stride, ::stride], 3, -1)
+    return found.reshape(*found.shape[:3], -1)
+
+
 def sigmoid(x: np.ndarray, xs: Grid, out: Grid) -> np.ndarray:
     """XNNPACK's LOGISTIC, a table."""
     return _table_of(lambda values: 1.0 / (1.0 + np.exp(-values)), xs, out)[x - LOWEST]

@@ -32,6 +32,8 @@ _FAKE_QUANT = "FakeQuantWithMinMaxVars"
 _SAME = {"Identity", "IdentityN", "StopGradient", "PreventGradient"}
 _RESHAPING = {"Reshape", "ExpandDims", "Squeeze"}
 _MOVING = {"Transpose", "StridedSlice", "Slice", "GatherV2"}
+# Ops that take some of the stored values.
+_LARGEST = {"Max", "MaxPool"}
 _PRODUCTS = {"MatMul", "BatchMatMulV2"}
 _PAIRS = {
     "AddV2": kernels.add, "Sub": kernels.subtract, "Mul": kernels.multiply,
@@ -136,7 +138,7 @@ class IntegerGraph:
         first = inputs[0]
         if op.type in _RESHAPING:
             return first.moved(lambda integers: integers.reshape(op.outputs[0].shape))
-        if op.type in _MOVING or (op.type == "Max" and isinstance(first, Stored)):
+        if op.type in _MOVING or (op.type in _LARGEST and isinstance(first, Stored)):
             return first.moved(lambda integers: self._executed(op, [integers, *inputs[1:]]))
         if op.type == "Pad" and isinstance(first, Stored):
             if first.grid.zero:
@@ -191,6 +193,12 @@ def _kernel(op, inputs, ready) -> Unrounded | None:
     match inputs:
         case [Stored() as x, np.ndarray() as kernel] if kind in _PRODUCTS:
             return Linear(x=x, kernel=kernel, ready=ready, name=op.name)
+        case [Stored() as x, np.ndarray() as kernel] if kind == "Conv2D" and _is_plain(op):
+            *size, _, units = kernel.shape
+            return Linear(
+                x=x, kernel=kernel.reshape(-1, units), ready=ready, name=op.name,
+                window=(*size, op.get_attr("strides")[1]),
+            )  # fmt: skip
         case [Stored() as x, Stored() as y] if kind == "MatMul" and y.grid.zero == 0:
             return Linear(x=x, kernel=_turned(op, y), ready=ready, name=op.name)
         case [Stored() as x, Stored() as y] if kind in _PRODUCTS:
@@ -201,15 +209,35 @@ def _kernel(op, inputs, ready) -> Unrounded | None:
             return linear.times(factor)
         case [Linear() as linear] | [Stored(source=Linear() as linear)] if kind == "Relu":
             return linear.clipped()
+        case [Stored() as x, Stored() as y] if kind == "BiasAdd" and _ends_with_channels(op):
+            # A sum outside of Keras' layers, with a vector such as the mask of one row.
+            return Computed(kernel=kernels.add, inputs=(x, y))
         case [Stored() as x, Stored() as y] if kind in _PAIRS:
             return Computed(kernel=_PAIRS[kind], inputs=(x, y))
         case [Stored() as x, np.ndarray() as y] if kind == "Mul":
             return Computed(kernel=kernels.multiply, inputs=(x, Stored.constant(y)))
-        case [Stored() as x, np.ndarray() as axis] if kind == "Mean":
-            return Computed(kernel=partial(kernels.mean, int(axis)), inputs=(x,))
+        case [Stored() as x, np.ndarray() as axis] if kind == "Mean" and axis.size == 1:
+            shape = op.outputs[0].shape
+            return Computed(
+                kernel=partial(kernels.mean, axis.item()), inputs=(x,),
+                moves=(lambda integers: integers.reshape(shape),),
+            )  # fmt: skip
         case [Stored() as x] if kind in _SINGLE:
             return Computed(kernel=_SINGLE[kind], inputs=(x,))
     return Pointwise.of(_POINTWISE[kind], inputs) if kind in _POINTWISE else None
+
+
+def _ends_with_channels(op):
+    return op.get_attr("data_format") == b"NHWC"
+
+
+def _is_plain(op):
+    """Whether a convolution is one of images, channels last, with one stride and padding."""
+    strides, dilations = op.get_attr("strides"), op.get_attr("dilations")
+    return (
+        op.get_attr("padding") == b"SAME" and _ends_with_channels(op)
+        and strides[1] == strides[2] and set(dilations) == {1}
+    )  # fmt: skip
 
 
 def _turned(op, y):

@@ -147,17 +147,18 @@ def _tabulated(one):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Linear(Unrounded):
-    """The result of a projection, with its bias, factor and relu if any.
+    """The result of a projection or a convolution, with its bias, factor and relu if any.
 
     The converter folds them into the stored kernel and bias.
 
     Attributes:
-        x: stored inputs (..., width).
+        x: stored inputs (..., width), or images (B, height, width, C) of a convolution.
         kernel: kernel (width, units) on its grid, or a stored one of zero point 0.
         ready: kernels that were stored before, by the name of the op.
         name: name of the op.
         bias: (units,) or None.
         is_clipped: whether a relu follows.
+        window: height and width of a convolution's window, and its stride; None of a projection.
         moves: see `Computed`.
     """
 
@@ -167,13 +168,18 @@ class Linear(Unrounded):
     name: str
     bias: np.ndarray | None = None
     is_clipped: bool = False
+    window: tuple[int, int, int] | None = None
     moves: tuple[Move, ...] = ()
 
     def finish(self, out: Grid) -> np.ndarray:
         if self.name not in self.ready:
             self.ready[self.name] = self._stored()
-        kernel = self.ready[self.name]
-        found = kernel.project(self.x.integers, self.x.grid, out, relu=self.is_clipped)
+        kernel, read = self.ready[self.name], self.x.integers
+        if self.window is not None:
+            # Padding has the value 0.
+            *size, stride = self.window
+            read = kernels.windows(read, tuple(size), stride, self.x.grid.zero)
+        found = kernel.project(read, self.x.grid, out, relu=self.is_clipped)
         return _moved(found, self.moves)
 
     def _stored(self):

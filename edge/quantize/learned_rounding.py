@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -9,10 +10,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_transformer.convolution import Convolution
 from keras_transformer.edge.precision import ROUNDINGS
 from keras_transformer.edge.quantize.observing import Enough, observe, observed
 from keras_transformer.edge.quantize.ranges import CALIBRATION_BATCHES
-from keras_transformer.quantization import Projection
+from keras_transformer.quantization import KernelLayer
 from keras_transformer.rounding import kernel_scale
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError
@@ -81,13 +83,13 @@ class Moments:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Readers:
-    """Projections that read the same tensors, and how many in each run of the model."""
+    """Layers that read the same tensors, and how many of those in each run of the model."""
 
-    projections: tuple[Projection, ...]
+    projections: tuple[KernelLayer, ...]
     calls: int
 
     @property
-    def first(self) -> Projection:
+    def first(self) -> KernelLayer:
         return self.projections[0]
 
 
@@ -110,7 +112,7 @@ def learn_rounding(
     """
     projections = [
         layer for layer in all_layers(model)
-        if isinstance(layer, Projection) and layer.kernel_bits is not None
+        if isinstance(layer, KernelLayer) and layer.kernel_bits is not None
     ]  # fmt: skip
     done = 0
     for group in _groups(_readers(projections, model, batches)):
@@ -125,7 +127,7 @@ def learn_rounding(
 
 
 def _readers(
-    projections: Sequence[Projection], model: keras.Model, batches: Batches
+    projections: Sequence[KernelLayer], model: keras.Model, batches: Batches
 ) -> list[_Readers]:
     """Those of the projections that the model runs, by the tensors that they read of one row."""
     read: dict[str, list[Any]] = {}
@@ -136,13 +138,23 @@ def _readers(
     with observed(projections, remember):
         batch = next(iter(batches.epoch(0)))
         model({name: rows[:1] for name, rows in batch.inputs.items()}, training=False)
-    shared: dict[tuple, list[Projection]] = {}
+    shared: dict[tuple, list[KernelLayer]] = {}
     for projection in projections:
         if projection.path in read:
             rounding = projection.rounds_rows, projection.row_bits
-            key = (*map(id, read[projection.path]), *rounding)
+            key = (*map(id, read[projection.path]), *rounding, *_window(projection))
             shared.setdefault(key, []).append(projection)
     return [_Readers(tuple(found), len(read[found[0].path])) for found in shared.values()]
+
+
+def _window(layer: KernelLayer) -> tuple[int, ...]:
+    """What a convolution reads of its inputs at once; a projection reads a vector."""
+    return (layer.kernel_size, layer.stride) if isinstance(layer, Convolution) else ()
+
+
+def _width(layer: KernelLayer) -> int:
+    """Number of inputs of each output."""
+    return math.prod(layer.kernel.shape[:-1])
 
 
 def _groups(readers: Sequence[_Readers]) -> Iterator[list[_Readers]]:
@@ -150,7 +162,7 @@ def _groups(readers: Sequence[_Readers]) -> Iterator[list[_Readers]]:
     group: list[_Readers] = []
     held = 0
     for one in readers:
-        size = one.first.kernel.shape[0] ** 2
+        size = _width(one.first) ** 2
         if group and held + size > _HELD:
             yield group
             group, held = [], 0
@@ -164,13 +176,16 @@ def _moments(
     group: Sequence[_Readers], model: keras.Model, batches: Batches
 ) -> dict[str, Moments]:  # fmt: skip
     """Moments of what each of a group reads, by the path of its first projection."""
-    found = {one.first.path: Moments.of_width(one.first.kernel.shape[0]) for one in group}
+    found = {one.first.path: Moments.of_width(_width(one.first)) for one in group}
     calls = sum(one.calls for one in group)
     left = calls
 
     def remember(projection, inputs):
         nonlocal left
-        found[projection.path].add(projection.rows_read(inputs))
+        rows = projection.rows_read(inputs)
+        if isinstance(projection, Convolution):
+            rows = projection.windows(rows)
+        found[projection.path].add(rows)
         left -= 1
         if not left:
             left = calls
@@ -180,18 +195,19 @@ def _moments(
     return found
 
 
-def _round(projection: Projection, moments: Moments) -> None:
+def _round(projection: KernelLayer, moments: Moments) -> None:
     """Assigns a projection its rounded kernel, and the bias that makes up for the mean error."""
-    kernel = ops.convert_to_numpy(projection.kernel.value)
+    shape = projection.kernel.shape
+    kernel = ops.convert_to_numpy(projection.kernel.value).reshape(-1, shape[-1])
     scale = least_error_scale(kernel, np.diag(moments.second), projection)
     rounded = compensated(kernel, moments, scale, projection.kernel_bits)
     if projection.use_bias:
         projection.bias.assign(projection.bias + moments.mean @ (kernel - rounded))
-    projection.kernel.assign(rounded)
+    projection.kernel.assign(rounded.reshape(shape))
 
 
 def least_error_scale(
-    kernel: np.ndarray, weights: np.ndarray, projection: Projection
+    kernel: np.ndarray, weights: np.ndarray, projection: KernelLayer
 ) -> np.ndarray:
     """Returns the scales (width, units) of a kernel, each with the least squared error.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_transformer.quantization import Projection, QuantPoint
+from keras_transformer.quantization import KernelLayer, QuantPoint
 from keras_transformer.rounding import SharedRows
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.models.build import all_layers
@@ -19,9 +19,9 @@ class Enough(BaseException):  # noqa: N818 - no error, which Keras would wrap
 
 @contextmanager
 def observed(
-    layers: Sequence[Projection | QuantPoint], observer: Callable[[Any, Any], Any]
+    layers: Sequence[KernelLayer | QuantPoint], observer: Callable[[Any, Any], Any]
 ) -> Iterator[None]:
-    """Sets the observer of layers, see `Projection` and `QuantPoint`."""
+    """Sets the observer of layers, see `KernelLayer` and `QuantPoint`."""
     for one in layers:
         one.observer = observer
     try:
@@ -37,13 +37,13 @@ def rounded_once(model: keras.Model) -> Iterator[None]:
     rows = SharedRows()
     with ExitStack() as stack:
         for layer in all_layers(model):
-            if isinstance(layer, Projection):
+            if isinstance(layer, KernelLayer):
                 stack.enter_context(layer.rounded_once(rows))
         yield
 
 
 def observe(
-    layers: Sequence[Projection | QuantPoint], observer: Callable[[Any, Any], Any],
+    layers: Sequence[KernelLayer | QuantPoint], observer: Callable[[Any, Any], Any],
     model: keras.Model, batches: Batches, most: int,
 ) -> None:  # fmt: skip
     """Runs a model on at most so many batches with the observer set on some of its layers.

@@ -1,7 +1,7 @@
 """Quantization-aware training: fine-tuning of a float model with simulated rounding."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,16 @@ from keras_transformer.edge.precision import (
     kept_patterns,
 )
 from keras_transformer.edge.quantize.learned_rounding import learn_rounding
-from keras_transformer.edge.quantize.ranges import calibrate, check_ranges, train_ranges
+from keras_transformer.edge.quantize.ranges import (
+    calibrate,
+    check_ranges,
+    learned_points,
+    train_ranges,
+)
 from keras_transformer.edge.quantize.rounding import round_biases, validated_as_stored
 from keras_transformer.edge.quantize.smoothing import smoothed
 from keras_transformer.embeddings import TokenEmbedding
-from keras_transformer.quantization import Projection
+from keras_transformer.quantization import KernelLayer, Projection
 from keras_transformer.zoo.backends import needs_backend
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
@@ -31,7 +36,7 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, build, set_weights, shared_weights
 from keras_transformer.zoo.models.running.predict import model_inputs
-from keras_transformer.zoo.models.unset import unset_weights
+from keras_transformer.zoo.models.running.unset import unset_weights
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
@@ -194,8 +199,15 @@ def quantize(
         fit.validate = validated_as_stored(fit.validate, probes)
     fit.consider_start()
     metrics = {"float": checkpoint.metrics.get("validation")}
-    settle = round_biases if spec.is_static else None
+    settle = _settle if spec.is_static else None
     return run.finish(fit, "quantize", spec.bits, settle, keep=patterns, **metrics)
+
+
+def _settle(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> None:
+    """Ends the training of a model's ranges, and rounds its biases, see `round_biases`."""
+    for point in learned_points(model):
+        point.tracker = None
+    round_biases(model, inputs)
 
 
 def _without_dropout(checkpoint: Checkpoint) -> Checkpoint:
@@ -208,9 +220,17 @@ def _without_dropout(checkpoint: Checkpoint) -> Checkpoint:
     return dataclasses.replace(checkpoint, config=config)
 
 
-def grid_weights(model: keras.Model) -> dict[str, np.ndarray]:
-    """Returns the weights with every kernel and table rounded to the grid of the file."""
-    return {path: ops.convert_to_numpy(weight()) for path, weight in weights_on_grid(model).items()}
+def grid_weights(model: keras.Model, without: Collection[str] = ()) -> dict[str, np.ndarray]:
+    """Returns the weights with every kernel and table rounded to the grid of the file.
+
+    Args:
+        model: the model.
+        without: paths of weights that are left out.
+    """
+    return {
+        path: ops.convert_to_numpy(weight())
+        for path, weight in weights_on_grid(model).items() if path not in without
+    }  # fmt: skip
 
 
 def weights_on_grid(model: keras.Model) -> dict[str, Callable[[], Any]]:
@@ -221,14 +241,14 @@ def weights_on_grid(model: keras.Model) -> dict[str, Callable[[], Any]]:
     """
     weights = {weight.path: partial(ops.convert_to_tensor, weight) for weight in model.weights}
     for layer in all_layers(model):
-        if isinstance(layer, Projection) and layer.kernel_bits is not None:
+        if isinstance(layer, KernelLayer) and layer.kernel_bits is not None:
             weights[layer.kernel.path] = partial(_rounded_kernel, layer)
         elif isinstance(layer, TokenEmbedding):
             weights[layer.embeddings.path] = partial(_rounded_table, layer)
     return weights
 
 
-def _rounded_kernel(layer: Projection) -> Any:
+def _rounded_kernel(layer: KernelLayer) -> Any:
     return layer.rounded_kernel(layer.kernel.value)
 
 

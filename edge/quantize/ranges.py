@@ -107,7 +107,8 @@ def calibrate(
     finally:
         for point in points:
             point.tracker = None
-    for point in points:
+    # No batch reaches the points of masked scores where nothing is masked.
+    for point in seen:
         if not percentile:
             sample = Sample.joined(seen[point])
             bounds = entropy_bounds if method == "entropy" else Sample.bounds

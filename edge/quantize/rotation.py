@@ -19,7 +19,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, build, get_weights, set_weights
 from keras_transformer.zoo.models.config_checks import ADDED_POSITIONS
 from keras_transformer.zoo.models.fused_config import check_single
-from keras_transformer.zoo.models.unset import unset_weights
+from keras_transformer.zoo.models.running.unset import unset_weights
 
 _TABLE, _BIAS = "token_embedding/embeddings", "token_embedding/logits_bias"
 _HEAD, _HEAD_BIAS = "logits_head/kernel", "logits_head/bias"

@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from keras_transformer.edge.quantize.observing import observed
-from keras_transformer.quantization import Projection, QuantPoint
+from keras_transformer.quantization import KernelLayer, QuantPoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.models.build import all_layers
 
@@ -28,7 +28,7 @@ def round_biases(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> None:
         inputs: a few rows of its inputs by name.
 
     Raises:
-        RunError: if a projection reads a tensor that no quantization point has rounded.
+        RunError: if a kernel's layer reads a tensor that no quantization point has rounded.
     """
     for projection, point in _points_read(model, inputs).items():
         if projection.use_bias:
@@ -51,7 +51,7 @@ def validated_as_stored(
     def validated(model: keras.Model) -> dict[str, Any]:
         biases = [
             (layer.bias, ops.convert_to_numpy(layer.bias.value))
-            for layer in all_layers(model) if isinstance(layer, Projection) and layer.use_bias
+            for layer in all_layers(model) if isinstance(layer, KernelLayer) and layer.use_bias
         ]  # fmt: skip
         round_biases(model, inputs)
         try:
@@ -65,10 +65,10 @@ def validated_as_stored(
 
 def _points_read(
     model: keras.Model, inputs: Mapping[str, np.ndarray]
-) -> dict[Projection, QuantPoint]:
-    """Returns the point whose output each projection reads, found by running the model."""
+) -> dict[KernelLayer, QuantPoint]:
+    """Returns the point whose output each kernel's layer reads, found by running the model."""
     rounded: list[tuple[QuantPoint, np.ndarray]] = []
-    found: dict[Projection, QuantPoint | None] = {}
+    found: dict[KernelLayer, QuantPoint | None] = {}
 
     def remember(point, values):
         rounded.append((point, ops.convert_to_numpy(values)))
@@ -85,7 +85,8 @@ def _points_read(
     points = [layer for layer in layers if isinstance(layer, QuantPoint) and layer.bits is not None]
     projections = [
         layer for layer in layers
-        if isinstance(layer, Projection) and layer.kernel_bits is not None and not layer.rounds_rows
+        if isinstance(layer, KernelLayer) and layer.kernel_bits is not None
+        and not layer.rounds_rows
     ]  # fmt: skip
     with observed(points, remember), observed(projections, look_up):
         model({name: ids[:ROWS] for name, ids in inputs.items()}, training=False)

@@ -167,9 +167,9 @@ class Runner(Predictor):
     def run(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
         """Returns the outputs (rows, outputs) for padded inputs of the model by name.
 
-        They are logits or numbers of the head, vectors if the file outputs embeddings, and log
-        probabilities if it outputs probabilities. A file whose outputs are `BY_POSITION` gives
-        logits at each (rows, T, outputs), 0 beyond the length that it ran.
+        They are logits or numbers of the head, or vectors; of a file that outputs probabilities,
+        logits less a constant of the row. A file whose outputs are `BY_POSITION` gives logits at
+        each (rows, T, outputs), 0 beyond the length that it ran.
 
         Args:
             arrays: inputs (rows, T, ...) with T at most `max_length`, or (rows, ...) of a fixed
@@ -226,11 +226,11 @@ class Runner(Predictor):
     def _predict(self, length, inputs):
         """Returns logits as `run` does, and all outputs of the graph by name."""
         claim = self._engines.claim()
-        found = claim.engine(length, inputs)
-        values = found[self.output]
+        values = (found := claim.engine(length, inputs))[self.output]
         if self.output == PROBABILITIES:
+            divisor = np.float32(self.description.get("output_temperature", 1.0))
             # A probability that underflows is 0, whose logarithm could not be compared.
-            values = np.log(np.maximum(values, np.finfo(np.float32).tiny))
+            values = divisor * np.log(np.maximum(values, np.finfo(np.float32).tiny))
         return values, found
 
     def generations(self, texts: Iterable[str], **options: Any) -> list[Generation]:

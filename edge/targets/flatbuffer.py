@@ -23,7 +23,7 @@ from keras_transformer.edge.convert.provenance import provenance
 from keras_transformer.edge.graphs.static import make_signatures
 from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.publish.model_card import origin_of
-from keras_transformer.edge.runtime.names import LOGITS
+from keras_transformer.edge.runtime.names import LOGITS, PROBABILITIES
 from keras_transformer.edge.runtime.packed import pack
 from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.edge.targets.heads import DESCRIBED, head_parts, heads_parity
@@ -139,6 +139,7 @@ class FlatbufferWriter(Writer):
         return {
             "target": self.name,
             "output": self.output(checkpoint),
+            **self._probabilities(checkpoint),
             "custom_ops": list(self.custom_ops),
             "about": dataclasses.asdict(self.about),
             "task": checkpoint.task.to_json(),
@@ -157,6 +158,12 @@ class FlatbufferWriter(Writer):
             "metrics": _plain(checkpoint.metrics),
             "provenance": provenance(checkpoint),
         }
+
+    def _probabilities(self, checkpoint: Checkpoint) -> dict[str, float]:
+        """What the graph divides the logits by, where it gives probabilities."""
+        if self.output(checkpoint) != PROBABILITIES:
+            return {}
+        return {"output_temperature": temperature_of(checkpoint)}
 
     def default_lengths(self, checkpoint: Checkpoint) -> list[int]:
         """Returns the lengths of a file if none are requested."""
@@ -236,6 +243,11 @@ class FlatbufferWriter(Writer):
                 f"{self.name}, got unk={special.unk!r} and single={' '.join(special.single)!r}."
             )
         return None
+
+
+def temperature_of(checkpoint: Checkpoint) -> float:
+    """Returns the temperature of a classifier's probabilities, see `class_probabilities`."""
+    return float(checkpoint.decision.get("temperature", 1.0))
 
 
 def _costly(request: Request, graph: Graph, length: int) -> str | None:

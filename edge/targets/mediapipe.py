@@ -1,4 +1,4 @@
-"""Files for MediaPipe Tasks, its `TextClassifier` and `TextEmbedder`.
+"""Files for MediaPipe Tasks, its `TextClassifier` and `TextEmbedder`; for images see there.
 
 They need three int32 inputs (1, T) that the metadata name `ids`, `mask` and `segment_ids`, BERT's
 tokenizer with its vocabulary as a process unit, and probabilities of float32. Their tokenizer folds
@@ -16,7 +16,8 @@ from keras_transformer.edge.compare.parity import Parity
 from keras_transformer.edge.graphs.static import probabilities, static_function
 from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.runtime.names import EMBEDDING, PREDICT, PROBABILITIES
-from keras_transformer.edge.targets.flatbuffer import FlatbufferWriter
+from keras_transformer.edge.targets import mediapipe_images as images
+from keras_transformer.edge.targets.flatbuffer import FlatbufferWriter, temperature_of
 from keras_transformer.edge.targets.target import About, Target
 from keras_transformer.edge.tflite.metadata import (
     AXIS_LABELS,
@@ -40,7 +41,7 @@ INPUTS = {
 }
 OUTPUTS = {
     PROBABILITIES: "The probability of each label.",
-    EMBEDDING: "The vector of the text, which the model's head reads.",
+    EMBEDDING: "The vector of the input, which the model's head reads.",
 }
 LOADING = """\
 ```python
@@ -83,6 +84,7 @@ class MediaPipe(FlatbufferWriter):
     ):  # fmt: skip
         super().__init__(target, about)
         self.gives = EMBEDDING if embedding else PROBABILITIES
+        self.reads_images = False
         self.score_calibration = score_calibration
 
     def loads(self, checkpoint: Checkpoint) -> str | None:
@@ -90,14 +92,17 @@ class MediaPipe(FlatbufferWriter):
         if checkpoint.task.output == VECTORS:
             # It has nothing else to give.
             self.gives = EMBEDDING
+        self.reads_images = checkpoint.modality.name == "image"
         reason = (
             super().loads(checkpoint)
             or self.needs_encoder(checkpoint, classes=self.gives == PROBABILITIES)
             or self.needs_probability(checkpoint)
-            or self.needs_wordpieces(checkpoint)
+            or (None if self.reads_images else self.needs_wordpieces(checkpoint))
         )
         if reason is not None:
             return reason
+        if self.reads_images:
+            return images.unread(checkpoint) or self._wrong_calibration(checkpoint)
         several = len(members_of(checkpoint.config))
         if self.gives == EMBEDDING and several > 1 and checkpoint.output_kind != VECTORS:
             return (
@@ -118,8 +123,10 @@ class MediaPipe(FlatbufferWriter):
     def loading(self, checkpoint: Checkpoint) -> str:
         """Returns a program for MediaPipe, and the normalization that it needs."""
         embeds = self.gives == EMBEDDING
+        kind = "Image" if self.reads_images else "Text"
         return (
-            LOADING.replace("{task}", "TextEmbedder" if embeds else "TextClassifier")
+            (images.LOADING if self.reads_images else LOADING)
+            .replace("{task}", f"{kind}Embedder" if embeds else f"{kind}Classifier")
             .replace("{method}", "embed" if embeds else "classify")
         )  # fmt: skip
 
@@ -139,19 +146,23 @@ class MediaPipe(FlatbufferWriter):
     def signatures(
         self, checkpoint: Checkpoint, model: keras.Model, lengths: Sequence[int], spec: Precision
     ) -> dict[str, Callable]:
-        """Returns `predict` of `ids`, `mask` and `segment_ids`."""
+        """Returns `predict` of `ids`, `mask` and `segment_ids`, or of `pixels`."""
         given = self.given(model)
 
         def predict(inputs):
-            # Each input must be used, or the converter would drop it: masked tokens, and those of a
-            # second text, count as padding.
-            real = inputs["mask"] * (1 - inputs["segment_ids"])
-            outputs = given({"ids": inputs["ids"] * real}, training=False)
+            if not self.reads_images:
+                # Each input must be used, or the converter would drop it: masked tokens, and those
+                # of a second text, count as padding.
+                real = inputs["mask"] * (1 - inputs["segment_ids"])
+                inputs = {"ids": inputs["ids"] * real}
+            outputs = given(inputs, training=False)
             if self.gives == PROBABILITIES:
-                outputs = probabilities(outputs)
+                outputs = probabilities(outputs, temperature_of(checkpoint))
             return {self.gives: outputs}
 
         inputs = {name: ((1, lengths[-1]), "int32") for name in INPUTS}
+        if self.reads_images:
+            inputs = {one.name: (one.size(1, None), one.dtype) for one in checkpoint.inputs}
         return {PREDICT: static_function(predict, inputs)}
 
     def finish(self, flatbuffer: bytes) -> bytes:
@@ -168,9 +179,12 @@ class MediaPipe(FlatbufferWriter):
         about = self.about
         info = ModelInfo(
             name=about.name, description=about.description, version=about.version,
-            license=about.license, outputs=[output], vocabulary="vocab.txt",
+            license=about.license, outputs=[output],
+            vocabulary="" if self.reads_images else "vocab.txt",
             inputs=[
-                TensorInfo(name=name, description=INPUTS[name]) for name in _inputs(flatbuffer)
+                images.INPUTS[name] if self.reads_images
+                else TensorInfo(name=name, description=INPUTS[name])
+                for name in _inputs(flatbuffer)
             ],
         )  # fmt: skip
         return add_metadata(flatbuffer, info)

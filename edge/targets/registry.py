@@ -23,7 +23,8 @@ TARGETS = {
             options=(
                 Option(
                     name="embedding", type=bool,
-                    help="Give the text's vector in place of probabilities, for TextEmbedder.",
+                    help="Give the vector in place of probabilities, for TextEmbedder or "
+                    "ImageEmbedder.",
                 ),
                 Option(
                     name="score_calibration", type=bytes,

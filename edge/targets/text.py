@@ -17,7 +17,7 @@ from keras_transformer.edge.graphs.static import probabilities
 from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.runtime.names import LOGITS, PREDICT, PROBABILITIES, TEXTS
 from keras_transformer.edge.runtime.runner import Runner
-from keras_transformer.edge.targets.flatbuffer import FlatbufferWriter
+from keras_transformer.edge.targets.flatbuffer import FlatbufferWriter, temperature_of
 from keras_transformer.edge.targets.normalizer_model import normalizer_model
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
@@ -79,7 +79,7 @@ class TextGraph(FlatbufferWriter):
             ids = encode(inputs[TEXTS])
             outputs = model({"ids": ids}, training=False)
             if gives == PROBABILITIES:
-                outputs = probabilities(outputs)
+                outputs = probabilities(outputs, temperature_of(checkpoint))
             return {gives: outputs, "ids": ids}
 
         specs = {TEXTS: tf.TensorSpec([rows], tf.string, TEXTS)}

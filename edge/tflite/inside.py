@@ -123,7 +123,7 @@ class Inside:
         self.projected: dict[int, set[int]] = {}
         for op in graph.operators:
             name = op_name(model.operatorCodes[op.opcodeIndex])
-            if name == "FULLY_CONNECTED":
+            if name in ("FULLY_CONNECTED", "CONV_2D"):
                 self.projected[int(op.outputs[0])] = {int(op.outputs[0])}
             # The converter may move a bias into a constant that is added after the matmul.
             given = [one for one in op.inputs.tolist() if not _is_constant(model, graph, one)]

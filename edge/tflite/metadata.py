@@ -1,8 +1,8 @@
 """TFLite metadata for MediaPipe (metadata_schema.fbs, identifier M001).
 
 The schema's generated code comes with MediaPipe, which cannot be installed beside
-tensorflow-model-optimization; the few tables that a text model needs are written by their field
-numbers.
+tensorflow-model-optimization; the few tables that a model of texts or of images needs are written
+by their field numbers.
 """
 
 import dataclasses
@@ -24,7 +24,9 @@ AXIS_LABELS, AXIS_SCORE_CALIBRATION, VOCABULARY = 2, 4, 5
 # ProcessUnitOptions
 _SCORE_CALIBRATION, _BERT_TOKENIZER = 2, 4
 # ContentProperties
-_FEATURE = 1
+FEATURE, IMAGE = 1, 2
+# ColorSpaceType
+_RGB = 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,12 +51,14 @@ class TensorInfo:
         description: description for readers.
         files: attached files that explain its values.
         calibrated: whether one of them calibrates its scores.
+        content: ContentProperties of the tensor, `FEATURE` or `IMAGE`.
     """
 
     name: str
     description: str
     files: tuple[AttachedFile, ...] = ()
     calibrated: bool = False
+    content: int = FEATURE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,7 +68,7 @@ class ModelInfo:
     Attributes:
         name, description, version, license: information for readers.
         inputs, outputs: metadata of the inputs and outputs, in the order of the subgraph.
-        vocabulary: name of the attached file that BERT's tokenizer reads.
+        vocabulary: name of the attached file that BERT's tokenizer reads; empty for none.
     """
 
     name: str
@@ -90,13 +94,13 @@ def add_metadata(flatbuffer: bytes, info: ModelInfo) -> bytes:
 def metadata_bytes(info: ModelInfo) -> bytes:
     """Returns a ModelMetadata flatbuffer."""
     writer = _Writer()
-    subgraph = writer.table(
-        {
-            2: writer.vector([_tensor(writer, one) for one in info.inputs]),
-            3: writer.vector([_tensor(writer, one) for one in info.outputs]),
-            5: writer.vector([_bert_tokenizer(writer, info.vocabulary)]),
-        }
-    )
+    parts = {
+        2: writer.vector([_tensor(writer, one) for one in info.inputs]),
+        3: writer.vector([_tensor(writer, one) for one in info.outputs]),
+    }
+    if info.vocabulary:
+        parts[5] = writer.vector([_bert_tokenizer(writer, info.vocabulary)])
+    subgraph = writer.table(parts)
     root = writer.table(
         {
             0: writer.text(info.name),
@@ -112,7 +116,9 @@ def metadata_bytes(info: ModelInfo) -> bytes:
 
 
 def _tensor(writer, info):
-    content = writer.table({0: _FEATURE, 1: writer.table({})}, bytes_at=(0,))
+    is_image = info.content == IMAGE
+    properties = writer.table({0: _RGB} if is_image else {}, bytes_at=(0,))
+    content = writer.table({0: info.content, 1: properties}, bytes_at=(0,))
     fields = {0: writer.text(info.name), 1: writer.text(info.description), 3: content}
     if info.calibrated:
         fields[4] = writer.vector([writer.union(_SCORE_CALIBRATION, writer.table({}))])

@@ -6,6 +6,7 @@ row (TensorFlow Lite's dynamic range quantization).
 """
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -14,16 +15,15 @@ from ai_edge_litert import schema_py_generated as schema
 from keras_transformer.decisions import WIDE_BITS
 from keras_transformer.edge.tflite.compact import to_bytes
 from keras_transformer.edge.tflite.marks import Constants, Mark
+from keras_transformer.edge.tflite.on_grid import integers_of, packed, step_of
 from keras_transformer.edge.tflite.schema import TYPE_NAMES, op_name
 from keras_transformer.edge.tflite.stored import StoredKernels
 from keras_transformer.embeddings import TABLE_BITS
-from keras_transformer.rounding import SMALLEST_BLOCK_SCALE, SMALLEST_VALUE
+from keras_transformer.rounding import SMALLEST_BLOCK_SCALE
 from keras_transformer.zoo.errors import RunError
 
-# Largest distance of a scaled value from an integer: the float32 error after the converter has
-# multiplied a kernel by a constant.
-_OFF_GRID = 1e-2
-_ROWS = 1024
+# Ops whose second input is a kernel, outputs first.
+_MATMULS = ("FULLY_CONNECTED", "CONV_2D")
 
 
 def with_weights(
@@ -65,14 +65,14 @@ class _Narrowing:
                 name = op_name(self.model.operatorCodes[op.opcodeIndex])
                 if name == "GATHER" and self._reads_floats(graph, op):
                     self._narrow_look_up(graph, op)
-                elif name == "FULLY_CONNECTED" and self._is_float_constant(graph, op.inputs[1]):
+                elif name in _MATMULS and self._is_float_constant(graph, op.inputs[1]):
                     if self._shape(graph, op.inputs[1]) in self.stored.tables:
                         self._narrow_table(graph, op.inputs[1])
                     else:
                         self._narrow_kernel(graph, op.inputs[1])
                 if name == "FULLY_CONNECTED" and self._is_narrow(graph, op.inputs[1]):
                     # XNNPACK always rounds a row of inputs asymmetrically; the runtime's own int8
-                    # kernels do so if the op asks for it.
+                    # kernels do so if the op asks for it; a convolution cannot, and always has it.
                     op.builtinOptions.asymmetricQuantizeInputs = True
 
     def _shape(self, graph, place):
@@ -102,8 +102,8 @@ class _Narrowing:
     def _narrowed_table(self, graph, place):
         """The buffer of a table's integers, their scales, one for each row, and type."""
         values = self.constants.values(graph.tensors[place])
-        scale = _scale(np.abs(values).max(-1, keepdims=True), TABLE_BITS)
-        integers = _integers(values, scale)
+        scale = step_of(np.abs(values).max(-1, keepdims=True), TABLE_BITS)
+        integers = integers_of(values, scale)
         if integers is None:
             raise RunError(
                 f"Expected each row of the table {self._name(graph, place)} to lie on a grid."
@@ -179,19 +179,20 @@ class _Narrowing:
 
     def _on_grid(self, values, bits, block):
         """The same for one width; None if a value is not on the grid, or blocks do not fit."""
-        outputs, width = values.shape
+        outputs, *inputs = values.shape
+        width = math.prod(inputs)
         if width % (block or width):
             return None
         blocks = values.reshape(outputs, -1, block or width)
-        scale = _scale(np.abs(blocks).max(-1, keepdims=True), bits)
+        scale = step_of(np.abs(blocks).max(-1, keepdims=True), bits)
         if block is not None:
             scale = np.maximum(scale, np.float32(SMALLEST_BLOCK_SCALE))
-        integers = _integers(blocks, scale)
+        integers = integers_of(blocks, scale)
         if integers is None:
             return None
         if bits == WIDE_BITS:
             return self._buffer(integers.tobytes()), scale.reshape(-1), "INT8"
-        return self._buffer(_packed(integers).tobytes()), scale.reshape(outputs, -1), "INT4"
+        return self._buffer(packed(integers).tobytes()), scale.reshape(outputs, -1), "INT4"
 
     def _name(self, graph, place):
         return graph.tensors[place].name.decode()
@@ -255,28 +256,3 @@ class _Narrowing:
         code.version = version
         self.model.operatorCodes.append(code)
         return len(self.model.operatorCodes) - 1
-
-
-def _scale(largest: np.ndarray, bits: int) -> np.ndarray:
-    """The step of `round_kernel`'s grid and of `round_table`'s, from values that lie on it."""
-    return np.maximum(largest, np.float32(SMALLEST_VALUE)) / np.float32(2 ** (bits - 1) - 1)
-
-
-def _integers(values: np.ndarray, scale: np.ndarray) -> np.ndarray | None:
-    """Values divided by their scale as int8, or None if they are not on its grid."""
-    integers = np.empty(values.shape, np.int8)
-    # In parts: the exact quotients of a table take twice its memory.
-    for first in range(0, len(values), _ROWS):
-        rows = slice(first, first + _ROWS)
-        exact = values[rows].astype(np.float64) / (scale if len(scale) == 1 else scale[rows])
-        rounded = np.rint(exact)
-        if not np.abs(exact - rounded).max() < _OFF_GRID:
-            return None
-        integers[rows] = rounded
-    return integers
-
-
-def _packed(integers: np.ndarray) -> np.ndarray:
-    """Packs two 4-bit integers per byte, the first in the lower half."""
-    halves = integers.reshape(-1).view(np.uint8) & 0xF
-    return halves[::2] | halves[1::2] << 4

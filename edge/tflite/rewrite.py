@@ -18,6 +18,8 @@ def rewrite(flatbuffer: bytes) -> bytes:
     - `keras.ops.take` adds a table's length to ids below 0, which ours never are: a LESS, an ADD
       and a SELECT for each look-up, the last of which microcontrollers lack.
     - After a softmax that is stored in 16 bits the converter rounds to 8 bits first.
+    - LiteRT takes the bias of a convolution of 16 bits for floats unless the op names its type. It
+      is widened to 64 bits, as sums of many products exceed 32.
     - Where a float softmax is reshaped before a float matmul, the converter stores it in between,
       in steps of 1/256.
     - Of pixels a file of integers computes in float what it could store, see `store_pixels`.
@@ -31,7 +33,7 @@ def rewrite(flatbuffer: bytes) -> bytes:
 
 class _Graph:
     def __init__(self, model: schema.ModelT, graph: schema.SubGraphT):
-        self.graph = graph
+        self.model, self.graph = model, graph
         self.names = {
             id(op): op_name(model.operatorCodes[op.opcodeIndex]) for op in graph.operators
         }
@@ -45,6 +47,8 @@ class _Graph:
             place = self._rounded_before(op)
             if place is not None:
                 self._read_instead(lambda reader, op=op: reader is op, op.inputs[0], place)
+            if self.names[id(op)] == "CONV_2D":
+                self._widen_bias(op)
         for op in list(self.graph.operators):
             reshape = self._reshaped_softmax(op)
             if reshape is not None:
@@ -88,6 +92,19 @@ class _Graph:
             return None
         readers = [one for one in self.graph.operators if op.inputs[0] in one.inputs]
         return reshape if readers == [op] and op.inputs[0] not in self.graph.outputs else None
+
+    def _widen_bias(self, op: schema.OperatorT) -> None:
+        types, tensors = schema.TensorType, self.graph.tensors
+        if tensors[op.inputs[0]].type != types.INT16 or len(op.inputs) < 3:
+            return
+        bias = tensors[op.inputs[2]]
+        op.builtinOptions.quantizedBiasType = types.INT64
+        if bias.type == types.INT32:
+            data = np.asarray(self.model.buffers[bias.buffer].data, np.uint8).view(np.int32)
+            buffer = schema.BufferT()
+            buffer.data = data.astype(np.int64).view(np.uint8)
+            bias.type, bias.buffer = types.INT64, len(self.model.buffers)
+            self.model.buffers.append(buffer)
 
     def _read_instead(self, reads: Callable, old: int, new: int) -> None:
         for reader in self.graph.operators:

@@ -30,7 +30,7 @@ def model(photos):
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     # Without a model's name, the kind of the files chooses it, and their size that of the input.
-    assert "suit model vit_tiny" in result.output
+    assert "suit model cct_4" in result.output
     return photos / "model"
 
 

@@ -7,6 +7,7 @@ from keras_transformer.edge.compress.prune import prune
 from keras_transformer.edge.distill.distill import distill
 from keras_transformer.edge.quantize.qat import quantize
 from keras_transformer.edge.runtime import Runner
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.training.train_recipe import train_recipe
@@ -32,6 +33,12 @@ def test_a_result_is_kept_in_memory_and_saved_later(way, runs, tmp_path, monkeyp
     made.save("made")
     loaded = Checkpoint.load("made")
     np.testing.assert_allclose(loaded.scores(TEXTS), made.scores(TEXTS), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_integers_are_converted_from_memory(runs):
+    made = quantize(runs.trained, "integer", epochs=1)
+    assert convert(made).description["simulated"]["equal"] == 1.0
 
 
 def test_training_in_memory(runs, tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ QUICK_COMPILATION = {
 
 
 # Files whose tests meet every layer, in a fifth of the time that all take.
-SOME = ("blocks", "embeddings", "low_rank", "positions", "quantization", "rounding")
+SOME = ("blocks", "convolution", "embeddings", "low_rank", "positions", "quantization", "rounding")
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])

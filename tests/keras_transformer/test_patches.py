@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_transformer import Projection
-from keras_transformer.patches import Patches, PatchPositions
+from keras_transformer.patches import Patches, PatchPositions, Pixels
 from keras_transformer.positions import sinusoid
 from tests.keras_transformer.checks import (
     assert_close,
@@ -22,7 +22,8 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (2, 8, 12, 3), np.uint8)
 @pytest.mark.parametrize("class_token", [False, True])
 def test_projected_patches_are_a_convolution(class_token):
     patches, projection = Patches(4, class_token=class_token), Projection(5, use_bias=False)
-    found = built(projection, patches(PIXELS))(patches(PIXELS))
+    pieces = patches(Pixels()(PIXELS))
+    found = built(projection, pieces)(pieces)
     convolution = keras.layers.Conv2D(5, 4, strides=4, use_bias=False)
     convolution.build((None, 8, 12, 3))
     convolution.kernel.assign(keras.ops.reshape(projection.kernel, (4, 4, 3, 5)))
@@ -30,20 +31,18 @@ def test_projected_patches_are_a_convolution(class_token):
     if class_token:
         expected = np.concatenate([np.zeros((2, 1, 5)), expected], axis=1)
     assert_close(found, expected)
-    assert patches.compute_output_spec(keras.KerasTensor((None, 8, 12, 3))).shape == (
-        None, 6 + class_token, 48,
-    )  # fmt: skip
+    assert patches.compute_output_shape((None, 8, 12, 3)) == (None, 6 + class_token, 48)
 
 
 def test_each_pixel_is_stored_exactly():
     every = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
     expected = (np.arange(256) - 128) / 128
     for bits in (None, {"activation_bits": 8}, {"activation_bits": 16}):
-        found = keras.ops.convert_to_numpy(Patches(1, bits=bits)(every)).reshape(-1)
+        found = keras.ops.convert_to_numpy(Pixels(bits=bits)(every)).reshape(-1)
         np.testing.assert_array_equal(found, expected)
     # Half precision holds them, too.
     for dtype in ("mixed_bfloat16", "mixed_float16"):
-        half = Patches(1, dtype=dtype)(every)
+        half = Pixels(dtype=dtype)(every)
         assert keras.backend.standardize_dtype(half.dtype) == dtype.removeprefix("mixed_")
         found = keras.ops.convert_to_numpy(keras.ops.cast(half, "float32")).reshape(-1)
         np.testing.assert_array_equal(found, expected)

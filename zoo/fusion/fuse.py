@@ -24,7 +24,7 @@ from keras_transformer.zoo.models.fused_config import (
     check_single,
     prefix_of,
 )
-from keras_transformer.zoo.models.unset import unset_weights
+from keras_transformer.zoo.models.running.unset import unset_weights
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.recipe.training_data import data_options, is_path, resolved
 from keras_transformer.zoo.storage.files import check_folder_target, weights_digest

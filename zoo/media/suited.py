@@ -1,5 +1,6 @@
 """Options of a run from scratch that follow from its training pictures or sounds."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,8 +13,8 @@ from keras_transformer.zoo.media.sounds import sound_length
 _LOOKED_AT, _LARGE = 200, 160
 # Patches of a smaller input: more of them cost more than they tell.
 _MOST_PATCHES = 100
-# Pictures that a run reads in all its epochs, the epochs that this may be, and those of a batch.
-_ROWS_READ, _EPOCHS, _BATCH = 600_000, (5, 100), 64
+# Pictures that a run reads in all its epochs, and the epochs that this may be.
+_ROWS_READ, _EPOCHS = 600_000, (5, 100)
 # The highest rate that speech needs, in Hz; seconds of a frame and from one to the next, divisor of
 # the length in seconds, and percentage of the sounds that are not cut.
 _MOST_RATE, _FRAME, _HOP, _STEP, _UNCUT = 16_000, 0.03, 0.01, 0.1, 95
@@ -21,13 +22,14 @@ _MOST_RATE, _FRAME, _HOP, _STEP, _UNCUT = 16_000, 0.03, 0.01, 0.1, 95
 _MOST_VECTORS, _SOUNDS_READ = 100, 100_000
 
 
-def suited_to_pictures(rows: Sequence[Any]) -> dict[str, Any]:
+def suited_to_pictures(rows: Sequence[Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Returns options of an encoder's run by name, and `settings` of its model.
 
-    Small pictures are read in their own size, in patches of about an eighth of it.
+    Small pictures are read in their own size: by convolutions, or in patches of about an eighth.
 
     Args:
         rows: training rows, paths or arrays.
+        settings: settings of the model that are chosen already.
     """
     epochs = int(np.clip(np.ceil(_ROWS_READ / len(rows)), *_EPOCHS))
     options: dict[str, Any] = {
@@ -36,16 +38,19 @@ def suited_to_pictures(rows: Sequence[Any]) -> dict[str, Any]:
     }  # fmt: skip
     places = np.linspace(0, len(rows) - 1, min(_LOOKED_AT, len(rows))).astype(int)
     side = int(np.median([min(picture_size(rows[place])) for place in places]))
-    if side >= _LARGE:
+    is_chosen = "height" in settings or "width" in settings
+    if side >= _LARGE and not is_chosen:
         return options
-    side = max(16, side - side % 4)
-    patch = next(
-        size for size in range(1, side + 1)
-        if side % size == 0 and (side // size) ** 2 <= _MOST_PATCHES
+    side = max(16, side - side % settings.get("patch", 4))
+    height, width = (settings.get(name, side) for name in ("height", "width"))
+    common = math.gcd(height, width)
+    patch = settings.get("patch") or next(
+        size for size in range(1, common + 1)
+        if common % size == 0 and (height // size) * (width // size) <= _MOST_PATCHES
+        or size == common
     )  # fmt: skip
-    options["settings"] = {"height": side, "width": side, "patch": patch}
-    options["batch_tokens"] = _BATCH * ((side // patch) ** 2 + 1)
-    return options
+    options["settings"] = {"height": height, "width": width, "patch": patch}
+    return options | {"model": "cct_4"}
 
 
 def suited_to_sounds(rows: Sequence[Any], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,7 +81,6 @@ def suited_to_sounds(rows: Sequence[Any], settings: Mapping[str, Any]) -> dict[s
     return {
         "model": "kwt_tiny", "optimizer": "adamw", "weight_decay": 0.05, "learning_rate": 1e-3,
         "epochs": epochs, "label_smoothing": 0.1,
-        "batch_tokens": _BATCH * (frames // patch + 1),
         "settings": {
             **{name: given[name] for name in ("rate", "samples", "frame", "hop")},
             "patch_frames": patch, "dropout": 0.1,

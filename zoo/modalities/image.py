@@ -35,7 +35,10 @@ class ImageSettings:
     Attributes:
         height, width: size of the model's input in pixels.
         channels: 1 for grey, 3 for red, green and blue.
-        patch: side of a patch in pixels, which divides height and width.
+        patch: side of a patch in pixels, which divides height and width; without meaning where
+            convolutions make the vectors.
+        convolutions: number of convolutions that make the vectors, each of which halves height and
+            width; 0 for patches.
         class_tokens: number of learned vectors before the patches: 1 where the first is pooled.
         crop, stretch: see `fitted`.
         method: method of resizing, `bilinear` or `bicubic`.
@@ -45,6 +48,7 @@ class ImageSettings:
     width: int
     channels: int = 3
     patch: int = 16
+    convolutions: int = 0
     class_tokens: int = 1
     crop: float = 1.0
     stretch: bool = True
@@ -53,7 +57,7 @@ class ImageSettings:
     def __post_init__(self):
         for name, least, most in (
             ("height", 1, _MOST_SIDE), ("width", 1, _MOST_SIDE), ("patch", 1, _MOST_SIDE),
-            ("class_tokens", 0, 1),
+            ("convolutions", 0, 8), ("class_tokens", 0, 1),
         ):  # fmt: skip
             value = getattr(self, name)
             if type(value) is not int or not least <= value <= most:
@@ -63,7 +67,12 @@ class ImageSettings:
                 )
         if self.channels not in (1, 3) or type(self.channels) is not int:
             raise InputError(f"Expected channels to be 1 or 3, got channels={self.channels!r}.")
-        if self.height % self.patch or self.width % self.patch:
+        if self.convolutions and self.class_tokens:
+            raise InputError(
+                "Expected class_tokens to be 0 with convolutions, got "
+                f"class_tokens={self.class_tokens}."
+            )
+        if not self.convolutions and (self.height % self.patch or self.width % self.patch):
             raise InputError(
                 f"Expected patch to divide height and width, got patch={self.patch} of "
                 f"{self.height} x {self.width}."
@@ -95,7 +104,10 @@ class ImageSettings:
 
     @property
     def num_patches(self) -> int:
-        """Number of patches."""
+        """Number of patches, or of the places of the last convolution."""
+        if self.convolutions:
+            side = 2**self.convolutions
+            return -(-self.height // side) * -(-self.width // side)
         return (self.height // self.patch) * (self.width // self.patch)
 
     @property

@@ -7,8 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_transformer.bits import all_bits, dynamic_bits, tanh_range, unit_range
-from keras_transformer.masks import MASKED_SCORE, MaskedMax, StoredMask
+from keras_transformer.bits import all_bits, dynamic_bits
 from keras_transformer.stacks import Decoder, Encoder
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.text import PAD_ID
@@ -27,6 +26,7 @@ from keras_transformer.zoo.models.kept_layers import keep_layers
 from keras_transformer.zoo.models.last_layers import Fused
 from keras_transformer.zoo.models.memory import check_build
 from keras_transformer.zoo.models.parts import Parts
+from keras_transformer.zoo.models.pooling import pool
 
 # What a model of integers only does not compute otherwise.
 FLOAT_ONLY = {
@@ -167,10 +167,10 @@ class _Models(Parts):
             if self.has_logits_bias:
                 return inputs, self._logits(self.masked_logits(x))
             if head is None or head.kind != "tokens":
-                x = self._pool(x, mask)
+                x = pool(self, x, mask)
             return inputs, self._head_outputs(x, head)
         kinds = {one.kind for one in head.heads.values()}
-        pooled = None if kinds == {"tokens"} else self._pool(x, mask)
+        pooled = None if kinds == {"tokens"} else pool(self, x, mask)
         return inputs, {
             name: self._head_outputs(x if one.kind == "tokens" else pooled, one, f"{name}_")
             for name, one in head.heads.items()
@@ -186,49 +186,6 @@ class _Models(Parts):
 
     def _logits(self, logits):
         return ops.cast(self.point("logits_point", dynamic_bits(self.bits))(logits), "float32")
-
-    def _pool(self, x, mask):
-        """(B, T, D) to (B, D)."""
-        if self.config.pooling == "first":
-            x = x[:, 0, :]
-            if self.config.pooler == "none":
-                return self.point("pooled_point")(x)
-            x = self.point("pooler_point")(self.projection(self.config.hidden_dim, "pooler")(x))
-            if self.config.pooler != "tanh":
-                relu = self.config.pooler == "relu"
-                return self.point("pooled_point")(
-                    ops.relu(x) if relu else ops.gelu(x, approximate=False)
-                )
-            if (self.bits["activation_bits"] or 0) > 8:
-                # The converter would store a tanh in 8 bits, but not a difference.
-                return self.point("pooled_point")(2.0 * ops.sigmoid(2.0 * x) - 1.0)
-            if self.bits["inner_bits"] is None:
-                return self.point("pooled_point")(ops.tanh(x))
-            stored = tanh_range(self.bits["inner_bits"])
-            return self.inner_point("pooled_point", **stored)(ops.tanh(x))
-        if self.bits["inner_bits"] is not None:
-            return self._pool_integers(x, mask)
-        if mask is None:
-            pooled = (ops.mean if self.config.pooling == "mean" else ops.max)(x, axis=1)
-            return self.point("pooled_point")(pooled)
-        real = ops.expand_dims(ops.cast(mask, x.dtype), -1)
-        if self.config.pooling == "mean":
-            pooled = ops.sum(x * real, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0)
-        else:
-            # In this order: Keras would treat a second term (1, T, 1) as a bias of the channels.
-            pooled = ops.max((1.0 - real) * MASKED_SCORE + x, axis=1)
-        return self.point("pooled_point")(pooled)
-
-    def _pool_integers(self, x, mask):
-        """The mean or maximum of the unpadded (B, T, D), with ops of integer devices."""
-        bias = StoredMask(bits=self.bits, dtype=self.dtype, name="pooling_mask")(mask)
-        if self.config.pooling == "mean":
-            # The softmax of a mask is 1 / (number of tokens) at each token.
-            share = self.inner_point("share_point", **unit_range(self.bits["inner_bits"]))
-            pooled = ops.matmul(share(ops.softmax(ops.expand_dims(bias, 1))), x)
-            return self.point("pooled_point")(ops.squeeze(pooled, 1))
-        largest = MaskedMax(bits=self.bits, dtype=self.dtype, name="largest")
-        return self.point("pooled_point")(largest(x, bias))
 
     def _decoder(self, known):
         c = self.config

@@ -20,6 +20,7 @@ from keras_transformer.zoo.models.families.encoders.modernbert import MODERNBERT
 from keras_transformer.zoo.models.families.encoders.mpnet import MPNET
 from keras_transformer.zoo.models.families.encoders.roberta import ROBERTA
 from keras_transformer.zoo.models.families.family import Size
+from keras_transformer.zoo.models.families.images.cct import CCT
 from keras_transformer.zoo.models.families.images.vit import VIT
 from keras_transformer.zoo.models.families.published import Published
 from keras_transformer.zoo.models.families.sounds.kwt import KWT
@@ -28,6 +29,7 @@ FAMILIES = {
     "albert": ALBERT,
     "bart": BART,
     "bert": BERT,
+    "cct": CCT,
     "distilbert": DISTILBERT,
     "electra": ELECTRA,
     "gemma": GEMMA,

@@ -68,8 +68,8 @@ class TransformerConfig:
             global.
         local_rope_theta: `rope_theta` of local blocks; 0 for the same, without scaling otherwise.
         num_segments: number of segments of the segment embedding; 0 for no such embedding.
-        pooling: pooling of an encoder's outputs: the `first`, or the `mean` or `max` of those
-            without padding.
+        pooling: pooling of an encoder's outputs: the `first`, or the `mean`, the `max` or a learned
+            weighted mean (`attention`) of those without padding.
         pooler: layer that follows the `first`: `tanh` (BERT's), `relu` or `gelu` of a projection,
             or `none`.
         scale_embeddings: whether token embeddings are multiplied by sqrt(D).

@@ -16,7 +16,7 @@ CHOICES = {
     "positions": POSITIONS,
     "activation": ("relu", "gelu", "gelu_tanh", "silu"),
     "norm": ("layer_norm", "rms_norm"),
-    "pooling": ("first", "mean", "max"),
+    "pooling": ("first", "mean", "max", "attention"),
     "pooler": ("tanh", "none", "relu", "gelu"),
     "position_bias": ("none", *POSITION_BIASES),
 }

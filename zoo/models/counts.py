@@ -5,7 +5,8 @@ import math
 import keras
 
 from keras_transformer.attention import MultiHeadAttention
-from keras_transformer.quantization import Projection
+from keras_transformer.convolution import Convolution
+from keras_transformer.quantization import KernelLayer
 from keras_transformer.stacks import Decoder
 from keras_transformer.zoo.models.build import is_range
 from keras_transformer.zoo.models.fused_config import without_prefix
@@ -33,8 +34,9 @@ def multiply_adds(model: keras.Model, length: int) -> int:
 
     A model whose inputs have one size passes over one of them.
 
-    The matrix products are counted: projections, scores, contexts, feed-forward layers, and the
-    logits of decoders at every position; look-ups, norms, activations and a task's head are not.
+    The matrix products are counted: projections, convolutions, scores, contexts, feed-forward
+    layers, and the logits of decoders at every position; look-ups, norms, activations and a task's
+    head are not.
     """
     total, layers = 0, {layer.name: layer for layer in model.layers}
     for layer in model.layers:
@@ -43,7 +45,9 @@ def multiply_adds(model: keras.Model, length: int) -> int:
         for inner in layer._flatten_layers():
             # Inputs of one size have their own length; (B, D) is one vector of each text.
             vectors = (layer.output.shape[1] or length) if len(layer.output.shape) == 3 else 1
-            if isinstance(inner, Projection):
+            if isinstance(inner, KernelLayer):
+                if isinstance(inner, Convolution):
+                    vectors = inner.num_places
                 total += vectors * math.prod(inner.kernel.shape)
             elif isinstance(inner, MultiHeadAttention):
                 total += 2 * vectors * vectors * inner.num_heads * inner.width

@@ -7,7 +7,7 @@ import keras
 
 from keras_transformer.decisions import WIDE_BITS
 from keras_transformer.embeddings import TokenEmbedding
-from keras_transformer.quantization import Projection, QuantPoint
+from keras_transformer.quantization import KernelLayer, Projection, QuantPoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.fused_config import without_prefix
 
@@ -58,7 +58,7 @@ def keep_layers(
 
 
 def rounded_layers(model: keras.Model) -> list[keras.layers.Layer]:
-    """Returns the quantization points, projections and tables of a built model that round."""
+    """Returns the quantization points, kernels' layers and tables of a built model that round."""
     # A layer that was never called is not built and has no path.
     return [one for one in model._flatten_layers() if one.built and _is_rounded(one)]
 
@@ -66,7 +66,7 @@ def rounded_layers(model: keras.Model) -> list[keras.layers.Layer]:
 def _is_rounded(layer):
     if isinstance(layer, QuantPoint):
         return layer.bits is not None
-    return isinstance(layer, Projection | TokenEmbedding) and layer.kernel_bits is not None
+    return isinstance(layer, KernelLayer | TokenEmbedding) and layer.kernel_bits is not None
 
 
 def _is_narrow(layer):

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 
 from keras_transformer.attention import MultiHeadAttention
-from keras_transformer.quantization import Projection
+from keras_transformer.quantization import KernelLayer
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.heads import LOGITS_HEAD
@@ -87,8 +87,9 @@ def step_bytes(model: keras.Model, tokens: int, length: int, copies: int) -> int
     weights = sum(math.prod(weight.shape) for weight in model.trainable_weights)
     values = 0
     for layer in model._flatten_layers():
-        if isinstance(layer, Projection):
-            values += layer.kernel.shape[1]
+        if isinstance(layer, KernelLayer):
+            # A convolution has more places than tokens.
+            values += layer.kernel.shape[-1]
         elif isinstance(layer, MultiHeadAttention):
             values += layer.num_heads * length
     is_counted = LOGITS_HEAD in {layer.name for layer in model.layers}

@@ -41,10 +41,10 @@ class Parts:
         """The name of a layer in the model."""
         return f"{self.prefix}{name}"
 
-    def point(self, name, bits=None):
+    def point(self, name, bits=None, **kwargs):
         """A quantization point with `activation_bits`, by default the model's."""
         width = (bits or self.bits)["activation_bits"]
-        return QuantPoint(width, dtype=self.dtype, name=self.named(name))
+        return QuantPoint(width, dtype=self.dtype, name=self.named(name), **kwargs)
 
     def inner_point(self, name, **kwargs):
         """A quantization point of an inner tensor, with `inner_bits`."""

@@ -84,7 +84,7 @@ class NamedLabelsTask(LabelledTask):
 
     def suited(self, train: Examples, settings: Mapping[str, Any]) -> dict[str, Any]:
         if self.modality == "image":
-            return suited_to_pictures(train.texts)
+            return suited_to_pictures(train.texts, settings)
         if self.modality == "audio":
             return suited_to_sounds(train.texts, settings)
         return suited_to(train.texts, train.pairs) if self.modality == "text" else {}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import keras
 from keras import ops
 
-from keras_transformer.quantization import Projection
+from keras_transformer.quantization import KernelLayer
 from keras_transformer.zoo.models.build import all_layers, is_range
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.training.adaptation.layer_rates import layer_rates
@@ -217,9 +217,9 @@ def make_optimizer(
 
 
 def regularize(model: keras.Model, l1: float, l2: float) -> None:
-    """Adds L1 and L2 penalties of every projection's kernel to the model's loss."""
+    """Adds L1 and L2 penalties of every kernel to the model's loss."""
     if not l1 and not l2:
         return
     for layer in all_layers(model):
-        if isinstance(layer, Projection):
+        if isinstance(layer, KernelLayer):
             layer.kernel.regularizer = keras.regularizers.L1L2(l1, l2)

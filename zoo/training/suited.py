@@ -13,6 +13,8 @@ from keras_transformer.zoo.tokenizers.normalizers.scripts import spaces_words
 from keras_transformer.zoo.training.starts import Start
 from keras_transformer.zoo.vocabularies.suited import bounded, uncut_length
 
+# Rows of a batch of inputs of one size.
+_ROWS_OF_A_BATCH = 64
 # What a learned vocabulary of words decides, and other tokenizers do not.
 _OF_WORDS = ("vocab_size", "max_length")
 # Rows that a fine-tuning reads in all its epochs, the epochs that this may be, and those without a
@@ -46,6 +48,11 @@ def suited(
     if "vocab_size" in values:
         values["vocab_size"] = min(values["vocab_size"], config.vocab_size)
         values["max_length"] = min(values["max_length"], config.max_length)
+    if config.modality_settings.get("convolutions"):
+        settings.pop("patch", None)  # it has no patches
+    positions = config.replace(**settings).positions_of_rows
+    if positions is not None:
+        values["batch_tokens"] = _ROWS_OF_A_BATCH * positions
     fixed = {*chosen, *(["epochs"] if recipe.training.steps else ())}
     if "optimizer" in chosen:
         # The decay is the suited optimizer's.

@@ -22,7 +22,7 @@ from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.training.train_recipe import OWN_CONFIG, train_recipe
 
 # Modality -> the model of its rows, where none is named and the data choose no other.
-_DEFAULT_MODELS = {"audio": "kwt_tiny", "image": "vit_tiny"}
+_DEFAULT_MODELS = {"audio": "kwt_tiny", "image": "cct_4"}
 # Recipe options that have a separate argument, or are not for the user to set.
 _ARGUMENTS = (
     "model", "settings", "published", "train", "validation", "validation_share", "columns",

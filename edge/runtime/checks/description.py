@@ -90,6 +90,7 @@ _OPTIONAL: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "output": ("text", _is_text),
     "output_kind": ("text", _is_text),
     "heads": ("an object of heads by name", lambda value: _by_name(_is_head)(value)),
+    "output_temperature": ("a number above 0", lambda value: _is_number(value) and value > 0),
     "output_step": ("a number or null", _or_none(_is_number)),
     "custom_ops": ("a list of text", _are_texts),
     "keep": ("a list of text", _are_texts),

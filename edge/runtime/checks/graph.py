@@ -73,6 +73,10 @@ class Op(NamedTuple):
     outputs: list[int]
     options: Table | None
 
+    def option(self, number: int, kind: str = "int32", default: int = 0) -> int:
+        """Returns a number among the options, which are absent where all are their defaults."""
+        return default if self.options is None else self.options.scalar(number, kind, default)
+
 
 class Graph(NamedTuple):
     """A subgraph."""

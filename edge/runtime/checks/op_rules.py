@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from keras_transformer.edge.runtime.checks.graph import ABSENT, Op, Tensor
 from keras_transformer.edge.runtime.checks.tables import Damaged
+from keras_transformer.edge.runtime.checks.window_rules import convolution, max_pool
 
 Shape = tuple[int, ...]
 # An op's inputs, None where one is absent, its outputs and itself -> whether they fit.
@@ -40,12 +41,11 @@ def work(op: Op, tensors: Sequence[Tensor]) -> int:
     made = sum(tensors[place].size for place in op.outputs)
     if op.code in (_FULLY_CONNECTED, _BATCH_MATMUL):
         return made * max(1, tensors[op.inputs[0]].shape[-1])
+    if op.code == _CONV_2D:
+        return made * max(1, math.prod(tensors[op.inputs[1]].shape[1:]))
+    if op.code == _MAX_POOL_2D:
+        return made * max(1, op.option(3) * op.option(4))
     return made
-
-
-def _option(op: Op, number: int, kind: str = "int32") -> int:
-    """A number among the options, which are absent where all are 0."""
-    return 0 if op.options is None else op.options.scalar(number, kind)
 
 
 def _broadcast(shapes: Sequence[Shape]) -> Shape | None:
@@ -98,7 +98,7 @@ def _fully_connected(given, made, op):
     bias = given[2] if len(given) > 2 else None
     # Only in its own order: another one interleaves rows.
     return (
-        len(given) <= 3 and _option(op, 1, "int8") == 0 and width > 0 and x.size % width == 0
+        len(given) <= 3 and op.option(1, "int8") == 0 and width > 0 and x.size % width == 0
         and (kernel.constant is None or bool(outputs)) and out.shape[-1] == outputs
         and out.size == x.size // width * outputs and (bias is None or bias.size == outputs)
         and x.shape[-1] == width
@@ -107,18 +107,18 @@ def _fully_connected(given, made, op):
 
 def _batch_matmul(given, made, op):
     (x, y), [out] = given, made
-    rows, inner = x.shape[-2:][:: -1 if _option(op, 0, "bool") else 1]
-    other, columns = y.shape[-2:][:: -1 if _option(op, 1, "bool") else 1]
+    rows, inner = x.shape[-2:][:: -1 if op.option(0, "bool") else 1]
+    other, columns = y.shape[-2:][:: -1 if op.option(1, "bool") else 1]
     batch = _broadcast([x.shape[:-2], y.shape[:-2]])
     return inner == other and len(out.shape) <= 5 and out.shape == (*batch, rows, columns)
 
 
 def _gather(given, made, op):
     (table, places), [out] = given, made
-    axis = _axis(_option(op, 0), len(table.shape))
+    axis = _axis(op.option(0), len(table.shape))
     found = places.integers()
     return (
-        _option(op, 1) == 0 and places.type in ("INT32", "INT64") and out.type == table.type
+        op.option(1) == 0 and places.type in ("INT32", "INT64") and out.type == table.type
         and out.shape == table.shape[:axis] + places.shape + table.shape[axis + 1 :]
         and (found is None or all(0 <= one < table.shape[axis] for one in found))
         and table.shape[axis] > 0
@@ -156,7 +156,7 @@ def _transpose(given, made, op):
 
 def _concatenation(given, made, op):
     [out] = made
-    axis = _axis(_option(op, 0), len(out.shape))
+    axis = _axis(op.option(0), len(out.shape))
     rest = {one.shape[:axis] + one.shape[axis + 1 :] for one in given}
     return (
         {one.type for one in given} == {out.type}
@@ -168,9 +168,9 @@ def _concatenation(given, made, op):
 
 def _pack(given, made, op):
     [out] = made
-    axis = _axis(_option(op, 1), len(out.shape))
+    axis = _axis(op.option(1), len(out.shape))
     return (
-        _option(op, 0) == len(given) == out.shape[axis]
+        op.option(0) == len(given) == out.shape[axis]
         and {one.shape for one in given} == {out.shape[:axis] + out.shape[axis + 1 :]}
         and {one.type for one in given} == {out.type}
     )
@@ -178,9 +178,9 @@ def _pack(given, made, op):
 
 def _unpack(given, made, op):
     [x] = given
-    axis = _axis(_option(op, 1), len(x.shape))
+    axis = _axis(op.option(1), len(x.shape))
     return (
-        _option(op, 0) == len(made) == x.shape[axis]
+        op.option(0) == len(made) == x.shape[axis]
         and {one.shape for one in made} == {x.shape[:axis] + x.shape[axis + 1 :]}
         and {one.type for one in made} == {x.type}
     )
@@ -193,7 +193,7 @@ def _split(given, made, op):
     part = x.shape[place] // len(made)
     shape = (*x.shape[:place], part, *x.shape[place + 1 :])
     return (
-        _option(op, 0) == len(made) and part * len(made) == x.shape[place]
+        op.option(0) == len(made) and part * len(made) == x.shape[place]
         and {one.shape for one in made} == {shape} and {one.type for one in made} == {x.type}
     )  # fmt: skip
 
@@ -223,8 +223,8 @@ def _slice(given, made, op):
 def _strided_slice(given, made, op):
     x, [out] = given[0], made
     begin, end, strides = (one.integers() for one in given[1:])
-    masks = [_option(op, number) for number in range(5)]
-    if _option(op, 5, "bool") or masks[2] or masks[3] or len(begin) != len(x.shape):
+    masks = [op.option(number) for number in range(5)]
+    if op.option(5, "bool") or masks[2] or masks[3] or len(begin) != len(x.shape):
         return False
     shape = []
     for place, (whole, first, past, step) in enumerate(
@@ -247,7 +247,7 @@ def _strided_slice(given, made, op):
 def _reduce(given, made, op):
     (x, axes), [out] = given, made
     gone = {_axis(one, len(x.shape)) for one in axes.integers()}
-    keeps = _option(op, 0, "bool")
+    keeps = op.option(0, "bool")
     shape = tuple(
         1 if place in gone else size
         for place, size in enumerate(x.shape) if keeps or place not in gone
@@ -285,17 +285,17 @@ def _padded(given, made, op):
     return min(found) >= 0 and x.type == out.type and list(out.shape) == wide
 
 
-_FULLY_CONNECTED, _MUL, _BATCH_MATMUL = 9, 18, 126
+_CONV_2D, _FULLY_CONNECTED, _MAX_POOL_2D, _MUL, _BATCH_MATMUL = 3, 9, 17, 18, 126
 # Ops that multiply their first two inputs, and with them the scales.
-MULTIPLY = (_FULLY_CONNECTED, _MUL, _BATCH_MATMUL)
+MULTIPLY = (_CONV_2D, _FULLY_CONNECTED, _MUL, _BATCH_MATMUL)
 _UNARY, _CHANGED = _each(1, keeps_type=True), _each(1, keeps_type=False)
 _BINARY, _COMPARED = _each(2, keeps_type=True), _each(2, keeps_type=False)
 # By the schema's numbers.
 RULES: dict[int, tuple[str, Rule]] = {
-    0: ("ADD", _BINARY), 2: ("CONCATENATION", _concatenation), 6: ("DEQUANTIZE", _CHANGED),
-    7: ("EMBEDDING_LOOKUP", _embedding_lookup), 8: ("FLOOR", _UNARY),
+    0: ("ADD", _BINARY), 2: ("CONCATENATION", _concatenation), 3: ("CONV_2D", convolution),
+    6: ("DEQUANTIZE", _CHANGED), 7: ("EMBEDDING_LOOKUP", _embedding_lookup), 8: ("FLOOR", _UNARY),
     9: ("FULLY_CONNECTED", _fully_connected), 11: ("L2_NORMALIZATION", _UNARY),
-    14: ("LOGISTIC", _UNARY), 18: ("MUL", _BINARY),
+    14: ("LOGISTIC", _UNARY), 17: ("MAX_POOL_2D", max_pool), 18: ("MUL", _BINARY),
     19: ("RELU", _UNARY), 22: ("RESHAPE", _reshape), 25: ("SOFTMAX", _UNARY), 28: ("TANH", _UNARY),
     34: ("PAD", _padded), 36: ("GATHER", _gather), 39: ("TRANSPOSE", _transpose),
     40: ("MEAN", _reduce), 41: ("SUB", _BINARY), 42: ("DIV", _BINARY),

@@ -59,7 +59,7 @@ SINGLY = {
         for name in ("relu", "gelu", "gelu_tanh", "silu")
     },
     **{f"positions={name}": {"positions": name} for name in ("rotary", "t5", "alibi")},
-    **{f"pooling={name}": {"pooling": name} for name in ("mean", "max")},
+    **{f"pooling={name}": {"pooling": name} for name in ("mean", "max", "attention")},
     **{f"pre-norm {name}": {"pre_norm": True, "norm": name} for name in ("layer_norm", "rms_norm")},
     **{f"{heads} key-value heads": {"num_key_value_heads": heads} for heads in (1, 2)},
     "sinusoidal": {"positions": "sinusoidal", "scale_embeddings": True},

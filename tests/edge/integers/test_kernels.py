@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_transformer.edge.integers import kernels
-from keras_transformer.edge.integers.kernels import Grid, Kernel
+from keras_transformer.edge.integers.kernels import Grid, Kernel, windows
 from keras_transformer.zoo.errors import RunError
 from tests.edge.integers.single_op import TYPES, run, single_op
 
@@ -41,15 +41,18 @@ def test_steps_that_are_too_far_apart():
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("width", [16, 48, 128, 300])
-def test_a_mean(seed, width):
+@pytest.mark.parametrize("axis", [1, 2])
+def test_a_mean(seed, width, axis):
     xs, out = grids(seed, 2)
-    x = np.random.default_rng(seed).integers(-128, 128, (1, 200, width))
+    shape = (1, 200, width) if axis == 2 else (1, width, 200)
+    x = np.random.default_rng(seed).integers(-128, 128, shape)
+    expected = kernels.mean(axis, x, xs, out)
     data = single_op(
-        "MEAN", [((1, 200, width), xs)], out, (1, 200, 1),
-        constants=[{"shape": (1,), "dtype": TYPES.INT32, "data": np.array([2], np.int32)}],
+        "MEAN", [(shape, xs)], out, expected.shape,
+        constants=[{"shape": (1,), "dtype": TYPES.INT32, "data": np.array([axis], np.int32)}],
         options=("ReducerOptions", {"keepDims": True}),
     )  # fmt: skip
-    np.testing.assert_array_equal(run(data, x), kernels.mean(-1, x, xs, out))
+    np.testing.assert_array_equal(run(data, x), expected)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -93,6 +96,38 @@ def test_a_projection(seed, relu):
         options=("FullyConnectedOptions", {"fusedActivationFunction": int(relu)}),
     )  # fmt: skip
     np.testing.assert_array_equal(run(data, x), kernel.project(x, xs, out, relu=relu))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("relu", [False, True])
+def test_a_convolution(seed, stride, relu):
+    xs, out = grids(seed, 2)
+    rng = np.random.default_rng(seed)
+    size = (3, 3) if seed % 2 else (2, 5)
+    x = rng.integers(-128, 128, (2, 9, 10, 7))
+    values = rng.normal(size=(*size, 7, 20)).astype("float32").reshape(-1, 20)
+    scales = np.abs(values).max(0) / np.float32(127)
+    kernel = Kernel.of(
+        np.float32(np.rint(values / scales) * scales), rng.normal(size=20).astype("float32")
+    )
+    out = Grid.of(0.0, 30.0) if relu else Grid.of(-30.0, 29.0)
+    products = np.float64(xs.scale) * np.float64(kernel.scales)
+    expected = kernel.project(windows(x, size, stride, xs.zero), xs, out, relu=relu)
+    stored = kernel.integers.T.reshape(20, *size, 7).astype(np.int8)
+    data = single_op(
+        "CONV_2D", [(x.shape, xs)], out, expected.shape,
+        constants=[
+            {"shape": stored.shape, "data": stored, "scales": kernel.scales},
+            {"shape": (20,), "dtype": TYPES.INT32,
+             "data": np.rint(kernel.bias / products).astype(np.int32), "scales": products},
+        ],
+        options=("Conv2DOptions", {
+            "strideH": stride, "strideW": stride, "fusedActivationFunction": int(relu),
+        }),
+    )  # fmt: skip
+    np.testing.assert_array_equal(run(data, x), expected)
+    assert len(np.unique(expected)) > 50
 
 
 @pytest.mark.parametrize("seed", range(20))

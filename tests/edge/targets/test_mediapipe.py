@@ -53,6 +53,23 @@ def test_probabilities_are_those_of_the_plain_file(paths, file, plain):
         assert one.truncated == other.truncated
 
 
+@pytest.mark.parametrize("target", ["mediapipe", "text"])
+def test_probabilities_are_calibrated(target):
+    trained = random_model(pooling="mean")
+    trained.task = dataclasses.replace(trained.task, temperature=2.5)
+    runner, texts = Runner(convert(trained, target=target)), TEXTS[:1]
+    [expected] = trained.predict(texts)
+    assert runner.predict(texts)[0].scores == pytest.approx(expected.scores, abs=1e-6)
+    # The graph itself gives them, to whatever reads the file.
+    if target == "text":
+        inputs = {"texts": np.array([texts[0].encode()], object)}
+    else:
+        ids = trained.encode(texts).pad(trained.inputs, runner.max_length)
+        inputs = {**runner.modality.beside(ids), **ids}
+    given = runner.interpreter.get_signature_runner("predict")(**inputs)["probabilities"][0]
+    np.testing.assert_allclose(given, [expected.scores[one] for one in trained.labels], atol=1e-6)
+
+
 def test_an_embedding_is_what_the_head_reads(paths):
     trained = random_model(pooling="mean")
     weights = {weight.path: np.asarray(weight.value) for weight in trained.model.weights}

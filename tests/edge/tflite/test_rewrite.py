@@ -76,3 +76,27 @@ def test_a_float_softmax_is_not_stored_before_it_is_reshaped():
     found = [interpreter.get_tensor(one["index"]) for one in interpreter.get_output_details()]
     [products] = [one for one in found if one.shape == (1, 2, 5)]
     np.testing.assert_allclose(products, shares.reshape(1, 2, 6) @ kernel, rtol=1e-5, atol=1e-6)
+
+
+def test_the_bias_of_a_convolution_of_16_bits():
+    rng = np.random.default_rng(0)
+    kernel = rng.normal(size=(3, 3, 4, 6)).astype("float32")
+    scale = np.abs(kernel).max(axis=(0, 1, 2)) / 127
+    kernel, bias = np.float32(np.rint(kernel / scale) * scale), np.float32(rng.normal(size=6))
+
+    def stored(values):
+        low, high = -20.0 * 32768 / 32767, 20.0
+        return tf.quantization.fake_quant_with_min_max_args(values, low, high, num_bits=16)
+
+    def convolve(x):
+        return stored(tf.nn.bias_add(tf.nn.conv2d(stored(x), kernel, 1, "SAME"), bias))
+
+    spec = tf.TensorSpec([1, 5, 5, 4], tf.float32)
+    concrete = tf.function(convolve, input_signature=[spec]).get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    after = rewrite(converter.convert())
+    assert count_ops(after) == {"QUANTIZE": 1, "CONV_2D": 1, "DEQUANTIZE": 1}
+    x = rng.normal(size=(1, 5, 5, 4)).astype("float32")
+    # The bias is rounded to a thousandth of a step, and ties may fall the other way.
+    np.testing.assert_allclose(run(after, x), convolve(tf.constant(x)), atol=1.01 * 20 / 32767)

@@ -1,5 +1,7 @@
 """Images: their settings, rows, and a model of them from a folder of files to a `.tflite` file."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image as Pillow
@@ -10,6 +12,7 @@ from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.tflite.schema import count_ops
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.media.suited import suited_to_pictures
 from keras_transformer.zoo.modalities.image import Image, ImageSettings
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.tasks.classification import Classification
@@ -169,6 +172,37 @@ def test_pixels_are_stored_as_they_are(trained, folders):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "precision"),
+    [("micro", "integer"), ("onnx", "float32"), ("torchscript", "float32"),
+     ("saved_model", "float32")],
+)  # fmt: skip
+def test_other_targets(trained, folders, target, precision):
+    if target == "torchscript":
+        pytest.importorskip("torch")
+    calibration = str(folders["train"]) if precision == "integer" else None
+    # Each is run by its own runtime on the checkpoint's rows before it is written.
+    made = kt.convert(trained, precision, target=target, calibration=calibration)
+    assert (made.parity.rows, made.parity.agreement) == (48, 1.0)
+
+
+def test_mediapipe_stretches_images(trained):
+    made = kt.convert(trained, target="mediapipe")
+    assert made.parity.agreement == 1.0
+    cropped = dataclasses.replace(
+        trained, modality=Image(max_length=13, settings={**SETTINGS, "crop": 0.8})
+    )
+    with pytest.raises(InputError, match="stretched as a whole, as MediaPipe does it, got crop=0"):
+        kt.convert(cropped, target="mediapipe")
+
+
+@pytest.mark.parametrize("target", ["text", "litertlm"])
+def test_targets_of_texts(trained, target):
+    with pytest.raises(InputError, match="Expected a model of text, got one of image"):
+        kt.convert(trained, target=target)
+
+
+@pytest.mark.slow
 def test_quantization_aware_training(trained, folders):
     small = kt.quantize(trained, "int8", epochs=1)
     runner = Runner(kt.convert(small, "int8"))
@@ -191,6 +225,15 @@ def test_options_that_have_no_meaning(folders):
 def test_small_pictures_choose_the_size_of_the_model(folders):
     task = Classification().reading("image")
     found = task.suited(task.read(str(folders["train"])), {})
-    assert (found["model"], found["settings"]["height"] % 4) == ("vit_tiny", 0)
+    assert (found["model"], found["settings"]["height"] % 4) == ("cct_4", 0)
     side, patch = found["settings"]["width"], found["settings"]["patch"]
-    assert found["batch_tokens"] == 64 * ((side // patch) ** 2 + 1)
+    assert (side % patch, found["augment"]) == (0, "crop")
+    large = [np.zeros((300, 400, 3), np.uint8)] * 3
+    assert suited_to_pictures(large, {})["settings"] == {}
+    for chosen, settings in (
+        ({"height": 64}, {"height": 64, "width": 28, "patch": 4}),
+        ({"height": 32, "width": 48}, {"height": 32, "width": 48, "patch": 4}),
+        ({"patch": 9}, {"height": 27, "width": 27, "patch": 9}),
+    ):
+        small = [np.zeros((28, 30, 3), np.uint8)] * 3
+        assert suited_to_pictures(small, chosen)["settings"] == settings

@@ -20,7 +20,6 @@ from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.registry import TASKS
 
 USES = ", ".join(Classification.columns)
-
 NEEDED = {"model": "bert_tiny", "train": "a.tsv", "validation": "b.tsv"}
 KINDS = {
     kind: [name for name, option in OPTIONS.items() if option.kind == kind]
@@ -90,9 +89,8 @@ def test_columns():
     assert made.data.columns == {"source": "en", "target": "de"}
     assert made.replace(source="fr").data.columns == {"source": "fr", "target": "de"}
     assert recipe("language-modeling").data.columns == {}
-    assert recipe(columns={"text": "sentence"}, label="verdict").data.columns == {
-        **Classification.columns, "text": "sentence", "label": "verdict"
-    }  # fmt: skip
+    named = {"text": "sentence", "label": "verdict"}
+    assert recipe(columns=named).data.columns == {**Classification.columns, **named}
     with refused("Expected text_pair to be text or null, got text_pair=3."):
         recipe(text_pair=3)
     with refused("Expected target to name a column of the data, got none; give target."):
@@ -315,8 +313,8 @@ def test_a_part_checks_itself():
 @pytest.mark.parametrize("text", ["a\0b", "caf\udce9", "\ud800"])
 @pytest.mark.parametrize("name", ["train", "validation", "vocabulary", "text", "labels"])
 def test_text_that_no_file_can_hold(name, text):
-    value = (text,) if name == "labels" else text
     given = {"model": "bert_tiny", "train": "a", "validation": "b", "text": "t", "label": "l"}
+    given[name] = (text,) if name == "labels" else text
     with pytest.raises(InputError, match=f"{name}=") as raised:
-        Recipe.of_task(TASKS["classification"], **given | {name: value})
+        Recipe.of_task(TASKS["classification"], **given)
     assert repr(text) in str(raised.value)

@@ -1,4 +1,4 @@
-"""Execution of built models: predictions over batches, and the steps of generation.
+"""Execution of built models: their weights, predictions over batches, and steps of generation.
 
 Imports models, data and tokenizers.
 """
