@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_transformer.activations import without_own_gradients
 from keras_transformer.edge.convert.marked import Marked, marks_of
+from keras_transformer.edge.convert.stored import stored_kernels
 from keras_transformer.edge.precision import Precision, kept_patterns, precision_of
 from keras_transformer.edge.quantize.qat import grid_weights, quantized_model, weights_on_grid
 from keras_transformer.edge.quantize.ranges import learned_points
@@ -19,7 +20,6 @@ from keras_transformer.edge.tflite.marks import Mark
 from keras_transformer.edge.tflite.narrow import with_weights
 from keras_transformer.edge.tflite.rewrite import rewrite
 from keras_transformer.edge.tflite.schema import check_integers, check_kernels, check_ops
-from keras_transformer.edge.tflite.stored import stored_kernels
 from keras_transformer.edge.tflite.units import in_units
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.positions import LearnedPositionalEncoding

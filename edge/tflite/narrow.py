@@ -6,8 +6,9 @@ row (TensorFlow Lite's dynamic range quantization).
 """
 
 import copy
+import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -17,13 +18,29 @@ from keras_transformer.edge.tflite.compact import to_bytes
 from keras_transformer.edge.tflite.marks import Constants, Mark
 from keras_transformer.edge.tflite.on_grid import integers_of, packed, step_of
 from keras_transformer.edge.tflite.schema import TYPE_NAMES, op_name
-from keras_transformer.edge.tflite.stored import StoredKernels
 from keras_transformer.embeddings import TABLE_BITS
 from keras_transformer.rounding import SMALLEST_BLOCK_SCALE
 from keras_transformer.zoo.errors import RunError
 
 # Ops whose second input is a kernel, outputs first.
 _MATMULS = ("FULLY_CONNECTED", "CONV_2D")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StoredKernels:
+    """The required storage types of a file's kernels.
+
+    Attributes:
+        bits, block: width and block size of the kernels.
+        tables: shapes (V, D) of the token tables that are stored in 8 bits.
+        others: number of kernels stored in another type than the precision's, by type and shape
+            (outputs first).
+    """
+
+    bits: int | None
+    block: int | None
+    tables: frozenset[tuple[int, int]]
+    others: Mapping[tuple[str, tuple[int, ...]], int]
 
 
 def with_weights(

@@ -1,33 +1,15 @@
 """The types in which a file stores the kernels and tables of a model."""
 
-import dataclasses
 from collections import Counter
-from collections.abc import Mapping
 
 import keras
 
 from keras_transformer.edge.precision import Precision
+from keras_transformer.edge.tflite.narrow import StoredKernels
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.frames import LogMel
 from keras_transformer.quantization import KernelLayer
 from keras_transformer.zoo.models.build import all_layers
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class StoredKernels:
-    """The required storage types of a file's kernels.
-
-    Attributes:
-        bits, block: width and block size of the kernels.
-        tables: shapes (V, D) of the token tables that are stored in 8 bits.
-        others: number of kernels stored in another type than the precision's, by type and shape
-            (outputs first).
-    """
-
-    bits: int | None
-    block: int | None
-    tables: frozenset[tuple[int, int]]
-    others: Mapping[tuple[str, tuple[int, ...]], int]
 
 
 def stored_kernels(model: keras.Model, spec: Precision) -> StoredKernels:
