@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_transformer.zoo.augmentation.names import kinds_of
 from keras_transformer.zoo.data.batches import Batch, Batches, SampledBatches
 from keras_transformer.zoo.errors import InputError
 
@@ -31,21 +32,6 @@ _MIXES: Mapping[str, Callable[[int], keras.layers.Layer]] = {
     "cutmix": keras.layers.CutMix,
 }
 KINDS = (*_LAYERS, *_MIXES)
-
-
-def kinds_of(names: str) -> tuple[str, ...]:
-    """Returns the kinds of augmentation of a list with commas, in the order of `KINDS`.
-
-    Raises:
-        InputError: if one is unknown or named twice.
-    """
-    found = [name.strip() for name in names.split(",")] if names.strip() else []
-    if len(set(found)) < len(found) or not set(found) <= set(KINDS):
-        raise InputError(
-            f"Expected augment to name some of {', '.join(KINDS)}, each once, got "
-            f"augment={names!r}."
-        )
-    return tuple(name for name in KINDS if name in found)
 
 
 class AugmentedBatches:
@@ -75,7 +61,7 @@ class AugmentedBatches:
 
     def __init__(self, batches: Batches | SampledBatches, names: str, *, seed: int, classes: int):
         self._batches, self._seed, self._classes = batches, seed, classes
-        kinds = kinds_of(names)
+        kinds = kinds_of(names, KINDS)
         self._mixes = [_MIXES[name](seed=seed) for name in kinds if name in _MIXES]
         if self._mixes and not classes:
             raise InputError(

@@ -55,8 +55,8 @@ class Data(Part):
         token_dropout: fraction of training tokens replaced by [MASK].
         piece_dropout: probability of skipping a matching piece of a training word, see
             `PieceDropout`.
-        augment: kinds of augmentation of training images, with commas between them, see
-            `AugmentedBatches`; empty for none.
+        augment: kinds of augmentation of training images or sounds, with commas between them, see
+            `AugmentedBatches` and `AugmentedSounds`; empty for none.
         mask_share: fraction of the tokens that masked language modeling hides.
     """
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_transformer.zoo.augmentation.pictures import AugmentedBatches
+from keras_transformer.zoo.augmentation.sounds import AugmentedSounds
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.rows import Rows
@@ -164,7 +165,7 @@ def read_inputs(
 
 def training_batches(
     data: RunData, recipe: Recipe
-) -> Batches | SampledBatches | AugmentedBatches:
+) -> Batches | SampledBatches | AugmentedBatches | AugmentedSounds:
     """Returns the training batches of a recipe."""
     seed, augment = recipe.training.seed, recipe.data.augment
     batches = data.batches(
@@ -173,9 +174,12 @@ def training_batches(
     )  # fmt: skip
     if not augment:
         return batches
+    if data.task.modality == "audio":
+        return AugmentedSounds(batches, augment, seed=seed)
     if data.task.modality != "image":
         raise InputError(
-            f"Expected augment only for images, got augment={augment!r} for {data.task.modality}."
+            f"Expected augment only for images and sounds, got augment={augment!r} for "
+            f"{data.task.modality}."
         )
     classes = len(data.task.labels) if data.task.output == CLASSES else 0
     return AugmentedBatches(batches, augment, seed=seed, classes=classes)

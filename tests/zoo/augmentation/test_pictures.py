@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import keras_transformer as kt
-from keras_transformer.zoo.augmentation.pictures import KINDS, AugmentedBatches, kinds_of
+from keras_transformer.zoo.augmentation.names import kinds_of
+from keras_transformer.zoo.augmentation.pictures import KINDS, AugmentedBatches
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.losses.losses import ClassLoss
@@ -113,14 +114,14 @@ def test_a_model_trains_on_them():
 
 
 def test_what_cannot_be_augmented():
-    assert kinds_of("") == ()
-    assert kinds_of("crop, flip") == ("flip", "crop")
+    assert kinds_of("", KINDS) == ()
+    assert kinds_of("crop, flip", KINDS) == ("flip", "crop")
     for wrong in ("blur", "flip,flip", "flip,"):
         with pytest.raises(InputError, match="Expected augment to name some of flip, crop,"):
-            kinds_of(wrong)
+            kinds_of(wrong, KINDS)
     with pytest.raises(InputError, match="without mixup and cutmix for targets that are no"):
         batches("mixup", classes=0)
-    with pytest.raises(InputError, match="Expected augment only for images, got augment='flip'"):
+    with pytest.raises(InputError, match="Expected augment only for images and sounds, got"):
         kt.train(
             "bert_tiny", train=(["a", "b"] * 8, ["x", "y"] * 8), validation=0.5, augment="flip",
             settings={"num_layers": 1, "hidden_dim": 16, "num_heads": 2},

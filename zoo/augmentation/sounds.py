@@ -1,0 +1,102 @@
+"""Augmentation of sounds, batch by batch."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from keras_transformer.zoo.augmentation.names import kinds_of
+from keras_transformer.zoo.data.batches import Batch, Batches, SampledBatches
+
+_WAVEFORM = "waveform"
+# Share of the length by which a sound is moved at most; factors of its level; decibels of it over
+# noise; share of the length of silence at most.
+_SHIFT, _LEVEL, _OVER_NOISE, _SILENCE = 0.1, (0.25, 4.0), (10.0, 40.0), 0.1
+
+
+class AugmentedSounds:
+    """Training batches whose sounds are changed at random, differently in every epoch.
+
+    - `shift`: moved by up to a tenth of the input's length, after or before zeros.
+    - `level`: a quarter to four times as loud.
+    - `noise`: white noise 10 to 40 dB below it, in every second.
+    - `mask`: up to a tenth of the input's length becomes silence (Park et al. 2019,
+      arXiv:1904.08779, section 2, in time).
+
+    The same epoch has the same batches, whichever batch it starts with.
+
+    Args:
+        batches: batches with float32 `waveform`.
+        names: kinds of augmentation, with commas between them.
+        seed: seed of the run.
+
+    Raises:
+        InputError: if a kind is unknown.
+    """
+
+    def __init__(self, batches: Batches | SampledBatches, names: str, *, seed: int):
+        self._batches, self._seed = batches, seed
+        self._kinds = [_CHANGES[name] for name in kinds_of(names, tuple(_CHANGES))]
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def epoch(self, number: int, *, start: int = 0) -> Iterator[Batch]:
+        """Yields the shuffled batches of an epoch, starting at batch `start`."""
+        for place, batch in enumerate(self._batches.epoch(number, start=start), start=start):
+            yield self._changed(batch, (self._seed, number, place))
+
+    def one_of_each_shape(self) -> Iterator[Batch]:
+        """Yields a batch of each shape that occurs in the epochs, by ascending length."""
+        return self._batches.one_of_each_shape()
+
+    def largest(self) -> tuple[int, int]:
+        """Returns the largest shape, see `Batches.largest`."""
+        return self._batches.largest()
+
+    def fingerprint(self) -> str:
+        """Identifies the data, as `Batches.fingerprint` does."""
+        return self._batches.fingerprint()
+
+    def _changed(self, batch: Batch, seeds: tuple[int, ...]) -> Batch:
+        rng = np.random.default_rng(seeds)
+        sounds = batch.inputs[_WAVEFORM]
+        for change in self._kinds:
+            sounds = np.stack([change(sound, rng) for sound in sounds])
+        inputs = {**batch.inputs, _WAVEFORM: sounds.astype(np.float32)}
+        return dataclasses.replace(batch, inputs=inputs)
+
+
+def _shifted(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    most = round(_SHIFT * len(sound))
+    places = int(rng.integers(-most, most + 1))
+    zeros = np.zeros(abs(places), sound.dtype)
+    if places < 0:
+        return np.concatenate([sound[-places:], zeros])
+    return np.concatenate([zeros, sound[: len(sound) - places]])
+
+
+def _level(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return sound * np.exp(rng.uniform(*np.log(_LEVEL)))
+
+
+def _noisy(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    if rng.random() < 0.5:
+        return sound
+    size = np.sqrt(np.square(sound).mean()) * 10 ** (-rng.uniform(*_OVER_NOISE) / 20)
+    return sound + rng.normal(0, size, len(sound))
+
+
+def _masked(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    length = int(rng.integers(0, round(_SILENCE * len(sound)) + 1))
+    start = int(rng.integers(0, len(sound) - length + 1))
+    sound = sound.copy()
+    sound[start : start + length] = 0
+    return sound
+
+
+# In the order in which they are applied.
+_CHANGES: Mapping[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
+    "shift": _shifted, "level": _level, "noise": _noisy, "mask": _masked,
+}  # fmt: skip
+KINDS = tuple(_CHANGES)
