@@ -23,7 +23,7 @@ AVERAGED = ("precision", "recall", "f1")
     help=f"Show every class or label, not only the {MAX_CLASSES} with the lowest F1.",
 )
 @click.option(
-    "--out-of-scope", type=kinds.EXISTING_FILE, metavar="FILE",
+    "--out-of-scope", type=kinds.EXISTING_DATA, metavar="FILE",
     help="Rows that the model is to reject, as one that was trained with --out-of-scope can.",
 )
 @click.option(

@@ -10,10 +10,13 @@ import os
 import re
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# Number of times in a second that the filter is looked at, whether it has ended.
+_WAITS = 100
 # Lines of information and warnings in the libraries' formats: `I0000 00:00:1795858751.624427 ...`,
 # `2026-11-28 09:26:00.000001: W external/...`, `INFO: Created ...`; and individually, errors on a
 # machine without a GPU, and second lines.
@@ -94,7 +97,18 @@ def _filtered() -> Iterator[None]:
         # The child exits when the last writer of the pipe is closed.
         os.dup2(kept, 2)
         os.close(kept)
-        os.waitpid(child, 0)
+        _wait(child)
+
+
+def _wait(child: int) -> None:
+    """Waits until all that was written has been passed on, at most for a second.
+
+    After an error the workers of a file may live as long as this process, and with them the pipe.
+    """
+    for _ in range(_WAITS):
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return
+        time.sleep(1 / _WAITS)
 
 
 def _forward(reader: int, out: int) -> None:

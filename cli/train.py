@@ -189,7 +189,7 @@ class FileOrShare(click.ParamType):
 @options.source(help="Column of a translation's source text.")
 @options.target(help="Column of a translation's target text; several for one model, such as de,fr.")
 @click.option(
-    "--out-of-scope", type=DATA_FILE, metavar="FILE",
+    "--out-of-scope", type=DATA, metavar="FILE",
     help="Rows that a classification is to reject: with the validation rows they decide below "
     "which --scope-score a prediction has no label.",
 )

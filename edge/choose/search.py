@@ -21,7 +21,7 @@ from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.evaluation.metric import Metric, check_max_drop
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.progress import Report, default_report
-from keras_transformer.zoo.recipe.training_data import file_digest, is_path, rows_digest
+from keras_transformer.zoo.recipe.training_data import data_digest, is_path, rows_digest
 from keras_transformer.zoo.storage.beside import check_writable, resolved, target
 from keras_transformer.zoo.storage.files import weights_digest, write_file
 from keras_transformer.zoo.storage.locks import clear_abandoned
@@ -210,7 +210,7 @@ def _write(out: Path, found: Search) -> None:
 
 
 def _digest(source: str | Path | Rows) -> str:
-    return rows_digest(source.rows()) if isinstance(source, Rows) else file_digest(source)
+    return rows_digest(source.rows()) if isinstance(source, Rows) else data_digest(source)
 
 
 def _named(source: Any) -> str | float | None:

@@ -34,6 +34,7 @@ class Diagnosis:
         outputs: outputs of the model for them.
         predictions: predictions of the model.
         metrics: metrics of its task.
+        column: column of the rows in `errors`, such as `text`.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class Diagnosis:
     outputs: Outputs
     predictions: Sequence[Any]
     metrics: Metrics
+    column: str = "text"
 
     def errors(self) -> list[dict[str, Any]]:
         """Returns the rows whose prediction is wrong, worst first.
@@ -108,7 +110,10 @@ class Diagnosis:
     def _row(self, place: int) -> dict[str, Any]:
         examples = self.examples
         pair = {} if examples.pairs is None else {"text_pair": examples.pairs[place]}
-        return {"line": examples.lines[place], "text": examples.texts[place], **pair}
+        row, line = examples.texts[place], examples.lines[place]
+        # Of a picture or a sound in memory there is no more to show than its number.
+        shown = str(row) if isinstance(row, str | Path) else f"row {line}"
+        return {"line": line, self.column: shown, **pair}
 
     def _wrong_classes(self):
         for place, (target, one) in enumerate(
@@ -174,7 +179,8 @@ def diagnose(
     if out_of_scope is not None:
         metrics |= scope_metrics(predictor, out_of_scope, columns)
     return Diagnosis(
-        kind=predictor.output_kind, labels=predictor.labels, examples=examples, outputs=outputs,
+        column=predictor.modality.column, kind=predictor.output_kind, labels=predictor.labels,
+        examples=examples, outputs=outputs,
         predictions=OUTPUTS[predictor.output_kind](
             predictor.labels, outputs, **predictor.decision
         ),

@@ -34,6 +34,7 @@ class Origin:
         rows: rows of the table by name.
         score: validation score in the precision of a quantized checkpoint.
         unit: the input of one invocation, in words.
+        limit: what of an input is read, see `Modality.limit`.
         classifies: whether it always predicts one of its labels.
         generates: whether it generates text.
         windowed: whether it reads a long text in several windows.
@@ -44,6 +45,7 @@ class Origin:
     rows: Mapping[str, str | None]
     score: str | None
     unit: str
+    limit: str | None
     classifies: bool
     generates: bool
     windowed: bool
@@ -58,9 +60,12 @@ class Origin:
             output: kind of output, see `edge.runtime.names`.
         """
         longer = "read in several windows, by Runner" if self.windowed else "cut"
-        yield f"It reads at most {length} tokens; what is longer is {longer}."
+        yield self.limit or f"It reads at most {length} tokens; what is longer is {longer}."
         if self.classifies and output != EMBEDDING:
-            yield "It always answers with one of its labels, to a text that fits none of them too."
+            yield (
+                f"It always answers with one of its labels, to {self.unit} that fits none of them "
+                "too."
+            )
         if self.generates:
             yield "What it writes is neither checked nor filtered."
         if self.is_measured:
@@ -80,7 +85,8 @@ def origin_of(checkpoint: Checkpoint) -> Origin:
             "in float, by Keras": _score(checkpoint, is_float=True),
         },
         score=_score(checkpoint, is_float=False),
-        unit="a token" if checkpoint.task.generates else "a text",
+        unit="a token" if checkpoint.task.generates else checkpoint.modality.one,
+        limit=checkpoint.modality.limit(),
         classifies=checkpoint.output_kind == CLASSES
         and "out_of_scope" not in checkpoint.decision,
         generates=checkpoint.task.generates,

@@ -78,7 +78,7 @@ class Artifact:
             "this folder" if self.is_folder else "this file": _parity(self.parity, self.origin),
             "in integers": _simulated(**self.description.get("simulated", {})),
             "target": self.target,
-            "tokens": ", ".join(map(str, self.description.get("lengths", ()))) or None,
+            "tokens": self._tokens(),
             **self.measured,
             "size": f"{self.size:,} bytes",
             "latency": self.latency(),
@@ -92,6 +92,12 @@ class Artifact:
             self.origin.limits(self.description["max_length"], self.description.get("output")),
             self.loading_from(path),
         )  # fmt: skip
+
+    def _tokens(self) -> str | None:
+        """The input lengths in tokens, where it reads texts."""
+        is_text = self.description.get("modality", "text") == "text"
+        lengths = self.description.get("lengths", ()) if is_text else ()
+        return ", ".join(map(str, lengths)) or None
 
     def save(self, path: str | Path, overwrite: bool = False) -> list[Path]:
         """Writes it atomically by renaming, and adds or updates its section in MODEL_CARD.md.

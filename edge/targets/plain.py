@@ -9,7 +9,7 @@ class Plain(FlatbufferWriter):
 
     def loading(self, checkpoint: Checkpoint) -> str:
         """Returns a two-line program."""
-        call = 'predict(["a text"])'
+        call = f"predict([{checkpoint.modality.example}])"
         if checkpoint.task.generates:
             call = 'generate(["a text"])'
         elif checkpoint.task.pair:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -53,6 +55,33 @@ def test_a_folder_becomes_a_file_that_predicts(photos, model):
     assert json.loads(call("evaluate", file, "--data", photos / "dev", "--json").output)
 
 
+def test_wrong_rows_are_named_by_their_paths(photos, model, tmp_path):
+    table = tmp_path / "rows.tsv"
+    [path, *_] = sorted((photos / "dev" / "falls").glob("*.*"))
+    (tmp_path / path.name).write_bytes(path.read_bytes())
+    table.write_text(f"image\tlabel\n{path.name}\trises\n")
+    result = call("evaluate", model, "--data", table, "--errors", tmp_path / "wrong.csv")
+    assert result.exit_code == 0, result.output
+    header, row = (tmp_path / "wrong.csv").read_text().splitlines()
+    assert header.startswith("line,image,label,prediction")
+    assert row.startswith(f"2,{tmp_path / path.name},rises,falls")
+
+
+def test_workers_end_with_a_mistake(photos, model, tmp_path):
+    file = photos / "workers.tflite"
+    assert call("convert", model, "--precision", "float32", "--out", file).exit_code == 0
+    (tmp_path / "note.png").write_text("no picture")
+    paths = [*sorted((photos / "dev").rglob("*.*"))[:2], tmp_path / "note.png"]
+    # In a process of its own, whose output is filtered: it did not end before.
+    program = "from keras_transformer.cli.main import run; run()"
+    child = subprocess.run(
+        [sys.executable, "-c", program, "run", str(file), *map(str, paths), "--workers", "2"],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert child.returncode == 2
+    assert "note.png: expected a JPEG, PNG or WebP picture" in child.stderr
+
+
 def test_mistakes(photos, model, tmp_path):
     (tmp_path / "note.txt").write_text("no picture")
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "whole.png")
@@ -69,7 +98,7 @@ def test_mistakes(photos, model, tmp_path):
         ),
         (
             ("train", "bert_tiny", "--train", photos / "train", "--validation", 0.1, "--out",
-             tmp_path / "out"), "train: expected a name that ends in .tsv",
+             tmp_path / "out"), "train: expected a table",
         ),
     ):  # fmt: skip
         result = call(*arguments)

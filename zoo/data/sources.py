@@ -50,6 +50,11 @@ def read_source(
         path = Path(source)
         if suffixes and path.is_dir():
             return _of_class_folder(path, texts, others, suffixes)
+        if is_text and path.is_dir():
+            raise InputError(
+                f"{path}: expected a table ({', '.join(SUFFIXES)}) for a model of texts, got a "
+                "folder, which models of images and of sounds read, such as cct_4 and kwt_tiny."
+            )
         if suffixes and not path.name.removesuffix(".gz").endswith((*SUFFIXES, ARRAYS)):
             raise InputError(
                 f"{path}: expected a folder with a folder of files for each class, a table "
@@ -58,6 +63,12 @@ def read_source(
         if is_text or path.suffix != ARRAYS:
             return read_table(path)
         source, name = read_arrays(path), str(path)
+        for key in others:
+            if key in source and source[key].ndim > 1:
+                raise InputError(
+                    f"{path}: expected one value for each row in the array {key!r}, such as a "
+                    f"label's name or number, got an array of shape {source[key].shape}."
+                )
     if isinstance(source, tuple):
         columns = _columns_in_order(source, [*texts, *others], name)
     elif hasattr(source, "keys"):

@@ -28,4 +28,11 @@ def read_arrays(path: str | Path) -> Mapping[str, np.ndarray]:
             f"{path}: expected arrays as numpy.savez writes them, got what cannot be read "
             f"({error})."
         ) from None
-    return {name: array for name, array in arrays.items() if array.ndim}
+    return {name: _column(array) for name, array in arrays.items() if array.ndim}
+
+
+def _column(array: np.ndarray) -> np.ndarray:
+    """An array with its texts decoded, and single values for rows of one."""
+    if array.dtype.kind == "S":
+        array = np.char.decode(array, "utf-8")
+    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array

@@ -63,14 +63,26 @@ def _opened(source):
     name = "the bytes" if is_bytes else str(source)
     if not is_bytes and os.path.isdir(source):
         raise InputError(f"{name}: expected a picture, got a folder.")
-    try:
+    with _decoding(name):
         with image.open(io.BytesIO(source) if is_bytes else source, formats=FORMATS) as picture:
-            if picture.width * picture.height > MOST_PIXELS:
-                raise InputError(
-                    f"{name}: expected a picture of at most {MOST_PIXELS} pixels, got "
-                    f"{picture.width} x {picture.height}."
-                )
+            _check_size(picture, name)
             yield picture
+
+
+def _check_size(picture, name):
+    if picture.width * picture.height > MOST_PIXELS:
+        raise InputError(
+            f"{name}: expected a picture of at most {MOST_PIXELS} pixels, got {picture.width} x "
+            f"{picture.height}."
+        )
+
+
+@contextlib.contextmanager
+def _decoding(name):
+    """What Pillow's decoders raise becomes an InputError with a name."""
+    image = _pillow()
+    try:
+        yield
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no file {name}.") from None
     except InputError:
@@ -83,6 +95,23 @@ def _opened(source):
         raise InputError(
             f"{name}: expected a JPEG, PNG or WebP picture, got what cannot be decoded ({reason})."
         ) from None
+
+
+def is_pillow(value: Any) -> bool:
+    """Whether a value is a picture of Pillow's, which need not be installed."""
+    return any(kind.__module__ == "PIL.Image" for kind in type(value).__mro__)
+
+
+def pillow_pixels(picture: Any, channels: int) -> np.ndarray:
+    """Returns the pixels of a picture of Pillow's, as `read_picture` does those of its file.
+
+    Raises:
+        InputError: if its file is truncated, or it is larger than `MOST_PIXELS`.
+    """
+    with _decoding(described(picture)):
+        _check_size(picture, described(picture))
+        picture.load()
+        return _pixels(_upright(_eight_bits(picture)), channels)
 
 
 def pixels_of(array: Any, channels: int) -> np.ndarray:
@@ -152,6 +181,10 @@ def described(value: Any) -> str:
     """Returns a raw picture in messages: its path, or its kind."""
     if isinstance(value, str | Path):
         return str(value)
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    if isinstance(value, bytes) or is_pillow(value):
+        return f"a {type(value).__name__}"
     return f"{type(value).__name__} {shortened_value(value)}"
 
 

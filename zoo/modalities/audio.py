@@ -155,6 +155,8 @@ class Audio(Modality):
 
     name: ClassVar[str] = "audio"
     rows: ClassVar[str] = "sounds"
+    one: ClassVar[str] = "a sound"
+    example: ClassVar[str] = '"clip.wav"'
     column: ClassVar[str] = "audio"
     suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
 
@@ -194,6 +196,13 @@ class Audio(Modality):
             raise TypeError(f"Expected a list of {self.rows}, got one path; put it in a list.")
         found, _ = super().checked(rows, pairs)
         return [_raw(row, f"place {place}") for place, row in enumerate(found, start=1)], None
+
+    def limit(self) -> str:
+        of = AudioSettings.of(self.settings)
+        return (
+            f"It reads {of.samples / of.rate:.3g} seconds of sound at {of.rate} Hz, to which other "
+            "rates are resampled; of what is longer the middle."
+        )
 
     @classmethod
     def read_row(cls, value: Any, place: str, folder: Path | None = None) -> Any:

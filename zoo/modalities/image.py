@@ -14,6 +14,8 @@ from keras_transformer.zoo.media.pictures import (
     SUFFIXES,
     described,
     fitted,
+    is_pillow,
+    pillow_pixels,
     pixels_of,
     read_picture,
 )
@@ -120,12 +122,15 @@ class ImageSettings:
 class Image(Modality):
     """Pictures as uint8 `pixels` (height, width, channels), see `ImageSettings`.
 
-    A raw row is the path of a JPEG, PNG or WebP, its bytes, or an array of uint8 pixels of any
-    size; Pillow decodes files and resizes what has another size than the model's.
+    A raw row is the path of a JPEG, PNG or WebP, its bytes, a picture of Pillow's, or an array of
+    uint8 pixels of any size; Pillow decodes files and resizes what has another size than the
+    model's.
     """
 
     name: ClassVar[str] = "image"
     rows: ClassVar[str] = "images"
+    one: ClassVar[str] = "an image"
+    example: ClassVar[str] = '"photo.jpg"'
     column: ClassVar[str] = "image"
     suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
 
@@ -150,14 +155,30 @@ class Image(Modality):
     def checked(
         self, rows: Iterable[Any], pairs: Iterable[Any] | None = None
     ) -> tuple[list[Any], list[Any] | None]:
-        if isinstance(rows, Path):
-            raise TypeError(f"Expected a list of {self.rows}, got one path; put it in a list.")
+        # Three axes are a picture if the last is that of channels, or else several grey ones.
+        shape = np.shape(rows) if isinstance(rows, np.ndarray) else ()
+        is_one = len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3))
+        if isinstance(rows, str | Path | bytes) or is_pillow(rows) or is_one:
+            raise TypeError(
+                f"Expected a list of {self.rows}, got {described(rows)}; put it in a list."
+            )
         found, _ = super().checked(rows, pairs)
         return [_raw(row, place) for place, row in enumerate(found, start=1)], None
 
+    def limit(self) -> str:
+        of = ImageSettings.of(self.settings)
+        kind = "grey images" if of.channels == 1 else "images"
+        return f"It reads {kind} of {of.width} x {of.height} pixels, to which others are resized."
+
     @classmethod
     def read_row(cls, value: Any, place: str, folder: Path | None = None) -> Any:
-        if isinstance(value, np.ndarray | bytes):
+        if isinstance(value, np.ndarray):
+            try:
+                pixels_of(value, 3)
+            except InputError as error:
+                raise InputError(f"{place}: {error}") from None
+            return value
+        if isinstance(value, bytes) or is_pillow(value):
             return value
         if not isinstance(value, str | Path):
             raise InputError(f"{place}: expected the path of an image, got {described(value)}.")
@@ -172,13 +193,13 @@ class Image(Modality):
 
 
 def _raw(row: Any, place: int) -> Any:
-    """A caller's row: a path, bytes, or an array, also that of a picture of Pillow's."""
-    if isinstance(row, str | Path | bytes | np.ndarray):
+    """A caller's row: a path, bytes, an array, or a picture of Pillow's."""
+    if isinstance(row, str | Path | bytes | np.ndarray) or is_pillow(row):
         return row
-    if not hasattr(row, "__array_interface__") and not hasattr(row, "__array__"):
+    if not hasattr(row, "__array__"):
         raise TypeError(
-            f"Expected images to be paths, bytes or uint8 arrays, got {described(row)} in place "
-            f"{place}."
+            "Expected images to be paths, bytes, uint8 arrays or Pillow's pictures, got "
+            f"{described(row)} in place {place}."
         )
     return np.asarray(row)
 
@@ -186,4 +207,4 @@ def _raw(row: Any, place: int) -> Any:
 def _pixels(row: Any, channels: int) -> np.ndarray:
     if isinstance(row, np.ndarray):
         return pixels_of(row, channels)
-    return read_picture(row, channels)
+    return (pillow_pixels if is_pillow(row) else read_picture)(row, channels)

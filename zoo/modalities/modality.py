@@ -116,7 +116,8 @@ class Modality(abc.ABC):
         settings: settings of the modality, such as the size of an image; `modality_settings` of
             the model's config.
         name: name of the modality in configs, checkpoints and files.
-        rows: name of raw rows in messages.
+        rows, one: name of raw rows in messages, and of one of them with its article.
+        example: a raw row as code, for examples.
         column: use and default name of the column of the rows in a table.
         suffixes: how the names of its files end, where a row may be a file.
         is_text: whether raw rows are strings, not values that `read_row` reads.
@@ -128,6 +129,8 @@ class Modality(abc.ABC):
 
     name: ClassVar[str]
     rows: ClassVar[str] = "rows"
+    one: ClassVar[str] = "a row"
+    example: ClassVar[str] = "row"
     column: ClassVar[str] = "text"
     suffixes: ClassVar[tuple[str, ...]] = ()
     is_text: ClassVar[bool] = False
@@ -233,6 +236,10 @@ class Modality(abc.ABC):
     def model_settings(self) -> dict[str, Any]:
         """Returns settings of the model's config that are determined by the files."""
         return {}
+
+    def limit(self) -> str | None:
+        """Returns in a sentence what of a row is read, where that is no number of tokens."""
+        return None
 
     def misfit(self, config: Mapping[str, Any]) -> str | None:
         """Returns why a model cannot read the encoded rows, or None.

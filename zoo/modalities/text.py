@@ -44,6 +44,8 @@ class Text(Modality):
 
     name: ClassVar[str] = "text"
     rows: ClassVar[str] = "texts"
+    one: ClassVar[str] = "a text"
+    example: ClassVar[str] = '"a text"'
     is_text: ClassVar[bool] = True
 
     @classmethod

@@ -123,10 +123,8 @@ def _checked(data: Data) -> tuple[Path, str]:
 
 def _digest(path: Path) -> str:
     """The SHA-256 of a file; of a folder or a table of tasks, that of all files that it has."""
-    if path.is_dir():
-        return _folder_digest(path)
-    own = file_digest(path)
-    named = [path.parent / name for name in _named_in(path)]
+    own = data_digest(path)
+    named = [] if path.is_dir() else [path.parent / name for name in _named_in(path)]
     if not named:
         return own
     # Whoever reads the table says which files are missing.
@@ -134,8 +132,17 @@ def _digest(path: Path) -> str:
     return hashlib.sha256("".join([own, *digests]).encode()).hexdigest()
 
 
-def _folder_digest(folder: Path) -> str:
-    """The SHA-256 of the names and contents of the files in a folder, hidden ones left out."""
+def data_digest(path: str | Path) -> str:
+    """Returns the SHA-256 of a file, or of the names and contents of the files in a folder.
+
+    Hidden ones are left out.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        return file_digest(path)
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
@@ -196,6 +203,8 @@ def _plain(value: Any) -> Any:
         return {"sha256": hashlib.sha256(data).hexdigest(), "array": kind}
     if hasattr(value, "tolist"):
         return value.tolist()
+    if hasattr(value, "tobytes"):  # a picture of Pillow's
+        return {"sha256": hashlib.sha256(value.tobytes()).hexdigest()}
     raise InputError(f"Expected rows of texts and numbers, got {value!r}.")
 
 

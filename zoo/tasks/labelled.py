@@ -243,4 +243,9 @@ def _rows_column(names: Mapping[str, str | None], kind: type[Modality]) -> str:
                 f"Expected no {use} column for a model that reads {kind.rows}, got "
                 f"{use}={names[use]!r}."
             )
+    if kind.column != "text" and names["text"] not in (None, "text"):
+        raise InputError(
+            f"Expected no column of a text for a model that reads {kind.rows}, got "
+            f"text={names['text']!r}; name it with {kind.column}."
+        )
     return names.get(kind.column) or kind.column

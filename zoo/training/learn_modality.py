@@ -9,11 +9,14 @@ from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.progress import Report
-from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.recipe import OPTIONS, Recipe
+from keras_transformer.zoo.recipe.parts import Tokenizer as TokenizerOptions
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from keras_transformer.zoo.vocabularies.choose import choose_kind
 from keras_transformer.zoo.vocabularies.learn import learn_vocabulary, read_vocabulary
+
+_DEFAULTS = TokenizerOptions()
 
 
 def learn_modality(
@@ -33,6 +36,14 @@ def learn_modality(
     learn = LEARNED.get(config.modality)
     if learn is not None:
         return learn(recipe, config, task, examples)
+    for name, option in OPTIONS.items():
+        if option.part == "tokenizer" and getattr(recipe.tokenizer, option.field) != (
+            getattr(_DEFAULTS, option.field)
+        ):
+            raise InputError(
+                f"Expected no {name} for a model that reads {config.modality}, which has no "
+                f"tokenizer, got {name}={getattr(recipe.tokenizer, option.field)!r}."
+            )
     for name in ("token_dropout", "piece_dropout"):
         value = getattr(recipe.data, name)
         if value:

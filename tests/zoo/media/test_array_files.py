@@ -29,3 +29,10 @@ def test_damaged_files(tmp_path):
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(InputError, match="expected arrays as numpy.savez writes them"):
         read_arrays(path)
+
+
+def test_columns_of_one_value(tmp_path):
+    np.savez(tmp_path / "rows.npz", name=np.array([b"cat", b"dog"]), label=[[3], [5]])
+    found = read_arrays(tmp_path / "rows.npz")
+    assert list(found["name"]) == ["cat", "dog"]
+    assert list(found["label"]) == [3, 5]

@@ -8,7 +8,13 @@ from PIL import Image
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.media import pictures
-from keras_transformer.zoo.media.pictures import fitted, picture_size, pixels_of, read_picture
+from keras_transformer.zoo.media.pictures import (
+    fitted,
+    picture_size,
+    pillow_pixels,
+    pixels_of,
+    read_picture,
+)
 
 RNG = np.random.default_rng(0)
 COLOURS = RNG.integers(0, 256, (7, 5, 3), np.uint8)
@@ -122,3 +128,24 @@ def test_sizes(method):
     assert fitted(large, 60, 90, crop=1.0, stretch=True, method=method) is large
     grey = fitted(large[:, :, :1], 12, 16, crop=1.0, stretch=True, method=method)
     assert grey.shape == (12, 16, 1)
+
+
+def test_pictures_of_pillow_are_read_as_their_files(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    few = Image.fromarray((COLOURS // 128 * 128).astype(np.uint8)).quantize(8)
+    clear = np.dstack([COLOURS, COLOURS[:, :, :1]])
+    wide = Image.fromarray(np.arange(0, 65536, 257, dtype=np.uint16).reshape(16, 16))
+    for number, (picture, options) in enumerate((
+        (Image.fromarray(COLOURS), {}), (Image.fromarray(COLOURS), {"exif": exif}), (few, {}),
+        (Image.fromarray(clear), {}), (wide, {}), (Image.fromarray(COLOURS).convert("1"), {}),
+    )):  # fmt: skip
+        path = tmp_path / f"{number}.png"
+        picture.save(path, **options)
+        for channels in (1, 3):
+            found = pillow_pixels(Image.open(path), channels)
+            np.testing.assert_array_equal(found, read_picture(path, channels))
+    (tmp_path / "cut.png").write_bytes((tmp_path / "0.png").read_bytes()[:60])
+    with pytest.raises(InputError, match="a PngImageFile: expected a JPEG, PNG or WebP picture"):
+        with Image.open(tmp_path / "cut.png") as cut:
+            pillow_pixels(cut, 3)

@@ -100,10 +100,13 @@ def test_raw_rows(tmp_path):
     expected = Pillow.fromarray(picture).resize((12, 16), Pillow.Resampling.BILINEAR)
     for array in arrays:
         np.testing.assert_array_equal(array, np.asarray(expected))
-    for wrong in (path, "one.png"):
-        with pytest.raises(TypeError, match="Expected a list of images, got"):
+    made = Pillow.fromarray(picture)
+    for wrong in (path, "one.png", picture, picture[:, :, 0], made, b"bytes"):
+        with pytest.raises(TypeError, match="Expected a list of images, got .*; put it in a list"):
             image.checked(wrong)
-    with pytest.raises(TypeError, match="paths, bytes or uint8 arrays, got int 3 in place 2"):
+    for several in (np.stack([picture] * 2), np.stack([picture[:, :, 0]] * 2)):
+        assert len(image.checked(several)[0]) == 2
+    with pytest.raises(TypeError, match="uint8 arrays or Pillow's pictures, got int 3"):
         image.checked([path, 3])
 
 
@@ -122,6 +125,25 @@ def test_it_reads_folders_tables_and_arrays(trained, folders, tmp_path):
     np.savez(tmp_path / "test.npz", image=encoded, label=labels)
     assert trained.evaluate(str(tmp_path / "test.npz")) == by_folder
     assert trained.evaluate((encoded, labels)) == by_folder
+
+
+def test_arrays_that_are_no_rows(trained, tmp_path):
+    path = tmp_path / "rows.npz"
+    pixels = np.zeros((2, 16, 12, 3), np.uint8)
+    for arrays, message in (
+        ({"image": pixels / 255.0, "label": ["falls"] * 2}, "npz, row 1: Expected pixels from 0"),
+        ({"image": pixels, "label": np.eye(2)}, r"one value for each row in the array 'label', "),
+    ):
+        np.savez(path, **arrays)
+        with pytest.raises(InputError, match=message):
+            trained.evaluate(str(path))
+
+
+def test_rows_in_memory_may_be_pictures(folders):
+    rows = [Pillow.open(one) for one in sorted(folders["dev"].rglob("*.*"))]
+    labels = [one.parent.name for one in sorted(folders["dev"].rglob("*.*"))]
+    made = kt.train(CONFIG, train=(rows, labels), validation=0.5, epochs=1)
+    assert made.recipe.data.digest
 
 
 def test_a_table_of_bad_paths(trained, tmp_path):
@@ -218,6 +240,12 @@ def test_options_that_have_no_meaning(folders):
         kt.train("vit_tiny", **places, max_length=32)
     with pytest.raises(InputError, match="Expected token_dropout to be 0 for a model that reads"):
         kt.train(CONFIG, **places, token_dropout=0.1)
+    with pytest.raises(InputError, match="Expected no lowercase for a model that reads image, wh"):
+        kt.train(CONFIG, **places, lowercase=False)
+    with pytest.raises(InputError, match="no column of a text for a model that reads images, got"):
+        kt.train(CONFIG, **places, text="photo")
+    with pytest.raises(InputError, match="a table .* for a model of texts, got a folder, which"):
+        kt.train("bert_tiny", **places)
     with pytest.raises(InputError, match="Expected no image column for a model that reads"):
         kt.train("bert_tiny", train=(["a", "b"] * 8, ["x", "y"] * 8), validation=0.5, image="path")
 
