@@ -45,12 +45,12 @@ class Origin:
     rows: Mapping[str, str | None]
     score: str | None
     unit: str
-    limit: str | None
     classifies: bool
     generates: bool
     windowed: bool
     began: bool
     is_measured: bool
+    limit: str | None = None
 
     def limits(self, length: int, output: str | None) -> Iterator[str]:
         """Yields the limits of the model, one sentence each.

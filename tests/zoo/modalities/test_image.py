@@ -1,6 +1,7 @@
 """Images: their settings, rows, and a model of them from a folder of files to a `.tflite` file."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -191,6 +192,10 @@ def test_pixels_are_stored_as_they_are(trained, folders):
     [pixels] = [one for one in kt.inspect(file).signatures["predict"] if one.role == "input"]
     assert (pixels.name, pixels.type, tuple(pixels.shape)) == ("pixels", "UINT8", (1, 16, 12, 3))
     assert "CAST" not in count_ops(unpack(file)[0])
+    card = file.card(Path("m.tflite"))
+    assert "It reads images of 12 x 16 pixels, to which others are resized." in card
+    assert 'predict(["photo.jpg"])' in card
+    assert "text" not in card and "token" not in card
 
 
 @pytest.mark.slow
