@@ -77,8 +77,11 @@ def environment(tmp_path_factory):
 
 def test_it_needs_numpy_and_litert_alone(environment):
     _, metadata = environment
-    names = {re.match(r"[\w.-]+", line)[0] for line in metadata.get_all("Requires-Dist")}
-    assert names == {"numpy", "ai-edge-litert"}
+    lines = metadata.get_all("Requires-Dist")
+    needed = {re.match(r"[\w.-]+", line)[0] for line in lines if "extra" not in line}
+    assert needed == {"numpy", "ai-edge-litert"}
+    # Files of pictures and of sounds need a decoder.
+    assert metadata.get_all("Provides-Extra") == ["image", "sound"]
 
 
 def test_it_runs_a_file(environment, files, runs):

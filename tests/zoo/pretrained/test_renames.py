@@ -41,6 +41,8 @@ def weights(folder, arrays, table, shapes, rows=None, **kwargs):
         (Tensor("x").head_part(1, 2), X_HEADS[:, :, 1].reshape(4, 3)),
         (Tensor("x").from_row(1), X[1:]),
         (Tensor("x").row(2), X[2]),
+        (Tensor("x").flat(), X),
+        (Tensor("x").first(), X[0]),
         (Tensor("x").scaled("hidden_dim", -0.5), X * np.float32(6**-0.5)),
         (Tensor("x").scaled("head_width", 0.5).transposed(), X.T * np.float32(2**0.5)),
         (Tensor("x").plus_one(), X + 1),
@@ -62,7 +64,17 @@ def test_operations(tmp_path, source, expected):
 def test_every_operation_has_a_test():
     mark = test_operations.pytestmark[0]
     tested = {step[0] for source, _ in mark.args[1] for step in source.steps}
-    assert {*OPERATIONS, "vocabulary", "zeros"} == tested
+    assert {*OPERATIONS, "vocabulary", "zeros"} == tested | {"of_patches"}
+
+
+def test_the_kernel_of_a_convolution_is_that_of_patches(tmp_path):
+    kernel = np.random.default_rng(0).normal(size=(5, 3, 2, 2)).astype("float32")
+    source = Tensor("x").of_patches()
+    found = weights(tmp_path, {"x": kernel}, {"ours": source}, {"ours": (12, 5)})["ours"]
+    patch = np.random.default_rng(1).normal(size=(2, 2, 3)).astype("float32")
+    # A patch has its pixels row by row, and of each its channels.
+    expected = np.einsum("hwc,dchw->d", patch, kernel)
+    np.testing.assert_allclose(patch.reshape(-1) @ found, expected, rtol=1e-5)
 
 
 def test_blocks_prefixes_and_old_names(tmp_path):

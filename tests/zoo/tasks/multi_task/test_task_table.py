@@ -39,7 +39,7 @@ def test_a_file_names_its_data_from_its_own_folder(folder, monkeypatch):
     assert first.sources == {
         "train": folder / "one.tsv", "validation": 0.5, "test": folder / "two.tsv"
     }  # fmt: skip
-    assert first.columns == {"text": "text", "text_pair": None, "label": "kind"}
+    assert first.columns == {**kt.Classification.columns, "label": "kind"}
     assert (first.task, first.weight) == (kt.Classification(focal=1.0), 2.0)
     assert (second.task, second.weight) == (kt.Regression(pair=True), 1.0)
 
