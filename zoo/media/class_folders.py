@@ -1,4 +1,4 @@
-"""Folders of files with a folder for each class."""
+"""Files of a data folder: in a folder for each class, or named by the rows of a table."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,3 +61,25 @@ def inside(path: Path, folder: Path) -> Path:
             f"Expected a path within {folder}, got {path}, which leaves it; copy the file there."
         )
     return joined
+
+
+def row_file(value: str | Path, place: str, folder: Path | None, noun: str) -> Path:
+    """Returns the path of the file that a row names.
+
+    Args:
+        value: path, relative to the folder.
+        place: location of the row, for messages.
+        folder: folder that the file must be in; None for data in memory, whose paths are free.
+        noun: what the file is, for messages.
+
+    Raises:
+        InputError: if it leaves the folder, or there is no such file.
+    """
+    path = Path(value)
+    try:
+        path = path if folder is None else inside(path, folder)
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from None
+    if not path.is_file():
+        raise InputError(f"{place}: there is no {noun} {path}.")
+    return path

@@ -4,12 +4,12 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.media.class_folders import inside
+from keras_transformer.zoo.media.class_folders import row_file
 from keras_transformer.zoo.media.sounds import (
     MOST_RATE,
     SUFFIXES,
@@ -25,6 +25,7 @@ from keras_transformer.zoo.modalities.modality import (
     Modality,
     without_pairs,
 )
+from keras_transformer.zoo.modalities.settings import ModalitySettings
 
 # Samples of the longest input: 16 million of them.
 _MOST_SAMPLES = 1 << 24
@@ -34,7 +35,7 @@ _LEAST_FRAME, _MOST_FRAME = 33, 1 << 13
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AudioSettings:
+class AudioSettings(ModalitySettings):
     """How sounds are read, and what a model's log-mel spectrogram of them is.
 
     Attributes:
@@ -49,6 +50,8 @@ class AudioSettings:
         class_tokens: number of learned vectors before the frames: 1 where the first is pooled.
     """
 
+    modality: ClassVar[str] = "audio"
+
     rate: int
     samples: int
     frame: int
@@ -60,17 +63,11 @@ class AudioSettings:
     class_tokens: int = 1
 
     def __post_init__(self):
-        for name, least, most in (
+        self._check_integers(
             ("rate", 1, MOST_RATE), ("samples", 1, _MOST_SAMPLES),
             ("frame", _LEAST_FRAME, _MOST_FRAME), ("hop", 1, _MOST_FRAME), ("mels", 1, 512),
             ("patch_frames", 1, _MOST_SAMPLES), ("class_tokens", 0, 1),
-        ):  # fmt: skip
-            value = getattr(self, name)
-            if type(value) is not int or not least <= value <= most:
-                raise InputError(
-                    f"Expected {name} to be an integer from {least} to {most}, got "
-                    f"{name}={value!r}."
-                )
+        )  # fmt: skip
         if not self.hop <= self.frame <= self.samples:
             raise InputError(
                 "Expected a hop of at most a frame, and a frame of at most all samples, got "
@@ -105,22 +102,6 @@ class AudioSettings:
         # Whole numbers strictly between the edges of each.
         counts = np.ceil(places[2:]) - np.floor(places[:-2]) - 1
         return 0 if (counts > 0).all() else int((counts <= 0).argmax()) + 1
-
-    @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Self:
-        """Creates them from the `modality_settings` of a config.
-
-        Raises:
-            InputError: if one is missing, unknown or impossible.
-        """
-        fields = {field.name: field.default for field in dataclasses.fields(cls)}
-        required = {name for name, default in fields.items() if default is dataclasses.MISSING}
-        if not required <= set(settings) <= set(fields):
-            raise InputError(
-                f"Expected the settings of the modality audio among {', '.join(fields)}, with "
-                f"{', '.join(sorted(required))}, got {dict(settings)}."
-            )
-        return cls(**settings)
 
     @property
     def highest(self) -> float:
@@ -208,14 +189,7 @@ class Audio(Modality):
     def read_row(cls, value: Any, place: str, folder: Path | None = None) -> Any:
         if not isinstance(value, str | Path):
             return _raw(value, place)
-        path = Path(value)
-        try:
-            path = path if folder is None else inside(path, folder)
-        except InputError as error:
-            raise InputError(f"{place}: {error}") from None
-        if not path.is_file():
-            raise InputError(f"{place}: there is no sound {path}.")
-        return path
+        return row_file(value, place, folder, "sound")
 
 
 def _raw(row: Any, place: str) -> Any:

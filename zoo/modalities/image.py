@@ -3,12 +3,12 @@
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.media.class_folders import inside
+from keras_transformer.zoo.media.class_folders import row_file
 from keras_transformer.zoo.media.pictures import (
     FILTERS,
     SUFFIXES,
@@ -25,13 +25,14 @@ from keras_transformer.zoo.modalities.modality import (
     Modality,
     without_pairs,
 )
+from keras_transformer.zoo.modalities.settings import ModalitySettings
 
 # Pixels along a side of the largest input: 16 million of them.
 _MOST_SIDE = 4096
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ImageSettings:
+class ImageSettings(ModalitySettings):
     """How pictures are read, and divided into patches.
 
     Attributes:
@@ -46,6 +47,8 @@ class ImageSettings:
         method: method of resizing, `bilinear` or `bicubic`.
     """
 
+    modality: ClassVar[str] = "image"
+
     height: int
     width: int
     channels: int = 3
@@ -57,16 +60,10 @@ class ImageSettings:
     method: str = "bilinear"
 
     def __post_init__(self):
-        for name, least, most in (
+        self._check_integers(
             ("height", 1, _MOST_SIDE), ("width", 1, _MOST_SIDE), ("patch", 1, _MOST_SIDE),
             ("convolutions", 0, 8), ("class_tokens", 0, 1),
-        ):  # fmt: skip
-            value = getattr(self, name)
-            if type(value) is not int or not least <= value <= most:
-                raise InputError(
-                    f"Expected {name} to be an integer from {least} to {most}, got "
-                    f"{name}={value!r}."
-                )
+        )  # fmt: skip
         if self.channels not in (1, 3) or type(self.channels) is not int:
             raise InputError(f"Expected channels to be 1 or 3, got channels={self.channels!r}.")
         if self.convolutions and self.class_tokens:
@@ -87,22 +84,6 @@ class ImageSettings:
             raise InputError(
                 f"Expected method to be one of {', '.join(FILTERS)}, got method={self.method!r}."
             )
-
-    @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Self:
-        """Creates them from the `modality_settings` of a config.
-
-        Raises:
-            InputError: if one is missing, unknown or impossible.
-        """
-        fields = {field.name: field.default for field in dataclasses.fields(cls)}
-        required = {name for name, default in fields.items() if default is dataclasses.MISSING}
-        if not required <= set(settings) <= set(fields):
-            raise InputError(
-                f"Expected the settings of the modality image among {', '.join(fields)}, with "
-                f"{' and '.join(sorted(required))}, got {dict(settings)}."
-            )
-        return cls(**settings)
 
     @property
     def num_patches(self) -> int:
@@ -182,14 +163,7 @@ class Image(Modality):
             return value
         if not isinstance(value, str | Path):
             raise InputError(f"{place}: expected the path of an image, got {described(value)}.")
-        path = Path(value)
-        try:
-            path = path if folder is None else inside(path, folder)
-        except InputError as error:
-            raise InputError(f"{place}: {error}") from None
-        if not path.is_file():
-            raise InputError(f"{place}: there is no image {path}.")
-        return path
+        return row_file(value, place, folder, "image")
 
 
 def _raw(row: Any, place: int) -> Any:
