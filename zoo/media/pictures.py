@@ -114,12 +114,11 @@ def pillow_pixels(picture: Any, channels: int) -> np.ndarray:
         return _pixels(_upright(_eight_bits(picture)), channels)
 
 
-def pixels_of(array: Any, channels: int) -> np.ndarray:
-    """Returns pixels in memory as uint8 (height, width, channels).
+def checked_pixels(array: Any) -> np.ndarray:
+    """Returns pixels in memory as they are, as uint8 (height, width, 1 or 3).
 
     Args:
         array: uint8 (height, width) or (height, width, 1) of grey, or (height, width, 3).
-        channels: 1 for grey, 3 for colours; the other is converted as of files.
 
     Raises:
         InputError: if it is no such array, or has no pixels.
@@ -136,6 +135,20 @@ def pixels_of(array: Any, channels: int) -> np.ndarray:
             "Expected pixels (height, width), or (height, width, 1 or 3), got an array of shape "
             f"{np.shape(array)}."
         )
+    return pixels
+
+
+def pixels_of(array: Any, channels: int) -> np.ndarray:
+    """Returns pixels in memory as uint8 (height, width, channels).
+
+    Args:
+        array: see `checked_pixels`.
+        channels: 1 for grey, 3 for colours; the other is converted as of files.
+
+    Raises:
+        InputError: see `checked_pixels`.
+    """
+    pixels = checked_pixels(array)
     if pixels.shape[2] == channels:
         return pixels
     if channels == 3:

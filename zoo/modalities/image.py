@@ -12,6 +12,7 @@ from keras_transformer.zoo.media.class_folders import row_file
 from keras_transformer.zoo.media.pictures import (
     FILTERS,
     SUFFIXES,
+    checked_pixels,
     described,
     fitted,
     is_pillow,
@@ -155,7 +156,7 @@ class Image(Modality):
     def read_row(cls, value: Any, place: str, folder: Path | None = None) -> Any:
         if isinstance(value, np.ndarray):
             try:
-                pixels_of(value, 3)
+                checked_pixels(value)
             except InputError as error:
                 raise InputError(f"{place}: {error}") from None
             return value
