@@ -2,12 +2,13 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_transformer.zoo.augmentation.augmented import Augmented
 from keras_transformer.zoo.augmentation.names import kinds_of
 from keras_transformer.zoo.data.batches import Batch, Batches, SampledBatches
 from keras_transformer.zoo.errors import InputError
@@ -34,7 +35,7 @@ _MIXES: Mapping[str, Callable[[int], keras.layers.Layer]] = {
 KINDS = (*_LAYERS, *_MIXES)
 
 
-class AugmentedBatches:
+class AugmentedBatches(Augmented):
     """Training batches whose pictures are changed at random, differently in every epoch.
 
     - `flip`: mirrored, every second.
@@ -47,8 +48,6 @@ class AugmentedBatches:
       are their labels (Zhang et al. 2018, arXiv:1710.09412; Yun et al. 2019, arXiv:1905.04899).
       With both, every batch has one of them.
 
-    The same epoch has the same batches, whichever batch it starts with.
-
     Args:
         batches: batches with uint8 `pixels`.
         names: kinds of augmentation, see `kinds_of`.
@@ -60,7 +59,8 @@ class AugmentedBatches:
     """
 
     def __init__(self, batches: Batches | SampledBatches, names: str, *, seed: int, classes: int):
-        self._batches, self._seed, self._classes = batches, seed, classes
+        super().__init__(batches, seed)
+        self._classes = classes
         kinds = kinds_of(names, KINDS)
         self._mixes = [_MIXES[name](seed=seed) for name in kinds if name in _MIXES]
         if self._mixes and not classes:
@@ -70,28 +70,7 @@ class AugmentedBatches:
             )
         self._layers = [_LAYERS[name](seed=seed) for name in kinds if name in _LAYERS]
 
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def epoch(self, number: int, *, start: int = 0) -> Iterator[Batch]:
-        """Yields the shuffled batches of an epoch, starting at batch `start`."""
-        for place, batch in enumerate(self._batches.epoch(number, start=start), start=start):
-            yield self._changed(batch, (self._seed, number, place))
-
-    def one_of_each_shape(self) -> Iterator[Batch]:
-        """Yields a batch of each shape that occurs in the epochs, by ascending length."""
-        return (self._changed(one, (self._seed,)) for one in self._batches.one_of_each_shape())
-
-    def largest(self) -> tuple[int, int]:
-        """Returns the largest shape, see `Batches.largest`."""
-        return self._batches.largest()
-
-    def fingerprint(self) -> str:
-        """Identifies the data, as `Batches.fingerprint` does."""
-        return self._batches.fingerprint()
-
-    def _changed(self, batch: Batch, seeds: tuple[int, ...]) -> Batch:
-        rng = np.random.default_rng(seeds)
+    def _changed(self, batch: Batch, rng: np.random.Generator) -> Batch:
         pixels = keras.ops.cast(batch.inputs[_PIXELS], "float32")
         for layer in self._layers:
             pixels = _applied(layer, pixels, rng)

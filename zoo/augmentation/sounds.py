@@ -1,10 +1,11 @@
 """Augmentation of sounds, batch by batch."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from keras_transformer.zoo.augmentation.augmented import Augmented
 from keras_transformer.zoo.augmentation.names import kinds_of
 from keras_transformer.zoo.data.batches import Batch, Batches, SampledBatches
 
@@ -14,7 +15,7 @@ _WAVEFORM = "waveform"
 _SHIFT, _LEVEL, _OVER_NOISE, _SILENCE = 0.1, (0.25, 4.0), (10.0, 40.0), 0.1
 
 
-class AugmentedSounds:
+class AugmentedSounds(Augmented):
     """Training batches whose sounds are changed at random, differently in every epoch.
 
     - `shift`: moved by up to a tenth of the input's length, after or before zeros.
@@ -22,8 +23,6 @@ class AugmentedSounds:
     - `noise`: white noise 10 to 40 dB below it, in every second.
     - `mask`: up to a tenth of the input's length becomes silence (Park et al. 2019,
       arXiv:1904.08779, section 2, in time).
-
-    The same epoch has the same batches, whichever batch it starts with.
 
     Args:
         batches: batches with float32 `waveform`.
@@ -35,31 +34,10 @@ class AugmentedSounds:
     """
 
     def __init__(self, batches: Batches | SampledBatches, names: str, *, seed: int):
-        self._batches, self._seed = batches, seed
+        super().__init__(batches, seed)
         self._kinds = [_CHANGES[name] for name in kinds_of(names, tuple(_CHANGES))]
 
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def epoch(self, number: int, *, start: int = 0) -> Iterator[Batch]:
-        """Yields the shuffled batches of an epoch, starting at batch `start`."""
-        for place, batch in enumerate(self._batches.epoch(number, start=start), start=start):
-            yield self._changed(batch, (self._seed, number, place))
-
-    def one_of_each_shape(self) -> Iterator[Batch]:
-        """Yields a batch of each shape that occurs in the epochs, by ascending length."""
-        return self._batches.one_of_each_shape()
-
-    def largest(self) -> tuple[int, int]:
-        """Returns the largest shape, see `Batches.largest`."""
-        return self._batches.largest()
-
-    def fingerprint(self) -> str:
-        """Identifies the data, as `Batches.fingerprint` does."""
-        return self._batches.fingerprint()
-
-    def _changed(self, batch: Batch, seeds: tuple[int, ...]) -> Batch:
-        rng = np.random.default_rng(seeds)
+    def _changed(self, batch: Batch, rng: np.random.Generator) -> Batch:
         sounds = batch.inputs[_WAVEFORM]
         for change in self._kinds:
             sounds = np.stack([change(sound, rng) for sound in sounds])

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_transformer.zoo.augmentation.augmented import Augmented
 from keras_transformer.zoo.augmentation.pictures import AugmentedBatches
 from keras_transformer.zoo.augmentation.sounds import AugmentedSounds
 from keras_transformer.zoo.checkpoint import Checkpoint
@@ -165,7 +166,7 @@ def read_inputs(
 
 def training_batches(
     data: RunData, recipe: Recipe
-) -> Batches | SampledBatches | AugmentedBatches | AugmentedSounds:
+) -> Batches | SampledBatches | Augmented:
     """Returns the training batches of a recipe."""
     seed, augment = recipe.training.seed, recipe.data.augment
     batches = data.batches(
