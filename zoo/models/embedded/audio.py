@@ -5,12 +5,10 @@ from collections.abc import Mapping
 from keras import KerasTensor
 
 from keras_transformer.frames import LogMel
-from keras_transformer.patches import PatchPositions
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.audio import AudioSettings
+from keras_transformer.zoo.models.embedded.positions import check_positions, with_positions
 from keras_transformer.zoo.models.parts import Parts
-
-_POSITIONS = ("learned", "sinusoidal")
 
 
 def embed_audio(parts: Parts, inputs: Mapping[str, KerasTensor]) -> tuple[KerasTensor, None]:
@@ -20,18 +18,12 @@ def embed_audio(parts: Parts, inputs: Mapping[str, KerasTensor]) -> tuple[KerasT
         InputError: if the positions are neither learned nor sinusoidal.
     """
     c, settings = parts.config, AudioSettings.of(parts.config.modality_settings)
-    if c.positions not in _POSITIONS:
-        raise InputError(
-            f"Expected positions to be {' or '.join(_POSITIONS)} for sounds, got "
-            f"positions={c.positions!r}."
-        )
+    check_positions(parts, "sounds")
     if parts.bits["inner_bits"] is not None:
         raise InputError(
             "Expected a precision other than integer for a model that reads sounds, whose log-mel "
             "spectrogram is computed in floats; static_int8 has integers in all that follows it."
         )
-    # As the sums of a residual connection are: only where no norm reads them in float.
-    stored = not (c.pre_norm or c.has_embedding_norm)
     has_token = bool(settings.class_tokens)
     x = LogMel(
         settings.rate, settings.frame, settings.hop, settings.mels, settings.low, settings.highest,
@@ -42,9 +34,4 @@ def embed_audio(parts: Parts, inputs: Mapping[str, KerasTensor]) -> tuple[KerasT
     # The bias of the projection is a part of what is added to its outputs.
     x = parts.projection(c.hidden_dim, "frame_projection", x.shape[-1], use_bias=False)(x)
     x = parts.point("frame_point")(x)
-    x = PatchPositions(
-        class_token=has_token, learned=c.positions == "learned", bits=parts.bits,
-        stored=stored, dtype=parts.dtype, name=parts.named("frame_positions"),
-    )(x)  # fmt: skip
-    point = parts.point if stored else parts.inner_point
-    return parts.embedded(point("position_sum_point")(x)), None
+    return with_positions(parts, x, "frame_positions", class_token=has_token), None

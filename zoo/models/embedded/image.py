@@ -5,12 +5,10 @@ from collections.abc import Mapping
 from keras import KerasTensor
 
 from keras_transformer.convolutional_tokenizer import ConvolutionalTokenizer
-from keras_transformer.patches import Patches, PatchPositions, Pixels
-from keras_transformer.zoo.errors import InputError
+from keras_transformer.patches import Patches, Pixels
 from keras_transformer.zoo.modalities.image import ImageSettings
+from keras_transformer.zoo.models.embedded.positions import check_positions, with_positions
 from keras_transformer.zoo.models.parts import Parts
-
-_POSITIONS = ("learned", "sinusoidal")
 
 
 def embed_image(parts: Parts, inputs: Mapping[str, KerasTensor]) -> tuple[KerasTensor, None]:
@@ -20,13 +18,7 @@ def embed_image(parts: Parts, inputs: Mapping[str, KerasTensor]) -> tuple[KerasT
         InputError: if the positions are neither learned nor sinusoidal.
     """
     c, settings = parts.config, ImageSettings.of(parts.config.modality_settings)
-    if c.positions not in _POSITIONS:
-        raise InputError(
-            f"Expected positions to be {' or '.join(_POSITIONS)} for images, got "
-            f"positions={c.positions!r}."
-        )
-    # As the sums of a residual connection are: only where no norm reads them in float.
-    stored = not (c.pre_norm or c.has_embedding_norm)
+    check_positions(parts, "images")
     made, has_token = {"bits": parts.bits, "dtype": parts.dtype}, bool(settings.class_tokens)
     x = Pixels(name=parts.named("pixel_scale"), **made)(inputs["pixels"])
     if settings.convolutions:
@@ -42,9 +34,4 @@ def embed_image(parts: Parts, inputs: Mapping[str, KerasTensor]) -> tuple[KerasT
         # The bias of the projection is a part of what is added to its outputs.
         x = parts.projection(c.hidden_dim, "patch_projection", x.shape[-1], use_bias=False)(x)
         x = parts.point("patch_point")(x)
-    x = PatchPositions(
-        class_token=has_token, learned=c.positions == "learned", stored=stored,
-        name=parts.named("patch_positions"), **made,
-    )(x)  # fmt: skip
-    point = parts.point if stored else parts.inner_point
-    return parts.embedded(point("position_sum_point")(x)), None
+    return with_positions(parts, x, "patch_positions", class_token=has_token), None
