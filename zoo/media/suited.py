@@ -9,17 +9,19 @@ import numpy as np
 from keras_transformer.zoo.media.pictures import picture_size
 from keras_transformer.zoo.media.sounds import sound_length
 
-# Pictures whose size is looked at, and the side from which on the model's own size suits them.
-_LOOKED_AT, _LARGE = 200, 160
+# Rows whose size or length is looked at.
+_LOOKED_AT = 200
+# The side from which on the model's own size suits pictures.
+_LARGE = 160
 # Patches of a smaller input: more of them cost more than they tell.
 _MOST_PATCHES = 100
-# Pictures that a run reads in all its epochs, and the epochs that this may be.
-_ROWS_READ, _EPOCHS = 600_000, (5, 100)
+# Rows that a run reads in all its epochs, and the epochs that this may be.
+_PICTURES_READ, _SOUNDS_READ, _EPOCHS = 600_000, 100_000, (5, 100)
 # The highest rate that speech needs, in Hz; seconds of a frame and from one to the next, divisor of
 # the length in seconds, and percentage of the sounds that are not cut.
 _MOST_RATE, _FRAME, _HOP, _STEP, _UNCUT = 16_000, 0.03, 0.01, 0.1, 95
-# Vectors of a sound, and the number of sounds that a run reads in all its epochs.
-_MOST_VECTORS, _SOUNDS_READ = 100, 100_000
+# Vectors of a sound.
+_MOST_VECTORS = 100
 
 
 def suited_to_pictures(rows: Sequence[Any], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,13 +33,8 @@ def suited_to_pictures(rows: Sequence[Any], settings: Mapping[str, Any]) -> dict
         rows: training rows, paths or arrays.
         settings: settings of the model that are chosen already.
     """
-    epochs = int(np.clip(np.ceil(_ROWS_READ / len(rows)), *_EPOCHS))
-    options: dict[str, Any] = {
-        "model": "vit_tiny", "optimizer": "adamw", "weight_decay": 0.05, "learning_rate": 1e-3,
-        "epochs": epochs, "label_smoothing": 0.1, "augment": "crop", "settings": {},
-    }  # fmt: skip
-    places = np.linspace(0, len(rows) - 1, min(_LOOKED_AT, len(rows))).astype(int)
-    side = int(np.median([min(picture_size(rows[place])) for place in places]))
+    options = _options("vit_tiny", _PICTURES_READ, rows) | {"augment": "crop", "settings": {}}
+    side = int(np.median([min(picture_size(row)) for row in _looked_at(rows)]))
     is_chosen = "height" in settings or "width" in settings
     if side >= _LARGE and not is_chosen:
         return options
@@ -63,8 +60,7 @@ def suited_to_sounds(rows: Sequence[Any], settings: Mapping[str, Any]) -> dict[s
         rows: training rows, see `Audio`; samples without a rate have the model's.
         settings: settings of the model that are chosen already.
     """
-    places = np.linspace(0, len(rows) - 1, min(_LOOKED_AT, len(rows))).astype(int)
-    found = [sound_length(rows[place]) for place in places]
+    found = [sound_length(row) for row in _looked_at(rows)]
     rates = [rate for _, rate in found if rate is not None]
     rate = settings.get("rate")
     if rate is None:
@@ -77,12 +73,21 @@ def suited_to_sounds(rows: Sequence[Any], settings: Mapping[str, Any]) -> dict[s
     }  # fmt: skip
     frames = 1 + (given["samples"] - given["frame"]) // given["hop"]
     patch = settings.get("patch_frames", max(2, -(-frames // _MOST_VECTORS)))
-    epochs = int(np.clip(np.ceil(_SOUNDS_READ / len(rows)), *_EPOCHS))
+    own = {name: given[name] for name in ("rate", "samples", "frame", "hop")}
+    return _options("kwt_tiny", _SOUNDS_READ, rows) | {
+        "settings": {**own, "patch_frames": patch, "dropout": 0.1}
+    }
+
+
+def _options(model: str, reads: int, rows: Sequence[Any]) -> dict[str, Any]:
+    """The options of a model's run, which reads so many rows in all its epochs."""
     return {
-        "model": "kwt_tiny", "optimizer": "adamw", "weight_decay": 0.05, "learning_rate": 1e-3,
-        "epochs": epochs, "label_smoothing": 0.1,
-        "settings": {
-            **{name: given[name] for name in ("rate", "samples", "frame", "hop")},
-            "patch_frames": patch, "dropout": 0.1,
-        },
+        "model": model, "optimizer": "adamw", "weight_decay": 0.05, "learning_rate": 1e-3,
+        "epochs": int(np.clip(np.ceil(reads / len(rows)), *_EPOCHS)), "label_smoothing": 0.1,
     }  # fmt: skip
+
+
+def _looked_at(rows: Sequence[Any]) -> list[Any]:
+    """Rows from first to last, at most as many as are looked at."""
+    places = np.linspace(0, len(rows) - 1, min(_LOOKED_AT, len(rows))).astype(int)
+    return [rows[place] for place in places]
