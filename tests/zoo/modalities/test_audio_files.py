@@ -7,13 +7,19 @@ import soundfile
 import keras_transformer as kt
 from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.runtime.packed import unpack
-from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.tflite.schema import count_ops
 from keras_transformer.frames import LogMel
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.tasks.classification import Classification
 from tests.slow import mostly_slow
+from tests.zoo.modalities.class_files import (
+    check_file,
+    check_quantized,
+    trained_on,
+    write_classes,
+    write_splits,
+)
 
 RATE = 8000
 SETTINGS = {
@@ -40,30 +46,20 @@ def sounds(count, seed=0):
 
 
 def write_folder(folder, count, seed=0):
-    for place, (sound, label) in enumerate(zip(*sounds(count, seed), strict=True)):
-        path = folder / label / f"{place}.{('wav', 'flac')[place % 2]}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, sound, RATE)
-    return folder
+    return write_classes(
+        folder, *sounds(count, seed), ("wav", "flac"),
+        lambda path, sound: soundfile.write(path, sound, RATE),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    root = tmp_path_factory.mktemp("sounds")
-    return {
-        name: write_folder(root / name, count, seed)
-        for seed, (name, count) in enumerate((("train", 160), ("dev", 48), ("test", 40)))
-    }
+    return write_splits(tmp_path_factory.mktemp("sounds"), write_folder)
 
 
 @pytest.fixture(scope="module")
 def trained(folders, tmp_path_factory):
-    out = tmp_path_factory.mktemp("model") / "checkpoint"
-    kt.train(
-        CONFIG, Classification(), train=str(folders["train"]), validation=str(folders["dev"]),
-        out=out, epochs=4, learning_rate=3e-3, batch_tokens=15 * 16,
-    )  # fmt: skip
-    return kt.load(out)
+    return trained_on(folders, CONFIG, tmp_path_factory.mktemp("model") / "checkpoint")
 
 
 def test_it_reads_folders_tables_and_arrays(trained, folders, tmp_path):
@@ -113,18 +109,9 @@ def test_another_scale_is_not_learned_when_training_goes_on(trained, folders, tm
     mostly_slow([one for one in PRECISIONS if one != "integer"], ["int8", "int4", "int16x8"]),
 )
 def test_its_files_predict_the_same(trained, folders, precision):
-    static = PRECISIONS[precision].is_static
-    file = kt.convert(
-        trained, precision, calibration=str(folders["train"]) if static else None
-    )
-    runner = Runner(file)
-    assert (runner.modality.name, runner.lengths) == ("audio", [15])
-    rows = sorted(folders["test"].rglob("*.*"))
-    ours, theirs = runner.predict(rows), trained.predict(rows)
-    assert [one.label for one in ours] == [one.label for one in theirs]
     # Logits of about 3; an int8 network of this depth is within a tenth of that, int4 is coarser.
     tolerance = {"float32": 1e-4, "float16": 1e-2, "int16x8": 0.1, "int4": 1.0}.get(precision, 0.5)
-    np.testing.assert_allclose(runner.scores(rows), trained.scores(rows), atol=tolerance)
+    file = check_file(trained, folders, precision, reads=("audio", [15]), tolerance=tolerance)
     ops = count_ops(unpack(file)[0])
     # The spectrogram has the same three products in every precision, and no table of places.
     assert "GATHER" not in ops and "GATHER_ND" not in ops
@@ -147,12 +134,7 @@ def test_the_spectrogram_is_float_and_small(trained, folders):
 
 @pytest.mark.slow
 def test_quantization_aware_training(trained, folders):
-    small = kt.quantize(trained, "int8", epochs=1)
-    runner = Runner(kt.convert(small, "int8"))
-    rows = sorted(folders["test"].rglob("*.*"))
-    assert [one.label for one in runner.predict(rows)] == [
-        one.label for one in small.predict(rows)
-    ]
+    check_quantized(trained, folders)
 
 
 def test_the_data_choose_rate_and_length(folders):

@@ -10,7 +10,6 @@ from PIL import Image as Pillow
 import keras_transformer as kt
 from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.runtime.packed import unpack
-from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.tflite.schema import count_ops
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.media.suited import suited_to_pictures
@@ -18,6 +17,13 @@ from keras_transformer.zoo.modalities.image import Image, ImageSettings
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.tasks.classification import Classification
 from tests.slow import mostly_slow
+from tests.zoo.modalities.class_files import (
+    check_file,
+    check_quantized,
+    trained_on,
+    write_classes,
+    write_splits,
+)
 
 SETTINGS = {"height": 16, "width": 12, "patch": 4}
 CONFIG = TransformerConfig(
@@ -41,30 +47,20 @@ def pictures(count, seed=0):
 
 
 def write_folder(folder, count, seed=0):
-    for place, (picture, label) in enumerate(zip(*pictures(count, seed), strict=True)):
-        path = folder / label / f"{place}.{('png', 'webp')[place % 2]}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Pillow.fromarray(picture).save(path, lossless=True)
-    return folder
+    return write_classes(
+        folder, *pictures(count, seed), ("png", "webp"),
+        lambda path, picture: Pillow.fromarray(picture).save(path, lossless=True),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    root = tmp_path_factory.mktemp("pictures")
-    return {
-        name: write_folder(root / name, count, seed)
-        for seed, (name, count) in enumerate((("train", 160), ("dev", 48), ("test", 40)))
-    }
+    return write_splits(tmp_path_factory.mktemp("pictures"), write_folder)
 
 
 @pytest.fixture(scope="module")
 def trained(folders, tmp_path_factory):
-    out = tmp_path_factory.mktemp("model") / "checkpoint"
-    kt.train(
-        CONFIG, Classification(), train=str(folders["train"]), validation=str(folders["dev"]),
-        out=out, epochs=4, learning_rate=3e-3, batch_tokens=13 * 16,
-    )  # fmt: skip
-    return kt.load(out)
+    return trained_on(folders, CONFIG, tmp_path_factory.mktemp("model") / "checkpoint")
 
 
 def test_settings():
@@ -168,18 +164,9 @@ def test_a_table_of_bad_paths(trained, tmp_path):
     "precision", mostly_slow([one for one in PRECISIONS if one != "int4"], ["int8", "integer"])
 )
 def test_its_files_predict_the_same(trained, folders, precision):
-    static = PRECISIONS[precision].is_static
-    file = kt.convert(
-        trained, precision, calibration=str(folders["train"]) if static else None
-    )
-    runner = Runner(file)
-    assert (runner.modality.name, runner.lengths) == ("image", [13])
-    rows = sorted(folders["test"].rglob("*.*"))
-    ours, theirs = runner.predict(rows), trained.predict(rows)
-    assert [one.label for one in ours] == [one.label for one in theirs]
     # Standardized logits of about 3; an int8 network of this depth is within a tenth of that.
     tolerance = {"float32": 1e-4, "float16": 1e-2}.get(precision, 0.5)
-    np.testing.assert_allclose(runner.scores(rows), trained.scores(rows), atol=tolerance)
+    check_file(trained, folders, precision, reads=("image", [13]), tolerance=tolerance)
 
 
 def test_int4_names_the_patches(trained):
@@ -231,12 +218,7 @@ def test_targets_of_texts(trained, target):
 
 @pytest.mark.slow
 def test_quantization_aware_training(trained, folders):
-    small = kt.quantize(trained, "int8", epochs=1)
-    runner = Runner(kt.convert(small, "int8"))
-    rows = sorted(folders["test"].rglob("*.*"))
-    assert [one.label for one in runner.predict(rows)] == [
-        one.label for one in small.predict(rows)
-    ]
+    check_quantized(trained, folders)
 
 
 def test_options_that_have_no_meaning(folders):
