@@ -245,6 +245,11 @@ ROOMS = {
         "zoo.storage zoo.tokenizers zoo.vocabularies",
         "ai_edge_litert keras litert_lm litert_lm_builder numpy tensorflow",
     ),
+    "edge.targets.mediapipe": Room(
+        "edge.compare edge.graphs edge.precision edge.runtime edge.targets edge.tflite "
+        "zoo.checkpoint zoo.modalities zoo.models zoo.numerals zoo.outputs zoo.tokenizers",
+        "ai_edge_litert keras",
+    ),
     "edge.choose": Room(
         "edge.compare edge.compress edge.convert edge.precision edge.quantize edge.runtime "
         "edge.targets layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation "

@@ -18,8 +18,8 @@ TARGETS = {
             help="a host that calls the file's signatures with ids, such as Runner",
         ),
         Target(
-            name="mediapipe", writer=f"{_HERE}.mediapipe:MediaPipe", help="MediaPipe Tasks",
-            precisions=_OF_TEXTS,
+            name="mediapipe", writer=f"{_HERE}.mediapipe.mediapipe:MediaPipe",
+            help="MediaPipe Tasks", precisions=_OF_TEXTS,
             options=(
                 Option(
                     name="embedding", type=bool,
@@ -28,7 +28,7 @@ TARGETS = {
                 ),
                 Option(
                     name="score_calibration", type=bytes,
-                    help="For TextClassifier: a line `scale,slope,offset` for each label.",
+                    help="For a classifier: a line `scale,slope,offset` for each label.",
                 ),
             ),
         ),

@@ -16,15 +16,16 @@ from keras_transformer.edge.tflite.compact import to_bytes
 
 NAME = b"TFLITE_METADATA"
 IDENTIFIER = b"M001"
-# The first version of the parser that supports a tokenizer as a process unit of the inputs.
-_MIN_PARSER_VERSION = "1.1.0"
+# The first versions of the parser that support a tokenizer as a process unit of the inputs, and
+# sounds.
+_MIN_PARSER_VERSION, _PARSER_OF_SOUNDS = "1.1.0", "1.3.0"
 
 # AssociatedFileType
 AXIS_LABELS, AXIS_SCORE_CALIBRATION, VOCABULARY = 2, 4, 5
 # ProcessUnitOptions
 _SCORE_CALIBRATION, _BERT_TOKENIZER = 2, 4
 # ContentProperties
-FEATURE, IMAGE = 1, 2
+FEATURE, IMAGE, AUDIO = 1, 2, 4
 # ColorSpaceType
 _RGB = 1
 
@@ -51,7 +52,8 @@ class TensorInfo:
         description: description for readers.
         files: attached files that explain its values.
         calibrated: whether one of them calibrates its scores.
-        content: ContentProperties of the tensor, `FEATURE` or `IMAGE`.
+        content: ContentProperties of the tensor, `FEATURE`, `IMAGE` or `AUDIO`.
+        rate: samples of a sound a second, which has one channel.
     """
 
     name: str
@@ -59,6 +61,7 @@ class TensorInfo:
     files: tuple[AttachedFile, ...] = ()
     calibrated: bool = False
     content: int = FEATURE
+    rate: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,6 +104,7 @@ def metadata_bytes(info: ModelInfo) -> bytes:
     if info.vocabulary:
         parts[5] = writer.vector([_bert_tokenizer(writer, info.vocabulary)])
     subgraph = writer.table(parts)
+    has_sounds = any(one.content == AUDIO for one in info.inputs)
     root = writer.table(
         {
             0: writer.text(info.name),
@@ -108,7 +112,7 @@ def metadata_bytes(info: ModelInfo) -> bytes:
             2: writer.text(info.version),
             3: writer.vector([subgraph]),
             5: writer.text(info.license),
-            7: writer.text(_MIN_PARSER_VERSION),
+            7: writer.text(_PARSER_OF_SOUNDS if has_sounds else _MIN_PARSER_VERSION),
         }
     )
     writer.builder.Finish(root, IDENTIFIER)
@@ -116,8 +120,10 @@ def metadata_bytes(info: ModelInfo) -> bytes:
 
 
 def _tensor(writer, info):
-    is_image = info.content == IMAGE
-    properties = writer.table({0: _RGB} if is_image else {}, bytes_at=(0,))
+    if info.content == AUDIO:
+        properties = writer.integers([info.rate, 1])
+    else:
+        properties = writer.table({0: _RGB} if info.content == IMAGE else {}, bytes_at=(0,))
     content = writer.table({0: info.content, 1: properties}, bytes_at=(0,))
     fields = {0: writer.text(info.name), 1: writer.text(info.description), 3: content}
     if info.calibrated:
@@ -154,6 +160,13 @@ class _Writer:
     def union(self, kind: int, value: int) -> int:
         """A table whose only fields are a union's type and its value."""
         return self.table({0: kind, 1: value}, bytes_at=(0,))
+
+    def integers(self, values: Sequence[int]) -> int:
+        """A table of unsigned integers."""
+        self.builder.StartObject(len(values))
+        for number, value in enumerate(values):
+            self.builder.PrependUint32Slot(number, value, 0)
+        return self.builder.EndObject()
 
     def table(self, fields: dict[int, int], bytes_at: Sequence[int] = ()) -> int:
         """Writes offsets by field number; at the numbers `bytes_at`, bytes."""

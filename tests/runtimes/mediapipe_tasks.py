@@ -1,7 +1,8 @@
 """Runs in an environment that has MediaPipe: reads a JSON request, prints what the tasks give.
 
 The request: `{"file": ..., "task": "classify" | "embed", "texts": [...]}`, or in place of texts
-`"pixels"`, the path of a .npy file of uint8 pixels (rows, height, width, 3).
+`"pixels"`, the path of a .npy file of uint8 pixels (rows, height, width, 3), or `"waveforms"`, that
+of float32 samples (rows, samples) with their `"rate"`.
 """
 
 import json
@@ -10,7 +11,8 @@ import sys
 import mediapipe
 import numpy as np
 from mediapipe.tasks import python
-from mediapipe.tasks.python import text, vision
+from mediapipe.tasks.python import audio, text, vision
+from mediapipe.tasks.python.components.containers import AudioData
 
 
 def images_of(path: str) -> list:
@@ -27,16 +29,28 @@ def main() -> None:
     kinds, rows = (text, "Text"), request.get("texts")
     if "pixels" in request:
         kinds, rows = (vision, "Image"), images_of(request["pixels"])
+    if "waveforms" in request:
+        kinds, rows = (audio, "Audio"), [
+            AudioData.create_from_array(row, request["rate"])
+            for row in np.load(request["waveforms"])
+        ]  # fmt: skip
     module, name = kinds
     task = "Classifier" if request["task"] == "classify" else "Embedder"
     options = getattr(module, f"{name}{task}Options")(base_options=base)
     with getattr(module, f"{name}{task}").create_from_options(options) as opened:
-        if task == "Classifier":
-            found = [opened.classify(one).classifications[0].categories for one in rows]
-            results = [{one.category_name: float(one.score) for one in row} for row in found]
-        else:
-            results = [opened.embed(one).embeddings[0].embedding.tolist() for one in rows]
-    print(json.dumps(results))
+        found = [getattr(opened, request["task"])(one) for one in rows]
+    # Of each window of a sound there is a result; the others have one.
+    results = [windows if isinstance(windows, list) else [windows] for windows in found]
+    if task == "Classifier":
+        answers = [
+            {one.category_name: float(one.score) for one in window.classifications[0].categories}
+            for windows in results for window in windows
+        ]  # fmt: skip
+    else:
+        answers = [
+            window.embeddings[0].embedding.tolist() for windows in results for window in windows
+        ]
+    print(json.dumps(answers))
 
 
 if __name__ == "__main__":

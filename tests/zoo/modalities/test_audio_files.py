@@ -132,6 +132,13 @@ def test_the_spectrogram_is_float_and_small(trained, folders):
     assert sum(one.nbytes for one in layer.constants) < 16_000  # in one product: 260,000
 
 
+def test_mediapipe_classifies_sounds(trained):
+    made = kt.convert(trained, target="mediapipe")
+    assert made.parity.agreement == 1.0
+    with pytest.raises(InputError, match="classifier of sounds for the target mediapipe, whose A"):
+        kt.convert(trained, target="mediapipe", embedding=True)
+
+
 @pytest.mark.slow
 def test_quantization_aware_training(trained, folders):
     check_quantized(trained, folders)

@@ -8,6 +8,7 @@ from keras_transformer.edge.tflite.metadata import IMAGE, TensorInfo
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.modalities.image import ImageSettings
 
+KIND, EMBEDS = "Image", True
 LOADING = """\
 ```python
 import mediapipe
@@ -21,12 +22,17 @@ with vision.{task}.create_from_options(options) as task:
 
 MediaPipe stretches an image to the size of the input by its own filter, and does not turn it as its
 EXIF says: an app hands over an upright one."""
-INPUTS = {
-    "pixels": TensorInfo(
-        name="pixels", description="Red, green and blue of each pixel, from 0 to 255.",
-        content=IMAGE,
-    ),
-}  # fmt: skip
+VOCABULARY = ""
+
+
+def tensors(checkpoint: Checkpoint) -> dict[str, TensorInfo]:
+    """Returns the metadata of the inputs by name."""
+    return {
+        "pixels": TensorInfo(
+            name="pixels", description="Red, green and blue of each pixel, from 0 to 255.",
+            content=IMAGE,
+        ),
+    }  # fmt: skip
 
 
 def unread(checkpoint: Checkpoint) -> str | None:

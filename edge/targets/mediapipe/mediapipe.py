@@ -1,9 +1,7 @@
-"""Files for MediaPipe Tasks, its `TextClassifier` and `TextEmbedder`; for images see there.
+"""Files for MediaPipe Tasks: classifiers of texts, images and sounds, embedders of texts and images.
 
-They need three int32 inputs (1, T) that the metadata name `ids`, `mask` and `segment_ids`, BERT's
-tokenizer with its vocabulary as a process unit, and probabilities of float32. Their tokenizer folds
-only ASCII letters and keeps accents, so an app must normalize its text first
-(docs/targets/normalization.md).
+What a host reads is in a module for each modality; all of them need probabilities or vectors of
+float32, and the labels attached.
 """
 
 import math
@@ -16,8 +14,8 @@ from keras_transformer.edge.compare.parity import Parity
 from keras_transformer.edge.graphs.static import probabilities, static_function
 from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.runtime.names import EMBEDDING, PREDICT, PROBABILITIES
-from keras_transformer.edge.targets import mediapipe_images as images
 from keras_transformer.edge.targets.flatbuffer import FlatbufferWriter, temperature_of
+from keras_transformer.edge.targets.mediapipe import images, sounds, texts
 from keras_transformer.edge.targets.target import About, Target
 from keras_transformer.edge.tflite.metadata import (
     AXIS_LABELS,
@@ -31,36 +29,17 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.fused_config import members_of
 from keras_transformer.zoo.numerals import read_number
 from keras_transformer.zoo.outputs import EMBEDDING as VECTORS
-from keras_transformer.zoo.tokenizers.piece_list import CLS, SEP, UNK
 
-# Name of an input -> its description.
-INPUTS = {
-    "ids": "Ids of the word pieces, [CLS] first, [SEP] after the last, then 0.",
-    "mask": "1 for a word piece, 0 for padding.",
-    "segment_ids": "0: the model reads one text.",
-}
+# What reads each modality.
+READERS = {"text": texts, "image": images, "audio": sounds}
 OUTPUTS = {
     PROBABILITIES: "The probability of each label.",
     EMBEDDING: "The vector of the input, which the model's head reads.",
 }
-LOADING = """\
-```python
-from mediapipe.tasks import python
-from mediapipe.tasks.python import text
-
-options = text.{task}Options(base_options=python.BaseOptions(model_asset_path="{file}"))
-with text.{task}.create_from_options(options) as task:
-    print(task.{method}("a text, normalized first"))
-```
-
-MediaPipe's tokenizer folds ASCII letters only and keeps accents: the app folds case, removes
-accents and puts a space for each control, format or separating character first."""
 LABELS, CALIBRATION = "labels.txt", "score_calibration.txt"
 # The last layers of models whose outputs are vectors.
 _VECTORS = ("pooled_point", "unit_length")
 _NUMBERS_OF_A_CALIBRATION = (3, 4)
-# Longer words are unknown to MediaPipe's tokenizer, and no option says otherwise.
-_MAX_BYTES_PER_WORD = 100
 
 
 class MediaPipe(FlatbufferWriter):
@@ -68,9 +47,9 @@ class MediaPipe(FlatbufferWriter):
 
     Args:
         target, about: arguments of `Writer`.
-        embedding: whether the file outputs the text's vector, for `TextEmbedder`, as that of a
-            model of embeddings does in any case.
-        score_calibration: lines for `TextClassifier`, one per label: scale, slope, offset and
+        embedding: whether the file outputs the vector, for an embedder, as that of a model of
+            embeddings does in any case.
+        score_calibration: lines for a classifier, one per label: scale, slope, offset and
             optionally the lowest score to map, separated by commas; or an empty line.
     """
 
@@ -84,7 +63,8 @@ class MediaPipe(FlatbufferWriter):
     ):  # fmt: skip
         super().__init__(target, about)
         self.gives = EMBEDDING if embedding else PROBABILITIES
-        self.reads_images = False
+        self.reader = texts
+        self.inputs: dict[str, TensorInfo] = {}
         self.score_calibration = score_calibration
 
     def loads(self, checkpoint: Checkpoint) -> str | None:
@@ -92,50 +72,50 @@ class MediaPipe(FlatbufferWriter):
         if checkpoint.task.output == VECTORS:
             # It has nothing else to give.
             self.gives = EMBEDDING
-        self.reads_images = checkpoint.modality.name == "image"
+        if checkpoint.modality.name not in READERS:
+            return (
+                f"Expected a model of {', '.join(READERS)} for the target {self.name}, got one of "
+                f"{checkpoint.modality.name}."
+            )
+        self.reader = READERS[checkpoint.modality.name]
+        self.inputs = self.reader.tensors(checkpoint)
         reason = (
             super().loads(checkpoint)
             or self.needs_encoder(checkpoint, classes=self.gives == PROBABILITIES)
             or self.needs_probability(checkpoint)
-            or (None if self.reads_images else self.needs_wordpieces(checkpoint))
+            or (self.needs_wordpieces(checkpoint) if self.reader is texts else None)
         )
         if reason is not None:
             return reason
-        if self.reads_images:
-            return images.unread(checkpoint) or self._wrong_calibration(checkpoint)
+        if self.gives == EMBEDDING and not self.reader.EMBEDS:
+            return (
+                f"Expected a classifier of {checkpoint.modality.rows} for the target {self.name}, "
+                f"whose {self.reader.KIND}Embedder loads no .tflite files, got a model that gives "
+                "vectors; use --target plain."
+            )
         several = len(members_of(checkpoint.config))
         if self.gives == EMBEDDING and several > 1 and checkpoint.output_kind != VECTORS:
             return (
                 f"Expected one model whose vector is the output, got {several} that answer as one; "
                 "use a member, or one that keras-transformer distill makes of them."
             )
-        if not checkpoint.tokenizer.config.lowercase:
-            return (
-                "Expected a tokenizer that folds case, as MediaPipe's always does, got "
-                "lowercase=False."
-            )
-        return (
-            _other_words(checkpoint)
-            or _too_long_word(checkpoint)
-            or self._wrong_calibration(checkpoint)
-        )
+        return self.reader.unread(checkpoint) or self._wrong_calibration(checkpoint)
 
     def loading(self, checkpoint: Checkpoint) -> str:
-        """Returns a program for MediaPipe, and the normalization that it needs."""
-        embeds = self.gives == EMBEDDING
-        kind = "Image" if self.reads_images else "Text"
-        return (
-            (images.LOADING if self.reads_images else LOADING)
-            .replace("{task}", f"{kind}Embedder" if embeds else f"{kind}Classifier")
-            .replace("{method}", "embed" if embeds else "classify")
+        """Returns a program for MediaPipe, and what it leaves to an app."""
+        task, method = ("Embedder", "embed") if self.gives == EMBEDDING else (
+            "Classifier", "classify"
         )  # fmt: skip
+        return self.reader.LOADING.replace("{task}", f"{self.reader.KIND}{task}").replace(
+            "{method}", method
+        )
 
     def output(self, checkpoint: Checkpoint) -> str:
         """Returns the kind of output."""
         return self.gives
 
     def given(self, model: keras.Model) -> keras.Model:
-        """Returns the model, or its part that outputs the text's vector."""
+        """Returns the model, or its part that outputs the vector."""
         last = model.layers[-1]
         is_vector = last.name in _VECTORS or getattr(last, "combine", None) == "vectors"
         if self.gives == PROBABILITIES or is_vector:
@@ -146,11 +126,11 @@ class MediaPipe(FlatbufferWriter):
     def signatures(
         self, checkpoint: Checkpoint, model: keras.Model, lengths: Sequence[int], spec: Precision
     ) -> dict[str, Callable]:
-        """Returns `predict` of `ids`, `mask` and `segment_ids`, or of `pixels`."""
+        """Returns `predict` of the inputs that the host finds by their names."""
         given = self.given(model)
 
         def predict(inputs):
-            if not self.reads_images:
+            if self.reader is texts:
                 # Each input must be used, or the converter would drop it: masked tokens, and those
                 # of a second text, count as padding.
                 real = inputs["mask"] * (1 - inputs["segment_ids"])
@@ -160,9 +140,9 @@ class MediaPipe(FlatbufferWriter):
                 outputs = probabilities(outputs, temperature_of(checkpoint))
             return {self.gives: outputs}
 
-        inputs = {name: ((1, lengths[-1]), "int32") for name in INPUTS}
-        if self.reads_images:
-            inputs = {one.name: (one.size(1, None), one.dtype) for one in checkpoint.inputs}
+        inputs = {one.name: (one.size(1, None), one.dtype) for one in checkpoint.inputs}
+        if self.reader is texts:
+            inputs = {name: ((1, lengths[-1]), "int32") for name in self.inputs}
         return {PREDICT: static_function(predict, inputs)}
 
     def finish(self, flatbuffer: bytes) -> bytes:
@@ -179,13 +159,8 @@ class MediaPipe(FlatbufferWriter):
         about = self.about
         info = ModelInfo(
             name=about.name, description=about.description, version=about.version,
-            license=about.license, outputs=[output],
-            vocabulary="" if self.reads_images else "vocab.txt",
-            inputs=[
-                images.INPUTS[name] if self.reads_images
-                else TensorInfo(name=name, description=INPUTS[name])
-                for name in _inputs(flatbuffer)
-            ],
+            license=about.license, outputs=[output], vocabulary=self.reader.VOCABULARY,
+            inputs=[self.inputs[name] for name in _inputs(flatbuffer)],
         )  # fmt: skip
         return add_metadata(flatbuffer, info)
 
@@ -220,40 +195,6 @@ class MediaPipe(FlatbufferWriter):
                     f"in line {number} of the score calibration, got {line!r}."
                 )
         return None
-
-
-def _other_words(checkpoint: Checkpoint) -> str | None:
-    """Returns a reason if MediaPipe would look up other special tokens, or read other words."""
-    config = checkpoint.tokenizer.config
-    names = (config.special.unk, config.special.begin, config.special.end)
-    if names != (UNK, CLS, SEP):
-        return (
-            f"Expected the special tokens {UNK}, {CLS} and {SEP}, which MediaPipe's tokenizer "
-            f"looks up by name, got {', '.join(map(str, names))}; use --target plain or text."
-        )
-    if config.normalization == "bert":
-        return (
-            "Expected a vocabulary of this project's own normalization, which an app does before "
-            "MediaPipe's tokenizer, got normalization='bert'; use --target plain or text."
-        )
-    return None
-
-
-def _too_long_word(checkpoint: Checkpoint) -> str | None:
-    """Names a word of the probes that the tokenizer knows and MediaPipe's would not."""
-    tokenizer = checkpoint.tokenizer
-    words = [
-        word for row in checkpoint.probes["ids"] for word in tokenizer.model.split(
-            tokenizer.decode(row)
-        )
-    ]  # fmt: skip
-    longest = max((len(word.encode()) for word in words), default=0)
-    if longest > _MAX_BYTES_PER_WORD:
-        return (
-            f"Expected words of at most the {_MAX_BYTES_PER_WORD} bytes that MediaPipe's tokenizer "
-            f"reads, got one of {longest} bytes in the validation data; use --target plain or text."
-        )
-    return None
 
 
 def _is_calibration(parts: Sequence[str]) -> bool:
