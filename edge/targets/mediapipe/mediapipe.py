@@ -1,4 +1,4 @@
-"""Files for MediaPipe Tasks: classifiers of texts, images and sounds, embedders of texts and images.
+"""Files for MediaPipe Tasks: classifiers of texts, images and sounds, embedders of the first two.
 
 What a host reads is in a module for each modality; all of them need probabilities or vectors of
 float32, and the labels attached.
