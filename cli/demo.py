@@ -30,7 +30,8 @@ def demo(files: tuple[Path, ...], export: Path | None, port: int, litert: Path |
 
     The page runs a file with LiteRT.js and the file's own tokenizer, and shows labels with their
     probabilities, entities or the answer marked in the text, or the generated text, and the
-    latency. Two files of one model, such as float32 and int8, are shown side by side. The page
+    latency. Models of images read files and the camera, those of sounds files and the microphone.
+    Two files of one model, such as float32 and int8, are shown side by side. The page
     loads nothing from other servers, and no input leaves the browser. Ctrl-C stops the server.
 
     Example: keras-transformer demo float32.tflite int8.tflite

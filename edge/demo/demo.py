@@ -23,6 +23,8 @@ from keras_transformer.zoo.storage.files import new_folder
 PAGE = "index.html"
 MOST_FILES = 2
 _TARGETS = ("plain", "micro")
+# Modalities whose inputs the page makes.
+_MODALITIES = ("text", "image", "audio")
 _WEB = Path(__file__).parent / "web"
 # The system's own table of types may differ.
 _TYPES = {
@@ -177,6 +179,12 @@ def _common(path):
             f"Expected a file for the target {' or '.join(_TARGETS)}, whose ids the page makes; "
             f"{path} is for {target}."
         )
+    modality = description.get("modality", "text")
+    if modality not in _MODALITIES:
+        raise InputError(
+            f"Expected a file that reads one of {', '.join(_MODALITIES)}, whose inputs the page "
+            f"makes; {path} reads {modality}."
+        )
     refused = {
         EMBEDDING: "vectors", MASKS: "pieces for masks", REPLACED: "probabilities of pieces",
     }.get(description.get("output_kind"))  # fmt: skip
@@ -188,6 +196,7 @@ def _common(path):
     return {
         # A model that was trained on has thresholds and a temperature of its own.
         "task": {k: v for k, v in description["task"].items() if k not in DECIDING},
+        "input": (modality, description.get("model", {}).get("modality_settings", {})),
         "length": description["max_length"],
         "labels": labels,
         "tokenizer": files,

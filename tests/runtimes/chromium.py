@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,12 @@ class Tab:
             time.sleep(0.05)
         raise TimeoutError(f"{condition} is not so; {self.evaluate('document.body.innerText')}")
 
+    def choose(self, selector: str, path: Path) -> None:
+        """Chooses a file in a file picker."""
+        root = self.command("DOM.getDocument")["root"]["nodeId"]
+        found = self.command("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.command("DOM.setFileInputFiles", nodeId=found, files=[str(path)])
+
     def type(self, text: str) -> None:
         """Types a text where the focus is."""
         self.command("Input.insertText", text=text)
@@ -111,11 +117,11 @@ class Tab:
 
 
 @contextlib.contextmanager
-def chromium() -> Iterator[Tab]:
-    """Runs Chromium with an empty profile."""
+def chromium(more: Sequence[str] = ()) -> Iterator[Tab]:
+    """Runs Chromium with an empty profile, and more options if any are given."""
     from_chromium, to_us = os.pipe()
     to_chromium, from_us = os.pipe()
-    options = ["--headless", "--remote-debugging-pipe", "--no-first-run", "--disable-gpu"]
+    options = ["--headless", "--remote-debugging-pipe", "--no-first-run", "--disable-gpu", *more]
     if os.geteuid() == 0:
         options.append("--no-sandbox")  # which refuses to be set up by root
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:

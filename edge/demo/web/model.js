@@ -28,6 +28,9 @@ export class Model {
     this.thresholds = description.task.thresholds;
     this.temperature = description.task.temperature ?? 1;
     this.outOfScope = description.task.out_of_scope;
+    this.reads = description.modality ?? "text";
+    this.settings = description.model?.modality_settings ?? {};
+    if (this.reads !== "text") return Object.assign(this, { compiled });
     this.tokenizer = new Tokenizer(files, table);
     this.writer = files.has("target_tokenizer.json")
       ? new Tokenizer(files, table, "target_")

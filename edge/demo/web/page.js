@@ -2,6 +2,7 @@
 
 import { loadLiteRt } from "@litertjs/core";
 import { generate, readerIds } from "./generate.js";
+import { sourceOf, startMedia } from "./media.js";
 import { Model } from "./model.js";
 import { predict, predictSpans, readWindows } from "./predict.js";
 import { UnicodeTable } from "./text.js";
@@ -27,7 +28,8 @@ async function load() {
 
 /** Runs a model until the browser has compiled what it uses well: its first runs are slow. */
 async function warmUp(model) {
-  const ids = [model.tokenizer.end];
+  const source = sourceOf(model);
+  const single = source ? source.blank(model.settings) : { ids: [model.tokenizer.end], segmentIds: [0] };
   const end = performance.now() + WARM_UP_MS;
   while (performance.now() < end) {
     if (model.writes) {
@@ -36,7 +38,7 @@ async function warmUp(model) {
     } else if (model.readsWindows) {
       await predictSpans(model, readWindows(model, "a", model.pair ? "a" : null));
     } else {
-      await predict(model, { ids, segmentIds: [0] });
+      await predict(model, single);
     }
     await nextFrame();
   }
@@ -112,24 +114,20 @@ function nextFrame() {
   return new Promise((resolve) => setTimeout(resolve));
 }
 
-async function start() {
-  const models = await load();
-  const { model } = models[0];
-  view.showModels(models);
-  const readAll = model.readsWindows ? markAll : predictAll;
-  const runAll = model.writes ? generateAll : readAll;
+/** Returns a function that ends the job that runs, and runs another when that has ended. */
+function oneAtATime() {
   let aborter = new AbortController();
   let running = Promise.resolve();
-  const run = () => {
+  return (job) => {
     aborter.abort();
     aborter = new AbortController();
     const { signal } = aborter;
     running = running.then(async () => {
       if (signal.aborted) return;
       view.busy(true);
+      view.showError(null);
       try {
-        await runAll(models, signal);
-        view.showError(null);
+        await job(signal);
       } catch (error) {
         view.showError(error);
       } finally {
@@ -138,6 +136,17 @@ async function start() {
     });
     return running;
   };
+}
+
+async function start() {
+  const models = await load();
+  const { model } = models[0];
+  view.showModels(models);
+  const runJob = oneAtATime();
+  if (model.reads !== "text") return startMedia(models, runJob);
+  const readAll = model.readsWindows ? markAll : predictAll;
+  const runAll = model.writes ? generateAll : readAll;
+  const run = () => runJob((signal) => runAll(models, signal));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     run();

@@ -1,6 +1,7 @@
 /** What stands on the page, and what is said to those who listen to it. */
 
 const SHOWN_LABELS = 5;
+const KINDS = { image: "picture", audio: "sound" };
 const TASKS = {
   classification: { title: "Classification", label: "Text to classify" },
   "multi-label": { title: "Classification", label: "Text to classify" },
@@ -13,7 +14,7 @@ const TASKS = {
 
 const element = (id) => document.getElementById(id);
 export const fields = Object.fromEntries(
-  ["form", "text", "pair", "language"].map((id) => [id, element(id)]),
+  ["form", "text", "pair", "language", "file", "live", "preview"].map((id) => [id, element(id)]),
 );
 const cards = [];
 
@@ -24,6 +25,14 @@ export function showModels(models) {
   document.title = element("title").textContent = title;
   const isPair = model.pair && !second;
   element("text-label").textContent = isPair ? "First text" : label;
+  const isText = model.reads === "text";
+  element("text-field").hidden = !isText;
+  element("media-field").hidden = isText;
+  if (!isText) {
+    const kind = KINDS[model.reads];
+    element("file-label").textContent = `${kind[0].toUpperCase()}${kind.slice(1)}`;
+    element("about").textContent = `The model runs in this browser; each ${kind} stays here.`;
+  }
   element("pair-label").textContent = second ?? "Second text";
   element("pair-field").hidden = !model.pair;
   element("actions").hidden = !model.writes;
@@ -170,7 +179,8 @@ export function showError(error) {
   clearResults();
 }
 
-function notice(text) {
+/** Says something about the input, or nothing. */
+export function notice(text) {
   element("notice").textContent = text;
 }
 

@@ -20,13 +20,13 @@ LITERTJS_FILES = (
 
 def write_model(
     path, *, labels=b"no\nyes\n", task="classification", max_length=16, kind="bytes",
-    target="plain",
+    target="plain", modality="text", settings=None,
 ):  # fmt: skip
     """Writes a file as `convert` does, but for its model."""
     tokenizer = Tokenizer(TokenizerConfig(kind=kind), vocabulary_of(kind))
     description = {
         "task": {"name": task, "pair": False}, "max_length": max_length, "precision": "float32",
-        "target": target,
+        "target": target, "modality": modality, "model": {"modality_settings": settings or {}},
     }  # fmt: skip
     path.write_bytes(pack(FLATBUFFER, description, {"labels.txt": labels, **tokenizer.to_files()}))
     return path

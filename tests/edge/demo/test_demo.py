@@ -78,6 +78,7 @@ def test_a_cut_off_writing_leaves_nothing(tmp_path, litertjs, monkeypatch):
     ("what", "changes"),
     [
         ("task", {"task": "regression"}),
+        ("input", {"settings": {"height": 32, "width": 32}}),
         ("length", {"max_length": 32}),
         ("labels", {"labels": b"no\nmaybe\n"}),
         ("tokenizer", {"kind": "characters"}),
@@ -93,6 +94,12 @@ def test_files_side_by_side_are_of_one_model(tmp_path, what, changes):
     with pytest.raises(InputError) as caught:
         demo.check_files(paths)
     assert str(caught.value) == sentence
+
+
+def test_inputs_that_the_page_does_not_make(tmp_path):
+    path = write_model(tmp_path / "a.tflite", modality="series")
+    with pytest.raises(InputError, match="one of text, image, audio, .*a.tflite reads series"):
+        demo.check_files([path])
 
 
 def test_three_files_are_too_many(tmp_path):
