@@ -25,6 +25,7 @@ Source = str | Path | tuple[Sequence[Any], ...] | Mapping[str, Sequence[Any]] | 
 def read_source(
     source: Source, texts: Sequence[str], others: Sequence[str] = (), *, name: str = "data",
     is_text: bool = True, lists: Sequence[str] = (), suffixes: Sequence[str] = (),
+    beside: Sequence[str] = (),
 ) -> Table:  # fmt: skip
     """Reads columns of text, and of labels and numbers as text.
 
@@ -39,6 +40,7 @@ def read_source(
         is_text: whether the rows are texts; otherwise values in memory are left as they are.
         lists: names of the columns whose values in memory may be lists.
         suffixes: how the names of files end that are rows themselves; empty if rows are none.
+        beside: names of an array with a value of each row, see `read_arrays`.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -62,7 +64,7 @@ def read_source(
             )
         if is_text or path.suffix != ARRAYS:
             return read_table(path)
-        source, name = read_arrays(path), str(path)
+        source, name = read_arrays(path, texts, beside), str(path)
         for key in others:
             if key in source and source[key].ndim > 1:
                 raise InputError(

@@ -140,6 +140,7 @@ class Audio(Modality):
     example: ClassVar[str] = '"clip.wav"'
     column: ClassVar[str] = "audio"
     suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
+    beside_rows: ClassVar[tuple[str, ...]] = ("rate", "sample_rate")
 
     @classmethod
     def specs(cls, settings: Mapping[str, Any], *, pair: bool = False) -> tuple[InputSpec, ...]:
@@ -203,7 +204,12 @@ def _raw(row: Any, place: str) -> Any:
             f"{place}: expected the path of a sound, its bytes, samples as int16 or as floats from "
             f"-1 to 1, or a pair of these and their rate, got {named(row)}."
         )
-    return (samples, checked_rate(row[1])) if is_pair else samples
+    if not is_pair:
+        return samples
+    try:
+        return samples, checked_rate(row[1])
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from None
 
 
 def _sound(row: Any, rate: int) -> np.ndarray:

@@ -120,6 +120,7 @@ class Modality(abc.ABC):
         example: a raw row as code, for examples.
         column: use and default name of the column of the rows in a table.
         suffixes: how the names of its files end, where a row may be a file.
+        beside_rows: names of an array with a value of each row in a `.npz` file of rows.
         is_text: whether raw rows are strings, not values that `read_row` reads.
         augments: whether `augment` changes rows.
     """
@@ -133,6 +134,7 @@ class Modality(abc.ABC):
     example: ClassVar[str] = "row"
     column: ClassVar[str] = "text"
     suffixes: ClassVar[tuple[str, ...]] = ()
+    beside_rows: ClassVar[tuple[str, ...]] = ()
     is_text: ClassVar[bool] = False
     augments: ClassVar[bool] = False
 

@@ -84,7 +84,7 @@ class LabelledTask(Task):
         lists = [label] if self.reads_lists and label is not None else []
         table = read_source(
             source, texts, others, name=name, is_text=kind.is_text, lists=lists,
-            suffixes=kind.suffixes,
+            suffixes=kind.suffixes, beside=kind.beside_rows,
         )  # fmt: skip
         if pair is not None and pair not in (*texts, *table.columns):
             pair = None

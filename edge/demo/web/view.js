@@ -91,7 +91,8 @@ export function showPrediction(place, { labels, value, milliseconds, runs }) {
   }
   card.querySelector(".result").replaceChildren(result);
   card.querySelector(".speed").textContent =
-    `${milliseconds.toFixed(milliseconds < 10 ? 2 : 0)} ms on one thread, median of ${runs} runs`;
+    `${milliseconds.toFixed(milliseconds < 10 ? 2 : 0)} ms on one thread` +
+    (runs > 1 ? `, median of ${runs} runs` : "");
 }
 
 /** Shows a text with its entities, tags or answer, each with its type and its probability. */

@@ -83,6 +83,28 @@ def test_it_reads_folders_tables_and_arrays(trained, folders, tmp_path):
     assert found == {**by_folder, "truncated": 0}
 
 
+def test_arrays_in_files_have_a_rate(trained, tmp_path):
+    path = tmp_path / "rows.npz"
+    rows = np.random.default_rng(0).uniform(-1, 1, (3, 4800)).astype(np.float32)
+    labels = ["high", "low", "low"]
+    for rates in ({"rate": 16_000}, {"sample_rate": [16_000, 16_000, 8000]}):
+        np.savez(path, audio=rows, label=labels, **rates)
+        found = trained.task.read(str(path)).texts
+        own = np.broadcast_to(next(iter(rates.values())), 3)
+        for one, row, rate in zip(found, rows, own, strict=True):
+            np.testing.assert_array_equal(one[0], row)
+            assert one[1] == rate
+    assert trained.evaluate(str(path))["rows"] == 3
+    for rates, message in (
+        ({"rate": [8000, 8000]}, r"one value of 'rate', or one for each of 3 rows, got .* \(2,\)"),
+        ({"rate": 8000, "sample_rate": 8000}, "one of the arrays rate and sample_rate, got both"),
+        ({"rate": 8000.5}, "row 1: Expected a rate in Hz to be an integer .*, got .*8000.5"),
+    ):
+        np.savez(path, audio=rows, label=labels, **rates)
+        with pytest.raises(InputError, match=message):
+            trained.evaluate(str(path))
+
+
 def test_bands_have_the_scale_of_the_training_data(trained, folders):
     [layer] = [one for one in trained.model.layers if isinstance(one, LogMel)]
     rows = np.stack(trained.encode(sorted(folders["train"].rglob("*.*"))).columns["waveform"])
