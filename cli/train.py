@@ -42,7 +42,8 @@ FIELDS = {
     "token_dropout": "Share of the training tokens that are replaced by [MASK].",
     "piece_dropout": "Probability, at each piece, of splitting a training word further.",
     "augment": "How training data are changed at random, with commas between: images flip, crop, "
-    "randaugment, erase, mixup, cutmix; sounds shift, level, noise, mask.",
+    "randaugment, erase, mixup, cutmix; sounds shift, level, noise, mask, "
+    "frequency.",
     "class_weights": "Whether rare labels are weighed up in the loss: balanced weighs labels by "
     "the inverse of their number of training rows.",
     "focal": "Exponent of the focal loss, which counts less what is predicted well; 0 for the "

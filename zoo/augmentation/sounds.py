@@ -1,6 +1,7 @@
 """Augmentation of sounds, batch by batch."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -11,8 +12,8 @@ from keras_transformer.zoo.data.batches import Batch, Batches, SampledBatches
 
 _WAVEFORM = "waveform"
 # Share of the length by which a sound is moved at most; factors of its level; decibels of it over
-# noise; share of the length of silence at most.
-_SHIFT, _LEVEL, _OVER_NOISE, _SILENCE = 0.1, (0.25, 4.0), (10.0, 40.0), 0.1
+# noise; share of the length of silence at most; share of the mels that are removed at most.
+_SHIFT, _LEVEL, _OVER_NOISE, _SILENCE, _BAND = 0.1, (0.25, 4.0), (10.0, 40.0), 0.1, 0.2
 
 
 class AugmentedSounds(Augmented):
@@ -23,19 +24,22 @@ class AugmentedSounds(Augmented):
     - `noise`: white noise 10 to 40 dB below it, in every second.
     - `mask`: up to a tenth of the input's length becomes silence (Park et al. 2019,
       arXiv:1904.08779, section 2, in time).
+    - `frequency`: up to a fifth of the mels, a stretch of them, is removed (the same in frequency).
 
     Args:
         batches: batches with float32 `waveform`.
         names: kinds of augmentation, with commas between them.
         seed: seed of the run.
+        rate: samples a second, in Hz.
 
     Raises:
         InputError: if a kind is unknown.
     """
 
-    def __init__(self, batches: Batches | SampledBatches, names: str, *, seed: int):
+    def __init__(self, batches: Batches | SampledBatches, names: str, *, seed: int, rate: int):
         super().__init__(batches, seed)
-        self._kinds = [_CHANGES[name] for name in kinds_of(names, tuple(_CHANGES))]
+        changes = {**_CHANGES, "frequency": functools.partial(_without_band, rate=rate)}
+        self._kinds = [changes[name] for name in kinds_of(names, KINDS)]
 
     def _changed(self, batch: Batch, rng: np.random.Generator) -> Batch:
         sounds = batch.inputs[_WAVEFORM]
@@ -73,8 +77,19 @@ def _masked(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return sound
 
 
-# In the order in which they are applied.
+def _without_band(sound: np.ndarray, rng: np.random.Generator, *, rate: int) -> np.ndarray:
+    highest = 2595 * np.log10(1 + rate / 2 / 700)
+    width = rng.uniform(0, _BAND * highest)
+    low = rng.uniform(0, highest - width)
+    places = 700 * (10 ** (np.array([low, low + width]) / 2595) - 1) * len(sound) / rate
+    start, end = np.ceil(places).astype(int)
+    spectrum = np.fft.rfft(sound)
+    spectrum[start:end] = 0
+    return np.fft.irfft(spectrum, len(sound))
+
+
+# In the order in which they are applied, `frequency` last.
 _CHANGES: Mapping[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
     "shift": _shifted, "level": _level, "noise": _noisy, "mask": _masked,
 }  # fmt: skip
-KINDS = tuple(_CHANGES)
+KINDS = (*_CHANGES, "frequency")

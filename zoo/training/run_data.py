@@ -16,6 +16,7 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.unknown import unknown_shares, unknown_warning
+from keras_transformer.zoo.modalities.audio import AudioSettings
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.outputs import CLASSES
@@ -176,7 +177,9 @@ def training_batches(
     if not augment:
         return batches
     if data.task.modality == "audio":
-        return AugmentedSounds(batches, augment, seed=seed)
+        return AugmentedSounds(
+            batches, augment, seed=seed, rate=AudioSettings.of(data.modality.settings).rate
+        )
     if data.task.modality != "image":
         raise InputError(
             f"Expected augment only for images and sounds, got augment={augment!r} for "

@@ -10,7 +10,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.modality import InputSpec
 from tests.zoo.modalities.test_audio_files import CONFIG, sounds
 
-LENGTH, ROWS = 200, 40
+LENGTH, ROWS, RATE = 200, 40, 8000
 SPEC = InputSpec(name="waveform", dtype="float32", shape=(LENGTH,))
 
 
@@ -18,7 +18,7 @@ def batches(names, seed=0):
     rows = np.random.default_rng(1).uniform(-1, 1, (ROWS, LENGTH)).astype(np.float32)
     columns = {"waveform": list(rows)}
     plain = Batches(columns, np.arange(ROWS), specs=(SPEC,), batch_tokens=10)
-    return rows, AugmentedSounds(plain, names, seed=seed)
+    return rows, AugmentedSounds(plain, names, seed=seed, rate=RATE)
 
 
 def epoch(names, number=0):
@@ -60,6 +60,18 @@ def test_mask():
     assert 0 < silent.sum(axis=1).max() <= LENGTH // 10
     edges = np.abs(np.diff(np.pad(silent, ((0, 0), (1, 1))).astype(int), axis=1)).sum(axis=1)
     assert edges.max() == 2  # one stretch
+
+
+def test_frequency():
+    rows, found = epoch("frequency")
+    before, after = np.abs(np.fft.rfft(rows)), np.abs(np.fft.rfft(found))
+    removed = after < 1e-4
+    np.testing.assert_allclose(after[~removed], before[~removed], atol=1e-4)
+    edges = np.abs(np.diff(np.pad(removed, ((0, 0), (1, 1))).astype(int), axis=1)).sum(axis=1)
+    assert edges.max() == 2  # one stretch
+    mels = 2595 * np.log10(1 + np.arange(LENGTH // 2 + 1) * RATE / LENGTH / 700)
+    widths = [np.ptp(mels[row]) for row in removed if row.any()]
+    assert mels[-1] / 20 < np.max(widths) <= mels[-1] / 5
 
 
 def test_epochs_repeat_and_differ_whichever_batch_they_start_with():
