@@ -52,10 +52,11 @@ class AugmentedBatches(Augmented):
         batches: batches with uint8 `pixels`.
         names: kinds of augmentation, see `kinds_of`.
         seed: seed of the run.
-        classes: number of classes; 0 for a task of others, whose targets cannot be mixed.
+        classes: number of labels, of which a row has one, or any number as (rows, labels); 0 for a
+            task of other targets, which cannot be mixed.
 
     Raises:
-        InputError: if a kind is unknown, or mixes targets that are not classes.
+        InputError: if a kind is unknown, or mixes targets that are not labels.
     """
 
     def __init__(self, batches: Batches | SampledBatches, names: str, *, seed: int, classes: int):
@@ -65,7 +66,7 @@ class AugmentedBatches(Augmented):
         self._mixes = [_MIXES[name](seed=seed) for name in kinds if name in _MIXES]
         if self._mixes and not classes:
             raise InputError(
-                "Expected augment without mixup and cutmix for targets that are no classes, got "
+                "Expected augment without mixup and cutmix for targets that are no labels, got "
                 f"augment={names!r}."
             )
         self._layers = [_LAYERS[name](seed=seed) for name in kinds if name in _LAYERS]
@@ -76,7 +77,9 @@ class AugmentedBatches(Augmented):
             pixels = _applied(layer, pixels, rng)
         targets = batch.targets
         if self._mixes:
-            labels = np.eye(self._classes, dtype=np.float32)[targets]
+            labels = np.asarray(targets, np.float32)
+            if labels.ndim == 1:
+                labels = np.eye(self._classes, dtype=np.float32)[targets]
             mix = self._mixes[rng.integers(len(self._mixes))]
             mixed = _applied(mix, {"images": pixels, "labels": labels}, rng)
             pixels, targets = mixed["images"], keras.ops.convert_to_numpy(mixed["labels"])

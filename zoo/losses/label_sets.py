@@ -8,7 +8,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class LabelSetLoss(keras.losses.Loss):
-    """Mean binary cross entropy in nats of targets (B, labels) of 0 and 1 and logits (B, labels).
+    """Mean binary cross entropy in nats of targets (B, labels) from 0 to 1 and logits (B, labels).
 
     Args:
         label_smoothing: fraction of each target that is spread over both values (Szegedy et al.
@@ -35,7 +35,7 @@ class LabelSetLoss(keras.losses.Loss):
         nats = smooth * ops.softplus(-logits) + (1.0 - smooth) * ops.softplus(logits)
         if self.focal:
             # An exponent below 1 has no gradient at 0.
-            missing = ops.sigmoid(ops.where(targets > 0, -logits, logits))
+            missing = targets * ops.sigmoid(-logits) + (1.0 - targets) * ops.sigmoid(logits)
             nats = nats * ops.maximum(missing, 1e-6) ** self.focal
         if self.weights:
             weights = ops.convert_to_tensor(self.weights, "float32")

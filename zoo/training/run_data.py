@@ -19,7 +19,7 @@ from keras_transformer.zoo.evaluation.unknown import unknown_shares, unknown_war
 from keras_transformer.zoo.modalities.audio import AudioSettings
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.outputs import CLASSES
+from keras_transformer.zoo.outputs import CLASSES, LABEL_SETS
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.recipe.training_data import rows_digest, training_file
@@ -185,7 +185,7 @@ def training_batches(
             f"Expected augment only for images and sounds, got augment={augment!r} for "
             f"{data.task.modality}."
         )
-    classes = len(data.task.labels) if data.task.output == CLASSES else 0
+    classes = len(data.task.labels) if data.task.output in (CLASSES, LABEL_SETS) else 0
     return AugmentedBatches(batches, augment, seed=seed, classes=classes)
 
 

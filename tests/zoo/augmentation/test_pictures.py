@@ -8,6 +8,7 @@ from keras_transformer.zoo.augmentation.names import kinds_of
 from keras_transformer.zoo.augmentation.pictures import KINDS, AugmentedBatches
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.losses.label_sets import LabelSetLoss
 from keras_transformer.zoo.losses.losses import ClassLoss
 from keras_transformer.zoo.modalities.image import Image
 from keras_transformer.zoo.tasks.classification import Classification
@@ -111,6 +112,26 @@ def test_a_model_trains_on_them():
     )  # fmt: skip
     assert trained.metrics["validation"]["accuracy"] > 0.9
     assert trained.recipe.data.augment == "crop,flip,mixup,cutmix"
+
+
+def test_sets_of_labels_are_mixed_as_they_are():
+    rows, _ = pictures(96)
+    sets = [["falls", "rises"][: 1 + k % 2] for k in range(96)]
+    trained = kt.train(
+        CONFIG, "multi-label", train=(rows, sets), validation=0.25, epochs=1,
+        batch_tokens=13 * 16, augment="mixup", focal=1.0,
+    )  # fmt: skip
+    assert np.isfinite(trained.metrics["validation"]["micro_f1"])
+
+
+def test_the_loss_of_mixed_sets_is_the_mean_of_both():
+    rng = np.random.default_rng(1)
+    logits = rng.normal(size=(6, 3)).astype("float32")
+    one, other = rng.integers(0, 2, (2, 6, 3)).astype("float32")
+    for options in ({}, {"label_smoothing": 0.1}):
+        loss = LabelSetLoss(**options)
+        expected = 0.7 * loss(one, logits) + 0.3 * loss(other, logits)
+        np.testing.assert_allclose(loss(0.7 * one + 0.3 * other, logits), expected, rtol=1e-5)
 
 
 def test_what_cannot_be_augmented():
