@@ -122,6 +122,7 @@ class Modality(abc.ABC):
         suffixes: how the names of its files end, where a row may be a file.
         is_text: whether raw rows are strings, not values that `read_row` reads.
         augments: whether `augment` changes rows.
+        architectures: architectures of the models that read its rows.
     """
 
     max_length: int
@@ -135,6 +136,7 @@ class Modality(abc.ABC):
     suffixes: ClassVar[tuple[str, ...]] = ()
     is_text: ClassVar[bool] = False
     augments: ClassVar[bool] = False
+    architectures: ClassVar[tuple[str, ...]] = ("encoder",)
 
     @classmethod
     @abc.abstractmethod
