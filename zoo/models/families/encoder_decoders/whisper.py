@@ -29,7 +29,7 @@ def _settings(c: PublishedConfig) -> dict[str, Any]:
     for key in (
         "activation_dropout", "classifier_proj_size", "decoder_layerdrop", "encoder_layerdrop",
         "mask_feature_length", "mask_feature_min_masks", "mask_feature_prob", "mask_time_length",
-        "mask_time_min_masks", "mask_time_prob", "median_filter_length", "num_hidden_layers",
+        "mask_time_min_masks", "mask_time_prob", "forced_decoder_ids", "median_filter_width", "num_hidden_layers",
     ):  # fmt: skip
         c.get(key)
     # Two frames of 10 ms each are a position.
