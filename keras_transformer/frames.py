@@ -14,28 +14,101 @@ _MEAN, _DEVIATION = -5.0, 4.0
 _LEAST_DEVIATION = 0.1
 
 
-@keras.saving.register_keras_serializable(package="keras_transformer")
-class LogMel(QuantizedLayer):
-    """A normalized log-mel spectrogram: `(log(max(mel(|DFT(window x)|^2), 1e-6)) - mean) / dev`.
+class MelPowers(QuantizedLayer):
+    """Base of log-mel spectrograms: the powers of a clip's frames in mel bands.
 
-    Frame `t` begins at sample `t * hop`; only frames that lie within the samples are computed. The
-    window is a periodic Hann window, the transform's length the next power of 2. The bands are
-    triangles in Hz with edges that are equally far from each other in mels of
-    `2595 log10(1 + f / 700)`, and heights of 1: those of `torchaudio.transforms.MelSpectrogram`
-    (`center=False`), and of `librosa.feature.melspectrogram` with `htk=True, norm=None,
-    center=False`.
+    Frame `t` begins at sample `t * hop`; only frames that lie within the samples are computed.
 
     The transform is computed as two small matrix products (Cooley and Tukey 1965): one over every
     `N2`-th sample, and after a rotation one over their results. Their constants are a tenth of the
     single product's, which would be larger than a small model. Only matrix products and ops on
-    single numbers are used, which TFLite has everywhere, in float: `mean` and `deviation` (mels,)
-    are weights that are not trained, see `learn`.
+    single numbers are used, which TFLite has everywhere, in float.
 
     Args:
-        rate: samples a second, in Hz.
         frame: length of a frame in samples.
         hop: samples from one frame to the next, at most a frame.
         mels: number of bands.
+
+    Attributes:
+        constants: matrices of the products, which stay float32 where kernels are rounded.
+    """
+
+    def __init__(self, frame, hop, mels, **kwargs):
+        super().__init__(**kwargs)
+        # Squares of samples in half precision would be zeros.
+        self.autocast = False
+        self.frame = frame
+        self.hop = hop
+        self.mels = mels
+
+    def _build_powers(self, rows, columns, bands):
+        """Makes the constants of a transform of `rows * columns` samples, at least a frame.
+
+        Args:
+            rows, columns: see `fourier`.
+            bands: weights (length / 2 + 1, mels) of the transform's powers in the bands.
+        """
+        self.sizes = rows, columns
+        window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.frame) / self.frame)
+        self.window = np.pad(window, (0, rows * columns - self.frame)).astype("float32")
+        self.first, self.turn, self.second = fourier(rows, columns)
+        places = places_of(rows, columns)
+        # Of two places with the same power the first counts.
+        _, firsts = np.unique(places, return_index=True)
+        self.bands = np.zeros((places.size, self.mels), "float32")
+        self.bands[firsts] = bands[places.ravel()[firsts]]
+        self.constants = self.first, self.second, self.bands
+        # Where a file's products are compared with the model's; they are never rounded.
+        names = ("samples_point", "transform_point", "bands_point")
+        self.points = [self._point(name, None, dtype="float32") for name in names]
+
+    def powers(self, inputs):
+        """Returns the powers (B, frames, mels) of samples (B, samples), in float32."""
+        x = ops.multiply(self._frames(ops.cast(inputs, "float32")), self.window)
+        (rows, columns), frames = self.sizes, x.shape[1]
+        kept = rows // 2 + 1
+        x = ops.transpose(ops.reshape(x, (-1, frames, rows, columns)), (0, 1, 3, 2))
+        x = self._product(ops.reshape(x, (-1, frames * columns, rows)), 0)
+        x = ops.reshape(x, (-1, frames, columns, 2 * kept))
+        # A sum of both parts, each multiplied by its own: (a + bi)(c + di).
+        exchanged = ops.concatenate([x[..., kept:], x[..., :kept]], axis=-1)
+        x = ops.multiply(x, self.turn[0]) + ops.multiply(exchanged, self.turn[1])
+        x = ops.reshape(x, (-1, frames, 2 * columns, kept))
+        x = ops.transpose(x, (0, 1, 3, 2))
+        x = self._product(ops.reshape(x, (-1, frames * kept, 2 * columns)), 1)
+        x = ops.square(x)
+        x = x[..., :columns] + x[..., columns:]
+        return self._product(ops.reshape(x, (-1, frames, kept * columns)), 2)
+
+    def _product(self, x, place):
+        return self.points[place](ops.matmul(x, self.constants[place]))
+
+    def _frames(self, x):
+        """(B, frames, length of the transform) of (B, samples), with what follows a frame in it."""
+        samples, length = x.shape[1], len(self.window)
+        frames, pieces = 1 + (samples - self.frame) // self.hop, -(-self.frame // self.hop)
+        blocks = frames + pieces - 1
+        missing = blocks * self.hop - samples
+        x = ops.pad(x, ((0, 0), (0, missing))) if missing > 0 else x[:, : blocks * self.hop]
+        x = ops.reshape(x, (-1, blocks, self.hop))
+        x = ops.concatenate([x[:, one : one + frames] for one in range(pieces)], axis=-1)
+        missing = length - pieces * self.hop
+        return ops.pad(x, ((0, 0), (0, 0), (0, missing))) if missing > 0 else x[..., :length]
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class LogMel(MelPowers):
+    """A normalized log-mel spectrogram: `(log(max(mel(|DFT(window x)|^2), 1e-6)) - mean) / dev`.
+
+    The window is a periodic Hann window, the transform's length the next power of 2. The bands are
+    triangles in Hz with edges that are equally far from each other in mels of
+    `2595 log10(1 + f / 700)`, and heights of 1: those of `torchaudio.transforms.MelSpectrogram`
+    (`center=False`), and of `librosa.feature.melspectrogram` with `htk=True, norm=None,
+    center=False`. `mean` and `deviation` (mels,) are weights that are not trained, see `learn`.
+
+    Args:
+        rate: samples a second, in Hz.
+        frame, hop, mels: see `MelPowers`.
         low, high: lower edge of the lowest and upper edge of the highest band, in Hz.
         patch_frames: number of frames in a row that become one vector; a last patch that is not
             full is left out.
@@ -46,13 +119,8 @@ class LogMel(QuantizedLayer):
     def __init__(
         self, rate, frame, hop, mels, low, high, *, patch_frames=1, class_token=False, **kwargs
     ):
-        super().__init__(**kwargs)
-        # Squares of samples in half precision would be zeros.
-        self.autocast = False
+        super().__init__(frame, hop, mels, **kwargs)
         self.rate = rate
-        self.frame = frame
-        self.hop = hop
-        self.mels = mels
         self.low = low
         self.high = high
         self.patch_frames = patch_frames
@@ -61,21 +129,8 @@ class LogMel(QuantizedLayer):
     def build(self, input_shape):
         length = 1 << (self.frame - 1).bit_length()
         rows = 1 << (length.bit_length() // 2)
-        self.sizes = rows, length // rows
-        window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.frame) / self.frame)
-        self.window = np.pad(window, (0, length - self.frame)).astype("float32")
-        self.first, self.turn, self.second = fourier(*self.sizes)
         bands = mel_bands(length, self.rate, self.mels, self.low, self.high)
-        places = places_of(*self.sizes)
-        # Of two places with the same power the first counts.
-        _, firsts = np.unique(places, return_index=True)
-        self.bands = np.zeros((places.size, self.mels), "float32")
-        self.bands[firsts] = bands[places.ravel()[firsts]]
-        # What matrix products multiply by, which stays float32 where kernels are rounded.
-        self.constants = self.first, self.second, self.bands
-        # Where a file's products are compared with the model's; they are never rounded.
-        names = ("samples_point", "transform_point", "bands_point")
-        self.points = [self._point(name, None, dtype="float32") for name in names]
+        self._build_powers(rows, length // rows, bands)
         for name, value in (("mean", _MEAN), ("deviation", _DEVIATION)):
             weight = self.add_weight(
                 name=name, shape=(self.mels,), initializer=keras.initializers.Constant(value),
@@ -123,37 +178,7 @@ class LogMel(QuantizedLayer):
 
     def logarithms(self, inputs):
         """Returns the logarithms (B, frames, mels) before they are normalized, in float32."""
-        x = ops.multiply(self._frames(ops.cast(inputs, "float32")), self.window)
-        (rows, columns), frames = self.sizes, x.shape[1]
-        kept = rows // 2 + 1
-        x = ops.transpose(ops.reshape(x, (-1, frames, rows, columns)), (0, 1, 3, 2))
-        x = self._product(ops.reshape(x, (-1, frames * columns, rows)), 0)
-        x = ops.reshape(x, (-1, frames, columns, 2 * kept))
-        # A sum of both parts, each multiplied by its own: (a + bi)(c + di).
-        exchanged = ops.concatenate([x[..., kept:], x[..., :kept]], axis=-1)
-        x = ops.multiply(x, self.turn[0]) + ops.multiply(exchanged, self.turn[1])
-        x = ops.reshape(x, (-1, frames, 2 * columns, kept))
-        x = ops.transpose(x, (0, 1, 3, 2))
-        x = self._product(ops.reshape(x, (-1, frames * kept, 2 * columns)), 1)
-        x = ops.square(x)
-        x = x[..., :columns] + x[..., columns:]
-        x = self._product(ops.reshape(x, (-1, frames, kept * columns)), 2)
-        return ops.log(ops.maximum(x, FLOOR))
-
-    def _product(self, x, place):
-        return self.points[place](ops.matmul(x, self.constants[place]))
-
-    def _frames(self, x):
-        """(B, frames, length of the transform) of (B, samples), with what follows a frame in it."""
-        samples, length = x.shape[1], len(self.window)
-        frames, pieces = 1 + (samples - self.frame) // self.hop, -(-self.frame // self.hop)
-        blocks = frames + pieces - 1
-        missing = blocks * self.hop - samples
-        x = ops.pad(x, ((0, 0), (0, missing))) if missing > 0 else x[:, : blocks * self.hop]
-        x = ops.reshape(x, (-1, blocks, self.hop))
-        x = ops.concatenate([x[:, one : one + frames] for one in range(pieces)], axis=-1)
-        missing = length - pieces * self.hop
-        return ops.pad(x, ((0, 0), (0, 0), (0, missing))) if missing > 0 else x[..., :length]
+        return ops.log(ops.maximum(self.powers(inputs), FLOOR))
 
     def compute_output_spec(self, inputs):
         frames = 1 + (inputs.shape[1] - self.frame) // self.hop

@@ -14,6 +14,7 @@ from keras_transformer.zoo.generation.text import Generation, TextGenerator
 from keras_transformer.zoo.masking.fills import Filled, FillOutputs
 from keras_transformer.zoo.masking.replacements import PieceOutputs, ReplacedPieces
 from keras_transformer.zoo.modalities.modality import Modality
+from keras_transformer.zoo.modalities.speech import Speech
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.numerals import is_float32
 from keras_transformer.zoo.outputs import (
@@ -77,7 +78,7 @@ class Predictor(Chatting):
         Raises:
             InputError: if the model reads no text.
         """
-        return self._text.tokenizer
+        return self.modality.tokenizer if isinstance(self.modality, Speech) else self._text.tokenizer
 
     @property
     def target_tokenizer(self) -> Tokenizer | None:
@@ -267,7 +268,25 @@ class Predictor(Chatting):
         """
         return [one.text for one in self.generations(texts, **options)]
 
-    def generations(self, texts: Iterable[str], **options: Any) -> list[Generation]:
+    def transcribe(self, sounds: Any, **options: Any) -> Any:
+        """Returns the text of a sound, or the texts (rows,) of a list of sounds.
+
+        Args:
+            sounds: a sound, such as the path of a WAV or FLAC file, or a list of them; see
+                `Speech`. A sound longer than the model's window is read window by window.
+            **options: see `Transcriber.generate`.
+
+        Raises:
+            InputError: if a sound cannot be read, or the model does not transcribe.
+            TypeError: if an option is unknown.
+        """
+        if not isinstance(self.modality, Speech):
+            raise InputError(f"Expected a model of speech, got one of {self.task_name}.")
+        if isinstance(sounds, list):
+            return self.generate(sounds, **options)
+        return self.generate([sounds], **options)[0]
+
+    def generations(self, texts: Iterable[Any], **options: Any) -> list[Generation]:
         """Returns the results of `generate` with log probabilities and truncation flags."""
         return self._own_generator.generate(texts, **options)
 

@@ -1,6 +1,6 @@
 """Outputs of a Keras model and of a file for the rows that a checkpoint keeps for comparisons."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -49,11 +49,11 @@ def model_outputs(model: keras.Model, checkpoint: Checkpoint, length: int) -> np
         inputs = probe_inputs(checkpoint, length)
         outputs = keras_outputs(model, model_inputs(model, inputs))
         return at_positions(outputs, checkpoint, inputs)
-    probes = _cut(checkpoint, length)
+    probes = cut_probes(checkpoint.probes, length)
     found = []
     for row, first, last in _written(probes):
         # Row by row: the logits of a large vocabulary take more than the model.
-        logits = keras_outputs(model, {name: ids[row : row + 1] for name, ids in probes.items()})
+        logits = keras_outputs(model, {name: rows[row][None] for name, rows in probes.items()})
         found.append(logits[0, first:last])
     return np.concatenate(found)
 
@@ -64,8 +64,24 @@ def probe_inputs(checkpoint: Checkpoint, length: int) -> dict[str, np.ndarray]:
     return {spec.name: spec.fit(checkpoint.probes[spec.name], length) for spec in checkpoint.inputs}
 
 
-def _cut(checkpoint, length):
-    return {name: ids[:, :length] for name, ids in checkpoint.probes.items()}
+def cut_probes(
+    columns: Mapping[str, Sequence[np.ndarray]], length: int
+) -> dict[str, list[np.ndarray]]:
+    """Returns rows of a model that generates as a file of a length reads them: their first ids."""
+    return {
+        name: [row if row.dtype.kind == "f" else row[:length] for row in rows]
+        for name, rows in columns.items()
+    }
+
+
+def sources_of(columns: Mapping[str, Sequence[np.ndarray]]) -> str | None:
+    """Returns the name of the column of sources among a generating model's inputs, if any."""
+    return next((name for name in columns if name != "ids"), None)
+
+
+def unpadded(row: np.ndarray) -> np.ndarray:
+    """Returns ids without the padding behind them; samples as they are."""
+    return row if row.dtype.kind == "f" else np.trim_zeros(row, "b")
 
 
 def _written(probes):
@@ -75,7 +91,7 @@ def _written(probes):
     """
     for row, ids in enumerate(probes["ids"]):
         num_tokens = int(np.count_nonzero(ids))
-        first = 0 if "source_ids" in probes else row * num_tokens // len(probes["ids"])
+        first = 0 if sources_of(probes) else row * num_tokens // len(probes["ids"])
         yield row, first, num_tokens
 
 
@@ -92,12 +108,12 @@ def next_tokens(
 
 def stepwise_outputs(checkpoint: Checkpoint, steps: Model) -> np.ndarray:
     """Returns the logits (positions, V) after each token of the probes, computed step by step."""
-    outputs, probes = [], _cut(checkpoint, steps.cache_length)
+    outputs, probes = [], cut_probes(checkpoint.probes, steps.cache_length)
+    sources = sources_of(probes)
     for row, first, num_tokens in _written(probes):
         ids = probes["ids"][row]
-        if "source_ids" in probes:
-            source = probes["source_ids"][row]
-            cache = steps.encode([source[: np.count_nonzero(source)]])
+        if sources is not None:
+            cache = steps.encode([unpadded(probes[sources][row])])
         else:
             cache = steps.prefill(ids[None, :first])
         for place in range(first, num_tokens):

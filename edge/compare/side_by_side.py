@@ -7,12 +7,15 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_transformer.edge.compare.probes import cut_probes, unpadded
 from keras_transformer.edge.graphs.static import make_signatures
 from keras_transformer.edge.runtime.names import (
     DECODE,
     ENCODE,
+    MEMORY_MASK,
     PREDICT,
     PREFILL,
+    WAVEFORM,
     cache_names,
     memory_names,
 )
@@ -74,8 +77,8 @@ class SideBySide:
         """Runs rows, cut to the length, in the file once and in Keras once for each meeting."""
         for place in range(len(next(iter(columns.values())))):
             if self.checkpoint.task.generates:
-                row = {name: rows[place][: self.length] for name, rows in columns.items()}
-                self._write({name: np.trim_zeros(ids, "b") for name, ids in row.items()}, meetings)
+                rows = cut_probes(columns, self.length)
+                self._write({name: unpadded(one[place]) for name, one in rows.items()}, meetings)
             else:
                 inputs = {
                     spec.name: spec.fit(columns[spec.name][place][None], self.length)
@@ -89,11 +92,14 @@ class SideBySide:
         names, shapes = cache_names(blocks), self.inside[DECODE].shapes
         memory, first = {}, 0
         caches = {name: np.zeros(shapes[name], np.float32) for name in names}
-        if ENCODE in self._functions:
+        if WAVEFORM in row:
+            memory = self._call(ENCODE, {WAVEFORM: row[WAVEFORM][None]}, meetings)
+            release_freed_memory(self._model)
+        elif ENCODE in self._functions:
             source = pad_rows([row["source_ids"]], self.length)
             read = self._call(ENCODE, {"ids": source}, meetings)
             memory = {name: read[name] for name in memory_names(blocks)}
-            memory["memory_mask"] = (source != 0).astype(np.int32)
+            memory[MEMORY_MASK] = (source != 0).astype(np.int32)
         else:
             first = max(0, len(ids) - self.steps)
             start = np.zeros(1, np.int32)

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_transformer.edge.runtime.names import cache_names, memory_names
+from keras_transformer.edge.runtime.names import MEMORY_MASK, cache_names, memory_names
 from keras_transformer.zoo.models.fused_config import Config, members_of
 from keras_transformer.zoo.models.running.fused_steps import stepwise_of
 
@@ -37,8 +37,9 @@ class NamedSteps:
         return self._specs(self._memory if self.has_memory else [], batch, length)
 
     def encode(self, inputs: Tensors) -> dict[str, Any]:
-        """The projected memory of source `ids` (B, S)."""
-        return _named(self._memory, self._stepwise.encode(inputs["ids"]))
+        """The projected memory of source `ids` (B, S), or of another modality's one input."""
+        [source] = inputs.values()
+        return _named(self._memory, self._stepwise.encode(source))
 
     def read(self, inputs: Tensors) -> tuple[Any, dict[str, Any]]:
         """Reads `ids` (B, T) from `position` (1,) on: (B, T, D), and the longer caches.
@@ -47,7 +48,8 @@ class NamedSteps:
         """
         memory = ()
         if self.has_memory:
-            mask = ops.cast(inputs["memory_mask"], "bool")
+            # Of what has one size all is real.
+            mask = ops.cast(inputs[MEMORY_MASK], "bool") if MEMORY_MASK in inputs else None
             memory = (_paired(self._memory, inputs), mask)
         cache = _paired(self._cache, inputs)
         x, cache = self._stepwise.decode(

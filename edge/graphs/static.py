@@ -7,6 +7,8 @@
 | encoder of several tasks | `TASK`, `TASK_N` for each | those that the task reads | `output` |
 | encoder-decoder | `encode`, `encode_N` | `ids` (1, N) | `memory_k_0`, `memory_v_0`, ... |
 | encoder-decoder | `decode` | one token, caches, memory, `memory_mask` (1, S) | `logits`, caches |
+| encoder-decoder of speech | `encode` | `waveform` (1, samples) | `memory_k_0`, `memory_v_0`, ... |
+| encoder-decoder of speech | `decode` | one token, caches, memory | `logits`, caches |
 | decoder | `prefill`, `prefill_N` | N tokens, caches | caches |
 | decoder | `decode` | one token, caches | `logits` (1, V), caches |
 
@@ -27,6 +29,7 @@ from keras_transformer.edge.runtime.names import (
     DECODE,
     ENCODE,
     LOGITS,
+    MEMORY_MASK,
     PREDICT,
     PREFILL,
     signature_name,
@@ -83,13 +86,21 @@ class _Generating:
     def __init__(self, checkpoint: Checkpoint, model: keras.Model, length: int):
         self.steps = NamedSteps(model, checkpoint.config)
         self.cache = self.steps.cache_specs(1, length)
-        self.memory = self.steps.memory_specs(1, length)
-        if self.memory:
-            self.memory["memory_mask"] = ((1, length), "int32")
+        # A source that has one size is read by one signature, and has no padding.
+        self.sources = {
+            spec.name: (spec.size(1, None), spec.dtype)
+            for spec in checkpoint.inputs if not spec.is_variable
+        }
+        [spec, *_] = checkpoint.inputs
+        self.memory = self.steps.memory_specs(1, spec.positions if self.sources else length)
+        if self.memory and not self.sources:
+            self.memory[MEMORY_MASK] = ((1, length), "int32")
 
     def signatures(self, lengths):
         token = {"ids": ((1, 1), "int32"), "position": ((1,), "int32")}
         made = {DECODE: static_function(self._decode, {**token, **self.cache, **self.memory})}
+        if self.sources:
+            return made | {ENCODE: static_function(self.steps.encode, self.sources)}
         for length in reversed(lengths):
             ids = {"ids": ((1, length), "int32")}
             if self.memory:

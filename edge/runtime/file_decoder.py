@@ -8,7 +8,9 @@ from keras_transformer.edge.runtime.decode_graph import DecodeGraph, Row
 from keras_transformer.edge.runtime.engines import Claim, Engines
 from keras_transformer.edge.runtime.names import (
     ENCODE,
+    MEMORY_MASK,
     PREFILL,
+    WAVEFORM,
     memory_names,
     shortest_fit,
     signature_name,
@@ -64,11 +66,14 @@ class FileSteps:
         return shortest_fit(self.lengths, num_tokens)
 
     def _encoded(self, source: np.ndarray, claim: Claim[DecodeGraph]) -> Row:
+        if source.dtype.kind == "f":
+            memory = claim.engine.run(ENCODE, {WAVEFORM: source[None]})
+            return Row(0, memory, claim.engine.empty, claim)
         length = self.reader_length(len(source))
         name = signature_name(ENCODE, length, self.lengths)
         read = claim.engine.run(name, {"ids": pad_rows([source], length)})
         memory = {name: self._padded(read[name]) for name in self._memory_names}
-        memory["memory_mask"] = pad_rows([source != 0], self.source_length)
+        memory[MEMORY_MASK] = pad_rows([source != 0], self.source_length)
         return Row(0, memory, claim.engine.empty, claim)
 
     def _padded(self, memory: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from keras_transformer.edge.runtime.names import (
     EMBEDDING,
     ENCODE,
     LOGITS,
+    MEMORY_MASK,
     PREDICT,
     PREFILL,
     PROBABILITIES,
@@ -19,6 +20,7 @@ from keras_transformer.edge.runtime.names import (
 )
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.modality import InputSpec, Modality
+from keras_transformer.zoo.modalities.speech import Speech
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.outputs import (
     ANSWERS,
@@ -65,7 +67,7 @@ def misfits(
         yield from _by_head(description, lengths, modality, model)
     else:
         yield from _predicting(description, lengths, labels, modality, model)
-    if isinstance(modality, Text):
+    if isinstance(modality, Text | Speech):
         ids = modality.tokenizer.vocab_size + (len(labels) if generates else 0)
         rows = min(_table_rows(model), default=ids)
         if rows < ids:
@@ -176,11 +178,15 @@ def _by_head(
 def _generating(
     description: Mapping[str, Any], lengths: Sequence[int], modality: Modality, model: Model
 ) -> Iterator[str]:
-    if not isinstance(modality, Text):
+    if not isinstance(modality, Text | Speech):
         yield f"Expected a signature {PREDICT} of a model of {modality.rows}, got none."
         return
     config, longest = description["model"], lengths[-1]
-    writer = modality.target_tokenizer or modality.tokenizer
+    writer, sources = modality.tokenizer, None
+    if isinstance(modality, Text):
+        writer = modality.target_tokenizer or writer
+    else:
+        [sources] = modality.inputs()
     if writer.vocab_size > config["vocab_size"]:
         yield (
             f"Expected a vocabulary of at most the {config['vocab_size']} ids that it writes, got "
@@ -201,14 +207,20 @@ def _generating(
         name: ("FLOAT32", (1, longest, None, None)) for name in cache_names(blocks)
     }
     position: dict[str, Wanted] = {"position": ("INT32", (1,))}
-    memory = dict.fromkeys(memory_names(blocks), ("FLOAT32", (1, longest, None, None)))
-    mask: dict[str, Wanted] = {"memory_mask": ("INT32", (1, longest))}
+    places = longest if sources is None else sources.positions
+    memory: dict[str, Wanted] = dict.fromkeys(
+        memory_names(blocks), ("FLOAT32", (1, places, None, None))
+    )
+    mask: dict[str, Wanted] = {MEMORY_MASK: ("INT32", (1, longest))} if sources is None else {}
     step: dict[str, Wanted] = {
         "ids": ("INT32", (1, 1)), "logits": ("FLOAT32", (1, config["vocab_size"])),
         **position, **caches, **(memory | mask if has_memory else {}),
     }  # fmt: skip
     yield from _wrong(model, DECODE, step)
-    for length in lengths:
+    if sources is not None:
+        read: dict[str, Wanted] = {sources.name: ("FLOAT32", sources.size(1, None))}
+        yield from _wrong(model, ENCODE, read | memory)
+    for length in lengths if sources is None else ():
         ids: dict[str, Wanted] = {"ids": ("INT32", (1, length))}
         if has_memory:
             short = dict.fromkeys(memory, ("FLOAT32", (1, length, None, None)))

@@ -7,6 +7,10 @@ from keras_transformer.zoo.errors import InputError
 PREDICT, ENCODE, PREFILL, DECODE = "predict", "encode", "prefill", "decode"
 # Prefix of the name of an output cache where it must differ from that of the input cache.
 NEW = "new_"
+# Name of the input of `encode` where sources are sounds.
+WAVEFORM = "waveform"
+# Name of the input of `decode` that tells a source from its padding.
+MEMORY_MASK = "memory_mask"
 # LiteRT-LM's names of the tokens, their positions and the attention mask.
 TOKENS, INPUT_POS, MASK = "tokens", "input_pos", "mask"
 # Names of the output of `predict`; logits may also be a regression's numbers.

@@ -147,7 +147,7 @@ def default_smooth(checkpoint: Checkpoint, spec: Precision) -> str:
 def _compared_on(checkpoint: Checkpoint, batches: Batches | SampledBatches) -> Checkpoint:
     """The checkpoint with rows of batches as further probes.
 
-    A published model's own are texts of all kinds, see `checkpoints.PROBE_TEXTS`: what the file
+    A published model's own are texts of all kinds, see `probes.PROBE_TEXTS`: what the file
     will read is known from the calibration rows alone.
     """
     rows: dict[str, list[np.ndarray]] = {

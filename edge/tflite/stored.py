@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_transformer.edge.precision import Precision
 from keras_transformer.embeddings import TokenEmbedding
-from keras_transformer.frames import LogMel
+from keras_transformer.frames import MelPowers
 from keras_transformer.quantization import KernelLayer
 from keras_transformer.rounding import SMALLEST_VALUE
 from keras_transformer.zoo.models.build import all_layers
@@ -52,7 +52,7 @@ def stored_kernels(model: keras.Model, spec: Precision) -> StoredKernels:
             others["INT8" if is_rounded else "FLOAT32", shape] += 1
             if is_rounded:
                 tables.add(shape)
-        if isinstance(layer, LogMel):
+        if isinstance(layer, MelPowers):
             others.update(("FLOAT32", one.shape[::-1]) for one in layer.constants)
     return StoredKernels(
         bits=spec.kernel_bits, block=spec.kernel_block, tables=frozenset(tables), others=others

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.tables import Table, column, read_table
@@ -15,13 +15,13 @@ class SentencePairs(Rows):
     """The rows of a table as sources and targets.
 
     Attributes:
-        sources: source texts.
+        sources: source texts, or sounds.
         targets: target texts.
         path: file of the rows, or the name of data in memory.
         languages: column name of each target, where there are several.
     """
 
-    sources: list[str]
+    sources: list[Any]
     targets: list[str]
     path: Path | str
     languages: list[str] = dataclasses.field(default_factory=list)
@@ -38,7 +38,7 @@ class SentencePairs(Rows):
             languages=self.languages and [self.languages[row] for row in rows],
         )
 
-    def rows(self) -> Iterator[tuple[str, ...]]:
+    def rows(self) -> Iterator[tuple[Any, ...]]:
         languages = [self.languages] if self.languages else []
         return zip(self.sources, self.targets, *languages, strict=True)
 

@@ -184,9 +184,10 @@ class TextGenerator:
     def _written(
         self, rows: Sequence[np.ndarray], truncated: Sequence[bool], prompts: Sequence[Prompt],
         choice: Decoding, stops: Stops, stop_ids: set[int],
-        on_text: Callable[[int, str], None] | None,
+        on_text: Callable[[int, str], None] | None, *, numbers: Sequence[int] | None = None,
+        **begin: Any,
     ) -> list[Generation]:  # fmt: skip
-        """What is written for sources or behind prompts."""
+        """What is written for sources, begun as `_begin` does, or behind prompts."""
         forbidden = self._unwritten - stop_ids
         results: dict[int, Generation] = {}
         if self.reads_sources:
@@ -202,24 +203,23 @@ class TextGenerator:
             # Rows sample by their place among all texts, whatever batches the model reads.
             options: dict[str, Any] = {
                 "stop_ids": stop_ids, "forbidden_ids": forbidden, "on_token": stream,
-                "numbers": group, "spared_ids": stops.ids,
+                "numbers": group if numbers is None else [numbers[row] for row in group],
+                "spared_ids": stops.ids,
             }  # fmt: skip
             if stops:
                 options["ends"] = _Ends(continued, stops)
             if self.reads_sources:
-                cache = self.model.encode(ids)
-                first = np.full(len(group), self.writer.cls_id, np.int32)
+                cache, first, more = self._begin(ids, **begin)
                 # A decoder's first token is only read; it may be a copy of another token.
-                options["uncounted_ids"] = {self.writer.cls_id} - stop_ids
-                room = self.model.cache_length
+                options |= {"uncounted_ids": set(first.tolist()) - stop_ids, **more}
             else:
                 read = np.stack(ids)
                 cache, first = self.model.prefill(read[:, :-1]), read[:, -1]
                 options["prompts"] = list(read[:, :-1])
-                room = self.model.cache_length - read.shape[1] + 1
+                options["max_tokens"] = self.model.cache_length - read.shape[1] + 1
                 if prompts[group[0]].after_space:
                     options["not_first_ids"] = continuing_ids(self.writer)
-            made = generate(self.model, cache, first, choice, max_tokens=room, **options)
+            made = generate(self.model, cache, first, choice, **options)
             for place, (row, one) in enumerate(zip(group, made, strict=True)):
                 text = stops.cut(continued[place].text(one.ids.tolist()))
                 results[row] = Generation(text, one.log_probability, one.finished, truncated[row])
@@ -227,8 +227,14 @@ class TextGenerator:
                     stream.tell(place, results[row].text)
 
         # The caller's own thread streams, one text after the other.
-        (self._each if on_text is None else in_turn)(write, self._groups(rows, prompts))
+        each = self._each if on_text is None and numbers is None else in_turn
+        each(write, self._groups(rows, prompts))
         return [results[row] for row in sorted(results)]
+
+    def _begin(self, sources: Sequence[np.ndarray]) -> tuple[Any, np.ndarray, dict[str, Any]]:
+        """The cache of sources, the token that is fed first, and further options of `generate`."""
+        first = np.full(len(sources), self.writer.cls_id, np.int32)
+        return self.model.encode(sources), first, {"max_tokens": self.model.cache_length}
 
     def _sources(self, texts: Sequence[str], language: str | None) -> Encoded:
         """Ids of each source, and whether it was cut."""

@@ -161,7 +161,7 @@ class Audio(Modality):
         of = AudioSettings.of(self.settings)
         waveforms, truncated = [], []
         for row in rows:
-            sound = _sound(row, of.rate)
+            sound = samples_of(row, of.rate)
             if len(sound) < of.frame:
                 raise InputError(
                     f"{named(row)}: expected a sound of at least a frame of {of.frame} samples at "
@@ -212,7 +212,8 @@ def _raw(row: Any, place: str) -> Any:
         raise InputError(f"{place}: {error}") from None
 
 
-def _sound(row: Any, rate: int) -> np.ndarray:
+def samples_of(row: Any, rate: int) -> np.ndarray:
+    """Returns the samples (n,) of a checked row at a rate in Hz."""
     if isinstance(row, tuple):
         return sound_of(row[0], rate, row[1])
     return sound_of(row, rate) if isinstance(row, np.ndarray) else read_sound(row, rate)

@@ -123,6 +123,7 @@ class Modality(abc.ABC):
         beside_rows: names of an array with a value of each row in a `.npz` file of rows.
         is_text: whether raw rows are strings, not values that `read_row` reads.
         augments: whether `augment` changes rows.
+        architectures: architectures of the models that read its rows.
     """
 
     max_length: int
@@ -137,6 +138,7 @@ class Modality(abc.ABC):
     beside_rows: ClassVar[tuple[str, ...]] = ()
     is_text: ClassVar[bool] = False
     augments: ClassVar[bool] = False
+    architectures: ClassVar[tuple[str, ...]] = ("encoder",)
 
     @classmethod
     @abc.abstractmethod

@@ -4,9 +4,12 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.audio import Audio
 from keras_transformer.zoo.modalities.image import Image
 from keras_transformer.zoo.modalities.modality import Modality
+from keras_transformer.zoo.modalities.speech import Speech
 from keras_transformer.zoo.modalities.text import Text
 
-MODALITIES: dict[str, type[Modality]] = {"audio": Audio, "image": Image, "text": Text}
+MODALITIES: dict[str, type[Modality]] = {
+    "audio": Audio, "image": Image, "speech": Speech, "text": Text
+}
 
 
 def modality_named(name: str) -> type[Modality]:

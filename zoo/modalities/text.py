@@ -47,6 +47,7 @@ class Text(Modality):
     one: ClassVar[str] = "a text"
     example: ClassVar[str] = '"a text"'
     is_text: ClassVar[bool] = True
+    architectures: ClassVar[tuple[str, ...]] = ("encoder", "decoder", "encoder-decoder")
 
     @classmethod
     def specs(cls, settings: Mapping[str, Any], *, pair: bool = False) -> tuple[InputSpec, ...]:

@@ -49,7 +49,8 @@ def build(
       (B, T, units) of a `tokens` head, logits (B, T, V) of a `masked` one, or the pooled vectors
       (B, D) of a `vector` head or without one; of several heads, outputs by name.
     - decoder: `ids` (B, T). Outputs are logits (B, T, V).
-    - encoder-decoder: `source_ids` (B, S) and `ids` (B, T). Outputs are logits (B, T, V).
+    - encoder-decoder: `source_ids` (B, S), or the inputs of a modality that is no text, and `ids`
+      (B, T). Outputs are logits (B, T, V).
     - a `FusedConfig`: the inputs of its members. Outputs are those of `last_layers.Fused`.
 
     Args:
@@ -190,13 +191,18 @@ class _Models(Parts):
     def _decoder(self, known):
         c = self.config
         cross_attention = c.architecture == "encoder-decoder"
+        reads_ids = cross_attention and c.modality == "text"
         inputs = {
             name: known[name] if name in known else keras.Input((None,), dtype="int32", name=name)
-            for name in (("source_ids", "ids") if cross_attention else ("ids",))
+            for name in (("source_ids", "ids") if reads_ids else ("ids",))
         }
         ids, memory = inputs["ids"], {}
         embedding = self.token_embedding()
-        if cross_attention:
+        if cross_attention and not reads_ids:
+            sources, x, mask = read_inputs(self, pair=False, known=known)
+            inputs = {**sources, **inputs}
+            memory = {"memory": self.stack(Encoder, "encoder")(x, mask=mask), "memory_mask": mask}
+        elif cross_attention:
             source, read = inputs["source_ids"], embedding
             if c.source_vocab_size:
                 read = self.token_embedding(c.source_vocab_size, "source_token_embedding")

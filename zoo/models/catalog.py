@@ -12,6 +12,7 @@ from keras_transformer.zoo.models.families.encoder_decoders.bart import BART
 from keras_transformer.zoo.models.families.encoder_decoders.marian import MARIAN
 from keras_transformer.zoo.models.families.encoder_decoders.t5 import MT5, T5
 from keras_transformer.zoo.models.families.encoder_decoders.transformer import TRANSFORMER
+from keras_transformer.zoo.models.families.encoder_decoders.whisper import WHISPER
 from keras_transformer.zoo.models.families.encoders.albert import ALBERT
 from keras_transformer.zoo.models.families.encoders.bert import BERT
 from keras_transformer.zoo.models.families.encoders.distilbert import DISTILBERT
@@ -48,6 +49,7 @@ FAMILIES = {
     "t5": T5,
     "transformer": TRANSFORMER,
     "vit": VIT,
+    "whisper": WHISPER,
 }
 SIZES: dict[str, Size] = {
     name: size for family in FAMILIES.values() for name, size in family.sizes.items()

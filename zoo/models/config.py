@@ -156,20 +156,24 @@ class TransformerConfig:
                 f"Expected max_length to be the {positions} positions of an input of "
                 f"{self.modality}, got max_length={self.max_length}."
             )
-        if not reads_text and self.architecture != "encoder":
+        known = MODALITIES.get(self.modality)
+        if known is not None and self.architecture not in known.architectures:
+            wanted = " or ".join(known.architectures)
             raise InputError(
-                f"Expected a model that is no encoder to read text, got modality={self.modality!r}."
+                f"Expected the architecture of a model that reads {self.modality} to be {wanted}, "
+                f"got architecture={self.architecture!r}."
             )
-        if reads_text != (self.vocab_size > 0):
-            wanted = "at least 1 for a model of text" if reads_text else "0 where no text is read"
+        has_text = reads_text or self.architecture != "encoder"
+        if has_text != (self.vocab_size > 0):
+            wanted = "at least 1 for a model of text" if has_text else "0 where no text is read"
             raise InputError(
                 f"Expected vocab_size to be {wanted}, got vocab_size={self.vocab_size}."
             )
 
     @property
     def positions_of_rows(self) -> int | None:
-        """The number of positions that every row has, None where rows differ."""
-        if self.modality not in MODALITIES:
+        """The number of positions that every row has, None where rows differ or are written."""
+        if self.modality not in MODALITIES or self.architecture != "encoder":
             return None  # what reads the rows says so
         return modality_named(self.modality).positions(self.modality_settings)
 
@@ -212,7 +216,7 @@ class TransformerConfig:
             return dataclasses.replace(self, **changes)
         settings = {**self.modality_settings, **own}
         positions = modality_named(self.modality).positions(settings)
-        if positions is not None:
+        if positions is not None and self.architecture == "encoder":
             changes["max_length"] = positions
         return dataclasses.replace(self, **changes, modality_settings=settings)
 

@@ -1,4 +1,4 @@
-"""Inputs of an encoder: those of its modality, embedded as vectors with a mask for the stack."""
+"""Inputs that an encoder reads: those of its modality, embedded as vectors with a mask for the stack."""
 
 import importlib
 from collections.abc import Callable, Mapping
@@ -18,6 +18,7 @@ Embedding = Callable[[Parts, Mapping[str, KerasTensor]], tuple[KerasTensor, Kera
 EMBEDDINGS: dict[str, Embedding | str] = {
     "audio": "keras_transformer.zoo.models.embedded.audio.embed_audio",
     "image": "keras_transformer.zoo.models.embedded.image.embed_image",
+    "speech": "keras_transformer.zoo.models.embedded.speech.embed_speech",
     "text": "keras_transformer.zoo.models.embedded.text.embed_text",
 }
 

@@ -12,17 +12,17 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.checkpoint_config import ADAPTER
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.image import Image
+from keras_transformer.zoo.modalities.speech import Speech
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.outputs import ANSWERS, CLASSES, TAGS
 from keras_transformer.zoo.pretrained.load import Pretrained, load_pretrained
-from keras_transformer.zoo.pretrained.pixels import probe_pictures
+from keras_transformer.zoo.pretrained.probes import PROBE_TEXTS, published_probes
 from keras_transformer.zoo.pretrained.source import HUB, TOKENIZER_FILES, is_published
 from keras_transformer.zoo.pretrained.vocabularies.tokenizer import PublishedTokenizer
 from keras_transformer.zoo.prune_vocabulary import (
     KeptTexts,
     Texts,
-    probes_of,
     prune_checkpoint,
     prune_tokenizers,
     read_texts,
@@ -37,6 +37,7 @@ from keras_transformer.zoo.tasks.embedding import Embedding
 from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
 from keras_transformer.zoo.tasks.tagging.token_classification import TokenClassification
 from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.tasks.transcription.transcription import Transcription
 from keras_transformer.zoo.tasks.translation import Translation
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 from keras_transformer.zoo.training.adaptation.adapter import AdaptedWeights, Adapter
@@ -49,27 +50,6 @@ _MOST_TOKENS = 512
 FINE_TUNING = {"optimizer": "adamw", "weight_decay": 0.01, "epochs": 3}
 SMALL = 50e6
 _RATES = ((SMALL, 1e-4), (200e6, 5e-5), (float("inf"), 2e-5))
-
-# Texts on which a converted model is compared with the Keras model: its own data are not known.
-PROBE_TEXTS = (
-    "A charming film.",
-    "The train to the coast leaves at half past seven, and the last one back is at ten.",
-    "No.",
-    "How do I reset the password of my account?",
-    "She sold the house, bought a boat with the money and has not been seen in town since.",
-    "Water boils at 100 °C at sea level, at about 93 °C at 2,000 m.",
-    "I would not recommend it to anyone: the food was cold, the waiter rude, the bill wrong.",
-    "def add(a, b): return a + b",
-    "Der Zug hat wegen eines Unwetters ungefähr zwanzig Minuten Verspätung.",
-    "¿Dónde está la biblioteca?",
-    "Ce n'est pas la mer à boire, mais il faudra s'y mettre dès demain matin.",
-    "Москва — столица России.",
-    "今日は天気がいいですね。",
-    "The committee, which had met three times without result, agreed on Thursday to postpone the "
-    "decision until the figures of the last quarter are known and both sides have read them.",
-    "Book a table for four at eight tonight",
-    "2024-05-17, order 4711: 3 x 19.99 EUR",
-)
 
 
 def as_checkpoint(
@@ -134,16 +114,10 @@ def published_checkpoint(
     )  # fmt: skip
     if texts is not None:
         recipe = recorded(recipe, texts, whole, pretrained.config, after_training=True)
-    if isinstance(modality, Image):
-        spec = modality.inputs()[0]
-        encoded = modality.encode(probe_pictures(*spec.shape))
-        rows = {spec.name: spec.pad(encoded.columns[spec.name])}
-    else:
-        rows = probes_of(task, modality, probes)
     model = pretrained.build(task, trained_head=bool(pretrained.head.output))
     return Checkpoint(
         config=pretrained.config, task=task, modality=modality, model=model, recipe=recipe,
-        metrics={}, probes=rows,
+        metrics={}, probes=published_probes(task, modality, probes),
     )  # fmt: skip
 
 
@@ -159,7 +133,7 @@ def pruned(
         texts, more: texts, see `texts_of`.
     """
     tokenizers = pretrained.tokenizers
-    if tokenizers is None:
+    if tokenizers is None or pretrained.script is not None:
         raise InputError(
             f"Expected no prune_vocabulary for {pretrained.location.name}, which reads "
             f"{pretrained.config.modality}, got texts; leave it out."
@@ -179,7 +153,7 @@ def task_of(pretrained: Pretrained) -> Task:
     if architecture == "decoder":
         return LanguageModeling()
     if architecture == "encoder-decoder":
-        return Translation()
+        return Translation() if pretrained.script is None else Transcription()
     head, modality = pretrained.head, pretrained.config.modality
     if head.output == TAGS:
         # Each tag by itself, as `transformers` has it: some begin entities with I-, which is IOB1.
@@ -191,13 +165,18 @@ def task_of(pretrained: Pretrained) -> Task:
     return Embedding(normalize=pretrained.normalize).reading(modality)
 
 
-def modality_of(pretrained: Pretrained, max_length: int) -> Text | Image:
+def modality_of(pretrained: Pretrained, max_length: int) -> Text | Image | Speech:
     """Returns the modality with the published tokenizers, for training in bulk, or of images."""
     if pretrained.pixels is not None:
         config = pretrained.config
         return Image(max_length=config.max_length, settings=config.modality_settings)
     tokenizers, segments = pretrained.tokenizers, pretrained.config.num_segments > 1
     target = tokenizers.target
+    if pretrained.script is not None:
+        return Speech(
+            max_length=max_length, settings=pretrained.config.modality_settings,
+            tokenizer=_for_training(tokenizers.tokenizer, False), script=pretrained.script,
+        )  # fmt: skip
     return Text(
         max_length=max_length, chat=pretrained.chat,
         tokenizer=_for_training(tokenizers.tokenizer, segments),

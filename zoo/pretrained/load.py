@@ -14,12 +14,14 @@ import numpy as np
 from keras_transformer.zoo.chat.chat import Chat
 from keras_transformer.zoo.chat.published import read_chat
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.modalities.speech import Script
 from keras_transformer.zoo.models.build import build
-from keras_transformer.zoo.models.catalog import PUBLISHED
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.models.families.published import Published, PublishedConfig, Tensor
+from keras_transformer.zoo.models.families.published import Published, Tensor
 from keras_transformer.zoo.models.heads import POOLER, Head, HeadOwner, is_of_head
 from keras_transformer.zoo.models.memory import parameters_of
+from keras_transformer.zoo.pretrained.configs import family_of, read_config
+from keras_transformer.zoo.pretrained.ctranslate import is_ctranslate, read_ctranslate
 from keras_transformer.zoo.pretrained.heads import (
     PublishedHead,
     has_pooler,
@@ -37,6 +39,7 @@ from keras_transformer.zoo.pretrained.source import (
     locate,
     refuse_code,
 )
+from keras_transformer.zoo.pretrained.speech import GENERATION, read_script
 from keras_transformer.zoo.pretrained.tensors import Tensors, open_tensors
 from keras_transformer.zoo.pretrained.vocabularies.files import read_json
 from keras_transformer.zoo.pretrained.vocabularies.tokenizer import (
@@ -61,6 +64,7 @@ class Pretrained:
         published: tables of the family.
         tokenizers: its tokenizers; None for a model of images.
         pixels: how a model of images reads them; None for others.
+        script: what surrounds the text that a model of speech writes; None for others.
         normalize: whether its vectors are scaled to length 1.
         max_length: number of tokens that its files recommend at most.
         head: the head that config.json names.
@@ -74,6 +78,7 @@ class Pretrained:
     published: Published
     tokenizers: PublishedTokenizer | None
     pixels: PublishedPixels | None = None
+    script: Script | None = None
     normalize: bool = False
     max_length: int
     head: PublishedHead = PublishedHead()
@@ -94,6 +99,8 @@ class Pretrained:
         """
         folder = self.tensors.files[0].parent
         readers = (*TOKENIZER_FILES, PREPROCESSOR)
+        if self.script is not None:
+            readers = (*readers, GENERATION)
         reading = [folder / name for name in readers if (folder / name).is_file()]
         files = [self.location.folder / CONFIG, *self.tensors.files, *reading]
         return {
@@ -215,11 +222,14 @@ def load_pretrained(
     modules = read_sentence_modules(location.folder)
     folder = location.folder / modules.folder
     values = read_json(folder / CONFIG)
+    tensors = None
+    if is_ctranslate(folder, values):
+        values, tensors = read_ctranslate(folder, values)
     family, published = family_of(values, folder / CONFIG)
-    tensors = open_tensors(folder, location.weights)
+    tensors = tensors or open_tensors(folder, location.weights)
     config = read_config(values, published, str(folder / CONFIG), pooling=modules.pooling)
     head = head_of(values, published, folder / CONFIG)
-    pixels, added_rows = None, 0
+    pixels, script, added_rows = None, None, 0
     if config.modality == "image":
         pixels = PublishedPixels.of_folder(folder, config)
         config = config.replace(**pixels.settings)
@@ -227,6 +237,8 @@ def load_pretrained(
         if config.architecture == "encoder" and modules.pooling is None:
             config = config.replace(pooling=usual_pooling(published, head, tensors))
         tokenizers = tokenizers or read_tokenizer(folder)
+        if config.modality == "speech":
+            script = read_script(folder, values, config, tokenizers)
         config = _with_vocabulary(config, tokenizers.rows, published, tensors)
         added_rows = len(tokenizers.rows)
     if modules.lowercase and not (tokenizers and tokenizers.tokenizer.config.lowercase):
@@ -242,53 +254,11 @@ def load_pretrained(
         )
     return Pretrained(
         location=location, family=family, config=config, tensors=tensors, published=published,
-        tokenizers=tokenizers, pixels=pixels, normalize=modules.normalize, head=head,
+        tokenizers=tokenizers, pixels=pixels, script=script, normalize=modules.normalize, head=head,
         max_length=min(modules.max_length or config.max_length, config.max_length),
         licence=licence_of(location.folder),
         _chat=functools.cache(functools.partial(read_chat, location.folder, read_json)),
     )  # fmt: skip
-
-
-def family_of(values: Mapping[str, Any], path: Path) -> tuple[str, Published]:
-    """Returns the family of a config.json by its `model_type`.
-
-    Raises:
-        InputError: if it is unknown; the message lists the known ones.
-    """
-    kind = values.get("model_type")
-    for family, published in PUBLISHED.items():
-        if kind in published.model_types:
-            return family, published
-    known = ", ".join(sorted(kind for one in PUBLISHED.values() for kind in one.model_types))
-    raise InputError(f"Expected model_type of {path} to be one of {known}, got {kind!r}.")
-
-
-def read_config(
-    values: Mapping[str, Any], published: Published, source: str, *, pooling: str | None = None
-) -> TransformerConfig:
-    """Returns our config of a config.json.
-
-    Raises:
-        InputError: if a key is missing, impossible, or would change the function.
-    """
-    reader = PublishedConfig(values, source)
-    try:
-        settings = published.settings(reader)
-    except InputError:
-        raise
-    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
-        # What was published elsewhere may have any form.
-        raise InputError(
-            f"Expected a config as `transformers` writes it in {source}, got an error: "
-            f"{type(error).__name__}: {error}."
-        ) from error
-    reader.check_read()
-    if pooling is not None:
-        settings |= {"pooling": pooling, "pooler": "none"}
-    try:
-        return TransformerConfig(**settings)
-    except InputError as error:
-        raise InputError(f"{source} is of no model of ours: {error}") from None
 
 
 def _with_vocabulary(

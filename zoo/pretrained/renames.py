@@ -31,6 +31,7 @@ OPERATIONS: dict[str, Callable[..., np.ndarray]] = {
     "flat": lambda x, config: x.reshape(-1, x.shape[-1]),
     "first": lambda x, config: x.reshape(-1, x.shape[-1])[0],
     "of_patches": lambda x, config: x.transpose(2, 3, 1, 0).reshape(-1, len(x)),
+    "of_frames": lambda x, config: x.transpose(2, 1, 0).reshape(-1, len(x)),
     "transposed": lambda x, config: x.T,
     "part": lambda x, config, index, parts: np.split(x, parts, axis=-1)[index],
     "head_part": _head_part,

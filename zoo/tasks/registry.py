@@ -42,6 +42,7 @@ TASKS = TaskTable(
             f"{_ROOM}.masked.masked_language_modeling.MaskedLanguageModeling"
         ),
         "multi-task": f"{_ROOM}.multi_task.multi_task.MultiTask",
+        "transcription": f"{_ROOM}.transcription.transcription.Transcription",
         "translation": f"{_ROOM}.translation.Translation",
         "language-modeling": f"{_ROOM}.language_modeling.LanguageModeling",
     }
@@ -71,7 +72,7 @@ def tasks_for(architecture: str, modality: str = "text") -> tuple[str, ...]:
     return tuple(
         name for name in TASKS
         if architecture in TASKS[name].architectures
-        and (modality == "text" or TASKS[name].trains_on_any)
+        and (modality == TASKS[name].modality or TASKS[name].trains_on_any)
     )  # fmt: skip
 
 

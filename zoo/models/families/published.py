@@ -201,6 +201,10 @@ class Tensor:
         """The kernel (D, C, P, P) of a convolution to that of a projection (P P C, D)."""
         return self._then("of_patches")
 
+    def of_frames(self) -> Self:
+        """The kernel (D, C, W) of a convolution over frames to that of a projection (W C, D)."""
+        return self._then("of_frames")
+
     def row(self, index: int) -> Self:
         """A single row."""
         return self._then("row", index)

@@ -58,12 +58,16 @@ class KerasSteps:
 
     def encode(self, sources: Sequence[np.ndarray]):
         self._check_process()
-        ids = pad_rows(sources)
+        if self.config.modality == "text":
+            read = pad_rows(sources)
+            mask = ops.convert_to_tensor(read != PAD_ID)
+        else:
+            read, mask = np.stack(sources), None
         return {
             "position": 0,
-            "blocks": self._stepwise.new_cache(len(ids), self.cache_length),
-            "memory": self._encode(ops.convert_to_tensor(ids)),
-            "memory_mask": ops.convert_to_tensor(ids != PAD_ID),
+            "blocks": self._stepwise.new_cache(len(read), self.cache_length),
+            "memory": self._encode(ops.convert_to_tensor(read)),
+            "memory_mask": mask,
         }
 
     def prefill(self, prompts: np.ndarray):

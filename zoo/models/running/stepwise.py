@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_transformer.room import checked_places
+from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.models.build import PAD_ID
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.heads import LOGITS_HEAD
@@ -28,19 +29,29 @@ class Stepwise:
             if layer.name.startswith(prefix)
         }  # fmt: skip
         self.has_memory = config.architecture == "encoder-decoder"
+        self._read_source = None
+        if self.has_memory and config.modality != "text":
+            specs = modality_named(config.modality).specs(config.modality_settings)
+            inputs = {tensor.name: tensor for tensor in model.inputs}
+            self._read_source = keras.Model(
+                [inputs[spec.name] for spec in specs], self.layers["encoder"].output
+            )
 
-    def encode(self, source_ids):
+    def encode(self, source):
         """Encodes a source, and projects it once for the cross attention of every block.
 
         Args:
-            source_ids: token ids (B, S), int32.
+            source: token ids (B, S), int32, or the input of a modality that is no text.
 
         Returns:
             The pair of keys and values (B, S, KV, K) of each block.
         """
+        if self._read_source is not None:
+            memory = self._read_source([source], training=False)
+            return self.layers["decoder"].project_memory(memory)
         embedding = self.layers.get("source_token_embedding") or self.layers["token_embedding"]
-        x = self._embed(source_ids, embedding, "source_")
-        memory = self.layers["encoder"](x, mask=ops.not_equal(source_ids, PAD_ID))
+        x = self._embed(source, embedding, "source_")
+        memory = self.layers["encoder"](x, mask=ops.not_equal(source, PAD_ID))
         return self.layers["decoder"].project_memory(memory)
 
     def new_cache(self, batch: int, length: int):
@@ -60,7 +71,7 @@ class Stepwise:
             position: position of the first token, an integer.
             cache: cache, see `new_cache`.
             memory_cache: result of `encode`.
-            memory_mask: (B, S) boolean, True where the source is not padding.
+            memory_mask: (B, S) boolean, True where the source is not padding; None for no padding.
             mask: (B, T, L) boolean, True where a token attends, in addition to causality.
 
         Returns:

@@ -16,6 +16,7 @@ _USUAL = {
     "cls": ("[CLS]", "<s>"),
     "sep": ("[SEP]", "</s>"),
     "mask": ("[MASK]", "<mask>"),
+    "eos": ("<|endoftext|>",),
 }
 _ROLES = ("pad", "unk", "cls", "bos", "sep", "eos", "mask")
 

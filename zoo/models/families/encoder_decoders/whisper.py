@@ -1,0 +1,100 @@
+"""Whisper: an encoder of log-mel frames, and a decoder of byte pairs."""
+
+from typing import Any
+
+from keras_transformer.zoo.models.families.family import Family
+from keras_transformer.zoo.models.families.published import (
+    Published,
+    PublishedConfig,
+    Tensor,
+    attention,
+    computed,
+    dense,
+    layer_norm,
+)
+
+_BOTH = ("layers", "ffn_dim", "attention_heads")
+
+
+def _settings(c: PublishedConfig) -> dict[str, Any]:
+    layers, width, heads = (c.integer(f"encoder_{name}") for name in _BOTH)
+    for name, value in zip(_BOTH, (layers, width, heads), strict=True):
+        c.expect(f"decoder_{name}", value)
+    for name, value in (
+        ("is_encoder_decoder", True), ("scale_embedding", False), ("tie_word_embeddings", True),
+        ("use_weighted_layer_sum", False), ("apply_spec_augment", False),
+    ):  # fmt: skip
+        c.expect(name, value)
+    # What training alone has, and the size of a head of classes.
+    for key in (
+        "activation_dropout", "classifier_proj_size", "decoder_layerdrop", "encoder_layerdrop",
+        "mask_feature_length", "mask_feature_min_masks", "mask_feature_prob", "mask_time_length",
+        "mask_time_min_masks", "mask_time_prob", "forced_decoder_ids", "median_filter_width", "num_hidden_layers",
+    ):  # fmt: skip
+        c.get(key)
+    # Two frames of 10 ms each are a position.
+    positions = c.integer("max_source_positions", 1500)
+    return dict(
+        architecture="encoder-decoder", modality="speech",
+        modality_settings={
+            "rate": 16_000, "samples": 320 * positions, "frame": 400, "hop": 160,
+            "mels": c.integer("num_mel_bins", 80),
+        },
+        vocab_size=c.integer("vocab_size"), max_length=c.integer("max_target_positions", 448),
+        hidden_dim=c.integer("d_model"), intermediate_dim=width, num_layers=layers,
+        num_heads=heads, activation=c.choice("activation_function", "gelu"), epsilon=1e-5,
+        pre_norm=True, positions="learned", dropout=c.rate("dropout", 0.0),
+        attention_dropout=c.rate("attention_dropout", 0.0),
+    )  # fmt: skip
+
+
+def _attention(ours: str, theirs: str) -> dict[str, Tensor]:
+    return {
+        **attention(
+            f"{ours}", *(f"{theirs}.{name}_proj" for name in ("q", "k", "v", "out"))
+        ),
+        # A bias of keys adds the same to all scores of a query.
+        f"{ours}/sublayer/key/bias": computed("zeros"),
+        **layer_norm(f"{ours}/norm", f"{theirs}_layer_norm"),
+    }  # fmt: skip
+
+
+def _stack(name: str) -> dict[str, Tensor]:
+    ours, theirs = f"{name}/block_{{}}", f"{name}.layers.{{}}"
+    return {
+        **_attention(f"{ours}/attention", f"{theirs}.self_attn"),
+        **dense(f"{ours}/feed_forward/sublayer/up", f"{theirs}.fc1"),
+        **dense(f"{ours}/feed_forward/sublayer/down", f"{theirs}.fc2"),
+        **layer_norm(f"{ours}/feed_forward/norm", f"{theirs}.final_layer_norm"),
+        **layer_norm(f"{name}/final_norm", f"{name}.layer_norm"),
+    }
+
+
+def _convolution(number: int) -> dict[str, Tensor]:
+    ours, theirs = f"convolution_{number}/projection", f"encoder.conv{number + 1}"
+    return {
+        f"{ours}/kernel": Tensor(f"{theirs}.weight").of_frames(),
+        f"{ours}/bias": Tensor(f"{theirs}.bias"),
+    }
+
+
+WHISPER = Family(
+    paper="Radford et al. 2022, arXiv:2212.04356",
+    sizes={},
+    published=Published(
+        model_types=("whisper",),
+        settings=_settings,
+        tensors={
+            "token_embedding/embeddings": Tensor("decoder.embed_tokens.weight").vocabulary(),
+            "position_embedding/embeddings": Tensor("decoder.embed_positions.weight"),
+            "source_position_embedding/embeddings": Tensor("encoder.embed_positions.weight"),
+            **_convolution(0),
+            **_convolution(1),
+            **_stack("encoder"),
+            **_stack("decoder"),
+            **_attention("decoder/block_{}/cross_attention", "decoder.layers.{}.encoder_attn"),
+        },
+        prefixes=("model.",),
+        tied={"decoder.embed_tokens.weight": ("proj_out.weight",)},
+    ),
+)
