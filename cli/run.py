@@ -1,7 +1,5 @@
 """`keras-transformer run`: predictions or generated text for raw text."""
 
-import codecs
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,9 @@ import click
 
 from keras_transformer.cli import generation, kinds, options
 from keras_transformer.cli.chat import asked, chat_options
+from keras_transformer.cli.lines import read_lines
 from keras_transformer.cli.predictions import longer, print_table, short, values
+from keras_transformer.cli.streams import checked_stream, stream_options, write_detections
 from keras_transformer.cli.vectors import (
     check_vectors,
     ranked_as_json,
@@ -47,6 +47,7 @@ MATCHES = 5
 )
 @options.head()
 @vectors_option
+@stream_options
 @options.threads()
 @options.workers()
 @options.as_json()
@@ -74,9 +75,12 @@ def run(
     Entities: keras-transformer run tagger.tflite "Ada Lovelace lived in London."
 
     Similar lines: keras-transformer run embedder.tflite "a charming film" --nearest reviews.txt
+
+    Words in a long sound: keras-transformer run words.tflite meeting.wav --stream
     """
     from keras_transformer.edge.load import load
 
+    is_stream = checked_stream(given)
     opened = options.headed(load(model, threads=threads, workers=workers), head)
     predictor = asked(opened, given)
     decoding = generation.decoding_of(predictor, given)
@@ -85,6 +89,9 @@ def run(
     if pairs and not predictor.pair:
         raise InputError(f"Expected no --pair for a model of single texts, got {pairs[0]!r}.")
     check_vectors(predictor, vectors, nearest, matches)
+    if is_stream:
+        write_detections(predictor, model, texts, given, as_json)
+        return
     blank: list[int] = []
     if predictor.head_names:
         check_arguments(texts, pairs)
@@ -258,58 +265,6 @@ def check_arguments(texts: tuple[str, ...], pairs: tuple[str, ...]) -> None:
         raise InputError(
             f"Expected a --pair for each of the {len(texts)} texts, got {len(pairs)}."
         )
-
-
-def read_lines(predictor: Any) -> tuple[list[str], list[str], list[int]]:
-    """Texts and second texts from standard input, and the places of blank lines that are neither.
-
-    For labels and numbers of single texts a blank line is a text; nothing can be written for it.
-    """
-    from keras_transformer.cli import display
-    from keras_transformer.zoo.data.text_files import rows_on_lines
-
-    source = sys.stdin.buffer
-    if source.isatty():
-        raise click.UsageError("Expected texts as arguments or on standard input, got none.")
-    data = source.read()
-    # PowerShell pipes and writes UTF-16 with a byte order mark.
-    is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        text = data.decode("utf-16" if is_utf16 else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        encoding = "UTF-16" if is_utf16 else "UTF-8"
-        line = error.object[: error.start].count(b"\n") + 1
-        raise InputError(f"Standard input, line {line}: the text is not {encoding}.") from None
-    if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
-        raise InputError(f"Standard input, line {line}: expected text in UTF-8, got a NUL.")
-    if not text.strip("\r\n"):
-        raise InputError("Expected texts as arguments or on standard input, got none.")
-    lines = rows_on_lines(text).removesuffix("\n").split("\n")
-    passed_over = predictor.generates or predictor.pair
-    blank = [place for place, line in enumerate(lines) if not line.strip()]
-    if blank:
-        display.note(
-            f"{len(blank)} of {len(lines)} lines of standard input are blank"
-            f"{' and were passed over' if passed_over else ''}: "
-            f"{display.first_of([place + 1 for place in blank])}."
-        )
-    if not passed_over:
-        return lines, [], []
-    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    if not numbered:
-        raise InputError("Expected texts on standard input, got only blank lines.")
-    if not predictor.pair:
-        return [line for _, line in numbered], [], blank
-    rows = []
-    for number, line in numbered:
-        rows.append(line.split("\t"))
-        if len(rows[-1]) != 2:
-            raise InputError(
-                f"Standard input, line {number}: expected two texts with a tab between them, "
-                f"got {len(rows[-1])}."
-            )
-    return [row[0] for row in rows], [row[1] for row in rows], blank
 
 
 def print_json(model: Path, rows: list[dict[str, Any]]) -> None:

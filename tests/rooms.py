@@ -87,12 +87,15 @@ ROOMS = {
         "zoo.data zoo.errors zoo.modalities zoo.tokenizers "
         "zoo.tokenizers.normalizers", "numpy", device=True
     ),
+    "zoo.streaming": Room(
+        "zoo.errors zoo.media zoo.modalities zoo.outputs", "numpy", device=True
+    ),
     "zoo.chatting": Room(
         "zoo.chat zoo.errors zoo.generation zoo.modalities zoo.tokenizers", device=True
     ),
     "zoo.predictor": Room(
         "zoo.answering zoo.by_position zoo.chatting zoo.errors zoo.generation zoo.masking "
-        "zoo.modalities zoo.numerals zoo.outputs zoo.tagging zoo.tokenizers", "numpy",
+        "zoo.modalities zoo.numerals zoo.outputs zoo.streaming zoo.tagging zoo.tokenizers", "numpy",
         device=True,
     ),
     "edge.runtime.checks": Room(

@@ -28,6 +28,7 @@ from keras_transformer.zoo.outputs import (
     Vector,
     vectors_as,
 )
+from keras_transformer.zoo.streaming.streaming import Streaming
 from keras_transformer.zoo.tagging.decoding import Tagged
 from keras_transformer.zoo.tagging.windows import TagOutputs
 from keras_transformer.zoo.tagging.words import checked_words
@@ -36,7 +37,7 @@ from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 _Predicted = Prediction | LabelSet | Vector | Tagged | Answer | Filled | ReplacedPieces
 
 
-class Predictor(Chatting):
+class Predictor(Chatting, Streaming):
     """Predicts or generates for raw rows of the model's modality, such as texts.
 
     Attributes:

@@ -86,3 +86,31 @@ def test_mistakes(clips, model, tmp_path):
         assert len(result.output.strip().splitlines()) <= 2
         assert re.search(message, result.output), result.output
     assert not (tmp_path / "out").exists()
+
+
+def test_streams(clips, model, tmp_path):
+    tone = [read_samples(path) for path in sorted((clips / "dev" / "high").iterdir())[:2]]
+    sound = np.concatenate([*tone, np.zeros(4000, np.int16)])
+    soundfile.write(tmp_path / "long.wav", sound, 8000)
+    options = ("--stream", "--threshold", 0.5, "--refractory", 2)
+    result = call("run", model, tmp_path / "long.wav", *options)
+    assert result.exit_code == 0, result.output
+    assert re.fullmatch(r" +0\.\d\d s  +\d+\.\d%  high\n", result.stdout), result.stdout
+    result = call("run", model, tmp_path / "long.wav", *options, "--json")
+    [found] = json.loads(result.stdout)["streams"]
+    assert found["audio"] == str(tmp_path / "long.wav")
+    assert [one["label"] for one in found["detections"]] == ["high"]
+    # The same samples from standard input, which need not end with a whole one.
+    result = call("run", model, *options, "--json", input=sound.astype("<i2").tobytes() + b"\0")
+    assert json.loads(result.stdout)["streams"] == [{**found, "audio": None}]
+    for arguments, message in (
+        (("--hop", 0.2), "--hop only with --stream, got --hop 0.2"),
+        (("--stream", "--hop", 9), "hop to be from .* got --hop 9"),
+        (("--stream", "--ignore", "hum"), "got --ignore '?hum"),
+    ):
+        result = call("run", model, tmp_path / "long.wav", *arguments)
+        assert result.exit_code == 2 and re.search(message, result.output), result.output
+
+
+def read_samples(path):
+    return soundfile.read(path, dtype="int16")[0]
