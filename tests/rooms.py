@@ -73,7 +73,7 @@ ROOMS = {
         "layers zoo.models.families zoo.models.families.decoders "
         "zoo.models.families.encoder_decoders zoo.models.families.encoders "
         "zoo.models.families.images zoo.models.families.sounds zoo.data zoo.errors "
-        "zoo.modalities zoo.tokenizers",
+        "zoo.modalities zoo.outputs zoo.tokenizers",
         "keras numpy tensorflow",
     ),
     "zoo.models.embedded": Room(

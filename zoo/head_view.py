@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
+from keras_transformer.zoo.models.fused_config import config_of_head
 from keras_transformer.zoo.models.heads import weights_of_head
 from keras_transformer.zoo.models.kept_layers import keep_layers
 from keras_transformer.zoo.tasks.multi_task.multi_data import probes_of_head
@@ -19,7 +20,8 @@ def head_view(checkpoint: Any, name: str) -> Any:
     """
     tasks = checkpoint.task.tasks
     task = tasks[name]
-    model = build(checkpoint.config, task, bits=checkpoint.bits)
+    config = config_of_head(checkpoint.config, name)
+    model = build(config, task, bits=checkpoint.bits)
     keep = keep_layers(model, checkpoint.keep, head=name)
     weights = get_weights(model)
     set_weights(model, weights_of_head(get_weights(checkpoint.model), name, weights))
@@ -34,7 +36,7 @@ def head_view(checkpoint: Any, name: str) -> Any:
     )  # fmt: skip
     inputs = [spec.name for spec in checkpoint.modality.inputs(pair=task.pair)]
     return dataclasses.replace(
-        checkpoint, task=task, model=model, recipe=recipe, rows={}, keep=keep,
+        checkpoint, config=config, task=task, model=model, recipe=recipe, rows={}, keep=keep,
         metrics={
             part: found[BY_TASK][name] for part, found in checkpoint.metrics.items()
             if isinstance(found, dict) and BY_TASK in found

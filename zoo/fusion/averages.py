@@ -1,5 +1,6 @@
 """What becomes of the outputs of several models, by the kind of their task's outputs."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -13,15 +14,19 @@ from keras_transformer.zoo.fusion.shares import (
     probability_shares,
 )
 from keras_transformer.zoo.logits import finite, sigmoid
+from keras_transformer.zoo.models.fused_config import Combination, config_of_head
 from keras_transformer.zoo.outputs import (
     ANSWERS,
+    BY_HEAD,
     CLASSES,
     EMBEDDING,
     LABEL_SETS,
     TAGS,
     class_probabilities,
 )
+from keras_transformer.zoo.tasks.multi_task.learner import head_models
 from keras_transformer.zoo.tasks.run_data import RunData
+from keras_transformer.zoo.tasks.task import Task
 
 
 class Average:
@@ -56,11 +61,39 @@ class Average:
         """Returns the metrics of a checkpoint's outputs on the validation rows."""
         return checkpoint.task.metrics(self.run.validation.targets, outputs)
 
+    def combined(
+        self, tasks: Sequence[Task], outputs: Sequence[Any], by: str
+    ) -> Combination | Mapping[str, Combination]:
+        """Returns what becomes of the members' outputs, see `FusedConfig`.
+
+        Args:
+            tasks: task of each member, which has what was tuned for it.
+            outputs: outputs of each member.
+            by: `mean`, `fitted` or `vote`, see `fuse`.
+        """
+        weights = np.full(len(outputs), 1 / len(outputs))
+        if by == "fitted":
+            weights = self.shares(
+                [self.calibrated(*one) for one in zip(tasks, outputs, strict=True)]
+            )
+        return Combination(
+            combine=self.votes if by == "vote" else self.combine, weights=tuple(weights.tolist()),
+            temperatures=self.temperatures(tasks),
+        )  # fmt: skip
+
+    def temperatures(self, tasks: Sequence[Task]) -> tuple[float, ...]:
+        """Returns the divisors of the members' logits; empty for 1."""
+        return ()
+
+    def calibrated(self, task: Task, outputs: Any) -> Any:
+        """Returns a member's outputs as they are averaged."""
+        return outputs
+
     def shares(self, outputs: Sequence[Any]) -> np.ndarray:
         """Returns weights of the members that minimize the loss on the validation rows.
 
         Args:
-            outputs: of each member.
+            outputs: of each member, see `calibrated`.
         """
         return probability_shares(np.stack([self.found(one) for one in outputs], axis=1))
 
@@ -70,8 +103,17 @@ class Average:
 
 
 class OfClasses(Average):
+    """Averages of the probabilities that members give, which are calibrated."""
+
     combine = "probabilities"
     votes = "votes"
+
+    def temperatures(self, tasks: Sequence[Task]) -> tuple[float, ...]:
+        found = tuple(task.temperature for task in tasks)
+        return () if set(found) == {1.0} else found
+
+    def calibrated(self, task: Task, outputs: np.ndarray) -> np.ndarray:
+        return outputs / np.float32(task.temperature)
 
     def found(self, outputs: np.ndarray) -> np.ndarray:
         targets = self.run.validation.targets
@@ -166,6 +208,47 @@ class OfTokens(Average):
         return np.exp(-outputs[:, 0].astype("float64"))
 
 
+class OfHeads(Average):
+    """Averages of each head's outputs, as those of a model of its task alone."""
+
+    def __init__(self, run: RunData):
+        super().__init__(run)
+        self._parts = {
+            name: AVERAGES[task.output](run.parts[name]) for name, task in run.task.tasks.items()
+        }
+
+    def outputs(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        heads = heads_of(checkpoint)
+        return {name: one.outputs(heads[name]) for name, one in self._parts.items()}
+
+    def metrics(self, checkpoint: Checkpoint, outputs: Mapping[str, Any]) -> dict[str, Any]:
+        heads = heads_of(checkpoint)
+        found = {name: one.metrics(heads[name], outputs[name]) for name, one in self._parts.items()}
+        return checkpoint.task.joined(found, self.run.validation)
+
+    def combined(
+        self, tasks: Sequence[Task], outputs: Sequence[Any], by: str
+    ) -> dict[str, Combination]:
+        return {
+            name: one.combined(
+                [task.tasks[name] for task in tasks], [found[name] for found in outputs], by
+            )
+            for name, one in self._parts.items()
+        }
+
+
+def heads_of(checkpoint: Checkpoint) -> dict[str, Checkpoint]:
+    """Returns a checkpoint of each task of a model of several, which share its layers."""
+    models = head_models(checkpoint.model, checkpoint.task, checkpoint.modality)
+    return {
+        name: dataclasses.replace(
+            checkpoint, config=config_of_head(checkpoint.config, name), task=task,
+            model=models[name], rows={},
+        )
+        for name, task in checkpoint.task.tasks.items()
+    }  # fmt: skip
+
+
 # Kind of the task's outputs -> what becomes of the members'.
 AVERAGES: Mapping[str, type[Average]] = {
     CLASSES: OfClasses,
@@ -175,4 +258,5 @@ AVERAGES: Mapping[str, type[Average]] = {
     TAGS: OfTags,
     ANSWERS: OfAnswers,
     "text": OfTokens,
+    BY_HEAD: OfHeads,
 }

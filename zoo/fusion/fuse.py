@@ -6,22 +6,24 @@ members' own shape.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.fusion.averages import AVERAGES
+from keras_transformer.zoo.fusion.members import check_members
 from keras_transformer.zoo.fusion.soup import greedy_soup
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.fused_config import (
     FUSED,
-    Config,
+    Combination,
     FusedConfig,
-    check_single,
     prefix_of,
 )
 from keras_transformer.zoo.models.running.unset import unset_weights
@@ -32,6 +34,8 @@ from keras_transformer.zoo.tasks.run_data import RunData
 from keras_transformer.zoo.training.run_data import run_data_of, validation_unknown
 from keras_transformer.zoo.training.run_folder import one_run
 
+# What a config says of how members' outputs become one.
+_COMBINED = ("combine", "weights", "temperatures")
 # How members become one.
 WAYS = ("mean", "fitted", "vote", "soup")
 
@@ -78,7 +82,7 @@ def fuse(
         raise InputError(f"Expected at least two checkpoints to fuse, got {count}.")
     names = [_name(one, place) for place, one in enumerate(members, start=1)]
     members = [as_checkpoint(one) for one in members]
-    _check(members, names, by)
+    check_members(members, names, by)
     longest = min(one.max_length for one in members)
     modality = dataclasses.replace(members[0].modality, max_length=longest)
     members = [dataclasses.replace(one, modality=modality) for one in members]
@@ -106,19 +110,16 @@ def _together(
     first = members[0]
     average = AVERAGES[first.output_kind](run)
     outputs = list(map(average.outputs, members))
-    weights = [1 / len(members)] * len(members)
-    if by == "fitted":
-        weights = average.shares(outputs).tolist()
+    combined = average.combined([one.task for one in members], outputs, by)
+    weights = _weights(combined)
     kept = [place for place, weight in enumerate(weights) if weight]
     if len(kept) == 1:
         result = members[kept[0]]
         result = dataclasses.replace(result, probes=run.probes(result.recipe.training.seed))
     else:
         config = FusedConfig(
-            members=tuple(members[place].config for place in kept),
-            combine=average.votes if by == "vote" else average.combine,
-            weights=tuple(weights[place] for place in kept),
-        )  # fmt: skip
+            members=tuple(members[place].config for place in kept), outputs=_of(combined, kept)
+        )
         with unset_weights():
             model = build(config, first.task)
         set_weights(
@@ -129,19 +130,40 @@ def _together(
                 for path, value in get_weights(members[place].model).items()
             },
         )
+        values = config.to_json()
         recipe = first.recipe.replace(
             model=FUSED, published={}, settings={
-                "combine": config.combine, "weights": list(config.weights),
+                **{name: values[name] for name in ("heads", *_COMBINED) if name in values},
                 "members": [_origin(members[place]) for place in kept],
             },
         )  # fmt: skip
         result = Checkpoint(
-            config=config, task=first.task.tuned(run, model, {})[0], modality=first.modality,
-            model=model, recipe=recipe, metrics={}, probes=run.probes(recipe.training.seed),
-            rows=first.rows,
+            config=config, task=first.task, modality=first.modality, model=model, recipe=recipe,
+            metrics={}, probes=run.probes(recipe.training.seed), rows=first.rows,
         )  # fmt: skip
+        untuned = average.metrics(result, average.outputs(result))
+        result = dataclasses.replace(result, task=first.task.tuned(run, model, untuned)[0])
     measured = list(map(average.metrics, members, outputs))
     return result, weights, [*measured, average.metrics(result, average.outputs(result))]
+
+
+def _weights(combined: Combination | Mapping[str, Combination]) -> list[float]:
+    """The weight of each member, of several heads the mean."""
+    heads = combined.values() if isinstance(combined, Mapping) else [combined]
+    return np.mean([one.weights for one in heads], axis=0).tolist()
+
+
+def _of(
+    combined: Combination | Mapping[str, Combination], kept: Sequence[int]
+) -> Combination | dict[str, Combination]:
+    """What becomes of the outputs of the members that are kept, by their places."""
+    if isinstance(combined, Mapping):
+        return {name: _of(one, kept) for name, one in combined.items()}
+    weights, temperatures = (
+        tuple(values[place] for place in kept) if values else ()
+        for values in (combined.weights, combined.temperatures)
+    )
+    return dataclasses.replace(combined, weights=weights, temperatures=temperatures)
 
 
 def _soup(
@@ -171,70 +193,10 @@ def _soup(
     return result, weights, [*measured, found | run.written_metrics(result)]
 
 
-def _check(members: Sequence[Checkpoint], names: Sequence[str], by: str) -> None:
-    """Raises InputError if members cannot become one."""
-    first = members[0]
-    for one, name in zip(members, names, strict=True):
-        if one.is_quantized:
-            raise InputError(
-                f"Expected float checkpoints to fuse, got {name} of precision={one.precision}; "
-                "fuse the float ones, and quantize what that gives."
-            )
-        if one.task.untuned() != first.task.untuned():
-            raise InputError(
-                f"Expected members of one task with the same labels, got {_described(first)} in "
-                f"{names[0]} and {_described(one)} in {name}."
-            )
-        ours, theirs = one.modality.files(), first.modality.files()
-        for file in sorted({*ours, *theirs}):
-            if ours.get(file) != theirs.get(file):
-                raise InputError(
-                    f"Expected members with one vocabulary, got another {file} in {name} than in "
-                    f"{names[0]}; train them on the same data, or from the same published model."
-                )
-        if by == "soup":
-            if _shape(one) != _shape(first):
-                raise InputError(
-                    "Expected members of one shape, whose weights are averaged, got "
-                    f"{one.recipe.model.name} in {name} and {first.recipe.model.name} in "
-                    f"{names[0]} with other settings; fuse them by=mean."
-                )
-        else:
-            check_single(one.config, "for each member")
-    if by == "soup":
-        return
-    average = AVERAGES.get(first.output_kind)
-    if average is None:
-        raise InputError(
-            "Expected models whose outputs are averaged, got "
-            f"{first.task_name}; by=soup averages the weights of models of one shape."
-        )
-    if by == "vote" and average.votes is None:
-        raise InputError(
-            f"Expected models that choose a label where they vote, got {first.task_name}; fuse "
-            "them by=mean."
-        )
-    if by == "fitted" and not average.has_shares:
-        raise InputError(
-            f"Expected models of probabilities, numbers or answers where weights are fitted, got "
-            f"{first.task_name}; fuse them by=mean."
-        )
-    widths = [one.config.hidden_dim for one in members]
-    if average.combine == "vectors" and len(set(widths)) > 1:
-        raise InputError(
-            "Expected embedders whose vectors are of one width, got hidden_dim="
-            f"{', '.join(map(str, widths))} in {', '.join(names)}; distill them to one width first."
-        )
-
-
-def _shape(checkpoint: Checkpoint) -> Config:
-    return checkpoint.config.replace(dropout=0.0, attention_dropout=0.0)
-
-
 def _run_data(first: Checkpoint, data: Source | None) -> RunData:
     """The validation data: the given one, or that of the first member."""
     if data is not None:
-        examples = first.task.examples_of(data, first.columns)
+        examples = first.task.examples_of(data, first.columns, name="validation")
         return first.task.run_data(examples, examples, first.modality)
     rows = dict(first.rows)
     recipe = resolved(first.recipe, in_memory=rows)
@@ -264,11 +226,6 @@ def _origin(member: Checkpoint) -> dict[str, Any]:
 
 def _name(member: Any, place: int) -> str:
     return str(member) if isinstance(member, str | Path) else f"member {place}"
-
-
-def _described(checkpoint: Checkpoint) -> str:
-    labels = f" with the labels {', '.join(checkpoint.labels)}" if checkpoint.labels else ""
-    return f"{checkpoint.task_name}{' of pairs' if checkpoint.pair else ''}{labels}"
 
 
 def _plain(metrics: dict[str, Any]) -> dict[str, Any]:

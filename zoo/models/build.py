@@ -15,6 +15,7 @@ from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.config_checks import ADDED_POSITIONS
 from keras_transformer.zoo.models.fused_config import (
     FUSED,
+    Combination,
     Config,
     FusedConfig,
     members_of,
@@ -97,16 +98,11 @@ def _check(config: TransformerConfig, head: Head | None, widths: Mapping[str, in
 
 
 def _fused(
-    config: FusedConfig, head: Head | None, widths: Mapping[str, int | None], dtype: str
+    config: FusedConfig, head: Head | Heads | None, widths: Mapping[str, int | None], dtype: str
 ) -> tuple[dict[str, Any], Any]:
-    """The inputs of several models by name, and the one output of theirs."""
+    """The inputs of several models by name, and the one output of theirs, or one by head."""
     if config.architecture == "encoder":
-        kind = head.kind if isinstance(head, Head) else None
-        if kind is None or (kind == "vector") != (config.combine == "vectors"):
-            raise InputError(
-                f"Expected a head whose outputs are combined as {config.combine} on several models "
-                f"that answer as one, got kind={kind!r}."
-            )
+        _check_outputs(config, head)
     if widths["inner_bits"] is not None:
         raise InputError(
             "Expected a precision with floats for several models that answer as one, whose mean "
@@ -119,7 +115,35 @@ def _fused(
         read, x = models.ends(head, inputs)
         inputs |= read
         outputs.append(x)
-    return inputs, Fused(config.combine, config.weights, name=FUSED)(outputs)
+    if not isinstance(head, Heads):
+        return inputs, _joined(config.outputs, FUSED)(outputs)
+    return inputs, {
+        name: _joined(config.outputs[name], f"{name}_{FUSED}")([one[name] for one in outputs])
+        for name in head.heads
+    }
+
+
+def _joined(one: Combination, name: str) -> Fused:
+    return Fused(one.combine, one.weights, one.temperatures, name=name)
+
+
+def _check_outputs(config: FusedConfig, head: Head | Heads | None) -> None:
+    """Raises InputError if a head's outputs, or those of several, are not combined as they are."""
+    several = isinstance(config.outputs, Mapping)
+    combined = config.outputs if several else {"": config.outputs}
+    heads = head.heads if isinstance(head, Heads) else {"": head}
+    if set(heads) != set(combined):
+        raise InputError(
+            f"Expected the heads {', '.join(combined) or 'of a model'} of several models that "
+            f"answer as one, got {', '.join(heads)}."
+        )
+    for name, one in heads.items():
+        kind, combine = None if one is None else one.kind, combined[name].combine
+        if kind is None or (kind == "vector") != (combine == "vectors"):
+            raise InputError(
+                f"Expected a head whose outputs are combined as {combine} on several models "
+                f"that answer as one, got kind={kind!r}."
+            )
 
 
 def _ended(outputs, head):

@@ -2,8 +2,8 @@
 
 `models.build` makes one flat Keras model of it: the members' layers, whose names begin with
 `member_0_`, `member_1_` and so on, read the same inputs, and `last_layers.Fused` makes one output
-of theirs. Quantization points, export, parity, checkpoints and files therefore see a model like any
-other, with a stack of blocks for each member.
+of theirs, of each head where they have several. Quantization points, export, parity, checkpoints
+and files therefore see a model like any other, with a stack of blocks for each member.
 """
 
 import dataclasses
@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.outputs import check_temperature
 
 # Name of the model in the recipe of several that answer as one, by which none can be trained, and
 # of the layer that makes one output of theirs.
@@ -31,26 +32,27 @@ def without_prefix(path: str) -> str:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FusedConfig:
-    """The config of several models that answer as one; `models.build` makes one model of them.
-
-    It has the values of a `TransformerConfig` that say something of all members.
+class Combination:
+    """What becomes of the members' outputs.
 
     Attributes:
-        members: configs of the members, which read the same inputs.
-        combine: what becomes of the members' outputs: mean `probabilities` of classes or tokens,
-            `votes`, mean `numbers`, mean `logits` of answers, mean `vectors` or mean
-            `label_probabilities`, see `last_layers.Fused`.
-        weights: weights of the members, above 0, with a sum of 1.
+        combine: mean `probabilities` of classes or tokens, `votes`, mean `numbers`, mean `logits`
+            of answers, mean `vectors` or mean `label_probabilities`, see `last_layers.Fused`.
+        weights: weights of the members, with a sum of 1; the outputs of one whose weight is 0 are
+            not read.
+        temperatures: divisors of the members' logits whose softmax is their probabilities; empty
+            for 1.
     """
 
-    members: tuple[TransformerConfig, ...]
     combine: str
     weights: tuple[float, ...]
+    temperatures: tuple[float, ...] = ()
 
     COMBINATIONS: ClassVar[tuple[str, ...]] = (
         "probabilities", "votes", "numbers", "logits", "vectors", "label_probabilities"
     )  # fmt: skip
+    # Those of probabilities of classes.
+    TEMPERED: ClassVar[tuple[str, ...]] = ("probabilities", "votes")
 
     def __post_init__(self):
         if self.combine not in self.COMBINATIONS:
@@ -58,31 +60,90 @@ class FusedConfig:
                 f"Expected combine to be one of {', '.join(self.COMBINATIONS)}, got "
                 f"{self.combine!r}."
             )
-        if len(self.members) < 2 or len(self.weights) != len(self.members):
-            raise InputError(
-                "Expected at least two members with a weight each, got "
-                f"{len(self.members)} members and weights={list(self.weights)}."
-            )
-        are_numbers = all(type(one) is float and 0 < one < 1 for one in self.weights)
+        are_numbers = all(type(one) is float and 0 <= one <= 1 for one in self.weights)
         if not are_numbers or abs(sum(self.weights) - 1.0) > 1e-6:
             raise InputError(
-                f"Expected weights above 0 with a sum of 1, got weights={list(self.weights)}."
+                "Expected weights that are not negative with a sum of 1, got "
+                f"weights={list(self.weights)}."
             )
+        if self.temperatures:
+            if self.combine not in self.TEMPERED or len(self.temperatures) != len(self.weights):
+                raise InputError(
+                    f"Expected a temperature of each member for {' or '.join(self.TEMPERED)}, got "
+                    f"combine={self.combine!r} and temperatures={list(self.temperatures)}."
+                )
+            for one in self.temperatures:
+                check_temperature(one)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the values as a JSON-serializable object, temperatures only if there are any."""
+        own = {"temperatures": list(self.temperatures)} if self.temperatures else {}
+        return {"combine": self.combine, "weights": list(self.weights), **own}
+
+    @classmethod
+    def from_json(cls, value: Any) -> Self:
+        """Creates the values of an object that has them, whatever else it has.
+
+        Raises:
+            InputError: if a value is missing or impossible.
+        """
+        given = value if isinstance(value, Mapping) else {}
+        weights, temperatures = given.get("weights"), given.get("temperatures", [])
+        if not isinstance(weights, list) or not isinstance(temperatures, list):
+            raise InputError(f"Expected weights of the members of a fused model, got {value!r}.")
+        return cls(
+            combine=given.get("combine"), weights=tuple(weights), temperatures=tuple(temperatures)
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FusedConfig:
+    """The config of several models that answer as one; `models.build` makes one model of them.
+
+    It has the values of a `TransformerConfig` that say something of all members.
+
+    Attributes:
+        members: configs of the members, which read the same inputs.
+        outputs: what becomes of their outputs, or of those of each head by its name.
+    """
+
+    members: tuple[TransformerConfig, ...]
+    outputs: Combination | Mapping[str, Combination] = dataclasses.field(hash=False)
+
+    def __post_init__(self):
+        counts = {len(one.weights) for one in self.combinations}
+        if len(self.members) < 2 or counts != {len(self.members)}:
+            weights = [list(one.weights) for one in self.combinations]
+            raise InputError(
+                "Expected at least two members with a weight each, got "
+                f"{len(self.members)} members and weights={weights}."
+            )
+        kinds = {one.combine for one in self.combinations}
         same = (
             "architecture", "vocab_size", "source_vocab_size", "modality", "modality_settings"
         )  # fmt: skip
-        for name in (*same, *(("hidden_dim",) if self.combine == "vectors" else ())):
+        for name in (*same, *(("hidden_dim",) if "vectors" in kinds else ())):
             found = [getattr(one, name) for one in self.members]
             for one in found[1:]:
                 if one != found[0]:
                     raise InputError(
                         f"Expected members of one {name}, got {found[0]!r} and {one!r}."
                     )
-        if self.architecture != "encoder" and self.combine != "probabilities":
+        if self.architecture != "encoder" and kinds != {"probabilities"}:
             raise InputError(
                 f"Expected combine to be probabilities for members of architecture="
-                f"{self.architecture!r}, got {self.combine!r}."
+                f"{self.architecture!r}, got {', '.join(sorted(kinds))}."
             )
+
+    @property
+    def combinations(self) -> tuple[Combination, ...]:
+        """What becomes of the outputs of each head; one without heads."""
+        several = isinstance(self.outputs, Mapping)
+        return tuple(self.outputs.values()) if several else (self.outputs,)
+
+    def of_head(self, name: str) -> Self:
+        """Returns the config of one head alone."""
+        return dataclasses.replace(self, outputs=self.outputs[name])
 
     @property
     def architecture(self) -> str:
@@ -147,12 +208,17 @@ class FusedConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the values as a JSON-serializable object, with those that files name first."""
-        width = {"hidden_dim": self.hidden_dim} if self.combine == "vectors" else {}
+        is_vector = any(one.combine == "vectors" for one in self.combinations)
+        width = {"hidden_dim": self.hidden_dim} if is_vector else {}
+        if isinstance(self.outputs, Mapping):
+            outputs = {"heads": {name: one.to_json() for name, one in self.outputs.items()}}
+        else:
+            outputs = self.outputs.to_json()
         return {
             "architecture": self.architecture, "vocab_size": self.vocab_size,
             "source_vocab_size": self.source_vocab_size, "num_layers": self.num_layers,
-            **width, "modality_settings": dict(self.modality_settings), "combine": self.combine,
-            "weights": list(self.weights), "members": [one.to_json() for one in self.members],
+            **width, "modality_settings": dict(self.modality_settings), **outputs,
+            "members": [one.to_json() for one in self.members],
         }  # fmt: skip
 
     @classmethod
@@ -162,12 +228,13 @@ class FusedConfig:
         Raises:
             InputError: if a name is missing or unknown, or a value impossible.
         """
-        members, weights = value.get("members"), value.get("weights")
-        if not isinstance(members, list) or not isinstance(weights, list):
-            raise InputError(f"Expected members and weights of a fused model, got {value!r}.")
+        members, heads = value.get("members"), value.get("heads")
+        if not isinstance(members, list) or not isinstance(heads, dict | None):
+            raise InputError(f"Expected members of a fused model, got {value!r}.")
         made = cls(
             members=tuple(map(TransformerConfig.from_json, members)),
-            combine=value.get("combine"), weights=tuple(weights),
+            outputs=Combination.from_json(value) if heads is None
+            else {name: Combination.from_json(one) for name, one in heads.items()},
         )  # fmt: skip
         if made.to_json() != value:
             raise InputError(f"Expected the config of a fused model, got {value!r}.")
@@ -186,6 +253,11 @@ def config_from_json(value: Mapping[str, Any]) -> Config:
     """
     is_fused = isinstance(value, Mapping) and "members" in value
     return (FusedConfig if is_fused else TransformerConfig).from_json(value)
+
+
+def config_of_head(config: Config, name: str) -> Config:
+    """Returns the config of one of the heads of a model of several."""
+    return config.of_head(name) if isinstance(config, FusedConfig) else config
 
 
 def members_of(config: Config) -> tuple[TransformerConfig, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models.fused_config import without_prefix
 
 if TYPE_CHECKING:
     import keras
@@ -161,6 +162,17 @@ def check_head_name(name: Any) -> None:
         )
 
 
+def path_of_head(path: str, name: str) -> str:
+    """Returns a layer's or a weight's path in the model of several heads.
+
+    Args:
+        path: its path in the model of the head alone.
+        name: name of the head.
+    """
+    alone = without_prefix(path)
+    return f"{path.removesuffix(alone)}{name}_{alone}" if alone.startswith(HEAD) else path
+
+
 def weights_of_head(
     weights: Mapping[str, Any], name: str, paths: Iterable[str]
 ) -> dict[str, Any]:  # fmt: skip
@@ -171,7 +183,7 @@ def weights_of_head(
         name: name of the head.
         paths: paths of the weights of the model of one.
     """
-    own = {path: f"{name}_{path}" if path.startswith("head") else path for path in paths}
+    own = {path: path_of_head(path, name) for path in paths}
     return {path: weights[source] for path, source in own.items()}
 
 

@@ -10,6 +10,7 @@ from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import KernelLayer, Projection, QuantPoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.fused_config import without_prefix
+from keras_transformer.zoo.models.heads import path_of_head
 
 # Suffix of the patterns of kernels that stay wide.
 WIDE = "=int8"
@@ -75,7 +76,7 @@ def _is_narrow(layer):
 
 def _path(layer, head):
     """A layer's path in the model of several heads, of which `head` is one."""
-    return f"{head}_{layer.path}" if head and layer.path.startswith("head") else layer.path
+    return path_of_head(layer.path, head) if head else layer.path
 
 
 def _matches(path, pattern):

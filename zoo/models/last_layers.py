@@ -52,7 +52,7 @@ class UnitLength(keras.layers.Layer):
 class Fused(keras.layers.Layer):
     """One output of those of several members `x_m`, (B, units) or (B, T, units), in float32.
 
-    With `p_m = softmax(x_m)` and weights `w_m`, the output is
+    With `p_m = softmax(x_m / t_m)` and weights `w_m`, the output is
 
     - `probabilities`: `log(sum_m w_m p_m)`, whose softmax is the weighted mean of the members'
       probabilities, of classes or of the next token (the linear opinion pool: Genest and Zidek
@@ -68,25 +68,30 @@ class Fused(keras.layers.Layer):
     - `vectors`: `sum_m w_m x_m / |x_m|`;
     - `label_probabilities`: the logit of `sum_m w_m sigmoid(x_m)`.
 
+    A member whose weight is 0 is no member.
+
     Args:
         combine: what becomes of the outputs.
         weights: weights of the members, with a sum of 1.
+        temperatures: `t_m` of each member, whose probabilities were calibrated; empty for 1.
     """
 
-    def __init__(self, combine, weights, **kwargs):
+    def __init__(self, combine, weights, temperatures=(), **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.supports_masking = True
         self.combine = combine
         self.weights_of_members = [float(weight) for weight in weights]
+        self.temperatures = [float(temperature) for temperature in temperatures]
+        self._kept = [place for place, weight in enumerate(self.weights_of_members) if weight]
+        self._kept_weights = [self.weights_of_members[place] for place in self._kept]
 
     def call(self, outputs):
-        if self.combine == "numbers":
-            return self._mean(outputs)
-        if self.combine == "logits":
+        outputs = [outputs[place] for place in self._kept]
+        if self.combine in ("numbers", "logits"):
             # As differences: a converter would multiply a weight into the kernel of a member's
-            # head, whose logits then stand nowhere in the file.
+            # head, whose outputs then stand nowhere in the file.
             first, *others = outputs
-            for weight, one in zip(self.weights_of_members[1:], others, strict=True):
+            for weight, one in zip(self._kept_weights[1:], others, strict=True):
                 first = first + weight * (one - outputs[0])
             return first
         if self.combine == "vectors":
@@ -101,8 +106,10 @@ class Fused(keras.layers.Layer):
         # Without the difference the constant would become the bias of the logits' matmul, and with
         # it what a norm before that adds, which the rounding of rows would miss.
         found = [
-            ops.softmax((one - ops.max(one, axis=-1, keepdims=True)) + IMPERCEPTIBLE)
-            for one in outputs
+            ops.softmax(
+                self._divided(one - ops.max(one, axis=-1, keepdims=True), place) + IMPERCEPTIBLE
+            )
+            for one, place in zip(outputs, self._kept, strict=True)
         ]
         mean = self._mean(found)
         if self.combine == "votes":
@@ -113,14 +120,20 @@ class Fused(keras.layers.Layer):
             mean = (sum(votes[1:], votes[0]) + mean) / (len(found) + 1.0)
         return _log(mean)
 
+    def _divided(self, logits, place):
+        return logits / self.temperatures[place] if self.temperatures else logits
+
     def _mean(self, values):
         weighted = [
-            weight * one for weight, one in zip(self.weights_of_members, values, strict=True)
+            weight * one for weight, one in zip(self._kept_weights, values, strict=True)
         ]
         return sum(weighted[1:], weighted[0])
 
     def get_config(self):
-        own = {"combine": self.combine, "weights": self.weights_of_members}
+        own = {
+            "combine": self.combine, "weights": self.weights_of_members,
+            "temperatures": self.temperatures,
+        }  # fmt: skip
         return {**super().get_config(), **own}
 
     def compute_mask(self, inputs, mask=None):

@@ -109,7 +109,7 @@ def test_a_vote_of_two_is_decided_by_the_surer(trained, tables):
     mean = np.mean([np.exp(one) / np.exp(one).sum(1, keepdims=True) for one in alone], axis=0)
     found = made.scores(examples(made, tables).texts)
     np.testing.assert_array_equal(found.argmax(1), mean.argmax(1))
-    assert made.config.combine == "votes"
+    assert made.config.outputs.combine == "votes"
 
 
 def test_numbers(trained, tables):

@@ -59,7 +59,7 @@ def test_answers_have_the_geometric_mean_of_the_probabilities(by, members, tmp_p
     made = fuse(members, tmp_path / "fused", by=by, data=ROWS)
     weights = [one["weight"] for one in made.metrics["members"]]
     again = kt.load(tmp_path / "fused")
-    assert again.config.combine == "logits"
+    assert again.config.outputs.combine == "logits"
     assert sum(weights) == pytest.approx(1.0)
     assert (weights == [0.5, 0.5]) == (by == "mean")
     for one in (made, again):

@@ -8,7 +8,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.label_sets import best_thresholds
 from keras_transformer.zoo.fusion.fuse import fuse
 from keras_transformer.zoo.logits import finite
-from tests import multi_task, tagging
+from tests import tagging
 from tests.zoo import tiny
 from tests.zoo.fusion.test_fuse import drawn
 
@@ -89,10 +89,4 @@ def test_tags_have_the_mean_probabilities(tables):
 
     fitted = fuse(members, by="fitted", data=validation)
     assert loss(fitted) <= min(map(loss, (*members, made))) + 1e-4
-    assert fuse(members, by="vote", data=validation).config.combine == "votes"
-
-
-def test_several_tasks_are_not_averaged():
-    one = multi_task.trained()
-    with pytest.raises(InputError, match="^Expected models whose outputs are averaged, got multi"):
-        fuse([one, one])
+    assert fuse(members, by="vote", data=validation).config.outputs.combine == "votes"

@@ -10,13 +10,14 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.counts import multiply_adds, parameters
 from keras_transformer.zoo.models.fused_config import (
+    Combination,
     FusedConfig,
     check_single,
     config_from_json,
     prefix_of,
     without_prefix,
 )
-from keras_transformer.zoo.models.heads import Head
+from keras_transformer.zoo.models.heads import Head, Heads, weights_of_head
 from keras_transformer.zoo.models.last_layers import Fused
 from tests.zoo import tiny
 
@@ -30,7 +31,7 @@ WEIGHTS = (0.5, 0.2, 0.3)
 
 
 def fused_of(combine, members=MEMBERS, weights=WEIGHTS):
-    return FusedConfig(members=members, combine=combine, weights=weights)
+    return FusedConfig(members=members, outputs=Combination(combine=combine, weights=weights))
 
 
 def built(config, head):
@@ -76,6 +77,52 @@ def test_probabilities_are_averaged(pair):
     np.testing.assert_allclose(softmax(found), expected, rtol=1e-5)
     # The outputs are logarithms of probabilities, and so logits whose softmax needs no constant.
     np.testing.assert_allclose(found, np.log(expected), rtol=1e-4, atol=1e-6)
+
+
+def test_calibrated_probabilities_are_averaged():
+    temperatures = (0.5, 1.0, 3.0)
+    one = Combination(combine="probabilities", weights=WEIGHTS, temperatures=temperatures)
+    together, alone = built(FusedConfig(members=MEMBERS, outputs=one), Head(units=3))
+    found = together.predict_on_batch(inputs_of(together))
+    members = [
+        softmax(model.predict_on_batch(inputs_of(model)) / temperature)
+        for model, temperature in zip(alone, temperatures, strict=True)
+    ]
+    expected = sum(weight * one for weight, one in zip(WEIGHTS, members, strict=True))
+    np.testing.assert_allclose(softmax(found), expected, rtol=1e-5)
+
+
+def test_each_head_is_combined_as_one_of_its_own():
+    """A member without a weight in a head is not read for it."""
+    outputs = {
+        "kind": Combination(
+            combine="votes", weights=(0.5, 0.5, 0.0), temperatures=(1.0, 2.0, 0.7)
+        ),
+        "score": Combination(combine="numbers", weights=WEIGHTS),
+    }
+    config = FusedConfig(members=MEMBERS, outputs=outputs)
+    assert config_from_json(json.loads(json.dumps(config.to_json()))) == config
+    assert config.to_json()["heads"]["score"] == {"combine": "numbers", "weights": list(WEIGHTS)}
+    heads = {"kind": Head(units=3), "score": Head(units=1, mean=2.0, deviation=3.0)}
+    together, alone = built(config, Heads(heads=heads))
+    found = together.predict_on_batch(inputs_of(together))
+    inner = [model.predict_on_batch(inputs_of(model)) for model in alone]
+    expected = sum(weight * one["score"] for weight, one in zip(WEIGHTS, inner, strict=True))
+    np.testing.assert_allclose(found["score"], expected, rtol=1e-5)
+    for name, head in heads.items():
+        own = build(config.of_head(name), head)
+        weights = weights_of_head(get_weights(together), name, get_weights(own))
+        set_weights(own, weights)
+        np.testing.assert_allclose(
+            own.predict_on_batch(inputs_of(own)), found[name], rtol=1e-5, atol=1e-6
+        )
+    kinds = [softmax(one["kind"] / t) for one, t in zip(inner[:2], (1.0, 2.0), strict=True)]
+    votes = [one.argmax(1)[:, None] == np.arange(3) for one in kinds]
+    np.testing.assert_allclose(
+        softmax(found["kind"]), (votes[0] + votes[1] + np.mean(kinds, axis=0)) / 3, rtol=1e-5
+    )
+    with pytest.raises(InputError, match="^Expected the heads kind, score of .*, got kind,"):
+        build(config, Heads(heads={"kind": Head(units=3), "other": Head(units=1)}))
 
 
 def test_votes_are_counted_and_probabilities_decide_ties():
@@ -194,9 +241,9 @@ def test_json_and_values_of_all_members():
     [
         ({"combine": "product"}, "^Expected combine to be one of probabilities, .*'product'"),
         ({"members": MEMBERS[:1], "weights": (1.0,)}, "at least two members.*got 1 members"),
-        ({"weights": (0.5, 0.5)}, r"a weight each, got 3 members and weights=\[0.5, 0.5\]"),
+        ({"weights": (0.5, 0.5)}, r"a weight each, got 3 members and weights=\[\[0.5, 0.5\]\]"),
         ({"weights": (0.5, 0.5, 0.5)}, r"a sum of 1, got weights=\[0.5, 0.5, 0.5\]"),
-        ({"weights": (1.5, -0.5, 0.0)}, "above 0 with a sum of 1, got weights="),
+        ({"weights": (1.5, -0.5, 0.0)}, "not negative with a sum of 1, got weights="),
         (
             {"members": (*MEMBERS[:2], tiny.config(vocab_size=9))},
             "members of one vocab_size, got 20 and 9",
@@ -206,16 +253,19 @@ def test_json_and_values_of_all_members():
             "members of one architecture, got 'encoder' and 'decoder'",
         ),
         ({"combine": "vectors"}, "members of one hidden_dim, got 16 and 24"),
+        ({"temperatures": (1.0, 2.0)}, r"a temperature of each .*temperatures=\[1.0, 2.0\]"),
+        ({"combine": "numbers", "temperatures": (1.0,) * 3}, "for probabilities or .*numbers"),
+        ({"temperatures": (1.0, 0.0, 1.0)}, "temperature=0.0"),
         (
             {"members": (tiny.config("decoder", num_segments=0),) * 3, "combine": "votes"},
-            "combine to be probabilities for members of architecture='decoder', got 'votes'",
+            "combine to be probabilities for members of architecture='decoder', got votes",
         ),
     ],
 )
 def test_what_cannot_be_one_config(changes, message):
     given = {"members": MEMBERS, "combine": "probabilities", "weights": WEIGHTS, **changes}
     with pytest.raises(InputError, match=message):
-        FusedConfig(**given)
+        FusedConfig(members=given.pop("members"), outputs=Combination(**given))
 
 
 @pytest.mark.parametrize(
@@ -223,7 +273,8 @@ def test_what_cannot_be_one_config(changes, message):
     [
         {"members": []}, {"members": 3}, {"weights": None}, {"weights": ["a", 0.5, 0.5]},
         {"combine": []}, {"num_layers": 7}, {"other": 1},
-        {"members": [fused_of("votes").to_json()]},
+        {"members": [fused_of("votes").to_json()]}, {"temperatures": 3}, {"heads": 3},
+        {"heads": {"one": 3}}, {"heads": {}},
     ],
     ids=str,
 )  # fmt: skip

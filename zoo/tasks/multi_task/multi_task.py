@@ -283,9 +283,9 @@ class MultiTask(Task):
         )  # fmt: skip
 
     def untuned(self) -> tuple[dict[str, Any], tuple[str, ...]]:
-        value = self.to_json()
-        value["tasks"] = {name: task.untuned() for name, task in self.tasks.items()}
-        return value, ()
+        # How its batches were drawn and weighed is a run's, not the task's.
+        tasks = {name: task.untuned() for name, task in self.tasks.items()}
+        return {**super().to_json(), "tasks": tasks}, ()
 
     def _of(self, examples: MultiRows, name: str) -> Task:
         return (self.tasks or examples.task.tasks)[name]

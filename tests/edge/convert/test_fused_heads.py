@@ -1,0 +1,53 @@
+"""Models of several tasks that answer as one, in one file with a signature for each task."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import keras_transformer as kt
+from keras_transformer.zoo.fusion.fuse import fuse
+from keras_transformer.zoo.models.build import build, get_weights, set_weights
+from tests.multi_task import SETTINGS, table, trained
+
+ROWS = ["the old ship saw Anna Stone and Lima .", "the ship saw nothing of Paris ."]
+
+
+@pytest.fixture(scope="module")
+def fused():
+    """The trained model and one of other weights, with other weights of each head."""
+    checkpoint = trained()
+    model, rng = build(checkpoint.config, checkpoint.task), np.random.default_rng(0)
+    set_weights(
+        model,
+        {
+            path: value + rng.normal(0, 0.05, value.shape).astype("float32")
+            for path, value in get_weights(checkpoint.model).items()
+        },
+    )
+    return fuse([checkpoint, dataclasses.replace(checkpoint, model=model)], by="fitted")
+
+
+@pytest.mark.parametrize(
+    "precision", ["float32", "int8", pytest.param("dynamic_int8", marks=pytest.mark.slow)]
+)
+def test_one_file_has_a_signature_for_each_head(precision, fused):
+    """`convert` itself compares each layer and output of each head."""
+    runner = kt.Runner(kt.convert(fused, precision))
+    assert runner.head_names == fused.head_names == ("kind", "names", "named")
+    found, expected = runner.predict(ROWS), fused.predict(ROWS)
+    for one, other in zip(found, expected, strict=True):
+        assert one["kind"].label == other["kind"].label
+        assert one["kind"].score == pytest.approx(
+            other["kind"].score, abs=1e-4 if precision == "float32" else 0.05
+        )
+        spans = [[(span.label, span.start) for span in row["names"].spans] for row in (one, other)]
+        assert spans[0] == spans[1]
+    measured = kt.evaluate(runner, table())
+    assert measured["mean"] == pytest.approx(fused.evaluate(table())["mean"], abs=0.02)
+
+
+def test_one_model_of_several_tasks_is_distilled_of_them(fused):
+    student = kt.distill(fused, "bert_tiny", settings=SETTINGS, epochs=1)
+    assert student.head_names == fused.head_names
+    assert student.metrics["teacher"]["mean"] == fused.metrics["validation"]["mean"]
