@@ -11,7 +11,7 @@ from keras_transformer.normalization import make_norm
 from keras_transformer.quantization import QuantizedLayer
 
 
-class _Activated(QuantizedLayer):
+class Activated(QuantizedLayer):
     """Base of the layers that activate what they project; `activation` is a name of `ACTIVATIONS`.
 
     With `inner_bits`, or activations of more than 8 bits, an activation other than relu is computed
@@ -56,7 +56,7 @@ class _Activated(QuantizedLayer):
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class FeedForward(_Activated):
+class FeedForward(Activated):
     """`W2 f(W1 x + b1) + b2`, or gated `W2 (f(Wg x) * (W1 x))`.
 
     Vaswani et al. 2017, section 3.3; the gated form is from Shazeer 2020, arXiv:2002.05202.
@@ -132,7 +132,7 @@ class FeedForward(_Activated):
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class HeadTransform(_Activated):
+class HeadTransform(Activated):
     """`norm(f(W x + b))` of (B, T, D), from which logits of tokens are computed.
 
     Devlin et al. 2018, arXiv:1810.04805, as `get_masked_lm_output` of their repository.

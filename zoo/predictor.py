@@ -86,9 +86,9 @@ class Predictor(Chatting):
 
     @property
     def _text(self) -> Text:
-        if not isinstance(self.modality, Text):
+        if self.modality.text is None:
             raise InputError(f"Expected a model of text, got one of {self.modality.name}.")
-        return self.modality
+        return self.modality.text
 
     @property
     def generates(self) -> bool:

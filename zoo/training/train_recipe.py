@@ -12,9 +12,13 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, set_weights
 from keras_transformer.zoo.models.catalog import get_config
-from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.embedded.scales import learn_scales
-from keras_transformer.zoo.models.fused_config import FUSED
+from keras_transformer.zoo.models.fused_config import (
+    FUSED,
+    Config,
+    config_from_json,
+    members_of,
+)
 from keras_transformer.zoo.models.memory import check_build
 from keras_transformer.zoo.pretrained.load import Pretrained
 from keras_transformer.zoo.progress import Report, default_report
@@ -203,7 +207,7 @@ def train_recipe(
     return checkpoint
 
 
-def config_of(recipe: Recipe, start: Start | Pretrained | None = None) -> TransformerConfig:
+def config_of(recipe: Recipe, start: Start | Pretrained | None = None) -> Config:
     """Returns a model's config with a recipe's settings, before a vocabulary is learned.
 
     Args:
@@ -215,7 +219,8 @@ def config_of(recipe: Recipe, start: Start | Pretrained | None = None) -> Transf
     """
     config = _named_config(recipe.model, start)
     # Before the vocabulary is learned, which can make it only larger.
-    check_build(config.replace(vocab_size=min(config.vocab_size, 1), source_vocab_size=0))
+    for one in members_of(config):
+        check_build(one.replace(vocab_size=min(one.vocab_size, 1), source_vocab_size=0))
     known = tasks_for(config.architecture, config.modality)
     if recipe.task not in known:
         raise InputError(
@@ -237,7 +242,7 @@ def config_of(recipe: Recipe, start: Start | Pretrained | None = None) -> Transf
 
 
 def with_positions(
-    recipe: Recipe, config: TransformerConfig, chosen: Collection[str] = ()
+    recipe: Recipe, config: Config, chosen: Collection[str] = ()
 ) -> Recipe:
     """Returns the recipe with the length of inputs that have one size, where they do.
 
@@ -260,7 +265,7 @@ def with_positions(
     return recipe.replace(max_length=positions)
 
 
-def _named_config(model: Model, start: Start | Pretrained | None) -> TransformerConfig:
+def _named_config(model: Model, start: Start | Pretrained | None) -> Config:
     """The config of a model with changed settings, or one given entirely by settings."""
     if model.name == FUSED:
         raise InputError(
@@ -268,7 +273,7 @@ def _named_config(model: Model, start: Start | Pretrained | None) -> Transformer
             "train each, and fuse them with keras-transformer fuse."
         )
     if model.name == OWN_CONFIG:
-        return TransformerConfig.from_json(model.settings)
+        return config_from_json(model.settings)
     config = get_config(model.name) if start is None else start.config
     for name in ("vocab_size", "source_vocab_size"):
         if name in model.settings:
