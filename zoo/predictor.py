@@ -8,11 +8,11 @@ import numpy as np
 
 from keras_transformer.zoo.answering.answers import Answer, AnswerOutputs
 from keras_transformer.zoo.by_position import READ
-from keras_transformer.zoo.chatting import Chatting
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.text import Generation, TextGenerator
 from keras_transformer.zoo.masking.fills import Filled, FillOutputs
 from keras_transformer.zoo.masking.replacements import PieceOutputs, ReplacedPieces
+from keras_transformer.zoo.matching import Matching
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.numerals import is_float32
@@ -25,7 +25,6 @@ from keras_transformer.zoo.outputs import (
     Outputs,
     Prediction,
     Vector,
-    vectors_as,
 )
 from keras_transformer.zoo.tagging.decoding import Tagged
 from keras_transformer.zoo.tagging.windows import TagOutputs
@@ -35,7 +34,7 @@ from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 _Predicted = Prediction | LabelSet | Vector | Tagged | Answer | Filled | ReplacedPieces
 
 
-class Predictor(Chatting):
+class Predictor(Matching):
     """Predicts or generates for raw rows of the model's modality, such as texts.
 
     Attributes:
@@ -159,7 +158,13 @@ class Predictor(Chatting):
         if not asked:
             wanted = "pairs of" if pairs is None else "single"
             raise InputError(f"Expected {wanted} {self.modality.rows}, which the tasks read.")
-        found = [one.predict(rows, pairs) for one in asked.values()]
+        found = [
+            one.predict(
+                rows if one.modality is self.modality
+                else [row[one.modality.name] for row in rows], pairs
+            )
+            for one in asked.values()
+        ]  # fmt: skip
         return [dict(zip(asked, one, strict=True)) for one in zip(*found, strict=True)]
 
     def scores(
@@ -180,23 +185,6 @@ class Predictor(Chatting):
                 "gives its answers."
             )
         return self.outputs(rows, pairs).scores
-
-    def embed(
-        self, rows: Iterable[Any], *, width: int | None = None, dtype: str = "float32"
-    ) -> np.ndarray:
-        """Returns the vectors (rows, D) of raw rows.
-
-        Args:
-            rows: raw rows.
-            width: number of the first values to return, see `shortened`; None for all.
-            dtype: float32, or int8 for a quarter of the bytes, see `int8_vectors`.
-
-        Raises:
-            InputError, TypeError: as `predict`, or if the model's outputs are no vectors.
-        """
-        if not self.embeds:
-            raise InputError(f"Expected a model of embeddings, got one of {self.task_name}.")
-        return vectors_as(self.scores(rows), width, dtype)
 
     def outputs(
         self, rows: Iterable[Any], pairs: Iterable[Any] | None = None
