@@ -165,7 +165,7 @@ def _by_head(
             yield _no_signature(signature, model)
             continue
         found = model.signatures[signature]
-        if set(found.outputs) != set(heads) or set(found.inputs) != specs:
+        if set(found.outputs) != set(heads) or set(found.inputs) != set(specs):
             yield (
                 f"Expected {signature} to read {', '.join(sorted(specs))} and to give "
                 f"{', '.join(sorted(heads))}, got {', '.join(sorted(found.inputs))} and "

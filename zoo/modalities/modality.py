@@ -213,6 +213,16 @@ class Modality(abc.ABC):
         """
         return value
 
+    def of_kind(self, name: str) -> "Modality":
+        """Returns the modality of the rows of one kind.
+
+        Raises:
+            InputError: if the rows have none of the kind.
+        """
+        if name != self.name:
+            raise InputError(f"Expected rows of {name}, got {self.rows}.")
+        return self
+
     @classmethod
     def texts_of(cls, rows: Sequence[Any]) -> list[str]:
         """Returns the texts in raw rows, of which a vocabulary is learned."""

@@ -56,6 +56,9 @@ class Several(Modality):
     def text(self) -> Any:
         return self.members.get("text")
 
+    def of_kind(self, name: str) -> Modality:
+        return self.members[name] if name in self.members else super().of_kind(name)
+
     @property
     def longest(self) -> str:
         return " or ".join(one.longest for one in self.members.values() if _is_cut(one))

@@ -27,7 +27,7 @@ from keras_transformer.zoo.models.last_layers import Fused
 from keras_transformer.zoo.models.memory import check_build
 from keras_transformer.zoo.models.parts import Parts
 from keras_transformer.zoo.models.pooling import pool
-from keras_transformer.zoo.models.several_config import SeveralConfig
+from keras_transformer.zoo.models.several_config import SEPARATE, SeveralConfig, prefix_of_kind
 
 # Encoder of several kinds of rows, which is imported on first use.
 _SEVERAL = "keras_transformer.zoo.models.several.encoder.encode_several"
@@ -53,7 +53,8 @@ def build(
       (B, D) of a `vector` head or without one; of several heads, outputs by name.
     - decoder: `ids` (B, T). Outputs are logits (B, T, V).
     - encoder-decoder: `source_ids` (B, S) and `ids` (B, T). Outputs are logits (B, T, V).
-    - a `SeveralConfig`: the inputs of its kinds. Outputs are an encoder's, of the whole rows.
+    - a `SeveralConfig`: the inputs of its kinds. Outputs are an encoder's, of the whole rows; or by
+      kind where the encoders are `separate`.
     - a `FusedConfig`: the inputs of its members. Outputs are those of `last_layers.Fused`.
 
     Args:
@@ -130,7 +131,9 @@ def _fused(
 def _several(
     config: SeveralConfig, head: Head | Heads | None, widths: Mapping[str, int | None], dtype: str
 ) -> tuple[dict[str, Any], Any]:
-    """The inputs of several kinds by name, and the output of the whole."""
+    """The inputs of several kinds by name, and the output of the whole, or those of each kind."""
+    if config.fusion == SEPARATE:
+        return _separate(config, head, widths, dtype)
     heads = head.heads.values() if isinstance(head, Heads) else [head] if head else []
     for one in heads:
         if one.kind not in ("pooled", "vector"):
@@ -140,6 +143,24 @@ def _several(
             )
     inputs, x = imported(_SEVERAL)(config, widths, dtype)
     return inputs, _Models(config.members[config.reader], widths, dtype).of_vector(x, head)
+
+
+def _separate(
+    config: SeveralConfig, head: Head | Heads | None, widths: Mapping[str, int | None], dtype: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The inputs of encoders that are apart, and the outputs of each by the name of its kind."""
+    names = list(config.members)
+    if not isinstance(head, Heads) or list(head.heads) != names:
+        raise InputError(
+            f"Expected a head for each of {', '.join(names)} where fusion is {SEPARATE}, got "
+            f"{', '.join(head.heads) if isinstance(head, Heads) else 'one or none'}."
+        )
+    inputs, outputs = {}, {}
+    for name, one in config.members.items():
+        parts = _Models(one, widths, dtype, prefix_of_kind(name))
+        read, outputs[name] = parts.ends(head.heads[name])
+        inputs |= read
+    return inputs, outputs
 
 
 def _ended(outputs, head):

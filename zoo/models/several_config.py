@@ -12,6 +12,8 @@ from keras_transformer.zoo.models.config_checks import ADDED_POSITIONS
 
 LATE, JOINT, CROSS = "late", "joint", "cross"
 FUSIONS = (LATE, JOINT, CROSS)
+# That of a task with an output for each kind.
+SEPARATE = "separate"
 # The kind that attends to the others.
 _READER = "text"
 _OWN = ("fusion", "fusion_layers")
@@ -32,10 +34,12 @@ class SeveralConfig:
       stack, that of the text (ViLT; Kim et al. 2021, arXiv:2102.03334, section 3.1).
     - `cross`: behind its own stack the text attends to the outputs of the others in further
       blocks (ALBEF; Li et al. 2021, arXiv:2107.07651, section 3.1).
+    - `separate`: they do not become one: each encoder has a head of its own (CLIP; Radford et al.
+      2021, arXiv:2103.00020, section 2.3).
 
     Attributes:
         members: config of each kind's encoder by its name, in the order of the names.
-        fusion: `late`, `joint` or `cross`.
+        fusion: `late`, `joint`, `cross` or `separate`.
         fusion_layers: number of blocks in which the text attends to the others (`cross`).
     """
 
@@ -44,7 +48,7 @@ class SeveralConfig:
     fusion_layers: int = 2
 
     def __post_init__(self):
-        if self.fusion not in FUSIONS:
+        if self.fusion not in (*FUSIONS, SEPARATE):
             raise InputError(
                 f"Expected fusion to be one of {', '.join(FUSIONS)}, got fusion={self.fusion!r}."
             )

@@ -85,7 +85,7 @@ class NamedLabelsTask(LabelledTask):
 
     def suited(self, train: Examples, settings: Mapping[str, Any]) -> dict[str, Any]:
         if PLUS in self.modality:
-            return _suited_to_several(train.texts, settings, self.modality.split(PLUS))
+            return suited_to_several(train.texts, settings, self.modality.split(PLUS))
         if self.modality == "image":
             return suited_to_pictures(train.texts, settings)
         if self.modality == "audio":
@@ -93,7 +93,7 @@ class NamedLabelsTask(LabelledTask):
         return suited_to(train.texts, train.pairs) if self.modality == "text" else {}
 
 
-def _suited_to_several(
+def suited_to_several(
     rows: Sequence[Any], settings: Mapping[str, Any], kinds: Sequence[str]
 ) -> dict[str, Any]:
     """The options of a run on rows of several kinds: an encoder of each, of the size for it."""

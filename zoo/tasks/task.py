@@ -39,6 +39,8 @@ class Task(abc.ABC):
         metric: metric that selects between models, among the results of `evaluate`.
         selection: metric that selects the best epoch, among the results of `RunData.validator`.
         fallback: metric that decides where the examples leave one of them undefined.
+        fusion: what a model of several kinds makes of their encoders for it, see `SeveralConfig`;
+            None for the user's choice.
         generates: whether outputs are logits of the next token at each position.
         reads_sources: whether it generates targets for sources rather than continuing prompts.
         own_options: names of the recipe options that set fields of the task.
@@ -58,6 +60,7 @@ class Task(abc.ABC):
     metric: ClassVar[Metric]
     selection: ClassVar[Metric]
     fallback: ClassVar[Metric | None] = None
+    fusion: ClassVar[str | None] = None
     generates: ClassVar[bool] = False
     reads_sources: ClassVar[bool] = False
     own_options: ClassVar[tuple[str, ...]] = ()

@@ -20,6 +20,7 @@ from keras_transformer.zoo.models.fused_config import (
     members_of,
 )
 from keras_transformer.zoo.models.memory import check_build
+from keras_transformer.zoo.models.several_config import SeveralConfig
 from keras_transformer.zoo.pretrained.load import Pretrained
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.prune_vocabulary import (
@@ -30,7 +31,7 @@ from keras_transformer.zoo.prune_vocabulary import (
 )
 from keras_transformer.zoo.recipe import Model, Recipe
 from keras_transformer.zoo.recipe.training_data import resolved
-from keras_transformer.zoo.tasks.registry import tasks_for
+from keras_transformer.zoo.tasks.registry import task_named, tasks_for
 from keras_transformer.zoo.training.adaptation.adapter import Adapter
 from keras_transformer.zoo.training.adaptation.freezing import freeze
 from keras_transformer.zoo.training.adaptation.lora import add_adapters, merged_weights
@@ -221,6 +222,8 @@ def config_of(recipe: Recipe, start: Start | Pretrained | None = None) -> Config
     # Before the vocabulary is learned, which can make it only larger.
     for one in members_of(config):
         check_build(one.replace(vocab_size=min(one.vocab_size, 1), source_vocab_size=0))
+    if isinstance(config, SeveralConfig):
+        config = _fused_for(recipe, config)
     known = tasks_for(config.architecture, config.modality)
     if recipe.task not in known:
         raise InputError(
@@ -239,6 +242,19 @@ def config_of(recipe: Recipe, start: Start | Pretrained | None = None) -> Config
             f"with num_segments={config.num_segments}."
         )
     return config
+
+
+def _fused_for(recipe: Recipe, config: SeveralConfig) -> SeveralConfig:
+    """The config of several kinds with the fusion that the task has, if it has one."""
+    fusion = task_named(recipe.task).fusion
+    if fusion is None:
+        return config
+    if recipe.model.settings.get("fusion", fusion) != fusion:
+        raise InputError(
+            f"Expected no fusion for {recipe.task}, which has an encoder of each kind, got "
+            f"fusion={recipe.model.settings['fusion']!r}."
+        )
+    return config.replace(fusion=fusion)
 
 
 def with_positions(

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -10,7 +11,7 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.data.tables import Examples, Table
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
-from keras_transformer.zoo.evaluation.retrieval import retrieval_metrics
+from keras_transformer.zoo.evaluation.retrieval import match_metrics
 from keras_transformer.zoo.evaluation.significance import Answers
 from keras_transformer.zoo.generation.decoding import check_no_decoding
 from keras_transformer.zoo.modalities.modality import Modality
@@ -19,7 +20,8 @@ from keras_transformer.zoo.models.heads import Heads
 from keras_transformer.zoo.outputs import BY_HEAD, check_scale
 from keras_transformer.zoo.tasks.embedding import Embedding
 from keras_transformer.zoo.tasks.labelled import LabelledTask
-from keras_transformer.zoo.tasks.matching.contrastive_data import ContrastiveData
+from keras_transformer.zoo.tasks.matching.contrastive_data import ContrastiveData, distinct
+from keras_transformer.zoo.tasks.named_labels import suited_to_several
 
 _RANK = Metric(name="mean_reciprocal_rank", points=100.0)
 # The inverse of the paper's first temperature, 0.07.
@@ -33,7 +35,7 @@ class Contrastive(LabelledTask):
     An encoder of each kind gives vectors of one width and length 1. Those of a pair are to have a
     larger product than those of other pairs of the batch (CLIP; Radford et al. 2021,
     arXiv:2103.00020, section 2). Pairs with an image or a text in common are no negatives of each
-    other. Evaluation ranks all texts for each image, and all images for each text.
+    other. Evaluation ranks the distinct texts for each image, and the images for each text.
 
     Attributes:
         modality: name of the modality of both kinds, such as `image+text`.
@@ -85,6 +87,10 @@ class Contrastive(LabelledTask):
 
     def head(self) -> Heads:
         return Heads(heads={name: task.head() for name, task in self.tasks.items()})
+
+    def suited(self, train: Examples, settings: Mapping[str, Any]) -> dict[str, Any]:
+        found = suited_to_several(train.texts, settings, self.kinds)
+        return found | {"label_smoothing": 0.0}
 
     def loss(self, label_smoothing: float = 0.0) -> Callable:
         """Returns the loss of ids (B, 2) and vectors by kind, see `contrastive_loss`."""
@@ -143,14 +149,15 @@ class Contrastive(LabelledTask):
 
     def evaluate(self, predictor: Any, examples: Examples, **decoding: Any) -> dict[str, Any]:
         check_no_decoding(decoding)
-        found = {
-            name: predictor.head(name).outputs([row[name] for row in examples.texts])
-            for name in self.kinds
-        }
-        truncated = np.any([one.truncated for one in found.values()], axis=0)
+        vectors, truncated = {}, np.zeros(len(examples), bool)
+        for name, ids in zip(self.kinds, examples.targets.T, strict=True):
+            places, inverse = distinct(ids)
+            found = predictor.head(name).outputs([examples.texts[one][name] for one in places])
+            vectors[name] = found.scores
+            truncated |= np.array(found.truncated)[inverse]
         return {
             "rows": len(examples), "truncated": int(truncated.sum()),
-            **self.ranks(examples.targets, {name: one.scores for name, one in found.items()}),
+            **self.ranks(examples.targets, vectors),
         }  # fmt: skip
 
     def ranks(self, ids: np.ndarray, vectors: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -158,12 +165,14 @@ class Contrastive(LabelledTask):
 
         Args:
             ids: (rows, 2), see `read`.
-            vectors: vectors (rows, D) by kind.
+            vectors: vectors (N, D) of the distinct rows of each kind, in the order of the ids.
         """
         metrics: dict[str, float] = {}
         ranks = []
-        for query, answer in (self.kinds, self.kinds[::-1]):
-            found = retrieval_metrics(vectors[query], vectors[answer], ids)
+        pairs = np.stack([distinct(one)[1] for one in ids.T], axis=1)
+        for step in (1, -1):
+            query, answer = self.kinds[::step]
+            found = match_metrics(vectors[query], vectors[answer], pairs[:, ::step])
             ranks.append(found.pop(_RANK.name))
             metrics |= {f"{query}_to_{answer}_{name}": value for name, value in found.items()}
         return {_RANK.name: float(np.mean(ranks)), **metrics}
@@ -184,11 +193,5 @@ class Contrastive(LabelledTask):
 def _ids(rows: Sequence[Any]) -> np.ndarray:
     """Numbers (rows,) of the rows: those of equal texts and paths are the same."""
     ids: dict[Any, int] = {}
-    keys = [str(row) if _is_named(row) else (place,) for place, row in enumerate(rows)]
+    keys = [str(row) if isinstance(row, str | Path) else place for place, row in enumerate(rows)]
     return np.array([ids.setdefault(key, len(ids)) for key in keys], np.int32)
-
-
-def _is_named(row):
-    from pathlib import Path
-
-    return isinstance(row, str | Path)
