@@ -38,7 +38,11 @@ class HeadRunner(Runner):
         self.task = self.task_name = task["name"]
         self.pair, self.precision = task["pair"], whole.precision
         self.modality = whole.modality.of_kind(task.get("modality", "text"))
-        self.lengths, self.output = whole.lengths, LOGITS
+        # Rows of one size have signatures by the file's lengths nevertheless.
+        self._longest = whole.lengths[-1]
+        self._positions = self.modality.positions(self.modality.settings)
+        self.lengths = whole.lengths if self._positions is None else [self._positions]
+        self.output = LOGITS
         self.columns = self.description["columns"]
         self.output_kind = self.description["output_kind"]
         self.labels = tuple(self.description["labels"])
@@ -57,6 +61,7 @@ class HeadRunner(Runner):
         return functools.partial(_head_of, self.head_name, self._counts), (self._file,)
 
     def _predict(self, length, inputs):
+        length = length if self._positions is None else self._longest
         if self._is_tower:
             found = self._engines.claim().engine(length, inputs, self.head_name)
             return found[LOGITS], found

@@ -133,7 +133,13 @@ def _several(
 ) -> tuple[dict[str, Any], Any]:
     """The inputs of several kinds by name, and the output of the whole, or those of each kind."""
     if config.fusion == SEPARATE:
-        return _separate(config, head, widths, dtype)
+        found = config.heads_of(head)
+        inputs, outputs = {}, {}
+        for name, one in config.members.items():
+            models = _Models(one, widths, dtype, prefix_of_kind(name))
+            read, outputs[name] = models.ends(found[name])
+            inputs |= read
+        return inputs, outputs
     heads = head.heads.values() if isinstance(head, Heads) else [head] if head else []
     for one in heads:
         if one.kind not in ("pooled", "vector"):
@@ -143,24 +149,6 @@ def _several(
             )
     inputs, x = imported(_SEVERAL)(config, widths, dtype)
     return inputs, _Models(config.members[config.reader], widths, dtype).of_vector(x, head)
-
-
-def _separate(
-    config: SeveralConfig, head: Head | Heads | None, widths: Mapping[str, int | None], dtype: str
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The inputs of encoders that are apart, and the outputs of each by the name of its kind."""
-    names = list(config.members)
-    if not isinstance(head, Heads) or list(head.heads) != names:
-        raise InputError(
-            f"Expected a head for each of {', '.join(names)} where fusion is {SEPARATE}, got "
-            f"{', '.join(head.heads) if isinstance(head, Heads) else 'one or none'}."
-        )
-    inputs, outputs = {}, {}
-    for name, one in config.members.items():
-        parts = _Models(one, widths, dtype, prefix_of_kind(name))
-        read, outputs[name] = parts.ends(head.heads[name])
-        inputs |= read
-    return inputs, outputs
 
 
 def _ended(outputs, head):

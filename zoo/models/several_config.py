@@ -9,6 +9,7 @@ from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.modalities.several import PLUS
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.config_checks import ADDED_POSITIONS
+from keras_transformer.zoo.models.heads import Head, Heads
 
 LATE, JOINT, CROSS = "late", "joint", "cross"
 FUSIONS = (LATE, JOINT, CROSS)
@@ -93,6 +94,20 @@ class SeveralConfig:
     def reader(self) -> str:
         """Name of the kind whose stack is that of `joint`, and which attends in `cross`."""
         return _READER if _READER in self.members else next(iter(self.members))
+
+    def heads_of(self, head: Any) -> Mapping[str, Head]:
+        """Returns the head of each encoder, where they are separate.
+
+        Raises:
+            InputError: if it is no head for each of them.
+        """
+        heads = head.heads if isinstance(head, Heads) else {}
+        if list(heads) != list(self.members):
+            raise InputError(
+                f"Expected a head for each of {', '.join(self.members)} where fusion is "
+                f"{self.fusion}, got {', '.join(heads) or 'none of that kind'}."
+            )
+        return heads
 
     @property
     def architecture(self) -> str:
