@@ -1,5 +1,7 @@
 """Predictions as they are shown: tables, and JSON-serializable objects."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from keras_transformer.cli.vectors import shown_vector
@@ -34,6 +36,17 @@ def longer(predictor: Any) -> str:
     if predictor.output_kind in WINDOWED:
         return f"have a word that is longer than {most}, or too long a question, which was cut"
     return f"are longer than {most} and were cut"
+
+
+def note_cuts(predictor: Any, results: Sequence[Any]) -> None:
+    """Says which texts were cut, by their place; None stands for a blank line."""
+    from keras_transformer.cli import display
+
+    cut = [row for row, one in enumerate(results, start=1) if one and one.truncated]
+    if cut:
+        display.note(
+            f"{len(cut)} of {len(results)} texts {longer(predictor)}: {display.first_of(cut)}."
+        )
 
 
 def print_table(texts: Any, predictions: list, rows_of: str = "text") -> None:
@@ -125,3 +138,11 @@ def short(text: str) -> str:
 def bar(share: float) -> str:
     """Returns a share as a bar."""
     return "█" * round(share * BAR_WIDTH)
+
+
+def print_json(model: Path, rows: list[dict[str, Any]]) -> None:
+    """Prints the predictions of a model as one JSON object."""
+    from keras_transformer.cli import display
+
+    result = {"model": str(model), "predictions": rows}
+    display.say_json(result)

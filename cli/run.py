@@ -9,19 +9,13 @@ import click
 from keras_transformer.cli import generation, kinds, options
 from keras_transformer.cli.chat import asked, chat_options
 from keras_transformer.cli.lines import read_lines
-from keras_transformer.cli.predictions import longer, print_table, short, values
+from keras_transformer.cli.matching import labels_option, write_matching
+from keras_transformer.cli.nearest import MATCHES, nearest_options, write_nearest
+from keras_transformer.cli.predictions import note_cuts, print_json, print_table, values
 from keras_transformer.cli.streams import checked_stream, stream_options, write_detections
-from keras_transformer.cli.vectors import (
-    check_vectors,
-    ranked_as_json,
-    ranked_lines,
-    typed,
-    vectors_option,
-)
+from keras_transformer.cli.vectors import check_vectors, typed, vectors_option
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.outputs import LABEL_SETS, LabelSet, Prediction
-
-MATCHES = 5
 
 
 @click.command()
@@ -37,14 +31,8 @@ MATCHES = 5
 )
 @chat_options
 @generation.decoding_options
-@click.option(
-    "--nearest", type=kinds.EXISTING_FILE, metavar="FILE",
-    help="Text file whose most similar lines are ranked for each TEXT, by a model of embeddings.",
-)
-@click.option(
-    "--matches", type=kinds.IntegerRange(min=1), metavar="N",
-    help=f"Number of lines that --nearest ranks.  [default: {MATCHES}]",
-)
+@nearest_options
+@labels_option
 @options.head()
 @vectors_option
 @stream_options
@@ -53,8 +41,8 @@ MATCHES = 5
 @options.as_json()
 def run(
     model: Path, texts: tuple[str, ...], pairs: tuple[str, ...], stop: tuple[str, ...],
-    head: str | None, nearest: Path | None, matches: int | None, vectors: str | None,
-    threads: int, workers: int, as_json: bool, **given: Any,
+    head: str | None, nearest: Path | None, matches: int | None, labels: Path | None,
+    vectors: str | None, threads: int, workers: int, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Predict, tag, translate, continue or embed raw TEXTs with a CHECKPOINT or a FILE.tflite.
 
@@ -77,6 +65,10 @@ def run(
     Similar lines: keras-transformer run embedder.tflite "a charming film" --nearest reviews.txt
 
     Words in a long sound: keras-transformer run words.tflite meeting.wav --stream
+
+    Images by text, and labels of an image that are texts, with a model of both: keras-transformer
+    run clip.tflite "a red circle" --nearest photos; keras-transformer run clip.tflite cat.jpg
+    --labels labels.txt
     """
     from keras_transformer.edge.load import load
 
@@ -92,6 +84,17 @@ def run(
     if is_stream:
         write_detections(predictor, model, texts, given, as_json)
         return
+    if predictor.matches_kinds:
+        write_matching(
+            predictor, model, texts, as_json, labels=labels, nearest=nearest, matches=matches,
+            vectors=vectors,
+        )  # fmt: skip
+        return
+    if labels is not None:
+        raise InputError(
+            "Expected --labels only for a model of rows of two kinds that match, got one of "
+            f"{predictor.task_name}."
+        )
     blank: list[int] = []
     if predictor.head_names:
         check_arguments(texts, pairs)
@@ -105,7 +108,7 @@ def run(
         write(predictor, model, texts, as_json, blank, stop=stop, **decoding)
         return
     if nearest is not None:
-        write_nearest(predictor, model, texts, nearest, matches or MATCHES, as_json)
+        write_nearest(predictor, predictor, model, texts, nearest, matches or MATCHES, as_json)
         return
     predictions = predictor.predict(list(texts), list(pairs) or None)
     predictions = in_places(predictions if vectors is None else typed(predictions, vectors), blank)
@@ -160,24 +163,6 @@ def write_by_head(
         print_table(texts, found)
 
 
-def write_nearest(
-    predictor: Any, model: Path, texts: Sequence[str], corpus: Path, matches: int, as_json: bool
-) -> None:
-    """Prints the lines of a file that are the most similar to each text."""
-    from keras_transformer.cli import display
-
-    results = predictor.predict(list(texts))
-    note_cuts(predictor, results)
-    ranked = ranked_lines(predictor, [one.vector for one in results], corpus, matches)
-    if as_json:
-        print_json(model, ranked_as_json(texts, results, ranked))
-        return
-    for text, lines in zip(texts, ranked, strict=True):
-        title = short(text) if len(texts) > 1 else None
-        cells = [(line.cosine, line.line, short(line.text)) for line in lines]
-        display.table(title, ("Cosine", "Line", f"Text of {corpus}"), cells)
-
-
 def write(
     predictor: Any, model: Path, texts: Sequence[str], as_json: bool, blank: Sequence[int],
     **options: Any,
@@ -227,17 +212,6 @@ def in_places(values: Sequence[Any], blank: Sequence[int], missing: Any = None) 
     return result
 
 
-def note_cuts(predictor: Any, results: Sequence[Any]) -> None:
-    """Says which texts were cut, by their place; None stands for a blank line."""
-    from keras_transformer.cli import display
-
-    cut = [row for row, one in enumerate(results, start=1) if one and one.truncated]
-    if cut:
-        display.note(
-            f"{len(cut)} of {len(results)} texts {longer(predictor)}: {display.first_of(cut)}."
-        )
-
-
 def unknown_of(
     predictor: Any, texts: Sequence[str], pairs: Sequence[str], blank: Sequence[int]
 ) -> list[dict[str, float]]:
@@ -267,8 +241,3 @@ def check_arguments(texts: tuple[str, ...], pairs: tuple[str, ...]) -> None:
         )
 
 
-def print_json(model: Path, rows: list[dict[str, Any]]) -> None:
-    from keras_transformer.cli import display
-
-    result = {"model": str(model), "predictions": rows}
-    display.say_json(result)

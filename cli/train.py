@@ -61,6 +61,7 @@ FIELDS = {
     "sampling_power": "Power of the tasks' sizes by which batches of several tasks are drawn: 1 "
     "for every row once in an epoch, 0 for as many batches of each.",
     "widths": "Numbers of an embedding's first values that are to do alone, such as 64,128.",
+    "vector_dim": "Width of the vectors of rows of two kinds that match (contrastive only).",
     "separator": "Character between the labels of a row (multi-label only).",
     "weight_decay": "Decoupled weight decay (adamw only).",
     "l1": "L1 penalty on the kernels of projections.",

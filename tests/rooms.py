@@ -79,6 +79,7 @@ ROOMS = {
     "zoo.models.embedded": Room(
         "layers zoo.data zoo.errors zoo.modalities zoo.models", "keras numpy"
     ),
+    "zoo.models.several": Room("layers zoo.models", "keras"),
     "zoo.models.running": Room(
         "layers zoo.data zoo.errors zoo.models zoo.tokenizers", "keras numpy tensorflow"
     ),

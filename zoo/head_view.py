@@ -14,17 +14,24 @@ from keras_transformer.zoo.tasks.multi_task.multi_task import BY_TASK
 def head_view(checkpoint: Any, name: str) -> Any:
     """Returns a checkpoint of the encoder with one of the heads, which has copies of the weights.
 
+    Where each head has an encoder of its own, it is that of one kind of rows.
+
     Args:
         checkpoint: `Checkpoint` of several tasks.
         name: name of one of the tasks.
     """
     tasks = checkpoint.task.tasks
     task = tasks[name]
-    config = config_of_head(checkpoint.config, name)
+    modality, config = checkpoint.modality.of_kind(task.modality), checkpoint.config
+    if is_tower := modality is not checkpoint.modality:
+        config = config.members[task.modality]
+    config = config_of_head(config, name)
     model = build(config, task, bits=checkpoint.bits)
-    keep = keep_layers(model, checkpoint.keep, head=name)
-    weights = get_weights(model)
-    set_weights(model, weights_of_head(get_weights(checkpoint.model), name, weights))
+    keep = keep_layers(model, checkpoint.keep, head=name, is_tower=is_tower)
+    weights = weights_of_head(
+        get_weights(checkpoint.model), name, get_weights(model), is_tower=is_tower
+    )
+    set_weights(model, weights)
     recipe = checkpoint.recipe
     recipe = dataclasses.replace(
         recipe, task=task.name,
@@ -34,9 +41,10 @@ def head_view(checkpoint: Any, name: str) -> Any:
         ),
         optimizer=dataclasses.replace(recipe.optimizer, loss_weights="fixed"),
     )  # fmt: skip
-    inputs = [spec.name for spec in checkpoint.modality.inputs(pair=task.pair)]
+    inputs = [spec.name for spec in modality.inputs(pair=task.pair)]
     return dataclasses.replace(
-        checkpoint, config=config, task=task, model=model, recipe=recipe, rows={}, keep=keep,
+        checkpoint, config=config, modality=modality, task=task, model=model, recipe=recipe,
+        rows={}, keep=keep,
         metrics={
             part: found[BY_TASK][name] for part, found in checkpoint.metrics.items()
             if isinstance(found, dict) and BY_TASK in found

@@ -280,11 +280,18 @@ def check_temperature(temperature: Any, count: int = 0) -> None:
         )
 
 
+def check_scale(scale: Any, count: int = 0) -> None:
+    """Raises InputError if a factor of cosines is not a number from 0.01 to 100."""
+    if type(scale) is not float or not 0.01 <= scale <= 100:
+        raise InputError(f"Expected scale to be a number from 0.01 to 100, got scale={scale!r}.")
+
+
 # Kind of output -> what decides between them, with its check.
 _DECISIONS: dict[str, dict[str, Callable[[Any, int], None]]] = {
     CLASSES: {"temperature": check_temperature, "out_of_scope": check_out_of_scope},
     LABEL_SETS: {"thresholds": check_thresholds},
     TAGS: {"constrained": check_constrained},
+    BY_HEAD: {"scale": check_scale},
 }
 # Names of all that decides, in any task's JSON.
 DECIDING = frozenset(name for checks in _DECISIONS.values() for name in checks)

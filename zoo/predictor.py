@@ -8,11 +8,11 @@ import numpy as np
 
 from keras_transformer.zoo.answering.answers import Answer, AnswerOutputs
 from keras_transformer.zoo.by_position import READ
-from keras_transformer.zoo.chatting import Chatting
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.text import Generation, TextGenerator
 from keras_transformer.zoo.masking.fills import Filled, FillOutputs
 from keras_transformer.zoo.masking.replacements import PieceOutputs, ReplacedPieces
+from keras_transformer.zoo.matching import Matching
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.modalities.speech import Speech
 from keras_transformer.zoo.modalities.text import Text
@@ -26,7 +26,6 @@ from keras_transformer.zoo.outputs import (
     Outputs,
     Prediction,
     Vector,
-    vectors_as,
 )
 from keras_transformer.zoo.streaming.streaming import Streaming
 from keras_transformer.zoo.tagging.decoding import Tagged
@@ -37,7 +36,7 @@ from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 _Predicted = Prediction | LabelSet | Vector | Tagged | Answer | Filled | ReplacedPieces
 
 
-class Predictor(Chatting, Streaming):
+class Predictor(Matching, Streaming):
     """Predicts or generates for raw rows of the model's modality, such as texts.
 
     Attributes:
@@ -88,9 +87,9 @@ class Predictor(Chatting, Streaming):
 
     @property
     def _text(self) -> Text:
-        if not isinstance(self.modality, Text):
+        if self.modality.text is None:
             raise InputError(f"Expected a model of text, got one of {self.modality.name}.")
-        return self.modality
+        return self.modality.text
 
     @property
     def generates(self) -> bool:
@@ -161,7 +160,13 @@ class Predictor(Chatting, Streaming):
         if not asked:
             wanted = "pairs of" if pairs is None else "single"
             raise InputError(f"Expected {wanted} {self.modality.rows}, which the tasks read.")
-        found = [one.predict(rows, pairs) for one in asked.values()]
+        found = [
+            one.predict(
+                rows if one.modality is self.modality
+                else [row[one.modality.name] for row in rows], pairs
+            )
+            for one in asked.values()
+        ]  # fmt: skip
         return [dict(zip(asked, one, strict=True)) for one in zip(*found, strict=True)]
 
     def scores(
@@ -182,23 +187,6 @@ class Predictor(Chatting, Streaming):
                 "gives its answers."
             )
         return self.outputs(rows, pairs).scores
-
-    def embed(
-        self, rows: Iterable[Any], *, width: int | None = None, dtype: str = "float32"
-    ) -> np.ndarray:
-        """Returns the vectors (rows, D) of raw rows.
-
-        Args:
-            rows: raw rows.
-            width: number of the first values to return, see `shortened`; None for all.
-            dtype: float32, or int8 for a quarter of the bytes, see `int8_vectors`.
-
-        Raises:
-            InputError, TypeError: as `predict`, or if the model's outputs are no vectors.
-        """
-        if not self.embeds:
-            raise InputError(f"Expected a model of embeddings, got one of {self.task_name}.")
-        return vectors_as(self.scores(rows), width, dtype)
 
     def outputs(
         self, rows: Iterable[Any], pairs: Iterable[Any] | None = None

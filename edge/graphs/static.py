@@ -5,6 +5,8 @@
 | encoder | `predict`, `predict_N` | its modality's, such as `ids` (1, N) | `output` |
 | encoder of several tasks | `predict`, `predict_N` | the same | an output by each task's name |
 | encoder of several tasks | `TASK`, `TASK_N` for each | those that the task reads | `output` |
+| encoders of two kinds | `predict`, `predict_N` | those of both | `image` and `text`, ... |
+| encoders of two kinds | `image`, `text`, ... for each | those of the kind | `output` |
 | encoder-decoder | `encode`, `encode_N` | `ids` (1, N) | `memory_k_0`, `memory_v_0`, ... |
 | encoder-decoder | `decode` | one token, caches, memory, `memory_mask` (1, S) | `logits`, caches |
 | encoder-decoder of speech | `encode` | `waveform` (1, samples) | `memory_k_0`, `memory_v_0`, ... |
@@ -54,7 +56,8 @@ def make_signatures(
         models = head_models(model, checkpoint.task, checkpoint.modality)
         for name, task in checkpoint.task.tasks.items():
             call = _one_output(models[name])
-            made |= _predicting(name, checkpoint.modality.inputs(pair=task.pair), lengths, call)
+            own = checkpoint.modality.of_kind(task.modality)
+            made |= _predicting(name, own.inputs(pair=task.pair), lengths, call)
         return made
     if not checkpoint.task.generates:
         return _predicting(PREDICT, checkpoint.inputs, lengths, _one_output(model))

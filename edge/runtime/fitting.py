@@ -17,6 +17,7 @@ from keras_transformer.edge.runtime.names import (
     cache_names,
     memory_names,
     signature_name,
+    vector_width,
 )
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.modality import InputSpec, Modality
@@ -95,7 +96,7 @@ def _predicting(
     if kind == MASKS:
         width = description["model"].get("vocab_size")
     if embeds:
-        width = description["model"].get("hidden_dim")
+        width = vector_width(description)
     names = set(model.signatures[PREDICT].inputs)
     reads_texts = names == {TEXTS}
     for length in lengths[-1:] if reads_texts else lengths:
@@ -113,8 +114,7 @@ def _predicting(
         if reads_texts:
             ends.update({TEXTS: ("STRING", (1,)), "ids": ("INT32", (1, None))})
         for name in () if reads_texts else names:
-            spec = specs.get(name, InputSpec(name=name))
-            ends[name] = (_TYPES.get(spec.dtype, spec.dtype), spec.size(1, length))
+            ends[name] = _wanted(specs.get(name, InputSpec(name=name)), length)
         yield from _wrong(model, signature, ends)
         out = model.tensor(signature, gives)
         if out is not None and width is not None and out.shape[-1:] != (width,):
@@ -122,9 +122,13 @@ def _predicting(
             if kind == MASKS:
                 yield f"Expected logits of the model's vocab_size={width}, got {size} outputs."
             elif embeds:
-                yield f"Expected vectors of the model's hidden_dim={width}, got {size} outputs."
+                yield f"Expected vectors of the model's {width} numbers, got {size} outputs."
             else:
                 yield f"Expected as many labels as the {size} outputs, got {len(labels)}."
+
+
+def _wanted(spec: InputSpec, length: int) -> Wanted:
+    return _TYPES.get(spec.dtype, spec.dtype), spec.size(1, length)
 
 
 def _by_head(
@@ -147,32 +151,34 @@ def _by_head(
         labels = head["labels"]
         try:
             decision_of(head["output_kind"], head["task"], labels)
+            own_modality = modality.of_kind(head["task"].get("modality", "text"))
         except InputError as error:
             yield f"{name}: {error}"
+            continue
         whole = {**description, **head}
         for reason in _predicting(
-            whole, lengths, labels, modality, model._replace(signatures=signatures)
+            whole, lengths, labels, own_modality, model._replace(signatures=signatures)
         ):
             yield f"{name}: {reason}"
-    specs = {spec.name for spec in modality.inputs(pair=description["task"]["pair"])}
+    specs = {spec.name: spec for spec in modality.inputs(pair=description["task"]["pair"])}
     for length in lengths:
         signature = signature_name(PREDICT, length, lengths)
         if signature not in model.signatures:
             yield _no_signature(signature, model)
             continue
         found = model.signatures[signature]
-        if set(found.outputs) != set(heads) or set(found.inputs) != specs:
+        if set(found.outputs) != set(heads) or set(found.inputs) != set(specs):
             yield (
                 f"Expected {signature} to read {', '.join(sorted(specs))} and to give "
                 f"{', '.join(sorted(heads))}, got {', '.join(sorted(found.inputs))} and "
                 f"{', '.join(sorted(found.outputs))}."
             )
             continue
-        ids: dict[str, Wanted] = dict.fromkeys(specs, ("INT32", (1, length)))
+        ends: dict[str, Wanted] = {name: _wanted(spec, length) for name, spec in specs.items()}
         for name, head in heads.items():
             positions = (length,) if head["output_kind"] in BY_POSITION else ()
-            ids[name] = ("FLOAT32", (1, *positions, None))
-        yield from _wrong(model, signature, ids)
+            ends[name] = ("FLOAT32", (1, *positions, None))
+        yield from _wrong(model, signature, ends)
 
 
 def _generating(

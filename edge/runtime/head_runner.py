@@ -37,7 +37,12 @@ class HeadRunner(Runner):
         task = self.description["task"]
         self.task = self.task_name = task["name"]
         self.pair, self.precision = task["pair"], whole.precision
-        self.modality, self.lengths, self.output = whole.modality, whole.lengths, LOGITS
+        self.modality = whole.modality.of_kind(task.get("modality", "text"))
+        # Rows of one size have signatures by the file's lengths nevertheless.
+        self._longest = whole.lengths[-1]
+        self._positions = self.modality.positions(self.modality.settings)
+        self.lengths = whole.lengths if self._positions is None else [self._positions]
+        self.output = LOGITS
         self.columns = self.description["columns"]
         self.output_kind = self.description["output_kind"]
         self.labels = tuple(self.description["labels"])
@@ -49,11 +54,17 @@ class HeadRunner(Runner):
         self._inputs = list(self._specs)
         signature = self.interpreter.get_signature_list()[PREDICT]
         self._beside = [one for one in signature["inputs"] if one not in self._specs]
+        # An encoder of its own has nothing in common with the others.
+        self._is_tower = self.modality is not whole.modality
 
     def __reduce__(self) -> tuple[Any, ...]:
         return functools.partial(_head_of, self.head_name, self._counts), (self._file,)
 
     def _predict(self, length, inputs):
+        length = length if self._positions is None else self._longest
+        if self._is_tower:
+            found = self._engines.claim().engine(length, inputs, self.head_name)
+            return found[LOGITS], found
         output = self._passes.output(self.head_name, length, inputs, self._beside)
         return output, {LOGITS: output}
 

@@ -1,6 +1,7 @@
 """Names of a file's signatures and of their tensors."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from keras_transformer.zoo.errors import InputError
 
@@ -34,6 +35,11 @@ def shortest_fit(lengths: Sequence[int], num_tokens: int) -> int:
         if length >= num_tokens:
             return length
     raise InputError(f"Expected at most the file's {lengths[-1]} tokens, got {num_tokens}.")
+
+
+def vector_width(description: Mapping[str, Any]) -> int | None:
+    """Returns the width of a model's vectors, as a file's description says; None if it does not."""
+    return description["task"].get("projection") or description["model"].get("hidden_dim")
 
 
 def cache_names(num_blocks: int) -> list[str]:

@@ -19,6 +19,7 @@ from keras_transformer.edge.runtime.names import (
     PROBABILITIES,
     TEXTS,
     shortest_fit,
+    vector_width,
 )
 from keras_transformer.edge.runtime.opening import open_file
 from keras_transformer.edge.runtime.packed import Source, contents, name_of
@@ -211,17 +212,17 @@ class Runner(Predictor):
         return outputs, found["ids"]
 
     def embed(
-        self, texts: Iterable[Any], *, width: int | None = None, dtype: str = "float32"
+        self, rows: Any = None, *, width: int | None = None, dtype: str = "float32", **kinds: Any
     ) -> np.ndarray:
         """Returns the vectors (rows, D) of raw rows; InputError if the file outputs none."""
-        if self.embeds:
-            return super().embed(texts, width=width, dtype=dtype)
+        if self.embeds or self.matches_kinds or kinds:
+            return super().embed(rows, width=width, dtype=dtype, **kinds)
         if self.output != EMBEDDING:
             raise InputError(
                 f"Expected a file that gives embeddings, {self.name} gives {self.output}; convert "
                 "with --target mediapipe --embedding."
             )
-        encoded = self.modality.encode(*self.modality.checked(texts))
+        encoded = self.modality.encode(*self.modality.checked(rows))
         vectors = self.run(encoded.pad(tuple(self._specs.values()), self.max_length))
         return vectors_as(vectors, width, dtype)
 
@@ -291,13 +292,12 @@ class Runner(Predictor):
             else:
                 outputs.append(self.run(encoded.pad(specs, self.max_length))[0])
             truncated += encoded.truncated
-        width = self.description["model"]["hidden_dim"] if self.embeds else max(1, len(self.labels))
+        width = vector_width(self.description) if self.embeds else max(1, len(self.labels))
         return Outputs(np.array(outputs, "float32").reshape(len(outputs), width), truncated)
 
     def encoded_outputs(self, columns: Mapping[str, list[np.ndarray]]) -> list[np.ndarray]:
         count = len(next(iter(columns.values())))
         if self._workers is not None and count:
-
             def some(part: range) -> tuple[dict[str, list[np.ndarray]]]:
                 return ({name: rows[part.start : part.stop] for name, rows in columns.items()},)
 

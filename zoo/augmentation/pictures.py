@@ -66,8 +66,8 @@ class AugmentedBatches(Augmented):
         self._mixes = [_MIXES[name](seed=seed) for name in kinds if name in _MIXES]
         if self._mixes and not classes:
             raise InputError(
-                "Expected augment without mixup and cutmix for targets that are no labels, got "
-                f"augment={names!r}."
+                "Expected augment without mixup and cutmix for targets that are no labels, and for "
+                f"images with texts or sounds, got augment={names!r}."
             )
         self._layers = [_LAYERS[name](seed=seed) for name in kinds if name in _LAYERS]
 

@@ -116,6 +116,21 @@ def read_source(
     )  # fmt: skip
 
 
+def of_kinds(source: Source, names: Sequence[str]) -> Source:
+    """Returns columns of labels and of rows by their kind, as columns by name.
+
+    Args:
+        source: see `Source`; or a tuple whose first element maps each kind to its rows, as in
+            `({"image": [...], "text": [...]}, labels)`, and which is left as it is otherwise.
+        names: names of the columns of the kinds.
+    """
+    if not isinstance(source, tuple) or not source or not hasattr(source[0], "keys"):
+        return source
+    given = source[0]
+    _check_names(given, names, list(given.keys()), "data")
+    return tuple([*(given[name] for name in names), *source[1:]])
+
+
 def _of_class_folder(path, texts, others, suffixes):
     files, names = read_class_folder(path, suffixes)
     columns = {texts[0]: files, (others or ["label"])[-1]: names}

@@ -3,7 +3,6 @@
 from typing import Any
 
 from keras_transformer.zoo.modalities.modality import Modality
-from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.tokenizers.tokenizer_config import ROWS_WITH_UNKNOWN, UNKNOWN_TOKENS
 
 # Share of the tokens from which on a warning is due.
@@ -20,11 +19,12 @@ def unknown_shares(task: Any, examples: Any, modality: Modality) -> dict[str, fl
         examples: result of `Task.read`.
         modality: modality of the model.
     """
-    if not isinstance(modality, Text):
+    text = modality.text
+    if text is None:
         return {}
     total, unknown, rows, touched = 0, 0, 0, set()
     for name, texts in task.vocabulary_texts(examples).items():
-        tokenizer = getattr(modality, name) or modality.tokenizer
+        tokenizer = getattr(text, name) or text.tokenizer
         if not tokenizer.config.has_unknown:
             continue
         if not task.columns:

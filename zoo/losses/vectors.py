@@ -85,6 +85,29 @@ class RankingLoss(keras.losses.Loss):
         return {**super().get_config(), "widths": self.widths}
 
 
+def contrastive_loss(ids: Any, first: Any, second: Any, scale: Any) -> Any:
+    """The mean cross entropy of finding each row's match among the others, in both directions.
+
+    Radford et al. 2021, CLIP, arXiv:2103.00020, figure 3; van den Oord et al. 2018, InfoNCE,
+    arXiv:1807.03748, section 2.3.
+
+    Args:
+        ids: (B, 2) ids of the rows of each pair; pairs with one in common are no negatives of each
+            other.
+        first, second: vectors (B, D) of length 1.
+        scale: factor of their products, which makes logits of them: the inverse temperature.
+    """
+    count = ops.shape(ids)[0]
+    same = ops.any(ops.equal(ids[:, None], ids[None, :]), axis=-1)
+    others = ops.logical_and(same, ops.logical_not(ops.cast(ops.eye(count), "bool")))
+    logits = scale * ops.matmul(first, ops.transpose(second)) + ops.where(others, _NEVER, 0.0)
+    found = [
+        -ops.mean(ops.diagonal(ops.log_softmax(one, axis=-1)))
+        for one in (logits, ops.transpose(logits))
+    ]
+    return sum(found) / 2
+
+
 def over_widths(vectors: Any, widths: Sequence[int], loss: Callable[[Any], Any]) -> Any:
     """The mean of a loss of the first numbers of vectors, for each width and for all of them.
 

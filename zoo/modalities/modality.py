@@ -166,6 +166,11 @@ class Modality(abc.ABC):
         """
 
     @property
+    def text(self) -> Any:
+        """The modality of the texts in rows, with their tokenizer; None without texts."""
+        return None
+
+    @property
     def longest(self) -> str:
         """The length of the longest row that is not cut, in words."""
         return f"{self.max_length} tokens"
@@ -211,6 +216,21 @@ class Modality(abc.ABC):
             InputError: if the value is not a row of this modality.
         """
         return value
+
+    def of_kind(self, name: str) -> "Modality":
+        """Returns the modality of the rows of one kind.
+
+        Raises:
+            InputError: if the rows have none of the kind.
+        """
+        if name != self.name:
+            raise InputError(f"Expected rows of {name}, got {self.rows}.")
+        return self
+
+    @classmethod
+    def texts_of(cls, rows: Sequence[Any]) -> list[str]:
+        """Returns the texts in raw rows, of which a vocabulary is learned."""
+        return list(rows) if cls.is_text else []
 
     def augment(self, columns: Columns, rng: np.random.Generator) -> Columns:
         """Returns augmented training rows for an epoch, where `augments` is true."""

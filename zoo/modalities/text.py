@@ -55,6 +55,10 @@ class Text(Modality):
         ids = InputSpec(name="ids", padding=PAD_ID)
         return (ids, InputSpec(name="segment_ids")) if pair else (ids,)
 
+    @property
+    def text(self) -> Self:
+        return self
+
     def inputs(self, *, pair: bool = False) -> tuple[InputSpec, ...]:
         return super().inputs(pair=pair and self.tokenizer.config.special.segments)
 

@@ -22,13 +22,16 @@ from keras_transformer.zoo.models.fused_config import (
     prefix_of,
 )
 from keras_transformer.zoo.models.heads import LOGITS_HEAD, Head, HeadOwner, Heads, head_of
-from keras_transformer.zoo.models.inputs import read_inputs
+from keras_transformer.zoo.models.inputs import imported, read_inputs
 from keras_transformer.zoo.models.kept_layers import keep_layers
 from keras_transformer.zoo.models.last_layers import Fused
 from keras_transformer.zoo.models.memory import check_build
 from keras_transformer.zoo.models.parts import Parts
 from keras_transformer.zoo.models.pooling import pool
+from keras_transformer.zoo.models.several_config import SEPARATE, SeveralConfig, prefix_of_kind
 
+# Encoder of several kinds of rows, which is imported on first use.
+_SEVERAL = "keras_transformer.zoo.models.several.encoder.encode_several"
 # What a model of integers only does not compute otherwise.
 FLOAT_ONLY = {
     "position_bias": "none", "qk_norm": False, "sandwich_norms": False, "window": 0,
@@ -52,6 +55,8 @@ def build(
     - decoder: `ids` (B, T). Outputs are logits (B, T, V).
     - encoder-decoder: `source_ids` (B, S), or the inputs of a modality that is no text, and `ids`
       (B, T). Outputs are logits (B, T, V).
+    - a `SeveralConfig`: the inputs of its kinds. Outputs are an encoder's, of the whole rows; or by
+      kind where the encoders are `separate`.
     - a `FusedConfig`: the inputs of its members. Outputs are those of `last_layers.Fused`.
 
     Args:
@@ -72,6 +77,8 @@ def build(
         _check(one, head, widths)
     if isinstance(config, FusedConfig):
         inputs, outputs = _fused(config, head, widths, dtype)
+    elif isinstance(config, SeveralConfig):
+        inputs, outputs = _several(config, head, widths, dtype)
     else:
         inputs, outputs = _Models(config, widths, dtype).ends(head)
     model = keras.Model(inputs, _ended(outputs, head), name=f"{config.architecture}_model")
@@ -146,6 +153,29 @@ def _check_outputs(config: FusedConfig, head: Head | Heads | None) -> None:
             )
 
 
+def _several(
+    config: SeveralConfig, head: Head | Heads | None, widths: Mapping[str, int | None], dtype: str
+) -> tuple[dict[str, Any], Any]:
+    """The inputs of several kinds by name, and the output of the whole, or those of each kind."""
+    if config.fusion == SEPARATE:
+        found = config.heads_of(head)
+        inputs, outputs = {}, {}
+        for name, one in config.members.items():
+            models = _Models(one, widths, dtype, prefix_of_kind(name))
+            read, outputs[name] = models.ends(found[name])
+            inputs |= read
+        return inputs, outputs
+    heads = head.heads.values() if isinstance(head, Heads) else [head] if head else []
+    for one in heads:
+        if one.kind not in ("pooled", "vector"):
+            raise InputError(
+                f"Expected a head on the vector of a whole row for {config.modality}, got "
+                f"kind={one.kind!r}."
+            )
+    inputs, x = imported(_SEVERAL)(config, widths, dtype)
+    return inputs, _Models(config.members[config.reader], widths, dtype).of_vector(x, head)
+
+
 def _ended(outputs, head):
     """The outputs after the last layer of a model's head, or of each of its heads."""
     if isinstance(head, Heads):
@@ -201,11 +231,17 @@ class _Models(Parts):
             for name, one in head.heads.items()
         }
 
+    def of_vector(self, x, head):
+        """The outputs of a head, or of several by name, on the vectors (B, D)."""
+        if not isinstance(head, Heads):
+            return self._head_outputs(x, head)
+        return {name: self._head_outputs(x, one, f"{name}_") for name, one in head.heads.items()}
+
     def _head_outputs(self, x, head, prefix=""):
         """The outputs of a head on (B, D), or on (B, T, D)."""
         if head is not None and head.units is not None:
             x = self.dropout(f"{prefix}head_dropout")(x)
-            x = self.projection(head.units, f"{prefix}head")(x)
+            x = self.projection(head.units, f"{prefix}head", x.shape[-1])(x)
             x = self.point(f"{prefix}head_point")(x)
         return ops.cast(x, "float32")
 

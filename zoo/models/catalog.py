@@ -1,6 +1,9 @@
 """The model catalogue: all families, and their models by name."""
 
+from collections.abc import Mapping
+
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.modalities.several import PLUS
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.families.decoders.gemma import GEMMA
 from keras_transformer.zoo.models.families.decoders.gpt import GPT
@@ -25,6 +28,7 @@ from keras_transformer.zoo.models.families.images.cct import CCT
 from keras_transformer.zoo.models.families.images.vit import VIT
 from keras_transformer.zoo.models.families.published import Published
 from keras_transformer.zoo.models.families.sounds.kwt import KWT
+from keras_transformer.zoo.models.several_config import SeveralConfig
 
 FAMILIES = {
     "albert": ALBERT,
@@ -63,15 +67,38 @@ PUBLISHED: dict[str, Published] = {
 CATALOG = {name: TransformerConfig(**size.settings) for name, size in SIZES.items()}
 
 
-def get_config(name: str) -> TransformerConfig:
-    """Returns the config of a catalogue model.
+def get_config(name: str) -> TransformerConfig | SeveralConfig:
+    """Returns the config of a catalogue model, or of several encoders such as `cct_2+bert_tiny`.
 
     Raises:
-        InputError: if the name is unknown; the message lists the known ones.
+        InputError: if the name is unknown; the message lists the known ones; or two encoders read
+            rows of one kind.
     """
+    if PLUS in name:
+        return joined({one: get_config(one) for one in name.split(PLUS)})
     if name not in CATALOG:
         raise InputError(
             f"Expected a model among {', '.join(CATALOG)}, or a published one (a folder, or "
             f"hf:OWNER/NAME), got {name!r}."
         )
     return CATALOG[name]
+
+
+def joined(configs: Mapping[str, TransformerConfig]) -> SeveralConfig:
+    """Returns the config of an encoder for each kind of rows.
+
+    Args:
+        configs: configs of the encoders by their names, for messages.
+
+    Raises:
+        InputError: if two read rows of one kind.
+    """
+    members: dict[str, TransformerConfig] = {}
+    for one in configs.values():
+        if one.modality in members:
+            raise InputError(
+                f"Expected models of different kinds in {PLUS.join(configs)}, got two of "
+                f"{one.modality}."
+            )
+        members[one.modality] = one
+    return SeveralConfig(members=dict(sorted(members.items())))

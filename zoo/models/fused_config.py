@@ -13,12 +13,14 @@ from typing import Any, ClassVar, Self
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.several_config import SeveralConfig
 from keras_transformer.zoo.outputs import check_temperature
 
 # Name of the model in the recipe of several that answer as one, by which none can be trained, and
 # of the layer that makes one output of theirs.
 FUSED = "fused"
-_PREFIX = re.compile(r"member_\d+_")
+# That of a member, and of an encoder of one kind among several or of the blocks behind them.
+_PREFIX = re.compile(r"(member_\d+|audio|image|text|cross)_(?=\w)")
 
 
 def prefix_of(member: int) -> str:
@@ -242,7 +244,7 @@ class FusedConfig:
 
 
 # The config of a model.
-Config = TransformerConfig | FusedConfig
+Config = TransformerConfig | FusedConfig | SeveralConfig
 
 
 def config_from_json(value: Mapping[str, Any]) -> Config:
@@ -251,6 +253,8 @@ def config_from_json(value: Mapping[str, Any]) -> Config:
     Raises:
         InputError: if a name is missing or unknown, or a value impossible.
     """
+    if isinstance(value, Mapping) and "fusion" in value:
+        return SeveralConfig.from_json(value)
     is_fused = isinstance(value, Mapping) and "members" in value
     return (FusedConfig if is_fused else TransformerConfig).from_json(value)
 
@@ -261,12 +265,18 @@ def config_of_head(config: Config, name: str) -> Config:
 
 
 def members_of(config: Config) -> tuple[TransformerConfig, ...]:
-    """Returns the configs of the models that a config is of."""
+    """Returns the configs of the models that a config is of, or of the encoders of its kinds."""
+    if isinstance(config, SeveralConfig):
+        return tuple(config.members.values())
     return config.members if isinstance(config, FusedConfig) else (config,)
 
 
 def check_single(config: Config, what: str) -> None:
     """Raises InputError if a config is of several models; `what` says what one is needed for."""
+    if isinstance(config, SeveralConfig):
+        raise InputError(
+            f"Expected a model that reads rows of one kind {what}, got one of {config.modality}."
+        )
     if isinstance(config, FusedConfig):
         raise InputError(
             f"Expected one model {what}, got {len(config.members)} that answer as one; use a "

@@ -34,9 +34,10 @@ class Head:
 
     Attributes:
         kind: `pooled`, a projection of the pooled vector of the text; `tokens`, one of the vector
-            at each position; `vector`, the pooled vector itself; `masked`, logits of the token at
-            each position from a transform and the tied embedding table (Devlin et al. 2018, their
-            `get_masked_lm_output`); or `tied`, logits of the next token from that table.
+            at each position; `vector`, the pooled vector itself, or a projection of it as a vector;
+            `masked`, logits of the token at each position from a transform and the tied embedding
+            table (Devlin et al. 2018, their `get_masked_lm_output`); or `tied`, logits of the next
+            token from that table.
         units: width of a projection; None where the output has none.
         pair: whether the model reads two texts, distinguished by `segment_ids`.
         mean, deviation: mean and standard deviation of the targets, which scale the standardized
@@ -54,7 +55,8 @@ class Head:
     def __post_init__(self):
         if self.kind not in HEADS:
             raise InputError(f"Expected kind to be one of {', '.join(HEADS)}, got {self.kind!r}.")
-        if (self.kind in _PROJECTED) != (self.units is not None):
+        lacks = self.units is None and self.kind in _PROJECTED
+        if lacks or (self.units is not None and self.kind not in _SEVERAL):
             raise InputError(
                 f"Expected units of a {' or '.join(_PROJECTED)} head alone, got "
                 f"kind={self.kind!r}, units={self.units}."
@@ -162,19 +164,8 @@ def check_head_name(name: Any) -> None:
         )
 
 
-def path_of_head(path: str, name: str) -> str:
-    """Returns a layer's or a weight's path in the model of several heads.
-
-    Args:
-        path: its path in the model of the head alone.
-        name: name of the head.
-    """
-    alone = without_prefix(path)
-    return f"{path.removesuffix(alone)}{name}_{alone}" if alone.startswith(HEAD) else path
-
-
 def weights_of_head(
-    weights: Mapping[str, Any], name: str, paths: Iterable[str]
+    weights: Mapping[str, Any], name: str, paths: Iterable[str], *, is_tower: bool = False
 ) -> dict[str, Any]:  # fmt: skip
     """Returns the weights of a model with one of several heads.
 
@@ -182,9 +173,23 @@ def weights_of_head(
         weights: weights of the model of several, by path.
         name: name of the head.
         paths: paths of the weights of the model of one.
+        is_tower: whether the head has an encoder of its own.
     """
-    own = {path: path_of_head(path, name) for path in paths}
-    return {path: weights[source] for path, source in own.items()}
+    return {path: weights[path_in_whole(path, name, is_tower=is_tower)] for path in paths}
+
+
+def path_in_whole(path: str, name: str, *, is_tower: bool) -> str:
+    """Returns a path of the model of one head as it is in the model of several.
+
+    Args:
+        path: path of a layer or a weight.
+        name: name of the head.
+        is_tower: whether the head has an encoder of its own.
+    """
+    if is_tower:
+        return f"{name}_{path}"
+    alone = without_prefix(path)
+    return f"{path.removesuffix(alone)}{name}_{alone}" if alone.startswith(HEAD) else path
 
 
 def is_of_head(path: str) -> bool:

@@ -48,7 +48,11 @@ def read_inputs(
         for spec in specs
     }
     embed = EMBEDDINGS[config.modality]
-    if isinstance(embed, str):
-        module, _, name = embed.rpartition(".")
-        embed = getattr(importlib.import_module(module), name)
+    embed = imported(embed) if isinstance(embed, str) else embed
     return inputs, *embed(parts, inputs)
+
+
+def imported(path: str) -> Callable:
+    """Returns the function of an import path."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)

@@ -10,7 +10,7 @@ from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import KernelLayer, Projection, QuantPoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.fused_config import without_prefix
-from keras_transformer.zoo.models.heads import path_of_head
+from keras_transformer.zoo.models.heads import path_in_whole
 
 # Suffix of the patterns of kernels that stay wide.
 WIDE = "=int8"
@@ -19,7 +19,7 @@ STREAM = ("norm_point", "final_point", "embedding_norm_point", "embedding_point"
 
 
 def keep_layers(
-    model: keras.Model, patterns: Sequence[str], *, head: str = ""
+    model: keras.Model, patterns: Sequence[str], *, head: str = "", is_tower: bool = False
 ) -> tuple[str, ...]:  # fmt: skip
     """Makes layers of a built model compute in float, or kernels stay wide among narrow ones.
 
@@ -32,6 +32,7 @@ def keep_layers(
             in `=int8` are of kernels that stay wide.
         head: name of the model's head in a model of several, whose layers the patterns are of;
             those that match other heads' layers alone are left out.
+        is_tower: whether the head has an encoder of its own there.
 
     Returns:
         Patterns that match the same layers of this model.
@@ -45,7 +46,7 @@ def keep_layers(
         pattern = one.removesuffix(WIDE)
         stays_wide = pattern != one
         candidates = [layer for layer in layers if _is_narrow(layer)] if stays_wide else layers
-        kept = [layer for layer in candidates if _matches(_path(layer, head), pattern)]
+        kept = [layer for layer in candidates if _matches(_path(layer, head, is_tower), pattern)]
         found += [f"{layer.path}{WIDE if stays_wide else ''}" for layer in kept]
         if not kept and not head:
             what = f"kernel of fewer than {WIDE_BITS} bits" if stays_wide else "layer"
@@ -74,9 +75,9 @@ def _is_narrow(layer):
     return isinstance(layer, Projection) and (layer.kernel_bits or WIDE_BITS) < WIDE_BITS
 
 
-def _path(layer, head):
+def _path(layer, head, is_tower):
     """A layer's path in the model of several heads, of which `head` is one."""
-    return path_of_head(layer.path, head) if head else layer.path
+    return path_in_whole(layer.path, head, is_tower=is_tower) if head else layer.path
 
 
 def _matches(path, pattern):

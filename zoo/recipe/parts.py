@@ -187,6 +187,7 @@ class Optimizer(Part):
             language modeling: `masked` words, or `replaced` ones.
         widths: numbers of the first values of its vectors that are to do alone, separated by
             commas.
+        vector_dim: width of the vectors of rows of two kinds that match.
         loss_weights: of several tasks: `fixed` weights of their losses, or with learned
             `uncertainty`.
         layer_decay: factor of the learning rate of each block over that of the next one towards
@@ -211,6 +212,7 @@ class Optimizer(Part):
         "scores", choices=("scores", "ranking", "masked", "replaced"), of_task=True
     )
     widths: str = option("", of_task=True)
+    vector_dim: int = option(128, above_zero=True, of_task=True)
     loss_weights: str = option("fixed", choices=("fixed", "uncertainty"), of_task=True)
     layer_decay: float = option(1.0, above_zero=True)
 

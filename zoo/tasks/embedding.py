@@ -30,6 +30,8 @@ SCORES, RANKING = "scores", "ranking"
 _RANK = Metric(name="mean_reciprocal_rank", points=100.0)
 _SPEARMAN = Metric(name="spearman", points=100.0)
 _ERROR = Metric(name="mean_squared_error", points=-1.0)
+# Numbers of the widest vector.
+MOST_WIDTH = 65_536
 _WIDTH = re.compile("[1-9][0-9]{0,5}")
 
 
@@ -47,9 +49,11 @@ class Embedding(LabelledTask):
         objective: `scores`, or `ranking` of matching pairs.
         widths: numbers of the first values of a vector that are to do alone, see `over_widths`;
             as text separated by commas.
+        projection: width of a projection of the pooled output, which is the vector; 0 for none.
         lowest, highest: scores of the training data that cosines of 0 and of 1 stand for.
     """
 
+    projection: int = 0
     normalize: bool = True
     # Models that differ in these alone compute the same.
     objective: str = dataclasses.field(default="scores", compare=False)
@@ -66,7 +70,7 @@ class Embedding(LabelledTask):
     }  # fmt: skip
     needs_pairs: ClassVar[bool] = False
     own_options: ClassVar[tuple[str, ...]] = ("objective", "widths")
-    stored: ClassVar[tuple[str, ...]] = ("objective", "widths")
+    stored: ClassVar[tuple[str, ...]] = ("objective", "widths", "projection")
 
     def __post_init__(self):
         if self.pair:
@@ -74,6 +78,11 @@ class Embedding(LabelledTask):
         if not isinstance(self.normalize, bool):
             raise InputError(
                 f"Expected normalize to be true or false, got normalize={self.normalize!r}."
+            )
+        if type(self.projection) is not int or not 0 <= self.projection <= MOST_WIDTH:
+            raise InputError(
+                f"Expected projection to be from 0 to {MOST_WIDTH}, got "
+                f"projection={self.projection!r}."
             )
         if self.objective not in (SCORES, RANKING):
             raise InputError(
@@ -100,7 +109,7 @@ class Embedding(LabelledTask):
         return _SPEARMAN if self.objective == RANKING else _ERROR
 
     def head(self) -> Head:
-        return Head(kind="vector", normalize=self.normalize)
+        return Head(kind="vector", units=self.projection or None, normalize=self.normalize)
 
     def loss(self, label_smoothing: float = 0.0) -> Callable:
         """Returns the mean squared error of cosines (`CosineLoss`), or `RankingLoss`."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.data.pair_batches import PairBatches
-from keras_transformer.zoo.data.sources import Source, read_source
+from keras_transformer.zoo.data.sources import Source, of_kinds, read_source
 from keras_transformer.zoo.data.tables import Examples, Table, column
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
@@ -71,19 +71,20 @@ class LabelledTask(Task):
     ) -> Examples:  # fmt: skip
         names = self.named_columns(columns)
         kind = modality_named(self.modality)
-        text = _rows_column(names, kind)
+        own = _rows_columns(names, kind)
+        text = own[0]
         pair, negative = names["text_pair"], names.get("negative")
         label, is_needed = self.label_of(names, labelled)
         if pair is None and self.pair:
             pair = "text_pair"
-        texts = [text] if pair is None else [text, pair]
+        texts = own if pair is None else [*own, pair]
         others = [] if label is None else [label]
         if pair is not None and not (labelled or self.needs_pairs):
             texts, others, negative = [text], [pair, *others], None
         texts += [] if negative is None else [negative]
         lists = [label] if self.reads_lists and label is not None else []
         table = read_source(
-            source, texts, others, name=name, is_text=kind.is_text, lists=lists,
+            of_kinds(source, own), texts, others, name=name, is_text=kind.is_text, lists=lists,
             suffixes=kind.suffixes, beside=kind.beside_rows,
         )  # fmt: skip
         if pair is not None and pair not in (*texts, *table.columns):
@@ -95,12 +96,21 @@ class LabelledTask(Task):
         if label is not None:
             targets, labels = self.targets(table, label)
 
-        def rows(key):
-            values = enumerate(column(table, key))
-            return [kind.read_row(value, table.at(place), table.folder) for place, value in values]
+        def read(values):
+            return [
+                kind.read_row(value, table.at(place), table.folder)
+                for place, value in enumerate(values)
+            ]
+
+        def rows(*keys):
+            columns = [column(table, key) for key in keys]
+            if len(keys) == 1:
+                return read(columns[0])
+            kinds = [one.name for one in kind.kinds]
+            return read(dict(zip(kinds, row, strict=True)) for row in zip(*columns, strict=True))
 
         return Examples(
-            texts=rows(text), pairs=None if pair is None else rows(pair),
+            texts=rows(*own), pairs=None if pair is None else rows(pair),
             negatives=None if negative is None else rows(negative),
             targets=targets, labels=list(labels), path=table.path, lines=table.lines,
         )  # fmt: skip
@@ -117,8 +127,9 @@ class LabelledTask(Task):
         return names["label"], labelled
 
     def vocabulary_texts(self, examples: Examples) -> dict[str, Sequence[str]]:
-        texts = (examples.texts, examples.pairs or [], examples.negatives or [])
-        return {"tokenizer": [text for part in texts for text in part]}
+        texts_of = modality_named(self.modality).texts_of
+        rows = (examples.texts, examples.pairs or [], examples.negatives or [])
+        return {"tokenizer": [text for part in rows for text in texts_of(part)]}
 
     def reading(self, modality: str) -> Self:
         return dataclasses.replace(self, modality=modality)
@@ -235,17 +246,19 @@ class LabelledTask(Task):
             raise InputError(f"Expected {expected}, as the model was trained on.")
 
 
-def _rows_column(names: Mapping[str, str | None], kind: type[Modality]) -> str:
-    """The column of a modality's rows; InputError if another's is named."""
+def _rows_columns(names: Mapping[str, str | None], kind: type[Modality]) -> list[str]:
+    """The columns of a modality's rows, one for each kind; InputError if another's is named."""
+    kinds = getattr(kind, "kinds", (kind,))
+    uses = [one.column for one in kinds]
     for use in _OTHER_ROWS:
-        if names.get(use) is not None and use != kind.column:
+        if names.get(use) is not None and use not in uses:
             raise InputError(
                 f"Expected no {use} column for a model that reads {kind.rows}, got "
                 f"{use}={names[use]!r}."
             )
-    if kind.column != "text" and names["text"] not in (None, "text"):
+    if "text" not in uses and names["text"] not in (None, "text"):
         raise InputError(
             f"Expected no column of a text for a model that reads {kind.rows}, got "
-            f"text={names['text']!r}; name it with {kind.column}."
+            f"text={names['text']!r}; name it with {uses[0]}."
         )
-    return names.get(kind.column) or kind.column
+    return [names.get(use) or use for use in uses]

@@ -10,6 +10,7 @@ from keras_transformer.zoo.data.labels import checked_labels
 from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.media.suited import suited_to_pictures, suited_to_sounds
+from keras_transformer.zoo.modalities.several import PLUS
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.tasks.labelled import LabelledTask
 from keras_transformer.zoo.vocabularies.suited import suited_to
@@ -83,8 +84,35 @@ class NamedLabelsTask(LabelledTask):
         return dataclasses.replace(task, weights=tuple(weights.tolist()))
 
     def suited(self, train: Examples, settings: Mapping[str, Any]) -> dict[str, Any]:
+        if PLUS in self.modality:
+            return suited_to_several(train.texts, settings, self.modality.split(PLUS))
         if self.modality == "image":
             return suited_to_pictures(train.texts, settings)
         if self.modality == "audio":
             return suited_to_sounds(train.texts, settings)
         return suited_to(train.texts, train.pairs) if self.modality == "text" else {}
+
+
+def suited_to_several(
+    rows: Sequence[Any], settings: Mapping[str, Any], kinds: Sequence[str]
+) -> dict[str, Any]:
+    """The options of a run on rows of several kinds: an encoder of each, of the size for it."""
+    found: dict[str, dict[str, Any]] = {}
+    for kind in kinds:
+        part = [row[kind] for row in rows]
+        own = {name.removeprefix(f"{kind}."): value for name, value in settings.items()}
+        suits = {"image": suited_to_pictures, "audio": suited_to_sounds}
+        found[kind] = suits[kind](part, own) if kind in suits else suited_to(part, None)
+    # The options of training are those of the kind that is read the longest.
+    result = max(found.values(), key=lambda one: one["epochs"])
+    for name in ("vocab_size", "max_length"):
+        result |= {name: found["text"][name]} if "text" in found else {}
+    result |= {
+        "settings": {
+            f"{kind}.{name}": value
+            for kind, one in found.items() for name, value in one["settings"].items()
+        },
+        "model": PLUS.join(one["model"] for one in found.values()),
+        "token_dropout": 0.0, "learning_rate": 1e-3, "augment": "",
+    }  # fmt: skip
+    return result

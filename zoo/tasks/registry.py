@@ -42,6 +42,7 @@ TASKS = TaskTable(
             f"{_ROOM}.masked.masked_language_modeling.MaskedLanguageModeling"
         ),
         "multi-task": f"{_ROOM}.multi_task.multi_task.MultiTask",
+        "contrastive": f"{_ROOM}.matching.contrastive.Contrastive",
         "transcription": f"{_ROOM}.transcription.transcription.Transcription",
         "translation": f"{_ROOM}.translation.Translation",
         "language-modeling": f"{_ROOM}.language_modeling.LanguageModeling",

@@ -26,8 +26,7 @@ class Task(abc.ABC):
     """A task: a frozen dataclass in its own file, and an entry in `registry.TASKS`.
 
     The abstract methods define the model, its data and the evaluation; the others have a default
-    that suits most tasks. Examples have the type that `read` returns: `Rows` with a
-    length and `take(rows)`.
+    that suits most tasks. Examples are what `read` returns: `Rows` with a length and `take(rows)`.
 
     Attributes:
         name: name of the task in recipes, checkpoints and files.
@@ -39,11 +38,11 @@ class Task(abc.ABC):
         metric: metric that selects between models, among the results of `evaluate`.
         selection: metric that selects the best epoch, among the results of `RunData.validator`.
         fallback: metric that decides where the examples leave one of them undefined.
+        fusion: what encoders of several kinds become, see `SeveralConfig`; None for any.
         generates: whether outputs are logits of the next token at each position.
         reads_sources: whether it generates targets for sources rather than continuing prompts.
         own_options: names of the recipe options that set fields of the task.
-        trains_on_any, has_scope: whether its rows may be of any modality, not texts alone; whether
-            a model may reject rows as out of its scope.
+        trains_on_any, has_scope: whether rows may be other than texts, and out of its scope.
         tuned_fields: names of the fields that `tuned` sets.
         labels: class names in index order, or the target languages of a multilingual model.
         pair: whether an example is a pair of rows.
@@ -58,6 +57,7 @@ class Task(abc.ABC):
     metric: ClassVar[Metric]
     selection: ClassVar[Metric]
     fallback: ClassVar[Metric | None] = None
+    fusion: ClassVar[str | None] = None
     generates: ClassVar[bool] = False
     reads_sources: ClassVar[bool] = False
     own_options: ClassVar[tuple[str, ...]] = ()

@@ -1,5 +1,6 @@
 """The modality of a run, with tokenizers learned from the training data."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.several_config import SeveralConfig
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import OPTIONS, Recipe
 from keras_transformer.zoo.recipe.parts import Tokenizer as TokenizerOptions
@@ -33,6 +35,8 @@ def learn_modality(
     Raises:
         InputError: if the recipe has a mistake, such as an option that the modality lacks.
     """
+    if isinstance(config, SeveralConfig):
+        return _learn_several(recipe, config, task, examples)
     learn = LEARNED.get(config.modality)
     if learn is not None:
         return learn(recipe, config, task, examples)
@@ -54,6 +58,28 @@ def learn_modality(
     return modality_named(config.modality).from_files(
         {}, max_length=recipe.data.max_length, settings=config.modality_settings
     )
+
+
+def _learn_several(
+    recipe: Recipe, config: SeveralConfig, task: Task, examples: Any
+) -> Modality:
+    """The modality of several kinds, each learned as if it were alone."""
+    members = {
+        name: learn_modality(
+            recipe if one.positions_of_rows is None or "text" not in config.members
+            else _without_tokenizer(recipe), one, task, examples
+        )
+        for name, one in config.members.items()
+    }  # fmt: skip
+    return modality_named(config.modality)(
+        max_length=recipe.data.max_length, settings=config.modality_settings, members=members
+    )
+
+
+def _without_tokenizer(recipe: Recipe) -> Recipe:
+    """The recipe of a kind beside a text, whose options of tokenizers and tokens are the text's."""
+    data = dataclasses.replace(recipe.data, token_dropout=0.0, piece_dropout=0.0)
+    return dataclasses.replace(recipe, tokenizer=_DEFAULTS, data=data)
 
 
 def _learn_text(recipe: Recipe, config: TransformerConfig, task: Task, examples: Any) -> Text:
@@ -87,9 +113,10 @@ def with_selected_tokenizer(recipe: Recipe, modality: Modality, report: Report) 
         modality: result of `learn_modality`.
         report: receives a note if it is not the usual kind.
     """
-    if recipe.tokenizer.kind != "auto" or not isinstance(modality, Text):
+    text = modality.text
+    if recipe.tokenizer.kind != "auto" or text is None:
         return recipe
-    kind = modality.tokenizer.config.kind
+    kind = text.tokenizer.config.kind
     if kind != "wordpiece":
         report.note(
             f"The tokenizer is {kind}, because the training data is in a script without spaces "

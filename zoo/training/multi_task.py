@@ -7,6 +7,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.tasks.masked.masked_data import MaskedData
+from keras_transformer.zoo.tasks.matching.contrastive_data import ContrastiveData
 from keras_transformer.zoo.tasks.multi_task.learner import MultiTaskLearner
 from keras_transformer.zoo.tasks.multi_task.multi_data import MultiData
 from keras_transformer.zoo.tasks.run_data import RunData
@@ -21,7 +22,8 @@ def learner_of(
         FileNotFoundError, InputError: if a teacher cannot be opened, or does not fit its task.
     """
     if not isinstance(data, MultiData):
-        return data.learner(model, config) if isinstance(data, MaskedData) else None
+        has_own = isinstance(data, MaskedData | ContrastiveData)
+        return data.learner(model, config) if has_own else None
     teachers = {}
     for name, entry in data.train.teachers.items():
         teacher = as_checkpoint(entry.teacher)

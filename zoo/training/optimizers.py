@@ -95,12 +95,13 @@ class _RangeSteps:
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class AdamW(keras.optimizers.AdamW):
-    """Keras' AdamW without weight decay of biases, norms and ranges."""
+    """Keras' AdamW without weight decay of biases, norms, ranges and scales of logits."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         # Whole last components: Keras matches the path on TensorFlow, and the name on JAX.
-        self.exclude_from_weight_decay(var_names=["(^|/)(bias|gamma|beta|range_min|range_max)(:0)?$"])
+        names = "bias|gamma|beta|range_min|range_max|log_scale"
+        self.exclude_from_weight_decay(var_names=[f"(^|/)({names})(:0)?$"])
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")

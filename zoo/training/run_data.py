@@ -18,6 +18,7 @@ from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.unknown import unknown_shares, unknown_warning
 from keras_transformer.zoo.modalities.audio import AudioSettings
 from keras_transformer.zoo.modalities.modality import Modality
+from keras_transformer.zoo.modalities.several import PLUS
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.outputs import CLASSES, LABEL_SETS
 from keras_transformer.zoo.progress import Report
@@ -176,16 +177,20 @@ def training_batches(
     )  # fmt: skip
     if not augment:
         return batches
-    if data.task.modality == "audio":
+    kinds = data.task.modality.split(PLUS)
+    if "audio" in kinds and "image" not in kinds:
+        sounds = data.modality.of_kind("audio")
         return AugmentedSounds(
-            batches, augment, seed=seed, rate=AudioSettings.of(data.modality.settings).rate
+            batches, augment, seed=seed, rate=AudioSettings.of(sounds.settings).rate
         )
-    if data.task.modality != "image":
+    if "image" not in kinds:
         raise InputError(
             f"Expected augment only for images and sounds, got augment={augment!r} for "
             f"{data.task.modality}."
         )
-    classes = len(data.task.labels) if data.task.output in (CLASSES, LABEL_SETS) else 0
+    # A mixed picture would have the text of one.
+    mixes = data.task.output in (CLASSES, LABEL_SETS) and kinds == ["image"]
+    classes = len(data.task.labels) if mixes else 0
     return AugmentedBatches(batches, augment, seed=seed, classes=classes)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from keras_transformer.zoo.data.plain_text import PlainText
-from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.fused_config import Config, members_of
 from keras_transformer.zoo.pretrained.checkpoints import SMALL, fine_tuning_defaults
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
@@ -28,7 +28,7 @@ _SCRATCH_RATE = 1e-3
 
 
 def suited(
-    recipe: Recipe, config: TransformerConfig, task: Task, train: Any, chosen: Collection[str],
+    recipe: Recipe, config: Config, task: Task, train: Any, chosen: Collection[str],
     report: Report,
 ) -> Recipe:  # fmt: skip
     """Returns the recipe with the options that suit the training examples, and reports them.
@@ -50,14 +50,14 @@ def suited(
         values["max_length"] = min(values["max_length"], config.max_length)
     if config.modality_settings.get("convolutions"):
         settings.pop("patch", None)  # it has no patches
-    positions = config.replace(**settings).positions_of_rows
-    if positions is not None:
+    found = [one.positions_of_rows for one in members_of(config.replace(**settings))]
+    if positions := max((one for one in found if one is not None), default=0):
         values["batch_tokens"] = _ROWS_OF_A_BATCH * positions
     fixed = {*chosen, *(["epochs"] if recipe.training.steps else ())}
     if "optimizer" in chosen:
         # The decay is the suited optimizer's.
         fixed.add("weight_decay")
-    if config.modality == "text":
+    if config.vocab_size:
         fixed |= set(() if _learns_words(recipe, task, train) else _OF_WORDS)
     values = {name: value for name, value in values.items() if name not in fixed}
     return _changed(recipe, values, settings, train, report)

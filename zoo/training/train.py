@@ -1,7 +1,7 @@
 """The front door to training, with options by name."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.registry import MODALITIES
+from keras_transformer.zoo.modalities.several import PLUS
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.pretrained.checkpoints import FINE_TUNING
 from keras_transformer.zoo.pretrained.source import is_checkpoint, is_published
@@ -22,7 +23,7 @@ from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.training.train_recipe import OWN_CONFIG, train_recipe
 
 # Modality -> the model of its rows, where none is named and the data choose no other.
-_DEFAULT_MODELS = {"audio": "kwt_tiny", "image": "cct_4"}
+_DEFAULT_MODELS = {"audio": "kwt_tiny", "image": "cct_4", "text": "bert_tiny"}
 # Recipe options that have a separate argument, or are not for the user to set.
 _ARGUMENTS = (
     "model", "settings", "published", "train", "validation", "validation_share", "columns",
@@ -43,6 +44,7 @@ def train(
     report: Report | None = None,
     scalars: Callable[[str, float, int], None] | None = None,
     settings: Mapping[str, Any] | None = None,
+    fusion: str | None = None,
     prune_vocabulary: Texts | None = None,
     **options: Any,
 ) -> Checkpoint:
@@ -53,13 +55,16 @@ def train(
             weights and tokenizer the run begins with: the folder of a float checkpoint, a folder
             that `transformers` wrote, a safetensors file beside its config.json, or
             `hf:OWNER/NAME[@REVISION]`. By default the catalogue's model that suits the task and
-            the number of training examples.
+            the number of training examples. Rows of several kinds are read by a model of each, with
+            `+` between their names: `cct_2+bert_tiny`.
         task: task such as `Classification(labels=["bad", "good"])`, or its name; classification by
             default. Missing labels are learned from the training data. A mapping is of several
             tasks that one model learns, each with its data: `{"intent": {"task":
             Classification(), "train": ..., "validation": ...}, ...}`, see `read_table`.
         train: path, pair of sequences (texts, labels), columns by name or a data frame, or rows:
-            tuples, or mappings by column name.
+            tuples, or mappings by column name. Rows of several kinds are a column of each, named
+            by options such as `image="path", text="question"`, or `({"image": [...], "text":
+            [...]}, labels)`.
         validation: likewise, or a fraction of the training data, such as 0.1, for a stratified
             random split.
         out: checkpoint folder, beside which the states of the run are saved until it ends; None to
@@ -70,7 +75,10 @@ def train(
             `ngram_accuracy`; their accuracy is `metrics["baseline"]` of the checkpoint.
         report: receives progress callbacks; by default see `progress.default_report`.
         scalars: callback with the name, the value and the step of a curve's point.
-        settings: changes to the model's config, such as `{"dropout": 0.3}`.
+        settings: changes to the model's config, such as `{"dropout": 0.3}`; of the model of one
+            kind among several, such as `{"image.height": 64}`.
+        fusion: how a model of several kinds makes one of them, `late`, `joint` or `cross`, see
+            `SeveralConfig`.
         prune_vocabulary: for a published model, texts whose pieces, with those of the training
             rows, are all that its vocabulary keeps: a file, one text a line, or a list of texts.
         **options: options of the recipe, such as `epochs=3`, and column names of the data by their
@@ -93,13 +101,17 @@ def train(
     if model is None or isinstance(model, str):
         # A config and a recipe say all of a model; a name leaves to the data what is not given.
         chosen = {*options, *(settings or {}), *([] if model is None else ["model"])}
+    if fusion is not None:
+        settings = {**(settings or {}), "fusion": fusion}
+        chosen = None if chosen is None else chosen | {"fusion"}
     places = data_options(train=train, validation=validation)
+    kinds = _kinds_of(train, options)
     texts = None
     if prune_vocabulary is not None:
         is_file = is_path(prune_vocabulary)
         options["prune_vocabulary"] = os.fspath(prune_vocabulary) if is_file else ""
         texts = None if is_file else prune_vocabulary
-    recipe = _recipe(model, task, settings, options, places)
+    recipe = _recipe(model, task, settings, options, places, kinds)
     return train_recipe(
         recipe, out, **rows_given(train=train, validation=validation), resume=resume,
         overwrite=overwrite, baseline=baseline, chosen=chosen, report=report, scalars=scalars,
@@ -110,12 +122,14 @@ def train(
 def _recipe(
     model: str | TransformerConfig | Recipe | None, task: Task | str | None,
     settings: Mapping[str, Any] | None, options: dict[str, Any], places: dict[str, Any],
+    kinds: Sequence[str],
 ) -> Recipe:  # fmt: skip
     """Returns the recipe of a run.
 
     Args:
         model, task, settings, options: see `train`.
         places: locations of the data, see `data_options`.
+        kinds: kinds of the rows, by which a model is chosen where none is named.
     """
     if isinstance(model, Recipe):
         return _changed(model, task, settings, options, places)
@@ -141,8 +155,8 @@ def _recipe(
     kind = task_named(task) if isinstance(task, str) else task
     given |= {} if isinstance(task, str) else task.options()
     _check_names(options, kind.columns)
-    if model is None and (rows := _modality_of(places.get("train", ""), options)) != "text":
-        given["model"] = _DEFAULT_MODELS[rows]
+    if model is None and kinds != ["text"]:
+        given["model"] = PLUS.join(_DEFAULT_MODELS[one] for one in kinds)
     for name, example in (("train", ""), ("validation", ", or a share such as 0.1")):
         if name not in places:
             raise InputError(
@@ -159,19 +173,20 @@ def _recipe(
     return Recipe.of_task(kind, **given, **places, settings=dict(settings or {}))
 
 
-def _modality_of(path: str, options: Mapping[str, Any]) -> str:
-    """The modality of training data without a model: by the named column, or the kind of files."""
-    folder = Path(path)
-    for name, kind in MODALITIES.items():
-        if kind.is_text:
-            continue
-        if options.get(kind.column) is not None:
-            return name
-        if path and folder.is_dir():
-            files = (one for one in folder.rglob("*") if one.is_file())
-            if any(one.suffix.lower() in kind.suffixes for one in files):
-                return name
-    return "text"
+def _kinds_of(source: Source | None, options: Mapping[str, Any]) -> list[str]:
+    """The kinds of the rows: those whose columns are named, or by the kind of files."""
+    kinds = [name for name, kind in MODALITIES.items() if options.get(kind.column) is not None]
+    if isinstance(source, tuple) and source and hasattr(source[0], "keys"):
+        kinds = sorted(name for name in source[0].keys() if name in MODALITIES)
+    if kinds:
+        return kinds
+    folder = Path(source) if is_path(source) else None
+    if folder is not None and folder.is_dir():
+        found = {one.suffix.lower() for one in folder.rglob("*") if one.is_file()}
+        return [name for name, kind in MODALITIES.items() if found & {*kind.suffixes}][:1] or [
+            "text"
+        ]
+    return ["text"]
 
 
 def _check_own_tokenizer(options: Mapping[str, Any]) -> None:

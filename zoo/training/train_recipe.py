@@ -12,10 +12,15 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, set_weights
 from keras_transformer.zoo.models.catalog import get_config
-from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.embedded.scales import learn_scales
-from keras_transformer.zoo.models.fused_config import FUSED
+from keras_transformer.zoo.models.fused_config import (
+    FUSED,
+    Config,
+    config_from_json,
+    members_of,
+)
 from keras_transformer.zoo.models.memory import check_build
+from keras_transformer.zoo.models.several_config import SeveralConfig
 from keras_transformer.zoo.pretrained.load import Pretrained
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.prune_vocabulary import (
@@ -26,7 +31,7 @@ from keras_transformer.zoo.prune_vocabulary import (
 )
 from keras_transformer.zoo.recipe import Model, Recipe
 from keras_transformer.zoo.recipe.training_data import resolved
-from keras_transformer.zoo.tasks.registry import tasks_for
+from keras_transformer.zoo.tasks.registry import task_named, tasks_for
 from keras_transformer.zoo.training.adaptation.adapter import Adapter
 from keras_transformer.zoo.training.adaptation.freezing import freeze
 from keras_transformer.zoo.training.adaptation.lora import add_adapters, merged_weights
@@ -203,7 +208,7 @@ def train_recipe(
     return checkpoint
 
 
-def config_of(recipe: Recipe, start: Start | Pretrained | None = None) -> TransformerConfig:
+def config_of(recipe: Recipe, start: Start | Pretrained | None = None) -> Config:
     """Returns a model's config with a recipe's settings, before a vocabulary is learned.
 
     Args:
@@ -215,7 +220,10 @@ def config_of(recipe: Recipe, start: Start | Pretrained | None = None) -> Transf
     """
     config = _named_config(recipe.model, start)
     # Before the vocabulary is learned, which can make it only larger.
-    check_build(config.replace(vocab_size=min(config.vocab_size, 1), source_vocab_size=0))
+    for one in members_of(config):
+        check_build(one.replace(vocab_size=min(one.vocab_size, 1), source_vocab_size=0))
+    if isinstance(config, SeveralConfig):
+        config = _fused_for(recipe, config)
     known = tasks_for(config.architecture, config.modality)
     if recipe.task not in known:
         raise InputError(
@@ -236,8 +244,21 @@ def config_of(recipe: Recipe, start: Start | Pretrained | None = None) -> Transf
     return config
 
 
+def _fused_for(recipe: Recipe, config: SeveralConfig) -> SeveralConfig:
+    """The config of several kinds with the fusion that the task has, if it has one."""
+    fusion = task_named(recipe.task).fusion
+    if fusion is None:
+        return config
+    if recipe.model.settings.get("fusion", fusion) != fusion:
+        raise InputError(
+            f"Expected no fusion for {recipe.task}, which has an encoder of each kind, got "
+            f"fusion={recipe.model.settings['fusion']!r}."
+        )
+    return config.replace(fusion=fusion)
+
+
 def with_positions(
-    recipe: Recipe, config: TransformerConfig, chosen: Collection[str] = ()
+    recipe: Recipe, config: Config, chosen: Collection[str] = ()
 ) -> Recipe:
     """Returns the recipe with the length of inputs that have one size, where they do.
 
@@ -260,7 +281,7 @@ def with_positions(
     return recipe.replace(max_length=positions)
 
 
-def _named_config(model: Model, start: Start | Pretrained | None) -> TransformerConfig:
+def _named_config(model: Model, start: Start | Pretrained | None) -> Config:
     """The config of a model with changed settings, or one given entirely by settings."""
     if model.name == FUSED:
         raise InputError(
@@ -268,7 +289,7 @@ def _named_config(model: Model, start: Start | Pretrained | None) -> Transformer
             "train each, and fuse them with keras-transformer fuse."
         )
     if model.name == OWN_CONFIG:
-        return TransformerConfig.from_json(model.settings)
+        return config_from_json(model.settings)
     config = get_config(model.name) if start is None else start.config
     for name in ("vocab_size", "source_vocab_size"):
         if name in model.settings:

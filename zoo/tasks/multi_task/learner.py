@@ -89,11 +89,25 @@ def idle(outputs: Mapping[str, Any], name: str) -> Any:
 def head_models(
     model: keras.Model, task: "MultiTask", modality: Modality
 ) -> dict[str, keras.Model]:
-    """Returns models of the inputs and outputs of each head alone, which share the layers."""
-    return {
-        name: _head_model(model, name, [spec.name for spec in modality.inputs(pair=one.pair)])
-        for name, one in task.tasks.items()
-    }
+    """Returns models of the inputs and outputs of each head alone, which share the layers.
+
+    Args:
+        model: model of outputs by name.
+        task: its tasks, or one whose `tasks` have an encoder each.
+        modality: modality of the model.
+    """
+    found = {}
+    for name, one in task.tasks.items():
+        own = modality.of_kind(one.modality)
+        reads = [spec.name for spec in own.inputs(pair=one.pair)]
+        found[name] = (_head_model if own is modality else _tower)(model, name, reads)
+    return found
+
+
+def _tower(model: keras.Model, name: str, reads: Sequence[str]) -> keras.Model:
+    """The encoder of one kind of rows, of which alone its outputs are."""
+    own = {tensor.name: tensor for tensor in model.inputs if tensor.name in reads}
+    return keras.Model(own, model.output[name], name=f"{name}_model")
 
 
 def _head_model(model: keras.Model, name: str, reads: Sequence[str]) -> keras.Model:
