@@ -24,6 +24,7 @@ ROOMS = {
     "zoo.printable": Room(device=True),
     "zoo.errors": Room("zoo.printable", device=True),
     "zoo.numerals": Room(device=True),
+    "zoo.layer_names": Room(),
     "zoo.logits": Room("zoo.errors", "numpy", device=True),
     "zoo.storage": Room("zoo.errors", "numpy safetensors"),
     "zoo.recipe": Room("zoo.errors"),
@@ -73,15 +74,16 @@ ROOMS = {
         "layers zoo.models.families zoo.models.families.decoders "
         "zoo.models.families.encoder_decoders zoo.models.families.encoders "
         "zoo.models.families.images zoo.models.families.sounds zoo.data zoo.errors "
-        "zoo.modalities zoo.outputs zoo.tokenizers",
+        "zoo.layer_names zoo.modalities zoo.outputs zoo.tokenizers",
         "keras numpy tensorflow",
     ),
     "zoo.models.embedded": Room(
         "layers zoo.data zoo.errors zoo.modalities zoo.models", "keras numpy"
     ),
-    "zoo.models.several": Room("layers zoo.models", "keras"),
+    "zoo.models.several": Room("layers zoo.layer_names zoo.models", "keras"),
     "zoo.models.running": Room(
-        "layers zoo.data zoo.errors zoo.models zoo.tokenizers", "keras numpy tensorflow"
+        "layers zoo.data zoo.errors zoo.layer_names zoo.models zoo.tokenizers",
+        "keras numpy tensorflow",
     ),
     "zoo.samples": Room("zoo.errors zoo.storage", "babel numpy sklearn"),
     "zoo.generation": Room(
@@ -185,7 +187,7 @@ ROOMS = {
         "keras numpy",
     ),
     "zoo.fusion": Room(
-        "zoo.answering zoo.checkpoint zoo.data zoo.errors zoo.logits zoo.models "
+        "zoo.answering zoo.checkpoint zoo.data zoo.errors zoo.layer_names zoo.logits zoo.models "
         "zoo.models.running zoo.outputs "
         "zoo.pretrained zoo.recipe zoo.storage zoo.tasks zoo.training", "numpy scipy",
     ),
@@ -202,8 +204,8 @@ ROOMS = {
     "edge.compare": Room(
         "edge.graphs edge.integers edge.load edge.precision edge.runtime edge.runtime.checks "
         "edge.tflite layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation "
-        "zoo.generation zoo.masking zoo.modalities zoo.models zoo.models.running zoo.outputs "
-        "zoo.predictor zoo.pretrained zoo.storage zoo.tabular zoo.tasks zoo.tokenizers",
+        "zoo.generation zoo.layer_names zoo.masking zoo.modalities zoo.models zoo.models.running "
+        "zoo.outputs zoo.predictor zoo.pretrained zoo.storage zoo.tabular zoo.tasks zoo.tokenizers",
         "ai_edge_litert keras numpy",
     ),
     "edge.compress": Room(

@@ -6,7 +6,7 @@ import re
 import keras
 
 from keras_transformer.stacks import Decoder, Encoder
-from keras_transformer.zoo.models.fused_config import without_prefix
+from keras_transformer.zoo.layer_names import without_prefix
 from keras_transformer.zoo.models.kept_layers import STREAM, rounded_layers
 
 # Values stored between sublayers belong to none of them: the next matmul reads them as integers.

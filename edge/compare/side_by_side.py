@@ -23,8 +23,8 @@ from keras_transformer.edge.tflite.freed import release_freed_memory
 from keras_transformer.edge.tflite.inside import Computed, Inside
 from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.layer_names import without_prefix
 from keras_transformer.zoo.models.build import all_layers
-from keras_transformer.zoo.models.fused_config import without_prefix
 from keras_transformer.zoo.tokenizers.tokenizer import pad_rows
 
 # Called with a signature, a point's name, the point, its values in the Keras model, and the file's

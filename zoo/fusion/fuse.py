@@ -19,13 +19,9 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.fusion.averages import AVERAGES
 from keras_transformer.zoo.fusion.members import check_members
 from keras_transformer.zoo.fusion.soup import greedy_soup
+from keras_transformer.zoo.layer_names import prefix_of
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
-from keras_transformer.zoo.models.fused_config import (
-    FUSED,
-    Combination,
-    FusedConfig,
-    prefix_of,
-)
+from keras_transformer.zoo.models.fused_config import FUSED, Combination, FusedConfig
 from keras_transformer.zoo.models.running.unset import unset_weights
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.recipe.training_data import data_options, is_path, resolved

@@ -10,6 +10,7 @@ from keras import ops
 from keras_transformer.bits import all_bits, dynamic_bits
 from keras_transformer.stacks import Decoder, Encoder
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.layer_names import prefix_of, prefix_of_kind
 from keras_transformer.zoo.modalities.text import PAD_ID
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.config_checks import ADDED_POSITIONS
@@ -19,7 +20,6 @@ from keras_transformer.zoo.models.fused_config import (
     Config,
     FusedConfig,
     members_of,
-    prefix_of,
 )
 from keras_transformer.zoo.models.heads import LOGITS_HEAD, Head, HeadOwner, Heads, head_of
 from keras_transformer.zoo.models.inputs import imported, read_inputs
@@ -28,7 +28,7 @@ from keras_transformer.zoo.models.last_layers import Fused
 from keras_transformer.zoo.models.memory import check_build
 from keras_transformer.zoo.models.parts import Parts
 from keras_transformer.zoo.models.pooling import pool
-from keras_transformer.zoo.models.several_config import SEPARATE, SeveralConfig, prefix_of_kind
+from keras_transformer.zoo.models.several_config import SEPARATE, SeveralConfig
 
 # Encoder of several kinds of rows, which is imported on first use.
 _SEVERAL = "keras_transformer.zoo.models.several.encoder.encode_several"

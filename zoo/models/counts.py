@@ -8,8 +8,8 @@ from keras_transformer.attention import MultiHeadAttention
 from keras_transformer.convolution import Convolution
 from keras_transformer.quantization import KernelLayer
 from keras_transformer.stacks import Decoder
+from keras_transformer.zoo.layer_names import without_prefix
 from keras_transformer.zoo.models.build import is_range
-from keras_transformer.zoo.models.fused_config import without_prefix
 from keras_transformer.zoo.models.heads import LOGITS_HEAD, TIED_BIAS, is_of_head
 
 

@@ -7,7 +7,6 @@ and files therefore see a model like any other, with a stack of blocks for each 
 """
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -19,18 +18,6 @@ from keras_transformer.zoo.outputs import check_temperature
 # Name of the model in the recipe of several that answer as one, by which none can be trained, and
 # of the layer that makes one output of theirs.
 FUSED = "fused"
-# That of a member, and of an encoder of one kind among several or of the blocks behind them.
-_PREFIX = re.compile(r"(member_\d+|audio|image|text|cross)_(?=\w)")
-
-
-def prefix_of(member: int) -> str:
-    """Returns the beginning of the names of a member's layers."""
-    return f"member_{member}_"
-
-
-def without_prefix(path: str) -> str:
-    """Returns a layer's name or path as it is in the member alone."""
-    return _PREFIX.sub("", path, count=1) if _PREFIX.match(path) else path
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.models.fused_config import without_prefix
+from keras_transformer.zoo.layer_names import without_prefix
 
 if TYPE_CHECKING:
     import keras

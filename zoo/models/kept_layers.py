@@ -9,7 +9,7 @@ from keras_transformer.decisions import WIDE_BITS
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import KernelLayer, Projection, QuantPoint
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.models.fused_config import without_prefix
+from keras_transformer.zoo.layer_names import without_prefix
 from keras_transformer.zoo.models.heads import path_in_whole
 
 # Suffix of the patterns of kernels that stay wide.

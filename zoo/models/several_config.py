@@ -20,11 +20,6 @@ _READER = "text"
 _OWN = ("fusion", "fusion_layers")
 
 
-def prefix_of_kind(kind: str) -> str:
-    """Returns the beginning of the names of the layers of a kind's encoder."""
-    return f"{kind}_"
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SeveralConfig:
     """The config of an encoder of several kinds: one of each kind, and how they become one.

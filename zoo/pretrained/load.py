@@ -5,7 +5,6 @@ import functools
 import os
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import keras

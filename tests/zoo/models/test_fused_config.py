@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.layer_names import prefix_of, without_prefix
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.counts import multiply_adds, parameters
 from keras_transformer.zoo.models.fused_config import (
@@ -14,8 +15,6 @@ from keras_transformer.zoo.models.fused_config import (
     FusedConfig,
     check_single,
     config_from_json,
-    prefix_of,
-    without_prefix,
 )
 from keras_transformer.zoo.models.heads import Head, Heads, weights_of_head
 from keras_transformer.zoo.models.last_layers import Fused

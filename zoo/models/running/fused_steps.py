@@ -2,7 +2,8 @@
 
 import keras
 
-from keras_transformer.zoo.models.fused_config import FUSED, Config, FusedConfig, prefix_of
+from keras_transformer.zoo.layer_names import prefix_of
+from keras_transformer.zoo.models.fused_config import FUSED, Config, FusedConfig
 from keras_transformer.zoo.models.running.stepwise import Stepwise
 
 

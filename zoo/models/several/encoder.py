@@ -8,10 +8,11 @@ from keras import KerasTensor, ops
 from keras_transformer.cross_encoder import CrossEncoder
 from keras_transformer.kinds import JoinedVectors, KindEmbedding
 from keras_transformer.stacks import Encoder
+from keras_transformer.zoo.layer_names import prefix_of_kind
 from keras_transformer.zoo.models.inputs import read_inputs
 from keras_transformer.zoo.models.parts import Parts
 from keras_transformer.zoo.models.pooling import pool
-from keras_transformer.zoo.models.several_config import SeveralConfig, prefix_of_kind
+from keras_transformer.zoo.models.several_config import SeveralConfig
 
 # Prefix of the names of the blocks in which the text attends to the others.
 CROSS = "cross_"
