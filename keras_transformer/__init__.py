@@ -26,7 +26,7 @@ _MODULES = {
     "blocks": ("DecoderBlock", "EncoderBlock"),
     "convolution": ("Convolution",),
     "convolutional_tokenizer": ("ConvolutionalTokenizer",),
-    "dropout": ("Dropout",),
+    "dropout": ("Dropout", "StochasticDepth"),
     "embeddings": ("SegmentEmbedding", "TokenEmbedding"),
     "feedforward": ("FeedForward",),
     "low_rank": ("LowRankProjection",),

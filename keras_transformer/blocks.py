@@ -21,7 +21,8 @@ class _Block(QuantizedLayer):
         self, num_heads, intermediate_dim, *, head_dim=None, num_key_value_heads=None, dropout=0.0,
         attention_dropout=0.0, activation="gelu", gated=False, norm="layer_norm", epsilon=1e-6,
         pre_norm=False, sandwich=False, first_norm=True, parallel=False, use_bias=True,
-        qkv_bias=None, qk_norm=None, rotary=False, causal=False, rank=0, bits=None, **kwargs,
+        qkv_bias=None, qk_norm=None, rotary=False, causal=False, rank=0, stochastic_depth=0.0,
+        bits=None, **kwargs,
     ):  # fmt: skip
         super().__init__(bits=bits, **kwargs)
         if parallel and not pre_norm:
@@ -42,6 +43,7 @@ class _Block(QuantizedLayer):
             "norm": norm,
             "epsilon": epsilon,
             "sandwich": sandwich,
+            "stochastic_depth": stochastic_depth,
         }
         attention = self._attention(
             rotary=rotary, causal=causal, qk_norm=epsilon if qk_norm else None
@@ -90,7 +92,7 @@ class EncoderBlock(_Block):
         dropout: dropout rate of each sublayer's output.
         attention_dropout: dropout rate of the attention probabilities.
         activation, gated: see `FeedForward`.
-        norm, epsilon, pre_norm, sandwich: see `Residual`.
+        norm, epsilon, pre_norm, sandwich, stochastic_depth: see `Residual`.
         first_norm: whether attention has a norm.
         parallel: whether the feed-forward layer reads the block's inputs as attention does, not
             attention's outputs (GPT-NeoX; Black et al. 2022, arXiv:2204.06745).

@@ -1,4 +1,4 @@
-"""Dropout that uses each random word for two elements.
+"""Dropout that uses each random word for two elements, and stochastic depth.
 
 Drawing random words costs more than the rest of dropout, and half a word is enough to decide about
 an element.
@@ -55,8 +55,29 @@ class Dropout(keras.layers.Layer):
     def call(self, inputs, training=None):
         if not training or not self.rounded_rate:
             return inputs
-        keep = keep_mask(ops.shape(inputs), self.rounded_rate, self.seed_generator)
+        keep = keep_mask(self._shape(inputs), self.rounded_rate, self.seed_generator)
         return inputs * (ops.cast(keep, inputs.dtype) * (1.0 / (1.0 - self.rounded_rate)))
+
+    def _shape(self, inputs):
+        return ops.shape(inputs)
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class StochasticDepth(Dropout):
+    """In training `y = x * keep / (1 - rate)`, where keep is one number for each row of a batch.
+
+    Where it is 0, the sublayer before a residual sum is left out of that row (Huang et al. 2016,
+    arXiv:1603.09382; scaled in training, so that inference is the identity).
+
+    Args:
+        rate, seed: see `Dropout`.
+
+    Raises:
+        ValueError: see `Dropout`.
+    """
+
+    def _shape(self, inputs):
+        return (ops.shape(inputs)[0], *(1,) * (len(inputs.shape) - 1))

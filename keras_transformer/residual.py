@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_transformer.dropout import Dropout
+from keras_transformer.dropout import Dropout, StochasticDepth
 from keras_transformer.masks import token_mask
 from keras_transformer.normalization import make_norm
 from keras_transformer.quantization import QuantizedLayer, QuantPoint
@@ -25,6 +25,7 @@ class Residual(QuantizedLayer):
         norm: `layer_norm` or `rms_norm`; None for none, with `pre_norm`.
         epsilon: epsilon of the norm.
         sandwich: whether the sublayer's output is normalized too.
+        stochastic_depth: rate of rows from which the sublayer is left out in training.
         bits: bit widths, see `QuantizedLayer`; the sum is an inner tensor.
 
     Raises:
@@ -33,7 +34,7 @@ class Residual(QuantizedLayer):
 
     def __init__(
         self, sublayer, *, pre_norm=False, dropout=0.0, norm="layer_norm", epsilon=1e-6,
-        sandwich=False, bits=None, **kwargs,
+        sandwich=False, stochastic_depth=0.0, bits=None, **kwargs,
     ):  # fmt: skip
         super().__init__(bits=bits, **kwargs)
         if not pre_norm and (sandwich or norm is None):
@@ -56,6 +57,9 @@ class Residual(QuantizedLayer):
         if norm is not None:
             self.norm_point = QuantPoint(self.activation_bits, name="norm_point", **same)
         self.dropout = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+        self.stochastic_depth = StochasticDepth(
+            stochastic_depth, dtype=self.dtype_policy, name="stochastic_depth"
+        )
 
     def build(self, x_shape, memory_shape=None):
         if self.norm is not None:
@@ -65,6 +69,7 @@ class Residual(QuantizedLayer):
             self.post_norm.build(x_shape)
         self.sum_point.build(x_shape)
         self.dropout.build(x_shape)
+        self.stochastic_depth.build(x_shape)
         if not self.sublayer.built:
             shapes = (x_shape,) if memory_shape is None else (x_shape, memory_shape)
             self.sublayer.build(*shapes)
@@ -85,8 +90,10 @@ class Residual(QuantizedLayer):
         outputs, *others = outputs if isinstance(outputs, tuple) else (outputs,)
         if self.sandwich:
             outputs = self.post_norm(outputs, training=training)
+        outputs = self.dropout(outputs, training=training)
+        outputs = self.stochastic_depth(outputs, training=training)
         x = x if onto is None else onto
-        y = self.sum_point(x + self.dropout(outputs, training=training), training=training)
+        y = self.sum_point(x + outputs, training=training)
         if not self.pre_norm:
             y = self._normalize(y, training)
         return (y, *others) if others else y
@@ -111,6 +118,7 @@ class Residual(QuantizedLayer):
             "norm": self.norm_kind,
             "epsilon": self.epsilon,
             "sandwich": self.sandwich,
+            "stochastic_depth": self.stochastic_depth.rate,
             "bits": self.bits,
         }
 

@@ -43,7 +43,8 @@ class _Stack(QuantizedLayer):
     def __init__(
         self, num_layers, num_heads, intermediate_dim, *, position_bias=None, norm="layer_norm",
         epsilon=1e-6, pre_norm=False, first_norm=True, shared=False, window=0, pattern="L",
-        local_rotary=None, bits=None, name=None, dtype=None, trainable=True, **block_arguments,
+        local_rotary=None, stochastic_depth=0.0, bits=None, name=None, dtype=None, trainable=True,
+        **block_arguments,
     ):  # fmt: skip
         super().__init__(bits=bits, name=name, dtype=dtype, trainable=trainable)
         for argument, value in block_arguments.items():
@@ -73,8 +74,8 @@ class _Stack(QuantizedLayer):
                 arguments["rotary"] = local_rotary
             return self._block(
                 num_heads, intermediate_dim, norm=norm, epsilon=epsilon, pre_norm=pre_norm,
-                first_norm=first_norm or i > 0, bits=self.bits, name=f"block_{i}", **arguments,
-                **same,
+                first_norm=first_norm or i > 0, bits=self.bits, name=f"block_{i}",
+                stochastic_depth=stochastic_depth * (i + 1) / num_layers, **arguments, **same,
             )  # fmt: skip
 
         self.blocks = [block(0)] * num_layers if shared else [block(i) for i in range(num_layers)]
@@ -168,6 +169,8 @@ class Encoder(_Stack):
         window: distance below which positions attend to each other in local blocks; 0 for any.
         pattern: letters of the blocks, again from the first after the last: `L` local, `G` global.
         local_rotary: `rotary` of the local blocks; by default that of all.
+        stochastic_depth: rate of rows from which a sublayer of the last block is left out in
+            training; those before it have less, in proportion to their depth.
         bits: bit widths, see `QuantizedLayer`.
         **block_arguments: `head_dim`, `num_key_value_heads`, `dropout`, `attention_dropout`,
             `activation`, `gated`, `use_bias`, `qkv_bias`, `qk_norm`, `sandwich`, `parallel`,

@@ -19,7 +19,7 @@ from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.training.train_recipe import config_of
 
 # Settings in which a student with the teacher's blocks may differ from it: they shape no weight.
-_FREE = ("num_layers", "dropout", "attention_dropout")
+_FREE = ("num_layers", "dropout", "attention_dropout", "stochastic_depth")
 
 
 def new_student(teacher: Checkpoint, name: str, settings: Mapping[str, Any]) -> Checkpoint:

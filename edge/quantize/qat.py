@@ -216,7 +216,7 @@ def _without_dropout(checkpoint: Checkpoint) -> Checkpoint:
     A model with dropout would learn to have the float model's outputs on the average over what is
     dropped, and so others without dropout. Labels need it.
     """
-    config = checkpoint.config.replace(dropout=0.0, attention_dropout=0.0)
+    config = checkpoint.config.replace(dropout=0.0, attention_dropout=0.0, stochastic_depth=0.0)
     return dataclasses.replace(checkpoint, config=config)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_transformer import Dropout
+from keras_transformer import Dropout, Encoder, Residual, StochasticDepth
 from keras_transformer.dropout import keep_mask
 
 
@@ -100,3 +100,34 @@ def test_rates_that_are_none(rate):
     message = f"Expected rate to be at least 0 and below 1, got rate={rate}."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         Dropout(rate)
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.5])
+def test_stochastic_depth_drops_whole_rows(rate):
+    x = np.random.default_rng(0).normal(size=(4000, 3, 2)).astype("float32")
+    layer = StochasticDepth(rate, seed=1)
+    y = dropped(layer, x)
+    is_gone = (y == 0).all(axis=(1, 2))
+    rounded = round(rate * 2**16) / 2**16
+    np.testing.assert_allclose(y[~is_gone], x[~is_gone] / (1 - rounded), rtol=1e-6)
+    # Five standard deviations of a binomial distribution.
+    assert abs(is_gone.sum() - rate * 4000) < 5 * math.sqrt(4000 * rate * (1 - rate))
+    np.testing.assert_array_equal(ops.convert_to_numpy(layer(x, training=False)), x)
+
+
+def test_a_residual_connection_leaves_rows_without_its_sublayer():
+    x = np.random.default_rng(0).normal(size=(64, 3, 8)).astype("float32")
+    layer = Residual(keras.layers.Dense(8), pre_norm=True, stochastic_depth=0.5)
+    y, whole = dropped(layer, x), ops.convert_to_numpy(layer(x))
+    is_gone = np.isclose(y, x, atol=1e-6).all(axis=(1, 2))
+    assert 16 < is_gone.sum() < 48
+    np.testing.assert_allclose(y[~is_gone] - x[~is_gone], 2 * (whole - x)[~is_gone], rtol=1e-4)
+    again = Residual.from_config(layer.get_config())
+    assert again.stochastic_depth.rate == 0.5
+
+
+def test_rates_of_a_stack_grow_with_depth():
+    stack = Encoder(4, 2, 16, stochastic_depth=0.4)
+    for part in ("attention", "feed_forward"):
+        rates = [getattr(block, part).stochastic_depth.rate for block in stack.blocks]
+        np.testing.assert_allclose(rates, [0.1, 0.2, 0.3, 0.4])

@@ -82,7 +82,7 @@ def _check_average(what: str, task: Task, by: str) -> None:
 
 
 def _shape(checkpoint: Checkpoint) -> Config:
-    return checkpoint.config.replace(dropout=0.0, attention_dropout=0.0)
+    return checkpoint.config.replace(dropout=0.0, attention_dropout=0.0, stochastic_depth=0.0)
 
 
 def _described(checkpoint: Checkpoint) -> str:

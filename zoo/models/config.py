@@ -19,7 +19,7 @@ _NEWEST = (
     "rope_theta", "rope_scaling", "rotary_fraction", "tied_head", "logits_bias", "qkv_bias",
     "position_bias", "pooler", "embedding_dim", "share_layers", "qk_norm", "sandwich_norms",
     "embedding_norm", "first_norm", "parallel_residual", "window", "layer_pattern",
-    "local_rope_theta",
+    "local_rope_theta", "stochastic_depth",
 )  # fmt: skip
 
 
@@ -43,6 +43,8 @@ class TransformerConfig:
         rank: rank of the low-rank factors of each kernel that they make smaller; 0 for none.
         dropout: dropout rate of embeddings and sublayer outputs.
         attention_dropout: dropout rate of attention probabilities.
+        stochastic_depth: rate of rows from which a sublayer of the last block is left out in
+            training; those of earlier blocks less often, in proportion to their depth.
         activation: activation of the feed-forward layer.
         gated: whether the feed-forward layer is gated.
         norm: `layer_norm` or `rms_norm`.
@@ -121,6 +123,7 @@ class TransformerConfig:
     embedding_dim: int = 0
     tied_head: bool = True
     logits_bias: bool = False
+    stochastic_depth: float = 0.0
     modality: str = "text"
     modality_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 

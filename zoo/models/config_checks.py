@@ -53,7 +53,10 @@ _TOGETHER: tuple[tuple[tuple[str, ...], str, Callable[[Any], bool], str], ...] =
         ("position_bias",), "positions", lambda positions: positions not in POSITION_BIASES,
         "positions that are no bias",
     ),
-    (("window", "first_norm"), "share_layers", lambda shared: not shared, "blocks of their own"),
+    (
+        ("window", "first_norm", "stochastic_depth"), "share_layers", lambda shared: not shared,
+        "blocks of their own",
+    ),
 )  # fmt: skip
 
 

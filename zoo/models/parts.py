@@ -143,6 +143,7 @@ class Parts:
             c.num_layers, c.num_heads, c.intermediate_dim,
             head_dim=c.head_dim or None, num_key_value_heads=c.num_key_value_heads or None,
             dropout=c.dropout, attention_dropout=c.attention_dropout,
+            stochastic_depth=c.stochastic_depth,
             activation=c.activation, gated=c.gated, norm=c.norm, epsilon=c.epsilon,
             pre_norm=c.pre_norm, sandwich=c.sandwich_norms, first_norm=c.first_norm,
             parallel=c.parallel_residual, shared=c.share_layers,

@@ -221,6 +221,21 @@ def test_quantization_aware_training(trained, folders):
     check_quantized(trained, folders)
 
 
+def test_stochastic_depth_is_of_training_alone(folders):
+    made = kt.train(
+        CONFIG, train=str(folders["train"]), validation=str(folders["dev"]), epochs=2,
+        batch_tokens=13 * 16, settings={"stochastic_depth": 0.5},
+    )  # fmt: skip
+    assert made.config.stochastic_depth == 0.5
+    # The file has the outputs of the model that evaluates, and quantization trains on as ever.
+    assert kt.convert(made).parity.agreement == 1.0
+    assert kt.quantize(made, train=str(folders["train"]), epochs=1).metrics["validation"]
+    with pytest.raises(InputError, match="stochastic_depth=0.5 only with blocks of their own"):
+        CONFIG.replace(stochastic_depth=0.5, share_layers=True)
+    with pytest.raises(InputError, match="stochastic_depth to be from 0 to below 1, got"):
+        CONFIG.replace(stochastic_depth=1.0)
+
+
 def test_options_that_have_no_meaning(folders):
     places = {"train": str(folders["train"]), "validation": str(folders["dev"])}
     with pytest.raises(InputError, match="Expected no max_length for a model that reads image"):
