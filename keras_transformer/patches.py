@@ -1,4 +1,4 @@
-"""Images as sequences: patches of pixels as numbers, and their positions."""
+"""Images and spectrograms as sequences: patches of numbers, and their positions."""
 
 import keras
 from keras import ops
@@ -75,6 +75,75 @@ class Patches(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "patch": self.patch, "class_token": self.class_token}
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class SpectrogramPatches(keras.layers.Layer):
+    """Divides spectrograms into patches that overlap (Gong et al. 2021, arXiv:2104.01778, section 2).
+
+    Only slices, reshapes and transpositions are used; of a spectrogram the ends that fill no patch
+    are left out.
+
+    Args:
+        frames, bands: sides of a patch.
+        overlap: frames, and bands, that a patch shares with the next one.
+        class_token: see `Patches`.
+    """
+
+    def __init__(self, frames, bands, *, overlap=0, class_token=False, **kwargs):
+        super().__init__(**kwargs)
+        self.frames = frames
+        self.bands = bands
+        self.overlap = overlap
+        self.class_token = class_token
+
+    def _counts(self, shape):
+        """Numbers of patches along the frames and along the bands."""
+        sides = (self.frames, self.bands)
+        return [
+            1 + (size - side) // (side - self.overlap)
+            for size, side in zip(shape[1:], sides, strict=True)
+        ]
+
+    def call(self, inputs):
+        """Returns (B, T, frames * bands) for (B, frames of a sound, all its bands).
+
+        T is the number of patches, those of the first frames first, and one more with a class
+        token; a patch has its bands frame by frame.
+        """
+        times, heights = self._counts(inputs.shape)
+        all_bands = inputs.shape[2]
+        x = self._windows(inputs, times, self.frames)
+        x = ops.reshape(x, (-1, times * self.frames, all_bands))
+        x = self._windows(ops.transpose(x, (0, 2, 1)), heights, self.bands)
+        x = ops.reshape(x, (-1, heights * self.bands, times, self.frames))
+        x = ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (-1, heights, self.bands, self.frames))
+        x = ops.reshape(ops.transpose(x, (0, 1, 3, 2)), (-1, times * heights, self._size))
+        return ops.pad(x, ((0, 0), (1, 0), (0, 0))) if self.class_token else x
+
+    @property
+    def _size(self):
+        return self.frames * self.bands
+
+    def _windows(self, x, count, length):
+        """(B, count, length, C) of (B, N, C), each so far from the last as patches are."""
+        step, width = length - self.overlap, x.shape[2]
+        pieces = -(-length // step)
+        needed = (count + pieces - 1) * step
+        missing = needed - x.shape[1]
+        # What is added is cut off again, with the end of the last window.
+        x = ops.pad(x, ((0, 0), (0, missing), (0, 0))) if missing > 0 else x[:, :needed]
+        x = ops.reshape(x, (-1, count + pieces - 1, step, width))
+        x = ops.concatenate([x[:, one : one + count] for one in range(pieces)], axis=2)
+        return x[:, :, :length]
+
+    def compute_output_shape(self, input_shape):
+        times, heights = self._counts(input_shape)
+        return input_shape[0], times * heights + self.class_token, self._size
+
+    def get_config(self):
+        own = ("frames", "bands", "overlap", "class_token")
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")

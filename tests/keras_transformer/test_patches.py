@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_transformer import Projection
-from keras_transformer.patches import Patches, PatchPositions, Pixels
+from keras_transformer.patches import Patches, PatchPositions, Pixels, SpectrogramPatches
 from keras_transformer.positions import sinusoid
 from tests.keras_transformer.checks import (
     assert_close,
@@ -32,6 +32,23 @@ def test_projected_patches_are_a_convolution(class_token):
         expected = np.concatenate([np.zeros((2, 1, 5)), expected], axis=1)
     assert_close(found, expected)
     assert patches.compute_output_shape((None, 8, 12, 3)) == (None, 6 + class_token, 48)
+
+
+@pytest.mark.parametrize(("sides", "overlap"), [((6, 4), 0), ((6, 6), 4), ((5, 4), 1)])
+def test_patches_of_spectrograms_are_those_of_a_convolution(sides, overlap):
+    x = normal(2, 31, 17)
+    layer = SpectrogramPatches(*sides, overlap=overlap, class_token=True)
+    found = values(layer(x))
+    steps = [side - overlap for side in sides]
+    expected = np.array([
+        [x[b, i : i + sides[0], j : j + sides[1]].ravel()
+         for i in range(0, 31 - sides[0] + 1, steps[0])
+         for j in range(0, 17 - sides[1] + 1, steps[1])]
+        for b in range(2)
+    ])  # fmt: skip
+    np.testing.assert_array_equal(found[:, 1:], expected)
+    np.testing.assert_array_equal(found[:, 0], 0)
+    assert layer.compute_output_shape((None, 31, 17)) == (None, *found.shape[1:])
 
 
 def test_each_pixel_is_stored_exactly():

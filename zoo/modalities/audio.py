@@ -47,6 +47,8 @@ class AudioSettings(ModalitySettings):
         low, high: lower edge of the lowest and upper edge of the highest band, in Hz; a `high` of 0
             is half of the rate.
         patch_frames: number of frames that are one vector of the stack.
+        patch_mels: number of mel bands of it; 0 for all.
+        patch_overlap: frames, and bands, that a vector shares with the next one.
         class_tokens: number of learned vectors before the frames: 1 where the first is pooled.
     """
 
@@ -60,13 +62,16 @@ class AudioSettings(ModalitySettings):
     low: float = 20.0
     high: float = 0.0
     patch_frames: int = 1
+    patch_mels: int = 0
+    patch_overlap: int = 0
     class_tokens: int = 1
 
     def __post_init__(self):
         self._check_integers(
             ("rate", 1, MOST_RATE), ("samples", 1, _MOST_SAMPLES),
             ("frame", _LEAST_FRAME, _MOST_FRAME), ("hop", 1, _MOST_FRAME), ("mels", 1, 512),
-            ("patch_frames", 1, _MOST_SAMPLES), ("class_tokens", 0, 1),
+            ("patch_frames", 1, _MOST_SAMPLES), ("patch_mels", 0, self.mels),
+            ("patch_overlap", 0, _MOST_SAMPLES), ("class_tokens", 0, 1),
         )  # fmt: skip
         if not self.hop <= self.frame <= self.samples:
             raise InputError(
@@ -92,6 +97,13 @@ class AudioSettings(ModalitySettings):
             raise InputError(
                 f"Expected patch_frames to be at most the {self.num_frames} frames of "
                 f"{self.samples} samples, got patch_frames={self.patch_frames}."
+            )
+
+        if self.patch_overlap and not self.patch_overlap < min(self.patch_frames, self.patch_mels):
+            raise InputError(
+                "Expected patch_overlap to be below patch_frames and patch_mels, got "
+                f"patch_overlap={self.patch_overlap}, patch_frames={self.patch_frames}, "
+                f"patch_mels={self.patch_mels}."
             )
 
     def _empty_band(self):
@@ -121,7 +133,13 @@ class AudioSettings(ModalitySettings):
     @property
     def positions(self) -> int:
         """Number of vectors that the model's stack reads; a last patch that is not full is left."""
-        return self.class_tokens + self.num_frames // self.patch_frames
+        count = self._patches(self.num_frames, self.patch_frames)
+        if self.patch_mels:
+            count *= self._patches(self.mels, self.patch_mels)
+        return self.class_tokens + count
+
+    def _patches(self, size, side):
+        return 1 + (size - side) // (side - self.patch_overlap)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

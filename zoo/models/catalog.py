@@ -28,10 +28,12 @@ from keras_transformer.zoo.models.families.images.cct import CCT
 from keras_transformer.zoo.models.families.images.vit import VIT
 from keras_transformer.zoo.models.families.published import Published
 from keras_transformer.zoo.models.families.sounds.kwt import KWT
+from keras_transformer.zoo.models.families.sounds.spectrogram_transformer import AST
 from keras_transformer.zoo.models.several_config import SeveralConfig
 
 FAMILIES = {
     "albert": ALBERT,
+    "ast": AST,
     "bart": BART,
     "bert": BERT,
     "cct": CCT,

@@ -50,6 +50,8 @@ def suited(
         values["max_length"] = min(values["max_length"], config.max_length)
     if config.modality_settings.get("convolutions"):
         settings.pop("patch", None)  # it has no patches
+    if config.modality_settings.get("patch_mels"):
+        settings.pop("patch_frames", None)  # its patches are as high as they are wide
     found = [one.positions_of_rows for one in members_of(config.replace(**settings))]
     if positions := max((one for one in found if one is not None), default=0):
         values["batch_tokens"] = _ROWS_OF_A_BATCH * positions

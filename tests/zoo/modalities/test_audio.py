@@ -46,6 +46,8 @@ def test_rows_of_every_kind_become_one_length(tmp_path):
 def test_positions():
     assert AudioSettings(**SETTINGS).positions == 1 + 18
     assert AudioSettings(**SETTINGS, patch_frames=4, class_tokens=0).positions == 4
+    patches = {"patch_frames": 8, "patch_mels": 10, "patch_overlap": 5}
+    assert AudioSettings(**SETTINGS, **patches).positions == 1 + 4 * 7
     assert Audio.positions({**SETTINGS, "samples": 1679}) == 19  # only whole frames
 
 
@@ -56,6 +58,8 @@ def test_positions():
     ({"mels": 0}, "mels=0"), ({"mels": 128}, "mels=128, of which band 5 has none"),
     ({"low": 4000}, "low=4000"), ({"high": 4001}, "high=4001"), ({"low": float("nan")}, "low=nan"),
     ({"low": "0"}, "low='0'"), ({"patch_frames": 19}, "patch_frames=19"),
+    ({"patch_overlap": 4, "patch_frames": 8}, "patch_mels=0"),
+    ({"patch_mels": 41}, "patch_mels to be an integer from 0 to 40, got patch_mels=41"),
     ({"class_tokens": 2}, "class_tokens=2"), ({"seconds": 1}, "'seconds': 1"),
 ])  # fmt: skip
 def test_settings_are_checked(changes, message):

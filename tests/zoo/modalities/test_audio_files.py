@@ -179,3 +179,23 @@ def test_the_data_choose_rate_and_length(folders):
     train = task.read(([np.zeros(160_000, np.int16)] * 4, ["a", "b"] * 2))
     found = task.suited(train, {})["settings"]
     assert (found["rate"], found["samples"], found["patch_frames"]) == (16_000, 160_000, 10)
+
+
+def test_patches_of_the_spectrogram(folders, tmp_path):
+    trained = kt.train(
+        "ast_tiny", train=str(folders["train"]), validation=str(folders["dev"]), epochs=4,
+        settings={
+            "num_layers": 1, "hidden_dim": 32, "num_heads": 2, "intermediate_dim": 64, "mels": 32,
+        },
+        learning_rate=3e-3,
+    )  # fmt: skip
+    # 28 frames and 32 bands of the 0.3 seconds that the clips suit.
+    settings = trained.config.modality_settings
+    assert (settings["rate"], settings["patch_frames"], settings["patch_mels"]) == (8000, 16, 16)
+    assert trained.metrics["validation"]["accuracy"] == 1.0
+    for precision in ("float32", "int8"):
+        file = kt.convert(
+            trained, precision,
+            calibration=str(folders["train"]) if precision == "int8" else None,
+        )  # fmt: skip
+        assert file.parity.agreement == 1.0

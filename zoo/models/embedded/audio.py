@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from keras import KerasTensor
 
 from keras_transformer.frames import LogMel
+from keras_transformer.patches import SpectrogramPatches
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.audio import AudioSettings
 from keras_transformer.zoo.models.embedded.positions import check_positions, with_positions
@@ -24,13 +25,19 @@ def embed_audio(parts: Parts, inputs: Mapping[str, KerasTensor]) -> tuple[KerasT
             "Expected a precision other than integer for a model that reads sounds, whose log-mel "
             "spectrogram is computed in floats; static_int8 has integers in all that follows it."
         )
-    has_token = bool(settings.class_tokens)
+    has_token, in_bands = bool(settings.class_tokens), settings.patch_mels > 0
     x = LogMel(
         settings.rate, settings.frame, settings.hop, settings.mels, settings.low, settings.highest,
-        patch_frames=settings.patch_frames, class_token=has_token, dtype=parts.dtype,
+        patch_frames=1 if in_bands else settings.patch_frames,
+        class_token=has_token and not in_bands, dtype=parts.dtype,
         name=parts.named("log_mel"),
     )(inputs["waveform"])  # fmt: skip
     x = parts.point("log_mel_point")(x)
+    if in_bands:
+        x = SpectrogramPatches(
+            settings.patch_frames, settings.patch_mels, overlap=settings.patch_overlap,
+            class_token=has_token, dtype=parts.dtype, name=parts.named("patches"),
+        )(x)  # fmt: skip
     # The bias of the projection is a part of what is added to its outputs.
     x = parts.projection(c.hidden_dim, "frame_projection", x.shape[-1], use_bias=False)(x)
     x = parts.point("frame_point")(x)
