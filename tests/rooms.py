@@ -168,7 +168,8 @@ ROOMS = {
     ),
     "zoo.pretrained": Room(
         "layers zoo.chat zoo.checkpoint zoo.checkpoint_config zoo.data zoo.errors zoo.modalities "
-        "zoo.models zoo.models.families zoo.outputs zoo.pretrained.vocabularies "
+        "zoo.models zoo.models.embedded zoo.models.families zoo.outputs "
+        "zoo.pretrained.vocabularies "
         "zoo.prune_vocabulary zoo.recipe zoo.storage zoo.tasks zoo.tasks.answering "
         "zoo.tasks.tagging zoo.tokenizers zoo.training.adaptation zoo.vocabularies",
         "huggingface_hub keras ml_dtypes numpy safetensors tensorflow torch",

@@ -133,10 +133,13 @@ class AudioSettings(ModalitySettings):
     @property
     def positions(self) -> int:
         """Number of vectors that the model's stack reads; a last patch that is not full is left."""
-        count = self._patches(self.num_frames, self.patch_frames)
-        if self.patch_mels:
-            count *= self._patches(self.mels, self.patch_mels)
-        return self.class_tokens + count
+        return self.class_tokens + self.grid[0] * self.grid[1]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Numbers of patches along the frames and along the bands."""
+        bands = self._patches(self.mels, self.patch_mels) if self.patch_mels else 1
+        return self._patches(self.num_frames, self.patch_frames), bands
 
     def _patches(self, size, side):
         return 1 + (size - side) // (side - self.patch_overlap)

@@ -87,12 +87,15 @@ class ImageSettings(ModalitySettings):
             )
 
     @property
+    def grid(self) -> tuple[int, int]:
+        """Numbers of patches, or of the places of the last convolution, down and across."""
+        side = 2**self.convolutions if self.convolutions else self.patch
+        return -(-self.height // side), -(-self.width // side)
+
+    @property
     def num_patches(self) -> int:
         """Number of patches, or of the places of the last convolution."""
-        if self.convolutions:
-            side = 2**self.convolutions
-            return -(-self.height // side) * -(-self.width // side)
-        return (self.height // self.patch) * (self.width // self.patch)
+        return self.grid[0] * self.grid[1]
 
     @property
     def positions(self) -> int:

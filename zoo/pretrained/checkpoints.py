@@ -225,8 +225,11 @@ def check_files(found: Mapping[str, str], origin: Mapping[str, Any], name: str) 
 
 
 def assign(pretrained: Pretrained, config: TransformerConfig, model: keras.Model) -> None:
-    """Assigns the published weights to a model with changed settings; its head stays as it is."""
-    dataclasses.replace(pretrained, config=config).assign(model)
+    """Assigns the published weights to a model with changed settings; its head stays as it is.
+
+    Positions are interpolated where the size of the input is changed.
+    """
+    dataclasses.replace(pretrained, config=config, stored_config=pretrained.config).assign(model)
 
 
 def base_of_adapter(pretrained: Pretrained) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.speech import Script
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.embedded.resized import resized_positions, stored_shape
 from keras_transformer.zoo.models.families.published import Published, Tensor
 from keras_transformer.zoo.models.heads import POOLER, Head, HeadOwner, is_of_head
 from keras_transformer.zoo.models.memory import parameters_of
@@ -68,6 +69,7 @@ class Pretrained:
         max_length: number of tokens that its files recommend at most.
         head: the head that config.json names.
         licence: licence that its README states, empty for none.
+        stored_config: config that its files are of, where `config` is of inputs of another size.
     """
 
     location: Location
@@ -82,6 +84,7 @@ class Pretrained:
     max_length: int
     head: PublishedHead = PublishedHead()
     licence: str = ""
+    stored_config: TransformerConfig | None = None
     _chat: Callable[[], Chat | None] = dataclasses.field(repr=False)
 
     @property
@@ -140,8 +143,10 @@ class Pretrained:
         heads = self.head.tensors if head else self._masked_head(model)
         # A head that is read has learned behind its pooler.
         reads_pooler = head or has_pooler(self.published, {}, self.tensors)
+        own = self.stored_config or self.config
         shapes = {
-            weight.path: tuple(weight.shape) for weight in model.weights
+            weight.path: stored_shape(weight.path, tuple(weight.shape), own, self.config)
+            for weight in model.weights
             if (head or heads or not is_of_head(weight.path))
             and (reads_pooler or not weight.path.startswith(POOLER))
         }  # fmt: skip
@@ -175,7 +180,9 @@ class Pretrained:
                     places = np.arange(first, first + len(rows), dtype=np.int32)
                     tf.raw_ops.InplaceUpdate(x=table, i=places, v=tf.cast(rows, weight.dtype))
             else:
-                weight.assign(weights[weight.path])
+                stored = self.stored_config or self.config
+                value = resized_positions(weight.path, weights[weight.path], stored, self.config)
+                weight.assign(value)
         if self.pixels is not None:
             kernel, bias = (
                 next(weight for weight in model.weights if weight.path == path)

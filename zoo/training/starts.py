@@ -17,6 +17,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.embedded.resized import resized_positions
 from keras_transformer.zoo.models.fused_config import check_single
 from keras_transformer.zoo.models.heads import POOLER, TIED_BIAS, is_of_head
 from keras_transformer.zoo.pretrained.checkpoints import (
@@ -198,6 +199,8 @@ class OwnStart:
             value = weights.get(variable.path)
             if value is not None and variable.path.endswith(_POSITIONS):
                 value = value[: config.max_length]
+            if value is not None:
+                value = resized_positions(variable.path, value, self.checkpoint.config, config)
             if value is None or value.shape != tuple(variable.shape):
                 found = "none" if value is None else f"shape {value.shape}"
                 raise InputError(

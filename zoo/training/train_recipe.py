@@ -1,5 +1,6 @@
 """Training from a recipe: from data to a checkpoint."""
 
+import dataclasses
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, set_weights
 from keras_transformer.zoo.models.catalog import get_config
+from keras_transformer.zoo.models.embedded.resized import resizing_note
 from keras_transformer.zoo.models.embedded.scales import learn_scales
 from keras_transformer.zoo.models.fused_config import (
     FUSED,
@@ -160,6 +162,10 @@ def train_recipe(
         recipe = with_selected_tokenizer(recipe, modality, report)
     else:
         modality = start.modality(recipe.data.max_length)
+        if modality.settings:
+            modality = dataclasses.replace(modality, settings=config.modality_settings)
+        if note := resizing_note(start.config, config):
+            report.note(note)
         data = learn_run_data(recipe, config, **given, modality=modality)
     recipe, rows = in_memory(recipe, data)
     stop_if_finished(
