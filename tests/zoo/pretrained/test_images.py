@@ -1,5 +1,6 @@
 """Published models of images against `transformers`: weights, and how their pictures are read."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,6 +10,8 @@ from PIL import Image
 import keras_transformer as kt
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models.build import build
+from keras_transformer.zoo.pretrained.load import load_pretrained
 from tests.zoo.pretrained import tiny_images
 
 
@@ -33,6 +36,19 @@ def test_logits_are_the_published_ones(tmp_path):
     runner = Runner(kt.convert(published))
     rows = list(reference["pixels"])
     np.testing.assert_allclose(runner.scores(rows), published.scores(rows), atol=2e-6)
+
+
+def test_positions_for_another_size_are_the_published_ones(tmp_path):
+    reference = tiny_images.write(tmp_path)
+    published = load_pretrained(tmp_path)
+    height, width = tiny_images.LARGE
+    config = published.config.replace(height=height, width=width)
+    head = kt.load(tmp_path).task
+    model = build(config, head)
+    larger = dataclasses.replace(published, config=config, stored_config=published.config)
+    larger.assign(model, head=True)
+    found = np.asarray(model({"pixels": reference["large_pixels"]}))
+    np.testing.assert_allclose(found, reference["large_logits"], atol=5e-6)
 
 
 def test_pictures_are_read_as_published(folder):

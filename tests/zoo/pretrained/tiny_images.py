@@ -14,6 +14,8 @@ import safetensors.numpy
 
 REFERENCE = Path(__file__).parent / "references" / "vit.safetensors"
 SIDE, LABELS = 16, {0: "cat", 1: "dog", 2: "owl"}
+# Of the pictures for which positions are interpolated.
+LARGE = 24, 20
 CONFIG = dict(
     model_type="vit", architectures=["ViTForImageClassification"], hidden_size=16,
     num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, image_size=SIDE,
@@ -28,10 +30,16 @@ PREPROCESSOR = dict(
 )  # fmt: skip
 
 
+_KNOWN = ("pixels", "logits", "large_pixels", "large_logits")
+
+
 def write(folder: Path) -> dict[str, np.ndarray]:
-    """Writes the folder of the model, and returns the pixels and the logits of the reference."""
+    """Writes the folder of the model, and returns the pixels and the logits of the reference.
+
+    Those with `large_` before their names are of pictures of another size.
+    """
     tensors = safetensors.numpy.load_file(REFERENCE)
-    known = {name: tensors.pop(name) for name in ("pixels", "logits")}
+    known = {name: tensors.pop(name) for name in _KNOWN}
     safetensors.numpy.save_file(tensors, folder / "model.safetensors", {"format": "pt"})
     (folder / "config.json").write_text(json.dumps(CONFIG))
     (folder / "preprocessor_config.json").write_text(json.dumps(PREPROCESSOR))
@@ -48,16 +56,19 @@ def main() -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-    pixels = np.random.default_rng(0).integers(0, 256, (4, SIDE, SIDE, 3), np.uint8)
     mean, deviation = (np.array(PREPROCESSOR[f"image_{name}"]) for name in ("mean", "std"))
-    values = ((pixels / 255 - mean) / deviation).transpose(0, 3, 1, 2).astype(np.float32)
-    with torch.no_grad():
-        logits = model(torch.tensor(values)).logits.numpy()
+    known = {}
+    for prefix, size in (("", (SIDE, SIDE)), ("large_", LARGE)):
+        pixels = np.random.default_rng(0).integers(0, 256, (4, *size, 3), np.uint8)
+        values = ((pixels / 255 - mean) / deviation).transpose(0, 3, 1, 2).astype(np.float32)
+        with torch.no_grad():
+            outputs = model(torch.tensor(values), interpolate_pos_encoding=bool(prefix))
+        known |= {f"{prefix}pixels": pixels, f"{prefix}logits": outputs.logits.numpy()}
     with tempfile.TemporaryDirectory() as folder:
         # The names in files, which differ from those in memory.
         model.save_pretrained(folder)
         tensors = safetensors.numpy.load_file(Path(folder) / "model.safetensors")
-    safetensors.numpy.save_file({**tensors, "pixels": pixels, "logits": logits}, REFERENCE)
+    safetensors.numpy.save_file({**tensors, **known}, REFERENCE)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,11 @@ def _settings(hidden_dim: int) -> dict[str, Any]:
 AST = Family(
     paper="Gong, Chung and Glass 2021, arXiv:2104.01778, of the sizes of DeiT",
     sizes={
-        "ast_tiny": Size(settings=_settings(192), parameters=0, multiply_adds=0),
-        "ast_small": Size(settings=_settings(384), parameters=0, multiply_adds=0),
+        "ast_tiny": Size(
+            settings=_settings(192), parameters=5_397_248, multiply_adds=256_198_656
+        ),
+        "ast_small": Size(
+            settings=_settings(384), parameters=21_411_200, multiply_adds=1_000_771_584
+        ),
     },
 )
