@@ -23,8 +23,9 @@ from keras_transformer.cli import kinds, options
 def benchmark(files: tuple[Path, ...], threads: int, runs: int, as_json: bool) -> None:
     """Measure the latency, memory and size of .tflite files.
 
-    The latency is that of one text at the model's full length, or of one token for a generative
-    model. The memory is the peak growth of a separate process that only loads the file and runs it.
+    The latency is that of one text at the model's full length, of one image or sound, or of one
+    token for a generative model. The memory is the peak growth of a separate process that only
+    loads the file and runs it.
 
     Example: keras-transformer benchmark float32.tflite int8.tflite --threads 2
     """

@@ -54,7 +54,7 @@ class Progress(Report):
             console=self.console,
             disable=not self.console.is_terminal,
         )
-        self.run = None
+        self.run = self.read = None
         self.had_ended = False
 
     def __enter__(self) -> Self:
@@ -67,6 +67,15 @@ class Progress(Report):
     def start(self, title: str, total_steps: int) -> None:
         title = printable(title, self.console.encoding)
         self.run = self.bar.add_task(title, total=total_steps, loss="")
+
+    def reading(self, path: Path | str, done: int, rows: int) -> None:
+        if self.read is None:
+            title = printable(str(path), self.console.encoding)
+            self.read = self.bar.add_task(title, total=rows, loss="")
+        self.bar.update(self.read, completed=done)
+        if done == rows:
+            self.bar.remove_task(self.read)
+            self.read = None
 
     def step(self, step: int, loss: float) -> None:
         self.bar.update(self.run, completed=step, loss=loss_text(loss))

@@ -52,6 +52,7 @@ def inspect(file: Path, tensors: bool, as_json: bool) -> None:
 
 def _facts(description: dict[str, Any], size: int) -> list[tuple[str, Any]]:
     from keras_transformer.cli import display
+    from keras_transformer.edge.runtime.names import unit_of
 
     about, provenance = description.get("about", {}), description.get("provenance", {})
     recipe = provenance.get("recipe") or {}
@@ -72,6 +73,7 @@ def _facts(description: dict[str, Any], size: int) -> list[tuple[str, Any]]:
         began = f"the published weights of {published.get('source')}, licence {licence}"
     if began and not metrics:
         shown = {}
+    lengths = description.get("lengths", [description["max_length"]])
     scores = {
         name: metrics[name]
         for name in display.EPOCH_METRICS
@@ -87,7 +89,7 @@ def _facts(description: dict[str, Any], size: int) -> list[tuple[str, Any]]:
         ("precision", description["precision"]),
         ("target", description.get("target", description.get("bundle", "plain"))),
         ("arena in TensorFlow Lite Micro", description.get("arena_bytes")),
-        ("tokens", ", ".join(map(str, description.get("lengths", [description["max_length"]])))),
+        (unit_of(description), ", ".join(map(str, lengths))),
         (
             "measured on validation by Keras",
             ", ".join(f"{words(name)} {number(value)}" for name, value in scores.items()) or None,

@@ -79,7 +79,7 @@ class Patches(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
 class SpectrogramPatches(keras.layers.Layer):
-    """Divides spectrograms into patches that overlap (Gong et al. 2021, arXiv:2104.01778, section 2).
+    """Divides spectrograms into patches that overlap (Gong et al. 2021, arXiv:2104.01778).
 
     Only slices, reshapes and transpositions are used; of a spectrogram the ends that fill no patch
     are left out.

@@ -64,6 +64,7 @@ ROOMS = {
         "zoo.errors zoo.tokenizers "
         "zoo.tokenizers.normalizers", "keras numpy sentencepiece tensorflow tensorflow_text"
     ),
+    "zoo.suited": Room("zoo.media", "numpy"),
     "zoo.models.families": Room("zoo.errors"),
     "zoo.models.families.encoders": Room("zoo.models.families"),
     "zoo.models.families.decoders": Room("zoo.models.families"),
@@ -116,10 +117,10 @@ ROOMS = {
     "zoo.losses": Room("zoo.answering zoo.data zoo.errors", "keras"),
     "zoo.tasks": Room(
         "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.generation zoo.logits zoo.losses "
-        "zoo.media "
         "zoo.modalities zoo.models "
         "zoo.models.running zoo.numerals zoo.predictor "
-        "zoo.outputs zoo.progress zoo.scope zoo.tabular zoo.tokenizers zoo.vocabularies",
+        "zoo.outputs zoo.progress zoo.scope zoo.suited zoo.tabular zoo.tokenizers "
+        "zoo.vocabularies",
         "keras numpy",
     ),
     "zoo.tasks.tagging": Room(

@@ -28,6 +28,9 @@ class Report:
     def epoch(self, epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> None:
         """An epoch is done and validated."""
 
+    def reading(self, path: Path | str, done: int, rows: int) -> None:
+        """`done` of the `rows` of a file, such as images, are decoded."""
+
     def cut(self, path: Path | str, rows: int, num_cut: int, longest: str) -> None:
         """`num_cut` of a file's `rows` are longer than the model's `longest` and were truncated."""
         if num_cut:
@@ -59,11 +62,19 @@ class Printed(Report):
     def start(self, title: str, total_steps: int) -> None:
         self.title, self.total_steps = title, total_steps
 
+    def reading(self, path: Path | str, done: int, rows: int) -> None:
+        # The line of the last row is erased by the next one.
+        self._show(f"{path} {done}/{rows}")
+
     def step(self, step: int, loss: float) -> None:
+        self._show(f"{self.title} {step}/{self.total_steps}, {loss_text(loss)}")
+
+    def _show(self, line: str) -> None:
+        """Shows a line for a moment, unless another one was half a second ago."""
         now = time.monotonic()
         if now - self.shown_at >= 0.5:
             self.shown_at = now
-            self._print(f"{self.title} {step}/{self.total_steps}, {loss_text(loss)}", end="")
+            self._print(line, end="")
 
     def epoch(self, epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> None:
         self._print(epoch_line(epoch, loss, metrics, is_best))

@@ -14,7 +14,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from keras_transformer.edge.compare import memory
 from keras_transformer.edge.runtime.interpreters import check_counts, make_interpreter
-from keras_transformer.edge.runtime.names import DECODE, PREDICT
+from keras_transformer.edge.runtime.names import DECODE, PREDICT, unit_of
 from keras_transformer.edge.runtime.opening import open_file
 from keras_transformer.edge.runtime.packed import Source, contents, name_of, names_of
 from keras_transformer.edge.tflite.delegation import find_delegation
@@ -35,6 +35,7 @@ class Measured:
         precision: precision of the file.
         signature: signature that was measured: `predict`, or `decode` of a generative model.
         tokens: number of tokens that one invocation reads: `max_length`, or 1 for `decode`.
+        unit: what they are: `tokens` of a text, or `positions`, such as the patches of an image.
         size: size of the file in bytes.
         median_ms, p90_ms: median and 90th percentile of an invocation's latency in milliseconds.
         ratio: the median divided by the first file's.
@@ -50,6 +51,7 @@ class Measured:
     precision: str
     signature: str
     tokens: int
+    unit: str
     size: int
     median_ms: float
     p90_ms: float
@@ -82,8 +84,9 @@ class Benchmark(Tabular):
 
     def grids(self) -> list[Grid]:
         """One row per file."""
+        units = " or ".join(dict.fromkeys(file.unit for file in self.files))
         columns = (
-            "file", "precision", "measured, tokens", "median ms", "p90 ms", "ratio", "peak MB",
+            "file", "precision", f"measured, {units}", "median ms", "p90 ms", "ratio", "peak MB",
             "MB", "partitions", "ops outside XNNPACK",
         )  # fmt: skip
         rows = [
@@ -140,6 +143,7 @@ def benchmark(files: Source | Sequence[Source], *, threads: int = 1, runs: int =
                 precision=description["precision"],
                 signature=DECODE if generates else PREDICT,
                 tokens=1 if generates else description["max_length"],
+                unit=unit_of(description),
                 size=len(contents(source)),
                 median_ms=float(medians[i]),
                 p90_ms=float(np.percentile(milliseconds[i], 90)),

@@ -37,6 +37,12 @@ def shortest_fit(lengths: Sequence[int], num_tokens: int) -> int:
     raise InputError(f"Expected at most the file's {lengths[-1]} tokens, got {num_tokens}.")
 
 
+def unit_of(description: Mapping[str, Any]) -> str:
+    """Returns what a file's lengths count: `tokens` of a text, or `positions`, such as patches."""
+    kinds = description.get("modality", "text").split("+")
+    return "tokens" if {"text", "speech"} & set(kinds) else "positions"
+
+
 def vector_width(description: Mapping[str, Any]) -> int | None:
     """Returns the width of a model's vectors, as a file's description says; None if it does not."""
     return description["task"].get("projection") or description["model"].get("hidden_dim")

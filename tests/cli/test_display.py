@@ -83,3 +83,12 @@ def test_a_note_is_one_line(capsys):
 )
 def test_sizes(num_bytes, words):
     assert display.size(num_bytes) == words
+
+
+def test_a_bar_of_reading_is_gone_when_all_is_read():
+    progress = display.Progress()
+    progress.reading("photos", 50, 70)
+    [task] = progress.bar.tasks
+    assert (task.description, task.completed, task.total) == ("photos", 50, 70)
+    progress.reading("photos", 70, 70)
+    assert not progress.bar.tasks

@@ -1,4 +1,4 @@
-"""The interface of a modality: input specs, encoding, augmentation and files."""
+"""The interface of a modality: input specs, encoding and files."""
 
 import abc
 import dataclasses
@@ -9,9 +9,6 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 
 from keras_transformer.zoo.errors import InputError
-
-# Rows of the model's inputs by name: for each input one array per row, without the batch axis.
-Columns = Mapping[str, Sequence[np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -122,7 +119,6 @@ class Modality(abc.ABC):
         suffixes: how the names of its files end, where a row may be a file.
         beside_rows: names of an array with a value of each row in a `.npz` file of rows.
         is_text: whether raw rows are strings, not values that `read_row` reads.
-        augments: whether `augment` changes rows.
         architectures: architectures of the models that read its rows.
     """
 
@@ -137,7 +133,6 @@ class Modality(abc.ABC):
     suffixes: ClassVar[tuple[str, ...]] = ()
     beside_rows: ClassVar[tuple[str, ...]] = ()
     is_text: ClassVar[bool] = False
-    augments: ClassVar[bool] = False
     architectures: ClassVar[tuple[str, ...]] = ("encoder",)
 
     @classmethod
@@ -231,10 +226,6 @@ class Modality(abc.ABC):
     def texts_of(cls, rows: Sequence[Any]) -> list[str]:
         """Returns the texts in raw rows, of which a vocabulary is learned."""
         return list(rows) if cls.is_text else []
-
-    def augment(self, columns: Columns, rng: np.random.Generator) -> Columns:
-        """Returns augmented training rows for an epoch, where `augments` is true."""
-        return columns
 
     def num_real(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
         """Returns the number (rows,) of positions that are not padding, at least 1.

@@ -10,7 +10,6 @@ import numpy as np
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.modality import (
-    Columns,
     Features,
     InputSpec,
     Modality,
@@ -141,11 +140,6 @@ class Several(Modality):
     @classmethod
     def texts_of(cls, rows: Sequence[Any]) -> list[str]:
         return [row["text"] for row in rows if "text" in row]
-
-    def augment(self, columns: Columns, rng: np.random.Generator) -> Columns:
-        for one in self.members.values():
-            columns = one.augment(columns, rng)
-        return columns
 
     def model_settings(self) -> dict[str, Any]:
         return {

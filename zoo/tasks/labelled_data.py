@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from keras_transformer.zoo.tasks.labelled import LabelledTask
 
 NUM_PROBES = 64
+# Rows that are read between two reports of it, where reading one takes a while.
+_ROWS_READ = 50
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,6 +40,7 @@ class LabelledData:
     validation: Examples
     modality: Modality
     out_of_scope: Examples | None = None
+    _made: dict[str, Features] = dataclasses.field(default_factory=dict, init=False, repr=False)
 
     @property
     def vocab_sizes(self) -> dict[str, int]:
@@ -61,13 +64,6 @@ class LabelledData:
                 return of(self._encode(self.train, text))
 
             return SampledBatches(sample)
-        if self.modality.augments:
-
-            def augmented(epoch: int) -> Batches:
-                encoded, rng = self._encoded_train, np.random.default_rng((seed, epoch))
-                return of(encoded._replace(columns=self.modality.augment(encoded.columns, rng)))
-
-            return SampledBatches(augmented)
         return of(self._encoded_train)
 
     def validator(self) -> "Callable[[keras.Model], dict[str, Any]]":
@@ -99,9 +95,8 @@ class LabelledData:
         }
 
     def report_cuts(self, report: Report) -> None:
-        for part, encoded in (
-            (self.train, self._encoded_train), (self.validation, self._encoded_validation)
-        ):  # fmt: skip
+        for name, part in (("train", self.train), ("validation", self.validation)):
+            encoded = self._encoded(name, report)
             report.cut(
                 part.path, len(encoded.truncated), encoded.num_truncated, self.modality.longest
             )
@@ -120,16 +115,36 @@ class LabelledData:
 
         return Batches(encoded.of(self._inputs), specs=self._inputs, batch_tokens=PREDICT_TOKENS)
 
-    @functools.cached_property
+    @property
     def _encoded_train(self) -> Features:
-        return self._encode(self.train, self.modality)
+        return self._encoded("train")
 
-    @functools.cached_property
+    @property
     def _encoded_validation(self) -> Features:
-        return self._encode(self.validation, self.modality)
+        return self._encoded("validation")
 
-    def _encode(self, part: Examples, modality: Modality) -> Features:
-        return modality.encode(*self.task.rows(part))
+    def _encoded(self, name: str, report: Report | None = None) -> Features:
+        """A part's rows as inputs of the model, encoded once; a report receives how far it is."""
+        if name not in self._made:
+            self._made[name] = self._encode(getattr(self, name), self.modality, report)
+        return self._made[name]
+
+    def _encode(
+        self, part: Examples, modality: Modality, report: Report | None = None
+    ) -> Features:
+        rows, pairs = self.task.rows(part)
+        if report is None or modality.is_text:
+            return modality.encode(rows, pairs)
+        columns: dict[str, list[np.ndarray]] = {}
+        truncated: list[bool] = []
+        for start in range(0, len(rows), _ROWS_READ):
+            end = start + _ROWS_READ
+            found = modality.encode(rows[start:end], None if pairs is None else pairs[start:end])
+            for column, values in found.columns.items():
+                columns.setdefault(column, []).extend(values)
+            truncated += found.truncated
+            report.reading(part.path, len(truncated), len(rows))
+        return Features(columns, truncated)
 
 
 def _outputs(model: "keras.Model", batches: Batches) -> np.ndarray:

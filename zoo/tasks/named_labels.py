@@ -9,11 +9,11 @@ import numpy as np
 from keras_transformer.zoo.data.labels import checked_labels
 from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.media.suited import suited_to_pictures, suited_to_sounds
 from keras_transformer.zoo.modalities.several import PLUS
 from keras_transformer.zoo.models.heads import Head
+from keras_transformer.zoo.suited.media import suited_to_pictures, suited_to_sounds
+from keras_transformer.zoo.suited.texts import suited_to
 from keras_transformer.zoo.tasks.labelled import LabelledTask
-from keras_transformer.zoo.vocabularies.suited import suited_to
 
 BALANCED = "balanced"
 _LARGEST_FOCAL, _LARGEST_WEIGHT = 10, 1e9

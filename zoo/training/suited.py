@@ -8,10 +8,10 @@ from keras_transformer.zoo.models.fused_config import Config, members_of
 from keras_transformer.zoo.pretrained.checkpoints import SMALL, fine_tuning_defaults
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.suited.texts import bounded, uncut_length
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.normalizers.scripts import spaces_words
 from keras_transformer.zoo.training.starts import Start
-from keras_transformer.zoo.vocabularies.suited import bounded, uncut_length
 
 # Rows of a batch of inputs of one size.
 _ROWS_OF_A_BATCH = 64

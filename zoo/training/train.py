@@ -105,6 +105,7 @@ def train(
         settings = {**(settings or {}), "fusion": fusion}
         chosen = None if chosen is None else chosen | {"fusion"}
     places = data_options(train=train, validation=validation)
+    _check_no_columns([train, validation], options)
     kinds = _kinds_of(train, options)
     texts = None
     if prune_vocabulary is not None:
@@ -187,6 +188,19 @@ def _kinds_of(source: Source | None, options: Mapping[str, Any]) -> list[str]:
             "text"
         ]
     return ["text"]
+
+
+def _check_no_columns(sources: Sequence[Source | None], options: Mapping[str, Any]) -> None:
+    """Raises InputError for the name of a column where all data are folders, which have none."""
+    paths = [Path(one) for one in sources if is_path(one)]
+    if not paths or not all(path.is_dir() for path in paths):
+        return
+    for name in ("label", *(kind.column for kind in MODALITIES.values())):
+        if options.get(name) is not None:
+            raise InputError(
+                f"Expected no {name} column for {paths[0]}, where each file's folder is its label, "
+                f"got {name}={options[name]!r}; leave it out, or give a table."
+            )
 
 
 def _check_own_tokenizer(options: Mapping[str, Any]) -> None:

@@ -42,7 +42,7 @@ def test_as_json(measured):
     value = measured.to_json()
     assert list(value) == ["device", "threads", "runs", "files"]
     assert list(value["files"][0]) == [
-        "path", "precision", "signature", "tokens", "size", "median_ms", "p90_ms", "ratio",
+        "path", "precision", "signature", "tokens", "unit", "size", "median_ms", "p90_ms", "ratio",
         "peak_memory", "partitions", "delegated_ops", "outside_ops",
     ]  # fmt: skip
 

@@ -12,10 +12,12 @@ from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.tflite.schema import count_ops
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.media.suited import suited_to_pictures
 from keras_transformer.zoo.modalities.image import Image, ImageSettings
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.progress import Report
+from keras_transformer.zoo.suited.media import suited_to_pictures
 from keras_transformer.zoo.tasks.classification import Classification
+from keras_transformer.zoo.tasks.labelled_data import LabelledData
 from tests.slow import mostly_slow
 from tests.zoo.modalities.class_files import (
     check_file,
@@ -136,6 +138,26 @@ def test_arrays_that_are_no_rows(trained, tmp_path):
             trained.evaluate(str(path))
 
 
+def test_reading_is_reported(trained, folders):
+    class Told(Report):
+        def __init__(self):
+            self.read = []
+
+        def reading(self, path, done, rows):
+            self.read.append((path, done, rows))
+
+    train, dev = (trained.task.read(str(folders[name])) for name in ("train", "dev"))
+    data = LabelledData(task=trained.task, train=train, validation=dev, modality=trained.modality)
+    data.report_cuts(told := Told())
+    assert told.read == [
+        *[(folders["train"], done, len(train)) for done in (50, len(train))],
+        (folders["dev"], len(dev), len(dev)),
+    ]
+    expected = trained.encode(train.texts).columns["pixels"]
+    [batch] = data.batches(batch_tokens=13 * len(train), bucket=16, seed=0).epoch(0)
+    np.testing.assert_array_equal(batch.inputs["pixels"], np.stack(expected)[batch.index])
+
+
 def test_rows_in_memory_may_be_pictures(folders):
     rows = [Pillow.open(one) for one in sorted(folders["dev"].rglob("*.*"))]
     labels = [one.parent.name for one in sorted(folders["dev"].rglob("*.*"))]
@@ -246,6 +268,8 @@ def test_options_that_have_no_meaning(folders):
         kt.train(CONFIG, **places, lowercase=False)
     with pytest.raises(InputError, match="no column of a text for a model that reads images, got"):
         kt.train(CONFIG, **places, text="photo")
+    with pytest.raises(InputError, match="no label column for .*train, where each file's folder"):
+        kt.train(CONFIG, **places, label="kind")
     with pytest.raises(InputError, match="a table .* for a model of texts, got a folder, which"):
         kt.train("bert_tiny", **places)
     with pytest.raises(InputError, match="Expected no image column for a model that reads"):

@@ -100,14 +100,6 @@ def test_rows_of_one_shape_are_real_throughout():
     assert picture.misfit({}) is None
 
 
-def test_an_augmentation_sees_an_epoch_once():
-    columns = {"frames": [np.zeros((2, 2))], "is_frame": [np.ones(2)]}
-    first, second = (SERIES.augment(columns, np.random.default_rng(k)) for k in (0, 1))
-    assert not np.array_equal(first["frames"][0], second["frames"][0])
-    picture = Picture(max_length=4)
-    assert picture.augment(columns, np.random.default_rng(0)) is columns
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -21,7 +21,6 @@ class Series(Modality):
 
     name: ClassVar[str] = "series"
     rows: ClassVar[str] = "series"
-    augments: ClassVar[bool] = True
 
     @classmethod
     def specs(cls, settings, *, pair=False):
@@ -43,10 +42,6 @@ class Series(Modality):
         marks = [np.ones(len(row), "int32") for row in cut]
         truncated = [len(row) > self.max_length for row in rows]
         return Features({"frames": cut, "is_frame": marks}, truncated)
-
-    def augment(self, columns, rng):
-        noisy = [row + rng.normal(0, 0.01, row.shape) for row in columns["frames"]]
-        return {**columns, "frames": noisy}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from keras_transformer.zoo.recipe import OPTIONS, Recipe
+from keras_transformer.zoo.suited.texts import suited_to
 from keras_transformer.zoo.tasks.registry import TASKS
 from keras_transformer.zoo.training.train import train
-from keras_transformer.zoo.vocabularies.suited import suited_to
 from tests.zoo import tiny
 
 

@@ -26,9 +26,9 @@ from keras_transformer.zoo.logits import finite
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.outputs import ANSWERS
+from keras_transformer.zoo.suited.texts import suited_to
 from keras_transformer.zoo.tasks.answering.question_data import QuestionData
 from keras_transformer.zoo.tasks.tagging.windowed_task import WindowedTask
-from keras_transformer.zoo.vocabularies.suited import suited_to
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

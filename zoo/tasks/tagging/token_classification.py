@@ -25,6 +25,7 @@ from keras_transformer.zoo.losses.divergence import softened_divergence
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.outputs import TAGS as TAG_OUTPUTS
+from keras_transformer.zoo.suited.texts import suited_to
 from keras_transformer.zoo.tagging.decoding import check_constrained, row_tags
 from keras_transformer.zoo.tagging.schemes import (
     OUTSIDE,
@@ -37,7 +38,6 @@ from keras_transformer.zoo.tagging.schemes import (
 from keras_transformer.zoo.tagging.windows import TagOutputs, Windows, windows_of
 from keras_transformer.zoo.tasks.tagging.tagged_data import TaggedData
 from keras_transformer.zoo.tasks.tagging.windowed_task import WindowedTask
-from keras_transformer.zoo.vocabularies.suited import suited_to
 
 F1 = Metric(name="f1", points=100.0)
 ACCURACY = Metric(name="accuracy", points=100.0)

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_transformer.zoo.media.pictures import picture_size
 from keras_transformer.zoo.media.sounds import sound_length
+from keras_transformer.zoo.suited.texts import bounded
 
 # Rows whose size or length is looked at.
 _LOOKED_AT = 200
@@ -83,7 +84,7 @@ def _options(model: str, reads: int, rows: Sequence[Any]) -> dict[str, Any]:
     """The options of a model's run, which reads so many rows in all its epochs."""
     return {
         "model": model, "optimizer": "adamw", "weight_decay": 0.05, "learning_rate": 1e-3,
-        "epochs": int(np.clip(np.ceil(reads / len(rows)), *_EPOCHS)), "label_smoothing": 0.1,
+        "epochs": bounded(reads / len(rows), _EPOCHS), "label_smoothing": 0.1,
     }  # fmt: skip
 
 
