@@ -87,8 +87,8 @@ def read_ctranslate(folder: Path, values: Mapping[str, Any]) -> tuple[dict[str, 
             continue
         if tensor.dtype not in _FLOATS:
             raise InputError(
-                f"Expected weights in {', '.join(_FLOATS)}, got {name} in {tensor.dtype} in {path}; "
-                "convert the model with --quantization float16 or float32."
+                f"Expected weights in {', '.join(_FLOATS)} in {path}, got {name} in "
+                f"{tensor.dtype}; convert the model with --quantization float16 or float32."
             )
         tensors |= dict(_renamed(name, tensor, path))
     return config | _sizes(tensors, path), Tensors(tensors, [path])

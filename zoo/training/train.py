@@ -155,7 +155,7 @@ def _recipe(
     kind = task_named(task) if isinstance(task, str) else task
     given |= {} if isinstance(task, str) else task.options()
     _check_names(options, kind.columns)
-    if model is None and kinds != ["text"]:
+    if model is None and kinds != ["text"] and kind.trains_on_any:
         given["model"] = PLUS.join(_DEFAULT_MODELS[one] for one in kinds)
     for name, example in (("train", ""), ("validation", ", or a share such as 0.1")):
         if name not in places:
