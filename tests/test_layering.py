@@ -35,8 +35,7 @@ LOCAL_IMPORTS = {
     ("edge/runtime/interpreters.py", "tensorflow_text"),
     ("edge/runtime/checks/trial_process.py", "tensorflow_text"),
     # Extras, which a model on the hub or in a file of PyTorch needs.
-    ("zoo/pretrained/source.py", "huggingface_hub"),
-    ("zoo/pretrained/tensors.py", "torch"),
+    *(("zoo/pretrained/source.py", "huggingface_hub"), ("zoo/pretrained/tensors.py", "torch")),
     # Extras, which pictures and sounds in files and chat templates need.
     *(("zoo/media/pictures.py", "PIL"), ("zoo/media/sounds.py", "soundfile")),
     *(("zoo/chat/template.py", "jinja2"), ("zoo/evaluation/word_errors.py", "jiwer")),

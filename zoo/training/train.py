@@ -175,7 +175,10 @@ def _recipe(
 
 def _kinds_of(source: Source | None, options: Mapping[str, Any]) -> list[str]:
     """The kinds of the rows: those whose columns are named, or by the kind of files."""
-    kinds = [name for name, kind in MODALITIES.items() if options.get(kind.column) is not None]
+    kinds = [
+        name for name, kind in MODALITIES.items()
+        if options.get(kind.column) is not None and "encoder" in kind.architectures
+    ]  # fmt: skip
     if isinstance(source, tuple) and source and hasattr(source[0], "keys"):
         kinds = sorted(name for name in source[0].keys() if name in MODALITIES)
     if kinds:
