@@ -216,14 +216,16 @@ class _Reader:
         return name, Tensor(file=self.path, dtype=_TYPES[kind][0], shape=shape, begin=begin)
 
     def _number(self, kind: str) -> int:
-        size = struct.calcsize(f"<{kind}")
+        return struct.unpack(f"<{kind}", self._bytes(struct.calcsize(f"<{kind}")))[0]
+
+    def _bytes(self, size: int) -> bytes:
         data = self.file.read(size)
         if len(data) != size:
             raise self._damaged()
-        return struct.unpack(f"<{kind}", data)[0]
+        return data
 
     def _text(self) -> str:
-        data = self.file.read(self._number("H"))
+        data = self._bytes(self._number("H"))
         try:
             return data.removesuffix(b"\0").decode("ascii")
         except UnicodeDecodeError:

@@ -69,7 +69,7 @@ def trained(tables, tmp_path_factory):
     out = tmp_path_factory.mktemp("model") / "checkpoint"
     kt.train(
         CONFIG, "transcription", train=str(tables["train"]), validation=str(tables["dev"]),
-        out=out, epochs=25, learning_rate=5e-3, batch_tokens=32 * 20, tokenizer="wordpiece",
+        out=out, epochs=14, learning_rate=5e-3, batch_tokens=32 * 20, tokenizer="wordpiece",
         max_length=8,
     )  # fmt: skip
     return kt.load(out)
