@@ -65,7 +65,8 @@ def test_a_convolution_is_that_of_keras(stride):
     padded = np.pad(x, ((0, 0), (1, 1), (0, 0)))
     expected = keras.ops.conv(padded, kernel.reshape(3, 5, 7), strides=stride, padding="valid")
     expected = np.maximum(keras.ops.convert_to_numpy(expected) + bias, 0)
-    np.testing.assert_allclose(layer(x), expected, rtol=1e-5, atol=1e-5)
+    found = keras.ops.convert_to_numpy(layer(x))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_positions_are_sines_and_then_cosines():
