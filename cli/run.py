@@ -44,7 +44,7 @@ def run(
     head: str | None, nearest: Path | None, matches: int | None, labels: Path | None,
     vectors: str | None, threads: int, workers: int, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
-    """Predict, tag, translate, continue or embed raw TEXTs with a CHECKPOINT or a FILE.tflite.
+    """Predict, tag, write, embed or transcribe raw TEXTs with a CHECKPOINT or a FILE.tflite.
 
     Without TEXT, the lines of standard input are read, with a tab between the two texts for a model
     of pairs. A file is run without TensorFlow. The text generated for a single TEXT is printed
@@ -57,6 +57,8 @@ def run(
     A language model: keras-transformer run writer "ROMEO:" --temperature 0.8 --top-k 40
 
     A model of conversations: keras-transformer run talker.tflite --chat "Why is the sky blue?"
+
+    Speech, of which TEXT is the path: keras-transformer run whisper.tflite speech.wav
 
     Masked words: keras-transformer run pretrained "Paris is the [MASK] of France."
 
@@ -183,15 +185,15 @@ def write(
     results = predictor.generations(list(texts), **options, on_text=show if streams else None)
     if streams:
         display.say(before)
-    unknown = unknown_of(predictor, texts, (), blank)
+    unknown, read = unknown_of(predictor, texts, (), blank), predictor.modality.column
     results = in_places(results, blank)
     note_cuts(predictor, results)
     if as_json:
         rows = [
-            {"text": text, **dict.fromkeys(("generated", "log_probability", "finished")),
+            {read: text, **dict.fromkeys(("generated", "log_probability", "finished")),
              "truncated": False, **share} if one is None else
             {
-                "text": text, "generated": one.text, "log_probability": one.log_probability,
+                read: text, "generated": one.text, "log_probability": one.log_probability,
                 "finished": one.finished, "truncated": one.truncated, **share,
             }
             for text, one, share in zip(

@@ -83,7 +83,7 @@ ROOMS = {
     ),
     "zoo.models.several": Room("layers zoo.layer_names zoo.models", "keras"),
     "zoo.models.running": Room(
-        "layers zoo.data zoo.errors zoo.layer_names zoo.models zoo.tokenizers",
+        "layers zoo.data zoo.errors zoo.layer_names zoo.modalities zoo.models zoo.tokenizers",
         "keras numpy tensorflow",
     ),
     "zoo.samples": Room("zoo.errors zoo.storage", "babel numpy sklearn"),
@@ -97,9 +97,11 @@ ROOMS = {
     "zoo.chatting": Room(
         "zoo.chat zoo.errors zoo.generation zoo.modalities zoo.tokenizers", device=True
     ),
+    "zoo.transcribing": Room("zoo.errors zoo.modalities", device=True),
     "zoo.predictor": Room(
         "zoo.answering zoo.by_position zoo.chatting zoo.errors zoo.generation zoo.masking "
-        "zoo.modalities zoo.numerals zoo.outputs zoo.streaming zoo.tagging zoo.tokenizers", "numpy",
+        "zoo.modalities zoo.numerals zoo.outputs zoo.streaming zoo.tagging zoo.tokenizers "
+        "zoo.transcribing", "numpy",
         device=True,
     ),
     "edge.runtime.checks": Room(
@@ -112,7 +114,7 @@ ROOMS = {
     ),
     "zoo.evaluation": Room(
         "zoo.data zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.tagging zoo.tokenizers "
-        "zoo.tokenizers.normalizers", "keras numpy sacrebleu scipy sklearn",
+        "zoo.tokenizers.normalizers", "jiwer keras numpy sacrebleu scipy sklearn",
     ),
     "zoo.losses": Room("zoo.answering zoo.data zoo.errors", "keras"),
     "zoo.tasks": Room(
@@ -139,6 +141,10 @@ ROOMS = {
         "zoo.by_position zoo.data zoo.errors zoo.evaluation zoo.generation zoo.logits zoo.losses "
         "zoo.masking zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.progress "
         "zoo.tasks zoo.tokenizers",
+        "keras numpy",
+    ),
+    "zoo.tasks.transcription": Room(
+        "zoo.data zoo.errors zoo.evaluation zoo.modalities zoo.progress zoo.tasks zoo.tokenizers",
         "keras numpy",
     ),
     "zoo.tasks.multi_task": Room(
@@ -172,7 +178,8 @@ ROOMS = {
         "zoo.models zoo.models.embedded zoo.models.families zoo.outputs "
         "zoo.pretrained.vocabularies "
         "zoo.prune_vocabulary zoo.recipe zoo.storage zoo.tasks zoo.tasks.answering "
-        "zoo.tasks.tagging zoo.tokenizers zoo.training.adaptation zoo.vocabularies",
+        "zoo.tasks.tagging zoo.tasks.transcription zoo.tokenizers zoo.training.adaptation "
+        "zoo.vocabularies",
         "huggingface_hub keras ml_dtypes numpy safetensors tensorflow torch",
     ),
     "zoo.named": Room(

@@ -35,11 +35,10 @@ LOCAL_IMPORTS = {
     ("edge/runtime/interpreters.py", "tensorflow_text"),
     ("edge/runtime/checks/trial_process.py", "tensorflow_text"),
     # Extras, which a model on the hub or in a file of PyTorch needs.
-    ("zoo/pretrained/source.py", "huggingface_hub"),
-    ("zoo/pretrained/tensors.py", "torch"),
+    *(("zoo/pretrained/source.py", "huggingface_hub"), ("zoo/pretrained/tensors.py", "torch")),
     # Extras, which pictures and sounds in files and chat templates need.
     *(("zoo/media/pictures.py", "PIL"), ("zoo/media/sounds.py", "soundfile")),
-    ("zoo/chat/template.py", "jinja2"),
+    *(("zoo/chat/template.py", "jinja2"), ("zoo/evaluation/word_errors.py", "jiwer")),
     # The models train on other backends where TensorFlow is not installed.
     ("zoo/models/running/decoding_steps.py", "tensorflow"),
     ("zoo/pretrained/load.py", "tensorflow"),
@@ -56,8 +55,9 @@ LOCAL_IMPORTS = {
     ),
     *(
         (f"zoo/tasks/{task}.py", "keras_transformer")
-        for task in "labelled_data language_modeling translation tagging/windowed_data "
-        "multi_task/multi_task multi_task/multi_data masked/masked_data".split()
+        for task in "labelled_data language_modeling translation tagging/windowed_data multi_task/"
+        "multi_task multi_task/multi_data masked/masked_data transcription/"
+        "transcription_data".split()
     ),
     # It is not needed to write a file, and loads where it is installed.
     ("edge/targets/litertlm/lm_replay.py", "litert_lm"),

@@ -27,11 +27,10 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.perplexity import language_perplexity
 from keras_transformer.zoo.generation.text import TextGenerator
-from keras_transformer.zoo.generation.transcriber import Transcriber
+from keras_transformer.zoo.generation.transcriber import generator_of
 from keras_transformer.zoo.head_view import head_view
 from keras_transformer.zoo.modalities.modality import Features, InputSpec, Modality
 from keras_transformer.zoo.modalities.registry import modality_named
-from keras_transformer.zoo.modalities.speech import Speech
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.fused_config import Config
 from keras_transformer.zoo.models.running.compiled_steps import CompiledSteps
@@ -212,12 +211,7 @@ class Checkpoint(Predictor):
 
     def _generator(self, *, xla: bool = False) -> TextGenerator:
         steps = (CompiledSteps if xla else KerasSteps)(self.model, self.config, self.max_length)
-        if isinstance(self.modality, Speech):
-            return Transcriber(steps, self.modality)
-        return TextGenerator(
-            steps, self.tokenizer, self.target_tokenizer, self.labels,
-            reads_sources=self.reads_sources,
-        )  # fmt: skip
+        return generator_of(steps, self.modality, self.labels, reads_sources=self.reads_sources)
 
     def save(
         self, path: str | Path, *, overwrite: bool = False, adapter: Adapter | None = None

@@ -32,11 +32,12 @@ from keras_transformer.zoo.tagging.decoding import Tagged
 from keras_transformer.zoo.tagging.windows import TagOutputs
 from keras_transformer.zoo.tagging.words import checked_words
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
+from keras_transformer.zoo.transcribing import Transcribing
 
 _Predicted = Prediction | LabelSet | Vector | Tagged | Answer | Filled | ReplacedPieces
 
 
-class Predictor(Matching, Streaming):
+class Predictor(Matching, Streaming, Transcribing):
     """Predicts or generates for raw rows of the model's modality, such as texts.
 
     Attributes:
@@ -78,7 +79,8 @@ class Predictor(Matching, Streaming):
         Raises:
             InputError: if the model reads no text.
         """
-        return self.modality.tokenizer if isinstance(self.modality, Speech) else self._text.tokenizer
+        writes = self.modality if isinstance(self.modality, Speech) else self._text
+        return writes.tokenizer
 
     @property
     def target_tokenizer(self) -> Tokenizer | None:
@@ -256,24 +258,6 @@ class Predictor(Matching, Streaming):
             TypeError: if texts are not a sequence of strings, or an option is unknown.
         """
         return [one.text for one in self.generations(texts, **options)]
-
-    def transcribe(self, sounds: Any, **options: Any) -> Any:
-        """Returns the text of a sound, or the texts (rows,) of a list of sounds.
-
-        Args:
-            sounds: a sound, such as the path of a WAV or FLAC file, or a list of them; see
-                `Speech`. A sound longer than the model's window is read window by window.
-            **options: see `Transcriber.generate`.
-
-        Raises:
-            InputError: if a sound cannot be read, or the model does not transcribe.
-            TypeError: if an option is unknown.
-        """
-        if not isinstance(self.modality, Speech):
-            raise InputError(f"Expected a model of speech, got one of {self.task_name}.")
-        if isinstance(sounds, list):
-            return self.generate(sounds, **options)
-        return self.generate([sounds], **options)[0]
 
     def generations(self, texts: Iterable[Any], **options: Any) -> list[Generation]:
         """Returns the results of `generate` with log probabilities and truncation flags."""

@@ -75,7 +75,9 @@ def _points_read(
         return values
 
     def look_up(projection, values):
-        values = ops.convert_to_numpy(values)
+        values = np.unique(ops.convert_to_numpy(values))
+        # Zeros are on every grid, and pad what is read.
+        values = values[values != 0]
         # The last point with all of these values, usually the one just before: the projection may
         # read a part of its output, such as the first token.
         fitting = (point for point, output in reversed(rounded) if np.isin(values, output).all())

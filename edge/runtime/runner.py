@@ -28,10 +28,8 @@ from keras_transformer.zoo.data.plain_text import load_plain_text
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.scoring import stepwise_perplexity
 from keras_transformer.zoo.generation.text import Each, Generation, TextGenerator, in_turn
-from keras_transformer.zoo.generation.transcriber import Transcriber
+from keras_transformer.zoo.generation.transcriber import generator_of
 from keras_transformer.zoo.modalities.modality import InputSpec
-from keras_transformer.zoo.modalities.raw_texts import checked_texts
-from keras_transformer.zoo.modalities.speech import Speech
 from keras_transformer.zoo.outputs import BY_POSITION, Outputs, pad_positions, vectors_as
 from keras_transformer.zoo.predictor import Predictor
 
@@ -240,9 +238,7 @@ class Runner(Predictor):
         """Returns the results of `generate` with log probabilities and truncation flags."""
         if self._workers is None or not self.generates or options.get("on_text") is not None:
             return super().generations(texts, **options)
-        speaks = isinstance(self.modality, Speech)
-        texts = self.modality.checked(texts)[0] if speaks else checked_texts(texts)
-        workers = self._workers
+        texts, workers = self._own_generator.checked(texts), self._workers
         if not texts:
             return super().generations(texts, **options)
 
@@ -270,12 +266,9 @@ class Runner(Predictor):
         return self.description.get("metrics") or {}
 
     def _generator(self, *, each: Each = in_turn) -> TextGenerator:
-        if isinstance(self.modality, Speech):
-            return Transcriber(self.steps, self.modality, each=each)
-        return TextGenerator(
-            self.steps, self.tokenizer, self.target_tokenizer, self.labels,
-            reads_sources=self.reads_sources, each=each,
-        )  # fmt: skip
+        return generator_of(
+            self.steps, self.modality, self.labels, reads_sources=self.reads_sources, each=each
+        )
 
     def _outputs(self, rows: list[Any], pairs: list[Any] | None) -> Outputs:
         if self.output == EMBEDDING and not self.embeds:

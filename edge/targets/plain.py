@@ -12,6 +12,8 @@ class Plain(FlatbufferWriter):
         call = f"predict([{checkpoint.modality.example}])"
         if checkpoint.task.generates:
             call = 'generate(["a text"])'
+            if not checkpoint.modality.is_text:
+                call = f"transcribe({checkpoint.modality.example})"
         elif checkpoint.task.pair:
             call = 'predict(["a text"], ["its second text"])'
         return f"""\

@@ -130,7 +130,7 @@ class TextGenerator:
                 does not fit.
             TypeError: for what is no sequence of strings, or an unknown option.
         """
-        texts = checked_texts(texts)
+        texts = self.checked(texts)
         choice = Decoding.of(**decoding)
         check_language(self.languages, language)
         stops, stop_ids = self._stops(stop), set()
@@ -142,6 +142,10 @@ class TextGenerator:
             return self._written(ids, truncated, [], choice, stops, stop_ids, on_text)
         prompts = [read_prompt(text, self.tokenizer) for text in texts]
         return self._continued(prompts, choice, stops, stop_ids, on_text)
+
+    def checked(self, texts: Iterable[Any]) -> list[Any]:
+        """Returns what `generate` reads as a list; InputError or TypeError as `generate`."""
+        return checked_texts(texts)
 
     def answer(
         self,

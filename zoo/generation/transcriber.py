@@ -6,7 +6,13 @@ from typing import Any, Self
 import numpy as np
 
 from keras_transformer.zoo.generation.decoding import Decoding
-from keras_transformer.zoo.generation.text import Each, Generation, Model, TextGenerator, in_turn
+from keras_transformer.zoo.generation.text import (
+    Each,
+    Generation,
+    Model,
+    TextGenerator,
+    in_turn,
+)
 from keras_transformer.zoo.modalities.speech import Speech
 
 
@@ -47,7 +53,7 @@ class Transcriber(TextGenerator):
                 `TextGenerator.generate`.
             TypeError: for what is no sequence of sounds, or an unknown option.
         """
-        rows, _ = self.modality.checked(texts)
+        rows = self.checked(texts)
         decoding.setdefault("max_tokens", self.model.cache_length)
         choice, stops = Decoding.of(**decoding), self._stops(stop)
         prompt = self.modality.prompt_in(language)
@@ -86,6 +92,9 @@ class Transcriber(TextGenerator):
         (self._each if on_text is None else in_turn)(write, groups)
         return [results[place] for place in sorted(results)]
 
+    def checked(self, texts: Iterable[Any]) -> list[Any]:
+        return self.modality.checked(texts)[0]
+
     def _begin(
         self, sources: Sequence[np.ndarray], *, prompt: Sequence[int] = ()
     ) -> tuple[Any, np.ndarray, dict[str, Any]]:
@@ -96,6 +105,19 @@ class Transcriber(TextGenerator):
             "max_tokens": self.model.cache_length - len(prompt) + 1,
             "not_first_ids": self.modality.script.suppressed_first,
         }  # fmt: skip
+
+
+def generator_of(
+    steps: Model, modality: Any, languages: Sequence[str] = (), *, reads_sources: bool,
+    each: Each = in_turn,
+) -> TextGenerator:  # fmt: skip
+    """Returns what writes for the rows of a modality, `Text` or `Speech`; see `TextGenerator`."""
+    if isinstance(modality, Speech):
+        return Transcriber(steps, modality, each=each)
+    return TextGenerator(
+        steps, modality.tokenizer, modality.target_tokenizer, languages,
+        reads_sources=reads_sources, each=each,
+    )  # fmt: skip
 
 
 class _Told:

@@ -12,6 +12,8 @@ from keras_transformer.zoo.layer_names import without_prefix
 from keras_transformer.zoo.models.build import is_range
 from keras_transformer.zoo.models.heads import LOGITS_HEAD, TIED_BIAS, is_of_head
 
+_CROSS = "/cross_attention/"
+
 
 def parameters(model: keras.Model) -> int:
     """Returns the number of parameters, without a task's head, which models are compared without.
@@ -42,16 +44,22 @@ def multiply_adds(model: keras.Model, length: int) -> int:
     for layer in model.layers:
         if is_of_head(layer.name):
             continue
+        prefix = layer.name.removesuffix(without_prefix(layer.name))
+        source = layers.get(f"{prefix}encoder")
+        read = (None if source is None else source.output.shape[1]) or length
         for inner in layer._flatten_layers():
             # Inputs of one size have their own length; (B, D) is one vector of each text.
             vectors = (layer.output.shape[1] or length) if len(layer.output.shape) == 3 else 1
+            attended = vectors
+            if isinstance(layer, Decoder) and _CROSS in inner.path:
+                attended = read
             if isinstance(inner, KernelLayer):
                 if isinstance(inner, Convolution):
                     vectors = inner.num_places
-                total += vectors * math.prod(inner.kernel.shape)
+                rows = attended if inner.path.split("/")[-1] in ("key", "value") else vectors
+                total += rows * math.prod(inner.kernel.shape)
             elif isinstance(inner, MultiHeadAttention):
-                total += 2 * vectors * vectors * inner.num_heads * inner.width
-        prefix = layer.name.removesuffix(without_prefix(layer.name))
+                total += 2 * vectors * attended * inner.num_heads * inner.width
         if isinstance(layer, Decoder) and f"{prefix}{LOGITS_HEAD}" not in layers:
             total += length * math.prod(layers[f"{prefix}token_embedding"].embeddings.shape)
     return total

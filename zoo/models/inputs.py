@@ -1,4 +1,4 @@
-"""Inputs that an encoder reads: those of its modality, embedded as vectors with a mask for the stack."""
+"""Inputs of a modality that an encoder reads, embedded as vectors with a mask for the stack."""
 
 import importlib
 from collections.abc import Callable, Mapping

@@ -87,8 +87,8 @@ def read_ctranslate(folder: Path, values: Mapping[str, Any]) -> tuple[dict[str, 
             continue
         if tensor.dtype not in _FLOATS:
             raise InputError(
-                f"Expected weights in {', '.join(_FLOATS)}, got {name} in {tensor.dtype} in {path}; "
-                "convert the model with --quantization float16 or float32."
+                f"Expected weights in {', '.join(_FLOATS)} in {path}, got {name} in "
+                f"{tensor.dtype}; convert the model with --quantization float16 or float32."
             )
         tensors |= dict(_renamed(name, tensor, path))
     return config | _sizes(tensors, path), Tensors(tensors, [path])
@@ -216,14 +216,16 @@ class _Reader:
         return name, Tensor(file=self.path, dtype=_TYPES[kind][0], shape=shape, begin=begin)
 
     def _number(self, kind: str) -> int:
-        size = struct.calcsize(f"<{kind}")
+        return struct.unpack(f"<{kind}", self._bytes(struct.calcsize(f"<{kind}")))[0]
+
+    def _bytes(self, size: int) -> bytes:
         data = self.file.read(size)
         if len(data) != size:
             raise self._damaged()
-        return struct.unpack(f"<{kind}", data)[0]
+        return data
 
     def _text(self) -> str:
-        data = self.file.read(self._number("H"))
+        data = self._bytes(self._number("H"))
         try:
             return data.removesuffix(b"\0").decode("ascii")
         except UnicodeDecodeError:

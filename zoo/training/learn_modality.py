@@ -7,6 +7,7 @@ from typing import Any
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.modalities.registry import modality_named
+from keras_transformer.zoo.modalities.speech import Speech
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.several_config import SeveralConfig
@@ -95,6 +96,15 @@ def _learn_text(recipe: Recipe, config: TransformerConfig, task: Task, examples:
     return Text(max_length=recipe.data.max_length, **tokenizers)
 
 
+def _learn_speech(
+    recipe: Recipe, config: TransformerConfig, task: Task, examples: Any
+) -> Speech:
+    text = _learn_text(recipe, config, task, examples)
+    return Speech(
+        max_length=text.max_length, settings=config.modality_settings, tokenizer=text.tokenizer
+    )
+
+
 def _kind(recipe: Recipe, texts: Mapping[str, Sequence[str]]) -> str:
     """The recipe's kind of tokenizer, or the one that the data select."""
     given = recipe.tokenizer
@@ -113,7 +123,7 @@ def with_selected_tokenizer(recipe: Recipe, modality: Modality, report: Report) 
         modality: result of `learn_modality`.
         report: receives a note if it is not the usual kind.
     """
-    text = modality.text
+    text = modality if isinstance(modality, Speech) else modality.text
     if recipe.tokenizer.kind != "auto" or text is None:
         return recipe
     kind = text.tokenizer.config.kind
@@ -154,5 +164,6 @@ def _learn_tokenizer(recipe: Recipe, texts: Sequence[str], config: TransformerCo
 
 # Modality -> the function that learns it from the training data, where it is learned.
 LEARNED: dict[str, Callable[[Recipe, TransformerConfig, Task, Any], Modality]] = {
+    "speech": _learn_speech,
     "text": _learn_text,
 }

@@ -156,7 +156,7 @@ def _recipe(
     kind = task_named(task) if isinstance(task, str) else task
     given |= {} if isinstance(task, str) else task.options()
     _check_names(options, kind.columns)
-    if model is None and kinds != ["text"]:
+    if model is None and kinds != ["text"] and kind.trains_on_any:
         given["model"] = PLUS.join(_DEFAULT_MODELS[one] for one in kinds)
     for name, example in (("train", ""), ("validation", ", or a share such as 0.1")):
         if name not in places:
@@ -176,7 +176,10 @@ def _recipe(
 
 def _kinds_of(source: Source | None, options: Mapping[str, Any]) -> list[str]:
     """The kinds of the rows: those whose columns are named, or by the kind of files."""
-    kinds = [name for name, kind in MODALITIES.items() if options.get(kind.column) is not None]
+    kinds = [
+        name for name, kind in MODALITIES.items()
+        if options.get(kind.column) is not None and "encoder" in kind.architectures
+    ]  # fmt: skip
     if isinstance(source, tuple) and source and hasattr(source[0], "keys"):
         kinds = sorted(name for name in source[0].keys() if name in MODALITIES)
     if kinds:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from keras_transformer.zoo.models.families.family import Family
+from keras_transformer.zoo.models.families.family import Family, Size
 from keras_transformer.zoo.models.families.published import (
     Published,
     PublishedConfig,
@@ -14,6 +14,22 @@ from keras_transformer.zoo.models.families.published import (
 )
 
 _BOTH = ("layers", "ffn_dim", "attention_heads")
+
+
+def _sizes(
+    hidden_dim: int, num_layers: int, num_heads: int, *, vocab_size: int, max_length: int,
+    seconds: int,
+) -> dict[str, Any]:  # fmt: skip
+    """Windows of 16 kHz, with a frame of 25 ms each 10 ms in 80 mel bands."""
+    return dict(
+        architecture="encoder-decoder", modality="speech", vocab_size=vocab_size,
+        modality_settings={
+            "rate": 16_000, "samples": 16_000 * seconds, "frame": 400, "hop": 160, "mels": 80,
+        },
+        max_length=max_length, hidden_dim=hidden_dim, intermediate_dim=4 * hidden_dim,
+        num_layers=num_layers, num_heads=num_heads, epsilon=1e-5, pre_norm=True,
+        positions="learned", dropout=0.0, attention_dropout=0.0,
+    )  # fmt: skip
 
 
 def _settings(c: PublishedConfig) -> dict[str, Any]:
@@ -29,7 +45,8 @@ def _settings(c: PublishedConfig) -> dict[str, Any]:
     for key in (
         "activation_dropout", "classifier_proj_size", "decoder_layerdrop", "encoder_layerdrop",
         "mask_feature_length", "mask_feature_min_masks", "mask_feature_prob", "mask_time_length",
-        "mask_time_min_masks", "mask_time_prob", "forced_decoder_ids", "median_filter_width", "num_hidden_layers",
+        "mask_time_min_masks", "mask_time_prob", "forced_decoder_ids", "median_filter_width",
+        "num_hidden_layers",
     ):  # fmt: skip
         c.get(key)
     # Two frames of 10 ms each are a position.
@@ -80,7 +97,17 @@ def _convolution(number: int) -> dict[str, Tensor]:
 
 WHISPER = Family(
     paper="Radford et al. 2022, arXiv:2212.04356",
-    sizes={},
+    sizes={
+        "whisper_tiny": Size(
+            settings=_sizes(384, 4, 6, vocab_size=51_865, max_length=448, seconds=30),
+            parameters=37_765_248, multiply_adds=24_484_724_736,
+        ),
+        # For commands and other short sounds, from scratch.
+        "whisper_micro": Size(
+            settings=_sizes(128, 2, 4, vocab_size=8000, max_length=64, seconds=4),
+            parameters=2_064_128, multiply_adds=345_636_864,
+        ),
+    },
     published=Published(
         model_types=("whisper",),
         settings=_settings,
