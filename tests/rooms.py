@@ -192,7 +192,8 @@ ROOMS = {
         "zoo.pretrained zoo.recipe zoo.storage zoo.tasks zoo.training", "numpy scipy",
     ),
     "edge.graphs": Room(
-        "edge.runtime layers zoo.checkpoint zoo.models zoo.models.running zoo.tasks.multi_task",
+        "edge.runtime layers zoo.checkpoint zoo.modalities zoo.models zoo.models.running "
+        "zoo.tasks.multi_task",
         "keras tensorflow",
     ),
     "edge.load": Room(

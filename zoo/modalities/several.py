@@ -147,6 +147,15 @@ class Several(Modality):
             columns = one.augment(columns, rng)
         return columns
 
+    def beside(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {
+            name: one for kind in self.members.values() for name, one in kind.beside(arrays).items()
+        }
+
+    def spec_beside(self, name: str) -> InputSpec:
+        sound = self.members.get("audio")
+        return super().spec_beside(name) if sound is None else sound.spec_beside(name)
+
     def model_settings(self) -> dict[str, Any]:
         return {
             f"{name}.{setting}": value

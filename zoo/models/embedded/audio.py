@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from keras import KerasTensor
 
 from keras_transformer.frames import LogMel
-from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.audio import AudioSettings
 from keras_transformer.zoo.models.embedded.positions import check_positions, with_positions
 from keras_transformer.zoo.models.parts import Parts
@@ -19,16 +18,12 @@ def embed_audio(parts: Parts, inputs: Mapping[str, KerasTensor]) -> tuple[KerasT
     """
     c, settings = parts.config, AudioSettings.of(parts.config.modality_settings)
     check_positions(parts, "sounds")
-    if parts.bits["inner_bits"] is not None:
-        raise InputError(
-            "Expected a precision other than integer for a model that reads sounds, whose log-mel "
-            "spectrogram is computed in floats; static_int8 has integers in all that follows it."
-        )
     has_token = bool(settings.class_tokens)
     x = LogMel(
         settings.rate, settings.frame, settings.hop, settings.mels, settings.low, settings.highest,
         patch_frames=settings.patch_frames, class_token=has_token, dtype=parts.dtype,
-        name=parts.named("log_mel"),
+        # A file of integers alone leaves it to its host, see `edge.graphs.front_end`.
+        bits={"inner_bits": parts.bits["inner_bits"]}, name=parts.named("log_mel"),
     )(inputs["waveform"])  # fmt: skip
     x = parts.point("log_mel_point")(x)
     # The bias of the projection is a part of what is added to its outputs.
