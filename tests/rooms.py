@@ -257,6 +257,11 @@ ROOMS = {
         "zoo.checkpoint zoo.modalities zoo.models zoo.numerals zoo.outputs zoo.tokenizers",
         "ai_edge_litert keras",
     ),
+    "edge.targets.micro": Room(
+        "edge.runtime edge.targets edge.tflite zoo.checkpoint zoo.data zoo.errors zoo.modalities "
+        "zoo.outputs zoo.storage zoo.streaming",
+        "ai_edge_litert numpy tflite_micro",
+    ),
     "edge.choose": Room(
         "edge.compare edge.compress edge.convert edge.precision edge.quantize edge.runtime "
         "edge.targets layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation "
