@@ -134,15 +134,14 @@ class IntegerLogMel:
         self.lines = _rounded(np.log2(1 + np.arange(129) / 128) * 2**LOG_BITS)
         mean, deviation = np.array(stored.mean), np.array(stored.deviation)
         by = 2.0**SCALE_BITS / (deviation * stored.step)
-        self.factors = _rounded(by * math.log(2) / 2**LOG_BITS)
-        self.offsets = _rounded(
-            (stored.zero + 0.5) * 2.0**SCALE_BITS - by * (mean + unit * math.log(2))
-        )
-        if max(np.abs(self.factors).max(), np.abs(self.offsets).max() >> 24) >= 2**31:
+        factors = by * math.log(2) / 2**LOG_BITS
+        offsets = (stored.zero + 0.5) * 2.0**SCALE_BITS - by * (mean + unit * math.log(2))
+        if factors.max() >= 2**31 or np.abs(offsets).max() >= 2**62:
             raise InputError(
-                f"Expected deviations times the step in {LOG_MEL_FILE} to be 64-bit integers' "
-                f"size, got a step of {stored.step:g}."
+                f"Expected integers of 64 bits to hold the scale in {LOG_MEL_FILE}, got a step of "
+                f"{stored.step:g}."
             )
+        self.factors, self.offsets = _rounded(factors), _rounded(offsets)
 
     @property
     def spec(self) -> InputSpec:
