@@ -201,7 +201,8 @@ ROOMS = {
         "zoo.pretrained zoo.recipe zoo.storage zoo.tasks zoo.training", "numpy scipy",
     ),
     "edge.graphs": Room(
-        "edge.runtime layers zoo.checkpoint zoo.models zoo.models.running zoo.tasks.multi_task",
+        "edge.runtime layers zoo.checkpoint zoo.modalities zoo.models zoo.models.running "
+        "zoo.tasks.multi_task",
         "keras tensorflow",
     ),
     "edge.load": Room(
@@ -264,6 +265,11 @@ ROOMS = {
         "edge.compare edge.graphs edge.precision edge.runtime edge.targets edge.tflite "
         "zoo.checkpoint zoo.modalities zoo.models zoo.numerals zoo.outputs zoo.tokenizers",
         "ai_edge_litert keras",
+    ),
+    "edge.targets.micro": Room(
+        "edge.runtime edge.targets edge.tflite zoo.checkpoint zoo.data zoo.errors zoo.modalities "
+        "zoo.outputs zoo.storage zoo.streaming",
+        "ai_edge_litert numpy tflite_micro",
     ),
     "edge.choose": Room(
         "edge.compare edge.compress edge.convert edge.precision edge.quantize edge.runtime "

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_transformer.edge.compare.probes import cut_probes, unpadded
+from keras_transformer.edge.graphs.front_end import file_inputs
 from keras_transformer.edge.graphs.static import make_signatures
 from keras_transformer.edge.runtime.names import (
     DECODE,
@@ -84,7 +85,7 @@ class SideBySide:
                     spec.name: spec.fit(columns[spec.name][place][None], self.length)
                     for spec in self.checkpoint.inputs
                 }
-                self._call(PREDICT, inputs, meetings)
+                self._call(PREDICT, file_inputs(self._model, inputs), meetings)
 
     def _write(self, row, meetings):
         """Reads a row, and then its last tokens one by one."""

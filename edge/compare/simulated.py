@@ -16,6 +16,7 @@ from keras import ops
 
 from keras_transformer.edge.compare.parity import Parity, outputs_difference
 from keras_transformer.edge.compare.probes import probe_inputs, stepwise_outputs
+from keras_transformer.edge.graphs.front_end import file_inputs
 from keras_transformer.edge.graphs.static import make_signatures
 from keras_transformer.edge.integers.simulation import IntegerGraph
 from keras_transformer.edge.integers.steps import IntegerSteps
@@ -55,6 +56,7 @@ class Simulation:
         self, checkpoint: Checkpoint, model: keras.Model, spec: Precision, length: int
     ):  # fmt: skip
         self.length, self.graphs, self.points = length, {}, {}
+        self._model = model
         probes = {name: rows[:ROWS] for name, rows in checkpoint.probes.items()}
         self.checkpoint = dataclasses.replace(checkpoint, probes=probes)
         head = checkpoint.task.head()
@@ -84,7 +86,7 @@ class Simulation:
 
     def rows(self) -> Iterator[dict[str, np.ndarray]]:
         """Yields the inputs of `predict` for each probe."""
-        inputs = probe_inputs(self.checkpoint, self.length)
+        inputs = file_inputs(self._model, probe_inputs(self.checkpoint, self.length))
         for row in range(len(next(iter(inputs.values())))):
             yield {name: values[row : row + 1] for name, values in inputs.items()}
 

@@ -26,6 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 import keras
 import tensorflow as tf
 
+from keras_transformer.edge.graphs.front_end import front_end_of
 from keras_transformer.edge.graphs.named_steps import NamedSteps
 from keras_transformer.edge.runtime.names import (
     DECODE,
@@ -60,7 +61,10 @@ def make_signatures(
             made |= _predicting(name, own.inputs(pair=task.pair), lengths, call)
         return made
     if not checkpoint.task.generates:
-        return _predicting(PREDICT, checkpoint.inputs, lengths, _one_output(model))
+        specs, call = checkpoint.inputs, _one_output(model)
+        if (front_end := front_end_of(model)) is not None:
+            specs, call = front_end.specs(specs), _one_output(front_end)
+        return _predicting(PREDICT, specs, lengths, call)
     return _Generating(checkpoint, model, lengths[-1]).signatures(lengths)
 
 

@@ -114,7 +114,7 @@ def _predicting(
         if reads_texts:
             ends.update({TEXTS: ("STRING", (1,)), "ids": ("INT32", (1, None))})
         for name in () if reads_texts else names:
-            ends[name] = _wanted(specs.get(name, InputSpec(name=name)), length)
+            ends[name] = _wanted(specs.get(name) or modality.spec_beside(name), length)
         yield from _wrong(model, signature, ends)
         out = model.tensor(signature, gives)
         if out is not None and width is not None and out.shape[-1:] != (width,):

@@ -29,7 +29,6 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.scoring import stepwise_perplexity
 from keras_transformer.zoo.generation.text import Each, Generation, TextGenerator, in_turn
 from keras_transformer.zoo.generation.transcriber import generator_of
-from keras_transformer.zoo.modalities.modality import InputSpec
 from keras_transformer.zoo.outputs import BY_POSITION, Outputs, pad_positions, vectors_as
 from keras_transformer.zoo.predictor import Predictor
 
@@ -182,7 +181,8 @@ class Runner(Predictor):
         if self.reads_texts:
             raise InputError(f"Expected a file that reads arrays, {self.name} reads texts.")
         given = self.modality.beside(arrays) | dict(arrays)
-        specs = {name: self._specs.get(name, InputSpec(name=name)) for name in self._inputs}
+        beside = self.modality.spec_beside
+        specs = {name: self._specs.get(name) or beside(name) for name in self._inputs}
         lengths = [shortest_fit(self.lengths, int(n)) for n in self.modality.num_real(arrays)]
 
         def output(row: int) -> np.ndarray:

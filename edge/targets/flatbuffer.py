@@ -20,6 +20,7 @@ from keras_transformer.edge.convert.convert import (
     simulation,
 )
 from keras_transformer.edge.convert.provenance import provenance
+from keras_transformer.edge.graphs.front_end import front_end_files
 from keras_transformer.edge.graphs.static import make_signatures
 from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.publish.model_card import origin_of
@@ -97,6 +98,7 @@ class FlatbufferWriter(Writer):
         }
         files = {
             **checkpoint.modality.files(),
+            **front_end_files(graph.model),
             **self.files(),
             "labels.txt": "".join(f"{label}\n" for label in checkpoint.labels).encode(),
         }

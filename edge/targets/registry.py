@@ -37,7 +37,7 @@ TARGETS = {
             help="a host that links TensorFlow Text, which calls the file with strings",
         ),
         Target(
-            name="micro", writer=f"{_HERE}.micro:Micro", precisions=("integer",),
+            name="micro", writer=f"{_HERE}.micro.micro:Micro", precisions=("integer",),
             packages=("tflite_micro",), extra="micro",
             help="a microcontroller, with C sources beside the file",
         ),

@@ -6,8 +6,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_transformer.edge.tflite.compact import to_bytes
-from keras_transformer.edge.tflite.pixels import store_pixels
 from keras_transformer.edge.tflite.schema import op_name
+from keras_transformer.edge.tflite.stored_inputs import store_inputs
 
 _SELECTS = ("SELECT", "SELECT_V2")
 
@@ -22,12 +22,12 @@ def rewrite(flatbuffer: bytes) -> bytes:
       is widened to 64 bits, as sums of many products exceed 32.
     - Where a float softmax is reshaped before a float matmul, the converter stores it in between,
       in steps of 1/256.
-    - Of pixels a file of integers computes in float what it could store, see `store_pixels`.
+    - Of its inputs a file of integers computes in float what it could store, see `store_inputs`.
     """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
     for graph in model.subgraphs:
         _Graph(model, graph).rewrite()
-        store_pixels(model, graph)
+        store_inputs(model, graph)
     return to_bytes(model, len(flatbuffer))
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -18,6 +18,12 @@ from keras_transformer.zoo.media.sounds import (
     named,
     read_sound,
     sound_of,
+)
+from keras_transformer.zoo.modalities.log_mel import (
+    LOG_MEL,
+    LOG_MEL_FILE,
+    IntegerLogMel,
+    StoredScale,
 )
 from keras_transformer.zoo.modalities.modality import (
     Features,
@@ -153,7 +159,13 @@ class Audio(Modality):
     or a pair of an array and its rate. Channels are averaged, other rates are resampled, of longer
     sounds the middle is read, and shorter ones have zeros after their end. The samples are floats
     since that is what the hosts of files take: MediaPipe, browsers, and phones' recorders.
+
+    Attributes:
+        log_mel: spectrogram that is computed beside a file of integers alone, which reads it in
+            place of the waveform; None where the graph computes its own.
     """
+
+    log_mel: IntegerLogMel | None = None
 
     name: ClassVar[str] = "audio"
     rows: ClassVar[str] = "sounds"
@@ -199,6 +211,34 @@ class Audio(Modality):
             raise TypeError(f"Expected a list of {self.rows}, got one path; put it in a list.")
         found, _ = super().checked(rows, pairs)
         return [_raw(row, f"place {place}") for place, row in enumerate(found, start=1)], None
+
+    def beside(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if self.log_mel is None or "waveform" not in arrays:
+            return {}
+        return {LOG_MEL: self.log_mel(arrays["waveform"])}
+
+    def spec_beside(self, name: str) -> InputSpec:
+        if self.log_mel is None or name != LOG_MEL:
+            return super().spec_beside(name)
+        return self.log_mel.spec
+
+    def files(self) -> dict[str, bytes]:
+        return {} if self.log_mel is None else {LOG_MEL_FILE: self.log_mel.stored.to_bytes()}
+
+    @classmethod
+    def file_names(cls) -> frozenset[str]:
+        return frozenset({LOG_MEL_FILE})
+
+    @classmethod
+    def from_files(
+        cls, files: Mapping[str, bytes], *, max_length: int, settings: Mapping[str, Any]
+    ) -> Self:
+        made = {}
+        if LOG_MEL_FILE in files:
+            of = AudioSettings.of(settings)
+            stored = StoredScale.from_bytes(files[LOG_MEL_FILE], of.mels)
+            made["log_mel"] = IntegerLogMel(of, stored)
+        return cls(max_length=max_length, settings=settings, **made)
 
     def limit(self) -> str:
         of = AudioSettings.of(self.settings)

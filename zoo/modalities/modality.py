@@ -248,6 +248,10 @@ class Modality(abc.ABC):
         """Returns further inputs of some hosts' graphs, computed from the inputs of the model."""
         return {}
 
+    def spec_beside(self, name: str) -> InputSpec:
+        """Returns the spec of one of the inputs of `beside`."""
+        return InputSpec(name=name)
+
     def model_settings(self) -> dict[str, Any]:
         """Returns settings of the model's config that are determined by the files."""
         return {}

@@ -141,6 +141,15 @@ class Several(Modality):
     def texts_of(cls, rows: Sequence[Any]) -> list[str]:
         return [row["text"] for row in rows if "text" in row]
 
+    def beside(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {
+            name: one for kind in self.members.values() for name, one in kind.beside(arrays).items()
+        }
+
+    def spec_beside(self, name: str) -> InputSpec:
+        sound = self.members.get("audio")
+        return super().spec_beside(name) if sound is None else sound.spec_beside(name)
+
     def model_settings(self) -> dict[str, Any]:
         return {
             f"{name}.{setting}": value

@@ -11,7 +11,8 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
-from keras_transformer.edge.targets.micro import arena_bytes, c_name, c_sources
+from keras_transformer.edge.targets.micro.micro import arena_bytes
+from keras_transformer.edge.targets.micro.sources import c_name, c_sources
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models.build import PAD_ID
 from tests.edge.generators import generator

@@ -128,7 +128,7 @@ def test_another_scale_is_not_learned_when_training_goes_on(trained, folders, tm
 
 @pytest.mark.parametrize(
     "precision",
-    mostly_slow([one for one in PRECISIONS if one != "integer"], ["int8", "int4", "int16x8"]),
+    mostly_slow(PRECISIONS, ["int8", "int4", "int16x8"]),
 )
 def test_its_files_predict_the_same(trained, folders, precision):
     # Logits of about 3; an int8 network of this depth is within a tenth of that, int4 is coarser.
@@ -137,11 +137,6 @@ def test_its_files_predict_the_same(trained, folders, precision):
     ops = count_ops(unpack(file)[0])
     # The spectrogram has the same three products in every precision, and no table of places.
     assert "GATHER" not in ops and "GATHER_ND" not in ops
-
-
-def test_files_of_integers_name_what_to_take(trained, folders):
-    with pytest.raises(InputError, match="static_int8 has integers in all that follows it"):
-        kt.convert(trained, "integer", calibration=str(folders["train"]))
 
 
 def test_the_spectrogram_is_float_and_small(trained, folders):

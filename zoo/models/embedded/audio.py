@@ -6,7 +6,6 @@ from keras import KerasTensor
 
 from keras_transformer.frames import LogMel
 from keras_transformer.patches import SpectrogramPatches
-from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.audio import AudioSettings
 from keras_transformer.zoo.models.embedded.positions import check_positions, with_positions
 from keras_transformer.zoo.models.parts import Parts
@@ -20,17 +19,13 @@ def embed_audio(parts: Parts, inputs: Mapping[str, KerasTensor]) -> tuple[KerasT
     """
     c, settings = parts.config, AudioSettings.of(parts.config.modality_settings)
     check_positions(parts, "sounds")
-    if parts.bits["inner_bits"] is not None:
-        raise InputError(
-            "Expected a precision other than integer for a model that reads sounds, whose log-mel "
-            "spectrogram is computed in floats; static_int8 has integers in all that follows it."
-        )
     has_token, in_bands = bool(settings.class_tokens), settings.patch_mels > 0
     x = LogMel(
         settings.rate, settings.frame, settings.hop, settings.mels, settings.low, settings.highest,
         patch_frames=1 if in_bands else settings.patch_frames,
         class_token=has_token and not in_bands, dtype=parts.dtype,
-        name=parts.named("log_mel"),
+        # A file of integers alone leaves it to its host, see `edge.graphs.front_end`.
+        bits={"inner_bits": parts.bits["inner_bits"]}, name=parts.named("log_mel"),
     )(inputs["waveform"])  # fmt: skip
     x = parts.point("log_mel_point")(x)
     if in_bands:

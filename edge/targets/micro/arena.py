@@ -1,6 +1,6 @@
 """Arena size that TensorFlow Lite Micro needs for one `.tflite` file, printed by a process.
 
-Run as `python -m keras_transformer.edge.targets.micro_arena FILE`. The interpreter reports missing
+Run as `python -m keras_transformer.edge.targets.micro.arena FILE`. The interpreter reports missing
 ops on the standard error of its process, from C++. The program searches for the smallest arena in
 which the model's tensors can be allocated, invokes the model there, and prints the size in bytes.
 """

@@ -1,0 +1,136 @@
+"""Files for TensorFlow Lite Micro on microcontrollers, with C sources for a C++ project."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from keras_transformer.edge.targets.flatbuffer import FlatbufferWriter, TfliteFile
+from keras_transformer.edge.targets.micro import arena
+from keras_transformer.edge.targets.micro.sources import c_name, c_sources, source_names
+from keras_transformer.edge.tflite.schema import find_op
+from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.errors import RunError
+from keras_transformer.zoo.modalities.audio import Audio
+from keras_transformer.zoo.storage.beside import resolved
+from keras_transformer.zoo.storage.files import check_file_target
+from keras_transformer.zoo.storage.temporary import temporary_folder
+
+_MISSING_OP = re.compile(r"find op for builtin opcode '(\w+)'")
+
+
+LOADING = """\
+```cpp
+#include "{name}.h"
+#include "{name}_ops.h"
+
+alignas(16) uint8_t arena[{name}_arena_bytes];
+tflite::MicroMutableOpResolver<{name}_op_count> resolver;
+{name}_register_ops(&resolver);
+tflite::MicroInterpreter interpreter(tflite::GetModel({name}), resolver, arena, sizeof(arena));
+interpreter.AllocateTensors();
+```"""
+
+LISTENING = f"""\
+{LOADING.removesuffix("```")}
+static {{name}}_listener listener; /* of {{name}}_listen.h */
+{{name}}_listen_reset(&listener);
+while (size_t count = read_microphone(chunk)) {{
+  int is_due;
+  for (size_t taken = 0; taken < count;) {{
+    taken += {{name}}_listen(&listener, chunk + taken, count - taken, &is_due);
+    if (!is_due) continue;
+    {{name}}_listen_window(&listener, interpreter.input(0)->data.int8);
+    interpreter.Invoke();
+    {{name}}_detection heard;
+    if ({{name}}_listen_decide(&listener, interpreter.output(0)->data.f, &heard)) {{
+      puts({{name}}_labels[heard.label]);
+    }}
+  }}
+}}
+```"""
+
+
+class MicroFile(TfliteFile):
+    """A `.tflite` file, and C sources of the same name beside it."""
+
+    def beside(self, path: Path) -> Mapping[str, bytes]:
+        """Returns the C sources."""
+        return c_sources(path, bytes(self))
+
+    def loading_from(self, path: Path) -> str:
+        """Returns a C++ program that includes the sources."""
+        return self.loading.replace("{name}", c_name(path))
+
+
+class Micro(FlatbufferWriter):
+    """Writer of the target `micro`: integer files with C sources."""
+
+    has_lengths = False
+    artifact = MicroFile
+
+    def loads(self, checkpoint: Checkpoint) -> str | None:
+        """Rejects generative models."""
+        if checkpoint.task.generates:
+            return (
+                "Expected a model of whole texts for the target micro, got "
+                f"{checkpoint.task.name}."
+            )
+        if isinstance(checkpoint.modality, Audio):
+            # What the C code decides, see `listening`.
+            reason = self.needs_encoder(checkpoint, classes=True)
+            if reason := reason or self.needs_probability(checkpoint):
+                return reason
+        return super().loads(checkpoint)
+
+    def loading(self, checkpoint: Checkpoint) -> str:
+        """Returns a C++ program, in which {name} is the file's name in C."""
+        return LISTENING if isinstance(checkpoint.modality, Audio) else LOADING
+
+    def check_out(self, out: Path, *, overwrite: bool) -> None:
+        """Also checks the paths of the C sources.
+
+        Raises:
+            InputError: if the name of the file cannot become a C identifier.
+        """
+        out = resolved(out)
+        super().check_out(out, overwrite=overwrite)
+        for name in source_names(out):
+            check_file_target(out.with_name(name), overwrite=overwrite)
+
+    def measured(self, description: Mapping[str, Any]) -> dict[str, str]:
+        """Returns the size of the arena."""
+        return {"arena in TensorFlow Lite Micro": f"{description['arena_bytes']:,} bytes"}
+
+    def facts(self, flatbuffer: bytes) -> dict[str, int]:
+        """Returns the size of the arena.
+
+        Raises:
+            RunError: if TensorFlow Lite Micro lacks an op; the message names it and its layer.
+        """
+        return {"arena_bytes": arena_bytes(flatbuffer)}
+
+
+def arena_bytes(flatbuffer: bytes) -> int:
+    """Measures the smallest arena in which TensorFlow Lite Micro runs the model, in bytes.
+
+    Raises:
+        RunError: if the interpreter cannot run the model.
+    """
+    with temporary_folder() as folder:
+        path = folder / "model.tflite"
+        path.write_bytes(flatbuffer)
+        command = [sys.executable, "-m", arena.__name__, str(path)]
+        child = subprocess.run(command, capture_output=True, text=True)
+    if child.returncode == 0:
+        return int(child.stdout)
+    missing = _MISSING_OP.search(child.stderr)
+    if missing is not None:
+        raise RunError(
+            f"TensorFlow Lite Micro has no {missing[1]}, the op of "
+            f"{find_op(flatbuffer, missing[1])}."
+        )
+    reason = child.stderr.strip().splitlines()[-1]
+    raise RunError(f"TensorFlow Lite Micro cannot run the model: {reason}")

@@ -1,0 +1,135 @@
+"""C sources of a file: the model as an array, its ops and its arena, and what surrounds it."""
+
+import re
+from pathlib import Path
+
+from keras_transformer.edge.runtime.packed import unpack
+from keras_transformer.edge.targets.micro.listening import listening_sources
+from keras_transformer.edge.tflite.schema import count_ops
+from keras_transformer.zoo.errors import InputError
+
+_BYTES_PER_LINE = 16
+# Ops whose method of MicroMutableOpResolver is not their name in camel case.
+_METHODS = {"BATCH_MATMUL": "BatchMatMul", "PADV2": "PadV2"}
+
+
+def source_names(path: Path) -> tuple[str, ...]:
+    """Returns the names of the files of `c_sources`.
+
+    Raises:
+        InputError: if the stem cannot become a C identifier.
+    """
+    name = c_name(path)
+    return f"{name}.h", f"{name}.c", f"{name}_ops.h"
+
+
+def c_name(path: Path) -> str:
+    """Returns a file's stem as a C identifier, with `_` for invalid characters.
+
+    Raises:
+        InputError: if it does not begin with a letter.
+    """
+    name = re.sub(r"\W", "_", path.stem, flags=re.ASCII)
+    if not name[:1].isalpha():
+        raise InputError(f"Expected a file name that begins with a letter, got {path.name}.")
+    return name
+
+
+def c_sources(path: Path, data: bytes | None = None) -> dict[str, bytes]:
+    """Returns the files that a C++ project adds, by name.
+
+    Args:
+        path: of a file of this target; its stem names the sources and their symbols.
+        data: the file's bytes; by default they are read.
+
+    Returns:
+        `NAME.h` and `NAME.c`, the model as an array of bytes, and `NAME_ops.h`, which registers its
+        ops and defines the arena's size; for a model of sounds also `listening_sources`.
+
+    Raises:
+        InputError: see `c_name`.
+    """
+    name = c_name(path)
+    flatbuffer, description, files = unpack(path if data is None else data)
+    arena = description["arena_bytes"]
+    texts = (
+        _header(name, len(flatbuffer)), _array(name, flatbuffer),
+        _ops(name, sorted(count_ops(flatbuffer)), arena),
+    )  # fmt: skip
+    found = dict(zip(source_names(path), texts, strict=True))
+    found |= listening_sources(name, description, files)
+    return {name: text.encode() for name, text in found.items()}
+
+
+def _header(name: str, size: int) -> str:
+    guard = f"{name.upper()}_H_"
+    return f"""\
+#ifndef {guard}
+#define {guard}
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+/* A TFLite model of {size} bytes, aligned as TensorFlow Lite Micro reads it. */
+extern const unsigned char {name}[{size}];
+extern const unsigned int {name}_size;
+
+#ifdef __cplusplus
+}}
+#endif
+
+#endif /* {guard} */
+"""
+
+
+def _array(name: str, flatbuffer: bytes) -> str:
+    lines = (
+        flatbuffer[start : start + _BYTES_PER_LINE]
+        for start in range(0, len(flatbuffer), _BYTES_PER_LINE)
+    )
+    numbers = ",\n".join("    " + ", ".join(f"0x{byte:02x}" for byte in line) for line in lines)
+    return f"""\
+#include "{name}.h"
+
+/* C11 has _Alignas, older compilers the attribute. */
+#if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+#define {name.upper()}_ALIGNED _Alignas(16)
+#else
+#define {name.upper()}_ALIGNED __attribute__((aligned(16)))
+#endif
+
+const unsigned int {name}_size = {len(flatbuffer)};
+{name.upper()}_ALIGNED const unsigned char {name}[{len(flatbuffer)}] = {{
+{numbers}
+}};
+"""
+
+
+def _ops(name: str, ops: list[str], arena: int) -> str:
+    guard = f"{name.upper()}_OPS_H_"
+    adds = "\n".join(f"  ok = resolver->Add{_method(op)}() == kTfLiteOk && ok;" for op in ops)
+    return f"""\
+#ifndef {guard}
+#define {guard}
+
+#include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
+
+/* As TensorFlow Lite Micro's interpreter on x86-64 measured it; a 32-bit target has smaller
+   pointers and needs less. */
+constexpr unsigned int {name}_arena_bytes = {arena};
+constexpr unsigned int {name}_op_count = {len(ops)};
+
+/* Adds the ops of the model; false if there was no room for one. */
+inline bool {name}_register_ops(tflite::MicroMutableOpResolver<{name}_op_count>* resolver) {{
+  bool ok = true;
+{adds}
+  return ok;
+}}
+
+#endif /* {guard} */
+"""
+
+
+def _method(op: str) -> str:
+    return _METHODS.get(op) or op.title().replace("_", "")
