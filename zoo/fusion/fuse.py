@@ -66,10 +66,10 @@ def fuse(
 
     Returns:
         The checkpoint. Its metrics on the validation data stand beside those of each `member`, with
-        its weight, of several tasks the mean of its weights. Members that are fitted a weight below `LEAST_WEIGHT` are left out, and a soup
-        those that do not help; what is left may be one of the members. It reads as many tokens as
-        the member that reads the fewest. Its recipe names the data of the first member, by which it
-        may be trained on.
+        its weight, of several tasks the mean of its weights. Members that are fitted a weight below
+        `LEAST_WEIGHT` are left out, and a soup those that do not help; what is left may be one of
+        the members. It reads as many tokens as the member that reads the fewest. Its recipe names
+        the data of the first member, by which it may be trained on.
 
     Raises:
         FileNotFoundError, InputError: if data or a checkpoint cannot be read, the members' tasks,
