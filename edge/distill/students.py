@@ -28,9 +28,9 @@ _FREE = ("num_layers", "dropout", "attention_dropout")
 def new_student(teacher: Checkpoint, name: str, settings: Mapping[str, Any]) -> Checkpoint:
     """Returns an untrained model with the teacher's labels and tokenizers.
 
-    An encoder of texts of the catalogue has the pooling and the dropout of the teacher's recipe, which its
-    training data chose, unless settings say others. A published model has its weights and its own
-    tokenizers.
+    An encoder of texts of the catalogue has the pooling and the dropout of the teacher's recipe,
+    which its training data chose, unless settings say others. A published model has its weights and
+    its own tokenizers.
 
     Its recipe is the teacher's except for the model, as a starting point.
 
