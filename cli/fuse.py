@@ -20,7 +20,8 @@ WAYS = ("mean", "fitted", "vote", "soup")
     "weights that are fitted to the validation data; votes; or the weights of models of one shape.",
 )
 @options.data(
-    help="Validation data: .tsv, .csv or .jsonl, plain or .gz.  [default: the first CHECKPOINT's]"
+    help="Validation data: .tsv, .csv or .jsonl, plain or .gz; a table of several tasks.  "
+    "[default: the first CHECKPOINT's]"
 )
 @options.overwrite()
 def fuse(
@@ -28,7 +29,8 @@ def fuse(
 ) -> None:
     """Make one model of several float CHECKPOINTs of one task, with its labels and vocabulary.
 
-    Translators and language models choose each token by the mean of their probabilities.
+    Translators and language models choose each token by the mean of their probabilities. Of models
+    of several tasks, which have to be the same, each task's outputs are averaged.
 
     The result is evaluated, quantized and converted to one file like any other checkpoint, at the
     cost of all its members; `distill` makes one small model of it. A soup (--by soup) is a model of

@@ -13,11 +13,14 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, is_range, set_weights
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.fused_config import FUSED
 from keras_transformer.zoo.pretrained.checkpoints import assign, modality_of, opened
 from keras_transformer.zoo.pretrained.load import Pretrained
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.training.train_recipe import config_of
 
+# Settings of an encoder that the texts of a run choose, see `training.suited`.
+_OF_DATA = ("pooling", "dropout")
 # Settings in which a student with the teacher's blocks may differ from it: they shape no weight.
 _FREE = ("num_layers", "dropout", "attention_dropout", "stochastic_depth")
 
@@ -25,7 +28,9 @@ _FREE = ("num_layers", "dropout", "attention_dropout", "stochastic_depth")
 def new_student(teacher: Checkpoint, name: str, settings: Mapping[str, Any]) -> Checkpoint:
     """Returns an untrained model with the teacher's labels and tokenizers.
 
-    A published model has its weights and its own tokenizers.
+    An encoder of texts of the catalogue has the pooling and the dropout of the teacher's recipe,
+    which its training data chose, unless settings say others. A published model has its weights and
+    its own tokenizers.
 
     Its recipe is the teacher's except for the model, as a starting point.
 
@@ -95,6 +100,9 @@ def _named(
     )
     recipe, pretrained = opened(recipe)
     config = config_of(recipe, pretrained)
+    if pretrained is None and (config.architecture, config.modality) == ("encoder", "text"):
+        recipe = recipe.replace(settings={**_chosen_by_data(teacher), **settings})
+        config = config_of(recipe)
     if config.modality != teacher.config.modality:
         raise InputError(
             f"Expected a student that reads {teacher.config.modality}, as the teacher does, got "
@@ -106,6 +114,13 @@ def _named(
             source_vocab_size=teacher.config.source_vocab_size,
         )
     return recipe, config, pretrained
+
+
+def _chosen_by_data(teacher: Checkpoint) -> dict[str, Any]:
+    """The settings of a teacher's recipe that its data chose, or of its first member's."""
+    model = teacher.recipe.model
+    given = model.settings["members"][0]["settings"] if model.name == FUSED else model.settings
+    return {name: given[name] for name in _OF_DATA if name in given}
 
 
 def _student(

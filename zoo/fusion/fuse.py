@@ -50,20 +50,22 @@ def fuse(
     Args:
         members: at least two float checkpoints, or their folders.
         out: the new checkpoint folder; None keeps the checkpoint in memory.
-        by: `mean` of the members' probabilities of classes, labels, tags or the next token, of
-            their numbers in a regression, of the logits of answers, or of unit vectors; `fitted`,
-            that mean with weights that minimize the loss on the validation data; `vote` of the
-            classifiers; or `soup`, the mean of the weights of models of one shape, see
-            `greedy_soup`, for any task.
-        data: validation data: a path, or data in memory; None for the first member's own.
+        by: `mean` of the members' probabilities of classes (calibrated ones, as the members give
+            them), labels, tags or the next token, of their numbers in a regression, of the logits
+            of answers, or of unit vectors; `fitted`, that mean with weights that minimize the loss
+            on the validation data; `vote` of the classifiers; or `soup`, the mean of the weights of
+            models of one shape, see `greedy_soup`, for any task. Of models of several tasks each
+            head's outputs are combined by themselves.
+        data: validation data: a path, or data in memory; None for the first member's own. Of a
+            table of several tasks, the `validation` parts.
         overwrite: whether to replace a checkpoint.
 
     Returns:
         The checkpoint. Its metrics on the validation data stand beside those of each `member`, with
-        its weight. Members that are fitted a weight below `LEAST_WEIGHT` are left out, and a soup
-        those that do not help; what is left may be one of the members. It reads as many tokens as
-        the member that reads the fewest. Its recipe names the data of the first member, by which it
-        may be trained on.
+        its weight, of several tasks the mean of its weights. Members that are fitted a weight below
+        `LEAST_WEIGHT` are left out, and a soup those that do not help; what is left may be one of
+        the members. It reads as many tokens as the member that reads the fewest. Its recipe names
+        the data of the first member, by which it may be trained on.
 
     Raises:
         FileNotFoundError, InputError: if data or a checkpoint cannot be read, the members' tasks,

@@ -240,9 +240,11 @@ class _Models(Parts):
     def _head_outputs(self, x, head, prefix=""):
         """The outputs of a head on (B, D), or on (B, T, D)."""
         if head is not None and head.units is not None:
+            # Where positions compete, as those of an answer do, a stored step makes ties of them.
+            bits = dynamic_bits(self.bits) if head.kind == "tokens" else self.bits
             x = self.dropout(f"{prefix}head_dropout")(x)
-            x = self.projection(head.units, f"{prefix}head", x.shape[-1])(x)
-            x = self.point(f"{prefix}head_point")(x)
+            x = self.projection(head.units, f"{prefix}head", x.shape[-1], bits=bits)(x)
+            x = self.point(f"{prefix}head_point", bits)(x)
         return ops.cast(x, "float32")
 
     def _logits(self, logits):

@@ -82,6 +82,22 @@ def test_a_student_begins_with_blocks_of_its_teacher(kind, layers, tables):
     assert student.recipe.model.settings["num_layers"] == layers
 
 
+def test_a_new_student_has_what_the_data_chose_for_its_teacher(tables):
+    """Not its shape; of a fused teacher, what they chose for its first member."""
+    chosen = {"pooling": "max", "dropout": 0.3}
+    teacher = untrained(tiny.recipe(tables, settings={**tiny.SETTINGS, **chosen}))
+    members = [{"settings": chosen}, {"settings": {}}]
+    fused = teacher.recipe.replace(model="fused", settings={"members": members})
+    for one in (teacher, dataclasses.replace(teacher, recipe=fused)):
+        student = new_student(one, "bert_tiny", {"num_layers": 1})
+        assert student.recipe.model.settings == {**chosen, "num_layers": 1}
+        found = student.config
+        assert (found.pooling, found.dropout, found.num_layers) == ("max", 0.3, 1)
+        assert found.hidden_dim == 128
+        own = new_student(one, "bert_tiny", {"num_layers": 1, "pooling": "mean"})
+        assert (own.config.pooling, own.config.dropout) == ("mean", 0.3)
+
+
 @pytest.mark.parametrize("kind", mostly_slow(["encoder", "decoder"], ["decoder"]))
 def test_a_run_begins_there(kind, tables):
     teacher = teacher_of(kind, tables)

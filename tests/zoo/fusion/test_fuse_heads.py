@@ -72,10 +72,6 @@ def test_each_head_has_the_mean_of_its_members(members, tmp_path):
         )
     # The mean of probabilities has a temperature of its own.
     assert again.task.tasks["kind"].temperature not in (0.5, 2.0)
-    evaluated = again.evaluate(table())
-    assert evaluated["kind accuracy"] == again.head("kind").evaluate(table()["kind"]["test"])[
-        "accuracy"
-    ]
     found = made.metrics["validation"]
     assert found["mean"] == pytest.approx(
         np.mean([found[name] for name in ("kind accuracy", "names f1", "named pearson")])
@@ -88,7 +84,14 @@ def test_each_head_has_the_mean_of_its_members(members, tmp_path):
 
 
 def test_weights_are_fitted_for_each_head_to_what_members_give(members):
-    made = fuse(members, by="fitted")
+    """How batches were drawn and losses weighed is no difference between members."""
+    other = dataclasses.replace(
+        members[1].task, sampling_power=0.1, loss_weights="uncertainty", columns_of={}
+    )
+    members = [members[0], dataclasses.replace(members[1], task=other)]
+    made = fuse(members, by="fitted", data=table())
+    # Of a table that is given, the validation part is measured.
+    assert len(made.rows["validation"]) == len(members[0].rows["validation"])
     outputs = made.config.outputs
     rows = members[0].rows["validation"].parts["kind"]
     found = np.stack(
@@ -107,19 +110,6 @@ def test_weights_are_fitted_for_each_head_to_what_members_give(members):
     assert outputs["named"].weights != outputs["kind"].weights
     expected = np.mean([one.weights for one in outputs.values()], axis=0)
     assert [one["weight"] for one in made.metrics["members"]] == pytest.approx(expected.tolist())
-    # What has no weight in any head is no part of the model.
-    [weak] = fuse([members[0], moved(3.0)], by="fitted").metrics["members"][1:]
-    assert weak["weight"] < 0.5
-
-
-def test_how_members_were_trained_does_not_matter(members):
-    other = dataclasses.replace(
-        members[1].task, sampling_power=0.1, loss_weights="uncertainty", columns_of={}
-    )
-    made = fuse([members[0], dataclasses.replace(members[1], task=other)], data=table())
-    assert made.config.outputs["named"].combine == "numbers"
-    # Of a table that is given, the validation part is measured.
-    assert len(made.rows["validation"]) == len(members[0].rows["validation"])
 
 
 def test_what_cannot_be_fused(members):
@@ -127,5 +117,5 @@ def test_what_cannot_be_fused(members):
         fuse(members, by="vote")
     kind = dataclasses.replace(members[0].task.tasks["kind"], labels=("LOC", "ORG"))
     other = dataclasses.replace(members[1], task=with_task(members[1].task, kind=kind))
-    with pytest.raises(InputError, match="same labels, got kind of class.* LOC, PER, .* LOC, ORG, "):
+    with pytest.raises(InputError, match="same labels, got kind of .* LOC, PER, .* LOC, ORG, "):
         fuse([members[0], other])
