@@ -43,13 +43,18 @@ def suited(
     """
     values = {"model": recipe.model.name, **task.suited(train, recipe.model.settings)}
     settings = {
-        name: value for name, value in values.pop("settings", {}).items() if name not in chosen
+        name: value for name, value in values.pop("settings", {}).items()
+        # What is chosen for all kinds is chosen for each.
+        if not {name, name.rpartition(".")[2]} & {*chosen}
     }
     if "vocab_size" in values:
         values["vocab_size"] = min(values["vocab_size"], config.vocab_size)
         values["max_length"] = min(values["max_length"], config.max_length)
-    if config.modality_settings.get("convolutions"):
-        settings.pop("patch", None)  # it has no patches
+    for one in members_of(config):
+        if one.modality_settings.get("convolutions"):  # it has no patches
+            settings = {
+                name: value for name, value in settings.items() if name.split(".")[-1] != "patch"
+            }
     found = [one.positions_of_rows for one in members_of(config.replace(**settings))]
     if positions := max((one for one in found if one is not None), default=0):
         values["batch_tokens"] = _ROWS_OF_A_BATCH * positions
