@@ -93,9 +93,12 @@ def suited_to_start(
         "epochs": _EPOCHS[0] if isinstance(train, PlainText)
         else bounded(_ROWS_READ / len(train), _EPOCHS),
     }  # fmt: skip
-    if start.config.architecture == "encoder" and start.config.modality == "text":
+    if start.config.architecture == "encoder" and start.config.vocab_size:
         modality = start.modality(start.max_length)
-        rows = next(iter(task.inputs(train, modality).values()))
+        if modality.name == "text":
+            rows = next(iter(task.inputs(train, modality).values()))
+        else:
+            rows = modality.text.encode(modality.texts_of(train.texts)).columns["ids"]
         values["max_length"] = uncut_length(list(map(len, rows)), start.max_length)
     fixed = {*chosen, *(["epochs", "patience"] if recipe.training.steps else ())}
     values = {name: value for name, value in values.items() if name not in fixed}

@@ -159,7 +159,7 @@ def train_recipe(
         modality = data.modality
         recipe = with_selected_tokenizer(recipe, modality, report)
     else:
-        modality = start.modality(recipe.data.max_length)
+        modality = start.modality(recipe.data.max_length, config)
         data = learn_run_data(recipe, config, **given, modality=modality)
     recipe, rows = in_memory(recipe, data)
     stop_if_finished(
