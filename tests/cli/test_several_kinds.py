@@ -50,10 +50,8 @@ def test_a_table_becomes_a_file_that_answers(data, model, file):
     result = call("run", file, "--image", path, "--text", columns["text"][0])
     assert result.exit_code == 0, result.output
     assert answers[0] in result.output.splitlines()[2]
-    found = json.loads(
-        call("run", model, "--image", path, *(part for one in QUESTIONS for part in ("--text", one)),
-             "--json").output
-    )["predictions"]  # fmt: skip
+    texts = [part for one in QUESTIONS for part in ("--text", one)]
+    found = json.loads(call("run", model, "--image", path, *texts, "--json").output)["predictions"]
     assert [(one["image"], one["text"]) for one in found] == [(str(path), one) for one in QUESTIONS]
     assert {one["label"] for one in found} == {"yes", "no"}
     result = call("evaluate", file, "--data", data / "rows_1.tsv", "--json")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_transformer.cross_encoder import CrossEncoder
-from keras_transformer.kinds import JoinedVectors, KindEmbedding
+from keras_transformer.kinds import JoinedSequences, JoinedVectors, KindEmbedding
 from tests import reference
 from tests.keras_transformer.checks import (
     assert_close,
@@ -45,6 +45,13 @@ def test_a_kind_is_a_vector_that_is_added():
     layer = built(KindEmbedding(), X)
     assert_close(layer(X), X + values(layer)["embedding"])
     check_gradients(layer, lambda w, x: x + w["embedding"], X)
+
+
+def test_sequences_follow_each_other():
+    layer, others = JoinedSequences(), [X, normal(B, S, D, seed=3), normal(B, 1, D, seed=4)]
+    assert_close(layer(others), np.concatenate(others, axis=1))
+    symbolic = layer([keras.KerasTensor((None, None, D)), keras.KerasTensor((None, S, D))])
+    assert symbolic.shape == (None, None, D)
 
 
 @pytest.mark.parametrize("form", [{}, {"pre_norm": True, "activation": "relu"}])
