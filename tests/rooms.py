@@ -177,7 +177,7 @@ ROOMS = {
         "zoo.errors zoo.models zoo.pretrained zoo.tabular zoo.tasks", "keras"
     ),
     "zoo.augmentation": Room("zoo.data zoo.errors", "keras numpy"),
-    "zoo.training.several": Room("zoo.errors zoo.modalities zoo.models", "keras"),
+    "zoo.training.several": Room("zoo.errors zoo.layer_names zoo.modalities zoo.models", "keras"),
     "zoo.training": Room(
         "layers zoo.augmentation zoo.backends zoo.checkpoint zoo.checkpoint_config zoo.data "
         "zoo.errors zoo.evaluation zoo.losses zoo.modalities zoo.models zoo.models.embedded "

@@ -8,6 +8,7 @@ import pytest
 from keras import ops
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.layer_names import without_prefix
 from keras_transformer.zoo.models.build import build, get_weights
 from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.models.fused_config import (
@@ -15,7 +16,6 @@ from keras_transformer.zoo.models.fused_config import (
     config_from_json,
     members_of,
     stacks_of,
-    without_prefix,
 )
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.models.memory import parameters_of

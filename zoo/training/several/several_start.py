@@ -8,13 +8,14 @@ import keras
 from keras import ops
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.layer_names import prefix_of_kind
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.modalities.several import PLUS
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.catalog import get_config, joined
 from keras_transformer.zoo.models.heads import POOLER
-from keras_transformer.zoo.models.several_config import JOINT, SeveralConfig, prefix_of_kind
+from keras_transformer.zoo.models.several_config import JOINT, SeveralConfig
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
