@@ -82,6 +82,23 @@ class ExistingData(ExistingFile):
         self.dir_okay = True
 
 
+class FileOrShare(click.ParamType):
+    """The path of a data file, or a share of the training data to use instead.
+
+    Args:
+        path_type: type of the path.
+    """
+
+    name = "file or share"
+
+    def __init__(self, path_type: type = Path):
+        self._data = ExistingData(path_type)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        share = read_number(value)
+        return self._data.convert(value, param, ctx) if share is None else share
+
+
 EXISTING_FILE, EXISTING_DATA = ExistingFile(), ExistingData()
 
 

@@ -81,6 +81,14 @@ audio = _column(
     "--audio",
     "Column of the sounds: paths within the folder of the table, or arrays in .npz.",
 )
+fusion = partial(
+    click.option,
+    "--fusion",
+    type=click.Choice(("late", "joint", "cross")),
+    help="How a model that reads several kinds of columns makes one of them: late joins the vector "
+    "of an encoder of each, joint reads all as one sequence, in cross the text attends to the "
+    "others.  [default: late]",
+)
 label = _column(
     "--label", "Column of the label: a name, an integer, or the number to predict."
 )

@@ -12,6 +12,7 @@ from keras_transformer.cli.lines import read_lines
 from keras_transformer.cli.matching import labels_option, write_matching
 from keras_transformer.cli.nearest import MATCHES, nearest_options, write_nearest
 from keras_transformer.cli.predictions import note_cuts, print_json, print_table, values
+from keras_transformer.cli.rows import as_json_row, kind_options, rows_of_kinds, shown
 from keras_transformer.cli.streams import checked_stream, stream_options, write_detections
 from keras_transformer.cli.vectors import check_vectors, typed, vectors_option
 from keras_transformer.zoo.errors import InputError
@@ -29,6 +30,7 @@ from keras_transformer.zoo.outputs import LABEL_SETS, LabelSet, Prediction
     "--stop", multiple=True, type=kinds.TEXT, metavar="TEXT",
     help="Text at which generation stops; may be repeated.",
 )
+@kind_options
 @chat_options
 @generation.decoding_options
 @nearest_options
@@ -64,6 +66,8 @@ def run(
 
     Entities: keras-transformer run tagger.tflite "Ada Lovelace lived in London."
 
+    An image with a text: keras-transformer run answerer.tflite --image cat.jpg --text "what is it?"
+
     Similar lines: keras-transformer run embedder.tflite "a charming film" --nearest reviews.txt
 
     Words in a long sound: keras-transformer run words.tflite meeting.wav --stream
@@ -83,6 +87,7 @@ def run(
     if pairs and not predictor.pair:
         raise InputError(f"Expected no --pair for a model of single texts, got {pairs[0]!r}.")
     check_vectors(predictor, vectors, nearest, matches)
+    texts = rows_of_kinds(predictor, texts, given)
     if is_stream:
         write_detections(predictor, model, texts, given, as_json)
         return
@@ -123,7 +128,7 @@ def run(
         nothing = LabelSet({}, {}, False) if is_set else Prediction(None, None, {}, False)
         rows = [
             {
-                predictor.modality.column: text, **({"pair": pair} if pairs else {}),
+                **as_json_row(predictor, text), **({"pair": pair} if pairs else {}),
                 **values(prediction or nothing), **share,
             }
             for text, pair, prediction, share in zip(
@@ -132,7 +137,7 @@ def run(
         ]
         print_json(model, rows)
     else:
-        print_table(texts, predictions, predictor.modality.column)
+        print_table([shown(text) for text in texts], predictions, predictor.modality.column)
 
 
 def write_by_head(
@@ -219,11 +224,11 @@ def unknown_of(
 ) -> list[dict[str, float]]:
     """Returns the share of unknown tokens of each line by its name, and notes what is unread."""
     from keras_transformer.cli import display
-    from keras_transformer.zoo.modalities.text import Text
     from keras_transformer.zoo.tokenizers.tokenizer_config import UNKNOWN_TOKENS
 
-    modality = predictor.modality
-    found = modality.unknown(texts, pairs or None) if isinstance(modality, Text) else None
+    modality, found = predictor.modality, None
+    if modality.text is not None:
+        found = modality.text.unknown(modality.texts_of(texts), pairs or None)
     if found is None:
         return [{}] * (len(texts) + len(blank))
     shares = in_places(found, blank, 0.0)
@@ -241,5 +246,3 @@ def check_arguments(texts: tuple[str, ...], pairs: tuple[str, ...]) -> None:
         raise InputError(
             f"Expected a --pair for each of the {len(texts)} texts, got {len(pairs)}."
         )
-
-

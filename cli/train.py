@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from keras_transformer.cli import kinds, options, training
-from keras_transformer.zoo.numerals import read_number
 from keras_transformer.zoo.recipe import CHOICES, OPTIONS, Recipe
 from keras_transformer.zoo.recipe.training_data import data_options
 from keras_transformer.zoo.tasks.registry import ALIASES, DEFAULT_TASK, TASKS
@@ -140,16 +139,6 @@ def settings_of(_context: Any, _parameter: Any, pairs: tuple[str, ...]) -> dict[
 DATA_FILE, DATA = kinds.ExistingFile(str), kinds.ExistingData(str)
 
 
-class FileOrShare(click.ParamType):
-    """The path of a data file, or a share of the training data to use instead."""
-
-    name = "file or share"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> str | float:
-        share = read_number(value)
-        return DATA.convert(value, param, ctx) if share is None else share
-
-
 @click.command()
 @click.argument("model", required=False)
 @click.option(
@@ -166,7 +155,7 @@ class FileOrShare(click.ParamType):
     ".conllu or .jsonl; for question-answering .json or .jsonl.",
 )
 @click.option(
-    "--validation", type=FileOrShare(), metavar="FILE|SHARE",
+    "--validation", type=kinds.FileOrShare(str), metavar="FILE|SHARE",
     help="Validation data, or a share of the training data such as 0.1; the epoch that is "
     "best on them is kept.",
 )
@@ -184,6 +173,7 @@ class FileOrShare(click.ParamType):
     help="Column of the labels: names, integers, or numbers to predict; of the tags in CoNLL, by "
     "number.  [default: label]"
 )
+@options.fusion()
 @click.option(
     "--negative", type=kinds.TEXT, metavar="COLUMN",
     help="Column of a text that does not match the first (embedding with --objective ranking).",
@@ -235,7 +225,7 @@ class FileOrShare(click.ParamType):
 def train(
     out: Path, overwrite: bool, resume: bool, tensorboard: Path | None, recipe_file: Path | None,
     tasks: str | None, baseline: bool, mixed_precision: str | None, settings: dict[str, Any],
-    **given: Any,
+    fusion: str | None, **given: Any,
 ) -> None:  # fmt: skip
     """Train a MODEL on your own data: of the catalogue, or from the weights of a trained one.
 
@@ -274,11 +264,16 @@ def train(
 
     Sounds: keras-transformer train kwt_tiny --train clips/train --validation clips/dev --out words
 
+    Questions about images, with an encoder of each: keras-transformer train cct_2+bert_tiny --train
+    train.tsv --validation dev.tsv --image path --text question --label answer --fusion cross --out
+    answerer
+
     An encoder that has read plain text first: keras-transformer train bert_mini --task
     masked-language-modeling --train texts.txt --validation 0.05 --out pretrained; then
     keras-transformer train ./pretrained --train train.tsv --validation dev.tsv --out my_model
     """
     changes = {name: value for name, value in given.items() if value is not None}
+    settings |= {} if fusion is None else {"fusion": fusion}
     if tasks is not None:
         changes |= of_table(tasks, changes)
     if mixed_precision is not None:

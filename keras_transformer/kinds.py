@@ -85,7 +85,8 @@ class KindEmbedding(QuantizedLayer):
             name="embedding", shape=(input_shape[-1],), initializer=normal
         )
         self.point = self._point("point", self.inner_bits)
-        self.sum_point = self._point("sum_point", self.inner_bits)
+        # With zero point 0, since it is padded with zeros, see `JoinedSequences`.
+        self.sum_point = self._point("sum_point", self.inner_bits, symmetric=True)
 
     def call(self, inputs, training=None):
         vector = ops.cast(ops.convert_to_tensor(self.embedding), self.compute_dtype)
@@ -93,3 +94,35 @@ class KindEmbedding(QuantizedLayer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class JoinedSequences(QuantizedLayer):
+    """One sequence (B, T_1 + ... + T_K, D) of sequences (B, T_k, D), in their order.
+
+    Each is padded with zeros to the whole length, and they are added: sequences that a device
+    stores in steps of their own need not be stored in common ones.
+
+    Args:
+        bits: `inner_bits` is the width of the whole.
+    """
+
+    def build(self, input_shapes):
+        self.point = self._point("point", self.inner_bits)
+
+    def call(self, inputs, training=None):
+        lengths = [ops.shape(x)[1] for x in inputs]
+        padded = [
+            ops.pad(x, ((0, 0), (sum(lengths[:place]), sum(lengths[place + 1 :])), (0, 0)))
+            for place, x in enumerate(inputs)
+        ]
+        return self.point(sum(padded[1:], padded[0]), training=training)
+
+    def compute_output_spec(self, inputs, training=None):
+        lengths = [x.shape[1] for x in inputs]
+        length = None if None in lengths else sum(lengths)
+        shape = (inputs[0].shape[0], length, inputs[0].shape[2])
+        return keras.KerasTensor(shape, self.compute_dtype)
+
+    def compute_mask(self, inputs, previous_mask):
+        return None

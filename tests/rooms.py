@@ -186,13 +186,15 @@ ROOMS = {
         "zoo.errors zoo.models zoo.pretrained zoo.tabular zoo.tasks", "keras"
     ),
     "zoo.augmentation": Room("zoo.data zoo.errors", "keras numpy"),
+    "zoo.training.several": Room("zoo.errors zoo.layer_names zoo.modalities zoo.models", "keras"),
     "zoo.training": Room(
         "layers zoo.augmentation zoo.backends zoo.checkpoint zoo.checkpoint_config zoo.data "
         "zoo.errors zoo.evaluation zoo.losses zoo.modalities zoo.models zoo.models.embedded "
         "zoo.models.running zoo.outputs zoo.pretrained zoo.progress zoo.prune_vocabulary "
         "zoo.recipe zoo.storage "
         "zoo.tabular zoo.tasks zoo.tasks.masked zoo.tasks.multi_task zoo.tokenizers "
-        "zoo.tokenizers.normalizers zoo.training.adaptation zoo.vocabularies",
+        "zoo.tokenizers.normalizers zoo.training.adaptation zoo.training.several "
+        "zoo.vocabularies",
         "keras numpy",
     ),
     "zoo.fusion": Room(

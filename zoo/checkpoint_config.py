@@ -14,8 +14,14 @@ import numpy as np
 from keras_transformer.zoo.data.labels import read_labels
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config_checks import ADDED_POSITIONS
-from keras_transformer.zoo.models.fused_config import Config, config_from_json, members_of
+from keras_transformer.zoo.models.fused_config import (
+    Config,
+    config_from_json,
+    members_of,
+    stacks_of,
+)
 from keras_transformer.zoo.models.memory import kernel_parameters, parameters_of
+from keras_transformer.zoo.models.several_config import SeveralConfig
 
 CONFIG, WEIGHTS, LABELS = "config.json", "weights.safetensors", "labels.txt"
 RECIPE, METRICS, PROBES = "recipe.json", "metrics.json", "probes.safetensors"
@@ -107,9 +113,10 @@ class CheckpointConfig:
         Raises:
             InputError: it would have more, or tables that are larger than any model's.
         """
-        shapes = members_of(self.shape)
+        shapes = stacks_of(self.shape)
         least = sum(map(parameters_of, shapes))
-        for one in shapes if self.shape.architecture == "encoder" else ():
+        heads = shapes[:1] if isinstance(self.shape, SeveralConfig) else shapes
+        for one in heads if self.shape.architecture == "encoder" else ():
             least += kernel_parameters(one, one.hidden_dim, len(self.labels))
         blocks = sum(1 if one.share_layers else one.num_layers for one in shapes)
         if least > numbers or blocks > arrays:
@@ -117,7 +124,7 @@ class CheckpointConfig:
                 f"{CONFIG} of {path} is of a model with {self.shape.num_layers} layers and at "
                 f"least {least} weights, {weights} has {numbers}."
             )
-        for one in shapes:
+        for one in members_of(self.shape):
             waves = one.max_length * one.hidden_dim
             if one.positions in ADDED_POSITIONS and waves > _MOST_WAVES:
                 raise InputError(

@@ -29,6 +29,7 @@ from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.counts import multiply_adds, parameters
 from keras_transformer.zoo.models.fused_config import check_single
+from keras_transformer.zoo.models.several_config import SeveralConfig
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Prune, Recipe
@@ -114,7 +115,8 @@ def prune(
     }  # fmt: skip
     way = _only_way(given)
     checkpoint = as_checkpoint(checkpoint)
-    check_single(checkpoint.config, "to prune")
+    if not (isinstance(checkpoint.config, SeveralConfig) and {"sparsity", "clusters"} & set(way)):
+        check_single(checkpoint.config, "to prune")
     if checkpoint.is_quantized:
         raise InputError(
             "Expected a float checkpoint to prune, got a quantized one; prune first, "

@@ -1,7 +1,7 @@
 """Evaluation of a model that keeps what it computed for each row."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,9 +111,13 @@ class Diagnosis:
         examples = self.examples
         pair = {} if examples.pairs is None else {"text_pair": examples.pairs[place]}
         row, line = examples.texts[place], examples.lines[place]
+        kinds = row if isinstance(row, Mapping) else {self.column: row}
         # Of a picture or a sound in memory there is no more to show than its number.
-        shown = str(row) if isinstance(row, str | Path) else f"row {line}"
-        return {"line": line, self.column: shown, **pair}
+        shown = {
+            name: str(one) if isinstance(one, str | Path) else f"row {line}"
+            for name, one in kinds.items()
+        }
+        return {"line": line, **shown, **pair}
 
     def _wrong_classes(self):
         for place, (target, one) in enumerate(

@@ -68,8 +68,9 @@ def misfits(
         yield from _by_head(description, lengths, modality, model)
     else:
         yield from _predicting(description, lengths, labels, modality, model)
-    if isinstance(modality, Text | Speech):
-        ids = modality.tokenizer.vocab_size + (len(labels) if generates else 0)
+    text = modality if isinstance(modality, Speech) else modality.text
+    if text is not None:
+        ids = text.tokenizer.vocab_size + (len(labels) if generates else 0)
         rows = min(_table_rows(model), default=ids)
         if rows < ids:
             yield f"Expected at most the {rows} ids of its table, got {ids}."

@@ -34,6 +34,7 @@ from keras_transformer.edge.tflite.freed import release_freed_memory
 from keras_transformer.edge.tflite.schema import output_step
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.modalities.several import PLUS
 from keras_transformer.zoo.outputs import BY_POSITION, CLASSES
 from keras_transformer.zoo.scope import PROBABILITY
 from keras_transformer.zoo.tokenizers.special import FIRST
@@ -207,6 +208,11 @@ class FlatbufferWriter(Writer):
     def needs_encoder(self, checkpoint: Checkpoint, *, classes: bool) -> str | None:
         """Returns a reason if the task is not over single texts, or not of one label each."""
         task = checkpoint.task
+        if PLUS in checkpoint.modality.name:
+            return (
+                f"Expected a model that reads rows of one kind for the target {self.name}, got "
+                f"one of {checkpoint.modality.name}; convert for the target plain."
+            )
         if task.output in BY_POSITION:
             return (
                 f"Expected one output for a text for the target {self.name}, whose host reads no "

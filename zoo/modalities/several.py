@@ -157,7 +157,10 @@ class Several(Modality):
         }  # fmt: skip
 
     def limit(self) -> str | None:
-        return " ".join(filter(None, (one.limit() for one in self.members.values()))) or None
+        found = [one.limit() for one in self.members.values()]
+        if self.text is not None:
+            found.append(f"Of a text it reads at most {self.max_length} tokens.")
+        return " ".join(filter(None, found)) or None
 
     def misfit(self, config: Mapping[str, Any]) -> str | None:
         shapes = config.get("members")

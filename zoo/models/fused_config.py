@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.models.several_config import SeveralConfig
+from keras_transformer.zoo.models.several_config import JOINT, SeveralConfig
 from keras_transformer.zoo.outputs import check_temperature
 
 # Name of the model in the recipe of several that answer as one, by which none can be trained, and
@@ -256,6 +256,13 @@ def members_of(config: Config) -> tuple[TransformerConfig, ...]:
     if isinstance(config, SeveralConfig):
         return tuple(config.members.values())
     return config.members if isinstance(config, FusedConfig) else (config,)
+
+
+def stacks_of(config: Config) -> tuple[TransformerConfig, ...]:
+    """Returns the configs whose blocks a model has; of one sequence of kinds, the reader's."""
+    if isinstance(config, SeveralConfig) and config.fusion == JOINT:
+        return (config.members[config.reader],)
+    return members_of(config)
 
 
 def check_single(config: Config, what: str) -> None:

@@ -130,6 +130,11 @@ class SeveralConfig:
         return 0
 
     @property
+    def rank(self) -> int:
+        """Largest rank of low-rank factors of any member; 0 for none."""
+        return max(one.rank for one in self.members.values())
+
+    @property
     def num_segments(self) -> int:
         """Number of segments of the text; 0 without text."""
         return max(one.num_segments for one in self.members.values())

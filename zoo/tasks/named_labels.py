@@ -113,6 +113,7 @@ def suited_to_several(
             for kind, one in found.items() for name, value in one["settings"].items()
         },
         "model": PLUS.join(one["model"] for one in found.values()),
-        "token_dropout": 0.0, "learning_rate": 1e-3, "augment": "",
+        "token_dropout": 0.0, "learning_rate": 1e-3,
     }  # fmt: skip
+    result.pop("augment", None)  # a moved or mirrored picture may belie its text
     return result

@@ -65,6 +65,11 @@ def _learn_several(
     recipe: Recipe, config: SeveralConfig, task: Task, examples: Any
 ) -> Modality:
     """The modality of several kinds, each learned as if it were alone."""
+    if recipe.data.piece_dropout:
+        raise InputError(
+            f"Expected piece_dropout to be 0 for a model that reads {config.modality}, got "
+            f"piece_dropout={recipe.data.piece_dropout}."
+        )
     members = {
         name: learn_modality(
             recipe if one.positions_of_rows is None or "text" not in config.members

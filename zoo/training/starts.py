@@ -15,6 +15,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.checkpoint_config import METRICS, PROBES, RECIPE
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.modality import Modality
+from keras_transformer.zoo.modalities.several import PLUS
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.embedded.resized import resized_positions
@@ -30,11 +31,12 @@ from keras_transformer.zoo.pretrained.checkpoints import (
     pruned,
 )
 from keras_transformer.zoo.pretrained.load import Pretrained
-from keras_transformer.zoo.pretrained.source import is_checkpoint
+from keras_transformer.zoo.pretrained.source import is_checkpoint, is_published
 from keras_transformer.zoo.prune_vocabulary import KeptTexts
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.storage.files import read_folder
 from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.training.several.several_start import SeveralStart, origin_of
 
 # Files of a checkpoint that say nothing of what a run begins with.
 _UNREAD = (METRICS, PROBES, RECIPE)
@@ -56,8 +58,8 @@ class Start(Protocol):
     parameters: int
     from_nothing: bool
 
-    def modality(self, max_length: int) -> Modality:
-        """Returns the modality that encodes the rows of a run."""
+    def modality(self, max_length: int, config: Any = None) -> Modality:
+        """Returns the modality that encodes the rows of a run, whose config may matter."""
 
     def assign(self, config: TransformerConfig, model: keras.Model, task: Task) -> None:
         """Assigns the weights to a model with changed settings; a head that differs stays new."""
@@ -91,7 +93,7 @@ class PublishedStart:
         """Number of parameters, without a head."""
         return self.pretrained.parameters
 
-    def modality(self, max_length: int) -> Modality:
+    def modality(self, max_length: int, config: Any = None) -> Modality:
         return modality_of(self.pretrained, max_length)
 
     def assign(self, config: TransformerConfig, model: keras.Model, task: Task) -> None:
@@ -181,7 +183,7 @@ class OwnStart:
             "from_nothing": self.from_nothing, "sha256": dict(self.sha256),
         }  # fmt: skip
 
-    def modality(self, max_length: int) -> Modality:
+    def modality(self, max_length: int, config: Any = None) -> Modality:
         return dataclasses.replace(self.checkpoint.modality, max_length=max_length)
 
     def assign(self, config: TransformerConfig, model: keras.Model, task: Task) -> None:
@@ -241,7 +243,37 @@ class OwnStart:
         return get_weights(self.checkpoint.model)
 
 
-def opened_start(recipe: Recipe) -> tuple[Recipe, PublishedStart | OwnStart | None]:
+def is_start(name: str | os.PathLike) -> bool:
+    """Whether a name is that of trained weights, or of several models with trained ones among."""
+    return any(
+        is_published(one, or_checkpoint=False) or is_checkpoint(one) for one in names_of(name)
+    )
+
+
+def names_of(name: str | os.PathLike) -> list[str]:
+    """Returns the names of the models of several kinds in a name, such as `cct_2+bert_tiny`."""
+    name = os.fspath(name)
+    return [name] if Path(name).exists() else name.split(PLUS)
+
+
+def _opened_several(recipe: Recipe, names: list[str]) -> tuple[Recipe, SeveralStart]:
+    origin = recipe.model.published
+    parts, origins, found = {}, {}, []
+    for name in names:
+        own, part = opened_start(recipe.replace(model=name, published={}))
+        found.append(own.model.name)
+        parts[own.model.name] = part
+        if part is not None:
+            origins[part.config.modality] = own.model.published
+    start = SeveralStart.of(parts)
+    told = origin_of(origins)
+    check_files(told["sha256"], origin, start.name)
+    return recipe.replace(model=PLUS.join(found), published=told), start
+
+
+def opened_start(
+    recipe: Recipe,
+) -> tuple[Recipe, PublishedStart | OwnStart | SeveralStart | None]:
     """Opens what a run begins with, if its model's name is not of the catalogue.
 
     Returns:
@@ -253,6 +285,8 @@ def opened_start(recipe: Recipe) -> tuple[Recipe, PublishedStart | OwnStart | No
     """
     name = recipe.model.name
     origin = recipe.model.published
+    if len(names := names_of(name)) > 1:
+        return _opened_several(recipe, names) if is_start(name) else (recipe, None)
     if is_checkpoint(name):
         own = OwnStart.of(name)
         check_files(own.provenance["sha256"], origin, name)

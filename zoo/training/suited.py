@@ -43,15 +43,22 @@ def suited(
     """
     values = {"model": recipe.model.name, **task.suited(train, recipe.model.settings)}
     settings = {
-        name: value for name, value in values.pop("settings", {}).items() if name not in chosen
+        name: value for name, value in values.pop("settings", {}).items()
+        # What is chosen for all kinds is chosen for each.
+        if not {name, name.rpartition(".")[2]} & {*chosen}
     }
     if "vocab_size" in values:
         values["vocab_size"] = min(values["vocab_size"], config.vocab_size)
         values["max_length"] = min(values["max_length"], config.max_length)
-    if config.modality_settings.get("convolutions"):
-        settings.pop("patch", None)  # it has no patches
-    if config.modality_settings.get("patch_mels"):
-        settings.pop("patch_frames", None)  # its patches are as high as they are wide
+    for one in members_of(config):
+        # Convolutions have no patches, and patches as high as they are wide no number of frames.
+        unused = {
+            name for by, name in (("convolutions", "patch"), ("patch_mels", "patch_frames"))
+            if one.modality_settings.get(by)
+        }  # fmt: skip
+        settings = {
+            name: value for name, value in settings.items() if name.split(".")[-1] not in unused
+        }
     found = [one.positions_of_rows for one in members_of(config.replace(**settings))]
     if positions := max((one for one in found if one is not None), default=0):
         values["batch_tokens"] = _ROWS_OF_A_BATCH * positions
@@ -90,9 +97,12 @@ def suited_to_start(
         "epochs": _EPOCHS[0] if isinstance(train, PlainText)
         else bounded(_ROWS_READ / len(train), _EPOCHS),
     }  # fmt: skip
-    if start.config.architecture == "encoder" and start.config.modality == "text":
+    if start.config.architecture == "encoder" and start.config.vocab_size:
         modality = start.modality(start.max_length)
-        rows = next(iter(task.inputs(train, modality).values()))
+        if modality.name == "text":
+            rows = next(iter(task.inputs(train, modality).values()))
+        else:
+            rows = modality.text.encode(modality.texts_of(train.texts)).columns["ids"]
         values["max_length"] = uncut_length(list(map(len, rows)), start.max_length)
     fixed = {*chosen, *(["epochs", "patience"] if recipe.training.steps else ())}
     values = {name: value for name, value in values.items() if name not in fixed}

@@ -12,7 +12,6 @@ from keras_transformer.zoo.modalities.registry import MODALITIES
 from keras_transformer.zoo.modalities.several import PLUS
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.pretrained.checkpoints import FINE_TUNING
-from keras_transformer.zoo.pretrained.source import is_checkpoint, is_published
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.prune_vocabulary import Texts
 from keras_transformer.zoo.recipe import OPTIONS, Recipe
@@ -20,6 +19,7 @@ from keras_transformer.zoo.recipe.training_data import data_options, is_path, ro
 from keras_transformer.zoo.tasks.multi_task.multi_task import MultiTask
 from keras_transformer.zoo.tasks.registry import DEFAULT_TASK, task_named
 from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.training.starts import is_start
 from keras_transformer.zoo.training.train_recipe import OWN_CONFIG, train_recipe
 
 # Modality -> the model of its rows, where none is named and the data choose no other.
@@ -145,7 +145,7 @@ def _recipe(
         raise TypeError(
             f"Expected a name of the catalogue, a config or a recipe, got model={model!r}."
         )
-    elif model is not None and (is_published(model, or_checkpoint=False) or is_checkpoint(model)):
+    elif model is not None and is_start(model):
         _check_own_tokenizer(options)
         given |= FINE_TUNING
     task = DEFAULT_TASK if task is None else task

@@ -161,7 +161,7 @@ def train_recipe(
         modality = data.modality
         recipe = with_selected_tokenizer(recipe, modality, report)
     else:
-        modality = start.modality(recipe.data.max_length)
+        modality = start.modality(recipe.data.max_length, config)
         if modality.settings:
             modality = dataclasses.replace(modality, settings=config.modality_settings)
         if note := resizing_note(start.config, config):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from keras import KerasTensor, ops
 
 from keras_transformer.cross_encoder import CrossEncoder
-from keras_transformer.kinds import JoinedVectors, KindEmbedding
+from keras_transformer.kinds import JoinedSequences, JoinedVectors, KindEmbedding
 from keras_transformer.stacks import Encoder
 from keras_transformer.zoo.layer_names import prefix_of_kind
 from keras_transformer.zoo.models.inputs import read_inputs
@@ -58,9 +58,8 @@ def _joint(config, bits, dtype):
     # The first place is that of the reader's first token, which may be pooled.
     order = sorted(sequences, key=lambda name: name != config.reader)
     whole = Parts(config.members[config.reader], bits, dtype)
-    x = whole.inner_point("sequence_point")(
-        ops.concatenate([sequences[name] for name in order], axis=1)
-    )
+    one_sequence = JoinedSequences(bits=bits, dtype=dtype, name="sequence")
+    x = one_sequence([sequences[name] for name in order])
     c = whole.config
     if not (c.pre_norm or c.has_embedding_norm):
         x = whole.point("embedding_point")(x)

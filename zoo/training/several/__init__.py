@@ -1,0 +1,4 @@
+"""Runs of models of several kinds that begin with trained weights of some.
+
+Imports modalities and models.
+"""
