@@ -35,15 +35,13 @@ LOCAL_IMPORTS = {
     ("edge/runtime/interpreters.py", "tensorflow_text"),
     ("edge/runtime/checks/trial_process.py", "tensorflow_text"),
     # Extras, which a model on the hub or in a file of PyTorch needs.
-    ("zoo/pretrained/source.py", "huggingface_hub"),
-    ("zoo/pretrained/tensors.py", "torch"),
+    *(("zoo/pretrained/source.py", "huggingface_hub"), ("zoo/pretrained/tensors.py", "torch")),
     # Extras, which pictures and sounds in files and chat templates need.
     *(("zoo/media/pictures.py", "PIL"), ("zoo/media/sounds.py", "soundfile")),
     ("zoo/chat/template.py", "jinja2"),
     # The models train on other backends where TensorFlow is not installed.
     ("zoo/models/running/decoding_steps.py", "tensorflow"),
-    ("zoo/pretrained/load.py", "tensorflow"),
-    ("zoo/vocabularies/learn.py", "tensorflow"),
+    *(("zoo/pretrained/load.py", "tensorflow"), ("zoo/vocabularies/learn.py", "tensorflow")),
     ("edge/runtime/checks/trial_process.py", "resource"),  # Windows has no limits of memory
     # Tasks measure files, too, which Keras' seconds would double; only training needs it.
     ("zoo/models/heads.py", "keras_transformer"),
@@ -51,13 +49,15 @@ LOCAL_IMPORTS = {
     *(
         (f"zoo/tasks/{task}.py", package)
         for task in "classification embedding generating multi_label regression masked/"
-        "masked_language_modeling tagging/token_classification answering/question_answering".split()
+        "masked_language_modeling tagging/token_classification answering/question_answering "
+        "matching/contrastive".split()
         for package in ("keras", "keras_transformer")
     ),
     *(
         (f"zoo/tasks/{task}.py", "keras_transformer")
         for task in "labelled_data language_modeling translation tagging/windowed_data "
-        "multi_task/multi_task multi_task/multi_data masked/masked_data".split()
+        "multi_task/multi_task multi_task/multi_data masked/masked_data matching/"
+        "contrastive_data".split()
     ),
     # It is not needed to write a file, and loads where it is installed.
     ("edge/targets/litertlm/lm_replay.py", "litert_lm"),
