@@ -43,7 +43,7 @@ def rows_of_kinds(predictor: Any, texts: Sequence[Any], given: dict[str, Any]) -
     """
     named = named_rows(given)
     wanted = [kind.name for kind in getattr(predictor.modality, "kinds", ())]
-    if not wanted or predictor.matches_kinds:
+    if not wanted:
         if named:
             name = next(iter(named))
             raise InputError(
