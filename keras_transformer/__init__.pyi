@@ -77,8 +77,8 @@ from keras_transformer.zoo.tasks.language_modeling import LanguageModeling as La
 from keras_transformer.zoo.tasks.masked.masked_language_modeling import (
     MaskedLanguageModeling as MaskedLanguageModeling,
 )
-from keras_transformer.zoo.tasks.measure import evaluate as evaluate
 from keras_transformer.zoo.tasks.matching.contrastive import Contrastive as Contrastive
+from keras_transformer.zoo.tasks.measure import evaluate as evaluate
 from keras_transformer.zoo.tasks.multi_label import MultiLabel as MultiLabel
 from keras_transformer.zoo.tasks.multi_task.multi_task import MultiTask as MultiTask
 from keras_transformer.zoo.tasks.regression import Regression as Regression
