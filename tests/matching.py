@@ -14,7 +14,7 @@ SETTINGS = {
     "image.convolutions": 1, "image.height": 8, "image.width": 8,
 }  # fmt: skip
 OPTIONS = {
-    "model": "cct_2+bert_tiny", "epochs": 10, "learning_rate": 0.01, "batch_tokens": 512,
+    "model": "cct_2+bert_tiny", "epochs": 6, "learning_rate": 0.01, "batch_tokens": 512,
     "vector_dim": 16, "settings": SETTINGS,
 }  # fmt: skip
 

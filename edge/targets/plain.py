@@ -12,6 +12,8 @@ class Plain(FlatbufferWriter):
         call = f"predict([{checkpoint.modality.example}])"
         if checkpoint.task.generates:
             call = 'generate(["a text"])'
+        elif checkpoint.matches_kinds:
+            call = 'embed(texts=["a text"])'
         elif checkpoint.task.pair:
             call = 'predict(["a text"], ["its second text"])'
         return f"""\

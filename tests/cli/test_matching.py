@@ -21,7 +21,7 @@ def clip(tmp_path_factory):
     result = call(
         "train", OPTIONS["model"], "--task", "contrastive", "--train", table, "--validation",
         validation, "--image", "picture", "--text", "caption", "--vector-dim", "16",
-        "--learning-rate", "0.01", "--batch-tokens", "512", "--epochs", "10", *settings,
+        "--learning-rate", "0.01", "--batch-tokens", "512", "--epochs", "6", *settings,
         "--out", folder / "model",
     )  # fmt: skip
     assert result.exit_code == 0, result.output

@@ -16,6 +16,7 @@ from keras_transformer.zoo.losses.vectors import contrastive_loss
 from keras_transformer.zoo.tasks.matching.learner import MOST_SCALE, ContrastiveLearner
 from keras_transformer.zoo.tasks.registry import task_from_json, tasks_for
 from tests.matching import CAPTIONS, OPTIONS, pictures, train, trained
+from tests.zoo.training.test_jax import trained_on_jax
 
 TEST = pictures(30, 2)
 
@@ -95,18 +96,13 @@ def test_quantized_training_keeps_the_factor():
     followed = quantize(checkpoint, "int8", epochs=1)
     assert followed.task.scale == checkpoint.task.scale
     assert followed.metrics["validation"]["mean_reciprocal_rank"] > 0.9
-    learned = quantize(checkpoint, "dynamic_int8", epochs=1, share=0.0)
-    assert learned.task.scale != checkpoint.task.scale
 
 
-def test_a_model_of_one_kind_is_completed(tmp_path):
-    rows = ({"image": TEST["image"], "text": TEST["text"]},)
-    settings = {**OPTIONS["settings"], "text.num_layers": 1}
-    found = train(
-        model="cct_2", train=rows, validation=rows, epochs=1, settings=settings
-    )
-    assert found.recipe.model.name == "cct_2+bert_tiny"
-    assert found.config.fusion == "separate" and list(found.config.members) == ["image", "text"]
+@pytest.mark.slow
+def test_quantized_training_on_pairs_alone_learns_the_factor():
+    learned = quantize(trained(), "int8", epochs=1, share=0.0)
+    assert learned.task.scale != trained().task.scale
+    assert learned.metrics["validation"]["mean_reciprocal_rank"] > 0.9
 
 
 def test_tasks_of_one_kind_of_rows():
@@ -128,8 +124,10 @@ def test_tasks_of_one_kind_of_rows():
     [
         ({"model": "bert_tiny"}, "Expected a model of each of two kinds of rows for contrastive, "
          "such as cct_2+bert_tiny, got bert_tiny."),
-        ({"fusion": "late"}, "Expected no fusion for contrastive, which has an encoder of each "
-         "kind, got fusion='late'."),
+        # A model of one kind is completed, and so gets further than the one above.
+        ({"model": "cct_2", "image": "image", "text": "text", "fusion": "late"},
+         "Expected no fusion for contrastive, which has an encoder of each kind, got "
+         "fusion='late'."),
         ({"label_smoothing": 0.1}, "Expected label_smoothing to be 0 for contrastive, got "
          "label_smoothing=0.1."),
     ],
@@ -167,3 +165,48 @@ def test_what_does_not_fit_is_refused(options, message):
 def test_calls_that_do_not_fit(call, message):
     with refused(message):
         call(trained())
+
+
+@pytest.mark.slow
+def test_training_on_jax(tmp_path):
+    program = """
+import json, sys
+import keras_transformer as kt
+from tests.matching import train
+checkpoint = train(epochs=2, out=sys.argv[2])
+import keras
+print(json.dumps({"backend": keras.backend.backend(), "scale": checkpoint.task.scale,
+                  "metrics": checkpoint.metrics["validation"]}))
+"""
+    said = trained_on_jax(program, trained().recipe, tmp_path)
+    loaded = kt.load(tmp_path / "out")
+    assert said["backend"] == "jax" and loaded.task.scale == said["scale"] != kt.Contrastive().scale
+    found = loaded.evaluate(pictures(60, 1))
+    assert found["mean_reciprocal_rank"] == pytest.approx(said["metrics"]["mean_reciprocal_rank"])
+
+
+@pytest.mark.slow
+def test_sounds_and_texts(tmp_path):
+    """Low and high tones, with a text each, from training to a file."""
+    rng, texts = np.random.default_rng(0), ["a low tone", "a high tone"]
+    which = rng.integers(0, 2, 80)
+    time = np.arange(800) / 8000
+    tones = [
+        (0.5 * np.sin(2 * np.pi * (300 if one == 0 else 2000) * time + rng.uniform(0, 6))
+         ).astype("float32")
+        for one in which
+    ]  # fmt: skip
+    rows = {"audio": tones, "text": [texts[one] for one in which]}
+    settings = {
+        **{name: value for name, value in OPTIONS["settings"].items() if "image" not in name},
+        "audio.rate": 8000, "audio.samples": 800, "audio.frame": 240, "audio.hop": 80,
+        "audio.patch_frames": 1,
+    }  # fmt: skip
+    checkpoint = train(
+        model="kwt_tiny+bert_tiny", train=rows, validation=rows, settings=settings, epochs=8
+    )
+    runner = kt.Runner(kt.convert(checkpoint, "int8", calibration=rows))
+    assert runner.head_names == ("audio", "text")
+    found = runner.classify(tones[:10], texts)
+    assert [one.label for one in found] == rows["text"][:10]
+    assert runner.embed(sounds=tones[:2]).shape == (2, 16)
