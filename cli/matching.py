@@ -1,6 +1,6 @@
 """Predictions of a model of rows of two kinds that match: vectors, labels, search."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import click
 from keras_transformer.cli import kinds
 from keras_transformer.cli.nearest import MATCHES, lines_of, write_nearest
 from keras_transformer.cli.predictions import note_cuts, print_json, print_table, values
+from keras_transformer.cli.rows import named_rows
 from keras_transformer.cli.vectors import typed
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.matching import TEXT
@@ -21,7 +22,7 @@ labels_option = click.option(
 
 
 def write_matching(
-    predictor: Any, model: Path, arguments: Sequence[str], as_json: bool, *,
+    predictor: Any, model: Path, texts: Sequence[str], given: dict[str, Any], as_json: bool, *,
     labels: Path | None, nearest: Path | None, matches: int | None, vectors: str | None,
 ) -> None:  # fmt: skip
     """Prints labels of images or sounds, what is the nearest to rows of a kind, or their vectors.
@@ -29,13 +30,12 @@ def write_matching(
     Args:
         predictor: model of rows of two kinds.
         model: its path.
-        arguments: texts, or paths of files of the other kind.
+        texts: texts, or paths of files of the other kind.
+        given: options of `run`, from which the rows of a kind are taken, see `named_rows`.
         as_json: whether JSON is printed.
         labels, nearest, matches, vectors: options of `run`.
     """
-    if not arguments:
-        raise click.UsageError("Expected texts or paths as arguments, got none.")
-    kind = kind_of(predictor, arguments)
+    kind, arguments = rows_of_one(predictor, texts, named_rows(given))
     reader = predictor.head(kind)
     if labels is not None:
         if nearest is not None or vectors is not None:
@@ -60,6 +60,28 @@ def write_matching(
         print_json(model, rows)
     else:
         print_table(arguments, predictions, reader.modality.column)
+
+
+def rows_of_one(
+    predictor: Any, arguments: Sequence[str], named: Mapping[str, Sequence[str]]
+) -> tuple[str, Sequence[str]]:
+    """Returns the kind and the rows of it, from arguments or from the option of a kind.
+
+    Raises:
+        InputError: if they are of several kinds, or of none that the model reads.
+    """
+    if not named:
+        if not arguments:
+            raise click.UsageError("Expected texts or paths as arguments, got none.")
+        return kind_of(predictor, arguments), arguments
+    [first, *others] = named
+    if arguments or others or first not in predictor.head_names:
+        known = " or ".join(f"--{name}" for name in predictor.head_names)
+        got = [repr(one) for one in arguments[:1]] + [f"--{name}" for name in named]
+        raise InputError(
+            f"Expected rows of one kind, as arguments or by {known}, got {' and '.join(got)}."
+        )
+    return first, named[first]
 
 
 def kind_of(predictor: Any, arguments: Sequence[str]) -> str:

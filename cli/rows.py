@@ -18,9 +18,15 @@ def kind_options(command: Callable) -> Callable:
         command = click.option(
             f"--{name}", f"rows_of_{name}", multiple=True, type=kinds.TEXT, metavar=value,
             help=f"{what} of a row, for a model of several kinds: once for each row, or once for "
-            "all.",
+            "all; where they match, rows of one kind are given.",
         )(command)  # fmt: skip
     return command
+
+
+def named_rows(given: dict[str, Any]) -> dict[str, Sequence[str]]:
+    """Takes the options of `kind_options` from those of a command, and returns the given ones."""
+    found = {name: given.pop(f"rows_of_{name}") for name in _KINDS}
+    return {name: values for name, values in found.items() if values}
 
 
 def rows_of_kinds(predictor: Any, texts: Sequence[Any], given: dict[str, Any]) -> Sequence[Any]:
@@ -35,10 +41,9 @@ def rows_of_kinds(predictor: Any, texts: Sequence[Any], given: dict[str, Any]) -
         InputError: if an option is missing, not one of the model's kinds, or there are too few of
             it.
     """
-    found = {name: given.pop(f"rows_of_{name}") for name in _KINDS}
-    named = {name: values for name, values in found.items() if values}
+    named = named_rows(given)
     wanted = [kind.name for kind in getattr(predictor.modality, "kinds", ())]
-    if not wanted or predictor.matches_kinds:
+    if not wanted:
         if named:
             name = next(iter(named))
             raise InputError(

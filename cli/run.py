@@ -87,14 +87,10 @@ def run(
     if pairs and not predictor.pair:
         raise InputError(f"Expected no --pair for a model of single texts, got {pairs[0]!r}.")
     check_vectors(predictor, vectors, nearest, matches)
-    texts = rows_of_kinds(predictor, texts, given)
-    if is_stream:
-        write_detections(predictor, model, texts, given, as_json)
-        return
-    if predictor.matches_kinds:
+    if predictor.matches_kinds and not is_stream:
         write_matching(
-            predictor, model, texts, as_json, labels=labels, nearest=nearest, matches=matches,
-            vectors=vectors,
+            predictor, model, texts, given, as_json, labels=labels, nearest=nearest,
+            matches=matches, vectors=vectors,
         )  # fmt: skip
         return
     if labels is not None:
@@ -102,6 +98,10 @@ def run(
             "Expected --labels only for a model of rows of two kinds that match, got one of "
             f"{predictor.task_name}."
         )
+    texts = rows_of_kinds(predictor, texts, given)
+    if is_stream:
+        write_detections(predictor, model, texts, given, as_json)
+        return
     blank: list[int] = []
     if predictor.head_names:
         check_arguments(texts, pairs)

@@ -268,6 +268,9 @@ def train(
     train.tsv --validation dev.tsv --image path --text question --label answer --fusion cross --out
     answerer
 
+    Images and captions that match: keras-transformer train cct_2+bert_tiny --task contrastive
+    --train pairs.tsv --validation dev.tsv --image image --text caption --out clip
+
     An encoder that has read plain text first: keras-transformer train bert_mini --task
     masked-language-modeling --train texts.txt --validation 0.05 --out pretrained; then
     keras-transformer train ./pretrained --train train.tsv --validation dev.tsv --out my_model

@@ -48,6 +48,7 @@ _MODULES = {
     "zoo.recipe": ("Recipe",),
     "zoo.tasks.task": ("Task",),
     "zoo.tasks.classification": ("Classification",),
+    "zoo.tasks.matching.contrastive": ("Contrastive",),
     "zoo.tasks.multi_label": ("MultiLabel",),
     "zoo.tasks.multi_task.multi_task": ("MultiTask",),
     "zoo.tasks.regression": ("Regression",),

@@ -78,6 +78,7 @@ from keras_transformer.zoo.tasks.language_modeling import LanguageModeling as La
 from keras_transformer.zoo.tasks.masked.masked_language_modeling import (
     MaskedLanguageModeling as MaskedLanguageModeling,
 )
+from keras_transformer.zoo.tasks.matching.contrastive import Contrastive as Contrastive
 from keras_transformer.zoo.tasks.measure import evaluate as evaluate
 from keras_transformer.zoo.tasks.multi_label import MultiLabel as MultiLabel
 from keras_transformer.zoo.tasks.multi_task.multi_task import MultiTask as MultiTask

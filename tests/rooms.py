@@ -98,8 +98,9 @@ ROOMS = {
         "zoo.chat zoo.errors zoo.generation zoo.modalities zoo.tokenizers", device=True
     ),
     "zoo.transcribing": Room("zoo.errors zoo.modalities", device=True),
+    "zoo.matching": Room("zoo.chatting zoo.errors zoo.outputs", "numpy", device=True),
     "zoo.predictor": Room(
-        "zoo.answering zoo.by_position zoo.chatting zoo.errors zoo.generation zoo.masking "
+        "zoo.answering zoo.by_position zoo.errors zoo.generation zoo.masking zoo.matching "
         "zoo.modalities zoo.numerals zoo.outputs zoo.streaming zoo.tagging zoo.tokenizers "
         "zoo.transcribing", "numpy",
         device=True,
@@ -151,6 +152,11 @@ ROOMS = {
         "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models zoo.outputs "
         "zoo.progress zoo.tasks", "keras numpy",
     ),
+    "zoo.tasks.matching": Room(
+        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.logits zoo.losses zoo.modalities "
+        "zoo.models zoo.models.running zoo.outputs zoo.tasks zoo.tasks.multi_task",
+        "keras numpy",
+    ),
     "zoo.head_view": Room("zoo.errors zoo.models zoo.tasks.multi_task"),
     "edge.tflite": Room(
         "edge.precision edge.runtime layers zoo.errors zoo.models",
@@ -192,8 +198,8 @@ ROOMS = {
         "zoo.errors zoo.evaluation zoo.losses zoo.modalities zoo.models zoo.models.embedded "
         "zoo.models.running zoo.outputs zoo.pretrained zoo.progress zoo.prune_vocabulary "
         "zoo.recipe zoo.storage "
-        "zoo.tabular zoo.tasks zoo.tasks.masked zoo.tasks.multi_task zoo.tokenizers "
-        "zoo.tokenizers.normalizers zoo.training.adaptation zoo.training.several "
+        "zoo.tabular zoo.tasks zoo.tasks.masked zoo.tasks.matching zoo.tasks.multi_task "
+        "zoo.tokenizers zoo.tokenizers.normalizers zoo.training.adaptation zoo.training.several "
         "zoo.vocabularies",
         "keras numpy",
     ),

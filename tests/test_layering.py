@@ -41,8 +41,7 @@ LOCAL_IMPORTS = {
     *(("zoo/chat/template.py", "jinja2"), ("zoo/evaluation/word_errors.py", "jiwer")),
     # The models train on other backends where TensorFlow is not installed.
     ("zoo/models/running/decoding_steps.py", "tensorflow"),
-    ("zoo/pretrained/load.py", "tensorflow"),
-    ("zoo/vocabularies/learn.py", "tensorflow"),
+    *(("zoo/pretrained/load.py", "tensorflow"), ("zoo/vocabularies/learn.py", "tensorflow")),
     ("edge/runtime/checks/trial_process.py", "resource"),  # Windows has no limits of memory
     # Tasks measure files, too, which Keras' seconds would double; only training needs it.
     ("zoo/models/heads.py", "keras_transformer"),
@@ -50,14 +49,15 @@ LOCAL_IMPORTS = {
     *(
         (f"zoo/tasks/{task}.py", package)
         for task in "classification embedding generating multi_label regression masked/"
-        "masked_language_modeling tagging/token_classification answering/question_answering".split()
+        "masked_language_modeling tagging/token_classification answering/question_answering "
+        "matching/contrastive".split()
         for package in ("keras", "keras_transformer")
     ),
     *(
         (f"zoo/tasks/{task}.py", "keras_transformer")
-        for task in "labelled_data language_modeling translation tagging/windowed_data multi_task/"
-        "multi_task multi_task/multi_data masked/masked_data transcription/"
-        "transcription_data".split()
+        for task in "labelled_data language_modeling translation tagging/windowed_data "
+        "multi_task/multi_task multi_task/multi_data masked/masked_data matching/"
+        "contrastive_data transcription/transcription_data".split()
     ),
     # It is not needed to write a file, and loads where it is installed.
     ("edge/targets/litertlm/lm_replay.py", "litert_lm"),

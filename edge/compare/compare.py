@@ -131,6 +131,11 @@ def compare(
         TypeError: if an argument is not a checkpoint, file or data, or an option is unknown.
     """
     checkpoint = as_checkpoint(checkpoint)
+    if checkpoint.matches_kinds:
+        raise InputError(
+            f"Expected a model of one output to compare, got encoders of "
+            f"{', '.join(checkpoint.head_names)}; evaluate the checkpoint and each file instead."
+        )
     if checkpoint.head_names:
         raise InputError(
             f"Expected one task to compare, got {', '.join(checkpoint.head_names)}; name one with "

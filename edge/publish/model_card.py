@@ -22,7 +22,7 @@ TITLE = "# Model card\n"
 _SHOWN_LABELS = 12
 _SHOWN_METRICS = (
     "f1", "exact_match", "accuracy", "micro_f1", "macro_f1", "mean_average_precision", "pearson",
-    "spearman", "bleu", "chrf", "wer", "perplexity",
+    "spearman", "mean_reciprocal_rank", "bleu", "chrf", "wer", "perplexity",
 )  # fmt: skip
 
 

@@ -41,6 +41,7 @@ from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.training.fine_tune import DEFAULTS, Retraining, changed_recipe
+from keras_transformer.zoo.training.multi_task import learner_of
 from keras_transformer.zoo.training.random_state import random_state_kept
 from keras_transformer.zoo.training.run_folder import one_run
 
@@ -188,6 +189,9 @@ def quantize(
     learner = model
     if share:
         learner = Following(model, checkpoint.model, checkpoint.task, guidance)
+    elif checkpoint.head_names:
+        # Their loss is one of all outputs.
+        learner = learner_of(model, checkpoint.config, run.data)
     if spec.is_static:
         train_ranges(model, run.recipe, run.total_steps, learner)
     kept = keep_pruned(model, run.recipe)

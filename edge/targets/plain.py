@@ -14,6 +14,8 @@ class Plain(FlatbufferWriter):
             call = 'generate(["a text"])'
             if not checkpoint.modality.is_text:
                 call = f"transcribe({checkpoint.modality.example})"
+        elif checkpoint.matches_kinds:
+            call = 'embed(texts=["a text"])'
         elif checkpoint.task.pair:
             call = 'predict(["a text"], ["its second text"])'
         return f"""\

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.modalities.several import PLUS
 
 # Another name of a task, by which it is asked for -> the name in recipes, checkpoints and files.
 ALIASES = {"similarity": "embedding"}
@@ -74,6 +75,7 @@ def tasks_for(architecture: str, modality: str = "text") -> tuple[str, ...]:
         name for name in TASKS
         if architecture in TASKS[name].architectures
         and (modality == TASKS[name].modality or TASKS[name].trains_on_any)
+        and (PLUS in modality or TASKS[name].fusion is None)
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.registry import MODALITIES
 from keras_transformer.zoo.modalities.several import PLUS
+from keras_transformer.zoo.models.catalog import CATALOG
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.pretrained.checkpoints import FINE_TUNING
 from keras_transformer.zoo.progress import Report
@@ -56,7 +57,8 @@ def train(
             that `transformers` wrote, a safetensors file beside its config.json, or
             `hf:OWNER/NAME[@REVISION]`. By default the catalogue's model that suits the task and
             the number of training examples. Rows of several kinds are read by a model of each, with
-            `+` between their names: `cct_2+bert_tiny`.
+            `+` between their names: `cct_2+bert_tiny`; where the task has an encoder of each kind,
+            those that are not named are the catalogue's small ones.
         task: task such as `Classification(labels=["bad", "good"])`, or its name; classification by
             default. Missing labels are learned from the training data. A mapping is of several
             tasks that one model learns, each with its data: `{"intent": {"task":
@@ -156,6 +158,8 @@ def _recipe(
     kind = task_named(task) if isinstance(task, str) else task
     given |= {} if isinstance(task, str) else task.options()
     _check_names(options, kind.columns)
+    if kind.fusion is not None and isinstance(model, str):
+        model = _completed(model, kinds)
     if model is None and kinds != ["text"] and kind.trains_on_any:
         given["model"] = PLUS.join(_DEFAULT_MODELS[one] for one in kinds)
     for name, example in (("train", ""), ("validation", ", or a share such as 0.1")):
@@ -172,6 +176,14 @@ def _recipe(
     if model is not None:
         given["model"] = model
     return Recipe.of_task(kind, **given, **places, settings=dict(settings or {}))
+
+
+def _completed(name: str, kinds: Sequence[str]) -> str:
+    """The name of a model of one of the kinds with those of the default models of the others."""
+    own = CATALOG[name].modality if name in CATALOG else None
+    if own not in kinds:
+        return name
+    return PLUS.join(name if kind == own else _DEFAULT_MODELS[kind] for kind in kinds)
 
 
 def _kinds_of(source: Source | None, options: Mapping[str, Any]) -> list[str]:

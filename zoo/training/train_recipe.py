@@ -228,8 +228,7 @@ def config_of(recipe: Recipe, start: Start | Pretrained | None = None) -> Config
     # Before the vocabulary is learned, which can make it only larger.
     for one in members_of(config):
         check_build(one.replace(vocab_size=min(one.vocab_size, 1), source_vocab_size=0))
-    if isinstance(config, SeveralConfig):
-        config = _fused_for(recipe, config)
+    config = _fused_for(recipe, config)
     known = tasks_for(config.architecture, config.modality)
     if recipe.task not in known:
         raise InputError(
@@ -250,11 +249,16 @@ def config_of(recipe: Recipe, start: Start | Pretrained | None = None) -> Config
     return config
 
 
-def _fused_for(recipe: Recipe, config: SeveralConfig) -> SeveralConfig:
+def _fused_for(recipe: Recipe, config: Config) -> Config:
     """The config of several kinds with the fusion that the task has, if it has one."""
     fusion = task_named(recipe.task).fusion
     if fusion is None:
         return config
+    if not isinstance(config, SeveralConfig):
+        raise InputError(
+            f"Expected a model of each of two kinds of rows for {recipe.task}, such as "
+            f"cct_2+bert_tiny, got {recipe.model.name}."
+        )
     if recipe.model.settings.get("fusion", fusion) != fusion:
         raise InputError(
             f"Expected no fusion for {recipe.task}, which has an encoder of each kind, got "

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_transformer.zoo.evaluation import retrieval
-from keras_transformer.zoo.evaluation.retrieval import retrieval_metrics
+from keras_transformer.zoo.evaluation.retrieval import match_metrics, retrieval_metrics
 
 RNG = np.random.default_rng(0)
 QUERIES = RNG.normal(size=(40, 3)).astype("float32")
@@ -41,3 +41,18 @@ def test_ranks(monkeypatch, rows_at_once):
 def test_vectors_that_are_all_the_same_rank_last():
     found = retrieval_metrics(np.ones((4, 2)), np.ones((4, 2)), np.arange(4))
     assert found["mean_reciprocal_rank"] == 0.25 and found["recall_at_1"] == 0.0
+
+
+def test_the_rank_of_several_matches_is_that_of_the_nearest():
+    pairs = np.array([[row, row] for row in range(40)] + [[0, 5], [0, 9], [3, 1]])
+    candidates = np.concatenate([CANDIDATES, RNG.normal(size=(10, 3))]).astype("float32")
+    found = match_metrics(QUERIES, candidates, pairs)
+    ranks = []
+    for row, query in enumerate(QUERIES.astype("float64")):
+        cosines = candidates @ query / np.linalg.norm(candidates, axis=1)
+        own = [candidate for one, candidate in pairs if one == row]
+        best = max(cosines[own])
+        others = np.delete(cosines, own)
+        ranks.append(1 + int((others >= best - 1e-9).sum()))
+    assert found["mean_reciprocal_rank"] == pytest.approx(np.mean(1 / np.array(ranks)))
+    assert found["recall_at_5"] == pytest.approx(np.mean(np.array(ranks) <= 5))
