@@ -128,14 +128,14 @@ ROOMS = {
     ),
     "zoo.tasks.tagging": Room(
         "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.logits zoo.losses zoo.modalities "
-        "zoo.models zoo.models.running zoo.outputs zoo.progress zoo.tagging zoo.tasks "
+        "zoo.models zoo.models.running zoo.outputs zoo.progress zoo.suited zoo.tagging zoo.tasks "
         "zoo.vocabularies",
         "keras numpy",
     ),
     "zoo.tasks.answering": Room(
         "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.generation zoo.logits zoo.losses "
-        "zoo.modalities zoo.models zoo.outputs zoo.tagging zoo.tasks zoo.tasks.tagging "
-        "zoo.vocabularies",
+        "zoo.modalities zoo.models zoo.outputs zoo.suited zoo.tagging zoo.tasks "
+        "zoo.tasks.tagging zoo.vocabularies",
         "numpy",
     ),
     "zoo.tasks.masked": Room(
@@ -197,7 +197,7 @@ ROOMS = {
         "layers zoo.augmentation zoo.backends zoo.checkpoint zoo.checkpoint_config zoo.data "
         "zoo.errors zoo.evaluation zoo.losses zoo.modalities zoo.models zoo.models.embedded "
         "zoo.models.running zoo.outputs zoo.pretrained zoo.progress zoo.prune_vocabulary "
-        "zoo.recipe zoo.storage "
+        "zoo.recipe zoo.storage zoo.suited "
         "zoo.tabular zoo.tasks zoo.tasks.masked zoo.tasks.matching zoo.tasks.multi_task "
         "zoo.tokenizers zoo.tokenizers.normalizers zoo.training.adaptation zoo.training.several "
         "zoo.vocabularies",
@@ -206,12 +206,13 @@ ROOMS = {
     "zoo.fusion": Room(
         "zoo.answering zoo.checkpoint zoo.data zoo.errors zoo.layer_names zoo.logits zoo.models "
         "zoo.models.running zoo.outputs "
-        "zoo.pretrained zoo.recipe zoo.storage zoo.tasks zoo.training", "numpy scipy",
+        "zoo.pretrained zoo.recipe zoo.storage zoo.tasks zoo.tasks.multi_task zoo.training",
+        "numpy scipy",
     ),
     "edge.graphs": Room(
         "edge.runtime layers zoo.checkpoint zoo.modalities zoo.models zoo.models.running "
         "zoo.tasks.multi_task",
-        "keras tensorflow",
+        "keras numpy tensorflow",
     ),
     "edge.load": Room(
         "edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor zoo.pretrained"

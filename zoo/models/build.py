@@ -13,12 +13,13 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.layer_names import prefix_of, prefix_of_kind
 from keras_transformer.zoo.modalities.text import PAD_ID
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.models.config_checks import ADDED_POSITIONS
+from keras_transformer.zoo.models.config_checks import check_integers
 from keras_transformer.zoo.models.fused_config import (
     FUSED,
     Combination,
     Config,
     FusedConfig,
+    check_heads,
     members_of,
 )
 from keras_transformer.zoo.models.heads import LOGITS_HEAD, Head, HeadOwner, Heads, head_of
@@ -32,10 +33,6 @@ from keras_transformer.zoo.models.several_config import SEPARATE, SeveralConfig
 
 # Encoder of several kinds of rows, which is imported on first use.
 _SEVERAL = "keras_transformer.zoo.models.several.encoder.encode_several"
-# What a model of integers only does not compute otherwise.
-FLOAT_ONLY = {
-    "position_bias": "none", "qk_norm": False, "sandwich_norms": False, "window": 0,
-}  # fmt: skip
 
 
 def build(
@@ -89,7 +86,7 @@ def build(
 def _check(config: TransformerConfig, head: Head | None, widths: Mapping[str, int | None]) -> None:
     """Raises InputError if a config's model cannot have the head or be computed in the widths."""
     if widths["inner_bits"] is not None:
-        _check_integers(config)
+        check_integers(config)
     if config.pooler == "gelu" and (widths["activation_bits"] or 0) > 8:
         raise InputError(
             "Expected a pooler other than gelu, which the converter does not store in more than "
@@ -109,7 +106,7 @@ def _fused(
 ) -> tuple[dict[str, Any], Any]:
     """The inputs of several models by name, and the one output of theirs, or one by head."""
     if config.architecture == "encoder":
-        _check_outputs(config, head)
+        check_heads(config, head)
     if widths["inner_bits"] is not None:
         raise InputError(
             "Expected a precision with floats for several models that answer as one, whose mean "
@@ -132,25 +129,6 @@ def _fused(
 
 def _joined(one: Combination, name: str) -> Fused:
     return Fused(one.combine, one.weights, one.temperatures, name=name)
-
-
-def _check_outputs(config: FusedConfig, head: Head | Heads | None) -> None:
-    """Raises InputError if a head's outputs, or those of several, are not combined as they are."""
-    several = isinstance(config.outputs, Mapping)
-    combined = config.outputs if several else {"": config.outputs}
-    heads = head.heads if isinstance(head, Heads) else {"": head}
-    if set(heads) != set(combined):
-        raise InputError(
-            f"Expected the heads {', '.join(combined) or 'of a model'} of several models that "
-            f"answer as one, got {', '.join(heads)}."
-        )
-    for name, one in heads.items():
-        kind, combine = None if one is None else one.kind, combined[name].combine
-        if kind is None or (kind == "vector") != (combine == "vectors"):
-            raise InputError(
-                f"Expected a head whose outputs are combined as {combine} on several models "
-                f"that answer as one, got kind={kind!r}."
-            )
 
 
 def _several(
@@ -186,21 +164,6 @@ def _ended(outputs, head):
         }  # fmt: skip
     last = None if head is None else head.last_layer()
     return outputs if last is None else last(outputs)
-
-
-def _check_integers(config: TransformerConfig) -> None:
-    """Raises InputError if a device without floats cannot compute a config's model."""
-    if config.positions not in ADDED_POSITIONS:
-        raise InputError(
-            f"Expected positions to be {' or '.join(ADDED_POSITIONS)} in a model of integers only, "
-            f"got positions={config.positions!r}."
-        )
-    for name, value in FLOAT_ONLY.items():
-        if getattr(config, name) != value:
-            raise InputError(
-                f"Expected {name}={value!r} in a model of integers only, "
-                f"got {name}={getattr(config, name)!r}."
-            )
 
 
 class _Models(Parts):

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.heads import Head, Heads
 from keras_transformer.zoo.models.several_config import JOINT, SeveralConfig
 from keras_transformer.zoo.outputs import check_temperature
 
@@ -276,3 +277,22 @@ def check_single(config: Config, what: str) -> None:
             f"Expected one model {what}, got {len(config.members)} that answer as one; use a "
             "member, or one that keras-transformer distill makes of them."
         )
+
+
+def check_heads(config: FusedConfig, head: Head | Heads | None) -> None:
+    """Raises InputError if a head's outputs, or those of several, are not combined as they are."""
+    several = isinstance(config.outputs, Mapping)
+    combined = config.outputs if several else {"": config.outputs}
+    heads = head.heads if isinstance(head, Heads) else {"": head}
+    if set(heads) != set(combined):
+        raise InputError(
+            f"Expected the heads {', '.join(combined) or 'of a model'} of several models that "
+            f"answer as one, got {', '.join(heads)}."
+        )
+    for name, one in heads.items():
+        kind, combine = None if one is None else one.kind, combined[name].combine
+        if kind is None or (kind == "vector") != (combine == "vectors"):
+            raise InputError(
+                f"Expected a head whose outputs are combined as {combine} on several models "
+                f"that answer as one, got kind={kind!r}."
+            )
