@@ -210,7 +210,8 @@ def _check_no_columns(sources: Sequence[Source | None], options: Mapping[str, An
     paths = [Path(one) for one in sources if is_path(one)]
     if not paths or not all(path.is_dir() for path in paths):
         return
-    for name in ("label", *(kind.column for kind in MODALITIES.values())):
+    columns = (kind.column for kind in MODALITIES.values() if kind.suffixes)
+    for name in ("label", *columns):
         if options.get(name) is not None:
             raise InputError(
                 f"Expected no {name} column for {paths[0]}, where each file's folder is its label, "

@@ -5,6 +5,7 @@ import pytest
 
 import keras_transformer as kt
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.models.embedded.resized import resized_positions, resizing_note
 from keras_transformer.zoo.progress import Report
 from tests.zoo.modalities.test_audio_files import CONFIG as OF_SOUNDS
@@ -50,6 +51,10 @@ def test_what_has_no_other_size_stays():
     assert resizing_note(CONFIG, CONFIG.replace(patch=4)) is None
     sinusoidal = CONFIG.replace(positions="sinusoidal")
     assert resizing_note(sinusoidal, sinusoidal.replace(height=32)) is None
+    convolved = get_config("cct_2")
+    assert "of 8 x 8 places are interpolated to 9 x 12, as" in resizing_note(
+        convolved, convolved.replace(height=33, width=48)
+    )
     longer = OF_SOUNDS.replace(samples=4800)
     assert "of 14 x 1 places are interpolated to 29 x 1, as" in resizing_note(OF_SOUNDS, longer)
 
