@@ -5,6 +5,7 @@ import json
 import click
 
 from keras_transformer.cli import options
+from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.catalog import (
     CATALOG,
     SIZES,
@@ -61,6 +62,8 @@ def describe(name: str) -> dict:
     from keras_transformer.zoo.tasks.registry import tasks_for
 
     config = get_config(name)
+    if name not in SIZES:
+        raise InputError(f"Expected one model of the catalogue, got {name!r}; describe each.")
     count = SIZES[name].parameters
     published = 0
     if name in BERT.sizes:

@@ -9,6 +9,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models import build as building
 from keras_transformer.zoo.models.catalog import CATALOG, SIZES, get_config
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.several_config import SeveralConfig
 from keras_transformer.zoo.pretrained.load import load_pretrained
 from keras_transformer.zoo.pretrained.source import is_published
 from keras_transformer.zoo.tabular import Grid, Tabular
@@ -48,13 +49,14 @@ def models() -> Catalog:
 
 
 def build(
-    model: str | TransformerConfig, task: Task | None = None, *, dtype: str = "float32",
-    **changes: Any,
+    model: str | TransformerConfig | SeveralConfig, task: Task | None = None, *,
+    dtype: str = "float32", **changes: Any,
 ) -> keras.Model:  # fmt: skip
     """Returns a plain `keras.Model` to fit, save and load, untrained unless it is a published one.
 
     Args:
-        model: catalogue name or config; or a published model, which is built with its weights, see
+        model: catalogue name or config, or names of encoders of different kinds with `+` between
+            them; or a published model, which is built with its weights, see
             `load_pretrained`.
         task: task of an encoder's head, such as `Classification(labels=[...])`; without one the
             outputs are the pooled vectors.
@@ -69,7 +71,7 @@ def build(
         return _published(model, task, dtype, changes)
     if isinstance(model, str):
         config = get_config(model)
-    elif isinstance(model, TransformerConfig):
+    elif isinstance(model, TransformerConfig | SeveralConfig):
         config = model
     else:
         raise TypeError(f"Expected a name of the catalogue or a config, got model={model!r}.")
@@ -88,7 +90,9 @@ def _published(
     return pretrained.build(task, dtype=dtype)
 
 
-def _changed(config: TransformerConfig, changes: dict[str, Any]) -> TransformerConfig:
+def _changed(config: Any, changes: dict[str, Any]) -> Any:
+    if isinstance(config, SeveralConfig):
+        return config.replace(**changes)
     known = vars(config)
     for name, value in changes.items():
         if name not in known:
@@ -98,7 +102,7 @@ def _changed(config: TransformerConfig, changes: dict[str, Any]) -> TransformerC
     return config.replace(**changes)
 
 
-def _check_task(config: TransformerConfig, task: Task | None) -> None:
+def _check_task(config: TransformerConfig | SeveralConfig, task: Task | None) -> None:
     known = tasks_for(config.architecture, config.modality)
     if task is not None and config.architecture not in task.architectures:
         raise InputError(

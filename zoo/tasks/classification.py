@@ -19,6 +19,7 @@ from keras_transformer.zoo.evaluation.ngrams import ngram_accuracy
 from keras_transformer.zoo.evaluation.out_of_scope import best_scope_threshold
 from keras_transformer.zoo.evaluation.significance import Answers
 from keras_transformer.zoo.losses.divergence import softened_divergence
+from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.numerals import is_float32
 from keras_transformer.zoo.outputs import CLASSES, check_temperature, class_probabilities
 from keras_transformer.zoo.scope import PROBABILITY, SCORES, check_out_of_scope, is_in_scope
@@ -175,10 +176,14 @@ class Classification(NamedLabelsTask):
         return undefined_by_classes(examples.targets, self.labels)
 
     def baseline(self, train: Examples, validation: Examples) -> dict[str, float]:
-        """Returns the accuracy of n-grams, see `ngram_accuracy`; two texts count as one."""
-        if self.modality != "text":
+        """Returns the accuracy of n-grams, see `ngram_accuracy`; two texts count as one.
+
+        Of rows of several kinds it is that of their texts alone.
+        """
+        kind = modality_named(self.modality)
+        if not kind.texts_of(train.texts[:1]):
             return {}
-        known, asked = map(_joined, (train, validation))
+        known, asked = (_joined(kind.texts_of(one.texts), one.pairs) for one in (train, validation))
         found = ngram_accuracy(known, train.targets, asked, validation.targets)
         return {} if found is None else {"accuracy": found}
 
@@ -188,8 +193,8 @@ class Classification(NamedLabelsTask):
         return ops.mean(softened_divergence(expected, outputs, temperature))
 
 
-def _joined(examples: Examples) -> list[str]:
+def _joined(texts: list[str], pairs: list[str] | None) -> list[str]:
     """Each text, or both texts of a pair on a line each."""
-    if examples.pairs is None:
-        return examples.texts
-    return ["\n".join(both) for both in zip(examples.texts, examples.pairs, strict=True)]
+    if pairs is None:
+        return texts
+    return ["\n".join(both) for both in zip(texts, pairs, strict=True)]

@@ -12,6 +12,7 @@ from keras_transformer.zoo.modalities.registry import MODALITIES
 from keras_transformer.zoo.modalities.several import PLUS
 from keras_transformer.zoo.models.catalog import CATALOG
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.several_config import SeveralConfig
 from keras_transformer.zoo.pretrained.checkpoints import FINE_TUNING
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.prune_vocabulary import Texts
@@ -33,7 +34,7 @@ _ARGUMENTS = (
 
 
 def train(
-    model: str | TransformerConfig | Recipe | None = None,
+    model: str | TransformerConfig | SeveralConfig | Recipe | None = None,
     task: Task | str | Mapping[str, Any] | None = None,
     *,
     train: Source | None = None,
@@ -123,7 +124,7 @@ def train(
 
 
 def _recipe(
-    model: str | TransformerConfig | Recipe | None, task: Task | str | None,
+    model: str | TransformerConfig | SeveralConfig | Recipe | None, task: Task | str | None,
     settings: Mapping[str, Any] | None, options: dict[str, Any], places: dict[str, Any],
     kinds: Sequence[str],
 ) -> Recipe:  # fmt: skip
@@ -137,7 +138,7 @@ def _recipe(
     if isinstance(model, Recipe):
         return _changed(model, task, settings, options, places)
     given: dict[str, Any] = {}
-    if isinstance(model, TransformerConfig):
+    if isinstance(model, TransformerConfig | SeveralConfig):
         config = model.replace(**(settings or {}))
         model, settings = OWN_CONFIG, config.to_json()
         for name in ("vocab_size", "max_length"):
