@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_transformer.decisions import WIDE_BITS
 from keras_transformer.feedforward import Activated
 from keras_transformer.frames import MelPowers
 from keras_transformer.low_rank import make_projection
@@ -75,7 +76,8 @@ class FrameConvolution(Activated):
         stride: 1, or 2 for every second frame, of an even number of them.
         activation: see `FeedForward`.
         rank: rank of the low-rank factors of the kernel that they make smaller; 0 for none.
-        bits: bit widths, see `QuantizedLayer`.
+        bits: bit widths, see `QuantizedLayer`; a kernel that blocks do not divide has 8 bits and
+            none.
 
     Raises:
         ValueError: if the activation is unknown.
@@ -91,11 +93,15 @@ class FrameConvolution(Activated):
 
     def build(self, input_shape):
         batch, frames, width = input_shape
+        inputs, bits = _KERNEL * width, self.bits
+        if self.kernel_block is not None and inputs % self.kernel_block:
+            # Of 80 bands no whole number of blocks can be made.
+            bits = {**bits, "kernel_bits": WIDE_BITS, "kernel_block": None}
         self.projection = make_projection(
-            self.units, _KERNEL * width, rank=self.rank, bits=self.bits, dtype=self.dtype_policy,
+            self.units, inputs, rank=self.rank, bits=bits, dtype=self.dtype_policy,
             name="projection",
         )  # fmt: skip
-        self.projection.build((batch, frames // self.stride, _KERNEL * width))
+        self.projection.build((batch, frames // self.stride, inputs))
         self.projection_point = self._point("projection_point", self._projected_bits)
         self._build_activation()
 

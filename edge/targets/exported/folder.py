@@ -26,11 +26,16 @@ class FolderWriter(Writer):
     """Writes a folder for a runtime other than LiteRT, with the tokenizer and a description."""
 
     def loads(self, checkpoint: Checkpoint) -> str | None:
-        """Rejects quantized checkpoints, whose integers are for `.tflite` files."""
+        """Rejects quantized checkpoints, whose integers are for `.tflite` files, and speech."""
         if checkpoint.is_quantized:
             return (
                 "Expected a float checkpoint, got one that quantize made, which a .tflite file "
                 "alone turns into integers; convert the float checkpoint that it was made from."
+            )
+        if checkpoint.task.generates and checkpoint.modality.text is None:
+            return (
+                f"Expected a model of labels or of texts for the target {self.name}, got one of "
+                f"{checkpoint.task.name}; convert it for the target plain."
             )
         return None
 
