@@ -56,6 +56,7 @@ _MODULES = {
     "zoo.tasks.answering.question_answering": ("QuestionAnswering",),
     "zoo.tasks.tagging.token_classification": ("TokenClassification",),
     "zoo.tasks.masked.masked_language_modeling": ("MaskedLanguageModeling",),
+    "zoo.tasks.transcription.transcription": ("Transcription",),
     "zoo.tasks.translation": ("Translation",),
     "zoo.tasks.language_modeling": ("LanguageModeling",),
     "zoo.training.train": ("train",),
