@@ -25,6 +25,7 @@ from keras_transformer.zoo.outputs import (
     class_probabilities,
 )
 from keras_transformer.zoo.tasks.multi_task.learner import head_models
+from keras_transformer.zoo.tasks.multi_task.multi_data import MultiData
 from keras_transformer.zoo.tasks.run_data import RunData
 from keras_transformer.zoo.tasks.task import Task
 
@@ -211,7 +212,7 @@ class OfTokens(Average):
 class OfHeads(Average):
     """Averages of each head's outputs, as those of a model of its task alone."""
 
-    def __init__(self, run: RunData):
+    def __init__(self, run: MultiData):
         super().__init__(run)
         self._parts = {
             name: AVERAGES[task.output](run.parts[name]) for name, task in run.task.tasks.items()
