@@ -1,6 +1,6 @@
 """Graph rewrites that remove ops which the converter adds and our models do not need."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -22,13 +22,30 @@ def rewrite(flatbuffer: bytes) -> bytes:
       is widened to 64 bits, as sums of many products exceed 32.
     - Where a float softmax is reshaped before a float matmul, the converter stores it in between,
       in steps of 1/256.
+    - Tensors that no op reads or writes any more are dropped: TensorFlow Lite Micro makes room for
+      them in its arena.
     - Of its inputs a file of integers computes in float what it could store, see `store_inputs`.
     """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
-    for graph in model.subgraphs:
+    for number, graph in enumerate(model.subgraphs):
         _Graph(model, graph).rewrite()
         store_inputs(model, graph)
+        _drop_tensors(graph, [one for one in model.signatureDefs if one.subgraphIndex == number])
     return to_bytes(model, len(flatbuffer))
+
+
+def _drop_tensors(graph: schema.SubGraphT, signatures: Sequence[schema.SignatureDefT]) -> None:
+    """Drops the tensors of a graph that nothing refers to, and renumbers the others."""
+    owners = [graph, *graph.operators]
+    used = {int(place) for one in owners for place in (*one.inputs, *one.outputs)} - {-1}
+    places = np.full(len(graph.tensors) + 1, -1, np.int32)  # the last is that of -1
+    places[sorted(used)] = np.arange(len(used))
+    graph.tensors = [graph.tensors[place] for place in sorted(used)]
+    for one in owners:
+        one.inputs, one.outputs = places[one.inputs], places[one.outputs]
+    for signature in signatures:
+        for end in (*signature.inputs, *signature.outputs):
+            end.tensorIndex = int(places[end.tensorIndex])
 
 
 class _Graph:

@@ -2,6 +2,7 @@ from collections import Counter
 
 import numpy as np
 import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_transformer.edge.tflite.rewrite import rewrite
@@ -100,3 +101,30 @@ def test_the_bias_of_a_convolution_of_16_bits():
     x = rng.normal(size=(1, 5, 5, 4)).astype("float32")
     # The bias is rounded to a thousandth of a step, and ties may fall the other way.
     np.testing.assert_allclose(run(after, x), convolve(tf.constant(x)), atol=1.01 * 20 / 32767)
+
+
+def test_tensors_that_nothing_refers_to_are_dropped():
+    """What stored pixels in float is gone with its ops, and the others keep their meaning."""
+    def read(pixels):
+        x = (tf.cast(pixels, tf.float32) - 128.0) * (1 / 128)
+        x = tf.quantization.fake_quant_with_min_max_args(x, -1.0, 127 / 128)
+        return {"output": tf.quantization.fake_quant_with_min_max_args(x + x, -2.0, 2.0)}
+
+    module = tf.Module()
+    module.read = tf.function(read, input_signature=[tf.TensorSpec([1, 5], tf.uint8, "pixels")])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [module.read.get_concrete_function()], module
+    )
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    before = converter.convert()
+    after = rewrite(before)
+    assert dict(count_ops(after)) == {"QUANTIZE": 1, "ADD": 1, "DEQUANTIZE": 1}
+    graph = schema.Model.GetRootAs(after).Subgraphs(0)
+    ops = [graph.Operators(place) for place in range(graph.OperatorsLength())]
+    used = {int(one) for op in ops for one in (*op.InputsAsNumpy(), *op.OutputsAsNumpy())}
+    assert used == set(range(graph.TensorsLength()))
+    pixels = np.array([[0, 1, 128, 200, 255]], "uint8")
+    np.testing.assert_allclose(run(after, pixels), run(before, pixels), atol=2 / 128)
+    for flatbuffer in (before, after):
+        predict = Interpreter(model_content=flatbuffer).get_signature_runner()
+        np.testing.assert_array_equal(predict(pixels=pixels)["output"], run(flatbuffer, pixels))
