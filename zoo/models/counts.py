@@ -51,7 +51,8 @@ def multiply_adds(model: keras.Model, length: int) -> int:
             # Inputs of one size have their own length; (B, D) is one vector of each text.
             vectors = (layer.output.shape[1] or length) if len(layer.output.shape) == 3 else 1
             attended = vectors
-            if isinstance(layer, Decoder) and _CROSS in inner.path:
+            # A layer without weights of its own may not be built, and has no path.
+            if isinstance(layer, Decoder) and _CROSS in (inner.path or ""):
                 attended = read
             if isinstance(inner, KernelLayer):
                 if isinstance(inner, Convolution):
