@@ -97,9 +97,10 @@ def test_mistakes_of_a_run(data, model, tmp_path):
     columns = {"cct_2+bert_tiny": COLUMNS, "bert_tiny": COLUMNS[2:]}
     for name, options, got in (
         ("cct_2+bert_tiny", ("--set", "text.height=3"), "got 'height'"),
-        ("cct_2+bert_tiny", ("--task", "embedding", "--audio", "picture"), "audio='picture'"),
-        ("cct_2+bert_tiny", ("--augment", "mixup"), "got augment='mixup'"),
-        ("cct_2+bert_tiny", ("--piece-dropout", 0.1), "got piece_dropout=0.1"),
+        ("cct_2+bert_tiny", ("--task", "token-classification"), "image 'picture'"),
+        ("cct_2+bert_tiny", ("--audio", "picture"), "audio 'picture'"),
+        ("cct_2+bert_tiny", ("--augment", "mixup"), "augment 'mixup'"),
+        ("cct_2+bert_tiny", ("--piece-dropout", 0.1), "dropout 0.1"),
         ("cct_2+gpt_tiny", (), "got decoder of text"),
         ("bert_tiny", ("--fusion", "late"), "got 'fusion'"),
     ):

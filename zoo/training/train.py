@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.data.columns import COLUMNS
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.registry import MODALITIES
@@ -244,11 +245,16 @@ def _changed(
 
 
 def _check_names(options: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
-    """Raises TypeError if a name is not an option of training from scratch."""
+    """Raises TypeError if a name is no option of training, InputError if another task's column."""
     later = ("prune", "quantize", "distill")
     known = [name for name, option in OPTIONS.items() if option.part not in later]
     known = [name for name in (*known, *columns) if name not in _ARGUMENTS]
     for name, value in options.items():
+        if name not in known and name in COLUMNS:
+            raise InputError(
+                f"Expected columns of the task ({', '.join(columns) or 'none'}), got "
+                f"{name}={value!r}."
+            )
         if name not in known:
             raise TypeError(
                 f"Expected the options of a run among {', '.join(known)}, got {name}={value!r}."
