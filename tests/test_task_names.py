@@ -56,6 +56,7 @@ def test_a_task_is_named_in_its_own_file_and_in_the_table_alone():
         "zoo/tasks/tagging/token_classification.py",
         "zoo/tasks/answering/question_answering.py", "zoo/tasks/multi_task/multi_task.py",
         "zoo/tasks/masked/masked_language_modeling.py", "zoo/tasks/matching/contrastive.py",
+        "zoo/tasks/transcription/transcription.py",
     }  # fmt: skip
     wrong = [
         f"{named(path)} has {name!r}"
