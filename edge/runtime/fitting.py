@@ -123,7 +123,8 @@ def _predicting(
             if kind == MASKS:
                 yield f"Expected logits of the model's vocab_size={width}, got {size} outputs."
             elif embeds:
-                yield f"Expected vectors of the model's {width} numbers, got {size} outputs."
+                of = "projection" if "projection" in description["task"] else "hidden_dim"
+                yield f"Expected vectors of the model's {of}={width}, got {size} outputs."
             else:
                 yield f"Expected as many labels as the {size} outputs, got {len(labels)}."
 

@@ -59,8 +59,9 @@ def test_signatures_are_of_each_kind_and_of_both(file):
     np.testing.assert_allclose(alone, found["text"], atol=1e-5)
 
 
-def test_one_encoder_is_a_file_of_its_own():
-    alone = kt.Runner(kt.convert(trained().head("image")))
+@pytest.mark.parametrize("target", ["plain", "mediapipe"])
+def test_one_encoder_is_a_file_of_its_own(target):
+    alone = kt.Runner(kt.convert(trained().head("image"), target=target))
     np.testing.assert_allclose(
         alone.embed(TEST["image"]), trained().embed(images=TEST["image"]), atol=1e-5
     )

@@ -215,7 +215,6 @@ def several_of(*kinds: type[Modality]) -> type[Several]:
             "name": PLUS.join(names), "kinds": kinds, "column": PLUS.join(names),
             "rows": f"rows of {' and '.join(names)}", "one": " with ".join(ones),
             "example": f"{{{example}}}",
-            "augments": any(kind.augments for kind in kinds),
         },
     )  # fmt: skip
 

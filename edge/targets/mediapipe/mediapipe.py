@@ -37,8 +37,6 @@ OUTPUTS = {
     EMBEDDING: "The vector of the input, which the model's head reads.",
 }
 LABELS, CALIBRATION = "labels.txt", "score_calibration.txt"
-# The last layers of models whose outputs are vectors.
-_VECTORS = ("pooled_point", "unit_length")
 _NUMBERS_OF_A_CALIBRATION = (3, 4)
 
 
@@ -63,13 +61,14 @@ class MediaPipe(FlatbufferWriter):
     ):  # fmt: skip
         super().__init__(target, about)
         self.gives = EMBEDDING if embedding else PROBABILITIES
-        self.reader = texts
+        self.reader, self.has_vectors = texts, False
         self.inputs: dict[str, TensorInfo] = {}
         self.score_calibration = score_calibration
 
     def loads(self, checkpoint: Checkpoint) -> str | None:
         """Rejects checkpoints that MediaPipe Tasks cannot run, or would hang on."""
-        if checkpoint.task.output == VECTORS:
+        self.has_vectors = checkpoint.task.output == VECTORS
+        if self.has_vectors:
             # It has nothing else to give.
             self.gives = EMBEDDING
         if checkpoint.modality.name not in READERS:
@@ -116,9 +115,7 @@ class MediaPipe(FlatbufferWriter):
 
     def given(self, model: keras.Model) -> keras.Model:
         """Returns the model, or its part that outputs the vector."""
-        last = model.layers[-1]
-        is_vector = last.name in _VECTORS or getattr(last, "combine", None) == "vectors"
-        if self.gives == PROBABILITIES or is_vector:
+        if self.gives == PROBABILITIES or self.has_vectors:
             return model
         pooled = model.get_layer("pooled_point").output
         return keras.Model(model.inputs, keras.ops.cast(pooled, "float32"))
