@@ -112,6 +112,12 @@ def test_the_file_has_a_signature_for_sounds(trained, file):
     assert "memory_mask" not in {one.name for one in shapes["decode"]}
 
 
+def test_a_file_is_compared_by_its_word_errors(trained, file, tables):
+    [found] = kt.compare(trained, file, str(tables["test"]))
+    assert (found.metric, found.value, found.checkpoint_value) == ("wer", 0.0, 0.0)
+    assert found.parity.agreement == 1.0 and found.parity.largest < 1e-3
+
+
 def test_the_command_line_transcribes(trained, file, tables, tmp_path, capsys):
     path = tmp_path / "notes.tflite"
     file.save(path)
