@@ -21,7 +21,6 @@ from keras_transformer.zoo.data.pairs import SentencePairs
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.evaluation.text_metrics import text_metrics
 from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, model_inputs
 from keras_transformer.zoo.outputs import MASKS, REPLACED
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
@@ -120,9 +119,9 @@ def compare(
         **options: options of `Checkpoint.evaluate`: columns, and decoding options of a translator.
 
     Returns:
-        For each file, its metric, the checkpoint's, and the difference of their outputs. For a
-        translator, BLEU, the share of sources with the same text (the parity's agreement), and the
-        difference of logits on the checkpoint's probes.
+        For each file, its metric, the checkpoint's, and the difference of their outputs. Of texts
+        for sources, the share that is the same (the parity's agreement), and the difference of
+        logits on the checkpoint's probes.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -182,8 +181,9 @@ def _compare_texts(
     checkpoint: Checkpoint, runners: Sequence[Runner], pairs: SentencePairs,
     decoding: Mapping[str, Any], weights: str,
 ) -> Comparisons:  # fmt: skip
-    expected = checkpoint.generate(pairs.sources, **decoding)
-    reference = text_metrics(expected, pairs.targets)
+    task: Any = checkpoint.task  # one that writes texts for sources
+    expected, name = checkpoint.generate(pairs.sources, **decoding), task.metric.name
+    reference = task.text_metrics(expected, pairs.targets)
     compared = Comparisons()
     for runner in runners:
         written = runner.generations(pairs.sources, **decoding)
@@ -193,8 +193,9 @@ def _compare_texts(
         compared.append(
             Comparison(
                 path=runner.name, precision=runner.precision, size=len(bytes(runner)),
-                metric="bleu", value=text_metrics(texts, pairs.targets)["bleu"],
-                checkpoint_value=reference["bleu"], metric_signature=reference["bleu_signature"],
+                metric=name, value=task.text_metrics(texts, pairs.targets)[name],
+                checkpoint_value=reference[name],
+                metric_signature=reference.get(f"{name}_signature"),
                 parity=dataclasses.replace(parity, rows=len(texts), agreement=same),
                 num_truncated=sum(one.truncated for one in written),
                 same_weights=_has_weights(runner, weights),

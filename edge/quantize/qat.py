@@ -29,6 +29,7 @@ from keras_transformer.edge.quantize.rounding import round_biases, validated_as_
 from keras_transformer.edge.quantize.smoothing import smoothed
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import KernelLayer, Projection
+from keras_transformer.speech import FrameConvolution
 from keras_transformer.zoo.backends import needs_backend
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
@@ -89,9 +90,14 @@ def quantized_model(
 
 def _check_widths(checkpoint: Checkpoint, spec: Precision) -> None:
     """Raises InputError if the inputs of a kernel are not a multiple of the block."""
-    block = spec.kernel_block
-    for layer in all_layers(checkpoint.model) if block else ():
-        if isinstance(layer, Projection) and layer.kernel.shape[0] % block:
+    block, layers = spec.kernel_block, all_layers(checkpoint.model)
+    # Those of frames have 8 bits then.
+    others = {layer.projection for layer in layers if isinstance(layer, FrameConvolution)}
+    for layer in layers if block else ():
+        if (
+            isinstance(layer, Projection) and layer not in others
+            and layer.kernel.shape[0] % block
+        ):  # fmt: skip
             raise InputError(
                 f"Expected the inputs of every kernel to be a multiple of {block} for {spec.name}, "
                 f"got {layer.kernel.shape[0]} of {layer.path}."

@@ -90,6 +90,10 @@ class Translation(GeneratingTask):
             **text_metrics([one.text for one in written], examples.targets),
         }  # fmt: skip
 
+    def text_metrics(self, texts: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
+        """Returns the metrics of translations against the targets."""
+        return text_metrics(texts, references)
+
     def answers(self, predictor: Any, examples: SentencePairs, **decoding: Any) -> Answers:
         """Returns a model's translations, whose BLEU can be measured on any of the rows."""
         texts = predictor.generate(examples.sources, **decoding)

@@ -9,6 +9,7 @@ import keras_transformer as kt
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.pretrained.load import load_pretrained
+from tests.slow import mostly_slow
 from tests.zoo.pretrained import tiny_speech
 
 # Ids of ours have padding before them.
@@ -88,7 +89,9 @@ def test_a_long_sound_is_several_windows(published):
     assert {row for row, _ in told} == {0} and "".join(one for _, one in told) == whole.text
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16", "dynamic_int8"])
+@pytest.mark.parametrize(
+    "precision", mostly_slow(["float32", "float16", "dynamic_int8"], ["float32"])
+)
 def test_files_write_the_same(published, precision, tmp_path):
     model, reference = published
     path = tmp_path / "model.tflite"

@@ -83,6 +83,10 @@ class Transcription(GeneratingTask):
             **transcript_metrics([one.text for one in written], examples.targets),
         }  # fmt: skip
 
+    def text_metrics(self, texts: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
+        """Returns the metrics of transcripts against what was said."""
+        return transcript_metrics(texts, references)
+
     def answers(self, predictor: Any, examples: SentencePairs, **decoding: Any) -> Answers:
         """Returns a model's transcripts, whose word error rate can be measured on any rows."""
         found = word_errors(predictor.generate(examples.sources, **decoding), examples.targets)

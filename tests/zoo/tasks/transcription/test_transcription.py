@@ -9,6 +9,7 @@ import soundfile
 
 import keras_transformer as kt
 from keras_transformer.cli.main import main
+from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import TransformerConfig
@@ -75,6 +76,11 @@ def trained(tables, tmp_path_factory):
     return kt.load(out)
 
 
+@pytest.fixture(scope="module")
+def file(trained):
+    return kt.convert(trained)
+
+
 def test_it_learns_from_a_table_of_clips(trained, tables):
     assert trained.metrics["validation"]["wer"] == 0.0
     found = trained.evaluate(str(tables["test"]))
@@ -86,27 +92,35 @@ def test_it_learns_from_a_table_of_clips(trained, tables):
 
 
 @pytest.mark.parametrize(
-    "precision", mostly_slow(["float32", "dynamic_int8", "int8", "int4"], ["float32", "int8"])
+    "precision", mostly_slow(["dynamic_int8", "int8", "int4", "static_int8", "int16x8"], ["int8"])
 )
 def test_its_files_write_the_same(trained, tables, precision):
-    calibration = str(tables["train"]) if precision == "int8" else None
-    file = kt.convert(trained, precision, calibration=calibration)
+    static = PRECISIONS[precision].is_static
+    file = kt.convert(trained, precision, calibration=str(tables["train"]) if static else None)
     runner = Runner(file)
     assert runner.modality.name == "speech"
     rows, texts = sounds(40, seed=2)
     assert runner.generate(rows) == texts
 
 
-def test_the_file_has_a_signature_for_sounds(trained):
-    shapes = kt.inspect(kt.convert(trained)).signatures
+def test_the_file_has_a_signature_for_sounds(trained, file):
+    rows, texts = sounds(40, seed=2)
+    assert Runner(file).generate(rows) == texts
+    shapes = kt.inspect(file).signatures
     [sound] = [one for one in shapes["encode"] if one.role == "input"]
     assert (sound.name, sound.type, tuple(sound.shape)) == ("waveform", "FLOAT32", (1, WINDOW))
     assert "memory_mask" not in {one.name for one in shapes["decode"]}
 
 
-def test_the_command_line_transcribes(trained, tables, tmp_path, capsys):
+def test_a_file_is_compared_by_its_word_errors(trained, file, tables):
+    [found] = kt.compare(trained, file, str(tables["test"]))
+    assert (found.metric, found.value, found.checkpoint_value) == ("wer", 0.0, 0.0)
+    assert found.parity.agreement == 1.0 and found.parity.largest < 1e-3
+
+
+def test_the_command_line_transcribes(trained, file, tables, tmp_path, capsys):
     path = tmp_path / "notes.tflite"
-    kt.convert(trained).save(path)
+    file.save(path)
     clips = sorted(tables["test"].parent.glob("*.wav"))[:2]
     texts = trained.generate(clips)
     main(["run", str(path), str(clips[0])], standalone_mode=False)
@@ -130,6 +144,7 @@ def test_longer_sounds_are_windows_and_cut_in_training(trained):
     assert trained.generate(rows) == texts
 
 
+@pytest.mark.slow
 def test_quantization_aware_training_and_its_file(trained, tables):
     rows, texts = sounds(40, seed=2)
     small = kt.quantize(trained, "int8", epochs=1)
