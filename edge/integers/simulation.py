@@ -142,8 +142,13 @@ class IntegerGraph:
             return first.moved(lambda integers: self._executed(op, [integers, *inputs[1:]]))
         if op.type == "Pad" and isinstance(first, Stored):
             if first.grid.zero:
-                raise RunError(f"Expected padding of a grid with zero 0, got {first.grid.zero}.")
+                # Padding has the value 0.
+                return first.joined(np.pad, inputs[1], constant_values=first.grid.zero)
             return first.moved(lambda integers: np.pad(integers, inputs[1]))
+        if op.type == "ConcatV2" and _on_one_grid(inputs[:-1]):
+            parts = [one.integers for one in inputs[1:-1]]
+            axis = int(inputs[-1])
+            return first.joined(lambda integers: np.concatenate([integers, *parts], axis))
         if op.type == "XlaDynamicUpdateSlice":  # a cache is float between two calls
             return _updated(*map(_floats, inputs))
         if op.type == "Cast" and isinstance(first, Stored):  # of the outputs
@@ -155,6 +160,13 @@ class IntegerGraph:
                 f"Expected ops that have an integer kernel, got {op.type} of {shapes} in {op.name}."
             )
         return computed
+
+
+def _on_one_grid(tensors) -> bool:
+    """Whether all are stored, with the same scale and zero."""
+    return all(isinstance(one, Stored) for one in tensors) and (
+        len({(float(one.grid.scale), one.grid.zero) for one in tensors}) == 1
+    )
 
 
 def _call_of(op) -> Callable:

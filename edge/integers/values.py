@@ -61,6 +61,13 @@ class Stored:
         integers = np.asarray(move(self.integers))
         return Stored(integers=integers, grid=self.grid, source=self.source.moved(move))
 
+    def joined(self, join: Callable[..., np.ndarray], *args: Any, **kwargs: Any) -> "Stored":
+        """The tensor with others of its grid, which no later point stores otherwise."""
+        integers = join(self.integers, *args, **kwargs)
+        return Stored(
+            integers=integers, grid=self.grid, source=Floats(values=self.grid.values(integers))
+        )
+
     def transposed(self) -> "Stored":
         """The last two axes in the other order."""
         return self.moved(lambda integers: np.swapaxes(integers, -1, -2))

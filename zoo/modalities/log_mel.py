@@ -147,7 +147,9 @@ class IntegerLogMel:
     def spec(self) -> InputSpec:
         """Input of a file, of shape (T, patch_frames * mels), without a class token."""
         of = self.settings
-        shape = of.num_frames // of.patch_frames, of.patch_frames * of.mels
+        # Patches of several bands each are cut in the graph.
+        together = 1 if of.patch_mels else of.patch_frames
+        shape = of.num_frames // together, together * of.mels
         return InputSpec(name=LOG_MEL, dtype="int8", shape=shape, positions=of.positions)
 
     def __call__(self, waveforms: np.ndarray) -> np.ndarray:
@@ -156,12 +158,12 @@ class IntegerLogMel:
         The samples are rounded to 16 bits; T is the number of patches.
         """
         samples = np.clip(np.rint(np.float64(waveforms) * 32_768), -32_768, 32_767)
-        of, shape = self.settings, self.spec.shape
-        found = np.zeros((len(samples), shape[0] * of.patch_frames, of.mels), np.int8)
+        of, (places, width) = self.settings, self.spec.shape
+        found = np.zeros((len(samples), places * width // of.mels, of.mels), np.int8)
         for row, values in zip(found, samples.astype(np.int64), strict=True):
             frames = np.lib.stride_tricks.sliding_window_view(values, of.frame)[:: of.hop]
             row[:] = self.frames(frames[: len(row)])
-        return found.reshape(len(samples), *shape)
+        return found.reshape(len(samples), places, width)
 
     def frames(self, samples: np.ndarray) -> np.ndarray:
         """Returns the stored values (frames, mels) of samples (frames, frame) of 16 bits."""

@@ -4,6 +4,7 @@
 put into them, and its name in the place of `model`.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -65,7 +66,7 @@ def _sizes(log_mel: IntegerLogMel, labels: int) -> str:
     sizes = {
         "RATE": of.rate, "SAMPLES": of.samples, "FRAME": of.frame, "HOP": of.hop,
         "TRANSFORM": of.transform, "MELS": of.mels,
-        "FRAMES": of.num_frames // of.patch_frames * of.patch_frames, "LABELS": labels,
+        "FRAMES": math.prod(log_mel.spec.shape) // of.mels, "LABELS": labels,
     }  # fmt: skip
     return "\n".join(f"#define MODEL_{name} {value}" for name, value in sizes.items())
 

@@ -15,7 +15,8 @@ from keras_transformer.edge.targets.micro.listening import quoted
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.audio import AudioSettings
 from keras_transformer.zoo.modalities.log_mel import IntegerLogMel, StoredScale
-from tests.keywords import LABELS, SETTINGS, clips, long_sound, trained
+from keras_transformer.zoo.tasks.classification import Classification
+from tests.keywords import CONFIG, LABELS, SETTINGS, clips, long_sound, trained
 
 runtime = pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
 # Those of the C sources: hops of whole frames.
@@ -147,6 +148,22 @@ def test_what_c_hears_is_what_python_hears(program, runner, ignored, tmp_path):
     ]
     scores = [float(score) for _, score, _ in lines]
     np.testing.assert_allclose(scores, [one.score for one in expected], rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_patches_of_several_bands():
+    settings = {**SETTINGS, "patch_frames": 8, "patch_mels": 8, "patch_overlap": 4}
+    length = AudioSettings(**settings).positions
+    model = kt.train(
+        CONFIG.replace(modality_settings=settings, max_length=length), Classification(),
+        train=clips(120), validation=clips(40, seed=1), epochs=3, learning_rate=3e-3,
+        batch_tokens=16 * length,
+    )  # fmt: skip
+    artifact = convert(model, "integer", target="micro", calibration=clips(64, seed=5))
+    assert artifact.description["simulated"]["equal"] == 1.0
+    rows, labels = clips(60, seed=8)
+    found = [one.label for one in Runner(artifact).predict(rows)]
+    assert np.mean(np.array(found) == labels) > 0.9
 
 
 def test_labels_that_c_would_read_otherwise():

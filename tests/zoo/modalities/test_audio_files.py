@@ -131,8 +131,11 @@ def test_another_scale_is_not_learned_when_training_goes_on(trained, folders, tm
     mostly_slow(PRECISIONS, ["int8", "int4", "int16x8"]),
 )
 def test_its_files_predict_the_same(trained, folders, precision):
-    # Logits of about 3; an int8 network of this depth is within a tenth of that, int4 is coarser.
-    tolerance = {"float32": 1e-4, "float16": 1e-2, "int16x8": 0.1, "int4": 1.0}.get(precision, 0.5)
+    # Logits of about 3; an int8 network of this depth is within a tenth of that. int4 is coarser,
+    # and so is a file of integers, which stores the class token on the grid of all frames.
+    tolerance = {
+        "float32": 1e-4, "float16": 1e-2, "int16x8": 0.1, "int4": 1.0, "integer": 2.0,
+    }.get(precision, 0.5)  # fmt: skip
     file = check_file(trained, folders, precision, reads=("audio", [15]), tolerance=tolerance)
     ops = count_ops(unpack(file)[0])
     # The spectrogram has the same three products in every precision, and no table of places.

@@ -69,6 +69,15 @@ def test_it_is_at_most_a_step_off(settings):
     assert far <= 0.01 * found.size
 
 
+def test_patches_of_several_bands_are_cut_in_the_graph():
+    of = AudioSettings(**SETTINGS[1], patch_mels=8)
+    log_mel = made(of)
+    assert log_mel.spec.shape == (of.num_frames, 40)
+    samples = sounds(8000)[:1] / 32_768
+    expected = made(AudioSettings(**SETTINGS[1]))(samples)
+    np.testing.assert_array_equal(log_mel(samples), expected)
+
+
 def test_samples_beyond_full_scale_are_cut():
     log_mel = made(AudioSettings(**SETTINGS[0]))
     loud = np.sign(np.sin(np.arange(3600)))[None]
