@@ -141,9 +141,12 @@ class IntegerGraph:
         if op.type in _MOVING or (op.type in _LARGEST and isinstance(first, Stored)):
             return first.moved(lambda integers: self._executed(op, [integers, *inputs[1:]]))
         if op.type == "Pad" and isinstance(first, Stored):
-            if first.grid.zero:
-                raise RunError(f"Expected padding of a grid with zero 0, got {first.grid.zero}.")
-            return first.moved(lambda integers: np.pad(integers, inputs[1]))
+            zero = first.grid.zero
+            return first.moved(lambda integers: np.pad(integers, inputs[1], constant_values=zero))
+        if op.type == "ConcatV2":
+            *parts, axis = inputs
+            if all(isinstance(one, Stored) and one.grid == first.grid for one in parts):
+                return Stored.joined(parts, int(axis))
         if op.type == "XlaDynamicUpdateSlice":  # a cache is float between two calls
             return _updated(*map(_floats, inputs))
         if op.type == "Cast" and isinstance(first, Stored):  # of the outputs

@@ -52,6 +52,13 @@ class Stored:
         grid = Grid.of(min(float(value.min()), 0.0), max(float(value.max()), 0.0))
         return Floats(values=value).rounded(grid)
 
+    @classmethod
+    def joined(cls, parts: "Sequence[Stored]", axis: int) -> "Stored":
+        """Tensors of one grid behind each other along an axis."""
+        integers = np.concatenate([one.integers for one in parts], axis)
+        grid = parts[0].grid
+        return cls(integers=integers, grid=grid, source=Floats(values=grid.values(integers)))
+
     def floats(self) -> np.ndarray:
         """The float32 values."""
         return self.grid.values(self.integers)

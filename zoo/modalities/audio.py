@@ -142,6 +142,14 @@ class AudioSettings(ModalitySettings):
         return self.class_tokens + self.grid[0] * self.grid[1]
 
     @property
+    def spectrogram(self) -> Self:
+        """The settings without patches of bands, which a model makes of a whole spectrogram."""
+        if not self.patch_mels:
+            return self
+        whole = {"patch_frames": 1, "patch_mels": 0, "patch_overlap": 0, "class_tokens": 0}
+        return dataclasses.replace(self, **whole)
+
+    @property
     def grid(self) -> tuple[int, int]:
         """Numbers of patches along the frames and along the bands."""
         bands = self._patches(self.mels, self.patch_mels) if self.patch_mels else 1
@@ -237,7 +245,7 @@ class Audio(Modality):
         if LOG_MEL_FILE in files:
             of = AudioSettings.of(settings)
             stored = StoredScale.from_bytes(files[LOG_MEL_FILE], of.mels)
-            made["log_mel"] = IntegerLogMel(of, stored)
+            made["log_mel"] = IntegerLogMel(of.spectrogram, stored)
         return cls(max_length=max_length, settings=settings, **made)
 
     def limit(self) -> str:
