@@ -21,7 +21,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(data):
-    options = [part for name, value in OPTIONS.items()
+    options = [part for name, value in {**OPTIONS, "epochs": 8}.items()
                for part in (f"--{name.replace('_', '-')}", value)]  # fmt: skip
     settings = [part for name, value in SMALL.items() for part in ("--set", f"{name}={value}")]
     result = call(
