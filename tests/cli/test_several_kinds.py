@@ -21,7 +21,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(data):
-    options = [part for name, value in OPTIONS.items()
+    options = [part for name, value in {**OPTIONS, "epochs": 8}.items()
                for part in (f"--{name.replace('_', '-')}", value)]  # fmt: skip
     settings = [part for name, value in SMALL.items() for part in ("--set", f"{name}={value}")]
     result = call(
@@ -113,5 +113,5 @@ def test_mistakes_of_a_run(data, model, tmp_path):
         result = call(*arguments, *out)
         assert result.exit_code in (1, 2) and got in " ".join(result.output.split()), result.output
     result = call("evaluate", model, "--data", data / "pictures")
-    assert result.exit_code == 1 and str(data / "pictures") in "".join(result.output.split())
+    assert result.exit_code in (1, 2) and str(data / "pictures") in "".join(result.output.split())
     assert not (tmp_path / "m").exists()

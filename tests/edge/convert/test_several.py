@@ -56,7 +56,7 @@ CASES = [
 
 @pytest.mark.parametrize(
     ("fusion", "precision"),
-    mostly_slow(CASES, [("cross", "int8"), ("cross", "float32"), ("cross", "int16x8")]),
+    mostly_slow(CASES, [("cross", "int8")]),
 )
 def test_files(trained, fusion, precision):
     made = trained(fusion)
@@ -67,9 +67,10 @@ def test_files(trained, fusion, precision):
     np.testing.assert_allclose(runner.scores(ROWS), made.scores(ROWS), atol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fusion", "precision"),
-    mostly_slow([one for one in CASES if one[1] in TRAINED_PRECISIONS], [("cross", "static_int8")]),
+    [one for one in CASES if one[1] in TRAINED_PRECISIONS],
 )
 def test_files_of_quantized_models(trained, fusion, precision):
     small = kt.quantize(trained(fusion), precision, epochs=1, **TUNING)

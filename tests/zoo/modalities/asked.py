@@ -10,7 +10,7 @@ SMALL = {
     "hidden_dim": 16, "intermediate_dim": 32, "num_layers": 1, "num_heads": 2, "dropout": 0.0,
     "image.convolutions": 1, "image.height": 8, "image.width": 8, "text.pooling": "mean",
 }  # fmt: skip
-OPTIONS = {"epochs": 8, "learning_rate": 0.01, "label_smoothing": 0.0, "batch_tokens": 512}
+OPTIONS = {"epochs": 5, "learning_rate": 0.01, "label_smoothing": 0.0, "batch_tokens": 512}
 
 
 def asked(count, seed=0):

@@ -8,6 +8,7 @@ import pytest
 import keras_transformer as kt
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import get_weights
+from tests.slow import mostly_slow
 from tests.zoo.modalities.asked import QUESTIONS, SMALL, asked
 
 TEXT = {"hidden_dim": 12, "intermediate_dim": 16, "num_layers": 2, "num_heads": 2}
@@ -34,7 +35,7 @@ def trained(name, fusion="cross", **options):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("fusion", ["cross", "late"])
+@pytest.mark.parametrize("fusion", mostly_slow(["cross", "late"], ["cross"]))
 def test_the_text_begins_with_trained_weights(text_model, fusion):
     made = trained(f"cct_2+{text_model}", fusion)
     expected, found = get_weights(kt.load(text_model).model), get_weights(made.model)
