@@ -76,6 +76,8 @@ def build(
     else:
         raise TypeError(f"Expected a name of the catalogue or a config, got model={model!r}.")
     config = _changed(config, changes)
+    if isinstance(config, SeveralConfig) and task is not None and task.fusion is not None:
+        config = config.replace(fusion=task.fusion)
     _check_task(config, task)
     return building.build(config, task, dtype=dtype)
 

@@ -63,6 +63,7 @@ def _is_head(value: Any) -> bool:
     task, columns = value.get("task"), value.get("columns")
     return (
         _is_object(task) and _is_text(task.get("name")) and _is_flag(task.get("pair"))
+        and _is_text(task.get("modality", ""))
         and _are_texts(value.get("labels")) and _is_text(value.get("output_kind"))
         and value.get("output_kind") in OUTPUTS and _by_name(_or_none(_is_text))(columns)
         and _or_none(_is_number)(value.get("output_step"))

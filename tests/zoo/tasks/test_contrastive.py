@@ -93,7 +93,7 @@ def test_labels_that_are_texts():
 
 def test_quantized_training_keeps_the_factor():
     checkpoint = trained()
-    followed = quantize(checkpoint, "int8", epochs=1)
+    followed = quantize(checkpoint, "dynamic_int8", epochs=1)
     assert followed.task.scale == checkpoint.task.scale
     assert followed.metrics["validation"]["mean_reciprocal_rank"] > 0.9
 
@@ -103,6 +103,14 @@ def test_quantized_training_on_pairs_alone_learns_the_factor():
     learned = quantize(trained(), "int8", epochs=1, share=0.0)
     assert learned.task.scale != trained().task.scale
     assert learned.metrics["validation"]["mean_reciprocal_rank"] > 0.9
+
+
+def test_a_plain_model():
+    model = kt.build("cct_2+bert_tiny", kt.Contrastive(vector_dim=8), **OPTIONS["settings"])
+    assert {name: tuple(one.shape) for name, one in model.output.items()} == {
+        "image": (None, 8), "text": (None, 8)
+    }  # fmt: skip
+    assert {one.name for one in model.inputs} == {"pixels", "ids"}
 
 
 def test_tasks_of_one_kind_of_rows():
