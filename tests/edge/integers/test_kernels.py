@@ -7,6 +7,7 @@ import pytest
 
 from keras_transformer.edge.integers import kernels
 from keras_transformer.edge.integers.kernels import Grid, Kernel, windows
+from keras_transformer.edge.integers.values import Floats, Stored
 from keras_transformer.zoo.errors import RunError
 from tests.edge.integers.single_op import TYPES, run, single_op
 
@@ -171,3 +172,14 @@ def test_a_softmax(seed, width):
         "SOFTMAX", [(x.shape, xs)], out, x.shape, options=("SoftmaxOptions", {"beta": 1.0})
     )
     np.testing.assert_array_equal(run(data, x), kernels.softmax(x, xs, out))
+
+
+def test_joined_tensors_keep_their_grid():
+    grid = Grid.of(-1.0, 3.0)
+    rows = np.random.default_rng(0).uniform(-1, 3, (2, 4, 3)).astype("float32")
+    parts = [Floats(values=row).rounded(grid) for row in rows]
+    joined = Stored.joined(parts, 0)
+    assert joined.grid == grid
+    np.testing.assert_array_equal(joined.floats(), np.concatenate([one.floats() for one in parts]))
+    # Rounded to the same grid once more, nothing changes.
+    np.testing.assert_array_equal(joined.source.finish(grid), joined.integers)
