@@ -178,7 +178,11 @@ def _check(teacher: Checkpoint, student: Checkpoint) -> None:
                 f"(vocab_size={student.config.vocab_size} for {teacher.config.vocab_size})."
             )
     ours, theirs = (
-        [(spec.name, spec.shape) for spec in one.modality.inputs()] for one in (student, teacher)
+        [
+            (spec.name, spec.shape)
+            for spec in type(one.modality).specs(one.config.modality_settings)
+        ]
+        for one in (student, teacher)
     )
     if ours != theirs:
         raise InputError(
