@@ -82,13 +82,17 @@ def _cross(config, bits, dtype):
         inputs |= read
     x, mask = outputs.pop(config.reader), masks[config.reader]
     memory = list(outputs.values())
-    memory = memory[0] if len(memory) == 1 else ops.concatenate(memory, axis=1)
     reader = config.members[config.reader]
     blocks = dataclasses.replace(
         reader, num_layers=config.fusion_layers, share_layers=False, window=0, layer_pattern="L",
         local_rope_theta=0.0, first_norm=True,
     )  # fmt: skip
     parts = Parts(blocks, bits, dtype, CROSS)
+    if len(memory) == 1:
+        memory = memory[0]
+    else:
+        sequence = JoinedSequences(bits=bits, dtype=dtype, name=parts.named("memory"))
+        memory = parts.point("memory_point")(sequence(memory))
     x = parts.stack(CrossEncoder, "encoder")(x, memory, mask=mask)
     return inputs, pool(parts, x, mask)
 
