@@ -42,8 +42,9 @@ def test_the_stub_has_the_same_names_from_the_same_modules():
 
 def test_the_catalogue_is_a_table():
     rows = kt.models()
-    assert rows[0] == ("bert_tiny", rows[0].parameters, ENCODERS)
-    assert 4_300_000 < rows[0].parameters < 4_500_000
+    (row,) = (one for one in rows if one.name == "bert_tiny")
+    assert row == ("bert_tiny", row.parameters, ENCODERS)
+    assert 4_300_000 < row.parameters < 4_500_000
     lines = repr(rows).splitlines()
     assert lines[0].split() == ["name", "parameters", "tasks"]
     assert len(lines) == len(rows) + 2
@@ -61,7 +62,7 @@ def test_a_built_model_is_a_plain_keras_model(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "kind", "sentence"),
     [
-        (("bert_huge", TASK), kt.InputError, "Expected a model among bert_tiny, .*'bert_huge'"),
+        (("bert_huge", TASK), kt.InputError, "Expected a model among .*bert_tiny, .*'bert_huge'"),
         ((None, TASK), TypeError, "^Expected a name of the catalogue or a config, got model=None"),
         (("gpt_nano", TASK), kt.InputError, "^Expected a task of .*decoder .*got classification"),
     ],

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.modalities.registry import MODALITIES, modality_named
 from keras_transformer.zoo.models.config_checks import (
     POSITION_BIASES,
@@ -159,9 +160,9 @@ class TransformerConfig:
                 f"Expected max_length to be the {positions} positions of an input of "
                 f"{self.modality}, got max_length={self.max_length}."
             )
-        known = MODALITIES.get(self.modality)
-        if known is not None and self.architecture not in known.architectures:
-            wanted = " or ".join(known.architectures)
+        architectures = MODALITIES.get(self.modality, Modality).architectures
+        if self.architecture not in architectures:
+            wanted = " or ".join(architectures)
             raise InputError(
                 f"Expected the architecture of a model that reads {self.modality} to be {wanted}, "
                 f"got architecture={self.architecture!r}."

@@ -104,7 +104,7 @@ def test_rows_of_one_shape_are_real_throughout():
     ("call", "message"),
     [
         (lambda: modality_named("smell"), "Expected modality to be one of "
-         f"{', '.join(MODALITIES)}, got modality='smell'."),
+         f"{', '.join(MODALITIES)}, or several of them such as image+text, got modality='smell'."),
         (lambda: SERIES.checked([1], [2]), "Expected no pairs of series, got pairs."),
         (lambda: SERIES.inputs(pair=True), "Expected single rows of the modality series, got "
          "pairs."),
@@ -118,8 +118,8 @@ def test_rows_of_one_shape_are_real_throughout():
          "text, got vocab_size=0."),
         (lambda: tiny.config(modality="series"), "Expected vocab_size to be 0 where no text is "
          "read, got vocab_size=20."),
-        (lambda: tiny.config("decoder", modality="series"), "Expected a model that is no encoder "
-         "to read text, got modality='series'."),
+        (lambda: tiny.config("decoder", modality="series"), "Expected the architecture of a "
+         "model that reads series to be encoder, got architecture='decoder'."),
         (lambda: tiny.config(modality_settings=3), "Expected modality_settings to be values by "
          "name, got modality_settings=3."),
     ],
