@@ -82,11 +82,11 @@ class _Stack(QuantizedLayer):
         self.running = range(num_layers)
         self.final_norm = None
         if pre_norm:
-            self.final_norm = make_norm(
-                norm, epsilon=epsilon, bits=self.bits, name="final_norm", **same
-            )
             # Logits alone read what a decoder writes.
             stored = self.bits if self.bidirectional else dynamic_bits(self.bits)
+            self.final_norm = make_norm(
+                norm, epsilon=epsilon, bits=stored, name="final_norm", **same
+            )
             self.final_point = QuantPoint(stored["activation_bits"], name="final_point", **same)
 
     def _block(self, *args, **kwargs):
