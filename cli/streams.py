@@ -89,8 +89,14 @@ def _samples(source: BinaryIO) -> Iterator[np.ndarray]:
         raise click.UsageError("Expected sounds as arguments or on standard input, got none.")
     # What a pipe holds at the moment: a whole buffer would be heard late.
     read, left = getattr(source, "read1", source.read), b""
+    is_first = True
     while data := read(2 * _CHUNK):
-        data = left + data
+        if is_first and data.startswith((b"RIFF", b"fLaC")):
+            raise InputError(
+                "Expected raw 16-bit samples on standard input, got a WAV or FLAC file; give its "
+                "path as an argument."
+            )
+        data, is_first = left + data, False
         whole = len(data) - len(data) % 2
         left = data[whole:]
         yield np.frombuffer(data[:whole], "<i2").astype(np.int16)

@@ -171,8 +171,8 @@ def test_mistakes(writer, arguments, sentence):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "{train}: expected text to learn from, the file is empty."),
-        (b" \n\n", "{train}: expected text to learn from, the file is empty."),
+        (b"", "{train}: expected text, the file is empty."),
+        (b" \n\n", "{train}: expected text, the file is empty."),
         (b"one\ncaf\xe9\n", "{train}, line 2: the file is not UTF-8 (byte 0xe9)."),
         (LINES.encode(), "Expected a task that the encoder-decoder transformer_tiny can be "
          "trained for (translation), got --task 'language-modeling'."),

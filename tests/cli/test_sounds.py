@@ -110,6 +110,8 @@ def test_streams(clips, model, tmp_path):
     ):
         result = call("run", model, tmp_path / "long.wav", *arguments)
         assert result.exit_code == 2 and re.search(message, result.output), result.output
+    result = call("run", model, "--stream", input=(tmp_path / "long.wav").read_bytes())
+    assert result.exit_code == 2 and "got a WAV or FLAC file" in result.output, result.output
 
 
 def read_samples(path):

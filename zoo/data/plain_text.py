@@ -45,7 +45,7 @@ def load_plain_text(path: str | Path | PlainText) -> PlainText:
     path = Path(path)
     text = plain_lines(read_text(path))
     if not text.strip():
-        raise InputError(f"{path}: expected text to learn from, the file is empty.")
+        raise InputError(f"{path}: expected text, the file is empty.")
     return PlainText(text=text, path=path)
 
 

@@ -18,6 +18,8 @@ _FORMATS = ("WAV", "WAVEX", "FLAC")
 # Samples of the longest sound that is decoded, of all channels: a small file may claim any number.
 MOST_SAMPLES = 1 << 28
 MOST_RATE = 768_000
+# As many as the formats of sound files have in practice; more are samples in the wrong axis.
+MOST_CHANNELS = 256
 # Recordings as floats may pass full scale a little; integers that are stored as floats are far off.
 MOST_LEVEL = 2.0
 # Size of the samples in a WAV file whose writer did not know it, such as a pipe.
@@ -78,8 +80,8 @@ def sound_of(array: Any, rate: int, own_rate: int | None = None) -> np.ndarray:
         own_rate: rate of the samples; None for the same.
 
     Raises:
-        InputError: if it is no such array, is empty, or has samples that are not finite or beyond
-            `MOST_LEVEL`.
+        InputError: if it is no such array, is empty, has more than `MOST_CHANNELS`, or samples that
+            are not finite or beyond `MOST_LEVEL`.
     """
     samples = np.asarray(array)
     if samples.dtype != np.int16 and samples.dtype.kind != "f":
@@ -90,6 +92,11 @@ def sound_of(array: Any, rate: int, own_rate: int | None = None) -> np.ndarray:
     if samples.ndim not in (1, 2):
         raise InputError(
             f"Expected samples (n,) or (n, channels), got an array of shape {samples.shape}."
+        )
+    if samples.ndim == 2 and samples.shape[1] > MOST_CHANNELS:
+        raise InputError(
+            f"Expected samples (n, channels) of at most {MOST_CHANNELS} channels, got an array of "
+            f"shape {samples.shape}; transpose one that is (channels, n)."
         )
     if samples.dtype == np.int16:
         samples = samples.astype(np.float32) / 32_768

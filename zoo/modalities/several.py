@@ -121,7 +121,9 @@ class Several(Modality):
                 f"in place {place}."
             )
         if "text" in names:
-            checked_texts([row["text"]], "text")
+            [text] = checked_texts([row["text"]], "text")
+            if not text.strip():
+                raise InputError(f"Expected a text in each row, got {text!r} in place {place}.")
         return {name: row[name] for name in names}
 
     def num_real(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:

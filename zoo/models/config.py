@@ -211,6 +211,11 @@ class TransformerConfig:
         own = {name: value for name, value in changes.items() if name in self.modality_settings}
         changes = {name: value for name, value in changes.items() if name not in own}
         for name in changes:
+            if name in ("fusion", "fusion_layers"):
+                raise InputError(
+                    f"Expected {name} only for a model of several kinds of rows, such as "
+                    f"cct_2+bert_tiny, got {name}={changes[name]!r} for one of {self.modality}."
+                )
             if name not in known:
                 known += self.modality_settings
                 raise InputError(

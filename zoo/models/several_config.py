@@ -18,6 +18,7 @@ SEPARATE = "separate"
 # The kind that attends to the others.
 _READER = "text"
 _OWN = ("fusion", "fusion_layers")
+_FUSION_LAYERS = 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ class SeveralConfig:
 
     members: Mapping[str, TransformerConfig]
     fusion: str = LATE
-    fusion_layers: int = 2
+    fusion_layers: int = _FUSION_LAYERS
 
     def __post_init__(self):
         if self.fusion not in (*FUSIONS, SEPARATE):
@@ -52,6 +53,11 @@ class SeveralConfig:
             raise InputError(
                 "Expected fusion_layers to be an integer from 1 to 100, got "
                 f"fusion_layers={self.fusion_layers!r}."
+            )
+        if self.fusion != CROSS and self.fusion_layers != _FUSION_LAYERS:
+            raise InputError(
+                f"Expected fusion_layers only where fusion is {CROSS}, got "
+                f"fusion_layers={self.fusion_layers} where fusion is {self.fusion}."
             )
         modality_named(self.modality)
         for name, one in self.members.items():

@@ -124,6 +124,8 @@ def test_bad_arrays():
         sound_of(np.zeros(10, np.int32), RATE)
     with pytest.raises(InputError, match=r"\(1, 2, 3\)"):
         sound_of(np.zeros((1, 2, 3)), RATE)
+    with pytest.raises(InputError, match=r"at most 256 channels, got .* \(2, 800\); transpose"):
+        sound_of(np.zeros((2, 800)), RATE)
     with pytest.raises(InputError, match="array: .* from -1 to 1, got one of size 300"):
         sound_of(np.array([0.0, -300.0]), RATE)
     for length in (0, (0, 2), (2, 0)):

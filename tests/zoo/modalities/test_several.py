@@ -77,6 +77,7 @@ def test_its_files_make_it_again():
     [
         ([{"image": "cat.jpg"}], InputError, "got image in place 1"),
         (["cat.jpg"], InputError, "got 'cat.jpg' in place 1"),
+        ([{"image": COLUMNS["image"][0], "text": " "}], InputError, "got ' ' in place 1"),
         ([{"image": COLUMNS["image"][0], "text": 3}], TypeError, "got 3"),
         ([{"image": 3.5, "text": "why?"}], TypeError, "got float 3.5 in place 1"),
         ({"image": ["cat.jpg"]}, InputError, "names image, text, got image"),

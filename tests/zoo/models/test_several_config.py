@@ -83,6 +83,7 @@ def test_names_of_layers_tell_the_kind():
     [
         ({"fusion": "early"}, "got fusion='early'"),
         ({"fusion_layers": 0}, "got fusion_layers=0"),
+        ({"fusion": "late", "fusion_layers": 1}, "got fusion_layers=1 where fusion is late"),
         ({"depth": 3}, "got 'depth'"),
         ({"image.depth": 3}, "got 'depth'"),
         ({"fusion": "joint", "image.hidden_dim": 16}, "got 16 of image, 8 of text"),
@@ -96,6 +97,8 @@ def test_impossible_settings(changes, got):
 
 def test_impossible_members():
     one = get_config("cct_2")
+    with pytest.raises(InputError, match="got fusion='late' for one of image"):
+        one.replace(fusion="late")
     with pytest.raises(InputError, match="got two of text"):
         get_config("bert_tiny+bert_mini")
     with pytest.raises(InputError, match="got fusion='cross'"):

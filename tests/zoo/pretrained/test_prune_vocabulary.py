@@ -210,7 +210,7 @@ def test_texts(tmp_path):
     with refused(f"{path}, line 2: the file is not UTF-8"):
         read_texts(path)
     path.write_bytes(b"\n \n")
-    with refused(f"{path}: expected text to learn from, the file is empty."):
+    with refused(f"{path}: expected text, the file is empty."):
         read_texts(path)
     with refused("Expected prune_vocabulary to hold texts, got none."):
         read_texts([" "])
@@ -244,7 +244,7 @@ def test_commands(tmp_path):
     texts.write_text("")
     found = call("convert", folder, "--prune-vocabulary", texts, "--out", tmp_path / "n.tflite")
     assert error_of(found) == (
-        2, f"Error: {texts}: expected text to learn from, the file is empty."
+        2, f"Error: {texts}: expected text, the file is empty."
     )  # fmt: skip
     with refused("Expected a checkpoint or a published model to prune the vocabulary of, got the"):
         kt.load(tmp_path / "m.tflite", prune_vocabulary=TEXTS)

@@ -128,7 +128,7 @@ def test_data_that_does_not_fit_is_refused_before_anything_is_made(plain, pairs,
     for kind, data, columns, sentence in (
         ("transformer", plain, COLUMNS, "expected a name that ends in"),
         ("transformer", pairs, {**COLUMNS, "target": "fr"}, "there is no column 'fr'"),
-        ("gpt", empty, {}, "expected text to learn from, the file is empty."),
+        ("gpt", empty, {}, "expected text, the file is empty."),
     ):
         with pytest.raises(InputError, match=sentence):
             search(

@@ -67,7 +67,7 @@ def test_a_file_is_read_whole(tmp_path):
 def test_an_empty_file(tmp_path):
     path = tmp_path / "text.txt"
     path.write_text(" \n\n", encoding="utf-8")
-    with refused(InputError, f"{path}: expected text to learn from, the file is empty."):
+    with refused(InputError, f"{path}: expected text, the file is empty."):
         load_plain_text(path)
     with pytest.raises(FileNotFoundError, match="none.txt"):
         load_plain_text(tmp_path / "none.txt")
