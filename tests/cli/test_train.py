@@ -229,7 +229,7 @@ def test_missing_arguments(data, tmp_path):
 @pytest.mark.parametrize(
     ("model", "sentence"),
     [
-        ("bert_huge", "Error: Expected a model among bert_tiny, "),
+        ("bert_huge", "Error: Expected a model among ast_tiny, "),
         ("gpt_nano", "Error: Expected a task that the decoder gpt_nano can be trained for"),
     ],
 )

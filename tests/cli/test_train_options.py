@@ -16,10 +16,11 @@ def test_every_field_of_a_recipe_is_an_option():
     fields = {NAMES_OF_OPTIONS.get(name, name) for name in fields}
     fields |= {use for task in TASKS.values() for use in task.columns}
     assert fields <= names
-    # Those of every command are added where a command is first looked up.
+    # Those of every command are added where a command is first looked up; a fusion is a setting.
     assert names - fields - {"max_unpacked", "verbose"} == {
-        "out", "overwrite", "resume", "tensorboard", "recipe_file", "task", "tasks", "baseline"
-    }
+        "out", "overwrite", "resume", "tensorboard", "recipe_file", "task", "tasks", "baseline",
+        "fusion",
+    }  # fmt: skip
 
 
 def test_defaults_in_the_help_are_those_of_a_recipe():

@@ -178,7 +178,8 @@ def test_joined_tensors_keep_their_grid():
     grid = Grid.of(-1.0, 3.0)
     rows = np.random.default_rng(0).uniform(-1, 3, (2, 4, 3)).astype("float32")
     parts = [Floats(values=row).rounded(grid) for row in rows]
-    joined = Stored.joined(parts, 0)
+    first, second = parts
+    joined = first.joined(lambda integers: np.concatenate([integers, second.integers]))
     assert joined.grid == grid
     np.testing.assert_array_equal(joined.floats(), np.concatenate([one.floats() for one in parts]))
     # Rounded to the same grid once more, nothing changes.
