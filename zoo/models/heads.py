@@ -58,7 +58,7 @@ class Head:
         lacks = self.units is None and self.kind in _PROJECTED
         if lacks or (self.units is not None and self.kind not in _SEVERAL):
             raise InputError(
-                f"Expected units of a {' or '.join(_PROJECTED)} head alone, got "
+                f"Expected units of a {' or '.join(_PROJECTED)} head, or of a vector one, got "
                 f"kind={self.kind!r}, units={self.units}."
             )
         if self.normalize and self.kind != "vector":

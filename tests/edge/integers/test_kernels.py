@@ -7,7 +7,7 @@ import pytest
 
 from keras_transformer.edge.integers import kernels
 from keras_transformer.edge.integers.kernels import Grid, Kernel, windows
-from keras_transformer.edge.integers.values import Floats, Stored
+from keras_transformer.edge.integers.values import Floats
 from keras_transformer.zoo.errors import RunError
 from tests.edge.integers.single_op import TYPES, run, single_op
 

@@ -53,7 +53,7 @@ def shares_of(members, weights):
 def test_next_tokens_have_the_mean_probabilities(members, together, tmp_path):
     together.save(tmp_path / "fused")
     again = Checkpoint.load(tmp_path / "fused")
-    assert again.config.weights == (0.5, 0.5) and again.config.num_layers == 3
+    assert again.config.outputs.weights == (0.5, 0.5) and again.config.num_layers == 3
     expected = shares_of(members, (0.5, 0.5))
     for one in (together, again):
         found = np.asarray(one.model(members[0].probes, training=False))

@@ -32,9 +32,14 @@ def test_segments_are_read_of_pairs_alone():
 def test_impossible_heads():
     with refused("Expected kind to be one of pooled, tokens, vector, masked, tied, got 'span'."):
         Head(kind="span")
-    with refused("Expected units of a pooled or tokens head alone, got kind='pooled', units=None."):
+    with refused(
+        "Expected units of a pooled or tokens head, or of a vector one, got kind='pooled', "
+        "units=None."
+    ):
         Head()
-    with refused("Expected units of a pooled or tokens head alone, got kind='tied', units=3."):
+    with refused(
+        "Expected units of a pooled or tokens head, or of a vector one, got kind='tied', units=3."
+    ):
         Head(kind="tied", units=3)
     with refused("Expected a pooled head on encoder, got architecture='decoder'."):
         build(tiny.config("decoder"), Head(units=2))

@@ -44,7 +44,7 @@ def test_a_vector_of_no_length_stays_finite():
 def test_what_is_no_vector():
     with pytest.raises(InputError, match="^Expected normalize of a vector head alone, got kind='p"):
         Head(units=3, normalize=True)
-    with pytest.raises(InputError, match="^Expected units of a pooled or tokens head alone, got k"):
-        Head(kind="vector", units=3)
+    with pytest.raises(InputError, match="^Expected units of a pooled or tokens head, or of a v"):
+        Head(kind="masked", units=3)
     with pytest.raises(InputError, match="^Expected a vector head on encoder, got architecture="):
         Head(kind="vector").check("decoder")

@@ -64,7 +64,17 @@ def test_operations(tmp_path, source, expected):
 def test_every_operation_has_a_test():
     mark = test_operations.pytestmark[0]
     tested = {step[0] for source, _ in mark.args[1] for step in source.steps}
-    assert {*OPERATIONS, "vocabulary", "zeros"} == tested | {"of_patches"}
+    assert {*OPERATIONS, "vocabulary", "zeros"} == tested | {"of_patches", "of_frames"}
+
+
+def test_the_kernel_of_a_convolution_of_frames(tmp_path):
+    kernel = np.random.default_rng(0).normal(size=(5, 3, 2)).astype("float32")
+    source = Tensor("x").of_frames()
+    found = weights(tmp_path, {"x": kernel}, {"ours": source}, {"ours": (6, 5)})["ours"]
+    frames = np.random.default_rng(1).normal(size=(2, 3)).astype("float32")
+    # Frame by frame, the channels of each in turn.
+    expected = np.einsum("oct,tc->o", kernel, frames)
+    np.testing.assert_allclose(frames.reshape(-1) @ found, expected, rtol=1e-5)
 
 
 def test_the_kernel_of_a_convolution_is_that_of_patches(tmp_path):

@@ -242,7 +242,7 @@ def test_json_round_trip(tmp_path):
             '{"task": "tagging"}',
             "Expected task to be one of classification, multi-label, regression, embedding, "
             "token-classification, question-answering, masked-language-modeling, multi-task, "
-            "translation, language-modeling, got 'tagging'.",
+            "contrastive, transcription, translation, language-modeling, got 'tagging'.",
         ),
         (
             '{"task": "regression", "data": {"columns": {"source": "en"}}}',
