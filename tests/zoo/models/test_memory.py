@@ -19,8 +19,9 @@ TINY = dict(vocab_size=50, hidden_dim=16, intermediate_dim=32, num_layers=2, num
 @pytest.mark.parametrize("name", CATALOG)
 def test_parameters_are_those_of_the_catalogue_without_norms_and_biases(name):
     counted, known = memory.parameters_of(CATALOG[name]), SIZES[name].parameters
-    # Nor are convolutions counted, a part of the small models that have them.
-    least = 0.7 if name.startswith("cct") else 0.95
+    # Nor are convolutions counted, a part of the small models that have them; of a small Whisper
+    # they are projections of frames.
+    least = {"cct": 0.7, "whisper": 0.9}.get(name.partition("_")[0], 0.95)
     assert least * known < counted <= known
 
 

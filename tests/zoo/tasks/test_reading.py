@@ -125,6 +125,10 @@ def test_every_task_splits(name):
              "answers": {"text": ["text"], "answer_start": [0]}}
             for text in TEXTS
         ]  # fmt: skip
+    if name == "contrastive":
+        source = {"image": np.zeros((20, 8, 8, 3), "uint8"), "text": TEXTS}
+    if name == "transcription":
+        source = (np.zeros((20, 1600), "float32"), TEXTS)
     if name == "multi-task":
         source = {
             "a": {"task": "classification", "train": (TEXTS, ["x", "y"] * 10)},

@@ -68,7 +68,8 @@ def test_impossible_tasks():
     with refused(
         "Expected task to be one of classification, multi-label, regression, embedding, "
         "token-classification, question-answering, masked-language-modeling, multi-task, "
-        "translation, language-modeling, similarity, got task='tagging'."
+        "contrastive, transcription, translation, language-modeling, similarity, got "
+        "task='tagging'."
     ):
         task_named("tagging")
     with refused("Expected at least two labels, got ['a']."):

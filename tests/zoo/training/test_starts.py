@@ -153,7 +153,7 @@ def test_what_does_not_fit(folder, tmp_path):
         train(folder, lora=2, adapter=True, epochs=1, out=tmp_path / "out")
     with refused(f"Expected a published model with config.json in {tmp_path}, got none"):
         train(tmp_path)
-    with refused("Expected a model among bert_tiny", "got 'nothing_there'"):
+    with refused("Expected a model among ast_tiny", "got 'nothing_there'"):
         train("nothing_there")
 
 
