@@ -102,7 +102,7 @@ def test_mistakes_of_a_run(data, model, tmp_path):
         ("cct_2+bert_tiny", ("--augment", "mixup"), "augment 'mixup'"),
         ("cct_2+bert_tiny", ("--piece-dropout", 0.1), "dropout 0.1"),
         ("cct_2+gpt_tiny", (), "got decoder of text"),
-        ("bert_tiny", ("--fusion", "late"), "got 'fusion'"),
+        ("bert_tiny", ("--fusion", "late"), "got --fusion 'late' for one of text"),
     ):
         result = call("train", name, *given, *columns.get(name, COLUMNS), *options, *out)
         assert result.exit_code in (1, 2) and got in " ".join(result.output.split()), result.output
