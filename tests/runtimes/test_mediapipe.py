@@ -6,11 +6,7 @@ installs (on Debian it needs libegl1 and libgles2).
 """
 
 import dataclasses
-import json
-import os
-import subprocess
 import unicodedata
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,12 +19,9 @@ from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from tests.edge.models import calibration, random_model, trained_on
 from tests.hard_strings import UTF8
+from tests.runtimes.in_mediapipe import in_mediapipe, needs_mediapipe
 
-PYTHON = os.environ.get("MEDIAPIPE_PYTHON")
-pytestmark = pytest.mark.skipif(
-    not PYTHON, reason="MEDIAPIPE_PYTHON names no interpreter that has MediaPipe"
-)
-SCRIPT = Path(__file__).with_name("mediapipe_tasks.py")
+pytestmark = needs_mediapipe
 WORDS = [word for text in UTF8 for word in split_words(
     text, lowercase=True, strip_accents=True
 )]  # fmt: skip
@@ -42,15 +35,6 @@ def normalized(text):
     kept = (c for c in folded if not is_european_accent(c))
     white = ("Cc", "Cf", "Zs", "Zl", "Zp")
     return "".join(" " if unicodedata.category(c) in white else c for c in kept)
-
-
-def in_mediapipe(file, task, texts):
-    request = json.dumps({"file": str(file), "task": task, "texts": texts})
-    child = subprocess.run(
-        [PYTHON, str(SCRIPT)], input=request, capture_output=True, text=True, timeout=300
-    )
-    assert child.returncode == 0, child.stderr[-2000:]
-    return json.loads(child.stdout.splitlines()[-1])
 
 
 def write(folder, precision, **options):
@@ -76,7 +60,8 @@ def write(folder, precision, **options):
 )
 def test_hard_strings_are_classified_as_runner_does(precision, tmp_path):
     path = write(tmp_path, precision)
-    found = in_mediapipe(path, "classify", [normalized(text) for text in UTF8])
+    texts = [normalized(text) for text in UTF8]
+    found = in_mediapipe(file=str(path), task="classify", texts=texts)
     for text, scores, expected in zip(
         UTF8, found, Runner(path).predict(UTF8), strict=True
     ):
@@ -87,5 +72,6 @@ def test_hard_strings_are_classified_as_runner_does(precision, tmp_path):
 
 def test_hard_strings_are_embedded_as_runner_does(tmp_path):
     path = write(tmp_path, "float32", embedding=True)
-    found = in_mediapipe(path, "embed", [normalized(text) for text in UTF8])
+    texts = [normalized(text) for text in UTF8]
+    found = in_mediapipe(file=str(path), task="embed", texts=texts)
     np.testing.assert_allclose(found, Runner(path).embed(UTF8), rtol=0, atol=1e-5)

@@ -1,10 +1,5 @@
 """MediaPipe's image tasks load our files, and give what `Runner` gives, see test_mediapipe.py."""
 
-import json
-import os
-import subprocess
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -12,14 +7,11 @@ import keras_transformer as kt
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.registry import TARGETS
 from keras_transformer.zoo.tasks.classification import Classification
+from tests.runtimes.in_mediapipe import in_mediapipe, needs_mediapipe
 from tests.slow import mostly_slow
 from tests.zoo.modalities.test_image import CONFIG, LABELS, pictures
 
-PYTHON = os.environ.get("MEDIAPIPE_PYTHON")
-pytestmark = pytest.mark.skipif(
-    not PYTHON, reason="MEDIAPIPE_PYTHON names no interpreter that has MediaPipe"
-)
-SCRIPT = Path(__file__).with_name("mediapipe_tasks.py")
+pytestmark = needs_mediapipe
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +23,9 @@ def trained():
     )  # fmt: skip
 
 
-def in_mediapipe(file, task, pixels, folder):
+def found_in(file, task, pixels, folder):
     np.save(folder / "pixels.npy", pixels)
-    request = json.dumps({"file": str(file), "task": task, "pixels": str(folder / "pixels.npy")})
-    child = subprocess.run(
-        [PYTHON, str(SCRIPT)], input=request, capture_output=True, text=True, timeout=300
-    )
-    assert child.returncode == 0, child.stderr[-2000:]
-    return json.loads(child.stdout.splitlines()[-1])
+    return in_mediapipe(file=str(file), task=task, pixels=str(folder / "pixels.npy"))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +42,7 @@ def test_images_are_classified_and_embedded_as_runner_does(trained, precision, t
             trained, precision, target="mediapipe", calibration=calibration, embedding=embedding
         ).save(path)
         runner = Runner(path)
-        found = in_mediapipe(path, "embed" if embedding else "classify", pixels, tmp_path)
+        found = found_in(path, "embed" if embedding else "classify", pixels, tmp_path)
         if embedding:
             np.testing.assert_allclose(found, runner.embed(list(pixels)), atol=tolerance)
             continue

@@ -1,10 +1,5 @@
 """MediaPipe's AudioClassifier gives what `Runner` gives, see test_mediapipe.py."""
 
-import json
-import os
-import subprocess
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -12,14 +7,11 @@ import keras_transformer as kt
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.registry import TARGETS
 from keras_transformer.zoo.tasks.classification import Classification
+from tests.runtimes.in_mediapipe import in_mediapipe, needs_mediapipe
 from tests.slow import mostly_slow
 from tests.zoo.modalities.test_audio_files import CONFIG, LABELS, RATE, SETTINGS, sounds
 
-PYTHON = os.environ.get("MEDIAPIPE_PYTHON")
-pytestmark = pytest.mark.skipif(
-    not PYTHON, reason="MEDIAPIPE_PYTHON names no interpreter that has MediaPipe"
-)
-SCRIPT = Path(__file__).with_name("mediapipe_tasks.py")
+pytestmark = needs_mediapipe
 
 
 @pytest.fixture(scope="module")
@@ -31,18 +23,11 @@ def trained():
     )  # fmt: skip
 
 
-def in_mediapipe(file, waveforms, folder):
+def classified(file, waveforms, folder):
     np.save(folder / "waveforms.npy", waveforms)
-    request = {
-        "file": str(file), "task": "classify", "waveforms": str(folder / "waveforms.npy"),
-        "rate": RATE,
-    }  # fmt: skip
-    child = subprocess.run(
-        [PYTHON, str(SCRIPT)], input=json.dumps(request), capture_output=True, text=True,
-        timeout=300,
-    )  # fmt: skip
-    assert child.returncode == 0, child.stderr[-2000:]
-    return json.loads(child.stdout.splitlines()[-1])
+    return in_mediapipe(
+        file=str(file), task="classify", waveforms=str(folder / "waveforms.npy"), rate=RATE
+    )
 
 
 @pytest.mark.parametrize(
@@ -55,7 +40,7 @@ def test_sounds_are_classified_as_runner_does(trained, precision, tmp_path):
     tolerance = 0.05 if precision == "int8" else 1e-5
     path = tmp_path / "m.tflite"
     kt.convert(trained, precision, target="mediapipe", calibration=calibration).save(path)
-    found = in_mediapipe(path, waveforms, tmp_path)
+    found = classified(path, waveforms, tmp_path)
     expected = Runner(path).predict(list(waveforms))
     for label in LABELS:
         np.testing.assert_allclose(
@@ -69,7 +54,7 @@ def test_a_longer_sound_is_read_in_windows(trained, tmp_path):
     kt.convert(trained, target="mediapipe").save(path)
     length = SETTINGS["samples"]
     long = np.concatenate(trained.encode(sounds(2, 3)[0]).columns["waveform"])
-    found = in_mediapipe(path, long[None, : length + 1500], tmp_path)
+    found = classified(path, long[None, : length + 1500], tmp_path)
     expected = Runner(path).predict([long[:length], long[length : length + 1500]])
     for one, other in zip(found, expected, strict=True):
         assert one == pytest.approx(other.scores, abs=1e-5)
