@@ -190,7 +190,17 @@ class LogMel(MelPowers):
 def mel_bands(length, rate, mels, low, high):
     """Returns the weights (length / 2 + 1, mels) of a transform's powers in mel bands."""
     ends = 2595 * np.log10(1 + np.array([low, high]) / 700)
-    edges = 700 * (10 ** (np.linspace(*ends, mels + 2) / 2595) - 1)
+    return triangles(700 * (10 ** (np.linspace(*ends, mels + 2) / 2595) - 1), length, rate)
+
+
+def triangles(edges, length, rate):
+    """Returns the weights (length / 2 + 1, bands) of triangles of height 1.
+
+    Args:
+        edges: (bands + 2,) in Hz; a band rises from one to the next, and falls to the one after it.
+        length: length of the transform.
+        rate: samples a second, in Hz.
+    """
     frequencies = np.arange(length // 2 + 1)[:, None] * rate / length
     rising = (frequencies - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - frequencies) / (edges[2:] - edges[1:-1])

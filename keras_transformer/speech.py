@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_transformer.decisions import WIDE_BITS
 from keras_transformer.feedforward import Activated
-from keras_transformer.frames import MelPowers
+from keras_transformer.frames import MelPowers, triangles
 from keras_transformer.low_rank import make_projection
 from keras_transformer.quantization import QuantizedLayer
 
@@ -170,8 +170,5 @@ def slaney_bands(length, rate, mels):
     last = 15 + np.log(top / 1000) / step if top >= 1000 else 3 * top / 200
     edges = np.linspace(0, last, mels + 2)
     edges = np.where(edges < 15, 200 * edges / 3, 1000 * np.exp(step * (edges - 15)))
-    frequencies = np.arange(length // 2 + 1)[:, None] * rate / length
-    rising = (frequencies - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - frequencies) / (edges[2:] - edges[1:-1])
     heights = 2 / (edges[2:] - edges[:-2])
-    return heights * np.maximum(0, np.minimum(rising, falling))
+    return heights * triangles(edges, length, rate)

@@ -191,7 +191,7 @@ ROOMS = {
     "zoo.named": Room(
         "zoo.errors zoo.models zoo.pretrained zoo.tabular zoo.tasks", "keras"
     ),
-    "zoo.augmentation": Room("zoo.data zoo.errors", "keras numpy"),
+    "zoo.augmentation": Room("zoo.data zoo.errors zoo.modalities", "keras numpy"),
     "zoo.training.several": Room("zoo.errors zoo.layer_names zoo.modalities zoo.models", "keras"),
     "zoo.training": Room(
         "layers zoo.augmentation zoo.backends zoo.checkpoint zoo.checkpoint_config zoo.data "

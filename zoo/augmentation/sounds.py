@@ -9,6 +9,7 @@ import numpy as np
 from keras_transformer.zoo.augmentation.augmented import Augmented
 from keras_transformer.zoo.augmentation.names import kinds_of
 from keras_transformer.zoo.data.batches import Batch, Batches, SampledBatches
+from keras_transformer.zoo.modalities.log_mel import hertz_of, mels_of
 
 _WAVEFORM = "waveform"
 # Share of the length by which a sound is moved at most; factors of its level; decibels of it over
@@ -78,10 +79,10 @@ def _masked(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _without_band(sound: np.ndarray, rng: np.random.Generator, *, rate: int) -> np.ndarray:
-    highest = 2595 * np.log10(1 + rate / 2 / 700)
+    highest = mels_of(rate / 2)
     width = rng.uniform(0, _BAND * highest)
     low = rng.uniform(0, highest - width)
-    places = 700 * (10 ** (np.array([low, low + width]) / 2595) - 1) * len(sound) / rate
+    places = hertz_of(np.array([low, low + width])) * len(sound) / rate
     start, end = np.ceil(places).astype(int)
     spectrum = np.fft.rfft(sound)
     spectrum[start:end] = 0

@@ -24,6 +24,7 @@ from keras_transformer.zoo.modalities.log_mel import (
     LOG_MEL_FILE,
     IntegerLogMel,
     StoredScale,
+    band_edges,
 )
 from keras_transformer.zoo.modalities.modality import (
     Features,
@@ -114,9 +115,7 @@ class AudioSettings(ModalitySettings):
 
     def _empty_band(self):
         """The number of the first band from 1 on that no frequency is in; 0 if there is none."""
-        ends = 2595 * np.log10(1 + np.array([self.low, self.highest]) / 700)
-        edges = 700 * (10 ** (np.linspace(*ends, self.mels + 2) / 2595) - 1)
-        places = edges * self.transform / self.rate
+        places = band_edges(self) * self.transform / self.rate
         # Whole numbers strictly between the edges of each.
         counts = np.ceil(places[2:]) - np.floor(places[:-2]) - 1
         return 0 if (counts > 0).all() else int((counts <= 0).argmax()) + 1

@@ -216,10 +216,25 @@ def _shifted(values, bits):
     return (values + (1 << (bits - 1))) >> bits if bits else values
 
 
+def mels_of(hertz: Any) -> Any:
+    """Returns the mels of frequencies in Hz."""
+    return 2595 * np.log10(1 + hertz / 700)
+
+
+def hertz_of(mels: Any) -> Any:
+    """Returns the frequencies in Hz of mels."""
+    return 700 * (10 ** (mels / 2595) - 1)
+
+
+def band_edges(settings: "AudioSettings") -> np.ndarray:
+    """Returns the edges (mels + 2,) of the bands in Hz, equally far from each other in mels."""
+    ends = mels_of(np.array([settings.low, settings.highest]))
+    return hertz_of(np.linspace(*ends, settings.mels + 2))
+
+
 def _mel_bands(settings):
     """The weights (transform / 2 + 1, mels) of powers, see `keras_transformer.frames.LogMel`."""
-    ends = 2595 * np.log10(1 + np.array([settings.low, settings.highest]) / 700)
-    edges = 700 * (10 ** (np.linspace(*ends, settings.mels + 2) / 2595) - 1)
+    edges = band_edges(settings)
     length = settings.transform
     frequencies = np.arange(length // 2 + 1)[:, None] * settings.rate / length
     rising = (frequencies - edges[:-2]) / (edges[1:-1] - edges[:-2])

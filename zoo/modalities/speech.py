@@ -13,7 +13,7 @@ from keras_transformer.zoo.media.sounds import MOST_RATE, named
 from keras_transformer.zoo.modalities.audio import Audio, samples_of
 from keras_transformer.zoo.modalities.modality import Features, InputSpec, without_pairs
 from keras_transformer.zoo.modalities.settings import ModalitySettings
-from keras_transformer.zoo.modalities.text import PAD_ID
+from keras_transformer.zoo.modalities.text import vocabulary_misfit
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 from keras_transformer.zoo.tokenizers.tokenizer_files import (
     FILE_NAMES,
@@ -207,16 +207,7 @@ class Speech(Audio):
         return {"vocab_size": self.tokenizer.vocab_size}
 
     def misfit(self, config: Mapping[str, Any]) -> str | None:
-        if self.tokenizer.pad_id != PAD_ID:
-            return (
-                f"Expected [PAD] to be id {PAD_ID} of the vocabulary, got {self.tokenizer.pad_id}."
-            )
-        if self.tokenizer.vocab_size > config["vocab_size"]:
-            return (
-                f"Expected a vocabulary of at most the embedding's {config['vocab_size']} ids, got "
-                f"{self.tokenizer.vocab_size} pieces."
-            )
-        return None
+        return vocabulary_misfit(self.tokenizer, config["vocab_size"])
 
     def files(self) -> dict[str, bytes]:
         return tokenizers_to_files(self.tokenizer, None) | {SCRIPT_FILE: self.script.to_bytes()}

@@ -100,17 +100,9 @@ class Text(Modality):
         return {"vocab_size": self.tokenizer.vocab_size}
 
     def misfit(self, config: Mapping[str, Any]) -> str | None:
-        if self.tokenizer.pad_id != PAD_ID:
-            return (
-                f"Expected [PAD] to be id {PAD_ID} of the vocabulary, got {self.tokenizer.pad_id}."
-            )
-        ids = config["source_vocab_size"] or config["vocab_size"]
-        if self.tokenizer.vocab_size > ids:
-            return (
-                f"Expected a vocabulary of at most the embedding's {ids} ids, got "
-                f"{self.tokenizer.vocab_size} pieces."
-            )
-        return None
+        return vocabulary_misfit(
+            self.tokenizer, config["source_vocab_size"] or config["vocab_size"]
+        )
 
     def files(self) -> dict[str, bytes]:
         files = tokenizers_to_files(self.tokenizer, self.target_tokenizer)
@@ -129,3 +121,15 @@ class Text(Modality):
             max_length=max_length, settings=settings, tokenizer=tokenizer,
             target_tokenizer=target_tokenizer, chat=chats.Chat.from_files(files),
         )  # fmt: skip
+
+
+def vocabulary_misfit(tokenizer: Tokenizer, ids: int) -> str | None:
+    """Returns why a table of so many ids does not have a tokenizer's pieces, or None."""
+    if tokenizer.pad_id != PAD_ID:
+        return f"Expected [PAD] to be id {PAD_ID} of the vocabulary, got {tokenizer.pad_id}."
+    if tokenizer.vocab_size > ids:
+        return (
+            f"Expected a vocabulary of at most the embedding's {ids} ids, got "
+            f"{tokenizer.vocab_size} pieces."
+        )
+    return None
