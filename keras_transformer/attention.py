@@ -41,6 +41,8 @@ class MultiHeadAttention(QuantizedLayer):
         rotary: whether queries and keys are rotated by their positions, or the arguments of
             `RotaryEmbedding`, with which they are.
         rank: rank of the low-rank factors of each projection that they make smaller; 0 for none.
+        reads_stream: whether the inputs are added to a residual connection, too, as those of a
+            post-norm are: the projections that read them have the `dynamic_bits`.
         bits: bit widths, see `QuantizedLayer`; the scores plus biases are an inner tensor. Those of
             attention with rotated or normalized queries are the `dynamic_bits`.
 
@@ -50,7 +52,8 @@ class MultiHeadAttention(QuantizedLayer):
 
     def __init__(
         self, num_heads, *, head_dim=None, num_key_value_heads=None, dropout=0.0, use_bias=True,
-        qkv_bias=None, qk_norm=None, causal=False, rotary=False, rank=0, bits=None, **kwargs,
+        qkv_bias=None, qk_norm=None, causal=False, rotary=False, rank=0, reads_stream=False,
+        bits=None, **kwargs,
     ):  # fmt: skip
         is_plain = rotary is False and qk_norm is None
         super().__init__(bits=bits if is_plain else dynamic_bits(bits), **kwargs)
@@ -72,6 +75,7 @@ class MultiHeadAttention(QuantizedLayer):
         self.rotary = rotary is not False
         self.rotary_arguments = rotary if isinstance(rotary, dict) else {}
         self.rank = rank
+        self.reads_stream = reads_stream
 
     def build(self, query_shape, memory_shape=None):
         hidden_dim = query_shape[-1]
@@ -83,7 +87,9 @@ class MultiHeadAttention(QuantizedLayer):
             )
         self.width = self.head_dim or hidden_dim // self.num_heads
 
-        def projection(units, name, shape, use_bias=self.qkv_bias, bits=self.bits, **kwargs):
+        read = dynamic_bits(self.bits) if self.reads_stream else self.bits
+
+        def projection(units, name, shape, use_bias=self.qkv_bias, bits=read, **kwargs):
             layer = make_projection(
                 units, shape[-1], rank=self.rank, use_bias=use_bias, bits=bits,
                 dtype=self.dtype_policy, name=name, **kwargs,

@@ -7,9 +7,10 @@ A name that is missing or None means float:
 - `row_bits`: width of dynamic quantization: a device that computes in float rounds the input of a
   matmul at run time, each row between its own bounds. With `activation_bits` it does so only where
   published models have channels so large that stored steps would be coarse (Bondarenko et al. 2021,
-  arXiv:2109.12948; Sun et al. 2024, arXiv:2402.17762), and their outputs are float: where they are
-  added to a residual connection, in attention with rotated or normalized queries, in gated
-  feed-forward layers, and at the logits of a vocabulary.
+  arXiv:2109.12948; Sun et al. 2024, arXiv:2402.17762): where its inputs are added to a residual
+  connection, too, as a post-norm's outputs are, and where its outputs are, in attention with
+  rotated or normalized queries, in gated feed-forward layers, and at the logits of a vocabulary.
+  The outputs of all but the first are float.
 - `inner_bits`: width of the tensors between matmuls, inside norms, activations and softmax, which
   only a device that computes in integers throughout stores.
 """

@@ -3,6 +3,7 @@
 import keras
 
 from keras_transformer.attention import MultiHeadAttention
+from keras_transformer.bits import dynamic_bits
 from keras_transformer.feedforward import FeedForward
 from keras_transformer.masks import token_mask
 from keras_transformer.quantization import QuantizedLayer
@@ -52,23 +53,24 @@ class _Block(QuantizedLayer):
         self.attention = self._residual("attention", attention, **first)
         feed_forward = FeedForward(
             intermediate_dim, activation=activation, gated=gated, use_bias=use_bias,
-            rank=rank, bits=self.bits, dtype=self.dtype_policy, name="sublayer",
+            rank=rank, reads_stream=not pre_norm, bits=self.bits, dtype=self.dtype_policy,
+            name="sublayer",
         )  # fmt: skip
         self.feed_forward = self._residual("feed_forward", feed_forward)
 
     def _attention(self, **kwargs):
         return MultiHeadAttention(
-            bits=self.bits, dtype=self.dtype_policy, name="sublayer", **self.attention_arguments,
-            **kwargs,
+            reads_stream=not self.residual_arguments["pre_norm"], bits=self.bits,
+            dtype=self.dtype_policy, name="sublayer", **self.attention_arguments, **kwargs,
         )  # fmt: skip
 
     def compute_mask(self, inputs, previous_mask):
         return token_mask(inputs, previous_mask)
 
     def _residual(self, name, sublayer, **changes):
-        # The output of a norm is stored as the sublayer behind it reads it; others read that of a
-        # post-norm, too.
-        read = sublayer.bits if self.residual_arguments["pre_norm"] else self.bits
+        # The output of a norm is stored as the sublayer behind it reads it; that of a post-norm is
+        # added to the next residual connection, too.
+        read = sublayer.bits if self.residual_arguments["pre_norm"] else dynamic_bits(self.bits)
         return Residual(
             sublayer, bits=read, dtype=self.dtype_policy, name=name,
             **{**self.residual_arguments, **changes},

@@ -68,6 +68,7 @@ class FeedForward(Activated):
         gated: whether a second, activated projection multiplies the first.
         dropout: dropout rate after the activation.
         rank: rank of the low-rank factors of each projection that they make smaller; 0 for none.
+        reads_stream: see `MultiHeadAttention`.
         bits: bit widths, see `QuantizedLayer`; those of a gated layer are the `dynamic_bits`.
 
     Raises:
@@ -76,7 +77,7 @@ class FeedForward(Activated):
 
     def __init__(
         self, intermediate_dim, *, activation="gelu", gated=False, dropout=0.0, use_bias=True,
-        rank=0, bits=None, **kwargs,
+        rank=0, reads_stream=False, bits=None, **kwargs,
     ):  # fmt: skip
         super().__init__(bits=dynamic_bits(bits) if gated else bits, **kwargs)
         self._check_activation(activation)
@@ -86,11 +87,14 @@ class FeedForward(Activated):
         self.dropout = dropout
         self.use_bias = use_bias
         self.rank = rank
+        self.reads_stream = reads_stream
 
     def build(self, input_shape):
         narrow, wide = input_shape, (*input_shape[:-1], self.intermediate_dim)
 
-        def projection(shape, units, name, bits=self.bits):
+        read = dynamic_bits(self.bits) if self.reads_stream else self.bits
+
+        def projection(shape, units, name, bits=read):
             return make_projection(
                 units, shape[-1], rank=self.rank, use_bias=self.use_bias, bits=bits,
                 dtype=self.dtype_policy, name=name,

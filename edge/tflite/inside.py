@@ -12,6 +12,8 @@ from keras_transformer.edge.tflite.schema import op_name
 
 _TYPES = schema.TensorType
 _FLOAT, _INTEGERS = _TYPES.FLOAT32, (_TYPES.INT8, _TYPES.INT16)
+# Ops of one computed input that keep its values, but for a constant or what a grid rounds.
+_SAME = ("RESHAPE", "TRANSPOSE", "ADD", "QUANTIZE")
 # Bytes of tensors that are computed at a time at least.
 _LEAST = 64 << 20
 # Pieces whose tensors are held.
@@ -108,7 +110,7 @@ class Inside:
         shapes: shapes of the signature's inputs by name.
         tensor_names: tensor names of the graph by index.
         projected: indices of the outputs of matmuls with a kernel, and of the same values in other
-            shapes or with a constant added.
+            shapes, with a constant added, or rounded to a grid.
     """
 
     def __init__(
@@ -127,7 +129,7 @@ class Inside:
                 self.projected[int(op.outputs[0])] = {int(op.outputs[0])}
             # The converter may move a bias into a constant that is added after the matmul.
             given = [one for one in op.inputs.tolist() if not _is_constant(model, graph, one)]
-            is_same = name in ("RESHAPE", "TRANSPOSE", "ADD") and len(given) == 1
+            is_same = name in _SAME and len(given) == 1
             for same in self.projected.values() if is_same else ():
                 if given[0] in same:
                     same.add(int(op.outputs[0]))

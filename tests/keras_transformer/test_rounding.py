@@ -170,7 +170,11 @@ def stored(layer):
 def test_a_norm_is_stored_as_what_reads_it(gated, pre_norm):
     block = EncoderBlock(2, 16, gated=gated, pre_norm=pre_norm, bits=RESIDUAL)
     block.build((2, 3, 8))
-    # Others read the output of a post-norm as integers.
-    is_stored = not (gated and pre_norm)
-    assert (block.feed_forward.norm_point.bits == 8) == is_stored
-    assert block.attention.norm_point.bits == 8
+    # The output of a post-norm is added to the next residual connection.
+    assert (block.feed_forward.norm_point.bits == 8) == (pre_norm and not gated)
+    assert (block.attention.norm_point.bits == 8) == pre_norm
+    attention, layer = block.attention.sublayer, block.feed_forward.sublayer
+    for one in (attention.query, attention.key, attention.value):
+        assert one.rounds_rows != pre_norm
+        assert attention.key_point.bits == 8
+    assert layer.up.rounds_rows == (gated or not pre_norm)

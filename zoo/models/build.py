@@ -247,10 +247,9 @@ class _Models(Parts):
 
     def _embed(self, ids, embedding, prefix=""):
         """(B, T) to (B, T, D), the input of a stack."""
-        c = self.config
         x = self.add_positions(embedding(ids), f"{prefix}position_embedding")
-        point = self.inner_point if c.pre_norm or c.has_embedding_norm else self.point
-        x = self.normalized_embeddings(point(f"{prefix}embedding_point")(x), prefix)
+        x = self.embedding_point(f"{prefix}embedding_point")(x)
+        x = self.normalized_embeddings(x, prefix)
         return self.dropout(f"{prefix}dropout" if prefix else "embedding_dropout")(x)
 
 

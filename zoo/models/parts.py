@@ -41,6 +41,14 @@ class Parts:
         """The name of a layer in the model."""
         return f"{self.prefix}{name}"
 
+    @property
+    def stream_bits(self):
+        """The widths of a stack's inputs and outputs.
+
+        Where norms come last, they are added to a residual connection, too: see `bits`.
+        """
+        return self.bits if self.config.pre_norm else dynamic_bits(self.bits)
+
     def point(self, name, bits=None, **kwargs):
         """A quantization point with `activation_bits`, by default the model's."""
         width = (bits or self.bits)["activation_bits"]
@@ -51,6 +59,12 @@ class Parts:
         width = self.bits["inner_bits"]
         return QuantPoint(width, dtype=self.dtype, name=self.named(name), **kwargs)
 
+    def embedding_point(self, name):
+        """The point of embedded vectors, which a norm may read in float."""
+        if self.config.pre_norm or self.config.has_embedding_norm:
+            return self.inner_point(name)
+        return self.point(name, self.stream_bits)
+
     def projection(self, units, name, inputs=None, *, use_bias=True, bits=None):
         """A projection to the given units, by default from the stack's width."""
         return make_projection(
@@ -59,11 +73,12 @@ class Parts:
         )  # fmt: skip
 
     def norm(self, name):
-        """A norm of the config's kind."""
+        """A norm of the config's kind, of a stack's inputs."""
         c = self.config
         return make_norm(
-            c.norm, epsilon=c.epsilon, bits=self.bits, dtype=self.dtype, name=self.named(name)
-        )
+            c.norm, epsilon=c.epsilon, bits=self.stream_bits, dtype=self.dtype,
+            name=self.named(name),
+        )  # fmt: skip
 
     def dropout(self, name):
         """Dropout at the config's rate."""
@@ -101,12 +116,15 @@ class Parts:
         x = self.normalized_embeddings(x)
         x = self.dropout("embedding_dropout")(x)
         if self.config.embedding_dim:
-            x = self.projection(self.config.hidden_dim, "embedding_projection", x.shape[-1])(x)
-            if self.bits["activation_bits"] is None:
+            bits = self.stream_bits
+            x = self.projection(
+                self.config.hidden_dim, "embedding_projection", x.shape[-1], bits=bits
+            )(x)
+            if bits["activation_bits"] is None:
                 # The converter would fold the bias into that of the block's projections, and the
                 # runtime round their inputs before it is added. Doubled halves are the same.
                 x = 2.0 * (0.5 * x)
-            x = self.point("embedding_projection_point")(x)
+            x = self.point("embedding_projection_point", bits)(x)
         return x
 
     def masked_logits(self, x):
@@ -114,7 +132,7 @@ class Parts:
         c, table = self.config, self.tables["token_embedding"]
         x = HeadTransform(
             table.hidden_dim, activation=c.activation, norm=c.norm, epsilon=c.epsilon,
-            use_bias=c.use_bias, rank=c.rank, bits=self.bits, dtype=self.dtype,
+            use_bias=c.use_bias, rank=c.rank, bits=self.stream_bits, dtype=self.dtype,
             name=self.named(HEAD),
         )(x)  # fmt: skip
         return table(x, logits=True)
@@ -124,7 +142,7 @@ class Parts:
         if not self.config.has_embedding_norm:
             return x
         x = self.norm(f"{prefix}embedding_norm")(x)
-        return self.point(f"{prefix}embedding_norm_point")(x)
+        return self.point(f"{prefix}embedding_norm_point", self.stream_bits)(x)
 
     def rotary(self, theta):
         """The rotation of queries and keys, see `MultiHeadAttention`."""

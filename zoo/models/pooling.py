@@ -29,7 +29,8 @@ def _first(parts, x, mask):
     x, c, bits = x[:, 0, :], parts.config, parts.bits
     if c.pooler == "none":
         return parts.point("pooled_point")(x)
-    x = parts.point("pooler_point")(parts.projection(c.hidden_dim, "pooler")(x))
+    x = parts.projection(c.hidden_dim, "pooler", bits=parts.stream_bits)(x)
+    x = parts.point("pooler_point")(x)
     if c.pooler != "tanh":
         return parts.point("pooled_point")(
             ops.relu(x) if c.pooler == "relu" else ops.gelu(x, approximate=False)

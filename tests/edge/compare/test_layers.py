@@ -52,6 +52,8 @@ def altered(path, out, layer):
     place = description["layers"]["predict"][layer]
     ops = [graph.Operators(i) for i in range(graph.OperatorsLength())]
     [op] = [op for op in ops if place in op.OutputsAsNumpy()]
+    if op.InputsLength() == 1:  # rounds to a grid what the matmul gives
+        [op] = [one for one in ops if op.Inputs(0) in one.OutputsAsNumpy()]
     bias = graph.Tensors(op.Inputs(op.InputsLength() - 1))
     is_integer = bias.Type() == schema.TensorType.INT32
     values = model.Buffers(bias.Buffer()).DataAsNumpy().view(np.int32 if is_integer else np.float32)

@@ -43,8 +43,8 @@ def errors(outliers):
 
 def test_int8_is_nearer_to_the_float_model_than_stored_outputs(errors):
     (ours, _), (static, _) = errors["int8"], errors["static_int8"]
-    # Measured 0.41; 0.54 to 0.72 for other seeds, and for channels of 300 times the size.
-    assert ours < 0.6 * static
+    # Measured 0.31, and 0.56 for another seed; 0.41 where the outputs of post-norms were stored.
+    assert ours < 0.36 * static
 
 
 def test_all_kernels_are_integers(errors):

@@ -35,5 +35,4 @@ def with_positions(parts: Parts, x: KerasTensor, name: str, *, class_token: bool
         class_token=class_token, learned=c.positions == "learned", bits=parts.bits, stored=stored,
         dtype=parts.dtype, name=parts.named(name),
     )(x)  # fmt: skip
-    point = parts.point if stored else parts.inner_point
-    return parts.embedded(point("position_sum_point")(x))
+    return parts.embedded(parts.embedding_point("position_sum_point")(x))

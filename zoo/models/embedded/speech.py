@@ -36,8 +36,6 @@ def embed_speech(parts: Parts, inputs: Mapping[str, KerasTensor]) -> tuple[Keras
             name=parts.named(f"convolution_{number}"), **made,
         )(x)  # fmt: skip
     x = FramePositions(bits=parts.bits, name=parts.named("source_position_embedding"), **made)(x)
-    stored = not (c.pre_norm or c.has_embedding_norm)
-    point = parts.point if stored else parts.inner_point
-    x = point("source_embedding_point")(x)
+    x = parts.embedding_point("source_embedding_point")(x)
     x = parts.normalized_embeddings(x, "source_")
     return parts.dropout("source_dropout")(x), None

@@ -60,10 +60,7 @@ def _joint(config, bits, dtype):
     whole = Parts(config.members[config.reader], bits, dtype)
     one_sequence = JoinedSequences(bits=bits, dtype=dtype, name="sequence")
     x = one_sequence([sequences[name] for name in order])
-    c = whole.config
-    if not (c.pre_norm or c.has_embedding_norm):
-        x = whole.point("embedding_point")(x)
-    x = whole.normalized_embeddings(x)
+    x = whole.normalized_embeddings(whole.embedding_point("embedding_point")(x))
     # No kind but a text is padded, and a text is the reader.
     more = sum(sequences[name].shape[1] for name in order[1:])
     mask = masks[config.reader]
