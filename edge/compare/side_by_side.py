@@ -26,6 +26,7 @@ from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.layer_names import without_prefix
 from keras_transformer.zoo.models.build import all_layers
+from keras_transformer.zoo.models.fused_config import members_of
 from keras_transformer.zoo.tokenizers.tokenizer import pad_rows
 
 # Called with a signature, a point's name, the point, its values in the Keras model, and the file's
@@ -57,7 +58,8 @@ class SideBySide:
         self.checkpoint, self.length, self.steps = checkpoint, length, steps
         self._model = model
         # Blocks of about a piece each; several meetings need all tensors.
-        most_pieces = checkpoint.config.num_layers if tensors is None else 1
+        depth = max(max(one.num_layers, one.encoder_depth) for one in members_of(checkpoint.config))
+        most_pieces = depth if tensors is None else 1
         self._functions = make_signatures(checkpoint, model, [length])
         self.inside = {
             name: Inside(

@@ -60,10 +60,10 @@ def smaller(
             f"got heads={heads}, neurons={neurons}; give layers."
         )
     differ = len(set(config.layer_pattern)) > 1 or not config.first_norm
-    if layers is not None and layers < config.num_layers and differ:
+    if layers is not None and layers < config.num_layers and (differ or config.encoder_layers):
         raise InputError(
-            "Expected all layers to stay in a model whose layers are of several kinds, got "
-            f"layers={layers}; give heads or neurons."
+            "Expected all layers to stay in a model whose layers are of several kinds, or whose "
+            f"encoder has another number of them, got layers={layers}; give heads or neurons."
         )
     if heads is not None and heads < config.num_heads:
         _check_heads(config, heads)
@@ -133,11 +133,12 @@ def shortened(
     Args:
         config: config of the weights.
         weights: arrays by weight path.
-        kept: indices of the blocks to keep by name of the stack, equally many of each.
+        kept: indices of the blocks to keep by name of the stack, the encoder first.
     """
-    layers = len(next(iter(kept.values())))
+    first, *_, last = [len(numbers) for numbers in (*kept.values(), *kept.values())]
+    config = config.replace(num_layers=last, encoder_layers=first if first != last else 0)
     if config.share_layers:
-        return config.replace(num_layers=layers), dict(weights)
+        return config, dict(weights)
     result = {}
     for path, value in weights.items():
         match = _BLOCK.fullmatch(path)
@@ -148,7 +149,7 @@ def shortened(
                 continue
             path = f"{stack}/block_{numbers.index(int(number))}/{rest}"
         result[path] = value
-    return config.replace(num_layers=layers), result
+    return config, result
 
 
 def most_important(scores: np.ndarray, count: int, groups: int = 1) -> np.ndarray:

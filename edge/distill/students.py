@@ -22,7 +22,7 @@ from keras_transformer.zoo.training.train_recipe import config_of
 # Settings of an encoder that the texts of a run choose, see `training.suited`.
 _OF_DATA = ("pooling", "dropout")
 # Settings in which a student with the teacher's blocks may differ from it: they shape no weight.
-_FREE = ("num_layers", "dropout", "attention_dropout", "stochastic_depth")
+_FREE = ("num_layers", "encoder_layers", "dropout", "attention_dropout", "stochastic_depth")
 
 
 def new_student(teacher: Checkpoint, name: str, settings: Mapping[str, Any]) -> Checkpoint:
@@ -84,11 +84,18 @@ def shallower(
         path: value for path, value in get_weights(teacher.model).items() if not is_range(path)
     }
     stacks = [layer for layer in teacher.model.layers if isinstance(layer, Encoder | Decoder)]
-    places = even_places(config.num_layers, teacher.config.num_layers)
-    _, weights = shortened(teacher.config, weights, {stack.name: places for stack in stacks})
+    places = {
+        stack.name: even_places(*(_depth(one, stack) for one in (config, teacher.config)))
+        for stack in stacks
+    }
+    _, weights = shortened(teacher.config, weights, places)
     model = build(config, teacher.task)
     set_weights(model, weights)
     return _student(teacher, recipe, config, pretrained, model)
+
+
+def _depth(config: TransformerConfig, stack: Encoder | Decoder) -> int:
+    return config.num_layers if isinstance(stack, Decoder) else config.encoder_depth
 
 
 def _named(
@@ -152,11 +159,15 @@ def _check(teacher: TransformerConfig, student: TransformerConfig) -> None:
                 f"Expected a student of the teacher's {field.name} to begin with its blocks, got "
                 f"{field.name}={ours!r} for {theirs!r}."
             )
-    if student.num_layers > teacher.num_layers:
-        raise InputError(
-            f"Expected num_layers to be at most the teacher's {teacher.num_layers} to begin with "
-            f"its blocks, got num_layers={student.num_layers}."
-        )
+    for name, depths in (
+        ("num_layers", (student.num_layers, teacher.num_layers)),
+        ("encoder_layers", (student.encoder_depth, teacher.encoder_depth)),
+    ):
+        if depths[0] > depths[1]:
+            raise InputError(
+                f"Expected {name} to be at most the teacher's {depths[1]} to begin with its "
+                f"blocks, got {name}={depths[0]}."
+            )
     differ = len(set(teacher.layer_pattern)) > 1 or not teacher.first_norm
     if student.num_layers < teacher.num_layers and differ:
         raise InputError(

@@ -133,7 +133,9 @@ def _what(checkpoint: Checkpoint) -> str:
     count = f"{parameters(checkpoint.model) / 1e6:.1f} M parameters"
     several = len(members_of(c))
     layers = f"{several} models of together " if several > 1 else ""
-    layers += f"{c.num_layers} layers of width {c.hidden_dim}{' at most' if several > 1 else ''}"
+    own = f"{c.encoder_layers} and " if several == 1 and c.encoder_layers else ""
+    layers += f"{own}{c.num_layers} layers of width {c.hidden_dim}"
+    layers += " at most" if several > 1 else ""
     pairs = " of pairs of texts" if checkpoint.task.pair else ""
     return f"{c.architecture}, {layers}, {count}; {checkpoint.task.name}{pairs}"
 

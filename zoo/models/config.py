@@ -20,7 +20,7 @@ _NEWEST = (
     "rope_theta", "rope_scaling", "rotary_fraction", "tied_head", "logits_bias", "qkv_bias",
     "position_bias", "pooler", "embedding_dim", "share_layers", "qk_norm", "sandwich_norms",
     "embedding_norm", "first_norm", "parallel_residual", "window", "layer_pattern",
-    "local_rope_theta", "stochastic_depth",
+    "local_rope_theta", "stochastic_depth", "encoder_layers",
 )  # fmt: skip
 
 
@@ -38,6 +38,7 @@ class TransformerConfig:
         hidden_dim: hidden width, D.
         intermediate_dim: width of the feed-forward layer, F.
         num_layers: number of blocks of the encoder or the decoder; of each for an encoder-decoder.
+        encoder_layers: number of blocks of an encoder-decoder's encoder; 0 for `num_layers`.
         num_heads: number of heads, H.
         head_dim: width of a head, K; 0 for `hidden_dim` divided by `num_heads`.
         num_key_value_heads: number of key-value heads; 0 for `num_heads`.
@@ -125,6 +126,7 @@ class TransformerConfig:
     tied_head: bool = True
     logits_bias: bool = False
     stochastic_depth: float = 0.0
+    encoder_layers: int = 0
     modality: str = "text"
     modality_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
@@ -193,6 +195,11 @@ class TransformerConfig:
         if self.embedding_norm is None:
             return self.architecture == "encoder" and not self.pre_norm
         return self.embedding_norm
+
+    @property
+    def encoder_depth(self) -> int:
+        """Number of blocks of the encoder."""
+        return self.encoder_layers or self.num_layers
 
     @property
     def head_width(self) -> int:

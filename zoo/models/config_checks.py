@@ -24,7 +24,7 @@ CHOICES = {
 # Integers whose 0 means none, or derived from another one.
 OPTIONAL = (
     "vocab_size", "num_key_value_heads", "num_segments", "source_vocab_size", "head_dim", "rank",
-    "embedding_dim", "window",
+    "embedding_dim", "window", "encoder_layers",
 )  # fmt: skip
 # Bounds of floats other than from 0 to below 1: the least value, and what is above all.
 BOUNDS = {
@@ -38,6 +38,10 @@ _TOGETHER: tuple[tuple[tuple[str, ...], str, Callable[[Any], bool], str], ...] =
     (
         ("tied_head", "logits_bias"), "architecture", lambda kind: kind != "encoder",
         "a decoder or encoder-decoder",
+    ),
+    (
+        ("encoder_layers",), "architecture", lambda kind: kind == "encoder-decoder",
+        "an encoder-decoder",
     ),
     (
         ("embedding_dim", "share_layers"), "architecture", lambda kind: kind == "encoder",

@@ -65,8 +65,9 @@ def parameters_of(config: TransformerConfig) -> int:
     )  # fmt: skip
     feed_forward = kernel_parameters(c, c.hidden_dim, c.intermediate_dim) * (3 if c.gated else 2)
     # A decoder's block with cross-attention has a second attention.
-    blocks = kinds * (attention + feed_forward) + (kinds - 1) * attention
-    blocks *= 1 if c.share_layers else c.num_layers
+    own = attention + feed_forward
+    blocks = (own + (kinds - 1) * attention) * (1 if c.share_layers else c.num_layers)
+    blocks += (kinds - 1) * own * c.encoder_depth
     positions = kinds * c.max_length if c.positions == "learned" else 0
     tables = c.vocab_size + c.source_vocab_size + c.num_segments + positions
     width, head = c.embedding_dim or c.hidden_dim, 0
@@ -117,7 +118,7 @@ def _physical_bytes() -> int:
 
 def _blocks(config: TransformerConfig) -> int:
     layers = 1 if config.share_layers else config.num_layers
-    return layers * (2 if config.architecture == "encoder-decoder" else 1)
+    return layers + (config.encoder_depth if config.architecture == "encoder-decoder" else 0)
 
 
 def _has_gpu() -> bool:

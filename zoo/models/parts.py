@@ -158,7 +158,7 @@ class Parts:
         """An `Encoder` or `Decoder`."""
         c = self.config
         return stack_class(
-            c.num_layers, c.num_heads, c.intermediate_dim,
+            c.num_layers if name == "decoder" else c.encoder_depth, c.num_heads, c.intermediate_dim,
             head_dim=c.head_dim or None, num_key_value_heads=c.num_key_value_heads or None,
             dropout=c.dropout, attention_dropout=c.attention_dropout,
             stochastic_depth=c.stochastic_depth,

@@ -1,9 +1,12 @@
 """Published Whisper models against `transformers`: weights, sounds, tokens, and files of them."""
 
+import functools
 import json
+import re
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 import keras_transformer as kt
 from keras_transformer.edge.runtime.runner import Runner
@@ -21,6 +24,26 @@ def published(tmp_path_factory):
     folder = tmp_path_factory.mktemp("published")
     reference = tiny_speech.write(folder)
     return kt.load(folder), reference
+
+
+@pytest.fixture(scope="module")
+def deeper(tmp_path_factory):
+    """The same model with a third block in a stack, which adds nothing to what it reads."""
+
+    def load(stack):
+        folder = tmp_path_factory.mktemp(stack)
+        tiny_speech.write(folder)
+        tensors = safetensors.numpy.load_file(folder / "model.safetensors")
+        first = f"model.{stack}.layers.0."
+        for name in [one for one in tensors if one.startswith(first)]:
+            adds = re.search(r"(out_proj|fc2)\.", name)
+            value = np.zeros_like(tensors[name]) if adds else tensors[name].copy()
+            tensors[name.replace(first, f"model.{stack}.layers.2.")] = value
+        safetensors.numpy.save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+        change(folder, "config.json", **{f"{stack}_layers": 3})
+        return kt.load(folder)
+
+    return functools.cache(load)
 
 
 def logits_of(model, reference):
@@ -49,6 +72,17 @@ def test_sounds_are_read_as_published(published):
 def test_logits_are_the_published_ones(published):
     model, reference = published
     # Of logits of size 6; the spectrogram's float32 differs as above.
+    np.testing.assert_allclose(logits_of(model, reference), reference["logits"], atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("stack", "depths"), [("encoder", (3, 2)), ("decoder", (2, 3))]
+)  # fmt: skip
+def test_stacks_have_depths_of_their_own(published, deeper, stack, depths):
+    model, reference = deeper(stack), published[1]
+    layers = {layer.name: layer for layer in model.model.layers}
+    assert (len(layers["encoder"].blocks), len(layers["decoder"].blocks)) == depths
+    assert (model.config.encoder_depth, model.config.num_layers) == depths
     np.testing.assert_allclose(logits_of(model, reference), reference["logits"], atol=2e-3)
 
 
@@ -92,8 +126,9 @@ def test_a_long_sound_is_several_windows(published):
 @pytest.mark.parametrize(
     "precision", mostly_slow(["float32", "float16", "dynamic_int8"], ["float32"])
 )
-def test_files_write_the_same(published, precision, tmp_path):
-    model, reference = published
+def test_files_write_the_same(published, deeper, precision, tmp_path):
+    # Every signature has as many caches as the decoder has blocks.
+    model, reference = deeper("encoder"), published[1]
     path = tmp_path / "model.tflite"
     kt.convert(model, precision).save(path)
     runner = Runner(path)
@@ -153,7 +188,7 @@ def test_integers_of_ctranslate_are_not_read(tmp_path):
 @pytest.mark.parametrize(
     ("name", "changes", "message"),
     [
-        ("config.json", {"decoder_layers": 1}, "decoder_layers of .* to be 2, got"),
+        ("config.json", {"decoder_ffn_dim": 8}, "decoder_ffn_dim of .* to be 24, got"),
         ("config.json", {"scale_embedding": True}, "scale_embedding of .* to be False, got"),
         ("preprocessor_config.json", {"hop_length": 100}, "hop_length of .* to be 160, got 100"),
         ("preprocessor_config.json", {"feature_size": 80}, "feature_size of .* to be 20, got 80"),

@@ -107,6 +107,12 @@ class PublishedConfig:
         if not any(type(value) is type(one) and value == one for one in only):
             raise self._error(key, " or ".join(map(repr, only)), value)
 
+    def depths(self, encoder: str, decoder: str) -> dict[str, int]:
+        """Returns the layers of an encoder-decoder of two keys, the second by default as many."""
+        layers = self.integer(encoder)
+        own = self.integer(decoder, layers)
+        return {"num_layers": own, "encoder_layers": layers if layers != own else 0}
+
     def sizes(self, max_length: int) -> dict[str, int]:
         """Returns vocabulary, length, widths, layers and heads under the names that most have.
 

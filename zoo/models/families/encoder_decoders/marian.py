@@ -14,7 +14,7 @@ from keras_transformer.zoo.models.families.published import (
 )
 
 # Settings that are the same for encoder and decoder.
-_BOTH = ("layers", "ffn_dim", "attention_heads")
+_BOTH = ("ffn_dim", "attention_heads")
 
 
 def _settings(c: PublishedConfig) -> dict[str, Any]:
@@ -27,8 +27,8 @@ def _settings(c: PublishedConfig) -> dict[str, Any]:
 
 def published_settings(c: PublishedConfig) -> dict[str, Any]:
     """Settings of Marian and of what has the same config.json."""
-    layers, width, heads = (c.integer(f"encoder_{name}") for name in _BOTH)
-    for name, value in zip(_BOTH, (layers, width, heads), strict=True):
+    width, heads = (c.integer(f"encoder_{name}") for name in _BOTH)
+    for name, value in zip(_BOTH, (width, heads), strict=True):
         c.expect(f"decoder_{name}", value)
     c.expect("tie_word_embeddings", True)
     c.expect("is_encoder_decoder", True)
@@ -43,7 +43,7 @@ def published_settings(c: PublishedConfig) -> dict[str, Any]:
     return dict(
         architecture="encoder-decoder", vocab_size=c.integer("vocab_size"),
         max_length=c.integer("max_position_embeddings", 512), hidden_dim=c.integer("d_model"),
-        intermediate_dim=width, num_layers=layers, num_heads=heads,
+        intermediate_dim=width, **c.depths("encoder_layers", "decoder_layers"), num_heads=heads,
         activation=c.choice("activation_function", "gelu"), epsilon=1e-5,
         scale_embeddings=c.flag("scale_embedding", False), dropout=c.rate("dropout", 0.1),
         attention_dropout=c.rate("attention_dropout", 0.0), positions="learned",

@@ -30,8 +30,6 @@ def _mt5(c: PublishedConfig) -> dict[str, Any]:
 
 def _settings(c: PublishedConfig) -> dict[str, Any]:
     activation, gated = c.choice("feed_forward_proj", "relu", _FEED_FORWARDS)
-    layers = c.integer("num_layers")
-    c.expect("num_decoder_layers", layers)
     c.expect("relative_attention_num_buckets", 32)
     c.expect("relative_attention_max_distance", 128)
     c.expect("is_encoder_decoder", True)
@@ -40,8 +38,9 @@ def _settings(c: PublishedConfig) -> dict[str, Any]:
         c.get(key)
     return dict(
         architecture="encoder-decoder", vocab_size=c.integer("vocab_size"), max_length=512,
-        hidden_dim=c.integer("d_model"), intermediate_dim=c.integer("d_ff"), num_layers=layers,
-        num_heads=c.integer("num_heads"), head_dim=c.integer("d_kv", 64), activation=activation,
+        hidden_dim=c.integer("d_model"), intermediate_dim=c.integer("d_ff"),
+        **c.depths("num_layers", "num_decoder_layers"), num_heads=c.integer("num_heads"),
+        head_dim=c.integer("d_kv", 64), activation=activation,
         gated=gated, norm="rms_norm", epsilon=c.rate("layer_norm_epsilon", 1e-6), pre_norm=True,
         use_bias=False, positions="t5", dropout=c.rate("dropout_rate", 0.1),
         attention_dropout=c.rate("dropout_rate", 0.1),

@@ -13,7 +13,7 @@ from keras_transformer.zoo.models.families.published import (
     layer_norm,
 )
 
-_BOTH = ("layers", "ffn_dim", "attention_heads")
+_BOTH = ("ffn_dim", "attention_heads")
 
 
 def _sizes(
@@ -33,8 +33,8 @@ def _sizes(
 
 
 def _settings(c: PublishedConfig) -> dict[str, Any]:
-    layers, width, heads = (c.integer(f"encoder_{name}") for name in _BOTH)
-    for name, value in zip(_BOTH, (layers, width, heads), strict=True):
+    width, heads = (c.integer(f"encoder_{name}") for name in _BOTH)
+    for name, value in zip(_BOTH, (width, heads), strict=True):
         c.expect(f"decoder_{name}", value)
     for name, value in (
         ("is_encoder_decoder", True), ("scale_embedding", False), ("tie_word_embeddings", True),
@@ -58,9 +58,10 @@ def _settings(c: PublishedConfig) -> dict[str, Any]:
             "mels": c.integer("num_mel_bins", 80),
         },
         vocab_size=c.integer("vocab_size"), max_length=c.integer("max_target_positions", 448),
-        hidden_dim=c.integer("d_model"), intermediate_dim=width, num_layers=layers,
-        num_heads=heads, activation=c.choice("activation_function", "gelu"), epsilon=1e-5,
-        pre_norm=True, positions="learned", dropout=c.rate("dropout", 0.0),
+        hidden_dim=c.integer("d_model"), intermediate_dim=width,
+        **c.depths("encoder_layers", "decoder_layers"), num_heads=heads,
+        activation=c.choice("activation_function", "gelu"), epsilon=1e-5, pre_norm=True,
+        positions="learned", dropout=c.rate("dropout", 0.0),
         attention_dropout=c.rate("attention_dropout", 0.0),
     )  # fmt: skip
 
