@@ -132,6 +132,11 @@ def _check_mixed(
     "[default: the checkpoint's length alone]",
 )
 @click.option(
+    "--max-seconds", type=kinds.NUMBER, metavar="SECONDS",
+    help="Window of a model of speech: the work is in proportion to it, whatever is said; longer "
+    "sounds are several windows.  [default: the checkpoint's]",
+)
+@click.option(
     "--name", type=kinds.TEXT, metavar="TEXT",
     help="Name of the model.  [default: the name of --out]",
 )
@@ -155,7 +160,7 @@ def convert(
     lengths: list[int] | None, target: str, name: str | None, description: str,
     model_version: str, licence: str, out: Path, overwrite: bool,
     prune_vocabulary: Path | None, data: Path | None, max_drop: float | None,
-    language: str | None, head: str | None, **of_targets: Any,
+    language: str | None, head: str | None, max_seconds: float | None, **of_targets: Any,
 ) -> None:  # fmt: skip
     """Convert a CHECKPOINT for a target, by default to a .tflite file with tokenizer and labels.
 
@@ -179,6 +184,7 @@ def convert(
     For ONNX Runtime: keras-transformer convert my_model --target onnx --out my_model_onnx
     """
     from keras_transformer.cli import display
+    from keras_transformer.edge.convert.window import with_window
     from keras_transformer.edge.targets import convert as edge_convert
     from keras_transformer.zoo.backends import check_backend
     from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
@@ -203,6 +209,8 @@ def convert(
         if prune_vocabulary is not None:
             display.note(pruning_note(trained.recipe))
         trained = options.headed(trained, head)
+        if max_seconds is not None:
+            trained = with_window(trained, max_seconds)
         common = {
             "target": target, "calibration": calibration, "percentile": percentile,
             "range_method": range_method, "smooth": smooth, "lengths": lengths, "about": about,

@@ -244,7 +244,7 @@ ROOMS = {
     ),
     "edge.convert": Room(
         "edge.precision edge.quantize edge.tflite layers zoo.by_position zoo.checkpoint zoo.data "
-        "zoo.errors zoo.models zoo.models.running zoo.storage",
+        "zoo.errors zoo.modalities zoo.models zoo.models.running zoo.storage",
         "keras tensorflow",
     ),
     "edge.publish": Room(

@@ -61,9 +61,10 @@ def smaller(
         )
     differ = len(set(config.layer_pattern)) > 1 or not config.first_norm
     if layers is not None and layers < config.num_layers and (differ or config.encoder_layers):
+        kind = "layers are of several kinds" if differ else "encoder has another number of them"
         raise InputError(
-            "Expected all layers to stay in a model whose layers are of several kinds, or whose "
-            f"encoder has another number of them, got layers={layers}; give heads or neurons."
+            f"Expected all layers to stay in a model whose {kind}, got layers={layers}; give heads "
+            "or neurons."
         )
     if heads is not None and heads < config.num_heads:
         _check_heads(config, heads)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_transformer.edge.convert.convert import Request
+from keras_transformer.edge.convert.window import with_window
 from keras_transformer.edge.precision import Precision, get_precision, precision_of
 from keras_transformer.edge.quantize.learned_rounding import check_rounding
 from keras_transformer.edge.quantize.ranges import calibration_batches, check_ranges
@@ -46,6 +47,7 @@ def convert(
     keep: Sequence[str] = (),
     lengths: Sequence[int] | None = None,
     prune_vocabulary: Texts | None = None,
+    max_seconds: float | None = None,
     about: About | None = None,
     report: Report | None = None,
     **options: Any,
@@ -73,6 +75,7 @@ def convert(
             generative model. The checkpoint's own length by default.
         prune_vocabulary: texts whose pieces alone the vocabulary keeps: a file, one text a line, or
             a list of texts, see `prune_checkpoint`.
+        max_seconds: window of a model of speech in seconds, see `with_window`; its own by default.
         about: name, description, version and license of the model.
         report: told what was pruned or smoothed; by default see `progress.default_report`.
         **options: options of the target.
@@ -86,6 +89,8 @@ def convert(
     if prune_vocabulary is not None:
         checkpoint = prune_checkpoint(checkpoint, prune_vocabulary)
         report.note(pruning_note(checkpoint.recipe))
+    if max_seconds is not None:
+        checkpoint = with_window(checkpoint, max_seconds)
     if precision is None:
         precision = precision_of(checkpoint.bits).name if checkpoint.is_quantized else "float32"
     spec = get_precision(precision)

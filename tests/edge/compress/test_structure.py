@@ -232,6 +232,12 @@ def test_sizes_and_their_key_value_heads():
             "Expected all heads and neurons to stay in a model whose blocks share their weights, "
             "got heads=2, neurons=None; give layers.",
         ),
+        (
+            {"num_layers": 2, "encoder_layers": 3, "architecture": "encoder-decoder"},
+            {"layers": 1},
+            "Expected all layers to stay in a model whose encoder has another number of them, got "
+            "layers=1; give heads or neurons.",
+        ),
         *(
             (
                 {"num_layers": 2, **several},

@@ -82,6 +82,22 @@ def test_a_student_begins_with_blocks_of_its_teacher(kind, layers, tables):
     assert student.recipe.model.settings["num_layers"] == layers
 
 
+def test_a_student_may_keep_all_blocks_of_the_encoder(tables):
+    """As distil-whisper does (Gandhi et al. 2023, arXiv:2311.00430, section 3)."""
+    teacher = teacher_of("encoder-decoder", tables)
+    student = shallower(teacher, None, {"num_layers": 2, "encoder_layers": 5})
+    weights = {
+        path: value
+        for stack, places in (("encoder/", range(5)), ("decoder/", PLACES[2]))
+        for path, value in expected_weights(teacher, places).items()
+        if "/block_" not in path or path.startswith(stack)
+    }
+    assert_equal_weights(get_weights(student.model), weights)
+    with refused("Expected encoder_layers to be at most the teacher's 5 to begin with its blocks, "
+                 "got encoder_layers=6."):  # fmt: skip
+        shallower(teacher, None, {"num_layers": 2, "encoder_layers": 6})
+
+
 def test_a_new_student_has_what_the_data_chose_for_its_teacher(tables):
     """Not its shape; of a fused teacher, what they chose for its first member."""
     chosen = {"pooling": "max", "dropout": 0.3}

@@ -38,6 +38,7 @@ NEWEST = {
     "embedding_dim": {"embedding_dim": 8},
     "tied_head": {"tied_head": False, "architecture": "decoder"},
     "logits_bias": {"logits_bias": True, "architecture": "decoder"},
+    "encoder_layers": {"encoder_layers": 3, "architecture": "encoder-decoder"},
 }
 RATES = ("dropout", "attention_dropout", "epsilon")
 
@@ -222,6 +223,10 @@ def test_a_pattern_is_of_two_letters(value):
         (
             {"embedding_dim": 8, "architecture": "decoder"},
             "Expected embedding_dim=8 only with an encoder, got architecture='decoder'.",
+        ),
+        (
+            {"encoder_layers": 3},
+            "Expected encoder_layers=3 only with an encoder-decoder, got architecture='encoder'.",
         ),
         (
             {"share_layers": True, "architecture": "decoder"},

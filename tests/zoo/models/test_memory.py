@@ -33,6 +33,7 @@ def test_parameters_are_those_of_the_catalogue_without_norms_and_biases(name):
         ("bert_tiny", {"embedding_dim": 64, "num_layers": 6}),
         ("bert_tiny", {"embedding_dim": 256, "share_layers": True, "num_layers": 6}),
         ("transformer_tiny", {"tied_head": False, "position_bias": "t5"}),
+        ("transformer_tiny", {"encoder_layers": 5}),
     ],
 )
 def test_parameters_follow_the_settings(name, changes):
