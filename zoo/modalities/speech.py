@@ -249,6 +249,8 @@ def _quietest(sound: np.ndarray, width: int) -> int:
     """The middle of the quietest `width` samples in the last part of a sound."""
     first = int(len(sound) * (1 - _SEARCHED))
     energy = np.cumsum(np.square(sound[first:], dtype=np.float64))
+    # Of a short window less.
+    width = max(1, min(width, len(energy) // 2))
     levels = energy[width:] - energy[:-width]
     # Of equally quiet places the last.
     return first + len(levels) - 1 - int(levels[::-1].argmin()) + width // 2
