@@ -1,5 +1,8 @@
 """Exceptions of the zoo: mistakes in the input, and failed runs."""
 
+import contextlib
+from collections.abc import Iterator
+
 from keras_transformer.zoo.printable import shortened
 
 
@@ -28,3 +31,12 @@ class RunError(RuntimeError):
 
     def __init__(self, sentence: str):
         super().__init__(shortened(sentence))
+
+
+@contextlib.contextmanager
+def placed(place: str) -> Iterator[None]:
+    """Adds the location of a value, such as its file and line, to what an InputError says of it."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from None

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.errors import InputError, placed
 from keras_transformer.zoo.media.class_folders import row_file
 from keras_transformer.zoo.media.pictures import (
     FILTERS,
@@ -158,11 +158,7 @@ class Image(Modality):
     @classmethod
     def read_row(cls, value: Any, place: str, folder: Path | None = None) -> Any:
         if isinstance(value, np.ndarray):
-            try:
-                checked_pixels(value)
-            except InputError as error:
-                raise InputError(f"{place}: {error}") from None
-            return value
+            return _checked(value, place)
         if isinstance(value, bytes) or is_pillow(value):
             return value
         if not isinstance(value, str | Path):
@@ -172,14 +168,21 @@ class Image(Modality):
 
 def _raw(row: Any, place: int) -> Any:
     """A caller's row: a path, bytes, an array, or a picture of Pillow's."""
-    if isinstance(row, str | Path | bytes | np.ndarray) or is_pillow(row):
+    if isinstance(row, str | Path | bytes) or is_pillow(row):
         return row
     if not hasattr(row, "__array__"):
         raise TypeError(
             "Expected images to be paths, bytes, uint8 arrays or Pillow's pictures, got "
             f"{described(row)} in place {place}."
         )
-    return np.asarray(row)
+    return _checked(np.asarray(row), f"place {place}")
+
+
+def _checked(pixels: np.ndarray, place: str) -> np.ndarray:
+    """Pixels in memory; InputError with their place if they are none."""
+    with placed(place):
+        checked_pixels(pixels)
+    return pixels
 
 
 def _pixels(row: Any, channels: int) -> np.ndarray:
