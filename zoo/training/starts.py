@@ -17,6 +17,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.modalities.several import PLUS
 from keras_transformer.zoo.models.build import get_weights
+from keras_transformer.zoo.models.catalog import names_in
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.embedded.resized import resized_positions
 from keras_transformer.zoo.models.fused_config import check_single
@@ -253,22 +254,21 @@ def is_start(name: str | os.PathLike) -> bool:
 def names_of(name: str | os.PathLike) -> list[str]:
     """Returns the names of the models of several kinds in a name, such as `cct_2+bert_tiny`."""
     name = os.fspath(name)
-    return [name] if Path(name).exists() else name.split(PLUS)
+    return [name] if PLUS not in name or Path(name).exists() else names_in(name)
 
 
 def _opened_several(recipe: Recipe, names: list[str]) -> tuple[Recipe, SeveralStart]:
     origin = recipe.model.published
-    parts, origins, found = {}, {}, []
+    parts, origins = [], {}
     for name in names:
         own, part = opened_start(recipe.replace(model=name, published={}))
-        found.append(own.model.name)
-        parts[own.model.name] = part
+        parts.append((own.model.name, part))
         if part is not None:
             origins[part.config.modality] = own.model.published
     start = SeveralStart.of(parts)
     told = origin_of(origins)
     check_files(told["sha256"], origin, start.name)
-    return recipe.replace(model=PLUS.join(found), published=told), start
+    return recipe.replace(model=start.name, published=told), start
 
 
 def opened_start(

@@ -71,7 +71,11 @@ def test_settings():
     for wrong, message in (
         ({"height": 16}, "among height, width, .* with height and width, got"),
         ({**SETTINGS, "size": 3}, "Expected the settings of the modality image among"),
-        ({**SETTINGS, "patch": 5}, "patch to divide height and width, got patch=5 of 16 x 12"),
+        ({**SETTINGS, "patch": 5}, "patch to divide height and width, got patch=5 of 16 x 12; .* "
+         "is 15 x 10"),
+        ({**SETTINGS, "height": 2}, "at least 4 x 8 or 8 x 4 pixels, two patches of 4 .* height=2"),
+        ({**SETTINGS, "height": 4, "width": 4}, "two patches of 4 pixels, got height=4, width=4"),
+        ({**SETTINGS, "patch": 20}, "at least 20 x 40 or 40 x 20 pixels, .* height=16, width=12"),
         ({**SETTINGS, "height": 0}, "height to be an integer from 1 to 4096, got height=0"),
         ({**SETTINGS, "channels": 4}, "channels to be 1 or 3, got channels=4"),
         ({**SETTINGS, "crop": 0.0}, "crop to be above 0 and at most 1, got crop=0.0"),

@@ -99,8 +99,13 @@ def test_impossible_members():
     one = get_config("cct_2")
     with pytest.raises(InputError, match="got fusion='late' for one of image"):
         one.replace(fusion="late")
-    with pytest.raises(InputError, match="got two of text"):
-        get_config("bert_tiny+bert_mini")
+    for name, kind in (("bert_tiny+bert_mini", "text"), ("cct_2+cct_2", "image")):
+        wanted = f"Expected models of different kinds in {name}, got two of {kind}."
+        with pytest.raises(InputError, match=f"^{re.escape(wanted)}$"):
+            get_config(name)
+    for name in ("cct_2+", "+cct_2", "cct_2++bert_tiny"):
+        with pytest.raises(InputError, match=re.escape(f"each +, got {name!r}")):
+            get_config(name)
     with pytest.raises(InputError, match="got fusion='cross'"):
         get_config("cct_2+kwt_tiny").replace(fusion="cross")
     with pytest.raises(InputError, match="got encoder of image"):

@@ -56,6 +56,8 @@ def test_what_a_run_cannot_begin_with(text_model):
         (f"cct_2+{text_model}", {"fusion": "joint", "tokenizer": "bytes"}, "tokenizer='bytes'"),
         (f"cct_2+{text_model}", {"vocab_size": 200}, "got vocab_size=200"),
         (f"cct_2+bert_tiny+{text_model}", {}, "got two of text"),
+        (f"{text_model}+{text_model}", {}, "got two of text"),
+        (f"{text_model}+", {}, f"each +, got '{text_model}+'"),
         (f"{text_model}+{text_model}x", {}, f"{text_model}x"),
     ):
         with pytest.raises((InputError, FileNotFoundError), match=re.escape(got)):
