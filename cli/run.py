@@ -98,10 +98,10 @@ def run(
             "Expected --labels only for a model of rows of two kinds that match, got one of "
             f"{predictor.task_name}."
         )
-    texts = rows_of_kinds(predictor, texts, given)
     if is_stream:
         write_detections(predictor, model, texts, given, as_json)
         return
+    texts = rows_of_kinds(predictor, texts, given)
     blank: list[int] = []
     if predictor.head_names:
         check_arguments(texts, pairs)

@@ -25,6 +25,7 @@ ROOMS = {
     "zoo.errors": Room("zoo.printable", device=True),
     "zoo.numerals": Room(device=True),
     "zoo.layer_names": Room(),
+    "zoo.ways": Room(),
     "zoo.logits": Room("zoo.errors", "numpy", device=True),
     "zoo.storage": Room("zoo.errors", "numpy safetensors"),
     "zoo.recipe": Room("zoo.errors"),
@@ -75,7 +76,7 @@ ROOMS = {
         "layers zoo.models.families zoo.models.families.decoders "
         "zoo.models.families.encoder_decoders zoo.models.families.encoders "
         "zoo.models.families.images zoo.models.families.sounds zoo.data zoo.errors "
-        "zoo.layer_names zoo.modalities zoo.outputs zoo.tokenizers",
+        "zoo.layer_names zoo.modalities zoo.outputs zoo.tokenizers zoo.ways",
         "keras numpy tensorflow",
     ),
     "zoo.models.embedded": Room(
@@ -192,7 +193,9 @@ ROOMS = {
         "zoo.errors zoo.models zoo.pretrained zoo.tabular zoo.tasks", "keras"
     ),
     "zoo.augmentation": Room("zoo.data zoo.errors zoo.modalities", "keras numpy"),
-    "zoo.training.several": Room("zoo.errors zoo.layer_names zoo.modalities zoo.models", "keras"),
+    "zoo.training.several": Room(
+        "zoo.errors zoo.layer_names zoo.modalities zoo.models zoo.ways", "keras"
+    ),
     "zoo.training": Room(
         "layers zoo.augmentation zoo.backends zoo.checkpoint zoo.checkpoint_config zoo.data "
         "zoo.errors zoo.evaluation zoo.losses zoo.modalities zoo.models zoo.models.embedded "
@@ -206,7 +209,8 @@ ROOMS = {
     "zoo.fusion": Room(
         "zoo.answering zoo.checkpoint zoo.data zoo.errors zoo.layer_names zoo.logits zoo.models "
         "zoo.models.running zoo.outputs "
-        "zoo.pretrained zoo.recipe zoo.storage zoo.tasks zoo.tasks.multi_task zoo.training",
+        "zoo.pretrained zoo.recipe zoo.storage zoo.tasks zoo.tasks.multi_task zoo.training "
+        "zoo.ways",
         "numpy scipy",
     ),
     "edge.graphs": Room(

@@ -40,3 +40,22 @@ def placed(place: str) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(f"{place}: {error}") from None
+
+
+@contextlib.contextmanager
+def of_others(what: str) -> Iterator[None]:
+    """Makes an InputError of whatever goes wrong in a file that others published.
+
+    It may have any form, so that a key may be missing and a value of any type.
+
+    Args:
+        what: what was expected, and where.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(
+            f"Expected {what}, got an error: {type(error).__name__}: {error}."
+        ) from error

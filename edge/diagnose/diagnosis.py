@@ -175,7 +175,7 @@ def diagnose(
             "Expected a model that predicts labels or numbers where its errors are asked for, got "
             f"one of {predictor.task_name}."
         )
-    columns, _ = read_options(predictor, options)
+    columns, _ = read_options(predictor, options, data)
     task = task_of(predictor)
     examples = task.examples_of(data, columns)
     outputs = task.outputs_of(predictor, examples)

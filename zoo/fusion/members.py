@@ -6,6 +6,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.fusion.averages import AVERAGES
 from keras_transformer.zoo.models.fused_config import Config, check_single
+from keras_transformer.zoo.storage.files import weights_digest
 from keras_transformer.zoo.tasks.task import Task
 
 
@@ -18,16 +19,24 @@ def check_members(members: Sequence[Checkpoint], names: Sequence[str], by: str) 
         by: see `fuse.fuse`.
 
     Raises:
-        InputError: if one is quantized or of several, or their tasks, labels, vocabularies, shapes
-            or outputs do not fit.
+        InputError: if one is quantized or of several, two have the same weights, or their tasks,
+            labels, vocabularies, shapes or outputs do not fit.
     """
     first = members[0]
+    known: dict[str, str] = {}
     for one, name in zip(members, names, strict=True):
         if one.is_quantized:
             raise InputError(
                 f"Expected float checkpoints to fuse, got {name} of precision={one.precision}; "
                 "fuse the float ones, and quantize what that gives."
             )
+        digest = weights_digest(one.model.weights)
+        if digest in known:
+            raise InputError(
+                f"Expected members with weights of their own, got the same in {known[digest]} and "
+                f"{name}; train one with another seed or other data."
+            )
+        known[digest] = name
         if one.task.untuned() != first.task.untuned():
             raise InputError(
                 f"Expected members of one task with the same labels, got {_described(first)} in "

@@ -102,11 +102,19 @@ def row_file(value: str | Path, place: str, folder: Path | None, noun: str) -> P
         noun: what the file is, for messages.
 
     Raises:
-        InputError: if it leaves the folder, or there is no such file.
+        InputError: if it is blank, leaves the folder, or there is no such file.
     """
+    if not str(value).strip():
+        raise InputError(f"{place}: expected the path of {_with_article(noun)}, got {value!r}.")
     path = Path(value)
     with placed(place):
         path = path if folder is None else inside(path, folder)
+    if path.is_dir():
+        raise InputError(f"{place}: expected {_with_article(noun)}, got the folder {path}.")
     if not path.is_file():
         raise InputError(f"{place}: there is no {noun} {path}.")
     return path if folder is None else RowFile.at(path, place)
+
+
+def _with_article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

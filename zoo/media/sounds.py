@@ -122,7 +122,8 @@ def checked_rate(rate: Any) -> int:
     is_whole = isinstance(rate, int | np.integer) and not isinstance(rate, bool)
     if not is_whole or not 1 <= rate <= MOST_RATE:
         raise InputError(
-            f"Expected a rate in Hz to be an integer from 1 to {MOST_RATE}, got {rate!r}."
+            f"Expected a rate in Hz to be an integer from 1 to {MOST_RATE}, got "
+            f"{rate.item() if isinstance(rate, np.generic) else rate!r}."
         )
     return int(rate)
 
@@ -133,6 +134,10 @@ def named(source: Any) -> str:
         return named_file(source)
     if isinstance(source, bytes):
         return "the bytes"
+    if isinstance(source, np.ndarray):
+        return f"an array of {source.dtype}, shape {source.shape}"
+    if isinstance(source, tuple | list) and len(source) == 2 and isinstance(source[0], np.ndarray):
+        return f"{named(source[0])}, with the rate {source[1]}"
     return f"{type(source).__name__} {shortened_value(source)}"
 
 

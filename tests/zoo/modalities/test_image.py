@@ -270,7 +270,7 @@ def test_options_that_have_no_meaning(folders):
         kt.train(CONFIG, **places, token_dropout=0.1)
     with pytest.raises(InputError, match="Expected no lowercase for a model that reads image, wh"):
         kt.train(CONFIG, **places, lowercase=False)
-    with pytest.raises(InputError, match="no column of a text for a model that reads images, got"):
+    with pytest.raises(InputError, match="Expected no text column for .*train, where each"):
         kt.train(CONFIG, **places, text="photo")
     with pytest.raises(InputError, match="no label column for .*train, where each file's folder"):
         kt.train(CONFIG, **places, label="kind")
@@ -278,6 +278,13 @@ def test_options_that_have_no_meaning(folders):
         kt.train("bert_tiny", **places)
     with pytest.raises(InputError, match="Expected no image column for a model that reads"):
         kt.train("bert_tiny", train=(["a", "b"] * 8, ["x", "y"] * 8), validation=0.5, image="path")
+
+
+def test_a_folder_of_classes_has_no_columns(trained, folders):
+    data = str(folders["test"])
+    for name in ("label", "image", "text"):
+        with pytest.raises(InputError, match=f"no {name} column for {data}, .* got {name}='x'"):
+            trained.evaluate(data, **{name: "x"})
 
 
 def test_small_pictures_choose_the_size_of_the_model(folders):

@@ -19,7 +19,8 @@ from keras_transformer.zoo.models.fused_config import (
 )
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.models.memory import parameters_of
-from keras_transformer.zoo.models.several_config import FUSIONS, SeveralConfig
+from keras_transformer.zoo.models.several_config import SeveralConfig
+from keras_transformer.zoo.ways import FUSIONS
 
 SMALL = {
     "hidden_dim": 8, "intermediate_dim": 12, "num_layers": 1, "num_heads": 2, "vocab_size": 20,

@@ -15,7 +15,8 @@ from keras_transformer.zoo.modalities.several import PLUS
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.catalog import get_config, joined
 from keras_transformer.zoo.models.heads import POOLER
-from keras_transformer.zoo.models.several_config import JOINT, SeveralConfig
+from keras_transformer.zoo.models.several_config import SeveralConfig
+from keras_transformer.zoo.ways import JOINT
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
