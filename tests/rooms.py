@@ -80,7 +80,7 @@ ROOMS = {
         "keras numpy tensorflow",
     ),
     "zoo.models.embedded": Room(
-        "layers zoo.data zoo.errors zoo.modalities zoo.models", "keras numpy"
+        "layers zoo.data zoo.errors zoo.layer_names zoo.modalities zoo.models", "keras numpy"
     ),
     "zoo.models.several": Room("layers zoo.layer_names zoo.models", "keras"),
     "zoo.models.running": Room(

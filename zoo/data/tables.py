@@ -120,6 +120,8 @@ def read_table(path: str | Path) -> Table:
     """
     path = Path(path)
     suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    if path.is_dir():
+        raise InputError(f"{path}: expected a table ({', '.join(SUFFIXES)}), got a folder.")
     if suffix not in SUFFIXES:
         known = ", ".join(SUFFIXES)
         raise InputError(f"{path}: expected a name that ends in {known} (or one of them and .gz).")

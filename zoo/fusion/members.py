@@ -6,6 +6,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.fusion.averages import AVERAGES
 from keras_transformer.zoo.models.fused_config import Config, check_single
+from keras_transformer.zoo.models.several_config import SeveralConfig
 from keras_transformer.zoo.storage.files import weights_digest
 from keras_transformer.zoo.tasks.task import Task
 
@@ -56,6 +57,11 @@ def check_members(members: Sequence[Checkpoint], names: Sequence[str], by: str) 
                     f"{one.recipe.model.name} in {name} and {first.recipe.model.name} in "
                     f"{names[0]} with other settings; fuse them by=mean."
                 )
+        elif isinstance(one.config, SeveralConfig):
+            raise InputError(
+                f"Expected members that read rows of one kind where by={by}, got {name} of "
+                f"{one.config.modality}; by=soup averages the weights of models of one shape."
+            )
         else:
             check_single(one.config, "for each member")
     if by == "soup":

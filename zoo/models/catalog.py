@@ -98,7 +98,7 @@ def names_in(name: str) -> list[str]:
     return names
 
 
-def joined(configs: Sequence[tuple[str, TransformerConfig]]) -> SeveralConfig:
+def joined(configs: Sequence[tuple[str, TransformerConfig | SeveralConfig]]) -> SeveralConfig:
     """Returns the config of an encoder for each kind of rows.
 
     Args:
@@ -108,7 +108,12 @@ def joined(configs: Sequence[tuple[str, TransformerConfig]]) -> SeveralConfig:
         InputError: if two read rows of one kind.
     """
     members: dict[str, TransformerConfig] = {}
-    for _, one in configs:
+    for name, one in configs:
+        if isinstance(one, SeveralConfig):
+            raise InputError(
+                f"Expected a model for each kind of rows, got {name}, which reads {one.modality}; "
+                "name it alone."
+            )
         if one.modality in members:
             raise InputError(
                 f"Expected models of different kinds in {PLUS.join(name for name, _ in configs)}, "

@@ -79,6 +79,28 @@ def test_samples_in_memory_that_are_none(tmp_path, value, said, kind):
             SOUNDS.checked(samples)
 
 
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [("", "line 3: expected the path of a sound, got ''"), ("folder", "a sound, got the folder")],
+)
+def test_a_table_without_a_path(tmp_path, row, said):
+    (tmp_path / "folder").mkdir()
+    soundfile.write(tmp_path / "a.wav", SILENCE[0], 8000)
+    table = tmp_path / "rows.csv"
+    table.write_text(f"audio,label\na.wav,x\n{row},y\n")
+    with pytest.raises(InputError, match=said):
+        Classification(modality="audio").read(table)
+
+
+def test_arrays_in_messages_are_short():
+    with pytest.raises(InputError, match=r"^an array of float32, shape \(9,\), with the rate"):
+        SOUNDS.encode([(np.zeros(9, np.float32), 8000)])
+    with pytest.raises(InputError, match=r"^place 1: .* got an array of int32, shape \(9,\)\."):
+        SOUNDS.checked([np.zeros(9, np.int32)])
+    with pytest.raises(InputError, match=r"^place 1: Expected a rate .*, got 0.5\.$"):
+        SOUNDS.checked([(np.zeros(9, np.float32), np.float64(0.5))])
+
+
 def test_speech_names_its_rows():
     with pytest.raises(InputError, match="^t.npz, row 2: expected finite samples, got nan in 800"):
         Speech.read_row(np.full(800, np.nan, np.float32), "t.npz, row 2")
