@@ -120,8 +120,8 @@ def prune(
     elif not {"sparsity", "clusters"} & set(way):
         got = ", ".join(f"{one}={given[one]!r}" for one in way if given[one] is not None)
         raise InputError(
-            f"Expected sparsity or clusters to prune a model of {checkpoint.config.modality}, whose "
-            f"layers keep their shapes, got {got}."
+            f"Expected sparsity or clusters to prune a model of {checkpoint.config.modality}, "
+            f"whose layers keep their shapes, got {got}."
         )
     if checkpoint.is_quantized:
         raise InputError(
