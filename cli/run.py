@@ -85,7 +85,9 @@ def run(
     if stop and not predictor.generates:
         raise InputError(f"Expected --stop only for a model that generates text, got {stop[0]!r}.")
     if pairs and not predictor.pair:
-        raise InputError(f"Expected no --pair for a model of single texts, got {pairs[0]!r}.")
+        raise InputError(
+            f"Expected no --pair for a model of single {predictor.modality.rows}, got {pairs[0]!r}."
+        )
     check_vectors(predictor, vectors, nearest, matches)
     if predictor.matches_kinds and not is_stream:
         write_matching(

@@ -77,12 +77,20 @@ def write_detections(
 
 
 def _chunks(predictor: Any, sound: str | None) -> Iterator[np.ndarray]:
+    from keras_transformer.cli import display
     from keras_transformer.zoo.media.sounds import read_sound
 
     if sound is None:
         yield from _samples(sys.stdin.buffer)
-    else:
-        yield read_sound(sound, predictor.modality.settings["rate"])
+        return
+    settings = predictor.modality.settings
+    samples = read_sound(sound, settings["rate"])
+    if len(samples) < settings["samples"]:
+        display.note(
+            f"{sound} is shorter than the model's window of {predictor.modality.longest}, in which "
+            "it hears labels; leave out --stream for a label of the whole."
+        )
+    yield samples
 
 
 def _samples(source: BinaryIO) -> Iterator[np.ndarray]:

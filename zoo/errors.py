@@ -8,7 +8,7 @@ from keras_transformer.zoo.printable import shortened
 
 def no_file(path: object) -> FileNotFoundError:
     """Returns the error of a file that is missing."""
-    return FileNotFoundError(f"There is no file {path}.")
+    return FileNotFoundError(f"There is no file {path if path != '' else repr(path)}.")
 
 
 class InputError(ValueError):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.errors import InputError, no_file
 from keras_transformer.zoo.media.class_folders import named_file
 from keras_transformer.zoo.printable import shortened_value
 
@@ -85,7 +85,7 @@ def _decoding(name):
     try:
         yield
     except FileNotFoundError:
-        raise FileNotFoundError(f"There is no file {name}.") from None
+        raise no_file(name) from None
     except InputError:
         raise
     # What Pillow's decoders raise for damaged files; OSError includes UnidentifiedImageError.
