@@ -199,8 +199,8 @@ ROOMS = {
     "zoo.training": Room(
         "layers zoo.augmentation zoo.backends zoo.checkpoint zoo.checkpoint_config zoo.data "
         "zoo.errors zoo.evaluation zoo.losses zoo.media zoo.modalities zoo.models "
-        "zoo.models.embedded zoo.models.running zoo.outputs zoo.pretrained zoo.progress zoo.prune_vocabulary "
-        "zoo.recipe zoo.storage zoo.suited "
+        "zoo.models.embedded zoo.models.running zoo.outputs zoo.pretrained zoo.progress "
+        "zoo.prune_vocabulary zoo.recipe zoo.storage zoo.suited "
         "zoo.tabular zoo.tasks zoo.tasks.masked zoo.tasks.matching zoo.tasks.multi_task "
         "zoo.tokenizers zoo.tokenizers.normalizers zoo.training.adaptation zoo.training.several "
         "zoo.vocabularies",

@@ -287,6 +287,18 @@ def test_a_folder_of_classes_has_no_columns(trained, folders):
             trained.evaluate(data, **{name: "x"})
 
 
+def test_data_choose_a_model_of_images(tmp_path):
+    arrays = tmp_path / "rows.npz"
+    np.savez(arrays, image=np.zeros((8, 16, 16, 3), np.uint8), label=["a", "b"] * 4)
+    with pytest.raises(InputError, match="two places behind convolutions=2, got height=1"):
+        kt.train(train=arrays, validation=0.5, settings={"height": 1})
+    write_folder(tmp_path / "mixed", 6)
+    [first, *_] = (tmp_path / "mixed").iterdir()
+    (first / "one.wav").write_bytes(b"")
+    with pytest.raises(InputError, match="one.wav: expected a file that ends in .jpg"):
+        kt.train(train=tmp_path / "mixed", validation=0.5)
+
+
 def test_small_pictures_choose_the_size_of_the_model(folders):
     task = Classification().reading("image")
     found = task.suited(task.read(str(folders["train"])), {})
