@@ -1,6 +1,6 @@
 """Rows that cannot be read are named by their place: the line of a table, or the row in memory."""
 
-import pickle
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +121,8 @@ def test_a_place_is_that_of_tables_alone(tmp_path):
     found = row_file("a.wav", "t.tsv, line 2", tmp_path, "sound")
     assert found == path and isinstance(found, Path)
     assert named_file(found) == f"t.tsv, line 2: {path}"
-    # The processes that run a file get the rows pickled.
-    assert named_file(pickle.loads(pickle.dumps(found))) == named_file(found)
+    # As the processes that run a file get the rows.
+    sent = ForkingPickler.loads(bytes(ForkingPickler.dumps(found)))
+    assert named_file(sent) == named_file(found)
     assert not isinstance(row_file(path, "data, row 1", None, "sound"), RowFile)
     assert named_file(path) == named_file(str(path)) == str(path)
