@@ -31,13 +31,6 @@ def check_members(members: Sequence[Checkpoint], names: Sequence[str], by: str) 
                 f"Expected float checkpoints to fuse, got {name} of precision={one.precision}; "
                 "fuse the float ones, and quantize what that gives."
             )
-        digest = weights_digest(one.model.weights)
-        if digest in known:
-            raise InputError(
-                f"Expected members with weights of their own, got the same in {known[digest]} and "
-                f"{name}; train one with another seed or other data."
-            )
-        known[digest] = name
         if one.task.untuned() != first.task.untuned():
             raise InputError(
                 f"Expected members of one task with the same labels, got {_described(first)} in "
@@ -64,6 +57,13 @@ def check_members(members: Sequence[Checkpoint], names: Sequence[str], by: str) 
             )
         else:
             check_single(one.config, "for each member")
+        digest = weights_digest(one.model.weights)
+        if digest in known:
+            raise InputError(
+                f"Expected members with weights of their own, got the same in {known[digest]} and "
+                f"{name}; train one with another seed or other data."
+            )
+        known[digest] = name
     if by == "soup":
         return
     for name, task in (first.task.tasks if first.head_names else {"": first.task}).items():

@@ -136,7 +136,7 @@ def test_tasks_of_one_kind_of_rows():
         ({"model": "cct_2", "image": "image", "text": "text", "fusion": "late"},
          "Expected no fusion for contrastive, which has an encoder of each kind, got "
          "fusion='late'."),
-        ({"train": {"image": TEST["image"][:4], "text": ["a"] * 4}}, "data: expected pairs of at "
+        ({"train": {"image": TEST["image"][:4], "text": ["a"] * 4}}, "train: expected pairs of at "
          "least two texts to tell apart, got one."),
         ({"label_smoothing": 0.1}, "Expected label_smoothing to be 0 for contrastive, got "
          "label_smoothing=0.1."),
