@@ -88,7 +88,7 @@ def compare(
             option = next(iter(decoding)).replace("_", "-")
             raise click.UsageError(f"Expected no --{option} with --layers, which writes no text.")
         with display.busy(f"Comparing layers on {data}"):
-            columns = columns_of(trained, **columns)
+            columns = columns_of(trained, data=data, **columns)
             inputs = read_inputs(trained, data, language=language, **columns)
             found = edge_compare.compare_layers(trained, opened, inputs)
         _show_layers(checkpoint, found, as_json)

@@ -5,8 +5,7 @@ from pathlib import Path
 import click
 
 from keras_transformer.cli import options
-
-WAYS = ("mean", "fitted", "vote", "soup")
+from keras_transformer.zoo.ways import WAYS
 
 
 @click.command()
@@ -54,4 +53,6 @@ def fuse(
     ]
     rows.append((str(out), None, *(metrics.get(name) for name in shown)))
     display.table(None, ("Model", "Weight", *map(display.words, shown)), rows)
+    if note := zoo_fuse.worse_note(fused):
+        display.note(note)
     display.say(f"\nWrote {out}")

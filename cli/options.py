@@ -24,6 +24,7 @@ from keras_transformer.cli.kinds import (
 )
 from keras_transformer.edge.precision import ROUNDINGS
 from keras_transformer.zoo.recipe import RANGE_METHODS
+from keras_transformer.zoo.ways import FUSIONS
 
 # The options that select the columns of a table.
 COLUMNS = ("text", "text_pair", "image", "audio", "label", "source", "target", "language")
@@ -84,7 +85,7 @@ audio = _column(
 fusion = partial(
     click.option,
     "--fusion",
-    type=click.Choice(("late", "joint", "cross")),
+    type=click.Choice(FUSIONS),
     help="How a model that reads several kinds of columns makes one of them: late joins the vector "
     "of an encoder of each, joint reads all as one sequence, in cross the text attends to the "
     "others.  [default: late]",

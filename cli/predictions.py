@@ -39,13 +39,14 @@ def longer(predictor: Any) -> str:
 
 
 def note_cuts(predictor: Any, results: Sequence[Any]) -> None:
-    """Says which texts were cut, by their place; None stands for a blank line."""
+    """Says which rows were cut, by their place; None stands for a blank line."""
     from keras_transformer.cli import display
 
     cut = [row for row, one in enumerate(results, start=1) if one and one.truncated]
     if cut:
         display.note(
-            f"{len(cut)} of {len(results)} texts {longer(predictor)}: {display.first_of(cut)}."
+            f"{len(cut)} of {len(results)} {predictor.modality.rows} {longer(predictor)}: "
+            f"{display.first_of(cut)}."
         )
 
 

@@ -85,7 +85,9 @@ def run(
     if stop and not predictor.generates:
         raise InputError(f"Expected --stop only for a model that generates text, got {stop[0]!r}.")
     if pairs and not predictor.pair:
-        raise InputError(f"Expected no --pair for a model of single texts, got {pairs[0]!r}.")
+        raise InputError(
+            f"Expected no --pair for a model of single {predictor.modality.rows}, got {pairs[0]!r}."
+        )
     check_vectors(predictor, vectors, nearest, matches)
     if predictor.matches_kinds and not is_stream:
         write_matching(
@@ -98,10 +100,10 @@ def run(
             "Expected --labels only for a model of rows of two kinds that match, got one of "
             f"{predictor.task_name}."
         )
-    texts = rows_of_kinds(predictor, texts, given)
     if is_stream:
         write_detections(predictor, model, texts, given, as_json)
         return
+    texts = rows_of_kinds(predictor, texts, given)
     blank: list[int] = []
     if predictor.head_names:
         check_arguments(texts, pairs)

@@ -103,7 +103,7 @@ def search(
     trained = as_checkpoint(checkpoint)
     columns = {name: given.pop(name) for name in options.COLUMNS}
     decoding = {"language": columns["language"]} if columns["language"] else {}
-    columns = columns_of(trained, **columns)
+    columns = columns_of(trained, data=given["data"], **columns)
     with display.Progress() as progress:
         try:
             found = edge_search(

@@ -65,7 +65,7 @@ def sensitivity(
     decoding = {"language": columns["language"]} if columns["language"] else {}
     with display.Progress() as progress:
         found = edge_sensitivity.sensitivity(
-            trained, data, columns=columns_of(trained, **columns), precision=precision,
+            trained, data, columns=columns_of(trained, data=data, **columns), precision=precision,
             report=progress, **given, **decoding,
         )  # fmt: skip
     if plot is not None:

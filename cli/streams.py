@@ -9,6 +9,7 @@ import click
 import numpy as np
 
 from keras_transformer.cli import kinds
+from keras_transformer.cli.rows import rows_of_kinds
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.streaming.streaming import HOP, REFRACTORY, SMOOTHING, THRESHOLD
 
@@ -52,7 +53,7 @@ def checked_stream(given: Mapping[str, Any]) -> bool:
 
 
 def write_detections(
-    predictor: Any, model: Path, sounds: Sequence[str], given: Mapping[str, Any], as_json: bool
+    predictor: Any, model: Path, sounds: Sequence[str], given: dict[str, Any], as_json: bool
 ) -> None:
     """Prints what is heard in each sound, or in standard input, line by line as it is heard."""
     from keras_transformer.cli import display
@@ -62,6 +63,7 @@ def write_detections(
     found = []
     # Of no chunks: what does not fit the model is said before a sound is read.
     predictor.stream((), **options)
+    sounds = rows_of_kinds(predictor, sounds, given)
     for sound in sounds or [None]:
         heard = []
         for one in predictor.stream(_chunks(predictor, sound), **options):
@@ -75,12 +77,20 @@ def write_detections(
 
 
 def _chunks(predictor: Any, sound: str | None) -> Iterator[np.ndarray]:
+    from keras_transformer.cli import display
     from keras_transformer.zoo.media.sounds import read_sound
 
     if sound is None:
         yield from _samples(sys.stdin.buffer)
-    else:
-        yield read_sound(sound, predictor.modality.settings["rate"])
+        return
+    settings = predictor.modality.settings
+    samples = read_sound(sound, settings["rate"])
+    if len(samples) < settings["samples"]:
+        display.note(
+            f"{sound} is shorter than the model's window of {predictor.modality.longest}, in which "
+            "it hears labels; leave out --stream for a label of the whole."
+        )
+    yield samples
 
 
 def _samples(source: BinaryIO) -> Iterator[np.ndarray]:

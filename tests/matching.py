@@ -3,9 +3,9 @@
 import functools
 
 import numpy as np
-from PIL import Image as Pillow
 
 import keras_transformer as kt
+from tests.picture_tables import write_table
 
 COLORS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1)}
 CAPTIONS = [f"a {color} slope that {way}" for color in COLORS for way in ("rises", "falls")]
@@ -33,16 +33,8 @@ def pictures(count, seed=0):
 
 def write_pictures(folder, count, seed=0):
     """Writes pictures, named by their captions, and a table of them; returns its path."""
-    columns = pictures(count, seed)
-    (folder / "pictures").mkdir(parents=True, exist_ok=True)
-    lines = ["picture\tcaption"]
-    for place, (picture, text) in enumerate(zip(*columns.values(), strict=True)):
-        name = f"pictures/{seed}_{place}_{text.replace(' ', '_')}.png"
-        Pillow.fromarray(picture).save(folder / name)
-        lines.append(f"{name}\t{text}")
-    path = folder / f"rows_{seed}.tsv"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
+    rows = pictures(count, seed)
+    return write_table(folder, rows["image"], {"caption": rows["text"]}, seed, named_by="caption")
 
 
 def train(**options):

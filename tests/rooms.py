@@ -25,6 +25,7 @@ ROOMS = {
     "zoo.errors": Room("zoo.printable", device=True),
     "zoo.numerals": Room(device=True),
     "zoo.layer_names": Room(),
+    "zoo.ways": Room(),
     "zoo.logits": Room("zoo.errors", "numpy", device=True),
     "zoo.storage": Room("zoo.errors", "numpy safetensors"),
     "zoo.recipe": Room("zoo.errors"),
@@ -75,11 +76,11 @@ ROOMS = {
         "layers zoo.models.families zoo.models.families.decoders "
         "zoo.models.families.encoder_decoders zoo.models.families.encoders "
         "zoo.models.families.images zoo.models.families.sounds zoo.data zoo.errors "
-        "zoo.layer_names zoo.modalities zoo.outputs zoo.tokenizers",
+        "zoo.layer_names zoo.modalities zoo.outputs zoo.tokenizers zoo.ways",
         "keras numpy tensorflow",
     ),
     "zoo.models.embedded": Room(
-        "layers zoo.data zoo.errors zoo.modalities zoo.models", "keras numpy"
+        "layers zoo.data zoo.errors zoo.layer_names zoo.modalities zoo.models", "keras numpy"
     ),
     "zoo.models.several": Room("layers zoo.layer_names zoo.models", "keras"),
     "zoo.models.running": Room(
@@ -192,12 +193,14 @@ ROOMS = {
         "zoo.errors zoo.models zoo.pretrained zoo.tabular zoo.tasks", "keras"
     ),
     "zoo.augmentation": Room("zoo.data zoo.errors zoo.modalities", "keras numpy"),
-    "zoo.training.several": Room("zoo.errors zoo.layer_names zoo.modalities zoo.models", "keras"),
+    "zoo.training.several": Room(
+        "zoo.errors zoo.layer_names zoo.modalities zoo.models zoo.ways", "keras"
+    ),
     "zoo.training": Room(
         "layers zoo.augmentation zoo.backends zoo.checkpoint zoo.checkpoint_config zoo.data "
-        "zoo.errors zoo.evaluation zoo.losses zoo.modalities zoo.models zoo.models.embedded "
-        "zoo.models.running zoo.outputs zoo.pretrained zoo.progress zoo.prune_vocabulary "
-        "zoo.recipe zoo.storage zoo.suited "
+        "zoo.errors zoo.evaluation zoo.losses zoo.media zoo.modalities zoo.models "
+        "zoo.models.embedded zoo.models.running zoo.outputs zoo.pretrained zoo.progress "
+        "zoo.prune_vocabulary zoo.recipe zoo.storage zoo.suited "
         "zoo.tabular zoo.tasks zoo.tasks.masked zoo.tasks.matching zoo.tasks.multi_task "
         "zoo.tokenizers zoo.tokenizers.normalizers zoo.training.adaptation zoo.training.several "
         "zoo.vocabularies",
@@ -206,7 +209,8 @@ ROOMS = {
     "zoo.fusion": Room(
         "zoo.answering zoo.checkpoint zoo.data zoo.errors zoo.layer_names zoo.logits zoo.models "
         "zoo.models.running zoo.outputs "
-        "zoo.pretrained zoo.recipe zoo.storage zoo.tasks zoo.tasks.multi_task zoo.training",
+        "zoo.pretrained zoo.recipe zoo.storage zoo.tasks zoo.tasks.multi_task zoo.training "
+        "zoo.ways",
         "numpy scipy",
     ),
     "edge.graphs": Room(

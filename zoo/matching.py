@@ -1,5 +1,6 @@
 """Vectors, and labels that are texts: a part of what predictors do."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,8 +19,6 @@ from keras_transformer.zoo.outputs import (
 # Argument of `embed` -> the kind of its rows, which is the name of a head.
 KINDS = {"images": "image", "sounds": "audio", "texts": "text"}
 TEXT = "text"
-# Number of labels that are shown in a message.
-_SHOWN = 3
 
 
 class Matching(Chatting):
@@ -109,10 +108,13 @@ def _texts_of(labels):
     """The names of labels, and the texts of each."""
     if isinstance(labels, str) or not isinstance(labels, Iterable):
         raise TypeError(f"Expected a list of labels, got {labels!r}.")
-    named = dict(labels) if isinstance(labels, Mapping) else {text: text for text in labels}
-    if len(named) < 2 or len(named) != len(labels):
-        shown = ", ".join(map(repr, list(labels)[:_SHOWN])) or "none"
-        raise InputError(f"Expected at least two labels, each once, got {shown}.")
+    given = list(labels)
+    if twice := [text for text, count in Counter(given).items() if count > 1]:
+        raise InputError(f"Expected labels that differ, got {twice[0]!r} more than once.")
+    if len(given) < 2:
+        got = repr(given[0]) if given else "none"
+        raise InputError(f"Expected at least two labels, got {got}.")
+    named = dict(labels) if isinstance(labels, Mapping) else dict(zip(given, given, strict=True))
     texts = [[one] if isinstance(one, str) else list(one) for one in named.values()]
     for name, some in zip(named, texts, strict=True):
         if not some or not all(isinstance(one, str) and one.strip() for one in some):

@@ -143,7 +143,7 @@ def compare(
     runners = _runners(files, threads)
     for runner in runners:
         _check_same_model(checkpoint, runner)
-    columns, decoding = read_options(checkpoint, options)
+    columns, decoding = read_options(checkpoint, options, data)
     data, weights = _read(checkpoint, data, columns), weights_digest(checkpoint.model.weights)
     if checkpoint.reads_sources:
         return _compare_texts(checkpoint, runners, data, decoding, weights)

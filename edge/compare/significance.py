@@ -156,7 +156,7 @@ def significance(
                 f"{len(model.labels)} labels in {name} and {task.name} with "
                 f"{len(models[0].labels)} in {names[0]}."
             )
-    columns, decoding = read_options(models[0], options)
+    columns, decoding = read_options(models[0], options, data)
     examples = task.examples_of(data, columns)
     first, *others = (task.answers(model, examples, **decoding) for model in models)
     rows = np.arange(len(examples))

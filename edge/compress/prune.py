@@ -115,8 +115,14 @@ def prune(
     }  # fmt: skip
     way = _only_way(given)
     checkpoint = as_checkpoint(checkpoint)
-    if not (isinstance(checkpoint.config, SeveralConfig) and {"sparsity", "clusters"} & set(way)):
+    if not isinstance(checkpoint.config, SeveralConfig):
         check_single(checkpoint.config, "to prune")
+    elif not {"sparsity", "clusters"} & set(way):
+        got = ", ".join(f"{one}={given[one]!r}" for one in way if given[one] is not None)
+        raise InputError(
+            f"Expected sparsity or clusters to prune a model of {checkpoint.config.modality}, "
+            f"whose layers keep their shapes, got {got}."
+        )
     if checkpoint.is_quantized:
         raise InputError(
             "Expected a float checkpoint to prune, got a quantized one; prune first, "

@@ -165,17 +165,18 @@ def diagnose(
         InputError: if the data or an option does not fit the task, or the model does not predict
             labels or numbers.
     """
-    if predictor.head_names:
+    if predictor.head_names and not predictor.matches_kinds:
         raise InputError(
             f"Expected one task where its errors are asked for, got "
             f"{', '.join(predictor.head_names)}; name one with --head (head() in Python)."
         )
-    if predictor.generates or predictor.embeds or predictor.output_kind in BY_POSITION:
+    is_other = predictor.generates or predictor.embeds or predictor.matches_kinds
+    if is_other or predictor.output_kind in BY_POSITION:
         raise InputError(
             "Expected a model that predicts labels or numbers where its errors are asked for, got "
             f"one of {predictor.task_name}."
         )
-    columns, _ = read_options(predictor, options)
+    columns, _ = read_options(predictor, options, data)
     task = task_of(predictor)
     examples = task.examples_of(data, columns)
     outputs = task.outputs_of(predictor, examples)

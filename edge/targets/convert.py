@@ -1,5 +1,6 @@
 """`convert`: from a checkpoint to an artifact for a target."""
 
+import copy
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
@@ -182,11 +183,7 @@ def open_writer(target: str, about: About | None = None, **options: Any) -> Writ
 def check_host(writer: Writer, checkpoint: Checkpoint, spec: Precision) -> None:
     """Raises InputError if a target's host cannot load the checkpoint or run the precision."""
     if checkpoint.head_names and writer.name != _OF_HEADS:
-        raise InputError(
-            f"Expected the target {_OF_HEADS} for a model of several tasks, got target="
-            f"{writer.name}; convert one of them, with --head "
-            f"{checkpoint.head_names[0]} (load(...).head() in Python)."
-        )
+        raise InputError(_without_heads(writer, checkpoint))
     reason = writer.loads(checkpoint)
     if reason is not None:
         raise InputError(reason)
@@ -195,6 +192,23 @@ def check_host(writer: Writer, checkpoint: Checkpoint, spec: Precision) -> None:
             f"Expected a precision that the target {writer.name} can run, which are "
             f"{', '.join(writer.target.precisions)}; got precision={spec.name}."
         )
+
+
+def _without_heads(writer: Writer, checkpoint: Checkpoint) -> str:
+    """Says which heads of a model a target's host loads, one at a time."""
+    # What a head is decides what a writer gives, so that each has a writer of its own.
+    reasons = {
+        name: copy.copy(writer).loads(checkpoint.head(name)) for name in checkpoint.head_names
+    }
+    loaded = [f"--head {name}" for name, reason in reasons.items() if reason is None]
+    advice = f"convert one of them, with {' or '.join(loaded)} (load(...).head() in Python)."
+    if not loaded:
+        name, reason = next(iter(reasons.items()))
+        advice = f"it takes none of them alone: of --head {name}: {reason}"
+    what = "a model of several tasks"
+    if checkpoint.matches_kinds:
+        what = f"a model with an encoder for each of {' and '.join(reasons)}"
+    return f"Expected the target {_OF_HEADS} for {what}, got target={writer.name}; {advice}"
 
 
 def _check_calibration(

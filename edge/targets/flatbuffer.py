@@ -238,6 +238,11 @@ class FlatbufferWriter(Writer):
 
     def needs_wordpieces(self, checkpoint: Checkpoint) -> str | None:
         """Returns a reason if BERT's tokenizer cannot replace the checkpoint's."""
+        if checkpoint.modality.text is not checkpoint.modality:
+            return (
+                f"Expected a model of texts for the target {self.name}, got one of "
+                f"{checkpoint.modality.rows}; convert for the target plain."
+            )
         kind = checkpoint.tokenizer.config.kind
         if kind != "wordpiece":
             return (

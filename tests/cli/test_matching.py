@@ -80,6 +80,10 @@ def test_evaluation(clip):
          "--text, got 'a text' and --image."),
         (["a text", "--audio", "a.wav"], "Expected rows of one kind, as arguments or by --image or "
          "--text, got 'a text' and --audio."),
+        ([" ", "--nearest", "FOLDER/labels.txt"], "Expected a text in each row, got ' ' in place "
+         "1."),
+        (["a text", "--stream"], "Expected a model that classifies sounds to read a stream, got "
+         "one of contrastive that reads rows of image and text."),
         (["a text", "--nearest", "FOLDER/model"], "Expected files that end in .jpg, .jpeg, .png, "
          ".webp in FOLDER/model, got none."),
     ],

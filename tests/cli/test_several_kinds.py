@@ -83,6 +83,8 @@ def test_wrong_rows_name_both_kinds(data, model, tmp_path):
         (["--image", "a", "--image", "b", *["--text", "why?"] * 3], "one for each of 3, got 2"),
         (["--image", "none.png", "--text", "why?"], "none.png"),
         (["--audio", "a.wav", "--text", "why?"], "got --audio, --text"),
+        (["a.wav", "--stream"], "to read a stream, got one of classification that reads rows of "
+         "image and text."),
     ],
 )  # fmt: skip
 def test_what_a_row_lacks_is_said(file, arguments, got):
@@ -107,8 +109,9 @@ def test_mistakes_of_a_run(data, model, tmp_path):
         result = call("train", name, *given, *columns.get(name, COLUMNS), *options, *out)
         assert result.exit_code in (1, 2) and got in " ".join(result.output.split()), result.output
     for arguments, got in (
-        (("prune", model, "--heads", 1), "got one of image+text"),
-        (("convert", model, "--target", "mediapipe"), "image+text"),
+        (("prune", model, "--heads", 1), "Expected --sparsity or --clusters to prune a model of "
+         "image+text, whose layers keep their shapes, got --heads 1."),
+        (("convert", model, "--target", "mediapipe"), "image+text; convert for the target plain"),
     ):
         result = call(*arguments, *out)
         assert result.exit_code in (1, 2) and got in " ".join(result.output.split()), result.output

@@ -107,9 +107,13 @@ def test_streams(clips, model, tmp_path):
         (("--hop", 0.2), "--hop only with --stream, got --hop 0.2"),
         (("--stream", "--hop", 9), "hop to be from .* got --hop 9"),
         (("--stream", "--ignore", "hum"), "got --ignore '?hum"),
+        (("--stream", "--pair", "x"), "no --pair for a model of single sounds, got 'x'"),
     ):
         result = call("run", model, tmp_path / "long.wav", *arguments)
         assert result.exit_code == 2 and re.search(message, result.output), result.output
+    soundfile.write(tmp_path / "short.wav", sound[:100], 8000)
+    result = call("run", model, tmp_path / "short.wav", "--stream")
+    assert result.exit_code == 0 and "short.wav is shorter than the model's window" in result.output
     result = call("run", model, "--stream", input=(tmp_path / "long.wav").read_bytes())
     assert result.exit_code == 2 and "got a WAV or FLAC file" in result.output, result.output
 

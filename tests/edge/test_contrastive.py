@@ -1,11 +1,14 @@
 """Files of two encoders: a signature for each and one for both, and the checkpoint's vectors."""
 
+import re
+
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 import keras_transformer as kt
 from keras_transformer.edge.runtime.packed import unpack
+from keras_transformer.zoo.errors import InputError
 from tests.edge.converted import converter
 from tests.matching import CAPTIONS, pictures, trained
 
@@ -39,6 +42,29 @@ def test_a_file_embeds_as_its_checkpoint(file, precision):
     assert measured["mean_reciprocal_rank"] == pytest.approx(
         known["mean_reciprocal_rank"], abs=0.05
     )
+
+
+def test_other_targets_take_one_encoder():
+    whose = "Expected the target plain for a model with an encoder for each of image and text, got"
+    for target, advice in (
+        ("mediapipe", "convert one of them, with --head image or --head text (load"),
+        ("text", "convert one of them, with --head text (load"),
+        ("litertlm", "it takes none of them alone: of --head image: Expected a decoder, which"),
+    ):
+        said = f"{whose} target={target}; {advice}"
+        with pytest.raises(InputError, match=f"^{re.escape(said)}"):
+            kt.convert(trained(), target=target)
+    with pytest.raises(InputError, match="Expected a model of texts .* text, got one of images; "):
+        kt.convert(trained().head("image"), target="text")
+
+
+@pytest.mark.parametrize("blank", ["", " \t"])
+def test_blank_texts_are_none(file, blank):
+    for model in (kt.Runner(file("float32")), trained()):
+        with pytest.raises(InputError, match="Expected a text in each row, got .* in place 2"):
+            model.embed(texts=[CAPTIONS[0], blank])
+        with pytest.raises(InputError, match="in place 1"):
+            model.head("text").predict([blank])
 
 
 def test_signatures_are_of_each_kind_and_of_both(file):

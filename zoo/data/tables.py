@@ -32,7 +32,7 @@ class Table:
         path: file of the table, or the name of data in memory.
         columns: texts by column name; a row of a column in `lists` may hold a list of texts.
         lines: line on which each row starts, or the row's number; counted from 1.
-        unit: unit of `lines`: `line`, `row`, or `file` where each row is one.
+        unit: unit of `lines`: `line`, `row`, or `file` where each row is one, of the first column.
         integers: names of the in-memory columns that held integers, here converted to text.
         problems: errors of columns without a text in each row, by column name.
         lists: errors of columns with a list of texts in a row, where one text is needed.
@@ -53,6 +53,8 @@ class Table:
 
     def at(self, row: int) -> str:
         """Returns the location of a row, for messages."""
+        if self.unit == "file":
+            return str(next(iter(self.columns.values()))[row])
         return f"{self.path}, {self.unit} {self.lines[row]}"
 
 
@@ -120,6 +122,8 @@ def read_table(path: str | Path) -> Table:
     """
     path = Path(path)
     suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    if path.is_dir():
+        raise InputError(f"{path}: expected a table ({', '.join(SUFFIXES)}), got a folder.")
     if suffix not in SUFFIXES:
         known = ", ".join(SUFFIXES)
         raise InputError(f"{path}: expected a name that ends in {known} (or one of them and .gz).")

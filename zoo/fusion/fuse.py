@@ -29,11 +29,10 @@ from keras_transformer.zoo.storage.files import check_folder_target, weights_dig
 from keras_transformer.zoo.tasks.run_data import RunData
 from keras_transformer.zoo.training.run_data import run_data_of, validation_unknown
 from keras_transformer.zoo.training.run_folder import one_run
+from keras_transformer.zoo.ways import WAYS
 
 # What a config says of how members' outputs become one.
 _COMBINED = ("combine", "weights", "temperatures")
-# How members become one.
-WAYS = ("mean", "fitted", "vote", "soup")
 
 
 @one_run
@@ -99,6 +98,25 @@ def fuse(
     if out is not None:
         result.save(out, overwrite=overwrite)
     return result
+
+
+def worse_note(fused: Checkpoint) -> str | None:
+    """Returns a sentence if a fused checkpoint is worse than its best member, else None.
+
+    Args:
+        fused: checkpoint of `fuse`, whose metrics are on the validation data.
+    """
+    metric = fused.task.metric
+    own, members = fused.metrics["validation"], fused.metrics["members"]
+    if any(one.get(metric.name) is None for one in (own, *members)):
+        return None
+    best = max(members, key=metric.score)
+    if metric.score(own) >= metric.score(best):
+        return None
+    return (
+        f"The {metric.name.replace('_', ' ')} of the members together, {own[metric.name]:.4f}, is "
+        f"worse than the {best[metric.name]:.4f} of {best['name']} alone on the validation data."
+    )
 
 
 def _together(

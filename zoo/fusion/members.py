@@ -6,6 +6,8 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.fusion.averages import AVERAGES
 from keras_transformer.zoo.models.fused_config import Config, check_single
+from keras_transformer.zoo.models.several_config import SeveralConfig
+from keras_transformer.zoo.storage.files import weights_digest
 from keras_transformer.zoo.tasks.task import Task
 
 
@@ -18,10 +20,11 @@ def check_members(members: Sequence[Checkpoint], names: Sequence[str], by: str) 
         by: see `fuse.fuse`.
 
     Raises:
-        InputError: if one is quantized or of several, or their tasks, labels, vocabularies, shapes
-            or outputs do not fit.
+        InputError: if one is quantized or of several, two have the same weights, or their tasks,
+            labels, vocabularies, shapes or outputs do not fit.
     """
     first = members[0]
+    known: dict[str, str] = {}
     for one, name in zip(members, names, strict=True):
         if one.is_quantized:
             raise InputError(
@@ -47,8 +50,20 @@ def check_members(members: Sequence[Checkpoint], names: Sequence[str], by: str) 
                     f"{one.recipe.model.name} in {name} and {first.recipe.model.name} in "
                     f"{names[0]} with other settings; fuse them by=mean."
                 )
+        elif isinstance(one.config, SeveralConfig):
+            raise InputError(
+                f"Expected members that read rows of one kind where by={by}, got {name} of "
+                f"{one.config.modality}; by=soup averages the weights of models of one shape."
+            )
         else:
             check_single(one.config, "for each member")
+        digest = weights_digest(one.model.weights)
+        if digest in known:
+            raise InputError(
+                f"Expected members with weights of their own, got the same in {known[digest]} and "
+                f"{name}; train one with another seed or other data."
+            )
+        known[digest] = name
     if by == "soup":
         return
     for name, task in (first.task.tasks if first.head_names else {"": first.task}).items():

@@ -46,6 +46,14 @@ def read_arrays(
     return found
 
 
+def array_names(path: str | Path) -> list[str]:
+    """Returns the names of the arrays of a `.npz` file; none of what is no such file."""
+    if not zipfile.is_zipfile(path):
+        return []
+    with zipfile.ZipFile(path) as file:
+        return [name.removesuffix(".npy") for name in file.namelist()]
+
+
 def _pairs(path, rows, name, values):
     if values.size != 1 and values.shape != (len(rows),):
         raise InputError(

@@ -2,8 +2,37 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Self
 
-from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.errors import InputError, placed
+
+
+# On Python 3.11 only the class of the platform's paths can be a base.
+class RowFile(type(Path())):  # type: ignore[misc]
+    """A file that a row of a table names.
+
+    Attributes:
+        place: location of the row, for messages.
+    """
+
+    place: str
+
+    @classmethod
+    def at(cls, path: Path, place: str) -> Self:
+        """Creates it from a path and a location."""
+        made = cls(path)
+        made.place = place
+        return made
+
+    # Other processes get the place, too.
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RowFile.at, (Path(self), self.place)
+
+
+def named_file(path: str | Path) -> str:
+    """Returns a file in messages: its path, behind the row that names it, if one does."""
+    place = getattr(path, "place", None)
+    return str(path) if place is None else f"{place}: {path}"
 
 
 def read_class_folder(
@@ -64,7 +93,7 @@ def inside(path: Path, folder: Path) -> Path:
 
 
 def row_file(value: str | Path, place: str, folder: Path | None, noun: str) -> Path:
-    """Returns the path of the file that a row names.
+    """Returns the path of the file that a row names, with the row's location if a table has it.
 
     Args:
         value: path, relative to the folder.
@@ -73,13 +102,19 @@ def row_file(value: str | Path, place: str, folder: Path | None, noun: str) -> P
         noun: what the file is, for messages.
 
     Raises:
-        InputError: if it leaves the folder, or there is no such file.
+        InputError: if it is blank, leaves the folder, or there is no such file.
     """
+    if not str(value).strip():
+        raise InputError(f"{place}: expected the path of {_with_article(noun)}, got {value!r}.")
     path = Path(value)
-    try:
+    with placed(place):
         path = path if folder is None else inside(path, folder)
-    except InputError as error:
-        raise InputError(f"{place}: {error}") from None
+    if path.is_dir():
+        raise InputError(f"{place}: expected {_with_article(noun)}, got the folder {path}.")
     if not path.is_file():
         raise InputError(f"{place}: there is no {noun} {path}.")
-    return path
+    return path if folder is None else RowFile.at(path, place)
+
+
+def _with_article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.errors import InputError, no_file
+from keras_transformer.zoo.media.class_folders import named_file
 from keras_transformer.zoo.printable import shortened_value
 
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -60,7 +61,7 @@ def _opened(source):
     """A picture of which only the header was read; what its decoder raises is an InputError."""
     image = _pillow()
     is_bytes = isinstance(source, bytes)
-    name = "the bytes" if is_bytes else str(source)
+    name = "the bytes" if is_bytes else named_file(source)
     if not is_bytes and os.path.isdir(source):
         raise InputError(f"{name}: expected a picture, got a folder.")
     with _decoding(name):
@@ -84,7 +85,7 @@ def _decoding(name):
     try:
         yield
     except FileNotFoundError:
-        raise FileNotFoundError(f"There is no file {name}.") from None
+        raise no_file(name) from None
     except InputError:
         raise
     # What Pillow's decoders raise for damaged files; OSError includes UnidentifiedImageError.
@@ -193,7 +194,7 @@ def fitted(
 def described(value: Any) -> str:
     """Returns a raw picture in messages: its path, or its kind."""
     if isinstance(value, str | Path):
-        return str(value)
+        return named_file(value)
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape}"
     if isinstance(value, bytes) or is_pillow(value):

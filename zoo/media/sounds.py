@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_transformer.zoo.errors import InputError, no_file
+from keras_transformer.zoo.media.class_folders import named_file
 from keras_transformer.zoo.media.resample import resampled
 from keras_transformer.zoo.printable import shortened_value
 
@@ -121,7 +122,8 @@ def checked_rate(rate: Any) -> int:
     is_whole = isinstance(rate, int | np.integer) and not isinstance(rate, bool)
     if not is_whole or not 1 <= rate <= MOST_RATE:
         raise InputError(
-            f"Expected a rate in Hz to be an integer from 1 to {MOST_RATE}, got {rate!r}."
+            f"Expected a rate in Hz to be an integer from 1 to {MOST_RATE}, got "
+            f"{rate.item() if isinstance(rate, np.generic) else rate!r}."
         )
     return int(rate)
 
@@ -129,9 +131,13 @@ def checked_rate(rate: Any) -> int:
 def named(source: Any) -> str:
     """Returns a raw sound in messages: its path, or its kind."""
     if isinstance(source, str | Path):
-        return str(source)
+        return named_file(source)
     if isinstance(source, bytes):
         return "the bytes"
+    if isinstance(source, np.ndarray):
+        return f"an array of {source.dtype}, shape {source.shape}"
+    if isinstance(source, tuple | list) and len(source) == 2 and isinstance(source[0], np.ndarray):
+        return f"{named(source[0])}, with the rate {source[1]}"
     return f"{type(source).__name__} {shortened_value(source)}"
 
 
@@ -190,15 +196,25 @@ def _one_channel(samples, own_rate, rate, name):
     """(n,) at a rate from (n, channels) at their own."""
     if not samples.size:
         raise InputError(f"{name}: expected a sound, got one without samples.")
+    check_levels(samples, name)
+    mean = samples.mean(axis=1) if samples.shape[1] > 1 else samples[:, 0]
+    return resampled(mean.astype(np.float32), checked_rate(own_rate), rate)
+
+
+def check_levels(samples: np.ndarray, name: str) -> None:
+    """Raises InputError with a name if samples are not finite or beyond `MOST_LEVEL`."""
+    if samples.dtype == np.int16 or not samples.size:
+        return
     if not np.isfinite(samples).all():
-        raise InputError(f"{name}: expected finite samples, got NaN or infinite ones.")
+        odd = samples[~np.isfinite(samples)]
+        raise InputError(
+            f"{name}: expected finite samples, got {odd[0]:g} in {len(odd)} of {samples.size}."
+        )
     if (level := np.abs(samples).max()) > MOST_LEVEL:
         raise InputError(
             f"{name}: expected samples from -1 to 1, got one of size {level:g}; divide by that of "
             "full scale."
         )
-    mean = samples.mean(axis=1) if samples.shape[1] > 1 else samples[:, 0]
-    return resampled(mean.astype(np.float32), checked_rate(own_rate), rate)
 
 
 def _soundfile():

@@ -8,11 +8,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.errors import InputError, placed
 from keras_transformer.zoo.media.class_folders import row_file
 from keras_transformer.zoo.media.sounds import (
     MOST_RATE,
     SUFFIXES,
+    check_levels,
     checked_rate,
     fitted,
     named,
@@ -264,12 +265,11 @@ def _raw(row: Any, place: str) -> Any:
             f"{place}: expected the path of a sound, its bytes, samples as int16 or as floats from "
             f"-1 to 1, or a pair of these and their rate, got {named(row)}."
         )
+    check_levels(samples, place)
     if not is_pair:
         return samples
-    try:
+    with placed(place):
         return samples, checked_rate(row[1])
-    except InputError as error:
-        raise InputError(f"{place}: {error}") from None
 
 
 def samples_of(row: Any, rate: int) -> np.ndarray:

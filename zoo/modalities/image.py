@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.errors import InputError, placed
 from keras_transformer.zoo.media.class_folders import row_file
 from keras_transformer.zoo.media.pictures import (
     FILTERS,
@@ -37,7 +37,7 @@ class ImageSettings(ModalitySettings):
     """How pictures are read, and divided into patches.
 
     Attributes:
-        height, width: size of the model's input in pixels.
+        height, width: size of the model's input in pixels, of which there are at least two vectors.
         channels: 1 for grey, 3 for red, green and blue.
         patch: side of a patch in pixels, which divides height and width; without meaning where
             convolutions make the vectors.
@@ -72,11 +72,7 @@ class ImageSettings(ModalitySettings):
                 "Expected class_tokens to be 0 with convolutions, got "
                 f"class_tokens={self.class_tokens}."
             )
-        if not self.convolutions and (self.height % self.patch or self.width % self.patch):
-            raise InputError(
-                f"Expected patch to divide height and width, got patch={self.patch} of "
-                f"{self.height} x {self.width}."
-            )
+        self._check_size()
         if type(self.crop) not in (int, float) or not 0 < self.crop <= 1:
             raise InputError(f"Expected crop to be above 0 and at most 1, got crop={self.crop!r}.")
         if not isinstance(self.stretch, bool):
@@ -86,11 +82,31 @@ class ImageSettings(ModalitySettings):
                 f"Expected method to be one of {', '.join(FILTERS)}, got method={self.method!r}."
             )
 
+    def _check_size(self):
+        side, made = self._side, f"patches of {self.patch} pixels"
+        if self.convolutions:
+            made = f"places behind convolutions={self.convolutions}"
+        if min(self.height, self.width) < side or max(self.height, self.width) < 2 * side:
+            raise InputError(
+                f"Expected a size of at least {side} x {2 * side} or {2 * side} x {side} pixels, "
+                f"two {made}, got height={self.height}, width={self.width}."
+            )
+        if not self.convolutions and (self.height % side or self.width % side):
+            down, across = (size - size % side for size in (self.height, self.width))
+            raise InputError(
+                f"Expected patch to divide height and width, got patch={side} of {self.height} x "
+                f"{self.width}; a size that it divides is {max(down, side)} x {max(across, side)}."
+            )
+
+    @property
+    def _side(self) -> int:
+        """Pixels along a side of what one vector is made of."""
+        return 2**self.convolutions if self.convolutions else self.patch
+
     @property
     def grid(self) -> tuple[int, int]:
         """Numbers of patches, or of the places of the last convolution, down and across."""
-        side = 2**self.convolutions if self.convolutions else self.patch
-        return -(-self.height // side), -(-self.width // side)
+        return -(-self.height // self._side), -(-self.width // self._side)
 
     @property
     def num_patches(self) -> int:
@@ -158,11 +174,7 @@ class Image(Modality):
     @classmethod
     def read_row(cls, value: Any, place: str, folder: Path | None = None) -> Any:
         if isinstance(value, np.ndarray):
-            try:
-                checked_pixels(value)
-            except InputError as error:
-                raise InputError(f"{place}: {error}") from None
-            return value
+            return _checked(value, place)
         if isinstance(value, bytes) or is_pillow(value):
             return value
         if not isinstance(value, str | Path):
@@ -172,14 +184,21 @@ class Image(Modality):
 
 def _raw(row: Any, place: int) -> Any:
     """A caller's row: a path, bytes, an array, or a picture of Pillow's."""
-    if isinstance(row, str | Path | bytes | np.ndarray) or is_pillow(row):
+    if isinstance(row, str | Path | bytes) or is_pillow(row):
         return row
     if not hasattr(row, "__array__"):
         raise TypeError(
             "Expected images to be paths, bytes, uint8 arrays or Pillow's pictures, got "
             f"{described(row)} in place {place}."
         )
-    return np.asarray(row)
+    return _checked(np.asarray(row), f"place {place}")
+
+
+def _checked(pixels: np.ndarray, place: str) -> np.ndarray:
+    """Pixels in memory; InputError with their place if they are none."""
+    with placed(place):
+        checked_pixels(pixels)
+    return pixels
 
 
 def _pixels(row: Any, channels: int) -> np.ndarray:

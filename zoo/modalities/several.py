@@ -16,7 +16,6 @@ from keras_transformer.zoo.modalities.modality import (
     check_settings,
     without_pairs,
 )
-from keras_transformer.zoo.modalities.raw_texts import checked_texts
 from keras_transformer.zoo.printable import shortened_value
 
 # Between the names of the kinds in the name of a modality, such as `image+text`.
@@ -31,7 +30,8 @@ class Several(Modality):
     "what is it?"}`; or a tuple of them in the order of `kinds`. The inputs are those of all kinds.
 
     Attributes:
-        members: modality of each kind by its name. The text's `max_length` is this one's.
+        members: modality of each kind by its name. The text's `max_length` is this one's, and no
+            text is blank, as in the data.
         kinds: classes of the members, in the order of their names.
     """
 
@@ -41,8 +41,10 @@ class Several(Modality):
 
     def __post_init__(self):
         members = dict(self.members)
-        if "text" in members and members["text"].max_length != self.max_length:
-            members["text"] = dataclasses.replace(members["text"], max_length=self.max_length)
+        if "text" in members:
+            members["text"] = dataclasses.replace(
+                members["text"], max_length=self.max_length, may_be_blank=False
+            )
         object.__setattr__(self, "members", members)
 
     @classmethod
@@ -120,10 +122,6 @@ class Several(Modality):
                 f"Expected {cls.rows}, each a mapping of {', '.join(names)}, got {got or 'none'} "
                 f"in place {place}."
             )
-        if "text" in names:
-            [text] = checked_texts([row["text"]], "text")
-            if not text.strip():
-                raise InputError(f"Expected a text in each row, got {text!r} in place {place}.")
         return {name: row[name] for name in names}
 
     def num_real(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from keras_transformer.zoo.chat import chat as chats
+from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.modality import (
     Features,
     InputSpec,
@@ -36,11 +37,13 @@ class Text(Modality):
         tokenizer: tokenizer of the input.
         target_tokenizer: tokenizer of the output, if it differs.
         chat: how a model of conversations reads them; None for any other.
+        may_be_blank: whether a text of white space is one.
     """
 
     tokenizer: Tokenizer
     target_tokenizer: Tokenizer | None = None
     chat: chats.Chat | None = None
+    may_be_blank: bool = True
 
     name: ClassVar[str] = "text"
     rows: ClassVar[str] = "texts"
@@ -70,6 +73,9 @@ class Text(Modality):
         self, rows: Iterable[str], pairs: Iterable[str] | None = None
     ) -> tuple[list[str], list[str] | None]:
         texts = checked_texts(rows)
+        for place, text in enumerate(texts if not self.may_be_blank else (), start=1):
+            if not text.strip():
+                raise InputError(f"Expected a text in each row, got {text!r} in place {place}.")
         return texts, None if pairs is None else checked_pairs(texts, pairs)
 
     def beside(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,6 +1,6 @@
 """The model catalogue: all families, and their models by name."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.several import PLUS
@@ -77,7 +77,7 @@ def get_config(name: str) -> TransformerConfig | SeveralConfig:
             rows of one kind.
     """
     if PLUS in name:
-        return joined({one: get_config(one) for one in name.split(PLUS)})
+        return joined([(one, get_config(one)) for one in names_in(name)])
     if name not in CATALOG:
         raise InputError(
             f"Expected a model among {', '.join(CATALOG)}, or a published one (a folder, or "
@@ -86,21 +86,38 @@ def get_config(name: str) -> TransformerConfig | SeveralConfig:
     return CATALOG[name]
 
 
-def joined(configs: Mapping[str, TransformerConfig]) -> SeveralConfig:
+def names_in(name: str) -> list[str]:
+    """Returns the names of the models of several kinds in a name, such as `cct_2+bert_tiny`.
+
+    Raises:
+        InputError: if one is empty.
+    """
+    names = name.split(PLUS)
+    if not all(names):
+        raise InputError(f"Expected a model's name on both sides of each {PLUS}, got {name!r}.")
+    return names
+
+
+def joined(configs: Sequence[tuple[str, TransformerConfig | SeveralConfig]]) -> SeveralConfig:
     """Returns the config of an encoder for each kind of rows.
 
     Args:
-        configs: configs of the encoders by their names, for messages.
+        configs: pairs of an encoder's name, for messages, and its config.
 
     Raises:
         InputError: if two read rows of one kind.
     """
     members: dict[str, TransformerConfig] = {}
-    for one in configs.values():
+    for name, one in configs:
+        if isinstance(one, SeveralConfig):
+            raise InputError(
+                f"Expected a model for each kind of rows, got {name}, which reads {one.modality}; "
+                "name it alone."
+            )
         if one.modality in members:
             raise InputError(
-                f"Expected models of different kinds in {PLUS.join(configs)}, got two of "
-                f"{one.modality}."
+                f"Expected models of different kinds in {PLUS.join(name for name, _ in configs)}, "
+                f"got two of {one.modality}."
             )
         members[one.modality] = one
     return SeveralConfig(members=dict(sorted(members.items())))

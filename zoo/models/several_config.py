@@ -10,9 +10,8 @@ from keras_transformer.zoo.modalities.several import PLUS
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.config_checks import ADDED_POSITIONS
 from keras_transformer.zoo.models.heads import Head, Heads
+from keras_transformer.zoo.ways import CROSS, FUSIONS, JOINT, LATE
 
-LATE, JOINT, CROSS = "late", "joint", "cross"
-FUSIONS = (LATE, JOINT, CROSS)
 # That of a task with an output for each kind.
 SEPARATE = "separate"
 # The kind that attends to the others.

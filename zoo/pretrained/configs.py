@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.errors import InputError, of_others
 from keras_transformer.zoo.models.catalog import PUBLISHED
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.families.published import Published, PublishedConfig
@@ -33,16 +33,8 @@ def read_config(
         InputError: if a key is missing, impossible, or would change the function.
     """
     reader = PublishedConfig(values, source)
-    try:
+    with of_others(f"a config as `transformers` writes it in {source}"):
         settings = published.settings(reader)
-    except InputError:
-        raise
-    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
-        # What was published elsewhere may have any form.
-        raise InputError(
-            f"Expected a config as `transformers` writes it in {source}, got an error: "
-            f"{type(error).__name__}: {error}."
-        ) from error
     reader.check_read()
     if pooling is not None:
         settings |= {"pooling": pooling, "pooler": "none"}

@@ -86,6 +86,11 @@ class Streaming:
                     f"Expected to ignore labels of the model, which are "
                     f"{', '.join(self.labels)}; got ignore={name!r}."
                 )
+        if set(ignore) >= set(self.labels):
+            raise InputError(
+                f"Expected a label that is heard, got ignore={', '.join(ignore)}, which are all "
+                "labels of the model."
+            )
         detector = Detector(
             len(self.labels), windows=windows, threshold=threshold, refractory=pause,
             ignored=[place for place, name in enumerate(self.labels) if name in ignore],
@@ -110,6 +115,6 @@ def _samples(name: str, seconds: float, least: float, most: float, settings: Aud
     """A time in samples; InputError if it is not within its bounds."""
     if not (math.isfinite(seconds) and least <= seconds <= most):
         raise InputError(
-            f"Expected {name} to be from {least:.3g} to {most:.3g} seconds, got {name}={seconds!r}."
+            f"Expected {name} to be from {least:g} to {most:g} seconds, got {name}={seconds!r}."
         )
     return max(round(seconds * settings.rate), least > 0)

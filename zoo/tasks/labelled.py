@@ -74,6 +74,11 @@ class LabelledTask(Task):
         own = _rows_columns(names, kind)
         text = own[0]
         pair, negative = names["text_pair"], names.get("negative")
+        if pair is not None and len(own) > 1:
+            raise InputError(
+                f"Expected no text_pair column for a model that reads {kind.rows}, got "
+                f"text_pair={pair!r}."
+            )
         label, is_needed = self.label_of(names, labelled)
         if pair is None and self.pair:
             pair = "text_pair"
@@ -254,11 +259,22 @@ def _rows_columns(names: Mapping[str, str | None], kind: type[Modality]) -> list
         if names.get(use) is not None and use not in uses:
             raise InputError(
                 f"Expected no {use} column for a model that reads {kind.rows}, got "
-                f"{use}={names[use]!r}."
+                f"{use}={names[use]!r}; several kinds are read by a model of each, such as "
+                "cct_2+bert_tiny."
             )
     if "text" not in uses and names["text"] not in (None, "text"):
+        is_unnamed = all(names.get(use) is None for use in uses)
+        advice = f"name it with {uses[0]}" if is_unnamed else (
+            "several kinds are read by a model of each, such as cct_2+bert_tiny"
+        )
         raise InputError(
             f"Expected no column of a text for a model that reads {kind.rows}, got "
-            f"text={names['text']!r}; name it with {uses[0]}."
+            f"text={names['text']!r}; {advice}."
         )
-    return [names.get(use) or use for use in uses]
+    found = [names.get(use) or use for use in uses]
+    if len(set(found)) < len(found):
+        raise InputError(
+            f"Expected a column for each of {', '.join(uses)}, got "
+            f"{', '.join(f'{use}={name!r}' for use, name in zip(uses, found, strict=True))}."
+        )
+    return found

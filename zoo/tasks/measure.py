@@ -35,7 +35,7 @@ def evaluate(
         InputError: if the data or an option does not fit the task.
         TypeError: if the data has another type, or an option is unknown.
     """
-    columns, decoding = read_options(predictor, options)
+    columns, decoding = read_options(predictor, options, data)
     task = task_of(predictor)
     examples = task.examples_of(data, columns)
     outside = {} if out_of_scope is None else scope_metrics(predictor, out_of_scope, columns)
@@ -64,13 +64,14 @@ def scope_metrics(
 
 
 def read_options(
-    predictor: Predictor, given: Mapping[str, Any]
+    predictor: Predictor, given: Mapping[str, Any], data: Any = None
 ) -> tuple[dict[str, str | None], dict[str, Any]]:
     """Separates the options of an evaluation into columns and decoding options.
 
     Args:
         predictor: checkpoint or `Runner`.
         given: options by name; None for one that was not given.
+        data: what the columns are of, see `Source`.
 
     Returns:
         The columns to read, and the decoding options of a translator, with the language if one was
@@ -92,4 +93,4 @@ def read_options(
         )
     if "language" in columns:
         decoding["language"] = columns["language"]
-    return columns_of(predictor, **columns), decoding
+    return columns_of(predictor, data=data, **columns), decoding

@@ -15,12 +15,14 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.checkpoint_config import METRICS, PROBES, RECIPE
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.modality import Modality
-from keras_transformer.zoo.modalities.several import PLUS
+from keras_transformer.zoo.modalities.several import PLUS, Several
 from keras_transformer.zoo.models.build import get_weights
+from keras_transformer.zoo.models.catalog import names_in
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.embedded.resized import resized_positions
 from keras_transformer.zoo.models.fused_config import check_single
 from keras_transformer.zoo.models.heads import POOLER, TIED_BIAS, is_of_head
+from keras_transformer.zoo.models.several_config import SeveralConfig
 from keras_transformer.zoo.pretrained.checkpoints import (
     as_checkpoint,
     assign,
@@ -129,7 +131,8 @@ class OwnStart:
         """
         path = os.path.abspath(path)
         checkpoint = as_checkpoint(path)
-        check_single(checkpoint.config, "whose weights a run begins with")
+        if not isinstance(checkpoint.config, SeveralConfig):
+            check_single(checkpoint.config, "whose weights a run begins with")
         if checkpoint.is_quantized:
             raise InputError(
                 f"Expected a float checkpoint to begin with, got {path} in {checkpoint.precision}; "
@@ -146,9 +149,11 @@ class OwnStart:
         return cls(path, checkpoint, digests)
 
     @functools.cached_property
-    def config(self) -> TransformerConfig:
+    def config(self) -> TransformerConfig | SeveralConfig:
         """Its config, with the learned positions that its training reached, and no new pooler."""
         config = self.checkpoint.config
+        if isinstance(config, SeveralConfig):
+            return config
         if config.positions == "learned":
             config = config.replace(max_length=self.checkpoint.longest)
         if config.architecture == "encoder" and config.pooling == "first" and not self._has_pooler:
@@ -184,7 +189,17 @@ class OwnStart:
         }  # fmt: skip
 
     def modality(self, max_length: int, config: Any = None) -> Modality:
-        return dataclasses.replace(self.checkpoint.modality, max_length=max_length)
+        own = self.checkpoint.modality
+        if isinstance(own, Several) and config is not None:
+            members = {
+                kind: dataclasses.replace(
+                    one, settings=config.members[kind].modality_settings,
+                    max_length=config.members[kind].positions_of_rows or max_length,
+                )
+                for kind, one in own.members.items()
+            }  # fmt: skip
+            own = dataclasses.replace(own, members=members)
+        return dataclasses.replace(own, max_length=max_length)
 
     def assign(self, config: TransformerConfig, model: keras.Model, task: Task) -> None:
         ours, weights = self.checkpoint.task, self._weights
@@ -253,22 +268,21 @@ def is_start(name: str | os.PathLike) -> bool:
 def names_of(name: str | os.PathLike) -> list[str]:
     """Returns the names of the models of several kinds in a name, such as `cct_2+bert_tiny`."""
     name = os.fspath(name)
-    return [name] if Path(name).exists() else name.split(PLUS)
+    return [name] if PLUS not in name or Path(name).exists() else names_in(name)
 
 
 def _opened_several(recipe: Recipe, names: list[str]) -> tuple[Recipe, SeveralStart]:
     origin = recipe.model.published
-    parts, origins, found = {}, {}, []
+    parts, origins = [], {}
     for name in names:
         own, part = opened_start(recipe.replace(model=name, published={}))
-        found.append(own.model.name)
-        parts[own.model.name] = part
+        parts.append((own.model.name, part))
         if part is not None:
             origins[part.config.modality] = own.model.published
     start = SeveralStart.of(parts)
     told = origin_of(origins)
     check_files(told["sha256"], origin, start.name)
-    return recipe.replace(model=PLUS.join(found), published=told), start
+    return recipe.replace(model=start.name, published=told), start
 
 
 def opened_start(

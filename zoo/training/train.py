@@ -1,14 +1,16 @@
 """The front door to training, with options by name."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.data.columns import COLUMNS
-from keras_transformer.zoo.data.sources import Source
+from keras_transformer.zoo.data.columns import COLUMNS, check_no_columns
+from keras_transformer.zoo.data.sources import ARRAYS, Source
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.media.array_files import array_names
 from keras_transformer.zoo.modalities.registry import MODALITIES
 from keras_transformer.zoo.modalities.several import PLUS
 from keras_transformer.zoo.models.catalog import CATALOG
@@ -109,7 +111,7 @@ def train(
         settings = {**(settings or {}), "fusion": fusion}
         chosen = None if chosen is None else chosen | {"fusion"}
     places = data_options(train=train, validation=validation)
-    _check_no_columns([train, validation], options)
+    check_no_columns([train, validation], options)
     kinds = _kinds_of(train, options)
     texts = None
     if prune_vocabulary is not None:
@@ -198,27 +200,21 @@ def _kinds_of(source: Source | None, options: Mapping[str, Any]) -> list[str]:
         kinds = sorted(name for name in source[0].keys() if name in MODALITIES)
     if kinds:
         return kinds
-    folder = Path(source) if is_path(source) else None
-    if folder is not None and folder.is_dir():
-        found = {one.suffix.lower() for one in folder.rglob("*") if one.is_file()}
-        return [name for name, kind in MODALITIES.items() if found & {*kind.suffixes}][:1] or [
-            "text"
-        ]
-    return ["text"]
-
-
-def _check_no_columns(sources: Sequence[Source | None], options: Mapping[str, Any]) -> None:
-    """Raises InputError for the name of a column where all data are folders, which have none."""
-    paths = [Path(one) for one in sources if is_path(one)]
-    if not paths or not all(path.is_dir() for path in paths):
-        return
-    columns = (kind.column for kind in MODALITIES.values() if kind.suffixes)
-    for name in ("label", *columns):
-        if options.get(name) is not None:
-            raise InputError(
-                f"Expected no {name} column for {paths[0]}, where each file's folder is its label, "
-                f"got {name}={options[name]!r}; leave it out, or give a table."
-            )
+    place = Path(source) if is_path(source) else None
+    if place is not None and place.is_dir():
+        ends = Counter(one.suffix.lower() for one in place.rglob("*") if one.is_file())
+        found = {
+            name: sum(ends[suffix] for suffix in kind.suffixes)
+            for name, kind in MODALITIES.items() if "encoder" in kind.architectures
+        }
+        kinds = [max(found, key=lambda name: found[name])] if any(found.values()) else []
+    elif place is not None and place.suffix == ARRAYS:
+        names = array_names(place)
+        kinds = [
+            name for name, kind in MODALITIES.items()
+            if kind.column in names and "encoder" in kind.architectures
+        ]  # fmt: skip
+    return kinds or ["text"]
 
 
 def _check_own_tokenizer(options: Mapping[str, Any]) -> None:

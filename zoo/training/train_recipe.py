@@ -164,8 +164,9 @@ def train_recipe(
         modality = start.modality(recipe.data.max_length, config)
         if modality.settings:
             modality = dataclasses.replace(modality, settings=config.modality_settings)
-        if note := resizing_note(start.config, config):
-            report.note(note)
+        for before, after in zip(members_of(start.config), members_of(config), strict=True):
+            if note := resizing_note(before, after):
+                report.note(note)
         data = learn_run_data(recipe, config, **given, modality=modality)
     recipe, rows = in_memory(recipe, data)
     stop_if_finished(

@@ -49,12 +49,13 @@ class LiteRtLm(FlatbufferWriter):
         reason = super().loads(checkpoint)
         if reason is not None:
             return reason
-        config, tokenizer = checkpoint.config, checkpoint.tokenizer
+        config = checkpoint.config
         if config.architecture != "decoder":
             return (
                 "Expected a decoder, which is all that LiteRT-LM runs, got an "
                 f"{config.architecture}; --target plain writes it as a .tflite file."
             )
+        tokenizer = checkpoint.tokenizer
         if tokenizer.config.kind != "sentencepiece":
             return (
                 "Expected a tokenizer of the kind sentencepiece, which LiteRT-LM has, got "

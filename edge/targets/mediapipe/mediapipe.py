@@ -74,7 +74,7 @@ class MediaPipe(FlatbufferWriter):
         if checkpoint.modality.name not in READERS:
             return (
                 f"Expected a model of {', '.join(READERS)} for the target {self.name}, got one of "
-                f"{checkpoint.modality.name}."
+                f"{checkpoint.modality.name}; convert for the target plain."
             )
         self.reader = READERS[checkpoint.modality.name]
         self.inputs = self.reader.tensors(checkpoint)

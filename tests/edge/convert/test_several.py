@@ -18,7 +18,7 @@ from keras_transformer.edge.targets.convert import convert
 from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers
-from keras_transformer.zoo.models.several_config import FUSIONS
+from keras_transformer.zoo.ways import FUSIONS
 from tests.slow import mostly_slow
 from tests.zoo.modalities.asked import QUESTIONS, answerer, asked
 

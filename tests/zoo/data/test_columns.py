@@ -43,3 +43,14 @@ def test_a_column_of_another_task(name):
     assert str(caught.value) == (
         f"Expected columns of classification (text, text_pair, label), got {name}='en'."
     )
+
+
+def test_a_folder_of_classes_has_no_columns(tmp_path):
+    table = tmp_path / "rows.tsv"
+    table.write_text("text\tlabel\n")
+    for data in (None, table, str(table), ([], [])):
+        assert columns_of(model(), data=data, label="topic")["label"] == "topic"
+    assert columns_of(model(), data=tmp_path) == columns_of(model())
+    for data in (tmp_path, str(tmp_path)):
+        with pytest.raises(InputError, match=f"no label column for {tmp_path}, .* got label='topi"):
+            columns_of(model(), data=data, label="topic")

@@ -182,7 +182,7 @@ def test_missing_file_and_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match=re.escape(f"There is no file {tmp_path}/no.tsv.")):
         read_table(tmp_path / "no.tsv")
     (tmp_path / "folder.tsv").mkdir()
-    with pytest.raises(InputError, match=r"folder\.tsv: expected a file, got a folder\."):
+    with pytest.raises(InputError, match=r"folder\.tsv: expected a table .*, got a folder\."):
         read_table(tmp_path / "folder.tsv")
 
 

@@ -1,12 +1,14 @@
 import dataclasses
 import json
+import re
+import shutil
 
 import numpy as np
 import pytest
 
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.fusion.fuse import fuse
+from keras_transformer.zoo.fusion.fuse import fuse, worse_note
 from keras_transformer.zoo.models.build import build, get_weights
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.training.run_data import learn_run_data
@@ -49,6 +51,28 @@ def members_of(trained, *names):
 
 def examples(checkpoint, tables):
     return checkpoint.task.read(tables / "validation.tsv", checkpoint.columns)
+
+
+@pytest.mark.parametrize("by", ["mean", "soup"])
+def test_the_same_weights_twice(trained, tmp_path, by):
+    shutil.copytree(trained / "one", tmp_path / "copy")
+    for twice in (trained / "one", tmp_path / "copy"):
+        said = f"got the same in {trained / 'one'} and {twice}; train one with another seed"
+        with pytest.raises(InputError, match=re.escape(said)):
+            fuse([trained / "one", trained / "two", twice], by=by)
+
+
+def test_a_fusion_that_is_worse_than_a_member_says_so(trained):
+    made = fuse(members_of(trained, "one", "two"))
+    for member in made.metrics["members"]:
+        member["accuracy"] = 0.25
+    made.metrics["validation"]["accuracy"] = 0.25
+    assert worse_note(made) is None
+    made.metrics["members"][1]["accuracy"] = 0.5
+    said = f"accuracy of the members together, 0.2500, is worse than the 0.5000 of {trained}/two al"
+    assert said in worse_note(made)
+    made.metrics["members"][0]["accuracy"] = None
+    assert worse_note(made) is None
 
 
 def test_the_mean_of_members_is_a_checkpoint(trained, tables, tmp_path):
@@ -142,8 +166,8 @@ def test_a_soup_is_a_model_of_one_shape(trained, tables, tmp_path):
 
 
 def test_rows_in_memory(trained, tables):
-    one = Checkpoint.load(trained / "one")
-    made = fuse([one, one], data=(["the iron box", "an apple"], ["métal", "fruit"]))
+    members = [Checkpoint.load(trained / name) for name in ("one", "two")]
+    made = fuse(members, data=(["the iron box", "an apple"], ["métal", "fruit"]))
     assert [member["name"] for member in made.metrics["members"]] == ["member 1", "member 2"]
     assert (made.recipe.data.validation, len(made.rows["validation"])) == ("", 2)
     np.testing.assert_allclose(
@@ -190,8 +214,11 @@ def test_members_of_members_are_refused(trained):
 
 
 def test_a_soup_of_what_writes(tables):
-    one = drawn(tiny.language_recipe(tables), 1)
-    soup = fuse([one, one], by="soup")
-    assert [member["weight"] for member in soup.metrics["members"]] == [0.5, 0.5]
-    for path, value in get_weights(one.model).items():
-        np.testing.assert_array_equal(get_weights(soup.model)[path], value)
+    members = [drawn(tiny.language_recipe(tables), seed) for seed in (1, 2)]
+    soup = fuse(members, by="soup")
+    shares = [member["weight"] for member in soup.metrics["members"]]
+    assert sum(shares) == 1
+    one, two = (get_weights(member.model) for member in members)
+    for path, value in get_weights(soup.model).items():
+        expected = shares[0] * one[path] + shares[1] * two[path]
+        np.testing.assert_allclose(value, expected, rtol=1e-6, err_msg=path)

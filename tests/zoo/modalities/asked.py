@@ -1,9 +1,9 @@
 """Toy rows of several kinds: pictures with a question, whose answer needs both."""
 
 import numpy as np
-from PIL import Image as Pillow
 
 import keras_transformer as kt
+from tests.picture_tables import write_table
 
 QUESTIONS = ("does it rise?", "does it fall?")
 SMALL = {
@@ -29,16 +29,8 @@ def asked(count, seed=0):
 
 def write_asked(folder, count, seed=0):
     """Writes a table with paths of pictures, and returns its path."""
-    columns, answers = asked(count, seed)
-    (folder / "pictures").mkdir(parents=True, exist_ok=True)
-    lines = ["picture\tquestion\tanswer"]
-    for place, (picture, text) in enumerate(zip(*columns.values(), strict=True)):
-        name = f"pictures/{seed}_{place}.png"
-        Pillow.fromarray(picture).save(folder / name)
-        lines.append(f"{name}\t{text}\t{answers[place]}")
-    path = folder / f"rows_{seed}.tsv"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
+    rows, answers = asked(count, seed)
+    return write_table(folder, rows["image"], {"question": rows["text"], "answer": answers}, seed)
 
 
 def answerer(fusion, out=None, **options):

@@ -71,7 +71,11 @@ def test_settings():
     for wrong, message in (
         ({"height": 16}, "among height, width, .* with height and width, got"),
         ({**SETTINGS, "size": 3}, "Expected the settings of the modality image among"),
-        ({**SETTINGS, "patch": 5}, "patch to divide height and width, got patch=5 of 16 x 12"),
+        ({**SETTINGS, "patch": 5}, "patch to divide height and width, got patch=5 of 16 x 12; .* "
+         "is 15 x 10"),
+        ({**SETTINGS, "height": 2}, "at least 4 x 8 or 8 x 4 pixels, two patches of 4 .* height=2"),
+        ({**SETTINGS, "height": 4, "width": 4}, "two patches of 4 pixels, got height=4, width=4"),
+        ({**SETTINGS, "patch": 20}, "at least 20 x 40 or 40 x 20 pixels, .* height=16, width=12"),
         ({**SETTINGS, "height": 0}, "height to be an integer from 1 to 4096, got height=0"),
         ({**SETTINGS, "channels": 4}, "channels to be 1 or 3, got channels=4"),
         ({**SETTINGS, "crop": 0.0}, "crop to be above 0 and at most 1, got crop=0.0"),
@@ -266,7 +270,7 @@ def test_options_that_have_no_meaning(folders):
         kt.train(CONFIG, **places, token_dropout=0.1)
     with pytest.raises(InputError, match="Expected no lowercase for a model that reads image, wh"):
         kt.train(CONFIG, **places, lowercase=False)
-    with pytest.raises(InputError, match="no column of a text for a model that reads images, got"):
+    with pytest.raises(InputError, match="Expected no text column for .*train, where each"):
         kt.train(CONFIG, **places, text="photo")
     with pytest.raises(InputError, match="no label column for .*train, where each file's folder"):
         kt.train(CONFIG, **places, label="kind")
@@ -274,6 +278,25 @@ def test_options_that_have_no_meaning(folders):
         kt.train("bert_tiny", **places)
     with pytest.raises(InputError, match="Expected no image column for a model that reads"):
         kt.train("bert_tiny", train=(["a", "b"] * 8, ["x", "y"] * 8), validation=0.5, image="path")
+
+
+def test_a_folder_of_classes_has_no_columns(trained, folders):
+    data = str(folders["test"])
+    for name in ("label", "image", "text"):
+        with pytest.raises(InputError, match=f"no {name} column for {data}, .* got {name}='x'"):
+            trained.evaluate(data, **{name: "x"})
+
+
+def test_data_choose_a_model_of_images(tmp_path):
+    arrays = tmp_path / "rows.npz"
+    np.savez(arrays, image=np.zeros((8, 16, 16, 3), np.uint8), label=["a", "b"] * 4)
+    with pytest.raises(InputError, match="two places behind convolutions=2, got height=1"):
+        kt.train(train=arrays, validation=0.5, settings={"height": 1})
+    write_folder(tmp_path / "mixed", 6)
+    [first, *_] = (tmp_path / "mixed").iterdir()
+    (first / "one.wav").write_bytes(b"")
+    with pytest.raises(InputError, match="one.wav: expected a file that ends in .jpg"):
+        kt.train(train=tmp_path / "mixed", validation=0.5)
 
 
 def test_small_pictures_choose_the_size_of_the_model(folders):

@@ -137,6 +137,18 @@ def test_wrong_rows_of_a_table_are_named(tmp_path, line, got):
         reading().read(str(table))
 
 
+def test_columns_of_several_kinds_are_their_own(tmp_path):
+    table = write_asked(tmp_path, 2)
+    names = {"image": "picture", "text": "picture", "label": "answer"}
+    with pytest.raises(InputError, match="for each of image, text, got image='picture', text='pi"):
+        reading().read(table, names)
+    names |= {"text": "question"}
+    with pytest.raises(InputError, match="Expected no text_pair column .* text_pair='answer'"):
+        reading().read(table, {**names, "text_pair": "answer"})
+    with pytest.raises(InputError, match=r"pictures: expected a table \(.tsv, .* got a folder"):
+        reading().read(tmp_path / "pictures", names)
+
+
 def test_columns_of_other_kinds_are_errors(tmp_path):
     table = write_asked(tmp_path, 1)
     with pytest.raises(InputError, match="no audio column for a model that reads rows of image"):

@@ -44,6 +44,25 @@ def test_a_table_is_that_of_pytorch():
         np.testing.assert_allclose(found[1:], expected.numpy(), atol=1e-5)
 
 
+def test_sizes_that_make_no_sense():
+    convolved = get_config("cct_2")
+    for size in ((1, 1), (4, 4), (3, 40), (40, 3)):
+        wanted = "at least 4 x 8 or 8 x 4 pixels, two places behind convolutions=2, got height="
+        with pytest.raises(InputError, match=f"{wanted}{size[0]}, width={size[1]}"):
+            convolved.replace(**dict(zip(("height", "width"), size, strict=True)))
+    assert convolved.replace(height=4, width=8).max_length == 2
+    with pytest.raises(InputError, match="at least 16 x 32 or 32 x 16 .* height=8, width=8"):
+        get_config("vit_tiny").replace(height=8, width=8)
+    with pytest.raises(InputError, match="convolutions=2, got height=1"):
+        get_config("cct_2+bert_tiny").replace(**{"image.height": 1})
+    strip, table = CONFIG.replace(height=4), np.zeros((4, 5))
+    assert resized_positions(PATH, table, strip, strip.replace(width=20)).shape == (6, 5)
+    for made in (lambda: resizing_note(strip, CONFIG),
+                 lambda: resized_positions(PATH, table, strip, CONFIG)):  # fmt: skip
+        with pytest.raises(InputError, match="from those of 1 x 3 places, got 4 x 3"):
+            made()
+
+
 def test_what_has_no_other_size_stays():
     table = np.zeros((13, 5))
     assert resized_positions(PATH, table, CONFIG, CONFIG.replace(patch=4)) is table

@@ -19,7 +19,8 @@ from keras_transformer.zoo.models.fused_config import (
 )
 from keras_transformer.zoo.models.heads import Head
 from keras_transformer.zoo.models.memory import parameters_of
-from keras_transformer.zoo.models.several_config import FUSIONS, SeveralConfig
+from keras_transformer.zoo.models.several_config import SeveralConfig
+from keras_transformer.zoo.ways import FUSIONS
 
 SMALL = {
     "hidden_dim": 8, "intermediate_dim": 12, "num_layers": 1, "num_heads": 2, "vocab_size": 20,
@@ -99,8 +100,13 @@ def test_impossible_members():
     one = get_config("cct_2")
     with pytest.raises(InputError, match="got fusion='late' for one of image"):
         one.replace(fusion="late")
-    with pytest.raises(InputError, match="got two of text"):
-        get_config("bert_tiny+bert_mini")
+    for name, kind in (("bert_tiny+bert_mini", "text"), ("cct_2+cct_2", "image")):
+        wanted = f"Expected models of different kinds in {name}, got two of {kind}."
+        with pytest.raises(InputError, match=f"^{re.escape(wanted)}$"):
+            get_config(name)
+    for name in ("cct_2+", "+cct_2", "cct_2++bert_tiny"):
+        with pytest.raises(InputError, match=re.escape(f"each +, got {name!r}")):
+            get_config(name)
     with pytest.raises(InputError, match="got fusion='cross'"):
         get_config("cct_2+kwt_tiny").replace(fusion="cross")
     with pytest.raises(InputError, match="got encoder of image"):

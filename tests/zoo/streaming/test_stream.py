@@ -78,6 +78,7 @@ def test_a_detection_is_there_when_its_samples_are(runner):
     ({"refractory": -1}, "got refractory=-1"), ({"threshold": 0}, "got threshold=0"),
     ({"threshold": 1.5}, "got threshold=1.5"),
     ({"ignore": ["noise"]}, "are high, low, silence; got ignore='noise'"),
+    ({"ignore": ["low", "high", "silence"]}, "label that is heard, got ignore=low, high, silence"),
 ])  # fmt: skip
 def test_options_are_checked_before_a_chunk_is_read(runner, options, message):
     def chunks():

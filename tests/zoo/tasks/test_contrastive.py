@@ -136,6 +136,8 @@ def test_tasks_of_one_kind_of_rows():
         ({"model": "cct_2", "image": "image", "text": "text", "fusion": "late"},
          "Expected no fusion for contrastive, which has an encoder of each kind, got "
          "fusion='late'."),
+        ({"train": {"image": TEST["image"][:4], "text": ["a"] * 4}}, "train: expected pairs of at "
+         "least two texts to tell apart, got one."),
         ({"label_smoothing": 0.1}, "Expected label_smoothing to be 0 for contrastive, got "
          "label_smoothing=0.1."),
     ],
@@ -155,8 +157,10 @@ def test_what_does_not_fit_is_refused(options, message):
         (lambda one: one.embed(sounds=["a"]), "Expected rows as one of images, texts, got sounds."),
         (lambda one: one.embed(images=[], texts=[]), "Expected rows as one of images, texts, got "
          "images, texts."),
-        (lambda one: one.classify(TEST["image"], ["one"]), "Expected at least two labels, each "
-         "once, got 'one'."),
+        (lambda one: one.classify(TEST["image"], ["one"]), "Expected at least two labels, got "
+         "'one'."),
+        (lambda one: one.classify(TEST["image"], ["a", "b", "b"]), "Expected labels that differ, "
+         "got 'b' more than once."),
         (lambda one: one.classify(TEST["image"], {"a": "b", "c": []}), "Expected texts of the "
          "label 'c', got []."),
         (lambda one: one.head("image").classify(TEST["image"], CAPTIONS), "Expected a model of "
@@ -165,9 +169,9 @@ def test_what_does_not_fit_is_refused(options, message):
          "model of embedding reads, got texts."),
         (lambda one: kt.compare(one, [], TEST), "Expected a model of one output to compare, got "
          "encoders of image, text; evaluate the checkpoint and each file instead."),
-        (lambda one: kt.convert(one, target="onnx"), "Expected the target plain for a model of "
-         "several tasks, got target=onnx; convert one of them, with --head image (load(...).head() "
-         "in Python)."),
+        (lambda one: kt.convert(one, target="onnx"), "Expected the target plain for a model with "
+         "an encoder for each of image and text, got target=onnx; convert one of them, with --head "
+         "image or --head text (load(...).head() in Python)."),
     ],
 )  # fmt: skip
 def test_calls_that_do_not_fit(call, message):

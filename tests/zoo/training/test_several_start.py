@@ -10,6 +10,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import get_weights
 from tests.slow import mostly_slow
 from tests.zoo.modalities.asked import QUESTIONS, SMALL, asked
+from tests.zoo.models.test_resized_positions import Notes
 
 TEXT = {"hidden_dim": 12, "intermediate_dim": 16, "num_layers": 2, "num_heads": 2}
 IMAGE = {name: value for name, value in SMALL.items() if name.startswith("image.")}
@@ -51,11 +52,50 @@ def test_the_text_begins_with_trained_weights(text_model, fusion):
     assert made.predict([{"image": asked(1)[0]["image"][0], "text": QUESTIONS[0]}])
 
 
+def test_a_model_of_several_kinds_begins_a_run(tmp_path):
+    settings = {**SMALL, "image.width": 12}
+    first = kt.train(
+        "cct_2+bert_tiny", train=asked(40), validation=asked(20, 1), settings=settings,
+        out=tmp_path / "first", **STILL,
+    )  # fmt: skip
+    notes = Notes()
+    more = {"image.width": 16}
+    made = [
+        kt.train(
+            str(tmp_path / "first"), train=asked(40), validation=asked(20, 1), settings=changes,
+            report=notes, **STILL,
+        )
+        for changes in ({}, more)
+    ]  # fmt: skip
+    before = get_weights(first.model)
+    for one in made:
+        assert one.tokenizer.vocabulary == first.tokenizer.vocabulary
+        assert one.recipe.model.published["from_nothing"]
+        after = get_weights(one.model)
+        assert after.keys() == before.keys()
+        for path, value in before.items():
+            if one is made[0] or "patch_positions" not in path:
+                own = after[path]  # of the text's table of positions the first ones
+                np.testing.assert_allclose(own, value[: len(own)], atol=1e-12, err_msg=path)
+    assert any("of 4 x 6 places are interpolated to 4 x 8" in note for note in notes.notes)
+    assert made[1].config.members["image"].max_length == 32
+    made[1].save(tmp_path / "second")
+    assert kt.load(tmp_path / "second").evaluate(asked(20, 1))["rows"] == 20
+    for name, options, got in (
+        (f"{tmp_path}/first+kwt_tiny", {}, f"got {tmp_path}/first, which reads image+text"),
+        (str(tmp_path / "first"), {"fusion": "cross"}, "got none"),
+    ):
+        with pytest.raises(InputError, match=re.escape(got)):
+            kt.train(name, train=asked(40), validation=asked(20, 1), **STILL, **options)
+
+
 def test_what_a_run_cannot_begin_with(text_model):
     for name, options, got in (
         (f"cct_2+{text_model}", {"fusion": "joint", "tokenizer": "bytes"}, "tokenizer='bytes'"),
         (f"cct_2+{text_model}", {"vocab_size": 200}, "got vocab_size=200"),
         (f"cct_2+bert_tiny+{text_model}", {}, "got two of text"),
+        (f"{text_model}+{text_model}", {}, "got two of text"),
+        (f"{text_model}+", {}, f"each +, got '{text_model}+'"),
         (f"{text_model}+{text_model}x", {}, f"{text_model}x"),
     ):
         with pytest.raises((InputError, FileNotFoundError), match=re.escape(got)):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.errors import InputError, of_others
 from keras_transformer.zoo.pretrained.vocabularies.byte_pairs import read_byte_pairs
 from keras_transformer.zoo.pretrained.vocabularies.files import MODELS, read_json
 from keras_transformer.zoo.pretrained.vocabularies.marian import read_marian
@@ -41,16 +41,8 @@ def read_tokenizer(folder: str | os.PathLike) -> PublishedTokenizer:
         InputError: if the folder has no tokenizer, or one that cannot be reproduced.
     """
     folder = Path(folder)
-    try:
+    with of_others(f"a tokenizer as `transformers` writes it in {folder}"):
         return _read(folder)
-    except InputError:
-        raise
-    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
-        # What was published elsewhere may have any form.
-        raise InputError(
-            f"Expected a tokenizer as `transformers` writes it in {folder}, got an error: "
-            f"{type(error).__name__}: {error}."
-        ) from error
 
 
 def _read(folder: Path) -> PublishedTokenizer:

@@ -137,6 +137,12 @@ class Contrastive(LabelledTask):
     def run_data(
         self, train: Examples, validation: Examples, modality: Modality
     ) -> ContrastiveData:
+        for name, ids in zip(self.kinds, train.targets.T, strict=True):
+            if len(np.unique(ids)) < 2:
+                raise InputError(
+                    f"{train.path}: expected pairs of at least two {modality_named(name).rows} to "
+                    "tell apart, got one."
+                )
         return ContrastiveData(task=self, train=train, validation=validation, modality=modality)
 
     def tuned(

@@ -1,7 +1,7 @@
 """What a run on rows of several kinds begins with: trained encoders of some kinds."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import keras
@@ -15,7 +15,8 @@ from keras_transformer.zoo.modalities.several import PLUS
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.catalog import get_config, joined
 from keras_transformer.zoo.models.heads import POOLER
-from keras_transformer.zoo.models.several_config import JOINT, SeveralConfig
+from keras_transformer.zoo.models.several_config import SeveralConfig
+from keras_transformer.zoo.ways import JOINT
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -33,23 +34,21 @@ class SeveralStart:
     parts: Mapping[str, Any]
 
     @classmethod
-    def of(cls, parts: Mapping[str, Any]) -> Self:
+    def of(cls, parts: Sequence[tuple[str, Any]]) -> Self:
         """Joins what runs begin with.
 
         Args:
-            parts: by the name of a model; None for a new one of the catalogue.
+            parts: pairs of a model's name and what a run begins with of it, None for a new one of
+                the catalogue.
 
         Raises:
             InputError: if two are of one kind, or the text's is new, whose vocabulary is not known.
         """
-        name = PLUS.join(parts)
-        configs = {
-            one: get_config(one) if part is None else part.config for one, part in parts.items()
-        }
-        trained = {
-            configs[one].modality: part for one, part in parts.items() if part is not None
-        }
-        config = joined(configs)
+        name = PLUS.join(one for one, _ in parts)
+        config = joined([
+            (one, get_config(one) if part is None else part.config) for one, part in parts
+        ])
+        trained = {part.config.modality: part for _, part in parts if part is not None}
         if "text" in config.members and "text" not in trained:
             raise InputError(
                 f"Expected a trained model of text beside others in {name}, got a new one; name a "
