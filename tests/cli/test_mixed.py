@@ -14,20 +14,11 @@ from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert as edge_convert
 from keras_transformer.edge.tflite.schema import kernels
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.models.build import get_weights, set_weights
+from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.tasks.measure import evaluate
 from tests.cli.calls import call, error_of
+from tests.cli.weights import changed
 from tests.edge.models import with_outliers
-
-
-def changed(checkpoint, folder, change):
-    """The folder of the shared checkpoint with other weights."""
-    made = Checkpoint.load(checkpoint)
-    weights = get_weights(made.model)
-    change(weights)
-    set_weights(made.model, weights)
-    made.save(folder)
-    return folder
 
 
 def rows_of(result):
@@ -88,13 +79,11 @@ def test_the_costly_layers_stay_float(checkpoint, data, tmp_path):
 
 @pytest.mark.slow
 def test_a_budget_that_cannot_be_met(checkpoint, data, tmp_path):
-    def scale(weights):
-        # What the last norm writes is stored between sublayers, which no file keeps in float.
-        for name in ("gamma", "beta"):
-            weights[f"encoder/block_0/feed_forward/norm/{name}"][3] *= 1000.0
-        weights["head/kernel"][3] /= 1000.0
+    def shift(weights):
+        # The probabilities stay the same, but the logits are stored, which no file keeps in float.
+        weights["head/bias"][:] += 1000.0
 
-    scaled = changed(checkpoint, tmp_path / "scaled", scale)
+    scaled = changed(checkpoint, tmp_path / "scaled", shift)
     code, line = error_of(mixed(scaled, data, tmp_path / "m.tflite", 1))
     assert code == 1
     assert line.startswith("Error: No choice met 1 points: the nearest, ")

@@ -13,10 +13,10 @@ def test_a_table_a_plot_and_a_verdict(checkpoint, data, tmp_path):
     result = call(*arguments)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    names = [line.split("  ")[0] for line in lines[3:10]]
+    names = [line.split("  ")[0] for line in lines[3:9]]
     assert names == [
         "embedding", "encoder/block_0/attention", "encoder/block_0/feed_forward",
-        "between sublayers", "head", "output", "all of them",
+        "head", "output", "all of them",
     ]  # fmt: skip
     assert any(line.startswith("All of it can be int8: ") for line in lines)
     assert lines[-1] == f"Wrote {plot}"
@@ -32,7 +32,7 @@ def test_as_json(checkpoint, data):
     assert result.exit_code == 0, result.output
     value = json.loads(result.stdout)
     assert (value["precision"], value["metric"], value["kept"]) == ("int8", "accuracy", None)
-    assert len(value["costs"]) == 6
+    assert len(value["costs"]) == 5
 
 
 @pytest.mark.parametrize(

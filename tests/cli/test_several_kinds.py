@@ -109,7 +109,7 @@ def test_mistakes_of_a_run(data, model, tmp_path):
         result = call("train", name, *given, *columns.get(name, COLUMNS), *options, *out)
         assert result.exit_code in (1, 2) and got in " ".join(result.output.split()), result.output
     for arguments, got in (
-        (("prune", model, "--heads", 1), "Expected --sparsity or --clusters to prune a model of "
+        (("prune", model, "--heads", 1), "Expected sparsity or clusters to prune a model of "
          "image+text, whose layers keep their shapes, got --heads 1."),
         (("convert", model, "--target", "mediapipe"), "image+text; convert for the target plain"),
     ):

@@ -76,7 +76,8 @@ def _attention(parts, x, mask):
     The outputs are weighted by a softmax, over the positions, of a learned score of each.
     """
     bits = parts.bits
-    scores = parts.point("pooling_scores_point")(parts.projection(1, "pooling_scores")(x))
+    scores = parts.projection(1, "pooling_scores", bits=parts.stream_bits)(x)
+    scores = parts.point("pooling_scores_point")(scores)
     scores = ops.transpose(scores, (0, 2, 1))
     if mask is not None:
         if bits["inner_bits"] is not None:

@@ -236,9 +236,12 @@ def test_mediapipe_stretches_images(trained):
         kt.convert(cropped, target="mediapipe")
 
 
-@pytest.mark.parametrize("target", ["text", "litertlm"])
-def test_targets_of_texts(trained, target):
-    with pytest.raises(InputError, match="Expected a model of text, got one of image"):
+@pytest.mark.parametrize(("target", "message"), [
+    ("text", "Expected a model of texts for the target text, got one of images; convert for"),
+    ("litertlm", "Expected a decoder, which is all that LiteRT-LM runs, got an encoder; "),
+])  # fmt: skip
+def test_targets_of_texts(trained, target, message):
+    with pytest.raises(InputError, match=message):
         kt.convert(trained, target=target)
 
 

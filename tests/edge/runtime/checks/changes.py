@@ -20,11 +20,13 @@ def graph(model):
     return model.subgraphs[0]
 
 
-def op_named(model, name):
-    """The first op of a name."""
+def op_named(model, name, of=None):
+    """The first op of a name, or of those with an output of a type."""
+    tensors = graph(model).tensors
     for op in graph(model).operators:
         code = model.operatorCodes[op.opcodeIndex]
-        if NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)] == name:
+        is_named = NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)] == name
+        if is_named and of in (None, tensors[op.outputs[0]].type):
             return op
     raise AssertionError(name)
 

@@ -89,7 +89,7 @@ def test_scales_that_no_kernel_converts_between(flatbuffer, place, scale):
     """LiteRT frees twice what XNNPACK refuses so late: such a file is tried in a process first."""
 
     def rescale(model):
-        op = op_named(model, "FULLY_CONNECTED")
+        op = op_named(model, "FULLY_CONNECTED", of=schema.TensorType.INT8)
         number = op.outputs[0] if place == "out" else op.inputs[place]
         quantization = model.subgraphs[0].tensors[number].quantization
         scales = np.array(quantization.scale, "float32")
