@@ -101,6 +101,7 @@ def test_a_head_is_compared_with_its_checkpoint_layer_by_layer(file):
         kt.compare(trained(), file("dynamic_int8"), table())
 
 
+@pytest.mark.slow
 def test_training_for_int8_takes_all_tasks(file):
     quantized = kt.quantize(trained(), "int8", epochs=1)
     runner = kt.Runner(kt.convert(quantized))
@@ -112,7 +113,7 @@ def test_training_for_int8_takes_all_tasks(file):
 @pytest.mark.parametrize(
     "made",
     [
-        lambda: kt.prune(trained(), heads=1, epochs=1),
+        pytest.param(lambda: kt.prune(trained(), heads=1, epochs=1), marks=pytest.mark.slow),
         pytest.param(lambda: kt.prune(trained(), sparsity=0.5, epochs=2), marks=pytest.mark.slow),
         lambda: kt.distill(trained(), "bert_tiny", settings=SETTINGS, epochs=1),
     ],

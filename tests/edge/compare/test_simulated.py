@@ -78,7 +78,7 @@ def test_a_changed_weight_is_found_where_it_is_read(translator):
     pytest.param({"pooling": "max", "activation": "relu"}, marks=pytest.mark.slow),
     {"pooling": "attention"},
     pytest.param({"num_layers": 2}, marks=pytest.mark.slow),
-    {"pooler": "gelu"},
+    pytest.param({"pooler": "gelu"}, marks=pytest.mark.slow),
 ])  # fmt: skip
 def test_encoders(settings):
     trained = models.random_model(**settings)

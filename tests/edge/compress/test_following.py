@@ -9,6 +9,7 @@ from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
 from keras_transformer.zoo.tasks.regression import Regression
 from keras_transformer.zoo.tasks.translation import Translation
+from tests.slow import mostly_slow
 from tests.zoo import tiny
 
 RNG = np.random.default_rng(0)
@@ -85,7 +86,7 @@ def test_the_loss_is_that_of_labels_and_teacher(kind):
     assert loss_of(learner, kind) == pytest.approx(0.7 * own + 0.3 * followed, rel=1e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", mostly_slow(KINDS, ["decoder"]))
 def test_nothing_is_to_learn_from_the_same_weights(kind):
     """Were layers paired with others, something would be; from another teacher it is."""
     student, same, other = model_of(kind, 0), model_of(kind, 0), model_of(kind, 1)

@@ -40,6 +40,7 @@ def test_one_file_answers_as_all_members(precision, fused):
     assert found == pytest.approx(fused.evaluate(ROWS)["f1"], abs=0.05)
 
 
+@pytest.mark.slow
 def test_one_small_model_is_made_of_several(fused):
     made = kt.distill(
         fused, "bert_tiny", settings=answering.SETTINGS, share=1.0, epochs=1, report=kt.Report()

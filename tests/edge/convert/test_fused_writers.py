@@ -110,6 +110,7 @@ def test_one_file_writes_as_all_members(kind, precision, together):
             assert runner.generate(TEXTS, max_tokens=12, **decoding) == expected
 
 
+@pytest.mark.slow
 def test_one_small_translator_is_made_of_several(together):
     one = together["encoder-decoder"]
     pairs = (["ab", "cd", "abc", "d"], ["ba", "dc", "cba", "d"])

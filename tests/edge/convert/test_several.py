@@ -90,6 +90,7 @@ def test_files_of_quantized_models(trained, fusion, precision):
         assert np.median(difference) < 1e-4
 
 
+@pytest.mark.slow
 def test_a_file_has_lengths_of_its_text(trained):
     made = trained("cross")
     runner = Runner(convert(made, lengths=[8, made.max_length]))

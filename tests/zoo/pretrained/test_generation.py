@@ -134,6 +134,7 @@ def test_a_translator_writes_as_published(tmp_path, beams, more):
         assert one.text == tokenizer.decode(expected, skip_special_tokens=True)
 
 
+@pytest.mark.slow
 def test_writers_are_trained_and_converted(gpt, t5, tmp_path):
     text = tmp_path / "text.txt"
     text.write_text("\n".join(TEXTS * 4))

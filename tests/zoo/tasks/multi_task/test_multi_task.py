@@ -179,6 +179,7 @@ def test_losses_are_weighted_by_the_table_or_by_uncertainty():
     assert found == pytest.approx(square, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_teacher_shares_in_its_tasks_loss(tmp_path):
     """A student of a teacher alone (share 1) learns the teacher's wrong labels."""
     texts, labels = texts_and(150, 0, first_kind)

@@ -7,6 +7,7 @@ import pytest
 
 import keras_transformer as kt
 from keras_transformer.zoo.models.build import get_weights
+from tests.slow import mostly_slow
 from tests.zoo.training.test_fine_tuning import BERT, write_words
 
 
@@ -23,7 +24,9 @@ def path(tmp_path):
     return tmp_path / "tasks.json"
 
 
-@pytest.mark.parametrize("options", [{}, {"lora": 2}, {"layer_decay": 0.5}, {"freeze": "encoder"}])
+@pytest.mark.parametrize("options", mostly_slow(
+    [{}, {"lora": 2}, {"layer_decay": 0.5}, {"freeze": "encoder"}], [{"lora": 2}],
+))  # fmt: skip
 def test_heads_are_trained_beside_published_weights(path, options):
     made = kt.train(BERT, "multi-task", train=path, steps=2, learning_rate=1e-3, **options)
     known = get_weights(kt.load(BERT).model)
