@@ -136,7 +136,8 @@ def shortened(
         weights: arrays by weight path.
         kept: indices of the blocks to keep by name of the stack, the encoder first.
     """
-    first, *_, last = [len(numbers) for numbers in (*kept.values(), *kept.values())]
+    depths = [len(numbers) for numbers in kept.values()]
+    first, last = depths[0], depths[-1]
     config = config.replace(num_layers=last, encoder_layers=first if first != last else 0)
     if config.share_layers:
         return config, dict(weights)

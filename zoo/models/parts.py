@@ -59,11 +59,16 @@ class Parts:
         width = self.bits["inner_bits"]
         return QuantPoint(width, dtype=self.dtype, name=self.named(name), **kwargs)
 
+    @property
+    def stores_embeddings(self):
+        """Whether embedded vectors are stored as a stack's inputs: no norm reads them in float."""
+        return not (self.config.pre_norm or self.config.has_embedding_norm)
+
     def embedding_point(self, name):
-        """The point of embedded vectors, which a norm may read in float."""
-        if self.config.pre_norm or self.config.has_embedding_norm:
-            return self.inner_point(name)
-        return self.point(name, self.stream_bits)
+        """The point of embedded vectors."""
+        if self.stores_embeddings:
+            return self.point(name, self.stream_bits)
+        return self.inner_point(name)
 
     def projection(self, units, name, inputs=None, *, use_bias=True, bits=None):
         """A projection to the given units, by default from the stack's width."""

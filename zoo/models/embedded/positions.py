@@ -29,10 +29,8 @@ def with_positions(parts: Parts, x: KerasTensor, name: str, *, class_token: bool
         class_token: whether the first vector is that of a token, which is learned.
     """
     c = parts.config
-    # As the sums of a residual connection are: only where no norm reads them in float.
-    stored = not (c.pre_norm or c.has_embedding_norm)
     x = PatchPositions(
-        class_token=class_token, learned=c.positions == "learned", bits=parts.bits, stored=stored,
-        dtype=parts.dtype, name=parts.named(name),
+        class_token=class_token, learned=c.positions == "learned", bits=parts.bits,
+        stored=parts.stores_embeddings, dtype=parts.dtype, name=parts.named(name),
     )(x)  # fmt: skip
     return parts.embedded(parts.embedding_point("position_sum_point")(x))

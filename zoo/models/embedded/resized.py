@@ -45,11 +45,11 @@ def resized_positions(
 ) -> np.ndarray:
     """Returns a table of positions (T, D) for the config after, or another weight as it is.
 
-    Raises:
-        InputError: see `resizing_note`.
-
     The vectors of a class token stay, and those of the grid are interpolated by a cubic along both
     sides, as `torch.nn.functional.interpolate` does it with mode="bicubic".
+
+    Raises:
+        InputError: see `resizing_note`.
     """
     if not is_resized(path, before, after):
         return table
