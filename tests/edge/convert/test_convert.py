@@ -12,7 +12,7 @@ from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.tflite.schema import check_kernels, check_ops, kernels
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.config_checks import ADDED_POSITIONS
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
@@ -105,6 +105,13 @@ def is_possible(settings, precision):
 def test_families_convert(family, precision, tmp_path):
     if not is_possible(FAMILIES[family], precision):
         with pytest.raises(InputError, match="^Expected position"):
+            check(FAMILIES[family], precision)
+        return
+    if (family, precision) == ("t5_pair", "static_int8"):
+        # The products of a gate drawn at random have few large values, and one range for all of
+        # them rounds the others away.
+        remedy = r"--keep \"encoder/block_0/feed_forward/\*=float32\" 0.0% depart"
+        with pytest.raises(RunError, match=remedy):
             check(FAMILIES[family], precision)
         return
     converted = check(FAMILIES[family], precision)

@@ -215,7 +215,7 @@ def test_projections_that_read_one_tensor_share_its_moments(kind, precision):
         for shared in readers if len(shared.projections) > 1
     }  # fmt: skip
     assert {"query", "key", "value"} in together
-    assert ({"up", "gate"} in together) == (kind != "bart")
+    assert ({"up", "gate"} in together) == checkpoint.config.gated
     assert ({"key", "value"} in together) == (kind == "bart")  # of all cross attention
     assert {one for shared in readers for one in shared.projections} == set(layers)
     # In one pass, and in several that end where their projections have been met.
