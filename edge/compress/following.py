@@ -98,11 +98,9 @@ class Following(keras.Model):
     def compile(self, *, loss: Callable, **arguments) -> None:
         """Sets the loss of the labels, which is weighted by 1 - share."""
 
-        def of_labels(targets, outputs):
-            return (1.0 - self.guidance.share) * loss(targets, outputs)
-
-        self._of_labels = of_labels
-        super().compile(loss=of_labels, **arguments)
+        self._of_labels = loss
+        # Keras would take the last axis from outputs of width 1, and wants a target for each one.
+        super().compile(loss=None, **arguments)
 
     def call(self, inputs, training=None):
         """Returns the student's outputs, and those of its layers that match the teacher's."""
@@ -113,12 +111,9 @@ class Following(keras.Model):
         expected, expected_states = keras.tree.map_structure(
             ops.stop_gradient, self._read_teacher(x, training=False)
         )
-        if isinstance(outputs, dict):
-            # Keras wants a target for each output; a batch has those of one of several tasks.
-            total = self._of_labels(y, outputs) + sum(self.losses, 0.0)
-        else:
-            total = super().compute_loss(x, y, outputs, sample_weight, training)
-        total = total + self.guidance.share * self.task.output_difference(
+        share = self.guidance.share
+        total = (1.0 - share) * self._of_labels(y, outputs) + sum(self.losses, 0.0)
+        total = total + share * self.task.output_difference(
             y, expected, outputs, self.guidance.temperature
         )
         if not states:

@@ -7,6 +7,7 @@ from keras_transformer.edge.compress.following import Following, Guidance
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
+from keras_transformer.zoo.tasks.masked.masked_language_modeling import MaskedLanguageModeling
 from keras_transformer.zoo.tasks.regression import Regression
 from keras_transformer.zoo.tasks.translation import Translation
 from tests.slow import mostly_slow
@@ -22,6 +23,9 @@ KINDS = {
     "decoder": ({"ids": IDS}, np.where(IDS > 0, np.roll(IDS, -1), -1), LanguageModeling()),
     "encoder-decoder": (
         {"source_ids": SOURCES, "ids": IDS}, REAL, Translation(),
+    ),
+    "replaced": (
+        {"ids": IDS}, np.where(IDS > 6, 9, REAL), MaskedLanguageModeling(objective="replaced"),
     ),
 }  # fmt: skip
 
@@ -55,17 +59,22 @@ def test_the_difference_of_numbers():
 def model_of(kind, seed, **changes):
     """A model whose outputs are far from uniform."""
     settings = {"num_segments": 0, "num_layers": 1, "dropout": 0.0, "attention_dropout": 0.0}
-    model = build(tiny.config(kind, **{**settings, **changes}), KINDS[kind][2])
+    shape = "encoder" if kind == "replaced" else kind
+    model = build(tiny.config(shape, **{**settings, **changes}), KINDS[kind][2])
     rng = np.random.default_rng(seed)
     shapes = {path: value.shape for path, value in get_weights(model).items()}
     set_weights(model, {path: rng.normal(0, 0.3, shape) for path, shape in shapes.items()})
     return model
 
 
+def label_loss(kind):
+    return KINDS[kind][2].loss(0.0 if kind == "replaced" else 0.1)
+
+
 def learner_of(kind, student, teacher, guidance):
     learner = Following(student, teacher, KINDS[kind][2], Guidance(**guidance))
     learner.compile(
-        optimizer=keras.optimizers.Adam(0.01), loss=KINDS[kind][2].loss(0.1), jit_compile=False
+        optimizer=keras.optimizers.Adam(0.01), loss=label_loss(kind), jit_compile=False
     )
     return learner
 
@@ -80,7 +89,7 @@ def test_the_loss_is_that_of_labels_and_teacher(kind):
     inputs, targets, task = KINDS[kind]
     student, teacher = model_of(kind, 0), model_of(kind, 1)
     outputs, expected = student(inputs), teacher(inputs)
-    own = float(task.loss(0.1)(targets, outputs))
+    own = float(label_loss(kind)(targets, outputs))
     followed = float(task.output_difference(targets, expected, outputs, 3.0))
     learner = learner_of(kind, student, teacher, {"share": 0.3, "temperature": 3.0})
     assert loss_of(learner, kind) == pytest.approx(0.7 * own + 0.3 * followed, rel=1e-5)
