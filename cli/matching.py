@@ -1,5 +1,6 @@
 """Predictions of a model of rows of two kinds that match: vectors, labels, search."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -88,11 +89,20 @@ def kind_of(predictor: Any, arguments: Sequence[str]) -> str:
     """Returns the kind of rows that arguments are: by the ends of their names, else texts.
 
     Raises:
-        InputError: if they are of several kinds, or of none that the model reads.
+        InputError: if they are of several kinds, of none that the model reads, or paths of what it
+            does not read.
     """
     found = {one: _kind(predictor, one) for one in arguments}
     first = found[arguments[0]]
     for one, kind in found.items():
+        if kind == TEXT and os.path.exists(one):
+            what, hint = "file", ""
+            if os.path.isdir(one):
+                what, hint = "folder", "; --nearest ranks the files of a folder"
+            raise InputError(
+                f"Expected a text, or a file that ends in {_ends(predictor)}, got the {what} "
+                f"{one!r}{hint}, and --text reads its name as a text."
+            )
         if kind is None:
             raise InputError(f"Expected a file that ends in {_ends(predictor)}, got {one!r}.")
         if kind != first:

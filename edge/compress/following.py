@@ -97,7 +97,6 @@ class Following(keras.Model):
 
     def compile(self, *, loss: Callable, **arguments) -> None:
         """Sets the loss of the labels, which is weighted by 1 - share."""
-
         self._of_labels = loss
         # Keras would take the last axis from outputs of width 1, and wants a target for each one.
         super().compile(loss=None, **arguments)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_transformer.edge.compress.following import Following, Guidance
-from keras_transformer.edge.distill.students import new_student, shallower
+from keras_transformer.edge.distill.students import new_student, reading, shallower
 from keras_transformer.edge.precision import precision_of
 from keras_transformer.edge.quantize.qat import qat_recipe
 from keras_transformer.edge.quantize.ranges import train_ranges
@@ -189,6 +189,13 @@ def _check(teacher: Checkpoint, student: Checkpoint) -> None:
             f"Expected a student with the teacher's inputs {dict(theirs)}, got {dict(ours)}; "
             "--set gives it their size."
         )
+    ours, theirs = reading(student.config), reading(teacher.config)
+    for name in ours:
+        if ours[name] != theirs.get(name):
+            raise InputError(
+                f"Expected a student that reads what the teacher does, got {name}={ours[name]} for "
+                f"{theirs.get(name)}."
+            )
     has_one_size = student.config.positions_of_rows is not None
     if teacher.longest < student.max_length and not has_one_size:
         raise InputError(

@@ -1,7 +1,7 @@
 """New students: of the catalogue, published, or with blocks of their teacher."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,9 +11,10 @@ from keras_transformer.edge.compress.structure import shortened
 from keras_transformer.stacks import Decoder, Encoder
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.modalities.several import PLUS
 from keras_transformer.zoo.models.build import build, get_weights, is_range, set_weights
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.models.fused_config import FUSED
+from keras_transformer.zoo.models.fused_config import FUSED, Config
 from keras_transformer.zoo.pretrained.checkpoints import assign, modality_of, opened
 from keras_transformer.zoo.pretrained.load import Pretrained
 from keras_transformer.zoo.recipe import Recipe
@@ -21,6 +22,13 @@ from keras_transformer.zoo.training.train_recipe import config_of
 
 # Settings of an encoder that the texts of a run choose, see `training.suited`.
 _OF_DATA = ("pooling", "dropout")
+# Settings that say how pictures and sounds are read, which both do alike; and sizes of a
+# spectrogram in samples, which go with the rate.
+_READING = {
+    "image": ("height", "width", "channels", "crop", "stretch", "method"),
+    "audio": ("rate", "samples"), "speech": ("rate", "samples"),
+}  # fmt: skip
+_FRAMES = ("frame", "hop")
 # Settings in which a student with the teacher's blocks may differ from it: they shape no weight.
 _FREE = ("num_layers", "encoder_layers", "dropout", "attention_dropout", "stochastic_depth")
 
@@ -29,8 +37,8 @@ def new_student(teacher: Checkpoint, name: str, settings: Mapping[str, Any]) -> 
     """Returns an untrained model with the teacher's labels and tokenizers.
 
     An encoder of texts of the catalogue has the pooling and the dropout of the teacher's recipe,
-    which its training data chose, unless settings say others. A published model has its weights and
-    its own tokenizers.
+    which its training data chose, and a model of images or sounds reads what the teacher does,
+    unless settings say others. A published model has its weights and its own tokenizers.
 
     Its recipe is the teacher's except for the model, as a starting point.
 
@@ -106,10 +114,15 @@ def _named(
         model=name, settings=dict(settings), published={}, prune=None, quantize=None
     )
     recipe, pretrained = opened(recipe)
+    if pretrained is None:
+        # Its kind of rows is that of the name: settings may fit those of the teacher alone.
+        chosen = _of_teacher(teacher, config_of(recipe.replace(settings={})))
+        chosen = {
+            # What is set for all kinds is set for each.
+            one: value for one, value in chosen.items() if one.rpartition(".")[2] not in settings
+        }
+        recipe = recipe.replace(settings={**chosen, **settings})
     config = config_of(recipe, pretrained)
-    if pretrained is None and (config.architecture, config.modality) == ("encoder", "text"):
-        recipe = recipe.replace(settings={**_chosen_by_data(teacher), **settings})
-        config = config_of(recipe)
     if config.modality != teacher.config.modality:
         raise InputError(
             f"Expected a student that reads {teacher.config.modality}, as the teacher does, got "
@@ -123,11 +136,33 @@ def _named(
     return recipe, config, pretrained
 
 
-def _chosen_by_data(teacher: Checkpoint) -> dict[str, Any]:
-    """The settings of a teacher's recipe that its data chose, or of its first member's."""
-    model = teacher.recipe.model
-    given = model.settings["members"][0]["settings"] if model.name == FUSED else model.settings
-    return {name: given[name] for name in _OF_DATA if name in given}
+def _of_teacher(teacher: Checkpoint, config: Config) -> dict[str, Any]:
+    """The settings of a new student of the catalogue that are the teacher's."""
+    if config.modality != teacher.config.modality:
+        return {}
+    if (config.architecture, config.modality) == ("encoder", "text"):
+        # What the data chose for the teacher, or for its first member.
+        model = teacher.recipe.model
+        given = model.settings["members"][0]["settings"] if model.name == FUSED else model.settings
+        return {name: given[name] for name in _OF_DATA if name in given}
+    return reading(teacher.config, _FRAMES)
+
+
+def reading(config: Config, others: Sequence[str] = ()) -> dict[str, Any]:
+    """Returns the settings that say how a model reads pictures and sounds, by their full names.
+
+    Args:
+        config: of the model.
+        others: names of more settings of it.
+    """
+    kinds = config.modality.split(PLUS)
+    found = {}
+    for kind in kinds:
+        own = config.modality_settings if len(kinds) == 1 else config.modality_settings[kind]
+        for name in (*_READING.get(kind, ()), *others):
+            if name in own:
+                found[name if len(kinds) == 1 else f"{kind}.{name}"] = own[name]
+    return found
 
 
 def _student(

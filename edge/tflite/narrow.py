@@ -65,9 +65,9 @@ class _Narrowing:
                 if name == "GATHER" and self._reads_floats(graph, op):
                     self._narrow_look_up(graph, op)
                 elif name in _MATMULS and self._is_float_constant(graph, op.inputs[1]):
-                    if self._shape(graph, op.inputs[1]) in self.stored.tables:
-                        self._narrow_table(graph, op.inputs[1])
-                    else:
+                    is_like_table = self._shape(graph, op.inputs[1]) in self.stored.tables
+                    # A kernel, or a constant of a spectrogram, may have the shape of a table.
+                    if not (is_like_table and self._narrow_table(graph, op.inputs[1])):
                         self._narrow_kernel(graph, op.inputs[1])
                 if name == "FULLY_CONNECTED" and self._is_narrow(graph, op.inputs[1]):
                     # XNNPACK always rounds a row of inputs asymmetrically; the runtime's own int8
@@ -91,22 +91,27 @@ class _Narrowing:
         return TYPE_NAMES[graph.tensors[place].type] in ("INT8", "INT4")
 
     def _narrow_table(self, graph, place):
-        if not self._is_float_constant(graph, place):  # shared with another op, already narrowed
-            return
+        """Stores a table as integers; False if it has the shape of one and is not on its grid."""
         tensor = graph.tensors[place]
+        if not self._is_float_constant(graph, place):  # shared with another op, already narrowed
+            return True
         if tensor.buffer not in self.narrowed:
-            self.narrowed[tensor.buffer] = self._narrowed_table(graph, place)
-        self._store(graph, tensor, *self.narrowed[tensor.buffer])
+            found = self._narrowed_table(graph, place)
+            if found is None:
+                return False
+            self.narrowed[tensor.buffer] = found
+        narrowed = self.narrowed[tensor.buffer]
+        if narrowed is not None:
+            self._store(graph, tensor, *narrowed)
+        return narrowed is not None
 
     def _narrowed_table(self, graph, place):
-        """The buffer of a table's integers, their scales, one for each row, and type."""
+        """The buffer of a table's integers, their scales, one for each row, and type, or None."""
         values = self.constants.values(graph.tensors[place])
         scale = step_of(np.abs(values).max(-1, keepdims=True), TABLE_BITS)
         integers = integers_of(values, scale)
         if integers is None:
-            raise RunError(
-                f"Expected each row of the table {self._name(graph, place)} to lie on a grid."
-            )
+            return None
         return self._buffer(integers.tobytes()), scale.reshape(-1), "INT8"
 
     def _narrow_look_up(self, graph, op):
@@ -117,7 +122,10 @@ class _Narrowing:
         """
         place, floats = op.inputs[0], graph.tensors[op.outputs[0]]
         table = graph.tensors[place]
-        self._narrow_table(graph, place)
+        if not self._narrow_table(graph, place):
+            raise RunError(
+                f"Expected each row of the table {self._name(graph, place)} to lie on a grid."
+            )
         scales = np.asarray(table.quantization.scale, np.float32)
         integers = copy.copy(table)
         integers.name = table.name + b"_integers"

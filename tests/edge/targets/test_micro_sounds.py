@@ -84,6 +84,8 @@ def test_the_file_is_its_simulation_and_reads_spectrograms(artifact, runner):
     # One of the two is off near the border of two classes at times.
     ours = [one.label for one in trained().predict(rows)]
     assert np.mean(np.array(found) == ours) > 0.97
+    [compared] = kt.compare(trained(), artifact, (rows, labels))
+    assert compared.same_weights and compared.parity.agreement > 0.97
 
 
 def test_micro_runs_it_as_litert_does(artifact, runner):

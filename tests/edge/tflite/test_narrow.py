@@ -1,6 +1,7 @@
 """Files whose kernels alone are integers: what they hold, read by the schema."""
 
 import functools
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -118,6 +119,15 @@ def test_kernels_stay_in_int8_among_those_of_int4(tmp_path):
     kernel = get_weights(trained.model)["encoder/block_0/feed_forward/sublayer/down/kernel"]
     assert any(near(kernel, values, 8, None) for values in stored(flatbuffer)[kernel.shape[::-1]])
     assert Runner(path).precision == "int4"
+
+
+def test_kernels_of_the_shape_of_the_table(tmp_path):
+    """As many pieces as the model is wide: a kernel of int4 is on no grid of a table of 8 bits."""
+    trained = random_model(hidden_dim=64, vocab_size=64, intermediate_dim=96)
+    flatbuffer = unpack(file_of(tmp_path, trained, "int4", keep=["*/value=float32"]))[0]
+    types = [kernel.type for kernel in kernels(flatbuffer) if kernel.shape == (64, 64)]
+    assert Counter(types) == {"INT4": 4, "FLOAT32": 1}
+    assert count_ops(flatbuffer)["DEQUANTIZE"] == 1
 
 
 @pytest.mark.slow

@@ -62,7 +62,13 @@ def test_distillation(trained):
     )
     assert student.metrics["validation"]["accuracy"] > 0.9
     with pytest.raises(InputError, match="Expected a student with the teacher's inputs .*16, 16"):
-        kt.distill(trained, "cct_2", **changes)
+        kt.distill(trained, "cct_2", settings={"height": 32}, **changes)
+    with pytest.raises(InputError, match="reads what the teacher does, got stretch=False for True"):
+        kt.distill(trained, "cct_2", settings={"stretch": False}, **changes)
+    # Without settings it reads what the teacher does.
+    plain = {name: value for name, value in SMALL.items() if name not in ("height", "width")}
+    own = kt.distill(trained, "cct_2", settings=plain, **changes).config
+    assert own.modality_settings["height"] == own.modality_settings["width"] == 16
     with pytest.raises(InputError, match="a student that reads image, as the teacher does, got"):
         kt.distill(trained, "bert_tiny", **changes)
     patches = {**SMALL, "patch": 4, "num_heads": 2}
