@@ -82,9 +82,9 @@ def test_evaluation(clip):
          "--text, got 'a text' and --audio."),
         ([" ", "--nearest", "FOLDER/labels.txt"], "Expected a text in each row, got ' ' in place "
          "1."),
-        (["FOLDER/test"], "Expected a text, or a file that ends in .jpg, .jpeg, .png, .webp, got the "
-         "folder 'FOLDER/test'; --nearest ranks the files of a folder, and --text reads its name as "
-         "a text."),
+        (["FOLDER/test"], "Expected a text, or a file that ends in .jpg, .jpeg, .png, .webp, got "
+         "the folder 'FOLDER/test'; --nearest ranks the files of a folder, and --text reads its "
+         "name as a text."),
         (["FOLDER/labels.txt"], "Expected a text, or a file that ends in .jpg, .jpeg, .png, .webp, "
          "got the file 'FOLDER/labels.txt', and --text reads its name as a text."),
         (["a text", "--stream"], "Expected a model that classifies sounds to read a stream, got "
