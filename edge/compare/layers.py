@@ -32,7 +32,9 @@ from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.tflite.head_signatures import of_head
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.layer_names import prefix_of
 from keras_transformer.zoo.models.build import all_layers, build, get_weights, set_weights
+from keras_transformer.zoo.models.fused_config import Combination, FusedConfig
 
 # The first step of a decoder shows little: attention to one token is 1.
 FIND_ROWS, FIND_STEPS = 3, 3
@@ -107,8 +109,11 @@ def find_layers(
     known: dict[str, set[int]] = defaultdict(set)
     shifts = _shifts(model) if precision == "float16" else {}
     loose = {signature: _loose(inside, spec) for signature, inside in both.inside.items()}
+    absent = tuple(_absent(checkpoint.config))
 
     def meet(signature, name, point, values, tensors):
+        if name.startswith(absent):
+            return values
         step = None if point.bits is None else point.scale
         inside, fitting, size = both.inside[signature], {}, size_of(values)
         for place, tensor in tensors.items():
@@ -183,6 +188,15 @@ def find_layers(
                     "layer float."
                 )
     return places
+
+
+def _absent(config):
+    """The beginnings of the names of members without a weight, which the graph leaves out."""
+    if not isinstance(config, FusedConfig) or not isinstance(config.outputs, Combination):
+        return
+    for place, weight in enumerate(config.outputs.weights):
+        if not weight:
+            yield prefix_of(place)
 
 
 def explain(

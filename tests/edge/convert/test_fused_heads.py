@@ -13,19 +13,23 @@ from tests.multi_task import SETTINGS, table, trained
 ROWS = ["the old ship saw Anna Stone and Lima .", "the ship saw nothing of Paris ."]
 
 
-@pytest.fixture(scope="module")
-def fused():
-    """The trained model and one of other weights, with other weights of each head."""
-    checkpoint = trained()
+def near(checkpoint, size):
+    """A checkpoint of weights that are off by so much."""
     model, rng = build(checkpoint.config, checkpoint.task), np.random.default_rng(0)
     set_weights(
         model,
         {
-            path: value + rng.normal(0, 0.05, value.shape).astype("float32")
+            path: value + rng.normal(0, size, value.shape).astype("float32")
             for path, value in get_weights(checkpoint.model).items()
         },
     )
-    return fuse([checkpoint, dataclasses.replace(checkpoint, model=model)], by="fitted")
+    return dataclasses.replace(checkpoint, model=model)
+
+
+@pytest.fixture(scope="module")
+def fused():
+    """The trained model and one of other weights, with other weights of each head."""
+    return fuse([trained(), near(trained(), 0.05)], by="fitted")
 
 
 @pytest.mark.parametrize(
@@ -48,6 +52,18 @@ def test_one_file_has_a_signature_for_each_head(precision, fused):
     kind = table()["kind"]["test"]
     measured = kt.evaluate(runner.head("kind"), kind)
     assert measured["accuracy"] == pytest.approx(fused.head("kind").evaluate(kind)["accuracy"])
+
+
+def test_a_member_that_a_head_leaves_out_is_not_looked_for():
+    """Its values are near to those of the other, of which the graph of the head is."""
+    both = fuse([trained(), near(trained(), 0.005)])
+    alone = dataclasses.replace(both.config.outputs["named"], weights=(1.0, 0.0))
+    config = dataclasses.replace(both.config, outputs={**both.config.outputs, "named": alone})
+    model = build(config, both.task)
+    set_weights(model, get_weights(both.model))
+    head = dataclasses.replace(both, config=config, model=model).head("named")
+    layers = kt.convert(head, "dynamic_int8").description["layers"]["predict"]
+    assert {name.split("_token")[0] for name in layers if "_token" in name} == {"member_0"}
 
 
 @pytest.mark.slow
