@@ -43,6 +43,8 @@ class MultiHeadAttention(QuantizedLayer):
         rank: rank of the low-rank factors of each projection that they make smaller; 0 for none.
         reads_stream: whether the inputs are added to a residual connection, too, as those of a
             post-norm are: the projections that read them have the `dynamic_bits`.
+        stored_memory: whether those of keys and values have the `bits` nevertheless, since they
+            read a memory that is stored, such as one behind a `QuantPoint`.
         bits: bit widths, see `QuantizedLayer`; the scores plus biases are an inner tensor. Those of
             attention with rotated or normalized queries are the `dynamic_bits`.
 
@@ -53,7 +55,7 @@ class MultiHeadAttention(QuantizedLayer):
     def __init__(
         self, num_heads, *, head_dim=None, num_key_value_heads=None, dropout=0.0, use_bias=True,
         qkv_bias=None, qk_norm=None, causal=False, rotary=False, rank=0, reads_stream=False,
-        bits=None, **kwargs,
+        stored_memory=False, bits=None, **kwargs,
     ):  # fmt: skip
         is_plain = rotary is False and qk_norm is None
         super().__init__(bits=bits if is_plain else dynamic_bits(bits), **kwargs)
@@ -76,6 +78,7 @@ class MultiHeadAttention(QuantizedLayer):
         self.rotary_arguments = rotary if isinstance(rotary, dict) else {}
         self.rank = rank
         self.reads_stream = reads_stream
+        self.stored_memory = stored_memory
 
     def build(self, query_shape, memory_shape=None):
         hidden_dim = query_shape[-1]
@@ -107,8 +110,9 @@ class MultiHeadAttention(QuantizedLayer):
         scale = self.width**-0.5
         normalized = self.qk_norm is not None
         self.query = projection(width, "query", query_shape, factor=1.0 if normalized else scale)
-        self.key = projection(memory_width, "key", memory_shape)
-        self.value = projection(memory_width, "value", memory_shape)
+        of_memory = self.bits if self.stored_memory else read
+        self.key = projection(memory_width, "key", memory_shape, bits=of_memory)
+        self.value = projection(memory_width, "value", memory_shape, bits=of_memory)
         # Keys and values have zero point 0, or XNNPACK leaves their product to a slow kernel.
         self.query_point = point("query_point")
         self.key_point = point("key_point", symmetric=True)

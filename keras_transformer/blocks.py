@@ -132,17 +132,21 @@ class DecoderBlock(_Block):
         num_heads: H.
         intermediate_dim: F.
         cross_attention: whether the block attends to a memory.
+        stored_memory: whether that memory is stored, see `MultiHeadAttention`.
         causal: whether self attention masks later positions.
         **kwargs: see `EncoderBlock`.
     """
 
     def __init__(
-        self, num_heads, intermediate_dim, *, cross_attention=False, causal=True, **kwargs
-    ):
+        self, num_heads, intermediate_dim, *, cross_attention=False, stored_memory=False,
+        causal=True, **kwargs,
+    ):  # fmt: skip
         super().__init__(num_heads, intermediate_dim, causal=causal, **kwargs)
         self.cross_attention = None
         if cross_attention:
-            self.cross_attention = self._residual("cross_attention", self._attention())
+            self.cross_attention = self._residual(
+                "cross_attention", self._attention(stored_memory=stored_memory)
+            )
 
     def build(self, inputs_shape, memory_shape=None):
         self.attention.build(inputs_shape)

@@ -11,7 +11,8 @@ class CrossEncoder(Encoder):
     """A stack of blocks of self attention, attention to a memory, and a feed-forward layer.
 
     Every position attends to all others: it encodes one kind of rows with the outputs of another
-    kind's encoder (ALBEF; Li et al. 2021, arXiv:2107.07651, section 3.1).
+    kind's encoder (ALBEF; Li et al. 2021, arXiv:2107.07651, section 3.1). With bits that memory is
+    one that is stored: the outputs of a `QuantPoint`.
 
     Args:
         num_layers: number of blocks.
@@ -26,7 +27,9 @@ class CrossEncoder(Encoder):
     block_class = DecoderBlock
 
     def _block(self, *args, **kwargs):
-        return super()._block(*args, causal=False, cross_attention=True, **kwargs)
+        return super()._block(
+            *args, causal=False, cross_attention=True, stored_memory=True, **kwargs
+        )
 
     def build(self, inputs_shape, memory_shape=None):
         for block in dict.fromkeys(self.blocks):

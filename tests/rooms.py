@@ -243,8 +243,8 @@ ROOMS = {
     ),
     "edge.distill": Room(
         "edge.compress edge.precision edge.quantize layers zoo.backends zoo.chat zoo.checkpoint "
-        "zoo.data zoo.errors zoo.models zoo.pretrained zoo.progress zoo.recipe zoo.tasks "
-        "zoo.training", "keras",
+        "zoo.data zoo.errors zoo.modalities zoo.models zoo.pretrained zoo.progress zoo.recipe "
+        "zoo.tasks zoo.training", "keras",
     ),
     "edge.convert": Room(
         "edge.precision edge.quantize edge.tflite layers zoo.by_position zoo.checkpoint zoo.data "
@@ -258,8 +258,8 @@ ROOMS = {
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
         "edge.runtime edge.tflite zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.head_view "
         "zoo.modalities zoo.models "
-        "zoo.numerals zoo.outputs zoo.progress zoo.prune_vocabulary zoo.scope zoo.storage "
-        "zoo.tokenizers zoo.tokenizers.normalizers",
+        "zoo.numerals zoo.outputs zoo.pretrained zoo.progress zoo.prune_vocabulary zoo.scope "
+        "zoo.storage zoo.tokenizers zoo.tokenizers.normalizers",
         "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",
     ),
     "edge.targets.exported": Room(

@@ -249,21 +249,17 @@ def compare_layers(
 def _check_same_model(checkpoint: Checkpoint, runner: Runner) -> None:
     """Raises InputError if a file has another task, other labels or another vocabulary."""
     # A model that was trained on has thresholds and a temperature of its own.
-    ours = {
-        "task": checkpoint.task.untuned()[0],
-        "labels": list(checkpoint.labels),
-        "model": checkpoint.config.to_json(),
-        "tokenizer": checkpoint.modality.files(),
-    }
-    theirs = {
-        "task": task_of(runner).untuned()[0],
-        "labels": list(runner.labels),
-        "model": runner.description["model"],
-        "tokenizer": {
+    ours, theirs = (
+        {
+            "task": task.untuned()[0], "labels": list(one.labels), "model": model,
             # A file of integers has its spectrogram beside the graph, where the model has its own.
-            name: data for name, data in runner.modality.files().items() if name != LOG_MEL_FILE
-        },
-    }
+            "tokenizer": {**one.modality.files(), LOG_MEL_FILE: b""},
+        }
+        for one, task, model in (
+            (checkpoint, checkpoint.task, checkpoint.config.to_json()),
+            (runner, task_of(runner), runner.description["model"]),
+        )
+    )  # fmt: skip
     for name, value in ours.items():
         if theirs[name] != value:
             raise InputError(

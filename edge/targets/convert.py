@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.prune_vocabulary import Texts, prune_checkpoint, pruning_note
 
@@ -35,7 +37,7 @@ _COMPARED_ROWS = 64
 
 @needs_backend("convert")
 def convert(
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint | str | Path,
     precision: str | None = None,
     *,
     target: str = "plain",
@@ -56,7 +58,7 @@ def convert(
     """Converts a checkpoint for a target, and verifies that the result is the same model.
 
     Args:
-        checkpoint: a float checkpoint, or a quantized one of this precision.
+        checkpoint: a float checkpoint, or a quantized one of this precision; or its folder.
         precision: name of the precision, see `edge.precision`; by default that of a quantized
             checkpoint, or float32.
         target: name of the target, see `registry.TARGETS`.
@@ -87,6 +89,7 @@ def convert(
         RunError: if the host lacks an op, or the result does not match the model.
     """
     writer, report = open_writer(target, about, **options), report or default_report()
+    checkpoint = as_checkpoint(checkpoint)
     if prune_vocabulary is not None:
         checkpoint = prune_checkpoint(checkpoint, prune_vocabulary)
         report.note(pruning_note(checkpoint.recipe))

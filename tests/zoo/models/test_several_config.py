@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_transformer.edge.precision import get_precision
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.layer_names import without_prefix
 from keras_transformer.zoo.models.build import build, get_weights
@@ -69,6 +70,22 @@ def test_settings_are_of_all_kinds_or_of_one():
     assert config("cross", fusion_layers=3).num_layers == 5 and config("joint").num_layers == 1
     assert made.vocab_size == 20 and not made.share_layers and made.pre_norm
     assert made.members["image"].vocab_size == 0
+
+
+@pytest.mark.parametrize("memory", ["cct_2", "kwt_tiny"])
+def test_the_memory_of_cross_attention_is_stored_and_its_readers_round_no_rows(memory):
+    """Rounded twice, keys and values would be off from those of a device, which stores it."""
+    sounds = {"audio.samples": 2000, "audio.rate": 8000, "audio.frame": 240, "audio.hop": 80}
+    kinds = {name: value for name, value in SMALL.items() if "." not in name}
+    kinds |= sounds if memory == "kwt_tiny" else {"image.height": 8, "image.width": 8}
+    made = get_config(f"{memory}+bert_tiny").replace(**kinds, fusion="cross")
+    model = build(made, Head(units=3), bits=get_precision("int8").bits)
+    attention = model.get_layer("cross_encoder").blocks[0].cross_attention.sublayer
+    rounds = [getattr(attention, name).rounds_rows for name in ("query", "key", "value")]
+    assert rounds == [True, False, False]
+    points = {"cct_2": "image_encoder", "kwt_tiny": "cross_memory_point"}
+    stored = model.get_layer(points[memory])
+    assert getattr(stored, "final_point", stored).bits == 8
 
 
 def test_names_of_layers_tell_the_kind():

@@ -78,18 +78,19 @@ def _cross(config, bits, dtype):
         read, outputs[name], masks[name] = _encoded(parts)
         inputs |= read
     x, mask = outputs.pop(config.reader), masks[config.reader]
-    memory = list(outputs.values())
     reader = config.members[config.reader]
     blocks = dataclasses.replace(
         reader, num_layers=config.fusion_layers, share_layers=False, window=0, layer_pattern="L",
         local_rope_theta=0.0, first_norm=True,
     )  # fmt: skip
     parts = Parts(blocks, bits, dtype, CROSS)
-    if len(memory) == 1:
-        memory = memory[0]
-    else:
+    (name, memory), *more = outputs.items()
+    if more:
         sequence = JoinedSequences(bits=bits, dtype=dtype, name=parts.named("memory"))
-        memory = parts.point("memory_point")(sequence(memory))
+        memory = sequence(list(outputs.values()))
+    if more or not config.members[name].pre_norm:
+        # What a last norm gives is stored already.
+        memory = parts.point("memory_point")(memory)
     x = parts.stack(CrossEncoder, "encoder")(x, memory, mask=mask)
     return inputs, pool(parts, x, mask)
 
