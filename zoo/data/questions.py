@@ -181,7 +181,7 @@ def _answers(given: Any, context: str, place: str) -> list[Given]:
         is_place = isinstance(text, str) and text.strip() and type(start) is int and start >= 0
         if not is_place or context[start : start + len(text)] != text:
             raise InputError(
-                f"{place}: expected an answer that stands in its context, got text={text!r}, "
+                f"{place}: expected an answer that stands in its context, got {text!r} at "
                 f"answer_start={start!r}."
             )
     return [Given(*pair) for pair in pairs]

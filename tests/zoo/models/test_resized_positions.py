@@ -63,6 +63,14 @@ def test_sizes_that_make_no_sense():
             made()
 
 
+@pytest.mark.parametrize("name", ["rate", "hop", "mels"])
+def test_the_spectrogram_stays_that_of_the_weights(name):
+    before = OF_SOUNDS.modality_settings
+    other = before[name] * 2 if name == "rate" else before[name] // 2
+    with pytest.raises(InputError, match=f"have learned, {before[name]}, got {name}={other}; "):
+        resizing_note(OF_SOUNDS, OF_SOUNDS.replace(**{name: other}))
+
+
 def test_what_has_no_other_size_stays():
     table = np.zeros((13, 5))
     assert resized_positions(PATH, table, CONFIG, CONFIG.replace(patch=4)) is table

@@ -20,6 +20,8 @@ _TABLE = "_positions/embeddings"
 _SETTINGS: dict[str, type[ImageSettings] | type[AudioSettings]] = {
     "audio": AudioSettings, "image": ImageSettings,
 }  # fmt: skip
+# Settings of a spectrogram that trained weights have learned, unlike the number of samples.
+_LEARNED = ("rate", "frame", "hop", "mels", "low", "high")
 # Keys' cubic with the parameter of PyTorch, by which others resize the same tables.
 _SHARPNESS = -0.75
 
@@ -66,8 +68,16 @@ def resizing_note(before: TransformerConfig, after: TransformerConfig) -> str | 
     """Returns what is done with the positions where two configs have inputs of other sizes.
 
     Raises:
-        InputError: if there is only one place in a direction in which there would be several.
+        InputError: if there is only one place in a direction in which there would be several, or
+            the spectrogram of sounds is another one.
     """
+    ours, theirs = before.modality_settings, after.modality_settings
+    for name in _LEARNED:
+        if name in ours and ours[name] != theirs.get(name):
+            raise InputError(
+                f"Expected the {name} of the sounds that the weights have learned, {ours[name]}, "
+                f"got {name}={theirs.get(name)}; leave it as it is, or train a new model."
+            )
     if not is_resized(_TABLE, before, after):
         return None
     (tall, wide), (taller, wider) = _grids(_TABLE, before, after)

@@ -71,7 +71,7 @@ def changed(**changes):
     ("value", "name", "said"),
     [
         (changed(answers=[{"text": "Paris", "answer_start": 13}]), "a.jsonl",
-         "line 1: expected an answer that stands in its context, got text='Paris', "
+         "line 1: expected an answer that stands in its context, got 'Paris' at "
          "answer_start=13."),
         (changed(answers=[{"text": "London", "answer_start": "13"}]), "a.jsonl",
          "answer_start='13'"),
