@@ -89,7 +89,7 @@ def suited_to_start(
         defaults["learning_rate"] = _SCRATCH_RATE
         if "learning_rate" not in chosen:
             why = (
-                f" Its {start.parameters / 1e6:.1f} million weights were learned from nothing, so "
+                f" Its {start.parameters:,} weights were learned from nothing, so "
                 "the learning rate is that of a run from scratch."
             )
     values = {
