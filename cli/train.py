@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from keras_transformer.cli import kinds, options, training
+from keras_transformer.cli.spread import spread, spread_options
 from keras_transformer.zoo.recipe import CHOICES, OPTIONS, Recipe
 from keras_transformer.zoo.recipe.training_data import data_options
 from keras_transformer.zoo.tasks.registry import ALIASES, DEFAULT_TASK, TASKS
@@ -36,6 +37,8 @@ FIELDS = {
     "patience": "Epochs without a better validation metric until the run stops; 0 for never.",
     "batch_tokens": "Batch size in tokens, padding included.",
     "bucket": "Divisor of padded lengths.",
+    "rows_multiple": "Divisor of the number of rows of each batch, but of one of each length; the "
+    "replicas of --distribute have to divide it (8 there by default).",
     "label_smoothing": "Share of the target spread over all classes or tokens (0.1 for a "
     "translation by default).",
     "token_dropout": "Share of the training tokens that are replaced by [MASK].",
@@ -213,6 +216,7 @@ DATA_FILE, DATA = kinds.ExistingFile(str), kinds.ExistingData(str)
     "training rows need leave the model; other texts are read in smaller pieces.",
 )
 @recipe_options
+@spread_options
 @click.option(
     "--mixed-precision", type=click.Choice(tuple(MIXED)),
     help="Compute in 16 bits with 32-bit weights.  [default: none]",
@@ -225,7 +229,8 @@ DATA_FILE, DATA = kinds.ExistingFile(str), kinds.ExistingData(str)
 def train(
     out: Path, overwrite: bool, resume: bool, tensorboard: Path | None, recipe_file: Path | None,
     tasks: str | None, baseline: bool, mixed_precision: str | None, settings: dict[str, Any],
-    fusion: str | None, **given: Any,
+    fusion: str | None, distribute: str | None, coordinator: str | None, processes: int | None,
+    process: int | None, **given: Any,
 ) -> None:  # fmt: skip
     """Train a MODEL on your own data: of the catalogue, or from the weights of a trained one.
 
@@ -285,17 +290,22 @@ def train(
     for name in ("train", "validation") if recipe_file is None else ():
         if name not in run:
             raise click.UsageError(f"Missing option '--{name}'.")
-    from keras_transformer.zoo.training import train as zoo_train
+    with spread(distribute, coordinator, processes, process):
+        from keras_transformer.zoo.distributed.devices import is_writer
+        from keras_transformer.zoo.training import train as zoo_train
 
-    with training.session(out, tensorboard) as hearers:
-        trained = zoo_train.train(
-            **run, settings=settings, out=out, resume=resume, overwrite=overwrite,
-            baseline=baseline, **hearers,
+        with training.session(out, tensorboard) as hearers:
+            trained = zoo_train.train(
+                **run, settings=settings, out=out, resume=resume, overwrite=overwrite,
+                baseline=baseline, **hearers,
+            )  # fmt: skip
+        if not is_writer():
+            return
+        training.print_result(
+            out, trained.metrics["validation"], trained.metrics.get("baseline"),
+            had_ended=hearers["report"].had_ended,
+            is_pretrained=bool(trained.recipe.model.published),
         )  # fmt: skip
-    training.print_result(
-        out, trained.metrics["validation"], trained.metrics.get("baseline"),
-        had_ended=hearers["report"].had_ended, is_pretrained=bool(trained.recipe.model.published),
-    )  # fmt: skip
 
 
 def of_table(tasks: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -15,10 +15,16 @@ def session(out: Path, tensorboard: Path | None) -> Iterator[dict[str, Any]]:
     """Provides the `report` and `scalars` of a run; if interrupted, prints how to resume."""
     from keras_transformer.cli import curves, display
     from keras_transformer.cli.memory import keep_freed_memory
+    from keras_transformer.zoo.distributed.devices import is_writer
     from keras_transformer.zoo.errors import RunError
+    from keras_transformer.zoo.progress import Report
     from keras_transformer.zoo.training.run_folder import states_of
 
     keep_freed_memory()
+    if not is_writer():
+        # The first process of several reports for all.
+        yield {"report": Report(), "scalars": None}
+        return
     display.device()
     with (
         display.Progress() as progress,

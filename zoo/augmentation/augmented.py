@@ -21,6 +21,10 @@ class Augmented(abc.ABC):
     def __init__(self, batches: Batches | SampledBatches, seed: int):
         self._batches, self._seed = batches, seed
 
+    def in_multiples_of(self, rows: int) -> None:
+        """See `Batches.in_multiples_of`."""
+        self._batches.in_multiples_of(rows)
+
     def __len__(self) -> int:
         return len(self._batches)
 

@@ -154,10 +154,8 @@ class Batches:
         by_length = np.argsort(self._lengths, kind="stable")
         ends = np.searchsorted(self._lengths[by_length], self.edges, side="right")
         self._buckets = dict(zip(self.edges, np.split(by_length, ends[:-1]), strict=True))
-        self._num_batches = {
-            edge: _num_batches(len(rows), edge, batch_tokens)
-            for edge, rows in self._buckets.items()
-        }
+        self._batch_tokens = batch_tokens
+        self.in_multiples_of(1)
         self._widths = {
             edge: {part: self._width(part, rows, edge) for part in parts}
             for edge, rows in self._buckets.items()
@@ -172,6 +170,14 @@ class Batches:
             return edge
         return min(edge, -(-longest // self._multiple) * self._multiple)
 
+    def in_multiples_of(self, rows: int) -> None:
+        """Makes the rows of every batch, but one of each bucket, a multiple of a number."""
+        self._rows_multiple = rows
+        self._num_batches = {
+            edge: _num_batches(len(places), edge, self._batch_tokens, rows)
+            for edge, places in self._buckets.items()
+        }
+
     def __len__(self) -> int:
         """Number of batches in an epoch, the same in every epoch."""
         return sum(self._num_batches.values())
@@ -183,6 +189,7 @@ class Batches:
     def fingerprint(self) -> str:
         """Returns a hash of everything that determines the batches of every epoch."""
         plan = f"{self._seed} {self.edges} {list(self._num_batches.values())}"
+        plan += f" {self._rows_multiple}" if self._rows_multiple > 1 else ""
         digest = hashlib.sha256(plan.encode())
         for name, part in [*self._columns.items(), ("targets", self._targets)]:
             is_column = isinstance(part, _Ragged | _Fixed)
@@ -214,8 +221,12 @@ class Batches:
         return [
             (part, edge)
             for edge, rows in buckets.items()
-            for part in np.array_split(rows, self._num_batches[edge])
+            for part in self._parts(rows, self._num_batches[edge])
         ]
+
+    def _parts(self, rows: np.ndarray, count: int) -> list[np.ndarray]:
+        starts = np.arange(0, len(rows), self._rows_multiple)
+        return np.split(rows, [part[0] for part in np.array_split(starts, count)][1:])
 
     def _batch(self, rows: np.ndarray, edge: int) -> Batch:
         def padded(part: _Ragged | _Fixed) -> np.ndarray:
@@ -242,17 +253,25 @@ class SampledBatches:
     def __init__(self, sample: Callable[[int], Batches]):
         self._sample = sample
         self._first = sample(0)
+        self._rows_multiple = 1
 
     def __len__(self) -> int:
         return len(self._first)
 
     def epoch(self, number: int, *, start: int = 0) -> Iterator[Batch]:
         """Yields the shuffled batches of an epoch, starting at batch `start`."""
-        return self._sample(number).epoch(number, start=start)
+        batches = self._sample(number)
+        batches.in_multiples_of(self._rows_multiple)
+        return batches.epoch(number, start=start)
 
     def one_of_each_shape(self) -> Iterator[Batch]:
         """Yields a batch of each shape of the first epoch."""
         return self._first.one_of_each_shape()
+
+    def in_multiples_of(self, rows: int) -> None:
+        """See `Batches.in_multiples_of`; to be called before an epoch."""
+        self._rows_multiple = rows
+        self._first.in_multiples_of(rows)
 
     def largest(self) -> tuple[int, int]:
         """Returns the largest shape of the first epoch."""
@@ -267,8 +286,9 @@ def _column(rows: Sequence[np.ndarray], spec: InputSpec) -> _Ragged | _Fixed:
     return (_Ragged if spec.is_variable else _Fixed)(rows, spec)
 
 
-def _num_batches(rows: int, edge: int, batch_tokens: int) -> int:
-    return -(-rows // max(1, batch_tokens // edge))
+def _num_batches(rows: int, edge: int, batch_tokens: int, multiple: int) -> int:
+    most = batch_tokens // edge // multiple * multiple
+    return -(-rows // max(multiple, most))
 
 
 def _choose_edges(lengths: np.ndarray, batch_tokens: int, bucket: int) -> list[int]:

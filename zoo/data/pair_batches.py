@@ -44,6 +44,10 @@ class PairBatches:
             bucket=bucket, seed=seed,
         )  # fmt: skip
 
+    def in_multiples_of(self, rows: int) -> None:
+        """See `Batches.in_multiples_of`."""
+        self._pairs.in_multiples_of(rows)
+
     def __len__(self) -> int:
         return len(self._pairs)
 

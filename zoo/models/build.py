@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_transformer.bits import all_bits, dynamic_bits
 from keras_transformer.stacks import Decoder, Encoder
+from keras_transformer.zoo.distributed.devices import whole
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.layer_names import prefix_of, prefix_of_kind
 from keras_transformer.zoo.modalities.text import PAD_ID
@@ -260,7 +261,7 @@ def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
 
 def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
     """Returns the model's weights by path, random states left out."""
-    return {weight.path: ops.convert_to_numpy(weight.value) for weight in model.weights}
+    return {weight.path: whole(weight.value) for weight in model.weights}
 
 
 def shared_weights(model: keras.Model) -> dict[str, Any]:

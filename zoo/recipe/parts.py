@@ -48,6 +48,8 @@ class Data(Part):
         digest: SHA-256 of the training data, see `training_data`; empty until a run starts.
         max_length: maximum number of tokens of an example; longer ones are truncated and counted.
         batch_tokens: maximum number of tokens of a batch, padding included.
+        rows_multiple: divisor of the rows of each batch, but of one of each length, which the
+            devices of a distributed run share.
         stride: number of tokens that neighbouring windows of a longer text have in common, where
             it is read in windows; 0 for a quarter of a window.
         bucket: divisor of the padded lengths.
@@ -76,6 +78,7 @@ class Data(Part):
     max_length: int = option(64, above_zero=True)
     stride: int = option(0, of_task=True)
     batch_tokens: int = option(2048, above_zero=True)
+    rows_multiple: int = option(1, above_zero=True)
     bucket: int = option(4, above_zero=True)
     sampling_power: float = option(0.75, of_task=True)
     token_dropout: float = option(0.0, fraction=True)

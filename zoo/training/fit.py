@@ -13,6 +13,8 @@ import numpy as np
 from keras import ops
 
 from keras_transformer.zoo.data.batches import Batch, Batches, SampledBatches
+from keras_transformer.zoo.distributed.devices import is_writer, whole
+from keras_transformer.zoo.distributed.step import step_of
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.models.build import get_weights, set_weights
@@ -52,8 +54,7 @@ class Fit:
 
     Attributes:
         after_step: callback with the step's number after each step, which may change the weights.
-        train_step: function of inputs and targets that does a step and returns its loss; by
-            default the learner's `train_on_batch`.
+        train_step: function of inputs and targets that does a step and returns its loss.
         first_kept_step: first step from which an epoch's weights may be selected; earlier epochs
             are only validated.
     """
@@ -92,10 +93,10 @@ class Fit:
             # On JAX a step that is not compiled runs one operation at a time.
             jit_compile=recipe.training.xla or keras.config.backend() == "jax",
         )  # fmt: skip
-        self.train_step: Callable[[Mapping, Any], float] = self.learner.train_on_batch
         # compile() may wrap the optimizer in a loss-scaling one.
         self.optimizer = self.learner.optimizer
         self.optimizer.build(self.learner.trainable_variables)
+        self.train_step = step_of(self.learner)
 
     def run(self) -> dict[str, Any]:
         """Trains to the end, and restores the best weights.
@@ -136,8 +137,7 @@ class Fit:
                 "or remove the folder to start anew."
             )
         values = weights_from_bytes(files["variables.safetensors"])
-        variables = self._variables()
-        shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+        shapes = {name: tuple(variable.shape) for name, variable in self._variables().items()}
         progress = Progress(**json.loads(files["progress.json"]))
         is_same_data = (progress.data, saved.data.digest) == (self.progress.data, digest)
         if not is_same_data or {name: value.shape for name, value in values.items()} != shapes:
@@ -175,6 +175,7 @@ class Fit:
             progress.batch += 1
             progress.step += 1
             if self.after_step is not None:
+                self.train_step.settle()
                 self.after_step(progress.step)
             if not math.isfinite(loss):
                 self._stop(f"The loss became {loss}")
@@ -190,7 +191,7 @@ class Fit:
             name: self._drop_tokens(ids, column) if name in READ_TOKENS else ids
             for column, (name, ids) in enumerate(batch.inputs.items())
         }
-        return float(self.train_step(inputs, batch.targets))
+        return self.train_step(inputs, batch.targets)
 
     def _meet_shapes(self) -> None:
         """Does a step on each batch shape, and undoes it.
@@ -209,7 +210,7 @@ class Fit:
             return False
         progress.best_score, progress.best_metrics = score, metrics
         self.best_weights = weights
-        if self.folder is not None:
+        if self.folder is not None and is_writer():
             files = {"weights.safetensors": weights_to_bytes(weights)}
             write_folder(self.folder / "best", files, overwrite=True)
         return True
@@ -221,8 +222,7 @@ class Fit:
         name, value = self.metric.name, metrics[self.metric.name]
         if value is not None and not math.isfinite(value):
             self._stop(f"The validation {name} became {value}")
-        counts = progress.step >= self.first_kept_step
-        is_best = counts and self._keep_if_best(metrics, weights)
+        is_best = progress.step >= self.first_kept_step and self._keep_if_best(metrics, weights)
         progress.epochs_since_best = 0 if is_best else progress.epochs_since_best + 1
         progress.epoch += 1
         progress.batch, progress.loss_sum, progress.loss_targets = 0, 0.0, 0
@@ -276,12 +276,13 @@ class Fit:
 
     def _variables(self) -> dict[str, keras.Variable]:
         """All variables of a step, random states included, by index and path."""
+        self.train_step.settle()
         variables = [*self.learner.variables, *self.optimizer.variables, *self.companions]
         return {f"{i:05d}/{variable.name}": variable for i, variable in enumerate(variables)}
 
     def _values(self) -> dict[str, np.ndarray]:
         variables = self._variables().items()
-        return {name: ops.convert_to_numpy(variable.value) for name, variable in variables}
+        return {name: whole(variable.value) for name, variable in variables}
 
     def _assign(self, values: Mapping[str, np.ndarray]) -> None:
         for name, variable in self._variables().items():
@@ -296,6 +297,8 @@ class Fit:
             return
         values = self._values()
         self._check_finite(values)
+        if not is_writer():
+            return
         files = {
             "variables.safetensors": weights_to_bytes(values),
             "progress.json": json.dumps(dataclasses.asdict(self.progress)).encode(),

@@ -1,5 +1,6 @@
 """Where a run writes: its lock, the states to resume from beside it, and its end."""
 
+import contextlib
 import dataclasses
 import functools
 import inspect
@@ -10,7 +11,9 @@ from typing import Any, ParamSpec, TypeVar
 
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.rows import Rows
+from keras_transformer.zoo.distributed.devices import current, is_writer
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
@@ -46,7 +49,7 @@ def one_run(run: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
         out = signature.bind(*args, **kwargs).arguments.get("out")
         if out is None:
             return run(*args, **kwargs)
-        with only_run(out):
+        with only_run(out) if is_writer() else contextlib.nullcontext():
             try:
                 return run(*args, **kwargs)
             except FinishedRun as finished:
@@ -85,11 +88,23 @@ def working_folder(out: str | Path | None, *, resume: bool, overwrite: bool) -> 
         if resume or overwrite:
             raise InputError("Expected a folder to resume or overwrite, got out=None.")
         return None
-    check_run_target(out, resume=resume, overwrite=overwrite)
     folder = states_of(out)
+    if (devices := current()) is not None and not devices.is_writer:
+        # The first process has made it ready.
+        devices.meet("folder")
+        return folder
+    check_run_target(out, resume=resume, overwrite=overwrite)
+    _make_ready(folder, resume=resume, overwrite=overwrite)
+    if devices is not None:
+        devices.meet("folder")
+    return folder
+
+
+def _make_ready(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Clears a folder of states, unless the run goes on from them."""
     clear_abandoned(folder)
     if not folder.exists():
-        return folder
+        return
     # The folder is removed when the run ends, so nobody's files may be in it.
     foreign = sorted(entry.name for entry in folder.iterdir() if not _is_state(entry.name))
     if foreign:
@@ -106,7 +121,6 @@ def working_folder(out: str | Path | None, *, resume: bool, overwrite: bool) -> 
                 "or discard it with --overwrite."
             )
         remove_states(folder)
-    return folder
 
 
 def stop_if_finished(
@@ -129,6 +143,8 @@ def stop_if_finished(
     if not resume or not Path(out).exists() or (overwrite and _holds_state(folder)):
         return
     if _is_of_run(out, recipe, origin):
+        if (devices := current()) is not None:
+            devices.meet("end")
         remove_states(folder)
         report.ended(out)
         raise FinishedRun(dataclasses.replace(as_checkpoint(out), rows=rows))
@@ -151,13 +167,20 @@ def save_run(
         overwrite: see `Checkpoint.save`.
         adapter: see `Checkpoint.save`.
     """
-    if out is not None:
-        checkpoint.save(out, overwrite=overwrite, adapter=adapter)
-        remove_states(folder)
+    if out is None:
+        return
+    if not is_writer():
+        # Whose parts of the weights the first process gathers.
+        get_weights(checkpoint.model)
+        return
+    checkpoint.save(out, overwrite=overwrite, adapter=adapter)
+    remove_states(folder)
 
 
 def remove_states(folder: Path) -> None:
     """Removes the folder of a run that ended, whole or not at all."""
+    if not is_writer():
+        return
     if folder.exists():
         doomed = new_beside(folder, "partial")
         folder.rename(doomed)

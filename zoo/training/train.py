@@ -9,6 +9,7 @@ from typing import Any
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.columns import COLUMNS, check_no_columns
 from keras_transformer.zoo.data.sources import ARRAYS, Source
+from keras_transformer.zoo.distributed.devices import current
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.media.array_files import array_names
 from keras_transformer.zoo.modalities.registry import MODALITIES
@@ -110,6 +111,8 @@ def train(
     if fusion is not None:
         settings = {**(settings or {}), "fusion": fusion}
         chosen = None if chosen is None else chosen | {"fusion"}
+    if (devices := current()) is not None and not isinstance(model, Recipe):
+        options.setdefault("rows_multiple", devices.rows_multiple())
     places = data_options(train=train, validation=validation)
     check_no_columns([train, validation], options)
     kinds = _kinds_of(train, options)

@@ -10,6 +10,7 @@ from keras_transformer.zoo.backends import needs_backend
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.labels import similar_labels
 from keras_transformer.zoo.data.sources import Source
+from keras_transformer.zoo.distributed.devices import current, is_writer
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, set_weights
 from keras_transformer.zoo.models.catalog import get_config
@@ -102,7 +103,7 @@ def train_recipe(
         FileExistsError: `out` exists, an unfinished run of it, or one that is under way.
         RunError: the loss became infinite or not a number.
     """
-    report = report or default_report()
+    report = (report or default_report()) if is_writer() else Report()
     folder = working_folder(out, resume=resume, overwrite=overwrite)
     start = None
     if recipe.model.name != OWN_CONFIG:
@@ -195,6 +196,8 @@ def train_recipe(
     )  # fmt: skip
     if resume:
         fit.resume()
+    if (devices := current()) is not None:
+        devices.check_run(recipe.data.rows_multiple, recipe.to_json(), batches.fingerprint())
     report.start("train", fit.total_steps)
     best = fit.run()
     adapter = None

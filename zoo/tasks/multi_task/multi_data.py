@@ -85,11 +85,17 @@ class MultiBatches:
         self, parts: Mapping[str, Batches | SampledBatches], power: float, seed: int, *,
         inputs: Sequence[str],
     ):  # fmt: skip
-        self._parts, self._seed, self._inputs = parts, seed, inputs
-        sizes = np.array([len(part) for part in parts.values()], "float64")
-        shares = sizes**power / np.sum(sizes**power)
+        self._parts, self._power, self._seed, self._inputs = parts, power, seed, inputs
+        self.in_multiples_of(1)
+
+    def in_multiples_of(self, rows: int) -> None:
+        """See `Batches.in_multiples_of`."""
+        for part in self._parts.values():
+            part.in_multiples_of(rows)
+        sizes = np.array([len(part) for part in self._parts.values()], "float64")
+        shares = sizes**self._power / np.sum(sizes**self._power)
         counts = np.maximum(1, np.rint(shares * sizes.sum())).astype(int)
-        self.counts = dict(zip(parts, counts.tolist(), strict=True))
+        self.counts = dict(zip(self._parts, counts.tolist(), strict=True))
 
     def __len__(self) -> int:
         return sum(self.counts.values())

@@ -1,0 +1,92 @@
+"""Trains tiny models in a process of its own, spread over devices, and writes their weights.
+
+    python program.py TABLES OUT KINDS --distribute data [--coordinator ... ] [--dies-at STEP]
+"""
+
+import argparse
+import os
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+
+from keras_transformer.zoo.distributed.devices import distributed
+from keras_transformer.zoo.models.build import get_weights
+from keras_transformer.zoo.progress import Report
+from keras_transformer.zoo.training.train import train
+from keras_transformer.zoo.training.train_recipe import train_recipe
+from tests.zoo import tiny
+
+COMMON = {"rows_multiple": 4, "learning_rate": 0.001, "epochs": 40, "steps": 20, "save_every": 3, "dtype": "float32"}
+
+
+def image_rows():
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 255, (24, 16, 16, 3)).astype("uint8")
+    return {"image": pictures, "label": ["ab"[place % 2] for place in range(24)]}
+
+
+def trained(kind, tables, out, resume, report):
+    """A trained checkpoint of a kind of model, with dropout and batches that nothing divides."""
+    options = {"out": out, "resume": resume, "report": report}
+    if kind == "image":
+        return train(
+            "cct_2", train=image_rows(), validation=image_rows(), image="image", label="label",
+            settings={"num_layers": 1, "hidden_dim": 16, "num_heads": 2, "dropout": 0.1},
+            batch_tokens=600, **COMMON, **options,
+        )  # fmt: skip
+    recipe = {
+        "classifier": tiny.recipe, "translator": tiny.translation_recipe,
+        "writer": tiny.language_recipe,
+    }[kind](tables, **COMMON, settings=tiny.SETTINGS | {"dropout": 0.1})  # fmt: skip
+    return train_recipe(recipe, **options)
+
+
+class Dying(Report):
+    """Ends the process at a step, as a machine that fails would."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def step(self, step, loss):
+        if step == self.at:
+            os._exit(9)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("tables", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("kinds")
+    parser.add_argument("--distribute")
+    parser.add_argument("--coordinator")
+    parser.add_argument("--processes", type=int)
+    parser.add_argument("--process", type=int)
+    parser.add_argument("--dies-at", type=int)
+    parser.add_argument("--resume", action="store_true")
+    given = parser.parse_args()
+    spread = nullcontext()
+    if given.distribute:
+        spread = distributed(
+            given.distribute, coordinator=given.coordinator, processes=given.processes,
+            process=given.process,
+        )  # fmt: skip
+    with spread as devices:
+        weights = {}
+        for kind in given.kinds.split(","):
+            report = Dying(given.dies_at) if given.dies_at else Report()
+            checkpoint = trained(kind, given.tables, given.out / kind, given.resume, report)
+            weights |= {f"{kind}/{k}": v for k, v in get_weights(checkpoint.model).items()}
+        name = f"{0 if devices is None or given.process is None else given.process}.npz"
+        np.savez(given.out / name, **{k.replace("/", "|"): v for k, v in weights.items()})
+        print(0 if devices is None else shared(checkpoint.model))
+
+
+def shared(model):
+    """Number of the model's weights of which a device has a part alone."""
+    return sum(not weight.value.sharding.is_fully_replicated for weight in model.weights)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

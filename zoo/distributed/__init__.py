@@ -1,0 +1,1 @@
+"""Runs that are spread over several devices and processes, on JAX."""
