@@ -65,6 +65,7 @@ ROOMS = {
         "zoo.errors zoo.tokenizers "
         "zoo.tokenizers.normalizers", "keras numpy sentencepiece tensorflow tensorflow_text"
     ),
+    "zoo.distributed": Room("zoo.errors", "jax keras numpy"),
     "zoo.suited": Room("zoo.media", "numpy"),
     "zoo.models.families": Room("zoo.errors"),
     "zoo.models.families.encoders": Room("zoo.models.families"),
@@ -75,7 +76,8 @@ ROOMS = {
     "zoo.models": Room(
         "layers zoo.models.families zoo.models.families.decoders "
         "zoo.models.families.encoder_decoders zoo.models.families.encoders "
-        "zoo.models.families.images zoo.models.families.sounds zoo.data zoo.errors "
+        "zoo.models.families.images zoo.models.families.sounds zoo.data zoo.distributed "
+        "zoo.errors "
         "zoo.layer_names zoo.modalities zoo.outputs zoo.tokenizers zoo.ways",
         "keras numpy tensorflow",
     ),
@@ -198,7 +200,7 @@ ROOMS = {
     ),
     "zoo.training": Room(
         "layers zoo.augmentation zoo.backends zoo.checkpoint zoo.checkpoint_config zoo.data "
-        "zoo.errors zoo.evaluation zoo.losses zoo.media zoo.modalities zoo.models "
+        "zoo.distributed zoo.errors zoo.evaluation zoo.losses zoo.media zoo.modalities zoo.models "
         "zoo.models.embedded zoo.models.running zoo.outputs zoo.pretrained zoo.progress "
         "zoo.prune_vocabulary zoo.recipe zoo.storage zoo.suited "
         "zoo.tabular zoo.tasks zoo.tasks.masked zoo.tasks.matching zoo.tasks.multi_task "

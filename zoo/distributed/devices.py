@@ -17,6 +17,11 @@ import numpy as np
 from keras_transformer.zoo.distributed.layout import DATA, MODEL, Layout
 from keras_transformer.zoo.errors import InputError, RunError
 
+# Others need not have it.
+if keras.config.backend() == "jax":
+    import jax
+    from jax.experimental import multihost_utils
+
 # Rows of a batch are a multiple of this where the replicas divide it, so that a run can go on with
 # another number of devices.
 ROWS_MULTIPLE = 8
@@ -24,7 +29,9 @@ ROWS_MULTIPLE = 8
 HEARTBEAT_SECONDS, JOINING_SECONDS = 10, 60
 
 # What JAX says where another process is gone; it has no kind of error of its own.
-_LOST = re.compile(r"Gloo|NCCL|coordination service|heartbeat|Connection (reset|refused|closed)", re.I)
+_LOST = re.compile(
+    r"Gloo|NCCL|coordination service|heartbeat|Connection (reset|refused|closed)", re.IGNORECASE
+)
 _SPEC = re.compile(r"(?:(data|fsdp)(?:,|$))?(?:model:([1-9]\d*))?")
 
 
@@ -42,8 +49,6 @@ class Devices:
     """
 
     def __init__(self, kind: str):
-        import jax
-
         rows, model = _parsed(kind)
         count = jax.device_count()
         if count % model or (rows is None and count != model):
@@ -63,8 +68,6 @@ class Devices:
 
         A batch that the replicas do not divide is computed by all of them.
         """
-        import jax
-
         axes = [DATA if not len(rows) % self.replicas else None, *[None] * (rows.ndim - 1)]
         layout = keras.distribution.TensorLayout(axes, self.layout.device_mesh).backend_layout
         # Each process has the whole batch, of which it gives its devices what is theirs.
@@ -76,8 +79,6 @@ class Devices:
 
     def meet(self, what: str) -> None:
         """Waits until every process is here."""
-        from jax.experimental import multihost_utils
-
         if self.processes > 1:
             multihost_utils.sync_global_devices(what)
 
@@ -98,8 +99,6 @@ class Devices:
             )
         if self.processes == 1:
             return
-        from jax.experimental import multihost_utils
-
         for name, text in (("recipe", recipe), ("training data", data)):
             digest = np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8)
             found = np.asarray(multihost_utils.process_allgather(digest))
@@ -133,8 +132,8 @@ def loss_told() -> Iterator[None]:
         if not _LOST.search(str(error)):
             raise
         raise RunError(
-            "Another process of the run ended or cannot be reached; start all again, with "
-            "resume=True to go on from the last state."
+            "Another process of the run ended or cannot be reached; start all of them again, to "
+            "resume from the last state."
         ) from error
 
 
@@ -190,13 +189,12 @@ def _parsed(kind: str) -> tuple[str | None, int]:
 
 def _join(coordinator: str | None, processes: int | None, process: int | None) -> None:
     """Finds the other processes, once."""
-    import jax
-
     given = {"coordinator": coordinator, "processes": processes, "process": process}
     missing = [name for name, value in given.items() if value is None]
     if 0 < len(missing) < len(given):
         raise InputError(
-            f"Expected coordinator, processes and process together, got no {' and no '.join(missing)}."
+            "Expected coordinator, processes and process together, got no "
+            f"{' and no '.join(missing)}."
         )
     if coordinator is not None:
         host, _, port = coordinator.rpartition(":")
@@ -239,7 +237,5 @@ def whole(value: Any) -> np.ndarray:
     All processes have to call it alike.
     """
     if current() is not None and not (value.is_fully_addressable or value.is_fully_replicated):
-        from jax.experimental import multihost_utils
-
         return np.asarray(multihost_utils.process_allgather(value, tiled=True))
     return keras.ops.convert_to_numpy(value)

@@ -8,6 +8,10 @@ import numpy as np
 
 from keras_transformer.zoo.distributed.devices import current
 
+# Others need not have it.
+if keras.config.backend() == "jax":
+    import jax
+
 
 class PlainStep:
     """Does a step on the other backends, and after it has nothing to hand back.
@@ -35,8 +39,6 @@ class KeptStep:
     """
 
     def __init__(self, learner: keras.Model):
-        import jax
-
         self._learner = learner
         self._state: tuple | None = None
         self._metrics: list[Any] = []
@@ -77,8 +79,6 @@ class KeptStep:
         )  # fmt: skip
 
     def _compiled(self) -> Callable:
-        import jax
-
         def step(state, metrics, data):
             logs, (*state, _) = self._learner.train_step((*state, metrics), (*data, None))
             return logs["loss"], tuple(state)

@@ -197,7 +197,9 @@ def train_recipe(
     if resume:
         fit.resume()
     if (devices := current()) is not None:
-        devices.check_run(recipe.data.rows_multiple, recipe.to_json(), batches.fingerprint())
+        # The same data may lie elsewhere on another machine.
+        placeless = recipe.replace(train="", validation="", digest="")
+        devices.check_run(recipe.data.rows_multiple, placeless.to_json(), batches.fingerprint())
     report.start("train", fit.total_steps)
     best = fit.run()
     adapter = None

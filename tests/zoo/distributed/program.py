@@ -1,7 +1,4 @@
-"""Trains tiny models in a process of its own, spread over devices, and writes their weights.
-
-    python program.py TABLES OUT KINDS --distribute data [--coordinator ... ] [--dies-at STEP]
-"""
+"""Trains tiny models in a process of its own, spread over devices, and writes their weights."""
 
 import argparse
 import os
@@ -18,7 +15,9 @@ from keras_transformer.zoo.training.train import train
 from keras_transformer.zoo.training.train_recipe import train_recipe
 from tests.zoo import tiny
 
-COMMON = {"rows_multiple": 4, "learning_rate": 0.001, "epochs": 40, "steps": 20, "save_every": 3, "dtype": "float32"}
+COMMON = {
+    "rows_multiple": 4, "learning_rate": 0.001, "epochs": 40, "steps": 20, "save_every": 3,
+}  # fmt: skip
 
 
 def image_rows():
