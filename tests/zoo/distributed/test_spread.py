@@ -108,7 +108,7 @@ def test_two_processes_learn_what_one_does(kind, alone, tables, tmp_path):
 
 
 def test_a_run_that_loses_a_process_is_resumed(alone, tables, tmp_path):
-    first, second = start_two(tables, tmp_path, "classifier", dies_at=8)
+    first, second = start_two(tables, tmp_path, "classifier", dies_at=12)
     _, said = second.communicate(timeout=600)
     assert second.returncode == 9, said
     died = time.monotonic()
@@ -122,6 +122,7 @@ def test_a_run_that_loses_a_process_is_resumed(alone, tables, tmp_path):
     check_equal(alone("classifier"), weights(tmp_path), 1e-6)
 
 
+@pytest.mark.slow
 def test_processes_with_other_data_are_refused(tables, tmp_path):
     other = shutil.copytree(tables, tmp_path / "tables")
     first, *rows, _ = (other / "train.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
