@@ -5,10 +5,10 @@
     checkpoint = kt.load("sentiment")
     checkpoint.predict(["a charming film"])
 
-Models: `models`, `build`, `train`, `fuse`, `load`, `evaluate`, `Checkpoint`. Compression: `prune`,
-`distill`, `quantize`. Deployment: `convert`, `mixed`, `Runner`, `inspect`, `compare`,
-`significance`, `benchmark`, `search`, `sensitivity`. Layers, on TensorFlow, JAX and PyTorch:
-`MultiHeadAttention`, `Encoder` and their sublayers.
+Models: `models`, `build`, `train`, `distributed`, `fuse`, `load`, `evaluate`, `Checkpoint`.
+Compression: `prune`, `distill`, `quantize`. Deployment: `convert`, `mixed`, `Runner`, `inspect`,
+`compare`, `significance`, `benchmark`, `search`, `sensitivity`. Layers, on TensorFlow, JAX and
+PyTorch: `MultiHeadAttention`, `Encoder` and their sublayers.
 
 Shapes in the docstrings use these letters: B batch, T target length, S source length, D hidden
 width, H heads, KV key-value heads, K head width, F intermediate width, V vocabulary.
@@ -59,6 +59,7 @@ _MODULES = {
     "zoo.tasks.transcription.transcription": ("Transcription",),
     "zoo.tasks.translation": ("Translation",),
     "zoo.tasks.language_modeling": ("LanguageModeling",),
+    "zoo.distributed.devices": ("distributed",),
     "zoo.training.train": ("train",),
     "zoo.fusion.fuse": ("fuse",),
     "zoo.checkpoint": ("Checkpoint",),

@@ -54,6 +54,7 @@ from keras_transformer.stacks import Decoder as Decoder
 from keras_transformer.stacks import Encoder as Encoder
 from keras_transformer.zoo.answering.answers import Answer as Answer
 from keras_transformer.zoo.checkpoint import Checkpoint as Checkpoint
+from keras_transformer.zoo.distributed.devices import distributed as distributed
 from keras_transformer.zoo.errors import InputError as InputError
 from keras_transformer.zoo.errors import RunError as RunError
 from keras_transformer.zoo.fusion.fuse import fuse as fuse
