@@ -7,6 +7,7 @@ and JAX sums the gradients.
 
 import hashlib
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -209,26 +210,43 @@ def _join(coordinator: str | None, processes: int | None, process: int | None) -
             )
     if jax.distributed.is_initialized():
         return
+    failures: list[Exception] = []
+    joining = threading.Thread(target=_initialize, args=(failures, *given.values()), daemon=True)
+    joining.start()
+    joining.join(JOINING_SECONDS)
+    if joining.is_alive():
+        raise RunError(
+            f"The {processes or 'other'} processes did not meet at {coordinator or 'the cluster'} "
+            f"within {JOINING_SECONDS} s; start the same command in each, with its own process "
+            "index from 0, and check that the first can be reached there."
+        )
+    if not failures:
+        return
+    said = str(failures[0])
+    # JAX's words where no cluster started this process: it is alone.
+    if coordinator is None and "coordinator_address should be defined" in said:
+        return
+    if "must be called before" in said:
+        raise InputError(
+            "Expected distribute before anything is computed on JAX, got a process that has "
+            "already computed; start it first."
+        ) from failures[0]
+    raise RunError(f"The processes of the run did not meet: {said}") from failures[0]
+
+
+def _initialize(
+    failures: list[Exception], coordinator: str | None, processes: int | None, process: int | None
+) -> None:
     try:
         jax.distributed.initialize(
-            coordinator, processes, process, initialization_timeout=JOINING_SECONDS,
+            coordinator, processes, process,
+            # Where this is over JAX aborts the whole process, with a stack of C++.
+            initialization_timeout=2 * JOINING_SECONDS,
             heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
             shutdown_timeout_seconds=HEARTBEAT_SECONDS,
         )  # fmt: skip
-    except ValueError as error:
-        # JAX's words where no cluster started this process: it is alone.
-        if coordinator is not None or "coordinator_address should be defined" not in str(error):
-            raise
-    except RuntimeError as error:
-        if "must be called before" in str(error):
-            raise InputError(
-                "Expected distribute before anything is computed on JAX, got a process that has "
-                "already computed; start it first."
-            ) from error
-        raise RunError(
-            f"The {processes or 'other'} processes did not meet at {coordinator or 'the cluster'} "
-            f"within {JOINING_SECONDS} s; start the same command in each, with --process from 0."
-        ) from error
+    except (RuntimeError, ValueError) as error:
+        failures.append(error)
 
 
 def whole(value: Any) -> np.ndarray:
