@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_transformer.zoo.distributed import layout
 from keras_transformer.zoo.distributed.devices import distributed
 from keras_transformer.zoo.distributed.step import KeptStep
 from keras_transformer.zoo.models.build import get_weights
@@ -69,6 +70,8 @@ def main():
     given = parser.parse_args()
     if given.dies_at:
         die_at(given.dies_at)
+    # These models have no weight that is as large as those that are worth sharing.
+    layout.SMALLEST_SHARED = 64
     spread = nullcontext()
     if given.distribute:
         spread = distributed(
