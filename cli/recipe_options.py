@@ -26,6 +26,8 @@ FIELDS = {
     "warmup": "Share of the steps in which the learning rate rises from zero.",
     "epochs": "Largest number of passes over the training data.",
     "steps": "Number of steps, in place of --epochs; 0 for as many as the epochs have.",
+    "accumulate": "Number of batches whose mean gradient makes one change of the weights; each "
+    "counts as a step.",
     "patience": "Epochs without a better validation metric until the run stops; 0 for never.",
     "batch_tokens": "Batch size in tokens, padding included.",
     "bucket": "Divisor of padded lengths.",

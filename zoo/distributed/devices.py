@@ -6,6 +6,7 @@ and JAX sums the gradients.
 """
 
 import hashlib
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -33,6 +34,8 @@ HEARTBEAT_SECONDS, JOINING_SECONDS = 10, 60
 _LOST = re.compile(
     r"Gloo|NCCL|coordination service|heartbeat|Connection (reset|refused|closed)", re.IGNORECASE
 )
+# Variables by which launchers say that there are other processes.
+_LAUNCHERS = ("SLURM_STEP_NODELIST", "OMPI_COMM_WORLD_SIZE", "JAX_COORDINATOR_ADDRESS")
 _SPEC = re.compile(r"(?:(data|fsdp)(?:,|$))?(?:model:([1-9]\d*))?")
 
 
@@ -227,6 +230,8 @@ def _join(coordinator: str | None, processes: int | None, process: int | None) -
     if coordinator is None and "coordinator_address should be defined" in said:
         return
     if "must be called before" in said:
+        if coordinator is None and not any(map(os.environ.get, _LAUNCHERS)):
+            return
         raise InputError(
             "Expected distribute before anything is computed on JAX, got a process that has "
             "already computed; start it first."

@@ -245,6 +245,7 @@ class Training(Part):
     Attributes:
         epochs: maximum number of passes over the training data.
         steps: number of steps of the run; 0 for all those of the epochs.
+        accumulate: number of steps whose mean gradient changes the weights once.
         patience: epochs without improvement of the validation metric before early stopping; 0 to
             disable it.
         dtype: `float32`, `mixed_bfloat16` or `mixed_float16`.
@@ -264,6 +265,7 @@ class Training(Part):
 
     epochs: int = option(10, above_zero=True)
     steps: int = 0
+    accumulate: int = option(1, above_zero=True)
     patience: int = 0
     dtype: str = option("float32", choices=("float32", "mixed_bfloat16", "mixed_float16"))
     calibrate: bool = option(True, of_task=True)
@@ -284,6 +286,11 @@ class Training(Part):
                 raise InputError(
                     f"Expected lora to be above 0 where {name}={getattr(self, name)}, got lora=0."
                 )
+        if 0 < self.steps < self.accumulate:
+            raise InputError(
+                f"Expected accumulate to be at most steps={self.steps}, or no weight changes, got "
+                f"accumulate={self.accumulate}."
+            )
 
     def total_steps(self, batches: int) -> int:
         """Returns the number of steps of a run with the given number of batches in an epoch."""

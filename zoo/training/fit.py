@@ -96,7 +96,8 @@ class Fit:
         # compile() may wrap the optimizer in a loss-scaling one.
         self.optimizer = self.learner.optimizer
         self.optimizer.build(self.learner.trainable_variables)
-        self.train_step = step_of(self.learner)
+        step = step_of(self.learner)
+        self.train_step, self._settle = step.__call__, step.settle
 
     def run(self) -> dict[str, Any]:
         """Trains to the end, and restores the best weights.
@@ -175,7 +176,7 @@ class Fit:
             progress.batch += 1
             progress.step += 1
             if self.after_step is not None:
-                self.train_step.settle()
+                self._settle()
                 self.after_step(progress.step)
             if not math.isfinite(loss):
                 self._stop(f"The loss became {loss}")
@@ -257,10 +258,7 @@ class Fit:
         """Metrics and weights of the mean over the last epochs, including this one."""
         own = get_weights(self.model)
         self.recent_weights = [*self.recent_weights, own][-self.recipe.optimizer.average :]
-        mean = {
-            path: np.mean([weights[path] for weights in self.recent_weights], axis=0)
-            for path in own
-        }
+        mean = {path: np.mean([one[path] for one in self.recent_weights], axis=0) for path in own}
         set_weights(self.model, mean)
         metrics = self.validate(self.model)
         set_weights(self.model, own)
@@ -276,7 +274,7 @@ class Fit:
 
     def _variables(self) -> dict[str, keras.Variable]:
         """All variables of a step, random states included, by index and path."""
-        self.train_step.settle()
+        self._settle()
         variables = [*self.learner.variables, *self.optimizer.variables, *self.companions]
         return {f"{i:05d}/{variable.name}": variable for i, variable in enumerate(variables)}
 

@@ -182,7 +182,7 @@ def copies_of_weights(recipe: Recipe) -> int:
     moments = {"adam": 2, "adamw": 2, "momentum": 1, "sgd": 0}[recipe.optimizer.name]
     averaged = min(recipe.optimizer.average, recipe.training.epochs) + (recipe.optimizer.ema > 0)
     # The gradient, and the weights of the best epoch.
-    return moments + averaged + 2
+    return moments + averaged + 2 + (recipe.training.accumulate > 1)
 
 
 def make_optimizer(
@@ -192,19 +192,24 @@ def make_optimizer(
 
     Args:
         recipe: recipe of the run.
-        total_steps: number of its steps.
+        total_steps: number of its steps, each with the gradient of a batch.
         paths: paths of the model's weights, which a layer decay needs.
     """
     given, quantize = recipe.optimizer, recipe.quantize
     kind, range_kind, layer_kind = OPTIMIZERS[given.name]
+    accumulate = recipe.training.accumulate
+    total_steps = max(1, total_steps // accumulate)
     arguments = {
         "learning_rate": WarmupSchedule(
             given.schedule, given.learning_rate, round(given.warmup * total_steps), total_steps
         ),
         "global_clipnorm": given.clip_norm or None,
     }
+    if accumulate > 1:
+        arguments["gradient_accumulation_steps"] = accumulate
     if given.ema:
-        arguments |= {"use_ema": True, "ema_momentum": given.ema}
+        # Keras averages after each batch, also where that did not change the weights.
+        arguments |= {"use_ema": True, "ema_momentum": given.ema ** (1 / accumulate)}
     if given.layer_decay < 1:
         kind, arguments["rates"] = layer_kind, layer_rates(paths, given.layer_decay)
     elif quantize is not None and quantize.ranges == "learned":

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from keras_transformer.quantization import Projection
+from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, build, get_weights
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.registry import TASKS
@@ -140,3 +141,30 @@ def test_no_penalty_leaves_kernels_alone():
     model = build(tiny.config(), tiny.TASK)
     regularize(model, 0.0, 0.0)
     assert model.losses == []
+
+
+def test_weights_change_by_the_mean_gradient_of_several_steps():
+    recipe = Recipe.of_task(
+        TASK, **NEEDED, optimizer="sgd", schedule="constant", warmup=0.0, learning_rate=0.5,
+        clip_norm=1.0, ema=0.81, accumulate=2,
+    )  # fmt: skip
+    optimizer = make_optimizer(recipe, 4)
+    weight = keras.Variable([1.0, 2.0], name="kernel")
+    optimizer.build([weight])
+    gradients = np.array([[0.3, 0.0], [0.1, 0.4], [3.0, 0.0], [3.0, 8.0]], "float32")
+    seen = []
+    for gradient in gradients:
+        optimizer.apply([ops.convert_to_tensor(gradient)], [weight])
+        seen.append(ops.convert_to_numpy(weight.value))
+    # The mean of the last two, (3, 4), is of norm 5 and clipped to 1.
+    first = np.array([1.0, 2.0]) - 0.5 * np.array([0.2, 0.2])
+    second = first - 0.5 * np.array([0.6, 0.8])
+    np.testing.assert_allclose(seen, [[1.0, 2.0], first, first, second], rtol=1e-6)
+    # The average begins with the first change, and is updated after each batch.
+    average = ops.convert_to_numpy(optimizer._model_variables_moving_average[0].value)
+    np.testing.assert_allclose(average, 0.9 * first + 0.1 * second, rtol=1e-6)
+
+
+def test_a_run_of_fewer_steps_than_change_weights_once_is_refused():
+    with pytest.raises(InputError, match="accumulate to be at most steps=3, .* got accumulate=4"):
+        Recipe.of_task(TASK, **NEEDED, steps=3, accumulate=4)
