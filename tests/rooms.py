@@ -63,7 +63,7 @@ ROOMS = {
     ),
     "zoo.vocabularies": Room(
         "zoo.errors zoo.tokenizers "
-        "zoo.tokenizers.normalizers", "keras numpy sentencepiece tensorflow tensorflow_text"
+        "zoo.tokenizers.normalizers", "sentencepiece"
     ),
     "zoo.distributed": Room("zoo.errors", "jax keras numpy"),
     "zoo.suited": Room("zoo.media", "numpy"),

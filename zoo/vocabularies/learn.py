@@ -1,14 +1,9 @@
 """Vocabulary learning."""
 
 import collections
-import contextlib
-import importlib
 import os
 import pathlib
 from collections.abc import Sequence
-from types import ModuleType
-
-import keras
 
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.tokenizers.normalizers.bert import word_splitter
@@ -19,24 +14,23 @@ from keras_transformer.zoo.tokenizers.piece_list import (
     Vocabulary,
 )
 from keras_transformer.zoo.tokenizers.tokenizer import TokenizerConfig
+from keras_transformer.zoo.vocabularies.learn_pieces import learn_pieces
 from keras_transformer.zoo.vocabularies.learn_unigram import learn_unigram
 
-# The learner's time grows with the number of distinct words (a second per round for 14,000); beyond
-# the 50,000 most frequent ones, words are too rare to contribute a piece.
+# Beyond the 50,000 most frequent ones, words are too rare to contribute a piece.
 _MAX_WORDS = 50_000
 _MAX_WORD_LENGTH = 50
 _MAX_ROUNDS = 5
 # Fraction by which a vocabulary may be too large before its rarest pieces are removed.
 _SLACK = 0.1
-_LEARNER = "tensorflow_text.tools.wordpiece_vocab.wordpiece_tokenizer_learner_lib"
 
 
 def learn_vocabulary(texts: Sequence[str], size: int, config: TokenizerConfig) -> Vocabulary:
     """Learns the vocabulary of texts; the same texts in any order result in the same pieces.
 
-    Word pieces come from tensorflow-text's learner, which selects the pieces that occur at least
-    `threshold` times; the threshold is searched for, and the rarest pieces of a vocabulary that is
-    still too large are removed. Characters are counted. SentencePiece's come from `learn_unigram`.
+    Word pieces come from `learn_pieces`, which selects those that occur at least `threshold` times;
+    the threshold is searched for, and the rarest pieces of a vocabulary that is still too large are
+    removed. Characters are counted. SentencePiece's come from `learn_unigram`.
 
     Args:
         texts: training texts.
@@ -49,8 +43,8 @@ def learn_vocabulary(texts: Sequence[str], size: int, config: TokenizerConfig) -
         SentencePiece first the 256 bytes. Fewer than `size` if the texts have fewer pieces.
 
     Raises:
-        InputError: if the texts have no words, the size has no room for characters, the tokenizer
-            is of bytes, or word pieces are to be learned without tensorflow-text installed.
+        InputError: if the texts have no words, the size has no room for characters, or the
+            tokenizer is of bytes.
     """
     if config.kind == "bytes":
         raise InputError("Expected a tokenizer with a vocabulary to learn, got kind='bytes'.")
@@ -118,12 +112,11 @@ def _search(counts: list[tuple[str, int]], size: int, entries: dict[str, None]) 
     The vocabulary for a threshold consists mostly of the words that reach it. So the first
     threshold is the count of the word at rank `size`, and the next ones come from ranks scaled by
     the relative error of the last vocabulary's size (pieces grow more slowly than ranks, hence the
-    power of 1.5): this takes a few rounds, and the learner's own bisection fifteen.
+    power of 1.5): this takes a few rounds, where bisection takes fifteen.
     """
     words = [item for item in counts if len(item[0]) <= _MAX_WORD_LENGTH][:_MAX_WORDS]
     if not words:
         return []
-    learner = _learner()
     found: dict[int, list[str]] = {}
     rank, tried = size, set()
     for _ in range(_MAX_ROUNDS):
@@ -131,56 +124,13 @@ def _search(counts: list[tuple[str, int]], size: int, entries: dict[str, None]) 
         if threshold in tried:
             break
         tried.add(threshold)
-        learned = learner.learn(
-            words,
-            vocab_size=size,
-            reserved_tokens=[],
-            upper_thresh=threshold,
-            lower_thresh=threshold,
-            num_iterations=2,
-            max_token_length=_MAX_WORD_LENGTH,
-            max_unique_chars=size,
-            joiner=CONTINUATION,
-        )
-        # The learner adds both forms of every character; `entries` decides which are included.
-        pieces = [piece for piece in learned if len(piece.removeprefix(CONTINUATION)) > 1]
+        pieces = learn_pieces(words, threshold, size)
         total = len(entries) + len(pieces)
         if size <= total <= size * (1 + _SLACK):
             return pieces
         found[total] = pieces
         rank = int(rank * (size * (1 + _SLACK / 2) / total) ** 1.5)
     return found[min(found, key=lambda total: abs(total - size))]
-
-
-def _learner(module: str = _LEARNER) -> ModuleType:
-    """Imports the learner of word pieces; tensorflow-text has no wheel for Windows.
-
-    Raises:
-        InputError: if it is not installed.
-    """
-    try:
-        learner = importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing not in ("tensorflow", "tensorflow_text"):
-            raise
-        raise InputError(
-            f"Expected tensorflow-text to be installed, which learns word pieces, got no module "
-            f"{missing}; pip install tensorflow-text on Linux or macOS (it has no Windows "
-            "release), give a vocabulary, or train with the characters tokenizer."
-        ) from None
-    if keras.config.backend() != "tensorflow":
-        _leave_devices()
-    return learner
-
-
-def _leave_devices() -> None:
-    """Keeps TensorFlow, which only learns words, from memory that the training backend needs."""
-    import tensorflow as tf
-
-    # In a process that has already used TensorFlow's devices they stay visible.
-    with contextlib.suppress(RuntimeError):
-        tf.config.set_visible_devices([], "GPU")
 
 
 def read_vocabulary(path: str | os.PathLike) -> list[str]:
