@@ -65,8 +65,6 @@ LOCAL_IMPORTS = {
     ("edge/targets/exported/replay.py", "onnxruntime"),
     ("edge/targets/exported/replay.py", "torch"),
     ("edge/targets/exported/replay.py", "tensorflow"),
-    # Its compiled kernels take seconds to load, and byte tokenizers do without them.
-    ("zoo/vocabularies/learn.py", "tensorflow_text"),
 }
 MAX_LINES = 320
 MODULES = [
