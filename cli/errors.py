@@ -16,6 +16,12 @@ from keras_transformer.zoo.printable import printable, shortened
 
 USER_MISTAKE = 2
 FAILURE = 1
+# Modules that training on JAX does without, and the packages that have them.
+_FOR_DEVICES = {
+    "tensorflow": "tensorflow", "tensorflow_text": "tensorflow-text", "tf_keras": "tf-keras",
+    "tensorflow_model_optimization": "tensorflow-model-optimization",
+    "ai_edge_litert": "ai-edge-litert", "flatbuffers": "flatbuffers",
+}  # fmt: skip
 BACKENDS = ("tensorflow", "jax", "torch", "numpy", "openvino")
 # What precedes an argument in a sentence of ours, and does not where a name is part of another.
 _BEFORE = r"(?:(?<=got )|(?<=, )|(?<=where )|(?<=for )|(?<=and ))"
@@ -61,7 +67,7 @@ def in_one_sentence(
     except Terminated as error:
         raise CommandError(str(error), error.exit_code) from error
     except (ValueError, ImportError) as error:
-        mistake = _backend_mistake(error)
+        mistake = _missing(error) or _backend_mistake(error)
         if mistake is None:
             raise
         raise CommandError(mistake, USER_MISTAKE) from error
@@ -88,6 +94,18 @@ def as_options(sentence: str, parameters: Iterable[click.Parameter]) -> str:
         if "_" in name:
             sentence = re.sub(f"{_NO_PART}{name}(?![\\w=(./'\"])", option, sentence)
     return sentence
+
+
+def _missing(error: Exception) -> str | None:
+    """What a machine that only trains, on JAX, lacks for a command; None for another error."""
+    name = error.name if isinstance(error, ModuleNotFoundError) else None
+    package = _FOR_DEVICES.get((name or "").partition(".")[0])
+    if package is None or os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+        return None
+    return (
+        f"Expected {package} to be installed for this command, got none here; pip install "
+        "keras-transformer-zoo with all that it depends on."
+    )
 
 
 def _backend_mistake(error: Exception) -> str | None:

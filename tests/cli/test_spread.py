@@ -21,3 +21,15 @@ def test_a_run_that_cannot_be_spread_is_refused(options, sentence, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     result = call("train", "bert_tiny", *DATA, *options)
     assert (result.exit_code, result.stderr.splitlines()[-1]) == (2, f"Error: {sentence}")
+
+
+def test_a_command_says_what_a_machine_without_tensorflow_lacks(monkeypatch):
+    # As Python says it where a command imports what it needs.
+    def lacking(_):
+        raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow.io")
+
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setattr("keras_transformer.cli.main.import_module", lacking)
+    result = call("convert", "checkpoint", "--out", "file.tflite")
+    assert result.exit_code == 2
+    assert "Error: Expected tensorflow to be installed for this command, got none" in result.stderr
