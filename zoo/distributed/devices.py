@@ -133,7 +133,7 @@ def loss_told() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError) as error:
-        if not _LOST.search(str(error)):
+        if isinstance(error, InputError | RunError) or not _LOST.search(str(error)):
             raise
         raise RunError(
             "Another process of the run ended or cannot be reached; start all of them again, to "
