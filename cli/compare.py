@@ -45,7 +45,8 @@ def compare(
     Every row of --data is run through the checkpoint's own forward pass and through each file, with
     the same padding. Compare an int8 file with the quantized checkpoint that it was converted from.
     For translators the generated texts are compared, and sacrebleu's signature of their BLEU is
-    shown. A language model's files are not compared: `evaluate` each instead.
+    shown; for masked language models the pieces of --data that are masked, or replaced. A language
+    model's files are not compared: `evaluate` each instead.
 
     With --layers the output of every layer is compared, on the first rows of --data: the difference
     that the layer itself adds, and the difference accumulated up to it. The first layer that adds

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from keras_transformer.edge.compare.layers import LayerDifference, explain
+from keras_transformer.edge.compare.masked import compare_masked
 from keras_transformer.edge.compare.parity import Parity, outputs_difference, runner_parity
-from keras_transformer.edge.compare.probes import at_positions
+from keras_transformer.edge.compare.probes import at_positions, padded_outputs
 from keras_transformer.edge.compare.simulated import Simulation, simulated_parity
 from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.runtime.packed import Source, names_of
@@ -18,11 +19,11 @@ from keras_transformer.zoo.backends import needs_backend
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data import sources
 from keras_transformer.zoo.data.pairs import SentencePairs
+from keras_transformer.zoo.data.plain_text import PlainText
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.log_mel import LOG_MEL_FILE
-from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, model_inputs
 from keras_transformer.zoo.outputs import MASKS, REPLACED
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.storage.files import weights_digest
@@ -148,6 +149,8 @@ def compare(
     data, weights = _read(checkpoint, data, columns), weights_digest(checkpoint.model.weights)
     if checkpoint.reads_sources:
         return _compare_texts(checkpoint, runners, data, decoding, weights)
+    if checkpoint.output_kind in (MASKS, REPLACED):
+        return Comparisons(_compare_masked(checkpoint, one, data, weights) for one in runners)
     if data.targets is None:
         raise InputError(f"{data.path}: expected a label column to compare on.")
     references: dict[int, np.ndarray] = {}
@@ -168,11 +171,10 @@ def _runners(files: Source | Sequence[Source], threads: int = 1) -> list[Runner]
 
 def _read(
     checkpoint: Checkpoint, source: sources.Source | Rows, columns: Mapping[str, str | None]
-) -> Examples | SentencePairs:
-    is_plain = checkpoint.output_kind in (MASKS, REPLACED)
-    if is_plain or (checkpoint.generates and not checkpoint.reads_sources):
+) -> Any:
+    if checkpoint.generates and not checkpoint.reads_sources:
         raise InputError(
-            "Expected a checkpoint of translation or of labels to compare, got one of "
+            "Expected a checkpoint that does not continue texts to compare, got one of "
             f"{checkpoint.task_name}; evaluate each instead."
         )
     return checkpoint.task.examples_of(source, columns)
@@ -277,7 +279,7 @@ def _compare(
     encoded = checkpoint.task.encode(examples, modality)
     inputs = encoded.pad(checkpoint.inputs, length)
     if length not in references:
-        references[length] = _padded_outputs(checkpoint, inputs, length)
+        references[length] = padded_outputs(checkpoint, inputs, length)
     reference = references[length]
     outputs = runner.run(inputs)
     metric = checkpoint.task.defined(checkpoint.task.metric, examples).name
@@ -300,20 +302,17 @@ def _compare(
     )
 
 
-def _padded_outputs(
-    checkpoint: Checkpoint, inputs: Mapping[str, np.ndarray], length: int
-) -> np.ndarray:
-    """The checkpoint's outputs (rows, outputs) for inputs (rows, T, ...), padding included.
-
-    Batches are not trimmed: quantization rounds padded positions too, and the file reads them all.
-    """
-    inputs = model_inputs(checkpoint.model, inputs)
-    count, rows = len(next(iter(inputs.values()))), max(1, PREDICT_TOKENS // length)
-    parts = []
-    for start in range(0, count, rows):
-        part = {name: array[start : start + rows] for name, array in inputs.items()}
-        parts.append(np.asarray(checkpoint.model.predict_on_batch(part)))
-    return np.concatenate(parts)
+def _compare_masked(
+    checkpoint: Checkpoint, runner: Runner, text: PlainText, weights: str
+) -> Comparison:
+    modality = dataclasses.replace(checkpoint.modality, max_length=runner.max_length)
+    found, expected, parity = compare_masked(checkpoint, runner, text, modality)
+    name = checkpoint.task.metric.name
+    return Comparison(
+        path=runner.name, precision=runner.precision, size=len(bytes(runner)), metric=name,
+        value=found[name], checkpoint_value=expected[name], parity=parity, num_truncated=0,
+        same_weights=_has_weights(runner, weights),
+    )  # fmt: skip
 
 
 def _number(value: float | None, form: str) -> str | None:

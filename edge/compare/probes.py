@@ -9,7 +9,7 @@ from keras import ops
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.generation.text import Model
 from keras_transformer.zoo.masking.masking import mask_id
-from keras_transformer.zoo.models.running.predict import model_inputs
+from keras_transformer.zoo.models.running.predict import PREDICT_TOKENS, model_inputs
 from keras_transformer.zoo.outputs import MASKS
 from keras_transformer.zoo.predictor import Predictor
 
@@ -82,6 +82,22 @@ def sources_of(columns: Mapping[str, Sequence[np.ndarray]]) -> str | None:
 def unpadded(row: np.ndarray) -> np.ndarray:
     """Returns ids without the padding behind them; samples as they are."""
     return row if row.dtype.kind == "f" else np.trim_zeros(row, "b")
+
+
+def padded_outputs(
+    checkpoint: Checkpoint, inputs: Mapping[str, np.ndarray], length: int
+) -> np.ndarray:
+    """Returns the outputs (rows, outputs) for inputs (rows, T, ...), padding included.
+
+    Batches are not trimmed: quantization rounds padded positions too, and the file reads them all.
+    """
+    inputs = model_inputs(checkpoint.model, inputs)
+    count, rows = len(next(iter(inputs.values()))), max(1, PREDICT_TOKENS // length)
+    parts = []
+    for start in range(0, count, rows):
+        part = {name: array[start : start + rows] for name, array in inputs.items()}
+        parts.append(np.asarray(checkpoint.model.predict_on_batch(part)))
+    return np.concatenate(parts)
 
 
 def _written(probes):

@@ -71,3 +71,15 @@ def test_replaced_pieces(folder):
     first, second = json.loads(result.stdout)["predictions"]
     assert [name for name, _ in first["pieces"]] == ["bob", "dora"]
     assert len(second["pieces"]) == 1
+
+
+@pytest.mark.parametrize("objective", ["masked", "replaced"])
+def test_a_file_beside_its_checkpoint(folder, objective):
+    source = folder / {"masked": "model", "replaced": "replaced"}[objective]
+    made = folder / f"{objective}.tflite"
+    result = call("convert", source, "--precision", "float32", "--out", made)
+    assert result.exit_code == 0, result.output
+    result = call("compare", source, made, "--data", folder / "texts.txt")
+    assert result.exit_code == 0, result.output
+    metric = "perplexity" if objective == "masked" else "f1"
+    assert {metric, "100.00%"} <= set(result.stdout.split())

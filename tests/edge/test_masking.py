@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 import keras_transformer as kt
+from keras_transformer.edge.compare.masked import joined
+from keras_transformer.edge.compare.parity import Parity
 from keras_transformer.edge.compare.probes import at_positions, probe_inputs
 from keras_transformer.zoo.errors import InputError
 from tests.edge.converted import converter
@@ -57,6 +59,37 @@ def test_parity_is_of_the_masks_alone(file):
     assert file("replaced", "float32").parity.agreement is None
 
 
+@pytest.mark.parametrize("objective", ["masked", "replaced"])
+def test_compared_on_a_text(file, objective):
+    checkpoint, text = trained(objective), lines(400, 1)  # several parts
+    files = [file(objective, precision) for precision in ("float32", "dynamic_int8")]
+    compared = kt.compare(checkpoint, files, text)
+    metric = "perplexity" if objective == "masked" else "f1"
+    expected = checkpoint.evaluate(text)[metric]
+    for one, made in zip(compared, files, strict=True):
+        assert (one.metric, one.same_weights) == (metric, True)
+        assert one.checkpoint_value == pytest.approx(expected, rel=1e-5)
+        assert one.value == pytest.approx(kt.evaluate(kt.Runner(made), text)[metric], rel=1e-5)
+    exact, rounded = (one.parity for one in compared)
+    drawn = checkpoint.task.fixed(checkpoint.task.read(text), checkpoint.modality)
+    assert len(drawn.ids) > 64
+    assert exact.rows == sum(int((one >= 0).sum()) for one in drawn.targets)
+    assert exact.agreement == 1.0 and exact.largest < 1e-3 < rounded.largest
+    assert 0.9 < rounded.agreement <= 1.0
+
+
+def test_parities_of_parts_are_joined():
+    names = "rows", "agreement", "largest", "relative", "steps", "most_steps", "departing"
+    first, second, both = (
+        Parity(**dict(zip(names, values, strict=True)))
+        for values in (
+            (3, 1.0, 1.0, 0.2, 9.0, 2.0, 0.0), (1, 0.0, 2.0, 0.1, 3.0, 3.0, 1.0),
+            (4, 0.75, 2.0, 0.2, 9.0, 3.0, 0.25),
+        )
+    )
+    assert joined([first, second]) == both
+
+
 @pytest.mark.slow
 def test_a_file_of_a_model_that_was_trained_with_rounding():
     quantized = kt.quantize(
@@ -79,7 +112,5 @@ def test_a_part_of_the_vocabulary():
 def test_what_is_refused(file):
     with pytest.raises(InputError, match="target mediapipe, whose host reads no more"):
         kt.convert(trained(), target="mediapipe")
-    with pytest.raises(InputError, match="evaluate each instead"):
-        kt.compare(trained(), file("masked", "float32"), ROWS)
     with pytest.raises(InputError, match=r"^Expected \[MASK\] in each text, got none in text 1"):
         kt.Runner(file("masked", "float32")).predict(["anna"])

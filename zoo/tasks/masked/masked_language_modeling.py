@@ -129,11 +129,15 @@ class MaskedLanguageModeling(PlainTextTask):
         """
         check_no_decoding(decoding)
         found = self.fixed(examples, predictor.modality)
-        scores = MaskScores() if self.restores else ReplacementScores()
+        scores = self.scores()
         outputs = in_parts(predictor.encoded_outputs, {"ids": found.ids})
         for values, targets in zip(outputs, found.targets, strict=True):
             scores.add(values[: len(targets)], targets)
         return scores.metrics()
+
+    def scores(self) -> MaskScores | ReplacementScores:
+        """Returns new scores, to which blocks are added."""
+        return MaskScores() if self.restores else ReplacementScores()
 
     def output_difference(self, targets, expected, outputs, temperature: float):
         """The mean divergence over the masked positions, or of logits over all real ones."""
