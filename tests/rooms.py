@@ -294,7 +294,7 @@ ROOMS = {
     ),
     "edge.diagnose": Room(
         "edge.choose zoo.data zoo.errors zoo.evaluation zoo.outputs zoo.predictor zoo.storage "
-        "zoo.tabular zoo.tasks", "numpy",
+        "zoo.tabular zoo.tagging zoo.tasks", "numpy",
     ),
     "edge.demo": Room(
         "edge.runtime zoo.errors zoo.outputs zoo.printable zoo.storage zoo.tagging zoo.tokenizers "

@@ -158,7 +158,10 @@ def significance(
             )
     columns, decoding = read_options(models[0], options, data)
     examples = task.examples_of(data, columns)
-    first, *others = (task.answers(model, examples, **decoding) for model in models)
+    first, *others = (
+        # Each with its own thresholds, which were tuned for it.
+        task_of(model).answers(model, examples, **decoding) for model in models
+    )
     rows = np.arange(len(examples))
     if len(rows) < _LEAST_ROWS:
         raise InputError(

@@ -9,11 +9,19 @@ import numpy as np
 
 from keras_transformer.edge.diagnose.figures import confusion_figure, reliability_figure
 from keras_transformer.edge.diagnose.row_tables import check_suffix, table_bytes
+from keras_transformer.edge.diagnose.spans import wrong_answers, wrong_tags
 from keras_transformer.zoo.data.sources import Source
-from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.unknown import unknown_shares
-from keras_transformer.zoo.outputs import BY_POSITION, CLASSES, LABEL_SETS, OUTPUTS, Outputs
+from keras_transformer.zoo.outputs import (
+    ANSWERS,
+    CLASSES,
+    LABEL_SETS,
+    MASKS,
+    OUTPUTS,
+    REPLACED,
+    TAGS,
+)
 from keras_transformer.zoo.predictor import Predictor
 from keras_transformer.zoo.storage.files import check_file_target, write_file
 from keras_transformer.zoo.tabular import Metrics
@@ -39,8 +47,8 @@ class Diagnosis:
 
     kind: str
     labels: Sequence[str]
-    examples: Examples
-    outputs: Outputs
+    examples: Any
+    outputs: Any
     predictions: Sequence[Any]
     metrics: Metrics
     column: str = "text"
@@ -51,11 +59,14 @@ class Diagnosis:
         Each has its line, its text or texts, the label and the prediction. Of classes the score is
         the probability of the prediction, and `label_score`, by which rows are ordered, that of
         the label; sets of labels have the mean cross entropy of their labels (`loss`), numbers
-        their `difference`.
+        their `difference`. For tags and answers see `wrong_tags` and `wrong_answers`.
         """
-        found = {CLASSES: self._wrong_classes, LABEL_SETS: self._wrong_sets}.get(
-            self.kind, self._wrong_numbers
-        )
+        finders = {
+            CLASSES: self._wrong_classes, LABEL_SETS: self._wrong_sets,
+            TAGS: lambda: wrong_tags(self.labels, self.examples, self.predictions),
+            ANSWERS: lambda: wrong_answers(self.examples, self.predictions),
+        }  # fmt: skip
+        found = finders.get(self.kind, self._wrong_numbers)
         wrong = sorted(found(), key=lambda one: one[0], reverse=True)
         return [{**self._row(place), **values} for _, place, values in wrong]
 
@@ -71,8 +82,8 @@ class Diagnosis:
             InputError: if the suffix is another, or a `.tsv` file cannot hold a text.
         """
         rows = self.errors()
-        columns = ["line", *self._row(0), "label", "prediction", *self._own_columns]
-        write_file(path, table_bytes(rows, [*dict.fromkeys(columns)], path), overwrite=overwrite)
+        columns = [*self._row(0), "label", "prediction", *self._own_columns]
+        write_file(path, table_bytes(rows, columns, path), overwrite=overwrite)
         return len(rows)
 
     def write_figures(self, folder: str | Path) -> list[Path]:
@@ -85,7 +96,8 @@ class Diagnosis:
         """
         if self.kind != CLASSES:
             raise InputError(
-                f"Expected figures only of one label for each row, got outputs of {self.kind}."
+                f"Expected figures only of one label for each row, got outputs of {self.kind}; ask "
+                "for the errors instead."
             )
         targets, scores = self.examples.targets, self.outputs.scores
         chosen = scores.argmax(axis=1)
@@ -104,11 +116,21 @@ class Diagnosis:
 
     @property
     def _own_columns(self) -> tuple[str, ...]:
-        own = {CLASSES: ("score", "label_score"), LABEL_SETS: ("loss",)}
+        own = {
+            CLASSES: ("score", "label_score"), LABEL_SETS: ("loss",), TAGS: ("differing",),
+            ANSWERS: ("score", "f1"),
+        }  # fmt: skip
         return own.get(self.kind, ("difference",))
 
     def _row(self, place: int) -> dict[str, Any]:
         examples = self.examples
+        if self.kind == ANSWERS:
+            return {
+                "place": examples.places[place], "question": examples.questions[place],
+                "context": examples.contexts[place].text,
+            }  # fmt: skip
+        if self.kind == TAGS:
+            return {"line": examples.lines[place], "text": examples.texts[place].text}
         pair = {} if examples.pairs is None else {"text_pair": examples.pairs[place]}
         row, line = examples.texts[place], examples.lines[place]
         kinds = row if isinstance(row, Mapping) else {self.column: row}
@@ -163,7 +185,7 @@ def diagnose(
     Raises:
         FileNotFoundError: if there is no such file.
         InputError: if the data or an option does not fit the task, or the model does not predict
-            labels or numbers.
+            labels, numbers, tags or answers.
     """
     if predictor.head_names and not predictor.matches_kinds:
         raise InputError(
@@ -171,10 +193,10 @@ def diagnose(
             f"{', '.join(predictor.head_names)}; name one with --head (head() in Python)."
         )
     is_other = predictor.generates or predictor.embeds or predictor.matches_kinds
-    if is_other or predictor.output_kind in BY_POSITION:
+    if is_other or predictor.output_kind in (MASKS, REPLACED):
         raise InputError(
-            "Expected a model that predicts labels or numbers where its errors are asked for, got "
-            f"one of {predictor.task_name}."
+            "Expected a model that predicts labels, numbers, tags or answers where its errors are "
+            f"asked for, got one of {predictor.task_name}; evaluate it without them."
         )
     columns, _ = read_options(predictor, options, data)
     task = task_of(predictor)

@@ -41,3 +41,15 @@ def test_answers_and_metrics(folder):
     assert (second["start"], second["end"]) == (None, None)
     result = call("evaluate", folder / "model", "--data", folder / "dev.jsonl", "--json")
     assert json.loads(result.stdout)["exact_match"] > 0.9
+
+
+def test_errors_and_significance(folder):
+    data, wrong = folder / "dev.jsonl", folder / "wrong.csv"
+    result = call("evaluate", folder / "model", "--data", data, "--errors", wrong)
+    assert result.exit_code == 0, result.output
+    head = "place,question,context,label,prediction,score,f1"
+    assert wrong.read_text(encoding="utf-8").splitlines()[0] == head
+    models = (folder / "model", folder / "model")
+    result = call("compare", *models, "--data", data, "--significance")
+    assert result.exit_code == 0, result.output
+    assert {"f1", "+0.0000", "no"} <= set(result.stdout.split())

@@ -59,7 +59,7 @@ def test_fills_and_metrics(folder):
         "evaluate", folder / "model", "--data", folder / "texts.txt", "--errors",
         folder / "errors.tsv",
     )  # fmt: skip
-    assert result.exit_code == 2 and "predicts labels or numbers" in result.stderr
+    assert result.exit_code == 2 and "; evaluate it without them." in result.stderr
 
 
 def test_replaced_pieces(folder):

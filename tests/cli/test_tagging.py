@@ -92,3 +92,18 @@ def test_a_word_that_is_cut_is_said(folder):
         "Note: 1 of 1 texts have a word that is longer than 20 tokens, or too long a question, "
         "which was cut: 1.\n"
     )
+
+
+def test_errors_and_significance(folder):
+    data = folder / "dev.conll"
+    wrong = folder / "wrong.jsonl"
+    result = call("evaluate", folder / "model.tflite", "--data", data, "--errors", wrong, "--json")
+    assert result.exit_code == 0, result.output
+    assert wrong.exists() and json.loads(result.stdout)["rows"] == 30
+    result = call("evaluate", folder / "model", "--data", data, "--figures", folder / "figures")
+    assert "got outputs of tags; ask for the errors instead." in error_of(result)[1]
+    result = call(
+        "compare", folder / "model", folder / "model.tflite", "--data", data, "--significance"
+    )
+    assert result.exit_code == 0, result.output
+    assert {"f1", "+0.0000", "no"} <= set(result.stdout.split())

@@ -6,8 +6,11 @@ right if its type, its first and its last word are. A metric that rows leave und
 """
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from operator import eq
 from typing import Any
+
+import numpy as np
 
 from keras_transformer.zoo.tagging.schemes import entities_of
 
@@ -38,6 +41,37 @@ def entity_metrics(
     if not given.total():
         undefined["precision"] = "no entity is predicted"
     return {**result, "undefined": undefined} if undefined else result
+
+
+def f1_of_rows(
+    expected: Sequence[Sequence[str]], found: Sequence[Sequence[str]]
+) -> Callable[[np.ndarray], float | None]:
+    """Returns a function from places of rows (R,) to the F1 of their entities, over all types.
+
+    Args:
+        expected, found: see `entity_metrics`.
+    """
+    counts = []
+    for one, other in zip(expected, found, strict=True):
+        ours, theirs = set(entities_of(one)), set(entities_of(other))
+        counts.append([len(ours & theirs), len(ours), len(theirs)])
+    table = np.array(counts)
+    return lambda rows: _shares(*table[rows].sum(axis=0).tolist())["f1"]
+
+
+def accuracy_of_rows(
+    expected: Sequence[Sequence[str]], found: Sequence[Sequence[str | None]]
+) -> Callable[[np.ndarray], float]:
+    """Returns a function from places of rows (R,) to the accuracy of their words.
+
+    Args:
+        expected, found: see `word_metrics`.
+    """
+    hits = np.array([
+        sum(map(eq, one, other)) for one, other in zip(expected, found, strict=True)
+    ])  # fmt: skip
+    words = np.array([len(one) for one in expected])
+    return lambda rows: float(hits[rows].sum() / words[rows].sum())
 
 
 def word_metrics(

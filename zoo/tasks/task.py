@@ -177,7 +177,7 @@ class Task(abc.ABC):
 
     def answers(self, predictor: Any, examples: Read) -> Answers:
         """Returns a model's answers, to be measured on any rows; InputError if it has none."""
-        raise InputError(f"Expected a task whose rows can be drawn one by one, got {self.name}.")
+        raise InputError(f"Expected a task of separate rows, got {self.name}; evaluate each.")
 
     def strata(self, examples: Read) -> np.ndarray | None:
         """Returns the groups (rows,) for a stratified split of the examples, if any."""

@@ -7,15 +7,22 @@ import pytest
 
 from keras_transformer.edge.compare.significance import significance
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.zoo.answering.answers import AnswerOutputs, Candidate
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.significance import mcnemar, paired_interval
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.outputs import Outputs
 from keras_transformer.zoo.predictor import Predictor
+from keras_transformer.zoo.tagging.windows import TagOutputs
+from keras_transformer.zoo.tagging.words import words_of
+from keras_transformer.zoo.tasks.answering.question_answering import QuestionAnswering
 from keras_transformer.zoo.tasks.embedding import Embedding
 from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
+from keras_transformer.zoo.tasks.multi_label import MultiLabel
 from keras_transformer.zoo.tasks.regression import Regression
+from keras_transformer.zoo.tasks.tagging.token_classification import TokenClassification
 from keras_transformer.zoo.tasks.translation import Translation
+from tests.answering import PLACES, questions
 
 
 class Told(Predictor):
@@ -28,7 +35,8 @@ class Told(Predictor):
         self.columns = task.named_columns(None)
 
     def outputs(self, rows, pairs=None):
-        return Outputs(self.told, [False] * len(rows))
+        is_array = isinstance(self.told, np.ndarray)
+        return Outputs(self.told, [False] * len(rows)) if is_array else self.told
 
     def generate(self, texts, **options):
         return self.texts
@@ -96,6 +104,74 @@ def test_translations():
     assert found.interval[0] > 0 and found.is_beyond_chance
 
 
+def test_tags():
+    """Entities, or plain words, of drawn rows are counted together."""
+    labels = ("O", "B-A", "I-A")
+    rng = np.random.default_rng(0)
+    words = [[f"w{word}" for word in range(rng.integers(2, 6))] for _ in range(40)]
+    right = [rng.choice(labels[:2], len(row)).tolist() for row in words]
+    for names in (labels, ("o", "a", "i")):
+        task = TokenClassification(labels=names)
+        tags = [[names[labels.index(tag)] for tag in row] for row in right]
+        wrong = [row if place % 4 else ["O" if task.has_entities else "o"] * len(row)
+                 for place, row in enumerate(tags)]  # fmt: skip
+        models = [Told(task, tag_outputs(names, words, found)) for found in (tags, wrong)]
+        [found] = significance(models, (words, tags), samples=100)
+        assert (found.metric, found.first_value) == (task.metric.name, 1.0)
+        examples = task.read((words, tags))
+        expected = task.metrics(examples, models[1].told)[task.metric.name]
+        assert found.value == pytest.approx(expected) and 0.5 < found.value < 1
+        assert found.interval[1] < 0 and found.mcnemar is None
+        rows = np.array([4, 4, 7, 3])
+        drawn = task.metrics(examples.take(rows), tag_outputs(names, *(
+            [part[row] for row in rows] for part in (words, wrong)
+        )))  # fmt: skip
+        answers = task.answers(models[1], examples)
+        assert answers.of(rows) == pytest.approx(drawn[task.metric.name])
+
+
+def tag_outputs(labels, words, tags):
+    """Outputs that say the tags."""
+    scores = [
+        np.array([[9.0 * (one == tag) for one in labels] for tag in row], "float32") for row in tags
+    ]
+    return TagOutputs(
+        scores, [np.ones(len(row), bool) for row in tags], words, [False] * len(words)
+    )
+
+
+def test_answers():
+    rows = questions(40, 0, unanswerable=0.3)
+    contexts = [words_of(row["context"]) for row in rows]
+    place = [
+        next((word for word, name in enumerate(context.words) if name in PLACES), None)
+        for context in contexts
+    ]
+    told = []
+    for wrong in (0, 3):
+        candidates = [
+            Candidate(0, 0, 0.0, 9.0, 9.0) if one is None or (wrong and row % wrong == 0)
+            else Candidate(one, one, 9.0, 0.0, 9.0) for row, one in enumerate(place)
+        ]  # fmt: skip
+        told.append(AnswerOutputs(candidates, contexts, [False] * 40, 0.0))
+    models = [Told(QuestionAnswering(), one) for one in told]
+    [found] = significance(models, rows, samples=100)
+    missed = sum(one is not None and row % 3 == 0 for row, one in enumerate(place))
+    assert (found.metric, found.first_value) == ("f1", 1.0)
+    assert found.value == pytest.approx(1 - missed / 40) and found.interval[1] < 0
+
+
+def test_each_model_has_its_own_thresholds():
+    """What one calls a label at 0.1 the other does not at 0.9."""
+    texts, labels = ["row"] * 20, [["a"], ["b"]] * 10
+    scores = np.array([[0.0, -9.0], [-9.0, 0.0]] * 10)
+    models = [
+        Told(MultiLabel(labels=("a", "b"), thresholds=(cut, cut)), scores) for cut in (0.1, 0.9)
+    ]
+    [found] = significance(models, (texts, labels), samples=100)
+    assert (found.metric, found.first_value, found.value) == ("micro_f1", 1.0, 0.0)
+
+
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
@@ -110,7 +186,7 @@ def test_translations():
         ),
         (
             lambda one: [Told(LanguageModeling())] * 2, {},
-            "^Expected a task whose rows can be drawn one by one, got language-modeling",
+            "^Expected a task of separate rows, got language-modeling; evaluate each.$",
         ),
     ],
 )  # fmt: skip

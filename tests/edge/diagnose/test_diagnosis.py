@@ -10,13 +10,17 @@ import sklearn.metrics
 from click.testing import CliRunner
 
 from keras_transformer.cli.main import main
-from keras_transformer.edge.diagnose.diagnosis import diagnose
+from keras_transformer.edge.diagnose.diagnosis import Diagnosis, diagnose
 from keras_transformer.edge.diagnose.figures import confusion_matrix
 from keras_transformer.edge.diagnose.row_tables import table_bytes
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.zoo.answering.answers import Answer
 from keras_transformer.zoo.data.tables import read_table
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.outputs import LabelSet, Outputs, Prediction
+from keras_transformer.zoo.tagging.decoding import Tagged, TaggedSpan
+from keras_transformer.zoo.tasks.answering.question_answering import QuestionAnswering
+from keras_transformer.zoo.tasks.tagging.token_classification import TokenClassification
 from tests.edge.models import random_model
 
 TEXTS = ["bread and soup", "a violin again", "rain", "some more of this today", "frost soup"]
@@ -132,11 +136,71 @@ def test_the_command_line(runs, files, tmp_path):
 
 def test_only_labels_and_numbers_have_errors():
     with refused(
-        "Expected a model that predicts labels or numbers where its errors are asked for, got one "
-        "of embedding."
+        "Expected a model that predicts labels, numbers, tags or answers where its errors are "
+        "asked for, got one of embedding; evaluate it without them."
     ):
         diagnose(random_model("embedding"), (["a"], ["b"], [1.0]))
     regression = random_model("regression")
     found = diagnose(regression, (["w1", "w2"], [1.0, 2.0]))
-    with refused("Expected figures only of one label for each row, got outputs of number."):
+    with refused(
+        "Expected figures only of one label for each row, got outputs of number; ask for the "
+        "errors instead."
+    ):
         found.write_figures("nowhere")
+
+
+def tagged(text, *spans):
+    return Tagged([
+        TaggedSpan(label, text[start:end], start, end, 0.9) for label, start, end in spans
+    ], False)  # fmt: skip
+
+
+def test_wrong_tags_are_those_that_differ(tmp_path):
+    rows = TokenClassification(labels=("O", "B-LOC", "B-PER", "I-PER")).read(
+        (
+            [["Ann", "Lee", "saw", "Rome"], ["no"], ["Bob", "ran"]],
+            [["B-PER", "I-PER", "O", "B-LOC"], ["O"], ["B-PER", "O"]],
+        )
+    )  # fmt: skip
+    found = [
+        tagged("Ann Lee saw Rome", ("PER", 0, 3), ("LOC", 12, 16)), tagged("no"), tagged("Bob ran")
+    ]
+    common = {"outputs": None, "metrics": {}, "kind": "tags"}
+    one = Diagnosis(labels=rows.labels, examples=rows, predictions=found, **common)
+    assert one.errors() == [
+        {
+            "line": 1, "text": "Ann Lee saw Rome", "label": ["PER Ann Lee"],
+            "prediction": ["PER Ann"], "differing": 2,
+        },
+        {"line": 3, "text": "Bob ran", "label": ["PER Bob"], "prediction": [], "differing": 1},
+    ]  # fmt: skip
+    assert one.write_errors(tmp_path / "wrong.tsv") == 2
+    assert list(read_table(tmp_path / "wrong.tsv").columns) == list(one.errors()[0])
+    rows = TokenClassification(labels=("n", "v")).read(([["a", "b"]], [["n", "v"]]))
+    plain = Diagnosis(
+        labels=rows.labels, examples=rows, predictions=[tagged("a b", ("n", 0, 1), ("n", 2, 3))],
+        **common,
+    )  # fmt: skip
+    [row] = plain.errors()
+    assert (row["label"], row["prediction"]) == (["v b"], ["n b"])
+
+
+def test_wrong_answers_have_their_question():
+    rows = QuestionAnswering().read([
+        {"question": "who ?", "context": "Ann saw Bob Lee", "answers": answers}
+        for answers in (
+            [{"text": "Ann", "answer_start": 0}], [{"text": "Bob Lee", "answer_start": 8}], []
+        )
+    ])  # fmt: skip
+    found = [
+        Answer("Ann", 0, 3, 0.9, False), Answer("Bob", 8, 11, 0.5, False),
+        Answer("Lee", 12, 15, 0.25, False),
+    ]  # fmt: skip
+    errors = Diagnosis(
+        kind="answers", labels=(), examples=rows, outputs=None, predictions=found, metrics={}
+    ).errors()
+    assert [(one["label"], one["prediction"], one["score"]) for one in errors] == [
+        ([], "Lee", 0.25), (["Bob Lee"], "Bob", 0.5)
+    ]  # fmt: skip
+    assert [one["f1"] for one in errors] == [0.0, pytest.approx(2 / 3)]
+    assert (errors[0]["question"], errors[0]["context"]) == ("who ?", "Ann saw Bob Lee")

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
-from keras_transformer.zoo.evaluation.tag_metrics import entity_metrics, word_metrics
+from keras_transformer.zoo.evaluation.tag_metrics import (
+    accuracy_of_rows,
+    entity_metrics,
+    f1_of_rows,
+    word_metrics,
+)
 
 # The example of seqeval's documentation, and the values that it gives.
 EXPECTED = [["O", "O", "O", "B-MISC", "I-MISC", "I-MISC", "O"], ["B-PER", "I-PER", "O"]]
@@ -72,3 +77,13 @@ def test_words_are_counted_as_scikit_learn_does():
 
 def test_a_word_without_a_prediction_is_wrong():
     assert word_metrics([["a", "a", "b"]], [["a", None, "b"]])["accuracy"] == 2 / 3
+
+
+def test_metrics_of_drawn_rows_are_those_of_the_rows():
+    rows = np.array([1, 1, 0])
+    for of_rows, metrics, name in (
+        (f1_of_rows, entity_metrics, "f1"), (accuracy_of_rows, word_metrics, "accuracy")
+    ):  # fmt: skip
+        drawn = ([part[row] for row in rows] for part in (EXPECTED, FOUND))
+        assert of_rows(EXPECTED, FOUND)(rows) == metrics(*drawn)[name]
+    assert f1_of_rows([["O"], ["B-A"]], [["B-A"], ["O"]])(np.array([0, 0])) is None

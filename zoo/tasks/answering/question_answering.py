@@ -21,6 +21,7 @@ from keras_transformer.zoo.evaluation.answer_metrics import (
     best_threshold,
 )
 from keras_transformer.zoo.evaluation.metric import Metric
+from keras_transformer.zoo.evaluation.significance import Answers
 from keras_transformer.zoo.generation.decoding import check_no_decoding
 from keras_transformer.zoo.logits import finite
 from keras_transformer.zoo.modalities.text import Text
@@ -112,15 +113,7 @@ class QuestionAnswering(WindowedTask):
     def evaluate(self, predictor: Any, examples: QuestionRows, **decoding: Any) -> dict[str, Any]:
         """Evaluates answers with the threshold that was tuned on the validation data."""
         check_no_decoding(decoding)
-        if examples.targets is None:
-            raise InputError(f"{examples.path}: expected answers to evaluate on.")
-        outputs = predictor.outputs(
-            examples.questions, [context.text for context in examples.contexts]
-        )
-        return {
-            "rows": len(examples), "truncated": sum(outputs.truncated),
-            **self.metrics(examples, outputs),
-        }  # fmt: skip
+        return self.metrics_of(examples, self.outputs_of(predictor, examples))
 
     def metrics(self, examples: QuestionRows, outputs: AnswerOutputs) -> dict[str, Any]:
         """Returns the metrics of outputs against the examples' answers.
@@ -128,10 +121,31 @@ class QuestionAnswering(WindowedTask):
         Raises:
             RunError: an output is infinite or not a number.
         """
-        # A context without words has no outputs.
-        finite(np.array([0.0 if one is None else one.normalizer for one in outputs.candidates]))
-        answers = [one.text for one in answer_predictions((), outputs)]
-        return answer_metrics(answers, _texts(examples))
+        return answer_metrics(_given(outputs), _texts(examples))
+
+    def answers(self, predictor: Any, examples: QuestionRows) -> Answers:
+        """Returns a model's answers, whose F1 can be measured on any of the rows.
+
+        Raises:
+            InputError: if the examples have no answers.
+        """
+        given = _given(self.outputs_of(predictor, examples))
+        f1 = np.array([
+            best_scores(*one)[1] for one in zip(given, _texts(examples), strict=True)
+        ])  # fmt: skip
+        return Answers(metric=self.metric, of=lambda rows: float(f1[rows].mean()))
+
+    def outputs_of(self, predictor: Any, examples: QuestionRows) -> AnswerOutputs:
+        """Returns a checkpoint's or a file's outputs for examples with answers.
+
+        Raises:
+            InputError: if there are no answers.
+        """
+        if examples.targets is None:
+            raise InputError(f"{examples.path}: expected answers to evaluate on.")
+        return predictor.outputs(
+            examples.questions, [context.text for context in examples.contexts]
+        )
 
     def tuned_metrics(self, examples: QuestionRows, outputs: AnswerOutputs) -> dict[str, Any]:
         """Returns the metrics with the best threshold, and it as `null_threshold`.
@@ -158,6 +172,13 @@ class QuestionAnswering(WindowedTask):
         del options["label_smoothing"]
         own = {"max_length": self.defaults["max_length"]}
         return {**options, **own, "settings": {"dropout": options["settings"]["dropout"]}}
+
+
+def _given(outputs: AnswerOutputs) -> list[str]:
+    """The answer to each question, empty for none; RunError if an output is no finite number."""
+    # A context without words has no outputs.
+    finite(np.array([0.0 if one is None else one.normalizer for one in outputs.candidates]))
+    return [one.text for one in answer_predictions((), outputs)]
 
 
 def _texts(examples: QuestionRows) -> list[list[str]]:

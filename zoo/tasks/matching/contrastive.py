@@ -187,7 +187,7 @@ class Contrastive(LabelledTask):
         raise NotImplementedError
 
     def answers(self, predictor: Any, examples: Examples) -> Answers:
-        raise InputError(f"Expected a task whose rows can be drawn one by one, got {self.name}.")
+        raise InputError(f"Expected a task of separate rows, got {self.name}; evaluate each.")
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], labels: tuple[str, ...]) -> Self:

@@ -14,8 +14,11 @@ from keras_transformer.zoo.data.tables import quoted
 from keras_transformer.zoo.data.tagged import Read, TaggedRows, read_tagged
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
+from keras_transformer.zoo.evaluation.significance import Answers
 from keras_transformer.zoo.evaluation.tag_metrics import (
+    accuracy_of_rows,
     entity_metrics,
+    f1_of_rows,
     undefined_by_entities,
     word_metrics,
 )
@@ -163,13 +166,7 @@ class TokenClassification(WindowedTask):
 
     def evaluate(self, predictor: Any, examples: TaggedRows, **decoding: Any) -> dict[str, Any]:
         check_no_decoding(decoding)
-        if examples.targets is None:
-            raise InputError(f"{examples.path}: expected tags to evaluate on.")
-        outputs = predictor.outputs(examples.texts)
-        return {
-            "rows": len(examples), "truncated": sum(outputs.truncated),
-            **self.metrics(examples, outputs),
-        }  # fmt: skip
+        return self.metrics_of(examples, self.outputs_of(predictor, examples))
 
     def metrics(self, examples: TaggedRows, outputs: TagOutputs) -> dict[str, Any]:
         """Returns the metrics of outputs against the examples' tags.
@@ -179,11 +176,40 @@ class TokenClassification(WindowedTask):
         Raises:
             RunError: an output is infinite or not a number.
         """
+        found = self.found_tags(outputs)
+        return (entity_metrics if self.has_entities else word_metrics)(examples.tags(), found)
+
+    def answers(self, predictor: Any, examples: TaggedRows) -> Answers:
+        """Returns a model's tags of the rows' words, to be measured on any of the rows.
+
+        Raises:
+            InputError: if the examples have no tags.
+        """
+        found = self.found_tags(self.outputs_of(predictor, examples))
+        metric = self.defined(self.metric, examples)
+        of_rows = f1_of_rows if metric is F1 else accuracy_of_rows
+        return Answers(metric=metric, of=of_rows(examples.tags(), found))
+
+    def outputs_of(self, predictor: Any, examples: TaggedRows) -> TagOutputs:
+        """Returns a checkpoint's or a file's outputs for examples with tags.
+
+        Raises:
+            InputError: if there are no tags.
+        """
+        if examples.targets is None:
+            raise InputError(f"{examples.path}: expected tags to evaluate on.")
+        return predictor.outputs(examples.texts)
+
+    def found_tags(self, outputs: TagOutputs) -> list[list[str | None]]:
+        """Returns the tags of each row; of a word that is not read `O`, or None of plain tags.
+
+        Raises:
+            RunError: an output is infinite or not a number.
+        """
         finite(outputs.scores)
         named = (*self.labels, OUTSIDE if self.has_entities else None)
         tags = row_tags(self.labels, outputs, self.constrained)
-        found = [[named[tag] for tag in row] for row in tags]
-        return (entity_metrics if self.has_entities else word_metrics)(examples.tags(), found)
+        return [[named[tag] for tag in row] for row in tags]
 
     def undefined(self, examples: TaggedRows) -> dict[str, str]:
         if not self.has_entities:

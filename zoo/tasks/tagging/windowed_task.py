@@ -37,6 +37,17 @@ class WindowedTask(Task):
         windows = self.windows(examples, modality)
         return Features(windows.columns, windows.truncated)
 
+    def metrics(self, examples: Any, outputs: Any) -> dict[str, Any]:
+        """Returns the metrics of outputs against the examples' targets."""
+        raise NotImplementedError
+
+    def metrics_of(self, examples: Any, outputs: Any) -> dict[str, Any]:
+        """Returns the result of `evaluate` for outputs of the examples."""
+        return {
+            "rows": len(examples), "truncated": sum(outputs.truncated),
+            **self.metrics(examples, outputs),
+        }  # fmt: skip
+
     def options(self) -> dict[str, Any]:
         return {"stride": self.stride} if self.stride else {}
 
