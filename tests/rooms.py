@@ -226,13 +226,6 @@ ROOMS = {
     "edge.integers": Room(
         "edge.runtime layers zoo.errors zoo.tokenizers", "numpy tensorflow"
     ),
-    "edge.compare": Room(
-        "edge.graphs edge.integers edge.load edge.precision edge.runtime edge.runtime.checks "
-        "edge.tflite layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation "
-        "zoo.generation zoo.layer_names zoo.masking zoo.modalities zoo.models zoo.models.running "
-        "zoo.outputs zoo.predictor zoo.pretrained zoo.storage zoo.tabular zoo.tasks zoo.tokenizers",
-        "ai_edge_litert keras numpy",
-    ),
     "edge.compress": Room(
         "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.models zoo.pretrained "
         "zoo.progress zoo.recipe zoo.tasks zoo.training",
@@ -252,6 +245,14 @@ ROOMS = {
         "edge.precision edge.quantize edge.tflite layers zoo.by_position zoo.checkpoint zoo.data "
         "zoo.errors zoo.modalities zoo.models zoo.models.running zoo.storage",
         "keras tensorflow",
+    ),
+    "edge.compare": Room(
+        "edge.convert edge.graphs edge.integers edge.load edge.precision edge.runtime "
+        "edge.runtime.checks edge.tflite layers zoo.backends zoo.checkpoint zoo.data zoo.errors "
+        "zoo.evaluation zoo.generation zoo.layer_names zoo.masking zoo.modalities zoo.models "
+        "zoo.models.running zoo.outputs zoo.predictor zoo.pretrained zoo.storage zoo.tabular "
+        "zoo.tasks zoo.tokenizers",
+        "ai_edge_litert keras numpy",
     ),
     "edge.publish": Room(
         "edge.runtime zoo.checkpoint zoo.models zoo.outputs zoo.printable zoo.prune_vocabulary"

@@ -9,10 +9,10 @@ import numpy as np
 
 from keras_transformer.edge.compare.layers import LayerDifference, explain
 from keras_transformer.edge.compare.masked import compare_masked
-from keras_transformer.edge.compare.parity import Parity, outputs_difference, runner_parity
+from keras_transformer.edge.compare.parity import Parity, outputs_difference
 from keras_transformer.edge.compare.probes import at_positions, padded_outputs
-from keras_transformer.edge.compare.simulated import Simulation, simulated_parity
-from keras_transformer.edge.precision import get_precision
+from keras_transformer.edge.compare.simulated import file_parity
+from keras_transformer.edge.convert.window import with_window_of
 from keras_transformer.edge.runtime.packed import Source, names_of
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.backends import needs_backend
@@ -92,7 +92,7 @@ class Comparisons(Tabular, list):
                 one.checkpoint_value,
                 one.parity.same,
                 f"{one.parity.largest:.3g}",
-                _number(one.parity.steps, ".2f"),
+                f"{one.parity.steps:.2f}",
                 f"{one.size / 1e6:.2f}",
             )
             for one in self
@@ -143,12 +143,12 @@ def compare(
             "--head (head() in Python)."
         )
     runners = _runners(files, threads)
-    for runner in runners:
-        _check_same_model(checkpoint, runner)
+    windows = _windows(checkpoint, runners)
     columns, decoding = read_options(checkpoint, options, data)
-    data, weights = _read(checkpoint, data, columns), weights_digest(checkpoint.model.weights)
+    data = _read(checkpoint, data, columns)
     if checkpoint.reads_sources:
-        return _compare_texts(checkpoint, runners, data, decoding, weights)
+        return _compare_texts(windows, runners, data, decoding)
+    weights = weights_digest(checkpoint.model.weights)
     if checkpoint.output_kind in (MASKS, REPLACED):
         return Comparisons(_compare_masked(checkpoint, one, data, weights) for one in runners)
     if data.targets is None:
@@ -181,18 +181,23 @@ def _read(
 
 
 def _compare_texts(
-    checkpoint: Checkpoint, runners: Sequence[Runner], pairs: SentencePairs,
-    decoding: Mapping[str, Any], weights: str,
+    checkpoints: Sequence[Checkpoint], runners: Sequence[Runner], pairs: SentencePairs,
+    decoding: Mapping[str, Any],
 ) -> Comparisons:  # fmt: skip
-    task: Any = checkpoint.task  # one that writes texts for sources
-    expected, name = checkpoint.generate(pairs.sources, **decoding), task.metric.name
-    reference = task.text_metrics(expected, pairs.targets)
-    compared = Comparisons()
-    for runner in runners:
+    """Compares each file with the checkpoint of its window."""
+    task: Any = checkpoints[0].task  # one that writes texts for sources
+    name, known, compared = task.metric.name, {}, Comparisons()
+    for checkpoint, runner in zip(checkpoints, runners, strict=True):
+        window = str(checkpoint.config.modality_settings)
+        if window not in known:
+            texts = checkpoint.generate(pairs.sources, **decoding)
+            known[window] = texts, weights_digest(checkpoint.model.weights)
+        expected, weights = known[window]
+        reference = task.text_metrics(expected, pairs.targets)
         written = runner.generations(pairs.sources, **decoding)
         texts = [one.text for one in written]
         same = sum(a == b for a, b in zip(texts, expected, strict=True)) / len(texts)
-        parity = _steps_parity(checkpoint, runner)
+        parity = file_parity(checkpoint, runner)
         compared.append(
             Comparison(
                 path=runner.name, precision=runner.precision, size=len(bytes(runner)),
@@ -211,15 +216,6 @@ def _has_weights(runner: Runner, weights: str) -> bool | None:
     """Whether a file says that it was made from weights of a hash; None where it says nothing."""
     found = runner.description.get("provenance", {}).get("weights_sha256")
     return None if found is None else found == weights
-
-
-def _steps_parity(checkpoint: Checkpoint, runner: Runner) -> Parity:
-    """The difference of logits; of a file of integers, from its simulation in integers."""
-    spec = get_precision(runner.precision)
-    if spec.inner_bits is None or not checkpoint.is_quantized:
-        return runner_parity(checkpoint.model, checkpoint, runner)
-    simulation = Simulation(checkpoint, checkpoint.model, spec, runner.max_length)
-    return simulated_parity(simulation, runner)
 
 
 @needs_backend("compare --layers")
@@ -243,9 +239,18 @@ def compare_layers(
         InputError: if a file was not made by `convert` or is of another model; see also `explain`.
     """
     runners = _runners(files)
-    for runner in runners:
-        _check_same_model(checkpoint, runner)
-    return {runner.name: explain(checkpoint, runner, inputs) for runner in runners}
+    return {
+        runner.name: explain(own, runner, inputs)
+        for own, runner in zip(_windows(checkpoint, runners), runners, strict=True)
+    }
+
+
+def _windows(checkpoint: Checkpoint, runners: Sequence[Runner]) -> list[Checkpoint]:
+    """The checkpoint with the window of each file, whose model is checked to be the same."""
+    windows = [with_window_of(checkpoint, runner.modality) for runner in runners]
+    for own, runner in zip(windows, runners, strict=True):
+        _check_same_model(own, runner)
+    return windows
 
 
 def _check_same_model(checkpoint: Checkpoint, runner: Runner) -> None:
@@ -313,7 +318,3 @@ def _compare_masked(
         value=found[name], checkpoint_value=expected[name], parity=parity, num_truncated=0,
         same_weights=_has_weights(runner, weights),
     )  # fmt: skip
-
-
-def _number(value: float | None, form: str) -> str | None:
-    return None if value is None else format(value, form)

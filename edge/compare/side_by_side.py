@@ -96,7 +96,9 @@ class SideBySide:
         memory, first = {}, 0
         caches = {name: np.zeros(shapes[name], np.float32) for name in names}
         if WAVEFORM in row:
-            memory = self._call(ENCODE, {WAVEFORM: row[WAVEFORM][None]}, meetings)
+            # The window of a file may be shorter than that of its checkpoint.
+            samples = self.inside[ENCODE].shapes[WAVEFORM][1]
+            memory = self._call(ENCODE, {WAVEFORM: row[WAVEFORM][None, :samples]}, meetings)
             release_freed_memory(self._model)
         elif ENCODE in self._functions:
             source = pad_rows([row["source_ids"]], self.length)

@@ -14,13 +14,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_transformer.edge.compare.parity import Parity, outputs_difference
+from keras_transformer.edge.compare.parity import Parity, outputs_difference, runner_parity
 from keras_transformer.edge.compare.probes import probe_inputs, stepwise_outputs
 from keras_transformer.edge.graphs.front_end import file_inputs
 from keras_transformer.edge.graphs.static import make_signatures
 from keras_transformer.edge.integers.simulation import IntegerGraph
 from keras_transformer.edge.integers.steps import IntegerSteps
-from keras_transformer.edge.precision import Precision
+from keras_transformer.edge.precision import Precision, get_precision
 from keras_transformer.edge.runtime.names import DECODE, LOGITS, PREDICT
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.tflite.inside import Inside
@@ -112,6 +112,16 @@ def simulated_parity(simulation: Simulation, runner: Runner) -> Parity:
     else:
         found = runner.run(probe_inputs(checkpoint, runner.max_length))
     return outputs_difference(simulation.outputs(), found, runner)
+
+
+def file_parity(checkpoint: Checkpoint, runner: Runner) -> Parity:
+    """Compares a file with its checkpoint on the probes; one of integers with its simulation."""
+    spec = get_precision(runner.precision)
+    if spec.inner_bits is None or not checkpoint.is_quantized:
+        return runner_parity(checkpoint.model, checkpoint, runner)
+    return simulated_parity(
+        Simulation(checkpoint, checkpoint.model, spec, runner.max_length), runner
+    )
 
 
 class _Beside:

@@ -5,6 +5,7 @@ import math
 
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.modalities.speech import Speech, SpeechSettings
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 
@@ -39,7 +40,33 @@ def with_window(checkpoint: Checkpoint, seconds: float) -> Checkpoint:
             f"Expected max_seconds to be from {now.frame / now.rate:g} to the model's "
             f"{now.samples / now.rate:g}, got max_seconds={seconds:g}."
         )
-    config = config.replace(samples=samples)
+    return _with_samples(checkpoint, samples)
+
+
+def with_window_of(checkpoint: Checkpoint, modality: Modality) -> Checkpoint:
+    """Returns a checkpoint with the window of a file that was made of it with a shorter one.
+
+    Others are returned as they are, among them those of another kind.
+
+    Args:
+        checkpoint: a checkpoint.
+        modality: modality of the file.
+    """
+    now, then = checkpoint.modality, modality
+    if not (isinstance(now, Speech) and isinstance(then, Speech)) or checkpoint.is_quantized:
+        return checkpoint
+    ours, theirs = (SpeechSettings.of(one.settings) for one in (now, then))
+    is_shorter = theirs.samples < ours.samples
+    if not is_shorter or dataclasses.replace(ours, samples=theirs.samples) != theirs:
+        return checkpoint
+    return _with_samples(checkpoint, theirs.samples)
+
+
+def _with_samples(checkpoint: Checkpoint, samples: int) -> Checkpoint:
+    """The checkpoint with a window of so many samples, a multiple of two hops."""
+    modality = checkpoint.modality
+    config = checkpoint.config.replace(samples=samples)
+    hops = 2 * SpeechSettings.of(config.modality_settings).hop
     weights = get_weights(checkpoint.model)
     weights[_POSITIONS] = weights[_POSITIONS][: samples // hops]
     model = build(config, checkpoint.task)

@@ -1,12 +1,14 @@
 """Models of speech with a shorter window against the layers of the whole one."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import keras_transformer as kt
-from keras_transformer.edge.convert.window import with_window
+from keras_transformer.edge.compare.compare import compare_layers
+from keras_transformer.edge.convert.window import with_window, with_window_of
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.errors import InputError
 from tests.zoo.pretrained import tiny_speech
@@ -54,6 +56,24 @@ def test_its_file_reads_the_window(whole, tmp_path):
     sounds = [one[:SAMPLES] for one in reference["waveform"]]
     assert runner.modality.longest.startswith(f"{SECONDS:g} seconds")
     assert runner.generate(sounds) == with_window(model, SECONDS).generate(sounds)
+    [compared] = kt.compare(model, runner, (list(reference["waveform"]), ["a b"] * len(sounds)))
+    assert compared.same_weights and compared.parity.agreement == 1.0
+    assert compared.parity.largest < 1e-3
+    inputs = model.task.inputs(model.task.read((sounds, ["a b"] * len(sounds))), model.modality)
+    layers = compare_layers(model, [runner], inputs)[runner.name]
+    assert layers and not any(one.departs for one in layers)
+
+
+def test_a_checkpoint_gets_the_window_of_a_file(whole):
+    model = whole[0]
+    short = with_window(model, SECONDS)
+    assert with_window_of(model, short.modality).config == short.config
+    assert with_window_of(short, model.modality) is short
+    assert with_window_of(model, model.modality) is model
+    other = dataclasses.replace(
+        short.modality, settings={**short.modality.settings, "mels": 21}
+    )
+    assert with_window_of(model, other) is model
 
 
 @pytest.mark.parametrize("seconds", [0.001, 0.5, 0, -1, float("inf"), float("nan")])
