@@ -255,6 +255,7 @@ def test_an_argument_that_no_system_takes(word):
          "Expected --rotate only for a float checkpoint, got --rotate."),
         # What is no option, or part of another thing.
         ("Expected lengths up to 9, got length=12.", "Expected lengths up to 9, got length=12."),
+        *[("Expected a setting of the model among width, range_method, got 'bogus'.",) * 2],
         *[("/data/rounding=x/my_range_method.tsv: expected a range, got 'rounding=1'.",) * 2],
     ],
 )  # fmt: skip

@@ -205,6 +205,7 @@ def test_a_folder_of_the_users_is_not_taken_for_states(data, tmp_path):
         (["--max-length", "33"], "Expected --max-length to be at most the model's 32"),
         (["--vocab-size", "40000"], "Expected --vocab-size to be at most the 30522 of bert_tiny"),
         (["--set", "depth=3"], "Expected a setting of the model among"),
+        (["--set", "depth=3"], ", max_length, "),
         (["--set", "num_layers=many"], "Expected num_layers to be an integer"),
         (["--set", "dropout"], "Expected KEY=VALUE, got 'dropout'."),
         (["--train", "no.tsv"], "Invalid value for '--train': There is no file no.tsv."),

@@ -285,11 +285,14 @@ def _numbers_in(widths: str) -> tuple[int, ...]:
     """The widths in a text, ascending.
 
     Raises:
-        InputError: if one is no integer above 0.
+        InputError: if one is no integer above 0, or occurs again.
     """
     parts = widths.split(",") if isinstance(widths, str) and widths else []
     if not isinstance(widths, str) or not all(_WIDTH.fullmatch(part.strip()) for part in parts):
         raise InputError(
             f"Expected widths to be integers above 0, separated by commas, got widths={widths!r}."
         )
-    return tuple(sorted({int(part) for part in parts}))
+    found = sorted({int(part) for part in parts})
+    if len(found) < len(parts):
+        raise InputError(f"Expected each of the widths once, got widths={widths!r}.")
+    return tuple(found)

@@ -190,6 +190,7 @@ def test_batches_of_triplets_hold_all_three_rows():
              f"widths={widths!r}.")
             for widths in ("0", "4,,8", "x", 4)
         ),
+        ({"widths": "8,4, 8"}, "Expected each of the widths once, got widths='8,4, 8'."),
     ],
 )  # fmt: skip
 def test_impossible_values(values, message):
