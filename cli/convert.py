@@ -235,7 +235,7 @@ def convert(
         ("size, compressed by gzip", display.size(compressed)),
         ("target", target),
         ("lengths", ", ".join(map(str, made)) or "any"),
-        (f"{unit} compared with the Keras model", str(parity.rows)),
+        (f"{unit} compared with the checkpoint", str(parity.rows)),
         *(
             [("same choice", None if parity.agreement is None else f"{parity.agreement:.1%}")]
             if parity.cosine is None else [("smallest cosine", f"{parity.cosine:.4f}")]

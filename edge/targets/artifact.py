@@ -26,7 +26,7 @@ class Artifact:
         precision: precision of the weights and, for some, the activations.
         files: contents by name, with `/` between folders.
         is_folder: whether it is saved as a folder rather than one file.
-        parity: parity with the Keras model on the checkpoint's probes.
+        parity: parity with the checkpoint's own Keras model on its probes.
         description: JSON-serializable description of the model.
         origin: the card's part on the checkpoint.
         loading: the card's lines on how to load it.
@@ -157,7 +157,7 @@ def _parity(parity: Parity, origin: Origin) -> str:
     # A published model has built-in texts and calibration rows in place of validation data.
     rows = "rows of validation" if origin.is_measured else "texts"
     return (
-        f"on {parity.rows} {rows} against Keras: {same}largest difference "
+        f"on {parity.rows} {rows} against the checkpoint: {same}largest difference "
         f"{parity.largest:.2g} ({parity.steps:.1f} output steps)"
     )
 

@@ -105,19 +105,27 @@ class FlatbufferWriter(Writer):
         }
         data = pack(flatbuffer, description, files, is_stored=self.is_stored)
         follows = self.knows_layers and LIMITS[spec.name].steps is not None
-        if checkpoint.head_names:
-            parity = heads_parity(request, graph, data, follows=follows)
-        else:
-            parity = self.parity(checkpoint.model if follows else graph.model, checkpoint, data)
-        costly = None
+        parity, costly = self._parity_of(request, graph, data, follows=follows), None
         if follows and not checkpoint.is_quantized and not checkpoint.head_names:
             costly = partial(_costly, request, graph, lengths[-1])
         parity.check(spec, layers_follow=follows, costly=costly)
+        if not follows and graph.model is not checkpoint.model:
+            # What is told of every file is its difference from the checkpoint.
+            parity = self._parity_of(request, graph, data, follows=True)
         return self.artifact(
             target=self.name, precision=spec.name, files={FILE: data}, parity=parity,
             description=description, origin=origin_of(checkpoint),
             loading=self.loading(checkpoint), measured=self.measured(description),
         )  # fmt: skip
+
+    def _parity_of(
+        self, request: Request, graph: Graph, data: bytes, *, follows: bool
+    ) -> Parity:
+        """The parity with the checkpoint's own model, or else with the one that rounds."""
+        checkpoint = request.checkpoint
+        if checkpoint.head_names:
+            return heads_parity(request, graph, data, follows=follows)
+        return self.parity(checkpoint.model if follows else graph.model, checkpoint, data)
 
     def _description(
         self, request: Request, graph: Graph, lengths: Sequence[int], flatbuffer: bytes

@@ -19,7 +19,7 @@ def test_a_float_checkpoint_becomes_a_file(checkpoint, tmp_path, precision):
     rows = dict(line.rsplit(maxsplit=1) for line in result.stdout.splitlines() if "  " in line)
     assert rows["precision"] == precision
     assert rows["same choice"].endswith("%")
-    assert rows["rows compared with the Keras model"] == "8"
+    assert rows["rows compared with the checkpoint"] == "8"
     assert rows["lengths"] == "16"
     # What the check of parity counts: only a precision that rounds may have such rows.
     line = re.search("^rows that depart +(.*)$", result.stdout, re.MULTILINE)
@@ -88,7 +88,7 @@ def test_a_folder_is_written_and_replaced(checkpoint, tmp_path):
     result = call(*arguments)
     assert result.exit_code == 0
     rows = dict(line.rsplit(maxsplit=1) for line in result.stdout.splitlines() if "  " in line)
-    assert rows["rows compared with the Keras model"] == "8"
+    assert rows["rows compared with the checkpoint"] == "8"
     assert (rows["target"], rows["lengths"]) == ("saved_model", "any")
     assert float(rows["largest difference of outputs"]) < 1e-4
     card = tmp_path / "MODEL_CARD.md"

@@ -163,7 +163,7 @@ def test_it_is_quantized_and_becomes_int8(translator, tmp_path, way):
         assert result.exit_code == 0, result.output
     result = call("convert", model, "--precision", "int8", *options, "--out", file)
     assert result.exit_code == 0, result.output
-    assert "tokens compared with the Keras model" in result.stdout
+    assert "tokens compared with the checkpoint" in result.stdout
     assert "the same in output steps" in result.stdout
     assert len(Runner(file).generate(TEXTS, max_tokens=4)) == 3
 

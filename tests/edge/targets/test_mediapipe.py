@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers.table import Table
+from scipy.special import log_softmax
 
+from keras_transformer.edge.compare.probes import probe_inputs
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
@@ -51,6 +53,17 @@ def test_probabilities_are_those_of_the_plain_file(paths, file, plain):
         # The softmax in the graph and NumPy's round the last bits otherwise.
         assert one.scores == pytest.approx(other.scores, abs=1e-6)
         assert one.truncated == other.truncated
+
+
+def test_what_is_told_is_the_difference_from_the_checkpoint():
+    """Not that from the model that rounds as the file does, which is hardly any."""
+    trained = random_model(pooling="mean")
+    made = convert(trained, "dynamic_int8", target="mediapipe")
+    inputs = probe_inputs(trained, trained.max_length)
+    expected = log_softmax(np.asarray(trained.model(inputs)), axis=1)
+    off = np.abs(Runner(made).run(inputs) - expected).max()
+    assert made.parity.largest == pytest.approx(off, rel=1e-3) and off > 1e-3
+    assert f" against the checkpoint: the same choice in {made.parity.agreement:.1%}" in made.card()
 
 
 @pytest.mark.parametrize("target", ["mediapipe", "text"])
