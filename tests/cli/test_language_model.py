@@ -156,7 +156,7 @@ def test_int8_by_calibration(writer, tmp_path):
         ),
         (
             ["compare", "{checkpoint}", "{file}", "--data", "{validation}"],
-            "Expected a checkpoint of translation or of labels to compare, got one of "
+            "Expected a checkpoint that does not continue texts to compare, got one of "
             "language-modeling; evaluate each instead.",
         ),
     ],
