@@ -42,12 +42,23 @@ class KeptStep:
         self._learner = learner
         self._state: tuple | None = None
         self._metrics: list[Any] = []
-        self._step: Callable | None = None
+        self._step: Any = None
         devices = current()
         self._place = jax.device_put if devices is None else devices.place
 
     def __call__(self, inputs: Mapping[str, np.ndarray], targets: Any) -> float:
         """Does a step, and returns the loss of its batch."""
+        step, arguments = self._call(inputs, targets)
+        loss, self._state = step(*arguments)
+        return float(loss)
+
+    def cost(self, inputs: Mapping[str, np.ndarray], targets: Any) -> dict[str, float]:
+        """Returns XLA's counts for a compiled step on a batch, such as its `flops`."""
+        step, arguments = self._call(inputs, targets)
+        return step.lower(*arguments).compile().cost_analysis()
+
+    def _call(self, inputs: Mapping[str, np.ndarray], targets: Any) -> tuple[Any, tuple]:
+        """The compiled step and its arguments."""
         placed = {name: self._place(np.asarray(rows)) for name, rows in inputs.items()}
         if targets is not None:
             targets = keras.tree.map_structure(lambda one: self._place(np.asarray(one)), targets)
@@ -59,8 +70,7 @@ class KeptStep:
             self._metrics = [one.value for one in self._learner.metrics_variables]
         if self._state is None:
             self._state = tuple([one.value for one in group] for group in self._variables())
-        loss, self._state = self._step(self._state, self._metrics, (placed, targets))
-        return float(loss)
+        return self._step, (self._state, self._metrics, (placed, targets))
 
     def settle(self) -> None:
         """Hands the state back to the variables, so that others read and change them."""
