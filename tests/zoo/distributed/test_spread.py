@@ -123,6 +123,17 @@ def test_a_run_that_loses_a_process_is_resumed(alone, tables, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_run_goes_on_with_another_number_of_devices(alone, tables, tmp_path):
+    for process in start_two(tables, tmp_path, "classifier", dies_at=12):
+        process.communicate(timeout=600)
+    assert (tmp_path / "classifier.training" / "state").exists()
+    ended(
+        start(tables, tmp_path, "classifier", "--distribute", "data", "--resume", devices=4)
+    )
+    check_equal(alone("classifier"), weights(tmp_path), 1e-6)
+
+
+@pytest.mark.slow
 def test_processes_with_other_data_are_refused(tables, tmp_path):
     other = shutil.copytree(tables, tmp_path / "tables")
     first, *rows, _ = (other / "train.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
