@@ -1,6 +1,7 @@
 """Images and spectrograms as sequences: patches of numbers, and their positions."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_transformer.bits import tanh_range
@@ -88,10 +89,15 @@ class SpectrogramPatches(keras.layers.Layer):
         frames, bands: sides of a patch.
         overlap: frames, and bands, that a patch shares with the next one.
         class_token: see `Patches`.
+        gathers: whether patches are gathered instead, which is slower: the converter has no
+            concatenation of int16.
     """
 
-    def __init__(self, frames, bands, *, overlap=0, class_token=False, **kwargs):
+    def __init__(
+        self, frames, bands, *, overlap=0, class_token=False, gathers=False, **kwargs
+    ):  # fmt: skip
         super().__init__(**kwargs)
+        self.gathers = gathers
         self.frames = frames
         self.bands = bands
         self.overlap = overlap
@@ -128,6 +134,8 @@ class SpectrogramPatches(keras.layers.Layer):
     def _windows(self, x, count, length):
         """(B, count, length, C) of (B, N, C), each so far from the last as patches are."""
         step, width = length - self.overlap, x.shape[2]
+        if self.gathers:
+            return ops.take(x, step * np.arange(count)[:, None] + np.arange(length), axis=1)
         pieces = -(-length // step)
         needed = (count + pieces - 1) * step
         missing = needed - x.shape[1]
@@ -142,7 +150,7 @@ class SpectrogramPatches(keras.layers.Layer):
         return input_shape[0], times * heights + self.class_token, self._size
 
     def get_config(self):
-        own = ("frames", "bands", "overlap", "class_token")
+        own = ("frames", "bands", "overlap", "class_token", "gathers")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 
 

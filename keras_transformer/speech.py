@@ -113,6 +113,12 @@ class FrameConvolution(Activated):
     def _windows(self, x):
         """(B, T / stride, 3 C): the frame before, the frame, and the frame after it."""
         frames, width = x.shape[1:]
+        if (self.activation_bits or 0) > WIDE_BITS:
+            # The converter has no concatenation of int16.
+            x = ops.pad(x, ((0, 0), (1, 2 - self.stride), (0, 0)))
+            firsts = self.stride * np.arange(frames // self.stride)
+            x = ops.take(x, firsts[:, None] + np.arange(_KERNEL), axis=1)
+            return ops.reshape(x, (-1, frames // self.stride, _KERNEL * width))
         if self.stride == 2:
             x = ops.reshape(x, (-1, frames // 2, 2 * width))
             before = ops.pad(x[:, :-1, width:], ((0, 0), (1, 0), (0, 0)))

@@ -34,10 +34,11 @@ def test_projected_patches_are_a_convolution(class_token):
     assert patches.compute_output_shape((None, 8, 12, 3)) == (None, 6 + class_token, 48)
 
 
+@pytest.mark.parametrize("gathers", [False, True])
 @pytest.mark.parametrize(("sides", "overlap"), [((6, 4), 0), ((6, 6), 4), ((5, 4), 1)])
-def test_patches_of_spectrograms_are_those_of_a_convolution(sides, overlap):
+def test_patches_of_spectrograms_are_those_of_a_convolution(sides, overlap, gathers):
     x = normal(2, 31, 17)
-    layer = SpectrogramPatches(*sides, overlap=overlap, class_token=True)
+    layer = SpectrogramPatches(*sides, overlap=overlap, class_token=True, gathers=gathers)
     found = keras.ops.convert_to_numpy(layer(x))
     steps = [side - overlap for side in sides]
     expected = np.array([

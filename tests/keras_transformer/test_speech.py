@@ -67,6 +67,9 @@ def test_a_convolution_is_that_of_keras(stride):
     expected = np.maximum(keras.ops.convert_to_numpy(expected) + bias, 0)
     found = keras.ops.convert_to_numpy(layer(x))
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    # In int16 the frames are gathered.
+    wide = FrameConvolution(7, stride=stride, bits={"activation_bits": 16})
+    np.testing.assert_array_equal(wide._windows(x), layer._windows(x))
 
 
 def test_positions_are_sines_and_then_cosines():

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from keras import KerasTensor
 
+from keras_transformer.decisions import WIDE_BITS
 from keras_transformer.frames import LogMel
 from keras_transformer.patches import SpectrogramPatches
 from keras_transformer.zoo.modalities.audio import AudioSettings
@@ -31,7 +32,8 @@ def embed_audio(parts: Parts, inputs: Mapping[str, KerasTensor]) -> tuple[KerasT
     if in_bands:
         x = SpectrogramPatches(
             settings.patch_frames, settings.patch_mels, overlap=settings.patch_overlap,
-            class_token=has_token, dtype=parts.dtype, name=parts.named("patches"),
+            class_token=has_token, gathers=(parts.bits["activation_bits"] or 0) > WIDE_BITS,
+            dtype=parts.dtype, name=parts.named("patches"),
         )(x)  # fmt: skip
     # The bias of the projection is a part of what is added to its outputs.
     x = parts.projection(c.hidden_dim, "frame_projection", x.shape[-1], use_bias=False)(x)
