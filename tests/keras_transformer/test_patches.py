@@ -27,7 +27,8 @@ def test_projected_patches_are_a_convolution(class_token):
     convolution = keras.layers.Conv2D(5, 4, strides=4, use_bias=False)
     convolution.build((None, 8, 12, 3))
     convolution.kernel.assign(keras.ops.reshape(projection.kernel, (4, 4, 3, 5)))
-    expected = np.asarray(convolution((PIXELS.astype("float32") - 128) / 128)).reshape(2, 6, 5)
+    convolved = convolution((PIXELS.astype("float32") - 128) / 128)
+    expected = keras.ops.convert_to_numpy(convolved).reshape(2, 6, 5)
     if class_token:
         expected = np.concatenate([np.zeros((2, 1, 5)), expected], axis=1)
     assert_close(found, expected)
