@@ -17,7 +17,7 @@ from keras_transformer.edge.tflite.schema import (
     kernels,
     output_step,
 )
-from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models.build import get_weights
 from tests.edge.generators import (
     DECODERS,
@@ -157,6 +157,11 @@ def test_every_precision_converts_with_builtins_and_narrow_kernels(kind, precisi
     spec = PRECISIONS[precision]
     if kind == "llama" and precision in ("integer", "int16x8"):
         with pytest.raises(InputError, match="^Expected positions .*rotary"):
+            written(kind, precision)
+        return
+    if (kind, precision) == ("transformer", "int4"):
+        # Weights drawn at random lose more in 4 bits than a file may.
+        with pytest.raises(RunError, match="int4 file to follow the Keras model within 5% of rows"):
             written(kind, precision)
         return
     path = written(kind, precision)

@@ -30,7 +30,7 @@ def in_units(checkpoint, mean=MEAN, deviation=DEVIATION):
 @pytest.mark.parametrize("precision", mostly_slow(["float16", "int8", "integer", "int4"], ["int8"]))
 def test_a_file_of_any_precision_writes_units(precision):
     # No float16 holds the mean or the deviation, and 256 steps from 0 to the mean are coarse.
-    standard = random_model("regression")
+    standard = random_model("regression", pooling="mean")
     given = {"calibration": calibration()} if get_precision(precision).is_static else {}
     plain = convert(standard, precision, **given)
     file = convert(in_units(standard), precision, **given)
