@@ -16,12 +16,11 @@ from keras_transformer.zoo.printable import printable, shortened
 
 USER_MISTAKE = 2
 FAILURE = 1
-# Modules that training on JAX does without, and the packages that have them.
-_FOR_DEVICES = {
-    "tensorflow": "tensorflow", "tensorflow_text": "tensorflow-text", "tf_keras": "tf-keras",
-    "tensorflow_model_optimization": "tensorflow-model-optimization",
-    "ai_edge_litert": "ai-edge-litert", "flatbuffers": "flatbuffers",
-}  # fmt: skip
+# Modules that training on JAX does without; their packages have dashes in place of underscores.
+_FOR_DEVICES = (
+    "tensorflow", "tensorflow_text", "tf_keras", "tensorflow_model_optimization", "ai_edge_litert",
+    "flatbuffers",
+)  # fmt: skip
 BACKENDS = ("tensorflow", "jax", "torch", "numpy", "openvino")
 # What precedes an argument in a sentence of ours, and does not where a name is part of another.
 _BEFORE = r"(?:(?<=got )|(?<=, )|(?<=where )|(?<=for )|(?<=and ))"
@@ -104,13 +103,14 @@ def as_options(sentence: str, parameters: Iterable[click.Parameter]) -> str:
 
 def _missing(error: Exception) -> str | None:
     """What a machine that only trains, on JAX, lacks for a command; None for another error."""
-    name = error.name if isinstance(error, ModuleNotFoundError) else None
-    package = _FOR_DEVICES.get((name or "").partition(".")[0])
-    if package is None or os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+    name = (error.name or "") if isinstance(error, ModuleNotFoundError) else ""
+    module = name.partition(".")[0]
+    needs_it = os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow"
+    if needs_it or module not in _FOR_DEVICES:
         return None
     return (
-        f"Expected {package} to be installed for this command, got none here; pip install "
-        "keras-transformer-zoo with all that it depends on."
+        f"Expected {module.replace('_', '-')} to be installed for this command, got none here; "
+        "pip install keras-transformer-zoo with all that it depends on."
     )
 
 

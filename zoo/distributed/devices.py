@@ -81,11 +81,6 @@ class Devices:
         """Default of the recipe's option of that name."""
         return ROWS_MULTIPLE if not ROWS_MULTIPLE % self.replicas else self.replicas
 
-    def meet(self, what: str) -> None:
-        """Waits until every process is here."""
-        if self.processes > 1:
-            multihost_utils.sync_global_devices(what)
-
     def check_run(self, rows_multiple: int, recipe: str, data: str) -> None:
         """Checks that a run fits the devices, and is the same in all processes.
 
@@ -125,6 +120,12 @@ def current() -> Devices | None:
 def is_writer() -> bool:
     """Whether this process writes files and reports: the only one, or the first of several."""
     return not _current or _current[-1].is_writer
+
+
+def meet(what: str) -> None:
+    """Waits until every process of a distributed run is here."""
+    if _current and _current[-1].processes > 1:
+        multihost_utils.sync_global_devices(what)
 
 
 @contextmanager

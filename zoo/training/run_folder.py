@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.rows import Rows
-from keras_transformer.zoo.distributed.devices import current, is_writer
+from keras_transformer.zoo.distributed.devices import is_writer, meet
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
@@ -89,14 +89,10 @@ def working_folder(out: str | Path | None, *, resume: bool, overwrite: bool) -> 
             raise InputError("Expected a folder to resume or overwrite, got out=None.")
         return None
     folder = states_of(out)
-    if (devices := current()) is not None and not devices.is_writer:
-        # The first process has made it ready.
-        devices.meet("folder")
-        return folder
-    check_run_target(out, resume=resume, overwrite=overwrite)
-    _make_ready(folder, resume=resume, overwrite=overwrite)
-    if devices is not None:
-        devices.meet("folder")
+    if is_writer():
+        check_run_target(out, resume=resume, overwrite=overwrite)
+        _make_ready(folder, resume=resume, overwrite=overwrite)
+    meet("folder")
     return folder
 
 
@@ -143,8 +139,7 @@ def stop_if_finished(
     if not resume or not Path(out).exists() or (overwrite and _holds_state(folder)):
         return
     if _is_of_run(out, recipe, origin):
-        if (devices := current()) is not None:
-            devices.meet("end")
+        meet("end")
         remove_states(folder)
         report.ended(out)
         raise FinishedRun(dataclasses.replace(as_checkpoint(out), rows=rows))
