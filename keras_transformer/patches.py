@@ -89,8 +89,7 @@ class SpectrogramPatches(keras.layers.Layer):
         frames, bands: sides of a patch.
         overlap: frames, and bands, that a patch shares with the next one.
         class_token: see `Patches`.
-        gathers: whether patches are gathered instead, which is slower: the converter has no
-            concatenation of int16.
+        gathers: whether patches are gathered instead, see `gathered_windows`.
     """
 
     def __init__(
@@ -135,7 +134,7 @@ class SpectrogramPatches(keras.layers.Layer):
         """(B, count, length, C) of (B, N, C), each so far from the last as patches are."""
         step, width = length - self.overlap, x.shape[2]
         if self.gathers:
-            return ops.take(x, step * np.arange(count)[:, None] + np.arange(length), axis=1)
+            return gathered_windows(x, count, length, step)
         pieces = -(-length // step)
         needed = (count + pieces - 1) * step
         missing = needed - x.shape[1]
@@ -152,6 +151,14 @@ class SpectrogramPatches(keras.layers.Layer):
     def get_config(self):
         own = ("frames", "bands", "overlap", "class_token", "gathers")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
+
+
+def gathered_windows(x, count, length, step):
+    """Returns windows (B, count, length, ...) of (B, N, ...), of which each begins a step later.
+
+    It is slower than to lay slices side by side, for which the converter has no int16.
+    """
+    return ops.take(x, step * np.arange(count)[:, None] + np.arange(length), axis=1)
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")

@@ -11,6 +11,7 @@ from keras_transformer.decisions import WIDE_BITS
 from keras_transformer.feedforward import Activated
 from keras_transformer.frames import MelPowers, triangles
 from keras_transformer.low_rank import make_projection
+from keras_transformer.patches import gathered_windows
 from keras_transformer.quantization import QuantizedLayer
 
 # Power of silence, and how far below the loudest band of a clip all is taken for as loud, in bels.
@@ -114,11 +115,10 @@ class FrameConvolution(Activated):
         """(B, T / stride, 3 C): the frame before, the frame, and the frame after it."""
         frames, width = x.shape[1:]
         if (self.activation_bits or 0) > WIDE_BITS:
-            # The converter has no concatenation of int16.
+            count = frames // self.stride
             x = ops.pad(x, ((0, 0), (1, 2 - self.stride), (0, 0)))
-            firsts = self.stride * np.arange(frames // self.stride)
-            x = ops.take(x, firsts[:, None] + np.arange(_KERNEL), axis=1)
-            return ops.reshape(x, (-1, frames // self.stride, _KERNEL * width))
+            x = gathered_windows(x, count, _KERNEL, self.stride)
+            return ops.reshape(x, (-1, count, _KERNEL * width))
         if self.stride == 2:
             x = ops.reshape(x, (-1, frames // 2, 2 * width))
             before = ops.pad(x[:, :-1, width:], ((0, 0), (1, 0), (0, 0)))
