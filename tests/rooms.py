@@ -47,8 +47,9 @@ ROOMS = {
     "zoo.modalities": Room(
         "zoo.chat zoo.errors zoo.media zoo.printable zoo.tokenizers", "numpy", device=True
     ),
+    "zoo.columns": Room("zoo.errors zoo.modalities", "numpy", device=True),
     "zoo.data": Room(
-        "zoo.errors zoo.media zoo.modalities zoo.numerals zoo.printable zoo.tagging "
+        "zoo.columns zoo.errors zoo.media zoo.modalities zoo.numerals zoo.printable zoo.tagging "
         "zoo.tokenizers", "numpy", device=True,
     ),
     "zoo.masking": Room(

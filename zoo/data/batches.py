@@ -1,5 +1,6 @@
 """Batches of rows of similar length, which keep the padding small."""
 
+import functools
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_transformer.zoo.columns.ragged import Fixed, Ragged, column
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.modality import InputSpec
 
@@ -39,49 +41,6 @@ class Batch:
         if self.targets is None or self.targets.ndim == 1 or self.targets.dtype.kind == "f":
             return len(self.index)
         return int(np.count_nonzero(self.targets != NO_TARGET))
-
-
-class _Ragged:
-    """Rows of one column, concatenated.
-
-    Args:
-        rows: arrays (n, ...) of any length n.
-        spec: spec of the column.
-    """
-
-    def __init__(self, rows: Sequence[np.ndarray], spec: InputSpec):
-        self.lengths = np.array([len(row) for row in rows], dtype=np.int64)
-        self.starts = np.concatenate(([0], np.cumsum(self.lengths)))[:-1]
-        # One spare element, so that gathering works when all rows are empty.
-        spare = np.zeros((1, *spec.shape[1:]), spec.dtype)
-        self.values = np.concatenate([*rows, spare]).astype(spec.dtype)
-        self._padding = np.array(spec.padding, spec.dtype)
-
-    def pad(self, rows: np.ndarray, width: int) -> np.ndarray:
-        """Selected rows as (len(rows), width, ...), with padding after their end."""
-        columns = np.arange(width)
-        inside = columns < self.lengths[rows][:, None]
-        places = np.where(inside, self.starts[rows][:, None] + columns, -1)
-        values = self.values[places]
-        inside = inside.reshape(*inside.shape, *(1,) * (values.ndim - 2))
-        return np.where(inside, values, self._padding)
-
-
-class _Fixed:
-    """Rows of one column with a fixed shape.
-
-    Args:
-        rows: arrays of that shape.
-        spec: spec of the column.
-    """
-
-    def __init__(self, rows: Sequence[np.ndarray], spec: InputSpec):
-        self.values = spec.pad(rows)
-        self.lengths = np.full(len(rows), spec.positions, np.int64)
-
-    def pad(self, rows: np.ndarray, width: int) -> np.ndarray:
-        """Selected rows (len(rows), ...), which need no padding."""
-        return self.values[rows]
 
 
 class Batches:
@@ -117,23 +76,23 @@ class Batches:
     ):
         known = {spec.name: spec for spec in specs}
         self._columns = {
-            name: _column(rows, known.get(name, InputSpec(name=name)))
+            name: column(rows, known.get(name, InputSpec(name=name)))
             for name, rows in columns.items()
         }
         is_ragged = targets is not None and not isinstance(targets, np.ndarray)
         if is_ragged:
-            targets = _Ragged(targets, InputSpec(name="targets", padding=NO_TARGET))
+            targets = Ragged.of(targets, InputSpec(name="targets", padding=NO_TARGET))
         self._targets = targets
         num_rows = len(next(iter(columns.values())))
         if not num_rows:
             raise InputError("Expected at least one row to make batches of, got none.")
-        num_targets = None if targets is None else len(targets.lengths if is_ragged else targets)
+        num_targets = None if targets is None else len(targets)
         if num_targets not in (None, num_rows):
             raise ValueError(
                 f"Expected one target a row, got {num_targets} targets and {num_rows} rows."
             )
         parts = [*self._columns.values(), *([self._targets] if is_ragged else [])]
-        self._lengths = np.max([part.lengths for part in parts], axis=0)
+        self._lengths = functools.reduce(np.maximum, [part.lengths for part in parts])
         for name, value in (("batch_tokens", batch_tokens), ("bucket", bucket)):
             if value is not None and value < 1:
                 raise InputError(f"Expected {name} to be at least 1, got {name}={value}.")
@@ -151,7 +110,10 @@ class Batches:
             self.edges = [longest]
         else:
             self.edges = _choose_edges(self._lengths, batch_tokens, bucket)
+        # Of many millions of rows, indices are most of what is in memory.
         by_length = np.argsort(self._lengths, kind="stable")
+        if num_rows <= np.iinfo(np.int32).max:
+            by_length = by_length.astype(np.int32)
         ends = np.searchsorted(self._lengths[by_length], self.edges, side="right")
         self._buckets = dict(zip(self.edges, np.split(by_length, ends[:-1]), strict=True))
         self._batch_tokens = batch_tokens
@@ -161,7 +123,7 @@ class Batches:
             for edge, rows in self._buckets.items()
         }
 
-    def _width(self, part: _Ragged | _Fixed, rows: np.ndarray, edge: int) -> int:
+    def _width(self, part: Ragged | Fixed, rows: np.ndarray, edge: int) -> int:
         """Padded length of a column in a bucket: its longest row there, rounded up."""
         if self._multiple is None or not len(rows):
             return edge
@@ -192,12 +154,11 @@ class Batches:
         plan += f" {self._rows_multiple}" if self._rows_multiple > 1 else ""
         digest = hashlib.sha256(plan.encode())
         for name, part in [*self._columns.items(), ("targets", self._targets)]:
-            is_column = isinstance(part, _Ragged | _Fixed)
-            arrays = (part.lengths, part.values) if is_column else (part,)
             digest.update(name.encode())
-            for array in arrays:
-                if array is not None:
-                    digest.update(np.ascontiguousarray(array))
+            if isinstance(part, Ragged | Fixed):
+                digest.update(part.digest())
+            elif part is not None:
+                digest.update(np.ascontiguousarray(part))
         return digest.hexdigest()
 
     def epoch(self, number: int, *, start: int = 0) -> Iterator[Batch]:
@@ -229,16 +190,16 @@ class Batches:
         return np.split(rows, [part[0] for part in np.array_split(starts, count)][1:])
 
     def _batch(self, rows: np.ndarray, edge: int) -> Batch:
-        def padded(part: _Ragged | _Fixed) -> np.ndarray:
+        def padded(part: Ragged | Fixed) -> np.ndarray:
             return part.pad(rows, self._widths[edge][part])
 
         targets = self._targets
-        if isinstance(targets, _Ragged):
+        if isinstance(targets, Ragged):
             targets = padded(targets)
         elif targets is not None:
             targets = targets[rows]
         inputs = {name: padded(part) for name, part in self._columns.items()}
-        return Batch(inputs=inputs, targets=targets, index=rows)
+        return Batch(inputs=inputs, targets=targets, index=rows.astype(np.int64))
 
 
 class SampledBatches:
@@ -280,10 +241,6 @@ class SampledBatches:
     def fingerprint(self) -> str:
         """Identifies the data, as `Batches.fingerprint` does."""
         return self._first.fingerprint()
-
-
-def _column(rows: Sequence[np.ndarray], spec: InputSpec) -> _Ragged | _Fixed:
-    return (_Ragged if spec.is_variable else _Fixed)(rows, spec)
 
 
 def _num_batches(rows: int, edge: int, batch_tokens: int, multiple: int) -> int:

@@ -2,17 +2,16 @@
 
 import csv
 import dataclasses
-import io
 import itertools
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
+from keras_transformer.zoo.columns.json_lines import columns_of_objects
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.text_files import read_text, rows_on_lines
 from keras_transformer.zoo.errors import InputError
@@ -121,26 +120,60 @@ def read_table(path: str | Path) -> Table:
             and the line.
     """
     path = Path(path)
+    suffix = table_suffix(path)
+    text = read_text(path)
+    if suffix == ".jsonl":
+        # Inside a string NEL may stand as it is, which the other two may not.
+        is_one_line = "\n" not in text and "\r" not in text
+        text = _NEL_BEHIND_OBJECT.sub("\n", text) if is_one_line else rows_on_lines(text)
+    else:
+        # Blank lines at the end are an editor's; elsewhere they are rows, and mostly ragged ones.
+        text = rows_on_lines(text).rstrip("\n")
+    first, *others = table_parts(path, [text])
+    for part in others:
+        first.lines.extend(part.lines)
+        for name, cells in part.columns.items():
+            first.columns[name] += cells
+    return first
+
+
+def table_suffix(path: Path) -> str:
+    """Returns the suffix that says what kind of table a file is, without `.gz` after it.
+
+    Raises:
+        InputError: if it is none of `SUFFIXES`, or the path is a folder.
+    """
     suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
     if path.is_dir():
         raise InputError(f"{path}: expected a table ({', '.join(SUFFIXES)}), got a folder.")
     if suffix not in SUFFIXES:
         known = ", ".join(SUFFIXES)
         raise InputError(f"{path}: expected a name that ends in {known} (or one of them and .gz).")
-    text = read_text(path)
+    return suffix
+
+
+def table_parts(path: Path, blocks: Iterable[str]) -> Iterator[Table]:
+    """Yields the rows of a table in parts, at least one.
+
+    Args:
+        path: file, whose name says what kind of table it is.
+        blocks: its text, each of whole lines, with LF between lines and none at the end.
+
+    Raises:
+        InputError: see `read_table`.
+    """
+    suffix = table_suffix(path)
     if suffix == ".jsonl":
-        return _jsonl_table(path, text)
-    # Blank lines at the end are an editor's; elsewhere they are rows, and mostly ragged ones.
-    text = rows_on_lines(text).rstrip("\n")
-    rows = (_tsv_rows if suffix == ".tsv" else _csv_rows)(path, text)
+        yield from _jsonl_tables(path, blocks)
+        return
+    rows = (_tsv_rows if suffix == ".tsv" else _csv_rows)(path, _lines(blocks))
     header_line, header = next(rows, (1, []))
     if not header:
         raise InputError(f"{path}: the file is empty.")
     for name in header:
         if header.count(name) > 1:
             raise InputError(f"{path}, line {header_line}: the column {name!r} is there twice.")
-    lines: list[int] = []
-    columns: dict[str, list] = {name: [] for name in header}
+    is_empty = True
     # In parts: the list of a row takes more memory than its cells.
     while part := list(itertools.islice(rows, PART_ROWS)):
         for line, row in part:
@@ -149,25 +182,31 @@ def read_table(path: str | Path) -> Table:
                     f"{path}, line {line}: expected {len(header)} columns as in the header, "
                     f"got {len(row)}."
                 )
-            lines.append(line)
-        for name, *cells in zip(header, *(row for _, row in part), strict=True):
-            columns[name] += cells
-    if not lines:
+        columns = dict(zip(header, map(list, zip(*(row for _, row in part), strict=True)),
+                           strict=True))  # fmt: skip
+        yield Table(path=path, columns=columns, lines=[line for line, _ in part])
+        is_empty = False
+    if is_empty:
         raise InputError(f"{path}: the file has a header but no rows.")
-    return Table(path=path, columns=columns, lines=lines)
 
 
-def _tsv_rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+def _lines(blocks: Iterable[str]) -> Iterator[str]:
     # Not splitlines: that also breaks at U+2028, U+0085 and others, which are part of a text.
-    if text:
-        for line, row in enumerate(text.split("\n"), start=1):
-            yield line, row.split("\t")
+    return (line for block in blocks if block for line in block.split("\n"))
 
 
-def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+def _tsv_rows(path: Path, lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
+    first = next(lines, "")
+    if first:
+        yield 1, first.split("\t")
+    for line, row in enumerate(lines, start=2):
+        yield line, row.split("\t")
+
+
+def _csv_rows(path: Path, lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
     # For the whole process, as csv has it: a cell may be as long as in TSV.
     csv.field_size_limit(MAX_CELL)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader((f"{line}\n" for line in lines), strict=True)
     line = 1
     try:
         for row in reader:
@@ -177,79 +216,16 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
         raise InputError(f"{path}, line {line}: bad CSV ({error}).") from None
 
 
-def _jsonl_table(path: Path, text: str) -> Table:
-    """Columns of all keys; what is wrong with one is said when it is asked for."""
-    # Inside a string NEL may stand as it is, which the other two may not.
-    is_one_line = "\n" not in text and "\r" not in text
-    text = _NEL_BEHIND_OBJECT.sub("\n", text) if is_one_line else rows_on_lines(text)
-    lines: list[int] = []
-    columns: dict[str, list] = {}
-    problems: dict[str, str] = {}
-    lists: dict[str, str] = {}
-    for line, source in enumerate(text.split("\n"), start=1):
-        if not source.strip():
-            continue
-        seen = set()
-        for key, value in _json_pairs(path, line, source):
-            if key not in columns:
-                columns[key] = []
-                if lines:
-                    problems[key] = (
-                        f"{path}, line {lines[0]}: expected the key {key!r}, which line {line} has."
-                    )
-            text, kind = _json_text(value)
-            if key in seen:
-                problems.setdefault(
-                    key, f"{path}, line {line}: the column {key!r} is there twice."
-                )
-            elif kind is not None:
-                wrong = (
-                    f"{path}, line {line}: expected {key!r} to be a string, a number, true or "
-                    f"false, got {kind}."
-                )
-                (lists if isinstance(text, list) else problems).setdefault(key, wrong)
-            seen.add(key)
-            columns[key].append(text)
-        for key in columns.keys() - seen:
-            problems.setdefault(
-                key, f"{path}, line {line}: expected the key {key!r} as in other lines, got "
-                f"{quoted(sorted(seen))}.",
-            )  # fmt: skip
-        lines.append(line)
-    if not lines:
+def _jsonl_tables(path: Path, blocks: Iterable[str]) -> Iterator[Table]:
+    line, is_empty = 1, True
+    for block in blocks:
+        found = columns_of_objects(path, block, line)
+        line += block.count("\n") + 1
+        if found.lines:
+            yield Table(path=path, **found._asdict())
+            is_empty = False
+    if is_empty:
         raise InputError(f"{path}: the file is empty.")
-    return Table(path=path, columns=columns, lines=lines, problems=problems, lists=lists)
-
-
-def _json_pairs(path: Path, line: int, source: str) -> list[tuple[str, object]]:
-    try:
-        value = json.loads(
-            source, object_pairs_hook=tuple, parse_int=str, parse_float=str,
-            parse_constant=_NoNumber,
-        )  # fmt: skip
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise InputError(f"{path}, line {line}: bad JSON ({error}).") from None
-    if not isinstance(value, tuple) or not value:
-        raise InputError(f"{path}, line {line}: expected a JSON object with at least one key.")
-    return list(value)
-
-
-class _NoNumber(str):
-    """`NaN`, `Infinity` or `-Infinity`, which Python's JSON has and JSON has not."""
-
-
-def _json_text(value: object) -> tuple[str | list[str], str | None]:
-    """A value as text or a list of texts, and what it is if not one text."""
-    if isinstance(value, list):
-        texts = [_json_text(one) for one in value]
-        wrong = [kind for _, kind in texts if kind is not None]
-        return ("", f"a list of {wrong[0]}") if wrong else ([text for text, _ in texts], "a list")
-    if isinstance(value, bool):
-        return ("true" if value else "false"), None
-    if isinstance(value, str) and not isinstance(value, _NoNumber):
-        return value, None
-    kind = {tuple: "an object", _NoNumber: str(value)}.get(type(value), "null")
-    return "", kind
 
 
 def column(table: Table, name: str) -> list[str]:
