@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from keras_transformer.zoo.columns.several_files import files_of, is_pattern
 from keras_transformer.zoo.errors import InputError, no_file
 from keras_transformer.zoo.numerals import read_number
 
@@ -71,7 +72,7 @@ class ExistingFile(click.Path):
 
 
 class ExistingData(ExistingFile):
-    """A file of data, or a folder with a folder of files for each class.
+    """A file of data, a pattern of several, or a folder with a folder of files for each class.
 
     Args:
         path_type: type of its path.
@@ -80,6 +81,12 @@ class ExistingData(ExistingFile):
     def __init__(self, path_type: type = Path):
         super().__init__(path_type)
         self.dir_okay = True
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if is_pattern(value):
+            files_of(value)
+            return self.type(value)
+        return super().convert(value, param, ctx)
 
 
 class FileOrShare(click.ParamType):

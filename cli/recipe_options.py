@@ -13,6 +13,7 @@ FIELDS = {
     "spaces between words. For a translation sentencepiece, for language-modeling characters by "
     "default.",
     "vocab_size": "Largest size of the vocabulary that is learned from the training file.",
+    "vocabulary_rows": "Number of rows, evenly spaced, of which a vocabulary is learned at most.",
     "normalization": "Normalization before sentencepiece: nfkc folds compatibility characters, "
     "identity changes nothing (the default of models that write).",
     "max_length": "Largest length in tokens, special ones included; longer texts are cut and "

@@ -86,6 +86,11 @@ DATA_FILE, DATA = kinds.ExistingFile(str), kinds.ExistingData(str)
     "--validation and columns: for each task an object with task, train, validation, and what else "
     "differs from the defaults.",
 )
+@click.option(
+    "--prepared", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+    help="Folder of prepared data, see keras-transformer prepare.  [default: beside --out, and "
+    "gone when the run ends]",
+)
 @options.out()
 @options.overwrite()
 @options.resume()

@@ -28,9 +28,9 @@ ROOMS = {
     "zoo.ways": Room(),
     "zoo.logits": Room("zoo.errors", "numpy", device=True),
     "zoo.storage": Room("zoo.errors", "numpy safetensors"),
-    "zoo.recipe": Room("zoo.errors"),
     "zoo.tabular": Room("zoo.printable", device=True),
     "zoo.progress": Room("zoo.printable zoo.tabular", device=True),
+    "zoo.worker": Room("zoo.errors", device=True),
     "zoo.backends": Room("zoo.errors", "keras"),
     "edge.precision": Room("zoo.errors", device=True),
     "zoo.tokenizers.normalizers": Room("zoo.errors", "numpy", device=True),
@@ -48,6 +48,7 @@ ROOMS = {
         "zoo.chat zoo.errors zoo.media zoo.printable zoo.tokenizers", "numpy", device=True
     ),
     "zoo.columns": Room("zoo.errors zoo.modalities", "numpy", device=True),
+    "zoo.recipe": Room("zoo.columns zoo.errors"),
     "zoo.data": Room(
         "zoo.columns zoo.errors zoo.media zoo.modalities zoo.numerals zoo.printable zoo.tagging "
         "zoo.tokenizers", "numpy", device=True,
@@ -114,17 +115,20 @@ ROOMS = {
     ),
     "edge.runtime": Room(
         "edge.runtime.checks zoo.data zoo.errors zoo.generation zoo.modalities zoo.outputs "
-        "zoo.predictor zoo.tagging zoo.tokenizers",
+        "zoo.predictor zoo.tagging zoo.tokenizers zoo.worker",
         "ai_edge_litert numpy tensorflow_text", device=True,
     ),
     "zoo.evaluation": Room(
         "zoo.data zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.tagging zoo.tokenizers "
         "zoo.tokenizers.normalizers", "jiwer keras numpy sacrebleu scipy sklearn",
     ),
+    "zoo.prepared": Room(
+        "zoo.columns zoo.data zoo.errors zoo.modalities zoo.recipe zoo.storage zoo.worker", "numpy"
+    ),
     "zoo.losses": Room("zoo.answering zoo.data zoo.errors", "keras"),
     "zoo.tasks": Room(
-        "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.generation zoo.logits zoo.losses "
-        "zoo.modalities zoo.models "
+        "zoo.answering zoo.columns zoo.data zoo.errors zoo.evaluation zoo.generation zoo.logits "
+        "zoo.losses zoo.modalities zoo.models zoo.prepared "
         "zoo.models.running zoo.numerals zoo.predictor "
         "zoo.outputs zoo.progress zoo.scope zoo.suited zoo.tabular zoo.tokenizers "
         "zoo.vocabularies",
@@ -202,8 +206,8 @@ ROOMS = {
     "zoo.training": Room(
         "layers zoo.augmentation zoo.backends zoo.checkpoint zoo.checkpoint_config zoo.data "
         "zoo.distributed zoo.errors zoo.evaluation zoo.losses zoo.media zoo.modalities zoo.models "
-        "zoo.models.embedded zoo.models.running zoo.outputs zoo.pretrained zoo.progress "
-        "zoo.prune_vocabulary zoo.recipe zoo.storage zoo.suited "
+        "zoo.models.embedded zoo.models.running zoo.outputs zoo.prepared zoo.pretrained "
+        "zoo.progress zoo.prune_vocabulary zoo.recipe zoo.storage zoo.suited "
         "zoo.tabular zoo.tasks zoo.tasks.masked zoo.tasks.matching zoo.tasks.multi_task "
         "zoo.tokenizers zoo.tokenizers.normalizers zoo.training.adaptation zoo.training.several "
         "zoo.vocabularies",

@@ -23,7 +23,6 @@ from keras_transformer.edge.runtime.names import (
 )
 from keras_transformer.edge.runtime.opening import open_file
 from keras_transformer.edge.runtime.packed import Source, contents, name_of
-from keras_transformer.edge.runtime.worker import Worker
 from keras_transformer.zoo.data.plain_text import load_plain_text
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.generation.scoring import stepwise_perplexity
@@ -31,6 +30,7 @@ from keras_transformer.zoo.generation.text import Each, Generation, TextGenerato
 from keras_transformer.zoo.generation.transcriber import generator_of
 from keras_transformer.zoo.outputs import BY_POSITION, Outputs, pad_positions, vectors_as
 from keras_transformer.zoo.predictor import Predictor
+from keras_transformer.zoo.worker import Worker
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter

@@ -8,9 +8,9 @@ import pytest
 from keras_transformer.cli.evaluate import AVERAGED, print_metrics
 from keras_transformer.edge.load import load
 from keras_transformer.edge.runtime.packed import pack, unpack
-from keras_transformer.edge.runtime.worker import Worker
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.tasks.registry import task_of
+from keras_transformer.zoo.worker import Worker
 from tests.cli.calls import SENTENCES, call, error_of, write_table
 from tests.edge.generators import generator
 

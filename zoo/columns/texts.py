@@ -1,6 +1,6 @@
 """Texts and labels of many rows, without an object for each."""
 
-import itertools
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import overload
 
@@ -8,19 +8,32 @@ import numpy as np
 
 # Rows that are decoded at a time where all are read.
 _PART = 4096
+_UTF8 = ("utf-8", "surrogatepass")
 
 
 class Texts(Sequence[str]):
     """Texts in one piece of memory, or of a file that is mapped into it.
 
     Args:
-        data: (bytes,) uint8, the texts in UTF-8 one after the other; a lone surrogate, which JSON
-            can hold, is written like any other character.
-        ends: (rows,) int64, where each text ends in `data`.
+        data: (bytes,) uint8, the texts in UTF-8; a lone surrogate, which JSON can hold, is written
+            like any other character.
+        starts, ends: (rows,) int64, where each text begins and ends in `data`.
+        key: identifies the texts; empty where nothing does.
     """
 
-    def __init__(self, data: np.ndarray, ends: np.ndarray):
-        self.data, self.ends = data, ends
+    def __init__(self, data: np.ndarray, starts: np.ndarray, ends: np.ndarray, key: str = ""):
+        self.data, self.starts, self.ends, self.key = data, starts, ends, key
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> "Texts":
+        """Returns the texts of the given rows, in the same memory."""
+        rows = np.asarray(rows)
+        digest = hashlib.sha256(np.ascontiguousarray(rows, np.int64)).hexdigest()
+        key = self.key and f"{self.key} {digest}"
+        return Texts(self.data, self.starts[rows], self.ends[rows], key)
+
+    def part(self, first: int, last: int) -> "Texts":
+        """Returns the texts of rows `first` to `last` in a piece of memory of their own."""
+        return self._gathered(slice(first, last))
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -32,31 +45,28 @@ class Texts(Sequence[str]):
 
     def __getitem__(self, row):
         if isinstance(row, slice):
-            first, last, step = row.indices(len(self))
-            if step != 1:
-                return [self[one] for one in range(first, last, step)]
-            return self._decoded(first, max(first, last))
-        if not -len(self) <= row < len(self):
-            raise IndexError(f"Expected a row of {len(self)}, got {row}.")
-        row %= len(self)
-        return self._decoded(row, row + 1)[0]
+            return self._gathered(row)._decoded()
+        return self.data[self.starts[row] : self.ends[row]].tobytes().decode(*_UTF8)
 
     def __iter__(self) -> Iterator[str]:
         for first in range(0, len(self), _PART):
             yield from self[first : first + _PART]
 
-    def _decoded(self, first: int, last: int) -> list[str]:
-        bounds = self.ends[max(first - 1, 0) : last].tolist()
-        if first == 0:
-            bounds.insert(0, 0)
-        if first == last:
-            return []
-        start = bounds[0]
-        data = self.data[start : bounds[-1]].tobytes()
-        return [
-            data[one - start : two - start].decode("utf-8", "surrogatepass")
-            for one, two in itertools.pairwise(bounds)
-        ]
+    def _gathered(self, rows: slice) -> "Texts":
+        starts, ends = self.starts[rows], self.ends[rows]
+        if not len(starts) or (starts[1:] == ends[:-1]).all():
+            # One after the other, as they were written.
+            first, last = (starts[0], ends[-1]) if len(starts) else (0, 0)
+            return Texts(np.array(self.data[first:last]), starts - first, ends - first)
+        parts = [self.data[one:two] for one, two in zip(starts, ends, strict=True)]
+        lengths = ends - starts
+        own = np.cumsum(lengths)
+        return Texts(np.concatenate(parts), own - lengths, own)
+
+    def _decoded(self) -> list[str]:
+        data = self.data.tobytes()
+        bounds = zip(self.starts.tolist(), self.ends.tolist(), strict=True)
+        return [data[one:two].decode(*_UTF8) for one, two in bounds]
 
 
 class Coded(Sequence[str]):
@@ -81,10 +91,17 @@ class Coded(Sequence[str]):
         )
         return cls(codes, list(index))
 
+    def take(self, rows: Sequence[int] | np.ndarray) -> "Coded":
+        """Returns the texts of the given rows."""
+        codes, places = np.unique(self.codes[np.asarray(rows)], return_inverse=True)
+        return Coded(places.astype(np.int32), [self.values[code] for code in codes])
+
     @property
     def first_rows(self) -> list[int]:
-        """The first row of each different text."""
-        return np.unique(self.codes, return_index=True)[1].tolist()
+        """The first row of each different text; those of no row are not among `values`."""
+        first = np.zeros(len(self.values), np.int64)
+        first[self.codes[::-1]] = np.arange(len(self.codes))[::-1]
+        return first.tolist()
 
     def __len__(self) -> int:
         return len(self.codes)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
+from keras_transformer.zoo.columns.texts import Coded
 from keras_transformer.zoo.data.tables import Table, column, quoted
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.numerals import LARGEST_FLOAT32, is_float32, read_number
@@ -20,10 +21,10 @@ def learn_labels(table: Table, label: str) -> list[str]:
     Raises:
         InputError: if a label is not one line of whole characters, or there are fewer than two.
     """
-    values = column(table, label)
-    for row, value in enumerate(values):
+    values = Coded.of(column(table, label))
+    for row, value in zip(values.first_rows, values.values, strict=True):
         check_label(value, table.at(row))
-    names = in_order(set(values))
+    names = in_order(values.values)
     if len(names) < 2:
         raise InputError(
             f"{table.path}: expected at least two classes in column {label!r}, "
@@ -97,8 +98,9 @@ def class_indices(table: Table, label: str, labels: Sequence[str]) -> np.ndarray
         InputError: if a label is unknown.
     """
     index = class_index(table, label, labels)
-    values = enumerate(column(table, label))
-    return np.array([index(value, row) for row, value in values], dtype=np.int32)
+    values = Coded.of(column(table, label))
+    places = zip(values.values, values.first_rows, strict=True)
+    return np.array([index(value, row) for value, row in places], np.int32)[values.codes]
 
 
 def class_index(

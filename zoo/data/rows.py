@@ -24,7 +24,18 @@ class Rows(abc.ABC):
         """Yields the texts, numbers and labels of each row, whose hash identifies the data."""
 
 
-def split_rows(groups: np.ndarray, share: float, *, seed: int) -> tuple[list[int], list[int]]:
+def sampled(examples: Any, most: int) -> Any:
+    """Returns examples, or so many of them, evenly spaced, if there are more."""
+    # Plain text has no rows.
+    count = len(examples) if hasattr(examples, "take") else 0
+    if count <= most:
+        return examples
+    return examples.take(np.arange(most) * count // most)
+
+
+def split_rows(
+    groups: np.ndarray, share: float, *, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns the indices of the rows of two parts, ascending.
 
     Args:
@@ -38,18 +49,19 @@ def split_rows(groups: np.ndarray, share: float, *, seed: int) -> tuple[list[int
     """
     check_share(share)
     order = np.random.default_rng(seed).permutation(len(groups))
-    chosen, due = [], 0.0
+    chosen, number, due = np.zeros(len(groups), bool), 0, 0.0
     for group in np.unique(groups):
         rows = order[groups[order] == group]
         due += share * len(rows)
-        count = int(np.clip(round(due) - len(chosen), 0, len(rows) - 1))
-        chosen += rows[:count].tolist()
-    if not chosen:
+        count = int(np.clip(round(due) - number, 0, len(rows) - 1))
+        chosen[rows[:count]] = True
+        number += count
+    if not number:
         raise InputError(
             f"Expected validation to be a share of the training data that holds a row, "
             f"got validation={share} of {len(groups)} rows."
         )
-    return np.setdiff1d(np.arange(len(groups)), chosen).tolist(), sorted(chosen)
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
 
 def check_share(share: float) -> None:

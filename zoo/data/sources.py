@@ -1,15 +1,17 @@
 """Data sources: a file or data in memory, as a table of text."""
 
+import contextvars
 import math
 import numbers
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from keras_transformer.zoo.data.tables import SUFFIXES, Table, quoted, read_table
+from keras_transformer.zoo.columns.several_files import files_of, is_pattern
+from keras_transformer.zoo.data.tables import SUFFIXES, Table, quoted, read_table, read_tables
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.media.array_files import read_arrays
 from keras_transformer.zoo.media.class_folders import read_class_folder
@@ -63,7 +65,7 @@ def read_source(
                 f"({', '.join(SUFFIXES)}, or one of them and .gz), or arrays ({ARRAYS})."
             )
         if is_text or path.suffix != ARRAYS:
-            return read_table(path)
+            return _read_files(source, texts, others, has_lists=bool(lists))
         source, name = read_arrays(path, texts, beside), str(path)
         for key in others:
             if key in source and source[key].ndim > 1:
@@ -114,6 +116,23 @@ def read_source(
             key for key, column in {**values, **flat}.items() if all(map(_is_integer, column))
         ),
     )  # fmt: skip
+
+
+# Reads columns of large files into other memory than Python's, see `zoo.prepared`.
+ReadLarge = Callable[[str | Path, Sequence[Path], Sequence[str], Sequence[str]], Table | None]
+read_large: contextvars.ContextVar[ReadLarge | None] = contextvars.ContextVar(
+    "read_large", default=None
+)
+
+
+def _read_files(
+    source: str | Path, texts: Sequence[str], others: Sequence[str], *, has_lists: bool
+) -> Table:
+    files = files_of(source)
+    reader = None if has_lists else read_large.get()
+    if reader is not None and (table := reader(source, files, texts, others)) is not None:
+        return table
+    return read_tables(source, files) if is_pattern(source) else read_table(files[0])
 
 
 def of_kinds(source: Source, names: Sequence[str]) -> Source:

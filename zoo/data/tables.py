@@ -1,5 +1,6 @@
 """Tables of text on disk, and the labelled examples of a task."""
 
+import bisect
 import csv
 import dataclasses
 import itertools
@@ -12,8 +13,9 @@ from typing import Any, Self
 import numpy as np
 
 from keras_transformer.zoo.columns.json_lines import columns_of_objects
+from keras_transformer.zoo.columns.texts import Texts
 from keras_transformer.zoo.data.rows import Rows
-from keras_transformer.zoo.data.text_files import read_text, rows_on_lines
+from keras_transformer.zoo.data.text_files import read_text, rows_on_lines, text_blocks
 from keras_transformer.zoo.errors import InputError
 
 SUFFIXES = (".tsv", ".csv", ".jsonl")
@@ -35,26 +37,31 @@ class Table:
         integers: names of the in-memory columns that held integers, here converted to text.
         problems: errors of columns without a text in each row, by column name.
         lists: errors of columns with a list of texts in a row, where one text is needed.
+        files: first row of each file, and the file, where there are several.
     """
 
     path: Path | str
-    columns: dict[str, list]
-    lines: list[int]
+    columns: dict[str, Any]
+    lines: Any
     unit: str = "line"
     integers: frozenset[str] = frozenset()
     problems: Mapping[str, str] = dataclasses.field(default_factory=dict)
     lists: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    files: Sequence[tuple[int, Path]] = ()
 
-    @property
-    def folder(self) -> Path | None:
-        """Folder of the table's file, which paths in it are relative to; None for other data."""
-        return Path(self.path).parent if self.unit == "line" else None
+    def folder(self, row: int) -> Path | None:
+        """Returns the folder of a row's file, which paths are relative to; None in other data."""
+        return Path(self._file(row)).parent if self.unit == "line" else None
 
     def at(self, row: int) -> str:
         """Returns the location of a row, for messages."""
         if self.unit == "file":
             return str(next(iter(self.columns.values()))[row])
-        return f"{self.path}, {self.unit} {self.lines[row]}"
+        return f"{self._file(row)}, {self.unit} {self.lines[row]}"
+
+    def _file(self, row: int) -> Path | str:
+        after = bisect.bisect_right(self.files, row, key=lambda file: file[0])
+        return self.files[after - 1][1] if self.files else self.path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +94,11 @@ class Examples(Rows):
         """Returns the rows with the given indices."""
         return dataclasses.replace(
             self,
-            texts=[self.texts[row] for row in rows],
-            pairs=self.pairs and [self.pairs[row] for row in rows],
-            negatives=self.negatives and [self.negatives[row] for row in rows],
-            targets=None if self.targets is None else self.targets[list(rows)],
-            lines=[self.lines[row] for row in rows],
+            texts=_taken(self.texts, rows),
+            pairs=self.pairs and _taken(self.pairs, rows),
+            negatives=self.negatives and _taken(self.negatives, rows),
+            targets=None if self.targets is None else self.targets[np.asarray(rows, np.int64)],
+            lines=_taken(self.lines, rows),
         )
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
@@ -104,6 +111,13 @@ class Examples(Rows):
         parts = (self.texts, self.pairs, self.negatives, targets)
         columns = [column for column in parts if column]
         return zip(*columns, strict=True)
+
+
+def _taken(values: Sequence[Any], rows: Sequence[int]) -> Sequence[Any]:
+    """The values of rows; what is in one piece of memory is taken from there."""
+    if isinstance(values, np.ndarray):
+        return values[np.asarray(rows, np.int64)]
+    return values.take(rows) if isinstance(values, Texts) else [values[row] for row in rows]
 
 
 def read_table(path: str | Path) -> Table:
@@ -135,6 +149,45 @@ def read_table(path: str | Path) -> Table:
         for name, cells in part.columns.items():
             first.columns[name] += cells
     return first
+
+
+def read_tables(path: str | Path, files: Sequence[Path]) -> Table:
+    """Reads the tables of several files as one.
+
+    Args:
+        path: name of the data.
+        files: files of the rows.
+
+    Raises:
+        FileNotFoundError, InputError: see `read_table`; what a file lacks that others have is said
+            when it is asked for.
+    """
+    tables = [read_table(file) for file in files]
+    names = dict.fromkeys(name for table in tables for name in table.columns)
+    problems, lists = {}, {}
+    for table in tables:
+        for name in names:
+            if name not in table.columns:
+                problems.setdefault(name, str(_no_column(table, name)))
+        for found, own in ((problems, table.problems), (lists, table.lists)):
+            for name, problem in own.items():
+                found.setdefault(name, problem)
+    starts = np.cumsum([0, *(len(table.lines) for table in tables)]).tolist()
+    return Table(
+        path=path,
+        columns={
+            name: [one for table in tables for one in table.columns.get(name, ())]
+            for name in names
+        },
+        lines=[line for table in tables for line in table.lines], problems=problems, lists=lists,
+        files=list(zip(starts, files, strict=False)),
+    )  # fmt: skip
+
+
+def parts_of(path: Path) -> Iterator[Table]:
+    """Yields the rows of a table's file in parts, see `read_table`."""
+    table_suffix(path)
+    return table_parts(path, text_blocks(path))
 
 
 def table_suffix(path: Path) -> str:
@@ -249,11 +302,14 @@ def column_of_lists(table: Table, name: str) -> list[str | list[str]]:
     if name in table.problems:
         raise InputError(table.problems[name])
     if name not in table.columns:
-        raise InputError(
-            f"{table.path}: there is no column {name!r}; the columns are "
-            f"{quoted(list(table.columns))}."
-        )
+        raise _no_column(table, name)
     return table.columns[name]
+
+
+def _no_column(table: Table, name: str) -> InputError:
+    return InputError(
+        f"{table.path}: there is no column {name!r}; the columns are {quoted(list(table.columns))}."
+    )
 
 
 def quoted(names: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import contextvars
 import gzip
+import itertools
 import re
 import zlib
 from collections.abc import Iterator
@@ -44,37 +45,85 @@ def read_text(path: Path) -> str:
     if path.is_dir():
         raise InputError(f"{path}: expected a file, got a folder.")
     try:
-        data = _unpacked(path) if path.suffix == ".gz" else path.read_bytes()
-    except FileNotFoundError:
-        raise no_file(path) from None
-    try:
-        return data.decode("utf-8-sig").lstrip("\ufeff")
+        return b"".join(_pieces(path, _PIECE)).decode("utf-8-sig").lstrip("\ufeff")
     except UnicodeDecodeError as error:
-        # The codec counts from behind the byte order mark, which holds no line break.
-        line = error.object[: error.start].count(b"\n") + 1
-        raise InputError(
-            f"{path}, line {line}: the file is not UTF-8 (byte 0x{error.object[error.start]:02x})."
-        ) from None
+        raise _not_utf8(path, error) from None
 
 
-def _unpacked(path: Path) -> bytes:
-    packed = path.stat().st_size
-    bound = _max_unpacked.get() or max(LEAST_BOUND, MOST_TIMES * packed)
-    pieces, size = [], 0
+def text_blocks(path: Path, size: int = 2**23) -> Iterator[str]:
+    """Yields the text of a table's file, plain or `.gz`, in blocks of whole lines.
+
+    The blocks are as `table_parts` reads them, and make up what `read_text` and `rows_on_lines`
+    return; blank lines at the end are left out.
+
+    Args:
+        path: file.
+        size: bytes of a block, at least.
+
+    Raises:
+        FileNotFoundError, InputError: see `read_text`.
+    """
+    line, blank, left, is_first = 1, 0, b"", True
+    for data in itertools.chain(_pieces(path, size), [b""]):
+        left += data
+        end = left.rfind(b"\n") if data else len(left)
+        if end < 0:
+            continue
+        block, left = left[:end], left[end + 1 :]
+        try:
+            text = block.decode("utf-8-sig" if is_first else "utf-8")
+        except UnicodeDecodeError as error:
+            raise _not_utf8(path, error, line) from None
+        line += block.count(b"\n") + 1
+        text = text.lstrip("\ufeff") if is_first else text
+        if is_first and not data:
+            text = rows_on_lines(text)
+        elif "\r" in text:
+            # The line feed behind all but the last block ends its last line.
+            text = re.sub("\r+\n", "\n", f"{text}\n")[:-1] if data else (
+                re.sub("\r+\n", "\n", text)
+            )
+        is_first = False
+        # Blank lines end the file, or are rows if others follow.
+        text = "\n" * blank + text
+        kept = text.rstrip("\n")
+        blank = len(text) - len(kept) + (not kept)
+        if kept:
+            yield kept
+
+
+def _pieces(path: Path, size: int) -> Iterator[bytes]:
+    """The bytes of a file, plain or packed, in pieces."""
     try:
+        if path.suffix != ".gz":
+            with open(path, "rb") as file:
+                while piece := file.read(size):
+                    yield piece
+            return
+        packed, unpacked = path.stat().st_size, 0
+        bound = _max_unpacked.get() or max(LEAST_BOUND, MOST_TIMES * packed)
         with gzip.open(path) as file:
-            while piece := file.read(_PIECE):
-                pieces.append(piece)
-                size += len(piece)
-                if size > bound:
+            while piece := file.read(size):
+                unpacked += len(piece)
+                if unpacked > bound:
                     raise InputError(
                         f"{path}: expected at most {bound / 2**20:.0f} MB unpacked, got more of a "
                         f"file of {packed / 2**20:.1f} MB; --max-unpacked MB (max_unpacked in "
                         "Python) lifts the bound."
                     )
+                yield piece
+    except FileNotFoundError:
+        raise no_file(path) from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{path}: the gzip data is damaged or cut short ({error}).") from None
-    return b"".join(pieces)
+
+
+def _not_utf8(path: Path, error: UnicodeDecodeError, first: int = 1) -> InputError:
+    # The codec counts from behind the byte order mark, which holds no line break.
+    line = first + error.object[: error.start].count(b"\n")
+    return InputError(
+        f"{path}, line {line}: the file is not UTF-8 (byte 0x{error.object[error.start]:02x})."
+    )
 
 
 def rows_on_lines(text: str) -> str:

@@ -80,14 +80,14 @@ class Features(NamedTuple):
     """Encoded rows.
 
     Attributes:
-        columns: rows of each input by name.
-        truncated: for each row, whether it was truncated to the model's length.
+        columns: rows of each input by name, a sequence of arrays.
+        truncated: for each row, whether it was truncated to the model's length, as a sequence.
     """
 
-    columns: dict[str, list[np.ndarray]]
-    truncated: list[bool]
+    columns: dict[str, Any]
+    truncated: Any
 
-    def of(self, specs: Sequence[InputSpec]) -> dict[str, list[np.ndarray]]:
+    def of(self, specs: Sequence[InputSpec]) -> dict[str, Any]:
         """Returns the columns of the given inputs."""
         return {spec.name: self.columns[spec.name] for spec in specs}
 
@@ -98,7 +98,7 @@ class Features(NamedTuple):
     @property
     def num_truncated(self) -> int:
         """Number of truncated rows."""
-        return sum(self.truncated)
+        return int(np.count_nonzero(self.truncated))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -223,9 +223,9 @@ class Modality(abc.ABC):
         return self
 
     @classmethod
-    def texts_of(cls, rows: Sequence[Any]) -> list[str]:
+    def texts_of(cls, rows: Sequence[Any]) -> Sequence[str]:
         """Returns the texts in raw rows, of which a vocabulary is learned."""
-        return list(rows) if cls.is_text else []
+        return rows if cls.is_text else []
 
     def num_real(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
         """Returns the number (rows,) of positions that are not padding, at least 1.

@@ -135,6 +135,7 @@ class Tokenizer(Part):
             parameters that left, and whether they left after the run; empty for the whole
             vocabulary.
         vocab_size: maximum number of entries of a learned vocabulary.
+        vocabulary_rows: maximum number of rows, evenly spaced, of which it is learned.
         shared_vocabulary: whether source and target of a translation share vocabulary and table.
         lowercase, strip_accents: whether text normalization lowercases and strips accents.
         normalization: normalization before sentencepiece: `nfkc`, or `identity` for none.
@@ -146,6 +147,7 @@ class Tokenizer(Part):
     )  # fmt: skip
     vocabulary: str = ""
     vocab_size: int = option(8000, above_zero=True)
+    vocabulary_rows: int = option(500_000, above_zero=True)
     shared_vocabulary: bool = True
     lowercase: bool = True
     strip_accents: bool = True

@@ -90,12 +90,12 @@ def file_aside(path: str | Path, data: bytes, *, overwrite: bool = False) -> Ite
     check_file_target(path, overwrite=overwrite)
     path = target(path)
     with parents_made(path), written_aside(path, Path.touch) as partial:
-        with _naming(path):
-            _write_synced(partial, data)
+        with naming(path):
+            write_synced(partial, data)
         yield
         # Another process may have written it by now.
         check_absent(path, overwrite=overwrite)
-        with _naming(path):
+        with naming(path):
             os.replace(partial, path)
     _sync_folder(path.parent)
 
@@ -126,13 +126,13 @@ def write_folder(
     check_folder_target(path, overwrite=overwrite, kind=kind)
     path = target(path)
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
-    with parents_made(path), _naming(path):
+    with parents_made(path), naming(path):
         with written_aside(path, Path.mkdir) as partial:
             for folder in sorted(folders(files)):
                 (partial / folder).mkdir()
             for name, data in files.items():
-                _write_synced(partial / name, data)
-            _write_synced(partial / MANIFEST, manifest_of(kind, hashes))
+                write_synced(partial / name, data)
+            write_synced(partial / MANIFEST, manifest_of(kind, hashes))
             for folder in folders(files):
                 _sync_folder(partial / folder)
             _sync_folder(partial)
@@ -155,7 +155,7 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         raise FileExistsError(f"{path} exists; choose another path.")
     clear_abandoned(path)
     check_writable(path)
-    with parents_made(path), _naming(path):
+    with parents_made(path), naming(path):
         with written_aside(path, Path.mkdir) as partial:
             yield partial
             partial.rename(path)
@@ -263,7 +263,7 @@ def weights_from_bytes(data: bytes) -> dict[str, np.ndarray]:
 
 
 @contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def naming(path: Path) -> Iterator[None]:
     """Sets the path in a system error, which for a full disk has none or a temporary one."""
     try:
         yield
@@ -273,7 +273,7 @@ def _naming(path: Path) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def _write_synced(path: Path, data: bytes) -> None:
+def write_synced(path: Path, data: bytes) -> None:
     with open(path, "wb") as file:
         file.write(data)
         file.flush()

@@ -11,6 +11,8 @@ _TOKENS_READ = 4_000_000
 _EPOCHS = (3, 50)
 # Number of texts from which on a model is less regularized.
 _MANY = 100_000
+# Number of texts that are read for it at most.
+_MOST_READ = 500_000
 # Share of the distinct words, and the pieces that a vocabulary of it may have.
 _SHARE_OF_WORDS, _PIECES = 0.5, (1000, 16_000)
 # Pieces of a word, special tokens, and the longest length that words are given.
@@ -31,17 +33,23 @@ def suited_to(texts: Sequence[str], pairs: Sequence[str] | None) -> dict[str, An
         texts: training texts.
         pairs: the second texts of pairs.
     """
-    words = [_WORD.findall(text.lower()) for text in texts]
-    if pairs is not None:
-        words = [[*one, *_WORD.findall(two.lower())] for one, two in zip(words, pairs, strict=True)]
-    pieces = _SHARE_OF_WORDS * len(set().union(*words))
-    lengths = [len(one) * _PIECES_OF_A_WORD + _SPECIAL for one in words]
+    distinct: set[str] = set()
+    lengths = []
+    # Of many rows some, evenly spaced.
+    step = -(-len(texts) // _MOST_READ)
+    rows = range(0, len(texts), step)
+    for row in rows:
+        words = _WORD.findall(texts[row].lower())
+        words += [] if pairs is None else _WORD.findall(pairs[row].lower())
+        distinct.update(words)
+        lengths.append(len(words) * _PIECES_OF_A_WORD + _SPECIAL)
+    pieces = _SHARE_OF_WORDS * len(distinct)
     few = len(texts) < _MANY
     return {
         "model": "bert_tiny" if few else "bert_mini",
         "optimizer": "adamw",
         "weight_decay": 0.05,
-        "epochs": bounded(_TOKENS_READ / sum(lengths), _EPOCHS),
+        "epochs": bounded(_TOKENS_READ / sum(lengths) / step, _EPOCHS),
         "learning_rate": 2e-3 if few else 1e-3,
         "token_dropout": 0.1 if few else 0.0,
         "label_smoothing": 0.1 if few else 0.0,

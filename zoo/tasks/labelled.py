@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -102,8 +103,10 @@ class LabelledTask(Task):
             targets, labels = self.targets(table, label)
 
         def read(values):
+            if kind.is_text:
+                return values
             return [
-                kind.read_row(value, table.at(place), table.folder)
+                kind.read_row(value, table.at(place), table.folder(place))
                 for place, value in enumerate(values)
             ]
 
@@ -133,8 +136,9 @@ class LabelledTask(Task):
 
     def vocabulary_texts(self, examples: Examples) -> dict[str, Sequence[str]]:
         texts_of = modality_named(self.modality).texts_of
-        rows = (examples.texts, examples.pairs or [], examples.negatives or [])
-        return {"tokenizer": [text for part in rows for text in texts_of(part)]}
+        rows = [part for part in (examples.texts, examples.pairs, examples.negatives) if part]
+        texts = [texts_of(part) for part in rows]
+        return {"tokenizer": texts[0] if len(texts) == 1 else list(itertools.chain(*texts))}
 
     def reading(self, modality: str) -> Self:
         return dataclasses.replace(self, modality=modality)

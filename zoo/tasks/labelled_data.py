@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_transformer.zoo.columns.texts import Texts
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.pair_batches import PairBatches
 from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.logits import finite
 from keras_transformer.zoo.modalities.modality import Features, InputSpec, Modality
+from keras_transformer.zoo.prepared.context import current_store
+from keras_transformer.zoo.prepared.encode import encoded
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.vocabularies.piece_dropout import PieceDropout
 
@@ -133,6 +136,11 @@ class LabelledData:
         self, part: Examples, modality: Modality, report: Report | None = None
     ) -> Features:
         rows, pairs = self.task.rows(part)
+        if (store := current_store()) is not None and isinstance(rows, Texts) and rows.key:
+            told = report or Report()
+            return encoded(
+                store, modality, rows, pairs, lambda done: told.reading(part.path, done, len(rows))
+            )
         if report is None or modality.is_text:
             return modality.encode(rows, pairs)
         columns: dict[str, list[np.ndarray]] = {}

@@ -1,9 +1,11 @@
 """The modality of a run, with tokenizers learned from the training data."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from keras_transformer.zoo.data.rows import sampled
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.modality import Modality
 from keras_transformer.zoo.modalities.registry import modality_named
@@ -89,11 +91,10 @@ def _without_tokenizer(recipe: Recipe) -> Recipe:
 
 
 def _learn_text(recipe: Recipe, config: TransformerConfig, task: Task, examples: Any) -> Text:
-    texts = task.vocabulary_texts(examples)
+    texts = task.vocabulary_texts(sampled(examples, recipe.tokenizer.vocabulary_rows))
     recipe = recipe.replace(tokenizer=_kind(recipe, texts))
     if recipe.tokenizer.shared_vocabulary and len(texts) > 1:
-        everything = [text for part in texts.values() for text in part]
-        tokenizers = {"tokenizer": _learn_tokenizer(recipe, everything, config)}
+        tokenizers = {"tokenizer": _learn_tokenizer(recipe, _together(texts), config)}
     else:
         tokenizers = {
             name: _learn_tokenizer(recipe, part, config) for name, part in texts.items()
@@ -117,7 +118,13 @@ def _kind(recipe: Recipe, texts: Mapping[str, Sequence[str]]) -> str:
         return given.kind
     if given.vocabulary:
         return "wordpiece"
-    return choose_kind([text for part in texts.values() for text in part], given.vocab_size)
+    return choose_kind(_together(texts), given.vocab_size)
+
+
+def _together(texts: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """The texts of all tokenizers."""
+    parts = list(texts.values())
+    return parts[0] if len(parts) == 1 else list(itertools.chain(*parts))
 
 
 def with_selected_tokenizer(recipe: Recipe, modality: Modality, report: Report) -> Recipe:

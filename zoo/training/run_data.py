@@ -11,7 +11,7 @@ from keras_transformer.zoo.augmentation.pictures import AugmentedBatches
 from keras_transformer.zoo.augmentation.sounds import AugmentedSounds
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
-from keras_transformer.zoo.data.rows import Rows
+from keras_transformer.zoo.data.rows import Rows, sampled
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
@@ -28,6 +28,9 @@ from keras_transformer.zoo.tasks.registry import task_named
 from keras_transformer.zoo.tasks.run_data import RunData
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.training.learn_modality import learn_modality
+
+# Rows of which the share of unknown tokens is measured, and to which a baseline is fitted, at most.
+_ROWS_READ = 200_000
 
 
 def learn_run_data(
@@ -205,7 +208,7 @@ def deciding(data: RunData, report: Report) -> Metric:
 
 def report_unknown(data: RunData, report: Report) -> dict[str, float]:
     """Reports many unknown tokens in either part, and returns the validation part's shares."""
-    shares = unknown_shares(data.task, data.train, data.modality)
+    shares = unknown_shares(data.task, sampled(data.train, _ROWS_READ), data.modality)
     validation = validation_unknown(data)
     for part, found in ((data.train, shares), (data.validation, validation)):
         if warning := unknown_warning(found, str(part.path)):
@@ -215,4 +218,13 @@ def report_unknown(data: RunData, report: Report) -> dict[str, float]:
 
 def validation_unknown(data: RunData) -> dict[str, float]:
     """Returns the shares of unknown tokens in the validation data, see `unknown_shares`."""
-    return unknown_shares(data.task, data.validation, data.modality)
+    return unknown_shares(data.task, sampled(data.validation, _ROWS_READ), data.modality)
+
+
+def baseline_of(data: RunData, report: Report) -> dict[str, float]:
+    """Returns a simple method's validation metrics, see `Task.baseline`."""
+    train = sampled(data.train, _ROWS_READ)
+    found = data.task.baseline(train, data.validation)
+    if found and train is not data.train:
+        report.note(f"The baseline is fitted to {_ROWS_READ} of the {len(data.train)} rows.")
+    return found

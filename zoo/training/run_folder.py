@@ -14,10 +14,17 @@ from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.distributed.devices import is_writer, meet
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import get_weights
+from keras_transformer.zoo.prepared.context import prepared_in
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.storage.beside import check_writable, new_beside, remove, target
+from keras_transformer.zoo.storage.beside import (
+    check_writable,
+    new_beside,
+    remove,
+    remove_empty,
+    target,
+)
 from keras_transformer.zoo.storage.files import check_folder_target, read_folder
 from keras_transformer.zoo.storage.locks import clear_abandoned, only_run
 from keras_transformer.zoo.training.adaptation.adapter import Adapter
@@ -27,6 +34,8 @@ Result = TypeVar("Result")
 
 # In the metrics of a checkpoint, the validation metrics of the one that the run went on from.
 ORIGINS = ("float", "unpruned", "teacher")
+# Folder of prepared data among the states of a run.
+_DATA = "data"
 
 
 class FinishedRun(Exception):
@@ -56,6 +65,26 @@ def one_run(run: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
                 return finished.checkpoint
 
     return alone
+
+
+def preparing(run: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Decorates what reads training data, so that large ones are prepared in a folder.
+
+    That is its argument `prepared`, else `OUT.training/data`, which is there until the run ends;
+    without `out` it is a temporary one.
+    """
+    signature = inspect.signature(run)
+
+    @functools.wraps(run)
+    def reading(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        given = signature.bind(*args, **kwargs).arguments
+        out, folder = given.get("out"), given.get("prepared")
+        if folder is None and out is not None:
+            folder = states_of(out) / _DATA
+        with prepared_in(None if folder is None else Path(folder), writes=is_writer()):
+            return run(*args, **kwargs)
+
+    return reading
 
 
 def states_of(out: str | Path) -> Path:
@@ -109,14 +138,22 @@ def _make_ready(folder: Path, *, resume: bool, overwrite: bool) -> None:
         )
     if not _holds_state(folder):
         # All that was killed before it had one.
-        remove(folder)
+        _remove_all_but_data(folder)
     elif not resume:
         if not overwrite:
             raise FileExistsError(
                 f"{folder} holds an unfinished run; go on with --resume, "
                 "or discard it with --overwrite."
             )
-        remove_states(folder)
+        _remove_all_but_data(folder)
+
+
+def _remove_all_but_data(folder: Path) -> None:
+    """Discards a run; its prepared data have names that say what they are made of."""
+    for entry in sorted(folder.iterdir(), reverse=True):
+        if entry.name != _DATA:
+            remove(entry)
+    remove_empty([folder])
 
 
 def stop_if_finished(
@@ -190,7 +227,7 @@ def _holds_state(folder: Path) -> bool:
 
 def _is_state(name: str) -> bool:
     """Whether a run keeps an entry of that name in its folder."""
-    return name.removeprefix(".").partition(".")[0] in ("state", "best")
+    return name.removeprefix(".").partition(".")[0] in ("state", "best", _DATA)
 
 
 def _is_of_run(out: str | Path, recipe: Recipe, origin: Checkpoint | None) -> bool:

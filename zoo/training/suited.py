@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from keras_transformer.zoo.data.plain_text import PlainText
+from keras_transformer.zoo.data.rows import sampled
 from keras_transformer.zoo.models.fused_config import Config, members_of
 from keras_transformer.zoo.pretrained.checkpoints import SMALL, fine_tuning_defaults
 from keras_transformer.zoo.progress import Report
@@ -98,11 +99,11 @@ def suited_to_start(
         else bounded(_ROWS_READ / len(train), _EPOCHS),
     }  # fmt: skip
     if start.config.architecture == "encoder" and start.config.vocab_size:
-        modality = start.modality(start.max_length)
+        modality, some = start.modality(start.max_length), sampled(train, _ROWS_READ)
         if modality.name == "text":
-            rows = next(iter(task.inputs(train, modality).values()))
+            rows = next(iter(task.inputs(some, modality).values()))
         else:
-            rows = modality.text.encode(modality.texts_of(train.texts)).columns["ids"]
+            rows = modality.text.encode(modality.texts_of(some.texts)).columns["ids"]
         values["max_length"] = uncut_length(list(map(len, rows)), start.max_length)
     fixed = {*chosen, *(["epochs", "patience"] if recipe.training.steps else ())}
     values = {name: value for name, value in values.items() if name not in fixed}
@@ -129,4 +130,5 @@ def _learns_words(recipe: Recipe, task: Task, train: Any) -> bool:
     given = recipe.tokenizer
     if given.kind not in ("auto", "wordpiece") or given.vocabulary:
         return False
-    return all(spaces_words(part) for part in task.vocabulary_texts(train).values())
+    some = sampled(train, _ROWS_READ)
+    return all(spaces_words(part) for part in task.vocabulary_texts(some).values())

@@ -52,6 +52,7 @@ def train(
     settings: Mapping[str, Any] | None = None,
     fusion: str | None = None,
     prune_vocabulary: Texts | None = None,
+    prepared: str | Path | None = None,
     **options: Any,
 ) -> Checkpoint:
     """Trains a model and returns the checkpoint of its best epoch.
@@ -88,6 +89,8 @@ def train(
             `SeveralConfig`.
         prune_vocabulary: for a published model, texts whose pieces, with those of the training
             rows, are all that its vocabulary keeps: a file, one text a line, or a list of texts.
+        prepared: folder of prepared data, see `prepare`, in place of one beside `out` that is gone
+            when the run ends.
         **options: options of the recipe, such as `epochs=3`, and column names of the data by their
             use, such as `text="sentence"`.
 
@@ -125,7 +128,7 @@ def train(
     return train_recipe(
         recipe, out, **rows_given(train=train, validation=validation), resume=resume,
         overwrite=overwrite, baseline=baseline, chosen=chosen, report=report, scalars=scalars,
-        prune_vocabulary=texts,
+        prune_vocabulary=texts, prepared=prepared,
     )  # fmt: skip
 
 

@@ -43,6 +43,7 @@ from keras_transformer.zoo.training.learn_modality import with_selected_tokenize
 from keras_transformer.zoo.training.multi_task import learner_of
 from keras_transformer.zoo.training.random_state import random_state_kept
 from keras_transformer.zoo.training.run_data import (
+    baseline_of,
     deciding,
     in_memory,
     learn_run_data,
@@ -52,6 +53,7 @@ from keras_transformer.zoo.training.run_data import (
 )
 from keras_transformer.zoo.training.run_folder import (
     one_run,
+    preparing,
     save_run,
     stop_if_finished,
     working_folder,
@@ -65,6 +67,7 @@ OWN_CONFIG = "custom"
 
 @needs_backend("train")
 @one_run
+@preparing
 @random_state_kept()
 def train_recipe(
     recipe: Recipe,
@@ -77,6 +80,7 @@ def train_recipe(
     baseline: bool = True,
     chosen: Collection[str] | None = None,
     prune_vocabulary: Iterable[str] | None = None,
+    prepared: str | Path | None = None,
     report: Report | None = None,
     scalars: Callable[[str, float, int], None] | None = None,
 ) -> Checkpoint:
@@ -95,6 +99,7 @@ def train_recipe(
         chosen: names of the options that the user chose; the data choose others, see `suited`.
             None if the whole recipe is chosen.
         prune_vocabulary: texts in memory, in place of the recipe's file, see `train.train`.
+        prepared: see `preparing`.
         report: receives progress callbacks; by default see `progress.default_report`.
         scalars: see `Fit`.
 
@@ -214,7 +219,7 @@ def train_recipe(
         metrics={"validation": measured}, probes=data.probes(recipe.training.seed), rows=rows,
     )  # fmt: skip
     checkpoint.metrics["validation"] |= {**data.written_metrics(checkpoint), **unknown}
-    if baseline and (found := data.task.baseline(data.train, data.validation)):
+    if baseline and (found := baseline_of(data, report)):
         checkpoint.metrics["baseline"] = found
     save_run(checkpoint, out, folder, overwrite=overwrite, adapter=adapter)
     return checkpoint

@@ -16,8 +16,8 @@ import pytest
 
 from keras_transformer.edge.runtime import worker
 from keras_transformer.edge.runtime.runner import Runner
-from keras_transformer.edge.runtime.worker import Worker
 from keras_transformer.zoo.errors import RunError
+from keras_transformer.zoo.worker import Worker
 from tests.slow import mostly_slow
 
 TEXTS = ["some rain and more wind today", "a violin", "soup with cheese", "", "RAIN Clöud"]

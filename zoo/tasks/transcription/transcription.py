@@ -54,7 +54,7 @@ class Transcription(GeneratingTask):
             if not value.strip():
                 raise InputError(f"{table.at(row)}: expected a text in column {text!r}, got none.")
         sounds = [
-            Speech.read_row(value, table.at(row), table.folder)
+            Speech.read_row(value, table.at(row), table.folder(row))
             for row, value in enumerate(column(table, sound))
         ]
         return SentencePairs(sources=sounds, targets=targets, path=table.path)

@@ -1,6 +1,7 @@
-"""A process that predicts and writes with a file for another one.
+"""A process that computes for another one.
 
-LiteRT keeps Python's lock while it computes, so that the threads of a process share one core.
+Python code and LiteRT keep Python's lock while they compute, so that the threads of a process share
+one core. A script needs no `if __name__ == "__main__"`, which multiprocessing would ask for.
 """
 
 import os
@@ -64,6 +65,11 @@ class Worker:
         if self._process is not None:
             self._close()
             self._process = None
+
+    def end(self) -> None:
+        """Ends the process; the next call starts another one."""
+        with self._lock:
+            self._end()
 
     def _started(self):
         process = subprocess.Popen(

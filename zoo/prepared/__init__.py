@@ -1,0 +1,4 @@
+"""Rows of any number, prepared once in a folder and mapped from there.
+
+See `store`.
+"""

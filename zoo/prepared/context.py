@@ -1,0 +1,54 @@
+"""Preparing of what is large while a run reads its data."""
+
+import contextlib
+import contextvars
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from keras_transformer.zoo.data.sources import read_large
+from keras_transformer.zoo.data.tables import Table
+from keras_transformer.zoo.prepared.store import LARGE, Store
+from keras_transformer.zoo.prepared.table import prepared_table
+from keras_transformer.zoo.storage.temporary import temporary_folder
+
+# Bytes of text in a byte of a file, by its suffix, about.
+_TIMES = {".gz": 5, ".parquet": 3}
+
+_current: contextvars.ContextVar[Store | None] = contextvars.ContextVar("store", default=None)
+
+
+def current_store() -> Store | None:
+    """Returns where data are prepared; None where they are held in the memory."""
+    return _current.get()
+
+
+@contextlib.contextmanager
+def prepared_in(
+    folder: Path | None, least: int = LARGE, *, writes: bool = True
+) -> Iterator[None]:
+    """Prepares tables of many rows in a folder meanwhile.
+
+    Args:
+        folder: folder; None for one of this process that is removed at the end.
+        least, writes: see `Store`.
+    """
+    with contextlib.ExitStack() as stack:
+        if folder is None:
+            folder, writes = stack.enter_context(temporary_folder()), True
+        store = Store(folder, least, writes=writes)
+
+        def read(
+            source: str | Path, files: Sequence[Path], texts: Sequence[str], others: Sequence[str]
+        ) -> Table | None:
+            size = sum(file.stat().st_size * _TIMES.get(file.suffix, 1) for file in files
+                       if file.is_file())  # fmt: skip
+            if size < store.least:
+                return None
+            return prepared_table(store, source, files, texts, others)
+
+        tokens = [(_current, _current.set(store)), (read_large, read_large.set(read))]
+        try:
+            yield
+        finally:
+            for variable, token in tokens:
+                variable.reset(token)

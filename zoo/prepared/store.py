@@ -1,0 +1,62 @@
+"""The folder of prepared data: what takes long to make, under a name that says what it is made of.
+
+An entry is a folder with a manifest of its files, written aside and renamed. Its name has a hash of
+all that determines it, so that it is made once, and whoever needs the same finds it: the next run,
+a run that is resumed, and the other processes of a distributed one.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from keras_transformer.zoo.storage.large import checked_folder, folder_aside
+
+# Changes when an older entry is no longer what would be made.
+_FORMAT = 1
+# Size of the files from which on rows are prepared in a folder, in bytes: what is smaller is read
+# into the memory in seconds.
+LARGE = 64 * 2**20
+_KIND = "prepared data"
+_SECONDS_BETWEEN_LOOKS = 0.2
+
+
+class Store:
+    """A folder of prepared data.
+
+    Args:
+        folder: folder, made when something is written to it.
+        least: size of data in bytes from which on they are prepared.
+        writes: whether this process makes what is not there; one that does not waits for it.
+    """
+
+    def __init__(self, folder: Path, least: int = LARGE, *, writes: bool = True):
+        self.folder, self.least, self._writes = folder, least, writes
+        self._checked: dict[Path, dict[str, str]] = {}
+
+    def entry(self, what: str, key: Any, make: Callable[[Path], None]) -> tuple[Path, bytes]:
+        """Returns the folder of an entry, and its digest.
+
+        Args:
+            what: kind of the entry, which its name begins with.
+            key: all that determines it, as JSON.
+            make: writes its files into a new folder.
+
+        Raises:
+            InputError: if it is damaged.
+            OSError: if it cannot be written, as when the disk is full.
+        """
+        text = json.dumps([_FORMAT, what, key], sort_keys=True, ensure_ascii=False)
+        name = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        path = self.folder / f"{what}-{name}"
+        if path not in self._checked:
+            if not path.exists() and self._writes:
+                with folder_aside(path, _KIND) as partial:
+                    make(partial)
+            while not path.exists():
+                # The end of the process that writes ends the others, see `distributed`.
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
+            self._checked[path] = checked_folder(path, _KIND)
+        return path, hashlib.sha256(str(self._checked[path]).encode()).digest()
