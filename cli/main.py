@@ -28,6 +28,11 @@ COMMANDS = {
         "train",
         "Train a model of the catalogue on your own data.",
     ),
+    "prepare": (
+        "keras_transformer.cli.prepare",
+        "prepare",
+        "Prepare much data once, for runs to read.",
+    ),
     "evaluate": (
         "keras_transformer.cli.evaluate",
         "evaluate",

@@ -1,6 +1,6 @@
 """The options of `train` that are those of a recipe."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import click
 
@@ -104,9 +104,27 @@ BY_DATA = ("vocab_size", "max_length", "learning_rate", "epochs", "label_smoothi
 
 def recipe_options(command: Callable) -> Callable:
     """Adds an option for each entry of the two tables; one that is not given is None."""
+    return chosen_options(FIELDS, [name for name, *_ in SWITCHES])(command)
+
+
+def chosen_options(
+    fields: Collection[str], switches: Collection[str]
+) -> Callable[[Callable], Callable]:
+    """Returns a function that adds some of the options to a command.
+
+    Args:
+        fields, switches: names in the two tables.
+    """
+    return lambda command: _added(command, fields, switches)
+
+
+def _added(command: Callable, fields: Collection[str], switches: Collection[str]) -> Callable:
     for name, on, off, text in reversed(SWITCHES):
-        command = click.option(f"{on}/{off}", name, default=None, help=text)(command)
+        if name in switches:
+            command = click.option(f"{on}/{off}", name, default=None, help=text)(command)
     for name, text in reversed(FIELDS.items()):
+        if name not in fields:
+            continue
         kind = kinds.of_kind(OPTIONS[name].kind)
         kind = click.Choice(CHOICES[name]) if name in CHOICES else kind
         by_data = "; by the data for a classification" if name in BY_DATA else ""

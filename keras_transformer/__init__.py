@@ -5,7 +5,8 @@
     checkpoint = kt.load("sentiment")
     checkpoint.predict(["a charming film"])
 
-Models: `models`, `build`, `train`, `distributed`, `fuse`, `load`, `evaluate`, `Checkpoint`.
+Models: `models`, `build`, `prepare`, `train`, `distributed`, `fuse`, `load`, `evaluate`, and
+`Checkpoint`.
 Compression: `prune`, `distill`, `quantize`. Deployment: `convert`, `mixed`, `Runner`, `inspect`,
 `compare`, `significance`, `benchmark`, `search`, `sensitivity`. Layers, on TensorFlow, JAX and
 PyTorch: `MultiHeadAttention`, `Encoder` and their sublayers.
@@ -60,7 +61,7 @@ _MODULES = {
     "zoo.tasks.translation": ("Translation",),
     "zoo.tasks.language_modeling": ("LanguageModeling",),
     "zoo.distributed.devices": ("distributed",),
-    "zoo.training.train": ("train",),
+    "zoo.training.train": ("prepare", "train"),
     "zoo.fusion.fuse": ("fuse",),
     "zoo.checkpoint": ("Checkpoint",),
     "zoo.tasks.measure": ("evaluate",),

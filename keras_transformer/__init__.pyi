@@ -90,4 +90,5 @@ from keras_transformer.zoo.tasks.tagging.token_classification import (
 from keras_transformer.zoo.tasks.task import Task as Task
 from keras_transformer.zoo.tasks.transcription.transcription import Transcription as Transcription
 from keras_transformer.zoo.tasks.translation import Translation as Translation
+from keras_transformer.zoo.training.train import prepare as prepare
 from keras_transformer.zoo.training.train import train as train

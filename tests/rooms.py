@@ -47,7 +47,7 @@ ROOMS = {
     "zoo.modalities": Room(
         "zoo.chat zoo.errors zoo.media zoo.printable zoo.tokenizers", "numpy", device=True
     ),
-    "zoo.columns": Room("zoo.errors zoo.modalities", "numpy", device=True),
+    "zoo.columns": Room("zoo.errors zoo.modalities", "numpy pyarrow", device=True),
     "zoo.recipe": Room("zoo.columns zoo.errors"),
     "zoo.data": Room(
         "zoo.columns zoo.errors zoo.media zoo.modalities zoo.numerals zoo.printable zoo.tagging "
@@ -64,8 +64,7 @@ ROOMS = {
         "zoo.answering zoo.masking zoo.outputs zoo.tagging", "numpy", device=True
     ),
     "zoo.vocabularies": Room(
-        "zoo.errors zoo.tokenizers "
-        "zoo.tokenizers.normalizers", "sentencepiece"
+        "zoo.errors zoo.tokenizers zoo.tokenizers.normalizers", "sentencepiece"
     ),
     "zoo.distributed": Room("zoo.errors", "jax keras numpy"),
     "zoo.suited": Room("zoo.media", "numpy"),
@@ -79,8 +78,7 @@ ROOMS = {
         "layers zoo.models.families zoo.models.families.decoders "
         "zoo.models.families.encoder_decoders zoo.models.families.encoders "
         "zoo.models.families.images zoo.models.families.sounds zoo.data zoo.distributed "
-        "zoo.errors "
-        "zoo.layer_names zoo.modalities zoo.outputs zoo.tokenizers zoo.ways",
+        "zoo.errors zoo.layer_names zoo.modalities zoo.outputs zoo.tokenizers zoo.ways",
         "keras numpy tensorflow",
     ),
     "zoo.models.embedded": Room(
@@ -128,9 +126,8 @@ ROOMS = {
     "zoo.losses": Room("zoo.answering zoo.data zoo.errors", "keras"),
     "zoo.tasks": Room(
         "zoo.answering zoo.columns zoo.data zoo.errors zoo.evaluation zoo.generation zoo.logits "
-        "zoo.losses zoo.modalities zoo.models zoo.prepared "
-        "zoo.models.running zoo.numerals zoo.predictor "
-        "zoo.outputs zoo.progress zoo.scope zoo.suited zoo.tabular zoo.tokenizers "
+        "zoo.losses zoo.modalities zoo.models zoo.models.running zoo.numerals zoo.outputs "
+        "zoo.predictor zoo.prepared zoo.progress zoo.scope zoo.suited zoo.tabular zoo.tokenizers "
         "zoo.vocabularies",
         "keras numpy",
     ),
@@ -203,14 +200,17 @@ ROOMS = {
     "zoo.training.several": Room(
         "zoo.errors zoo.layer_names zoo.modalities zoo.models zoo.ways", "keras"
     ),
+    "zoo.training.chosen": Room(
+        "zoo.data zoo.errors zoo.models zoo.pretrained zoo.progress zoo.recipe zoo.suited "
+        "zoo.tasks zoo.tokenizers.normalizers",
+    ),
     "zoo.training": Room(
-        "layers zoo.augmentation zoo.backends zoo.checkpoint zoo.checkpoint_config zoo.data "
-        "zoo.distributed zoo.errors zoo.evaluation zoo.losses zoo.media zoo.modalities zoo.models "
-        "zoo.models.embedded zoo.models.running zoo.outputs zoo.prepared zoo.pretrained "
-        "zoo.progress zoo.prune_vocabulary zoo.recipe zoo.storage zoo.suited "
-        "zoo.tabular zoo.tasks zoo.tasks.masked zoo.tasks.matching zoo.tasks.multi_task "
-        "zoo.tokenizers zoo.tokenizers.normalizers zoo.training.adaptation zoo.training.several "
-        "zoo.vocabularies",
+        "layers zoo.augmentation zoo.backends zoo.checkpoint zoo.checkpoint_config zoo.columns "
+        "zoo.data zoo.distributed zoo.errors zoo.evaluation zoo.losses zoo.media zoo.modalities "
+        "zoo.models zoo.models.embedded zoo.models.running zoo.outputs zoo.prepared "
+        "zoo.pretrained zoo.progress zoo.prune_vocabulary zoo.recipe zoo.storage zoo.tabular "
+        "zoo.tasks zoo.tasks.masked zoo.tasks.matching zoo.tasks.multi_task zoo.tokenizers "
+        "zoo.training.adaptation zoo.training.chosen zoo.training.several zoo.vocabularies",
         "keras numpy",
     ),
     "zoo.fusion": Room(
@@ -244,7 +244,7 @@ ROOMS = {
     "edge.distill": Room(
         "edge.compress edge.precision edge.quantize layers zoo.backends zoo.chat zoo.checkpoint "
         "zoo.data zoo.errors zoo.modalities zoo.models zoo.pretrained zoo.progress zoo.recipe "
-        "zoo.tasks zoo.training", "keras",
+        "zoo.tasks zoo.training zoo.training.chosen", "keras",
     ),
     "edge.convert": Room(
         "edge.precision edge.quantize edge.tflite layers zoo.by_position zoo.checkpoint zoo.data "

@@ -37,6 +37,7 @@ LOCAL_IMPORTS = {
     # Extras, which a model on the hub or in a file of PyTorch needs.
     *(("zoo/pretrained/source.py", "huggingface_hub"), ("zoo/pretrained/tensors.py", "torch")),
     # Extras, which pictures and sounds in files and chat templates need.
+    ("zoo/columns/arrow.py", "pyarrow"),
     *(("zoo/media/pictures.py", "PIL"), ("zoo/media/sounds.py", "soundfile")),
     *(("zoo/chat/template.py", "jinja2"), ("zoo/evaluation/word_errors.py", "jiwer")),
     # The models train on other backends where TensorFlow is not installed.

@@ -20,8 +20,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data import sources
 from keras_transformer.zoo.data.pairs import SentencePairs
 from keras_transformer.zoo.data.plain_text import PlainText
-from keras_transformer.zoo.data.rows import Rows
-from keras_transformer.zoo.data.tables import Examples
+from keras_transformer.zoo.data.rows import Examples, Rows
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.log_mel import LOG_MEL_FILE
 from keras_transformer.zoo.outputs import MASKS, REPLACED

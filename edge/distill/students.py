@@ -18,7 +18,7 @@ from keras_transformer.zoo.models.fused_config import FUSED, Config
 from keras_transformer.zoo.pretrained.checkpoints import assign, modality_of, opened
 from keras_transformer.zoo.pretrained.load import Pretrained
 from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.training.train_recipe import config_of
+from keras_transformer.zoo.training.chosen.configs import config_of
 
 # Settings of an encoder that the texts of a run choose, see `training.suited`.
 _OF_DATA = ("pooling", "dropout")

@@ -11,7 +11,7 @@ from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.quantize.qat import quantize
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.data.tables import Examples
+from keras_transformer.zoo.data.rows import Examples
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.training.train_recipe import train_recipe

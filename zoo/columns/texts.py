@@ -1,6 +1,7 @@
 """Texts and labels of many rows, without an object for each."""
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import overload
 
@@ -67,6 +68,24 @@ class Texts(Sequence[str]):
         data = self.data.tobytes()
         bounds = zip(self.starts.tolist(), self.ends.tolist(), strict=True)
         return [data[one:two].decode(*_UTF8) for one, two in bounds]
+
+
+def joined(parts: Sequence[Sequence[str]]) -> Sequence[str]:
+    """Returns texts of several columns as one."""
+    if len(parts) == 1:
+        return parts[0]
+    if not all(isinstance(part, Texts) for part in parts):
+        return list(itertools.chain(*parts))
+    data = [part.part(0, len(part)) for part in parts]
+    sizes = np.cumsum([0, *(len(one.data) for one in data[:-1])])
+    placed = list(zip(data, sizes, strict=True))
+    keys = [part.key for part in parts]
+    return Texts(
+        np.concatenate([one.data for one in data]),
+        np.concatenate([one.starts + size for one, size in placed]),
+        np.concatenate([one.ends + size for one, size in placed]),
+        " ".join(keys) if all(keys) else "",
+    )
 
 
 class Coded(Sequence[str]):

@@ -1,12 +1,14 @@
 """Rows: examples read by a task, which can replace a file, and splits of them in two."""
 
 import abc
+import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from keras_transformer.zoo.columns.texts import Texts
 from keras_transformer.zoo.errors import InputError
 
 
@@ -22,6 +24,62 @@ class Rows(abc.ABC):
     @abc.abstractmethod
     def rows(self) -> Iterator[Sequence[Any]]:
         """Yields the texts, numbers and labels of each row, whose hash identifies the data."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Examples(Rows):
+    """The rows of a table as a task sees them.
+
+    Attributes:
+        texts: text of each row, or the raw row of another modality.
+        pairs: second text of each row, or None if the task reads one.
+        negatives: text of each row that does not match the first, or None.
+        targets: (rows,) int32 indices into `labels`, or float32 numbers; (rows, labels) float32,
+            1 for each label of a row and 0 for the others; None without labels.
+        labels: class names in index order; empty where targets are numbers.
+        path: file of the rows, or the name of data in memory.
+        lines: line on which each row starts, or its number.
+    """
+
+    texts: list[str]
+    pairs: list[str] | None
+    targets: np.ndarray | None
+    labels: list[str]
+    path: Path | str
+    lines: list[int]
+    negatives: list[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, rows: Sequence[int]) -> Self:
+        """Returns the rows with the given indices."""
+        return dataclasses.replace(
+            self,
+            texts=_taken(self.texts, rows),
+            pairs=self.pairs and _taken(self.pairs, rows),
+            negatives=self.negatives and _taken(self.negatives, rows),
+            targets=None if self.targets is None else self.targets[np.asarray(rows, np.int64)],
+            lines=_taken(self.lines, rows),
+        )
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        targets = [] if self.targets is None else self.targets.tolist()
+        if self.labels and self.targets is not None and self.targets.ndim == 2:
+            named = (zip(self.labels, row, strict=True) for row in targets)
+            targets = [[label for label, has in row if has] for row in named]
+        elif self.labels:
+            targets = [self.labels[target] for target in targets]
+        parts = (self.texts, self.pairs, self.negatives, targets)
+        columns = [column for column in parts if column]
+        return zip(*columns, strict=True)
+
+
+def _taken(values: Sequence[Any], rows: Sequence[int]) -> Sequence[Any]:
+    """The values of rows; what is in one piece of memory is taken from there."""
+    if isinstance(values, np.ndarray):
+        return values[np.asarray(rows, np.int64)]
+    return values.take(rows) if isinstance(values, Texts) else [values[row] for row in rows]
 
 
 def sampled(examples: Any, most: int) -> Any:

@@ -8,17 +8,18 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
+from keras_transformer.zoo.columns import arrow
+from keras_transformer.zoo.columns.arrow import arrow_rows
 from keras_transformer.zoo.columns.json_lines import columns_of_objects
-from keras_transformer.zoo.columns.texts import Texts
-from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.text_files import read_text, rows_on_lines, text_blocks
-from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.errors import InputError, no_file
 
-SUFFIXES = (".tsv", ".csv", ".jsonl")
+TEXT_SUFFIXES = (".tsv", ".csv", ".jsonl")
+SUFFIXES = (*TEXT_SUFFIXES, *arrow.SUFFIXES)
 # What fits into a C long on every platform.
 MAX_CELL = 2**31 - 1
 PART_ROWS = 10_000
@@ -64,64 +65,8 @@ class Table:
         return self.files[after - 1][1] if self.files else self.path
 
 
-@dataclass(frozen=True, kw_only=True)
-class Examples(Rows):
-    """The rows of a table as a task sees them.
-
-    Attributes:
-        texts: text of each row, or the raw row of another modality.
-        pairs: second text of each row, or None if the task reads one.
-        negatives: text of each row that does not match the first, or None.
-        targets: (rows,) int32 indices into `labels`, or float32 numbers; (rows, labels) float32,
-            1 for each label of a row and 0 for the others; None without labels.
-        labels: class names in index order; empty where targets are numbers.
-        path: file of the rows, or the name of data in memory.
-        lines: line on which each row starts, or its number.
-    """
-
-    texts: list[str]
-    pairs: list[str] | None
-    targets: np.ndarray | None
-    labels: list[str]
-    path: Path | str
-    lines: list[int]
-    negatives: list[str] | None = None
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def take(self, rows: Sequence[int]) -> Self:
-        """Returns the rows with the given indices."""
-        return dataclasses.replace(
-            self,
-            texts=_taken(self.texts, rows),
-            pairs=self.pairs and _taken(self.pairs, rows),
-            negatives=self.negatives and _taken(self.negatives, rows),
-            targets=None if self.targets is None else self.targets[np.asarray(rows, np.int64)],
-            lines=_taken(self.lines, rows),
-        )
-
-    def rows(self) -> Iterator[tuple[Any, ...]]:
-        targets = [] if self.targets is None else self.targets.tolist()
-        if self.labels and self.targets is not None and self.targets.ndim == 2:
-            named = (zip(self.labels, row, strict=True) for row in targets)
-            targets = [[label for label, has in row if has] for row in named]
-        elif self.labels:
-            targets = [self.labels[target] for target in targets]
-        parts = (self.texts, self.pairs, self.negatives, targets)
-        columns = [column for column in parts if column]
-        return zip(*columns, strict=True)
-
-
-def _taken(values: Sequence[Any], rows: Sequence[int]) -> Sequence[Any]:
-    """The values of rows; what is in one piece of memory is taken from there."""
-    if isinstance(values, np.ndarray):
-        return values[np.asarray(rows, np.int64)]
-    return values.take(rows) if isinstance(values, Texts) else [values[row] for row in rows]
-
-
 def read_table(path: str | Path) -> Table:
-    """Reads a table of text: TSV, CSV or JSON Lines by its suffix, plain or with `.gz` after it.
+    """Reads a table of text by its suffix: Parquet, Arrow; TSV, CSV or JSON Lines, plain or `.gz`.
 
     TSV has no quoting; CSV is quoted as in RFC 4180; in JSON Lines every line that is not blank is
     an object, in which only the requested keys are required, with texts, numbers, true or false, or
@@ -135,6 +80,8 @@ def read_table(path: str | Path) -> Table:
     """
     path = Path(path)
     suffix = table_suffix(path)
+    if suffix in arrow.SUFFIXES:
+        return _whole(parts_of(path))
     text = read_text(path)
     if suffix == ".jsonl":
         # Inside a string NEL may stand as it is, which the other two may not.
@@ -143,12 +90,20 @@ def read_table(path: str | Path) -> Table:
     else:
         # Blank lines at the end are an editor's; elsewhere they are rows, and mostly ragged ones.
         text = rows_on_lines(text).rstrip("\n")
-    first, *others = table_parts(path, [text])
+    return _whole(table_parts(path, [text]))
+
+
+def _whole(parts: Iterator[Table]) -> Table:
+    """The table of parts that have the same columns."""
+    first, *others = parts
+    problems, lists = dict(first.problems), dict(first.lists)
     for part in others:
         first.lines.extend(part.lines)
         for name, cells in part.columns.items():
             first.columns[name] += cells
-    return first
+        problems |= {**part.problems, **problems}
+        lists |= {**part.lists, **lists}
+    return dataclasses.replace(first, problems=problems, lists=lists)
 
 
 def read_tables(path: str | Path, files: Sequence[Path]) -> Table:
@@ -180,14 +135,18 @@ def read_tables(path: str | Path, files: Sequence[Path]) -> Table:
             for name in names
         },
         lines=[line for table in tables for line in table.lines], problems=problems, lists=lists,
-        files=list(zip(starts, files, strict=False)),
+        unit=tables[0].unit, files=list(zip(starts, files, strict=False)),
+        integers=frozenset.intersection(*(table.integers for table in tables)),
     )  # fmt: skip
 
 
 def parts_of(path: Path) -> Iterator[Table]:
     """Yields the rows of a table's file in parts, see `read_table`."""
-    table_suffix(path)
-    return table_parts(path, text_blocks(path))
+    if table_suffix(path) not in arrow.SUFFIXES:
+        return table_parts(path, text_blocks(path))
+    if not path.exists():
+        raise no_file(path)
+    return (Table(path=path, unit="row", **rows._asdict()) for rows in arrow_rows(path))
 
 
 def table_suffix(path: Path) -> str:
@@ -196,12 +155,13 @@ def table_suffix(path: Path) -> str:
     Raises:
         InputError: if it is none of `SUFFIXES`, or the path is a folder.
     """
-    suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    is_packed = path.suffix == ".gz"
+    suffix = path.with_suffix("").suffix if is_packed else path.suffix
     if path.is_dir():
         raise InputError(f"{path}: expected a table ({', '.join(SUFFIXES)}), got a folder.")
-    if suffix not in SUFFIXES:
-        known = ", ".join(SUFFIXES)
-        raise InputError(f"{path}: expected a name that ends in {known} (or one of them and .gz).")
+    if suffix not in SUFFIXES or (is_packed and suffix in arrow.SUFFIXES):
+        known = f"{', '.join(TEXT_SUFFIXES)} (or one of them and .gz), {', '.join(arrow.SUFFIXES)}"
+        raise InputError(f"{path}: expected a name that ends in {known}.")
     return suffix
 
 

@@ -24,18 +24,18 @@ def current_store() -> Store | None:
 
 @contextlib.contextmanager
 def prepared_in(
-    folder: Path | None, least: int = LARGE, *, writes: bool = True
+    folder: Path | None, least: int = LARGE, *, missing: str = "make"
 ) -> Iterator[None]:
     """Prepares tables of many rows in a folder meanwhile.
 
     Args:
         folder: folder; None for one of this process that is removed at the end.
-        least, writes: see `Store`.
+        least, missing: see `Store`.
     """
     with contextlib.ExitStack() as stack:
         if folder is None:
-            folder, writes = stack.enter_context(temporary_folder()), True
-        store = Store(folder, least, writes=writes)
+            folder, missing = stack.enter_context(temporary_folder()), "make"
+        store = Store(folder, least, missing=missing)
 
         def read(
             source: str | Path, files: Sequence[Path], texts: Sequence[str], others: Sequence[str]

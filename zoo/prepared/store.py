@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.storage.large import checked_folder, folder_aside
 
 # Changes when an older entry is no longer what would be made.
@@ -29,11 +30,12 @@ class Store:
     Args:
         folder: folder, made when something is written to it.
         least: size of data in bytes from which on they are prepared.
-        writes: whether this process makes what is not there; one that does not waits for it.
+        missing: what is done where an entry is not there: `make` makes it, `wait` waits for another
+            process that does, `refuse` raises InputError.
     """
 
-    def __init__(self, folder: Path, least: int = LARGE, *, writes: bool = True):
-        self.folder, self.least, self._writes = folder, least, writes
+    def __init__(self, folder: Path, least: int = LARGE, *, missing: str = "make"):
+        self.folder, self.least, self._missing = folder, least, missing
         self._checked: dict[Path, dict[str, str]] = {}
 
     def entry(self, what: str, key: Any, make: Callable[[Path], None]) -> tuple[Path, bytes]:
@@ -45,14 +47,19 @@ class Store:
             make: writes its files into a new folder.
 
         Raises:
-            InputError: if it is damaged.
+            InputError: if it is damaged, or is to be there and is not.
             OSError: if it cannot be written, as when the disk is full.
         """
         text = json.dumps([_FORMAT, what, key], sort_keys=True, ensure_ascii=False)
         name = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
         path = self.folder / f"{what}-{name}"
         if path not in self._checked:
-            if not path.exists() and self._writes:
+            if not path.exists() and self._missing == "refuse":
+                raise InputError(
+                    f"{self.folder} holds no {what} of this run: prepare the same files with the "
+                    "same options."
+                )
+            if not path.exists() and self._missing == "make":
                 with folder_aside(path, _KIND) as partial:
                     make(partial)
             while not path.exists():

@@ -42,13 +42,14 @@ def prepared_table(
     lines = mapped(folder / "lines", "int64")
     starts = mapped(folder / "starts", "int64").tolist()
     known = json.loads((folder / "columns").read_text())
-    names = [name for name in (*texts, *others) if name in known]
+    names = [name for name in (*texts, *others) if name in known["names"]]
     columns = {
         name: read_column(folder, str(place), f"{folder.name} {place}")
         for place, name in enumerate(names)
     }
     return Table(
-        path=path, columns=columns, lines=lines,
+        path=path, columns=columns, lines=lines, unit=known["unit"],
+        integers=frozenset(known["integers"]),
         files=[] if len(files) == 1 else list(zip(starts, files, strict=True)),
     )  # fmt: skip
 
@@ -58,7 +59,7 @@ def _write(
 ) -> None:
     lines, starts = ArrayWriter(folder / "lines", "int64"), ArrayWriter(folder / "starts", "int64")
     writers: dict[str, TextsWriter | LabelsWriter] | None = None
-    rows = 0
+    rows, integers, unit = 0, set(texts) | set(others), "line"
     for file in files:
         starts.add([rows])
         first = None
@@ -76,10 +77,12 @@ def _write(
                         "lines."
                     )
                 writer.add(column(part, name))
-            first = part
+            first, unit = part, part.unit
+            integers &= part.integers
             lines.add(part.lines)
             rows += len(part.lines)
     for writer in (lines, starts, *writers.values()):
         writer.close()
-    (folder / "columns").write_text(json.dumps(list(writers)))
+    described = {"names": list(writers), "integers": sorted(integers), "unit": unit}
+    (folder / "columns").write_text(json.dumps(described))
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from keras_transformer.zoo.data.labels import class_indices, learn_labels
-from keras_transformer.zoo.data.tables import Examples, Table
+from keras_transformer.zoo.data.rows import Examples
+from keras_transformer.zoo.data.tables import Table
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.calibration import (
     best_temperature,

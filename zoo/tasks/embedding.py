@@ -10,8 +10,9 @@ import numpy as np
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.data.labels import numbers
 from keras_transformer.zoo.data.pair_batches import PairBatches
+from keras_transformer.zoo.data.rows import Examples
 from keras_transformer.zoo.data.sources import Source
-from keras_transformer.zoo.data.tables import Examples, Table
+from keras_transformer.zoo.data.tables import Table
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.metrics import (

@@ -2,16 +2,17 @@
 
 import abc
 import dataclasses
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from keras_transformer.zoo.columns.texts import joined
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.data.pair_batches import PairBatches
+from keras_transformer.zoo.data.rows import Examples
 from keras_transformer.zoo.data.sources import Source, of_kinds, read_source
-from keras_transformer.zoo.data.tables import Examples, Table, column
+from keras_transformer.zoo.data.tables import Table, column
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.significance import Answers
@@ -137,8 +138,7 @@ class LabelledTask(Task):
     def vocabulary_texts(self, examples: Examples) -> dict[str, Sequence[str]]:
         texts_of = modality_named(self.modality).texts_of
         rows = [part for part in (examples.texts, examples.pairs, examples.negatives) if part]
-        texts = [texts_of(part) for part in rows]
-        return {"tokenizer": texts[0] if len(texts) == 1 else list(itertools.chain(*texts))}
+        return {"tokenizer": joined([texts_of(part) for part in rows])}
 
     def reading(self, modality: str) -> Self:
         return dataclasses.replace(self, modality=modality)

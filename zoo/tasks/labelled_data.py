@@ -10,7 +10,7 @@ import numpy as np
 from keras_transformer.zoo.columns.texts import Texts
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.pair_batches import PairBatches
-from keras_transformer.zoo.data.tables import Examples
+from keras_transformer.zoo.data.rows import Examples
 from keras_transformer.zoo.logits import finite
 from keras_transformer.zoo.modalities.modality import Features, InputSpec, Modality
 from keras_transformer.zoo.prepared.context import current_store

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from keras_transformer.zoo.data.labels import checked_labels
-from keras_transformer.zoo.data.tables import Examples
+from keras_transformer.zoo.data.rows import Examples
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.several import PLUS
 from keras_transformer.zoo.models.heads import Head

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from keras_transformer.zoo.data.labels import numbers
-from keras_transformer.zoo.data.tables import Examples, Table
+from keras_transformer.zoo.data.rows import Examples
+from keras_transformer.zoo.data.tables import Table
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.metrics import regression_metrics, undefined_by_numbers

@@ -12,9 +12,8 @@ import numpy as np
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.pairs import SentencePairs
-from keras_transformer.zoo.data.rows import Rows
+from keras_transformer.zoo.data.rows import Examples, Rows
 from keras_transformer.zoo.data.sources import Source
-from keras_transformer.zoo.data.tables import Examples
 from keras_transformer.zoo.models.running.predict import model_inputs
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.recipe import OPTIONS, Recipe

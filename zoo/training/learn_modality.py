@@ -1,10 +1,11 @@
 """The modality of a run, with tokenizers learned from the training data."""
 
 import dataclasses
-import itertools
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from keras_transformer.zoo.columns.texts import Texts, joined
 from keras_transformer.zoo.data.rows import sampled
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.modality import Modality
@@ -13,6 +14,8 @@ from keras_transformer.zoo.modalities.speech import Speech
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.several_config import SeveralConfig
+from keras_transformer.zoo.prepared.context import current_store
+from keras_transformer.zoo.prepared.store import Store
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import OPTIONS, Recipe
 from keras_transformer.zoo.recipe.parts import Tokenizer as TokenizerOptions
@@ -123,8 +126,7 @@ def _kind(recipe: Recipe, texts: Mapping[str, Sequence[str]]) -> str:
 
 def _together(texts: Mapping[str, Sequence[str]]) -> Sequence[str]:
     """The texts of all tokenizers."""
-    parts = list(texts.values())
-    return parts[0] if len(parts) == 1 else list(itertools.chain(*parts))
+    return joined(list(texts.values()))
 
 
 def with_selected_tokenizer(recipe: Recipe, modality: Modality, report: Report) -> Recipe:
@@ -170,8 +172,25 @@ def _learn_tokenizer(recipe: Recipe, texts: Sequence[str], config: TransformerCo
                 f"Expected vocab_size to be at most the {limit} of {recipe.model.name}, "
                 f"got vocab_size={given.vocab_size}."
             )
+        if (store := current_store()) is not None and isinstance(texts, Texts):
+            return _prepared_tokenizer(store, texts, given.vocab_size, settings)
         vocabulary = learn_vocabulary(texts, given.vocab_size, settings)
     return Tokenizer(settings, vocabulary)
+
+
+def _prepared_tokenizer(
+    store: Store, texts: Texts, size: int, settings: TokenizerConfig
+) -> Tokenizer:
+    """The tokenizer learned from texts, unless that was done before."""
+
+    def write(folder: Path) -> None:
+        learned = Tokenizer(settings, learn_vocabulary(texts, size, settings))
+        for name, data in learned.to_files().items():
+            (folder / name).write_bytes(data)
+
+    key = {"texts": texts.key, "size": size, "settings": settings.to_json()}
+    folder, _ = store.entry("tokenizer", key, write)
+    return Tokenizer.from_files({file.name: file.read_bytes() for file in folder.iterdir()})
 
 
 # Modality -> the function that learns it from the training data, where it is learned.

@@ -1,11 +1,12 @@
 """Where a run writes: its lock, the states to resume from beside it, and its end."""
 
 import contextlib
+import contextvars
 import dataclasses
 import functools
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -27,6 +28,7 @@ from keras_transformer.zoo.storage.beside import (
 )
 from keras_transformer.zoo.storage.files import check_folder_target, read_folder
 from keras_transformer.zoo.storage.locks import clear_abandoned, only_run
+from keras_transformer.zoo.tasks.run_data import RunData
 from keras_transformer.zoo.training.adaptation.adapter import Adapter
 
 Arguments = ParamSpec("Arguments")
@@ -67,11 +69,42 @@ def one_run(run: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     return alone
 
 
+class Prepared(Exception):
+    """A run within `only_preparing` has prepared its data, and ends.
+
+    Attributes:
+        data: the data.
+    """
+
+    def __init__(self, data: RunData):
+        super().__init__()
+        self.data = data
+
+
+_is_only_preparing = contextvars.ContextVar("is_only_preparing", default=False)
+
+
+@contextlib.contextmanager
+def only_preparing() -> Iterator[None]:
+    """Makes runs end with `Prepared` where their training would begin."""
+    token = _is_only_preparing.set(True)
+    try:
+        yield
+    finally:
+        _is_only_preparing.reset(token)
+
+
+def is_only_preparing() -> bool:
+    """Whether runs end where their training would begin."""
+    return _is_only_preparing.get()
+
+
 def preparing(run: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """Decorates what reads training data, so that large ones are prepared in a folder.
 
-    That is its argument `prepared`, else `OUT.training/data`, which is there until the run ends;
-    without `out` it is a temporary one.
+    That is `OUT.training/data`, which is there until the run ends; without `out` it is a temporary
+    one. Where there is an argument `prepared`, it is that folder, which has to hold all data,
+    unless `only_preparing` writes them there.
     """
     signature = inspect.signature(run)
 
@@ -79,9 +112,13 @@ def preparing(run: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     def reading(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         given = signature.bind(*args, **kwargs).arguments
         out, folder = given.get("out"), given.get("prepared")
-        if folder is None and out is not None:
-            folder = states_of(out) / _DATA
-        with prepared_in(None if folder is None else Path(folder), writes=is_writer()):
+        if folder is not None:
+            missing = "make" if is_only_preparing() else "refuse"
+            prepares = prepared_in(Path(folder), 0, missing=missing)
+        else:
+            folder = None if out is None else states_of(out) / _DATA
+            prepares = prepared_in(folder, missing="make" if is_writer() else "wait")
+        with prepares:
             return run(*args, **kwargs)
 
     return reading

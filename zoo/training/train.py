@@ -1,5 +1,6 @@
 """The front door to training, with options by name."""
 
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -25,8 +26,10 @@ from keras_transformer.zoo.recipe.training_data import data_options, is_path, ro
 from keras_transformer.zoo.tasks.multi_task.multi_task import MultiTask
 from keras_transformer.zoo.tasks.registry import DEFAULT_TASK, task_named
 from keras_transformer.zoo.tasks.task import Task
+from keras_transformer.zoo.training.chosen.configs import OWN_CONFIG
+from keras_transformer.zoo.training.run_folder import Prepared, only_preparing
 from keras_transformer.zoo.training.starts import is_start
-from keras_transformer.zoo.training.train_recipe import OWN_CONFIG, train_recipe
+from keras_transformer.zoo.training.train_recipe import train_recipe
 
 # Modality -> the model of its rows, where none is named and the data choose no other.
 _DEFAULT_MODELS = {"audio": "kwt_tiny", "image": "cct_4", "text": "bert_tiny"}
@@ -130,6 +133,43 @@ def train(
         overwrite=overwrite, baseline=baseline, chosen=chosen, report=report, scalars=scalars,
         prune_vocabulary=texts, prepared=prepared,
     )  # fmt: skip
+
+
+def prepare(
+    model: str | TransformerConfig | Recipe | None = None, task: Task | str | None = None, *,
+    train: Source, validation: Source | float, out: str | Path, report: Report | None = None,
+    settings: Mapping[str, Any] | None = None, **options: Any,
+) -> Path:  # fmt: skip
+    """Prepares the data of runs in a folder: tables, vocabulary and token ids that runs map.
+
+    What the folder holds already is not made again, so that an interrupted call can be repeated.
+
+    Args:
+        model, task, train, validation, report, settings, **options: as those of the runs with
+            `train(..., prepared=out)`; those that change neither rows nor tokens may differ.
+        out: the folder.
+
+    Raises:
+        InputError: as `train`; or if the rows of the task cannot be prepared.
+        TypeError, FileNotFoundError: as `train`.
+        OSError: if the folder cannot be written, as when the disk is full.
+    """
+    with only_preparing(), contextlib.suppress(Prepared):
+        _train(
+            model, task, train=train, validation=validation, prepared=out, report=report,
+            settings=settings, **options,
+        )  # fmt: skip
+    folder = Path(out)
+    if not any(folder.glob("rows-*")):
+        raise InputError(
+            f"Expected rows of texts in files, which can be prepared, got {train!r} for "
+            f"{task_named(task).name if isinstance(task, str) else task or DEFAULT_TASK}."
+        )
+    return folder
+
+
+# `prepare` has an argument of that name.
+_train = train
 
 
 def _recipe(

@@ -13,18 +13,11 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.distributed.devices import current, is_writer
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, set_weights
-from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.models.embedded.resized import resizing_note
 from keras_transformer.zoo.models.embedded.scales import learn_scales
 from keras_transformer.zoo.models.fused_config import (
-    FUSED,
-    Config,
-    config_from_json,
     members_of,
 )
-from keras_transformer.zoo.models.memory import check_build
-from keras_transformer.zoo.models.several_config import SeveralConfig
-from keras_transformer.zoo.pretrained.load import Pretrained
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.prune_vocabulary import (
     pruning_note,
@@ -32,12 +25,13 @@ from keras_transformer.zoo.prune_vocabulary import (
     recorded,
     texts_of_run,
 )
-from keras_transformer.zoo.recipe import Model, Recipe
+from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.recipe.training_data import resolved
-from keras_transformer.zoo.tasks.registry import task_named, tasks_for
 from keras_transformer.zoo.training.adaptation.adapter import Adapter
 from keras_transformer.zoo.training.adaptation.freezing import freeze
 from keras_transformer.zoo.training.adaptation.lora import add_adapters, merged_weights
+from keras_transformer.zoo.training.chosen.configs import OWN_CONFIG, config_of, with_positions
+from keras_transformer.zoo.training.chosen.suited import suited, suited_to_start
 from keras_transformer.zoo.training.fit import Fit
 from keras_transformer.zoo.training.learn_modality import with_selected_tokenizer
 from keras_transformer.zoo.training.multi_task import learner_of
@@ -52,17 +46,15 @@ from keras_transformer.zoo.training.run_data import (
     training_batches,
 )
 from keras_transformer.zoo.training.run_folder import (
+    Prepared,
+    is_only_preparing,
     one_run,
     preparing,
     save_run,
     stop_if_finished,
     working_folder,
 )
-from keras_transformer.zoo.training.starts import Start, opened_start
-from keras_transformer.zoo.training.suited import suited, suited_to_start
-
-# Model name of a recipe whose settings are a whole config, without a catalogue name.
-OWN_CONFIG = "custom"
+from keras_transformer.zoo.training.starts import opened_start
 
 
 @needs_backend("train")
@@ -179,6 +171,8 @@ def train_recipe(
         recipe, out, folder, rows, resume=resume, overwrite=overwrite, report=report
     )
     data.report_cuts(report)
+    if is_only_preparing():
+        raise Prepared(data)
     if alike := similar_labels(data.task.labels):
         report.note(alike)
     unknown = report_unknown(data, report)
@@ -223,96 +217,3 @@ def train_recipe(
         checkpoint.metrics["baseline"] = found
     save_run(checkpoint, out, folder, overwrite=overwrite, adapter=adapter)
     return checkpoint
-
-
-def config_of(recipe: Recipe, start: Start | Pretrained | None = None) -> Config:
-    """Returns a model's config with a recipe's settings, before a vocabulary is learned.
-
-    Args:
-        recipe: recipe of the run.
-        start: what the run begins with, in place of a model of the catalogue.
-
-    Raises:
-        InputError: if the model does not fit the recipe, or a setting is impossible.
-    """
-    config = _named_config(recipe.model, start)
-    # Before the vocabulary is learned, which can make it only larger.
-    for one in members_of(config):
-        check_build(one.replace(vocab_size=min(one.vocab_size, 1), source_vocab_size=0))
-    config = _fused_for(recipe, config)
-    known = tasks_for(config.architecture, config.modality)
-    if recipe.task not in known:
-        raise InputError(
-            f"Expected a task that the {config.architecture} {recipe.model.name} can be trained "
-            f"for ({', '.join(known)}), got task={recipe.task!r}."
-        )
-    if recipe.data.max_length > config.max_length and not config.positions_of_rows:
-        raise InputError(
-            f"Expected max_length to be at most the model's {config.max_length}, "
-            f"got max_length={recipe.data.max_length}."
-        )
-    tells_apart = config.num_segments >= 2 or start is not None
-    if recipe.data.columns.get("text_pair") is not None and not tells_apart:
-        raise InputError(
-            f"Expected a model with two segments for pairs, got {recipe.model.name} "
-            f"with num_segments={config.num_segments}."
-        )
-    return config
-
-
-def _fused_for(recipe: Recipe, config: Config) -> Config:
-    """The config of several kinds with the fusion that the task has, if it has one."""
-    fusion = task_named(recipe.task).fusion
-    if fusion is None:
-        return config
-    if not isinstance(config, SeveralConfig):
-        raise InputError(
-            f"Expected a model of each of two kinds of rows for {recipe.task}, such as "
-            f"cct_2+bert_tiny, got {recipe.model.name}."
-        )
-    if recipe.model.settings.get("fusion", fusion) != fusion:
-        raise InputError(
-            f"Expected no fusion for {recipe.task}, which has an encoder of each kind, got "
-            f"fusion={recipe.model.settings['fusion']!r}."
-        )
-    return config.replace(fusion=fusion)
-
-
-def with_positions(
-    recipe: Recipe, config: Config, chosen: Collection[str] = ()
-) -> Recipe:
-    """Returns the recipe with the length of inputs that have one size, where they do.
-
-    Args:
-        recipe, config: recipe and config of the model.
-        chosen: names of the options that the user chose.
-
-    Raises:
-        InputError: if the user chose a length.
-    """
-    positions = config.positions_of_rows
-    if positions is None:
-        return recipe
-    if "max_length" in chosen:
-        raise InputError(
-            f"Expected no max_length for a model that reads {config.modality}, whose size is that "
-            f"of its settings ({', '.join(config.modality_settings)}), got "
-            f"max_length={recipe.data.max_length}."
-        )
-    return recipe.replace(max_length=positions)
-
-
-def _named_config(model: Model, start: Start | Pretrained | None) -> Config:
-    """The config of a model with changed settings, or one given entirely by settings."""
-    if model.name == FUSED:
-        raise InputError(
-            "Expected the recipe of one model to train, got that of several that answer as one; "
-            "train each, and fuse them with keras-transformer fuse."
-        )
-    if model.name == OWN_CONFIG:
-        return config_from_json(model.settings)
-    config = get_config(model.name) if start is None else start.config
-    for name in ("vocab_size", "source_vocab_size"):
-        if name in model.settings:
-            raise InputError(f"Expected no setting {name}: it follows from the tokenizer.")
-    return config.replace(**model.settings)

@@ -12,9 +12,9 @@ from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.models.build import build, get_weights
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
+from keras_transformer.zoo.training.chosen.configs import config_of
 from keras_transformer.zoo.training.fine_tune import Retraining
 from keras_transformer.zoo.training.run_data import learn_run_data
-from keras_transformer.zoo.training.train_recipe import config_of
 from tests.zoo import tiny
 
 SMALL = {"hidden_dim": 16, "intermediate_dim": 32, "num_layers": 1, "dropout": 0.0}

@@ -11,8 +11,8 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.fusion.fuse import fuse, worse_note
 from keras_transformer.zoo.models.build import build, get_weights
 from keras_transformer.zoo.tasks.classification import Classification
+from keras_transformer.zoo.training.chosen.configs import config_of
 from keras_transformer.zoo.training.run_data import learn_run_data
-from keras_transformer.zoo.training.train_recipe import config_of
 from tests.zoo import tiny
 
 

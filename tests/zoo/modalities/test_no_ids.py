@@ -24,7 +24,7 @@ OF_TEXT = {
     ("zoo/tasks/masked/masked_language_modeling.py", None): "words are masked",
     ("zoo/models/heads.py", None): "names that no head may have",
     ("zoo/tasks/transcription/transcription_data.py", None): "it writes text",
-    ("zoo/training/suited.py", "suited_to_start"): "the lengths of texts",
+    ("zoo/training/chosen/suited.py", "suited_to_start"): "the lengths of texts",
     ("zoo/training/fit.py", None): "[MASK] in place of tokens",
     ("edge/compare/probes.py", "at_positions"): "masked words",
     ("edge/compare/probes.py", "sources_of"): "what a generator reads beside its own ids",

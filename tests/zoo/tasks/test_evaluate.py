@@ -7,7 +7,7 @@ import sacrebleu
 from keras_transformer.edge.choose.candidates import ladder
 from keras_transformer.edge.choose.search import search
 from keras_transformer.edge.runtime.runner import Runner
-from keras_transformer.zoo.data.tables import Examples
+from keras_transformer.zoo.data.rows import Examples
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.outputs import Outputs

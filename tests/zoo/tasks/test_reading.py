@@ -13,8 +13,8 @@ from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
 from keras_transformer.zoo.tasks.registry import ALIASES, TASKS, task_named
 from keras_transformer.zoo.tasks.regression import Regression
 from keras_transformer.zoo.tasks.translation import Translation
+from keras_transformer.zoo.training.chosen.configs import config_of
 from keras_transformer.zoo.training.run_data import learn_run_data, read_inputs, training_batches
-from keras_transformer.zoo.training.train_recipe import config_of
 from tests.zoo import tiny
 
 TEXTS = [f"text {i}" for i in range(20)]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_transformer.zoo.recipe import Recipe
-from keras_transformer.zoo.training.suited import suited_to_start
+from keras_transformer.zoo.training.chosen.suited import suited_to_start
 from keras_transformer.zoo.training.train import train
 from tests.zoo import tiny
 from tests.zoo.pretrained.tiny import REFERENCES

@@ -10,9 +10,10 @@ from keras_transformer.edge.compare.compare import compare
 from keras_transformer.edge.quantize.qat import quantize
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.models.build import build
+from keras_transformer.zoo.training.chosen.configs import config_of
 from keras_transformer.zoo.training.fit import Fit
 from keras_transformer.zoo.training.run_data import deciding, learn_run_data, training_batches
-from keras_transformer.zoo.training.train_recipe import config_of, train_recipe
+from keras_transformer.zoo.training.train_recipe import train_recipe
 from tests.zoo import tiny
 
 UNDEFINED = "{path}: Pearson and spearman are not defined: all targets are 2"

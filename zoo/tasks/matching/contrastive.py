@@ -7,8 +7,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from keras_transformer.zoo.data.rows import Examples
 from keras_transformer.zoo.data.sources import Source
-from keras_transformer.zoo.data.tables import Examples, Table
+from keras_transformer.zoo.data.tables import Table
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.retrieval import match_metrics

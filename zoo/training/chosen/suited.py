@@ -12,7 +12,6 @@ from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.suited.texts import bounded, uncut_length
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tokenizers.normalizers.scripts import spaces_words
-from keras_transformer.zoo.training.starts import Start
 
 # Rows of a batch of inputs of one size.
 _ROWS_OF_A_BATCH = 64
@@ -74,14 +73,14 @@ def suited(
 
 
 def suited_to_start(
-    recipe: Recipe, start: Start, task: Task, train: Any, chosen: Collection[str],
+    recipe: Recipe, start: Any, task: Task, train: Any, chosen: Collection[str],
     report: Report,
 ) -> Recipe:  # fmt: skip
     """Returns the recipe with the options that suit a start from trained weights.
 
     Args:
         recipe, task, train, chosen, report: see `suited`.
-        start: what the run begins with; its pooling stays.
+        start: `Start` that the run begins with; its pooling stays.
     """
     defaults, why = fine_tuning_defaults(start), ""
     if recipe.training.lora:
