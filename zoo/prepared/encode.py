@@ -1,6 +1,7 @@
 """Encoding of many rows by several processes, into files that are mapped."""
 
 import collections
+import contextlib
 import hashlib
 import os
 import queue
@@ -53,18 +54,23 @@ def encoded(
     }
 
     def write(folder: Path) -> None:
-        writers = {spec.name: RowsWriter(folder, spec, dtypes[spec.name]) for spec in specs}
-        truncated = ArrayWriter(folder / "truncated", "bool")
         done = 0
-        with _Encoders(described, files, specs, dtypes) as encoders:
+        with contextlib.ExitStack() as opened:
+            writers = {
+                spec.name: opened.enter_context(
+                    contextlib.closing(RowsWriter(folder, spec, dtypes[spec.name]))
+                )
+                for spec in specs
+            }
+            truncated = ArrayWriter(folder / "truncated", "bool")
+            opened.enter_context(contextlib.closing(truncated))
+            encoders = opened.enter_context(_Encoders(described, files, specs, dtypes))
             for columns, cut in encoders.encode(rows, pairs):
                 for name, (values, lengths) in columns.items():
                     writers[name].add(values, lengths)
                 truncated.add(cut)
                 done += len(cut)
                 progress(done)
-        for writer in (*writers.values(), truncated):
-            writer.close()
 
     folder, digest = store.entry("rows", key, write)
     return Features(

@@ -1,11 +1,12 @@
 """Tables of any size, whose columns are written to files once and mapped."""
 
+import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from keras_transformer.zoo.data.tables import Table, column, parts_of
-from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.prepared.store import Store
 from keras_transformer.zoo.prepared.writers import (
     ArrayWriter,
@@ -57,32 +58,30 @@ def prepared_table(
 def _write(
     folder: Path, files: Sequence[Path], texts: Sequence[str], others: Sequence[str]
 ) -> None:
-    lines, starts = ArrayWriter(folder / "lines", "int64"), ArrayWriter(folder / "starts", "int64")
-    writers: dict[str, TextsWriter | LabelsWriter] | None = None
-    rows, integers, unit = 0, set(texts) | set(others), "line"
-    for file in files:
-        starts.add([rows])
-        first = None
-        for part in parts_of(file):
-            if writers is None:
-                names = [*texts, *(name for name in others if name in part.columns)]
-                writers = {
-                    name: (TextsWriter if name in texts else LabelsWriter)(folder, str(place))
-                    for place, name in enumerate(names)
-                }
-            for name, writer in writers.items():
-                if first is not None and name not in part.columns:
-                    raise InputError(
-                        f"{file}, line {part.lines[0]}: expected the key {name!r} as in other "
-                        "lines."
-                    )
-                writer.add(column(part, name))
-            first, unit = part, part.unit
-            integers &= part.integers
-            lines.add(part.lines)
-            rows += len(part.lines)
-    for writer in (lines, starts, *writers.values()):
-        writer.close()
+    with contextlib.ExitStack() as opened:
+
+        def open_writer(kind: type, *arguments: Any) -> Any:
+            return opened.enter_context(contextlib.closing(kind(*arguments)))
+
+        lines = open_writer(ArrayWriter, folder / "lines", "int64")
+        starts = open_writer(ArrayWriter, folder / "starts", "int64")
+        writers: dict[str, TextsWriter | LabelsWriter] = {}
+        rows, integers, unit = 0, {*texts, *others}, "line"
+        for file in files:
+            starts.add([rows])
+            for part in parts_of(file):
+                if not writers:
+                    names = [*texts, *(name for name in others if name in part.columns)]
+                    writers = {
+                        name: open_writer(
+                            TextsWriter if name in texts else LabelsWriter, folder, str(place)
+                        )
+                        for place, name in enumerate(names)
+                    }
+                for name, writer in writers.items():
+                    writer.add(column(part, name))
+                lines.add(part.lines)
+                rows, unit = rows + len(part.lines), part.unit
+                integers &= part.integers
     described = {"names": list(writers), "integers": sorted(integers), "unit": unit}
     (folder / "columns").write_text(json.dumps(described))
-
