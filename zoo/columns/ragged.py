@@ -18,16 +18,18 @@ class Ragged(Sequence[np.ndarray]):
         ends: (rows,) int64, where each row ends in `values`.
         spec: spec of the input.
         digest: identifies the rows; by default the SHA-256 of the arrays.
+        lengths: (rows,) of rows that overlap or have gaps between them.
 
     Attributes:
         lengths: (rows,) of the rows.
     """
 
     def __init__(
-        self, values: np.ndarray, ends: np.ndarray, spec: InputSpec, digest: bytes | None = None
-    ):
+        self, values: np.ndarray, ends: np.ndarray, spec: InputSpec,
+        digest: bytes | None = None, lengths: np.ndarray | None = None,
+    ):  # fmt: skip
         self.values, self.ends, self._digest = values, ends, digest
-        self.lengths = np.diff(ends, prepend=0)
+        self.lengths = np.diff(ends, prepend=0) if lengths is None else lengths
         if len(ends) and self.lengths.max() <= np.iinfo(np.int32).max:
             self.lengths = self.lengths.astype(np.int32)
         self._dtype = np.dtype(spec.dtype)
@@ -58,7 +60,7 @@ class Ragged(Sequence[np.ndarray]):
 
     def digest(self) -> bytes:
         """Identifies the rows."""
-        return self._digest or _sha256(self.ends, self.values)
+        return self._digest or _sha256(self.ends, self.lengths, self.values)
 
     def pad(self, rows: np.ndarray, width: int) -> np.ndarray:
         """Returns selected rows as (len(rows), width, ...), with padding after their end."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from keras_transformer.zoo.data.rows import Rows
+from keras_transformer.zoo.data.rows import Rows, taken
 from keras_transformer.zoo.data.tables import Table, column, read_table
 from keras_transformer.zoo.errors import InputError
 
@@ -21,8 +21,8 @@ class SentencePairs(Rows):
         languages: column name of each target, where there are several.
     """
 
-    sources: list[Any]
-    targets: list[str]
+    sources: Sequence[Any]
+    targets: Sequence[str]
     path: Path | str
     languages: list[str] = dataclasses.field(default_factory=list)
 
@@ -33,9 +33,8 @@ class SentencePairs(Rows):
         """Returns the rows with the given indices."""
         return dataclasses.replace(
             self,
-            sources=[self.sources[row] for row in rows],
-            targets=[self.targets[row] for row in rows],
-            languages=self.languages and [self.languages[row] for row in rows],
+            sources=taken(self.sources, rows), targets=taken(self.targets, rows),
+            languages=self.languages and taken(self.languages, rows),
         )
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
@@ -59,7 +58,6 @@ def pairs_of(table: Table, source: str, targets: Sequence[str]) -> SentencePairs
     Raises:
         InputError: if there is no such column, or a source or target is empty.
     """
-    written = []
     for target in targets:
         for name in (source, target):
             for row, value in enumerate(column(table, name)):
@@ -67,10 +65,13 @@ def pairs_of(table: Table, source: str, targets: Sequence[str]) -> SentencePairs
                     raise InputError(
                         f"{table.at(row)}: expected a text in column {name!r}, got none."
                     )
-        written += table.columns[target]
-    rows = len(table.lines)
-    languages = [name for name in targets for _ in range(rows)] if len(targets) > 1 else []
+    columns = table.columns
+    if len(targets) == 1:
+        return SentencePairs(
+            sources=columns[source], targets=columns[targets[0]], path=table.path
+        )
     return SentencePairs(
-        sources=table.columns[source] * len(targets), targets=written, path=table.path,
-        languages=languages,
+        sources=[*columns[source]] * len(targets),
+        targets=[text for target in targets for text in columns[target]], path=table.path,
+        languages=[name for name in targets for _ in range(len(table.lines))],
     )  # fmt: skip

@@ -1,14 +1,17 @@
 """Plain text as one stream of tokens, cut into blocks; NumPy only."""
 
+import contextvars
 import dataclasses
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from keras_transformer.zoo.data.rows import Rows, check_share
+from keras_transformer.zoo.columns.several_files import files_of, is_pattern
+from keras_transformer.zoo.columns.texts import Texts
+from keras_transformer.zoo.data.rows import Rows, check_share, taken
 from keras_transformer.zoo.data.sources import Source, texts_in
 from keras_transformer.zoo.data.text_files import plain_lines, read_text
 from keras_transformer.zoo.errors import InputError
@@ -27,12 +30,52 @@ class PlainText(Rows):
     text: str
     path: Path | str
 
+    @property
+    def parts(self) -> Sequence[str]:
+        """The text in parts."""
+        return [self.text]
+
     def rows(self) -> Iterator[tuple[str]]:
         yield (self.text,)
 
 
+class MappedText(PlainText):
+    """The text of large files, which is not held in the memory.
+
+    Args:
+        lines: its lines, with the line breaks.
+        path: file of the text, or the pattern of several.
+    """
+
+    def __init__(self, lines: Texts, path: Path | str):
+        object.__setattr__(self, "lines", lines)
+        object.__setattr__(self, "path", path)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.lines)
+
+    @property
+    def parts(self) -> Texts:
+        return self.lines
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def take(self, rows: np.ndarray) -> "MappedText":
+        """Returns the text of some lines."""
+        return MappedText(self.lines.take(rows), self.path)
+
+
+# Reads the text of large files into other memory than Python's, see `zoo.prepared`.
+ReadText = Callable[[str | Path, Sequence[Path]], MappedText | None]
+read_large_text: contextvars.ContextVar[ReadText | None] = contextvars.ContextVar(
+    "read_large_text", default=None
+)
+
+
 def load_plain_text(path: str | Path | PlainText) -> PlainText:
-    """Reads a text file, plain or `.gz`; a `PlainText` is returned as it is.
+    """Reads text files, plain or `.gz`, see `files_of`; a `PlainText` is returned as it is.
 
     LF ends each line of what is returned, see `plain_lines`.
 
@@ -42,8 +85,13 @@ def load_plain_text(path: str | Path | PlainText) -> PlainText:
     """
     if isinstance(path, PlainText):
         return path
-    path = Path(path)
-    text = plain_lines(read_text(path))
+    files, reader = files_of(path), read_large_text.get()
+    if reader is not None and (found := reader(path, files)) is not None:
+        return found
+    texts = [plain_lines(read_text(file)) for file in files]
+    # A file's last line is one whether or not a line break ends it.
+    ended = [text if not text or text.endswith("\n") else f"{text}\n" for text in texts[:-1]]
+    text, path = "".join([*ended, texts[-1]]), path if is_pattern(path) else Path(path)
     if not text.strip():
         raise InputError(f"{path}: expected text, the file is empty.")
     return PlainText(text=text, path=path)
@@ -78,18 +126,23 @@ def split_plain(plain: PlainText, share: float) -> tuple[PlainText, PlainText]:
         InputError: if the share is not between 0 and 1, or leaves a part without a line.
     """
     check_share(share)
-    lines = re.findall(r"[^\n]*\n|[^\n]+", plain.text)
+    is_mapped = isinstance(plain, MappedText)
+    lines = plain.lines if is_mapped else re.findall(r"[^\n]*\n|[^\n]+", plain.text)
     ends = np.cumsum([len(line) for line in lines])
     # The start of the line nearest to the share.
     distances = np.abs(ends - (1 - share) * ends[-1])
     first = int(distances[: max(1, len(lines) - 1)].argmin()) + 1
-    parts = ["".join(lines[:first]), "".join(lines[first:])]
-    if not all(part.strip() for part in parts):
+    order = np.arange(len(lines))
+    parts = [taken(lines, rows) for rows in (order[:first], order[first:])]
+    if not all(any(map(str.strip, part)) for part in parts):
         raise InputError(
             "Expected validation to be a share of the training data that holds a line, "
             f"got validation={share} of {len(lines)} lines."
         )
-    one, other = (dataclasses.replace(plain, text=part) for part in parts)
+    one, other = (
+        MappedText(part, plain.path) if is_mapped else
+        dataclasses.replace(plain, text="".join(part)) for part in parts
+    )  # fmt: skip
     return one, other
 
 

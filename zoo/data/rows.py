@@ -56,11 +56,11 @@ class Examples(Rows):
         """Returns the rows with the given indices."""
         return dataclasses.replace(
             self,
-            texts=_taken(self.texts, rows),
-            pairs=self.pairs and _taken(self.pairs, rows),
-            negatives=self.negatives and _taken(self.negatives, rows),
+            texts=taken(self.texts, rows),
+            pairs=self.pairs and taken(self.pairs, rows),
+            negatives=self.negatives and taken(self.negatives, rows),
             targets=None if self.targets is None else self.targets[np.asarray(rows, np.int64)],
-            lines=_taken(self.lines, rows),
+            lines=taken(self.lines, rows),
         )
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
@@ -75,8 +75,8 @@ class Examples(Rows):
         return zip(*columns, strict=True)
 
 
-def _taken(values: Sequence[Any], rows: Sequence[int]) -> Sequence[Any]:
-    """The values of rows; what is in one piece of memory is taken from there."""
+def taken(values: Sequence[Any], rows: Sequence[int]) -> Sequence[Any]:
+    """Returns the values of rows; what is in one piece of memory is taken from there."""
     if isinstance(values, np.ndarray):
         return values[np.asarray(rows, np.int64)]
     return values.take(rows) if isinstance(values, Texts) else [values[row] for row in rows]

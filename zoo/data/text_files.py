@@ -50,6 +50,32 @@ def read_text(path: Path) -> str:
         raise _not_utf8(path, error) from None
 
 
+def decoded_blocks(path: Path, size: int = 2**23) -> Iterator[str]:
+    """Yields what `read_text` returns in blocks, of which all but the last end in LF.
+
+    Args:
+        path: file, plain or `.gz`.
+        size: bytes of a block, at least.
+
+    Raises:
+        FileNotFoundError, InputError: see `read_text`.
+    """
+    line, left, is_first = 1, b"", True
+    for data in itertools.chain(_pieces(path, size), [b""]):
+        left += data
+        end = left.rfind(b"\n") + 1 if data else len(left)
+        if data and not end:
+            continue
+        block, left = left[:end], left[end:]
+        try:
+            text = block.decode("utf-8-sig" if is_first else "utf-8")
+        except UnicodeDecodeError as error:
+            raise _not_utf8(path, error, line) from None
+        line += block.count(b"\n")
+        yield text.lstrip("\ufeff") if is_first else text
+        is_first = False
+
+
 def text_blocks(path: Path, size: int = 2**23) -> Iterator[str]:
     """Yields the text of a table's file, plain or `.gz`, in blocks of whole lines.
 
@@ -57,33 +83,20 @@ def text_blocks(path: Path, size: int = 2**23) -> Iterator[str]:
     return; blank lines at the end are left out.
 
     Args:
-        path: file.
-        size: bytes of a block, at least.
+        path, size: see `decoded_blocks`.
 
     Raises:
         FileNotFoundError, InputError: see `read_text`.
     """
-    line, blank, left, is_first = 1, 0, b"", True
-    for data in itertools.chain(_pieces(path, size), [b""]):
-        left += data
-        end = left.rfind(b"\n") if data else len(left)
-        if end < 0:
-            continue
-        block, left = left[:end], left[end + 1 :]
-        try:
-            text = block.decode("utf-8-sig" if is_first else "utf-8")
-        except UnicodeDecodeError as error:
-            raise _not_utf8(path, error, line) from None
-        line += block.count(b"\n") + 1
-        text = text.lstrip("\ufeff") if is_first else text
-        if is_first and not data:
+    blank, has_lines = 0, False
+    for text in decoded_blocks(path, size):
+        if text.endswith("\n"):
+            has_lines = True
+            text = rows_on_lines(text)[:-1]
+        elif not has_lines:
             text = rows_on_lines(text)
         elif "\r" in text:
-            # The line feed behind all but the last block ends its last line.
-            text = re.sub("\r+\n", "\n", f"{text}\n")[:-1] if data else (
-                re.sub("\r+\n", "\n", text)
-            )
-        is_first = False
+            text = re.sub("\r+\n", "\n", text)
         # Blank lines end the file, or are rows if others follow.
         text = "\n" * blank + text
         kept = text.rstrip("\n")

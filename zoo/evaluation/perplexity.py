@@ -1,15 +1,20 @@
 """Perplexity and token accuracy of a Keras model on given texts."""
 
+import hashlib
+
 import keras
 import numpy as np
 from keras import ops
 
+from keras_transformer.zoo.columns.ragged import Ragged
 from keras_transformer.zoo.data.batches import NO_TARGET, Batches
-from keras_transformer.zoo.data.plain_text import PlainText, blocks, token_stream
+from keras_transformer.zoo.data.plain_text import PlainText, token_stream
 from keras_transformer.zoo.generation.scoring import summary
+from keras_transformer.zoo.modalities.modality import InputSpec
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
 VALIDATION_TOKENS = 2048
+_IDS, _TARGETS = InputSpec(name="ids"), InputSpec(name="targets", padding=NO_TARGET)
 
 
 class _TokenScores(keras.layers.Layer):
@@ -70,15 +75,31 @@ class Perplexity:
         return self._scorers[model]
 
 
-def block_batches(cut: list[np.ndarray], batch_tokens: int, seed: int = 0) -> Batches:
-    """Makes batches of blocks of T + 1 ids: the model reads the first T and predicts the last T."""
-    return Batches(
-        {"ids": [block[:-1] for block in cut]}, [block[1:] for block in cut],
-        batch_tokens=batch_tokens, bucket=None, seed=seed,
-    )  # fmt: skip
+def block_batches(
+    stream: np.ndarray, length: int, batch_tokens: int, seed: int = 0, *,
+    start: int = 0, count: int | None = None, digest: bytes = b"",
+) -> Batches:  # fmt: skip
+    """Makes batches of a stream's blocks of T + 1 ids: T that a model reads, and T to predict.
+
+    Args:
+        stream: token ids (N,), in the memory or mapped.
+        length: T; the last block may be shorter.
+        batch_tokens, seed: see `Batches`.
+        start: where the first block begins.
+        count: number of blocks; by default all.
+        digest: identifies the stream; by default its SHA-256 does.
+    """
+    starts = np.arange(start, len(stream) - 1, length)[:count]
+    lengths = np.minimum(length, len(stream) - 1 - starts)
+    known = hashlib.sha256(digest + starts.tobytes()).digest() if digest else None
+    ids, targets = (
+        Ragged(stream, starts + shift + lengths, spec, known, lengths)
+        for shift, spec in enumerate((_IDS, _TARGETS))
+    )
+    return Batches({"ids": ids}, targets, batch_tokens=batch_tokens, bucket=None, seed=seed)
 
 
 def language_perplexity(plain: PlainText, tokenizer: Tokenizer, max_length: int) -> Perplexity:
     """Perplexity on a text in which every token but the first is predicted once, block by block."""
-    cut = blocks(token_stream(plain, tokenizer), max_length)
-    return Perplexity(block_batches(cut, VALIDATION_TOKENS), num_characters=len(plain.text))
+    batches = block_batches(token_stream(plain, tokenizer), max_length, VALIDATION_TOKENS)
+    return Perplexity(batches, num_characters=len(plain.text))

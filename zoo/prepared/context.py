@@ -5,10 +5,12 @@ import contextvars
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from keras_transformer.zoo.data.plain_text import MappedText, read_large_text
 from keras_transformer.zoo.data.sources import read_large
 from keras_transformer.zoo.data.tables import Table
 from keras_transformer.zoo.prepared.store import LARGE, Store
 from keras_transformer.zoo.prepared.table import prepared_table
+from keras_transformer.zoo.prepared.text import prepared_text
 from keras_transformer.zoo.storage.temporary import temporary_folder
 
 # Bytes of text in a byte of a file, by its suffix, about.
@@ -40,15 +42,25 @@ def prepared_in(
         def read(
             source: str | Path, files: Sequence[Path], texts: Sequence[str], others: Sequence[str]
         ) -> Table | None:
-            size = sum(file.stat().st_size * _TIMES.get(file.suffix, 1) for file in files
-                       if file.is_file())  # fmt: skip
-            if size < store.least:
+            if _size(files) < store.least:
                 return None
             return prepared_table(store, source, files, texts, others)
 
-        tokens = [(_current, _current.set(store)), (read_large, read_large.set(read))]
+        def read_text(source: str | Path, files: Sequence[Path]) -> MappedText | None:
+            return None if _size(files) < store.least else prepared_text(store, source, files)
+
+        tokens = [
+            (_current, _current.set(store)), (read_large, read_large.set(read)),
+            (read_large_text, read_large_text.set(read_text)),
+        ]  # fmt: skip
         try:
             yield
         finally:
             for variable, token in tokens:
                 variable.reset(token)
+
+
+def _size(files: Sequence[Path]) -> int:
+    """The size of the text in files, about, in bytes."""
+    there = (file for file in files if file.is_file())
+    return sum(file.stat().st_size * _TIMES.get(file.suffix, 1) for file in there)

@@ -1,14 +1,17 @@
 """Encoding of many rows by several processes, into files that are mapped."""
 
+import abc
 import collections
 import contextlib
+import dataclasses
+import functools
 import hashlib
 import os
 import queue
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -19,39 +22,92 @@ from keras_transformer.zoo.prepared.store import Store
 from keras_transformer.zoo.prepared.writers import ArrayWriter, RowsWriter, mapped, read_rows
 from keras_transformer.zoo.worker import Worker
 
-# Texts that a process encodes at a time.
-_PART = 20_000
+# Texts that a process encodes at a time, and their size in bytes, about.
+_PART, _PART_BYTES = 20_000, 1 << 21
 _MOST_IDS = 1 << 16
 
 # Values of further rows of each input, their lengths, and whether each row was truncated.
 _Part = tuple[dict[str, tuple[np.ndarray, np.ndarray]], np.ndarray]
 
 
+class Job(abc.ABC):
+    """What encodes texts: it is sent to other processes, and makes there what it needs.
+
+    Subclasses are dataclasses of files and settings.
+    """
+
+    @abc.abstractmethod
+    def encode(self, *columns: list[str]) -> tuple[Mapping[str, Sequence[np.ndarray]], Sequence]:
+        """Returns the rows of each input by name, and whether each was truncated."""
+
+    @abc.abstractmethod
+    def key(self) -> Any:
+        """Returns all that determines what it does, as JSON."""
+
+
+def are_prepared(columns: Sequence[Sequence[Any]]) -> bool:
+    """Whether columns are those of prepared tables, which `encoded` takes."""
+    return all(isinstance(column, Texts) and column.key for column in columns)
+
+
+def hashes(files: Mapping[str, bytes]) -> dict[str, str]:
+    """Returns the SHA-256 of each of a job's files, for its `key`."""
+    return {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodeRows(Job):
+    """Encodes rows, or pairs of rows, as a modality does.
+
+    Attributes:
+        name, max_length, settings, files: of the modality.
+    """
+
+    name: str
+    max_length: int
+    settings: Mapping[str, Any]
+    files: Mapping[str, bytes]
+
+    @classmethod
+    def of(cls, modality: Modality) -> Self:
+        """Returns the job of a modality."""
+        return cls(modality.name, modality.max_length, dict(modality.settings), modality.files())
+
+    @functools.cached_property
+    def _modality(self) -> Modality:
+        return modality_named(self.name).from_files(
+            self.files, max_length=self.max_length, settings=self.settings
+        )
+
+    def encode(self, *columns: list[str]) -> Features:
+        return self._modality.encode(*columns)
+
+    def key(self) -> Any:
+        return [self.name, self.max_length, self.settings, hashes(self.files)]
+
+
 def encoded(
-    store: Store, modality: Modality, rows: Texts, pairs: Texts | None,
-    progress: Callable[[int], None],
+    store: Store, job: Job, columns: Sequence[Texts], specs: Sequence[InputSpec], *,
+    vocab_size: int, progress: Callable[[int], None],
 ) -> Features:  # fmt: skip
     """Returns encoded rows, which are prepared unless that was done before.
 
     Args:
         store: where.
-        modality: modality of texts.
-        rows: texts with a key.
-        pairs: second texts of pairs, or None.
+        job: what encodes them.
+        columns: texts with keys, of one length.
+        specs: specs of the inputs.
+        vocab_size: number of different ids.
         progress: receives the number of rows that are encoded.
     """
-    specs = modality.inputs(pair=pairs is not None)
-    files = modality.files()
-    described = _described(modality)
-    key = {
-        "rows": [rows.key, None if pairs is None else pairs.key], "modality": described,
-        "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
-    }  # fmt: skip
-    is_short = modality.text.tokenizer.vocab_size <= _MOST_IDS
     dtypes = {
-        spec.name: "uint16" if is_short and spec.dtype == "int32" else spec.dtype
+        spec.name: "uint16" if vocab_size <= _MOST_IDS and spec.dtype == "int32" else spec.dtype
         for spec in specs
     }
+    key = {
+        "rows": [column.key for column in columns], "job": [type(job).__name__, job.key()],
+        "inputs": dtypes,
+    }  # fmt: skip
 
     def write(folder: Path) -> None:
         done = 0
@@ -64,9 +120,9 @@ def encoded(
             }
             truncated = ArrayWriter(folder / "truncated", "bool")
             opened.enter_context(contextlib.closing(truncated))
-            encoders = opened.enter_context(_Encoders(described, files, specs, dtypes))
-            for columns, cut in encoders.encode(rows, pairs):
-                for name, (values, lengths) in columns.items():
+            encoders = opened.enter_context(_Encoders(job, dtypes))
+            for found, cut in encoders.encode(columns):
+                for name, (values, lengths) in found.items():
                     writers[name].add(values, lengths)
                 truncated.add(cut)
                 done += len(cut)
@@ -79,41 +135,26 @@ def encoded(
     )
 
 
-def _described(modality: Modality) -> dict[str, Any]:
-    return {
-        "name": modality.name, "max_length": modality.max_length,
-        "settings": dict(modality.settings),
-    }  # fmt: skip
-
-
 class Encoder:
-    """Encodes rows in a process of its own.
+    """Does a job in a process of its own.
 
     Args:
-        described: name, maximum length and settings of the modality.
-        files: its files.
-        specs: specs of the inputs.
+        job: the job.
         dtypes: type of the values of each input by name.
     """
 
-    def __init__(
-        self, described: Mapping[str, Any], files: Mapping[str, bytes],
-        specs: Sequence[InputSpec], dtypes: Mapping[str, str],
-    ):  # fmt: skip
-        self._modality = modality_named(described["name"]).from_files(
-            files, max_length=described["max_length"], settings=described["settings"]
-        )
-        self._specs, self._dtypes = specs, dtypes
+    def __init__(self, job: Job, dtypes: Mapping[str, str]):
+        self._job, self._dtypes = job, dtypes
 
-    def encode(self, rows: Texts, pairs: Texts | None) -> _Part:
+    def encode(self, *columns: Texts) -> _Part:
         """Returns the values of rows, one after the other."""
-        found = self._modality.encode(list(rows), None if pairs is None else list(pairs))
-        columns = {}
-        for spec in self._specs:
-            values = found.columns[spec.name]
-            lengths = np.fromiter(map(len, values), np.int64, len(values))
-            columns[spec.name] = np.concatenate(values).astype(self._dtypes[spec.name]), lengths
-        return columns, np.array(found.truncated, bool)
+        found, truncated = self._job.encode(*map(list, columns))
+        parts = {}
+        for name, dtype in self._dtypes.items():
+            rows = found[name]
+            lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+            parts[name] = np.concatenate(rows).astype(dtype), lengths
+        return parts, np.array(truncated, bool)
 
 
 class _Encoders:
@@ -133,22 +174,33 @@ class _Encoders:
         while not self._free.empty():
             self._free.get().end()
 
-    def encode(self, rows: Texts, pairs: Texts | None) -> Iterator[_Part]:
+    def encode(self, columns: Sequence[Texts]) -> Iterator[_Part]:
         """Yields the encoded rows in their order."""
         with ThreadPoolExecutor(self._count) as threads:
             ahead: collections.deque[Future] = collections.deque()
-            for first in range(0, len(rows), _PART):
-                part = rows.part(first, first + _PART)
-                second = None if pairs is None else pairs.part(first, first + _PART)
-                ahead.append(threads.submit(self._encoded, part, second))
+            for first, last in _bounds(columns):
+                parts = [column.part(first, last) for column in columns]
+                ahead.append(threads.submit(self._encoded, parts))
                 if len(ahead) > 2 * self._count:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()
 
-    def _encoded(self, rows: Texts, pairs: Texts | None) -> _Part:
+    def _encoded(self, parts: list[Texts]) -> _Part:
         worker = self._free.get()
         try:
-            return worker.call("encode", rows, pairs)
+            return worker.call("encode", *parts)
         finally:
             self._free.put(worker)
+
+
+def _bounds(columns: Sequence[Texts]) -> Iterator[tuple[int, int]]:
+    """The first row of each part, and that of the next: some rows, or texts of some size."""
+    first, rows = 0, len(columns[0])
+    while first < rows:
+        last = min(first + _PART, rows)
+        for column in columns:
+            sizes = np.cumsum(column.ends[first:last] - column.starts[first:last])
+            last = min(last, first + 1 + int(np.searchsorted(sizes, _PART_BYTES)))
+        yield first, last
+        first = last

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_transformer.zoo.columns.texts import Texts
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.pair_batches import PairBatches
 from keras_transformer.zoo.data.rows import Examples
 from keras_transformer.zoo.logits import finite
 from keras_transformer.zoo.modalities.modality import Features, InputSpec, Modality
 from keras_transformer.zoo.prepared.context import current_store
-from keras_transformer.zoo.prepared.encode import encoded
+from keras_transformer.zoo.prepared.encode import EncodeRows, are_prepared, encoded
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.vocabularies.piece_dropout import PieceDropout
 
@@ -136,23 +135,27 @@ class LabelledData:
         self, part: Examples, modality: Modality, report: Report | None = None
     ) -> Features:
         rows, pairs = self.task.rows(part)
-        if (store := current_store()) is not None and isinstance(rows, Texts) and rows.key:
+        columns, store = [rows] if pairs is None else [rows, pairs], current_store()
+        # Pieces that are drawn anew in each epoch are not prepared.
+        if store is not None and are_prepared(columns) and modality is self.modality:
             told = report or Report()
             return encoded(
-                store, modality, rows, pairs, lambda done: told.reading(part.path, done, len(rows))
+                store, EncodeRows.of(modality), columns, modality.inputs(pair=pairs is not None),
+                vocab_size=modality.text.tokenizer.vocab_size,
+                progress=lambda done: told.reading(part.path, done, len(rows)),
             )
         if report is None or modality.is_text:
             return modality.encode(rows, pairs)
-        columns: dict[str, list[np.ndarray]] = {}
+        read: dict[str, list[np.ndarray]] = {}
         truncated: list[bool] = []
         for start in range(0, len(rows), _ROWS_READ):
             end = start + _ROWS_READ
             found = modality.encode(rows[start:end], None if pairs is None else pairs[start:end])
             for column, values in found.columns.items():
-                columns.setdefault(column, []).extend(values)
+                read.setdefault(column, []).extend(values)
             truncated += found.truncated
             report.reading(part.path, len(truncated), len(rows))
-        return Features(columns, truncated)
+        return Features(read, truncated)
 
 
 def _outputs(model: "keras.Model", batches: Batches) -> np.ndarray:

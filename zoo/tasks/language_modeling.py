@@ -18,6 +18,7 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.modalities.text import Text
+from keras_transformer.zoo.prepared.plain import stream_of
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.tasks.generating import AS_WRITTEN, GeneratingTask
 from keras_transformer.zoo.tasks.task import Task
@@ -49,7 +50,7 @@ class PlainTextTask(Task):
         return split_plain(examples, share)
 
     def vocabulary_texts(self, examples: PlainText) -> dict[str, Sequence[str]]:
-        return {"tokenizer": [examples.text]}
+        return {"tokenizer": examples.parts}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,7 +115,7 @@ class LanguageData:
         """
         from keras_transformer.zoo.evaluation.perplexity import block_batches
 
-        stream = token_stream(self.train, self.tokenizer)
+        stream, digest = stream_of(self.train, self.tokenizer)
 
         def sample(epoch: int) -> Batches:
             rng = np.random.default_rng((seed, epoch))
@@ -122,8 +123,10 @@ class LanguageData:
             spare = len(stream) - self.max_length
             start = int(rng.integers(min(self.max_length, spare))) if spare > 0 else 0
             count = max(1, spare // self.max_length)
-            cut = blocks(stream[start:], self.max_length)[:count]
-            return block_batches(cut, batch_tokens, seed)
+            return block_batches(
+                stream, self.max_length, batch_tokens, seed, start=start, count=count,
+                digest=digest,
+            )  # fmt: skip
 
         return SampledBatches(sample)
 

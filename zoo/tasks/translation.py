@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from keras_transformer.zoo.data.batches import Batches, SampledBatches
+from keras_transformer.zoo.data.batches import NO_TARGET, Batches, SampledBatches
 from keras_transformer.zoo.data.pairs import SentencePairs, pairs_of
 from keras_transformer.zoo.data.sources import Source, read_source
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.significance import Answers, bleu_of_rows
 from keras_transformer.zoo.evaluation.text_metrics import text_metrics
 from keras_transformer.zoo.generation.text import TextGenerator
+from keras_transformer.zoo.modalities.modality import InputSpec
 from keras_transformer.zoo.modalities.text import Text
+from keras_transformer.zoo.prepared.context import current_store
+from keras_transformer.zoo.prepared.encode import Job, are_prepared, encoded, hashes
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.tasks.generating import AS_WRITTEN, VALIDATION_TOKENS, GeneratingTask
 from keras_transformer.zoo.tokenizers.target_language import encode_sources
@@ -25,6 +28,10 @@ if TYPE_CHECKING:
     import keras
 
 NUM_PROBES = 64
+_SPECS = (
+    InputSpec(name="source_ids"), InputSpec(name="ids"),
+    InputSpec(name="targets", padding=NO_TARGET),
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -150,8 +157,8 @@ class TranslationData:
     def batches(
         self, *, batch_tokens: int, bucket: int, seed: int, piece_dropout: float = 0.0
     ) -> Batches | SampledBatches:
-        def of(encoded) -> Batches:
-            columns, targets, _ = encoded
+        def of(found) -> Batches:
+            columns, targets, _ = found
             return Batches(columns, targets, batch_tokens=batch_tokens, bucket=bucket, seed=seed)
 
         if not piece_dropout:
@@ -162,7 +169,9 @@ class TranslationData:
         def sample(epoch: int) -> Batches:
             source.seed(seed, epoch, "source")
             target.seed(seed, epoch, "target")
-            return of(self._encode(self.train, source, target))
+            return of(
+                encode_pairs(self.train, source, target, self.max_length, self.task.labels)
+            )
 
         return SampledBatches(sample)
 
@@ -192,10 +201,11 @@ class TranslationData:
         return {name: pad_rows([ids[row] for row in chosen]) for name, ids in columns.items()}
 
     def report_cuts(self, report: Report) -> None:
-        for pairs, encoded in (
+        for pairs, found in (
             (self.train, self._encoded_train), (self.validation, self._encoded_validation)
         ):  # fmt: skip
-            report.cut(pairs.path, len(pairs), encoded[2], f"{self.max_length} tokens")
+            num_cut = int(np.count_nonzero(found[2]))
+            report.cut(pairs.path, len(pairs), num_cut, f"{self.max_length} tokens")
 
     @functools.cached_property
     def _encoded_train(self):
@@ -206,7 +216,44 @@ class TranslationData:
         return self._encode(self.validation, self.source, self.target)
 
     def _encode(self, pairs, source, target):
-        return encode_pairs(pairs, source, target, self.max_length, self.task.labels)
+        store, columns = current_store(), (pairs.sources, pairs.targets)
+        if store is None or self.task.labels or not are_prepared(columns):
+            return encode_pairs(pairs, source, target, self.max_length, self.task.labels)
+        own = Text(tokenizer=source, target_tokenizer=target, max_length=self.max_length)
+        found = encoded(
+            store, EncodePairs(own.files(), self.max_length), columns, _SPECS,
+            vocab_size=max(source.vocab_size, target.vocab_size), progress=lambda done: None,
+        )  # fmt: skip
+        read = {name: found.columns[name] for name in ("source_ids", "ids")}
+        return read, found.columns["targets"], found.truncated
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodePairs(Job):
+    """Encodes pairs for teacher forcing, see `encode_pairs`.
+
+    Attributes:
+        files: of the `Text` of both tokenizers.
+        max_length: see `encode_pairs`.
+    """
+
+    files: Mapping[str, bytes]
+    max_length: int
+
+    @functools.cached_property
+    def _text(self) -> Text:
+        return Text.from_files(self.files, max_length=self.max_length, settings={})
+
+    def encode(self, *columns: list[str]) -> tuple[dict[str, list[np.ndarray]], list[bool]]:
+        sources, targets = columns
+        pairs = SentencePairs(sources=sources, targets=targets, path="")
+        read, written, cut = encode_pairs(
+            pairs, self._text.tokenizer, _writer(self._text), self.max_length
+        )
+        return {**read, "targets": written}, cut
+
+    def key(self) -> Any:
+        return [self.max_length, hashes(self.files)]
 
 
 def translations(
@@ -239,7 +286,7 @@ def encode_pairs(
     target: Tokenizer,
     max_length: int,
     known: Sequence[str] = (),
-) -> tuple[dict[str, list[np.ndarray]], list[np.ndarray], int]:
+) -> tuple[dict[str, list[np.ndarray]], list[np.ndarray], list[bool]]:
     """Encodes pairs for teacher forcing.
 
     Args:
@@ -251,11 +298,11 @@ def encode_pairs(
 
     Returns:
         The columns `source_ids` (a source and [SEP]) and `ids` ([CLS] and a target), the targets
-        (a target and [SEP]), and the number of rows of which either side was truncated.
+        (a target and [SEP]), and for each row whether either side was truncated.
     """
     read = encode_sources(source, pairs.sources, max_length, known, pairs.languages)
     # [CLS] adds no position: [SEP] is predicted where the last token is read.
     written = target.encode_sequences(pairs.targets, max_length=max_length + 1, begin=True)
     columns = {"source_ids": read.ids, "ids": [row[:-1] for row in written.ids]}
-    cut = sum(a or b for a, b in zip(read.truncated, written.truncated, strict=True))
+    cut = [bool(a or b) for a, b in zip(read.truncated, written.truncated, strict=True)]
     return columns, [row[1:] for row in written.ids], cut

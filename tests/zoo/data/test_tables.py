@@ -92,9 +92,10 @@ BAD_TABLES = [
     ("a.jsonl", "[1]\n", ", line 1: expected a JSON object with at least one key."),
     ("a.jsonl", "{}\n", ", line 1: expected a JSON object with at least one key."),
     (
-        "a.parquet",
+        "a.xlsx",
         "x",
-        ": expected a name that ends in .tsv, .csv, .jsonl (or one of them and .gz).",
+        ": expected a name that ends in .tsv, .csv, .jsonl (or one of them and .gz), .parquet, "
+        ".arrow, .feather.",
     ),
 ]
 

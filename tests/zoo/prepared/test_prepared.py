@@ -8,13 +8,23 @@ import pytest
 
 from keras_transformer.zoo.columns.texts import Coded, Texts
 from keras_transformer.zoo.data.batches import Batches
+from keras_transformer.zoo.data.plain_text import (
+    MappedText,
+    load_plain_text,
+    split_plain,
+    token_stream,
+)
 from keras_transformer.zoo.data.sources import read_source
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.prepared import encode, writers
 from keras_transformer.zoo.prepared.context import current_store, prepared_in
+from keras_transformer.zoo.prepared.plain import stream_of
 from keras_transformer.zoo.tasks.classification import Classification
+from keras_transformer.zoo.tasks.language_modeling import LanguageModeling
+from keras_transformer.zoo.tasks.translation import Translation
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
+from keras_transformer.zoo.vocabularies.learn import learn_vocabulary
 from keras_transformer.zoo.worker import Worker
 
 WORDS = ["rain", "wind", "é", "a b", "snow\u2028", "", "hail and more rain"]
@@ -181,3 +191,79 @@ def test_an_encoder_that_ends_is_told(tmp_path, rows, monkeypatch):
     with prepared_in(tmp_path / "data", 0), pytest.raises(RunError, match="ended with code"):
         batches_of(Classification(), source, False)
     assert not list((tmp_path / "data").glob("*rows*"))
+
+
+def lines_of(folder, rng):
+    """Plain text in two files, of which the first does not end its last line."""
+    words = [*WORDS, "\r", "\x85", "  ", "\n", "\n\n"]
+    texts = ["".join(rng.choice(words, 400)) + "end", "".join(rng.choice(words, 300)) + "\n"]
+    for number, text in enumerate(texts):
+        (folder / f"{number}.txt").write_bytes(("\ufeff" + text).encode())
+    return str(folder / "*.txt")
+
+
+@pytest.mark.parametrize("kind", ["bytes", "characters", "wordpiece"])
+def test_streams_are_those_of_the_text(tmp_path, kind, monkeypatch):
+    monkeypatch.setattr(encode, "_PART", 20)
+    source = lines_of(tmp_path, np.random.default_rng(1))
+    own = load_plain_text(source)
+    config = TokenizerConfig(kind=kind)
+    vocabulary = () if kind == "bytes" else learn_vocabulary(own.parts, 60, config)
+    tokenizer = Tokenizer(config, vocabulary)
+    with prepared_in(tmp_path / "data", 0):
+        plain = load_plain_text(source)
+        assert isinstance(plain, MappedText) and plain.text == own.text and len(plain) > 30
+        found, digest = stream_of(plain, tokenizer)
+        expected = token_stream(own, tokenizer)
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == np.uint16 and digest and stream_of(own, tokenizer)[1] == b""
+        for share in (0.01, 0.3, 0.5):
+            parts = [split_plain(one, share) for one in (own, plain)]
+            assert [one.text for one in parts[0]] == [one.text for one in parts[1]]
+            np.testing.assert_array_equal(
+                *(stream_of(two, tokenizer)[0] for _, two in parts)
+            )
+    task = LanguageModeling()
+    made = []
+    for text in (own, plain):
+        with prepared_in(tmp_path / "data", 0):
+            data = task.run_data(text, text, Text(tokenizer=tokenizer, max_length=7))
+            made.append(data.batches(batch_tokens=35, bucket=4, seed=2))
+    for epoch in range(3):
+        one, two = (list(batches.epoch(epoch)) for batches in made)
+        assert len(one) == len(two) > 5
+        for first, second in zip(one, two, strict=True):
+            np.testing.assert_array_equal(first.inputs["ids"], second.inputs["ids"])
+            np.testing.assert_array_equal(first.targets, second.targets)
+            assert first.targets.dtype == second.inputs["ids"].dtype == np.int32
+
+
+def test_blank_text_is_refused(tmp_path):
+    (tmp_path / "a.txt").write_text(" \n\n")
+    for context in (prepared_in(tmp_path / "data", 0), prepared_in(tmp_path / "data")):
+        with context, pytest.raises(InputError, match="expected text, the file is empty"):
+            load_plain_text(tmp_path / "a.txt")
+
+
+def test_translations_are_those_of_the_files(tmp_path, rows, monkeypatch):
+    monkeypatch.setattr(encode, "_PART", 64)
+    full = [(f"{one} x", f"{two} y", label) for one, two, label in rows]
+    source = written(tmp_path, full, ".tsv")
+    task, columns = Translation(), {"source": "text", "target": "second"}
+    one, two = (Tokenizer(TokenizerConfig(kind="bytes", lowercase=case)) for case in (True, False))
+    text = Text(tokenizer=one, target_tokenizer=two, max_length=30)
+    made = []
+    for context in (prepared_in(tmp_path / "data"), prepared_in(tmp_path / "data", 0)):
+        with context:
+            task, train, validation = task.read_parts(source, 0.25, columns)
+            data = task.run_data(train, validation, text)
+            made.append((data, list(data.batches(batch_tokens=256, bucket=4, seed=3).epoch(0))))
+    (own, expected), (prepared, found) = made
+    assert isinstance(prepared.train.sources, Texts) and not isinstance(own.train.sources, Texts)
+    assert list(own.validation.rows()) == list(prepared.validation.rows())
+    assert len(found) == len(expected) > 5
+    for one, other in zip(found, expected, strict=True):
+        for name in ("source_ids", "ids"):
+            np.testing.assert_array_equal(one.inputs[name], other.inputs[name])
+        np.testing.assert_array_equal(one.targets, other.targets)
+    assert np.count_nonzero(own._encoded_train[2]) == np.count_nonzero(prepared._encoded_train[2])

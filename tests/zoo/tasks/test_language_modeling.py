@@ -101,7 +101,7 @@ def test_blocks_predict_each_token_but_the_first_once(count):
 
 def test_batches_of_blocks_hold_each_prediction_once():
     stream = token_stream(plain(random_text(99)), CHARACTERS)
-    made = stretches(block_batches(blocks(stream, 8), 24).in_order())
+    made = stretches(block_batches(stream, 8, 24).in_order())
     assert sorted(map(tuple, made)) == sorted(tuple(b.tolist()) for b in blocks(stream, 8))
 
 
